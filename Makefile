@@ -1,0 +1,57 @@
+# Everything a fresh machine needs is made here: Python >= 3.11, make and a package index are enough.
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+UV := .tools/bin/uv
+BIN := .venv/bin
+export PREFECT_HOME ?= $(CURDIR)/.cache/prefect
+export DO_NOT_TRACK := 1
+export PREFECT_SERVER_ANALYTICS_ENABLED := false
+
+.PHONY: demo test check bench sim format lock clean
+.DEFAULT_GOAL := demo
+
+demo: .venv/run.stamp   ## the main job, in a paid world on loopback
+	@$(BIN)/tollbook demo
+
+test: .venv/dev.stamp   ## every suite, under ten minutes on two cores
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: .venv/dev.stamp  ## style, types
+	@$(BIN)/ruff check src tests bench
+	@$(BIN)/ruff format --check src tests bench
+	@$(BIN)/mypy
+
+bench: .venv/dev.stamp  ## side by side, each figure a ratio against a peer
+	@$(BIN)/python -m bench $(ARGS)
+
+format: .venv/dev.stamp
+	@$(BIN)/ruff check --fix src tests bench
+	@$(BIN)/ruff format src tests bench
+
+lock: $(UV)             ## resolve anew; run.txt is what `tollbook` runs on, dev.txt adds tests, checks and peers
+	$(UV) pip compile pyproject.toml --group sandbox --universal --generate-hashes --no-emit-index-url \
+	  --custom-compile-command 'make lock' -q -o locks/run.txt
+	$(UV) pip compile pyproject.toml --group sandbox --group test --group check --group bench -c locks/run.txt \
+	  --universal --generate-hashes --no-emit-index-url --custom-compile-command 'make lock' -q -o locks/dev.txt
+
+$(UV):
+	@echo "setting up: uv $(UV_VERSION)"
+	@$(PYTHON) -m venv .tools
+	@.tools/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+.venv/bin/python: | $(UV)
+	@$(UV) venv --quiet --allow-existing --python $(PYTHON) .venv
+
+.venv/run.stamp: locks/run.txt pyproject.toml | $(UV) .venv/bin/python
+	@echo "setting up: tollbook and its sandbox"
+	@$(UV) pip install --quiet --python .venv --require-hashes -r locks/run.txt
+	@$(UV) pip install --quiet --python .venv --no-deps --editable .
+	@touch $@
+
+.venv/dev.stamp: locks/dev.txt .venv/run.stamp
+	@echo "setting up: tests, checks and benchmark peers"
+	@$(UV) pip install --quiet --python .venv --require-hashes -r locks/dev.txt
+	@touch $@
+
+clean:
+	rm -rf .venv .tools .demo .cache

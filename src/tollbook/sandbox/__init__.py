@@ -1,0 +1,1 @@
+"""A whole paid world on loopback: chain, token, facilitator, seller, faults."""

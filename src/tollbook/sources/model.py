@@ -1,0 +1,134 @@
+"""The small model every seller is declared in. From one declaration come the plan, the parser, the tables and the docs.
+
+Time is counted in *slots*: slot = floor(unix seconds / grain), so a day, an hour and a six-hour snapshot bucket are
+all whole numbers. A *cell* is (key, slot). Slot ranges are inclusive at both ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+HOUR = 3600
+DAY = 86400
+
+EVERYTHING = "*"
+"""The one key of a dataset that is not asked for by id."""
+
+
+class Kind(StrEnum):
+    """SERIES: dated rows, buyable later in windows. SNAPSHOT: only "now". REFERENCE: free or rarely changing."""
+
+    SERIES = "series"
+    SNAPSHOT = "snapshot"
+    REFERENCE = "reference"
+
+
+class Cast(StrEnum):
+    """Declared column types. A value no cast bridges is quarantined, never zero."""
+
+    INTEGER = "integer"
+    FLOAT = "float"
+    TEXT = "text"
+    BOOLEAN = "boolean"
+    TIMESTAMP = "timestamp"
+    DATE = "date"
+    JSON = "json"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of ours. `names` are the seller's spellings, compared exactly, the first present wins."""
+
+    name: str
+    cast: Cast
+    names: tuple[str, ...]
+    doc: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Paging:
+    """`page` counts from `first`; a page with fewer than `rows` rows is the last."""
+
+    rows: int
+    page_param: str = "page"
+    limit_param: str = "limit"
+    first: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Date parameters of a series, both ends inclusive, at most `days` calendar days in one request."""
+
+    start_param: str
+    end_param: str
+    days: int
+
+
+@dataclass(frozen=True, slots=True)
+class Packing:
+    """Several keys in one request: comma lists in `param`, at most `ids` of them."""
+
+    param: str
+    ids: int
+    separator: str = ","
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """What can be bought at one endpoint.
+
+    `table` is where its rows go: a snapshot and the history that repairs it share one. `grain` and `settle` are
+    seconds: a slot's rows no longer move once observed `settle` after the slot's end. `key_column` names the
+    column whose values are the cells' keys (None: one listing of everything). `time_column` is the column that
+    dates a row; for rows without a date it is "as_of", the start of the slot in which they were bought. `max_price`
+    is decimal text in the seller's asset.
+    """
+
+    name: str
+    seller: str
+    table: str
+    kind: Kind
+    path: str
+    grain: int
+    natural_key: tuple[str, ...]
+    time_column: str
+    columns: tuple[Column, ...]
+    key_column: str | None = None
+    settle: int = 0
+    method: str = "GET"
+    params: Mapping[str, str] = field(default_factory=dict)
+    body: Mapping[str, Any] | None = None
+    window: Window | None = None
+    paging: Paging | None = None
+    packing: Packing | None = None
+    rows_path: tuple[str, ...] = ("data",)
+    success: Mapping[str, Any] = field(default_factory=dict)
+    max_price: str = "0.10"
+    free: bool = False
+    repaired_by: str | None = None
+    doc: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Seller:
+    """Who sells: its default base URL, the headers every request carries, and what it sells."""
+
+    name: str
+    base_url: str
+    headers: Mapping[str, str]
+    datasets: tuple[Dataset, ...]
+    payment_token_header: str | None = None
+    parallel: int = 4
+    doc: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """What one scheduled flow keeps fresh: datasets, and how many slots back it looks for gaps to heal."""
+
+    name: str
+    datasets: tuple[str, ...]
+    lookback: Mapping[str, int] = field(default_factory=dict)

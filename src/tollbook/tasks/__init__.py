@@ -1,0 +1,1 @@
+"""The steps of a run, plain functions; one file makes Prefect tasks of them."""

@@ -1,0 +1,1 @@
+"""DuckDB and Parquet: cache, coverage, typed tables, snapshots, cost table, the published file."""
