@@ -1,4 +1,4 @@
-"""`python -m bench [part …]`: run the named parts (default all) and print their tables. Exit 1 when an aim is missed."""
+"""`python -m bench [part …]`: run the named parts (default all) and print their tables. Exit 1 if an aim is missed."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ class Quote:
 
 @dataclass(frozen=True, slots=True)
 class Authorization:
-    """EIP-3009 TransferWithAuthorization: exactly what is signed. Valid while valid_after < block time < valid_before."""
+    """EIP-3009 TransferWithAuthorization: exactly what is signed. Valid between the two, exclusive."""
 
     asset: Asset
     payer: str
@@ -148,7 +148,7 @@ class NonceState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ChainView:
-    """What the chain said of one nonce, read at pinned blocks: at the head, and at the block that policy calls final."""
+    """What the chain said of one nonce, read at pinned blocks: the head, and the one policy calls final."""
 
     head_number: int
     head_time: int
