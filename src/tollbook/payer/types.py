@@ -172,7 +172,8 @@ class Purchase:
     """The fold of one purchase's events. One per (purchase_key, generation).
 
     `valid_until` is the latest validBefore signed for its nonce; `reserved` the largest value signed (or quoted);
-    `spent` what the chain took; `version` counts its events and guards concurrent writers.
+    `spent` what the chain took; `version` counts its events and guards concurrent writers. `burned`: its nonce was
+    cancelled on chain, so only a person can let it be bought again.
     """
 
     purchase_id: str
@@ -198,6 +199,7 @@ class Purchase:
     last_status: int | None = None
     denied: str | None = None
     undelivered: bool = False
+    burned: bool = False
     loss_accepted: bool = False
     settlement: Settlement | None = None
     receipt_tx: str | None = None

@@ -1,0 +1,5 @@
+"""The write-ahead books: an append-only event per step, a projection per purchase, caps counted in the same commit."""
+
+from tollbook.payer.ledger.store import Conflict, Ledger
+
+__all__ = ["Conflict", "Ledger"]

@@ -1,0 +1,96 @@
+"""Opening the ledger's store: SQLite (WAL, synchronous=FULL) or PostgreSQL, and its schema's version."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import sqlalchemy as sa
+
+from tollbook.payer.errors import LedgerTooNew, LedgerUnavailable
+
+SCHEMA_VERSION = "0001"
+"""The newest migration in migrations/; a test holds the two together."""
+
+_BUSY_MS = 30_000
+
+
+def connect(url: str) -> sa.Engine:
+    """An engine whose write transactions take the store's write lock at BEGIN.
+
+    Raises LedgerUnavailable when the store can't be opened, LedgerTooNew when a later tollbook wrote it.
+    """
+    try:
+        engine = _engine(url)
+        _bring_up_to_date(engine)
+    except sa.exc.ArgumentError as error:
+        raise LedgerUnavailable(f"TOLLBOOK_LEDGER_URL is not a database URL: {error}") from None
+    except sa.exc.SQLAlchemyError as error:
+        raise LedgerUnavailable(f"the ledger can't be opened: {_cause(error)}") from None
+    return engine
+
+
+def _engine(url: str) -> sa.Engine:
+    if url.startswith("postgresql://"):
+        url = url.replace("postgresql://", "postgresql+psycopg://", 1)
+    if sa.make_url(url).get_backend_name() != "sqlite":
+        return sa.create_engine(url, pool_pre_ping=True)
+    engine = sa.create_engine(url, connect_args={"check_same_thread": False, "timeout": _BUSY_MS / 1000})
+    sa.event.listen(engine, "connect", _sqlite_pragmas)
+    sa.event.listen(engine, "begin", _sqlite_begin)
+    return engine
+
+
+def _sqlite_pragmas(connection: Any, _record: object) -> None:
+    connection.isolation_level = None
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={_BUSY_MS}", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _sqlite_begin(connection: sa.Connection) -> None:
+    # A deferred transaction that upgrades from read to write fails at once when another writer got in between.
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get("write") else "BEGIN")
+
+
+@contextmanager
+def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """One write transaction, durable when the block ends. Store errors become LedgerUnavailable."""
+    try:
+        with engine.connect().execution_options(write=True) as connection, connection.begin():
+            yield connection
+    except (sa.exc.OperationalError, sa.exc.InternalError, sa.exc.InterfaceError) as error:
+        raise LedgerUnavailable(f"the ledger can't be written: {_cause(error)}") from None
+
+
+@contextmanager
+def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """One consistent read."""
+    try:
+        with engine.connect() as connection, connection.begin():
+            yield connection
+    except (sa.exc.OperationalError, sa.exc.InternalError, sa.exc.InterfaceError) as error:
+        raise LedgerUnavailable(f"the ledger can't be read: {_cause(error)}") from None
+
+
+def _cause(error: sa.exc.SQLAlchemyError) -> str:
+    """The driver's own words, without the statement and its parameters (I10)."""
+    return str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+
+
+def _bring_up_to_date(engine: sa.Engine) -> None:
+    found = _version(engine)
+    if found == SCHEMA_VERSION:
+        return
+    if found is not None and found > SCHEMA_VERSION:
+        raise LedgerTooNew(f"the ledger has schema {found}; this tollbook knows {SCHEMA_VERSION} and older")
+    from tollbook.payer.ledger.migrate import upgrade
+
+    upgrade(engine)
+
+
+def _version(engine: sa.Engine) -> str | None:
+    with engine.connect() as connection:
+        if not sa.inspect(connection).has_table("alembic_version"):
+            return None
+        return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()

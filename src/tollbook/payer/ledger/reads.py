@@ -1,0 +1,231 @@
+"""Reading the ledger: one purchase, the open ones, and what the warehouse asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from tollbook.payer.events import Answered, Event
+from tollbook.payer.ledger import rows, schema
+from tollbook.payer.ledger.engine import reading
+from tollbook.payer.ledger_reads import AvoidedRow, CostRow
+from tollbook.payer.money import Asset
+from tollbook.payer.types import Delivery, Purchase, Quote, Request
+
+_PAGE = 500
+
+
+class Reads:
+    """The read side; implements LedgerReader."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+
+    def get(self, purchase_id: str) -> Purchase | None:
+        """One purchase by its id."""
+        return self._one(schema.purchases.c.purchase_id == purchase_id)
+
+    def by_nonce(self, nonce: str) -> Purchase | None:
+        """The purchase that a nonce on chain belongs to."""
+        return self._one(schema.purchases.c.nonce == nonce)
+
+    def find(self, purchase_key: str) -> Purchase | None:
+        """The latest generation of a purchase key."""
+        with reading(self._engine) as connection:
+            return self._latest(connection, purchase_key)
+
+    def open_purchases(self, flow: str | None = None) -> list[Purchase]:
+        """Everything with something left to do, oldest first."""
+        where: sa.ColumnElement[bool] = schema.purchases.c.is_open
+        if flow is not None:
+            where &= schema.purchases.c.flow == flow
+        return self._many(where)
+
+    def undelivered(self) -> list[Purchase]:
+        """Spent and never delivered, no person's word yet."""
+        return self._many(schema.purchases.c.undelivered)
+
+    def purchases(self) -> list[Purchase]:
+        """All of them, oldest first."""
+        return self._many(sa.true())
+
+    def events(self, purchase_id: str) -> list[Event]:
+        """A purchase's whole story."""
+        table = schema.events
+        query = sa.select(table.c.kind, table.c.doc).where(table.c.purchase_id == purchase_id).order_by(table.c.version)
+        with reading(self._engine) as connection:
+            return [rows.event(kind, doc) for kind, doc in connection.execute(query)]
+
+    def committed(self, asset: Asset) -> dict[tuple[str, str], int]:
+        """What each cap bucket holds: (scope, bucket) -> atoms."""
+        table = schema.committed
+        query = sa.select(table.c.scope, table.c.bucket, table.c.atoms).where(
+            table.c.asset == f"{asset.network}/{asset.address}"
+        )
+        with reading(self._engine) as connection:
+            return {(scope, bucket): atoms for scope, bucket, atoms in connection.execute(query)}
+
+    def quote(self, endpoint: str, asset: Asset) -> Quote | None:
+        """The newest terms accepted for an endpoint."""
+        table = schema.quotes
+        row = (table.c.endpoint == endpoint) & (table.c.asset == f"{asset.network}/{asset.address}")
+        with reading(self._engine) as connection:
+            doc = connection.execute(sa.select(table.c.doc).where(row)).scalar()
+        return None if doc is None else msgspec.json.decode(doc, type=Quote)
+
+    def payee(self, seller: str, asset: Asset) -> str | None:
+        """The payee pinned for a seller, when there is one."""
+        table = schema.payees
+        row = (table.c.seller == seller) & (table.c.asset == f"{asset.network}/{asset.address}")
+        with reading(self._engine) as connection:
+            return connection.execute(sa.select(table.c.pay_to).where(row)).scalar()
+
+    # ── for the warehouse ────────────────────────────────────────────────────────────────────────────────────────
+
+    def last_seq(self) -> int:
+        """The newest event's seq; 0 for an empty ledger."""
+        with reading(self._engine) as connection:
+            return connection.execute(sa.select(sa.func.max(schema.events.c.seq))).scalar() or 0
+
+    def delivery_index(self, after: int = 0) -> list[tuple[int, str]]:
+        """(seq, purchase_id) of every delivery with seq > after."""
+        table = schema.bodies
+        query = sa.select(table.c.seq, table.c.purchase_id).where(table.c.seq > after).order_by(table.c.seq)
+        with reading(self._engine) as connection:
+            return [(seq, purchase_id) for seq, purchase_id in connection.execute(query)]
+
+    def deliveries(self, after: int = 0, purchase_ids: Collection[str] | None = None) -> Iterator[Delivery]:
+        """In seq order, bodies decompressed; read a page at a time, so memory stays small."""
+        index = [(seq, pid) for seq, pid in self.delivery_index(after) if purchase_ids is None or pid in purchase_ids]
+        for start in range(0, len(index), _PAGE):
+            yield from self._delivery_page([pid for _, pid in index[start : start + _PAGE]])
+
+    def cost_rows(self, changed_after: int = 0) -> Iterator[CostRow]:
+        """One per purchase whose newest event has seq > changed_after, in seq order."""
+        table = schema.purchases
+        after = changed_after
+        while True:
+            query = sa.select(table.c.seq, table.c.doc).where(table.c.seq > after).order_by(table.c.seq).limit(_PAGE)
+            with reading(self._engine) as connection:
+                page = [(seq, rows.purchase(doc)) for seq, doc in connection.execute(query)]
+                latency = self._latencies(connection, [p.purchase_id for _, p in page])
+            if not page:
+                return
+            yield from (_cost_row(seq, p, latency.get(p.purchase_id)) for seq, p in page)
+            after = page[-1][0]
+
+    def avoided_rows(self, after: int = 0) -> Iterator[AvoidedRow]:
+        """In seq order."""
+        table = schema.avoided
+        query = sa.select(table.c.seq, table.c.doc).where(table.c.seq > after).order_by(table.c.seq)
+        with reading(self._engine) as connection:
+            found = connection.execute(query).all()
+        for seq, doc in found:
+            entry: dict[str, Any] = {**msgspec.json.decode(doc), "seq": seq}
+            yield msgspec.convert(entry, AvoidedRow)
+
+    # ── inside ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _one(self, where: sa.ColumnElement[bool]) -> Purchase | None:
+        with reading(self._engine) as connection:
+            doc = connection.execute(sa.select(schema.purchases.c.doc).where(where)).scalar()
+        return None if doc is None else rows.purchase(doc)
+
+    def _many(self, where: sa.ColumnElement[bool]) -> list[Purchase]:
+        query = sa.select(schema.purchases.c.doc).where(where).order_by(schema.purchases.c.seq)
+        with reading(self._engine) as connection:
+            return [rows.purchase(doc) for doc in connection.execute(query).scalars()]
+
+    def _latest(self, connection: sa.Connection, purchase_key: str) -> Purchase | None:
+        table = schema.purchases
+        query = sa.select(table.c.doc).where(table.c.purchase_key == purchase_key).order_by(table.c.generation.desc())
+        doc = connection.execute(query.limit(1)).scalar()
+        return None if doc is None else rows.purchase(doc)
+
+    def _delivery_page(self, purchase_ids: list[str]) -> list[Delivery]:
+        body, bought = schema.bodies, schema.purchases
+        query = (
+            sa.select(body, bought.c.doc.label("doc"))
+            .join(bought, bought.c.purchase_id == body.c.purchase_id)
+            .where(body.c.purchase_id.in_(purchase_ids))
+            .order_by(body.c.seq)
+        )
+        with reading(self._engine) as connection:
+            return [_delivery(row) for row in connection.execute(query)]
+
+    def _latencies(self, connection: sa.Connection, purchase_ids: list[str]) -> dict[str, int]:
+        table = schema.events
+        query = (
+            sa.select(table.c.purchase_id, table.c.doc)
+            .where(table.c.purchase_id.in_(purchase_ids), table.c.kind == "answered")
+            .order_by(table.c.seq)
+        )
+        found: dict[str, int] = {}
+        for purchase_id, doc in connection.execute(query):
+            answered = rows.event("answered", doc)
+            assert isinstance(answered, Answered)
+            found[purchase_id] = answered.elapsed_ms
+        return found
+
+
+def _delivery(row: sa.Row[Any]) -> Delivery:
+    p = rows.purchase(row.doc)
+    return Delivery(
+        seq=row.seq,
+        purchase_id=p.purchase_id,
+        purchase_key=p.purchase_key,
+        seller=p.order.seller,
+        dataset=p.order.dataset,
+        request=p.order.request,
+        edition=p.order.edition,
+        context=p.order.context,
+        status=row.status,
+        content_type=row.content_type,
+        body=rows.decompress(row.zstd),
+        received_at=row.received_at,
+    )
+
+
+def request_text(request: Request) -> str:
+    """ "GET https://host/path?a=b": what a person recognises."""
+    query = "&".join(f"{name}={value}" for name, value in request.params)
+    return f"{request.endpoint}?{query}" if query else request.endpoint
+
+
+def _cost_row(seq: int, p: Purchase, latency_ms: int | None) -> CostRow:
+    settled = p.settlement
+    return CostRow(
+        seq=seq,
+        purchase_id=p.purchase_id,
+        purchase_key=p.purchase_key,
+        generation=p.generation,
+        run_id=p.run.run_id,
+        flow=p.run.flow,
+        deployment=p.run.deployment,
+        flow_run_id=p.run.flow_run_id,
+        reason=p.run.reason,
+        seller=p.order.seller,
+        dataset=p.order.dataset,
+        request=request_text(p.order.request),
+        edition=p.order.edition,
+        network=p.asset.network,
+        asset=p.asset.symbol,
+        decimals=p.asset.decimals,
+        amount_atomic=p.committed,
+        money=p.money.value,
+        data=p.data.value,
+        undelivered=p.undelivered,
+        denied=p.denied,
+        nonce=p.nonce,
+        tx_hash=settled.tx_hash if settled else p.receipt_tx,
+        block_number=settled.block_number if settled else None,
+        block_time=settled.block_time if settled else None,
+        verified_on_chain=settled is not None,
+        attempts=p.sends + p.claims,
+        latency_ms=latency_ms,
+        created_at=p.created_at,
+        delivered_at=p.delivered_at,
+    )

@@ -1,0 +1,308 @@
+"""Writing the ledger: reserve, append, and the few facts beside purchases. Each call is one durable commit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from types import TracebackType
+from typing import Self
+
+import sqlalchemy as sa
+
+from tollbook.payer.errors import ConflictingRequest, OverBudget
+from tollbook.payer.events import Delivered, Event, Intent, fold
+from tollbook.payer.identity import purchase_id, purchase_key
+from tollbook.payer.ledger import caps as budget
+from tollbook.payer.ledger import rows, schema
+from tollbook.payer.ledger.caps import Caps
+from tollbook.payer.ledger.engine import connect, writing
+from tollbook.payer.ledger.reads import Reads
+from tollbook.payer.money import Asset, decimal_text
+from tollbook.payer.types import Data, Lease, Money, Order, Purchase, Quote, Run, Terms
+
+
+class Conflict(Exception):
+    """Raised when another process appended to the purchase first: read it again and decide anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """An order that has a price: what `reserve` books. `terms` None is a free order."""
+
+    order: Order
+    asset: Asset
+    payer: str
+    nonce_of: Mapping[int, str]
+    amount: int
+    terms: Terms | None
+    from_block: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A body to keep in the same commit as the event about it."""
+
+    content: bytes
+    content_type: str
+
+
+class Ledger(Reads):
+    """The books of one wallet's purchases. Any number of processes may write; SQLite or PostgreSQL by URL."""
+
+    @classmethod
+    def open(cls, url: str) -> Self:
+        """Open, creating or raising the schema. Raises LedgerUnavailable or LedgerTooNew."""
+        return cls(connect(url))
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    # ── purchases ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def reserve(
+        self,
+        run: Run,
+        wanted: Sequence[Wanted],
+        caps: Mapping[str, Caps],
+        lease: Lease,
+        loss_limit: Mapping[str, int] | None = None,
+    ) -> list[Purchase]:
+        """Book an intent for each, all or none, inside every cap (I3).
+
+        An order that is already held, or that another process is working on, comes back as it stands and reserves
+        nothing. Raises OverBudget; `loss_limit` (atoms by seller) stops buying from one that took and never delivered.
+        """
+        with writing(self._engine) as connection:
+            self._lock_caps(connection)
+            self._check_losses(connection, wanted, loss_limit or {})
+            purchases = [self._intend(connection, run, item, caps, lease) for item in wanted]
+            for asset in {item.asset for item in wanted}:
+                fresh = [p for p, is_new in purchases if is_new and p.asset == asset]
+                asked = sum(p.reserved for p in fresh)
+                if asked:
+                    moves = dict.fromkeys(budget.buckets(run).values(), asked)
+                    totals = budget.move(connection, asset, moves)
+                    budget.check(caps[asset.symbol], run, asset, totals, asked)
+        return [p for p, _ in purchases]
+
+    def append(
+        self,
+        purchase: Purchase,
+        *happened: Event,
+        lease: Lease | None = None,
+        body: Body | None = None,
+        caps: Mapping[str, Caps] | None = None,
+    ) -> Purchase:
+        """Fold events onto the purchase, in one commit with its projection, its caps and its body.
+
+        Raises Conflict when the purchase has moved on since it was read. With `caps`, a rise of what is committed
+        (a re-signed, dearer price) is checked against them; without, facts are booked whatever they cost.
+        """
+        with writing(self._engine) as connection:
+            return self._append(connection, purchase, happened, lease, body, caps)
+
+    def append_all(self, batch: Iterable[tuple[Purchase, Sequence[Event]]]) -> list[Purchase]:
+        """`append` for many purchases in one commit. One that has moved on is left out, to be decided anew."""
+        done = []
+        with writing(self._engine) as connection:
+            for purchase, happened in batch:
+                try:
+                    done.append(self._append(connection, purchase, happened, None, None, None))
+                except Conflict:
+                    continue
+        return done
+
+    def _append(
+        self,
+        connection: sa.Connection,
+        purchase: Purchase,
+        happened: Sequence[Event],
+        lease: Lease | None,
+        body: Body | None,
+        caps: Mapping[str, Caps] | None,
+    ) -> Purchase:
+        self._hold(connection, purchase)
+        before, after = purchase, replace(purchase, lease=lease)
+        seq = 0
+        for event in happened:
+            after = fold(after, event)
+            seq = self._insert_event(connection, after, event)
+            if isinstance(event, Delivered):
+                assert body is not None, "a delivery without its body (I4)"
+                self._insert_body(connection, after, event, body, seq)
+            elif body is not None:
+                self._insert_evidence(connection, body)
+        self._project(connection, after, seq, expect=before.version)
+        difference = after.committed - before.committed
+        if difference:
+            self._lock_caps(connection)
+            moves = dict.fromkeys(budget.buckets(after.run).values(), difference)
+            totals = budget.move(connection, after.asset, moves)
+            if caps is not None and difference > 0:
+                budget.check(caps[after.asset.symbol], after.run, after.asset, totals, difference)
+        return after
+
+    def _intend(
+        self, connection: sa.Connection, run: Run, item: Wanted, caps: Mapping[str, Caps], lease: Lease
+    ) -> tuple[Purchase, bool]:
+        key = purchase_key(item.order.request, item.order.edition)
+        found = self._latest(connection, key)
+        if found is not None and found.order.dataset != item.order.dataset:
+            raise ConflictingRequest(f"{found.purchase_id} is {found.order.dataset}, not {item.order.dataset}")
+        if found is not None and not found.loss_accepted:
+            reopen = found.money is Money.VOID and found.data is Data.ABSENT and not found.burned
+            if not reopen:
+                return found, False
+        generation = 0 if found is None else found.generation + (1 if found.loss_accepted else 0)
+        if item.terms is not None:
+            budget.check_call(caps[item.asset.symbol], item.asset, item.amount, item.order.dataset)
+        intent = Intent(
+            at=run.started_at,
+            order=item.order,
+            run=run,
+            reserved=item.amount,
+            terms=item.terms,
+            from_block=item.from_block,
+        )
+        if found is None or found.loss_accepted:
+            base = Purchase(
+                purchase_id=purchase_id(key, generation),
+                purchase_key=key,
+                generation=generation,
+                order=item.order,
+                run=run,
+                asset=item.asset,
+                payer=item.payer,
+                nonce=item.nonce_of[generation],
+                created_at=run.started_at,
+            )
+        else:
+            base = found
+        after = replace(fold(base, intent), lease=lease)
+        seq = self._insert_event(connection, after, intent)
+        self._project(connection, after, seq, expect=base.version)
+        return after, True
+
+    def _hold(self, connection: sa.Connection, purchase: Purchase) -> None:
+        """Keep others from this purchase until commit, or raise Conflict when they were first."""
+        table = schema.purchases
+        query = sa.select(table.c.version).where(table.c.purchase_id == purchase.purchase_id)
+        if connection.dialect.name == "postgresql":
+            query = query.with_for_update()
+        if connection.execute(query).scalar() != purchase.version:
+            raise Conflict(purchase.purchase_id)
+
+    def _project(self, connection: sa.Connection, after: Purchase, seq: int, *, expect: int) -> None:
+        values = rows.columns(after, seq)
+        table = schema.purchases
+        if expect == 0:
+            connection.execute(sa.insert(table).values(values))
+            return
+        connection.execute(sa.update(table).where(table.c.purchase_id == after.purchase_id).values(values))
+
+    def _insert_event(self, connection: sa.Connection, after: Purchase, event: Event) -> int:
+        values = {
+            "purchase_id": after.purchase_id,
+            "version": after.version,
+            "kind": rows.kind_of(event),
+            "at": event.at,
+            "doc": rows.encode(event),
+        }
+        key = connection.execute(sa.insert(schema.events).values(values)).inserted_primary_key
+        assert key is not None
+        return int(key[0])
+
+    def _insert_body(self, connection: sa.Connection, after: Purchase, event: Delivered, body: Body, seq: int) -> None:
+        values = {
+            "purchase_id": after.purchase_id,
+            "seq": seq,
+            "status": event.status,
+            "content_type": event.content_type,
+            "sha256": event.sha256,
+            "size": event.size,
+            "received_at": event.received_at,
+            "zstd": rows.compress(body.content),
+        }
+        connection.execute(sa.insert(schema.bodies).values(values))
+
+    def _insert_evidence(self, connection: sa.Connection, body: Body) -> None:
+        sha256 = rows.digest(body.content)
+        table = schema.evidence
+        if connection.execute(sa.select(table.c.sha256).where(table.c.sha256 == sha256)).first() is None:
+            values = {"sha256": sha256, "content_type": body.content_type, "zstd": rows.compress(body.content)}
+            connection.execute(sa.insert(table).values(values))
+
+    def _lock_caps(self, connection: sa.Connection) -> None:
+        # SQLite's BEGIN IMMEDIATE already holds the one write lock; on PostgreSQL reservations take turns here.
+        if connection.dialect.name == "postgresql":
+            connection.execute(sa.text("SELECT pg_advisory_xact_lock(74011, 2)"))
+
+    def _check_losses(self, connection: sa.Connection, wanted: Sequence[Wanted], loss_limit: Mapping[str, int]) -> None:
+        for seller, limit in loss_limit.items():
+            asset = next((item.asset for item in wanted if item.order.seller == seller), None)
+            if asset is None:
+                continue
+            table = schema.purchases
+            query = sa.select(table.c.committed).where(
+                table.c.undelivered, table.c.seller == seller, table.c.asset == f"{asset.network}/{asset.address}"
+            )
+            lost = sum(connection.execute(query).scalars())
+            if lost >= limit > 0:
+                raise OverBudget(
+                    f"{seller} took {decimal_text(lost, asset.decimals)} {asset.symbol} and did not deliver "
+                    f"(sellers.{seller}.loss_limit is {decimal_text(limit, asset.decimals)})",
+                    advice="settle the undelivered purchases with the seller, or accept-loss each, then run again",
+                )
+
+    # ── facts beside purchases ───────────────────────────────────────────────────────────────────────────────────
+
+    def start_run(self, run: Run) -> None:
+        """Remember who is running and why."""
+        values = {"run_id": run.run_id, "flow": run.flow, "started_at": run.started_at, "doc": rows.encode(run)}
+        with writing(self._engine) as connection:
+            connection.execute(sa.insert(schema.runs).values(values))
+
+    def put_quote(self, quote: Quote) -> None:
+        """Keep the newest terms of an endpoint in an asset."""
+        asset = f"{quote.terms.asset.network}/{quote.terms.asset.address}"
+        values = {
+            "endpoint": quote.endpoint,
+            "asset": asset,
+            "seller": quote.seller,
+            "quoted_at": quote.quoted_at,
+            "doc": rows.encode(quote),
+        }
+        table = schema.quotes
+        with writing(self._engine) as connection:
+            row = (table.c.endpoint == quote.endpoint) & (table.c.asset == asset)
+            if connection.execute(sa.update(table).where(row).values(values)).rowcount == 0:
+                connection.execute(sa.insert(table).values(values))
+
+    def pin_payee(self, seller: str, asset: Asset, pay_to: str, at: datetime) -> str:
+        """Pin the payee seen first; returns the one that is pinned, which another process may have set."""
+        table = schema.payees
+        key = f"{asset.network}/{asset.address}"
+        with writing(self._engine) as connection:
+            self._lock_caps(connection)
+            row = (table.c.seller == seller) & (table.c.asset == key)
+            pinned = connection.execute(sa.select(table.c.pay_to).where(row)).scalar()
+            if pinned is None:
+                connection.execute(sa.insert(table).values(seller=seller, asset=key, pay_to=pay_to, first_seen=at))
+                return pay_to
+            return str(pinned)
+
+    def note_avoided(self, entries: Sequence[Mapping[str, object]], run: Run) -> None:
+        """Record calls not made because the cache had them; each entry is an AvoidedRow without its seq."""
+        if not entries:
+            return
+        with writing(self._engine) as connection:
+            connection.execute(
+                sa.insert(schema.avoided), [{"run_id": run.run_id, "doc": rows.encode(entry)} for entry in entries]
+            )
