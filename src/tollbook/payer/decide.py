@@ -24,7 +24,7 @@ class Limits:
     """Nothing is presented within `margin` s of validBefore; `presents` are per sitting, `claims` per purchase."""
 
     margin: int = 6
-    presents: int = 4
+    presents: int = 3
     claims: int = 3
 
 

@@ -45,6 +45,13 @@ class Sent(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Unsent(Event):
+    """The last send provably never left the machine (no connection was made), so it exposes nothing."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answered(Event):
     """What came back, as evidence only: no HTTP answer frees money. `status` None: no answer, `note` says why."""
 
@@ -161,6 +168,9 @@ def _fold(p: Purchase, event: Event) -> Purchase:
             _require(p.authorization is not None and p.data is Data.ABSENT, p, event)
             _require(p.money in (Money.RESERVED, Money.EXPOSED), p, event)
             return replace(p, money=Money.EXPOSED, sends=p.sends + 1, first_sent_at=p.first_sent_at or event.at)
+        case Unsent():
+            _require(p.money is Money.EXPOSED and p.data is Data.ABSENT and p.sends > 0, p, event)
+            return replace(p, money=Money.EXPOSED if p.sends > 1 else Money.RESERVED, sends=p.sends - 1)
         case Answered():
             return replace(p, last_status=event.status, receipt_tx=event.receipt_tx or p.receipt_tx)
         case Delivered():
@@ -203,6 +213,7 @@ KINDS: dict[str, type[Event]] = {
         Intent,
         Signed,
         Sent,
+        Unsent,
         Answered,
         Delivered,
         Settled,

@@ -7,26 +7,14 @@ bucket holds reserved + exposed + spent; every event moves it by the difference 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import sqlalchemy as sa
 
 from tollbook.payer.errors import OverBudget
 from tollbook.payer.ledger.schema import committed
 from tollbook.payer.money import Asset, decimal_text
+from tollbook.payer.rules import Caps
 from tollbook.payer.types import Run
-
-
-@dataclass(frozen=True, slots=True)
-class Caps:
-    """Ceilings in atoms of one asset."""
-
-    per_call: int
-    per_run: int
-    per_flow_day: int
-    per_day: int
-    per_month: int
-
 
 Bucket = tuple[str, str]
 

@@ -15,10 +15,10 @@ from tollbook.payer.events import Delivered, Event, Intent, fold
 from tollbook.payer.identity import purchase_id, purchase_key
 from tollbook.payer.ledger import caps as budget
 from tollbook.payer.ledger import rows, schema
-from tollbook.payer.ledger.caps import Caps
 from tollbook.payer.ledger.engine import connect, writing
 from tollbook.payer.ledger.reads import Reads
 from tollbook.payer.money import Asset, decimal_text
+from tollbook.payer.rules import Caps
 from tollbook.payer.types import Data, Lease, Money, Order, Purchase, Quote, Run, Terms
 
 

@@ -1,0 +1,59 @@
+"""What an answer to a payment means for the purchase: events as evidence, never a verdict on the money. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from tollbook.payer.events import Answered, Delivered, Event
+from tollbook.payer.ledger.rows import digest
+from tollbook.payer.ledger.store import Body
+from tollbook.payer.transport import Answer
+from tollbook.payer.types import Money, Purchase
+from tollbook.payer.wire import parse_receipt
+
+_NOTHING_MATCHED = 404
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Events of one answer and the body to keep with them."""
+
+    events: tuple[Event, ...]
+    body: Body | None
+
+
+def read(purchase: Purchase, answer: Answer, at: datetime) -> Reading:
+    """Any 2xx to a paid request is the delivery, whatever is in it: it is kept and never bought again (I4).
+
+    A 404 to a claim is one too: the chain shows that the seller was paid for saying "nothing matches". All else,
+    a 402 after settling or a 503 with a successful receipt included, is evidence that frees and books nothing.
+    """
+    receipt = parse_receipt(answer.headers)
+    content_type = answer.headers.get("content-type", "")
+    body = Body(answer.body, content_type) if answer.body else None
+    answered = Answered(
+        at=at,
+        status=answer.status,
+        elapsed_ms=round(answer.elapsed * 1000),
+        note="" if receipt is None else receipt.reason or "",
+        receipt_tx=receipt.transaction if receipt is not None and receipt.success else None,
+        body_sha256=digest(answer.body) if answer.body else None,
+    )
+    paid_for_nothing = answer.status == _NOTHING_MATCHED and purchase.money is Money.SPENT
+    if not 200 <= answer.status < 300 and not paid_for_nothing:
+        return Reading((answered,), body)
+    delivered = Delivered(
+        at=at,
+        status=answer.status,
+        content_type=content_type,
+        sha256=digest(answer.body),
+        size=len(answer.body),
+        received_at=at,
+    )
+    return Reading((answered, delivered), Body(answer.body, content_type))
+
+
+def no_answer(reason: str, elapsed: float, at: datetime) -> Answered:
+    """A timeout, a reset, half a body: sent, and nothing to read."""
+    return Answered(at=at, status=None, elapsed_ms=round(elapsed * 1000), note=reason)

@@ -1,0 +1,189 @@
+"""From wanted pieces to reserved purchases: current terms per endpoint, the chain's word, the caps."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from tollbook.crashpoints import crash_point
+from tollbook.payer.errors import OverBudget, QuoteUnacceptable, SellerUnreachable
+from tollbook.payer.identity import nonce, purchase_key
+from tollbook.payer.ledger.store import Wanted
+from tollbook.payer.money import Asset, decimal_text
+from tollbook.payer.policy import judge
+from tollbook.payer.services import Services, View, full_url
+from tollbook.payer.transport import Answer, NoAnswer, NotSent
+from tollbook.payer.types import ChainView, Order, Purchase, Quote, Run, Terms
+from tollbook.payer.wire import parse_402
+
+_GENERATIONS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Approved:
+    """Reserved purchases, and what the chain said of each nonce before anything was signed."""
+
+    purchases: list[Purchase]
+    views: Mapping[str, View]
+
+
+async def quote(services: Services, orders: Iterable[Order]) -> dict[str, Quote]:
+    """Current terms by endpoint, for every order that isn't free: one not older than policy says, or a free unpaid 402.
+
+    Raises QuoteUnacceptable or SellerUnreachable. An endpoint that answers unpaid has no entry: its order is free, and
+    the body that came is kept when the order is bought.
+    """
+    found: dict[str, Quote] = {}
+    for order in orders:
+        endpoint = order.request.endpoint
+        if order.free or endpoint in found:
+            continue
+        asset = services.asset_of(order.seller)
+        kept = services.ledger.quote(endpoint, asset)
+        if kept is None or not _usable(services, order, kept):
+            kept = await _ask(services, order)
+        found[endpoint] = kept
+    return found
+
+
+def _usable(services: Services, order: Order, kept: Quote) -> bool:
+    """Fresh enough, and still inside a policy that may have changed since."""
+    if services.clock.now() - kept.quoted_at > timedelta(seconds=services.policy.quote_max_age):
+        return False
+    seller = services.policy.sellers[order.seller]
+    if seller.pay_to and kept.terms.pay_to not in seller.pay_to:
+        return False
+    cap = services.policy.caps[seller.pay_with].per_call
+    return kept.terms.amount <= min(cap, order.price_cap if order.price_cap is not None else cap)
+
+
+async def _ask(services: Services, order: Order) -> Quote:
+    request = order.request
+    try:
+        answer = await services.transport.send(request, dict(request.headers), timeout=services.patience(order.seller))
+    except (NotSent, NoAnswer) as why:
+        raise SellerUnreachable(f"{order.seller} did not answer at {request.url}: {why.reason}") from None
+    if answer.status != 402:
+        raise _no_terms(order, answer)
+    terms = judge_answer(services, order, answer)
+    services.ledger.pin_payee(order.seller, terms.asset, terms.pay_to, services.clock.now())
+    fresh = Quote(request.endpoint, order.seller, terms, services.clock.now())
+    services.ledger.put_quote(fresh)
+    return fresh
+
+
+def judge_answer(services: Services, order: Order, answer: Answer) -> Terms:
+    """The terms of a 402 that policy allows for this order. Raises QuoteUnacceptable."""
+    asset = services.asset_of(order.seller)
+    last = services.ledger.quote(order.request.endpoint, asset)
+    return judge(
+        services.policy,
+        order.seller,
+        parse_402(answer.status, answer.headers, answer.body),
+        request_url=full_url(order),
+        pinned_pay_to=services.ledger.payee(order.seller, asset),
+        last_price=None if last is None else last.terms.amount,
+        order_cap=order.price_cap,
+        payer=services.wallet.address if services.wallet is not None else None,
+    )
+
+
+def _no_terms(order: Order, answer: Answer) -> Exception:
+    where = order.request.endpoint
+    said = _message(answer.body)
+    if 200 <= answer.status < 300:
+        return QuoteUnacceptable(
+            f"{where} answered without asking for money, though it is declared as paid",
+            advice="declare the dataset as free, or ask the seller",
+        )
+    if answer.status in (429,) or answer.status >= 500:
+        return SellerUnreachable(f"{order.seller} answered {answer.status} at {where}{said}")
+    return QuoteUnacceptable(
+        f"{where} answered {answer.status} instead of terms{said}",
+        advice="check the request's parameters and the seller's documentation",
+    )
+
+
+def _message(body: bytes) -> str:
+    try:
+        document = json.loads(body[:4096])
+    except ValueError:
+        return ""
+    message = document.get("message") if isinstance(document, dict) else None
+    return f": {message[:200]!r}" if isinstance(message, str) else ""
+
+
+async def approve(services: Services, run: Run, orders: Sequence[Order], quotes: Mapping[str, Quote]) -> Approved:
+    """Reserve every order inside every cap, all or none, after asking the chain about each nonce (I2, I3).
+
+    A nonce that is already used means that another machine, or this one before its ledger was lost, bought the piece:
+    it comes back with that view, and is booked as spent instead of being paid beside. Raises OverBudget (caps, or a
+    wallet that holds less than the bill) and ChainUnreachable, with nothing signed.
+    """
+    wanted = [_wanted(services, order, quotes) for order in orders]
+    views = await _before_signing(services, wanted)
+    head = max((view.head_number for view in views.values()), default=None)
+    await _check_balance(services, wanted)
+    limits = {name: seller.loss_limit for name, seller in services.policy.sellers.items() if seller.loss_limit}
+    booked = services.ledger.reserve(
+        run, [replace(item, from_block=head) for item in wanted], services.policy.caps, services.lease(), limits
+    )
+    crash_point("intent")
+    by_nonce = {p.purchase_id: views[p.nonce] for p in booked if p.nonce in views}
+    return Approved(booked, by_nonce)
+
+
+def _wanted(services: Services, order: Order, quotes: Mapping[str, Quote]) -> Wanted:
+    asset = services.asset_of(order.seller)
+    wallet = services.signer()
+    key = purchase_key(order.request, order.edition)
+    found = services.ledger.find(key)
+    reach = _GENERATIONS if found is None else found.generation + 2
+    terms = None if order.free else quotes[order.request.endpoint].terms
+    if terms is not None and terms.version == 2:
+        terms = replace(terms, resource=json.dumps({"url": full_url(order)}, separators=(",", ":")))
+    return Wanted(
+        order=order,
+        asset=asset,
+        payer=wallet.address,
+        nonce_of={generation: nonce(wallet.nonce_secret, asset, key, generation) for generation in range(reach)},
+        amount=0 if terms is None else terms.amount,
+        terms=terms,
+        from_block=None,
+    )
+
+
+async def _before_signing(services: Services, wanted: Sequence[Wanted]) -> dict[str, ChainView]:
+    """One batched look at the nonces that may be signed now. Free orders have none to look at."""
+    views: dict[str, ChainView] = {}
+    for asset in {item.asset for item in wanted if item.terms is not None}:
+        nonces: dict[str, int | None] = {}
+        for item in wanted:
+            if item.asset == asset and item.terms is not None:
+                nonces[item.nonce_of[_generation(services, item)]] = None
+        views.update(await services.chain.look(asset, services.signer().address, nonces))
+    return views
+
+
+def _generation(services: Services, item: Wanted) -> int:
+    found = services.ledger.find(purchase_key(item.order.request, item.order.edition))
+    if found is None:
+        return 0
+    return found.generation + (1 if found.loss_accepted else 0)
+
+
+async def _check_balance(services: Services, wanted: Sequence[Wanted]) -> None:
+    for asset in {item.asset for item in wanted if item.terms is not None}:
+        bill = sum(item.amount for item in wanted if item.asset == asset)
+        held = await services.chain.balance(asset, services.signer().address)
+        if held < bill:
+            raise OverBudget(
+                f"the wallet holds {_text(held, asset)} and the bill is {_text(bill, asset)}",
+                advice=f"send {asset.symbol} on {asset.network} to {services.signer().address}, or buy less",
+            )
+
+
+def _text(atoms: int, asset: Asset) -> str:
+    return f"{decimal_text(atoms, asset.decimals)} {asset.symbol}"

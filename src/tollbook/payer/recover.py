@@ -1,0 +1,110 @@
+"""Finishing or freeing what is open: look at the chain first, then claim, void or park; never block others."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from tollbook.payer import decide
+from tollbook.payer.buyer import book, buy
+from tollbook.payer.decide import next_action
+from tollbook.payer.errors import PaidUndelivered, PayerError
+from tollbook.payer.events import Void
+from tollbook.payer.ledger import Conflict
+from tollbook.payer.services import Services, View
+from tollbook.payer.types import Data, Money, Purchase
+
+_AT_ONCE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What became of the open purchases. `parked` stay exposed and are looked at again by the next run (exit 4)."""
+
+    settled: list[Purchase] = field(default_factory=list)
+    delivered: list[Purchase] = field(default_factory=list)
+    voided: list[Purchase] = field(default_factory=list)
+    parked: list[tuple[Purchase, str]] = field(default_factory=list)
+    undelivered: list[Purchase] = field(default_factory=list)
+
+
+def release(services: Services, purchases: Sequence[Purchase]) -> list[Purchase]:
+    """Void what was reserved and never sent; its caps are free again. What moved on meanwhile is left alone."""
+    now = services.clock.now()
+    reserved = [p for p in purchases if p.money is Money.RESERVED]
+    return services.ledger.append_all([(p, [Void(at=now, reason="never sent")]) for p in reserved])
+
+
+async def verify(services: Services, purchases: Sequence[Purchase]) -> list[Purchase]:
+    """One batched look at the chain for purchases whose money is not proved yet; books what it shows."""
+    open_ones = [p for p in purchases if p.money is Money.EXPOSED or _settling(p)]
+    views = await services.look(open_ones)
+    batch = []
+    for purchase in open_ones:
+        action = next_action(purchase, services.clock.now().timestamp(), views[purchase.purchase_id], services.limits)
+        if isinstance(action, decide.Settle | decide.Free | decide.Unsettle):
+            batch.append((purchase, book(services, purchase, action)))
+    return services.ledger.append_all(batch) if batch else []
+
+
+async def recover(services: Services, flow: str | None = None) -> Recovered:
+    """Carry every open purchase (of one flow, or all) as far as it goes now."""
+    result = Recovered()
+    mine = [p for p in services.ledger.open_purchases(flow) if not services.leased_elsewhere(p)]
+    result.voided.extend(release(services, mine))
+    rest = [p for p in mine if p.money is not Money.RESERVED]
+    views = await services.look(rest)
+    proved = await _book_proofs(services, rest, views)
+    gate = asyncio.Semaphore(_AT_ONCE)
+    await asyncio.gather(*(_finish(services, gate, p, views[p.purchase_id], result) for p in proved))
+    return result
+
+
+async def _book_proofs(services: Services, purchases: Sequence[Purchase], views: Mapping[str, View]) -> list[Purchase]:
+    """Write what the chain proves in one commit; returns every purchase as it stands then."""
+    now = services.clock.now().timestamp()
+    batch, rest = [], []
+    for purchase in purchases:
+        action = next_action(purchase, now, views[purchase.purchase_id], services.limits)
+        if isinstance(action, decide.Settle | decide.Free | decide.Unsettle):
+            batch.append((purchase, book(services, purchase, action)))
+        else:
+            rest.append(purchase)
+    return (services.ledger.append_all(batch) if batch else []) + rest
+
+
+async def _finish(
+    services: Services, gate: asyncio.Semaphore, purchase: Purchase, view: View, result: Recovered
+) -> None:
+    was_delivered = purchase.data is Data.DELIVERED
+    if purchase.money is Money.SPENT and was_delivered:
+        result.settled.append(purchase)
+        return
+    if purchase.money is Money.VOID:
+        result.voided.append(purchase)
+        return
+    async with gate:
+        try:
+            after = await buy(services, purchase, view)
+        except PaidUndelivered:
+            result.undelivered.append(purchase)
+        except Conflict:
+            result.parked.append((purchase, "another process is at it"))
+        except PayerError as why:
+            result.parked.append((purchase, why.what))
+        else:
+            _sort(after, result)
+
+
+def _sort(purchase: Purchase, result: Recovered) -> None:
+    if purchase.money is Money.VOID:
+        result.voided.append(purchase)
+    elif purchase.data is Data.DELIVERED:
+        result.delivered.append(purchase)
+    else:
+        result.parked.append((purchase, "its money is in doubt"))
+
+
+def _settling(purchase: Purchase) -> bool:
+    return purchase.settlement is not None and not purchase.settlement.final

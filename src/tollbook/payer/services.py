@@ -1,0 +1,105 @@
+"""What the payer works with, and the small steps that every part of it shares."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from tollbook.payer.chain import Chain
+from tollbook.payer.decide import Limits, NotSeen
+from tollbook.payer.eip3009 import Wallet
+from tollbook.payer.errors import ChainUnreachable, Misconfigured
+from tollbook.payer.identity import payment_identifier
+from tollbook.payer.ledger import Ledger
+from tollbook.payer.money import Asset
+from tollbook.payer.policy import Policy, draft
+from tollbook.payer.transport import Transport
+from tollbook.payer.types import Authorization, ChainView, Clock, Lease, Order, Purchase, SignedPayment, Terms
+from tollbook.payer.wire import payment_header
+
+_LEASE_SECONDS = 90
+
+View = ChainView | NotSeen
+
+
+def new_owner() -> str:
+    """A name for this process that no other has."""
+    return f"{os.getpid()}-{secrets.token_hex(4)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything one process pays with. Without a wallet it can only quote and read."""
+
+    ledger: Ledger
+    policy: Policy
+    chain: Chain
+    transport: Transport
+    wallet: Wallet | None
+    clock: Clock
+    owner: str = field(default_factory=new_owner)
+    limits: Limits = field(default_factory=Limits)
+
+    def signer(self) -> Wallet:
+        """The wallet. Raises Misconfigured when there is none."""
+        if self.wallet is None:
+            raise Misconfigured(
+                "there is no key to pay with",
+                advice="set TOLLBOOK_PRIVATE_KEY, or TOLLBOOK_KEYSTORE with TOLLBOOK_KEYSTORE_PASSWORD_FILE",
+            )
+        return self.wallet
+
+    def asset_of(self, seller: str) -> Asset:
+        """The one asset policy pays this seller with."""
+        return self.policy.asset_for(seller)
+
+    def patience(self, seller: str) -> float:
+        """Seconds to wait for an answer: sellers settle before they answer, so 30 and more (x402, seller's docs)."""
+        return float(self.policy.sellers[seller].timeout_seconds)
+
+    def lease(self) -> Lease:
+        """A claim to work on a purchase for as long as one answer may take."""
+        return Lease(self.owner, self.clock.now() + timedelta(seconds=_LEASE_SECONDS))
+
+    def leased_elsewhere(self, purchase: Purchase) -> bool:
+        """Another process is at it. Its word alone is no safety, only courtesy: the nonce pays once."""
+        lease = purchase.lease
+        return lease is not None and lease.owner != self.owner and lease.until > self.clock.now()
+
+    def authorize(self, purchase: Purchase, terms: Terms) -> Authorization:
+        """What to sign now for these terms: our window (at most policy's), the purchase's own nonce."""
+        return draft(self.policy, terms, payer=purchase.payer, nonce=purchase.nonce, now=self.clock.now())
+
+    def present(self, purchase: Purchase) -> SignedPayment:
+        """The purchase's payment, byte for byte the same each time: signatures are derived anew, never stored (I10)."""
+        authorization, terms = purchase.authorization, purchase.terms
+        assert authorization is not None, "nothing was signed for this purchase"
+        assert terms is not None, "an authorization has terms"
+        signature = self.signer().sign(authorization)
+        payment_id = payment_identifier(purchase.purchase_key, purchase.generation)
+        name, value = payment_header(terms, authorization, signature, payment_id=payment_id)
+        return SignedPayment(authorization, name, value)
+
+    async def look(self, purchases: Iterable[Purchase]) -> Mapping[str, View]:
+        """What the chain says of each purchase's nonce, by purchase id. Unreachable is a view of its own (I9)."""
+        groups: dict[tuple[Asset, str], list[Purchase]] = {}
+        for purchase in purchases:
+            groups.setdefault((purchase.asset, purchase.payer), []).append(purchase)
+        views: dict[str, View] = {}
+        for (asset, payer), members in groups.items():
+            try:
+                seen = await self.chain.look(asset, payer, {p.nonce: p.from_block for p in members})
+            except ChainUnreachable:
+                views.update({p.purchase_id: NotSeen.UNREACHABLE for p in members})
+            else:
+                views.update({p.purchase_id: seen[p.nonce] for p in members})
+        return views
+
+
+def full_url(order: Order) -> str:
+    """The request's URL with its parameters, as the seller's log would show it."""
+    query = "&".join(f"{name}={value}" for name, value in order.request.params)
+    return f"{order.request.url}?{query}" if query else order.request.url
