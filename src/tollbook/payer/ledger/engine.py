@@ -23,11 +23,16 @@ def connect(url: str) -> sa.Engine:
     """
     try:
         engine = _engine(url)
-        _bring_up_to_date(engine)
     except sa.exc.ArgumentError as error:
         raise LedgerUnavailable(f"TOLLBOOK_LEDGER_URL is not a database URL: {error}") from None
+    try:
+        _bring_up_to_date(engine)
     except sa.exc.SQLAlchemyError as error:
+        engine.dispose()
         raise LedgerUnavailable(f"the ledger can't be opened: {_cause(error)}") from None
+    except LedgerTooNew:
+        engine.dispose()
+        raise
     return engine
 
 
