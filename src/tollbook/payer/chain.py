@@ -1,0 +1,213 @@
+"""What the chain knows of our authorizations, read at pinned blocks and believed only with its logs (I9).
+
+`authorizationState` alone says "used or cancelled". Paid means: the token emitted AuthorizationUsed for our nonce in a
+transaction that succeeded, with a Transfer from us beside it. A used nonce whose log is not found within reach is
+reported as USED without a settlement: neither paid nor cancelled is claimed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from tollbook.payer.addresses import address_word, checksum
+from tollbook.payer.chain_logs import Log, LogReader, Mark, transfers_of
+from tollbook.payer.errors import ChainUnreachable
+from tollbook.payer.money import Asset
+from tollbook.payer.rpc import Call, Rpc, RpcError, malformed, quantity
+from tollbook.payer.rules import Policy
+from tollbook.payer.settlements import SettlementReader
+from tollbook.payer.strict_json import shown
+from tollbook.payer.types import ChainView, Clock, NonceState, Settlement
+
+_AUTHORIZATION_STATE = "0xe94a0102"
+_BALANCE_OF = "0x70a08231"
+_DOMAIN_SEPARATOR = "0x3644e515"
+_WORD_DIGITS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Two blocks of one moment: the newest, and the newest that policy's finality tag vouches for. Times are unix."""
+
+    number: int
+    time: int
+    final_number: int
+    final_time: int
+
+
+@dataclass(frozen=True, slots=True)
+class TransferOut:
+    """One Transfer out of the wallet. Without `nonce` no authorization stands beside it: a plain, foreign transfer."""
+
+    tx_hash: str
+    log_index: int
+    block_number: int
+    block_hash: str
+    to: str
+    value: int
+    nonce: str | None
+
+
+class Chain(Protocol):
+    """What the payer asks of a chain. Every method raises ChainUnreachable rather than guess."""
+
+    async def head(self) -> Head: ...
+
+    async def look(self, asset: Asset, payer: str, nonces: Mapping[str, int | None]) -> Mapping[str, ChainView]:
+        """What is known of each nonce; the number is the block it was signed at, None if that is lost."""
+        ...
+
+    async def balance(self, asset: Asset, owner: str) -> int: ...
+
+    async def transfers(self, asset: Asset, payer: str, from_block: int, to_block: int) -> list[TransferOut]:
+        """Every transfer out of the payer in the blocks, both ends included, in the chain's order."""
+        ...
+
+
+class RpcChain:
+    """Chain over JSON-RPC. Reads are pinned to block numbers, so one look is one moment whatever the server does."""
+
+    def __init__(self, policy: Policy, clock: Clock) -> None:
+        self._policy = policy
+        self._clock = clock
+        self._rpc = Rpc(policy.rpc_url, clock)
+        self._logs = LogReader(self._rpc)
+        self._settlements = SettlementReader(self._rpc)
+
+    async def head(self) -> Head:
+        blocks: list[Call] = [
+            ("eth_chainId", []),
+            ("eth_getBlockByNumber", [self._policy.finality, False]),
+            ("eth_getBlockByNumber", ["latest", False]),
+        ]
+        chain_id, final, newest = await self._call(blocks)
+        if (served := quantity(chain_id, "eth_chainId")) != self._policy.chain_id:
+            raise ChainUnreachable(
+                f"the RPC server serves chain {served}, policy names {self._policy.chain_id}",
+                advice="mend network.rpc_url or network.chain_id in the policy file",
+            )
+        head = Head(*_block(newest, "latest"), *_block(final, self._policy.finality))
+        if head.final_number > head.number or head.final_time > head.time:
+            raise malformed(f"its {self._policy.finality} block is newer than its latest")
+        self._check_age(head)
+        return head
+
+    def _check_age(self, head: Head) -> None:
+        limit, age = self._policy.max_head_age, self._clock.now().timestamp() - head.time
+        if limit and age > limit:
+            raise ChainUnreachable(
+                f"the RPC server's newest block is {age:.0f} s old (network.max_head_age is {limit})"
+            )
+
+    async def look(self, asset: Asset, payer: str, nonces: Mapping[str, int | None]) -> Mapping[str, ChainView]:
+        head = await self.head()
+        names = list(nonces)
+        at_head = await self._used(asset, payer, names, head.number)
+        at_final = at_head
+        if head.final_number != head.number:
+            at_final = await self._used(asset, payer, names, head.final_number)
+        if wrong := [name for name in names if at_final[name] and not at_head[name]]:
+            raise malformed(f"nonce {wrong[0]} is used in an older block and unused in a newer one")
+        wanted = {name: nonces[name] for name in names if at_head[name]}
+        marks = await self._marks(asset, payer, wanted, head) if wanted else {}
+        proofs = await self._settlements.read(asset, payer, marks, head.final_number) if marks else {}
+        return {name: _view(head, at_head[name], at_final[name], proofs.get(name)) for name in names}
+
+    async def _used(self, asset: Asset, payer: str, nonces: list[str], block: int) -> dict[str, bool]:
+        calls: list[Call] = [
+            _eth_call(asset.address, _AUTHORIZATION_STATE + address_word(payer).hex() + nonce[2:], block)
+            for nonce in nonces
+        ]
+        words = await self._call(calls)
+        return {nonce: _flag(word) for nonce, word in zip(nonces, words, strict=True)}
+
+    async def _marks(
+        self, asset: Asset, payer: str, nonces: Mapping[str, int | None], head: Head
+    ) -> Mapping[str, list[Mark]]:
+        lowest = max(0, head.number - self._policy.lookback_blocks)
+        starts = {nonce: lowest if start is None else min(start, head.number) for nonce, start in nonces.items()}
+        return await self._logs.marks(asset, payer, starts, head.number)
+
+    async def balance(self, asset: Asset, owner: str) -> int:
+        head = await self.head()
+        (word,) = await self._call([_eth_call(asset.address, _BALANCE_OF + address_word(owner).hex(), head.number)])
+        return int(_word(word), 16)
+
+    async def domain_separator(self, asset: Asset) -> bytes:
+        """The token's own EIP-712 domain, to compare with ours: a wrong name or version in the policy shows here."""
+        head = await self.head()
+        (word,) = await self._call([_eth_call(asset.address, _DOMAIN_SEPARATOR, head.number)])
+        return bytes.fromhex(_word(word))
+
+    async def transfers(self, asset: Asset, payer: str, from_block: int, to_block: int) -> list[TransferOut]:
+        logs = await self._logs.of_payer(asset, payer, from_block, to_block)
+        return [_transfer(moved, nonce) for moved, nonce in transfers_of(logs)]
+
+    async def aclose(self) -> None:
+        await self._rpc.aclose()
+
+    async def _call(self, calls: list[Call]) -> list[Any]:
+        try:
+            return await self._rpc.call(calls)
+        except RpcError as error:
+            reason = str(error)
+        raise ChainUnreachable(f"the chain's RPC server refused a read: {reason}")
+
+
+def _view(head: Head, used: bool, used_final: bool, proof: Settlement | NonceState | None) -> ChainView:
+    state = NonceState.UNUSED
+    if used:
+        state = NonceState.CANCELLED if proof is NonceState.CANCELLED else NonceState.USED
+    return ChainView(
+        head_number=head.number,
+        head_time=head.time,
+        final_number=head.final_number,
+        final_time=head.final_time,
+        state=state,
+        state_final=state if used_final else NonceState.UNUSED,
+        settlement=proof if isinstance(proof, Settlement) else None,
+    )
+
+
+def _eth_call(to: str, data: str, block: int) -> Call:
+    return ("eth_call", [{"to": to, "data": data}, hex(block)])
+
+
+def _block(value: object, tag: str) -> tuple[int, int]:
+    if not isinstance(value, dict):
+        raise malformed(f"it has no {tag} block")
+    return quantity(value.get("number"), f"the {tag} block's number"), quantity(value.get("timestamp"), "a timestamp")
+
+
+def _word(value: object) -> str:
+    """The 64 digits of one ABI word; "0x" is what an address without code answers."""
+    if value == "0x":
+        raise ChainUnreachable(
+            "there is no token at the asset's address on this chain",
+            advice="mend the asset's address, network.chain_id or network.rpc_url in the policy file",
+        )
+    if not isinstance(value, str) or len(value) != 2 + _WORD_DIGITS or not value.startswith("0x"):
+        raise malformed(f"a call returned {shown(value)}")
+    quantity(value, "a call's result")
+    return value[2:]
+
+
+def _flag(value: object) -> bool:
+    number = int(_word(value), 16)
+    if number > 1:
+        raise malformed(f"authorizationState returned {number}")
+    return number == 1
+
+
+def _transfer(log: Log, nonce: str | None) -> TransferOut:
+    return TransferOut(
+        tx_hash=log.tx_hash,
+        log_index=log.index,
+        block_number=log.block_number,
+        block_hash=log.block_hash,
+        to=checksum("0x" + log.topics[2][-40:]),
+        value=log.value,
+        nonce=nonce,
+    )
