@@ -1,0 +1,85 @@
+"""Where a verb's words go: one document on stdout with --json; text and tables for people; progress to stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+Row = Sequence[str]
+
+
+class Answer:
+    """One verb's output. On a terminal tables have lines and colour; elsewhere they are plain aligned columns."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self.as_json = as_json
+        self.terminal = sys.stdout.isatty() and not as_json
+
+    def document(self, document: Any) -> None:
+        """The verb's stable document: printed with --json, ignored otherwise."""
+        if self.as_json:
+            print(json.dumps(document, indent=2, ensure_ascii=False))
+
+    def line(self, text: str = "", *, style: str = "") -> None:
+        """A sentence for people; `style` colours it on a terminal."""
+        if self.as_json:
+            return
+        if self.terminal and style:
+            _console().print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+        else:
+            print(text)
+
+    def heading(self, text: str) -> None:
+        self.line()
+        self.line(text, style="bold")
+
+    def table(self, columns: Row, rows: Sequence[Row], *, right: frozenset[int] = frozenset(), foot: Row = ()) -> None:
+        """Rows under headings; `right` names the columns of figures, `foot` is the line of totals."""
+        if self.as_json:
+            return
+        if self.terminal:
+            _rich_table(columns, rows, right, foot)
+        else:
+            print("\n".join(plain_table(columns, rows, right=right, foot=foot)))
+
+
+def plain_table(
+    columns: Row, rows: Sequence[Row], *, right: frozenset[int] = frozenset(), foot: Row = (), indent: str = "  "
+) -> list[str]:
+    """Aligned text without any drawing, for pipes, logs and documents."""
+    lines = [columns, *rows, *([foot] if foot else [])]
+    widths = [max(len(line[at]) for line in lines) for at in range(len(columns))]
+
+    def aligned(line: Row) -> str:
+        cells = (
+            cell.rjust(width) if at in right else cell.ljust(width)
+            for at, (cell, width) in enumerate(zip(line, widths, strict=True))
+        )
+        return (indent + "  ".join(cells)).rstrip()
+
+    rule = indent + "  ".join("-" * width for width in widths)
+    body = [aligned(line) for line in rows]
+    return [aligned(columns), rule, *body, *([rule, aligned(foot)] if foot else [])]
+
+
+def _console() -> Any:
+    from rich.console import Console
+
+    return Console()
+
+
+def _rich_table(columns: Row, rows: Sequence[Row], right: frozenset[int], foot: Row) -> None:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, show_footer=bool(foot), header_style="bold", footer_style="bold", pad_edge=False)
+    for at, column in enumerate(columns):
+        table.add_column(
+            column, justify="right" if at in right else "left", footer=Text(foot[at]) if foot else "", overflow="fold"
+        )
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    _console().print(table)

@@ -1,0 +1,87 @@
+"""Errors as a person reads them: what happened to the money, whether a retry is safe, what to do."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from tollbook.payer.errors import Misconfigured, PayerError
+
+USAGE = 2
+UNFORESEEN = 4
+WORST_FIRST = (5, 4, 3, 6, 2, 0)
+
+
+def worst(codes: list[int]) -> int:
+    """One exit code for several flows: what needs a person first, then what is in doubt."""
+    return min(codes, key=WORST_FIRST.index, default=0)
+
+
+def document(error: PayerError) -> dict[str, Any]:
+    return {
+        "error": {
+            "kind": type(error).__name__,
+            "what": error.what,
+            "money": error.money,
+            "repeat": error.repeat,
+            "advice": error.fix,
+            "exit_code": error.exit_code,
+        }
+    }
+
+
+def text(error: PayerError) -> str:
+    """The error and its three sentences, plain."""
+    lines = [f"error: {error.what}", f"  Money: {error.money}.", f"  Run it again? {_sentence(error.repeat)}"]
+    if error.fix:
+        lines.append(f"  What to do: {error.fix.rstrip('.')}.")
+    return "\n".join(lines)
+
+
+def report(error: Exception, *, as_json: bool) -> int:
+    """Say it where the caller listens (--json: stdout, else stderr) and return the exit code."""
+    known = _known(error)
+    if as_json:
+        print(json.dumps(document(known), indent=2))
+    else:
+        print(text(known), file=sys.stderr)
+    return known.exit_code
+
+
+def interrupted() -> None:
+    print(
+        "\ninterrupted: what was already sent is in the ledger.\n"
+        "  Money: see `tollbook status`.\n"
+        "  Run it again? Yes: open purchases are claimed first, nothing is bought twice.",
+        file=sys.stderr,
+    )
+
+
+def _sentence(words: str) -> str:
+    return f"{words[:1].upper()}{words[1:].rstrip('.')}."
+
+
+def _known(error: Exception) -> PayerError:
+    if isinstance(error, PayerError):
+        return error
+    usage = getattr(error, "format_message", None)
+    if usage is not None:
+        return BadUsage(usage())
+    return Unforeseen(f"{type(error).__name__}: {error}")
+
+
+class BadUsage(Misconfigured):
+    """The command line itself can't be understood."""
+
+    repeat = "yes, once the command is mended"
+    advice = "see `tollbook --help`, or `tollbook VERB --help`"
+
+
+class Unforeseen(PayerError):
+    """A bug, or a fault that nothing above names. Payments in flight are as safe as after a crash."""
+
+    money = "if anything was sent it is in the ledger; see `tollbook status`"
+    repeat = "yes: open purchases are claimed first, nothing is bought twice"
+    advice = "report this with the message above if it happens again"
+    exit_code = UNFORESEEN

@@ -1,0 +1,101 @@
+"""Progress while buying, on stderr: a bar on a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+from tollbook.payer.money import decimal_text
+from tollbook.payer.types import Purchase
+from tollbook.tasks.bill import Bill
+from tollbook.tasks.watch import Silent, Watch
+
+SECONDS_BETWEEN_LINES = 2.0
+
+
+def watch_for(*, quiet: bool = False) -> Watch:
+    """What suits the place where stderr goes."""
+    if quiet:
+        return Silent()
+    return Bar() if sys.stderr.isatty() else Lines()
+
+
+class _Counting(Silent):
+    """Calls, rows and money so far."""
+
+    def __init__(self) -> None:
+        self.flow, self.symbol, self.decimals = "", "", 0
+        self.calls = self.done = self.rows = self.atoms = 0
+
+    def bill(self, bill: Bill) -> None:
+        self.flow, self.symbol, self.decimals = bill.flow, bill.asset.symbol, bill.asset.decimals
+
+    def buying(self, calls: int, atoms: int) -> None:
+        self.calls, self.done, self.rows, self.atoms = calls, 0, 0, 0
+
+    def bought(self, purchase: Purchase | None, rows: int, problem: str | None) -> None:
+        self.done += 1
+        self.rows += rows
+        self.atoms += purchase.committed if purchase else 0
+
+    @property
+    def money(self) -> str:
+        return f"{decimal_text(self.atoms, self.decimals)} {self.symbol}"
+
+
+class Lines(_Counting):
+    """For logs and pipes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._last = time.monotonic()
+
+    def step(self, text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+    def bought(self, purchase: Purchase | None, rows: int, problem: str | None) -> None:
+        super().bought(purchase, rows, problem)
+        due = time.monotonic() - self._last >= SECONDS_BETWEEN_LINES
+        if problem or due or self.done == self.calls:
+            self._last = time.monotonic()
+            words = f": {problem}" if problem else ""
+            line = f"{self.flow}: {self.done} of {self.calls} calls, {self.rows} rows, {self.money}{words}"
+            print(line, file=sys.stderr, flush=True)
+
+
+class Bar(_Counting):
+    """For a terminal: calls, rows, money and the time left."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._progress: Any = None
+        self._task: Any = None
+
+    def buying(self, calls: int, atoms: int) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        super().buying(calls, atoms)
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=20),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rows]} rows  {task.fields[money]}"),
+            TimeRemainingColumn(compact=True),
+        )
+        self._progress = Progress(*columns, console=Console(stderr=True), transient=False)
+        self._task = self._progress.add_task(self.flow, total=calls, rows=0, money=self.money)
+        self._progress.start()
+
+    def bought(self, purchase: Purchase | None, rows: int, problem: str | None) -> None:
+        super().bought(purchase, rows, problem)
+        if self._progress is not None:
+            self._progress.update(self._task, advance=1, rows=self.rows, money=self.money)
+            if problem:
+                self._progress.console.print(problem, style="red", markup=False, highlight=False)
+
+    def settled(self) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None

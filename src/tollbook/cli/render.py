@@ -1,0 +1,90 @@
+"""Bills and outcomes as a person reads them, in 80 columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tollbook.cli.answer import Answer
+from tollbook.tasks.bill import Bill, Line
+from tollbook.tasks.outcome import Outcome
+
+FIGURES = frozenset({2, 3, 4, 5})
+
+
+def bills(answer: Answer, all_bills: Sequence[Bill], *, title: str = "The bill") -> None:
+    """One line per dataset, a total, and what can't be bought."""
+    if not all_bills:
+        return
+    bill = all_bills[0]
+    rows = [_bill_row(each, line) for each in all_bills for line in each.lines]
+    total = _total(all_bills)
+    answer.heading(title)
+    answer.table(
+        ("flow", "dataset", "missing", "calls", "a call", bill.asset.symbol),
+        rows,
+        right=FIGURES,
+        foot=("total", "", "", str(sum(each.calls for each in all_bills)), "", total),
+    )
+    for each in all_bills:
+        bill_notes(answer, each)
+
+
+def bill_notes(answer: Answer, bill: Bill) -> None:
+    """What the cache saved, what is gone for good, what may come on top."""
+    if bill.saved.calls:
+        answer.line(f"  {bill.flow}: {bill.saved.calls} calls held already, {amount(bill, bill.saved.atoms)} saved")
+    for gone in bill.gone:
+        repair = f"; {gone.repaired_by} has them" if gone.repaired_by else ""
+        answer.line(
+            f"  {gone.dataset}: {gone.cells} cells can't be bought any more ({gone.what}){repair}", style="yellow"
+        )
+    if any(line.open_ended for line in bill.lines):
+        answer.line(f"  {bill.flow}: a listing may go on; every further full page is billed before it is bought")
+    for note in bill.notes:
+        answer.line(f"  {note}")
+
+
+def amount(bill: Bill | Outcome, atoms: int | None) -> str:
+    return f"{bill.money(atoms)} {bill.asset.symbol}" if atoms is not None else "an unknown amount"
+
+
+def outcome(answer: Answer, done: Outcome) -> None:
+    """What one run did, in a few lines."""
+    answer.heading(f"{done.run.flow}: {amount(done, done.atoms)} for {_plural(done.calls_paid, 'paid call')}")
+    answer.line(f"  rows        {done.loaded.rows_new} new, {done.loaded.rows_changed} changed")
+    answer.line(f"  saved       {_plural(done.calls_avoided, 'call')}, {amount(done, done.saved)}")
+    if done.recovered:
+        answer.line(f"  recovered   {_plural(done.recovered, 'purchase')} of an earlier run")
+    if done.loaded.quarantined:
+        answer.line(f"  quarantined {_plural(done.loaded.quarantined, 'row')}, kept with their bodies", style="yellow")
+    for words in (*done.loaded.drift, *done.notes):
+        answer.line(f"  note        {words}", style="yellow")
+    if done.open:
+        answer.line(f"  open        {done.open} in doubt: run `tollbook recover` later", style="yellow")
+    if done.undelivered:
+        answer.line(f"  undelivered {done.undelivered} paid without data: see `tollbook status`", style="red")
+    for problem in done.problems[:3]:
+        answer.line(f"  stopped     {problem.what}", style="red")
+    if done.left_calls:
+        answer.line(
+            f"  left        {_plural(done.left_calls, 'call')}, {amount(done, done.left_atoms)}; run again to go on"
+        )
+    if done.published:
+        answer.line(f"  published   {done.published.path}")
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def _bill_row(bill: Bill, line: Line) -> tuple[str, ...]:
+    prices = {item.price for item in line.all_items}
+    each = "-" if not prices else bill.money(prices.pop()) if len(prices) == 1 else "various"
+    return (bill.flow, line.dataset, str(line.missing_cells), str(line.calls), each, bill.money(line.atoms))
+
+
+def _total(all_bills: Sequence[Bill]) -> str:
+    symbols = {bill.asset.symbol for bill in all_bills}
+    if len(symbols) == 1:
+        return all_bills[0].money(sum(bill.atoms for bill in all_bills))
+    return " + ".join(f"{bill.money(bill.atoms)} {bill.asset.symbol}" for bill in all_bills)

@@ -1,0 +1,55 @@
+"""One ingestion run, the same from a prompt and from a Prefect deployment: only `call` differs."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+from tollbook.tasks.asking import Ask
+from tollbook.tasks.bill import Bill
+from tollbook.tasks.calling import Caller, at_once
+from tollbook.tasks.load import load, publish
+from tollbook.tasks.outcome import Outcome, Tally
+from tollbook.tasks.plan import note_avoided, plan, quote
+from tollbook.tasks.purchase import approve, buy_all, verify
+from tollbook.tasks.recover import recover
+from tollbook.tasks.running import Run
+from tollbook.tasks.watch import UNWATCHED, Watch
+from tollbook.tasks.workspace import Workspace
+
+Agree = Callable[[Bill], Awaitable[int | None]]
+MOST_TURNS = 1000
+"""A listing has at most so many rounds of further pages."""
+
+
+async def within_policy(_bill: Bill) -> int | None:
+    """Nobody is asked; policy's caps and the run's own budget decide."""
+    return None
+
+
+async def ingest(
+    ws: Workspace, ask: Ask, run: Run, *, call: Caller = at_once, watch: Watch = UNWATCHED, agree: Agree = within_policy
+) -> Outcome:
+    """Recover, load, then plan, quote, approve and buy until nothing is missing, then publish."""
+    tally = Tally(run, ws.asset(ask.seller))
+    ws.ledger.start_run(run)
+    tally.count_recovered(await call(recover, ws, run.flow))
+    tally.loads.append(await call(load, ws))
+    for turn in range(MOST_TURNS):
+        planned = await call(plan, ws, ask)
+        bill = await call(quote, ws, planned)
+        if turn == 0:
+            await call(note_avoided, ws, run, planned)
+            watch.bill(bill)
+        if not tally.is_news(bill):
+            break
+        if turn == 0:
+            run = replace(run, budget=await agree(bill) or run.budget)
+        with tally.stopping(first=turn == 0):
+            approved = await call(approve, ws, run, bill)
+            tally.count_bought(await buy_all(call, ws, run, bill, approved, watch))
+        tally.loads.append(await call(load, ws))
+        if tally.problems:
+            break
+    tally.count_proved(await call(verify, ws, list(tally.bought.values())))
+    return tally.outcome(await call(publish, ws, ask), ask.notes)

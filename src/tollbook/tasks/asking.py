@@ -1,0 +1,28 @@
+"""What someone wants fresh or filled: datasets, keys and a range, as of one moment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """Cells of one dataset: `keys` × the slots from `first` to `last`, both inclusive."""
+
+    dataset: str
+    keys: tuple[str, ...]
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Everything one run wants, of one seller. `at` is the scheduled time: editions come from it, never from now()."""
+
+    flow: str
+    reason: str
+    seller: str
+    at: datetime
+    wants: tuple[Want, ...]
+    notes: tuple[str, ...] = field(default=())

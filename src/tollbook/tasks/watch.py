@@ -1,0 +1,49 @@
+"""What a run tells while it works. The command draws it, Prefect logs it, tests collect it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from tollbook.payer.types import Purchase
+from tollbook.tasks.bill import Bill
+
+
+class Watch(Protocol):
+    """Called from one thread, in order. Nothing here may raise or wait: money is in flight beside it."""
+
+    def step(self, text: str) -> None:
+        """A step begins."""
+        ...
+
+    def bill(self, bill: Bill) -> None:
+        """The bill, before anything is signed."""
+        ...
+
+    def buying(self, calls: int, atoms: int) -> None:
+        """Reserved and about to be bought."""
+        ...
+
+    def bought(self, purchase: Purchase | None, rows: int, problem: str | None) -> None:
+        """One call ended, well (rows as far as known before loading) or not."""
+        ...
+
+    def settled(self) -> None:
+        """The buying is over."""
+        ...
+
+
+class Silent:
+    """Watches and says nothing."""
+
+    def step(self, text: str) -> None: ...
+
+    def bill(self, bill: Bill) -> None: ...
+
+    def buying(self, calls: int, atoms: int) -> None: ...
+
+    def bought(self, purchase: Purchase | None, rows: int, problem: str | None) -> None: ...
+
+    def settled(self) -> None: ...
+
+
+UNWATCHED: Watch = Silent()
