@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from tollbook.payer import buyer, quoting
+from tollbook.payer import reconcile as reconciling
 from tollbook.payer import recover as recovery
 from tollbook.payer.decide import NotSeen
 from tollbook.payer.events import LossAccepted
+from tollbook.payer.money import Asset
 from tollbook.payer.quoting import Approved
+from tollbook.payer.reconcile import Difference, Reconciled
 from tollbook.payer.recover import Recovered
 from tollbook.payer.services import Services, View
 from tollbook.payer.types import Order, Purchase, Quote, Run
@@ -39,6 +42,14 @@ class Payer:
     async def recover(self, flow: str | None = None) -> Recovered:
         """Claim, free or park every open purchase."""
         return await recovery.recover(self.services, flow)
+
+    async def reconcile(self, asset: Asset) -> Reconciled:
+        """Ledger against chain, to the atom, closed to a block. Raises ChainUnreachable."""
+        return await reconciling.reconcile(self.services, asset)
+
+    def damaged_bodies(self) -> list[Difference]:
+        """Bodies that no longer have the hash they arrived with."""
+        return reconciling.damaged_bodies(self.services)
 
     def release(self, purchases: Sequence[Purchase]) -> list[Purchase]:
         """Give back what was reserved and never sent."""

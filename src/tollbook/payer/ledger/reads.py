@@ -101,7 +101,14 @@ class Reads:
         """In seq order, bodies decompressed; read a page at a time, so memory stays small."""
         index = [(seq, pid) for seq, pid in self.delivery_index(after) if purchase_ids is None or pid in purchase_ids]
         for start in range(0, len(index), _PAGE):
-            yield from self._delivery_page([pid for _, pid in index[start : start + _PAGE]])
+            for delivery, _ in self._delivery_page([pid for _, pid in index[start : start + _PAGE]]):
+                yield delivery
+
+    def hashed_deliveries(self) -> Iterator[tuple[Delivery, str]]:
+        """Every delivery with the hash its body arrived with."""
+        index = [pid for _, pid in self.delivery_index()]
+        for start in range(0, len(index), _PAGE):
+            yield from self._delivery_page(index[start : start + _PAGE])
 
     def cost_rows(self, changed_after: int = 0) -> Iterator[CostRow]:
         """One per purchase whose newest event has seq > changed_after, in seq order."""
@@ -145,7 +152,7 @@ class Reads:
         doc = connection.execute(query.limit(1)).scalar()
         return None if doc is None else rows.purchase(doc)
 
-    def _delivery_page(self, purchase_ids: list[str]) -> list[Delivery]:
+    def _delivery_page(self, purchase_ids: list[str]) -> list[tuple[Delivery, str]]:
         body, bought = schema.bodies, schema.purchases
         query = (
             sa.select(body, bought.c.doc.label("doc"))
@@ -154,7 +161,7 @@ class Reads:
             .order_by(body.c.seq)
         )
         with reading(self._engine) as connection:
-            return [_delivery(row) for row in connection.execute(query)]
+            return [(_delivery(row), row.sha256) for row in connection.execute(query)]
 
     def _latencies(self, connection: sa.Connection, purchase_ids: list[str]) -> dict[str, int]:
         table = schema.events

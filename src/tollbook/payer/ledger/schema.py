@@ -161,7 +161,6 @@ scans = sa.Table(
     sa.Column("wallet", sa.Text, primary_key=True),
     sa.Column("asset", sa.Text, primary_key=True),
     sa.Column("through_block", sa.BigInteger, nullable=False),
-    sa.Column("block_hash", sa.Text, nullable=False),
     sa.Column("scanned_at", Moment, nullable=False),
 )
 
@@ -174,7 +173,6 @@ transfers = sa.Table(
     sa.Column("wallet", sa.Text, nullable=False),
     sa.Column("block_number", sa.BigInteger, nullable=False),
     sa.Column("block_hash", sa.Text, nullable=False),
-    sa.Column("block_time", Moment, nullable=False),
     sa.Column("pay_to", sa.Text, nullable=False),
     sa.Column("value", Atoms, nullable=False),
     sa.Column("nonce", sa.Text),

@@ -16,7 +16,7 @@ from tollbook.payer.identity import purchase_id, purchase_key
 from tollbook.payer.ledger import caps as budget
 from tollbook.payer.ledger import rows, schema
 from tollbook.payer.ledger.engine import connect, writing
-from tollbook.payer.ledger.reads import Reads
+from tollbook.payer.ledger.scans import Scans
 from tollbook.payer.money import Asset, decimal_text
 from tollbook.payer.rules import Caps
 from tollbook.payer.types import Data, Lease, Money, Order, Purchase, Quote, Run, Terms
@@ -47,7 +47,7 @@ class Body:
     content_type: str
 
 
-class Ledger(Reads):
+class Ledger(Scans):
     """The books of one wallet's purchases. Any number of processes may write; SQLite or PostgreSQL by URL."""
 
     @classmethod
