@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from tollbook.payer.addresses import address_word, checksum
-from tollbook.payer.chain_logs import Log, LogReader, Mark, transfers_of
+from tollbook.payer.chain_logs import Log, LogReader, transfers_of
 from tollbook.payer.errors import ChainUnreachable
 from tollbook.payer.money import Asset
-from tollbook.payer.rpc import Call, Rpc, RpcError, malformed, quantity
+from tollbook.payer.rpc import Call, Rpc, malformed, quantity
 from tollbook.payer.rules import Policy
 from tollbook.payer.settlements import SettlementReader
 from tollbook.payer.strict_json import shown
@@ -72,7 +72,7 @@ class RpcChain:
     def __init__(self, policy: Policy, clock: Clock) -> None:
         self._policy = policy
         self._clock = clock
-        self._rpc = Rpc(policy.rpc_url, clock)
+        self._rpc = Rpc(policy.rpc_url, clock, batch=policy.rpc_batch)
         self._logs = LogReader(self._rpc)
         self._settlements = SettlementReader(self._rpc)
 
@@ -82,7 +82,7 @@ class RpcChain:
             ("eth_getBlockByNumber", [self._policy.finality, False]),
             ("eth_getBlockByNumber", ["latest", False]),
         ]
-        chain_id, final, newest = await self._call(blocks)
+        chain_id, final, newest = await self._rpc.read(blocks)
         if (served := quantity(chain_id, "eth_chainId")) != self._policy.chain_id:
             raise ChainUnreachable(
                 f"the RPC server serves chain {served}, policy names {self._policy.chain_id}",
@@ -95,10 +95,17 @@ class RpcChain:
         return head
 
     def _check_age(self, head: Head) -> None:
-        limit, age = self._policy.max_head_age, self._clock.now().timestamp() - head.time
-        if limit and age > limit:
+        """A head from the future would prove live payments dead; an old one only delays, unless a person minds."""
+        age = self._clock.now().timestamp() - head.time
+        oldest, furthest = self._policy.max_head_age, self._policy.max_head_ahead
+        if oldest and age > oldest:
             raise ChainUnreachable(
-                f"the RPC server's newest block is {age:.0f} s old (network.max_head_age is {limit})"
+                f"the RPC server's newest block is {age:.0f} s old, network.max_head_age is {oldest}"
+            )
+        if furthest and -age > furthest:
+            raise ChainUnreachable(
+                f"the RPC server's newest block is {-age:.0f} s ahead of this machine's clock",
+                advice="set this machine's clock; if it is right, do not trust network.rpc_url",
             )
 
     async def look(self, asset: Asset, payer: str, nonces: Mapping[str, int | None]) -> Mapping[str, ChainView]:
@@ -111,7 +118,7 @@ class RpcChain:
         if wrong := [name for name in names if at_final[name] and not at_head[name]]:
             raise malformed(f"nonce {wrong[0]} is used in an older block and unused in a newer one")
         wanted = {name: nonces[name] for name in names if at_head[name]}
-        marks = await self._marks(asset, payer, wanted, head) if wanted else {}
+        marks = await self._logs.marks(asset, payer, wanted, head.number, self._policy.lookback_blocks)
         proofs = await self._settlements.read(asset, payer, marks, head.final_number) if marks else {}
         return {name: _view(head, at_head[name], at_final[name], proofs.get(name)) for name in names}
 
@@ -120,25 +127,18 @@ class RpcChain:
             _eth_call(asset.address, _AUTHORIZATION_STATE + address_word(payer).hex() + nonce[2:], block)
             for nonce in nonces
         ]
-        words = await self._call(calls)
+        words = await self._rpc.read(calls)
         return {nonce: _flag(word) for nonce, word in zip(nonces, words, strict=True)}
-
-    async def _marks(
-        self, asset: Asset, payer: str, nonces: Mapping[str, int | None], head: Head
-    ) -> Mapping[str, list[Mark]]:
-        lowest = max(0, head.number - self._policy.lookback_blocks)
-        starts = {nonce: lowest if start is None else min(start, head.number) for nonce, start in nonces.items()}
-        return await self._logs.marks(asset, payer, starts, head.number)
 
     async def balance(self, asset: Asset, owner: str) -> int:
         head = await self.head()
-        (word,) = await self._call([_eth_call(asset.address, _BALANCE_OF + address_word(owner).hex(), head.number)])
+        (word,) = await self._rpc.read([_eth_call(asset.address, _BALANCE_OF + address_word(owner).hex(), head.number)])
         return int(_word(word), 16)
 
     async def domain_separator(self, asset: Asset) -> bytes:
         """The token's own EIP-712 domain, to compare with ours: a wrong name or version in the policy shows here."""
         head = await self.head()
-        (word,) = await self._call([_eth_call(asset.address, _DOMAIN_SEPARATOR, head.number)])
+        (word,) = await self._rpc.read([_eth_call(asset.address, _DOMAIN_SEPARATOR, head.number)])
         return bytes.fromhex(_word(word))
 
     async def transfers(self, asset: Asset, payer: str, from_block: int, to_block: int) -> list[TransferOut]:
@@ -147,13 +147,6 @@ class RpcChain:
 
     async def aclose(self) -> None:
         await self._rpc.aclose()
-
-    async def _call(self, calls: list[Call]) -> list[Any]:
-        try:
-            return await self._rpc.call(calls)
-        except RpcError as error:
-            reason = str(error)
-        raise ChainUnreachable(f"the chain's RPC server refused a read: {reason}")
 
 
 def _view(head: Head, used: bool, used_final: bool, proof: Settlement | NonceState | None) -> ChainView:

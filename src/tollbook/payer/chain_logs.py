@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from tollbook.payer.addresses import address_word, is_hash
-from tollbook.payer.errors import ChainUnreachable
 from tollbook.payer.money import Asset
-from tollbook.payer.rpc import Rpc, RpcError, malformed, quantity
+from tollbook.payer.rpc import Call, Rpc, RpcError, malformed, quantity
 from tollbook.payer.strict_json import shown
 
 USED = "0x98de503528ee59b575ef0c0a2576a82497bfc029a5685b209e9ec333479b10a5"
@@ -56,24 +55,33 @@ class LogReader:
         self._rpc = rpc
 
     async def marks(
-        self, asset: Asset, payer: str, starts: Mapping[str, int], to_block: int
+        self, asset: Asset, payer: str, starts: Mapping[str, int | None], head: int, lookback: int
     ) -> Mapping[str, list[Mark]]:
-        """Claims about each nonce, found from its starting block on. A nonce without any is absent."""
+        """Claims about each nonce within `lookback` blocks of where its search begins; a nonce without any is absent.
+
+        A nonce signed at a known block is searched from there upwards. One whose block is lost (None) is searched from
+        the head downwards, since what is missing was most likely bought lately.
+        """
         found: dict[str, list[Mark]] = {}
-        for group in _near_each_other(starts):
-            await self._search(asset, payer, group, starts[group[0]], to_block, found)
+        known = {nonce: min(start, head) for nonce, start in starts.items() if start is not None}
+        for group in _near_each_other(known):
+            start = known[group[0]]
+            pages = _pages(start, min(head, start + lookback + PAGE_BLOCKS))
+            await self._search(asset, payer, group, pages, found)
+        lost = sorted(nonce for nonce, start in starts.items() if start is None)
+        for first in range(0, len(lost), _NONCES_PER_QUERY):
+            pages = _pages(max(0, head - lookback), head)[::-1]
+            await self._search(asset, payer, lost[first : first + _NONCES_PER_QUERY], pages, found)
         return found
 
     async def _search(
-        self, asset: Asset, payer: str, group: list[str], start: int, to_block: int, found: dict[str, list[Mark]]
+        self, asset: Asset, payer: str, group: list[str], pages: Sequence[range], found: dict[str, list[Mark]]
     ) -> None:
         missing = set(group)
-        for first, last in _pages(start, to_block):
+        for page in pages:
             topics = [[USED, CANCELLED], _topic(payer), sorted(missing)]
-            logs = await self._page(asset, topics, first, last)
-            for nonce, marks in marks_of(logs).items():
-                if nonce in missing:
-                    found[nonce] = marks
+            logs = await self._page(asset, topics, page)
+            found.update(marks_of(logs))
             missing -= set(found)
             if not missing:
                 return
@@ -81,23 +89,22 @@ class LogReader:
     async def of_payer(self, asset: Asset, payer: str, from_block: int, to_block: int) -> list[Log]:
         """Every AuthorizationUsed of the payer and every Transfer out of it, in order."""
         logs: list[Log] = []
-        for first, last in _pages(from_block, to_block):
-            logs += await self._page(asset, [[USED, TRANSFER], _topic(payer)], first, last)
+        for page in _pages(from_block, to_block):
+            logs += await self._page(asset, [[USED, TRANSFER], _topic(payer)], page)
         return logs
 
-    async def _page(self, asset: Asset, topics: list[Any], first: int, last: int) -> list[Log]:
-        query = {"address": asset.address, "topics": topics, "fromBlock": hex(first), "toBlock": hex(last)}
+    async def _page(self, asset: Asset, topics: list[Any], page: range) -> list[Log]:
+        query = {"address": asset.address, "topics": topics, "fromBlock": hex(page[0]), "toBlock": hex(page[-1])}
+        call: Call = ("eth_getLogs", [query])
+        if len(page) == 1:
+            (raw,) = await self._rpc.read([call])
+            return _checked(raw, asset, topics, page)
         try:
-            (raw,) = await self._rpc.call([("eth_getLogs", [query])])
-        except RpcError as error:
-            reason = str(error)
-        else:
-            return _checked(raw, asset, topics, first, last)
-        if first == last:
-            raise ChainUnreachable(f"the chain's RPC server refused a read of logs: {reason}")
-        middle = (first + last) // 2
-        lower = await self._page(asset, topics, first, middle)
-        return lower + await self._page(asset, topics, middle + 1, last)
+            (raw,) = await self._rpc.call([call])
+        except RpcError:
+            half = len(page) // 2
+            return await self._page(asset, topics, page[:half]) + await self._page(asset, topics, page[half:])
+        return _checked(raw, asset, topics, page)
 
 
 def _near_each_other(starts: Mapping[str, int]) -> Iterator[list[str]]:
@@ -112,23 +119,22 @@ def _near_each_other(starts: Mapping[str, int]) -> Iterator[list[str]]:
         yield group
 
 
-def _pages(first: int, last: int) -> Iterator[tuple[int, int]]:
-    for start in range(max(0, first), last + 1, PAGE_BLOCKS):
-        yield start, min(start + PAGE_BLOCKS - 1, last)
+def _pages(first: int, last: int) -> list[range]:
+    return [range(at, min(at + PAGE_BLOCKS, last + 1)) for at in range(max(0, first), last + 1, PAGE_BLOCKS)]
 
 
 def _topic(address: str) -> str:
     return "0x" + address_word(address).hex()
 
 
-def _checked(raw: object, asset: Asset, topics: list[Any], first: int, last: int) -> list[Log]:
+def _checked(raw: object, asset: Asset, topics: list[Any], page: range) -> list[Log]:
     """The logs that are what was asked for, each once. Others' logs are dropped: a server may lie, or add."""
     if not isinstance(raw, list):
         raise malformed(f"eth_getLogs returned {shown(raw)}")
     kept: dict[tuple[str, int], Log] = {}
     for entry in raw:
         log = read_log(entry, asset)
-        if log is not None and first <= log.block_number <= last and _matches(log, topics):
+        if log is not None and log.block_number in page and _matches(log, topics):
             kept[log.block_hash, log.index] = log
     return sorted(kept.values(), key=lambda log: (log.block_number, log.index))
 

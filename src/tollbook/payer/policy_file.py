@@ -20,6 +20,12 @@ from tollbook.payer.strict_json import shown
 FIRST_USE = "first-use"
 _FILE_LIMIT = 1024 * 1024
 _SYMBOL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}", re.ASCII)
+LOCAL_CHAIN = 31337
+_NETWORK_KEYS = (
+    *("chain_id", "v1_name", "rpc_url", "finality"),
+    *("lookback_blocks", "max_head_age", "max_head_ahead", "rpc_batch"),
+)
+_PAYMENT_KEYS = ("validity_seconds", "clock_skew_seconds", "max_timeout_seconds", "quote_max_age")
 _FINALITIES = ("latest", "safe", "finalized")
 
 # Tokens whose EIP-712 data is known: name, version, decimals. Naming them wrongly would make worthless signatures.
@@ -56,12 +62,8 @@ def load_policy(path: Path) -> Policy:
 def parse_policy(text: str) -> Policy:
     """The policy in a TOML text. Raises Misconfigured, or TOMLDecodeError for other text."""
     top = _Table("", tomllib.loads(text), ("network", "payment", "assets", "caps", "sellers"))
-    network = top.table("network", ("chain_id", "v1_name", "rpc_url", "finality", "lookback_blocks", "max_head_age"))
-    payment = top.table(
-        "payment",
-        ("validity_seconds", "clock_skew_seconds", "max_timeout_seconds", "quote_max_age"),
-        optional=True,
-    )
+    network = top.table("network", _NETWORK_KEYS)
+    payment = top.table("payment", _PAYMENT_KEYS, optional=True)
     chain_id = network.integer("chain_id", 1, 2**53)
     assets, also_named = _assets(top, chain_id)
     caps = _caps(top, assets)
@@ -72,6 +74,8 @@ def parse_policy(text: str) -> Policy:
         finality=network.choice("finality", _FINALITIES),
         lookback_blocks=network.integer("lookback_blocks", 1, 100_000_000, 400_000),
         max_head_age=network.integer("max_head_age", 0, 31_536_000, 0),
+        max_head_ahead=network.integer("max_head_ahead", 0, 31_536_000, 0 if chain_id == LOCAL_CHAIN else 120),
+        rpc_batch=network.integer("rpc_batch", 1, 1000, 100),
         validity_seconds=payment.integer("validity_seconds", 10, 300, 120),
         clock_skew_seconds=payment.integer("clock_skew_seconds", 0, 300, 60),
         max_timeout_seconds=payment.integer("max_timeout_seconds", 10, 31_536_000, 86_400),

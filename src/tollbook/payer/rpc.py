@@ -16,7 +16,6 @@ from tollbook.payer.types import Clock
 if TYPE_CHECKING:
     import httpx
 
-BATCH = 100
 _BODY_LIMIT = 32 * 1024 * 1024
 _TIMEOUT_SECONDS = 20.0
 _PAUSES = (0.2, 0.6)
@@ -36,8 +35,9 @@ class RpcError(Exception):
 class Rpc:
     """Calls to one server. The address may hold a provider's key, so no message ever shows it."""
 
-    def __init__(self, url: str, clock: Clock) -> None:
+    def __init__(self, url: str, clock: Clock, *, batch: int = 100) -> None:
         self._url = url
+        self._size = batch
         self._clock = clock
         self._pool: httpx.AsyncHTTPTransport | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -45,9 +45,22 @@ class Rpc:
     async def call(self, calls: Sequence[Call]) -> list[Any]:
         """Results in the order of the calls. Raises RpcError for the first that failed, or ChainUnreachable."""
         results: list[Any] = []
-        for start in range(0, len(calls), BATCH):
-            results += await self._batch(calls[start : start + BATCH])
+        for start in range(0, len(calls), self._size):
+            results += await self._batch(calls[start : start + self._size])
         return results
+
+    async def read(self, calls: Sequence[Call]) -> list[Any]:
+        """As call, for reads that must succeed: an error is asked again (a server behind others may lag a block)."""
+        for pause in _PAUSES:
+            try:
+                return await self.call(calls)
+            except RpcError:
+                await self._clock.sleep(pause)
+        try:
+            return await self.call(calls)
+        except RpcError as error:
+            reason = str(error)
+        raise ChainUnreachable(f"the chain's RPC server refused a read: {reason}")
 
     async def _batch(self, calls: Sequence[Call]) -> list[Any]:
         entries = [

@@ -64,6 +64,8 @@ class Policy:
     also_named: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     lookback_blocks: int = 400_000
     max_head_age: int = 0
+    max_head_ahead: int = 120
+    rpc_batch: int = 100
     validity_seconds: int = 120
     clock_skew_seconds: int = 60
     max_timeout_seconds: int = 86_400

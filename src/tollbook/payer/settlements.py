@@ -1,4 +1,4 @@
-"""From a log that claims "used" or "cancelled" to proof: its receipt succeeded, holds it, and is in the chain's block."""
+"""From a log that claims a nonce was used or cancelled to proof: a receipt that succeeded, in the chain's own block."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from typing import Any
 
 from tollbook.payer.addresses import checksum, is_hash
 from tollbook.payer.chain_logs import Log, Mark, read_log, transfers_of
-from tollbook.payer.errors import ChainUnreachable
 from tollbook.payer.money import Asset
-from tollbook.payer.rpc import Call, Rpc, RpcError, malformed, quantity
+from tollbook.payer.rpc import Call, Rpc, malformed, quantity
 from tollbook.payer.types import NonceState, Settlement
 
 Proof = Settlement | NonceState
@@ -39,22 +38,15 @@ class SettlementReader:
 
     async def _receipts(self, hashes: list[str]) -> dict[str, Any]:
         calls: list[Call] = [("eth_getTransactionReceipt", [tx_hash]) for tx_hash in hashes]
-        return dict(zip(hashes, await self._call(calls), strict=True))
+        return dict(zip(hashes, await self._rpc.read(calls), strict=True))
 
     async def _blocks(self, numbers: list[int]) -> dict[int, tuple[str, int]]:
         calls: list[Call] = [("eth_getBlockByNumber", [hex(number), False]) for number in numbers]
         found: dict[int, tuple[str, int]] = {}
-        for number, block in zip(numbers, await self._call(calls), strict=True):
+        for number, block in zip(numbers, await self._rpc.read(calls), strict=True):
             if isinstance(block, dict) and is_hash(block.get("hash")):
                 found[number] = (str(block["hash"]).lower(), quantity(block.get("timestamp"), "a block's timestamp"))
         return found
-
-    async def _call(self, calls: list[Call]) -> list[Any]:
-        try:
-            return await self._rpc.call(calls)
-        except RpcError as error:
-            reason = str(error)
-        raise ChainUnreachable(f"the chain's RPC server refused a read: {reason}")
 
 
 def _prove(

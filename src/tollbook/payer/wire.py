@@ -17,6 +17,7 @@ from typing import Any
 from tollbook.payer import strict_json
 from tollbook.payer.addresses import is_hash
 from tollbook.payer.errors import QuoteUnacceptable
+from tollbook.payer.fields import integer, optional_object, optional_text, text_of
 from tollbook.payer.strict_json import Malformed, dump, shown
 from tollbook.payer.types import Authorization, Terms
 
@@ -121,31 +122,31 @@ def _document(where: str, raw: bytes, limit: int) -> dict[str, Any]:
 def _parse_v1(body: bytes) -> Challenge:
     document = _document("the 402's body (there is no PAYMENT-REQUIRED header)", body, BODY_LIMIT)
     version = document.get("x402Version")
-    if _is_int(version) and version == 2:
+    if type(version) is int and version == 2:
         raise Malformed("terms of x402 version 2 stand in the body; their place is the PAYMENT-REQUIRED header")
     _check_version(version, 1)
     offers, unreadable = _offers(document, 1)
-    return Challenge(1, offers, error=_optional_text(document, "error"), unreadable=unreadable)
+    return Challenge(1, offers, error=optional_text(document, "error"), unreadable=unreadable)
 
 
 def _parse_v2(text: str) -> Challenge:
     document = _decode_header("PAYMENT-REQUIRED", text)
     _check_version(document.get("x402Version"), 2)
     offers, unreadable = _offers(document, 2)
-    resource = _optional_object(document, "resource")
+    resource = optional_object(document, "resource")
     return Challenge(
         version=2,
         offers=offers,
         resource=dump(resource),
-        resource_url=_optional_text(resource, "url", "resource.url"),
-        extensions=_optional_object(document, "extensions"),
-        error=_optional_text(document, "error"),
+        resource_url=optional_text(resource, "url", "resource.url"),
+        extensions=optional_object(document, "extensions"),
+        error=optional_text(document, "error"),
         unreadable=unreadable,
     )
 
 
 def _check_version(version: object, expected: int) -> None:
-    if not _is_int(version) or version != expected:
+    if type(version) is not int or version != expected:
         offered = "no x402Version" if version is None else f"x402Version {shown(version)}"
         place = "the body" if expected == 1 else "the PAYMENT-REQUIRED header"
         raise Malformed(f"{place} has {offered}; terms found there must say {expected}")
@@ -173,14 +174,14 @@ def _offer(entry: object, version: int) -> Offer:
     if not isinstance(entry, dict):
         raise Malformed("an offer must be an object")
     return Offer(
-        scheme=_text(entry, "scheme"),
-        network=_text(entry, "network"),
-        asset=_text(entry, "asset"),
-        pay_to=_text(entry, "payTo"),
+        scheme=text_of(entry, "scheme"),
+        network=text_of(entry, "network"),
+        asset=text_of(entry, "asset"),
+        pay_to=text_of(entry, "payTo"),
         amount=_amount(entry, version),
-        max_timeout=_integer(entry, "maxTimeoutSeconds"),
-        extra=_optional_object(entry, "extra"),
-        resource=_optional_text(entry, "resource") if version == 1 else None,
+        max_timeout=integer(entry, "maxTimeoutSeconds"),
+        extra=optional_object(entry, "extra"),
+        resource=optional_text(entry, "resource") if version == 1 else None,
         accepted=dump(entry),
     )
 
@@ -193,40 +194,6 @@ def _amount(entry: dict[str, Any], version: int) -> int:
     if other in entry and entry[other] != text:
         raise Malformed(f"{name} is {text} and {other} is {shown(entry[other])}: an offer has one price")
     return int(text)
-
-
-def _is_int(value: object) -> bool:
-    return type(value) is int
-
-
-def _integer(entry: dict[str, Any], name: str) -> int:
-    value = entry.get(name)
-    if type(value) is not int:
-        raise Malformed(f"{name} is {shown(value)}, not a whole number")
-    return value
-
-
-def _text(entry: dict[str, Any], name: str) -> str:
-    value = entry.get(name)
-    if not isinstance(value, str) or not value:
-        raise Malformed(f"{name} is {shown(value)}, not text")
-    return value
-
-
-def _optional_text(entry: Mapping[str, Any], name: str, label: str | None = None) -> str | None:
-    value = entry.get(name)
-    if value is not None and not isinstance(value, str):
-        raise Malformed(f"{label or name} is {shown(value)}, not text")
-    return value
-
-
-def _optional_object(entry: Mapping[str, Any], name: str) -> dict[str, Any]:
-    value = entry.get(name)
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise Malformed(f"{name} is {shown(value)}, not an object")
-    return value
 
 
 def payment_header(
@@ -293,14 +260,14 @@ def _receipt(document: dict[str, Any]) -> Receipt:
     success = document.get("success")
     if type(success) is not bool:
         raise Malformed(f"success is {shown(success)}, not true or false")
-    transaction = _optional_text(document, "transaction") or None
+    transaction = optional_text(document, "transaction") or None
     if transaction is not None and not is_hash(transaction):
         raise Malformed(f"transaction is {shown(transaction)}, not a hash")
-    reason = _optional_text(document, "errorReason")
+    reason = optional_text(document, "errorReason")
     return Receipt(
         success=success,
         transaction=transaction.lower() if transaction else None,
-        payer=_optional_text(document, "payer"),
-        network=_optional_text(document, "network"),
+        payer=optional_text(document, "payer"),
+        network=optional_text(document, "network"),
         reason=shown(reason, 200) if reason else None,
     )
