@@ -23,7 +23,7 @@ class Reading:
     body: Body | None
 
 
-def read(purchase: Purchase, answer: Answer, at: datetime) -> Reading:
+def read(purchase: Purchase, answer: Answer, at: datetime, note: str = "") -> Reading:
     """Any 2xx to a paid request is the delivery, whatever is in it: it is kept and never bought again (I4).
 
     A 404 to a claim is one too: the chain shows that the seller was paid for saying "nothing matches". All else,
@@ -36,7 +36,7 @@ def read(purchase: Purchase, answer: Answer, at: datetime) -> Reading:
         at=at,
         status=answer.status,
         elapsed_ms=round(answer.elapsed * 1000),
-        note="" if receipt is None else receipt.reason or "",
+        note=note or (receipt.reason or "" if receipt is not None else ""),
         receipt_tx=receipt.transaction if receipt is not None and receipt.success else None,
         body_sha256=digest(answer.body) if answer.body else None,
     )

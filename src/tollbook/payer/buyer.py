@@ -14,13 +14,13 @@ from typing import assert_never
 from tollbook.crashpoints import crash_point
 from tollbook.payer import answers, decide
 from tollbook.payer.decide import NotSeen, Sitting, next_action
-from tollbook.payer.errors import PaidUndelivered, QuoteUnacceptable, Refused, SellerUnreachable, Unresolved
+from tollbook.payer.errors import OverBudget, PaidUndelivered, QuoteUnacceptable, Refused, SellerUnreachable, Unresolved
 from tollbook.payer.events import Delivered, Denied, Event, Sent, Settled, Signed, Undelivered, Unsent, Unsettled, Void
 from tollbook.payer.ledger import Conflict
 from tollbook.payer.quoting import judge_answer
 from tollbook.payer.services import Services, View, full_url
 from tollbook.payer.transport import Answer, NoAnswer, NotSent
-from tollbook.payer.types import Data, Money, Purchase, Terms
+from tollbook.payer.types import Data, Money, Purchase, Quote, Terms
 
 _BACKOFF = (0.25, 0.5, 1.0, 2.0)
 _POLL = 0.2
@@ -44,7 +44,7 @@ async def buy(services: Services, purchase: Purchase, view: View = NotSeen.UNREA
                 case decide.Rest():
                     return _rested(purchase)
                 case decide.Park(why):
-                    raise Unresolved(f"{purchase.order.dataset} {purchase.purchase_id}: {why}")
+                    raise Unresolved(f"{purchase.order.dataset} {purchase.purchase_id}: {why}{_last_word(purchase)}")
                 case decide.Sign() if purchase.order.free:
                     purchase = await _fetch_free(services, purchase)
                 case decide.Sign():
@@ -92,6 +92,13 @@ def _rested(purchase: Purchase) -> Purchase:
     return purchase
 
 
+def _last_word(purchase: Purchase) -> str:
+    if purchase.last_status is None and not purchase.last_note:
+        return ""
+    status = "no answer" if purchase.last_status is None else f"status {purchase.last_status}"
+    return f" (the seller's last word: {status}{': ' + purchase.last_note if purchase.last_note else ''})"
+
+
 def _busy(purchase: Purchase) -> bool:
     return purchase.data is Data.ABSENT and purchase.money in (Money.RESERVED, Money.EXPOSED, Money.SPENT)
 
@@ -128,9 +135,10 @@ async def _send(services: Services, purchase: Purchase) -> Purchase:
         event = answers.no_answer(answer.reason, 0.0, services.clock.now())
         return _append(services, purchase, event)
     crash_point("answered")
-    after = _keep(services, purchase, answer)
+    offered, refusal = _asked_anew(services, purchase, answer)
+    after = _keep(services, purchase, answer, refusal)
     crash_point("delivered")
-    return _follow_price(services, after, answer)
+    return after if offered is None else _sign_anew(services, after, offered)
 
 
 def _unsent(services: Services, purchase: Purchase, reason: str) -> Purchase:
@@ -156,8 +164,8 @@ async def _exchange(services: Services, purchase: Purchase, headers: dict[str, s
         return outcome
 
 
-def _keep(services: Services, purchase: Purchase, answer: Answer) -> Purchase:
-    reading = answers.read(purchase, answer, services.clock.now())
+def _keep(services: Services, purchase: Purchase, answer: Answer, note: str = "") -> Purchase:
+    reading = answers.read(purchase, answer, services.clock.now(), note)
     try:
         return services.ledger.append(purchase, *reading.events, body=reading.body, lease=services.lease())
     except Conflict:
@@ -178,22 +186,29 @@ def _keep_beside(services: Services, purchase: Purchase, answer: Answer) -> Purc
             continue
 
 
-def _follow_price(services: Services, purchase: Purchase, answer: Answer) -> Purchase:
-    """A 402 with a new price may be signed again over the same nonce, where policy allows the price."""
+def _asked_anew(services: Services, purchase: Purchase, answer: Answer) -> tuple[Terms | None, str]:
+    """New terms in a 402 to a sent payment that may be signed, or why they may not. The same terms are neither."""
     signed = purchase.terms
     if answer.status != 402 or signed is None or purchase.money is not Money.EXPOSED:
-        return purchase
+        return None, ""
     try:
         offered = judge_answer(services, purchase.order, answer)
-    except QuoteUnacceptable:
-        return purchase
-    if offered.amount == signed.amount or offered.pay_to != signed.pay_to:
-        return purchase
-    resigned = Signed(at=services.clock.now(), authorization=services.authorize(purchase, offered), terms=offered)
+    except QuoteUnacceptable as refused:
+        return None, refused.what
+    moved = offered.amount != signed.amount and offered.pay_to == signed.pay_to
+    return (offered if moved else None), ""
+
+
+def _sign_anew(services: Services, purchase: Purchase, offered: Terms) -> Purchase:
+    """Another value over the same nonce: it can settle once. The larger stays reserved, inside every cap (I3)."""
+    now = services.clock.now()
+    signed = Signed(at=now, authorization=services.authorize(purchase, offered), terms=offered)
     try:
-        return services.ledger.append(purchase, resigned, lease=services.lease(), caps=services.policy.caps)
-    except Refused:
+        after = services.ledger.append(purchase, signed, lease=services.lease(), caps=services.policy.caps)
+    except OverBudget:
         return purchase
+    services.ledger.put_quote(Quote(purchase.order.request.endpoint, purchase.order.seller, offered, now))
+    return after
 
 
 async def _claim(services: Services, purchase: Purchase) -> Purchase:

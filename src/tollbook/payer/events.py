@@ -172,7 +172,9 @@ def _fold(p: Purchase, event: Event) -> Purchase:
             _require(p.money is Money.EXPOSED and p.data is Data.ABSENT and p.sends > 0, p, event)
             return replace(p, money=Money.EXPOSED if p.sends > 1 else Money.RESERVED, sends=p.sends - 1)
         case Answered():
-            return replace(p, last_status=event.status, receipt_tx=event.receipt_tx or p.receipt_tx)
+            return replace(
+                p, last_status=event.status, last_note=event.note, receipt_tx=event.receipt_tx or p.receipt_tx
+            )
         case Delivered():
             _require(p.data is Data.ABSENT, p, event)
             unpaid = p.money is Money.RESERVED

@@ -197,6 +197,7 @@ class Purchase:
     sends: int = 0
     claims: int = 0
     last_status: int | None = None
+    last_note: str = ""
     denied: str | None = None
     undelivered: bool = False
     burned: bool = False
