@@ -13,6 +13,7 @@ from typing import Any
 
 HOUR = 3600
 DAY = 86400
+WEEK = 7 * DAY
 
 EVERYTHING = "*"
 """The one key of a dataset that is not asked for by id."""
@@ -40,22 +41,45 @@ class Cast(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of ours. `names` are the seller's spellings, compared exactly, the first present wins."""
+    """One column of ours. `names` are the seller's spellings, compared exactly; the first that holds a value wins.
+
+    When `asked` the value is the key that was asked for, which the seller doesn't repeat in its rows.
+    `expected` is False for what only some generations of the row carry: its absence is no drift.
+    """
 
     name: str
     cast: Cast
-    names: tuple[str, ...]
+    names: tuple[str, ...] = ()
     doc: str = ""
+    asked: bool = False
+    expected: bool = True
+
+
+EXTRAS = Column("extras", Cast.JSON, (), "columns the seller sends that are not declared yet", expected=False)
+"""The last column of every dataset: what is new is kept and can be queried before anyone declares it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Paging:
-    """`page` counts from `first`; a page with fewer than `rows` rows is the last."""
+    """`page` counts from `first`; a page with fewer than `rows` rows is the last.
+
+    `depth` is how many pages of one listing are worth buying (None: all). `newest_first` says that a listing only
+    grows at its top, so that reading may stop at a page that brought nothing new.
+    """
 
     rows: int
     page_param: str = "page"
     limit_param: str = "limit"
     first: int = 1
+    depth: int | None = None
+    newest_first: bool = False
+
+
+class Dates(StrEnum):
+    """How a window's ends are written: calendar days, or unix seconds (the end is then the first second not asked)."""
+
+    DAYS = "days"
+    UNIX = "unix"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +89,13 @@ class Window:
     start_param: str
     end_param: str
     days: int
+    dates: Dates = Dates.DAYS
 
 
 @dataclass(frozen=True, slots=True)
 class Packing:
-    """Several keys in one request: comma lists in `param`, at most `ids` of them."""
+    """Several keys in one request: comma lists in `param`, at most `ids` of them. In a JSON body without `separator`
+    it is a list."""
 
     param: str
     ids: int
@@ -80,11 +106,13 @@ class Packing:
 class Dataset:
     """What can be bought at one endpoint.
 
-    `table` is where its rows go: a snapshot and the history that repairs it share one. `grain` and `settle` are
-    seconds: a slot's rows no longer move once observed `settle` after the slot's end. `key_column` names the
-    column whose values are the cells' keys (None: one listing of everything). `time_column` is the column that
-    dates a row; for rows without a date it is "as_of", the start of the slot in which they were bought. `max_price`
-    is decimal text in the seller's asset.
+    `table` is where its rows go: a snapshot and the history that repairs it share one. `grain`, `settle` and
+    `patience` are seconds: a slot's row no longer moves once observed `settle` after the slot's end, and a row that
+    is not there is believed not to exist once asked for `patience` after it. `key_column` names the column whose
+    values are the cells' keys (None: one listing of everything). `time_column` is the column that dates a row; where
+    rows are `undated` it is the UTC day, or shorter slot, in which they were observed.
+    `rows_per_cell` is None where one key and slot may bring any number of rows. `max_price` is decimal text in the
+    seller's asset.
     """
 
     name: str
@@ -97,7 +125,10 @@ class Dataset:
     time_column: str
     columns: tuple[Column, ...]
     key_column: str | None = None
+    undated: bool = False
     settle: int = 0
+    patience: int = 0
+    rows_per_cell: int | None = 1
     method: str = "GET"
     params: Mapping[str, str] = field(default_factory=dict)
     body: Mapping[str, Any] | None = None
@@ -105,11 +136,18 @@ class Dataset:
     paging: Paging | None = None
     packing: Packing | None = None
     rows_path: tuple[str, ...] = ("data",)
+    keyed_rows: str = ""
     success: Mapping[str, Any] = field(default_factory=dict)
     max_price: str = "0.10"
     free: bool = False
     repaired_by: str | None = None
     doc: str = ""
+
+    @property
+    def compared(self) -> tuple[str, ...]:
+        """Columns whose change makes a new version of a row: all but its key and the day it was looked at."""
+        spent = {*self.natural_key, *((self.time_column,) if self.undated else ())}
+        return tuple(column.name for column in self.columns if column.name not in spent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +165,10 @@ class Seller:
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """What one scheduled flow keeps fresh: datasets, and how many slots back it looks for gaps to heal."""
+    """What one scheduled flow keeps fresh: datasets, and how many slots back it looks for gaps to heal.
+
+    A snapshot's lookback is healed through the history that repairs it.
+    """
 
     name: str
     datasets: tuple[str, ...]

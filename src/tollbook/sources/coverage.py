@@ -1,0 +1,217 @@
+"""What an answer tells: which cells are known, for how long, and what has to be asked again. Pure.
+
+The warehouse keeps an `Answered` per delivery and asks `cover` about each group of them. A span that is `settled`
+is known for good; any other is known for the freshness bucket it was asked in, and due again in the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from tollbook.sources.doubt import doubtful
+from tollbook.sources.grid import Span, merged
+from tollbook.sources.model import EVERYTHING, Dataset, Kind
+from tollbook.sources.pieces import Group, group_of
+from tollbook.sources.planner import Held, OpenGroup
+from tollbook.sources.slots import FINAL, last_closed, last_settled, slot
+
+if TYPE_CHECKING:
+    from tollbook.sources.rows import Parsed
+
+Cell = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """One page of a group, as delivered. `rows` counts what the body held; `cells` are those of its rows, in order.
+
+    `known` (for listings that grow at the top): a complete listing was held before, and this page's last row was in
+    it. `readable` is False for a failed or malformed answer.
+    """
+
+    group: Group
+    page: int
+    received_at: datetime
+    rows: int
+    cells: tuple[Cell, ...]
+    known: bool = False
+    readable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Covered:
+    """A key's slots that need not be asked for: `settled` for good, or else by runs up to freshness `bucket`."""
+
+    key: str
+    first: int
+    last: int
+    bucket: int
+    settled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """What a group's pages tell. `going_on` is the group while pages of it, or cells in it, are still unknown."""
+
+    spans: tuple[Covered, ...]
+    going_on: OpenGroup | None = None
+    uncertain: tuple[Cell, ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        return self.going_on is None
+
+
+def answered(
+    dataset: Dataset, context: Mapping[str, Any], received_at: datetime, parsed: Parsed, known: bool = False
+) -> Answered:
+    """The record of a delivery, from its context and its parsed body."""
+    cells = tuple(cells_of(dataset, parsed)) if dataset.kind is Kind.SERIES else ()
+    readable = parsed.envelope == "ok"
+    return Answered(group_of(context), context["page"], received_at, parsed.rows_in_body, cells, known, readable)
+
+
+def cells_of(dataset: Dataset, parsed: Parsed) -> Iterable[Cell]:
+    """The cell of each dated row, in the body's order."""
+    import pyarrow as pa
+
+    times = parsed.table[dataset.time_column].cast(pa.timestamp("us")).cast(pa.int64()).to_pylist()
+    count = len(times)
+    keys = map(str, parsed.table[dataset.key_column].to_pylist()) if dataset.key_column else [EVERYTHING] * count
+    return zip(keys, (time // 1_000_000 // dataset.grain for time in times), strict=True)
+
+
+def holds(dataset: Dataset, span: Covered, at: datetime) -> bool:
+    """The span need not be bought by a run scheduled for `at`."""
+    return span.settled or span.bucket >= slot(dataset, at)
+
+
+def held(
+    dataset: Dataset,
+    spans: Iterable[Covered],
+    at: datetime,
+    open_groups: Iterable[OpenGroup] = (),
+    listing_rows: int | None = None,
+) -> Held:
+    """What the planner is told: spans that hold at `at`, joined per key, and the groups that go on."""
+    by_key: dict[str, list[Span]] = {}
+    for span in spans:
+        if holds(dataset, span, at):
+            by_key.setdefault(span.key, []).append((span.first, span.last))
+    return Held({key: merged(own) for key, own in by_key.items()}, tuple(open_groups), listing_rows)
+
+
+def cover(dataset: Dataset, answers: Sequence[Answered]) -> Coverage:
+    """What all pages held of one group tell together."""
+    pages = unbroken(answers)
+    if not pages:
+        return Coverage(())
+    if dataset.kind is not Kind.SERIES:
+        return _listing(dataset, pages)
+    return _window(dataset, pages) if dataset.window else _scroll(dataset, pages)
+
+
+def unbroken(answers: Sequence[Answered]) -> list[Answered]:
+    """Pages from the first on without a hole; of a page delivered twice, the later answer."""
+    latest = {answer.page: answer for answer in sorted(answers, key=lambda answer: answer.received_at)}
+    pages: list[Answered] = []
+    while answers and (page := answers[0].group.first_page + len(pages)) in latest:
+        pages.append(latest[page])
+    return pages
+
+
+def ended(dataset: Dataset, pages: Sequence[Answered]) -> bool:
+    """Nothing more can follow: a short page, every row seen, depth reached, or an answer that nobody can read."""
+    group, last, paging = pages[0].group, pages[-1], dataset.paging
+    if paging is None or group.limit is None or last.rows < group.limit or not last.readable:
+        return True
+    if paging.newest_first and last.known:
+        return True
+    if paging.depth is not None and len(pages) >= paging.depth:
+        return True
+    return dataset.window is not None and group.rows is not None and _seen(pages) >= group.rows
+
+
+def _seen(pages: Sequence[Answered]) -> int:
+    """Rows of the group, each counted once: a page that shifted repeats some."""
+    group, wanted = pages[0].group, set(pages[0].group.keys)
+    cells = [cell for page in pages for cell in page.cells]
+    own = {cell for cell in cells if cell[0] in wanted and group.first <= cell[1] <= group.last}
+    return sum(page.rows for page in pages) - (len(cells) - len(own))
+
+
+def _going_on(pages: Sequence[Answered], ended: bool = False) -> OpenGroup:
+    return OpenGroup(pages[0].group, tuple(page.page for page in pages), ended)
+
+
+def _bucket(dataset: Dataset, pages: Sequence[Answered]) -> int:
+    """How fresh the pages are: the bucket they were asked in, or the later one in which the first arrived."""
+    return max(pages[0].group.bucket, slot(dataset, min(page.received_at for page in pages)))
+
+
+def _listing(dataset: Dataset, pages: Sequence[Answered]) -> Coverage:
+    """A snapshot tells of the slot in which its first page arrived, whichever it was asked for."""
+    if not ended(dataset, pages):
+        return Coverage((), _going_on(pages))
+    seen = slot(dataset, pages[0].received_at)
+    return Coverage(tuple(Covered(key, seen, seen, seen, True) for key in pages[0].group.keys))
+
+
+def _scroll(dataset: Dataset, pages: Sequence[Answered]) -> Coverage:
+    """An undated listing read from its newest row: each key is known back to the oldest row seen of it."""
+    group, over = pages[0].group, ended(dataset, pages)
+    present = _present(pages)
+    spans: list[Covered] = []
+    reached = over
+    if not over:
+        reached = all(key in present and min(present[key]) <= group.first for key in group.keys)
+    for key in group.keys:
+        own = present.get(key, set())
+        if over or own:
+            start = group.first if over else max(group.first, min(own))
+            spans += _spans(dataset, pages, key, own, range(start, group.last + 1))
+    return Coverage(tuple(spans), None if reached else _going_on(pages))
+
+
+def _window(dataset: Dataset, pages: Sequence[Answered]) -> Coverage:
+    """A window's cells: those with a row are known, those without once all pages are held and fit together."""
+    group, over = pages[0].group, ended(dataset, pages)
+    present = _present(pages)
+    doubts = doubtful(group, pages, present) if over else set()
+    spans: list[Covered] = []
+    for key in group.keys:
+        own = present.get(key, set())
+        slots = [number for number in range(group.first, group.last + 1) if over or number in own]
+        spans += _spans(dataset, pages, key, own, [number for number in slots if (key, number) not in doubts])
+    if over and not doubts:
+        return Coverage(tuple(spans))
+    return Coverage(tuple(spans), _going_on(pages, ended=over), tuple(sorted(doubts)))
+
+
+def _present(pages: Sequence[Answered]) -> dict[str, set[int]]:
+    present: dict[str, set[int]] = {}
+    for page in pages:
+        for key, number in page.cells:
+            present.setdefault(key, set()).add(number)
+    return present
+
+
+def _spans(
+    dataset: Dataset, pages: Sequence[Answered], key: str, present: set[int], slots: Sequence[int]
+) -> list[Covered]:
+    """Known slots of a key as spans. What was answered in words that can't be asked again is settled, too."""
+    when = min(page.received_at for page in pages)
+    bucket = _bucket(dataset, pages)
+    final = pages[0].group.edition == FINAL
+    moved, missed = last_settled(dataset, when), last_closed(dataset, when)
+    spans: list[Covered] = []
+    for number in slots:
+        settled = final or number <= (moved if number in present else missed)
+        if spans and spans[-1].last == number - 1 and spans[-1].settled == settled:
+            spans[-1] = Covered(key, spans[-1].first, number, bucket, settled)
+        else:
+            spans.append(Covered(key, number, number, bucket, settled))
+    return spans

@@ -1,0 +1,188 @@
+"""From what is wanted and what is held to the fewest requests. Pure and deterministic.
+
+A plan's pieces can be bought now, in any order. Further pages of a listing follow once the pages before them are
+held: buy, load, plan again, until there are no pieces. `Plan.calls` counts them all, as far as is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from tollbook.sources.demand import Demand
+from tollbook.sources.grid import Span, gaps, in_order, merged
+from tollbook.sources.model import EVERYTHING, Dataset, Kind, Seller
+from tollbook.sources.pieces import Group, Piece, Requests
+from tollbook.sources.slots import slot
+
+__all__ = ["NOTHING", "Gone", "Group", "Held", "OpenGroup", "Piece", "Plan", "plan", "together"]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenGroup:
+    """A listing that is held in part: its pages from the first on, without a hole. `ended`: there are no more, but
+    not every cell of it is known, so the rest has to be asked for in other words."""
+
+    group: Group
+    pages: tuple[int, ...]
+    ended: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What need not be bought: per key the spans of slots, and listings read in part. `listing_rows` is how long the
+    dataset's last complete listing was, for the bill of the next."""
+
+    spans: Mapping[str, Sequence[Span]] = field(default_factory=dict)
+    open_groups: tuple[OpenGroup, ...] = ()
+    listing_rows: int | None = None
+
+
+NOTHING = Held()
+
+
+def together(*parts: Held) -> Held:
+    """What is held by one or another, as a day of history that a snapshot has seen."""
+    spans: dict[str, list[Span]] = {}
+    for part in parts:
+        for key, own in part.spans.items():
+            spans.setdefault(key, []).extend(own)
+    opened = tuple(group for part in parts for group in part.open_groups)
+    return Held({key: merged(own) for key, own in spans.items()}, opened, parts[0].listing_rows if parts else None)
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """Slots of a snapshot that nobody sells any more, and the dataset whose history has the like."""
+
+    dataset: str
+    first: int
+    last: int
+    keys: tuple[str, ...]
+    repaired_by: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`pieces` to buy now, `later` pages that follow them, `avoided` calls the cache saved, `gone` slots, and how many
+    buyable cells are missing. `open_ended`: a listing of unknown length is in it, there may be more pages."""
+
+    pieces: tuple[Piece, ...]
+    later: tuple[Piece, ...] = ()
+    avoided: tuple[Piece, ...] = ()
+    gone: tuple[Gone, ...] = ()
+    missing_cells: int = 0
+    open_ended: bool = False
+
+    @property
+    def calls(self) -> int:
+        return len(self.pieces) + len(self.later)
+
+
+def plan(
+    dataset: Dataset,
+    seller: Seller,
+    keys: Iterable[str],
+    first: int,
+    last: int,
+    held: Held,
+    at: datetime,
+    now: datetime,
+    max_rows: int | None = None,
+) -> Plan:
+    """What to buy so that every cell of keys × first…last is held.
+
+    `at` is the scheduled time: editions come from it, and nothing after its slot is asked for. `now` is the clock: a
+    snapshot whose slot has passed is gone. `max_rows` lowers the rows of a page.
+    """
+    wanted = in_order(keys) if dataset.key_column else (EVERYTHING,)
+    gone = _gone(dataset, wanted, first, min(last, slot(dataset, now) - 1), held)
+    first, last = _buyable(dataset, first, last, at, now)
+    if first > last or not wanted:
+        return Plan((), gone=gone)
+    demand = Demand(dataset, wanted, first, last, at, max_rows)
+    going_on = _going_on(demand, held)
+    promised = together(held, *(Held(_cells(part.group)) for part in going_on)).spans
+    groups = _fewest(demand, held, promised)
+    return _as_plan(demand, seller, held, going_on, groups, gone)
+
+
+def _buyable(dataset: Dataset, first: int, last: int, at: datetime, now: datetime) -> Span:
+    """The part of first…last that is on sale: nothing to come, and of a snapshot only the slot that is now."""
+    last = min(last, slot(dataset, at), slot(dataset, now))
+    return (first, last) if dataset.kind is Kind.SERIES else (max(first, slot(dataset, now)), last)
+
+
+def _gone(dataset: Dataset, keys: tuple[str, ...], first: int, last: int, held: Held) -> tuple[Gone, ...]:
+    if dataset.kind is not Kind.SNAPSHOT or first > last:
+        return ()
+    lost: dict[Span, list[str]] = {}
+    for key in keys:
+        for span in gaps(held.spans.get(key, ()), first, last):
+            lost.setdefault(span, []).append(key)
+    return tuple(Gone(dataset.name, a, b, tuple(own), dataset.repaired_by) for (a, b), own in sorted(lost.items()))
+
+
+def _going_on(demand: Demand, held: Held) -> list[OpenGroup]:
+    """Listings begun in this edition that still have something to tell."""
+    return [
+        part
+        for part in held.open_groups
+        if not part.ended
+        and part.group.dataset == demand.dataset.name
+        and part.group.edition == demand.edition(part.group.first, part.group.last)
+        and demand.lacks(part.group, held.spans)
+    ]
+
+
+def _cells(group: Group) -> dict[str, tuple[Span, ...]]:
+    return dict.fromkeys(group.keys, ((group.first, group.last),))
+
+
+def _fewest(demand: Demand, held: Held, spans: Mapping[str, Sequence[Span]]) -> list[Group]:
+    """Groups for what is missing: what is left of the plan from nothing, unless planning anew takes fewer calls.
+
+    So an interrupted backfill goes on with the very requests it began with, and never costs more than it said.
+    """
+    spent = {part.group.id for part in held.open_groups}
+    anew = demand.groups(spans, spent)
+    if not spans:
+        return anew
+    left = [group for group in demand.groups({}) if demand.lacks(group, spans)]
+    if any(group.id in spent for group in left):
+        return anew
+    return left if _calls(left) <= _calls(anew) else anew
+
+
+def _calls(groups: Iterable[Group]) -> int:
+    return sum(group.pages for group in groups)
+
+
+def _as_plan(
+    demand: Demand, seller: Seller, held: Held, going_on: list[OpenGroup], groups: list[Group], gone: tuple[Gone, ...]
+) -> Plan:
+    requests = Requests(demand.dataset, seller)
+    pieces: list[Piece] = []
+    later: list[Piece] = []
+    for group, page in [*((part.group, part.pages[-1] + 1) for part in going_on), *((g, g.first_page) for g in groups)]:
+        pages = demand.pages(group, page, held.listing_rows)
+        ready = demand.ready(group)
+        pieces += (requests.piece(group, number) for number in pages[:ready])
+        later += (requests.piece(group, number) for number in pages[ready:])
+    saved = _avoided(demand, requests, held, len(pieces) + len(later)) if held.spans else ()
+    missing = sum(demand.missing(key, held.spans) for key in demand.keys)
+    unknown = any(piece.group.rows is None and piece.group.limit for piece in pieces)
+    return Plan(tuple(pieces), tuple(later), saved, gone, missing, unknown)
+
+
+def _avoided(demand: Demand, requests: Requests, held: Held, calls: int) -> tuple[Piece, ...]:
+    """Of the plan from nothing, as many calls as are saved: first those of which all is held."""
+    whole = demand.groups({})
+    sizes = [(demand.lacks(group, held.spans), group) for group in whole]
+    saved = [
+        requests.piece(group, page)
+        for _, group in sorted(sizes, key=lambda pair: pair[0])
+        for page in demand.pages(group, group.first_page, held.listing_rows)
+    ]
+    return tuple(saved[: max(0, len(saved) - calls)])

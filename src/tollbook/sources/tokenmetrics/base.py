@@ -1,0 +1,79 @@
+"""What all of Token Metrics' endpoints share (observed and documented, 2025): envelope, pages, windows, id lists."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tollbook.sources.model import DAY, EXTRAS, HOUR, Cast, Column, Dataset, Kind, Packing, Paging, Window
+
+NAME = "tokenmetrics"
+
+PAGES = Paging(rows=100)
+"""Default 50, maximum 100 (documented)."""
+
+WINDOW = Window("startDate", "endDate", days=29)
+"""Inclusive at both ends (observed); 29 to 30 days apart at most (documented), so 29 calendar days are safe."""
+
+TOKENS = Packing("token_id", ids=100)
+"""Comma lists (documented); how many ids a call takes is not, so as many as fit a page."""
+
+DAILY = {"grain": DAY, "settle": 6 * HOUR, "patience": 2 * DAY}
+"""A day's row stands from 06:00 UTC of the next day; a day without a row is looked at for two days more."""
+
+HOURLY = {"grain": HOUR, "settle": HOUR, "patience": 6 * HOUR}
+
+
+def spelled(name: str, cast: Cast, *names: str, doc: str = "", expected: bool = True) -> Column:
+    """A column under its v2 spelling (upper case) and its v3 spelling (lower case), and any others."""
+    usual = (name.upper(), name)
+    return Column(name, cast, (*names, *(own for own in usual if own not in names)), doc, expected=expected)
+
+
+def floats(*names: str, expected: bool = True) -> tuple[Column, ...]:
+    """Number columns whose names are the seller's in lower case."""
+    return tuple(spelled(name, Cast.FLOAT, expected=expected) for name in names)
+
+
+def texts(*names: str, expected: bool = True) -> tuple[Column, ...]:
+    """Text columns whose names are the seller's in lower case."""
+    return tuple(spelled(name, Cast.TEXT, expected=expected) for name in names)
+
+
+TOKEN_ID = spelled("token_id", Cast.INTEGER, doc="the seller's id: symbols are not unique")
+TOKEN = (TOKEN_ID, *texts("token_name", "token_symbol"))
+DATE = Column("date", Cast.DATE, ("DATE", "date", "TIMESTAMP", "timestamp"), "UTC day of the row")
+HOUR_OF = Column("timestamp", Cast.TIMESTAMP, ("TIMESTAMP", "timestamp", "DATE", "date"), "UTC hour of the row")
+AS_OF = Column("as_of", Cast.DATE, (), "UTC day on which the row was observed; the seller doesn't date it")
+
+
+def declare(name: str, table: str, kind: Kind, *columns: Column, **rest: Any) -> Dataset:
+    """A dataset under the shared envelope. Path and paging are the usual ones unless said otherwise."""
+    usual: Mapping[str, Any] = {"path": f"/{name}", "paging": PAGES, "success": {"success": True}}
+    return Dataset(name=name, seller=NAME, table=table, kind=kind, columns=(*columns, EXTRAS), **{**usual, **rest})
+
+
+def token_series(name: str, table: str, *columns: Column, **rest: Any) -> Dataset:
+    """One row per token and day, any past window for sale."""
+    usual = {
+        "natural_key": ("token_id", "date"),
+        "time_column": "date",
+        "key_column": "token_id",
+        "packing": TOKENS,
+        "window": WINDOW,
+        **DAILY,
+    }
+    return declare(name, table, Kind.SERIES, *TOKEN, DATE, *columns, **{**usual, **rest})
+
+
+def token_snapshot(name: str, table: str, *columns: Column, **rest: Any) -> Dataset:
+    """One row per token, of today only, dated by the day it was observed unless it carries a date."""
+    usual = {
+        "natural_key": ("token_id", "date"),
+        "time_column": "date",
+        "key_column": "token_id",
+        "packing": TOKENS,
+        "grain": DAY,
+        "undated": True,
+    }
+    return declare(name, table, Kind.SNAPSHOT, *TOKEN, DATE, *columns, **{**usual, **rest})
