@@ -1,0 +1,1 @@
+"""A JSON-RPC node over py-evm: chain id 31337, real blocks, receipts and gas, and faults on demand."""

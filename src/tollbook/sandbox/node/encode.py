@@ -1,0 +1,150 @@
+"""Blocks, transactions, receipts and logs in the words of Ethereum's JSON-RPC."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from eth.abc import BlockAPI, ComputationAPI, ReceiptAPI, SignedTransactionAPI
+from eth_utils.address import to_checksum_address
+from eth_utils.crypto import keccak
+
+
+def quantity(value: int) -> str:
+    return hex(value)
+
+
+def data(value: bytes) -> str:
+    return "0x" + value.hex()
+
+
+def word(value: int) -> bytes:
+    return value.to_bytes(32, "big")
+
+
+def block_json(block: BlockAPI) -> dict[str, Any]:
+    """Header fields and transaction hashes."""
+    header: Any = block.header
+    return {
+        "number": quantity(header.block_number),
+        "hash": data(header.hash),
+        "parentHash": data(header.parent_hash),
+        "nonce": data(header.nonce),
+        "sha3Uncles": data(header.uncles_hash),
+        "logsBloom": data(header.bloom.to_bytes(256, "big")),
+        "transactionsRoot": data(header.transaction_root),
+        "stateRoot": data(header.state_root),
+        "receiptsRoot": data(header.receipt_root),
+        "miner": to_checksum_address(header.coinbase),
+        "difficulty": quantity(header.difficulty),
+        "totalDifficulty": "0x0",
+        "extraData": data(header.extra_data),
+        "mixHash": data(header.mix_hash),
+        "size": quantity(len(header.extra_data) + 600),
+        "gasLimit": quantity(header.gas_limit),
+        "gasUsed": quantity(header.gas_used),
+        "timestamp": quantity(header.timestamp),
+        "baseFeePerGas": quantity(header.base_fee_per_gas),
+        "withdrawalsRoot": data(header.withdrawals_root),
+        "blobGasUsed": quantity(header.blob_gas_used),
+        "excessBlobGas": quantity(header.excess_blob_gas),
+        "parentBeaconBlockRoot": data(header.parent_beacon_block_root),
+        "requestsHash": data(header.requests_hash),
+        "transactions": [data(tx.hash) for tx in block.transactions],
+        "uncles": [],
+        "withdrawals": [],
+    }
+
+
+def tx_json(tx: SignedTransactionAPI, place: dict[str, str] | None, base_fee: int) -> dict[str, Any]:
+    """A transaction; `place` is its blockHash, blockNumber and transactionIndex, None while in the pool."""
+    type_id = tx.type_id or 0
+    price = effective_price(tx, base_fee)
+    found: dict[str, Any] = {
+        "hash": data(tx.hash),
+        "type": quantity(type_id),
+        "nonce": quantity(tx.nonce),
+        "from": to_checksum_address(tx.sender),
+        "to": to_checksum_address(tx.to) if tx.to else None,
+        "value": quantity(tx.value),
+        "gas": quantity(tx.gas),
+        "gasPrice": quantity(price),
+        "input": data(tx.data),
+        "chainId": quantity(tx.chain_id) if tx.chain_id is not None else None,
+        "v": quantity(tx.y_parity if type_id else tx.v),  # type: ignore[attr-defined]
+        "r": quantity(tx.r),
+        "s": quantity(tx.s),
+        "blockHash": None,
+        "blockNumber": None,
+        "transactionIndex": None,
+    }
+    if type_id >= 1:
+        found["accessList"] = []
+    if type_id >= 2:
+        found["maxFeePerGas"] = quantity(tx.max_fee_per_gas)
+        found["maxPriorityFeePerGas"] = quantity(tx.max_priority_fee_per_gas)
+    return {**found, **(place or {})}
+
+
+def effective_price(tx: SignedTransactionAPI, base_fee: int) -> int:
+    if (tx.type_id or 0) >= 2:
+        return int(min(tx.max_fee_per_gas, base_fee + tx.max_priority_fee_per_gas))
+    return int(tx.gas_price)
+
+
+def place_of(block: BlockAPI, index: int) -> dict[str, str]:
+    return {
+        "blockHash": data(block.hash),
+        "blockNumber": quantity(block.number),
+        "transactionIndex": quantity(index),
+    }
+
+
+def logs_json(
+    receipt: ReceiptAPI, tx: SignedTransactionAPI, place: dict[str, str], first_log: int
+) -> list[dict[str, Any]]:
+    return [
+        {
+            "address": to_checksum_address(log.address),
+            "topics": [data(word(topic)) for topic in log.topics],
+            "data": data(log.data),
+            **place,
+            "transactionHash": data(tx.hash),
+            "logIndex": quantity(first_log + index),
+            "removed": False,
+        }
+        for index, log in enumerate(receipt.logs)
+    ]
+
+
+def receipt_json(
+    receipt: ReceiptAPI,
+    computation: ComputationAPI,
+    tx: SignedTransactionAPI,
+    place: dict[str, str],
+    gas_before: int,
+    base_fee: int,
+    logs: list[dict[str, Any]],
+) -> dict[str, Any]:
+    created = None if tx.to else to_checksum_address(computation.msg.storage_address)
+    return {
+        "transactionHash": data(tx.hash),
+        **place,
+        "from": to_checksum_address(tx.sender),
+        "to": to_checksum_address(tx.to) if tx.to else None,
+        "cumulativeGasUsed": quantity(receipt.gas_used),
+        "gasUsed": quantity(receipt.gas_used - gas_before),
+        "effectiveGasPrice": quantity(effective_price(tx, base_fee)),
+        "contractAddress": created,
+        "logs": logs,
+        "logsBloom": data(receipt.bloom.to_bytes(256, "big")),
+        "status": "0x1" if computation.is_success else "0x0",
+        "type": quantity(tx.type_id or 0),
+    }
+
+
+def revert_text(output: bytes) -> str:
+    """What `require(…, "text")` said, in the form nodes put into the error message."""
+    if output[:4] == keccak(text="Error(string)")[:4] and len(output) >= 68:
+        length = int.from_bytes(output[36:68], "big")
+        return "execution reverted: " + output[68 : 68 + length].decode("utf-8", "replace")
+    return "execution reverted"

@@ -1,0 +1,62 @@
+"""Worlds for tests. `world` is shared by the session and put back in order for each test; buyers keep tests apart.
+
+A module that moves the clock, restarts or reorgs takes `own_world`, which nobody else sees.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tollbook.sandbox.world import Buyer, World
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def session_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """One world for all; for fixtures of wider scope than a test."""
+    from tollbook.sandbox.world import World
+
+    with World(tmp_path_factory.mktemp("world")) as world:
+        yield world
+
+
+@pytest.fixture
+def world(session_world: World) -> Iterator[World]:
+    """The session's world without faults, settings, changed data or visits of earlier tests."""
+    session_world.reset()
+    yield session_world
+    session_world.reset()
+    ahead = session_world.rpc.call("eth_getBlockByNumber", ["latest"])["timestamp"]
+    assert int(ahead, 16) <= session_world.clock.time() + 1, (
+        "this test left the chain ahead of the clock: use own_world"
+    )
+
+
+@pytest.fixture
+def buyer(world: World) -> Buyer:
+    """A funded wallet with a home of its own, new for each test."""
+    return world.buyer(f"test-{next(_numbers)}")
+
+
+@pytest.fixture(scope="module")
+def module_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A world of the module's own, started once; the module's tests see each other's traces."""
+    from tollbook.sandbox.world import World
+
+    with World(tmp_path_factory.mktemp("module-world")) as world:
+        yield world
+
+
+@pytest.fixture
+def own_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A world of the test's own."""
+    from tollbook.sandbox.world import World
+
+    with World(tmp_path_factory.mktemp("own-world")) as world:
+        yield world
