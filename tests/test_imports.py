@@ -39,7 +39,7 @@ HOMES = {
     "coincurve": {"payer"},
     "duckdb": {"warehouse"},
     "pandas": {"warehouse"},
-    "pyarrow": {"warehouse", "sources/rows.py"},
+    "pyarrow": {"warehouse", "sources/rows.py", "sources/casts.py"},
     "prefect": {"tasks", "flows"},
     "typer": {"cli"},
     "rich": {"cli"},

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tollbook.sources.doubt import doubtful
 from tollbook.sources.grid import Span, merged
-from tollbook.sources.model import EVERYTHING, Dataset, Kind
+from tollbook.sources.model import Dataset, Kind
 from tollbook.sources.pieces import Group, group_of
 from tollbook.sources.planner import Held, OpenGroup
 from tollbook.sources.slots import FINAL, last_closed, last_settled, slot
@@ -69,19 +69,9 @@ def answered(
     dataset: Dataset, context: Mapping[str, Any], received_at: datetime, parsed: Parsed, known: bool = False
 ) -> Answered:
     """The record of a delivery, from its context and its parsed body."""
-    cells = tuple(cells_of(dataset, parsed)) if dataset.kind is Kind.SERIES else ()
+    cells = parsed.cells(dataset) if dataset.kind is Kind.SERIES else ()
     readable = parsed.envelope == "ok"
     return Answered(group_of(context), context["page"], received_at, parsed.rows_in_body, cells, known, readable)
-
-
-def cells_of(dataset: Dataset, parsed: Parsed) -> Iterable[Cell]:
-    """The cell of each dated row, in the body's order."""
-    import pyarrow as pa
-
-    times = parsed.table[dataset.time_column].cast(pa.timestamp("us")).cast(pa.int64()).to_pylist()
-    count = len(times)
-    keys = map(str, parsed.table[dataset.key_column].to_pylist()) if dataset.key_column else [EVERYTHING] * count
-    return zip(keys, (time // 1_000_000 // dataset.grain for time in times), strict=True)
 
 
 def holds(dataset: Dataset, span: Covered, at: datetime) -> bool:

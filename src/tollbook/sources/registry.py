@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 
-from tollbook.sources import tokenmetrics
+from tollbook.sources import coingecko, firecrawl, glassnode, heurist, tavily, tokenmetrics
 from tollbook.sources.feeds import FEEDS
 from tollbook.sources.model import Dataset, Feed, Kind, Seller
 
-_SELLERS = (tokenmetrics.SELLER,)
+_SELLERS = (
+    tokenmetrics.SELLER,
+    coingecko.SELLER,
+    firecrawl.SELLER,
+    glassnode.SELLER,
+    heurist.SELLER,
+    tavily.SELLER,
+)
 
 
 class UnknownName(LookupError):

@@ -15,7 +15,7 @@ import msgspec
 
 from tollbook.sources.casts import Bad, arrow_type, column
 from tollbook.sources.envelope import Envelope, open_body
-from tollbook.sources.model import DAY, EXTRAS, Cast, Column, Dataset
+from tollbook.sources.model import DAY, EVERYTHING, EXTRAS, Cast, Column, Dataset
 from tollbook.sources.slots import unix
 
 if TYPE_CHECKING:
@@ -56,6 +56,16 @@ class Parsed:
     rows_in_body: int
     envelope: str
     message: str = ""
+
+    def cells(self, dataset: Dataset) -> tuple[tuple[str, int], ...]:
+        """The (key, slot) of each row, in the body's order."""
+        import pyarrow as pa
+
+        times = self.table[dataset.time_column].cast(pa.timestamp("us")).cast(pa.int64()).to_pylist()
+        slots = [time // 1_000_000 // dataset.grain for time in times]
+        if not dataset.key_column:
+            return tuple((EVERYTHING, number) for number in slots)
+        return tuple(zip(map(str, self.table[dataset.key_column].to_pylist()), slots, strict=True))
 
 
 def schema(dataset: Dataset) -> pa.Schema:

@@ -1,16 +1,27 @@
-"""Token Metrics: grades, signals, moonshots, prices and more, by the call, in USDC on Base."""
+"""Token Metrics: grades, signals, moonshots, prices and more, by the call, in USDC on Base.
+
+Left out: the chat at /tmai, which is no dataset, and the older trader-, investor-, sector- and index- endpoints.
+"""
 
 from __future__ import annotations
 
 from tollbook.sources.model import Seller
-from tollbook.sources.tokenmetrics import catalog, grades, moonshots, signals
+from tollbook.sources.tokenmetrics import catalog, grades, indices, market, moonshots, research, signals
 from tollbook.sources.tokenmetrics.base import NAME
 
 SELLER = Seller(
     name=NAME,
     base_url="https://api.tokenmetrics.com/v2",
     headers={"x-coinbase-402": "true"},
-    datasets=(*grades.DATASETS, *signals.DATASETS, *moonshots.DATASETS, *catalog.DATASETS),
+    datasets=(
+        *grades.DATASETS,
+        *signals.DATASETS,
+        *moonshots.DATASETS,
+        *market.DATASETS,
+        *research.DATASETS,
+        *indices.DATASETS,
+        *catalog.DATASETS,
+    ),
     payment_token_header="x-payment-token",
-    doc="Never send x-api-key beside the x402 header: it turns the call into a subscription call.",
+    doc="Never send x-api-key beside the x402 header: it makes the call a subscription's.",
 )

@@ -53,6 +53,11 @@ def declare(name: str, table: str, kind: Kind, *columns: Column, **rest: Any) ->
     return Dataset(name=name, seller=NAME, table=table, kind=kind, columns=(*columns, EXTRAS), **{**usual, **rest})
 
 
+def json(name: str) -> Column:
+    """Nested lists and objects, kept as JSON text."""
+    return spelled(name, Cast.JSON)
+
+
 def token_series(name: str, table: str, *columns: Column, **rest: Any) -> Dataset:
     """One row per token and day, any past window for sale."""
     usual = {
@@ -67,13 +72,12 @@ def token_series(name: str, table: str, *columns: Column, **rest: Any) -> Datase
 
 
 def token_snapshot(name: str, table: str, *columns: Column, **rest: Any) -> Dataset:
-    """One row per token, of today only, dated by the day it was observed unless it carries a date."""
+    """One row per token, as it is today."""
     usual = {
         "natural_key": ("token_id", "date"),
         "time_column": "date",
         "key_column": "token_id",
         "packing": TOKENS,
         "grain": DAY,
-        "undated": True,
     }
     return declare(name, table, Kind.SNAPSHOT, *TOKEN, DATE, *columns, **{**usual, **rest})

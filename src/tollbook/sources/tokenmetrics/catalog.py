@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tollbook.sources.model import DAY, Cast, Column, Kind
-from tollbook.sources.tokenmetrics.base import AS_OF, TOKEN, declare, floats, spelled
+from tollbook.sources.model import DAY, HOUR, Cast, Column, Kind, Paging
+from tollbook.sources.tokenmetrics.base import AS_OF, TOKEN, TOKENS, declare, floats, spelled
 
 _MARKET = (
     *floats("current_price", "market_cap", "total_volume", expected=False),
@@ -39,5 +39,38 @@ TOKENS_LIST = declare(
     free=True,
     doc="Every token the seller knows: ids for names and symbols.",
 )
+PRICE = declare(
+    "price",
+    "prices",
+    Kind.SNAPSHOT,
+    *TOKEN,
+    Column("as_of", Cast.TIMESTAMP, (), "UTC hour in which the price was observed"),
+    *floats("current_price"),
+    natural_key=("token_id", "as_of"),
+    time_column="as_of",
+    undated=True,
+    key_column="token_id",
+    packing=TOKENS,
+    grain=HOUR,
+    free=True,
+    doc="Prices now, one row per token and hour that was looked at.",
+)
+TOP_MARKET_CAP = declare(
+    "top-market-cap-tokens",
+    "top_market_cap",
+    Kind.SNAPSHOT,
+    *TOKEN,
+    AS_OF,
+    *_LISTS,
+    natural_key=("token_id", "as_of"),
+    time_column="as_of",
+    undated=True,
+    grain=DAY,
+    rows_per_cell=None,
+    params={"top_k": "100"},
+    paging=Paging(rows=100, depth=1),
+    free=True,
+    doc="The hundred largest tokens by market capitalisation, per day.",
+)
 
-DATASETS = (TOKENS_LIST,)
+DATASETS = (TOKENS_LIST, PRICE, TOP_MARKET_CAP)

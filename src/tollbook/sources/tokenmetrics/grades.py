@@ -1,4 +1,4 @@
-"""Grades. Each snapshot shares its table with the history that repairs a day it missed."""
+"""Grades of every kind. Each snapshot shares its table with the history that repairs a day it missed."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _TM_GRADE = (
     spelled("trading_signal", Cast.INTEGER, expected=False),
     *texts("slug", expected=False),
 )
-
 TM_GRADE = token_snapshot(
     "tm-grade",
     "grades",
     *_TM_GRADE,
+    undated=True,
     repaired_by="tm-grade-history",
     doc="The Token Metrics grade of each token now.",
 )
@@ -33,4 +33,69 @@ TM_GRADE_HISTORY = token_series(
     doc="The Token Metrics grade per token and day.",
 )
 
-DATASETS = (TM_GRADE, TM_GRADE_HISTORY)
+_FUNDAMENTAL = (
+    *floats("fundamental_grade"),
+    spelled("fundamental_grade_class", Cast.TEXT, doc="storeOfValue, blueChip, emerging, speculative, highRisk"),
+    *floats("community_score", "exchange_score", "vc_score", "tokenomics_score", "defi_scanner_score"),
+    *texts("slug", expected=False),
+)
+FUNDAMENTAL_GRADE = token_snapshot(
+    "fundamental-grade",
+    "fundamental_grades",
+    *_FUNDAMENTAL,
+    undated=True,
+    repaired_by="fundamental-grade-history",
+    doc="The fundamental grade of each token now, and the scores behind it.",
+)
+FUNDAMENTAL_GRADE_HISTORY = token_series(
+    "fundamental-grade-history",
+    "fundamental_grades",
+    *_FUNDAMENTAL,
+    doc="The fundamental grade per token and day.",
+)
+
+_TECHNOLOGY = (
+    *floats("technology_grade", "activity_score", "security_score", "repository_score", "collaboration_score"),
+    *floats("defi_scanner_score"),
+    *texts("slug", expected=False),
+)
+TECHNOLOGY_GRADE = token_snapshot(
+    "technology-grade",
+    "technology_grades",
+    *_TECHNOLOGY,
+    repaired_by="technology-grade-history",
+    doc="The technology grade of each token now; its rows carry their own date.",
+)
+TECHNOLOGY_GRADE_HISTORY = token_series(
+    "technology-grade-history",
+    "technology_grades",
+    *_TECHNOLOGY,
+    doc="The technology grade per token and day.",
+)
+
+TRADER_GRADES = token_series(
+    "trader-grades",
+    "trader_grades",
+    *floats("ta_grade", "quant_grade", "tm_trader_grade", "tm_trader_grade_24h_pct_change"),
+    doc="Short-term grades per token and day.",
+)
+INVESTOR_GRADES = token_series(
+    "investor-grades",
+    "investor_grades",
+    *floats("tm_investor_grade", "tm_investor_grade_7d_pct_change"),
+    *floats("fundamental_grade", "technology_grade", "valuation_grade", "defi_usage_score", "community_score"),
+    *floats("exchange_score", "vc_score", "tokenomics_score", "defi_scanner_score", "activity_score"),
+    *floats("security_score", "repository_score", "collaboration_score"),
+    doc="Long-term grades per token and day, and the scores behind them.",
+)
+
+DATASETS = (
+    TM_GRADE,
+    TM_GRADE_HISTORY,
+    FUNDAMENTAL_GRADE,
+    FUNDAMENTAL_GRADE_HISTORY,
+    TECHNOLOGY_GRADE,
+    TECHNOLOGY_GRADE_HISTORY,
+    TRADER_GRADES,
+    INVESTOR_GRADES,
+)
