@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
+from tollbook.payer.addresses import checksum
 from tollbook.payer.events import Delivered, Event, Intent, Sent, Settled, Signed, Undelivered, Void, fold
 from tollbook.payer.identity import nonce, purchase_id, purchase_key
 from tollbook.payer.ledger.store import Wanted
@@ -13,7 +14,7 @@ from tollbook.payer.rules import Caps
 from tollbook.payer.types import Authorization, Lease, Order, Purchase, Request, Run, Settlement, Terms
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
-USDC = Asset("USDC", 31337, "0x" + "aa" * 20, "USD Coin", "2", 6)
+USDC = Asset("USDC", 31337, checksum("0x" + "aa" * 20), "USD Coin", "2", 6)
 PAYER = "0x" + "11" * 20
 PAYEE = "0x" + "22" * 20
 SECRET = b"s" * 32

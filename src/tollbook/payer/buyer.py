@@ -29,11 +29,13 @@ _POLL = 0.2
 async def buy(services: Services, purchase: Purchase, view: View = NotSeen.UNREAD) -> Purchase:
     """Carry one purchase as far as it goes now: delivered, void, undelivered, or parked with its money exposed.
 
+    A delivered one comes back with its money still exposed: `recover.verify` proves many in one look at the chain.
+
     Raises PaidUndelivered, or Unresolved when it stays in doubt; both leave the ledger saying so. Raises Refused when
     the seller's answer to an unpaid order asks for money.
     """
     sitting = Sitting()
-    while True:
+    while purchase.data is Data.ABSENT:
         if services.leased_elsewhere(purchase) and _busy(purchase):
             await services.clock.sleep(_POLL)
             purchase = _reread(services, purchase)
@@ -66,6 +68,7 @@ async def buy(services: Services, purchase: Purchase, view: View = NotSeen.UNREA
                     assert_never(unreachable)
         except Conflict:
             purchase, view = _reread(services, purchase), NotSeen.UNREAD
+    return purchase
 
 
 def book(services: Services, purchase: Purchase, action: decide.Action) -> list[Event]:

@@ -11,7 +11,6 @@ from tollbook.payer.buyer import book, buy
 from tollbook.payer.decide import next_action
 from tollbook.payer.errors import PaidUndelivered, PayerError
 from tollbook.payer.events import Void
-from tollbook.payer.ledger import Conflict
 from tollbook.payer.services import Services, View
 from tollbook.payer.types import Data, Money, Purchase
 
@@ -55,9 +54,16 @@ async def recover(services: Services, flow: str | None = None) -> Recovered:
     result.voided.extend(release(services, mine))
     rest = [p for p in mine if p.money is not Money.RESERVED]
     views = await services.look(rest)
-    proved = await _book_proofs(services, rest, views)
+    held = {p.purchase_id for p in rest if p.data is Data.DELIVERED}
     gate = asyncio.Semaphore(_AT_ONCE)
-    await asyncio.gather(*(_finish(services, gate, p, views[p.purchase_id], result) for p in proved))
+    proved = await _book_proofs(services, rest, views)
+    carried = await asyncio.gather(*(_carry(services, gate, p, views[p.purchase_id], result) for p in proved))
+    came = [p for p in carried if p is not None]
+    latest = {
+        p.purchase_id: p for p in [*came, *await verify(services, [p for p in came if p.purchase_id not in held])]
+    }
+    for purchase in latest.values():
+        _sort(purchase, result, was_held=purchase.purchase_id in held)
     return result
 
 
@@ -74,36 +80,28 @@ async def _book_proofs(services: Services, purchases: Sequence[Purchase], views:
     return (services.ledger.append_all(batch) if batch else []) + rest
 
 
-async def _finish(
+async def _carry(
     services: Services, gate: asyncio.Semaphore, purchase: Purchase, view: View, result: Recovered
-) -> None:
-    was_delivered = purchase.data is Data.DELIVERED
-    if purchase.money is Money.SPENT and was_delivered:
-        result.settled.append(purchase)
-        return
-    if purchase.money is Money.VOID:
-        result.voided.append(purchase)
-        return
+) -> Purchase | None:
     async with gate:
         try:
-            after = await buy(services, purchase, view)
+            return await buy(services, purchase, view)
         except PaidUndelivered:
             result.undelivered.append(purchase)
-        except Conflict:
-            result.parked.append((purchase, "another process is at it"))
         except PayerError as why:
             result.parked.append((purchase, why.what))
-        else:
-            _sort(after, result)
+    return None
 
 
-def _sort(purchase: Purchase, result: Recovered) -> None:
-    if purchase.money is Money.VOID:
+def _sort(purchase: Purchase, result: Recovered, *, was_held: bool) -> None:
+    if purchase.money is Money.EXPOSED:
+        result.parked.append((purchase, "its settlement is not proved yet"))
+    elif purchase.money is Money.VOID:
         result.voided.append(purchase)
-    elif purchase.data is Data.DELIVERED:
-        result.delivered.append(purchase)
+    elif was_held:
+        result.settled.append(purchase)
     else:
-        result.parked.append((purchase, "its money is in doubt"))
+        result.delivered.append(purchase)
 
 
 def _settling(purchase: Purchase) -> bool:

@@ -1,0 +1,168 @@
+"""A seller, a chain and a clock that say what a test tells them: for answers no real seller gives on demand."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from tests.payer import purchases as p
+from tollbook.payer.chain import Head, TransferOut
+from tollbook.payer.decide import Limits
+from tollbook.payer.eip3009 import Wallet
+from tollbook.payer.errors import ChainUnreachable
+from tollbook.payer.ledger import Ledger
+from tollbook.payer.money import Asset
+from tollbook.payer.policy import Policy, parse_policy
+from tollbook.payer.services import Services
+from tollbook.payer.transport import Answer, NoAnswer, NotSent
+from tollbook.payer.types import ChainView, NonceState, Order, Request, Settlement
+
+KEY = bytes.fromhex("11" * 32)
+SELLER = "http://127.0.0.1:9/v2"
+POLICY = f"""
+[network]
+chain_id = 31337
+v1_name = "sandbox"
+rpc_url = "http://127.0.0.1:9"
+finality = "safe"
+
+[assets.USDC]
+address = "{p.USDC.address}"
+eip712_name = "USD Coin"
+eip712_version = "2"
+decimals = 6
+
+[caps.USDC]
+per_call = "0.10"
+per_run = "1.00"
+per_flow_day = "2.00"
+per_day = "5.00"
+per_month = "50.00"
+price_drift = "0.25"
+
+[sellers.s]
+base_url = "{SELLER}"
+pay_with = "USDC"
+pay_to = ["{p.PAYEE}"]
+"""
+
+
+@dataclass
+class FakeClock:
+    """Time that passes only by sleeping."""
+
+    at: datetime = p.NOW
+
+    def now(self) -> datetime:
+        return self.at
+
+    async def sleep(self, seconds: float) -> None:
+        self.at += timedelta(seconds=seconds)
+
+
+Outcome = Answer | NoAnswer | NotSent
+
+
+@dataclass
+class ScriptedSeller:
+    """Answers each request with the next outcome of its script, the last one for ever; keeps what was sent."""
+
+    script: list[Outcome]
+    headers: list[dict[str, str]] = field(default_factory=list)
+
+    async def send(self, request: Request, headers: Mapping[str, str], *, timeout: float) -> Answer:
+        self.headers.append({name.lower(): value for name, value in headers.items()})
+        outcome = self.script.pop(0) if len(self.script) > 1 else self.script[0]
+        if isinstance(outcome, Answer):
+            return outcome
+        raise outcome
+
+    @property
+    def payments(self) -> list[dict[str, object]]:
+        """The decoded payment of each paid request, in order."""
+        sent = [h["payment-signature"] for h in self.headers if "payment-signature" in h]
+        return [json.loads(base64.b64decode(value)) for value in sent]
+
+
+@dataclass
+class ScriptedChain:
+    """One view for every nonce, or none."""
+
+    view: Callable[[], ChainView | None]
+    held: int = 10**12
+    looks: int = 0
+
+    async def head(self) -> Head:
+        view = self._view()
+        return Head(view.head_number, view.head_time, view.final_number, view.final_time)
+
+    async def look(self, asset: Asset, payer: str, nonces: Mapping[str, int | None]) -> Mapping[str, ChainView]:
+        self.looks += 1
+        return {nonce: self._view() for nonce in nonces}
+
+    async def balance(self, asset: Asset, owner: str) -> int:
+        return self.held
+
+    async def transfers(self, asset: Asset, payer: str, from_block: int, to_block: int) -> list[TransferOut]:
+        return []
+
+    def _view(self) -> ChainView:
+        view = self.view()
+        if view is None:
+            raise ChainUnreachable("scripted")
+        return view
+
+
+def chain_view(
+    state: NonceState, final: NonceState | None = None, *, final_time: int = 0, settlement: Settlement | None = None
+) -> ChainView:
+    return ChainView(20, final_time + 4, 18, final_time, state, final or state, settlement)
+
+
+def answer(status: int, body: bytes = b"{}", **headers: str) -> Answer:
+    return Answer(status, {name.replace("_", "-"): value for name, value in headers.items()}, body, 0.01)
+
+
+def encoded(document: object) -> str:
+    return base64.b64encode(json.dumps(document).encode()).decode()
+
+
+def challenge(amount: int = p.PRICE, *, pay_to: str = p.PAYEE, number: int = 0) -> Answer:
+    """A v2 402 with these terms."""
+    accepted = {
+        "scheme": "exact",
+        "network": "eip155:31337",
+        "amount": str(amount),
+        "asset": p.USDC.address,
+        "payTo": pay_to,
+        "maxTimeoutSeconds": 300,
+        "extra": {"name": "USD Coin", "version": "2"},
+    }
+    url = f"{SELLER}/tm-grade?token_id={number}"
+    document = {"x402Version": 2, "error": "pay", "resource": {"url": url}, "accepts": [accepted]}
+    return answer(402, payment_required=encoded(document))
+
+
+def order(number: int = 0, **changes: object) -> Order:
+    return p.order(number, **changes)
+
+
+def policy(text: str = POLICY) -> Policy:
+    return parse_policy(text)
+
+
+def services(tmp_path: Path, seller: ScriptedSeller, chain: ScriptedChain, clock: FakeClock | None = None) -> Services:
+    return Services(
+        ledger=Ledger.open(f"sqlite:///{tmp_path}/ledger.db"),
+        policy=policy(),
+        chain=chain,
+        transport=seller,
+        wallet=Wallet(KEY),
+        clock=clock or FakeClock(),
+        owner="tests",
+        limits=Limits(),
+    )
