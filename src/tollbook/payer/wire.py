@@ -269,5 +269,5 @@ def _receipt(document: dict[str, Any]) -> Receipt:
         transaction=transaction.lower() if transaction else None,
         payer=optional_text(document, "payer"),
         network=optional_text(document, "network"),
-        reason=shown(reason, 200) if reason else None,
+        reason=shown(reason, 200).strip("'\"") if reason else None,
     )
