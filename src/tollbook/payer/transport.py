@@ -110,6 +110,7 @@ class HttpTransport:
         self._heed(seller, result)
         if isinstance(result, Answer):
             return result
+        del headers  # a traceback may print local variables, and these pay (I10)
         raise result
 
     def _heed(self, seller: SellerPolicy, result: Answer | Unanswered) -> bool:
