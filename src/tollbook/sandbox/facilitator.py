@@ -6,17 +6,12 @@ import asyncio
 import contextlib
 import contextvars
 import logging
-import threading
 import time
 from collections.abc import Callable
 from typing import Any, cast
 
 import msgspec
 import x402.mechanisms.evm.exact.facilitator as sdk_facilitator
-from web3 import Web3
-from web3.providers.base import JSONBaseProvider
-from web3.types import RPCEndpoint, RPCResponse
-from x402.mechanisms.evm import FacilitatorWeb3Signer
 from x402.mechanisms.evm.exact.facilitator import ExactEvmScheme, ExactEvmSchemeConfig
 from x402.schemas import PaymentPayload, PaymentRequirements, SettleResponse, VerifyResponse
 
@@ -24,7 +19,8 @@ from tollbook.sandbox.asgi import Receive, Scope, Send, read_body, reply, reset,
 from tollbook.sandbox.clock import WorldClock
 from tollbook.sandbox.faults import Fault, Faults
 from tollbook.sandbox.keys import BROKE_RELAYER_KEY, NETWORK, RELAYER_KEY
-from tollbook.sandbox.node.rpc import Rpc, RpcError
+from tollbook.sandbox.node.rpc import Rpc
+from tollbook.sandbox.relayer import Relayer
 from tollbook.sandbox.settings import Settings
 
 _world_time: contextvars.ContextVar[Callable[[], float]] = contextvars.ContextVar("world_time", default=time.time)
@@ -39,43 +35,6 @@ class _WorldTime:
 
 
 sdk_facilitator.time = cast(Any, _WorldTime)  # type: ignore[attr-defined]
-
-
-class NodeProvider(JSONBaseProvider):
-    """web3 straight into the node of this process."""
-
-    def __init__(self, rpc: Rpc) -> None:
-        super().__init__()
-        self._rpc = rpc
-
-    def make_request(self, method: RPCEndpoint, params: Any) -> RPCResponse:
-        try:
-            plain = msgspec.json.decode(self.encode_rpc_request(method, params))["params"]
-            return cast(RPCResponse, {"jsonrpc": "2.0", "id": 1, "result": self._rpc.call(method, plain)})
-        except RpcError as problem:
-            return cast(RPCResponse, {"jsonrpc": "2.0", "id": 1, "error": problem.as_json()})
-
-
-class Relayer(FacilitatorWeb3Signer):
-    """The SDK's signer on the node in this process. One send at a time, and always with the node's own next nonce, so
-    that a transaction dropped from the pool does not leave a gap for ever."""
-
-    def __init__(self, key: str, rpc: Rpc, timeout: Callable[[], float]) -> None:
-        super().__init__(key, "http://127.0.0.1:1")
-        self._w3 = Web3(NodeProvider(rpc))
-        self._sending = threading.Lock()
-        self._timeout = timeout
-
-    def _reserve_nonce(self) -> int:
-        return int(self._w3.eth.get_transaction_count(self._account.address, "pending"))
-
-    def write_contract(self, *args: Any, **kwargs: Any) -> str:
-        with self._sending:
-            return super().write_contract(*args, **kwargs)
-
-    def wait_for_transaction_receipt(self, tx_hash: str) -> Any:
-        self._confirmation_timeout_seconds = self._timeout()
-        return super().wait_for_transaction_receipt(tx_hash)
 
 
 class Facilitator:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 class Settings:
     """`x402_version` is what the plain seller path speaks; /x402v1/… and /x402v2/… always speak theirs.
 
+    `simulate_in_settle` is the SDK's: with it a settlement that would revert is not broadcast.
     `resend`: an identical second presentation of a settled payment is refused (as the SDK does) or served again.
     `rate`: requests a second that the seller takes before it answers 429, None for no limit; `burst` may come at once.
     `retry_after`: whether 429 says when to come back. `prices`: atoms by endpoint name, over the built-in table.
@@ -20,7 +21,7 @@ class Settings:
 
     x402_version: Literal[1, 2] = 2
     max_timeout: int = 300
-    simulate_in_settle: bool = True
+    simulate_in_settle: bool = False
     resend: Literal["refused", "served"] = "refused"
     rate: float | None = None
     burst: int = 20

@@ -9,6 +9,7 @@ contract Eip3009Token {
     string public symbol;
     uint8 public immutable decimals;
     address public immutable owner;
+    bytes32 public immutable DOMAIN_SEPARATOR;
     bool public paused;
     uint256 public totalSupply;
 
@@ -47,6 +48,9 @@ contract Eip3009Token {
 
     constructor(string memory name_, string memory version_, string memory symbol_, uint8 decimals_) {
         (name, version, symbol, decimals, owner) = (name_, version_, symbol_, decimals_, msg.sender);
+        DOMAIN_SEPARATOR = keccak256(
+            abi.encode(DOMAIN_TYPEHASH, keccak256(bytes(name_)), keccak256(bytes(version_)), block.chainid, address(this))
+        );
     }
 
     // -- what only the owner may do -------------------------------------------------------------
@@ -92,98 +96,108 @@ contract Eip3009Token {
         address from, address to, uint256 value, uint256 validAfter, uint256 validBefore, bytes32 nonce,
         uint8 v, bytes32 r, bytes32 s
     ) external {
-        _authorized(TRANSFER_WITH_AUTHORIZATION_TYPEHASH, from, to, value, validAfter, validBefore, nonce,
-            abi.encodePacked(r, s, v));
+        _use(from, nonce, validAfter, validBefore);
+        bytes32 digest = _digest(TRANSFER_WITH_AUTHORIZATION_TYPEHASH, from, to, value, validAfter, validBefore, nonce);
+        if (from.code.length == 0) _requireKey(from, digest, v, r, s);
+        else _requireContract(from, digest, abi.encodePacked(r, s, v));
+        _transfer(from, to, value);
     }
 
     function transferWithAuthorization(
         address from, address to, uint256 value, uint256 validAfter, uint256 validBefore, bytes32 nonce,
-        bytes memory signature
+        bytes calldata signature
     ) external {
-        _authorized(TRANSFER_WITH_AUTHORIZATION_TYPEHASH, from, to, value, validAfter, validBefore, nonce, signature);
+        _use(from, nonce, validAfter, validBefore);
+        bytes32 digest = _digest(TRANSFER_WITH_AUTHORIZATION_TYPEHASH, from, to, value, validAfter, validBefore, nonce);
+        _requireSigned(from, digest, signature);
+        _transfer(from, to, value);
     }
 
     function receiveWithAuthorization(
         address from, address to, uint256 value, uint256 validAfter, uint256 validBefore, bytes32 nonce,
-        bytes memory signature
+        bytes calldata signature
     ) external {
         require(to == msg.sender, "FiatTokenV2: caller must be the payee");
-        _authorized(RECEIVE_WITH_AUTHORIZATION_TYPEHASH, from, to, value, validAfter, validBefore, nonce, signature);
+        _use(from, nonce, validAfter, validBefore);
+        bytes32 digest = _digest(RECEIVE_WITH_AUTHORIZATION_TYPEHASH, from, to, value, validAfter, validBefore, nonce);
+        _requireSigned(from, digest, signature);
+        _transfer(from, to, value);
     }
 
     function cancelAuthorization(address authorizer, bytes32 nonce, uint8 v, bytes32 r, bytes32 s) external {
-        _cancel(authorizer, nonce, abi.encodePacked(r, s, v));
+        bytes32 digest = _cancel(authorizer, nonce);
+        if (authorizer.code.length == 0) _requireKey(authorizer, digest, v, r, s);
+        else _requireContract(authorizer, digest, abi.encodePacked(r, s, v));
     }
 
-    function cancelAuthorization(address authorizer, bytes32 nonce, bytes memory signature) external {
-        _cancel(authorizer, nonce, signature);
-    }
-
-    function DOMAIN_SEPARATOR() public view returns (bytes32) {
-        return keccak256(
-            abi.encode(DOMAIN_TYPEHASH, keccak256(bytes(name)), keccak256(bytes(version)), block.chainid, address(this))
-        );
+    function cancelAuthorization(address authorizer, bytes32 nonce, bytes calldata signature) external {
+        _requireSigned(authorizer, _cancel(authorizer, nonce), signature);
     }
 
     // -- inside ---------------------------------------------------------------------------------
 
-    function _authorized(
-        bytes32 typehash, address from, address to, uint256 value, uint256 validAfter, uint256 validBefore,
-        bytes32 nonce, bytes memory signature
-    ) private whenNotPaused {
+    /// A signature is checked after this; a bad one reverts it all.
+    function _use(address from, bytes32 nonce, uint256 validAfter, uint256 validBefore) private {
         require(block.timestamp > validAfter, "FiatTokenV2: authorization is not yet valid");
         require(block.timestamp < validBefore, "FiatTokenV2: authorization is expired");
         require(!authorizationState[from][nonce], "FiatTokenV2: authorization is used or canceled");
-        _requireSigned(
-            from, keccak256(abi.encode(typehash, from, to, value, validAfter, validBefore, nonce)), signature
-        );
         authorizationState[from][nonce] = true;
         emit AuthorizationUsed(from, nonce);
-        _transfer(from, to, value);
     }
 
-    function _cancel(address authorizer, bytes32 nonce, bytes memory signature) private whenNotPaused {
+    function _cancel(address authorizer, bytes32 nonce) private whenNotPaused returns (bytes32) {
         require(!authorizationState[authorizer][nonce], "FiatTokenV2: authorization is used or canceled");
-        _requireSigned(
-            authorizer, keccak256(abi.encode(CANCEL_AUTHORIZATION_TYPEHASH, authorizer, nonce)), signature
-        );
         authorizationState[authorizer][nonce] = true;
         emit AuthorizationCanceled(authorizer, nonce);
+        return _typed(keccak256(abi.encode(CANCEL_AUTHORIZATION_TYPEHASH, authorizer, nonce)));
+    }
+
+    function _digest(
+        bytes32 typehash, address from, address to, uint256 value, uint256 validAfter, uint256 validBefore, bytes32 nonce
+    ) private view returns (bytes32) {
+        return _typed(keccak256(abi.encode(typehash, from, to, value, validAfter, validBefore, nonce)));
+    }
+
+    function _typed(bytes32 structHash) private view returns (bytes32) {
+        return keccak256(abi.encodePacked("\x19\x01", DOMAIN_SEPARATOR, structHash));
     }
 
     /// A key signs with 65 bytes r, s, v; a contract is asked by EIP-1271.
-    function _requireSigned(address signer, bytes32 structHash, bytes memory signature) private view {
-        bytes32 digest = keccak256(abi.encodePacked("\x19\x01", DOMAIN_SEPARATOR(), structHash));
+    function _requireSigned(address signer, bytes32 digest, bytes calldata signature) private view {
         if (signer.code.length > 0) {
-            (bool ok, bytes memory answer) =
-                signer.staticcall(abi.encodeWithSelector(0x1626ba7e, digest, signature));
-            require(
-                ok && answer.length >= 32 && bytes4(abi.decode(answer, (bytes32))) == 0x1626ba7e,
-                "FiatTokenV2: invalid signature"
-            );
+            _requireContract(signer, digest, signature);
             return;
         }
         require(signature.length == 65, "ECRecover: invalid signature length");
-        (bytes32 r, bytes32 s, uint8 v) = (0, 0, 0);
-        assembly ("memory-safe") {
-            r := mload(add(signature, 0x20))
-            s := mload(add(signature, 0x40))
-            v := byte(0, mload(add(signature, 0x60)))
-        }
+        _requireKey(
+            signer, digest, uint8(signature[64]), bytes32(signature[0:32]), bytes32(signature[32:64])
+        );
+    }
+
+    function _requireKey(address signer, bytes32 digest, uint8 v, bytes32 r, bytes32 s) private pure {
         require(uint256(s) <= HALF_ORDER, "ECRecover: invalid signature 's' value");
         require(v == 27 || v == 28, "ECRecover: invalid signature 'v' value");
         address recovered = ecrecover(digest, v, r, s);
         require(recovered != address(0) && recovered == signer, "FiatTokenV2: invalid signature");
     }
 
+    function _requireContract(address signer, bytes32 digest, bytes memory signature) private view {
+        (bool ok, bytes memory answer) = signer.staticcall(abi.encodeWithSelector(0x1626ba7e, digest, signature));
+        require(
+            ok && answer.length >= 32 && bytes4(abi.decode(answer, (bytes32))) == 0x1626ba7e,
+            "FiatTokenV2: invalid signature"
+        );
+    }
+
     function _transfer(address from, address to, uint256 value) private whenNotPaused {
         require(!isBlacklisted[from] && !isBlacklisted[to], "Blacklistable: account is blacklisted");
         require(to != address(0), "ERC20: transfer to the zero address");
-        require(value <= balanceOf[from], "ERC20: transfer amount exceeds balance");
+        uint256 held = balanceOf[from];
+        require(value <= held, "ERC20: transfer amount exceeds balance");
         unchecked {
-            balanceOf[from] -= value;
+            balanceOf[from] = held - value;
+            balanceOf[to] += value;
         }
-        balanceOf[to] += value;
         emit Transfer(from, to, value);
     }
 }

@@ -106,7 +106,9 @@ class Chain:
     def tx(self, tx_hash: bytes) -> tuple[int, TxRow] | None:
         return self._store.tx(tx_hash)
 
-    def logs(self, first: int, last: int, addresses: Sequence[bytes], topics: Sequence[Sequence[bytes] | None]) -> list[str]:
+    def logs(
+        self, first: int, last: int, addresses: Sequence[bytes], topics: Sequence[Sequence[bytes] | None]
+    ) -> list[str]:
         return list(self._store.logs(first, last, addresses, topics))
 
     def pooled(self, tx_hash: bytes) -> SignedTransactionAPI | None:
