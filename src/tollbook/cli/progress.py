@@ -9,7 +9,7 @@ from typing import Any
 from tollbook.payer.money import decimal_text
 from tollbook.payer.types import Purchase
 from tollbook.tasks.bill import Bill
-from tollbook.tasks.watch import Silent, Watch
+from tollbook.tasks.watch import UNWATCHED, Silent, Watch
 
 SECONDS_BETWEEN_LINES = 2.0
 
@@ -17,7 +17,7 @@ SECONDS_BETWEEN_LINES = 2.0
 def watch_for(*, quiet: bool = False) -> Watch:
     """What suits the place where stderr goes."""
     if quiet:
-        return Silent()
+        return UNWATCHED
     return Bar() if sys.stderr.isatty() else Lines()
 
 
@@ -50,9 +50,6 @@ class Lines(_Counting):
     def __init__(self) -> None:
         super().__init__()
         self._last = time.monotonic()
-
-    def step(self, text: str) -> None:
-        print(text, file=sys.stderr, flush=True)
 
     def bought(self, purchase: Purchase | None, rows: int, problem: str | None) -> None:
         super().bought(purchase, rows, problem)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tollbook.cli.answer import Answer
+from tollbook.payer.money import decimal_text
+from tollbook.payer.types import Purchase
 from tollbook.tasks.bill import Bill, Line
 from tollbook.tasks.outcome import Outcome
 
@@ -88,3 +90,21 @@ def _total(all_bills: Sequence[Bill]) -> str:
     if len(symbols) == 1:
         return all_bills[0].money(sum(bill.atoms for bill in all_bills))
     return " + ".join(f"{bill.money(bill.atoms)} {bill.asset.symbol}" for bill in all_bills)
+
+
+def purchases(answer: Answer, title: str, found: Sequence[Purchase]) -> None:
+    """Purchases somebody has to know about; nothing when there are none."""
+    if not found:
+        return
+    answer.heading(title)
+    rows = [
+        (
+            p.purchase_id,
+            p.order.dataset,
+            p.money.value,
+            f"{decimal_text(p.committed, p.asset.decimals)} {p.asset.symbol}",
+            f"{p.created_at:%Y-%m-%d %H:%M}",
+        )
+        for p in found
+    ]
+    answer.table(("purchase", "dataset", "money", "amount", "since"), rows, right=frozenset({3}))

@@ -8,12 +8,14 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class Want:
-    """Cells of one dataset: `keys` × the slots from `first` to `last`, both inclusive."""
+    """Cells of one dataset: `keys` × the slots from `first` to `last`, both inclusive. What the datasets in `held_by`
+    hold counts as held, too."""
 
     dataset: str
     keys: tuple[str, ...]
     first: int
     last: int
+    held_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

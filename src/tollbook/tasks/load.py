@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 from tollbook.tasks.asking import Ask
 from tollbook.tasks.outcome import Loaded, Published
 from tollbook.tasks.workspace import Workspace
@@ -18,9 +21,29 @@ async def load(ws: Workspace) -> Loaded:
     )
 
 
-async def publish(ws: Workspace, ask: Ask) -> Published:
+async def publish(ws: Workspace, ask: Ask | None = None) -> Published:
     """Snapshots of what is new, and the file analysts open, replaced at once."""
     from tollbook.warehouse import publish as publishing
 
-    done = publishing.publish(ws.home, ws.ledger, [want.dataset for want in ask.wants])
+    done = publishing.publish(ws.home, ws.ledger, [want.dataset for want in ask.wants] if ask else None)
     return Published(path=str(done.path), changed=done.changed)
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """Cache and published files made anew."""
+
+    rows: int
+    seconds: float
+    path: str
+
+    def document(self) -> dict[str, Any]:
+        return {"rows": self.rows, "seconds": round(self.seconds, 3), "published": self.path, "amount": "0"}
+
+
+async def rebuild_all(ws: Workspace) -> Rebuilt:
+    """From the bodies in the ledger alone, to identical tables (I8)."""
+    from tollbook import warehouse
+
+    done = warehouse.rebuild(ws.home, ws.ledger)
+    return Rebuilt(done.rows, done.seconds, str(done.path))

@@ -191,3 +191,27 @@ def _sum(loads: Sequence[Loaded]) -> Loaded:
         quarantined=sum(load.quarantined for load in loads),
         drift=tuple(dict.fromkeys(words for load in loads for words in load.drift)),
     )
+
+
+def run_document(ended: Sequence[Outcome | tuple[str, PayerError]]) -> dict[str, Any]:
+    """The document of `run`: totals, and one entry per flow. `amount` is null when flows pay in several assets."""
+    done = [each for each in ended if isinstance(each, Outcome)]
+    failed = [each for each in ended if isinstance(each, tuple)]
+    assets = {outcome.asset for outcome in done}
+    same = done[0] if len(assets) == 1 else None
+    return {
+        "calls_paid": sum(outcome.calls_paid for outcome in done),
+        "calls_avoided": sum(outcome.calls_avoided for outcome in done),
+        "amount": same.money(sum(outcome.atoms for outcome in done)) if same else None if assets else "0",
+        "asset": same.asset.symbol if same else None,
+        "rows_new": sum(outcome.loaded.rows_new for outcome in done),
+        "rows_changed": sum(outcome.loaded.rows_changed for outcome in done),
+        "open": sum(outcome.open for outcome in done),
+        "undelivered": sum(outcome.undelivered for outcome in done),
+        "published": next((o.published.path for o in reversed(done) if o.published), None),
+        "flows": [outcome.document() for outcome in done],
+        "failed": [
+            {"flow": flow, "kind": type(error).__name__, "what": error.what, "exit_code": error.exit_code}
+            for flow, error in failed
+        ],
+    }

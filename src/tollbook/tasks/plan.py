@@ -10,6 +10,7 @@ from tollbook.payer.money import Asset, parse_decimal
 from tollbook.payer.types import Order, Quote, Request, Run
 from tollbook.tasks.asking import Ask
 from tollbook.tasks.bill import Bill, Gone, Item, Line, Saved
+from tollbook.tasks.load import load
 from tollbook.tasks.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -38,10 +39,14 @@ async def plan(ws: Workspace, ask: Ask) -> Planned:
     for want in ask.wants:
         dataset = registry.dataset(want.dataset)
         seller = registry.seller(dataset.seller)
-        held = ws.cache.held(dataset, want.keys, want.first, want.last, ask.at)
-        plans.append(
-            (dataset, planner.plan(dataset, seller, want.keys, want.first, want.last, held, at=ask.at, now=now))
+        held = planner.together(
+            *(
+                ws.cache.held(registry.dataset(name), want.keys, want.first, want.last, ask.at)
+                for name in (want.dataset, *want.held_by)
+            )
         )
+        found = planner.plan(dataset, seller, want.keys, want.first, want.last, held, at=ask.at, now=now)
+        plans.append((dataset, found))
     return Planned(ask, ws.asset(ask.seller), tuple(plans))
 
 
@@ -65,6 +70,12 @@ async def quote(ws: Workspace, planned: Planned) -> Bill:
             )
         )
     return Bill(planned.ask.flow, planned.asset, tuple(lines), quotes, planned.ask.notes)
+
+
+async def priced(ws: Workspace, ask: Ask) -> Bill:
+    """The bill alone, after loading what the ledger already holds: what `plan` shows. Books nothing."""
+    await load(ws)
+    return await quote(ws, await plan(ws, ask))
 
 
 async def note_avoided(ws: Workspace, run: Run, planned: Planned) -> None:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
+from tollbook.payer.errors import PaidUndelivered, Unresolved
+from tollbook.payer.types import Purchase
+from tollbook.tasks.outcome import Loaded, Published
+from tollbook.tasks.standing import purchase_document
 from tollbook.tasks.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -17,3 +22,38 @@ async def recover(ws: Workspace, flow: str | None = None) -> Recovered:
     if not ws.ledger.open_purchases(flow):
         return Recovered()
     return await ws.payer.recover(flow)
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """What a recovery of everything found and brought: the document of `recover`."""
+
+    found: Recovered
+    loaded: Loaded
+    published: Published
+    undelivered: tuple[Purchase, ...]
+
+    @property
+    def exit_code(self) -> int:
+        if self.undelivered:
+            return PaidUndelivered.exit_code
+        return Unresolved.exit_code if self.found.parked else 0
+
+    def counts(self) -> dict[str, int]:
+        return {
+            "settled": len(self.found.settled),
+            "delivered": len(self.found.delivered),
+            "voided": len(self.found.voided),
+            "open": len(self.found.parked),
+            "undelivered": len(self.undelivered),
+        }
+
+    def document(self) -> dict[str, Any]:
+        return {
+            **self.counts(),
+            "rows_new": self.loaded.rows_new,
+            "rows_changed": self.loaded.rows_changed,
+            "published": self.published.path,
+            "purchases": [{**purchase_document(p), "why": why} for p, why in self.found.parked]
+            + [{**purchase_document(p), "why": "paid and never delivered"} for p in self.undelivered],
+        }

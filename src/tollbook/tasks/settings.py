@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,10 +72,13 @@ def _home(environ: Mapping[str, str]) -> Path:
 
 
 def _offset(environ: Mapping[str, str]) -> float:
-    text = environ.get("TOLLBOOK_CLOCK_OFFSET", "0")
+    text = environ.get("TOLLBOOK_CLOCK_OFFSET") or "0"
     try:
-        return float(int(text))
+        seconds = float(text)
+        if not math.isfinite(seconds):
+            raise ValueError
     except ValueError:
         raise Misconfigured(
-            f"TOLLBOOK_CLOCK_OFFSET is not a whole number of seconds: {text!r}", advice="unset it, or write e.g. 3600"
+            f"TOLLBOOK_CLOCK_OFFSET is not a number of seconds: {text!r}", advice="unset it, or write e.g. 3600"
         ) from None
+    return seconds

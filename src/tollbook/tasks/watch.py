@@ -11,10 +11,6 @@ from tollbook.tasks.bill import Bill
 class Watch(Protocol):
     """Called from one thread, in order. Nothing here may raise or wait: money is in flight beside it."""
 
-    def step(self, text: str) -> None:
-        """A step begins."""
-        ...
-
     def bill(self, bill: Bill) -> None:
         """The bill, before anything is signed."""
         ...
@@ -34,8 +30,6 @@ class Watch(Protocol):
 
 class Silent:
     """Watches and says nothing."""
-
-    def step(self, text: str) -> None: ...
 
     def bill(self, bill: Bill) -> None: ...
 

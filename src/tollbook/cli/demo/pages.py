@@ -1,0 +1,116 @@
+"""The pages of the demo, each for one glance at an 80-column terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tollbook.cli.answer import Answer
+from tollbook.payer.money import Asset, decimal_text
+from tollbook.tasks.costing import cost_table
+from tollbook.tasks.outcome import Outcome
+from tollbook.tasks.workspace import Workspace
+
+if TYPE_CHECKING:
+    from tollbook.sandbox.world import World
+
+NEWEST = (
+    ("grades", "SELECT date, token_symbol AS token, tm_grade, tm_grade_signal AS signal FROM grades"),
+    ("signals", "SELECT date, token_symbol AS token, trading_signal AS signal, token_trend AS trend FROM signals"),
+    ("moonshots", "SELECT moonshot_at AS picked, token_symbol AS token, moonshot_roi AS roi FROM moonshots"),
+)
+ROWS = 3
+
+QUERIES = (
+    ("What does a new row cost, by dataset?", "SELECT * FROM cost_per_new_row"),
+    (
+        "Who turned bullish last?",
+        "SELECT token_symbol, date, trading_signal FROM signals WHERE trading_signal = 1 ORDER BY date DESC LIMIT 5",
+    ),
+    (
+        "Which call and transaction brought a row?",
+        "SELECT g.token_symbol, g.date, c.amount, c.tx_hash FROM grades g JOIN costs c USING (purchase_id) LIMIT 5",
+    ),
+)
+
+
+def world(answer: Answer, made: World, ws: Workspace, funds: str) -> None:
+    answer.line(f"  seller   {made.seller_url}  (64 tokens; 402 Payment Required)")
+    answer.line(f"  chain    {made.rpc_url}  (id {ws.policy.chain_id}, an EVM with a token that settles EIP-3009)")
+    answer.line(f"  wallet   {made.wallet_address}  {funds} {next(iter(ws.policy.assets))}")
+
+
+def newest_rows(answer: Answer, home: Path) -> None:
+    """The tables as an analyst sees them, from the published file."""
+    from tollbook.warehouse import query
+
+    answer.heading("3  What came: the newest rows of published/warehouse.duckdb")
+    for table, select in NEWEST:
+        total = query(home, f"SELECT count(*) FROM {table}")[1][0][0]
+        names, rows = query(home, f"{select} ORDER BY 1 DESC, 2 LIMIT {ROWS}")
+        answer.line(f"  {table}: {total} rows")
+        answer.table(tuple(names), [tuple(_cell(value) for value in row) for row in rows])
+
+
+def costs(answer: Answer, ws: Workspace) -> None:
+    answer.heading("4  What it cost, by flow")
+    rows = cost_table(ws, "flow")
+    cells = [(row["flow"], str(row["calls"]), row["amount"], row["in_flight"]) for row in rows]
+    asset = rows[0]["asset"] if rows else ""
+    answer.table(("flow", "calls", f"spent {asset}", "not proved yet"), cells, right=frozenset({1, 2, 3}))
+
+
+def books(answer: Answer, asset: Asset, before: int, after: int, ledger: int, transfers: int) -> None:
+    def text(atoms: int) -> str:
+        return f"{decimal_text(atoms, asset.decimals):>10} {asset.symbol}"
+
+    answer.heading("5  The books: wallet, chain and ledger, to the unit")
+    answer.line(f"  wallet before {text(before)}")
+    answer.line(f"  wallet after  {text(after)}")
+    answer.line(f"  gone          {text(before - after)}   in {transfers} transfers on chain")
+    verdict = "equal" if ledger == before - after else "DIFFERENT"
+    style = "green" if ledger == before - after else "red"
+    answer.line(f"  ledger says   {text(ledger)}   {verdict}", style=style)
+
+
+def again(answer: Answer, outcomes: Sequence[Outcome]) -> None:
+    answer.heading("6  The same three flows again")
+    for outcome in outcomes:
+        answer.line(
+            f"  {outcome.run.flow:<10} {outcome.calls_paid} paid calls  ${outcome.money(outcome.atoms) or '0':<5}"
+            f"  saved {outcome.calls_avoided} calls, {outcome.money(outcome.saved)} {outcome.asset.symbol}"
+        )
+    paid = sum(outcome.calls_paid for outcome in outcomes)
+    dollars = sum(outcome.atoms for outcome in outcomes) / 10 ** outcomes[0].asset.decimals
+    answer.line(f"  total      {paid} paid calls, ${dollars:.2f}", style="green" if paid == 0 else "red")
+
+
+def what_next(answer: Answer, home: Path, seconds: float) -> None:
+    """Where the files are, and what to try."""
+    answer.heading("Your files")
+    answer.line(f"  {home}")
+    answer.line("    published/warehouse.duckdb   open it read-only, at any time")
+    answer.line("    published/snapshots/         Parquet, one immutable file per run that brought rows")
+    answer.line("    state/ledger.db              every call, its money, its paid body")
+    answer.heading("Three queries worth trying on published/warehouse.duckdb")
+    for question, query in QUERIES:
+        answer.line(f"  -- {question}")
+        answer.line(f"  {query};")
+    answer.line()
+    answer.line(f"Done in {seconds:.0f} s. To go on in this world: tollbook sandbox --home {_short(home)}")
+    answer.line(f"and, beside it: . {_short(home)}/sandbox.env; tollbook status")
+
+
+def _short(home: Path) -> str:
+    try:
+        return str(home.relative_to(Path.cwd()))
+    except ValueError:
+        return str(home)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "-"
+    text = f"{value:.2f}" if isinstance(value, float) else str(value)
+    return text.removesuffix("+00:00").removesuffix(" 00:00:00")

@@ -1,0 +1,29 @@
+"""`tollbook accept-loss`: a person's word that an undelivered purchase may be bought again."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tollbook.cli import options
+from tollbook.cli.answer import Answer
+
+
+def accept_loss(
+    purchase: Annotated[str, typer.Argument(metavar="PURCHASE", help="Its id, as `tollbook status` shows it.")],
+    as_json: options.Json = False,
+) -> None:
+    """Book an undelivered purchase as lost, so that the next run may buy the same piece again. Sends nothing."""
+    from tollbook.payer.money import decimal_text
+    from tollbook.tasks.losses import accept
+    from tollbook.tasks.standing import purchase_document
+    from tollbook.tasks.workspace import Workspace
+
+    answer = Answer(as_json=as_json)
+    with Workspace.open() as ws:
+        lost = accept(ws, purchase)
+    answer.document({"accepted": True, "purchase": purchase_document(lost)})
+    amount = f"{decimal_text(lost.spent, lost.asset.decimals)} {lost.asset.symbol}"
+    answer.line(f"{lost.purchase_id} ({lost.order.dataset}): the loss of {amount} is accepted.")
+    answer.line("The next run may buy this piece again, once.")

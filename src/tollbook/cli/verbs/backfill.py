@@ -1,0 +1,55 @@
+"""`tollbook backfill`: plan, bill, confirm, buy what is missing of a past range; resumable after anything."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tollbook.cli import options
+from tollbook.cli.answer import Answer
+
+
+def backfill(
+    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="A dataset, table or flow that has a history.")],
+    first: options.First = None,
+    last: options.Last = None,
+    tokens: options.Tokens = None,
+    max_cost: options.MaxCost = None,
+    yes: options.Yes = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Stop at the bill.")] = False,
+    as_json: options.Json = False,
+) -> int:
+    """Buy what is missing of a past range: bill first, oldest first, resumable. A second start buys only the rest."""
+    from tollbook.cli import render
+    from tollbook.cli.approval import Approval
+    from tollbook.cli.progress import watch_for
+    from tollbook.cli.working import in_workspace, range_ask
+    from tollbook.flows.ingest import ingest
+    from tollbook.tasks.asks import budget_of
+    from tollbook.tasks.bill import Bill, plan_document
+    from tollbook.tasks.outcome import Outcome, run_document
+    from tollbook.tasks.plan import priced
+    from tollbook.tasks.running import new_run
+    from tollbook.tasks.workspace import Workspace
+
+    answer = Answer(as_json=as_json)
+
+    async def work(ws: Workspace) -> Bill | Outcome:
+        ask = await range_ask(ws, dataset, first, last, tokens)
+        budget = budget_of(ws, [ask], max_cost)
+        if dry_run:
+            return await priced(ws, ask)
+        _ = ws.wallet
+        approval = Approval(answer, budget, yes=yes)
+        run = new_run(ask.flow, ask.reason, ws.clock.now(), budget=budget)
+        return await ingest(ws, ask, run, watch=watch_for(quiet=as_json), agree=approval)
+
+    done = in_workspace(work)
+    if isinstance(done, Bill):
+        answer.document(plan_document([done]))
+        render.bills(answer, [done])
+        return 0
+    answer.document(run_document([done]))
+    render.outcome(answer, done)
+    return done.exit_code

@@ -1,0 +1,30 @@
+"""`tollbook reconcile`: ledger, chain and bodies compared, to the unit."""
+
+from __future__ import annotations
+
+from tollbook.cli import options
+from tollbook.cli.answer import Answer
+
+
+def reconcile(as_json: options.Json = False) -> int:
+    """Compare the ledger with the chain to the last atomic unit, and every body with its hash."""
+    from tollbook.cli.working import in_workspace
+    from tollbook.tasks.reconcile import reconcile_all
+
+    answer = Answer(as_json=as_json)
+    books = in_workspace(reconcile_all)
+    answer.document(books.document())
+    for one in books.assets:
+        words = "clean" if one.clean else f"{len(one.differences)} differences"
+        answer.heading(f"{one.asset.symbol}: {words}, through block {one.through_block}")
+        answer.line(f"  ledger {one.ledger_atomic}")
+        answer.line(f"  chain  {one.chain_atomic}")
+        if one.booked_late:
+            answer.line(f"  booked late: {', '.join(one.booked_late)}", style="yellow")
+        for transfer in one.foreign:
+            answer.line(f"  not tollbook's: {transfer.value} to {transfer.pay_to} in {transfer.tx_hash}")
+    for difference in books.differences:
+        answer.line(
+            f"  {difference.kind}: {difference.purchase_id or difference.tx_hash}: {difference.detail}", style="red"
+        )
+    return books.exit_code

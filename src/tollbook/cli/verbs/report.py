@@ -1,0 +1,19 @@
+"""`tollbook report`: one page on money and data."""
+
+from __future__ import annotations
+
+from tollbook.cli import options
+from tollbook.cli.answer import Answer
+
+
+def report(as_json: options.Json = False) -> None:
+    """Show one page: what was spent and saved, and how fresh and whole each table is. Needs no key, no network."""
+    from tollbook.cli.render import report_page
+    from tollbook.tasks.reporting import page
+    from tollbook.tasks.workspace import Workspace
+
+    answer = Answer(as_json=as_json)
+    with Workspace.open() as ws:
+        found = page(ws)
+    answer.document(found)
+    report_page(answer, found)

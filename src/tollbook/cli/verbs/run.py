@@ -1,0 +1,51 @@
+"""`tollbook run`: one ingestion run, now."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tollbook.cli import options
+from tollbook.cli.answer import Answer
+
+
+def run(
+    flows: options.Flows = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every dataset there is.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Stop at the bill: the same as `plan`.")] = False,
+    max_cost: options.MaxCost = None,
+    tokens: options.Tokens = None,
+    as_json: options.Json = False,
+) -> int:
+    """Buy what is missing or due, load it and publish. Run again at any time: nothing is bought twice."""
+    from tollbook.cli import failure, render
+    from tollbook.cli.progress import watch_for
+    from tollbook.cli.verbs.plan import plan
+    from tollbook.cli.working import asks_of, in_workspace, ingest_each, names_of
+    from tollbook.payer.errors import PayerError
+    from tollbook.tasks.asks import budget_of
+    from tollbook.tasks.outcome import Outcome, run_document
+    from tollbook.tasks.workspace import Workspace
+
+    if dry_run:
+        return plan(flows, everything, tokens, False, as_json)
+    answer = Answer(as_json=as_json)
+
+    async def work(ws: Workspace) -> list[Outcome | tuple[str, PayerError]]:
+        asks = await asks_of(ws, names_of(flows, everything=everything), tokens, "manual")
+        _ = ws.wallet
+        budget = budget_of(ws, asks, max_cost)
+        return await ingest_each(ws, asks, budget, watch_for(quiet=as_json))
+
+    ended = in_workspace(work)
+    if len(ended) == 1 and isinstance(ended[0], tuple):
+        raise ended[0][1]
+    answer.document(run_document(ended))
+    for each in ended:
+        if isinstance(each, Outcome):
+            render.outcome(answer, each)
+        elif not as_json:
+            answer.heading(f"{each[0]}: nothing bought")
+            answer.line(failure.text(each[1]), style="red")
+    return failure.worst([each.exit_code if isinstance(each, Outcome) else each[1].exit_code for each in ended])

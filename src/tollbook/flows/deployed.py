@@ -1,0 +1,50 @@
+"""The body that the scheduled flows share: an ingestion with its steps as Prefect tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from prefect.client.schemas.objects import State
+
+from tollbook.flows.ingest import ingest
+from tollbook.tasks.asks import ask_fresh, budget_of
+from tollbook.tasks.bill import Bill
+from tollbook.tasks.failures import PayerError
+from tollbook.tasks.prefect_boundary import LogWatch, bill_artifact, cost_artifact, environ_with_key, failure, verdict
+from tollbook.tasks.prefect_steps import as_task, prefect_run
+from tollbook.tasks.tokens import resolve_tokens
+from tollbook.tasks.workspace import Workspace
+
+RETRIES, PAUSE = 2, 60
+"""Repeating a run is safe: it recovers first, and nothing is bought twice. See docs/operating.md."""
+
+
+async def show(bill: Bill) -> int | None:
+    """The bill as an artifact; policy's caps and the flow's own maximum decide."""
+    await bill_artifact(bill)
+    return None
+
+
+async def keep_fresh(name: str, max_cost: str | None, tokens: str | None) -> State[Any]:
+    """One run of a feed or dataset, as of the time it was scheduled for."""
+
+    async def work(ws: Workspace) -> State[Any]:
+        run, at = prefect_run(ws, name, "manual")
+        keys = await resolve_tokens(ws, tokens) if tokens else None
+        ask = ask_fresh(ws, name, reason=run.reason, at=at, keys=keys)
+        run, at = prefect_run(ws, name, run.reason, budget=budget_of(ws, [ask], max_cost))
+        outcome = await ingest(ws, ask, run, call=as_task, watch=LogWatch(), agree=show)
+        await cost_artifact(ws)
+        return verdict(outcome)
+
+    return await in_workspace(work)
+
+
+async def in_workspace(work: Callable[[Workspace], Awaitable[State[Any]]]) -> State[Any]:
+    """Open the worker's workspace; an error of ours becomes a failed state that says what happened to the money."""
+    try:
+        async with Workspace.open(await environ_with_key()) as ws:
+            return await work(ws)
+    except PayerError as error:
+        return failure(error)
