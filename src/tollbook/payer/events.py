@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from tollbook.payer.types import Authorization, Data, Money, Order, Purchase, Run, Settlement, Terms
 
@@ -129,17 +130,17 @@ def _require(holds: bool, purchase: Purchase, event: Event) -> None:
         raise IllegalEvent(f"{type(event).__name__} on {purchase.purchase_id} while {purchase.money}, {purchase.data}")
 
 
-def fold(purchase: Purchase, event: Event) -> Purchase:
+def _then(purchase: Purchase, **changes: Any) -> Purchase:
+    return replace(purchase, version=purchase.version + 1, **changes)
+
+
+def fold(p: Purchase, event: Event) -> Purchase:
     """The state after one more event. Pure and total: an event that can't happen raises IllegalEvent."""
-    return replace(_fold(purchase, event), version=purchase.version + 1)
-
-
-def _fold(p: Purchase, event: Event) -> Purchase:
     match event:
         case Intent():
             fresh = p.version == 0 or (p.money is Money.VOID and p.data is Data.ABSENT)
             _require(fresh and not p.burned, p, event)
-            return replace(
+            return _then(
                 p,
                 order=event.order,
                 run=event.run,
@@ -154,7 +155,7 @@ def _fold(p: Purchase, event: Event) -> Purchase:
             _require((p.money in (Money.RESERVED, Money.EXPOSED) or to_claim) and p.data is Data.ABSENT, p, event)
             _require(event.authorization.nonce == p.nonce and event.authorization.payer == p.payer, p, event)
             _require(event.authorization.asset == p.asset, p, event)
-            return replace(
+            return _then(
                 p,
                 authorization=event.authorization,
                 terms=event.terms,
@@ -163,22 +164,20 @@ def _fold(p: Purchase, event: Event) -> Purchase:
             )
         case Sent(claim=True):
             _require(p.money is Money.SPENT and p.data is Data.ABSENT, p, event)
-            return replace(p, claims=p.claims + 1)
+            return _then(p, claims=p.claims + 1)
         case Sent():
             _require(p.authorization is not None and p.data is Data.ABSENT, p, event)
             _require(p.money in (Money.RESERVED, Money.EXPOSED), p, event)
-            return replace(p, money=Money.EXPOSED, sends=p.sends + 1, first_sent_at=p.first_sent_at or event.at)
+            return _then(p, money=Money.EXPOSED, sends=p.sends + 1, first_sent_at=p.first_sent_at or event.at)
         case Unsent():
             _require(p.money is Money.EXPOSED and p.data is Data.ABSENT and p.sends > 0, p, event)
-            return replace(p, money=Money.EXPOSED if p.sends > 1 else Money.RESERVED, sends=p.sends - 1)
+            return _then(p, money=Money.EXPOSED if p.sends > 1 else Money.RESERVED, sends=p.sends - 1)
         case Answered():
-            return replace(
-                p, last_status=event.status, last_note=event.note, receipt_tx=event.receipt_tx or p.receipt_tx
-            )
+            return _then(p, last_status=event.status, last_note=event.note, receipt_tx=event.receipt_tx or p.receipt_tx)
         case Delivered():
             _require(p.data is Data.ABSENT, p, event)
             unpaid = p.money is Money.RESERVED
-            return replace(
+            return _then(
                 p,
                 data=Data.DELIVERED,
                 money=Money.VOID if unpaid else p.money,
@@ -186,26 +185,26 @@ def _fold(p: Purchase, event: Event) -> Purchase:
                 delivered_at=event.received_at,
             )
         case Settled(settlement=settlement):
-            return replace(p, money=Money.SPENT, spent=settlement.value, settlement=settlement)
+            return _then(p, money=Money.SPENT, spent=settlement.value, settlement=settlement)
         case Unsettled():
             _require(p.money is Money.SPENT and p.settlement is not None and not p.settlement.final, p, event)
-            return replace(
+            return _then(
                 p, money=Money.EXPOSED, reserved=max(p.reserved, p.spent), spent=0, settlement=None, undelivered=False
             )
         case Void():
             _require(p.money in (Money.RESERVED, Money.EXPOSED), p, event)
             never_sent = p.money is Money.RESERVED and event.proof_block is None
             _require(never_sent or event.proof_block is not None, p, event)
-            return replace(p, money=Money.VOID, burned=event.burned)
+            return _then(p, money=Money.VOID, burned=event.burned)
         case Denied():
             _require(p.money is Money.RESERVED, p, event)
-            return replace(p, money=Money.VOID, denied=event.reason)
+            return _then(p, money=Money.VOID, denied=event.reason)
         case Undelivered():
             _require(p.money is Money.SPENT and p.data is Data.ABSENT, p, event)
-            return replace(p, undelivered=True)
+            return _then(p, undelivered=True)
         case LossAccepted():
             _require((p.undelivered or p.burned) and p.data is Data.ABSENT, p, event)
-            return replace(p, loss_accepted=True)
+            return _then(p, loss_accepted=True)
     raise IllegalEvent(f"no rule for {type(event).__name__}")
 
 

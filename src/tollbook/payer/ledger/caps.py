@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import sqlalchemy as sa
-
 from tollbook.payer.errors import OverBudget
-from tollbook.payer.ledger.schema import committed
+from tollbook.payer.ledger.queries import COMMITTED, PUT_COMMITTED
+from tollbook.payer.ledger.statements import Transaction
 from tollbook.payer.money import Asset, decimal_text
 from tollbook.payer.rules import Caps
 from tollbook.payer.types import Run
@@ -30,35 +29,19 @@ def buckets(run: Run) -> dict[str, Bucket]:
     }
 
 
-def move(connection: sa.Connection, asset: Asset, moves: Mapping[Bucket, int]) -> dict[Bucket, int]:
-    """Add to each bucket and return what it holds now. Buckets are locked in one order, so writers can't deadlock."""
-    now: dict[Bucket, int] = {}
-    for scope, bucket in sorted(moves):
-        row = (committed.c.asset == asset.network + "/" + asset.address) & (committed.c.scope == scope)
-        row &= committed.c.bucket == bucket
-        held = connection.execute(_locked(connection, row)).scalar()
-        if held is None:
-            _insert_zero(connection, asset, scope, bucket)
-            held = connection.execute(_locked(connection, row)).scalar_one()
-        total = held + moves[scope, bucket]
-        connection.execute(sa.update(committed).where(row).values(atoms=total))
-        now[scope, bucket] = total
+def move(books: Transaction, asset: Asset, run: Run, atoms: int) -> dict[Bucket, int]:
+    """Add to each bucket of a run and return what it holds now. The caller has taken its turn."""
+    asset_key, counted = f"{asset.network}/{asset.address}", buckets(run).values()
+    held = {(scope, bucket): had for scope, bucket, had in books.rows(COMMITTED, asset=asset_key, **dict(counted))}
+    now = {key: held.get(key, 0) + atoms for key in counted}
+    books.run_many(
+        PUT_COMMITTED,
+        [
+            {"asset": asset_key, "scope": scope, "bucket": bucket, "atoms": total}
+            for (scope, bucket), total in now.items()
+        ],
+    )
     return now
-
-
-def _locked(connection: sa.Connection, row: sa.ColumnElement[bool]) -> sa.Select[tuple[int]]:
-    query = sa.select(committed.c.atoms).where(row)
-    return query.with_for_update() if connection.dialect.name == "postgresql" else query
-
-
-def _insert_zero(connection: sa.Connection, asset: Asset, scope: str, bucket: str) -> None:
-    values = {"asset": asset.network + "/" + asset.address, "scope": scope, "bucket": bucket, "atoms": 0}
-    if connection.dialect.name == "postgresql":
-        from sqlalchemy.dialects.postgresql import insert as pg_insert
-
-        connection.execute(pg_insert(committed).values(values).on_conflict_do_nothing())
-    else:
-        connection.execute(sa.insert(committed).values(values))
 
 
 def check(caps: Caps, run: Run, asset: Asset, totals: Mapping[Bucket, int], asked: int) -> None:

@@ -29,7 +29,7 @@ def connect(url: str) -> sa.Engine:
         _bring_up_to_date(engine)
     except sa.exc.SQLAlchemyError as error:
         engine.dispose()
-        raise LedgerUnavailable(f"the ledger can't be opened: {_cause(error)}") from None
+        raise LedgerUnavailable(f"the ledger can't be opened: {cause(error)}") from None
     except LedgerTooNew:
         engine.dispose()
         raise
@@ -65,7 +65,7 @@ def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
         with engine.connect().execution_options(write=True) as connection, connection.begin():
             yield connection
     except (sa.exc.OperationalError, sa.exc.InternalError, sa.exc.InterfaceError) as error:
-        raise LedgerUnavailable(f"the ledger can't be written: {_cause(error)}") from None
+        raise LedgerUnavailable(f"the ledger can't be written: {cause(error)}") from None
 
 
 @contextmanager
@@ -75,10 +75,10 @@ def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
         with engine.connect() as connection, connection.begin():
             yield connection
     except (sa.exc.OperationalError, sa.exc.InternalError, sa.exc.InterfaceError) as error:
-        raise LedgerUnavailable(f"the ledger can't be read: {_cause(error)}") from None
+        raise LedgerUnavailable(f"the ledger can't be read: {cause(error)}") from None
 
 
-def _cause(error: sa.exc.SQLAlchemyError) -> str:
+def cause(error: BaseException) -> str:
     """The driver's own words, without the statement and its parameters (I10)."""
     return str(getattr(error, "orig", None) or error).strip().splitlines()[0]
 

@@ -11,6 +11,8 @@ import sqlalchemy as sa
 from tollbook.payer.events import Answered, Event
 from tollbook.payer.ledger import rows, schema
 from tollbook.payer.ledger.engine import reading
+from tollbook.payer.ledger.queries import BY_ID, BY_NONCE, GENERATIONS, PAYEE, QUOTE
+from tollbook.payer.ledger.statements import Statement, Transaction, transaction
 from tollbook.payer.ledger_reads import AvoidedRow, CostRow
 from tollbook.payer.money import Asset
 from tollbook.payer.types import Delivery, Purchase, Quote, Request
@@ -26,16 +28,16 @@ class Reads:
 
     def get(self, purchase_id: str) -> Purchase | None:
         """One purchase by its id."""
-        return self._one(schema.purchases.c.purchase_id == purchase_id)
+        return self._one(BY_ID, purchase_id=purchase_id)
 
     def by_nonce(self, nonce: str) -> Purchase | None:
         """The purchase that a nonce on chain belongs to."""
-        return self._one(schema.purchases.c.nonce == nonce)
+        return self._one(BY_NONCE, nonce=nonce)
 
     def find(self, purchase_key: str) -> Purchase | None:
         """The latest generation of a purchase key."""
-        with reading(self._engine) as connection:
-            return self._latest(connection, purchase_key)
+        with transaction(self._engine, write=False) as books:
+            return self._latest(books, purchase_key)
 
     def open_purchases(self, flow: str | None = None) -> list[Purchase]:
         """Everything with something left to do, oldest first."""
@@ -70,18 +72,15 @@ class Reads:
 
     def quote(self, endpoint: str, asset: Asset) -> Quote | None:
         """The newest terms accepted for an endpoint."""
-        table = schema.quotes
-        row = (table.c.endpoint == endpoint) & (table.c.asset == f"{asset.network}/{asset.address}")
-        with reading(self._engine) as connection:
-            doc = connection.execute(sa.select(table.c.doc).where(row)).scalar()
-        return None if doc is None else msgspec.json.decode(doc, type=Quote)
+        with transaction(self._engine, write=False) as books:
+            doc = books.scalar(QUOTE, endpoint=endpoint, asset=f"{asset.network}/{asset.address}")
+        return None if doc is None else rows.quote(doc)
 
     def payee(self, seller: str, asset: Asset) -> str | None:
         """The payee pinned for a seller, when there is one."""
-        table = schema.payees
-        row = (table.c.seller == seller) & (table.c.asset == f"{asset.network}/{asset.address}")
-        with reading(self._engine) as connection:
-            return connection.execute(sa.select(table.c.pay_to).where(row)).scalar()
+        with transaction(self._engine, write=False) as books:
+            found = books.scalar(PAYEE, seller=seller, asset=f"{asset.network}/{asset.address}")
+        return None if found is None else str(found)
 
     # ── for the warehouse ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -136,9 +135,9 @@ class Reads:
 
     # ── inside ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _one(self, where: sa.ColumnElement[bool]) -> Purchase | None:
-        with reading(self._engine) as connection:
-            doc = connection.execute(sa.select(schema.purchases.c.doc).where(where)).scalar()
+    def _one(self, statement: Statement, **values: str) -> Purchase | None:
+        with transaction(self._engine, write=False) as books:
+            doc = books.scalar(statement, **values)
         return None if doc is None else rows.purchase(doc)
 
     def _many(self, where: sa.ColumnElement[bool]) -> list[Purchase]:
@@ -146,10 +145,8 @@ class Reads:
         with reading(self._engine) as connection:
             return [rows.purchase(doc) for doc in connection.execute(query).scalars()]
 
-    def _latest(self, connection: sa.Connection, purchase_key: str) -> Purchase | None:
-        table = schema.purchases
-        query = sa.select(table.c.doc).where(table.c.purchase_key == purchase_key).order_by(table.c.generation.desc())
-        doc = connection.execute(query.limit(1)).scalar()
+    def _latest(self, books: Transaction, purchase_key: str) -> Purchase | None:
+        doc = books.scalar(GENERATIONS, purchase_key=purchase_key)
         return None if doc is None else rows.purchase(doc)
 
     def _delivery_page(self, purchase_ids: list[str]) -> list[tuple[Delivery, str]]:

@@ -9,10 +9,11 @@ import msgspec
 import zstandard
 
 from tollbook.payer.events import KINDS, Event
-from tollbook.payer.types import Data, Money, Purchase
+from tollbook.payer.types import Data, Money, Purchase, Quote
 
 _encoder = msgspec.json.Encoder()
 _purchase = msgspec.json.Decoder(Purchase)
+_quote = msgspec.json.Decoder(Quote)
 _events: dict[str, msgspec.json.Decoder[Any]] = {kind: msgspec.json.Decoder(cls) for kind, cls in KINDS.items()}
 
 
@@ -24,6 +25,11 @@ def encode(value: object) -> bytes:
 def purchase(doc: bytes) -> Purchase:
     """The projection as it was folded."""
     return _purchase.decode(doc)
+
+
+def quote(doc: bytes) -> Quote:
+    """Terms as they were accepted."""
+    return _quote.decode(doc)
 
 
 def event(kind: str, doc: bytes) -> Event:

@@ -16,7 +16,23 @@ from tollbook.payer.identity import purchase_id, purchase_key
 from tollbook.payer.ledger import caps as budget
 from tollbook.payer.ledger import rows, schema
 from tollbook.payer.ledger.engine import connect, writing
+from tollbook.payer.ledger.queries import (
+    ADD_BODY,
+    ADD_EVENT,
+    ADD_EVIDENCE,
+    ADD_PAYEE,
+    ADD_PURCHASE,
+    HAS_EVIDENCE,
+    HOLD_VERSION,
+    LOSSES,
+    PAYEE,
+    PUT_QUOTE,
+    SET_PURCHASE,
+    TAKE_TURNS,
+    VERSION,
+)
 from tollbook.payer.ledger.scans import Scans
+from tollbook.payer.ledger.statements import Transaction, transaction
 from tollbook.payer.money import Asset, decimal_text
 from tollbook.payer.rules import Caps
 from tollbook.payer.types import Data, Lease, Money, Order, Purchase, Quote, Run, Terms
@@ -79,16 +95,15 @@ class Ledger(Scans):
         An order that is already held, or that another process is working on, comes back as it stands and reserves
         nothing. Raises OverBudget; `loss_limit` (atoms by seller) stops buying from one that took and never delivered.
         """
-        with writing(self._engine) as connection:
-            self._lock_caps(connection)
-            self._check_losses(connection, wanted, loss_limit or {})
-            purchases = [self._intend(connection, run, item, caps, lease) for item in wanted]
+        with transaction(self._engine, write=True) as books:
+            self._take_turns(books)
+            self._check_losses(books, wanted, loss_limit or {})
+            purchases = [self._intend(books, run, item, caps, lease) for item in wanted]
             for asset in {item.asset for item in wanted}:
                 fresh = [p for p, is_new in purchases if is_new and p.asset == asset]
                 asked = sum(p.reserved for p in fresh)
                 if asked:
-                    moves = dict.fromkeys(budget.buckets(run).values(), asked)
-                    totals = budget.move(connection, asset, moves)
+                    totals = budget.move(books, asset, run, asked)
                     budget.check(caps[asset.symbol], run, asset, totals, asked)
         return [p for p, _ in purchases]
 
@@ -105,55 +120,54 @@ class Ledger(Scans):
         Raises Conflict when the purchase has moved on since it was read. With `caps`, a rise of what is committed
         (a re-signed, dearer price) is checked against them; without, facts are booked whatever they cost.
         """
-        with writing(self._engine) as connection:
-            return self._append(connection, purchase, happened, lease, body, caps)
+        with transaction(self._engine, write=True) as books:
+            return self._append(books, purchase, happened, lease, body, caps)
 
     def append_all(self, batch: Iterable[tuple[Purchase, Sequence[Event]]]) -> list[Purchase]:
         """`append` for many purchases in one commit. One that has moved on is left out, to be decided anew."""
         done = []
-        with writing(self._engine) as connection:
+        with transaction(self._engine, write=True) as books:
             for purchase, happened in batch:
                 try:
-                    done.append(self._append(connection, purchase, happened, None, None, None))
+                    done.append(self._append(books, purchase, happened, None, None, None))
                 except Conflict:
                     continue
         return done
 
     def _append(
         self,
-        connection: sa.Connection,
+        books: Transaction,
         purchase: Purchase,
         happened: Sequence[Event],
         lease: Lease | None,
         body: Body | None,
         caps: Mapping[str, Caps] | None,
     ) -> Purchase:
-        self._hold(connection, purchase)
+        self._hold(books, purchase)
         before, after = purchase, replace(purchase, lease=lease)
         seq = 0
         for event in happened:
             after = fold(after, event)
-            seq = self._insert_event(connection, after, event)
+            seq = self._insert_event(books, after, event)
             if isinstance(event, Delivered):
                 assert body is not None, "a delivery without its body (I4)"
-                self._insert_body(connection, after, event, body, seq)
+                self._insert_body(books, after, event, body, seq)
             elif body is not None:
-                self._insert_evidence(connection, body)
-        self._project(connection, after, seq, expect=before.version)
+                self._insert_evidence(books, body)
+        self._project(books, after, seq, expect=before.version)
         difference = after.committed - before.committed
         if difference:
-            self._lock_caps(connection)
-            moves = dict.fromkeys(budget.buckets(after.run).values(), difference)
-            totals = budget.move(connection, after.asset, moves)
+            self._take_turns(books)
+            totals = budget.move(books, after.asset, after.run, difference)
             if caps is not None and difference > 0:
                 budget.check(caps[after.asset.symbol], after.run, after.asset, totals, difference)
         return after
 
     def _intend(
-        self, connection: sa.Connection, run: Run, item: Wanted, caps: Mapping[str, Caps], lease: Lease
+        self, books: Transaction, run: Run, item: Wanted, caps: Mapping[str, Caps], lease: Lease
     ) -> tuple[Purchase, bool]:
         key = purchase_key(item.order.request, item.order.edition)
-        found = self._latest(connection, key)
+        found = self._latest(books, key)
         if found is not None and found.order.dataset != item.order.dataset:
             raise ConflictingRequest(f"{found.purchase_id} is {found.order.dataset}, not {item.order.dataset}")
         if found is not None and not found.loss_accepted:
@@ -186,74 +200,58 @@ class Ledger(Scans):
         else:
             base = found
         after = replace(fold(base, intent), lease=lease)
-        seq = self._insert_event(connection, after, intent)
-        self._project(connection, after, seq, expect=base.version)
+        seq = self._insert_event(books, after, intent)
+        self._project(books, after, seq, expect=base.version)
         return after, True
 
-    def _hold(self, connection: sa.Connection, purchase: Purchase) -> None:
+    def _hold(self, books: Transaction, purchase: Purchase) -> None:
         """Keep others from this purchase until commit, or raise Conflict when they were first."""
-        table = schema.purchases
-        query = sa.select(table.c.version).where(table.c.purchase_id == purchase.purchase_id)
-        if connection.dialect.name == "postgresql":
-            query = query.with_for_update()
-        if connection.execute(query).scalar() != purchase.version:
+        held = books.scalar(HOLD_VERSION if books.on_postgresql else VERSION, purchase_id=purchase.purchase_id)
+        if held != purchase.version:
             raise Conflict(purchase.purchase_id)
 
-    def _project(self, connection: sa.Connection, after: Purchase, seq: int, *, expect: int) -> None:
-        values = rows.columns(after, seq)
-        table = schema.purchases
-        if expect == 0:
-            connection.execute(sa.insert(table).values(values))
-            return
-        connection.execute(sa.update(table).where(table.c.purchase_id == after.purchase_id).values(values))
+    def _project(self, books: Transaction, after: Purchase, seq: int, *, expect: int) -> None:
+        books.run(ADD_PURCHASE if expect == 0 else SET_PURCHASE, **rows.columns(after, seq))
 
-    def _insert_event(self, connection: sa.Connection, after: Purchase, event: Event) -> int:
-        values = {
-            "purchase_id": after.purchase_id,
-            "version": after.version,
-            "kind": rows.kind_of(event),
-            "at": event.at,
-            "doc": rows.encode(event),
-        }
-        key = connection.execute(sa.insert(schema.events).values(values)).inserted_primary_key
-        assert key is not None
-        return int(key[0])
+    def _insert_event(self, books: Transaction, after: Purchase, event: Event) -> int:
+        return books.new_key(
+            ADD_EVENT,
+            purchase_id=after.purchase_id,
+            version=after.version,
+            kind=rows.kind_of(event),
+            at=event.at,
+            doc=rows.encode(event),
+        )
 
-    def _insert_body(self, connection: sa.Connection, after: Purchase, event: Delivered, body: Body, seq: int) -> None:
-        values = {
-            "purchase_id": after.purchase_id,
-            "seq": seq,
-            "status": event.status,
-            "content_type": event.content_type,
-            "sha256": event.sha256,
-            "size": event.size,
-            "received_at": event.received_at,
-            "zstd": rows.compress(body.content),
-        }
-        connection.execute(sa.insert(schema.bodies).values(values))
+    def _insert_body(self, books: Transaction, after: Purchase, event: Delivered, body: Body, seq: int) -> None:
+        books.run(
+            ADD_BODY,
+            purchase_id=after.purchase_id,
+            seq=seq,
+            status=event.status,
+            content_type=event.content_type,
+            sha256=event.sha256,
+            size=event.size,
+            received_at=event.received_at,
+            zstd=rows.compress(body.content),
+        )
 
-    def _insert_evidence(self, connection: sa.Connection, body: Body) -> None:
+    def _insert_evidence(self, books: Transaction, body: Body) -> None:
         sha256 = rows.digest(body.content)
-        table = schema.evidence
-        if connection.execute(sa.select(table.c.sha256).where(table.c.sha256 == sha256)).first() is None:
-            values = {"sha256": sha256, "content_type": body.content_type, "zstd": rows.compress(body.content)}
-            connection.execute(sa.insert(table).values(values))
+        if books.scalar(HAS_EVIDENCE, sha256=sha256) is None:
+            books.run(ADD_EVIDENCE, sha256=sha256, content_type=body.content_type, zstd=rows.compress(body.content))
 
-    def _lock_caps(self, connection: sa.Connection) -> None:
-        # SQLite's BEGIN IMMEDIATE already holds the one write lock; on PostgreSQL reservations take turns here.
-        if connection.dialect.name == "postgresql":
-            connection.execute(sa.text("SELECT pg_advisory_xact_lock(74011, 2)"))
+    def _take_turns(self, books: Transaction) -> None:
+        # SQLite's BEGIN IMMEDIATE already holds the one write lock; on PostgreSQL writers of caps wait here.
+        if books.on_postgresql:
+            books.run(TAKE_TURNS)
 
-    def _check_losses(self, connection: sa.Connection, wanted: Sequence[Wanted], loss_limit: Mapping[str, int]) -> None:
+    def _check_losses(self, books: Transaction, wanted: Sequence[Wanted], loss_limit: Mapping[str, int]) -> None:
         for seller, limit in loss_limit.items():
             asset = next((item.asset for item in wanted if item.order.seller == seller), None)
             if asset is None:
                 continue
-            table = schema.purchases
-            query = sa.select(table.c.committed).where(
-                table.c.undelivered, table.c.seller == seller, table.c.asset == f"{asset.network}/{asset.address}"
-            )
-            lost = sum(connection.execute(query).scalars())
+            lost = sum(row[0] for row in books.rows(LOSSES, seller=seller, asset=f"{asset.network}/{asset.address}"))
             if lost >= limit > 0:
                 raise OverBudget(
                     f"{seller} took {decimal_text(lost, asset.decimals)} {asset.symbol} and did not deliver "
@@ -271,30 +269,24 @@ class Ledger(Scans):
 
     def put_quote(self, quote: Quote) -> None:
         """Keep the newest terms of an endpoint in an asset."""
-        asset = f"{quote.terms.asset.network}/{quote.terms.asset.address}"
-        values = {
-            "endpoint": quote.endpoint,
-            "asset": asset,
-            "seller": quote.seller,
-            "quoted_at": quote.quoted_at,
-            "doc": rows.encode(quote),
-        }
-        table = schema.quotes
-        with writing(self._engine) as connection:
-            row = (table.c.endpoint == quote.endpoint) & (table.c.asset == asset)
-            if connection.execute(sa.update(table).where(row).values(values)).rowcount == 0:
-                connection.execute(sa.insert(table).values(values))
+        with transaction(self._engine, write=True) as books:
+            books.run(
+                PUT_QUOTE,
+                endpoint=quote.endpoint,
+                asset=f"{quote.terms.asset.network}/{quote.terms.asset.address}",
+                seller=quote.seller,
+                quoted_at=quote.quoted_at,
+                doc=rows.encode(quote),
+            )
 
     def pin_payee(self, seller: str, asset: Asset, pay_to: str, at: datetime) -> str:
         """Pin the payee seen first; returns the one that is pinned, which another process may have set."""
-        table = schema.payees
         key = f"{asset.network}/{asset.address}"
-        with writing(self._engine) as connection:
-            self._lock_caps(connection)
-            row = (table.c.seller == seller) & (table.c.asset == key)
-            pinned = connection.execute(sa.select(table.c.pay_to).where(row)).scalar()
+        with transaction(self._engine, write=True) as books:
+            self._take_turns(books)
+            pinned = books.scalar(PAYEE, seller=seller, asset=key)
             if pinned is None:
-                connection.execute(sa.insert(table).values(seller=seller, asset=key, pay_to=pay_to, first_seen=at))
+                books.run(ADD_PAYEE, seller=seller, asset=key, pay_to=pay_to, first_seen=at)
                 return pay_to
             return str(pinned)
 

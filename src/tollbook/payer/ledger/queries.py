@@ -1,0 +1,88 @@
+"""The statements of the books' daily work. What is read now and then, or in bulk, is written where it is used."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from tollbook.payer.ledger import schema
+from tollbook.payer.ledger.statements import Statement
+
+
+def _given(column: sa.Column[Any]) -> sa.BindParameter[Any]:
+    return sa.bindparam(column.name, type_=column.type)
+
+
+def _insert(table: sa.Table, *, key: str | None = None) -> Statement:
+    clause = sa.insert(table).values({column.name: _given(column) for column in table.c if column.name != key})
+    return Statement(clause if key is None else clause.returning(table.c[key]))
+
+
+def _update(table: sa.Table, key: str, *fixed: str) -> Statement:
+    """Set all but the key and what never changes, whose indexes then needn't be touched."""
+    values = {column.name: _given(column) for column in table.c if column.name not in (key, *fixed)}
+    return Statement(sa.update(table).where(table.c[key] == _given(table.c[key])).values(values))
+
+
+def _put(table: sa.Table) -> Statement:
+    """Insert, or replace the row of the same key. Both stores understand the same words."""
+    columns = ", ".join(column.name for column in table.c)
+    names = ", ".join(f":{column.name}" for column in table.c)
+    keys = ", ".join(column.name for column in table.primary_key)
+    rest = ", ".join(f"{c.name} = excluded.{c.name}" for c in table.c if not c.primary_key)
+    text = f"INSERT INTO {table.name} ({columns}) VALUES ({names}) ON CONFLICT ({keys}) DO UPDATE SET {rest}"
+    return Statement(sa.text(text).bindparams(*(_given(column) for column in table.c)))
+
+
+_bought, _spoken, _body = schema.purchases, schema.quotes, schema.bodies
+
+ADD_EVENT = _insert(schema.events, key="seq")
+ADD_PURCHASE = _insert(schema.purchases)
+SET_PURCHASE = _update(schema.purchases, "purchase_id", "purchase_key", "generation", "asset", "nonce")
+ADD_BODY = _insert(schema.bodies)
+ADD_EVIDENCE = _insert(schema.evidence)
+HAS_EVIDENCE = Statement(sa.select(schema.evidence.c.sha256).where(schema.evidence.c.sha256 == sa.bindparam("sha256")))
+PUT_COMMITTED = _put(schema.committed)
+PUT_QUOTE = _put(schema.quotes)
+
+COMMITTED = Statement(
+    sa.select(schema.committed.c.scope, schema.committed.c.bucket, schema.committed.c.atoms).where(
+        schema.committed.c.asset == sa.bindparam("asset"),
+        sa.or_(
+            *(
+                (schema.committed.c.scope == sa.literal_column(f"'{scope}'"))
+                & (schema.committed.c.bucket == sa.bindparam(scope))
+                for scope in ("run", "flow_day", "day", "month")
+            )
+        ),
+    )
+)
+_version = sa.select(_bought.c.version).where(_bought.c.purchase_id == sa.bindparam("purchase_id"))
+VERSION = Statement(_version)
+HOLD_VERSION = Statement(_version.with_for_update())
+BY_ID = Statement(sa.select(_bought.c.doc).where(_bought.c.purchase_id == sa.bindparam("purchase_id")))
+BY_NONCE = Statement(sa.select(_bought.c.doc).where(_bought.c.nonce == sa.bindparam("nonce")))
+GENERATIONS = Statement(
+    sa.select(_bought.c.doc)
+    .where(_bought.c.purchase_key == sa.bindparam("purchase_key"))
+    .order_by(_bought.c.generation.desc())
+)
+LOSSES = Statement(
+    sa.select(_bought.c.committed).where(
+        _bought.c.undelivered, _bought.c.seller == sa.bindparam("seller"), _bought.c.asset == sa.bindparam("asset")
+    )
+)
+QUOTE = Statement(
+    sa.select(_spoken.c.doc).where(
+        _spoken.c.endpoint == sa.bindparam("endpoint"), _spoken.c.asset == sa.bindparam("asset")
+    )
+)
+PAYEE = Statement(
+    sa.select(schema.payees.c.pay_to).where(
+        schema.payees.c.seller == sa.bindparam("seller"), schema.payees.c.asset == sa.bindparam("asset")
+    )
+)
+ADD_PAYEE = _insert(schema.payees)
+TAKE_TURNS = Statement(sa.text("SELECT pg_advisory_xact_lock(74011, 2)"))
+"""PostgreSQL only: reservations wait for each other here."""
