@@ -1,0 +1,227 @@
+"""published/warehouse.duckdb: what analysts open, brought up to date by what changed and replaced at once (I7).
+
+What happens when the process dies: while the standby file is written nobody sees it, and its transaction is whole or
+not there; in the middle of the swap, `Standby.settle` finds on the next start which name is which.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from filelock import FileLock
+
+from tollbook.crashpoints import crash_point
+from tollbook.payer.ledger_reads import LedgerReader
+from tollbook.warehouse import catalogue, costs, snapshots
+from tollbook.warehouse.cache import Cache
+from tollbook.warehouse.catalogue import quoted
+from tollbook.warehouse.standby import Held, Standby
+
+if TYPE_CHECKING:
+    import duckdb
+
+LAYOUT = 1
+"""Raised when the analysts' file changes in a way that updating can't follow; it is then made anew."""
+
+_STORAGE = "v1.5.0"
+_MIRRORED = ("loads", "quarantined", "drift")
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """What one publication did. `changed` False: there was nothing new, the file stands as it was."""
+
+    path: Path
+    changed: bool
+    seconds: float
+    deliveries: int
+    snapshot_files: int
+    bytes: int
+    held: Held
+
+
+def publish(home: Path, ledger: LedgerReader) -> Publication:
+    """Bring snapshots and the analysts' file up to the cache and the ledger. One publisher at a time; others wait."""
+    started = time.perf_counter()
+    published = home / "published"
+    published.mkdir(parents=True, exist_ok=True)
+    with FileLock(published / ".publish.lock"):
+        standby = Standby(published)
+        standby.settle()
+        with Cache(home).open() as con:
+            written = snapshots.write(con, published / "snapshots", ledger)
+            crash_point("publish.snapshots")
+            changed = not _is_current(con, standby.public, ledger)
+            deliveries = _bring_up(con, standby, ledger) if changed else 0
+        crash_point("publish.before_swap")
+        if changed:
+            standby.swap()
+            crash_point("publish.after_swap")
+        return Publication(
+            path=standby.public,
+            changed=changed,
+            seconds=time.perf_counter() - started,
+            deliveries=deliveries,
+            snapshot_files=len(written),
+            bytes=standby.public.stat().st_size,
+            held=standby.held(),
+        )
+
+
+def _unusable() -> tuple[type[Exception], ...]:
+    """What DuckDB raises for a file that is missing, damaged, or not ours."""
+    import duckdb
+
+    return (duckdb.IOException, duckdb.CatalogException, duckdb.SerializationException, duckdb.InvalidInputException)
+
+
+def _is_current(con: duckdb.DuckDBPyConnection, public: Path, ledger: LedgerReader) -> bool:
+    """Whether the public file already shows everything, read as any analyst would read it."""
+    if not public.exists():
+        return False
+    try:
+        con.execute(f"ATTACH '{public}' AS seen (READ_ONLY)")
+    except _unusable():
+        return False
+    stamp = _stamp(con, "seen")
+    con.execute("DETACH seen")
+    if stamp is None or stamp["layout"] != LAYOUT or stamp["ledger_seq"] != ledger.last_seq():
+        return False
+    [(loads,)] = con.execute("SELECT count(*) FROM loads").fetchall()
+    return loads == stamp["loads"] and next(iter(ledger.avoided_rows(stamp["avoided_seq"])), None) is None
+
+
+def _stamp(con: duckdb.DuckDBPyConnection, schema: str) -> dict[str, int] | None:
+    """What a file says it shows, None for one that says nothing."""
+    try:
+        found = con.execute(f"SELECT layout, ledger_seq, loads, avoided_seq FROM {schema}.publication").fetchall()
+    except _unusable():
+        return None
+    names = ("layout", "ledger_seq", "loads", "avoided_seq")
+    return dict(zip(names, found[0], strict=True)) if found else None
+
+
+def _bring_up(con: duckdb.DuckDBPyConnection, standby: Standby, ledger: LedgerReader) -> int:
+    """Write what is missing into the standby file, in one transaction. Returns the deliveries that were new to it."""
+    if standby.path.exists() and standby.is_read():
+        standby.retire()
+    if not standby.path.exists() and standby.public.exists():
+        standby.copy_public()
+    seq = ledger.last_seq()
+    with _attached(con, standby):
+        con.execute("BEGIN")
+        deliveries = _update(con, ledger, seq)
+        crash_point("publish.before_commit")
+        con.execute("COMMIT")
+        con.execute("CHECKPOINT pub")
+    return deliveries
+
+
+@contextmanager
+def _attached(con: duckdb.DuckDBPyConnection, standby: Standby) -> Iterator[None]:
+    """The standby file as schema `pub`; made anew when it is missing, damaged or of another layout."""
+    attach = f"ATTACH '{standby.path}' AS pub (STORAGE_VERSION '{_STORAGE}')"
+    try:
+        con.execute(attach)
+        stamp = _stamp(con, "pub")
+        if stamp is None or stamp["layout"] != LAYOUT:
+            con.execute("DETACH pub")
+            standby.discard()
+            con.execute(attach)
+    except _unusable():
+        standby.discard()
+        con.execute(attach)
+    _create(con)
+    try:
+        yield
+    finally:
+        con.execute("DETACH pub")
+
+
+def _create(con: duckdb.DuckDBPyConnection) -> None:
+    """Every declared table, also one that was declared since the file was made."""
+    for own in catalogue.tables():
+        for name in (f"{own.name}_observations", own.name):
+            con.execute(f"CREATE TABLE IF NOT EXISTS pub.{quoted(name)} AS FROM {quoted(name)} LIMIT 0")
+    for name in _MIRRORED:
+        con.execute(f"CREATE TABLE IF NOT EXISTS pub.{name} AS FROM {name} LIMIT 0")
+    con.execute(
+        "CREATE TABLE IF NOT EXISTS pub.publication (layout BIGINT, ledger_seq BIGINT, loads BIGINT, "
+        "avoided_seq BIGINT, published_at TIMESTAMPTZ)"
+    )
+    costs.create(con, "pub")
+
+
+def _update(con: duckdb.DuckDBPyConnection, ledger: LedgerReader, seq: int) -> int:
+    """Everything the standby lacks, found by the deliveries it has not seen."""
+    news = "SELECT purchase_id FROM loads ANTI JOIN pub.loads USING (purchase_id)"
+    con.execute(f"CREATE OR REPLACE TEMP TABLE news AS {news}")
+    [(deliveries,)] = con.execute("SELECT count(*) FROM news").fetchall()
+    for own in catalogue.tables():
+        _update_table(con, own)
+    for name in _MIRRORED:
+        con.execute(f"INSERT INTO pub.{name} BY NAME SELECT * FROM {name} WHERE purchase_id IN (FROM news)")
+    costs.update(con, "pub", ledger)
+    for name in _quality(con):
+        con.execute(f"CREATE OR REPLACE TABLE pub.{name} AS FROM {name}")
+    _say_what_it_shows(con, seq)
+    _name_things(con)
+    return int(deliveries)
+
+
+def _update_table(con: duckdb.DuckDBPyConnection, own: catalogue.Table) -> None:
+    """Add the new observations, and put the current rows that came with them in place of what they replace."""
+    observations = f"{own.name}_observations"
+    for name in (own.name, observations):
+        _add_columns(con, name)
+    new = f"FROM {quoted(observations)} WHERE purchase_id IN (FROM news)"
+    [(count,)] = con.execute(f"SELECT count(*) {new}").fetchall()
+    if not count:
+        return
+    con.execute(f"INSERT INTO pub.{quoted(observations)} BY NAME {new}")
+    key = ", ".join(quoted(name) for name in own.natural_key)
+    same = " AND ".join(f"p.{quoted(n)} IS NOT DISTINCT FROM k.{quoted(n)}" for n in own.natural_key)
+    con.execute(f"CREATE OR REPLACE TEMP TABLE touched AS SELECT DISTINCT {key} {new}")
+    con.execute(f"DELETE FROM pub.{quoted(own.name)} p USING touched k WHERE {same}")
+    current = f"SELECT p.* FROM {quoted(own.name)} p SEMI JOIN touched k ON {same}"
+    con.execute(f"INSERT INTO pub.{quoted(own.name)} BY NAME {current}")
+
+
+def _add_columns(con: duckdb.DuckDBPyConnection, name: str) -> None:
+    """A column declared since the file was made."""
+    columns = "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = ? AND database_name = "
+    ours = con.execute(columns + "current_database()", [name]).fetchall()
+    theirs = {column for column, _ in con.execute(columns + "'pub'", [name]).fetchall()}
+    for column, kind in ours:
+        if column not in theirs:
+            con.execute(f"ALTER TABLE pub.{quoted(name)} ADD COLUMN {quoted(column)} {kind}")
+
+
+def _quality(con: duckdb.DuckDBPyConnection) -> list[str]:
+    names = (
+        "SELECT table_name FROM information_schema.tables "
+        "WHERE table_catalog = current_database() AND starts_with(table_name, 'quality_') ORDER BY 1"
+    )
+    return [name for (name,) in con.execute(names).fetchall()]
+
+
+def _say_what_it_shows(con: duckdb.DuckDBPyConnection, seq: int) -> None:
+    con.execute("DELETE FROM pub.publication")
+    con.execute(
+        "INSERT INTO pub.publication SELECT ?, ?, (SELECT count(*) FROM loads), "
+        "(SELECT coalesce(max(seq), 0) FROM pub.avoided), now()",
+        [LAYOUT, seq],
+    )
+
+
+def _name_things(con: duckdb.DuckDBPyConnection) -> None:
+    [(ours,)] = con.execute("SELECT current_database()").fetchall()
+    con.execute("USE pub")
+    for statement in catalogue.statements():
+        con.execute(statement)
+    con.execute(f"USE {quoted(ours)}")
