@@ -3,42 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cache
 from importlib.resources import files
 
-from tollbook.sources.model import Dataset
-from tollbook.sources.registry import datasets
-
-BOOKKEEPING = ("observed_at", "purchase_id", "dataset", "row_hash", "seq")
-"""Columns every table has after the seller's."""
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """One of the analysts' tables, and the datasets that fill it."""
-
-    name: str
-    natural_key: tuple[str, ...]
-    time_column: str
-    filled_by: tuple[Dataset, ...]
+from tollbook.sources.model import Cast
+from tollbook.sources.registry import dataset
+from tollbook.warehouse import schema
+from tollbook.warehouse.schema import Table
 
 
-@cache
 def tables() -> tuple[Table, ...]:
     """Every declared table, in the order of declaration."""
-    filling: dict[str, list[Dataset]] = {}
-    for dataset in datasets():
-        filling.setdefault(dataset.table, []).append(dataset)
-    return tuple(Table(name, own[0].natural_key, own[0].time_column, tuple(own)) for name, own in filling.items())
+    return tuple(schema.tables().values())
 
 
 def table(name: str) -> Table:
     """One table by name. Raises KeyError listing those there are."""
-    for own in tables():
-        if own.name == name:
-            return own
-    raise KeyError(f"no table {name!r}; there are {', '.join(own.name for own in tables())}")
+    try:
+        return schema.tables()[name]
+    except KeyError:
+        raise KeyError(f"no table {name!r}; there are {', '.join(schema.tables())}") from None
+
+
+def time_column(own: Table) -> str:
+    """The column that dates a table's rows."""
+    return dataset(own.datasets[0]).time_column
 
 
 def quoted(name: str) -> str:
@@ -71,13 +59,10 @@ def row_keys_sql() -> str:
 
 
 def _key_text(own: Table, name: str) -> str:
-    """Days as 2026-11-20; other times as ISO, UTC."""
-    if name != own.time_column:
-        return quoted(name)
-    column = next(c for d in own.filled_by for c in d.columns if c.name == name)
-    if column.cast.value == "date":
-        return f"strftime({quoted(name)}, '%Y-%m-%d')"
-    return f"strftime({quoted(name)}, '%Y-%m-%dT%H:%M:%SZ')"
+    """Days as 2026-11-20, times as 2026-11-20T14:00:00Z; the rest as it is."""
+    cast = next(column.cast for column in own.columns if column.name == name)
+    formats = {Cast.DATE: "%Y-%m-%d", Cast.TIMESTAMP: "%Y-%m-%dT%H:%M:%SZ"}
+    return f"strftime({quoted(name)}, '{formats[cast]}')" if cast in formats else quoted(name)
 
 
 def views_sql() -> str:

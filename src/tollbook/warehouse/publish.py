@@ -17,7 +17,7 @@ from filelock import FileLock
 
 from tollbook.crashpoints import crash_point
 from tollbook.payer.ledger_reads import LedgerReader
-from tollbook.warehouse import catalogue, costs, snapshots
+from tollbook.warehouse import catalogue, costs, schema, snapshots
 from tollbook.warehouse.cache import Cache
 from tollbook.warehouse.catalogue import quoted
 from tollbook.warehouse.standby import Held, Standby
@@ -174,7 +174,7 @@ def _update(con: duckdb.DuckDBPyConnection, ledger: LedgerReader, seq: int) -> i
     return int(deliveries)
 
 
-def _update_table(con: duckdb.DuckDBPyConnection, own: catalogue.Table) -> None:
+def _update_table(con: duckdb.DuckDBPyConnection, own: schema.Table) -> None:
     """Add the new observations, and put the current rows that came with them in place of what they replace."""
     observations = f"{own.name}_observations"
     for name in (own.name, observations):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from tollbook.warehouse import catalogue
+from tollbook.warehouse import catalogue, schema
 from tollbook.warehouse.catalogue import quoted
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def read(
 
 
 def _conditions(
-    own: catalogue.Table, tokens: Sequence[int | str] | None, start: When | None, end: When | None
+    own: schema.Table, tokens: Sequence[int | str] | None, start: When | None, end: When | None
 ) -> tuple[str, list[object]]:
     parts, values = ["true"], []
     if tokens is not None:
@@ -69,13 +69,12 @@ def _conditions(
         parts.append("(token_id IN (SELECT unnest(?::BIGINT[])) OR token_symbol IN (SELECT unnest(?::VARCHAR[])))")
         values += [ids, symbols]
     if start is not None:
-        parts.append(f"{quoted(own.time_column)} >= ?")
+        parts.append(f"{quoted(catalogue.time_column(own))} >= ?")
         values.append(_moment(start))
     if end is not None:
-        parts.append(
-            f"{quoted(own.time_column)} {'<=' if _has_time(end) else '< 1 +'} ?{'' if _has_time(end) else '::DATE'}"
-        )
-        values.append(_moment(end))
+        last = _moment(end) if _has_time(end) else _moment(end) + timedelta(days=1)
+        parts.append(f"{quoted(catalogue.time_column(own))} {'<=' if _has_time(end) else '<'} ?")
+        values.append(last)
     return " AND ".join(parts), values
 
 
@@ -83,7 +82,7 @@ def _has_time(when: When) -> bool:
     return isinstance(when, datetime) or (isinstance(when, str) and len(when) > len("2026-11-22"))
 
 
-def _moment(when: When) -> datetime | date:
+def _moment(when: When) -> datetime:
     if isinstance(when, str):
         when = datetime.fromisoformat(when) if _has_time(when) else date.fromisoformat(when)
     if isinstance(when, datetime):

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from tollbook.crashpoints import crash_point
 from tollbook.payer.ledger_reads import CostRow, LedgerReader
-from tollbook.warehouse import catalogue
+from tollbook.warehouse import catalogue, schema
 from tollbook.warehouse.catalogue import quoted
 from tollbook.warehouse.costs import in_asset
 
@@ -171,11 +171,11 @@ def _costs(con: duckdb.DuckDBPyConnection, ledger: LedgerReader) -> dict[str, Co
 
 
 def _write_table(
-    con: duckdb.DuckDBPyConnection, root: Path, own: catalogue.Table, costs: dict[str, CostRow]
+    con: duckdb.DuckDBPyConnection, root: Path, own: schema.Table, costs: dict[str, CostRow]
 ) -> Iterable[File]:
     observations = quoted(f"{own.name}_observations")
     new = f"FROM {observations} WHERE purchase_id IN (FROM unsnapshotted)"
-    month = f"strftime({quoted(own.time_column)}, '%Y-%m')"
+    month = f"strftime({quoted(catalogue.time_column(own))}, '%Y-%m')"
     groups = con.execute(
         f"SELECT dataset, {month}, list_sort(list_distinct(list(purchase_id))) {new} GROUP BY ALL ORDER BY ALL"
     ).fetchall()
