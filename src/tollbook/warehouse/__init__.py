@@ -1,1 +1,5 @@
 """DuckDB and Parquet: cache, coverage, typed tables, snapshots, cost table, the published file."""
+
+from tollbook.warehouse.read import query, read
+
+__all__ = ["query", "read"]

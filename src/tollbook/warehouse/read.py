@@ -88,3 +88,19 @@ def _moment(when: When) -> datetime:
     if isinstance(when, datetime):
         return when if when.tzinfo else when.replace(tzinfo=UTC)
     return datetime(when.year, when.month, when.day, tzinfo=UTC)
+
+
+def query(home: Path | str, sql: str, values: Sequence[object] = ()) -> tuple[list[str], list[tuple[Any, ...]]]:
+    """Column names and rows of one query over the published file, as any analyst would see it.
+
+    Raises FileNotFoundError before the first publication.
+    """
+    import duckdb
+
+    path = Path(home) / "published" / "warehouse.duckdb"
+    if not path.exists():
+        raise FileNotFoundError(f"{path} is not there: nothing was published yet")
+    with duckdb.connect(str(path), read_only=True) as con:
+        con.execute("SET TimeZone = 'UTC'")
+        result = con.execute(sql, list(values))
+        return [column[0] for column in result.description or []], result.fetchall()
