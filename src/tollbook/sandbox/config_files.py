@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tollbook.sandbox.keys import CHAIN_ID, V1_NAME
+from tollbook.sandbox.other_sellers import PATHS
 
 if TYPE_CHECKING:
     from tollbook.sandbox.world import World
@@ -24,9 +25,17 @@ finality = "safe"
 {assets}
 [sellers.tokenmetrics]
 base_url = "{seller_url}"
-pay_with = "USDC"
+pay_with = "{pay_with}"
 pay_to = ["{pay_to}"]
 tokens = {tokens}
+
+{others}"""
+
+_OTHER = """\
+[sellers.{name}]
+base_url = "{base_url}"
+pay_with = "USDC"
+pay_to = ["{pay_to}"]
 """
 
 _ASSET = """\
@@ -51,16 +60,22 @@ _CAPS = {
 }
 
 
-def policy(world: World) -> str:
-    assets = [_ASSET.format(**world.asset_of(symbol), **_CAPS[symbol]) for symbol in ("USDC",)]
+def policy(world: World, pay_with: str = "USDC") -> str:
+    """The reviewed limits of a buyer in this world. TMAI stands in it when the world sells for it."""
+    symbols = ("USDC", "TMAI") if world.settings.tmai or pay_with == "TMAI" else ("USDC",)
     return _POLICY.format(
         chain_id=CHAIN_ID,
         v1_name=V1_NAME,
         rpc_url=world.rpc_url,
-        assets="\n".join(assets),
+        assets="\n".join(_ASSET.format(**world.asset_of(symbol), **_CAPS[symbol]) for symbol in symbols),
         seller_url=world.seller_url,
+        pay_with=pay_with,
         pay_to=world.pay_to,
         tokens=list(world.watch),
+        others="\n".join(
+            _OTHER.format(name=name, base_url=world.seller_base + path, pay_to=world.pay_to)
+            for name, path in PATHS.items()
+        ),
     )
 
 

@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import argparse
+import json
 import signal
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 
-def serve(home: Path, **options: object) -> int:
-    """Serve until a signal; prints one line that starts with `ready`. Answers the exit code."""
+def serve(home: Path, *, as_json: bool = False, **options: Any) -> int:
+    """Serve until a signal; prints one line that starts with `ready`, or one JSON document. Answers the exit code."""
     from tollbook.sandbox.world import HomeInUse, World
 
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
     try:
-        with World(home, **options) as world:  # type: ignore[arg-type]
-            print(
-                f"ready seller={world.seller_url} rpc={world.rpc_url} facilitator={world.facilitator_url} "
-                f"control={world.control_url} env={world.home / 'sandbox.env'}",
-                flush=True,
-            )
+        with World(home, **options) as world:
+            where = {
+                "seller": world.seller_url,
+                "rpc": world.rpc_url,
+                "facilitator": world.facilitator_url,
+                "control": world.control_url,
+                "env": str(world.home / "sandbox.env"),
+            }
+            line = " ".join(f"{name}={value}" for name, value in where.items())
+            print(json.dumps({"ready": True, **where}) if as_json else f"ready {line}", flush=True)
             stopped.wait()
     except HomeInUse as problem:
         print(problem, file=sys.stderr)

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import msgspec
 
 from tollbook.sandbox.asgi import Reply
-from tollbook.sandbox.market.endpoints import ENDPOINTS
 from tollbook.sandbox.market.market import Market
 from tollbook.sandbox.market.query import Unprocessable
 from tollbook.sandbox.settings import Settings
@@ -18,8 +17,8 @@ _JSON = [(b"content-type", b"application/json; charset=utf-8")]
 
 def products(market: Market, settings: Settings) -> list[Product]:
     return [
-        Product("tokenmetrics", one.name, one.method, f"/v2/{one.name}", one.price, _serve(market, settings, one.name))
-        for one in ENDPOINTS.values()
+        Product("tokenmetrics", one.name, "GET", f"/v2/{one.name}", one.price, _serve(market, settings, one.name))
+        for one in market.endpoints.values()
     ]
 
 

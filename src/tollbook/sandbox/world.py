@@ -15,7 +15,7 @@ from typing import Any
 from eth_account import Account
 from filelock import FileLock, Timeout
 
-from tollbook.sandbox import config_files
+from tollbook.sandbox import config_files, other_sellers, tokenmetrics
 from tollbook.sandbox.asgi import App
 from tollbook.sandbox.clock import WorldClock
 from tollbook.sandbox.contracts import contract
@@ -36,7 +36,6 @@ from tollbook.sandbox.servers import HOST, PortTaken, Servers, listen
 from tollbook.sandbox.settings import Settings
 from tollbook.sandbox.shop import Shop
 from tollbook.sandbox.token import TMAI, USDC, Deployer, Token
-from tollbook.sandbox.tokenmetrics import products
 
 FACES = ("rpc", "facilitator", "seller", "control")
 _ETHER = 10**18
@@ -173,7 +172,8 @@ class World:
         self.market = Market(
             self.clock, seed=self._notes["seed"], tokens=self._notes["tokens"], born_day=self._notes["born_day"]
         )
-        shop = Shop(products(self.market, self.settings), self.tokens, self.settings)
+        on_sale = tokenmetrics.products(self.market, self.settings) + other_sellers.products(self.market, self.clock)
+        shop = Shop(on_sale, self.tokens, self.settings)
         self.seller = SellerApp(
             shop,
             self.faults,

@@ -51,6 +51,10 @@ class Token:
     state: int
 
     @property
+    def key_id(self) -> int:
+        return self.token_id
+
+    @property
     def link(self) -> str:
         """A few real rows carry this broken link; so do a few here."""
         return (

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Any
 
-from tollbook.sandbox.market import rows
+from tollbook.sandbox.market import listings, research, rows, whole
+from tollbook.sandbox.market.catalogue import Catalogue
+from tollbook.sandbox.market.listings import Dated, Listing, Now, Recent
+from tollbook.sandbox.market.noise import HOUR
 
-
-class Shape(StrEnum):
-    """NOW: one row per token, no history. DAILY, HOURLY: dated rows. RECENT: hourly rows by page only.
-    PICKS: the moonshot list."""
-
-    NOW = "now"
-    DAILY = "daily"
-    HOURLY = "hourly"
-    RECENT = "recent"
-    PICKS = "picks"
+# Tiers seen in a public client, undated: the cheapest for what is dated per token, the dearest for research.
+_SERIES, _LISTS, _RESEARCH = 17_000, 34_000, 68_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,24 +20,51 @@ class Endpoint:
     parameter to the column whose minimum it gives; `equal` to the column that it must equal."""
 
     name: str
-    shape: Shape
-    row: Callable[..., dict[str, Any]]
+    listing: Listing
     price: int
     needs: tuple[str, ...] = ()
     least: Mapping[str, str] = field(default_factory=dict)
     equal: Mapping[str, str] = field(default_factory=dict)
-    method: str = "GET"
 
 
-_ALL = (
-    Endpoint("tokens", Shape.NOW, rows.tokens, 0),
-    Endpoint("price", Shape.NOW, rows.price, 0, needs=("token_id",)),
-    Endpoint("top-market-cap-tokens", Shape.NOW, rows.tokens, 0),
-    Endpoint("tm-grade", Shape.NOW, rows.tm_grade, 17_000),
-    Endpoint("tm-grade-history", Shape.DAILY, rows.tm_grade_history, 17_000),
-    # price seen in a public client, undated
-    Endpoint("trading-signals", Shape.DAILY, rows.trading_signals, 17_000, equal={"signal": "TRADING_SIGNAL"}),
-    Endpoint("hourly-trading-signals", Shape.RECENT, rows.hourly_trading_signals, 34_000, needs=("token_id",)),
-    Endpoint("moonshot-tokens", Shape.PICKS, rows.tokens, 34_000),
-)
-ENDPOINTS: dict[str, Endpoint] = {endpoint.name: endpoint for endpoint in _ALL}
+def endpoints(seed: int, catalogue: Catalogue) -> dict[str, Endpoint]:
+    tokens = listings.tokens_of(catalogue)
+    market, investors = listings.all_of(whole.market(seed)), listings.all_of(whole.investors(seed))
+    indices = listings.indices_of(whole.indices(seed, catalogue.tokens))
+    trader = {"traderGrade": "TM_TRADER_GRADE", "traderGradePercentChange": "TM_TRADER_GRADE_24H_PCT_CHANGE"}
+    found = (
+        Endpoint("tokens", Now(tokens, rows.tokens), 0),
+        Endpoint("price", Now(tokens, rows.price), 0, needs=("token_id",)),
+        Endpoint("top-market-cap-tokens", Now(tokens, rows.tokens), 0),
+        Endpoint("tm-grade", Now(tokens, rows.tm_grade), _SERIES),
+        Endpoint("tm-grade-history", Dated(tokens, rows.tm_grade_history), _SERIES),
+        Endpoint("fundamental-grade", Now(tokens, rows.fundamental_grade), _SERIES),
+        Endpoint("fundamental-grade-history", Dated(tokens, rows.fundamental_grade_history), _SERIES),
+        Endpoint("technology-grade", Now(tokens, rows.technology_grade), _SERIES),
+        Endpoint("technology-grade-history", Dated(tokens, rows.technology_grade), _SERIES),
+        Endpoint("trader-grades", Dated(tokens, rows.trader_grades), _SERIES, least=trader),
+        Endpoint(
+            "investor-grades",
+            Dated(tokens, rows.investor_grades),
+            _SERIES,
+            least={"investorGrade": "TM_INVESTOR_GRADE"},
+        ),
+        Endpoint("trading-signals", Dated(tokens, rows.trading_signals), _SERIES, equal={"signal": "TRADING_SIGNAL"}),
+        Endpoint("hourly-trading-signals", Recent(tokens, rows.hourly_trading_signals), _LISTS, needs=("token_id",)),
+        Endpoint("moonshot-tokens", listings.Picks(seed, catalogue.tokens), _LISTS),
+        Endpoint("hourly-ohlcv", Dated(tokens, rows.hourly_ohlcv, HOUR), _SERIES),
+        Endpoint("daily-ohlcv", Dated(tokens, rows.daily_ohlcv), _SERIES),
+        Endpoint("market-metrics", Dated(market, whole.market_metrics), _LISTS),
+        Endpoint("sentiments", Recent(market, whole.sentiments), _SERIES),
+        Endpoint("quantmetrics", Now(tokens, research.quantmetrics), _RESEARCH),
+        Endpoint("resistance-support", Now(tokens, research.resistance_support), _LISTS),
+        Endpoint("correlation", Now(tokens, research.correlation), _RESEARCH),
+        Endpoint("price-prediction", Now(tokens, research.price_prediction), _RESEARCH),
+        Endpoint("scenario-analysis", Now(tokens, research.scenario_analysis), _RESEARCH),
+        Endpoint("ai-reports", Now(tokens, research.ai_reports), _RESEARCH),
+        Endpoint("crypto-investors", Now(investors, whole.crypto_investors), _RESEARCH),
+        Endpoint("indices", Now(indices, whole.indices_now), _LISTS),
+        Endpoint("indices-holdings", listings.Holdings(indices), _LISTS, needs=("id",)),
+        Endpoint("indices-performance", Dated(indices, whole.indices_performance), _LISTS, needs=("id",)),
+    )
+    return {endpoint.name: endpoint for endpoint in found}

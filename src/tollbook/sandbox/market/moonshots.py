@@ -11,7 +11,7 @@ from tollbook.sandbox.market import figures as f
 from tollbook.sandbox.market.catalogue import HISTORY_START, Token
 from tollbook.sandbox.market.noise import DAY, HOUR, stream, unit
 
-_EVERY = 8 * HOUR
+_EVERY = 12 * HOUR
 FIRST_PICK = (HISTORY_START + 1461) * DAY
 
 
@@ -21,9 +21,13 @@ class Pick:
     opened: int
     closed: int
 
+    @property
+    def key_id(self) -> int:
+        return self.token.token_id
+
 
 class Picks:
-    """All picks up to a time, from one rule: in each eight hours one token may be picked, for 3 to 40 days."""
+    """All picks up to a time, from one rule: in each half day one token may be picked, for 3 to 40 days."""
 
     def __init__(self, seed: int, tokens: Sequence[Token]) -> None:
         self._state = stream(seed, "moonshots")
@@ -31,10 +35,10 @@ class Picks:
         self._at = lru_cache(maxsize=None)(self._pick)
 
     def _pick(self, slot: int) -> Pick | None:
-        if unit(self._state, slot) > 0.6:
+        if unit(self._state, slot) > 0.55:
             return None
         token = self._tokens[int(unit(self._state + 1, slot) * len(self._tokens))]
-        opened = slot * _EVERY + 60 * int(unit(self._state + 2, slot) * 400)
+        opened = slot * _EVERY + 60 * int(unit(self._state + 2, slot) * 600)
         closed = opened + 3 * DAY + 60 * int(unit(self._state + 3, slot) * 37 * 1440)
         return Pick(token, opened, closed) if token.listed * DAY <= opened else None
 
@@ -53,7 +57,7 @@ class Picks:
 
 def row(pick: Pick, now: float) -> dict[str, Any]:
     """Numbers as strings except the ROI, no TOKEN_ID, END_AT null while open (documented)."""
-    token, time = pick.token, min(now // f.MOVES_EVERY * f.MOVES_EVERY, pick.closed)
+    token, time = pick.token, min(f.floored(now), pick.closed)
     grade, before = f.grade(token, time, 2), f.grade(token, time - DAY, 2)
     price = f.price(token, time)
     return {

@@ -8,8 +8,12 @@ from __future__ import annotations
 from functools import lru_cache
 
 _MASK = (1 << 64) - 1
+_STEP = 0x9E3779B97F4A7C15
 _UNIT = 1.0 / (1 << 63)
 HOUR, DAY = 3600, 86400
+
+Shape = tuple[tuple[int, float], ...]
+"""Octaves: (period in seconds, amplitude) each."""
 
 
 def mix(value: int) -> int:
@@ -24,14 +28,14 @@ def stream(seed: int, *parts: int | str) -> int:
     state = seed & _MASK
     for part in parts:
         number = part if isinstance(part, int) else int.from_bytes(part.encode()[:16].ljust(16, b"\0"), "big")
-        state = mix((state * 0x9E3779B97F4A7C15 + number + 0x632BE59BD9B4E019) & _MASK)
+        state = mix((state * _STEP + number + 0x632BE59BD9B4E019) & _MASK)
     return state
 
 
 @lru_cache(maxsize=1 << 18)
 def knot(state: int, index: int) -> float:
     """A number in [-1, 1) for one point of a stream."""
-    return mix((state + index * 0x9E3779B97F4A7C15) & _MASK) * _UNIT - 1.0
+    return mix((state + index * _STEP) & _MASK) * _UNIT - 1.0
 
 
 def unit(state: int, index: int = 0) -> float:
@@ -39,14 +43,12 @@ def unit(state: int, index: int = 0) -> float:
     return (knot(state, index) + 1.0) * 0.5
 
 
-def smooth(state: int, time: float, period: int) -> float:
-    """One octave: knots `period` seconds apart with a smooth curve between them."""
-    index, rest = divmod(time, period)
-    at = rest / period
-    first = knot(state, int(index))
-    return first + (knot(state, int(index) + 1) - first) * at * at * (3.0 - 2.0 * at)
-
-
-def octaves(state: int, time: float, shape: tuple[tuple[int, float], ...]) -> float:
-    """Several octaves: (period in seconds, amplitude) each."""
-    return sum(weight * smooth(state + period, time, period) for period, weight in shape)
+def octaves(state: int, time: float, shape: Shape) -> float:
+    """Knots a period apart with a smooth curve between them, summed over the octaves."""
+    total = 0.0
+    for period, weight in shape:
+        index = int(time // period)
+        at = time / period - index
+        first = knot(state + period, index)
+        total += weight * (first + (knot(state + period, index + 1) - first) * at * at * (3.0 - 2.0 * at))
+    return total
