@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.payer.offers import FIRST_USE_TOML, PAYEE, POLICY_TOML, USDC, policy
 from tollbook.payer.errors import Misconfigured
-from tollbook.payer.policy import Caps, SellerPolicy, load_policy
+from tollbook.payer.policy import Caps, SellerPolicy, load_policy, parse_policy
 
 
 def fault(text: str, tmp_path: Path) -> Misconfigured:
@@ -236,3 +238,28 @@ def test_plain_http_to_this_machine_is_allowed(host: str) -> None:
 @pytest.mark.parametrize("host", ["127.0.0.1.evil.example", "localhost.evil.example", "10.0.0.1", "0.0.0.0", "[::2]"])
 def test_plain_http_to_a_host_that_looks_like_this_machine_is_refused(host: str, tmp_path: Path) -> None:
     assert "network.rpc_url" in fault(with_line("network", f'rpc_url = "http://{host}"'), tmp_path).what
+
+
+VALUES = st.sampled_from(
+    ["1", '"1"', '""', "true", "-1", "0.5", "[]", "[1]", '["x"]', "{}", "1979-05-27", '"\\u0000"', "nan"]
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    line=st.sampled_from([number for number, line in enumerate(POLICY_TOML.splitlines()) if "=" in line]), value=VALUES
+)
+def test_any_value_anywhere_is_read_or_refused_with_its_key(line: int, value: str) -> None:
+    lines = POLICY_TOML.splitlines()
+    key = lines[line].split(" = ")[0]
+    lines[line] = f"{key} = {value}"
+    try:
+        parse_policy("\n".join(lines))
+    except Misconfigured as error:
+        _names(error, key)
+
+
+def _names(error: Misconfigured, key: str) -> None:
+    assert key in error.what
+    assert error.fix
+    assert error.what.isprintable()

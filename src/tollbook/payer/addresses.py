@@ -17,7 +17,6 @@ def keccak256(data: bytes) -> bytes:
     return keccak.new(data=data, digest_bits=256).digest()
 
 
-@lru_cache(maxsize=4096)
 def checksum(address: str) -> str:
     """The EIP-55 form of an address.
 
@@ -26,6 +25,11 @@ def checksum(address: str) -> str:
     """
     if not isinstance(address, str) or not _ADDRESS.fullmatch(address):
         raise ValueError("not an address: 0x and 40 hexadecimal digits are needed")
+    return _checked(address)
+
+
+@lru_cache(maxsize=4096)
+def _checked(address: str) -> str:
     digits = address[2:].lower()
     mask = keccak256(digits.encode("ascii")).hex()
     mixed = "0x" + "".join(c.upper() if m >= "8" else c for c, m in zip(digits, mask, strict=False))

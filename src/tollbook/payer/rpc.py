@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     import httpx
 
 _BODY_LIMIT = 32 * 1024 * 1024
-_TIMEOUT_SECONDS = 20.0
 _PAUSES = (0.2, 0.6)
 _QUANTITY = re.compile(r"0x[0-9a-f]{1,64}", re.ASCII | re.IGNORECASE)
 
@@ -35,9 +34,10 @@ class RpcError(Exception):
 class Rpc:
     """Calls to one server. The address may hold a provider's key, so no message ever shows it."""
 
-    def __init__(self, url: str, clock: Clock, *, batch: int = 100) -> None:
+    def __init__(self, url: str, clock: Clock, *, batch: int = 100, timeout: float = 20.0) -> None:
         self._url = url
         self._size = batch
+        self._timeout = timeout
         self._clock = clock
         self._pool: httpx.AsyncHTTPTransport | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -88,7 +88,7 @@ class Rpc:
         headers = {"content-type": "application/json", "accept-encoding": "identity", "user-agent": "tollbook"}
         try:
             request = httpx.Request("POST", self._url, headers=headers, content=content)
-            async with asyncio.timeout(_TIMEOUT_SECONDS):
+            async with asyncio.timeout(self._timeout):
                 response = await self._open().handle_async_request(request)
                 try:
                     encoding = response.headers.get("content-encoding", "")
@@ -96,7 +96,7 @@ class Rpc:
                 finally:
                     await response.aclose()
         except TimeoutError:
-            return f"nothing whole within {_TIMEOUT_SECONDS:g} s"
+            return f"nothing whole within {self._timeout:g} s"
         except (httpx.TransportError, httpx.InvalidURL, Undecodable, OSError) as error:
             return type(error).__name__
         if response.status_code != 200:
