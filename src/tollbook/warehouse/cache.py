@@ -1,0 +1,156 @@
+"""state/cache.duckdb: typed observations, current rows and coverage. One writer at a time, opened briefly.
+
+It can be deleted at any time: the next load makes it anew from the ledger, for nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tollbook.warehouse import schema
+from tollbook.warehouse.locking import in_turn
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from tollbook.payer.ledger_reads import LedgerReader
+    from tollbook.sources.model import Dataset
+    from tollbook.sources.planner import Held
+    from tollbook.warehouse.load import LoadReport
+
+log = logging.getLogger(__name__)
+
+STORAGE = "v1.5.0"
+"""Readable by DuckDB 1.5 and later."""
+
+STRANGER_SECONDS = 30.0
+"""How long a process that opened the file without our lock is waited for."""
+
+
+class CacheBusy(RuntimeError):
+    """Something that doesn't take our lock holds the file open, such as a DuckDB shell."""
+
+
+class CacheIncomplete(RuntimeError):
+    """The cache doesn't know everything that was bought: planning on it would buy again. Load first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One line of the catalogue."""
+
+    token_id: int
+    symbol: str | None
+    name: str | None
+
+
+class Cache:
+    """The one way to the cache file. Cheap to make: nothing is opened before it is needed."""
+
+    def __init__(self, home: Path, file: str = "cache.duckdb") -> None:
+        self.path = home / "state" / file
+        self._lock = self.path.with_suffix(".lock")
+
+    @contextmanager
+    def open(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection that may write, and nobody else has one. Close it before anything slow."""
+        with in_turn(self._lock):
+            con = self._connect()
+            try:
+                yield con
+            finally:
+                con.close()
+
+    def load(self, ledger: LedgerReader) -> LoadReport:
+        """Bring in every body that the ledger holds and the cache has not seen."""
+        from tollbook.warehouse.load import load
+
+        return load(self, ledger)
+
+    def held(self, dataset: Dataset, keys: Iterable[str], first: int, last: int, at: datetime) -> Held:
+        """What need not be bought of keys × first…last by a run scheduled for `at`."""
+        from tollbook.warehouse import coverage
+
+        with self.open() as con:
+            if schema.read_meta(con).get("whole") != "yes":
+                raise CacheIncomplete("the cache has not been filled from the ledger yet: load before planning")
+            return coverage.held(con, dataset, keys, first, last, at)
+
+    def tokens(self) -> list[Token]:
+        """The catalogue as last seen, by id."""
+        with self.open() as con:
+            rows = con.execute("SELECT token_id, token_symbol, token_name FROM tokens ORDER BY token_id").fetchall()
+        return [Token(*row) for row in rows]
+
+    def set_aside(self, why: str) -> Path:
+        """Move a file that can't be trusted out of the way; the next load makes a new one. Hold the lock."""
+        aside = self.path.with_name(f"{self.path.stem}.damaged-{datetime.now(UTC):%Y%m%dT%H%M%S%f}.duckdb")
+        wal = self.path.with_name(f"{self.path.name}.wal")
+        os.replace(self.path, aside)
+        if wal.exists():
+            os.replace(wal, aside.with_name(f"{aside.name}.wal"))
+        log.warning("the cache could not be read (%s): it is kept as %s and built anew from the ledger", why, aside)
+        return aside
+
+    def _connect(self) -> duckdb.DuckDBPyConnection:
+        import duckdb
+
+        existed = self.path.exists()
+        try:
+            return self._prepared()
+        except duckdb.Error as error:
+            if not existed or not is_damage(error):
+                raise
+            self.set_aside(first_line(error))
+        return self._prepared()
+
+    def _prepared(self) -> duckdb.DuckDBPyConnection:
+        con = self._patiently()
+        try:
+            con.execute("SET TimeZone = 'UTC'")
+            schema.prepare(con)
+        except BaseException:
+            con.close()
+            raise
+        return con
+
+    def _patiently(self) -> duckdb.DuckDBPyConnection:
+        import duckdb
+
+        config: dict[str, str | bool | int | float | list[str]] = {
+            "storage_compatibility_version": STORAGE,
+            "memory_limit": "1GB",
+        }
+        until = time.monotonic() + STRANGER_SECONDS
+        while True:
+            try:
+                return duckdb.connect(str(self.path), config=config)
+            except duckdb.IOException as error:
+                if "lock on file" not in str(error):
+                    raise
+                if time.monotonic() > until:
+                    raise CacheBusy(f"{self.path} is open in another program: {first_line(error)}") from None
+            time.sleep(0.05)
+
+
+def is_damage(error: Exception) -> bool:
+    """The file itself is at fault, not the disk, a program holding it, or what was asked."""
+    import duckdb
+
+    text = str(error).lower()
+    if any(words in text for words in ("lock on file", "no space", "permission", "read-only", "too many open")):
+        return False
+    kinds = (duckdb.IOException, duckdb.SerializationException, duckdb.InternalException, duckdb.FatalException)
+    return isinstance(error, kinds) or "corrupt" in text
+
+
+def first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0][:300]

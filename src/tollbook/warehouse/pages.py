@@ -1,0 +1,107 @@
+"""A delivered body, read: what the cache takes in, made without holding it open."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from tollbook.sources import registry, rows
+from tollbook.sources.envelope import Envelope
+
+if TYPE_CHECKING:
+    from tollbook.payer.types import Delivery
+    from tollbook.sources.coverage import Answered
+    from tollbook.sources.model import Dataset
+    from tollbook.sources.rows import Parsed
+
+RAW_LIMIT = 2000
+"""Characters of an unreadable body that are shown in quarantine; the ledger keeps all of it."""
+
+UNREADABLE = (ValueError, TypeError, LookupError, ArithmeticError, RecursionError)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One delivery as rows. `dataset` is None when nothing of its name is declared; `answered` when its context
+    says nothing of use; `excerpt` is the body's beginning where the whole of it could not be read."""
+
+    seq: int
+    purchase_id: str
+    name: str
+    observed_at: datetime
+    envelope: str
+    message: str
+    excerpt: str
+    dataset: Dataset | None = None
+    parsed: Parsed | None = None
+    answered: Answered | None = None
+
+    @property
+    def order(self) -> tuple[datetime, int]:
+        return self.observed_at, self.seq
+
+    @property
+    def quarantine(self) -> Iterator[tuple[str, str]]:
+        """Reason and raw text of everything that could not be read."""
+        if self.envelope != Envelope.OK:
+            yield f"{self.envelope} body: {self.message}", self.excerpt
+        for row in self.parsed.quarantined if self.parsed else ():
+            yield row.reason, row.raw
+
+
+def read(deliveries: Iterable[Delivery]) -> Iterator[Page]:
+    """Every delivery as a page, whatever is in it."""
+    for delivery in deliveries:
+        yield read_one(delivery)
+
+
+def read_one(delivery: Delivery) -> Page:
+    """Never raises for what a body or its context holds: what can't be read is for quarantine (I4)."""
+    try:
+        dataset = registry.dataset(delivery.dataset)
+    except LookupError:
+        return _page(delivery, "unknown", f"no dataset {delivery.dataset!r} is declared")
+    context = delivery.context
+    try:
+        parsed = rows.parse(
+            dataset, context, delivery.received_at, delivery.status, delivery.content_type, delivery.body
+        )
+    except UNREADABLE as error:
+        parsed = _nothing(dataset, f"the parser failed: {type(error).__name__}: {error}"[:200])
+    return _page(
+        delivery,
+        parsed.envelope,
+        parsed.message,
+        dataset=dataset,
+        parsed=parsed,
+        answered=_answered(dataset, delivery, parsed),
+    )
+
+
+def _page(delivery: Delivery, envelope: str, message: str, **known: Any) -> Page:
+    excerpt = "" if envelope == Envelope.OK else delivery.body[: 4 * RAW_LIMIT].decode(errors="replace")[:RAW_LIMIT]
+    return Page(
+        seq=delivery.seq,
+        purchase_id=delivery.purchase_id,
+        name=delivery.dataset,
+        observed_at=delivery.received_at,
+        envelope=envelope,
+        message=message,
+        excerpt=excerpt,
+        **known,
+    )
+
+
+def _nothing(dataset: Dataset, message: str) -> Parsed:
+    return rows.Parsed(rows.empty(dataset), (), rows.Drift(), 0, Envelope.MALFORMED.value, message)
+
+
+def _answered(dataset: Dataset, delivery: Delivery, parsed: Parsed) -> Answered | None:
+    from tollbook.sources.coverage import answered
+
+    try:
+        return answered(dataset, delivery.context, delivery.received_at, parsed)
+    except UNREADABLE:
+        return None

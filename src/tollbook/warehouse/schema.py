@@ -1,0 +1,155 @@
+"""The tables that the declared datasets make, and how a cache file gets them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+from tollbook.sources import registry
+from tollbook.sources.model import Cast, Column, Dataset
+
+if TYPE_CHECKING:
+    import duckdb
+
+FORMAT = 1
+"""Raised when tables of the cache change in meaning: an older cache is then built anew from the ledger."""
+
+TYPES = {
+    Cast.INTEGER: "BIGINT",
+    Cast.FLOAT: "DOUBLE",
+    Cast.TEXT: "VARCHAR",
+    Cast.BOOLEAN: "BOOLEAN",
+    Cast.TIMESTAMP: "TIMESTAMPTZ",
+    Cast.DATE: "DATE",
+    Cast.JSON: "VARCHAR",
+}
+
+TRAIL = (
+    ("observed_at", "TIMESTAMPTZ"),
+    ("purchase_id", "VARCHAR"),
+    ("dataset", "VARCHAR"),
+    ("row_hash", "UBIGINT"),
+    ("seq", "BIGINT"),
+)
+"""Columns of every table after the declared ones: when, by which purchase and dataset, and the content's hash."""
+
+_BOOKS = """
+CREATE TABLE IF NOT EXISTS meta (name VARCHAR, value VARCHAR);
+CREATE TABLE IF NOT EXISTS loads (
+    purchase_id VARCHAR, seq BIGINT, dataset VARCHAR, rows_in BIGINT, rows_new BIGINT, rows_changed BIGINT,
+    rows_quarantined BIGINT, observed_at TIMESTAMPTZ, envelope VARCHAR);
+CREATE TABLE IF NOT EXISTS quarantined (
+    purchase_id VARCHAR, dataset VARCHAR, observed_at TIMESTAMPTZ, reason VARCHAR, raw VARCHAR);
+CREATE TABLE IF NOT EXISTS drift (
+    dataset VARCHAR, "column" VARCHAR, change VARCHAR, first_seen TIMESTAMPTZ, purchase_id VARCHAR, detail VARCHAR);
+CREATE TABLE IF NOT EXISTS coverage (
+    dataset VARCHAR, key VARCHAR, first BIGINT, last BIGINT, bucket BIGINT, settled BOOLEAN);
+CREATE TABLE IF NOT EXISTS coverage_open (
+    dataset VARCHAR, group_id VARCHAR, key VARCHAR, first BIGINT, last BIGINT, bucket BIGINT, settled BOOLEAN);
+CREATE TABLE IF NOT EXISTS coverage_groups (
+    dataset VARCHAR, group_id VARCHAR, edition VARCHAR, bucket BIGINT, context VARCHAR, pages BIGINT[], state VARCHAR,
+    rows BIGINT, completed_at TIMESTAMPTZ);
+CREATE TABLE IF NOT EXISTS coverage_pages (
+    dataset VARCHAR, group_id VARCHAR, page BIGINT, purchase_id VARCHAR, observed_at TIMESTAMPTZ, rows BIGINT,
+    keys VARCHAR[], slots BIGINT[], known BOOLEAN, readable BOOLEAN);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """What the datasets that share a table make of it: every column of any, in the order of declaration."""
+
+    name: str
+    columns: tuple[Column, ...]
+    natural_key: tuple[str, ...]
+    compared: tuple[str, ...]
+    datasets: tuple[str, ...]
+
+    @property
+    def observations(self) -> str:
+        return f"{self.name}_observations"
+
+    @property
+    def fields(self) -> tuple[tuple[str, str], ...]:
+        """Name and SQL type of every column."""
+        return (*((own.name, TYPES[own.cast]) for own in self.columns), *TRAIL)
+
+
+def quoted(names: Iterable[str]) -> str:
+    """Names as a column list."""
+    return ", ".join(f'"{name}"' for name in names)
+
+
+@cache
+def tables() -> dict[str, Table]:
+    """Every declared table by name."""
+    sharing: dict[str, list[Dataset]] = {}
+    for own in registry.datasets():
+        sharing.setdefault(own.table, []).append(own)
+    return {name: _table(name, members) for name, members in sharing.items()}
+
+
+def _table(name: str, members: list[Dataset]) -> Table:
+    columns = {own.name: own for member in members for own in member.columns}
+    extras = [columns.pop(own) for own in ("extras",) if own in columns]
+    compared = dict.fromkeys(own for member in members for own in member.compared)
+    keys = {member.natural_key for member in members}
+    if len(keys) != 1:
+        raise ValueError(f"datasets of table {name} differ in their natural key: {sorted(keys)}")
+    return Table(
+        name,
+        (*columns.values(), *extras),
+        members[0].natural_key,
+        tuple(compared),
+        tuple(member.name for member in members),
+    )
+
+
+@cache
+def declaration() -> str:
+    """A fingerprint of all declared tables: a cache made under another one is brought up to this one."""
+    text = repr([(own.name, own.fields, own.natural_key, own.compared, own.datasets) for own in tables().values()])
+    return hashlib.blake2s(f"{FORMAT}|{text}".encode(), digest_size=12).hexdigest()
+
+
+def hash_function(con: duckdb.DuckDBPyConnection) -> str:
+    """What DuckDB's hash says of a known row: a release that says otherwise can't go on with older hashes."""
+    return str(con.execute("SELECT hash('a', 1::BIGINT), hash('b', 0.1::DOUBLE), hash(DATE '2025-01-01')").fetchall())
+
+
+def prepare(con: duckdb.DuckDBPyConnection) -> None:
+    """Bring a file to what is declared now; does nothing when it is already."""
+    known = read_meta(con)
+    if known.get("declaration") == declaration():
+        return
+    con.execute("BEGIN")
+    con.execute(_BOOKS)
+    for own in tables().values():
+        for name in (own.name, own.observations):
+            _create(con, name, own)
+    write_meta(con, declaration=declaration())
+    if not known:
+        write_meta(con, format=str(FORMAT), hash=hash_function(con), built=declaration(), whole="no")
+    con.execute("COMMIT")
+
+
+def _create(con: duckdb.DuckDBPyConnection, name: str, own: Table) -> None:
+    fields = ", ".join(f'"{column}" {kind}' for column, kind in own.fields)
+    con.execute(f'CREATE TABLE IF NOT EXISTS "{name}" ({fields})')
+    for column, kind in own.fields:
+        con.execute(f'ALTER TABLE "{name}" ADD COLUMN IF NOT EXISTS "{column}" {kind}')
+
+
+def read_meta(con: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    """What the file says of itself; empty for a new one."""
+    known = con.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'meta' AND NOT internal").fetchall()
+    return dict(con.execute("SELECT name, value FROM meta").fetchall()) if known else {}
+
+
+def write_meta(con: duckdb.DuckDBPyConnection, **values: str) -> None:
+    for name, value in values.items():
+        con.execute("DELETE FROM meta WHERE name = ?", [name])
+        con.execute("INSERT INTO meta VALUES (?, ?)", [name, value])
