@@ -20,7 +20,7 @@ class Answer:
     def document(self, document: Any) -> None:
         """The verb's stable document: printed with --json, ignored otherwise."""
         if self.as_json:
-            print(json.dumps(document, indent=2, ensure_ascii=False))
+            print(json.dumps(document, indent=2, ensure_ascii=False), flush=True)
 
     def line(self, text: str = "", *, style: str = "") -> None:
         """A sentence for people; `style` colours it on a terminal."""
@@ -29,7 +29,7 @@ class Answer:
         if self.terminal and style:
             _console().print(text, style=style, markup=False, highlight=False, soft_wrap=True)
         else:
-            print(text)
+            print(text, flush=True)
 
     def heading(self, text: str) -> None:
         self.line()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -31,26 +32,28 @@ app = typer.Typer(
     rich_markup_mode=None,
     add_completion=False,
     pretty_exceptions_enable=False,
-    no_args_is_help=True,
 )
 
-for _name, _verb in (
-    ("demo", demo.demo),
-    ("sandbox", sandbox.sandbox),
-    ("plan", plan.plan),
-    ("run", run.run),
-    ("backfill", backfill.backfill),
-    ("status", status.status),
-    ("costs", costs.costs),
-    ("report", report.report),
-    ("recover", recover.recover),
-    ("reconcile", reconcile.reconcile),
-    ("rebuild", rebuild.rebuild),
-    ("accept-loss", accept_loss.accept_loss),
-    ("doctor", doctor.doctor),
-    ("probe", probe.probe),
-):
-    app.command(_name)(_verb)
+VERBS: dict[str, tuple[Callable[..., int | None], str]] = {
+    "demo": (demo.demo, "The whole path in a paid world on loopback; costs nothing."),
+    "sandbox": (sandbox.sandbox, "That paid world in the foreground, to try things in."),
+    "plan": (plan.plan, "What would be bought, and the exact bill. Signs nothing."),
+    "run": (run.run, "Buy what is missing or due, load it and publish."),
+    "backfill": (backfill.backfill, "Buy what is missing of a past range, bill first."),
+    "status": (status.status, "Where things stand: money, open purchases, caps."),
+    "costs": (costs.costs, "What was spent, on what, and saved by the cache."),
+    "report": (report.report, "One page on money and data."),
+    "recover": (recover.recover, "Finish or free open purchases. Buys nothing new."),
+    "reconcile": (reconcile.reconcile, "Compare ledger, chain and bodies, to the unit."),
+    "rebuild": (rebuild.rebuild, "Cache and published files from the ledger, for $0."),
+    "accept-loss": (accept_loss.accept_loss, "Let an undelivered purchase be bought again."),
+    "doctor": (doctor.doctor, "Is everything in place? Pays nothing."),
+    "probe": (probe.probe, "Every endpoint's terms now, judged. Pays nothing."),
+}
+"""Every verb with its line in `tollbook --help`, in that order."""
+
+for _name, (_verb, _line) in VERBS.items():
+    app.command(_name, short_help=_line)(_verb)
 
 
 @app.callback(invoke_without_command=True)
@@ -66,5 +69,5 @@ def tollbook(
 
 def command(arguments: list[str]) -> int:
     """Run one verb; its exit code. Errors of usage and of the payer are raised, not printed."""
-    result = typer.main.get_command(app).main(args=arguments, prog_name="tollbook", standalone_mode=False)
+    result = typer.main.get_command(app).main(args=arguments or ["--help"], prog_name="tollbook", standalone_mode=False)
     return result if isinstance(result, int) else 0

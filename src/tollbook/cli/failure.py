@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
+import textwrap
 from typing import Any
 
 from tollbook.payer.errors import Misconfigured, PayerError
@@ -31,12 +33,15 @@ def document(error: PayerError) -> dict[str, Any]:
     }
 
 
-def text(error: PayerError) -> str:
-    """The error and its three sentences, plain."""
+def text(error: PayerError, *, width: int | None = None) -> str:
+    """The error and its three sentences; folded to `width` columns for a terminal."""
     lines = [f"error: {error.what}", f"  Money: {error.money}.", f"  Run it again? {_sentence(error.repeat)}"]
     if error.fix:
         lines.append(f"  What to do: {error.fix.rstrip('.')}.")
-    return "\n".join(lines)
+    if width is None:
+        return "\n".join(lines)
+    folded = (textwrap.wrap(line, width, subsequent_indent="    ", break_long_words=False) for line in lines)
+    return "\n".join(part for parts in folded for part in parts)
 
 
 def report(error: Exception, *, as_json: bool) -> int:
@@ -45,7 +50,8 @@ def report(error: Exception, *, as_json: bool) -> int:
     if as_json:
         print(json.dumps(document(known), indent=2))
     else:
-        print(text(known), file=sys.stderr)
+        width = shutil.get_terminal_size().columns if sys.stderr.isatty() else None
+        print(text(known, width=width), file=sys.stderr)
     return known.exit_code
 
 
@@ -68,6 +74,10 @@ def _known(error: Exception) -> PayerError:
     usage = getattr(error, "format_message", None)
     if usage is not None:
         return BadUsage(usage())
+    if isinstance(error, OSError):
+        return DiskTrouble(f"{type(error).__name__}: {error}")
+    if type(error).__module__.startswith("tollbook.warehouse"):
+        return CacheTrouble(str(error))
     return Unforeseen(f"{type(error).__name__}: {error}")
 
 
@@ -76,6 +86,24 @@ class BadUsage(Misconfigured):
 
     repeat = "yes, once the command is mended"
     advice = "see `tollbook --help`, or `tollbook VERB --help`"
+
+
+class CacheTrouble(PayerError):
+    """The tables can't be brought up to date now. The ledger, with everything that was bought, is not touched by it."""
+
+    money = "none is lost: whatever was bought is in the ledger"
+    repeat = "yes: the tables are brought up from the ledger, nothing is bought twice"
+    advice = "close what holds state/cache.duckdb open, or delete that file: it is made anew for $0"
+    exit_code = 6
+
+
+class DiskTrouble(PayerError):
+    """A file can't be read or written. The ledger commits before anything is sent, so money is never ahead of it."""
+
+    money = "whatever was sent is in the ledger; see `tollbook status`"
+    repeat = "yes, once the disk is mended: nothing is bought twice"
+    advice = "check free space and permissions under TOLLBOOK_HOME (`tollbook doctor`)"
+    exit_code = 6
 
 
 class Unforeseen(PayerError):

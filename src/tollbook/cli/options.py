@@ -20,7 +20,7 @@ MaxCost: TypeAlias = Annotated[
 Yes: TypeAlias = Annotated[bool, typer.Option("--yes", help="Buy without asking, up to the bill.")]
 Flows: TypeAlias = Annotated[
     list[str] | None,
-    typer.Argument(metavar="FLOW…", help="grades, signals, moonshots, or any dataset or table.", show_default=False),
+    typer.Argument(metavar="FLOW", help="grades, signals, moonshots, or any dataset or table.", show_default=False),
 ]
 First: TypeAlias = Annotated[
     str | None, typer.Option("--from", metavar="D", help="First day, YYYY-MM-DD, inclusive (UTC).")

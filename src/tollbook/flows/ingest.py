@@ -52,4 +52,4 @@ async def ingest(
         if tally.problems:
             break
     tally.count_proved(await call(verify, ws, list(tally.bought.values())))
-    return tally.outcome(await call(publish, ws, ask), ask.notes)
+    return tally.outcome(await call(publish, ws), ask.notes)

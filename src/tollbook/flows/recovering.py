@@ -12,5 +12,5 @@ async def recover_all(ws: Workspace, *, call: Caller = at_once) -> Recovery:
     """Carry everything open as far as it goes; buys nothing new."""
     found = await call(recover, ws, None)
     loaded = await call(load, ws)
-    published = await call(publish, ws, None)
+    published = await call(publish, ws)
     return Recovery(found, loaded, published, tuple(ws.ledger.undelivered()))

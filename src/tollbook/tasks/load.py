@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from tollbook.tasks.asking import Ask
 from tollbook.tasks.outcome import Loaded, Published
 from tollbook.tasks.workspace import Workspace
 
@@ -21,12 +20,12 @@ async def load(ws: Workspace) -> Loaded:
     )
 
 
-async def publish(ws: Workspace, ask: Ask | None = None) -> Published:
+async def publish(ws: Workspace) -> Published:
     """Snapshots of what is new, and the file analysts open, replaced at once."""
-    from tollbook.warehouse import publish as publishing
+    from tollbook.warehouse.publish import publish as bring_up
 
-    done = publishing.publish(ws.home, ws.ledger, [want.dataset for want in ask.wants] if ask else None)
-    return Published(path=str(done.path), changed=done.changed)
+    done = bring_up(ws.home, ws.ledger)
+    return Published(path=str(done.path), changed=done.changed, snapshot_files=done.snapshot_files)
 
 
 @dataclass(frozen=True, slots=True)

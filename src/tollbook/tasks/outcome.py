@@ -32,7 +32,7 @@ class Published:
 
     path: str
     changed: bool
-    snapshots: tuple[str, ...] = ()
+    snapshot_files: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ class Outcome:
             "gone": [{"cells": g.cells, "repaired_by": g.repaired_by, "what": g.what} for g in self.gone],
             "problems": [{"kind": type(p).__name__, "what": p.what, "exit_code": p.exit_code} for p in self.problems],
             "published": self.published.path if self.published else None,
-            "snapshots": list(self.published.snapshots) if self.published else [],
+            "snapshot_files": self.published.snapshot_files if self.published else 0,
             "notes": list(self.notes),
         }
 

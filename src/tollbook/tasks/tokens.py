@@ -36,6 +36,9 @@ async def resolve_tokens(ws: Workspace, text: str) -> tuple[str, ...]:
 
 async def catalogue(ws: Workspace) -> Mapping[str, Token]:
     """Every token known, by id."""
+    from tollbook.tasks.load import load
+
+    await load(ws)
     found = known(ws)
     if not found:
         from tollbook.tasks.fetching import fetch_free

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,6 +18,9 @@ def plan(
     month: Annotated[
         bool, typer.Option("--month", help="What the next 30 days would cost at the schedules of prefect.yaml.")
     ] = False,
+    schedules: Annotated[
+        Path, typer.Option("--schedules", metavar="FILE", help="Where --month reads schedules.")
+    ] = Path("prefect.yaml"),
     as_json: options.Json = False,
 ) -> int:
     """Show what would be bought now, and the exact bill. Signs nothing, needs no key."""
@@ -28,9 +32,10 @@ def plan(
 
     answer = Answer(as_json=as_json)
     if month:
-        from tollbook.cli.forecast import forecast
+        from tollbook.cli.forecast import show_forecast
 
-        return forecast(answer, flows, everything=everything, tokens=tokens)
+        show_forecast(answer, schedules, flows, tokens)
+        return 0
 
     async def price(ws: Workspace) -> list[Bill]:
         asks = await asks_of(ws, names_of(flows, everything=everything), tokens, "plan")

@@ -29,7 +29,7 @@ def run(
     from tollbook.tasks.workspace import Workspace
 
     if dry_run:
-        return plan(flows, everything, tokens, False, as_json)
+        return plan(flows, everything, tokens, as_json=as_json)
     answer = Answer(as_json=as_json)
 
     async def work(ws: Workspace) -> list[Outcome | tuple[str, PayerError]]:
