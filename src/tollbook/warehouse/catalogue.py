@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from importlib.resources import files
 
@@ -73,3 +74,9 @@ def views_sql() -> str:
 def statements() -> list[str]:
     """Everything that is no table, in an order in which it can be created."""
     return [row_keys_sql(), *(as_of_sql(own) for own in tables()), views_sql()]
+
+
+def shape() -> str:
+    """A fingerprint of all that `statements` and the declared tables make: a file of another one is shaped anew."""
+    text = "\n".join([schema.declaration(), *statements()])
+    return hashlib.blake2s(text.encode(), digest_size=12).hexdigest()

@@ -33,7 +33,7 @@ _AVOIDED_DDL = """
 CREATE TABLE IF NOT EXISTS {schema}.avoided (
     seq BIGINT, run_id VARCHAR, flow VARCHAR, deployment VARCHAR, flow_run_id VARCHAR, reason VARCHAR,
     dataset VARCHAR, request VARCHAR, edition VARCHAR, network VARCHAR, asset VARCHAR, price_atomic HUGEINT,
-    price DECIMAL(38, 18), at TIMESTAMPTZ
+    price DECIMAL(38, 18), avoided_at TIMESTAMPTZ
 )"""
 
 
@@ -130,7 +130,7 @@ def _avoided_table(rows: list[AvoidedRow]) -> pa.Table:
     atoms = [None if row.price_atomic is None else Decimal(row.price_atomic) for row in rows]
     columns["price_atomic"] = pa.array(atoms, pa.decimal128(38, 0))
     columns["price"] = pa.array([in_asset(row.price_atomic, row.decimals) for row in rows], pa.decimal128(38, 18))
-    columns["at"] = pa.array([row.at for row in rows], pa.timestamp("us", "UTC"))
+    columns["avoided_at"] = pa.array([row.at for row in rows], pa.timestamp("us", "UTC"))
     return pa.table(columns)
 
 

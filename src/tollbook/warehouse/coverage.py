@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 DONE, OPEN, ENDED = "done", "open", "ended"
 
+_Id = tuple[str, str]
+"""Dataset and group."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
@@ -39,26 +42,62 @@ class _Kept:
     answer: Answered
 
 
+@dataclass(frozen=True, slots=True)
+class _Listing:
+    """A group with its pages, and what they tell."""
+
+    dataset: str
+    group_id: str
+    kept: tuple[_Kept, ...]
+    found: rules.Coverage
+    rows: int
+    last: datetime
+
+    @property
+    def state(self) -> str:
+        if self.found.going_on is None:
+            return DONE
+        return ENDED if self.found.going_on.ended else OPEN
+
+
 def record(con: duckdb.DuckDBPyConnection, pages: Sequence[Page]) -> None:
     """Take in what these answers cover. Their rows are observed already."""
-    groups: dict[tuple[str, str], list[_Kept]] = {}
+    groups = _grouped(pages)
+    if not groups:
+        return
+    stored, done = _stored(con, list(groups))
+    changed: list[_Listing] = []
+    spans: dict[str, list[Covered]] = {}
+    for key, new in groups.items():
+        if key in done:
+            continue
+        kept = [*stored.get(key, ()), *(_Kept(page.purchase_id, _seen(con, page, changed)) for page in new)]
+        listing = _listing(key, kept)
+        changed.append(listing)
+        if listing.state == DONE:
+            spans.setdefault(listing.dataset, []).extend(listing.found.spans)
+    _replace(con, changed)
+    for name, own in spans.items():
+        _join(con, name, own)
+
+
+def _grouped(pages: Sequence[Page]) -> dict[_Id, list[Page]]:
+    groups: dict[_Id, list[Page]] = {}
     for page in sorted(pages, key=lambda page: page.order):
         if page.answered is not None:
-            known = page.answered.group
-            groups.setdefault((known.dataset, known.id), []).append(_Kept(page.purchase_id, _seen(con, page)))
-    done: dict[str, list[Covered]] = {}
-    for (name, group_id), new in groups.items():
-        if _state(con, name, group_id) == DONE:
-            continue
-        found = rules.cover(registry.dataset(name), _canonical([*_kept(con, name, group_id), *new]))
-        _keep(con, name, group_id, new, found)
-        if found.complete:
-            done.setdefault(name, []).extend(found.spans)
-    for name, spans in done.items():
-        _join(con, name, spans)
+            groups.setdefault((page.answered.group.dataset, page.answered.group.id), []).append(page)
+    return groups
 
 
-def _seen(con: duckdb.DuckDBPyConnection, page: Page) -> Answered:
+def _listing(key: _Id, kept: Sequence[_Kept]) -> _Listing:
+    """What all pages of a group tell, those of before and those of now."""
+    answers = _canonical(kept)
+    found = rules.cover(registry.dataset(key[0]), answers)
+    rows, last = sum(answer.rows for answer in answers), max(answer.received_at for answer in answers)
+    return _Listing(*key, tuple(kept), found, rows, last)
+
+
+def _seen(con: duckdb.DuckDBPyConnection, page: Page, listings: Sequence[_Listing]) -> Answered:
     """The answer, and for a listing that grows at its top whether its last row was in the last complete one."""
     answer, dataset, parsed = page.answered, page.dataset, page.parsed
     assert answer is not None
@@ -67,17 +106,20 @@ def _seen(con: duckdb.DuckDBPyConnection, page: Page) -> Answered:
     if not (dataset.paging and dataset.paging.newest_first and len(parsed.table)):
         return answer
     complete = con.execute(
-        "SELECT max(completed_at) FROM coverage_groups WHERE dataset = ? AND state = ? AND completed_at < ?",
+        "SELECT completed_at FROM coverage_groups WHERE dataset = ? AND state = ? AND completed_at < ?",
         [dataset.name, DONE, page.observed_at],
-    ).fetchall()[0][0]
-    if complete is None:
+    ).fetchall()
+    times = [time for (time,) in complete]
+    times += [own.last for own in listings if own.dataset == dataset.name and own.state == DONE]
+    times = [time for time in times if time < page.observed_at]
+    if not times:
         return answer
     table = tables()[dataset.table]
     last = parsed.table.slice(len(parsed.table) - 1).to_pylist()[0]
     same = " AND ".join(f'"{name}" = ?' for name in table.natural_key)
     known = con.execute(
         f'SELECT 1 FROM "{table.observations}" WHERE dataset = ? AND observed_at <= ? AND {same} LIMIT 1',
-        [dataset.name, complete, *(last[name] for name in table.natural_key)],
+        [dataset.name, max(times), *(last[name] for name in table.natural_key)],
     ).fetchall()
     return replace(answer, known=bool(known))
 
@@ -90,63 +132,62 @@ def _canonical(kept: Sequence[_Kept]) -> list[Answered]:
     return [answer for answer in answers if short is None or answer.page <= short]
 
 
-def _state(con: duckdb.DuckDBPyConnection, name: str, group_id: str) -> str | None:
-    row = con.execute(
-        "SELECT state FROM coverage_groups WHERE dataset = ? AND group_id = ?", [name, group_id]
+def _stored(con: duckdb.DuckDBPyConnection, keys: Sequence[_Id]) -> tuple[dict[_Id, list[_Kept]], set[_Id]]:
+    """Pages kept of these groups, and which of them are done with."""
+    ids = [group_id for _, group_id in keys]
+    done = con.execute(
+        "SELECT dataset, group_id FROM coverage_groups WHERE state = ? AND list_contains(?, group_id)", [DONE, ids]
     ).fetchall()
-    return row[0][0] if row else None
-
-
-def _kept(con: duckdb.DuckDBPyConnection, name: str, group_id: str) -> list[_Kept]:
-    """Pages of a group that goes on."""
     rows = con.execute(
-        """SELECT page, purchase_id, observed_at, p.rows, keys, slots, known, readable, context
-           FROM coverage_pages p JOIN coverage_groups g USING (dataset, group_id)
-           WHERE dataset = ? AND group_id = ?""",
-        [name, group_id],
+        """SELECT dataset, group_id, purchase_id, context, page, observed_at, p.rows, keys, slots, known, readable
+           FROM coverage_pages p JOIN coverage_groups g USING (dataset, group_id) WHERE list_contains(?, group_id)""",
+        [ids],
     ).fetchall()
-    return [
-        _Kept(
-            purchase_id,
-            Answered(
-                group_of(json.loads(context)),
-                page,
-                observed_at,
-                count,
-                tuple(zip(keys, slots, strict=True)),
-                known,
-                readable,
-            ),
+    stored: dict[_Id, list[_Kept]] = {}
+    for name, group_id, purchase_id, context, page, seen_at, count, names, slots, known, readable in rows:
+        cells = tuple(zip(names, slots, strict=True))
+        answer = Answered(group_of(json.loads(context)), page, seen_at, count, cells, known, readable)
+        stored.setdefault((name, group_id), []).append(_Kept(purchase_id, answer))
+    return stored, set(done)
+
+
+def _replace(con: duckdb.DuckDBPyConnection, listings: Sequence[_Listing]) -> None:
+    """Keep the groups as they are now: pages and spans only of those that go on."""
+    import pyarrow as pa
+
+    touched = {"dataset": [own.dataset for own in listings], "group_id": [own.group_id for own in listings]}
+    con.register("touched", pa.table({name: pa.array(values, pa.string()) for name, values in touched.items()}))
+    for table in ("coverage_groups", "coverage_open", "coverage_pages"):
+        con.execute(
+            f"DELETE FROM {table} t USING touched WHERE t.dataset = touched.dataset AND t.group_id = touched.group_id"
         )
-        for page, purchase_id, observed_at, count, keys, slots, known, readable, context in rows
-    ]
+    con.unregister("touched")
+    _append(con, "coverage_groups", _group_rows(listings))
+    for own in listings:
+        if own.state != DONE:
+            _append(con, "coverage_pages", _page_rows(own))
+            _append(con, "coverage_open", _span_rows(own.dataset, own.found.spans, own.group_id))
 
 
-def _keep(
-    con: duckdb.DuckDBPyConnection, name: str, group_id: str, new: Sequence[_Kept], found: rules.Coverage
-) -> None:
-    """Replace what is kept of one group: its state, and its pages and spans while it goes on."""
-    mine = [name, group_id]
-    group = new[0].answer.group
-    before = con.execute(
-        "SELECT coalesce(sum(rows), 0), max(observed_at) FROM coverage_pages WHERE dataset = ? AND group_id = ?", mine
-    ).fetchall()[0]
-    rows = int(before[0]) + sum(page.answer.rows for page in new)
-    last = max([page.answer.received_at for page in new] + ([before[1]] if before[1] else []))
-    con.execute("DELETE FROM coverage_groups WHERE dataset = ? AND group_id = ?", mine)
-    con.execute("DELETE FROM coverage_open WHERE dataset = ? AND group_id = ?", mine)
-    state = DONE if found.going_on is None else ENDED if found.going_on.ended else OPEN
-    pages = [] if found.going_on is None else list(found.going_on.pages)
-    context = None if state == DONE else json.dumps(_context(group))
-    con.execute(
-        "INSERT INTO coverage_groups VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [*mine, group.edition, group.bucket, context, pages, state, rows, last],
+def _group_rows(listings: Sequence[_Listing]) -> pa.Table:
+    import pyarrow as pa
+
+    groups = [own.kept[0].answer.group for own in listings]
+    contexts = [None if own.state == DONE else json.dumps(_context(own.kept[0].answer.group)) for own in listings]
+    pages = [own.found.going_on.pages if own.found.going_on else () for own in listings]
+    return pa.table(
+        {
+            "dataset": pa.array([own.dataset for own in listings], pa.string()),
+            "group_id": pa.array([own.group_id for own in listings], pa.string()),
+            "edition": pa.array([group.edition for group in groups], pa.string()),
+            "bucket": pa.array([group.bucket for group in groups], pa.int64()),
+            "context": pa.array(contexts, pa.string()),
+            "pages": pa.array(pages, pa.list_(pa.int64())),
+            "state": pa.array([own.state for own in listings], pa.string()),
+            "rows": pa.array([own.rows for own in listings], pa.int64()),
+            "completed_at": pa.array([own.last for own in listings], pa.timestamp("us", "UTC")),
+        }
     )
-    if state == DONE:
-        con.execute("DELETE FROM coverage_pages WHERE dataset = ? AND group_id = ?", mine)
-        return
-    _append(con, "coverage_pages", _page_rows(name, group_id, new))
-    _append(con, "coverage_open", _span_rows(name, found.spans, group_id))
 
 
 def _context(group: Group) -> dict[str, Any]:
@@ -163,16 +204,16 @@ def _context(group: Group) -> dict[str, Any]:
     }
 
 
-def _page_rows(name: str, group_id: str, pages: Sequence[_Kept]) -> pa.Table:
+def _page_rows(listing: _Listing) -> pa.Table:
     import pyarrow as pa
 
-    answers = [page.answer for page in pages]
+    answers = [page.answer for page in listing.kept]
     return pa.table(
         {
-            "dataset": [name] * len(pages),
-            "group_id": [group_id] * len(pages),
+            "dataset": [listing.dataset] * len(answers),
+            "group_id": [listing.group_id] * len(answers),
             "page": [answer.page for answer in answers],
-            "purchase_id": [page.purchase_id for page in pages],
+            "purchase_id": [page.purchase_id for page in listing.kept],
             "observed_at": pa.array([answer.received_at for answer in answers], pa.timestamp("us", "UTC")),
             "rows": [answer.rows for answer in answers],
             "keys": pa.array([[key for key, _ in answer.cells] for answer in answers], pa.list_(pa.string())),

@@ -114,12 +114,22 @@ def _bring_up(con: duckdb.DuckDBPyConnection, standby: Standby, ledger: LedgerRe
         standby.copy_public()
     seq = ledger.last_seq()
     with _attached(con, standby):
-        con.execute("BEGIN")
-        deliveries = _update(con, ledger, seq)
-        crash_point("publish.before_commit")
-        con.execute("COMMIT")
+        with _transaction(con):
+            deliveries = _update(con, ledger, seq)
+            crash_point("publish.before_commit")
         con.execute("CHECKPOINT pub")
     return deliveries
+
+
+@contextmanager
+def _transaction(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    con.execute("BEGIN")
+    try:
+        yield
+    except BaseException:
+        con.execute("ROLLBACK")
+        raise
+    con.execute("COMMIT")
 
 
 @contextmanager
@@ -136,25 +146,34 @@ def _attached(con: duckdb.DuckDBPyConnection, standby: Standby) -> Iterator[None
     except _unusable():
         standby.discard()
         con.execute(attach)
-    _create(con)
     try:
+        if _stamp(con, "pub") is None or _shape(con) != catalogue.shape():
+            _shape_up(con)
         yield
     finally:
         con.execute("DETACH pub")
 
 
-def _create(con: duckdb.DuckDBPyConnection) -> None:
-    """Every declared table, also one that was declared since the file was made."""
-    for own in catalogue.tables():
-        for name in (f"{own.name}_observations", own.name):
-            con.execute(f"CREATE TABLE IF NOT EXISTS pub.{quoted(name)} AS FROM {quoted(name)} LIMIT 0")
-    for name in _MIRRORED:
-        con.execute(f"CREATE TABLE IF NOT EXISTS pub.{name} AS FROM {name} LIMIT 0")
-    con.execute(
-        "CREATE TABLE IF NOT EXISTS pub.publication (layout BIGINT, ledger_seq BIGINT, loads BIGINT, "
-        "avoided_seq BIGINT, published_at TIMESTAMPTZ)"
-    )
-    costs.create(con, "pub")
+def _shape(con: duckdb.DuckDBPyConnection) -> str | None:
+    found = con.execute("SELECT shape FROM pub.publication").fetchall()
+    return str(found[0][0]) if found else None
+
+
+def _shape_up(con: duckdb.DuckDBPyConnection) -> None:
+    """Every declared table, column, view and macro, also what was declared since the file was made."""
+    with _transaction(con):
+        for own in catalogue.tables():
+            for name in (own.observations, own.name):
+                con.execute(f"CREATE TABLE IF NOT EXISTS pub.{quoted(name)} AS FROM {quoted(name)} LIMIT 0")
+                _add_columns(con, name)
+        for name in _MIRRORED:
+            con.execute(f"CREATE TABLE IF NOT EXISTS pub.{name} AS FROM {name} LIMIT 0")
+        con.execute(
+            "CREATE TABLE IF NOT EXISTS pub.publication (layout BIGINT, shape VARCHAR, ledger_seq BIGINT, "
+            "loads BIGINT, avoided_seq BIGINT, published_at TIMESTAMPTZ)"
+        )
+        costs.create(con, "pub")
+        _name_things(con)
 
 
 def _update(con: duckdb.DuckDBPyConnection, ledger: LedgerReader, seq: int) -> int:
@@ -162,23 +181,25 @@ def _update(con: duckdb.DuckDBPyConnection, ledger: LedgerReader, seq: int) -> i
     news = "SELECT purchase_id FROM loads ANTI JOIN pub.loads USING (purchase_id)"
     con.execute(f"CREATE OR REPLACE TEMP TABLE news AS {news}")
     [(deliveries,)] = con.execute("SELECT count(*) FROM news").fetchall()
+    brought = {
+        name
+        for (name,) in con.execute("SELECT DISTINCT dataset FROM loads SEMI JOIN news USING (purchase_id)").fetchall()
+    }
     for own in catalogue.tables():
-        _update_table(con, own)
+        if brought.intersection(own.datasets):
+            _update_table(con, own)
     for name in _MIRRORED:
         con.execute(f"INSERT INTO pub.{name} BY NAME SELECT * FROM {name} WHERE purchase_id IN (FROM news)")
     costs.update(con, "pub", ledger)
     for name in _quality(con):
         con.execute(f"CREATE OR REPLACE TABLE pub.{name} AS FROM {name}")
     _say_what_it_shows(con, seq)
-    _name_things(con)
     return int(deliveries)
 
 
 def _update_table(con: duckdb.DuckDBPyConnection, own: schema.Table) -> None:
     """Add the new observations, and put the current rows that came with them in place of what they replace."""
-    observations = f"{own.name}_observations"
-    for name in (own.name, observations):
-        _add_columns(con, name)
+    observations = own.observations
     new = f"FROM {quoted(observations)} WHERE purchase_id IN (FROM news)"
     [(count,)] = con.execute(f"SELECT count(*) {new}").fetchall()
     if not count:
@@ -213,9 +234,9 @@ def _quality(con: duckdb.DuckDBPyConnection) -> list[str]:
 def _say_what_it_shows(con: duckdb.DuckDBPyConnection, seq: int) -> None:
     con.execute("DELETE FROM pub.publication")
     con.execute(
-        "INSERT INTO pub.publication SELECT ?, ?, (SELECT count(*) FROM loads), "
+        "INSERT INTO pub.publication SELECT ?, ?, ?, (SELECT count(*) FROM loads), "
         "(SELECT coalesce(max(seq), 0) FROM pub.avoided), now()",
-        [LAYOUT, seq],
+        [LAYOUT, catalogue.shape(), seq],
     )
 
 

@@ -99,7 +99,10 @@ def write(con: duckdb.DuckDBPyConnection, root: Path, ledger: LedgerReader) -> l
     settle(root, manifest)
     _name_news(con, manifest)
     costs = _costs(con, ledger)
-    fresh = [file for own in catalogue.tables() for file in _write_table(con, root, own, costs)]
+    brought = "SELECT DISTINCT dataset FROM loads SEMI JOIN unsnapshotted USING (purchase_id)"
+    names = {name for (name,) in con.execute(brought).fetchall()}
+    touched = [own for own in catalogue.tables() if names.intersection(own.datasets)]
+    fresh = [file for own in touched for file in _write_table(con, root, own, costs)]
     if fresh:
         crash_point("snapshot.before_manifest")
         write_manifest(root, Manifest((*manifest.files, *fresh), manifest.retired))

@@ -48,11 +48,11 @@ WHERE money IN ('reserved', 'exposed') OR undelivered OR (money = 'spent' AND da
 ORDER BY created_at;
 
 -- provenance('signals', '3375/2026-11-20') or, for every row of a token, provenance('signals', '3375')
-CREATE OR REPLACE MACRO provenance(table_name, key) AS TABLE
+CREATE OR REPLACE MACRO provenance(of_table, of_key) AS TABLE
 SELECT k.table_name, k.row_key, k.observed_at, k.purchase_id, c.dataset, c.request, c.flow, c.deployment, c.flow_run_id,
        c.run_id, c.reason, c.amount, c.asset, c.network, c.money, c.tx_hash, c.block_time, c.verified_on_chain,
        c.rows_delivered, c.amount::DOUBLE / nullif(c.rows_delivered, 0) AS amount_per_row
 FROM row_keys k LEFT JOIN costs c USING (purchase_id)
-WHERE k.table_name = provenance.table_name
-  AND (k.row_key = provenance.key OR starts_with(k.row_key, provenance.key || '/'))
+WHERE k.table_name = of_table
+  AND (k.row_key = of_key OR starts_with(k.row_key, of_key || '/'))
 ORDER BY k.row_key, k.observed_at;
