@@ -5,13 +5,11 @@ It can be deleted at any time: the next load makes it anew from the ledger, for 
 
 from __future__ import annotations
 
-import logging
-import os
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,8 +24,6 @@ if TYPE_CHECKING:
     from tollbook.sources.planner import Held
     from tollbook.warehouse.load import LoadReport
 
-log = logging.getLogger(__name__)
-
 STORAGE = "v1.5.0"
 """Readable by DuckDB 1.5 and later."""
 
@@ -37,6 +33,10 @@ STRANGER_SECONDS = 30.0
 
 class CacheBusy(RuntimeError):
     """Something that doesn't take our lock holds the file open, such as a DuckDB shell."""
+
+
+class CacheDamaged(RuntimeError):
+    """The file can't be read. The next load makes it anew from the ledger."""
 
 
 class CacheIncomplete(RuntimeError):
@@ -56,22 +56,47 @@ class Cache:
     """The one way to the cache file. Cheap to make: nothing is opened before it is needed."""
 
     def __init__(self, home: Path, file: str = "cache.duckdb") -> None:
+        self.home = home
         self.path = home / "state" / file
         self._lock = self.path.with_suffix(".lock")
 
     @contextmanager
-    def open(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A connection that may write, and nobody else has one. Close it before anything slow."""
+    def open(self, *, whole: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection that may write, and nobody else has one. Close it before anything slow.
+
+        `whole`: raise CacheIncomplete unless everything bought has been loaded since the file was made.
+        """
+        with self.locked(), self.connected() as con:
+            if whole and schema.read_meta(con).get("whole") != "yes":
+                raise CacheIncomplete("the cache has not been filled from the ledger yet: load before planning")
+            yield con
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Nobody has the file open, and nobody will."""
         with in_turn(self._lock):
-            con = self._connect()
-            try:
-                yield con
-            finally:
-                con.close()
+            yield
+
+    @contextmanager
+    def connected(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection for who holds the lock already. Raises CacheDamaged for a file that can't be read."""
+        import duckdb
+
+        try:
+            con = self._prepared()
+        except duckdb.Error as error:
+            if not is_damage(error):
+                raise
+            raise CacheDamaged(f"{self.path} can't be read ({first_line(error)}): load makes it anew") from error
+        try:
+            yield con
+        finally:
+            con.close()
 
     def load(self, ledger: LedgerReader) -> LoadReport:
-        """Bring in every body that the ledger holds and the cache has not seen."""
-        from tollbook.warehouse.load import load
+        """Bring in every body that the ledger holds and the cache has not seen. A file that can't be read, or was
+        made under other declarations, is made anew first, and the report's note says so."""
+        from tollbook.warehouse.healing import load
 
         return load(self, ledger)
 
@@ -79,9 +104,7 @@ class Cache:
         """What need not be bought of keys × first…last by a run scheduled for `at`."""
         from tollbook.warehouse import coverage
 
-        with self.open() as con:
-            if schema.read_meta(con).get("whole") != "yes":
-                raise CacheIncomplete("the cache has not been filled from the ledger yet: load before planning")
+        with self.open(whole=True) as con:
             return coverage.held(con, dataset, keys, first, last, at)
 
     def tokens(self) -> list[Token]:
@@ -89,28 +112,6 @@ class Cache:
         with self.open() as con:
             rows = con.execute("SELECT token_id, token_symbol, token_name FROM tokens ORDER BY token_id").fetchall()
         return [Token(*row) for row in rows]
-
-    def set_aside(self, why: str) -> Path:
-        """Move a file that can't be trusted out of the way; the next load makes a new one. Hold the lock."""
-        aside = self.path.with_name(f"{self.path.stem}.damaged-{datetime.now(UTC):%Y%m%dT%H%M%S%f}.duckdb")
-        wal = self.path.with_name(f"{self.path.name}.wal")
-        os.replace(self.path, aside)
-        if wal.exists():
-            os.replace(wal, aside.with_name(f"{aside.name}.wal"))
-        log.warning("the cache could not be read (%s): it is kept as %s and built anew from the ledger", why, aside)
-        return aside
-
-    def _connect(self) -> duckdb.DuckDBPyConnection:
-        import duckdb
-
-        existed = self.path.exists()
-        try:
-            return self._prepared()
-        except duckdb.Error as error:
-            if not existed or not is_damage(error):
-                raise
-            self.set_aside(first_line(error))
-        return self._prepared()
 
     def _prepared(self) -> duckdb.DuckDBPyConnection:
         con = self._patiently()

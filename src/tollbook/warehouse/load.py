@@ -70,23 +70,33 @@ class LoadReport(Tally):
     note: str | None = None
 
 
-def load(cache: Cache, ledger: LedgerReader) -> LoadReport:
-    """Bring in what is missing. Bodies are read while the cache is closed; each batch is one transaction."""
-    missing = _missing(cache, ledger)
+class Outdated(Exception):
+    """The file's rows were made under other declarations, or hashed by another DuckDB: they can't be added to."""
+
+
+def bring_in(cache: Cache, ledger: LedgerReader) -> LoadReport:
+    """Load what is missing. Bodies are read while the cache is closed; each batch is one transaction."""
+    start, known, whole = _look(cache)
+    missing = [(seq, own) for seq, own in ledger.delivery_index(start) if own not in known]
     report = LoadReport()
     for batch in _batches(missing):
         report = _joined(report, _take_in(cache, ledger, batch))
-    with cache.open() as con:
-        schema.write_meta(con, whole="yes")
+    if not whole:
+        with cache.open() as con:
+            schema.write_meta(con, whole="yes")
     return report
 
 
-def _missing(cache: Cache, ledger: LedgerReader) -> list[tuple[int, str]]:
-    """(seq, purchase) of every delivery that the cache does not know."""
+def _look(cache: Cache) -> tuple[int, set[str], bool]:
+    """From which seq on to look, the purchases known from there on, and whether the cache was whole before."""
     with cache.open() as con:
-        start = (con.execute("SELECT max(seq) FROM loads").fetchall()[0][0] or 0) - MARGIN
-        known = {row[0] for row in con.execute("SELECT purchase_id FROM loads WHERE seq > ?", [start]).fetchall()}
-    return [(seq, purchase) for seq, purchase in ledger.delivery_index(max(start, 0)) if purchase not in known]
+        meta = schema.read_meta(con)
+        if why := schema.outdated(con, meta):
+            raise Outdated(why)
+        newest = con.execute("SELECT max(seq) FROM loads").fetchall()[0][0] or 0
+        start = max(newest - MARGIN, 0)
+        known = con.execute("SELECT purchase_id FROM loads WHERE seq > ?", [start]).fetchall()
+    return start, {purchase for (purchase,) in known}, meta["whole"] == "yes"
 
 
 def _batches(missing: Sequence[tuple[int, str]]) -> Iterator[list[tuple[int, str]]]:
@@ -271,6 +281,17 @@ def _report(pages: Sequence[Page], counts: Counts, drift: tuple[Drifted, ...]) -
         )
         per_dataset[page.name] = per_dataset.get(page.name, Tally()).plus(one)
     return _summed(per_dataset, drift)
+
+
+def recount(con: duckdb.DuckDBPyConnection, known: Collection[str]) -> LoadReport:
+    """The report of a load that brought every delivery but the known ones."""
+    rows = con.execute(
+        """SELECT dataset, count(*), sum(rows_in), sum(rows_new), sum(rows_changed), sum(rows_quarantined),
+                  count(*) FILTER (envelope <> 'ok')
+           FROM loads WHERE NOT list_contains(?, purchase_id) GROUP BY dataset""",
+        [list(known)],
+    ).fetchall()
+    return _summed({name: Tally(*map(int, counts)) for name, *counts in rows}, ())
 
 
 def _summed(per_dataset: dict[str, Tally], drift: tuple[Drifted, ...]) -> LoadReport:

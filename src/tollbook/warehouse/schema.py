@@ -120,6 +120,15 @@ def hash_function(con: duckdb.DuckDBPyConnection) -> str:
     return str(con.execute("SELECT hash('a', 1::BIGINT), hash('b', 0.1::DOUBLE), hash(DATE '2025-01-01')").fetchall())
 
 
+def outdated(con: duckdb.DuckDBPyConnection, meta: dict[str, str]) -> str | None:
+    """Why the rows of this file can't be added to, if so."""
+    if meta["format"] != str(FORMAT):
+        return f"the cache is of format {meta['format']}, now it is {FORMAT}"
+    if meta["built"] != declaration():
+        return "the declared tables have changed"
+    return None if meta["hash"] == hash_function(con) else "this release of DuckDB hashes otherwise"
+
+
 def prepare(con: duckdb.DuckDBPyConnection) -> None:
     """Bring a file to what is declared now; does nothing when it is already."""
     known = read_meta(con)

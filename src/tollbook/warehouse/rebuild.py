@@ -1,0 +1,86 @@
+"""The cache made anew from the ledger's bodies, for nothing, to the same tables (I8).
+
+A new file grows beside the old one, which is used meanwhile, and takes its place in one step.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tollbook.crashpoints import crash_point
+from tollbook.warehouse.cache import Cache, CacheDamaged
+from tollbook.warehouse.fingerprint import fingerprints
+from tollbook.warehouse.load import bring_in
+from tollbook.warehouse.locking import in_turn
+
+if TYPE_CHECKING:
+    from tollbook.payer.ledger_reads import LedgerReader
+
+BESIDE = "cache-rebuilt.duckdb"
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """`before` and `after` are a hash per table; `before` is empty where there was no file that could be read."""
+
+    rows: int
+    seconds: float
+    before: dict[str, str]
+    after: dict[str, str]
+
+    @property
+    def changed(self) -> tuple[str, ...]:
+        """Tables that are not what they were."""
+        return tuple(name for name in sorted(self.after) if self.before and self.before.get(name) != self.after[name])
+
+
+def rebuild(home: Path, ledger: LedgerReader) -> Rebuilt:
+    """Read every body again. Safe to kill at any point, and beside running flows."""
+    started = time.monotonic()
+    cache, beside = Cache(home), Cache(home, BESIDE)
+    with in_turn(home / "state" / "rebuild.lock"):
+        _remove(beside.path)
+        rows = bring_in(beside, ledger).rows_in
+        crash_point("rebuild.before_swap")
+        with cache.locked():
+            before = _hashes(cache)
+            rows += bring_in(beside, ledger).rows_in
+            after = _hashes(beside)
+            _swap(beside.path, cache.path)
+        crash_point("rebuild.after_swap")
+    return Rebuilt(rows, time.monotonic() - started, before, after)
+
+
+def _hashes(cache: Cache) -> dict[str, str]:
+    """Empty when there is no such file, or none that can be read. Hold the lock."""
+    if not cache.path.exists():
+        return {}
+    try:
+        with cache.connected() as con:
+            return fingerprints(con)
+    except CacheDamaged:
+        return {}
+
+
+def _swap(new: Path, old: Path) -> None:
+    """The old file's log goes first: without it the old file is merely behind, and the ledger has the rest."""
+    _log_of(old).unlink(missing_ok=True)
+    os.replace(new, old)
+    directory = os.open(old.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def _remove(path: Path) -> None:
+    _log_of(path).unlink(missing_ok=True)
+    path.unlink(missing_ok=True)
+
+
+def _log_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.wal")
