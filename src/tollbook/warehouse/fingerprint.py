@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import duckdb
 
-ABOUT_THE_FILE = "meta"
+ABOUT_THE_FILE = {"meta", "rewinds", "declared"}
 
 
 def fingerprints(con: duckdb.DuckDBPyConnection) -> dict[str, str]:
@@ -15,7 +15,7 @@ def fingerprints(con: duckdb.DuckDBPyConnection) -> dict[str, str]:
     names = con.execute(
         "SELECT table_name FROM duckdb_tables() WHERE NOT internal AND NOT temporary ORDER BY table_name"
     ).fetchall()
-    return {name: _fingerprint(con, name) for (name,) in names if name != ABOUT_THE_FILE}
+    return {name: _fingerprint(con, name) for (name,) in names if name not in ABOUT_THE_FILE}
 
 
 def _fingerprint(con: duckdb.DuckDBPyConnection, table: str) -> str:

@@ -158,6 +158,7 @@ def _commit(con: duckdb.DuckDBPyConnection, pages: Sequence[Page], again: dict[s
     for name, purchases in again.items():
         withdraw(con, tables()[name], purchases)
         con.execute("DELETE FROM loads WHERE list_contains(?, purchase_id)", [list(purchases)])
+        _note_rewind(con, name, [page for page in pages if page.purchase_id in purchases])
     known = _loaded(con, pages)
     pages = [page for page in pages if page.purchase_id not in known]
     counts: Counts = {}
@@ -172,6 +173,12 @@ def _commit(con: duckdb.DuckDBPyConnection, pages: Sequence[Page], again: dict[s
     con.execute("COMMIT")
     crash_point("load.after_commit")
     return _report(fresh, counts, drift)
+
+
+def _note_rewind(con: duckdb.DuckDBPyConnection, table: str, pages: Sequence[Page]) -> None:
+    """For who copies observations elsewhere: those of the table from `since` on may differ from before."""
+    since, seq = min(page.observed_at for page in pages), max(page.seq for page in pages)
+    con.execute("INSERT INTO rewinds VALUES (?, ?, ?, ?)", [table, since, len(pages), seq])
 
 
 def _append(con: duckdb.DuckDBPyConnection, table: str, rows: Sequence[dict[str, Any]]) -> None:

@@ -7,9 +7,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from tollbook.sources import registry
 from tollbook.sources.model import Cast, Column, Dataset
+from tollbook.warehouse import quality
 
 if TYPE_CHECKING:
     import duckdb
@@ -45,6 +47,9 @@ CREATE TABLE IF NOT EXISTS quarantined (
     purchase_id VARCHAR, dataset VARCHAR, observed_at TIMESTAMPTZ, reason VARCHAR, raw VARCHAR);
 CREATE TABLE IF NOT EXISTS drift (
     dataset VARCHAR, "column" VARCHAR, change VARCHAR, first_seen TIMESTAMPTZ, purchase_id VARCHAR, detail VARCHAR);
+CREATE TABLE IF NOT EXISTS rewinds (table_name VARCHAR, since TIMESTAMPTZ, purchases BIGINT, seq BIGINT);
+CREATE TABLE IF NOT EXISTS declared (
+    dataset VARCHAR, table_name VARCHAR, kind VARCHAR, grain BIGINT, due BIGINT);
 CREATE TABLE IF NOT EXISTS coverage (
     dataset VARCHAR, key VARCHAR, first BIGINT, last BIGINT, bucket BIGINT, settled BOOLEAN);
 CREATE TABLE IF NOT EXISTS coverage_open (
@@ -139,10 +144,24 @@ def prepare(con: duckdb.DuckDBPyConnection) -> None:
     for own in tables().values():
         for name in (own.name, own.observations):
             _create(con, name, own)
+    _declare(con)
+    for statement in quality.views():
+        con.execute(statement)
     write_meta(con, declaration=declaration())
     if not known:
-        write_meta(con, format=str(FORMAT), hash=hash_function(con), built=declaration(), whole="no")
+        write_meta(con, format=str(FORMAT), hash=hash_function(con), built=declaration(), whole="no", build=uuid4().hex)
     con.execute("COMMIT")
+
+
+def _declare(con: duckdb.DuckDBPyConnection) -> None:
+    """The datasets' cadence, for the quality views: a slot is due `due` seconds after its start."""
+    rows = [
+        (own.name, own.table, own.kind.value, own.grain, own.grain + (own.settle if own.window else 0))
+        for own in registry.datasets()
+    ]
+    con.execute("DELETE FROM declared")
+    values = ", ".join(["(?, ?, ?, ?, ?)"] * len(rows))
+    con.execute(f"INSERT INTO declared VALUES {values}", [value for row in rows for value in row])
 
 
 def _create(con: duckdb.DuckDBPyConnection, name: str, own: Table) -> None:
@@ -154,8 +173,12 @@ def _create(con: duckdb.DuckDBPyConnection, name: str, own: Table) -> None:
 
 def read_meta(con: duckdb.DuckDBPyConnection) -> dict[str, str]:
     """What the file says of itself; empty for a new one."""
-    known = con.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'meta' AND NOT internal").fetchall()
-    return dict(con.execute("SELECT name, value FROM meta").fetchall()) if known else {}
+    import duckdb
+
+    try:
+        return dict(con.execute("SELECT name, value FROM meta").fetchall())
+    except duckdb.CatalogException:
+        return {}
 
 
 def write_meta(con: duckdb.DuckDBPyConnection, **values: str) -> None:
