@@ -7,9 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from eth_abi import decode, encode
+
 from tests.payer.loopback import Wire, http
 from tests.payer.offers import PAYEE, USDC, WALLET
 from tollbook.payer.chain_logs import CANCELLED, TRANSFER, USED
+from tollbook.payer.multicall import MULTICALL3
 
 GENESIS = 1_800_000_000
 BLOCK_SECONDS = 2
@@ -31,6 +34,7 @@ class PaperChain:
     balance: int = 5_000_000
     lie: Lie = lambda _method, _params, result: result
     widest_page: int = 10_000
+    multicall: bool = True
     logs: list[dict[str, Any]] = field(default_factory=list)
     receipts: dict[str, dict[str, Any]] = field(default_factory=dict)
     calls: list[tuple[str, list[Any]]] = field(default_factory=list)
@@ -101,7 +105,9 @@ class PaperChain:
         return self.receipts.get(tx_hash)
 
     def _eth_call(self, call: dict[str, str], block: str) -> str:
-        data, at = call["data"], int(block, 16)
+        data, at = call["data"], self.head if block == "latest" else int(block, 16)
+        if call["to"] == MULTICALL3 and self.multicall:
+            return self._aggregate(bytes.fromhex(data[10:]), block)
         if call["to"].lower() != self.token.lower():
             return "0x"
         if data.startswith("0x70a08231"):
@@ -115,6 +121,12 @@ class PaperChain:
             if log["address"] == self.token and self.receipts[log["transactionHash"]]["status"] == "0x1"
         )
         return "0x" + f"{int(spent):064x}"
+
+    def _aggregate(self, arguments: bytes, block: str) -> str:
+        must, calls = decode(["bool", "(address,bytes)[]"], arguments)
+        assert must
+        words = [self._eth_call({"to": to, "data": "0x" + data.hex()}, block) for to, data in calls]
+        return "0x" + encode(["(bool,bytes)[]"], [[(True, bytes.fromhex(one[2:])) for one in words]]).hex()
 
     def _eth_getLogs(self, query: dict[str, Any]) -> list[dict[str, Any]]:
         first, last = int(query["fromBlock"], 16), int(query["toBlock"], 16)

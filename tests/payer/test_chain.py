@@ -10,12 +10,15 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import pytest
+from eth_abi import encode
+from eth_utils import keccak
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.payer.loopback import OwnClock, Wire, http, serving
 from tests.payer.offers import PAYEE, POLICY_TOML, STRANGER, USDC, WALLET, policy
 from tests.payer.paper_chain import PaperChain
+from tollbook.payer import multicall
 from tollbook.payer.chain import Head, RpcChain, TransferOut
 from tollbook.payer.chain_logs import PAGE_BLOCKS, read_log
 from tollbook.payer.errors import ChainUnreachable
@@ -287,21 +290,68 @@ class TestSearch:
         paper.settle(NONCE, 15_000)
         assert one(paper, start=12_000).settlement is not None
 
-    def test_a_thousand_nonces_cost_a_few_batches(self) -> None:
+    @pytest.mark.parametrize(("multicall", "posts"), [(True, 22), (False, 42)])
+    def test_a_thousand_nonces_cost_a_few_round_trips(self, multicall: bool, posts: int) -> None:
         names = ["0x" + f"{number:064x}" for number in range(1, 1001)]
-        paper = PaperChain()
+        paper = PaperChain(multicall=multicall)
         for number, name in enumerate(names):
             if number % 2:
                 paper.settle(name, 950 + number % 40)
         views = look(paper, *names)
         assert sum(view.settlement is not None for view in views.values()) == 500
+        assert {name for name, view in views.items() if view.state is NonceState.UNUSED} == set(names[::2])
         assert max(paper.sizes) <= 100
-        assert paper.posts <= 40
+        assert paper.posts <= posts
 
     def test_the_size_of_a_batch_is_policys(self) -> None:
-        paper = PaperChain()
+        paper = PaperChain(multicall=False)
         look(paper, *("0x" + f"{number:064x}" for number in range(25)), network="rpc_batch = 10")
         assert max(paper.sizes) == 10
+
+
+SIX = tuple("0x" + f"{number:064x}" for number in range(1, 7))
+
+
+class TestManyReadsInOneCall:
+    def test_what_is_sent_and_read_is_what_the_contracts_own_encoding_says(self) -> None:
+        datas = [b"\x01" * 68, b"\x02" * 36, b"\x03" * 4]
+        selector = keccak(text="tryAggregate(bool,(address,bytes)[])")[:4]
+        arguments = encode(["bool", "(address,bytes)[]"], [True, [(USDC, data) for data in datas]])
+        assert multicall.encode(USDC, datas) == "0x" + (selector + arguments).hex()
+        words = [bytes([number]) * 32 for number in range(5)]
+        answer = "0x" + encode(["(bool,bytes)[]"], [[(True, word) for word in words]]).hex()
+        assert multicall.decode(answer, 5) == ["0x" + word.hex() for word in words]
+
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            encode(["(bool,bytes)[]"], [[(True, b"\0" * 32)] * 5]),
+            encode(["(bool,bytes)[]"], [[(True, b"\0" * 32)] * 7]),
+            encode(["(bool,bytes)[]"], [[(True, b"\0" * 32)] * 5 + [(False, b"")]]),
+            encode(["(bool,bytes)[]"], [[(True, b"\0" * 31)] * 6]),
+            encode(["(bool,bytes)[]"], [[(True, b"\0" * 32)] * 6])[:-40],
+            b"\xff" * 640,
+            b"\x01",
+        ],
+        ids=["too few", "too many", "one failed", "short words", "cut short", "wild offsets", "one byte"],
+    )
+    def test_a_garbled_answer_is_unknown(self, answer: bytes) -> None:
+        def lie(method: str, params: list[Any], result: Any) -> Any:
+            asked = method == "eth_call" and params[0]["to"] == multicall.MULTICALL3
+            return "0x" + answer.hex() if asked else result
+
+        with pytest.raises(ChainUnreachable, match="garbled"):
+            look(PaperChain(lie=lie), *SIX)
+
+    def test_where_the_contract_fails_the_reads_go_one_by_one(self) -> None:
+        def lie(method: str, params: list[Any], result: Any) -> Any:
+            if method == "eth_call" and params[0]["to"] == multicall.MULTICALL3:
+                raise ValueError("out of gas")
+            return result
+
+        paper = PaperChain(lie=lie)
+        paper.settle(SIX[0], 950)
+        assert [view.state.value for view in look(paper, *SIX).values()] == ["used"] + ["unused"] * 5
 
 
 def _replacing(method: str, value: Any) -> PaperChain:
@@ -528,3 +578,12 @@ def test_the_balance_is_read_in_atoms() -> None:
 
 def test_the_tokens_own_domain_can_be_compared_with_ours() -> None:
     assert ask(PaperChain(), lambda chain: chain.domain_separator(ASSET)) == b"\xcd" * 32
+
+
+@pytest.mark.parametrize("question", ["balance", "domain_separator"])
+def test_every_question_checks_which_chain_answers(question: str) -> None:
+    def asked(chain: RpcChain) -> Awaitable[object]:
+        return chain.balance(ASSET, WALLET.address) if question == "balance" else chain.domain_separator(ASSET)
+
+    with pytest.raises(ChainUnreachable, match="serves chain 84532"):
+        ask(PaperChain(chain_id=84532), asked)

@@ -259,6 +259,16 @@ def test_a_settlement_becomes_final_when_the_final_block_passes_it(own_world: Wo
     assert late.settlement.tx_hash == early.settlement.tx_hash
 
 
+def test_many_nonces_read_in_one_call_are_those_read_one_by_one(edge: Edge) -> None:
+    """Through the Multicall3 that the sandbox has at its usual address."""
+    terms = edge.terms()
+    edge.pay(terms, edge.authorization(terms))
+    names = [NONCE, *("0x" + f"{number:064x}" for number in range(8))]
+    views = edge.ask(lambda chain: chain.look(edge.asset, edge.wallet.address, dict.fromkeys(names, 0)))
+    assert [name for name, view in views.items() if view.state is NonceState.USED] == [NONCE]
+    assert views[NONCE].settlement == edge.view().settlement
+
+
 DOWN = ["rpc_error", "rpc_status", "rpc_garbage", "rpc_wrong_chain", "rpc_no_tags", "rpc_down"]
 
 

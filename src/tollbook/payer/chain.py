@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from tollbook.payer import multicall
 from tollbook.payer.addresses import address_word, checksum
 from tollbook.payer.chain_logs import Log, LogReader, transfers_of
 from tollbook.payer.errors import ChainUnreachable
 from tollbook.payer.money import Asset
-from tollbook.payer.rpc import Call, Rpc, malformed, quantity
+from tollbook.payer.rpc import Call, Rpc, RpcError, malformed, quantity
 from tollbook.payer.rules import Policy
 from tollbook.payer.settlements import SettlementReader
 from tollbook.payer.strict_json import shown
@@ -25,6 +26,7 @@ _AUTHORIZATION_STATE = "0xe94a0102"
 _BALANCE_OF = "0x70a08231"
 _DOMAIN_SEPARATOR = "0x3644e515"
 _WORD_DIGITS = 64
+_WORTH_A_MULTICALL = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,16 +85,19 @@ class RpcChain:
             ("eth_getBlockByNumber", ["latest", False]),
         ]
         chain_id, final, newest = await self._rpc.read(blocks)
-        if (served := quantity(chain_id, "eth_chainId")) != self._policy.chain_id:
-            raise ChainUnreachable(
-                f"the RPC server serves chain {served}, policy names {self._policy.chain_id}",
-                advice="mend network.rpc_url or network.chain_id in the policy file",
-            )
+        self._check_chain(chain_id)
         head = Head(*_block(newest, "latest"), *_block(final, self._policy.finality))
         if head.final_number > head.number or head.final_time > head.time:
             raise malformed(f"its {self._policy.finality} block is newer than its latest")
         self._check_age(head)
         return head
+
+    def _check_chain(self, chain_id: object) -> None:
+        if (served := quantity(chain_id, "eth_chainId")) != self._policy.chain_id:
+            raise ChainUnreachable(
+                f"the RPC server serves chain {served}, policy names {self._policy.chain_id}",
+                advice="mend network.rpc_url or network.chain_id in the policy file",
+            )
 
     def _check_age(self, head: Head) -> None:
         """A head from the future would prove live payments dead; an old one only delays, unless a person minds."""
@@ -111,10 +116,9 @@ class RpcChain:
     async def look(self, asset: Asset, payer: str, nonces: Mapping[str, int | None]) -> Mapping[str, ChainView]:
         head = await self.head()
         names = list(nonces)
-        at_head = await self._used(asset, payer, names, head.number)
-        at_final = at_head
-        if head.final_number != head.number:
-            at_final = await self._used(asset, payer, names, head.final_number)
+        blocks = sorted({head.number, head.final_number})
+        used = await self._used(asset, payer, names, blocks)
+        at_head, at_final = used[head.number], used[head.final_number]
         if wrong := [name for name in names if at_final[name] and not at_head[name]]:
             raise malformed(f"nonce {wrong[0]} is used in an older block and unused in a newer one")
         wanted = {name: nonces[name] for name in names if at_head[name]}
@@ -122,23 +126,47 @@ class RpcChain:
         proofs = await self._settlements.read(asset, payer, marks, head.final_number) if marks else {}
         return {name: _view(head, at_head[name], at_final[name], proofs.get(name)) for name in names}
 
-    async def _used(self, asset: Asset, payer: str, nonces: list[str], block: int) -> dict[str, bool]:
-        calls: list[Call] = [
-            _eth_call(asset.address, _AUTHORIZATION_STATE + address_word(payer).hex() + nonce[2:], block)
-            for nonce in nonces
+    async def _used(self, asset: Asset, payer: str, nonces: list[str], blocks: list[int]) -> dict[int, dict[str, bool]]:
+        """The token's flag for each nonce at each block, in as few round trips as batches allow."""
+        prefix = _AUTHORIZATION_STATE + address_word(payer).hex()
+        datas = [prefix + nonce[2:] for nonce in nonces]
+        words = await self._many_words(asset, datas, blocks) if len(nonces) >= _WORTH_A_MULTICALL else None
+        if words is None:
+            calls = [_eth_call(asset.address, data, hex(block)) for block in blocks for data in datas]
+            words = await self._rpc.read(calls)
+        flags = iter([_flag(word) for word in words])
+        return {block: {nonce: next(flags) for nonce in nonces} for block in blocks}
+
+    async def _many_words(self, asset: Asset, datas: list[str], blocks: list[int]) -> list[str] | None:
+        """What the token answers to each call at each block, or None where the chain has no Multicall3."""
+        groups = [datas[at : at + multicall.CALLS] for at in range(0, len(datas), multicall.CALLS)]
+        asked = [(block, group) for block in blocks for group in groups]
+        encoded = [
+            (block, multicall.encode(asset.address, [bytes.fromhex(d[2:]) for d in group])) for block, group in asked
         ]
-        words = await self._rpc.read(calls)
-        return {nonce: _flag(word) for nonce, word in zip(nonces, words, strict=True)}
+        try:
+            answers = await self._rpc.call(
+                [_eth_call(multicall.MULTICALL3, data, hex(block)) for block, data in encoded]
+            )
+        except RpcError:
+            return None
+        if not all(isinstance(answer, str) and len(answer) > len("0x") for answer in answers):
+            return None
+        pairs = zip(answers, asked, strict=True)
+        return [word for answer, (_, group) in pairs for word in multicall.decode(answer, len(group))]
 
     async def balance(self, asset: Asset, owner: str) -> int:
-        head = await self.head()
-        (word,) = await self._rpc.read([_eth_call(asset.address, _BALANCE_OF + address_word(owner).hex(), head.number)])
+        data = _BALANCE_OF + address_word(owner).hex()
+        chain_id, word = await self._rpc.read([("eth_chainId", []), _eth_call(asset.address, data, "latest")])
+        self._check_chain(chain_id)
         return int(_word(word), 16)
 
     async def domain_separator(self, asset: Asset) -> bytes:
         """The token's own EIP-712 domain, to compare with ours: a wrong name or version in the policy shows here."""
-        head = await self.head()
-        (word,) = await self._rpc.read([_eth_call(asset.address, _DOMAIN_SEPARATOR, head.number)])
+        chain_id, word = await self._rpc.read(
+            [("eth_chainId", []), _eth_call(asset.address, _DOMAIN_SEPARATOR, "latest")]
+        )
+        self._check_chain(chain_id)
         return bytes.fromhex(_word(word))
 
     async def transfers(self, asset: Asset, payer: str, from_block: int, to_block: int) -> list[TransferOut]:
@@ -164,8 +192,8 @@ def _view(head: Head, used: bool, used_final: bool, proof: Settlement | NonceSta
     )
 
 
-def _eth_call(to: str, data: str, block: int) -> Call:
-    return ("eth_call", [{"to": to, "data": data}, hex(block)])
+def _eth_call(to: str, data: str, block: str) -> Call:
+    return ("eth_call", [{"to": to, "data": data}, block])
 
 
 def _block(value: object, tag: str) -> tuple[int, int]:
