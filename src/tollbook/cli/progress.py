@@ -30,9 +30,11 @@ class _Counting(Silent):
 
     def bill(self, bill: Bill) -> None:
         self.flow, self.symbol, self.decimals = bill.flow, bill.asset.symbol, bill.asset.decimals
+        self.calls = self.done = self.rows = self.atoms = 0
 
     def buying(self, calls: int, atoms: int) -> None:
-        self.calls, self.done, self.rows, self.atoms = calls, 0, 0, 0
+        """Further pages of a listing come on top of what was begun."""
+        self.calls += calls
 
     def bought(self, purchase: Purchase | None, rows: int, problem: str | None) -> None:
         self.done += 1
@@ -57,7 +59,8 @@ class Lines(_Counting):
         if problem or due or self.done == self.calls:
             self._last = time.monotonic()
             words = f": {problem}" if problem else ""
-            line = f"{self.flow}: {self.done} of {self.calls} calls, {self.rows} rows, {self.money}{words}"
+            rows = f" {self.rows} rows," if self.rows else ""
+            line = f"{self.flow}: {self.done} of {self.calls} calls,{rows} {self.money}{words}"
             print(line, file=sys.stderr, flush=True)
 
 
@@ -74,25 +77,28 @@ class Bar(_Counting):
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
         super().buying(calls, atoms)
+        if self._progress is not None:
+            self._progress.update(self._task, total=self.calls)
+            return
         columns = (
             TextColumn("{task.description}"),
             BarColumn(bar_width=20),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[rows]} rows  {task.fields[money]}"),
+            TextColumn("{task.fields[rows]}  {task.fields[money]}"),
             TimeRemainingColumn(compact=True),
         )
         self._progress = Progress(*columns, console=Console(stderr=True), transient=False)
-        self._task = self._progress.add_task(self.flow, total=calls, rows=0, money=self.money)
+        self._task = self._progress.add_task(self.flow, total=calls, rows="", money=self.money)
         self._progress.start()
 
     def bought(self, purchase: Purchase | None, rows: int, problem: str | None) -> None:
         super().bought(purchase, rows, problem)
         if self._progress is not None:
-            self._progress.update(self._task, advance=1, rows=self.rows, money=self.money)
+            self._progress.update(self._task, advance=1, rows=f"{self.rows} rows", money=self.money)
             if problem:
                 self._progress.console.print(problem, style="red", markup=False, highlight=False)
 
-    def settled(self) -> None:
+    def ended(self) -> None:
         if self._progress is not None:
             self._progress.stop()
             self._progress = None

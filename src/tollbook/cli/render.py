@@ -19,13 +19,14 @@ def bills(answer: Answer, all_bills: Sequence[Bill], *, title: str = "The bill")
         return
     bill = all_bills[0]
     rows = [_bill_row(each, line) for each in all_bills for line in each.lines]
-    total = _total(all_bills)
+    more = "+" if any(line.open_ended for each in all_bills for line in each.lines) else ""
+    total = _total(all_bills) + more
     answer.heading(title)
     answer.table(
         ("flow", "dataset", "missing", "calls", "a call", bill.asset.symbol),
         rows,
         right=FIGURES,
-        foot=("total", "", "", str(sum(each.calls for each in all_bills)), "", total),
+        foot=("total", "", "", f"{sum(each.calls for each in all_bills)}{more}", "", total),
     )
     for each in all_bills:
         bill_notes(answer, each)
@@ -41,7 +42,9 @@ def bill_notes(answer: Answer, bill: Bill) -> None:
             f"  {gone.dataset}: {gone.cells} cells can't be bought any more ({gone.what}){repair}", style="yellow"
         )
     if any(line.open_ended for line in bill.lines):
-        answer.line(f"  {bill.flow}: a listing may go on; every further full page is billed before it is bought")
+        answer.line(
+            f"  + {bill.flow}: nobody knows how long a listing is; each further page is billed before it is bought"
+        )
     for note in bill.notes:
         answer.line(f"  {note}")
 
@@ -82,7 +85,15 @@ def _plural(count: int, noun: str) -> str:
 def _bill_row(bill: Bill, line: Line) -> tuple[str, ...]:
     prices = {item.price for item in line.all_items}
     each = "-" if not prices else bill.money(prices.pop()) if len(prices) == 1 else "various"
-    return (bill.flow, line.dataset, str(line.missing_cells), str(line.calls), each, bill.money(line.atoms))
+    more = "+" if line.open_ended else ""
+    return (
+        bill.flow,
+        line.dataset,
+        str(line.missing_cells),
+        f"{line.calls}{more}",
+        each,
+        bill.money(line.atoms) + more,
+    )
 
 
 def _total(all_bills: Sequence[Bill]) -> str:

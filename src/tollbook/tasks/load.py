@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,19 +31,29 @@ async def publish(ws: Workspace) -> Published:
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """Cache and published files made anew."""
+    """Cache and published files made anew. `changed` are tables that are not what they were: the cache was wrong."""
 
     rows: int
     seconds: float
+    changed: tuple[str, ...]
     path: str
 
     def document(self) -> dict[str, Any]:
-        return {"rows": self.rows, "seconds": round(self.seconds, 3), "published": self.path, "amount": "0"}
+        return {
+            "rows": self.rows,
+            "seconds": round(self.seconds, 3),
+            "changed": list(self.changed),
+            "published": self.path,
+            "amount": "0",
+        }
 
 
 async def rebuild_all(ws: Workspace) -> Rebuilt:
     """From the bodies in the ledger alone, to identical tables (I8)."""
-    from tollbook import warehouse
+    from tollbook.warehouse.publish import publish as bring_up
+    from tollbook.warehouse.rebuild import rebuild
 
-    done = warehouse.rebuild(ws.home, ws.ledger)
-    return Rebuilt(done.rows, done.seconds, str(done.path))
+    done = rebuild(ws.home, ws.ledger)
+    shutil.rmtree(ws.home / "published" / ".private", ignore_errors=True)
+    published = bring_up(ws.home, ws.ledger)
+    return Rebuilt(done.rows, done.seconds + published.seconds, done.changed, str(published.path))

@@ -83,7 +83,6 @@ async def buy_all(call: Caller, ws: Workspace, run: Run, bill: Bill, approved: A
         await asyncio.gather(*(one(purchase) for purchase in purchases))
     finally:
         ws.payer.release([p for p in purchases if p.purchase_id not in results])
-        watch.settled()
     return list(results.values())
 
 

@@ -1,4 +1,4 @@
-"""Closing the books: every asset of the policy against the chain, every body against its hash."""
+"""Closing the books: every asset of the policy against the chain, every body and snapshot against its hash."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """One Reconciled per asset, and bodies that lost their hash."""
+    """One Reconciled per asset, and files that lost their hash."""
 
     assets: tuple[Reconciled, ...]
-    damaged: tuple[Difference, ...]
+    files: tuple[Difference, ...]
 
     @property
     def differences(self) -> tuple[Difference, ...]:
-        return (*(d for one in self.assets for d in one.differences), *self.damaged)
+        return (*(d for one in self.assets for d in one.differences), *self.files)
 
     @property
     def exit_code(self) -> int:
@@ -57,7 +57,15 @@ async def reconcile_all(ws: Workspace) -> Books:
     _ = ws.wallet
     services = ws.payer.services
     assets = [await reconcile(services, asset) for asset in ws.policy.assets.values()]
-    return Books(tuple(assets), tuple(damaged_bodies(services)))
+    return Books(tuple(assets), (*damaged_bodies(services), *_damaged_snapshots(ws)))
+
+
+def _damaged_snapshots(ws: Workspace) -> list[Difference]:
+    from tollbook.payer.reconcile import Difference
+    from tollbook.warehouse.snapshots import check
+
+    root = ws.home / "published" / "snapshots"
+    return [Difference("snapshot", words) for words in check(root)] if root.exists() else []
 
 
 def _asset(one: Reconciled) -> dict[str, Any]:

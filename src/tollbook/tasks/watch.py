@@ -23,8 +23,8 @@ class Watch(Protocol):
         """One call ended, well (rows as far as known before loading) or not."""
         ...
 
-    def settled(self) -> None:
-        """The buying is over."""
+    def ended(self) -> None:
+        """The run is over, however it ended."""
         ...
 
 
@@ -37,7 +37,7 @@ class Silent:
 
     def bought(self, purchase: Purchase | None, rows: int, problem: str | None) -> None: ...
 
-    def settled(self) -> None: ...
+    def ended(self) -> None: ...
 
 
 UNWATCHED: Watch = Silent()

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from tollbook.cli.answer import Answer
 from tollbook.payer.money import Asset, decimal_text
-from tollbook.tasks.costing import cost_table
+from tollbook.tasks.bill import Bill
+from tollbook.tasks.costing import view
 from tollbook.tasks.outcome import Outcome
 from tollbook.tasks.workspace import Workspace
 
@@ -41,6 +42,19 @@ def world(answer: Answer, made: World, ws: Workspace, funds: str) -> None:
     answer.line(f"  wallet   {made.wallet_address}  {funds} {next(iter(ws.policy.assets))}")
 
 
+def bought(answer: Answer, bills: Sequence[Bill], outcomes: Sequence[Outcome]) -> None:
+    """The cost beside the bill; further pages of a listing are the only thing that may come on top."""
+    asset = bills[0].asset
+    billed, billed_calls = sum(bill.atoms for bill in bills), sum(bill.calls for bill in bills)
+    atoms, calls = sum(o.atoms for o in outcomes), sum(o.calls_paid for o in outcomes)
+    line = f"  {calls} calls for {decimal_text(atoms, asset.decimals)} {asset.symbol}"
+    if calls == billed_calls and atoms == billed:
+        answer.line(f"{line}: exactly the bill", style="green")
+    else:
+        more = f"{calls - billed_calls} further pages of listings for {decimal_text(atoms - billed, asset.decimals)}"
+        answer.line(f"{line}: the bill, and {more}")
+
+
 def newest_rows(answer: Answer, home: Path) -> None:
     """The tables as an analyst sees them, from the published file."""
     from tollbook.warehouse import query
@@ -53,12 +67,13 @@ def newest_rows(answer: Answer, home: Path) -> None:
         answer.table(tuple(names), [tuple(_cell(value) for value in row) for row in rows])
 
 
-def costs(answer: Answer, ws: Workspace) -> None:
+def costs(answer: Answer, home: Path) -> None:
+    """The view `cost_by_flow` of the published file."""
     answer.heading("4  What it cost, by flow")
-    rows = cost_table(ws, "flow")
-    cells = [(row["flow"], str(row["calls"]), row["amount"], row["in_flight"]) for row in rows]
+    rows = view(home, "SELECT * FROM cost_by_flow")
+    cells = [(row["flow"], str(row["calls_paid"]), str(row["rows_new"]), row["amount"]) for row in rows]
     asset = rows[0]["asset"] if rows else ""
-    answer.table(("flow", "calls", f"spent {asset}", "not proved yet"), cells, right=frozenset({1, 2, 3}))
+    answer.table(("flow", "paid calls", "new rows", asset), cells, right=frozenset({1, 2, 3}))
 
 
 def books(answer: Answer, asset: Asset, before: int, after: int, ledger: int, transfers: int) -> None:

@@ -81,9 +81,9 @@ async def _tell(world: World, answer: Answer, started: float) -> Told:
         asset = ws.asset(SELLER)
         pages.world(answer, world, ws, decimal_text(before, asset.decimals))
         bills = await _bill(ws, answer)
-        first = await _buy(ws, answer)
+        first = await _buy(ws, answer, bills)
         pages.newest_rows(answer, ws.home)
-        pages.costs(answer, ws)
+        pages.costs(answer, ws.home)
         transfers, ledger = world.transfers(), ws.ledger.purchases()
         told_ledger = sum(p.spent for p in ledger)
         after = world.balance()
@@ -114,11 +114,12 @@ async def _bill(ws: Workspace, answer: Answer) -> list[Bill]:
     return bills
 
 
-async def _buy(ws: Workspace, answer: Answer) -> list[Outcome | tuple[str, PayerError]]:
+async def _buy(ws: Workspace, answer: Answer, bills: list[Bill]) -> list[Outcome | tuple[str, PayerError]]:
     answer.heading("2  Buying: each call signed once, paid once, its body kept before anything reads it")
     asks = await asks_of(ws, FLOWS, None, "demo")
     ended = await ingest_each(ws, asks, None, watch_for(quiet=answer.as_json))
     _raise_first(ended)
+    pages.bought(answer, bills, [outcome for outcome in ended if isinstance(outcome, Outcome)])
     return ended
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from enum import StrEnum
 from typing import Annotated
 
@@ -22,9 +23,12 @@ class By(StrEnum):
 
 
 class Format(StrEnum):
+    """`accounting` is a CSV for bookkeeping: one line per purchase, then month totals."""
+
     TABLE = "table"
     JSON = "json"
     CSV = "csv"
+    ACCOUNTING = "accounting"
 
 
 def costs(
@@ -32,13 +36,17 @@ def costs(
     shape: Annotated[Format, typer.Option("--format", help="How to print it.")] = Format.TABLE,
     as_json: options.Json = False,
 ) -> None:
-    """Show what was spent and what the cache saved, from the ledger. Needs no key, no network."""
-    from tollbook.tasks.costing import cost_table
+    """Show what was spent and what the cache saved. Needs no key, no network."""
+    from tollbook.cli.working import in_workspace
+    from tollbook.tasks.costing import cost_table, export_accounting
     from tollbook.tasks.workspace import Workspace
 
     answer = Answer(as_json=as_json or shape is Format.JSON)
-    with Workspace.open() as ws:
-        rows = cost_table(ws, by.value)
+    if shape is Format.ACCOUNTING and not answer.as_json:
+        with Workspace.open() as ws:
+            export_accounting(ws, sys.stdout)
+        return
+    rows = in_workspace(lambda ws: cost_table(ws, by.value))
     answer.document(rows)
     if shape is Format.CSV and not answer.as_json:
         _csv(rows)
@@ -46,12 +54,14 @@ def costs(
     if not rows:
         answer.line("nothing was bought yet")
         return
-    columns = tuple(rows[0])
+    columns = tuple(name for name in rows[0] if name in SHOWN)
     figures = frozenset(at for at, name in enumerate(columns) if name not in TEXTS)
     answer.table(columns, [tuple(_shown(row[name]) for name in columns) for row in rows], right=figures)
 
 
-TEXTS = frozenset({"flow", "day", "month", "dataset", "asset", "purchase_id", "money", "data", "tx_hash"})
+TEXTS = frozenset({"flow", "day", "month", "dataset", "asset", "purchase_id", "money", "data"})
+SHOWN = (*TEXTS, "calls_paid", "amount", "in_doubt", "rows_new", "calls_avoided", "saved")
+"""What fits a terminal; json and csv have every column of the view."""
 
 
 def _shown(value: object) -> str:
@@ -60,7 +70,6 @@ def _shown(value: object) -> str:
 
 def _csv(rows: list[dict[str, object]]) -> None:
     import csv
-    import sys
 
     writer = csv.DictWriter(sys.stdout, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
     if rows:

@@ -8,12 +8,11 @@ from tollbook.cli.answer import Answer
 
 def report(as_json: options.Json = False) -> None:
     """Show one page: what was spent and saved, and how fresh and whole each table is. Needs no key, no network."""
-    from tollbook.cli.render import report_page
+    from tollbook.cli.report_page import report_page
+    from tollbook.cli.working import in_workspace
     from tollbook.tasks.reporting import page
-    from tollbook.tasks.workspace import Workspace
 
     answer = Answer(as_json=as_json)
-    with Workspace.open() as ws:
-        found = page(ws)
+    found = in_workspace(page)
     answer.document(found)
     report_page(answer, found)

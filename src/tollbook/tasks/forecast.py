@@ -1,0 +1,141 @@
+"""What the coming weeks would cost: the planner run at the schedules' own times, each run's answers taken as given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from tollbook.payer.money import Asset, decimal_text
+from tollbook.payer.types import Order
+from tollbook.tasks.asking import Ask, Want
+from tollbook.tasks.asks import ask_fresh
+from tollbook.tasks.schedules import Schedule
+from tollbook.tasks.workspace import Workspace
+
+if TYPE_CHECKING:
+    from tollbook.sources.coverage import Answered, Covered
+    from tollbook.sources.model import Dataset
+    from tollbook.sources.pieces import Piece
+    from tollbook.sources.planner import Plan
+
+DAYS = 30
+
+
+@dataclass(slots=True)
+class Forecast:
+    """One flow's coming runs. `atoms` is at the prices known now; `unknown_prices` names what was never quoted."""
+
+    flow: str
+    asset: Asset
+    schedule: str
+    runs: int = 0
+    calls: int = 0
+    atoms: int = 0
+    open_ended: bool = False
+    unknown_prices: set[str] = field(default_factory=set)
+
+    def document(self) -> dict[str, Any]:
+        return {
+            "flow": self.flow,
+            "schedule": self.schedule,
+            "runs": self.runs,
+            "calls": self.calls,
+            "amount": decimal_text(self.atoms, self.asset.decimals),
+            "asset": self.asset.symbol,
+            "open_ended": self.open_ended,
+            "unknown_prices": sorted(self.unknown_prices),
+        }
+
+
+class _Held:
+    """What a dataset would hold as time goes on: what the cache has now, and what the forecast's runs would bring."""
+
+    def __init__(self, ws: Workspace) -> None:
+        self._ws = ws
+        self._brought: dict[str, list[Covered]] = {}
+
+    def at(self, want: Want, at: datetime) -> Any:
+        from tollbook.sources import coverage, planner, registry
+
+        parts = []
+        for name in (want.dataset, *want.held_by):
+            dataset = registry.dataset(name)
+            parts.append(self._ws.cache.held(dataset, want.keys, want.first, want.last, at))
+            parts.append(coverage.held(dataset, self._brought.get(name, ()), at))
+        return planner.together(*parts)
+
+    def bring(self, dataset: Dataset, plan: Plan, at: datetime) -> None:
+        from tollbook.sources.coverage import cover
+
+        groups: dict[str, list[Answered]] = {}
+        for piece in (*plan.pieces, *plan.later):
+            groups.setdefault(piece.group.id, []).append(_answered(dataset, piece, at))
+        for answers in groups.values():
+            self._brought.setdefault(dataset.name, []).extend(cover(dataset, answers).spans)
+
+
+def _answered(dataset: Dataset, piece: Piece, at: datetime) -> Answered:
+    """The page as it would come: every cell has its row, and an open listing ends here."""
+    from tollbook.sources.coverage import Answered
+    from tollbook.sources.model import Kind
+
+    cells = [(key, slot) for key in piece.keys for slot in range(piece.first, piece.last + 1)]
+    limit = piece.group.limit
+    start = 0 if limit is None else (piece.page - piece.group.first_page) * limit
+    own = cells[start:] if limit is None else cells[start : start + limit]
+    rows = len(own) if dataset.kind is Kind.SERIES and dataset.window else 0
+    return Answered(piece.group, piece.page, at, rows, tuple(own), known=True)
+
+
+def forecast(
+    ws: Workspace, schedules: Sequence[Schedule], *, flows: Sequence[str] | None, keys: Sequence[str] | None
+) -> list[Forecast]:
+    """The next 30 days of every scheduled flow that buys. Reads cache and ledger; asks nobody."""
+    from tollbook.sources.feeds import FEEDS
+
+    start = ws.clock.now()
+    found = []
+    for schedule in schedules:
+        if schedule.flow in FEEDS and schedule.active and (not flows or schedule.flow in flows):
+            found.append(_one(ws, schedule, start, keys))
+    return found
+
+
+def _one(ws: Workspace, schedule: Schedule, start: datetime, keys: Sequence[str] | None) -> Forecast:
+    held = _Held(ws)
+    result: Forecast | None = None
+    for at in schedule.times(start, start + timedelta(days=DAYS)):
+        ask = ask_fresh(ws, schedule.flow, reason="forecast", at=at, keys=keys)
+        result = result or Forecast(schedule.flow, ws.asset(ask.seller), schedule.cron)
+        result.runs += 1
+        _add_run(ws, ask, held, result)
+    return result or Forecast(schedule.flow, next(iter(ws.policy.assets.values())), schedule.cron)
+
+
+def _add_run(ws: Workspace, ask: Ask, held: _Held, result: Forecast) -> None:
+    from tollbook.sources import planner, registry
+    from tollbook.tasks.plan import order
+
+    for want in ask.wants:
+        dataset = registry.dataset(want.dataset)
+        seller = registry.seller(dataset.seller)
+        holding = held.at(want, ask.at)
+        plan = planner.plan(dataset, seller, want.keys, want.first, want.last, holding, at=ask.at, now=ask.at)
+        for piece in (*plan.pieces, *plan.later):
+            price = _price(ws, order(ws, dataset, piece))
+            result.calls += 1
+            result.atoms += price or 0
+            if price is None:
+                result.unknown_prices.add(dataset.name)
+        result.open_ended |= plan.open_ended
+        held.bring(dataset, plan, ask.at)
+
+
+def _price(ws: Workspace, made: Order) -> int | None:
+    """As last quoted; a forecast asks nobody."""
+    if made.free:
+        return 0
+    kept = ws.ledger.quote(made.request.endpoint, ws.asset(made.seller))
+    return None if kept is None else kept.terms.amount
