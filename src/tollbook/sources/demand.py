@@ -1,16 +1,17 @@
-"""A demand on one dataset, and the groups that meet it under the seller's limits."""
+"""A demand on one dataset, and the groups that meet it under the seller's limits. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import chain
 
-from tollbook.sources.grid import Span, gaps, grid
-from tollbook.sources.model import Dataset, Kind
+from tollbook.sources.grid import Grid, Span, gaps, grid
+from tollbook.sources.limits import Limits, split
+from tollbook.sources.model import DAY, Dataset, Kind
 from tollbook.sources.pieces import Group
-from tollbook.sources.rectangles import Limits, cover, split
-from tollbook.sources.slots import FINAL, edition, slot, slots_per_step
+from tollbook.sources.rectangles import cover
+from tollbook.sources.slots import FINAL, edition, final_until, slot, slots_per_step
 
 FREE_PAGES = 8
 """Pages of a free listing of unknown length that are asked for at once."""
@@ -21,37 +22,63 @@ ENDLESS = 1 << 30
 Spans = Mapping[str, Sequence[Span]]
 
 
-@dataclass(frozen=True, slots=True)
 class Demand:
     """Keys × first…last of one dataset, wanted at a scheduled time. All of it can be bought."""
 
-    dataset: Dataset
-    keys: tuple[str, ...]
-    first: int
-    last: int
-    at: datetime
-    max_rows: int | None = None
+    def __init__(
+        self,
+        dataset: Dataset,
+        keys: tuple[str, ...],
+        first: int,
+        last: int,
+        at: datetime,
+        max_rows: int | None = None,
+    ) -> None:
+        self.dataset = dataset
+        self.keys = keys
+        self.first = first
+        self.last = last
+        self.at = at
+        paging = dataset.paging
+        self.limit = min(paging.rows, max_rows or paging.rows) if paging else None
+        self.first_page = paging.first if paging else 1
+        self.per_step = slots_per_step(dataset)
+        self._bucket = slot(dataset, at)
+        self._live = edition(dataset, self._bucket, self._bucket, at)
+        self._final = final_until(dataset, at)
 
-    @property
-    def limit(self) -> int | None:
-        """Rows of a page, None where the seller doesn't page."""
-        paging = self.dataset.paging
-        return min(paging.rows, self.max_rows or paging.rows) if paging else None
+    def edition(self, last: int) -> str:
+        """The edition of a group whose newest slot is `last`."""
+        return FINAL if last <= self._final else self._live
 
-    def edition(self, first: int, last: int) -> str:
-        return edition(self.dataset, first, last, self.at)
+    def missing(self, spans: Spans) -> int:
+        """Demanded cells that the spans leave open."""
+        return sum(b - a + 1 for key in self.keys for a, b in gaps(spans.get(key, ()), self.first, self.last))
 
-    def missing(self, key: str, spans: Spans) -> int:
-        """Demanded slots of a key that the spans leave open."""
-        return sum(b - a + 1 for a, b in gaps(spans.get(key, ()), self.first, self.last))
+    def lacking(self, groups: Sequence[Group], spans: Spans) -> list[bool]:
+        """Per group whether something demanded of it is not in the spans."""
+        import numpy as np
 
-    def lacks(self, group: Group, spans: Spans) -> bool:
-        """Something demanded of the group is not in the spans."""
-        first, last = max(group.first, self.first), min(group.last, self.last)
-        return any(gaps(spans.get(key, ()), first, last) for key in group.keys)
+        if not spans or not groups:
+            return [bool(groups)] * len(groups)
+        cells = self._grid(spans)
+        row_of = {key: row for row, key in enumerate(self.keys)}
+        sums = np.zeros((len(self.keys) + 1, cells.missing.shape[1] + 1), dtype=np.int32)
+        np.cumsum(cells.missing, axis=1, out=sums[:-1, 1:])
+        sizes = np.array([len(group.keys) for group in groups])
+        names = chain.from_iterable(group.keys for group in groups)
+        rows = np.fromiter((row_of.get(name, -1) for name in names), dtype=np.int64, count=int(sizes.sum()))
+        a = np.array([max(group.first, self.first) // self.per_step for group in groups]) - cells.origin
+        b = np.array([min(group.last, self.last) // self.per_step for group in groups]) - cells.origin
+        lost = sums[rows, np.repeat(np.maximum(a, b) + 1, sizes)] - sums[rows, np.repeat(a, sizes)]
+        edges = np.concatenate(([0], np.cumsum(sizes)[:-1]))
+        wanted: list[bool] = ((np.add.reduceat(lost, edges) > 0) & (a <= b)).tolist()
+        return wanted
 
     def pages(self, group: Group, start: int, listing_rows: int | None) -> range:
         """Pages from `start` that the group is thought to have, one at least."""
+        if group.rows is not None and group.limit and group.rows <= group.limit:
+            return range(start, start + 1)
         rows = group.rows if group.rows is not None else listing_rows
         count = -(-rows // group.limit) if rows and group.limit else 1
         if group.rows is None and self.dataset.free:
@@ -65,21 +92,21 @@ class Demand:
         """How many pages may be bought at once: of a free listing several, else the next alone."""
         return FREE_PAGES if self.dataset.free and group.rows is None else 1
 
-    def groups(self, spans: Spans, spent: Collection[str] = ()) -> list[Group]:
-        """Groups for every demanded cell that the spans leave open. `spent` ones can't be asked for in those words
-        again: their answer is known already."""
-        dataset = self.dataset
-        if dataset.kind is not Kind.SERIES:
-            found = self._snapshots(spans)
-        elif dataset.window is None:
-            found = self._listings(spans)
-        else:
-            found = self._windows(spans)
-        return [part for group in found for part in (self._halves(group) if group.id in spent else (group,))]
+    def groups(self, spans: Spans) -> list[Group]:
+        """Groups for every demanded cell that the spans leave open."""
+        if self.dataset.kind is not Kind.SERIES:
+            return list(self._snapshots(spans))
+        return list(self._listings(spans) if self.dataset.window is None else self._windows(spans))
+
+    def otherwise(self, groups: Iterable[Group], spent: set[str]) -> list[Group]:
+        """The groups, those in `spent` cut in two: in those words their answer is known already."""
+        if not spent:
+            return list(groups)
+        return [part for group in groups for part in (self._halves(group) if group.id in spent else (group,))]
 
     def _snapshots(self, spans: Spans) -> Iterator[Group]:
         """The slot that is now, as many keys a call as fit a page."""
-        wanted = [key for key in self.keys if self.missing(key, spans)]
+        wanted = self._wanted(spans)
         each = self.dataset.rows_per_cell
         size = self._ids if each is None else max(1, min(self._ids, (self.limit or ENDLESS) // each))
         for start in range(0, len(wanted), size):
@@ -87,7 +114,7 @@ class Demand:
 
     def _listings(self, spans: Spans) -> Iterator[Group]:
         """Undated listings, newest first: deep enough for the oldest slot that is missing."""
-        wanted = [key for key in self.keys if self.missing(key, spans)]
+        wanted = self._wanted(spans)
         if not wanted:
             return
         first = min(gaps(spans.get(key, ()), self.first, self.last)[0][0] for key in wanted)
@@ -97,43 +124,47 @@ class Demand:
             start += size
 
     def _windows(self, spans: Spans) -> Iterator[Group]:
-        per_step = slots_per_step(self.dataset)
-        cells = grid(self.keys, self.first, self.last, per_step, spans)
+        """The fewest rectangles of keys and windows."""
+        step, cells = self.per_step, self._grid(spans)
         names: dict[tuple[int, ...], tuple[str, ...]] = {}
-        for block in cover(cells.missing, self._limits(per_step)):
-            if block.keys not in names:
-                names[block.keys] = tuple(self.keys[row] for row in block.keys)
-            first = (cells.origin + block.first) * per_step
-            last = (cells.origin + block.last + 1) * per_step - 1
-            yield self._group(names[block.keys], first, min(last, self.last) if per_step > 1 else last)
+        for block in cover(cells.missing, self._limits(step)):
+            keys = names.get(block.keys)
+            if keys is None:
+                keys = names[block.keys] = tuple(self.keys[row] for row in block.keys)
+            last = (cells.origin + block.last + 1) * step - 1
+            yield self._group(keys, (cells.origin + block.first) * step, min(last, self.last) if step > 1 else last)
+
+    def _grid(self, spans: Spans) -> Grid:
+        return grid(self.keys, self.first, self.last, self.per_step, spans)
+
+    def _wanted(self, spans: Spans) -> list[str]:
+        return [key for key in self.keys if gaps(spans.get(key, ()), self.first, self.last)]
 
     @property
     def _ids(self) -> int:
         return self.dataset.packing.ids if self.dataset.packing else 1
 
     def _limits(self, per_step: int) -> Limits:
-        window = self.dataset.window
-        width = window.days * (86400 // self.dataset.grain) // per_step if window else 1
-        rows = (self.dataset.rows_per_cell or 1) * per_step
-        return Limits(self.limit or ENDLESS, rows, width, self._ids)
+        window, grain = self.dataset.window, self.dataset.grain
+        width = max(1, window.days * DAY // grain // per_step) if window else 1
+        return Limits(self.limit or ENDLESS, (self.dataset.rows_per_cell or 1) * per_step, width, self._ids)
 
     def _group(self, keys: tuple[str, ...], first: int, last: int) -> Group:
-        dataset = self.dataset
-        rows = dataset.rows_per_cell and dataset.rows_per_cell * len(keys) * (last - first + 1)
-        start = dataset.paging.first if dataset.paging else 1
-        name = self.edition(first, last)
-        bucket = last if name == FINAL else slot(dataset, self.at)
-        return Group(dataset.name, name, bucket, keys, first, last, self.limit, rows or None, start)
+        each = self.dataset.rows_per_cell
+        rows = each * len(keys) * (last - first + 1) if each else None
+        final = last <= self._final
+        name, bucket = (FINAL, last) if final else (self._live, self._bucket)
+        return Group(self.dataset.name, name, bucket, keys, first, last, self.limit, rows, self.first_page)
 
     def _halves(self, group: Group) -> tuple[Group, ...]:
         """The same cells in two groups, cut between keys or, of one key, in time."""
+        steps = (group.last - group.first) // self.per_step + 1
         if len(group.keys) > 1:
             middle = len(group.keys) // 2
             parts = [(group.keys[:middle], group.first, group.last), (group.keys[middle:], group.first, group.last)]
-        elif group.last - group.first >= slots_per_step(self.dataset):
-            step = slots_per_step(self.dataset)
-            cut = (group.first // step + ((group.last - group.first) // step + 1) // 2) * step
-            parts = [(group.keys, group.first, cut - 1), (group.keys, cut, group.last)]
+        elif steps > 1:
+            middle = (group.first // self.per_step + steps // 2) * self.per_step
+            parts = [(group.keys, group.first, middle - 1), (group.keys, middle, group.last)]
         else:
             return ()
         return tuple(self._group(*part) for part in parts)

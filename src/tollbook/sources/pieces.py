@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
+from operator import itemgetter
 from typing import Any
 
 import msgspec
 
-from tollbook.sources.model import DAY, EVERYTHING, Dataset, Dates, Seller, Window
+from tollbook.sources.model import DAY, EVERYTHING, Dataset, Dates, Packing, Seller, Window
+
+Field = tuple[str, Any]
+"""One parameter, or one field of a JSON body."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,47 +120,59 @@ def group_of(context: Mapping[str, Any]) -> Group:
 
 
 class Requests:
-    """Writes the requests of one dataset. Key lists are joined once for all windows that share them."""
+    """Writes the requests of one dataset: fixed fields first, then what the group asks for, then its page."""
 
     def __init__(self, dataset: Dataset, seller: Seller) -> None:
         self.dataset = dataset
         self.seller = seller
-        self._joined: dict[tuple[str, ...], str] = {}
-        self._fixed = dict(dataset.params)
+        self._fixed = tuple(dataset.params.items())
+        self._packing, self._window, self._paging = dataset.packing, dataset.window, dataset.paging
+        self._as_list = dataset.body is not None and self._packing is not None and not self._packing.separator
+        self._pages: dict[tuple[int | None, int], tuple[Field, ...]] = {}
+        self._keys: dict[tuple[str, ...], Field] = {}
+        self._order: dict[int, Callable[[list[Field]], tuple[Field, ...]]] = {}
 
     def piece(self, group: Group, page: int) -> Piece:
         """The request for one page of a group: parameters sorted, a JSON body canonical."""
         dataset = self.dataset
-        fields = {**self._fixed, **self._asked(group), **self._paging(group, page)}
-        params: tuple[tuple[str, str], ...] = ()
-        body = b""
+        fields = self._fields(group, page)
         if dataset.body is None:
-            params = tuple(sorted((name, str(value)) for name, value in fields.items()))
-        else:
-            body = msgspec.json.encode({**dataset.body, **fields}, order="deterministic")
-        return Piece(self.seller.name, dataset.name, dataset.method, dataset.path, params, body, page, group)
+            params = self._sorted(fields)
+            return Piece(self.seller.name, dataset.name, dataset.method, dataset.path, params, b"", page, group)
+        body = msgspec.json.encode({**dataset.body, **dict(fields)}, order="deterministic")
+        return Piece(self.seller.name, dataset.name, dataset.method, dataset.path, (), body, page, group)
 
-    def _asked(self, group: Group) -> dict[str, Any]:
-        asked: dict[str, Any] = {}
-        packing, window = self.dataset.packing, self.dataset.window
-        if packing and group.keys != (EVERYTHING,):
-            as_list = self.dataset.body is not None and not packing.separator
-            asked[packing.param] = list(group.keys) if as_list else self._join(group.keys, packing.separator)
-        if window:
-            asked[window.start_param], asked[window.end_param] = window_ends(self.dataset, window, group)
-        return asked
+    def _fields(self, group: Group, page: int) -> list[Field]:
+        fields: list[Field] = list(self._fixed)
+        if self._packing and group.keys != (EVERYTHING,):
+            fields.append(self._asked(group.keys, self._packing))
+        if self._window:
+            start, end = window_ends(self.dataset, self._window, group)
+            fields.append((self._window.start_param, start))
+            fields.append((self._window.end_param, end))
+        fields += self._paged(group.limit, page)
+        return fields
 
-    def _paging(self, group: Group, page: int) -> dict[str, Any]:
-        paging = self.dataset.paging
-        if paging is None:
-            return {}
-        numbered = {paging.page_param: page} if paging.page_param else {}
-        return {paging.limit_param: group.limit, **numbered} if paging.limit_param else dict(numbered)
+    def _paged(self, limit: int | None, page: int) -> tuple[Field, ...]:
+        if (limit, page) not in self._pages:
+            asked = ((self._paging.limit_param, limit), (self._paging.page_param, page)) if self._paging else ()
+            as_is = self.dataset.body is not None
+            self._pages[limit, page] = tuple((name, value if as_is else str(value)) for name, value in asked if name)
+        return self._pages[limit, page]
 
-    def _join(self, keys: tuple[str, ...], separator: str) -> str:
-        if keys not in self._joined:
-            self._joined[keys] = separator.join(keys)
-        return self._joined[keys]
+    def _asked(self, keys: tuple[str, ...], packing: Packing) -> Field:
+        if keys not in self._keys:
+            self._keys[keys] = (packing.param, list(keys) if self._as_list else packing.separator.join(keys))
+        return self._keys[keys]
+
+    def _sorted(self, fields: list[Field]) -> tuple[Field, ...]:
+        """Sorted by name. Requests of a dataset have the same names in the same places, so the order is found once."""
+        order = self._order.get(len(fields))
+        if order is None:
+            places = sorted(range(len(fields)), key=lambda place: fields[place][0])
+            order = itemgetter(*places) if len(places) > 1 else tuple
+            self._order[len(fields)] = order
+        return order(fields)
 
 
 def window_ends(dataset: Dataset, window: Window, group: Group) -> tuple[str, str]:

@@ -102,10 +102,12 @@ def plan(
     if first > last or not wanted:
         return Plan((), gone=gone)
     demand = Demand(dataset, wanted, first, last, at, max_rows)
+    whole = demand.groups({})
     going_on = _going_on(demand, held)
-    promised = together(held, *(Held(_cells(part.group)) for part in going_on)).spans
-    groups = _fewest(demand, held, promised)
-    return _as_plan(demand, seller, held, going_on, groups, gone)
+    promised = together(held, *(Held(_cells(part.group)) for part in going_on)).spans if going_on else held.spans
+    groups = [(part.group, part.pages[-1] + 1) for part in going_on]
+    groups += ((group, group.first_page) for group in _fewest(demand, whole, held, promised))
+    return _as_plan(demand, Requests(dataset, seller), held, whole, groups, gone)
 
 
 def _buyable(dataset: Dataset, first: int, last: int, at: datetime, now: datetime) -> Span:
@@ -126,31 +128,34 @@ def _gone(dataset: Dataset, keys: tuple[str, ...], first: int, last: int, held: 
 
 def _going_on(demand: Demand, held: Held) -> list[OpenGroup]:
     """Listings begun in this edition that still have something to tell."""
-    return [
+    begun = [
         part
         for part in held.open_groups
         if not part.ended
         and part.group.dataset == demand.dataset.name
-        and part.group.edition == demand.edition(part.group.first, part.group.last)
-        and demand.lacks(part.group, held.spans)
+        and part.group.edition == demand.edition(part.group.last)
     ]
+    lacking = demand.lacking([part.group for part in begun], held.spans)
+    return [part for part, wanted in zip(begun, lacking, strict=True) if wanted]
 
 
 def _cells(group: Group) -> dict[str, tuple[Span, ...]]:
     return dict.fromkeys(group.keys, ((group.first, group.last),))
 
 
-def _fewest(demand: Demand, held: Held, spans: Mapping[str, Sequence[Span]]) -> list[Group]:
+def _fewest(demand: Demand, whole: list[Group], held: Held, spans: Mapping[str, Sequence[Span]]) -> list[Group]:
     """Groups for what is missing: what is left of the plan from nothing, unless planning anew takes fewer calls.
 
     So an interrupted backfill goes on with the very requests it began with, and never costs more than it said.
     """
-    spent = {part.group.id for part in held.open_groups}
-    anew = demand.groups(spans, spent)
     if not spans:
-        return anew
-    left = [group for group in demand.groups({}) if demand.lacks(group, spans)]
-    if any(group.id in spent for group in left):
+        return whole
+    left = [group for group, wanted in zip(whole, demand.lacking(whole, spans), strict=True) if wanted]
+    if not left:
+        return []
+    spent = {part.group.id for part in held.open_groups}
+    anew = demand.otherwise(demand.groups(spans), spent)
+    if spent and any(group.id in spent for group in left):
         return anew
     return left if _calls(left) <= _calls(anew) else anew
 
@@ -160,29 +165,37 @@ def _calls(groups: Iterable[Group]) -> int:
 
 
 def _as_plan(
-    demand: Demand, seller: Seller, held: Held, going_on: list[OpenGroup], groups: list[Group], gone: tuple[Gone, ...]
+    demand: Demand,
+    requests: Requests,
+    held: Held,
+    whole: list[Group],
+    groups: list[tuple[Group, int]],
+    gone: tuple[Gone, ...],
 ) -> Plan:
-    requests = Requests(demand.dataset, seller)
+    """Pieces of groups, each from the page that is due."""
     pieces: list[Piece] = []
     later: list[Piece] = []
-    for group, page in [*((part.group, part.pages[-1] + 1) for part in going_on), *((g, g.first_page) for g in groups)]:
+    for group, page in groups:
         pages = demand.pages(group, page, held.listing_rows)
         ready = demand.ready(group)
-        pieces += (requests.piece(group, number) for number in pages[:ready])
-        later += (requests.piece(group, number) for number in pages[ready:])
-    saved = _avoided(demand, requests, held, len(pieces) + len(later)) if held.spans else ()
-    missing = sum(demand.missing(key, held.spans) for key in demand.keys)
+        pieces += [requests.piece(group, number) for number in pages[:ready]]
+        later += [requests.piece(group, number) for number in pages[ready:]]
+    saved = _avoided(demand, requests, held, whole, len(pieces) + len(later)) if held.spans else ()
     unknown = any(piece.group.rows is None and piece.group.limit for piece in pieces)
-    return Plan(tuple(pieces), tuple(later), saved, gone, missing, unknown)
+    return Plan(tuple(pieces), tuple(later), saved, gone, demand.missing(held.spans), unknown)
 
 
-def _avoided(demand: Demand, requests: Requests, held: Held, calls: int) -> tuple[Piece, ...]:
+def _avoided(demand: Demand, requests: Requests, held: Held, whole: list[Group], calls: int) -> tuple[Piece, ...]:
     """Of the plan from nothing, as many calls as are saved: first those of which all is held."""
-    whole = demand.groups({})
-    sizes = [(demand.lacks(group, held.spans), group) for group in whole]
-    saved = [
-        requests.piece(group, page)
-        for _, group in sorted(sizes, key=lambda pair: pair[0])
-        for page in demand.pages(group, group.first_page, held.listing_rows)
+    lacking = demand.lacking(whole, held.spans)
+    pages = [
+        (wanted, group, list(demand.pages(group, group.first_page, held.listing_rows)))
+        for wanted, group in zip(lacking, whole, strict=True)
     ]
-    return tuple(saved[: max(0, len(saved) - calls)])
+    spare = sum(len(numbers) for _, _, numbers in pages) - calls
+    saved: list[Piece] = []
+    for _, group, numbers in sorted(pages, key=lambda part: part[0]):
+        if len(saved) >= spare:
+            break
+        saved += [requests.piece(group, number) for number in numbers[: spare - len(saved)]]
+    return tuple(saved)

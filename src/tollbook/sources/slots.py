@@ -42,17 +42,21 @@ def last_closed(dataset: Dataset, when: datetime) -> int:
     return (unix(when) - max(dataset.settle, dataset.patience)) // dataset.grain - 1
 
 
-def edition(dataset: Dataset, first: int, last: int, at: datetime) -> str:
-    """Which freshness a request is for: "final" for a closed window, else the bucket of the scheduled time `at`.
+def final_until(dataset: Dataset, at: datetime) -> int:
+    """The newest slot of a window bought as final by a run scheduled for `at`; -1 where nothing ever is.
 
-    Closed is judged at the bucket's start, so that a run repeated later in the same bucket asks for the same edition.
+    Judged at the bucket's start, so that a run repeated later in the same bucket asks for the same edition.
     """
+    if dataset.kind is not Kind.SERIES or not dataset.window:
+        return -1
+    return last_closed(dataset, start_of(dataset, slot(dataset, at)))
+
+
+def edition(dataset: Dataset, first: int, last: int, at: datetime) -> str:
+    """Which freshness a request is for: "final" for a closed window, else the bucket of the scheduled time `at`."""
     if first > last:
         raise ValueError(f"slots run from first to last: {first} > {last}")
-    bucket = start_of(dataset, slot(dataset, at))
-    if dataset.kind is Kind.SERIES and dataset.window and last <= last_closed(dataset, bucket):
-        return FINAL
-    return bucket_name(dataset, bucket)
+    return FINAL if last <= final_until(dataset, at) else bucket_name(dataset, start_of(dataset, slot(dataset, at)))
 
 
 def bucket_name(dataset: Dataset, start: datetime) -> str:

@@ -1,0 +1,109 @@
+"""A seller's limits on one call, and what keys in a window cost under them. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Ints = npt.NDArray[np.int64]
+
+PAGES = 10
+"""At most so many pages in one group: its pages are read one after another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """`page_rows` rows a page; `step_rows` rows of one key in one step; windows of `width` steps; `ids` keys a call."""
+
+    page_rows: int
+    step_rows: int
+    width: int
+    ids: int
+
+    def pages(self, keys: int, steps: int) -> int:
+        """Pages of one group of keys in a window."""
+        return -(-keys * steps * self.step_rows // self.page_rows)
+
+    def fit(self, steps: int, pages: int = 1) -> int:
+        """How many keys fill at most so many pages of a window."""
+        return min(self.ids, pages * self.page_rows // (steps * self.step_rows))
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Keys (rows of a mask) in one window of steps, both ends inclusive: one group of pages."""
+
+    first: int
+    last: int
+    keys: tuple[int, ...]
+
+    @property
+    def steps(self) -> int:
+        return self.last - self.first + 1
+
+
+def calls_of(limits: Limits, block: Block) -> int:
+    return limits.pages(len(block.keys), block.steps)
+
+
+@cache
+def group_size(limits: Limits, steps: int) -> tuple[int, int]:
+    """(keys, pages) of the group that fills its pages best in windows of so many steps; single pages win ties."""
+    best = (0, 1)
+    for pages in range(1, PAGES + 1):
+        keys = limits.fit(steps, pages)
+        if keys * best[1] > best[0] * pages:
+            best = (keys, pages)
+    return best if best[0] else (1, limits.pages(1, steps))
+
+
+def split(limits: Limits, keys: int, steps: int) -> list[int]:
+    """Sizes of the groups that buy so many keys in one window: the fewest pages, singles where they cost no more."""
+    single = limits.fit(steps)
+    size, pages = group_size(limits, steps)
+    whole, rest = divmod(keys, size)
+    if single and -(-keys // single) <= whole * pages + limits.pages(rest, steps):
+        return _even(keys, single)
+    if single and -(-rest // single) <= limits.pages(rest, steps):
+        return [size] * whole + _even(rest, single)
+    return [size] * whole + ([rest] if rest else [])
+
+
+def _even(keys: int, size: int) -> list[int]:
+    whole, rest = divmod(keys, size)
+    return [size] * whole + ([rest] if rest else [])
+
+
+def table_of_calls(limits: Limits, keys: int, width: int) -> Ints:
+    """table[w, n]: the calls of n keys in a window of w + 1 steps, split as `split` does."""
+    return _tables(limits, keys, width)[0]
+
+
+def table_of_chains(limits: Limits, keys: int, width: int) -> Ints:
+    """table[w, n]: how many of those calls wait for a page before them."""
+    return _tables(limits, keys, width)[1]
+
+
+def _tables(limits: Limits, keys: int, width: int) -> tuple[Ints, Ints]:
+    import numpy as np
+
+    number = np.arange(keys + 1, dtype=np.int64)
+    calls = np.zeros((width, keys + 1), dtype=np.int64)
+    chains = np.zeros((width, keys + 1), dtype=np.int64)
+    for steps in range(1, width + 1):
+        size, pages = group_size(limits, steps)
+        single = limits.fit(steps)
+        whole, rest = number // size, number % size
+        last = -(-rest * steps * limits.step_rows // limits.page_rows)
+        grouped, chained = whole * pages + last, whole * (pages - 1) + np.maximum(last - 1, 0)
+        if single:
+            alone = -(-number // single)
+            chained = np.where(alone <= grouped, 0, chained)
+            grouped = np.minimum(grouped, alone)
+        calls[steps - 1], chains[steps - 1] = grouped, chained
+    return calls, chains
