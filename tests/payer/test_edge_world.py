@@ -185,6 +185,7 @@ def test_the_second_asset_is_bought_with_its_own_domain_and_decimals(world: Worl
     names = ("address", "eip712_name", "eip712_version")
     table = "\n".join([*(f'{name} = "{token[name]}"' for name in names), f"decimals = {token['decimals']}"])
     caps = "\n".join(f'{name} = "50"' for name in ("per_call", "per_run", "per_flow_day", "per_day", "per_month"))
+    buyer = world.buyer(f"{buyer.home.name}-tmai", symbol="TMAI")
     edge = Edge(world, buyer, f"{text}\n[assets.TMAI]\n{table}\n\n[caps.TMAI]\n{caps}\n")
     terms = edge.terms()
     assert (terms.asset.symbol, terms.asset.decimals) == ("TMAI", 18)

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.payer.offers import FIRST_USE_TOML, PAYEE, POLICY_TOML, USDC, policy
+from tollbook.payer import policy_file
 from tollbook.payer.errors import Misconfigured
 from tollbook.payer.policy import Caps, SellerPolicy, load_policy, parse_policy
 
@@ -263,3 +264,19 @@ def _names(error: Misconfigured, key: str) -> None:
     assert key in error.what
     assert error.fix
     assert error.what.isprintable()
+
+
+DOCUMENT = (Path(__file__).parents[2] / "docs" / "policy.md").read_text()
+DOCUMENTED = DOCUMENT.split("```toml\n")[1].split("```")[0]
+
+
+def test_the_documented_policy_is_a_policy_and_shows_the_defaults() -> None:
+    """Each value in the document is what the key has when it is left out."""
+    lines = DOCUMENTED.replace("tokens = []", "tokens = [3375, 3306]").replace('"first-use"', f'["{PAYEE}"]')
+    assert parse_policy(lines) == policy()
+
+
+def test_every_key_is_documented_and_no_other() -> None:
+    written = {match[1] for match in re.finditer(r"(?m)^(\w+) = ", DOCUMENTED)}
+    known = {*policy_file.NETWORK_KEYS, *policy_file.PAYMENT_KEYS, *policy_file.ASSET_KEYS}
+    assert written == known | {*policy_file.CAP_KEYS, *policy_file.SELLER_KEYS}

@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-import difflib
-import re
 import tomllib
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
-from tollbook.payer.addresses import ZERO_ADDRESS, checksum
+from tollbook.payer.addresses import ZERO_ADDRESS
 from tollbook.payer.errors import Misconfigured
-from tollbook.payer.money import Asset, parse_decimal
-from tollbook.payer.rules import Caps, Policy, SellerPolicy, is_private_enough, origin
+from tollbook.payer.money import Asset
+from tollbook.payer.rules import Caps, Policy, SellerPolicy, origin
 from tollbook.payer.strict_json import shown
+from tollbook.payer.toml_table import Table
 
 FIRST_USE = "first-use"
 _FILE_LIMIT = 1024 * 1024
-_SYMBOL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}", re.ASCII)
 LOCAL_CHAIN = 31337
-_NETWORK_KEYS = (
+NETWORK_KEYS = (
     *("chain_id", "v1_name", "rpc_url", "finality"),
     *("lookback_blocks", "max_head_age", "max_head_ahead", "rpc_batch"),
 )
-_PAYMENT_KEYS = ("validity_seconds", "clock_skew_seconds", "max_timeout_seconds", "quote_max_age")
+PAYMENT_KEYS = ("validity_seconds", "clock_skew_seconds", "max_timeout_seconds", "quote_max_age")
+ASSET_KEYS = ("address", "eip712_name", "eip712_version", "decimals", "also_named")
+_CEILINGS = ("per_call", "per_run", "per_flow_day", "per_day", "per_month")
+CAP_KEYS = (*_CEILINGS, "price_drift")
+SELLER_KEYS = tuple(key.name for key in fields(SellerPolicy) if key.name != "name")
 _FINALITIES = ("latest", "safe", "finalized")
 
 # Tokens whose EIP-712 data is known: name, version, decimals. Naming them wrongly would make worthless signatures.
@@ -33,8 +34,6 @@ _KNOWN = {
     (8453, "0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913"): ("USD Coin", "2", 6),
     (84532, "0x036CbD53842c5426634e7929541eC2318f3dCF7e"): ("USDC", "2", 6),
 }
-
-T = TypeVar("T")
 
 
 def load_policy(path: Path) -> Policy:
@@ -61,9 +60,9 @@ def load_policy(path: Path) -> Policy:
 
 def parse_policy(text: str) -> Policy:
     """The policy in a TOML text. Raises Misconfigured, or TOMLDecodeError for other text."""
-    top = _Table("", tomllib.loads(text), ("network", "payment", "assets", "caps", "sellers"))
-    network = top.table("network", _NETWORK_KEYS)
-    payment = top.table("payment", _PAYMENT_KEYS, optional=True)
+    top = Table("", tomllib.loads(text), ("network", "payment", "assets", "caps", "sellers"))
+    network = top.table("network", NETWORK_KEYS)
+    payment = top.table("payment", PAYMENT_KEYS, optional=True)
     chain_id = network.integer("chain_id", 1, 2**53)
     assets, also_named = _assets(top, chain_id)
     caps = _caps(top, assets)
@@ -87,11 +86,10 @@ def parse_policy(text: str) -> Policy:
     )
 
 
-def _assets(top: _Table, chain_id: int) -> tuple[dict[str, Asset], dict[str, tuple[str, ...]]]:
+def _assets(top: Table, chain_id: int) -> tuple[dict[str, Asset], dict[str, tuple[str, ...]]]:
     assets: dict[str, Asset] = {}
     also_named: dict[str, tuple[str, ...]] = {}
-    keys = ("address", "eip712_name", "eip712_version", "decimals", "also_named")
-    for symbol, table in top.tables("assets", keys):
+    for symbol, table in top.tables("assets", ASSET_KEYS):
         asset = Asset(
             symbol=symbol,
             chain_id=chain_id,
@@ -108,7 +106,7 @@ def _assets(top: _Table, chain_id: int) -> tuple[dict[str, Asset], dict[str, tup
     return assets, also_named
 
 
-def _check_known(table: _Table, asset: Asset) -> None:
+def _check_known(table: Table, asset: Asset) -> None:
     known = _KNOWN.get((asset.chain_id, asset.address))
     if known is None:
         return
@@ -126,23 +124,21 @@ def _toml(value: object) -> str:
     return f'"{value}"' if isinstance(value, str) else str(value)
 
 
-def _caps(top: _Table, assets: Mapping[str, Asset]) -> dict[str, Caps]:
+def _caps(top: Table, assets: Mapping[str, Asset]) -> dict[str, Caps]:
     caps: dict[str, Caps] = {}
-    names = ("per_call", "per_run", "per_flow_day", "per_day", "per_month")
-    for symbol, table in top.tables("caps", (*names, "price_drift")):
+    for symbol, table in top.tables("caps", CAP_KEYS):
         if symbol not in assets:
             raise top.wrong(f"caps.{symbol}", "has no asset", f"add [assets.{symbol}] or remove these caps")
-        limits = {name: table.money(name, assets[symbol].decimals) for name in names}
+        limits = {name: table.money(name, assets[symbol].decimals) for name in _CEILINGS}
         caps[symbol] = Caps(**limits, price_drift=table.money("price_drift", 6, 250_000))
     return caps
 
 
-def _sellers(top: _Table, assets: Mapping[str, Asset], caps: Mapping[str, Caps]) -> dict[str, SellerPolicy]:
-    keys = tuple(name for name in SellerPolicy.__slots__ if name != "name")
-    return {name: _seller(name, table, assets, caps) for name, table in top.tables("sellers", keys)}
+def _sellers(top: Table, assets: Mapping[str, Asset], caps: Mapping[str, Caps]) -> dict[str, SellerPolicy]:
+    return {name: _seller(name, table, assets, caps) for name, table in top.tables("sellers", SELLER_KEYS)}
 
 
-def _seller(name: str, table: _Table, assets: Mapping[str, Asset], caps: Mapping[str, Caps]) -> SellerPolicy:
+def _seller(name: str, table: Table, assets: Mapping[str, Asset], caps: Mapping[str, Caps]) -> SellerPolicy:
     symbol = table.choice("pay_with", tuple(assets))
     if symbol not in caps:
         raise table.wrong(
@@ -163,7 +159,7 @@ def _seller(name: str, table: _Table, assets: Mapping[str, Asset], caps: Mapping
     )
 
 
-def _payees(table: _Table) -> tuple[str, ...]:
+def _payees(table: Table) -> tuple[str, ...]:
     value = table.value("pay_to")
     if value == FIRST_USE:
         return ()
@@ -176,120 +172,8 @@ def _payees(table: _Table) -> tuple[str, ...]:
     return payees
 
 
-def _tokens(table: _Table) -> tuple[int, ...]:
+def _tokens(table: Table) -> tuple[int, ...]:
     value = table.value("tokens", [])
     if not isinstance(value, list) or any(type(entry) is not int or entry < 1 for entry in value):
         raise table.wrong("tokens", f"is {shown(value)}", "write a list of the seller's token numbers: [3375, 3306]")
     return tuple(dict.fromkeys(value))
-
-
-_MISSING: Any = object()
-
-
-class _Table:
-    """One table being read: unknown keys are refused at once, each value is checked as it is taken."""
-
-    def __init__(self, path: str, values: Mapping[str, Any], known: tuple[str, ...]) -> None:
-        self._path = path
-        self._values = values
-        for key in values:
-            if key not in known:
-                raise self.wrong(key, "is not a key that tollbook knows", _did_you_mean(key, known))
-
-    def name(self, key: str) -> str:
-        return f"{self._path}.{key}" if self._path else key
-
-    def wrong(self, key: str, what: str, fix: str) -> Misconfigured:
-        return Misconfigured(f"{self.name(key)} {what}", advice=fix)
-
-    def value(self, key: str, default: Any = _MISSING) -> Any:
-        if key in self._values:
-            return self._values[key]
-        if default is _MISSING:
-            raise self.wrong(key, "is missing", f"add {key} to [{self._path}]" if self._path else f"add [{key}]")
-        return default
-
-    def table(self, key: str, known: tuple[str, ...], *, optional: bool = False) -> _Table:
-        value = self.value(key, {} if optional else _MISSING)
-        if not isinstance(value, dict):
-            raise self.wrong(key, f"is {shown(value)}, not a table", f"write it as [{self.name(key)}]")
-        return _Table(self.name(key), value, known)
-
-    def tables(self, key: str, known: tuple[str, ...]) -> list[tuple[str, _Table]]:
-        """Every table of tables such as [assets.USDC], with its name; at least one must stand there."""
-        names = self.value(key)
-        if not isinstance(names, dict) or not names:
-            raise self.wrong(key, "names nothing", f"add a table such as [{key}.NAME]")
-        for name in names:
-            if not _SYMBOL.fullmatch(name):
-                raise self.wrong(f"{key}.{shown(name)}", "is no name", "use letters, digits, '.', '_' and '-'")
-        group = _Table(self.name(key), names, tuple(names))
-        return [(name, group.table(name, known)) for name in names]
-
-    def integer(self, key: str, low: int, high: int, default: int = _MISSING) -> int:
-        value = self.value(key, default)
-        if type(value) is not int:
-            raise self.wrong(key, f"is {shown(value)}", f"write a whole number without quotes, {low} to {high}")
-        if not low <= value <= high:
-            raise self.wrong(key, f"is {shown(value)}", f"allowed is {low} to {high}")
-        return value
-
-    def text(self, key: str, pattern: str, example: str) -> str:
-        value = self.value(key)
-        if not isinstance(value, str) or not re.fullmatch(pattern, value):
-            raise self.wrong(key, f"is {shown(value)}", f"write text such as {example}")
-        return value
-
-    def texts(self, key: str) -> tuple[str, ...]:
-        value = self.value(key, [])
-        if not isinstance(value, list) or any(not isinstance(entry, str) or not entry for entry in value):
-            raise self.wrong(key, f"is {shown(value)}", 'write a list of texts such as ["…"]')
-        return tuple(value)
-
-    def choice(self, key: str, allowed: tuple[str, ...]) -> str:
-        value = self.value(key)
-        if value not in allowed:
-            raise self.wrong(key, f"is {shown(value)}", "allowed is " + ", ".join(f'"{one}"' for one in allowed))
-        return str(value)
-
-    def money(self, key: str, decimals: int, default: int = _MISSING) -> int:
-        """Atoms of a decimal string; `default` is in atoms already."""
-        value = self.value(key, default)
-        if key not in self._values:
-            return int(value)
-        try:
-            return parse_decimal(value, decimals)
-        except (TypeError, ValueError) as error:
-            fix = str(error)
-        raise self.wrong(key, f"is {shown(value)}", fix)
-
-    def address(self, key: str) -> str:
-        return self.as_address(key, self.value(key))
-
-    def as_address(self, key: str, value: Any) -> str:
-        try:
-            return checksum(value)
-        except ValueError as error:
-            fix = str(error)
-        raise self.wrong(key, f"is {shown(value)}", f"{fix}; copy it again from its source")
-
-    def url(self, key: str, *, secret: bool = False) -> str:
-        """An absolute address without user, fragment or trailing slash; a `secret` one is never quoted."""
-        value = self.value(key)
-        quoted = "is not a usable address" if secret else f"is {shown(value)}"
-        fix = "write an https address without user, query or fragment (http is for this machine only)"
-        if not isinstance(value, str) or not value.isascii() or not value.isprintable() or " " in value:
-            raise self.wrong(key, quoted, fix)
-        try:
-            parts = urlsplit(value)
-            usable = bool(parts.hostname) and parts.port != 0 and is_private_enough(parts)
-        except ValueError:
-            usable = False
-        if not usable or "@" in parts.netloc or parts.fragment or (parts.query and not secret):
-            raise self.wrong(key, quoted, fix)
-        return value.rstrip("/")
-
-
-def _did_you_mean(key: str, known: tuple[str, ...]) -> str:
-    near = difflib.get_close_matches(key, known, n=1)
-    return f"did you mean {near[0]}?" if near else "known here: " + ", ".join(known)
