@@ -75,7 +75,14 @@ def _rich_table(columns: Row, rows: Sequence[Row], right: frozenset[int], foot: 
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, show_footer=bool(foot), header_style="bold", footer_style="bold", pad_edge=False)
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        show_footer=bool(foot),
+        header_style="bold",
+        footer_style="bold",
+        pad_edge=False,
+        padding=(0, 2, 0, 0),
+    )
     for at, column in enumerate(columns):
         table.add_column(
             column, justify="right" if at in right else "left", footer=Text(foot[at]) if foot else "", overflow="fold"

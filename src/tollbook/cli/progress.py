@@ -59,8 +59,8 @@ class Lines(_Counting):
         if problem or due or self.done == self.calls:
             self._last = time.monotonic()
             words = f": {problem}" if problem else ""
-            rows = f" {self.rows} rows," if self.rows else ""
-            line = f"{self.flow}: {self.done} of {self.calls} calls,{rows} {self.money}{words}"
+            counted = f" {self.rows} rows," if self.rows else ""
+            line = f"{self.flow}: {self.done} of {self.calls} calls,{counted} {self.money}{words}"
             print(line, file=sys.stderr, flush=True)
 
 
@@ -72,33 +72,39 @@ class Bar(_Counting):
         self._progress: Any = None
         self._task: Any = None
 
-    def buying(self, calls: int, atoms: int) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    def bill(self, bill: Bill) -> None:
+        self.ended()
+        super().bill(bill)
 
+    def buying(self, calls: int, atoms: int) -> None:
         super().buying(calls, atoms)
-        if self._progress is not None:
-            self._progress.update(self._task, total=self.calls)
-            return
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=20),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[rows]}  {task.fields[money]}"),
-            TimeRemainingColumn(compact=True),
-        )
-        self._progress = Progress(*columns, console=Console(stderr=True), transient=False)
-        self._task = self._progress.add_task(self.flow, total=calls, rows="", money=self.money)
-        self._progress.start()
+        if self._progress is None:
+            self._start()
+        self._progress.update(self._task, total=self.calls)
 
     def bought(self, purchase: Purchase | None, rows: int, problem: str | None) -> None:
         super().bought(purchase, rows, problem)
-        if self._progress is not None:
-            self._progress.update(self._task, advance=1, rows=f"{self.rows} rows", money=self.money)
-            if problem:
-                self._progress.console.print(problem, style="red", markup=False, highlight=False)
+        counted = f"{self.rows} rows" if self.rows else ""
+        self._progress.update(self._task, advance=1, rows=counted, money=self.money)
+        if problem:
+            self._progress.console.print(problem, style="red", markup=False, highlight=False)
 
     def ended(self) -> None:
         if self._progress is not None:
             self._progress.stop()
             self._progress = None
+
+    def _start(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (
+            TextColumn("  {task.description:<10}"),
+            BarColumn(bar_width=20),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rows]}  {task.fields[money]}"),
+            TimeRemainingColumn(compact=True, elapsed_when_finished=True),
+        )
+        self._progress = Progress(*columns, console=Console(stderr=True))
+        self._task = self._progress.add_task(self.flow, total=self.calls, rows="", money=self.money)
+        self._progress.start()

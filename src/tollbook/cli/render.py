@@ -42,9 +42,7 @@ def bill_notes(answer: Answer, bill: Bill) -> None:
             f"  {gone.dataset}: {gone.cells} cells can't be bought any more ({gone.what}){repair}", style="yellow"
         )
     if any(line.open_ended for line in bill.lines):
-        answer.line(
-            f"  + {bill.flow}: nobody knows how long a listing is; each further page is billed before it is bought"
-        )
+        answer.line(f"  + {bill.flow}: a listing of unknown length; further pages come on top")
     for note in bill.notes:
         answer.line(f"  {note}")
 

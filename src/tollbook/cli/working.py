@@ -70,6 +70,8 @@ async def ingest_each(
         except PayerError as error:
             ended.append((ask.flow, error))
             continue
+        finally:
+            watch.ended()
         ended.append(outcome)
         left = None if left is None else left - outcome.atoms
     return ended

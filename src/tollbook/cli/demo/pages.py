@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,11 +28,11 @@ QUERIES = (
     ("What does a new row cost, by dataset?", "SELECT * FROM cost_per_new_row"),
     (
         "Who turned bullish last?",
-        "SELECT token_symbol, date, trading_signal FROM signals WHERE trading_signal = 1 ORDER BY date DESC LIMIT 5",
+        "SELECT token_symbol, date FROM signals WHERE trading_signal = 1\n  ORDER BY date DESC LIMIT 5",
     ),
     (
-        "Which call and transaction brought a row?",
-        "SELECT g.token_symbol, g.date, c.amount, c.tx_hash FROM grades g JOIN costs c USING (purchase_id) LIMIT 5",
+        "Which call, and which transaction, brought a row?",
+        "SELECT token_symbol, date, c.amount, c.tx_hash\n  FROM grades JOIN costs c USING (purchase_id) LIMIT 5",
     ),
 )
 
@@ -111,17 +112,21 @@ def what_next(answer: Answer, home: Path, seconds: float) -> None:
     answer.heading("Three queries worth trying on published/warehouse.duckdb")
     for question, query in QUERIES:
         answer.line(f"  -- {question}")
-        answer.line(f"  {query};")
+        for line in f"{query};".splitlines():
+            answer.line(f"  {line}")
+    command, where = _short(Path(sys.argv[0])), _short(home)
     answer.line()
-    answer.line(f"Done in {seconds:.0f} s. To go on in this world: tollbook sandbox --home {_short(home)}")
-    answer.line(f"and, beside it: . {_short(home)}/sandbox.env; tollbook status")
+    answer.line(f"Done in {seconds:.0f} s. To go on in this world:")
+    answer.line(f"  {command} sandbox --home {where} &")
+    answer.line(f"  . {where}/sandbox.env; {command} status")
 
 
-def _short(home: Path) -> str:
+def _short(path: Path) -> str:
+    """Relative to the working directory where it lies below it."""
     try:
-        return str(home.relative_to(Path.cwd()))
+        return str(path.absolute().relative_to(Path.cwd()))
     except ValueError:
-        return str(home)
+        return str(path)
 
 
 def _cell(value: object) -> str:

@@ -41,9 +41,12 @@ def backfill(
         if dry_run:
             return await priced(ws, ask)
         _ = ws.wallet
-        approval = Approval(answer, budget, yes=yes)
+        approval, watch = Approval(answer, budget, yes=yes), watch_for(quiet=as_json)
         run = new_run(ask.flow, ask.reason, ws.clock.now(), budget=budget)
-        return await ingest(ws, ask, run, watch=watch_for(quiet=as_json), agree=approval)
+        try:
+            return await ingest(ws, ask, run, watch=watch, agree=approval)
+        finally:
+            watch.ended()
 
     done = in_workspace(work)
     if isinstance(done, Bill):
