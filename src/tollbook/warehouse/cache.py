@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tollbook.payer.ledger_reads import LedgerReader
     from tollbook.sources.model import Dataset
     from tollbook.sources.planner import Held
-    from tollbook.warehouse.load import LoadReport
+    from tollbook.warehouse.report import LoadReport
 
 STORAGE = "v1.5.0"
 """Readable by DuckDB 1.5 and later."""

@@ -19,7 +19,8 @@ from tollbook.sources.grid import Span, gaps, merged
 from tollbook.sources.pieces import Group, group_of
 from tollbook.sources.planner import Held, OpenGroup
 from tollbook.sources.slots import FINAL, slot
-from tollbook.warehouse.schema import quoted, tables
+from tollbook.warehouse.notes import append
+from tollbook.warehouse.schema import tables
 
 if TYPE_CHECKING:
     import duckdb
@@ -162,11 +163,11 @@ def _replace(con: duckdb.DuckDBPyConnection, listings: Sequence[_Listing]) -> No
             f"DELETE FROM {table} t USING touched WHERE t.dataset = touched.dataset AND t.group_id = touched.group_id"
         )
     con.unregister("touched")
-    _append(con, "coverage_groups", _group_rows(listings))
+    append(con, "coverage_groups", _group_rows(listings))
     for own in listings:
         if own.state != DONE:
-            _append(con, "coverage_pages", _page_rows(own))
-            _append(con, "coverage_open", _span_rows(own.dataset, own.found.spans, own.group_id))
+            append(con, "coverage_pages", _page_rows(own))
+            append(con, "coverage_open", _span_rows(own.dataset, own.found.spans, own.group_id))
 
 
 def _group_rows(listings: Sequence[_Listing]) -> pa.Table:
@@ -238,15 +239,6 @@ def _span_rows(name: str, spans: Sequence[Covered], group_id: str | None = None)
     return pa.table(columns)
 
 
-def _append(con: duckdb.DuckDBPyConnection, table: str, rows: pa.Table) -> None:
-    if len(rows):
-        con.register("incoming", rows)
-        con.execute(
-            f"INSERT INTO {table} ({quoted(rows.column_names)}) SELECT {quoted(rows.column_names)} FROM incoming"
-        )
-        con.unregister("incoming")
-
-
 def _join(con: duckdb.DuckDBPyConnection, name: str, spans: Sequence[Covered]) -> None:
     """Bring spans together with those the same keys had."""
     import pyarrow as pa
@@ -263,7 +255,7 @@ def _join(con: duckdb.DuckDBPyConnection, name: str, spans: Sequence[Covered]) -
         by_key[span.key].append(span)
     con.execute("DELETE FROM coverage USING touched WHERE coverage.key = touched.key AND dataset = ?", [name])
     con.unregister("touched")
-    _append(con, "coverage", _span_rows(name, [span for own in by_key.values() for span in flattened(own)]))
+    append(con, "coverage", _span_rows(name, [span for own in by_key.values() for span in flattened(own)]))
 
 
 def flattened(spans: Sequence[Covered]) -> list[Covered]:

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tollbook.warehouse.cache import Cache, CacheDamaged, first_line, is_damage
-from tollbook.warehouse.load import LoadReport, Outdated, bring_in, recount
+from tollbook.warehouse.load import Outdated, bring_in
 from tollbook.warehouse.observe import NotUnique
 from tollbook.warehouse.rebuild import rebuild
+from tollbook.warehouse.report import LoadReport, recount
 
 if TYPE_CHECKING:
     from tollbook.payer.ledger_reads import LedgerReader

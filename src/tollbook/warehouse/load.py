@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field
-from itertools import islice
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from tollbook.crashpoints import crash_point
-from tollbook.sources.envelope import Envelope
-from tollbook.warehouse import coverage, schema
+from tollbook.warehouse import coverage, notes, readers, report, schema
 from tollbook.warehouse.observe import Counts, later, newest, observe, withdraw
 from tollbook.warehouse.pages import Page, read
+from tollbook.warehouse.report import LoadReport
 from tollbook.warehouse.schema import tables
 
 if TYPE_CHECKING:
@@ -23,51 +21,11 @@ if TYPE_CHECKING:
 MARGIN = 10_000
 """How far behind the newest loaded seq a delivery is still looked for: one may be committed after a larger one."""
 
-BATCH_DELIVERIES = 500
+BATCH_DELIVERIES = 1000
+BATCH_BYTES = 32 << 20
 
-
-@dataclass(frozen=True, slots=True)
-class Drifted:
-    """A column of a dataset that was new, vanished or changed, first seen by this load."""
-
-    dataset: str
-    column: str
-    change: str
-    detail: str
-
-    def __str__(self) -> str:
-        return f"{self.dataset}: {self.column} {self.change}" + (f" ({self.detail})" if self.detail else "")
-
-
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """What came of one dataset's deliveries, or of all. `failed` counts bodies that were no answer at all."""
-
-    deliveries: int = 0
-    rows_in: int = 0
-    rows_new: int = 0
-    rows_changed: int = 0
-    quarantined: int = 0
-    failed: int = 0
-
-    def plus(self, other: Tally) -> Tally:
-        return Tally(
-            self.deliveries + other.deliveries,
-            self.rows_in + other.rows_in,
-            self.rows_new + other.rows_new,
-            self.rows_changed + other.rows_changed,
-            self.quarantined + other.quarantined,
-            self.failed + other.failed,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class LoadReport(Tally):
-    """One load in all, and per dataset. `note` says what was rebuilt, if anything was."""
-
-    per_dataset: dict[str, Tally] = field(default_factory=dict)
-    drift: tuple[Drifted, ...] = ()
-    note: str | None = None
+Again = dict[str, set[str]]
+"""Per table the loaded deliveries that are withdrawn and brought again, behind one that goes before them."""
 
 
 class Outdated(Exception):
@@ -77,14 +35,20 @@ class Outdated(Exception):
 def bring_in(cache: Cache, ledger: LedgerReader) -> LoadReport:
     """Load what is missing. Bodies are read while the cache is closed; each batch is one transaction."""
     start, known, whole = _look(cache)
-    missing = [(seq, own) for seq, own in ledger.delivery_index(start) if own not in known]
-    report = LoadReport()
-    for batch in _batches(missing):
-        report = _joined(report, _take_in(cache, ledger, batch))
+    index = ledger.delivery_index(start)
+    if not known <= {purchase for _, purchase in index}:
+        start, known = 0, _all_known(cache)
+        index = ledger.delivery_index()
+    missing = {purchase for _, purchase in index if purchase not in known}
+    done = LoadReport()
+    if missing:
+        chunks = readers.in_chunks(ledger.deliveries(start, missing), BATCH_DELIVERIES, BATCH_BYTES)
+        for pages in readers.pages(chunks, len(missing)):
+            done = report.joined(done, _take_in(cache, ledger, pages))
     if not whole:
         with cache.open() as con:
             schema.write_meta(con, whole="yes")
-    return report
+    return done
 
 
 def _look(cache: Cache) -> tuple[int, set[str], bool]:
@@ -93,37 +57,48 @@ def _look(cache: Cache) -> tuple[int, set[str], bool]:
         meta = schema.read_meta(con)
         if why := schema.outdated(con, meta):
             raise Outdated(why)
-        newest = con.execute("SELECT max(seq) FROM loads").fetchall()[0][0] or 0
-        start = max(newest - MARGIN, 0)
+        highest = con.execute("SELECT max(seq) FROM loads").fetchall()[0][0] or 0
+        start = max(highest - MARGIN, 0)
         known = con.execute("SELECT purchase_id FROM loads WHERE seq > ?", [start]).fetchall()
     return start, {purchase for (purchase,) in known}, meta["whole"] == "yes"
 
 
-def _batches(missing: Sequence[tuple[int, str]]) -> Iterator[list[tuple[int, str]]]:
-    rest = iter(missing)
-    while batch := list(islice(rest, BATCH_DELIVERIES)):
-        yield batch
+def _all_known(cache: Cache) -> set[str]:
+    """For a ledger that lost deliveries the cache has, as one restored from a backup: its seqs start over."""
+    with cache.open() as con:
+        return {purchase for (purchase,) in con.execute("SELECT purchase_id FROM loads").fetchall()}
 
 
-def _take_in(cache: Cache, ledger: LedgerReader, batch: Sequence[tuple[int, str]]) -> LoadReport:
+def _take_in(cache: Cache, ledger: LedgerReader, pages: list[Page]) -> LoadReport:
     """One batch. Deliveries that were loaded and observed later than one of it are brought again behind it."""
-    pages = _read(ledger, {purchase for _, purchase in batch}, batch[0][0])
-    again: dict[str, set[str]] = {}
+    again: Again = {}
+    lost: set[str] = set()
     while True:
         with cache.open() as con:
-            needed = _behind(con, pages, again)
+            needed = _behind(con, pages, again, lost)
             if not needed:
-                return _commit(con, pages, again)
+                return _commit(con, pages, again, in_order=not lost)
         for table, purchases in needed.items():
-            pages += _read(ledger, purchases, 0)
-            again.setdefault(table, set()).update(purchases)
+            found = list(read(ledger.deliveries(0, purchases)))
+            pages = [*pages, *found]
+            own = {page.purchase_id for page in found}
+            again.setdefault(table, set()).update(own)
+            lost |= purchases - own
 
 
-def _read(ledger: LedgerReader, purchases: Collection[str], first_seq: int) -> list[Page]:
-    return list(read(ledger.deliveries(max(first_seq - 1, 0), purchases)))
+def _behind(con: duckdb.DuckDBPyConnection, pages: Sequence[Page], again: Again, lost: set[str]) -> Again:
+    """What else must be brought again, because one of these pages goes before it. The `lost` can't be."""
+    needed: Again = {}
+    known = _loaded(con, pages)
+    for name, own in _by_table(pages).items():
+        incoming = [page for page in own if page.purchase_id not in known]
+        last = newest(con, tables()[name])
+        if incoming and last is not None and incoming[0].order < last:
+            needed[name] = later(con, tables()[name], incoming[0].order) - again.get(name, set()) - lost
+    return {name: purchases for name, purchases in needed.items() if purchases}
 
 
-def _by_table(pages: Sequence[Page]) -> dict[str, list[Page]]:
+def _by_table(pages: Sequence[Page]) -> Mapping[str, list[Page]]:
     out: dict[str, list[Page]] = {}
     for page in sorted(pages, key=lambda page: page.order):
         if page.dataset is not None:
@@ -131,194 +106,31 @@ def _by_table(pages: Sequence[Page]) -> dict[str, list[Page]]:
     return out
 
 
-def _behind(con: duckdb.DuckDBPyConnection, pages: Sequence[Page], again: dict[str, set[str]]) -> dict[str, set[str]]:
-    """Per table the loaded purchases that must be brought again, because one of these pages goes before them."""
-    needed: dict[str, set[str]] = {}
-    known = _loaded(con, pages)
-    for name, own in _by_table(pages).items():
-        incoming = [page for page in own if page.purchase_id not in known]
-        last = newest(con, tables()[name])
-        if incoming and last is not None and incoming[0].order < last:
-            needed[name] = later(con, tables()[name], incoming[0].order) - again.get(name, set())
-    return {name: purchases for name, purchases in needed.items() if purchases}
-
-
 def _loaded(con: duckdb.DuckDBPyConnection, pages: Sequence[Page]) -> set[str]:
-    """Of these purchases, those that are loaded: perhaps by another process, a moment ago."""
+    """Of these deliveries, those that are loaded: perhaps by another process, a moment ago."""
     ids = [page.purchase_id for page in pages]
-    return {
-        row[0]
-        for row in con.execute("SELECT purchase_id FROM loads WHERE list_contains(?, purchase_id)", [ids]).fetchall()
-    }
+    found = con.execute("SELECT purchase_id FROM loads WHERE purchase_id IN (SELECT unnest(?::VARCHAR[]))", [ids])
+    return {purchase for (purchase,) in found.fetchall()}
 
 
-def _commit(con: duckdb.DuckDBPyConnection, pages: Sequence[Page], again: dict[str, set[str]]) -> LoadReport:
+def _commit(con: duckdb.DuckDBPyConnection, pages: Sequence[Page], again: Again, *, in_order: bool) -> LoadReport:
+    """Rows, coverage and notes of one batch in one transaction. Closing the connection without it undoes all."""
     con.execute("BEGIN")
     replayed = {purchase for purchases in again.values() for purchase in purchases}
     for name, purchases in again.items():
+        notes.note_rewind(con, name, [page for page in pages if page.purchase_id in purchases])
         withdraw(con, tables()[name], purchases)
-        con.execute("DELETE FROM loads WHERE list_contains(?, purchase_id)", [list(purchases)])
-        _note_rewind(con, name, [page for page in pages if page.purchase_id in purchases])
     known = _loaded(con, pages)
-    pages = [page for page in pages if page.purchase_id not in known]
+    pages = list({page.purchase_id: page for page in pages if page.purchase_id not in known}.values())
     counts: Counts = {}
     for name, own in _by_table(pages).items():
-        counts |= observe(con, tables()[name], own)
+        counts |= observe(con, tables()[name], own, in_order=in_order)
     fresh = [page for page in pages if page.purchase_id not in replayed]
     coverage.record(con, fresh)
-    _note_quarantine(con, fresh)
-    drift = _note_drift(con, fresh)
-    _note_loads(con, pages, counts)
+    notes.note_quarantine(con, fresh)
+    drift = notes.note_drift(con, fresh)
+    notes.note_loads(con, pages, counts)
     crash_point("load.before_commit")
     con.execute("COMMIT")
     crash_point("load.after_commit")
-    return _report(fresh, counts, drift)
-
-
-def _note_rewind(con: duckdb.DuckDBPyConnection, table: str, pages: Sequence[Page]) -> None:
-    """For who copies observations elsewhere: those of the table from `since` on may differ from before."""
-    since, seq = min(page.observed_at for page in pages), max(page.seq for page in pages)
-    con.execute("INSERT INTO rewinds VALUES (?, ?, ?, ?)", [table, since, len(pages), seq])
-
-
-def _append(con: duckdb.DuckDBPyConnection, table: str, rows: Sequence[dict[str, Any]]) -> None:
-    import pyarrow as pa
-
-    if not rows:
-        return
-    incoming = pa.Table.from_pylist(list(rows))
-    con.register("incoming", incoming)
-    con.execute(f"INSERT INTO {table} BY NAME SELECT * FROM incoming")
-    con.unregister("incoming")
-
-
-def _note_loads(con: duckdb.DuckDBPyConnection, pages: Sequence[Page], counts: Counts) -> None:
-    _append(
-        con,
-        "loads",
-        [
-            {
-                "purchase_id": page.purchase_id,
-                "seq": page.seq,
-                "dataset": page.name,
-                "rows_in": page.parsed.rows_in_body if page.parsed else 0,
-                "rows_new": counts.get(page.purchase_id, (0, 0))[0],
-                "rows_changed": counts.get(page.purchase_id, (0, 0))[1],
-                "rows_quarantined": len(page.parsed.quarantined) if page.parsed else 0,
-                "observed_at": page.observed_at,
-                "envelope": page.envelope,
-            }
-            for page in pages
-        ],
-    )
-
-
-def _note_quarantine(con: duckdb.DuckDBPyConnection, pages: Sequence[Page]) -> None:
-    _append(
-        con,
-        "quarantined",
-        [
-            {
-                "purchase_id": page.purchase_id,
-                "dataset": page.name,
-                "observed_at": page.observed_at,
-                "reason": reason,
-                "raw": raw,
-            }
-            for page in pages
-            for reason, raw in page.quarantine
-        ],
-    )
-
-
-def _note_drift(con: duckdb.DuckDBPyConnection, pages: Sequence[Page]) -> tuple[Drifted, ...]:
-    """Keep each change with the delivery that showed it first; returns those nobody had seen."""
-    first: dict[tuple[str, str, str], dict[str, Any]] = {}
-    for page in sorted(pages, key=lambda page: page.order):
-        for column, change, detail in _drift_of(page):
-            first.setdefault(
-                (page.name, column, change),
-                {
-                    "dataset": page.name,
-                    "column": column,
-                    "change": change,
-                    "first_seen": page.observed_at,
-                    "purchase_id": page.purchase_id,
-                    "detail": detail,
-                },
-            )
-    if not first:
-        return ()
-    query = 'SELECT dataset, "column", change, first_seen FROM drift'
-    known = {(name, column, change): seen for name, column, change, seen in con.execute(query).fetchall()}
-    earlier = [row for key, row in first.items() if key not in known or row["first_seen"] < known[key]]
-    for row in earlier:
-        con.execute(
-            'DELETE FROM drift WHERE dataset = ? AND "column" = ? AND change = ?',
-            [row["dataset"], row["column"], row["change"]],
-        )
-    _append(con, "drift", earlier)
-    return tuple(
-        Drifted(row["dataset"], row["column"], row["change"], row["detail"])
-        for key, row in first.items()
-        if key not in known
-    )
-
-
-def _drift_of(page: Page) -> Iterator[tuple[str, str, str]]:
-    if page.parsed is None:
-        return
-    drift = page.parsed.drift
-    yield from ((column, "new", kind) for column, kind in drift.new.items())
-    yield from ((column, "vanished", "") for column in drift.vanished)
-    yield from ((column, "changed", detail) for column, detail in drift.changed.items())
-
-
-def _report(pages: Sequence[Page], counts: Counts, drift: tuple[Drifted, ...]) -> LoadReport:
-    per_dataset: dict[str, Tally] = {}
-    for page in pages:
-        new, changed = counts.get(page.purchase_id, (0, 0))
-        one = Tally(
-            1,
-            page.parsed.rows_in_body if page.parsed else 0,
-            new,
-            changed,
-            len(page.parsed.quarantined) if page.parsed else 0,
-            int(page.envelope != Envelope.OK),
-        )
-        per_dataset[page.name] = per_dataset.get(page.name, Tally()).plus(one)
-    return _summed(per_dataset, drift)
-
-
-def recount(con: duckdb.DuckDBPyConnection, known: Collection[str]) -> LoadReport:
-    """The report of a load that brought every delivery but the known ones."""
-    rows = con.execute(
-        """SELECT dataset, count(*), sum(rows_in), sum(rows_new), sum(rows_changed), sum(rows_quarantined),
-                  count(*) FILTER (envelope <> 'ok')
-           FROM loads WHERE NOT list_contains(?, purchase_id) GROUP BY dataset""",
-        [list(known)],
-    ).fetchall()
-    return _summed({name: Tally(*map(int, counts)) for name, *counts in rows}, ())
-
-
-def _summed(per_dataset: dict[str, Tally], drift: tuple[Drifted, ...]) -> LoadReport:
-    total = Tally()
-    for one in per_dataset.values():
-        total = total.plus(one)
-    return LoadReport(
-        total.deliveries,
-        total.rows_in,
-        total.rows_new,
-        total.rows_changed,
-        total.quarantined,
-        total.failed,
-        per_dataset,
-        drift,
-    )
-
-
-def _joined(one: LoadReport, other: LoadReport) -> LoadReport:
-    per_dataset = dict(one.per_dataset)
-    for name, tally in other.per_dataset.items():
-        per_dataset[name] = per_dataset.get(name, Tally()).plus(tally)
-    return _summed(per_dataset, one.drift + other.drift)
+    return report.of_pages(fresh, counts, drift)

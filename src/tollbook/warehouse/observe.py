@@ -26,47 +26,64 @@ class NotUnique(RuntimeError):
     """A current table held a natural key twice. The file can't be trusted."""
 
 
-def observe(con: duckdb.DuckDBPyConnection, table: Table, pages: Sequence[Page]) -> Counts:
-    """Append what is new or changed, and make it current."""
-    if not _stage(con, table, pages):
+def observe(con: duckdb.DuckDBPyConnection, table: Table, pages: Sequence[Page], *, in_order: bool = True) -> Counts:
+    """Append what is new or changed, and make it current. Not `in_order`: the table may have later versions."""
+    batch = _arrow(table, pages)
+    if batch is None:
         return {}
+    con.register("batch", batch)
+    con.register("deliveries", _deliveries(pages))
     key = quoted(table.natural_key)
-    _fresh(con, table, key)
+    con.execute(_FRESH.format(key=key, table=table.name, content=_content(table), hash=_hash(table), same=_same(table)))
+    con.unregister("batch")
+    con.unregister("deliveries")
     columns = quoted(name for name, _ in table.fields)
     con.execute(f'INSERT INTO "{table.observations}" SELECT {columns} FROM fresh ORDER BY observed_at, seq, {key}')
+    _make_current(con, table, key, columns)
+    if not in_order:
+        con.execute(f"CREATE OR REPLACE TEMP TABLE reopened AS SELECT DISTINCT {key} FROM fresh")
+        con.execute(f'DELETE FROM "{table.name}" known USING reopened new WHERE {_same(table)}')
+        _reopen(con, table)
     count = "SELECT purchase_id, count(*) FILTER (is_new), count(*) FILTER (NOT is_new) FROM fresh GROUP BY ALL"
     counts = con.execute(count).fetchall()
-    _make_current(con, table, key, columns)
     con.execute("DROP TABLE fresh")
     return {purchase: (new, changed) for purchase, new, changed in counts}
 
 
-def _stage(con: duckdb.DuckDBPyConnection, table: Table, pages: Sequence[Page]) -> bool:
-    """The batch's rows as a table `staged`, each with its delivery and the hash of its content."""
-    batch = _arrow(table, pages)
-    if batch is None:
-        return False
+_FRESH = """
+CREATE OR REPLACE TEMP TABLE fresh AS
+WITH staged AS (
+    SELECT {content}, observed_at, purchase_id, dataset, {hash} AS row_hash, seq
+    FROM batch JOIN deliveries USING (delivery)),
+ordered AS (
+    SELECT *, lag(row_hash) OVER versions AS before, row_number() OVER versions AS nth
+    FROM staged WINDOW versions AS (PARTITION BY {key} ORDER BY observed_at, seq))
+SELECT new.* EXCLUDE (before, nth), nth = 1 AND known.row_hash IS NULL AS is_new, known.row_hash IS NOT NULL AS is_known
+FROM ordered new LEFT JOIN "{table}" known ON {same}
+WHERE new.row_hash IS DISTINCT FROM CASE WHEN nth = 1 THEN known.row_hash ELSE before END"""
+"""Of the batch's rows those that differ from the version before them, which is in the batch or in the current table."""
+
+
+def _same(table: Table) -> str:
+    return " AND ".join(f'new."{name}" = known."{name}"' for name in table.natural_key)
+
+
+def _content(table: Table) -> str:
+    return ", ".join(f'batch."{own.name}"' for own in table.columns)
+
+
+def _deliveries(pages: Sequence[Page]) -> pa.Table:
     import pyarrow as pa
 
-    deliveries = pa.table(
+    return pa.table(
         {
             "delivery": pa.array(range(len(pages)), pa.int32()),
             "observed_at": pa.array([page.observed_at for page in pages], pa.timestamp("us", "UTC")),
-            "purchase_id": [page.purchase_id for page in pages],
-            "dataset": [page.name for page in pages],
-            "seq": [page.seq for page in pages],
+            "purchase_id": pa.array([page.purchase_id for page in pages], pa.string()),
+            "dataset": pa.array([page.name for page in pages], pa.string()),
+            "seq": pa.array([page.seq for page in pages], pa.int64()),
         }
     )
-    con.register("batch", batch)
-    con.register("deliveries", deliveries)
-    declared = ", ".join(f'batch."{own.name}"' for own in table.columns)
-    con.execute(f"""
-        CREATE OR REPLACE TEMP TABLE staged AS
-        SELECT {declared}, observed_at, purchase_id, dataset, {_hash(table)} AS row_hash, seq
-        FROM batch JOIN deliveries USING (delivery)""")
-    con.unregister("batch")
-    con.unregister("deliveries")
-    return True
 
 
 def _arrow(table: Table, pages: Sequence[Page]) -> pa.Table | None:
@@ -96,23 +113,6 @@ def _hash(table: Table) -> str:
     for part in parts:
         text = f"xor({text}, {part})"
     return text
-
-
-def _fresh(con: duckdb.DuckDBPyConnection, table: Table, key: str) -> None:
-    """Of the staged rows, those that differ from the version before them, as a table `fresh`."""
-    same = " AND ".join(f's."{name}" = known."{name}"' for name in table.natural_key)
-    con.execute(
-        f"""
-        CREATE OR REPLACE TEMP TABLE fresh AS
-        SELECT s.* EXCLUDE (before, nth),
-               known.row_hash IS NULL AND s.nth = 1 AS is_new,
-               known.row_hash IS NOT NULL AS is_known
-        FROM (SELECT *, lag(row_hash) OVER w AS before, row_number() OVER w AS nth FROM staged
-              WINDOW w AS (PARTITION BY {key} ORDER BY observed_at, seq)) s
-        LEFT JOIN "{table.name}" known ON {same}
-        WHERE s.row_hash IS DISTINCT FROM CASE WHEN s.nth = 1 THEN known.row_hash ELSE before END"""
-    )
-    con.execute("DROP TABLE staged")
 
 
 def _make_current(con: duckdb.DuckDBPyConnection, table: Table, key: str, columns: str) -> None:
@@ -152,16 +152,19 @@ def withdraw(con: duckdb.DuckDBPyConnection, table: Table, purchases: Collection
     con.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE reopened AS
-        SELECT DISTINCT {key} FROM "{table.observations}" WHERE list_contains(?, purchase_id)""",
+        SELECT DISTINCT {key} FROM "{table.observations}" WHERE purchase_id IN (SELECT unnest(?::VARCHAR[]))""",
         [names],
     )
-    con.execute(f'DELETE FROM "{table.observations}" WHERE list_contains(?, purchase_id)', [names])
-    con.execute(f'DELETE FROM "{table.name}" WHERE list_contains(?, purchase_id)', [names])
-    columns = quoted(name for name, _ in table.fields)
-    con.execute(
-        f"""
+    con.execute(f'DELETE FROM "{table.observations}" WHERE purchase_id IN (SELECT unnest(?::VARCHAR[]))', [names])
+    con.execute(f'DELETE FROM "{table.name}" WHERE purchase_id IN (SELECT unnest(?::VARCHAR[]))', [names])
+    con.execute("DELETE FROM loads WHERE purchase_id IN (SELECT unnest(?::VARCHAR[]))", [names])
+    _reopen(con, table)
+
+
+def _reopen(con: duckdb.DuckDBPyConnection, table: Table) -> None:
+    """Make the newest observation of the `reopened` keys current; they have no current row."""
+    key, columns = quoted(table.natural_key), quoted(name for name, _ in table.fields)
+    con.execute(f"""
         INSERT INTO "{table.name}" SELECT {columns} FROM "{table.observations}" SEMI JOIN reopened USING ({key})
-        QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY observed_at DESC, seq DESC) = 1
-        """
-    )
+        QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY observed_at DESC, seq DESC) = 1""")
     con.execute("DROP TABLE reopened")

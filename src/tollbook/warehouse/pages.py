@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from tollbook.sources import registry, rows
@@ -24,8 +25,8 @@ UNREADABLE = (ValueError, TypeError, LookupError, ArithmeticError, RecursionErro
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One delivery as rows. `dataset` is None when nothing of its name is declared; `answered` when its context
-    says nothing of use; `excerpt` is the body's beginning where the whole of it could not be read."""
+    """One delivery as rows. `answered` is None when its context says nothing of use; `excerpt` is the body's
+    beginning where the whole of it could not be read."""
 
     seq: int
     purchase_id: str
@@ -34,21 +35,45 @@ class Page:
     envelope: str
     message: str
     excerpt: str
-    dataset: Dataset | None = None
     parsed: Parsed | None = None
     answered: Answered | None = None
+
+    @property
+    def dataset(self) -> Dataset | None:
+        """None when nothing of its name is declared."""
+        return declared(self.name)
 
     @property
     def order(self) -> tuple[datetime, int]:
         return self.observed_at, self.seq
 
     @property
+    def rows_in(self) -> int:
+        """Rows the body held, read or not."""
+        return self.parsed.rows_in_body if self.parsed else 0
+
+    @property
+    def rows_quarantined(self) -> int:
+        return len(self.parsed.quarantined) if self.parsed else 0
+
+    @property
     def quarantine(self) -> Iterator[tuple[str, str]]:
         """Reason and raw text of everything that could not be read."""
         if self.envelope != Envelope.OK:
             yield f"{self.envelope} body: {self.message}", self.excerpt
+        elif self.answered is None:
+            yield "the purchase doesn't say what it asked for: its rows are kept, and cover nothing", ""
         for row in self.parsed.quarantined if self.parsed else ():
             yield row.reason, row.raw
+
+
+@cache
+def declared(name: str) -> Dataset | None:
+    """The dataset of that name, if there is one."""
+    try:
+        return registry.dataset(name)
+    except LookupError:
+        return None
 
 
 def read(deliveries: Iterable[Delivery]) -> Iterator[Page]:
@@ -59,9 +84,8 @@ def read(deliveries: Iterable[Delivery]) -> Iterator[Page]:
 
 def read_one(delivery: Delivery) -> Page:
     """Never raises for what a body or its context holds: what can't be read is for quarantine (I4)."""
-    try:
-        dataset = registry.dataset(delivery.dataset)
-    except LookupError:
+    dataset = declared(delivery.dataset)
+    if dataset is None:
         return _page(delivery, "unknown", f"no dataset {delivery.dataset!r} is declared")
     context = delivery.context
     try:
@@ -74,7 +98,6 @@ def read_one(delivery: Delivery) -> Page:
         delivery,
         parsed.envelope,
         parsed.message,
-        dataset=dataset,
         parsed=parsed,
         answered=_answered(dataset, delivery, parsed),
     )
