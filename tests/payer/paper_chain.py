@@ -38,6 +38,7 @@ class PaperChain:
     logs: list[dict[str, Any]] = field(default_factory=list)
     receipts: dict[str, dict[str, Any]] = field(default_factory=dict)
     calls: list[tuple[str, list[Any]]] = field(default_factory=list)
+    spent: dict[str, int] = field(default_factory=dict)
     posts: int = 0
     sizes: list[int] = field(default_factory=list)
     broken: list[bytes] = field(default_factory=list)
@@ -72,6 +73,8 @@ class PaperChain:
             "blockHash": self.hash_of(block),
             "logs": logs,
         }
+        if status == 1 and address is None:
+            self.spent.update({event[2]: block for event in events if event[0] != TRANSFER})
         return tx_hash
 
     def _log(self, block: int, tx_hash: str, event: list[str], address: str) -> dict[str, Any]:
@@ -115,11 +118,7 @@ class PaperChain:
         if data.startswith("0x3644e515"):
             return "0x" + "cd" * 32
         nonce = "0x" + data[-64:]
-        spent = any(
-            log["topics"][0] != TRANSFER and log["topics"][2] == nonce and int(log["blockNumber"], 16) <= at
-            for log in self.logs
-            if log["address"] == self.token and self.receipts[log["transactionHash"]]["status"] == "0x1"
-        )
+        spent = self.spent.get(nonce, at + 1) <= at
         return "0x" + f"{int(spent):064x}"
 
     def _aggregate(self, arguments: bytes, block: str) -> str:

@@ -442,7 +442,10 @@ def test_an_answer_that_is_no_answer_leaves_everything_unknown(raw: bytes) -> No
     assert "127.0.0.1" not in error.what, "an address may hold a provider's key"
 
 
-@pytest.mark.parametrize("raw", [http(500), http(429), http(200, b"[", length=9)])
+RATE_LIMITED = http(200, b'{"jsonrpc":"2.0","error":{"code":-32005,"message":"rate limit"},"id":null}')
+
+
+@pytest.mark.parametrize("raw", [http(500), http(429), http(200, b"[", length=9), RATE_LIMITED])
 def test_a_server_that_stumbles_is_asked_again(raw: bytes) -> None:
     assert one(PaperChain(broken=[raw, raw])).state is NonceState.UNUSED
 
@@ -516,6 +519,13 @@ class TestAge:
             self.head(late=-150)
 
 
+def _good_log() -> dict[str, Any]:
+    paper = PaperChain()
+    paper.settle(NONCE, 950)
+    return paper.logs[1]
+
+
+GOOD_LOG = _good_log()
 HEX = st.sampled_from(["0x0", "0x1", "0x3e8", "0x" + "ab" * 32, "0x", "0x-1", "", USDC, NONCE])
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | HEX | st.text(max_size=10),
@@ -524,13 +534,11 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(JSON, st.sampled_from(LOG_FIELDS), JSON)
 def test_any_log_is_a_log_or_nothing_or_unbelievable(entry: Any, field: str, value: Any) -> None:
     """I9: whatever a server writes, the only error is ChainUnreachable."""
-    paper = PaperChain()
-    paper.settle(NONCE, 950)
-    for candidate in (entry, {**paper.logs[1], field: value}):
+    for candidate in (entry, {**GOOD_LOG, field: value}):
         with contextlib.suppress(ChainUnreachable):
             log = read_log(candidate, ASSET)
             assert log is None or (log.value >= 0 and len(log.topics) == 3)

@@ -124,6 +124,16 @@ def test_the_same_header_again_never_pays_again(resend: str, edge: Edge) -> None
     assert len(edge.world.transfers(edge.wallet.address)) == 1
 
 
+def test_a_payment_identifier_is_sent_where_declared_and_a_seller_may_honour_it(edge: Edge) -> None:
+    """Only a seller that read the identifier answers the same one from its cache, other terms or not."""
+    edge.world.settings.update(payment_identifier="honoured", resend="refused")
+    terms = edge.terms()
+    assert "payment-identifier" in terms.extensions
+    authorization = edge.authorization(terms)
+    assert [edge.pay(terms, authorization).status for _ in range(2)] == [200, 200]
+    assert len(edge.world.transfers(edge.wallet.address)) == 1
+
+
 def test_two_authorizations_over_one_nonce_settle_once(edge: Edge) -> None:
     """EIP-3009: what lets two machines that know nothing of each other pay once."""
     terms = edge.terms()

@@ -5,16 +5,13 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tollbook.payer.bounded import Undecodable, read_body
 from tollbook.payer.errors import ChainUnreachable
+from tollbook.payer.pool import Pool
 from tollbook.payer.strict_json import Malformed, dump, parse, shown
-from tollbook.payer.transport import new_pool
 from tollbook.payer.types import Clock
-
-if TYPE_CHECKING:
-    import httpx
 
 _BODY_LIMIT = 32 * 1024 * 1024
 _PAUSES = (0.2, 0.6)
@@ -34,13 +31,12 @@ class RpcError(Exception):
 class Rpc:
     """Calls to one server. The address may hold a provider's key, so no message ever shows it."""
 
-    def __init__(self, url: str, clock: Clock, *, batch: int = 100, timeout: float = 20.0) -> None:
+    def __init__(self, url: str, clock: Clock, *, batch: int = 100, timeout: float = 10.0) -> None:
         self._url = url
         self._size = batch
         self._timeout = timeout
         self._clock = clock
-        self._pool: httpx.AsyncHTTPTransport | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._pool = Pool(secure=url.startswith("https:"))
 
     async def call(self, calls: Sequence[Call]) -> list[Any]:
         """Results in the order of the calls. Raises RpcError for the first that failed, or ChainUnreachable."""
@@ -89,7 +85,7 @@ class Rpc:
         try:
             request = httpx.Request("POST", self._url, headers=headers, content=content)
             async with asyncio.timeout(self._timeout):
-                response = await self._open().handle_async_request(request)
+                response = await self._pool.open().handle_async_request(request)
                 try:
                     encoding = response.headers.get("content-encoding", "")
                     body = await read_body(response.aiter_raw(), encoding, _BODY_LIMIT)
@@ -103,16 +99,8 @@ class Rpc:
             return f"status {response.status_code}"
         return body.data if body.whole else "an answer that is too long"
 
-    def _open(self) -> httpx.AsyncHTTPTransport:
-        loop = asyncio.get_running_loop()
-        if self._pool is None or self._loop is not loop:
-            self._pool, self._loop = new_pool(secure=self._url.startswith("https:")), loop
-        return self._pool
-
     async def aclose(self) -> None:
-        pool, self._pool = self._pool, None
-        if pool is not None and self._loop is asyncio.get_running_loop():
-            await pool.aclose()
+        await self._pool.aclose()
 
 
 def _sorted(raw: bytes, count: int) -> list[dict[str, Any]]:
@@ -122,7 +110,7 @@ def _sorted(raw: bytes, count: int) -> list[dict[str, Any]]:
     except Malformed as why:
         raise ChainUnreachable(f"the chain's RPC server answered no JSON: {why}") from None
     if isinstance(document, dict) and "error" in document:
-        raise ChainUnreachable(f"the chain's RPC server refused the batch: {shown(str(document['error']), 160)}")
+        raise _refusal(document, "the batch")
     if not isinstance(document, list) or any(not isinstance(entry, dict) for entry in document):
         raise malformed("its answer is no batch")
     by_id = {entry.get("id"): entry for entry in document if type(entry.get("id")) is int}
@@ -131,11 +119,16 @@ def _sorted(raw: bytes, count: int) -> list[dict[str, Any]]:
     return [by_id[index] for index in range(count)]
 
 
+def _refusal(entry: dict[str, Any], method: str) -> RpcError:
+    error = entry["error"]
+    fault = error if isinstance(error, dict) else {"message": error}
+    return RpcError(method, fault.get("code"), fault.get("message"))
+
+
 def _result(entry: dict[str, Any], method: str) -> Any:
     error = entry.get("error")
     if error is not None:
-        fault = error if isinstance(error, dict) else {"message": error}
-        raise RpcError(method, fault.get("code"), fault.get("message"))
+        raise _refusal(entry, method)
     if "result" not in entry:
         raise malformed(f"{method} came back without a result")
     return entry["result"]

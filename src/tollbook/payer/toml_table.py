@@ -1,4 +1,4 @@
-"""One TOML table read strictly: unknown keys at once, each value as it is taken; every error names key, value and fix."""
+"""A TOML table read strictly: unknown keys at once, each value as it is taken; every error names key, value and fix."""
 
 from __future__ import annotations
 

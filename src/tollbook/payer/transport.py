@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from tollbook.payer.bounded import Undecodable, clip_headers, read_body
 from tollbook.payer.gate import Gate, retry_after
+from tollbook.payer.pool import Pool
 from tollbook.payer.rules import Policy, SellerPolicy, is_private_enough, origin
 from tollbook.payer.types import Clock, Request
 
@@ -93,7 +93,7 @@ class HttpTransport:
         self._clock = clock
         self._jitter = random.Random(seed)
         self._gates: dict[str, Gate] = {}
-        self._pool: httpx.AsyncHTTPTransport | None = None
+        self._pool = Pool(secure=any(url.startswith("https:") for url in self._sellers))
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def send(self, request: Request, headers: Mapping[str, str], *, timeout: float) -> Answer:
@@ -134,26 +134,21 @@ class HttpTransport:
     async def _through_gate(
         self, seller: SellerPolicy, request: Request, headers: Mapping[str, str], timeout: float
     ) -> Answer | Unanswered:
-        pool = self._open()
-        gate = self._gates.get(seller.name)
-        if gate is None:
-            gate = self._gates[seller.name] = Gate(self._clock, seller.parallel, seller.requests_per_minute)
-        async with gate:
-            return await _Exchange(pool, request, headers, seller.body_bytes).run(timeout)
+        async with self._gate(seller):
+            return await _Exchange(self._pool.open(), request, headers, seller.body_bytes).run(timeout)
 
-    def _open(self) -> httpx.AsyncHTTPTransport:
-        """The pool of the running loop: connections and locks can't outlive the loop they were made in."""
+    def _gate(self, seller: SellerPolicy) -> Gate:
+        """The seller's gate in the running loop, whose lock it holds."""
         loop = asyncio.get_running_loop()
-        if self._pool is None or self._loop is not loop:
-            secure = any(url.startswith("https:") for url in self._sellers)
-            self._pool, self._loop, self._gates = new_pool(secure=secure), loop, {}
-        return self._pool
+        if self._loop is not loop:
+            self._loop, self._gates = loop, {}
+        if seller.name not in self._gates:
+            self._gates[seller.name] = Gate(self._clock, seller.parallel, seller.requests_per_minute)
+        return self._gates[seller.name]
 
     async def aclose(self) -> None:
         """Close kept connections; the transport may be used again afterwards."""
-        pool, self._pool = self._pool, None
-        if pool is not None and self._loop is asyncio.get_running_loop():
-            await pool.aclose()
+        await self._pool.aclose()
 
     async def __aenter__(self) -> HttpTransport:
         return self
@@ -162,18 +157,6 @@ class HttpTransport:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.aclose()
-
-
-def new_pool(*, secure: bool) -> httpx.AsyncHTTPTransport:
-    """A connection pool below httpx's client: no redirects, cookies, proxies, netrc or retries exist at this level.
-
-    Where only loopback is allowed, the TLS context trusts nobody, which also saves loading the certificates.
-    """
-    import httpx
-
-    context = httpx.create_ssl_context(trust_env=False) if secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=15.0)
-    return httpx.AsyncHTTPTransport(verify=context, trust_env=False, limits=limits, retries=0)
 
 
 class _Exchange:
