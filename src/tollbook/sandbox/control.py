@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
 
 class ControlApp:
-    """GET /state, /visits, /transfers, /catalogue · POST /faults, /faults/clear, /settings, /clock, /reset, /buyer,
-    /mine, /market/drift, /market/restate, /market/hold-back, /rpc/<method>."""
+    """GET /state, /visits, /transfers, /faults, /catalogue (of faults) · POST /faults, /faults/clear, /settings,
+    /clock, /reset, /buyer, /mine, /cancel, /submit, /market/drift, /market/restate, /market/hold-back:
+    the fields of the body are the parameters of World's methods."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -37,6 +38,8 @@ class ControlApp:
             ("POST", "/reset"): lambda _: world.reset(),
             ("POST", "/buyer"): self._buyer,
             ("POST", "/mine"): lambda body: world.mine(**body),
+            ("POST", "/cancel"): lambda body: world.cancel(**body),
+            ("POST", "/submit"): lambda body: world.submit(**body),
             ("POST", "/market/drift"): lambda body: world.market.changes.drift(**body),
             ("POST", "/market/restate"): lambda body: world.market.changes.restate(**body),
             ("POST", "/market/hold-back"): lambda body: world.market.changes.hold_back(**body),

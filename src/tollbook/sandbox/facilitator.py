@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import contextvars
 import logging
 import time
@@ -18,7 +17,7 @@ from x402.schemas import PaymentPayload, PaymentRequirements, SettleResponse, Ve
 from tollbook.sandbox.asgi import Receive, Scope, Send, read_body, reply, reset, send_reply
 from tollbook.sandbox.clock import WorldClock
 from tollbook.sandbox.faults import Fault, Faults
-from tollbook.sandbox.keys import BROKE_RELAYER_KEY, NETWORK, RELAYER_KEY
+from tollbook.sandbox.keys import BROKE_RELAYER_KEY, DEPLOYER_KEY, NETWORK, RELAYER_KEY
 from tollbook.sandbox.node.rpc import Rpc
 from tollbook.sandbox.relayer import Relayer
 from tollbook.sandbox.settings import Settings
@@ -60,7 +59,7 @@ class Facilitator:
         if path not in ("/verify", "/settle"):
             await send_reply(send, reply(404, b"{}"))
             return
-        firing = self._faults.take("facilitator", path)
+        firing = self._faults.take("facilitator", path, path[1:])
         asked = msgspec.json.decode(body)
         payload = PaymentPayload.model_validate(asked["paymentPayload"])
         wanted = PaymentRequirements.model_validate(asked["paymentRequirements"])
@@ -104,6 +103,10 @@ class Facilitator:
             return 200, _success(payload, "")
         if "settle_foreign_tx" in names:
             return 200, _success(payload, self._somebody_elses_tx())
+        if "settle_reverted_tx" in names:
+            return 200, _success(payload, self._relayers[RELAYER_KEY].send_transaction(wanted.asset, _REVERTS))
+        if "settle_front_run" in names:
+            await self._run(self._schemes[DEPLOYER_KEY].settle, payload, wanted)
         self._config.simulate_in_settle = self._settings.simulate_in_settle
         key = BROKE_RELAYER_KEY if "relayer_broke" in names else RELAYER_KEY
         settled = cast(SettleResponse, await self._run(self._schemes[key].settle, payload, wanted))
@@ -133,11 +136,12 @@ class Facilitator:
     async def _run(self, work: Callable[..., Any], *args: Any) -> Any:
         """The SDK's blocking code in a thread, on this world's time."""
         _world_time.set(self._clock.time)
-        with contextlib.suppress(asyncio.CancelledError):
-            return await asyncio.to_thread(work, *args)
+        return await asyncio.to_thread(work, *args)
 
 
-_KEYS = (RELAYER_KEY, BROKE_RELAYER_KEY)
+_KEYS = (RELAYER_KEY, BROKE_RELAYER_KEY, DEPLOYER_KEY)
+_REVERTS = bytes.fromhex("a9059cbb" + "00" * 31 + "01" + "ff" * 32)
+"""transfer(0x…01, 2^256 - 1): more than anybody has."""
 
 
 def _success(payload: PaymentPayload, transaction: str) -> dict[str, Any]:

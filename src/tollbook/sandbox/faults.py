@@ -1,8 +1,8 @@
 """What can be made to go wrong: a catalogue of named faults, and the list of those switched on now.
 
 A fault fires `times` times (None: until cleared) on requests whose path (for rpc: method) matches its pattern and whose
-leg is its own (a seller's request is "paid" when it carries a payment, else "unpaid"), after letting `after` matches
-pass, each with probability `chance` drawn from its own seed.
+leg is its own, after letting `after` matches pass, each with probability `chance` drawn from its own seed. A seller's
+request is of the leg "paid" when it carries a payment, else "unpaid"; a facilitator's is "verify" or "settle".
 """
 
 from __future__ import annotations
@@ -56,13 +56,19 @@ CATALOGUE: dict[str, Kind] = {
     ),
     **_kinds(
         "facilitator",
-        "any",
+        "verify",
         {
             "verify_500": "answer /verify with 500",
             "verify_invalid": (
                 "call a good payment invalid",
                 {"reason": "invalid_exact_evm_transaction_simulation_failed"},
             ),
+        },
+    ),
+    **_kinds(
+        "facilitator",
+        "settle",
+        {
             "settle_500_before": "answer /settle with 500, nothing broadcast",
             "settle_500_after": "settle, then answer 500",
             "settle_timeout_after": ("settle, then hold the answer back", {"seconds": 60.0}),

@@ -8,6 +8,7 @@ import binascii
 import json
 from typing import Any
 
+import httpx
 from x402.http import FacilitatorConfig, HTTPFacilitatorClient
 from x402.schemas import PaymentPayload, PaymentRequirements
 
@@ -23,7 +24,9 @@ class PaidV1:
 
     def __init__(self, shop: Shop, facilitator_url: str) -> None:
         self._shop = shop
-        self._client = HTTPFacilitatorClient(FacilitatorConfig(url=facilitator_url))
+        self._client = HTTPFacilitatorClient(
+            FacilitatorConfig(url=facilitator_url, timeout=shop.settings.facilitator_timeout)
+        )
 
     async def close(self) -> None:
         await self._client.aclose()
@@ -42,7 +45,7 @@ class PaidV1:
         try:
             payload = PaymentPayload(x402_version=2, payload=payment["payload"], accepted=wanted)
             return await self._paid(payload, wanted, ask, product, scope, body)
-        except (ValueError, KeyError, TypeError, OSError) as problem:
+        except (ValueError, KeyError, TypeError, httpx.HTTPError) as problem:
             return self._challenge(ask, scope, f"unexpected_verify_error: {type(problem).__name__}")
 
     async def _paid(

@@ -38,7 +38,9 @@ class PaidV2:
 
     def __init__(self, shop: Shop, facilitator_url: str) -> None:
         self._shop = shop
-        self._client = HTTPFacilitatorClient(FacilitatorConfig(url=facilitator_url))
+        self._client = HTTPFacilitatorClient(
+            FacilitatorConfig(url=facilitator_url, timeout=shop.settings.facilitator_timeout)
+        )
         self._routes = {
             f"{product.method} {prefix}{product.path}": self._route(product)
             for product in shop.products.values()

@@ -131,10 +131,15 @@ class SellerApp:
             return again
         answer = await self._counter(product, version, scope, body)
         if payment and answer.status == 200:
-            self._served[shelf] = answer
-            if identifier := identifier_of(payment):
-                self._identified[identifier] = (shelf, answer)
+            self._keep(shelf, payment, answer)
         return answer
+
+    def _keep(self, shelf: str, payment: str, answer: Reply) -> None:
+        """Remember what was paid for, where the settings may ask for it again."""
+        if self._settings.resend == "served":
+            self._served[shelf] = answer
+        if self._settings.payment_identifier == "honoured" and (identifier := identifier_of(payment)):
+            self._identified[identifier] = (shelf, answer)
 
     def _again(self, shelf: str, payment: str) -> Reply | None:
         """An answer that was paid for before, where the settings serve it again."""

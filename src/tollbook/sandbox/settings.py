@@ -16,7 +16,9 @@ class Settings:
     `retry_after`: whether 429 says when to come back. `prices`: atoms by endpoint name, over the built-in table.
     `tmai`: also sell for the 18-decimals token, 10 % cheaper. `empty`: what a search that finds nothing answers.
     `payment_identifier`: not offered, offered and ignored (as the SDK does), or honoured.
-    `latency`: seconds the seller waits before each answer.
+    `latency`: seconds the seller waits before each answer. `confirmation_timeout`: seconds the facilitator waits for a
+    receipt before it calls a settlement pending. `facilitator_timeout`: seconds the seller waits for the facilitator,
+    read when the world starts.
     """
 
     x402_version: Literal[1, 2] = 2
@@ -32,6 +34,7 @@ class Settings:
     latency: float = 0.0
     prices: dict[str, int] = dataclasses.field(default_factory=dict)
     confirmation_timeout: float = 3.0
+    facilitator_timeout: float = 30.0
 
     def update(self, **changes: Any) -> None:
         """Change some settings; raises ValueError for an unknown name."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -81,6 +82,34 @@ class Token:
 
     def mint(self, deployer: Deployer, to: str, atoms: int) -> None:
         deployer.send(self.address, _selector("mint(address,uint256)") + encode(["address", "uint256"], [to, atoms]))
+
+    def submit(self, sender: Deployer, authorization: Mapping[str, str], signature: str) -> dict[str, Any]:
+        """Settle an authorization (in x402's wire form) without any facilitator: anyone who sees it can."""
+        types = ["address", "address", "uint256", "uint256", "uint256", "bytes32", "bytes"]
+        numbers = [int(authorization[name]) for name in ("value", "validAfter", "validBefore")]
+        words = [bytes.fromhex(text[2:]) for text in (authorization["nonce"], signature)]
+        data = encode(types, [authorization["from"], authorization["to"], *numbers, *words])
+        return sender.send(self.address, _selector(f"transferWithAuthorization({','.join(types)})") + data)
+
+    def cancel(self, sender: Deployer, payer_key: str, nonce: str) -> dict[str, Any]:
+        """Make a nonce unusable, as only the payer's signature can."""
+        payer, word = Account.from_key(payer_key), bytes.fromhex(nonce[2:])
+        kinds = {
+            "CancelAuthorization": [{"name": "authorizer", "type": "address"}, {"name": "nonce", "type": "bytes32"}]
+        }
+        signed = payer.sign_typed_data(self.domain, kinds, {"authorizer": payer.address, "nonce": word})
+        data = encode(["address", "bytes32", "bytes"], [payer.address, word, bytes(signed.signature)])
+        return sender.send(self.address, _selector("cancelAuthorization(address,bytes32,bytes)") + data)
+
+    @property
+    def domain(self) -> dict[str, Any]:
+        """The EIP-712 domain, as eth_account takes it."""
+        return {
+            "name": self.spec.eip712_name,
+            "version": self.spec.eip712_version,
+            "chainId": CHAIN_ID,
+            "verifyingContract": self.address,
+        }
 
     def balance(self, owner: str, block: str = "latest") -> int:
         data = _selector("balanceOf(address)") + encode(["address"], [owner])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import functools
 import json
 import time
@@ -80,6 +81,8 @@ class World:
         self._seed, self._count, self._pace, self._watch = seed, tokens, pace, watch
         self._notes: dict[str, Any] = {}
         self._wanted_offset = offset
+        self._first_settings = self.settings.as_json()
+        self._open = contextlib.ExitStack()
 
     # -- life -------------------------------------------------------------------------------------
 
@@ -99,19 +102,18 @@ class World:
             self._lock.acquire(timeout=0)
         except Timeout:
             raise HomeInUse(f"another sandbox serves {self.home}: stop it, or name another home") from None
+        self._open.callback(self._lock.release)
         try:
             self._read_notes()
             self._start_chain()
             self._start_servers()
             self._write_files()
         except BaseException:
-            self._lock.release()
+            self._open.close()
             raise
 
     def stop(self) -> None:
-        self._servers.stop()
-        self._chain.close()
-        self._lock.release()
+        self._open.close()
 
     def _read_notes(self) -> None:
         """What must stay the same for a home: ports, clock, the market's birthday."""
@@ -126,6 +128,7 @@ class World:
 
     def _start_chain(self) -> None:
         self._chain = Chain(self._dir / "chain.db", self.clock, self._pace)
+        self._open.callback(self._chain.close)
         self.rpc = Rpc(self._chain)
         add_control(self.rpc, self._chain)
         self._deployer = Deployer(self.rpc)
@@ -190,6 +193,7 @@ class World:
         }
         self._servers = Servers(apps, sockets)
         self._servers.at_stop(self.seller.close)
+        self._open.callback(self._servers.stop)
         self._servers.start()
         self.seller.open()
 
@@ -235,13 +239,12 @@ class World:
     def watch(self) -> tuple[int, ...]:
         return self._watch
 
-    def buyer(self, name: str, funds: int = _FUNDS) -> Buyer:
+    def buyer(self, name: str, funds: int = _FUNDS, symbol: str = "USDC") -> Buyer:
         """One more funded wallet, the same for the same name; its home lies under this world's."""
         key = buyer_key(name)
-        address = Account.from_key(key).address
-        for token in self.tokens.values():
-            if not token.balance(address):
-                token.mint(self._deployer, address, funds * 10**token.spec.decimals)
+        address, token = Account.from_key(key).address, self.tokens[symbol]
+        if not token.balance(address):
+            token.mint(self._deployer, address, funds * 10**token.spec.decimals)
         home = self.home / "buyers" / name
         home.mkdir(parents=True, exist_ok=True)
         return Buyer(address, key, home, self._env(key, home))
@@ -259,12 +262,21 @@ class World:
         self._chain.mine(blocks)
 
     def reset(self) -> None:
-        """No faults, default settings, the data unchanged, no visits recorded. Chain and clock stay as they are."""
+        """No faults, the settings it began with, the data unchanged, no visits recorded. Chain and clock stay."""
         self.faults.clear()
-        self.settings.update(**Settings().as_json())
+        self.settings.update(**copy.deepcopy(self._first_settings))
         self.market.changes.clear()
         self.seller.visits.clear()
         self._chain.automine = True
+        self._chain.drop()
+
+    def cancel(self, nonce: str, private_key: str | None = None) -> None:
+        """Cancel an authorization's nonce on chain, as the payer may."""
+        self.token.cancel(self._deployer, private_key or self.private_key, nonce)
+
+    def submit(self, authorization: Mapping[str, str], signature: str) -> None:
+        """Settle an authorization as a stranger who saw it."""
+        self.token.submit(self._deployer, authorization, signature)
 
     def settle_time(self, seconds: float) -> None:
         """Move the clock on and let the chain follow, so that `safe` and `finalized` pass what was there before."""

@@ -10,7 +10,9 @@ from pathlib import Path
 import msgspec
 import rlp  # type: ignore[import-untyped]
 from eth.abc import BlockHeaderAPI, SignedTransactionAPI, StateAPI
+from eth_keys.exceptions import BadSignature
 from eth_typing import Address
+from eth_utils.exceptions import ValidationError
 
 from tollbook.sandbox.clock import WorldClock
 from tollbook.sandbox.keys import CHAIN_ID
@@ -164,7 +166,7 @@ class Chain:
             try:
                 tx = self._evm.decode(raw)
                 sender = tx.sender
-            except ValueError as problem:
+            except (ValueError, ValidationError, BadSignature) as problem:
                 raise Rejected(str(problem)) from problem
             self._require_acceptable(tx, sender)
             self._pool[tx.hash] = tx
@@ -224,7 +226,7 @@ class Chain:
             self._pool.pop(tx.hash, None)
 
     def _executable(self) -> list[SignedTransactionAPI]:
-        """Pool transactions whose nonces follow on, each sender's in order."""
+        """Pool transactions whose nonces follow on, each sender's in order, and those that came too late."""
         state = self.state(self.head)
         expected: dict[Address, int] = {}
         ready = []
@@ -232,7 +234,7 @@ class Chain:
             nonce = expected.setdefault(tx.sender, state.get_nonce(tx.sender))
             if tx.nonce <= nonce:
                 ready.append(tx)
-                expected[tx.sender] = nonce + 1
+                expected[tx.sender] = max(nonce, tx.nonce + 1)
         return ready
 
     def _keep(self, built: Built) -> None:

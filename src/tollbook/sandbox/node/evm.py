@@ -11,7 +11,7 @@ from eth.abc import BlockAPI, BlockHeaderAPI, ComputationAPI, ReceiptAPI, Signed
 from eth.chains.base import MiningChain
 from eth.consensus.noproof import NoProofConsensus
 from eth.db.atomic import AtomicDB
-from eth.exceptions import Revert
+from eth.exceptions import PyEVMError, Revert
 from eth.vm.forks.prague import PragueVM
 from eth.vm.forks.prague.blocks import PragueBlockHeader
 from eth.vm.spoof import SpoofTransaction
@@ -97,8 +97,14 @@ class Evm:
         """A signed transaction of type 0, 1 or 2; raises ValueError for anything else."""
         try:
             transaction: SignedTransactionAPI = SandboxVM.get_transaction_builder().decode(raw)
-            transaction.validate()
-        except (rlp.DecodingError, rlp.DeserializationError, ValidationError, IndexError) as problem:
+        except (
+            rlp.DecodingError,
+            rlp.DeserializationError,
+            ValidationError,
+            PyEVMError,
+            IndexError,
+            TypeError,
+        ) as problem:
             raise ValueError(f"not a valid signed transaction: {problem}") from problem
         return transaction
 
