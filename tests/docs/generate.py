@@ -1,0 +1,48 @@
+"""Writes the generated parts of docs/operating.md: `python -m tests.docs.generate`. A test holds them up to date."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from tollbook.cli.app import VERBS, app
+from tollbook.tasks.settings import VARIABLES
+
+PAGE = Path(__file__).parents[2] / "docs" / "operating.md"
+
+
+def variables() -> str:
+    """The table of environment variables."""
+    rows = [f"| `{name}` | {words} |" for name, words in VARIABLES.items()]
+    return "\n".join(["| variable | meaning |", "|---|---|", *rows])
+
+
+def help_text() -> str:
+    """`tollbook VERB --help` of every verb, as at 80 columns."""
+    return "\n\n".join(f"### {verb}\n\n```text\n{help_of(verb)}\n```" for verb in VERBS)
+
+
+def help_of(verb: str) -> str:
+    import typer
+
+    group = typer.main.get_command(app)
+    command = group.commands[verb]  # type: ignore[attr-defined]
+    context = type(group.make_context("tollbook", ["--version"], resilient_parsing=True))(
+        command, info_name=f"tollbook {verb}", terminal_width=80, max_content_width=80
+    )
+    lines = command.get_help(context).splitlines()
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def generated(page: str) -> str:
+    """The page with its generated parts as they should be."""
+    parts = {"variables": variables(), "help": help_text()}
+    for name, text in parts.items():
+        pattern = re.compile(rf"(<!-- generated: {name} -->\n).*?(<!-- end -->)", re.S)
+        page, count = pattern.subn(lambda match, text=text: f"{match[1]}{text}\n{match[2]}", page)
+        assert count == 1, f"one place for {name}"
+    return page
+
+
+if __name__ == "__main__":
+    PAGE.write_text(generated(PAGE.read_text()))
