@@ -447,6 +447,21 @@ class TestSizes:
 BUSY = [429, 500, 502, 503, 504]
 
 
+def test_of_two_sellers_at_one_origin_each_keeps_its_own_limits() -> None:
+    async def run() -> None:
+        async with serving(answering(http(200, b"x" * 5000))) as server:
+            line = f'base_url = "{server.url}/v2/deep"\nbody_bytes = 4096\n'
+            text = POLICY_TOML.replace('base_url = "https://api.tokenmetrics.com/v2"', line)
+            other = text[text.index("[sellers.tokenmetrics]") :].replace("4096", "9000").replace("/v2/deep", "/v2")
+            rules = parse_policy(text + other.replace("tokenmetrics", "other"))
+            async with HttpTransport(rules, SystemClock()) as transport:
+                assert (await transport.send(Request("GET", server.url + "/v2/x"), PAYMENT, timeout=5)).status == 200
+                with pytest.raises(NoAnswer, match="longer than 4096"):
+                    await transport.send(Request("GET", server.url + "/v2/deep/x"), PAYMENT, timeout=5)
+
+    asyncio.run(run())
+
+
 class TestBusySellers:
     def send(self, headers: dict[str, str], *answers: bytes, method: str = "GET") -> tuple[Answer, Loopback, OwnClock]:
         clock = OwnClock()

@@ -89,11 +89,11 @@ class HttpTransport:
     """
 
     def __init__(self, policy: Policy, clock: Clock, *, seed: int | None = None) -> None:
-        self._sellers = {seller.origin: seller for seller in policy.sellers.values()}
+        self._sellers = sorted(policy.sellers.values(), key=lambda seller: -len(seller.base_url))
         self._clock = clock
         self._jitter = random.Random(seed)
         self._gates: dict[str, Gate] = {}
-        self._pool = Pool(secure=any(url.startswith("https:") for url in self._sellers))
+        self._pool = Pool(secure=any(seller.base_url.startswith("https:") for seller in self._sellers))
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def send(self, request: Request, headers: Mapping[str, str], *, timeout: float) -> Answer:
@@ -124,12 +124,13 @@ class HttpTransport:
         return True
 
     def _seller(self, url: str) -> SellerPolicy:
+        """Whose limits count: of several sellers at one origin, the one with the longest base_url that fits."""
         if not is_private_enough(urlsplit(url)):
             raise NotSent("plain http is for this machine only")
-        seller = self._sellers.get(origin(url))
-        if seller is None:
+        here = [seller for seller in self._sellers if seller.origin == origin(url)]
+        if not here:
             raise NotSent("policy names no seller at this origin")
-        return seller
+        return next((seller for seller in here if url.startswith(seller.base_url)), here[0])
 
     async def _through_gate(
         self, seller: SellerPolicy, request: Request, headers: Mapping[str, str], timeout: float
