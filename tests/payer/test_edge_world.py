@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import pytest
-from eth_account import Account
-from eth_account.messages import encode_typed_data
 
 from tollbook.payer.chain import RpcChain
 from tollbook.payer.clock import SystemClock
@@ -21,6 +19,7 @@ from tollbook.payer.transport import Answer, HttpTransport
 from tollbook.payer.types import Authorization, ChainView, NonceState, Request, Terms
 from tollbook.payer.wallet import load_wallet
 from tollbook.payer.wire import parse_402, parse_receipt, payment_header
+from tollbook.sandbox.token import Deployer
 from tollbook.sandbox.world import Buyer, World
 
 T = TypeVar("T")
@@ -216,32 +215,8 @@ def test_the_balance_is_the_tokens(edge: Edge) -> None:
     assert balance == edge.world.balance(edge.wallet.address) > 0
 
 
-def _cancel(edge: Edge, nonce: str) -> None:
-    """cancelAuthorization(authorizer, nonce, v, r, s), submitted by somebody else."""
-    asset = edge.asset
-    fields = [{"name": "authorizer", "type": "address"}, {"name": "nonce", "type": "bytes32"}]
-    signed = Account.sign_message(
-        encode_typed_data(
-            full_message={
-                "domain": {
-                    "name": asset.eip712_name,
-                    "version": asset.eip712_version,
-                    "chainId": asset.chain_id,
-                    "verifyingContract": asset.address,
-                },
-                "types": {"CancelAuthorization": fields},
-                "primaryType": "CancelAuthorization",
-                "message": {"authorizer": edge.wallet.address, "nonce": bytes.fromhex(nonce[2:])},
-            }
-        ),
-        edge.buyer.private_key,
-    )
-    words = f"{edge.wallet.address[2:].lower():0>64}{nonce[2:]}{signed.v:064x}{signed.r:064x}{signed.s:064x}"
-    edge.world._deployer.send(asset.address, bytes.fromhex("5a049a70" + words))
-
-
 def test_a_nonce_cancelled_on_chain_is_cancelled_and_not_paid(edge: Edge) -> None:
-    _cancel(edge, NONCE)
+    edge.world.token.cancel(Deployer(edge.world.rpc), edge.buyer.private_key, NONCE)
     view = edge.view()
     assert (view.state, view.settlement) == (NonceState.CANCELLED, None)
     terms = edge.terms()
