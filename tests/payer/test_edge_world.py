@@ -19,7 +19,6 @@ from tollbook.payer.transport import Answer, HttpTransport
 from tollbook.payer.types import Authorization, ChainView, NonceState, Request, Terms
 from tollbook.payer.wallet import load_wallet
 from tollbook.payer.wire import parse_402, parse_receipt, payment_header
-from tollbook.sandbox.token import Deployer
 from tollbook.sandbox.world import Buyer, World
 
 T = TypeVar("T")
@@ -216,7 +215,7 @@ def test_the_balance_is_the_tokens(edge: Edge) -> None:
 
 
 def test_a_nonce_cancelled_on_chain_is_cancelled_and_not_paid(edge: Edge) -> None:
-    edge.world.token.cancel(Deployer(edge.world.rpc), edge.buyer.private_key, NONCE)
+    edge.world.cancel(NONCE, edge.buyer.private_key)
     view = edge.view()
     assert (view.state, view.settlement) == (NonceState.CANCELLED, None)
     terms = edge.terms()
