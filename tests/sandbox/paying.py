@@ -118,6 +118,12 @@ def terms_of(answer: httpx.Response) -> dict[str, Any]:
     return terms
 
 
+def resource_of(answer: httpx.Response) -> str:
+    header = answer.headers.get("payment-required")
+    document = json.loads(base64.b64decode(header)) if header else answer.json()["accepts"][0]
+    return str(document["resource"]["url"] if header else document["resource"])
+
+
 def receipt_of(answer: httpx.Response) -> dict[str, Any] | None:
     header = answer.headers.get("payment-response") or answer.headers.get("x-payment-response")
     return json.loads(base64.b64decode(header)) if header else None

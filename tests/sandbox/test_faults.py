@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.sandbox.paying import Hand, receipt_of, terms_of
+from tests.sandbox.paying import Hand, receipt_of, resource_of, terms_of
 from tollbook.sandbox.faults import CATALOGUE, Faults, UnknownFault
 from tollbook.sandbox.world import Buyer, World
 
@@ -107,6 +107,8 @@ TERMS: list[tuple[str, dict[str, Any], Check]] = [
     ("swap_network", {}, lambda a: terms_of(a)["network"] == "eip155:8453"),
     ("swap_price", {"factor": 10}, lambda a: "170000" in terms_of(a).values()),
     ("swap_name", {}, lambda a: terms_of(a)["extra"]["name"] == "USDC"),
+    ("swap_resource", {"resource": "/v2/tokens"}, lambda a: resource_of(a).endswith("/v2/tokens")),
+    ("offer_list", {"first": [{"network": "base"}]}, lambda a: terms_of(a)["network"] == "base"),
     ("edit_terms", {"merge": {"maxTimeoutSeconds": -1}}, lambda a: terms_of(a)["maxTimeoutSeconds"] == -1),
     ("huge_402", {"megabytes": 1}, lambda a: len(a.content) > 1 << 20),
     ("huge_header", {"kilobytes": 64}, lambda a: len(a.headers["x-padding"]) == 64 << 10),

@@ -366,6 +366,8 @@ def test_rpc_faults_answer_as_named(world: World) -> None:
     assert under("rpc_wrong_chain", "eth_chainId", chain_id=8453)["result"] == hex(8453)
     assert under("rpc_error", "eth_call", {}, code=-32005, message="limit exceeded")["error"]["code"] == -32005
     assert under("rpc_no_tags", "eth_getBlockByNumber", "safe")["error"]["message"] == "safe block not found"
+    wide = {"fromBlock": "0x0", "toBlock": "latest"}
+    assert under("rpc_log_range", "eth_getLogs", wide, blocks=2)["error"]["code"] == -32005
     assert under("rpc_no_logs", "eth_getLogs", logs)["result"] == []
     assert under("rpc_double_logs", "eth_getLogs", logs)["result"] == honest * 2
     assert under("rpc_foreign_logs", "eth_getLogs", logs)["result"][0]["address"] != honest[0]["address"]

@@ -141,6 +141,14 @@ def test_a_replay_is_named_by_its_reason(world: World, buyer: Buyer) -> None:
     assert terms["error"] == "invalid_exact_evm_nonce_already_used"
 
 
+@pytest.mark.parametrize("version", [1, 2])
+def test_the_longest_validity_is_the_settings(world: World, buyer: Buyer, version: int) -> None:
+    hand = Hand(world, buyer, f"{world.seller_base}/x402v{version}/v2/tm-grade")
+    assert hand.terms()["maxTimeoutSeconds"] == 300
+    world.settings.update(max_timeout=60)
+    assert hand.terms()["maxTimeoutSeconds"] == 60
+
+
 def test_a_moved_price_is_a_new_402_and_settles_nothing(world: World, buyer: Buyer) -> None:
     hand = Hand(world, buyer)
     signed = hand.sign()

@@ -37,7 +37,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
 
 
 def signed(node: Node, nonce: int, *, token: Token | None = None, **changes: Any) -> tuple[dict[str, str], str]:
-    """An authorization of the wallet for 1 USDC to the seller, and its signature; `domain` changes its EIP-712 domain."""
+    """An authorization of the wallet for 1 USDC to the seller, and its signature; `domain` changes its domain."""
     domain = {**(token or node.token).domain, **changes.pop("domain", {})}
     now = int(node.clock.time())
     message: dict[str, Any] = {

@@ -11,7 +11,17 @@ from typing import Any
 from tollbook.sandbox.asgi import Reply, Scope, Send, hang_up, reply, reset, send_reply
 from tollbook.sandbox.faults import Fault
 from tollbook.sandbox.keys import NETWORK, THIEF
-from tollbook.sandbox.terms import Edit, edited, receipt_header, receipt_name, terms_broken, terms_elsewhere
+from tollbook.sandbox.terms import (
+    Edit,
+    edited,
+    listed,
+    merged,
+    receipt_header,
+    receipt_name,
+    terms_broken,
+    terms_elsewhere,
+    with_resource,
+)
 
 _MB, _KB = 1 << 20, 1 << 10
 _PAYMENT = (b"payment-signature", b"x-payment")
@@ -137,7 +147,7 @@ def _asked(name: str, fault: Fault, answer: Reply) -> Reply:
         "swap_asset": lambda entry: entry | {"asset": THIEF},
         "swap_network": lambda entry: entry | {"network": params["network"]},
         "swap_name": lambda entry: entry | {"extra": entry["extra"] | {"name": params["eip712_name"]}},
-        "edit_terms": lambda entry: _merged(entry, params["merge"]),
+        "edit_terms": lambda entry: merged(entry, params["merge"]),
     }
     if name in edits:
         return edited(answer, edits[name])
@@ -146,10 +156,12 @@ def _asked(name: str, fault: Fault, answer: Reply) -> Reply:
             return _repriced(answer, fault)
         case "broken_terms":
             return terms_broken(answer, params["text"])
+        case "swap_resource":
+            return with_resource(answer, params["resource"])
+        case "offer_list":
+            return listed(answer, params["first"], params["last"])
         case "terms_misplaced":
             return terms_elsewhere(answer)
-        case "huge_header":
-            return Reply(402, answer.with_header("x-padding", "x" * (params["kilobytes"] * _KB)), answer.body)
         case "huge_402":
             return Reply(402, answer.headers, answer.body + b" " * (params["megabytes"] * _MB))
     return answer
@@ -185,16 +197,14 @@ def _spoiled(name: str, fault: Fault, answer: Reply) -> Reply:
         case "bomb_body":
             packed = gzip.compress(b" " * (params["megabytes"] * _MB), 9)
             return Reply(answer.status, answer.with_header("content-encoding", "gzip"), packed)
+        case "huge_header":
+            padding = "x" * (params["kilobytes"] * _KB)
+            return Reply(answer.status, answer.with_header("x-padding", padding), answer.body)
         case "no_receipt":
             return Reply(answer.status, answer.without("payment-response", "x-payment-response"), answer.body)
         case "broken_receipt":
             return Reply(answer.status, answer.with_header(receipt_name(answer), params["text"]), answer.body)
     return answer
-
-
-def _merged(entry: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
-    extra = {**entry.get("extra", {}), **more.get("extra", {})}
-    return {**entry, **more, "extra": extra}
 
 
 def _repriced(answer: Reply, fault: Fault) -> Reply:

@@ -52,10 +52,13 @@ class PaidV2:
     async def close(self) -> None:
         await self._client.aclose()
 
-    def offer_identifier(self, offered: bool) -> None:
-        """Declare the payment-identifier extension in every 402, or not."""
+    def follow_settings(self) -> None:
+        """The SDK takes these once, when the middleware is made; the world's settings may have changed since."""
+        settings = self._shop.settings
         for route in self._routes.values():
-            route.extensions = _IDENTIFIER if offered else None
+            route.extensions = None if settings.payment_identifier == "none" else _IDENTIFIER
+            for option in route.accepts if isinstance(route.accepts, list) else [route.accepts]:
+                option.max_timeout_seconds = settings.max_timeout
 
     def _route(self, product: Product) -> RouteConfig:
         def price(context: HTTPRequestContext) -> Any:

@@ -155,7 +155,7 @@ class SellerApp:
         if version == 1:
             return await self._v1.answer(product, scope, body)
         assert self._v2 is not None
-        self._v2.offer_identifier(self._settings.payment_identifier != "none")
+        self._v2.follow_settings()
         return await capture(self._v2.app, scope, replay(body))
 
 

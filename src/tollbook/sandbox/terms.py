@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from tollbook.sandbox.asgi import Reply
 
@@ -14,17 +15,50 @@ Edit = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 def edited(challenge: Reply, change: Edit) -> Reply:
-    """A 402 with every `accepts` entry changed; an answer without terms stays as it is."""
+    """A 402 with every `accepts` entry changed."""
+    return _rewritten(challenge, lambda terms: terms | {"accepts": [change(dict(one)) for one in terms["accepts"]]})
+
+
+def listed(challenge: Reply, first: Sequence[dict[str, Any]], last: Sequence[dict[str, Any]]) -> Reply:
+    """A 402 with more offers around the honest one."""
+
+    def change(terms: dict[str, Any]) -> dict[str, Any]:
+        (entry, *_) = terms["accepts"]
+        offers = [merged(entry, one) for one in first] + [entry] + [merged(entry, one) for one in last]
+        return terms | {"accepts": offers}
+
+    return _rewritten(challenge, change)
+
+
+def with_resource(challenge: Reply, path: str) -> Reply:
+    """A 402 that says it is for another path of the same origin."""
+
+    def moved(url: str) -> str:
+        return urlsplit(url)._replace(path=path, query="").geturl()
+
+    def change(terms: dict[str, Any]) -> dict[str, Any]:
+        if "resource" in terms:
+            return terms | {"resource": terms["resource"] | {"url": moved(terms["resource"]["url"])}}
+        return terms | {"accepts": [one | {"resource": moved(one["resource"])} for one in terms["accepts"]]}
+
+    return _rewritten(challenge, change)
+
+
+def merged(entry: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+    """An `accepts` entry with fields replaced, those of `extra` one by one."""
+    return {**entry, **more, "extra": {**entry.get("extra", {}), **more.get("extra", {})}}
+
+
+def _rewritten(challenge: Reply, change: Edit) -> Reply:
+    """A 402 with its terms changed where they stand; an answer without terms stays as it is."""
     header = challenge.header(_TERMS)
     if header is not None:
-        terms = json.loads(base64.b64decode(header))
-        terms["accepts"] = [change(dict(entry)) for entry in terms["accepts"]]
+        terms = change(json.loads(base64.b64decode(header)))
         return Reply(challenge.status, challenge.with_header(_TERMS, _encoded(terms)), challenge.body)
     terms = json.loads(challenge.body or b"{}")
     if "accepts" not in terms:
         return challenge
-    terms["accepts"] = [change(dict(entry)) for entry in terms["accepts"]]
-    return Reply(challenge.status, challenge.headers, json.dumps(terms).encode())
+    return Reply(challenge.status, challenge.headers, json.dumps(change(terms)).encode())
 
 
 def terms_broken(challenge: Reply, text: str) -> Reply:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -73,11 +74,14 @@ class RpcApp:
         return {"jsonrpc": "2.0", "id": call.get("id"), "result": result}
 
     def _view(self, firing: list[Fault]) -> View:
-        head = None
+        view = View(tags=all(fault.name != "rpc_no_tags" for fault in firing))
         for fault in firing:
             if fault.name == "rpc_frozen_head":
                 head = fault.state.setdefault("head", int(self._rpc.call("eth_blockNumber", []), 16))
-        return View(head, tags=all(fault.name != "rpc_no_tags" for fault in firing))
+                view = replace(view, head=head)
+            elif fault.name == "rpc_log_range":
+                view = replace(view, log_range=fault.params["blocks"])
+        return view
 
 
 def _changed(fault: Fault, method: str, result: Any) -> Any:

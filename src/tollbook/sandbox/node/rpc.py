@@ -35,10 +35,12 @@ class RpcError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What a lying or lagging endpoint lets one see: nothing above `head`, no `safe` or `finalized` tags."""
+    """What a lying or lagging endpoint lets one see: nothing above `head`, no `safe` or `finalized` tags, logs of at
+    most `log_range` blocks at once."""
 
     head: int | None = None
     tags: bool = True
+    log_range: int | None = None
 
 
 class Rpc:
@@ -223,6 +225,8 @@ class Rpc:
         first, last = (self._bound(view, wanted.get(end) or "latest") for end in ("fromBlock", "toBlock"))
         if first > last:
             raise RpcError(-32602, "invalid block range params")
+        if view.log_range is not None and last - first >= view.log_range:
+            raise RpcError(-32005, f"query exceeds max block range {view.log_range}")
         return first, min(last, self._head(view).number)
 
     def _bound(self, view: View, tag: str) -> int:
