@@ -23,15 +23,23 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server.cleanup()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+STORES = ("sqlite", "postgresql")
+
+
+@pytest.fixture(params=STORES)
 def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of a ledger that nobody has opened yet, on each store in turn."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/ledger.db"
+    return new_ledger_url(request, request.param, tmp_path)
+
+
+def new_ledger_url(request: pytest.FixtureRequest, store: str, folder: Path) -> str:
+    """The URL of a ledger that nobody has opened yet, on that store."""
+    name = f"ledger_{secrets.token_hex(4)}"
+    if store == "sqlite":
+        return f"sqlite:///{folder}/{name}.db"
     import psycopg
 
     server: str = request.getfixturevalue("postgres")
-    name = f"ledger_{secrets.token_hex(4)}"
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")
     base, _, query = server.partition("?")
