@@ -40,16 +40,27 @@ def open_body(dataset: Dataset, status: int, body: bytes) -> tuple[Envelope, lis
 
 
 def decode(body: bytes) -> Any:
-    """JSON as sold: some sellers write NaN, which strict JSON has not; it then stays a float that no cast takes."""
+    """JSON as sold: some sellers write NaN, which JSON has not; it then stays a float that no cast takes.
+
+    Raises ValueError for what is no JSON, nested beyond reason, or no Unicode.
+    """
     try:
         return msgspec.json.decode(body)
+    except RecursionError as error:
+        raise ValueError(str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         if b"NaN" not in body and b"Infinity" not in body and not body.startswith(b"\xef\xbb\xbf"):
             raise ValueError(str(error)) from None
+    return _leniently(body)
+
+
+def _leniently(body: bytes) -> Any:
     try:
-        return json.loads(body.decode("utf-8-sig"))
-    except (ValueError, RecursionError) as error:
+        document = json.loads(body.decode("utf-8-sig"))
+        json.dumps(document, ensure_ascii=False).encode()
+    except RecursionError as error:
         raise ValueError(str(error)) from None
+    return document
 
 
 def _failure(dataset: Dataset, document: Any) -> str:

@@ -5,7 +5,12 @@ from __future__ import annotations
 from tollbook.sources.model import Cast, Column
 from tollbook.sources.tokenmetrics.base import floats, spelled, texts, token_series, token_snapshot
 
-_CHANGE_SPELLINGS = ("TM_GRADE_24h_PCT_CHANGE", "tm_grade_24_h_pct_change", "tm_grade_24h_pct_change")
+_CHANGE_SPELLINGS = (
+    "TM_GRADE_24h_PCT_CHANGE",
+    "TM_GRADE_24H_PCT_CHANGE",
+    "tm_grade_24_h_pct_change",
+    "tm_grade_24h_pct_change",
+)
 
 _TM_GRADE = (
     *floats("tm_grade"),

@@ -1,0 +1,115 @@
+"""A seller's listing in memory, and a buyer's loop over it: plan, answer, cover, and again until nothing is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from tollbook.sources.coverage import Answered, Cell, Covered, cover, held
+from tollbook.sources.model import EVERYTHING, Dataset
+from tollbook.sources.pieces import Piece
+from tollbook.sources.planner import Held, OpenGroup, Plan, plan
+from tollbook.sources.registry import seller_of
+from tollbook.sources.slots import slot
+
+AT = datetime(2026, 11, 22, 9, tzinfo=UTC)
+"""The scheduled time of most tests: a Sunday morning, after the day's rows have settled."""
+
+
+def keys(count: int, start: int = 3000) -> tuple[str, ...]:
+    return tuple(str(number) for number in range(start, start + count))
+
+
+@dataclass
+class Market:
+    """What a seller has: rows per key and slot, newest first, ties by key. `between` runs after each answer."""
+
+    dataset: Dataset
+    rows: set[Cell]
+    between: Callable[[Market, Piece], None] | None = None
+    asked: list[Piece] = field(default_factory=list)
+
+    def listing(self, piece: Piece) -> list[Cell]:
+        """Every row that the piece's parameters match, in the seller's order."""
+        wanted = set(piece.keys)
+        first = piece.first if self.dataset.window else -1
+        last = piece.last if self.dataset.window else 1 << 60
+        found = [cell for cell in self.rows if cell[0] in wanted and first <= cell[1] <= last]
+        return sorted(found, key=lambda cell: (-cell[1], cell[0]))
+
+    def answer(self, piece: Piece, received_at: datetime) -> Answered:
+        limit = piece.group.limit or 1 << 30
+        start = (piece.page - piece.group.first_page) * limit
+        page = self.listing(piece)[start : start + limit]
+        self.asked.append(piece)
+        if self.between:
+            self.between(self, piece)
+        return Answered(piece.group, piece.page, received_at, len(page), tuple(page))
+
+
+@dataclass
+class Buyer:
+    """What one buyer knows, and what it paid for."""
+
+    market: Market
+    spans: dict[str, tuple[Covered, ...]] = field(default_factory=dict)
+    open_groups: dict[str, OpenGroup] = field(default_factory=dict)
+    answers: dict[str, list[Answered]] = field(default_factory=dict)
+    bought: set[tuple[object, ...]] = field(default_factory=set)
+
+    @property
+    def dataset(self) -> Dataset:
+        return self.market.dataset
+
+    def held(self, at: datetime) -> Held:
+        own = (span for spans in self.spans.values() for span in spans)
+        return held(self.dataset, own, at, self.open_groups.values())
+
+    def plan(
+        self, wanted: Iterable[str], first: int, last: int, at: datetime = AT, now: datetime | None = None
+    ) -> Plan:
+        now = now or at
+        return plan(self.dataset, seller_of(self.dataset), wanted, first, last, self.held(at), at, now)
+
+    def take(self, piece: Piece, received_at: datetime) -> None:
+        """Buy one piece and learn from its answer. The same request in the same edition is never bought twice."""
+        identity = (piece.path, piece.params, piece.body, piece.edition)
+        assert identity not in self.bought, f"bought twice: {identity}"
+        self.bought.add(identity)
+        group = piece.group.id
+        self.answers.setdefault(group, []).append(self.market.answer(piece, received_at))
+        found = cover(self.dataset, self.answers[group])
+        self.spans[group] = found.spans
+        self.open_groups.pop(group, None)
+        if found.going_on:
+            self.open_groups[group] = found.going_on
+
+    def fill(self, wanted: Iterable[str], first: int, last: int, at: datetime = AT, now: datetime | None = None) -> int:
+        """Buy until nothing is missing; the number of calls."""
+        now = now or at
+        before = len(self.bought)
+        wanted = tuple(wanted)
+        for _ in range(200):
+            found = self.plan(wanted, first, last, at, now)
+            if not found.pieces:
+                return len(self.bought) - before
+            for piece in found.pieces:
+                self.take(piece, now + timedelta(seconds=1))
+        raise AssertionError("planning does not come to an end")
+
+    def knows(self, at: datetime = AT) -> set[Cell]:
+        """Every cell that is held at a time."""
+        spans = self.held(at).spans
+        return {(key, number) for key, own in spans.items() for a, b in own for number in range(a, b + 1)}
+
+
+def dense(wanted: Iterable[str], first: int, last: int) -> set[Cell]:
+    return {(key, number) for key in wanted for number in range(first, last + 1)}
+
+
+def today(dataset: Dataset, at: datetime = AT) -> int:
+    return slot(dataset, at)
+
+
+__all__ = ["AT", "EVERYTHING", "Buyer", "Market", "dense", "keys", "today"]

@@ -1,0 +1,114 @@
+"""Names: what they stand for, and what is near them."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.sources.market import AT
+from tollbook.sources import registry
+from tollbook.sources.feeds import FEEDS, wants
+from tollbook.sources.model import Dataset, Feed, Kind
+from tollbook.sources.slots import slot
+
+
+def test_names_of_datasets_and_sellers_are_unique() -> None:
+    names = [dataset.name for dataset in registry.datasets()]
+    assert len(set(names)) == len(names)
+    assert len({seller.name for seller in registry.sellers()}) == len(registry.sellers())
+    assert not set(names) & set(FEEDS)
+
+
+def test_every_dataset_belongs_to_the_seller_that_lists_it() -> None:
+    for seller in registry.sellers():
+        assert {dataset.seller for dataset in seller.datasets} == {seller.name}
+
+
+def test_datasets_of_one_table_agree_on_its_columns_and_key() -> None:
+    shapes: dict[str, set[tuple[object, ...]]] = {}
+    for dataset in registry.datasets():
+        columns = tuple((column.name, column.cast) for column in dataset.columns)
+        shapes.setdefault(dataset.table, set()).add((dataset.natural_key, dataset.time_column, columns))
+    assert {table for table, found in shapes.items() if len(found) > 1} == set()
+
+
+@pytest.mark.parametrize("name", ["grades", "signals", "moonshots"])
+def test_the_scheduled_flows_are_feeds(name: str) -> None:
+    found = registry.resolve(name)
+    assert isinstance(found, Feed)
+    assert found is registry.FEEDS[name]
+
+
+@pytest.mark.parametrize(
+    ("name", "dataset"),
+    [
+        ("tm-grade", "tm-grade"),
+        ("ohlcv_daily", "daily-ohlcv"),
+        ("trader_grades", "trader-grades"),
+        ("technology_grades", "technology-grade-history"),
+        ("tokens", "tokens"),
+    ],
+)
+def test_a_dataset_goes_by_its_own_name_or_its_table(name: str, dataset: str) -> None:
+    found = registry.resolve(name)
+    assert isinstance(found, Dataset)
+    assert found.name == dataset
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [("grade", "grades"), ("trading-signal", "trading-signals"), ("Daily_OHLCV", "daily-ohlcv"), ("tokenz", "tokens")],
+)
+def test_a_mistyped_name_is_answered_with_names_like_it(typed: str, meant: str) -> None:
+    with pytest.raises(registry.UnknownName, match=meant) as raised:
+        registry.resolve(typed)
+    assert meant in raised.value.near
+
+
+def test_a_name_like_none_says_where_to_look() -> None:
+    with pytest.raises(registry.UnknownName, match="unknown feed or dataset 'zzzz'"):
+        registry.resolve("zzzz")
+
+
+@pytest.mark.parametrize(
+    ("name", "dataset"),
+    [
+        ("grades", "tm-grade-history"),
+        ("tm-grade", "tm-grade-history"),
+        ("signals", "trading-signals"),
+        ("fundamental-grade", "fundamental-grade-history"),
+        ("market-metrics", "market-metrics"),
+        ("moonshots", None),
+        ("quantmetrics", None),
+    ],
+)
+def test_a_backfill_buys_the_history_or_says_that_there_is_none(name: str, dataset: str | None) -> None:
+    found = registry.history(name)
+    assert (found and found.name) == dataset
+
+
+def test_a_flow_wants_what_is_new_and_the_gaps_it_looks_back_for() -> None:
+    here = slot(registry.dataset("trading-signals"), AT)
+    hour = slot(registry.dataset("hourly-trading-signals"), AT)
+    found = wants(FEEDS["signals"], AT, registry.dataset)
+    assert [(want.dataset, want.first, want.last) for want in found] == [
+        ("trading-signals", here - 28, here),
+        ("hourly-trading-signals", hour - 24, hour),
+    ]
+
+
+def test_a_snapshots_gaps_are_wanted_from_the_history_that_repairs_them() -> None:
+    here = slot(registry.dataset("tm-grade"), AT)
+    found = wants(FEEDS["grades"], AT, registry.dataset)
+    assert [(want.dataset, want.first, want.last, want.held_by) for want in found] == [
+        ("tm-grade", here, here, ()),
+        ("tm-grade-history", here - 28, here - 1, ("tm-grade",)),
+    ]
+
+
+def test_a_lookback_stays_inside_one_window() -> None:
+    for feed in FEEDS.values():
+        for name, back in feed.lookback.items():
+            dataset = registry.dataset(name)
+            window = dataset.window or (dataset.repaired_by and registry.dataset(dataset.repaired_by).window)
+            assert not window or back + 1 <= window.days
+            assert dataset.kind in (Kind.SERIES, Kind.SNAPSHOT)
