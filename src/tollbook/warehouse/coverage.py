@@ -62,7 +62,10 @@ class _Listing:
 
 
 def record(con: duckdb.DuckDBPyConnection, pages: Sequence[Page]) -> None:
-    """Take in what these answers cover. Their rows are observed already."""
+    """Take in what these answers cover. Their rows are observed already.
+
+    A page that is brought again, behind one that came late, is judged again while its group goes on.
+    """
     groups = _grouped(pages)
     if not groups:
         return
@@ -72,7 +75,9 @@ def record(con: duckdb.DuckDBPyConnection, pages: Sequence[Page]) -> None:
     for key, new in groups.items():
         if key in done:
             continue
-        kept = [*stored.get(key, ()), *(_Kept(page.purchase_id, _seen(con, page, changed)) for page in new)]
+        again = {page.purchase_id for page in new}
+        kept = [page for page in stored.get(key, ()) if page.purchase_id not in again]
+        kept += (_Kept(page.purchase_id, _seen(con, page, changed)) for page in new)
         listing = _listing(key, kept)
         changed.append(listing)
         if listing.state == DONE:
@@ -94,6 +99,8 @@ def _listing(key: _Id, kept: Sequence[_Kept]) -> _Listing:
     """What all pages of a group tell, those of before and those of now."""
     answers = _canonical(kept)
     found = rules.cover(registry.dataset(key[0]), answers)
+    if not rules.unbroken(answers):
+        found = replace(found, going_on=OpenGroup(answers[0].group, ()))
     rows, last = sum(answer.rows for answer in answers), max(answer.received_at for answer in answers)
     return _Listing(*key, tuple(kept), found, rows, last)
 

@@ -23,5 +23,5 @@ def _fingerprint(con: duckdb.DuckDBPyConnection, table: str) -> str:
         "SELECT column_name FROM duckdb_columns() WHERE table_name = ? AND NOT internal ORDER BY column_name", [table]
     ).fetchall()
     values = ", ".join(f"""'{name}', "{name}" IS NULL, "{name}\"""" for (name,) in columns)
-    rows, total = con.execute(f'SELECT count(*), sum(hash({values})::HUGEINT) FROM "{table}"').fetchall()[0]
+    rows, total = con.execute(f'SELECT count(*), sum(hash(hash({values}))::HUGEINT) FROM "{table}"').fetchall()[0]
     return f"{rows}:{int(total or 0):x}"

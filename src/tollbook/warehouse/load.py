@@ -126,7 +126,7 @@ def _commit(con: duckdb.DuckDBPyConnection, pages: Sequence[Page], again: Again,
     for name, own in _by_table(pages).items():
         counts |= observe(con, tables()[name], own, in_order=in_order)
     fresh = [page for page in pages if page.purchase_id not in replayed]
-    coverage.record(con, fresh)
+    coverage.record(con, pages)
     notes.note_quarantine(con, fresh)
     drift = notes.note_drift(con, fresh)
     notes.note_loads(con, pages, counts)

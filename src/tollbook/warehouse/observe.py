@@ -104,9 +104,13 @@ def _arrow(table: Table, pages: Sequence[Page]) -> pa.Table | None:
 
 
 def _hash(table: Table) -> str:
-    """SQL for the hash of a row's content. What is null adds nothing, so that a new column changes no older hash."""
+    """SQL for the hash of a row's content. What is null adds nothing, so that a new column changes no older hash.
+
+    DuckDB combines the hashes of several values by XOR: without hashing once more, two columns that swap their values
+    would cancel out.
+    """
     parts = [
-        f"""CASE WHEN batch."{name}" IS NULL THEN 0::UBIGINT ELSE hash('{name}', batch."{name}") END"""
+        f"""CASE WHEN batch."{name}" IS NULL THEN 0::UBIGINT ELSE hash(hash('{name}', batch."{name}")) END"""
         for name in table.compared
     ]
     text = "0::UBIGINT"
@@ -156,7 +160,7 @@ def withdraw(con: duckdb.DuckDBPyConnection, table: Table, purchases: Collection
         [names],
     )
     con.execute(f'DELETE FROM "{table.observations}" WHERE purchase_id IN (SELECT unnest(?::VARCHAR[]))', [names])
-    con.execute(f'DELETE FROM "{table.name}" WHERE purchase_id IN (SELECT unnest(?::VARCHAR[]))', [names])
+    con.execute(f'DELETE FROM "{table.name}" known USING reopened new WHERE {_same(table)}')
     con.execute("DELETE FROM loads WHERE purchase_id IN (SELECT unnest(?::VARCHAR[]))", [names])
     _reopen(con, table)
 

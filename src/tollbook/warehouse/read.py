@@ -57,7 +57,8 @@ def read(
     with duckdb.connect(str(path), read_only=True) as con:
         con.execute("SET TimeZone = 'UTC'")
         result = con.execute(f"SELECT * FROM {source} WHERE {where} ORDER BY {key}", [*values, *more])
-        return result.df() if format == "pandas" else result.to_arrow_table()
+        found = result.to_arrow_table()
+        return found.to_pandas(date_as_object=False) if format == "pandas" else found
 
 
 def _conditions(

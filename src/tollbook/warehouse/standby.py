@@ -18,6 +18,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tollbook.crashpoints import crash_point
+
 _MOST_RETIRED = 3
 
 
@@ -85,6 +87,7 @@ class Standby:
         _sync(self.path)
         if self.public.exists():
             os.link(self.public, self._previous)
+        crash_point("publish.linked")
         os.replace(self.path, self.public)
         _sync(self.public.parent)
         if self._previous.exists():
