@@ -14,7 +14,7 @@ demo: .venv/run.stamp   ## the main job, in a paid world on loopback
 	@$(BIN)/tollbook demo
 
 test: .venv/dev.stamp   ## every suite, under ten minutes on two cores
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 check: .venv/dev.stamp  ## style, types
 	@$(BIN)/ruff check src tests bench

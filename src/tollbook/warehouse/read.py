@@ -56,8 +56,8 @@ def read(
     key = ", ".join(quoted(column) for column in own.natural_key)
     with duckdb.connect(str(path), read_only=True) as con:
         con.execute("SET TimeZone = 'UTC'")
-        result = con.execute(f"SELECT * FROM {source} WHERE {where} ORDER BY {key}", [*values, *more])
-        found = result.to_arrow_table()
+        sql = f"SELECT * FROM {source} WHERE {where} ORDER BY {key}"
+        found = con.sql(sql, params=[*values, *more]).to_arrow_table()
         return found.to_pandas(date_as_object=False) if format == "pandas" else found
 
 
