@@ -15,10 +15,11 @@ from tollbook.payer.eip3009 import Wallet
 from tollbook.payer.errors import PayerError
 from tollbook.payer.identity import purchase_key
 from tollbook.payer.ledger import Ledger
+from tollbook.payer.owners import new_owner
 from tollbook.payer.payer import Payer
 from tollbook.payer.policy import parse_policy
 from tollbook.payer.recover import Recovered
-from tollbook.payer.services import Services, new_owner
+from tollbook.payer.services import Services
 from tollbook.payer.transport import HttpTransport
 from tollbook.payer.types import Order, Purchase, Request, Run
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -15,6 +13,7 @@ from tollbook.payer.errors import ChainUnreachable, Misconfigured
 from tollbook.payer.identity import payment_identifier
 from tollbook.payer.ledger import Ledger
 from tollbook.payer.money import Asset
+from tollbook.payer.owners import is_gone, new_owner
 from tollbook.payer.policy import Policy, draft
 from tollbook.payer.transport import Transport
 from tollbook.payer.types import Authorization, ChainView, Clock, Lease, Order, Purchase, SignedPayment, Terms
@@ -23,11 +22,6 @@ from tollbook.payer.wire import payment_header
 _LEASE_SECONDS = 90
 
 View = ChainView | NotSeen
-
-
-def new_owner() -> str:
-    """A name for this process that no other has."""
-    return f"{os.getpid()}-{secrets.token_hex(4)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +59,11 @@ class Services:
         return Lease(self.owner, self.clock.now() + timedelta(seconds=_LEASE_SECONDS))
 
     def leased_elsewhere(self, purchase: Purchase) -> bool:
-        """Another process is at it. Its word alone is no safety, only courtesy: the nonce pays once."""
+        """Another process is at it, and can be. Its word alone is no safety, only courtesy: the nonce pays once."""
         lease = purchase.lease
-        return lease is not None and lease.owner != self.owner and lease.until > self.clock.now()
+        if lease is None or lease.owner == self.owner or lease.until <= self.clock.now():
+            return False
+        return not is_gone(lease.owner)
 
     def authorize(self, purchase: Purchase, terms: Terms) -> Authorization:
         """What to sign now for these terms: our window (at most policy's), the purchase's own nonce."""

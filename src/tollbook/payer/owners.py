@@ -1,0 +1,43 @@
+"""Names for the processes that work on purchases, and whether one of them can still be alive."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import secrets
+from functools import lru_cache
+from pathlib import Path
+
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
+_PID_NAMESPACE = Path("/proc/self/ns/pid")
+
+
+def new_owner() -> str:
+    """A name that nobody else has: machine, process id, chance."""
+    return f"{_machine()}:{os.getpid()}:{secrets.token_hex(4)}"
+
+
+def is_gone(owner: str) -> bool:
+    """Whether the process of that name has certainly ended. One of another machine is taken to live."""
+    machine, _, rest = owner.partition(":")
+    pid = rest.partition(":")[0]
+    if machine != _machine() or not pid.isdecimal():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+@lru_cache(maxsize=1)
+def _machine() -> str:
+    """Where process ids mean the same processes: one boot of one machine, one container of it."""
+    try:
+        where = f"{_BOOT.read_text().strip()} {os.readlink(_PID_NAMESPACE)}"
+    except OSError:
+        where = platform.node()
+    return hashlib.sha256(where.encode()).hexdigest()[:12]
