@@ -8,6 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from tollbook.crashpoints import crash_point
 from tollbook.payer.errors import LedgerTooNew, LedgerUnavailable
 
 SCHEMA_VERSION = "0001"
@@ -64,6 +65,8 @@ def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
     try:
         with engine.connect().execution_options(write=True) as connection, connection.begin():
             yield connection
+            crash_point("commit")
+        crash_point("committed")
     except (sa.exc.OperationalError, sa.exc.InternalError, sa.exc.InterfaceError) as error:
         raise LedgerUnavailable(f"the ledger can't be written: {cause(error)}") from None
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from tollbook.crashpoints import crash_point
 from tollbook.payer.errors import LedgerUnavailable
 from tollbook.payer.ledger.engine import cause
 
@@ -134,7 +135,11 @@ def _within(pooled: Any, dialect: sa.Dialect, write: bool) -> Iterator[Transacti
             # A deferred transaction that upgrades from read to write fails at once when another writer got in between.
             cursor.execute("BEGIN IMMEDIATE" if write else "BEGIN")
         yield Transaction(cursor, dialect)
+        if write:
+            crash_point("commit")
         pooled.commit()
+        if write:
+            crash_point("committed")
     except BaseException:
         # Where the connection itself is gone the store has rolled back by itself, and the pool drops it.
         pooled.rollback()
