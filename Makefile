@@ -4,6 +4,8 @@ UV_VERSION := 0.13.9
 UV := .tools/bin/uv
 BIN := .venv/bin
 export PREFECT_HOME ?= $(CURDIR)/.cache/prefect
+# Compiled modules are kept, also where the machine says otherwise: tests start many processes.
+export PYTHONDONTWRITEBYTECODE :=
 export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
