@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.sources.exact import fewest_pages
+from bench.planner_exact import fewest_pages
 from tollbook.sources.improve import bound
 from tollbook.sources.limits import PAGES, Limits, calls_of, split, table_of_calls
 from tollbook.sources.rectangles import cover, cut

@@ -195,7 +195,7 @@ def test_a_row_repeated_word_for_word_counts_once() -> None:
 def test_a_second_row_of_the_same_key_with_other_values_is_quarantined() -> None:
     parsed = read(SIGNALS, SIGNAL, {**SIGNAL, "TRADING_SIGNAL": 1})
     assert parsed.table["trading_signal"].to_pylist() == [0]
-    assert "second row of the same key" in parsed.quarantined[0].reason
+    assert "a second row of the same key" in parsed.quarantined[0].reason
 
 
 @pytest.mark.parametrize("stranger", [1, "row", None, [1, 2], True])

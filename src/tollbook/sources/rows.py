@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -97,12 +98,15 @@ class _Reading:
         self.context = context
         self.received_at = received_at
         self.body_rows = rows
-        self.numbers = [number for number, row in enumerate(rows) if isinstance(row, dict)]
-        self.rows: Sequence[Row] = rows if len(self.numbers) == len(rows) else [rows[number] for number in self.numbers]
+        only_rows = set(map(type, rows)) <= {dict}
+        self.numbers = range(len(rows)) if only_rows else [n for n, row in enumerate(rows) if isinstance(row, dict)]
+        self.rows: Sequence[Row] = rows if only_rows else [rows[number] for number in self.numbers]
         self.reasons: dict[int, str] = {}
         self.vanished: list[str] = []
         self.changed: dict[str, str] = {}
-        self.seen = _names(self.rows)
+        shapes = set(map(tuple, self.rows))
+        self.seen = dict.fromkeys(name for shape in sorted(shapes, key=lambda shape: (-len(shape), shape)) for name in shape)
+        self.always = set(self.seen).intersection(*shapes)
 
     def table(self) -> pa.Table:
         """The good rows, in the body's order, each natural key once."""
@@ -136,7 +140,8 @@ class _Reading:
     def _values(self, names: Sequence[str]) -> list[Any]:
         if len(names) == 1:
             name = names[0]
-            return [row.get(name) for row in self.rows]
+            in_all = name in self.always
+            return list(map(itemgetter(name), self.rows)) if in_all else [row.get(name) for row in self.rows]
         return [next((row[name] for name in names if row.get(name) is not None), None) for row in self.rows]
 
     def _asked(self) -> str | None:
@@ -170,7 +175,7 @@ class _Reading:
 
     def _repeated(self, table: pa.Table) -> set[int]:
         """Rows whose key came before: dropped when equal, quarantined when they say something else."""
-        columns = [table[name].to_pylist() for name in self.dataset.natural_key]
+        columns = [_comparable(table[name]) for name in self.dataset.natural_key]
         keys: list[tuple[Any, ...]] = list(zip(*columns, strict=True))
         if len(set(keys)) == len(keys):
             return set()
@@ -183,7 +188,7 @@ class _Reading:
             if before != number:
                 repeated.add(number)
                 if self.rows[before] != self.rows[number]:
-                    self.reasons[number] = f"{key}: a second row of the same key with other values"
+                    self.reasons[number] = f"{', '.join(self.dataset.natural_key)}: a second row of the same key"
         return repeated
 
     def _extras(self) -> pa.Array:
@@ -211,15 +216,16 @@ class _Reading:
         return Drift(new, tuple(self.vanished), self.changed)
 
 
-def _names(rows: Sequence[Row]) -> dict[str, None]:
-    """Every name in the rows, in the order of first sight."""
-    if not rows:
-        return {}
-    names = dict.fromkeys(rows[0])
-    for row in rows:
-        if row.keys() != names.keys():
-            names.update(dict.fromkeys(row))
-    return names
+def _comparable(array: pa.ChunkedArray) -> list[Any]:
+    """Values to tell keys apart by; times as numbers, which are made much faster."""
+    import pyarrow as pa
+
+    if pa.types.is_date32(array.type):
+        array = array.cast(pa.int32())
+    elif pa.types.is_timestamp(array.type):
+        array = array.cast(pa.int64())
+    values: list[Any] = array.to_pylist()
+    return values
 
 
 def _kind(values: Iterable[Any]) -> str:
