@@ -385,6 +385,18 @@ def test_a_damaged_published_file_is_made_anew(tmp_path: Path, ledger: Ledger) -
     assert count(tmp_path) == 40
 
 
+def test_a_file_made_anew_shows_the_same_and_replaces_the_old_one_at_once(tmp_path: Path, ledger: Ledger) -> None:
+    """I8."""
+    for number in range(2):
+        month(ledger, number)
+        path = bring_up(tmp_path, ledger).path
+    before = path.stat().st_ino
+    shown = query(tmp_path, "FROM grades ORDER BY ALL")[1], query(tmp_path, "FROM costs ORDER BY ALL")[1]
+    assert publish(tmp_path, ledger, anew=True).deliveries == 2
+    assert path.stat().st_ino != before
+    assert shown == (query(tmp_path, "FROM grades ORDER BY ALL")[1], query(tmp_path, "FROM costs ORDER BY ALL")[1])
+
+
 def test_the_accounting_export_adds_up_to_the_ledger(ledger: Ledger) -> None:
     """I5: one line per purchase with its settlement and transaction, then a total per month."""
     for number in range(3):

@@ -45,8 +45,12 @@ class Publication:
     held: Held
 
 
-def publish(home: Path, ledger: LedgerReader) -> Publication:
-    """Bring snapshots and the analysts' file up to the cache and the ledger. One publisher at a time; others wait."""
+def publish(home: Path, ledger: LedgerReader, *, anew: bool = False) -> Publication:
+    """Bring snapshots and the analysts' file up to the cache and the ledger. One publisher at a time; others wait.
+
+    `anew` makes a fresh file from the cache instead of bringing an older one up to date; readers see one swap all the
+    same.
+    """
     started = time.perf_counter()
     published = home / "published"
     published.mkdir(parents=True, exist_ok=True)
@@ -56,8 +60,8 @@ def publish(home: Path, ledger: LedgerReader) -> Publication:
         with Cache(home).open() as con:
             written = snapshots.write(con, published / "snapshots", ledger)
             crash_point("publish.snapshots")
-            changed = not _is_current(con, standby.public, ledger)
-            deliveries = _bring_up(con, standby, ledger) if changed else 0
+            changed = anew or not _is_current(con, standby.public, ledger)
+            deliveries = _bring_up(con, standby, ledger, anew=anew) if changed else 0
         crash_point("publish.before_swap")
         if changed:
             standby.swap()
@@ -106,11 +110,13 @@ def _stamp(con: duckdb.DuckDBPyConnection, schema: str) -> dict[str, int] | None
     return dict(zip(names, found[0], strict=True)) if found else None
 
 
-def _bring_up(con: duckdb.DuckDBPyConnection, standby: Standby, ledger: LedgerReader) -> int:
+def _bring_up(con: duckdb.DuckDBPyConnection, standby: Standby, ledger: LedgerReader, *, anew: bool) -> int:
     """Write what is missing into the standby file, in one transaction. Returns the deliveries that were new to it."""
     if standby.path.exists() and standby.is_read():
         standby.retire()
-    if not standby.path.exists() and standby.public.exists():
+    if anew:
+        standby.discard()
+    elif not standby.path.exists() and standby.public.exists():
         standby.copy_public()
     seq = ledger.last_seq()
     with _attached(con, standby):
