@@ -71,14 +71,14 @@ class WorldProcess:
         pairs = [shlex.split(line)[1].split("=", 1) for line in lines]
         return dict(pairs)
 
-    def control(self, path: str, **body: Any) -> Any:
+    def control(self, path: str, /, **body: Any) -> Any:
         """POST to the control address with fields, GET without: control("/faults", name="slow"), control("/state")."""
         data = json.dumps(body).encode() if body else None
         request = urllib.request.Request(self.urls["control"] + path, data, method="POST" if body else "GET")
         with urllib.request.urlopen(request, timeout=20) as answer:
             return json.loads(answer.read())
 
-    def rpc(self, method: str, *params: Any) -> Any:
+    def rpc(self, method: str, /, *params: Any) -> Any:
         body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)}).encode()
         request = urllib.request.Request(self.urls["rpc"], body, {"content-type": "application/json"})
         with urllib.request.urlopen(request, timeout=20) as answer:

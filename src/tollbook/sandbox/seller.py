@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from tollbook.sandbox.asgi import Receive, Reply, Scope, Send, capture, read_body, replay, request_header
-from tollbook.sandbox.faults import Faults
+from tollbook.sandbox.faults import Fault, Faults
 from tollbook.sandbox.mischief import Broken, Mischief
 from tollbook.sandbox.paid_v1 import PaidV1
 from tollbook.sandbox.paid_v2 import PaidV2
@@ -25,9 +25,10 @@ PAYMENT_HEADERS = ("payment-signature", "x-payment")
 RECEIPT_HEADERS = ("payment-response", "x-payment-response")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Visit:
-    """One request as the seller saw it. `nonce` is the authorization's, when it carried one."""
+    """One request as the seller saw it, noted when it came. `nonce` is the authorization's, when it carried one;
+    `status` that of the honest answer, None until there is one."""
 
     at: float
     method: str
@@ -35,8 +36,8 @@ class Visit:
     query: str
     leg: str
     nonce: str | None
-    status: int | None
     faults: tuple[str, ...]
+    status: int | None = None
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -86,29 +87,29 @@ class SellerApp:
         payment = next((value for name in PAYMENT_HEADERS if (value := request_header(scope, name))), None)
         leg = "unpaid" if payment is None else "paid"
         firing = self._faults.take("seller", scope["path"], leg)
+        visit = self._noted(scope, leg, payment, firing)
         mischief = Mischief(firing, scope, send, lambda asked: self._answer(asked, body))
         if delay := self._settings.latency + mischief.delay:
             await asyncio.sleep(delay)
-        status: int | None = None
         try:
             answer = await mischief.before() or await self._answer(scope, body)
-            status = answer.status
+            visit.status = answer.status
             await mischief.after(answer)
         except Broken:
             return
-        finally:
-            self.visits.append(
-                Visit(
-                    time.time(),
-                    scope["method"],
-                    scope["path"],
-                    scope["query_string"].decode("latin-1"),
-                    leg,
-                    nonce_of(payment),
-                    status,
-                    tuple(fault.name for fault in firing),
-                )
-            )
+
+    def _noted(self, scope: Scope, leg: str, payment: str | None, firing: list[Fault]) -> Visit:
+        visit = Visit(
+            at=time.time(),
+            method=scope["method"],
+            path=scope["path"],
+            query=scope["query_string"].decode("latin-1"),
+            leg=leg,
+            nonce=nonce_of(payment),
+            faults=tuple(fault.name for fault in firing),
+        )
+        self.visits.append(visit)
+        return visit
 
     # -- one honest answer ------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ import random
 import socket
 import threading
 from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -15,6 +16,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from tollbook.sandbox.asgi import TRANSPORT, App
 
 HOST = "127.0.0.1"
+_THREADS = 32
 _PORTS = range(20_000, 32_000)
 
 
@@ -82,6 +84,8 @@ class Servers:
             self._started.set()
 
     async def _serve(self) -> None:
+        # Settlements wait for their receipts in threads: more of them than a small machine's default.
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS))
         tasks = []
         for name, app in self._apps.items():
             config = uvicorn.Config(

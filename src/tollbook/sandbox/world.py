@@ -267,8 +267,7 @@ class World:
         self.settings.update(**copy.deepcopy(self._first_settings))
         self.market.changes.clear()
         self.seller.visits.clear()
-        self._chain.automine = True
-        self._chain.drop()
+        self._chain.restore()
 
     def cancel(self, nonce: str, private_key: str | None = None) -> None:
         """Cancel an authorization's nonce on chain, as the payer may."""

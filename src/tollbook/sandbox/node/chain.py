@@ -208,6 +208,14 @@ class Chain:
                 del self._pool[key]
             return len(gone)
 
+    def restore(self) -> None:
+        """Back to mining by the clock with an empty pool; blocks stay as they are."""
+        with self.lock:
+            self.automine, self.follows_clock = True, True
+            self.time_offset, self.next_time = 0, None
+            self._pool.clear()
+            self._snapshots.clear()
+
     # -- mining -----------------------------------------------------------------------------------
 
     def mine(self, blocks: int = 1, extra: bytes = b"") -> int:

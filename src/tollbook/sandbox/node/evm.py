@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import rlp  # type: ignore[import-untyped]
@@ -89,6 +90,7 @@ class Evm:
         self._chain = self._kind(self._db)
 
     @staticmethod
+    @lru_cache(maxsize=256)
     def header(encoded: bytes) -> BlockHeaderAPI:
         header: BlockHeaderAPI = rlp.decode(encoded, sedes=PragueBlockHeader)
         return header

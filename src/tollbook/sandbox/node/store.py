@@ -13,6 +13,7 @@ from pathlib import Path
 
 from eth.db.backends.base import BaseDB
 
+_CACHED = 200_000
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS kv(key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
@@ -89,7 +90,10 @@ class StateDB(BaseDB):
         """Keep it: keys are hashes of their values, and an old block's state may still need them."""
 
     def take_unsaved(self) -> list[tuple[bytes, bytes]]:
+        """What is to be written now. A cache grown large is emptied: the file has it all after this."""
         rows, self._unsaved = list(self._unsaved.items()), {}
+        if len(self._cache) > _CACHED:
+            self._cache = dict(rows)
         return rows
 
 
