@@ -15,13 +15,13 @@ def show_forecast(answer: Answer, path: Path, flows: Sequence[str] | None, token
     from tollbook.tasks.forecast import DAYS, Forecast, forecast
     from tollbook.tasks.load import load
     from tollbook.tasks.schedules import read_schedules
-    from tollbook.tasks.tokens import resolve_tokens
+    from tollbook.tasks.tokens import keys_named
     from tollbook.tasks.workspace import Workspace
 
     schedules = read_schedules(path)
 
     async def work(ws: Workspace) -> list[Forecast]:
-        keys = await resolve_tokens(ws, tokens) if tokens is not None else None
+        keys = await keys_named(ws, tokens)
         await load(ws)
         return forecast(ws, schedules, flows=flows, keys=keys)
 

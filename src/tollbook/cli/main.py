@@ -27,3 +27,7 @@ def main() -> None:
         failure.interrupted()
         code = 130
     sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

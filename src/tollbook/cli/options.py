@@ -13,6 +13,10 @@ Tokens: TypeAlias = Annotated[
     str | None,
     typer.Option("--tokens", metavar="LIST", help="Token ids or symbols, separated by commas (3375,ETH)."),
 ]
+Keys: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--keys", metavar="LIST", help="Keys of datasets not sold by token: index ids, coins, queries."),
+]
 MaxCost: TypeAlias = Annotated[
     str | None,
     typer.Option("--max-cost", metavar="X", help="Spend at most X of the seller's asset, for example 0.50."),

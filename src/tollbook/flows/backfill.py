@@ -13,7 +13,7 @@ from tollbook.tasks.asks import ask_range, budget_of, parse_range
 from tollbook.tasks.prefect_approval import Approval
 from tollbook.tasks.prefect_boundary import LogWatch, cost_artifact, verdict
 from tollbook.tasks.prefect_steps import as_task, prefect_run
-from tollbook.tasks.tokens import resolve_tokens
+from tollbook.tasks.tokens import keys_named
 from tollbook.tasks.workspace import Workspace
 
 
@@ -35,11 +35,11 @@ async def backfill(
 
     async def work(ws: Workspace) -> State[Any]:
         start, end = parse_range(first, last)
-        keys = await resolve_tokens(ws, tokens) if tokens else None
+        keys = await keys_named(ws, tokens)
         ask = ask_range(ws, dataset, start, end, at=ws.clock.now(), keys=keys)
-        budget = budget_of(ws, [ask], max_cost)
+        budget = budget_of(ws, [dataset], max_cost)
         run, _ = prefect_run(ws, ask.flow, ask.reason, budget=budget)
-        threshold = budget_of(ws, [ask], approve_above)
+        threshold = budget_of(ws, [dataset], approve_above)
         approval = Approval(threshold=threshold or 0, budget=budget, seconds=approval_seconds, clock=ws.clock)
         outcome = await ingest(ws, ask, run, call=as_task, watch=LogWatch(), agree=approval)
         await cost_artifact(ws)

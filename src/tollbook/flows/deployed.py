@@ -13,7 +13,7 @@ from tollbook.tasks.bill import Bill
 from tollbook.tasks.failures import PayerError
 from tollbook.tasks.prefect_boundary import LogWatch, bill_artifact, cost_artifact, environ_with_key, failure, verdict
 from tollbook.tasks.prefect_steps import as_task, prefect_run
-from tollbook.tasks.tokens import resolve_tokens
+from tollbook.tasks.tokens import keys_named
 from tollbook.tasks.workspace import Workspace
 
 RETRIES, PAUSE = 2, 60
@@ -31,9 +31,9 @@ async def keep_fresh(name: str, max_cost: str | None, tokens: str | None) -> Sta
 
     async def work(ws: Workspace) -> State[Any]:
         run, at = prefect_run(ws, name, "manual")
-        keys = await resolve_tokens(ws, tokens) if tokens else None
+        keys = await keys_named(ws, tokens)
         ask = ask_fresh(ws, name, reason=run.reason, at=at, keys=keys)
-        run, at = prefect_run(ws, name, run.reason, budget=budget_of(ws, [ask], max_cost))
+        run, at = prefect_run(ws, name, run.reason, budget=budget_of(ws, [name], max_cost))
         outcome = await ingest(ws, ask, run, call=as_task, watch=LogWatch(), agree=show)
         await cost_artifact(ws)
         return verdict(outcome)

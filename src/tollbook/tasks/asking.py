@@ -19,6 +19,14 @@ class Want:
 
 
 @dataclass(frozen=True, slots=True)
+class Keys:
+    """What a person named to be bought. None: the policy's watch list of tokens, or what is known of the others."""
+
+    tokens: tuple[str, ...] | None = None
+    others: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Ask:
     """Everything one run wants, of one seller. `at` is the scheduled time: editions come from it, never from now()."""
 

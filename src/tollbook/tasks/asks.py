@@ -8,11 +8,18 @@ from typing import TYPE_CHECKING
 
 from tollbook.payer.errors import Misconfigured
 from tollbook.payer.money import parse_decimal
-from tollbook.tasks.asking import Ask, Want
+from tollbook.tasks.asking import Ask, Keys, Want
 from tollbook.tasks.workspace import Workspace
 
 if TYPE_CHECKING:
     from tollbook.sources.model import Dataset, Feed
+
+
+TOKEN = "token_id"
+KEY_TABLES = {"index_id": "indices"}
+"""Where the keys of datasets not sold by token are listed."""
+
+EVERY_KEY = Keys()
 
 
 class BadRequest(Misconfigured):
@@ -21,7 +28,7 @@ class BadRequest(Misconfigured):
     repeat = "yes, once the command is mended"
 
 
-def ask_fresh(ws: Workspace, name: str, *, reason: str, at: datetime, keys: Sequence[str] | None = None) -> Ask:
+def ask_fresh(ws: Workspace, name: str, *, reason: str, at: datetime, keys: Keys = EVERY_KEY) -> Ask:
     """What a flow, or a single dataset, keeps fresh as of `at`: its newest slot and the gaps it looks back for."""
     from tollbook.sources import registry
     from tollbook.sources.feeds import wants
@@ -36,9 +43,7 @@ def ask_fresh(ws: Workspace, name: str, *, reason: str, at: datetime, keys: Sequ
     return Ask(feed.name, reason, registry.dataset(feed.datasets[0]).seller, at, asked)
 
 
-def ask_range(
-    ws: Workspace, name: str, first: date, last: date, *, at: datetime, keys: Sequence[str] | None = None
-) -> Ask:
+def ask_range(ws: Workspace, name: str, first: date, last: date, *, at: datetime, keys: Keys = EVERY_KEY) -> Ask:
     """A past range of one dataset, both days inclusive. A snapshot is answered by the history that repairs it."""
     from tollbook.sources.slots import slot
 
@@ -106,18 +111,28 @@ def with_history(name: str) -> tuple[Dataset, tuple[str, ...]]:
     return past, (f"{candidates[0].name} is sold only for now; its past is bought from {past.name}",)
 
 
-def all_names() -> list[str]:
-    """Every dataset of every seller."""
+def all_names(ws: Workspace, keys: Keys = EVERY_KEY) -> list[str]:
+    """Every dataset of the policy's sellers that can be asked for: by token, by index, or by keys that were named."""
     from tollbook.sources import registry
 
-    return [dataset.name for dataset in registry.datasets()]
+    askable = {None, TOKEN, *KEY_TABLES}
+    return [
+        dataset.name
+        for dataset in registry.datasets()
+        if dataset.seller in ws.policy.sellers and (dataset.key_column in askable or keys.others is not None)
+    ]
 
 
-def budget_of(ws: Workspace, asks: Sequence[Ask], max_cost: str | None) -> int | None:
-    """--max-cost in atoms of the one asset that the asks are paid in."""
+def budget_of(ws: Workspace, names: Sequence[str], max_cost: str | None) -> int | None:
+    """--max-cost in atoms of the one asset that all of these are paid in."""
+    from tollbook.sources import registry
+    from tollbook.sources.model import Dataset
+
     if max_cost is None:
         return None
-    assets = {ws.asset(ask.seller) for ask in asks}
+    found = [named(name) for name in names]
+    datasets = [each if isinstance(each, Dataset) else registry.dataset(each.datasets[0]) for each in found]
+    assets = {ws.asset(dataset.seller) for dataset in datasets}
     if len(assets) != 1:
         symbols = ", ".join(sorted(asset.symbol for asset in assets))
         raise BadRequest(
@@ -146,18 +161,34 @@ def _lookback(dataset: Dataset) -> dict[str, int]:
     return {}
 
 
-def keys_for(ws: Workspace, dataset: Dataset, keys: Sequence[str] | None = None) -> tuple[str, ...]:
-    """The keys a dataset is asked with: those named, else the policy's watch list; one for a listing of everything."""
+def keys_for(ws: Workspace, dataset: Dataset, keys: Keys = EVERY_KEY) -> tuple[str, ...]:
+    """The keys a dataset is asked with: those named, else the watch list; one for a listing of everything.
+
+    Raises BadRequest when a dataset is sold by a key that nobody named.
+    """
     from tollbook.sources.model import EVERYTHING
 
     if dataset.key_column is None:
         return (EVERYTHING,)
-    chosen = (
-        tuple(keys) if keys is not None else tuple(str(token) for token in ws.policy.sellers[dataset.seller].tokens)
-    )
+    if dataset.key_column == TOKEN:
+        watched = tuple(str(token) for token in ws.policy.sellers[dataset.seller].tokens)
+        chosen = keys.tokens if keys.tokens is not None else watched
+        option = f"--tokens, or list them under sellers.{dataset.seller}.tokens in the policy file"
+    else:
+        chosen = keys.others if keys.others is not None else _known_keys(ws, dataset.key_column)
+        option = "--keys"
     if not chosen:
         raise BadRequest(
-            f"{dataset.name} is sold by token and no token is named",
-            advice=f"name some with --tokens, or list them under sellers.{dataset.seller}.tokens in the policy file",
+            f"{dataset.name} is sold by {dataset.key_column} and none is named", advice=f"name some with {option}"
         )
     return chosen
+
+
+def _known_keys(ws: Workspace, column: str) -> tuple[str, ...]:
+    """Keys that an earlier run brought as rows: the indices, for what is sold by index."""
+    from tollbook.warehouse import query
+
+    table = KEY_TABLES.get(column)
+    if table is None or not (ws.home / "published" / "warehouse.duckdb").exists():
+        return ()
+    return tuple(str(key) for (key,) in query(ws.home, f"SELECT DISTINCT {column} FROM {table} ORDER BY 1")[1])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tollbook.payer.money import Asset, decimal_text
 from tollbook.payer.types import Order
-from tollbook.tasks.asking import Ask, Want
+from tollbook.tasks.asking import Ask, Keys, Want
 from tollbook.tasks.asks import ask_fresh
 from tollbook.tasks.schedules import Schedule
 from tollbook.tasks.workspace import Workspace
@@ -90,7 +90,7 @@ def _answered(dataset: Dataset, piece: Piece, at: datetime) -> Answered:
 
 
 def forecast(
-    ws: Workspace, schedules: Sequence[Schedule], *, flows: Sequence[str] | None, keys: Sequence[str] | None
+    ws: Workspace, schedules: Sequence[Schedule], *, flows: Sequence[str] | None, keys: Keys
 ) -> list[Forecast]:
     """The next 30 days of every scheduled flow that buys. Reads cache and ledger; asks nobody."""
     from tollbook.sources.feeds import FEEDS
@@ -103,7 +103,7 @@ def forecast(
     return found
 
 
-def _one(ws: Workspace, schedule: Schedule, start: datetime, keys: Sequence[str] | None) -> Forecast:
+def _one(ws: Workspace, schedule: Schedule, start: datetime, keys: Keys) -> Forecast:
     held = _Held(ws)
     result: Forecast | None = None
     for at in schedule.times(start, start + timedelta(days=DAYS)):

@@ -29,6 +29,14 @@ async def publish(ws: Workspace) -> Published:
     return Published(path=str(done.path), changed=done.changed, snapshot_files=done.snapshot_files)
 
 
+async def compact(ws: Workspace) -> str:
+    """Each month's snapshot files as one. Says what it did."""
+    from tollbook.warehouse.compaction import compact as rewrite
+
+    done = rewrite(ws.home, ws.ledger)
+    return f"{done.months} months rewritten, {done.files_before} files before, {done.files_after} after"
+
+
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
     """Cache and published files made anew. `changed` are tables that are not what they were: the cache was wrong."""

@@ -75,7 +75,8 @@ async def buy_all(call: Caller, ws: Workspace, run: Run, bill: Bill, approved: A
             bought = await _attempt(call, ws, run, purchase, approved)
             results[purchase.purchase_id] = bought
             problem = bought.problem
-            if isinstance(problem, STOPS) or (problem and bought.purchase.last_status == PAYMENT_REQUIRED):
+            refused = bought.purchase.money is Money.EXPOSED and bought.purchase.last_status == PAYMENT_REQUIRED
+            if isinstance(problem, STOPS) or (problem and refused):
                 stopped.set()
             watch.bought(bought.purchase, rows.get(purchase.purchase_key) or 0, problem.what if problem else None)
 

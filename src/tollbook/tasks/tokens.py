@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from tollbook.tasks.asking import Keys
 from tollbook.tasks.asks import BadRequest
 from tollbook.tasks.workspace import Workspace
 
@@ -32,6 +33,12 @@ async def resolve_tokens(ws: Workspace, text: str) -> tuple[str, ...]:
         raise BadRequest(f"--tokens {text!r} names no token", advice="write ids or symbols, such as 3375,ETH")
     tokens = await catalogue(ws)
     return tuple(dict.fromkeys(_one(word, tokens) for word in words))
+
+
+async def keys_named(ws: Workspace, tokens: str | None, keys: str | None = None) -> Keys:
+    """--tokens and --keys as a selection; keys that are no tokens are taken as they are written."""
+    others = tuple(word.strip() for word in keys.split(",") if word.strip()) if keys is not None else None
+    return Keys(await resolve_tokens(ws, tokens) if tokens is not None else None, others)
 
 
 async def catalogue(ws: Workspace) -> Mapping[str, Token]:

@@ -11,18 +11,17 @@ from tollbook.cli import render
 from tollbook.cli.answer import Answer
 from tollbook.cli.demo import pages
 from tollbook.cli.progress import watch_for
-from tollbook.cli.working import asks_of, ingest_each
+from tollbook.cli.working import Chosen, bills_of, ingest_each
 from tollbook.payer.errors import PayerError
 from tollbook.payer.money import Asset, decimal_text
 from tollbook.tasks.bill import Bill
 from tollbook.tasks.outcome import Outcome, run_document
-from tollbook.tasks.plan import priced
 from tollbook.tasks.workspace import Workspace
 
 if TYPE_CHECKING:
     from tollbook.sandbox.world import World
 
-FLOWS = ("grades", "signals", "moonshots")
+CHOSEN = Chosen(("grades", "signals", "moonshots"))
 SELLER = "tokenmetrics"
 
 
@@ -109,23 +108,21 @@ async def _tell(world: World, answer: Answer, started: float) -> Told:
 
 
 async def _bill(ws: Workspace, answer: Answer) -> list[Bill]:
-    bills = [await priced(ws, ask) for ask in await asks_of(ws, FLOWS, None, "demo")]
+    bills = await bills_of(ws, CHOSEN)
     render.bills(answer, bills, title="1  The bill, before anything is signed")
     return bills
 
 
 async def _buy(ws: Workspace, answer: Answer, bills: list[Bill]) -> list[Outcome | tuple[str, PayerError]]:
     answer.heading("2  Buying: each call signed once, paid once, its body kept before anything reads it")
-    asks = await asks_of(ws, FLOWS, None, "demo")
-    ended = await ingest_each(ws, asks, None, watch_for(quiet=answer.as_json))
+    ended = await ingest_each(ws, CHOSEN, "demo", None, watch_for(quiet=answer.as_json))
     _raise_first(ended)
     pages.bought(answer, bills, [outcome for outcome in ended if isinstance(outcome, Outcome)])
     return ended
 
 
 async def _again(ws: Workspace, answer: Answer) -> list[Outcome | tuple[str, PayerError]]:
-    asks = await asks_of(ws, FLOWS, None, "demo")
-    ended = await ingest_each(ws, asks, None, watch_for(quiet=True))
+    ended = await ingest_each(ws, CHOSEN, "demo", None, watch_for(quiet=True))
     _raise_first(ended)
     pages.again(answer, [outcome for outcome in ended if isinstance(outcome, Outcome)])
     return ended

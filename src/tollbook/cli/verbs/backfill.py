@@ -15,6 +15,7 @@ def backfill(
     first: options.First = None,
     last: options.Last = None,
     tokens: options.Tokens = None,
+    keys: options.Keys = None,
     max_cost: options.MaxCost = None,
     yes: options.Yes = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Stop at the bill.")] = False,
@@ -36,8 +37,8 @@ def backfill(
     answer = Answer(as_json=as_json)
 
     async def work(ws: Workspace) -> Bill | Outcome:
-        ask = await range_ask(ws, dataset, first, last, tokens)
-        budget = budget_of(ws, [ask], max_cost)
+        ask = await range_ask(ws, dataset, first, last, tokens, keys)
+        budget = budget_of(ws, [dataset], max_cost)
         if dry_run:
             return await priced(ws, ask)
         _ = ws.wallet

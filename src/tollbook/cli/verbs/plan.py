@@ -15,6 +15,7 @@ def plan(
     flows: options.Flows = None,
     everything: Annotated[bool, typer.Option("--all", help="Every dataset there is.")] = False,
     tokens: options.Tokens = None,
+    keys: options.Keys = None,
     month: Annotated[
         bool, typer.Option("--month", help="What the next 30 days would cost at the schedules of prefect.yaml.")
     ] = False,
@@ -25,10 +26,8 @@ def plan(
 ) -> int:
     """Show what would be bought now, and the exact bill. Signs nothing, needs no key."""
     from tollbook.cli.render import bills as show
-    from tollbook.cli.working import asks_of, in_workspace, names_of
-    from tollbook.tasks.bill import Bill, plan_document
-    from tollbook.tasks.plan import priced
-    from tollbook.tasks.workspace import Workspace
+    from tollbook.cli.working import Chosen, bills_of, in_workspace
+    from tollbook.tasks.bill import plan_document
 
     answer = Answer(as_json=as_json)
     if month:
@@ -36,12 +35,9 @@ def plan(
 
         show_forecast(answer, schedules, flows, tokens)
         return 0
-
-    async def price(ws: Workspace) -> list[Bill]:
-        asks = await asks_of(ws, names_of(flows, everything=everything), tokens, "plan")
-        return [await priced(ws, ask) for ask in asks]
-
-    found = in_workspace(price)
+    chosen = Chosen(flows, everything, tokens, keys)
+    chosen.check()
+    found = in_workspace(lambda ws: bills_of(ws, chosen))
     answer.document(plan_document(found))
     show(answer, found)
     return 0

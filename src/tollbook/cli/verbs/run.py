@@ -16,27 +16,26 @@ def run(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Stop at the bill: the same as `plan`.")] = False,
     max_cost: options.MaxCost = None,
     tokens: options.Tokens = None,
+    keys: options.Keys = None,
     as_json: options.Json = False,
 ) -> int:
     """Buy what is missing or due, load it and publish. Run again at any time: nothing is bought twice."""
     from tollbook.cli import failure, render
     from tollbook.cli.progress import watch_for
     from tollbook.cli.verbs.plan import plan
-    from tollbook.cli.working import asks_of, in_workspace, ingest_each, names_of
+    from tollbook.cli.working import Chosen, in_workspace, ingest_each
     from tollbook.payer.errors import PayerError
-    from tollbook.tasks.asks import budget_of
     from tollbook.tasks.outcome import Outcome, run_document
     from tollbook.tasks.workspace import Workspace
 
     if dry_run:
-        return plan(flows, everything, tokens, as_json=as_json)
-    answer = Answer(as_json=as_json)
+        return plan(flows, everything, tokens, keys, as_json=as_json)
+    answer, chosen = Answer(as_json=as_json), Chosen(flows, everything, tokens, keys)
+    chosen.check()
 
     async def work(ws: Workspace) -> list[Outcome | tuple[str, PayerError]]:
-        asks = await asks_of(ws, names_of(flows, everything=everything), tokens, "manual")
         _ = ws.wallet
-        budget = budget_of(ws, asks, max_cost)
-        return await ingest_each(ws, asks, budget, watch_for(quiet=as_json))
+        return await ingest_each(ws, chosen, "manual", max_cost, watch_for(quiet=as_json))
 
     ended = in_workspace(work)
     if len(ended) == 1 and isinstance(ended[0], tuple):

@@ -1,0 +1,112 @@
+"""`tollbook backfill`: bill, yes, buy oldest first, resumable."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from tests.cli.conftest import Command
+
+if TYPE_CHECKING:
+    from tollbook.sandbox.world import Buyer, World
+
+RANGE = ("--from", "2026-01-01", "--to", "2026-03-31", "--tokens", "3375,3306,3988,3369")
+
+
+def atoms(amount: str) -> int:
+    return round(float(amount) * 10**6)
+
+
+def test_a_backfill_costs_its_bill_to_the_unit_and_the_same_again_nothing(
+    tollbook: Command, world: World, buyer: Buyer
+) -> None:
+    bill = tollbook("backfill", "signals", *RANGE, "--dry-run", "--json").document
+    before = world.balance(buyer.address)
+    done = tollbook("backfill", "signals", *RANGE, "--yes", "--json")
+    assert done.code == 0
+    assert (done.document["calls_paid"], done.document["amount"]) == (bill["calls"], bill["amount"])
+    assert before - world.balance(buyer.address) == atoms(bill["amount"])
+    assert done.document["rows_new"] == 4 * 90
+    again = tollbook("backfill", "signals", *RANGE, "--yes", "--json").document
+    assert (again["calls_paid"], again["amount"]) == (0, "0")
+    assert again["calls_avoided"] == bill["calls"]
+
+
+def test_without_a_yes_and_nobody_to_ask_nothing_is_bought(tollbook: Command, world: World, buyer: Buyer) -> None:
+    said = tollbook("backfill", "signals", *RANGE)
+    assert said.code == 2
+    assert "--yes" in said.err
+    assert "--max-cost" in said.err
+    assert "The bill" in said.out
+    assert world.transfers(buyer.address) == []
+
+
+def test_a_budget_below_the_bill_is_refused_and_says_how_far_it_reaches(
+    tollbook: Command, world: World, buyer: Buyer
+) -> None:
+    said = tollbook("backfill", "signals", *RANGE, "--max-cost", "0.02")
+    assert said.code == 3
+    assert "it would reach for 1 of" in said.err
+    assert world.transfers(buyer.address) == []
+
+
+def test_a_snapshots_past_is_planned_from_its_history_and_the_bill_says_so(tollbook: Command) -> None:
+    document = tollbook(
+        "backfill", "tm-grade", "--from", "2026-01-01", "--to", "2026-01-05", "--dry-run", "--json"
+    ).document
+    assert {flow["dataset"] for flow in document["flows"]} == {"tm-grade-history"}
+    assert "tm-grade is sold only for now" in document["notes"][0]
+
+
+def test_a_backfill_killed_on_the_way_is_resumed_without_repeating_a_call(
+    tollbook: Command, world: World, buyer: Buyer
+) -> None:
+    """I1, I5: SIGKILL twice, then to its end; one transfer per purchase, together exactly the bill."""
+    bill = tollbook("backfill", "signals", *RANGE, "--dry-run", "--json").document
+    world.settings.update(latency=0.15)
+    for transfers in (1, 3):
+        _kill_after(transfers, world, buyer)
+    world.settings.update(latency=0.0)
+    for _ in range(20):
+        done = tollbook("backfill", "signals", *RANGE, "--yes", "--json")
+        if done.code == 0:
+            break
+        time.sleep(1)
+    assert done.code == 0, done.out
+    paid = world.transfers(buyer.address)
+    assert len(paid) == bill["calls"]
+    assert sum(int(transfer["value"]) for transfer in paid) == atoms(bill["amount"])
+    status = tollbook("status", "--json").document
+    assert atoms(status["spent"]["USDC"]) == atoms(bill["amount"])
+    assert status["undelivered"] == []
+
+
+def _kill_after(transfers: int, world: World, buyer: Buyer) -> None:
+    """Start the same backfill in a child and SIGKILL it once so many of its payments have settled."""
+    env = {**os.environ, **buyer.env}
+    command = [sys.executable, "-m", "tollbook.cli.main", "backfill", "signals", *RANGE, "--yes", "--json"]
+    with subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as child:
+        deadline = time.monotonic() + 120
+        while len(world.transfers(buyer.address)) < transfers and child.poll() is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        child.send_signal(signal.SIGKILL)
+
+
+def test_a_price_that_jumps_on_the_way_stops_the_run_and_says_what_is_left(
+    tollbook: Command, world: World, buyer: Buyer
+) -> None:
+    """Beyond price_drift nothing more is signed; what was bought is loaded and published."""
+    tollbook("plan", "signals")
+    world.settings.update(prices={"trading-signals": 50_000})
+    said = tollbook("backfill", "signals", *RANGE, "--yes", "--json")
+    assert said.code in (3, 4)
+    document = json.loads(said.out)
+    left = document.get("flows", [{}])[0].get("left", {"calls": 1})
+    assert left["calls"] > 0
+    assert world.transfers(buyer.address) == []

@@ -1,0 +1,66 @@
+"""The command itself: fast, complete, and honest about what it imports."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.cli.conftest import Command
+from tollbook.cli.app import VERBS
+
+HEAVY = ("prefect", "web3", "pandas", "duckdb", "pyarrow", "sqlalchemy", "httpx", "eth_account", "numpy", "fastapi")
+
+
+def loaded_by(code: str) -> set[str]:
+    """Which heavy libraries a fresh interpreter has loaded after the code."""
+    probe = f"{code}\nimport sys\nprint(' '.join(name for name in {HEAVY!r} if name in sys.modules))"
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
+    return set(done.stdout.splitlines()[-1].split()) if done.stdout.strip() else set()
+
+
+def test_help_comes_fast_and_loads_nothing_heavy() -> None:
+    code = "from tollbook.cli.main import run; run(['--help'])"
+    assert loaded_by(code) == set()
+
+
+def test_help_takes_less_than_half_a_second_of_processor_time() -> None:
+    best = min(_processor_seconds() for _ in range(3))
+    assert best < 0.5
+
+
+def _processor_seconds() -> float:
+    code = "import time; from tollbook.cli.main import run; run(['--help']); print(time.process_time())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return float(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("module", ["tollbook.flows.ingest", "tollbook.flows.recovering", "tollbook.cli.working"])
+def test_what_the_command_runs_needs_no_prefect(module: str) -> None:
+    assert "prefect" not in loaded_by(f"import {module}")
+
+
+def test_a_run_at_a_prompt_never_imports_prefect(tollbook: Command) -> None:
+    env = {**tollbook.env}
+    code = (
+        f"import os, sys; os.environ.update({env!r})\n"
+        "from tollbook.cli.main import run\n"
+        "assert run(['plan', 'grades', '--json']) == 0\n"
+    )
+    assert "prefect" not in loaded_by(code)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_help_and_speaks_json(bare: Command, verb: str) -> None:
+    said = bare(verb, "--help")
+    assert said.code == 0
+    assert "--json" in said.out
+
+
+def test_no_arguments_show_the_help(bare: Command) -> None:
+    assert bare().out == bare("--help").out
+
+
+def test_the_version_is_the_packages(bare: Command) -> None:
+    assert bare("--version").out.startswith("tollbook ")

@@ -1,0 +1,49 @@
+"""`tollbook doctor` and `probe`: is everything in place, what do sellers ask? Both pay nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.cli.conftest import Command
+
+if TYPE_CHECKING:
+    from tollbook.sandbox.world import Buyer, World
+
+
+def test_a_sound_set_up_passes_every_check_and_pays_nothing(tollbook: Command, world: World, buyer: Buyer) -> None:
+    said = tollbook("doctor", "--json", PREFECT_API_URL=None)
+    assert said.code == 0, said.out
+    names = [check["check"] for check in said.document["checks"]]
+    assert names == ["configuration", "disk", "ledger", "wallet", "chain", "balance", "prefect", "seller tokenmetrics"]
+    assert world.transfers(buyer.address) == []
+
+
+def test_one_failing_check_does_not_hide_the_next(tollbook: Command) -> None:
+    said = tollbook("doctor", "--json", TOLLBOOK_PRIVATE_KEY=None)
+    assert said.code == 2
+    found = {check["check"]: check for check in said.document["checks"]}
+    assert not found["wallet"]["ok"]
+    assert "TOLLBOOK_PRIVATE_KEY" in found["wallet"]["fix"]
+    assert found["chain"]["ok"]
+    assert found["seller tokenmetrics"]["ok"]
+
+
+def test_nothing_configured_is_one_failed_check_with_its_fix(bare: Command) -> None:
+    said = bare("doctor")
+    assert said.code == 2
+    assert said.out.startswith("FAIL configuration")
+
+
+def test_probe_reports_every_endpoints_terms(tollbook: Command, world: World, buyer: Buyer) -> None:
+    said = tollbook("probe", "--json", TOLLBOOK_PRIVATE_KEY=None)
+    found = {each["dataset"]: each for each in said.document["endpoints"]}
+    assert found["tm-grade"]["price"] == "0.017"
+    assert found["tm-grade"]["status"] == 402
+    assert found["tm-grade"]["ok"]
+    assert world.transfers(buyer.address) == []
+
+
+def test_probe_of_a_seller_that_policy_does_not_name_says_so(tollbook: Command) -> None:
+    said = tollbook("probe", "coingecko")
+    assert said.code == 2
+    assert "sellers.coingecko" in said.err

@@ -1,0 +1,101 @@
+"""docs/operating.md is true: generated parts are current, its commands run, its examples have the documents' shape."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.cli.conftest import Command
+from tests.docs.generate import PAGE, generated
+from tests.docs.page import PROJECT, commands, examples
+from tollbook.cli.app import VERBS
+from tollbook.payer import policy_file
+from tollbook.tasks.schedules import read_schedules
+from tollbook.tasks.settings import VARIABLES
+
+if TYPE_CHECKING:
+    from tollbook.sandbox.world import Buyer, World
+
+POLICY_KEYS = (
+    *policy_file.NETWORK_KEYS,
+    *policy_file.PAYMENT_KEYS,
+    *policy_file.ASSET_KEYS,
+    *policy_file.CAP_KEYS,
+    *policy_file.SELLER_KEYS,
+)
+
+
+def shape(value: Any) -> Any:
+    """The keys of a document, all the way down; of a list, its first entry's."""
+    if isinstance(value, dict):
+        return {key: shape(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [shape(value[0])] if value else []
+    return "…"
+
+
+def fits(example: Any, found: Any, where: str = "$") -> None:
+    """Same keys everywhere; an empty list or null on either side says nothing about its entries."""
+    if isinstance(example, dict) and isinstance(found, dict):
+        assert set(example) == set(found), where
+        for key in example:
+            fits(example[key], found[key], f"{where}.{key}")
+    elif isinstance(example, list) and isinstance(found, list) and example and found:
+        fits(example[0], found[0], f"{where}[0]")
+
+
+def test_generated_parts_are_current() -> None:
+    page = PAGE.read_text()
+    assert generated(page) == page, "run: python -m tests.docs.generate"
+
+
+def test_every_variable_and_every_verb_is_on_the_page() -> None:
+    page = PAGE.read_text()
+    for name in (*VARIABLES, *(f"### {verb}\n" for verb in VERBS)):
+        assert name in page, name
+
+
+@pytest.mark.parametrize("key", dict.fromkeys(POLICY_KEYS))
+def test_every_policy_key_is_documented(key: str) -> None:
+    assert key in (PROJECT / "docs" / "policy.md").read_text()
+
+
+def test_the_worlds_commands_run_as_written(tollbook: Command) -> None:
+    """The first block, after the two lines that start a world and read its variables."""
+    lines = [line for line in commands("sh") if line[0] == "tollbook"]
+    assert [line[1] for line in lines] == ["sandbox", "doctor", "plan", "run", "costs", "backfill"]
+    for line in lines[1:]:
+        said = tollbook(*line[1:], PREFECT_API_URL=None)
+        assert said.code == 0, (line, said.err)
+
+
+def test_every_example_has_the_shape_of_the_real_document(
+    tollbook: Command,
+    world: World,
+    buyer: Buyer,
+) -> None:
+    shown = examples()
+    fits(shown["error"], tollbook("run", "grades", "--max-cost", "0.02", "--json").document)
+    fits(shown["plan"], tollbook("plan", "grades", "--json").document)
+    schedules = str(PROJECT / "prefect.yaml")
+    fits(shown["month"], tollbook("plan", "grades", "--month", "--schedules", schedules, "--json").document)
+    fits(shown["run"], tollbook("run", "grades", "--json").document)
+    for verb in ("status", "costs", "recover", "reconcile", "rebuild", "doctor", "probe"):
+        fits(shown[verb], tollbook(verb, "--json").document)
+    assert world.transfers(buyer.address)
+
+
+def test_the_purchase_example_has_the_shape_of_a_purchase(tollbook: Command) -> None:
+    from tollbook.tasks.standing import purchase_document
+    from tollbook.tasks.workspace import Workspace
+
+    tollbook("run", "tm-grade", "--json")
+    with Workspace.open(tollbook.env) as ws:
+        [purchase] = ws.ledger.purchases()
+    assert set(examples()["purchase"]) == set(purchase_document(purchase))
+
+
+def test_schedules_are_read_with_their_slugs() -> None:
+    found = read_schedules(PROJECT / "prefect.yaml")
+    assert len({schedule.slug for schedule in found}) == len(found) >= 5

@@ -1,0 +1,120 @@
+"""A Prefect server, its deployments and a worker, started by the very commands of docs/operating.md."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from tests.docs.page import PROJECT, commands
+
+DOCUMENTED_PORT = "4200"
+BIN = Path(sys.executable).parent
+
+
+def quiet_environment(home: Path, env: Mapping[str, str]) -> dict[str, str]:
+    """What a child needs: no telemetry, its own Prefect home, and only the TOLLBOOK_* variables given."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("TOLLBOOK_", "PREFECT_"))}
+    quiet = {"DO_NOT_TRACK": "1", "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "PREFECT_HOME": str(home)}
+    return {**kept, **quiet, "PATH": f"{BIN}{os.pathsep}{kept.get('PATH', '')}", **env}
+
+
+class Prefect:
+    """`with Prefect(home, env) as prefect:` serves, deploys everything and works until the block ends."""
+
+    def __init__(self, home: Path, env: Mapping[str, str]) -> None:
+        self.home = home
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = str(free.getsockname()[1])
+        self.api = f"http://127.0.0.1:{self.port}/api"
+        self.env = {**quiet_environment(home, env), "PREFECT_API_URL": self.api}
+        self.said: dict[str, str] = {}
+        self._children: list[subprocess.Popen[bytes]] = []
+
+    def __enter__(self) -> Prefect:
+        try:
+            for command in commands("sh prefect"):
+                self._obey(command)
+        except BaseException:
+            self._stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop()
+
+    def _obey(self, command: list[str]) -> None:
+        """One line of the page. Those that run a deployment are left to the tests."""
+        match command:
+            case ["export", assignment]:
+                assert assignment == f"PREFECT_API_URL=http://127.0.0.1:{DOCUMENTED_PORT}/api"
+            case ["prefect", "server", "start", *_]:
+                self._start([word if word != DOCUMENTED_PORT else self.port for word in command], "server.log")
+                self.wait("the server is up", lambda: self.get("/health"), seconds=180)
+            case ["prefect", "worker", "start", *_]:
+                self._start(command, "worker.log")
+            case ["prefect", "deployment", *_]:
+                pass
+            case _:
+                self.run(*command)
+
+    def run(self, *command: str) -> str:
+        """A command of the page, to its end; what it printed."""
+        done = subprocess.run(command, env=self.env, cwd=PROJECT, capture_output=True, text=True, timeout=200)
+        assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+        self.said[" ".join(command)] = done.stdout
+        return done.stdout
+
+    def get(self, path: str) -> Any:
+        return self._ask(urllib.request.Request(self.api + path))
+
+    def post(self, path: str, body: Mapping[str, Any]) -> Any:
+        headers = {"content-type": "application/json"}
+        return self._ask(urllib.request.Request(self.api + path, json.dumps(body).encode(), headers))
+
+    def wait(self, what: str, condition: Callable[[], Any], *, seconds: float = 180) -> Any:
+        """Poll until the condition gives something."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            try:
+                if found := condition():
+                    return found
+            except OSError:
+                pass
+            time.sleep(0.25)
+        raise TimeoutError(f"{what}: not within {seconds} s\n{self.log('server')}\n{self.log('worker')}")
+
+    def log(self, name: str) -> str:
+        path = self.home / f"{name}.log"
+        return path.read_text()[-6000:] if path.exists() else ""
+
+    def _ask(self, request: urllib.request.Request) -> Any:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.loads(answer.read() or b"null")
+
+    def _start(self, command: list[str], log: str) -> None:
+        with (self.home / log).open("wb") as out:
+            child = subprocess.Popen(command, env=self.env, cwd=PROJECT, stdout=out, stderr=out)
+        self._children.append(child)
+
+    def _stop(self) -> None:
+        for child in reversed(self._children):
+            child.send_signal(signal.SIGTERM)
+        for child in self._children:
+            try:
+                child.wait(15)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()

@@ -1,0 +1,188 @@
+"""Schedules for real: the page's own commands, a server, a worker, a paid world; runs fire and data arrives."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.docs.page import PROJECT, commands
+from tests.flows.server import Prefect, quiet_environment
+from tollbook.tasks.schedules import read_schedules
+from tollbook.warehouse import query
+
+if TYPE_CHECKING:
+    from tollbook.sandbox.world import Buyer, World
+
+
+@pytest.fixture(scope="module")
+def buyer(session_world: World) -> Buyer:
+    return session_world.buyer("scheduled")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def embedded(session_world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[subprocess.Popen[str]]:
+    """The page's embedded run, begun early: it takes its time beside the others."""
+    [command] = commands("sh embedded")
+    home = tmp_path_factory.mktemp("embedded")
+    env = quiet_environment(home, session_world.buyer("embedded").env)
+    child = subprocess.Popen(
+        [sys.executable, *command[1:]],
+        env=env,
+        cwd=PROJECT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    with child:
+        yield child
+        child.kill()
+
+
+@pytest.fixture(scope="module")
+def prefect(buyer: Buyer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prefect]:
+    """One server for the module."""
+    with Prefect(tmp_path_factory.mktemp("prefect"), buyer.env) as running:
+        yield running
+
+
+def deployments(prefect: Prefect) -> dict[str, Any]:
+    """Deployments by flow name and their own."""
+    flows = {flow["id"]: flow["name"] for flow in prefect.post("/flows/filter", {})}
+    found = prefect.post("/deployments/filter", {})
+    return {f"{flows[one['flow_id']]}/{one['name']}": one for one in found}
+
+
+def runs_of(prefect: Prefect, deployment: str) -> list[dict[str, Any]]:
+    only = {"deployments": {"id": {"any_": [deployments(prefect)[deployment]["id"]]}}}
+    found: list[dict[str, Any]] = prefect.post("/flow_runs/filter", only)
+    return found
+
+
+def test_deploying_gives_every_schedule_of_the_file_its_slug(prefect: Prefect) -> None:
+    expected = {(s.slug, s.cron) for s in read_schedules(PROJECT / "prefect.yaml")}
+    found = {
+        (schedule["slug"], schedule["schedule"]["cron"])
+        for one in deployments(prefect).values()
+        for schedule in one["schedules"]
+        if "cron" in schedule["schedule"]
+    }
+    assert found == expected
+    assert all(slug for slug, _ in found)
+
+
+def test_deploying_again_changes_schedules_and_adds_none(prefect: Prefect) -> None:
+    before = {name: len(one["schedules"]) for name, one in deployments(prefect).items()}
+    prefect.run("prefect", "--no-prompt", "deploy", "--all")
+    assert {name: len(one["schedules"]) for name, one in deployments(prefect).items()} == before
+
+
+def test_every_schedule_creates_runs_at_its_own_times(prefect: Prefect) -> None:
+    """The server of an unlucky set of pins says all is well and creates none."""
+    now = datetime.now(UTC)
+    for schedule in read_schedules(PROJECT / "prefect.yaml"):
+        name = f"{schedule.flow}/{schedule.deployment}"
+        runs = prefect.wait(f"{name} has scheduled runs", lambda name=name: runs_of(prefect, name))
+        planned = {datetime.fromisoformat(run["expected_start_time"]) for run in runs if run["auto_scheduled"]}
+        assert planned, name
+        assert planned <= set(schedule.times(now - timedelta(minutes=5), now + timedelta(days=200))), name
+
+
+def test_a_schedule_fires_and_its_data_arrives(prefect: Prefect, buyer: Buyer) -> None:
+    """From a schedule to rows, each with its flow run, its deployment and its transaction."""
+    [create] = [
+        command for command in commands("sh prefect") if command[:4] == ["prefect", "deployment", "schedule", "create"]
+    ]
+    prefect.run(*create)
+
+    def fired() -> list[dict[str, Any]]:
+        done = [run for run in runs_of(prefect, "grades/daily") if run["auto_scheduled"]]
+        return [run for run in done if run["state_type"] in ("COMPLETED", "FAILED", "CRASHED")]
+
+    first = prefect.wait("a scheduled run ended", fired)[0]
+    assert first["state_type"] == "COMPLETED", first["state"]["message"]
+    [(rows,)] = query(buyer.home, "SELECT count(*) FROM grades")[1]
+    assert rows > 100
+    [(reason, flow_run, deployment, proved)] = query(
+        buyer.home,
+        "SELECT DISTINCT reason, flow_run_id, deployment, verified_on_chain FROM costs WHERE flow = 'grades'",
+    )[1]
+    assert (reason, flow_run, proved) == ("schedule", first["id"], True)
+    assert deployment == deployments(prefect)["grades/daily"]["id"]
+    assert "3 paid calls, 0.051 USDC" in first["state"]["message"]
+
+
+def test_the_next_firing_pays_nothing(prefect: Prefect, buyer: Buyer, session_world: World) -> None:
+    def twice() -> bool:
+        done = [run for run in runs_of(prefect, "grades/daily") if run["state_type"] == "COMPLETED"]
+        return len(done) >= 2
+
+    prefect.wait("a second scheduled run ended", twice)
+    assert len(session_world.transfers(buyer.address)) == 3
+
+
+def test_bill_and_costs_are_shown_as_artifacts(prefect: Prefect) -> None:
+    found = {one["key"]: one for one in prefect.post("/artifacts/latest/filter", {})}
+    assert json.loads(found["grades-bill"]["data"])[0]["dataset"] == "tm-grade"
+    assert "| grades |" in found["costs-by-flow"]["data"]
+
+
+def test_a_backfill_waits_for_a_word_and_then_costs_exactly_its_bill(
+    prefect: Prefect, buyer: Buyer, session_world: World
+) -> None:
+    before = session_world.balance(buyer.address)
+    [start] = [
+        command
+        for command in commands("sh prefect")
+        if command[:4] == ["prefect", "deployment", "run", "backfill/on-demand"]
+    ]
+    prefect.run(*start)
+    [run] = runs_of(prefect, "backfill/on-demand")
+
+    def paused() -> Any:
+        found = prefect.get(f"/flow_runs/{run['id']}")
+        assert found["state_type"] not in ("FAILED", "CRASHED", "COMPLETED"), found["state"]["message"]
+        return found if found["state_type"] == "PAUSED" else None
+
+    state = prefect.wait("the backfill waits", paused)["state"]
+    assert session_world.balance(buyer.address) == before, "nothing is signed while it waits"
+    bill = next(one for one in prefect.post("/artifacts/latest/filter", {}) if one["key"] == "backfill-bill")
+    shown = prefect.get(f"/flow_runs/{run['id']}/input/{state['state_details']['run_input_keyset']['description']}")
+    code = shown.split("the plan's code\n`")[1].split("`")[0]
+    word = {"approve": True, "plan": code, "at_most": "1.00"}
+    prefect.post(f"/flow_runs/{run['id']}/resume", {"run_input": word})
+    ended = prefect.wait(
+        "the backfill ended",
+        lambda: (found := prefect.get(f"/flow_runs/{run['id']}"))["state_type"] in ("COMPLETED", "FAILED") and found,
+    )
+    assert ended["state_type"] == "COMPLETED", ended["state"]["message"]
+    amount = json.loads(bill["data"])[0]["amount USDC"]
+    assert before - session_world.balance(buyer.address) == round(float(amount) * 10**6)
+
+
+def test_the_zombie_automation_is_created(prefect: Prefect) -> None:
+    assert [one["name"] for one in prefect.post("/automations/filter", {})] == ["tollbook-zombies"]
+
+
+def test_the_key_reaches_neither_prefects_database_nor_its_logs(prefect: Prefect, buyer: Buyer) -> None:
+    """I10."""
+    key = buyer.private_key.removeprefix("0x").encode()
+    for path in prefect.home.rglob("*"):
+        if path.is_file():
+            assert key not in path.read_bytes(), path
+
+
+def test_a_flow_runs_embedded_without_a_server_of_the_users(
+    embedded: subprocess.Popen[str], session_world: World
+) -> None:
+    said, _ = embedded.communicate(timeout=250)
+    assert embedded.returncode == 0, said
+    bought = session_world.buyer("embedded")
+    assert len(session_world.transfers(bought.address)) == 3
+    assert query(Path(bought.home), "SELECT count(*) FROM grades")[1][0][0] > 100
