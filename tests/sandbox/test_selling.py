@@ -149,6 +149,24 @@ def test_the_longest_validity_is_the_settings(world: World, buyer: Buyer, versio
     assert hand.terms()["maxTimeoutSeconds"] == 60
 
 
+@pytest.mark.parametrize(
+    ("simulate", "reason"), [(True, "invalid_exact_evm_nonce_already_used"), (False, "transaction_failed")]
+)
+def test_a_second_settlement_is_broadcast_only_without_simulation(
+    world: World, buyer: Buyer, simulate: bool, reason: str
+) -> None:
+    world.settings.update(simulate_in_settle=simulate)
+    hand = Hand(world, buyer)
+    terms = hand.terms()
+    payload = json.loads(base64.b64decode(hand.sign(terms).header["payment-signature"]))
+    asked = {"x402Version": 2, "paymentPayload": payload, "paymentRequirements": terms}
+    first, second = (client().post(f"{world.facilitator_url}/settle", json=asked).json() for _ in range(2))
+    assert first["success"] is True
+    assert (second["success"], second["errorReason"]) == (False, reason)
+    assert bool(second["transaction"]) is not simulate
+    assert len(hand.transfers()) == 1
+
+
 def test_a_moved_price_is_a_new_402_and_settles_nothing(world: World, buyer: Buyer) -> None:
     hand = Hand(world, buyer)
     signed = hand.sign()

@@ -45,6 +45,10 @@ class ControlApp:
             ("POST", "/market/hold-back"): lambda body: world.market.changes.hold_back(**body),
         }
 
+    def paths(self) -> list[tuple[str, str]]:
+        """Method and path of every control."""
+        return list(self._routes)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         text = await read_body(receive)
         route = self._routes.get((scope["method"], scope["path"]))

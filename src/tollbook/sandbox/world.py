@@ -127,6 +127,8 @@ class World:
         self._notes.setdefault("tokens", self._count)
 
     def _start_chain(self) -> None:
+        if "addresses" not in self._notes:
+            self._forget_half_made_chain()
         self._chain = Chain(self._dir / "chain.db", self.clock, self._pace)
         self._open.callback(self._chain.close)
         self.rpc = Rpc(self._chain)
@@ -139,6 +141,11 @@ class World:
         self.token = self.tokens["USDC"]
         self.private_key, self.wallet_address = WALLET_KEY, Account.from_key(WALLET_KEY).address
         self.pay_to = PAY_TO
+
+    def _forget_half_made_chain(self) -> None:
+        """A start that was killed before it noted the tokens' addresses left a chain that nobody was told of."""
+        for path in self._dir.glob("chain.db*"):
+            path.unlink()
 
     def _create_chain(self) -> None:
         """Genesis an hour back, then both tokens and the wallet's money in blocks that are final already."""
@@ -157,6 +164,7 @@ class World:
             made[spec.symbol].mint(self._deployer, Account.from_key(WALLET_KEY).address, _FUNDS * 10**spec.decimals)
         self._chain.follows_clock = True
         self._notes["addresses"] = {name: token.address for name, token in made.items()}
+        self._write_notes()
 
     def _start_servers(self) -> None:
         ports = self._notes.get("ports", {})
@@ -185,11 +193,12 @@ class World:
             functools.partial(PaidV2, shop, self.facilitator_url),
         )
         self.facilitator = Facilitator(self.rpc, self.clock, self.faults, self.settings)
+        self.control = ControlApp(self)
         apps: dict[str, App] = {
             "rpc": RpcApp(self.rpc, self.faults),
             "facilitator": self.facilitator,
             "seller": self.seller,
-            "control": ControlApp(self),
+            "control": self.control,
         }
         self._servers = Servers(apps, sockets)
         self._servers.at_stop(self.seller.close)
@@ -197,9 +206,12 @@ class World:
         self._servers.start()
         self.seller.open()
 
-    def _write_files(self) -> None:
+    def _write_notes(self) -> None:
         self._notes["offset"] = self.clock.offset
         config_files.write(self._notes_path, json.dumps(self._notes, indent=1))
+
+    def _write_files(self) -> None:
+        self._write_notes()
         config_files.write(self.policy_path, config_files.policy(self))
         config_files.write(self.home / "sandbox.env", config_files.exports(self.env))
 
