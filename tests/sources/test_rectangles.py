@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import pytest
+from bench.planner_exact import fewest_pages
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.planner_exact import fewest_pages
 from tollbook.sources.improve import bound
 from tollbook.sources.limits import PAGES, Limits, calls_of, split, table_of_calls
 from tollbook.sources.rectangles import cover, cut

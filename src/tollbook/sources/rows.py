@@ -105,7 +105,9 @@ class _Reading:
         self.vanished: list[str] = []
         self.changed: dict[str, str] = {}
         shapes = set(map(tuple, self.rows))
-        self.seen = dict.fromkeys(name for shape in sorted(shapes, key=lambda shape: (-len(shape), shape)) for name in shape)
+        self.seen = dict.fromkeys(
+            name for shape in sorted(shapes, key=lambda shape: (-len(shape), shape)) for name in shape
+        )
         self.always = set(self.seen).intersection(*shapes)
 
     def table(self) -> pa.Table:
