@@ -10,6 +10,7 @@ import typer
 from tollbook.cli.verbs import (
     accept_loss,
     backfill,
+    backup,
     costs,
     demo,
     doctor,
@@ -46,6 +47,8 @@ VERBS: dict[str, tuple[Callable[..., int | None], str]] = {
     "recover": (recover.recover, "Finish or free open purchases. Buys nothing new."),
     "reconcile": (reconcile.reconcile, "Compare ledger, chain and bodies, to the unit."),
     "rebuild": (rebuild.rebuild, "Cache and published files from the ledger, for $0."),
+    "backup": (backup.backup, "The ledger to one file, while others write it."),
+    "restore": (backup.restore, "A backup into an empty ledger."),
     "accept-loss": (accept_loss.accept_loss, "Let an undelivered purchase be bought again."),
     "doctor": (doctor.doctor, "Is everything in place? Pays nothing."),
     "probe": (probe.probe, "Every endpoint's terms now, judged. Pays nothing."),
