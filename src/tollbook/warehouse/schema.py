@@ -141,9 +141,7 @@ def prepare(con: duckdb.DuckDBPyConnection) -> None:
         return
     con.execute("BEGIN")
     con.execute(_BOOKS)
-    for own in tables().values():
-        for name in (own.name, own.observations):
-            _create(con, name, own)
+    _create(con)
     _declare(con)
     for statement in quality.views():
         con.execute(statement)
@@ -164,11 +162,24 @@ def _declare(con: duckdb.DuckDBPyConnection) -> None:
     con.execute(f"INSERT INTO declared VALUES {values}", [value for row in rows for value in row])
 
 
-def _create(con: duckdb.DuckDBPyConnection, name: str, own: Table) -> None:
-    fields = ", ".join(f'"{column}" {kind}' for column, kind in own.fields)
-    con.execute(f'CREATE TABLE IF NOT EXISTS "{name}" ({fields})')
-    for column, kind in own.fields:
-        con.execute(f'ALTER TABLE "{name}" ADD COLUMN IF NOT EXISTS "{column}" {kind}')
+def _create(con: duckdb.DuckDBPyConnection) -> None:
+    """Tables that are missing, and columns that are missing in tables there are."""
+    found: dict[str, set[str]] = {}
+    query = "SELECT table_name, column_name FROM duckdb_columns() WHERE NOT internal"
+    for table, column in con.execute(query).fetchall():
+        found.setdefault(table, set()).add(column)
+    for own in tables().values():
+        for name in (own.name, own.observations):
+            if name not in found:
+                con.execute(f'CREATE TABLE "{name}" ({_definition(own)})')
+                continue
+            for column, kind in own.fields:
+                if column not in found[name]:
+                    con.execute(f'ALTER TABLE "{name}" ADD COLUMN "{column}" {kind}')
+
+
+def _definition(own: Table) -> str:
+    return ", ".join(f'"{name}" {kind}' for name, kind in own.fields)
 
 
 def read_meta(con: duckdb.DuckDBPyConnection) -> dict[str, str]:

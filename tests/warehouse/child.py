@@ -1,0 +1,64 @@
+"""What tests run in a process of its own, to kill it or to have several: `python -m tests.warehouse.child VERB HOME …`."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+from tests.warehouse.story import many, story
+from tollbook.warehouse import load as loading
+from tollbook.warehouse.cache import Cache
+
+
+def load(home: Path, count: str = "0", batch: str = "1000") -> None:
+    """Load the story, or so many pages, in batches of that size."""
+    import duckdb  # noqa: F401
+    import pyarrow as pa
+
+    pa.array([1])
+    loading.BATCH_DELIVERIES = int(batch)
+    print("loading", flush=True)
+    report = Cache(home).load(many(int(count)) if int(count) else story())
+    print(report.deliveries, report.rows_new, report.note or "", flush=True)
+
+
+def rebuild(home: Path) -> None:
+    from tollbook.warehouse.rebuild import rebuild as run
+
+    print(run(home, story()).rows, flush=True)
+
+
+def hold(home: Path, seconds: str) -> None:
+    """Hold the cache open, and say when it is."""
+    with Cache(home).open():
+        print("held", flush=True)
+        time.sleep(float(seconds))
+
+
+def take_turns(home: Path, seconds: str, each: str) -> None:
+    """Open the cache over and over for a while; print how often, and the longest wait."""
+    until = time.monotonic() + float(seconds)
+    turns, longest = 0, 0.0
+    print("ready", flush=True)
+    while time.monotonic() < until:
+        asked = time.monotonic()
+        with Cache(home).locked():
+            longest = max(longest, time.monotonic() - asked)
+            time.sleep(float(each))
+            turns += 1
+    print(turns, longest, flush=True)
+
+
+def shell(home: Path, seconds: str) -> None:
+    """What a person does who opens the file without asking."""
+    import duckdb
+
+    with duckdb.connect(str(home / "state" / "cache.duckdb"), read_only=True):
+        print("held", flush=True)
+        time.sleep(float(seconds))
+
+
+if __name__ == "__main__":
+    verb, home, *rest = sys.argv[1:]
+    globals()[verb](Path(home), *rest)
