@@ -19,11 +19,11 @@ from filelock import FileLock, Timeout
 from tollbook.sandbox import config_files, other_sellers, tokenmetrics
 from tollbook.sandbox.asgi import App
 from tollbook.sandbox.clock import WorldClock
-from tollbook.sandbox.contracts import contract
 from tollbook.sandbox.control import ControlApp
 from tollbook.sandbox.facilitator import Facilitator
 from tollbook.sandbox.faults import Faults
-from tollbook.sandbox.keys import CHAIN_ID, DEPLOYER_KEY, MULTICALL3, PAY_TO, RELAYER_KEY, WALLET_KEY, buyer_key
+from tollbook.sandbox.founding import found
+from tollbook.sandbox.keys import CHAIN_ID, PAY_TO, WALLET_KEY, buyer_key
 from tollbook.sandbox.market.catalogue import day_of
 from tollbook.sandbox.market.market import Market
 from tollbook.sandbox.node.chain import Chain, Pace
@@ -39,8 +39,7 @@ from tollbook.sandbox.shop import Shop
 from tollbook.sandbox.token import TMAI, USDC, Deployer, Token
 
 FACES = ("rpc", "facilitator", "seller", "control")
-_ETHER = 10**18
-_FUNDS = 1_000
+FUNDS = 1_000
 """Whole units of each token that a wallet is given."""
 
 
@@ -135,7 +134,8 @@ class World:
         add_control(self.rpc, self._chain)
         self._deployer = Deployer(self.rpc)
         if self._chain.is_new:
-            self._create_chain()
+            self._notes["addresses"] = found(self._chain, self.rpc, self._deployer, FUNDS)
+            self._write_notes()
         specs = {"USDC": USDC, "TMAI": TMAI}
         self.tokens = {name: Token(self.rpc, self._notes["addresses"][name], spec) for name, spec in specs.items()}
         self.token = self.tokens["USDC"]
@@ -146,25 +146,6 @@ class World:
         """A start that was killed before it noted the tokens' addresses left a chain that nobody was told of."""
         for path in self._dir.glob("chain.db*"):
             path.unlink()
-
-    def _create_chain(self) -> None:
-        """Genesis an hour back, then both tokens and the wallet's money in blocks that are final already."""
-        balances = {
-            bytes.fromhex(Account.from_key(key).address[2:]): 1_000_000 * _ETHER for key in (DEPLOYER_KEY, RELAYER_KEY)
-        }
-        code = {bytes.fromhex(MULTICALL3[2:]): bytes.fromhex(contract("Multicall3")["runtime"][2:])}
-        now = int(self.clock.time())
-        self._chain.follows_clock = False
-        self._chain.genesis(now - 3600, balances, code)
-        made = {}
-        for spec in (USDC, TMAI):
-            self._chain.next_time = now - 1800
-            made[spec.symbol] = Token.deploy(self.rpc, self._deployer, spec)
-            self._chain.next_time = now - 1800
-            made[spec.symbol].mint(self._deployer, Account.from_key(WALLET_KEY).address, _FUNDS * 10**spec.decimals)
-        self._chain.follows_clock = True
-        self._notes["addresses"] = {name: token.address for name, token in made.items()}
-        self._write_notes()
 
     def _start_servers(self) -> None:
         ports = self._notes.get("ports", {})
@@ -251,7 +232,7 @@ class World:
     def watch(self) -> tuple[int, ...]:
         return self._watch
 
-    def buyer(self, name: str, funds: int = _FUNDS, symbol: str = "USDC") -> Buyer:
+    def buyer(self, name: str, funds: int = FUNDS, symbol: str = "USDC") -> Buyer:
         """One more funded wallet, the same for the same name; its home lies under this world's."""
         key = buyer_key(name)
         address, token = Account.from_key(key).address, self.tokens[symbol]

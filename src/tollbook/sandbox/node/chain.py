@@ -18,11 +18,8 @@ from tollbook.sandbox.clock import WorldClock
 from tollbook.sandbox.keys import CHAIN_ID
 from tollbook.sandbox.node import encode
 from tollbook.sandbox.node.evm import Built, Called, Evm
+from tollbook.sandbox.node.pool import Pool, Rejected
 from tollbook.sandbox.node.store import BlockRow, ChainStore, LogRow, TxRow
-
-
-class Rejected(Exception):
-    """A transaction the pool does not take; the message is what other nodes say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +46,8 @@ class Chain:
         self.next_time: int | None = None
         self._store = ChainStore(path)
         self._evm = Evm(self._store.state)
-        self._pool: dict[bytes, SignedTransactionAPI] = {}
-        self._snapshots: list[tuple[int, dict[bytes, SignedTransactionAPI]]] = []
+        self._pool = Pool()
+        self._snapshots: list[tuple[int, list[SignedTransactionAPI]]] = []
         self._head: BlockRow | None = self._store.head()
         self._wake = threading.Condition(self.lock)
         self._closed = False
@@ -113,12 +110,6 @@ class Chain:
     ) -> list[str]:
         return list(self._store.logs(first, last, addresses, topics))
 
-    def pooled(self, tx_hash: bytes) -> SignedTransactionAPI | None:
-        return self._pool.get(tx_hash)
-
-    def pool(self) -> list[SignedTransactionAPI]:
-        return list(self._pool.values())
-
     def header(self, row: BlockRow) -> BlockHeaderAPI:
         return self._evm.header(row.header)
 
@@ -168,44 +159,29 @@ class Chain:
                 sender = tx.sender
             except (ValueError, ValidationError, BadSignature) as problem:
                 raise Rejected(str(problem)) from problem
-            self._require_acceptable(tx, sender)
-            self._pool[tx.hash] = tx
+            if self.tx(tx.hash) is not None:
+                raise Rejected("already known")
+            self._pool.add(tx, sender, self.state(self.head))
             if self.automine and not self.pace.block_time:
                 self.mine()
             self._wake.notify_all()
             return tx.hash
 
-    def _require_acceptable(self, tx: SignedTransactionAPI, sender: Address) -> None:
-        if tx.chain_id != CHAIN_ID:
-            raise Rejected(f"invalid chain id for signer: have {tx.chain_id} want {CHAIN_ID}")
-        if tx.hash in self._pool or self.tx(tx.hash) is not None:
-            raise Rejected("already known")
-        state = self.state(self.head)
-        if tx.nonce < state.get_nonce(sender):
-            raise Rejected(f"nonce too low: next nonce {state.get_nonce(sender)}, tx nonce {tx.nonce}")
-        price = tx.max_fee_per_gas if (tx.type_id or 0) >= 2 else tx.gas_price
-        if state.get_balance(sender) < tx.value + tx.gas * price:
-            raise Rejected("insufficient funds for gas * price + value")
-        if tx.gas < tx.intrinsic_gas:
-            raise Rejected("intrinsic gas too low")
-        for other in self._pool.values():
-            if other.sender == sender and other.nonce == tx.nonce:
-                raise Rejected("replacement transaction underpriced")
+    def pooled(self, tx_hash: bytes) -> SignedTransactionAPI | None:
+        return self._pool.get(tx_hash)
+
+    def pool(self) -> list[SignedTransactionAPI]:
+        return self._pool.all()
 
     def next_nonce(self, sender: Address) -> int:
         """The account's nonce with its executable pool transactions counted."""
-        nonce = self.state(self.head).get_nonce(sender)
-        waiting = {tx.nonce for tx in self._pool.values() if tx.sender == sender}
-        while nonce in waiting:
-            nonce += 1
-        return nonce
+        return self._pool.next_nonce(sender, self.state(self.head))
 
     def drop(self, tx_hash: bytes | None = None) -> int:
         """Forget one transaction of the pool, or all; answers how many went."""
         with self.lock:
-            gone = [key for key in self._pool if tx_hash in (None, key)]
-            for key in gone:
-                del self._pool[key]
+            gone = [tx.hash for tx in self._pool.all() if tx_hash in (None, tx.hash)]
+            self._pool.remove(gone)
             return len(gone)
 
     def restore(self) -> None:
@@ -213,7 +189,7 @@ class Chain:
         with self.lock:
             self.automine, self.follows_clock = True, True
             self.time_offset, self.next_time = 0, None
-            self._pool.clear()
+            self._pool = Pool()
             self._snapshots.clear()
 
     # -- mining -----------------------------------------------------------------------------------
@@ -227,23 +203,12 @@ class Chain:
 
     def _mine_one(self, time: int | None, extra: bytes = b"") -> None:
         at = self.block_time_now() if time is None else time
-        built = self._evm.build(self.header(self.head), at, self._executable() if time is None else [], extra)
+        built = self._evm.build(
+            self.header(self.head), at, self._pool.executable(self.state(self.head)) if time is None else [], extra
+        )
         self.next_time = None if time is None else self.next_time
         self._keep(built)
-        for tx in (*built.block.transactions, *(tx for tx, _ in built.rejected)):
-            self._pool.pop(tx.hash, None)
-
-    def _executable(self) -> list[SignedTransactionAPI]:
-        """Pool transactions whose nonces follow on, each sender's in order, and those that came too late."""
-        state = self.state(self.head)
-        expected: dict[Address, int] = {}
-        ready = []
-        for tx in sorted(self._pool.values(), key=lambda tx: int(tx.nonce)):
-            nonce = expected.setdefault(tx.sender, state.get_nonce(tx.sender))
-            if tx.nonce <= nonce:
-                ready.append(tx)
-                expected[tx.sender] = max(nonce, tx.nonce + 1)
-        return ready
+        self._pool.remove(tx.hash for tx in (*built.block.transactions, *(tx for tx, _ in built.rejected)))
 
     def _keep(self, built: Built) -> None:
         block = built.block
@@ -279,13 +244,13 @@ class Chain:
                     self.mine()
 
     def _executable_waits(self) -> bool:
-        return bool(self._pool) and self.clock.time() + self.time_offset >= self.head.time + self.pace.block_time
+        return bool(self._pool.all()) and self.clock.time() + self.time_offset >= self.head.time + self.pace.block_time
 
     # -- going back -------------------------------------------------------------------------------
 
     def snapshot(self) -> int:
         with self.lock:
-            self._snapshots.append((self.head.number, dict(self._pool)))
+            self._snapshots.append((self.head.number, self._pool.all()))
             return len(self._snapshots)
 
     def revert(self, snapshot: int) -> bool:
@@ -296,7 +261,7 @@ class Chain:
             number, pool = self._snapshots[snapshot - 1]
             del self._snapshots[snapshot - 1 :]
             self._truncate(number)
-            self._pool = dict(pool)
+            self._pool = Pool(pool)
             return True
 
     def reorg(self, depth: int, keep: bool) -> int:
@@ -306,7 +271,7 @@ class Chain:
             lost = [self._evm.decode(tx.raw) for tx in self._store.txs_above(bottom)]
             self._truncate(bottom)
             if keep:
-                self._pool = {tx.hash: tx for tx in lost} | self._pool
+                self._pool = Pool([*lost, *self._pool.all()])
             return self.mine(depth + 1, extra=b"reorg %d" % self.head.number)
 
     def _truncate(self, number: int) -> None:

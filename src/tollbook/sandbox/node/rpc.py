@@ -12,9 +12,10 @@ from eth_utils.address import to_canonical_address
 from eth_utils.crypto import keccak
 
 from tollbook.sandbox.keys import CHAIN_ID
-from tollbook.sandbox.node.chain import Chain, Rejected
+from tollbook.sandbox.node.chain import Chain
 from tollbook.sandbox.node.encode import data, quantity, revert_text, tx_json
 from tollbook.sandbox.node.evm import GAS_LIMIT, Called
+from tollbook.sandbox.node.pool import Rejected
 from tollbook.sandbox.node.store import BlockRow
 
 _TIP = 1_000_000_000
