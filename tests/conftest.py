@@ -11,8 +11,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.stores import ledger_url, postgres
+
 if TYPE_CHECKING:
     from tollbook.sandbox.world import Buyer, World
+
+__all__ = ["ledger_url", "postgres"]
 
 _numbers = itertools.count(1)
 

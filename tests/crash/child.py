@@ -1,0 +1,88 @@
+"""A buying process that can be killed: recover, then the orders; everything it needs comes in its job.
+
+Children are forked from a server that has the imports done, so that a fresh process costs milliseconds. Each is a
+process of its own, with nothing of an earlier one but what is on disk.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from multiprocessing.process import BaseProcess
+from multiprocessing.synchronize import Barrier
+from typing import cast
+
+# What a child would import on its way, done once by the server that forks them.
+import tollbook.payer.ledger.migrate  # noqa: F401
+from tests.payer.desk import Desk, HurriedClock, orders
+from tollbook.payer.payer import Payer
+from tollbook.payer.types import Order
+
+KILLED = -signal.SIGKILL
+_PATIENCE_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Job:
+    """Who buys what, where; `crash_at` is a crash point, "name" or "name:n"."""
+
+    policy: str
+    key: str
+    ledger_url: str
+    count: int
+    first: int = 1
+    offset: float = 0.0
+    crash_at: str = ""
+
+    @property
+    def orders(self) -> list[Order]:
+        return orders(self.policy, self.count, first=self.first)
+
+    def dying_at(self, point: str) -> Job:
+        return replace(self, crash_at=point)
+
+    def open(self) -> Desk:
+        return Desk(self.policy, self.key, self.ledger_url, HurriedClock(lambda: self.offset))
+
+
+def work(job: Job, together: Barrier | None = None) -> None:
+    """What a run does, in this process."""
+    if job.crash_at:
+        os.environ["TOLLBOOK_CRASH_AT"] = job.crash_at
+    with job.open() as desk:
+        if together is not None:
+            together.wait(_PATIENCE_SECONDS)
+        desk.work(Payer.recover)
+        desk.buy(job.orders)
+
+
+_processes = multiprocessing.get_context("forkserver")
+_processes.set_forkserver_preload(["tests.crash.child", "psycopg", "httpx", "coincurve"])
+
+
+def start(job: Job, together: Barrier | None = None) -> BaseProcess:
+    """Begin a job in a process of its own."""
+    process = _processes.Process(target=work, args=(job, together))
+    process.start()
+    return cast(BaseProcess, process)
+
+
+def finish(process: BaseProcess) -> int:
+    """Wait for the end of a process; its exit code, or minus the signal that ended it."""
+    process.join(_PATIENCE_SECONDS)
+    assert process.exitcode is not None, "the process hangs"
+    return process.exitcode
+
+
+def run(job: Job) -> int:
+    """A job from beginning to end."""
+    return finish(start(job))
+
+
+def run_together(jobs: Sequence[Job]) -> list[int]:
+    """Jobs in processes of their own that begin at the same moment."""
+    together = _processes.Barrier(len(jobs))
+    return [finish(process) for process in [start(job, together) for job in jobs]]
