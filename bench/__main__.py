@@ -7,7 +7,7 @@ import sys
 
 from bench.rows import table
 
-PARTS = ("payer", "planner", "warehouse")
+PARTS = ("payer", "planner", "warehouse", "publishing")
 
 
 def main(argv: list[str]) -> int:
