@@ -181,7 +181,8 @@ def _signals(home: Path, turn: int) -> None:
             )
         con.execute(
             "INSERT INTO loads BY NAME SELECT ? AS purchase_id, ? AS seq, 'trading-signals' AS dataset, "
-            "100 AS rows_in, 100 AS rows_new, 0 AS rows_changed, 0 AS rows_quarantined, now() AS observed_at, 'ok' AS envelope",
+            "100 AS rows_in, 100 AS rows_new, 0 AS rows_changed, 0 AS rows_quarantined, "
+            "now() AS observed_at, 'ok' AS envelope",
             [f"signals-{turn}", 1000 + turn],
         )
         con.execute("COMMIT")

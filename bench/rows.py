@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """`ratio` is ours ÷ peer (or ours ÷ limit); `aim` is the largest ratio that is good enough, None if there is none."""
+    """`ratio` is ours ÷ peer (or ours ÷ limit); `aim` is the largest ratio that will do, None where there is none."""
 
     measure: str
     ours: str
