@@ -46,6 +46,7 @@ APRIL = datetime(2025, 4, 10, tzinfo=UTC)
         (Cast.DATE, "2025-04-10", date(2025, 4, 10)),
         (Cast.DATE, "2025-04-10T23:30:00-01:00", date(2025, 4, 11)),
         (Cast.DATE, 1744243200, date(2025, 4, 10)),
+        (Cast.DATE, "1969-12-31T12:00:00Z", date(1969, 12, 31)),
         (Cast.DATE, "", None),
         (Cast.JSON, [{"level": 1.5}], '[{"level":1.5}]'),
         (Cast.JSON, {}, "{}"),
@@ -89,6 +90,8 @@ def test_a_value_is_read_alone_and_among_others(cast: Cast, value: Any, read: An
         (Cast.TIMESTAMP, "2025-13-01"),
         (Cast.TIMESTAMP, 10**30),
         (Cast.DATE, "10/04/2025"),
+        (Cast.DATE, "0000-01-01"),
+        (Cast.TIMESTAMP, "0000-01-01T00:00:00Z"),
         (Cast.DATE, []),
     ],
 )

@@ -46,7 +46,7 @@ def arrow_type(cast: Cast) -> pa.DataType:
 
 _AS_IS: dict[Cast, frozenset[type]] = {
     Cast.INTEGER: frozenset({int, type(None)}),
-    Cast.FLOAT: frozenset({float, type(None)}),
+    Cast.FLOAT: frozenset({float, int, type(None)}),
     Cast.TEXT: frozenset({str, type(None)}),
     Cast.BOOLEAN: frozenset({bool, type(None)}),
 }
@@ -102,7 +102,11 @@ def _finite(numbers: pa.Array) -> pa.Array:
 
 def _stamps(texts: pa.Array) -> pa.Array:
     """ISO stamps in UTC. Without a zone Arrow refuses, and each is read alone."""
-    return texts.cast(arrow_type(Cast.TIMESTAMP))
+    import pyarrow as pa
+
+    stamps = texts.cast(arrow_type(Cast.TIMESTAMP))
+    _after_year_zero(stamps.cast(pa.int64()), _YEAR_ONE * 86_400_000_000)
+    return stamps
 
 
 def _days(texts: pa.Array) -> pa.Array:
@@ -112,7 +116,22 @@ def _days(texts: pa.Array) -> pa.Array:
     longest = pc.max(pc.binary_length(texts)).as_py() or 0
     if longest > len("2025-04-10"):
         return _stamps(texts).cast(pa.timestamp("us")).cast(pa.date32(), safe=False)
-    return texts.cast(pa.date32())
+    days = texts.cast(pa.date32())
+    _after_year_zero(days.cast(pa.int32()), _YEAR_ONE)
+    return days
+
+
+_YEAR_ONE = -719_162
+"""0001-01-01 in days; Arrow reads a year 0, which neither Python nor the calendar has."""
+
+
+def _after_year_zero(numbers: pa.Array, least: int) -> None:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    first = pc.min(numbers).as_py()
+    if first is not None and first < least:
+        raise pa.ArrowInvalid("there is no year 0")
 
 
 _WHOLE: dict[Cast, Callable[[pa.Array], pa.Array]] = {

@@ -105,7 +105,7 @@ def plan(
     whole = demand.groups({})
     going_on = _going_on(demand, held)
     promised = together(held, *(Held(_cells(part.group)) for part in going_on)).spans if going_on else held.spans
-    groups = [(part.group, part.pages[-1] + 1) for part in going_on]
+    groups = [(part.group, part.group.first_page + len(part.pages)) for part in going_on]
     groups += ((group, group.first_page) for group in _fewest(demand, whole, held, promised))
     return _as_plan(demand, Requests(dataset, seller), held, whole, groups, gone)
 

@@ -16,7 +16,7 @@ import msgspec
 
 from tollbook.sources.casts import Bad, arrow_type, column
 from tollbook.sources.envelope import Envelope, open_body
-from tollbook.sources.model import DAY, EVERYTHING, EXTRAS, Cast, Column, Dataset
+from tollbook.sources.model import DAY, EVERYTHING, EXTRAS, Column, Dataset
 from tollbook.sources.slots import unix
 
 if TYPE_CHECKING:
@@ -243,6 +243,3 @@ def _raw(row: Any) -> str:
 def empty(dataset: Dataset) -> pa.Table:
     """No rows, in the declared columns."""
     return schema(dataset).empty_table()
-
-
-__all__ = ["Cast", "Drift", "Parsed", "Quarantined", "empty", "parse", "schema"]
