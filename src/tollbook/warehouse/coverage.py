@@ -133,11 +133,14 @@ def _seen(con: duckdb.DuckDBPyConnection, page: Page, listings: Sequence[_Listin
 
 
 def _canonical(kept: Sequence[_Kept]) -> list[Answered]:
-    """Pages up to the first short one: what was asked for beyond the end tells nothing, whenever it was loaded."""
-    answers = sorted((page.answer for page in kept), key=lambda answer: (answer.page, answer.received_at))
-    limit = answers[0].group.limit
-    short = next((a.page for a in answers if limit is not None and a.rows < limit), None)
-    return [answer for answer in answers if short is None or answer.page <= short]
+    """Each page once, as first answered, up to the first short one: so that neither what was asked for beyond the end
+    nor a second answer tells anything, whenever it was loaded."""
+    first: dict[int, Answered] = {}
+    for page in sorted(kept, key=lambda page: (page.answer.received_at, page.purchase_id)):
+        first.setdefault(page.answer.page, page.answer)
+    limit = kept[0].answer.group.limit
+    short = min((number for number, own in first.items() if limit is not None and own.rows < limit), default=None)
+    return [first[number] for number in sorted(first) if short is None or number <= short]
 
 
 def _stored(con: duckdb.DuckDBPyConnection, keys: Sequence[_Id]) -> tuple[dict[_Id, list[_Kept]], set[_Id]]:

@@ -1,0 +1,233 @@
+"""The cache file: what is in it from the start, how it follows the declarations, and what damage does to it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from tests.warehouse.books import T0, body, pieces
+from tests.warehouse.processes import run
+from tests.warehouse.story import story
+from tollbook.sources import registry
+from tollbook.sources.model import Cast, Column, Dataset
+from tollbook.warehouse import schema
+from tollbook.warehouse.cache import Cache, CacheDamaged, CacheIncomplete, Token
+from tollbook.warehouse.fingerprint import fingerprints
+
+
+def hashes(cache: Cache) -> dict[str, str]:
+    with cache.open() as con:
+        return fingerprints(con)
+
+
+def test_every_declared_table_is_there_when_nothing_was_bought(tmp_path: Path) -> None:
+    with Cache(tmp_path).open() as con:
+        found = {name for (name,) in con.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
+        for own in registry.datasets():
+            assert {own.table, f"{own.table}_observations"} <= found
+            assert con.execute(f'SELECT count(*) FROM "{own.table}_observations"').fetchall() == [(0,)]
+
+
+def test_columns_are_typed_as_declared_and_followed_by_their_origin(tmp_path: Path) -> None:
+    with Cache(tmp_path).open() as con:
+        described = [(name, kind) for name, kind, *_ in con.execute("DESCRIBE grades_observations").fetchall()]
+    assert described[:4] == [
+        ("token_id", "BIGINT"),
+        ("token_name", "VARCHAR"),
+        ("token_symbol", "VARCHAR"),
+        ("date", "DATE"),
+    ]
+    assert described[-6:] == [
+        ("extras", "VARCHAR"),
+        ("observed_at", "TIMESTAMP WITH TIME ZONE"),
+        ("purchase_id", "VARCHAR"),
+        ("dataset", "VARCHAR"),
+        ("row_hash", "UBIGINT"),
+        ("seq", "BIGINT"),
+    ]
+
+
+def test_times_are_utc_and_the_file_is_readable_by_older_releases(tmp_path: Path) -> None:
+    with Cache(tmp_path).open() as con:
+        assert con.execute("SELECT current_setting('TimeZone')").fetchall() == [("UTC",)]
+        [(tags,)] = con.execute("SELECT tags FROM duckdb_databases() WHERE database_name = 'cache'").fetchall()
+        assert tags["storage_version"].startswith("v1.5")
+
+
+def test_planning_on_a_cache_that_was_never_filled_is_refused(tmp_path: Path) -> None:
+    """A file that was lost must not look like one that holds nothing: everything would be bought again."""
+    dataset = registry.dataset("tm-grade-history")
+    cache = Cache(tmp_path)
+    with pytest.raises(CacheIncomplete, match="load before planning"):
+        cache.held(dataset, ["1"], 1, 2, T0)
+    cache.load(story().only())
+    assert cache.held(dataset, ["1"], 1, 2, T0).spans == {}
+
+
+def test_the_catalogue_is_listed_by_id(tmp_path: Path) -> None:
+    books = story().only()
+    [page, *_] = pieces("tokens", ["*"], T0, T0, T0)
+    rows = [{"TOKEN_ID": number, "TOKEN_NAME": f"Token {number}", "TOKEN_SYMBOL": f"T{number}"} for number in (7, 3)]
+    books.deliver(page, body(*rows), T0)
+    cache = Cache(tmp_path)
+    cache.load(books)
+    assert cache.tokens() == [Token(3, "T3", "Token 3"), Token(7, "T7", "Token 7")]
+
+
+def _zeros(path: Path) -> None:
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        file.seek(size // 3)
+        file.write(b"\0" * (size // 3))
+
+
+def _header(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.write(b"not a database")
+
+
+def _cut(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.truncate(path.stat().st_size // 2)
+
+
+def _empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def _gone(path: Path) -> None:
+    path.unlink()
+
+
+@pytest.mark.parametrize("damage", [_zeros, _header, _cut, _empty, _gone], ids=lambda own: own.__name__[1:])
+def test_a_damaged_file_is_made_anew_by_the_next_load(
+    damage: Callable[[Path], None], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """I8: to the same tables, and saying so."""
+    cache = Cache(tmp_path)
+    cache.load(story())
+    before = hashes(cache)
+    damage(cache.path)
+    with caplog.at_level(logging.WARNING):
+        report = cache.load(story())
+    assert hashes(cache) == before
+    if damage in (_empty, _gone):
+        assert report.deliveries == 14
+        return
+    assert report.note is not None
+    assert report.note.startswith("the cache could not be read")
+    assert "made anew" in caplog.text
+    assert len(list((tmp_path / "state").glob("cache.damaged-*.duckdb"))) == 1
+
+
+def test_a_log_damaged_after_a_crash_costs_nothing(tmp_path: Path) -> None:
+    """I8: whatever DuckDB makes of the log a killed process left, refusing it or dropping what follows the damage."""
+    cache, undisturbed = Cache(tmp_path), Cache(tmp_path / "undisturbed")
+    run("load", tmp_path, crash_at="load.after_commit")
+    log = cache.path.with_name(f"{cache.path.name}.wal")
+    with log.open("r+b") as file:
+        file.seek(log.stat().st_size // 2)
+        file.write(b"\x07" * 64)
+    cache.load(story())
+    undisturbed.load(story())
+    assert hashes(cache) == hashes(undisturbed)
+
+
+def test_a_damaged_file_is_named_to_who_only_opens_it(tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
+    cache.load(story())
+    _header(cache.path)
+    with pytest.raises(CacheDamaged, match="load makes it anew"), cache.open():
+        pass
+
+
+def test_a_full_or_read_only_disk_is_no_damage() -> None:
+    """What can't be written is not thrown away."""
+    import duckdb
+
+    from tollbook.warehouse.cache import is_damage
+
+    assert not is_damage(duckdb.IOException("IO Error: Could not write file: No space left on device"))
+    assert not is_damage(duckdb.IOException('Cannot open file "cache.duckdb": Permission denied'))
+    assert not is_damage(duckdb.IOException("Could not set lock on file"))
+    assert not is_damage(duckdb.ParserException("syntax error"))
+    assert is_damage(duckdb.IOException("Corrupt database file: computed checksum 1 does not match stored checksum 2"))
+
+
+@pytest.fixture
+def redeclared(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Dataset], Dataset]], None]:
+    """Change declarations of the grades for the rest of a test."""
+
+    def change(how: Callable[[Dataset], Dataset]) -> None:
+        changed = tuple(how(own) if own.table == "grades" else own for own in registry.datasets())
+        monkeypatch.setattr(registry, "datasets", lambda: changed)
+        schema.tables.cache_clear()
+        schema.declaration.cache_clear()
+
+    return change
+
+
+@pytest.fixture(autouse=True)
+def _forget_declarations() -> object:
+    yield
+    schema.tables.cache_clear()
+    schema.declaration.cache_clear()
+
+
+def test_a_newly_declared_column_appears_and_is_filled_from_the_bodies(
+    tmp_path: Path, redeclared: Callable[[Callable[[Dataset], Dataset]], None]
+) -> None:
+    """A better parser is a replay, and not a purchase."""
+    from tollbook.warehouse.pages import declared
+
+    cache = Cache(tmp_path)
+    cache.load(story())
+    extra = Column("brand_new", Cast.INTEGER, ("brand_new",), expected=False)
+    redeclared(lambda own: replace(own, columns=(*own.columns[:-1], extra, own.columns[-1])))
+    declared.cache_clear()
+    with cache.open() as con:
+        assert con.execute("SELECT count(brand_new), count(*) FROM grades_observations").fetchall()[0][0] == 0
+    report = cache.load(story())
+    declared.cache_clear()
+    assert report.deliveries == 0
+    assert report.note == "the declared tables have changed: the cache was made anew from the ledger"
+    with cache.open() as con:
+        assert (
+            con.execute("SELECT brand_new, extras FROM grades WHERE token_id IN (6, 7)").fetchall() == [(1, None)] * 2
+        )
+
+
+def test_another_release_of_duckdb_that_hashes_otherwise_is_noticed(tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
+    cache.load(story())
+    with cache.open() as con:
+        schema.write_meta(con, hash="of long ago")
+    report = cache.load(story())
+    assert report.note == "this release of DuckDB hashes otherwise: the cache was made anew from the ledger"
+    assert cache.load(story()).note is None
+
+
+def test_a_rebuild_that_changes_meaning_reports_only_what_is_new(tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
+    cache.load(story().only(*range(1, 10)))
+    with cache.open() as con:
+        schema.write_meta(con, format="0")
+    report = cache.load(story())
+    assert report.deliveries == 5
+    assert report.note is not None
+
+
+def test_observed_times_keep_their_microseconds(tmp_path: Path) -> None:
+    books = story().only()
+    at = datetime(2025, 6, 20, 12, 0, 0, 123456, UTC)
+    [page, *_] = pieces("tm-grade-history", ["1"], T0, T0, T0)
+    books.deliver(page, story().held[0].body, at)
+    cache = Cache(tmp_path)
+    cache.load(books)
+    with cache.open() as con:
+        assert con.execute("SELECT DISTINCT observed_at FROM grades").fetchall() == [(at,)]
