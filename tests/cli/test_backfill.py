@@ -66,9 +66,10 @@ def test_a_snapshots_past_is_planned_from_its_history_and_the_bill_says_so(tollb
 def test_a_backfill_killed_on_the_way_is_resumed_without_repeating_a_call(
     tollbook: Command, world: World, buyer: Buyer
 ) -> None:
-    """I1, I5: SIGKILL twice, then to its end; one transfer per purchase, together exactly the bill."""
+    """I1, I5: SIGKILL twice, then to its end; one transfer per purchase, together exactly the bill. The seller serves a
+    proof of payment again; one that doesn't leaves what was in flight undelivered, and is never paid twice either."""
     bill = tollbook("backfill", "signals", *RANGE, "--dry-run", "--json").document
-    world.settings.update(latency=0.15)
+    world.settings.update(latency=0.15, resend="served")
     for transfers in (1, 3):
         _kill_after(transfers, world, buyer)
     world.settings.update(latency=0.0)

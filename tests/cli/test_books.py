@@ -45,7 +45,7 @@ def test_a_lost_answer_is_claimed_by_the_next_run_with_one_transfer(
 ) -> None:
     """I1: no answer after settling, then recovery; the data is there and it was paid for once."""
     tollbook("plan", "tm-grade", "--json")
-    world.faults.add("no_answer_after_settling", times=1)
+    world.faults.add("reset_after", times=1)
     tollbook("run", "tm-grade", "--json")
     tollbook("recover", "--json")
     tollbook("run", "tm-grade", "--json")

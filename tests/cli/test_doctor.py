@@ -14,7 +14,8 @@ def test_a_sound_set_up_passes_every_check_and_pays_nothing(tollbook: Command, w
     said = tollbook("doctor", "--json", PREFECT_API_URL=None)
     assert said.code == 0, said.out
     names = [check["check"] for check in said.document["checks"]]
-    assert names == ["configuration", "disk", "ledger", "wallet", "chain", "balance", "prefect", "seller tokenmetrics"]
+    assert names[:7] == ["configuration", "disk", "ledger", "wallet", "chain", "balance", "prefect"]
+    assert "seller tokenmetrics" in names[7:]
     assert world.transfers(buyer.address) == []
 
 
@@ -44,6 +45,6 @@ def test_probe_reports_every_endpoints_terms(tollbook: Command, world: World, bu
 
 
 def test_probe_of_a_seller_that_policy_does_not_name_says_so(tollbook: Command) -> None:
-    said = tollbook("probe", "coingecko")
+    said = tollbook("probe", "nobody")
     assert said.code == 2
-    assert "sellers.coingecko" in said.err
+    assert "nobody" in said.err

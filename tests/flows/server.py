@@ -22,8 +22,12 @@ BIN = Path(sys.executable).parent
 
 
 def quiet_environment(home: Path, env: Mapping[str, str]) -> dict[str, str]:
-    """What a child needs: no telemetry, its own Prefect home, and only the TOLLBOOK_* variables given."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("TOLLBOOK_", "PREFECT_"))}
+    """What a child needs: no telemetry, its own Prefect home, and only the TOLLBOOK_* variables given.
+
+    Bytecode may be written: a dozen children that each compile Prefect anew take minutes.
+    """
+    left_out = ("TOLLBOOK_", "PREFECT_", "PYTHONDONTWRITEBYTECODE")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
     quiet = {"DO_NOT_TRACK": "1", "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "PREFECT_HOME": str(home)}
     return {**kept, **quiet, "PATH": f"{BIN}{os.pathsep}{kept.get('PATH', '')}", **env}
 

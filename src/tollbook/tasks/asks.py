@@ -152,11 +152,11 @@ def _what_else(candidates: Sequence[Dataset]) -> str:
 
 
 def _lookback(dataset: Dataset) -> dict[str, int]:
-    """A dataset named alone heals the gaps that the flow it belongs to would heal."""
+    """A series named alone heals the gaps that the flow it belongs to would heal."""
     from tollbook.sources.feeds import FEEDS
 
     for feed in FEEDS.values():
-        if dataset.name in feed.lookback:
+        if dataset.window is not None and dataset.name in feed.lookback:
             return {dataset.name: feed.lookback[dataset.name]}
     return {}
 

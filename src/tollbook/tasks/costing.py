@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, TextIO
@@ -40,12 +40,16 @@ def view(home: Path, select: str) -> list[dict[str, Any]]:
 
 
 def plain(value: Any) -> Any:
-    """Decimals as text without trailing zeros, dates and times as ISO 8601; the rest as it is."""
+    """Decimals as text without trailing zeros, dates and times as ISO 8601, lists plain too; the rest as it is."""
     if isinstance(value, Decimal):
         text = format(value, "f")
         return text.rstrip("0").rstrip(".") if "." in text else text
     if isinstance(value, datetime | date):
         return value.isoformat()
+    if isinstance(value, timedelta):
+        return str(value)
+    if isinstance(value, list):
+        return [plain(each) for each in value]
     return value
 
 

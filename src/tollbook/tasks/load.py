@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,6 +61,5 @@ async def rebuild_all(ws: Workspace) -> Rebuilt:
     from tollbook.warehouse.rebuild import rebuild
 
     done = rebuild(ws.home, ws.ledger)
-    shutil.rmtree(ws.home / "published" / ".private", ignore_errors=True)
-    published = bring_up(ws.home, ws.ledger)
+    published = bring_up(ws.home, ws.ledger, anew=True)
     return Rebuilt(done.rows, done.seconds + published.seconds, done.changed, str(published.path))

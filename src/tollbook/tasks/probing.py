@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from tollbook.sources.model import Dataset
 
 
+SAMPLE_KEY = "1"
+"""What an endpoint not sold by token is asked with: terms are the same for every key."""
+
+
 @dataclass(frozen=True, slots=True)
 class Probe:
     """One endpoint's terms as they are now, beside what is declared."""
@@ -96,14 +100,14 @@ def _sample(ws: Workspace, dataset: Dataset) -> Order:
     from tollbook.sources import registry
     from tollbook.sources.planner import Held, plan
     from tollbook.sources.slots import slot
+    from tollbook.tasks.asking import Keys
     from tollbook.tasks.asks import keys_for
     from tollbook.tasks.plan import order
 
     now = ws.clock.now()
     here = slot(dataset, now)
-    found = plan(
-        dataset, registry.seller(dataset.seller), keys_for(ws, dataset)[:1], here, here, Held(), at=now, now=now
-    )
+    keys = keys_for(ws, dataset, Keys(others=(SAMPLE_KEY,)))
+    found = plan(dataset, registry.seller(dataset.seller), keys[:1], here, here, Held(), at=now, now=now)
     return order(ws, dataset, found.pieces[0])
 
 
