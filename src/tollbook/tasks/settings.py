@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tollbook.payer.errors import Misconfigured
@@ -30,11 +30,11 @@ FOR_TESTS = frozenset({"TOLLBOOK_CRASH_AT"})
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The environment, read once and found sound. Secrets are not among its fields (I10)."""
+    """The environment, read once and found sound. Secrets are not among its fields (I10); a URL may hold one."""
 
     home: Path
     policy: Path
-    ledger_url: str
+    ledger_url: str = field(repr=False)
     clock_offset: float
 
     @classmethod
