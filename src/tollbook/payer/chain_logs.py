@@ -59,8 +59,9 @@ class LogReader:
     ) -> Mapping[str, list[Mark]]:
         """Claims about each nonce within `lookback` blocks of where its search begins; a nonce without any is absent.
 
-        A nonce signed at a known block is searched from there upwards. One whose block is lost (None) is searched from
-        the head downwards, since what is missing was most likely bought lately.
+        A nonce signed at a known block is searched from there upwards. One whose block is lost (None), or that is not
+        found above it (another machine was first, a reorg moved it, a server lied), is searched from the head
+        downwards, since what is missing was most likely bought lately.
         """
         found: dict[str, list[Mark]] = {}
         known = {nonce: min(start, head) for nonce, start in starts.items() if start is not None}
@@ -68,7 +69,7 @@ class LogReader:
             start = known[group[0]]
             pages = _pages(start, min(head, start + lookback + PAGE_BLOCKS))
             await self._search(asset, payer, group, pages, found)
-        lost = sorted(nonce for nonce, start in starts.items() if start is None)
+        lost = sorted(nonce for nonce in starts if nonce not in found)
         for first in range(0, len(lost), _NONCES_PER_QUERY):
             pages = _pages(max(0, head - lookback), head)[::-1]
             await self._search(asset, payer, lost[first : first + _NONCES_PER_QUERY], pages, found)

@@ -15,10 +15,8 @@ from tollbook.payer.money import Asset, decimal_text
 from tollbook.payer.policy import judge
 from tollbook.payer.services import Services, View, full_url
 from tollbook.payer.transport import Answer, NoAnswer, NotSent
-from tollbook.payer.types import ChainView, Order, Purchase, Quote, Run, Terms
+from tollbook.payer.types import ChainView, NonceState, Order, Purchase, Quote, Run, Terms
 from tollbook.payer.wire import parse_402
-
-_GENERATIONS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,15 +122,31 @@ async def approve(services: Services, run: Run, orders: Sequence[Order], quotes:
     """
     wanted = [_wanted(services, order, quotes) for order in orders]
     views = await _before_signing(services, wanted)
-    head = max((view.head_number for view in views.values()), default=None)
     await _check_balance(services, wanted)
     limits = {name: seller.loss_limit for name, seller in services.policy.sellers.items() if seller.loss_limit}
-    booked = services.ledger.reserve(
-        run, [replace(item, from_block=head) for item in wanted], services.policy.caps, services.lease(), limits
-    )
+    placed = [replace(item, from_block=_search_from(views.get(item.nonce))) for item in wanted]
+    booked = services.ledger.reserve(run, placed, services.policy.caps, services.lease(), limits)
     crash_point("intent")
     by_nonce = {p.purchase_id: views[p.nonce] for p in booked if p.nonce in views}
     return Approved(booked, by_nonce)
+
+
+def _search_from(view: ChainView | None) -> int | None:
+    """The block above which a nonce's use will be found: nothing is signed yet, but newer blocks may still be replaced.
+    A nonce that is used already was used by nobody knows when."""
+    return view.final_number if view is not None and view.state is NonceState.UNUSED else None
+
+
+class _Nonces(dict[int, str]):
+    """A purchase's nonce by generation, derived when asked for."""
+
+    def __init__(self, secret: bytes, asset: Asset, key: str) -> None:
+        super().__init__()
+        self._of = secret, asset, key
+
+    def __missing__(self, generation: int) -> str:
+        self[generation] = nonce(*self._of, generation)
+        return self[generation]
 
 
 def _wanted(services: Services, order: Order, quotes: Mapping[str, Quote]) -> Wanted:
@@ -140,7 +154,6 @@ def _wanted(services: Services, order: Order, quotes: Mapping[str, Quote]) -> Wa
     wallet = services.signer()
     key = purchase_key(order.request, order.edition)
     found = services.ledger.find(key)
-    reach = _GENERATIONS if found is None else found.generation + 2
     terms = None if order.free else quotes[order.request.endpoint].terms
     if terms is not None and terms.version == 2:
         terms = replace(terms, resource=json.dumps({"url": full_url(order)}, separators=(",", ":")))
@@ -148,10 +161,11 @@ def _wanted(services: Services, order: Order, quotes: Mapping[str, Quote]) -> Wa
         order=order,
         asset=asset,
         payer=wallet.address,
-        nonce_of={generation: nonce(wallet.nonce_secret, asset, key, generation) for generation in range(reach)},
+        nonce_of=_Nonces(wallet.nonce_secret, asset, key),
         amount=0 if terms is None else terms.amount,
         terms=terms,
         from_block=None,
+        generation=0 if found is None else found.generation + (1 if found.loss_accepted else 0),
     )
 
 
@@ -159,19 +173,11 @@ async def _before_signing(services: Services, wanted: Sequence[Wanted]) -> dict[
     """One batched look at the nonces that may be signed now. Free orders have none to look at."""
     views: dict[str, ChainView] = {}
     for asset in {item.asset for item in wanted if item.terms is not None}:
-        nonces: dict[str, int | None] = {}
-        for item in wanted:
-            if item.asset == asset and item.terms is not None:
-                nonces[item.nonce_of[_generation(services, item)]] = None
+        nonces: dict[str, int | None] = {
+            item.nonce: None for item in wanted if item.asset == asset and item.terms is not None
+        }
         views.update(await services.chain.look(asset, services.signer().address, nonces))
     return views
-
-
-def _generation(services: Services, item: Wanted) -> int:
-    found = services.ledger.find(purchase_key(item.order.request, item.order.edition))
-    if found is None:
-        return 0
-    return found.generation + (1 if found.loss_accepted else 0)
 
 
 async def _check_balance(services: Services, wanted: Sequence[Wanted]) -> None:

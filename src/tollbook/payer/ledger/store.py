@@ -44,7 +44,10 @@ class Conflict(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """An order that has a price: what `reserve` books. `terms` None is a free order."""
+    """An order that has a price: what `reserve` books. `terms` None is a free order.
+
+    `generation` is what was read before the chain was asked; `reserve` decides anew.
+    """
 
     order: Order
     asset: Asset
@@ -53,6 +56,11 @@ class Wanted:
     amount: int
     terms: Terms | None
     from_block: int | None
+    generation: int = 0
+
+    @property
+    def nonce(self) -> str:
+        return self.nonce_of[self.generation]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,45 @@
+"""Where a nonce's use is searched: above the final block when it was unused, anywhere when it was not."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from tests.payer import purchases as p
+from tests.payer.paper_chain import PaperChain
+from tests.payer.scripted import ScriptedChain, ScriptedSeller, answer, chain_view, challenge, order, services
+from tests.payer.test_chain import NONCE, look
+from tollbook.payer import quoting
+from tollbook.payer.types import NonceState
+
+UNUSED = chain_view(NonceState.UNUSED)
+USED = chain_view(NonceState.USED, settlement=p.settlement())
+
+
+@pytest.mark.parametrize(
+    ("view", "first"), [pytest.param(UNUSED, UNUSED.final_number, id="unused"), pytest.param(USED, None, id="used")]
+)
+def test_a_reservation_remembers_a_block_that_no_reorg_replaces(
+    tmp_path: Path, view: object, first: int | None
+) -> None:
+    """Above the head a replaced block could hide the transfer; a nonce used by others has no known block at all."""
+    ours = services(tmp_path, ScriptedSeller([challenge(), answer(200)]), ScriptedChain(lambda: view))  # type: ignore[arg-type,return-value]
+
+    async def reserve() -> int | None:
+        quotes = await quoting.quote(ours, [order()])
+        approved = await quoting.approve(ours, p.run(), [order()], quotes)
+        return approved.purchases[0].from_block
+
+    assert asyncio.run(reserve()) == first
+
+
+@pytest.mark.parametrize("start", [900, 1000, None])
+def test_a_use_below_the_block_it_was_signed_at_is_found(start: int | None) -> None:
+    """I5: else a purchase that another machine made first would stay in doubt for ever."""
+    paper = PaperChain()
+    tx_hash = paper.settle(NONCE, 700)
+    [view] = look(paper, start=start).values()
+    assert view.settlement is not None
+    assert (view.settlement.tx_hash, view.settlement.final) == (tx_hash, True)
