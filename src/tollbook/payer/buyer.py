@@ -23,7 +23,7 @@ from tollbook.payer.transport import Answer, NoAnswer, NotSent
 from tollbook.payer.types import Data, Money, Purchase, Quote, Terms
 
 _BACKOFF = (0.25, 0.5, 1.0, 2.0)
-_POLL = 0.2
+_POLLS = (0.2, 0.4, 0.8, 1.6)
 
 
 async def buy(services: Services, purchase: Purchase, view: View = NotSeen.UNREAD) -> Purchase:
@@ -34,11 +34,11 @@ async def buy(services: Services, purchase: Purchase, view: View = NotSeen.UNREA
     Raises PaidUndelivered, or Unresolved when it stays in doubt; both leave the ledger saying so. Raises Refused when
     the seller's answer to an unpaid order asks for money.
     """
-    sitting = Sitting()
+    sitting, polls = Sitting(), 0
     while purchase.data is Data.ABSENT:
         if services.leased_elsewhere(purchase) and _busy(purchase):
-            await services.clock.sleep(_POLL)
-            purchase = _reread(services, purchase)
+            await services.clock.sleep(_POLLS[min(polls, len(_POLLS) - 1)])
+            purchase, polls = _reread(services, purchase), polls + 1
             continue
         action = next_action(purchase, services.clock.now().timestamp(), view, services.limits, sitting)
         try:

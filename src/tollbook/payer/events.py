@@ -5,8 +5,9 @@ intent ─▶ signed+sent ─▶ answered* ─▶ delivered            settled, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 from tollbook.payer.types import Authorization, Data, Money, Order, Purchase, Run, Settlement, Terms
@@ -130,8 +131,14 @@ def _require(holds: bool, purchase: Purchase, event: Event) -> None:
         raise IllegalEvent(f"{type(event).__name__} on {purchase.purchase_id} while {purchase.money}, {purchase.data}")
 
 
+_NAMES = tuple(field.name for field in fields(Purchase))
+_values = attrgetter(*_NAMES)
+
+
 def _then(purchase: Purchase, **changes: Any) -> Purchase:
-    return replace(purchase, version=purchase.version + 1, **changes)
+    # dataclasses.replace, which looks up each field's descriptor, takes three times as long.
+    held = dict(zip(_NAMES, _values(purchase), strict=True))
+    return Purchase(**{**held, "version": purchase.version + 1, **changes})
 
 
 def fold(p: Purchase, event: Event) -> Purchase:

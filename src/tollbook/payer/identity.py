@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from tollbook.payer.money import Asset
@@ -39,6 +40,7 @@ def canonical(request: Request, edition: str) -> bytes:
     return json.dumps(identity, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
 
 
+@lru_cache(maxsize=4096)
 def purchase_key(request: Request, edition: str) -> str:
     """SHA-256 of the canonical identity, 64 hex digits."""
     return hashlib.sha256(canonical(request, edition)).hexdigest()
