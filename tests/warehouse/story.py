@@ -3,7 +3,7 @@ top, pages that fail, rows nobody can read, a column that is new."""
 
 from __future__ import annotations
 
-import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -16,10 +16,11 @@ def story() -> Books:
     """Deliveries 1 to 14, in the order in which they were observed."""
     books = Books()
     days = T0 - DAY * 10
-    first, second = pieces("tm-grade-history", ["1", "2", "3"], days, T0, T0, max_rows=20)
+    [first] = pieces("tm-grade-history", ["1", "2", "3"], days, T0, T0)
+    first = replace(first, group=replace(first.group, limit=20))
     rows = [grade(token, days + DAY * n) for n in range(10, -1, -1) for token in (1, 2, 3)]
     books.deliver(first, body(*rows[:20]), T0)
-    books.deliver(second, body(*rows[20:]), T0 + HOUR)
+    books.deliver(replace(first, page=2), body(*rows[20:]), T0 + HOUR)
     _moonshots(books)
     _grades_again(books)
     _trouble(books)
@@ -65,8 +66,6 @@ def days_ago(days: int) -> Any:
 
 
 def _turned(piece: Any, page: int) -> Any:
-    from dataclasses import replace
-
     return replace(piece, page=page, params=(*piece.params, ("page", str(page))))
 
 
@@ -96,6 +95,3 @@ def many(count: int) -> Books:
         books.deliver(page, grades([token], T0 - DAY * 10, 10, float(number % 50)), at)
     return books
 
-
-def document(value: Any) -> str:
-    return json.dumps(value, default=str)

@@ -1,0 +1,193 @@
+"""What need not be bought: the cache's memory of answers, and the planner that trusts it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.warehouse.books import DAY, T0, Books, body, grade, grades, pieces
+from tests.warehouse.story import HOUR, moonshot
+from tollbook.sources import planner, registry
+from tollbook.sources.coverage import Covered
+from tollbook.sources.pieces import Piece
+from tollbook.sources.slots import slot
+from tollbook.warehouse import coverage
+from tollbook.warehouse.cache import Cache
+
+HISTORY = registry.dataset("tm-grade-history")
+PAST = registry.dataset("moonshot-tokens-past")
+
+
+def missing(
+    cache: Cache, name: str, keys: Sequence[str], first: datetime, last: datetime, at: datetime, rows: int | None = None
+) -> planner.Plan:
+    """What a run at `at` would buy."""
+    dataset = registry.dataset(name)
+    a, b = slot(dataset, first), slot(dataset, last)
+    held = cache.held(dataset, keys, a, b, at)
+    return planner.plan(dataset, registry.seller(dataset.seller), keys, a, b, held, at, at, rows)
+
+
+def answer(books: Books, piece: Piece, at: datetime, skip: Sequence[int] = ()) -> None:
+    """The page of a listing of grades, newest first, as the seller would give it."""
+    asked = [
+        grade(int(key), datetime.fromtimestamp(number * 86400, T0.tzinfo))
+        for number in range(piece.last, piece.first - 1, -1)
+        for key in piece.keys
+        if number not in skip
+    ]
+    size = piece.group.limit or len(asked)
+    start = (piece.page - 1) * size
+    books.deliver(piece, body(*asked[start : start + size]), at)
+
+
+def test_buying_what_is_missing_leaves_nothing_missing(tmp_path: Path) -> None:
+    """Page after page, each loaded before the next is planned; then a run costs nothing."""
+    cache, books = Cache(tmp_path), Books()
+    cache.load(books)
+    keys = [str(number) for number in range(1, 8)]
+    bought = 0
+    while (todo := missing(cache, HISTORY.name, keys, T0 - DAY * 60, T0 - DAY, T0, rows=40)).pieces:
+        for piece in todo.pieces:
+            answer(books, piece, T0)
+            bought += 1
+        cache.load(books)
+    assert bought == sum(1 for _ in books.held)
+    assert (todo.missing_cells, todo.calls) == (0, 0)
+    with cache.open() as con:
+        assert con.execute("SELECT count(*) FROM coverage_pages").fetchall() == [(0,)]
+        assert con.execute("SELECT count(*) FROM coverage_open").fetchall() == [(0,)]
+
+
+def in_pages_of(size: int) -> Piece:
+    """The first page of one token's 29 days, when the seller gives so many rows a page."""
+    [piece] = pieces(HISTORY.name, ["1"], T0 - DAY * 29, T0 - DAY, T0)
+    return replace(piece, group=replace(piece.group, limit=size))
+
+
+def test_a_listing_begun_goes_on_with_its_next_page(tmp_path: Path) -> None:
+    cache, books = Cache(tmp_path), Books()
+    first = in_pages_of(10)
+    answer(books, first, T0)
+    cache.load(books)
+    for page, left in ((2, 19), (3, 9)):
+        todo = missing(cache, HISTORY.name, ["1"], T0 - DAY * 29, T0 - DAY, T0)
+        assert (todo.pieces[0].page, todo.missing_cells, len(todo.pieces)) == (page, left, 1)
+        assert todo.pieces[0].group == first.group
+        answer(books, todo.pieces[0], T0 + HOUR * page)
+        cache.load(books)
+    assert not missing(cache, HISTORY.name, ["1"], T0 - DAY * 29, T0 - DAY, T0).pieces
+
+
+def test_a_second_page_alone_covers_nothing(tmp_path: Path) -> None:
+    cache, books = Cache(tmp_path), Books()
+    piece = in_pages_of(20)
+    answer(books, replace(piece, page=2), T0)
+    answer(books, piece, T0 + HOUR)
+    cache.load(books.only(1))
+    assert missing(cache, HISTORY.name, ["1"], T0 - DAY * 29, T0 - DAY, T0).missing_cells == 29
+    cache.load(books)
+    assert missing(cache, HISTORY.name, ["1"], T0 - DAY * 29, T0 - DAY, T0).missing_cells == 0
+
+
+def test_what_moves_yet_is_held_for_its_bucket_and_due_in_the_next(tmp_path: Path) -> None:
+    """The row of today is asked for again tomorrow; a day that is settled never is."""
+    cache, books = Cache(tmp_path), Books()
+    [piece, *_] = pieces(HISTORY.name, ["1"], T0 - DAY * 9, T0, T0)
+    answer(books, piece, T0)
+    cache.load(books)
+    assert missing(cache, HISTORY.name, ["1"], T0 - DAY * 9, T0, T0 + HOUR).missing_cells == 0
+    tomorrow = missing(cache, HISTORY.name, ["1"], T0 - DAY * 9, T0, T0 + DAY)
+    assert tomorrow.missing_cells == 1
+    assert cache.held(HISTORY, ["1"], 0, 99999, T0 + DAY).spans["1"] == ((piece.first, piece.last - 1),)
+
+
+def test_a_day_without_a_row_is_believed_when_it_is_old_enough(tmp_path: Path) -> None:
+    cache, books = Cache(tmp_path), Books()
+    [piece, *_] = pieces(HISTORY.name, ["1"], T0 - DAY * 9, T0, T0)
+    old, recent = slot(HISTORY, T0 - DAY * 8), slot(HISTORY, T0 - DAY * 2)
+    answer(books, piece, T0, skip=[old, recent])
+    cache.load(books)
+    held = cache.held(HISTORY, ["1"], 0, 99999, T0 + DAY)
+    assert held.spans["1"] == ((piece.first, recent - 1), (recent + 1, piece.last - 1))
+
+
+def test_a_listing_that_grows_at_its_top_is_read_down_to_what_is_known(tmp_path: Path) -> None:
+    cache, books = Cache(tmp_path), Books()
+    cache.load(books)
+    picks = [moonshot(number) for number in range(250)]
+    for page in range(3):
+        todo = missing(cache, PAST.name, ["*"], T0, T0, T0)
+        assert [piece.page for piece in todo.pieces] == [page + 1]
+        books.deliver(todo.pieces[0], body(*picks[page * 100 : page * 100 + 100]), T0 + HOUR * page)
+        cache.load(books)
+    assert not missing(cache, PAST.name, ["*"], T0, T0, T0).pieces
+    later = T0 + DAY
+    todo = missing(cache, PAST.name, ["*"], later, later, later)
+    books.deliver(todo.pieces[0], body(*[moonshot(number) for number in range(300, 320)], *picks[:80]), later)
+    cache.load(books)
+    assert not missing(cache, PAST.name, ["*"], later, later, later).pieces
+
+
+def test_a_listing_whose_top_is_all_new_is_read_on(tmp_path: Path) -> None:
+    """A listing broken off yesterday is no proof that what is below its rows was ever held."""
+    cache, books = Cache(tmp_path), Books()
+    [piece] = [own for own in pieces(PAST.name, ["*"], T0, T0, T0) if own.page == 1]
+    books.deliver(piece, body(*[moonshot(number) for number in range(30)]), T0)
+    day2, day3 = T0 + DAY, T0 + DAY * 2
+    fresh = [moonshot(number) for number in range(100, 350)]
+    [piece] = [own for own in pieces(PAST.name, ["*"], day2, day2, day2) if own.page == 1]
+    books.deliver(piece, body(*fresh[:100]), day2)
+    [piece] = [own for own in pieces(PAST.name, ["*"], day3, day3, day3) if own.page == 1]
+    books.deliver(piece, body(*fresh[:100]), day3)
+    cache.load(books)
+    assert [own.page for own in missing(cache, PAST.name, ["*"], day3, day3, day3).pieces] == [2]
+
+
+@pytest.mark.parametrize(
+    ("spans", "flat"),
+    [
+        ([(1, 5, 9, True), (4, 8, 7, True)], [(1, 8, 0, True)]),
+        ([(1, 3, 9, True), (4, 4, 9, False)], [(1, 3, 0, True), (4, 4, 9, False)]),
+        ([(1, 9, 5, False), (4, 6, 7, False)], [(4, 6, 7, False), (1, 3, 5, False), (7, 9, 5, False)]),
+        ([(1, 9, 5, False), (1, 9, 7, False), (2, 3, 1, True)], [(2, 3, 0, True), (1, 1, 7, False), (4, 9, 7, False)]),
+        ([(1, 2, 5, False), (1, 2, 9, True)], [(1, 2, 0, True)]),
+    ],
+    ids=["settled spans join", "kinds stay apart", "the later bucket wins", "settled wins", "settled replaces"],
+)
+def test_spans_of_a_key_have_one_form(spans: list[Any], flat: list[Any]) -> None:
+    covered = [Covered("1", *span) for span in spans]
+    for order in (covered, covered[::-1]):
+        assert coverage.flattened(order) == [Covered("1", *span) for span in flat]
+
+
+def test_five_thousand_tokens_of_a_year_are_looked_up_in_a_moment(tmp_path: Path) -> None:
+    cache, books = Cache(tmp_path), Books()
+    cache.load(books)
+    first, last = slot(HISTORY, T0 - DAY * 365), slot(HISTORY, T0 - DAY)
+    keys = [str(number) for number in range(5000)]
+    with cache.open() as con:
+        coverage._join(con, HISTORY.name, [Covered(key, first, last, 0, True) for key in keys])
+    took = []
+    for _ in range(3):
+        started = time.process_time()
+        held = cache.held(HISTORY, keys, first, last, T0)
+        took.append(time.process_time() - started)
+    assert len(held.spans) == 5000
+    assert min(took) < 0.3
+
+
+def test_keys_that_were_not_asked_for_are_not_told(tmp_path: Path) -> None:
+    cache, books = Cache(tmp_path), Books()
+    for piece in pieces(HISTORY.name, ["1", "2", "3"], T0 - DAY * 9, T0 - DAY * 5, T0):
+        books.deliver(piece, grades([1, 2, 3], T0 - DAY * 9, 5), T0 + timedelta(hours=1))
+    cache.load(books)
+    held = cache.held(HISTORY, ["2"], slot(HISTORY, T0 - DAY * 9), slot(HISTORY, T0 - DAY * 5), T0)
+    assert list(held.spans) == ["2"]
+    assert cache.held(HISTORY, ["2"], slot(HISTORY, T0 - DAY * 4), slot(HISTORY, T0), T0).spans == {}
