@@ -11,9 +11,12 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from bench.planner_scenarios import scenarios
 
 import tollbook
 from tollbook.sources.catalogue import tables
+from tollbook.sources.limits import calls_of
+from tollbook.sources.rectangles import cover
 
 PAGE = Path(__file__).parents[2] / "docs" / "sources.md"
 TEXT = PAGE.read_text()
@@ -65,3 +68,12 @@ def test_the_table_of_everything_is_the_one_the_declarations_make() -> None:
     between = re.search(r"<!-- begin: .*? -->\n(.*)<!-- end -->", TEXT, re.DOTALL)
     assert between
     assert between[1].strip() == tables(), "python -m tollbook.sources.catalogue, between the two marks"
+
+
+def test_calls_in_the_measured_table_are_those_the_planner_makes() -> None:
+    shown = dict(re.findall(r"^\| ([^|]+) \| (\d+) calls \|", TEXT, re.MULTILINE))
+    assert list(shown) == [scenario.name for scenario in scenarios()]
+    for scenario in scenarios():
+        if scenario.missing.size < 20_000:
+            blocks = cover(scenario.missing, scenario.limits)
+            assert int(shown[scenario.name]) == sum(calls_of(scenario.limits, block) for block in blocks), scenario.name

@@ -305,6 +305,21 @@ def test_a_free_listing_is_read_several_pages_at_a_time() -> None:
     assert 13 <= buyer.fill(("*",), here, here) <= 16
 
 
+def test_what_a_free_listing_saves_is_counted_without_guesses() -> None:
+    tokens = registry.dataset("tokens")
+    here = today(tokens)
+    held = Held({"*": ((here, here),)}, listing_rows=250)
+    assert len(plan(tokens, registry.seller_of(tokens), ("*",), here, here, held, AT, AT).avoided) == 3
+
+
+def test_a_listing_worth_one_page_is_asked_for_one_page() -> None:
+    for name in ("top-market-cap-tokens", "sentiments"):
+        dataset = registry.dataset(name)
+        here = today(dataset)
+        found = plan(dataset, registry.seller_of(dataset), ("*",), here, here, Held(listing_rows=900), AT, AT)
+        assert (found.calls, found.open_ended) == (1, False)
+
+
 def test_a_listing_begun_in_this_edition_is_gone_on_with() -> None:
     buyer = Buyer(Market(SIGNALS, dense(keys(13), TODAY - 40, TODAY)))
     wanted = keys(13), TODAY - 32, TODAY - 4

@@ -77,20 +77,19 @@ class Demand:
 
     def pages(self, group: Group, start: int, listing_rows: int | None) -> range:
         """Pages from `start` that the group is thought to have, one at least."""
-        if group.rows is not None and group.limit and group.rows <= group.limit:
-            return range(start, start + 1)
         rows = group.rows if group.rows is not None else listing_rows
-        count = -(-rows // group.limit) if rows and group.limit else 1
-        if group.rows is None and self.dataset.free:
-            count = max(count, start - group.first_page + FREE_PAGES)
-        paging = self.dataset.paging
+        if not rows or not group.limit or rows <= group.limit:
+            return range(start, start + 1)
+        paging, count = self.dataset.paging, -(-rows // group.limit)
         if paging and paging.depth:
             count = min(count, paging.depth)
         return range(start, max(start + 1, group.first_page + count))
 
-    def ready(self, group: Group) -> int:
-        """How many pages may be bought at once: of a free listing several, else the next alone."""
-        return FREE_PAGES if self.dataset.free and group.rows is None else 1
+    def at_once(self, group: Group, pages: range) -> range:
+        """Those of the pages that may be bought together: the next alone, or of a free listing several at a guess."""
+        if self.dataset.free and group.rows is None and not (self.dataset.paging and self.dataset.paging.depth):
+            return range(pages.start, max(pages.stop, pages.start + FREE_PAGES))
+        return pages[:1]
 
     def groups(self, spans: Spans) -> list[Group]:
         """Groups for every demanded cell that the spans leave open."""

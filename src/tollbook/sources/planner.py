@@ -177,11 +177,12 @@ def _as_plan(
     later: list[Piece] = []
     for group, page in groups:
         pages = demand.pages(group, page, held.listing_rows)
-        ready = demand.ready(group)
-        pieces += [requests.piece(group, number) for number in pages[:ready]]
-        later += [requests.piece(group, number) for number in pages[ready:]]
+        ready = demand.at_once(group, pages)
+        pieces += [requests.piece(group, number) for number in ready]
+        later += [requests.piece(group, number) for number in pages[len(ready) :]]
     saved = _avoided(demand, requests, held, whole, len(pieces) + len(later)) if held.spans else ()
-    unknown = any(piece.group.rows is None and piece.group.limit for piece in pieces)
+    paging = demand.dataset.paging
+    unknown = paging is not None and paging.depth != 1 and any(piece.group.rows is None for piece in pieces)
     return Plan(tuple(pieces), tuple(later), saved, gone, demand.missing(held.spans), unknown)
 
 
