@@ -1,0 +1,98 @@
+"""The one ingestion body, run as plain functions: from a prompt it needs no Prefect."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tollbook.flows.ingest import ingest
+from tollbook.payer.types import Purchase
+from tollbook.tasks.asks import ask_fresh
+from tollbook.tasks.bill import Bill
+from tollbook.tasks.outcome import Outcome
+from tollbook.tasks.running import new_run
+from tollbook.tasks.watch import Silent
+from tollbook.tasks.workspace import Workspace
+
+if TYPE_CHECKING:
+    from tollbook.sandbox.world import Buyer, World
+
+BODY = Path(__file__).parents[2] / "src" / "tollbook" / "flows" / "ingest.py"
+
+
+class Seen(Silent):
+    """Keeps what it was told, in order."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def bill(self, bill: Bill) -> None:
+        self.told.append("bill")
+
+    def buying(self, calls: int, atoms: int) -> None:
+        self.told.append(f"buying {calls}")
+
+    def bought(self, purchase: Purchase | None, rows: int, problem: str | None) -> None:
+        self.told.append("bought")
+
+
+def run(buyer: Buyer, name: str, watch: Silent | None = None) -> Outcome:
+    async def inside() -> Outcome:
+        async with Workspace.open(buyer.env) as ws:
+            ask = ask_fresh(ws, name, reason="test", at=ws.clock.now())
+            return await ingest(ws, ask, new_run(ask.flow, "test", ws.clock.now()), watch=watch or Silent())
+
+    return asyncio.run(inside())
+
+
+def test_the_body_reads_from_top_to_bottom_on_one_screen() -> None:
+    assert len(BODY.read_text().splitlines()) <= 60
+
+
+def test_the_bill_comes_before_the_first_payment(world: World, buyer: Buyer) -> None:
+    seen = Seen()
+    done = run(buyer, "grades", seen)
+    assert seen.told == ["bill", "buying 3", "bought", "bought", "bought"]
+    assert done.atoms == sum(int(transfer["value"]) for transfer in world.transfers(buyer.address))
+
+
+def test_a_listing_is_bought_page_by_page_until_it_is_complete(world: World, buyer: Buyer) -> None:
+    done = run(buyer, "moonshot-tokens-past")
+    assert done.calls_paid > 1
+    assert len(world.transfers(buyer.address)) == done.calls_paid
+    assert run(buyer, "moonshot-tokens-past").calls_paid == 0
+
+
+def test_two_processes_running_the_same_flow_at_once_pay_once(world: World, buyer: Buyer) -> None:
+    """I1."""
+    command = [sys.executable, "-m", "tollbook.cli.main", "run", "grades", "--json"]
+    env = {**os.environ, **buyer.env}
+    children = [subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    said = [child.communicate(timeout=200)[0] for child in children]
+    assert [child.returncode for child in children] == [0, 0], said
+    assert len(world.transfers(buyer.address)) == 3
+
+
+def test_a_lost_state_never_leads_to_a_second_transfer(world: World, buyer: Buyer) -> None:
+    """I1: the same pieces have the same nonces, and the chain has seen them."""
+    run(buyer, "tm-grade")
+    shutil.rmtree(buyer.home / "state")
+    again = run(buyer, "tm-grade")
+    assert len(world.transfers(buyer.address)) == 1
+    assert again.exit_code in (0, 5)
+
+
+@pytest.mark.parametrize("fault", ["garbage_body", "failed_envelope", "html_body"])
+def test_a_malformed_answer_is_kept_and_not_bought_again(world: World, buyer: Buyer, fault: str) -> None:
+    """I4: a body that nobody can read stays in the ledger; asking again for the same edition pays nothing."""
+    world.faults.add(fault, times=1)
+    run(buyer, "tm-grade")
+    run(buyer, "tm-grade")
+    assert len(world.transfers(buyer.address)) == 1
