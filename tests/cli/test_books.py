@@ -45,6 +45,7 @@ def test_a_lost_answer_is_claimed_by_the_next_run_with_one_transfer(
 ) -> None:
     """I1: no answer after settling, then recovery; the data is there and it was paid for once."""
     tollbook("plan", "tm-grade", "--json")
+    world.settings.update(resend="served")
     world.faults.add("reset_after", times=1)
     tollbook("run", "tm-grade", "--json")
     tollbook("recover", "--json")
