@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
@@ -10,6 +12,9 @@ from typing import Any
 import msgspec
 
 from tollbook.sources.model import Dataset
+
+_DEPTH = 1000
+_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.S)
 
 NOT_FOUND = 404
 """At this status "nothing matched": an empty answer, and no reason to pay again."""
@@ -44,6 +49,9 @@ def decode(body: bytes) -> Any:
 
     Raises ValueError for what is no JSON, nested beyond reason, or no Unicode.
     """
+    # A parser stops at the interpreter's recursion limit. Where a library has raised it, the stack would end first.
+    if sys.getrecursionlimit() > _DEPTH and _depth(body) > _DEPTH:
+        raise ValueError("nested beyond reason")
     try:
         return msgspec.json.decode(body)
     except RecursionError as error:
@@ -52,6 +60,19 @@ def decode(body: bytes) -> Any:
         if b"NaN" not in body and b"Infinity" not in body and not body.startswith(b"\xef\xbb\xbf"):
             raise ValueError(str(error)) from None
     return _leniently(body)
+
+
+def _depth(body: bytes) -> int:
+    """How deeply lists and objects nest; brackets inside texts don't count."""
+    depth = deepest = 0
+    for token in _BRACKETS.finditer(body):
+        mark = token[0]
+        if mark in b"[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif mark in b"]}":
+            depth -= 1
+    return deepest
 
 
 def _leniently(body: bytes) -> Any:
