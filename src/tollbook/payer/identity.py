@@ -66,6 +66,9 @@ def nonce(secret: bytes, asset: Asset, key: str, generation: int) -> str:
     return "0x" + hmac.new(secret, message, hashlib.sha256).hexdigest()
 
 
-def payment_identifier(key: str, generation: int) -> str:
-    """A deterministic x402 payment-identifier (16 to 128 of [A-Za-z0-9_-]): sent where declared, believed never."""
-    return "tb_" + hashlib.sha256(f"payment-identifier:{key}:{generation}".encode()).hexdigest()[:40]
+def payment_identifier(secret: bytes, key: str, generation: int) -> str:
+    """A deterministic x402 payment-identifier (16 to 128 of [A-Za-z0-9_-]): sent where declared, believed never.
+
+    It is the wallet's own: two buyers of one piece must not meet at the seller, nor may anybody guess another's.
+    """
+    return "tb_" + hmac.new(secret, f"payment-identifier:{key}:{generation}".encode(), hashlib.sha256).hexdigest()[:40]

@@ -46,6 +46,10 @@ class Services:
             )
         return self.wallet
 
+    def holds_key_of(self, purchase: Purchase) -> bool:
+        """Whether this wallet is the one that the purchase was, or will be, paid from."""
+        return self.signer().address == purchase.payer
+
     def asset_of(self, seller: str) -> Asset:
         """The one asset policy pays this seller with."""
         return self.policy.asset_for(seller)
@@ -74,8 +78,9 @@ class Services:
         authorization, terms = purchase.authorization, purchase.terms
         assert authorization is not None, "nothing was signed for this purchase"
         assert terms is not None, "an authorization has terms"
-        signature = self.signer().sign(authorization)
-        payment_id = payment_identifier(purchase.purchase_key, purchase.generation)
+        wallet = self.signer()
+        signature = wallet.sign(authorization)
+        payment_id = payment_identifier(wallet.nonce_secret, purchase.purchase_key, purchase.generation)
         name, value = payment_header(terms, authorization, signature, payment_id=payment_id)
         return SignedPayment(authorization, name, value)
 
