@@ -34,7 +34,7 @@ async def buy(services: Services, purchase: Purchase, view: View = NotSeen.UNREA
     Raises PaidUndelivered, or Unresolved when it stays in doubt; both leave the ledger saying so. Raises Refused when
     the seller's answer to an unpaid order asks for money.
     """
-    sitting, polls = Sitting(), 0
+    sitting, polls = _first_sitting(services, purchase), 0
     while purchase.data is Data.ABSENT:
         if services.leased_elsewhere(purchase) and _busy(purchase):
             await services.clock.sleep(_POLLS[min(polls, len(_POLLS) - 1)])
@@ -49,6 +49,8 @@ async def buy(services: Services, purchase: Purchase, view: View = NotSeen.UNREA
                     raise Unresolved(f"{purchase.order.dataset} {purchase.purchase_id}: {why}{_last_word(purchase)}")
                 case decide.Sign() if purchase.order.free:
                     purchase = await _fetch_free(services, purchase)
+                case decide.Sign() | decide.Present() | decide.Claim() if not services.holds_key_of(purchase):
+                    raise _other_wallets(purchase)
                 case decide.Sign():
                     purchase = _sign(services, purchase)
                     purchase = await _send(services, purchase)
@@ -87,6 +89,11 @@ def book(services: Services, purchase: Purchase, action: decide.Action) -> list[
     return []
 
 
+def _first_sitting(services: Services, purchase: Purchase) -> Sitting:
+    """Another wallet's payment can't be presented by this one; the chain can be looked at all the same."""
+    return Sitting() if services.holds_key_of(purchase) else Sitting(presents=services.limits.presents)
+
+
 def _rested(purchase: Purchase) -> Purchase:
     if purchase.undelivered and not purchase.loss_accepted:
         raise PaidUndelivered(f"{purchase.order.dataset} {purchase.purchase_id} is paid and was never delivered")
@@ -100,6 +107,13 @@ def _last_word(purchase: Purchase) -> str:
         return ""
     status = "no answer" if purchase.last_status is None else f"status {purchase.last_status}"
     return f" (the seller's last word: {status}{': ' + purchase.last_note if purchase.last_note else ''})"
+
+
+def _other_wallets(purchase: Purchase) -> Unresolved:
+    what = (
+        f"{purchase.order.dataset} {purchase.purchase_id} is to be paid from wallet {purchase.payer}, not from this one"
+    )
+    return Unresolved(what, advice="run `tollbook recover` with that wallet's key")
 
 
 def _busy(purchase: Purchase) -> bool:
@@ -198,7 +212,8 @@ def _asked_anew(services: Services, purchase: Purchase, answer: Answer) -> tuple
         offered = judge_answer(services, purchase.order, answer)
     except QuoteUnacceptable as refused:
         return None, refused.what
-    moved = offered.amount != signed.amount and offered.pay_to == signed.pay_to
+    same_payment = (offered.pay_to, offered.asset) == (signed.pay_to, purchase.asset)
+    moved = offered.amount != signed.amount and same_payment
     return (offered if moved else None), ""
 
 

@@ -15,7 +15,7 @@ from tollbook.payer.money import Asset, decimal_text
 from tollbook.payer.policy import judge
 from tollbook.payer.services import Services, View, full_url
 from tollbook.payer.transport import Answer, NoAnswer, NotSent
-from tollbook.payer.types import ChainView, NonceState, Order, Purchase, Quote, Run, Terms
+from tollbook.payer.types import ChainView, Data, Money, NonceState, Order, Purchase, Quote, Run, Terms
 from tollbook.payer.wire import parse_402
 
 
@@ -120,15 +120,23 @@ async def approve(services: Services, run: Run, orders: Sequence[Order], quotes:
     it comes back with that view, and is booked as spent instead of being paid beside. Raises OverBudget (caps, or a
     wallet that holds less than the bill) and ChainUnreachable, with nothing signed.
     """
-    wanted = [_wanted(services, order, quotes) for order in orders]
-    views = await _before_signing(services, wanted)
-    await _check_balance(services, wanted)
+    held = [services.ledger.find(purchase_key(order.request, order.edition)) for order in orders]
+    wanted = [_wanted(services, order, found, quotes) for order, found in zip(orders, held, strict=True)]
+    to_pay = [item for item, found in zip(wanted, held, strict=True) if found is None or _costs(found)]
+    views = await _before_signing(services, to_pay)
+    await _check_balance(services, to_pay)
     limits = {name: seller.loss_limit for name, seller in services.policy.sellers.items() if seller.loss_limit}
     placed = [replace(item, from_block=_search_from(views.get(item.nonce))) for item in wanted]
     booked = services.ledger.reserve(run, placed, services.policy.caps, services.lease(), limits)
     crash_point("intent")
-    by_nonce = {p.purchase_id: views[p.nonce] for p in booked if p.nonce in views}
-    return Approved(booked, by_nonce)
+    seen: dict[str, View] = {p.purchase_id: views[p.nonce] for p in booked if p.nonce in views}
+    in_doubt = [p for p in booked if p.purchase_id not in seen and p.data is Data.ABSENT and not p.undelivered]
+    return Approved(booked, {**seen, **await services.look(p for p in in_doubt if not p.order.free)})
+
+
+def _costs(held: Purchase) -> bool:
+    """Whether a purchase that the ledger has is still to be paid for. What was sent once costs nothing new."""
+    return held.buyable or held.money is Money.RESERVED
 
 
 def _search_from(view: ChainView | None) -> int | None:
@@ -149,11 +157,10 @@ class _Nonces(dict[int, str]):
         return self[generation]
 
 
-def _wanted(services: Services, order: Order, quotes: Mapping[str, Quote]) -> Wanted:
+def _wanted(services: Services, order: Order, found: Purchase | None, quotes: Mapping[str, Quote]) -> Wanted:
     asset = services.asset_of(order.seller)
     wallet = services.signer()
     key = purchase_key(order.request, order.edition)
-    found = services.ledger.find(key)
     terms = None if order.free else quotes[order.request.endpoint].terms
     if terms is not None and terms.version == 2:
         terms = replace(terms, resource=json.dumps({"url": full_url(order)}, separators=(",", ":")))

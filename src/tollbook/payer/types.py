@@ -209,6 +209,11 @@ class Purchase:
     lease: Lease | None = None
 
     @property
+    def buyable(self) -> bool:
+        """Wanted again, it is reserved anew: void by proof or never sent, or a person accepted its loss."""
+        return self.loss_accepted or (self.money is Money.VOID and self.data is Data.ABSENT and not self.burned)
+
+    @property
     def committed(self) -> int:
         """Atoms that count against every cap now (I3)."""
         match self.money:
