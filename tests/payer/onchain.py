@@ -5,17 +5,23 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from eth_abi.abi import encode
+from eth_account import Account
 
 from tollbook.payer.ledger import Ledger
 from tollbook.payer.ledger.caps import buckets
 from tollbook.payer.types import Data, Money, Purchase
+from tollbook.sandbox.keys import CHAIN_ID, DEPLOYER_KEY
 
 if TYPE_CHECKING:
-    from tollbook.sandbox.world import World
+    from tollbook.sandbox.world import Buyer, World
 
 AUTHORIZATION_USED = "0x98de503528ee59b575ef0c0a2576a82497bfc029a5685b209e9ec333479b10a5"
 TRANSFER = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"
+
+TRANSFER_CALL = bytes.fromhex("a9059cbb")
 
 
 @dataclass(frozen=True)
@@ -28,7 +34,7 @@ class Paid:
 
 
 def payments(world: World, wallet: str, symbol: str = "USDC") -> list[Paid]:
-    """Every transfer out of the wallet with its nonce; the facilitator sends one in a transaction."""
+    """Every transfer out of the wallet that an authorization made, with its nonce; a transaction holds one."""
     topic = "0x" + "00" * 12 + wallet[2:].lower()
     query = {
         "address": world.tokens[symbol].address,
@@ -42,7 +48,24 @@ def payments(world: World, wallet: str, symbol: str = "USDC") -> list[Paid]:
             moved.append((log["transactionHash"], int(log["data"], 16)))
         else:
             used[log["transactionHash"]] = log["topics"][2]
-    return [Paid(used[tx_hash], tx_hash, value) for tx_hash, value in moved]
+    return [Paid(used[tx_hash], tx_hash, value) for tx_hash, value in moved if tx_hash in used]
+
+
+def give_away(world: World, buyer: Buyer, atoms: int, symbol: str = "USDC") -> str:
+    """A plain transfer out of the wallet, which no authorization made; the transaction's hash."""
+    wallet = Account.from_key(buyer.private_key)
+    gas = {"gas": 100_000, "gasPrice": 3_000_000_000, "chainId": CHAIN_ID}
+    giver = Account.from_key(DEPLOYER_KEY)
+    _send(world, giver, {**gas, "to": wallet.address, "value": 10**18, "data": b""})
+    call = TRANSFER_CALL + encode(["address", "uint256"], [giver.address, atoms])
+    return _send(world, wallet, {**gas, "to": world.tokens[symbol].address, "value": 0, "data": call})
+
+
+def _send(world: World, account: Any, transaction: dict[str, Any]) -> str:
+    count = int(world.rpc.call("eth_getTransactionCount", [account.address, "pending"]), 16)
+    signed = account.sign_transaction({**transaction, "nonce": count})
+    sent: str = world.rpc.call("eth_sendRawTransaction", ["0x" + bytes(signed.raw_transaction).hex()])
+    return sent
 
 
 def assert_books_equal_chain(

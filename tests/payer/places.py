@@ -1,26 +1,36 @@
-"""Policies for buying in a sandbox: the file its world writes, with a test's own changes."""
+"""Policies for buying in a sandbox: the text its world writes, with a test's own changes."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
+
+from tollbook.sandbox import config_files
 
 if TYPE_CHECKING:
     from tollbook.sandbox.world import World
 
 
-def policy(world: World, *, version: int | None = None, validity: int = 120, caps: str = "", **seller: object) -> str:
-    """The world's policy with an x402 version fixed, and keys of the seller set ('loss_limit', 'timeout_seconds', …).
-
-    `caps` replaces lines of [caps.USDC], each as "key = value".
-    """
-    text = world.policy_path.read_text()
+def policy(
+    world: World,
+    *,
+    version: int | None = None,
+    validity: int = 120,
+    fresh_quotes: bool = False,
+    caps: Mapping[str, str] = MappingProxyType({}),
+    pay_with: str = "USDC",
+    **seller: object,
+) -> str:
+    """The world's policy with an x402 version fixed, caps replaced, and keys of the seller set ('loss_limit', …)."""
+    text = config_files.policy(world, pay_with)
     if version is not None:
         text = text.replace(world.seller_url, f"{world.seller_base}/x402v{version}/v2")
-    for line in caps.splitlines():
-        key = line.split("=")[0].strip()
-        text = re.sub(rf"(?m)^{key} = .*$", line.strip(), text)
-    text = f"[payment]\nvalidity_seconds = {validity}\n\n{text}"
+    for key, value in caps.items():
+        text = re.sub(rf"(?m)^{key} = .*$", f'{key} = "{value}"', text)
+    age = "quote_max_age = 0\n" if fresh_quotes else ""
+    text = f"[payment]\nvalidity_seconds = {validity}\n{age}\n{text}"
     head, table = text.split("[sellers.tokenmetrics]\n", 1)
     for key, value in seller.items():
         table = re.sub(rf"(?m)^{key} = .*\n", "", table, count=1)

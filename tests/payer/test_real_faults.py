@@ -126,8 +126,9 @@ def shared_scene(
     store, version, resend = request.param
     world = module_world
     buyer = world.buyer(f"faults-{store}")
-    text = places.policy(world, version=version, body_bytes=1_000_000, loss_limit="90", timeout_seconds=10)
-    text = text.replace("[payment]", "[payment]\nquote_max_age = 0")
+    text = places.policy(
+        world, version=version, fresh_quotes=True, body_bytes=1_000_000, loss_limit="90", timeout_seconds=10
+    )
     url = new_ledger_url(request, store, tmp_path_factory.mktemp("faults"))
     with Desk(text, buyer.private_key, url, HurriedClock(lambda: world.clock.offset)) as desk:
         yield Scene(world, buyer, desk, resend, world.balance(buyer.address), itertools.count(1))
