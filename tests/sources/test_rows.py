@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 from datetime import UTC, date, datetime
 from typing import Any
@@ -245,6 +247,24 @@ def test_endless_nesting_is_refused_where_a_library_raised_the_recursion_limit(m
         == "not JSON: nested beyond reason"
     )
     assert parse(SIGNALS, {}, RECEIVED, 200, "", b'{"success":true,"data":[]}').envelope == "ok"
+
+
+def test_a_body_of_brackets_can_not_crash_the_process() -> None:
+    """Decoders recurse on the C stack, and libraries raise Python's own limit."""
+    script = (
+        "import sys; sys.setrecursionlimit(10**9)\n"
+        "from tollbook.sources.envelope import decode\n"
+        "for body in (b'[' * 10**6, b'{\"a\":' * 10**6, b'[' * 10**6 + b']' * 10**6, b'[NaN,' * 10**6):\n"
+        "    try: decode(body)\n"
+        "    except ValueError as error: print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "nested more than 100 deep\n" * 4
+
+
+def test_brackets_inside_a_text_nest_nothing() -> None:
+    row = {**SIGNAL, "TOKEN_NAME": "[" * 500 + '"{\\'}
+    assert read(SIGNALS, row).table["token_name"].to_pylist() == [row["TOKEN_NAME"]]
 
 
 def test_a_text_that_is_no_json_says_what_it_claimed_to_be() -> None:
