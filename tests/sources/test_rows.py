@@ -242,10 +242,8 @@ def test_an_envelope_says_whether_there_are_rows(status: int, sent: bytes, envel
 def test_endless_nesting_is_refused_where_a_library_raised_the_recursion_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """The stack would end before the limit does, and with it the process."""
     monkeypatch.setattr("sys.getrecursionlimit", lambda: 100_000)
-    assert (
-        parse(SIGNALS, {}, RECEIVED, 200, "", b'["]", ' + b'{"[":[' * 50_000).message
-        == "not JSON: nested beyond reason"
-    )
+    endless = b'["]", ' + b'{"[":[' * 50_000
+    assert "nested beyond reason" in parse(SIGNALS, {}, RECEIVED, 200, "", endless).message
     assert parse(SIGNALS, {}, RECEIVED, 200, "", b'{"success":true,"data":[]}').envelope == "ok"
 
 
