@@ -35,7 +35,11 @@ def bills(answer: Answer, all_bills: Sequence[Bill], *, title: str = "The bill")
 def bill_notes(answer: Answer, bill: Bill) -> None:
     """What the cache saved, what is gone for good, what may come on top."""
     if bill.saved.calls:
-        answer.line(f"  {bill.flow}: {bill.saved.calls} calls held already, {amount(bill, bill.saved.atoms)} saved")
+        calls = _plural(bill.saved.calls, "call")
+        answer.line(f"  {bill.flow}: {calls} held already, {amount(bill, bill.saved.atoms)} saved")
+    if bill.undelivered:
+        calls = _plural(len(bill.undelivered), "call")
+        answer.line(f"  {bill.flow}: {calls} paid and never delivered, not bought again without your word", style="red")
     for gone in bill.gone:
         repair = f"; {gone.repaired_by} has them" if gone.repaired_by else ""
         answer.line(

@@ -57,7 +57,10 @@ class Saved:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One dataset of the bill. `later` pages follow `items` once those are read; `open_ended`: perhaps yet more."""
+    """One dataset of the bill. `later` pages follow `items` once those are read; `open_ended`: perhaps yet more.
+
+    `undelivered` are purchases paid for and never delivered: wanted, and not bought again without a person's word (I2).
+    """
 
     dataset: str
     missing_cells: int
@@ -65,6 +68,7 @@ class Line:
     later: tuple[Item, ...] = ()
     saved: Saved = Saved()
     gone: tuple[Gone, ...] = ()
+    undelivered: tuple[str, ...] = ()
     open_ended: bool = False
 
     @property
@@ -122,6 +126,10 @@ class Bill:
         return tuple(gone for line in self.lines for gone in line.gone)
 
     @property
+    def undelivered(self) -> tuple[str, ...]:
+        return tuple(purchase_id for line in self.lines for purchase_id in line.undelivered)
+
+    @property
     def fingerprint(self) -> str:
         """What an approval is bound to: the exact requests, editions and prices."""
         exact = [
@@ -147,6 +155,7 @@ class Bill:
                 "open_ended": line.open_ended,
                 "saved": {"calls": line.saved.calls, "amount": self.money(line.saved.atoms)},
                 "gone": [{"cells": g.cells, "repaired_by": g.repaired_by, "what": g.what} for g in line.gone],
+                "undelivered": list(line.undelivered),
                 "requests": [item.document(self.asset) for item in line.all_items],
             }
             for line in self.lines

@@ -155,8 +155,9 @@ class Tally:
         mine = [b.purchase for b in self.bought.values() if b.purchase.run.run_id == self.run.run_id]
         paid = [p for p in mine if p.money in (Money.EXPOSED, Money.SPENT)]
         met = {p.purchase_id: p for p in (*self.reclaimed.values(), *(b.purchase for b in self.bought.values()))}
-        delivered = {p.purchase_key for p in met.values() if p.data is Data.DELIVERED}
-        left = [i for i in self.bill.all_items if i.key not in delivered] if self.bill and self.problems else []
+        lost = {p.purchase_id for p in met.values() if p.undelivered and not p.loss_accepted}
+        over = {p.purchase_key for p in met.values() if p.data is Data.DELIVERED or p.purchase_id in lost}
+        left = [i for i in self.bill.all_items if i.key not in over] if self.bill and self.problems else []
         saved = self.first_bill.saved if self.first_bill else Saved()
         return Outcome(
             run=self.run,
@@ -168,7 +169,7 @@ class Tally:
             saved=saved.atoms,
             loaded=_sum(self.loads),
             open=sum(1 for p in met.values() if _in_doubt(p)),
-            undelivered=sum(1 for p in met.values() if p.undelivered and not p.loss_accepted),
+            undelivered=len(lost | set(self.bill.undelivered if self.bill else ())),
             recovered=sum(1 for p in self.reclaimed.values() if p.data is Data.DELIVERED),
             left_calls=len(left),
             left_atoms=sum(item.price or 0 for item in left),

@@ -54,16 +54,18 @@ async def quote(ws: Workspace, planned: Planned) -> Bill:
     """Current terms of every endpoint in the plan. Nothing missing: nobody is asked, and it costs nothing."""
     orders = {id(piece): order(ws, dataset, piece) for dataset, p in planned.plans for piece in (*p.pieces, *p.later)}
     quotes = await ws.payer.quote(orders.values()) if orders else {}
+    lost = {purchase.purchase_key: purchase.purchase_id for purchase in ws.ledger.undelivered()}
     lines = []
     for dataset, p in planned.plans:
-        now = tuple(_item(orders[id(piece)], piece, quotes) for piece in p.pieces)
-        later = tuple(_item(orders[id(piece)], piece, quotes) for piece in p.later)
+        now = [_item(orders[id(piece)], piece, quotes) for piece in p.pieces]
+        later = [_item(orders[id(piece)], piece, quotes) for piece in p.later]
         lines.append(
             Line(
                 dataset=dataset.name,
                 missing_cells=p.missing_cells,
-                items=now,
-                later=later,
+                items=tuple(item for item in now if item.key not in lost),
+                later=tuple(item for item in later if item.key not in lost),
+                undelivered=tuple(lost[item.key] for item in (*now, *later) if item.key in lost),
                 saved=_saved(ws, dataset, p.avoided),
                 gone=tuple(_gone(dataset, gone) for gone in p.gone),
                 open_ended=p.open_ended,

@@ -78,7 +78,8 @@ async def buy_all(call: Caller, ws: Workspace, run: Run, bill: Bill, approved: A
             refused = bought.purchase.money is Money.EXPOSED and bought.purchase.last_status == PAYMENT_REQUIRED
             if isinstance(problem, STOPS) or (problem and refused):
                 stopped.set()
-            watch.bought(bought.purchase, rows.get(purchase.purchase_key) or 0, problem.what if problem else None)
+            came = 0 if problem else rows.get(purchase.purchase_key) or 0
+            watch.bought(bought.purchase, came, problem.what if problem else None)
 
     try:
         await asyncio.gather(*(one(purchase) for purchase in purchases))
