@@ -29,6 +29,7 @@ def quiet_environment(home: Path, env: Mapping[str, str]) -> dict[str, str]:
     left_out = ("TOLLBOOK_", "PREFECT_", "PYTHONDONTWRITEBYTECODE")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
     quiet = {"DO_NOT_TRACK": "1", "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "PREFECT_HOME": str(home)}
+    quiet["PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS"] = "180"
     return {**kept, **quiet, "PATH": f"{BIN}{os.pathsep}{kept.get('PATH', '')}", **env}
 
 
