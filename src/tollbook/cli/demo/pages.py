@@ -107,7 +107,7 @@ def what_next(answer: Answer, home: Path, seconds: float) -> None:
     answer.heading("Your files")
     answer.line(f"  {home}")
     answer.line("    published/warehouse.duckdb   open it read-only, at any time")
-    answer.line("    published/snapshots/         Parquet, one immutable file per run that brought rows")
+    answer.line("    published/snapshots/         Parquet: immutable files, one per run with rows")
     answer.line("    state/ledger.db              every call, its money, its paid body")
     answer.heading("Three queries worth trying on published/warehouse.duckdb")
     for question, query in QUERIES:

@@ -114,7 +114,7 @@ async def _bill(ws: Workspace, answer: Answer) -> list[Bill]:
 
 
 async def _buy(ws: Workspace, answer: Answer, bills: list[Bill]) -> list[Outcome | tuple[str, PayerError]]:
-    answer.heading("2  Buying: each call signed once, paid once, its body kept before anything reads it")
+    answer.heading("2  Buying: each call is signed once, paid once, and its body kept first")
     ended = await ingest_each(ws, CHOSEN, "demo", None, watch_for(quiet=answer.as_json))
     _raise_first(ended)
     pages.bought(answer, bills, [outcome for outcome in ended if isinstance(outcome, Outcome)])
