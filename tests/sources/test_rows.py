@@ -239,25 +239,19 @@ def test_an_envelope_says_whether_there_are_rows(status: int, sent: bytes, envel
     assert parsed.table.equals(empty(SIGNALS))
 
 
-def test_endless_nesting_is_refused_where_a_library_raised_the_recursion_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The stack would end before the limit does, and with it the process."""
-    monkeypatch.setattr("sys.getrecursionlimit", lambda: 100_000)
-    endless = b'["]", ' + b'{"[":[' * 50_000
-    assert "nested beyond reason" in parse(SIGNALS, {}, RECEIVED, 200, "", endless).message
-    assert parse(SIGNALS, {}, RECEIVED, 200, "", b'{"success":true,"data":[]}').envelope == "ok"
-
-
 def test_a_body_of_brackets_can_not_crash_the_process() -> None:
     """Decoders recurse on the C stack, and libraries raise Python's own limit."""
     script = (
         "import sys; sys.setrecursionlimit(10**9)\n"
         "from tollbook.sources.envelope import decode\n"
-        "for body in (b'[' * 10**6, b'{\"a\":' * 10**6, b'[' * 10**6 + b']' * 10**6, b'[NaN,' * 10**6):\n"
+        "bodies = [b'[' * 10**6, b'{\"a\":' * 10**6, b'[' * 10**6 + b']' * 10**6, b'[NaN,' * 10**6]\n"
+        "bodies.append(b'[\"]\", ' + b'{\"[\":[' * 50_000)\n"
+        "for body in bodies:\n"
         "    try: decode(body)\n"
         "    except ValueError as error: print(error)\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout == "nested more than 100 deep\n" * 4
+    assert done.stdout == "nested more than 100 deep\n" * 5
 
 
 def test_brackets_inside_a_text_nest_nothing() -> None:
