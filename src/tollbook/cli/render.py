@@ -60,6 +60,10 @@ def outcome(answer: Answer, done: Outcome) -> None:
     answer.heading(f"{done.run.flow}: {amount(done, done.atoms)} for {_plural(done.calls_paid, 'paid call')}")
     answer.line(f"  rows        {done.loaded.rows_new} new, {done.loaded.rows_changed} changed")
     answer.line(f"  saved       {_plural(done.calls_avoided, 'call')}, {amount(done, done.saved)}")
+    if done.found_on_chain:
+        answer.line(
+            f"  on chain    {_plural(done.found_on_chain, 'purchase')} found there, paid before, not paid again"
+        )
     if done.recovered:
         answer.line(f"  recovered   {_plural(done.recovered, 'purchase')} of an earlier run")
     if done.loaded.quarantined:

@@ -45,7 +45,11 @@ class Bought:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One run's end. Amounts are atoms of the asset; `left` is what the bill still lists and was not bought."""
+    """One run's end. Amounts are atoms of the asset; `left` is what the bill still lists and was not bought.
+
+    `found_on_chain` are pieces that the chain shows as paid before this ledger knew of them: another machine's, or a
+    lost ledger's. They are no cost of this run.
+    """
 
     run: Run
     asset: Asset
@@ -57,6 +61,7 @@ class Outcome:
     loaded: Loaded
     open: int
     undelivered: int
+    found_on_chain: int
     recovered: int
     left_calls: int
     left_atoms: int
@@ -91,6 +96,7 @@ class Outcome:
             "rows_changed": self.loaded.rows_changed,
             "quarantined": self.loaded.quarantined,
             "drift": list(self.loaded.drift),
+            "found_on_chain": self.found_on_chain,
             "recovered": self.recovered,
             "open": self.open,
             "undelivered": self.undelivered,
@@ -153,7 +159,8 @@ class Tally:
     def outcome(self, published: Published | None, notes: tuple[str, ...] = ()) -> Outcome:
         """Frozen, once everything has ended."""
         mine = [b.purchase for b in self.bought.values() if b.purchase.run.run_id == self.run.run_id]
-        paid = [p for p in mine if p.money in (Money.EXPOSED, Money.SPENT)]
+        paid = [p for p in mine if p.sends and p.money in (Money.EXPOSED, Money.SPENT)]
+        found = [p for p in mine if not p.sends and p.money is Money.SPENT]
         met = {p.purchase_id: p for p in (*self.reclaimed.values(), *(b.purchase for b in self.bought.values()))}
         lost = {p.purchase_id for p in met.values() if p.undelivered and not p.loss_accepted}
         over = {p.purchase_key for p in met.values() if p.data is Data.DELIVERED or p.purchase_id in lost}
@@ -170,6 +177,7 @@ class Tally:
             loaded=_sum(self.loads),
             open=sum(1 for p in met.values() if _in_doubt(p)),
             undelivered=len(lost | set(self.bill.undelivered if self.bill else ())),
+            found_on_chain=len(found),
             recovered=sum(1 for p in self.reclaimed.values() if p.data is Data.DELIVERED),
             left_calls=len(left),
             left_atoms=sum(item.price or 0 for item in left),

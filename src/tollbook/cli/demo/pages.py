@@ -39,7 +39,7 @@ QUERIES = (
 
 def world(answer: Answer, made: World, ws: Workspace, funds: str) -> None:
     answer.line(f"  seller   {made.seller_url}  (64 tokens; 402 Payment Required)")
-    answer.line(f"  chain    {made.rpc_url}  (id {ws.policy.chain_id}, an EVM, a token with EIP-3009)")
+    answer.line(f"  chain    {made.rpc_url}  (id {ws.policy.chain_id}, with an EIP-3009 token)")
     answer.line(f"  wallet   {made.wallet_address}  {funds} {next(iter(ws.policy.assets))}")
 
 
