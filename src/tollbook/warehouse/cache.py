@@ -5,6 +5,7 @@ It can be deleted at any time: the next load makes it anew from the ledger, for 
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -26,6 +27,11 @@ if TYPE_CHECKING:
 
 STORAGE = "v1.5.0"
 """Readable by DuckDB 1.5 and later."""
+
+MEMORY = "1GB"
+"""What DuckDB may use for one load; beyond it works on disk, beside the file."""
+
+_NAME = "cache"
 
 STRANGER_SECONDS = 30.0
 """How long a process that opened the file without our lock is waited for."""
@@ -59,6 +65,7 @@ class Cache:
         self.home = home
         self.path = home / "state" / file
         self._lock = self.path.with_suffix(".lock")
+        self._duckdb: tuple[int, duckdb.DuckDBPyConnection] | None = None
 
     @contextmanager
     def open(self, *, whole: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -83,7 +90,7 @@ class Cache:
         import duckdb
 
         try:
-            con = self._prepared()
+            con = self._attached()
         except duckdb.Error as error:
             if not is_damage(error):
                 raise
@@ -91,7 +98,7 @@ class Cache:
         try:
             yield con
         finally:
-            con.close()
+            self._detach(con)
 
     def load(self, ledger: LedgerReader) -> LoadReport:
         """Bring in every body that the ledger holds and the cache has not seen. A file that can't be read, or was
@@ -113,33 +120,57 @@ class Cache:
             rows = con.execute("SELECT token_id, token_symbol, token_name FROM tokens ORDER BY token_id").fetchall()
         return [Token(*row) for row in rows]
 
-    def _prepared(self) -> duckdb.DuckDBPyConnection:
-        con = self._patiently()
+    def _attached(self) -> duckdb.DuckDBPyConnection:
+        con = self._instance().cursor()
         try:
+            self._patiently(con)
+            con.execute(f"USE {_NAME}")
             con.execute("SET TimeZone = 'UTC'")
             schema.prepare(con)
         except BaseException:
-            con.close()
+            self._detach(con)
             raise
         return con
 
-    def _patiently(self) -> duckdb.DuckDBPyConnection:
+    def _patiently(self, con: duckdb.DuckDBPyConnection) -> None:
         import duckdb
 
-        config: dict[str, str | bool | int | float | list[str]] = {
-            "storage_compatibility_version": STORAGE,
-            "memory_limit": "1GB",
-        }
+        path = str(self.path).replace("'", "''")
         until = time.monotonic() + STRANGER_SECONDS
         while True:
             try:
-                return duckdb.connect(str(self.path), config=config)
+                con.execute(f"ATTACH '{path}' AS {_NAME} (STORAGE_VERSION '{STORAGE}')")
+                return
             except duckdb.IOException as error:
                 if "lock on file" not in str(error):
                     raise
                 if time.monotonic() > until:
                     raise CacheBusy(f"{self.path} is open in another program: {first_line(error)}") from None
             time.sleep(0.05)
+
+    def _detach(self, con: duckdb.DuckDBPyConnection) -> None:
+        """Close the file, undoing what was not committed. An instance that can't is given up, and the file with it."""
+        import duckdb
+
+        con.close()
+        instance = self._instance()
+        try:
+            instance.execute(f"DETACH DATABASE IF EXISTS {_NAME}")
+        except duckdb.Error:
+            instance.close()
+            self._duckdb = None
+
+    def _instance(self) -> duckdb.DuckDBPyConnection:
+        """A DuckDB of its own that the file is attached to while open: starting one costs more than a small load."""
+        if self._duckdb is None or self._duckdb[0] != os.getpid():
+            import duckdb
+
+            config: dict[str, str | bool | int | float | list[str]] = {
+                "memory_limit": MEMORY,
+                "temp_directory": str(self.path.with_suffix(".tmp")),
+            }
+            self._duckdb = os.getpid(), duckdb.connect(config=config)
+        return self._duckdb[1]
 
 
 def is_damage(error: Exception) -> bool:

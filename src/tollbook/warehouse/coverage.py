@@ -69,7 +69,7 @@ def record(con: duckdb.DuckDBPyConnection, pages: Sequence[Page]) -> None:
     groups = _grouped(pages)
     if not groups:
         return
-    stored, done = _stored(con, list(groups))
+    stored, done, begun = _stored(con, list(groups))
     changed: list[_Listing] = []
     spans: dict[str, list[Covered]] = {}
     for key, new in groups.items():
@@ -82,9 +82,10 @@ def record(con: duckdb.DuckDBPyConnection, pages: Sequence[Page]) -> None:
         changed.append(listing)
         if listing.state == DONE:
             spans.setdefault(listing.dataset, []).extend(listing.found.spans)
-    _replace(con, changed)
+    _forget(con, [own for own in changed if (own.dataset, own.group_id) in begun])
+    _keep_groups(con, changed)
     for name, own in spans.items():
-        _join(con, name, own)
+        keep(con, name, own)
 
 
 def _grouped(pages: Sequence[Page]) -> dict[_Id, list[Page]]:
@@ -143,15 +144,18 @@ def _canonical(kept: Sequence[_Kept]) -> list[Answered]:
     return [first[number] for number in sorted(first) if short is None or number <= short]
 
 
-def _stored(con: duckdb.DuckDBPyConnection, keys: Sequence[_Id]) -> tuple[dict[_Id, list[_Kept]], set[_Id]]:
-    """Pages kept of these groups, and which of them are done with."""
+def _stored(con: duckdb.DuckDBPyConnection, keys: Sequence[_Id]) -> tuple[dict[_Id, list[_Kept]], set[_Id], set[_Id]]:
+    """Pages kept of these groups, which of them are done with, and which are begun."""
     ids = [group_id for _, group_id in keys]
-    done = con.execute(
-        "SELECT dataset, group_id FROM coverage_groups WHERE state = ? AND list_contains(?, group_id)", [DONE, ids]
-    ).fetchall()
+    theirs = "group_id IN (SELECT unnest(?::VARCHAR[]))"
+    found = con.execute(f"SELECT dataset, group_id, state FROM coverage_groups WHERE {theirs}", [ids]).fetchall()
+    done = {(name, group_id) for name, group_id, state in found if state == DONE}
+    begun = {(name, group_id) for name, group_id, state in found if state != DONE}
+    if not begun:
+        return {}, done, begun
     rows = con.execute(
-        """SELECT dataset, group_id, purchase_id, context, page, observed_at, p.rows, keys, slots, known, readable
-           FROM coverage_pages p JOIN coverage_groups g USING (dataset, group_id) WHERE list_contains(?, group_id)""",
+        f"""SELECT dataset, group_id, purchase_id, context, page, observed_at, p.rows, keys, slots, known, readable
+            FROM coverage_pages p JOIN coverage_groups g USING (dataset, group_id) WHERE {theirs}""",
         [ids],
     ).fetchall()
     stored: dict[_Id, list[_Kept]] = {}
@@ -159,13 +163,15 @@ def _stored(con: duckdb.DuckDBPyConnection, keys: Sequence[_Id]) -> tuple[dict[_
         cells = tuple(zip(names, slots, strict=True))
         answer = Answered(group_of(json.loads(context)), page, seen_at, count, cells, known, readable)
         stored.setdefault((name, group_id), []).append(_Kept(purchase_id, answer))
-    return stored, set(done)
+    return stored, done, begun
 
 
-def _replace(con: duckdb.DuckDBPyConnection, listings: Sequence[_Listing]) -> None:
-    """Keep the groups as they are now: pages and spans only of those that go on."""
+def _forget(con: duckdb.DuckDBPyConnection, listings: Sequence[_Listing]) -> None:
+    """What was kept of groups that went on."""
     import pyarrow as pa
 
+    if not listings:
+        return
     touched = {"dataset": [own.dataset for own in listings], "group_id": [own.group_id for own in listings]}
     con.register("touched", pa.table({name: pa.array(values, pa.string()) for name, values in touched.items()}))
     for table in ("coverage_groups", "coverage_open", "coverage_pages"):
@@ -173,6 +179,10 @@ def _replace(con: duckdb.DuckDBPyConnection, listings: Sequence[_Listing]) -> No
             f"DELETE FROM {table} t USING touched WHERE t.dataset = touched.dataset AND t.group_id = touched.group_id"
         )
     con.unregister("touched")
+
+
+def _keep_groups(con: duckdb.DuckDBPyConnection, listings: Sequence[_Listing]) -> None:
+    """The groups as they are now: pages and spans only of those that go on."""
     append(con, "coverage_groups", _group_rows(listings))
     for own in listings:
         if own.state != DONE:
@@ -249,7 +259,7 @@ def _span_rows(name: str, spans: Sequence[Covered], group_id: str | None = None)
     return pa.table(columns)
 
 
-def _join(con: duckdb.DuckDBPyConnection, name: str, spans: Sequence[Covered]) -> None:
+def keep(con: duckdb.DuckDBPyConnection, name: str, spans: Sequence[Covered]) -> None:
     """Bring spans together with those the same keys had."""
     import pyarrow as pa
 
@@ -257,13 +267,12 @@ def _join(con: duckdb.DuckDBPyConnection, name: str, spans: Sequence[Covered]) -
     for span in spans:
         by_key.setdefault(span.key, []).append(span)
     con.register("touched", pa.table({"key": pa.array(list(by_key), pa.string())}))
-    for span in _spans(
-        con,
-        "SELECT key, first, last, bucket, settled FROM coverage SEMI JOIN touched USING (key) WHERE dataset = ?",
-        [name],
-    ):
+    query = "SELECT key, first, last, bucket, settled FROM coverage SEMI JOIN touched USING (key) WHERE dataset = ?"
+    known = _spans(con, query, [name])
+    for span in known:
         by_key[span.key].append(span)
-    con.execute("DELETE FROM coverage USING touched WHERE coverage.key = touched.key AND dataset = ?", [name])
+    if known:
+        con.execute("DELETE FROM coverage USING touched WHERE coverage.key = touched.key AND dataset = ?", [name])
     con.unregister("touched")
     append(con, "coverage", _span_rows(name, [span for own in by_key.values() for span in flattened(own)]))
 

@@ -13,15 +13,14 @@ ABOUT_THE_FILE = {"meta", "rewinds", "declared"}
 def fingerprints(con: duckdb.DuckDBPyConnection) -> dict[str, str]:
     """Table to `rows:hash`. Columns count by name, so that one added later may stand elsewhere."""
     names = con.execute(
-        "SELECT table_name FROM duckdb_tables() WHERE NOT internal AND NOT temporary ORDER BY table_name"
+        "SELECT table_name FROM duckdb_tables() WHERE database_name = current_database() ORDER BY table_name"
     ).fetchall()
     return {name: _fingerprint(con, name) for (name,) in names if name not in ABOUT_THE_FILE}
 
 
 def _fingerprint(con: duckdb.DuckDBPyConnection, table: str) -> str:
-    columns = con.execute(
-        "SELECT column_name FROM duckdb_columns() WHERE table_name = ? AND NOT internal ORDER BY column_name", [table]
-    ).fetchall()
+    query = "SELECT column_name FROM duckdb_columns() WHERE database_name = current_database() AND table_name = ?"
+    columns = sorted(con.execute(query, [table]).fetchall())
     values = ", ".join(f"""'{name}', "{name}" IS NULL, "{name}\"""" for (name,) in columns)
     rows, total = con.execute(f'SELECT count(*), sum(hash(hash({values}))::HUGEINT) FROM "{table}"').fetchall()[0]
     return f"{rows}:{int(total or 0):x}"

@@ -55,7 +55,7 @@ def _look(cache: Cache) -> tuple[int, set[str], bool]:
     """From which seq on to look, the purchases known from there on, and whether the cache was whole before."""
     with cache.open() as con:
         meta = schema.read_meta(con)
-        if why := schema.outdated(con, meta):
+        if why := schema.outdated(meta):
             raise Outdated(why)
         highest = con.execute("SELECT max(seq) FROM loads").fetchall()[0][0] or 0
         start = max(highest - MARGIN, 0)
@@ -75,9 +75,10 @@ def _take_in(cache: Cache, ledger: LedgerReader, pages: list[Page]) -> LoadRepor
     lost: set[str] = set()
     while True:
         with cache.open() as con:
-            needed = _behind(con, pages, again, lost)
+            known = _loaded(con, pages)
+            needed = _behind(con, pages, known, again, lost)
             if not needed:
-                return _commit(con, pages, again, in_order=not lost)
+                return _commit(con, pages, known, again, in_order=not lost)
         for table, purchases in needed.items():
             found = list(read(ledger.deliveries(0, purchases)))
             pages = [*pages, *found]
@@ -86,10 +87,11 @@ def _take_in(cache: Cache, ledger: LedgerReader, pages: list[Page]) -> LoadRepor
             lost |= purchases - own
 
 
-def _behind(con: duckdb.DuckDBPyConnection, pages: Sequence[Page], again: Again, lost: set[str]) -> Again:
+def _behind(
+    con: duckdb.DuckDBPyConnection, pages: Sequence[Page], known: set[str], again: Again, lost: set[str]
+) -> Again:
     """What else must be brought again, because one of these pages goes before it. The `lost` can't be."""
     needed: Again = {}
-    known = _loaded(con, pages)
     for name, own in _by_table(pages).items():
         incoming = [page for page in own if page.purchase_id not in known]
         last = newest(con, tables()[name])
@@ -113,15 +115,17 @@ def _loaded(con: duckdb.DuckDBPyConnection, pages: Sequence[Page]) -> set[str]:
     return {purchase for (purchase,) in found.fetchall()}
 
 
-def _commit(con: duckdb.DuckDBPyConnection, pages: Sequence[Page], again: Again, *, in_order: bool) -> LoadReport:
+def _commit(
+    con: duckdb.DuckDBPyConnection, pages: Sequence[Page], known: set[str], again: Again, *, in_order: bool
+) -> LoadReport:
     """Rows, coverage and notes of one batch in one transaction. Closing the connection without it undoes all."""
     con.execute("BEGIN")
     replayed = {purchase for purchases in again.values() for purchase in purchases}
     for name, purchases in again.items():
         notes.note_rewind(con, name, [page for page in pages if page.purchase_id in purchases])
         withdraw(con, tables()[name], purchases)
-    known = _loaded(con, pages)
-    pages = list({page.purchase_id: page for page in pages if page.purchase_id not in known}.values())
+    old = known - replayed
+    pages = list({page.purchase_id: page for page in pages if page.purchase_id not in old}.values())
     counts: Counts = {}
     for name, own in _by_table(pages).items():
         counts |= observe(con, tables()[name], own, in_order=in_order)

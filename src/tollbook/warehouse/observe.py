@@ -33,17 +33,18 @@ def observe(con: duckdb.DuckDBPyConnection, table: Table, pages: Sequence[Page],
         return {}
     con.register("batch", batch)
     con.register("deliveries", _deliveries(pages))
-    key = quoted(table.natural_key)
-    con.execute(_FRESH.format(key=key, table=table.name, content=_content(table), hash=_hash(table), same=_same(table)))
+    once = _each_key_once(con, table, pages)
+    query = _FRESH_ONCE if once else _FRESH
+    content = ", ".join(f'batch."{own.name}"' for own in table.columns)
+    key, columns = quoted(table.natural_key), quoted(name for name, _ in table.fields)
+    parts = {"content": content, "hash": content_hash(table), "key": key, "known": _known(table, "batch")}
+    con.execute(query.format(table=table.name, same=_known(table, "new"), **parts))
     con.unregister("batch")
     con.unregister("deliveries")
-    columns = quoted(name for name, _ in table.fields)
     con.execute(f'INSERT INTO "{table.observations}" SELECT {columns} FROM fresh ORDER BY observed_at, seq, {key}')
-    _make_current(con, table, key, columns)
+    _make_current(con, table, columns, once=once)
     if not in_order:
-        con.execute(f"CREATE OR REPLACE TEMP TABLE reopened AS SELECT DISTINCT {key} FROM fresh")
-        con.execute(f'DELETE FROM "{table.name}" known USING reopened new WHERE {_same(table)}')
-        _reopen(con, table)
+        _reopen(con, table, "fresh")
     count = "SELECT purchase_id, count(*) FILTER (is_new), count(*) FILTER (NOT is_new) FROM fresh GROUP BY ALL"
     counts = con.execute(count).fetchall()
     con.execute("DROP TABLE fresh")
@@ -63,13 +64,26 @@ FROM ordered new LEFT JOIN "{table}" known ON {same}
 WHERE new.row_hash IS DISTINCT FROM CASE WHEN nth = 1 THEN known.row_hash ELSE before END"""
 """Of the batch's rows those that differ from the version before them, which is in the batch or in the current table."""
 
+_FRESH_ONCE = """
+CREATE OR REPLACE TEMP TABLE fresh AS
+SELECT {content}, deliveries.observed_at, deliveries.purchase_id, deliveries.dataset, {hash} AS row_hash,
+       deliveries.seq, known.row_hash IS NULL AS is_new, known.row_hash IS NOT NULL AS is_known
+FROM batch JOIN deliveries USING (delivery) LEFT JOIN "{table}" known ON {known}
+WHERE {hash} IS DISTINCT FROM known.row_hash"""
+"""The same where no key comes twice in the batch: planned in half the time."""
 
-def _same(table: Table) -> str:
-    return " AND ".join(f'new."{name}" = known."{name}"' for name in table.natural_key)
+
+def _each_key_once(con: duckdb.DuckDBPyConnection, table: Table, pages: Sequence[Page]) -> bool:
+    """One body holds each key once; several may share some."""
+    if len(pages) == 1:
+        return True
+    keys = ", ".join(f'"{name}"' for name in table.natural_key)
+    counted = con.execute(f"SELECT count(*) = count(DISTINCT row({keys})) FROM batch").fetchall()
+    return bool(counted[0][0])
 
 
-def _content(table: Table) -> str:
-    return ", ".join(f'batch."{own.name}"' for own in table.columns)
+def _known(table: Table, rows: str) -> str:
+    return " AND ".join(f'{rows}."{name}" = known."{name}"' for name in table.natural_key)
 
 
 def _deliveries(pages: Sequence[Page]) -> pa.Table:
@@ -103,33 +117,23 @@ def _arrow(table: Table, pages: Sequence[Page]) -> pa.Table | None:
     return rows
 
 
-def _hash(table: Table) -> str:
-    """SQL for the hash of a row's content. What is null adds nothing, so that a new column changes no older hash.
-
-    DuckDB combines the hashes of several values by XOR: without hashing once more, two columns that swap their values
-    would cancel out.
-    """
-    parts = [
-        f"""CASE WHEN batch."{name}" IS NULL THEN 0::UBIGINT ELSE hash(hash('{name}', batch."{name}")) END"""
-        for name in table.compared
-    ]
-    text = "0::UBIGINT"
-    for part in parts:
-        text = f"xor({text}, {part})"
-    return text
+def content_hash(table: Table) -> str:
+    """SQL for the hash of a row's content. One call over all values: DuckDB gives each place its own weight, while
+    hashes joined by XOR cancel out when two columns swap their values."""
+    return "hash({})".format(", ".join(f'batch."{name}"' for name in table.compared))
 
 
-def _make_current(con: duckdb.DuckDBPyConnection, table: Table, key: str, columns: str) -> None:
+def _make_current(con: duckdb.DuckDBPyConnection, table: Table, columns: str, *, once: bool) -> None:
     """The newest fresh version of each key takes the place of the one before."""
-    known = con.execute(f"SELECT count(*) FROM (SELECT DISTINCT {key} FROM fresh WHERE is_known)").fetchall()[0][0]
+    key = quoted(table.natural_key)
+    known = con.execute(f"SELECT count(DISTINCT row({key})) FROM fresh WHERE is_known").fetchall()[0][0]
     if known:
-        same = " AND ".join(f'old."{name}" = fresh."{name}"' for name in table.natural_key)
-        gone = con.execute(f'DELETE FROM "{table.name}" old USING fresh WHERE is_known AND {same}').fetchall()[0][0]
-        if gone != known:
-            raise NotUnique(f"{table.name} held {gone} rows for {known} keys")
-    con.execute(f"""
-        INSERT INTO "{table.name}" SELECT {columns} FROM fresh
-        QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY observed_at DESC, seq DESC) = 1""")
+        same = _known(table, "new")
+        gone = con.execute(f'DELETE FROM "{table.name}" known USING fresh new WHERE is_known AND {same}').fetchall()
+        if gone[0][0] != known:
+            raise NotUnique(f"{table.name} held {gone[0][0]} rows for {known} keys")
+    last = "" if once else f"QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY observed_at DESC, seq DESC) = 1"
+    con.execute(f'INSERT INTO "{table.name}" SELECT {columns} FROM fresh {last}')
 
 
 def newest(con: duckdb.DuckDBPyConnection, table: Table) -> tuple[datetime, int] | None:
@@ -153,22 +157,21 @@ def later(con: duckdb.DuckDBPyConnection, table: Table, than: tuple[datetime, in
 def withdraw(con: duckdb.DuckDBPyConnection, table: Table, purchases: Collection[str]) -> None:
     """Forget what these deliveries brought to the table, as if they had not been loaded."""
     names, key = list(purchases), quoted(table.natural_key)
+    theirs = "purchase_id IN (SELECT unnest(?::VARCHAR[]))"
     con.execute(
-        f"""
-        CREATE OR REPLACE TEMP TABLE reopened AS
-        SELECT DISTINCT {key} FROM "{table.observations}" WHERE purchase_id IN (SELECT unnest(?::VARCHAR[]))""",
+        f'CREATE OR REPLACE TEMP TABLE reopened AS SELECT DISTINCT {key} FROM "{table.observations}" WHERE {theirs}',
         [names],
     )
-    con.execute(f'DELETE FROM "{table.observations}" WHERE purchase_id IN (SELECT unnest(?::VARCHAR[]))', [names])
-    con.execute(f'DELETE FROM "{table.name}" known USING reopened new WHERE {_same(table)}')
-    con.execute("DELETE FROM loads WHERE purchase_id IN (SELECT unnest(?::VARCHAR[]))", [names])
-    _reopen(con, table)
-
-
-def _reopen(con: duckdb.DuckDBPyConnection, table: Table) -> None:
-    """Make the newest observation of the `reopened` keys current; they have no current row."""
-    key, columns = quoted(table.natural_key), quoted(name for name, _ in table.fields)
-    con.execute(f"""
-        INSERT INTO "{table.name}" SELECT {columns} FROM "{table.observations}" SEMI JOIN reopened USING ({key})
-        QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY observed_at DESC, seq DESC) = 1""")
+    con.execute(f'DELETE FROM "{table.observations}" WHERE {theirs}', [names])
+    con.execute(f"DELETE FROM loads WHERE {theirs}", [names])
+    _reopen(con, table, "reopened")
     con.execute("DROP TABLE reopened")
+
+
+def _reopen(con: duckdb.DuckDBPyConnection, table: Table, keys: str) -> None:
+    """Make the newest observation of every key in the table `keys` current, whatever was."""
+    key, columns = quoted(table.natural_key), quoted(name for name, _ in table.fields)
+    con.execute(f'DELETE FROM "{table.name}" known USING {keys} new WHERE {_known(table, "new")}')
+    con.execute(f"""
+        INSERT INTO "{table.name}" SELECT {columns} FROM "{table.observations}" SEMI JOIN {keys} USING ({key})
+        QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY observed_at DESC, seq DESC) = 1""")

@@ -120,25 +120,32 @@ def declaration() -> str:
     return hashlib.blake2s(f"{FORMAT}|{text}".encode(), digest_size=12).hexdigest()
 
 
-def hash_function(con: duckdb.DuckDBPyConnection) -> str:
+_SAMPLE = "SELECT hash('a', 1::BIGINT, NULL, 0.1::DOUBLE, DATE '2025-01-01', TIMESTAMPTZ '2025-01-01 00:00:00+00')"
+
+
+@cache
+def hash_function() -> str:
     """What DuckDB's hash says of a known row: a release that says otherwise can't go on with older hashes."""
-    return str(con.execute("SELECT hash('a', 1::BIGINT), hash('b', 0.1::DOUBLE), hash(DATE '2025-01-01')").fetchall())
+    import duckdb
+
+    with duckdb.connect() as con:
+        return str(con.execute(_SAMPLE).fetchall()[0][0])
 
 
-def outdated(con: duckdb.DuckDBPyConnection, meta: dict[str, str]) -> str | None:
+def outdated(meta: dict[str, str]) -> str | None:
     """Why the rows of this file can't be added to, if so."""
     if meta["format"] != str(FORMAT):
         return f"the cache is of format {meta['format']}, now it is {FORMAT}"
     if meta["built"] != declaration():
         return "the declared tables have changed"
-    return None if meta["hash"] == hash_function(con) else "this release of DuckDB hashes otherwise"
+    return None if meta["hash"] == hash_function() else "this release of DuckDB hashes otherwise"
 
 
-def prepare(con: duckdb.DuckDBPyConnection) -> None:
-    """Bring a file to what is declared now; does nothing when it is already."""
+def prepare(con: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    """Bring a file to what is declared now, if it isn't; returns what the file says of itself."""
     known = read_meta(con)
     if known.get("declaration") == declaration():
-        return
+        return known
     con.execute("BEGIN")
     con.execute(_BOOKS)
     _create(con)
@@ -147,8 +154,9 @@ def prepare(con: duckdb.DuckDBPyConnection) -> None:
         con.execute(statement)
     write_meta(con, declaration=declaration())
     if not known:
-        write_meta(con, format=str(FORMAT), hash=hash_function(con), built=declaration(), whole="no", build=uuid4().hex)
+        write_meta(con, format=str(FORMAT), hash=hash_function(), built=declaration(), whole="no", build=uuid4().hex)
     con.execute("COMMIT")
+    return read_meta(con)
 
 
 def _declare(con: duckdb.DuckDBPyConnection) -> None:
@@ -165,7 +173,7 @@ def _declare(con: duckdb.DuckDBPyConnection) -> None:
 def _create(con: duckdb.DuckDBPyConnection) -> None:
     """Tables that are missing, and columns that are missing in tables there are."""
     found: dict[str, set[str]] = {}
-    query = "SELECT table_name, column_name FROM duckdb_columns() WHERE NOT internal"
+    query = "SELECT table_name, column_name FROM duckdb_columns() WHERE database_name = current_database()"
     for table, column in con.execute(query).fetchall():
         found.setdefault(table, set()).add(column)
     for own in tables().values():

@@ -1,0 +1,171 @@
+"""What bench.warehouse measures, one function a process."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+from tests.warehouse.books import DAY, T0, Books, body, grade, grades, pieces
+
+from tollbook.sources import planner, registry
+from tollbook.sources.coverage import Covered
+from tollbook.sources.grid import gaps
+from tollbook.sources.slots import slot
+from tollbook.warehouse import coverage, schema
+from tollbook.warehouse.cache import Cache
+from tollbook.warehouse.observe import content_hash
+from tollbook.warehouse.rebuild import rebuild
+
+TOKENS = 5_000
+PAGES = 50
+SHORT = 100_000
+HISTORY = registry.dataset("tm-grade-history")
+
+
+def timed(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def pages(folder: Path, _size: int) -> dict[str, float]:
+    """Pages of 1,000 rows, of which half say what was known: one a load, and many a load; dlt and read_json."""
+    from bench import warehouse_peers as peers
+
+    books = Books()
+    for number in range(2 * PAGES):
+        _deliver_thousand(books, number)
+    cache = Cache(folder)
+    cache.load(books.only(1))
+    alone = [timed(lambda n=n: cache.load(books.only(*range(1, n)))) for n in range(3, 12)]  # type: ignore[misc]
+    several = [timed(lambda n=n: cache.load(books.only(*range(1, n)))) / 30 for n in (41, 71, 101)]  # type: ignore[misc]
+    bodies = [own.body for own in books.held]
+    return {
+        "ours": statistics.median(several),
+        "ours_alone": statistics.median(alone),
+        "count": 30,
+        "read_json": peers.read_json(folder, bodies),
+        "dlt": statistics.median(peers.dlt_merge(folder, bodies[:8])[2:]),
+    }
+
+
+def _deliver_thousand(books: Books, number: int) -> None:
+    """A page of 100 tokens × 10 days; every second one is the one before, seen again."""
+    at = T0 + timedelta(hours=number)
+    tokens = range(100 * (number // 2), 100 * (number // 2) + 100)
+    [piece, *_] = pieces(HISTORY.name, [str(token) for token in tokens], T0 - DAY * 9, T0, at)
+    keys = tuple(str(token) for token in tokens)
+    piece = replace(piece, group=replace(piece.group, limit=1000, keys=keys, rows=1000))
+    books.deliver(piece, grades(tokens, T0 - DAY * 9, 10, 50.0), at, seq=number + 1)
+
+
+def history(folder: Path, size: int) -> dict[str, float]:
+    """A day's pages into a long history and into a short one, in turns."""
+    homes = {"long": (folder / "long", size), "short": (folder / "short", SHORT)}
+    took: dict[str, list[float]] = {name: [] for name in homes}
+    for home, rows in homes.values():
+        _fill(Cache(home), rows)
+    for day in range(4):
+        books = _day(day)
+        for name, (home, _) in homes.items():
+            took[name].append(timed(lambda home=home, books=books: Cache(home).load(books)))  # type: ignore[misc]
+    return {name: statistics.median(own[1:]) for name, own in took.items()} | {"day_rows": 2 * TOKENS}
+
+
+def _fill(cache: Cache, rows: int) -> None:
+    """Observations and current rows as loads would have left them, the newest at T0."""
+    table = schema.tables()["grades"]
+    days = rows // TOKENS
+    known = ("token_id", "token_name", "token_symbol", "date", "tm_grade", "tm_grade_24h_pct_change")
+    known += ("tm_trader_grade_24h_change", "tm_grade_signal", "momentum")
+    others = [f'NULL::{kind} AS "{name}"' for name, kind in table.fields[: len(table.columns)] if name not in known]
+    origin = (
+        f"TIMESTAMPTZ '{T0:%Y-%m-%d %H:%M}+00' AS observed_at, 'before' AS purchase_id, '{HISTORY.name}' AS dataset"
+    )
+    batch = f"""
+        SELECT t AS token_id, 'Token ' || t AS token_name, 'T' || t AS token_symbol,
+               DATE '{T0 - DAY * days:%Y-%m-%d}' + d::INTEGER AS date, 50.0::DOUBLE AS tm_grade,
+               0.5::DOUBLE AS tm_grade_24h_pct_change, 0.25::DOUBLE AS tm_trader_grade_24h_change,
+               'Buy' AS tm_grade_signal, 'Positive' AS momentum, {", ".join(others)}
+        FROM range(1, {days + 1}) b(d), range({TOKENS}) a(t)"""
+    with cache.open() as con:
+        for name in (table.observations, table.name):
+            con.execute(
+                f"INSERT INTO {name} BY NAME "
+                f"SELECT *, {origin}, {content_hash(table)} AS row_hash, 1 AS seq FROM ({batch}) AS batch"
+            )
+        con.execute(f"INSERT INTO loads BY NAME SELECT {origin}, 1 AS seq, 'ok' AS envelope, {rows} AS rows_in")
+        schema.write_meta(con, whole="yes")
+
+
+def _day(number: int) -> Books:
+    """A new day of every token, and the day before once more, a tenth of it restated."""
+    at = T0 + DAY * (number + 1)
+    books = Books()
+    for start in range(0, TOKENS, 50):
+        tokens = range(start, start + 50)
+        keys = [str(token) for token in tokens]
+        [piece, *_] = pieces(HISTORY.name, keys, at - DAY, at, at)
+        rows = [grade(token, at, 50.0 + number) for token in tokens]
+        rows += [grade(token, at - DAY, 49.0 if token % 10 == 0 else 50.0 + number - 1) for token in tokens]
+        delivery = books.deliver(piece, body(*rows), at + timedelta(seconds=start), seq=(number + 1) * 1000 + start)
+        books.held[-1] = replace(delivery, purchase_id=f"day-{number}-{start}")
+    return books
+
+
+def missing(folder: Path, _size: int) -> dict[str, float]:
+    """Asking what is missing when nothing is, and as many URLs of general HTTP caches as that year took calls."""
+    from bench import warehouse_peers as peers
+
+    cache, keys = Cache(folder), [str(number) for number in range(TOKENS)]
+    first, last = slot(HISTORY, T0 - DAY * 365), slot(HISTORY, T0 - DAY)
+    seller = registry.seller(HISTORY.seller)
+    calls = planner.plan(HISTORY, seller, keys, first, last, planner.NOTHING, T0, T0).calls
+    cache.load(Books())
+    with cache.open() as con:
+        coverage.keep(con, HISTORY.name, [Covered(key, first, last, 0, True) for key in keys])
+
+    def decide() -> None:
+        held = cache.held(HISTORY, keys, first, last, T0)
+        assert not any(gaps(held.spans.get(key, ()), first, last) for key in keys)
+
+    def decide_and_list() -> None:
+        held = cache.held(HISTORY, keys, first, last, T0)
+        assert not planner.plan(HISTORY, seller, keys, first, last, held, T0, T0).calls
+
+    page = grades(range(10), T0, 10)
+    return {
+        "ours": statistics.median(timed(decide) for _ in range(7)),
+        "listed": statistics.median(timed(decide_and_list) for _ in range(3)),
+        "calls": calls,
+        "hishel": peers.hishel_hit(folder, 300, page),
+        "requests-cache": peers.requests_cache_hit(folder, 300, page),
+    }
+
+
+def rebuilding(folder: Path, size: int) -> dict[str, float]:
+    """Bodies of 100 rows, loaded as they came, then read again."""
+    books = _bodies(size // 100)
+    cache = Cache(folder)
+    step = max(len(books.held) // 10, 1)
+    parts = [Books(books.held[: start + step]) for start in range(0, len(books.held), step)]
+    first = sum(timed(lambda part=part: cache.load(part)) for part in parts)  # type: ignore[misc]
+    done = rebuild(folder, books)
+    assert not done.changed
+    return {"first": first, "rebuild": done.seconds, "same": len(done.after)}
+
+
+def _bodies(count: int) -> Books:
+    """Windows of 25 days of four tokens each, one after the other."""
+    books = Books()
+    for number in range(count):
+        group, window = divmod(number, 4)
+        tokens = range(4 * group, 4 * group + 4)
+        start, at = T0 - DAY * (120 - 29 * window), T0 + timedelta(seconds=number)
+        [piece, *_] = pieces(HISTORY.name, [str(token) for token in tokens], start, start + DAY * 24, at)
+        books.deliver(piece, grades(tokens, start, 25, 50.0), at, seq=number + 1)
+    return books
