@@ -135,10 +135,13 @@ _NAMES = tuple(field.name for field in fields(Purchase))
 _values = attrgetter(*_NAMES)
 
 
+def with_changes(purchase: Purchase, **changes: Any) -> Purchase:
+    """dataclasses.replace in a third of its time: this is done several times per paid call."""
+    return Purchase(**{**dict(zip(_NAMES, _values(purchase), strict=True)), **changes})
+
+
 def _then(purchase: Purchase, **changes: Any) -> Purchase:
-    # dataclasses.replace, which looks up each field's descriptor, takes three times as long.
-    held = dict(zip(_NAMES, _values(purchase), strict=True))
-    return Purchase(**{**held, "version": purchase.version + 1, **changes})
+    return with_changes(purchase, version=purchase.version + 1, **changes)
 
 
 def fold(p: Purchase, event: Event) -> Purchase:

@@ -14,9 +14,12 @@ def _given(column: sa.Column[Any]) -> sa.BindParameter[Any]:
     return sa.bindparam(column.name, type_=column.type)
 
 
-def _insert(table: sa.Table, *, key: str | None = None) -> Statement:
-    clause = sa.insert(table).values({column.name: _given(column) for column in table.c if column.name != key})
-    return Statement(clause if key is None else clause.returning(table.c[key]))
+def _insertion(table: sa.Table, *left_out: str) -> sa.Insert:
+    return sa.insert(table).values({column.name: _given(column) for column in table.c if column.name not in left_out})
+
+
+def _insert(table: sa.Table) -> Statement:
+    return Statement(_insertion(table))
 
 
 def _update(table: sa.Table, key: str, *fixed: str) -> Statement:
@@ -37,7 +40,8 @@ def _put(table: sa.Table) -> Statement:
 
 _bought, _spoken, _body = schema.purchases, schema.quotes, schema.bodies
 
-ADD_EVENT = _insert(schema.events, key="seq")
+ADD_EVENT = Statement(_insertion(schema.events, "seq"))
+ADD_EVENT_RETURNING = Statement(_insertion(schema.events, "seq").returning(schema.events.c.seq))
 ADD_PURCHASE = _insert(schema.purchases)
 SET_PURCHASE = _update(schema.purchases, "purchase_id", "purchase_key", "generation", "asset", "nonce")
 ADD_BODY = _insert(schema.bodies)
@@ -68,6 +72,11 @@ GENERATIONS = Statement(
     .where(_bought.c.purchase_key == sa.bindparam("purchase_key"))
     .order_by(_bought.c.generation.desc())
 )
+_docs = sa.select(_bought.c.doc).order_by(_bought.c.seq)
+OPEN = Statement(_docs.where(_bought.c.is_open))
+OPEN_OF_FLOW = Statement(_docs.where(_bought.c.is_open, _bought.c.flow == sa.bindparam("flow")))
+UNDELIVERED = Statement(_docs.where(_bought.c.undelivered))
+PURCHASES = Statement(_docs)
 LOSSES = Statement(
     sa.select(_bought.c.committed).where(
         _bought.c.undelivered, _bought.c.seller == sa.bindparam("seller"), _bought.c.asset == sa.bindparam("asset")

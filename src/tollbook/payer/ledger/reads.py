@@ -11,7 +11,17 @@ import sqlalchemy as sa
 from tollbook.payer.events import Answered, Event
 from tollbook.payer.ledger import rows, schema
 from tollbook.payer.ledger.engine import reading
-from tollbook.payer.ledger.queries import BY_ID, BY_NONCE, GENERATIONS, PAYEE, QUOTE
+from tollbook.payer.ledger.queries import (
+    BY_ID,
+    BY_NONCE,
+    GENERATIONS,
+    OPEN,
+    OPEN_OF_FLOW,
+    PAYEE,
+    PURCHASES,
+    QUOTE,
+    UNDELIVERED,
+)
 from tollbook.payer.ledger.statements import Statement, Transaction, transaction
 from tollbook.payer.ledger_reads import AvoidedRow, CostRow
 from tollbook.payer.money import Asset
@@ -41,18 +51,15 @@ class Reads:
 
     def open_purchases(self, flow: str | None = None) -> list[Purchase]:
         """Everything with something left to do, oldest first."""
-        where: sa.ColumnElement[bool] = schema.purchases.c.is_open
-        if flow is not None:
-            where &= schema.purchases.c.flow == flow
-        return self._many(where)
+        return self._many(OPEN) if flow is None else self._many(OPEN_OF_FLOW, flow=flow)
 
     def undelivered(self) -> list[Purchase]:
         """Spent and never delivered, no person's word yet."""
-        return self._many(schema.purchases.c.undelivered)
+        return self._many(UNDELIVERED)
 
     def purchases(self) -> list[Purchase]:
         """All of them, oldest first."""
-        return self._many(sa.true())
+        return self._many(PURCHASES)
 
     def events(self, purchase_id: str) -> list[Event]:
         """A purchase's whole story."""
@@ -140,10 +147,9 @@ class Reads:
             doc = books.scalar(statement, **values)
         return None if doc is None else rows.purchase(doc)
 
-    def _many(self, where: sa.ColumnElement[bool]) -> list[Purchase]:
-        query = sa.select(schema.purchases.c.doc).where(where).order_by(schema.purchases.c.seq)
-        with reading(self._engine) as connection:
-            return [rows.purchase(doc) for doc in connection.execute(query).scalars()]
+    def _many(self, statement: Statement, **values: str) -> list[Purchase]:
+        with transaction(self._engine, write=False) as books:
+            return [rows.purchase(doc) for (doc,) in books.rows(statement, **values)]
 
     def _latest(self, books: Transaction, purchase_key: str) -> Purchase | None:
         doc = books.scalar(GENERATIONS, purchase_key=purchase_key)

@@ -6,9 +6,10 @@ Going through SQLAlchemy's execution each time costs more than the disk does (me
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from types import TracebackType
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,7 +18,7 @@ from tollbook.crashpoints import crash_point
 from tollbook.payer.errors import LedgerUnavailable
 from tollbook.payer.ledger.engine import cause
 
-Convert = Callable[[Any], Any] | None
+Converter = Callable[[Any], Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,17 +26,25 @@ class _Compiled:
     """One statement on one store: its text, its parameters in order, how values go in and come out."""
 
     text: str
-    binds: tuple[tuple[str, Convert], ...]
+    names: tuple[str, ...]
+    binds: tuple[tuple[str, Converter], ...]
     named: bool
-    results: tuple[Convert, ...]
+    results: tuple[tuple[int, Converter], ...]
 
     def parameters(self, values: dict[str, Any]) -> Any:
-        if self.named:
-            return {name: values[name] if to is None else to(values[name]) for name, to in self.binds}
-        return [values[name] if to is None else to(values[name]) for name, to in self.binds]
+        """`values` is the caller's to give: it is changed here."""
+        for name, to in self.binds:
+            values[name] = to(values[name])
+        return values if self.named else [values[name] for name in self.names]
 
-    def row(self, raw: Any) -> tuple[Any, ...]:
-        return tuple(value if of is None else of(value) for value, of in zip(raw, self.results, strict=True))
+    def rows(self, found: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+        if not self.results:
+            return found
+        rows = [list(row) for row in found]
+        for row in rows:
+            for place, of in self.results:
+                row[place] = of(row[place])
+        return [tuple(row) for row in rows]
 
 
 class Statement:
@@ -58,17 +67,22 @@ class Statement:
 def _compile(clause: Any, dialect: sa.Dialect) -> _Compiled:
     compiled = clause.compile(dialect=dialect)
     named = compiled.positiontup is None
-    names = list(compiled.binds) if named else compiled.positiontup
-    columns = clause.selected_columns if isinstance(clause, sa.Select) else ()
+    names = tuple(compiled.binds) if named else tuple(compiled.positiontup)
+    binds = {name: _convert(compiled.binds[name].type, dialect, "bind") for name in names}
+    columns = list(clause.selected_columns) if isinstance(clause, sa.Select) else []
+    results = [(place, _convert(column.type, dialect, "result")) for place, column in enumerate(columns)]
     return _Compiled(
         text=str(compiled),
-        binds=tuple((name, _convert(compiled.binds[name].type, dialect, "bind")) for name in names),
+        names=names,
+        binds=tuple((name, to) for name, to in binds.items() if to is not None),
         named=named,
-        results=tuple(_convert(column.type, dialect, "result") for column in columns),
+        results=tuple((place, of) for place, of in results if of is not None),
     )
 
 
-def _convert(kind: sa.types.TypeEngine[Any], dialect: sa.Dialect, way: str) -> Convert:
+def _convert(kind: sa.types.TypeEngine[Any], dialect: sa.Dialect, way: str) -> Converter | None:
+    if isinstance(kind, sa.LargeBinary):
+        return None
     own = kind.dialect_impl(dialect)
     return own.bind_processor(dialect) if way == "bind" else own.result_processor(dialect, None)
 
@@ -96,53 +110,85 @@ class Transaction:
 
     def rows(self, statement: Statement, **values: Any) -> list[tuple[Any, ...]]:
         self.run(statement, **values)
-        row = statement.on(self._dialect).row
-        return [row(raw) for raw in self._cursor.fetchall()]
+        return statement.on(self._dialect).rows(self._cursor.fetchall())
 
     def scalar(self, statement: Statement, **values: Any) -> Any:
         """The first column of the first row, None without one."""
         found = self.rows(statement, **values)
         return found[0][0] if found else None
 
-    def new_key(self, statement: Statement, **values: Any) -> int:
-        """Run an insert that returns the key it was given."""
-        self.run(statement, **values)
-        return int(self._cursor.fetchall()[0][0])
+    def new_key(self, insert: Statement, insert_returning: Statement, **values: Any) -> int:
+        """Run an insert, on the store that needs it the one that returns the key it was given."""
+        if self.on_postgresql:
+            self.run(insert_returning, **values)
+            return int(self._cursor.fetchall()[0][0])
+        self.run(insert, **values)
+        return int(self._cursor.lastrowid)
 
 
-@contextmanager
-def transaction(engine: sa.Engine, *, write: bool) -> Iterator[Transaction]:
-    """One transaction, durable when the block of a `write` ends. Store errors become LedgerUnavailable."""
-    driver: Any = engine.dialect.loaded_dbapi
-    failures = (driver.OperationalError, driver.InternalError, driver.InterfaceError)
-    doing = "written" if write else "read"
-    try:
-        pooled = engine.raw_connection()
-    except (*failures, sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError) as error:
-        raise LedgerUnavailable(f"the ledger can't be {doing}: {cause(error)}") from None
-    try:
-        yield from _within(pooled, engine.dialect, write)
-    except failures as error:
-        raise LedgerUnavailable(f"the ledger can't be {doing}: {cause(error)}") from None
-    finally:
-        pooled.close()
+class _Opening:
+    """The life of one transaction: begin, commit or roll back, and the store's errors put in our words."""
 
+    __slots__ = ("_cursor", "_dialect", "_engine", "_pooled", "_write")
 
-def _within(pooled: Any, dialect: sa.Dialect, write: bool) -> Iterator[Transaction]:
-    cursor = pooled.cursor()
-    try:
-        if dialect.name == "sqlite":
-            # A deferred transaction that upgrades from read to write fails at once when another writer got in between.
-            cursor.execute("BEGIN IMMEDIATE" if write else "BEGIN")
-        yield Transaction(cursor, dialect)
-        if write:
-            crash_point("commit")
-        pooled.commit()
-        if write:
+    def __init__(self, engine: sa.Engine, write: bool) -> None:
+        self._engine = engine
+        self._dialect = engine.dialect
+        self._write = write
+        self._pooled: Any = None
+        self._cursor: Any = None
+
+    def __enter__(self) -> Transaction:
+        try:
+            self._pooled = self._engine.raw_connection()
+            self._cursor = self._pooled.cursor()
+            if self._dialect.name == "sqlite":
+                # A deferred transaction that turns to writing fails at once when another writer got in between.
+                self._cursor.execute("BEGIN IMMEDIATE" if self._write else "BEGIN")
+        except BaseException as error:
+            self._end()
+            self._translate(error)
+            raise
+        return Transaction(self._cursor, self._dialect)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        try:
+            if error is None:
+                self._commit()
+            else:
+                self._pooled.rollback()
+        except BaseException as late:
+            self._end()
+            self._translate(late)
+            raise
+        self._end()
+        if error is not None:
+            self._translate(error)
+
+    def _commit(self) -> None:
+        try:
+            if self._write:
+                crash_point("commit")
+            self._pooled.commit()
+        except BaseException:
+            # Where the connection itself is gone the store has rolled back by itself, and the pool drops it.
+            self._pooled.rollback()
+            raise
+        if self._write:
             crash_point("committed")
-    except BaseException:
-        # Where the connection itself is gone the store has rolled back by itself, and the pool drops it.
-        pooled.rollback()
-        raise
-    finally:
-        cursor.close()
+
+    def _end(self) -> None:
+        if self._pooled is not None:
+            self._pooled.close()
+
+    def _translate(self, error: BaseException) -> None:
+        driver: Any = self._dialect.loaded_dbapi
+        store = (driver.OperationalError, driver.InternalError, driver.InterfaceError)
+        if isinstance(error, (*store, sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError)):
+            doing = "written" if self._write else "read"
+            raise LedgerUnavailable(f"the ledger can't be {doing}: {cause(error)}") from None
+
+
+def transaction(engine: sa.Engine, *, write: bool) -> AbstractContextManager[Transaction]:
+    """One transaction, durable when the block of a `write` ends. Store errors become LedgerUnavailable."""
+    return _Opening(engine, write)

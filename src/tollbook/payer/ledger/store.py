@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
 from typing import Self
@@ -11,7 +11,7 @@ from typing import Self
 import sqlalchemy as sa
 
 from tollbook.payer.errors import ConflictingRequest, OverBudget
-from tollbook.payer.events import Delivered, Event, Intent, fold
+from tollbook.payer.events import Delivered, Event, Intent, fold, with_changes
 from tollbook.payer.identity import purchase_id, purchase_key
 from tollbook.payer.ledger import caps as budget
 from tollbook.payer.ledger import rows, schema
@@ -19,6 +19,7 @@ from tollbook.payer.ledger.engine import connect, writing
 from tollbook.payer.ledger.queries import (
     ADD_BODY,
     ADD_EVENT,
+    ADD_EVENT_RETURNING,
     ADD_EVIDENCE,
     ADD_PAYEE,
     ADD_PURCHASE,
@@ -152,7 +153,7 @@ class Ledger(Scans):
         caps: Mapping[str, Caps] | None,
     ) -> Purchase:
         self._hold(books, purchase)
-        before, after = purchase, replace(purchase, lease=lease)
+        before, after = purchase, with_changes(purchase, lease=lease)
         seq = 0
         for event in happened:
             after = fold(after, event)
@@ -207,7 +208,7 @@ class Ledger(Scans):
             )
         else:
             base = found
-        after = replace(fold(base, intent), lease=lease)
+        after = with_changes(fold(base, intent), lease=lease)
         seq = self._insert_event(books, after, intent)
         self._project(books, after, seq, expect=base.version)
         return after, True
@@ -224,6 +225,7 @@ class Ledger(Scans):
     def _insert_event(self, books: Transaction, after: Purchase, event: Event) -> int:
         return books.new_key(
             ADD_EVENT,
+            ADD_EVENT_RETURNING,
             purchase_id=after.purchase_id,
             version=after.version,
             kind=rows.kind_of(event),
