@@ -94,4 +94,3 @@ def many(count: int) -> Books:
         [page, *_] = pieces("tm-grade-history", [str(token)], T0 - DAY * 10, T0 - DAY, at)
         books.deliver(page, grades([token], T0 - DAY * 10, 10, float(number % 50)), at)
     return books
-

@@ -102,6 +102,7 @@ def _empty(path: Path) -> None:
 
 def _gone(path: Path) -> None:
     path.unlink()
+    path.with_name(f"{path.name}.wal").write_bytes(b"what is left of another")
 
 
 @pytest.mark.parametrize("damage", [_zeros, _header, _cut, _empty, _gone], ids=lambda own: own.__name__[1:])
@@ -109,8 +110,8 @@ def test_a_damaged_file_is_made_anew_by_the_next_load(
     damage: Callable[[Path], None], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """I8: to the same tables, and saying so."""
+    Cache(tmp_path).load(story())
     cache = Cache(tmp_path)
-    cache.load(story())
     before = hashes(cache)
     damage(cache.path)
     with caplog.at_level(logging.WARNING):
@@ -192,7 +193,7 @@ def test_a_newly_declared_column_appears_and_is_filled_from_the_bodies(
     declared.cache_clear()
     with cache.open() as con:
         assert con.execute("SELECT count(brand_new), count(*) FROM grades_observations").fetchall()[0][0] == 0
-    report = cache.load(story())
+    report = Cache(tmp_path).load(story())
     declared.cache_clear()
     assert report.deliveries == 0
     assert report.note == "the declared tables have changed: the cache was made anew from the ledger"
@@ -207,7 +208,7 @@ def test_another_release_of_duckdb_that_hashes_otherwise_is_noticed(tmp_path: Pa
     cache.load(story())
     with cache.open() as con:
         schema.write_meta(con, hash="of long ago")
-    report = cache.load(story())
+    report = Cache(tmp_path).load(story())
     assert report.note == "this release of DuckDB hashes otherwise: the cache was made anew from the ledger"
     assert cache.load(story()).note is None
 
@@ -217,7 +218,7 @@ def test_a_rebuild_that_changes_meaning_reports_only_what_is_new(tmp_path: Path)
     cache.load(story().only(*range(1, 10)))
     with cache.open() as con:
         schema.write_meta(con, format="0")
-    report = cache.load(story())
+    report = Cache(tmp_path).load(story())
     assert report.deliveries == 5
     assert report.note is not None
 

@@ -107,6 +107,21 @@ def test_loading_twice_brings_nothing_the_second_time(cache: Cache) -> None:
     assert hashes(cache) == before
 
 
+def test_a_load_that_finds_nothing_opens_no_file(cache: Cache) -> None:
+    books = story()
+    cache.load(books)
+    with cache.locked():
+        assert cache.load(books) == LoadReport()
+
+
+def test_what_another_process_loaded_meanwhile_is_not_loaded_twice(cache: Cache) -> None:
+    books = story()
+    cache.load(books.only(1))
+    Cache(cache.home).load(books)
+    assert cache.load(books) == LoadReport()
+    assert rows(cache, "SELECT count(*) FROM loads") == [(14,)]
+
+
 def test_every_delivery_is_in_loads_also_one_that_brought_nothing(cache: Cache) -> None:
     books = story()
     report = cache.load(books)

@@ -58,6 +58,15 @@ class Token:
     name: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a load saw: the purchases that are loaded with a seq above `start`, and whether the cache was whole."""
+
+    start: int
+    known: set[str]
+    whole: bool
+
+
 class Cache:
     """The one way to the cache file. Cheap to make: nothing is opened before it is needed."""
 
@@ -65,6 +74,7 @@ class Cache:
         self.home = home
         self.path = home / "state" / file
         self._lock = self.path.with_suffix(".lock")
+        self._look: tuple[tuple[int, int] | None, Look | None] = (None, None)
         self._duckdb: tuple[int, duckdb.DuckDBPyConnection] | None = None
 
     @contextmanager
@@ -107,6 +117,15 @@ class Cache:
 
         return load(self, ledger)
 
+    def remember(self, look: Look) -> None:
+        """Keep for the next load what this one saw, so that one that finds nothing opens no file."""
+        self._look = (file_identity(self.path), look)
+
+    def remembered(self) -> Look | None:
+        """What the last load saw, if the file is still the one it saw. Others may have added to it since."""
+        identity, look = self._look
+        return look if identity is not None and identity == file_identity(self.path) else None
+
     def held(self, dataset: Dataset, keys: Iterable[str], first: int, last: int, at: datetime) -> Held:
         """What need not be bought of keys × first…last by a run scheduled for `at`."""
         from tollbook.warehouse import coverage
@@ -135,6 +154,8 @@ class Cache:
     def _patiently(self, con: duckdb.DuckDBPyConnection) -> None:
         import duckdb
 
+        if not self.path.exists():
+            self.path.with_name(f"{self.path.name}.wal").unlink(missing_ok=True)
         path = str(self.path).replace("'", "''")
         until = time.monotonic() + STRANGER_SECONDS
         while True:
@@ -171,6 +192,15 @@ class Cache:
             }
             self._duckdb = os.getpid(), duckdb.connect(config=config)
         return self._duckdb[1]
+
+
+def file_identity(path: Path) -> tuple[int, int] | None:
+    """Which file it is, whatever is in it; None for none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def is_damage(error: Exception) -> bool:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tollbook.warehouse.cache import Cache, CacheDamaged, first_line, is_damage
+from tollbook.warehouse.cache import Cache, CacheDamaged, file_identity, first_line, is_damage
 from tollbook.warehouse.load import Outdated, bring_in
 from tollbook.warehouse.observe import NotUnique
 from tollbook.warehouse.rebuild import rebuild
@@ -25,7 +25,7 @@ def load(cache: Cache, ledger: LedgerReader) -> LoadReport:
     """What is missing, after making anew what can't be added to. A second failure is the caller's to see."""
     import duckdb
 
-    identity = _identity(cache.path)
+    identity = file_identity(cache.path)
     try:
         return bring_in(cache, ledger)
     except Outdated as why:
@@ -52,7 +52,7 @@ def _rebuilt(cache: Cache, ledger: LedgerReader, why: str) -> LoadReport:
 def _set_aside(cache: Cache, identity: tuple[int, int] | None, why: str) -> Path | None:
     """Move a file that can't be trusted out of the way, unless somebody did so meanwhile."""
     with cache.locked():
-        if identity is None or _identity(cache.path) != identity:
+        if identity is None or file_identity(cache.path) != identity:
             return None
         aside = cache.path.with_name(f"{cache.path.stem}.damaged-{datetime.now(UTC):%Y%m%dT%H%M%S%f}.duckdb")
         os.replace(cache.path, aside)
@@ -61,11 +61,3 @@ def _set_aside(cache: Cache, identity: tuple[int, int] | None, why: str) -> Path
             os.replace(wal, aside.with_name(f"{aside.name}.wal"))
     log.warning("the cache could not be read (%s): kept as %s, and made anew from the ledger", why, aside.name)
     return aside
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        return None
-    return found.st_dev, found.st_ino

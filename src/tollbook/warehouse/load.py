@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tollbook.crashpoints import crash_point
 from tollbook.warehouse import coverage, notes, readers, report, schema
+from tollbook.warehouse.cache import Cache, Look
 from tollbook.warehouse.observe import Counts, later, newest, observe, withdraw
 from tollbook.warehouse.pages import Page, read
 from tollbook.warehouse.report import LoadReport
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     import duckdb
 
     from tollbook.payer.ledger_reads import LedgerReader
-    from tollbook.warehouse.cache import Cache
 
 MARGIN = 10_000
 """How far behind the newest loaded seq a delivery is still looked for: one may be committed after a larger one."""
@@ -34,7 +34,8 @@ class Outdated(Exception):
 
 def bring_in(cache: Cache, ledger: LedgerReader) -> LoadReport:
     """Load what is missing. Bodies are read while the cache is closed; each batch is one transaction."""
-    start, known, whole = _look(cache)
+    look = cache.remembered() or _look(cache)
+    start, known = look.start, look.known
     index = ledger.delivery_index(start)
     if not known <= {purchase for _, purchase in index}:
         start, known = 0, _all_known(cache)
@@ -45,14 +46,15 @@ def bring_in(cache: Cache, ledger: LedgerReader) -> LoadReport:
         chunks = readers.in_chunks(ledger.deliveries(start, missing), BATCH_DELIVERIES, BATCH_BYTES)
         for pages in readers.pages(chunks, len(missing)):
             done = report.joined(done, _take_in(cache, ledger, pages))
-    if not whole:
+    if not look.whole:
         with cache.open() as con:
             schema.write_meta(con, whole="yes")
+    cache.remember(Look(start, known | missing, whole=True))
     return done
 
 
-def _look(cache: Cache) -> tuple[int, set[str], bool]:
-    """From which seq on to look, the purchases known from there on, and whether the cache was whole before."""
+def _look(cache: Cache) -> Look:
+    """What the cache knows of the ledger's newest deliveries."""
     with cache.open() as con:
         meta = schema.read_meta(con)
         if why := schema.outdated(meta):
@@ -60,7 +62,7 @@ def _look(cache: Cache) -> tuple[int, set[str], bool]:
         highest = con.execute("SELECT max(seq) FROM loads").fetchall()[0][0] or 0
         start = max(highest - MARGIN, 0)
         known = con.execute("SELECT purchase_id FROM loads WHERE seq > ?", [start]).fetchall()
-    return start, {purchase for (purchase,) in known}, meta["whole"] == "yes"
+    return Look(start, {purchase for (purchase,) in known}, meta["whole"] == "yes")
 
 
 def _all_known(cache: Cache) -> set[str]:
@@ -75,6 +77,8 @@ def _take_in(cache: Cache, ledger: LedgerReader, pages: list[Page]) -> LoadRepor
     lost: set[str] = set()
     while True:
         with cache.open() as con:
+            if why := schema.outdated(schema.read_meta(con)):
+                raise Outdated(why)
             known = _loaded(con, pages)
             needed = _behind(con, pages, known, again, lost)
             if not needed:
