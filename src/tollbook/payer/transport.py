@@ -193,6 +193,10 @@ class _Exchange:
             return self._failed(f"no connection: {_kind(error)}", never=not self._left)
         except (httpx.TransportError, OSError) as error:
             return self._failed(f"the connection failed: {_kind(error)}")
+        except BaseException as error:
+            # Cancelled, or a defect below: those frames hold the bytes that were sent, and tracebacks may show locals.
+            error.__traceback__ = error.__cause__ = error.__context__ = None
+            raise
 
     def _failed(self, reason: str, *, never: bool = False) -> Unanswered:
         """NotSent needs proof: the failure says so, or the watch ran and saw no request begin."""

@@ -116,13 +116,22 @@ class Authorization:
     nonce: str
 
 
+class Unspoken(str):
+    """Text to be sent and never shown: signatures, payment headers (I10). A traceback with its locals shows no more."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'…'"
+
+
 @dataclass(frozen=True, slots=True)
 class SignedPayment:
-    """The only value that has a header to send. Its text is a bearer secret until settled (I10): kept out of repr."""
+    """The only value that has a header to send. Its text is a bearer secret until settled."""
 
     authorization: Authorization
     header_name: str
-    header_value: str = field(repr=False)
+    header_value: Unspoken
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from tollbook.payer.addresses import is_hash
 from tollbook.payer.errors import QuoteUnacceptable
 from tollbook.payer.fields import integer, optional_object, optional_text, text_of
 from tollbook.payer.strict_json import Malformed, dump, shown
-from tollbook.payer.types import Authorization, Terms
+from tollbook.payer.types import Authorization, Terms, Unspoken
 
 HEADER_LIMIT = 16 * 1024
 BODY_LIMIT = 64 * 1024
@@ -198,7 +198,7 @@ def _amount(entry: dict[str, Any], version: int) -> int:
 
 def payment_header(
     terms: Terms, authorization: Authorization, signature: str, *, payment_id: str | None = None
-) -> tuple[str, str]:
+) -> tuple[str, Unspoken]:
     """Name and value of the header that pays: byte-identical whenever the arguments are the same.
 
     `payment_id` goes along only where the seller declared the payment-identifier extension (v2).
@@ -206,16 +206,17 @@ def payment_header(
     """
     if (authorization.pay_to, authorization.value, authorization.asset) != (terms.pay_to, terms.amount, terms.asset):
         raise ValueError("the authorization was not made for these terms")
-    payload = dump({"signature": signature, "authorization": _authorization(authorization)})
     if terms.version == 1:
         network = dump(json.loads(terms.accepted)["network"])
-        return "X-PAYMENT", _encode(f'{{"x402Version":1,"scheme":"exact","network":{network},"payload":{payload}}}')
-    extensions = _with_payment_id(terms.extensions, payment_id)
-    resource = "" if terms.resource == "{}" else f',"resource":{terms.resource}'
-    return "PAYMENT-SIGNATURE", _encode(
-        f'{{"x402Version":2{resource},"accepted":{terms.accepted},"payload":{payload}'
-        + ("}" if extensions == "{}" else f',"extensions":{extensions}}}')
-    )
+        before, after = f'{{"x402Version":1,"scheme":"exact","network":{network}', "}"
+    else:
+        extensions = _with_payment_id(terms.extensions, payment_id)
+        resource = "" if terms.resource == "{}" else f',"resource":{terms.resource}'
+        before = f'{{"x402Version":2{resource},"accepted":{terms.accepted}'
+        after = "}" if extensions == "{}" else f',"extensions":{extensions}}}'
+    payload = dump({"signature": signature, "authorization": _authorization(authorization)})
+    name = "X-PAYMENT" if terms.version == 1 else "PAYMENT-SIGNATURE"
+    return name, Unspoken(_encode(f'{before},"payload":{payload}{after}'))
 
 
 def _authorization(authorization: Authorization) -> dict[str, str]:
