@@ -1,4 +1,4 @@
-"""What tests run in a process of its own, to kill it or to have several: `python -m tests.warehouse.child VERB HOME …`."""
+"""What tests run in processes of their own: `python -m tests.warehouse.child VERB HOME …`."""
 
 from __future__ import annotations
 
