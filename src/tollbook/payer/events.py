@@ -5,10 +5,11 @@ intent ─▶ signed+sent ─▶ answered* ─▶ delivered            settled, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
-from operator import attrgetter
 from typing import Any
+
+from msgspec.structs import replace
 
 from tollbook.payer.types import Authorization, Data, Money, Order, Purchase, Run, Settlement, Terms
 
@@ -131,17 +132,8 @@ def _require(holds: bool, purchase: Purchase, event: Event) -> None:
         raise IllegalEvent(f"{type(event).__name__} on {purchase.purchase_id} while {purchase.money}, {purchase.data}")
 
 
-_NAMES = tuple(field.name for field in fields(Purchase))
-_values = attrgetter(*_NAMES)
-
-
-def with_changes(purchase: Purchase, **changes: Any) -> Purchase:
-    """dataclasses.replace in a third of its time: this is done several times per paid call."""
-    return Purchase(**{**dict(zip(_NAMES, _values(purchase), strict=True)), **changes})
-
-
 def _then(purchase: Purchase, **changes: Any) -> Purchase:
-    return with_changes(purchase, version=purchase.version + 1, **changes)
+    return replace(purchase, version=purchase.version + 1, **changes)
 
 
 def fold(p: Purchase, event: Event) -> Purchase:

@@ -9,9 +9,10 @@ from types import TracebackType
 from typing import Self
 
 import sqlalchemy as sa
+from msgspec.structs import replace
 
 from tollbook.payer.errors import ConflictingRequest, OverBudget
-from tollbook.payer.events import Delivered, Event, Intent, fold, with_changes
+from tollbook.payer.events import Delivered, Event, Intent, fold
 from tollbook.payer.identity import purchase_id, purchase_key
 from tollbook.payer.ledger import caps as budget
 from tollbook.payer.ledger import rows, schema
@@ -153,7 +154,7 @@ class Ledger(Scans):
         caps: Mapping[str, Caps] | None,
     ) -> Purchase:
         self._hold(books, purchase)
-        before, after = purchase, with_changes(purchase, lease=lease)
+        before, after = purchase, replace(purchase, lease=lease)
         seq = 0
         for event in happened:
             after = fold(after, event)
@@ -208,7 +209,7 @@ class Ledger(Scans):
             )
         else:
             base = found
-        after = with_changes(fold(base, intent), lease=lease)
+        after = replace(fold(base, intent), lease=lease)
         seq = self._insert_event(books, after, intent)
         self._project(books, after, seq, expect=base.version)
         return after, True
