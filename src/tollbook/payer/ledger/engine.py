@@ -15,6 +15,7 @@ SCHEMA_VERSION = "0001"
 """The newest migration in migrations/; a test holds the two together."""
 
 _BUSY_MS = 30_000
+_BROKEN = (sa.exc.OperationalError, sa.exc.InternalError, sa.exc.InterfaceError, sa.exc.ProgrammingError)
 
 
 def connect(url: str) -> sa.Engine:
@@ -67,7 +68,7 @@ def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
             yield connection
             crash_point("commit")
         crash_point("committed")
-    except (sa.exc.OperationalError, sa.exc.InternalError, sa.exc.InterfaceError) as error:
+    except _BROKEN as error:
         raise LedgerUnavailable(f"the ledger can't be written: {cause(error)}") from None
 
 
@@ -77,7 +78,7 @@ def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
     try:
         with engine.connect() as connection, connection.begin():
             yield connection
-    except (sa.exc.OperationalError, sa.exc.InternalError, sa.exc.InterfaceError) as error:
+    except _BROKEN as error:
         raise LedgerUnavailable(f"the ledger can't be read: {cause(error)}") from None
 
 

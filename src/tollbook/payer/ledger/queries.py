@@ -38,14 +38,24 @@ def _put(table: sa.Table) -> Statement:
     return Statement(sa.text(text).bindparams(*(_given(column) for column in table.c)))
 
 
+def _keep(table: sa.Table) -> Statement:
+    """Insert, unless another process has put the same in meanwhile."""
+    columns = ", ".join(column.name for column in table.c)
+    names = ", ".join(f":{column.name}" for column in table.c)
+    text = f"INSERT INTO {table.name} ({columns}) VALUES ({names}) ON CONFLICT DO NOTHING"
+    return Statement(sa.text(text).bindparams(*(_given(column) for column in table.c)))
+
+
 _bought, _spoken, _body = schema.purchases, schema.quotes, schema.bodies
 
 ADD_EVENT = Statement(_insertion(schema.events, "seq"))
 ADD_EVENT_RETURNING = Statement(_insertion(schema.events, "seq").returning(schema.events.c.seq))
 ADD_PURCHASE = _insert(schema.purchases)
+MOVE_PURCHASE = _update(schema.purchases, "purchase_id", "purchase_key", "generation")
+"""As SET_PURCHASE, for one that goes over to another rail."""
 SET_PURCHASE = _update(schema.purchases, "purchase_id", "purchase_key", "generation", "asset", "nonce")
 ADD_BODY = _insert(schema.bodies)
-ADD_EVIDENCE = _insert(schema.evidence)
+ADD_EVIDENCE = _keep(schema.evidence)
 HAS_EVIDENCE = Statement(sa.select(schema.evidence.c.sha256).where(schema.evidence.c.sha256 == sa.bindparam("sha256")))
 PUT_COMMITTED = _put(schema.committed)
 PUT_QUOTE = _put(schema.quotes)

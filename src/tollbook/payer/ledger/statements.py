@@ -183,7 +183,7 @@ class _Opening:
 
     def _translate(self, error: BaseException) -> None:
         driver: Any = self._dialect.loaded_dbapi
-        store = (driver.OperationalError, driver.InternalError, driver.InterfaceError)
+        store = (driver.OperationalError, driver.InternalError, driver.InterfaceError, driver.ProgrammingError)
         if isinstance(error, (*store, sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError)):
             doing = "written" if self._write else "read"
             raise LedgerUnavailable(f"the ledger can't be {doing}: {cause(error)}") from None

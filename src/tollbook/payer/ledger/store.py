@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import accumulate
 from types import TracebackType
 from typing import Self
 
 import sqlalchemy as sa
 from msgspec.structs import replace
 
-from tollbook.payer.errors import ConflictingRequest, OverBudget
+from tollbook.payer.errors import ConflictingRequest, OverBudget, Refused
 from tollbook.payer.events import Delivered, Event, Intent, fold
 from tollbook.payer.identity import purchase_id, purchase_key
 from tollbook.payer.ledger import caps as budget
@@ -27,6 +28,7 @@ from tollbook.payer.ledger.queries import (
     HAS_EVIDENCE,
     HOLD_VERSION,
     LOSSES,
+    MOVE_PURCHASE,
     PAYEE,
     PUT_QUOTE,
     SET_PURCHASE,
@@ -37,7 +39,7 @@ from tollbook.payer.ledger.scans import Scans
 from tollbook.payer.ledger.statements import Transaction, transaction
 from tollbook.payer.money import Asset, decimal_text
 from tollbook.payer.rules import Caps
-from tollbook.payer.types import Data, Lease, Money, Order, Purchase, Quote, Run, Terms
+from tollbook.payer.types import Lease, Order, Purchase, Quote, Run, Terms
 
 
 class Conflict(Exception):
@@ -71,6 +73,36 @@ class Body:
 
     content: bytes
     content_type: str
+
+
+def _new_purchase(key: str, earlier: Purchase | None, run: Run, item: Wanted) -> Purchase:
+    """A purchase nothing has happened to yet: the first of its key, or the generation after an accepted loss."""
+    generation = 0 if earlier is None else earlier.generation + 1
+    return Purchase(
+        purchase_id=purchase_id(key, generation),
+        purchase_key=key,
+        generation=generation,
+        order=item.order,
+        run=run,
+        asset=item.asset,
+        payer=item.payer,
+        nonce=item.nonce_of[generation],
+        created_at=run.started_at,
+    )
+
+
+def _on_rail(void: Purchase, item: Wanted) -> Purchase:
+    """A void purchase that is wanted again. What has once been sent keeps its asset and wallet for ever."""
+    if (void.asset, void.payer) == (item.asset, item.payer):
+        return void
+    if void.sends:
+        raise Refused(
+            f"{void.order.dataset} {void.purchase_id} was presented in {void.asset.symbol} from {void.payer}; "
+            f"it can't be bought in {item.asset.symbol} from {item.payer}",
+            advice="one purchase keeps its asset and wallet: buy it with those, or leave it out",
+        )
+    rail = {"asset": item.asset, "payer": item.payer, "nonce": item.nonce_of[void.generation]}
+    return replace(void, **rail, authorization=None, valid_until=0, from_block=None, first_sent_at=None)
 
 
 class Ledger(Scans):
@@ -137,6 +169,7 @@ class Ledger(Scans):
         """`append` for many purchases in one commit. One that has moved on is left out, to be decided anew."""
         done = []
         with transaction(self._engine, write=True) as books:
+            self._take_turns(books)
             for purchase, happened in batch:
                 try:
                     done.append(self._append(books, purchase, happened, None, None, None))
@@ -153,21 +186,22 @@ class Ledger(Scans):
         body: Body | None,
         caps: Mapping[str, Caps] | None,
     ) -> Purchase:
-        self._hold(books, purchase)
-        before, after = purchase, replace(purchase, lease=lease)
-        seq = 0
-        for event in happened:
-            after = fold(after, event)
-            seq = self._insert_event(books, after, event)
-            if isinstance(event, Delivered):
-                assert body is not None, "a delivery without its body (I4)"
-                self._insert_body(books, after, event, body, seq)
-            elif body is not None:
-                self._insert_evidence(books, body)
-        self._project(books, after, seq, expect=before.version)
-        difference = after.committed - before.committed
+        states = list(accumulate(happened, fold, initial=replace(purchase, lease=lease)))
+        after = states[-1]
+        difference = after.committed - purchase.committed
         if difference:
             self._take_turns(books)
+        self._hold(books, purchase)
+        seq = 0
+        for state, event in zip(states[1:], happened, strict=True):
+            seq = self._insert_event(books, state, event)
+            if isinstance(event, Delivered):
+                assert body is not None, "a delivery without its body (I4)"
+                self._insert_body(books, state, event, body, seq)
+            elif body is not None:
+                self._insert_evidence(books, body)
+        books.run(SET_PURCHASE, **rows.columns(after, seq))
+        if difference:
             totals = budget.move(books, after.asset, after.run, difference)
             if caps is not None and difference > 0:
                 budget.check(caps[after.asset.symbol], after.run, after.asset, totals, difference)
@@ -177,14 +211,11 @@ class Ledger(Scans):
         self, books: Transaction, run: Run, item: Wanted, caps: Mapping[str, Caps], lease: Lease
     ) -> tuple[Purchase, bool]:
         key = purchase_key(item.order.request, item.order.edition)
-        found = self._latest(books, key)
+        found = self._latest_held(books, key)
         if found is not None and found.order.dataset != item.order.dataset:
             raise ConflictingRequest(f"{found.purchase_id} is {found.order.dataset}, not {item.order.dataset}")
-        if found is not None and not found.loss_accepted:
-            reopen = found.money is Money.VOID and found.data is Data.ABSENT and not found.burned
-            if not reopen:
-                return found, False
-        generation = 0 if found is None else found.generation + (1 if found.loss_accepted else 0)
+        if found is not None and not found.buyable:
+            return found, False
         if item.terms is not None:
             budget.check_call(caps[item.asset.symbol], item.asset, item.amount, item.order.dataset)
         intent = Intent(
@@ -196,32 +227,27 @@ class Ledger(Scans):
             from_block=item.from_block,
         )
         if found is None or found.loss_accepted:
-            base = Purchase(
-                purchase_id=purchase_id(key, generation),
-                purchase_key=key,
-                generation=generation,
-                order=item.order,
-                run=run,
-                asset=item.asset,
-                payer=item.payer,
-                nonce=item.nonce_of[generation],
-                created_at=run.started_at,
-            )
+            base, write = _new_purchase(key, found, run, item), ADD_PURCHASE
         else:
-            base = found
+            base, write = _on_rail(found, item), MOVE_PURCHASE
         after = replace(fold(base, intent), lease=lease)
         seq = self._insert_event(books, after, intent)
-        self._project(books, after, seq, expect=base.version)
+        books.run(write, **rows.columns(after, seq))
         return after, True
+
+    def _latest_held(self, books: Transaction, key: str) -> Purchase | None:
+        """The latest generation, which nobody else changes until commit."""
+        found = self._latest(books, key)
+        if found is None or not books.on_postgresql:
+            return found
+        books.scalar(HOLD_VERSION, purchase_id=found.purchase_id)
+        return self._latest(books, key)
 
     def _hold(self, books: Transaction, purchase: Purchase) -> None:
         """Keep others from this purchase until commit, or raise Conflict when they were first."""
         held = books.scalar(HOLD_VERSION if books.on_postgresql else VERSION, purchase_id=purchase.purchase_id)
         if held != purchase.version:
             raise Conflict(purchase.purchase_id)
-
-    def _project(self, books: Transaction, after: Purchase, seq: int, *, expect: int) -> None:
-        books.run(ADD_PURCHASE if expect == 0 else SET_PURCHASE, **rows.columns(after, seq))
 
     def _insert_event(self, books: Transaction, after: Purchase, event: Event) -> int:
         return books.new_key(
@@ -253,7 +279,8 @@ class Ledger(Scans):
             books.run(ADD_EVIDENCE, sha256=sha256, content_type=body.content_type, zstd=rows.compress(body.content))
 
     def _take_turns(self, books: Transaction) -> None:
-        # SQLite's BEGIN IMMEDIATE already holds the one write lock; on PostgreSQL writers of caps wait here.
+        # SQLite's BEGIN IMMEDIATE already holds the one write lock. On PostgreSQL writers of caps wait here, before
+        # they hold any purchase: in the other order two of them could wait for each other.
         if books.on_postgresql:
             books.run(TAKE_TURNS)
 
