@@ -49,10 +49,7 @@ def test_what_was_never_sent_goes_over_to_the_new_way_of_paying(ledger: Ledger, 
 @pytest.mark.parametrize("rail", WALLETS.values(), ids=WALLETS)
 def test_what_was_sent_once_keeps_its_asset_and_wallet_for_ever(ledger: Ledger, rail: tuple[Asset, str]) -> None:
     """A server that lied about its death can then still not make it two transfers."""
-    purchase = ledger.append(
-        reserved(ledger), Signed(at=p.NOW, authorization=p.authorization(p.blank()), terms=p.terms())
-    )
-    purchase = ledger.append(purchase, Sent(at=p.NOW))
+    purchase = ledger.append(reserved(ledger), p.signed(p.blank()), Sent(at=p.NOW))
     ledger.append(purchase, Void(at=p.NOW, reason="unused and past its end", proof_block=9))
     with pytest.raises(Refused, match="was presented in USDC"):
         ledger.reserve(p.run("run-2"), [on(rail)], CAPS, p.LEASE)
