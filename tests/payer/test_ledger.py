@@ -16,7 +16,7 @@ from tollbook.payer.ledger import Conflict, Ledger
 from tollbook.payer.ledger.engine import SCHEMA_VERSION, connect
 from tollbook.payer.ledger.migrate import configuration
 from tollbook.payer.ledger.rows import is_open
-from tollbook.payer.ledger.schema import metadata
+from tollbook.payer.ledger.schema import bodies, evidence, metadata
 from tollbook.payer.ledger.store import Body
 from tollbook.payer.rules import Caps
 from tollbook.payer.types import Data, Money, Quote
@@ -46,6 +46,17 @@ def test_the_projection_is_the_fold_of_the_events(ledger: Ledger) -> None:
     ]
     refolded = p.after(p.blank(), *ledger.events(purchase_id))
     assert (refolded.money, refolded.data, refolded.committed) == (stored.money, stored.data, stored.committed)
+
+
+def test_a_delivered_body_is_kept_once(ledger: Ledger) -> None:
+    """As the delivery; evidence is for answers that delivered nothing."""
+    bought(ledger)
+    with ledger._engine.connect() as connection:
+        kept = {
+            table.name: connection.execute(sa.select(sa.func.count()).select_from(table)).scalar()
+            for table in (bodies, evidence)
+        }
+    assert kept == {"bodies": 1, "evidence": 0}
 
 
 def test_a_reopened_ledger_remembers(ledger: Ledger, ledger_url: str) -> None:

@@ -192,13 +192,13 @@ class Ledger(Scans):
         if difference:
             self._take_turns(books)
         self._hold(books, purchase)
-        seq = 0
+        seq, brings = 0, any(isinstance(event, Delivered) for event in happened)
         for state, event in zip(states[1:], happened, strict=True):
             seq = self._insert_event(books, state, event)
             if isinstance(event, Delivered):
                 assert body is not None, "a delivery without its body (I4)"
                 self._insert_body(books, state, event, body, seq)
-            elif body is not None:
+            elif body is not None and not brings:
                 self._insert_evidence(books, body)
         books.run(SET_PURCHASE, **rows.columns(after, seq))
         if difference:
