@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ from tollbook.sources.envelope import Envelope
 
 if TYPE_CHECKING:
     from tollbook.payer.types import Delivery
-    from tollbook.sources.coverage import Answered
+    from tollbook.sources.coverage import Answered, Coverage
     from tollbook.sources.model import Dataset
     from tollbook.sources.rows import Parsed
 
@@ -25,8 +25,9 @@ UNREADABLE = (ValueError, TypeError, LookupError, ArithmeticError, RecursionErro
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One delivery as rows. `answered` is None when its context says nothing of use; `excerpt` is the body's
-    beginning where the whole of it could not be read."""
+    """One delivery as rows. `answered` is None when its context says nothing of use; `alone` is what it covers where
+    it is the whole answer to what was asked, and its cells are left out then. `excerpt` is the body's beginning where
+    the whole of it could not be read."""
 
     seq: int
     purchase_id: str
@@ -37,6 +38,7 @@ class Page:
     excerpt: str
     parsed: Parsed | None = None
     answered: Answered | None = None
+    alone: Coverage | None = None
 
     @property
     def dataset(self) -> Dataset | None:
@@ -94,13 +96,11 @@ def read_one(delivery: Delivery) -> Page:
         )
     except UNREADABLE as error:
         parsed = _nothing(dataset, f"the parser failed: {type(error).__name__}: {error}"[:200])
-    return _page(
-        delivery,
-        parsed.envelope,
-        parsed.message,
-        parsed=parsed,
-        answered=_answered(dataset, delivery, parsed),
-    )
+    answered = _answered(dataset, delivery, parsed)
+    alone = _alone(dataset, answered) if answered else None
+    if answered and alone:
+        answered = replace(answered, cells=())
+    return _page(delivery, parsed.envelope, parsed.message, parsed=parsed, answered=answered, alone=alone)
 
 
 def _page(delivery: Delivery, envelope: str, message: str, **known: Any) -> Page:
@@ -128,3 +128,14 @@ def _answered(dataset: Dataset, delivery: Delivery, parsed: Parsed) -> Answered 
         return answered(dataset, delivery.context, delivery.received_at, parsed)
     except UNREADABLE:
         return None
+
+
+def _alone(dataset: Dataset, answer: Answered) -> Coverage | None:
+    """What the page covers by itself, if it is all there is. Of a listing that grows at its top only the cache can
+    say: it depends on what was held before."""
+    from tollbook.sources.coverage import cover
+
+    if answer.page != answer.group.first_page or (dataset.paging and dataset.paging.newest_first):
+        return None
+    found = cover(dataset, [answer])
+    return found if found.complete else None

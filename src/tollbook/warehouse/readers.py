@@ -11,8 +11,9 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from queue import SimpleQueue
-from typing import IO, TYPE_CHECKING, cast
+from typing import IO, TYPE_CHECKING
 
+from tollbook.warehouse.packing import packed, unpacked
 from tollbook.warehouse.pages import Page, read
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class _Worker:
         assert self._process.stdout is not None
         pickle.dump(list(chunk), self._process.stdin, pickle.HIGHEST_PROTOCOL)
         self._process.stdin.flush()
-        return cast("list[Page]", pickle.load(self._process.stdout))
+        return unpacked(pickle.load(self._process.stdout))
 
     def stop(self) -> None:
         self._process.kill()
@@ -102,7 +103,7 @@ def serve(incoming: IO[bytes], outgoing: IO[bytes]) -> None:
             chunk = pickle.load(incoming)
         except EOFError:
             return
-        pickle.dump(list(read(chunk)), outgoing, pickle.HIGHEST_PROTOCOL)
+        pickle.dump(packed(list(read(chunk))), outgoing, pickle.HIGHEST_PROTOCOL)
         outgoing.flush()
 
 
