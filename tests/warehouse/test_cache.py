@@ -12,7 +12,7 @@ import pytest
 
 from tests.warehouse.books import T0, body, pieces
 from tests.warehouse.processes import run
-from tests.warehouse.story import story
+from tests.warehouse.story import many, story
 from tollbook.sources import registry
 from tollbook.sources.model import Cast, Column, Dataset
 from tollbook.warehouse import schema
@@ -147,17 +147,31 @@ def test_a_damaged_file_is_named_to_who_only_opens_it(tmp_path: Path) -> None:
         pass
 
 
-def test_a_full_or_read_only_disk_is_no_damage() -> None:
-    """What can't be written is not thrown away."""
+@pytest.mark.parametrize("size", [20_000, 1_500_000], ids=["no room to commit", "no room to checkpoint"])
+def test_a_full_disk_loses_nothing_and_the_next_run_heals(size: int, tmp_path: Path) -> None:
+    """I4: a file that can't be written is not taken for damaged and thrown away."""
+    cache, undisturbed = Cache(tmp_path), Cache(tmp_path / "undisturbed")
+    cache.load(many(1))
+    _, out = run("load_on_a_full_disk", tmp_path, 300, size)
+    if size == 20_000:
+        assert "Could not write file" in out
+    report = cache.load(many(300))
+    undisturbed.load(many(300))
+    assert report.note is None
+    assert hashes(cache) == hashes(undisturbed)
+    assert not list((tmp_path / "state").glob("*damaged*"))
+
+
+def test_trouble_with_the_disk_or_another_program_is_no_damage() -> None:
     import duckdb
 
     from tollbook.warehouse.cache import is_damage
 
-    assert not is_damage(duckdb.IOException("IO Error: Could not write file: No space left on device"))
+    assert not is_damage(duckdb.IOException('Could not write file "cache.duckdb": No space left on device'))
     assert not is_damage(duckdb.IOException('Cannot open file "cache.duckdb": Permission denied'))
     assert not is_damage(duckdb.IOException("Could not set lock on file"))
     assert not is_damage(duckdb.ParserException("syntax error"))
-    assert is_damage(duckdb.IOException("Corrupt database file: computed checksum 1 does not match stored checksum 2"))
+    assert is_damage(duckdb.Error("Corrupt database file: computed checksum 1 does not match stored checksum 2"))
 
 
 @pytest.fixture

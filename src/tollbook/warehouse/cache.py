@@ -203,15 +203,19 @@ def file_identity(path: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
+_DAMAGED = ("corrupt", "checksum", "not a valid duckdb", "could not read enough bytes", "replaying wal", "wal file")
+_CANNOT_WRITE = ("could not write", "could not sync", "could not truncate", "no space", "permission", "read-only")
+
+
 def is_damage(error: Exception) -> bool:
-    """The file itself is at fault, not the disk, a program holding it, or what was asked."""
+    """The file itself is at fault, not the disk, a program that holds it, or what was asked."""
     import duckdb
 
     text = str(error).lower()
-    if any(words in text for words in ("lock on file", "no space", "permission", "read-only", "too many open")):
+    if any(words in text for words in _CANNOT_WRITE):
         return False
-    kinds = (duckdb.IOException, duckdb.SerializationException, duckdb.InternalException, duckdb.FatalException)
-    return isinstance(error, kinds) or "corrupt" in text
+    broken = (duckdb.SerializationException, duckdb.InternalException, duckdb.FatalException)
+    return isinstance(error, broken) or any(words in text for words in _DAMAGED)
 
 
 def first_line(error: Exception) -> str:
