@@ -117,6 +117,27 @@ class TestStates:
         assert view.final_number == view.head_number
         assert sum(method == "eth_call" for method, _ in paper.calls) == 1
 
+    @pytest.mark.parametrize(
+        ("start", "happened", "blocks"),
+        [
+            (None, "nothing", [1000]),
+            (900, "nothing", [1000, 990]),
+            (900, "settled", [1000]),
+            (900, "cancelled", [1000, 990]),
+        ],
+        ids=["never-signed", "signed-and-unused", "paid", "cancelled"],
+    )
+    def test_the_final_block_is_read_only_where_something_hangs_on_it(
+        self, start: int | None, happened: str, blocks: list[int]
+    ) -> None:
+        paper = PaperChain()
+        if happened == "settled":
+            paper.settle(NONCE, 950)
+        if happened == "cancelled":
+            paper.cancel(NONCE, 950)
+        one(paper, start=start)
+        assert [params[1] for method, params in paper.calls if method == "eth_call"] == [hex(at) for at in blocks]
+
     @pytest.mark.parametrize("finality", ["latest", "safe", "finalized"])
     def test_the_final_block_is_the_one_that_policy_names(self, finality: str) -> None:
         paper = PaperChain()

@@ -115,45 +115,58 @@ class RpcChain:
 
     async def look(self, asset: Asset, payer: str, nonces: Mapping[str, int | None]) -> Mapping[str, ChainView]:
         head = await self.head()
-        names = list(nonces)
-        blocks = sorted({head.number, head.final_number})
-        used = await self._used(asset, payer, names, blocks)
-        at_head, at_final = used[head.number], used[head.final_number]
-        if wrong := [name for name in names if at_final[name] and not at_head[name]]:
-            raise malformed(f"nonce {wrong[0]} is used in an older block and unused in a newer one")
-        wanted = {name: nonces[name] for name in names if at_head[name]}
+        used = await self._used(asset, payer, list(nonces), head.number)
+        wanted = {name: start for name, start in nonces.items() if used[name]}
         marks = await self._logs.marks(asset, payer, wanted, head.number, self._policy.lookback_blocks)
         proofs = await self._settlements.read(asset, payer, marks, head.final_number) if marks else {}
-        return {name: _view(head, at_head[name], at_final[name], proofs.get(name)) for name in names}
+        used_final = await self._used_final(asset, payer, nonces, head, used, proofs)
+        return {name: _view(head, used[name], used_final[name], proofs.get(name)) for name in nonces}
 
-    async def _used(self, asset: Asset, payer: str, nonces: list[str], blocks: list[int]) -> dict[int, dict[str, bool]]:
-        """The token's flag for each nonce at each block, in as few round trips as batches allow."""
+    async def _used_final(
+        self,
+        asset: Asset,
+        payer: str,
+        nonces: Mapping[str, int | None],
+        head: Head,
+        used: Mapping[str, bool],
+        proofs: Mapping[str, Settlement | NonceState],
+    ) -> dict[str, bool]:
+        """The flags at the final block. Asked again only where something hangs on it: a nonce that was signed and is
+        unused may be dead, one that is used and not shown to be paid may be cancelled."""
+        if head.final_number == head.number:
+            return dict(used)
+        flags = dict.fromkeys(nonces, False)
+        flags |= {name: proof.final for name, proof in proofs.items() if isinstance(proof, Settlement)}
+        signed = {name for name, start in nonces.items() if start is not None}
+        asked = [name for name in nonces if (used[name] or name in signed) and not _is_paid(proofs.get(name))]
+        flags |= await self._used(asset, payer, asked, head.final_number)
+        if wrong := [name for name in asked if flags[name] and not used[name]]:
+            raise malformed(f"nonce {wrong[0]} is used in an older block and unused in a newer one")
+        return flags
+
+    async def _used(self, asset: Asset, payer: str, nonces: list[str], block: int) -> dict[str, bool]:
+        """The token's flag for each nonce at a block, in as few round trips as batches allow."""
+        if not nonces:
+            return {}
         prefix = _AUTHORIZATION_STATE + address_word(payer).hex()
         datas = [prefix + nonce[2:] for nonce in nonces]
-        words = await self._many_words(asset, datas, blocks) if len(nonces) >= _WORTH_A_MULTICALL else None
+        words = await self._many_words(asset, datas, block) if len(nonces) >= _WORTH_A_MULTICALL else None
         if words is None:
-            calls = [_eth_call(asset.address, data, hex(block)) for block in blocks for data in datas]
-            words = await self._rpc.read(calls)
-        flags = iter([_flag(word) for word in words])
-        return {block: {nonce: next(flags) for nonce in nonces} for block in blocks}
+            words = await self._rpc.read([_eth_call(asset.address, data, hex(block)) for data in datas])
+        return {nonce: _flag(word) for nonce, word in zip(nonces, words, strict=True)}
 
-    async def _many_words(self, asset: Asset, datas: list[str], blocks: list[int]) -> list[str] | None:
-        """What the token answers to each call at each block, or None where the chain has no Multicall3."""
+    async def _many_words(self, asset: Asset, datas: list[str], block: int) -> list[str] | None:
+        """What the token answers to each call at a block, or None where the chain has no Multicall3."""
         groups = [datas[at : at + multicall.CALLS] for at in range(0, len(datas), multicall.CALLS)]
-        asked = [(block, group) for block in blocks for group in groups]
-        encoded = [
-            (block, multicall.encode(asset.address, [bytes.fromhex(d[2:]) for d in group])) for block, group in asked
-        ]
+        encoded = [multicall.encode(asset.address, [bytes.fromhex(d[2:]) for d in group]) for group in groups]
         try:
-            answers = await self._rpc.call(
-                [_eth_call(multicall.MULTICALL3, data, hex(block)) for block, data in encoded]
-            )
+            answers = await self._rpc.call([_eth_call(multicall.MULTICALL3, data, hex(block)) for data in encoded])
         except RpcError:
             return None
         if not all(isinstance(answer, str) and len(answer) > len("0x") for answer in answers):
             return None
-        pairs = zip(answers, asked, strict=True)
-        return [word for answer, (_, group) in pairs for word in multicall.decode(answer, len(group))]
+        pairs = zip(answers, groups, strict=True)
+        return [word for answer, group in pairs for word in multicall.decode(answer, len(group))]
 
     async def balance(self, asset: Asset, owner: str) -> int:
         data = _BALANCE_OF + address_word(owner).hex()
@@ -175,6 +188,10 @@ class RpcChain:
 
     async def aclose(self) -> None:
         await self._rpc.aclose()
+
+
+def _is_paid(proof: Settlement | NonceState | None) -> bool:
+    return isinstance(proof, Settlement)
 
 
 def _view(head: Head, used: bool, used_final: bool, proof: Settlement | NonceState | None) -> ChainView:
