@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tollbook.crashpoints import crash_point
 from tollbook.warehouse import coverage, notes, readers, report, schema
 from tollbook.warehouse.cache import Cache, Look
-from tollbook.warehouse.observe import Counts, later, newest, observe, withdraw
+from tollbook.warehouse.observe import Counts, later, observe, withdraw
 from tollbook.warehouse.pages import Page, read
 from tollbook.warehouse.report import LoadReport
 from tollbook.warehouse.schema import tables
@@ -98,8 +98,7 @@ def _behind(
     needed: Again = {}
     for name, own in _by_table(pages).items():
         incoming = [page for page in own if page.purchase_id not in known]
-        last = newest(con, tables()[name])
-        if incoming and last is not None and incoming[0].order < last:
+        if incoming:
             needed[name] = later(con, tables()[name], incoming[0].order) - again.get(name, set()) - lost
     return {name: purchases for name, purchases in needed.items() if purchases}
 

@@ -19,10 +19,18 @@ _Change = tuple[str, str, str]
 """Dataset, column, and what became of it."""
 
 
+FEW = 8
+"""Rows up to which writing them out is quicker than handing over a table."""
+
+
 def append(con: duckdb.DuckDBPyConnection, table: str, rows: pa.Table) -> None:
     """Rows at the table's end, columns by name."""
-    if len(rows):
-        names = quoted(rows.column_names)
+    names = quoted(rows.column_names)
+    if 0 < len(rows) <= FEW:
+        line = f"({', '.join('?' * len(rows.column_names))})"
+        values = [value for row in rows.to_pylist() for value in row.values()]
+        con.execute(f"INSERT INTO {table} ({names}) VALUES {', '.join([line] * len(rows))}", values)
+    elif len(rows):
         con.register("incoming", rows)
         con.execute(f"INSERT INTO {table} ({names}) SELECT {names} FROM incoming")
         con.unregister("incoming")

@@ -41,15 +41,19 @@ def observe(con: duckdb.DuckDBPyConnection, table: Table, pages: Sequence[Page],
     con.execute(query.format(table=table.name, same=_known(table, "new"), **parts))
     con.unregister("batch")
     con.unregister("deliveries")
-    con.execute(f'INSERT INTO "{table.observations}" SELECT {columns} FROM fresh ORDER BY observed_at, seq, {key}')
-    _make_current(con, table, columns, once=once)
+    order = f"ORDER BY observed_at, seq, {key}" if len(pages) > 1 else ""
+    con.execute(f'INSERT INTO "{table.observations}" SELECT {columns} FROM fresh {order}')
+    counts = con.execute(_COUNTS).fetchall()
+    _make_current(con, table, columns, known=sum(own[3] for own in counts), once=once)
     if not in_order:
         _reopen(con, table, "fresh")
-    count = "SELECT purchase_id, count(*) FILTER (is_new), count(*) FILTER (NOT is_new) FROM fresh GROUP BY ALL"
-    counts = con.execute(count).fetchall()
     con.execute("DROP TABLE fresh")
-    return {purchase: (new, changed) for purchase, new, changed in counts}
+    return {purchase: (new, changed) for purchase, new, changed, _ in counts}
 
+
+_COUNTS = """
+SELECT purchase_id, count(*) FILTER (is_new), count(*) FILTER (NOT is_new), count(*) FILTER (is_known)
+FROM fresh GROUP BY purchase_id"""
 
 _FRESH = """
 CREATE OR REPLACE TEMP TABLE fresh AS
@@ -123,12 +127,12 @@ def content_hash(table: Table) -> str:
     return "hash({})".format(", ".join(f'batch."{name}"' for name in table.compared))
 
 
-def _make_current(con: duckdb.DuckDBPyConnection, table: Table, columns: str, *, once: bool) -> None:
-    """The newest fresh version of each key takes the place of the one before."""
-    key = quoted(table.natural_key)
-    known = con.execute(f"SELECT count(DISTINCT row({key})) FROM fresh WHERE is_known").fetchall()[0][0]
+def _make_current(con: duckdb.DuckDBPyConnection, table: Table, columns: str, *, known: int, once: bool) -> None:
+    """The newest fresh version of each key takes the place of the one before. `known` fresh rows have one."""
+    key, same = quoted(table.natural_key), _known(table, "new")
     if known:
-        same = _known(table, "new")
+        if not once:
+            known = con.execute(f"SELECT count(DISTINCT row({key})) FROM fresh WHERE is_known").fetchall()[0][0]
         gone = con.execute(f'DELETE FROM "{table.name}" known USING fresh new WHERE is_known AND {same}').fetchall()
         if gone[0][0] != known:
             raise NotUnique(f"{table.name} held {gone[0][0]} rows for {known} keys")
@@ -136,20 +140,11 @@ def _make_current(con: duckdb.DuckDBPyConnection, table: Table, columns: str, *,
     con.execute(f'INSERT INTO "{table.name}" SELECT {columns} FROM fresh {last}')
 
 
-def newest(con: duckdb.DuckDBPyConnection, table: Table) -> tuple[datetime, int] | None:
-    """(observed_at, seq) of the last delivery the table has."""
-    row = con.execute(
-        "SELECT observed_at, seq FROM loads WHERE list_contains(?, dataset) ORDER BY ALL DESC LIMIT 1",
-        [list(table.datasets)],
-    ).fetchall()
-    return row[0] if row else None
-
-
 def later(con: duckdb.DuckDBPyConnection, table: Table, than: tuple[datetime, int]) -> set[str]:
     """Purchases whose deliveries the table has, and that were observed after this one."""
+    datasets = ", ".join(f"'{name}'" for name in table.datasets)
     rows = con.execute(
-        "SELECT purchase_id FROM loads WHERE list_contains(?, dataset) AND (observed_at, seq) > (?, ?)",
-        [list(table.datasets), *than],
+        f"SELECT purchase_id FROM loads WHERE dataset IN ({datasets}) AND (observed_at, seq) > (?, ?)", list(than)
     ).fetchall()
     return {purchase for (purchase,) in rows}
 
