@@ -1,4 +1,4 @@
-"""Where a nonce's use is searched: above the final block when it was unused, anywhere when it was not."""
+"""Where a nonce's use is searched: above the final block when it was unused, and else where it was used."""
 
 from __future__ import annotations
 
@@ -12,20 +12,25 @@ from tests.payer.paper_chain import PaperChain
 from tests.payer.scripted import ScriptedChain, ScriptedSeller, answer, chain_view, challenge, order, services
 from tests.payer.test_chain import NONCE, look
 from tollbook.payer import quoting
-from tollbook.payer.types import NonceState
+from tollbook.payer.types import ChainView, NonceState
 
 UNUSED = chain_view(NonceState.UNUSED)
 USED = chain_view(NonceState.USED, settlement=p.settlement())
+UNEXPLAINED = chain_view(NonceState.USED)
 
 
 @pytest.mark.parametrize(
-    ("view", "first"), [pytest.param(UNUSED, UNUSED.final_number, id="unused"), pytest.param(USED, None, id="used")]
+    ("view", "first"),
+    [
+        pytest.param(UNUSED, UNUSED.final_number, id="unused"),
+        pytest.param(USED, p.settlement().block_number, id="used"),
+        pytest.param(UNEXPLAINED, UNEXPLAINED.final_number, id="used-without-logs"),
+    ],
 )
-def test_a_reservation_remembers_a_block_that_no_reorg_replaces(
-    tmp_path: Path, view: object, first: int | None
-) -> None:
-    """Above the head a replaced block could hide the transfer; a nonce used by others has no known block at all."""
-    ours = services(tmp_path, ScriptedSeller([challenge(), answer(200)]), ScriptedChain(lambda: view))  # type: ignore[arg-type,return-value]
+def test_a_reservation_remembers_a_block_that_no_reorg_replaces(tmp_path: Path, view: ChainView, first: int) -> None:
+    """Above the head a replaced block could hide the transfer. Always some block: without one a chain reader takes the
+    nonce for one that was never signed."""
+    ours = services(tmp_path, ScriptedSeller([challenge(), answer(200)]), ScriptedChain(lambda: view))
 
     async def reserve() -> int | None:
         quotes = await quoting.quote(ours, [order()])

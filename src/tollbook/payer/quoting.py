@@ -140,9 +140,11 @@ def _costs(held: Purchase) -> bool:
 
 
 def _search_from(view: ChainView | None) -> int | None:
-    """The block above which a nonce's use will be found: nothing is signed yet, but newer blocks may still be replaced.
-    A nonce that is used already was used by nobody knows when."""
-    return view.final_number if view is not None and view.state is NonceState.UNUSED else None
+    """The block above which a nonce's use will be found. Nothing is signed yet, but blocks above the final one may still
+    be replaced; a nonce that is used already was used where its settlement lies."""
+    if view is None:
+        return None
+    return view.final_number if view.settlement is None else min(view.settlement.block_number, view.final_number)
 
 
 class _Nonces(dict[int, str]):
