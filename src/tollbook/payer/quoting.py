@@ -15,7 +15,7 @@ from tollbook.payer.money import Asset, decimal_text
 from tollbook.payer.policy import judge
 from tollbook.payer.services import Services, View, full_url
 from tollbook.payer.transport import Answer, NoAnswer, NotSent
-from tollbook.payer.types import ChainView, Data, Money, NonceState, Order, Purchase, Quote, Run, Terms
+from tollbook.payer.types import ChainView, Data, Money, Order, Purchase, Quote, Run, Terms
 from tollbook.payer.wire import parse_402
 
 
@@ -140,8 +140,8 @@ def _costs(held: Purchase) -> bool:
 
 
 def _search_from(view: ChainView | None) -> int | None:
-    """The block above which a nonce's use will be found. Nothing is signed yet, but blocks above the final one may still
-    be replaced; a nonce that is used already was used where its settlement lies."""
+    """The block above which a nonce's use will be found. Nothing is signed yet, but blocks above the final one may
+    still be replaced; a nonce that is used already was used where its settlement lies."""
     if view is None:
         return None
     return view.final_number if view.settlement is None else min(view.settlement.block_number, view.final_number)
