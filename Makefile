@@ -26,6 +26,14 @@ check: .venv/dev.stamp  ## style, types
 bench: .venv/dev.stamp  ## side by side, each figure a ratio against a peer
 	@$(BIN)/python -m bench $(ARGS)
 
+N ?= 20000
+SEED ?= 1
+sim: .venv/dev.stamp    ## seeded worlds from SEED on until N purchases: make sim N=100000 SEED=1
+	@$(BIN)/python -m tests.simulation -n $(N) --seed $(SEED)
+
+sim: .venv/dev.stamp    ## seeded worlds from SEED on, until N purchases are carried; N=1 plays the one world of SEED
+	@$(BIN)/python -m tests.simulation -n $(or $(N),20000) --seed $(or $(SEED),1) $(ARGS)
+
 format: .venv/dev.stamp
 	@$(BIN)/ruff check --fix src tests bench
 	@$(BIN)/ruff format src tests bench

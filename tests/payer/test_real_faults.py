@@ -43,7 +43,7 @@ _ENDINGS: dict[Ending, tuple[str, ...]] = {
     Ending.BOUGHT: (
         *("verify_500", "verify_invalid", "settle_500_before", "settle_slow", "relayer_broke"),
         *("forget_pending", "slow", "drip", "rate_before", "endless_402", "edit_terms", "huge_header", "huge_402"),
-        *("reset_before", "hang_before", "status_before", "again_402_before", "new_terms_402_before"),
+        *("offer_list", "reset_before", "hang_before", "status_before", "again_402_before", "new_terms_402_before"),
         *("empty_body", "html_body", "garbage_body", "wrong_schema", "failed_envelope", "no_receipt", "broken_receipt"),
     ),
     Ending.LOST: (
@@ -58,7 +58,7 @@ _ENDINGS: dict[Ending, tuple[str, ...]] = {
     Ending.LATE: ("settle_timeout_after",),
     Ending.UNPAID: ("settle_phantom", "settle_foreign_tx", "settle_reverted_tx", "forged_receipt"),
     Ending.REFUSED: (
-        *("swap_pay_to", "swap_asset", "swap_network", "swap_price", "swap_name"),
+        *("swap_pay_to", "swap_asset", "swap_network", "swap_price", "swap_name", "swap_resource"),
         *("broken_terms", "terms_misplaced", "redirect_before"),
     ),
 }
@@ -70,7 +70,7 @@ BLINDING = {
 """RPC faults under which the chain says nothing at all."""
 UNBELIEVABLE = {"rpc_no_logs", "rpc_foreign_logs", "rpc_receipt_missing", "rpc_receipt_failed"}
 """RPC faults under which it says "used" and can't show by what."""
-HARMLESS = {"rpc_slow", "rpc_frozen_head", "rpc_double_logs"}
+HARMLESS = {"rpc_slow", "rpc_frozen_head", "rpc_double_logs", "rpc_log_range"}
 
 SHORT: dict[str, dict[str, Any]] = {
     "settle_timeout_after": {"seconds": 1.3},

@@ -1,0 +1,191 @@
+"""Who acts: jobs on each machine, a person, fate; then, in quiet, everybody once more until nothing is open."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextvars import copy_context
+from random import Random
+from typing import TYPE_CHECKING
+
+from tests.simulation import reckoning
+from tests.simulation.demand import Demand
+from tests.simulation.desk import Desk
+from tests.simulation.machine import PROCESS, Crashed, Machine, Process
+from tollbook.payer.errors import OverBudget, PayerError
+from tollbook.payer.types import Order, Purchase
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+Work = Callable[[Desk], Awaitable[None]]
+ROUNDS = 6
+ROUND_SECONDS = 900.0
+LAST_GENERATION = 2
+
+
+class Actors:
+    """The cast of one world."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._chance = Random(f"{world.scenario.seed}/actors")
+        self.demand = Demand(world)
+        self._runs = 0
+
+    async def play(self) -> None:
+        """Faults while the slots work, then quiet, then the reckoning."""
+        world = self._world
+        loop = world.loop
+        fate = loop.create_task(self._fate())
+        slots = [self._slot(m, number) for m in world.machines for number in range(world.scenario.slots)]
+        await asyncio.gather(*slots)
+        fate.cancel()
+        world.dice.calm = True
+        world.trace("calm")
+        await asyncio.sleep(ROUND_SECONDS)
+        await self._settle_down()
+        await self._reckon()
+
+    # ── while faults strike ──────────────────────────────────────────────────────────────────────────────────────
+
+    async def _slot(self, machine: Machine, number: int) -> None:
+        """One place in the schedule: its jobs follow each other, others run beside it."""
+        for job in range(self._world.scenario.jobs):
+            await asyncio.sleep(self._chance.choice((0.0, self._chance.uniform(0, 150))))
+            await self.process(machine, f"{number}.{job}", self._some_work())
+
+    def _some_work(self) -> Work:
+        kind = self._chance.random()
+        if kind < 0.10:
+            return lambda desk: desk.recover()
+        if kind < 0.13:
+            return self._reconcile
+        if kind < 0.18:
+            return self._person
+        return self._flow
+
+    async def process(self, machine: Machine, name: str, work: Work) -> None:
+        """Run a job as a process of its own; it may die at any boundary."""
+        world = self._world
+        process = machine.start(name)
+        context = copy_context()
+        context.run(PROCESS.set, process)
+        task = world.loop.create_task(self._job(process, work), context=context)
+        process.tasks.append(task)
+        world.trace(process.name, "starts", f"clock {process.offset:+.0f}" if process.offset else "")
+        await asyncio.wait([task])
+        if process.alive:
+            error = None if task.cancelled() else task.exception()
+            world.checks.require(error is None, "unexpected", lambda: f"{type(error).__name__}: {error}")
+            world.checks.finished(process)
+        machine.end(process)
+
+    async def _job(self, process: Process, work: Work) -> None:
+        try:
+            await work(Desk(self._world, process))
+        except PayerError as error:
+            self._world.trace(process.name, type(error).__name__, error.what)
+
+    async def _flow(self, desk: Desk) -> None:
+        """One scheduled run: what is open first, then some of what is wanted."""
+        await desk.recover()
+        await self._buy(desk, self.demand.some(desk.machine))
+
+    async def _buy(self, desk: Desk, orders: list[Order]) -> None:
+        if orders:
+            self._runs += 1
+            await desk.run(f"run-{self._runs}", orders)
+
+    async def _reconcile(self, desk: Desk) -> None:
+        await desk.payer.reconcile(self._world.policy.asset_for("s"))
+
+    async def _person(self, desk: Desk) -> None:
+        """Someone looks at what was paid and never came, and gives some of it up."""
+        for purchase in desk.ledger.purchases():
+            lost = (purchase.undelivered or purchase.burned) and not purchase.loss_accepted
+            if lost and purchase.generation < LAST_GENERATION and self._chance.random() < 0.5:
+                self._accept(desk, purchase)
+
+    def _accept(self, desk: Desk, purchase: Purchase) -> None:
+        self._world.trace("person accepts the loss of", purchase.purchase_id)
+        self._world.checks.accepted.add((purchase.purchase_key, purchase.generation))
+        desk.payer.accept_loss(purchase, "a person")
+
+    async def _fate(self) -> None:
+        """What strikes from outside: reorgs, cancelled nonces, lost disks."""
+        world, dice = self._world, self._world.dice
+        losses = {kind: dice.hit(kind) for kind in ("lost", "rollback")}
+        while True:
+            await asyncio.sleep(self._chance.uniform(3, 25))
+            if dice.hit("reorg"):
+                world.trace("reorg", len(world.chain.log))
+                world.chain.reorg()
+            if dice.hit("cancel"):
+                self._cancel(dice.of("cancel"))
+            machine = self._chance.choice(world.machines)
+            if self._chance.random() < 0.2:
+                machine.save()
+            for kind, due in losses.items():
+                if due and self._chance.random() < 0.1:
+                    losses[kind] = False
+                    machine.lose(kind)
+                    world.checks.forget(machine)
+
+    def _cancel(self, chance: Random) -> None:
+        """Someone with the key uses up a nonce without paying."""
+        wanted = [purchase for machine in self._world.machines for purchase in machine.store.open().open_purchases()]
+        signed = [purchase.authorization for purchase in wanted if purchase.authorization is not None]
+        if signed:
+            self._world.trace("someone cancels a nonce")
+            self._world.chain.submit(chance.choice(signed), cancels=True)
+
+    # ── in quiet ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _settle_down(self) -> None:
+        """Every machine runs everything again until nothing is open. A person decides about half of what is lost."""
+        for number in range(ROUNDS):
+            for machine in self._world.machines:
+                if number == 1:
+                    await self.process(machine, "person", self._person)
+                await self.process(machine, f"quiet-{number}", self._missing)
+            await asyncio.sleep(ROUND_SECONDS)
+            if number > 0 and not any(reckoning.unfinished(self._world, machine) for machine in self._world.machines):
+                return
+
+    async def _missing(self, desk: Desk) -> None:
+        await desk.recover()
+        await self._buy_each(desk, self.demand.missing(desk.machine))
+
+    async def _everything(self, desk: Desk) -> None:
+        await desk.recover()
+        await self._buy_each(desk, self.demand.all(desk.machine))
+
+    async def _buy_each(self, desk: Desk, orders: list[Order]) -> None:
+        """At once; under tight caps one by one, until no more fits."""
+        if not self._world.scenario.tight:
+            await self._buy(desk, orders)
+            return
+        for order in orders:
+            try:
+                await self._buy(desk, [order])
+            except OverBudget:
+                break
+
+    async def _reckon(self) -> None:
+        world = self._world
+        reckoning.liveness(world, self.demand)
+        if not world.scenario.honest:
+            for machine in world.machines:
+                await self.process(machine, "reconcile", self._reconcile)
+        reckoning.books(world)
+        before = world.checks.headers, len(world.chain.log)
+        for machine in world.machines:
+            await self.process(machine, "again", self._everything if self._chance.random() < 0.1 else self._missing)
+        after = world.checks.headers, len(world.chain.log)
+        if world.scenario.tight:
+            return
+        world.checks.require(before == after, "second run", lambda: f"headers, transfers: {before} became {after}")
+
+
+__all__ = ["Actors", "Crashed"]

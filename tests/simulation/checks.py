@@ -1,0 +1,232 @@
+"""The invariants, checked while the world runs: after each step what has changed, at each header, at each transfer.
+
+They look at the chain's truth and at the ledger's committed rows, never at what the payer believes in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from tests.simulation import terms
+from tests.simulation.chain import Tx
+from tests.simulation.failure import Broken
+from tests.simulation.machine import Machine, Process
+from tests.simulation.seller import BASE_PRICE, Message
+from tollbook.payer.events import Intent, fold
+from tollbook.payer.identity import nonce, purchase_key
+from tollbook.payer.ledger import rows
+from tollbook.payer.types import Authorization, Money, Order, Purchase
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+GENERATIONS = 4
+DEAREST = BASE_PRICE * 110 // 100
+
+
+@dataclass(slots=True)
+class Row:
+    """What one machine's ledger says of a nonce now."""
+
+    money: str
+    data: str
+    committed: int
+
+
+@dataclass(slots=True)
+class Known:
+    """What the checks know of one machine's ledger, kept up to date from its newest rows."""
+
+    seq: int = 0
+    rows: dict[str, Row] = field(default_factory=dict)
+    total: int = 0
+
+
+class Checks:
+    """Collects what is wrong; the first thing found ends the world."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.broken: Broken | None = None
+        self.due = False
+        self.made = 0
+        self.headers = 0
+        self.purchase_of: dict[str, tuple[str, int]] = {}
+        self.accepted: set[tuple[str, int]] = set()
+        self._wanted: set[str] = set()
+        self._transfers: dict[str, int] = {}
+        self._ever_moved: dict[str, set[int]] = {}
+        self._known: dict[str, Known] = {}
+        self._in_hand: dict[tuple[str, str], Process] = {}
+
+    def require(self, holds: bool, rule: str, detail: Callable[[], str]) -> None:
+        self.made += 1
+        if not holds and self.broken is None:
+            self.due = True
+            self.broken = Broken(rule, detail(), self._world.tail())
+
+    def want(self, order: Order) -> None:
+        """Someone is about to buy this piece: its nonces are legitimate from here on."""
+        key = purchase_key(order.request, order.edition)
+        if key in self._wanted:
+            return
+        self._wanted.add(key)
+        for generation, used in enumerate(_nonces(self._world.wallet.nonce_secret, key)):
+            self.purchase_of[used] = (key, generation)
+
+    # ── at the network's edge ────────────────────────────────────────────────────────────────────────────────────
+
+    def leaves(self, process: Process, message: Message) -> None:
+        """A payment header is about to leave a machine."""
+        assert message.payment is not None
+        self.headers += 1
+        a, policy = message.payment.authorization, self._world.policy
+        piece = self.purchase_of.get(a.nonce)
+        self.require(piece is not None, "I2 nonce", lambda: f"a nonce nobody derived: {a.nonce}")
+        if piece is not None and piece[1] > 0:
+            word = (piece[0], piece[1] - 1) in self.accepted
+            self.require(word, "I2 generation", lambda: f"generation {piece[1]} of {piece[0][:16]} without a word")
+        allowed = (
+            message.payment.signer == a.payer == self._world.wallet.address
+            and a.pay_to == terms.PAYEE
+            and 0 < a.value <= DEAREST
+            and a.valid_before - a.valid_after <= policy.validity_seconds + policy.clock_skew_seconds
+            and message.request.url.startswith(terms.BASE_URL)
+        )
+        self.require(allowed, "I6 policy", lambda: f"signed outside policy: {a} for {message.request.url}")
+        self._written_ahead(process.machine, a)
+
+    def _written_ahead(self, machine: Machine, a: Authorization) -> None:
+        """Durable before the first byte leaves, and what is reserved covers it."""
+        found = machine.store.peek("SELECT doc FROM purchases WHERE nonce = ?", a.nonce)
+        held = rows.purchase(found[0][0]) if found else None
+        durable = held is not None and held.money in (Money.EXPOSED, Money.SPENT) and held.authorization == a
+        covered = held is not None and (held.reserved >= a.value or held.spent > 0)
+        alive = held is not None and held.valid_until >= a.valid_before
+        rule = durable and covered and alive
+        self.require(rule, "write ahead", lambda: f"sent and not in the ledger: {a}, which holds {held}")
+
+    def handed_over(self, process: Process, used: str) -> None:
+        """A body arrived in a living process: from here on it must not be lost (I4)."""
+        self._in_hand[process.machine.name, used] = process
+
+    def died(self, process: Process) -> None:
+        self._in_hand = {place: owner for place, owner in self._in_hand.items() if owner is not process}
+
+    disk_failed = died
+
+    def finished(self, process: Process) -> None:
+        """A process came to its end by itself: what it was handed is in its ledger."""
+        for (_, used), owner in list(self._in_hand.items()):
+            if owner is process:
+                found = process.machine.store.peek("SELECT data FROM purchases WHERE nonce = ?", used)
+                self.require(
+                    found == [("delivered",)], "I4 body", lambda used=used: f"a body that came for {used} is lost"
+                )
+        self.died(process)
+
+    # ── on the chain ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def mined(self, tx: Tx) -> None:
+        """A transfer, or a cancellation, is in a block."""
+        if tx.cancels:
+            return
+        used, value = tx.authorization.nonce, tx.moved
+        self._world.trace("chain:", used[:8], "moved", value, "in", tx.block)
+        key, _ = self.purchase_of.get(used, (used, 0))
+        self._transfers[key] = self._transfers.get(key, 0) + 1
+        self._ever_moved.setdefault(used, set()).add(value)
+        allowed = 1 + sum(1 for accepted, _ in self.accepted if accepted == key)
+        self.require(self._transfers[key] <= allowed, "I1 transfers", lambda: f"{self._transfers[key]} for {key[:16]}")
+        if self._world.scenario.honest:
+            row = self._known[self._world.machines[0].name].rows.get(used)
+            held = row is not None and row.money in ("exposed", "spent") and row.committed >= value
+            self.require(held, "I5 covered", lambda: f"{value} moved by {used}, the ledger has {row}")
+
+    def undone(self, tx: Tx) -> None:
+        """A reorg took a transaction back."""
+        if not tx.cancels:
+            key, _ = self.purchase_of.get(tx.authorization.nonce, (tx.authorization.nonce, 0))
+            self._transfers[key] -= 1
+
+    # ── after each step ──────────────────────────────────────────────────────────────────────────────────────────
+
+    def step(self) -> None:
+        """Look at every ledger that was written in this step; raise what is broken."""
+        if not self.due:
+            return
+        self.due = False
+        for machine in self._world.machines:
+            if machine.changed:
+                machine.changed = False
+                self._books(machine)
+        if self.broken is not None:
+            raise self.broken
+
+    def forget(self, machine: Machine) -> None:
+        """Its ledger was replaced."""
+        self._known[machine.name] = Known()
+
+    def _books(self, machine: Machine) -> None:
+        known = self._known.setdefault(machine.name, Known())
+        changed = machine.store.peek(
+            "SELECT seq, nonce, money, data, committed, generation, purchase_key FROM purchases WHERE seq > ?",
+            known.seq,
+        )
+        moved = False
+        for seq, used, money, data, text, generation, key in changed:
+            known.seq = max(known.seq, seq)
+            row, before = Row(money, data, int(text)), known.rows.get(used)
+            known.rows[used] = row
+            self._world.trace(machine.name, "ledger:", used[:8], money, data, text)
+            difference = row.committed - (before.committed if before else 0)
+            known.total += difference
+            moved = moved or difference != 0
+            self._row(used, row, key, generation)
+        if moved:
+            buckets = machine.store.peek("SELECT scope, atoms FROM committed")
+            self._caps(known, [(scope, int(atoms)) for scope, atoms in buckets])
+
+    def _row(self, used: str, row: Row, key: str, generation: int) -> None:
+        word = generation == 0 or (key, generation - 1) in self.accepted
+        self.require(word, "I2 generation", lambda: f"generation {generation} of {key[:16]} without a person's word")
+        if row.money == "spent":
+            moved = row.committed in self._ever_moved.get(used, ())
+            self.require(moved, "I9 proof", lambda: f"{used} is booked as spent ({row.committed}) and never was")
+        if row.money == "void" and self._world.scenario.honest:
+            moved = used in self._world.chain.used
+            self.require(not moved, "I9 void", lambda: f"{used} is void in the ledger and used on the chain")
+
+    def _caps(self, known: Known, buckets: list[tuple[str, int]]) -> None:
+        months = sum(atoms for scope, atoms in buckets if scope == "month")
+        self.require(months == known.total, "I3 sums", lambda: f"months hold {months}, purchases {known.total}")
+        if self._world.scenario.honest:
+            caps = self._world.policy.caps[terms.ASSET.symbol]
+            limits = {"run": caps.per_run, "flow_day": caps.per_flow_day, "day": caps.per_day, "month": caps.per_month}
+            over = [(scope, atoms) for scope, atoms in buckets if atoms > limits[scope]]
+            self.require(not over, "I3 caps", lambda: f"{over} are over {limits}")
+
+    def refold(self, machine: Machine, purchase: Purchase) -> None:
+        """The projection is the fold of the events."""
+        ledger = machine.store.open()
+        happened = ledger.events(purchase.purchase_id)
+        first = happened[0]
+        assert isinstance(first, Intent)
+        state = Purchase(
+            purchase.purchase_id, purchase.purchase_key, purchase.generation, first.order, first.run, purchase.asset,
+            purchase.payer, purchase.nonce, purchase.created_at,
+        )  # fmt: skip
+        for event in happened:
+            state = fold(state, event)
+        same = replace(state, lease=None) == replace(purchase, lease=None)
+        self.require(same, "fold", lambda: f"{purchase.purchase_id} is not the fold of its events")
+
+
+@lru_cache(maxsize=4096)
+def _nonces(secret: bytes, key: str) -> tuple[str, ...]:
+    return tuple(nonce(secret, terms.ASSET, key, generation) for generation in range(GENERATIONS))

@@ -1,0 +1,96 @@
+"""What is wanted: pieces of a fixed list, or what the real planner finds missing."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import TYPE_CHECKING
+
+from tests.simulation import terms
+from tests.simulation.machine import Machine
+from tollbook.payer.identity import purchase_key
+from tollbook.payer.ledger import Ledger
+from tollbook.payer.types import Data, Order, Request
+from tollbook.sources.grid import merged
+from tollbook.sources.model import Dataset
+from tollbook.sources.pieces import Piece, group_of
+from tollbook.sources.planner import Held, plan
+from tollbook.sources.registry import dataset, seller
+from tollbook.sources.slots import slot
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+HISTORY = "tm-grade-history"
+_orders: dict[int, Order] = {}
+
+
+def piece_number(number: int) -> Order:
+    """The same few hundred pieces in every world."""
+    if number not in _orders:
+        request = Request("GET", f"{terms.BASE_URL}/tm-grade", (("token_id", str(3000 + number)),))
+        _orders[number] = Order(request, "final", "s", "tm-grade")
+    return _orders[number]
+
+
+class Demand:
+    """The pieces of one world."""
+
+    def __init__(self, world: World) -> None:
+        self._scenario = world.scenario
+        self._chance = Random(f"{world.scenario.seed}/demand")
+        self._at = datetime.fromtimestamp(world.epoch, UTC)
+        self._fixed = [piece_number(number) for number in range(world.scenario.pieces)]
+        self._keyed = [(purchase_key(order.request, order.edition), order) for order in self._fixed]
+        self._keys = [str(3000 + number) for number in range(max(2, world.scenario.pieces // 4))]
+
+    def all(self, machine: Machine) -> list[Order]:
+        """Everything wanted, whether it is held or not (a planned world: what the planner finds missing)."""
+        return self._planned(machine.store.open()) if self._scenario.planned else self._fixed
+
+    def missing(self, machine: Machine) -> list[Order]:
+        """Everything wanted and not delivered, as a planner over a warehouse would find it."""
+        if self._scenario.planned:
+            return self._planned(machine.store.open())
+        held = {key for (key,) in machine.store.peek("SELECT purchase_key FROM purchases WHERE data = 'delivered'")}
+        return [order for key, order in self._keyed if key not in held]
+
+    def some(self, machine: Machine) -> list[Order]:
+        """What one run asks for; now and then things that are held already."""
+        again = self._chance.random() < 0.1
+        wanted = list(self.all(machine) if again else self.missing(machine))
+        if not wanted or (self._scenario.planned and not self._scenario.tight):
+            return wanted
+        self._chance.shuffle(wanted)
+        most = max(1, len(wanted) // 4) if self._scenario.tight else len(wanted)
+        return wanted[: self._chance.randint(1, most)]
+
+    def _planned(self, ledger: Ledger) -> list[Order]:
+        """The real planner's requests for two months of history, less what was delivered."""
+        history = dataset(HISTORY)
+        last = slot(history, self._at) - 2
+        held = Held(self._held(ledger))
+        found = plan(
+            history,
+            seller(history.seller),
+            self._keys,
+            last - 59,
+            last,
+            held,
+            self._at,
+            self._at + timedelta(minutes=1),
+        )
+        return [self._order(history, piece) for piece in (*found.pieces, *found.later)]
+
+    def _held(self, ledger: Ledger) -> dict[str, tuple[tuple[int, int], ...]]:
+        spans: dict[str, list[tuple[int, int]]] = {}
+        for purchase in ledger.purchases():
+            if purchase.data is Data.DELIVERED or purchase.undelivered:
+                group = group_of(purchase.order.context)
+                for key in group.keys:
+                    spans.setdefault(key, []).append((group.first, group.last))
+        return {key: merged(own) for key, own in spans.items()}
+
+    def _order(self, history: Dataset, piece: Piece) -> Order:
+        request = Request(piece.method, terms.BASE_URL + piece.path, piece.params, piece.body)
+        return Order(request, piece.edition, "s", history.name, piece.context())

@@ -1,0 +1,78 @@
+"""One process at its desk: the real payer over the simulated world, and the real buying of an approved bill."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+from tests.simulation import terms
+from tests.simulation.machine import Process, SimClock
+from tests.simulation.network import SimTransport
+from tests.simulation.oracle import Oracle
+from tests.simulation.rpc import SimRpc
+from tollbook.payer.chain import Chain, RpcChain
+from tollbook.payer.chain_logs import LogReader
+from tollbook.payer.payer import Payer
+from tollbook.payer.services import Services
+from tollbook.payer.settlements import SettlementReader
+from tollbook.payer.types import Order, Run
+from tollbook.tasks import purchase as buying
+from tollbook.tasks.bill import Bill, Item, Line
+from tollbook.tasks.calling import at_once
+from tollbook.tasks.watch import UNWATCHED
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+
+class Desk:
+    """What the steps of a flow need of a workspace: payer, ledger, policy."""
+
+    def __init__(self, world: World, process: Process) -> None:
+        clock = SimClock(process)
+        chain = _rpc_chain(world, clock, process) if world.scenario.rpc else _oracle(world, clock, process)
+        self.policy = world.policy
+        self.ledger = process.machine.store.open()
+        self.clock = clock
+        transport = SimTransport(world, process)
+        self.services = Services(
+            self.ledger,
+            world.policy,
+            chain,
+            transport,
+            world.wallet,
+            clock,
+            owner=f"{process.name}@{world.loop.time()}",
+        )
+        self.payer = Payer(self.services)
+        self._world = world
+        self.machine = process.machine
+
+    async def recover(self) -> None:
+        if self.ledger.open_purchases():
+            await self.payer.recover()
+
+    async def run(self, name: str, orders: Sequence[Order]) -> None:
+        """Quote, approve, buy, verify: the paid middle of a flow run. Raises PayerError."""
+        for order in orders:
+            self._world.checks.want(order)
+        run = Run(name, "grades", "schedule", self.clock.now())
+        quotes = await self.payer.quote(orders)
+        items = tuple(Item(order, quotes[order.request.endpoint].terms.amount) for order in orders)
+        bill = Bill("grades", terms.ASSET, (Line("tm-grade", len(items), items),), quotes)
+        workspace = cast(Any, self)
+        approved = await self.payer.approve(run, [item.order for item in bill.items], bill.quotes)
+        bought = await buying.buy_all(at_once, workspace, run, bill, approved, UNWATCHED)
+        await buying.verify(workspace, bought)
+
+
+def _oracle(world: World, clock: SimClock, process: Process) -> Chain:
+    return Oracle(world.policy, clock, world.chain, world.dice, process)
+
+
+def _rpc_chain(world: World, clock: SimClock, process: Process) -> Chain:
+    """The real reader of the chain over a simulated server."""
+    chain = RpcChain(world.policy, clock)
+    chain._rpc = SimRpc(world.policy, clock, world.chain, world.dice, process)
+    chain._logs, chain._settlements = LogReader(chain._rpc), SettlementReader(chain._rpc)
+    return chain

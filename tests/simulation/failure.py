@@ -1,0 +1,16 @@
+"""How a broken invariant is reported."""
+
+from __future__ import annotations
+
+
+class Broken(AssertionError):
+    """An invariant does not hold. `rule` is its number and name; `trace` the last things that happened."""
+
+    def __init__(self, rule: str, detail: str, trace: list[str]) -> None:
+        super().__init__(rule, detail, trace)
+        self.rule = rule
+        self.detail = detail
+        self.trace = trace
+
+    def __str__(self) -> str:
+        return f"{self.rule}: {self.detail}"

@@ -1,0 +1,146 @@
+"""What a seed means: the shape of a world and the faults in it. Small enough to print, to replay and to shrink."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, replace
+from random import Random
+from typing import Any
+
+FAULTS: dict[str, tuple[float, str]] = {
+    # the network between buyer and seller
+    "refused": (0.10, "no connection: provably not sent"),
+    "drop": (0.10, "the request is lost, the buyer waits for nothing"),
+    "lose": (0.15, "the answer is lost"),
+    "half": (0.08, "half a body arrives"),
+    "garbage": (0.08, "a proxy answers 502 with HTML"),
+    "slow": (0.08, "the answer takes longer than the buyer waits"),
+    "duplicate": (0.15, "a proxy sends the same request again, at once or minutes later"),
+    # the seller and its facilitator
+    "late": (0.12, "settled long after the buyer gave up, or one second around validBefore"),
+    "settle_402": (0.10, "settled, then answered 402"),
+    "settle_503": (0.08, "settled, then answered 503 with a true receipt"),
+    "settle_hang": (0.08, "settled, then silent"),
+    "crash_500": (0.08, "500 and nothing settled"),
+    "busy_429": (0.08, "429 with Retry-After"),
+    "new_price": (0.10, "402 with a price that moved"),
+    "spike": (0.05, "402 with a price far beyond the drift policy allows"),
+    "swap": (0.05, "402 with another payee"),
+    "forge": (0.08, "402 with a forged receipt of success, nothing settled"),
+    "gift": (0.05, "200 with a body and a forged receipt, never settled"),
+    "deny_resend": (0.50, "a payment presented again is refused although it settled"),
+    "old_signature": (0.30, "of several signatures over a nonce the seller settles an earlier one"),
+    # the chain
+    "reorg": (0.10, "the newest blocks are replaced; what was in them comes again later, or never"),
+    "slow_block": (0.15, "a transaction waits in the pool"),
+    "cancel": (0.02, "someone with the key cancels the nonce"),
+    # the RPC server
+    "rpc_down": (0.10, "no answer"),
+    "rpc_error": (0.10, "an error for one call"),
+    "rpc_stale": (0.15, "an older head"),
+    "rpc_forget": (0.04, "a used nonce is shown as unused, at the final block, too"),
+    "rpc_ghost": (0.04, "an unused nonce is shown as used, without a log"),
+    "rpc_no_logs": (0.08, "no logs"),
+    "rpc_other_chain": (0.03, "another chain"),
+    # the buyer's machine
+    "crash": (0.35, "a process dies at an await, a crash point or a commit"),
+    "clock": (0.25, "a process's clock is up to ten minutes off"),
+    "disk_full": (0.02, "a commit fails"),
+    "disk_unsure": (0.02, "a commit fails and was durable"),
+    "lost": (0.5, "the ledger is lost"),
+    "rollback": (0.5, "the ledger is an earlier backup"),
+}
+"""Every kind of fault: how often it strikes at most where it can, and what it is."""
+
+ONCE = ("crash", "clock", "lost", "rollback", "deny_resend", "old_signature")
+"""Faults that strike a process, a world or a choice rather than each message: rare by nature, so never made rarer."""
+
+DISHONEST = ("rpc_forget", "cancel", "lost", "rollback")
+"""After these the books of one machine are whole again only once it has reconciled."""
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One world. `rates` holds the faults that strike in it."""
+
+    seed: int
+    pieces: int = 24
+    machines: int = 1
+    slots: int = 2
+    jobs: int = 2
+    tight: bool = False
+    version: int = 2
+    finality_blocks: int = 15
+    planned: bool = False
+    rpc: bool = False
+    forgiving: bool = False
+    rates: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def honest(self) -> bool:
+        """One ledger that is never lost, and a chain that never lies about what is final."""
+        return self.machines == 1 and not any(name in self.rates for name in DISHONEST)
+
+    def without(self, fault: str) -> Scenario:
+        return replace(self, rates={name: rate for name, rate in self.rates.items() if name != fault})
+
+    def describe(self) -> str:
+        """The world in one line."""
+        shape = [f"{name}={getattr(self, name)}" for name in SHAPE]
+        return " ".join([*shape, "faults=" + (",".join(self.rates) or "none")])
+
+    def arguments(self) -> str:
+        """What makes this world of its seed's, as the command line takes it; empty for the seed's own."""
+        own = from_seed(self.seed)
+        shape = [f"{name}={getattr(self, name)}" for name in SHAPE if getattr(self, name) != getattr(own, name)]
+        faults = [f"--faults {','.join(self.rates) or 'none'}"] if self.rates != own.rates else []
+        return " ".join([*(["--world", *shape] if shape else []), *faults])
+
+
+SHAPE = tuple(f.name for f in fields(Scenario) if f.name not in ("seed", "rates"))
+
+
+def from_seed(seed: int) -> Scenario:
+    """The world of a seed. One in ten has no faults; the others draw a few kinds, so that all kinds meet each other.
+
+    One in ten is a storm: few pieces, and every third thing goes wrong. In the others most pieces meet no fault or one.
+    """
+    chance = Random(f"{seed}/scenario")
+    kinds = [] if chance.random() < 0.1 else chance.sample(sorted(FAULTS), k=chance.choice((1, 2, 3, 4, 5, 6, 8)))
+    storm = chance.random() < 0.07
+    low, high = (0.5, 1.0) if storm else (0.04, 0.3)
+    rates = {kind: round(FAULTS[kind][0] * chance.uniform(low, high), 4) for kind in kinds}
+    rates |= {kind: FAULTS[kind][0] for kind in kinds if kind in ONCE}
+    return Scenario(
+        seed=seed,
+        pieces=chance.choice((8, 16, 24) if storm else (48, 64, 96, 128)),
+        machines=2 if chance.random() < 0.08 else 1,
+        slots=chance.choice((1, 1, 2, 3)),
+        jobs=chance.choice((1, 1, 2, 3)),
+        tight=chance.random() < 0.08,
+        version=chance.choice((1, 2)),
+        finality_blocks=chance.choice((8, 15, 40)),
+        planned=chance.random() < 0.04,
+        rpc=chance.random() < 0.08,
+        forgiving=chance.random() < 0.6,
+        rates=rates,
+    )
+
+
+def narrowed(scenario: Scenario, world: Sequence[str] = (), faults: str | None = None) -> Scenario:
+    """The scenario with some of its fields given as text ("pieces=4"), and only some of its faults ("lose,drop").
+
+    A fault that the seed doesn't have strikes at its full rate.
+    """
+    changes: dict[str, Any] = {}
+    for text in world:
+        name, _, value = text.partition("=")
+        if name not in SHAPE:
+            raise ValueError(f"a world has no {name!r}: {', '.join(SHAPE)}")
+        changes[name] = value == "True" if isinstance(getattr(scenario, name), bool) else int(value)
+    if faults is not None:
+        names = [name for name in faults.split(",") if name != "none"]
+        if unknown := [name for name in names if name not in FAULTS]:
+            raise ValueError(f"there are no faults {unknown}: {', '.join(FAULTS)}")
+        changes["rates"] = {name: scenario.rates.get(name, FAULTS[name][0]) for name in names}
+    return replace(scenario, **changes)

@@ -1,0 +1,173 @@
+"""A seller with its facilitator, honest but for its faults: it verifies, settles and answers, or not in that order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from random import Random
+
+from tests.simulation import terms
+from tests.simulation.chain import BLOCK_SECONDS, SimChain, Tx
+from tests.simulation.dice import Dice
+from tests.simulation.terms import Presented
+from tollbook.payer.transport import Answer
+from tollbook.payer.types import Authorization, Request
+
+BASE_PRICE = 20_000
+SETTLE_SECONDS = 6
+FORGED = "0x" + "f0" * 32
+
+
+@dataclass(slots=True)
+class Message:
+    """One request on its way. Header names are in lower case."""
+
+    request: Request
+    headers: dict[str, str]
+    payment: Presented | None
+
+
+@dataclass(slots=True)
+class Till:
+    """What the seller remembers of one nonce: the requests it was presented for, its signatures, its transaction."""
+
+    signatures: list[Authorization] = field(default_factory=list)
+    tx: Tx | None = None
+
+
+class Silence(Exception):
+    """The seller never answers."""
+
+
+class SimSeller:
+    """Answers messages. The price of an endpoint moves within what policy calls no jump."""
+
+    def __init__(self, chain: SimChain, dice: Dice, chance: Random, version: int, forgiving: bool) -> None:
+        self._chain = chain
+        self._dice = dice
+        self._chance = chance
+        self._version = version
+        self._serves_resends = forgiving
+        self._tills: dict[str, Till] = {}
+        self.price = BASE_PRICE
+        self.delivered = 0
+
+    async def serve(self, message: Message) -> Answer:
+        """One answer. Raises Silence for none."""
+        if self._dice.hit("busy_429"):
+            return self._answer(429, {"retry-after": "2"}, b"{}")
+        if message.payment is None:
+            return self._ask(message)
+        return await self._sell(message, message.payment)
+
+    # ── terms ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _ask(self, message: Message, *, price: int | None = None, pay_to: str = terms.PAYEE) -> Answer:
+        headers, body = terms.asked(self._version, message.request.url, price or self.price, pay_to, 300)
+        return self._answer(402, headers, body)
+
+    def _new_price(self) -> int:
+        self.price = BASE_PRICE * self._chance.randint(90, 110) // 100
+        return self.price
+
+    # ── a payment ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _sell(self, message: Message, payment: Presented) -> Answer:
+        till = self._tills.setdefault(payment.authorization.nonce, Till())
+        if payment.authorization not in till.signatures:
+            till.signatures.append(payment.authorization)
+        if till.tx is not None and till.tx.block is not None:
+            return self._again(message, payment, till.tx)
+        if (refusal := self._refused(message, payment)) is not None:
+            return refusal
+        if self._dice.hit("swap"):
+            return self._ask(message, pay_to=terms.THIEF)
+        if self._dice.hit("spike"):
+            return self._ask(message, price=self.price * 2)
+        if self._dice.hit("new_price"):
+            return self._ask(message, price=self._new_price())
+        return await self._verified(message, payment, till)
+
+    def _refused(self, message: Message, payment: Presented) -> Answer | None:
+        """The facilitator's rules (exact, EVM)."""
+        a, now = payment.authorization, self._chain.now()
+        if a.value != self.price:
+            return self._ask(message)
+        reason = None
+        if payment.signer != a.payer:
+            reason = "invalid_exact_evm_payload_signature"
+        elif a.pay_to != terms.PAYEE:
+            reason = "invalid_exact_evm_payload_recipient_mismatch"
+        elif a.valid_after > now:
+            reason = "invalid_exact_evm_payload_authorization_valid_after"
+        elif a.valid_before < now + SETTLE_SECONDS:
+            reason = "invalid_exact_evm_payload_authorization_valid_before"
+        elif a.nonce in self._chain.used:
+            reason = "invalid_exact_evm_nonce_already_used"
+        return None if reason is None else self._failed(reason)
+
+    async def _verified(self, message: Message, payment: Presented, till: Till) -> Answer:
+        dice = self._dice
+        if dice.hit("crash_500"):
+            return self._answer(500, {}, b"oops")
+        if dice.hit("forge"):
+            return self._answer(402, terms.receipt(self._version, True, FORGED), b"{}")
+        if dice.hit("gift"):
+            return self._deliver(message, FORGED)
+        if dice.hit("late"):
+            self._settle_late(till)
+            return self._failed("unexpected_settle_error")
+        till.tx = self._chain.submit(self._chosen(till))
+        if dice.hit("settle_hang"):
+            raise Silence
+        settled = await self._wait(till.tx)
+        if not settled:
+            return self._failed("settlement_pending" if till.tx.block is None and not till.tx.reverted else "reverted")
+        if dice.hit("settle_402"):
+            return self._failed("unexpected_settle_error", tx_hash="")
+        if dice.hit("settle_503"):
+            return self._answer(503, terms.receipt(self._version, True, till.tx.tx_hash), b"")
+        return self._deliver(message, till.tx.tx_hash)
+
+    def _again(self, message: Message, payment: Presented, tx: Tx) -> Answer:
+        """A payment that has settled already."""
+        if self._serves_resends and payment.signer == tx.authorization.payer and not self._dice.hit("deny_resend"):
+            return self._deliver(message, tx.tx_hash)
+        return self._failed("invalid_exact_evm_nonce_already_used")
+
+    # ── settling ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _chosen(self, till: Till) -> Authorization:
+        """Of several signatures over one nonce the seller is free to settle any."""
+        if len(till.signatures) > 1 and self._dice.hit("old_signature"):
+            return self._dice.of("old_signature").choice(till.signatures)
+        return till.signatures[-1]
+
+    def _settle_late(self, till: Till) -> None:
+        """When it likes: at random, or in the very last block that may hold it, or in the first that may not."""
+        chosen, chance = self._chosen(till), self._dice.of("late")
+        left = chosen.valid_before - self._chain.now()
+        delay = chance.choice((left - 1, left, left + 1, chance.uniform(1, max(2.0, left)), chance.uniform(1, 20)))
+        at = self._chain.now() - self._chain.epoch + max(0.0, delay - BLOCK_SECONDS)
+        till.tx = self._chain.submit(chosen, not_before=at)
+
+    async def _wait(self, tx: Tx) -> bool:
+        assert tx.mined is not None
+        if not self._dice.may("slow_block"):
+            return await tx.mined
+        done, _ = await asyncio.wait([tx.mined], timeout=90)
+        return bool(done) and tx.mined.result()
+
+    # ── answers ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _deliver(self, message: Message, tx_hash: str) -> Answer:
+        self.delivered += 1
+        headers = {"content-type": "application/json", **terms.receipt(self._version, True, tx_hash)}
+        return self._answer(200, headers, b'{"success":true,"data":[{"id":%d}]}' % self.delivered)
+
+    def _failed(self, reason: str, tx_hash: str = "") -> Answer:
+        return self._answer(402, terms.receipt(self._version, False, tx_hash, reason), b"{}")
+
+    def _answer(self, status: int, headers: Mapping[str, str], body: bytes) -> Answer:
+        return Answer(status, dict(headers), body, 0.2)
