@@ -15,27 +15,24 @@ COLUMNS = """{success: 'BOOLEAN', message: 'VARCHAR', data: 'STRUCT(TOKEN_ID BIG
     TM_TRADER_GRADE_24H_CHANGE DOUBLE, TM_GRADE_SIGNAL VARCHAR, MOMENTUM VARCHAR)[]'}"""
 
 
-def dlt_merge(folder: Path, pages: Sequence[bytes]) -> list[float]:
-    """Seconds for each page through a dlt pipeline that merges on the natural key. The first one sets up."""
+def dlt_pipeline(folder: Path) -> Any:
+    """A dlt pipeline into a DuckDB file of its own."""
     os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"
     import dlt
 
     logging.getLogger("dlt").setLevel(logging.ERROR)
-    pipeline = dlt.pipeline(
+    return dlt.pipeline(
         "bench",
         pipelines_dir=str(folder / "pipelines"),
         destination=dlt.destinations.duckdb(str(folder / "dlt.duckdb")),
         dataset_name="bought",
     )
-    return [_timed(lambda page=page: _run(pipeline, page)) for page in pages]  # type: ignore[misc]
 
 
-def _run(pipeline: Any, page: bytes) -> None:
+def dlt_merge(pipeline: Any, page: bytes) -> None:
+    """One page merged on the natural key."""
     pipeline.run(
-        json.loads(page)["data"],
-        table_name="grades",
-        write_disposition="merge",
-        primary_key=["TOKEN_ID", "DATE"],
+        json.loads(page)["data"], table_name="grades", write_disposition="merge", primary_key=["TOKEN_ID", "DATE"]
     )
 
 
@@ -46,7 +43,7 @@ def read_json(folder: Path, pages: Sequence[bytes]) -> float:
 
     file = folder / "page.json"
     with duckdb.connect(str(folder / "read_json.duckdb")) as con:
-        con.execute(f"CREATE TABLE grades AS {_select(file, pages[0])} LIMIT 0")
+        con.execute(f"CREATE TABLE IF NOT EXISTS grades AS {_select(file, pages[0])} LIMIT 0")
         started = time.perf_counter()
         for page in pages:
             con.execute(f"INSERT INTO grades {_select(file, page)}")
