@@ -113,7 +113,7 @@ def assert_unseen(error: BaseException, secret: str) -> None:
     while seen is not None:
         assert secret not in f"{seen!r} {seen} {vars(seen)}"
         frames = [
-            frame for frame, _ in traceback.walk_tb(seen.__traceback__) if "/tollbook/" in frame.f_code.co_filename
+            frame for frame, _ in traceback.walk_tb(seen.__traceback__) if "/src/tollbook/" in frame.f_code.co_filename
         ]
         for frame in frames:
             assert secret not in repr(frame.f_locals)
