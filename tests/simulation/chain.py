@@ -26,6 +26,7 @@ class Tx:
     authorization: Authorization
     cancels: bool = False
     block: int | None = None
+    was_in: int | None = None
     reverted: bool = False
     mined: asyncio.Future[bool] | None = None
 
@@ -55,6 +56,7 @@ class SimChain:
         self.log: list[Tx] = []
         self.by_hash: dict[str, Tx] = {}
         self.balance = 10**12
+        self._orphans: list[Tx] = []
         self._forks: list[tuple[int, int]] = [(0, 0)]
         self._count = 0
         self.on_mined: Callable[[Tx], None] = lambda tx: None
@@ -120,8 +122,9 @@ class SimChain:
         undone = [tx for tx in self.log if tx.block is not None and tx.block >= start]
         self.log = [tx for tx in self.log if tx.block is not None and tx.block < start]
         self._forks = [fork for fork in self._forks if fork[0] < start] + [(start, self._count)]
+        self._old_blocks_return(start)
         for tx in undone:
-            tx.block = None
+            tx.was_in, tx.block = tx.block, None
             del self.used[tx.authorization.nonce]
             self.balance += tx.moved
             self.on_undone(tx)
@@ -129,12 +132,19 @@ class SimChain:
 
     def _after_reorg(self, tx: Tx, start: int) -> None:
         fate = self._chance.random()
-        if fate < 0.25:
-            return
-        if fate < 0.5:
+        if fate < 0.3:
+            self._orphans.append(tx)
+        elif fate < 0.6:
             self._remine(tx, self._chance.randint(start, self.head))
         else:
             self._queue(tx, self._loop.time() + self._chance.choice((0, 4, 60, 150)))
+
+    def _old_blocks_return(self, start: int) -> None:
+        """The chain that was given up wins after all: what it held is back, where it was."""
+        orphans, self._orphans = self._orphans, []
+        for tx in orphans:
+            if tx.was_in is not None and tx.was_in >= start and self._chance.random() < 0.5:
+                self._remine(tx, tx.was_in)
 
     def _remine(self, tx: Tx, block: int) -> None:
         """The new blocks hold it, too, maybe lower than it was."""

@@ -31,7 +31,7 @@ FAULTS: dict[str, tuple[float, str]] = {
     "deny_resend": (0.50, "a payment presented again is refused although it settled"),
     "old_signature": (0.30, "of several signatures over a nonce the seller settles an earlier one"),
     # the chain
-    "reorg": (0.10, "the newest blocks are replaced; what was in them comes again later, or never"),
+    "reorg": (0.30, "the newest blocks are replaced; what was in them comes again later, or never"),
     "slow_block": (0.15, "a transaction waits in the pool"),
     "cancel": (0.02, "someone with the key cancels the nonce"),
     # the RPC server
@@ -52,7 +52,7 @@ FAULTS: dict[str, tuple[float, str]] = {
 }
 """Every kind of fault: how often it strikes at most where it can, and what it is."""
 
-ONCE = ("crash", "clock", "lost", "rollback", "deny_resend", "old_signature")
+ONCE = ("crash", "clock", "lost", "rollback", "reorg", "deny_resend", "old_signature")
 """Faults that strike a process, a world or a choice rather than each message: rare by nature, so never made rarer."""
 
 DISHONEST = ("rpc_forget", "cancel", "lost", "rollback")
@@ -93,7 +93,8 @@ class Scenario:
         """What makes this world of its seed's, as the command line takes it; empty for the seed's own."""
         own = from_seed(self.seed)
         shape = [f"{name}={getattr(self, name)}" for name in SHAPE if getattr(self, name) != getattr(own, name)]
-        faults = [f"--faults {','.join(self.rates) or 'none'}"] if self.rates != own.rates else []
+        named = [name if own.rates.get(name) == rate else f"{name}:{rate}" for name, rate in self.rates.items()]
+        faults = [f"--faults {','.join(named) or 'none'}"] if self.rates != own.rates else []
         return " ".join([*(["--world", *shape] if shape else []), *faults])
 
 
@@ -108,7 +109,7 @@ def from_seed(seed: int) -> Scenario:
     chance = Random(f"{seed}/scenario")
     kinds = [] if chance.random() < 0.1 else chance.sample(sorted(FAULTS), k=chance.choice((1, 2, 3, 4, 5, 6, 8)))
     storm = chance.random() < 0.07
-    low, high = (0.5, 1.0) if storm else (0.04, 0.3)
+    low, high = (0.5, 1.0) if storm else (0.15, 0.8)
     rates = {kind: round(FAULTS[kind][0] * chance.uniform(low, high), 4) for kind in kinds}
     rates |= {kind: FAULTS[kind][0] for kind in kinds if kind in ONCE}
     return Scenario(
@@ -128,9 +129,9 @@ def from_seed(seed: int) -> Scenario:
 
 
 def narrowed(scenario: Scenario, world: Sequence[str] = (), faults: str | None = None) -> Scenario:
-    """The scenario with some of its fields given as text ("pieces=4"), and only some of its faults ("lose,drop").
+    """The scenario with some of its fields given as text ("pieces=4"), and only some faults ("lose,drop:0.5").
 
-    A fault that the seed doesn't have strikes at its full rate.
+    A fault without a rate has the seed's, or its full one where the seed doesn't have it.
     """
     changes: dict[str, Any] = {}
     for text in world:
@@ -139,8 +140,12 @@ def narrowed(scenario: Scenario, world: Sequence[str] = (), faults: str | None =
             raise ValueError(f"a world has no {name!r}: {', '.join(SHAPE)}")
         changes[name] = value == "True" if isinstance(getattr(scenario, name), bool) else int(value)
     if faults is not None:
-        names = [name for name in faults.split(",") if name != "none"]
-        if unknown := [name for name in names if name not in FAULTS]:
-            raise ValueError(f"there are no faults {unknown}: {', '.join(FAULTS)}")
-        changes["rates"] = {name: scenario.rates.get(name, FAULTS[name][0]) for name in names}
+        changes["rates"] = dict(_rate(scenario, text) for text in faults.split(",") if text != "none")
     return replace(scenario, **changes)
+
+
+def _rate(scenario: Scenario, text: str) -> tuple[str, float]:
+    name, _, rate = text.partition(":")
+    if name not in FAULTS:
+        raise ValueError(f"there is no fault {name!r}: {', '.join(FAULTS)}")
+    return name, float(rate) if rate else scenario.rates.get(name, FAULTS[name][0])

@@ -34,6 +34,7 @@ class Till:
 
     signatures: list[Authorization] = field(default_factory=list)
     tx: Tx | None = None
+    late: bool = False
 
 
 class Silence(Exception):
@@ -58,7 +59,7 @@ class SimSeller:
         if self._dice.hit("busy_429"):
             return self._answer(429, {"retry-after": "2"}, b"{}")
         if message.payment is None:
-            return self._ask(message)
+            return self._ask(message, pay_to=terms.THIEF if self._dice.hit("swap") else terms.PAYEE)
         return await self._sell(message, message.payment)
 
     # ── terms ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -79,6 +80,8 @@ class SimSeller:
             till.signatures.append(payment.authorization)
         if till.tx is not None and till.tx.block is not None:
             return self._again(message, payment, till.tx)
+        if till.late and till.tx is not None and till.tx.mined is not None and not till.tx.mined.done():
+            return self._failed("settlement_pending")
         if (refusal := self._refused(message, payment)) is not None:
             return refusal
         if self._dice.hit("swap"):
@@ -150,7 +153,7 @@ class SimSeller:
         left = chosen.valid_before - self._chain.now()
         delay = chance.choice((left - 1, left, left + 1, chance.uniform(1, max(2.0, left)), chance.uniform(1, 20)))
         at = self._chain.now() - self._chain.epoch + max(0.0, delay - BLOCK_SECONDS)
-        till.tx = self._chain.submit(chosen, not_before=at)
+        till.tx, till.late = self._chain.submit(chosen, not_before=at), True
 
     async def _wait(self, tx: Tx) -> bool:
         assert tx.mined is not None

@@ -1,0 +1,203 @@
+"""Deliberate defects of the payer, one at a time, to show that the checks can fail. Most are mistakes others made."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+from msgspec import structs
+
+from tollbook.payer import buyer, decide, quoting
+from tollbook.payer.decide import Limits, NotSeen, Sitting
+from tollbook.payer.events import Sent, Signed, Void, fold
+from tollbook.payer.ledger import Ledger, caps
+from tollbook.payer.services import Services
+from tollbook.payer.transport import Answer
+from tollbook.payer.types import ChainView, Data, Money, NonceState, Purchase
+
+Patch = Callable[[pytest.MonkeyPatch], None]
+
+
+@dataclass(frozen=True)
+class Defect:
+    """A mistake, the rules one of which it must break, and the world that brings it out where not any will do."""
+
+    breaks: tuple[str, ...]
+    apply: Patch
+    world: tuple[str, ...] = ()
+    faults: str | None = None
+
+
+def random_nonce(patch: pytest.MonkeyPatch) -> None:
+    """A new nonce for each attempt, as the reference client signs."""
+    present = Services.present
+
+    def presented(self: Services, purchase: Purchase) -> Any:
+        assert purchase.authorization is not None
+        fresh = replace(purchase.authorization, nonce="0x" + secrets.token_hex(32))
+        return present(self, structs.replace(purchase, authorization=fresh))
+
+    patch.setattr(Services, "present", presented)
+
+
+def nonce_by_machine(patch: pytest.MonkeyPatch) -> None:
+    """Nonces that a lost ledger, or another machine, doesn't derive again. The checks are told of them, so that only
+    the second transfer can give the defect away."""
+    from tests.simulation.checks import Checks
+
+    patch.setattr(quoting, "nonce", lambda secret, asset, key, generation: "0x" + secrets.token_hex(32))
+    leaves = Checks.leaves
+
+    def knowing(self: Checks, process: Any, message: Any) -> None:
+        held = process.machine.store.peek(
+            "SELECT purchase_key, generation FROM purchases WHERE nonce = ?", message.payment.authorization.nonce
+        )
+        self.purchase_of[message.payment.authorization.nonce] = held[0]
+        leaves(self, process, message)
+
+    patch.setattr(Checks, "leaves", knowing)
+
+
+def a_402_frees_the_money(patch: pytest.MonkeyPatch) -> None:
+    """A 402 after sending is taken for a refusal."""
+    keep = buyer._keep
+
+    def freeing(services: Services, purchase: Purchase, answer: Answer, *rest: Any) -> Purchase:
+        after = keep(services, purchase, answer, *rest)
+        if answer.status == 402 and after.money is Money.EXPOSED:
+            after = services.ledger.append(after, Void(at=services.clock.now(), reason="402", proof_block=0))
+        return after
+
+    patch.setattr(buyer, "_keep", freeing)
+
+
+def the_clock_voids(patch: pytest.MonkeyPatch) -> None:
+    """Past validBefore by the buyer's own clock counts as dead."""
+    exposed = decide._exposed
+
+    def by_clock(p: Purchase, now: float, chain: Any, limits: Limits, sitting: Sitting) -> Any:
+        if now >= p.valid_until:
+            return decide.Free(0, burned=False)
+        return exposed(p, now, chain, limits, sitting)
+
+    patch.setattr(decide, "_exposed", by_clock)
+
+
+def the_head_voids(patch: pytest.MonkeyPatch) -> None:
+    """Unused at the newest block past validBefore is believed, final or not."""
+
+    def dead(p: Purchase, chain: ChainView) -> bool:
+        return chain.state is NonceState.UNUSED and chain.head_time >= p.valid_until > 0
+
+    patch.setattr(decide, "_dead", dead)
+
+
+def expiry_bumps_the_generation(patch: pytest.MonkeyPatch) -> None:
+    """A void purchase that is wanted again gets a new nonce."""
+    latest = Ledger._latest
+
+    def bumped(self: Ledger, books: Any, purchase_key: str) -> Purchase | None:
+        found = latest(self, books, purchase_key)
+        void = found is not None and found.money is Money.VOID and found.data is Data.ABSENT
+        return structs.replace(found, loss_accepted=True) if found is not None and void else found
+
+    patch.setattr(Ledger, "_latest", bumped)
+
+
+def late_settlements_are_not_booked(patch: pytest.MonkeyPatch) -> None:
+    """Once past validBefore nobody looks whether it settled after all."""
+    exposed = decide._exposed
+
+    def deaf(p: Purchase, now: float, chain: Any, limits: Limits, sitting: Sitting) -> Any:
+        action = exposed(p, now, chain, limits, sitting)
+        return decide.Park("too late") if isinstance(action, decide.Settle) and now >= p.valid_until else action
+
+    patch.setattr(decide, "_exposed", deaf)
+
+
+def caps_are_not_checked(patch: pytest.MonkeyPatch) -> None:
+    """Reservations are counted and never refused."""
+    patch.setattr(caps, "check", lambda *_: None)
+
+
+def sending_before_writing(patch: pytest.MonkeyPatch) -> None:
+    """A payment leaves that the ledger doesn't know of yet."""
+
+    def forgetful(services: Services, purchase: Purchase) -> Purchase:
+        assert purchase.terms is not None
+        now, authorization = services.clock.now(), services.authorize(purchase, purchase.terms)
+        signed = fold(purchase, Signed(at=now, authorization=authorization, terms=purchase.terms))
+        return fold(signed, Sent(at=now))
+
+    patch.setattr(buyer, "_sign", forgetful)
+
+
+def payees_are_not_pinned(patch: pytest.MonkeyPatch) -> None:
+    """Whoever a 402 names is paid."""
+    ask = quoting.judge_answer
+
+    def trusting(services: Services, order: Any, answer: Answer) -> Any:
+        seller = replace(services.policy.sellers[order.seller], pay_to=())
+        policy = replace(services.policy, sellers={order.seller: seller})
+        return ask(replace(services, policy=policy), order, answer)
+
+    for module in (quoting, buyer):
+        patch.setattr(module, "judge_answer", trusting)
+    patch.setattr(Ledger, "payee", lambda *_: None)
+
+
+def unreachable_is_unused(patch: pytest.MonkeyPatch) -> None:
+    """No answer from the chain is read as "unused" (I9)."""
+    look = Services.look
+
+    async def trusting(self: Services, purchases: Any) -> Mapping[str, Any]:
+        views = await look(self, purchases)
+        now = int(self.clock.now().timestamp())
+        unused = ChainView(1, now, 1, now, NonceState.UNUSED, NonceState.UNUSED)
+        return {name: unused if view is NotSeen.UNREACHABLE else view for name, view in views.items()}
+
+    patch.setattr(Services, "look", trusting)
+
+
+def bodies_lose_races(patch: pytest.MonkeyPatch) -> None:
+    """A body that came while another process wrote is dropped."""
+    a_lease_is_ignored(patch)
+    patch.setattr(buyer, "_keep_beside", lambda services, purchase, answer: buyer._reread(services, purchase))
+
+
+def settled_for_ever(patch: pytest.MonkeyPatch) -> None:
+    """A settlement that a reorg took back stays booked."""
+    spent = decide._spent
+
+    def stubborn(p: Purchase, chain: Any, limits: Limits) -> Any:
+        action = spent(p, chain, limits)
+        return decide.Rest() if isinstance(action, decide.Unsettle) else action
+
+    patch.setattr(decide, "_spent", stubborn)
+
+
+def a_lease_is_ignored(patch: pytest.MonkeyPatch) -> None:
+    """No defect: a lease is courtesy, and the nonce is what pays once."""
+    patch.setattr(Services, "leased_elsewhere", lambda *_: False)
+
+
+PAID, BOOKS = "I1 transfers", ("I5 books", "I5 covered", "I9 void", "I9 proof")
+
+DEFECTS = {
+    "random_nonce": Defect(("I2 nonce",), random_nonce),
+    "nonce_by_machine": Defect((PAID,), nonce_by_machine, faults="lost"),
+    "a_402_frees_the_money": Defect(BOOKS, a_402_frees_the_money, faults="settle_402,late"),
+    "the_clock_voids": Defect(BOOKS, the_clock_voids, faults="clock,lose,late"),
+    "the_head_voids": Defect(BOOKS, the_head_voids, ("finality_blocks=40", "jobs=8", "slots=2"), "reorg,late"),
+    "expiry_bumps_the_generation": Defect(("I2 generation",), expiry_bumps_the_generation, faults="drop,crash"),
+    "late_settlements_are_not_booked": Defect(("liveness", *BOOKS), late_settlements_are_not_booked, faults="late"),
+    "caps_are_not_checked": Defect(("I3 caps",), caps_are_not_checked, world=("tight=True",)),
+    "sending_before_writing": Defect(("write ahead",), sending_before_writing),
+    "payees_are_not_pinned": Defect(("I6 policy",), payees_are_not_pinned, faults="swap"),
+    "unreachable_is_unused": Defect(BOOKS, unreachable_is_unused, ("jobs=4",), "rpc_down,late,clock"),
+    "bodies_lose_races": Defect(("I4 body",), bodies_lose_races, world=("slots=3",), faults="settle_402,lose,slow"),
+    "a_settlement_is_believed_for_ever": Defect((*BOOKS, "liveness"), settled_for_ever, faults="reorg"),
+}
