@@ -60,7 +60,9 @@ def work(job: Job, together: Barrier | None = None) -> None:
 
 
 _processes = multiprocessing.get_context("forkserver")
-_processes.set_forkserver_preload(["tests.crash.child", "psycopg", "httpx", "coincurve"])
+_processes.set_forkserver_preload(
+    ["tests.crash.child", "psycopg", "httpx", "httpcore", "anyio._backends._asyncio", "coincurve", "Crypto.Hash.keccak"]
+)
 
 
 def start(job: Job, together: Barrier | None = None) -> BaseProcess:

@@ -1,7 +1,8 @@
 """A buying process is SIGKILLed at every point of its path, then a fresh one runs: one transfer, the body or its loss.
 
 On SQLite with a seller that refuses a payment presented again, on PostgreSQL with one that serves it. Two pieces are
-bought side by side, so the commits of both are among those that a process dies at.
+bought side by side, so the commits of both are among those that a process dies at: just before each on one store, just
+after each on the other.
 """
 
 from __future__ import annotations
@@ -78,8 +79,8 @@ def killed(scene: Scene, point: str) -> None:
 
 
 @pytest.mark.parametrize("number", COMMITS, ids=lambda number: COMMITS[number].replace(" ", "-"))
-@pytest.mark.parametrize("moment", ["commit", "committed"], ids=["before", "after"])
-def test_a_run_killed_at_a_commit_and_run_again_pays_once(scene: Scene, moment: str, number: int) -> None:
+def test_a_run_killed_at_a_commit_and_run_again_pays_once(scene: Scene, number: int) -> None:
+    moment = "commit" if scene.job.ledger_url.startswith("sqlite") else "committed"
     killed(scene, f"{moment}:{number}")
     assert child.run(scene.job) == 0
     scene.assert_kept()
@@ -123,7 +124,7 @@ def kill_when(scene: Scene, moment: Callable[[], bool]) -> None:
 
 @pytest.mark.parametrize(
     ("first", "second"),
-    [("sent", "answered"), ("answered:2", "commit:1"), ("committed:5", "committed:2"), ("commit:9", "committed:1")],
+    [("sent", "answered"), ("answered:2", "commit:1"), ("committed:5", "committed:2")],
 )
 def test_a_recovery_killed_in_its_turn_changes_nothing(scene: Scene, first: str, second: str) -> None:
     """I1: a process dies, the one that recovers dies too, a third finishes."""

@@ -50,7 +50,9 @@ def of_payments(payments: Iterable[SignedPayment]) -> dict[str, bytes]:
 def found_in(text: bytes, needles: dict[str, bytes]) -> list[str]:
     """The names of what a text holds; hexadecimal in either case."""
     folded = text.lower()
-    return [name for name, needle in needles.items() if needle in text or needle.lower() in folded]
+    return [
+        name for name, needle in needles.items() if needle in text or (needle.isalnum() and needle.lower() in folded)
+    ]
 
 
 def ledger_bytes(ledger: Ledger, folder: Path) -> Iterator[bytes]:

@@ -18,7 +18,7 @@ from tollbook.payer.types import Data, Money, Purchase
 if TYPE_CHECKING:
     from tollbook.sandbox.world import Buyer, World
 
-PIECES = 5
+PIECES = 3
 
 
 @pytest.fixture

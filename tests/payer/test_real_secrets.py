@@ -62,7 +62,7 @@ class Watched:
         places = {
             "the log": self.log,
             "an exception with its frames": [secrets.rendered(error) for error in self.errors],
-            "a traceback as rich shows it": [shown_by_rich(error) for error in self.errors],
+            "a traceback as rich shows it": [shown_by_rich(one) for one in {type(e): e for e in self.errors}.values()],
             "the ledger": secrets.ledger_bytes(self.desk.ledger, self._folder),
         }
         joined = {place: b"\n".join(texts) for place, texts in places.items()}
@@ -70,7 +70,7 @@ class Watched:
 
 
 def shown_by_rich(error: BaseException) -> bytes:
-    console = rich.console.Console(file=None, record=True, width=10_000, quiet=False)
+    console = rich.console.Console(file=None, record=True, width=240)
     with console.capture() as capture:
         shown = rich.traceback.Traceback.from_exception(
             type(error), error, error.__traceback__, show_locals=True, locals_max_length=None, locals_max_string=None
