@@ -37,7 +37,8 @@ class Sitting:
 
 @dataclass(frozen=True, slots=True)
 class Sign:
-    """Sign over the purchase's nonce and present it. Only from RESERVED: nothing has left the machine."""
+    """Sign over the purchase's nonce and present it: nothing has left the machine. From EXPOSED only when what was
+    booked as settled was another's payment, and a reorg took it back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +132,9 @@ def _exposed(p: Purchase, now: float, chain: ChainView | NotSeen, limits: Limits
             return Free(chain.final_number, burned=True)
         if _dead(p, chain):
             return Free(chain.final_number, burned=False)
-    presentable = p.data is Data.ABSENT and now < p.valid_until - limits.margin
+    if p.authorization is None and p.data is Data.ABSENT and isinstance(chain, ChainView) and not _seen_used(chain):
+        return Sign()
+    presentable = p.authorization is not None and p.data is Data.ABSENT and now < p.valid_until - limits.margin
     if presentable and sitting.presents < limits.presents and not _seen_used(chain):
         return Present()
     if chain is NotSeen.UNREAD:

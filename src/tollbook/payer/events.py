@@ -149,6 +149,8 @@ def fold(p: Purchase, event: Event) -> Purchase:
                 money=Money.RESERVED,
                 reserved=event.reserved,
                 terms=event.terms,
+                authorization=None,
+                claims=0,
                 denied=None,
                 from_block=event.from_block if p.from_block is None else p.from_block,
             )
@@ -191,7 +193,13 @@ def fold(p: Purchase, event: Event) -> Purchase:
         case Unsettled():
             _require(p.money is Money.SPENT and p.settlement is not None and not p.settlement.final, p, event)
             return _then(
-                p, money=Money.EXPOSED, reserved=max(p.reserved, p.spent), spent=0, settlement=None, undelivered=False
+                p,
+                money=Money.EXPOSED,
+                reserved=max(p.reserved, p.spent),
+                spent=0,
+                claims=0,
+                settlement=None,
+                undelivered=False,
             )
         case Void():
             _require(p.money in (Money.RESERVED, Money.EXPOSED), p, event)
