@@ -55,6 +55,7 @@ MOVE_PURCHASE = _update(schema.purchases, "purchase_id", "purchase_key", "genera
 """As SET_PURCHASE, for one that goes over to another rail."""
 SET_PURCHASE = _update(schema.purchases, "purchase_id", "purchase_key", "generation", "asset", "nonce")
 ADD_BODY = _insert(schema.bodies)
+ADD_RUN = _insert(schema.runs)
 ADD_EVIDENCE = _keep(schema.evidence)
 HAS_EVIDENCE = Statement(sa.select(schema.evidence.c.sha256).where(schema.evidence.c.sha256 == sa.bindparam("sha256")))
 PUT_COMMITTED = _put(schema.committed)

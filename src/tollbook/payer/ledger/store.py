@@ -25,6 +25,7 @@ from tollbook.payer.ledger.queries import (
     ADD_EVIDENCE,
     ADD_PAYEE,
     ADD_PURCHASE,
+    ADD_RUN,
     HAS_EVIDENCE,
     HOLD_VERSION,
     LOSSES,
@@ -301,9 +302,8 @@ class Ledger(Scans):
 
     def start_run(self, run: Run) -> None:
         """Remember who is running and why."""
-        values = {"run_id": run.run_id, "flow": run.flow, "started_at": run.started_at, "doc": rows.encode(run)}
-        with writing(self._engine) as connection:
-            connection.execute(sa.insert(schema.runs).values(values))
+        with transaction(self._engine, write=True) as books:
+            books.run(ADD_RUN, run_id=run.run_id, flow=run.flow, started_at=run.started_at, doc=rows.encode(run))
 
     def put_quote(self, quote: Quote) -> None:
         """Keep the newest terms of an endpoint in an asset."""
