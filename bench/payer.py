@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench import payer_claims, payer_faults
-from bench.payer_desk import Commits, Market, Reference, Round, Tollbook, market
+from bench.payer_desk import Market, Reference, Round, Tollbook, market
 from bench.rows import Row
 
 TITLE = "Payer: tollbook (every step durable) beside x402[httpx] 2.25.0 (nothing kept)"
 
-_CALLS, _ROUNDS = 10, 8
+_CALLS, _ROUNDS = 20, 6
 _MS = 1000.0
 
 
@@ -31,31 +31,30 @@ async def _speed(place: Market) -> list[Row]:
         await ours.buy(place.pieces(3))
         await peer.buy(place.pieces(3))
         place.calm()
-        with Commits() as ledger:
-            serial = await _in_turns(place, ours, peer)
+        serial = await _in_turns(place, ours, peer)
         visits = place.visits()
         parallel = await _in_turns(place, ours, peer, at_once=8)
         place.set(latency=0.05)
         distant = await _in_turns(place, ours, peer, rounds=3)
         place.set(latency=0.0)
-    paid = _CALLS * _ROUNDS
-    spent = sum(mine.run for mine, _ in serial) * _CALLS
+    rounds = [mine for mine, _ in serial]
     return [
         _pair("a paid call, serial: request to body", serial, aim=1.0),
         _pair("a paid call, 8 at once", parallel),
         _pair("a paid call, serial, seller 50 ms away", distant, aim=0.7),
         _whole("the run around it, chain asked before and after", serial),
-        _round_trips(visits, paid),
-        _commits(ledger.count / paid, place.folder),
-        Row(
-            "the ledger's share of a run",
-            f"{ledger.seconds / paid * _MS:.1f} ms a call",
-            f"{spent / paid * _MS:.0f} ms a call",
-            ledger.seconds / spent,
-            0.05,
-            "fsync included",
-        ),
+        _round_trips(visits, _CALLS * _ROUNDS),
+        _commits(rounds[0].commits, place.folder),
+        _ledger(rounds),
     ]
+
+
+def _ledger(rounds: list[Round]) -> Row:
+    spent, whole = statistics.median(one.ledger for one in rounds), statistics.median(one.run for one in rounds)
+    share = statistics.median(one.ledger / one.run for one in rounds)
+    return Row(
+        "the ledger's share of a run", f"{_ms(spent)} a call", f"{_ms(whole)} a call", share, 0.05, "fsync included"
+    )
 
 
 async def _in_turns(
