@@ -37,7 +37,7 @@ AUTHORIZATION_USED = "0x98de503528ee59b575ef0c0a2576a82497bfc029a5685b209e9ec333
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """Seconds per paid call: from request to durable body, of the whole run around it, and of the ledger in that run."""
+    """Seconds per paid call: from request to durable body, of the run around it, of the ledger in that run."""
 
     call: float
     run: float
