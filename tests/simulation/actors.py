@@ -102,7 +102,8 @@ class Actors:
 
     async def _person(self, desk: Desk) -> None:
         """Someone looks at what was paid and never came, and gives some of it up."""
-        for purchase in desk.ledger.purchases():
+        maybe = desk.ledger.purchases() if self._world.dice.may("cancel") else desk.ledger.undelivered()
+        for purchase in maybe:
             lost = (purchase.undelivered or purchase.burned) and not purchase.loss_accepted
             if lost and purchase.generation < LAST_GENERATION and self._chance.random() < 0.5:
                 self._accept(desk, purchase)
@@ -113,7 +114,7 @@ class Actors:
         desk.payer.accept_loss(purchase, "a person")
 
     async def _fate(self) -> None:
-        """What strikes from outside: reorgs, cancelled nonces, lost disks."""
+        """What strikes from outside: reorgs, cancelled nonces, clocks that are set, lost disks."""
         world, dice = self._world, self._world.dice
         losses = {kind: dice.hit(kind) for kind in ("lost", "rollback")}
         while True:
@@ -124,6 +125,8 @@ class Actors:
             if dice.hit("cancel"):
                 self._cancel(dice.of("cancel"))
             machine = self._chance.choice(world.machines)
+            if machine.processes and dice.hit("clock"):
+                self._chance.choice(machine.processes).jump(dice.of("clock"))
             if self._chance.random() < 0.2:
                 machine.save()
             for kind, due in losses.items():
@@ -162,23 +165,26 @@ class Actors:
         await self._buy_each(desk, self.demand.all(desk.machine))
 
     async def _buy_each(self, desk: Desk, orders: list[Order]) -> None:
-        """At once; under tight caps one by one, until no more fits."""
+        """At once; under tight caps a few at a time, until no more fits."""
         if not self._world.scenario.tight:
             await self._buy(desk, orders)
             return
-        for order in orders:
+        size = max(1, len(orders) // 8)
+        for first in range(0, len(orders), size):
             try:
-                await self._buy(desk, [order])
+                await self._buy(desk, orders[first : first + size])
             except OverBudget:
                 break
 
     async def _reckon(self) -> None:
         world = self._world
-        reckoning.liveness(world, self.demand)
-        if not world.scenario.honest:
+        read = reckoning.liveness(world, self.demand)
+        if world.scenario.honest:
+            reckoning.books(world, read)
+        else:
             for machine in world.machines:
                 await self.process(machine, "reconcile", self._reconcile)
-        reckoning.books(world)
+            reckoning.books(world)
         before = world.checks.headers, len(world.chain.log)
         for machine in world.machines:
             await self.process(machine, "again", self._everything if self._chance.random() < 0.1 else self._missing)

@@ -42,7 +42,7 @@ class Demand:
         self._at = datetime.fromtimestamp(world.epoch, UTC)
         self._fixed = [piece_number(number) for number in range(world.scenario.pieces)]
         self._keyed = [(purchase_key(order.request, order.edition), order) for order in self._fixed]
-        self._keys = [str(3000 + number) for number in range(max(2, world.scenario.pieces // 4))]
+        self._keys = [str(3000 + number) for number in range(max(2, world.scenario.pieces // 2))]
 
     def all(self, machine: Machine) -> list[Order]:
         """Everything wanted, whether it is held or not (a planned world: what the planner finds missing)."""

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Callable
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
+from random import Random
 from typing import TYPE_CHECKING
 
 from tests.simulation.disk import Store
@@ -50,6 +51,11 @@ class Process:
             self.world.dice.count("crash")
             self.kill(where)
             raise Crashed
+
+    def jump(self, chance: Random) -> None:
+        """Its clock is set while it works."""
+        self.offset = chance.uniform(-600, 600)
+        self.world.trace(self.name, "clock jumps to", f"{self.offset:+.0f}")
 
     def kill(self, where: str) -> None:
         self.alive = False

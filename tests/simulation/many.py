@@ -6,8 +6,10 @@ N=1 plays exactly the world of SEED, so a failure is replayed by the line it pri
 from __future__ import annotations
 
 import argparse
+import gc
 import multiprocessing
 import os
+import signal
 from collections import Counter
 from collections.abc import Iterator
 from functools import partial
@@ -18,6 +20,7 @@ from tests.simulation.scenario import from_seed, narrowed
 from tests.simulation.shrink import shrink
 
 TAIL = 60
+COLLECT_EVERY = 16
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -47,6 +50,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _play(seed: int, world: tuple[str, ...], faults: str | None) -> Outcome:
+    if seed % COLLECT_EVERY == 0:
+        gc.collect()
     return play(narrowed(from_seed(seed), world, faults))
 
 
@@ -55,16 +60,15 @@ def _outcomes(asked: argparse.Namespace, one: partial[Outcome]) -> Iterator[Outc
     if asked.processes == 1 or asked.n <= 1:
         yield from map(one, count(asked.seed))
         return
-    with multiprocessing.get_context("fork").Pool(asked.processes, initializer=_deaf) as pool:
+    with multiprocessing.get_context("fork").Pool(asked.processes, initializer=_worker) as pool:
         for first in count(asked.seed, 1000):
             yield from pool.imap(one, range(first, first + 1000), chunksize=2)
 
 
-def _deaf() -> None:
-    """Ctrl-C is the parent's to handle."""
-    import signal
-
+def _worker() -> None:
+    """Ctrl-C is the parent's to handle; what worlds leave behind is collected between them."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    gc.disable()
 
 
 class Summary:

@@ -26,13 +26,15 @@ def unfinished(world: World, machine: Machine) -> list[str]:
     ]
 
 
-def liveness(world: World, demand: Demand) -> None:
-    """Every wanted piece is delivered, undelivered or burned; nothing is parked for ever."""
+def liveness(world: World, demand: Demand) -> dict[str, list[Purchase]]:
+    """Every wanted piece is delivered, undelivered or burned; nothing is parked for ever. Returns what was read."""
+    read: dict[str, list[Purchase]] = {}
     for machine in world.machines:
         ledger = machine.store.open()
+        read[machine.name] = held = ledger.purchases()
         waiting = [f"{p.purchase_id} {p.money}/{p.data}" for p in ledger.open_purchases()]
         world.checks.require(not waiting, "liveness", lambda waiting=waiting: f"still open: {waiting[:4]}")
-        latest = {p.purchase_key: p for p in sorted(ledger.purchases(), key=lambda p: p.generation)}
+        latest = {p.purchase_key: p for p in sorted(held, key=lambda p: p.generation)}
         if not world.scenario.tight:
             wrong = [f"{p.purchase_id} {p.money}/{p.data}" for p in latest.values() if not _at_rest(p)]
             world.checks.require(not wrong, "liveness", lambda wrong=wrong: f"not at rest: {wrong[:4]}")
@@ -41,6 +43,7 @@ def liveness(world: World, demand: Demand) -> None:
             world.checks.require(not missing, "liveness", lambda missing=missing: f"never bought: {missing[:2]}")
         for purchase in list(latest.values())[: 2 if world.scenario.seed % 4 == 0 else 0]:
             world.checks.refold(machine, purchase)
+    return read
 
 
 def _at_rest(purchase: Purchase) -> bool:
@@ -49,12 +52,13 @@ def _at_rest(purchase: Purchase) -> bool:
     return (purchase.undelivered and purchase.money is Money.SPENT) or purchase.burned
 
 
-def books(world: World) -> None:
+def books(world: World, read: dict[str, list[Purchase]] | None = None) -> None:
     """I5: nonce by nonce, what ledgers call spent is what the chain moved."""
     moved = world.chain.transfers()
     explained: set[str] = set()
     for machine in world.machines:
-        spent = {p.nonce: p.spent for p in machine.store.open().purchases() if p.money is Money.SPENT}
+        held = machine.store.open().purchases() if read is None else read[machine.name]
+        spent = {p.nonce: p.spent for p in held if p.money is Money.SPENT}
         wrong = {nonce: (value, moved.get(nonce)) for nonce, value in spent.items() if moved.get(nonce) != value}
         world.checks.require(not wrong, "I5 books", lambda wrong=wrong: f"spent in the ledger, on chain: {wrong}")
         explained.update(spent)

@@ -114,7 +114,7 @@ def from_seed(seed: int) -> Scenario:
     rates |= {kind: FAULTS[kind][0] for kind in kinds if kind in ONCE}
     return Scenario(
         seed=seed,
-        pieces=chance.choice((8, 16, 24) if storm else (48, 64, 96, 128)),
+        pieces=chance.choice((8, 16, 24) if storm else (64, 96, 128, 192)),
         machines=2 if chance.random() < 0.08 else 1,
         slots=chance.choice((1, 1, 2, 3)),
         jobs=chance.choice((1, 1, 2, 3)),
