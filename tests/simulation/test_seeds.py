@@ -12,8 +12,8 @@ from tests.simulation.defects import a_lease_is_ignored
 from tests.simulation.play import Outcome, play
 from tests.simulation.scenario import FAULTS, from_seed, narrowed
 
-SHARE = 72
-GROUP = 8
+SHARE = 48
+GROUP = 6
 NEEDS = {"old_signature": ("new_price:0.5",), "deny_resend": ("lose:0.3",)}
 
 
