@@ -100,11 +100,13 @@ def test_until_a_final_block_is_past_its_end_the_money_stays_out(scene: Scene) -
     desk = scene.desk()
     [order] = wanted = orders(desk.policy_text, 1)
     leave_open(scene, desk, wanted)
+    # The newest block is past validBefore, and too young to be final however slow this machine is.
+    scene.world.rpc.call("evm_setAutomine", [False])
     scene.world.clock.advance(VALIDITY + 1)
-    # The newest block is well past validBefore, and too young to be final however slow this machine is.
     scene.world.rpc.call("evm_setNextBlockTimestamp", [int(scene.world.clock.time()) + 20])
     scene.world.rpc.call("evm_mine", [])
     recovered = desk.recover()
+    scene.world.rpc.call("evm_setAutomine", [True])
     assert [why for _, why in recovered.parked if "no final block past validBefore yet" in why]
     assert desk.found(order).money is Money.EXPOSED
     scene.expire()
