@@ -107,8 +107,13 @@ def claimed(times: int) -> Purchase:
     return after(spent(), *[Sent(at=NOW, claim=True)] * times)
 
 
-def undelivered() -> Purchase:
-    return after(spent(), Undelivered(at=NOW, reason="every claim failed"))
+def undelivered(*, claims: int = 0, final: bool = True) -> Purchase:
+    claimed = after(spent(final=final), *[Sent(at=NOW, claim=True)] * claims)
+    return after(claimed, Undelivered(at=NOW, reason="every claim failed"))
+
+
+def void_delivered() -> Purchase:
+    return after(exposed_delivered(), Void(at=NOW, reason="expired", proof_block=9))
 
 
 def void() -> Purchase:
