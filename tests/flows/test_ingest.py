@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -68,6 +69,23 @@ def test_a_listing_is_bought_page_by_page_until_it_is_complete(world: World, buy
     assert done.calls_paid > 1
     assert len(world.transfers(buyer.address)) == done.calls_paid
     assert run(buyer, "moonshot-tokens-past").calls_paid == 0
+
+
+def test_a_piece_that_the_seller_has_not_costs_nothing_and_the_run_says_so(
+    world: World, buyer: Buyer, tmp_path: Path
+) -> None:
+    """A 404 settles nothing: in doubt until the proof, which is the next run's first step; never silently again."""
+    world.settings.update(empty="404")
+    policy = Path(buyer.env["TOLLBOOK_POLICY"]).read_text()
+    nobody = tmp_path / "policy.toml"
+    nobody.write_text(re.sub(r"(?m)^tokens = .*$", "tokens = [999999]", policy))
+    buyer.env["TOLLBOOK_POLICY"] = str(nobody)
+    done = run(buyer, "tm-grade")
+    [problem] = done.problems
+    assert (done.exit_code, done.open, done.calls_paid) == (4, 1, 1)
+    assert "the seller's last word: status 404" in problem.what
+    assert [visit.leg for visit in world.seller.visits].count("paid") == 1
+    assert world.transfers(buyer.address) == []
 
 
 def test_two_processes_running_the_same_flow_at_once_pay_once(world: World, buyer: Buyer) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from tollbook.payer.addresses import checksum
-from tollbook.payer.events import Delivered, Event, Intent, Sent, Settled, Signed, Undelivered, Void, fold
+from tollbook.payer.events import Delivered, Event, Intent, LossAccepted, Sent, Settled, Signed, Undelivered, Void, fold
 from tollbook.payer.identity import nonce, purchase_id, purchase_key
 from tollbook.payer.ledger.store import Wanted
 from tollbook.payer.money import Asset
@@ -107,8 +107,21 @@ def claimed(times: int) -> Purchase:
     return after(spent(), *[Sent(at=NOW, claim=True)] * times)
 
 
-def undelivered() -> Purchase:
-    return after(spent(), Undelivered(at=NOW, reason="every claim failed"))
+def undelivered(*, claims: int = 0, final: bool = True) -> Purchase:
+    claimed = after(spent(final=final), *[Sent(at=NOW, claim=True)] * claims)
+    return after(claimed, Undelivered(at=NOW, reason="every claim failed"))
+
+
+def accepted(lost: Purchase | None = None) -> Purchase:
+    return after(lost or undelivered(), LossAccepted(at=NOW, by="a person"))
+
+
+def reserved_again() -> Purchase:
+    return after(void(), intent(blank()))
+
+
+def void_delivered() -> Purchase:
+    return after(exposed_delivered(), Void(at=NOW, reason="expired", proof_block=9))
 
 
 def void() -> Purchase:

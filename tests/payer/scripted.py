@@ -10,11 +10,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from tests.payer import purchases as p
+from tests.simulation.disk import Store
 from tollbook.payer.chain import Head, TransferOut
 from tollbook.payer.decide import Limits
 from tollbook.payer.eip3009 import Wallet
 from tollbook.payer.errors import ChainUnreachable
 from tollbook.payer.ledger import Ledger
+from tollbook.payer.ledger.store import Body
 from tollbook.payer.money import Asset
 from tollbook.payer.policy import Policy, parse_policy
 from tollbook.payer.services import Services
@@ -131,9 +133,19 @@ def encoded(document: object) -> str:
     return base64.b64encode(json.dumps(document).encode()).decode()
 
 
-def challenge(amount: int = p.PRICE, *, pay_to: str = p.PAYEE, number: int = 0) -> Answer:
-    """A v2 402 with these terms."""
-    accepted = {
+def challenge(
+    amount: int = p.PRICE, *, pay_to: str = p.PAYEE, number: int = 0, extensions: object = None, **entry: object
+) -> Answer:
+    """A v2 402 with these terms; `entry` are further fields of its one offer."""
+    url = f"{SELLER}/tm-grade?token_id={number}"
+    accepts = [offer(amount, pay_to=pay_to, **entry)]
+    document = {"x402Version": 2, "error": "pay", "resource": {"url": url}, "accepts": accepts}
+    return answer(402, payment_required=encoded(document | ({"extensions": extensions} if extensions else {})))
+
+
+def offer(amount: int = p.PRICE, *, pay_to: str = p.PAYEE, **entry: object) -> dict[str, object]:
+    """One `accepts` entry."""
+    return {
         "scheme": "exact",
         "network": "eip155:31337",
         "amount": str(amount),
@@ -141,10 +153,17 @@ def challenge(amount: int = p.PRICE, *, pay_to: str = p.PAYEE, number: int = 0) 
         "payTo": pay_to,
         "maxTimeoutSeconds": 300,
         "extra": {"name": "USD Coin", "version": "2"},
+        **entry,
     }
-    url = f"{SELLER}/tm-grade?token_id={number}"
-    document = {"x402Version": 2, "error": "pay", "resource": {"url": url}, "accepts": [accepted]}
-    return answer(402, payment_required=encoded(document))
+
+
+def accepted(amount: int = p.PRICE, *, pay_to: str = p.PAYEE, **entry: object) -> str:
+    """The entry as terms keep it."""
+    return json.dumps(offer(amount, pay_to=pay_to, **entry), separators=(",", ":"))
+
+
+def body(content: bytes = b"{}") -> Body:
+    return Body(content, "application/json")
 
 
 def order(number: int = 0, **changes: object) -> Order:
@@ -155,9 +174,12 @@ def policy(text: str = POLICY) -> Policy:
     return parse_policy(text)
 
 
-def services(tmp_path: Path, seller: ScriptedSeller, chain: ScriptedChain, clock: FakeClock | None = None) -> Services:
+def services(
+    tmp_path: Path | None, seller: ScriptedSeller, chain: ScriptedChain, clock: FakeClock | None = None
+) -> Services:
+    """A desk with a ledger in that folder; without one in memory, which a large table of cases needs."""
     return Services(
-        ledger=Ledger.open(f"sqlite:///{tmp_path}/ledger.db"),
+        ledger=Store().opened() if tmp_path is None else Ledger.open(f"sqlite:///{tmp_path}/ledger.db"),
         policy=policy(),
         chain=chain,
         transport=seller,

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -102,10 +99,10 @@ CHAINS: dict[str, ChainCase] = {
 }
 
 
-def reserved(desk: Payer) -> Purchase:
+def reserved(desk: Payer, number: int = 0) -> Purchase:
     """A purchase with its caps reserved, its terms known and nothing signed."""
     services = desk.services
-    item = p.wanted()
+    item = p.wanted(number)
     item = replace(item, payer=services.signer().address, terms=signable())
     [purchase] = services.ledger.reserve(p.run(at=services.clock.now()), [item], services.policy.caps, services.lease())
     return purchase
@@ -113,8 +110,7 @@ def reserved(desk: Payer) -> Purchase:
 
 def signable() -> Terms:
     """The terms that the scripted seller asks for."""
-    [accepted] = json.loads(base64.b64decode(s.challenge().headers["payment-required"]))["accepts"]
-    return Terms(2, p.USDC, p.PAYEE, p.PRICE, 300, json.dumps(accepted, separators=(",", ":")))
+    return Terms(2, p.USDC, p.PAYEE, p.PRICE, 300, s.accepted())
 
 
 def carry(desk: Payer, purchase: Purchase) -> tuple[Purchase, type[PayerError] | None]:
@@ -131,10 +127,10 @@ def carry(desk: Payer, purchase: Purchase) -> tuple[Purchase, type[PayerError] |
 
 @pytest.mark.parametrize("chain", CHAINS)
 @pytest.mark.parametrize("kind", DELIVERS)
-def test_a_2xx_is_the_delivery_whatever_is_in_it(tmp_path: Path, kind: str, chain: str) -> None:
+def test_a_2xx_is_the_delivery_whatever_is_in_it(kind: str, chain: str) -> None:
     """I4: kept before anything looks inside; nothing is sent for it again (I1)."""
     seller = s.ScriptedSeller([DELIVERS[kind]])
-    desk = Payer(s.services(tmp_path, seller, s.ScriptedChain(CHAINS[chain].view)))
+    desk = Payer(s.services(None, seller, s.ScriptedChain(CHAINS[chain].view)))
     bought, raised = carry(desk, reserved(desk))
     assert (bought.data, raised, len(seller.payments)) == (Data.DELIVERED, None, 1)
     outcome = DELIVERS[kind]
@@ -146,15 +142,13 @@ def test_a_2xx_is_the_delivery_whatever_is_in_it(tmp_path: Path, kind: str, chai
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("chain", CHAINS)
 @pytest.mark.parametrize("kind", PROVES_NOTHING)
-def test_an_answer_after_sending_changes_nothing_only_the_chain_does(
-    tmp_path: Path, kind: str, chain: str, when: str
-) -> None:
+def test_an_answer_after_sending_changes_nothing_only_the_chain_does(kind: str, chain: str, when: str) -> None:
     """I1, I9: the same header again, byte for byte, until the chain has proved the one or the other."""
     case = CHAINS[chain]
     seller = s.ScriptedSeller([PROVES_NOTHING[kind]])
     clock = s.FakeClock()
     look = s.ScriptedChain(case.view if when == "before" else lambda: None)
-    desk = Payer(s.services(tmp_path, seller, look, clock))
+    desk = Payer(s.services(None, seller, look, clock))
     state, raised = carry(desk, reserved(desk))
     if when == "after":
         assert (state.money, raised) == (Money.EXPOSED, Unresolved)
@@ -171,20 +165,20 @@ def test_an_answer_after_sending_changes_nothing_only_the_chain_does(
 
 
 @pytest.mark.parametrize(("status", "delivered"), [(200, True), (404, True), (402, False), (500, False)])
-def test_a_claim_of_a_paid_body_takes_what_the_seller_then_gives(tmp_path: Path, status: int, delivered: bool) -> None:
+def test_a_claim_of_a_paid_body_takes_what_the_seller_then_gives(status: int, delivered: bool) -> None:
     """A 404 to a proved payment is its answer: the seller was paid for saying that nothing matches."""
     seller = s.ScriptedSeller([NoAnswer("reset"), NoAnswer("reset"), NoAnswer("reset"), s.answer(status, b'{"a":1}')])
-    desk = Payer(s.services(tmp_path, seller, s.ScriptedChain(CHAINS["used"].view)))
+    desk = Payer(s.services(None, seller, s.ScriptedChain(CHAINS["used"].view)))
     state, raised = carry(desk, reserved(desk))
     assert (state.money, state.data is Data.DELIVERED) == (Money.SPENT, delivered)
     assert raised is (None if delivered else PaidUndelivered)
     desk.services.ledger.close()
 
 
-def test_a_new_price_is_signed_over_the_same_nonce_and_the_larger_value_stays_reserved(tmp_path: Path) -> None:
+def test_a_new_price_is_signed_over_the_same_nonce_and_the_larger_value_stays_reserved() -> None:
     """I1, I3: two signatures, one nonce; whichever the seller settles, it is one transfer inside the reserve."""
     seller = s.ScriptedSeller([s.challenge(p.PRICE + 4000), s.answer(200)])
-    desk = Payer(s.services(tmp_path, seller, s.ScriptedChain(CHAINS["used"].view)))
+    desk = Payer(s.services(None, seller, s.ScriptedChain(CHAINS["used"].view)))
     state, raised = carry(desk, reserved(desk))
     values = [pay["payload"]["authorization"] for pay in seller.payments]  # type: ignore[index]
     assert [v["value"] for v in values] == [str(p.PRICE), str(p.PRICE + 4000)]
@@ -197,37 +191,37 @@ def test_a_new_price_is_signed_over_the_same_nonce_and_the_larger_value_stays_re
 
 
 @pytest.mark.parametrize("kind", ["402-other-payee", "402-absurd-price"])
-def test_new_terms_outside_policy_are_not_signed_and_the_message_says_what_was_asked(tmp_path: Path, kind: str) -> None:
+def test_new_terms_outside_policy_are_not_signed_and_the_message_says_what_was_asked(kind: str) -> None:
     """I6."""
     seller = s.ScriptedSeller([PROVES_NOTHING[kind]])
-    desk = Payer(s.services(tmp_path, seller, s.ScriptedChain(CHAINS["unused"].view)))
+    desk = Payer(s.services(None, seller, s.ScriptedChain(CHAINS["unused"].view)))
     with pytest.raises(Unresolved, match=r"payTo|amount|price"):
         asyncio.run(desk.buy(reserved(desk)))
     desk.services.ledger.close()
 
 
-def test_a_seller_that_was_never_reached_leaves_no_money_in_doubt(tmp_path: Path) -> None:
+def test_a_seller_that_was_never_reached_leaves_no_money_in_doubt() -> None:
     seller = s.ScriptedSeller([NotSent("connection refused")])
-    desk = Payer(s.services(tmp_path, seller, s.ScriptedChain(CHAINS["unused"].view)))
+    desk = Payer(s.services(None, seller, s.ScriptedChain(CHAINS["unused"].view)))
     state, raised = carry(desk, reserved(desk))
     assert (state.money, raised) == (Money.VOID, SellerUnreachable)
     assert set(desk.services.ledger.committed(state.asset).values()) == {0}
     desk.services.ledger.close()
 
 
-def test_a_send_that_left_stays_exposed_even_if_the_next_one_did_not(tmp_path: Path) -> None:
+def test_a_send_that_left_stays_exposed_even_if_the_next_one_did_not() -> None:
     """I9."""
     seller = s.ScriptedSeller([NoAnswer("timed out"), NotSent("connection refused")])
-    desk = Payer(s.services(tmp_path, seller, s.ScriptedChain(CHAINS["unused"].view)))
+    desk = Payer(s.services(None, seller, s.ScriptedChain(CHAINS["unused"].view)))
     state, raised = carry(desk, reserved(desk))
     assert (state.money, raised) == (Money.EXPOSED, Unresolved)
     desk.services.ledger.close()
 
 
-def test_a_free_order_that_asks_for_money_is_refused_and_nothing_is_signed(tmp_path: Path) -> None:
+def test_a_free_order_that_asks_for_money_is_refused_and_nothing_is_signed() -> None:
     """I6."""
     seller = s.ScriptedSeller([s.challenge()])
-    desk = Payer(s.services(tmp_path, seller, s.ScriptedChain(CHAINS["unused"].view)))
+    desk = Payer(s.services(None, seller, s.ScriptedChain(CHAINS["unused"].view)))
     approved = asyncio.run(desk.approve(p.run(), [s.order(free=True)], {}))
     with pytest.raises(Refused, match="declared free and asked for money"):
         asyncio.run(desk.buy(approved.purchases[0]))
@@ -235,10 +229,10 @@ def test_a_free_order_that_asks_for_money_is_refused_and_nothing_is_signed(tmp_p
     desk.services.ledger.close()
 
 
-def test_a_piece_bought_by_another_machine_is_booked_and_never_paid_beside(tmp_path: Path) -> None:
+def test_a_piece_bought_by_another_machine_is_booked_and_never_paid_beside() -> None:
     """I1: a lost ledger finds its nonce used, before anything is signed."""
     seller = s.ScriptedSeller([s.challenge(), s.answer(402)])
-    desk = Payer(s.services(tmp_path, seller, s.ScriptedChain(CHAINS["used"].view)))
+    desk = Payer(s.services(None, seller, s.ScriptedChain(CHAINS["used"].view)))
     order = s.order()
 
     async def buy() -> None:
@@ -254,18 +248,18 @@ def test_a_piece_bought_by_another_machine_is_booked_and_never_paid_beside(tmp_p
     desk.services.ledger.close()
 
 
-def test_every_answer_is_kept_as_evidence(tmp_path: Path) -> None:
+def test_every_answer_is_kept_as_evidence() -> None:
     seller = s.ScriptedSeller([s.answer(500, b'{"why":"x"}'), NoAnswer("reset"), s.answer(200)])
-    desk = Payer(s.services(tmp_path, seller, s.ScriptedChain(CHAINS["used"].view)))
+    desk = Payer(s.services(None, seller, s.ScriptedChain(CHAINS["used"].view)))
     state, _ = carry(desk, reserved(desk))
     story = [event for event in desk.services.ledger.events(state.purchase_id) if isinstance(event, Answered)]
     assert [(event.status, event.note) for event in story] == [(500, ""), (None, "reset"), (200, "")]
     desk.services.ledger.close()
 
 
-def test_a_second_process_waits_for_the_first_instead_of_presenting_beside_it(tmp_path: Path) -> None:
+def test_a_second_process_waits_for_the_first_instead_of_presenting_beside_it() -> None:
     seller = s.ScriptedSeller([s.answer(200)])
-    first = s.services(tmp_path, seller, s.ScriptedChain(CHAINS["used"].view))
+    first = s.services(None, seller, s.ScriptedChain(CHAINS["used"].view))
     desk = Payer(first)
     purchase = reserved(desk)
     other_seller = s.ScriptedSeller([s.answer(500)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec import structs
 
 from tests.payer import purchases as p
 from tollbook.payer.decide import (
@@ -29,6 +30,11 @@ BEFORE = p.VALID_BEFORE - 60
 IN_MARGIN = p.VALID_BEFORE - 6
 AFTER = p.VALID_BEFORE + 60
 FRESH, TIRED = Sitting(0), Sitting(3)
+SETTLED = int(p.settlement().block_time.timestamp())
+LATER = SETTLED + 30 * 86_400
+EXPOSED_ACCEPTED = structs.replace(p.exposed(), loss_accepted=True)
+"""Written by an earlier tollbook, which let a loss be accepted before its block was final; then came a reorg."""
+SPENT_ACCEPTED = structs.replace(p.spent(), loss_accepted=True)
 
 
 def view(
@@ -37,8 +43,9 @@ def view(
     final: NonceState | None = None,
     final_time: int = BEFORE,
     settlement: Settlement | None = None,
+    head: int = 20,
 ) -> ChainView:
-    return ChainView(20, AFTER, 18, final_time, state, state if final is None else final, settlement)
+    return ChainView(head, AFTER, 18, final_time, state, state if final is None else final, settlement)
 
 
 UNUSED = view(NonceState.UNUSED)
@@ -53,6 +60,9 @@ USED_UNSEEN = view(NonceState.USED, final_time=p.VALID_BEFORE)
 CANCELLED = view(NonceState.CANCELLED)
 CANCELLED_NOT_FINAL = view(NonceState.CANCELLED, final=NonceState.UNUSED)
 MOVED = view(NonceState.USED, settlement=p.settlement(final=False, block_hash="0x" + "dd" * 32))
+GONE = view(NonceState.UNUSED, head=p.settlement().block_number)
+STALE = view(NonceState.UNUSED, head=p.settlement().block_number - 1)
+CANCELLED_STALE = view(NonceState.CANCELLED, final=NonceState.UNUSED, head=p.settlement().block_number - 1)
 UNREAD, UNREACHABLE = NotSeen.UNREAD, NotSeen.UNREACHABLE
 
 ROWS: list[tuple[str, Purchase, int, ChainView | NotSeen, Sitting, type[Action]]] = [
@@ -101,6 +111,44 @@ ROWS: list[tuple[str, Purchase, int, ChainView | NotSeen, Sitting, type[Action]]
     ("spent-delivered-not-final-now-final", p.spent_delivered(final=False), AFTER, USED, FRESH, Settle),
     ("spent-delivered-not-final-in-another-block", p.spent_delivered(final=False), AFTER, MOVED, FRESH, Settle),
     ("spent-delivered-not-final-same-block", p.spent_delivered(final=False), AFTER, USED_NOT_FINAL, FRESH, Rest),
+    ("spent-delivered-not-final-gone-at-its-own-block", p.spent_delivered(final=False), AFTER, GONE, FRESH, Unsettle),
+    ("spent-delivered-not-final-unused-at-an-older-head", p.spent_delivered(final=False), AFTER, STALE, FRESH, Rest),
+    ("spent-absent-not-final-unused-at-an-older-head", p.spent(final=False), AFTER, STALE, FRESH, Claim),
+    ("spent-delivered-not-final-then-cancelled", p.spent_delivered(final=False), AFTER, CANCELLED, FRESH, Unsettle),
+    ("spent-absent-not-final-then-cancelled", p.spent(final=False), AFTER, CANCELLED_NOT_FINAL, FRESH, Unsettle),
+    ("spent-not-final-cancelled-at-an-older-head", p.spent_delivered(final=False), AFTER, CANCELLED_STALE, FRESH, Rest),
+    ("spent-delivered-final-never-cancelled", p.spent_delivered(), AFTER, CANCELLED, FRESH, Rest),
+    ("spent-not-final-unreachable", p.spent_delivered(final=False), AFTER, UNREACHABLE, FRESH, Rest),
+    ("spent-not-final-used-transfer-not-found", p.spent_delivered(final=False), AFTER, USED_UNSEEN, FRESH, Rest),
+    ("undelivered-not-final-reorged", p.undelivered(final=False), AFTER, UNUSED, FRESH, Unsettle),
+    ("undelivered-before-the-next-claim", p.undelivered(claims=3), SETTLED + 599, USED, FRESH, Rest),
+    ("undelivered-claimed-again-later", p.undelivered(claims=3), SETTLED + 600, USED, FRESH, Claim),
+    ("undelivered-claimed-again-though-unreachable", p.undelivered(claims=3), LATER, UNREACHABLE, FRESH, Claim),
+    ("undelivered-one-claim-a-sitting", p.undelivered(claims=3), LATER, USED, Sitting(0, claims=1), Rest),
+    ("undelivered-before-the-one-after", p.undelivered(claims=4), SETTLED + 3_599, USED, FRESH, Rest),
+    ("undelivered-and-the-one-after", p.undelivered(claims=4), SETTLED + 3_600, USED, FRESH, Claim),
+    ("undelivered-after-the-last-claim", p.undelivered(claims=9), LATER, USED, FRESH, Rest),
+    ("undelivered-whose-loss-is-accepted", p.accepted(), LATER, USED, FRESH, Rest),
+    ("loss-accepted-and-exposed-is-not-presented", EXPOSED_ACCEPTED, BEFORE, UNREAD, FRESH, Look),
+    ("loss-accepted-and-exposed-unused", EXPOSED_ACCEPTED, BEFORE, UNUSED, FRESH, Park),
+    ("loss-accepted-and-exposed-used", EXPOSED_ACCEPTED, BEFORE, USED, FRESH, Settle),
+    ("loss-accepted-and-exposed-dead", EXPOSED_ACCEPTED, AFTER, UNUSED_PAST, FRESH, Free),
+    ("loss-accepted-and-spent-anew", SPENT_ACCEPTED, AFTER, USED, FRESH, Rest),
+    ("burned-whose-loss-is-accepted", p.accepted(p.burned()), AFTER, CANCELLED, FRESH, Rest),
+    ("reserved-again-unused", p.reserved_again(), AFTER, UNUSED, FRESH, Sign),
+    ("reserved-again-used-late", p.reserved_again(), AFTER, USED, FRESH, Settle),
+    ("reserved-again-cancelled", p.reserved_again(), AFTER, CANCELLED, FRESH, Free),
+    ("reserved-cancelled-not-final", p.reserved(), BEFORE, CANCELLED_NOT_FINAL, FRESH, Park),
+    ("reserved-used-not-final", p.reserved(), BEFORE, USED_NOT_FINAL, FRESH, Settle),
+    ("exposed-in-margin-used", p.exposed(), IN_MARGIN, USED, FRESH, Settle),
+    ("exposed-in-margin-unreachable", p.exposed(), IN_MARGIN, UNREACHABLE, FRESH, Park),
+    ("exposed-in-margin-cancelled", p.exposed(), IN_MARGIN, CANCELLED, FRESH, Free),
+    ("exposed-after-cancelled-not-final", p.exposed(), AFTER, CANCELLED_NOT_FINAL, FRESH, Park),
+    ("exposed-delivered-cancelled", p.exposed_delivered(), AFTER, CANCELLED, FRESH, Free),
+    ("exposed-delivered-used-transfer-not-found", p.exposed_delivered(), AFTER, USED_UNSEEN, FRESH, Park),
+    ("exposed-delivered-used-not-final", p.exposed_delivered(), AFTER, USED_NOT_FINAL, FRESH, Settle),
+    ("void-delivered", p.void_delivered(), AFTER, USED, FRESH, Rest),
+    ("void-used", p.void(), AFTER, USED, FRESH, Rest),
     ("void", p.void(), AFTER, UNUSED, FRESH, Rest),
     ("void-burned", p.burned(), AFTER, CANCELLED, FRESH, Rest),
 ]

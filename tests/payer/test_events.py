@@ -99,7 +99,10 @@ ILLEGAL: list[tuple[str, Callable[[], Purchase], Event]] = [
     ("give-up-exposed", p.exposed, Undelivered(at=p.NOW, reason="tired")),
     ("give-up-delivered", p.spent_delivered, Undelivered(at=p.NOW, reason="tired")),
     ("unsettle-final", p.spent_delivered, Unsettled(at=p.NOW, reason="reorg")),
-    ("accept-loss-of-delivered", p.spent_delivered, LossAccepted(at=p.NOW, by="me")),
+    ("accept-loss-not-final", lambda: p.undelivered(final=False), LossAccepted(at=p.NOW, by="me")),
+    ("accept-loss-delivered-not-final", lambda: p.spent_delivered(final=False), LossAccepted(at=p.NOW, by="me")),
+    ("accept-loss-delivered-in-doubt", p.exposed_delivered, LossAccepted(at=p.NOW, by="me")),
+    ("accept-loss-of-what-was-never-paid", p.void, LossAccepted(at=p.NOW, by="me")),
     ("accept-loss-in-doubt", p.exposed, LossAccepted(at=p.NOW, by="me")),
     ("want-exposed-again", p.exposed, p.intent(p.blank())),
     ("want-delivered-again", p.spent_delivered, p.intent(p.blank())),
@@ -111,6 +114,33 @@ ILLEGAL: list[tuple[str, Callable[[], Purchase], Event]] = [
 def test_an_event_that_cannot_happen_is_refused(state: Callable[[], Purchase], event: Event) -> None:
     with pytest.raises(IllegalEvent):
         fold(state(), event)
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [p.undelivered(), p.burned(), p.void_delivered(), p.spent_delivered()],
+    ids=["undelivered", "burned", "void-delivered", "spent-delivered"],
+)
+def test_a_person_may_accept_the_loss_of_what_has_come_to_rest(lost: Purchase) -> None:
+    """I2. What arrived may be worthless: a portal's page for which nothing was paid, an envelope that says no."""
+    accepted = fold(lost, LossAccepted(at=p.NOW, by="me"))
+    assert (accepted.loss_accepted, accepted.buyable) == (True, True)
+
+
+def test_until_a_settlement_is_final_the_dearest_signature_counts_against_the_caps() -> None:
+    """I3: a reorg may take the cheaper one back, and the dearer one settle in its place."""
+    dearer = p.after(p.exposed(), p.signed(p.blank(), p.PRICE + 4000))
+    cheap = p.after(dearer, Settled(at=p.NOW, settlement=p.settlement(final=False)))
+    assert (cheap.spent, cheap.cost, cheap.committed) == (p.PRICE, p.PRICE, p.PRICE + 4000)
+    final = p.after(cheap, Settled(at=p.NOW, settlement=p.settlement()))
+    assert (final.spent, final.committed) == (p.PRICE, p.PRICE)
+
+
+def test_a_second_life_that_was_never_sent_is_free_although_the_first_one_was() -> None:
+    """The first died by proof: what it sent exposes nothing any more. Its wallet and asset stay all the same."""
+    again = p.after(p.after(p.void(), p.intent(p.blank())), p.signed(p.blank()), Sent(at=p.NOW))
+    assert (again.sends, again.earlier_sends) == (1, 1)
+    assert p.after(again, Unsent(at=p.NOW, reason="connection refused")).money is Money.RESERVED
 
 
 def test_signing_another_nonce_or_payer_for_a_purchase_is_refused() -> None:

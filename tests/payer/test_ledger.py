@@ -240,34 +240,45 @@ def test_open_purchases_are_those_with_something_left_to_do() -> None:
     assert not any(is_open(state) for state in (p.spent_delivered(), p.undelivered(), p.void(), p.burned()))
 
 
-def _race(url: str, process: int, barrier: object, won: object) -> None:
-    caps = {"USDC": Caps(10**9, 10**9, 10**9, 30 * p.PRICE, 10**9)}
+ODD, RISE = 20_011, 2_003
+RACE = {"flow_day": 16 * ODD + 17, "day": 25 * ODD + 17, "month": 40 * ODD + 17}
+"""Of 20 wanted of a flow on a day 16 fit, of 32 of two flows 25, of 50 on two days 40."""
+
+
+def _race(url: str, process: int, barrier: object) -> None:
+    """Reserve odd prices, and sign every third one dearer over its nonce, as long as anything fits."""
+    caps = {"USDC": Caps(10**9, 10**9, RACE["flow_day"], RACE["day"], RACE["month"])}
     with Ledger.open(url) as ledger:
         barrier.wait()  # type: ignore[attr-defined]
         for turn in range(4):
+            number = 1000 * process + turn
+            run = p.run(f"run-{number}", flow=("grades", "signals")[process % 2], at=p.NOW + timedelta(days=turn % 2))
             try:
-                number = 1000 * process + turn
-                ledger.reserve(p.run(f"run-{number}"), [p.wanted(number)], caps, p.LEASE)
+                [held] = ledger.reserve(run, [p.wanted(number, ODD)], caps, p.LEASE)
+                if number % 3 == 0:
+                    sent = ledger.append(held, p.signed(held, ODD), Sent(at=p.NOW))
+                    ledger.append(sent, p.signed(held, ODD + RISE), caps=caps)
             except OverBudget:
                 continue
-            with won.get_lock():  # type: ignore[attr-defined]
-                won.value += 1  # type: ignore[attr-defined]
 
 
 def test_twenty_processes_racing_for_the_last_cent_never_cross_a_cap(ledger_url: str) -> None:
-    """I3: 80 wanted, 30 fit; checked and reserved in one transaction, across processes, on both stores."""
+    """I3: reservations and dearer signatures, each checked in its own transaction, on both stores."""
     Ledger.open(ledger_url).close()
     context = multiprocessing.get_context("fork")
-    barrier, won = context.Barrier(20), context.Value("i", 0)
-    racers = [context.Process(target=_race, args=(ledger_url, n, barrier, won)) for n in range(20)]
+    barrier = context.Barrier(20)
+    racers = [context.Process(target=_race, args=(ledger_url, n, barrier)) for n in range(20)]
     for racer in racers:
         racer.start()
     for racer in racers:
         racer.join(120)
     assert [racer.exitcode for racer in racers] == [0] * 20
     with Ledger.open(ledger_url) as ledger:
-        assert (won.value, ledger.committed(p.USDC)[DAY]) == (30, 30 * p.PRICE)
-        assert sum(purchase.committed for purchase in ledger.purchases()) == 30 * p.PRICE
+        buckets = ledger.committed(p.USDC)
+        assert [(bucket, atoms) for bucket, atoms in buckets.items() if atoms > RACE.get(bucket[0], 10**9)] == []
+        month = buckets["month", "2026-11"]
+        assert RACE["month"] - ODD < month == sum(purchase.committed for purchase in ledger.purchases())
+        assert {purchase.committed for purchase in ledger.purchases()} == {ODD, ODD + RISE}
 
 
 def test_a_newer_ledger_is_refused_and_left_alone(ledger_url: str) -> None:

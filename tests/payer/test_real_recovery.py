@@ -16,7 +16,7 @@ from tests.payer.onchain import assert_books_equal_chain, payments
 from tests.stores import STORES, new_ledger_url
 from tollbook.payer.errors import OverBudget, PaidUndelivered, Unresolved
 from tollbook.payer.payer import Payer
-from tollbook.payer.types import Data, Money, Order, Purchase
+from tollbook.payer.types import Data, Money, Order
 
 if TYPE_CHECKING:
     from tollbook.sandbox.world import Buyer, World
@@ -70,9 +70,13 @@ def leave_open(scene: Scene, desk: Desk, wanted: list[Order], fault: str = "rese
     scene.world.faults.clear()
 
 
-def accept_loss(desk: Desk, purchase: Purchase) -> None:
+def accept_loss(scene: Scene, desk: Desk, order: Order) -> None:
+    """A person's word, which takes a settlement that no reorg can take back any more."""
+    scene.expire()
+    desk.recover()
+
     async def say(payer: Payer) -> None:
-        payer.accept_loss(purchase, "a test")
+        payer.accept_loss(desk.found(order), "a test")
 
     desk.work(say)
 
@@ -148,6 +152,23 @@ def leave_in_the_dark(scene: Scene, desk: Desk, wanted: list[Order]) -> None:
     scene.world.faults.clear()
 
 
+def test_a_seller_that_has_nothing_takes_nothing_and_is_asked_once_a_run(scene: Scene) -> None:
+    """The SDK settles nothing for a handler's 404. Each run says what the seller said; the proof frees the money."""
+    desk = scene.desk()
+    scene.world.settings.update(empty="404")
+    [order] = wanted = orders(desk.policy_text, 1, first=100_000)
+    for run in (1, 2):
+        [doubt] = desk.buy(wanted)
+        assert isinstance(doubt, Unresolved)
+        assert "the seller's last word: status 404" in str(doubt)
+        assert len([visit for visit in scene.world.seller.visits if visit.leg == "paid"]) == run
+        scene.expire()
+        assert [one.committed for one in desk.recover().voided] == [0]
+    assert desk.found(order).generation == 0
+    assert payments(scene.world, scene.buyer.address) == []
+    scene.assert_books()
+
+
 def test_a_purchase_in_doubt_does_not_hold_up_the_others(scene: Scene) -> None:
     desk = scene.desk()
     doubtful = orders(desk.policy_text, 1, endpoint="tm-grade")
@@ -186,7 +207,7 @@ def test_a_seller_that_takes_and_never_delivers_is_bought_from_no_more(scene: Sc
     assert "tokenmetrics took 0.034 USDC and did not deliver" in str(refused)
     assert [visit.leg for visit in scene.world.seller.visits if visit.leg == "paid"] == []
     for order in lost:
-        accept_loss(desk, desk.found(order))
+        accept_loss(scene, desk, order)
     assert desk.buy(orders(desk.policy_text, 1, first=5)) == []
     scene.assert_books()
 
@@ -198,7 +219,7 @@ def test_an_accepted_loss_is_bought_again_over_another_nonce_and_both_are_in_the
     leave_open(scene, desk, wanted, fault="status_after")
     lost = desk.found(order)
     assert [type(error) for error in desk.buy(wanted)] == [PaidUndelivered]
-    accept_loss(desk, lost)
+    accept_loss(scene, desk, order)
     assert desk.buy(wanted) == []
     again = desk.found(order)
     assert (again.generation, again.data) == (1, Data.DELIVERED)

@@ -13,7 +13,7 @@ from tests.simulation.demand import Demand
 from tests.simulation.desk import Desk
 from tests.simulation.machine import PROCESS, Crashed, Machine, Process
 from tollbook.payer.errors import OverBudget, PayerError
-from tollbook.payer.types import Order, Purchase
+from tollbook.payer.types import Data, Order, Purchase
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -101,10 +101,11 @@ class Actors:
         await desk.payer.reconcile(self._world.policy.asset_for("s"))
 
     async def _person(self, desk: Desk) -> None:
-        """Someone looks at what was paid and never came, and gives some of it up."""
+        """Someone looks at what was paid and never came, once it is final, and gives some of it up."""
+        await desk.recover()
         maybe = desk.ledger.purchases() if self._world.dice.may("cancel") else desk.ledger.undelivered()
         for purchase in maybe:
-            lost = (purchase.undelivered or purchase.burned) and not purchase.loss_accepted
+            lost = purchase.losable and purchase.data is Data.ABSENT and not purchase.loss_accepted
             if lost and purchase.generation < LAST_GENERATION and self._chance.random() < 0.5:
                 self._accept(desk, purchase)
 
@@ -191,7 +192,7 @@ class Actors:
         after = world.checks.headers, len(world.chain.log)
         if world.scenario.tight:
             return
-        world.checks.require(before == after, "second run", lambda: f"headers, transfers: {before} became {after}")
+        world.checks.require(before == after, "second run", lambda: f"payments, transfers: {before} became {after}")
 
 
 __all__ = ["Actors", "Crashed"]

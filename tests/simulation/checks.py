@@ -36,6 +36,7 @@ class Row:
     money: str
     data: str
     committed: int
+    spent: int
 
 
 @dataclass(slots=True)
@@ -84,7 +85,6 @@ class Checks:
     def leaves(self, process: Process, message: Message) -> None:
         """A payment header is about to leave a machine."""
         assert message.payment is not None
-        self.headers += 1
         a, policy = message.payment.authorization, self._world.policy
         piece = self.purchase_of.get(a.nonce)
         self.require(piece is not None, "I2 nonce", lambda: f"a nonce nobody derived: {a.nonce}")
@@ -105,6 +105,7 @@ class Checks:
         """Durable before the first byte leaves, and what is reserved covers it."""
         found = machine.store.peek("SELECT doc FROM purchases WHERE nonce = ?", a.nonce)
         held = rows.purchase(found[0][0]) if found else None
+        self.headers += held is None or held.money is not Money.SPENT
         durable = held is not None and held.money in (Money.EXPOSED, Money.SPENT) and held.authorization == a
         covered = held is not None and (held.reserved >= a.value or held.spent > 0)
         alive = held is not None and held.valid_until >= a.valid_before
@@ -175,13 +176,14 @@ class Checks:
     def _books(self, machine: Machine) -> None:
         known = self._known.setdefault(machine.name, Known())
         changed = machine.store.peek(
-            "SELECT seq, nonce, money, data, committed, generation, purchase_key FROM purchases WHERE seq > ?",
+            "SELECT seq, nonce, money, data, committed, generation, purchase_key, doc FROM purchases WHERE seq > ?",
             known.seq,
         )
         moved = False
-        for seq, used, money, data, text, generation, key in changed:
+        for seq, used, money, data, text, generation, key, doc in changed:
             known.seq = max(known.seq, seq)
-            row, before = Row(money, data, int(text)), known.rows.get(used)
+            spent = rows.purchase(doc).spent if money == "spent" else 0
+            row, before = Row(money, data, int(text), spent), known.rows.get(used)
             known.rows[used] = row
             self._world.trace(machine.name, "ledger:", used[:8], money, data, text)
             difference = row.committed - (before.committed if before else 0)
@@ -196,8 +198,8 @@ class Checks:
         word = generation == 0 or (key, generation - 1) in self.accepted
         self.require(word, "I2 generation", lambda: f"generation {generation} of {key[:16]} without a person's word")
         if row.money == "spent":
-            moved = row.committed in self._ever_moved.get(used, ())
-            self.require(moved, "I9 proof", lambda: f"{used} is booked as spent ({row.committed}) and never was")
+            moved = row.spent in self._ever_moved.get(used, ())
+            self.require(moved, "I9 proof", lambda: f"{used} is booked as spent ({row.spent}) and never was")
         if row.money == "void" and self._world.scenario.honest:
             moved = used in self._world.chain.used
             self.require(not moved, "I9 void", lambda: f"{used} is void in the ledger and used on the chain")

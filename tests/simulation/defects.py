@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from tollbook.payer import buyer, decide, quoting
+from tollbook.payer import buyer, decide, new_terms, quoting
 from tollbook.payer.decide import Limits, NotSeen, Sitting
 from tollbook.payer.events import Sent, Signed, Void, fold
 from tollbook.payer.ledger import Ledger, caps
@@ -144,7 +144,7 @@ def payees_are_not_pinned(patch: pytest.MonkeyPatch) -> None:
         policy = replace(services.policy, sellers={order.seller: seller})
         return ask(replace(services, policy=policy), order, answer)
 
-    for module in (quoting, buyer):
+    for module in (quoting, new_terms):
         patch.setattr(module, "judge_answer", trusting)
     patch.setattr(Ledger, "payee", lambda *_: None)
 

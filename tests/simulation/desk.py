@@ -49,7 +49,7 @@ class Desk:
         self.machine = process.machine
 
     async def recover(self) -> None:
-        if self.ledger.open_purchases():
+        if self.payer.due():
             await self.payer.recover()
 
     async def run(self, name: str, orders: Sequence[Order]) -> None:

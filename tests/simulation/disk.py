@@ -74,6 +74,11 @@ class Store:
     def open(self) -> Ledger:
         return Ledger(self.engine)
 
+    def opened(self) -> Ledger:
+        """A new ledger, open."""
+        self.blank()
+        return self.open()
+
     def peek(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         """Read what is committed, unseen by the witness."""
         return sqlite3.Connection.cursor(self.connection).execute(sql, values).fetchall()

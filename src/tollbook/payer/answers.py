@@ -12,7 +12,7 @@ from tollbook.payer.transport import Answer
 from tollbook.payer.types import Money, Purchase
 from tollbook.payer.wire import parse_receipt
 
-_NOTHING_MATCHED = 404
+NOTHING_MATCHED = 404
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ def read(purchase: Purchase, answer: Answer, at: datetime, note: str = "") -> Re
         receipt_tx=receipt.transaction if receipt is not None and receipt.success else None,
         body_sha256=digest(answer.body) if answer.body else None,
     )
-    paid_for_nothing = answer.status == _NOTHING_MATCHED and purchase.money is Money.SPENT
+    paid_for_nothing = answer.status == NOTHING_MATCHED and purchase.money is Money.SPENT
     if not 200 <= answer.status < 300 and not paid_for_nothing:
         return Reading((answered,), body)
     delivered = Delivered(

@@ -7,20 +7,28 @@ presented; once the answer's `append` returns, the body is durable (I4) and noth
 
 from __future__ import annotations
 
-import json
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import assert_never
 
 from tollbook.crashpoints import crash_point
-from tollbook.payer import answers, decide
+from tollbook.payer import answers, decide, new_terms
 from tollbook.payer.decide import NotSeen, Sitting, next_action
-from tollbook.payer.errors import OverBudget, PaidUndelivered, QuoteUnacceptable, Refused, SellerUnreachable, Unresolved
+from tollbook.payer.errors import (
+    OverBudget,
+    PaidUndelivered,
+    PayerError,
+    Refused,
+    SellerUnreachable,
+    Unforeseen,
+    Unresolved,
+)
 from tollbook.payer.events import Delivered, Denied, Event, Sent, Settled, Signed, Undelivered, Unsent, Unsettled, Void
 from tollbook.payer.ledger import Conflict
-from tollbook.payer.quoting import judge_answer
-from tollbook.payer.services import Services, View, full_url
+from tollbook.payer.quoting import for_order
+from tollbook.payer.services import Services, View
 from tollbook.payer.transport import Answer, NoAnswer, NotSent
-from tollbook.payer.types import Data, Money, Purchase, Quote, Terms
+from tollbook.payer.types import Data, Money, Purchase, Terms
 
 _BACKOFF = (0.25, 0.5, 1.0, 2.0)
 _POLLS = (0.2, 0.4, 0.8, 1.6)
@@ -32,13 +40,31 @@ async def buy(services: Services, purchase: Purchase, view: View = NotSeen.UNREA
     A delivered one comes back with its money still exposed: `recover.verify` proves many in one look at the chain.
 
     Raises PaidUndelivered, or Unresolved when it stays in doubt; both leave the ledger saying so. Raises Refused when
-    the seller's answer to an unpaid order asks for money.
+    the seller's answer to an unpaid order asks for money, or when the seller kept too much without delivering. Any
+    other failure is Unforeseen: whoever awaits many purchases together loses no answer that is on its way.
     """
+    try:
+        return await _carry(services, purchase, view)
+    except PayerError:
+        raise
+    except Exception as error:
+        raise unforeseen(purchase, error) from error
+
+
+def unforeseen(purchase: Purchase, error: Exception) -> Exception:
+    """A defect of ours, told as what became of one purchase. Its words may quote anything, so only its kind is told."""
+    return Unforeseen(f"{purchase.order.dataset} {purchase.purchase_id}: {type(error).__name__} while it was bought")
+
+
+async def _carry(services: Services, purchase: Purchase, view: View) -> Purchase:
     sitting, polls = _first_sitting(services, purchase), 0
     while purchase.data is Data.ABSENT:
         if services.leased_elsewhere(purchase) and _busy(purchase):
             await services.clock.sleep(_POLLS[min(polls, len(_POLLS) - 1)])
             purchase, polls = _reread(services, purchase), polls + 1
+            continue
+        if _was_left(services, purchase):
+            [purchase] = release(services, [purchase]) or [_reread(services, purchase)]
             continue
         action = next_action(purchase, services.clock.now().timestamp(), view, services.limits, sitting)
         try:
@@ -51,16 +77,19 @@ async def buy(services: Services, purchase: Purchase, view: View = NotSeen.UNREA
                     purchase = await _fetch_free(services, purchase)
                 case decide.Sign() | decide.Present() | decide.Claim() if not services.holds_key_of(purchase):
                     raise _other_wallets(purchase)
+                case decide.Sign() | decide.Present() | decide.Claim() if not services.sells(purchase):
+                    raise _sold_no_more(purchase)
                 case decide.Sign():
                     purchase = _sign(services, purchase)
                     purchase = await _send(services, purchase)
-                    sitting, view = Sitting(sitting.presents + 1), NotSeen.UNREAD
+                    sitting, view = _after_sending(services, purchase, sitting), NotSeen.UNREAD
                 case decide.Present():
                     await services.clock.sleep(_pause(sitting))
                     purchase = _append(services, purchase, Sent(at=services.clock.now()))
                     purchase = await _send(services, purchase)
-                    sitting, view = Sitting(sitting.presents + 1), NotSeen.UNREAD
+                    sitting, view = _after_sending(services, purchase, sitting), NotSeen.UNREAD
                 case decide.Claim():
+                    sitting = replace(sitting, claims=sitting.claims + 1)
                     purchase = await _claim(services, purchase)
                 case decide.Look():
                     view = (await services.look([purchase]))[purchase.purchase_id]
@@ -90,8 +119,30 @@ def book(services: Services, purchase: Purchase, action: decide.Action) -> list[
 
 
 def _first_sitting(services: Services, purchase: Purchase) -> Sitting:
-    """Another wallet's payment can't be presented by this one; the chain can be looked at all the same."""
-    return Sitting() if services.holds_key_of(purchase) else Sitting(presents=services.limits.presents)
+    """Another wallet's payment can't be presented by this one, nor one to a seller that policy names no more; the chain
+    can be looked at all the same."""
+    able = services.holds_key_of(purchase) and services.sells(purchase)
+    return Sitting() if able else Sitting(presents=services.limits.presents)
+
+
+def _after_sending(services: Services, purchase: Purchase, sitting: Sitting) -> Sitting:
+    """A seller that says "nothing matches" says so again: it settles nothing then, and is not asked on and on."""
+    enough = purchase.last_status == answers.NOTHING_MATCHED
+    return replace(sitting, presents=services.limits.presents if enough else sitting.presents + 1)
+
+
+def _was_left(services: Services, purchase: Purchase) -> bool:
+    """Reserved by a process that is gone: judged then, and counted for its run (I3, I6). It is given back."""
+    lease = purchase.lease
+    return purchase.money is Money.RESERVED and lease is not None and lease.owner != services.owner
+
+
+def release(services: Services, purchases: Sequence[Purchase]) -> list[Purchase]:
+    """Void what was reserved and never sent; its caps are free again. What moved on meanwhile, or what another living
+    process is working on, is left alone."""
+    now = services.clock.now()
+    reserved = [p for p in purchases if p.money is Money.RESERVED and not services.leased_elsewhere(p)]
+    return services.ledger.append_all([(p, [Void(at=now, reason="never sent")]) for p in reserved])
 
 
 def _rested(purchase: Purchase) -> Purchase:
@@ -116,6 +167,14 @@ def _other_wallets(purchase: Purchase) -> Unresolved:
     return Unresolved(what, advice="run `tollbook recover` with that wallet's key")
 
 
+def _sold_no_more(purchase: Purchase) -> Unresolved:
+    seller = purchase.order.seller
+    return Unresolved(
+        f"{purchase.order.dataset} {purchase.purchase_id} is a purchase from {seller}, which policy names no more",
+        advice=f"put [sellers.{seller}] back into the policy file and run `tollbook recover`",
+    )
+
+
 def _busy(purchase: Purchase) -> bool:
     return purchase.data is Data.ABSENT and purchase.money in (Money.RESERVED, Money.EXPOSED, Money.SPENT)
 
@@ -137,7 +196,14 @@ def _sign(services: Services, purchase: Purchase) -> Purchase:
     now = services.clock.now()
     authorization = services.authorize(purchase, terms)
     crash_point("signed")
-    after = _append(services, purchase, Signed(at=now, authorization=authorization, terms=terms), Sent(at=now))
+    happened = Signed(at=now, authorization=authorization, terms=terms), Sent(at=now)
+    limit = services.loss_limits().get(purchase.order.seller, 0)
+    try:
+        after = services.ledger.append(purchase, *happened, lease=services.lease(), loss_limit=limit)
+    except OverBudget as refused:
+        if purchase.money is Money.RESERVED:
+            _append(services, purchase, Denied(at=now, reason=refused.what))
+        raise
     crash_point("sent")
     return after
 
@@ -152,10 +218,13 @@ async def _send(services: Services, purchase: Purchase) -> Purchase:
         event = answers.no_answer(answer.reason, 0.0, services.clock.now())
         return _append(services, purchase, event)
     crash_point("answered")
-    offered, refusal = _asked_anew(services, purchase, answer)
+    offered, refusal = new_terms.asked_anew(services, purchase, answer)
     after = _keep(services, purchase, answer, refusal)
     crash_point("delivered")
-    return after if offered is None else _sign_anew(services, after, offered)
+    if offered is None:
+        return after
+    new_terms.remember(services, purchase.order, offered)
+    return new_terms.sign_anew(services, after, offered) if new_terms.still_asked(purchase, after) else after
 
 
 def _unsent(services: Services, purchase: Purchase, reason: str) -> Purchase:
@@ -203,32 +272,6 @@ def _keep_beside(services: Services, purchase: Purchase, answer: Answer) -> Purc
             continue
 
 
-def _asked_anew(services: Services, purchase: Purchase, answer: Answer) -> tuple[Terms | None, str]:
-    """New terms in a 402 to a sent payment that may be signed, or why they may not. The same terms are neither."""
-    signed = purchase.terms
-    if answer.status != 402 or signed is None or purchase.money is not Money.EXPOSED:
-        return None, ""
-    try:
-        offered = judge_answer(services, purchase.order, answer)
-    except QuoteUnacceptable as refused:
-        return None, refused.what
-    same_payment = (offered.pay_to, offered.asset) == (signed.pay_to, purchase.asset)
-    moved = offered.amount != signed.amount and same_payment
-    return (offered if moved else None), ""
-
-
-def _sign_anew(services: Services, purchase: Purchase, offered: Terms) -> Purchase:
-    """Another value over the same nonce: it can settle once. The larger stays reserved, inside every cap (I3)."""
-    now = services.clock.now()
-    signed = Signed(at=now, authorization=services.authorize(purchase, offered), terms=offered)
-    try:
-        after = services.ledger.append(purchase, signed, lease=services.lease(), caps=services.policy.caps)
-    except OverBudget:
-        return purchase
-    services.ledger.put_quote(Quote(purchase.order.request.endpoint, purchase.order.seller, offered, now))
-    return after
-
-
 async def _claim(services: Services, purchase: Purchase) -> Purchase:
     """Ask for a paid body with the authorization that paid; its nonce is used, so it can't pay again."""
     now = services.clock.now()
@@ -247,12 +290,7 @@ def _claim_terms(services: Services, purchase: Purchase) -> Terms | None:
     if purchase.terms is not None:
         return purchase.terms
     quote = services.ledger.quote(purchase.order.request.endpoint, purchase.asset)
-    return None if quote is None else replace(quote.terms, resource=resource_of(purchase))
-
-
-def resource_of(purchase: Purchase) -> str:
-    """The v2 resource echoed with a payment: our own URL, not the one a quote was asked for."""
-    return json.dumps({"url": full_url(purchase.order)}, separators=(",", ":"))
+    return None if quote is None else for_order(quote.terms, purchase.order)
 
 
 async def _fetch_free(services: Services, purchase: Purchase) -> Purchase:

@@ -21,18 +21,24 @@ class NotSeen(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Nothing is presented within `margin` s of validBefore; `presents` are per sitting, `claims` per purchase."""
+    """Nothing is presented within `margin` s of validBefore; `presents` are per sitting, `claims` at once.
+
+    Each `later` is one more claim of a purchase already undelivered, due so many seconds after it was settled; a
+    sitting makes one of them.
+    """
 
     margin: int = 6
     presents: int = 3
     claims: int = 3
+    later: tuple[int, ...] = (600, 3_600, 6 * 3_600, 86_400, 3 * 86_400, 7 * 86_400)
 
 
 @dataclass(frozen=True, slots=True)
 class Sitting:
-    """How often this process, in this call, has presented the authorization."""
+    """How often this process, in this call, has presented the authorization, and has claimed the body."""
 
     presents: int = 0
+    claims: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +97,11 @@ class Rest:
     """Nothing, for ever (or until a person says so)."""
 
 
+_NOT_FOUND = (
+    "the nonce is used, its transfer is not found yet (one older than network.lookback_blocks is found once that is "
+    "raised)"
+)
+
 Action: TypeAlias = Sign | Present | Look | Settle | Unsettle | Free | Claim | GiveUp | Park | Rest
 
 
@@ -106,7 +117,7 @@ def next_action(
         case Money.EXPOSED:
             return _exposed(purchase, now, chain, limits, sitting)
         case Money.SPENT:
-            return _spent(purchase, chain, limits)
+            return _spent(purchase, now, chain, limits, sitting)
         case _ as unreachable:
             assert_never(unreachable)
 
@@ -121,7 +132,7 @@ def _reserved(chain: ChainView | NotSeen) -> Action:
         return Sign()
     if chain.settlement is not None:
         return Settle(chain.settlement)
-    return Park("the nonce is used, its transfer is not found yet")
+    return Park(_NOT_FOUND)
 
 
 def _exposed(p: Purchase, now: float, chain: ChainView | NotSeen, limits: Limits, sitting: Sitting) -> Action:
@@ -132,9 +143,10 @@ def _exposed(p: Purchase, now: float, chain: ChainView | NotSeen, limits: Limits
             return Free(chain.final_number, burned=True)
         if _dead(p, chain):
             return Free(chain.final_number, burned=False)
-    if p.authorization is None and p.data is Data.ABSENT and isinstance(chain, ChainView) and not _seen_used(chain):
+    wanted = p.data is Data.ABSENT and not p.loss_accepted
+    if p.authorization is None and wanted and isinstance(chain, ChainView) and not _seen_used(chain):
         return Sign()
-    presentable = p.authorization is not None and p.data is Data.ABSENT and now < p.valid_until - limits.margin
+    presentable = p.authorization is not None and wanted and now < p.valid_until - limits.margin
     if presentable and sitting.presents < limits.presents and not _seen_used(chain):
         return Present()
     if chain is NotSeen.UNREAD:
@@ -142,7 +154,7 @@ def _exposed(p: Purchase, now: float, chain: ChainView | NotSeen, limits: Limits
     if chain is NotSeen.UNREACHABLE:
         return Park("the chain can't be read")
     if chain.state is NonceState.USED:
-        return Park("the nonce is used, its transfer is not found yet")
+        return Park(_NOT_FOUND)
     if now < p.valid_until:
         return Park("the authorization is still valid and unused")
     return Park("no final block past validBefore yet")
@@ -161,16 +173,34 @@ def _seen_used(chain: ChainView | NotSeen) -> bool:
     return isinstance(chain, ChainView) and chain.state is not NonceState.UNUSED
 
 
-def _spent(p: Purchase, chain: ChainView | NotSeen, limits: Limits) -> Action:
-    reverted = isinstance(chain, ChainView) and chain.state is NonceState.UNUSED
-    if reverted and p.settlement is not None and not p.settlement.final:
+def _spent(p: Purchase, now: float, chain: ChainView | NotSeen, limits: Limits, sitting: Sitting) -> Action:
+    if isinstance(chain, ChainView) and _taken_back(p, chain):
         return Unsettle()
     if isinstance(chain, ChainView) and _finalised(p, chain):
         assert chain.settlement is not None
         return Settle(chain.settlement)
-    if p.data is Data.DELIVERED or p.undelivered:
+    if p.data is Data.DELIVERED or p.loss_accepted:
         return Rest()
+    if p.undelivered:
+        return Claim() if not sitting.claims and claim_is_due(p, now, limits) else Rest()
     return Claim() if p.claims < limits.claims else GiveUp()
+
+
+def claim_is_due(p: Purchase, now: float, limits: Limits) -> bool:
+    """Whether an undelivered purchase is asked for once more: a seller may have mended what kept it from delivering."""
+    if not p.undelivered or p.loss_accepted or p.settlement is None:
+        return False
+    done = max(0, p.claims - limits.claims)
+    return done < len(limits.later) and now >= p.settlement.block_time.timestamp() + limits.later[done]
+
+
+def _taken_back(p: Purchase, chain: ChainView) -> bool:
+    """A settlement that was not final is gone, or a cancellation stands in its place. A server whose head is older
+    than its block knows nothing of it (I9)."""
+    held = p.settlement
+    if held is None or held.final or chain.head_number < held.block_number:
+        return False
+    return chain.state is not NonceState.USED
 
 
 def _finalised(p: Purchase, chain: ChainView) -> bool:

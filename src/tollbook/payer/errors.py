@@ -10,6 +10,7 @@ PayerError
 │  ├─ SellerUnreachable
 │  └─ ChainUnreachable
 ├─ Unresolved             sent, outcome unknown; money stays exposed; run again later    exit 4
+├─ Unforeseen             a defect of ours met one purchase; the others go on             exit 4
 ├─ PaidUndelivered        spent, no body; a person decides (accept-loss)                 exit 5
 └─ LedgerUnavailable      the books can't be written: stop, nothing may be signed        exit 6
    └─ LedgerTooNew        written by a later tollbook                                    exit 2
@@ -93,6 +94,15 @@ class Unresolved(PayerError):
     money = "sent; whether it was taken is not known yet"
     repeat = "yes: the same authorization is presented again, which can settle once only"
     advice = "run `tollbook recover` later; it settles or voids by proof from the chain"
+    exit_code = 4
+
+
+class Unforeseen(PayerError):
+    """Raised when one purchase failed in a way that nobody foresaw. What the ledger says of it still holds."""
+
+    money = "as the ledger has it: `tollbook status` shows it"
+    repeat = "yes: the purchase goes on from the ledger, and its nonce can settle once only"
+    advice = "report this, then run `tollbook recover`"
     exit_code = 4
 
 

@@ -34,7 +34,10 @@ class Intent(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signed(Event):
-    """An authorization exists. A later one over the same nonce may name another value; the larger stays reserved."""
+    """An authorization exists. A later one over the same nonce may name another value; the larger stays reserved.
+
+    The same one again stands for terms that changed around it: what the token would see is byte for byte the same.
+    """
 
     authorization: Authorization
     terms: Terms
@@ -118,7 +121,11 @@ class Undelivered(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LossAccepted(Event):
-    """A person's word that this purchase may be bought again, as the next generation (I2)."""
+    """A person's word that this purchase may be bought again, as the next generation (I2).
+
+    Its money has come to rest for good: a reorg of a settlement that was not final could bring the first generation
+    back beside the next.
+    """
 
     by: str
 
@@ -150,7 +157,11 @@ def fold(p: Purchase, event: Event) -> Purchase:
                 reserved=event.reserved,
                 terms=event.terms,
                 authorization=None,
+                sends=0,
+                earlier_sends=p.earlier_sends + p.sends,
                 claims=0,
+                last_status=None,
+                last_note="",
                 denied=None,
                 from_block=event.from_block if p.from_block is None else p.from_block,
             )
@@ -191,7 +202,7 @@ def fold(p: Purchase, event: Event) -> Purchase:
         case Settled(settlement=settlement):
             return _then(p, money=Money.SPENT, spent=settlement.value, settlement=settlement)
         case Unsettled():
-            _require(p.money is Money.SPENT and p.settlement is not None and not p.settlement.final, p, event)
+            _require(p.money is Money.SPENT and p.settling, p, event)
             return _then(
                 p,
                 money=Money.EXPOSED,
@@ -213,7 +224,7 @@ def fold(p: Purchase, event: Event) -> Purchase:
             _require(p.money is Money.SPENT and p.data is Data.ABSENT, p, event)
             return _then(p, undelivered=True)
         case LossAccepted():
-            _require((p.undelivered or p.burned) and p.data is Data.ABSENT, p, event)
+            _require(p.losable, p, event)
             return _then(p, loss_accepted=True)
     raise IllegalEvent(f"no rule for {type(event).__name__}")
 

@@ -12,8 +12,9 @@ import json
 from functools import lru_cache
 from urllib.parse import urlsplit
 
+from tollbook.payer.eip3009 import digest
 from tollbook.payer.money import Asset
-from tollbook.payer.types import Request
+from tollbook.payer.types import Authorization, Request
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -66,9 +67,12 @@ def nonce(secret: bytes, asset: Asset, key: str, generation: int) -> str:
     return "0x" + hmac.new(secret, message, hashlib.sha256).hexdigest()
 
 
-def payment_identifier(secret: bytes, key: str, generation: int) -> str:
+def payment_identifier(secret: bytes, authorization: Authorization, accepted: str) -> str:
     """A deterministic x402 payment-identifier (16 to 128 of [A-Za-z0-9_-]): sent where declared, believed never.
 
-    It is the wallet's own: two buyers of one piece must not meet at the seller, nor may anybody guess another's.
+    One payload has one identifier: presented again it is the same, signed anew or under other terms it is another,
+    since a seller that honours identifiers answers 409 to one that comes with another payload. It is the wallet's own:
+    two buyers of one piece must not meet at the seller, nor may anybody guess another's.
     """
-    return "tb_" + hmac.new(secret, f"payment-identifier:{key}:{generation}".encode(), hashlib.sha256).hexdigest()[:40]
+    message = b"payment-identifier:" + digest(authorization) + accepted.encode()
+    return "tb_" + hmac.new(secret, message, hashlib.sha256).hexdigest()[:40]

@@ -39,6 +39,10 @@ class Payer:
         """Book what the chain proves of delivered purchases: one batched look for all."""
         return await recovery.verify(self.services, purchases)
 
+    def due(self, flow: str | None = None) -> list[Purchase]:
+        """What `recover` would carry on. Reads the ledger alone."""
+        return recovery.due(self.services, flow)
+
     async def recover(self, flow: str | None = None) -> Recovered:
         """Claim, free or park every open purchase."""
         return await recovery.recover(self.services, flow)
@@ -53,7 +57,7 @@ class Payer:
 
     def release(self, purchases: Sequence[Purchase]) -> list[Purchase]:
         """Give back what was reserved and never sent."""
-        return recovery.release(self.services, purchases)
+        return buyer.release(self.services, purchases)
 
     def accept_loss(self, purchase: Purchase, by: str) -> Purchase:
         """A person's word that an undelivered purchase may be bought again, as the next generation (I2)."""

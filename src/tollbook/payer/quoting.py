@@ -47,14 +47,16 @@ async def quote(services: Services, orders: Iterable[Order]) -> dict[str, Quote]
 
 
 def _usable(services: Services, order: Order, kept: Quote) -> bool:
-    """Fresh enough, and still inside a policy that may have changed since."""
+    """Fresh enough, and still inside a policy, and the pin, that may have changed since."""
     if services.clock.now() - kept.quoted_at > timedelta(seconds=services.policy.quote_max_age):
         return False
     seller = services.policy.sellers[order.seller]
-    if seller.pay_to and kept.terms.pay_to not in seller.pay_to:
+    payees = seller.pay_to or (services.ledger.payee(order.seller, kept.terms.asset),)
+    if kept.terms.pay_to not in payees:
         return False
-    cap = services.policy.caps[seller.pay_with].per_call
-    return kept.terms.amount <= min(cap, order.price_cap if order.price_cap is not None else cap)
+    caps = services.policy.caps[seller.pay_with]
+    ceiling = min(caps.per_call, caps.highest_after(kept.measure))
+    return kept.terms.amount <= min(ceiling, order.price_cap if order.price_cap is not None else ceiling)
 
 
 async def _ask(services: Services, order: Order) -> Quote:
@@ -66,10 +68,16 @@ async def _ask(services: Services, order: Order) -> Quote:
     if answer.status != 402:
         raise _no_terms(order, answer)
     terms = judge_answer(services, order, answer)
-    services.ledger.pin_payee(order.seller, terms.asset, terms.pay_to, services.clock.now())
-    fresh = Quote(request.endpoint, order.seller, terms, services.clock.now())
-    services.ledger.put_quote(fresh)
-    return fresh
+    pinned = services.ledger.pin_payee(order.seller, terms.asset, terms.pay_to, services.clock.now())
+    if terms.pay_to != pinned:
+        # Another process asked at the same time and was first: its payee is the one that counts.
+        terms = judge_answer(services, order, answer)
+    return keep_quote(services, order, terms)
+
+
+def keep_quote(services: Services, order: Order, terms: Terms) -> Quote:
+    """The newest terms that policy allows are the endpoint's; what they may cost is measured from the last bill."""
+    return services.ledger.put_quote(Quote(order.request.endpoint, order.seller, terms, services.clock.now()))
 
 
 def judge_answer(services: Services, order: Order, answer: Answer) -> Terms:
@@ -82,7 +90,7 @@ def judge_answer(services: Services, order: Order, answer: Answer) -> Terms:
         parse_402(answer.status, answer.headers, answer.body),
         request_url=full_url(order),
         pinned_pay_to=services.ledger.payee(order.seller, asset),
-        last_price=None if last is None else last.terms.amount,
+        last_price=None if last is None else last.measure,
         order_cap=order.price_cap,
         payer=services.wallet.address if services.wallet is not None else None,
     )
@@ -125,9 +133,10 @@ async def approve(services: Services, run: Run, orders: Sequence[Order], quotes:
     to_pay = [item for item, found in zip(wanted, held, strict=True) if found is None or _costs(found)]
     views = await _before_signing(services, to_pay)
     await _check_balance(services, to_pay)
-    limits = {name: seller.loss_limit for name, seller in services.policy.sellers.items() if seller.loss_limit}
     placed = [replace(item, from_block=_search_from(views.get(item.nonce))) for item in wanted]
-    booked = services.ledger.reserve(run, placed, services.policy.caps, services.lease(), limits)
+    booked = services.ledger.reserve(
+        run, placed, services.policy.caps, services.lease(), services.loss_limits(), services.leased_elsewhere
+    )
     crash_point("intent")
     seen: dict[str, View] = {p.purchase_id: views[p.nonce] for p in booked if p.nonce in views}
     in_doubt = [p for p in booked if p.purchase_id not in seen and p.data is Data.ABSENT and not p.undelivered]
@@ -147,6 +156,13 @@ def _search_from(view: ChainView | None) -> int | None:
     return view.final_number if view.settlement is None else min(view.settlement.block_number, view.final_number)
 
 
+def for_order(terms: Terms, order: Order) -> Terms:
+    """An endpoint's terms as they are echoed for one order: with our own URL, not the one they were quoted for."""
+    if terms.version == 1:
+        return terms
+    return replace(terms, resource=json.dumps({"url": full_url(order)}, separators=(",", ":")))
+
+
 class _Nonces(dict[int, str]):
     """A purchase's nonce by generation, derived when asked for."""
 
@@ -163,9 +179,7 @@ def _wanted(services: Services, order: Order, found: Purchase | None, quotes: Ma
     asset = services.asset_of(order.seller)
     wallet = services.signer()
     key = purchase_key(order.request, order.edition)
-    terms = None if order.free else quotes[order.request.endpoint].terms
-    if terms is not None and terms.version == 2:
-        terms = replace(terms, resource=json.dumps({"url": full_url(order)}, separators=(",", ":")))
+    terms = None if order.free else for_order(quotes[order.request.endpoint].terms, order)
     return Wanted(
         order=order,
         asset=asset,

@@ -18,6 +18,7 @@ from tollbook.payer.ledger.scans import SeenTransfer
 from tollbook.payer.money import Asset
 from tollbook.payer.recover import verify
 from tollbook.payer.services import Services
+from tollbook.payer.settlements import paid_as_signed
 from tollbook.payer.types import ChainView, Money, Purchase
 
 _OVERLAP = 128
@@ -72,7 +73,7 @@ async def reconcile(services: Services, asset: Asset) -> Reconciled:
         chain_atomic=sum(transfer.value for transfer in ours),
         booked_late=late,
         foreign=[transfer for transfer in seen if transfer.nonce is None],
-        differences=_compare(closed, ours, {p.nonce: p for p in mine}),
+        differences=[*_compare(closed, ours, {p.nonce: p for p in mine}), *_never_signed(services, closed)],
     )
 
 
@@ -155,6 +156,31 @@ def _compare(closed: list[Purchase], ours: list[SeenTransfer], by_nonce: dict[st
                 )
             )
     return differences
+
+
+def _never_signed(services: Services, closed: list[Purchase]) -> list[Difference]:
+    """Booked, since the money is gone; but to a payee, or of a value, that was not signed here for that nonce."""
+    return [
+        Difference(
+            kind="disagrees",
+            detail=f"{settled.value} went to {settled.pay_to}, which was not signed here for this nonce: by another "
+            "machine with this key, or by somebody who has the key",
+            purchase_id=purchase.purchase_id,
+            tx_hash=settled.tx_hash,
+            ledger_atomic=purchase.reserved,
+            chain_atomic=settled.value,
+        )
+        for purchase in closed
+        if (settled := purchase.settlement) is not None
+        and _signed(purchase) != (settled.pay_to, settled.value)
+        and not paid_as_signed(settled, services.ledger.events(purchase.purchase_id))
+    ]
+
+
+def _signed(purchase: Purchase) -> tuple[str, int] | None:
+    """The latest; earlier ones are in the events."""
+    held = purchase.authorization
+    return None if held is None else (held.pay_to, held.value)
 
 
 def _tx(purchase: Purchase) -> str | None:

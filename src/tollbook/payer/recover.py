@@ -7,10 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tollbook.payer import decide
-from tollbook.payer.buyer import book, buy
-from tollbook.payer.decide import next_action
+from tollbook.payer.buyer import book, buy, release
+from tollbook.payer.decide import claim_is_due, next_action
 from tollbook.payer.errors import PaidUndelivered, PayerError
-from tollbook.payer.events import Void
 from tollbook.payer.services import Services, View
 from tollbook.payer.types import Data, Money, Purchase
 
@@ -28,16 +27,9 @@ class Recovered:
     undelivered: list[Purchase] = field(default_factory=list)
 
 
-def release(services: Services, purchases: Sequence[Purchase]) -> list[Purchase]:
-    """Void what was reserved and never sent; its caps are free again. What moved on meanwhile is left alone."""
-    now = services.clock.now()
-    reserved = [p for p in purchases if p.money is Money.RESERVED]
-    return services.ledger.append_all([(p, [Void(at=now, reason="never sent")]) for p in reserved])
-
-
 async def verify(services: Services, purchases: Sequence[Purchase]) -> list[Purchase]:
     """One batched look at the chain for purchases whose money is not proved yet; books what it shows."""
-    open_ones = [p for p in purchases if p.money is Money.EXPOSED or _settling(p)]
+    open_ones = [p for p in purchases if p.money is Money.EXPOSED or p.settling]
     views = await services.look(open_ones)
     batch = []
     for purchase in open_ones:
@@ -47,10 +39,20 @@ async def verify(services: Services, purchases: Sequence[Purchase]) -> list[Purc
     return services.ledger.append_all(batch) if batch else []
 
 
+def due(services: Services, flow: str | None = None) -> list[Purchase]:
+    """Every open purchase (of one flow, or all), and those undelivered that are asked for once more now."""
+    found = {p.purchase_id: p for p in services.ledger.open_purchases(flow)}
+    now = services.clock.now().timestamp()
+    for purchase in services.ledger.undelivered():
+        if claim_is_due(purchase, now, services.limits) and flow in (None, purchase.run.flow):
+            found[purchase.purchase_id] = purchase
+    return list(found.values())
+
+
 async def recover(services: Services, flow: str | None = None) -> Recovered:
-    """Carry every open purchase (of one flow, or all) as far as it goes now."""
+    """Carry everything that is due as far as it goes now."""
     result = Recovered()
-    mine = [p for p in services.ledger.open_purchases(flow) if not services.leased_elsewhere(p)]
+    mine = [p for p in due(services, flow) if not services.leased_elsewhere(p)]
     result.voided.extend(release(services, mine))
     rest = [p for p in mine if p.money is not Money.RESERVED]
     views = await services.look(rest)
@@ -102,7 +104,3 @@ def _sort(purchase: Purchase, result: Recovered, *, was_held: bool) -> None:
         result.settled.append(purchase)
     else:
         result.delivered.append(purchase)
-
-
-def _settling(purchase: Purchase) -> bool:
-    return purchase.settlement is not None and not purchase.settlement.final

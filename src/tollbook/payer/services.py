@@ -17,7 +17,7 @@ from tollbook.payer.owners import is_gone, new_owner
 from tollbook.payer.policy import Policy, draft
 from tollbook.payer.transport import Transport
 from tollbook.payer.types import Authorization, ChainView, Clock, Lease, Order, Purchase, SignedPayment, Terms
-from tollbook.payer.wire import payment_header
+from tollbook.payer.wire import PAYMENT_IDENTIFIER, payment_header
 
 _LEASE_SECONDS = 90
 
@@ -54,6 +54,14 @@ class Services:
         """The one asset policy pays this seller with."""
         return self.policy.asset_for(seller)
 
+    def sells(self, purchase: Purchase) -> bool:
+        """Whether policy still names the seller of a purchase. One that it doesn't is looked at on chain only."""
+        return purchase.order.seller in self.policy.sellers
+
+    def loss_limits(self) -> dict[str, int]:
+        """What each seller may keep without delivering, in atoms; one without a limit is absent."""
+        return {name: seller.loss_limit for name, seller in self.policy.sellers.items() if seller.loss_limit}
+
     def patience(self, seller: str) -> float:
         """Seconds to wait for an answer: sellers settle before they answer, so 30 and more (x402, seller's docs)."""
         return float(self.policy.sellers[seller].timeout_seconds)
@@ -80,7 +88,8 @@ class Services:
         assert terms is not None, "an authorization has terms"
         wallet = self.signer()
         signature = wallet.sign(authorization)
-        payment_id = payment_identifier(wallet.nonce_secret, purchase.purchase_key, purchase.generation)
+        declared = PAYMENT_IDENTIFIER in terms.extensions
+        payment_id = payment_identifier(wallet.nonce_secret, authorization, terms.accepted) if declared else None
         name, value = payment_header(terms, authorization, signature, payment_id=payment_id)
         return SignedPayment(authorization, name, value)
 

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from tollbook.payer.addresses import checksum, is_hash
 from tollbook.payer.chain_logs import Log, Mark, read_log, transfers_of
+from tollbook.payer.events import Event, Signed
 from tollbook.payer.money import Asset
 from tollbook.payer.rpc import Call, Rpc, malformed, quantity
 from tollbook.payer.types import NonceState, Settlement
 
 Proof = Settlement | NonceState
+
+
+def paid_as_signed(settlement: Settlement, events: Iterable[Event]) -> bool:
+    """Whether the transfer is one of those that were signed for its nonce. A nonce that this ledger signed nothing for
+    was used by another machine, or before a ledger was lost: there is nothing to compare with."""
+    signed = {(e.authorization.pay_to, e.authorization.value) for e in events if isinstance(e, Signed)}
+    return not signed or (settlement.pay_to, settlement.value) in signed
 
 
 class SettlementReader:

@@ -97,12 +97,21 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """Terms of one endpoint at one time."""
+    """Terms of one endpoint at one time. A quote by itself accepts nothing.
+
+    `baseline` is the price that the last bill reserved for the endpoint; before any, the first one quoted.
+    """
 
     endpoint: str
     seller: str
     terms: Terms
     quoted_at: datetime
+    baseline: int | None = None
+
+    @property
+    def measure(self) -> int:
+        """The price that drift is measured from."""
+        return self.terms.amount if self.baseline is None else self.baseline
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +192,8 @@ class Purchase(msgspec.Struct, frozen=True):
 
     `valid_until` is the latest validBefore signed for its nonce; `reserved` the largest value signed (or quoted);
     `spent` what the chain took; `version` counts its events and guards concurrent writers. `burned`: its nonce was
-    cancelled on chain, so only a person can let it be bought again. Not a dataclass as the others: it is made anew at
+    cancelled on chain, so only a person can let it be bought again. `sends` are of this life of it, `earlier_sends` of
+    those that ended void by proof. Not a dataclass as the others: it is made anew at
     every event, which takes a dataclass of so many fields twenty times as long.
     """
 
@@ -206,6 +216,7 @@ class Purchase(msgspec.Struct, frozen=True):
     valid_until: int = 0
     from_block: int | None = None
     sends: int = 0
+    earlier_sends: int = 0
     claims: int = 0
     last_status: int | None = None
     last_note: str = ""
@@ -225,13 +236,37 @@ class Purchase(msgspec.Struct, frozen=True):
         return self.loss_accepted or (self.money is Money.VOID and self.data is Data.ABSENT and not self.burned)
 
     @property
+    def settling(self) -> bool:
+        """Settled in a block that a reorg may still take back."""
+        return self.settlement is not None and not self.settlement.final
+
+    @property
+    def losable(self) -> bool:
+        """Whether a person may accept its loss (I2): its money can't move any more, and what came of it is nothing, or
+        worth nothing."""
+        if self.money is Money.SPENT:
+            return (self.undelivered or self.data is Data.DELIVERED) and not self.settling
+        return self.money is Money.VOID and (self.burned or self.data is Data.DELIVERED)
+
+    @property
+    def at_risk(self) -> bool:
+        """Money that left, was answered, or not, and has brought nothing: a loss unless something still comes."""
+        out = self.money in (Money.EXPOSED, Money.SPENT) and self.data is Data.ABSENT and not self.loss_accepted
+        return out and (self.undelivered or self.last_status is not None or bool(self.last_note))
+
+    @property
+    def cost(self) -> int:
+        """Atoms that the chain took; until it has, those that it may take."""
+        return self.spent if self.money is Money.SPENT else self.committed
+
+    @property
     def committed(self) -> int:
-        """Atoms that count against every cap now (I3)."""
+        """Atoms that count against every cap now (I3). A reorg of a settlement brings the dearest signature back."""
         match self.money:
             case Money.RESERVED | Money.EXPOSED:
                 return self.reserved
             case Money.SPENT:
-                return self.spent
+                return max(self.reserved, self.spent) if self.settling else self.spent
             case Money.VOID:
                 return 0
 

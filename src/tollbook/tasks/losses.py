@@ -23,6 +23,11 @@ def accept(ws: Workspace, purchase_id: str) -> Purchase:
             f"{purchase_id} is not lost: its money is {found.money}, its data {found.data}",
             advice="nothing needs to be accepted; `tollbook recover` carries open purchases on",
         )
+    if found.settling:
+        raise BadRequest(
+            f"the payment of {purchase_id} is not final yet: a reorg could bring it back beside the next",
+            advice="run `tollbook recover` in some minutes, then accept the loss",
+        )
     return ws.ledger.append(found, LossAccepted(at=ws.clock.now(), by=_person()))
 
 

@@ -60,6 +60,17 @@ def check_call(caps: Caps, asset: Asset, amount: int, dataset: str) -> None:
         raise OverBudget(f"{dataset}: " + _message("per_call", caps.per_call, 0, amount, asset))
 
 
+def check_drift(caps: Caps, asset: Asset, amount: int, measure: int, dataset: str) -> None:
+    """Raise OverBudget when a price is further above the last one accepted than policy allows."""
+    if amount > caps.highest_after(measure):
+        last, asked = (f"{decimal_text(atoms, asset.decimals)} {asset.symbol}" for atoms in (measure, amount))
+        cap = f"caps.{asset.symbol}.price_drift"
+        raise OverBudget(
+            f"{dataset}: {asked} is more than {cap} allows over the last price accepted, {last}",
+            advice=f"plan again; raise {cap} if the rise is right",
+        )
+
+
 def _message(name: str, cap: int, before: int, asked: int, asset: Asset) -> str:
     def text(atoms: int) -> str:
         return f"{decimal_text(atoms, asset.decimals)} {asset.symbol}"

@@ -93,6 +93,17 @@ LOSSES = Statement(
         _bought.c.undelivered, _bought.c.seller == sa.bindparam("seller"), _bought.c.asset == sa.bindparam("asset")
     )
 )
+IN_DOUBT = Statement(
+    sa.select(_bought.c.doc).where(
+        _bought.c.is_open,
+        sa.or_(*(_bought.c.money == sa.literal_column(f"'{money}'") for money in ("exposed", "spent"))),
+        _bought.c.data == sa.literal_column("'absent'"),
+        sa.not_(_bought.c.undelivered),
+        _bought.c.seller == sa.bindparam("seller"),
+        _bought.c.asset == sa.bindparam("asset"),
+    )
+)
+"""Sent and not delivered, and not given up on: an undelivered one may be open, too, until its block is final."""
 QUOTE = Statement(
     sa.select(_spoken.c.doc).where(
         _spoken.c.endpoint == sa.bindparam("endpoint"), _spoken.c.asset == sa.bindparam("asset")

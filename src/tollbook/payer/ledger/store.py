@@ -2,45 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import replace as changed
 from itertools import accumulate
 from types import TracebackType
 from typing import Self
 
-import sqlalchemy as sa
 from msgspec.structs import replace
 
-from tollbook.payer.errors import ConflictingRequest, OverBudget, Refused
-from tollbook.payer.events import Delivered, Event, Intent, fold
+from tollbook.payer.errors import ConflictingRequest, Refused
+from tollbook.payer.events import Delivered, Event, Intent, Void, fold
 from tollbook.payer.identity import purchase_id, purchase_key
 from tollbook.payer.ledger import caps as budget
-from tollbook.payer.ledger import rows, schema
-from tollbook.payer.ledger.engine import connect, writing
+from tollbook.payer.ledger import losses, rows
+from tollbook.payer.ledger.engine import connect
+from tollbook.payer.ledger.facts import Facts
 from tollbook.payer.ledger.queries import (
     ADD_BODY,
     ADD_EVENT,
     ADD_EVENT_RETURNING,
     ADD_EVIDENCE,
-    ADD_PAYEE,
     ADD_PURCHASE,
-    ADD_RUN,
     HAS_EVIDENCE,
     HOLD_VERSION,
-    LOSSES,
     MOVE_PURCHASE,
-    PAYEE,
-    PUT_QUOTE,
+    QUOTE,
     SET_PURCHASE,
-    TAKE_TURNS,
     VERSION,
 )
-from tollbook.payer.ledger.scans import Scans
 from tollbook.payer.ledger.statements import Transaction, transaction
-from tollbook.payer.money import Asset, decimal_text
+from tollbook.payer.money import Asset
 from tollbook.payer.rules import Caps
-from tollbook.payer.types import Lease, Order, Purchase, Quote, Run, Terms
+from tollbook.payer.types import Lease, Money, Order, Purchase, Run, Terms
 
 
 class Conflict(Exception):
@@ -76,6 +70,15 @@ class Body:
     content_type: str
 
 
+def _nobody_else(_purchase: Purchase) -> bool:
+    return False
+
+
+def _left(found: Purchase, run: Run, lease: Lease) -> bool:
+    """Reserved, and not just now for this run."""
+    return found.money is Money.RESERVED and (found.lease, found.run.run_id) != (lease, run.run_id)
+
+
 def _new_purchase(key: str, earlier: Purchase | None, run: Run, item: Wanted) -> Purchase:
     """A purchase nothing has happened to yet: the first of its key, or the generation after an accepted loss."""
     generation = 0 if earlier is None else earlier.generation + 1
@@ -96,7 +99,7 @@ def _on_rail(void: Purchase, item: Wanted) -> Purchase:
     """A void purchase that is wanted again. What has once been sent keeps its asset and wallet for ever."""
     if (void.asset, void.payer) == (item.asset, item.payer):
         return void
-    if void.sends:
+    if void.sends or void.earlier_sends:
         raise Refused(
             f"{void.order.dataset} {void.purchase_id} was presented in {void.asset.symbol} from {void.payer}; "
             f"it can't be bought in {item.asset.symbol} from {item.payer}",
@@ -106,7 +109,7 @@ def _on_rail(void: Purchase, item: Wanted) -> Purchase:
     return replace(void, **rail, authorization=None, valid_until=0, from_block=None, first_sent_at=None)
 
 
-class Ledger(Scans):
+class Ledger(Facts):
     """The books of one wallet's purchases. Any number of processes may write; SQLite or PostgreSQL by URL."""
 
     @classmethod
@@ -132,22 +135,26 @@ class Ledger(Scans):
         caps: Mapping[str, Caps],
         lease: Lease,
         loss_limit: Mapping[str, int] | None = None,
+        leased_elsewhere: Callable[[Purchase], bool] = _nobody_else,
     ) -> list[Purchase]:
-        """Book an intent for each, all or none, inside every cap (I3).
+        """Book an intent for each, all or none, inside every cap and price drift (I3).
 
         An order that is already held, or that another process is working on, comes back as it stands and reserves
-        nothing. Raises OverBudget; `loss_limit` (atoms by seller) stops buying from one that took and never delivered.
+        nothing; one that a process reserved and left is given back, and reserved anew for this run. Raises OverBudget;
+        `loss_limit` (atoms by seller) stops buying from one that took and did not deliver.
         """
         with transaction(self._engine, write=True) as books:
             self._take_turns(books)
-            self._check_losses(books, wanted, loss_limit or {})
-            purchases = [self._intend(books, run, item, caps, lease) for item in wanted]
+            for seller, asset in dict.fromkeys((item.order.seller, item.asset) for item in wanted):
+                losses.check(books, seller, asset, (loss_limit or {}).get(seller, 0))
+            purchases = [self._intend(books, run, item, caps, lease, leased_elsewhere) for item in wanted]
             for asset in {item.asset for item in wanted}:
                 fresh = [p for p, is_new in purchases if is_new and p.asset == asset]
                 asked = sum(p.reserved for p in fresh)
                 if asked:
                     totals = budget.move(books, asset, run, asked)
                     budget.check(caps[asset.symbol], run, asset, totals, asked)
+            self._accept_prices(books, [p for p, is_new in purchases if is_new], caps)
         return [p for p, _ in purchases]
 
     def append(
@@ -157,13 +164,17 @@ class Ledger(Scans):
         lease: Lease | None = None,
         body: Body | None = None,
         caps: Mapping[str, Caps] | None = None,
+        loss_limit: int = 0,
     ) -> Purchase:
         """Fold events onto the purchase, in one commit with its projection, its caps and its body.
 
         Raises Conflict when the purchase has moved on since it was read. With `caps`, a rise of what is committed
-        (a re-signed, dearer price) is checked against them; without, facts are booked whatever they cost.
+        (a re-signed, dearer price) is checked against them; without, facts are booked whatever they cost. Raises
+        OverBudget for the seller's `loss_limit`, too: what is about to be signed would follow what it kept already.
         """
         with transaction(self._engine, write=True) as books:
+            if loss_limit:
+                losses.check(books, purchase.order.seller, purchase.asset, loss_limit)
             return self._append(books, purchase, happened, lease, body, caps)
 
     def append_all(self, batch: Iterable[tuple[Purchase, Sequence[Event]]]) -> list[Purchase]:
@@ -209,12 +220,22 @@ class Ledger(Scans):
         return after
 
     def _intend(
-        self, books: Transaction, run: Run, item: Wanted, caps: Mapping[str, Caps], lease: Lease
+        self,
+        books: Transaction,
+        run: Run,
+        item: Wanted,
+        caps: Mapping[str, Caps],
+        lease: Lease,
+        leased_elsewhere: Callable[[Purchase], bool],
     ) -> tuple[Purchase, bool]:
         key = purchase_key(item.order.request, item.order.edition)
         found = self._latest_held(books, key)
         if found is not None and found.order.dataset != item.order.dataset:
             raise ConflictingRequest(f"{found.purchase_id} is {found.order.dataset}, not {item.order.dataset}")
+        if found is not None and _left(found, run, lease) and not leased_elsewhere(found):
+            # It was judged and counted for a run that left it: it is judged and counted anew (I3, I6).
+            void = Void(at=run.started_at, reason="reserved by a run that left it")
+            found = self._append(books, found, [void], None, None, None)
         if found is not None and not found.buyable:
             return found, False
         if item.terms is not None:
@@ -235,6 +256,19 @@ class Ledger(Scans):
         seq = self._insert_event(books, after, intent)
         books.run(write, **rows.columns(after, seq))
         return after, True
+
+    def _accept_prices(self, books: Transaction, reserved: Sequence[Purchase], caps: Mapping[str, Caps]) -> None:
+        """Price drift, checked again where it counts: another bill may have been reserved since this one was judged.
+        Then these prices are the ones that later ones are measured from."""
+        prices = {(p.order.request.endpoint, p.asset): p for p in reserved if p.terms is not None}
+        for (endpoint, asset), purchase in prices.items():
+            doc = books.scalar(QUOTE, endpoint=endpoint, asset=f"{asset.network}/{asset.address}")
+            if doc is None:
+                continue
+            kept = rows.quote(doc)
+            budget.check_drift(caps[asset.symbol], asset, purchase.reserved, kept.measure, purchase.order.dataset)
+            if kept.baseline != purchase.reserved:
+                self._write_quote(books, changed(kept, baseline=purchase.reserved))
 
     def _latest_held(self, books: Transaction, key: str) -> Purchase | None:
         """The latest generation, which nobody else changes until commit."""
@@ -278,61 +312,3 @@ class Ledger(Scans):
         sha256 = rows.digest(body.content)
         if books.scalar(HAS_EVIDENCE, sha256=sha256) is None:
             books.run(ADD_EVIDENCE, sha256=sha256, content_type=body.content_type, zstd=rows.compress(body.content))
-
-    def _take_turns(self, books: Transaction) -> None:
-        # SQLite's BEGIN IMMEDIATE already holds the one write lock. On PostgreSQL writers of caps wait here, before
-        # they hold any purchase: in the other order two of them could wait for each other.
-        if books.on_postgresql:
-            books.run(TAKE_TURNS)
-
-    def _check_losses(self, books: Transaction, wanted: Sequence[Wanted], loss_limit: Mapping[str, int]) -> None:
-        for seller, limit in loss_limit.items():
-            asset = next((item.asset for item in wanted if item.order.seller == seller), None)
-            if asset is None:
-                continue
-            lost = sum(row[0] for row in books.rows(LOSSES, seller=seller, asset=f"{asset.network}/{asset.address}"))
-            if lost >= limit > 0:
-                raise OverBudget(
-                    f"{seller} took {decimal_text(lost, asset.decimals)} {asset.symbol} and did not deliver "
-                    f"(sellers.{seller}.loss_limit is {decimal_text(limit, asset.decimals)})",
-                    advice="settle the undelivered purchases with the seller, or accept-loss each, then run again",
-                )
-
-    # ── facts beside purchases ───────────────────────────────────────────────────────────────────────────────────
-
-    def start_run(self, run: Run) -> None:
-        """Remember who is running and why."""
-        with transaction(self._engine, write=True) as books:
-            books.run(ADD_RUN, run_id=run.run_id, flow=run.flow, started_at=run.started_at, doc=rows.encode(run))
-
-    def put_quote(self, quote: Quote) -> None:
-        """Keep the newest terms of an endpoint in an asset."""
-        with transaction(self._engine, write=True) as books:
-            books.run(
-                PUT_QUOTE,
-                endpoint=quote.endpoint,
-                asset=f"{quote.terms.asset.network}/{quote.terms.asset.address}",
-                seller=quote.seller,
-                quoted_at=quote.quoted_at,
-                doc=rows.encode(quote),
-            )
-
-    def pin_payee(self, seller: str, asset: Asset, pay_to: str, at: datetime) -> str:
-        """Pin the payee seen first; returns the one that is pinned, which another process may have set."""
-        key = f"{asset.network}/{asset.address}"
-        with transaction(self._engine, write=True) as books:
-            self._take_turns(books)
-            pinned = books.scalar(PAYEE, seller=seller, asset=key)
-            if pinned is None:
-                books.run(ADD_PAYEE, seller=seller, asset=key, pay_to=pay_to, first_seen=at)
-                return pay_to
-            return str(pinned)
-
-    def note_avoided(self, entries: Sequence[Mapping[str, object]], run: Run) -> None:
-        """Record calls not made because the cache had them; each entry is an AvoidedRow without its seq."""
-        if not entries:
-            return
-        with writing(self._engine) as connection:
-            connection.execute(
-                sa.insert(schema.avoided), [{"run_id": run.run_id, "doc": rows.encode(entry)} for entry in entries]
-            )
