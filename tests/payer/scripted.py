@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -73,6 +74,9 @@ class ScriptedSeller:
 
     script: list[Outcome]
     headers: list[dict[str, str]] = field(default_factory=list)
+
+    def turn(self, request: Request) -> AbstractAsyncContextManager[None]:
+        return nullcontext()
 
     async def send(self, request: Request, headers: Mapping[str, str], *, timeout: float) -> Answer:
         self.headers.append({name.lower(): value for name, value in headers.items()})

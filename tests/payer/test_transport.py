@@ -23,6 +23,7 @@ from tests.payer.offers import POLICY_TOML, b64
 from tollbook.payer.bounded import HEADER_COUNT_LIMIT, HEADER_VALUE_LIMIT
 from tollbook.payer.clock import SystemClock
 from tollbook.payer.gate import Gate, retry_after
+from tollbook.payer.pace import Pace
 from tollbook.payer.policy import parse_policy
 from tollbook.payer.transport import ERROR_BODY_LIMIT, Answer, HttpTransport, NoAnswer, NotSent, Unanswered, url_of
 from tollbook.payer.types import Clock, Request
@@ -546,7 +547,7 @@ class TestGate:
         clock = OwnClock()
 
         async def run() -> list[float]:
-            gate = Gate(clock, parallel=4, requests_per_minute=30)
+            gate = Gate(clock, parallel=4, pace=Pace(30))
             began, seen = clock.now(), []
             for _ in range(4):
                 async with gate:

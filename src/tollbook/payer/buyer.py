@@ -52,13 +52,16 @@ async def buy(services: Services, purchase: Purchase, view: View = NotSeen.UNREA
                 case decide.Sign() | decide.Present() | decide.Claim() if not services.holds_key_of(purchase):
                     raise _other_wallets(purchase)
                 case decide.Sign():
-                    purchase = _sign(services, purchase)
-                    purchase = await _send(services, purchase)
+                    async with services.transport.turn(purchase.order.request):
+                        purchase = await _send(services, _sign(services, purchase))
                     sitting, view = Sitting(sitting.presents + 1), NotSeen.UNREAD
                 case decide.Present():
                     await services.clock.sleep(_pause(sitting))
-                    purchase = _append(services, purchase, Sent(at=services.clock.now()))
-                    purchase = await _send(services, purchase)
+                    async with services.transport.turn(purchase.order.request):
+                        now = services.clock.now()
+                        if next_action(purchase, now.timestamp(), view, services.limits, sitting) != action:
+                            continue
+                        purchase = await _send(services, _append(services, purchase, Sent(at=now)))
                     sitting, view = Sitting(sitting.presents + 1), NotSeen.UNREAD
                 case decide.Claim():
                     purchase = await _claim(services, purchase)
@@ -127,7 +130,7 @@ def _reread(services: Services, purchase: Purchase) -> Purchase:
 
 
 def _append(services: Services, purchase: Purchase, *events: Event) -> Purchase:
-    return services.ledger.append(purchase, *events, lease=services.lease())
+    return services.ledger.append(purchase, *events, lease=services.lease(purchase.order.seller))
 
 
 def _sign(services: Services, purchase: Purchase) -> Purchase:
@@ -184,7 +187,9 @@ async def _exchange(services: Services, purchase: Purchase, headers: dict[str, s
 def _keep(services: Services, purchase: Purchase, answer: Answer, note: str = "") -> Purchase:
     reading = answers.read(purchase, answer, services.clock.now(), note)
     try:
-        return services.ledger.append(purchase, *reading.events, body=reading.body, lease=services.lease())
+        return services.ledger.append(
+            purchase, *reading.events, body=reading.body, lease=services.lease(purchase.order.seller)
+        )
     except Conflict:
         return _keep_beside(services, purchase, answer)
 
@@ -198,7 +203,9 @@ def _keep_beside(services: Services, purchase: Purchase, answer: Answer) -> Purc
         if latest.data is Data.DELIVERED or not has_body:
             return latest
         try:
-            return services.ledger.append(latest, *reading.events, body=reading.body, lease=services.lease())
+            return services.ledger.append(
+                latest, *reading.events, body=reading.body, lease=services.lease(purchase.order.seller)
+            )
         except Conflict:
             continue
 
@@ -222,7 +229,9 @@ def _sign_anew(services: Services, purchase: Purchase, offered: Terms) -> Purcha
     now = services.clock.now()
     signed = Signed(at=now, authorization=services.authorize(purchase, offered), terms=offered)
     try:
-        after = services.ledger.append(purchase, signed, lease=services.lease(), caps=services.policy.caps)
+        after = services.ledger.append(
+            purchase, signed, lease=services.lease(purchase.order.seller), caps=services.policy.caps
+        )
     except OverBudget:
         return purchase
     services.ledger.put_quote(Quote(purchase.order.request.endpoint, purchase.order.seller, offered, now))
@@ -231,16 +240,18 @@ def _sign_anew(services: Services, purchase: Purchase, offered: Terms) -> Purcha
 
 async def _claim(services: Services, purchase: Purchase) -> Purchase:
     """Ask for a paid body with the authorization that paid; its nonce is used, so it can't pay again."""
-    now = services.clock.now()
-    events: list[Event] = []
-    if purchase.authorization is None:
-        terms = _claim_terms(services, purchase)
-        if terms is None:
-            return _append(services, purchase, Undelivered(at=now, reason="no terms are known to claim it with"))
-        events.append(Signed(at=now, authorization=services.authorize(purchase, terms), terms=terms))
+    terms = _claim_terms(services, purchase)
+    if purchase.authorization is None and terms is None:
+        event = Undelivered(at=services.clock.now(), reason="no terms are known to claim it with")
+        return _append(services, purchase, event)
     if purchase.claims:
         await services.clock.sleep(_BACKOFF[min(purchase.claims, len(_BACKOFF)) - 1])
-    return await _send(services, _append(services, purchase, *events, Sent(at=now, claim=True)))
+    async with services.transport.turn(purchase.order.request):
+        now = services.clock.now()
+        events: list[Event] = [Sent(at=now, claim=True)]
+        if purchase.authorization is None and terms is not None:
+            events.insert(0, Signed(at=now, authorization=services.authorize(purchase, terms), terms=terms))
+        return await _send(services, _append(services, purchase, *events))
 
 
 def _claim_terms(services: Services, purchase: Purchase) -> Terms | None:

@@ -127,7 +127,8 @@ async def approve(services: Services, run: Run, orders: Sequence[Order], quotes:
     await _check_balance(services, to_pay)
     limits = {name: seller.loss_limit for name, seller in services.policy.sellers.items() if seller.loss_limit}
     placed = [replace(item, from_block=_search_from(views.get(item.nonce))) for item in wanted]
-    booked = services.ledger.reserve(run, placed, services.policy.caps, services.lease(), limits)
+    lease = services.lease(*{order.seller for order in orders})
+    booked = services.ledger.reserve(run, placed, services.policy.caps, lease, limits)
     crash_point("intent")
     seen: dict[str, View] = {p.purchase_id: views[p.nonce] for p in booked if p.nonce in views}
     in_doubt = [p for p in booked if p.purchase_id not in seen and p.data is Data.ABSENT and not p.undelivered]

@@ -20,6 +20,7 @@ from tollbook.payer.types import Authorization, ChainView, Clock, Lease, Order, 
 from tollbook.payer.wire import payment_header
 
 _LEASE_SECONDS = 90
+_TO_WRITE_DOWN = 30
 
 View = ChainView | NotSeen
 
@@ -58,9 +59,10 @@ class Services:
         """Seconds to wait for an answer: sellers settle before they answer, so 30 and more (x402, seller's docs)."""
         return float(self.policy.sellers[seller].timeout_seconds)
 
-    def lease(self) -> Lease:
-        """A claim to work on a purchase for as long as one answer may take."""
-        return Lease(self.owner, self.clock.now() + timedelta(seconds=_LEASE_SECONDS))
+    def lease(self, *sellers: str) -> Lease:
+        """A claim to work on a purchase for as long as one answer of these sellers, and its commit, may take."""
+        longest = max((self.patience(seller) + _TO_WRITE_DOWN for seller in sellers), default=0.0)
+        return Lease(self.owner, self.clock.now() + timedelta(seconds=max(_LEASE_SECONDS, longest)))
 
     def leased_elsewhere(self, purchase: Purchase) -> bool:
         """Another process is at it, and can be. Its word alone is no safety, only courtesy: the nonce pays once."""

@@ -91,7 +91,7 @@ class Workspace:
         from tollbook.payer.transport import HttpTransport
 
         wallet = self.wallet if self.has_wallet else None
-        self._transport = HttpTransport(self.policy, clock=self.clock)
+        self._transport = HttpTransport(self.policy, clock=self.clock, paces=self.home / "state" / "paces")
         self._chain = RpcChain(self.policy, clock=self.clock)
         return Payer(Services(self.ledger, self.policy, self._chain, self._transport, wallet, self.clock))
 
