@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from tests.payer import purchases as p
-from tollbook.payer.chain import Head, TransferOut
+from tollbook.payer.chain import Account, Head, TransferOut
 from tollbook.payer.decide import Limits
 from tollbook.payer.eip3009 import Wallet
 from tollbook.payer.errors import ChainUnreachable
@@ -113,6 +113,9 @@ class ScriptedChain:
 
     async def transfers(self, asset: Asset, payer: str, from_block: int, to_block: int) -> list[TransferOut]:
         return []
+
+    async def account(self, asset: Asset, owner: str, from_block: int, to_block: int) -> Account | None:
+        return None
 
     def _view(self) -> ChainView:
         view = self.view()
