@@ -36,7 +36,7 @@ def read(purchase: Purchase, answer: Answer, at: datetime, note: str = "") -> Re
         at=at,
         status=answer.status,
         elapsed_ms=round(answer.elapsed * 1000),
-        note=note or (receipt.reason or "" if receipt is not None else ""),
+        note=note or answer.note or (receipt.reason or "" if receipt is not None else ""),
         receipt_tx=receipt.transaction if receipt is not None and receipt.success else None,
         body_sha256=digest(answer.body) if answer.body else None,
     )

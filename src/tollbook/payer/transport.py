@@ -17,7 +17,7 @@ from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote, urlencode, urlsplit
 
-from tollbook.payer.bounded import Undecodable, clip_headers, read_body
+from tollbook.payer.bounded import clip_headers, read_body
 from tollbook.payer.gate import Gate, retry_after
 from tollbook.payer.pace import Pace
 from tollbook.payer.pool import Pool
@@ -37,13 +37,15 @@ _REPEATABLE = frozenset({"GET", "HEAD"})
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole answer of any status. Header names are in lower case; `cut` says that an error's body was longer."""
+    """A whole answer of any status. Header names are in lower case; `cut` says that an error's body was longer, `note`
+    why the body is still compressed."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes = field(repr=False)
     elapsed: float
     cut: bool = False
+    note: str = ""
 
 
 class Unanswered(Exception):
@@ -214,8 +216,6 @@ class _Exchange:
                 return await self._exchange(self._built(timeout), started)
         except TimeoutError:
             return self._failed(f"no whole answer within {timeout:g} s")
-        except Undecodable as why:
-            return self._failed(str(why))
         except (httpx.InvalidURL, httpx.UnsupportedProtocol, UnicodeError):
             return self._failed("the request can't be written as HTTP", never=not self._left)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
@@ -275,7 +275,7 @@ class _Exchange:
         if body.decoded:
             del headers["content-encoding"]
         elapsed = time.perf_counter() - started
-        return Answer(response.status_code, headers, body.data, elapsed, cut=not body.whole)
+        return Answer(response.status_code, headers, body.data, elapsed, cut=not body.whole, note=body.note)
 
 
 def _kind(error: BaseException) -> str:
