@@ -2,7 +2,8 @@
 
 What happens when the process dies, line by line: before `append` of Signed and Sent nothing has left the machine and
 the purchase is still reserved; after it the money is exposed and the same header, derived again from the ledger, is
-presented; once the answer's `append` returns, the body is durable (I4) and nothing is ever sent for it again (I1).
+presented; once the answer's `append` returns, or its body lies in the spool for a recovery to book, the body is durable
+(I4) and nothing is ever sent for it again (I1).
 """
 
 from __future__ import annotations
@@ -14,7 +15,16 @@ from typing import assert_never
 from tollbook.crashpoints import crash_point
 from tollbook.payer import answers, decide
 from tollbook.payer.decide import NotSeen, Sitting, next_action
-from tollbook.payer.errors import OverBudget, PaidUndelivered, QuoteUnacceptable, Refused, SellerUnreachable, Unresolved
+from tollbook.payer.errors import (
+    LedgerUnavailable,
+    OverBudget,
+    PaidUndelivered,
+    QuoteUnacceptable,
+    Refused,
+    SellerUnreachable,
+    Unbooked,
+    Unresolved,
+)
 from tollbook.payer.events import Delivered, Denied, Event, Sent, Settled, Signed, Undelivered, Unsent, Unsettled, Void
 from tollbook.payer.ledger import Conflict
 from tollbook.payer.quoting import judge_answer
@@ -38,7 +48,7 @@ async def buy(services: Services, purchase: Purchase, view: View = NotSeen.UNREA
     while purchase.data is Data.ABSENT:
         if services.leased_elsewhere(purchase) and _busy(purchase):
             await services.clock.sleep(_POLLS[min(polls, len(_POLLS) - 1)])
-            purchase, polls = _reread(services, purchase), polls + 1
+            purchase, polls = reread(services, purchase), polls + 1
             continue
         action = next_action(purchase, services.clock.now().timestamp(), view, services.limits, sitting)
         try:
@@ -72,7 +82,7 @@ async def buy(services: Services, purchase: Purchase, view: View = NotSeen.UNREA
                 case _ as unreachable:
                     assert_never(unreachable)
         except Conflict:
-            purchase, view = _reread(services, purchase), NotSeen.UNREAD
+            purchase, view = reread(services, purchase), NotSeen.UNREAD
     return purchase
 
 
@@ -123,7 +133,8 @@ def _busy(purchase: Purchase) -> bool:
     return purchase.data is Data.ABSENT and purchase.money in (Money.RESERVED, Money.EXPOSED, Money.SPENT)
 
 
-def _reread(services: Services, purchase: Purchase) -> Purchase:
+def reread(services: Services, purchase: Purchase) -> Purchase:
+    """The purchase as it stands now, after another process moved it."""
     found = services.ledger.get(purchase.purchase_id)
     assert found is not None, "the ledger never forgets a purchase"
     return found
@@ -156,7 +167,7 @@ async def _send(services: Services, purchase: Purchase) -> Purchase:
         return _append(services, purchase, event)
     crash_point("answered")
     offered, refusal = _asked_anew(services, purchase, answer)
-    after = _keep(services, purchase, answer, refusal)
+    after = await _keep(services, purchase, answer, refusal)
     crash_point("delivered")
     return after if offered is None else _sign_anew(services, after, offered)
 
@@ -184,12 +195,38 @@ async def _exchange(services: Services, purchase: Purchase, headers: dict[str, s
         return outcome
 
 
-def _keep(services: Services, purchase: Purchase, answer: Answer, note: str = "") -> Purchase:
+async def _keep(services: Services, purchase: Purchase, answer: Answer, note: str = "") -> Purchase:
+    """Write an answer down. A ledger that can't be written is tried again, then a body goes to the spool (I4)."""
+    for pause in _BACKOFF:
+        try:
+            return _write_down(services, purchase, answer, note)
+        except LedgerUnavailable:
+            await services.clock.sleep(pause)
+    try:
+        return _write_down(services, purchase, answer, note)
+    except LedgerUnavailable as broken:
+        what = broken.what
+    raise Unbooked(f"{what}; {_spooled(services, purchase, answer)}")
+
+
+def _spooled(services: Services, purchase: Purchase, answer: Answer) -> str:
+    reading = answers.read(purchase, answer, services.clock.now())
+    if not any(isinstance(event, Delivered) for event in reading.events):
+        return "the seller had answered without the data"
+    if services.spool is None:
+        return "the body that came is lost"
+    try:
+        path = services.spool.put(purchase.purchase_id, answer, services.clock.now())
+    except OSError as error:
+        return f"the body that came is lost, as {error.filename} can't be written either: {error.strerror}"
+    return f"the body that came is kept in {path}"
+
+
+def _write_down(services: Services, purchase: Purchase, answer: Answer, note: str) -> Purchase:
     reading = answers.read(purchase, answer, services.clock.now(), note)
     try:
-        return services.ledger.append(
-            purchase, *reading.events, body=reading.body, lease=services.lease(purchase.order.seller)
-        )
+        lease = services.lease(purchase.order.seller)
+        return services.ledger.append(purchase, *reading.events, body=reading.body, lease=lease)
     except Conflict:
         return _keep_beside(services, purchase, answer)
 
@@ -197,7 +234,7 @@ def _keep(services: Services, purchase: Purchase, answer: Answer, note: str = ""
 def _keep_beside(services: Services, purchase: Purchase, answer: Answer) -> Purchase:
     """Another process wrote first. A body in hand is still kept, unless the other one already has it."""
     while True:
-        latest = _reread(services, purchase)
+        latest = reread(services, purchase)
         reading = answers.read(latest, answer, services.clock.now())
         has_body = any(isinstance(event, Delivered) for event in reading.events)
         if latest.data is Data.DELIVERED or not has_body:
@@ -273,7 +310,7 @@ async def _fetch_free(services: Services, purchase: Purchase) -> Purchase:
     if isinstance(answer, NotSent | NoAnswer):
         event: Event = Denied(at=now, reason=f"the seller did not answer: {answer.reason}")
     elif 200 <= answer.status < 300:
-        return _keep(services, purchase, answer)
+        return await _keep(services, purchase, answer)
     elif answer.status == 402:
         event = Denied(at=now, reason=f"{purchase.order.request.endpoint} is declared free and asked for money")
     else:

@@ -15,6 +15,7 @@ from tollbook.payer.ledger import Ledger
 from tollbook.payer.money import Asset
 from tollbook.payer.owners import is_gone, new_owner
 from tollbook.payer.policy import Policy, draft
+from tollbook.payer.spool import Spool
 from tollbook.payer.transport import Transport
 from tollbook.payer.types import Authorization, ChainView, Clock, Lease, Order, Purchase, SignedPayment, Terms
 from tollbook.payer.wire import payment_header
@@ -37,6 +38,7 @@ class Services:
     clock: Clock
     owner: str = field(default_factory=new_owner)
     limits: Limits = field(default_factory=Limits)
+    spool: Spool | None = None
 
     def signer(self) -> Wallet:
         """The wallet. Raises Misconfigured when there is none."""
