@@ -14,9 +14,12 @@ from tollbook.payer.ledger.store import Wanted
 from tollbook.payer.money import Asset, decimal_text
 from tollbook.payer.policy import judge
 from tollbook.payer.services import Services, View, full_url
+from tollbook.payer.strict_json import Malformed, parse, shown
 from tollbook.payer.transport import Answer, NoAnswer, NotSent
 from tollbook.payer.types import ChainView, Data, Money, Order, Purchase, Quote, Run, Terms
 from tollbook.payer.wire import parse_402
+
+_MESSAGE_LIMIT = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +108,13 @@ def _no_terms(order: Order, answer: Answer) -> Exception:
 
 
 def _message(body: bytes) -> str:
+    """A seller's own words in an error, as one may quote them."""
     try:
-        document = json.loads(body[:4096])
-    except ValueError:
+        document = parse(body, limit=_MESSAGE_LIMIT)
+    except Malformed:
         return ""
     message = document.get("message") if isinstance(document, dict) else None
-    return f": {message[:200]!r}" if isinstance(message, str) else ""
+    return f": {shown(message, 200)}" if isinstance(message, str) else ""
 
 
 async def approve(services: Services, run: Run, orders: Sequence[Order], quotes: Mapping[str, Quote]) -> Approved:
