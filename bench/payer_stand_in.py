@@ -17,7 +17,7 @@ from urllib.parse import parse_qs
 from tests.payer import purchases as p
 from tests.payer.scripted import POLICY, SELLER
 
-from tollbook.payer.chain import Head, TransferOut
+from tollbook.payer.chain import Account, Head, TransferOut
 from tollbook.payer.money import Asset
 from tollbook.payer.types import ChainView, NonceState, Order, Request, Settlement
 
@@ -88,6 +88,9 @@ class StandInChain:
 
     async def transfers(self, asset: Asset, payer: str, from_block: int, to_block: int) -> list[TransferOut]:
         return []
+
+    async def account(self, asset: Asset, owner: str, from_block: int, to_block: int) -> Account | None:
+        return None
 
 
 def _serve() -> None:

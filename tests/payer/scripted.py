@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from tests.payer import purchases as p
 from tests.simulation.disk import Store
-from tollbook.payer.chain import Head, TransferOut
+from tollbook.payer.chain import Account, Head, TransferOut
 from tollbook.payer.decide import Limits
 from tollbook.payer.eip3009 import Wallet
 from tollbook.payer.errors import ChainUnreachable
@@ -76,6 +77,9 @@ class ScriptedSeller:
     script: list[Outcome]
     headers: list[dict[str, str]] = field(default_factory=list)
 
+    def turn(self, request: Request) -> AbstractAsyncContextManager[None]:
+        return nullcontext()
+
     async def send(self, request: Request, headers: Mapping[str, str], *, timeout: float) -> Answer:
         self.headers.append({name.lower(): value for name, value in headers.items()})
         outcome = self.script.pop(0) if len(self.script) > 1 else self.script[0]
@@ -111,6 +115,9 @@ class ScriptedChain:
 
     async def transfers(self, asset: Asset, payer: str, from_block: int, to_block: int) -> list[TransferOut]:
         return []
+
+    async def account(self, asset: Asset, owner: str, from_block: int, to_block: int) -> Account | None:
+        return None
 
     def _view(self) -> ChainView:
         view = self.view()

@@ -19,7 +19,7 @@ from tests.payer.loopback import OwnClock, Wire, http, serving
 from tests.payer.offers import PAYEE, POLICY_TOML, STRANGER, USDC, WALLET, policy
 from tests.payer.paper_chain import PaperChain
 from tollbook.payer import multicall
-from tollbook.payer.chain import Head, RpcChain, TransferOut
+from tollbook.payer.chain import Account, Head, RpcChain, TransferOut
 from tollbook.payer.chain_logs import PAGE_BLOCKS, read_log
 from tollbook.payer.errors import ChainUnreachable
 from tollbook.payer.rpc import Rpc
@@ -607,6 +607,34 @@ def test_the_balance_is_read_in_atoms() -> None:
 
 def test_the_tokens_own_domain_can_be_compared_with_ours() -> None:
     assert ask(PaperChain(), lambda chain: chain.domain_separator(ASSET)) == b"\xcd" * 32
+
+
+class TestAccount:
+    """What the wallet held before some blocks and after them, and what came in between."""
+
+    def ask(self, paper: PaperChain, first: int = 900) -> Account | None:
+        return ask(paper, lambda chain: chain.account(ASSET, WALLET.address, first, 990))
+
+    def test_what_came_in_is_summed_and_what_went_out_is_not(self) -> None:
+        paper = PaperChain(balance=70)
+        paper.mine(950, paper.transfer(30, to=WALLET.address, sender=STRANGER), paper.transfer(5))
+        paper.mine(899, paper.transfer(1, to=WALLET.address, sender=STRANGER))
+        assert self.ask(paper) == Account(before=70, after=70, received=30)
+
+    def test_before_the_first_block_nobody_holds_anything(self) -> None:
+        assert self.ask(PaperChain(balance=70), first=0) == Account(before=0, after=70, received=0)
+
+    def test_a_balance_from_before_the_token_was_there_is_none(self) -> None:
+        paper = PaperChain(balance=70, lie=lambda _m, params, result: "0x" if params[-1] == hex(899) else result)
+        assert self.ask(paper) == Account(before=0, after=70, received=0)
+
+    def test_a_server_that_keeps_no_old_balances_gives_none(self) -> None:
+        def pruned(_method: str, params: list[Any], result: Any) -> Any:
+            if params[-1] == hex(899):
+                raise ValueError("missing trie node")
+            return result
+
+        assert self.ask(PaperChain(lie=pruned)) is None
 
 
 @pytest.mark.parametrize("question", ["balance", "domain_separator"])

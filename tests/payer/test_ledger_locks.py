@@ -18,6 +18,7 @@ from tollbook.payer.ledger import Ledger, rows
 from tollbook.payer.ledger.store import Body
 from tollbook.payer.types import Money, Purchase
 
+SETTINGS = ("synchronous_commit", "transaction_isolation", "default_transaction_read_only")
 TURNS = "SELECT pg_advisory_xact_lock(74011, 2)"
 
 
@@ -62,6 +63,30 @@ def test_a_writer_that_waits_for_its_turn_at_the_caps_holds_no_purchase(
     beside.rollback()
     writer.join(10)
     assert ledger.purchases()[0].money is Money.VOID
+
+
+def test_a_role_with_other_defaults_changes_nothing_that_the_books_rest_on(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    """I3, I4: durable at commit, and READ COMMITTED, on every connection."""
+    url = new_ledger_url(request, "postgresql", tmp_path)
+    role = f"careless_{secrets.token_hex(4)}"
+    with psycopg.connect(url, autocommit=True) as owner:
+        owner.execute(f"CREATE ROLE {role} LOGIN SUPERUSER")
+        for setting in ("synchronous_commit = off", "default_transaction_isolation = 'repeatable read'"):
+            owner.execute(f"ALTER ROLE {role} SET {setting}")
+        owner.execute(f"ALTER ROLE {role} SET default_transaction_read_only = on")
+    theirs = url.replace("postgres:@", f"{role}:@")
+    assert theirs != url
+    with psycopg.connect(theirs) as plain:
+        assert plain.execute("SHOW synchronous_commit").fetchall() == [("off",)]
+    with Ledger.open(theirs) as ledger:
+        purchase = reserved(ledger, 1)
+        with ledger._engine.connect() as one, ledger._engine.connect() as other:
+            for connection in (one, other):
+                shown = [connection.exec_driver_sql(f"SHOW {name}").scalar() for name in SETTINGS]
+                assert shown == ["on", "read committed", "off"]
+        assert ledger.append(purchase, Void(at=p.NOW, reason="never sent")).money is Money.VOID
 
 
 def test_the_same_evidence_kept_by_two_processes_at_once_is_kept_once(

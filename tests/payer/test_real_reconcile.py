@@ -16,12 +16,14 @@ from tests.payer import places
 from tests.payer.desk import PRICE, Desk, HurriedClock, orders
 from tests.payer.onchain import give_away, payments
 from tests.stores import STORES, new_ledger_url
-from tollbook.payer import reconcile
+from tollbook.payer import scanning
 from tollbook.payer.errors import ChainUnreachable
 from tollbook.payer.events import Settled, Void
 from tollbook.payer.ledger import rows, schema
+from tollbook.payer.money import Asset
 from tollbook.payer.payer import Payer
 from tollbook.payer.reconcile import Reconciled
+from tollbook.payer.scanning import Balance
 from tollbook.payer.types import Data, Money
 
 if TYPE_CHECKING:
@@ -34,9 +36,16 @@ class Scene:
     def __init__(self, world: World, buyer: Buyer, desk: Desk) -> None:
         self.world, self.buyer, self.desk = world, buyer, desk
 
-    def reconcile(self) -> Reconciled:
-        asset = self.desk.policy.asset_for("tokenmetrics")
-        return self.desk.work(lambda payer: payer.reconcile(asset))
+    def reconcile(self, *, rescan: bool = False) -> Reconciled:
+        return self.desk.work(lambda payer: payer.reconcile(self.asset, rescan=rescan))
+
+    @property
+    def asset(self) -> Asset:
+        return self.desk.policy.asset_for("tokenmetrics")
+
+    def see_only(self, blocks: int) -> None:
+        """A policy that looks back no further."""
+        self.desk.policy = replace(self.desk.policy, lookback_blocks=blocks)
 
     def finalise(self) -> None:
         """Let what is on the chain become final."""
@@ -60,7 +69,7 @@ def test_books_are_equal_to_the_atom_and_closed_to_a_final_block(scene: Scene) -
     scene.desk.buy(orders(scene.desk.policy_text, 4))
     scene.finalise()
     books = scene.reconcile()
-    assert (books.clean, books.foreign, books.booked_late) == (True, [], [])
+    assert (books.clean, books.foreign, books.booked_late, books.balance) == (True, [], [], Balance.EQUAL)
     assert books.ledger_atomic == books.chain_atomic == before - scene.world.balance(scene.buyer.address) == 4 * PRICE
     assert books.through_block >= max(p.settlement.block_number for p in scene.desk.ledger.purchases() if p.settlement)
 
@@ -164,8 +173,8 @@ def test_a_reorg_that_loses_a_settlement_exposes_the_money_until_it_is_proved_de
 
 
 def test_reconciling_goes_on_where_it_was_interrupted(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reconcile, "_STRETCH", 8)
-    monkeypatch.setattr(reconcile, "_OVERLAP", 2)
+    monkeypatch.setattr(scanning, "STRETCH", 8)
+    monkeypatch.setattr(scanning, "OVERLAP", 2)
     scene.desk.buy(orders(scene.desk.policy_text, 3))
     scene.world.rpc.call("evm_mine", [40])
     scene.finalise()
@@ -179,8 +188,70 @@ def test_reconciling_goes_on_where_it_was_interrupted(scene: Scene, monkeypatch:
     books = scene.reconcile()
     assert reached is not None
     assert 0 < reached < books.through_block
-    assert watched.fired <= (books.through_block - reached) // 8 + 3
+    assert watched.fired <= 2 * ((books.through_block - reached) // 8 + 2)
     assert (books.clean, books.chain_atomic) == (True, 3 * PRICE)
+
+
+def test_purchases_older_than_the_lookback_are_found_by_the_first_reconciling(scene: Scene) -> None:
+    """Two weeks on Base are more blocks than the default looks back."""
+    scene.desk.buy(orders(scene.desk.policy_text, 2))
+    scene.world.rpc.call("evm_mine", [40])
+    scene.finalise()
+    scene.see_only(10)
+    books = scene.reconcile()
+    assert (books.differences, books.chain_atomic, books.balance) == ([], 2 * PRICE, Balance.EQUAL)
+
+
+def test_a_settlement_below_the_blocks_that_were_read_is_looked_for_in_its_own(scene: Scene) -> None:
+    """As after an older tollbook's scan, which began too high; or one whose server left a log out."""
+    scene.desk.buy(orders(scene.desk.policy_text, 2))
+    scene.finalise()
+    head = scene.desk.work(lambda payer: payer.services.chain.head())
+    scene.desk.ledger.close_scan(scene.asset, scene.buyer.address, 0, head.final_number, [], scene.desk.clock.now())
+    scene.world.rpc.call("evm_mine", [200])
+    scene.finalise()
+    books = scene.reconcile()
+    assert (books.differences, books.chain_atomic) == ([], 2 * PRICE)
+
+
+def test_logs_that_the_chain_server_leaves_out_are_missed_in_the_balance_and_read_again(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """I5, I9: what was not read is not closed."""
+    monkeypatch.setattr(scanning, "OVERLAP", 1)
+    scene.finalise()
+    scene.reconcile()
+    scene.desk.buy(orders(scene.desk.policy_text, 1))
+    tx_hash = give_away(scene.world, scene.buyer, 1234)
+    scene.finalise()
+    reached = scene.desk.ledger.scanned_through(scene.asset, scene.buyer.address)
+    scene.world.faults.add("rpc_no_logs", times=None)
+    books = scene.reconcile()
+    assert [(one.kind, one.chain_atomic) for one in books.differences] == [("balance", PRICE + 1234)]
+    assert books.through_block == reached
+    scene.world.faults.clear()
+    books = scene.reconcile()
+    assert (books.differences, books.balance) == ([], Balance.EQUAL)
+    assert [one.tx_hash for one in books.foreign] == [tx_hash]
+
+
+def test_a_rescan_finds_again_what_was_lost_from_closed_blocks(scene: Scene) -> None:
+    tx_hash = give_away(scene.world, scene.buyer, 1234)
+    scene.world.rpc.call("evm_mine", [200])
+    scene.finalise()
+    scene.reconcile()
+    with scene.desk.ledger._engine.begin() as connection:
+        connection.execute(sa.delete(schema.transfers))
+    assert scene.reconcile().foreign == []
+    assert [one.tx_hash for one in scene.reconcile(rescan=True).foreign] == [tx_hash]
+
+
+def test_a_body_that_is_gone_from_the_ledger_is_named(scene: Scene) -> None:
+    scene.desk.buy(orders(scene.desk.policy_text, 2))
+    [one, _] = scene.desk.ledger.purchases()
+    with scene.desk.ledger._engine.begin() as connection:
+        connection.execute(sa.delete(schema.bodies).where(schema.bodies.c.purchase_id == one.purchase_id))
+    assert scene.desk.work(damaged) == [("missing_body", one.purchase_id)]
 
 
 def test_a_body_that_was_damaged_on_disk_is_named(scene: Scene) -> None:

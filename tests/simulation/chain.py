@@ -83,6 +83,10 @@ class SimChain:
         fork = self._forks[bisect_right(self._forks, (block, 1 << 60)) - 1][1]
         return "0x" + hashlib.sha256(b"%d/%d" % (block, fork)).hexdigest()
 
+    def balance_at(self, block: int) -> int:
+        """The wallet's balance once a block was mined."""
+        return self.balance + sum(tx.moved for tx in self.log if tx.block is not None and tx.block > block)
+
     # ── transactions ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def submit(self, authorization: Authorization, *, cancels: bool = False, not_before: float = 0.0) -> Tx:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from contextvars import Context
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,9 @@ class SimTransport:
         self._world = world
         self._process = process
         self._chance = world.network_chance
+
+    def turn(self, request: Request) -> AbstractAsyncContextManager[None]:
+        return nullcontext()
 
     async def send(self, request: Request, headers: Mapping[str, str], *, timeout: float) -> Answer:
         process, dice = self._process, self._world.dice

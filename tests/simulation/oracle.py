@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from tests.simulation.chain import SimChain, Tx, View
 from tests.simulation.dice import Dice
 from tests.simulation.machine import Process
-from tollbook.payer.chain import Head, TransferOut
+from tollbook.payer.chain import Account, Head, TransferOut
 from tollbook.payer.errors import ChainUnreachable
 from tollbook.payer.money import Asset
 from tollbook.payer.policy import Policy
@@ -84,6 +84,9 @@ class Oracle:
             return []
         mined = [tx for tx in self._chain.log if tx.block is not None and from_block <= tx.block <= to_block]
         return [_transfer(tx, self._chain) for tx in mined if not tx.cancels and (tx.block or 0) <= view.head]
+
+    async def account(self, asset: Asset, owner: str, from_block: int, to_block: int) -> Account | None:
+        return None
 
 
 def _state(tx: Tx, no_logs: bool) -> NonceState:

@@ -91,7 +91,7 @@ class _Backend:
         if to == MULTICALL3:
             return _aggregated([self._call(inner, call, block) for inner, call in _calls_in(data)])
         if not data.startswith(AUTHORIZATION_STATE):
-            return f"0x{self._chain.balance:064x}"
+            return f"0x{self._chain.balance_at(block):064x}"
         used = self._chain.used_at("0x" + data[-64:], block) is not None
         if used and self._forgets:
             return "0x" + "0" * 64

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import datetime
 
 from tollbook.payer.events import Answered, Delivered, Event
 from tollbook.payer.ledger.rows import digest
 from tollbook.payer.ledger.store import Body
+from tollbook.payer.strict_json import shown
 from tollbook.payer.transport import Answer
 from tollbook.payer.types import Money, Purchase
-from tollbook.payer.wire import parse_receipt
+from tollbook.payer.wire import Receipt, parse_receipt
 
 NOTHING_MATCHED = 404
 
@@ -32,12 +34,13 @@ def read(purchase: Purchase, answer: Answer, at: datetime, note: str = "") -> Re
     receipt = parse_receipt(answer.headers)
     content_type = answer.headers.get("content-type", "")
     body = Body(answer.body, content_type) if answer.body else None
+    foreign = "" if receipt is None else _of_another(receipt, purchase)
     answered = Answered(
         at=at,
         status=answer.status,
         elapsed_ms=round(answer.elapsed * 1000),
-        note=note or (receipt.reason or "" if receipt is not None else ""),
-        receipt_tx=receipt.transaction if receipt is not None and receipt.success else None,
+        note=note or answer.note or foreign or (receipt.reason or "" if receipt is not None else ""),
+        receipt_tx=receipt.transaction if receipt is not None and receipt.success and not foreign else None,
         body_sha256=digest(answer.body) if answer.body else None,
     )
     paid_for_nothing = answer.status == NOTHING_MATCHED and purchase.money is Money.SPENT
@@ -52,6 +55,23 @@ def read(purchase: Purchase, answer: Answer, at: datetime, note: str = "") -> Re
         received_at=at,
     )
     return Reading((answered, delivered), Body(answer.body, content_type))
+
+
+def _of_another(receipt: Receipt, purchase: Purchase) -> str:
+    """Why a receipt is about another payment than this one, or nothing. What it leaves out is no contradiction."""
+    if receipt.payer is not None and receipt.payer.lower() != purchase.payer.lower():
+        return f"the receipt names another payer: {shown(receipt.payer)}"
+    if receipt.network is not None and receipt.network not in _networks(purchase):
+        return f"the receipt names another network: {shown(receipt.network)}"
+    return ""
+
+
+def _networks(purchase: Purchase) -> set[str]:
+    """The chain's names: CAIP-2's, and the one that the seller's own terms used (v1 has names of its own)."""
+    names = {purchase.asset.network}
+    if purchase.terms is not None:
+        names.add(str(json.loads(purchase.terms.accepted).get("network", "")))
+    return names
 
 
 def no_answer(reason: str, elapsed: float, at: datetime) -> Answered:

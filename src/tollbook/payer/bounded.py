@@ -14,15 +14,13 @@ _WINDOW = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """What was read. `whole` is False when the limit stopped it; `decoded` when a compression was undone."""
+    """What was read. `whole` is False when the limit stopped it; `decoded` when a compression was undone, `note` says
+    why it was not, and the bytes are as they came."""
 
     data: bytes
     whole: bool
     decoded: bool = False
-
-
-class Undecodable(ValueError):
-    """A compressed body is broken or cut."""
+    note: str = ""
 
 
 def clip_headers(items: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -45,29 +43,56 @@ def clip_headers(items: Iterable[tuple[str, str]]) -> dict[str, str]:
 async def read_body(chunks: AsyncIterable[bytes], encoding: str, limit: int) -> Body:
     """At most `limit` bytes of a body, unpacked if it came as gzip or deflate though identity was asked for.
 
-    Other encodings are kept as they came. Raises Undecodable for a broken compression.
+    Other encodings, and a compression that is broken, cut or not what it is called, are kept as they came (I4).
     """
     window = _WINDOW.get(encoding.strip().lower())
-    if window is not None:
-        return await _unpack(chunks, window, limit)
-    held = bytearray()
+    unpacker = None if window is None else _Unpacker(window, limit)
+    raw = bytearray()
     async for chunk in chunks:
-        held += chunk
-        if len(held) > limit:
-            return Body(bytes(held[:limit]), whole=False)
-    return Body(bytes(held), whole=True)
+        raw += chunk
+        if unpacker is not None:
+            unpacker.feed(chunk)
+            if len(unpacker.held) > limit:
+                return Body(bytes(unpacker.held[:limit]), whole=False, decoded=True)
+        # What can't be squeezed grows by a little, and what unpacks to nothing could go on for ever.
+        if len(raw) > (limit if unpacker is None or unpacker.fault else 2 * limit):
+            return Body(bytes(raw[:limit]), whole=False)
+    if unpacker is None:
+        return Body(bytes(raw), whole=True)
+    if note := unpacker.end():
+        return Body(bytes(raw), whole=True, note=note)
+    return Body(bytes(unpacker.held), whole=True, decoded=True)
 
 
-async def _unpack(chunks: AsyncIterable[bytes], window: int, limit: int) -> Body:
-    unpacker = zlib.decompressobj(window)
-    held = bytearray()
-    async for chunk in chunks:
-        try:
-            held += unpacker.decompress(chunk, limit + 1 - len(held))
-        except zlib.error:
-            raise Undecodable("the compressed body is broken") from None
-        if len(held) > limit:
-            return Body(bytes(held[:limit]), whole=False, decoded=True)
-    if not unpacker.eof:
-        raise Undecodable("the compressed body is cut short")
-    return Body(bytes(held), whole=True, decoded=True)
+class _Unpacker:
+    """Undoes a compression, never further than one byte beyond `limit`. gzip may come in several members (RFC 1952)."""
+
+    def __init__(self, window: int, limit: int) -> None:
+        self.held = bytearray()
+        self.fault: str | None = None
+        self._window = window
+        self._limit = limit
+        self._member = zlib.decompressobj(window)
+        self._begun = False
+
+    def feed(self, chunk: bytes) -> None:
+        while chunk and len(self.held) <= self._limit and self.fault is None:
+            if self._member.eof:
+                self._next_member()
+            self._begun = True
+            try:
+                self.held += self._member.decompress(chunk, self._limit + 1 - len(self.held))
+            except zlib.error:
+                self.fault = "the compressed body is broken"
+            chunk = self._member.unused_data
+
+    def _next_member(self) -> None:
+        if self._window == _WINDOW["deflate"]:
+            self.fault = "the compressed body goes on after its end"
+        self._member = zlib.decompressobj(self._window)
+
+    def end(self) -> str:
+        """What is wrong with it, or nothing."""
+        if self.fault is None and not self._member.eof and self._begun:
+            self.fault = "the compressed body is cut short"
+        return self.fault or ""

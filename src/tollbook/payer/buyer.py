@@ -2,7 +2,8 @@
 
 What happens when the process dies, line by line: before `append` of Signed and Sent nothing has left the machine and
 the purchase is still reserved; after it the money is exposed and the same header, derived again from the ledger, is
-presented; once the answer's `append` returns, the body is durable (I4) and nothing is ever sent for it again (I1).
+presented; once the answer's `append` returns, or its body lies in the spool for a recovery to book, the body is durable
+(I4) and nothing is ever sent for it again (I1).
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ from tollbook.crashpoints import crash_point
 from tollbook.payer import answers, decide, new_terms
 from tollbook.payer.decide import NotSeen, Sitting, next_action
 from tollbook.payer.errors import (
+    LedgerUnavailable,
     OverBudget,
     PaidUndelivered,
     PayerError,
     Refused,
     SellerUnreachable,
+    Unbooked,
     Unforeseen,
     Unresolved,
 )
@@ -61,10 +64,10 @@ async def _carry(services: Services, purchase: Purchase, view: View) -> Purchase
     while purchase.data is Data.ABSENT:
         if services.leased_elsewhere(purchase) and _busy(purchase):
             await services.clock.sleep(_POLLS[min(polls, len(_POLLS) - 1)])
-            purchase, polls = _reread(services, purchase), polls + 1
+            purchase, polls = reread(services, purchase), polls + 1
             continue
         if _was_left(services, purchase):
-            [purchase] = release(services, [purchase]) or [_reread(services, purchase)]
+            [purchase] = release(services, [purchase]) or [reread(services, purchase)]
             continue
         action = next_action(purchase, services.clock.now().timestamp(), view, services.limits, sitting)
         try:
@@ -80,13 +83,16 @@ async def _carry(services: Services, purchase: Purchase, view: View) -> Purchase
                 case decide.Sign() | decide.Present() | decide.Claim() if not services.sells(purchase):
                     raise _sold_no_more(purchase)
                 case decide.Sign():
-                    purchase = _sign(services, purchase)
-                    purchase = await _send(services, purchase)
+                    async with services.transport.turn(purchase.order.request):
+                        purchase = await _send(services, _sign(services, purchase))
                     sitting, view = _after_sending(services, purchase, sitting), NotSeen.UNREAD
                 case decide.Present():
                     await services.clock.sleep(_pause(sitting))
-                    purchase = _append(services, purchase, Sent(at=services.clock.now()))
-                    purchase = await _send(services, purchase)
+                    async with services.transport.turn(purchase.order.request):
+                        now = services.clock.now()
+                        if next_action(purchase, now.timestamp(), view, services.limits, sitting) != action:
+                            continue
+                        purchase = await _send(services, _append(services, purchase, Sent(at=now)))
                     sitting, view = _after_sending(services, purchase, sitting), NotSeen.UNREAD
                 case decide.Claim():
                     sitting = replace(sitting, claims=sitting.claims + 1)
@@ -98,7 +104,7 @@ async def _carry(services: Services, purchase: Purchase, view: View) -> Purchase
                 case _ as unreachable:
                     assert_never(unreachable)
         except Conflict:
-            purchase, view = _reread(services, purchase), NotSeen.UNREAD
+            purchase, view = reread(services, purchase), NotSeen.UNREAD
     return purchase
 
 
@@ -179,14 +185,15 @@ def _busy(purchase: Purchase) -> bool:
     return purchase.data is Data.ABSENT and purchase.money in (Money.RESERVED, Money.EXPOSED, Money.SPENT)
 
 
-def _reread(services: Services, purchase: Purchase) -> Purchase:
+def reread(services: Services, purchase: Purchase) -> Purchase:
+    """The purchase as it stands now, after another process moved it."""
     found = services.ledger.get(purchase.purchase_id)
     assert found is not None, "the ledger never forgets a purchase"
     return found
 
 
 def _append(services: Services, purchase: Purchase, *events: Event) -> Purchase:
-    return services.ledger.append(purchase, *events, lease=services.lease())
+    return services.ledger.append(purchase, *events, lease=services.lease(purchase.order.seller))
 
 
 def _sign(services: Services, purchase: Purchase) -> Purchase:
@@ -199,7 +206,9 @@ def _sign(services: Services, purchase: Purchase) -> Purchase:
     happened = Signed(at=now, authorization=authorization, terms=terms), Sent(at=now)
     limit = services.loss_limits().get(purchase.order.seller, 0)
     try:
-        after = services.ledger.append(purchase, *happened, lease=services.lease(), loss_limit=limit)
+        after = services.ledger.append(
+            purchase, *happened, lease=services.lease(purchase.order.seller), loss_limit=limit
+        )
     except OverBudget as refused:
         if purchase.money is Money.RESERVED:
             _append(services, purchase, Denied(at=now, reason=refused.what))
@@ -219,7 +228,7 @@ async def _send(services: Services, purchase: Purchase) -> Purchase:
         return _append(services, purchase, event)
     crash_point("answered")
     offered, refusal = new_terms.asked_anew(services, purchase, answer)
-    after = _keep(services, purchase, answer, refusal)
+    after = await _keep(services, purchase, answer, refusal)
     crash_point("delivered")
     if offered is None:
         return after
@@ -250,10 +259,38 @@ async def _exchange(services: Services, purchase: Purchase, headers: dict[str, s
         return outcome
 
 
-def _keep(services: Services, purchase: Purchase, answer: Answer, note: str = "") -> Purchase:
+async def _keep(services: Services, purchase: Purchase, answer: Answer, note: str = "") -> Purchase:
+    """Write an answer down. A ledger that can't be written is tried again, then a body goes to the spool (I4)."""
+    for pause in _BACKOFF:
+        try:
+            return _write_down(services, purchase, answer, note)
+        except LedgerUnavailable:
+            await services.clock.sleep(pause)
+    try:
+        return _write_down(services, purchase, answer, note)
+    except LedgerUnavailable as broken:
+        what = broken.what
+    raise Unbooked(f"{what}; {_spooled(services, purchase, answer)}")
+
+
+def _spooled(services: Services, purchase: Purchase, answer: Answer) -> str:
+    reading = answers.read(purchase, answer, services.clock.now())
+    if not any(isinstance(event, Delivered) for event in reading.events):
+        return "the seller had answered without the data"
+    if services.spool is None:
+        return "the body that came is lost"
+    try:
+        path = services.spool.put(purchase.purchase_id, answer, services.clock.now())
+    except OSError as error:
+        return f"the body that came is lost, as {error.filename} can't be written either: {error.strerror}"
+    return f"the body that came is kept in {path}"
+
+
+def _write_down(services: Services, purchase: Purchase, answer: Answer, note: str) -> Purchase:
     reading = answers.read(purchase, answer, services.clock.now(), note)
     try:
-        return services.ledger.append(purchase, *reading.events, body=reading.body, lease=services.lease())
+        lease = services.lease(purchase.order.seller)
+        return services.ledger.append(purchase, *reading.events, body=reading.body, lease=lease)
     except Conflict:
         return _keep_beside(services, purchase, answer)
 
@@ -261,29 +298,33 @@ def _keep(services: Services, purchase: Purchase, answer: Answer, note: str = ""
 def _keep_beside(services: Services, purchase: Purchase, answer: Answer) -> Purchase:
     """Another process wrote first. A body in hand is still kept, unless the other one already has it."""
     while True:
-        latest = _reread(services, purchase)
+        latest = reread(services, purchase)
         reading = answers.read(latest, answer, services.clock.now())
         has_body = any(isinstance(event, Delivered) for event in reading.events)
         if latest.data is Data.DELIVERED or not has_body:
             return latest
         try:
-            return services.ledger.append(latest, *reading.events, body=reading.body, lease=services.lease())
+            return services.ledger.append(
+                latest, *reading.events, body=reading.body, lease=services.lease(purchase.order.seller)
+            )
         except Conflict:
             continue
 
 
 async def _claim(services: Services, purchase: Purchase) -> Purchase:
     """Ask for a paid body with the authorization that paid; its nonce is used, so it can't pay again."""
-    now = services.clock.now()
-    events: list[Event] = []
-    if purchase.authorization is None:
-        terms = _claim_terms(services, purchase)
-        if terms is None:
-            return _append(services, purchase, Undelivered(at=now, reason="no terms are known to claim it with"))
-        events.append(Signed(at=now, authorization=services.authorize(purchase, terms), terms=terms))
+    terms = _claim_terms(services, purchase)
+    if purchase.authorization is None and terms is None:
+        event = Undelivered(at=services.clock.now(), reason="no terms are known to claim it with")
+        return _append(services, purchase, event)
     if purchase.claims:
         await services.clock.sleep(_BACKOFF[min(purchase.claims, len(_BACKOFF)) - 1])
-    return await _send(services, _append(services, purchase, *events, Sent(at=now, claim=True)))
+    async with services.transport.turn(purchase.order.request):
+        now = services.clock.now()
+        events: list[Event] = [Sent(at=now, claim=True)]
+        if purchase.authorization is None and terms is not None:
+            events.insert(0, Signed(at=now, authorization=services.authorize(purchase, terms), terms=terms))
+        return await _send(services, _append(services, purchase, *events))
 
 
 def _claim_terms(services: Services, purchase: Purchase) -> Terms | None:
@@ -300,7 +341,7 @@ async def _fetch_free(services: Services, purchase: Purchase) -> Purchase:
     if isinstance(answer, NotSent | NoAnswer):
         event: Event = Denied(at=now, reason=f"the seller did not answer: {answer.reason}")
     elif 200 <= answer.status < 300:
-        return _keep(services, purchase, answer)
+        return await _keep(services, purchase, answer)
     elif answer.status == 402:
         event = Denied(at=now, reason=f"{purchase.order.request.endpoint} is declared free and asked for money")
     else:

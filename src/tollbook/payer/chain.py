@@ -52,6 +52,15 @@ class TransferOut:
     nonce: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An owner's balance before some blocks and after them, and everything that came in between."""
+
+    before: int
+    after: int
+    received: int
+
+
 class Chain(Protocol):
     """What the payer asks of a chain. Every method raises ChainUnreachable rather than guess."""
 
@@ -65,6 +74,10 @@ class Chain(Protocol):
 
     async def transfers(self, asset: Asset, payer: str, from_block: int, to_block: int) -> list[TransferOut]:
         """Every transfer out of the payer in the blocks, both ends included, in the chain's order."""
+        ...
+
+    async def account(self, asset: Asset, owner: str, from_block: int, to_block: int) -> Account | None:
+        """The owner's account over those blocks; None where the server no longer keeps such old balances."""
         ...
 
 
@@ -185,6 +198,17 @@ class RpcChain:
     async def transfers(self, asset: Asset, payer: str, from_block: int, to_block: int) -> list[TransferOut]:
         logs = await self._logs.of_payer(asset, payer, from_block, to_block)
         return [_transfer(moved, nonce) for moved, nonce in transfers_of(logs)]
+
+    async def account(self, asset: Asset, owner: str, from_block: int, to_block: int) -> Account | None:
+        data = _BALANCE_OF + address_word(owner).hex()
+        (after,) = await self._rpc.read([_eth_call(asset.address, data, hex(to_block))])
+        try:
+            words = await self._rpc.call([_eth_call(asset.address, data, hex(from_block - 1))] if from_block else [])
+        except RpcError:
+            return None
+        # Before its deployment a token answers "0x".
+        before = sum(int(_word(word), 16) for word in words if word != "0x")
+        return Account(before, int(_word(after), 16), await self._logs.received(asset, owner, from_block, to_block))
 
     async def aclose(self) -> None:
         await self._rpc.aclose()

@@ -94,6 +94,12 @@ class LogReader:
             logs += await self._page(asset, [[USED, TRANSFER], _topic(payer)], page)
         return logs
 
+    async def received(self, asset: Asset, owner: str, from_block: int, to_block: int) -> int:
+        """Atoms of every Transfer to the owner."""
+        topics = [TRANSFER, None, _topic(owner)]
+        pages = _pages(from_block, to_block)
+        return sum([log.value for page in pages for log in await self._page(asset, topics, page)])
+
     async def _page(self, asset: Asset, topics: list[Any], page: range) -> list[Log]:
         query = {"address": asset.address, "topics": topics, "fromBlock": hex(page[0]), "toBlock": hex(page[-1])}
         call: Call = ("eth_getLogs", [query])
@@ -144,7 +150,8 @@ def _matches(log: Log, topics: list[Any]) -> bool:
     if len(log.topics) < len(topics):
         return False
     return all(
-        have in want if isinstance(want, list) else have == want for have, want in zip(log.topics, topics, strict=False)
+        want is None or (have in want if isinstance(want, list) else have == want)
+        for have, want in zip(log.topics, topics, strict=False)
     )
 
 

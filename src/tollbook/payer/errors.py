@@ -13,6 +13,7 @@ PayerError
 ├─ Unforeseen             a defect of ours met one purchase; the others go on             exit 4
 ├─ PaidUndelivered        spent, no body; a person decides (accept-loss)                 exit 5
 └─ LedgerUnavailable      the books can't be written: stop, nothing may be signed        exit 6
+   ├─ Unbooked            an answer to a payment came and can't be written down           exit 4
    └─ LedgerTooNew        written by a later tollbook                                    exit 2
 """
 
@@ -122,6 +123,15 @@ class LedgerUnavailable(PayerError):
     repeat = "yes, once the ledger can be written"
     advice = "check TOLLBOOK_HOME or TOLLBOOK_LEDGER_URL: disk space, permissions, the server"
     exit_code = 6
+
+
+class Unbooked(LedgerUnavailable):
+    """Raised when an answer to a payment can't be written down; the message says where its body is kept, if it is."""
+
+    money = "sent; whether it was taken is not known yet"
+    repeat = "yes, once the ledger can be written: the purchase is exposed in it, and no second one is made"
+    advice = "mend the ledger (disk space, permissions, the server), then run `tollbook recover`"
+    exit_code = 4
 
 
 class LedgerTooNew(LedgerUnavailable):

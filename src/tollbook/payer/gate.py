@@ -7,36 +7,43 @@ from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from types import TracebackType
 
+from tollbook.payer.pace import LONGEST_PAUSE_SECONDS, Pace
 from tollbook.payer.types import Clock
-
-LONGEST_PAUSE_SECONDS = 60.0
 
 
 class Gate:
     """Held around each request of a seller. A pause met by one request holds all of them up."""
 
-    def __init__(self, clock: Clock, parallel: int, requests_per_minute: int = 0) -> None:
+    def __init__(self, clock: Clock, parallel: int, pace: Pace | None = None) -> None:
         self._clock = clock
         self._places = asyncio.Semaphore(parallel)
-        self._gap = timedelta(seconds=60 / requests_per_minute) if requests_per_minute else timedelta(0)
+        self._pace = pace
         self._open_at: datetime | None = None
-        self._next_at: datetime | None = None
+        self._inside: set[asyncio.Task[object] | None] = set()
 
     def pause(self, seconds: float) -> None:
         """Let nobody through for a while, at most LONGEST_PAUSE_SECONDS; a longer pause already set stays."""
         until = self._clock.now() + timedelta(seconds=min(max(seconds, 0.0), LONGEST_PAUSE_SECONDS))
         self._open_at = until if self._open_at is None else max(self._open_at, until)
+        if self._pace is not None:
+            self._pace.hold(until)
+
+    @property
+    def is_passed(self) -> bool:
+        """Whether the running task is through already."""
+        return asyncio.current_task() in self._inside
 
     async def wait(self) -> None:
         """Return once a request may leave."""
         while (seconds := self._seconds_left()) > 0:
             await self._clock.sleep(seconds)
-        if self._gap:
-            self._next_at = max(self._clock.now(), self._next_at or self._clock.now()) + self._gap
 
     def _seconds_left(self) -> float:
-        times = [at for at in (self._open_at, self._next_at) if at is not None]
-        return (max(times) - self._clock.now()).total_seconds() if times else 0.0
+        now = self._clock.now()
+        left = 0.0 if self._open_at is None else (self._open_at - now).total_seconds()
+        if 0 < left <= LONGEST_PAUSE_SECONDS:
+            return left
+        return 0.0 if self._pace is None else self._pace.take(now)
 
     async def __aenter__(self) -> None:
         await self._places.acquire()
@@ -45,10 +52,12 @@ class Gate:
         except BaseException:
             self._places.release()
             raise
+        self._inside.add(asyncio.current_task())
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._inside.discard(asyncio.current_task())
         self._places.release()
 
 

@@ -50,7 +50,8 @@ def sign_anew(services: Services, purchase: Purchase, offered: Terms) -> Purchas
     authorization = held if same_payment else services.authorize(purchase, offered)
     event = Signed(at=services.clock.now(), authorization=authorization, terms=offered)
     try:
-        return services.ledger.append(purchase, event, lease=services.lease(), caps=services.policy.caps)
+        lease = services.lease(purchase.order.seller)
+        return services.ledger.append(purchase, event, lease=lease, caps=services.policy.caps)
     except OverBudget:
         return purchase
 

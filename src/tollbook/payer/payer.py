@@ -47,9 +47,9 @@ class Payer:
         """Claim, free or park every open purchase."""
         return await recovery.recover(self.services, flow)
 
-    async def reconcile(self, asset: Asset) -> Reconciled:
+    async def reconcile(self, asset: Asset, *, rescan: bool = False) -> Reconciled:
         """Ledger against chain, to the atom, closed to a block. Raises ChainUnreachable."""
-        return await reconciling.reconcile(self.services, asset)
+        return await reconciling.reconcile(self.services, asset, rescan=rescan)
 
     def damaged_bodies(self) -> list[Difference]:
         """Bodies that no longer have the hash they arrived with."""

@@ -14,9 +14,12 @@ from tollbook.payer.ledger.store import Wanted
 from tollbook.payer.money import Asset, decimal_text
 from tollbook.payer.policy import judge
 from tollbook.payer.services import Services, View, full_url
+from tollbook.payer.strict_json import Malformed, parse, shown
 from tollbook.payer.transport import Answer, NoAnswer, NotSent
 from tollbook.payer.types import ChainView, Data, Money, Order, Purchase, Quote, Run, Terms
 from tollbook.payer.wire import parse_402
+
+_MESSAGE_LIMIT = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +116,13 @@ def _no_terms(order: Order, answer: Answer) -> Exception:
 
 
 def _message(body: bytes) -> str:
+    """A seller's own words in an error, as one may quote them."""
     try:
-        document = json.loads(body[:4096])
-    except ValueError:
+        document = parse(body, limit=_MESSAGE_LIMIT)
+    except Malformed:
         return ""
     message = document.get("message") if isinstance(document, dict) else None
-    return f": {message[:200]!r}" if isinstance(message, str) else ""
+    return f": {shown(message, 200)}" if isinstance(message, str) else ""
 
 
 async def approve(services: Services, run: Run, orders: Sequence[Order], quotes: Mapping[str, Quote]) -> Approved:
@@ -134,8 +138,9 @@ async def approve(services: Services, run: Run, orders: Sequence[Order], quotes:
     views = await _before_signing(services, to_pay)
     await _check_balance(services, to_pay)
     placed = [replace(item, from_block=_search_from(views.get(item.nonce))) for item in wanted]
+    lease = services.lease(*{order.seller for order in orders})
     booked = services.ledger.reserve(
-        run, placed, services.policy.caps, services.lease(), services.loss_limits(), services.leased_elsewhere
+        run, placed, services.policy.caps, lease, services.loss_limits(), services.leased_elsewhere
     )
     crash_point("intent")
     seen: dict[str, View] = {p.purchase_id: views[p.nonce] for p in booked if p.nonce in views}

@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tollbook.payer import decide
-from tollbook.payer.buyer import book, buy, release
+from tollbook.payer import answers, decide
+from tollbook.payer.buyer import book, buy, release, reread
 from tollbook.payer.decide import claim_is_due, next_action
 from tollbook.payer.errors import PaidUndelivered, PayerError
+from tollbook.payer.ledger import Conflict
 from tollbook.payer.services import Services, View
 from tollbook.payer.types import Data, Money, Purchase
 
@@ -50,13 +51,14 @@ def due(services: Services, flow: str | None = None) -> list[Purchase]:
 
 
 async def recover(services: Services, flow: str | None = None) -> Recovered:
-    """Carry everything that is due as far as it goes now."""
+    """Carry everything that is due as far as it goes now. Bodies of the spool are booked first."""
     result = Recovered()
+    booked = take_in(services)
     mine = [p for p in due(services, flow) if not services.leased_elsewhere(p)]
     result.voided.extend(release(services, mine))
     rest = [p for p in mine if p.money is not Money.RESERVED]
     views = await services.look(rest)
-    held = {p.purchase_id for p in rest if p.data is Data.DELIVERED}
+    held = {p.purchase_id for p in rest if p.data is Data.DELIVERED} - booked
     gate = asyncio.Semaphore(_AT_ONCE)
     proved = await _book_proofs(services, rest, views)
     carried = await asyncio.gather(*(_carry(services, gate, p, views[p.purchase_id], result) for p in proved))
@@ -67,6 +69,24 @@ async def recover(services: Services, flow: str | None = None) -> Recovered:
     for purchase in latest.values():
         _sort(purchase, result, was_held=purchase.purchase_id in held)
     return result
+
+
+def take_in(services: Services) -> set[str]:
+    """Book the bodies that lie in the spool; whose they are. One of another ledger is left there."""
+    booked = set()
+    for spooled in services.spool.waiting() if services.spool is not None else ():
+        purchase = services.ledger.get(spooled.purchase_id)
+        if purchase is None:
+            continue
+        while purchase.data is Data.ABSENT:
+            reading = answers.read(purchase, spooled.answer, spooled.at)
+            try:
+                purchase = services.ledger.append(purchase, *reading.events, body=reading.body)
+                booked.add(purchase.purchase_id)
+            except Conflict:
+                purchase = reread(services, purchase)
+        spooled.path.unlink(missing_ok=True)
+    return booked
 
 
 async def _book_proofs(services: Services, purchases: Sequence[Purchase], views: Mapping[str, View]) -> list[Purchase]:

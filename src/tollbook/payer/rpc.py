@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from tollbook.payer.bounded import Undecodable, read_body
+from tollbook.payer.bounded import read_body
 from tollbook.payer.errors import ChainUnreachable
 from tollbook.payer.pool import Pool
 from tollbook.payer.strict_json import Malformed, dump, parse, shown
@@ -93,10 +93,12 @@ class Rpc:
                     await response.aclose()
         except TimeoutError:
             return f"nothing whole within {self._timeout:g} s"
-        except (httpx.TransportError, httpx.InvalidURL, Undecodable, OSError) as error:
+        except (httpx.TransportError, httpx.InvalidURL, OSError) as error:
             return type(error).__name__
         if response.status_code != 200:
             return f"status {response.status_code}"
+        if body.note:
+            return body.note
         return body.data if body.whole else "an answer that is too long"
 
     async def aclose(self) -> None:

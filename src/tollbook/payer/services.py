@@ -15,11 +15,13 @@ from tollbook.payer.ledger import Ledger
 from tollbook.payer.money import Asset
 from tollbook.payer.owners import is_gone, new_owner
 from tollbook.payer.policy import Policy, draft
+from tollbook.payer.spool import Spool
 from tollbook.payer.transport import Transport
 from tollbook.payer.types import Authorization, ChainView, Clock, Lease, Order, Purchase, SignedPayment, Terms
 from tollbook.payer.wire import PAYMENT_IDENTIFIER, payment_header
 
 _LEASE_SECONDS = 90
+_TO_WRITE_DOWN = 30
 
 View = ChainView | NotSeen
 
@@ -36,6 +38,7 @@ class Services:
     clock: Clock
     owner: str = field(default_factory=new_owner)
     limits: Limits = field(default_factory=Limits)
+    spool: Spool | None = None
 
     def signer(self) -> Wallet:
         """The wallet. Raises Misconfigured when there is none."""
@@ -66,9 +69,10 @@ class Services:
         """Seconds to wait for an answer: sellers settle before they answer, so 30 and more (x402, seller's docs)."""
         return float(self.policy.sellers[seller].timeout_seconds)
 
-    def lease(self) -> Lease:
-        """A claim to work on a purchase for as long as one answer may take."""
-        return Lease(self.owner, self.clock.now() + timedelta(seconds=_LEASE_SECONDS))
+    def lease(self, *sellers: str) -> Lease:
+        """A claim to work on a purchase for as long as one answer of these sellers, and its commit, may take."""
+        longest = max((self.patience(seller) + _TO_WRITE_DOWN for seller in sellers), default=0.0)
+        return Lease(self.owner, self.clock.now() + timedelta(seconds=max(_LEASE_SECONDS, longest)))
 
     def leased_elsewhere(self, purchase: Purchase) -> bool:
         """Another process is at it, and can be. Its word alone is no safety, only courtesy: the nonce pays once."""

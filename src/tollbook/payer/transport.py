@@ -9,14 +9,17 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote, urlencode, urlsplit
 
-from tollbook.payer.bounded import Undecodable, clip_headers, read_body
+from tollbook.payer.bounded import clip_headers, read_body
 from tollbook.payer.gate import Gate, retry_after
+from tollbook.payer.pace import Pace
 from tollbook.payer.pool import Pool
 from tollbook.payer.rules import Policy, SellerPolicy, is_private_enough, origin
 from tollbook.payer.types import Clock, Request
@@ -34,13 +37,15 @@ _REPEATABLE = frozenset({"GET", "HEAD"})
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole answer of any status. Header names are in lower case; `cut` says that an error's body was longer."""
+    """A whole answer of any status. Header names are in lower case; `cut` says that an error's body was longer, `note`
+    why the body is still compressed."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes = field(repr=False)
     elapsed: float
     cut: bool = False
+    note: str = ""
 
 
 class Unanswered(Exception):
@@ -69,6 +74,11 @@ class NoAnswer(Unanswered):
 class Transport(Protocol):
     """What the payer needs of HTTP; the simulator has its own."""
 
+    def turn(self, request: Request) -> AbstractAsyncContextManager[None]:
+        """The seller's limits and pauses waited for. What is sent to it inside the block waits for nothing more, so a
+        payment is signed there: outside, its validity would run while it waits."""
+        ...
+
     async def send(self, request: Request, headers: Mapping[str, str], *, timeout: float) -> Answer:
         """One answer, or NotSent, or NoAnswer."""
         ...
@@ -85,16 +95,28 @@ class HttpTransport:
     """Transport over httpx with kept connections. Only origins that policy names are ever connected to.
 
     A paid request is sent once, whatever comes. An unpaid one is repeated when the seller is busy (429, 5xx) or silent,
-    after what Retry-After asks for or a growing pause with jitter.
+    after what Retry-After asks for or a growing pause with jitter. Processes that share the folder `paces` keep a
+    seller's requests_per_minute together; without one each keeps it alone.
     """
 
-    def __init__(self, policy: Policy, clock: Clock, *, seed: int | None = None) -> None:
+    def __init__(self, policy: Policy, clock: Clock, *, seed: int | None = None, paces: Path | None = None) -> None:
         self._sellers = sorted(policy.sellers.values(), key=lambda seller: -len(seller.base_url))
         self._clock = clock
+        self._paces = paces
         self._jitter = random.Random(seed)
         self._gates: dict[str, Gate] = {}
         self._pool = Pool(secure=any(seller.base_url.startswith("https:") for seller in self._sellers))
         self._loop: asyncio.AbstractEventLoop | None = None
+
+    @asynccontextmanager
+    async def turn(self, request: Request) -> AsyncIterator[None]:
+        try:
+            gate = self._gate(self._seller(request.url))
+        except NotSent:  # which `send` says again, where the purchase learns of it
+            yield
+            return
+        async with gate:
+            yield
 
     async def send(self, request: Request, headers: Mapping[str, str], *, timeout: float) -> Answer:
         seller = self._seller(request.url)
@@ -135,8 +157,11 @@ class HttpTransport:
     async def _through_gate(
         self, seller: SellerPolicy, request: Request, headers: Mapping[str, str], timeout: float
     ) -> Answer | Unanswered:
-        async with self._gate(seller):
-            return await _Exchange(self._pool.open(), request, headers, seller.body_bytes).run(timeout)
+        gate, exchange = self._gate(seller), _Exchange(self._pool.open(), request, headers, seller.body_bytes)
+        if gate.is_passed:
+            return await exchange.run(timeout)
+        async with gate:
+            return await exchange.run(timeout)
 
     def _gate(self, seller: SellerPolicy) -> Gate:
         """The seller's gate in the running loop, whose lock it holds."""
@@ -144,8 +169,14 @@ class HttpTransport:
         if self._loop is not loop:
             self._loop, self._gates = loop, {}
         if seller.name not in self._gates:
-            self._gates[seller.name] = Gate(self._clock, seller.parallel, seller.requests_per_minute)
+            self._gates[seller.name] = Gate(self._clock, seller.parallel, self._pace(seller))
         return self._gates[seller.name]
+
+    def _pace(self, seller: SellerPolicy) -> Pace | None:
+        if not seller.requests_per_minute:
+            return None
+        path = None if self._paces is None else self._paces / quote(seller.name, safe="")
+        return Pace(seller.requests_per_minute, path)
 
     async def aclose(self) -> None:
         """Close kept connections; the transport may be used again afterwards."""
@@ -185,8 +216,6 @@ class _Exchange:
                 return await self._exchange(self._built(timeout), started)
         except TimeoutError:
             return self._failed(f"no whole answer within {timeout:g} s")
-        except Undecodable as why:
-            return self._failed(str(why))
         except (httpx.InvalidURL, httpx.UnsupportedProtocol, UnicodeError):
             return self._failed("the request can't be written as HTTP", never=not self._left)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
@@ -246,7 +275,7 @@ class _Exchange:
         if body.decoded:
             del headers["content-encoding"]
         elapsed = time.perf_counter() - started
-        return Answer(response.status_code, headers, body.data, elapsed, cut=not body.whole)
+        return Answer(response.status_code, headers, body.data, elapsed, cut=not body.whole, note=body.note)
 
 
 def _kind(error: BaseException) -> str:

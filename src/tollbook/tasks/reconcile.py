@@ -32,8 +32,8 @@ class Books:
     def document(self) -> dict[str, Any]:
         return {
             "clean": not self.differences,
-            "ledger_atomic": sum(one.ledger_atomic for one in self.assets),
-            "chain_atomic": sum(one.chain_atomic for one in self.assets),
+            "ledger_atomic": self._atoms([one.ledger_atomic for one in self.assets]),
+            "chain_atomic": self._atoms([one.chain_atomic for one in self.assets]),
             "through_block": max((one.through_block for one in self.assets), default=None),
             "differences": [
                 {
@@ -49,14 +49,19 @@ class Books:
             "assets": [_asset(one) for one in self.assets],
         }
 
+    def _atoms(self, amounts: list[int]) -> int | None:
+        """The atoms of the one asset that moved. Those of several have different sizes and no sum: None."""
+        moved = [one.ledger_atomic or one.chain_atomic for one in self.assets]
+        return sum(amounts) if sum(map(bool, moved)) <= 1 else None
 
-async def reconcile_all(ws: Workspace) -> Books:
+
+async def reconcile_all(ws: Workspace, rescan: bool = False) -> Books:
     """Read the chain up to its final block, book what it proves, compare. Raises ChainUnreachable."""
     from tollbook.payer.reconcile import damaged_bodies, reconcile
 
     _ = ws.wallet
     services = ws.payer.services
-    assets = [await reconcile(services, asset) for asset in ws.policy.assets.values()]
+    assets = [await reconcile(services, asset, rescan=rescan) for asset in ws.policy.assets.values()]
     return Books(tuple(assets), (*damaged_bodies(services), *_damaged_snapshots(ws)))
 
 
@@ -72,9 +77,12 @@ def _asset(one: Reconciled) -> dict[str, Any]:
     return {
         "asset": one.asset.symbol,
         "wallet": one.wallet,
+        "ledger_atomic": one.ledger_atomic,
+        "chain_atomic": one.chain_atomic,
         "ledger": decimal_text(one.ledger_atomic, one.asset.decimals),
         "chain": decimal_text(one.chain_atomic, one.asset.decimals),
         "through_block": one.through_block,
+        "balance": one.balance.value,
         "booked_late": list(one.booked_late),
         "foreign": [{"tx_hash": t.tx_hash, "to": t.pay_to, "value_atomic": t.value} for t in one.foreign],
     }

@@ -19,7 +19,7 @@ async def recover(ws: Workspace, flow: str | None = None) -> Recovered:
     """Carry every open purchase of a flow (None: of all) as far as it goes. Without any, no chain is asked."""
     from tollbook.payer.recover import Recovered
 
-    if not ws.payer.due(flow):
+    if not ws.payer.due(flow) and not ws.spool.waiting():
         return Recovered()
     return await ws.payer.recover(flow)
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tollbook.payer.eip3009 import Wallet
     from tollbook.payer.ledger import Ledger
     from tollbook.payer.payer import Payer
+    from tollbook.payer.spool import Spool
     from tollbook.payer.transport import HttpTransport
     from tollbook.warehouse.cache import Cache
 
@@ -72,6 +73,13 @@ class Workspace:
         return Cache(self.home)
 
     @cached_property
+    def spool(self) -> Spool:
+        """Where a body goes that the ledger can't take."""
+        from tollbook.payer.spool import Spool
+
+        return Spool(self.home / "state" / "spool")
+
+    @cached_property
     def wallet(self) -> Wallet:
         """The key that pays; loaded only where something may be signed."""
         from tollbook.payer.wallet import load_wallet
@@ -91,9 +99,10 @@ class Workspace:
         from tollbook.payer.transport import HttpTransport
 
         wallet = self.wallet if self.has_wallet else None
-        self._transport = HttpTransport(self.policy, clock=self.clock)
+        self._transport = HttpTransport(self.policy, clock=self.clock, paces=self.home / "state" / "paces")
         self._chain = RpcChain(self.policy, clock=self.clock)
-        return Payer(Services(self.ledger, self.policy, self._chain, self._transport, wallet, self.clock))
+        parts = (self.ledger, self.policy, self._chain, self._transport, wallet, self.clock)
+        return Payer(Services(*parts, spool=self.spool))
 
     def asset(self, seller: str) -> Asset:
         """What a seller is paid in. Raises Misconfigured when policy doesn't name the seller."""

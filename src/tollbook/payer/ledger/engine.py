@@ -42,7 +42,9 @@ def _engine(url: str) -> sa.Engine:
     if url.startswith("postgresql://"):
         url = url.replace("postgresql://", "postgresql+psycopg://", 1)
     if sa.make_url(url).get_backend_name() != "sqlite":
-        return sa.create_engine(url, pool_pre_ping=True)
+        engine = sa.create_engine(url, pool_pre_ping=True)
+        sa.event.listen(engine, "connect", _postgresql_settings)
+        return engine
     engine = sa.create_engine(url, connect_args={"check_same_thread": False, "timeout": _BUSY_MS / 1000})
     sa.event.listen(engine, "connect", _sqlite_pragmas)
     sa.event.listen(engine, "begin", _sqlite_begin)
@@ -53,6 +55,20 @@ def _sqlite_pragmas(connection: Any, _record: object) -> None:
     connection.isolation_level = None
     for pragma in ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={_BUSY_MS}", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _postgresql_settings(connection: Any, _record: object) -> None:
+    """What the books rest on, whatever the server, the database or the role has as its default: a commit that returns
+    is on disk, and a statement sees what others have committed while this one waited for its lock."""
+    with connection.cursor() as cursor:
+        # A server with standbys may ask for more than its own disk; it may never promise less.
+        cursor.execute(
+            "SELECT set_config('synchronous_commit', 'on', false) "
+            "WHERE current_setting('synchronous_commit') IN ('off', 'local', 'remote_write')"
+        )
+        cursor.execute("SET default_transaction_isolation = 'read committed'")
+        cursor.execute("SET default_transaction_read_only = off")
+    connection.commit()
 
 
 def _sqlite_begin(connection: sa.Connection) -> None:

@@ -230,7 +230,7 @@ def _cost_row(seq: int, p: Purchase, latency_ms: int | None) -> CostRow:
         undelivered=p.undelivered,
         denied=p.denied,
         nonce=p.nonce,
-        tx_hash=settled.tx_hash if settled else p.receipt_tx,
+        tx_hash=settled.tx_hash if settled else None,
         block_number=settled.block_number if settled else None,
         block_time=settled.block_time if settled else None,
         verified_on_chain=settled is not None,

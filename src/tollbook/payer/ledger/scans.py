@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -31,6 +32,20 @@ def _key(asset: Asset) -> str:
     return f"{asset.network}/{asset.address}"
 
 
+_TAKE_TURNS = sa.text("SELECT pg_advisory_xact_lock(74011, 3)")
+"""PostgreSQL only: two that read the same blocks write them one after the other."""
+
+
+def _close(connection: sa.Connection, scan: dict[str, Any]) -> None:
+    table = schema.scans
+    where = (table.c.wallet == scan["wallet"]) & (table.c.asset == scan["asset"])
+    closed = connection.execute(sa.select(table.c.through_block).where(where)).scalar()
+    if closed is None:
+        connection.execute(sa.insert(table).values(scan))
+    elif scan["through_block"] > closed:
+        connection.execute(sa.update(table).where(where).values(scan))
+
+
 class Scans(Reads):
     """Resumable reading of the chain, one row per transfer."""
 
@@ -44,18 +59,21 @@ class Scans(Reads):
     def close_scan(
         self, asset: Asset, wallet: str, from_block: int, through: int, seen: Sequence[SeenTransfer], at: datetime
     ) -> None:
-        """Replace what is known of the blocks with what was just read, and remember how far, in one commit."""
-        moved, scans = schema.transfers, schema.scans
-        same_blocks = (moved.c.asset == _key(asset)) & (moved.c.wallet == wallet)
-        same_blocks &= moved.c.block_number.between(from_block, through)
-        scan = {"wallet": wallet, "asset": _key(asset), "through_block": through, "scanned_at": at}
+        """Replace what is known of the blocks with what was just read, and remember how far, in one commit.
+
+        Blocks that were closed before stay closed. A transaction lies in one block: read here, it is dropped there.
+        """
+        moved = schema.transfers
+        mine = (moved.c.asset == _key(asset)) & (moved.c.wallet == wallet)
         with writing(self._engine) as connection:
-            connection.execute(sa.delete(moved).where(same_blocks))
+            if connection.dialect.name == "postgresql":
+                connection.execute(_TAKE_TURNS)
+            connection.execute(sa.delete(moved).where(mine, moved.c.block_number.between(from_block, through)))
+            for transaction in {transfer.tx_hash for transfer in seen}:
+                connection.execute(sa.delete(moved).where(mine, moved.c.tx_hash == transaction))
             if seen:
                 connection.execute(sa.insert(moved), [self._row(asset, wallet, transfer) for transfer in seen])
-            where = (scans.c.wallet == wallet) & (scans.c.asset == _key(asset))
-            if connection.execute(sa.update(scans).where(where).values(scan)).rowcount == 0:
-                connection.execute(sa.insert(scans).values(scan))
+            _close(connection, {"wallet": wallet, "asset": _key(asset), "through_block": through, "scanned_at": at})
 
     def transfers_seen(self, asset: Asset, wallet: str) -> list[SeenTransfer]:
         """Everything closed so far, in the chain's order."""
