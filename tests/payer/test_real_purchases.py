@@ -62,6 +62,24 @@ def test_with_known_terms_the_payment_goes_with_the_first_request(world: World, 
     assert [visit.leg for visit in world.seller.visits] == ["paid"] * 5
 
 
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_seller_whose_timeout_moves_is_paid_from_kept_terms_all_the_same(
+    world: World, buyer: Buyer, open_desk: OpenDesk, version: int
+) -> None:
+    """I1: the SDK's seller compares a v2 echo, so the second piece is presented twice, with one authorization."""
+    desk = open_desk(places.policy(world, version=version))
+    desk.buy(orders(desk.policy_text, 1))
+    world.settings.update(max_timeout=90)
+    world.seller.visits.clear()
+    assert desk.buy(orders(desk.policy_text, 1, first=2)) == []
+    assert [visit.leg for visit in world.seller.visits] == ["paid"] * version
+    assert len({visit.nonce for visit in world.seller.visits}) == 1
+    world.seller.visits.clear()
+    assert desk.buy(orders(desk.policy_text, 3, first=3)) == []
+    assert [visit.leg for visit in world.seller.visits] == ["paid"] * 3
+    assert len(payments(world, buyer.address)) == 5
+
+
 def test_the_same_run_again_asks_nothing_and_pays_nothing(world: World, buyer: Buyer, open_desk: OpenDesk) -> None:
     desk = open_desk(places.policy(world))
     wanted = orders(desk.policy_text, 3)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextvars import copy_context
+from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from tests.simulation import reckoning
 from tests.simulation.demand import Demand
 from tests.simulation.desk import Desk
 from tests.simulation.machine import PROCESS, Crashed, Machine, Process
+from tollbook.payer.eip3009 import Wallet
 from tollbook.payer.errors import OverBudget, PayerError
 from tollbook.payer.types import Data, Order, Purchase
 
@@ -22,6 +24,7 @@ Work = Callable[[Desk], Awaitable[None]]
 ROUNDS = 6
 ROUND_SECONDS = 900.0
 LAST_GENERATION = 2
+OTHER_WALLET = Wallet(b"\x22" * 32)
 
 
 class Actors:
@@ -56,7 +59,12 @@ class Actors:
             await self.process(machine, f"{number}.{job}", self._some_work())
 
     def _some_work(self) -> Work:
-        kind = self._chance.random()
+        kind, dice = self._chance.random(), self._world.dice
+        if dice.hit("delisted"):
+            sellers = {"renamed": self._world.policy.sellers["s"]}
+            return lambda desk: desk.recover_as(policy=replace(self._world.policy, sellers=sellers))
+        if dice.hit("other_key"):
+            return lambda desk: desk.recover_as(wallet=OTHER_WALLET)
         if kind < 0.10:
             return lambda desk: desk.recover()
         if kind < 0.13:

@@ -190,6 +190,8 @@ class Checks:
             known.total += difference
             moved = moved or difference != 0
             self._row(used, row, key, generation)
+            if row.money == "exposed" and (before is None or before.money == "reserved"):
+                self._breaker(machine, used)
         if moved:
             buckets = machine.store.peek("SELECT scope, atoms FROM committed")
             self._caps(known, [(scope, int(atoms)) for scope, atoms in buckets])
@@ -203,6 +205,15 @@ class Checks:
         if row.money == "void" and self._world.scenario.honest:
             moved = used in self._world.chain.used
             self.require(not moved, "I9 void", lambda: f"{used} is void in the ledger and used on the chain")
+
+    def _breaker(self, machine: Machine, signed: str) -> None:
+        """What was just signed follows no more than the loss that policy bears. Answers that came since don't count."""
+        limit = self._world.policy.sellers["s"].loss_limit
+        if self._world.scenario.tight:
+            risk = "SELECT doc FROM purchases WHERE data = 'absent' AND money IN ('exposed', 'spent') AND nonce != ?"
+            held = [rows.purchase(doc) for (doc,) in machine.store.peek(risk, signed)]
+            lost = sum(p.committed for p in held if p.at_risk)
+            self.require(lost < limit, "I3 losses", lambda: f"signed {signed} with {lost} lost, the limit is {limit}")
 
     def _caps(self, known: Known, buckets: list[tuple[str, int]]) -> None:
         months = sum(atoms for scope, atoms in buckets if scope == "month")

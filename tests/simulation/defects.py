@@ -123,6 +123,16 @@ def caps_are_not_checked(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(caps, "check", lambda *_: None)
 
 
+def the_breaker_sleeps(patch: pytest.MonkeyPatch) -> None:
+    """Losses are looked at when a bill is approved, and not again as it is bought."""
+    append = Ledger.append
+
+    def blind(self: Ledger, *args: Any, **rest: Any) -> Purchase:
+        return append(self, *args, **{**rest, "loss_limit": 0})
+
+    patch.setattr(Ledger, "append", blind)
+
+
 def sending_before_writing(patch: pytest.MonkeyPatch) -> None:
     """A payment leaves that the ledger doesn't know of yet."""
 
@@ -172,8 +182,8 @@ def settled_for_ever(patch: pytest.MonkeyPatch) -> None:
     """A settlement that a reorg took back stays booked."""
     spent = decide._spent
 
-    def stubborn(p: Purchase, chain: Any, limits: Limits) -> Any:
-        action = spent(p, chain, limits)
+    def stubborn(*known: Any) -> Any:
+        action = spent(*known)
         return decide.Rest() if isinstance(action, decide.Unsettle) else action
 
     patch.setattr(decide, "_spent", stubborn)
@@ -195,6 +205,9 @@ DEFECTS = {
     "expiry_bumps_the_generation": Defect(("I2 generation",), expiry_bumps_the_generation, faults="drop,crash"),
     "late_settlements_are_not_booked": Defect(("liveness", *BOOKS), late_settlements_are_not_booked, faults="late"),
     "caps_are_not_checked": Defect(("I3 caps",), caps_are_not_checked, world=("tight=True",)),
+    "the_breaker_sleeps": Defect(
+        ("I3 losses",), the_breaker_sleeps, ("tight=True", "forgiving=False", "pieces=128"), "settle_503:0.9"
+    ),
     "sending_before_writing": Defect(("write ahead",), sending_before_writing),
     "payees_are_not_pinned": Defect(("I6 policy",), payees_are_not_pinned, faults="swap"),
     "unreachable_is_unused": Defect(BOOKS, unreachable_is_unused, ("jobs=4",), "rpc_down,late,clock"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -22,15 +23,14 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 HISTORY = "tm-grade-history"
-_orders: dict[int, Order] = {}
+FREE_IN = 8
 
 
-def piece_number(number: int) -> Order:
-    """The same few hundred pieces in every world."""
-    if number not in _orders:
-        request = Request("GET", f"{terms.BASE_URL}/tm-grade", (("token_id", str(3000 + number)),))
-        _orders[number] = Order(request, "final", "s", "tm-grade")
-    return _orders[number]
+@cache
+def piece_number(number: int, free: bool) -> Order:
+    """The same few hundred pieces in every world; where some are free, one in eight."""
+    name, url = ("tokens", terms.FREE_URL) if free else ("tm-grade", f"{terms.BASE_URL}/tm-grade")
+    return Order(Request("GET", url, (("token_id", str(3000 + number)),)), "final", "s", name, free=free)
 
 
 class Demand:
@@ -40,7 +40,8 @@ class Demand:
         self._scenario = world.scenario
         self._chance = Random(f"{world.scenario.seed}/demand")
         self._at = datetime.fromtimestamp(world.epoch, UTC)
-        self._fixed = [piece_number(number) for number in range(world.scenario.pieces)]
+        free = world.scenario.free
+        self._fixed = [piece_number(n, free and n % FREE_IN == 0) for n in range(world.scenario.pieces)]
         self._keyed = [(purchase_key(order.request, order.edition), order) for order in self._fixed]
         self._keys = [str(3000 + number) for number in range(max(2, world.scenario.pieces // 2))]
 

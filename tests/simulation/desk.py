@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from tests.simulation import terms
@@ -48,6 +49,10 @@ class Desk:
         self._world = world
         self.machine = process.machine
 
+    async def recover_as(self, **changes: Any) -> None:
+        """Recover with another policy or key than the world's."""
+        await Payer(replace(self.services, **changes)).recover()
+
     async def recover(self) -> None:
         if self.payer.due():
             await self.payer.recover()
@@ -58,7 +63,7 @@ class Desk:
             self._world.checks.want(order)
         run = Run(name, "grades", "schedule", self.clock.now())
         quotes = await self.payer.quote(orders)
-        items = tuple(Item(order, quotes[order.request.endpoint].terms.amount) for order in orders)
+        items = tuple(Item(o, 0 if o.free else quotes[o.request.endpoint].terms.amount) for o in orders)
         bill = Bill("grades", terms.ASSET, (Line("tm-grade", len(items), items),), quotes)
         workspace = cast(Any, self)
         approved = await self.payer.approve(run, [item.order for item in bill.items], bill.quotes)

@@ -24,6 +24,9 @@ FAULTS: dict[str, tuple[float, str]] = {
     "crash_500": (0.08, "500 and nothing settled"),
     "busy_429": (0.08, "429 with Retry-After"),
     "new_price": (0.10, "402 with a price that moved"),
+    "new_terms": (0.10, "402 with terms that moved in all but price and payee; the echo of the old ones is refused"),
+    "nothing_404": (0.06, "404 and nothing settled"),
+    "conflict": (0.06, "409, 412 or 400 and nothing settled"),
     "spike": (0.05, "402 with a price far beyond the drift policy allows"),
     "swap": (0.05, "402 with another payee"),
     "forge": (0.08, "402 with a forged receipt of success, nothing settled"),
@@ -45,6 +48,8 @@ FAULTS: dict[str, tuple[float, str]] = {
     # the buyer's machine
     "crash": (0.35, "a process dies at an await, a crash point or a commit"),
     "clock": (0.25, "a process's clock is up to ten minutes off"),
+    "delisted": (0.5, "a recovery whose policy names the seller no more"),
+    "other_key": (0.5, "a recovery with another wallet's key"),
     "disk_full": (0.02, "a commit fails"),
     "disk_unsure": (0.02, "a commit fails and was durable"),
     "lost": (0.5, "the ledger is lost"),
@@ -52,7 +57,7 @@ FAULTS: dict[str, tuple[float, str]] = {
 }
 """Every kind of fault: how often it strikes at most where it can, and what it is."""
 
-ONCE = ("crash", "clock", "lost", "rollback", "reorg", "deny_resend", "old_signature")
+ONCE = ("crash", "clock", "lost", "rollback", "reorg", "deny_resend", "old_signature", "delisted", "other_key")
 """Faults that strike a process, a world or a choice rather than each message: rare by nature, so never made rarer."""
 
 DISHONEST = ("rpc_forget", "cancel", "lost", "rollback")
@@ -74,6 +79,7 @@ class Scenario:
     planned: bool = False
     rpc: bool = False
     forgiving: bool = False
+    free: bool = False
     rates: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -124,6 +130,7 @@ def from_seed(seed: int) -> Scenario:
         planned=chance.random() < 0.04,
         rpc=chance.random() < 0.08,
         forgiving=chance.random() < 0.6,
+        free=chance.random() < 0.15,
         rates=rates,
     )
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 
 from tests.simulation import terms
 from tests.simulation.chain import BLOCK_SECONDS, SimChain, Tx
 from tests.simulation.dice import Dice
-from tests.simulation.terms import Presented
+from tests.simulation.terms import Asking, Presented
 from tollbook.payer.transport import Answer
 from tollbook.payer.types import Authorization, Request
 
@@ -52,25 +52,38 @@ class SimSeller:
         self._serves_resends = forgiving
         self._tills: dict[str, Till] = {}
         self.price = BASE_PRICE
+        self._timeout, self._tier = 300, ""
         self.delivered = 0
 
     async def serve(self, message: Message) -> Answer:
         """One answer. Raises Silence for none."""
         if self._dice.hit("busy_429"):
             return self._answer(429, {"retry-after": "2"}, b"{}")
+        if message.request.url == terms.FREE_URL:
+            return self._answer(200, {"content-type": "application/json"}, b'{"success":true,"data":[]}')
         if message.payment is None:
             return self._ask(message, pay_to=terms.THIEF if self._dice.hit("swap") else terms.PAYEE)
         return await self._sell(message, message.payment)
 
     # ── terms ────────────────────────────────────────────────────────────────────────────────────────────────────
 
+    @property
+    def asking(self) -> Asking:
+        return Asking(self._version, self.price, self._timeout, self._tier)
+
     def _ask(self, message: Message, *, price: int | None = None, pay_to: str = terms.PAYEE) -> Answer:
-        headers, body = terms.asked(self._version, message.request.url, price or self.price, pay_to, 300)
+        asking = replace(self.asking, amount=price or self.price, pay_to=pay_to)
+        headers, body = terms.asked(asking, message.request.url)
         return self._answer(402, headers, body)
 
     def _new_price(self) -> int:
         self.price = BASE_PRICE * self._chance.randint(90, 110) // 100
         return self.price
+
+    def _new_terms(self) -> None:
+        """Anything but price and payee moves."""
+        chance = self._dice.of("new_terms")
+        self._timeout, self._tier = chance.choice((60, 120, 300, 600)), chance.choice(("", "a", "b"))
 
     # ── a payment ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -90,12 +103,15 @@ class SimSeller:
             return self._ask(message, price=self.price * 2)
         if self._dice.hit("new_price"):
             return self._ask(message, price=self._new_price())
+        if self._dice.hit("new_terms"):
+            self._new_terms()
+            return self._ask(message)
         return await self._verified(message, payment, till)
 
     def _refused(self, message: Message, payment: Presented) -> Answer | None:
         """The facilitator's rules (exact, EVM)."""
         a, now = payment.authorization, self._chain.now()
-        if a.value != self.price:
+        if a.value != self.price or (payment.version > 1 and payment.accepted != terms.echo(self.asking)):
             return self._ask(message)
         reason = None
         if payment.signer != a.payer:
@@ -114,6 +130,10 @@ class SimSeller:
         dice = self._dice
         if dice.hit("crash_500"):
             return self._answer(500, {}, b"oops")
+        if dice.hit("nothing_404"):
+            return self._answer(404, {}, b'{"message":"no data"}')
+        if dice.hit("conflict"):
+            return self._answer(dice.of("conflict").choice((400, 409, 412)), {}, b"{}")
         if dice.hit("forge"):
             return self._answer(402, terms.receipt(self._version, True, FORGED), b"{}")
         if dice.hit("gift"):

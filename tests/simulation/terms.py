@@ -18,6 +18,7 @@ ASSET = Asset("USDC", CHAIN_ID, checksum("0x" + "aa" * 20), "USD Coin", "2", 6)
 PAYEE = "0x" + "22" * 20
 THIEF = "0x" + "66" * 20
 BASE_URL = "https://seller.example/v2"
+FREE_URL = f"{BASE_URL}/tokens"
 CHECKED = 64
 V1_NAME = "simchain"
 
@@ -37,24 +38,48 @@ def b64(document: object) -> str:
     return base64.b64encode(json.dumps(document, separators=(",", ":")).encode()).decode()
 
 
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """What a seller asks for now, the resource aside."""
+
+    version: int
+    amount: int
+    timeout: int = 300
+    tier: str = ""
+    pay_to: str = PAYEE
+
+    def entry(self, url: str) -> dict[str, Any]:
+        """Its one offer."""
+        extra = {"name": ASSET.eip712_name, "version": ASSET.eip712_version}
+        entry: dict[str, Any] = {
+            "scheme": "exact",
+            "network": V1_NAME if self.version == 1 else f"eip155:{CHAIN_ID}",
+            "asset": ASSET.address,
+            "payTo": self.pay_to,
+            "maxTimeoutSeconds": self.timeout,
+            "extra": extra | ({"tier": self.tier} if self.tier else {}),
+        }
+        if self.version > 1:
+            return {**entry, "amount": str(self.amount)}
+        described = {"resource": url, "description": "", "mimeType": "application/json"}
+        return {**entry, "maxAmountRequired": str(self.amount), **described}
+
+
 @lru_cache(maxsize=4096)
-def asked(version: int, url: str, amount: int, pay_to: str, timeout: int) -> tuple[dict[str, str], bytes]:
+def asked(asking: Asking, url: str) -> tuple[dict[str, str], bytes]:
     """Headers and body of a 402."""
-    entry: dict[str, Any] = {
-        "scheme": "exact",
-        "network": V1_NAME if version == 1 else f"eip155:{CHAIN_ID}",
-        "asset": ASSET.address,
-        "payTo": pay_to,
-        "maxTimeoutSeconds": timeout,
-        "extra": {"name": ASSET.eip712_name, "version": ASSET.eip712_version},
-    }
-    if version == 1:
-        entry |= {"maxAmountRequired": str(amount), "resource": url, "description": "", "mimeType": "application/json"}
+    entry = asking.entry(url)
+    if asking.version == 1:
         return {}, json.dumps({"x402Version": 1, "error": "payment required", "accepts": [entry]}).encode()
-    entry["amount"] = str(amount)
     extensions = {"payment-identifier": {"info": {"required": False}, "schema": {}}}
     document = {"x402Version": 2, "resource": {"url": url}, "accepts": [entry], "extensions": extensions}
     return {"payment-required": b64(document)}, b"{}"
+
+
+@lru_cache(maxsize=4096)
+def echo(asking: Asking) -> str:
+    """What a v2 payment must echo, as `read` gives it."""
+    return json.dumps(asking.entry(""), sort_keys=True)
 
 
 def receipt(version: int, success: bool, tx_hash: str, reason: str | None = None) -> dict[str, str]:

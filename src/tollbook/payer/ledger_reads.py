@@ -12,7 +12,7 @@ from tollbook.payer.types import Delivery
 
 @dataclass(frozen=True, slots=True)
 class CostRow:
-    """One purchase as the books see it. `amount_atomic` is what counts against caps now; `seq` its newest event.
+    """One purchase as the books see it. `amount_atomic` is what the chain took, or may take; `seq` its newest event.
 
     `tx_hash` is a transaction that was found on chain; what a seller's receipt claims is no transaction yet.
     """

@@ -172,7 +172,7 @@ class Tally:
             calls_paid=len(paid),
             calls_free=sum(1 for p in mine if p.money is Money.VOID and p.data is Data.DELIVERED),
             calls_avoided=saved.calls,
-            atoms=sum(p.committed for p in paid),
+            atoms=sum(p.cost for p in paid),
             saved=saved.atoms,
             loaded=_sum(self.loads),
             open=sum(1 for p in met.values() if _in_doubt(p)),

@@ -70,7 +70,7 @@ def standing(ws: Workspace) -> Standing:
     spent: Counter[str] = Counter({asset.symbol: 0 for asset in ws.policy.assets.values()})
     in_flight: Counter[str] = Counter(spent)
     for p in purchases:
-        (spent if p.money is Money.SPENT else in_flight)[p.asset.symbol] += p.committed
+        (spent if p.money is Money.SPENT else in_flight)[p.asset.symbol] += p.cost
     published = ws.home / "published" / "warehouse.duckdb"
     assets = {asset.symbol: asset for asset in (*ws.policy.assets.values(), *(p.asset for p in purchases))}
     return Standing(

@@ -224,7 +224,7 @@ def _cost_row(seq: int, p: Purchase, latency_ms: int | None) -> CostRow:
         network=p.asset.network,
         asset=p.asset.symbol,
         decimals=p.asset.decimals,
-        amount_atomic=p.committed,
+        amount_atomic=p.cost,
         money=p.money.value,
         data=p.data.value,
         undelivered=p.undelivered,
