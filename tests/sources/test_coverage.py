@@ -218,6 +218,40 @@ def test_a_token_without_rows_in_a_listing_is_known_when_the_listing_ends() -> N
     assert {key for key, _, _ in known(found)} == set(keys(2))
 
 
+def test_a_token_without_rows_in_a_listing_is_absent_once_older_rows_were_seen() -> None:
+    here = today(HOURLY)
+    own = Group(HOURLY.name, "hour:2026-11-22T09", here, keys(3), here - 24, here, 100, 75)
+    rows = [cell for cell in newest_first(3, here - 60, here) if cell[0] != "3002"][:100]
+    found = cover(HOURLY, [page(own, 1, rows)])
+    assert found.complete
+    assert {(span.key, span.first) for span in found.spans if span.first < here - 7} == {
+        (key, here - 24) for key in keys(3)
+    }
+
+
+def test_a_token_without_rows_is_unknown_where_a_listing_is_not_in_order_of_time() -> None:
+    here = today(HOURLY)
+    own = Group(HOURLY.name, "hour:2026-11-22T09", here, keys(3), here - 24, here, 100, 75)
+    rows = [("3000", here - n) for n in range(50)] + [("3001", here - n) for n in range(50)]
+    found = cover(HOURLY, [page(own, 1, rows)])
+    assert found.going_on is not None
+    assert {span.key for span in found.spans} == {"3000", "3001"}
+
+
+@pytest.mark.parametrize("name", ["tm-grade", "quantmetrics"])
+def test_a_snapshot_with_a_row_of_every_token_has_no_further_page(name: str) -> None:
+    """Also where the newest figures bear yesterday's date."""
+    dataset = registry.dataset(name)
+    own = group(100, TODAY, TODAY, edition="day:2026-11-22", dataset=dataset)
+    assert cover(dataset, [page(own, 1, [(key, TODAY - 1) for key in keys(100)])]).complete
+
+
+def test_a_snapshot_page_full_of_second_rows_goes_on() -> None:
+    own = group(100, TODAY, TODAY, edition="day:2026-11-22", dataset=GRADE)
+    rows = [(key, number) for key in keys(50) for number in (TODAY, TODAY - 1)]
+    assert cover(GRADE, [page(own, 1, rows)]).going_on is not None
+
+
 def test_a_listing_that_grows_at_its_top_is_read_down_to_what_is_known() -> None:
     own = Group(PAST.name, "day:2026-11-22", TODAY, ("*",), TODAY, TODAY, 100, None)
     rows = [("*", n) for n in range(100)]

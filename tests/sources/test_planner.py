@@ -279,6 +279,25 @@ def test_a_page_only_listing_bought_hourly_takes_one_call() -> None:
     assert buyer.fill(keys(20), last - 23, last + 1, later) == 1
 
 
+def test_a_page_only_listing_with_a_silent_token_is_read_no_deeper_than_billed() -> None:
+    last = today(HOURLY_SIGNALS)
+    buyer = Buyer(Market(HOURLY_SIGNALS, dense(keys(4), last - 2000, last)))
+    billed = buyer.plan(keys(5), last - 24, last).calls
+    assert buyer.fill(keys(5), last - 24, last) <= billed
+    for hour in range(1, 9):
+        buyer.market.rows |= dense(keys(4), last + hour, last + hour)
+        assert buyer.fill(keys(5), last - 24 + hour, last + hour, AT + timedelta(hours=hour)) == 1
+
+
+@pytest.mark.parametrize(("name", "count", "calls"), [("tm-grade", 100, 1), ("quantmetrics", 5000, 50)])
+def test_a_full_page_of_a_snapshot_is_not_followed_by_an_empty_one(name: str, count: int, calls: int) -> None:
+    dataset = registry.dataset(name)
+    here = today(dataset)
+    buyer = Buyer(Market(dataset, dense(keys(count), here, here)))
+    assert buyer.plan(keys(count), here, here).calls == calls
+    assert buyer.fill(keys(count), here, here) == calls
+
+
 def test_a_listing_of_unknown_length_is_read_to_its_short_page() -> None:
     moonshots = registry.dataset("moonshot-tokens")
     picks = {("*", number) for number in range(250)}

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from tollbook.sources.doubt import doubtful
+from tollbook.sources.doubt import doubtful, newest_first
 from tollbook.sources.grid import Span, merged
 from tollbook.sources.model import Dataset, Kind
 from tollbook.sources.pieces import Group, group_of
@@ -69,7 +69,7 @@ def answered(
     dataset: Dataset, context: Mapping[str, Any], received_at: datetime, parsed: Parsed, known: bool = False
 ) -> Answered:
     """The record of a delivery, from its context and its parsed body."""
-    cells = parsed.cells(dataset) if dataset.kind is Kind.SERIES else ()
+    cells = parsed.cells(dataset) if dataset.kind is Kind.SERIES or dataset.rows_per_cell else ()
     readable = parsed.envelope == "ok"
     return Answered(group_of(context), context["page"], received_at, parsed.rows_in_body, cells, known, readable)
 
@@ -122,15 +122,21 @@ def ended(dataset: Dataset, pages: Sequence[Answered]) -> bool:
         return True
     if paging.depth is not None and len(pages) >= paging.depth:
         return True
-    return dataset.window is not None and group.rows is not None and _seen(pages) >= group.rows
+    if dataset.kind is Kind.SERIES and dataset.window is None:
+        return False
+    return group.rows is not None and _seen(dataset, pages) >= group.rows
 
 
-def _seen(pages: Sequence[Answered]) -> int:
-    """Rows of the group, each counted once: a page that shifted repeats some."""
+def _seen(dataset: Dataset, pages: Sequence[Answered]) -> int:
+    """Rows of the group, each counted once: a page that shifted repeats some. A snapshot's rows may bear an older
+    date, and of a key that comes with several only one was counted on."""
     group, wanted = pages[0].group, set(pages[0].group.keys)
-    cells = [cell for page in pages for cell in page.cells]
-    own = {cell for cell in cells if cell[0] in wanted and group.first <= cell[1] <= group.last}
-    return sum(page.rows for page in pages) - (len(cells) - len(own))
+    cells = [cell for page in pages for cell in page.cells if cell[0] in wanted]
+    if dataset.kind is Kind.SERIES:
+        own = len({cell for cell in cells if group.first <= cell[1] <= group.last})
+    else:
+        own = len({key for key, _ in cells})
+    return sum(page.rows - len(page.cells) for page in pages) + own
 
 
 def _going_on(pages: Sequence[Answered], ended: bool = False) -> OpenGroup:
@@ -151,18 +157,19 @@ def _listing(dataset: Dataset, pages: Sequence[Answered]) -> Coverage:
 
 
 def _scroll(dataset: Dataset, pages: Sequence[Answered]) -> Coverage:
-    """An undated listing read from its newest row: each key is known back to the oldest row seen of it."""
+    """An undated listing read from its newest row: each key is known back to the oldest row seen of it, and all keys
+    are where rows come in order, also a key that has none."""
     group, over = pages[0].group, ended(dataset, pages)
     present = _present(pages)
+    oldest = pages[-1].cells[-1:] if newest_first(pages) else ()
+    passed = oldest[0][1] + 1 if oldest else group.last + 1
+    starts = {key: min((*present.get(key, ()), passed)) for key in group.keys}
+    if over:
+        starts = dict.fromkeys(group.keys, group.first)
     spans: list[Covered] = []
-    reached = over
-    if not over:
-        reached = all(key in present and min(present[key]) <= group.first for key in group.keys)
-    for key in group.keys:
-        own = present.get(key, set())
-        if over or own:
-            start = group.first if over else max(group.first, min(own))
-            spans += _spans(dataset, pages, key, own, range(start, group.last + 1))
+    for key, start in starts.items():
+        spans += _spans(dataset, pages, key, present.get(key, set()), range(max(group.first, start), group.last + 1))
+    reached = all(start <= group.first for start in starts.values())
     return Coverage(tuple(spans), None if reached else _going_on(pages))
 
 

@@ -26,14 +26,18 @@ def doubtful(group: Group, pages: Sequence[Answered], present: Mapping[str, set[
         for number in range(group.first, group.last + 1)
         if number not in present.get(key, ())
     }
-    slots = [number for page in pages for _, number in page.cells]
-    in_order = all(a >= b for a, b in pairwise(slots))
+    ordered = newest_first(pages)
     repeated = _repeated(pages)
     if repeated:
         oldest = min(number for _, number in repeated)
-        return {cell for cell in absent if not in_order or cell[1] >= oldest}
-    edges = set(_edges(pages, in_order, group.keys))
+        return {cell for cell in absent if not ordered or cell[1] >= oldest}
+    edges = set(_edges(pages, ordered, group.keys))
     return {cell for cell in absent if cell in edges and _surrounded(cell, group, present)}
+
+
+def newest_first(pages: Sequence[Answered]) -> bool:
+    """Rows come by time, as far as was read. Each page for itself: one that shifted begins with rows seen before."""
+    return all(a >= b for page in pages for (_, a), (_, b) in pairwise(page.cells))
 
 
 def _repeated(pages: Sequence[Answered]) -> set[Cell]:
@@ -42,13 +46,13 @@ def _repeated(pages: Sequence[Answered]) -> set[Cell]:
     return {cell for cell, count in counts.items() if count > 1}
 
 
-def _edges(pages: Sequence[Answered], in_order: bool, keys: Sequence[str]) -> Iterator[Cell]:
+def _edges(pages: Sequence[Answered], ordered: bool, keys: Sequence[str]) -> Iterator[Cell]:
     """Cells that sort between the last row of a page and the first of the next."""
     for before, after in pairwise(pages):
         if not before.cells or not after.cells:
             continue
         (last_key, last), (next_key, following) = before.cells[-1], after.cells[0]
-        if in_order:
+        if ordered:
             yield from ((key, number) for key in keys for number in range(following, last + 1))
         else:
             yield from (
