@@ -350,6 +350,48 @@ def test_a_listing_begun_in_this_edition_is_gone_on_with() -> None:
     assert rest.calls == whole.calls - 1
 
 
+def begun_backfill() -> Buyer:
+    """Killed after the first page of a group of several; nothing of it is near what is asked for next."""
+    buyer = Buyer(Market(SIGNALS, dense(keys(13), TODAY - 200, TODAY)))
+    chained = next(piece for piece in buyer.plan(keys(13), TODAY - 32, TODAY - 4).pieces if piece.group.pages > 1)
+    buyer.take(chained, AT)
+    return buyer
+
+
+@pytest.mark.parametrize(
+    ("wanted", "first", "last", "told"),
+    [
+        (("9999",), TODAY - 10, TODAY - 10, "all"),
+        (("9999",), TODAY - 10, TODAY - 10, "own"),
+        (keys(13), TODAY - 150, TODAY - 149, "all"),
+        (keys(13), TODAY - 150, TODAY - 149, "own"),
+    ],
+    ids=["another token", "another token, as the cache tells", "an earlier range", "an earlier range, as it tells"],
+)
+def test_an_abandoned_listing_stays_out_of_other_demands(
+    wanted: tuple[str, ...], first: int, last: int, told: str
+) -> None:
+    """The cache tells only spans of what is wanted; of listings begun it tells all."""
+    held = begun_backfill().held(AT)
+    spans = held.spans if told == "all" else {}
+    seller = registry.seller_of(SIGNALS)
+    found = plan(SIGNALS, seller, wanted, first, last, replace(held, spans=spans), AT, AT)
+    assert found.pieces == plan(SIGNALS, seller, wanted, first, last, NOTHING, AT, AT).pieces
+
+
+def test_an_abandoned_listing_is_gone_on_with_where_that_is_cheaper() -> None:
+    """Two tokens × 22 days lie on its next page; beyond that page it is not read for them."""
+    buyer = begun_backfill()
+    [begun] = buyer.open_groups.values()
+    wanted = begun.group.keys[:2]
+    found = buyer.plan(wanted, begun.group.first, begun.group.last)
+    assert (found.calls, found.pieces[0].page) == (1, 2)
+    long = replace(begun, group=replace(begun.group, rows=900))
+    buyer.open_groups = {long.group.id: long}
+    found = buyer.plan(wanted, begun.group.first, begun.group.last)
+    assert (found.calls, found.pieces[0].page, found.pieces[0].keys) == (1, 1, wanted)
+
+
 def test_history_counts_as_held_where_a_snapshot_saw_the_day() -> None:
     both = together(Held({"1": ((5, 6),)}), Held({"1": ((7, 9),), "2": ((1, 1),)}))
     assert both.spans == {"1": ((5, 9),), "2": ((1, 1),)}

@@ -43,6 +43,7 @@ class Demand:
         self.limit = min(paging.rows, max_rows or paging.rows) if paging else None
         self.first_page = paging.first if paging else 1
         self.per_step = slots_per_step(dataset)
+        self._keys = frozenset(keys)
         self._bucket = slot(dataset, at)
         self._live = edition(dataset, self._bucket, self._bucket, at)
         self._final = final_until(dataset, at)
@@ -51,12 +52,21 @@ class Demand:
         """The edition of a group whose newest slot is `last`."""
         return FINAL if last <= self._final else self._live
 
+    def meets(self, group: Group) -> bool:
+        """Some cell of the group is demanded."""
+        inside = group.first <= self.last and group.last >= self.first
+        return inside and not self._keys.isdisjoint(group.keys)
+
+    def contains(self, group: Group) -> bool:
+        """Every cell of the group is demanded."""
+        return self.first <= group.first and group.last <= self.last and self._keys.issuperset(group.keys)
+
     def missing(self, spans: Spans) -> int:
         """Demanded cells that the spans leave open."""
         return sum(b - a + 1 for key in self.keys for a, b in gaps(spans.get(key, ()), self.first, self.last))
 
     def lacking(self, groups: Sequence[Group], spans: Spans) -> list[bool]:
-        """Per group whether something demanded of it is not in the spans."""
+        """Per group whether something demanded of it is not in the spans. Each group meets the demand."""
         import numpy as np
 
         if not spans or not groups:

@@ -104,10 +104,18 @@ def plan(
     demand = Demand(dataset, wanted, first, last, at, max_rows)
     whole = demand.groups({})
     going_on = _going_on(demand, held)
+    groups = _from_pages(demand, whole, held, going_on)
+    own = [part for part in going_on if demand.contains(part.group)]
+    if len(own) < len(going_on):
+        groups = min(groups, _from_pages(demand, whole, held, own), key=_calls)
+    return _as_plan(demand, Requests(dataset, seller), held, whole, groups, gone)
+
+
+def _from_pages(demand: Demand, whole: list[Group], held: Held, going_on: list[OpenGroup]) -> list[tuple[Group, int]]:
+    """What to buy, each group from the page that is due: first the rest of listings that were begun."""
     promised = together(held, *(Held(_cells(part.group)) for part in going_on)).spans if going_on else held.spans
     groups = [(part.group, part.group.first_page + len(part.pages)) for part in going_on]
-    groups += ((group, group.first_page) for group in _fewest(demand, whole, held, promised))
-    return _as_plan(demand, Requests(dataset, seller), held, whole, groups, gone)
+    return groups + [(group, group.first_page) for group in _fewest(demand, whole, held, promised)]
 
 
 def _buyable(dataset: Dataset, first: int, last: int, at: datetime, now: datetime) -> Span:
@@ -127,13 +135,14 @@ def _gone(dataset: Dataset, keys: tuple[str, ...], first: int, last: int, held: 
 
 
 def _going_on(demand: Demand, held: Held) -> list[OpenGroup]:
-    """Listings begun in this edition that still have something to tell."""
+    """Listings begun in this edition that still have something to tell of what is wanted."""
     begun = [
         part
         for part in held.open_groups
         if not part.ended
         and part.group.dataset == demand.dataset.name
         and part.group.edition == demand.edition(part.group.last)
+        and demand.meets(part.group)
     ]
     lacking = demand.lacking([part.group for part in begun], held.spans)
     return [part for part, wanted in zip(begun, lacking, strict=True) if wanted]
@@ -157,11 +166,12 @@ def _fewest(demand: Demand, whole: list[Group], held: Held, spans: Mapping[str, 
     anew = demand.otherwise(demand.groups(spans), spent)
     if spent and any(group.id in spent for group in left):
         return anew
-    return left if _calls(left) <= _calls(anew) else anew
+    return min(left, anew, key=lambda groups: sum(group.pages for group in groups))
 
 
-def _calls(groups: Iterable[Group]) -> int:
-    return sum(group.pages for group in groups)
+def _calls(groups: Iterable[tuple[Group, int]]) -> int:
+    """Pages from those that are due on; one at least, as far as is known."""
+    return sum(max(1, group.first_page + group.pages - page) for group, page in groups)
 
 
 def _as_plan(
