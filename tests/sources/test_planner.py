@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from tests.sources.market import AT, Buyer, Market, dense, keys, today
 from tollbook.sources import registry
-from tollbook.sources.model import Dataset
+from tollbook.sources.feeds import wants
+from tollbook.sources.model import Dataset, Feed
 from tollbook.sources.pieces import group_of
 from tollbook.sources.planner import NOTHING, Held, Plan, plan, together
 from tollbook.sources.slots import start_of
@@ -259,6 +260,25 @@ def test_an_outage_heals_by_itself_on_the_next_run() -> None:
     later = AT + 10 * DAY
     assert buyer.fill(keys(3), TODAY - 18, TODAY + 10, later) == 1
     assert buyer.knows(later) >= dense(keys(3), TODAY - 28, TODAY + 10)
+
+
+@pytest.mark.parametrize("hour", [5, 6, 7])
+def test_a_daily_run_of_a_series_takes_second_looks_and_fills_missed_days(hour: int) -> None:
+    """Days 3 to 5 nobody ran. Each run is one call, and in the end every day has the row it settled with."""
+    grades = registry.dataset("trader-grades")
+    start = AT.replace(hour=hour, minute=15)
+    buyer = Buyer(Market(grades, dense(keys(3), TODAY - 40, TODAY + 20)))
+    last_look: dict[int, datetime] = {}
+    for day in (0, 1, 2, 6, 7, 8, 9):
+        at = start + day * DAY
+        [want] = wants(Feed(grades.name, (grades.name,)), at, registry.dataset)
+        before = len(buyer.market.asked)
+        assert buyer.fill(keys(3), want.first, want.last, at) == 1
+        for piece in buyer.market.asked[before:]:
+            last_look.update(dict.fromkeys(range(piece.first, piece.last + 1), at))
+    settled = range(TODAY - 28, TODAY + 8)
+    assert buyer.knows(start + 30 * DAY) >= dense(keys(3), settled[0], settled[-1])
+    assert all(last_look[day] >= start_of(grades, day + 1) + timedelta(hours=6) for day in settled)
 
 
 def test_a_page_only_listing_is_read_as_deep_as_its_oldest_gap() -> None:

@@ -16,6 +16,7 @@ PRICE_CLOSE = Dataset(
     grain=DAY,
     settle=6 * HOUR,
     patience=2 * DAY,
+    lookback=28,
     natural_key=("asset", "date"),
     key_column="asset",
     time_column="date",

@@ -111,6 +111,7 @@ class Dataset:
     is not there is believed not to exist once asked for `patience` after it. `key_column` names the column whose
     values are the cells' keys (None: one listing of everything). `time_column` is the column that dates a row; where
     rows are `undated` it is the UTC day, or shorter slot, in which they were observed.
+    `lookback` is how many slots before the newest a run looks for gaps to heal, and for rows due for a second look.
     `rows_per_cell` is None where one key and slot may bring any number of rows. `max_price` is decimal text in the
     seller's asset.
     """
@@ -128,6 +129,7 @@ class Dataset:
     undated: bool = False
     settle: int = 0
     patience: int = 0
+    lookback: int = 0
     rows_per_cell: int | None = 1
     method: str = "GET"
     params: Mapping[str, str] = field(default_factory=dict)
@@ -165,11 +167,9 @@ class Seller:
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """What one scheduled flow keeps fresh: datasets, and how many slots back it looks for gaps to heal.
-
-    A snapshot's lookback is healed through the history that repairs it.
-    """
+    """What one scheduled flow keeps fresh. When it `repairs`, days that no snapshot saw are bought from the series that
+    has them."""
 
     name: str
     datasets: tuple[str, ...]
-    lookback: Mapping[str, int] = field(default_factory=dict)
+    repairs: bool = False

@@ -81,6 +81,15 @@ def history(name: str) -> Dataset | None:
     return None
 
 
+def snapshots_of(history: Dataset) -> tuple[str, ...]:
+    """Snapshots that fill a series' table day by day: what they have seen needs no buying from it."""
+    return tuple(
+        own.name
+        for own in datasets()
+        if own.repaired_by == history.name and history.kind is Kind.SERIES and own.grain == history.grain
+    )
+
+
 def _near(name: str) -> tuple[str, ...]:
     names = {*FEEDS, *(own.name for own in datasets()), *(own.table for own in datasets())}
     return tuple(get_close_matches(name.lower().replace("_", "-"), sorted(names), n=3, cutoff=0.6))

@@ -35,9 +35,9 @@ def ask_fresh(ws: Workspace, name: str, *, reason: str, at: datetime, keys: Keys
     from tollbook.sources.model import Feed
 
     found = named(name)
-    feed = found if isinstance(found, Feed) else Feed(found.name, (found.name,), _lookback(found))
+    feed = found if isinstance(found, Feed) else Feed(found.name, (found.name,))
     asked = tuple(
-        Want(want.dataset, keys_for(ws, registry.dataset(want.dataset), keys), want.first, want.last, want.held_by)
+        _want(ws, registry.dataset(want.dataset), keys, want.first, want.last)
         for want in wants(feed, at, registry.dataset)
     )
     return Ask(feed.name, reason, registry.dataset(feed.datasets[0]).seller, at, asked)
@@ -56,10 +56,15 @@ def ask_range(ws: Workspace, name: str, first: date, last: date, *, at: datetime
     dataset, notes = with_history(name)
     start = datetime.combine(first, datetime.min.time(), UTC)
     end = datetime.combine(last + timedelta(days=1), datetime.min.time(), UTC) - timedelta(seconds=1)
-    want = Want(
-        dataset.name, keys_for(ws, dataset, keys), slot(dataset, start), min(slot(dataset, end), slot(dataset, at))
-    )
+    want = _want(ws, dataset, keys, slot(dataset, start), min(slot(dataset, end), slot(dataset, at)))
     return Ask("backfill", "backfill", dataset.seller, at, (want,), notes)
+
+
+def _want(ws: Workspace, dataset: Dataset, keys: Keys, first: int, last: int) -> Want:
+    """A day that a snapshot has seen needs no history."""
+    from tollbook.sources import registry
+
+    return Want(dataset.name, keys_for(ws, dataset, keys), first, last, registry.snapshots_of(dataset))
 
 
 def parse_range(first: str | None, last: str | None) -> tuple[date, date]:
@@ -149,16 +154,6 @@ def _what_else(candidates: Sequence[Dataset]) -> str:
     if twins:
         return f"`tollbook run {twins[0]}` buys what {twins[0]} still lists"
     return f"keep it fresh by a schedule instead: `tollbook run {candidates[0].name}`"
-
-
-def _lookback(dataset: Dataset) -> dict[str, int]:
-    """A series named alone heals the gaps that the flow it belongs to would heal."""
-    from tollbook.sources.feeds import FEEDS
-
-    for feed in FEEDS.values():
-        if dataset.window is not None and dataset.name in feed.lookback:
-            return {dataset.name: feed.lookback[dataset.name]}
-    return {}
 
 
 def keys_for(ws: Workspace, dataset: Dataset, keys: Keys = EVERY_KEY) -> tuple[str, ...]:

@@ -18,10 +18,11 @@ WINDOW = Window("startDate", "endDate", days=29)
 TOKENS = Packing("token_id", ids=100)
 """Comma lists (documented); how many ids a call takes is not, so as many as fit a page."""
 
-DAILY = {"grain": DAY, "settle": 6 * HOUR, "patience": 2 * DAY}
-"""A day's row stands from 06:00 UTC of the next day; a day without a row is looked at for two days more."""
+DAILY = {"grain": DAY, "settle": 6 * HOUR, "patience": 2 * DAY, "lookback": 28}
+"""A day's row stands from 06:00 UTC of the next day; a day without a row is looked at for two days more. Looking back
+28 days and at today makes one window."""
 
-HOURLY = {"grain": HOUR, "settle": HOUR, "patience": 6 * HOUR}
+HOURLY = {"grain": HOUR, "settle": HOUR, "patience": 6 * HOUR, "lookback": 24}
 
 
 def spelled(name: str, cast: Cast, *names: str, doc: str = "", expected: bool = True) -> Column:
