@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import pytest
@@ -197,6 +197,15 @@ def test_nothing_to_come_is_asked_for() -> None:
     ahead = plan(SIGNALS, registry.seller_of(SIGNALS), keys(1), TODAY, TODAY + 30, NOTHING, AT, AT)
     assert ahead == found
     assert plan(SIGNALS, registry.seller_of(SIGNALS), keys(1), TODAY + 1, TODAY + 30, NOTHING, AT, AT) == Plan(())
+
+
+def test_nothing_before_the_first_day_of_a_history_is_asked_for() -> None:
+    grades = registry.dataset("trader-grades")
+    begin = (date(2021, 1, 1) - date(1970, 1, 1)).days
+    found = plan(grades, registry.seller_of(grades), keys(2), -20_000, begin + 49, NOTHING, AT, AT)
+    assert (found.calls, found.missing_cells) == (2, 100)
+    assert min(piece.first for piece in found.pieces) == begin
+    assert plan(grades, registry.seller_of(grades), keys(2), -20_000, begin - 1, NOTHING, AT, AT) == Plan(())
 
 
 def test_no_keys_plan_nothing() -> None:

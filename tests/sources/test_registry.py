@@ -121,6 +121,10 @@ def test_a_series_run_by_name_looks_back_past_its_patience_inside_one_window(dat
     assert dataset.window is None or want.last // slots_per_step(dataset) - want.first // slots_per_step(dataset) < 29
 
 
+def test_every_history_that_is_sold_by_date_says_since_when() -> None:
+    assert [dataset.name for dataset in SERIES if dataset.window and not dataset.since] == []
+
+
 @pytest.mark.parametrize(
     ("history", "snapshots"),
     [

@@ -118,6 +118,19 @@ def test_a_day_without_a_row_is_believed_when_it_is_old_enough(tmp_path: Path) -
     assert held.spans["1"] == ((piece.first, recent - 1), (recent + 1, piece.last - 1))
 
 
+def test_the_first_row_of_a_token_is_known_where_the_day_before_was_answered_without_one(tmp_path: Path) -> None:
+    """Token 1 has rows from the fifth day on, token 2 from the first that was ever asked for."""
+    cache, books = Cache(tmp_path), Books()
+    cache.load(books)
+    begin, end = T0 - DAY * 30, T0 - DAY * 20
+    absent = range(slot(HISTORY, begin), slot(HISTORY, begin) + 4)
+    for key, skip in (("1", absent), ("2", ())):
+        for piece in pieces(HISTORY.name, [key], begin, end, T0):
+            answer(books, piece, T0, skip)
+    cache.load(books)
+    assert cache.beginnings(HISTORY, ["1", "2", "3"]) == {"1": absent.stop}
+
+
 def test_a_listing_that_grows_at_its_top_is_read_down_to_what_is_known(tmp_path: Path) -> None:
     cache, books = Cache(tmp_path), Books()
     cache.load(books)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from enum import StrEnum
 from typing import Any
 
@@ -102,6 +103,22 @@ class Packing:
     separator: str = ","
 
 
+class Evidence(StrEnum):
+    """How a fact about a seller is known: seen in an answer, stated by the seller, or concluded from other facts."""
+
+    OBSERVED = "observed"
+    DOCUMENTED = "documented"
+    INFERRED = "inferred"
+
+
+@dataclass(frozen=True, slots=True)
+class Since:
+    """The first UTC day of a history: before it there is nothing to pay for."""
+
+    day: date
+    evidence: Evidence
+
+
 @dataclass(frozen=True, slots=True)
 class Dataset:
     """What can be bought at one endpoint.
@@ -130,6 +147,7 @@ class Dataset:
     settle: int = 0
     patience: int = 0
     lookback: int = 0
+    since: Since | None = None
     rows_per_cell: int | None = 1
     method: str = "GET"
     params: Mapping[str, str] = field(default_factory=dict)

@@ -14,7 +14,7 @@ from tollbook.sources.demand import Demand
 from tollbook.sources.grid import Span, gaps, in_order, merged
 from tollbook.sources.model import EVERYTHING, Dataset, Kind, Seller
 from tollbook.sources.pieces import Group, Piece, Requests
-from tollbook.sources.slots import slot
+from tollbook.sources.slots import earliest, slot
 
 __all__ = ["NOTHING", "Gone", "Group", "Held", "OpenGroup", "Piece", "Plan", "plan", "together"]
 
@@ -119,9 +119,10 @@ def _from_pages(demand: Demand, whole: list[Group], held: Held, going_on: list[O
 
 
 def _buyable(dataset: Dataset, first: int, last: int, at: datetime, now: datetime) -> Span:
-    """The part of first…last that is on sale: nothing to come, and of a snapshot only the slot that is now."""
+    """The part of first…last that is on sale: nothing to come, nothing before the first day there is, and of a snapshot
+    only the slot that is now."""
     last = min(last, slot(dataset, at), slot(dataset, now))
-    return (first, last) if dataset.kind is Kind.SERIES else (max(first, slot(dataset, now)), last)
+    return max(first, earliest(dataset) if dataset.kind is Kind.SERIES else slot(dataset, now)), last
 
 
 def _gone(dataset: Dataset, keys: tuple[str, ...], first: int, last: int, held: Held) -> tuple[Gone, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -54,10 +54,33 @@ def ask_range(ws: Workspace, name: str, first: date, last: date, *, at: datetime
             f"{last} is in the future", advice=f"the newest day that can be bought is today, {at.date()} (UTC)"
         )
     dataset, notes = with_history(name)
+    _since(dataset, first)
     start = datetime.combine(first, datetime.min.time(), UTC)
     end = datetime.combine(last + timedelta(days=1), datetime.min.time(), UTC) - timedelta(seconds=1)
     want = _want(ws, dataset, keys, slot(dataset, start), min(slot(dataset, end), slot(dataset, at)))
-    return Ask("backfill", "backfill", dataset.seller, at, (want,), notes)
+    return Ask("backfill", "backfill", dataset.seller, at, (want,), (*notes, *_beginnings(ws, dataset, want)))
+
+
+def _since(dataset: Dataset, first: date) -> None:
+    """Raises BadRequest for a day before the history begins."""
+    since = dataset.since
+    if since and first < since.day:
+        raise BadRequest(
+            f"{dataset.name} has nothing before {since.day} ({since.evidence}): {first} can't be bought",
+            advice=f"ask for it --from {since.day}",
+        )
+
+
+def _beginnings(ws: Workspace, dataset: Dataset, want: Want) -> Iterator[str]:
+    """What earlier answers tell of keys that began inside the range or after it."""
+    from tollbook.sources.slots import start_of
+
+    began: dict[int, list[str]] = {}
+    for key, slot in ws.cache.beginnings(dataset, want.keys).items():
+        if slot > want.first:
+            began.setdefault(slot, []).append(key)
+    for slot, keys in sorted(began.items()):
+        yield f"no {dataset.name} of {', '.join(sorted(keys))} before {start_of(dataset, slot):%Y-%m-%d} are known"
 
 
 def _want(ws: Workspace, dataset: Dataset, keys: Keys, first: int, last: int) -> Want:

@@ -176,6 +176,25 @@ def held(
     return rules.held(dataset, spans, at, _open_groups(con, dataset, now), _listing_rows(con, dataset))
 
 
+def beginnings(con: duckdb.DuckDBPyConnection, dataset: Dataset, keys: Iterable[str]) -> dict[str, int]:
+    """The slot of a key's first row, where the slot before it was answered for good: without one."""
+    import pyarrow as pa
+
+    key = f'"{dataset.key_column}"::VARCHAR' if dataset.key_column else "'*'"
+    wanted = list(dict.fromkeys(keys)) if dataset.key_column else ["*"]
+    con.register("wanted", pa.table({"key": pa.array(wanted, pa.string())}))
+    rows = con.execute(
+        f"""WITH began AS (
+                SELECT {key} AS key, min(epoch("{dataset.time_column}"))::BIGINT // ? AS first
+                FROM "{dataset.table}" GROUP BY 1)
+            SELECT DISTINCT key, began.first FROM began SEMI JOIN wanted USING (key) JOIN coverage c USING (key)
+            WHERE c.dataset = ? AND c.settled AND began.first - 1 BETWEEN c.first AND c.last""",
+        [dataset.grain, dataset.name],
+    ).fetchall()
+    con.unregister("wanted")
+    return dict(rows)
+
+
 def _open_groups(con: duckdb.DuckDBPyConnection, dataset: Dataset, now: int) -> list[OpenGroup]:
     rows = con.execute(
         """SELECT context, pages, state FROM coverage_groups

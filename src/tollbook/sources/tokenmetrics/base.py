@@ -3,9 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
-from tollbook.sources.model import DAY, EXTRAS, HOUR, Cast, Column, Dataset, Kind, Packing, Paging, Window
+from tollbook.sources.model import (
+    DAY,
+    EXTRAS,
+    HOUR,
+    Cast,
+    Column,
+    Dataset,
+    Evidence,
+    Kind,
+    Packing,
+    Paging,
+    Since,
+    Window,
+)
 
 NAME = "tokenmetrics"
 
@@ -23,6 +37,14 @@ DAILY = {"grain": DAY, "settle": 6 * HOUR, "patience": 2 * DAY, "lookback": 28}
 28 days and at today makes one window."""
 
 HOURLY = {"grain": HOUR, "settle": HOUR, "patience": 6 * HOUR, "lookback": 24}
+
+
+GRADED = date(2021, 1, 1)
+"""The day of the oldest trader grades seen; of the other grades nothing older was."""
+
+FOUNDED = Since(date(2017, 1, 1), Evidence.INFERRED)
+"""Bitcoin's returns of holding, as a signal of 2025 gave them, reach back to early 2017, and nothing tells of anything
+older. How deep the history of most datasets goes is not known: this refuses only what can't be there."""
 
 
 def spelled(name: str, cast: Cast, *names: str, doc: str = "", expected: bool = True) -> Column:
@@ -67,6 +89,7 @@ def token_series(name: str, table: str, *columns: Column, **rest: Any) -> Datase
         "key_column": "token_id",
         "packing": TOKENS,
         "window": WINDOW,
+        "since": FOUNDED,
         **DAILY,
     }
     return declare(name, table, Kind.SERIES, *TOKEN, DATE, *columns, **{**usual, **rest})

@@ -3,7 +3,19 @@
 from __future__ import annotations
 
 from tollbook.sources.model import DAY, Cast, Column, Kind, Packing
-from tollbook.sources.tokenmetrics.base import AS_OF, DAILY, DATE, TOKEN, WINDOW, declare, floats, json, spelled, texts
+from tollbook.sources.tokenmetrics.base import (
+    AS_OF,
+    DAILY,
+    DATE,
+    FOUNDED,
+    TOKEN,
+    WINDOW,
+    declare,
+    floats,
+    json,
+    spelled,
+    texts,
+)
 
 _INDEX_ID = Column("index_id", Cast.INTEGER, ("ID", "id"))
 _ONE_INDEX = Packing("id", ids=1)
@@ -60,6 +72,7 @@ INDICES_PERFORMANCE = declare(
     key_column="index_id",
     packing=_ONE_INDEX,
     window=WINDOW,
+    since=FOUNDED,
     **DAILY,
     doc="An index's return, capitalisation and volume per day.",
 )

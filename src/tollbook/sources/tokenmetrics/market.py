@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from tollbook.sources.model import HOUR, Cast, Column, Kind, Paging
+from datetime import date
+
+from tollbook.sources.model import HOUR, Cast, Column, Evidence, Kind, Paging, Since
 from tollbook.sources.tokenmetrics.base import (
     DAILY,
     DATE,
+    FOUNDED,
     HOUR_OF,
     HOURLY,
     TOKEN,
@@ -18,6 +21,8 @@ from tollbook.sources.tokenmetrics.base import (
     token_series,
 )
 
+# Daily bars: four years of rows were seen in spring 2025, the oldest dated 2021-05-02. Whether the four years move on
+# with the calendar is not known.
 _BARS = floats("open", "high", "low", "close", "volume")
 
 HOURLY_OHLCV = declare(
@@ -32,6 +37,7 @@ HOURLY_OHLCV = declare(
     key_column="token_id",
     packing=TOKENS,
     window=WINDOW,
+    since=FOUNDED,
     **HOURLY,
     doc="Open, high, low, close and volume per token and hour; asked for by whole days.",
 )
@@ -39,6 +45,7 @@ DAILY_OHLCV = token_series(
     "daily-ohlcv",
     "ohlcv_daily",
     *_BARS,
+    since=Since(date(2021, 1, 1), Evidence.OBSERVED),
     doc="Open, high, low, close and volume per token and day; dated DATE (observed) or TIMESTAMP (documented).",
 )
 MARKET_METRICS = declare(
@@ -52,6 +59,7 @@ MARKET_METRICS = declare(
     natural_key=("date",),
     time_column="date",
     window=WINDOW,
+    since=FOUNDED,
     **DAILY,
     doc="The whole market per day: capitalisation, share of highly graded tokens, bullish or bearish.",
 )
