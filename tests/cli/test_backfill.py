@@ -8,7 +8,8 @@ import signal
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any
 
 from tests.cli.conftest import Command
 
@@ -35,6 +36,18 @@ def test_a_backfill_costs_its_bill_to_the_unit_and_the_same_again_nothing(
     again = tollbook("backfill", "signals", *RANGE, "--yes", "--json").document
     assert (again["calls_paid"], again["amount"]) == (0, "0")
     assert again["calls_avoided"] == bill["calls"]
+
+
+def test_the_first_row_of_a_token_is_told_before_what_is_older_is_paid_for(tollbook: Command, world: World) -> None:
+    late = next(token for token in world.market.catalogue.tokens if token.rank == 9)
+    listed = date(1970, 1, 1) + timedelta(days=late.listed)
+
+    def backfill(days: int, *options: str) -> Any:
+        ends = "--from", f"{listed - timedelta(days=days)}", "--to", f"{listed + timedelta(days=3)}"
+        return tollbook("backfill", "signals", *ends, "--tokens", str(late.token_id), "--json", *options).document
+
+    assert backfill(5, "--yes")["rows_new"] == 4
+    assert backfill(90, "--dry-run")["notes"] == [f"no trading-signals of {late.token_id} before {listed} are known"]
 
 
 def test_without_a_yes_and_nobody_to_ask_nothing_is_bought(tollbook: Command, world: World, buyer: Buyer) -> None:

@@ -92,3 +92,11 @@ def test_a_day_that_the_snapshot_saw_is_not_bought_from_its_history(tollbook: Co
     assert history["missing_cells"] == 28 * len(tokens)
     backfill = tollbook("backfill", "grades", "--from", today, "--to", today, "--dry-run", "--json")
     assert (backfill.code, backfill.document["calls"]) == (0, 0)
+
+
+def test_after_an_outage_the_missed_snapshots_are_reported_and_not_bought(tollbook: Command) -> None:
+    tokens = tollbook("run", "tm-grade", "--json").document["rows_new"]
+    later = tollbook("plan", "tm-grade", "--json", TOLLBOOK_CLOCK_OFFSET=str(4 * 86400)).document
+    [flow] = later["flows"]
+    assert (flow["calls"], flow["missing_cells"]) == (1, tokens)
+    assert [(gone["cells"], gone["repaired_by"]) for gone in flow["gone"]] == [(3 * tokens, "tm-grade-history")]

@@ -19,7 +19,7 @@ from tollbook.sources import registry
 from tollbook.sources.feeds import wants
 from tollbook.sources.model import Dataset, Feed
 from tollbook.sources.pieces import group_of
-from tollbook.sources.planner import NOTHING, Held, Plan, plan, together
+from tollbook.sources.planner import NOTHING, Held, Plan, before, plan, together
 from tollbook.sources.slots import start_of
 
 SIGNALS = registry.dataset("trading-signals")
@@ -222,10 +222,21 @@ def test_a_missed_snapshot_is_gone_and_never_bought_as_if_it_were_the_past() -> 
     found = planned(GRADE, 3, 4, Held({"3000": ((TODAY - 2, TODAY - 2),)}))
     assert {(piece.first, piece.last) for piece in found.pieces} == {(TODAY, TODAY)}
     assert [(gone.first, gone.last, gone.keys, gone.repaired_by) for gone in found.gone] == [
-        (TODAY - 3, TODAY - 3, ("3000",), "tm-grade-history"),
-        (TODAY - 3, TODAY - 1, ("3001", "3002"), "tm-grade-history"),
-        (TODAY - 1, TODAY - 1, ("3000",), "tm-grade-history"),
+        (TODAY - 1, TODAY - 1, ("3000",), "tm-grade-history")
     ]
+
+
+def test_after_an_outage_every_missed_snapshot_is_reported_and_none_is_bought() -> None:
+    """Of a token that is new to the watch list nothing was missed; what the history repaired is not missed either."""
+    at = AT + 5 * DAY
+    snapshots = Held({"3000": ((TODAY, TODAY),), "3001": ((TODAY, TODAY),)})
+    repaired = before(Held({"3001": ((TODAY - 9, TODAY + 5),)}), TODAY + 5)
+    [want] = wants(Feed("tm-grade", ("tm-grade",)), at, registry.dataset)
+    seller = registry.seller_of(GRADE)
+    found = plan(GRADE, seller, keys(3), want.first, want.last, together(snapshots, repaired), at, at)
+    assert [(gone.first, gone.last, gone.keys) for gone in found.gone] == [(TODAY + 1, TODAY + 4, ("3000",))]
+    [piece] = found.pieces
+    assert (piece.keys, piece.first, piece.last) == (keys(3), TODAY + 5, TODAY + 5)
 
 
 def test_a_snapshot_run_that_comes_a_day_late_finds_its_day_gone() -> None:

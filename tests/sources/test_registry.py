@@ -100,7 +100,7 @@ def test_a_snapshots_gaps_are_wanted_from_the_history_that_repairs_them() -> Non
     here = slot(registry.dataset("tm-grade"), AT)
     found = wants(FEEDS["grades"], AT, registry.dataset)
     assert [(want.dataset, want.first, want.last) for want in found] == [
-        ("tm-grade", here, here),
+        ("tm-grade", here - 28, here),
         ("tm-grade-history", here - 28, here - 1),
     ]
 

@@ -27,14 +27,11 @@ class Want:
 
 def wants(feed: Feed, at: datetime, dataset: Callable[[str], Dataset]) -> tuple[Want, ...]:
     """What a run scheduled for `at` wants: each dataset now, a series' gaps of the lookback, and for a snapshot's the
-    series that repairs it."""
+    series that repairs it. A snapshot's own past is wanted for the report alone: no plan buys it."""
     found: list[Want] = []
     for own in map(dataset, feed.datasets):
         here = slot(own, at)
-        if own.kind is Kind.SERIES:
-            found.append(Want(own.name, here - own.lookback, here))
-            continue
-        found.append(Want(own.name, here, here))
+        found.append(Want(own.name, here - own.lookback, here))
         past = dataset(own.repaired_by) if feed.repairs and own.repaired_by else None
         if past and past.kind is Kind.SERIES:
             found.append(Want(past.name, here - past.lookback, here - 1))

@@ -128,7 +128,8 @@ class Dataset:
     is not there is believed not to exist once asked for `patience` after it. `key_column` names the column whose
     values are the cells' keys (None: one listing of everything). `time_column` is the column that dates a row; where
     rows are `undated` it is the UTC day, or shorter slot, in which they were observed.
-    `lookback` is how many slots before the newest a run looks for gaps to heal, and for rows due for a second look.
+    `lookback` is how many slots before the newest a run looks for gaps to heal, and for rows due for a second look (of
+    a snapshot, for missed slots to report). `since` is the first day that is sold.
     `rows_per_cell` is None where one key and slot may bring any number of rows. `max_price` is decimal text in the
     seller's asset.
     """

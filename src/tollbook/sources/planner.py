@@ -52,9 +52,15 @@ def together(*parts: Held) -> Held:
     return Held({key: merged(own) for key, own in spans.items()}, opened, parts[0].listing_rows if parts else None)
 
 
+def before(held: Held, end: int) -> Held:
+    """What is held of slots before `end`, as days of a snapshot that its history repaired."""
+    spans = {key: tuple((a, min(b, end - 1)) for a, b in own if a < end) for key, own in held.spans.items()}
+    return Held({key: own for key, own in spans.items() if own})
+
+
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """Slots of a snapshot that nobody sells any more, and the dataset whose history has the like."""
+    """Slots of a snapshot that were missed and nobody sells any more, and the dataset whose history has the like."""
 
     dataset: str
     first: int
@@ -97,7 +103,7 @@ def plan(
     snapshot whose slot has passed is gone. `max_rows` lowers the rows of a page.
     """
     wanted = in_order(keys) if dataset.key_column else (EVERYTHING,)
-    gone = _gone(dataset, wanted, first, min(last, slot(dataset, now) - 1), held)
+    gone = _gone(dataset, wanted, first, min(last, slot(dataset, now) - 1), held, slot(dataset, at))
     first, last = _buyable(dataset, first, last, at, now)
     if first > last or not wanted:
         return Plan((), gone=gone)
@@ -125,12 +131,16 @@ def _buyable(dataset: Dataset, first: int, last: int, at: datetime, now: datetim
     return max(first, earliest(dataset) if dataset.kind is Kind.SERIES else slot(dataset, now)), last
 
 
-def _gone(dataset: Dataset, keys: tuple[str, ...], first: int, last: int, held: Held) -> tuple[Gone, ...]:
+def _gone(
+    dataset: Dataset, keys: tuple[str, ...], first: int, last: int, held: Held, scheduled: int
+) -> tuple[Gone, ...]:
+    """Slots missed since a key was first held, and the scheduled one if the run came too late for it."""
     if dataset.kind is not Kind.SNAPSHOT or first > last:
         return ()
     lost: dict[Span, list[str]] = {}
     for key in keys:
-        for span in gaps(held.spans.get(key, ()), first, last):
+        own = held.spans.get(key, ())
+        for span in gaps(own, min((scheduled, *(max(a, first) for a, _ in own))), last):
             lost.setdefault(span, []).append(key)
     return tuple(Gone(dataset.name, a, b, tuple(own), dataset.repaired_by) for (a, b), own in sorted(lost.items()))
 

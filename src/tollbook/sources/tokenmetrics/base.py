@@ -103,5 +103,6 @@ def token_snapshot(name: str, table: str, *columns: Column, **rest: Any) -> Data
         "key_column": "token_id",
         "packing": TOKENS,
         "grain": DAY,
+        "lookback": 28,
     }
     return declare(name, table, Kind.SNAPSHOT, *TOKEN, DATE, *columns, **{**usual, **rest})

@@ -39,6 +39,7 @@ INDICES = declare(
     time_column="as_of",
     undated=True,
     grain=DAY,
+    lookback=28,
     rows_per_cell=None,
     doc="Every index, active and passive, as it is today.",
 )
@@ -57,6 +58,7 @@ INDICES_HOLDINGS = declare(
     key_column="index_id",
     packing=_ONE_INDEX,
     grain=DAY,
+    lookback=28,
     rows_per_cell=None,
     doc="What an index holds today, and in what weight.",
 )

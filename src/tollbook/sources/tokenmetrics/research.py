@@ -60,6 +60,7 @@ AI_REPORTS = declare(
     key_column="token_id",
     packing=TOKENS,
     grain=WEEK,
+    lookback=4,
     doc="Long texts about a token. They change irregularly: bought once a week at most.",
 )
 CRYPTO_INVESTORS = declare(
@@ -74,6 +75,7 @@ CRYPTO_INVESTORS = declare(
     time_column="as_of",
     undated=True,
     grain=WEEK,
+    lookback=4,
     rows_per_cell=None,
     doc="Funds and their returns. They change irregularly: bought once a week at most.",
 )
