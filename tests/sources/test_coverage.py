@@ -168,6 +168,54 @@ def test_a_page_listed_token_by_token_is_doubted_only_next_to_its_edge() -> None
     assert cover(SIGNALS, answers).uncertain == (slipped,)
 
 
+def test_doubt_ends_at_the_row_that_came_twice() -> None:
+    """Keys of one day come in the order the pages show: what sorts below the repeated row was not hidden."""
+    own = group(13, OLD, OLD + 28)
+    listed = [cell for cell in newest_first(13, OLD, OLD + 28) if cell[0] not in ("3001", "3012") or cell[1] > OLD + 23]
+    answers = [page(own, 1, listed[:100]), page(own, 2, listed[99:199]), page(own, 3, listed[199:299])]
+    answers.append(page(own, 4, listed[299:]))
+    found = cover(SIGNALS, answers)
+    key, day = listed[99]
+    assert key not in ("3000", "3012")
+    assert {cell for cell in found.uncertain if cell[1] < OLD + 24} == {
+        *((late, number) for late in ("3001", "3012") for number in range(day + 1, OLD + 24)),
+        ("3001", day),
+    }
+
+
+def test_doubt_is_over_once_the_hidden_row_was_found_elsewhere() -> None:
+    own = group(13, OLD, OLD + 28)
+    rows = newest_first(13, OLD, OLD + 28)
+    hidden, absent = rows.pop(40), rows.pop(60)
+    answers = [page(own, 1, rows[:100])]
+    rows.insert(40, hidden)
+    answers += [page(own, n + 1, rows[n * 100 : n * 100 + 100]) for n in range(1, 4)]
+    assert cover(SIGNALS, answers).uncertain == tuple(sorted((hidden, absent)))
+    found = cover(SIGNALS, answers, elsewhere={hidden})
+    assert found.complete
+    assert len(known(found)) == 13 * 29
+
+
+def test_a_snapshot_listing_that_shifted_is_asked_for_once_more() -> None:
+    investors = registry.dataset("crypto-investors")
+    here = today(investors)
+    own = Group(investors.name, "7d:2026-11-19", here, ("*",), here, here, 100, None)
+    names = [(str(number), 0) for number in range(250)]
+    answers = [page(own, 1, names[:100]), page(own, 2, names[99:199]), page(own, 3, names[199:])]
+    found = cover(investors, answers)
+    assert found.going_on is not None
+    assert (found.going_on.pages, found.going_on.ended, found.spans) == ((1,), True, ())
+    again = replace(own, edition=f"{own.edition}+again", rows=100)
+    assert cover(investors, [page(again, 1, names[:100])]).complete
+
+
+def test_a_listing_that_grows_at_its_top_is_not_asked_for_again() -> None:
+    """What came on top while it was read is on tomorrow's first page."""
+    own = Group(PAST.name, "day:2026-11-22", TODAY, ("*",), TODAY, TODAY, 100, None)
+    picks = [(str(number), 0) for number in range(150)]
+    assert cover(PAST, [page(own, 1, picks[:100]), page(own, 2, picks[99:])]).complete
+
+
 def test_a_repeated_row_in_one_full_page_does_not_pass_for_the_missing_one() -> None:
     own = group(10, OLD, OLD + 9)
     rows = newest_first(10, OLD, OLD + 9)

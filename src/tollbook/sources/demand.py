@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import replace
 from datetime import datetime
 from itertools import chain
 
 from tollbook.sources.grid import Grid, Span, gaps, grid
 from tollbook.sources.limits import Limits, split
 from tollbook.sources.model import DAY, Dataset, Kind
-from tollbook.sources.pieces import Group
+from tollbook.sources.pieces import AGAIN, Group
 from tollbook.sources.rectangles import cover
 from tollbook.sources.slots import FINAL, edition, final_until, slot, slots_per_step
 
@@ -20,6 +21,9 @@ ENDLESS = 1 << 30
 """Rows of a page where the seller doesn't page."""
 
 Spans = Mapping[str, Sequence[Span]]
+
+Words = tuple[str, tuple[str, ...], int, int]
+"""Edition, keys, and the steps that dates are written for."""
 
 
 class Demand:
@@ -107,11 +111,30 @@ class Demand:
             return list(self._snapshots(spans))
         return list(self._listings(spans) if self.dataset.window is None else self._windows(spans))
 
-    def otherwise(self, groups: Iterable[Group], spent: set[str]) -> list[Group]:
+    def words(self, group: Group) -> Words:
+        """What its requests say: groups of the same words would have the same answers."""
+        step = self.per_step
+        window = (group.first // step, group.last // step) if self.dataset.window else (0, 0)
+        return group.edition, group.keys, *window
+
+    def otherwise(self, groups: Iterable[Group], spent: Set[Words]) -> list[Group]:
         """The groups, those in `spent` cut in two: in those words their answer is known already."""
         if not spent:
             return list(groups)
-        return [part for group in groups for part in (self._halves(group) if group.id in spent else (group,))]
+        return [p for group in groups for p in (self._halves(group) if self.words(group) in spent else (group,))]
+
+    def repair(self, group: Group, pages: int, spans: Spans) -> Group:
+        """What is open of a group that shifted while it was read, in one listing: its first page is all there is above
+        the shift but for the rows that were hidden. A snapshot is read again, as many pages of it as shifted."""
+        if self.dataset.kind is not Kind.SERIES:
+            rows = pages * (group.limit or 0)
+            return replace(group, edition=group.edition + AGAIN, rows=rows)
+        first, last = max(group.first, self.first), min(group.last, self.last)
+        open_ = {key: gaps(spans.get(key, ()), first, last) for key in group.keys if key in self._keys}
+        keys = tuple(key for key, own in open_.items() if own)
+        begin, end = min(open_[key][0][0] for key in keys), max(open_[key][-1][1] for key in keys)
+        step = self.per_step
+        return self._group(keys, begin // step * step, min((end // step + 1) * step - 1, self.last))
 
     def _snapshots(self, spans: Spans) -> Iterator[Group]:
         """The slot that is now, as many keys a call as fit a page."""
@@ -166,12 +189,12 @@ class Demand:
         return Group(self.dataset.name, name, bucket, keys, first, last, self.limit, rows, self.first_page)
 
     def _halves(self, group: Group) -> tuple[Group, ...]:
-        """The same cells in two groups, cut between keys or, of one key, in time."""
+        """The same cells in two groups, cut between keys or, of one key, in time if it can be asked for."""
         steps = (group.last - group.first) // self.per_step + 1
         if len(group.keys) > 1:
             middle = len(group.keys) // 2
             parts = [(group.keys[:middle], group.first, group.last), (group.keys[middle:], group.first, group.last)]
-        elif steps > 1:
+        elif steps > 1 and self.dataset.window:
             middle = (group.first // self.per_step + steps // 2) * self.per_step
             parts = [(group.keys, group.first, middle - 1), (group.keys, middle, group.last)]
         else:

@@ -13,7 +13,7 @@ from datetime import datetime
 from tollbook.sources.demand import Demand
 from tollbook.sources.grid import Span, gaps, in_order, merged
 from tollbook.sources.model import EVERYTHING, Dataset, Kind, Seller
-from tollbook.sources.pieces import Group, Piece, Requests
+from tollbook.sources.pieces import AGAIN, Group, Piece, Requests
 from tollbook.sources.slots import earliest, slot
 
 __all__ = ["NOTHING", "Gone", "Group", "Held", "OpenGroup", "Piece", "Plan", "plan", "together"]
@@ -121,7 +121,32 @@ def _from_pages(demand: Demand, whole: list[Group], held: Held, going_on: list[O
     """What to buy, each group from the page that is due: first the rest of listings that were begun."""
     promised = together(held, *(Held(_cells(part.group)) for part in going_on)).spans if going_on else held.spans
     groups = [(part.group, part.group.first_page + len(part.pages)) for part in going_on]
-    return groups + [(group, group.first_page) for group in _fewest(demand, whole, held, promised)]
+    return groups + [(group, group.first_page) for group in _least(demand, whole, held, promised)]
+
+
+def _least(demand: Demand, whole: list[Group], held: Held, spans: Mapping[str, Sequence[Span]]) -> list[Group]:
+    """Groups for what is missing. What a shift may have hidden is asked for by itself where that takes no more calls:
+    read page by page, it mostly ends at the first."""
+    repairs = _repairs(demand, held, spans)
+    if not repairs:
+        return _fewest(demand, whole, held, spans)
+    promised = together(Held(spans), *(Held(_cells(group)) for group in repairs)).spans
+    apart = repairs + _fewest(demand, whole, held, promised)
+    if demand.dataset.kind is not Kind.SERIES:
+        return apart
+    return min(apart, _fewest(demand, whole, held, spans), key=_pages)
+
+
+def _repairs(demand: Demand, held: Held, spans: Mapping[str, Sequence[Span]]) -> list[Group]:
+    """Groups that ask again for what is open of listings that shifted, in words not used before."""
+    ended = [part for part in held.open_groups if part.ended and demand.meets(part.group)]
+    ended = [part for part in ended if part.group.dataset == demand.dataset.name]
+    lacking = demand.lacking([part.group for part in ended], spans)
+    spent = {demand.words(part.group) for part in held.open_groups}
+    found = [
+        demand.repair(part.group, len(part.pages), spans) for part, wanted in zip(ended, lacking, strict=True) if wanted
+    ]
+    return [group for group in dict.fromkeys(found) if demand.words(group) not in spent]
 
 
 def _buyable(dataset: Dataset, first: int, last: int, at: datetime, now: datetime) -> Span:
@@ -152,7 +177,7 @@ def _going_on(demand: Demand, held: Held) -> list[OpenGroup]:
         for part in held.open_groups
         if not part.ended
         and part.group.dataset == demand.dataset.name
-        and part.group.edition == demand.edition(part.group.last)
+        and part.group.edition.removesuffix(AGAIN) == demand.edition(part.group.last)
         and demand.meets(part.group)
     ]
     lacking = demand.lacking([part.group for part in begun], held.spans)
@@ -173,11 +198,15 @@ def _fewest(demand: Demand, whole: list[Group], held: Held, spans: Mapping[str, 
     left = [group for group, wanted in zip(whole, demand.lacking(whole, spans), strict=True) if wanted]
     if not left:
         return []
-    spent = {part.group.id for part in held.open_groups}
+    spent = {demand.words(part.group) for part in held.open_groups}
     anew = demand.otherwise(demand.groups(spans), spent)
-    if spent and any(group.id in spent for group in left):
+    if spent and any(demand.words(group) in spent for group in left):
         return anew
-    return min(left, anew, key=lambda groups: sum(group.pages for group in groups))
+    return min(left, anew, key=_pages)
+
+
+def _pages(groups: Iterable[Group]) -> int:
+    return sum(group.pages for group in groups)
 
 
 def _calls(groups: Iterable[tuple[Group, int]]) -> int:
