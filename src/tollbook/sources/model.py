@@ -16,6 +16,9 @@ HOUR = 3600
 DAY = 86400
 WEEK = 7 * DAY
 
+DOLLAR = "USDC"
+"""The asset that prices are declared in, unless another is named."""
+
 EVERYTHING = "*"
 """The one key of a dataset that is not asked for by id."""
 
@@ -130,8 +133,8 @@ class Dataset:
     rows are `undated` it is the UTC day, or shorter slot, in which they were observed.
     `lookback` is how many slots before the newest a run looks for gaps to heal, and for rows due for a second look (of
     a snapshot, for missed slots to report). `since` is the first day that is sold.
-    `rows_per_cell` is None where one key and slot may bring any number of rows. `max_price` is decimal text in the
-    seller's asset.
+    `rows_per_cell` is None where one key and slot may bring any number of rows. `max_price` is decimal text in
+    dollars, `max_price_in` in other assets by their symbol.
     """
 
     name: str
@@ -160,9 +163,14 @@ class Dataset:
     keyed_rows: str = ""
     success: Mapping[str, Any] = field(default_factory=dict)
     max_price: str = "0.10"
+    max_price_in: Mapping[str, str] = field(default_factory=dict)
     free: bool = False
     repaired_by: str | None = None
     doc: str = ""
+
+    def ceiling(self, asset: str) -> str | None:
+        """The most that one call may cost in an asset, under policy's own ceiling; None where nothing is declared."""
+        return self.max_price if asset == DOLLAR else self.max_price_in.get(asset)
 
     @property
     def compared(self) -> tuple[str, ...]:

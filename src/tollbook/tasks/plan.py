@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from tollbook.sources.pieces import Piece
     from tollbook.sources.planner import Held, Plan
 
-DEFAULT_ASSET = "USDC"
-
 
 @dataclass(frozen=True, slots=True)
 class Planned:
@@ -120,7 +118,7 @@ def order(ws: Workspace, dataset: Dataset, piece: Piece) -> Order:
 
     seller = registry.seller(piece.seller)
     asset = ws.asset(seller.name)
-    capped = asset.symbol == DEFAULT_ASSET and not dataset.free
+    ceiling = None if dataset.free else dataset.ceiling(asset.symbol)
     return Order(
         request=Request(
             method=piece.method,
@@ -133,7 +131,7 @@ def order(ws: Workspace, dataset: Dataset, piece: Piece) -> Order:
         seller=seller.name,
         dataset=dataset.name,
         context=piece.context(),
-        price_cap=parse_decimal(dataset.max_price, asset.decimals) if capped else None,
+        price_cap=None if ceiling is None else parse_decimal(ceiling, asset.decimals),
         free=dataset.free,
     )
 

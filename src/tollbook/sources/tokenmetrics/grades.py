@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tollbook.sources.model import Cast, Column, Evidence, Since
-from tollbook.sources.tokenmetrics.base import GRADED, floats, spelled, texts, token_series, token_snapshot
+from tollbook.sources.tokenmetrics.base import GRADED, LOWEST, floats, spelled, texts, token_series, token_snapshot
 
 _SINCE = Since(GRADED, Evidence.INFERRED)
 
@@ -88,6 +88,7 @@ TRADER_GRADES = token_series(
     "trader_grades",
     *floats("ta_grade", "quant_grade", "tm_trader_grade", "tm_trader_grade_24h_pct_change"),
     since=Since(GRADED, Evidence.OBSERVED),
+    **LOWEST,
     doc="Short-term grades per token and day.",
 )
 INVESTOR_GRADES = token_series(
@@ -98,6 +99,7 @@ INVESTOR_GRADES = token_series(
     *floats("exchange_score", "vc_score", "tokenomics_score", "defi_scanner_score", "activity_score"),
     *floats("security_score", "repository_score", "collaboration_score"),
     since=_SINCE,
+    **LOWEST,
     doc="Long-term grades per token and day, and the scores behind them.",
 )
 

@@ -8,6 +8,7 @@ from tollbook.sources.tokenmetrics.base import (
     DAILY,
     DATE,
     FOUNDED,
+    MIDDLE,
     TOKEN,
     WINDOW,
     declare,
@@ -41,6 +42,7 @@ INDICES = declare(
     grain=DAY,
     lookback=28,
     rows_per_cell=None,
+    **MIDDLE,
     doc="Every index, active and passive, as it is today.",
 )
 INDICES_HOLDINGS = declare(
@@ -60,6 +62,7 @@ INDICES_HOLDINGS = declare(
     grain=DAY,
     lookback=28,
     rows_per_cell=None,
+    **MIDDLE,
     doc="What an index holds today, and in what weight.",
 )
 INDICES_PERFORMANCE = declare(
@@ -76,6 +79,7 @@ INDICES_PERFORMANCE = declare(
     window=WINDOW,
     since=FOUNDED,
     **DAILY,
+    **MIDDLE,
     doc="An index's return, capitalisation and volume per day.",
 )
 

@@ -11,6 +11,8 @@ from tollbook.sources.tokenmetrics.base import (
     FOUNDED,
     HOUR_OF,
     HOURLY,
+    LOWEST,
+    MIDDLE,
     TOKEN,
     TOKENS,
     WINDOW,
@@ -39,6 +41,7 @@ HOURLY_OHLCV = declare(
     window=WINDOW,
     since=FOUNDED,
     **HOURLY,
+    **LOWEST,
     doc="Open, high, low, close and volume per token and hour; asked for by whole days.",
 )
 DAILY_OHLCV = token_series(
@@ -46,6 +49,7 @@ DAILY_OHLCV = token_series(
     "ohlcv_daily",
     *_BARS,
     since=Since(date(2021, 1, 1), Evidence.OBSERVED),
+    **LOWEST,
     doc="Open, high, low, close and volume per token and day; dated DATE (observed) or TIMESTAMP (documented).",
 )
 MARKET_METRICS = declare(
@@ -61,6 +65,7 @@ MARKET_METRICS = declare(
     window=WINDOW,
     since=FOUNDED,
     **DAILY,
+    **MIDDLE,
     doc="The whole market per day: capitalisation, share of highly graded tokens, bullish or bearish.",
 )
 SENTIMENTS = declare(
@@ -81,6 +86,7 @@ SENTIMENTS = declare(
     grain=HOUR,
     rows_per_cell=None,
     paging=Paging(rows=100, depth=1),
+    **LOWEST,
     doc="Market mood by the hour, from news and social media; the newest page is all that is worth buying.",
 )
 

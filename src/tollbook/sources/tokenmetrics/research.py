@@ -5,6 +5,7 @@ from __future__ import annotations
 from tollbook.sources.model import WEEK, Cast, Kind
 from tollbook.sources.tokenmetrics.base import (
     AS_OF,
+    MIDDLE,
     TOKEN,
     TOKENS,
     declare,
@@ -27,6 +28,7 @@ RESISTANCE_SUPPORT = token_snapshot(
     "resistance-support",
     "resistance_support",
     json("historical_resistance_support_levels"),
+    **MIDDLE,
     doc="Price levels of resistance and support per token; the levels are JSON, older ones nested in the row.",
 )
 CORRELATION = token_snapshot(
