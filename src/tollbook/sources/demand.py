@@ -48,6 +48,8 @@ class Demand:
         self.first_page = paging.first if paging else 1
         self.per_step = slots_per_step(dataset)
         self._keys = frozenset(keys)
+        self._lacked: tuple[Sequence[Group], Spans, list[bool]] = ((), {}, [])
+        self._last_grid: tuple[Spans, Grid | None] = ({}, None)
         self._bucket = slot(dataset, at)
         self._live = edition(dataset, self._bucket, self._bucket, at)
         self._final = final_until(dataset, at)
@@ -67,14 +69,23 @@ class Demand:
 
     def missing(self, spans: Spans) -> int:
         """Demanded cells that the spans leave open."""
+        if self.per_step == 1:
+            return int(self._grid(spans).missing.sum())
         return sum(b - a + 1 for key in self.keys for a, b in gaps(spans.get(key, ()), self.first, self.last))
 
     def lacking(self, groups: Sequence[Group], spans: Spans) -> list[bool]:
         """Per group whether something demanded of it is not in the spans. Each group meets the demand."""
-        import numpy as np
-
         if not spans or not groups:
             return [bool(groups)] * len(groups)
+        asked, told, answer = self._lacked
+        if asked is not groups or told is not spans:
+            answer = self._lacking(groups, spans)
+            self._lacked = groups, spans, answer
+        return answer
+
+    def _lacking(self, groups: Sequence[Group], spans: Spans) -> list[bool]:
+        import numpy as np
+
         cells = self._grid(spans)
         row_of = {key: row for row, key in enumerate(self.keys)}
         sums = np.zeros((len(self.keys) + 1, cells.missing.shape[1] + 1), dtype=np.int32)
@@ -167,7 +178,11 @@ class Demand:
             yield self._group(keys, (cells.origin + block.first) * step, min(last, self.last) if step > 1 else last)
 
     def _grid(self, spans: Spans) -> Grid:
-        return grid(self.keys, self.first, self.last, self.per_step, spans)
+        told, cells = self._last_grid
+        if cells is None or told is not spans:
+            cells = grid(self.keys, self.first, self.last, self.per_step, spans)
+            self._last_grid = spans, cells
+        return cells
 
     def _wanted(self, spans: Spans) -> list[str]:
         return [key for key in self.keys if gaps(spans.get(key, ()), self.first, self.last)]
