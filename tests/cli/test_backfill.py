@@ -8,7 +8,8 @@ import signal
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any
 
 from tests.cli.conftest import Command
 
@@ -35,6 +36,38 @@ def test_a_backfill_costs_its_bill_to_the_unit_and_the_same_again_nothing(
     again = tollbook("backfill", "signals", *RANGE, "--yes", "--json").document
     assert (again["calls_paid"], again["amount"]) == (0, "0")
     assert again["calls_avoided"] == bill["calls"]
+
+
+def test_the_first_row_of_a_token_is_told_before_what_is_older_is_paid_for(tollbook: Command, world: World) -> None:
+    late = next(token for token in world.market.catalogue.tokens if token.rank == 9)
+    listed = date(1970, 1, 1) + timedelta(days=late.listed)
+
+    def backfill(days: int, *options: str) -> Any:
+        ends = "--from", f"{listed - timedelta(days=days)}", "--to", f"{listed + timedelta(days=3)}"
+        return tollbook("backfill", "signals", *ends, "--tokens", str(late.token_id), "--json", *options).document
+
+    assert backfill(5, "--yes")["rows_new"] == 4
+    assert backfill(90, "--dry-run")["notes"] == [f"no trading-signals of {late.token_id} before {listed} are known"]
+
+
+def test_a_row_that_appears_between_two_pages_is_bought_with_one_more_call(tollbook: Command, world: World) -> None:
+    """Thirteen tokens × 29 days: the seller lists one row only once the first pages are out. What was approved is not
+    exceeded for it: the next run has it on its bill."""
+    settled = [token for token in world.market.catalogue.tokens if token.rank % 9 and token.rank not in (31, 47)][:13]
+    tokens = ",".join(str(token.token_id) for token in settled)
+    ask = ("backfill", "signals", "--from", "2026-01-01", "--to", "2026-01-29", "--tokens", tokens, "--json")
+    bill = tollbook(*ask, "--dry-run").document
+    requests = bill["flows"][0]["requests"]
+    chained = next(request["params"] for request in requests if request["params"]["page"] == "2")
+    first = sum(request["params"]["page"] == "1" for request in requests)
+    day = (date.fromisoformat(chained["endDate"]) - date(1970, 1, 1)).days - 2
+    world.market.changes.hold_back("trading-signals", int(chained["token_id"].split(",")[1]), day, pages=first)
+    done = tollbook(*ask, "--yes")
+    assert (done.code, done.document["calls_paid"], done.document["amount"]) == (3, bill["calls"], bill["amount"])
+    assert done.document["flows"][0]["left"]["calls"] == 1
+    rest = tollbook(*ask, "--yes")
+    assert (rest.code, rest.document["calls_paid"], rest.document["rows_new"]) == (0, 1, 1)
+    assert tollbook(*ask, "--dry-run").document["calls"] == 0
 
 
 def test_without_a_yes_and_nobody_to_ask_nothing_is_bought(tollbook: Command, world: World, buyer: Buyer) -> None:

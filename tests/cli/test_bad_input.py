@@ -160,6 +160,8 @@ def test_a_clock_offset_is_refused_outside_a_sandbox(tollbook: Command, buyer: B
     [
         (("backfill", "signals", "--from", "2026-02-01", "--to", "2026-01-01"), "reversed"),
         (("backfill", "signals", "--from", "2026-01-01", "--to", "2999-01-01"), "in the future"),
+        (("backfill", "signals", "--from", "1915-01-01", "--to", "2026-01-01"), "nothing before 2017-01-01 (inferred)"),
+        (("backfill", "trader-grades", "--from", "2020-12-31", "--to", "2021-02-01"), "before 2021-01-01 (observed)"),
         (("backfill", "signals", "--from", "yesterday", "--to", "2026-01-01"), "YYYY-MM-DD"),
         (("backfill", "signals", "--to", "2026-01-01"), "--from is missing"),
         (("backfill", "moonshots", "--from", "2026-01-01", "--to", "2026-01-02"), "no history"),

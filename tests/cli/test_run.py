@@ -81,3 +81,22 @@ def test_people_are_told_what_came_and_what_it_cost(tollbook: Command) -> None:
     assert "published" in said.out
     assert "\x1b" not in said.out + said.err, "no colour when nobody looks at a terminal"
     assert "3 of 3 calls" in said.err
+
+
+def test_a_day_that_the_snapshot_saw_is_not_bought_from_its_history(tollbook: Command) -> None:
+    """Neither by a run of the history nor by a backfill."""
+    [asked] = tollbook("plan", "tm-grade", "--json").document["flows"][0]["requests"]
+    today, tokens = asked["edition"].removeprefix("day:"), asked["params"]["token_id"].split(",")
+    tollbook("run", "tm-grade", "--json")
+    history = tollbook("plan", "tm-grade-history", "--json").document["flows"][0]
+    assert history["missing_cells"] == 28 * len(tokens)
+    backfill = tollbook("backfill", "grades", "--from", today, "--to", today, "--dry-run", "--json")
+    assert (backfill.code, backfill.document["calls"]) == (0, 0)
+
+
+def test_after_an_outage_the_missed_snapshots_are_reported_and_not_bought(tollbook: Command) -> None:
+    tokens = tollbook("run", "tm-grade", "--json").document["rows_new"]
+    later = tollbook("plan", "tm-grade", "--json", TOLLBOOK_CLOCK_OFFSET=str(4 * 86400)).document
+    [flow] = later["flows"]
+    assert (flow["calls"], flow["missing_cells"]) == (1, tokens)
+    assert [(gone["cells"], gone["repaired_by"]) for gone in flow["gone"]] == [(3 * tokens, "tm-grade-history")]

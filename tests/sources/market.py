@@ -79,7 +79,14 @@ class Buyer:
         self.bought.add(identity)
         group = piece.group.id
         self.answers.setdefault(group, []).append(self.market.answer(piece, received_at))
-        found = cover(self.dataset, self.answers[group])
+        ended = [name for name, part in self.open_groups.items() if part.ended]
+        for name in (group, *ended):
+            self._judge(name)
+
+    def _judge(self, group: str) -> None:
+        """What the group tells, beside all others."""
+        elsewhere = {cell for name, own in self.answers.items() if name != group for one in own for cell in one.cells}
+        found = cover(self.dataset, self.answers[group], elsewhere)
         self.spans[group] = found.spans
         self.open_groups.pop(group, None)
         if found.going_on:

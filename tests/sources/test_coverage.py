@@ -168,6 +168,54 @@ def test_a_page_listed_token_by_token_is_doubted_only_next_to_its_edge() -> None
     assert cover(SIGNALS, answers).uncertain == (slipped,)
 
 
+def test_doubt_ends_at_the_row_that_came_twice() -> None:
+    """Keys of one day come in the order the pages show: what sorts below the repeated row was not hidden."""
+    own = group(13, OLD, OLD + 28)
+    listed = [cell for cell in newest_first(13, OLD, OLD + 28) if cell[0] not in ("3001", "3012") or cell[1] > OLD + 23]
+    answers = [page(own, 1, listed[:100]), page(own, 2, listed[99:199]), page(own, 3, listed[199:299])]
+    answers.append(page(own, 4, listed[299:]))
+    found = cover(SIGNALS, answers)
+    key, day = listed[99]
+    assert key not in ("3000", "3012")
+    assert {cell for cell in found.uncertain if cell[1] < OLD + 24} == {
+        *((late, number) for late in ("3001", "3012") for number in range(day + 1, OLD + 24)),
+        ("3001", day),
+    }
+
+
+def test_doubt_is_over_once_the_hidden_row_was_found_elsewhere() -> None:
+    own = group(13, OLD, OLD + 28)
+    rows = newest_first(13, OLD, OLD + 28)
+    hidden, absent = rows.pop(40), rows.pop(60)
+    answers = [page(own, 1, rows[:100])]
+    rows.insert(40, hidden)
+    answers += [page(own, n + 1, rows[n * 100 : n * 100 + 100]) for n in range(1, 4)]
+    assert cover(SIGNALS, answers).uncertain == tuple(sorted((hidden, absent)))
+    found = cover(SIGNALS, answers, elsewhere={hidden})
+    assert found.complete
+    assert len(known(found)) == 13 * 29
+
+
+def test_a_snapshot_listing_that_shifted_is_asked_for_once_more() -> None:
+    investors = registry.dataset("crypto-investors")
+    here = today(investors)
+    own = Group(investors.name, "7d:2026-11-19", here, ("*",), here, here, 100, None)
+    names = [(str(number), 0) for number in range(250)]
+    answers = [page(own, 1, names[:100]), page(own, 2, names[99:199]), page(own, 3, names[199:])]
+    found = cover(investors, answers)
+    assert found.going_on is not None
+    assert (found.going_on.pages, found.going_on.ended, found.spans) == ((1,), True, ())
+    again = replace(own, edition=f"{own.edition}+again", rows=100)
+    assert cover(investors, [page(again, 1, names[:100])]).complete
+
+
+def test_a_listing_that_grows_at_its_top_is_not_asked_for_again() -> None:
+    """What came on top while it was read is on tomorrow's first page."""
+    own = Group(PAST.name, "day:2026-11-22", TODAY, ("*",), TODAY, TODAY, 100, None)
+    picks = [(str(number), 0) for number in range(150)]
+    assert cover(PAST, [page(own, 1, picks[:100]), page(own, 2, picks[99:])]).complete
+
+
 def test_a_repeated_row_in_one_full_page_does_not_pass_for_the_missing_one() -> None:
     own = group(10, OLD, OLD + 9)
     rows = newest_first(10, OLD, OLD + 9)
@@ -216,6 +264,40 @@ def test_a_token_without_rows_in_a_listing_is_known_when_the_listing_ends() -> N
     found = cover(HOURLY, [page(own, 1, [("3000", here - n) for n in range(6)])])
     assert found.complete
     assert {key for key, _, _ in known(found)} == set(keys(2))
+
+
+def test_a_token_without_rows_in_a_listing_is_absent_once_older_rows_were_seen() -> None:
+    here = today(HOURLY)
+    own = Group(HOURLY.name, "hour:2026-11-22T09", here, keys(3), here - 24, here, 100, 75)
+    rows = [cell for cell in newest_first(3, here - 60, here) if cell[0] != "3002"][:100]
+    found = cover(HOURLY, [page(own, 1, rows)])
+    assert found.complete
+    assert {(span.key, span.first) for span in found.spans if span.first < here - 7} == {
+        (key, here - 24) for key in keys(3)
+    }
+
+
+def test_a_token_without_rows_is_unknown_where_a_listing_is_not_in_order_of_time() -> None:
+    here = today(HOURLY)
+    own = Group(HOURLY.name, "hour:2026-11-22T09", here, keys(3), here - 24, here, 100, 75)
+    rows = [("3000", here - n) for n in range(50)] + [("3001", here - n) for n in range(50)]
+    found = cover(HOURLY, [page(own, 1, rows)])
+    assert found.going_on is not None
+    assert {span.key for span in found.spans} == {"3000", "3001"}
+
+
+@pytest.mark.parametrize("name", ["tm-grade", "quantmetrics"])
+def test_a_snapshot_with_a_row_of_every_token_has_no_further_page(name: str) -> None:
+    """Also where the newest figures bear yesterday's date."""
+    dataset = registry.dataset(name)
+    own = group(100, TODAY, TODAY, edition="day:2026-11-22", dataset=dataset)
+    assert cover(dataset, [page(own, 1, [(key, TODAY - 1) for key in keys(100)])]).complete
+
+
+def test_a_snapshot_page_full_of_second_rows_goes_on() -> None:
+    own = group(100, TODAY, TODAY, edition="day:2026-11-22", dataset=GRADE)
+    rows = [(key, number) for key in keys(50) for number in (TODAY, TODAY - 1)]
+    assert cover(GRADE, [page(own, 1, rows)]).going_on is not None
 
 
 def test_a_listing_that_grows_at_its_top_is_read_down_to_what_is_known() -> None:

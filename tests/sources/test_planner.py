@@ -6,8 +6,9 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import pytest
@@ -16,9 +17,11 @@ from hypothesis import strategies as st
 
 from tests.sources.market import AT, Buyer, Market, dense, keys, today
 from tollbook.sources import registry
-from tollbook.sources.model import Dataset
-from tollbook.sources.pieces import group_of
-from tollbook.sources.planner import NOTHING, Held, Plan, plan, together
+from tollbook.sources.coverage import Cell
+from tollbook.sources.feeds import wants
+from tollbook.sources.model import Dataset, Feed
+from tollbook.sources.pieces import Piece, group_of
+from tollbook.sources.planner import NOTHING, Held, Plan, before, plan, together
 from tollbook.sources.slots import start_of
 
 SIGNALS = registry.dataset("trading-signals")
@@ -176,6 +179,69 @@ def test_a_ragged_listing_stops_at_its_short_page() -> None:
     assert buyer.fill(keys(13), TODAY - 32, TODAY - 4, AT + DAY) == 0
 
 
+RAGGED = {
+    "every third cell absent": lambda key, day: (int(key) + day) % 3 != 0,
+    "listed one after another": lambda key, day: day >= TODAY - 32 + 2 * (int(key) - 3000),
+    "dense": lambda key, day: True,
+}
+
+
+@pytest.mark.parametrize("listed", RAGGED.values(), ids=RAGGED)
+def test_a_ragged_listing_costs_no_more_than_its_bill(listed: Callable[[str, int], bool]) -> None:
+    rows = {cell for cell in dense(keys(13), TODAY - 32, TODAY - 4) if listed(*cell)}
+    buyer = Buyer(Market(SIGNALS, rows))
+    billed = buyer.plan(keys(13), TODAY - 32, TODAY - 4).calls
+    assert buyer.fill(keys(13), TODAY - 32, TODAY - 4) <= billed
+
+
+@pytest.mark.parametrize("listed", RAGGED.values(), ids=RAGGED)
+@pytest.mark.parametrize("place", [0.1, 0.5, 0.9])
+def test_a_row_hidden_by_a_shift_is_found_with_one_call(listed: Callable[[str, int], bool], place: float) -> None:
+    """However many cells without a row it may have been."""
+    rows = {cell for cell in dense(keys(13), TODAY - 32, TODAY - 4) if listed(*cell)}
+    hidden: list[Cell] = []
+
+    def insert(market: Market, piece: Piece) -> None:
+        if piece.group.pages > 1 and not hidden:
+            top = market.listing(piece)[:100]
+            absent = sorted(dense(piece.keys, top[-1][1] + 1, piece.last) - market.rows) or top[:99]
+            hidden.append(absent[int(place * len(absent))])
+            market.rows.add(hidden[0])
+
+    buyer = Buyer(Market(SIGNALS, rows, between=insert))
+    if listed is RAGGED["dense"]:
+        chained = next(p for p in buyer.plan(keys(13), TODAY - 32, TODAY - 4).pieces if p.group.pages > 1)
+        rows.discard((chained.keys[3], chained.last - int(8 * place)))
+    billed = buyer.plan(keys(13), TODAY - 32, TODAY - 4).calls
+    paid = buyer.fill(keys(13), TODAY - 32, TODAY - 4)
+    assert hidden
+    assert hidden[0] in {cell for answers in buyer.answers.values() for answer in answers for cell in answer.cells}
+    assert paid <= billed + 1
+
+
+def test_a_row_that_comes_late_into_a_page_only_listing_is_found_with_one_call() -> None:
+    last = today(HOURLY_SIGNALS)
+    late = ("3003", last - 5)
+    buyer = Buyer(Market(HOURLY_SIGNALS, dense(keys(10), last - 200, last) - {late}))
+    buyer.market.between = lambda market, _: market.rows.add(late)
+    billed = buyer.plan(keys(10), last - 29, last).calls
+    assert (billed, buyer.fill(keys(10), last - 29, last)) == (3, 4)
+    assert buyer.market.asked[-1].keys == ("3003",)
+
+
+def test_a_page_only_listing_of_one_token_is_not_asked_for_twice_in_the_same_words() -> None:
+    """There are no others: what came late is seen in the next bucket."""
+    last = today(HOURLY_SIGNALS)
+    late = ("3000", last - 5)
+    buyer = Buyer(Market(HOURLY_SIGNALS, dense(keys(1), last - 200, last + 1) - {late}))
+    buyer.market.between = lambda market, _: market.rows.add(late)
+    assert buyer.fill(keys(1), last - 149, last) == 2
+    assert late not in buyer.knows()
+    later = AT + timedelta(hours=1)
+    assert buyer.fill(keys(1), last - 23, last + 1, later) == 1
+    assert late in buyer.knows(later)
+
+
 def test_a_full_last_page_is_not_followed_by_an_empty_one() -> None:
     buyer = Buyer(Market(SIGNALS, dense(keys(10), TODAY - 40, TODAY)))
     assert buyer.fill(keys(10), TODAY - 19, TODAY - 10) == 1
@@ -198,6 +264,15 @@ def test_nothing_to_come_is_asked_for() -> None:
     assert plan(SIGNALS, registry.seller_of(SIGNALS), keys(1), TODAY + 1, TODAY + 30, NOTHING, AT, AT) == Plan(())
 
 
+def test_nothing_before_the_first_day_of_a_history_is_asked_for() -> None:
+    grades = registry.dataset("trader-grades")
+    begin = (date(2021, 1, 1) - date(1970, 1, 1)).days
+    found = plan(grades, registry.seller_of(grades), keys(2), -20_000, begin + 49, NOTHING, AT, AT)
+    assert (found.calls, found.missing_cells) == (2, 100)
+    assert min(piece.first for piece in found.pieces) == begin
+    assert plan(grades, registry.seller_of(grades), keys(2), -20_000, begin - 1, NOTHING, AT, AT) == Plan(())
+
+
 def test_no_keys_plan_nothing() -> None:
     assert plan(SIGNALS, registry.seller_of(SIGNALS), (), TODAY, TODAY, NOTHING, AT, AT) == Plan(())
 
@@ -212,10 +287,21 @@ def test_a_missed_snapshot_is_gone_and_never_bought_as_if_it_were_the_past() -> 
     found = planned(GRADE, 3, 4, Held({"3000": ((TODAY - 2, TODAY - 2),)}))
     assert {(piece.first, piece.last) for piece in found.pieces} == {(TODAY, TODAY)}
     assert [(gone.first, gone.last, gone.keys, gone.repaired_by) for gone in found.gone] == [
-        (TODAY - 3, TODAY - 3, ("3000",), "tm-grade-history"),
-        (TODAY - 3, TODAY - 1, ("3001", "3002"), "tm-grade-history"),
-        (TODAY - 1, TODAY - 1, ("3000",), "tm-grade-history"),
+        (TODAY - 1, TODAY - 1, ("3000",), "tm-grade-history")
     ]
+
+
+def test_after_an_outage_every_missed_snapshot_is_reported_and_none_is_bought() -> None:
+    """Of a token that is new to the watch list nothing was missed; what the history repaired is not missed either."""
+    at = AT + 5 * DAY
+    snapshots = Held({"3000": ((TODAY, TODAY),), "3001": ((TODAY, TODAY),)})
+    repaired = before(Held({"3001": ((TODAY - 9, TODAY + 5),)}), TODAY + 5)
+    [want] = wants(Feed("tm-grade", ("tm-grade",)), at, registry.dataset)
+    seller = registry.seller_of(GRADE)
+    found = plan(GRADE, seller, keys(3), want.first, want.last, together(snapshots, repaired), at, at)
+    assert [(gone.first, gone.last, gone.keys) for gone in found.gone] == [(TODAY + 1, TODAY + 4, ("3000",))]
+    [piece] = found.pieces
+    assert (piece.keys, piece.first, piece.last) == (keys(3), TODAY + 5, TODAY + 5)
 
 
 def test_a_snapshot_run_that_comes_a_day_late_finds_its_day_gone() -> None:
@@ -261,6 +347,25 @@ def test_an_outage_heals_by_itself_on_the_next_run() -> None:
     assert buyer.knows(later) >= dense(keys(3), TODAY - 28, TODAY + 10)
 
 
+@pytest.mark.parametrize("hour", [5, 6, 7])
+def test_a_daily_run_of_a_series_takes_second_looks_and_fills_missed_days(hour: int) -> None:
+    """Days 3 to 5 nobody ran. Each run is one call, and in the end every day has the row it settled with."""
+    grades = registry.dataset("trader-grades")
+    start = AT.replace(hour=hour, minute=15)
+    buyer = Buyer(Market(grades, dense(keys(3), TODAY - 40, TODAY + 20)))
+    last_look: dict[int, datetime] = {}
+    for day in (0, 1, 2, 6, 7, 8, 9):
+        at = start + day * DAY
+        [want] = wants(Feed(grades.name, (grades.name,)), at, registry.dataset)
+        before = len(buyer.market.asked)
+        assert buyer.fill(keys(3), want.first, want.last, at) == 1
+        for piece in buyer.market.asked[before:]:
+            last_look.update(dict.fromkeys(range(piece.first, piece.last + 1), at))
+    settled = range(TODAY - 28, TODAY + 8)
+    assert buyer.knows(start + 30 * DAY) >= dense(keys(3), settled[0], settled[-1])
+    assert all(last_look[day] >= start_of(grades, day + 1) + timedelta(hours=6) for day in settled)
+
+
 def test_a_page_only_listing_is_read_as_deep_as_its_oldest_gap() -> None:
     last = today(HOURLY_SIGNALS)
     buyer = Buyer(Market(HOURLY_SIGNALS, dense(keys(4), last - 500, last)))
@@ -277,6 +382,25 @@ def test_a_page_only_listing_bought_hourly_takes_one_call() -> None:
     later = AT + timedelta(hours=1)
     buyer.market.rows |= dense(keys(20), last + 1, last + 1)
     assert buyer.fill(keys(20), last - 23, last + 1, later) == 1
+
+
+def test_a_page_only_listing_with_a_silent_token_is_read_no_deeper_than_billed() -> None:
+    last = today(HOURLY_SIGNALS)
+    buyer = Buyer(Market(HOURLY_SIGNALS, dense(keys(4), last - 2000, last)))
+    billed = buyer.plan(keys(5), last - 24, last).calls
+    assert buyer.fill(keys(5), last - 24, last) <= billed
+    for hour in range(1, 9):
+        buyer.market.rows |= dense(keys(4), last + hour, last + hour)
+        assert buyer.fill(keys(5), last - 24 + hour, last + hour, AT + timedelta(hours=hour)) == 1
+
+
+@pytest.mark.parametrize(("name", "count", "calls"), [("tm-grade", 100, 1), ("quantmetrics", 5000, 50)])
+def test_a_full_page_of_a_snapshot_is_not_followed_by_an_empty_one(name: str, count: int, calls: int) -> None:
+    dataset = registry.dataset(name)
+    here = today(dataset)
+    buyer = Buyer(Market(dataset, dense(keys(count), here, here)))
+    assert buyer.plan(keys(count), here, here).calls == calls
+    assert buyer.fill(keys(count), here, here) == calls
 
 
 def test_a_listing_of_unknown_length_is_read_to_its_short_page() -> None:
@@ -329,6 +453,48 @@ def test_a_listing_begun_in_this_edition_is_gone_on_with() -> None:
     rest = buyer.plan(*wanted)
     assert replace(chained, params=rest.pieces[0].params, page=2) == rest.pieces[0]
     assert rest.calls == whole.calls - 1
+
+
+def begun_backfill() -> Buyer:
+    """Killed after the first page of a group of several; nothing of it is near what is asked for next."""
+    buyer = Buyer(Market(SIGNALS, dense(keys(13), TODAY - 200, TODAY)))
+    chained = next(piece for piece in buyer.plan(keys(13), TODAY - 32, TODAY - 4).pieces if piece.group.pages > 1)
+    buyer.take(chained, AT)
+    return buyer
+
+
+@pytest.mark.parametrize(
+    ("wanted", "first", "last", "told"),
+    [
+        (("9999",), TODAY - 10, TODAY - 10, "all"),
+        (("9999",), TODAY - 10, TODAY - 10, "own"),
+        (keys(13), TODAY - 150, TODAY - 149, "all"),
+        (keys(13), TODAY - 150, TODAY - 149, "own"),
+    ],
+    ids=["another token", "another token, as the cache tells", "an earlier range", "an earlier range, as it tells"],
+)
+def test_an_abandoned_listing_stays_out_of_other_demands(
+    wanted: tuple[str, ...], first: int, last: int, told: str
+) -> None:
+    """The cache tells only spans of what is wanted; of listings begun it tells all."""
+    held = begun_backfill().held(AT)
+    spans = held.spans if told == "all" else {}
+    seller = registry.seller_of(SIGNALS)
+    found = plan(SIGNALS, seller, wanted, first, last, replace(held, spans=spans), AT, AT)
+    assert found.pieces == plan(SIGNALS, seller, wanted, first, last, NOTHING, AT, AT).pieces
+
+
+def test_an_abandoned_listing_is_gone_on_with_where_that_is_cheaper() -> None:
+    """Two tokens × 22 days lie on its next page; beyond that page it is not read for them."""
+    buyer = begun_backfill()
+    [begun] = buyer.open_groups.values()
+    wanted = begun.group.keys[:2]
+    found = buyer.plan(wanted, begun.group.first, begun.group.last)
+    assert (found.calls, found.pieces[0].page) == (1, 2)
+    long = replace(begun, group=replace(begun.group, rows=900))
+    buyer.open_groups = {long.group.id: long}
+    found = buyer.plan(wanted, begun.group.first, begun.group.last)
+    assert (found.calls, found.pieces[0].page, found.pieces[0].keys) == (1, 1, wanted)
 
 
 def test_history_counts_as_held_where_a_snapshot_saw_the_day() -> None:

@@ -8,7 +8,7 @@ from tests.sources.market import AT
 from tollbook.sources import registry
 from tollbook.sources.feeds import FEEDS, wants
 from tollbook.sources.model import Dataset, Feed, Kind
-from tollbook.sources.slots import slot
+from tollbook.sources.slots import slot, slots_per_step
 
 
 def test_names_of_datasets_and_sellers_are_unique() -> None:
@@ -99,16 +99,40 @@ def test_a_flow_wants_what_is_new_and_the_gaps_it_looks_back_for() -> None:
 def test_a_snapshots_gaps_are_wanted_from_the_history_that_repairs_them() -> None:
     here = slot(registry.dataset("tm-grade"), AT)
     found = wants(FEEDS["grades"], AT, registry.dataset)
-    assert [(want.dataset, want.first, want.last, want.held_by) for want in found] == [
-        ("tm-grade", here, here, ()),
-        ("tm-grade-history", here - 28, here - 1, ("tm-grade",)),
+    assert [(want.dataset, want.first, want.last) for want in found] == [
+        ("tm-grade", here - 28, here),
+        ("tm-grade-history", here - 28, here - 1),
     ]
 
 
-def test_a_lookback_stays_inside_one_window() -> None:
-    for feed in FEEDS.values():
-        for name, back in feed.lookback.items():
-            dataset = registry.dataset(name)
-            window = dataset.window or (dataset.repaired_by and registry.dataset(dataset.repaired_by).window)
-            assert not window or back + 1 <= window.days
-            assert dataset.kind in (Kind.SERIES, Kind.SNAPSHOT)
+def test_a_snapshot_named_alone_buys_only_what_it_is_now() -> None:
+    assert [want.dataset for want in wants(Feed("x", ("tm-grade",)), AT, registry.dataset)] == ["tm-grade"]
+
+
+SERIES = [dataset for dataset in registry.datasets() if dataset.kind is Kind.SERIES]
+
+
+@pytest.mark.parametrize("dataset", SERIES, ids=lambda dataset: dataset.name)
+def test_a_series_run_by_name_looks_back_past_its_patience_inside_one_window(dataset: Dataset) -> None:
+    """Or a row that moved, or came late, would stay as it was first seen."""
+    [want] = wants(Feed(dataset.name, (dataset.name,)), AT, registry.dataset)
+    assert want.last == slot(dataset, AT)
+    assert (want.last - want.first) * dataset.grain > dataset.settle + dataset.patience
+    assert dataset.window is None or want.last // slots_per_step(dataset) - want.first // slots_per_step(dataset) < 29
+
+
+def test_every_history_that_is_sold_by_date_says_since_when() -> None:
+    assert [dataset.name for dataset in SERIES if dataset.window and not dataset.since] == []
+
+
+@pytest.mark.parametrize(
+    ("history", "snapshots"),
+    [
+        ("tm-grade-history", ("tm-grade",)),
+        ("technology-grade-history", ("technology-grade",)),
+        ("trading-signals", ()),
+        ("moonshot-tokens-past", ()),
+    ],
+)
+def test_a_history_counts_the_days_its_snapshot_saw(history: str, snapshots: tuple[str, ...]) -> None:
+    assert registry.snapshots_of(registry.dataset(history)) == snapshots

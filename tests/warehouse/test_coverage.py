@@ -16,11 +16,12 @@ from tests.warehouse.story import HOUR, moonshot
 from tollbook.sources import planner, registry
 from tollbook.sources.coverage import Covered
 from tollbook.sources.pieces import Piece
-from tollbook.sources.slots import slot
+from tollbook.sources.slots import slot, start_of
 from tollbook.warehouse import coverage
 from tollbook.warehouse.cache import Cache
 
 HISTORY = registry.dataset("tm-grade-history")
+ACTIVE = registry.dataset("moonshot-tokens")
 PAST = registry.dataset("moonshot-tokens-past")
 
 
@@ -116,6 +117,73 @@ def test_a_day_without_a_row_is_believed_when_it_is_old_enough(tmp_path: Path) -
     cache.load(books)
     held = cache.held(HISTORY, ["1"], 0, 99999, T0 + DAY)
     assert held.spans["1"] == ((piece.first, recent - 1), (recent + 1, piece.last - 1))
+
+
+def test_a_row_that_came_between_pages_is_found_with_one_call(tmp_path: Path) -> None:
+    """Rows in every third cell are absent: fifty may be the hidden one. The first page that asks again brings it."""
+    cache, books = Cache(tmp_path), Books()
+    cache.load(books)
+    keys = [str(number) for number in range(1, 14)]
+    begin, end = T0 - DAY * 32, T0 - DAY * 4
+    first, last = slot(HISTORY, begin), slot(HISTORY, end)
+    billed = missing(cache, HISTORY.name, keys, begin, end, T0)
+    [chained] = [piece for piece in billed.pieces if piece.group.pages > 1]
+    late = chained.keys[4], chained.last - 4
+    listing = {(key, n) for key in keys for n in range(first, last + 1) if (int(key) + n) % 3} - {late}
+    asked = 0
+    while found := missing(cache, HISTORY.name, keys, begin, end, T0).pieces:
+        for piece in found:
+            own = [(n, key) for key, n in listing if key in piece.keys and piece.first <= n <= piece.last]
+            rows = [grade(int(key), start_of(HISTORY, n)) for n, key in sorted(own, reverse=True)]
+            books.deliver(piece, body(*rows[piece.page * 100 - 100 : piece.page * 100]), T0)
+            asked += 1
+        listing.add(late)
+        cache.load(books)
+    assert asked == billed.calls + 1
+    assert cache.held(HISTORY, keys, first, last, T0).spans == dict.fromkeys(keys, ((first, last),))
+    with cache.open() as con:
+        number, day = int(late[0]), f"{start_of(HISTORY, late[1]):%Y-%m-%d}"
+        assert con.execute("SELECT count(*) FROM grades WHERE token_id = ? AND date = ?", [number, day]).fetchone() == (
+            1,
+        )
+
+
+def test_a_listing_that_shifted_is_read_again_down_to_the_shift(tmp_path: Path) -> None:
+    """An open pick moved from the second page to the first while the list was read: it was on neither."""
+    cache, books = Cache(tmp_path), Books()
+    cache.load(books)
+    picks = [moonshot(number) for number in range(150)]
+    moved = picks.pop(120)
+    answers = [
+        [*picks[:60], moonshot(999), *picks[60:99]],
+        [*picks[99:]],
+        [moved, *picks[:60], moonshot(999), *picks[60:98]],
+    ]
+    answers[1].insert(0, answers[0][-1])
+    asked = []
+    for rows in answers:
+        [piece] = missing(cache, ACTIVE.name, ["*"], T0, T0, T0).pieces
+        asked.append((piece.page, piece.edition))
+        books.deliver(piece, body(*rows), T0)
+        cache.load(books)
+    assert [page for page, _ in asked] == [1, 2, 1]
+    assert len({edition for _, edition in asked}) == 2
+    assert not missing(cache, ACTIVE.name, ["*"], T0, T0, T0).pieces
+    [again, *_] = [missing(cache, ACTIVE.name, ["*"], later, later, later) for later in (T0 + DAY,)]
+    assert again.calls == 2, "the bill of the next counts the pages of the whole list"
+
+
+def test_the_first_row_of_a_token_is_known_where_the_day_before_was_answered_without_one(tmp_path: Path) -> None:
+    """Token 1 has rows from the fifth day on, token 2 from the first that was ever asked for."""
+    cache, books = Cache(tmp_path), Books()
+    cache.load(books)
+    begin, end = T0 - DAY * 30, T0 - DAY * 20
+    absent = range(slot(HISTORY, begin), slot(HISTORY, begin) + 4)
+    for key, skip in (("1", absent), ("2", ())):
+        for piece in pieces(HISTORY.name, [key], begin, end, T0):
+            answer(books, piece, T0, skip)
+    cache.load(books)
+    assert cache.beginnings(HISTORY, ["1", "2", "3"]) == {"1": absent.stop}
 
 
 def test_a_listing_that_grows_at_its_top_is_read_down_to_what_is_known(tmp_path: Path) -> None:

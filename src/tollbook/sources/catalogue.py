@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from tollbook.sources.model import DAY, HOUR, Dataset, Kind, Seller
 from tollbook.sources.registry import sellers
 
-HEADINGS = ("dataset", "table", "what", "rows", "key", "asked for by", "a call takes", "settles", "price cap")
+HEADINGS = ("dataset", "table", "what", "rows", "key", "asked for by", "a call takes", "settles", "from", "price cap")
 
 
 def tables() -> str:
@@ -29,6 +29,7 @@ def _cells(dataset: Dataset) -> Iterator[str]:
     yield _asked_for_by(dataset)
     yield _limits(dataset)
     yield _settles(dataset)
+    yield f"{dataset.since.day} ({dataset.since.evidence})" if dataset.since else ""
     yield "free" if dataset.free else f"${dataset.max_price}"
 
 

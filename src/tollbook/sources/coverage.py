@@ -6,12 +6,12 @@ is known for good; any other is known for the freshness bucket it was asked in, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from tollbook.sources.doubt import doubtful
+from tollbook.sources.doubt import doubtful, newest_first, shifted
 from tollbook.sources.grid import Span, merged
 from tollbook.sources.model import Dataset, Kind
 from tollbook.sources.pieces import Group, group_of
@@ -26,7 +26,8 @@ Cell = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """One page of a group, as delivered. `rows` counts what the body held; `cells` are those of its rows, in order.
+    """One page of a group, as delivered. `rows` counts what the body held; `cells` are those of its rows, in order; of
+    a listing without a count, what tells its rows apart.
 
     `known` (for listings that grow at the top): a complete listing was held before, and this page's last row was in
     it. `readable` is False for a failed or malformed answer.
@@ -69,7 +70,8 @@ def answered(
     dataset: Dataset, context: Mapping[str, Any], received_at: datetime, parsed: Parsed, known: bool = False
 ) -> Answered:
     """The record of a delivery, from its context and its parsed body."""
-    cells = parsed.cells(dataset) if dataset.kind is Kind.SERIES else ()
+    by_slot = dataset.kind is Kind.SERIES or dataset.rows_per_cell
+    cells = parsed.cells(dataset) if by_slot else parsed.identities(dataset)
     readable = parsed.envelope == "ok"
     return Answered(group_of(context), context["page"], received_at, parsed.rows_in_body, cells, known, readable)
 
@@ -94,14 +96,14 @@ def held(
     return Held({key: merged(own) for key, own in by_key.items()}, tuple(open_groups), listing_rows)
 
 
-def cover(dataset: Dataset, answers: Sequence[Answered]) -> Coverage:
-    """What all pages held of one group tell together."""
+def cover(dataset: Dataset, answers: Sequence[Answered], elsewhere: Set[Cell] = frozenset()) -> Coverage:
+    """What all pages held of one group tell together. `elsewhere` are cells with a row that other groups brought."""
     pages = unbroken(answers)
     if not pages:
         return Coverage(())
     if dataset.kind is not Kind.SERIES:
         return _listing(dataset, pages)
-    return _window(dataset, pages) if dataset.window else _scroll(dataset, pages)
+    return _window(dataset, pages, elsewhere) if dataset.window else _scroll(dataset, pages, elsewhere)
 
 
 def unbroken(answers: Sequence[Answered]) -> list[Answered]:
@@ -122,15 +124,23 @@ def ended(dataset: Dataset, pages: Sequence[Answered]) -> bool:
         return True
     if paging.depth is not None and len(pages) >= paging.depth:
         return True
-    return dataset.window is not None and group.rows is not None and _seen(pages) >= group.rows
+    if dataset.kind is Kind.SERIES and dataset.window is None:
+        return False
+    return group.rows is not None and _seen(dataset, pages) >= group.rows
 
 
-def _seen(pages: Sequence[Answered]) -> int:
-    """Rows of the group, each counted once: a page that shifted repeats some."""
+def _seen(dataset: Dataset, pages: Sequence[Answered]) -> int:
+    """Rows of the group, each counted once: a page that shifted repeats some. A snapshot's rows may bear an older
+    date, and of a key that comes with several only one was counted on."""
+    if dataset.rows_per_cell is None:
+        return sum(page.rows for page in pages)
     group, wanted = pages[0].group, set(pages[0].group.keys)
-    cells = [cell for page in pages for cell in page.cells]
-    own = {cell for cell in cells if cell[0] in wanted and group.first <= cell[1] <= group.last}
-    return sum(page.rows for page in pages) - (len(cells) - len(own))
+    cells = [cell for page in pages for cell in page.cells if cell[0] in wanted]
+    if dataset.kind is Kind.SERIES:
+        own = len({cell for cell in cells if group.first <= cell[1] <= group.last})
+    else:
+        own = len({key for key, _ in cells})
+    return sum(page.rows - len(page.cells) for page in pages) + own
 
 
 def _going_on(pages: Sequence[Answered], ended: bool = False) -> OpenGroup:
@@ -143,42 +153,54 @@ def _bucket(dataset: Dataset, pages: Sequence[Answered]) -> int:
 
 
 def _listing(dataset: Dataset, pages: Sequence[Answered]) -> Coverage:
-    """A snapshot tells of the slot in which its first page arrived, whichever it was asked for."""
+    """A snapshot tells of the slot in which its first page arrived, whichever it was asked for. Where rows moved down
+    while it was read, one may have moved up unseen: it is asked for once more, as far down as it shifted."""
     if not ended(dataset, pages):
         return Coverage((), _going_on(pages))
+    grows = dataset.paging is not None and dataset.paging.newest_first
+    shift = None if grows or pages[0].group.again else shifted(pages)
+    if shift:
+        return Coverage((), _going_on(pages[: shift.pages], ended=True))
     seen = slot(dataset, pages[0].received_at)
     return Coverage(tuple(Covered(key, seen, seen, seen, True) for key in pages[0].group.keys))
 
 
-def _scroll(dataset: Dataset, pages: Sequence[Answered]) -> Coverage:
-    """An undated listing read from its newest row: each key is known back to the oldest row seen of it."""
+def _scroll(dataset: Dataset, pages: Sequence[Answered], elsewhere: Set[Cell]) -> Coverage:
+    """An undated listing read from its newest row: each key is known back to the oldest row seen of it, and all keys
+    are where rows come in order, also a key that has none."""
     group, over = pages[0].group, ended(dataset, pages)
     present = _present(pages)
+    oldest = pages[-1].cells[-1:] if newest_first(pages) else ()
+    passed = oldest[0][1] + 1 if oldest else group.last + 1
+    starts = {key: min((*present.get(key, ()), passed)) for key in group.keys}
+    if over:
+        starts = dict.fromkeys(group.keys, group.first)
+    reached = all(start <= group.first for start in starts.values())
+    doubts = doubtful(group, pages, present, elsewhere) if reached else set()
     spans: list[Covered] = []
-    reached = over
-    if not over:
-        reached = all(key in present and min(present[key]) <= group.first for key in group.keys)
-    for key in group.keys:
-        own = present.get(key, set())
-        if over or own:
-            start = group.first if over else max(group.first, min(own))
-            spans += _spans(dataset, pages, key, own, range(start, group.last + 1))
-    return Coverage(tuple(spans), None if reached else _going_on(pages))
+    for key, start in starts.items():
+        slots = (n for n in range(max(group.first, start), group.last + 1) if (key, n) not in doubts)
+        spans += _spans(dataset, pages, key, present.get(key, set()), slots)
+    return _judged(pages, spans, doubts, reached)
 
 
-def _window(dataset: Dataset, pages: Sequence[Answered]) -> Coverage:
+def _window(dataset: Dataset, pages: Sequence[Answered], elsewhere: Set[Cell]) -> Coverage:
     """A window's cells: those with a row are known, those without once all pages are held and fit together."""
     group, over = pages[0].group, ended(dataset, pages)
     present = _present(pages)
-    doubts = doubtful(group, pages, present) if over else set()
+    doubts = doubtful(group, pages, present, elsewhere) if over else set()
     spans: list[Covered] = []
     for key in group.keys:
         own = present.get(key, set())
         slots = [number for number in range(group.first, group.last + 1) if over or number in own]
         spans += _spans(dataset, pages, key, own, [number for number in slots if (key, number) not in doubts])
-    if over and not doubts:
-        return Coverage(tuple(spans))
-    return Coverage(tuple(spans), _going_on(pages, ended=over), tuple(sorted(doubts)))
+    return _judged(pages, spans, doubts, over)
+
+
+def _judged(pages: Sequence[Answered], spans: Iterable[Covered], doubts: Iterable[Cell], over: bool) -> Coverage:
+    """Complete where all pages are held and raise no doubt."""
+    uncertain = tuple(sorted(doubts))
+    return Coverage(tuple(spans), _going_on(pages, ended=over) if uncertain or not over else None, uncertain)
 
 
 def _present(pages: Sequence[Answered]) -> dict[str, set[int]]:
@@ -190,7 +212,7 @@ def _present(pages: Sequence[Answered]) -> dict[str, set[int]]:
 
 
 def _spans(
-    dataset: Dataset, pages: Sequence[Answered], key: str, present: set[int], slots: Sequence[int]
+    dataset: Dataset, pages: Sequence[Answered], key: str, present: set[int], slots: Iterable[int]
 ) -> list[Covered]:
     """Known slots of a key as spans. What was answered in words that can't be asked again is settled, too."""
     when = min(page.received_at for page in pages)

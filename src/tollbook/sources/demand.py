@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import replace
 from datetime import datetime
 from itertools import chain
 
 from tollbook.sources.grid import Grid, Span, gaps, grid
 from tollbook.sources.limits import Limits, split
 from tollbook.sources.model import DAY, Dataset, Kind
-from tollbook.sources.pieces import Group
+from tollbook.sources.pieces import AGAIN, Group
 from tollbook.sources.rectangles import cover
 from tollbook.sources.slots import FINAL, edition, final_until, slot, slots_per_step
 
@@ -20,6 +21,9 @@ ENDLESS = 1 << 30
 """Rows of a page where the seller doesn't page."""
 
 Spans = Mapping[str, Sequence[Span]]
+
+Words = tuple[str, tuple[str, ...], int, int]
+"""Edition, keys, and the steps that dates are written for."""
 
 
 class Demand:
@@ -43,6 +47,9 @@ class Demand:
         self.limit = min(paging.rows, max_rows or paging.rows) if paging else None
         self.first_page = paging.first if paging else 1
         self.per_step = slots_per_step(dataset)
+        self._keys = frozenset(keys)
+        self._lacked: tuple[Sequence[Group], Spans, list[bool]] = ((), {}, [])
+        self._last_grid: tuple[Spans, Grid | None] = ({}, None)
         self._bucket = slot(dataset, at)
         self._live = edition(dataset, self._bucket, self._bucket, at)
         self._final = final_until(dataset, at)
@@ -51,16 +58,34 @@ class Demand:
         """The edition of a group whose newest slot is `last`."""
         return FINAL if last <= self._final else self._live
 
+    def meets(self, group: Group) -> bool:
+        """Some cell of the group is demanded."""
+        inside = group.first <= self.last and group.last >= self.first
+        return inside and not self._keys.isdisjoint(group.keys)
+
+    def contains(self, group: Group) -> bool:
+        """Every cell of the group is demanded."""
+        return self.first <= group.first and group.last <= self.last and self._keys.issuperset(group.keys)
+
     def missing(self, spans: Spans) -> int:
         """Demanded cells that the spans leave open."""
+        if self.per_step == 1:
+            return int(self._grid(spans).missing.sum())
         return sum(b - a + 1 for key in self.keys for a, b in gaps(spans.get(key, ()), self.first, self.last))
 
     def lacking(self, groups: Sequence[Group], spans: Spans) -> list[bool]:
-        """Per group whether something demanded of it is not in the spans."""
-        import numpy as np
-
+        """Per group whether something demanded of it is not in the spans. Each group meets the demand."""
         if not spans or not groups:
             return [bool(groups)] * len(groups)
+        asked, told, answer = self._lacked
+        if asked is not groups or told is not spans:
+            answer = self._lacking(groups, spans)
+            self._lacked = groups, spans, answer
+        return answer
+
+    def _lacking(self, groups: Sequence[Group], spans: Spans) -> list[bool]:
+        import numpy as np
+
         cells = self._grid(spans)
         row_of = {key: row for row, key in enumerate(self.keys)}
         sums = np.zeros((len(self.keys) + 1, cells.missing.shape[1] + 1), dtype=np.int32)
@@ -97,11 +122,30 @@ class Demand:
             return list(self._snapshots(spans))
         return list(self._listings(spans) if self.dataset.window is None else self._windows(spans))
 
-    def otherwise(self, groups: Iterable[Group], spent: set[str]) -> list[Group]:
+    def words(self, group: Group) -> Words:
+        """What its requests say: groups of the same words would have the same answers."""
+        step = self.per_step
+        window = (group.first // step, group.last // step) if self.dataset.window else (0, 0)
+        return group.edition, group.keys, *window
+
+    def otherwise(self, groups: Iterable[Group], spent: Set[Words]) -> list[Group]:
         """The groups, those in `spent` cut in two: in those words their answer is known already."""
         if not spent:
             return list(groups)
-        return [part for group in groups for part in (self._halves(group) if group.id in spent else (group,))]
+        return [p for group in groups for p in (self._halves(group) if self.words(group) in spent else (group,))]
+
+    def repair(self, group: Group, pages: int, spans: Spans) -> Group:
+        """What is open of a group that shifted while it was read, in one listing: its first page is all there is above
+        the shift but for the rows that were hidden. A snapshot is read again, as many pages of it as shifted."""
+        if self.dataset.kind is not Kind.SERIES:
+            rows = pages * (group.limit or 0)
+            return replace(group, edition=group.edition + AGAIN, rows=rows)
+        first, last = max(group.first, self.first), min(group.last, self.last)
+        open_ = {key: gaps(spans.get(key, ()), first, last) for key in group.keys if key in self._keys}
+        keys = tuple(key for key, own in open_.items() if own)
+        begin, end = min(open_[key][0][0] for key in keys), max(open_[key][-1][1] for key in keys)
+        step = self.per_step
+        return self._group(keys, begin // step * step, min((end // step + 1) * step - 1, self.last))
 
     def _snapshots(self, spans: Spans) -> Iterator[Group]:
         """The slot that is now, as many keys a call as fit a page."""
@@ -134,7 +178,11 @@ class Demand:
             yield self._group(keys, (cells.origin + block.first) * step, min(last, self.last) if step > 1 else last)
 
     def _grid(self, spans: Spans) -> Grid:
-        return grid(self.keys, self.first, self.last, self.per_step, spans)
+        told, cells = self._last_grid
+        if cells is None or told is not spans:
+            cells = grid(self.keys, self.first, self.last, self.per_step, spans)
+            self._last_grid = spans, cells
+        return cells
 
     def _wanted(self, spans: Spans) -> list[str]:
         return [key for key in self.keys if gaps(spans.get(key, ()), self.first, self.last)]
@@ -156,12 +204,12 @@ class Demand:
         return Group(self.dataset.name, name, bucket, keys, first, last, self.limit, rows, self.first_page)
 
     def _halves(self, group: Group) -> tuple[Group, ...]:
-        """The same cells in two groups, cut between keys or, of one key, in time."""
+        """The same cells in two groups, cut between keys or, of one key, in time if it can be asked for."""
         steps = (group.last - group.first) // self.per_step + 1
         if len(group.keys) > 1:
             middle = len(group.keys) // 2
             parts = [(group.keys[:middle], group.first, group.last), (group.keys[middle:], group.first, group.last)]
-        elif steps > 1:
+        elif steps > 1 and self.dataset.window:
             middle = (group.first // self.per_step + steps // 2) * self.per_step
             parts = [(group.keys, group.first, middle - 1), (group.keys, middle, group.last)]
         else:

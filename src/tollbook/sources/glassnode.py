@@ -2,7 +2,23 @@
 
 from __future__ import annotations
 
-from tollbook.sources.model import DAY, EXTRAS, HOUR, Cast, Column, Dataset, Dates, Kind, Packing, Seller, Window
+from datetime import date
+
+from tollbook.sources.model import (
+    DAY,
+    EXTRAS,
+    HOUR,
+    Cast,
+    Column,
+    Dataset,
+    Dates,
+    Evidence,
+    Kind,
+    Packing,
+    Seller,
+    Since,
+    Window,
+)
 
 PRICE_CLOSE = Dataset(
     name="glassnode-price-close",
@@ -16,6 +32,8 @@ PRICE_CLOSE = Dataset(
     grain=DAY,
     settle=6 * HOUR,
     patience=2 * DAY,
+    lookback=28,
+    since=Since(date(2010, 7, 17), Evidence.INFERRED),  # nobody quoted a price for bitcoin before
     natural_key=("asset", "date"),
     key_column="asset",
     time_column="date",

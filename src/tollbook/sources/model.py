@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from enum import StrEnum
 from typing import Any
 
 HOUR = 3600
 DAY = 86400
 WEEK = 7 * DAY
+
+DOLLAR = "USDC"
+"""The asset that prices are declared in, unless another is named."""
 
 EVERYTHING = "*"
 """The one key of a dataset that is not asked for by id."""
@@ -102,6 +106,22 @@ class Packing:
     separator: str = ","
 
 
+class Evidence(StrEnum):
+    """How a fact about a seller is known: seen in an answer, stated by the seller, or concluded from other facts."""
+
+    OBSERVED = "observed"
+    DOCUMENTED = "documented"
+    INFERRED = "inferred"
+
+
+@dataclass(frozen=True, slots=True)
+class Since:
+    """The first UTC day of a history: before it there is nothing to pay for."""
+
+    day: date
+    evidence: Evidence
+
+
 @dataclass(frozen=True, slots=True)
 class Dataset:
     """What can be bought at one endpoint.
@@ -111,8 +131,10 @@ class Dataset:
     is not there is believed not to exist once asked for `patience` after it. `key_column` names the column whose
     values are the cells' keys (None: one listing of everything). `time_column` is the column that dates a row; where
     rows are `undated` it is the UTC day, or shorter slot, in which they were observed.
-    `rows_per_cell` is None where one key and slot may bring any number of rows. `max_price` is decimal text in the
-    seller's asset.
+    `lookback` is how many slots before the newest a run looks for gaps to heal, and for rows due for a second look (of
+    a snapshot, for missed slots to report). `since` is the first day that is sold.
+    `rows_per_cell` is None where one key and slot may bring any number of rows. `max_price` is decimal text in
+    dollars, `max_price_in` in other assets by their symbol.
     """
 
     name: str
@@ -128,6 +150,8 @@ class Dataset:
     undated: bool = False
     settle: int = 0
     patience: int = 0
+    lookback: int = 0
+    since: Since | None = None
     rows_per_cell: int | None = 1
     method: str = "GET"
     params: Mapping[str, str] = field(default_factory=dict)
@@ -139,9 +163,14 @@ class Dataset:
     keyed_rows: str = ""
     success: Mapping[str, Any] = field(default_factory=dict)
     max_price: str = "0.10"
+    max_price_in: Mapping[str, str] = field(default_factory=dict)
     free: bool = False
     repaired_by: str | None = None
     doc: str = ""
+
+    def ceiling(self, asset: str) -> str | None:
+        """The most that one call may cost in an asset, under policy's own ceiling; None where nothing is declared."""
+        return self.max_price if asset == DOLLAR else self.max_price_in.get(asset)
 
     @property
     def compared(self) -> tuple[str, ...]:
@@ -165,11 +194,9 @@ class Seller:
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """What one scheduled flow keeps fresh: datasets, and how many slots back it looks for gaps to heal.
-
-    A snapshot's lookback is healed through the history that repairs it.
-    """
+    """What one scheduled flow keeps fresh. When it `repairs`, days that no snapshot saw are bought from the series that
+    has them."""
 
     name: str
     datasets: tuple[str, ...]
-    lookback: Mapping[str, int] = field(default_factory=dict)
+    repairs: bool = False

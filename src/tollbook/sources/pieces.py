@@ -18,6 +18,10 @@ Field = tuple[str, Any]
 """One parameter, or one field of a JSON body."""
 
 
+AGAIN = "+again"
+"""Ends the edition of a listing's second look in its bucket."""
+
+
 @dataclass(frozen=True, slots=True)
 class Group:
     """One listing under a seller's paging: keys × slots, asked for in one edition. A group is read page by page.
@@ -35,6 +39,11 @@ class Group:
     limit: int | None
     rows: int | None
     first_page: int = 1
+
+    @property
+    def again(self) -> bool:
+        """It is the second look at a listing that shifted."""
+        return self.edition.endswith(AGAIN)
 
     @property
     def pages(self) -> int:

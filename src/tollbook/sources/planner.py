@@ -13,8 +13,8 @@ from datetime import datetime
 from tollbook.sources.demand import Demand
 from tollbook.sources.grid import Span, gaps, in_order, merged
 from tollbook.sources.model import EVERYTHING, Dataset, Kind, Seller
-from tollbook.sources.pieces import Group, Piece, Requests
-from tollbook.sources.slots import slot
+from tollbook.sources.pieces import AGAIN, Group, Piece, Requests
+from tollbook.sources.slots import earliest, slot
 
 __all__ = ["NOTHING", "Gone", "Group", "Held", "OpenGroup", "Piece", "Plan", "plan", "together"]
 
@@ -52,9 +52,15 @@ def together(*parts: Held) -> Held:
     return Held({key: merged(own) for key, own in spans.items()}, opened, parts[0].listing_rows if parts else None)
 
 
+def before(held: Held, end: int) -> Held:
+    """What is held of slots before `end`, as days of a snapshot that its history repaired."""
+    spans = {key: tuple((a, min(b, end - 1)) for a, b in own if a < end) for key, own in held.spans.items()}
+    return Held({key: own for key, own in spans.items() if own})
+
+
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """Slots of a snapshot that nobody sells any more, and the dataset whose history has the like."""
+    """Slots of a snapshot that were missed and nobody sells any more, and the dataset whose history has the like."""
 
     dataset: str
     first: int
@@ -97,43 +103,82 @@ def plan(
     snapshot whose slot has passed is gone. `max_rows` lowers the rows of a page.
     """
     wanted = in_order(keys) if dataset.key_column else (EVERYTHING,)
-    gone = _gone(dataset, wanted, first, min(last, slot(dataset, now) - 1), held)
+    gone = _gone(dataset, wanted, first, min(last, slot(dataset, now) - 1), held, slot(dataset, at))
     first, last = _buyable(dataset, first, last, at, now)
     if first > last or not wanted:
         return Plan((), gone=gone)
     demand = Demand(dataset, wanted, first, last, at, max_rows)
     whole = demand.groups({})
     going_on = _going_on(demand, held)
-    promised = together(held, *(Held(_cells(part.group)) for part in going_on)).spans if going_on else held.spans
-    groups = [(part.group, part.group.first_page + len(part.pages)) for part in going_on]
-    groups += ((group, group.first_page) for group in _fewest(demand, whole, held, promised))
+    groups = _from_pages(demand, whole, held, going_on)
+    own = [part for part in going_on if demand.contains(part.group)]
+    if len(own) < len(going_on):
+        groups = min(groups, _from_pages(demand, whole, held, own), key=_calls)
     return _as_plan(demand, Requests(dataset, seller), held, whole, groups, gone)
 
 
+def _from_pages(demand: Demand, whole: list[Group], held: Held, going_on: list[OpenGroup]) -> list[tuple[Group, int]]:
+    """What to buy, each group from the page that is due: first the rest of listings that were begun."""
+    promised = together(held, *(Held(_cells(part.group)) for part in going_on)).spans if going_on else held.spans
+    groups = [(part.group, part.group.first_page + len(part.pages)) for part in going_on]
+    return groups + [(group, group.first_page) for group in _least(demand, whole, held, promised)]
+
+
+def _least(demand: Demand, whole: list[Group], held: Held, spans: Mapping[str, Sequence[Span]]) -> list[Group]:
+    """Groups for what is missing. What a shift may have hidden is asked for by itself where that takes no more calls:
+    read page by page, it mostly ends at the first."""
+    repairs = _repairs(demand, held, spans)
+    if not repairs:
+        return _fewest(demand, whole, held, spans)
+    promised = together(Held(spans), *(Held(_cells(group)) for group in repairs)).spans
+    apart = repairs + _fewest(demand, whole, held, promised)
+    if demand.dataset.kind is not Kind.SERIES:
+        return apart
+    return min(apart, _fewest(demand, whole, held, spans), key=_pages)
+
+
+def _repairs(demand: Demand, held: Held, spans: Mapping[str, Sequence[Span]]) -> list[Group]:
+    """Groups that ask again for what is open of listings that shifted, in words not used before."""
+    ended = [part for part in held.open_groups if part.ended and demand.meets(part.group)]
+    ended = [part for part in ended if part.group.dataset == demand.dataset.name]
+    lacking = demand.lacking([part.group for part in ended], spans)
+    spent = {demand.words(part.group) for part in held.open_groups}
+    found = [
+        demand.repair(part.group, len(part.pages), spans) for part, wanted in zip(ended, lacking, strict=True) if wanted
+    ]
+    return [group for group in dict.fromkeys(found) if demand.words(group) not in spent]
+
+
 def _buyable(dataset: Dataset, first: int, last: int, at: datetime, now: datetime) -> Span:
-    """The part of first…last that is on sale: nothing to come, and of a snapshot only the slot that is now."""
+    """The part of first…last that is on sale: nothing to come, nothing before the first day there is, and of a snapshot
+    only the slot that is now."""
     last = min(last, slot(dataset, at), slot(dataset, now))
-    return (first, last) if dataset.kind is Kind.SERIES else (max(first, slot(dataset, now)), last)
+    return max(first, earliest(dataset) if dataset.kind is Kind.SERIES else slot(dataset, now)), last
 
 
-def _gone(dataset: Dataset, keys: tuple[str, ...], first: int, last: int, held: Held) -> tuple[Gone, ...]:
+def _gone(
+    dataset: Dataset, keys: tuple[str, ...], first: int, last: int, held: Held, scheduled: int
+) -> tuple[Gone, ...]:
+    """Slots missed since a key was first held, and the scheduled one if the run came too late for it."""
     if dataset.kind is not Kind.SNAPSHOT or first > last:
         return ()
     lost: dict[Span, list[str]] = {}
     for key in keys:
-        for span in gaps(held.spans.get(key, ()), first, last):
+        own = held.spans.get(key, ())
+        for span in gaps(own, min((scheduled, *(max(a, first) for a, _ in own))), last):
             lost.setdefault(span, []).append(key)
     return tuple(Gone(dataset.name, a, b, tuple(own), dataset.repaired_by) for (a, b), own in sorted(lost.items()))
 
 
 def _going_on(demand: Demand, held: Held) -> list[OpenGroup]:
-    """Listings begun in this edition that still have something to tell."""
+    """Listings begun in this edition that still have something to tell of what is wanted."""
     begun = [
         part
         for part in held.open_groups
         if not part.ended
         and part.group.dataset == demand.dataset.name
-        and part.group.edition == demand.edition(part.group.last)
+        and part.group.edition.removesuffix(AGAIN) == demand.edition(part.group.last)
+        and demand.meets(part.group)
     ]
     lacking = demand.lacking([part.group for part in begun], held.spans)
     return [part for part, wanted in zip(begun, lacking, strict=True) if wanted]
@@ -153,15 +198,20 @@ def _fewest(demand: Demand, whole: list[Group], held: Held, spans: Mapping[str, 
     left = [group for group, wanted in zip(whole, demand.lacking(whole, spans), strict=True) if wanted]
     if not left:
         return []
-    spent = {part.group.id for part in held.open_groups}
+    spent = {demand.words(part.group) for part in held.open_groups}
     anew = demand.otherwise(demand.groups(spans), spent)
-    if spent and any(group.id in spent for group in left):
+    if spent and any(demand.words(group) in spent for group in left):
         return anew
-    return left if _calls(left) <= _calls(anew) else anew
+    return min(left, anew, key=_pages)
 
 
-def _calls(groups: Iterable[Group]) -> int:
+def _pages(groups: Iterable[Group]) -> int:
     return sum(group.pages for group in groups)
+
+
+def _calls(groups: Iterable[tuple[Group, int]]) -> int:
+    """Pages from those that are due on; one at least, as far as is known."""
+    return sum(max(1, group.first_page + group.pages - page) for group, page in groups)
 
 
 def _as_plan(

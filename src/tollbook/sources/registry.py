@@ -81,6 +81,21 @@ def history(name: str) -> Dataset | None:
     return None
 
 
+def snapshots_of(history: Dataset) -> tuple[str, ...]:
+    """Snapshots that fill a series' table day by day: what they have seen needs no buying from it."""
+    return tuple(
+        own.name
+        for own in datasets()
+        if own.repaired_by == history.name and history.kind is Kind.SERIES and own.grain == history.grain
+    )
+
+
+def history_of(snapshot: Dataset) -> Dataset | None:
+    """The series that repairs a snapshot slot by slot, where there is one."""
+    past = dataset(snapshot.repaired_by) if snapshot.kind is Kind.SNAPSHOT and snapshot.repaired_by else None
+    return past if past and snapshot.name in snapshots_of(past) else None
+
+
 def _near(name: str) -> tuple[str, ...]:
     names = {*FEEDS, *(own.name for own in datasets()), *(own.table for own in datasets())}
     return tuple(get_close_matches(name.lower().replace("_", "-"), sorted(names), n=3, cutoff=0.6))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 from tollbook.sources.model import DAY, HOUR, Dataset, Kind
 
@@ -25,6 +25,11 @@ def slot(dataset: Dataset, when: datetime) -> int:
 def start_of(dataset: Dataset, number: int) -> datetime:
     """When a slot begins."""
     return datetime.fromtimestamp(number * dataset.grain, UTC)
+
+
+def earliest(dataset: Dataset) -> int:
+    """The first slot that can have a row."""
+    return (dataset.since.day - date(1970, 1, 1)).days * DAY // dataset.grain if dataset.since else 0
 
 
 def slots_per_step(dataset: Dataset) -> int:

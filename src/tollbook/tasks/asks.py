@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -35,9 +35,9 @@ def ask_fresh(ws: Workspace, name: str, *, reason: str, at: datetime, keys: Keys
     from tollbook.sources.model import Feed
 
     found = named(name)
-    feed = found if isinstance(found, Feed) else Feed(found.name, (found.name,), _lookback(found))
+    feed = found if isinstance(found, Feed) else Feed(found.name, (found.name,))
     asked = tuple(
-        Want(want.dataset, keys_for(ws, registry.dataset(want.dataset), keys), want.first, want.last, want.held_by)
+        _want(ws, registry.dataset(want.dataset), keys, want.first, want.last)
         for want in wants(feed, at, registry.dataset)
     )
     return Ask(feed.name, reason, registry.dataset(feed.datasets[0]).seller, at, asked)
@@ -54,12 +54,40 @@ def ask_range(ws: Workspace, name: str, first: date, last: date, *, at: datetime
             f"{last} is in the future", advice=f"the newest day that can be bought is today, {at.date()} (UTC)"
         )
     dataset, notes = with_history(name)
+    _since(dataset, first)
     start = datetime.combine(first, datetime.min.time(), UTC)
     end = datetime.combine(last + timedelta(days=1), datetime.min.time(), UTC) - timedelta(seconds=1)
-    want = Want(
-        dataset.name, keys_for(ws, dataset, keys), slot(dataset, start), min(slot(dataset, end), slot(dataset, at))
-    )
-    return Ask("backfill", "backfill", dataset.seller, at, (want,), notes)
+    want = _want(ws, dataset, keys, slot(dataset, start), min(slot(dataset, end), slot(dataset, at)))
+    return Ask("backfill", "backfill", dataset.seller, at, (want,), (*notes, *_beginnings(ws, dataset, want)))
+
+
+def _since(dataset: Dataset, first: date) -> None:
+    """Raises BadRequest for a day before the history begins."""
+    since = dataset.since
+    if since and first < since.day:
+        raise BadRequest(
+            f"{dataset.name} has nothing before {since.day} ({since.evidence}): {first} can't be bought",
+            advice=f"ask for it --from {since.day}",
+        )
+
+
+def _beginnings(ws: Workspace, dataset: Dataset, want: Want) -> Iterator[str]:
+    """What earlier answers tell of keys that began inside the range or after it."""
+    from tollbook.sources.slots import start_of
+
+    began: dict[int, list[str]] = {}
+    for key, slot in ws.cache.beginnings(dataset, want.keys).items():
+        if slot > want.first:
+            began.setdefault(slot, []).append(key)
+    for slot, keys in sorted(began.items()):
+        yield f"no {dataset.name} of {', '.join(sorted(keys))} before {start_of(dataset, slot):%Y-%m-%d} are known"
+
+
+def _want(ws: Workspace, dataset: Dataset, keys: Keys, first: int, last: int) -> Want:
+    """A day that a snapshot has seen needs no history."""
+    from tollbook.sources import registry
+
+    return Want(dataset.name, keys_for(ws, dataset, keys), first, last, registry.snapshots_of(dataset))
 
 
 def parse_range(first: str | None, last: str | None) -> tuple[date, date]:
@@ -149,16 +177,6 @@ def _what_else(candidates: Sequence[Dataset]) -> str:
     if twins:
         return f"`tollbook run {twins[0]}` buys what {twins[0]} still lists"
     return f"keep it fresh by a schedule instead: `tollbook run {candidates[0].name}`"
-
-
-def _lookback(dataset: Dataset) -> dict[str, int]:
-    """A series named alone heals the gaps that the flow it belongs to would heal."""
-    from tollbook.sources.feeds import FEEDS
-
-    for feed in FEEDS.values():
-        if dataset.window is not None and dataset.name in feed.lookback:
-            return {dataset.name: feed.lookback[dataset.name]}
-    return {}
 
 
 def keys_for(ws: Workspace, dataset: Dataset, keys: Keys = EVERY_KEY) -> tuple[str, ...]:

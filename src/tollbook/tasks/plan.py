@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from tollbook.payer.money import Asset, parse_decimal
 from tollbook.payer.types import Order, Quote, Request, Run
-from tollbook.tasks.asking import Ask
+from tollbook.tasks.asking import Ask, Want
 from tollbook.tasks.bill import Bill, Gone, Item, Line, Saved
 from tollbook.tasks.load import load
 from tollbook.tasks.workspace import Workspace
@@ -16,9 +17,7 @@ from tollbook.tasks.workspace import Workspace
 if TYPE_CHECKING:
     from tollbook.sources.model import Dataset, Seller
     from tollbook.sources.pieces import Piece
-    from tollbook.sources.planner import Plan
-
-DEFAULT_ASSET = "USDC"
+    from tollbook.sources.planner import Held, Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +38,24 @@ async def plan(ws: Workspace, ask: Ask) -> Planned:
     for want in ask.wants:
         dataset = registry.dataset(want.dataset)
         seller = registry.seller(dataset.seller)
-        held = planner.together(
-            *(
-                ws.cache.held(registry.dataset(name), want.keys, want.first, want.last, ask.at)
-                for name in (want.dataset, *want.held_by)
-            )
-        )
+        held = _held(ws, dataset, want, ask.at, now)
         found = planner.plan(dataset, seller, want.keys, want.first, want.last, held, at=ask.at, now=now)
         plans.append((dataset, found))
     return Planned(ask, ws.asset(ask.seller), tuple(plans))
+
+
+def _held(ws: Workspace, dataset: Dataset, want: Want, at: datetime, now: datetime) -> Held:
+    """What is held by the dataset itself and those that count for it; of a snapshot's past also by its history."""
+    from tollbook.sources import planner, registry
+    from tollbook.sources.slots import slot
+
+    names = (want.dataset, *want.held_by)
+    parts = [ws.cache.held(registry.dataset(name), want.keys, want.first, want.last, at) for name in names]
+    past = registry.history_of(dataset)
+    if past and want.first < want.last:
+        repaired = ws.cache.held(past, want.keys, want.first, want.last, at)
+        parts.append(planner.before(repaired, slot(dataset, now)))
+    return planner.together(*parts)
 
 
 async def quote(ws: Workspace, planned: Planned) -> Bill:
@@ -110,7 +118,7 @@ def order(ws: Workspace, dataset: Dataset, piece: Piece) -> Order:
 
     seller = registry.seller(piece.seller)
     asset = ws.asset(seller.name)
-    capped = asset.symbol == DEFAULT_ASSET and not dataset.free
+    ceiling = None if dataset.free else dataset.ceiling(asset.symbol)
     return Order(
         request=Request(
             method=piece.method,
@@ -123,7 +131,7 @@ def order(ws: Workspace, dataset: Dataset, piece: Piece) -> Order:
         seller=seller.name,
         dataset=dataset.name,
         context=piece.context(),
-        price_cap=parse_decimal(dataset.max_price, asset.decimals) if capped else None,
+        price_cap=None if ceiling is None else parse_decimal(ceiling, asset.decimals),
         free=dataset.free,
     )
 

@@ -24,7 +24,8 @@ class Token:
 
 
 async def resolve_tokens(ws: Workspace, text: str) -> tuple[str, ...]:
-    """Ids of a comma list such as "3375,ETH". The catalogue is fetched (free) when there is none yet.
+    """Ids of a comma list such as "3375,ETH". The catalogue is fetched (free) when it was never read to its end, and
+    read anew before a token is called unknown.
 
     Raises BadRequest for a token nobody knows (with near matches) and for a symbol that several carry.
     """
@@ -32,6 +33,8 @@ async def resolve_tokens(ws: Workspace, text: str) -> tuple[str, ...]:
     if not words:
         raise BadRequest(f"--tokens {text!r} names no token", advice="write ids or symbols, such as 3375,ETH")
     tokens = await catalogue(ws)
+    if not all(_matches(word, tokens) for word in words):
+        tokens = await catalogue(ws, today=True)
     return tuple(dict.fromkeys(_one(word, tokens) for word in words))
 
 
@@ -41,18 +44,27 @@ async def keys_named(ws: Workspace, tokens: str | None, keys: str | None = None)
     return Keys(await resolve_tokens(ws, tokens) if tokens is not None else None, others)
 
 
-async def catalogue(ws: Workspace) -> Mapping[str, Token]:
-    """Every token known, by id."""
+async def catalogue(ws: Workspace, *, today: bool = False) -> Mapping[str, Token]:
+    """Every token known, by id: as of today, or whenever the whole list was last read."""
     from tollbook.tasks.load import load
 
     await load(ws)
-    found = known(ws)
-    if not found:
+    if not _read(ws, today=today):
         from tollbook.tasks.fetching import fetch_free
 
         await fetch_free(ws, CATALOGUE)
-        found = known(ws)
-    return found
+    return known(ws)
+
+
+def _read(ws: Workspace, *, today: bool) -> bool:
+    """The list was read to its end, ever or today. Some pages of it are no catalogue."""
+    from tollbook.sources import registry
+    from tollbook.sources.model import EVERYTHING
+    from tollbook.sources.slots import slot
+
+    dataset, now = registry.dataset(CATALOGUE), ws.clock.now()
+    here = slot(dataset, now)
+    return bool(ws.cache.held(dataset, (EVERYTHING,), here if today else 0, here, now).spans)
 
 
 def known(ws: Workspace) -> Mapping[str, Token]:
@@ -61,12 +73,17 @@ def known(ws: Workspace) -> Mapping[str, Token]:
     return {str(row.token_id): Token(str(row.token_id), row.symbol or "", row.name or "") for row in rows}
 
 
-def _one(word: str, tokens: Mapping[str, Token]) -> str:
+def _matches(word: str, tokens: Mapping[str, Token]) -> list[Token]:
+    """By id, else by symbol, else by name."""
     if word in tokens:
-        return word
+        return [tokens[word]]
     lowered = word.lower()
-    matches = [t for t in tokens.values() if t.symbol.lower() == lowered]
-    matches = matches or [t for t in tokens.values() if t.name.lower() == lowered]
+    found = [t for t in tokens.values() if t.symbol.lower() == lowered]
+    return found or [t for t in tokens.values() if t.name.lower() == lowered]
+
+
+def _one(word: str, tokens: Mapping[str, Token]) -> str:
+    matches = _matches(word, tokens)
     if len(matches) == 1:
         return matches[0].token_id
     if matches:

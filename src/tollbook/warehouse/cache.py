@@ -133,6 +133,13 @@ class Cache:
         with self.open(whole=True) as con:
             return coverage.held(con, dataset, keys, first, last, at)
 
+    def beginnings(self, dataset: Dataset, keys: Iterable[str]) -> dict[str, int]:
+        """The slot of each key's first row, as far as an answer without one for the slot before shows that it is."""
+        from tollbook.warehouse import coverage
+
+        with self.open() as con:
+            return coverage.beginnings(con, dataset, keys)
+
     def tokens(self) -> list[Token]:
         """The catalogue as last seen, by id."""
         with self.open() as con:

@@ -16,11 +16,11 @@ from tollbook.sources import coverage as rules
 from tollbook.sources import registry
 from tollbook.sources.coverage import Answered, Covered
 from tollbook.sources.grid import Span, gaps, merged
-from tollbook.sources.pieces import group_of
+from tollbook.sources.pieces import AGAIN, group_of
 from tollbook.sources.planner import Held, OpenGroup
 from tollbook.sources.slots import FINAL, slot
 from tollbook.warehouse import coverage_store as store
-from tollbook.warehouse.coverage_store import DONE, ENDED, GroupId, Kept, Listing
+from tollbook.warehouse.coverage_store import DONE, ENDED, OPEN, GroupId, Kept, Listing
 from tollbook.warehouse.notes import append
 from tollbook.warehouse.schema import tables
 
@@ -34,21 +34,26 @@ if TYPE_CHECKING:
 def record(con: duckdb.DuckDBPyConnection, pages: Sequence[Page]) -> None:
     """Take in what these answers cover. Their rows are observed already.
 
-    A page that is brought again, behind one that came late, is judged again while its group goes on.
+    A page that is brought again, behind one that came late, is judged again while its group goes on; so are groups
+    that shifted while they were read, as others may have brought what was hidden.
     """
     groups = _grouped(pages)
     if not groups:
         return
-    known = store.stored(con, list(groups))
+    waiting = store.waiting(con, sorted({name for name, _ in groups}))
+    known = store.stored(con, [*groups, *waiting])
     changed: list[Listing] = []
     spans: dict[str, list[Covered]] = {}
-    for key, new in groups.items():
+    for key in dict.fromkeys((*groups, *waiting)):
         if key in known.done:
             continue
+        new = groups.get(key, [])
         again = {page.purchase_id for page in new}
         kept = [page for page in known.pages.get(key, ()) if page.purchase_id not in again]
         kept += (Kept(page.purchase_id, _seen(con, page, changed), page.alone) for page in new)
-        listing = _listing(key, kept)
+        listing = _listing(con, key, kept)
+        if not new and listing.state == ENDED:
+            continue
         changed.append(listing)
         if listing.state == DONE:
             spans.setdefault(listing.dataset, []).extend(listing.found.spans)
@@ -66,17 +71,37 @@ def _grouped(pages: Sequence[Page]) -> dict[GroupId, list[Page]]:
     return groups
 
 
-def _listing(key: GroupId, kept: Sequence[Kept]) -> Listing:
+def _listing(con: duckdb.DuckDBPyConnection, key: GroupId, kept: Sequence[Kept]) -> Listing:
     """What all pages of a group tell, those of before and those of now."""
     pages = _canonical(kept)
     answers = [page.answer for page in pages]
     found = pages[0].alone if len(pages) == 1 else None
     if found is None:
-        found = rules.cover(registry.dataset(key[0]), answers)
+        dataset = registry.dataset(key[0])
+        found = rules.cover(dataset, answers)
+        if found.uncertain:
+            found = rules.cover(dataset, answers, _rows_of(con, dataset, found.uncertain))
         if not rules.unbroken(answers):
             found = replace(found, going_on=OpenGroup(answers[0].group, ()))
     rows, last = sum(answer.rows for answer in answers), max(answer.received_at for answer in answers)
     return Listing(*key, tuple(kept), found, rows, last)
+
+
+def _rows_of(con: duckdb.DuckDBPyConnection, dataset: Dataset, cells: Sequence[rules.Cell]) -> set[rules.Cell]:
+    """Those of the cells that have a row, whichever answer of the dataset brought it."""
+    import pyarrow as pa
+
+    columns = {"key": pa.array([key for key, _ in cells], pa.string()), "slot": pa.array([slot for _, slot in cells])}
+    con.register("uncertain", pa.table(columns))
+    key = f'"{dataset.key_column}"::VARCHAR' if dataset.key_column else "'*'"
+    found = con.execute(
+        f"""SELECT key, slot FROM uncertain SEMI JOIN (
+                SELECT {key} AS key, epoch("{dataset.time_column}")::BIGINT // ? AS slot
+                FROM "{tables()[dataset.table].observations}" WHERE dataset = ?) USING (key, slot)""",
+        [dataset.grain, dataset.name],
+    ).fetchall()
+    con.unregister("uncertain")
+    return set(found)
 
 
 def _canonical(kept: Sequence[Kept]) -> list[Kept]:
@@ -176,6 +201,25 @@ def held(
     return rules.held(dataset, spans, at, _open_groups(con, dataset, now), _listing_rows(con, dataset))
 
 
+def beginnings(con: duckdb.DuckDBPyConnection, dataset: Dataset, keys: Iterable[str]) -> dict[str, int]:
+    """The slot of a key's first row, where the slot before it was answered for good: without one."""
+    import pyarrow as pa
+
+    key = f'"{dataset.key_column}"::VARCHAR' if dataset.key_column else "'*'"
+    wanted = list(dict.fromkeys(keys)) if dataset.key_column else ["*"]
+    con.register("wanted", pa.table({"key": pa.array(wanted, pa.string())}))
+    rows = con.execute(
+        f"""WITH began AS (
+                SELECT {key} AS key, min(epoch("{dataset.time_column}"))::BIGINT // ? AS first
+                FROM "{dataset.table}" GROUP BY 1)
+            SELECT DISTINCT key, began.first FROM began SEMI JOIN wanted USING (key) JOIN coverage c USING (key)
+            WHERE c.dataset = ? AND c.settled AND began.first - 1 BETWEEN c.first AND c.last""",
+        [dataset.grain, dataset.name],
+    ).fetchall()
+    con.unregister("wanted")
+    return dict(rows)
+
+
 def _open_groups(con: duckdb.DuckDBPyConnection, dataset: Dataset, now: int) -> list[OpenGroup]:
     rows = con.execute(
         """SELECT context, pages, state FROM coverage_groups
@@ -187,7 +231,8 @@ def _open_groups(con: duckdb.DuckDBPyConnection, dataset: Dataset, now: int) -> 
 
 def _listing_rows(con: duckdb.DuckDBPyConnection, dataset: Dataset) -> int | None:
     row = con.execute(
-        "SELECT rows FROM coverage_groups WHERE dataset = ? AND state = ? ORDER BY completed_at DESC, group_id LIMIT 1",
-        [dataset.name, DONE],
+        """SELECT rows FROM coverage_groups WHERE dataset = ? AND state <> ? AND NOT ends_with(edition, ?)
+           ORDER BY completed_at DESC, group_id LIMIT 1""",
+        [dataset.name, OPEN, AGAIN],
     ).fetchall()
     return row[0][0] if row else None

@@ -62,6 +62,12 @@ class Stored:
     begun: set[GroupId]
 
 
+def waiting(con: duckdb.DuckDBPyConnection, names: Sequence[str]) -> list[GroupId]:
+    """Groups that ended with cells in doubt."""
+    query = "SELECT dataset, group_id FROM coverage_groups WHERE state = ? AND dataset IN (SELECT unnest(?::VARCHAR[]))"
+    return sorted(con.execute(query, [ENDED, list(names)]).fetchall())
+
+
 def stored(con: duckdb.DuckDBPyConnection, keys: Sequence[GroupId]) -> Stored:
     """What is kept of these groups."""
     ids = [group_id for _, group_id in keys]

@@ -3,9 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
-from tollbook.sources.model import DAY, EXTRAS, HOUR, Cast, Column, Dataset, Kind, Packing, Paging, Window
+from tollbook.sources.model import (
+    DAY,
+    EXTRAS,
+    HOUR,
+    Cast,
+    Column,
+    Dataset,
+    Evidence,
+    Kind,
+    Packing,
+    Paging,
+    Since,
+    Window,
+)
 
 NAME = "tokenmetrics"
 
@@ -18,10 +32,25 @@ WINDOW = Window("startDate", "endDate", days=29)
 TOKENS = Packing("token_id", ids=100)
 """Comma lists (documented); how many ids a call takes is not, so as many as fit a page."""
 
-DAILY = {"grain": DAY, "settle": 6 * HOUR, "patience": 2 * DAY}
-"""A day's row stands from 06:00 UTC of the next day; a day without a row is looked at for two days more."""
+DAILY = {"grain": DAY, "settle": 6 * HOUR, "patience": 2 * DAY, "lookback": 28}
+"""A day's row stands from 06:00 UTC of the next day; a day without a row is looked at for two days more. Looking back
+28 days and at today makes one window."""
 
-HOURLY = {"grain": HOUR, "settle": HOUR, "patience": 6 * HOUR}
+HOURLY = {"grain": HOUR, "settle": HOUR, "patience": 6 * HOUR, "lookback": 24}
+
+
+LOWEST: Mapping[str, Any] = {"max_price": "0.034", "max_price_in": {"TMAI": "0.0306"}}
+MIDDLE: Mapping[str, Any] = {"max_price": "0.068", "max_price_in": {"TMAI": "0.0612"}}
+HIGHEST: Mapping[str, Any] = {"max_price": "0.10", "max_price_in": {"TMAI": "0.09"}}
+"""Ceilings for a call: twice what a public client's undated comments say it costs, which is 0.017, 0.034 or 0.068 USDC
+and a tenth less in TMAI; of the highest, less than twice. Where no price was ever seen, the highest holds."""
+
+GRADED = date(2021, 1, 1)
+"""The day of the oldest trader grades seen; of the other grades nothing older was."""
+
+FOUNDED = Since(date(2017, 1, 1), Evidence.INFERRED)
+"""Bitcoin's returns of holding, as a signal of 2025 gave them, reach back to early 2017, and nothing tells of anything
+older. How deep the history of most datasets goes is not known: this refuses only what can't be there."""
 
 
 def spelled(name: str, cast: Cast, *names: str, doc: str = "", expected: bool = True) -> Column:
@@ -49,7 +78,7 @@ AS_OF = Column("as_of", Cast.DATE, (), "UTC day on which the row was observed; t
 
 def declare(name: str, table: str, kind: Kind, *columns: Column, **rest: Any) -> Dataset:
     """A dataset under the shared envelope. Path and paging are the usual ones unless said otherwise."""
-    usual: Mapping[str, Any] = {"path": f"/{name}", "paging": PAGES, "success": {"success": True}}
+    usual: Mapping[str, Any] = {"path": f"/{name}", "paging": PAGES, "success": {"success": True}, **HIGHEST}
     return Dataset(name=name, seller=NAME, table=table, kind=kind, columns=(*columns, EXTRAS), **{**usual, **rest})
 
 
@@ -66,6 +95,7 @@ def token_series(name: str, table: str, *columns: Column, **rest: Any) -> Datase
         "key_column": "token_id",
         "packing": TOKENS,
         "window": WINDOW,
+        "since": FOUNDED,
         **DAILY,
     }
     return declare(name, table, Kind.SERIES, *TOKEN, DATE, *columns, **{**usual, **rest})
@@ -79,5 +109,6 @@ def token_snapshot(name: str, table: str, *columns: Column, **rest: Any) -> Data
         "key_column": "token_id",
         "packing": TOKENS,
         "grain": DAY,
+        "lookback": 28,
     }
     return declare(name, table, Kind.SNAPSHOT, *TOKEN, DATE, *columns, **{**usual, **rest})

@@ -66,6 +66,7 @@ TOP_MARKET_CAP = declare(
     time_column="as_of",
     undated=True,
     grain=DAY,
+    lookback=28,
     rows_per_cell=None,
     params={"top_k": "100"},
     paging=Paging(rows=100, depth=1),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from tollbook.sources.model import Cast, Column
-from tollbook.sources.tokenmetrics.base import floats, spelled, texts, token_series, token_snapshot
+from tollbook.sources.model import Cast, Column, Evidence, Since
+from tollbook.sources.tokenmetrics.base import GRADED, LOWEST, floats, spelled, texts, token_series, token_snapshot
+
+_SINCE = Since(GRADED, Evidence.INFERRED)
 
 _CHANGE_SPELLINGS = (
     "TM_GRADE_24h_PCT_CHANGE",
@@ -35,6 +37,7 @@ TM_GRADE_HISTORY = token_series(
     "tm-grade-history",
     "grades",
     *_TM_GRADE,
+    since=_SINCE,
     doc="The Token Metrics grade per token and day.",
 )
 
@@ -56,6 +59,7 @@ FUNDAMENTAL_GRADE_HISTORY = token_series(
     "fundamental-grade-history",
     "fundamental_grades",
     *_FUNDAMENTAL,
+    since=_SINCE,
     doc="The fundamental grade per token and day.",
 )
 
@@ -75,6 +79,7 @@ TECHNOLOGY_GRADE_HISTORY = token_series(
     "technology-grade-history",
     "technology_grades",
     *_TECHNOLOGY,
+    since=_SINCE,
     doc="The technology grade per token and day.",
 )
 
@@ -82,6 +87,8 @@ TRADER_GRADES = token_series(
     "trader-grades",
     "trader_grades",
     *floats("ta_grade", "quant_grade", "tm_trader_grade", "tm_trader_grade_24h_pct_change"),
+    since=Since(GRADED, Evidence.OBSERVED),
+    **LOWEST,
     doc="Short-term grades per token and day.",
 )
 INVESTOR_GRADES = token_series(
@@ -91,6 +98,8 @@ INVESTOR_GRADES = token_series(
     *floats("fundamental_grade", "technology_grade", "valuation_grade", "defi_usage_score", "community_score"),
     *floats("exchange_score", "vc_score", "tokenomics_score", "defi_scanner_score", "activity_score"),
     *floats("security_score", "repository_score", "collaboration_score"),
+    since=_SINCE,
+    **LOWEST,
     doc="Long-term grades per token and day, and the scores behind them.",
 )
 

@@ -3,7 +3,20 @@
 from __future__ import annotations
 
 from tollbook.sources.model import DAY, Cast, Column, Kind, Packing
-from tollbook.sources.tokenmetrics.base import AS_OF, DAILY, DATE, TOKEN, WINDOW, declare, floats, json, spelled, texts
+from tollbook.sources.tokenmetrics.base import (
+    AS_OF,
+    DAILY,
+    DATE,
+    FOUNDED,
+    MIDDLE,
+    TOKEN,
+    WINDOW,
+    declare,
+    floats,
+    json,
+    spelled,
+    texts,
+)
 
 _INDEX_ID = Column("index_id", Cast.INTEGER, ("ID", "id"))
 _ONE_INDEX = Packing("id", ids=1)
@@ -27,7 +40,9 @@ INDICES = declare(
     time_column="as_of",
     undated=True,
     grain=DAY,
+    lookback=28,
     rows_per_cell=None,
+    **MIDDLE,
     doc="Every index, active and passive, as it is today.",
 )
 INDICES_HOLDINGS = declare(
@@ -45,7 +60,9 @@ INDICES_HOLDINGS = declare(
     key_column="index_id",
     packing=_ONE_INDEX,
     grain=DAY,
+    lookback=28,
     rows_per_cell=None,
+    **MIDDLE,
     doc="What an index holds today, and in what weight.",
 )
 INDICES_PERFORMANCE = declare(
@@ -60,7 +77,9 @@ INDICES_PERFORMANCE = declare(
     key_column="index_id",
     packing=_ONE_INDEX,
     window=WINDOW,
+    since=FOUNDED,
     **DAILY,
+    **MIDDLE,
     doc="An index's return, capitalisation and volume per day.",
 )
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from tollbook.sources.model import HOUR, Cast, Column, Kind, Paging
+from datetime import date
+
+from tollbook.sources.model import HOUR, Cast, Column, Evidence, Kind, Paging, Since
 from tollbook.sources.tokenmetrics.base import (
     DAILY,
     DATE,
+    FOUNDED,
     HOUR_OF,
     HOURLY,
+    LOWEST,
+    MIDDLE,
     TOKEN,
     TOKENS,
     WINDOW,
@@ -18,6 +23,8 @@ from tollbook.sources.tokenmetrics.base import (
     token_series,
 )
 
+# Daily bars: four years of rows were seen in spring 2025, the oldest dated 2021-05-02. Whether the four years move on
+# with the calendar is not known.
 _BARS = floats("open", "high", "low", "close", "volume")
 
 HOURLY_OHLCV = declare(
@@ -32,13 +39,17 @@ HOURLY_OHLCV = declare(
     key_column="token_id",
     packing=TOKENS,
     window=WINDOW,
+    since=FOUNDED,
     **HOURLY,
+    **LOWEST,
     doc="Open, high, low, close and volume per token and hour; asked for by whole days.",
 )
 DAILY_OHLCV = token_series(
     "daily-ohlcv",
     "ohlcv_daily",
     *_BARS,
+    since=Since(date(2021, 1, 1), Evidence.OBSERVED),
+    **LOWEST,
     doc="Open, high, low, close and volume per token and day; dated DATE (observed) or TIMESTAMP (documented).",
 )
 MARKET_METRICS = declare(
@@ -52,7 +63,9 @@ MARKET_METRICS = declare(
     natural_key=("date",),
     time_column="date",
     window=WINDOW,
+    since=FOUNDED,
     **DAILY,
+    **MIDDLE,
     doc="The whole market per day: capitalisation, share of highly graded tokens, bullish or bearish.",
 )
 SENTIMENTS = declare(
@@ -73,6 +86,7 @@ SENTIMENTS = declare(
     grain=HOUR,
     rows_per_cell=None,
     paging=Paging(rows=100, depth=1),
+    **LOWEST,
     doc="Market mood by the hour, from news and social media; the newest page is all that is worth buying.",
 )
 

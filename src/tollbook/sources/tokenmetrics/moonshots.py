@@ -29,6 +29,7 @@ MOONSHOT_TOKENS = declare(
     natural_key=_KEY,
     time_column="moonshot_at",
     grain=6 * HOUR,
+    lookback=28,
     rows_per_cell=None,
     params={"type": "active"},
     repaired_by="moonshot-tokens-past",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tollbook.sources.model import WEEK, Cast, Kind
 from tollbook.sources.tokenmetrics.base import (
     AS_OF,
+    MIDDLE,
     TOKEN,
     TOKENS,
     declare,
@@ -27,6 +28,7 @@ RESISTANCE_SUPPORT = token_snapshot(
     "resistance-support",
     "resistance_support",
     json("historical_resistance_support_levels"),
+    **MIDDLE,
     doc="Price levels of resistance and support per token; the levels are JSON, older ones nested in the row.",
 )
 CORRELATION = token_snapshot(
@@ -60,6 +62,7 @@ AI_REPORTS = declare(
     key_column="token_id",
     packing=TOKENS,
     grain=WEEK,
+    lookback=4,
     doc="Long texts about a token. They change irregularly: bought once a week at most.",
 )
 CRYPTO_INVESTORS = declare(
@@ -74,6 +77,7 @@ CRYPTO_INVESTORS = declare(
     time_column="as_of",
     undated=True,
     grain=WEEK,
+    lookback=4,
     rows_per_cell=None,
     doc="Funds and their returns. They change irregularly: bought once a week at most.",
 )

@@ -6,6 +6,8 @@ from tollbook.sources.model import Cast, Column, Kind
 from tollbook.sources.tokenmetrics.base import (
     HOUR_OF,
     HOURLY,
+    LOWEST,
+    MIDDLE,
     TOKEN,
     TOKENS,
     declare,
@@ -27,6 +29,7 @@ TRADING_SIGNALS = token_series(
     Column("signal_word", Cast.TEXT, ("token_signal_str",), expected=False),
     Column("trend_word", Cast.TEXT, ("token_trend_str",), expected=False),
     *floats("tm_grade", "fundamental_grade", expected=False),
+    **LOWEST,
     doc="Daily long and short signals per token, with the returns of following them.",
 )
 
@@ -44,6 +47,7 @@ HOURLY_TRADING_SIGNALS = declare(
     key_column="token_id",
     packing=TOKENS,
     **HOURLY,
+    **MIDDLE,
     doc="Hourly signals per token. No dates can be asked for: older rows only by reading further pages.",
 )
 
