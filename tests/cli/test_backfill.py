@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from typing import TYPE_CHECKING
 
 from tests.cli.conftest import Command
@@ -61,42 +56,6 @@ def test_a_snapshots_past_is_planned_from_its_history_and_the_bill_says_so(tollb
     ).document
     assert {flow["dataset"] for flow in document["flows"]} == {"tm-grade-history"}
     assert "tm-grade is sold only for now" in document["notes"][0]
-
-
-def test_a_backfill_killed_on_the_way_is_resumed_without_repeating_a_call(
-    tollbook: Command, world: World, buyer: Buyer
-) -> None:
-    """I1, I5: SIGKILL twice, then to its end; one transfer per purchase, together exactly the bill. The seller serves a
-    proof of payment again; one that doesn't leaves what was in flight undelivered, and is never paid twice either."""
-    bill = tollbook("backfill", "signals", *RANGE, "--dry-run", "--json").document
-    world.settings.update(latency=0.15, resend="served")
-    for transfers in (1, 3):
-        _kill_after(transfers, world, buyer)
-    world.settings.update(latency=0.0)
-    for _ in range(20):
-        done = tollbook("backfill", "signals", *RANGE, "--yes", "--json")
-        if done.code == 0:
-            break
-        time.sleep(1)
-    assert done.code == 0, done.out
-    paid = world.transfers(buyer.address)
-    assert len(paid) == bill["calls"]
-    assert sum(int(transfer["value"]) for transfer in paid) == atoms(bill["amount"])
-    status = tollbook("status", "--json").document
-    assert atoms(status["spent"]["USDC"]) == atoms(bill["amount"])
-    assert status["undelivered"] == []
-
-
-def _kill_after(transfers: int, world: World, buyer: Buyer) -> None:
-    """Start the same backfill in a child and SIGKILL it once so many of its payments have settled."""
-    env = {**os.environ, **buyer.env}
-    command = [sys.executable, "-m", "tollbook.cli.main", "backfill", "signals", *RANGE, "--yes", "--json"]
-    with subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as child:
-        deadline = time.monotonic() + 120
-        while len(world.transfers(buyer.address)) < transfers and child.poll() is None:
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-        child.send_signal(signal.SIGKILL)
 
 
 def test_a_price_that_jumps_on_the_way_stops_the_run_and_says_what_is_left(
