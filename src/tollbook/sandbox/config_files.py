@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 from collections.abc import Mapping
@@ -36,7 +37,17 @@ _OTHER = """\
 base_url = "{base_url}"
 pay_with = "USDC"
 pay_to = ["{pay_to}"]
+watch = {{"{dataset}" = {keys}}}
 """
+
+_WATCHED = {
+    "heurist": ("heurist-token-search", ["BTC", "ETH"]),
+    "firecrawl": ("firecrawl-search", ["what is x402, and who sells by it?"]),
+    "coingecko": ("coingecko-price", ["bitcoin", "ethereum"]),
+    "glassnode": ("glassnode-price-close", ["BTC", "ETH"]),
+    "tavily": ("tavily-search", ["tokens that moved today, and why"]),
+}
+"""What a buyer here keeps an eye on, by seller: a run of everything asks each of them for something."""
 
 _ASSET = """\
 [assets.{symbol}]
@@ -73,7 +84,13 @@ def policy(world: World, pay_with: str = "USDC") -> str:
         pay_to=world.pay_to,
         tokens=list(world.watch),
         others="\n".join(
-            _OTHER.format(name=name, base_url=world.seller_base + path, pay_to=world.pay_to)
+            _OTHER.format(
+                name=name,
+                base_url=world.seller_base + path,
+                pay_to=world.pay_to,
+                dataset=_WATCHED[name][0],
+                keys=json.dumps(_WATCHED[name][1]),
+            )
             for name, path in PATHS.items()
         ),
     )
