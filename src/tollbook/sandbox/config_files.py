@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tollbook.sandbox import declared
 from tollbook.sandbox.keys import CHAIN_ID, V1_NAME
 from tollbook.sandbox.other_sellers import PATHS
 
@@ -37,15 +37,15 @@ _OTHER = """\
 base_url = "{base_url}"
 pay_with = "USDC"
 pay_to = ["{pay_to}"]
-watch = {{"{dataset}" = {keys}}}
+watch = {watch}
 """
 
 _WATCHED = {
-    "heurist": ("heurist-token-search", ["BTC", "ETH"]),
-    "firecrawl": ("firecrawl-search", ["what is x402, and who sells by it?"]),
-    "coingecko": ("coingecko-price", ["bitcoin", "ethereum"]),
-    "glassnode": ("glassnode-price-close", ["BTC", "ETH"]),
-    "tavily": ("tavily-search", ["tokens that moved today, and why"]),
+    "heurist": '{"heurist-token-search" = ["BTC", "ETH"]}',
+    "firecrawl": '{"firecrawl-search" = ["what is x402, and who sells by it?"]}',
+    "coingecko": '{"coingecko-price" = ["bitcoin", "ethereum"]}',
+    "glassnode": '{"glassnode-price-close" = ["BTC", "ETH"]}',
+    "tavily": '{"tavily-search" = ["tokens that moved today, and why"]}',
 }
 """What a buyer here keeps an eye on, by seller: a run of everything asks each of them for something."""
 
@@ -73,6 +73,7 @@ _CAPS = {
 
 def policy(world: World, pay_with: str = "USDC") -> str:
     """The reviewed limits of a buyer in this world. TMAI stands in it when the world sells for it."""
+    unshelved = declared.sellers(("tokenmetrics", *PATHS))
     symbols = ("USDC", "TMAI") if world.settings.tmai or pay_with == "TMAI" else ("USDC",)
     return _POLICY.format(
         chain_id=CHAIN_ID,
@@ -88,10 +89,9 @@ def policy(world: World, pay_with: str = "USDC") -> str:
                 name=name,
                 base_url=world.seller_base + path,
                 pay_to=world.pay_to,
-                dataset=_WATCHED[name][0],
-                keys=json.dumps(_WATCHED[name][1]),
+                watch=_WATCHED.get(name, "{}"),
             )
-            for name, path in PATHS.items()
+            for name, path in (PATHS | {seller.name: f"/{seller.name}" for seller in unshelved}).items()
         ),
     )
 
