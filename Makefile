@@ -12,7 +12,7 @@ export PYTHONDONTWRITEBYTECODE :=
 export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
-.PHONY: demo test check bench sim format lock clean
+.PHONY: demo test check bench backfill sim format lock clean
 .DEFAULT_GOAL := demo
 
 demo: .venv/run.stamp   ## the main job, in a paid world on loopback
@@ -28,6 +28,9 @@ check: .venv/dev.stamp  ## style, types
 
 bench: .venv/dev.stamp  ## side by side, each figure a ratio against a peer
 	@$(BIN)/python -m bench $(ARGS)
+
+backfill: .venv/dev.stamp  ## a long backfill in the paid world, killed twice, resumed, again for $0; the figures printed
+	@BACKFILL=$(or $(SIZE),50x365) $(BIN)/python -m pytest -q --timeout 1800 tests/cli/test_long_backfill.py
 
 sim: .venv/dev.stamp    ## seeded worlds from SEED on, until N purchases are carried; N=1 plays the one world of SEED
 	@$(BIN)/python -m tests.simulation -n $(or $(N),20000) --seed $(or $(SEED),1) $(ARGS)

@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -96,40 +91,37 @@ def test_a_snapshots_past_is_planned_from_its_history_and_the_bill_says_so(tollb
     assert "tm-grade is sold only for now" in document["notes"][0]
 
 
-def test_a_backfill_killed_on_the_way_is_resumed_without_repeating_a_call(
-    tollbook: Command, world: World, buyer: Buyer
+def test_several_datasets_make_one_bill_that_is_paid_to_the_unit(tollbook: Command, world: World, buyer: Buyer) -> None:
+    """I5: a flow and two names of one series, which is bought once."""
+    command = ("backfill", "grades", "signals", "trading-signals", *RANGE)
+    bill = tollbook(*command, "--dry-run", "--json").document
+    assert [flow["dataset"] for flow in bill["flows"]] == ["tm-grade-history", "trading-signals"]
+    done = tollbook(*command, "--yes", "--json").document
+    assert (done["calls_paid"], done["amount"], len(done["flows"])) == (bill["calls"], bill["amount"], 1)
+    assert done["rows_new"] == 2 * 4 * 90
+    assert sum(int(one["value"]) for one in world.transfers(buyer.address)) == atoms(bill["amount"])
+    assert tollbook(*command, "--yes", "--json").document["calls_paid"] == 0
+
+
+def test_without_an_end_it_reaches_the_newest_day_that_no_longer_moves_and_says_so(
+    tollbook: Command, world: World
 ) -> None:
-    """I1, I5: SIGKILL twice, then to its end; one transfer per purchase, together exactly the bill. The seller serves a
-    proof of payment again; one that doesn't leaves what was in flight undelivered, and is never paid twice either."""
-    bill = tollbook("backfill", "signals", *RANGE, "--dry-run", "--json").document
-    world.settings.update(latency=0.15, resend="served")
-    for transfers in (1, 3):
-        _kill_after(transfers, world, buyer)
-    world.settings.update(latency=0.0)
-    for _ in range(20):
-        done = tollbook("backfill", "signals", *RANGE, "--yes", "--json")
-        if done.code == 0:
-            break
-        time.sleep(1)
-    assert done.code == 0, done.out
-    paid = world.transfers(buyer.address)
-    assert len(paid) == bill["calls"]
-    assert sum(int(transfer["value"]) for transfer in paid) == atoms(bill["amount"])
-    status = tollbook("status", "--json").document
-    assert atoms(status["spent"]["USDC"]) == atoms(bill["amount"])
-    assert status["undelivered"] == []
+    """Of hourly-ohlcv yesterday is settled an hour after midnight, of trading-signals at six: the earlier counts."""
+    now = world.clock.now()
+    settled = (now - timedelta(hours=6)).date() - timedelta(days=1)
+    command = ("backfill", "trading-signals", "hourly-ohlcv", "--tokens", "3375", "--from")
+    document = tollbook(*command, f"{settled - timedelta(days=1)}", "--dry-run", "--json").document
+    assert [flow["missing_cells"] for flow in document["flows"]] == [2, 48]
+    assert document["notes"] == [f"up to {settled}, the newest day whose rows no longer move; --to buys later ones"]
+    said = tollbook(*command, f"{now.date()}")
+    assert said.code == 2
+    assert f"no day since {now.date()} is settled: the newest is {settled}" in said.err
 
 
-def _kill_after(transfers: int, world: World, buyer: Buyer) -> None:
-    """Start the same backfill in a child and SIGKILL it once so many of its payments have settled."""
-    env = {**os.environ, **buyer.env}
-    command = [sys.executable, "-m", "tollbook.cli.main", "backfill", "signals", *RANGE, "--yes", "--json"]
-    with subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as child:
-        deadline = time.monotonic() + 120
-        while len(world.transfers(buyer.address)) < transfers and child.poll() is None:
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-        child.send_signal(signal.SIGKILL)
+def test_one_bill_is_of_one_seller(tollbook: Command) -> None:
+    said = tollbook("backfill", "signals", "glassnode-price-close", "--from", "2026-01-01")
+    assert said.code == 2
+    assert "one bill is of one seller, not of tokenmetrics and glassnode" in said.err
 
 
 def test_a_price_that_jumps_on_the_way_stops_the_run_and_says_what_is_left(

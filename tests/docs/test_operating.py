@@ -64,7 +64,17 @@ def test_every_policy_key_is_documented(key: str) -> None:
 def test_the_worlds_commands_run_as_written(tollbook: Command) -> None:
     """The first block, after the two lines that start a world and read its variables."""
     lines = [line for line in commands("sh") if line[0] == "tollbook"]
-    assert [line[1] for line in lines] == ["sandbox", "doctor", "plan", "run", "costs", "backfill"]
+    assert [line[1] for line in lines] == [
+        "sandbox",
+        "doctor",
+        "plan",
+        "run",
+        "costs",
+        "plan",
+        "run",
+        "backfill",
+        "backfill",
+    ]
     for line in lines[1:]:
         said = tollbook(*line[1:], PREFECT_API_URL=None)
         assert said.code == 0, (line, said.err)

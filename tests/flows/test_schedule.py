@@ -14,6 +14,7 @@ import pytest
 
 from tests.docs.page import PROJECT, commands
 from tests.flows.server import Prefect, quiet_environment
+from tollbook.payer.money import parse_decimal
 from tollbook.tasks.schedules import read_schedules
 from tollbook.warehouse import query
 
@@ -162,8 +163,9 @@ def test_a_backfill_waits_for_a_word_and_then_costs_exactly_its_bill(
         lambda: (found := prefect.get(f"/flow_runs/{run['id']}"))["state_type"] in ("COMPLETED", "FAILED") and found,
     )
     assert ended["state_type"] == "COMPLETED", ended["state"]["message"]
-    amount = json.loads(bill["data"])[0]["amount USDC"]
-    assert before - session_world.balance(buyer.address) == round(float(amount) * 10**6)
+    lines = {line["dataset"]: line["amount USDC"] for line in json.loads(bill["data"])}
+    assert set(lines) == {"tm-grade-history", "trading-signals"}
+    assert before - session_world.balance(buyer.address) == sum(parse_decimal(each, 6) for each in lines.values())
 
 
 def test_the_zombie_automation_is_created(prefect: Prefect) -> None:

@@ -14,8 +14,13 @@ Tokens: TypeAlias = Annotated[
     typer.Option("--tokens", metavar="LIST", help="Token ids or symbols, separated by commas (3375,ETH)."),
 ]
 Keys: TypeAlias = Annotated[
-    str | None,
-    typer.Option("--keys", metavar="LIST", help="Keys of datasets not sold by token: index ids, coins, queries."),
+    list[str] | None,
+    typer.Option(
+        "--keys",
+        metavar="KEY",
+        help="A key of what is not sold by token: an index id, a coin, a question. Repeat it for more.",
+        show_default=False,
+    ),
 ]
 MaxCost: TypeAlias = Annotated[
     str | None,
@@ -30,5 +35,6 @@ First: TypeAlias = Annotated[
     str | None, typer.Option("--from", metavar="D", help="First day, YYYY-MM-DD, inclusive (UTC).")
 ]
 Last: TypeAlias = Annotated[
-    str | None, typer.Option("--to", metavar="D", help="Last day, YYYY-MM-DD, inclusive (UTC).")
+    str | None,
+    typer.Option("--to", metavar="D", help="Last day, inclusive; without it the newest day that no longer moves."),
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from tollbook.cli.answer import Answer
 from tollbook.payer.money import decimal_text
@@ -11,6 +11,8 @@ from tollbook.tasks.bill import Bill, Line
 from tollbook.tasks.outcome import Outcome
 
 FIGURES = frozenset({2, 3, 4, 5})
+FEW = 4
+"""So many flows are told one by one; more are a table."""
 
 
 def bills(answer: Answer, all_bills: Sequence[Bill], *, title: str = "The bill") -> None:
@@ -55,33 +57,65 @@ def amount(bill: Bill | Outcome, atoms: int | None) -> str:
     return f"{bill.money(atoms)} {bill.asset.symbol}" if atoms is not None else "an unknown amount"
 
 
+def outcomes(answer: Answer, done: Sequence[Outcome]) -> None:
+    """What a command's flows did: a paragraph each, or of many a line each and what is worth a remark."""
+    if len(done) <= FEW:
+        for each in done:
+            outcome(answer, each)
+        return
+    symbols = {each.asset.symbol for each in done}
+    rows = [_outcome_row(each, "" if len(symbols) == 1 else f" {each.asset.symbol}") for each in done]
+    sums = [str(sum(int(row[column]) for row in rows)) for column in range(1, 5)]
+    total = done[0].money(sum(each.atoms for each in done)) if len(symbols) == 1 else ""
+    answer.heading("What came")
+    answer.table(
+        ("flow", "paid calls", "calls saved", "rows new", "changed", "/".join(sorted(symbols))),
+        rows,
+        right=FIGURES | {1},
+        foot=("total", *sums, total),
+    )
+    for each in done:
+        for word, text, style in _remarks(each):
+            answer.line(f"  {each.run.flow}: {word} {text}", style=style)
+    if done[-1].published:
+        answer.line(f"  published   {done[-1].published.path}")
+
+
+def _outcome_row(done: Outcome, unit: str) -> tuple[str, ...]:
+    figures = (done.calls_paid, done.calls_avoided, done.loaded.rows_new, done.loaded.rows_changed)
+    return (done.run.flow, *map(str, figures), done.money(done.atoms) + unit)
+
+
 def outcome(answer: Answer, done: Outcome) -> None:
     """What one run did, in a few lines."""
     answer.heading(f"{done.run.flow}: {amount(done, done.atoms)} for {_plural(done.calls_paid, 'paid call')}")
     answer.line(f"  rows        {done.loaded.rows_new} new, {done.loaded.rows_changed} changed")
     answer.line(f"  saved       {_plural(done.calls_avoided, 'call')}, {amount(done, done.saved)}")
-    if done.found_on_chain:
-        answer.line(
-            f"  on chain    {_plural(done.found_on_chain, 'purchase')} found there, paid before, not paid again"
-        )
-    if done.recovered:
-        answer.line(f"  recovered   {_plural(done.recovered, 'purchase')} of an earlier run")
-    if done.loaded.quarantined:
-        answer.line(f"  quarantined {_plural(done.loaded.quarantined, 'row')}, kept with their bodies", style="yellow")
-    for words in (*done.loaded.drift, *done.notes):
-        answer.line(f"  note        {words}", style="yellow")
-    if done.open:
-        answer.line(f"  open        {done.open} in doubt: run `tollbook recover` later", style="yellow")
-    if done.undelivered:
-        answer.line(f"  undelivered {done.undelivered} paid without data: see `tollbook status`", style="red")
-    for problem in done.problems[:3]:
-        answer.line(f"  stopped     {problem.what}", style="red")
-    if done.left_calls:
-        answer.line(
-            f"  left        {_plural(done.left_calls, 'call')}, {amount(done, done.left_atoms)}; run again to go on"
-        )
+    for word, text, style in _remarks(done):
+        answer.line(f"  {word:<11} {text}", style=style)
     if done.published:
         answer.line(f"  published   {done.published.path}")
+
+
+def _remarks(done: Outcome) -> Iterator[tuple[str, str, str]]:
+    """What is not as usual: a word for it, a sentence, and a colour."""
+    if done.found_on_chain:
+        found = _plural(done.found_on_chain, "purchase")
+        yield "on chain", f"{found} found there, paid before, not paid again", ""
+    if done.recovered:
+        yield "recovered", f"{_plural(done.recovered, 'purchase')} of an earlier run", ""
+    if done.loaded.quarantined:
+        yield "quarantined", f"{_plural(done.loaded.quarantined, 'row')}, kept with their bodies", "yellow"
+    for words in (*done.loaded.drift, *done.notes):
+        yield "note", words, "yellow"
+    if done.open:
+        yield "open", f"{done.open} in doubt: run `tollbook recover` later", "yellow"
+    if done.undelivered:
+        yield "undelivered", f"{done.undelivered} paid without data: see `tollbook status`", "red"
+    for problem in done.problems[:3]:
+        yield "stopped", problem.what, "red"
+    if done.left_calls:
+        yield "left", f"{_plural(done.left_calls, 'call')}, {amount(done, done.left_atoms)}; run again to go on", ""
 
 
 def _plural(count: int, noun: str) -> str:

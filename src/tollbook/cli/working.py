@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, TypeVar, cast
 
 from tollbook.cli.failure import BadUsage
 from tollbook.payer.errors import PayerError
 
 if TYPE_CHECKING:
-    from tollbook.tasks.asking import Ask, Keys
+    from tollbook.tasks.asking import Ask
     from tollbook.tasks.bill import Bill
     from tollbook.tasks.outcome import Outcome
     from tollbook.tasks.watch import Watch
     from tollbook.tasks.workspace import Workspace
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -38,42 +39,52 @@ class Chosen:
     flows: Sequence[str] | None
     everything: bool = False
     tokens: str | None = None
-    keys: str | None = None
+    keys: Sequence[str] | None = None
 
     def check(self) -> None:
-        """Raises before anything is opened: nothing named, both named, or a name that doesn't exist."""
-        from tollbook.tasks.asks import named
+        """Raises before anything is opened: nothing named, both named, a name that doesn't exist, keys of nothing."""
+        from tollbook.tasks.asks import datasets_of
+        from tollbook.tasks.keys import check_named
 
         if self.everything and self.flows:
             raise BadUsage("--all and names of flows were both given", advice="give one of them")
         if not self.everything and not self.flows:
             advice = "name one: grades, signals, moonshots, a table or a dataset; or --all"
             raise BadUsage("no flow is named", advice=advice)
-        for name in self.flows or ():
-            named(name)
+        if self.everything and self.keys:
+            advice = "name what they are for, or list each dataset's under `watch` in the policy file"
+            raise BadUsage("--keys with --all could be of any dataset", advice=advice)
+        if self.flows:
+            check_named(datasets_of(self.flows), self.tokens, self.keys or ())
 
-    def names(self, ws: Workspace, keys: Keys) -> list[str]:
-        """The flows in order. Of everything, what is sold by a key that nobody named is left out."""
+    def names(self, ws: Workspace) -> tuple[list[str], list[str]]:
+        """The flows in order, and a note on what of everything is left out."""
         from tollbook.tasks.asks import all_names
 
-        return all_names(ws, keys) if self.everything else list(dict.fromkeys(self.flows or ()))
+        if not self.everything:
+            return list(dict.fromkeys(self.flows or ())), []
+        names, left = all_names(ws)
+        where = "`watch` in the policy file names keys"
+        return names, [f"left out, sold by keys that nobody named ({where}): {', '.join(left)}"] if left else []
 
 
 async def bills_of(ws: Workspace, chosen: Chosen) -> list[Bill]:
     """One bill per flow named. Of everything, what can't be asked yet (its keys are not known) becomes a note."""
-    from tollbook.tasks.asks import BadRequest, ask_fresh
+    from tollbook.tasks.asking import BadRequest
+    from tollbook.tasks.asks import ask_fresh
     from tollbook.tasks.plan import priced
     from tollbook.tasks.tokens import keys_named
 
-    keys = await keys_named(ws, chosen.tokens, chosen.keys)
-    found, notes = [], []
-    for name in chosen.names(ws, keys):
+    keys = await keys_named(ws, chosen.tokens, chosen.keys or ())
+    names, notes = chosen.names(ws)
+    found: list[Bill] = []
+    for name in names:
         try:
             ask = ask_fresh(ws, name, reason="plan", at=ws.clock.now(), keys=keys)
         except BadRequest as error:
             if not chosen.everything:
                 raise
-            notes.append(error.what)
+            notes.append(f"{error.what}: {error.fix}")
             continue
         found.append(await priced(ws, ask))
     return [*found[:-1], replace(found[-1], notes=(*found[-1].notes, *notes))] if found else []
@@ -82,20 +93,24 @@ async def bills_of(ws: Workspace, chosen: Chosen) -> list[Bill]:
 async def ingest_each(
     ws: Workspace, chosen: Chosen, reason: str, max_cost: str | None, watch: Watch
 ) -> list[Outcome | tuple[str, PayerError]]:
-    """One flow after the other; what one of them can't do is reported and the next still runs. The budget is shared."""
+    """One flow after the other; what one of them can't do is reported and the next still runs. The budget is shared,
+    and so is the publication: one, at the end."""
     from tollbook.flows.ingest import ingest
     from tollbook.tasks.asks import ask_fresh, budget_of
+    from tollbook.tasks.calling import at_once
     from tollbook.tasks.running import new_run
     from tollbook.tasks.tokens import keys_named
 
-    keys = await keys_named(ws, chosen.tokens, chosen.keys)
-    names = chosen.names(ws, keys)
+    keys = await keys_named(ws, chosen.tokens, chosen.keys or ())
+    names, notes = chosen.names(ws)
     left = budget_of(ws, names, max_cost)
     ended: list[Outcome | tuple[str, PayerError]] = []
     for name in names:
+        call = at_once if _published_at_once(name, names) else _all_but_publishing
         try:
             ask = ask_fresh(ws, name, reason=reason, at=ws.clock.now(), keys=keys)
-            outcome = await ingest(ws, ask, new_run(ask.flow, reason, ws.clock.now(), budget=left), watch=watch)
+            run = new_run(ask.flow, reason, ws.clock.now(), budget=left)
+            outcome = await ingest(ws, ask, run, watch=watch, call=call)
         except PayerError as error:
             ended.append((name, error))
             continue
@@ -103,17 +118,57 @@ async def ingest_each(
             watch.ended()
         ended.append(outcome)
         left = None if left is None else left - outcome.atoms
+    return await _made_known(ws, ended, notes)
+
+
+def _published_at_once(name: str, names: Sequence[str]) -> bool:
+    """The last, which brings what the others loaded along; and before it what lists the keys of others."""
+    from tollbook.tasks.keys import KEY_TABLES
+
+    return name == names[-1] or name in {table for table, _ in KEY_TABLES.values()}
+
+
+async def _all_but_publishing(step: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    """Calls a step; a publication is left to a later flow of the same command, or to its end."""
+    from tollbook.tasks.calling import at_once
+    from tollbook.tasks.load import publish
+
+    if step is publish:
+        return cast("T", None)
+    return await at_once(step, *args, **kwargs)
+
+
+async def _made_known(
+    ws: Workspace, ended: list[Outcome | tuple[str, PayerError]], notes: Sequence[str]
+) -> list[Outcome | tuple[str, PayerError]]:
+    """The same ends: the last that went well says what the command left out, and is published whatever came after."""
+    from tollbook.tasks.load import publish
+    from tollbook.tasks.outcome import Outcome
+
+    for at, each in reversed(list(enumerate(ended))):
+        if isinstance(each, Outcome):
+            published = each.published or await publish(ws)
+            ended[at] = replace(each, published=published, notes=(*each.notes, *notes))
+            break
     return ended
 
 
 async def range_ask(
-    ws: Workspace, name: str, first: str | None, last: str | None, tokens: str | None, keys: str | None
+    ws: Workspace,
+    names: Sequence[str],
+    first: str | None,
+    last: str | None,
+    tokens: str | None,
+    keys: Sequence[str] | None,
 ) -> Ask:
     """What a backfill asks for, checked before anybody is asked for terms."""
-    from tollbook.tasks.asks import ask_range, parse_range, with_history
+    from tollbook.tasks.asks import ask_range, datasets_of, parse_range, with_history
+    from tollbook.tasks.keys import check_named
     from tollbook.tasks.tokens import keys_named
 
     start, end = parse_range(first, last)
-    with_history(name)
-    chosen = await keys_named(ws, tokens, keys)
-    return ask_range(ws, name, start, end, at=ws.clock.now(), keys=chosen)
+    for name in names:
+        with_history(name)
+    check_named(datasets_of(names), tokens, keys or ())
+    chosen = await keys_named(ws, tokens, keys or ())
+    return ask_range(ws, names, start, end, at=ws.clock.now(), keys=chosen)

@@ -9,7 +9,8 @@ from prefect.client.schemas.objects import State
 
 from tollbook.flows.deployed import in_workspace
 from tollbook.flows.ingest import ingest
-from tollbook.tasks.asks import ask_range, budget_of, parse_range
+from tollbook.tasks.asks import ask_range, budget_of, datasets_of, parse_range
+from tollbook.tasks.keys import check_named
 from tollbook.tasks.prefect_approval import Approval
 from tollbook.tasks.prefect_boundary import LogWatch, cost_artifact, verdict
 from tollbook.tasks.prefect_steps import as_task, prefect_run
@@ -19,27 +20,30 @@ from tollbook.tasks.workspace import Workspace
 
 @flow(name="backfill", persist_result=False)
 async def backfill(
-    dataset: str,
+    dataset: str | list[str],
     first: str,
-    last: str,
+    last: str | None = None,
     tokens: str | None = None,
+    keys: list[str] | None = None,
     max_cost: str | None = None,
     approve_above: str = "1.00",
     approval_seconds: int = 3600,
 ) -> State[Any]:
-    """Buy what is missing of `dataset` from `first` to `last` (YYYY-MM-DD, inclusive).
+    """Buy what is missing of one dataset, or of several in one bill, from `first` to `last` (YYYY-MM-DD, inclusive).
 
-    A bill above `approve_above` pauses the run for a person's word, at most `approval_seconds`; the word is bound to
-    exactly this plan. Run it again after anything: only the rest is planned.
+    Without `last` it ends with the newest day whose rows no longer move. A bill above `approve_above` pauses the run
+    for a word of a person, at most `approval_seconds`; it is bound to exactly this plan. Run it again after anything:
+    only the rest is planned.
     """
 
     async def work(ws: Workspace) -> State[Any]:
+        names = [dataset] if isinstance(dataset, str) else dataset
         start, end = parse_range(first, last)
-        keys = await keys_named(ws, tokens)
-        ask = ask_range(ws, dataset, start, end, at=ws.clock.now(), keys=keys)
-        budget = budget_of(ws, [dataset], max_cost)
+        check_named(datasets_of(names), tokens, keys or ())
+        ask = ask_range(ws, names, start, end, at=ws.clock.now(), keys=await keys_named(ws, tokens, keys or ()))
+        budget = budget_of(ws, names, max_cost)
         run, _ = prefect_run(ws, ask.flow, ask.reason, budget=budget)
-        threshold = budget_of(ws, [dataset], approve_above)
+        threshold = budget_of(ws, names, approve_above)
         approval = Approval(threshold=threshold or 0, budget=budget, seconds=approval_seconds, clock=ws.clock)
         outcome = await ingest(ws, ask, run, call=as_task, watch=LogWatch(), agree=approval)
         await cost_artifact(ws)

@@ -8,9 +8,10 @@ from typing import Any
 from prefect.client.schemas.objects import State
 
 from tollbook.flows.ingest import ingest
-from tollbook.tasks.asks import ask_fresh, budget_of
+from tollbook.tasks.asks import ask_fresh, budget_of, datasets_of
 from tollbook.tasks.bill import Bill
 from tollbook.tasks.failures import PayerError
+from tollbook.tasks.keys import check_named
 from tollbook.tasks.prefect_boundary import LogWatch, bill_artifact, cost_artifact, environ_with_key, failure, verdict
 from tollbook.tasks.prefect_steps import as_task, prefect_run
 from tollbook.tasks.tokens import keys_named
@@ -31,6 +32,7 @@ async def keep_fresh(name: str, max_cost: str | None, tokens: str | None) -> Sta
 
     async def work(ws: Workspace) -> State[Any]:
         run, at = prefect_run(ws, name, "manual")
+        check_named(datasets_of([name]), tokens, ())
         keys = await keys_named(ws, tokens)
         ask = ask_fresh(ws, name, reason=run.reason, at=at, keys=keys)
         run, at = prefect_run(ws, name, run.reason, budget=budget_of(ws, [name], max_cost))

@@ -150,6 +150,7 @@ def _seller(name: str, table: Table, assets: Mapping[str, Asset], caps: Mapping[
         pay_with=symbol,
         pay_to=_payees(table),
         tokens=_tokens(table),
+        watch=_watch(table),
         resource_origins=tuple(origin(url) for url in table.texts("resource_origins")),
         parallel=table.integer("parallel", 1, 256, 8),
         requests_per_minute=table.integer("requests_per_minute", 0, 1_000_000, 0),
@@ -177,3 +178,19 @@ def _tokens(table: Table) -> tuple[int, ...]:
     if not isinstance(value, list) or any(type(entry) is not int or entry < 1 for entry in value):
         raise table.wrong("tokens", f"is {shown(value)}", "write a list of the seller's token numbers: [3375, 3306]")
     return tuple(dict.fromkeys(value))
+
+
+def _watch(table: Table) -> Mapping[str, tuple[str, ...]]:
+    value = table.value("watch", {})
+    fix = 'write the keys by dataset: watch = {"glassnode-price-close" = ["BTC", "ETH"]}'
+    if not isinstance(value, dict):
+        raise table.wrong("watch", f"is {shown(value)}", fix)
+    for name, keys in value.items():
+        if not isinstance(keys, list) or not all(_is_key(key) for key in keys):
+            raise table.wrong(f"watch.{shown(name)}", f"is {shown(keys)}", fix)
+    return MappingProxyType({name: tuple(dict.fromkeys(str(key) for key in keys)) for name, keys in value.items()})
+
+
+def _is_key(value: object) -> bool:
+    """A number, or text as the seller writes it: what is only spaces, or wears them at its ends, is a slip."""
+    return type(value) is int or (isinstance(value, str) and value == value.strip() != "")

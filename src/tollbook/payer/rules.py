@@ -31,13 +31,15 @@ class Caps:
 
 @dataclass(frozen=True, slots=True)
 class SellerPolicy:
-    """One seller that may be paid. An empty `pay_to` means first use: the first payee seen is pinned."""
+    """One seller that may be paid. An empty `pay_to` means first use: the first payee seen is pinned. `watch` holds the
+    keys that scheduled runs ask for, by what is sold; `tokens` those of everything sold by token."""
 
     name: str
     base_url: str
     pay_with: str
     pay_to: tuple[str, ...] = ()
     tokens: tuple[int, ...] = ()
+    watch: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     resource_origins: tuple[str, ...] = ()
     parallel: int = 8
     requests_per_minute: int = 0

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tollbook.sandbox import declared
 from tollbook.sandbox.keys import CHAIN_ID, V1_NAME
 from tollbook.sandbox.other_sellers import PATHS
 
@@ -36,7 +37,17 @@ _OTHER = """\
 base_url = "{base_url}"
 pay_with = "USDC"
 pay_to = ["{pay_to}"]
+watch = {watch}
 """
+
+_WATCHED = {
+    "heurist": '{"heurist-token-search" = ["BTC", "ETH"]}',
+    "firecrawl": '{"firecrawl-search" = ["what is x402, and who sells by it?"]}',
+    "coingecko": '{"coingecko-price" = ["bitcoin", "ethereum"]}',
+    "glassnode": '{"glassnode-price-close" = ["BTC", "ETH"]}',
+    "tavily": '{"tavily-search" = ["tokens that moved today, and why"]}',
+}
+"""What a buyer here keeps an eye on, by seller: a run of everything asks each of them for something."""
 
 _ASSET = """\
 [assets.{symbol}]
@@ -62,6 +73,7 @@ _CAPS = {
 
 def policy(world: World, pay_with: str = "USDC") -> str:
     """The reviewed limits of a buyer in this world. TMAI stands in it when the world sells for it."""
+    unshelved = declared.sellers(("tokenmetrics", *PATHS))
     symbols = ("USDC", "TMAI") if world.settings.tmai or pay_with == "TMAI" else ("USDC",)
     return _POLICY.format(
         chain_id=CHAIN_ID,
@@ -73,8 +85,13 @@ def policy(world: World, pay_with: str = "USDC") -> str:
         pay_to=world.pay_to,
         tokens=list(world.watch),
         others="\n".join(
-            _OTHER.format(name=name, base_url=world.seller_base + path, pay_to=world.pay_to)
-            for name, path in PATHS.items()
+            _OTHER.format(
+                name=name,
+                base_url=world.seller_base + path,
+                pay_to=world.pay_to,
+                watch=_WATCHED.get(name, "{}"),
+            )
+            for name, path in (PATHS | {seller.name: f"/{seller.name}" for seller in unshelved}).items()
         ),
     )
 

@@ -16,7 +16,7 @@ from typing import Any
 from eth_account import Account
 from filelock import FileLock, Timeout
 
-from tollbook.sandbox import config_files, other_sellers, tokenmetrics
+from tollbook.sandbox import config_files, declared, other_sellers, tokenmetrics
 from tollbook.sandbox.asgi import App
 from tollbook.sandbox.clock import WorldClock
 from tollbook.sandbox.control import ControlApp
@@ -35,7 +35,7 @@ from tollbook.sandbox.paid_v2 import PaidV2
 from tollbook.sandbox.seller import SellerApp
 from tollbook.sandbox.servers import HOST, PortTaken, Servers, listen
 from tollbook.sandbox.settings import Settings
-from tollbook.sandbox.shop import Shop
+from tollbook.sandbox.shop import Product, Shop
 from tollbook.sandbox.token import TMAI, USDC, Deployer, Token
 
 FACES = ("rpc", "facilitator", "seller", "control")
@@ -164,8 +164,7 @@ class World:
         self.market = Market(
             self.clock, seed=self._notes["seed"], tokens=self._notes["tokens"], born_day=self._notes["born_day"]
         )
-        on_sale = tokenmetrics.products(self.market, self.settings) + other_sellers.products(self.market, self.clock)
-        shop = Shop(on_sale, self.tokens, self.settings)
+        shop = Shop(self._on_sale(), self.tokens, self.settings)
         self.seller = SellerApp(
             shop,
             self.faults,
@@ -186,6 +185,12 @@ class World:
         self._open.callback(self._servers.stop)
         self._servers.start()
         self.seller.open()
+
+    def _on_sale(self) -> list[Product]:
+        """Everything that is declared: sellers with a shelf of their own, and any other as its declaration says."""
+        made = tokenmetrics.products(self.market, self.settings) + other_sellers.products(self.market, self.clock)
+        more = declared.sellers(("tokenmetrics", *other_sellers.PATHS))
+        return [*made, *(product for seller in more for product in declared.products(seller, self.clock))]
 
     def _write_notes(self) -> None:
         self._notes["offset"] = self.clock.offset

@@ -5,6 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from tollbook.payer.errors import Misconfigured
+
+
+class BadRequest(Misconfigured):
+    """Raised when what is asked for doesn't exist or can't be bought; nothing was asked of the seller."""
+
+    repeat = "yes, once the command is mended"
+
 
 @dataclass(frozen=True, slots=True)
 class Want:
@@ -20,7 +28,7 @@ class Want:
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """What a person named to be bought. None: the policy's watch list of tokens, or what is known of the others."""
+    """What a person named to be bought. None: the policy's watch lists, or what is known of the others."""
 
     tokens: tuple[str, ...] | None = None
     others: tuple[str, ...] | None = None

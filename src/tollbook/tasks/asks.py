@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from tollbook.payer.errors import Misconfigured
 from tollbook.payer.money import parse_decimal
-from tollbook.tasks.asking import Ask, Keys, Want
+from tollbook.tasks.asking import Ask, BadRequest, Keys, Want
+from tollbook.tasks.keys import EVERY_KEY, askable, keys_for
 from tollbook.tasks.workspace import Workspace
 
 if TYPE_CHECKING:
     from tollbook.sources.model import Dataset, Feed
-
-
-TOKEN = "token_id"
-KEY_TABLES = {"index_id": "indices"}
-"""Where the keys of datasets not sold by token are listed."""
-
-EVERY_KEY = Keys()
-
-
-class BadRequest(Misconfigured):
-    """Raised when what is asked for doesn't exist or can't be bought; nothing was asked of the seller."""
-
-    repeat = "yes, once the command is mended"
 
 
 def ask_fresh(ws: Workspace, name: str, *, reason: str, at: datetime, keys: Keys = EVERY_KEY) -> Ask:
@@ -43,22 +30,40 @@ def ask_fresh(ws: Workspace, name: str, *, reason: str, at: datetime, keys: Keys
     return Ask(feed.name, reason, registry.dataset(feed.datasets[0]).seller, at, asked)
 
 
-def ask_range(ws: Workspace, name: str, first: date, last: date, *, at: datetime, keys: Keys = EVERY_KEY) -> Ask:
-    """A past range of one dataset, both days inclusive. A snapshot is answered by the history that repairs it."""
-    from tollbook.sources.slots import slot
+def ask_range(
+    ws: Workspace, names: Sequence[str], first: date, last: date | None, *, at: datetime, keys: Keys = EVERY_KEY
+) -> Ask:
+    """A past range of one seller's datasets, both days inclusive; without `last` up to the newest day that no longer
+    moves. A snapshot is answered by the history that repairs it."""
+    found = [with_history(name) for name in names]
+    bought = {dataset.name: dataset for dataset, _ in found}.values()
+    notes = [note for _, own in found for note in own]
+    if last is None:
+        last = _newest_settled(bought, at)
+        notes.append(f"up to {last}, the newest day whose rows no longer move; --to buys later ones")
+        if first > last:
+            raise BadRequest(f"no day since {first} is settled: the newest is {last}", advice="name the end with --to")
+    _check_range(first, last, at)
+    sellers = list(dict.fromkeys(dataset.seller for dataset in bought))
+    if len(sellers) > 1:
+        raise BadRequest(
+            f"one bill is of one seller, not of {' and '.join(sellers)}", advice="backfill each on its own"
+        )
+    wants = []
+    for dataset in bought:
+        _since(dataset, first)
+        wants.append(_range_want(ws, dataset, keys, first, last, at))
+        notes.extend(_beginnings(ws, dataset, wants[-1]))
+    return Ask("backfill", "backfill", sellers[0], at, tuple(wants), tuple(dict.fromkeys(notes)))
 
+
+def _check_range(first: date, last: date, at: datetime) -> None:
     if first > last:
         raise BadRequest(f"the range is reversed: {first} is after {last}", advice="swap --from and --to")
     if last > at.date():
         raise BadRequest(
             f"{last} is in the future", advice=f"the newest day that can be bought is today, {at.date()} (UTC)"
         )
-    dataset, notes = with_history(name)
-    _since(dataset, first)
-    start = datetime.combine(first, datetime.min.time(), UTC)
-    end = datetime.combine(last + timedelta(days=1), datetime.min.time(), UTC) - timedelta(seconds=1)
-    want = _want(ws, dataset, keys, slot(dataset, start), min(slot(dataset, end), slot(dataset, at)))
-    return Ask("backfill", "backfill", dataset.seller, at, (want,), (*notes, *_beginnings(ws, dataset, want)))
 
 
 def _since(dataset: Dataset, first: date) -> None:
@@ -90,16 +95,28 @@ def _want(ws: Workspace, dataset: Dataset, keys: Keys, first: int, last: int) ->
     return Want(dataset.name, keys_for(ws, dataset, keys), first, last, registry.snapshots_of(dataset))
 
 
-def parse_range(first: str | None, last: str | None) -> tuple[date, date]:
+def _newest_settled(datasets: Iterable[Dataset], at: datetime) -> date:
+    """The newest day whose last slot is past its settling time, for each of them."""
+    return min((at - timedelta(seconds=dataset.settle)).date() for dataset in datasets) - timedelta(days=1)
+
+
+def _range_want(ws: Workspace, dataset: Dataset, keys: Keys, first: date, last: date, at: datetime) -> Want:
+    from tollbook.sources.slots import slot
+
+    start = datetime.combine(first, datetime.min.time(), UTC)
+    end = datetime.combine(last + timedelta(days=1), datetime.min.time(), UTC) - timedelta(seconds=1)
+    return _want(ws, dataset, keys, slot(dataset, start), min(slot(dataset, end), slot(dataset, at)))
+
+
+def parse_range(first: str | None, last: str | None) -> tuple[date, date | None]:
     """--from and --to as dates. Raises BadRequest saying which one is wrong and how it is written."""
-    return _date("--from", first), _date("--to", last)
+    if first is None:
+        advice = "say where the range begins, such as --from 2026-01-01; --to is the newest settled day unless given"
+        raise BadRequest("--from is missing", advice=advice)
+    return _date("--from", first), None if last is None else _date("--to", last)
 
 
-def _date(option: str, text: str | None) -> date:
-    if text is None:
-        raise BadRequest(
-            f"{option} is missing", advice="give both ends of the range, such as --from 2026-01-01 --to 2026-01-31"
-        )
+def _date(option: str, text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
@@ -139,28 +156,33 @@ def with_history(name: str) -> tuple[Dataset, tuple[str, ...]]:
     return past, (f"{candidates[0].name} is sold only for now; its past is bought from {past.name}",)
 
 
-def all_names(ws: Workspace, keys: Keys = EVERY_KEY) -> list[str]:
-    """Every dataset of the policy's sellers that can be asked for: by token, by index, or by keys that were named."""
+def all_names(ws: Workspace) -> tuple[list[str], list[str]]:
+    """Every dataset of the policy's sellers that can be asked for, and those left out: sold by a key nobody named."""
     from tollbook.sources import registry
 
-    askable = {None, TOKEN, *KEY_TABLES}
+    sold = [dataset for dataset in registry.datasets() if dataset.seller in ws.policy.sellers]
+    names = [dataset.name for dataset in sold if askable(ws, dataset)]
+    return names, [dataset.name for dataset in sold if dataset.name not in names]
+
+
+def datasets_of(names: Sequence[str]) -> list[Dataset]:
+    """The datasets behind the names of flows, tables and datasets."""
+    from tollbook.sources import registry
+    from tollbook.sources.model import Dataset
+
+    found = (named(name) for name in names)
     return [
-        dataset.name
-        for dataset in registry.datasets()
-        if dataset.seller in ws.policy.sellers and (dataset.key_column in askable or keys.others is not None)
+        dataset
+        for each in found
+        for dataset in ((each,) if isinstance(each, Dataset) else map(registry.dataset, each.datasets))
     ]
 
 
 def budget_of(ws: Workspace, names: Sequence[str], max_cost: str | None) -> int | None:
     """--max-cost in atoms of the one asset that all of these are paid in."""
-    from tollbook.sources import registry
-    from tollbook.sources.model import Dataset
-
     if max_cost is None:
         return None
-    found = [named(name) for name in names]
-    datasets = [each if isinstance(each, Dataset) else registry.dataset(each.datasets[0]) for each in found]
-    assets = {ws.asset(dataset.seller) for dataset in datasets}
+    assets = {ws.asset(dataset.seller) for dataset in datasets_of(names)}
     if len(assets) != 1:
         symbols = ", ".join(sorted(asset.symbol for asset in assets))
         raise BadRequest(
@@ -177,36 +199,3 @@ def _what_else(candidates: Sequence[Dataset]) -> str:
     if twins:
         return f"`tollbook run {twins[0]}` buys what {twins[0]} still lists"
     return f"keep it fresh by a schedule instead: `tollbook run {candidates[0].name}`"
-
-
-def keys_for(ws: Workspace, dataset: Dataset, keys: Keys = EVERY_KEY) -> tuple[str, ...]:
-    """The keys a dataset is asked with: those named, else the watch list; one for a listing of everything.
-
-    Raises BadRequest when a dataset is sold by a key that nobody named.
-    """
-    from tollbook.sources.model import EVERYTHING
-
-    if dataset.key_column is None:
-        return (EVERYTHING,)
-    if dataset.key_column == TOKEN:
-        watched = tuple(str(token) for token in ws.policy.sellers[dataset.seller].tokens)
-        chosen = keys.tokens if keys.tokens is not None else watched
-        option = f"--tokens, or list them under sellers.{dataset.seller}.tokens in the policy file"
-    else:
-        chosen = keys.others if keys.others is not None else _known_keys(ws, dataset.key_column)
-        option = "--keys"
-    if not chosen:
-        raise BadRequest(
-            f"{dataset.name} is sold by {dataset.key_column} and none is named", advice=f"name some with {option}"
-        )
-    return chosen
-
-
-def _known_keys(ws: Workspace, column: str) -> tuple[str, ...]:
-    """Keys that an earlier run brought as rows: the indices, for what is sold by index."""
-    from tollbook.warehouse import query
-
-    table = KEY_TABLES.get(column)
-    if table is None or not (ws.home / "published" / "warehouse.duckdb").exists():
-        return ()
-    return tuple(str(key) for (key,) in query(ws.home, f"SELECT DISTINCT {column} FROM {table} ORDER BY 1")[1])

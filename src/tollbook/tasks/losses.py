@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 
 from tollbook.payer.types import Purchase
-from tollbook.tasks.asks import BadRequest
+from tollbook.tasks.asking import BadRequest
 from tollbook.tasks.workspace import Workspace
 
 

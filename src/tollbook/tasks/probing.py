@@ -100,13 +100,12 @@ def _sample(ws: Workspace, dataset: Dataset) -> Order:
     from tollbook.sources import registry
     from tollbook.sources.planner import Held, plan
     from tollbook.sources.slots import slot
-    from tollbook.tasks.asking import Keys
-    from tollbook.tasks.asks import keys_for
+    from tollbook.tasks.keys import by_key, keys_for
     from tollbook.tasks.plan import order
 
     now = ws.clock.now()
     here = slot(dataset, now)
-    keys = keys_for(ws, dataset, Keys(others=(SAMPLE_KEY,)))
+    keys = (SAMPLE_KEY,) if by_key(dataset) else keys_for(ws, dataset)
     found = plan(dataset, registry.seller(dataset.seller), keys[:1], here, here, Held(), at=now, now=now)
     return order(ws, dataset, found.pieces[0])
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tollbook.tasks.asking import Keys
-from tollbook.tasks.asks import BadRequest
+from tollbook.tasks.asking import BadRequest, Keys
+from tollbook.tasks.keys import TOKENS
 from tollbook.tasks.workspace import Workspace
-
-CATALOGUE = "tokens"
-"""The free dataset that lists every token the seller knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +35,10 @@ async def resolve_tokens(ws: Workspace, text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(_one(word, tokens) for word in words))
 
 
-async def keys_named(ws: Workspace, tokens: str | None, keys: str | None = None) -> Keys:
-    """--tokens and --keys as a selection; keys that are no tokens are taken as they are written."""
-    others = tuple(word.strip() for word in keys.split(",") if word.strip()) if keys is not None else None
-    return Keys(await resolve_tokens(ws, tokens) if tokens is not None else None, others)
+async def keys_named(ws: Workspace, tokens: str | None, keys: Sequence[str] = ()) -> Keys:
+    """--tokens and each --keys as a selection; keys that are no tokens are taken as they are written."""
+    others = tuple(dict.fromkeys(key.strip() for key in keys if key.strip()))
+    return Keys(await resolve_tokens(ws, tokens) if tokens is not None else None, others or None)
 
 
 async def catalogue(ws: Workspace, *, today: bool = False) -> Mapping[str, Token]:
@@ -52,7 +49,7 @@ async def catalogue(ws: Workspace, *, today: bool = False) -> Mapping[str, Token
     if not _read(ws, today=today):
         from tollbook.tasks.fetching import fetch_free
 
-        await fetch_free(ws, CATALOGUE)
+        await fetch_free(ws, TOKENS)
     return known(ws)
 
 
@@ -62,7 +59,7 @@ def _read(ws: Workspace, *, today: bool) -> bool:
     from tollbook.sources.model import EVERYTHING
     from tollbook.sources.slots import slot
 
-    dataset, now = registry.dataset(CATALOGUE), ws.clock.now()
+    dataset, now = registry.dataset(TOKENS), ws.clock.now()
     here = slot(dataset, now)
     return bool(ws.cache.held(dataset, (EVERYTHING,), here if today else 0, here, now).spans)
 

@@ -51,7 +51,11 @@ class Workspace:
 
     @cached_property
     def policy(self) -> Policy:
-        return load_policy(self.settings.policy)
+        from tollbook.tasks.keys import check_watch
+
+        policy = load_policy(self.settings.policy)
+        check_watch(policy)
+        return policy
 
     @cached_property
     def clock(self) -> SystemClock:

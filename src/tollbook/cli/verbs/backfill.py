@@ -11,7 +11,9 @@ from tollbook.cli.answer import Answer
 
 
 def backfill(
-    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="A dataset, table or flow that has a history.")],
+    datasets: Annotated[
+        list[str], typer.Argument(metavar="DATASET", help="Datasets, tables or flows that have a history.")
+    ],
     first: options.First = None,
     last: options.Last = None,
     tokens: options.Tokens = None,
@@ -21,7 +23,7 @@ def backfill(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Stop at the bill.")] = False,
     as_json: options.Json = False,
 ) -> int:
-    """Buy what is missing of a past range: bill first, oldest first, resumable. A second start buys only the rest."""
+    """Buy what is missing of a past range: one bill first, oldest first, resumable. Started again, it buys the rest."""
     from tollbook.cli import render
     from tollbook.cli.approval import Approval
     from tollbook.cli.progress import watch_for
@@ -37,8 +39,8 @@ def backfill(
     answer = Answer(as_json=as_json)
 
     async def work(ws: Workspace) -> Bill | Outcome:
-        ask = await range_ask(ws, dataset, first, last, tokens, keys)
-        budget = budget_of(ws, [dataset], max_cost)
+        ask = await range_ask(ws, datasets, first, last, tokens, keys)
+        budget = budget_of(ws, datasets, max_cost)
         if dry_run:
             return await priced(ws, ask)
         _ = ws.wallet

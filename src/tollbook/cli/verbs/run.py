@@ -41,10 +41,9 @@ def run(
     if len(ended) == 1 and isinstance(ended[0], tuple):
         raise ended[0][1]
     answer.document(run_document(ended))
+    render.outcomes(answer, [each for each in ended if isinstance(each, Outcome)])
     for each in ended:
-        if isinstance(each, Outcome):
-            render.outcome(answer, each)
-        elif not as_json:
+        if not isinstance(each, Outcome) and not as_json:
             answer.heading(f"{each[0]}: nothing bought")
             answer.line(failure.text(each[1]), style="red")
     return failure.worst([each.exit_code if isinstance(each, Outcome) else each[1].exit_code for each in ended])

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 from tollbook.sandbox.clock import WorldClock
-from tollbook.sandbox.market import rows
+from tollbook.sandbox.market import rows, v3
 from tollbook.sandbox.market.catalogue import Catalogue, day_of
 from tollbook.sandbox.market.changes import Changes
 from tollbook.sandbox.market.endpoints import Endpoint, endpoints
@@ -18,7 +18,7 @@ from tollbook.sandbox.market.rows import Row
 
 
 class Market:
-    """Answers like api.tokenmetrics.com/v2: newest first, `limit` rows a page, no total."""
+    """Answers like api.tokenmetrics.com, its v2 or its v3: newest first, `limit` rows a page, no total."""
 
     def __init__(self, clock: WorldClock, seed: int = 7, tokens: int = 64, born_day: int | None = None) -> None:
         self._clock = clock
@@ -26,9 +26,11 @@ class Market:
         self.changes = Changes()
         self.endpoints = endpoints(seed, self.catalogue)
 
-    def answer(self, name: str, params: Sequence[tuple[str, str]]) -> dict[str, Any]:
-        """The envelope with one page of rows; raises Unprocessable for bad parameters."""
+    def answer(self, name: str, params: Sequence[tuple[str, str]], version: int = 2) -> dict[str, Any]:
+        """The envelope with one page of rows; raises Unprocessable for bad parameters. `version` is that of the API."""
         page = self._page(self.endpoints[name], Query.of(params))
+        if version == 3:
+            page = [v3.row(name, row, self.catalogue.by_id, self._clock.time()) for row in page]
         return {"success": True, "message": "Data fetched successfully", "length": len(page), "data": page}
 
     def _page(self, endpoint: Endpoint, query: Query) -> list[Row]:
