@@ -28,7 +28,7 @@ def listed(number: int) -> dict[str, Any]:
 def test_some_pages_of_a_catalogue_are_no_catalogue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The command that read it was killed on the way; a symbol may fit a token on a page that is not there."""
     cache, books = Cache(tmp_path), Books()
-    first = next(piece for piece in pieces(tokens.CATALOGUE, ["*"], T0, T0, T0) if piece.page == 1)
+    first = next(piece for piece in pieces(tokens.TOKENS, ["*"], T0, T0, T0) if piece.page == 1)
     books.deliver(first, body(*map(listed, range(100))), T0)
     ws: Any = SimpleNamespace(cache=cache, clock=SimpleNamespace(now=lambda: T0))
 

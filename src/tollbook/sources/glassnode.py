@@ -4,21 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from tollbook.sources.model import (
-    DAY,
-    EXTRAS,
-    HOUR,
-    Cast,
-    Column,
-    Dataset,
-    Dates,
-    Evidence,
-    Kind,
-    Packing,
-    Seller,
-    Since,
-    Window,
-)
+from tollbook.sources.model import DAY, EXTRAS, HOUR, Cast, Column, Dataset, Dates, Kind, Packing, Seller, Since, Window
 
 PRICE_CLOSE = Dataset(
     name="glassnode-price-close",
@@ -33,7 +19,7 @@ PRICE_CLOSE = Dataset(
     settle=6 * HOUR,
     patience=2 * DAY,
     lookback=28,
-    since=Since(date(2010, 7, 17), Evidence.INFERRED),  # nobody quoted a price for bitcoin before
+    since=Since(date(2010, 7, 17)),  # nobody quoted a price for bitcoin before
     natural_key=("asset", "date"),
     key_column="asset",
     time_column="date",

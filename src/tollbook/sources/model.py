@@ -119,7 +119,7 @@ class Since:
     """The first UTC day of a history: before it there is nothing to pay for."""
 
     day: date
-    evidence: Evidence
+    evidence: Evidence = Evidence.INFERRED
 
 
 @dataclass(frozen=True, slots=True)

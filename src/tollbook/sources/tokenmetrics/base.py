@@ -13,7 +13,6 @@ from tollbook.sources.model import (
     Cast,
     Column,
     Dataset,
-    Evidence,
     Kind,
     Packing,
     Paging,
@@ -48,7 +47,7 @@ and a tenth less in TMAI; of the highest, less than twice. Where no price was ev
 GRADED = date(2021, 1, 1)
 """The day of the oldest trader grades seen; of the other grades nothing older was."""
 
-FOUNDED = Since(date(2017, 1, 1), Evidence.INFERRED)
+FOUNDED = Since(date(2017, 1, 1))
 """Bitcoin's returns of holding, as a signal of 2025 gave them, reach back to early 2017, and nothing tells of anything
 older. How deep the history of most datasets goes is not known: this refuses only what can't be there."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tollbook.sources.model import Cast, Column, Evidence, Since
 from tollbook.sources.tokenmetrics.base import GRADED, LOWEST, floats, spelled, texts, token_series, token_snapshot
 
-_SINCE = Since(GRADED, Evidence.INFERRED)
+_SINCE = Since(GRADED)
 
 _CHANGE_SPELLINGS = (
     "TM_GRADE_24h_PCT_CHANGE",
