@@ -22,28 +22,45 @@ def watch_for(*, quiet: bool = False) -> Watch:
 
 
 class _Counting(Silent):
-    """Calls, rows and money so far."""
+    """Calls, rows and money so far, against the bill's."""
 
     def __init__(self) -> None:
         self.flow, self.symbol, self.decimals = "", "", 0
-        self.calls = self.done = self.rows = self.atoms = 0
+        self.calls = self._begun = 0
+        self._ended: dict[str, tuple[int, int]] = {}
+        self._since = time.monotonic()
 
     def bill(self, bill: Bill) -> None:
         self.flow, self.symbol, self.decimals = bill.flow, bill.asset.symbol, bill.asset.decimals
-        self.calls = self.done = self.rows = self.atoms = 0
+        self.calls, self._begun, self._ended = bill.calls, 0, {}
+        self._since = time.monotonic()
 
     def buying(self, calls: int, atoms: int) -> None:
-        """Further pages of a listing come on top of what was begun."""
-        self.calls += calls
+        """Only what no bill could foresee, further pages of a listing of unknown length, comes on top."""
+        self._begun += calls
+        self.calls = max(self.calls, self._begun)
 
     def bought(self, purchase: Purchase | None, rows: int, problem: str | None) -> None:
-        self.done += 1
-        self.rows += rows
-        self.atoms += purchase.committed if purchase else 0
+        if purchase:
+            self._ended[purchase.purchase_id] = (rows, purchase.committed if purchase.sends else 0)
+
+    @property
+    def done(self) -> int:
+        return len(self._ended)
+
+    @property
+    def rows(self) -> int:
+        return sum(rows for rows, _ in self._ended.values())
 
     @property
     def money(self) -> str:
-        return f"{decimal_text(self.atoms, self.decimals)} {self.symbol}"
+        return f"{decimal_text(sum(atoms for _, atoms in self._ended.values()), self.decimals)} {self.symbol}"
+
+    @property
+    def seconds_left(self) -> float:
+        """At the pace so far."""
+        passed = time.monotonic() - self._since
+        return passed / self.done * (self.calls - self.done) if self.done else 0.0
 
 
 class Lines(_Counting):
@@ -58,17 +75,18 @@ class Lines(_Counting):
         due = time.monotonic() - self._last >= SECONDS_BETWEEN_LINES
         if problem or due or self.done == self.calls:
             self._last = time.monotonic()
+            left = f", about {_span(self.seconds_left)} left" if self.done < self.calls else ""
             words = f": {problem}" if problem else ""
-            counted = f" {self.rows} rows," if self.rows else ""
-            line = f"{self.flow}: {self.done} of {self.calls} calls,{counted} {self.money}{words}"
+            line = f"{self.flow}: {self.done} of {self.calls} calls, {self.rows} rows, {self.money}{left}{words}"
             print(line, file=sys.stderr, flush=True)
 
 
 class Bar(_Counting):
-    """For a terminal: calls, rows, money and the time left."""
+    """For a terminal: calls, rows, money and the time left. It is drawn on stderr, or on the console that is given."""
 
-    def __init__(self) -> None:
+    def __init__(self, console: Any = None) -> None:
         super().__init__()
+        self._console = console
         self._progress: Any = None
         self._task: Any = None
 
@@ -84,8 +102,7 @@ class Bar(_Counting):
 
     def bought(self, purchase: Purchase | None, rows: int, problem: str | None) -> None:
         super().bought(purchase, rows, problem)
-        counted = f"{self.rows} rows" if self.rows else ""
-        self._progress.update(self._task, advance=1, rows=counted, money=self.money)
+        self._progress.update(self._task, completed=self.done, rows=f"{self.rows} rows", money=self.money)
         if problem:
             self._progress.console.print(problem, style="red", markup=False, highlight=False)
 
@@ -105,6 +122,11 @@ class Bar(_Counting):
             TextColumn("{task.fields[rows]}  {task.fields[money]}"),
             TimeRemainingColumn(compact=True, elapsed_when_finished=True),
         )
-        self._progress = Progress(*columns, console=Console(stderr=True))
+        self._progress = Progress(*columns, console=self._console or Console(stderr=True))
         self._task = self._progress.add_task(self.flow, total=self.calls, rows="", money=self.money)
         self._progress.start()
+
+
+def _span(seconds: float) -> str:
+    """Rounded as a person says it."""
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"

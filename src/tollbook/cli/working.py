@@ -59,15 +59,19 @@ class Chosen:
         return all_names(ws, keys) if self.everything else list(dict.fromkeys(self.flows or ()))
 
 
-async def bills_of(ws: Workspace, chosen: Chosen) -> list[Bill]:
-    """One bill per flow named. Of everything, what can't be asked yet (its keys are not known) becomes a note."""
-    from tollbook.tasks.asks import BadRequest, ask_fresh
+async def bills_of(ws: Workspace, chosen: Chosen, max_cost: str | None = None) -> list[Bill]:
+    """One bill per flow named, each beside those before it. Of everything, what can't be asked yet (its keys are not
+    known) becomes a note."""
+    from tollbook.tasks.asks import BadRequest, ask_fresh, budget_of
     from tollbook.tasks.plan import priced
     from tollbook.tasks.tokens import keys_named
 
     keys = await keys_named(ws, chosen.tokens, chosen.keys)
-    found, notes = [], []
-    for name in chosen.names(ws, keys):
+    found: list[Bill] = []
+    notes = []
+    names = chosen.names(ws, keys)
+    left = budget_of(ws, names, max_cost)
+    for name in names:
         try:
             ask = ask_fresh(ws, name, reason="plan", at=ws.clock.now(), keys=keys)
         except BadRequest as error:
@@ -75,7 +79,9 @@ async def bills_of(ws: Workspace, chosen: Chosen) -> list[Bill]:
                 raise
             notes.append(error.what)
             continue
-        found.append(await priced(ws, ask))
+        asset = ws.asset(ask.seller)
+        beside = sum(bill.atoms for bill in found if bill.asset == asset and bill.refusal is None)
+        found.append(await priced(ws, ask, None if left is None else left - beside, beside))
     return [*found[:-1], replace(found[-1], notes=(*found[-1].notes, *notes))] if found else []
 
 
@@ -102,7 +108,7 @@ async def ingest_each(
         finally:
             watch.ended()
         ended.append(outcome)
-        left = None if left is None else left - outcome.atoms
+        left = None if left is None else left - outcome.atoms - outcome.in_doubt
     return ended
 
 

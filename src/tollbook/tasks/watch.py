@@ -16,11 +16,11 @@ class Watch(Protocol):
         ...
 
     def buying(self, calls: int, atoms: int) -> None:
-        """Reserved and about to be bought."""
+        """Reserved and about to be bought: what the bill listed, or further pages of a listing."""
         ...
 
     def bought(self, purchase: Purchase | None, rows: int, problem: str | None) -> None:
-        """One call ended, well (rows as far as known before loading) or not."""
+        """One call ended, with the rows that came, or not well. A purchase that is tried again is told of again."""
         ...
 
     def ended(self) -> None:
