@@ -118,7 +118,8 @@ class Undelivered(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LossAccepted(Event):
-    """A person's word that this purchase may be bought again, as the next generation (I2)."""
+    """A person's word that this purchase may be bought again, as the next generation (I2): nothing came for the
+    money, or a body in which the seller says that it failed, which is kept."""
 
     by: str
 
@@ -213,7 +214,9 @@ def fold(p: Purchase, event: Event) -> Purchase:
             _require(p.money is Money.SPENT and p.data is Data.ABSENT, p, event)
             return _then(p, undelivered=True)
         case LossAccepted():
-            _require((p.undelivered or p.burned) and p.data is Data.ABSENT, p, event)
+            lost = (p.undelivered or p.burned) and p.data is Data.ABSENT
+            useless = p.data is Data.DELIVERED and p.money in (Money.SPENT, Money.VOID)
+            _require((lost or useless) and not p.loss_accepted, p, event)
             return _then(p, loss_accepted=True)
     raise IllegalEvent(f"no rule for {type(event).__name__}")
 
