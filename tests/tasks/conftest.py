@@ -77,13 +77,13 @@ class Desk:
 
         return self.work(lambda ws: self._ingest(ws, signals(ws, calls), flow, watch, agree))
 
-    def fresh(self, name: str, tokens: tuple[str, ...] | None = None, budget: int | None = None) -> Outcome:
+    def fresh(self, name: str, *, watch: Watch | None = None) -> Outcome:
         """One run of a flow, as its schedule would start it."""
 
         def ask(ws: Workspace) -> Ask:
-            return ask_fresh(ws, name, reason="test", at=ws.clock.now(), keys=Keys(tokens=tokens))
+            return ask_fresh(ws, name, reason="test", at=ws.clock.now())
 
-        return self.work(lambda ws: self._ingest(ws, ask(ws), name, None, within_policy, budget))
+        return self.work(lambda ws: self._ingest(ws, ask(ws), name, watch, within_policy))
 
     def bill(self, calls: int) -> Bill:
         return self.work(lambda ws: priced(ws, signals(ws, calls)))
@@ -108,10 +108,8 @@ class Desk:
 
         return self.work(count)
 
-    async def _ingest(
-        self, ws: Workspace, ask: Ask, flow: str, watch: Watch | None, agree: Agree, budget: int | None = None
-    ) -> Outcome:
-        run = new_run(flow, ask.reason, ws.clock.now(), budget=budget)
+    async def _ingest(self, ws: Workspace, ask: Ask, flow: str, watch: Watch | None, agree: Agree) -> Outcome:
+        run = new_run(flow, ask.reason, ws.clock.now())
         return await ingest(ws, ask, run, watch=watch or Silent(), agree=agree)
 
 

@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from tollbook.payer.money import decimal_text
-from tollbook.payer.types import Purchase
+from tollbook.payer.types import Data, Money, Purchase
 from tollbook.tasks.bill import Bill
 from tollbook.tasks.watch import UNWATCHED, Silent, Watch
 
@@ -42,7 +42,8 @@ class _Counting(Silent):
 
     def bought(self, purchase: Purchase | None, rows: int, problem: str | None) -> None:
         if purchase:
-            self._ended[purchase.purchase_id] = (rows, purchase.committed if purchase.sends else 0)
+            paid = purchase.sends and (purchase.data is Data.DELIVERED or purchase.money is Money.SPENT)
+            self._ended[purchase.purchase_id] = (rows, purchase.committed if paid else 0)
 
     @property
     def done(self) -> int:
