@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.cli.conftest import Command
+from tests.cli.test_bad_input import policy_with
 from tests.tasks.conftest import After
 
 if TYPE_CHECKING:
@@ -139,3 +140,14 @@ def slow(tollbook: Command) -> str:
     text = Path(tollbook.env["TOLLBOOK_POLICY"]).read_text()
     path.write_text(text.replace("tokens = [", "parallel = 1\ntokens = [", 1))
     return str(path)
+
+
+def test_a_backfill_that_a_cap_refuses_is_refused_before_anybody_is_asked(
+    tollbook: Command, world: World, buyer: Buyer, tmp_path: Path
+) -> None:
+    policy = policy_with(buyer, tmp_path, 'per_run = "50.00"', 'per_run = "0.05"')
+    said = tollbook("backfill", "signals", *RANGE, TOLLBOOK_POLICY=policy)
+    assert said.code == 3
+    assert "caps.USDC.per_run is 0.05 USDC" in said.err
+    assert "refused: caps.USDC.per_run" in said.out
+    assert world.transfers(buyer.address) == []

@@ -6,10 +6,9 @@ import sys
 import time
 from typing import Any
 
-from tollbook.payer.money import decimal_text
-from tollbook.payer.types import Data, Money, Purchase
+from tollbook.payer.types import Purchase
 from tollbook.tasks.bill import Bill
-from tollbook.tasks.watch import UNWATCHED, Silent, Watch
+from tollbook.tasks.watch import UNWATCHED, Counting, Watch
 
 SECONDS_BETWEEN_LINES = 2.0
 
@@ -21,50 +20,7 @@ def watch_for(*, quiet: bool = False) -> Watch:
     return Bar() if sys.stderr.isatty() else Lines()
 
 
-class _Counting(Silent):
-    """Calls, rows and money so far, against the bill's."""
-
-    def __init__(self) -> None:
-        self.flow, self.symbol, self.decimals = "", "", 0
-        self.calls = self._begun = 0
-        self._ended: dict[str, tuple[int, int]] = {}
-        self._since = time.monotonic()
-
-    def bill(self, bill: Bill) -> None:
-        self.flow, self.symbol, self.decimals = bill.flow, bill.asset.symbol, bill.asset.decimals
-        self.calls, self._begun, self._ended = bill.calls, 0, {}
-        self._since = time.monotonic()
-
-    def buying(self, calls: int, atoms: int) -> None:
-        """Only what no bill could foresee, further pages of a listing of unknown length, comes on top."""
-        self._begun += calls
-        self.calls = max(self.calls, self._begun)
-
-    def bought(self, purchase: Purchase | None, rows: int, problem: str | None) -> None:
-        if purchase:
-            paid = purchase.sends and (purchase.data is Data.DELIVERED or purchase.money is Money.SPENT)
-            self._ended[purchase.purchase_id] = (rows, purchase.committed if paid else 0)
-
-    @property
-    def done(self) -> int:
-        return len(self._ended)
-
-    @property
-    def rows(self) -> int:
-        return sum(rows for rows, _ in self._ended.values())
-
-    @property
-    def money(self) -> str:
-        return f"{decimal_text(sum(atoms for _, atoms in self._ended.values()), self.decimals)} {self.symbol}"
-
-    @property
-    def seconds_left(self) -> float:
-        """At the pace so far."""
-        passed = time.monotonic() - self._since
-        return passed / self.done * (self.calls - self.done) if self.done else 0.0
-
-
-class Lines(_Counting):
+class Lines(Counting):
     """For logs and pipes."""
 
     def __init__(self) -> None:
@@ -76,13 +32,11 @@ class Lines(_Counting):
         due = time.monotonic() - self._last >= SECONDS_BETWEEN_LINES
         if problem or due or self.done == self.calls:
             self._last = time.monotonic()
-            left = f", about {_span(self.seconds_left)} left" if self.done < self.calls else ""
-            words = f": {problem}" if problem else ""
-            line = f"{self.flow}: {self.done} of {self.calls} calls, {self.rows} rows, {self.money}{left}{words}"
-            print(line, file=sys.stderr, flush=True)
+            trouble = f": {problem}" if problem else ""
+            print(f"{self.flow}: {self.words}{trouble}", file=sys.stderr, flush=True)
 
 
-class Bar(_Counting):
+class Bar(Counting):
     """For a terminal: calls, rows, money and the time left. It is drawn on stderr, or on the console that is given."""
 
     def __init__(self, console: Any = None) -> None:
@@ -126,8 +80,3 @@ class Bar(_Counting):
         self._progress = Progress(*columns, console=self._console or Console(stderr=True))
         self._task = self._progress.add_task(self.flow, total=self.calls, rows="", money=self.money)
         self._progress.start()
-
-
-def _span(seconds: float) -> str:
-    """Rounded as a person says it."""
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
