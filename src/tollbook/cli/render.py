@@ -65,11 +65,11 @@ def bill_notes(answer: Answer, bill: Bill) -> None:
 
 
 def limit_lines(bill: Bill) -> list[str]:
-    """Every cap that refuses; else, of those that money counts against, the one that this bill comes closest to."""
+    """Every cap that refuses; else the one that this bill comes closest to."""
     if bill.refusal is not None:
         refusing = [cap for cap in bill.caps if cap.refuses]
         return [f"refused: {bill.refusal.what}", *(f"{_cap(cap)}: too much" for cap in refusing[1:])]
-    counting = [cap for cap in bill.caps if cap.after]
+    counting = [cap for cap in bill.caps if cap.adds_up]
     return [f"caps: {_cap(max(counting, key=lambda cap: cap.share))}"] if counting and bill.atoms else []
 
 

@@ -33,6 +33,11 @@ class CapLine:
         return self.after > self.limit
 
     @property
+    def adds_up(self) -> bool:
+        """Unlike per_call, which judges each call alone."""
+        return not self.name.endswith("per_call")
+
+    @property
     def share(self) -> Fraction:
         """How full it would be; a cap of nothing is always full."""
         return Fraction(self.after, self.limit) if self.limit else Fraction(1)
@@ -86,5 +91,4 @@ def refusing(lines: Iterable[CapLine]) -> CapLine | None:
 
 def room(ws: Workspace, run: Run, asset: Asset) -> int:
     """Atoms that every cap still lets through."""
-    _, *lines = cap_lines(ws, run, asset, 0)
-    return max(0, min(line.limit - line.committed for line in lines))
+    return max(0, min(line.limit - line.committed for line in cap_lines(ws, run, asset, 0) if line.adds_up))

@@ -60,7 +60,7 @@ def _counted(ws: Workspace) -> set[str]:
 
 def _fitting(items: Sequence[Item], lines: Sequence[CapLine], counted: Collection[str]) -> set[str]:
     """Keys of what fits, unit by unit. A listing whose pages follow one another is bought to its end, or not begun."""
-    left = min(line.limit - line.committed for line in lines if not line.name.endswith("per_call"))
+    left = min(line.limit - line.committed for line in lines if line.adds_up)
     fits: set[str] = set()
     for unit in _units(items):
         cost = sum(item.price or 0 for item in unit if item.key not in counted)
