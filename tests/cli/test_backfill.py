@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from datetime import date, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from tests.cli.conftest import Command
+from tests.cli.test_bad_input import policy_with
+from tests.tasks.conftest import After
 
 if TYPE_CHECKING:
     from tollbook.sandbox.world import Buyer, World
@@ -124,15 +128,51 @@ def test_one_bill_is_of_one_seller(tollbook: Command) -> None:
     assert "one bill is of one seller, not of tokenmetrics and glassnode" in said.err
 
 
-def test_a_price_that_jumps_on_the_way_stops_the_run_and_says_what_is_left(
+def test_a_price_that_jumped_since_the_bill_stops_the_run_and_says_what_is_left(
     tollbook: Command, world: World, buyer: Buyer
 ) -> None:
-    """Beyond price_drift nothing more is signed; what was bought is loaded and published."""
-    tollbook("plan", "signals")
+    """Beyond price_drift nothing is settled; the next command asks for the price again, and names it."""
+    calls = tollbook("plan", "signals", "--json").document["calls"]
+    assert calls
     world.settings.update(prices={"trading-signals": 50_000})
     said = tollbook("backfill", "signals", *RANGE, "--yes", "--json")
-    assert said.code in (3, 4)
-    document = json.loads(said.out)
-    left = document.get("flows", [{}])[0].get("left", {"calls": 1})
-    assert left["calls"] > 0
+    [flow] = said.document["flows"]
+    assert (said.code, said.document["calls_paid"], said.document["amount"]) == (4, 0, "0")
+    assert flow["left"] == {"calls": 4, "amount": "0.2"}
+    assert flow["price_changes"] == [{"dataset": "trading-signals", "before": "0.017", "after": "0.05", "call": 1}]
+    assert world.transfers(buyer.address) == []
+    dry = tollbook("backfill", "signals", *RANGE, "--dry-run", "--json")
+    [line] = dry.document["flows"]
+    assert (dry.code, line["calls"], line["amount"]) == (3, 4, "0.2")
+    assert "caps.USDC.price_drift" in line["refused"]
+    assert "not bought. amount: the seller offers 0.05 USDC" in tollbook("plan", "trading-signals").out
+
+
+def test_a_price_that_moves_inside_drift_is_shown_where_it_moved(
+    tollbook: Command, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moving = After(1, lambda: world.settings.update(prices={"trading-signals": 20_000}))
+    monkeypatch.setattr("tollbook.cli.progress.watch_for", lambda **_: moving)
+    said = tollbook("backfill", "signals", *RANGE, "--max-cost", "1.00", TOLLBOOK_POLICY=slow(tollbook))
+    assert said.code == 0
+    assert "trading-signals: price 0.017 -> 0.02 at call 2" in said.out
+    assert "0.077 USDC for 4 paid calls" in said.out
+
+
+def slow(tollbook: Command) -> str:
+    """A policy file that buys one call after the other."""
+    path = Path(tollbook.env["TOLLBOOK_HOME"]) / "one-at-a-time.toml"
+    text = Path(tollbook.env["TOLLBOOK_POLICY"]).read_text()
+    path.write_text(text.replace("tokens = [", "parallel = 1\ntokens = [", 1))
+    return str(path)
+
+
+def test_a_backfill_that_a_cap_refuses_is_refused_before_anybody_is_asked(
+    tollbook: Command, world: World, buyer: Buyer, tmp_path: Path
+) -> None:
+    policy = policy_with(buyer, tmp_path, 'per_run = "50.00"', 'per_run = "0.05"')
+    said = tollbook("backfill", "signals", *RANGE, TOLLBOOK_POLICY=policy)
+    assert said.code == 3
+    assert "caps.USDC.per_run is 0.05 USDC" in said.err
+    assert "refused: caps.USDC.per_run" in said.out
     assert world.transfers(buyer.address) == []

@@ -1,4 +1,4 @@
-"""`tollbook reconcile`, `recover`, `rebuild` and `accept-loss`: keeping the books in order."""
+"""`tollbook reconcile`, `recover` and `rebuild`: keeping the books in order."""
 
 from __future__ import annotations
 
@@ -67,12 +67,3 @@ def test_rebuild_makes_the_same_tables_from_the_ledger_for_nothing(
     assert said.document["amount"] == "0"
     assert query(buyer.home, "SELECT * FROM grades ORDER BY ALL") == before
     assert len(world.transfers(buyer.address)) == paid
-
-
-def test_a_purchase_that_is_not_lost_can_not_be_accepted_as_lost(tollbook: Command) -> None:
-    """I2."""
-    tollbook("run", "tm-grade", "--json")
-    [row] = tollbook("costs", "--by", "purchase", "--json").document
-    said = tollbook("accept-loss", row["purchase_id"])
-    assert said.code == 2
-    assert "is not lost" in said.err

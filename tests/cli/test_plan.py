@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.cli.conftest import Command
+from tests.cli.test_bad_input import policy_with
 from tests.docs.page import PROJECT
 
 if TYPE_CHECKING:
@@ -62,3 +66,43 @@ def test_a_forecast_names_what_was_never_quoted_instead_of_counting_it_as_nothin
     schedules = str(PROJECT / "prefect.yaml")
     document = tollbook("plan", "moonshots", "--month", "--schedules", schedules, "--json").document
     assert "moonshot-tokens" in document["flows"][0]["unknown_prices"]
+
+
+def test_every_cap_stands_beside_the_bill_and_people_see_the_tightest(tollbook: Command) -> None:
+    document = tollbook("plan", "grades", "--json").document
+    [limits] = document["limits"]
+    caps = {cap["cap"]: cap for cap in limits["caps"]}
+    assert list(caps) == [
+        f"caps.USDC.{name}" for name in ("per_call", "per_run", "per_flow_day", "per_day", "per_month")
+    ]
+    run = {"cap": "caps.USDC.per_run", "limit": "50", "committed": "0", "after": "0.051", "refuses": False}
+    assert caps["caps.USDC.per_run"] == run
+    assert (limits["refused"], limits["postponed"]) == (None, {"calls": 0, "amount": "0"})
+    said = tollbook("plan", "grades").out
+    assert "caps: caps.USDC.per_run holds 0 USDC, 0.051 USDC after this, of 50 USDC" in said
+
+
+@pytest.mark.parametrize("cap", ["per_run", "per_day"])
+def test_a_bill_that_a_cap_would_refuse_says_which_one_and_exits_3(
+    tollbook: Command, buyer: Buyer, tmp_path: Path, cap: str
+) -> None:
+    held = {"per_run": "50.00", "per_day": "100.00"}[cap]
+    policy = policy_with(buyer, tmp_path, f'{cap} = "{held}"', f'{cap} = "0.01"')
+    said = tollbook("run", "grades", "--dry-run", "--json", TOLLBOOK_POLICY=policy)
+    [limits] = said.document["limits"]
+    assert said.code == 3
+    assert [one["cap"] for one in limits["caps"] if one["refuses"]] == [f"caps.USDC.{cap}"]
+    refusal = f"caps.USDC.{cap} is 0.01 USDC: 0 USDC are committed and 0.051 USDC more were asked"
+    assert limits["refused"] == refusal
+    assert f"refused: {refusal}" in tollbook("plan", "grades", TOLLBOOK_POLICY=policy).out
+
+
+def test_a_bill_that_the_caps_let_through_in_part_says_what_waits(
+    tollbook: Command, buyer: Buyer, tmp_path: Path
+) -> None:
+    policy = policy_with(buyer, tmp_path, 'per_run = "50.00"', 'per_run = "0.04"')
+    said = tollbook("plan", "grades", "--json", TOLLBOOK_POLICY=policy)
+    assert (said.code, said.document["calls"], said.document["amount"]) == (0, 2, "0.034")
+    assert said.document["limits"][0]["postponed"] == {"calls": 1, "amount": "0.017"}
+    people = tollbook("plan", "grades", TOLLBOOK_POLICY=policy).out
+    assert "grades: 1 call more, 0.017 USDC, left for a later run by the caps" in people

@@ -131,6 +131,8 @@ def test_the_next_firing_pays_nothing(prefect: Prefect, buyer: Buyer, session_wo
 def test_bill_and_costs_are_shown_as_artifacts(prefect: Prefect) -> None:
     found = {one["key"]: one for one in prefect.post("/artifacts/latest/filter", {})}
     assert json.loads(found["grades-bill"]["data"])[0]["dataset"] == "tm-grade"
+    assert "| caps.USDC.per_run | 50 | 0 |" in found["grades-bill"]["description"]
+    assert (found["grades-progress"]["type"], found["grades-progress"]["data"]) == ("progress", 100.0)
     assert "| grades |" in found["costs-by-flow"]["data"]
 
 

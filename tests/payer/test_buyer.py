@@ -229,6 +229,26 @@ def test_a_free_order_that_asks_for_money_is_refused_and_nothing_is_signed() -> 
     desk.services.ledger.close()
 
 
+@pytest.mark.parametrize(
+    "outcome",
+    [NoAnswer("timed out"), NotSent("connection refused"), s.answer(503), s.answer(429)],
+    ids=["timeout", "refused connection", "503", "429"],
+)
+def test_a_free_order_without_an_answer_is_unreachable_and_may_be_asked_for_again(outcome: s.Outcome) -> None:
+    seller = s.ScriptedSeller([outcome, s.answer(200)])
+    desk = Payer(s.services(None, seller, s.ScriptedChain(CHAINS["unused"].view)))
+
+    def fetch() -> Purchase:
+        [purchase] = asyncio.run(desk.approve(p.run(), [s.order(free=True)], {})).purchases
+        return asyncio.run(desk.buy(purchase))
+
+    with pytest.raises(SellerUnreachable) as caught:
+        fetch()
+    assert caught.value.exit_code == 6
+    assert fetch().data is Data.DELIVERED
+    desk.services.ledger.close()
+
+
 def test_a_piece_bought_by_another_machine_is_booked_and_never_paid_beside() -> None:
     """I1: a lost ledger finds its nonce used, before anything is signed."""
     seller = s.ScriptedSeller([s.challenge(), s.answer(402)])

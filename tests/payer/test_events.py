@@ -84,6 +84,15 @@ def test_a_settlement_found_late_is_booked_even_on_a_void_purchase() -> None:
     assert (late.money, late.committed) == (Money.SPENT, p.PRICE)
 
 
+ACCEPTED = LossAccepted(at=p.NOW, by="me")
+
+
+def test_a_useless_delivery_that_is_accepted_as_lost_may_be_bought_again_and_stays_spent() -> None:
+    """I2, I5: whether its body is of no use is for the caller to know; the payer reads none."""
+    lost = p.after(p.spent_delivered(), ACCEPTED)
+    assert (lost.money, lost.data, lost.buyable) == (Money.SPENT, Data.DELIVERED, True)
+
+
 ILLEGAL: list[tuple[str, Callable[[], Purchase], Event]] = [
     ("send-unsigned", p.reserved, Sent(at=p.NOW)),
     ("send-after-void", p.void, Sent(at=p.NOW)),
@@ -101,9 +110,10 @@ ILLEGAL: list[tuple[str, Callable[[], Purchase], Event]] = [
     ("unsettle-final", p.spent_delivered, Unsettled(at=p.NOW, reason="reorg")),
     ("accept-loss-not-final", lambda: p.undelivered(final=False), LossAccepted(at=p.NOW, by="me")),
     ("accept-loss-delivered-not-final", lambda: p.spent_delivered(final=False), LossAccepted(at=p.NOW, by="me")),
-    ("accept-loss-delivered-in-doubt", p.exposed_delivered, LossAccepted(at=p.NOW, by="me")),
-    ("accept-loss-of-what-was-never-paid", p.void, LossAccepted(at=p.NOW, by="me")),
-    ("accept-loss-in-doubt", p.exposed, LossAccepted(at=p.NOW, by="me")),
+    ("accept-loss-delivered-in-doubt", p.exposed_delivered, ACCEPTED),
+    ("accept-loss-of-what-was-never-paid", p.void, ACCEPTED),
+    ("accept-loss-twice", lambda: p.after(p.spent_delivered(), ACCEPTED), ACCEPTED),
+    ("accept-loss-in-doubt", p.exposed, ACCEPTED),
     ("want-exposed-again", p.exposed, p.intent(p.blank())),
     ("want-delivered-again", p.spent_delivered, p.intent(p.blank())),
     ("want-burned-again", p.burned, p.intent(p.blank())),

@@ -31,9 +31,11 @@ class Approval:
         render.bills(self.answer, [bill])
         if bill.atoms == 0:
             return self.budget
+        if self.budget is not None and bill.atoms > self.budget:
+            raise too_small(bill, self.budget)
+        if bill.refusal is not None:
+            raise bill.refusal
         if self.budget is not None:
-            if bill.atoms > self.budget:
-                raise too_small(bill, self.budget)
             return self.budget
         if not self.yes:
             self._ask(bill)
@@ -53,7 +55,7 @@ class Approval:
 def too_small(bill: Bill, budget: int) -> OverBudget:
     """Says how far the money would reach, oldest first, so that a person can choose."""
     spent = reach = 0
-    for item in sorted(bill.all_items, key=lambda item: item.order.context.get("first", 0)):
+    for item in sorted(bill.all_items, key=lambda item: item.age):
         if spent + (item.price or 0) > budget:
             break
         spent += item.price or 0

@@ -12,12 +12,6 @@ from tollbook.payer.errors import Misconfigured, PayerError
 
 USAGE = 2
 UNFORESEEN = 4
-WORST_FIRST = (5, 4, 3, 6, 2, 0)
-
-
-def worst(codes: list[int]) -> int:
-    """One exit code for several flows: what needs a person first, then what is in doubt."""
-    return min(codes, key=WORST_FIRST.index, default=0)
 
 
 def document(error: PayerError) -> dict[str, Any]:

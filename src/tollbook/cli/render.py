@@ -8,11 +8,14 @@ from tollbook.cli.answer import Answer
 from tollbook.payer.money import decimal_text
 from tollbook.payer.types import Purchase
 from tollbook.tasks.bill import Bill, Line
+from tollbook.tasks.caps import CapLine
 from tollbook.tasks.outcome import Outcome
 
 FIGURES = frozenset({2, 3, 4, 5})
 FEW = 4
 """So many flows are told one by one; more are a table."""
+SOME = 3
+"""Of several like lines; --json has all of them."""
 
 
 def bills(answer: Answer, all_bills: Sequence[Bill], *, title: str = "The bill") -> None:
@@ -47,10 +50,33 @@ def bill_notes(answer: Answer, bill: Bill) -> None:
         answer.line(
             f"  {gone.dataset}: {gone.cells} cells can't be bought any more ({gone.what}){repair}", style="yellow"
         )
+    for line in bill.lines:
+        if line.problem and line.all_items:
+            answer.line(f"  {line.dataset}: not bought. {line.problem.what}", style="red")
+    if bill.postponed:
+        calls, worth = _plural(len(bill.postponed), "call"), sum(item.price or 0 for item in bill.postponed)
+        answer.line(
+            f"  {bill.flow}: {calls} more, {amount(bill, worth)}, left for a later run by the caps", style="yellow"
+        )
     if any(line.open_ended for line in bill.lines):
         answer.line(f"  + {bill.flow}: a listing of unknown length; further pages come on top")
     for note in bill.notes:
         answer.line(f"  {note}")
+    for words in limit_lines(bill):
+        answer.line(f"  {words}", style="red" if bill.refusal else "")
+
+
+def limit_lines(bill: Bill) -> list[str]:
+    """Every cap that refuses; else the one that this bill comes closest to."""
+    if bill.refusal is not None:
+        refusing = [cap for cap in bill.caps if cap.refuses]
+        return [f"refused: {bill.refusal.what}", *(f"{_cap(cap)}: too much" for cap in refusing[1:])]
+    counting = [cap for cap in bill.caps if cap.adds_up]
+    return [f"caps: {_cap(max(counting, key=lambda cap: cap.share))}"] if counting and bill.atoms else []
+
+
+def _cap(cap: CapLine) -> str:
+    return f"{cap.name} holds {cap.text(cap.committed)}, {cap.text(cap.after)} after this, of {cap.text(cap.limit)}"
 
 
 def amount(bill: Bill | Outcome, atoms: int | None) -> str:
@@ -104,15 +130,31 @@ def _remarks(done: Outcome) -> Iterator[tuple[str, str, str]]:
         yield "on chain", f"{found} found there, paid before, not paid again", ""
     if done.recovered:
         yield "recovered", f"{_plural(done.recovered, 'purchase')} of an earlier run", ""
+    yield from _about_bodies(done)
+    for moved in done.price_changes:
+        words = f"{moved.dataset}: price {done.money(moved.before)} -> {done.money(moved.after)} at call {moved.call}"
+        yield "price", words, "yellow"
+    for words in (*done.loaded.drift, *done.loaded.notes, *done.notes):
+        yield "note", words, "yellow"
+    yield from _about_money(done)
+
+
+def _about_bodies(done: Outcome) -> Iterator[tuple[str, str, str]]:
     if done.loaded.quarantined:
         yield "quarantined", f"{_plural(done.loaded.quarantined, 'row')}, kept with their bodies", "yellow"
-    for words in (*done.loaded.drift, *done.notes):
-        yield "note", words, "yellow"
+    for body in done.loaded.failed[:SOME]:
+        yield "failed", f"{body.dataset} {body.purchase_id}: {body.what}", "red"
+    if done.loaded.failed:
+        yield "", "paid, and no rows: `tollbook accept-loss PURCHASE` lets it be asked again", "red"
+
+
+def _about_money(done: Outcome) -> Iterator[tuple[str, str, str]]:
     if done.open:
-        yield "open", f"{done.open} in doubt: run `tollbook recover` later", "yellow"
+        worth = f", {amount(done, done.in_doubt)} of this run" if done.in_doubt else ""
+        yield "open", f"{done.open} in doubt{worth}: run `tollbook recover` later", "yellow"
     if done.undelivered:
         yield "undelivered", f"{done.undelivered} paid without data: see `tollbook status`", "red"
-    for problem in done.problems[:3]:
+    for problem in done.problems[:SOME]:
         yield "stopped", problem.what, "red"
     if done.left_calls:
         yield "left", f"{_plural(done.left_calls, 'call')}, {amount(done, done.left_atoms)}; run again to go on", ""
@@ -132,7 +174,7 @@ def _bill_row(bill: Bill, line: Line) -> tuple[str, ...]:
         str(line.missing_cells),
         f"{line.calls}{more}",
         each,
-        bill.money(line.atoms) + more,
+        bill.money(line.known_atoms) + more if line.problem is None else "refused",
     )
 
 

@@ -68,16 +68,18 @@ class Chosen:
         return names, [f"left out, sold by keys that nobody named ({where}): {', '.join(left)}"] if left else []
 
 
-async def bills_of(ws: Workspace, chosen: Chosen) -> list[Bill]:
-    """One bill per flow named. Of everything, what can't be asked yet (its keys are not known) becomes a note."""
+async def bills_of(ws: Workspace, chosen: Chosen, max_cost: str | None = None) -> list[Bill]:
+    """One bill per flow named, each beside those before it. Of everything, what can't be asked yet (its keys are not
+    known) becomes a note."""
     from tollbook.tasks.asking import BadRequest
-    from tollbook.tasks.asks import ask_fresh
+    from tollbook.tasks.asks import ask_fresh, budget_of
     from tollbook.tasks.plan import priced
     from tollbook.tasks.tokens import keys_named
 
     keys = await keys_named(ws, chosen.tokens, chosen.keys or ())
     names, notes = chosen.names(ws)
     found: list[Bill] = []
+    left = budget_of(ws, names, max_cost)
     for name in names:
         try:
             ask = ask_fresh(ws, name, reason="plan", at=ws.clock.now(), keys=keys)
@@ -86,7 +88,9 @@ async def bills_of(ws: Workspace, chosen: Chosen) -> list[Bill]:
                 raise
             notes.append(f"{error.what}: {error.fix}")
             continue
-        found.append(await priced(ws, ask))
+        asset = ws.asset(ask.seller)
+        beside = sum(bill.atoms for bill in found if bill.asset == asset and bill.refusal is None)
+        found.append(await priced(ws, ask, None if left is None else left - beside, beside))
     return [*found[:-1], replace(found[-1], notes=(*found[-1].notes, *notes))] if found else []
 
 
@@ -117,7 +121,7 @@ async def ingest_each(
         finally:
             watch.ended()
         ended.append(outcome)
-        left = None if left is None else left - outcome.atoms
+        left = None if left is None else left - outcome.atoms - outcome.in_doubt
     return await _made_known(ws, ended, notes)
 
 

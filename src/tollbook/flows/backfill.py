@@ -12,7 +12,8 @@ from tollbook.flows.ingest import ingest
 from tollbook.tasks.asks import ask_range, budget_of, datasets_of, parse_range
 from tollbook.tasks.keys import check_named
 from tollbook.tasks.prefect_approval import Approval
-from tollbook.tasks.prefect_boundary import LogWatch, cost_artifact, verdict
+from tollbook.tasks.prefect_boundary import cost_artifact, verdict
+from tollbook.tasks.prefect_progress import Shown
 from tollbook.tasks.prefect_steps import as_task, prefect_run
 from tollbook.tasks.tokens import keys_named
 from tollbook.tasks.workspace import Workspace
@@ -45,7 +46,8 @@ async def backfill(
         run, _ = prefect_run(ws, ask.flow, ask.reason, budget=budget)
         threshold = budget_of(ws, names, approve_above)
         approval = Approval(threshold=threshold or 0, budget=budget, seconds=approval_seconds, clock=ws.clock)
-        outcome = await ingest(ws, ask, run, call=as_task, watch=LogWatch(), agree=approval)
+        async with Shown() as watch:
+            outcome = await ingest(ws, ask, run, call=as_task, watch=watch, agree=approval)
         await cost_artifact(ws)
         return verdict(outcome)
 

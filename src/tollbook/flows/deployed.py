@@ -12,7 +12,8 @@ from tollbook.tasks.asks import ask_fresh, budget_of, datasets_of
 from tollbook.tasks.bill import Bill
 from tollbook.tasks.failures import PayerError
 from tollbook.tasks.keys import check_named
-from tollbook.tasks.prefect_boundary import LogWatch, bill_artifact, cost_artifact, environ_with_key, failure, verdict
+from tollbook.tasks.prefect_boundary import bill_artifact, cost_artifact, environ_with_key, failure, verdict
+from tollbook.tasks.prefect_progress import Shown
 from tollbook.tasks.prefect_steps import as_task, prefect_run
 from tollbook.tasks.tokens import keys_named
 from tollbook.tasks.workspace import Workspace
@@ -36,7 +37,8 @@ async def keep_fresh(name: str, max_cost: str | None, tokens: str | None) -> Sta
         keys = await keys_named(ws, tokens)
         ask = ask_fresh(ws, name, reason=run.reason, at=at, keys=keys)
         run, at = prefect_run(ws, name, run.reason, budget=budget_of(ws, [name], max_cost))
-        outcome = await ingest(ws, ask, run, call=as_task, watch=LogWatch(), agree=show)
+        async with Shown() as watch:
+            outcome = await ingest(ws, ask, run, call=as_task, watch=watch, agree=show)
         await cost_artifact(ws)
         return verdict(outcome)
 

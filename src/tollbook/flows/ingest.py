@@ -9,11 +9,13 @@ from tollbook.tasks.asking import Ask
 from tollbook.tasks.bill import Bill
 from tollbook.tasks.calling import Caller, at_once
 from tollbook.tasks.load import load, publish
-from tollbook.tasks.outcome import Outcome, Tally
+from tollbook.tasks.outcome import Outcome
 from tollbook.tasks.plan import note_avoided, plan, quote
 from tollbook.tasks.purchase import approve, buy_all, verify
+from tollbook.tasks.reach import within_caps
 from tollbook.tasks.recover import recover
 from tollbook.tasks.running import Run
+from tollbook.tasks.tally import Tally
 from tollbook.tasks.watch import UNWATCHED, Watch
 from tollbook.tasks.workspace import Workspace
 
@@ -31,25 +33,26 @@ async def ingest(
     ws: Workspace, ask: Ask, run: Run, *, call: Caller = at_once, watch: Watch = UNWATCHED, agree: Agree = within_policy
 ) -> Outcome:
     """Recover, load, then plan, quote, approve and buy until nothing is missing, then publish."""
-    tally = Tally(run, ws.asset(ask.seller))
+    tally, whole = Tally(run, ws.asset(ask.seller)), ask.whole or run.budget is not None
     ws.ledger.start_run(run)
     tally.count_recovered(await call(recover, ws, run.flow))
     tally.loads.append(await call(load, ws))
-    for turn in range(MOST_TURNS):
-        planned = await call(plan, ws, ask)
-        bill = await call(quote, ws, planned)
-        if turn == 0:
-            await call(note_avoided, ws, run, planned)
-            watch.bill(bill)
-        if not tally.is_news(bill):
-            break
-        if turn == 0:
-            run = replace(run, budget=await agree(bill) or run.budget)
-        with tally.stopping(first=turn == 0):
+    with tally.in_order():
+        for turn in range(MOST_TURNS):
+            planned = await call(plan, ws, ask)
+            found = tally.news(await call(quote, ws, planned, tally.halted))
+            bill = tally.limited(within_caps(ws, run, found, whole=whole, begun=turn > 0))
+            if turn == 0:
+                await call(note_avoided, ws, run, planned)
+                watch.bill(bill)
+            if not bill.items:
+                break
+            if turn == 0:
+                run = replace(run, budget=await agree(bill) or run.budget)
             approved = await call(approve, ws, run, bill)
-            tally.count_bought(await buy_all(call, ws, run, bill, approved, watch))
-        tally.loads.append(await call(load, ws))
-        if tally.problems:
-            break
+            tally.count_bought(await buy_all(call, ws, run, approved, watch))
+            tally.loads.append(await call(load, ws))
+            if tally.stopped:
+                break
     tally.count_proved(await call(verify, ws, list(tally.bought.values())))
     return tally.outcome(await call(publish, ws), ask.notes)

@@ -335,18 +335,24 @@ def _claim_terms(services: Services, purchase: Purchase) -> Terms | None:
 
 
 async def _fetch_free(services: Services, purchase: Purchase) -> Purchase:
-    """An order that costs nothing. Asked for money, it is refused."""
+    """An order that costs nothing. Asked for money, it is refused; a seller that is busy or silent is unreachable."""
     answer = await _exchange(services, purchase, {})
-    now = services.clock.now()
+    now, endpoint = services.clock.now(), purchase.order.request.endpoint
     if isinstance(answer, NotSent | NoAnswer):
-        event: Event = Denied(at=now, reason=f"the seller did not answer: {answer.reason}")
-    elif 200 <= answer.status < 300:
+        raise _silent(services, purchase, f"did not answer at {endpoint}: {answer.reason}")
+    if 200 <= answer.status < 300:
         return await _keep(services, purchase, answer)
-    elif answer.status == 402:
-        event = Denied(at=now, reason=f"{purchase.order.request.endpoint} is declared free and asked for money")
-    else:
-        event = Denied(at=now, reason=f"the seller answered {answer.status} to {purchase.order.request.endpoint}")
-    return _append(services, purchase, event)
+    if answer.status == 429 or answer.status >= 500:
+        raise _silent(services, purchase, f"answered {answer.status} at {endpoint}")
+    if answer.status == 402:
+        return _append(services, purchase, Denied(at=now, reason=f"{endpoint} is declared free and asked for money"))
+    return _append(services, purchase, Denied(at=now, reason=f"the seller answered {answer.status} to {endpoint}"))
+
+
+def _silent(services: Services, purchase: Purchase, why: str) -> SellerUnreachable:
+    """A free order that got no answer is given up for now: it carries no money, and may be asked for again."""
+    _append(services, purchase, Void(at=services.clock.now(), reason=why))
+    return SellerUnreachable(f"{purchase.order.seller} {why}")
 
 
 def _pause(sitting: Sitting) -> float:

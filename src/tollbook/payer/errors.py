@@ -19,7 +19,15 @@ PayerError
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar
+
+_WORST_FIRST = (5, 4, 3, 6, 2, 0)
+
+
+def worst(codes: Iterable[int]) -> int:
+    """One exit code for several: what needs a person first, then what is in doubt."""
+    return min(codes, key=_WORST_FIRST.index, default=0)
 
 
 class PayerError(Exception):
@@ -60,7 +68,12 @@ class OverBudget(Refused):
 
 
 class QuoteUnacceptable(Refused):
-    """Raised when a seller's terms are malformed or outside policy; the message names the field."""
+    """Raised when a seller's terms are malformed or outside policy; the message names the field.
+
+    `offered` is the price in atoms where the price alone is what policy doesn't allow; None: no price is known.
+    """
+
+    offered: int | None = None
 
 
 class ConflictingRequest(Refused):

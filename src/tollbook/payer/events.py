@@ -121,7 +121,8 @@ class Undelivered(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LossAccepted(Event):
-    """A person's word that this purchase may be bought again, as the next generation (I2).
+    """A person's word that this purchase may be bought again, as the next generation (I2): nothing came for the
+    money, or a body in which the seller says that it failed, which is kept.
 
     Its money has come to rest for good: a reorg of a settlement that was not final could bring the first generation
     back beside the next.
@@ -224,7 +225,7 @@ def fold(p: Purchase, event: Event) -> Purchase:
             _require(p.money is Money.SPENT and p.data is Data.ABSENT, p, event)
             return _then(p, undelivered=True)
         case LossAccepted():
-            _require(p.losable, p, event)
+            _require(p.losable and not p.loss_accepted, p, event)
             return _then(p, loss_accepted=True)
     raise IllegalEvent(f"no rule for {type(event).__name__}")
 

@@ -73,11 +73,13 @@ def _explain(challenge: Challenge, refusals: list[_Refused], asset: Asset) -> Qu
     if not others:
         return furthest.error
     listed = [str(refusal) for refusal in refusals if refusal is not furthest] + list(challenge.unreadable)
-    return QuoteUnacceptable(
+    refusal = QuoteUnacceptable(
         f"none of {others + 1} offers is payable in {asset.symbol} on {asset.network}. {furthest.error.what} | "
         + " | ".join(listed[:3]),
         advice=furthest.error.fix,
     )
+    refusal.offered = furthest.error.offered
+    return refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +223,9 @@ class _Bench:
         for limit, what, advice in self._ceilings():
             if offer.amount > limit:
                 offered, allowed = self._money(offer.amount), f"at most {self._money(limit)} ({what})"
-                return unacceptable("amount", offered, allowed, advice)
+                refusal = unacceptable("amount", offered, allowed, advice)
+                refusal.offered = offer.amount
+                return refusal
         return None
 
     def _ceilings(self) -> Iterator[tuple[int, str, str]]:

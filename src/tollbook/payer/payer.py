@@ -27,6 +27,10 @@ class Payer:
         """Terms by endpoint; signs nothing and needs no key. Raises QuoteUnacceptable, SellerUnreachable."""
         return await quoting.quote(self.services, orders)
 
+    async def requote(self, orders: Iterable[Order]) -> dict[str, Quote]:
+        """As `quote`, but asked anew: what was kept is in doubt."""
+        return await quoting.requote(self.services, orders)
+
     async def approve(self, run: Run, orders: Sequence[Order], quotes: Mapping[str, Quote]) -> Approved:
         """Reserve all orders inside every cap, or none. Raises OverBudget, ChainUnreachable."""
         return await quoting.approve(self.services, run, orders, quotes)
@@ -60,5 +64,5 @@ class Payer:
         return buyer.release(self.services, purchases)
 
     def accept_loss(self, purchase: Purchase, by: str) -> Purchase:
-        """A person's word that an undelivered purchase may be bought again, as the next generation (I2)."""
+        """A person's word that a purchase without its data may be bought again, as the next generation (I2)."""
         return self.services.ledger.append(purchase, LossAccepted(at=self.services.clock.now(), by=by))

@@ -49,6 +49,20 @@ async def quote(services: Services, orders: Iterable[Order]) -> dict[str, Quote]
     return found
 
 
+async def requote(services: Services, orders: Iterable[Order]) -> dict[str, Quote]:
+    """Terms asked for anew, unpaid, because an answer to a payment casts doubt on those that are kept.
+
+    Raises as `quote`. The kept ones are then believed no more, only measured against: the next bill asks again, too.
+    """
+    wanted = [order for order in orders if not order.free]
+    stale = services.clock.now() - timedelta(seconds=services.policy.quote_max_age + 1)
+    for order in wanted:
+        kept = services.ledger.quote(order.request.endpoint, services.asset_of(order.seller))
+        if kept is not None:
+            services.ledger.put_quote(replace(kept, quoted_at=stale))
+    return await quote(services, wanted)
+
+
 def _usable(services: Services, order: Order, kept: Quote) -> bool:
     """Fresh enough, and still inside a policy, and the pin, that may have changed since."""
     if services.clock.now() - kept.quoted_at > timedelta(seconds=services.policy.quote_max_age):

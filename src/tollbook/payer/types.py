@@ -273,7 +273,10 @@ class Purchase(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A body that arrived, as the warehouse reads it from the ledger. `seq` rises in the order of commits."""
+    """A body that arrived, as the warehouse reads it from the ledger. `seq` rises in the order of commits.
+
+    `lost`: a person has accepted that it is of no use, so it answers for nothing and may be bought again.
+    """
 
     seq: int
     purchase_id: str
@@ -287,6 +290,7 @@ class Delivery:
     content_type: str
     body: bytes
     received_at: datetime
+    lost: bool = False
 
 
 class Clock(Protocol):

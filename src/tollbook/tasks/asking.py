@@ -44,3 +44,8 @@ class Ask:
     at: datetime
     wants: tuple[Want, ...]
     notes: tuple[str, ...] = field(default=())
+
+    @property
+    def whole(self) -> bool:
+        """All of its bill is bought, or nothing: a person has named the range and approves its price."""
+        return self.reason == "backfill"

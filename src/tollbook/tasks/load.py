@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from tollbook.tasks.outcome import Loaded, Published
+from tollbook.tasks.outcome import FailedBody, Loaded, Published
 from tollbook.tasks.workspace import Workspace
 
 
@@ -17,6 +17,8 @@ async def load(ws: Workspace) -> Loaded:
         rows_changed=report.rows_changed,
         quarantined=report.quarantined,
         drift=tuple(str(words) for words in report.drift),
+        failed=tuple(FailedBody(one.purchase_id, one.dataset, one.message) for one in report.failures),
+        notes=(report.note,) if report.note else (),
     )
 
 

@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from tollbook.payer.errors import PaidUndelivered, PayerError, Refused, Unresolved
+from tollbook.payer.errors import PaidUndelivered, PayerError, Unreachable, Unresolved, worst
 from tollbook.payer.money import Asset, decimal_text
-from tollbook.payer.types import Data, Money, Purchase, Run
-from tollbook.tasks.bill import Bill, Gone, Saved
+from tollbook.payer.types import Purchase, Run
+from tollbook.tasks.bill import Gone
 
-if TYPE_CHECKING:
-    from tollbook.payer.recover import Recovered
+
+@dataclass(frozen=True, slots=True)
+class FailedBody:
+    """A paid body in which the seller says that it failed, or that nobody can read. It is kept, and brings no rows."""
+
+    purchase_id: str
+    dataset: str
+    what: str
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What one load brought into the tables."""
+    """What one load brought into the tables, and what in it was of no use. `notes` say what was made anew, and why."""
 
     rows_new: int = 0
     rows_changed: int = 0
     quarantined: int = 0
     drift: tuple[str, ...] = ()
+    failed: tuple[FailedBody, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +51,19 @@ class Bought:
 
 
 @dataclass(frozen=True, slots=True)
+class PriceChange:
+    """A price that moved while a run was buying, in atoms; `call` is the first that met the new one."""
+
+    dataset: str
+    before: int
+    after: int
+    call: int
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
-    """One run's end. Amounts are atoms of the asset; `left` is what the bill still lists and was not bought.
+    """One run's end. Amounts are atoms of the asset: `atoms` were spent, `in_doubt` may have been. `left` is what the
+    bill still lists and was not bought, at the newest prices (None: unknown).
 
     `found_on_chain` are pieces that the chain shows as paid before this ledger knew of them: another machine's, or a
     lost ledger's. They are no cost of this run.
@@ -57,6 +75,7 @@ class Outcome:
     calls_free: int
     calls_avoided: int
     atoms: int
+    in_doubt: int
     saved: int | None
     loaded: Loaded
     open: int
@@ -64,7 +83,8 @@ class Outcome:
     found_on_chain: int
     recovered: int
     left_calls: int
-    left_atoms: int
+    left_atoms: int | None
+    price_changes: tuple[PriceChange, ...]
     gone: tuple[Gone, ...]
     problems: tuple[PayerError, ...]
     published: Published | None
@@ -72,12 +92,16 @@ class Outcome:
 
     @property
     def exit_code(self) -> int:
-        """The command's: a loss needs a person, doubt needs another run, a refusal a decision."""
-        if self.undelivered:
-            return PaidUndelivered.exit_code
-        if self.open:
-            return Unresolved.exit_code
-        return self.problems[0].exit_code if self.problems else 0
+        """The command's: a loss needs a person, doubt needs another run, a refusal a decision.
+
+        "Unreachable" promises that nothing was spent: once something was, the code is that of "run again".
+        """
+        codes = [problem.exit_code for problem in self.problems]
+        if self.atoms:
+            codes = [Unresolved.exit_code if code == Unreachable.exit_code else code for code in codes]
+        codes += [PaidUndelivered.exit_code] if self.undelivered or self.loaded.failed else []
+        codes += [Unresolved.exit_code] if self.open else []
+        return worst(codes)
 
     def money(self, atoms: int | None) -> str:
         return "unknown" if atoms is None else decimal_text(atoms, self.asset.decimals)
@@ -90,12 +114,26 @@ class Outcome:
             "calls_free": self.calls_free,
             "calls_avoided": self.calls_avoided,
             "amount": self.money(self.atoms),
+            "in_doubt": self.money(self.in_doubt),
             "asset": self.asset.symbol,
             "saved": self.money(self.saved),
             "rows_new": self.loaded.rows_new,
             "rows_changed": self.loaded.rows_changed,
             "quarantined": self.loaded.quarantined,
+            "failed_bodies": [
+                {"purchase_id": body.purchase_id, "dataset": body.dataset, "what": body.what}
+                for body in self.loaded.failed
+            ],
             "drift": list(self.loaded.drift),
+            "price_changes": [
+                {
+                    "dataset": moved.dataset,
+                    "before": self.money(moved.before),
+                    "after": self.money(moved.after),
+                    "call": moved.call,
+                }
+                for moved in self.price_changes
+            ],
             "found_on_chain": self.found_on_chain,
             "recovered": self.recovered,
             "open": self.open,
@@ -105,101 +143,8 @@ class Outcome:
             "problems": [{"kind": type(p).__name__, "what": p.what, "exit_code": p.exit_code} for p in self.problems],
             "published": self.published.path if self.published else None,
             "snapshot_files": self.published.snapshot_files if self.published else 0,
-            "notes": list(self.notes),
+            "notes": [*self.loaded.notes, *self.notes],
         }
-
-
-@dataclass(slots=True)
-class Tally:
-    """The counting of one run, in the order in which ingest reports to it."""
-
-    run: Run
-    asset: Asset
-    bought: dict[str, Bought] = field(default_factory=dict)
-    reclaimed: dict[str, Purchase] = field(default_factory=dict)
-    loads: list[Loaded] = field(default_factory=list)
-    problems: list[PayerError] = field(default_factory=list)
-    asked: set[str] = field(default_factory=set)
-    bill: Bill | None = None
-    first_bill: Bill | None = None
-
-    def count_recovered(self, found: Recovered) -> None:
-        """Open purchases of earlier runs, as the first step left them."""
-        parked = [purchase for purchase, _ in found.parked]
-        for purchase in (*found.delivered, *found.undelivered, *parked):
-            self.reclaimed[purchase.purchase_id] = purchase
-
-    def is_news(self, bill: Bill) -> bool:
-        """True when the bill holds a request this run has not made yet. Anything else would loop for nothing."""
-        self.bill = bill
-        self.first_bill = self.first_bill or bill
-        fresh = {item.key for item in bill.items} - self.asked
-        self.asked |= fresh
-        return bool(fresh)
-
-    def count_bought(self, results: Sequence[Bought]) -> None:
-        """What ended well and what did not. A later look at the same purchase replaces the earlier."""
-        self.bought.update({r.purchase.purchase_id: r for r in results})
-        self.problems.extend(r.problem for r in results if r.problem is not None)
-
-    def count_proved(self, proved: Sequence[Bought]) -> None:
-        """The same purchases once the chain has been asked."""
-        self.bought.update({r.purchase.purchase_id: r for r in proved})
-
-    @contextmanager
-    def stopping(self, *, first: bool) -> Iterator[None]:
-        """A refusal after something was bought ends the run in order: what was bought is still loaded and published."""
-        try:
-            yield
-        except Refused as refused:
-            if first:
-                raise
-            self.problems.append(refused)
-
-    def outcome(self, published: Published | None, notes: tuple[str, ...] = ()) -> Outcome:
-        """Frozen, once everything has ended."""
-        mine = [b.purchase for b in self.bought.values() if b.purchase.run.run_id == self.run.run_id]
-        paid = [p for p in mine if p.sends and p.money in (Money.EXPOSED, Money.SPENT)]
-        found = [p for p in mine if not p.sends and p.money is Money.SPENT]
-        met = {p.purchase_id: p for p in (*self.reclaimed.values(), *(b.purchase for b in self.bought.values()))}
-        lost = {p.purchase_id for p in met.values() if p.undelivered and not p.loss_accepted}
-        over = {p.purchase_key for p in met.values() if p.data is Data.DELIVERED or p.purchase_id in lost}
-        left = [i for i in self.bill.all_items if i.key not in over] if self.bill and self.problems else []
-        saved = self.first_bill.saved if self.first_bill else Saved()
-        return Outcome(
-            run=self.run,
-            asset=self.asset,
-            calls_paid=len(paid),
-            calls_free=sum(1 for p in mine if p.money is Money.VOID and p.data is Data.DELIVERED),
-            calls_avoided=saved.calls,
-            atoms=sum(p.cost for p in paid),
-            saved=saved.atoms,
-            loaded=_sum(self.loads),
-            open=sum(1 for p in met.values() if _in_doubt(p)),
-            undelivered=len(lost | set(self.bill.undelivered if self.bill else ())),
-            found_on_chain=len(found),
-            recovered=sum(1 for p in self.reclaimed.values() if p.data is Data.DELIVERED),
-            left_calls=len(left),
-            left_atoms=sum(item.price or 0 for item in left),
-            gone=self.first_bill.gone if self.first_bill else (),
-            problems=tuple(self.problems),
-            published=published,
-            notes=notes,
-        )
-
-
-def _in_doubt(purchase: Purchase) -> bool:
-    """Money that may be gone without its data. Delivered and not yet proved on chain is no doubt for the caller."""
-    return purchase.money is Money.EXPOSED and purchase.data is Data.ABSENT
-
-
-def _sum(loads: Sequence[Loaded]) -> Loaded:
-    return Loaded(
-        rows_new=sum(load.rows_new for load in loads),
-        rows_changed=sum(load.rows_changed for load in loads),
-        quarantined=sum(load.quarantined for load in loads),
-        drift=tuple(dict.fromkeys(words for load in loads for words in load.drift)),
-    )
 
 
 def run_document(ended: Sequence[Outcome | tuple[str, PayerError]]) -> dict[str, Any]:

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from tollbook.payer.errors import PayerError
 from tollbook.payer.money import Asset, parse_decimal
-from tollbook.payer.types import Order, Quote, Request, Run
+from tollbook.payer.types import Order, Request, Run
 from tollbook.tasks.asking import Ask, Want
-from tollbook.tasks.bill import Bill, Gone, Item, Line, Saved
+from tollbook.tasks.bill import Bill, Due, Gone, Item, Line, Saved
 from tollbook.tasks.load import load
+from tollbook.tasks.pricing import price
+from tollbook.tasks.reach import within_caps
+from tollbook.tasks.running import new_run
 from tollbook.tasks.workspace import Workspace
 
 if TYPE_CHECKING:
     from tollbook.sources.model import Dataset, Seller
     from tollbook.sources.pieces import Piece
     from tollbook.sources.planner import Held, Plan
+
+NOTHING_HALTED: Mapping[str, PayerError] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +64,21 @@ def _held(ws: Workspace, dataset: Dataset, want: Want, at: datetime, now: dateti
     return planner.together(*parts)
 
 
-async def quote(ws: Workspace, planned: Planned) -> Bill:
-    """Current terms of every endpoint in the plan. Nothing missing: nobody is asked, and it costs nothing."""
+async def quote(ws: Workspace, planned: Planned, halted: Mapping[str, PayerError] = NOTHING_HALTED) -> Bill:
+    """Current terms of every endpoint in the plan. Nothing missing: nobody is asked, and it costs nothing.
+
+    An endpoint without terms that may be signed becomes its line's problem; what is `halted` isn't asked again.
+    """
     orders = {id(piece): order(ws, dataset, piece) for dataset, p in planned.plans for piece in (*p.pieces, *p.later)}
-    quotes = await ws.payer.quote(orders.values()) if orders else {}
+    terms = await price(ws, orders.values(), halted)
+    prices = terms.atoms
     lost = {purchase.purchase_key: purchase.purchase_id for purchase in ws.ledger.undelivered()}
     lines = []
     for dataset, p in planned.plans:
-        now = [_item(orders[id(piece)], piece, quotes) for piece in p.pieces]
-        later = [_item(orders[id(piece)], piece, quotes) for piece in p.later]
+        now, later = (
+            [_item(orders[id(piece)], piece, prices, _due(dataset, piece, planned.ask)) for piece in pieces]
+            for pieces in (p.pieces, p.later)
+        )
         lines.append(
             Line(
                 dataset=dataset.name,
@@ -77,15 +89,23 @@ async def quote(ws: Workspace, planned: Planned) -> Bill:
                 saved=_saved(ws, dataset, p.avoided),
                 gone=tuple(_gone(dataset, gone) for gone in p.gone),
                 open_ended=p.open_ended,
+                problem=next((why for item in now if (why := terms.problems.get(item.order.request.endpoint))), None),
             )
         )
-    return Bill(planned.ask.flow, planned.asset, tuple(lines), quotes, planned.ask.notes)
+    return Bill(planned.ask.flow, planned.asset, tuple(lines), terms.quotes, planned.ask.notes)
 
 
-async def priced(ws: Workspace, ask: Ask) -> Bill:
-    """The bill alone, after loading what the ledger already holds: what `plan` shows. Books nothing."""
+async def priced(ws: Workspace, ask: Ask, budget: int | None = None, beside: int = 0) -> Bill:
+    """The bill alone, after loading what the ledger already holds: what `plan` shows. Books nothing.
+
+    `beside` is what the other bills of the same command come to. Raises why nothing of it has a price.
+    """
     await load(ws)
-    return await quote(ws, await plan(ws, ask))
+    bill = await quote(ws, await plan(ws, ask))
+    if bill.problems and not any(line.known_atoms for line in bill.lines):
+        raise bill.problems[0]
+    run = new_run(ask.flow, ask.reason, ws.clock.now(), budget=budget)
+    return within_caps(ws, run, bill, whole=ask.whole or budget is not None, beside=beside)
 
 
 async def note_avoided(ws: Workspace, run: Run, planned: Planned) -> None:
@@ -145,10 +165,17 @@ def _headers(seller: Seller, piece: Piece, asset: Asset) -> tuple[tuple[str, str
     return tuple(sorted(headers.items()))
 
 
-def _item(made: Order, piece: Piece, quotes: dict[str, Quote]) -> Item:
-    found = quotes.get(made.request.endpoint)
-    price = 0 if made.free else found.terms.amount if found else None
-    return Item(made, price, piece.expected_rows)
+def _item(made: Order, piece: Piece, prices: Mapping[str, int], due: Due) -> Item:
+    return Item(made, 0 if made.free else prices.get(made.request.endpoint), piece.expected_rows, due)
+
+
+def _due(dataset: Dataset, piece: Piece, ask: Ask) -> Due:
+    from tollbook.sources.model import Kind
+    from tollbook.sources.slots import slot
+
+    if dataset.kind is Kind.SNAPSHOT:
+        return Due.NOW_OR_NEVER
+    return Due.NEWEST if piece.last >= slot(dataset, ask.at) else Due.WHENEVER
 
 
 def _known_price(ws: Workspace, dataset: Dataset, request: Request) -> int | None:

@@ -40,6 +40,8 @@ class Approval:
                 f"max_cost is {bill.money(self.budget)} and the bill is {bill.money(bill.atoms)} {bill.asset.symbol}",
                 advice=f"start it again with max_cost {bill.money(bill.atoms)}, or a smaller range",
             )
+        if bill.refusal is not None:
+            raise bill.refusal
         if bill.atoms <= self.threshold:
             return bill.atoms
         expires = self.clock.now() + timedelta(seconds=self.seconds)

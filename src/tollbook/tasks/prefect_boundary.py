@@ -9,16 +9,13 @@ from typing import Any
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.blocks.system import Secret
 from prefect.client.schemas.objects import State
-from prefect.logging import get_run_logger
 from prefect.states import Completed, Failed
 
 from tollbook.payer.errors import PayerError
-from tollbook.payer.types import Purchase
-from tollbook.tasks.bill import Bill
+from tollbook.tasks.bill import Bill, Line
 from tollbook.tasks.costing import cost_table
 from tollbook.tasks.outcome import Outcome
 from tollbook.tasks.reconcile import Books
-from tollbook.tasks.watch import Silent
 from tollbook.tasks.workspace import Workspace
 
 KEY_BLOCK = "tollbook-private-key"
@@ -37,41 +34,42 @@ async def environ_with_key() -> dict[str, str]:
     return {**environ, "TOLLBOOK_PRIVATE_KEY": str(block.get())}
 
 
-class LogWatch(Silent):
-    """Says in the flow run's log what a terminal would show."""
-
-    def __init__(self) -> None:
-        self._log: Any = get_run_logger()
-        self._calls = self._done = 0
-
-    def bill(self, bill: Bill) -> None:
-        self._log.info("the bill: %s calls, %s %s", bill.calls, bill.money(bill.atoms), bill.asset.symbol)
-
-    def buying(self, calls: int, atoms: int) -> None:
-        self._calls, self._done = calls, 0
-
-    def bought(self, purchase: Purchase | None, rows: int, problem: str | None) -> None:
-        self._done += 1
-        if problem:
-            self._log.warning("%s", problem)
-        elif self._done == self._calls or self._done % 25 == 0:
-            self._log.info("bought %s of %s", self._done, self._calls)
-
-
 async def bill_artifact(bill: Bill) -> None:
-    """The bill as a table artifact, before anything is signed."""
-    rows: list[dict[str, Any]] = [
-        {
-            "dataset": line.dataset,
-            "missing cells": line.missing_cells,
-            "calls": line.calls,
-            f"amount {bill.asset.symbol}": bill.money(line.atoms),
-            "saved calls": line.saved.calls,
-        }
-        for line in bill.lines
-    ]
-    description = f"{bill.flow}: {bill.calls} calls, {bill.money(bill.atoms)} {bill.asset.symbol}"
-    await create_table_artifact(table=rows, key=f"{_slug(bill.flow)}-bill", description=description)  # type: ignore[misc]
+    """The bill as a table artifact, before anything is signed; caps, and what can't be bought, stand above it."""
+    rows = [_bill_row(bill, line) for line in bill.lines]
+    await create_table_artifact(table=rows, key=f"{slug(bill.flow)}-bill", description=_bill_words(bill))  # type: ignore[misc]
+
+
+def _bill_row(bill: Bill, line: Line) -> dict[str, Any]:
+    symbol, prices = bill.asset.symbol, {item.price for item in line.all_items}
+    return {
+        "dataset": line.dataset,
+        "missing cells": line.missing_cells,
+        "calls": line.calls,
+        f"a call {symbol}": ", ".join(sorted(map(bill.money, prices))) or "-",
+        f"amount {symbol}": bill.money(line.known_atoms),
+        "saved calls": line.saved.calls,
+        f"saved {symbol}": bill.money(line.saved.atoms),
+        "gone cells": sum(gone.cells for gone in line.gone),
+    }
+
+
+def _bill_words(bill: Bill) -> str:
+    """In markdown: the total, what is not bought and why, notes, and every cap."""
+    said = [f"{bill.flow}: {bill.calls} calls, {bill.money(bill.atoms)} {bill.asset.symbol}"]
+    said += [f"Refused: {problem.what}" for problem in bill.problems]
+    if bill.postponed:
+        worth = bill.money(sum(item.price or 0 for item in bill.postponed))
+        said.append(f"Left for a later run by the caps: {len(bill.postponed)} calls, {worth} {bill.asset.symbol}")
+    if bill.undelivered:
+        said.append(
+            f"Paid, never delivered, and not bought again without a person's word: {len(bill.undelivered)} calls"
+        )
+    for gone in bill.gone:
+        repair = f"; {gone.repaired_by} has them" if gone.repaired_by else ""
+        said.append(f"Gone: {gone.cells} cells of {gone.dataset} ({gone.what}){repair}")
+    said += bill.notes
+    return "\n\n".join([*said, *([markdown_table([line.document() for line in bill.caps])] if bill.caps else [])])
 
 
 async def cost_artifact(ws: Workspace, by: str = "flow") -> None:
@@ -106,6 +104,8 @@ def verdict(outcome: Outcome) -> State[Any]:
     why = [problem.what for problem in outcome.problems[:1]]
     why += [f"{outcome.open} in doubt"] if outcome.open else []
     why += [f"{outcome.undelivered} paid and undelivered"] if outcome.undelivered else []
+    why += [f"failed body {body.purchase_id} ({body.dataset}): {body.what}" for body in outcome.loaded.failed[:1]]
+    why += [f"{outcome.left_calls} calls left"] if outcome.left_calls else []
     return Failed(message=f"{words}; {'; '.join(why)} (exit code {outcome.exit_code})")
 
 
@@ -126,5 +126,6 @@ def failure(error: PayerError) -> State[Any]:
     return Failed(message=f"{error.what}. Money: {error.money}. Run it again? {error.repeat}. What to do: {error.fix}")
 
 
-def _slug(name: str) -> str:
+def slug(name: str) -> str:
+    """A name as keys of artifacts are written."""
     return name.replace("_", "-")

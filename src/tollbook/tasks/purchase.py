@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from tollbook.payer.errors import LedgerUnavailable, PayerError, Refused
+from tollbook.payer.errors import (
+    LedgerUnavailable,
+    OverBudget,
+    PayerError,
+    QuoteUnacceptable,
+    Refused,
+    SellerUnreachable,
+)
 from tollbook.payer.types import Data, Money, Purchase, Run
 from tollbook.tasks.bill import Bill
 from tollbook.tasks.calling import Caller
-from tollbook.tasks.outcome import Bought
+from tollbook.tasks.caps import room
+from tollbook.tasks.outcome import Bought, PriceChange
+from tollbook.tasks.reach import pressing_only
 from tollbook.tasks.watch import Watch
 from tollbook.tasks.workspace import Workspace
 
@@ -19,32 +28,22 @@ if TYPE_CHECKING:
     from tollbook.payer.quoting import Approved
 
 PAYMENT_REQUIRED = 402
-"""The last answer to a payment that is still open: the seller wants other terms than were approved."""
-
-STOPS = (Refused, LedgerUnavailable)
-"""After one of these nothing more is signed in the run: a person has to look at the policy, the price or the disk."""
 
 
 async def approve(ws: Workspace, run: Run, bill: Bill) -> Approved:
-    """Reserve what can be bought now, inside every cap, or nothing of it. A bill whose later pages would cross a cap
-    is refused whole. Raises OverBudget with nothing signed."""
-    _check_whole(ws, run, bill)
-    return await ws.payer.approve(run, [item.order for item in bill.items], bill.quotes)
+    """Reserve what can be bought now, inside every cap. Raises OverBudget with nothing signed.
 
-
-def _check_whole(ws: Workspace, run: Run, bill: Bill) -> None:
-    from tollbook.payer.ledger import caps
-
-    asked = sum(item.price or 0 for item in bill.all_items if not _counted(ws, item.key))
-    held = ws.ledger.committed(bill.asset)
-    totals = {bucket: held.get(bucket, 0) + asked for bucket in caps.buckets(run).values()}
-    caps.check(ws.policy.caps[bill.asset.symbol], run, bill.asset, totals, asked)
-
-
-def _counted(ws: Workspace, key: str) -> bool:
-    """The caps hold it already: an open purchase of an earlier run."""
-    found = ws.ledger.find(key)
-    return found is not None and found.committed > 0
+    Where a wallet, or another process, leaves less than the bill counted on, gaps that can wait go without.
+    """
+    if bill.refusal is not None and not bill.postponed:
+        raise bill.refusal
+    try:
+        return await ws.payer.approve(run, [item.order for item in bill.items], bill.quotes)
+    except OverBudget:
+        pressing = pressing_only(bill)
+        if run.budget is not None or not 0 < len(pressing.items) < len(bill.items):
+            raise
+        return await ws.payer.approve(run, [item.order for item in pressing.items], bill.quotes)
 
 
 async def buy(ws: Workspace, run: Run, purchase: Purchase, approved: Approved) -> Purchase:
@@ -58,41 +57,135 @@ async def buy(ws: Workspace, run: Run, purchase: Purchase, approved: Approved) -
     return after
 
 
-async def buy_all(call: Caller, ws: Workspace, run: Run, bill: Bill, approved: Approved, watch: Watch) -> list[Bought]:
-    """Every approved purchase, at most `parallel` of a seller at once. A refusal or a lost ledger stops what has not
-    begun, and gives its reservations back; so does being interrupted."""
-    purchases = approved.purchases
-    watch.buying(len(purchases), sum(p.reserved for p in purchases))
-    gates = {s: asyncio.Semaphore(ws.policy.sellers[s].parallel) for s in {p.order.seller for p in purchases}}
-    rows = {item.key: item.rows for item in bill.items}
-    results: dict[str, Bought] = {}
-    stopped = asyncio.Event()
+async def buy_all(call: Caller, ws: Workspace, run: Run, approved: Approved, watch: Watch) -> Batch:
+    """Every approved purchase, at most `parallel` of a seller at once; what was not begun gives its reservation back,
+    also when the run is interrupted. A purchase in doubt stops nothing. A refusal, or a price that moved, stops what
+    has not begun of its endpoint; a lost ledger stops everything."""
+    batch = Batch(call, ws, run, approved, watch)
+    watch.buying(len(approved.purchases), sum(p.reserved for p in approved.purchases))
+    gates = {s: asyncio.Semaphore(ws.policy.sellers[s].parallel) for s in {p.order.seller for p in approved.purchases}}
 
     async def one(purchase: Purchase) -> None:
         async with gates[purchase.order.seller]:
-            if stopped.is_set():
-                return
-            bought = await _attempt(call, ws, run, purchase, approved)
-            results[purchase.purchase_id] = bought
-            problem = bought.problem
-            refused = bought.purchase.money is Money.EXPOSED and bought.purchase.last_status == PAYMENT_REQUIRED
-            if isinstance(problem, STOPS) or (problem and refused):
-                stopped.set()
-            came = 0 if problem else rows.get(purchase.purchase_key) or 0
-            watch.bought(bought.purchase, came, problem.what if problem else None)
+            await batch.carry(purchase)
 
     try:
-        await asyncio.gather(*(one(purchase) for purchase in purchases))
+        await asyncio.gather(*(one(purchase) for purchase in approved.purchases))
     finally:
-        ws.payer.release([p for p in purchases if p.purchase_id not in results])
-    return list(results.values())
+        ws.payer.release([p for p in approved.purchases if p.purchase_id not in batch.results])
+    await batch.follow_prices()
+    return batch
 
 
-async def _attempt(call: Caller, ws: Workspace, run: Run, purchase: Purchase, approved: Approved) -> Bought:
-    try:
-        return Bought(await call(buy, ws, run, purchase, approved))
-    except PayerError as problem:
-        return Bought(ws.ledger.get(purchase.purchase_id) or purchase, problem)
+@dataclass(slots=True)
+class Batch:
+    """One round of purchases as they end. `halted` are endpoints of which nothing more is bought in this run, and why;
+    `moved` are those whose price is another now."""
+
+    call: Caller
+    ws: Workspace
+    run: Run
+    approved: Approved
+    watch: Watch
+    results: dict[str, Bought] = field(default_factory=dict)
+    moved: dict[str, PriceChange] = field(default_factory=dict)
+    halted: dict[str, PayerError] = field(default_factory=dict)
+    stopped: LedgerUnavailable | None = None
+    _asking: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def carry(self, purchase: Purchase) -> None:
+        """Buy one, unless something that it depends on has stopped."""
+        endpoint = purchase.order.request.endpoint
+        if self.stopped or endpoint in self.halted or endpoint in self.moved:
+            return
+        bought = await self._attempt(purchase)
+        await self._judge(purchase, bought)
+        self._tell(bought)
+
+    async def follow_prices(self) -> None:
+        """Payments left in doubt by a price that moved are signed again where what was released makes room for it."""
+        waiting = [bought.purchase for bought in self.results.values() if self._outbid(bought)]
+        free = room(self.ws, self.run, waiting[0].asset) if waiting else 0
+        going_on = []
+        for purchase in waiting:
+            rise = self.moved[purchase.order.request.endpoint].after - purchase.reserved
+            if rise <= free:
+                free -= max(rise, 0)
+                going_on.append(purchase)
+        for bought in await asyncio.gather(*(self._attempt(purchase) for purchase in going_on)):
+            self._tell(bought)
+
+    async def _attempt(self, purchase: Purchase) -> Bought:
+        try:
+            bought = Bought(await self.call(buy, self.ws, self.run, purchase, self.approved))
+        except PayerError as problem:
+            bought = Bought(self.ws.ledger.get(purchase.purchase_id) or purchase, problem)
+        self.results[purchase.purchase_id] = bought
+        return bought
+
+    async def _judge(self, before: Purchase, bought: Bought) -> None:
+        """What one purchase's end means for those not begun."""
+        after, endpoint = bought.purchase, before.order.request.endpoint
+        if isinstance(bought.problem, LedgerUnavailable):
+            self.stopped = bought.problem
+        elif isinstance(bought.problem, Refused):
+            self.halted[endpoint] = bought.problem
+        elif _signed(after) not in (None, _signed(before)):
+            self._move(after, _signed(before), _signed(after))
+        elif bought.problem and before.money is Money.RESERVED and after.last_status == PAYMENT_REQUIRED:
+            await self._ask_anew(after)
+
+    async def _ask_anew(self, purchase: Purchase) -> None:
+        """A 402 to a payment: the price may have moved, or this one alone is in doubt. The seller's terms say which."""
+        endpoint = purchase.order.request.endpoint
+        async with self._asking:
+            if endpoint in self.halted or endpoint in self.moved:
+                return
+            try:
+                terms = (await self.ws.payer.requote([purchase.order]))[endpoint].terms
+            except QuoteUnacceptable as refused:
+                self.halted[endpoint] = refused
+                self._move(purchase, _signed(purchase), refused.offered)
+            except SellerUnreachable:
+                return
+            else:
+                self._move(purchase, _signed(purchase), terms.amount)
+
+    def _move(self, purchase: Purchase, before: int | None, after: int | None) -> None:
+        endpoint = purchase.order.request.endpoint
+        if before is None or after is None or before == after or endpoint in self.moved:
+            return
+        done = sum(1 for bought in self.results.values() if bought.problem is None)
+        first = done if self.results[purchase.purchase_id].problem is None else done + 1
+        self.moved[endpoint] = PriceChange(purchase.order.dataset, before, after, first)
+
+    def _outbid(self, bought: Bought) -> bool:
+        """In doubt because the seller wants more now, and may have it."""
+        purchase, change = bought.purchase, self.moved.get(bought.purchase.order.request.endpoint)
+        in_doubt = purchase.money is Money.EXPOSED and purchase.data is Data.ABSENT
+        ours = purchase.run.run_id == self.run.run_id and purchase.last_status == PAYMENT_REQUIRED
+        return bool(in_doubt and ours and change and purchase.order.request.endpoint not in self.halted)
+
+    def _tell(self, bought: Bought) -> None:
+        problem = bought.problem
+        self.watch.bought(bought.purchase, rows_of(self.ws, bought), problem.what if problem else None)
+
+
+def _signed(purchase: Purchase) -> int | None:
+    """The price of the terms it was last signed for, or is to be."""
+    return None if purchase.terms is None else purchase.terms.amount
+
+
+def rows_of(ws: Workspace, bought: Bought) -> int:
+    """How many rows a delivered body holds; none where nobody can read it."""
+    from tollbook.sources import registry
+    from tollbook.sources.envelope import open_body
+
+    purchase = bought.purchase
+    found = ws.ledger.delivery(purchase.purchase_id) if purchase.data is Data.DELIVERED else None
+    if found is None:
+        return 0
+    return len(open_body(registry.dataset(found.dataset), found.status, found.body)[1])
 
 
 async def verify(ws: Workspace, bought: Sequence[Bought]) -> list[Bought]:

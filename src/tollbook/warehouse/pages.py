@@ -27,7 +27,7 @@ UNREADABLE = (ValueError, TypeError, LookupError, ArithmeticError, RecursionErro
 class Page:
     """One delivery as rows. `answered` is None when its context says nothing of use; `alone` is what it covers where
     it is the whole answer to what was asked, and its cells are left out then. `excerpt` is the body's beginning where
-    the whole of it could not be read."""
+    the whole of it could not be read. `lost`: a person has given it up, so it covers nothing."""
 
     seq: int
     purchase_id: str
@@ -39,6 +39,7 @@ class Page:
     parsed: Parsed | None = None
     answered: Answered | None = None
     alone: Coverage | None = None
+    lost: bool = False
 
     @property
     def dataset(self) -> Dataset | None:
@@ -96,7 +97,7 @@ def read_one(delivery: Delivery) -> Page:
         )
     except UNREADABLE as error:
         parsed = _nothing(dataset, f"the parser failed: {type(error).__name__}: {error}"[:200])
-    answered = _answered(dataset, delivery, parsed)
+    answered = None if delivery.lost else _answered(dataset, delivery, parsed)
     alone = _alone(dataset, answered) if answered else None
     if answered and alone:
         answered = replace(answered, cells=())
@@ -113,6 +114,7 @@ def _page(delivery: Delivery, envelope: str, message: str, **known: Any) -> Page
         envelope=envelope,
         message=message,
         excerpt=excerpt,
+        lost=delivery.lost,
         **known,
     )
 

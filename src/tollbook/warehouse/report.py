@@ -28,6 +28,15 @@ class Drifted:
 
 
 @dataclass(frozen=True, slots=True)
+class Failure:
+    """A body that was no answer: the purchase that brought it, and what the seller, or the parser, says."""
+
+    purchase_id: str
+    dataset: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Tally:
     """What came of some deliveries. `failed` counts bodies that were no answer at all."""
 
@@ -56,32 +65,37 @@ class LoadReport(Tally):
     per_dataset: Mapping[str, Tally] = field(default_factory=dict)
     drift: tuple[Drifted, ...] = ()
     note: str | None = None
+    failures: tuple[Failure, ...] = ()
 
 
-def summed(per_dataset: Mapping[str, Tally], drift: tuple[Drifted, ...] = ()) -> LoadReport:
+def summed(
+    per_dataset: Mapping[str, Tally], drift: tuple[Drifted, ...] = (), failures: tuple[Failure, ...] = ()
+) -> LoadReport:
     """The report whose total is that of its datasets."""
     total = Tally()
     for one in per_dataset.values():
         total = total.plus(one)
-    return LoadReport(**asdict(total), per_dataset=per_dataset, drift=drift)
+    return LoadReport(**asdict(total), per_dataset=per_dataset, drift=drift, failures=failures)
 
 
 def joined(one: LoadReport, other: LoadReport) -> LoadReport:
     per_dataset = dict(one.per_dataset)
     for name, tally in other.per_dataset.items():
         per_dataset[name] = per_dataset.get(name, Tally()).plus(tally)
-    return summed(per_dataset, one.drift + other.drift)
+    return summed(per_dataset, one.drift + other.drift, one.failures + other.failures)
 
 
 def of_pages(pages: Sequence[Page], counts: Mapping[str, tuple[int, int]], drift: tuple[Drifted, ...]) -> LoadReport:
     """The report of one batch; `counts` are new and changed rows per purchase."""
     per_dataset: dict[str, Tally] = {}
+    no_answer = [page for page in pages if page.envelope != Envelope.OK and not page.lost]
+    failures = [Failure(page.purchase_id, page.name, page.message) for page in no_answer]
     for page in pages:
         new, changed = counts.get(page.purchase_id, (0, 0))
         failed = int(page.envelope != Envelope.OK)
         one = Tally(1, page.rows_in, new, changed, page.rows_quarantined, failed)
         per_dataset[page.name] = per_dataset.get(page.name, Tally()).plus(one)
-    return summed(per_dataset, drift)
+    return summed(per_dataset, drift, tuple(failures))
 
 
 def recount(con: duckdb.DuckDBPyConnection, known: Collection[str]) -> LoadReport:

@@ -1,4 +1,4 @@
-"""`tollbook accept-loss`: a person's word that an undelivered purchase may be bought again."""
+"""`tollbook accept-loss`: a person's word that what was paid for and is of no use may be bought again."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ from tollbook.cli.answer import Answer
 
 
 def accept_loss(
-    purchase: Annotated[str, typer.Argument(metavar="PURCHASE", help="Its id, as `tollbook status` shows it.")],
+    purchase: Annotated[str, typer.Argument(metavar="PURCHASE", help="Its id, as `run` or `status` shows it.")],
     as_json: options.Json = False,
 ) -> None:
-    """Book an undelivered purchase as lost, so that the next run may buy the same piece again. Sends nothing."""
+    """Book a purchase as lost, so that the next run may buy the same piece again. Sends nothing.
+
+    It is one that was never delivered, or whose body says that it failed; such a body is kept.
+    """
     from tollbook.payer.money import decimal_text
     from tollbook.tasks.losses import accept
     from tollbook.tasks.standing import purchase_document

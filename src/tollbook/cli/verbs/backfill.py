@@ -29,6 +29,7 @@ def backfill(
     from tollbook.cli.progress import watch_for
     from tollbook.cli.working import in_workspace, range_ask
     from tollbook.flows.ingest import ingest
+    from tollbook.payer.errors import worst
     from tollbook.tasks.asks import budget_of
     from tollbook.tasks.bill import Bill, plan_document
     from tollbook.tasks.outcome import Outcome, run_document
@@ -42,7 +43,7 @@ def backfill(
         ask = await range_ask(ws, datasets, first, last, tokens, keys)
         budget = budget_of(ws, datasets, max_cost)
         if dry_run:
-            return await priced(ws, ask)
+            return await priced(ws, ask, budget)
         _ = ws.wallet
         approval, watch = Approval(answer, budget, yes=yes), watch_for(quiet=as_json)
         run = new_run(ask.flow, ask.reason, ws.clock.now(), budget=budget)
@@ -55,7 +56,7 @@ def backfill(
     if isinstance(done, Bill):
         answer.document(plan_document([done]))
         render.bills(answer, [done])
-        return 0
+        return worst([problem.exit_code for problem in done.problems])
     answer.document(run_document([done]))
     render.outcome(answer, done)
     return done.exit_code

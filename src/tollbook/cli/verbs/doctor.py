@@ -10,7 +10,7 @@ from tollbook.cli.answer import Answer
 
 def doctor(as_json: options.Json = False) -> int:
     """Check configuration, wallet, balance, chain, sellers' terms against policy, disk and Prefect. Pays nothing."""
-    from tollbook.cli.failure import worst
+    from tollbook.payer.errors import worst
     from tollbook.tasks.checkup import checkup
 
     answer = Answer(as_json=as_json)

@@ -25,19 +25,32 @@ def plan(
     as_json: options.Json = False,
 ) -> int:
     """Show what would be bought now, and the exact bill. Signs nothing, needs no key."""
-    from tollbook.cli.render import bills as show
-    from tollbook.cli.working import Chosen, bills_of, in_workspace
-    from tollbook.tasks.bill import plan_document
-
     answer = Answer(as_json=as_json)
     if month:
         from tollbook.cli.forecast import show_forecast
 
         show_forecast(answer, schedules, flows, tokens)
         return 0
+    return show_bills(answer, flows, everything, tokens, keys)
+
+
+def show_bills(
+    answer: Answer,
+    flows: list[str] | None,
+    everything: bool,
+    tokens: str | None,
+    keys: list[str] | None,
+    max_cost: str | None = None,
+) -> int:
+    """The bills of what is named, with what stands in their way; the exit code is that of a run refused for it."""
+    from tollbook.cli.render import bills as show
+    from tollbook.cli.working import Chosen, bills_of, in_workspace
+    from tollbook.payer.errors import worst
+    from tollbook.tasks.bill import plan_document
+
     chosen = Chosen(flows, everything, tokens, keys)
     chosen.check()
-    found = in_workspace(lambda ws: bills_of(ws, chosen))
+    found = in_workspace(lambda ws: bills_of(ws, chosen, max_cost))
     answer.document(plan_document(found))
     show(answer, found)
-    return 0
+    return worst([problem.exit_code for bill in found for problem in bill.problems])

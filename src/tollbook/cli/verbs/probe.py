@@ -15,8 +15,8 @@ def probe(
     as_json: options.Json = False,
 ) -> int:
     """Ask each endpoint for its terms with one unpaid request, and judge them by policy. Pays nothing, needs no key."""
-    from tollbook.cli.failure import worst
     from tollbook.cli.working import in_workspace
+    from tollbook.payer.errors import worst
     from tollbook.tasks.probing import Probe
     from tollbook.tasks.probing import probe as ask
     from tollbook.tasks.workspace import Workspace

@@ -22,14 +22,14 @@ def run(
     """Buy what is missing or due, load it and publish. Run again at any time: nothing is bought twice."""
     from tollbook.cli import failure, render
     from tollbook.cli.progress import watch_for
-    from tollbook.cli.verbs.plan import plan
+    from tollbook.cli.verbs.plan import show_bills
     from tollbook.cli.working import Chosen, in_workspace, ingest_each
-    from tollbook.payer.errors import PayerError
+    from tollbook.payer.errors import PayerError, worst
     from tollbook.tasks.outcome import Outcome, run_document
     from tollbook.tasks.workspace import Workspace
 
     if dry_run:
-        return plan(flows, everything, tokens, keys, as_json=as_json)
+        return show_bills(Answer(as_json=as_json), flows, everything, tokens, keys, max_cost)
     answer, chosen = Answer(as_json=as_json), Chosen(flows, everything, tokens, keys)
     chosen.check()
 
@@ -46,4 +46,4 @@ def run(
         if not isinstance(each, Outcome) and not as_json:
             answer.heading(f"{each[0]}: nothing bought")
             answer.line(failure.text(each[1]), style="red")
-    return failure.worst([each.exit_code if isinstance(each, Outcome) else each[1].exit_code for each in ended])
+    return worst([each.exit_code if isinstance(each, Outcome) else each[1].exit_code for each in ended])

@@ -110,6 +110,10 @@ class Reads:
             for delivery, _ in self._delivery_page([pid for _, pid in index[start : start + _PAGE]]):
                 yield delivery
 
+    def delivery(self, purchase_id: str) -> Delivery | None:
+        """What one purchase brought."""
+        return next((found for found, _ in self._delivery_page([purchase_id])), None)
+
     def hashed_deliveries(self) -> Iterator[tuple[Delivery, str]]:
         """Every delivery with the hash its body arrived with."""
         index = [pid for _, pid in self.delivery_index()]
@@ -196,6 +200,7 @@ def _delivery(row: sa.Row[Any]) -> Delivery:
         content_type=row.content_type,
         body=rows.decompress(row.zstd),
         received_at=row.received_at,
+        lost=p.loss_accepted,
     )
 
 
