@@ -134,18 +134,18 @@ def test_a_price_that_jumped_since_the_bill_stops_the_run_and_says_what_is_left(
     """Beyond price_drift nothing is settled; the next command asks for the price again, and names it."""
     calls = tollbook("plan", "signals", "--json").document["calls"]
     assert calls
-    world.settings.update(prices={"trading-signals": 50_000})
+    world.settings.update(prices={"trading-signals": 30_000})
     said = tollbook("backfill", "signals", *RANGE, "--yes", "--json")
     [flow] = said.document["flows"]
     assert (said.code, said.document["calls_paid"], said.document["amount"]) == (4, 0, "0")
-    assert flow["left"] == {"calls": 4, "amount": "0.2"}
-    assert flow["price_changes"] == [{"dataset": "trading-signals", "before": "0.017", "after": "0.05", "call": 1}]
+    assert flow["left"] == {"calls": 4, "amount": "0.12"}
+    assert flow["price_changes"] == [{"dataset": "trading-signals", "before": "0.017", "after": "0.03", "call": 1}]
     assert world.transfers(buyer.address) == []
     dry = tollbook("backfill", "signals", *RANGE, "--dry-run", "--json")
     [line] = dry.document["flows"]
-    assert (dry.code, line["calls"], line["amount"]) == (3, 4, "0.2")
+    assert (dry.code, line["calls"], line["amount"]) == (3, 4, "0.12")
     assert "caps.USDC.price_drift" in line["refused"]
-    assert "not bought. amount: the seller offers 0.05 USDC" in tollbook("plan", "trading-signals").out
+    assert "not bought. amount: the seller offers 0.03 USDC" in tollbook("plan", "trading-signals").out
 
 
 def test_a_price_that_moves_inside_drift_is_shown_where_it_moved(

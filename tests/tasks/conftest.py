@@ -114,7 +114,7 @@ class Desk:
 
 
 def signals(ws: Workspace, calls: int) -> Ask:
-    return ask_range(ws, "trading-signals", *windows(calls), at=ws.clock.now(), keys=Keys(tokens=("3375",)))
+    return ask_range(ws, ["trading-signals"], *windows(calls), at=ws.clock.now(), keys=Keys(tokens=("3375",)))
 
 
 class After(Silent):
