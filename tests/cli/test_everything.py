@@ -78,6 +78,21 @@ def test_each_table_has_rows_that_can_be_queried_with_what_they_cost(everything:
     assert bought == len(rows)
 
 
+@pytest.mark.parametrize(
+    ("view", "columns"),
+    [
+        ("resistance_support_levels", "level, level_date"),
+        ("correlation_pairs", "with_token, correlation"),
+        ("price_scenarios", "scenario, price_bear, price_base, price_moon, predicted_date"),
+        ("scenario_values", "scenario, value"),
+    ],
+)
+def test_what_the_seller_nests_can_be_queried_row_by_row(everything: Everything, view: str, columns: str) -> None:
+    rows = everything.rows(f"SELECT token_id, number, {columns} FROM {view}")
+    assert len(rows) > len({token for token, *_ in rows}) > 1
+    assert all(value is not None for row in rows for value in row)
+
+
 def test_everything_again_pays_nothing_and_says_what_the_cache_saved(everything: Everything) -> None:
     again = everything.again
     assert (again["calls_paid"], again["amount"], again["rows_new"], again["failed"]) == (0, "0", 0, [])

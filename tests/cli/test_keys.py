@@ -82,6 +82,7 @@ def test_a_watch_list_of_one_dataset_takes_the_place_of_the_sellers_tokens(
         ('{"coingecko-price" = "bitcoin"}', "sellers.coingecko.watch"),
         ('{"coingecko-price" = [" "]}', "sellers.coingecko.watch"),
         ('{"coingecko-price" = [1.5]}', "sellers.coingecko.watch"),
+        ('{"coingecko-price" = ["bitcoin,ethereum"]}', 'write "bitcoin", "ethereum"'),
         ('["bitcoin"]', "write the keys by dataset"),
     ],
 )

@@ -61,6 +61,12 @@ def test_a_month_is_forecast_from_the_schedules_at_known_prices(tollbook: Comman
     assert float(grades["amount"]) == round(grades["calls"] * 0.017, 3)
 
 
+def test_a_flow_that_no_schedule_runs_has_no_forecast(tollbook: Command) -> None:
+    said = tollbook("plan", "backfill", "--month", "--schedules", str(PROJECT / "prefect.yaml"))
+    assert said.code == 2
+    assert "no schedule runs backfill" in said.err
+
+
 def test_a_forecast_names_what_was_never_quoted_instead_of_counting_it_as_nothing(tollbook: Command) -> None:
     """I9."""
     schedules = str(PROJECT / "prefect.yaml")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.cli.conftest import Command
+from tollbook.warehouse import query
 
 if TYPE_CHECKING:
     from tollbook.sandbox.world import Buyer, World
@@ -58,11 +59,12 @@ def test_a_max_cost_that_is_no_amount_is_a_usage_error(tollbook: Command, text: 
     assert "--max-cost" in said.err
 
 
-def test_one_flow_that_can_not_run_leaves_the_others_running(tollbook: Command) -> None:
+def test_one_flow_that_can_not_run_leaves_the_others_running(tollbook: Command, buyer: Buyer) -> None:
     said = tollbook("run", "grades", "signals", "--max-cost", "0.06", "--json")
     assert said.code == 3
     assert [flow["flow"] for flow in said.document["flows"]] == ["grades"]
     assert said.document["failed"][0]["flow"] == "signals"
+    assert query(buyer.home, "SELECT count(*) FROM grades")[1] == [(145,)], "published, although the last one failed"
 
 
 def test_a_misspelt_last_name_stops_the_run_before_the_first_is_bought(

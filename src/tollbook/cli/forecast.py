@@ -15,15 +15,13 @@ def show_forecast(answer: Answer, path: Path, flows: Sequence[str] | None, token
     from tollbook.tasks.forecast import DAYS, Forecast, forecast
     from tollbook.tasks.load import load
     from tollbook.tasks.schedules import read_schedules
-    from tollbook.tasks.tokens import keys_named
     from tollbook.tasks.workspace import Workspace
 
     schedules = read_schedules(path)
 
     async def work(ws: Workspace) -> list[Forecast]:
-        keys = await keys_named(ws, tokens)
         await load(ws)
-        return forecast(ws, schedules, flows=flows, keys=keys)
+        return await forecast(ws, schedules, flows=flows, tokens=tokens)
 
     found = in_workspace(work)
     answer.document({"days": DAYS, "flows": [each.document() for each in found]})

@@ -31,8 +31,8 @@ class Caps:
 
 @dataclass(frozen=True, slots=True)
 class SellerPolicy:
-    """One seller that may be paid. An empty `pay_to` means first use: the first payee seen is pinned. `watch` holds the
-    keys that scheduled runs ask for, by what is sold; `tokens` those of everything sold by token."""
+    """One seller that may be paid. An empty `pay_to` means first use: the first payee seen is pinned. `tokens` are
+    asked for of everything sold by token, and `watch` by the name of what is sold, when nobody names any."""
 
     name: str
     base_url: str

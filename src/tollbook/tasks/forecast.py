@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from tollbook.payer.money import Asset, decimal_text
 from tollbook.payer.types import Order
-from tollbook.tasks.asking import Ask, Keys, Want
+from tollbook.tasks.asking import Ask, BadRequest, Want
 from tollbook.tasks.asks import ask_fresh
 from tollbook.tasks.schedules import Schedule
+from tollbook.tasks.tokens import keys_named
 from tollbook.tasks.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -89,29 +90,44 @@ def _answered(dataset: Dataset, piece: Piece, at: datetime) -> Answered:
     return Answered(piece.group, piece.page, at, rows, tuple(own), known=True)
 
 
-def forecast(
-    ws: Workspace, schedules: Sequence[Schedule], *, flows: Sequence[str] | None, keys: Keys
+async def forecast(
+    ws: Workspace,
+    schedules: Sequence[Schedule],
+    *,
+    flows: Sequence[str] | None = None,
+    tokens: str | None = None,
+    days: int = DAYS,
 ) -> list[Forecast]:
-    """The next 30 days of every scheduled flow that buys. Reads cache and ledger; asks nobody."""
+    """The coming days of every scheduled flow that buys: `tokens`, else those of its deployment's parameters. Runs are
+    taken in the order of their times, so what one schedule brings another needn't buy. Reads cache and ledger; asks
+    nobody but the free catalogue of tokens."""
     from tollbook.sources.feeds import FEEDS
 
-    start = ws.clock.now()
-    found = []
-    for schedule in schedules:
-        if schedule.flow in FEEDS and schedule.active and (not flows or schedule.flow in flows):
-            found.append(_one(ws, schedule, start, keys))
+    start, held = ws.clock.now(), _Held(ws)
+    chosen = [s for s in schedules if s.flow in FEEDS and s.active and (not flows or s.flow in flows)]
+    _check_scheduled(flows or (), chosen)
+    keys = [await keys_named(ws, tokens if tokens is not None else schedule.tokens) for schedule in chosen]
+    found = [Forecast(s.flow, _asset(ws, s.flow), s.cron) for s in chosen]
+    end = start + timedelta(days=days)
+    for at, number in sorted((at, number) for number, s in enumerate(chosen) for at in s.times(start, end)):
+        found[number].runs += 1
+        ask = ask_fresh(ws, chosen[number].flow, reason="forecast", at=at, keys=keys[number])
+        _add_run(ws, ask, held, found[number])
     return found
 
 
-def _one(ws: Workspace, schedule: Schedule, start: datetime, keys: Keys) -> Forecast:
-    held = _Held(ws)
-    result: Forecast | None = None
-    for at in schedule.times(start, start + timedelta(days=DAYS)):
-        ask = ask_fresh(ws, schedule.flow, reason="forecast", at=at, keys=keys)
-        result = result or Forecast(schedule.flow, ws.asset(ask.seller), schedule.cron)
-        result.runs += 1
-        _add_run(ws, ask, held, result)
-    return result or Forecast(schedule.flow, next(iter(ws.policy.assets.values())), schedule.cron)
+def _check_scheduled(flows: Sequence[str], chosen: Sequence[Schedule]) -> None:
+    missing = [flow for flow in flows if flow not in {schedule.flow for schedule in chosen}]
+    if missing:
+        scheduled = ", ".join(sorted({schedule.flow for schedule in chosen})) or "none that buys"
+        raise BadRequest(f"no schedule runs {missing[0]}", advice=f"of those named, scheduled are: {scheduled}")
+
+
+def _asset(ws: Workspace, flow: str) -> Asset:
+    from tollbook.sources import registry
+    from tollbook.sources.feeds import FEEDS
+
+    return ws.asset(registry.dataset(FEEDS[flow].datasets[0]).seller)
 
 
 def _add_run(ws: Workspace, ask: Ask, held: _Held, result: Forecast) -> None:

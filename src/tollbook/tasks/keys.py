@@ -79,20 +79,26 @@ def check_named(datasets: Sequence[Dataset], tokens: str | None, keys: Sequence[
         advice = "run them one at a time, or list the keys of each in the policy file"
         raise BadRequest(f"--keys is of which: {which}?", advice=advice)
     for dataset in kinds.values():
-        _check_spelling(dataset, keys)
+        for key in _joined(dataset, keys):
+            several = " ".join(f"--keys {word.strip()}" for word in key.split(","))
+            raise BadRequest(f"--keys {key!r} is no {dataset.key_column}: it holds a comma", advice=f"write {several}")
 
 
 def check_watch(policy: Policy) -> None:
-    """Raises Misconfigured for a watch list of something that its seller doesn't sell by key."""
+    """Raises Misconfigured for a watch list of what its seller doesn't sell by key, or with two keys in one."""
     from tollbook.sources import registry
 
     for seller in policy.sellers.values():
-        sold = [d.name for d in registry.datasets() if d.seller == seller.name and d.key_column is not None]
-        for name in seller.watch:
+        own = f"sellers.{seller.name}.watch"
+        sold = {d.name: d for d in registry.datasets() if d.seller == seller.name and d.key_column is not None}
+        for name, keys in seller.watch.items():
             if name not in sold:
                 near = difflib.get_close_matches(name, sold, n=1)
                 known = f"did you mean {near[0]}?" if near else f"by key it sells: {', '.join(sold) or 'nothing'}"
-                raise Misconfigured(f"sellers.{seller.name}.watch names {name!r}, which it doesn't sell", advice=known)
+                raise Misconfigured(f"{own} names {name!r}, which it doesn't sell", advice=known)
+            for key in _joined(sold[name], keys):
+                each = ", ".join(f'"{word.strip()}"' for word in key.split(","))
+                raise Misconfigured(f"{own}.{name} holds {key!r}, several in one", advice=f"write {each}")
 
 
 def _watched(ws: Workspace, dataset: Dataset) -> tuple[str, ...]:
@@ -113,14 +119,9 @@ def _how(dataset: Dataset) -> str:
     return f'{listed}name some with --keys, or list them {policy}: watch = {{"{dataset.name}" = ["…"]}}'
 
 
-def _check_spelling(dataset: Dataset, keys: Iterable[str]) -> None:
-    """In a query string a comma parts keys, so no key of such a dataset holds one."""
-    joined = [key for key in keys if "," in key and dataset.body is None]
-    if joined:
-        several = " ".join(f"--keys {word.strip()}" for word in joined[0].split(","))
-        raise BadRequest(
-            f"--keys {joined[0]!r} is no {dataset.key_column}: it holds a comma", advice=f"write {several}"
-        )
+def _joined(dataset: Dataset, keys: Iterable[str]) -> list[str]:
+    """Keys with a comma in them: in a query string it would part them, so no key of such a dataset holds one."""
+    return [key for key in keys if "," in key and dataset.body is None]
 
 
 def _among_known(ws: Workspace, dataset: Dataset, chosen: tuple[str, ...]) -> tuple[str, ...]:

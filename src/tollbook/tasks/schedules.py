@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from tollbook.payer.errors import Misconfigured
@@ -13,7 +14,8 @@ from tollbook.payer.errors import Misconfigured
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """One cron schedule of a deployment. `flow` is the entrypoint's last name, which is the flow's."""
+    """One cron schedule of a deployment. `flow` is the entrypoint's last name, which is the flow's; `tokens` its
+    parameter, None for the policy's watch list."""
 
     flow: str
     deployment: str
@@ -21,6 +23,7 @@ class Schedule:
     cron: str
     timezone: str
     active: bool = True
+    tokens: str | None = None
 
     def times(self, start: datetime, end: datetime) -> Iterator[datetime]:
         """Every time it fires after `start` and up to `end`, in UTC."""
@@ -54,10 +57,11 @@ def read_schedules(path: Path) -> list[Schedule]:
     return found
 
 
-def _of(deployment: dict[str, object]) -> Iterator[Schedule]:
+def _of(deployment: dict[str, Any]) -> Iterator[Schedule]:
     schedules = deployment.get("schedules") or []
-    assert isinstance(schedules, list)
     for schedule in schedules:
+        parameters = {**(deployment.get("parameters") or {}), **(schedule.get("parameters") or {})}
+        tokens = parameters.get("tokens")
         yield Schedule(
             flow=str(deployment["entrypoint"]).replace(":", ".").rpartition(".")[2],
             deployment=str(deployment["name"]),
@@ -65,4 +69,5 @@ def _of(deployment: dict[str, object]) -> Iterator[Schedule]:
             cron=str(schedule["cron"]),
             timezone=str(schedule.get("timezone") or "UTC"),
             active=bool(schedule.get("active", True)),
+            tokens=None if tokens is None else str(tokens),
         )

@@ -68,7 +68,8 @@ def _key_text(own: Table, name: str) -> str:
 
 def views_sql() -> str:
     """The hand-written views."""
-    return files("tollbook.warehouse").joinpath("views.sql").read_text("utf-8")
+    ours = files("tollbook.warehouse")
+    return "\n".join(ours.joinpath(name).read_text("utf-8") for name in ("views.sql", "nested.sql"))
 
 
 def statements() -> list[str]:
