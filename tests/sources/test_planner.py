@@ -6,8 +6,6 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
@@ -17,10 +15,9 @@ from hypothesis import strategies as st
 
 from tests.sources.market import AT, Buyer, Market, dense, keys, today
 from tollbook.sources import registry
-from tollbook.sources.coverage import Cell
 from tollbook.sources.feeds import wants
 from tollbook.sources.model import Dataset, Feed
-from tollbook.sources.pieces import Piece, group_of
+from tollbook.sources.pieces import group_of
 from tollbook.sources.planner import NOTHING, Held, Plan, before, plan, together
 from tollbook.sources.slots import start_of
 
@@ -130,29 +127,6 @@ def test_replanning_later_in_the_same_edition_from_nothing_makes_the_same_pieces
     assert planned(SIGNALS, 50, 29, at=AT.replace(hour=hour, minute=59)) == planned(SIGNALS, 50, 29)
 
 
-def test_an_interrupted_backfill_goes_on_with_the_requests_it_began_with() -> None:
-    buyer = Buyer(Market(SIGNALS, dense(keys(50), TODAY - 400, TODAY)))
-    whole = buyer.plan(keys(50), TODAY - 364, TODAY)
-    for piece in whole.pieces[:80]:
-        buyer.take(piece, AT)
-    rest = buyer.plan(keys(50), TODAY - 364, TODAY)
-    assert set(rest.pieces) == set(whole.pieces[80:])
-
-
-@settings(max_examples=25, deadline=None)
-@given(st.data())
-def test_whatever_part_was_bought_the_rest_costs_no_more_than_what_is_left(data: st.DataObject) -> None:
-    """The bill of a backfill holds however often it is killed."""
-    count, days = data.draw(st.integers(1, 14)), data.draw(st.integers(1, 80))
-    buyer = Buyer(Market(SIGNALS, dense(keys(count), TODAY - days + 1, TODAY)))
-    billed = buyer.plan(keys(count), TODAY - days + 1, TODAY).calls
-    while pieces := buyer.plan(keys(count), TODAY - days + 1, TODAY).pieces:
-        for piece in data.draw(st.lists(st.sampled_from(pieces), min_size=1, max_size=4, unique_by=id)):
-            buyer.take(piece, AT)
-        assert len(buyer.bought) + buyer.plan(keys(count), TODAY - days + 1, TODAY).calls <= billed
-    assert len(buyer.bought) == billed
-
-
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([0.05, 0.3, 0.8]), st.integers(1, 12), st.integers(1, 60))
 def test_holes_are_filled_and_nothing_is_bought_twice(seed: int, density: float, count: int, days: int) -> None:
@@ -177,69 +151,6 @@ def test_a_ragged_listing_stops_at_its_short_page() -> None:
     assert billed == 4
     assert buyer.fill(keys(13), TODAY - 32, TODAY - 4) < billed
     assert buyer.fill(keys(13), TODAY - 32, TODAY - 4, AT + DAY) == 0
-
-
-RAGGED = {
-    "every third cell absent": lambda key, day: (int(key) + day) % 3 != 0,
-    "listed one after another": lambda key, day: day >= TODAY - 32 + 2 * (int(key) - 3000),
-    "dense": lambda key, day: True,
-}
-
-
-@pytest.mark.parametrize("listed", RAGGED.values(), ids=RAGGED)
-def test_a_ragged_listing_costs_no_more_than_its_bill(listed: Callable[[str, int], bool]) -> None:
-    rows = {cell for cell in dense(keys(13), TODAY - 32, TODAY - 4) if listed(*cell)}
-    buyer = Buyer(Market(SIGNALS, rows))
-    billed = buyer.plan(keys(13), TODAY - 32, TODAY - 4).calls
-    assert buyer.fill(keys(13), TODAY - 32, TODAY - 4) <= billed
-
-
-@pytest.mark.parametrize("listed", RAGGED.values(), ids=RAGGED)
-@pytest.mark.parametrize("place", [0.1, 0.5, 0.9])
-def test_a_row_hidden_by_a_shift_is_found_with_one_call(listed: Callable[[str, int], bool], place: float) -> None:
-    """However many cells without a row it may have been."""
-    rows = {cell for cell in dense(keys(13), TODAY - 32, TODAY - 4) if listed(*cell)}
-    hidden: list[Cell] = []
-
-    def insert(market: Market, piece: Piece) -> None:
-        if piece.group.pages > 1 and not hidden:
-            top = market.listing(piece)[:100]
-            absent = sorted(dense(piece.keys, top[-1][1] + 1, piece.last) - market.rows) or top[:99]
-            hidden.append(absent[int(place * len(absent))])
-            market.rows.add(hidden[0])
-
-    buyer = Buyer(Market(SIGNALS, rows, between=insert))
-    if listed is RAGGED["dense"]:
-        chained = next(p for p in buyer.plan(keys(13), TODAY - 32, TODAY - 4).pieces if p.group.pages > 1)
-        rows.discard((chained.keys[3], chained.last - int(8 * place)))
-    billed = buyer.plan(keys(13), TODAY - 32, TODAY - 4).calls
-    paid = buyer.fill(keys(13), TODAY - 32, TODAY - 4)
-    assert hidden
-    assert hidden[0] in {cell for answers in buyer.answers.values() for answer in answers for cell in answer.cells}
-    assert paid <= billed + 1
-
-
-def test_a_row_that_comes_late_into_a_page_only_listing_is_found_with_one_call() -> None:
-    last = today(HOURLY_SIGNALS)
-    late = ("3003", last - 5)
-    buyer = Buyer(Market(HOURLY_SIGNALS, dense(keys(10), last - 200, last) - {late}))
-    buyer.market.between = lambda market, _: market.rows.add(late)
-    billed = buyer.plan(keys(10), last - 29, last).calls
-    assert (billed, buyer.fill(keys(10), last - 29, last)) == (3, 4)
-    assert buyer.market.asked[-1].keys == ("3003",)
-
-
-def test_a_page_only_listing_of_one_token_is_not_asked_for_twice_in_the_same_words() -> None:
-    """There are no others: what came late is seen in the next bucket."""
-    last = today(HOURLY_SIGNALS)
-    late = ("3000", last - 5)
-    buyer = Buyer(Market(HOURLY_SIGNALS, dense(keys(1), last - 200, last + 1) - {late}))
-    buyer.market.between = lambda market, _: market.rows.add(late)
-    assert buyer.fill(keys(1), last - 149, last) == 2
-    assert late not in buyer.knows()
-    later = AT + timedelta(hours=1)
-    assert buyer.fill(keys(1), last - 23, last + 1, later) == 1
-    assert late in buyer.knows(later)
 
 
 def test_a_full_last_page_is_not_followed_by_an_empty_one() -> None:
@@ -442,64 +353,6 @@ def test_a_listing_worth_one_page_is_asked_for_one_page() -> None:
         here = today(dataset)
         found = plan(dataset, registry.seller_of(dataset), ("*",), here, here, Held(listing_rows=900), AT, AT)
         assert (found.calls, found.open_ended) == (1, False)
-
-
-def test_a_listing_begun_in_this_edition_is_gone_on_with() -> None:
-    buyer = Buyer(Market(SIGNALS, dense(keys(13), TODAY - 40, TODAY)))
-    wanted = keys(13), TODAY - 32, TODAY - 4
-    whole = buyer.plan(*wanted)
-    chained = next(piece for piece in whole.pieces if piece.group.pages > 1)
-    buyer.take(chained, AT)
-    rest = buyer.plan(*wanted)
-    assert replace(chained, params=rest.pieces[0].params, page=2) == rest.pieces[0]
-    assert rest.calls == whole.calls - 1
-
-
-def begun_backfill() -> Buyer:
-    """Killed after the first page of a group of several; nothing of it is near what is asked for next."""
-    buyer = Buyer(Market(SIGNALS, dense(keys(13), TODAY - 200, TODAY)))
-    chained = next(piece for piece in buyer.plan(keys(13), TODAY - 32, TODAY - 4).pieces if piece.group.pages > 1)
-    buyer.take(chained, AT)
-    return buyer
-
-
-@pytest.mark.parametrize(
-    ("wanted", "first", "last", "told"),
-    [
-        (("9999",), TODAY - 10, TODAY - 10, "all"),
-        (("9999",), TODAY - 10, TODAY - 10, "own"),
-        (keys(13), TODAY - 150, TODAY - 149, "all"),
-        (keys(13), TODAY - 150, TODAY - 149, "own"),
-    ],
-    ids=["another token", "another token, as the cache tells", "an earlier range", "an earlier range, as it tells"],
-)
-def test_an_abandoned_listing_stays_out_of_other_demands(
-    wanted: tuple[str, ...], first: int, last: int, told: str
-) -> None:
-    """The cache tells only spans of what is wanted; of listings begun it tells all."""
-    held = begun_backfill().held(AT)
-    spans = held.spans if told == "all" else {}
-    seller = registry.seller_of(SIGNALS)
-    found = plan(SIGNALS, seller, wanted, first, last, replace(held, spans=spans), AT, AT)
-    assert found.pieces == plan(SIGNALS, seller, wanted, first, last, NOTHING, AT, AT).pieces
-
-
-def test_an_abandoned_listing_is_gone_on_with_where_that_is_cheaper() -> None:
-    """Two tokens × 22 days lie on its next page; beyond that page it is not read for them."""
-    buyer = begun_backfill()
-    [begun] = buyer.open_groups.values()
-    wanted = begun.group.keys[:2]
-    found = buyer.plan(wanted, begun.group.first, begun.group.last)
-    assert (found.calls, found.pieces[0].page) == (1, 2)
-    long = replace(begun, group=replace(begun.group, rows=900))
-    buyer.open_groups = {long.group.id: long}
-    found = buyer.plan(wanted, begun.group.first, begun.group.last)
-    assert (found.calls, found.pieces[0].page, found.pieces[0].keys) == (1, 1, wanted)
-
-
-def test_history_counts_as_held_where_a_snapshot_saw_the_day() -> None:
-    both = together(Held({"1": ((5, 6),)}), Held({"1": ((7, 9),), "2": ((1, 1),)}))
-    assert both.spans == {"1": ((5, 9),), "2": ((1, 1),)}
 
 
 def test_the_context_of_a_piece_gives_its_group_back() -> None:

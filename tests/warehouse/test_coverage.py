@@ -218,6 +218,56 @@ def test_a_listing_whose_top_is_all_new_is_read_on(tmp_path: Path) -> None:
     assert [own.page for own in missing(cache, PAST.name, ["*"], day3, day3, day3).pieces] == [2]
 
 
+class Moonshots:
+    """A seller that lists closed picks by the day they were picked, and a buyer who looks once a day."""
+
+    def __init__(self, home: Path) -> None:
+        self.cache, self.books, self.time = Cache(home), Books(), T0
+        self.cache.load(self.books)
+
+    def look(self, active: Sequence[int], past: Sequence[int]) -> list[int]:
+        """Both listings as of a day; the pages of the second that were bought."""
+        self.time += DAY
+        self._buy(ACTIVE.name, active)
+        return self._buy(PAST.name, past)
+
+    def _buy(self, name: str, listed: Sequence[int]) -> list[int]:
+        asked = []
+        while found := missing(self.cache, name, ["*"], self.time, self.time, self.time).pieces:
+            for piece in found:
+                asked.append(piece.page)
+                rows = [moonshot(number) for number in listed[piece.page * 100 - 100 : piece.page * 100]]
+                ends = {"MOONSHOT_END_AT": None} if name == ACTIVE.name else {}
+                when = self.time + timedelta(minutes=len(self.books.held))
+                self.books.deliver(piece, body(*(row | ends for row in rows)), when)
+            self.cache.load(self.books)
+        return asked
+
+
+@pytest.mark.parametrize("rebuilt", [False, True], ids=["as it came", "rebuilt from the ledger"])
+def test_a_pick_that_closed_deep_in_the_listing_is_read_on_for(tmp_path: Path, rebuilt: bool) -> None:
+    """Pick 120 was open, and stands on the second page once it has closed: the first brings nothing new."""
+    seller = Moonshots(tmp_path)
+    others = [number for number in range(300, 50, -1) if number != 120]
+    assert seller.look([400, 120], others) == [1, 2, 3]
+    assert seller.look([400, 120], others) == [1]
+    if rebuilt:
+        seller.cache = Cache(tmp_path / "again")
+        seller.cache.load(seller.books)
+    assert seller.look([400], range(300, 50, -1)) == [1, 2]
+    assert seller.look([400], range(300, 50, -1)) == [1]
+    with seller.cache.open() as con:
+        ended = con.execute("SELECT moonshot_end_at IS NOT NULL FROM moonshots WHERE token_symbol = 'M120'").fetchall()
+    assert ended == [(True,)]
+
+
+def test_a_pick_that_is_nowhere_is_sought_once(tmp_path: Path) -> None:
+    seller = Moonshots(tmp_path)
+    assert seller.look([400, 120], range(1000, 200, -1)) == [1, 2, 3, 4, 5, 6, 7, 8, 9]
+    assert seller.look([400], range(1000, 200, -1)) == [1, 2, 3, 4, 5, 6]
+    assert seller.look([400], range(1000, 200, -1)) == [1]
+
+
 @pytest.mark.parametrize(
     ("spans", "flat"),
     [

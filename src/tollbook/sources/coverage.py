@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from tollbook.sources.doubt import doubtful, newest_first, shifted
 from tollbook.sources.grid import Span, merged
+from tollbook.sources.held import Held, OpenGroup
 from tollbook.sources.model import Dataset, Kind
 from tollbook.sources.pieces import Group, group_of
-from tollbook.sources.planner import Held, OpenGroup
 from tollbook.sources.slots import FINAL, last_closed, last_settled, slot
 
 if TYPE_CHECKING:
@@ -70,8 +70,10 @@ def answered(
     dataset: Dataset, context: Mapping[str, Any], received_at: datetime, parsed: Parsed, known: bool = False
 ) -> Answered:
     """The record of a delivery, from its context and its parsed body."""
+    from tollbook.sources.rows import identities
+
     by_slot = dataset.kind is Kind.SERIES or dataset.rows_per_cell
-    cells = parsed.cells(dataset) if by_slot else parsed.identities(dataset)
+    cells = parsed.cells(dataset) if by_slot else identities(dataset, parsed.table)
     readable = parsed.envelope == "ok"
     return Answered(group_of(context), context["page"], received_at, parsed.rows_in_body, cells, known, readable)
 

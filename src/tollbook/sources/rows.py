@@ -68,11 +68,12 @@ class Parsed:
             return tuple((EVERYTHING, number) for number in slots)
         return tuple(zip(map(str, self.table[dataset.key_column].to_pylist()), slots, strict=True))
 
-    def identities(self, dataset: Dataset) -> tuple[tuple[str, int], ...]:
-        """What tells each row from the others of its listing, in the body's order, in the form of cells."""
-        names = [own for own in dataset.natural_key if not (dataset.undated and own == dataset.time_column)]
-        columns = [map(str, _comparable(self.table[name])) for name in names]
-        return tuple(("|".join(own), 0) for own in zip(*columns, strict=True))
+
+def identities(dataset: Dataset, table: pa.Table) -> tuple[tuple[str, int], ...]:
+    """The natural keys of a table's rows, without the day they were looked at."""
+    names = [own for own in dataset.natural_key if not (dataset.undated and own == dataset.time_column)]
+    columns = [map(str, _comparable(table[name])) for name in names]
+    return tuple(("|".join(own), 0) for own in zip(*columns, strict=True))
 
 
 def schema(dataset: Dataset) -> pa.Schema:

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from tollbook.sources import coverage as rules
 from tollbook.sources import registry
-from tollbook.sources.coverage import Answered, Covered
+from tollbook.sources.coverage import Covered
 from tollbook.sources.grid import Span, gaps, merged
 from tollbook.sources.pieces import AGAIN, group_of
 from tollbook.sources.planner import Held, OpenGroup
 from tollbook.sources.slots import FINAL, slot
 from tollbook.warehouse import coverage_store as store
+from tollbook.warehouse.coverage_listing import forget_old, seen
 from tollbook.warehouse.coverage_store import DONE, ENDED, OPEN, GroupId, Kept, Listing
 from tollbook.warehouse.notes import append
 from tollbook.warehouse.schema import tables
@@ -50,7 +51,7 @@ def record(con: duckdb.DuckDBPyConnection, pages: Sequence[Page]) -> None:
         new = groups.get(key, [])
         again = {page.purchase_id for page in new}
         kept = [page for page in known.pages.get(key, ()) if page.purchase_id not in again]
-        kept += (Kept(page.purchase_id, _seen(con, page, changed), page.alone) for page in new)
+        kept += (Kept(page.purchase_id, seen(con, page, changed), page.alone) for page in new)
         listing = _listing(con, key, kept)
         if not new and listing.state == ENDED:
             continue
@@ -59,6 +60,7 @@ def record(con: duckdb.DuckDBPyConnection, pages: Sequence[Page]) -> None:
             spans.setdefault(listing.dataset, []).extend(listing.found.spans)
     store.forget(con, [own for own in changed if (own.dataset, own.group_id) in known.begun])
     store.keep(con, changed)
+    forget_old(con, {own.dataset for own in changed})
     for name, own in spans.items():
         keep(con, name, own)
 
@@ -117,32 +119,6 @@ def _canonical(kept: Sequence[Kept]) -> list[Kept]:
         if first[number].alone or (answer.group.limit is not None and answer.rows < answer.group.limit):
             break
     return pages
-
-
-def _seen(con: duckdb.DuckDBPyConnection, page: Page, listings: Sequence[Listing]) -> Answered:
-    """The answer, and for a listing that grows at its top whether its last row was in the last complete one."""
-    answer, dataset, parsed = page.answered, page.dataset, page.parsed
-    assert answer is not None
-    assert dataset is not None
-    assert parsed is not None
-    if not (dataset.paging and dataset.paging.newest_first and len(parsed.table)):
-        return answer
-    complete = con.execute(
-        "SELECT completed_at FROM coverage_groups WHERE dataset = ? AND state = ?", [dataset.name, DONE]
-    ).fetchall()
-    times = [time for (time,) in complete]
-    times += [own.last for own in listings if own.dataset == dataset.name and own.state == DONE]
-    times = [time for time in times if time < page.observed_at]
-    if not times:
-        return answer
-    table = tables()[dataset.table]
-    last = parsed.table.slice(len(parsed.table) - 1).to_pylist()[0]
-    same = " AND ".join(f'"{name}" = ?' for name in table.natural_key)
-    known = con.execute(
-        f'SELECT 1 FROM "{table.observations}" WHERE dataset = ? AND observed_at <= ? AND {same} LIMIT 1',
-        [dataset.name, max(times), *(last[name] for name in table.natural_key)],
-    ).fetchall()
-    return replace(answer, known=bool(known))
 
 
 def keep(con: duckdb.DuckDBPyConnection, name: str, spans: Sequence[Covered]) -> None:

@@ -6,8 +6,10 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from tollbook.sources import registry
 from tollbook.sources.coverage import Answered, Coverage, Covered
 from tollbook.sources.pieces import Group, group_of
 from tollbook.warehouse.notes import append
@@ -20,6 +22,13 @@ DONE, OPEN, ENDED = "done", "open", "ended"
 
 GroupId = tuple[str, str]
 """Dataset and group."""
+
+
+@cache
+def followed() -> dict[str, str]:
+    """Listings whose rows move to another, which grows at its top, as open picks do when they close."""
+    pairs = {own.name: registry.dataset(own.repaired_by) for own in registry.datasets() if own.repaired_by}
+    return {name: past.name for name, past in pairs.items() if past.paging and past.paging.newest_first}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +88,9 @@ def stored(con: duckdb.DuckDBPyConnection, keys: Sequence[GroupId]) -> Stored:
     if begun:
         rows = con.execute(
             f"""SELECT dataset, group_id, purchase_id, context, page, observed_at, p.rows, keys, slots, known, readable
-                FROM coverage_pages p JOIN coverage_groups g USING (dataset, group_id) WHERE {theirs}""",
-            [ids],
+                FROM coverage_pages p JOIN coverage_groups g USING (dataset, group_id)
+                WHERE state <> ? AND {theirs}""",
+            [DONE, ids],
         ).fetchall()
         for name, group_id, purchase_id, context, page, seen_at, count, names, slots, known, readable in rows:
             cells = tuple(zip(names, slots, strict=True))
@@ -105,11 +115,12 @@ def forget(con: duckdb.DuckDBPyConnection, listings: Sequence[Listing]) -> None:
 
 
 def keep(con: duckdb.DuckDBPyConnection, listings: Sequence[Listing]) -> None:
-    """The groups as they are now: pages and spans only of those that go on."""
+    """The groups as they are now: spans only of those that go on; pages also of listings that another one follows."""
     append(con, "coverage_groups", _group_rows(listings))
     for own in listings:
-        if own.state != DONE:
+        if own.state != DONE or own.dataset in followed():
             append(con, "coverage_pages", _page_rows(own))
+        if own.state != DONE:
             append(con, "coverage_open", span_rows(own.dataset, own.found.spans, own.group_id))
 
 
