@@ -142,7 +142,7 @@ def release(services: Services, purchases: Sequence[Purchase]) -> list[Purchase]
     process is working on, is left alone."""
     now = services.clock.now()
     reserved = [p for p in purchases if p.money is Money.RESERVED and not services.leased_elsewhere(p)]
-    return services.ledger.append_all([(p, [Void(at=now, reason="never sent")]) for p in reserved])
+    return services.ledger.append_all([(p, [Void(at=now, reason="never sent")]) for p in reserved]) if reserved else []
 
 
 def _rested(purchase: Purchase) -> Purchase:
