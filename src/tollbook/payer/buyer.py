@@ -281,9 +281,18 @@ async def _claim(services: Services, purchase: Purchase) -> Purchase:
         if terms is None:
             return _append(services, purchase, Undelivered(at=now, reason="no terms are known to claim it with"))
         events.append(Signed(at=now, authorization=services.authorize(purchase, terms), terms=terms))
+    elif not purchase.paid_by(purchase.authorization):
+        events += _that_paid(services, purchase)
     if purchase.claims:
         await services.clock.sleep(_BACKOFF[min(purchase.claims, len(_BACKOFF)) - 1])
     return await _send(services, _append(services, purchase, *events, Sent(at=now, claim=True)))
+
+
+def _that_paid(services: Services, purchase: Purchase) -> list[Event]:
+    """Of several signatures over the nonce the seller settled an earlier one: it is the one to claim with."""
+    signed = [event for event in services.ledger.events(purchase.purchase_id) if isinstance(event, Signed)]
+    paid = [event for event in signed if purchase.paid_by(event.authorization)]
+    return [replace(paid[-1], at=services.clock.now())] if paid else []
 
 
 def _claim_terms(services: Services, purchase: Purchase) -> Terms | None:
