@@ -18,7 +18,7 @@ from tests.payer.desk import Desk, HurriedClock, orders
 from tests.stores import STORES, new_ledger_url
 from tollbook.payer.decide import NotSeen
 from tollbook.payer.eip3009 import Wallet
-from tollbook.payer.errors import LedgerUnavailable
+from tollbook.payer.errors import LedgerUnavailable, Unforeseen
 from tollbook.payer.payer import Payer
 from tollbook.payer.services import Services
 from tollbook.payer.types import Purchase, SignedPayment
@@ -179,12 +179,12 @@ def test_nothing_secret_is_in_the_frames_of_a_defect(
         monkeypatch.setattr(DEPTHS[depth], broken)
         try:
             await payer.buy(approved.purchases[0])
-        except RuntimeError as error:
+        except Unforeseen as error:
             watched.errors.append(error)
         monkeypatch.undo()
 
     watched.desk.work(meet)
-    assert [str(error) for error in watched.errors] == ["a defect"]
+    assert [str(error.__cause__) for error in watched.errors] == ["a defect"]
     assert watched.leaks() == []
 
 

@@ -65,6 +65,9 @@ async def reconcile(services: Services, asset: Asset) -> Reconciled:
     mine = [p for p in services.ledger.purchases() if p.asset == asset and p.payer == wallet]
     closed = [p for p in mine if p.settlement is not None and p.settlement.block_number <= through]
     ours = [transfer for transfer in seen if transfer.nonce is not None]
+    differences = _compare(closed, ours, {p.nonce: p for p in mine})
+    named = {difference.purchase_id for difference in differences}
+    agreed = [p for p in closed if p.purchase_id not in named]
     return Reconciled(
         asset=asset,
         wallet=wallet,
@@ -73,7 +76,7 @@ async def reconcile(services: Services, asset: Asset) -> Reconciled:
         chain_atomic=sum(transfer.value for transfer in ours),
         booked_late=late,
         foreign=[transfer for transfer in seen if transfer.nonce is None],
-        differences=[*_compare(closed, ours, {p.nonce: p for p in mine}), *_never_signed(services, closed)],
+        differences=[*differences, *_never_signed(services, agreed)],
     )
 
 
@@ -158,7 +161,7 @@ def _compare(closed: list[Purchase], ours: list[SeenTransfer], by_nonce: dict[st
     return differences
 
 
-def _never_signed(services: Services, closed: list[Purchase]) -> list[Difference]:
+def _never_signed(services: Services, agreed: list[Purchase]) -> list[Difference]:
     """Booked, since the money is gone; but to a payee, or of a value, that was not signed here for that nonce."""
     return [
         Difference(
@@ -170,17 +173,11 @@ def _never_signed(services: Services, closed: list[Purchase]) -> list[Difference
             ledger_atomic=purchase.reserved,
             chain_atomic=settled.value,
         )
-        for purchase in closed
+        for purchase in agreed
         if (settled := purchase.settlement) is not None
-        and _signed(purchase) != (settled.pay_to, settled.value)
+        and not purchase.paid_by(purchase.authorization)
         and not paid_as_signed(settled, services.ledger.events(purchase.purchase_id))
     ]
-
-
-def _signed(purchase: Purchase) -> tuple[str, int] | None:
-    """The latest; earlier ones are in the events."""
-    held = purchase.authorization
-    return None if held is None else (held.pay_to, held.value)
 
 
 def _tx(purchase: Purchase) -> str | None:
