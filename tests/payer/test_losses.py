@@ -131,3 +131,12 @@ def test_what_counts_as_lost(ledger: Ledger, happened: tuple[Event, ...], lost: 
             ledger.append(second, *signs, loss_limit=lost)
         assert ledger.get(second.purchase_id) == second
     assert ledger.append(second, *signs, loss_limit=lost + 1).money is Money.EXPOSED
+
+
+def test_what_is_held_already_is_carried_on_whatever_the_seller_kept(ledger: Ledger) -> None:
+    """Nothing new is paid for it: the run claims, or says that it is in doubt."""
+    [first] = ledger.reserve(p.run("one"), [p.wanted(1)], p.CAPS, p.LEASE)
+    sent = ledger.append(first, p.signed(first), Sent(at=p.NOW), Answered(at=p.NOW, status=500, elapsed_ms=1))
+    assert ledger.reserve(p.run("two"), [p.wanted(1)], p.CAPS, p.LEASE, {"s": p.PRICE}) == [sent]
+    with pytest.raises(OverBudget):
+        ledger.reserve(p.run("two"), [p.wanted(1), p.wanted(2)], p.CAPS, p.LEASE, {"s": p.PRICE})

@@ -122,6 +122,17 @@ def test_a_rising_price_is_measured_from_the_bill_not_from_the_last_402() -> Non
     assert {int(payload["authorization"]["value"]) for payload in authorizations(seller)} == {p.PRICE, 25_000}
 
 
+def test_a_body_is_claimed_with_the_signature_that_was_settled_not_with_the_latest() -> None:
+    """A seller that serves a payment again knows the one that it took."""
+    seller = s.ScriptedSeller([s.challenge(DEARER), NoAnswer("reset"), NoAnswer("reset"), s.answer(500), s.answer(200)])
+    at = desk(seller)
+    state, _ = carry(at, reserved(at))
+    values = [int(payload["authorization"]["value"]) for payload in authorizations(seller)]
+    assert values == [p.PRICE, DEARER, DEARER, p.PRICE, p.PRICE]
+    assert len({str(payload) for payload in authorizations(seller)}) == 2
+    assert (state.money, state.data, state.spent) == (Money.SPENT, Data.DELIVERED, p.PRICE)
+
+
 LATE: dict[str, tuple[Event, ...]] = {
     "spent": (Settled(at=p.NOW, settlement=p.settlement()),),
     "spent-not-final": (Settled(at=p.NOW, settlement=p.settlement(final=False)),),

@@ -14,7 +14,7 @@ from tests.payer.test_buyer import CHAINS, carry, reserved
 from tollbook.payer.errors import PaidUndelivered
 from tollbook.payer.payer import Payer
 from tollbook.payer.policy import parse_policy
-from tollbook.payer.recover import Recovered
+from tollbook.payer.recover import Recovered, due
 from tollbook.payer.transport import NoAnswer, NotSent
 from tollbook.payer.types import ChainView, Data, Money, NonceState
 
@@ -54,7 +54,7 @@ def test_an_undelivered_body_is_asked_for_again_over_days_and_then_no_more() -> 
         wait(at, 3600)
     assert asked == [1, 2, 6, 24, 72, 168]
     [state] = at.services.ledger.purchases()
-    assert (state.undelivered, at.due()) == (True, [])
+    assert (state.undelivered, due(at.services.ledger, at.services.clock.now())) == (True, [])
 
 
 def test_a_body_that_the_seller_serves_later_is_delivered_without_anybody_asking() -> None:
@@ -75,7 +75,7 @@ def test_a_loss_that_a_person_accepted_is_not_asked_for_again() -> None:
     at = lost(seller)
     at.accept_loss(at.services.ledger.purchases()[0], "a person")
     wait(at, 10**6)
-    assert (at.due(), recover(at), seller.headers) == ([], Recovered(), [])
+    assert (due(at.services.ledger, at.services.clock.now()), recover(at), seller.headers) == ([], Recovered(), [])
 
 
 ENDS: dict[str, tuple[ChainView, Money]] = {

@@ -14,6 +14,7 @@ from tests.simulation.rpc import SimRpc
 from tollbook.payer.chain import Chain, RpcChain
 from tollbook.payer.chain_logs import LogReader
 from tollbook.payer.payer import Payer
+from tollbook.payer.recover import due
 from tollbook.payer.services import Services
 from tollbook.payer.settlements import SettlementReader
 from tollbook.payer.types import Order, Run
@@ -54,7 +55,7 @@ class Desk:
         await Payer(replace(self.services, **changes)).recover()
 
     async def recover(self) -> None:
-        if self.payer.due():
+        if due(self.ledger, self.clock.now()):
             await self.payer.recover()
 
     async def run(self, name: str, orders: Sequence[Order]) -> None:

@@ -148,7 +148,7 @@ def release(services: Services, purchases: Sequence[Purchase]) -> list[Purchase]
     process is working on, is left alone."""
     now = services.clock.now()
     reserved = [p for p in purchases if p.money is Money.RESERVED and not services.leased_elsewhere(p)]
-    return services.ledger.append_all([(p, [Void(at=now, reason="never sent")]) for p in reserved])
+    return services.ledger.append_all([(p, [Void(at=now, reason="never sent")]) for p in reserved]) if reserved else []
 
 
 def _rested(purchase: Purchase) -> Purchase:
@@ -324,7 +324,16 @@ async def _claim(services: Services, purchase: Purchase) -> Purchase:
         events: list[Event] = [Sent(at=now, claim=True)]
         if purchase.authorization is None and terms is not None:
             events.insert(0, Signed(at=now, authorization=services.authorize(purchase, terms), terms=terms))
+        elif purchase.authorization is not None and not purchase.paid_by(purchase.authorization):
+            events = [*_that_paid(services, purchase), *events]
         return await _send(services, _append(services, purchase, *events))
+
+
+def _that_paid(services: Services, purchase: Purchase) -> list[Event]:
+    """Of several signatures over the nonce the seller settled an earlier one: it is the one to claim with."""
+    signed = [event for event in services.ledger.events(purchase.purchase_id) if isinstance(event, Signed)]
+    paid = [event for event in signed if purchase.paid_by(event.authorization)]
+    return [replace(paid[-1], at=services.clock.now())] if paid else []
 
 
 def _claim_terms(services: Services, purchase: Purchase) -> Terms | None:

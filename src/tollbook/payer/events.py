@@ -37,6 +37,7 @@ class Signed(Event):
     """An authorization exists. A later one over the same nonce may name another value; the larger stays reserved.
 
     The same one again stands for terms that changed around it: what the token would see is byte for byte the same.
+    After a settlement only the one that paid, to claim with.
     """
 
     authorization: Authorization
@@ -167,7 +168,8 @@ def fold(p: Purchase, event: Event) -> Purchase:
                 from_block=event.from_block if p.from_block is None else p.from_block,
             )
         case Signed():
-            to_claim = p.money is Money.SPENT and p.authorization is None
+            to_claim = p.money is Money.SPENT and not p.paid_by(p.authorization) and p.paid_by(event.authorization)
+            to_claim |= p.money is Money.SPENT and p.authorization is None
             _require((p.money in (Money.RESERVED, Money.EXPOSED) or to_claim) and p.data is Data.ABSENT, p, event)
             _require(event.authorization.nonce == p.nonce and event.authorization.payer == p.payer, p, event)
             _require(event.authorization.asset == p.asset, p, event)

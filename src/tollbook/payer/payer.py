@@ -43,10 +43,6 @@ class Payer:
         """Book what the chain proves of delivered purchases: one batched look for all."""
         return await recovery.verify(self.services, purchases)
 
-    def due(self, flow: str | None = None) -> list[Purchase]:
-        """What `recover` would carry on. Reads the ledger alone."""
-        return recovery.due(self.services, flow)
-
     async def recover(self, flow: str | None = None) -> Recovered:
         """Claim, free or park every open purchase."""
         return await recovery.recover(self.services, flow)

@@ -69,7 +69,8 @@ async def reconcile(services: Services, asset: Asset, *, rescan: bool = False) -
     seen = await _seen_of(services, asset, wallet, closed)
     ours = [transfer for transfer in seen if transfer.nonce is not None]
     compared = _compare(closed, ours, {p.nonce: p for p in mine})
-    equal = [p for p in closed if p.purchase_id not in {difference.purchase_id for difference in compared}]
+    named = {difference.purchase_id for difference in compared}
+    agreed = [p for p in closed if p.purchase_id not in named]
     return Reconciled(
         asset=asset,
         wallet=wallet,
@@ -79,7 +80,7 @@ async def reconcile(services: Services, asset: Asset, *, rescan: bool = False) -
         balance=read.balance,
         booked_late=late,
         foreign=[transfer for transfer in seen if transfer.nonce is None],
-        differences=[*compared, *_never_signed(services, equal), *_left_out(read)],
+        differences=[*compared, *_never_signed(services, agreed), *_left_out(read)],
     )
 
 
@@ -164,7 +165,7 @@ def _compare(closed: list[Purchase], ours: list[SeenTransfer], by_nonce: dict[st
     return differences
 
 
-def _never_signed(services: Services, closed: list[Purchase]) -> list[Difference]:
+def _never_signed(services: Services, agreed: list[Purchase]) -> list[Difference]:
     """Booked, since the money is gone; but to a payee, or of a value, that was not signed here for that nonce."""
     return [
         Difference(
@@ -176,17 +177,11 @@ def _never_signed(services: Services, closed: list[Purchase]) -> list[Difference
             ledger_atomic=purchase.reserved,
             chain_atomic=settled.value,
         )
-        for purchase in closed
+        for purchase in agreed
         if (settled := purchase.settlement) is not None
-        and _signed(purchase) != (settled.pay_to, settled.value)
+        and not purchase.paid_by(purchase.authorization)
         and not paid_as_signed(settled, services.ledger.events(purchase.purchase_id))
     ]
-
-
-def _signed(purchase: Purchase) -> tuple[str, int] | None:
-    """The latest; earlier ones are in the events."""
-    held = purchase.authorization
-    return None if held is None else (held.pay_to, held.value)
 
 
 def _tx(purchase: Purchase) -> str | None:

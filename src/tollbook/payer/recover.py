@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from tollbook.payer import answers, decide
 from tollbook.payer.buyer import book, buy, release, reread
-from tollbook.payer.decide import claim_is_due, next_action
+from tollbook.payer.decide import Limits, claim_is_due, next_action
 from tollbook.payer.errors import PaidUndelivered, PayerError
-from tollbook.payer.ledger import Conflict
+from tollbook.payer.ledger import Conflict, Ledger
 from tollbook.payer.services import Services, View
 from tollbook.payer.types import Data, Money, Purchase
 
 _AT_ONCE = 8
+_USUAL = Limits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +42,11 @@ async def verify(services: Services, purchases: Sequence[Purchase]) -> list[Purc
     return services.ledger.append_all(batch) if batch else []
 
 
-def due(services: Services, flow: str | None = None) -> list[Purchase]:
+def due(ledger: Ledger, now: datetime, flow: str | None = None, limits: Limits = _USUAL) -> list[Purchase]:
     """Every open purchase (of one flow, or all), and those undelivered that are asked for once more now."""
-    found = {p.purchase_id: p for p in services.ledger.open_purchases(flow)}
-    now = services.clock.now().timestamp()
-    for purchase in services.ledger.undelivered():
-        if claim_is_due(purchase, now, services.limits) and flow in (None, purchase.run.flow):
+    found = {p.purchase_id: p for p in ledger.open_purchases(flow)}
+    for purchase in ledger.undelivered():
+        if claim_is_due(purchase, now.timestamp(), limits) and flow in (None, purchase.run.flow):
             found[purchase.purchase_id] = purchase
     return list(found.values())
 
@@ -54,7 +55,8 @@ async def recover(services: Services, flow: str | None = None) -> Recovered:
     """Carry everything that is due as far as it goes now. Bodies of the spool are booked first."""
     result = Recovered()
     booked = take_in(services)
-    mine = [p for p in due(services, flow) if not services.leased_elsewhere(p)]
+    found = due(services.ledger, services.clock.now(), flow, services.limits)
+    mine = [p for p in found if not services.leased_elsewhere(p)]
     result.voided.extend(release(services, mine))
     rest = [p for p in mine if p.money is not Money.RESERVED]
     views = await services.look(rest)

@@ -240,6 +240,13 @@ class Purchase(msgspec.Struct, frozen=True):
         """Settled in a block that a reorg may still take back."""
         return self.settlement is not None and not self.settlement.final
 
+    def paid_by(self, authorization: Authorization | None) -> bool:
+        """Whether it was this authorization of the nonce, or one to the same payee of the same value, that settled."""
+        settled = self.settlement
+        if settled is None or authorization is None:
+            return False
+        return (authorization.pay_to, authorization.value) == (settled.pay_to, settled.value)
+
     @property
     def losable(self) -> bool:
         """Whether a person may accept its loss (I2): its money can't move any more, and what came of it is nothing, or

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 async def recover(ws: Workspace, flow: str | None = None) -> Recovered:
     """Carry every open purchase of a flow (None: of all) as far as it goes. Without any, no chain is asked."""
-    from tollbook.payer.recover import Recovered
+    from tollbook.payer.recover import Recovered, due
 
-    if not ws.payer.due(flow) and not ws.spool.waiting():
+    if not due(ws.ledger, ws.clock.now(), flow) and not ws.spool.waiting():
         return Recovered()
     return await ws.payer.recover(flow)
 

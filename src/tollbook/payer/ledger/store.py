@@ -145,16 +145,17 @@ class Ledger(Facts):
         """
         with transaction(self._engine, write=True) as books:
             self._take_turns(books)
-            for seller, asset in dict.fromkeys((item.order.seller, item.asset) for item in wanted):
-                losses.check(books, seller, asset, (loss_limit or {}).get(seller, 0))
             purchases = [self._intend(books, run, item, caps, lease, leased_elsewhere) for item in wanted]
+            paid = [p for p, is_new in purchases if is_new and p.terms is not None]
+            for seller, asset in dict.fromkeys((p.order.seller, p.asset) for p in paid):
+                losses.check(books, seller, asset, (loss_limit or {}).get(seller, 0))
             for asset in {item.asset for item in wanted}:
                 fresh = [p for p, is_new in purchases if is_new and p.asset == asset]
                 asked = sum(p.reserved for p in fresh)
                 if asked:
                     totals = budget.move(books, asset, run, asked)
                     budget.check(caps[asset.symbol], run, asset, totals, asked)
-            self._accept_prices(books, [p for p, is_new in purchases if is_new], caps)
+            self._accept_prices(books, paid, caps)
         return [p for p, _ in purchases]
 
     def append(
@@ -257,10 +258,10 @@ class Ledger(Facts):
         books.run(write, **rows.columns(after, seq))
         return after, True
 
-    def _accept_prices(self, books: Transaction, reserved: Sequence[Purchase], caps: Mapping[str, Caps]) -> None:
+    def _accept_prices(self, books: Transaction, paid: Sequence[Purchase], caps: Mapping[str, Caps]) -> None:
         """Price drift, checked again where it counts: another bill may have been reserved since this one was judged.
         Then these prices are the ones that later ones are measured from."""
-        prices = {(p.order.request.endpoint, p.asset): p for p in reserved if p.terms is not None}
+        prices = {(p.order.request.endpoint, p.asset): p for p in paid}
         for (endpoint, asset), purchase in prices.items():
             doc = books.scalar(QUOTE, endpoint=endpoint, asset=f"{asset.network}/{asset.address}")
             if doc is None:
