@@ -17,7 +17,7 @@ from typing import cast
 
 # What a child would import on its way, done once by the server that forks them.
 import tollbook.payer.ledger.migrate  # noqa: F401
-from tests.payer.desk import Desk, HurriedClock, orders
+from tests.payer.desk import SELLER, Desk, HurriedClock, orders
 from tollbook.payer.payer import Payer
 from tollbook.payer.types import Order
 
@@ -27,7 +27,7 @@ _PATIENCE_SECONDS = 60
 
 @dataclass(frozen=True)
 class Job:
-    """Who buys what, where; `crash_at` is a crash point, "name" or "name:n"."""
+    """Who buys what, where; `crash_at` is a crash point, "name" or "name:n", `verb` what is done once all is bought."""
 
     policy: str
     key: str
@@ -36,6 +36,7 @@ class Job:
     first: int = 1
     offset: float = 0.0
     crash_at: str = ""
+    verb: str = ""
 
     @property
     def orders(self) -> list[Order]:
@@ -57,6 +58,16 @@ def work(job: Job, together: Barrier | None = None) -> None:
             together.wait(_PATIENCE_SECONDS)
         desk.work(Payer.recover)
         desk.buy(job.orders)
+        match job.verb:
+            case "reconcile":
+                desk.work(lambda payer: payer.reconcile(desk.policy.asset_for(SELLER)))
+            case "accept-loss":
+                desk.work(_accept_losses)
+
+
+async def _accept_losses(payer: Payer) -> None:
+    for purchase in payer.services.ledger.undelivered():
+        payer.accept_loss(purchase, "a test")
 
 
 _processes = multiprocessing.get_context("forkserver")

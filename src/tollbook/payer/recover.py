@@ -33,6 +33,8 @@ def release(services: Services, purchases: Sequence[Purchase]) -> list[Purchase]
     """Void what was reserved and never sent; its caps are free again. What moved on meanwhile is left alone."""
     now = services.clock.now()
     reserved = [p for p in purchases if p.money is Money.RESERVED]
+    if not reserved:
+        return []
     return services.ledger.append_all([(p, [Void(at=now, reason="never sent")]) for p in reserved])
 
 
