@@ -6,10 +6,12 @@ process of its own, with nothing of an earlier one but what is on disk.
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing.process import BaseProcess
 from multiprocessing.synchronize import Barrier
@@ -68,6 +70,22 @@ def work(job: Job, together: Barrier | None = None) -> None:
 async def _accept_losses(payer: Payer) -> None:
     for purchase in payer.services.ledger.undelivered():
         payer.accept_loss(purchase, "a test")
+
+
+def command(env: Mapping[str, str], arguments: Sequence[str], crash_at: str) -> None:
+    """What `tollbook …` does, in this process."""
+    from tollbook.cli.main import run as tollbook
+
+    os.environ.update({**env, "TOLLBOOK_CRASH_AT": crash_at})
+    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+        sys.exit(tollbook(arguments))
+
+
+def run_command(env: Mapping[str, str], *arguments: str, crash_at: str) -> int:
+    """A command from beginning to end, in a process of its own."""
+    process = _processes.Process(target=command, args=(dict(env), arguments, crash_at))
+    process.start()
+    return finish(cast(BaseProcess, process))
 
 
 _processes = multiprocessing.get_context("forkserver")
