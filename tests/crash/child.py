@@ -6,10 +6,12 @@ process of its own, with nothing of an earlier one but what is on disk.
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing.process import BaseProcess
 from multiprocessing.synchronize import Barrier
@@ -17,7 +19,7 @@ from typing import cast
 
 # What a child would import on its way, done once by the server that forks them.
 import tollbook.payer.ledger.migrate  # noqa: F401
-from tests.payer.desk import Desk, HurriedClock, orders
+from tests.payer.desk import SELLER, Desk, HurriedClock, orders
 from tollbook.payer.payer import Payer
 from tollbook.payer.types import Order
 
@@ -27,7 +29,7 @@ _PATIENCE_SECONDS = 60
 
 @dataclass(frozen=True)
 class Job:
-    """Who buys what, where; `crash_at` is a crash point, "name" or "name:n"."""
+    """Who buys what, where; `crash_at` is a crash point, "name" or "name:n", `verb` what is done once all is bought."""
 
     policy: str
     key: str
@@ -36,6 +38,7 @@ class Job:
     first: int = 1
     offset: float = 0.0
     crash_at: str = ""
+    verb: str = ""
 
     @property
     def orders(self) -> list[Order]:
@@ -57,6 +60,32 @@ def work(job: Job, together: Barrier | None = None) -> None:
             together.wait(_PATIENCE_SECONDS)
         desk.work(Payer.recover)
         desk.buy(job.orders)
+        match job.verb:
+            case "reconcile":
+                desk.work(lambda payer: payer.reconcile(desk.policy.asset_for(SELLER)))
+            case "accept-loss":
+                desk.work(_accept_losses)
+
+
+async def _accept_losses(payer: Payer) -> None:
+    for purchase in payer.services.ledger.undelivered():
+        payer.accept_loss(purchase, "a test")
+
+
+def command(env: Mapping[str, str], arguments: Sequence[str], crash_at: str) -> None:
+    """What `tollbook …` does, in this process."""
+    from tollbook.cli.main import run as tollbook
+
+    os.environ.update({**env, "TOLLBOOK_CRASH_AT": crash_at})
+    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+        sys.exit(tollbook(arguments))
+
+
+def run_command(env: Mapping[str, str], *arguments: str, crash_at: str) -> int:
+    """A command from beginning to end, in a process of its own."""
+    process = _processes.Process(target=command, args=(dict(env), arguments, crash_at))
+    process.start()
+    return finish(cast(BaseProcess, process))
 
 
 _processes = multiprocessing.get_context("forkserver")

@@ -1,16 +1,18 @@
 """A buying process is SIGKILLed at every point of its path, then a fresh one runs: one transfer, the body or its loss.
 
-On SQLite with a seller that refuses a payment presented again, on PostgreSQL with one that serves it. Two pieces are
-bought side by side, so the commits of both are among those that a process dies at: just before each on one store, just
-after each on the other.
+Just before and just after each commit, on both stores, with a seller that refuses a payment presented again and one
+that serves it: CRASH_SHARE says how much of that product is run (1: all of it), each commit at least once. The commits
+are those of four stories: two pieces bought side by side, a price that moves, a body that is claimed and given up, and
+a recovery of what earlier processes left.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,14 +20,17 @@ import pytest
 
 from tests.crash import child
 from tests.payer import places
-from tests.payer.onchain import assert_books_equal_chain, is_finished, payments
+from tests.payer.desk import PRICE
+from tests.payer.onchain import Paid, assert_books_equal_chain, is_finished, payments
 from tests.stores import new_ledger_url
-from tollbook.payer.types import Data, Purchase
+from tollbook.payer.policy import parse_policy
+from tollbook.payer.types import Data, Money, Purchase
 
 if TYPE_CHECKING:
     from tollbook.sandbox.world import Buyer, World
 
-COMMITS = {
+_numbers = itertools.count(1)
+BOUGHT = {
     1: "the run",
     2: "the payee",
     3: "the quote",
@@ -36,7 +41,37 @@ COMMITS = {
     8: "second answer",
     9: "the chain's proof",
 }
-KINDS = {"sqlite": "refused", "postgresql": "served"}
+MOVED = {4: "the answer with new terms", 5: "signed anew", 6: "the new quote", 7: "sent anew", 8: "the second answer"}
+CLAIMED = {7: "sent again", 11: "settled", 12: "the claim", 13: "its answer", 18: "undelivered", 19: "loss accepted"}
+RECOVERED = {1: "released", 2: "proofs", 10: "closed blocks"}
+
+Kind = tuple[str, str, str]
+KINDS: tuple[Kind, ...] = (
+    ("sqlite", "commit", "refused"),
+    ("postgresql", "committed", "served"),
+    ("sqlite", "committed", "served"),
+    ("postgresql", "commit", "refused"),
+    ("sqlite", "committed", "refused"),
+    ("postgresql", "commit", "served"),
+    ("sqlite", "commit", "served"),
+    ("postgresql", "committed", "refused"),
+)
+"""Store, moment, and what the seller does with a payment it has seen. Two neighbours differ in all three."""
+
+
+def share(least: int) -> int:
+    """How many kinds each point is killed in."""
+    return max(least, round(len(KINDS) * float(os.environ.get("CRASH_SHARE", "0"))))
+
+
+def killing(points: Iterable[object], least: int, kinds: Sequence[Kind] = KINDS) -> pytest.MarkDecorator:
+    """Every point in its share of the kinds, begun at another one each time, so that all of them have their turn."""
+    cases = [
+        pytest.param(kind, point, id="-".join([*kind, str(point)]))
+        for place, point in enumerate(points)
+        for kind in [kinds[(place * least + step) % len(kinds)] for step in range(min(share(least), len(kinds)))]
+    ]
+    return pytest.mark.parametrize(("kind", "point"), cases, indirect=["kind"])
 
 
 @dataclass
@@ -52,8 +87,15 @@ class Scene:
         with self.job.open() as desk:
             return [desk.found(order) for order in self.job.orders]
 
+    @property
+    def validity(self) -> int:
+        return parse_policy(self.job.policy).validity_seconds
+
+    def paid(self) -> list[Paid]:
+        return payments(self.world, self.buyer.address)
+
     def transfers(self) -> int:
-        return len(payments(self.world, self.buyer.address))
+        return len(self.paid())
 
     def assert_kept(self) -> None:
         """I1, I3, I5: and every body is here, or its loss is written down."""
@@ -61,36 +103,86 @@ class Scene:
             assert_books_equal_chain(self.world, self.buyer.address, [desk.ledger], before=self.before)
             bought = [desk.found(order) for order in self.job.orders]
             assert all(is_finished(purchase) for purchase in bought)
-            assert self.transfers() == len(bought)
+            assert self.transfers() == sum(one.money is Money.SPENT for one in desk.ledger.purchases())
             if self.world.settings.resend == "served":
                 assert all(purchase.data is Data.DELIVERED for purchase in bought)
 
 
-@pytest.fixture(params=KINDS)
-def scene(request: pytest.FixtureRequest, world: World, buyer: Buyer, tmp_path: Path) -> Scene:
-    world.settings.update(resend=KINDS[request.param])
-    url = new_ledger_url(request, request.param, tmp_path)
+@pytest.fixture(params=[KINDS[0], KINDS[1]], ids=["sqlite-refused", "postgresql-served"])
+def kind(request: pytest.FixtureRequest) -> Kind:
+    found: Kind = request.param
+    return found
+
+
+@pytest.fixture
+def scene(request: pytest.FixtureRequest, kind: Kind, module_world: World, tmp_path: Path) -> Iterator[Scene]:
+    world, (store, _, resend) = module_world, kind
+    world.reset()
+    world.settings.update(resend=resend)
+    buyer = world.buyer(f"killed-{next(_numbers)}")
+    url = new_ledger_url(request, store, tmp_path)
     job = child.Job(places.policy(world, loss_limit="9"), buyer.private_key, url, 2, offset=world.clock.offset)
-    return Scene(world, buyer, job, world.balance(buyer.address))
+    yield Scene(world, buyer, job, world.balance(buyer.address))
+    world.reset()
 
 
 def killed(scene: Scene, point: str) -> None:
     assert child.run(scene.job.dying_at(point)) == child.KILLED, f"the run never came to {point}"
 
 
-@pytest.mark.parametrize("number", COMMITS, ids=lambda number: COMMITS[number].replace(" ", "-"))
-def test_a_run_killed_at_a_commit_and_run_again_pays_once(scene: Scene, number: int) -> None:
-    moment = "commit" if scene.job.ledger_url.startswith("sqlite") else "committed"
-    killed(scene, f"{moment}:{number}")
+@killing(BOUGHT, 2)
+def test_a_run_killed_at_a_commit_and_run_again_pays_once(scene: Scene, kind: Kind, point: int) -> None:
+    killed(scene, f"{kind[1]}:{point}")
     assert child.run(scene.job) == 0
     scene.assert_kept()
+    assert scene.transfers() == 2
 
 
-@pytest.mark.parametrize("point", ["intent", "signed", "sent", "answered", "delivered"])
+@killing(["intent", "signed", "sent", "answered", "delivered"], 2)
 def test_a_run_killed_at_a_named_point_and_run_again_pays_once(scene: Scene, point: str) -> None:
     killed(scene, point)
     assert child.run(scene.job) == 0
     scene.assert_kept()
+    assert scene.transfers() == 2
+
+
+@killing(MOVED, 1)
+def test_a_run_killed_while_the_price_moves_pays_one_of_the_two_prices(scene: Scene, kind: Kind, point: int) -> None:
+    """I1, I3: two signatures over one nonce; the larger stays reserved."""
+    scene.job = replace(scene.job, count=1)
+    assert child.run(replace(scene.job, first=9)) == 0
+    scene.world.settings.update(prices={"trading-signals": 18_000})
+    killed(scene, f"{kind[1]}:{point}")
+    assert child.run(scene.job) == 0
+    scene.assert_kept()
+    assert sorted(one.value for one in scene.paid()) == [PRICE, 18_000]
+
+
+@killing(CLAIMED, 1, [kind for kind in KINDS if kind[2] == "refused"])
+def test_a_run_killed_while_it_claims_pays_again_only_on_a_persons_word(scene: Scene, kind: Kind, point: int) -> None:
+    """I2: paid, the answer lost, every claim refused, and at last its loss accepted."""
+    scene.job = replace(scene.job, count=1, verb="accept-loss")
+    scene.world.faults.add("reset_after")
+    killed(scene, f"{kind[1]}:{point}")
+    accepted = [purchase.loss_accepted for purchase in scene.purchases()]
+    assert child.run(replace(scene.job, verb="")) == 0
+    scene.assert_kept()
+    assert scene.transfers() == (2 if accepted == [True] else 1)
+
+
+@killing(RECOVERED, 1)
+def test_a_recovery_killed_at_a_commit_frees_and_books_the_same(scene: Scene, kind: Kind, point: int) -> None:
+    """I2, I9: one piece reserved by a process that died, one exposed and dead by proof; then the books are closed."""
+    scene.world.faults.add("reset_before", times=None)
+    assert child.run(replace(scene.job, count=1, first=2)) == 0
+    assert child.run(replace(scene.job, count=1, crash_at="intent")) == child.KILLED
+    scene.world.faults.clear()
+    scene.world.settle_time(scene.validity + 10)
+    scene.job = replace(scene.job, verb="reconcile", offset=scene.world.clock.offset)
+    killed(scene, f"{kind[1]}:{point}")
+    assert child.run(scene.job) == 0
+    scene.assert_kept()
+    assert scene.transfers() == 2
 
 
 def test_a_body_that_was_in_hand_when_the_process_died_is_asked_for_again(scene: Scene) -> None:

@@ -14,6 +14,8 @@ import pytest
 
 from tests.docs.page import PROJECT, commands
 from tests.flows.server import Prefect, quiet_environment
+from tests.payer import secrets
+from tollbook.payer.eip3009 import Wallet
 from tollbook.payer.money import parse_decimal
 from tollbook.tasks.schedules import read_schedules
 from tollbook.warehouse import query
@@ -174,12 +176,29 @@ def test_the_zombie_automation_is_created(prefect: Prefect) -> None:
     assert [one["name"] for one in prefect.post("/automations/filter", {})] == ["tollbook-zombies"]
 
 
+def test_a_refused_run_fails_with_the_reason(prefect: Prefect, session_world: World) -> None:
+    """What it leaves in Prefect is searched below."""
+    session_world.faults.add("swap_pay_to", times=None)
+    prefect.run("prefect", "deployment", "run", "signals/six-hourly")
+    [run] = [run for run in runs_of(prefect, "signals/six-hourly") if not run["auto_scheduled"]]
+    ended = prefect.wait(
+        "the run ended",
+        lambda: (found := prefect.get(f"/flow_runs/{run['id']}"))["state_type"] in ("COMPLETED", "FAILED") and found,
+    )
+    session_world.faults.clear()
+    assert ended["state_type"] == "FAILED"
+    assert "payTo" in ended["state"]["message"]
+
+
 def test_the_key_reaches_neither_prefects_database_nor_its_logs(prefect: Prefect, buyer: Buyer) -> None:
-    """I10."""
-    key = buyer.private_key.removeprefix("0x").encode()
-    for path in prefect.home.rglob("*"):
-        if path.is_file():
-            assert key not in path.read_bytes(), path
+    """I10, in every form, after runs that were good and one that failed: database, artifacts, results, server's and
+    worker's logs."""
+    key = bytes.fromhex(buyer.private_key.removeprefix("0x"))
+    needles = secrets.of_wallet(key, Wallet(key))
+    searched = [path for path in prefect.home.rglob("*") if path.is_file()]
+    assert {"server.log", "worker.log", "prefect.db"} <= {path.name for path in searched}
+    leaks = {str(path): found for path in searched if (found := secrets.found_in(path.read_bytes(), needles))}
+    assert leaks == {}
 
 
 def test_a_flow_runs_embedded_without_a_server_of_the_users(

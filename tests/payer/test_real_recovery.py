@@ -227,6 +227,25 @@ def test_an_accepted_loss_is_bought_again_over_another_nonce_and_both_are_in_the
     scene.assert_books()
 
 
+def test_a_cancelled_authorization_is_burned_until_a_person_says_so(scene: Scene) -> None:
+    """I2: only the wallet's own key can have cancelled it, so nothing is bought over or beside it unasked."""
+    desk = scene.desk()
+    [order] = wanted = orders(desk.policy_text, 1)
+    leave_open(scene, desk, wanted)
+    exposed = desk.found(order)
+    scene.world.cancel(exposed.nonce, scene.buyer.private_key)
+    scene.expire()
+    desk.recover()
+    burned = desk.found(order)
+    assert (burned.money, burned.burned, burned.committed) == (Money.VOID, True, 0)
+    desk.buy(wanted)
+    assert payments(scene.world, scene.buyer.address) == []
+    accept_loss(desk, desk.found(order))
+    assert desk.buy(wanted) == []
+    assert (desk.found(order).generation, desk.found(order).data) == (1, Data.DELIVERED)
+    scene.assert_books()
+
+
 def test_a_transfer_mined_just_before_the_end_is_found_though_nobody_answered(scene: Scene) -> None:
     """The relayer's transaction waits in the pool until a second before validBefore."""
     desk = scene.desk(timeout_seconds=1)

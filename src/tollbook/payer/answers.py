@@ -24,6 +24,11 @@ class Reading:
     events: tuple[Event, ...]
     body: Body | None
 
+    @property
+    def delivers(self) -> bool:
+        """Whether the body is what was paid for."""
+        return any(isinstance(event, Delivered) for event in self.events)
+
 
 def read(purchase: Purchase, answer: Answer, at: datetime, note: str = "") -> Reading:
     """Any 2xx to a paid request is the delivery, whatever is in it: it is kept and never bought again (I4).

@@ -16,17 +16,16 @@ from tollbook.crashpoints import crash_point
 from tollbook.payer import answers, decide, new_terms
 from tollbook.payer.decide import NotSeen, Sitting, next_action
 from tollbook.payer.errors import (
-    LedgerUnavailable,
     OverBudget,
     PaidUndelivered,
     PayerError,
     Refused,
     SellerUnreachable,
-    Unbooked,
     Unforeseen,
     Unresolved,
 )
-from tollbook.payer.events import Delivered, Denied, Event, Sent, Settled, Signed, Undelivered, Unsent, Unsettled, Void
+from tollbook.payer.events import Denied, Event, Sent, Settled, Signed, Undelivered, Unsent, Unsettled, Void
+from tollbook.payer.keeping import keep
 from tollbook.payer.ledger import Conflict
 from tollbook.payer.quoting import for_order
 from tollbook.payer.services import Services, View
@@ -64,10 +63,10 @@ async def _carry(services: Services, purchase: Purchase, view: View) -> Purchase
     while purchase.data is Data.ABSENT:
         if services.leased_elsewhere(purchase) and _busy(purchase):
             await services.clock.sleep(_POLLS[min(polls, len(_POLLS) - 1)])
-            purchase, polls = reread(services, purchase), polls + 1
+            purchase, polls = _reread(services, purchase), polls + 1
             continue
         if _was_left(services, purchase):
-            [purchase] = release(services, [purchase]) or [reread(services, purchase)]
+            [purchase] = release(services, [purchase]) or [_reread(services, purchase)]
             continue
         action = next_action(purchase, services.clock.now().timestamp(), view, services.limits, sitting)
         try:
@@ -104,7 +103,7 @@ async def _carry(services: Services, purchase: Purchase, view: View) -> Purchase
                 case _ as unreachable:
                     assert_never(unreachable)
         except Conflict:
-            purchase, view = reread(services, purchase), NotSeen.UNREAD
+            purchase, view = _reread(services, purchase), NotSeen.UNREAD
     return purchase
 
 
@@ -185,8 +184,7 @@ def _busy(purchase: Purchase) -> bool:
     return purchase.data is Data.ABSENT and purchase.money in (Money.RESERVED, Money.EXPOSED, Money.SPENT)
 
 
-def reread(services: Services, purchase: Purchase) -> Purchase:
-    """The purchase as it stands now, after another process moved it."""
+def _reread(services: Services, purchase: Purchase) -> Purchase:
     found = services.ledger.get(purchase.purchase_id)
     assert found is not None, "the ledger never forgets a purchase"
     return found
@@ -228,7 +226,7 @@ async def _send(services: Services, purchase: Purchase) -> Purchase:
         return _append(services, purchase, event)
     crash_point("answered")
     offered, refusal = new_terms.asked_anew(services, purchase, answer)
-    after = await _keep(services, purchase, answer, refusal)
+    after = await keep(services, purchase, answer, refusal)
     crash_point("delivered")
     if offered is None:
         return after
@@ -257,58 +255,6 @@ async def _exchange(services: Services, purchase: Purchase, headers: dict[str, s
         return await services.transport.send(request, sent, timeout=services.patience(purchase.order.seller))
     except (NotSent, NoAnswer) as outcome:
         return outcome
-
-
-async def _keep(services: Services, purchase: Purchase, answer: Answer, note: str = "") -> Purchase:
-    """Write an answer down. A ledger that can't be written is tried again, then a body goes to the spool (I4)."""
-    for pause in _BACKOFF:
-        try:
-            return _write_down(services, purchase, answer, note)
-        except LedgerUnavailable:
-            await services.clock.sleep(pause)
-    try:
-        return _write_down(services, purchase, answer, note)
-    except LedgerUnavailable as broken:
-        what = broken.what
-    raise Unbooked(f"{what}; {_spooled(services, purchase, answer)}")
-
-
-def _spooled(services: Services, purchase: Purchase, answer: Answer) -> str:
-    reading = answers.read(purchase, answer, services.clock.now())
-    if not any(isinstance(event, Delivered) for event in reading.events):
-        return "the seller had answered without the data"
-    if services.spool is None:
-        return "the body that came is lost"
-    try:
-        path = services.spool.put(purchase.purchase_id, answer, services.clock.now())
-    except OSError as error:
-        return f"the body that came is lost, as {error.filename} can't be written either: {error.strerror}"
-    return f"the body that came is kept in {path}"
-
-
-def _write_down(services: Services, purchase: Purchase, answer: Answer, note: str) -> Purchase:
-    reading = answers.read(purchase, answer, services.clock.now(), note)
-    try:
-        lease = services.lease(purchase.order.seller)
-        return services.ledger.append(purchase, *reading.events, body=reading.body, lease=lease)
-    except Conflict:
-        return _keep_beside(services, purchase, answer)
-
-
-def _keep_beside(services: Services, purchase: Purchase, answer: Answer) -> Purchase:
-    """Another process wrote first. A body in hand is still kept, unless the other one already has it."""
-    while True:
-        latest = reread(services, purchase)
-        reading = answers.read(latest, answer, services.clock.now())
-        has_body = any(isinstance(event, Delivered) for event in reading.events)
-        if latest.data is Data.DELIVERED or not has_body:
-            return latest
-        try:
-            return services.ledger.append(
-                latest, *reading.events, body=reading.body, lease=services.lease(purchase.order.seller)
-            )
-        except Conflict:
-            continue
 
 
 async def _claim(services: Services, purchase: Purchase) -> Purchase:
@@ -350,7 +296,7 @@ async def _fetch_free(services: Services, purchase: Purchase) -> Purchase:
     if isinstance(answer, NotSent | NoAnswer):
         raise _silent(services, purchase, f"did not answer at {endpoint}: {answer.reason}")
     if 200 <= answer.status < 300:
-        return await _keep(services, purchase, answer)
+        return await keep(services, purchase, answer)
     if answer.status == 429 or answer.status >= 500:
         raise _silent(services, purchase, f"answered {answer.status} at {endpoint}")
     if answer.status == 402:

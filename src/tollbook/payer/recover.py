@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from tollbook.payer import answers, decide
-from tollbook.payer.buyer import book, buy, release, reread
+from tollbook.payer import decide
+from tollbook.payer.buyer import book, buy, release
 from tollbook.payer.decide import Limits, claim_is_due, next_action
 from tollbook.payer.errors import PaidUndelivered, PayerError
-from tollbook.payer.ledger import Conflict, Ledger
+from tollbook.payer.keeping import take_in
+from tollbook.payer.ledger import Ledger
 from tollbook.payer.services import Services, View
 from tollbook.payer.types import Data, Money, Purchase
 
@@ -71,24 +72,6 @@ async def recover(services: Services, flow: str | None = None) -> Recovered:
     for purchase in latest.values():
         _sort(purchase, result, was_held=purchase.purchase_id in held)
     return result
-
-
-def take_in(services: Services) -> set[str]:
-    """Book the bodies that lie in the spool; whose they are. One of another ledger is left there."""
-    booked = set()
-    for spooled in services.spool.waiting() if services.spool is not None else ():
-        purchase = services.ledger.get(spooled.purchase_id)
-        if purchase is None:
-            continue
-        while purchase.data is Data.ABSENT:
-            reading = answers.read(purchase, spooled.answer, spooled.at)
-            try:
-                purchase = services.ledger.append(purchase, *reading.events, body=reading.body)
-                booked.add(purchase.purchase_id)
-            except Conflict:
-                purchase = reread(services, purchase)
-        spooled.path.unlink(missing_ok=True)
-    return booked
 
 
 async def _book_proofs(services: Services, purchases: Sequence[Purchase], views: Mapping[str, View]) -> list[Purchase]:
