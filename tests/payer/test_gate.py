@@ -122,7 +122,7 @@ def test_a_payment_held_up_by_a_busy_seller_never_leaves_too_late(
 def test_a_purchase_is_held_for_longer_than_its_answer_may_take(tmp_path: Path, patience: int, seconds: int) -> None:
     desk = s.services(tmp_path, s.ScriptedSeller([s.answer(200)]), s.ScriptedChain(lambda: None))
     rules = parse_policy(s.POLICY.replace("[sellers.s]", f"[sellers.s]\ntimeout_seconds = {patience}"))
-    lease = replace(desk, policy=rules).lease("s")
+    lease = replace(desk, policy=rules).lease("s", "a seller that policy names no more")
     assert lease.until - desk.clock.now() == timedelta(seconds=seconds)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from tollbook.payer import buyer, decide, new_terms, quoting
+from tollbook.payer import buyer, decide, keeping, new_terms, quoting
 from tollbook.payer.decide import Limits, NotSeen, Sitting
 from tollbook.payer.events import Sent, Signed, Void, fold
 from tollbook.payer.ledger import Ledger, caps
@@ -63,15 +63,15 @@ def nonce_by_machine(patch: pytest.MonkeyPatch) -> None:
 
 def a_402_frees_the_money(patch: pytest.MonkeyPatch) -> None:
     """A 402 after sending is taken for a refusal."""
-    keep = buyer._keep
+    keep = buyer.keep
 
-    def freeing(services: Services, purchase: Purchase, answer: Answer, *rest: Any) -> Purchase:
-        after = keep(services, purchase, answer, *rest)
+    async def freeing(services: Services, purchase: Purchase, answer: Answer, *rest: Any) -> Purchase:
+        after = await keep(services, purchase, answer, *rest)
         if answer.status == 402 and after.money is Money.EXPOSED:
             after = services.ledger.append(after, Void(at=services.clock.now(), reason="402", proof_block=0))
         return after
 
-    patch.setattr(buyer, "_keep", freeing)
+    patch.setattr(buyer, "keep", freeing)
 
 
 def the_clock_voids(patch: pytest.MonkeyPatch) -> None:
@@ -175,7 +175,7 @@ def unreachable_is_unused(patch: pytest.MonkeyPatch) -> None:
 def bodies_lose_races(patch: pytest.MonkeyPatch) -> None:
     """A body that came while another process wrote is dropped."""
     a_lease_is_ignored(patch)
-    patch.setattr(buyer, "_keep_beside", lambda services, purchase, answer: buyer._reread(services, purchase))
+    patch.setattr(keeping, "_keep_beside", lambda services, purchase, answer: buyer._reread(services, purchase))
 
 
 def settled_for_ever(patch: pytest.MonkeyPatch) -> None:

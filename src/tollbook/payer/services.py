@@ -71,7 +71,8 @@ class Services:
 
     def lease(self, *sellers: str) -> Lease:
         """A claim to work on a purchase for as long as one answer of these sellers, and its commit, may take."""
-        longest = max((self.patience(seller) + _TO_WRITE_DOWN for seller in sellers), default=0.0)
+        known = [seller for seller in sellers if seller in self.policy.sellers]
+        longest = max((self.patience(seller) + _TO_WRITE_DOWN for seller in known), default=0.0)
         return Lease(self.owner, self.clock.now() + timedelta(seconds=max(_LEASE_SECONDS, longest)))
 
     def leased_elsewhere(self, purchase: Purchase) -> bool:
