@@ -186,9 +186,7 @@ def keys_for(ws: Workspace, dataset: Dataset, keys: Keys = EVERY_KEY) -> tuple[s
 
 def _known_keys(ws: Workspace, column: str) -> tuple[str, ...]:
     """Keys that an earlier run brought as rows: the indices, for what is sold by index."""
-    from tollbook.warehouse import query
-
     table = KEY_TABLES.get(column)
-    if table is None or not (ws.home / "published" / "warehouse.duckdb").exists():
+    if table is None:
         return ()
-    return tuple(str(key) for (key,) in query(ws.home, f"SELECT DISTINCT {column} FROM {table} ORDER BY 1")[1])
+    return tuple(ws.from_cache(lambda cache: cache.distinct(table, column)))

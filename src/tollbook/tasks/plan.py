@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tollbook.payer.money import Asset, parse_decimal
 from tollbook.payer.types import Order, Quote, Request, Run
-from tollbook.tasks.asking import Ask
+from tollbook.tasks.asking import Ask, Want
 from tollbook.tasks.bill import Bill, Gone, Item, Line, Saved
 from tollbook.tasks.load import load
 from tollbook.tasks.workspace import Workspace
@@ -16,7 +16,8 @@ from tollbook.tasks.workspace import Workspace
 if TYPE_CHECKING:
     from tollbook.sources.model import Dataset, Seller
     from tollbook.sources.pieces import Piece
-    from tollbook.sources.planner import Plan
+    from tollbook.sources.planner import Held, Plan
+    from tollbook.warehouse.cache import Cache
 
 DEFAULT_ASSET = "USDC"
 
@@ -39,15 +40,17 @@ async def plan(ws: Workspace, ask: Ask) -> Planned:
     for want in ask.wants:
         dataset = registry.dataset(want.dataset)
         seller = registry.seller(dataset.seller)
-        held = planner.together(
-            *(
-                ws.cache.held(registry.dataset(name), want.keys, want.first, want.last, ask.at)
-                for name in (want.dataset, *want.held_by)
-            )
-        )
+        held = planner.together(*(ws.from_cache(_holding(want, name, ask)) for name in (want.dataset, *want.held_by)))
         found = planner.plan(dataset, seller, want.keys, want.first, want.last, held, at=ask.at, now=now)
         plans.append((dataset, found))
-    return Planned(ask, ws.asset(ask.seller), tuple(plans))
+    noted = replace(ask, notes=(*ask.notes, *ws.cache.owed))
+    return Planned(noted, ws.asset(ask.seller), tuple(plans))
+
+
+def _holding(want: Want, name: str, ask: Ask) -> Callable[[Cache], Held]:
+    from tollbook.sources import registry
+
+    return lambda cache: cache.held(registry.dataset(name), want.keys, want.first, want.last, ask.at)
 
 
 async def quote(ws: Workspace, planned: Planned) -> Bill:

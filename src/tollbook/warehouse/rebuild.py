@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tollbook.crashpoints import crash_point
-from tollbook.warehouse.cache import Cache, CacheDamaged
+from tollbook.warehouse.cache import Cache, CacheDamaged, is_damage
 from tollbook.warehouse.fingerprint import fingerprints
 from tollbook.warehouse.load import bring_in
 from tollbook.warehouse.locking import in_turn
@@ -56,13 +56,19 @@ def rebuild(home: Path, ledger: LedgerReader) -> Rebuilt:
 
 
 def _hashes(cache: Cache) -> dict[str, str]:
-    """Empty when there is no such file, or none that can be read. Hold the lock."""
+    """Empty when there is no such file, or none that can be read to its end. Hold the lock."""
+    import duckdb
+
     if not cache.path.exists():
         return {}
     try:
         with cache.connected() as con:
             return fingerprints(con)
     except CacheDamaged:
+        return {}
+    except duckdb.Error as error:
+        if not is_damage(error):
+            raise
         return {}
 
 
