@@ -61,5 +61,5 @@ async def rebuild_all(ws: Workspace) -> Rebuilt:
     from tollbook.warehouse.rebuild import rebuild
 
     done = rebuild(ws.home, ws.ledger)
-    published = bring_up(ws.home, ws.ledger, anew=True)
+    published = bring_up(ws.home, ws.ledger, anew=True, thorough=True)
     return Rebuilt(done.rows, done.seconds + published.seconds, done.changed, str(published.path))

@@ -62,7 +62,7 @@ async def reconcile_all(ws: Workspace) -> Books:
 
 def _damaged_snapshots(ws: Workspace) -> list[Difference]:
     from tollbook.payer.reconcile import Difference
-    from tollbook.warehouse.snapshots import check
+    from tollbook.warehouse.checking import check
 
     root = ws.home / "published" / "snapshots"
     return [Difference("snapshot", words) for words in check(root)] if root.exists() else []

@@ -96,6 +96,14 @@ class Reads:
         with reading(self._engine) as connection:
             return connection.execute(sa.select(sa.func.max(schema.events.c.seq))).scalar() or 0
 
+    def mark(self, seq: int) -> str | None:
+        """A hash of the event at a seq."""
+        table = schema.events
+        query = sa.select(table.c.purchase_id, table.c.version, table.c.doc).where(table.c.seq == seq)
+        with reading(self._engine) as connection:
+            found = connection.execute(query).first()
+        return None if found is None else rows.digest(f"{found[0]}/{found[1]}/".encode() + found[2])
+
     def delivery_index(self, after: int = 0) -> list[tuple[int, str]]:
         """(seq, purchase_id) of every delivery with seq > after."""
         table = schema.bodies
