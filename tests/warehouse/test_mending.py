@@ -150,3 +150,12 @@ def test_a_cache_that_is_being_filled_is_not_published_by_half(tmp_path: Path, b
     publish(tmp_path, books)
     _is_all_there(tmp_path, 2)
     assert query(tmp_path, "SELECT count(*) FROM loads")[1] == [(2,)]
+
+
+def test_a_thorough_publication_finds_a_damaged_file_that_is_up_to_date(tmp_path: Path, books: Ledger) -> None:
+    _public_block(tmp_path)
+    assert publish(tmp_path, books).note is None
+    note = publish(tmp_path, books, thorough=True).note
+    assert note is not None
+    assert note.startswith("the published file could not be read")
+    _is_all_there(tmp_path, 2)

@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from tollbook.payer.chain import TransferOut
 from tollbook.payer.decide import NotSeen
 from tollbook.payer.events import Settled
-from tollbook.payer.ledger import Conflict
-from tollbook.payer.ledger.rows import digest
+from tollbook.payer.ledger import Conflict, Ledger
 from tollbook.payer.ledger.scans import SeenTransfer
 from tollbook.payer.money import Asset
 from tollbook.payer.recover import verify
@@ -172,11 +171,11 @@ def _unknown(transfer: SeenTransfer, detail: str, purchase: Purchase | None = No
     )
 
 
-def damaged_bodies(services: Services) -> list[Difference]:
+def damaged_bodies(ledger: Ledger) -> list[Difference]:
     """Bodies in the ledger that no longer have the hash they arrived with."""
     differences = []
-    for delivery, sha256 in services.ledger.hashed_deliveries():
-        if digest(delivery.body) != sha256:
+    for delivery in ledger.deliveries():
+        if delivery.damaged:
             detail = f"the body of {delivery.dataset} does not have the hash it arrived with"
             differences.append(Difference("damaged_body", detail, purchase_id=delivery.purchase_id))
     return differences

@@ -238,7 +238,10 @@ class Purchase(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A body that arrived, as the warehouse reads it from the ledger. `seq` rises in the order of commits."""
+    """A body that arrived, as the warehouse reads it from the ledger. `seq` rises in the order of commits.
+
+    `damaged`: the ledger's copy is not what arrived any more, and left out here.
+    """
 
     seq: int
     purchase_id: str
@@ -252,6 +255,7 @@ class Delivery:
     content_type: str
     body: bytes
     received_at: datetime
+    damaged: bool = False
 
 
 class Clock(Protocol):

@@ -51,9 +51,12 @@ def create(con: duckdb.DuckDBPyConnection, schema: str) -> None:
 def update(con: duckdb.DuckDBPyConnection, schema: str, ledger: LedgerReader, *, anew: bool = False) -> int:
     """Bring the tables up to the ledger: only what changed since they were last. Returns the rows written.
 
-    `anew`: it is another ledger, whose seqs say nothing of what the tables have.
+    `anew`: it is another ledger, whose seqs say nothing of what the tables have. What it lacks stays priced as long as
+    its rows are shown.
     """
     if anew:
+        kept = f"SELECT * REPLACE (0 AS seq) FROM {schema}.ledger_costs SEMI JOIN {schema}.loads USING (purchase_id)"
+        con.execute(f"CREATE OR REPLACE TEMP TABLE lost AS {kept}")
         con.execute(f"DELETE FROM {schema}.ledger_costs")
     if anew or not _is_the_last(con, schema, ledger):
         con.execute(f"DELETE FROM {schema}.avoided")
@@ -64,6 +67,9 @@ def update(con: duckdb.DuckDBPyConnection, schema: str, ledger: LedgerReader, *,
         written += _replace_costs(con, schema, _cost_table(rows))
     for entries in _batches(ledger.avoided_rows(max(0, avoided_seq - _LATE))):
         written += _add_avoided(con, schema, _avoided_table(entries))
+    if anew:
+        lacking = f"SELECT * FROM lost ANTI JOIN {schema}.ledger_costs USING (purchase_id)"
+        con.execute(f"INSERT INTO {schema}.ledger_costs BY NAME {lacking}")
     return written
 
 

@@ -35,7 +35,8 @@ def mended(home: Path, ledger: LedgerReader, attempt: Callable[[Way], Publicatio
     """What `attempt` does, after making anew what it found damaged or not filled. The note says what that was."""
     import duckdb
 
-    notes: list[str] = []
+    notes = _looked_at(home) if way.thorough and not way.anew else []
+    way = replace(way, anew=way.anew or bool(notes))
     for _ in range(MOST_TURNS):
         try:
             done = attempt(way)
@@ -57,8 +58,7 @@ def _mend(home: Path, ledger: LedgerReader, error: Exception) -> list[str]:
         raise error
     cache = Cache(home)
     _, note = healed(cache, ledger, partial(_look_through, cache))
-    with FileLock(home / "published" / ".publish.lock"):
-        return [*_told(note), *_published(Standby(home / "published"))]
+    return [*_told(note), *_looked_at(home)]
 
 
 def _look_through(cache: Cache) -> None:
@@ -66,8 +66,16 @@ def _look_through(cache: Cache) -> None:
         read_through(con, "cache")
 
 
-def _published(standby: Standby) -> list[str]:
+def _looked_at(home: Path) -> list[str]:
     """What is damaged of the two files behind the analysts' name. The one that nobody needs is gone then."""
+    published = home / "published"
+    if not published.exists():
+        return []
+    with FileLock(published / ".publish.lock"):
+        return _damaged(Standby(published))
+
+
+def _damaged(standby: Standby) -> list[str]:
     notes = []
     if why := trouble_with(standby.path):
         standby.discard()

@@ -97,14 +97,7 @@ def _unusable() -> tuple[type[Exception], ...]:
 
 def _is_current(con: duckdb.DuckDBPyConnection, public: Path, ledger: LedgerReader) -> bool:
     """Whether the public file already shows everything, read as any analyst would read it."""
-    if not public.exists():
-        return False
-    try:
-        con.execute(f"ATTACH {literal(public)} AS seen (READ_ONLY)")
-    except _unusable():
-        return False
-    shown = stamp.read(con, "seen")
-    con.execute("DETACH seen")
+    shown = stamp.of_file(con, public)
     cache = following.seen(con)
     if shown is None or not shown.follows(cache) or shown.rewinds != cache.rewinds:
         return False
@@ -118,9 +111,10 @@ def _bring_up(con: duckdb.DuckDBPyConnection, standby: Standby, ledger: LedgerRe
     """Write what is missing into the standby file, in one transaction. Returns the deliveries that were new to it."""
     if standby.path.exists() and standby.is_read():
         standby.retire()
-    if anew:
+    shown = stamp.of_file(con, standby.public)
+    if anew or (shown is not None and not shown.is_of(ledger)):
         standby.discard()
-    elif not standby.path.exists() and standby.public.exists():
+    if not anew and not standby.path.exists() and standby.public.exists():
         standby.copy_public()
     seq = ledger.last_seq()
     with _attached(con, standby):

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,13 +55,15 @@ def write(con: duckdb.DuckDBPyConnection, root: Path, ledger: LedgerReader, *, t
     _name_news(con, manifest)
     broken = damaged(root, manifest, thorough=thorough)
     anew = broken | stale(con, root, manifest, broken, every=thorough)
-    costs = _costs(con, ledger, everything=bool(anew))
+    costs = _costs(con, ledger, everything=thorough or bool(anew))
     fresh = [file for own in _touched(con) for file in _write_news(con, root, own, costs, anew)]
     remade = [file for month in sorted(anew) for file in _write_month(con, root, month, costs)]
     seen = following.seen(con)
-    if fresh or anew or note or (manifest.build, manifest.rewinds) != (seen.build, seen.rewinds):
+    if thorough or fresh or anew or note or (manifest.build, manifest.rewinds) != (seen.build, seen.rewinds):
         crash_point("snapshot.before_manifest")
         after = _after(manifest, anew, (*fresh, *remade), seen)
+        if thorough:
+            after = replace(after, files=tuple(_priced(file, costs) for file in after.files))
         write_manifest(root, after)
         crash_point("snapshot.after_manifest")
         _show(root, after, fresh, everything=bool(anew or note))
@@ -90,6 +92,13 @@ def _after(manifest: Manifest, anew: set[Month], files: tuple[File, ...], seen: 
     gone = sorted({file.content for file in manifest.files if file.of in anew} - contents)
     retired = {name: at for name, at in manifest.retired.items() if name not in contents}
     return Manifest((*kept, *files), {**retired, **dict.fromkeys(gone, now)}, seen.build, seen.rewinds)
+
+
+def _priced(file: File, costs: dict[str, CostRow]) -> File:
+    """With what its purchases came to by now: what was settled may be less than what was signed."""
+    if not all(purchase in costs for purchase in file.purchases):
+        return file
+    return replace(file, cost=cost(costs[purchase] for purchase in file.purchases))
 
 
 def _show(root: Path, manifest: Manifest, fresh: Iterable[File], *, everything: bool) -> None:

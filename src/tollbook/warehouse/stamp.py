@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tollbook.warehouse import catalogue, following
+from tollbook.warehouse.schema import literal
 
 if TYPE_CHECKING:
     import duckdb
@@ -55,6 +57,22 @@ def read(con: duckdb.DuckDBPyConnection, schema: str) -> Stamp | None:
     except (duckdb.CatalogException, duckdb.BinderException):
         return None
     return Stamp(*found[0]) if found else None
+
+
+def of_file(con: duckdb.DuckDBPyConnection, path: Path) -> Stamp | None:
+    """What a file that is not attached says. None for one that is not there, or is none of ours."""
+    import duckdb
+
+    if not path.exists():
+        return None
+    try:
+        con.execute(f"ATTACH {literal(path)} AS seen (READ_ONLY)")
+    except (duckdb.IOException, duckdb.SerializationException, duckdb.InvalidInputException):
+        return None
+    try:
+        return read(con, "seen")
+    finally:
+        con.execute("DETACH seen")
 
 
 def write(con: duckdb.DuckDBPyConnection, ledger: LedgerReader, seq: int) -> None:
