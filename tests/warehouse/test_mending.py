@@ -10,12 +10,13 @@ import pytest
 
 from tests.warehouse.bought import open_ledger
 from tests.warehouse.spoiling import flip, spoil
-from tests.warehouse.test_publish import bring_up, count, month, parquet_rows
+from tests.warehouse.test_publish import bring_up, count, crash, month, parquet_rows
 from tollbook.payer.ledger import Ledger
-from tollbook.warehouse import query
+from tollbook.warehouse import folders, query
 from tollbook.warehouse.cache import Cache
 from tollbook.warehouse.checking import check
 from tollbook.warehouse.compaction import compact
+from tollbook.warehouse.folders import exchange
 from tollbook.warehouse.manifest import read_manifest
 from tollbook.warehouse.mending import trouble_with
 from tollbook.warehouse.publish import publish
@@ -159,3 +160,19 @@ def test_a_thorough_publication_finds_a_damaged_file_that_is_up_to_date(tmp_path
     assert note is not None
     assert note.startswith("the published file could not be read")
     _is_all_there(tmp_path, 2)
+
+
+def test_a_folder_that_a_killed_compaction_left_shows_its_rows_all_the_while(
+    tmp_path: Path, books: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The manifest names the month's new file, the folder still shows the old ones: they change places in one step."""
+    rows, seen = parquet_rows(tmp_path), list[object]()
+    crash(tmp_path, "compact.after_manifest", "compact_all")
+
+    def watched(one: Path, other: Path) -> None:
+        seen.append(parquet_rows(tmp_path))
+        exchange(one, other)
+
+    monkeypatch.setattr(folders, "exchange", watched)
+    publish(tmp_path, books)
+    assert (seen, parquet_rows(tmp_path), check(snapshots(tmp_path))) == ([rows], rows, [])

@@ -222,7 +222,8 @@ from tollbook.warehouse.publish import publish
 home = Path(sys.argv[1])
 with open_ledger(home) as ledger:
     Cache(home).load(ledger)
-    compact(home, ledger) if sys.argv[2] == "compact" else publish(home, ledger)
+    what = sys.argv[2]
+    compact(home, ledger, at_least=1 + (what == "compact")) if "compact" in what else publish(home, ledger)
 """
 
 

@@ -14,7 +14,7 @@ from tollbook.warehouse.fingerprint import read_through
 from tollbook.warehouse.manifest import File, Manifest, ManifestDamaged, read_manifest
 from tollbook.warehouse.mending import trouble_with
 from tollbook.warehouse.snapshots import cost
-from tollbook.warehouse.stale import sha256_of
+from tollbook.warehouse.stale import says, sha256_of
 
 _NAMED = 3
 """Purchases named for a file that has more."""
@@ -100,16 +100,11 @@ def _bytes(root: Path, file: File) -> Iterator[str]:
 
 def _content(root: Path, file: File) -> Iterator[Fault]:
     """A file that has its hash, against what the manifest says is in it."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        with pq.ParquetFile(root / file.content) as content:
-            rows = content.metadata.num_rows
-            brought = set(content.read(columns=["purchase_id"])["purchase_id"].unique().to_pylist())
-    except pa.ArrowException as error:
-        yield Fault(f"{file.content} can't be read: {error}", file.purchases)
+    found = says(root / file.content)
+    if found is None:
+        yield Fault(f"{file.content} can't be read", file.purchases)
         return
+    rows, brought = found
     if rows != file.rows:
         yield Fault(f"{file.link} has {rows} rows, {file.rows} by the manifest", file.purchases)
     if other := brought.symmetric_difference(file.purchases):

@@ -28,11 +28,24 @@ def _is_whole(root: Path, file: File, *, thorough: bool) -> bool:
     """A content that is gone is taken back from its link, where that is still what it was."""
     content, shown = root / file.content, root / file.link
     if content.exists():
-        return not thorough or sha256_of(content) == file.sha256
+        return not thorough or (sha256_of(content) == file.sha256 and says(content) == (file.rows, set(file.purchases)))
     if not shown.exists() or sha256_of(shown) != file.sha256:
         return False
     os.link(shown, content)
     return True
+
+
+def says(content: Path) -> tuple[int, set[str]] | None:
+    """The rows of a Parquet file and the purchases that brought them; None where it can't be read."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(content) as found:
+            purchases = found.read(columns=["purchase_id"])["purchase_id"].unique().to_pylist()
+            return found.metadata.num_rows, set(purchases)
+    except (pa.ArrowException, OSError):
+        return None
 
 
 def must_be_whole(root: Path, files: Sequence[File]) -> None:
