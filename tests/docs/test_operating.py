@@ -93,6 +93,7 @@ def test_every_example_has_the_shape_of_the_real_document(
     fits(shown["run"], tollbook("run", "grades", "--json").document)
     for verb in ("status", "costs", "recover", "reconcile", "rebuild", "doctor", "probe"):
         fits(shown[verb], tollbook(verb, "--json").document)
+    fits(shown["check"], tollbook("rebuild", "--check", "--json").document)
     fits(shown["backup"], tollbook("backup", str(buyer.home / "copy.db"), "--json").document)
     assert world.transfers(buyer.address)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
@@ -72,8 +73,10 @@ def settlement(*, final: bool = True, value: int = PRICE, block_hash: str = "0x"
     return Settlement("0x" + "cc" * 32, 9, block_hash, NOW, PAYEE, value, final)
 
 
-def delivered(status: int = 200) -> Delivered:
-    return Delivered(at=NOW, status=status, content_type="application/json", sha256="00", size=2, received_at=NOW)
+def delivered(status: int = 200, body: bytes = b"{}") -> Delivered:
+    sha256 = hashlib.sha256(body).hexdigest()
+    said = "application/json"
+    return Delivered(at=NOW, status=status, content_type=said, sha256=sha256, size=len(body), received_at=NOW)
 
 
 def after(purchase: Purchase, *events: Event) -> Purchase:

@@ -30,7 +30,7 @@ def bought(ledger: Ledger, number: int = 0, body: bytes = b'{"data":[]}') -> str
     [reserved] = ledger.reserve(p.run(f"run-{number}"), [p.wanted(number)], p.CAPS, p.LEASE)
     sent = ledger.append(reserved, p.signed(reserved), Sent(at=p.NOW))
     answered = Answered(at=p.NOW, status=200, elapsed_ms=41)
-    return ledger.append(sent, answered, p.delivered(), body=Body(body, "application/json")).purchase_id
+    return ledger.append(sent, answered, p.delivered(body=body), body=Body(body, "application/json")).purchase_id
 
 
 def test_the_projection_is_the_fold_of_the_events(ledger: Ledger) -> None:
@@ -183,7 +183,7 @@ def test_a_delivery_is_readable_with_its_request_and_context(ledger: Ledger) -> 
     garbage = b"\x00<html>" * 1000
     [reserved] = ledger.reserve(p.run(), [p.wanted(context={"keys": ["3375"], "first": 1})], p.CAPS, p.LEASE)
     sent = ledger.append(reserved, p.signed(reserved), Sent(at=p.NOW))
-    ledger.append(sent, p.delivered(), body=Body(garbage, "text/html"))
+    ledger.append(sent, p.delivered(body=garbage), body=Body(garbage, "text/html"))
     [delivery] = ledger.deliveries()
     assert (delivery.body, delivery.request, dict(delivery.context)) == (
         garbage,

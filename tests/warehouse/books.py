@@ -46,6 +46,9 @@ class Books:
     def last_seq(self) -> int:
         return max((own.seq for own in self.held), default=0)
 
+    def mark(self, seq: int) -> str | None:
+        return next((own.purchase_id for own in self.held if own.seq == seq), None)
+
     def delivery_index(self, after: int = 0) -> list[tuple[int, str]]:
         return sorted((own.seq, own.purchase_id) for own in self.held if own.seq > after)
 

@@ -174,26 +174,6 @@ def test_trouble_with_the_disk_or_another_program_is_no_damage() -> None:
     assert is_damage(duckdb.Error("Corrupt database file: computed checksum 1 does not match stored checksum 2"))
 
 
-@pytest.fixture
-def redeclared(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Dataset], Dataset]], None]:
-    """Change declarations of the grades for the rest of a test."""
-
-    def change(how: Callable[[Dataset], Dataset]) -> None:
-        changed = tuple(how(own) if own.table == "grades" else own for own in registry.datasets())
-        monkeypatch.setattr(registry, "datasets", lambda: changed)
-        schema.tables.cache_clear()
-        schema.declaration.cache_clear()
-
-    return change
-
-
-@pytest.fixture(autouse=True)
-def _forget_declarations() -> object:
-    yield
-    schema.tables.cache_clear()
-    schema.declaration.cache_clear()
-
-
 def test_a_newly_declared_column_appears_and_is_filled_from_the_bodies(
     tmp_path: Path, redeclared: Callable[[Callable[[Dataset], Dataset]], None]
 ) -> None:

@@ -10,10 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from tests.warehouse.books import DAY, T0, Books, body, grade, grades, pieces
+from tests.warehouse.bought import buy_history, open_ledger
 from tests.warehouse.processes import line, run, start
 from tests.warehouse.story import HOUR, many, story
+from tollbook.payer.ledger import schema
+from tollbook.payer.reconcile import damaged_bodies
 from tollbook.warehouse import load as loading
 from tollbook.warehouse.cache import Cache
 from tollbook.warehouse.fingerprint import fingerprints
@@ -285,3 +289,19 @@ def test_processes_that_load_the_same_ledger_bring_each_row_once(tmp_path: Path)
     alone = Cache(tmp_path / "alone")
     alone.load(many(200))
     assert hashes(Cache(tmp_path)) == hashes(alone)
+
+
+def test_a_body_damaged_in_the_ledger_is_named_and_hides_no_other(cache: Cache, tmp_path: Path) -> None:
+    """I4: it is in quarantine with its purchase, counts as answered, and the bodies after it are loaded."""
+    with open_ledger(tmp_path) as ledger:
+        bad = buy_history(ledger, grades([1], T0 - DAY * 9, 5), [1], T0 - DAY * 9, T0 - DAY * 5, T0)
+        buy_history(ledger, grades([2], T0 - DAY * 9, 5), [2], T0 - DAY * 9, T0 - DAY * 5, T0)
+        with ledger._engine.begin() as connection:
+            change = sa.update(schema.bodies).where(schema.bodies.c.purchase_id == bad.purchase_id)
+            connection.execute(change.values(zstd=b"no zstd at all"))
+        assert (cache.load(ledger).rows_new, cache.load(ledger).deliveries) == (5, 0)
+        assert [found.purchase_id for found in damaged_bodies(ledger)] == [bad.purchase_id]
+    [(purchase, reason)] = rows(cache, "SELECT purchase_id, reason FROM quarantined")
+    assert (purchase, "copy of it is damaged" in reason) == (bad.purchase_id, True)
+    first, last = (int(day.timestamp()) // 86400 for day in (T0 - DAY * 9, T0 - DAY * 5))
+    assert cache.held(_history(), ["1"], first, last, T0).spans == {"1": ((first, last),)}

@@ -129,3 +129,10 @@ def test_the_lock_is_held_while_a_connection_is_open(tmp_path: Path) -> None:
         assert "Could not set lock" in other.stderr
     with duckdb.connect(str(Cache(tmp_path).path)) as con:
         assert con.execute("FROM mine").fetchall() == [(1,)]
+
+
+def test_one_file_by_two_names_is_one_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a thread that holds a home by its whole name would wait for itself by the relative one, for ever."""
+    monkeypatch.chdir(tmp_path)
+    with in_turn(tmp_path / "cache.lock"), pytest.raises(AlreadyHeld), in_turn(Path("cache.lock")):
+        pass

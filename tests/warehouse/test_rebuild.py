@@ -96,7 +96,7 @@ def test_bodies_read_on_several_cores_make_the_same_tables(tmp_path: Path, monke
     monkeypatch.setattr(readers, "WORTH_IT", 10)
     monkeypatch.setattr(loading, "BATCH_DELIVERIES", 7)
     two.load(books)
-    assert hashes(one) == hashes(two)
+    assert hashes(one) == hashes(two) == rebuild(tmp_path / "two", books).after
 
 
 def test_a_body_that_no_reader_survives_raises_and_leaves_nothing_half(

@@ -75,6 +75,10 @@ class LedgerReader(Protocol):
 
     def last_seq(self) -> int: ...
 
+    def mark(self, seq: int) -> str | None:
+        """What stands at a seq, None for nothing: whoever kept it can tell this ledger from one restored since."""
+        ...
+
     def delivery_index(self, after: int = 0) -> list[tuple[int, str]]:
         """(seq, purchase_id) of every delivery with seq > after."""
         ...

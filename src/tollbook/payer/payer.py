@@ -53,7 +53,7 @@ class Payer:
 
     def damaged_bodies(self) -> list[Difference]:
         """Bodies that no longer have the hash they arrived with."""
-        return reconciling.damaged_bodies(self.services)
+        return reconciling.damaged_bodies(self.services.ledger)
 
     def release(self, purchases: Sequence[Purchase]) -> list[Purchase]:
         """Give back what was reserved and never sent."""

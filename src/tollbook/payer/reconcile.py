@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 
 from tollbook.payer.decide import NotSeen
 from tollbook.payer.events import Settled
-from tollbook.payer.ledger import Conflict
-from tollbook.payer.ledger.rows import digest
+from tollbook.payer.ledger import Conflict, Ledger
 from tollbook.payer.ledger.scans import SeenTransfer
 from tollbook.payer.money import Asset
 from tollbook.payer.recover import verify
@@ -199,16 +198,16 @@ def _unknown(transfer: SeenTransfer, detail: str, purchase: Purchase | None = No
     )
 
 
-def damaged_bodies(services: Services) -> list[Difference]:
+def damaged_bodies(ledger: Ledger) -> list[Difference]:
     """Bodies in the ledger that no longer have the hash they arrived with, or are no longer there."""
-    held = {purchase_id for _, purchase_id in services.ledger.delivery_index()}
-    gone = [p for p in services.ledger.purchases() if p.data is Data.DELIVERED and p.purchase_id not in held]
+    held = {purchase_id for _, purchase_id in ledger.delivery_index()}
+    gone = [p for p in ledger.purchases() if p.data is Data.DELIVERED and p.purchase_id not in held]
     differences = [
         Difference("missing_body", f"the body of {p.order.dataset} is gone from the ledger", p.purchase_id)
         for p in gone
     ]
-    for delivery, sha256 in services.ledger.hashed_deliveries():
-        if digest(delivery.body) != sha256:
+    for delivery in ledger.deliveries():
+        if delivery.damaged:
             detail = f"the body of {delivery.dataset} does not have the hash it arrived with"
             differences.append(Difference("damaged_body", detail, purchase_id=delivery.purchase_id))
     return differences

@@ -282,7 +282,8 @@ class Purchase(msgspec.Struct, frozen=True):
 class Delivery:
     """A body that arrived, as the warehouse reads it from the ledger. `seq` rises in the order of commits.
 
-    `lost`: a person has accepted that it is of no use, so it answers for nothing and may be bought again.
+    `lost`: a person has accepted that it is of no use, so it answers for nothing and may be bought again. `damaged`:
+    the ledger's copy is not what arrived any more, and left out here.
     """
 
     seq: int
@@ -298,6 +299,7 @@ class Delivery:
     body: bytes
     received_at: datetime
     lost: bool = False
+    damaged: bool = False
 
 
 class Clock(Protocol):

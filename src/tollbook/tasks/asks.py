@@ -81,7 +81,7 @@ def _beginnings(ws: Workspace, dataset: Dataset, want: Want) -> Iterator[str]:
     from tollbook.sources.slots import start_of
 
     began: dict[int, list[str]] = {}
-    for key, slot in ws.cache.beginnings(dataset, want.keys).items():
+    for key, slot in ws.from_cache(lambda cache: cache.beginnings(dataset, want.keys)).items():
         if slot > want.first:
             began.setdefault(slot, []).append(key)
     for slot, keys in sorted(began.items()):

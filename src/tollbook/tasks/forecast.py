@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tollbook.payer.money import Asset, decimal_text
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from tollbook.sources.coverage import Answered, Covered
     from tollbook.sources.model import Dataset
     from tollbook.sources.pieces import Piece
-    from tollbook.sources.planner import Plan
+    from tollbook.sources.planner import Held, Plan
+    from tollbook.warehouse.cache import Cache
 
 DAYS = 30
 
@@ -63,7 +65,7 @@ class _Held:
         parts = []
         for name in (want.dataset, *want.held_by):
             dataset = registry.dataset(name)
-            parts.append(self._ws.cache.held(dataset, want.keys, want.first, want.last, at))
+            parts.append(self._ws.from_cache(partial(_holding, dataset, want, at)))
             parts.append(coverage.held(dataset, self._brought.get(name, ()), at))
         return planner.together(*parts)
 
@@ -75,6 +77,10 @@ class _Held:
             groups.setdefault(piece.group.id, []).append(_answered(dataset, piece, at))
         for answers in groups.values():
             self._brought.setdefault(dataset.name, []).extend(cover(dataset, answers).spans)
+
+
+def _holding(dataset: Dataset, want: Want, at: datetime, cache: Cache) -> Held:
+    return cache.held(dataset, want.keys, want.first, want.last, at)
 
 
 def _answered(dataset: Dataset, piece: Piece, at: datetime) -> Answered:

@@ -18,7 +18,7 @@ TOKENS = "tokens"
 """The free dataset that lists every token its seller knows: what --tokens is looked up in."""
 
 TOKEN = "token_id"
-KEY_TABLES = {"index_id": ("indices", "index_id, name, ticker")}
+KEY_TABLES = {"index_id": ("indices", ("index_id", "name", "ticker"))}
 """Where the keys of datasets not sold by token are listed, and the columns that a person may mean them by."""
 
 EVERY_KEY = Keys()
@@ -114,7 +114,7 @@ def _how(dataset: Dataset) -> str:
     policy = f"under sellers.{dataset.seller}"
     if by_token(dataset):
         return f"name some with --tokens, or list them {policy}.tokens in the policy file"
-    table, _ = KEY_TABLES.get(dataset.key_column or "", ("", ""))
+    table, _ = KEY_TABLES.get(dataset.key_column or "", ("", ()))
     listed = f"`tollbook run {table}` lists all there are; or " if table else ""
     return f'{listed}name some with --keys, or list them {policy}: watch = {{"{dataset.name}" = ["…"]}}'
 
@@ -146,10 +146,8 @@ def _near(key: str, known: dict[str, tuple[str, ...]]) -> str:
 
 def _known(ws: Workspace, dataset: Dataset) -> dict[str, tuple[str, ...]]:
     """Keys that an earlier run brought as rows, each with the words it goes by: indices, for what is sold by index."""
-    from tollbook.warehouse import query
-
-    table, columns = KEY_TABLES.get(dataset.key_column or "", ("", ""))
-    if not table or not (ws.home / "published" / "warehouse.duckdb").exists():
+    table, columns = KEY_TABLES.get(dataset.key_column or "", ("", ()))
+    if not table:
         return {}
-    rows = query(ws.home, f"SELECT DISTINCT {columns} FROM {table} ORDER BY ALL")[1]
+    rows = ws.from_cache(lambda cache: cache.distinct(table, columns))
     return {str(row[0]): tuple(str(word) for word in row if word is not None) for row in rows}

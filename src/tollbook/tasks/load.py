@@ -40,28 +40,36 @@ async def compact(ws: Workspace) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """Cache and published files made anew. `changed` are tables that are not what they were: the cache was wrong."""
+    """Cache and published files made anew. `changed` are tables that are not what they were: the cache was wrong.
+
+    `forgotten` counts deliveries that the ledger had lost, `note` says what was damaged.
+    """
 
     rows: int
     seconds: float
     changed: tuple[str, ...]
     path: str
+    forgotten: int = 0
+    note: str | None = None
 
     def document(self) -> dict[str, Any]:
         return {
             "rows": self.rows,
             "seconds": round(self.seconds, 3),
             "changed": list(self.changed),
+            "forgotten": self.forgotten,
+            "note": self.note,
             "published": self.path,
             "amount": "0",
         }
 
 
-async def rebuild_all(ws: Workspace) -> Rebuilt:
-    """From the bodies in the ledger alone, to identical tables (I8)."""
+async def rebuild_all(ws: Workspace, *, forget_lost: bool = False) -> Rebuilt:
+    """From the bodies in the ledger alone, to identical tables (I8). Raises LedgerLacks for a ledger that lost some."""
     from tollbook.warehouse.publish import publish as bring_up
     from tollbook.warehouse.rebuild import rebuild
 
-    done = rebuild(ws.home, ws.ledger)
-    published = bring_up(ws.home, ws.ledger, anew=True)
-    return Rebuilt(done.rows, done.seconds + published.seconds, done.changed, str(published.path))
+    done = rebuild(ws.home, ws.ledger, forget_lost=forget_lost)
+    published = bring_up(ws.home, ws.ledger, anew=True, thorough=True)
+    seconds = done.seconds + published.seconds
+    return Rebuilt(done.rows, seconds, done.changed, str(published.path), done.forgotten, published.note)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -47,7 +47,8 @@ async def plan(ws: Workspace, ask: Ask) -> Planned:
         held = _held(ws, dataset, want, ask.at, now)
         found = planner.plan(dataset, seller, want.keys, want.first, want.last, held, at=ask.at, now=now)
         plans.append((dataset, found))
-    return Planned(ask, ws.asset(ask.seller), tuple(plans))
+    noted = replace(ask, notes=(*ask.notes, *ws.cache.owed))
+    return Planned(noted, ws.asset(ask.seller), tuple(plans))
 
 
 def _held(ws: Workspace, dataset: Dataset, want: Want, at: datetime, now: datetime) -> Held:
@@ -55,12 +56,13 @@ def _held(ws: Workspace, dataset: Dataset, want: Want, at: datetime, now: dateti
     from tollbook.sources import planner, registry
     from tollbook.sources.slots import slot
 
-    names = (want.dataset, *want.held_by)
-    parts = [ws.cache.held(registry.dataset(name), want.keys, want.first, want.last, at) for name in names]
+    def by(other: Dataset) -> Held:
+        return ws.from_cache(lambda cache: cache.held(other, want.keys, want.first, want.last, at))
+
+    parts = [by(registry.dataset(name)) for name in (want.dataset, *want.held_by)]
     past = registry.history_of(dataset)
     if past and want.first < want.last:
-        repaired = ws.cache.held(past, want.keys, want.first, want.last, at)
-        parts.append(planner.before(repaired, slot(dataset, now)))
+        parts.append(planner.before(by(past), slot(dataset, now)))
     return planner.together(*parts)
 
 

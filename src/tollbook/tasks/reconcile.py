@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from tollbook.payer.errors import Unresolved
@@ -11,18 +12,28 @@ from tollbook.tasks.workspace import Workspace
 
 if TYPE_CHECKING:
     from tollbook.payer.reconcile import Difference, Reconciled
+    from tollbook.warehouse.checking import Fault
 
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """One Reconciled per asset, and files that lost their hash."""
+    """One Reconciled per asset, and files that lost their hash. `published` are purchases by transaction."""
 
     assets: tuple[Reconciled, ...]
     files: tuple[Difference, ...]
+    published: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def differences(self) -> tuple[Difference, ...]:
-        return (*(d for one in self.assets for d in one.differences), *self.files)
+        found = (d for one in self.assets for d in one.differences)
+        return (*(self._named(difference) for difference in found), *self.files)
+
+    def _named(self, found: Difference) -> Difference:
+        """A transfer that a lost ledger had, with the purchase that the published costs still know it by."""
+        purchase = self.published.get(found.tx_hash or "")
+        if found.purchase_id is not None or purchase is None:
+            return found
+        return replace(found, purchase_id=purchase, detail=f"{found.detail}; its rows are in the tables")
 
     @property
     def exit_code(self) -> int:
@@ -35,17 +46,7 @@ class Books:
             "ledger_atomic": self._atoms([one.ledger_atomic for one in self.assets]),
             "chain_atomic": self._atoms([one.chain_atomic for one in self.assets]),
             "through_block": max((one.through_block for one in self.assets), default=None),
-            "differences": [
-                {
-                    "kind": d.kind,
-                    "detail": d.detail,
-                    "purchase_id": d.purchase_id,
-                    "tx_hash": d.tx_hash,
-                    "ledger_atomic": d.ledger_atomic,
-                    "chain_atomic": d.chain_atomic,
-                }
-                for d in self.differences
-            ],
+            "differences": [difference_document(d) for d in self.differences],
             "assets": [_asset(one) for one in self.assets],
         }
 
@@ -62,15 +63,56 @@ async def reconcile_all(ws: Workspace, rescan: bool = False) -> Books:
     _ = ws.wallet
     services = ws.payer.services
     assets = [await reconcile(services, asset, rescan=rescan) for asset in ws.policy.assets.values()]
-    return Books(tuple(assets), (*damaged_bodies(services), *_damaged_snapshots(ws)))
+    files = (*damaged_bodies(ws.ledger), *_published(ws))
+    return Books(tuple(assets), files, {} if all(one.clean for one in assets) else _by_transaction(ws))
 
 
-def _damaged_snapshots(ws: Workspace) -> list[Difference]:
+def _by_transaction(ws: Workspace) -> dict[str, str]:
+    """Purchases as the published costs know them: also those that the ledger has lost."""
+    from tollbook.warehouse import query
+
+    if not (ws.home / "published" / "warehouse.duckdb").exists():
+        return {}
+    return dict(query(ws.home, "SELECT tx_hash, purchase_id FROM costs WHERE tx_hash IS NOT NULL")[1])
+
+
+def _published(ws: Workspace) -> list[Difference]:
+    """What is wrong with the published files. It is made anew at once, so that the next look finds it well."""
+    from tollbook.warehouse.checking import check_published
+    from tollbook.warehouse.publish import publish
+
+    found = check_published(ws.home, ws.ledger)
+    if not any(fault.mendable for fault in found):
+        return [_difference(fault, "") for fault in found]
+    publish(ws.home, ws.ledger, thorough=True)
+    left = check_published(ws.home, ws.ledger)
+    return [_difference(fault, "" if fault in left else ": made anew") for fault in found]
+
+
+def _difference(fault: Fault, then: str) -> Difference:
     from tollbook.payer.reconcile import Difference
-    from tollbook.warehouse.snapshots import check
 
-    root = ws.home / "published" / "snapshots"
-    return [Difference("snapshot", words) for words in check(root)] if root.exists() else []
+    return Difference("snapshot", f"{fault}{then}", fault.purchases[0] if len(fault.purchases) == 1 else None)
+
+
+async def check_all(ws: Workspace) -> list[Difference]:
+    """Bodies, cache and published files against ledger and manifest. Asks no chain, needs no key, changes nothing."""
+    from tollbook.payer.reconcile import damaged_bodies
+    from tollbook.warehouse.checking import check_cache, check_published
+
+    faults = (*check_cache(ws.home), *check_published(ws.home, ws.ledger))
+    return [*damaged_bodies(ws.ledger), *(_difference(fault, "") for fault in faults)]
+
+
+def difference_document(found: Difference) -> dict[str, Any]:
+    return {
+        "kind": found.kind,
+        "detail": found.detail,
+        "purchase_id": found.purchase_id,
+        "tx_hash": found.tx_hash,
+        "ledger_atomic": found.ledger_atomic,
+        "chain_atomic": found.chain_atomic,
+    }
 
 
 def _asset(one: Reconciled) -> dict[str, Any]:

@@ -66,7 +66,7 @@ def _read(ws: Workspace, *, today: bool) -> bool:
 
 def known(ws: Workspace) -> Mapping[str, Token]:
     """What the cache holds of the catalogue; asks nobody."""
-    rows = ws.cache.tokens()
+    rows = ws.from_cache(lambda cache: cache.tokens())
     return {str(row.token_id): Token(str(row.token_id), row.symbol or "", row.name or "") for row in rows}
 
 

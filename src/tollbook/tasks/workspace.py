@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from functools import cached_property
+from collections.abc import Callable, Mapping
+from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from tollbook.payer.clock import SystemClock
 from tollbook.payer.errors import Misconfigured
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from tollbook.payer.spool import Spool
     from tollbook.payer.transport import HttpTransport
     from tollbook.warehouse.cache import Cache
+
+T = TypeVar("T")
 
 SANDBOX_CHAIN = 31337
 
@@ -75,6 +77,15 @@ class Workspace:
 
         self._make_home()
         return Cache(self.home)
+
+    def from_cache(self, work: Callable[[Cache], T]) -> T:
+        """What `work` reads of the cache. One that turns out to be damaged is made anew from the ledger first; the next
+        load's report, or the bill, says so."""
+        from tollbook.warehouse.healing import healed
+
+        found, note = healed(self.cache, self.ledger, partial(work, self.cache))
+        self.cache.owe(note)
+        return found
 
     @cached_property
     def spool(self) -> Spool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -76,15 +76,17 @@ class Cache:
         self._lock = self.path.with_suffix(".lock")
         self._look: tuple[tuple[int, int] | None, Look | None] = (None, None)
         self._duckdb: tuple[int, duckdb.DuckDBPyConnection] | None = None
+        self.owed: tuple[str, ...] = ()
 
     @contextmanager
     def open(self, *, whole: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
         """A connection that may write, and nobody else has one. Close it before anything slow.
 
-        `whole`: raise CacheIncomplete unless everything bought has been loaded since the file was made.
+        `whole`: raise CacheIncomplete unless everything bought has been loaded since the file was made, under the
+        declarations of today.
         """
         with self.locked(), self.connected() as con:
-            if whole and schema.read_meta(con).get("whole") != "yes":
+            if whole and not _is_whole(schema.read_meta(con)):
                 raise CacheIncomplete("the cache has not been filled from the ledger yet: load before planning")
             yield con
 
@@ -117,6 +119,15 @@ class Cache:
 
         return load(self, ledger)
 
+    def owe(self, note: str | None) -> None:
+        """A note for `owed`: the next load's report is to carry it, as nobody at hand can say it."""
+        self.owed += (note,) if note else ()
+
+    def told(self, note: str | None) -> str | None:
+        """The note with those owed, which are paid so."""
+        notes, self.owed = (*self.owed, *((note,) if note else ())), ()
+        return "; ".join(notes) or None
+
     def remember(self, look: Look) -> None:
         """Keep for the next load what this one saw, so that one that finds nothing opens no file."""
         self._look = (file_identity(self.path), look)
@@ -145,6 +156,11 @@ class Cache:
         with self.open() as con:
             rows = con.execute("SELECT token_id, token_symbol, token_name FROM tokens ORDER BY token_id").fetchall()
         return [Token(*row) for row in rows]
+
+    def distinct(self, table: str, columns: Sequence[str]) -> list[tuple[object, ...]]:
+        """The values that columns of the current rows have together, in order."""
+        with self.open(whole=True) as con:
+            return con.execute(f'SELECT DISTINCT {schema.quoted(columns)} FROM "{table}" ORDER BY ALL').fetchall()
 
     def _attached(self) -> duckdb.DuckDBPyConnection:
         con = self._instance().cursor()
@@ -218,11 +234,20 @@ def is_damage(error: Exception) -> bool:
     """The file itself is at fault, not the disk, a program that holds it, or what was asked."""
     import duckdb
 
-    text = str(error).lower()
-    if any(words in text for words in _CANNOT_WRITE):
+    if any(words in str(error).lower() for words in _CANNOT_WRITE):
         return False
     broken = (duckdb.SerializationException, duckdb.InternalException, duckdb.FatalException)
-    return isinstance(error, broken) or any(words in text for words in _DAMAGED)
+    return isinstance(error, broken) or is_certain(error)
+
+
+def is_certain(error: Exception) -> bool:
+    """DuckDB says so itself: a checksum, a header, a log. An internal error may as well be its own."""
+    text = str(error).lower()
+    return any(words in text for words in _DAMAGED) and not any(words in text for words in _CANNOT_WRITE)
+
+
+def _is_whole(meta: dict[str, str]) -> bool:
+    return meta.get("whole") == "yes" and schema.outdated(meta) is None
 
 
 def first_line(error: Exception) -> str:

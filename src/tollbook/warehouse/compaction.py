@@ -6,13 +6,10 @@ one step. A reader that took its list from a manifest keeps finding those conten
 
 from __future__ import annotations
 
-import ctypes
 import os
 import shutil
-import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,32 +17,46 @@ from filelock import FileLock
 
 from tollbook.crashpoints import crash_point
 from tollbook.payer.ledger_reads import LedgerReader
-from tollbook.warehouse.costs import in_asset
-from tollbook.warehouse.snapshots import File, Manifest, link, read_manifest, settle, store, write_manifest
+from tollbook.warehouse.folders import exchange, link, settle
+from tollbook.warehouse.manifest import File, Manifest, Unreadable, read_manifest, write_manifest
+from tollbook.warehouse.publish import publish
+from tollbook.warehouse.schema import literal
+from tollbook.warehouse.snapshots import cost, store
+from tollbook.warehouse.stale import must_be_whole
 
 if TYPE_CHECKING:
     import duckdb
 
 _KEPT_FOR = timedelta(days=1)
-_AT_FDCWD = -100
-_RENAME_EXCHANGE = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Compacted:
-    """Months rewritten, files before and after, and old contents removed for good."""
+    """Months rewritten, files before and after, and old contents removed for good. `note`: what was damaged before."""
 
     months: int
     files_before: int
     files_after: int
     removed: int
+    note: str | None = None
 
 
 def compact(home: Path, ledger: LedgerReader, *, at_least: int = 2, now: datetime | None = None) -> Compacted:
-    """Rewrite each dataset's month that has `at_least` files as one. Rows, purchases and cost stay the same."""
+    """Rewrite each dataset's month that has `at_least` files as one. Rows, purchases and cost stay the same.
+
+    Files that can't be read are made anew first.
+    """
+    moment = now or datetime.now(UTC)
+    try:
+        return _compact(home, ledger, at_least, moment)
+    except Unreadable:
+        note = publish(home, ledger, thorough=True).note
+    return replace(_compact(home, ledger, at_least, moment), note=note)
+
+
+def _compact(home: Path, ledger: LedgerReader, at_least: int, moment: datetime) -> Compacted:
     import duckdb
 
-    moment = now or datetime.now(UTC)
     root = home / "published" / "snapshots"
     with FileLock(home / "published" / ".publish.lock"), duckdb.connect() as con:
         con.execute("SET TimeZone = 'UTC'")
@@ -74,11 +85,11 @@ def _rewrite(
     files: list[File],
     now: datetime,
 ) -> Manifest:
-    paths = ", ".join(f"'{root / file.content}'" for file in files)
-    sha256, rows, size = store(
-        con, root, f"SELECT * FROM read_parquet([{paths}], union_by_name = true) ORDER BY observed_at, seq"
-    )
-    purchases = sorted({purchase for file in files for purchase in file.purchases})
+    paths = ", ".join(literal(root / file.content) for file in files)
+    must_be_whole(root, files)
+    contents = f"read_parquet([{paths}], union_by_name = true, hive_partitioning = false)"
+    sha256, rows, size = store(con, root, f"SELECT * FROM {contents} ORDER BY observed_at, seq")
+    purchases = {purchase for file in files for purchase in file.purchases}
     merged = File(
         dataset=files[0].dataset,
         month=files[0].month,
@@ -86,8 +97,8 @@ def _rewrite(
         rows=rows,
         bytes=size,
         sha256=sha256,
-        purchases=tuple(purchases),
-        cost=_cost(ledger, set(purchases)),
+        purchases=tuple(sorted(purchases)),
+        cost=cost(row for row in ledger.cost_rows() if row.purchase_id in purchases),
         written_at=now.isoformat(timespec="seconds"),
     )
     if rows != sum(file.rows for file in files):
@@ -95,7 +106,7 @@ def _rewrite(
     replaced = {file.content for file in files}
     kept = tuple(file for file in manifest.files if file.content not in replaced)
     retired = {**manifest.retired, **dict.fromkeys(sorted(replaced), now.isoformat(timespec="seconds"))}
-    compacted = Manifest((*kept, merged), retired)
+    compacted = replace(manifest, files=(*kept, merged), retired=retired)
     staging = root / ".staging"
     shutil.rmtree(staging, ignore_errors=True)
     (staging / merged.folder).mkdir(parents=True)
@@ -103,24 +114,11 @@ def _rewrite(
     crash_point("compact.before_manifest")
     write_manifest(root, compacted)
     crash_point("compact.after_manifest")
-    _exchange(staging / merged.folder, root / merged.folder)
+    exchange(staging / merged.folder, root / merged.folder)
     crash_point("compact.after_exchange")
     link(root, merged)
     shutil.rmtree(staging)
     return compacted
-
-
-def _exchange(one: Path, other: Path) -> None:
-    """Swap two folders in one step where the system can (Linux); else one short step after the other."""
-    if sys.platform == "linux":
-        libc = ctypes.CDLL(None, use_errno=True)
-        done = libc.renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE)
-        if done == 0:
-            return
-    aside = one.with_name(one.name + ".old")
-    os.rename(other, aside)
-    os.rename(one, other)
-    os.rename(aside, one)
 
 
 def _forget(root: Path, manifest: Manifest, now: datetime) -> tuple[Manifest, int]:
@@ -128,16 +126,8 @@ def _forget(root: Path, manifest: Manifest, now: datetime) -> tuple[Manifest, in
     old = [name for name, at in manifest.retired.items() if now - datetime.fromisoformat(at) > _KEPT_FOR]
     if not old:
         return manifest, 0
-    left = Manifest(manifest.files, {name: at for name, at in manifest.retired.items() if name not in old})
+    left = replace(manifest, retired={name: at for name, at in manifest.retired.items() if name not in old})
     write_manifest(root, left)
     for name in old:
         (root / name).unlink(missing_ok=True)
     return left, len(old)
-
-
-def _cost(ledger: LedgerReader, purchases: set[str]) -> dict[str, str]:
-    totals: dict[str, Decimal] = {}
-    for row in ledger.cost_rows():
-        if row.purchase_id in purchases:
-            totals[row.asset] = totals.get(row.asset, Decimal(0)) + (in_asset(row.amount_atomic, row.decimals) or 0)
-    return {asset: format(amount.normalize(), "f") for asset, amount in sorted(totals.items())}

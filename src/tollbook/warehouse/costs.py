@@ -48,8 +48,18 @@ def create(con: duckdb.DuckDBPyConnection, schema: str) -> None:
     con.execute(_AVOIDED_DDL.format(schema=schema))
 
 
-def update(con: duckdb.DuckDBPyConnection, schema: str, ledger: LedgerReader) -> int:
-    """Bring the tables up to the ledger: only what changed since they were last. Returns the rows written."""
+def update(con: duckdb.DuckDBPyConnection, schema: str, ledger: LedgerReader, *, anew: bool = False) -> int:
+    """Bring the tables up to the ledger: only what changed since they were last. Returns the rows written.
+
+    `anew`: it is another ledger, whose seqs say nothing of what the tables have. What it lacks stays priced as long as
+    its rows are shown.
+    """
+    if anew:
+        kept = f"SELECT * REPLACE (0 AS seq) FROM {schema}.ledger_costs SEMI JOIN {schema}.loads USING (purchase_id)"
+        con.execute(f"CREATE OR REPLACE TEMP TABLE lost AS {kept}")
+        con.execute(f"DELETE FROM {schema}.ledger_costs")
+    if anew or not _is_the_last(con, schema, ledger):
+        con.execute(f"DELETE FROM {schema}.avoided")
     [(costs_seq,)] = con.execute(f"SELECT coalesce(max(seq), 0) FROM {schema}.ledger_costs").fetchall()
     [(avoided_seq,)] = con.execute(f"SELECT coalesce(max(seq), 0) FROM {schema}.avoided").fetchall()
     written = 0
@@ -57,7 +67,19 @@ def update(con: duckdb.DuckDBPyConnection, schema: str, ledger: LedgerReader) ->
         written += _replace_costs(con, schema, _cost_table(rows))
     for entries in _batches(ledger.avoided_rows(max(0, avoided_seq - _LATE))):
         written += _add_avoided(con, schema, _avoided_table(entries))
+    if anew:
+        lacking = f"SELECT * FROM lost ANTI JOIN {schema}.ledger_costs USING (purchase_id)"
+        con.execute(f"INSERT INTO {schema}.ledger_costs BY NAME {lacking}")
     return written
+
+
+def _is_the_last(con: duckdb.DuckDBPyConnection, schema: str, ledger: LedgerReader) -> bool:
+    """Whether the ledger still has the newest row of `avoided`: one restored may have another under its seq."""
+    query = f"SELECT seq, run_id, request, avoided_at FROM {schema}.avoided ORDER BY seq DESC LIMIT 1"
+    for seq, *newest in con.execute(query).fetchall():
+        row = next(iter(ledger.avoided_rows(seq - 1)), None)
+        return row is not None and [row.seq, row.run_id, row.request, row.at] == [seq, *newest]
+    return True
 
 
 def _batches(rows: Iterable[T], size: int = 50_000) -> Iterable[list[T]]:

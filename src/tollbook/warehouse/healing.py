@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from tollbook.warehouse.cache import Cache, CacheDamaged, file_identity, first_line, is_damage
+from tollbook.warehouse import schema
+from tollbook.warehouse.cache import (
+    Cache,
+    CacheDamaged,
+    CacheIncomplete,
+    file_identity,
+    first_line,
+    is_certain,
+    is_damage,
+)
 from tollbook.warehouse.load import Outdated, bring_in
 from tollbook.warehouse.observe import NotUnique
 from tollbook.warehouse.rebuild import rebuild
@@ -17,6 +27,11 @@ from tollbook.warehouse.report import LoadReport, recount
 
 if TYPE_CHECKING:
     from tollbook.payer.ledger_reads import LedgerReader
+
+T = TypeVar("T")
+
+KEPT = 2
+"""Damaged files that are kept for who wants to look into them; older ones are removed."""
 
 log = logging.getLogger(__name__)
 
@@ -27,15 +42,29 @@ def load(cache: Cache, ledger: LedgerReader) -> LoadReport:
 
     identity = file_identity(cache.path)
     try:
-        return bring_in(cache, ledger)
+        report = bring_in(cache, ledger)
     except Outdated as why:
-        return _rebuilt(cache, ledger, str(why))
+        report = _rebuilt(cache, ledger, str(why))
     except (CacheDamaged, NotUnique, duckdb.Error) as error:
-        if isinstance(error, duckdb.Error) and not is_damage(error):
-            raise
-        aside = _set_aside(cache, identity, first_line(error))
-    note = f"the cache could not be read: made anew from the ledger, the old file is {aside.name}" if aside else None
-    return replace(bring_in(cache, ledger), note=note)
+        note = _set_aside(cache, identity, error)
+        report = replace(bring_in(cache, ledger), note=note)
+    return replace(report, note=cache.told(report.note))
+
+
+def healed(cache: Cache, ledger: LedgerReader, work: Callable[[], T]) -> tuple[T, str | None]:
+    """What `work` makes of the cache, and what had to be made anew first: a file that turned out to be damaged, or one
+    that another process has begun anew and not filled yet. Raises what is no fault of the file."""
+    import duckdb
+
+    identity = file_identity(cache.path)
+    try:
+        return work(), None
+    except CacheIncomplete:
+        note = None
+    except (CacheDamaged, duckdb.Error) as error:
+        note = _set_aside(cache, identity, error)
+    report = load(cache, ledger)
+    return work(), note or report.note
 
 
 def _rebuilt(cache: Cache, ledger: LedgerReader, why: str) -> LoadReport:
@@ -49,15 +78,51 @@ def _rebuilt(cache: Cache, ledger: LedgerReader, why: str) -> LoadReport:
         return replace(recount(con, known), note=note)
 
 
-def _set_aside(cache: Cache, identity: tuple[int, int] | None, why: str) -> Path | None:
-    """Move a file that can't be trusted out of the way, unless somebody did so meanwhile."""
+def _set_aside(cache: Cache, identity: tuple[int, int] | None, error: Exception) -> str | None:
+    """Move a file that can't be trusted out of the way, unless somebody did so meanwhile. Raises the error where the
+    file is not at fault: another kind of trouble, or one that a fresh file has just as well."""
+    if not _is_at_fault(cache, error):
+        raise error
     with cache.locked():
         if identity is None or file_identity(cache.path) != identity:
             return None
         aside = cache.path.with_name(f"{cache.path.stem}.damaged-{datetime.now(UTC):%Y%m%dT%H%M%S%f}.duckdb")
         os.replace(cache.path, aside)
-        wal = cache.path.with_name(f"{cache.path.name}.wal")
-        if wal.exists():
-            os.replace(wal, aside.with_name(f"{aside.name}.wal"))
+        if _log_of(cache.path).exists():
+            os.replace(_log_of(cache.path), _log_of(aside))
+        for old in asides(cache)[:-KEPT]:
+            old.unlink()
+            _log_of(old).unlink(missing_ok=True)
+    why = first_line(error)
     log.warning("the cache could not be read (%s): kept as %s, and made anew from the ledger", why, aside.name)
-    return aside
+    return f"the cache could not be read ({why}): made anew from the ledger, the old file is {aside.name}"
+
+
+def asides(cache: Cache) -> list[Path]:
+    """Damaged files that were kept, oldest first."""
+    return sorted(cache.path.parent.glob(f"{cache.path.stem}.damaged-*.duckdb"))
+
+
+def _is_at_fault(cache: Cache, error: Exception) -> bool:
+    if is_certain(error):
+        return True
+    if not isinstance(error, (CacheDamaged, NotUnique)) and not is_damage(error):
+        return False
+    return not _was_just_made(cache)
+
+
+def _was_just_made(cache: Cache) -> bool:
+    """Made anew because one before it failed, and not filled since: what fails again is not the file's fault."""
+    import duckdb
+
+    if not asides(cache):
+        return False
+    try:
+        with cache.open() as con:
+            return schema.read_meta(con).get("whole") != "yes"
+    except (CacheDamaged, duckdb.Error):
+        return False
+
+
+def _log_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.wal")

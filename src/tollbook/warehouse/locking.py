@@ -25,6 +25,7 @@ def in_turn(path: Path) -> Iterator[None]:
 
     Whoever waits holds the gate beside it, so that a process that lets go and comes back stands behind them.
     """
+    path = path.resolve()
     mine: set[Path] = _held.__dict__.setdefault("paths", set())
     if path in mine:
         raise AlreadyHeld(f"{path.name} is held by this thread: close the cache before opening it again")

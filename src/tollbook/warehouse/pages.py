@@ -91,6 +91,11 @@ def read_one(delivery: Delivery) -> Page:
     if dataset is None:
         return _page(delivery, "unknown", f"no dataset {delivery.dataset!r} is declared")
     context = delivery.context
+    if delivery.damaged:
+        parsed = _nothing(dataset, "the ledger's copy of it is damaged: rebuild once the ledger is restored")
+        return _page(
+            delivery, parsed.envelope, parsed.message, parsed=parsed, answered=_answered(dataset, delivery, parsed)
+        )
     try:
         parsed = rows.parse(
             dataset, context, delivery.received_at, delivery.status, delivery.content_type, delivery.body

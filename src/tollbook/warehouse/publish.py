@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,24 +18,25 @@ from filelock import FileLock
 
 from tollbook.crashpoints import crash_point
 from tollbook.payer.ledger_reads import LedgerReader
-from tollbook.warehouse import catalogue, costs, schema, snapshots
+from tollbook.warehouse import catalogue, costs, following, mending, schema, snapshots, stamp
 from tollbook.warehouse.cache import Cache
 from tollbook.warehouse.catalogue import quoted
+from tollbook.warehouse.schema import literal
 from tollbook.warehouse.standby import Held, Standby
 
 if TYPE_CHECKING:
     import duckdb
 
-LAYOUT = 1
-"""Raised when the analysts' file changes in a way that updating can't follow; it is then made anew."""
-
 _STORAGE = "v1.5.0"
-_MIRRORED = ("loads", "quarantined", "drift")
+_MIRRORED = ("loads", "quarantined")
 
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """What one publication did. `changed` False: there was nothing new, the file stands as it was."""
+    """What one publication did. `changed` False: there was nothing new, the file stands as it was.
+
+    `note` says what was found damaged, and made anew.
+    """
 
     path: Path
     changed: bool
@@ -43,37 +45,46 @@ class Publication:
     snapshot_files: int
     bytes: int
     held: Held
+    note: str | None = None
 
 
-def publish(home: Path, ledger: LedgerReader, *, anew: bool = False) -> Publication:
+def publish(home: Path, ledger: LedgerReader, *, anew: bool = False, thorough: bool = False) -> Publication:
     """Bring snapshots and the analysts' file up to the cache and the ledger. One publisher at a time; others wait.
 
     `anew` makes a fresh file from the cache instead of bringing an older one up to date; readers see one swap all the
-    same.
+    same. `thorough` reads everything published to find what is damaged. What is damaged is made anew, and the note
+    says so.
     """
+    return mending.mended(home, ledger, partial(_publish, home, ledger), mending.Way(anew=anew, thorough=thorough))
+
+
+def _publish(home: Path, ledger: LedgerReader, way: mending.Way) -> Publication:
     started = time.perf_counter()
     published = home / "published"
     published.mkdir(parents=True, exist_ok=True)
     with FileLock(published / ".publish.lock"):
         standby = Standby(published)
         standby.settle()
-        with Cache(home).open() as con:
-            written = snapshots.write(con, published / "snapshots", ledger)
+        with Cache(home).open(whole=True) as con:
+            written = snapshots.write(con, published / "snapshots", ledger, thorough=way.thorough)
             crash_point("publish.snapshots")
-            changed = anew or not _is_current(con, standby.public, ledger)
-            deliveries = _bring_up(con, standby, ledger, anew=anew) if changed else 0
+            changed = way.anew or not _is_current(con, standby.public, ledger)
+            deliveries = _bring_up(con, standby, ledger, anew=way.anew) if changed else 0
         crash_point("publish.before_swap")
         if changed:
             standby.swap()
             crash_point("publish.after_swap")
+        if way.anew:
+            mending.drop_old(standby)
         return Publication(
             path=standby.public,
             changed=changed,
             seconds=time.perf_counter() - started,
             deliveries=deliveries,
-            snapshot_files=len(written),
+            snapshot_files=len(written.files),
             bytes=standby.public.stat().st_size,
             held=standby.held(),
+            note=written.note,
         )
 
 
@@ -86,37 +97,24 @@ def _unusable() -> tuple[type[Exception], ...]:
 
 def _is_current(con: duckdb.DuckDBPyConnection, public: Path, ledger: LedgerReader) -> bool:
     """Whether the public file already shows everything, read as any analyst would read it."""
-    if not public.exists():
+    shown = stamp.of_file(con, public)
+    cache = following.seen(con)
+    if shown is None or not shown.follows(cache) or shown.rewinds != cache.rewinds:
         return False
-    try:
-        con.execute(f"ATTACH '{public}' AS seen (READ_ONLY)")
-    except _unusable():
-        return False
-    stamp = _stamp(con, "seen")
-    con.execute("DETACH seen")
-    if stamp is None or stamp["layout"] != LAYOUT or stamp["ledger_seq"] != ledger.last_seq():
+    if shown.ledger_seq != ledger.last_seq() or not shown.is_of(ledger):
         return False
     [(loads,)] = con.execute("SELECT count(*) FROM loads").fetchall()
-    return loads == stamp["loads"] and next(iter(ledger.avoided_rows(stamp["avoided_seq"])), None) is None
-
-
-def _stamp(con: duckdb.DuckDBPyConnection, schema: str) -> dict[str, int] | None:
-    """What a file says it shows, None for one that says nothing."""
-    try:
-        found = con.execute(f"SELECT layout, ledger_seq, loads, avoided_seq FROM {schema}.publication").fetchall()
-    except _unusable():
-        return None
-    names = ("layout", "ledger_seq", "loads", "avoided_seq")
-    return dict(zip(names, found[0], strict=True)) if found else None
+    return loads == shown.loads and next(iter(ledger.avoided_rows(shown.avoided_seq)), None) is None
 
 
 def _bring_up(con: duckdb.DuckDBPyConnection, standby: Standby, ledger: LedgerReader, *, anew: bool) -> int:
     """Write what is missing into the standby file, in one transaction. Returns the deliveries that were new to it."""
     if standby.path.exists() and standby.is_read():
         standby.retire()
-    if anew:
+    shown = stamp.of_file(con, standby.public)
+    if anew or (shown is not None and not shown.is_of(ledger)):
         standby.discard()
-    elif not standby.path.exists() and standby.public.exists():
+    if not anew and not standby.path.exists() and standby.public.exists():
         standby.copy_public()
     seq = ledger.last_seq()
     with _attached(con, standby):
@@ -140,12 +138,12 @@ def _transaction(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
 
 @contextmanager
 def _attached(con: duckdb.DuckDBPyConnection, standby: Standby) -> Iterator[None]:
-    """The standby file as schema `pub`; made anew when it is missing, damaged or of another layout."""
-    attach = f"ATTACH '{standby.path}' AS pub (STORAGE_VERSION '{_STORAGE}')"
+    """The standby file as schema `pub`; made anew when it is missing, damaged, of another layout or another cache."""
+    attach = f"ATTACH {literal(standby.path)} AS pub (STORAGE_VERSION '{_STORAGE}')"
     try:
         con.execute(attach)
-        stamp = _stamp(con, "pub")
-        if stamp is None or stamp["layout"] != LAYOUT:
+        shown = stamp.read(con, "pub")
+        if shown is None or not shown.follows(following.seen(con)):
             con.execute("DETACH pub")
             standby.discard()
             con.execute(attach)
@@ -153,7 +151,7 @@ def _attached(con: duckdb.DuckDBPyConnection, standby: Standby) -> Iterator[None
         standby.discard()
         con.execute(attach)
     try:
-        if _stamp(con, "pub") is None or _shape(con) != catalogue.shape():
+        if stamp.read(con, "pub") is None or _shape(con) != catalogue.shape():
             _shape_up(con)
         yield
     finally:
@@ -172,18 +170,16 @@ def _shape_up(con: duckdb.DuckDBPyConnection) -> None:
             for name in (own.observations, own.name):
                 con.execute(f"CREATE TABLE IF NOT EXISTS pub.{quoted(name)} AS FROM {quoted(name)} LIMIT 0")
                 _add_columns(con, name)
-        for name in _MIRRORED:
+        for name in (*_MIRRORED, "drift"):
             con.execute(f"CREATE TABLE IF NOT EXISTS pub.{name} AS FROM {name} LIMIT 0")
-        con.execute(
-            "CREATE TABLE IF NOT EXISTS pub.publication (layout BIGINT, shape VARCHAR, ledger_seq BIGINT, "
-            "loads BIGINT, avoided_seq BIGINT, published_at TIMESTAMPTZ)"
-        )
+        stamp.create(con)
         costs.create(con, "pub")
         _name_things(con)
 
 
 def _update(con: duckdb.DuckDBPyConnection, ledger: LedgerReader, seq: int) -> int:
-    """Everything the standby lacks, found by the deliveries it has not seen."""
+    """Everything the standby lacks, found by the deliveries it has not seen and what the cache went back to."""
+    shown = stamp.read(con, "pub")
     news = "SELECT purchase_id FROM loads ANTI JOIN pub.loads USING (purchase_id)"
     con.execute(f"CREATE OR REPLACE TEMP TABLE news AS {news}")
     [(deliveries,)] = con.execute("SELECT count(*) FROM news").fetchall()
@@ -196,10 +192,12 @@ def _update(con: duckdb.DuckDBPyConnection, ledger: LedgerReader, seq: int) -> i
             _update_table(con, own)
     for name in _MIRRORED:
         con.execute(f"INSERT INTO pub.{name} BY NAME SELECT * FROM {name} WHERE purchase_id IN (FROM news)")
-    costs.update(con, "pub", ledger)
+    following.mirror_drift(con)
+    following.replay(con, shown.rewinds if shown else following.seen(con).rewinds)
+    costs.update(con, "pub", ledger, anew=shown is not None and not shown.is_of(ledger))
     for name in _quality(con):
         con.execute(f"CREATE OR REPLACE TABLE pub.{name} AS FROM {name}")
-    _say_what_it_shows(con, seq)
+    stamp.write(con, ledger, seq)
     return int(deliveries)
 
 
@@ -212,11 +210,8 @@ def _update_table(con: duckdb.DuckDBPyConnection, own: schema.Table) -> None:
         return
     con.execute(f"INSERT INTO pub.{quoted(observations)} BY NAME {new}")
     key = ", ".join(quoted(name) for name in own.natural_key)
-    same = " AND ".join(f"p.{quoted(n)} IS NOT DISTINCT FROM k.{quoted(n)}" for n in own.natural_key)
     con.execute(f"CREATE OR REPLACE TEMP TABLE touched AS SELECT DISTINCT {key} {new}")
-    con.execute(f"DELETE FROM pub.{quoted(own.name)} p USING touched k WHERE {same}")
-    current = f"SELECT p.* FROM {quoted(own.name)} p SEMI JOIN touched k ON {same}"
-    con.execute(f"INSERT INTO pub.{quoted(own.name)} BY NAME {current}")
+    following.make_current(con, own)
 
 
 def _add_columns(con: duckdb.DuckDBPyConnection, name: str) -> None:
@@ -235,15 +230,6 @@ def _quality(con: duckdb.DuckDBPyConnection) -> list[str]:
         "WHERE table_catalog = current_database() AND starts_with(table_name, 'quality_') ORDER BY 1"
     )
     return [name for (name,) in con.execute(names).fetchall()]
-
-
-def _say_what_it_shows(con: duckdb.DuckDBPyConnection, seq: int) -> None:
-    con.execute("DELETE FROM pub.publication")
-    con.execute(
-        "INSERT INTO pub.publication SELECT ?, ?, ?, (SELECT count(*) FROM loads), "
-        "(SELECT coalesce(max(seq), 0) FROM pub.avoided), now()",
-        [LAYOUT, catalogue.shape(), seq],
-    )
 
 
 def _name_things(con: duckdb.DuckDBPyConnection) -> None:

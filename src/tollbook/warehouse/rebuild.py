@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tollbook.crashpoints import crash_point
-from tollbook.warehouse.cache import Cache, CacheDamaged
+from tollbook.payer.errors import Misconfigured
+from tollbook.warehouse.cache import Cache, CacheDamaged, is_damage
 from tollbook.warehouse.fingerprint import fingerprints
 from tollbook.warehouse.load import bring_in
 from tollbook.warehouse.locking import in_turn
@@ -25,12 +26,16 @@ BESIDE = "cache-rebuilt.duckdb"
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """`before` and `after` are a hash per table; `before` is empty where there was no file that could be read."""
+    """`before` and `after` are a hash per table; `before` is empty where there was no file that could be read.
+
+    `forgotten` counts deliveries that the old file knew and the ledger lacks.
+    """
 
     rows: int
     seconds: float
     before: dict[str, str]
     after: dict[str, str]
+    forgotten: int = 0
 
     @property
     def changed(self) -> tuple[str, ...]:
@@ -38,12 +43,28 @@ class Rebuilt:
         return tuple(name for name in sorted(self.after) if self.before and self.before.get(name) != self.after[name])
 
 
-def rebuild(home: Path, ledger: LedgerReader) -> Rebuilt:
-    """Read every body again. Safe to kill at any point, and beside running flows."""
+class LedgerLacks(Misconfigured):
+    """The cache has what was bought, and the ledger it would be made anew from has not: rows would be lost."""
+
+    repeat = "yes, once the ledger has them"
+    advice = (
+        "keep the cache and run as before, or restore a newer backup into an empty ledger; `tollbook rebuild "
+        "--forget-lost` drops these rows, and a seller who serves a payment once will not send them again"
+    )
+
+
+def rebuild(home: Path, ledger: LedgerReader, *, forget_lost: bool = False) -> Rebuilt:
+    """Read every body again. Safe to kill at any point, and beside running flows.
+
+    Raises LedgerLacks where the cache knows deliveries that the ledger lacks, unless they may be forgotten.
+    """
     started = time.monotonic()
     cache, beside = Cache(home), Cache(home, BESIDE)
     with in_turn(home / "state" / "rebuild.lock"):
         _remove(beside.path)
+        lost = lacking(cache, ledger)
+        if lost and not forget_lost:
+            raise LedgerLacks(f"the cache has {len(lost)} deliveries that the ledger lacks: they would be lost")
         rows = bring_in(beside, ledger).rows_in
         crash_point("rebuild.before_swap")
         with cache.locked():
@@ -52,17 +73,42 @@ def rebuild(home: Path, ledger: LedgerReader) -> Rebuilt:
             after = _hashes(beside)
             _swap(beside.path, cache.path)
         crash_point("rebuild.after_swap")
-    return Rebuilt(rows, time.monotonic() - started, before, after)
+    return Rebuilt(rows, time.monotonic() - started, before, after, len(lost))
+
+
+def lacking(cache: Cache, ledger: LedgerReader) -> set[str]:
+    """Purchases that the cache has loaded and the ledger lacks, as after a restore from a backup. A cache that can't be
+    read knows of none."""
+    import duckdb
+
+    if not cache.path.exists():
+        return set()
+    try:
+        with cache.open() as con:
+            known = {purchase for (purchase,) in con.execute("SELECT purchase_id FROM loads").fetchall()}
+    except CacheDamaged:
+        return set()
+    except duckdb.Error as error:
+        if not is_damage(error):
+            raise
+        return set()
+    return known - {purchase for _, purchase in ledger.delivery_index()}
 
 
 def _hashes(cache: Cache) -> dict[str, str]:
-    """Empty when there is no such file, or none that can be read. Hold the lock."""
+    """Empty when there is no such file, or none that can be read to its end. Hold the lock."""
+    import duckdb
+
     if not cache.path.exists():
         return {}
     try:
         with cache.connected() as con:
             return fingerprints(con)
     except CacheDamaged:
+        return {}
+    except duckdb.Error as error:
+        if not is_damage(error):
+            raise
         return {}
 
 

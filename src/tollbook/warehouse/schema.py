@@ -83,6 +83,11 @@ class Table:
         return (*((own.name, TYPES[own.cast]) for own in self.columns), *TRAIL)
 
 
+def literal(value: object) -> str:
+    """A path or word as SQL text, whatever is in it."""
+    return "'" + str(value).replace("'", "''") + "'"
+
+
 def quoted(names: Iterable[str]) -> str:
     """Names as a column list."""
     return ", ".join(f'"{name}"' for name in names)

@@ -4,25 +4,29 @@ snapshots/.files/<sha256>.parquet      the content, never changed; old ones are 
 snapshots/dataset=…/month=…/*.parquet  hard links to it, for readers that list folders (hive partitions)
 snapshots/manifest.json                every file with rows, hash, purchases and cost; replaced at once
 
-The manifest is what counts: a file it does not name was left by a killed run and is removed by the next.
+The manifest is what counts: a file it does not name was left by a killed run and is removed by the next. A month whose
+rows are no longer those of the cache, or whose files are damaged, is made anew as one file; the old ones retire.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tollbook.crashpoints import crash_point
 from tollbook.payer.ledger_reads import CostRow, LedgerReader
-from tollbook.warehouse import catalogue, schema
+from tollbook.warehouse import catalogue, following, schema
 from tollbook.warehouse.catalogue import quoted
 from tollbook.warehouse.costs import in_asset
+from tollbook.warehouse.folders import link, settle
+from tollbook.warehouse.manifest import File, Manifest, ManifestDamaged, Month, read_manifest, write_manifest
+from tollbook.warehouse.months import month_sql, of_month_sql, table_of
+from tollbook.warehouse.stale import damaged, stale
 
 if TYPE_CHECKING:
     import duckdb
@@ -31,113 +35,85 @@ _ROW_GROUP = 122_880
 
 
 @dataclass(frozen=True, slots=True)
-class File:
-    """One immutable file. `cost` is what its purchases came to, by asset; a purchase may have rows in several files."""
+class Written:
+    """The files of one publication. `note` says what was made anew because it was damaged."""
 
-    dataset: str
-    month: str
-    name: str
-    rows: int
-    bytes: int
-    sha256: str
-    purchases: tuple[str, ...]
-    cost: dict[str, str]
-    written_at: str
-
-    @property
-    def folder(self) -> str:
-        return f"dataset={self.dataset}/month={self.month}"
-
-    @property
-    def link(self) -> str:
-        """Where a reader of folders finds it, relative to snapshots/."""
-        return f"{self.folder}/{self.name}.parquet"
-
-    @property
-    def content(self) -> str:
-        """Where its bytes are, relative to snapshots/."""
-        return f".files/{self.sha256}.parquet"
+    files: tuple[File, ...]
+    note: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Manifest:
-    """All files that count, and the contents kept only for readers of an older manifest."""
+def write(con: duckdb.DuckDBPyConnection, root: Path, ledger: LedgerReader, *, thorough: bool = False) -> Written:
+    """Files for every delivery the manifest does not have, by dataset and month of the rows. Nothing new: no files.
 
-    files: tuple[File, ...] = ()
-    retired: dict[str, str] = field(default_factory=dict)
-
-    def purchases(self) -> set[str]:
-        return {purchase for file in self.files for purchase in file.purchases}
-
-
-def read_manifest(root: Path) -> Manifest:
-    """The manifest as it stands; empty where there is none."""
-    try:
-        document = json.loads((root / "manifest.json").read_text("utf-8"))
-    except FileNotFoundError:
-        return Manifest()
-    files = tuple(File(**{**entry, "purchases": tuple(entry["purchases"])}) for entry in document["files"])
-    return Manifest(files, document["retired"])
-
-
-def write_manifest(root: Path, manifest: Manifest) -> None:
-    """Replace it at once; a reader sees the old one or the new one."""
-    document = {"version": 1, "files": [asdict(file) for file in manifest.files], "retired": manifest.retired}
-    fresh = root / "manifest.json.tmp"
-    with fresh.open("w", encoding="utf-8") as out:
-        json.dump(document, out, indent=1)
-        out.flush()
-        os.fsync(out.fileno())
-    os.replace(fresh, root / "manifest.json")
-    sync_folder(root)
-
-
-def write(con: duckdb.DuckDBPyConnection, root: Path, ledger: LedgerReader) -> list[File]:
-    """Files for every delivery the manifest does not have, by dataset and month of the rows. Nothing new: no files."""
+    Months that differ from the cache where it was made anew or went back, and months of which a file is missing, are
+    made anew. `thorough` reads every content to find those that are damaged, and compares every month.
+    """
     (root / ".files").mkdir(parents=True, exist_ok=True)
-    manifest = read_manifest(root)
-    settle(root, manifest)
+    manifest, note = _manifest(root)
+    if note is None:
+        settle(root, manifest)
     _name_news(con, manifest)
-    costs = _costs(con, ledger)
-    brought = "SELECT DISTINCT dataset FROM loads SEMI JOIN unsnapshotted USING (purchase_id)"
-    names = {name for (name,) in con.execute(brought).fetchall()}
-    touched = [own for own in catalogue.tables() if names.intersection(own.datasets)]
-    fresh = [file for own in touched for file in _write_table(con, root, own, costs)]
-    if fresh:
+    broken = damaged(root, manifest, thorough=thorough)
+    anew = broken | stale(con, root, manifest, broken, every=thorough)
+    costs = _costs(con, ledger, everything=thorough or bool(anew))
+    fresh = [file for own in _touched(con) for file in _write_news(con, root, own, costs, anew)]
+    remade = [file for month in sorted(anew) for file in _write_month(con, root, month, costs)]
+    seen = following.seen(con)
+    if thorough or fresh or anew or note or (manifest.build, manifest.rewinds) != (seen.build, seen.rewinds):
         crash_point("snapshot.before_manifest")
-        write_manifest(root, Manifest((*manifest.files, *fresh), manifest.retired))
+        after = _after(manifest, anew, (*fresh, *remade), seen)
+        if thorough:
+            after = replace(after, files=tuple(_priced(file, costs) for file in after.files))
+        write_manifest(root, after)
         crash_point("snapshot.after_manifest")
-    return fresh
+        _show(root, after, fresh, everything=bool(anew or note))
+    if broken:
+        note = f"{len(broken)} months of Parquet were damaged: made anew"
+    return Written((*fresh, *remade), note)
 
 
-def settle(root: Path, manifest: Manifest) -> None:
-    """Make the folders say what the manifest says: links that are missing are made, others removed."""
-    known = {file.link for file in manifest.files}
-    kept = {file.content for file in manifest.files} | set(manifest.retired)
-    for path in root.glob("dataset=*/month=*/*"):
-        if str(path.relative_to(root)) not in known:
-            path.unlink()
-    for path in (root / ".files").glob("*"):
-        if str(path.relative_to(root)) not in kept:
-            path.unlink()
-    for file in manifest.files:
-        if not (root / file.link).exists():
-            link(root, file)
+def _manifest(root: Path) -> tuple[Manifest, str | None]:
+    """The manifest, or an empty one and what became of one that can't be read."""
+    try:
+        return read_manifest(root), None
+    except ManifestDamaged:
+        os.replace(root / "manifest.json", root / "manifest.damaged.json")
+        return (
+            Manifest(),
+            "the manifest could not be read: made anew with its files, kept as manifest.damaged.json",
+        )
 
 
-def link(root: Path, file: File) -> None:
-    """Show a file's content under its folder."""
-    (root / file.folder).mkdir(parents=True, exist_ok=True)
-    target = root / file.link
-    if not target.exists():
-        os.link(root / file.content, target)
+def _after(manifest: Manifest, anew: set[Month], files: tuple[File, ...], seen: following.Seen) -> Manifest:
+    """Files of months made anew retire, unless the new content is the old one."""
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    kept = tuple(file for file in manifest.files if file.of not in anew)
+    contents = {file.content for file in (*kept, *files)}
+    gone = sorted({file.content for file in manifest.files if file.of in anew} - contents)
+    retired = {name: at for name, at in manifest.retired.items() if name not in contents}
+    return Manifest((*kept, *files), {**retired, **dict.fromkeys(gone, now)}, seen.build, seen.rewinds)
+
+
+def _priced(file: File, costs: dict[str, CostRow]) -> File:
+    """With what its purchases came to by now: what was settled may be less than what was signed."""
+    if not all(purchase in costs for purchase in file.purchases):
+        return file
+    return replace(file, cost=cost(costs[purchase] for purchase in file.purchases))
+
+
+def _show(root: Path, manifest: Manifest, fresh: Iterable[File], *, everything: bool) -> None:
+    if everything:
+        settle(root, manifest)
+    for file in fresh:
+        link(root, file)
 
 
 def store(con: duckdb.DuckDBPyConnection, root: Path, query: str) -> tuple[str, int, int]:
-    """Write a query's rows as a content file: its sha256, rows and bytes. Durable under its final name on return."""
+    """Write a query's rows as a content file: its sha256, rows and bytes. Durable under its final name once the
+    manifest is written."""
     fresh = root / ".files" / "writing.tmp"
     [(rows,)] = con.execute(
-        f"COPY ({query}) TO '{fresh}' (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 3, "
+        f"COPY ({query}) TO {schema.literal(fresh)} (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 3, "
         f"ROW_GROUP_SIZE {_ROW_GROUP})"
     ).fetchall()
     crash_point("snapshot.written")
@@ -150,76 +126,78 @@ def store(con: duckdb.DuckDBPyConnection, root: Path, query: str) -> tuple[str, 
     return sha256, int(rows), len(data)
 
 
-def sync_folder(path: Path) -> None:
-    """Make a folder's names durable."""
-    descriptor = os.open(path, os.O_RDONLY)
-    os.fsync(descriptor)
-    os.close(descriptor)
-
-
 def _name_news(con: duckdb.DuckDBPyConnection, manifest: Manifest) -> None:
     import pyarrow as pa
 
-    con.register("snapshotted", pa.table({"purchase_id": pa.array(sorted(manifest.purchases()), pa.string())}))
+    con.register("named", pa.table({"purchase_id": pa.array(sorted(manifest.purchases()), pa.string())}))
+    con.execute("CREATE OR REPLACE TEMP TABLE snapshotted AS FROM named")
+    con.unregister("named")
     news = "SELECT purchase_id FROM loads ANTI JOIN snapshotted USING (purchase_id) WHERE rows_new + rows_changed > 0"
     con.execute(f"CREATE OR REPLACE TEMP TABLE unsnapshotted AS {news}")
-    con.unregister("snapshotted")
 
 
-def _costs(con: duckdb.DuckDBPyConnection, ledger: LedgerReader) -> dict[str, CostRow]:
+def _touched(con: duckdb.DuckDBPyConnection) -> list[schema.Table]:
+    brought = "SELECT DISTINCT dataset FROM loads SEMI JOIN unsnapshotted USING (purchase_id)"
+    names = {name for (name,) in con.execute(brought).fetchall()}
+    return [own for own in catalogue.tables() if names.intersection(own.datasets)]
+
+
+def _costs(con: duckdb.DuckDBPyConnection, ledger: LedgerReader, *, everything: bool) -> dict[str, CostRow]:
     [(oldest,)] = con.execute("SELECT min(seq) FROM loads WHERE purchase_id IN (FROM unsnapshotted)").fetchall()
-    if oldest is None:
+    if oldest is None and not everything:
         return {}
-    return {row.purchase_id: row for row in ledger.cost_rows(max(0, oldest - 1))}
+    return {row.purchase_id: row for row in ledger.cost_rows(0 if everything else max(0, oldest - 1))}
 
 
-def _write_table(
-    con: duckdb.DuckDBPyConnection, root: Path, own: schema.Table, costs: dict[str, CostRow]
-) -> Iterable[File]:
-    observations = quoted(f"{own.name}_observations")
-    new = f"FROM {observations} WHERE purchase_id IN (FROM unsnapshotted)"
-    month = f"strftime({quoted(catalogue.time_column(own))}, '%Y-%m')"
-    groups = con.execute(
-        f"SELECT dataset, {month}, list_sort(list_distinct(list(purchase_id))) {new} GROUP BY ALL ORDER BY ALL"
-    ).fetchall()
-    for dataset, when, purchases in groups:
-        chosen = f"{new} AND dataset = '{dataset}' AND {month} = '{when}'"
-        order = ", ".join(quoted(name) for name in (*own.natural_key, "observed_at"))
-        sha256, rows, size = store(con, root, f"SELECT * EXCLUDE (dataset) {chosen} ORDER BY {order}")
-        file = File(
-            dataset=dataset,
-            month=when,
-            name=f"part-{sha256[:16]}",
-            rows=rows,
-            bytes=size,
-            sha256=sha256,
-            purchases=tuple(purchases),
-            cost=_cost(costs[purchase] for purchase in purchases if purchase in costs),
-            written_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        )
-        link(root, file)
-        yield file
+def _write_news(
+    con: duckdb.DuckDBPyConnection, root: Path, own: schema.Table, costs: dict[str, CostRow], anew: set[Month]
+) -> Iterator[File]:
+    """The new deliveries' rows, but for months that are made anew as a whole."""
+    new = f"FROM {quoted(own.observations)} WHERE purchase_id IN (FROM unsnapshotted)"
+    months = con.execute(f"SELECT DISTINCT dataset, {month_sql(own)} {new} ORDER BY ALL").fetchall()
+    for month in months:
+        if month not in anew:
+            yield from _write(con, root, own, month, f"{new} AND {of_month_sql(own, month)}", "part", costs)
 
 
-def _cost(rows: Iterable[CostRow]) -> dict[str, str]:
+def _write_month(con: duckdb.DuckDBPyConnection, root: Path, month: Month, costs: dict[str, CostRow]) -> Iterator[File]:
+    """All rows that the cache has of the month, as one file; none where it has none any more."""
+    own = table_of(month[0])
+    rows = f"FROM {quoted(own.observations)} WHERE {of_month_sql(own, month)}"
+    yield from _write(con, root, own, month, rows, "month", costs)
+
+
+def _write(
+    con: duckdb.DuckDBPyConnection,
+    root: Path,
+    own: schema.Table,
+    month: Month,
+    chosen: str,
+    name: str,
+    costs: dict[str, CostRow],
+) -> Iterator[File]:
+    [(purchases,)] = con.execute(f"SELECT list_sort(list_distinct(list(purchase_id))) {chosen}").fetchall()
+    if not purchases:
+        return
+    order = ", ".join(quoted(column) for column in (*own.natural_key, "observed_at"))
+    sha256, rows, size = store(con, root, f"SELECT * EXCLUDE (dataset) {chosen} ORDER BY {order}")
+    yield File(
+        dataset=month[0],
+        month=month[1],
+        name=f"{name}-{sha256[:16]}",
+        rows=rows,
+        bytes=size,
+        sha256=sha256,
+        purchases=tuple(purchases),
+        cost=cost(costs[purchase] for purchase in purchases if purchase in costs),
+        written_at=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def cost(rows: Iterable[CostRow]) -> dict[str, str]:
+    """What purchases came to, by asset."""
     totals: dict[str, Any] = {}
     for row in rows:
         amount = in_asset(row.amount_atomic, row.decimals)
         totals[row.asset] = totals.get(row.asset, 0) + amount
     return {asset: format(amount.normalize(), "f") for asset, amount in sorted(totals.items())}
-
-
-def check(root: Path) -> list[str]:
-    """What is wrong with the snapshots, in sentences: missing, damaged or unknown files. Empty: all is well."""
-    manifest = read_manifest(root)
-    known = {file.link for file in manifest.files}
-    wrong = [f"{path.relative_to(root)} is not in the manifest" for path in root.glob("dataset=*/month=*/*")
-             if str(path.relative_to(root)) not in known]  # fmt: skip
-    for file in manifest.files:
-        for name in (file.content, file.link):
-            path = root / name
-            if not path.exists():
-                wrong.append(f"{name} is missing")
-            elif hashlib.sha256(path.read_bytes()).hexdigest() != file.sha256:
-                wrong.append(f"{name} does not have the hash in the manifest")
-    return wrong

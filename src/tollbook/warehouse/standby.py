@@ -123,8 +123,8 @@ def _is_read(path: Path) -> bool:
         return True
     try:
         duckdb.connect(str(path)).close()
-    except duckdb.IOException:
-        return True
+    except duckdb.Error as error:
+        return "lock on file" in str(error)
     return False
 
 

@@ -35,4 +35,4 @@ def restore(
     done = restore_ledger(source)
     answer.document({"path": done.path, "purchases": done.purchases, "events": done.events, "bodies": done.bodies})
     answer.line(f"restored {done.purchases} purchases, {done.events} events and {done.bodies} bodies")
-    answer.line("  next: tollbook reconcile, then tollbook rebuild")
+    answer.line("  next: tollbook reconcile; then run as before, with the cache and the published files as they are")

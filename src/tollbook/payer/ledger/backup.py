@@ -7,8 +7,11 @@ what is bought, and the chain has those that were used since.
 from __future__ import annotations
 
 import os
+import sqlite3
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import sqlalchemy as sa
 
@@ -40,11 +43,16 @@ def backup(url: str, to: Path) -> Copied:
     counts = _copy(url, f"sqlite:///{fresh}")
     _settle(fresh)
     os.replace(fresh, to)
+    _sync(to.parent)
     return Copied(str(to), *counts)
 
 
 def restore(source: Path, url: str) -> Copied:
-    """Put a backup's books into an empty ledger. Raises LedgerUnavailable when there is something in it already."""
+    """Put a backup's books into an empty ledger. Raises LedgerUnavailable when there is something in it already.
+
+    The backup is only read, and may lie where nothing can be written; one of an older tollbook is brought up to date
+    in a copy.
+    """
     if not source.exists():
         raise LedgerUnavailable(f"there is no backup at {source}", advice="name the file that `tollbook backup` wrote")
     engine = connect(url)
@@ -58,7 +66,27 @@ def restore(source: Path, url: str) -> Copied:
             f"the ledger has {held} events already, which a restore would overwrite",
             advice="move it aside first (TOLLBOOK_HOME's state/ledger.db), or name another TOLLBOOK_LEDGER_URL",
         )
-    return Copied(url, *_copy(f"sqlite:///{source}", url))
+    with TemporaryDirectory(dir=_room_for(url)) as folder:
+        copy = Path(folder) / "backup.db"
+        _read_into(source, copy)
+        return Copied(url, *_copy(f"sqlite:///{copy}", url))
+
+
+def _room_for(url: str) -> Path | None:
+    """Beside a SQLite ledger, which is to hold as much; else where temporary files go."""
+    found = sa.make_url(url)
+    return Path(found.database).parent if found.get_backend_name() == "sqlite" and found.database else None
+
+
+def _read_into(source: Path, copy: Path) -> None:
+    try:
+        with (
+            closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro", uri=True)) as old,
+            closing(sqlite3.connect(copy)) as new,
+        ):
+            old.backup(new)
+    except sqlite3.Error as error:
+        raise LedgerUnavailable(f"{source} can't be read: {error}", advice="name another backup") from None
 
 
 def _copy(source: str, target: str) -> tuple[int, int, int]:
@@ -103,6 +131,13 @@ def _settle(path: Path) -> None:
         version = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
     engine.dispose()
     assert version == SCHEMA_VERSION, "a backup has this program's schema"
+    _sync(path)
+
+
+def _sync(path: Path) -> None:
+    """Make a file's content, or a folder's names, durable."""
     descriptor = os.open(path, os.O_RDONLY)
-    os.fsync(descriptor)
-    os.close(descriptor)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

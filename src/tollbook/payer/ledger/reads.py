@@ -96,6 +96,14 @@ class Reads:
         with reading(self._engine) as connection:
             return connection.execute(sa.select(sa.func.max(schema.events.c.seq))).scalar() or 0
 
+    def mark(self, seq: int) -> str | None:
+        """A hash of the event at a seq."""
+        table = schema.events
+        query = sa.select(table.c.purchase_id, table.c.version, table.c.doc).where(table.c.seq == seq)
+        with reading(self._engine) as connection:
+            found = connection.execute(query).first()
+        return None if found is None else rows.digest(f"{found[0]}/{found[1]}/".encode() + found[2])
+
     def delivery_index(self, after: int = 0) -> list[tuple[int, str]]:
         """(seq, purchase_id) of every delivery with seq > after."""
         table = schema.bodies
@@ -104,21 +112,15 @@ class Reads:
             return [(seq, purchase_id) for seq, purchase_id in connection.execute(query)]
 
     def deliveries(self, after: int = 0, purchase_ids: Collection[str] | None = None) -> Iterator[Delivery]:
-        """In seq order, bodies decompressed; read a page at a time, so memory stays small."""
+        """In seq order, bodies decompressed and held against the hash they arrived with; read a page at a time, so
+        memory stays small. One that is damaged is marked so, and hides no other."""
         index = [(seq, pid) for seq, pid in self.delivery_index(after) if purchase_ids is None or pid in purchase_ids]
         for start in range(0, len(index), _PAGE):
-            for delivery, _ in self._delivery_page([pid for _, pid in index[start : start + _PAGE]]):
-                yield delivery
+            yield from self._delivery_page([pid for _, pid in index[start : start + _PAGE]])
 
     def delivery(self, purchase_id: str) -> Delivery | None:
         """What one purchase brought."""
-        return next((found for found, _ in self._delivery_page([purchase_id])), None)
-
-    def hashed_deliveries(self) -> Iterator[tuple[Delivery, str]]:
-        """Every delivery with the hash its body arrived with."""
-        index = [pid for _, pid in self.delivery_index()]
-        for start in range(0, len(index), _PAGE):
-            yield from self._delivery_page(index[start : start + _PAGE])
+        return next(iter(self._delivery_page([purchase_id])), None)
 
     def cost_rows(self, changed_after: int = 0) -> Iterator[CostRow]:
         """One per purchase whose newest event has seq > changed_after, in seq order."""
@@ -159,7 +161,7 @@ class Reads:
         doc = books.scalar(GENERATIONS, purchase_key=purchase_key)
         return None if doc is None else rows.purchase(doc)
 
-    def _delivery_page(self, purchase_ids: list[str]) -> list[tuple[Delivery, str]]:
+    def _delivery_page(self, purchase_ids: list[str]) -> list[Delivery]:
         body, bought = schema.bodies, schema.purchases
         query = (
             sa.select(body, bought.c.doc.label("doc"))
@@ -168,7 +170,7 @@ class Reads:
             .order_by(body.c.seq)
         )
         with reading(self._engine) as connection:
-            return [(_delivery(row), row.sha256) for row in connection.execute(query)]
+            return [_delivery(row) for row in connection.execute(query)]
 
     def _latencies(self, connection: sa.Connection, purchase_ids: list[str]) -> dict[str, int]:
         table = schema.events
@@ -187,6 +189,7 @@ class Reads:
 
 def _delivery(row: sa.Row[Any]) -> Delivery:
     p = rows.purchase(row.doc)
+    body = rows.whole_body(row.zstd, row.sha256)
     return Delivery(
         seq=row.seq,
         purchase_id=p.purchase_id,
@@ -198,9 +201,10 @@ def _delivery(row: sa.Row[Any]) -> Delivery:
         context=p.order.context,
         status=row.status,
         content_type=row.content_type,
-        body=rows.decompress(row.zstd),
+        body=body or b"",
         received_at=row.received_at,
         lost=p.loss_accepted,
+        damaged=body is None,
     )
 
 

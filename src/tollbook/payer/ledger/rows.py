@@ -87,6 +87,15 @@ def decompress(packed: bytes) -> bytes:
     return zstandard.ZstdDecompressor().decompress(packed)
 
 
+def whole_body(packed: bytes, sha256: str) -> bytes | None:
+    """The body as it arrived, None for a copy that is damaged."""
+    try:
+        body = decompress(packed)
+    except zstandard.ZstdError:
+        return None
+    return body if digest(body) == sha256 else None
+
+
 def digest(body: bytes) -> str:
     """SHA-256, hex."""
     return hashlib.sha256(body).hexdigest()

@@ -1,0 +1,59 @@
+"""A home in which everything stands and nothing was bought: making the tables takes longest."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.warehouse.bought import open_ledger
+from tollbook.payer.ledger import Ledger
+from tollbook.sources import registry
+from tollbook.sources.model import Dataset
+from tollbook.warehouse import schema
+from tollbook.warehouse.cache import Cache
+from tollbook.warehouse.pages import declared
+from tollbook.warehouse.publish import publish
+
+
+@pytest.fixture(scope="session")
+def empty_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Made once; tests take copies."""
+    home = tmp_path_factory.mktemp("empty")
+    with open_ledger(home) as opened:
+        Cache(home).load(opened)
+        publish(home, opened)
+    return home
+
+
+@pytest.fixture
+def ledger(tmp_path: Path, empty_home: Path) -> Iterator[Ledger]:
+    """The ledger of a copy of it, at tmp_path."""
+    shutil.copytree(empty_home, tmp_path, dirs_exist_ok=True)
+    with open_ledger(tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture
+def redeclared(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Dataset], Dataset]], None]:
+    """Change declarations of the grades for the rest of a test."""
+
+    def change(how: Callable[[Dataset], Dataset]) -> None:
+        changed = tuple(how(own) if own.table == "grades" else own for own in registry.datasets())
+        monkeypatch.setattr(registry, "datasets", lambda: changed)
+        _forget()
+
+    return change
+
+
+@pytest.fixture(autouse=True)
+def _forget_declarations() -> Iterator[None]:
+    yield
+    _forget()
+
+
+def _forget() -> None:
+    for known in (schema.tables, schema.declaration, declared):
+        known.cache_clear()
