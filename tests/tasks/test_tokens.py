@@ -30,7 +30,7 @@ def test_some_pages_of_a_catalogue_are_no_catalogue(tmp_path: Path, monkeypatch:
     cache, books = Cache(tmp_path), Books()
     first = next(piece for piece in pieces(tokens.TOKENS, ["*"], T0, T0, T0) if piece.page == 1)
     books.deliver(first, body(*map(listed, range(100))), T0)
-    ws: Any = SimpleNamespace(cache=cache, clock=SimpleNamespace(now=lambda: T0))
+    ws: Any = SimpleNamespace(cache=cache, from_cache=lambda work: work(cache), clock=SimpleNamespace(now=lambda: T0))
 
     async def loading(_ws: object) -> None:
         cache.load(books)
