@@ -68,8 +68,8 @@ class Desk:
         bill = Bill("grades", terms.ASSET, (Line("tm-grade", len(items), items),), quotes)
         workspace = cast(Any, self)
         approved = await self.payer.approve(run, [item.order for item in bill.items], bill.quotes)
-        bought = await buying.buy_all(at_once, workspace, run, bill, approved, UNWATCHED)
-        await buying.verify(workspace, bought)
+        batch = await buying.buy_all(at_once, workspace, run, approved, UNWATCHED)
+        await buying.verify(workspace, list(batch.results.values()))
 
 
 def _oracle(world: World, clock: SimClock, process: Process) -> Chain:

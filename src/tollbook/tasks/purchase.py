@@ -21,7 +21,7 @@ from tollbook.tasks.calling import Caller
 from tollbook.tasks.caps import room
 from tollbook.tasks.outcome import Bought, PriceChange
 from tollbook.tasks.reach import pressing_only
-from tollbook.tasks.watch import Watch
+from tollbook.tasks.watch import UNWATCHED, Watch
 from tollbook.tasks.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -167,8 +167,9 @@ class Batch:
         return bool(in_doubt and ours and change and purchase.order.request.endpoint not in self.halted)
 
     def _tell(self, bought: Bought) -> None:
-        problem = bought.problem
-        self.watch.bought(bought.purchase, rows_of(self.ws, bought), problem.what if problem else None)
+        if self.watch is not UNWATCHED:
+            problem = bought.problem
+            self.watch.bought(bought.purchase, rows_of(self.ws, bought), problem.what if problem else None)
 
 
 def _signed(purchase: Purchase) -> int | None:
