@@ -39,11 +39,17 @@ def _list(names: Sequence[str]) -> str:
     return ", ".join(quoted(name) for name in names)
 
 
+_MOMENT = (
+    "CASE typeof(ts) WHEN 'TIMESTAMP WITH TIME ZONE' THEN ts::TIMESTAMPTZ ELSE ts::TIMESTAMP AT TIME ZONE 'UTC' END"
+)
+"""A macro's `ts` as a moment: a day, text or a time without a zone is UTC, not the session's."""
+
+
 def as_of_sql(own: Table) -> str:
     """The version of each row that was known at a time: the latest arrived of *that row*, restatements included."""
     return f"""
 CREATE OR REPLACE MACRO {own.name}_as_of(ts) AS TABLE
-SELECT * FROM {own.name}_observations WHERE observed_at <= ts
+SELECT * FROM {own.name}_observations WHERE observed_at <= {_MOMENT}
 QUALIFY row_number() OVER (PARTITION BY {_list(own.natural_key)} ORDER BY observed_at DESC, seq DESC) = 1"""
 
 
@@ -60,10 +66,14 @@ def row_keys_sql() -> str:
 
 
 def _key_text(own: Table, name: str) -> str:
-    """Days as 2026-11-20, times as 2026-11-20T14:00:00Z; the rest as it is."""
-    cast = next(column.cast for column in own.columns if column.name == name)
-    formats = {Cast.DATE: "%Y-%m-%d", Cast.TIMESTAMP: "%Y-%m-%dT%H:%M:%SZ"}
-    return f"strftime({quoted(name)}, '{formats[cast]}')" if cast in formats else quoted(name)
+    """Days as 2026-11-20, times as 2026-11-20T14:00:00Z, in UTC whatever the session's zone; the rest as it is."""
+    match next(column.cast for column in own.columns if column.name == name):
+        case Cast.DATE:
+            return f"strftime({quoted(name)}, '%Y-%m-%d')"
+        case Cast.TIMESTAMP:
+            return f"strftime({quoted(name)} AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%M:%SZ')"
+        case _:
+            return quoted(name)
 
 
 def views_sql() -> str:

@@ -1,4 +1,5 @@
 -- What a person would ask for first, over ledger_costs, avoided and loads. Run again at every publication.
+-- Days, months and written times are UTC whatever the session's TimeZone is.
 
 CREATE OR REPLACE VIEW costs AS
 SELECT c.* EXCLUDE (seq),
@@ -22,12 +23,12 @@ SELECT flow, network, asset, coalesce(calls_paid, 0) AS calls_paid, coalesce(amo
 FROM paid FULL JOIN saved USING (flow, network, asset) ORDER BY ALL;
 
 CREATE OR REPLACE VIEW cost_by_day AS
-SELECT created_at::DATE AS day, network, asset, count(*) FILTER (money <> 'void') AS calls_paid,
+SELECT (created_at AT TIME ZONE 'UTC')::DATE AS day, network, asset, count(*) FILTER (money <> 'void') AS calls_paid,
        sum(amount_atomic)::HUGEINT AS amount_atomic, sum(amount) AS amount, sum(rows_new) AS rows_new
 FROM costs GROUP BY ALL ORDER BY ALL;
 
 CREATE OR REPLACE VIEW cost_by_month AS
-SELECT date_trunc('month', created_at)::DATE AS month, network, asset, count(*) FILTER (money <> 'void') AS calls_paid,
+SELECT date_trunc('month', created_at AT TIME ZONE 'UTC')::DATE AS month, network, asset, count(*) FILTER (money <> 'void') AS calls_paid,
        sum(amount_atomic)::HUGEINT AS amount_atomic, sum(amount) AS amount, sum(rows_new) AS rows_new
 FROM costs GROUP BY ALL ORDER BY ALL;
 
