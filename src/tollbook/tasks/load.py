@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from tollbook.tasks.expecting import expected
 from tollbook.tasks.outcome import Loaded, Published
 from tollbook.tasks.workspace import Workspace
 
@@ -24,7 +25,7 @@ async def publish(ws: Workspace) -> Published:
     """Snapshots of what is new, and the file analysts open, replaced at once."""
     from tollbook.warehouse.publish import publish as bring_up
 
-    done = bring_up(ws.home, ws.ledger)
+    done = bring_up(ws.home, ws.ledger, expected=expected(ws))
     return Published(path=str(done.path), changed=done.changed, snapshot_files=done.snapshot_files)
 
 
@@ -61,5 +62,5 @@ async def rebuild_all(ws: Workspace) -> Rebuilt:
     from tollbook.warehouse.rebuild import rebuild
 
     done = rebuild(ws.home, ws.ledger)
-    published = bring_up(ws.home, ws.ledger, anew=True)
+    published = bring_up(ws.home, ws.ledger, anew=True, expected=expected(ws))
     return Rebuilt(done.rows, done.seconds + published.seconds, done.changed, str(published.path))

@@ -8,7 +8,7 @@ from importlib.resources import files
 
 from tollbook.sources.model import Cast
 from tollbook.sources.registry import dataset
-from tollbook.warehouse import schema
+from tollbook.warehouse import quality, schema
 from tollbook.warehouse.schema import Table
 
 
@@ -83,7 +83,7 @@ def views_sql() -> str:
 
 def statements() -> list[str]:
     """Everything that is no table, in an order in which it can be created."""
-    return [row_keys_sql(), *(as_of_sql(own) for own in tables()), views_sql()]
+    return [row_keys_sql(), *(as_of_sql(own) for own in tables()), views_sql(), *quality.live()]
 
 
 def shape() -> str:

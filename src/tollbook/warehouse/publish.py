@@ -17,7 +17,7 @@ from filelock import FileLock
 
 from tollbook.crashpoints import crash_point
 from tollbook.payer.ledger_reads import LedgerReader
-from tollbook.warehouse import catalogue, costs, schema, snapshots
+from tollbook.warehouse import catalogue, costs, quality, schema, snapshots
 from tollbook.warehouse.cache import Cache
 from tollbook.warehouse.catalogue import quoted
 from tollbook.warehouse.standby import Held, Standby
@@ -25,7 +25,7 @@ from tollbook.warehouse.standby import Held, Standby
 if TYPE_CHECKING:
     import duckdb
 
-LAYOUT = 1
+LAYOUT = 2
 """Raised when the analysts' file changes in a way that updating can't follow; it is then made anew."""
 
 _STORAGE = "v1.5.0"
@@ -45,11 +45,13 @@ class Publication:
     held: Held
 
 
-def publish(home: Path, ledger: LedgerReader, *, anew: bool = False) -> Publication:
+def publish(
+    home: Path, ledger: LedgerReader, *, anew: bool = False, expected: quality.Expected | None = None
+) -> Publication:
     """Bring snapshots and the analysts' file up to the cache and the ledger. One publisher at a time; others wait.
 
     `anew` makes a fresh file from the cache instead of bringing an older one up to date; readers see one swap all the
-    same.
+    same. `expected` is what the schedules keep fresh; without it, what was last said.
     """
     started = time.perf_counter()
     published = home / "published"
@@ -61,6 +63,8 @@ def publish(home: Path, ledger: LedgerReader, *, anew: bool = False) -> Publicat
             written = snapshots.write(con, published / "snapshots", ledger)
             crash_point("publish.snapshots")
             changed = anew or not _is_current(con, standby.public, ledger)
+            if changed and expected is not None:
+                quality.expect(con, expected)
             deliveries = _bring_up(con, standby, ledger, anew=anew) if changed else 0
         crash_point("publish.before_swap")
         if changed:
@@ -174,6 +178,8 @@ def _shape_up(con: duckdb.DuckDBPyConnection) -> None:
                 _add_columns(con, name)
         for name in _MIRRORED:
             con.execute(f"CREATE TABLE IF NOT EXISTS pub.{name} AS FROM {name} LIMIT 0")
+        for name in quality.FACTS:
+            con.execute(f"CREATE OR REPLACE TABLE pub.{name} AS FROM {name} LIMIT 0")
         con.execute(
             "CREATE TABLE IF NOT EXISTS pub.publication (layout BIGINT, shape VARCHAR, ledger_seq BIGINT, "
             "loads BIGINT, avoided_seq BIGINT, published_at TIMESTAMPTZ)"
@@ -197,7 +203,7 @@ def _update(con: duckdb.DuckDBPyConnection, ledger: LedgerReader, seq: int) -> i
     for name in _MIRRORED:
         con.execute(f"INSERT INTO pub.{name} BY NAME SELECT * FROM {name} WHERE purchase_id IN (FROM news)")
     costs.update(con, "pub", ledger)
-    for name in _quality(con):
+    for name in quality.FACTS:
         con.execute(f"CREATE OR REPLACE TABLE pub.{name} AS FROM {name}")
     _say_what_it_shows(con, seq)
     return int(deliveries)
@@ -227,14 +233,6 @@ def _add_columns(con: duckdb.DuckDBPyConnection, name: str) -> None:
     for column, kind in ours:
         if column not in theirs:
             con.execute(f"ALTER TABLE pub.{quoted(name)} ADD COLUMN {quoted(column)} {kind}")
-
-
-def _quality(con: duckdb.DuckDBPyConnection) -> list[str]:
-    names = (
-        "SELECT table_name FROM information_schema.tables "
-        "WHERE table_catalog = current_database() AND starts_with(table_name, 'quality_') ORDER BY 1"
-    )
-    return [name for (name,) in con.execute(names).fetchall()]
 
 
 def _say_what_it_shows(con: duckdb.DuckDBPyConnection, seq: int) -> None:
