@@ -105,3 +105,12 @@ def query(home: Path | str, sql: str, values: Sequence[object] = ()) -> tuple[li
         con.execute("SET TimeZone = 'UTC'")
         result = con.execute(sql, list(values))
         return [column[0] for column in result.description or []], result.fetchall()
+
+
+def trouble() -> tuple[type[Exception], ...]:
+    """What keeps the tables from being brought up to date: the disk, a program that holds a file, a damaged one."""
+    import duckdb
+
+    from tollbook.warehouse.cache import CacheBusy, CacheDamaged
+
+    return (OSError, duckdb.Error, CacheBusy, CacheDamaged)

@@ -46,7 +46,9 @@ def costs(
         with Workspace.open() as ws:
             export_accounting(ws, sys.stdout)
         return
-    rows = in_workspace(lambda ws: cost_table(ws, by.value))
+    found = in_workspace(lambda ws: cost_table(ws, by.value))
+    rows = found.rows
+    answer.warn(found.stale)
     answer.document(rows)
     if shape is Format.CSV and not answer.as_json:
         _csv(rows)
