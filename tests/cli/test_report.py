@@ -61,7 +61,7 @@ def test_the_page_counts_what_is_wrong_and_shows_the_worst_few(troubled: Command
 def test_the_page_stays_one_page_however_much_is_wrong(troubled: Command) -> None:
     page = troubled("report").out
     assert "8 of 8 keys" in page
-    assert "9 gaps" in page
+    assert "Gaps: 9" in page
     assert f"and {9 - TOP} more: SELECT * FROM quality_gaps" in page
     assert len(page.splitlines()) < 66
 

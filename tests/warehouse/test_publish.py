@@ -21,7 +21,7 @@ import pytest
 from tests.warehouse.books import DAY, T0, body, grade, grades
 from tests.warehouse.bought import buy_history, open_ledger
 from tollbook.payer.ledger import Ledger
-from tollbook.warehouse import catalogue, query, read
+from tollbook.warehouse import catalogue, query
 from tollbook.warehouse.cache import Cache
 from tollbook.warehouse.compaction import compact
 from tollbook.warehouse.costs import export_accounting
@@ -139,19 +139,6 @@ def test_a_row_leads_to_its_purchase_transaction_and_price(tmp_path: Path, ledge
     [row] = ledger.cost_rows()
     assert query(tmp_path, sql)[1] == [(row.tx_hash, "grades", 0.02, 0.001)]
     assert len(query(tmp_path, "FROM provenance('grades', '2')")[1]) == 10
-
-
-def test_reading_from_python_takes_ids_symbols_days_and_as_of(tmp_path: Path, ledger: Ledger) -> None:
-    month(ledger, 0)
-    bring_up(tmp_path, ledger)
-    frame = read("grades", tokens=["T1"], start="2025-05-03", end="2025-05-05", home=tmp_path)
-    assert list(frame["token_id"]) == [1, 1, 1]
-    assert read("grades", tokens=[2], home=tmp_path, format="arrow").num_rows == 10
-    assert read("grades", as_of=T0 - DAY, home=tmp_path, format="arrow").num_rows == 0
-    with pytest.raises(KeyError, match="there are grades,"):
-        read("grade", home=tmp_path)
-    with pytest.raises(FileNotFoundError, match="tollbook run grades"):
-        read("grades", home=tmp_path / "elsewhere")
 
 
 def _hold(path: str, opened: object, release: object, seen: object) -> None:

@@ -56,11 +56,11 @@ def _quality(answer: Answer, quality: dict[str, Any]) -> None:
 
 
 LOOKS = (
-    ("late", "keys late", "quality_keys"),
-    ("gaps", "gaps", "quality_gaps"),
-    ("quarantined", "reasons for quarantine", "quality_quarantined"),
-    ("conflicting", "datasets with rows that contradict each other", "quality_duplicates"),
-    ("drift", "columns that came, went or changed", "quality_drift"),
+    ("late", "Keys late", "quality_keys"),
+    ("gaps", "Gaps", "quality_gaps"),
+    ("quarantined", "Reasons for quarantine", "quality_quarantined"),
+    ("conflicting", "Datasets with rows that contradict each other", "quality_duplicates"),
+    ("drift", "Columns that came, went or changed", "quality_drift"),
 )
 
 
@@ -73,7 +73,7 @@ def _late(row: dict[str, Any]) -> str:
 def _worst(answer: Answer, title: str, where: str, found: dict[str, Any]) -> None:
     if not found["count"]:
         return
-    answer.heading(f"{found['count']} {title}")
+    answer.heading(f"{title}: {found['count']}")
     columns = tuple(found["worst"][0])
     answer.table(columns, [tuple(_cell(row[name]) for name in columns) for row in found["worst"]])
     if found["count"] > len(found["worst"]):

@@ -18,11 +18,13 @@ def tables() -> tuple[Table, ...]:
 
 
 def table(name: str) -> Table:
-    """One table by name. Raises KeyError listing those there are."""
+    """One table by name. Raises KeyError listing those there are, or naming the one that a dataset's rows are in."""
     try:
         return schema.tables()[name]
     except KeyError:
-        raise KeyError(f"no table {name!r}; there are {', '.join(schema.tables())}") from None
+        sold = [own.name for own in tables() if name.replace("_", "-") in own.datasets]
+        fix = f"its rows are in {sold[0]!r}" if sold else f"there are {', '.join(schema.tables())}"
+        raise KeyError(f"no table {name!r}; {fix}") from None
 
 
 def time_column(own: Table) -> str:
