@@ -8,7 +8,7 @@ from importlib.resources import files
 
 from tollbook.sources.model import Cast
 from tollbook.sources.registry import dataset
-from tollbook.warehouse import quality, schema
+from tollbook.warehouse import known, quality, schema
 from tollbook.warehouse.schema import Table
 
 
@@ -41,17 +41,11 @@ def _list(names: Sequence[str]) -> str:
     return ", ".join(quoted(name) for name in names)
 
 
-_MOMENT = (
-    "CASE typeof(ts) WHEN 'TIMESTAMP WITH TIME ZONE' THEN ts::TIMESTAMPTZ ELSE ts::TIMESTAMP AT TIME ZONE 'UTC' END"
-)
-"""A macro's `ts` as a moment: a day, text or a time without a zone is UTC, not the session's."""
-
-
 def as_of_sql(own: Table) -> str:
     """The version of each row that was known at a time: the latest arrived of *that row*, restatements included."""
     return f"""
 CREATE OR REPLACE MACRO {own.name}_as_of(ts) AS TABLE
-SELECT * FROM {own.name}_observations WHERE observed_at <= {_MOMENT}
+SELECT * FROM {own.name}_observations WHERE observed_at <= {known.moment("ts")}
 QUALIFY row_number() OVER (PARTITION BY {_list(own.natural_key)} ORDER BY observed_at DESC, seq DESC) = 1"""
 
 
@@ -85,7 +79,8 @@ def views_sql() -> str:
 
 def statements() -> list[str]:
     """Everything that is no table, in an order in which it can be created."""
-    return [row_keys_sql(), *(as_of_sql(own) for own in tables()), views_sql(), *quality.live()]
+    past = [statement for own in tables() for statement in (as_of_sql(own), *known.statements(own))]
+    return [row_keys_sql(), *past, views_sql(), *quality.live()]
 
 
 def shape() -> str:
