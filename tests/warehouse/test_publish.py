@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import multiprocessing
 import os
@@ -18,13 +17,12 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from tests.warehouse.books import DAY, T0, body, grade, grades
+from tests.warehouse.books import DAY, T0, grades
 from tests.warehouse.bought import buy_history, open_ledger
 from tollbook.payer.ledger import Ledger
 from tollbook.warehouse import catalogue, query
 from tollbook.warehouse.cache import Cache
 from tollbook.warehouse.compaction import compact
-from tollbook.warehouse.costs import export_accounting
 from tollbook.warehouse.publish import Publication, publish
 from tollbook.warehouse.snapshots import check, read_manifest
 
@@ -112,24 +110,6 @@ def test_a_restated_row_is_current_once_and_kept_in_every_version(tmp_path: Path
     assert query(tmp_path, "SELECT tm_grade, count(*) FROM grades GROUP BY 1 ORDER BY 1")[1] == [(50.0, 2), (70.0, 18)]
     known_then = f"SELECT DISTINCT tm_grade FROM grades_as_of(TIMESTAMPTZ '{T0 + 2 * DAY}')"
     assert query(tmp_path, known_then)[1] == [(50.0,)]
-
-
-def test_the_naive_asof_join_is_wrong_after_a_restatement_and_as_of_is_right(tmp_path: Path, ledger: Ledger) -> None:
-    """A correction of an old day that arrives late is the latest *arrived* row, not the latest day's."""
-    month(ledger, 0)
-    correction = body(grade(1, FIRST, 99.0))
-    buy_history(ledger, correction, [1], FIRST, FIRST, T0 + 5 * DAY)
-    bring_up(tmp_path, ledger)
-    event = f"TIMESTAMPTZ '{T0 + 6 * DAY}'"
-    naive = f"""SELECT g.date FROM (SELECT 1 AS token_id, {event} AS seen) e
-                ASOF JOIN grades_observations g ON e.token_id = g.token_id AND e.seen >= g.observed_at"""
-    right = f"""SELECT max_by(date, date), max_by(tm_grade, date) FROM grades_as_of({event}) WHERE token_id = 1"""
-    [(stale,)] = query(tmp_path, naive)[1]
-    assert stale == FIRST.date()
-    assert query(tmp_path, right)[1] == [((FIRST + 9 * DAY).date(), 50.0)]
-    assert query(tmp_path, "SELECT tm_grade FROM grades WHERE token_id = 1 AND date = ?", [FIRST.date()])[1] == [
-        (99.0,)
-    ]
 
 
 def test_a_row_leads_to_its_purchase_transaction_and_price(tmp_path: Path, ledger: Ledger) -> None:
@@ -382,19 +362,6 @@ def test_a_file_made_anew_shows_the_same_and_replaces_the_old_one_at_once(tmp_pa
     assert publish(tmp_path, ledger, anew=True).deliveries == 2
     assert path.stat().st_ino != before
     assert shown == (query(tmp_path, "FROM grades ORDER BY ALL")[1], query(tmp_path, "FROM costs ORDER BY ALL")[1])
-
-
-def test_the_accounting_export_adds_up_to_the_ledger(ledger: Ledger) -> None:
-    """I5: one line per purchase with its settlement and transaction, then a total per month."""
-    for number in range(3):
-        month(ledger, number)
-    out = io.StringIO()
-    totals = export_accounting(ledger, out)
-    lines = out.getvalue().splitlines()
-    assert lines[0].startswith("date,time_utc,document,description,seller,flow,run,network,asset,amount,status")
-    assert len(lines) == 1 + 3 + 1
-    assert sum(totals.values()) * 10**6 == sum(row.amount_atomic for row in ledger.cost_rows())
-    assert lines[-1].startswith("2025-06,,TOTAL,total of 2025-06,,,,,USDC,0.060000")
 
 
 def test_the_manifest_is_plain_json(tmp_path: Path, ledger: Ledger) -> None:

@@ -82,8 +82,8 @@ def plain(value: Any) -> Any:
     return value
 
 
-def export_accounting(ws: Workspace, out: TextIO) -> None:
-    """A CSV for bookkeeping: one line per purchase, and month totals."""
-    from tollbook.warehouse.costs import export_accounting as export
+def export_accounting(ws: Workspace, out: TextIO, *, totals: bool = False) -> None:
+    """CSV for bookkeeping, from the ledger alone: a line per purchase, or the months' totals."""
+    from tollbook.warehouse import accounting
 
-    export(ws.ledger, out)
+    (accounting.export_totals if totals else accounting.export_accounting)(ws.ledger, out)
