@@ -250,22 +250,14 @@ def parquet_rows(home: Path) -> list[tuple[object, ...]]:
         return sorted(con.execute(sql).fetchall(), key=str)
 
 
-def test_snapshots_are_readable_by_every_tool_and_carry_their_cost(tmp_path: Path, ledger: Ledger) -> None:
-    import pandas as pd
-    import polars as pl
-    import pyarrow.parquet as pq
-
+def test_a_snapshot_file_carries_its_hash_and_cost(tmp_path: Path, ledger: Ledger) -> None:
     month(ledger, 0)
     bring_up(tmp_path, ledger)
     root = tmp_path / "published" / "snapshots"
     [file] = read_manifest(root).files
     assert (file.dataset, file.month, file.rows, file.cost) == ("tm-grade-history", "2025-05", 20, {"USDC": "0.02"})
     assert hashlib.sha256((root / file.link).read_bytes()).hexdigest() == file.sha256
-    assert pd.read_parquet(root / file.link)["tm_grade"].tolist() == [50.0] * 20
-    assert pl.scan_parquet(root / "dataset=*/month=*/*.parquet", hive_partitioning=True).collect().height == 20
     assert len(parquet_rows(tmp_path)) == 20
-    column = pq.ParquetFile(root / file.link).metadata.row_group(0).column(0)
-    assert (column.compression, column.statistics is not None) == ("ZSTD", True)
 
 
 def test_a_run_adds_files_and_changes_none(tmp_path: Path, ledger: Ledger) -> None:
@@ -367,5 +359,5 @@ def test_a_file_made_anew_shows_the_same_and_replaces_the_old_one_at_once(tmp_pa
 def test_the_manifest_is_plain_json(tmp_path: Path, ledger: Ledger) -> None:
     month(ledger, 0)
     bring_up(tmp_path, ledger)
-    document = json.loads((tmp_path / "published" / "snapshots" / "manifest.json").read_text())
+    document = json.loads((tmp_path / "published" / "snapshots" / "_manifest.json").read_text())
     assert set(document) == {"version", "files", "retired"}

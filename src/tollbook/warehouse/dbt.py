@@ -57,7 +57,7 @@ def write_sources(out: TextIO) -> None:
         out.writelines(_table(name, words, key))
         out.write("        columns:\n")
         for column in key:
-            out.write(f'          - name: "{column}"\n            data_tests: [not_null]\n')
+            out.write(f'          - name: "{column}"\n            quote: true\n            data_tests: [not_null]\n')
 
 
 def _table(name: str, words: str, key: Sequence[str]) -> list[str]:
@@ -75,7 +75,7 @@ def _columns(own: Table) -> list[str]:
     docs = {column.name: column.doc for name in own.datasets for column in dataset(name).columns}
     lines = ["        columns:\n"]
     for name, kind in own.fields:
-        lines += [f'          - name: "{name}"\n', f"            data_type: {kind}\n"]
+        lines += [f'          - name: "{name}"\n', "            quote: true\n", f"            data_type: {kind}\n"]
         if docs.get(name):
             lines.append(f"            description: {_quoted(docs[name])}\n")
         if name in own.natural_key:

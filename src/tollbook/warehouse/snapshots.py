@@ -2,7 +2,8 @@
 
 snapshots/.files/<sha256>.parquet      the content, never changed; old ones are kept a while for readers of a manifest
 snapshots/dataset=…/month=…/*.parquet  hard links to it, for readers that list folders (hive partitions)
-snapshots/manifest.json                every file with rows, hash, purchases and cost; replaced at once
+snapshots/_manifest.json               every file with rows, hash, purchases and cost; replaced at once. Readers of
+                                       folders pass over names that begin so; any other they would take for Parquet
 
 The manifest is what counts: a file it does not name was left by a killed run and is removed by the next.
 """
@@ -27,6 +28,7 @@ from tollbook.warehouse.costs import in_asset
 if TYPE_CHECKING:
     import duckdb
 
+MANIFEST = "_manifest.json"
 _ROW_GROUP = 122_880
 
 
@@ -73,7 +75,7 @@ class Manifest:
 def read_manifest(root: Path) -> Manifest:
     """The manifest as it stands; empty where there is none."""
     try:
-        document = json.loads((root / "manifest.json").read_text("utf-8"))
+        document = json.loads((root / MANIFEST).read_text("utf-8"))
     except FileNotFoundError:
         return Manifest()
     files = tuple(File(**{**entry, "purchases": tuple(entry["purchases"])}) for entry in document["files"])
@@ -83,12 +85,12 @@ def read_manifest(root: Path) -> Manifest:
 def write_manifest(root: Path, manifest: Manifest) -> None:
     """Replace it at once; a reader sees the old one or the new one."""
     document = {"version": 1, "files": [asdict(file) for file in manifest.files], "retired": manifest.retired}
-    fresh = root / "manifest.json.tmp"
+    fresh = root / f"{MANIFEST}.tmp"
     with fresh.open("w", encoding="utf-8") as out:
         json.dump(document, out, indent=1)
         out.flush()
         os.fsync(out.fileno())
-    os.replace(fresh, root / "manifest.json")
+    os.replace(fresh, root / MANIFEST)
     sync_folder(root)
 
 
