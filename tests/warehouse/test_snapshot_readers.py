@@ -1,4 +1,4 @@
-"""The snapshots' folders as pandas, polars, Arrow and DuckDB read them. Spark was tried by hand: it takes these types."""
+"""The snapshots' folders as pandas, polars, Arrow and DuckDB read them. Spark, tried by hand, takes these types."""
 
 from __future__ import annotations
 
