@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from decimal import Decimal
 
 import pytest
 
@@ -42,11 +43,18 @@ def test_csv_json_and_table_say_the_same(spent: Command) -> None:
     assert "0.051" in spent("costs").out
 
 
-def test_accounting_lists_every_purchase_with_its_transaction_and_the_months_total(spent: Command) -> None:
+def test_accounting_lists_every_purchase_with_its_transaction_and_apart_the_months_total(spent: Command) -> None:
     rows = list(csv.DictReader(io.StringIO(spent("costs", "--format", "accounting").out)))
-    assert len(rows) == 3 + 1
-    assert all(row["transaction"].startswith("0x") for row in rows[:-1])
-    assert (rows[-1]["document"], float(rows[-1]["amount"])) == ("TOTAL", 0.051)
+    assert len(rows) == 3
+    assert all(row["transaction"].startswith("0x") for row in rows)
+    assert sum(Decimal(row["amount"]) for row in rows) == Decimal("0.051")
+    [total] = csv.DictReader(io.StringIO(spent("costs", "--format", "accounting-totals").out))
+    assert (total["asset"], total["purchases"], Decimal(total["amount"]), Decimal(total["pending"])) == (
+        "USDC",
+        "3",
+        Decimal("0.051"),
+        0,
+    )
 
 
 def test_nothing_bought_is_said_in_words(tollbook: Command) -> None:

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
+
 from tests.cli.conftest import Command
+from tests.warehouse.books import DAY, T0, body, grade
+from tests.warehouse.bought import buy_history, open_ledger
+from tollbook.tasks.reporting import TOP
 
 
 def test_the_page_has_costs_and_every_table_with_rows(tollbook: Command) -> None:
@@ -17,3 +24,72 @@ def test_the_page_has_costs_and_every_table_with_rows(tollbook: Command) -> None
     page = tollbook("report").out
     assert "grades" in page
     assert "0.051" in page
+
+
+@pytest.fixture
+def troubled(tmp_path: Path, bare: Command) -> Command:
+    """A home with two windows of a history, 12 days apart, of eight tokens; one has rows that can't be read."""
+    tokens = list(range(1, 9))
+    with open_ledger(tmp_path) as ledger:
+        for first in (T0 - 20 * DAY, T0 - 7 * DAY):
+            rows = [grade(token, first) for token in tokens]
+            buy_history(ledger, body(*rows), tokens, first, first, T0)
+        bad = [{**grade(1, T0), "TM_GRADE": "soon"}, grade(1, T0, BRAND_NEW=1)]
+        buy_history(ledger, body(*bad), [1], T0, T0, T0)
+    bare.env |= {"TOLLBOOK_HOME": str(tmp_path), "TOLLBOOK_POLICY": "policy.toml"}
+    return bare
+
+
+def test_the_page_counts_what_is_wrong_and_shows_the_worst_few(troubled: Command) -> None:
+    """Eight tokens with a gap of twelve days each, one of them with another of six."""
+    quality = troubled("report", "--json").document["quality"]
+    [line] = quality["datasets"]
+    shown = ("dataset", "late", "keys", "keys_late", "keys_with_gaps", "slots_missing", "rows_quarantined")
+    assert [line[name] for name in shown] == ["tm-grade-history", True, 8, 8, 8, 8 * 12 + 6, 1]
+    counts = {name: found["count"] for name, found in quality.items() if name != "datasets"}
+    assert counts == {"late": 8, "gaps": 9, "quarantined": 1, "conflicting": 0, "drift": 2}
+    assert [gap["slots"] for gap in quality["gaps"]["worst"]] == [12] * TOP
+    assert quality["late"]["worst"][0]["key"] == "2"
+    [reason] = quality["quarantined"]["worst"]
+    assert (reason["reason"], reason["rows"]) == ("tm_grade: not a number", 1)
+    assert {row["column"]: row["change"] for row in quality["drift"]["worst"]} == {
+        "BRAND_NEW": "new",
+        "TM_GRADE": "changed",
+    }
+
+
+def test_the_page_stays_one_page_however_much_is_wrong(troubled: Command) -> None:
+    page = troubled("report").out
+    assert "8 of 8 keys" in page
+    assert "Gaps: 9" in page
+    assert f"and {9 - TOP} more: SELECT * FROM quality_gaps" in page
+    assert len(page.splitlines()) < 66
+
+
+@pytest.fixture
+def unwritable(troubled: Command, tmp_path: Path) -> Command:
+    """That home once nothing can be opened for writing any more: there is a folder where the lock was."""
+    assert troubled("costs", "--json").code == 0
+    lock = tmp_path / "state" / "cache.lock"
+    lock.unlink()
+    lock.mkdir()
+    with open_ledger(tmp_path) as ledger:
+        buy_history(ledger, body(grade(1, T0 - 40 * DAY)), [1], T0 - 40 * DAY, T0 - 40 * DAY, T0)
+    return troubled
+
+
+def test_where_nothing_can_be_written_the_last_published_file_is_shown(unwritable: Command) -> None:
+    said = unwritable("costs", "--json")
+    assert (said.code, [row["amount"] for row in said.document]) == (0, ["0.06"])
+    assert "not brought up to date" in said.err
+    assert "this is what was published on 20" in said.err
+    page = unwritable("report", "--json").document
+    assert page["stale"] in said.err
+    assert page["costs"][0]["amount"] == "0.06"
+
+
+def test_nothing_published_and_nothing_writable_is_an_error(unwritable: Command, tmp_path: Path) -> None:
+    (tmp_path / "published" / "warehouse.duckdb").unlink()
+    said = unwritable("costs")
+    assert said.code == 6
+    assert "check free space and permissions" in said.err

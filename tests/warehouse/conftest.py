@@ -1,4 +1,4 @@
-"""A home in which everything stands and nothing was bought: making the tables takes longest."""
+"""Homes that tests start from or read: making the tables takes longest, so each is made once."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.warehouse import market
 from tests.warehouse.bought import open_ledger
 from tollbook.payer.ledger import Ledger
 from tollbook.sources import registry
@@ -57,3 +58,9 @@ def _forget_declarations() -> Iterator[None]:
 def _forget() -> None:
     for known in (schema.tables, schema.declaration, declared):
         known.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def market_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The home of tests.warehouse.market, published. Nobody writes to it."""
+    return market.build(tmp_path_factory.mktemp("market"))

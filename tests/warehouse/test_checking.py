@@ -84,5 +84,5 @@ def test_contents_are_durable_before_the_manifest_that_names_them(
     (tmp_path / ".files").mkdir()
     monkeypatch.setattr(os, "fsync", lambda handle: synced.append(os.fstat(handle).st_ino))
     write_manifest(tmp_path, Manifest())
-    places = (tmp_path / ".files", tmp_path / "manifest.json", tmp_path)
+    places = (tmp_path / ".files", tmp_path / "_manifest.json", tmp_path)
     assert synced == [path.stat().st_ino for path in places]

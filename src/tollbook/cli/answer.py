@@ -22,6 +22,11 @@ class Answer:
         if self.as_json:
             print(json.dumps(document, indent=2, ensure_ascii=False), flush=True)
 
+    def warn(self, text: str | None) -> None:
+        """A sentence that must be seen, also with --json: on stderr."""
+        if text:
+            print(text, file=sys.stderr, flush=True)
+
     def line(self, text: str = "", *, style: str = "") -> None:
         """A sentence for people; `style` colours it on a terminal."""
         if self.as_json:

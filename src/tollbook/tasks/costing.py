@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, TextIO
 
+from tollbook.payer.errors import LedgerUnavailable, Misconfigured
 from tollbook.tasks.load import load, publish
 from tollbook.tasks.workspace import Workspace
 
@@ -19,16 +21,43 @@ VIEWS = {
 }
 
 
-async def cost_table(ws: Workspace, by: str) -> list[dict[str, Any]]:
-    """The rows of a cost view. Amounts are exact text in the asset, times ISO 8601 in UTC."""
-    await up_to_date(ws)
-    return view(ws.home, f"SELECT * FROM {VIEWS[by]}")
+@dataclass(frozen=True, slots=True)
+class CostTable:
+    """Rows of a cost view: amounts are exact text in the asset, times ISO 8601 in UTC. `stale` as `up_to_date` says."""
+
+    rows: list[dict[str, Any]]
+    stale: str | None = None
 
 
-async def up_to_date(ws: Workspace) -> None:
-    """Bring the published file up to the ledger, so that what is read from it is all there is."""
-    await load(ws)
-    await publish(ws)
+async def cost_table(ws: Workspace, by: str) -> CostTable:
+    """One of the cost views, of all there is in the ledger if the disk lets us."""
+    stale = await up_to_date(ws)
+    return CostTable(view(ws.home, f"SELECT * FROM {VIEWS[by]}"), stale)
+
+
+async def up_to_date(ws: Workspace) -> str | None:
+    """Bring the published file up to the ledger, so that what is read from it is all there is.
+
+    Where nothing can be written (a read-only disk, a full one), the last published file is still there to be read:
+    says why it is not newer, and of when it is. Raises what stood in the way when nothing was ever published.
+    """
+    from tollbook.warehouse import trouble
+
+    in_the_way: tuple[type[Exception], ...] = (*trouble(), LedgerUnavailable, Misconfigured)
+    try:
+        await load(ws)
+        await publish(ws)
+    except in_the_way as error:
+        if not (ws.home / "published" / "warehouse.duckdb").exists():
+            raise
+        why = str(error).strip().splitlines()[0]
+        return f"not brought up to date ({why}): this is what was published on {_published_at(ws.home)}"
+    return None
+
+
+def _published_at(home: Path) -> str:
+    [row] = view(home, "SELECT strftime(published_at, '%Y-%m-%d %H:%M UTC') AS at FROM publication")
+    return str(row["at"])
 
 
 def view(home: Path, select: str) -> list[dict[str, Any]]:
@@ -53,8 +82,8 @@ def plain(value: Any) -> Any:
     return value
 
 
-def export_accounting(ws: Workspace, out: TextIO) -> None:
-    """A CSV for bookkeeping: one line per purchase, and month totals."""
-    from tollbook.warehouse.costs import export_accounting as export
+def export_accounting(ws: Workspace, out: TextIO, *, totals: bool = False) -> None:
+    """CSV for bookkeeping, from the ledger alone: a line per purchase, or the months' totals."""
+    from tollbook.warehouse import accounting
 
-    export(ws.ledger, out)
+    (accounting.export_totals if totals else accounting.export_accounting)(ws.ledger, out)

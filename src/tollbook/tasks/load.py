@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from tollbook.tasks.expecting import expected
 from tollbook.tasks.outcome import FailedBody, Loaded, Published
 from tollbook.tasks.workspace import Workspace
 
@@ -26,7 +27,7 @@ async def publish(ws: Workspace) -> Published:
     """Snapshots of what is new, and the file analysts open, replaced at once."""
     from tollbook.warehouse.publish import publish as bring_up
 
-    done = bring_up(ws.home, ws.ledger)
+    done = bring_up(ws.home, ws.ledger, expected=expected(ws))
     return Published(path=str(done.path), changed=done.changed, snapshot_files=done.snapshot_files)
 
 
@@ -70,6 +71,6 @@ async def rebuild_all(ws: Workspace, *, forget_lost: bool = False) -> Rebuilt:
     from tollbook.warehouse.rebuild import rebuild
 
     done = rebuild(ws.home, ws.ledger, forget_lost=forget_lost)
-    published = bring_up(ws.home, ws.ledger, anew=True, thorough=True)
+    published = bring_up(ws.home, ws.ledger, anew=True, thorough=True, expected=expected(ws))
     seconds = done.seconds + published.seconds
     return Rebuilt(done.rows, seconds, done.changed, str(published.path), done.forgotten, published.note)

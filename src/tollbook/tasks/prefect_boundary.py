@@ -74,7 +74,8 @@ def _bill_words(bill: Bill) -> str:
 
 async def cost_artifact(ws: Workspace, by: str = "flow") -> None:
     """Costs as a markdown artifact."""
-    text = markdown_table(await cost_table(ws, by))
+    found = await cost_table(ws, by)
+    text = markdown_table(found.rows) + (f"\n\n{found.stale}" if found.stale else "")
     await create_markdown_artifact(markdown=text, key=f"costs-by-{by}", description=f"costs by {by}")  # type: ignore[misc]
 
 

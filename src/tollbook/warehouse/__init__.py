@@ -1,5 +1,5 @@
 """DuckDB and Parquet: cache, coverage, typed tables, snapshots, cost table, the published file."""
 
-from tollbook.warehouse.read import query, read
+from tollbook.warehouse.read import query, read, trouble
 
-__all__ = ["query", "read"]
+__all__ = ["query", "read", "trouble"]

@@ -8,7 +8,7 @@ from importlib.resources import files
 
 from tollbook.sources.model import Cast
 from tollbook.sources.registry import dataset
-from tollbook.warehouse import schema
+from tollbook.warehouse import known, quality, schema
 from tollbook.warehouse.schema import Table
 
 
@@ -18,11 +18,13 @@ def tables() -> tuple[Table, ...]:
 
 
 def table(name: str) -> Table:
-    """One table by name. Raises KeyError listing those there are."""
+    """One table by name. Raises KeyError listing those there are, or naming the one that a dataset's rows are in."""
     try:
         return schema.tables()[name]
     except KeyError:
-        raise KeyError(f"no table {name!r}; there are {', '.join(schema.tables())}") from None
+        sold = [own.name for own in tables() if name.replace("_", "-") in own.datasets]
+        fix = f"its rows are in {sold[0]!r}" if sold else f"there are {', '.join(schema.tables())}"
+        raise KeyError(f"no table {name!r}; {fix}") from None
 
 
 def time_column(own: Table) -> str:
@@ -43,7 +45,7 @@ def as_of_sql(own: Table) -> str:
     """The version of each row that was known at a time: the latest arrived of *that row*, restatements included."""
     return f"""
 CREATE OR REPLACE MACRO {own.name}_as_of(ts) AS TABLE
-SELECT * FROM {own.name}_observations WHERE observed_at <= ts
+SELECT * FROM {own.name}_observations WHERE observed_at <= {known.moment("ts")}
 QUALIFY row_number() OVER (PARTITION BY {_list(own.natural_key)} ORDER BY observed_at DESC, seq DESC) = 1"""
 
 
@@ -60,10 +62,14 @@ def row_keys_sql() -> str:
 
 
 def _key_text(own: Table, name: str) -> str:
-    """Days as 2026-11-20, times as 2026-11-20T14:00:00Z; the rest as it is."""
-    cast = next(column.cast for column in own.columns if column.name == name)
-    formats = {Cast.DATE: "%Y-%m-%d", Cast.TIMESTAMP: "%Y-%m-%dT%H:%M:%SZ"}
-    return f"strftime({quoted(name)}, '{formats[cast]}')" if cast in formats else quoted(name)
+    """Days as 2026-11-20, times as 2026-11-20T14:00:00Z, in UTC whatever the session's zone; the rest as it is."""
+    match next(column.cast for column in own.columns if column.name == name):
+        case Cast.DATE:
+            return f"strftime({quoted(name)}, '%Y-%m-%d')"
+        case Cast.TIMESTAMP:
+            return f"strftime({quoted(name)} AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%M:%SZ')"
+        case _:
+            return quoted(name)
 
 
 def views_sql() -> str:
@@ -74,7 +80,8 @@ def views_sql() -> str:
 
 def statements() -> list[str]:
     """Everything that is no table, in an order in which it can be created."""
-    return [row_keys_sql(), *(as_of_sql(own) for own in tables()), views_sql()]
+    past = [statement for own in tables() for statement in (as_of_sql(own), *known.statements(own))]
+    return [row_keys_sql(), *past, views_sql(), *quality.live()]
 
 
 def shape() -> str:

@@ -1,12 +1,10 @@
-"""What was paid, for what, and what the cache saved: the ledger's rows as tables, and as a bookkeeper's file."""
+"""What was paid, for what, and what the cache saved: the ledger's rows as tables."""
 
 from __future__ import annotations
 
-import csv
-from collections import defaultdict
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import TYPE_CHECKING, TextIO, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from tollbook.payer.ledger_reads import AvoidedRow, CostRow, LedgerReader
 
@@ -39,7 +37,7 @@ CREATE TABLE IF NOT EXISTS {schema}.avoided (
 
 def in_asset(atoms: int | None, decimals: int) -> Decimal | None:
     """An amount in the asset, exact; unknown stays unknown."""
-    return None if atoms is None else Decimal(atoms).scaleb(-decimals)
+    return None if atoms is None else Decimal(f"{atoms}E-{decimals}")
 
 
 def create(con: duckdb.DuckDBPyConnection, schema: str) -> None:
@@ -154,39 +152,3 @@ def _avoided_table(rows: list[AvoidedRow]) -> pa.Table:
     columns["price"] = pa.array([in_asset(row.price_atomic, row.decimals) for row in rows], pa.decimal128(38, 18))
     columns["avoided_at"] = pa.array([row.at for row in rows], pa.timestamp("us", "UTC"))
     return pa.table(columns)
-
-
-_ACCOUNTING = (
-    *("date", "time_utc", "document", "description", "seller", "flow", "run", "network", "asset"),
-    *("amount", "status", "transaction", "block"),
-)
-
-
-def export_accounting(ledger: LedgerReader, out: TextIO) -> dict[tuple[str, str], Decimal]:
-    """One CSV line per purchase that cost or may cost money, then a total per month and asset. Returns the totals.
-
-    The date is the settlement's where the chain shows one, else the purchase's. Amounts are exact decimals.
-    """
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(_ACCOUNTING)
-    totals: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
-    for row in sorted(ledger.cost_rows(), key=lambda r: (r.block_time or r.created_at, r.purchase_id)):
-        if row.money == "void":
-            continue
-        amount = in_asset(row.amount_atomic, row.decimals)
-        assert amount is not None
-        when = row.block_time or row.created_at
-        totals[when.strftime("%Y-%m"), row.asset] += amount
-        status = "undelivered" if row.undelivered else row.money
-        writer.writerow(
-            [
-                *(when.strftime("%Y-%m-%d"), when.strftime("%H:%M:%S"), row.purchase_id),
-                *(f"{row.dataset} {row.edition}", row.seller, row.flow, row.run_id, row.network, row.asset),
-                *(format(amount, "f"), status, row.tx_hash or "", row.block_number or ""),
-            ]
-        )
-    for (month, asset), amount in sorted(totals.items()):
-        writer.writerow(
-            [month, "", "TOTAL", f"total of {month}", "", "", "", "", asset, format(amount, "f"), "", "", ""]
-        )
-    return dict(totals)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import duckdb
 
-ABOUT_THE_FILE = {"meta", "rewinds", "declared"}
+ABOUT_THE_FILE = {"meta", "rewinds", "declared", "scheduled", "watched"}
 
 
 def fingerprints(con: duckdb.DuckDBPyConnection) -> dict[str, str]:

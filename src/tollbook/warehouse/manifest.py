@@ -1,4 +1,4 @@
-"""published/snapshots/manifest.json: every Parquet file that counts, with its rows, hash, purchases and cost."""
+"""published/snapshots/_manifest.json: every Parquet file that counts, with its rows, hash, purchases and cost."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import json
 import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+
+MANIFEST, DAMAGED = "_manifest.json", "_manifest.damaged.json"
 
 Month = tuple[str, str]
 """Dataset and month: one folder of snapshots."""
@@ -78,13 +80,13 @@ class Manifest:
 def read_manifest(root: Path) -> Manifest:
     """The manifest as it stands; empty where there is none. Raises ManifestDamaged."""
     try:
-        document = json.loads((root / "manifest.json").read_text("utf-8"))
+        document = json.loads((root / MANIFEST).read_text("utf-8"))
         files = tuple(File(**{**entry, "purchases": tuple(entry["purchases"])}) for entry in document["files"])
         return Manifest(files, document["retired"], document.get("build"), document.get("rewinds", 0))
     except FileNotFoundError:
         return Manifest()
     except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise ManifestDamaged(f"{root / 'manifest.json'} can't be read: {error}") from error
+        raise ManifestDamaged(f"{root / MANIFEST} can't be read: {error}") from error
 
 
 def write_manifest(root: Path, manifest: Manifest) -> None:
@@ -97,12 +99,12 @@ def write_manifest(root: Path, manifest: Manifest) -> None:
         "build": manifest.build,
         "rewinds": manifest.rewinds,
     }
-    fresh = root / "manifest.json.tmp"
+    fresh = root / f"{MANIFEST}.tmp"
     with fresh.open("w", encoding="utf-8") as out:
         json.dump(document, out, indent=1)
         out.flush()
         os.fsync(out.fileno())
-    os.replace(fresh, root / "manifest.json")
+    os.replace(fresh, root / MANIFEST)
     sync_folder(root)
 
 

@@ -18,7 +18,7 @@ from filelock import FileLock
 
 from tollbook.crashpoints import crash_point
 from tollbook.payer.ledger_reads import LedgerReader
-from tollbook.warehouse import catalogue, costs, following, mending, schema, snapshots, stamp
+from tollbook.warehouse import catalogue, costs, following, mending, quality, schema, snapshots, stamp
 from tollbook.warehouse.cache import Cache
 from tollbook.warehouse.catalogue import quoted
 from tollbook.warehouse.schema import literal
@@ -48,17 +48,25 @@ class Publication:
     note: str | None = None
 
 
-def publish(home: Path, ledger: LedgerReader, *, anew: bool = False, thorough: bool = False) -> Publication:
+def publish(
+    home: Path,
+    ledger: LedgerReader,
+    *,
+    anew: bool = False,
+    thorough: bool = False,
+    expected: quality.Expected | None = None,
+) -> Publication:
     """Bring snapshots and the analysts' file up to the cache and the ledger. One publisher at a time; others wait.
 
     `anew` makes a fresh file from the cache instead of bringing an older one up to date; readers see one swap all the
     same. `thorough` reads everything published to find what is damaged. What is damaged is made anew, and the note
-    says so.
+    says so. `expected` is what the schedules keep fresh; without it, what was last said.
     """
-    return mending.mended(home, ledger, partial(_publish, home, ledger), mending.Way(anew=anew, thorough=thorough))
+    attempt = partial(_publish, home, ledger, expected)
+    return mending.mended(home, ledger, attempt, mending.Way(anew=anew, thorough=thorough))
 
 
-def _publish(home: Path, ledger: LedgerReader, way: mending.Way) -> Publication:
+def _publish(home: Path, ledger: LedgerReader, expected: quality.Expected | None, way: mending.Way) -> Publication:
     started = time.perf_counter()
     published = home / "published"
     published.mkdir(parents=True, exist_ok=True)
@@ -69,6 +77,8 @@ def _publish(home: Path, ledger: LedgerReader, way: mending.Way) -> Publication:
             written = snapshots.write(con, published / "snapshots", ledger, thorough=way.thorough)
             crash_point("publish.snapshots")
             changed = way.anew or not _is_current(con, standby.public, ledger)
+            if changed and expected is not None:
+                quality.expect(con, expected)
             deliveries = _bring_up(con, standby, ledger, anew=way.anew) if changed else 0
         crash_point("publish.before_swap")
         if changed:
@@ -173,6 +183,8 @@ def _shape_up(con: duckdb.DuckDBPyConnection) -> None:
         for name in (*_MIRRORED, "drift"):
             con.execute(f"CREATE TABLE IF NOT EXISTS pub.{name} AS FROM {name} LIMIT 0")
         stamp.create(con)
+        for name in quality.FACTS:
+            con.execute(f"CREATE OR REPLACE TABLE pub.{name} AS FROM {name} LIMIT 0")
         costs.create(con, "pub")
         _name_things(con)
 
@@ -195,7 +207,7 @@ def _update(con: duckdb.DuckDBPyConnection, ledger: LedgerReader, seq: int) -> i
     following.mirror_drift(con)
     following.replay(con, shown.rewinds if shown else following.seen(con).rewinds)
     costs.update(con, "pub", ledger, anew=shown is not None and not shown.is_of(ledger))
-    for name in _quality(con):
+    for name in quality.FACTS:
         con.execute(f"CREATE OR REPLACE TABLE pub.{name} AS FROM {name}")
     stamp.write(con, ledger, seq)
     return int(deliveries)
@@ -222,14 +234,6 @@ def _add_columns(con: duckdb.DuckDBPyConnection, name: str) -> None:
     for column, kind in ours:
         if column not in theirs:
             con.execute(f"ALTER TABLE pub.{quoted(name)} ADD COLUMN {quoted(column)} {kind}")
-
-
-def _quality(con: duckdb.DuckDBPyConnection) -> list[str]:
-    names = (
-        "SELECT table_name FROM information_schema.tables "
-        "WHERE table_catalog = current_database() AND starts_with(table_name, 'quality_') ORDER BY 1"
-    )
-    return [name for (name,) in con.execute(names).fetchall()]
 
 
 def _name_things(con: duckdb.DuckDBPyConnection) -> None:

@@ -1,35 +1,58 @@
--- How fresh each dataset is against its own cadence. `late`: the slot after the newest one held was due by now.
-CREATE OR REPLACE VIEW quality_freshness AS
-WITH held AS (
-    SELECT dataset, max("last") AS newest, min("first") AS oldest, count(DISTINCT key) AS keys
-    FROM (SELECT dataset, key, "first", "last" FROM coverage
-          UNION ALL SELECT dataset, key, "first", "last" FROM coverage_open)
-    GROUP BY dataset),
-delivered AS (
-    SELECT dataset, max(observed_at) AS last_delivery,
-           max(observed_at) FILTER (rows_new + rows_changed > 0) AS last_news
-    FROM loads GROUP BY dataset)
-SELECT d.dataset, d.table_name, d.kind, to_seconds(d.grain) AS cadence, keys,
-       to_timestamp(oldest * d.grain) AS oldest_slot, to_timestamp(newest * d.grain) AS newest_slot,
-       last_delivery, last_news,
-       to_timestamp((newest + 1) * d.grain + d.due) AS due_at,
-       now() > to_timestamp((newest + 1) * d.grain + d.due) AS late
-FROM declared d JOIN delivered USING (dataset) LEFT JOIN held USING (dataset)
-ORDER BY d.dataset;
+-- Facts about the data. They stand in the cache as views; publishing makes tables of them under the same names.
 
--- Slots between the oldest and the newest one held of a key that were never answered. Of a snapshot they are gone.
+CREATE OR REPLACE VIEW quality_datasets AS
+SELECT dataset, table_name, kind, to_seconds(grain) AS cadence, repaired_by FROM declared ORDER BY dataset;
+
+-- Spans held of a dataset's keys. A snapshot and the history that repairs it hold days for each other (`own` false).
+CREATE OR REPLACE VIEW held_spans AS
+WITH spans AS (SELECT dataset, key, "first", "last" FROM coverage
+               UNION ALL SELECT dataset, key, "first", "last" FROM coverage_open),
+pairs AS (SELECT s.dataset AS snapshot, h.dataset AS history
+          FROM declared s JOIN declared h ON h.dataset = s.repaired_by AND h.grain = s.grain),
+twins AS (SELECT snapshot AS dataset, history AS twin FROM pairs UNION ALL SELECT history, snapshot FROM pairs)
+SELECT dataset, key, "first", "last", true AS own FROM spans
+UNION ALL
+SELECT t.dataset, s.key, s."first", s."last", false FROM spans s JOIN twins t ON s.dataset = t.twin;
+
+-- What is held of each key and by when the next slot should be. Where a schedule is known that is an hour after it fires
+-- for the first time with that slot for sale, else the dataset's own cadence. `watched`: the schedule asks for this key.
+CREATE OR REPLACE VIEW quality_held AS
+WITH held AS (
+    SELECT dataset, key, min("first") FILTER (own) AS oldest, max("last") AS newest
+    FROM held_spans GROUP BY dataset, key HAVING bool_or(own)),
+due AS (
+    SELECT dataset, key, w.dataset IS NOT NULL AS named, to_timestamp(oldest * d.grain) AS oldest_slot,
+           to_timestamp(newest * d.grain) AS newest_slot,
+           to_timestamp((newest + 1) * d.grain + d.due) AS due_at,
+           to_timestamp((newest + 1) * d.grain + d.for_sale) AS for_sale_at
+    FROM held FULL JOIN watched w USING (dataset, key) JOIN declared d USING (dataset)
+    WHERE dataset IN (SELECT dataset FROM loads)),
+fired AS (
+    SELECT dataset, for_sale_at, min(fires_at) AS fires_at
+    FROM (SELECT DISTINCT dataset, for_sale_at FROM due) n JOIN scheduled s USING (dataset)
+    WHERE s.fires_at >= n.for_sale_at GROUP BY dataset, for_sale_at)
+SELECT dataset, key, CASE WHEN dataset IN (SELECT dataset FROM watched) THEN named END AS watched,
+       oldest_slot, newest_slot, due_at,
+       CASE WHEN fired.fires_at IS NULL THEN 'cadence' ELSE 'schedule' END AS judged_by,
+       coalesce(fired.fires_at + INTERVAL 1 HOUR, due_at) AS expected_at
+FROM due LEFT JOIN fired USING (dataset, for_sale_at)
+ORDER BY dataset, key;
+
+-- Slots between the oldest and the newest one held of a key that were never answered, by this dataset or the one that
+-- repairs it. Of a snapshot that nothing repairs they are gone.
 CREATE OR REPLACE VIEW quality_gaps AS
 WITH spans AS (
     SELECT dataset, key, "first", max("last") OVER before AS until
-    FROM (SELECT dataset, key, "first", "last" FROM coverage
-          UNION ALL SELECT dataset, key, "first", "last" FROM coverage_open)
+    FROM held_spans
     WINDOW before AS (
-        PARTITION BY dataset, key ORDER BY "first", "last" ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING))
+        PARTITION BY dataset, key ORDER BY "first", "last" ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)),
+own AS (SELECT dataset, key, min("first") AS oldest, max("last") AS newest FROM held_spans WHERE own GROUP BY ALL)
 SELECT dataset, d.table_name, key, to_timestamp((until + 1) * d.grain) AS first_slot,
        to_timestamp(("first" - 1) * d.grain) AS last_slot, "first" - until - 1 AS slots,
-       d.kind = 'series' AS can_be_bought
-FROM spans JOIN declared d USING (dataset)
-WHERE "first" > until + 1
+       d.kind = 'series' OR h.dataset IS NOT NULL AS can_be_bought
+FROM spans JOIN own USING (dataset, key) JOIN declared d USING (dataset)
+     LEFT JOIN declared h ON h.dataset = d.repaired_by AND h.kind = 'series' AND h.grain = d.grain
+WHERE "first" > until + 1 AND until >= oldest AND "first" <= newest
 ORDER BY dataset, key, first_slot;
 
 -- Rows that said what was known already, and rows a body held twice with different values.
@@ -60,18 +83,3 @@ ORDER BY dataset, rows DESC, 2;
 CREATE OR REPLACE VIEW quality_drift AS
 SELECT dataset, "column", change, first_seen, purchase_id, detail FROM drift
 ORDER BY first_seen, dataset, "column";
-
--- One line per dataset that was ever bought.
-CREATE OR REPLACE VIEW quality_summary AS
-WITH total AS (
-    SELECT dataset, count(*) AS deliveries, sum(rows_in)::BIGINT AS rows_in, sum(rows_new)::BIGINT AS rows_new,
-           sum(rows_changed)::BIGINT AS rows_changed, sum(rows_quarantined)::BIGINT AS rows_quarantined,
-           count(*) FILTER (envelope <> 'ok') AS failed_bodies
-    FROM loads GROUP BY dataset),
-gaps AS (SELECT dataset, count(DISTINCT key) AS keys, sum(slots)::BIGINT AS slots FROM quality_gaps GROUP BY dataset),
-drifted AS (SELECT dataset, count(*) AS columns FROM drift GROUP BY dataset)
-SELECT dataset, f.table_name, f.kind, f.newest_slot, f.last_delivery, f.late, t.deliveries, t.rows_in, t.rows_new,
-       t.rows_changed, t.rows_quarantined, t.failed_bodies, coalesce(gaps.keys, 0) AS keys_with_gaps,
-       coalesce(gaps.slots, 0) AS slots_missing, coalesce(drifted.columns, 0) AS columns_drifted
-FROM total t JOIN quality_freshness f USING (dataset) LEFT JOIN gaps USING (dataset) LEFT JOIN drifted USING (dataset)
-ORDER BY dataset;

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from tollbook.sources import registry
-from tollbook.sources.model import Cast, Column, Dataset
+from tollbook.sources.model import Cast, Column, Dataset, Kind
 from tollbook.warehouse import quality
 
 if TYPE_CHECKING:
@@ -48,8 +48,10 @@ CREATE TABLE IF NOT EXISTS quarantined (
 CREATE TABLE IF NOT EXISTS drift (
     dataset VARCHAR, "column" VARCHAR, change VARCHAR, first_seen TIMESTAMPTZ, purchase_id VARCHAR, detail VARCHAR);
 CREATE TABLE IF NOT EXISTS rewinds (table_name VARCHAR, since TIMESTAMPTZ, purchases BIGINT, seq BIGINT);
-CREATE TABLE IF NOT EXISTS declared (
-    dataset VARCHAR, table_name VARCHAR, kind VARCHAR, grain BIGINT, due BIGINT);
+CREATE OR REPLACE TABLE declared (
+    dataset VARCHAR, table_name VARCHAR, kind VARCHAR, grain BIGINT, due BIGINT, for_sale BIGINT, repaired_by VARCHAR);
+CREATE TABLE IF NOT EXISTS scheduled (dataset VARCHAR, fires_at TIMESTAMPTZ);
+CREATE TABLE IF NOT EXISTS watched (dataset VARCHAR, key VARCHAR);
 CREATE TABLE IF NOT EXISTS coverage (
     dataset VARCHAR, key VARCHAR, first BIGINT, last BIGINT, bucket BIGINT, settled BOOLEAN);
 CREATE TABLE IF NOT EXISTS coverage_open (
@@ -125,6 +127,12 @@ def declaration() -> str:
     return hashlib.blake2s(f"{FORMAT}|{text}".encode(), digest_size=12).hexdigest()
 
 
+def _prepared() -> str:
+    """A fingerprint of all that `prepare` makes. Views may change without a row being read again."""
+    text = "\n".join((declaration(), _BOOKS, *quality.views()))
+    return hashlib.blake2s(text.encode(), digest_size=12).hexdigest()
+
+
 _SAMPLE = "SELECT hash('a', 1::BIGINT, NULL, 0.1::DOUBLE, DATE '2025-01-01', TIMESTAMPTZ '2025-01-01 00:00:00+00')"
 
 
@@ -149,7 +157,7 @@ def outdated(meta: dict[str, str]) -> str | None:
 def prepare(con: duckdb.DuckDBPyConnection) -> dict[str, str]:
     """Bring a file to what is declared now, if it isn't; returns what the file says of itself."""
     known = read_meta(con)
-    if known.get("declaration") == declaration():
+    if known.get("prepared") == _prepared():
         return known
     con.execute("BEGIN")
     con.execute(_BOOKS)
@@ -157,7 +165,7 @@ def prepare(con: duckdb.DuckDBPyConnection) -> dict[str, str]:
     _declare(con)
     for statement in quality.views():
         con.execute(statement)
-    write_meta(con, declaration=declaration())
+    write_meta(con, prepared=_prepared())
     if not known:
         write_meta(con, format=str(FORMAT), hash=hash_function(), built=declaration(), whole="no", build=uuid4().hex)
     con.execute("COMMIT")
@@ -165,13 +173,14 @@ def prepare(con: duckdb.DuckDBPyConnection) -> dict[str, str]:
 
 
 def _declare(con: duckdb.DuckDBPyConnection) -> None:
-    """The datasets' cadence, for the quality views: a slot is due `due` seconds after its start."""
-    rows = [
-        (own.name, own.table, own.kind.value, own.grain, own.grain + (own.settle if own.window else 0))
-        for own in registry.datasets()
-    ]
-    con.execute("DELETE FROM declared")
-    values = ", ".join(["(?, ?, ?, ?, ?)"] * len(rows))
+    """The datasets' cadence, for the quality views: a slot is due `due` seconds after its start, and can be bought
+    `for_sale` seconds after it: a snapshot at once, a series when it stands."""
+    rows = []
+    for own in registry.datasets():
+        due = own.grain + (own.settle if own.window else 0)
+        for_sale = due if own.kind is Kind.SERIES else 0
+        rows.append((own.name, own.table, own.kind.value, own.grain, due, for_sale, own.repaired_by))
+    values = ", ".join(["(?, ?, ?, ?, ?, ?, ?)"] * len(rows))
     con.execute(f"INSERT INTO declared VALUES {values}", [value for row in rows for value in row])
 
 

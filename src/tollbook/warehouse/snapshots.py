@@ -2,7 +2,8 @@
 
 snapshots/.files/<sha256>.parquet      the content, never changed; old ones are kept a while for readers of a manifest
 snapshots/dataset=…/month=…/*.parquet  hard links to it, for readers that list folders (hive partitions)
-snapshots/manifest.json                every file with rows, hash, purchases and cost; replaced at once
+snapshots/_manifest.json               every file with rows, hash, purchases and cost; replaced at once. Readers of
+                                       folders pass over names that begin so; any other they would take for Parquet
 
 The manifest is what counts: a file it does not name was left by a killed run and is removed by the next. A month whose
 rows are no longer those of the cache, or whose files are damaged, is made anew as one file; the old ones retire.
@@ -24,7 +25,16 @@ from tollbook.warehouse import catalogue, following, schema
 from tollbook.warehouse.catalogue import quoted
 from tollbook.warehouse.costs import in_asset
 from tollbook.warehouse.folders import link, settle
-from tollbook.warehouse.manifest import File, Manifest, ManifestDamaged, Month, read_manifest, write_manifest
+from tollbook.warehouse.manifest import (
+    DAMAGED,
+    MANIFEST,
+    File,
+    Manifest,
+    ManifestDamaged,
+    Month,
+    read_manifest,
+    write_manifest,
+)
 from tollbook.warehouse.months import month_sql, of_month_sql, table_of
 from tollbook.warehouse.stale import damaged, stale
 
@@ -77,10 +87,10 @@ def _manifest(root: Path) -> tuple[Manifest, str | None]:
     try:
         return read_manifest(root), None
     except ManifestDamaged:
-        os.replace(root / "manifest.json", root / "manifest.damaged.json")
+        os.replace(root / MANIFEST, root / DAMAGED)
         return (
             Manifest(),
-            "the manifest could not be read: made anew with its files, kept as manifest.damaged.json",
+            f"the manifest could not be read: made anew with its files, kept as {DAMAGED}",
         )
 
 

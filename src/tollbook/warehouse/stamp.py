@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from tollbook.payer.ledger_reads import LedgerReader
 
-LAYOUT = 2
+LAYOUT = 3
 """Raised when the analysts' file changes in a way that updating can't follow; it is then made anew."""
 
 _COLUMNS = "layout, ledger_seq, ledger_mark, loads, avoided_seq, build, rewinds"

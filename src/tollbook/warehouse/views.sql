@@ -1,4 +1,7 @@
 -- What a person would ask for first, over ledger_costs, avoided and loads. Run again at every publication.
+-- Days, months and written times are UTC whatever the session's TimeZone is. A purchase belongs to the day in which it
+-- settled, and until it has, to that in which it was ordered. `amount` is all that is committed; `in_doubt` is the part
+-- of it that is not settled yet.
 
 CREATE OR REPLACE VIEW costs AS
 SELECT c.* EXCLUDE (seq),
@@ -8,9 +11,9 @@ FROM ledger_costs c LEFT JOIN loads l USING (purchase_id);
 
 CREATE OR REPLACE VIEW cost_by_flow AS
 WITH paid AS (
-    SELECT flow, network, asset, count(*) FILTER (money <> 'void') AS calls_paid,
+    SELECT flow, network, asset, count(*) FILTER (money IN ('spent', 'exposed')) AS calls_paid,
            sum(amount_atomic)::HUGEINT AS amount_atomic, sum(amount) AS amount,
-           sum(amount) FILTER (money = 'exposed') AS in_doubt,
+           sum(amount) FILTER (money IN ('reserved', 'exposed')) AS in_doubt,
            sum(rows_delivered) AS rows_delivered, sum(rows_new) AS rows_new
     FROM costs GROUP BY ALL
 ), saved AS (
@@ -22,18 +25,21 @@ SELECT flow, network, asset, coalesce(calls_paid, 0) AS calls_paid, coalesce(amo
 FROM paid FULL JOIN saved USING (flow, network, asset) ORDER BY ALL;
 
 CREATE OR REPLACE VIEW cost_by_day AS
-SELECT created_at::DATE AS day, network, asset, count(*) FILTER (money <> 'void') AS calls_paid,
-       sum(amount_atomic)::HUGEINT AS amount_atomic, sum(amount) AS amount, sum(rows_new) AS rows_new
+SELECT (coalesce(block_time, created_at) AT TIME ZONE 'UTC')::DATE AS day, network, asset, count(*) FILTER (money IN ('spent', 'exposed')) AS calls_paid,
+       sum(amount_atomic)::HUGEINT AS amount_atomic, sum(amount) AS amount,
+       coalesce(sum(amount) FILTER (money IN ('reserved', 'exposed')), 0) AS in_doubt, sum(rows_new) AS rows_new
 FROM costs GROUP BY ALL ORDER BY ALL;
 
 CREATE OR REPLACE VIEW cost_by_month AS
-SELECT date_trunc('month', created_at)::DATE AS month, network, asset, count(*) FILTER (money <> 'void') AS calls_paid,
-       sum(amount_atomic)::HUGEINT AS amount_atomic, sum(amount) AS amount, sum(rows_new) AS rows_new
+SELECT date_trunc('month', coalesce(block_time, created_at) AT TIME ZONE 'UTC')::DATE AS month, network, asset, count(*) FILTER (money IN ('spent', 'exposed')) AS calls_paid,
+       sum(amount_atomic)::HUGEINT AS amount_atomic, sum(amount) AS amount,
+       coalesce(sum(amount) FILTER (money IN ('reserved', 'exposed')), 0) AS in_doubt, sum(rows_new) AS rows_new
 FROM costs GROUP BY ALL ORDER BY ALL;
 
 CREATE OR REPLACE VIEW cost_by_dataset AS
-SELECT dataset, network, asset, count(*) FILTER (money <> 'void') AS calls_paid,
+SELECT dataset, network, asset, count(*) FILTER (money IN ('spent', 'exposed')) AS calls_paid,
        sum(amount_atomic)::HUGEINT AS amount_atomic, sum(amount) AS amount,
+       coalesce(sum(amount) FILTER (money IN ('reserved', 'exposed')), 0) AS in_doubt,
        sum(rows_delivered) AS rows_delivered, sum(rows_new) AS rows_new
 FROM costs GROUP BY ALL ORDER BY ALL;
 

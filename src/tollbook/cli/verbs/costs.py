@@ -23,12 +23,13 @@ class By(StrEnum):
 
 
 class Format(StrEnum):
-    """`accounting` is a CSV for bookkeeping: one line per purchase, then month totals."""
+    """`accounting` is a CSV for bookkeeping, one line per purchase; `accounting-totals` its sums by month."""
 
     TABLE = "table"
     JSON = "json"
     CSV = "csv"
     ACCOUNTING = "accounting"
+    ACCOUNTING_TOTALS = "accounting-totals"
 
 
 def costs(
@@ -42,11 +43,13 @@ def costs(
     from tollbook.tasks.workspace import Workspace
 
     answer = Answer(as_json=as_json or shape is Format.JSON)
-    if shape is Format.ACCOUNTING and not answer.as_json:
+    if shape in (Format.ACCOUNTING, Format.ACCOUNTING_TOTALS) and not answer.as_json:
         with Workspace.open() as ws:
-            export_accounting(ws, sys.stdout)
+            export_accounting(ws, sys.stdout, totals=shape is Format.ACCOUNTING_TOTALS)
         return
-    rows = in_workspace(lambda ws: cost_table(ws, by.value))
+    found = in_workspace(lambda ws: cost_table(ws, by.value))
+    rows = found.rows
+    answer.warn(found.stale)
     answer.document(rows)
     if shape is Format.CSV and not answer.as_json:
         _csv(rows)

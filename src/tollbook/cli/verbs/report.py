@@ -14,5 +14,6 @@ def report(as_json: options.Json = False) -> None:
 
     answer = Answer(as_json=as_json)
     found = in_workspace(page)
+    answer.warn(found["stale"])
     answer.document(found)
     report_page(answer, found)
