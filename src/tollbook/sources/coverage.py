@@ -6,6 +6,7 @@ is known for good; any other is known for the freshness bucket it was asked in, 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -153,7 +154,7 @@ def _listing(dataset: Dataset, pages: Sequence[Answered]) -> Coverage:
 def _scroll(dataset: Dataset, pages: Sequence[Answered]) -> Coverage:
     """An undated listing read from its newest row: each key is known back to the oldest row seen of it."""
     group, over = pages[0].group, ended(dataset, pages)
-    present = _present(pages)
+    present, times = _present(pages), _times(dataset, pages)
     spans: list[Covered] = []
     reached = over
     if not over:
@@ -162,20 +163,20 @@ def _scroll(dataset: Dataset, pages: Sequence[Answered]) -> Coverage:
         own = present.get(key, set())
         if over or own:
             start = group.first if over else max(group.first, min(own))
-            spans += _spans(dataset, pages, key, own, range(start, group.last + 1))
+            spans += _spans(times, key, own, range(start, group.last + 1))
     return Coverage(tuple(spans), None if reached else _going_on(pages))
 
 
 def _window(dataset: Dataset, pages: Sequence[Answered]) -> Coverage:
     """A window's cells: those with a row are known, those without once all pages are held and fit together."""
     group, over = pages[0].group, ended(dataset, pages)
-    present = _present(pages)
+    present, times = _present(pages), _times(dataset, pages)
     doubts = doubtful(group, pages, present) if over else set()
     spans: list[Covered] = []
     for key in group.keys:
         own = present.get(key, set())
         slots = [number for number in range(group.first, group.last + 1) if over or number in own]
-        spans += _spans(dataset, pages, key, own, [number for number in slots if (key, number) not in doubts])
+        spans += _spans(times, key, own, [number for number in slots if (key, number) not in doubts])
     if over and not doubts:
         return Coverage(tuple(spans))
     return Coverage(tuple(spans), _going_on(pages, ended=over), tuple(sorted(doubts)))
@@ -189,19 +190,30 @@ def _present(pages: Sequence[Answered]) -> dict[str, set[int]]:
     return present
 
 
-def _spans(
-    dataset: Dataset, pages: Sequence[Answered], key: str, present: set[int], slots: Sequence[int]
-) -> list[Covered]:
-    """Known slots of a key as spans. What was answered in words that can't be asked again is settled, too."""
-    when = min(page.received_at for page in pages)
-    bucket = _bucket(dataset, pages)
-    final = pages[0].group.edition == FINAL
-    moved, missed = last_settled(dataset, when), last_closed(dataset, when)
-    spans: list[Covered] = []
+@dataclass(frozen=True, slots=True)
+class _Times:
+    """How fresh some pages are: their bucket, and up to which slot a row, or the lack of one, will stay."""
+
+    bucket: int
+    moved: int
+    missed: int
+
+
+def _times(dataset: Dataset, pages: Sequence[Answered]) -> _Times:
+    """What was answered in words that can't be asked again is settled, too."""
+    when, bucket = min(page.received_at for page in pages), _bucket(dataset, pages)
+    if pages[0].group.edition == FINAL:
+        return _Times(bucket, sys.maxsize, sys.maxsize)
+    return _Times(bucket, last_settled(dataset, when), last_closed(dataset, when))
+
+
+def _spans(times: _Times, key: str, present: set[int], slots: Sequence[int]) -> list[Covered]:
+    """Known slots of a key, in order, as spans."""
+    runs: list[tuple[int, int, bool]] = []
     for number in slots:
-        settled = final or number <= (moved if number in present else missed)
-        if spans and spans[-1].last == number - 1 and spans[-1].settled == settled:
-            spans[-1] = Covered(key, spans[-1].first, number, bucket, settled)
+        settled = number <= (times.moved if number in present else times.missed)
+        if runs and runs[-1][1] == number - 1 and runs[-1][2] == settled:
+            runs[-1] = runs[-1][0], number, settled
         else:
-            spans.append(Covered(key, number, number, bucket, settled))
-    return spans
+            runs.append((number, number, settled))
+    return [Covered(key, first, last, times.bucket, settled) for first, last, settled in runs]

@@ -170,8 +170,8 @@ def _shape_up(con: duckdb.DuckDBPyConnection) -> None:
     with _transaction(con):
         for own in catalogue.tables():
             for name in (own.observations, own.name):
-                con.execute(f"CREATE TABLE IF NOT EXISTS pub.{quoted(name)} AS FROM {quoted(name)} LIMIT 0")
-                _add_columns(con, name)
+                con.execute(f"CREATE TABLE IF NOT EXISTS pub.{quoted(name)} ({schema.definition(own)})")
+                _add_columns(con, name, own.fields)
         for name in _MIRRORED:
             con.execute(f"CREATE TABLE IF NOT EXISTS pub.{name} AS FROM {name} LIMIT 0")
         con.execute(
@@ -219,12 +219,11 @@ def _update_table(con: duckdb.DuckDBPyConnection, own: schema.Table) -> None:
     con.execute(f"INSERT INTO pub.{quoted(own.name)} BY NAME {current}")
 
 
-def _add_columns(con: duckdb.DuckDBPyConnection, name: str) -> None:
+def _add_columns(con: duckdb.DuckDBPyConnection, name: str, fields: tuple[tuple[str, str], ...]) -> None:
     """A column declared since the file was made."""
-    columns = "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = ? AND database_name = "
-    ours = con.execute(columns + "current_database()", [name]).fetchall()
-    theirs = {column for column, _ in con.execute(columns + "'pub'", [name]).fetchall()}
-    for column, kind in ours:
+    columns = "SELECT column_name FROM duckdb_columns() WHERE table_name = ? AND database_name = 'pub'"
+    theirs = {column for (column,) in con.execute(columns, [name]).fetchall()}
+    for column, kind in fields:
         if column not in theirs:
             con.execute(f"ALTER TABLE pub.{quoted(name)} ADD COLUMN {quoted(column)} {kind}")
 

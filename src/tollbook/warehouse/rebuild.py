@@ -50,6 +50,7 @@ def rebuild(home: Path, ledger: LedgerReader) -> Rebuilt:
             before = _hashes(cache)
             rows += bring_in(beside, ledger).rows_in
             after = _hashes(beside)
+            beside.checkpoint()
             _swap(beside.path, cache.path)
         crash_point("rebuild.after_swap")
     return Rebuilt(rows, time.monotonic() - started, before, after)
