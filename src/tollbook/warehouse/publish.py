@@ -13,20 +13,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from filelock import FileLock
-
 from tollbook.crashpoints import crash_point
 from tollbook.payer.ledger_reads import LedgerReader
 from tollbook.warehouse import catalogue, costs, schema, snapshots
+from tollbook.warehouse.ahead import Ahead
 from tollbook.warehouse.cache import Cache
 from tollbook.warehouse.catalogue import quoted
-from tollbook.warehouse.standby import Held, Standby
+from tollbook.warehouse.locking import in_turn
+from tollbook.warehouse.openfiles import Held
+from tollbook.warehouse.standby import Standby
 
 if TYPE_CHECKING:
     import duckdb
 
 LAYOUT = 1
 """Raised when the analysts' file changes in a way that updating can't follow; it is then made anew."""
+
+LOCK = ".publish.lock"
+"""Beside the published files: who writes any of them holds it, in turn."""
 
 _STORAGE = "v1.5.0"
 _MIRRORED = ("loads", "quarantined", "drift")
@@ -54,27 +58,35 @@ def publish(home: Path, ledger: LedgerReader, *, anew: bool = False) -> Publicat
     started = time.perf_counter()
     published = home / "published"
     published.mkdir(parents=True, exist_ok=True)
-    with FileLock(published / ".publish.lock"):
-        standby = Standby(published)
+    with in_turn(published / LOCK):
+        standby, cache, ahead = Standby(published), Cache(home), Ahead(ledger)
         standby.settle()
-        with Cache(home).open() as con:
-            written = snapshots.write(con, published / "snapshots", ledger)
-            crash_point("publish.snapshots")
-            changed = anew or not _is_current(con, standby.public, ledger)
-            deliveries = _bring_up(con, standby, ledger, anew=anew) if changed else 0
+        written, changed = ahead.through(lambda books: _look(cache, standby, books))
+        deliveries = 0
+        if anew or changed:
+            standby.discard() if anew else standby.choose()
+            deliveries = _bring_up(cache, standby, ahead)
         crash_point("publish.before_swap")
-        if changed:
+        if anew or changed:
             standby.swap()
             crash_point("publish.after_swap")
         return Publication(
             path=standby.public,
-            changed=changed,
+            changed=anew or changed,
             seconds=time.perf_counter() - started,
             deliveries=deliveries,
             snapshot_files=len(written),
             bytes=standby.public.stat().st_size,
             held=standby.held(),
         )
+
+
+def _look(cache: Cache, standby: Standby, ledger: LedgerReader) -> tuple[list[snapshots.File], bool]:
+    """Snapshots of what is new, and whether the public file lacks anything."""
+    with cache.open() as con:
+        written = snapshots.write(con, standby.public.parent / "snapshots", ledger)
+        crash_point("publish.snapshots")
+        return written, not _is_current(con, standby, ledger)
 
 
 def _unusable() -> tuple[type[Exception], ...]:
@@ -84,12 +96,12 @@ def _unusable() -> tuple[type[Exception], ...]:
     return (duckdb.IOException, duckdb.CatalogException, duckdb.SerializationException, duckdb.InvalidInputException)
 
 
-def _is_current(con: duckdb.DuckDBPyConnection, public: Path, ledger: LedgerReader) -> bool:
-    """Whether the public file already shows everything, read as any analyst would read it."""
-    if not public.exists():
+def _is_current(con: duckdb.DuckDBPyConnection, standby: Standby, ledger: LedgerReader) -> bool:
+    """Whether the public file already shows everything, by what was said of it when it became public."""
+    if not standby.public.exists() or not standby.shown.exists():
         return False
     try:
-        con.execute(f"ATTACH '{public}' AS seen (READ_ONLY)")
+        con.execute(f"ATTACH '{standby.shown}' AS seen (READ_ONLY)")
     except _unusable():
         return False
     stamp = _stamp(con, "seen")
@@ -110,21 +122,40 @@ def _stamp(con: duckdb.DuckDBPyConnection, schema: str) -> dict[str, int] | None
     return dict(zip(names, found[0], strict=True)) if found else None
 
 
-def _bring_up(con: duckdb.DuckDBPyConnection, standby: Standby, ledger: LedgerReader, *, anew: bool) -> int:
-    """Write what is missing into the standby file, in one transaction. Returns the deliveries that were new to it."""
-    if standby.path.exists() and standby.is_read():
-        standby.retire()
-    if anew:
-        standby.discard()
-    elif not standby.path.exists() and standby.public.exists():
-        standby.copy_public()
-    seq = ledger.last_seq()
-    with _attached(con, standby):
-        with _transaction(con):
-            deliveries = _update(con, ledger, seq)
-            crash_point("publish.before_commit")
-        con.execute("CHECKPOINT pub")
+def _bring_up(cache: Cache, standby: Standby, ahead: Ahead) -> int:
+    """Write what is missing into the chosen file. Returns the deliveries that were new to it."""
+    while True:
+        deliveries = ahead.through(lambda books: _write(cache, standby, books))
+        if deliveries is not None:
+            return deliveries
+        if not ahead.refresh():
+            return ahead.through(lambda books: _write(cache, standby, books, behind=True)) or 0
+
+
+def _write(cache: Cache, standby: Standby, ledger: LedgerReader, *, behind: bool = False) -> int | None:
+    """One transaction. None where the cache has deliveries that the ledger's reading may lack, unless it may be behind:
+    a row is never shown before its price."""
+    with cache.open() as con:
+        seq = ledger.last_seq()
+        [(newest,)] = con.execute("SELECT coalesce(max(seq), 0) FROM loads").fetchall()
+        if newest > seq and not behind:
+            return None
+        with _attached(con, standby):
+            with _transaction(con):
+                deliveries = _update(con, ledger, seq)
+                crash_point("publish.before_commit")
+            con.execute("CHECKPOINT pub")
+            _say_beside(con, standby)
     return deliveries
+
+
+def _say_beside(con: duckdb.DuckDBPyConnection, standby: Standby) -> None:
+    """What the file shows in a file of its own, so that nobody has to open the public one to know."""
+    standby.saying.unlink(missing_ok=True)
+    con.execute(f"ATTACH '{standby.saying}' AS saying (STORAGE_VERSION '{_STORAGE}')")
+    con.execute("CREATE TABLE saying.publication AS FROM pub.publication")
+    con.execute("CHECKPOINT saying")
+    con.execute("DETACH saying")
 
 
 @contextmanager
@@ -184,18 +215,18 @@ def _shape_up(con: duckdb.DuckDBPyConnection) -> None:
 
 def _update(con: duckdb.DuckDBPyConnection, ledger: LedgerReader, seq: int) -> int:
     """Everything the standby lacks, found by the deliveries it has not seen."""
-    news = "SELECT purchase_id FROM loads ANTI JOIN pub.loads USING (purchase_id)"
+    news = "SELECT purchase_id, seq FROM loads ANTI JOIN pub.loads USING (purchase_id)"
     con.execute(f"CREATE OR REPLACE TEMP TABLE news AS {news}")
-    [(deliveries,)] = con.execute("SELECT count(*) FROM news").fetchall()
+    [(deliveries, first, last)] = con.execute("SELECT count(*), min(seq), max(seq) FROM news").fetchall()
     brought = {
         name
         for (name,) in con.execute("SELECT DISTINCT dataset FROM loads SEMI JOIN news USING (purchase_id)").fetchall()
     }
     for own in catalogue.tables():
         if brought.intersection(own.datasets):
-            _update_table(con, own)
+            _update_table(con, own, first, last)
     for name in _MIRRORED:
-        con.execute(f"INSERT INTO pub.{name} BY NAME SELECT * FROM {name} WHERE purchase_id IN (FROM news)")
+        con.execute(f"INSERT INTO pub.{name} BY NAME SELECT * FROM {name} SEMI JOIN news USING (purchase_id)")
     costs.update(con, "pub", ledger)
     for name in _quality(con):
         con.execute(f"CREATE OR REPLACE TABLE pub.{name} AS FROM {name}")
@@ -203,14 +234,16 @@ def _update(con: duckdb.DuckDBPyConnection, ledger: LedgerReader, seq: int) -> i
     return int(deliveries)
 
 
-def _update_table(con: duckdb.DuckDBPyConnection, own: schema.Table) -> None:
-    """Add the new observations, and put the current rows that came with them in place of what they replace."""
-    observations = own.observations
-    new = f"FROM {quoted(observations)} WHERE purchase_id IN (FROM news)"
-    [(count,)] = con.execute(f"SELECT count(*) {new}").fetchall()
+def _update_table(con: duckdb.DuckDBPyConnection, own: schema.Table, first: int, last: int) -> None:
+    """Add the new observations, and put the current rows that came with them in place of what they replace.
+
+    Rows lie in the order of their seq, so that its bounds leave the history unread.
+    """
+    theirs = f"seq BETWEEN {first} AND {last} AND purchase_id IN (SELECT purchase_id FROM news)"
+    new = f"FROM {quoted(own.observations)} WHERE {theirs}"
+    [(count,)] = con.execute(f"INSERT INTO pub.{quoted(own.observations)} BY NAME {new}").fetchall()
     if not count:
         return
-    con.execute(f"INSERT INTO pub.{quoted(observations)} BY NAME {new}")
     key = ", ".join(quoted(name) for name in own.natural_key)
     same = " AND ".join(f"p.{quoted(n)} IS NOT DISTINCT FROM k.{quoted(n)}" for n in own.natural_key)
     con.execute(f"CREATE OR REPLACE TEMP TABLE touched AS SELECT DISTINCT {key} {new}")
