@@ -1,7 +1,10 @@
 """Few large snapshot files instead of many small ones, without a reader noticing.
 
 A reader of folders sees a month's old files or its new one, never both: the month's folder is exchanged for another in
-one step. A reader that took its list from a manifest keeps finding those contents for a day.
+one step. A reader that took its list from a manifest keeps finding those contents for a day; one that listed a folder
+just before the exchange and opens its files just after finds them gone, and lists again.
+
+The lock is held for a month at a time: publications come between.
 """
 
 from __future__ import annotations
@@ -10,17 +13,21 @@ import ctypes
 import os
 import shutil
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from filelock import FileLock
-
 from tollbook.crashpoints import crash_point
-from tollbook.payer.ledger_reads import LedgerReader
+from tollbook.payer.ledger_reads import CostRow, LedgerReader
+from tollbook.sources import registry
+from tollbook.warehouse import schema
+from tollbook.warehouse.cache import MEMORY
 from tollbook.warehouse.costs import in_asset
+from tollbook.warehouse.locking import in_turn
+from tollbook.warehouse.publish import LOCK
 from tollbook.warehouse.snapshots import File, Manifest, link, read_manifest, settle, store, write_manifest
 
 if TYPE_CHECKING:
@@ -46,17 +53,21 @@ def compact(home: Path, ledger: LedgerReader, *, at_least: int = 2, now: datetim
     import duckdb
 
     moment = now or datetime.now(UTC)
-    root = home / "published" / "snapshots"
-    with FileLock(home / "published" / ".publish.lock"), duckdb.connect() as con:
+    root, lock = home / "published" / "snapshots", home / "published" / LOCK
+    manifest = read_manifest(root)
+    months, before = _months(manifest, at_least), len(manifest.files)
+    costs = _costs(ledger, {purchase for files in months for file in files for purchase in file.purchases})
+    with in_turn(lock):
+        shutil.rmtree(root / ".staging", ignore_errors=True)
+        settle(root, read_manifest(root))
+    with duckdb.connect(config={"memory_limit": MEMORY}) as con:
         con.execute("SET TimeZone = 'UTC'")
-        manifest = read_manifest(root)
-        settle(root, manifest)
-        before = len(manifest.files)
-        months = _months(manifest, at_least)
         for files in months:
-            manifest = _rewrite(con, root, ledger, manifest, files, moment)
-        manifest, removed = _forget(root, manifest, moment)
-        return Compacted(len(months), before, len(manifest.files), removed)
+            with in_turn(lock):
+                _rewrite(con, root, costs, files, moment)
+    with in_turn(lock):
+        manifest, removed = _forget(root, read_manifest(root), moment)
+    return Compacted(len(months), before, len(manifest.files), removed)
 
 
 def _months(manifest: Manifest, at_least: int) -> list[list[File]]:
@@ -67,16 +78,17 @@ def _months(manifest: Manifest, at_least: int) -> list[list[File]]:
 
 
 def _rewrite(
-    con: duckdb.DuckDBPyConnection,
-    root: Path,
-    ledger: LedgerReader,
-    manifest: Manifest,
-    files: list[File],
-    now: datetime,
-) -> Manifest:
+    con: duckdb.DuckDBPyConnection, root: Path, costs: dict[str, CostRow], files: list[File], now: datetime
+) -> None:
+    """One month. Files that a publication added since are left beside the new one."""
+    manifest = read_manifest(root)
+    if not set(files) <= set(manifest.files):
+        return
     paths = ", ".join(f"'{root / file.content}'" for file in files)
+    table = schema.tables()[registry.dataset(files[0].dataset).table]
+    order = schema.quoted((*table.natural_key, "observed_at", "seq"))
     sha256, rows, size = store(
-        con, root, f"SELECT * FROM read_parquet([{paths}], union_by_name = true) ORDER BY observed_at, seq"
+        con, root, f"SELECT * FROM read_parquet([{paths}], union_by_name = true) ORDER BY {order}"
     )
     purchases = sorted({purchase for file in files for purchase in file.purchases})
     merged = File(
@@ -87,7 +99,7 @@ def _rewrite(
         bytes=size,
         sha256=sha256,
         purchases=tuple(purchases),
-        cost=_cost(ledger, set(purchases)),
+        cost=_cost(costs[purchase] for purchase in purchases if purchase in costs),
         written_at=now.isoformat(timespec="seconds"),
     )
     if rows != sum(file.rows for file in files):
@@ -97,9 +109,10 @@ def _rewrite(
     retired = {**manifest.retired, **dict.fromkeys(sorted(replaced), now.isoformat(timespec="seconds"))}
     compacted = Manifest((*kept, merged), retired)
     staging = root / ".staging"
-    shutil.rmtree(staging, ignore_errors=True)
     (staging / merged.folder).mkdir(parents=True)
-    os.link(root / merged.content, staging / merged.link)
+    for file in compacted.files:
+        if file.folder == merged.folder:
+            os.link(root / file.content, staging / file.link)
     crash_point("compact.before_manifest")
     write_manifest(root, compacted)
     crash_point("compact.after_manifest")
@@ -107,7 +120,6 @@ def _rewrite(
     crash_point("compact.after_exchange")
     link(root, merged)
     shutil.rmtree(staging)
-    return compacted
 
 
 def _exchange(one: Path, other: Path) -> None:
@@ -135,9 +147,15 @@ def _forget(root: Path, manifest: Manifest, now: datetime) -> tuple[Manifest, in
     return left, len(old)
 
 
-def _cost(ledger: LedgerReader, purchases: set[str]) -> dict[str, str]:
+def _costs(ledger: LedgerReader, purchases: set[str]) -> dict[str, CostRow]:
+    """What these purchases came to, read once and with nothing locked. None to compact: nothing is read."""
+    if not purchases:
+        return {}
+    return {row.purchase_id: row for row in ledger.cost_rows() if row.purchase_id in purchases}
+
+
+def _cost(rows: Iterable[CostRow]) -> dict[str, str]:
     totals: dict[str, Decimal] = {}
-    for row in ledger.cost_rows():
-        if row.purchase_id in purchases:
-            totals[row.asset] = totals.get(row.asset, Decimal(0)) + (in_asset(row.amount_atomic, row.decimals) or 0)
+    for row in rows:
+        totals[row.asset] = totals.get(row.asset, Decimal(0)) + (in_asset(row.amount_atomic, row.decimals) or 0)
     return {asset: format(amount.normalize(), "f") for asset, amount in sorted(totals.items())}

@@ -39,21 +39,40 @@ class Rebuilt:
 
 
 def rebuild(home: Path, ledger: LedgerReader) -> Rebuilt:
-    """Read every body again. Safe to kill at any point, and beside running flows."""
+    """Read every body again. Safe to kill at any point, and beside running flows.
+
+    What they load meanwhile is brought in before the files are swapped, with the cache closed while the ledger is read;
+    what only the old file has stays behind.
+    """
     started = time.monotonic()
     cache, beside = Cache(home), Cache(home, BESIDE)
     with in_turn(home / "state" / "rebuild.lock"):
         _remove(beside.path)
-        rows = bring_in(beside, ledger).rows_in
+        rows, done, lacking = bring_in(beside, ledger).rows_in, None, None
         crash_point("rebuild.before_swap")
-        with cache.locked():
-            before = _hashes(cache)
-            rows += bring_in(beside, ledger).rows_in
-            after = _hashes(beside)
-            beside.checkpoint()
-            _swap(beside.path, cache.path)
+        while done is None:
+            with cache.locked():
+                still = _known(cache) - _known(beside)
+                if not still or still == lacking:
+                    done = _hashes(cache), _hashes(beside)
+                    beside.checkpoint()
+                    _swap(beside.path, cache.path)
+            if done is None:
+                rows, lacking = rows + bring_in(beside, ledger).rows_in, still
+        before, after = done
         crash_point("rebuild.after_swap")
     return Rebuilt(rows, time.monotonic() - started, before, after)
+
+
+def _known(cache: Cache) -> set[str]:
+    """Deliveries it has loaded; none where there is no such file, or none that can be read. Hold the lock."""
+    if not cache.path.exists():
+        return set()
+    try:
+        with cache.connected() as con:
+            return {purchase for (purchase,) in con.execute("SELECT purchase_id FROM loads").fetchall()}
+    except CacheDamaged:
+        return set()
 
 
 def _hashes(cache: Cache) -> dict[str, str]:
