@@ -82,7 +82,7 @@ def _rewrite(
 ) -> None:
     """One month. Files that a publication added since are left beside the new one."""
     manifest = read_manifest(root)
-    if not set(files) <= set(manifest.files):
+    if not {file.content for file in files} <= {file.content for file in manifest.files}:
         return
     paths = ", ".join(f"'{root / file.content}'" for file in files)
     table = schema.tables()[registry.dataset(files[0].dataset).table]
