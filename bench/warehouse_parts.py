@@ -21,7 +21,7 @@ from tollbook.warehouse.observe import content_hash
 from tollbook.warehouse.rebuild import rebuild
 
 TOKENS = 5_000
-ALONE, TURNS, TOGETHER = 10, 4, 30
+WARM, ALONE, TURNS, TOGETHER = 2, 4, 4, 30
 SHORT = 100_000
 HISTORY = registry.dataset("tm-grade-history")
 
@@ -33,23 +33,32 @@ def timed(work: Callable[[], object]) -> float:
 
 
 def pages(folder: Path, _size: int) -> dict[str, float]:
-    """Pages of 1,000 rows, of which half say what was known: one a load beside dlt, and many a load beside read_json.
+    """Pages of 1,000 rows, of which half say what was known: one a load beside dlt and read_json, many a load beside
+    read_json.
 
-    Ours and theirs take turns, and the quickest turn of each counts: others use the machine, too.
+    Ours and theirs take turns of as many new pages as known ones, and the quickest turn of each counts: others use the
+    machine, too.
     """
     from bench import warehouse_peers as peers
 
     books = Books()
-    for number in range(ALONE + 2 + TURNS * TOGETHER):
+    for number in range(WARM + TURNS * (ALONE + TOGETHER)):
         _deliver_thousand(books, number)
     bodies = [own.body for own in books.held]
     cache, pipeline = Cache(folder), peers.dlt_pipeline(folder)
-    took: dict[str, list[float]] = {"ours": [], "ours_alone": [], "read_json": [], "dlt": []}
-    for number in range(ALONE + 2):
-        took["ours_alone"].append(timed(lambda n=number: cache.load(books.only(*range(1, n + 2)))))  # type: ignore[misc]
-        took["dlt"].append(timed(lambda n=number: peers.dlt_merge(pipeline, bodies[n])))  # type: ignore[misc]
+    work: dict[str, Callable[[int], object]] = {
+        "ours_alone": lambda n: cache.load(books.only(*range(1, n + 2))),
+        "dlt": lambda n: peers.dlt_merge(pipeline, bodies[n]),
+        "read_json_alone": lambda n: peers.read_json_alone(folder, bodies[n]),
+    }
+    took: dict[str, list[float]] = {"ours": [], "read_json": [], **{name: [] for name in work}}
+    for one in work.values():
+        [one(number) for number in range(WARM)]
     for turn in range(TURNS):
-        start = ALONE + 2 + turn * TOGETHER
+        start = WARM + turn * (ALONE + TOGETHER)
+        for name, one in work.items():
+            took[name].append(timed(lambda one=one, start=start: [one(start + n) for n in range(ALONE)]) / ALONE)  # type: ignore[misc]
+        start += ALONE
         part = books.only(*range(1, start + TOGETHER + 1))
         took["ours"].append(timed(lambda part=part: cache.load(part)) / TOGETHER)  # type: ignore[misc]
         took["read_json"].append(peers.read_json(folder, bodies[start : start + TOGETHER]))
@@ -96,6 +105,7 @@ def _fill(cache: Cache, rows: int) -> None:
                'Buy' AS tm_grade_signal, 'Positive' AS momentum, {", ".join(others)}
         FROM range(1, {days + 1}) b(d), range({TOKENS}) a(t)"""
     with cache.open() as con:
+        schema.make(con, table)
         for name in (table.observations, table.name):
             con.execute(
                 f"INSERT INTO {name} BY NAME "

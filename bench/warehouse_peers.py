@@ -50,6 +50,16 @@ def read_json(folder: Path, pages: Sequence[bytes]) -> float:
         return (time.perf_counter() - started) / len(pages)
 
 
+def read_json_alone(folder: Path, page: bytes) -> None:
+    """The same for one page, from opening the file to closing it."""
+    import duckdb
+
+    database, select = folder / "read_json_alone.duckdb", _select(folder / "page.json", page)
+    known = database.exists()
+    with duckdb.connect(str(database)) as con:
+        con.execute(f"INSERT INTO grades {select}" if known else f"CREATE TABLE grades AS {select}")
+
+
 def _select(file: Path, page: bytes) -> str:
     file.write_bytes(page)
     return f"SELECT unnest(r) FROM (SELECT unnest(data) AS r FROM read_json('{file}', columns = {COLUMNS}))"

@@ -10,14 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.warehouse.books import T0, body, pieces
+from tests.warehouse.books import T0, Books, body, pieces
 from tests.warehouse.processes import run
 from tests.warehouse.story import many, story
 from tollbook.sources import registry
 from tollbook.sources.model import Cast, Column, Dataset
+from tollbook.warehouse import cache as caching
 from tollbook.warehouse import schema
 from tollbook.warehouse.cache import Cache, CacheDamaged, CacheIncomplete, Token
 from tollbook.warehouse.fingerprint import fingerprints
+from tollbook.warehouse.rebuild import rebuild
 
 
 def hashes(cache: Cache) -> dict[str, str]:
@@ -25,16 +27,51 @@ def hashes(cache: Cache) -> dict[str, str]:
         return fingerprints(con)
 
 
-def test_every_declared_table_is_there_when_nothing_was_bought(tmp_path: Path) -> None:
-    with Cache(tmp_path).open() as con:
-        found = {name for (name,) in con.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
-        for own in registry.datasets():
-            assert {own.table, f"{own.table}_observations"} <= found
-            assert con.execute(f'SELECT count(*) FROM "{own.table}_observations"').fetchall() == [(0,)]
+def test_a_table_is_made_when_something_comes_for_it_and_not_before(tmp_path: Path) -> None:
+    """Opening a file costs by the tables it has; what was never bought has none."""
+    cache = Cache(tmp_path)
+    cache.load(Books())
+    names = "SELECT table_name FROM duckdb_tables() WHERE database_name = current_database()"
+    tables = {name for own in registry.datasets() for name in (own.table, f"{own.table}_observations")}
+    with cache.open() as con:
+        assert not tables & {name for (name,) in con.execute(names).fetchall()}
+    assert cache.tokens() == []
+    cache.load(story())
+    with cache.open() as con:
+        assert {"grades", "grades_observations"} <= {name for (name,) in con.execute(names).fetchall()}
+
+
+def test_what_closing_leaves_in_the_log_is_there_for_the_next_process(tmp_path: Path) -> None:
+    """Bringing each small load into the file itself would cost more than reading it again from the log."""
+    books = story()
+    loaded = Cache(tmp_path).load(books)
+    cache = Cache(tmp_path)
+    assert 0 < cache.log.stat().st_size <= caching.LOG_KEPT
+    assert run("load", tmp_path)[1].split() == ["loading", "0", "0"]
+    with cache.open() as con:
+        assert con.execute("SELECT count(*) FROM loads").fetchall() == [(loaded.deliveries,)]
+
+
+def test_a_long_log_is_brought_into_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(caching, "LOG_KEPT", 0)
+    cache = Cache(tmp_path)
+    cache.load(story())
+    assert not cache.log.exists()
+
+
+def test_a_rebuilt_file_takes_its_place_without_a_log(tmp_path: Path) -> None:
+    """The name is replaced in one step: rows that were still in a log beside it would be lost."""
+    cache = Cache(tmp_path)
+    cache.load(story())
+    before = hashes(cache)
+    assert rebuild(tmp_path, story()).changed == ()
+    assert not cache.log.exists()
+    assert hashes(cache) == before
 
 
 def test_columns_are_typed_as_declared_and_followed_by_their_origin(tmp_path: Path) -> None:
     with Cache(tmp_path).open() as con:
+        schema.make(con, schema.tables()["grades"])
         described = [(name, kind) for name, kind, *_ in con.execute("DESCRIBE grades_observations").fetchall()]
     assert described[:4] == [
         ("token_id", "BIGINT"),

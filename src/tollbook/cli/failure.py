@@ -68,11 +68,17 @@ def _known(error: Exception) -> PayerError:
     usage = getattr(error, "format_message", None)
     if usage is not None:
         return BadUsage(usage())
-    if isinstance(error, OSError):
+    if isinstance(error, OSError) or _is_of_the_disk(error):
         return DiskTrouble(f"{type(error).__name__}: {error}")
     if type(error).__module__.startswith("tollbook.warehouse"):
         return CacheTrouble(str(error))
     return Unforeseen(f"{type(error).__name__}: {error}")
+
+
+def _is_of_the_disk(error: Exception) -> bool:
+    """What DuckDB raises where Python has an OSError. It is not imported for that: most commands never use it."""
+    raised = type(error)
+    return raised.__module__.endswith("duckdb") and raised.__name__ in ("IOException", "OutOfMemoryException")
 
 
 class BadUsage(Misconfigured):

@@ -6,6 +6,7 @@ is known for good; any other is known for the freshness bucket it was asked in, 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
@@ -171,7 +172,7 @@ def _scroll(dataset: Dataset, pages: Sequence[Answered], elsewhere: Set[Cell]) -
     """An undated listing read from its newest row: each key is known back to the oldest row seen of it, and all keys
     are where rows come in order, also a key that has none."""
     group, over = pages[0].group, ended(dataset, pages)
-    present = _present(pages)
+    present, times = _present(pages), _times(dataset, pages)
     oldest = pages[-1].cells[-1:] if newest_first(pages) else ()
     passed = oldest[0][1] + 1 if oldest else group.last + 1
     starts = {key: min((*present.get(key, ()), passed)) for key in group.keys}
@@ -181,21 +182,21 @@ def _scroll(dataset: Dataset, pages: Sequence[Answered], elsewhere: Set[Cell]) -
     doubts = doubtful(group, pages, present, elsewhere) if reached else set()
     spans: list[Covered] = []
     for key, start in starts.items():
-        slots = (n for n in range(max(group.first, start), group.last + 1) if (key, n) not in doubts)
-        spans += _spans(dataset, pages, key, present.get(key, set()), slots)
+        slots = [n for n in range(max(group.first, start), group.last + 1) if (key, n) not in doubts]
+        spans += _spans(times, key, present.get(key, set()), slots)
     return _judged(pages, spans, doubts, reached)
 
 
 def _window(dataset: Dataset, pages: Sequence[Answered], elsewhere: Set[Cell]) -> Coverage:
     """A window's cells: those with a row are known, those without once all pages are held and fit together."""
     group, over = pages[0].group, ended(dataset, pages)
-    present = _present(pages)
+    present, times = _present(pages), _times(dataset, pages)
     doubts = doubtful(group, pages, present, elsewhere) if over else set()
     spans: list[Covered] = []
     for key in group.keys:
         own = present.get(key, set())
         slots = [number for number in range(group.first, group.last + 1) if over or number in own]
-        spans += _spans(dataset, pages, key, own, [number for number in slots if (key, number) not in doubts])
+        spans += _spans(times, key, own, [number for number in slots if (key, number) not in doubts])
     return _judged(pages, spans, doubts, over)
 
 
@@ -213,19 +214,30 @@ def _present(pages: Sequence[Answered]) -> dict[str, set[int]]:
     return present
 
 
-def _spans(
-    dataset: Dataset, pages: Sequence[Answered], key: str, present: set[int], slots: Iterable[int]
-) -> list[Covered]:
-    """Known slots of a key as spans. What was answered in words that can't be asked again is settled, too."""
-    when = min(page.received_at for page in pages)
-    bucket = _bucket(dataset, pages)
-    final = pages[0].group.edition == FINAL
-    moved, missed = last_settled(dataset, when), last_closed(dataset, when)
-    spans: list[Covered] = []
+@dataclass(frozen=True, slots=True)
+class _Times:
+    """How fresh some pages are: their bucket, and up to which slot a row, or the lack of one, will stay."""
+
+    bucket: int
+    moved: int
+    missed: int
+
+
+def _times(dataset: Dataset, pages: Sequence[Answered]) -> _Times:
+    """What was answered in words that can't be asked again is settled, too."""
+    when, bucket = min(page.received_at for page in pages), _bucket(dataset, pages)
+    if pages[0].group.edition == FINAL:
+        return _Times(bucket, sys.maxsize, sys.maxsize)
+    return _Times(bucket, last_settled(dataset, when), last_closed(dataset, when))
+
+
+def _spans(times: _Times, key: str, present: set[int], slots: Sequence[int]) -> list[Covered]:
+    """Known slots of a key, in order, as spans."""
+    runs: list[tuple[int, int, bool]] = []
     for number in slots:
-        settled = final or number <= (moved if number in present else missed)
-        if spans and spans[-1].last == number - 1 and spans[-1].settled == settled:
-            spans[-1] = Covered(key, spans[-1].first, number, bucket, settled)
+        settled = number <= (times.moved if number in present else times.missed)
+        if runs and runs[-1][1] == number - 1 and runs[-1][2] == settled:
+            runs[-1] = runs[-1][0], number, settled
         else:
-            spans.append(Covered(key, number, number, bucket, settled))
-    return spans
+            runs.append((number, number, settled))
+    return [Covered(key, first, last, times.bucket, settled) for first, last, settled in runs]

@@ -28,7 +28,10 @@ async def publish(ws: Workspace) -> Published:
     from tollbook.warehouse.publish import publish as bring_up
 
     done = bring_up(ws.home, ws.ledger, expected=expected(ws))
-    return Published(path=str(done.path), changed=done.changed, snapshot_files=done.snapshot_files)
+    held = done.held
+    return Published(
+        str(done.path), done.changed, done.snapshot_files, held=held.files, held_bytes=held.bytes, note=done.note
+    )
 
 
 async def compact(ws: Workspace) -> str:

@@ -35,11 +35,15 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """The file analysts open, after this run. `changed` False: it was already up to date."""
+    """The file analysts open, after this run. `changed` False: it was already up to date. `held` older versions are
+    still read, and keep `held_bytes` of disk. `note` says what was damaged, and made anew."""
 
     path: str
     changed: bool
     snapshot_files: int = 0
+    held: int = 0
+    held_bytes: int = 0
+    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +147,10 @@ class Outcome:
             "problems": [{"kind": type(p).__name__, "what": p.what, "exit_code": p.exit_code} for p in self.problems],
             "published": self.published.path if self.published else None,
             "snapshot_files": self.published.snapshot_files if self.published else 0,
+            "held": {
+                "versions": self.published.held if self.published else 0,
+                "bytes": self.published.held_bytes if self.published else 0,
+            },
             "notes": [*self.loaded.notes, *self.notes],
         }
 

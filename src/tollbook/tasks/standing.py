@@ -1,4 +1,5 @@
-"""Where things stand: money by state, what is open or lost, how full the caps are. Reads the ledger alone."""
+"""Where things stand: money by state, what is open or lost, how full the caps are; what old versions hold on
+disk. Opens no file but the ledger."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ from typing import Any
 from tollbook.payer.money import Asset, decimal_text
 from tollbook.payer.types import Data, Money, Purchase
 from tollbook.tasks.workspace import Workspace
+from tollbook.warehouse.openfiles import Held, held
 
 PERIODS = ("per_day", "per_month")
 
@@ -26,7 +28,8 @@ class Cap:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """The ledger at one moment. `spent` and `in_flight` are atoms by asset symbol."""
+    """The ledger at one moment. `spent` and `in_flight` are atoms by asset symbol; `held` are older versions of
+    the published file that sessions still read."""
 
     at: datetime
     home: str
@@ -38,12 +41,14 @@ class Standing:
     open: tuple[Purchase, ...]
     undelivered: tuple[Purchase, ...]
     caps: tuple[Cap, ...]
+    held: Held
 
     def document(self) -> dict[str, Any]:
         return {
             "at": self.at.isoformat(),
             "home": self.home,
             "published": self.published,
+            "held": {"versions": self.held.files, "bytes": self.held.bytes},
             "spent": {symbol: self.text(symbol, atoms) for symbol, atoms in self.spent.items()},
             "in_flight": {symbol: self.text(symbol, atoms) for symbol, atoms in self.in_flight.items()},
             "delivered": self.delivered,
@@ -84,6 +89,7 @@ def standing(ws: Workspace) -> Standing:
         open=tuple(p for p in ws.ledger.open_purchases() if p.data is Data.ABSENT or p.money is not Money.SPENT),
         undelivered=tuple(ws.ledger.undelivered()),
         caps=tuple(cap for asset in ws.policy.assets.values() for cap in _caps(ws, asset)),
+        held=held(ws.home / "published"),
     )
 
 
@@ -108,8 +114,8 @@ def purchase_document(p: Purchase) -> dict[str, Any]:
 def _caps(ws: Workspace, asset: Asset) -> list[Cap]:
     if asset.symbol not in ws.policy.caps:
         return []
-    held = ws.ledger.committed(asset)
+    committed = ws.ledger.committed(asset)
     day = f"{ws.clock.now():%Y-%m-%d}"
     buckets = {"per_day": ("day", day), "per_month": ("month", day[:7])}
     limits = ws.policy.caps[asset.symbol]
-    return [Cap(asset, name, getattr(limits, name), held.get(buckets[name], 0)) for name in PERIODS]
+    return [Cap(asset, name, getattr(limits, name), committed.get(buckets[name], 0)) for name in PERIODS]

@@ -112,7 +112,7 @@ class Tally:
             gone=self.first_bill.gone if self.first_bill else (),
             problems=tuple(self.problems),
             published=published,
-            notes=notes,
+            notes=(*notes, *((published.note,) if published and published.note else ())),
         )
 
     @property

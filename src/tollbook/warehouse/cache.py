@@ -31,6 +31,12 @@ STORAGE = "v1.5.0"
 MEMORY = "1GB"
 """What DuckDB may use for one load; beyond it works on disk, beside the file."""
 
+LOG_KEPT = 512 << 10
+"""Bytes of DuckDB's log that closing leaves for the next opening to read again: up to there that is the quicker."""
+
+SMALL_FILE, FEW_ROWS = 64 << 20, 5_000
+"""Below both, one thread is quicker than handing work over to a second."""
+
 _NAME = "cache"
 
 STRANGER_SECONDS = 30.0
@@ -73,10 +79,14 @@ class Cache:
     def __init__(self, home: Path, file: str = "cache.duckdb") -> None:
         self.home = home
         self.path = home / "state" / file
+        self.log = self.path.with_name(f"{self.path.name}.wal")
         self._lock = self.path.with_suffix(".lock")
         self._look: tuple[tuple[int, int] | None, Look | None] = (None, None)
         self._duckdb: tuple[int, duckdb.DuckDBPyConnection] | None = None
         self.owed: tuple[str, ...] = ()
+        self._small: bool | None = None
+        self.meta: dict[str, str] = {}
+        """What the file said of itself when it was opened last."""
 
     @contextmanager
     def open(self, *, whole: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -86,7 +96,7 @@ class Cache:
         declarations of today.
         """
         with self.locked(), self.connected() as con:
-            if whole and not _is_whole(schema.read_meta(con)):
+            if whole and not _is_whole(self.meta):
                 raise CacheIncomplete("the cache has not been filled from the ledger yet: load before planning")
             yield con
 
@@ -111,6 +121,18 @@ class Cache:
             yield con
         finally:
             self._detach(con)
+
+    def checkpoint(self) -> None:
+        """Bring everything into the file itself, so that it is whole without its log. For who holds the lock."""
+        with self.connected() as con:
+            con.execute(f"CHECKPOINT {_NAME}")
+
+    def expect(self, rows: int) -> None:
+        """So many rows are coming: work on as many cores as pays."""
+        small = rows <= FEW_ROWS and (not self.path.exists() or self.path.stat().st_size <= SMALL_FILE)
+        if small is not self._small:
+            self._instance().execute("SET threads = 1" if small else "RESET threads")
+            self._small = small
 
     def load(self, ledger: LedgerReader) -> LoadReport:
         """Bring in every body that the ledger holds and the cache has not seen. A file that can't be read, or was
@@ -154,6 +176,7 @@ class Cache:
     def tokens(self) -> list[Token]:
         """The catalogue as last seen, by id."""
         with self.open() as con:
+            schema.make(con, schema.tables()["tokens"])
             rows = con.execute("SELECT token_id, token_symbol, token_name FROM tokens ORDER BY token_id").fetchall()
         return [Token(*row) for row in rows]
 
@@ -167,8 +190,7 @@ class Cache:
         try:
             self._patiently(con)
             con.execute(f"USE {_NAME}")
-            con.execute("SET TimeZone = 'UTC'")
-            schema.prepare(con)
+            self.meta = schema.prepare(con)
         except BaseException:
             self._detach(con)
             raise
@@ -178,7 +200,7 @@ class Cache:
         import duckdb
 
         if not self.path.exists():
-            self.path.with_name(f"{self.path.name}.wal").unlink(missing_ok=True)
+            self.log.unlink(missing_ok=True)
         path = str(self.path).replace("'", "''")
         until = time.monotonic() + STRANGER_SECONDS
         while True:
@@ -199,10 +221,12 @@ class Cache:
         con.close()
         instance = self._instance()
         try:
+            if self.log.exists() and self.log.stat().st_size > LOG_KEPT:
+                instance.execute(f"CHECKPOINT {_NAME}")
             instance.execute(f"DETACH DATABASE IF EXISTS {_NAME}")
         except duckdb.Error:
             instance.close()
-            self._duckdb = None
+            self._duckdb = self._small = None
 
     def _instance(self) -> duckdb.DuckDBPyConnection:
         """A DuckDB of its own that the file is attached to while open: starting one costs more than a small load."""
@@ -213,7 +237,10 @@ class Cache:
                 "memory_limit": MEMORY,
                 "temp_directory": str(self.path.with_suffix(".tmp")),
             }
-            self._duckdb = os.getpid(), duckdb.connect(config=config)
+            instance = duckdb.connect(config=config)
+            instance.execute("PRAGMA disable_checkpoint_on_shutdown")
+            instance.execute("SET GLOBAL TimeZone = 'UTC'")
+            self._duckdb = os.getpid(), instance
         return self._duckdb[1]
 
 

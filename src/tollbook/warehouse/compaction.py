@@ -1,7 +1,10 @@
 """Few large snapshot files instead of many small ones, without a reader noticing.
 
 A reader of folders sees a month's old files or its new one, never both: the month's folder is exchanged for another in
-one step. A reader that took its list from a manifest keeps finding those contents for a day.
+one step. A reader that took its list from a manifest keeps finding those contents for a day; one that listed a folder
+just before the exchange and opens its files just after finds them gone, and lists again.
+
+The lock is held for a month at a time: publications come between.
 """
 
 from __future__ import annotations
@@ -13,16 +16,19 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from filelock import FileLock
-
 from tollbook.crashpoints import crash_point
-from tollbook.payer.ledger_reads import LedgerReader
+from tollbook.payer.ledger_reads import CostRow, LedgerReader
+from tollbook.sources import registry
+from tollbook.warehouse import schema
+from tollbook.warehouse.cache import MEMORY
 from tollbook.warehouse.folders import exchange, link, settle
+from tollbook.warehouse.locking import in_turn
 from tollbook.warehouse.manifest import File, Manifest, Unreadable, read_manifest, write_manifest
 from tollbook.warehouse.publish import publish
 from tollbook.warehouse.schema import literal
 from tollbook.warehouse.snapshots import cost, store
 from tollbook.warehouse.stale import must_be_whole
+from tollbook.warehouse.standby import LOCK
 
 if TYPE_CHECKING:
     import duckdb
@@ -57,17 +63,21 @@ def compact(home: Path, ledger: LedgerReader, *, at_least: int = 2, now: datetim
 def _compact(home: Path, ledger: LedgerReader, at_least: int, moment: datetime) -> Compacted:
     import duckdb
 
-    root = home / "published" / "snapshots"
-    with FileLock(home / "published" / ".publish.lock"), duckdb.connect() as con:
+    root, lock = home / "published" / "snapshots", home / "published" / LOCK
+    manifest = read_manifest(root)
+    months, before = _months(manifest, at_least), len(manifest.files)
+    costs = _costs(ledger, {purchase for files in months for file in files for purchase in file.purchases})
+    with in_turn(lock):
+        shutil.rmtree(root / ".staging", ignore_errors=True)
+        settle(root, read_manifest(root))
+    with duckdb.connect(config={"memory_limit": MEMORY}) as con:
         con.execute("SET TimeZone = 'UTC'")
-        manifest = read_manifest(root)
-        settle(root, manifest)
-        before = len(manifest.files)
-        months = _months(manifest, at_least)
         for files in months:
-            manifest = _rewrite(con, root, ledger, manifest, files, moment)
-        manifest, removed = _forget(root, manifest, moment)
-        return Compacted(len(months), before, len(manifest.files), removed)
+            with in_turn(lock):
+                _rewrite(con, root, costs, files, moment)
+    with in_turn(lock):
+        manifest, removed = _forget(root, read_manifest(root), moment)
+    return Compacted(len(months), before, len(manifest.files), removed)
 
 
 def _months(manifest: Manifest, at_least: int) -> list[list[File]]:
@@ -78,18 +88,19 @@ def _months(manifest: Manifest, at_least: int) -> list[list[File]]:
 
 
 def _rewrite(
-    con: duckdb.DuckDBPyConnection,
-    root: Path,
-    ledger: LedgerReader,
-    manifest: Manifest,
-    files: list[File],
-    now: datetime,
-) -> Manifest:
-    paths = ", ".join(literal(root / file.content) for file in files)
+    con: duckdb.DuckDBPyConnection, root: Path, costs: dict[str, CostRow], files: list[File], now: datetime
+) -> None:
+    """One month. Files that a publication added since are left beside the new one."""
+    manifest = read_manifest(root)
+    if not {file.content for file in files} <= {file.content for file in manifest.files}:
+        return
     must_be_whole(root, files)
+    paths = ", ".join(literal(root / file.content) for file in files)
     contents = f"read_parquet([{paths}], union_by_name = true, hive_partitioning = false)"
-    sha256, rows, size = store(con, root, f"SELECT * FROM {contents} ORDER BY observed_at, seq")
-    purchases = {purchase for file in files for purchase in file.purchases}
+    table = schema.tables()[registry.dataset(files[0].dataset).table]
+    order = schema.quoted((*table.natural_key, "observed_at", "seq"))
+    sha256, rows, size = store(con, root, f"SELECT * FROM {contents} ORDER BY {order}")
+    purchases = sorted({purchase for file in files for purchase in file.purchases})
     merged = File(
         dataset=files[0].dataset,
         month=files[0].month,
@@ -97,8 +108,8 @@ def _rewrite(
         rows=rows,
         bytes=size,
         sha256=sha256,
-        purchases=tuple(sorted(purchases)),
-        cost=cost(row for row in ledger.cost_rows() if row.purchase_id in purchases),
+        purchases=tuple(purchases),
+        cost=cost(costs[purchase] for purchase in purchases if purchase in costs),
         written_at=now.isoformat(timespec="seconds"),
     )
     if rows != sum(file.rows for file in files):
@@ -108,9 +119,10 @@ def _rewrite(
     retired = {**manifest.retired, **dict.fromkeys(sorted(replaced), now.isoformat(timespec="seconds"))}
     compacted = replace(manifest, files=(*kept, merged), retired=retired)
     staging = root / ".staging"
-    shutil.rmtree(staging, ignore_errors=True)
     (staging / merged.folder).mkdir(parents=True)
-    os.link(root / merged.content, staging / merged.link)
+    for file in compacted.files:
+        if file.folder == merged.folder:
+            os.link(root / file.content, staging / file.link)
     crash_point("compact.before_manifest")
     write_manifest(root, compacted)
     crash_point("compact.after_manifest")
@@ -118,7 +130,6 @@ def _rewrite(
     crash_point("compact.after_exchange")
     link(root, merged)
     shutil.rmtree(staging)
-    return compacted
 
 
 def _forget(root: Path, manifest: Manifest, now: datetime) -> tuple[Manifest, int]:
@@ -131,3 +142,10 @@ def _forget(root: Path, manifest: Manifest, now: datetime) -> tuple[Manifest, in
     for name in old:
         (root / name).unlink(missing_ok=True)
     return left, len(old)
+
+
+def _costs(ledger: LedgerReader, purchases: set[str]) -> dict[str, CostRow]:
+    """What these purchases came to, read once and with nothing locked. None to compact: nothing is read."""
+    if not purchases:
+        return {}
+    return {row.purchase_id: row for row in ledger.cost_rows() if row.purchase_id in purchases}

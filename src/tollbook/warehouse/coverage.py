@@ -23,7 +23,7 @@ from tollbook.warehouse import coverage_store as store
 from tollbook.warehouse.coverage_listing import forget_old, seen
 from tollbook.warehouse.coverage_store import DONE, ENDED, OPEN, GroupId, Kept, Listing
 from tollbook.warehouse.notes import append
-from tollbook.warehouse.schema import tables
+from tollbook.warehouse.schema import among, tables
 
 if TYPE_CHECKING:
     import duckdb
@@ -123,19 +123,16 @@ def _canonical(kept: Sequence[Kept]) -> list[Kept]:
 
 def keep(con: duckdb.DuckDBPyConnection, name: str, spans: Sequence[Covered]) -> None:
     """Bring spans together with those the same keys had."""
-    import pyarrow as pa
-
     by_key: dict[str, list[Covered]] = {}
     for span in spans:
         by_key.setdefault(span.key, []).append(span)
-    con.register("touched", pa.table({"key": pa.array(list(by_key), pa.string())}))
-    query = "SELECT key, first, last, bucket, settled FROM coverage SEMI JOIN touched USING (key) WHERE dataset = ?"
-    known = _spans(con, query, [name])
+    theirs, keys = among("key", list(by_key))
+    query = f"SELECT key, first, last, bucket, settled FROM coverage WHERE dataset = ? AND {theirs}"
+    known = _spans(con, query, [name, *keys])
     for span in known:
         by_key[span.key].append(span)
     if known:
-        con.execute("DELETE FROM coverage USING touched WHERE coverage.key = touched.key AND dataset = ?", [name])
-    con.unregister("touched")
+        con.execute(f"DELETE FROM coverage WHERE dataset = ? AND {theirs}", [name, *keys])
     append(con, "coverage", store.span_rows(name, [span for own in by_key.values() for span in flattened(own)]))
 
 

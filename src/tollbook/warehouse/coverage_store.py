@@ -13,6 +13,7 @@ from tollbook.sources import registry
 from tollbook.sources.coverage import Answered, Coverage, Covered
 from tollbook.sources.pieces import Group, group_of
 from tollbook.warehouse.notes import append
+from tollbook.warehouse.schema import among
 
 if TYPE_CHECKING:
     import duckdb
@@ -79,9 +80,8 @@ def waiting(con: duckdb.DuckDBPyConnection, names: Sequence[str]) -> list[GroupI
 
 def stored(con: duckdb.DuckDBPyConnection, keys: Sequence[GroupId]) -> Stored:
     """What is kept of these groups."""
-    ids = [group_id for _, group_id in keys]
-    theirs = "group_id IN (SELECT unnest(?::VARCHAR[]))"
-    found = con.execute(f"SELECT dataset, group_id, state FROM coverage_groups WHERE {theirs}", [ids]).fetchall()
+    theirs, ids = among("group_id", [group_id for _, group_id in keys])
+    found = con.execute(f"SELECT dataset, group_id, state FROM coverage_groups WHERE {theirs}", ids).fetchall()
     done = {(name, group_id) for name, group_id, state in found if state == DONE}
     begun = {(name, group_id) for name, group_id, state in found if state != DONE}
     pages: dict[GroupId, list[Kept]] = {}
@@ -90,7 +90,7 @@ def stored(con: duckdb.DuckDBPyConnection, keys: Sequence[GroupId]) -> Stored:
             f"""SELECT dataset, group_id, purchase_id, context, page, observed_at, p.rows, keys, slots, known, readable
                 FROM coverage_pages p JOIN coverage_groups g USING (dataset, group_id)
                 WHERE state <> ? AND {theirs}""",
-            [DONE, ids],
+            [DONE, *ids],
         ).fetchall()
         for name, group_id, purchase_id, context, page, seen_at, count, names, slots, known, readable in rows:
             cells = tuple(zip(names, slots, strict=True))

@@ -56,13 +56,12 @@ def bring_in(cache: Cache, ledger: LedgerReader) -> LoadReport:
 def _look(cache: Cache) -> Look:
     """What the cache knows of the ledger's newest deliveries."""
     with cache.open() as con:
-        meta = schema.read_meta(con)
-        if why := schema.outdated(meta):
+        if why := schema.outdated(cache.meta):
             raise Outdated(why)
         highest = con.execute("SELECT max(seq) FROM loads").fetchall()[0][0] or 0
         start = max(highest - MARGIN, 0)
         known = con.execute("SELECT purchase_id FROM loads WHERE seq > ?", [start]).fetchall()
-    return Look(start, {purchase for (purchase,) in known}, meta["whole"] == "yes")
+    return Look(start, {purchase for (purchase,) in known}, cache.meta["whole"] == "yes")
 
 
 def _all_known(cache: Cache) -> set[str]:
@@ -76,8 +75,9 @@ def _take_in(cache: Cache, ledger: LedgerReader, pages: list[Page]) -> LoadRepor
     again: Again = {}
     lost: set[str] = set()
     while True:
+        cache.expect(sum(page.rows_in for page in pages))
         with cache.open() as con:
-            if why := schema.outdated(schema.read_meta(con)):
+            if why := schema.outdated(cache.meta):
                 raise Outdated(why)
             known = _loaded(con, pages)
             needed = _behind(con, pages, known, again, lost)
@@ -114,14 +114,17 @@ def _by_table(pages: Sequence[Page]) -> Mapping[str, list[Page]]:
 def _loaded(con: duckdb.DuckDBPyConnection, pages: Sequence[Page]) -> set[str]:
     """Of these deliveries, those that are loaded: perhaps by another process, a moment ago."""
     ids = [page.purchase_id for page in pages]
-    found = con.execute("SELECT purchase_id FROM loads WHERE purchase_id IN (SELECT unnest(?::VARCHAR[]))", [ids])
-    return {purchase for (purchase,) in found.fetchall()}
+    theirs, values = schema.among("purchase_id", ids)
+    found = con.execute(f"SELECT purchase_id FROM loads WHERE {theirs}", values).fetchall()
+    return {purchase for (purchase,) in found}
 
 
 def _commit(
     con: duckdb.DuckDBPyConnection, pages: Sequence[Page], known: set[str], again: Again, *, in_order: bool
 ) -> LoadReport:
     """Rows, coverage and notes of one batch in one transaction. Closing the connection without it undoes all."""
+    for name in {*again, *_by_table(pages)}:
+        schema.make(con, tables()[name])
     con.execute("BEGIN")
     replayed = {purchase for purchases in again.values() for purchase in purchases}
     for name, purchases in again.items():

@@ -8,13 +8,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from filelock import FileLock
-
 from tollbook.warehouse.cache import Cache, CacheDamaged, CacheIncomplete, first_line, is_damage
 from tollbook.warehouse.fingerprint import read_through
 from tollbook.warehouse.healing import healed
+from tollbook.warehouse.locking import in_turn
 from tollbook.warehouse.schema import literal
-from tollbook.warehouse.standby import Standby
+from tollbook.warehouse.standby import LOCK, Standby
 
 if TYPE_CHECKING:
     from tollbook.payer.ledger_reads import LedgerReader
@@ -71,7 +70,7 @@ def _looked_at(home: Path) -> list[str]:
     published = home / "published"
     if not published.exists():
         return []
-    with FileLock(published / ".publish.lock"):
+    with in_turn(published / LOCK):
         return _damaged(Standby(published))
 
 
@@ -100,14 +99,6 @@ def trouble_with(path: Path) -> str | None:
                 raise
             return first_line(error)
     return None
-
-
-def drop_old(standby: Standby) -> None:
-    """What was public before a fresh file is not to be trusted: it never becomes the standby."""
-    if standby.is_read():
-        standby.retire()
-    else:
-        standby.discard()
 
 
 def joined(*notes: str | None) -> str | None:

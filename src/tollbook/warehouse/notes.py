@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from tollbook.warehouse.report import Drifted
-from tollbook.warehouse.schema import quoted
+from tollbook.warehouse.schema import FEW, quoted
 
 if TYPE_CHECKING:
     import duckdb
@@ -17,10 +17,6 @@ if TYPE_CHECKING:
 
 _Change = tuple[str, str, str]
 """Dataset, column, and what became of it."""
-
-
-FEW = 8
-"""Rows up to which writing them out is quicker than handing over a table."""
 
 
 def append(con: duckdb.DuckDBPyConnection, table: str, rows: pa.Table) -> None:

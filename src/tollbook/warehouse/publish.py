@@ -14,15 +14,16 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from filelock import FileLock
-
 from tollbook.crashpoints import crash_point
 from tollbook.payer.ledger_reads import LedgerReader
 from tollbook.warehouse import catalogue, costs, following, mending, quality, schema, snapshots, stamp
+from tollbook.warehouse.ahead import Ahead
 from tollbook.warehouse.cache import Cache
 from tollbook.warehouse.catalogue import quoted
+from tollbook.warehouse.locking import in_turn
+from tollbook.warehouse.openfiles import Held
 from tollbook.warehouse.schema import literal
-from tollbook.warehouse.standby import Held, Standby
+from tollbook.warehouse.standby import LOCK, Standby
 
 if TYPE_CHECKING:
     import duckdb
@@ -70,69 +71,118 @@ def _publish(home: Path, ledger: LedgerReader, expected: quality.Expected | None
     started = time.perf_counter()
     published = home / "published"
     published.mkdir(parents=True, exist_ok=True)
-    with FileLock(published / ".publish.lock"):
-        standby = Standby(published)
+    with in_turn(published / LOCK):
+        standby, cache, ahead = Standby(published), Cache(home), Ahead(ledger)
         standby.settle()
-        with Cache(home).open(whole=True) as con:
-            written = snapshots.write(con, published / "snapshots", ledger, thorough=way.thorough)
-            crash_point("publish.snapshots")
-            changed = way.anew or not _is_current(con, standby.public, ledger)
-            if changed and expected is not None:
-                quality.expect(con, expected)
-            deliveries = _bring_up(con, standby, ledger, anew=way.anew) if changed else 0
+        seen = ahead.through(lambda books: _look(cache, standby, books, thorough=way.thorough))
+        changed, deliveries = way.anew or not seen.current, 0
+        if changed:
+            _choose(standby, anew=way.anew, known=seen.of_this_ledger)
+            deliveries = _bring_up(cache, standby, ahead, expected)
         crash_point("publish.before_swap")
         if changed:
             standby.swap()
             crash_point("publish.after_swap")
         if way.anew:
-            mending.drop_old(standby)
+            standby.forget()
         return Publication(
             path=standby.public,
             changed=changed,
             seconds=time.perf_counter() - started,
             deliveries=deliveries,
-            snapshot_files=len(written.files),
+            snapshot_files=len(seen.written.files),
             bytes=standby.public.stat().st_size,
             held=standby.held(),
-            note=written.note,
+            note=seen.written.note,
         )
 
 
-def _unusable() -> tuple[type[Exception], ...]:
-    """What DuckDB raises for a file that is missing, damaged, or not ours."""
-    import duckdb
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """The snapshots that were written, and what the public file is: up to date, and made from this ledger."""
 
-    return (duckdb.IOException, duckdb.CatalogException, duckdb.SerializationException, duckdb.InvalidInputException)
+    written: snapshots.Written
+    current: bool
+    of_this_ledger: bool
 
 
-def _is_current(con: duckdb.DuckDBPyConnection, public: Path, ledger: LedgerReader) -> bool:
-    """Whether the public file already shows everything, read as any analyst would read it."""
-    shown = stamp.of_file(con, public)
+def _look(cache: Cache, standby: Standby, ledger: LedgerReader, *, thorough: bool) -> _Seen:
+    with cache.open(whole=True) as con:
+        shown = _shown(con, standby)
+        of_this_ledger = shown is None or shown.is_of(ledger)
+        current = of_this_ledger and shown is not None and _is_current(con, shown, ledger)
+        written = snapshots.write(con, standby.public.parent / "snapshots", ledger, thorough=thorough)
+        crash_point("publish.snapshots")
+        return _Seen(written, current, of_this_ledger)
+
+
+def _shown(con: duckdb.DuckDBPyConnection, standby: Standby) -> stamp.Stamp | None:
+    """What was said of the public file when it became public; without that, what it says itself."""
+    if not standby.public.exists():
+        return None
+    return stamp.of_file(con, standby.shown) or stamp.of_file(con, standby.public)
+
+
+def _is_current(con: duckdb.DuckDBPyConnection, shown: stamp.Stamp, ledger: LedgerReader) -> bool:
+    """Whether the public file already shows everything."""
     cache = following.seen(con)
-    if shown is None or not shown.follows(cache) or shown.rewinds != cache.rewinds:
-        return False
-    if shown.ledger_seq != ledger.last_seq() or not shown.is_of(ledger):
+    if not shown.follows(cache) or shown.rewinds != cache.rewinds or shown.ledger_seq != ledger.last_seq():
         return False
     [(loads,)] = con.execute("SELECT count(*) FROM loads").fetchall()
     return loads == shown.loads and next(iter(ledger.avoided_rows(shown.avoided_seq)), None) is None
 
 
-def _bring_up(con: duckdb.DuckDBPyConnection, standby: Standby, ledger: LedgerReader, *, anew: bool) -> int:
-    """Write what is missing into the standby file, in one transaction. Returns the deliveries that were new to it."""
-    if standby.path.exists() and standby.is_read():
-        standby.retire()
-    shown = stamp.of_file(con, standby.public)
-    if anew or (shown is not None and not shown.is_of(ledger)):
+def _choose(standby: Standby, *, anew: bool, known: bool) -> None:
+    """Have the version that is to be written. Of another ledger only the public one will do: it alone has the costs of
+    everything that was bought under that."""
+    if anew:
         standby.discard()
-    if not anew and not standby.path.exists() and standby.public.exists():
+    elif known:
+        standby.choose()
+    else:
+        standby.forget()
         standby.copy_public()
+
+
+def _bring_up(cache: Cache, standby: Standby, ahead: Ahead, expected: quality.Expected | None) -> int:
+    """Write what is missing into the chosen file. Returns the deliveries that were new to it."""
+    while True:
+        deliveries = ahead.through(lambda books: _write(cache, standby, books, expected))
+        if deliveries is not None:
+            return deliveries
+        if not ahead.refresh():
+            return ahead.through(lambda books: _write(cache, standby, books, expected, behind=True)) or 0
+
+
+def _write(
+    cache: Cache, standby: Standby, ledger: LedgerReader, expected: quality.Expected | None, *, behind: bool = False
+) -> int | None:
+    """One transaction. None where the cache has deliveries that the ledger's reading may lack, unless it may be behind:
+    a row is never shown before its price."""
     seq = ledger.last_seq()
-    with _attached(con, standby):
-        with _transaction(con):
-            deliveries = _update(con, ledger, seq)
-            crash_point("publish.before_commit")
-        con.execute("CHECKPOINT pub")
+    ledger.mark(seq)
+    with cache.open(whole=True) as con:
+        [(newest,)] = con.execute("SELECT coalesce(max(seq), 0) FROM loads").fetchall()
+        if newest > seq and not behind:
+            return None
+        if expected is not None:
+            quality.expect(con, expected)
+        with _attached(con, standby):
+            with _transaction(con):
+                deliveries = _update(con, ledger, seq)
+                crash_point("publish.before_commit")
+            con.execute("CHECKPOINT pub")
+            _say_beside(con, standby)
     return deliveries
+
+
+def _say_beside(con: duckdb.DuckDBPyConnection, standby: Standby) -> None:
+    """What the file shows in a file of its own, so that nobody has to open the public one to know."""
+    standby.saying.unlink(missing_ok=True)
+    con.execute(f"ATTACH {literal(standby.saying)} AS saying (STORAGE_VERSION '{_STORAGE}')")
+    con.execute("CREATE TABLE saying.publication AS FROM pub.publication")
+    con.execute("CHECKPOINT saying")
+    con.execute("DETACH saying")
 
 
 @contextmanager
@@ -144,6 +194,13 @@ def _transaction(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
         con.execute("ROLLBACK")
         raise
     con.execute("COMMIT")
+
+
+def _unusable() -> tuple[type[Exception], ...]:
+    """What DuckDB raises for a file that is missing, damaged, or not ours."""
+    import duckdb
+
+    return (duckdb.IOException, duckdb.CatalogException, duckdb.SerializationException, duckdb.InvalidInputException)
 
 
 @contextmanager
@@ -178,8 +235,8 @@ def _shape_up(con: duckdb.DuckDBPyConnection) -> None:
     with _transaction(con):
         for own in catalogue.tables():
             for name in (own.observations, own.name):
-                con.execute(f"CREATE TABLE IF NOT EXISTS pub.{quoted(name)} AS FROM {quoted(name)} LIMIT 0")
-                _add_columns(con, name)
+                con.execute(f"CREATE TABLE IF NOT EXISTS pub.{quoted(name)} ({schema.definition(own)})")
+                _add_columns(con, name, own.fields)
         for name in (*_MIRRORED, "drift"):
             con.execute(f"CREATE TABLE IF NOT EXISTS pub.{name} AS FROM {name} LIMIT 0")
         stamp.create(con)
@@ -190,48 +247,52 @@ def _shape_up(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def _update(con: duckdb.DuckDBPyConnection, ledger: LedgerReader, seq: int) -> int:
-    """Everything the standby lacks, found by the deliveries it has not seen and what the cache went back to."""
+    """Everything the standby lacks, found by the deliveries it has not seen and what the cache went back to.
+
+    Costs first: where the ledger has not been asked for them yet, nothing else has to be done twice.
+    """
     shown = stamp.read(con, "pub")
-    news = "SELECT purchase_id FROM loads ANTI JOIN pub.loads USING (purchase_id)"
+    costs.update(con, "pub", ledger, anew=shown is not None and not shown.is_of(ledger))
+    news = "SELECT purchase_id, seq FROM loads ANTI JOIN pub.loads USING (purchase_id)"
     con.execute(f"CREATE OR REPLACE TEMP TABLE news AS {news}")
-    [(deliveries,)] = con.execute("SELECT count(*) FROM news").fetchall()
+    [(deliveries, first, last)] = con.execute("SELECT count(*), min(seq), max(seq) FROM news").fetchall()
     brought = {
         name
         for (name,) in con.execute("SELECT DISTINCT dataset FROM loads SEMI JOIN news USING (purchase_id)").fetchall()
     }
     for own in catalogue.tables():
         if brought.intersection(own.datasets):
-            _update_table(con, own)
+            _update_table(con, own, first, last)
     for name in _MIRRORED:
-        con.execute(f"INSERT INTO pub.{name} BY NAME SELECT * FROM {name} WHERE purchase_id IN (FROM news)")
+        con.execute(f"INSERT INTO pub.{name} BY NAME SELECT * FROM {name} SEMI JOIN news USING (purchase_id)")
     following.mirror_drift(con)
     following.replay(con, shown.rewinds if shown else following.seen(con).rewinds)
-    costs.update(con, "pub", ledger, anew=shown is not None and not shown.is_of(ledger))
     for name in quality.FACTS:
         con.execute(f"CREATE OR REPLACE TABLE pub.{name} AS FROM {name}")
     stamp.write(con, ledger, seq)
     return int(deliveries)
 
 
-def _update_table(con: duckdb.DuckDBPyConnection, own: schema.Table) -> None:
-    """Add the new observations, and put the current rows that came with them in place of what they replace."""
-    observations = own.observations
-    new = f"FROM {quoted(observations)} WHERE purchase_id IN (FROM news)"
-    [(count,)] = con.execute(f"SELECT count(*) {new}").fetchall()
+def _update_table(con: duckdb.DuckDBPyConnection, own: schema.Table, first: int, last: int) -> None:
+    """Add the new observations, and put the current rows that came with them in place of what they replace.
+
+    Rows lie in the order of their seq, so that its bounds leave the history unread.
+    """
+    theirs = f"seq BETWEEN {first} AND {last} AND purchase_id IN (SELECT purchase_id FROM news)"
+    new = f"FROM {quoted(own.observations)} WHERE {theirs}"
+    [(count,)] = con.execute(f"INSERT INTO pub.{quoted(own.observations)} BY NAME {new}").fetchall()
     if not count:
         return
-    con.execute(f"INSERT INTO pub.{quoted(observations)} BY NAME {new}")
     key = ", ".join(quoted(name) for name in own.natural_key)
     con.execute(f"CREATE OR REPLACE TEMP TABLE touched AS SELECT DISTINCT {key} {new}")
     following.make_current(con, own)
 
 
-def _add_columns(con: duckdb.DuckDBPyConnection, name: str) -> None:
+def _add_columns(con: duckdb.DuckDBPyConnection, name: str, fields: tuple[tuple[str, str], ...]) -> None:
     """A column declared since the file was made."""
-    columns = "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = ? AND database_name = "
-    ours = con.execute(columns + "current_database()", [name]).fetchall()
-    theirs = {column for column, _ in con.execute(columns + "'pub'", [name]).fetchall()}
-    for column, kind in ours:
+    columns = "SELECT column_name FROM duckdb_columns() WHERE table_name = ? AND database_name = 'pub'"
+    theirs = {column for (column,) in con.execute(columns, [name]).fetchall()}
+    for column, kind in fields:
         if column not in theirs:
             con.execute(f"ALTER TABLE pub.{quoted(name)} ADD COLUMN {quoted(column)} {kind}")
 

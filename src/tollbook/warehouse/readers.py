@@ -13,6 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from queue import SimpleQueue
 from typing import IO, TYPE_CHECKING
 
+from tollbook.warehouse.children import environment
 from tollbook.warehouse.packing import packed, unpacked
 from tollbook.warehouse.pages import Page, read
 
@@ -80,7 +81,10 @@ class _Worker:
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tollbook.warehouse.readers"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            [sys.executable, "-m", "tollbook.warehouse.readers"],
+            env=environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
         )
 
     def read(self, chunk: Sequence[Delivery]) -> list[Page]:

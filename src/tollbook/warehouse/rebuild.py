@@ -56,6 +56,7 @@ class LedgerLacks(Misconfigured):
 def rebuild(home: Path, ledger: LedgerReader, *, forget_lost: bool = False) -> Rebuilt:
     """Read every body again. Safe to kill at any point, and beside running flows.
 
+    What they load meanwhile is brought in before the files are swapped, with the cache closed while the ledger is read.
     Raises LedgerLacks where the cache knows deliveries that the ledger lacks, unless they may be forgotten.
     """
     started = time.monotonic()
@@ -65,34 +66,44 @@ def rebuild(home: Path, ledger: LedgerReader, *, forget_lost: bool = False) -> R
         lost = lacking(cache, ledger)
         if lost and not forget_lost:
             raise LedgerLacks(f"the cache has {len(lost)} deliveries that the ledger lacks: they would be lost")
-        rows = bring_in(beside, ledger).rows_in
+        rows, done, missed = bring_in(beside, ledger).rows_in, None, None
         crash_point("rebuild.before_swap")
-        with cache.locked():
-            before = _hashes(cache)
-            rows += bring_in(beside, ledger).rows_in
-            after = _hashes(beside)
-            _swap(beside.path, cache.path)
+        while done is None:
+            with cache.locked():
+                still = _known(cache) - _known(beside)
+                if not still or still == missed:
+                    done = _hashes(cache), _hashes(beside)
+                    beside.checkpoint()
+                    _swap(beside.path, cache.path)
+            if done is None:
+                rows, missed = rows + bring_in(beside, ledger).rows_in, still
+        before, after = done
         crash_point("rebuild.after_swap")
     return Rebuilt(rows, time.monotonic() - started, before, after, len(lost))
 
 
 def lacking(cache: Cache, ledger: LedgerReader) -> set[str]:
-    """Purchases that the cache has loaded and the ledger lacks, as after a restore from a backup. A cache that can't be
-    read knows of none."""
+    """Purchases that the cache has loaded and the ledger lacks, as after a restore from a backup."""
+    with cache.locked():
+        known = _known(cache)
+    return known - {purchase for _, purchase in ledger.delivery_index()}
+
+
+def _known(cache: Cache) -> set[str]:
+    """Deliveries it has loaded; none where there is no such file, or none that can be read. Hold the lock."""
     import duckdb
 
     if not cache.path.exists():
         return set()
     try:
-        with cache.open() as con:
-            known = {purchase for (purchase,) in con.execute("SELECT purchase_id FROM loads").fetchall()}
+        with cache.connected() as con:
+            return {purchase for (purchase,) in con.execute("SELECT purchase_id FROM loads").fetchall()}
     except CacheDamaged:
         return set()
     except duckdb.Error as error:
         if not is_damage(error):
             raise
         return set()
-    return known - {purchase for _, purchase in ledger.delivery_index()}
 
 
 def _hashes(cache: Cache) -> dict[str, str]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from tollbook.sources import registry
@@ -95,6 +96,17 @@ def quoted(names: Iterable[str]) -> str:
     return ", ".join(f'"{name}"' for name in names)
 
 
+FEW = 8
+"""Rows or values up to which writing them into a statement is quicker than handing over a table or a list."""
+
+
+def among(column: str, values: Sequence[str]) -> tuple[str, list[Any]]:
+    """A condition that the column has one of these values, and the parameters it takes."""
+    if 0 < len(values) <= FEW:
+        return f"{column} IN ({', '.join('?' * len(values))})", list(values)
+    return f"{column} IN (SELECT unnest(?::VARCHAR[]))", [list(values)]
+
+
 @cache
 def tables() -> dict[str, Table]:
     """Every declared table by name."""
@@ -161,7 +173,7 @@ def prepare(con: duckdb.DuckDBPyConnection) -> dict[str, str]:
         return known
     con.execute("BEGIN")
     con.execute(_BOOKS)
-    _create(con)
+    _extend(con)
     _declare(con)
     for statement in quality.views():
         con.execute(statement)
@@ -184,23 +196,35 @@ def _declare(con: duckdb.DuckDBPyConnection) -> None:
     con.execute(f"INSERT INTO declared VALUES {values}", [value for row in rows for value in row])
 
 
-def _create(con: duckdb.DuckDBPyConnection) -> None:
-    """Tables that are missing, and columns that are missing in tables there are."""
+def make(con: duckdb.DuckDBPyConnection, own: Table) -> None:
+    """Its two tables, when something comes for them first: opening a file costs by the tables it has.
+
+    Not inside a transaction, which finding them missing would abort.
+    """
+    import duckdb
+
+    with suppress(duckdb.CatalogException):
+        con.execute(f'SELECT 1 FROM "{own.observations}", "{own.name}" LIMIT 0')
+        return
+    for name in (own.name, own.observations):
+        con.execute(f'CREATE TABLE IF NOT EXISTS "{name}" ({definition(own)})')
+
+
+def _extend(con: duckdb.DuckDBPyConnection) -> None:
+    """Columns that are missing in tables there are."""
     found: dict[str, set[str]] = {}
     query = "SELECT table_name, column_name FROM duckdb_columns() WHERE database_name = current_database()"
     for table, column in con.execute(query).fetchall():
         found.setdefault(table, set()).add(column)
     for own in tables().values():
         for name in (own.name, own.observations):
-            if name not in found:
-                con.execute(f'CREATE TABLE "{name}" ({_definition(own)})')
-                continue
             for column, kind in own.fields:
-                if column not in found[name]:
+                if name in found and column not in found[name]:
                     con.execute(f'ALTER TABLE "{name}" ADD COLUMN "{column}" {kind}')
 
 
-def _definition(own: Table) -> str:
+def definition(own: Table) -> str:
+    """Its columns as CREATE TABLE takes them."""
     return ", ".join(f'"{name}" {kind}' for name, kind in own.fields)
 
 

@@ -19,6 +19,8 @@ def status(as_json: options.Json = False) -> None:
     answer.heading(f"tollbook at {now.at:%Y-%m-%d %H:%M} UTC")
     answer.line(f"  home        {now.home}")
     answer.line(f"  published   {now.published or 'nothing yet'}")
+    if now.held.files:
+        answer.line(f"  held        {now.held.files} older versions that sessions read, {now.held.bytes / 1e6:,.1f} MB")
     answer.line(f"  delivered   {now.delivered} purchases")
     for symbol, atoms in now.spent.items():
         flight = now.in_flight.get(symbol, 0)
