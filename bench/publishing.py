@@ -6,22 +6,27 @@ TOLLBOOK_BENCH_ROWS is the history's size (default 10 million), TOLLBOOK_BENCH_S
 from __future__ import annotations
 
 import os
-import shutil
+import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
 from tests.warehouse.bought import open_ledger
+from tests.warehouse.together import look_on
 
 from bench.rows import Row
 from tollbook.payer.ledger import Ledger
+from tollbook.warehouse import schema
 from tollbook.warehouse.cache import Cache
+from tollbook.warehouse.compaction import compact
 from tollbook.warehouse.publish import publish
+from tollbook.warehouse.snapshots import File, Manifest, link, read_manifest, store, write_manifest
 
 TITLE = "Publishing"
 
@@ -29,6 +34,8 @@ ROWS = int(os.environ.get("TOLLBOOK_BENCH_ROWS", "10000000"))
 SECONDS = float(os.environ.get("TOLLBOOK_BENCH_SECONDS", "60"))
 TOKENS = 5_000
 SESSIONS, HELD = 50, 10
+WARM = 3
+LIMIT_MB = 2048
 
 _ROW = """
 SELECT t AS token_id, 'Token ' || t AS token_name, 'T' || t AS token_symbol, DATE '2015-01-01' + d::INTEGER AS date,
@@ -45,13 +52,26 @@ def rows() -> Iterator[Row]:
         home = Path(folder)
         with open_ledger(home) as ledger:
             yield from _publishing(home, ledger)
-            yield from _analysts(home, ledger)
+            yield from _beside_sessions(home, ledger, max(4, ROWS // TOKENS) + 10)
+    yield from _analysts()
+    yield from _year()
+    yield _memory()
+
+
+def _memory() -> Row:
+    """This process did all of the publishing above; its children copied and looked."""
+    own, largest = (
+        resource.getrusage(who).ru_maxrss / 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    )
+    worst, beside = max(own, largest), f"publisher {own:,.0f} MB, largest child {largest:,.0f} MB"
+    return Row(f"peak memory of publishing at {ROWS:,} rows", beside, f"{LIMIT_MB} MB", worst / LIMIT_MB, 1.0)
 
 
 def _add(home: Path, purchase: str, salt: int, first: int, last: int) -> None:
     """Rows as a load leaves them."""
     sql = _ROW.format(salt=salt, purchase=purchase, tokens=TOKENS, first=first, last=last)
     with Cache(home).open() as con:
+        schema.make(con, schema.tables()["grades"])
         con.execute("BEGIN")
         for table in ("grades_observations", "grades"):
             con.execute(f"INSERT INTO {table} BY NAME {sql}")
@@ -68,13 +88,13 @@ def _publishing(home: Path, ledger: Ledger) -> Iterator[Row]:
     days = max(4, ROWS // TOKENS)
     _add(home, "history", 1, 0, days)
     publish(home, ledger)
-    for day in range(2):
+    for day in range(WARM):
         _add(home, f"warm-{day}", 2 + day, days + day, days + day + 1)
         publish(home, ledger)
     ours, whole = [], []
     for turn in range(3):
-        day = days + 2 + turn
-        _add(home, f"day-{turn}", 4 + turn, day, day + 1)
+        day = days + WARM + turn
+        _add(home, f"day-{turn}", 2 + WARM + turn, day, day + 1)
         started = time.perf_counter()
         publish(home, ledger)
         ours.append(time.perf_counter() - started)
@@ -104,85 +124,98 @@ def _copy_whole(home: Path) -> float:
     return spent
 
 
-_ANALYST = """
-import duckdb, pathlib, sys, time
-path, stop, held = sys.argv[1], pathlib.Path(sys.argv[2]), sys.argv[3] == "held"
-sessions = queries = 0
-while not stop.exists():
-    with duckdb.connect(path, read_only=True, config={"threads": 1, "memory_limit": "200MB"}) as con:
-        sessions += 1
-        first = None
-        while True:
-            shown = con.execute(
-                "SELECT (SELECT count(*) FROM signals), "
-                "(SELECT coalesce(sum(rows_in), 0) FROM loads WHERE dataset = 'trading-signals')"
-            ).fetchall()[0]
-            queries += 1
-            assert shown[0] == shown[1], shown
-            first = first or shown
-            assert shown == first, (shown, first)
-            if not held or stop.exists():
-                break
-            time.sleep(0.5)
-    time.sleep(0.05)
-print(sessions, queries)
+def _beside_sessions(home: Path, ledger: Ledger, first_day: int) -> Iterator[Row]:
+    """The same while sessions hold versions of the file open."""
+    holding = [subprocess.Popen([sys.executable, "-c", _HOLD, str(home)], stdin=subprocess.PIPE) for _ in range(HELD)]
+    ours, whole = [], []
+    for turn in range(4):
+        _add(home, f"held-{turn}", 100 + turn, first_day + turn, first_day + turn + 1)
+        started = time.perf_counter()
+        held = publish(home, ledger).held
+        ours.append(time.perf_counter() - started)
+        whole.append(_copy_whole(home))
+    for session in holding:
+        session.communicate()
+    mine, theirs = statistics.median(ours), statistics.median(whole)
+    yield Row(
+        f"the same while {HELD} sessions are held open",
+        f"{mine:.2f} s (longest {max(ours):.2f} s)",
+        f"{theirs:.2f} s to copy the database",
+        mine / theirs,
+        0.25,
+        f"{held.files} older versions held, {held.bytes / 1e6:,.0f} MB",
+    )
+
+
+_HOLD = """
+import duckdb, sys
+with duckdb.connect(sys.argv[1] + "/published/warehouse.duckdb", read_only=True, config={"threads": 1}) as con:
+    con.execute("SELECT count(*) FROM grades").fetchall()
+    sys.stdin.read()
 """
 
 
-def _analysts(home: Path, ledger: Ledger) -> Iterator[Row]:
-    """Sessions that look, some held open to the end, while rows come and are published over and over."""
-    shutil.rmtree(home / "published")
-    path = publish(home, ledger).path
-    stop = home / "stop"
-    command = [sys.executable, "-c", _ANALYST, str(path), str(stop)]
-    analysts = [
-        subprocess.Popen(
-            [*command, "held" if n < HELD else "short"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        for n in range(SESSIONS)
-    ]
-    waits, until = [], time.monotonic() + SECONDS
-    while time.monotonic() < until:
-        _signals(home, len(waits))
-        started = time.perf_counter()
-        publish(home, ledger)
-        waits.append(time.perf_counter() - started)
-    stop.touch()
-    results = [analyst.communicate(timeout=120) for analyst in analysts]
-    failed = [err for (_, err), analyst in zip(results, analysts, strict=True) if analyst.returncode]
-    sessions, queries = (sum(int(out.split()[i]) for out, err in results if not err) for i in (0, 1))
-    worst = max(waits)
+def _analysts() -> Iterator[Row]:
+    """Sessions that look, some held open to the end, while three flows buy, load and publish over and over."""
+    with tempfile.TemporaryDirectory() as folder, open_ledger(Path(folder)) as ledger:
+        Cache(Path(folder)).load(ledger)
+        publish(Path(folder), ledger)
+        seen = look_on(Path(folder), SESSIONS, HELD, SECONDS)
     yield Row(
-        f"{SESSIONS} analysts ({HELD} held open) for {SECONDS:.0f} s: sessions with an error or a torn read",
-        f"{len(failed)} of {sessions} ({queries} queries)",
+        f"{SESSIONS} analysts ({HELD} held open) and three flows for {SECONDS:.0f} s: errors or torn reads",
+        f"{len(seen.errors)} in {seen.sessions} sessions ({seen.queries} queries)",
         "none allowed",
-        float(len(failed)),
+        float(len(seen.errors)),
         0.0,
-        note=f"{len(waits)} publications; {failed[0].strip().splitlines()[-1] if failed else ''}",
+        note=f"{' + '.join(map(str, seen.publications))} publications {seen.errors[0] if seen.errors else ''}",
     )
-    yield Row(
-        "the publisher's longest publication beside them",
-        f"{worst:.2f} s (median {statistics.median(waits):.2f} s)",
-        "limit 30 s",
-        worst / 30,
-        1.0,
-    )
-
-
-def _signals(home: Path, turn: int) -> None:
-    with Cache(home).open() as con:
-        con.execute("BEGIN")
-        for table in ("signals_observations", "signals"):
-            con.execute(
-                f"INSERT INTO {table} BY NAME SELECT t AS token_id, DATE '2026-01-01' + ?::INTEGER AS date, "
-                "1 AS trading_signal, now() AS observed_at, ? AS purchase_id, 'trading-signals' AS dataset, "
-                "hash(t) AS row_hash, ? AS seq FROM range(100) a(t)",
-                [turn, f"signals-{turn}", 1000 + turn],
-            )
-        con.execute(
-            "INSERT INTO loads BY NAME SELECT ? AS purchase_id, ? AS seq, 'trading-signals' AS dataset, "
-            "100 AS rows_in, 100 AS rows_new, 0 AS rows_changed, 0 AS rows_quarantined, "
-            "now() AS observed_at, 'ok' AS envelope",
-            [f"signals-{turn}", 1000 + turn],
+    for name, spent, limit in (("wait for its turn", seen.waits, 30), ("publication", seen.took, 60)):
+        yield Row(
+            f"a flow's longest {name} beside them",
+            f"{max(spent):.2f} s (median {statistics.median(spent):.2f} s)",
+            f"limit {limit} s",
+            max(spent) / limit,
+            1.0,
         )
-        con.execute("COMMIT")
+
+
+def _year() -> Iterator[Row]:
+    """Files of a year of hourly runs, compacted each week: what the manifest holds at most, for one dataset."""
+    with tempfile.TemporaryDirectory() as folder, open_ledger(Path(folder)) as ledger:
+        root, most = Path(folder) / "published" / "snapshots", 0
+        (root / ".files").mkdir(parents=True)
+        start = datetime(2026, 1, 1, tzinfo=UTC)
+        for week in range(52):
+            _hourly_files(root, [start + timedelta(hours=hour) for hour in range(week * 168, week * 168 + 168)])
+            most = max(most, len(read_manifest(root).files))
+            compact(Path(folder), ledger, now=start + timedelta(weeks=week + 1))
+        last = len(read_manifest(root).files)
+    yield Row("files after a year of hourly runs, compacted weekly", f"{last}", "200 a dataset", last / 200, 1.0)
+    yield Row("the most there were, just before a compaction", f"{most}", "200 a dataset", most / 200, 1.0)
+
+
+def _hourly_files(root: Path, hours: list[datetime]) -> None:
+    """A file for each hour's run, as `snapshots.write` leaves them."""
+    fresh, manifest = [], read_manifest(root)
+    with duckdb.connect() as con:
+        for hour in hours:
+            row = (
+                f"{hour.timestamp():.0f} AS seq, TIMESTAMPTZ '{hour}' AS observed_at, TIMESTAMPTZ '{hour}' AS timestamp"
+            )
+            sha256, rows, size = store(con, root, f"SELECT 1 AS token_id, {row}, 'p-{hour:%m%d%H}' AS purchase_id")
+            fresh.append(
+                File(
+                    dataset="hourly-ohlcv",
+                    month=f"{hour:%Y-%m}",
+                    name=f"part-{sha256[:16]}",
+                    rows=rows,
+                    bytes=size,
+                    sha256=sha256,
+                    purchases=(f"p-{hour:%m%d%H}",),
+                    cost={},
+                    written_at=hour.isoformat(timespec="seconds"),
+                )
+            )
+    for file in fresh:
+        link(root, file)
+    write_manifest(root, Manifest((*manifest.files, *fresh), manifest.retired))

@@ -1,0 +1,84 @@
+"""Work that is killed at any moment: `python -m tests.warehouse.killed HOME` forks a process for each verb it is told,
+so that none has to import anything first, and says its number; a killed one leaves this one whole."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from tests.warehouse.processes import ROOT
+
+
+def serve(home: Path) -> None:
+    """Fork for each line, and wait for the end of what was forked."""
+    import duckdb  # noqa: F401
+    import pyarrow  # noqa: F401
+
+    import tollbook.warehouse.compaction
+    import tollbook.warehouse.rebuild  # noqa: F401
+    from tests.warehouse.bought import open_ledger  # noqa: F401
+
+    for line in sys.stdin:
+        number = os.fork()
+        if number == 0:
+            _work(line.strip(), home)
+            os._exit(0)
+        print(number, flush=True)
+        _, status = os.waitpid(number, 0)
+        print(os.waitstatus_to_exitcode(status), flush=True)
+
+
+def _work(verb: str, home: Path) -> None:
+    from tests.warehouse.bought import open_ledger
+    from tollbook.warehouse.cache import Cache
+    from tollbook.warehouse.compaction import compact
+    from tollbook.warehouse.publish import publish
+    from tollbook.warehouse.rebuild import rebuild
+
+    with open_ledger(home) as ledger:
+        if verb == "load":
+            Cache(home).load(ledger)
+        elif verb == "publish":
+            publish(home, ledger)
+        elif verb == "rebuild":
+            rebuild(home, ledger)
+        else:
+            compact(home, ledger)
+
+
+class Worker:
+    """The process above, from the side that kills."""
+
+    def __init__(self, home: Path) -> None:
+        command, pipe = [sys.executable, "-m", "tests.warehouse.killed", str(home)], subprocess.PIPE
+        self._process = subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, text=True)
+
+    def run(self, verb: str, kill_after: float | None = None) -> int:
+        """Exit code of the work; -9 where it was killed before its end."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{verb}\n")
+        self._process.stdin.flush()
+        number = int(self._line())
+        if kill_after is not None:
+            time.sleep(kill_after)
+            with suppress(ProcessLookupError):
+                os.kill(number, 9)
+        return int(self._line())
+
+    def __enter__(self) -> Worker:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.communicate()
+
+    def _line(self) -> str:
+        assert self._process.stdout is not None
+        return self._process.stdout.readline()
+
+
+if __name__ == "__main__":
+    serve(Path(sys.argv[1]))

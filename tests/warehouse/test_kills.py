@@ -1,0 +1,66 @@
+"""Killed at any moment, not only at named points: nothing is lost, and all is readable at once (I4, I7, I8)."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+from tests.warehouse.books import DAY, T0, grades
+from tests.warehouse.bought import buy_history, open_ledger
+from tests.warehouse.killed import Worker
+from tollbook.payer.ledger import Ledger
+from tollbook.warehouse import query
+from tollbook.warehouse.snapshots import check, read_manifest
+
+KILLS = int(os.environ.get("TOLLBOOK_KILLS", "1"))
+VERBS = ("load", "publish", "compact", "rebuild")
+SEED = int(os.environ.get("TOLLBOOK_KILLS_SEED", "7"))
+
+
+def buy(ledger: Ledger, number: int) -> None:
+    """One day of two tokens: all in one month, so that there is always something to compact."""
+    when = T0 - DAY * (number % 19)
+    buy_history(ledger, grades([number, 10_000], when, 1), [number, 10_000], when, when, T0 + number * DAY)
+
+
+def killed(worker: Worker, home: Path, ledger: Ledger, verb: str, numbers: range) -> int:
+    """Kill the verb once per number, each time with something new to do; the published file is read after each."""
+    dice, times, shown = random.Random(f"{SEED} {verb}"), 0, 0
+    buy(ledger, numbers[0])
+    started = time.monotonic()
+    assert worker.run(verb) == 0
+    whole = time.monotonic() - started
+    for number in numbers[1:]:
+        buy(ledger, number)
+        if verb != "load":
+            assert worker.run("load") == 0
+        if verb == "compact":
+            assert worker.run("publish") == 0
+        times += worker.run(verb, dice.uniform(0, whole)) == -signal.SIGKILL
+        [(rows,)] = query(home, "SELECT count(*) FROM grades_observations")[1]
+        assert rows >= shown
+        shown = rows
+    return times
+
+
+def test_kills_at_random_times_lose_nothing_and_leave_all_readable(tmp_path: Path) -> None:
+    """TOLLBOOK_KILLS is how many of each verb; those that ended before their kill came are told apart."""
+    told: dict[str, int] = {}
+    with open_ledger(tmp_path) as ledger, Worker(tmp_path) as worker:
+        buy(ledger, 0)
+        assert (worker.run("load"), worker.run("publish")) == (0, 0)
+        for turn, verb in enumerate(VERBS):
+            first = 1 + turn * (KILLS + 1)
+            told[verb] = killed(worker, tmp_path, ledger, verb, range(first, first + KILLS + 1))
+        print(f"of {KILLS} each were killed in their midst: {told}, seed {SEED}")
+        assert (worker.run("load"), worker.run("publish"), worker.run("compact")) == (0, 0, 0)
+        bought = len(list(ledger.cost_rows()))
+    root = tmp_path / "published" / "snapshots"
+    loads = query(tmp_path, "SELECT count(*), sum(rows_new + rows_changed)::BIGINT FROM loads")[1]
+    [(observations,)] = query(tmp_path, "SELECT count(*) FROM grades_observations")[1]
+    assert loads == [(bought, observations)]
+    assert sum(file.rows for file in read_manifest(root).files) == observations
+    assert check(root) == []
