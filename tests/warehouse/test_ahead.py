@@ -31,6 +31,10 @@ class Distant:
         self._note("last_seq")
         return self._ledger.last_seq()
 
+    def mark(self, seq: int) -> str | None:
+        self._note("mark")
+        return self._ledger.mark(seq)
+
     def delivery_index(self, after: int = 0) -> list[tuple[int, str]]:
         self._note("delivery_index")
         return self._ledger.delivery_index(after)
@@ -76,7 +80,7 @@ def test_the_cache_is_free_whenever_the_ledger_is_asked(tmp_path: Path) -> None:
         compact(tmp_path, distant, at_least=1)
         rebuild(tmp_path, distant)
         publish(tmp_path, distant, anew=True)
-    assert set(distant.asked) == {"last_seq", "delivery_index", "deliveries", "cost_rows", "avoided_rows"}
+    assert set(distant.asked) == {"last_seq", "mark", "delivery_index", "deliveries", "cost_rows", "avoided_rows"}
     assert distant.held == []
 
 

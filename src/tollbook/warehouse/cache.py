@@ -183,6 +183,7 @@ class Cache:
     def distinct(self, table: str, columns: Sequence[str]) -> list[tuple[object, ...]]:
         """The values that columns of the current rows have together, in order."""
         with self.open(whole=True) as con:
+            schema.make(con, schema.tables()[table])
             return con.execute(f'SELECT DISTINCT {schema.quoted(columns)} FROM "{table}" ORDER BY ALL').fetchall()
 
     def _attached(self) -> duckdb.DuckDBPyConnection:

@@ -74,6 +74,8 @@ def write(con: duckdb.DuckDBPyConnection, root: Path, ledger: LedgerReader, *, t
         after = _after(manifest, anew, (*fresh, *remade), seen)
         if thorough:
             after = replace(after, files=tuple(_priced(file, costs) for file in after.files))
+        if note:
+            os.replace(root / MANIFEST, root / DAMAGED)
         write_manifest(root, after)
         crash_point("snapshot.after_manifest")
         _show(root, after, fresh, everything=bool(anew or note))
@@ -83,15 +85,12 @@ def write(con: duckdb.DuckDBPyConnection, root: Path, ledger: LedgerReader, *, t
 
 
 def _manifest(root: Path) -> tuple[Manifest, str | None]:
-    """The manifest, or an empty one and what became of one that can't be read."""
+    """The manifest, or an empty one and what becomes of one that can't be read."""
     try:
         return read_manifest(root), None
     except ManifestDamaged:
-        os.replace(root / MANIFEST, root / DAMAGED)
-        return (
-            Manifest(),
-            f"the manifest could not be read: made anew with its files, kept as {DAMAGED}",
-        )
+        note = f"the manifest could not be read: made anew with its files, kept as {DAMAGED}"
+        return Manifest(), note
 
 
 def _after(manifest: Manifest, anew: set[Month], files: tuple[File, ...], seen: following.Seen) -> Manifest:

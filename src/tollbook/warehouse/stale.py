@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tollbook.warehouse import catalogue, following
+from tollbook.warehouse import catalogue, following, schema
 from tollbook.warehouse.catalogue import quoted
 from tollbook.warehouse.fingerprint import fingerprint
 from tollbook.warehouse.manifest import File, Manifest, Month, Unreadable
@@ -73,10 +73,21 @@ def stale(
         return set()
     files = manifest.months()
     if every or manifest.build != cache.build:
-        months = set(files) | {month for own in catalogue.tables() for month in _months(con, own.observations, own)}
+        brought = _with_rows(con, files)
+        months = set(files) | {month for own in brought for month in _months(con, own.observations, own)}
     else:
         months = _rewound(con, manifest)
     return {month for month in months - broken if _differs(con, root, month, files.get(month, []))}
+
+
+def _with_rows(con: duckdb.DuckDBPyConnection, files: Iterable[Month]) -> list[Table]:
+    """Tables of what was loaded, or is in files; the cache has each of them from here on, be it empty."""
+    names = {name for (name,) in con.execute("SELECT DISTINCT dataset FROM loads").fetchall()}
+    names |= {dataset for dataset, _ in files}
+    found = [own for own in catalogue.tables() if names.intersection(own.datasets)]
+    for own in found:
+        schema.make(con, own)
+    return found
 
 
 def _months(con: duckdb.DuckDBPyConnection, source: str, own: Table, where: str = "true") -> set[Month]:
