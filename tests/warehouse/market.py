@@ -44,6 +44,7 @@ def build(home: Path) -> Path:
         _grades(ledger, 4, DAYS[4] + 9 * HOUR)
         _prices(ledger)
         _moonshots(ledger)
+        _research(ledger)
         Cache(home).load(ledger)
         publish(home, ledger)
     return home
@@ -131,6 +132,30 @@ def pick(symbol: str, picked: int, *, ended: int | None = None, roi: float = 1.0
         "MOONSHOT_END_AT": end,
         "MOONSHOT_ROI": roi,
     }
+
+
+def _research(ledger: Ledger) -> None:
+    """What the seller nests, of one token and one day: levels, correlations, scenarios, categories."""
+    when, bitcoin = DAYS[4] + 11 * HOUR, {**_named(3375), "DATE": f"{DAYS[4]:%Y-%m-%d}"}
+    nested: dict[str, dict[str, Any]] = {
+        "tokens": {**_named(3375), "CATEGORY_LIST": [{"category_name": "Layer 1"}]},
+        "price": {**_named(3375), "CURRENT_PRICE": CLOSES[3375][4]},
+        "resistance-support": {
+            **bitcoin,
+            "HISTORICAL_RESISTANCE_SUPPORT_LEVELS": [{"date": "2025-09-01", "level": "130"}, {"level": 90}],
+        },
+        "correlation": {**bitcoin, "TOP_CORRELATION": [{"token": "ETH", "correlation": 0.81}]},
+        "price-prediction": {
+            **bitcoin,
+            "PRICE_PREDICTION": {
+                "current_price": CLOSES[3375][4],
+                "price_prediction": [{"scenario": "4T", "predicted_price_base": 150, "predicted_price_bear": 99}],
+            },
+        },
+    }
+    for name, row in nested.items():
+        keys = ["*"] if name == "tokens" else ["3375"]
+        _buy(ledger, name, when, when, when, row, tokens=keys, flow="research")
 
 
 def _named(token: int) -> dict[str, Any]:
