@@ -132,7 +132,7 @@ def _bring_up(cache: Cache, standby: Standby, ahead: Ahead) -> int:
             return ahead.through(lambda books: _write(cache, standby, books, behind=True)) or 0
 
 
-def _write(cache: Cache, standby: Standby, ledger: LedgerReader, *, behind: bool = False) -> int | None:
+def _write(cache: Cache, standby: Standby, ledger: Ahead, *, behind: bool = False) -> int | None:
     """One transaction. None where the cache has deliveries that the ledger's reading may lack, unless it may be behind:
     a row is never shown before its price."""
     with cache.open() as con:
@@ -141,6 +141,7 @@ def _write(cache: Cache, standby: Standby, ledger: LedgerReader, *, behind: bool
         if newest > seq and not behind:
             return None
         with _attached(con, standby):
+            ledger.need(*costs.known(con, "pub"))
             with _transaction(con):
                 deliveries = _update(con, ledger, seq)
                 crash_point("publish.before_commit")
