@@ -4,6 +4,8 @@ so that none has to import anything first, and says its number; a killed one lea
 from __future__ import annotations
 
 import os
+import resource
+import signal
 import subprocess
 import sys
 import time
@@ -25,29 +27,35 @@ def serve(home: Path) -> None:
     for line in sys.stdin:
         number = os.fork()
         if number == 0:
-            _work(line.strip(), home)
-            os._exit(0)
+            os._exit(_work(*line.split(), home=home))
         print(number, flush=True)
         _, status = os.waitpid(number, 0)
         print(os.waitstatus_to_exitcode(status), flush=True)
 
 
-def _work(verb: str, home: Path) -> None:
+def _work(verb: str, most: str = "", *, home: Path) -> int:
+    """The command's exit code. `most`: no file may grow beyond so many bytes, as on a disk that is full."""
+    import duckdb
+
     from tests.warehouse.bought import open_ledger
+    from tollbook.cli.failure import report
     from tollbook.warehouse.cache import Cache
     from tollbook.warehouse.compaction import compact
     from tollbook.warehouse.publish import publish
     from tollbook.warehouse.rebuild import rebuild
 
+    verbs = {"publish": publish, "compact": compact, "rebuild": rebuild}
     with open_ledger(home) as ledger:
-        if verb == "load":
-            Cache(home).load(ledger)
-        elif verb == "publish":
-            publish(home, ledger)
-        elif verb == "rebuild":
-            rebuild(home, ledger)
-        else:
-            compact(home, ledger)
+        unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
+        if most:
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (int(most), unlimited[1]))
+        try:
+            Cache(home).load(ledger) if verb == "load" else verbs[verb](home, ledger)
+        except (OSError, duckdb.Error) as error:
+            resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
+            return report(error, as_json=False)
+    return 0
 
 
 class Worker:

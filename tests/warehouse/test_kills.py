@@ -1,4 +1,5 @@
-"""Killed at any moment, not only at named points: nothing is lost, and all is readable at once (I4, I7, I8)."""
+"""Killed at any moment, not only at named points, or out of disk: nothing is lost, and all is readable at once
+(I4, I7, I8)."""
 
 from __future__ import annotations
 
@@ -64,3 +65,20 @@ def test_kills_at_random_times_lose_nothing_and_leave_all_readable(tmp_path: Pat
     assert loads == [(bought, observations)]
     assert sum(file.rows for file in read_manifest(root).files) == observations
     assert check(root) == []
+
+
+def test_a_full_disk_stops_each_verb_with_its_name_and_loses_nothing(tmp_path: Path) -> None:
+    """Exit 6, not 4: no money is in doubt. What was published stays, and the next run brings up the rest."""
+    with open_ledger(tmp_path) as ledger, Worker(tmp_path) as worker:
+        for number in range(2):
+            buy(ledger, number)
+            assert (worker.run("load"), worker.run("publish")) == (0, 0)
+        before = query(tmp_path, "SELECT count(*) FROM grades_observations")[1]
+        buy(ledger, 2)
+        assert worker.run("load") == 0
+        for verb, most in (("publish", 1 << 10), ("publish", 1 << 16), ("compact", 1 << 10), ("rebuild", 1 << 16)):
+            assert (verb, most, worker.run(f"{verb} {most}")) == (verb, most, 6)
+            assert query(tmp_path, "SELECT count(*) FROM grades_observations")[1] == before
+        assert [worker.run(verb) for verb in ("rebuild", "publish", "compact")] == [0, 0, 0]
+    assert query(tmp_path, "SELECT count(*), (SELECT count(*) FROM loads) FROM grades_observations")[1] == [(6, 3)]
+    assert check(tmp_path / "published" / "snapshots") == []

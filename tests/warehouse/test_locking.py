@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.warehouse.books import DAY, T0, grades
 from tests.warehouse.processes import line, start
 from tests.warehouse.story import story
 from tollbook.warehouse import cache as caching
@@ -97,20 +98,36 @@ def test_a_shell_that_never_closes_is_named(tmp_path: Path, monkeypatch: pytest.
 
 def test_no_module_opens_a_database_file_by_other_means(tmp_path: Path) -> None:
     """Closing a second handle on an open DuckDB file drops its lock, and a second writer gets in unseen."""
+    from tests.warehouse.bought import buy_history, open_ledger
+    from tollbook.warehouse.compaction import compact
+    from tollbook.warehouse.publish import publish
     from tollbook.warehouse.rebuild import rebuild
 
     opened: list[str] = []
-    watching = True
+    watching = False
 
     def note(event: str, details: tuple[object, ...]) -> None:
         if watching and event == "open" and str(details[0]).endswith((".duckdb", ".duckdb.wal")):
             opened.append(str(details[0]))
 
     sys.addaudithook(note)
-    Cache(tmp_path).load(story())
-    rebuild(tmp_path, story())
-    Cache(tmp_path).tokens()
-    watching = False
+    cache = Cache(tmp_path)
+    with open_ledger(tmp_path) as ledger:
+        watching = True
+        for number in range(4):
+            at = T0 + DAY * number
+            buy_history(ledger, grades([number], T0, 1), [number], T0, T0, at)
+            cache.load(ledger)
+            publish(tmp_path, ledger)
+        compact(tmp_path, ledger)
+        rebuild(tmp_path, ledger)
+        watching = False
+        cache.path.write_bytes(b"no database")
+        watching = True
+        assert cache.load(ledger).note is not None
+        publish(tmp_path, ledger, anew=True)
+        cache.tokens()
+        watching = False
     assert opened == []
 
 

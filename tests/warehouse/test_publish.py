@@ -306,6 +306,49 @@ def test_a_reader_of_an_older_manifest_still_finds_its_files_for_a_day(tmp_path:
     assert not any((root / file.content).exists() for file in older)
 
 
+_READER = """
+import duckdb, json, pathlib, sys
+root, stop, reads = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), 0
+con = duckdb.connect()
+while not stop.exists() or not reads:
+    files = json.loads((root / "manifest.json").read_text())["files"]
+    paths = [str(root / ".files" / (file["sha256"] + ".parquet")) for file in files]
+    [(rows, keys)] = con.execute(
+        "SELECT count(*), count(DISTINCT (token_id, date)) FROM read_parquet(?, union_by_name = true)", [paths]
+    ).fetchall()
+    assert rows == keys == sum(file["rows"] for file in files) and rows % 2 == 0 and rows >= 4, (rows, keys)
+    reads += 1
+print(reads)
+"""
+
+
+def test_a_reader_of_the_manifest_does_not_notice_compactions(tmp_path: Path, ledger: Ledger) -> None:
+    root, stop = tmp_path / "published" / "snapshots", tmp_path / "stop"
+    small_files(tmp_path, ledger, 2)
+    command = [sys.executable, "-c", _READER, str(root), str(stop)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as reader:
+        for day in range(2, 6):
+            when = FIRST + day * DAY
+            buy_history(ledger, grades([1, 2], when, 1), [1, 2], when, when, T0 + day * DAY)
+            bring_up(tmp_path, ledger)
+            assert compact(tmp_path, ledger).files_after == 1
+        stop.touch()
+        out, err = reader.communicate(timeout=60)
+    assert (reader.returncode, err) == (0, "")
+    assert int(out) > 0
+
+
+def test_compacted_rows_lie_in_the_order_of_their_key(tmp_path: Path, ledger: Ledger) -> None:
+    """So that a reader of one token leaves the rest of a file unread."""
+    small_files(tmp_path, ledger, 3)
+    compact(tmp_path, ledger)
+    [file] = read_manifest(tmp_path / "published" / "snapshots").files
+    with duckdb.connect() as con:
+        path = tmp_path / "published" / "snapshots" / file.content
+        keys = con.execute(f"SELECT token_id, date FROM read_parquet('{path}')").fetchall()
+    assert keys == sorted(keys)
+
+
 @pytest.mark.parametrize(
     "point", ["snapshot.written", "compact.before_manifest", "compact.after_manifest", "compact.after_exchange"]
 )

@@ -34,7 +34,7 @@ class Ahead:
         self._avoided: tuple[int, list[AvoidedRow]] | None = None
         self._seq = ledger.last_seq()
 
-    def through(self, work: Callable[[LedgerReader], T]) -> T:
+    def through(self, work: Callable[[Ahead], T]) -> T:
         """Do work that opens and closes the cache, as often as it takes until all it asks for is read."""
         while True:
             try:
@@ -77,6 +77,17 @@ class Ahead:
         if self._avoided is None or self._avoided[0] > after:
             raise NotRead(lambda: self._read_avoided(after))
         return (row for row in self._avoided[1] if row.seq > after)
+
+    def need(self, costs_after: int, avoided_after: int) -> None:
+        """Raise NotRead once for both, before work is begun that would have to be done again."""
+        if self._costs is None or self._costs[0] > costs_after or self._avoided is None:
+            raise NotRead(lambda: self._read(costs_after, avoided_after))
+        if self._avoided[0] > avoided_after:
+            raise NotRead(lambda: self._read_avoided(avoided_after))
+
+    def _read(self, costs_after: int, avoided_after: int) -> None:
+        self._read_costs(costs_after)
+        self._read_avoided(avoided_after)
 
     def _read_costs(self, after: int) -> None:
         self._costs = after, list(self._ledger.cost_rows(after))

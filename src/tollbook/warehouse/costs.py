@@ -58,12 +58,11 @@ def update(con: duckdb.DuckDBPyConnection, schema: str, ledger: LedgerReader, *,
         con.execute(f"DELETE FROM {schema}.ledger_costs")
     if anew or not _is_the_last(con, schema, ledger):
         con.execute(f"DELETE FROM {schema}.avoided")
-    [(costs_seq,)] = con.execute(f"SELECT coalesce(max(seq), 0) FROM {schema}.ledger_costs").fetchall()
-    [(avoided_seq,)] = con.execute(f"SELECT coalesce(max(seq), 0) FROM {schema}.avoided").fetchall()
+    costs_after, avoided_after = known(con, schema)
     written = 0
-    for rows in _batches(ledger.cost_rows(max(0, costs_seq - _LATE))):
+    for rows in _batches(ledger.cost_rows(costs_after)):
         written += _replace_costs(con, schema, _cost_table(rows))
-    for entries in _batches(ledger.avoided_rows(max(0, avoided_seq - _LATE))):
+    for entries in _batches(ledger.avoided_rows(avoided_after)):
         written += _add_avoided(con, schema, _avoided_table(entries))
     if anew:
         lacking = f"SELECT * FROM lost ANTI JOIN {schema}.ledger_costs USING (purchase_id)"
@@ -78,6 +77,13 @@ def _is_the_last(con: duckdb.DuckDBPyConnection, schema: str, ledger: LedgerRead
         row = next(iter(ledger.avoided_rows(seq - 1)), None)
         return row is not None and [row.seq, row.run_id, row.request, row.at] == [seq, *newest]
     return True
+
+
+def known(con: duckdb.DuckDBPyConnection, schema: str) -> tuple[int, int]:
+    """The seqs of costs and of calls avoided behind which `update` reads."""
+    [(costs_seq,)] = con.execute(f"SELECT coalesce(max(seq), 0) FROM {schema}.ledger_costs").fetchall()
+    [(avoided_seq,)] = con.execute(f"SELECT coalesce(max(seq), 0) FROM {schema}.avoided").fetchall()
+    return max(0, costs_seq - _LATE), max(0, avoided_seq - _LATE)
 
 
 def _batches(rows: Iterable[T], size: int = 50_000) -> Iterable[list[T]]:

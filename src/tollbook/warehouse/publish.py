@@ -155,7 +155,7 @@ def _bring_up(cache: Cache, standby: Standby, ahead: Ahead, expected: quality.Ex
 
 
 def _write(
-    cache: Cache, standby: Standby, ledger: LedgerReader, expected: quality.Expected | None, *, behind: bool = False
+    cache: Cache, standby: Standby, ledger: Ahead, expected: quality.Expected | None, *, behind: bool = False
 ) -> int | None:
     """One transaction. None where the cache has deliveries that the ledger's reading may lack, unless it may be behind:
     a row is never shown before its price."""
@@ -168,8 +168,11 @@ def _write(
         if expected is not None:
             quality.expect(con, expected)
         with _attached(con, standby):
+            shown = stamp.read(con, "pub")
+            other = shown is not None and not shown.is_of(ledger)
+            ledger.need(*((0, 0) if other else costs.known(con, "pub")))
             with _transaction(con):
-                deliveries = _update(con, ledger, seq)
+                deliveries = _update(con, ledger, seq, shown, other_ledger=other)
                 crash_point("publish.before_commit")
             con.execute("CHECKPOINT pub")
             _say_beside(con, standby)
@@ -246,13 +249,11 @@ def _shape_up(con: duckdb.DuckDBPyConnection) -> None:
         _name_things(con)
 
 
-def _update(con: duckdb.DuckDBPyConnection, ledger: LedgerReader, seq: int) -> int:
-    """Everything the standby lacks, found by the deliveries it has not seen and what the cache went back to.
-
-    Costs first: where the ledger has not been asked for them yet, nothing else has to be done twice.
-    """
-    shown = stamp.read(con, "pub")
-    costs.update(con, "pub", ledger, anew=shown is not None and not shown.is_of(ledger))
+def _update(
+    con: duckdb.DuckDBPyConnection, ledger: LedgerReader, seq: int, shown: stamp.Stamp | None, *, other_ledger: bool
+) -> int:
+    """Everything the standby lacks, found by the deliveries it has not seen and what the cache went back to."""
+    costs.update(con, "pub", ledger, anew=other_ledger)
     news = "SELECT purchase_id, seq FROM loads ANTI JOIN pub.loads USING (purchase_id)"
     con.execute(f"CREATE OR REPLACE TEMP TABLE news AS {news}")
     [(deliveries, first, last)] = con.execute("SELECT count(*), min(seq), max(seq) FROM news").fetchall()

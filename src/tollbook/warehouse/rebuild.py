@@ -69,14 +69,14 @@ def rebuild(home: Path, ledger: LedgerReader, *, forget_lost: bool = False) -> R
         rows, done, missed = bring_in(beside, ledger).rows_in, None, None
         crash_point("rebuild.before_swap")
         while done is None:
+            rows += bring_in(beside, ledger).rows_in
             with cache.locked():
                 still = _known(cache) - _known(beside)
                 if not still or still == missed:
                     done = _hashes(cache), _hashes(beside)
                     beside.checkpoint()
                     _swap(beside.path, cache.path)
-            if done is None:
-                rows, missed = rows + bring_in(beside, ledger).rows_in, still
+                missed = still
         before, after = done
         crash_point("rebuild.after_swap")
     return Rebuilt(rows, time.monotonic() - started, before, after, len(lost))

@@ -157,7 +157,7 @@ class Standby:
         return [path for path in self._retired() if not _is_read(path, opened)]
 
     def _drop_unread(self) -> None:
-        unread = self._unread()
+        unread = self._unread() if len(self._retired()) > _SPARE else []
         for path in unread[: max(0, len(unread) - _SPARE)]:
             path.unlink()
 
