@@ -240,7 +240,7 @@ def test_a_cancelled_authorization_is_burned_until_a_person_says_so(scene: Scene
     assert (burned.money, burned.burned, burned.committed) == (Money.VOID, True, 0)
     desk.buy(wanted)
     assert payments(scene.world, scene.buyer.address) == []
-    accept_loss(desk, desk.found(order))
+    accept_loss(scene, desk, order)
     assert desk.buy(wanted) == []
     assert (desk.found(order).generation, desk.found(order).data) == (1, Data.DELIVERED)
     scene.assert_books()

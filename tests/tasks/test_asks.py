@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tests.docs.page import PROJECT
 from tests.warehouse.books import T0, body, pieces
 from tests.warehouse.bought import buy
 from tests.warehouse.spoiling import spoil
@@ -16,7 +17,7 @@ from tollbook.tasks.workspace import Workspace
 def test_keys_come_from_the_cache_which_mends_itself_whatever_the_published_file_is_like(tmp_path: Path) -> None:
     """I8: and the next load's report says so."""
     [sold_by_index, *_] = [own for own in registry.datasets() if own.key_column == "index_id"]
-    settings = Settings(tmp_path, tmp_path / "policy.toml", f"sqlite:///{tmp_path}/state/ledger.db", 0.0)
+    settings = Settings(tmp_path, PROJECT / "policy.toml", f"sqlite:///{tmp_path}/state/ledger.db", 0.0)
     with Workspace(settings, {}) as ws:
         [page, *_] = pieces("indices", ["*"], T0, T0, T0)
         buy(ws.ledger, page, body({"ID": 7, "NAME": "Seven"}, {"ID": 3, "NAME": "Three"}), T0, flow="indices")

@@ -14,7 +14,8 @@ from tests.warehouse.bought import buy_history, open_ledger
 from tests.warehouse.killed import Worker
 from tollbook.payer.ledger import Ledger
 from tollbook.warehouse import query
-from tollbook.warehouse.snapshots import check, read_manifest
+from tollbook.warehouse.checking import check
+from tollbook.warehouse.manifest import read_manifest
 
 KILLS = int(os.environ.get("TOLLBOOK_KILLS", "1"))
 VERBS = ("load", "publish", "compact", "rebuild")

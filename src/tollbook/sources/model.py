@@ -134,7 +134,7 @@ class Dataset:
     `lookback` is how many slots before the newest a run looks for gaps to heal, and for rows due for a second look (of
     a snapshot, for missed slots to report). `since` is the first day that is sold.
     `rows_per_cell` is None where one key and slot may bring any number of rows. `max_price` is decimal text in
-    dollars, `max_price_in` in other assets by their symbol.
+    dollars; what a call may cost in another token, whose worth moves, is for policy's caps to say.
     """
 
     name: str
@@ -163,14 +163,13 @@ class Dataset:
     keyed_rows: str = ""
     success: Mapping[str, Any] = field(default_factory=dict)
     max_price: str = "0.10"
-    max_price_in: Mapping[str, str] = field(default_factory=dict)
     free: bool = False
     repaired_by: str | None = None
     doc: str = ""
 
     def ceiling(self, asset: str) -> str | None:
         """The most that one call may cost in an asset, under policy's own ceiling; None where nothing is declared."""
-        return self.max_price if asset == DOLLAR else self.max_price_in.get(asset)
+        return self.max_price if asset == DOLLAR else None
 
     @property
     def compared(self) -> tuple[str, ...]:

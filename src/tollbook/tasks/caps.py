@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from tollbook.payer.errors import OverBudget
+from tollbook.payer.ledger.caps import ADVICE
 from tollbook.payer.money import Asset, decimal_text
 from tollbook.payer.types import Run
 
@@ -48,7 +49,8 @@ class CapLine:
     def refusal(self) -> OverBudget:
         return OverBudget(
             f"{self.name} is {self.text(self.limit)}: {self.text(self.committed)} are committed and "
-            f"{self.text(self.after - self.committed)} more were asked"
+            f"{self.text(self.after - self.committed)} more were asked",
+            advice=ADVICE.get(self.name.rsplit(".", 1)[-1]),
         )
 
     def document(self) -> dict[str, Any]:

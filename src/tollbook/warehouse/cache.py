@@ -171,6 +171,7 @@ class Cache:
         from tollbook.warehouse import coverage
 
         with self.open() as con:
+            schema.make(con, schema.tables()[dataset.table])
             return coverage.beginnings(con, dataset, keys)
 
     def tokens(self) -> list[Token]:

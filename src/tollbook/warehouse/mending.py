@@ -66,7 +66,7 @@ def _look_through(cache: Cache) -> None:
 
 
 def _looked_at(home: Path) -> list[str]:
-    """What is damaged of the two files behind the analysts' name. The one that nobody needs is gone then."""
+    """What is damaged of the files behind the analysts' name. Those that nobody needs are gone then."""
     published = home / "published"
     if not published.exists():
         return []
@@ -76,9 +76,10 @@ def _looked_at(home: Path) -> list[str]:
 
 def _damaged(standby: Standby) -> list[str]:
     notes = []
-    if why := trouble_with(standby.path):
-        standby.discard()
-        notes.append(f"the published file's standby could not be read ({why}): made anew")
+    for path in standby.older():
+        if why := trouble_with(path):
+            standby.discard(path)
+            notes.append(f"an older version of the published file could not be read ({why}): made anew")
     if why := trouble_with(standby.public):
         notes.append(f"the published file could not be read ({why}): made anew from the cache")
     return notes

@@ -83,10 +83,15 @@ class Standby:
             self.copy_public()
         self._trim()
 
-    def discard(self) -> None:
-        """Forget the standby file, and what was logged beside it."""
-        for path in (self.path, _wal(self.path)):
-            path.unlink(missing_ok=True)
+    def older(self) -> list[Path]:
+        """Every version that may be written next."""
+        return [path for path in (self.path, *self._retired()) if path.exists()]
+
+    def discard(self, version: Path | None = None) -> None:
+        """Forget the standby file, or another older version, and what was logged beside it."""
+        path = version or self.path
+        for name in (path, _wal(path)):
+            name.unlink(missing_ok=True)
 
     def is_read(self) -> bool:
         """Whether somebody, this process included, still has the standby file open."""

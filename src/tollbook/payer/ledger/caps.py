@@ -18,7 +18,7 @@ from tollbook.payer.types import Run
 Bucket = tuple[str, str]
 
 _RUN = "ask for fewer days or tokens in one run, or raise"
-_ADVICE = {"--max-cost": f"{_RUN} it", "per_run": f"{_RUN} per_run in the policy file: waiting does not help"}
+ADVICE = {"--max-cost": f"{_RUN} it", "per_run": f"{_RUN} per_run in the policy file: waiting does not help"}
 """Where waiting for the cap's period to pass is no way out."""
 
 
@@ -55,7 +55,7 @@ def check(caps: Caps, run: Run, asset: Asset, totals: Mapping[Bucket, int], aske
         if name == "per_run" and run.budget is not None and run.budget < cap:
             name, cap = "--max-cost", run.budget
         if totals.get(bucket, 0) > cap:
-            raise OverBudget(_message(name, cap, totals[bucket] - asked, asked, asset), advice=_ADVICE.get(name))
+            raise OverBudget(_message(name, cap, totals[bucket] - asked, asked, asset), advice=ADVICE.get(name))
 
 
 def check_call(caps: Caps, asset: Asset, amount: int, dataset: str) -> None:

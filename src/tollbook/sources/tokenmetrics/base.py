@@ -38,11 +38,11 @@ DAILY = {"grain": DAY, "settle": 6 * HOUR, "patience": 2 * DAY, "lookback": 28}
 HOURLY = {"grain": HOUR, "settle": HOUR, "patience": 6 * HOUR, "lookback": 24}
 
 
-LOWEST: Mapping[str, Any] = {"max_price": "0.034", "max_price_in": {"TMAI": "0.0306"}}
-MIDDLE: Mapping[str, Any] = {"max_price": "0.068", "max_price_in": {"TMAI": "0.0612"}}
-HIGHEST: Mapping[str, Any] = {"max_price": "0.10", "max_price_in": {"TMAI": "0.09"}}
-"""Ceilings for a call: twice what a public client's undated comments say it costs, which is 0.017, 0.034 or 0.068 USDC
-and a tenth less in TMAI; of the highest, less than twice. Where no price was ever seen, the highest holds."""
+LOWEST: Mapping[str, Any] = {"max_price": "0.034"}
+MIDDLE: Mapping[str, Any] = {"max_price": "0.068"}
+HIGHEST: Mapping[str, Any] = {"max_price": "0.10"}
+"""Ceilings for a call: twice what a public client's undated comments say it costs, which is 0.017, 0.034 or 0.068 USDC;
+of the highest, less than twice. Where no price was ever seen, the highest holds."""
 
 GRADED = date(2021, 1, 1)
 """The day of the oldest trader grades seen; of the other grades nothing older was."""
