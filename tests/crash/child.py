@@ -6,6 +6,7 @@ process of its own, with nothing of an earlier one but what is on disk.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import multiprocessing
 import os
@@ -68,6 +69,10 @@ def work(job: Job, together: Barrier | None = None) -> None:
 
 
 async def _accept_losses(payer: Payer) -> None:
+    """A person's word, which waits until no reorg can take a payment back."""
+    while any(purchase.settling for purchase in payer.services.ledger.undelivered()):
+        await asyncio.sleep(0.3)
+        await payer.recover()
     for purchase in payer.services.ledger.undelivered():
         payer.accept_loss(purchase, "a test")
 

@@ -42,7 +42,7 @@ BOUGHT = {
     9: "the chain's proof",
 }
 MOVED = {4: "the answer with new terms", 5: "signed anew", 6: "the new quote", 7: "sent anew", 8: "the second answer"}
-CLAIMED = {7: "sent again", 11: "settled", 12: "the claim", 13: "its answer", 18: "undelivered", 19: "loss accepted"}
+CLAIMED = {7: "sent again", 11: "settled", 12: "the claim", 13: "its answer", 18: "undelivered", 20: "loss accepted"}
 RECOVERED = {1: "released", 2: "proofs", 10: "closed blocks"}
 
 Kind = tuple[str, str, str]

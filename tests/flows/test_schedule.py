@@ -176,18 +176,21 @@ def test_the_zombie_automation_is_created(prefect: Prefect) -> None:
     assert [one["name"] for one in prefect.post("/automations/filter", {})] == ["tollbook-zombies"]
 
 
-def test_a_refused_run_fails_with_the_reason(prefect: Prefect, session_world: World) -> None:
-    """What it leaves in Prefect is searched below."""
+def test_a_refused_run_fails_with_the_reason_and_is_to_be_repeated(prefect: Prefect, session_world: World) -> None:
+    """What it leaves in Prefect is searched below. It waits in its process for the minute until it is repeated."""
     session_world.faults.add("swap_pay_to", times=None)
     prefect.run("prefect", "deployment", "run", "signals/six-hourly")
     [run] = [run for run in runs_of(prefect, "signals/six-hourly") if not run["auto_scheduled"]]
-    ended = prefect.wait(
-        "the run ended",
-        lambda: (found := prefect.get(f"/flow_runs/{run['id']}"))["state_type"] in ("COMPLETED", "FAILED") and found,
+    failed = prefect.wait(
+        "the run failed",
+        lambda: (
+            (found := prefect.get(f"/flow_runs/{run['id']}"))["state_name"] in ("AwaitingRetry", "Failed", "Crashed")
+            and found
+        ),
     )
     session_world.faults.clear()
-    assert ended["state_type"] == "FAILED"
-    assert "payTo" in ended["state"]["message"]
+    assert failed["state_name"] == "AwaitingRetry"
+    assert "payTo" in failed["state"]["message"]
 
 
 def test_the_key_reaches_neither_prefects_database_nor_its_logs(prefect: Prefect, buyer: Buyer) -> None:

@@ -45,10 +45,21 @@ async def keep_fresh(name: str, max_cost: str | None, tokens: str | None) -> Sta
     return await in_workspace(work)
 
 
+class RunFailed(Exception):
+    """Raised when a run has not done what it was for; the words say what happened to the money.
+
+    Raised, since Prefect repeats a flow that raises; one that returns a failed state while repeats are left is ended as
+    crashed in a worker (seen in 3.8.8).
+    """
+
+
 async def in_workspace(work: Callable[[Workspace], Awaitable[State[Any]]]) -> State[Any]:
-    """Open the worker's workspace; an error of ours becomes a failed state that says what happened to the money."""
+    """Open the worker's workspace for the work. Raises RunFailed for what failed, and for an error of ours."""
     try:
         async with Workspace.open(await environ_with_key()) as ws:
-            return await work(ws)
+            state = await work(ws)
     except PayerError as error:
-        return failure(error)
+        state = failure(error)
+    if state.is_failed():
+        raise RunFailed(state.message or "the run failed")
+    return state
