@@ -85,7 +85,7 @@ def test_every_cap_stands_beside_the_bill_and_people_see_the_tightest(tollbook: 
     assert caps["caps.USDC.per_run"] == run
     assert (limits["refused"], limits["postponed"]) == (None, {"calls": 0, "amount": "0"})
     said = tollbook("plan", "grades").out
-    assert "caps: caps.USDC.per_run holds 0 USDC, 0.051 USDC after this, of 50 USDC" in said
+    assert "grades: nearest cap caps.USDC.per_run: 0.051 USDC of 50 USDC" in said
 
 
 @pytest.mark.parametrize("cap", ["per_run", "per_day"])

@@ -72,7 +72,10 @@ def limit_lines(bill: Bill) -> list[str]:
         refusing = [cap for cap in bill.caps if cap.refuses]
         return [f"refused: {bill.refusal.what}", *(f"{_cap(cap)}: too much" for cap in refusing[1:])]
     counting = [cap for cap in bill.caps if cap.adds_up]
-    return [f"caps: {_cap(max(counting, key=lambda cap: cap.share))}"] if counting and bill.atoms else []
+    if not counting or not bill.atoms:
+        return []
+    nearest = max(counting, key=lambda cap: cap.share)
+    return [f"{bill.flow}: nearest cap {nearest.name}: {nearest.text(nearest.after)} of {nearest.text(nearest.limit)}"]
 
 
 def _cap(cap: CapLine) -> str:
