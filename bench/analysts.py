@@ -21,6 +21,7 @@ import duckdb
 from tests.warehouse.bought import open_ledger
 
 from bench.rows import Row
+from tollbook.warehouse import schema
 from tollbook.warehouse.cache import Cache
 from tollbook.warehouse.publish import publish
 
@@ -101,6 +102,7 @@ def rows() -> Iterator[Row]:
 def _build(home: Path) -> None:
     """The published file as loads and a publication leave it, and the plain tables beside it."""
     with open_ledger(home) as ledger, Cache(home).open() as con:
+        schema.make(con, schema.tables()["grades"])
         con.execute(f"INSERT INTO grades_observations BY NAME {_OBSERVED}")
         last = "row_number() OVER (PARTITION BY token_id, date ORDER BY observed_at DESC) = 1"
         con.execute(f"INSERT INTO grades FROM grades_observations QUALIFY {last}")
