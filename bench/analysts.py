@@ -107,8 +107,8 @@ def _build(home: Path) -> None:
         last = "row_number() OVER (PARTITION BY token_id, date ORDER BY observed_at DESC) = 1"
         con.execute(f"INSERT INTO grades FROM grades_observations QUALIFY {last}")
         con.execute(
-            "INSERT INTO loads BY NAME SELECT DISTINCT purchase_id, 'tm-grade-history' AS dataset, 1 AS seq, "
-            "'ok' AS envelope FROM grades_observations"
+            "INSERT INTO loads BY NAME SELECT purchase_id, 'tm-grade-history' AS dataset, any_value(seq) AS seq, "
+            "'ok' AS envelope FROM grades_observations GROUP BY purchase_id"
         )
     with open_ledger(home) as ledger:
         path = publish(home, ledger).path
