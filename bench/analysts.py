@@ -80,7 +80,7 @@ PLAIN = {
 }
 WORDS = {
     "scan": f"`grades`, the current rows of {ROWS:,} observations, scanned",
-    "as_of": f"`grades_as_of` at {ROWS:,} observations",
+    "as_of": f"`grades_as_of` nine tenths of the way through {ROWS:,} observations",
     "known": f"grades known at {EVENTS:,} signals, of {ROWS:,} observations",
 }
 

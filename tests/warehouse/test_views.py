@@ -10,6 +10,7 @@ import duckdb
 import pytest
 
 from tests.warehouse.market import DAYS, HOUR
+from tollbook.warehouse import catalogue
 
 ZONES = ("UTC", "America/New_York", "Asia/Tokyo")
 
@@ -58,3 +59,14 @@ def test_a_time_without_a_zone_is_utc_in_every_session(ask: Session, zone: str, 
         for form in forms:
             assert ask(count.format(form), DAYS[2].date(), zone=zone) == [(rows,)], form
     assert ask("SELECT count(*) FROM grades_as_of(DATE '2000-01-01')", zone=zone) == [(0,)]
+
+
+@pytest.mark.parametrize("table", ["grades", "signals", "moonshots", "ohlcv_daily", "signals_hourly"])
+def test_as_of_any_moment_is_the_latest_version_that_had_arrived(ask: Session, table: str) -> None:
+    """By the definition, at every instant at which anything arrived and just before."""
+    key = ", ".join(f'"{name}"' for name in catalogue.table(table).natural_key)
+    for (at,) in ask(f"SELECT DISTINCT observed_at FROM {table}_observations"):
+        for moment in (at, at - HOUR / 3600):
+            known = f"""SELECT * FROM {table}_observations WHERE observed_at <= ?
+                        QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY observed_at DESC, seq DESC) = 1"""
+            assert ask(f"FROM {table}_as_of(?) ORDER BY ALL", moment) == ask(f"FROM ({known}) ORDER BY ALL", moment)

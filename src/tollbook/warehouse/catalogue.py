@@ -42,11 +42,20 @@ def _list(names: Sequence[str]) -> str:
 
 
 def as_of_sql(own: Table) -> str:
-    """The version of each row that was known at a time: the latest arrived of *that row*, restatements included."""
+    """The version of each row that was known at a time: the latest arrived of *that row*, restatements included.
+
+    Most current rows had arrived by then and are the answer; versions are compared only of those that had not.
+    """
+    at = known.moment("ts")
+    key = _list(own.natural_key)
     return f"""
 CREATE OR REPLACE MACRO {own.name}_as_of(ts) AS TABLE
-SELECT * FROM {own.name}_observations WHERE observed_at <= {known.moment("ts")}
-QUALIFY row_number() OVER (PARTITION BY {_list(own.natural_key)} ORDER BY observed_at DESC, seq DESC) = 1"""
+SELECT * FROM {own.name} WHERE observed_at <= {at}
+UNION ALL BY NAME
+SELECT * FROM (
+    SELECT o.* FROM {own.observations} o SEMI JOIN (FROM {own.name} WHERE observed_at > {at}) later USING ({key})
+    WHERE o.observed_at <= {at}
+    QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY o.observed_at DESC, o.seq DESC) = 1)"""
 
 
 def row_keys_sql() -> str:
