@@ -18,7 +18,7 @@ from tests.payer.desk import Desk, HurriedClock, orders
 from tests.stores import STORES, new_ledger_url
 from tollbook.payer.decide import NotSeen
 from tollbook.payer.eip3009 import Wallet
-from tollbook.payer.errors import LedgerUnavailable
+from tollbook.payer.errors import Unbooked
 from tollbook.payer.payer import Payer
 from tollbook.payer.services import Services
 from tollbook.payer.types import Purchase, SignedPayment
@@ -194,7 +194,7 @@ def test_nothing_secret_is_shown_when_the_ledger_breaks(watched: Watched) -> Non
     with watched.desk.ledger._engine.begin() as connection:
         connection.exec_driver_sql("ALTER TABLE bodies RENAME TO gone")
     watched.attempt(first=2)
-    assert [type(error) for error in watched.errors] == [LedgerUnavailable]
+    assert [type(error) for error in watched.errors] == [Unbooked]
     with watched.desk.ledger._engine.begin() as connection:
         connection.exec_driver_sql("ALTER TABLE gone RENAME TO bodies")
     assert watched.leaks() == []
