@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from tollbook.sandbox.world import Buyer, World
 
 
+ENDED = ("AwaitingRetry", "Completed", "Crashed", "Failed")
+
+
 @pytest.fixture(scope="module")
 def buyer(session_world: World) -> Buyer:
     return session_world.buyer("scheduled")
