@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,27 +12,12 @@ import duckdb
 import pytest
 
 from tests.warehouse.books import DAY, T0, grades
-from tests.warehouse.bought import buy_history, open_ledger
+from tests.warehouse.bought import buy_history
 from tollbook.payer.ledger import Ledger
 from tollbook.warehouse import readers, standby
 from tollbook.warehouse.cache import Cache
 from tollbook.warehouse.openfiles import held
 from tollbook.warehouse.publish import Publication, publish
-
-
-@pytest.fixture(scope="module")
-def empty_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    home = tmp_path_factory.mktemp("empty")
-    with open_ledger(home) as ledger:
-        publish(home, ledger)
-    return home
-
-
-@pytest.fixture
-def ledger(tmp_path: Path, empty_home: Path) -> Iterator[Ledger]:
-    shutil.copytree(empty_home, tmp_path, dirs_exist_ok=True)
-    with open_ledger(tmp_path) as opened:
-        yield opened
 
 
 def another(home: Path, ledger: Ledger, number: int) -> Publication:
