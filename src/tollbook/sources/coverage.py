@@ -192,6 +192,8 @@ def _window(dataset: Dataset, pages: Sequence[Answered], elsewhere: Set[Cell]) -
     group, over = pages[0].group, ended(dataset, pages)
     present, times = _present(pages), _times(dataset, pages)
     doubts = doubtful(group, pages, present, elsewhere) if over else set()
+    if over and not doubts and group.last <= min(times.moved, times.missed):
+        return Coverage(tuple(Covered(key, group.first, group.last, times.bucket, True) for key in group.keys))
     spans: list[Covered] = []
     for key in group.keys:
         own = present.get(key, set())

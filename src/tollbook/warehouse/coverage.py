@@ -41,11 +41,10 @@ def record(con: duckdb.DuckDBPyConnection, pages: Sequence[Page]) -> None:
     groups = _grouped(pages)
     if not groups:
         return
-    waiting = store.waiting(con, sorted({name for name, _ in groups}))
-    known = store.stored(con, [*groups, *waiting])
+    known = store.stored(con, groups)
     changed: list[Listing] = []
     spans: dict[str, list[Covered]] = {}
-    for key in dict.fromkeys((*groups, *waiting)):
+    for key in dict.fromkeys((*groups, *known.waiting)):
         if key in known.done:
             continue
         new = groups.get(key, [])
@@ -102,7 +101,6 @@ def _rows_of(con: duckdb.DuckDBPyConnection, dataset: Dataset, cells: Sequence[r
                 FROM "{tables()[dataset.table].observations}" WHERE dataset = ?) USING (key, slot)""",
         [dataset.grain, dataset.name],
     ).fetchall()
-    con.unregister("uncertain")
     return set(found)
 
 
@@ -170,7 +168,6 @@ def held(
            WHERE dataset = ? AND last >= ? AND first <= ? AND (settled OR bucket >= ?)""",
         [dataset.name, first, last, now],
     )
-    con.unregister("wanted")
     return rules.held(dataset, spans, at, _open_groups(con, dataset, now), _listing_rows(con, dataset))
 
 
@@ -189,7 +186,6 @@ def beginnings(con: duckdb.DuckDBPyConnection, dataset: Dataset, keys: Iterable[
             WHERE c.dataset = ? AND c.settled AND began.first - 1 BETWEEN c.first AND c.last""",
         [dataset.grain, dataset.name],
     ).fetchall()
-    con.unregister("wanted")
     return dict(rows)
 
 

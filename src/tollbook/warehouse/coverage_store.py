@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -65,27 +65,32 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What is kept of some groups: their pages, and which of them are done with or begun."""
+    """What is kept of some groups: their pages, and which of them are done with or begun. `waiting` are those of the
+    same datasets that ended with cells in doubt."""
 
     pages: dict[GroupId, list[Kept]]
     done: set[GroupId]
     begun: set[GroupId]
+    waiting: list[GroupId]
 
 
-def waiting(con: duckdb.DuckDBPyConnection, names: Sequence[str]) -> list[GroupId]:
-    """Groups that ended with cells in doubt."""
-    query = "SELECT dataset, group_id FROM coverage_groups WHERE state = ? AND dataset IN (SELECT unnest(?::VARCHAR[]))"
-    return sorted(con.execute(query, [ENDED, list(names)]).fetchall())
-
-
-def stored(con: duckdb.DuckDBPyConnection, keys: Sequence[GroupId]) -> Stored:
-    """What is kept of these groups."""
+def stored(con: duckdb.DuckDBPyConnection, keys: Collection[GroupId]) -> Stored:
+    """What is kept of these groups, and of those that wait for rows which any answer may bring."""
+    names = {name for name, _ in keys}
     theirs, ids = among("group_id", [group_id for _, group_id in keys])
-    found = con.execute(f"SELECT dataset, group_id, state FROM coverage_groups WHERE {theirs}", ids).fetchall()
-    done = {(name, group_id) for name, group_id, state in found if state == DONE}
-    begun = {(name, group_id) for name, group_id, state in found if state != DONE}
+    here, own = among("dataset", sorted(names))
+    query = f"SELECT dataset, group_id, state FROM coverage_groups WHERE {theirs} OR (state = ? AND {here})"
+    found = {(name, group_id): state for name, group_id, state in con.execute(query, [*ids, ENDED, *own]).fetchall()}
+    begun = {key for key, state in found.items() if state != DONE}
+    waiting = sorted(key for key, state in found.items() if state == ENDED and key[0] in names)
+    return Stored(_pages(con, begun), found.keys() - begun, begun, waiting)
+
+
+def _pages(con: duckdb.DuckDBPyConnection, keys: Collection[GroupId]) -> dict[GroupId, list[Kept]]:
+    """Of groups that go on, what came so far."""
     pages: dict[GroupId, list[Kept]] = {}
-    if begun:
+    if keys:
+        theirs, ids = among("group_id", [group_id for _, group_id in keys])
         rows = con.execute(
             f"""SELECT dataset, group_id, purchase_id, context, page, observed_at, p.rows, keys, slots, known, readable
                 FROM coverage_pages p JOIN coverage_groups g USING (dataset, group_id)
@@ -96,7 +101,7 @@ def stored(con: duckdb.DuckDBPyConnection, keys: Sequence[GroupId]) -> Stored:
             cells = tuple(zip(names, slots, strict=True))
             answer = Answered(group_of(json.loads(context)), page, seen_at, count, cells, known, readable)
             pages.setdefault((name, group_id), []).append(Kept(purchase_id, answer))
-    return Stored(pages, done, begun)
+    return pages
 
 
 def forget(con: duckdb.DuckDBPyConnection, listings: Sequence[Listing]) -> None:
@@ -111,7 +116,6 @@ def forget(con: duckdb.DuckDBPyConnection, listings: Sequence[Listing]) -> None:
         con.execute(
             f"DELETE FROM {table} t USING touched WHERE t.dataset = touched.dataset AND t.group_id = touched.group_id"
         )
-    con.unregister("touched")
 
 
 def keep(con: duckdb.DuckDBPyConnection, listings: Sequence[Listing]) -> None:

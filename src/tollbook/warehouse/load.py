@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from tollbook.crashpoints import crash_point
 from tollbook.warehouse import coverage, notes, readers, report, schema
 from tollbook.warehouse.cache import Cache, Look
-from tollbook.warehouse.observe import Counts, later, observe, withdraw
+from tollbook.warehouse.observe import Counts, observe, withdraw
 from tollbook.warehouse.pages import Page, read
 from tollbook.warehouse.report import LoadReport
 from tollbook.warehouse.schema import tables
@@ -26,6 +28,15 @@ BATCH_BYTES = 32 << 20
 
 Again = dict[str, set[str]]
 """Per table the loaded deliveries that are withdrawn and brought again, behind one that goes before them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """One delivery that the cache has."""
+
+    purchase_id: str
+    dataset: str
+    order: tuple[datetime, int]
 
 
 class Outdated(Exception):
@@ -79,8 +90,9 @@ def _take_in(cache: Cache, ledger: LedgerReader, pages: list[Page]) -> LoadRepor
         with cache.open() as con:
             if why := schema.outdated(cache.meta):
                 raise Outdated(why)
-            known = _loaded(con, pages)
-            needed = _behind(con, pages, known, again, lost)
+            loaded = _loaded(con, pages)
+            known = {own.purchase_id for own in loaded} & {page.purchase_id for page in pages}
+            needed = _behind(pages, known, loaded, again, lost)
             if not needed:
                 return _commit(con, pages, known, again, in_order=not lost)
         for table, purchases in needed.items():
@@ -91,15 +103,26 @@ def _take_in(cache: Cache, ledger: LedgerReader, pages: list[Page]) -> LoadRepor
             lost |= purchases - own
 
 
-def _behind(
-    con: duckdb.DuckDBPyConnection, pages: Sequence[Page], known: set[str], again: Again, lost: set[str]
-) -> Again:
+def _loaded(con: duckdb.DuckDBPyConnection, pages: Sequence[Page]) -> list[Loaded]:
+    """What there is of these deliveries, perhaps from another process a moment ago, and all that was observed later
+    than the first of them."""
+    theirs, ids = schema.among("purchase_id", [page.purchase_id for page in pages])
+    found = con.execute(
+        f"SELECT purchase_id, dataset, observed_at, seq FROM loads WHERE {theirs} OR (observed_at, seq) > (?, ?)",
+        [*ids, *min(page.order for page in pages)],
+    ).fetchall()
+    return [Loaded(purchase, dataset, (at, seq)) for purchase, dataset, at, seq in found]
+
+
+def _behind(pages: Sequence[Page], known: set[str], loaded: Sequence[Loaded], again: Again, lost: set[str]) -> Again:
     """What else must be brought again, because one of these pages goes before it. The `lost` can't be."""
     needed: Again = {}
     for name, own in _by_table(pages).items():
         incoming = [page for page in own if page.purchase_id not in known]
         if incoming:
-            needed[name] = later(con, tables()[name], incoming[0].order) - again.get(name, set()) - lost
+            datasets = tables()[name].datasets
+            later = {one.purchase_id for one in loaded if one.dataset in datasets and one.order > incoming[0].order}
+            needed[name] = later - again.get(name, set()) - lost
     return {name: purchases for name, purchases in needed.items() if purchases}
 
 
@@ -109,14 +132,6 @@ def _by_table(pages: Sequence[Page]) -> Mapping[str, list[Page]]:
         if page.dataset is not None:
             out.setdefault(page.dataset.table, []).append(page)
     return out
-
-
-def _loaded(con: duckdb.DuckDBPyConnection, pages: Sequence[Page]) -> set[str]:
-    """Of these deliveries, those that are loaded: perhaps by another process, a moment ago."""
-    ids = [page.purchase_id for page in pages]
-    theirs, values = schema.among("purchase_id", ids)
-    found = con.execute(f"SELECT purchase_id FROM loads WHERE {theirs}", values).fetchall()
-    return {purchase for (purchase,) in found}
 
 
 def _commit(

@@ -29,7 +29,6 @@ def append(con: duckdb.DuckDBPyConnection, table: str, rows: pa.Table) -> None:
     elif len(rows):
         con.register("incoming", rows)
         con.execute(f"INSERT INTO {table} ({names}) SELECT {names} FROM incoming")
-        con.unregister("incoming")
 
 
 def note_loads(con: duckdb.DuckDBPyConnection, pages: Sequence[Page], counts: Mapping[str, tuple[int, int]]) -> None:

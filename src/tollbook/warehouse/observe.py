@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from tollbook.warehouse.schema import Table, quoted
@@ -35,7 +34,6 @@ def observe(con: duckdb.DuckDBPyConnection, table: Table, pages: Sequence[Page],
     con.register("batch", batch)
     once = len(pages) == 1 or _each_key_once(con, table)
     fresh = _fresh(con, table, batch, _deliveries(pages), once=once)
-    con.unregister("batch")
     if not len(fresh):
         return {}
     con.register("fresh", fresh)
@@ -45,7 +43,6 @@ def observe(con: duckdb.DuckDBPyConnection, table: Table, pages: Sequence[Page],
     _make_current(con, table, columns, known=sum(fresh["is_known"].to_pylist()), once=once)
     if not in_order:
         _reopen(con, table, "fresh")
-    con.unregister("fresh")
     return _counted(fresh, pages)
 
 
@@ -158,15 +155,6 @@ def _make_current(con: duckdb.DuckDBPyConnection, table: Table, columns: str, *,
             raise NotUnique(f"{table.name} held {gone[0][0]} rows for {known} keys")
     last = "" if once else f"QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY observed_at DESC, seq DESC) = 1"
     con.execute(f'INSERT INTO "{table.name}" SELECT {columns} FROM fresh {last}')
-
-
-def later(con: duckdb.DuckDBPyConnection, table: Table, than: tuple[datetime, int]) -> set[str]:
-    """Purchases whose deliveries the table has, and that were observed after this one."""
-    datasets = ", ".join(f"'{name}'" for name in table.datasets)
-    rows = con.execute(
-        f"SELECT purchase_id FROM loads WHERE dataset IN ({datasets}) AND (observed_at, seq) > (?, ?)", list(than)
-    ).fetchall()
-    return {purchase for (purchase,) in rows}
 
 
 def withdraw(con: duckdb.DuckDBPyConnection, table: Table, purchases: Collection[str]) -> None:
