@@ -105,7 +105,8 @@ def _build(home: Path) -> None:
         schema.make(con, schema.tables()["grades"])
         con.execute(f"INSERT INTO grades_observations BY NAME {_OBSERVED}")
         last = "row_number() OVER (PARTITION BY token_id, date ORDER BY observed_at DESC) = 1"
-        con.execute(f"INSERT INTO grades FROM grades_observations QUALIFY {last}")
+        newest = f"SELECT token_id, date, row_hash, seq FROM grades_observations QUALIFY {last}"
+        con.execute(f"INSERT INTO grades_newest BY NAME {newest}")
         con.execute(
             "INSERT INTO loads BY NAME SELECT purchase_id, 'tm-grade-history' AS dataset, any_value(seq) AS seq, "
             "'ok' AS envelope FROM grades_observations GROUP BY purchase_id"

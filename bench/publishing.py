@@ -73,8 +73,8 @@ def _add(home: Path, purchase: str, salt: int, first: int, last: int) -> None:
     with Cache(home).open() as con:
         schema.make(con, schema.tables()["grades"])
         con.execute("BEGIN")
-        for table in ("grades_observations", "grades"):
-            con.execute(f"INSERT INTO {table} BY NAME {sql}")
+        con.execute(f"INSERT INTO grades_observations BY NAME {sql}")
+        con.execute(f"INSERT INTO grades_newest BY NAME SELECT token_id, date, row_hash, seq FROM ({sql})")
         count = TOKENS * (last - first)
         con.execute(
             "INSERT INTO loads BY NAME SELECT ? AS purchase_id, ? AS seq, 'tm-grade-history' AS dataset, ? AS rows_in, "

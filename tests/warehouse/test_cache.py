@@ -17,7 +17,8 @@ from tollbook.sources import registry
 from tollbook.sources.model import Cast, Column, Dataset
 from tollbook.warehouse import cache as caching
 from tollbook.warehouse import schema
-from tollbook.warehouse.cache import Cache, CacheDamaged, CacheIncomplete, Token
+from tollbook.warehouse.cache import Cache, CacheIncomplete, Token
+from tollbook.warehouse.damage import CacheDamaged
 from tollbook.warehouse.fingerprint import fingerprints
 from tollbook.warehouse.rebuild import rebuild
 
@@ -32,13 +33,13 @@ def test_a_table_is_made_when_something_comes_for_it_and_not_before(tmp_path: Pa
     cache = Cache(tmp_path)
     cache.load(Books())
     names = "SELECT table_name FROM duckdb_tables() WHERE database_name = current_database()"
-    tables = {name for own in registry.datasets() for name in (own.table, f"{own.table}_observations")}
+    tables = {name for own in registry.datasets() for name in (f"{own.table}_newest", f"{own.table}_observations")}
     with cache.open() as con:
         assert not tables & {name for (name,) in con.execute(names).fetchall()}
     assert cache.tokens() == []
     cache.load(story())
     with cache.open() as con:
-        assert {"grades", "grades_observations"} <= {name for (name,) in con.execute(names).fetchall()}
+        assert {"grades_newest", "grades_observations"} <= {name for (name,) in con.execute(names).fetchall()}
 
 
 def test_what_closing_leaves_in_the_log_is_there_for_the_next_process(tmp_path: Path) -> None:
@@ -199,18 +200,6 @@ def test_a_full_disk_loses_nothing_and_the_next_run_heals(size: int, tmp_path: P
     assert not list((tmp_path / "state").glob("*damaged*"))
 
 
-def test_trouble_with_the_disk_or_another_program_is_no_damage() -> None:
-    import duckdb
-
-    from tollbook.warehouse.cache import is_damage
-
-    assert not is_damage(duckdb.IOException('Could not write file "cache.duckdb": No space left on device'))
-    assert not is_damage(duckdb.IOException('Cannot open file "cache.duckdb": Permission denied'))
-    assert not is_damage(duckdb.IOException("Could not set lock on file"))
-    assert not is_damage(duckdb.ParserException("syntax error"))
-    assert is_damage(duckdb.Error("Corrupt database file: computed checksum 1 does not match stored checksum 2"))
-
-
 def test_a_newly_declared_column_appears_and_is_filled_from_the_bodies(
     tmp_path: Path, redeclared: Callable[[Callable[[Dataset], Dataset]], None]
 ) -> None:
@@ -244,14 +233,27 @@ def test_another_release_of_duckdb_that_hashes_otherwise_is_noticed(tmp_path: Pa
     assert cache.load(story()).note is None
 
 
-def test_a_rebuild_that_changes_meaning_reports_only_what_is_new(tmp_path: Path) -> None:
+def test_a_file_laid_out_in_an_older_way_is_made_anew_and_only_what_is_new_is_reported(tmp_path: Path) -> None:
+    """In format 1 the current rows were a table of their own."""
     cache = Cache(tmp_path)
     cache.load(story().only(*range(1, 10)))
     with cache.open() as con:
-        schema.write_meta(con, format="0")
-    report = Cache(tmp_path).load(story())
+        con.execute("CREATE TABLE current AS FROM grades")
+        con.execute("DROP VIEW grades")
+        con.execute("DROP TABLE grades_newest")
+        con.execute("ALTER TABLE current RENAME TO grades")
+        schema.write_meta(con, format="1")
+    older = Cache(tmp_path)
+    with pytest.raises(CacheIncomplete):
+        older.distinct("grades", ["token_id"])
+    with pytest.raises(CacheIncomplete):
+        older.beginnings(registry.dataset("tm-grade-history"), ["1"])
+    report = older.load(story())
     assert report.deliveries == 5
-    assert report.note is not None
+    assert report.note == "the cache is of format 1, now it is 2: the cache was made anew from the ledger"
+    fresh = Cache(tmp_path / "fresh")
+    fresh.load(story())
+    assert hashes(older) == hashes(fresh)
 
 
 def test_observed_times_keep_their_microseconds(tmp_path: Path) -> None:

@@ -46,8 +46,8 @@ def test_it_says_which_tables_are_not_what_they_were(tmp_path: Path) -> None:
     cache = Cache(tmp_path)
     cache.load(story())
     with cache.open() as con:
-        con.execute("UPDATE grades SET tm_grade = 1 WHERE token_id = 1 AND date = '2025-06-12'")
-    assert rebuild(tmp_path, story()).changed == ("grades",)
+        con.execute("UPDATE grades_observations SET tm_grade = 1 WHERE token_id = 1 AND date = '2025-06-12'")
+    assert rebuild(tmp_path, story()).changed == ("grades_observations",)
 
 
 def test_what_was_delivered_meanwhile_is_in_the_rebuilt_cache(tmp_path: Path) -> None:

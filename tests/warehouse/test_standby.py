@@ -130,6 +130,7 @@ def test_no_child_is_told_a_secret(tmp_path: Path, ledger: Ledger, monkeypatch: 
     monkeypatch.setattr(standby, "_COPY", telling + standby._COPY)
     another(tmp_path, ledger, 0)
     worker = readers._Worker()
+    worker.read([])
     environments = told.read_bytes(), Path(f"/proc/{worker._process.pid}/environ").read_bytes()
     worker.stop()
     for environment in environments:

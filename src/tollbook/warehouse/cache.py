@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tollbook.warehouse import schema
+from tollbook.warehouse.damage import CacheDamaged, first_line, is_damage
 from tollbook.warehouse.locking import in_turn
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ STORAGE = "v1.5.0"
 MEMORY = "1GB"
 """What DuckDB may use for one load; beyond it works on disk, beside the file."""
 
-LOG_KEPT = 512 << 10
+LOG_KEPT = 256 << 10
 """Bytes of DuckDB's log that closing leaves for the next opening to read again: up to there that is the quicker."""
 
 SMALL_FILE, FEW_ROWS = 64 << 20, 5_000
@@ -45,10 +46,6 @@ STRANGER_SECONDS = 30.0
 
 class CacheBusy(RuntimeError):
     """Something that doesn't take our lock holds the file open, such as a DuckDB shell."""
-
-
-class CacheDamaged(RuntimeError):
-    """The file can't be read. The next load makes it anew from the ledger."""
 
 
 class CacheIncomplete(RuntimeError):
@@ -85,6 +82,7 @@ class Cache:
         self._duckdb: tuple[int, duckdb.DuckDBPyConnection] | None = None
         self.owed: tuple[str, ...] = ()
         self._small: bool | None = None
+        self._made: set[tuple[str, str]] = set()
         self.meta: dict[str, str] = {}
         """What the file said of itself when it was opened last."""
 
@@ -126,6 +124,17 @@ class Cache:
         """Bring everything into the file itself, so that it is whole without its log. For who holds the lock."""
         with self.connected() as con:
             con.execute(f"CHECKPOINT {_NAME}")
+
+    def make(self, con: duckdb.DuckDBPyConnection, names: Iterable[str]) -> None:
+        """What these tables lie in, if it isn't there yet. Not inside a transaction. A file never loses a table again,
+        and `build` tells it from another: what was seen once is not looked for again. Raises CacheIncomplete for a file
+        laid out in another way."""
+        if why := schema.outdated(self.meta):
+            raise CacheIncomplete(f"{why}: load before reading it")
+        missing = {(self.meta["build"], name) for name in names} - self._made
+        for _, name in missing:
+            schema.make(con, schema.tables()[name])
+        self._made |= missing
 
     def expect(self, rows: int) -> None:
         """So many rows are coming: work on as many cores as pays."""
@@ -171,20 +180,20 @@ class Cache:
         from tollbook.warehouse import coverage
 
         with self.open() as con:
-            schema.make(con, schema.tables()[dataset.table])
+            self.make(con, [dataset.table])
             return coverage.beginnings(con, dataset, keys)
 
     def tokens(self) -> list[Token]:
         """The catalogue as last seen, by id."""
         with self.open() as con:
-            schema.make(con, schema.tables()["tokens"])
+            self.make(con, ["tokens"])
             rows = con.execute("SELECT token_id, token_symbol, token_name FROM tokens ORDER BY token_id").fetchall()
         return [Token(*row) for row in rows]
 
     def distinct(self, table: str, columns: Sequence[str]) -> list[tuple[object, ...]]:
         """The values that columns of the current rows have together, in order."""
         with self.open(whole=True) as con:
-            schema.make(con, schema.tables()[table])
+            self.make(con, [table])
             return con.execute(f'SELECT DISTINCT {schema.quoted(columns)} FROM "{table}" ORDER BY ALL').fetchall()
 
     def _attached(self) -> duckdb.DuckDBPyConnection:
@@ -255,29 +264,5 @@ def file_identity(path: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-_DAMAGED = ("corrupt", "checksum", "not a valid duckdb", "could not read enough bytes", "replaying wal", "wal file")
-_CANNOT_WRITE = ("could not write", "could not sync", "could not truncate", "no space", "permission", "read-only")
-
-
-def is_damage(error: Exception) -> bool:
-    """The file itself is at fault, not the disk, a program that holds it, or what was asked."""
-    import duckdb
-
-    if any(words in str(error).lower() for words in _CANNOT_WRITE):
-        return False
-    broken = (duckdb.SerializationException, duckdb.InternalException, duckdb.FatalException)
-    return isinstance(error, broken) or is_certain(error)
-
-
-def is_certain(error: Exception) -> bool:
-    """DuckDB says so itself: a checksum, a header, a log. An internal error may as well be its own."""
-    text = str(error).lower()
-    return any(words in text for words in _DAMAGED) and not any(words in text for words in _CANNOT_WRITE)
-
-
 def _is_whole(meta: dict[str, str]) -> bool:
     return meta.get("whole") == "yes" and schema.outdated(meta) is None
-
-
-def first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0][:300]

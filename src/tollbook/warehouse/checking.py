@@ -9,7 +9,8 @@ from pathlib import Path
 from filelock import FileLock
 
 from tollbook.payer.ledger_reads import CostRow, LedgerReader
-from tollbook.warehouse.cache import Cache, CacheDamaged, first_line
+from tollbook.warehouse.cache import Cache
+from tollbook.warehouse.damage import CacheDamaged, first_line
 from tollbook.warehouse.fingerprint import read_through
 from tollbook.warehouse.manifest import File, Manifest, ManifestDamaged, read_manifest
 from tollbook.warehouse.mending import trouble_with

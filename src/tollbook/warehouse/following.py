@@ -66,7 +66,9 @@ def make_current(con: duckdb.DuckDBPyConnection, own: Table) -> None:
     """The cache's current rows of the keys in `touched`, in place of those published."""
     same = " AND ".join(f"p.{quoted(n)} IS NOT DISTINCT FROM k.{quoted(n)}" for n in own.natural_key)
     con.execute(f"DELETE FROM pub.{quoted(own.name)} p USING touched k WHERE {same}")
-    current = f"SELECT p.* FROM {quoted(own.name)} p SEMI JOIN touched k ON {same}"
+    newest = f"FROM {quoted(own.newest)} p SEMI JOIN touched k ON {same}"
+    version = ", ".join(quoted(name) for name in (*own.natural_key, "seq"))
+    current = f"FROM {quoted(own.observations)} SEMI JOIN ({newest}) USING ({version})"
     con.execute(f"INSERT INTO pub.{quoted(own.name)} BY NAME {current}")
 
 

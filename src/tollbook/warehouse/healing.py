@@ -11,15 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from tollbook.warehouse import schema
-from tollbook.warehouse.cache import (
-    Cache,
-    CacheDamaged,
-    CacheIncomplete,
-    file_identity,
-    first_line,
-    is_certain,
-    is_damage,
-)
+from tollbook.warehouse.cache import Cache, CacheIncomplete, file_identity
+from tollbook.warehouse.damage import CacheDamaged, first_line, is_certain, is_damage
 from tollbook.warehouse.load import Outdated, bring_in
 from tollbook.warehouse.observe import NotUnique
 from tollbook.warehouse.rebuild import rebuild

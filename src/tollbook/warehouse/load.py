@@ -94,6 +94,7 @@ def _take_in(cache: Cache, ledger: LedgerReader, pages: list[Page]) -> LoadRepor
             known = {own.purchase_id for own in loaded} & {page.purchase_id for page in pages}
             needed = _behind(pages, known, loaded, again, lost)
             if not needed:
+                cache.make(con, {*again, *_by_table(pages)})
                 return _commit(con, pages, known, again, in_order=not lost)
         for table, purchases in needed.items():
             found = list(read(ledger.deliveries(0, purchases)))
@@ -138,8 +139,6 @@ def _commit(
     con: duckdb.DuckDBPyConnection, pages: Sequence[Page], known: set[str], again: Again, *, in_order: bool
 ) -> LoadReport:
     """Rows, coverage and notes of one batch in one transaction. Closing the connection without it undoes all."""
-    for name in {*again, *_by_table(pages)}:
-        schema.make(con, tables()[name])
     con.execute("BEGIN")
     replayed = {purchase for purchases in again.values() for purchase in purchases}
     for name, purchases in again.items():

@@ -8,7 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tollbook.warehouse.cache import Cache, CacheDamaged, CacheIncomplete, first_line, is_damage
+from tollbook.warehouse.cache import Cache, CacheIncomplete
+from tollbook.warehouse.damage import CacheDamaged, first_line, is_damage
 from tollbook.warehouse.fingerprint import read_through
 from tollbook.warehouse.healing import healed
 from tollbook.warehouse.locking import in_turn

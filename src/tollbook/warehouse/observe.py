@@ -37,10 +37,10 @@ def observe(con: duckdb.DuckDBPyConnection, table: Table, pages: Sequence[Page],
     if not len(fresh):
         return {}
     con.register("fresh", fresh)
-    key, columns = quoted(table.natural_key), quoted(name for name, _ in table.fields)
-    order = f"ORDER BY observed_at, seq, {key}" if len(pages) > 1 else ""
+    columns = quoted(name for name, _ in table.fields)
+    order = f"ORDER BY observed_at, seq, {quoted(table.natural_key)}" if len(pages) > 1 else ""
     con.execute(f'INSERT INTO "{table.observations}" SELECT {columns} FROM fresh {order}')
-    _make_current(con, table, columns, known=sum(fresh["is_known"].to_pylist()), once=once)
+    _make_current(con, table, known=sum(fresh["is_known"].to_pylist()), once=once)
     if not in_order:
         _reopen(con, table, "fresh")
     return _counted(fresh, pages)
@@ -56,16 +56,17 @@ def _fresh(
     import pyarrow as pa
 
     parts = {"hash": content_hash(table), "key": quoted(table.natural_key), "same": _known(table, "new")}
-    query = (_NEWS_ONCE if once else _NEWS).format(table=table.name, **parts)
+    query = (_NEWS_ONCE if once else _NEWS).format(newest=table.newest, **parts)
     if not once:
         con.register("deliveries", deliveries)
     news = con.execute(query).fetchnumpy()
-    rows = batch.take(news["nth"])
+    order = news["nth"].argsort()
+    rows = batch.take(news["nth"][order])
     trail = deliveries.take(rows["delivery"])
     for name in ("observed_at", "purchase_id", "dataset", "seq"):
         rows = rows.append_column(name, trail[name])
     for name in ("row_hash", "is_new", "is_known"):
-        rows = rows.append_column(name, pa.array(news[name]))
+        rows = rows.append_column(name, pa.array(news[name][order]))
     return rows
 
 
@@ -82,17 +83,15 @@ ordered AS (
     SELECT *, lag(row_hash) OVER versions AS before, row_number() OVER versions AS version
     FROM staged WINDOW versions AS (PARTITION BY {key} ORDER BY observed_at, seq))
 SELECT nth, new.row_hash, version = 1 AND known.row_hash IS NULL AS is_new, known.row_hash IS NOT NULL AS is_known
-FROM ordered new LEFT JOIN "{table}" known ON {same}
-WHERE new.row_hash IS DISTINCT FROM CASE WHEN version = 1 THEN known.row_hash ELSE before END
-ORDER BY nth"""
+FROM ordered new LEFT JOIN "{newest}" known ON {same}
+WHERE new.row_hash IS DISTINCT FROM CASE WHEN version = 1 THEN known.row_hash ELSE before END"""
 """Of the batch's rows those that differ from the version before them, which is in the batch or in the current table."""
 
 _NEWS_ONCE = """
 WITH new AS (SELECT nth, {key}, {hash} AS row_hash FROM batch)
 SELECT nth, new.row_hash, known.row_hash IS NULL AS is_new, known.row_hash IS NOT NULL AS is_known
-FROM new LEFT JOIN "{table}" known ON {same}
-WHERE new.row_hash IS DISTINCT FROM known.row_hash
-ORDER BY nth"""
+FROM new LEFT JOIN "{newest}" known ON {same}
+WHERE new.row_hash IS DISTINCT FROM known.row_hash"""
 """The same where no key comes twice in the batch: planned in half the time."""
 
 
@@ -144,17 +143,25 @@ def content_hash(table: Table) -> str:
     return "hash({})".format(", ".join(f'batch."{name}"' for name in table.compared))
 
 
-def _make_current(con: duckdb.DuckDBPyConnection, table: Table, columns: str, *, known: int, once: bool) -> None:
+def _make_current(con: duckdb.DuckDBPyConnection, table: Table, *, known: int, once: bool) -> None:
     """The newest fresh version of each key takes the place of the one before. `known` fresh rows have one."""
     key, same = quoted(table.natural_key), _known(table, "new")
     if known:
         if not once:
             known = con.execute(f"SELECT count(DISTINCT row({key})) FROM fresh WHERE is_known").fetchall()[0][0]
-        gone = con.execute(f'DELETE FROM "{table.name}" known USING fresh new WHERE is_known AND {same}').fetchall()
+        gone = con.execute(f'DELETE FROM "{table.newest}" known USING fresh new WHERE is_known AND {same}').fetchall()
         if gone[0][0] != known:
-            raise NotUnique(f"{table.name} held {gone[0][0]} rows for {known} keys")
-    last = "" if once else f"QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY observed_at DESC, seq DESC) = 1"
-    con.execute(f'INSERT INTO "{table.name}" SELECT {columns} FROM fresh {last}')
+            raise NotUnique(f"{table.newest} held {gone[0][0]} rows for {known} keys")
+    last = "" if once else f"QUALIFY {_last(table)}"
+    con.execute(f'INSERT INTO "{table.newest}" SELECT {_version(table)} FROM fresh {last}')
+
+
+def _last(table: Table) -> str:
+    return f"row_number() OVER (PARTITION BY {quoted(table.natural_key)} ORDER BY observed_at DESC, seq DESC) = 1"
+
+
+def _version(table: Table) -> str:
+    return quoted(name for name, _ in table.newest_fields)
 
 
 def withdraw(con: duckdb.DuckDBPyConnection, table: Table, purchases: Collection[str]) -> None:
@@ -173,8 +180,7 @@ def withdraw(con: duckdb.DuckDBPyConnection, table: Table, purchases: Collection
 
 def _reopen(con: duckdb.DuckDBPyConnection, table: Table, keys: str) -> None:
     """Make the newest observation of every key in the table `keys` current, whatever was."""
-    key, columns = quoted(table.natural_key), quoted(name for name, _ in table.fields)
-    con.execute(f'DELETE FROM "{table.name}" known USING {keys} new WHERE {_known(table, "new")}')
+    con.execute(f'DELETE FROM "{table.newest}" known USING {keys} new WHERE {_known(table, "new")}')
     con.execute(f"""
-        INSERT INTO "{table.name}" SELECT {columns} FROM "{table.observations}" SEMI JOIN {keys} USING ({key})
-        QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY observed_at DESC, seq DESC) = 1""")
+        INSERT INTO "{table.newest}" SELECT {_version(table)}
+        FROM "{table.observations}" SEMI JOIN {keys} USING ({quoted(table.natural_key)}) QUALIFY {_last(table)}""")

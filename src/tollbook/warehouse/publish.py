@@ -238,13 +238,12 @@ def _shape_up(con: duckdb.DuckDBPyConnection) -> None:
     with _transaction(con):
         for own in catalogue.tables():
             for name in (own.observations, own.name):
-                con.execute(f"CREATE TABLE IF NOT EXISTS pub.{quoted(name)} ({schema.definition(own)})")
+                con.execute(f"CREATE TABLE IF NOT EXISTS pub.{quoted(name)} ({schema.definition(own.fields)})")
                 _add_columns(con, name, own.fields)
         for name in (*_MIRRORED, "drift"):
             con.execute(f"CREATE TABLE IF NOT EXISTS pub.{name} AS FROM {name} LIMIT 0")
         stamp.create(con)
-        for name in quality.FACTS:
-            con.execute(f"CREATE OR REPLACE TABLE pub.{name} AS FROM {name} LIMIT 0")
+        _publish_facts(con, "LIMIT 0")
         costs.create(con, "pub")
         _name_things(con)
 
@@ -268,8 +267,7 @@ def _update(
         con.execute(f"INSERT INTO pub.{name} BY NAME SELECT * FROM {name} SEMI JOIN news USING (purchase_id)")
     following.mirror_drift(con)
     following.replay(con, shown.rewinds if shown else following.seen(con).rewinds)
-    for name in quality.FACTS:
-        con.execute(f"CREATE OR REPLACE TABLE pub.{name} AS FROM {name}")
+    _publish_facts(con)
     stamp.write(con, ledger, seq)
     return int(deliveries)
 
@@ -287,6 +285,12 @@ def _update_table(con: duckdb.DuckDBPyConnection, own: schema.Table, first: int,
     key = ", ".join(quoted(name) for name in own.natural_key)
     con.execute(f"CREATE OR REPLACE TEMP TABLE touched AS SELECT DISTINCT {key} {new}")
     following.make_current(con, own)
+
+
+def _publish_facts(con: duckdb.DuckDBPyConnection, rows: str = "") -> None:
+    with quality.facts(con):
+        for name in quality.FACTS:
+            con.execute(f"CREATE OR REPLACE TABLE pub.{name} AS FROM temp.{name} {rows}")
 
 
 def _add_columns(con: duckdb.DuckDBPyConnection, name: str, fields: tuple[tuple[str, str], ...]) -> None:

@@ -1,8 +1,9 @@
-"""Whether the data can be trusted. Facts are views over the cache, and tables once published; judgements are live."""
+"""Whether the data can be trusted. Facts are asked of the cache and published as tables; judgements are live."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.resources import files
@@ -43,9 +44,14 @@ def expect(con: duckdb.DuckDBPyConnection, expected: Expected) -> None:
     con.unregister("keys_now")
 
 
-def views() -> list[str]:
-    """The statements that make facts and judgements of a cache."""
-    return [*_statements("quality.sql"), *live()]
+@contextmanager
+def facts(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """The facts as views of the open cache, while this lasts: what a file holds is read whenever it is opened."""
+    for statement in _statements("quality.sql"):
+        con.execute(statement)
+    yield
+    for name in (*FACTS, "held_spans"):
+        con.execute(f"DROP VIEW temp.{name}")
 
 
 def live() -> list[str]:

@@ -1,10 +1,10 @@
--- Facts about the data. They stand in the cache as views; publishing makes tables of them under the same names.
+-- Facts about the data, asked of the cache while it is open; publishing makes tables of them under the same names.
 
-CREATE OR REPLACE VIEW quality_datasets AS
+CREATE TEMP VIEW quality_datasets AS
 SELECT dataset, table_name, kind, to_seconds(grain) AS cadence, repaired_by FROM declared ORDER BY dataset;
 
 -- Spans held of a dataset's keys. A snapshot and the history that repairs it hold days for each other (`own` false).
-CREATE OR REPLACE VIEW held_spans AS
+CREATE TEMP VIEW held_spans AS
 WITH spans AS (SELECT dataset, key, "first", "last" FROM coverage
                UNION ALL SELECT dataset, key, "first", "last" FROM coverage_open),
 pairs AS (SELECT s.dataset AS snapshot, h.dataset AS history
@@ -16,7 +16,7 @@ SELECT t.dataset, s.key, s."first", s."last", false FROM spans s JOIN twins t ON
 
 -- What is held of each key and by when the next slot should be. Where a schedule is known that is an hour after it fires
 -- for the first time with that slot for sale, else the dataset's own cadence. `watched`: the schedule asks for this key.
-CREATE OR REPLACE VIEW quality_held AS
+CREATE TEMP VIEW quality_held AS
 WITH held AS (
     SELECT dataset, key, min("first") FILTER (own) AS oldest, max("last") AS newest
     FROM held_spans GROUP BY dataset, key HAVING bool_or(own)),
@@ -40,7 +40,7 @@ ORDER BY dataset, key;
 
 -- Slots between the oldest and the newest one held of a key that were never answered, by this dataset or the one that
 -- repairs it. Of a snapshot that nothing repairs they are gone.
-CREATE OR REPLACE VIEW quality_gaps AS
+CREATE TEMP VIEW quality_gaps AS
 WITH spans AS (
     SELECT dataset, key, "first", max("last") OVER before AS until
     FROM held_spans
@@ -56,7 +56,7 @@ WHERE "first" > until + 1 AND until >= oldest AND "first" <= newest
 ORDER BY dataset, key, first_slot;
 
 -- Rows that said what was known already, and rows a body held twice with different values.
-CREATE OR REPLACE VIEW quality_duplicates AS
+CREATE TEMP VIEW quality_duplicates AS
 WITH conflicting AS (
     SELECT dataset, count(*) AS rows FROM quarantined WHERE contains(reason, 'a second row of the same key')
     GROUP BY dataset)
@@ -68,7 +68,7 @@ GROUP BY dataset
 ORDER BY dataset;
 
 -- What could not be read, by reason. Of a reason the value is cut off, so that like cases count together.
-CREATE OR REPLACE VIEW quality_quarantined AS
+CREATE TEMP VIEW quality_quarantined AS
 SELECT dataset,
        CASE WHEN contains(reason, 'a second row of the same key') THEN 'a second row of the same key with other values'
             ELSE regexp_replace(reason, '^([^:]*: [^:]*): .*$', '\1', 's') END AS reason,
@@ -80,6 +80,6 @@ GROUP BY 1, 2
 ORDER BY dataset, rows DESC, 2;
 
 -- Columns that sellers added, dropped or changed in type, against the declaration.
-CREATE OR REPLACE VIEW quality_drift AS
+CREATE TEMP VIEW quality_drift AS
 SELECT dataset, "column", change, first_seen, purchase_id, detail FROM drift
 ORDER BY first_seen, dataset, "column";

@@ -185,6 +185,7 @@ def trouble() -> tuple[type[Exception], ...]:
     """What keeps the tables from being brought up to date: the disk, a program that holds a file, a damaged one."""
     import duckdb
 
-    from tollbook.warehouse.cache import CacheBusy, CacheDamaged
+    from tollbook.warehouse.cache import CacheBusy
+    from tollbook.warehouse.damage import CacheDamaged
 
     return (OSError, duckdb.Error, CacheBusy, CacheDamaged)

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING
 
 from tollbook.crashpoints import crash_point
 from tollbook.payer.errors import Misconfigured
-from tollbook.warehouse.cache import Cache, CacheDamaged, is_damage
+from tollbook.warehouse.cache import Cache
+from tollbook.warehouse.damage import CacheDamaged, is_damage
 from tollbook.warehouse.fingerprint import fingerprints
 from tollbook.warehouse.load import bring_in
 from tollbook.warehouse.locking import in_turn
+from tollbook.warehouse.schema import FORMAT
 
 if TYPE_CHECKING:
     from tollbook.payer.ledger_reads import LedgerReader
@@ -107,14 +109,14 @@ def _known(cache: Cache) -> set[str]:
 
 
 def _hashes(cache: Cache) -> dict[str, str]:
-    """Empty when there is no such file, or none that can be read to its end. Hold the lock."""
+    """Empty when there is no such file, none that can be read to its end, or one of another format. Hold the lock."""
     import duckdb
 
     if not cache.path.exists():
         return {}
     try:
         with cache.connected() as con:
-            return fingerprints(con)
+            return fingerprints(con) if cache.meta["format"] == str(FORMAT) else {}
     except CacheDamaged:
         return {}
     except duckdb.Error as error:

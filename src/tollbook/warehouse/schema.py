@@ -12,12 +12,11 @@ from uuid import uuid4
 
 from tollbook.sources import registry
 from tollbook.sources.model import Cast, Column, Dataset, Kind
-from tollbook.warehouse import quality
 
 if TYPE_CHECKING:
     import duckdb
 
-FORMAT = 1
+FORMAT = 2
 """Raised when tables of the cache change in meaning: an older cache is then built anew from the ledger."""
 
 TYPES = {
@@ -81,9 +80,20 @@ class Table:
         return f"{self.name}_observations"
 
     @property
+    def newest(self) -> str:
+        """The cache's index of current rows: of each natural key which observation is its newest, and its hash."""
+        return f"{self.name}_newest"
+
+    @property
     def fields(self) -> tuple[tuple[str, str], ...]:
         """Name and SQL type of every column."""
         return (*((own.name, TYPES[own.cast]) for own in self.columns), *TRAIL)
+
+    @property
+    def newest_fields(self) -> tuple[tuple[str, str], ...]:
+        """The same of `newest`. A delivery holds a key once, so that key and seq name one observation."""
+        names = (*self.natural_key, "row_hash", "seq")
+        return tuple((name, kind) for name, kind in self.fields if name in names)
 
 
 def literal(value: object) -> str:
@@ -140,8 +150,8 @@ def declaration() -> str:
 
 
 def _prepared() -> str:
-    """A fingerprint of all that `prepare` makes. Views may change without a row being read again."""
-    text = "\n".join((declaration(), _BOOKS, *quality.views()))
+    """A fingerprint of all that `prepare` makes. Bookkeeping may grow without a row being read again."""
+    text = "\n".join((declaration(), _BOOKS))
     return hashlib.blake2s(text.encode(), digest_size=12).hexdigest()
 
 
@@ -167,16 +177,15 @@ def outdated(meta: dict[str, str]) -> str | None:
 
 
 def prepare(con: duckdb.DuckDBPyConnection) -> dict[str, str]:
-    """Bring a file to what is declared now, if it isn't; returns what the file says of itself."""
+    """Bring a file to what is declared now, if it isn't; returns what the file says of itself. One of another format
+    is left as it is, to be made anew."""
     known = read_meta(con)
-    if known.get("prepared") == _prepared():
+    if known and (known["format"] != str(FORMAT) or known.get("prepared") == _prepared()):
         return known
     con.execute("BEGIN")
     con.execute(_BOOKS)
     _extend(con)
     _declare(con)
-    for statement in quality.views():
-        con.execute(statement)
     write_meta(con, prepared=_prepared())
     if not known:
         write_meta(con, format=str(FORMAT), hash=hash_function(), built=declaration(), whole="no", build=uuid4().hex)
@@ -185,7 +194,7 @@ def prepare(con: duckdb.DuckDBPyConnection) -> dict[str, str]:
 
 
 def _declare(con: duckdb.DuckDBPyConnection) -> None:
-    """The datasets' cadence, for the quality views: a slot is due `due` seconds after its start, and can be bought
+    """The datasets' cadence, for the facts of quality: a slot is due `due` seconds after its start, and can be bought
     `for_sale` seconds after it: a snapshot at once, a series when it stands."""
     rows = []
     for own in registry.datasets():
@@ -197,17 +206,26 @@ def _declare(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def make(con: duckdb.DuckDBPyConnection, own: Table) -> None:
-    """Its two tables, when something comes for them first: opening a file costs by the tables it has.
+    """Its tables, when something comes for them first: opening a file costs by the tables it has. Its own name is a
+    view of the current rows.
 
     Not inside a transaction, which finding them missing would abort.
     """
     import duckdb
 
     with suppress(duckdb.CatalogException):
-        con.execute(f'SELECT 1 FROM "{own.observations}", "{own.name}" LIMIT 0')
+        con.execute(f'SELECT 1 FROM "{own.newest}" LIMIT 0')
         return
-    for name in (own.name, own.observations):
-        con.execute(f'CREATE TABLE IF NOT EXISTS "{name}" ({definition(own)})')
+    con.execute("BEGIN")
+    con.execute(f'CREATE TABLE "{own.observations}" ({definition(own.fields)})')
+    con.execute(f'CREATE TABLE "{own.newest}" ({definition(own.newest_fields)})')
+    con.execute(_current(own))
+    con.execute("COMMIT")
+
+
+def _current(own: Table) -> str:
+    key = quoted((*own.natural_key, "seq"))
+    return f'CREATE OR REPLACE VIEW "{own.name}" AS FROM "{own.observations}" SEMI JOIN "{own.newest}" USING ({key})'
 
 
 def _extend(con: duckdb.DuckDBPyConnection) -> None:
@@ -217,15 +235,16 @@ def _extend(con: duckdb.DuckDBPyConnection) -> None:
     for table, column in con.execute(query).fetchall():
         found.setdefault(table, set()).add(column)
     for own in tables().values():
-        for name in (own.name, own.observations):
+        if own.observations in found:
             for column, kind in own.fields:
-                if name in found and column not in found[name]:
-                    con.execute(f'ALTER TABLE "{name}" ADD COLUMN "{column}" {kind}')
+                if column not in found[own.observations]:
+                    con.execute(f'ALTER TABLE "{own.observations}" ADD COLUMN "{column}" {kind}')
+            con.execute(_current(own))
 
 
-def definition(own: Table) -> str:
-    """Its columns as CREATE TABLE takes them."""
-    return ", ".join(f'"{name}" {kind}' for name, kind in own.fields)
+def definition(fields: Iterable[tuple[str, str]]) -> str:
+    """Columns as CREATE TABLE takes them."""
+    return ", ".join(f'"{name}" {kind}' for name, kind in fields)
 
 
 def read_meta(con: duckdb.DuckDBPyConnection) -> dict[str, str]:
