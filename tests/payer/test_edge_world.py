@@ -18,7 +18,7 @@ from tollbook.payer.policy import Policy, draft, judge, parse_policy
 from tollbook.payer.transport import Answer, HttpTransport
 from tollbook.payer.types import Authorization, ChainView, NonceState, Request, Terms
 from tollbook.payer.wallet import load_wallet
-from tollbook.payer.wire import parse_402, parse_receipt, payment_header
+from tollbook.payer.wire.x402 import parse_402, parse_receipt, payment_header
 from tollbook.sandbox.world import Buyer, World
 
 T = TypeVar("T")

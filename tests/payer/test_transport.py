@@ -27,7 +27,7 @@ from tollbook.payer.pace import Pace
 from tollbook.payer.policy import parse_policy
 from tollbook.payer.transport import ERROR_BODY_LIMIT, Answer, HttpTransport, NoAnswer, NotSent, Unanswered, url_of
 from tollbook.payer.types import Clock, Request
-from tollbook.payer.wire import parse_receipt
+from tollbook.payer.wire.x402 import parse_receipt
 
 PAYMENT = {"PAYMENT-SIGNATURE": "c2VjcmV0LXBheW1lbnQtaGVhZGVy"}
 BODY_LIMIT = 100_000

@@ -19,8 +19,8 @@ from tollbook.payer.money import Asset
 from tollbook.payer.rpc import Call, Rpc, RpcError, malformed, quantity
 from tollbook.payer.rules import Policy
 from tollbook.payer.settlements import SettlementReader
-from tollbook.payer.strict_json import shown
 from tollbook.payer.types import ChainView, Clock, NonceState, Settlement
+from tollbook.payer.wire.strict_json import shown
 
 _AUTHORIZATION_STATE = "0xe94a0102"
 _BALANCE_OF = "0x70a08231"

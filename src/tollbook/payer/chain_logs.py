@@ -9,7 +9,7 @@ from typing import Any
 from tollbook.payer.addresses import address_word, is_hash
 from tollbook.payer.money import Asset
 from tollbook.payer.rpc import Call, Rpc, RpcError, malformed, quantity
-from tollbook.payer.strict_json import shown
+from tollbook.payer.wire.strict_json import shown
 
 USED = "0x98de503528ee59b575ef0c0a2576a82497bfc029a5685b209e9ec333479b10a5"
 CANCELLED = "0x1cdd46ff242716cdaa72d159d339a485b3438398348d68f09d7c8c0a59353d81"

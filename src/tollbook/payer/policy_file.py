@@ -12,8 +12,8 @@ from tollbook.payer.addresses import ZERO_ADDRESS
 from tollbook.payer.errors import Misconfigured
 from tollbook.payer.money import Asset
 from tollbook.payer.rules import Caps, Policy, SellerPolicy, origin
-from tollbook.payer.strict_json import shown
 from tollbook.payer.toml_table import Table
+from tollbook.payer.wire.strict_json import shown
 
 FIRST_USE = "first-use"
 _FILE_LIMIT = 1024 * 1024

@@ -10,8 +10,8 @@ from typing import Any
 from tollbook.payer.bounded import read_body
 from tollbook.payer.errors import ChainUnreachable
 from tollbook.payer.pool import Pool
-from tollbook.payer.strict_json import Malformed, dump, parse, shown
 from tollbook.payer.types import Clock
+from tollbook.payer.wire.strict_json import Malformed, dump, parse, shown
 
 _BODY_LIMIT = 32 * 1024 * 1024
 _PAUSES = (0.2, 0.6)

@@ -18,7 +18,7 @@ from tollbook.payer.policy import Policy, draft
 from tollbook.payer.spool import Spool
 from tollbook.payer.transport import Transport
 from tollbook.payer.types import Authorization, ChainView, Clock, Lease, Order, Purchase, SignedPayment, Terms
-from tollbook.payer.wire import PAYMENT_IDENTIFIER, payment_header
+from tollbook.payer.wire.x402 import PAYMENT_IDENTIFIER, payment_header
 
 _LEASE_SECONDS = 90
 _TO_WRITE_DOWN = 30

@@ -14,12 +14,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tollbook.payer import strict_json
 from tollbook.payer.addresses import is_hash
 from tollbook.payer.errors import QuoteUnacceptable
-from tollbook.payer.fields import integer, optional_object, optional_text, text_of
-from tollbook.payer.strict_json import Malformed, dump, shown
 from tollbook.payer.types import Authorization, Terms, Unspoken
+from tollbook.payer.wire import strict_json
+from tollbook.payer.wire.fields import integer, optional_object, optional_text, text_of
+from tollbook.payer.wire.strict_json import Malformed, dump, shown
 
 HEADER_LIMIT = 16 * 1024
 BODY_LIMIT = 64 * 1024

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tollbook.payer.strict_json import Malformed, shown
+from tollbook.payer.wire.strict_json import Malformed, shown
 
 
 def integer(entry: Mapping[str, Any], name: str) -> int:

@@ -41,7 +41,7 @@ from tests.payer.offers import (
 from tollbook.payer.errors import QuoteUnacceptable
 from tollbook.payer.policy import draft
 from tollbook.payer.types import Authorization, Terms
-from tollbook.payer.wire import (
+from tollbook.payer.wire.x402 import (
     BODY_LIMIT,
     HEADER_LIMIT,
     OFFER_LIMIT,
