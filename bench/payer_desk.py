@@ -25,7 +25,7 @@ from tollbook.payer.eip3009 import Wallet
 from tollbook.payer.errors import PayerError
 from tollbook.payer.ledger import Ledger, statements
 from tollbook.payer.payer import Payer
-from tollbook.payer.policy import parse_policy
+from tollbook.payer.policy.file import parse_policy
 from tollbook.payer.services import Services
 from tollbook.payer.transport import HttpTransport
 from tollbook.payer.types import Order, Purchase, Run

@@ -17,7 +17,7 @@ from tollbook.payer.identity import purchase_key
 from tollbook.payer.ledger import Ledger
 from tollbook.payer.owners import new_owner
 from tollbook.payer.payer import Payer
-from tollbook.payer.policy import parse_policy
+from tollbook.payer.policy.file import parse_policy
 from tollbook.payer.recover import Recovered
 from tollbook.payer.services import Services
 from tollbook.payer.transport import HttpTransport

@@ -7,7 +7,9 @@ import json
 from typing import Any
 
 from tollbook.payer.eip3009 import Wallet
-from tollbook.payer.policy import Policy, judge, parse_policy
+from tollbook.payer.policy.file import parse_policy
+from tollbook.payer.policy.judge import judge
+from tollbook.payer.policy.rules import Policy
 from tollbook.payer.types import Terms
 from tollbook.payer.wire.x402 import Challenge, parse_402
 

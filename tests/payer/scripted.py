@@ -19,7 +19,8 @@ from tollbook.payer.errors import ChainUnreachable
 from tollbook.payer.ledger import Ledger
 from tollbook.payer.ledger.store import Body
 from tollbook.payer.money import Asset
-from tollbook.payer.policy import Policy, parse_policy
+from tollbook.payer.policy.file import parse_policy
+from tollbook.payer.policy.rules import Policy
 from tollbook.payer.services import Services
 from tollbook.payer.transport import Answer, NoAnswer, NotSent
 from tollbook.payer.types import ChainView, NonceState, Order, Request, Settlement

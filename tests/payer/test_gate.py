@@ -24,7 +24,7 @@ from tollbook.payer.gate import Gate
 from tollbook.payer.ledger import Ledger
 from tollbook.payer.pace import Pace
 from tollbook.payer.payer import Payer
-from tollbook.payer.policy import parse_policy
+from tollbook.payer.policy.file import parse_policy
 from tollbook.payer.services import Services
 from tollbook.payer.transport import Answer, HttpTransport, Unanswered
 from tollbook.payer.types import Data, NonceState, Order, Purchase, Request

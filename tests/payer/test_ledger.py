@@ -18,7 +18,7 @@ from tollbook.payer.ledger.migrate import configuration
 from tollbook.payer.ledger.rows import is_open
 from tollbook.payer.ledger.schema import bodies, evidence, metadata
 from tollbook.payer.ledger.store import Body
-from tollbook.payer.rules import Caps
+from tollbook.payer.policy.rules import Caps
 from tollbook.payer.types import Data, Money, Quote
 
 DAY = ("day", "2026-11-22")

@@ -15,7 +15,7 @@ from tollbook.payer.errors import OverBudget, PaidUndelivered, PayerError, Unres
 from tollbook.payer.events import Answered, Event, LossAccepted, Sent, Settled, Undelivered
 from tollbook.payer.ledger import Ledger
 from tollbook.payer.payer import Payer
-from tollbook.payer.policy import parse_policy
+from tollbook.payer.policy.file import parse_policy
 from tollbook.payer.transport import Answer, NoAnswer
 from tollbook.payer.types import Data, Money, Purchase, Request
 

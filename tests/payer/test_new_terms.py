@@ -15,7 +15,7 @@ from tollbook.payer.buyer import buy
 from tollbook.payer.errors import Unresolved
 from tollbook.payer.events import Event, Settled, Void
 from tollbook.payer.payer import Payer
-from tollbook.payer.policy import parse_policy
+from tollbook.payer.policy.file import parse_policy
 from tollbook.payer.transport import NoAnswer
 from tollbook.payer.types import Data, Money, NonceState, Purchase
 

@@ -13,7 +13,7 @@ from tollbook.payer.addresses import address_word
 from tollbook.payer.chain_logs import CANCELLED, TRANSFER, USED
 from tollbook.payer.errors import ChainUnreachable
 from tollbook.payer.multicall import MULTICALL3
-from tollbook.payer.policy import Policy
+from tollbook.payer.policy.rules import Policy
 from tollbook.payer.rpc import Call, Rpc, RpcError
 from tollbook.payer.types import Clock
 

@@ -12,7 +12,7 @@ from tollbook.payer.identity import nonce, purchase_key
 from tollbook.payer.ledger import Ledger
 from tollbook.payer.ledger.store import Body, Wanted
 from tollbook.payer.money import Asset
-from tollbook.payer.rules import Caps
+from tollbook.payer.policy.rules import Caps
 from tollbook.payer.types import Authorization, Lease, Order, Purchase, Request, Settlement, Terms
 
 TMAI = Asset("TMAI", 31337, "0x" + "Cc" * 20, "TokenMetrics", "1", 18)

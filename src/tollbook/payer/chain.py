@@ -16,8 +16,8 @@ from tollbook.payer.addresses import address_word, checksum
 from tollbook.payer.chain_logs import Log, LogReader, transfers_of
 from tollbook.payer.errors import ChainUnreachable
 from tollbook.payer.money import Asset
+from tollbook.payer.policy.rules import Policy
 from tollbook.payer.rpc import Call, Rpc, RpcError, malformed, quantity
-from tollbook.payer.rules import Policy
 from tollbook.payer.settlements import SettlementReader
 from tollbook.payer.types import ChainView, Clock, NonceState, Settlement
 from tollbook.payer.wire.strict_json import shown

@@ -12,7 +12,7 @@ from tollbook.payer.errors import OverBudget, QuoteUnacceptable, SellerUnreachab
 from tollbook.payer.identity import nonce, purchase_key
 from tollbook.payer.ledger.store import Wanted
 from tollbook.payer.money import Asset, decimal_text
-from tollbook.payer.policy import judge
+from tollbook.payer.policy.judge import judge
 from tollbook.payer.services import Services, View, full_url
 from tollbook.payer.transport import Answer, NoAnswer, NotSent
 from tollbook.payer.types import ChainView, Data, Money, Order, Purchase, Quote, Run, Terms

@@ -14,7 +14,8 @@ from tollbook.payer.identity import payment_identifier
 from tollbook.payer.ledger import Ledger
 from tollbook.payer.money import Asset
 from tollbook.payer.owners import is_gone, new_owner
-from tollbook.payer.policy import Policy, draft
+from tollbook.payer.policy.judge import draft
+from tollbook.payer.policy.rules import Policy
 from tollbook.payer.spool import Spool
 from tollbook.payer.transport import Transport
 from tollbook.payer.types import Authorization, ChainView, Clock, Lease, Order, Purchase, SignedPayment, Terms

@@ -20,8 +20,8 @@ from urllib.parse import quote, urlencode, urlsplit
 from tollbook.payer.bounded import clip_headers, read_body
 from tollbook.payer.gate import Gate, retry_after
 from tollbook.payer.pace import Pace
+from tollbook.payer.policy.rules import Policy, SellerPolicy, is_private_enough, origin
 from tollbook.payer.pool import Pool
-from tollbook.payer.rules import Policy, SellerPolicy, is_private_enough, origin
 from tollbook.payer.types import Clock, Request
 
 if TYPE_CHECKING:

@@ -121,7 +121,7 @@ async def _ask(ws: Workspace, made: Order) -> Answer:
 
 
 def _judge(ws: Workspace, made: Order, answer: Answer) -> Terms:
-    from tollbook.payer.policy import judge
+    from tollbook.payer.policy.judge import judge
     from tollbook.payer.services import full_url
     from tollbook.payer.wire.x402 import parse_402
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Self, TypeVar
 from tollbook.payer.clock import SystemClock
 from tollbook.payer.errors import Misconfigured
 from tollbook.payer.money import Asset
-from tollbook.payer.policy import Policy, load_policy
+from tollbook.payer.policy.file import load_policy
+from tollbook.payer.policy.rules import Policy
 from tollbook.tasks.settings import Settings
 
 if TYPE_CHECKING:

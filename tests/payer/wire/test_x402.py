@@ -39,7 +39,7 @@ from tests.payer.offers import (
     v2_offer,
 )
 from tollbook.payer.errors import QuoteUnacceptable
-from tollbook.payer.policy import draft
+from tollbook.payer.policy.judge import draft
 from tollbook.payer.types import Authorization, Terms
 from tollbook.payer.wire.x402 import (
     BODY_LIMIT,

@@ -33,7 +33,7 @@ from tollbook.payer.ledger.queries import (
 )
 from tollbook.payer.ledger.statements import Transaction, transaction
 from tollbook.payer.money import Asset
-from tollbook.payer.rules import Caps
+from tollbook.payer.policy.rules import Caps
 from tollbook.payer.types import Lease, Money, Order, Purchase, Run, Terms
 
 

@@ -1,6 +1,6 @@
 """x402 v1 and v2 on the wire, read strictly and written canonically.
 
-Nothing here judges: terms are only checked for being terms. What policy thinks of them is judge.py's business.
+Nothing here judges: terms are only checked for being terms. What policy thinks of them is policy/judge.py's business.
 v1 has its terms in the 402's body, v2 in the PAYMENT-REQUIRED header; found elsewhere they are refused.
 """
 

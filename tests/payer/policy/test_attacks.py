@@ -25,7 +25,7 @@ from tests.payer.offers import (
     v2_offer,
 )
 from tollbook.payer.errors import QuoteUnacceptable
-from tollbook.payer.policy import Policy
+from tollbook.payer.policy.rules import Policy
 
 POLYGON_USDC = "0x3c499c542cEF5E3811e1192ce70d8cC03d5c3359"
 LOOK_ALIKE = "0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02914".lower()

@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.payer.offers import FIRST_USE_TOML, PAYEE, POLICY_TOML, USDC, policy
-from tollbook.payer import policy_file
 from tollbook.payer.errors import Misconfigured
-from tollbook.payer.policy import Caps, SellerPolicy, load_policy, parse_policy
+from tollbook.payer.policy import file as policy_file
+from tollbook.payer.policy.file import load_policy, parse_policy
+from tollbook.payer.policy.rules import Caps, SellerPolicy
 
 
 def fault(text: str, tmp_path: Path) -> Misconfigured:
@@ -266,7 +267,7 @@ def _names(error: Misconfigured, key: str) -> None:
     assert error.what.isprintable()
 
 
-DOCUMENT = (Path(__file__).parents[2] / "docs" / "policy.md").read_text()
+DOCUMENT = (Path(__file__).parents[3] / "docs" / "policy.md").read_text()
 DOCUMENTED = DOCUMENT.split("```toml\n")[1].split("```")[0]
 
 

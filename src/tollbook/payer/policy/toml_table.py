@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from tollbook.payer.addresses import checksum
 from tollbook.payer.errors import Misconfigured
 from tollbook.payer.money import parse_decimal
-from tollbook.payer.rules import is_private_enough
+from tollbook.payer.policy.rules import is_private_enough
 from tollbook.payer.wire.strict_json import shown
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}", re.ASCII)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tollbook.payer.policy import load_policy
+from tollbook.payer.policy.file import load_policy
 
-SHIPPED = Path(__file__).parents[2] / "policy.toml"
+SHIPPED = Path(__file__).parents[3] / "policy.toml"
 
 
 def test_the_shipped_policy_loads_and_admits_every_known_price_but_not_its_double() -> None:

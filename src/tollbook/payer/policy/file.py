@@ -11,8 +11,8 @@ from types import MappingProxyType
 from tollbook.payer.addresses import ZERO_ADDRESS
 from tollbook.payer.errors import Misconfigured
 from tollbook.payer.money import Asset
-from tollbook.payer.rules import Caps, Policy, SellerPolicy, origin
-from tollbook.payer.toml_table import Table
+from tollbook.payer.policy.rules import Caps, Policy, SellerPolicy, origin
+from tollbook.payer.policy.toml_table import Table
 from tollbook.payer.wire.strict_json import shown
 
 FIRST_USE = "first-use"

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from tollbook.payer.addresses import ZERO_ADDRESS, checksum
 from tollbook.payer.errors import QuoteUnacceptable
 from tollbook.payer.money import Asset, decimal_text
-from tollbook.payer.rules import Caps, Policy, SellerPolicy, is_private_enough, origin
+from tollbook.payer.policy.rules import Caps, Policy, SellerPolicy, is_private_enough, origin
 from tollbook.payer.types import Authorization, Terms
 from tollbook.payer.wire.strict_json import dump, shown
 from tollbook.payer.wire.x402 import Challenge, Offer, unacceptable
