@@ -254,7 +254,7 @@ HEAVY = ("httpx", "eth_account", "coincurve", "sqlalchemy", "web3", "x402", "Cry
 
 
 @pytest.mark.parametrize(
-    "module", ["policy.file", "policy.judge", "wire.x402", "eip3009", "wallet", "transport", "chain", "clock"]
+    "module", ["policy.file", "policy.judge", "wire.x402", "eip3009", "wallet", "http.transport", "chain", "clock"]
 )
 def test_importing_the_edge_loads_nothing_heavy(module: str) -> None:
     program = f"import sys, tollbook.payer.{module}; print([m for m in {HEAVY!r} if m in sys.modules])"

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from tests.payer import scripted as s
 from tollbook.payer import multicall, quoting, rpc
 from tollbook.payer.errors import ChainUnreachable, QuoteUnacceptable, SellerUnreachable
-from tollbook.payer.gate import retry_after
-from tollbook.payer.pace import LONGEST_PAUSE_SECONDS
+from tollbook.payer.http.gate import retry_after
+from tollbook.payer.http.pace import LONGEST_PAUSE_SECONDS
 from tollbook.payer.types import NonceState
 
 FEW = settings(max_examples=80, deadline=None)

@@ -25,11 +25,11 @@ from tollbook.payer.errors import (
     Unresolved,
 )
 from tollbook.payer.events import Denied, Event, Sent, Settled, Signed, Undelivered, Unsent, Unsettled, Void
+from tollbook.payer.http.transport import Answer, NoAnswer, NotSent
 from tollbook.payer.keeping import keep
 from tollbook.payer.ledger import Conflict
 from tollbook.payer.quoting import for_order
 from tollbook.payer.services import Services, View
-from tollbook.payer.transport import Answer, NoAnswer, NotSent
 from tollbook.payer.types import Data, Money, Purchase, Terms
 
 _BACKOFF = (0.25, 0.5, 1.0, 2.0)

@@ -7,9 +7,9 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from tollbook.payer.bounded import read_body
 from tollbook.payer.errors import ChainUnreachable
-from tollbook.payer.pool import Pool
+from tollbook.payer.http.bounded import read_body
+from tollbook.payer.http.pool import Pool
 from tollbook.payer.types import Clock
 from tollbook.payer.wire.strict_json import Malformed, dump, parse, shown
 

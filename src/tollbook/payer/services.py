@@ -10,6 +10,7 @@ from tollbook.payer.chain import Chain
 from tollbook.payer.decide import Limits, NotSeen
 from tollbook.payer.eip3009 import Wallet
 from tollbook.payer.errors import ChainUnreachable, Misconfigured
+from tollbook.payer.http.transport import Transport
 from tollbook.payer.identity import payment_identifier
 from tollbook.payer.ledger import Ledger
 from tollbook.payer.money import Asset
@@ -17,7 +18,6 @@ from tollbook.payer.owners import is_gone, new_owner
 from tollbook.payer.policy.judge import draft
 from tollbook.payer.policy.rules import Policy
 from tollbook.payer.spool import Spool
-from tollbook.payer.transport import Transport
 from tollbook.payer.types import Authorization, ChainView, Clock, Lease, Order, Purchase, SignedPayment, Terms
 from tollbook.payer.wire.x402 import PAYMENT_IDENTIFIER, payment_header
 

@@ -19,10 +19,10 @@ from tollbook.tasks.settings import Settings
 if TYPE_CHECKING:
     from tollbook.payer.chain import RpcChain
     from tollbook.payer.eip3009 import Wallet
+    from tollbook.payer.http.transport import HttpTransport
     from tollbook.payer.ledger import Ledger
     from tollbook.payer.payer import Payer
     from tollbook.payer.spool import Spool
-    from tollbook.payer.transport import HttpTransport
     from tollbook.warehouse.cache import Cache
 
 T = TypeVar("T")
@@ -110,9 +110,9 @@ class Workspace:
     def payer(self) -> Payer:
         """Needs a running event loop. Without a configured key it can quote and read, and refuses to sign."""
         from tollbook.payer.chain import RpcChain
+        from tollbook.payer.http.transport import HttpTransport
         from tollbook.payer.payer import Payer
         from tollbook.payer.services import Services
-        from tollbook.payer.transport import HttpTransport
 
         wallet = self.wallet if self.has_wallet else None
         self._transport = HttpTransport(self.policy, clock=self.clock, paces=self.home / "state" / "paces")

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from types import TracebackType
 
-from tollbook.payer.pace import LONGEST_PAUSE_SECONDS, Pace
+from tollbook.payer.http.pace import LONGEST_PAUSE_SECONDS, Pace
 from tollbook.payer.types import Clock
 
 

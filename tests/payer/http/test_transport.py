@@ -20,12 +20,12 @@ import pytest
 
 from tests.payer.loopback import Loopback, OwnClock, Script, Wire, answering, http, serving
 from tests.payer.offers import POLICY_TOML, b64
-from tollbook.payer.bounded import HEADER_COUNT_LIMIT, HEADER_VALUE_LIMIT
 from tollbook.payer.clock import SystemClock
-from tollbook.payer.gate import Gate, retry_after
-from tollbook.payer.pace import Pace
+from tollbook.payer.http.bounded import HEADER_COUNT_LIMIT, HEADER_VALUE_LIMIT
+from tollbook.payer.http.gate import Gate, retry_after
+from tollbook.payer.http.pace import Pace
+from tollbook.payer.http.transport import ERROR_BODY_LIMIT, Answer, HttpTransport, NoAnswer, NotSent, Unanswered, url_of
 from tollbook.payer.policy.file import parse_policy
-from tollbook.payer.transport import ERROR_BODY_LIMIT, Answer, HttpTransport, NoAnswer, NotSent, Unanswered, url_of
 from tollbook.payer.types import Clock, Request
 from tollbook.payer.wire.x402 import parse_receipt
 

@@ -17,11 +17,11 @@ from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote, urlencode, urlsplit
 
-from tollbook.payer.bounded import clip_headers, read_body
-from tollbook.payer.gate import Gate, retry_after
-from tollbook.payer.pace import Pace
+from tollbook.payer.http.bounded import clip_headers, read_body
+from tollbook.payer.http.gate import Gate, retry_after
+from tollbook.payer.http.pace import Pace
+from tollbook.payer.http.pool import Pool
 from tollbook.payer.policy.rules import Policy, SellerPolicy, is_private_enough, origin
-from tollbook.payer.pool import Pool
 from tollbook.payer.types import Clock, Request
 
 if TYPE_CHECKING:

@@ -17,16 +17,16 @@ import pytest
 from tests.payer import purchases as p
 from tests.payer import scripted as s
 from tests.payer.loopback import OwnClock, Wire, http, serving
-from tollbook.payer import transport
 from tollbook.payer.eip3009 import Wallet
 from tollbook.payer.errors import LedgerUnavailable, PayerError, Unresolved
-from tollbook.payer.gate import Gate
+from tollbook.payer.http import transport
+from tollbook.payer.http.gate import Gate
+from tollbook.payer.http.pace import Pace
+from tollbook.payer.http.transport import Answer, HttpTransport, Unanswered
 from tollbook.payer.ledger import Ledger
-from tollbook.payer.pace import Pace
 from tollbook.payer.payer import Payer
 from tollbook.payer.policy.file import parse_policy
 from tollbook.payer.services import Services
-from tollbook.payer.transport import Answer, HttpTransport, Unanswered
 from tollbook.payer.types import Data, NonceState, Order, Purchase, Request
 
 
@@ -131,7 +131,7 @@ class TestPace:
         """Two at once: no two requests closer than the rate says, whoever sends them."""
         script = (
             "import sys, time; from pathlib import Path; from tollbook.payer.clock import SystemClock;"
-            "from tollbook.payer.pace import Pace\n"
+            "from tollbook.payer.http.pace import Pace\n"
             "clock, pace, taken = SystemClock(), Pace(1200, Path(sys.argv[1])), []\n"
             "while len(taken) < 10:\n"
             "    now = clock.now(); left = pace.take(now)\n"
