@@ -18,7 +18,7 @@ from tests.payer.desk import orders
 from tests.payer.reference import ReferenceClient
 from tests.worlds import WorldProcess
 
-from tollbook.payer.chain import RpcChain
+from tollbook.payer.chain.reader import RpcChain
 from tollbook.payer.clock import SystemClock
 from tollbook.payer.decide import NotSeen
 from tollbook.payer.eip3009 import Wallet

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Self, TypeVar
 
-from tollbook.payer.chain import RpcChain
+from tollbook.payer.chain.reader import RpcChain
 from tollbook.payer.decide import NotSeen
 from tollbook.payer.eip3009 import Wallet
 from tollbook.payer.errors import PayerError

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.payer import purchases as p
 from tests.simulation.disk import Store
-from tollbook.payer.chain import Account, Head, TransferOut
+from tollbook.payer.chain.reader import Account, Head, TransferOut
 from tollbook.payer.decide import Limits
 from tollbook.payer.eip3009 import Wallet
 from tollbook.payer.errors import ChainUnreachable

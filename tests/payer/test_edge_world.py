@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from tollbook.payer.chain import RpcChain
+from tollbook.payer.chain.reader import RpcChain
 from tollbook.payer.clock import SystemClock
 from tollbook.payer.eip3009 import Wallet, domain_separator
 from tollbook.payer.errors import ChainUnreachable, QuoteUnacceptable

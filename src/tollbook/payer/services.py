@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from tollbook.payer.chain import Chain
+from tollbook.payer.chain.reader import Chain
 from tollbook.payer.decide import Limits, NotSeen
 from tollbook.payer.eip3009 import Wallet
 from tollbook.payer.errors import ChainUnreachable, Misconfigured

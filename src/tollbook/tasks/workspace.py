@@ -17,7 +17,7 @@ from tollbook.payer.policy.rules import Policy
 from tollbook.tasks.settings import Settings
 
 if TYPE_CHECKING:
-    from tollbook.payer.chain import RpcChain
+    from tollbook.payer.chain.reader import RpcChain
     from tollbook.payer.eip3009 import Wallet
     from tollbook.payer.http.transport import HttpTransport
     from tollbook.payer.ledger import Ledger
@@ -109,7 +109,7 @@ class Workspace:
     @cached_property
     def payer(self) -> Payer:
         """Needs a running event loop. Without a configured key it can quote and read, and refuses to sign."""
-        from tollbook.payer.chain import RpcChain
+        from tollbook.payer.chain.reader import RpcChain
         from tollbook.payer.http.transport import HttpTransport
         from tollbook.payer.payer import Payer
         from tollbook.payer.services import Services

@@ -15,14 +15,14 @@ from eth_utils import keccak
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.payer.chain.paper_chain import PaperChain
 from tests.payer.loopback import OwnClock, Wire, http, serving
 from tests.payer.offers import PAYEE, POLICY_TOML, STRANGER, USDC, WALLET, policy
-from tests.payer.paper_chain import PaperChain
-from tollbook.payer import multicall
-from tollbook.payer.chain import Account, Head, RpcChain, TransferOut
-from tollbook.payer.chain_logs import PAGE_BLOCKS, read_log
+from tollbook.payer.chain import multicall
+from tollbook.payer.chain.logs import PAGE_BLOCKS, read_log
+from tollbook.payer.chain.reader import Account, Head, RpcChain, TransferOut
+from tollbook.payer.chain.rpc import Rpc
 from tollbook.payer.errors import ChainUnreachable
-from tollbook.payer.rpc import Rpc
 from tollbook.payer.types import ChainView, NonceState
 
 T = TypeVar("T")

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tollbook.payer.addresses import address_word, is_hash
+from tollbook.payer.chain.rpc import Call, Rpc, RpcError, malformed, quantity
 from tollbook.payer.money import Asset
-from tollbook.payer.rpc import Call, Rpc, RpcError, malformed, quantity
 from tollbook.payer.wire.strict_json import shown
 
 USED = "0x98de503528ee59b575ef0c0a2576a82497bfc029a5685b209e9ec333479b10a5"

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tollbook.payer.addresses import checksum, is_hash
-from tollbook.payer.chain_logs import Log, Mark, read_log, transfers_of
+from tollbook.payer.chain.logs import Log, Mark, read_log, transfers_of
+from tollbook.payer.chain.rpc import Call, Rpc, malformed, quantity
 from tollbook.payer.events import Event, Signed
 from tollbook.payer.money import Asset
-from tollbook.payer.rpc import Call, Rpc, malformed, quantity
 from tollbook.payer.types import NonceState, Settlement
 
 Proof = Settlement | NonceState

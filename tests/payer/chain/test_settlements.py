@@ -11,7 +11,7 @@ import pytest
 from tests.payer import purchases as p
 from tests.payer import scripted as s
 from tests.payer.test_buyer import carry, reserved
-from tollbook.payer.chain import TransferOut
+from tollbook.payer.chain.reader import TransferOut
 from tollbook.payer.money import Asset
 from tollbook.payer.payer import Payer
 from tollbook.payer.reconcile import Reconciled

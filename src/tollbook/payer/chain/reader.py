@@ -11,14 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from tollbook.payer import multicall
 from tollbook.payer.addresses import address_word, checksum
-from tollbook.payer.chain_logs import Log, LogReader, transfers_of
+from tollbook.payer.chain import multicall
+from tollbook.payer.chain.logs import Log, LogReader, transfers_of
+from tollbook.payer.chain.rpc import Call, Rpc, RpcError, malformed, quantity
+from tollbook.payer.chain.settlements import SettlementReader
 from tollbook.payer.errors import ChainUnreachable
 from tollbook.payer.money import Asset
 from tollbook.payer.policy.rules import Policy
-from tollbook.payer.rpc import Call, Rpc, RpcError, malformed, quantity
-from tollbook.payer.settlements import SettlementReader
 from tollbook.payer.types import ChainView, Clock, NonceState, Settlement
 from tollbook.payer.wire.strict_json import shown
 

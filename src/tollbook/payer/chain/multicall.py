@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from tollbook.payer.addresses import address_word
-from tollbook.payer.rpc import malformed
+from tollbook.payer.chain.rpc import malformed
 
 MULTICALL3 = "0xcA11bde05977b3631167028862bE2a173976CA11"
 CALLS = 100
