@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.payer import purchases as p
-from tests.payer.test_ledger import bought
+from tests.payer.ledger.test_store import bought
 from tollbook.payer.errors import LedgerUnavailable
 from tollbook.payer.events import Intent
 from tollbook.payer.ledger import Ledger
