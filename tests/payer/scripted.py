@@ -16,7 +16,7 @@ from tollbook.payer.chain.reader import Account, Head, TransferOut
 from tollbook.payer.decide import Limits
 from tollbook.payer.eip3009 import Wallet
 from tollbook.payer.errors import ChainUnreachable
-from tollbook.payer.http.transport import Answer, NoAnswer, NotSent
+from tollbook.payer.http.outcome import Answer, NoAnswer, NotSent
 from tollbook.payer.ledger import Ledger
 from tollbook.payer.ledger.store import Body
 from tollbook.payer.money import Asset

@@ -13,7 +13,7 @@ from tests.payer import purchases as p
 from tests.payer import scripted as s
 from tollbook.payer.errors import PaidUndelivered, PayerError, Refused, SellerUnreachable, Unresolved
 from tollbook.payer.events import Answered
-from tollbook.payer.http.transport import NoAnswer, NotSent
+from tollbook.payer.http.outcome import NoAnswer, NotSent
 from tollbook.payer.payer import Payer
 from tollbook.payer.types import ChainView, Data, Money, NonceState, Purchase, Terms
 

@@ -13,7 +13,8 @@ from tollbook.payer.chain.reader import RpcChain
 from tollbook.payer.clock import SystemClock
 from tollbook.payer.eip3009 import Wallet, domain_separator
 from tollbook.payer.errors import ChainUnreachable, QuoteUnacceptable
-from tollbook.payer.http.transport import Answer, HttpTransport
+from tollbook.payer.http.outcome import Answer
+from tollbook.payer.http.transport import HttpTransport
 from tollbook.payer.money import Asset
 from tollbook.payer.policy.file import parse_policy
 from tollbook.payer.policy.judge import draft, judge

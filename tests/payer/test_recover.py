@@ -12,7 +12,7 @@ from tests.payer import purchases as p
 from tests.payer import scripted as s
 from tests.payer.test_buyer import CHAINS, carry, reserved
 from tollbook.payer.errors import PaidUndelivered
-from tollbook.payer.http.transport import NoAnswer, NotSent
+from tollbook.payer.http.outcome import NoAnswer, NotSent
 from tollbook.payer.payer import Payer
 from tollbook.payer.policy.file import parse_policy
 from tollbook.payer.recover import Recovered, due

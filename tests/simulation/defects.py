@@ -13,7 +13,7 @@ from msgspec import structs
 from tollbook.payer import buyer, decide, keeping, new_terms, quoting
 from tollbook.payer.decide import Limits, NotSeen, Sitting
 from tollbook.payer.events import Sent, Signed, Void, fold
-from tollbook.payer.http.transport import Answer
+from tollbook.payer.http.outcome import Answer
 from tollbook.payer.ledger import Ledger, caps
 from tollbook.payer.services import Services
 from tollbook.payer.types import ChainView, Data, Money, NonceState, Purchase

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from tollbook.payer.events import Answered, Delivered, Event
-from tollbook.payer.http.transport import Answer
+from tollbook.payer.http.outcome import Answer
 from tollbook.payer.ledger.rows import digest
 from tollbook.payer.ledger.store import Body
 from tollbook.payer.types import Money, Purchase

@@ -25,7 +25,7 @@ from tollbook.payer.errors import (
     Unresolved,
 )
 from tollbook.payer.events import Denied, Event, Sent, Settled, Signed, Undelivered, Unsent, Unsettled, Void
-from tollbook.payer.http.transport import Answer, NoAnswer, NotSent
+from tollbook.payer.http.outcome import Answer, NoAnswer, NotSent
 from tollbook.payer.keeping import keep
 from tollbook.payer.ledger import Conflict
 from tollbook.payer.quoting import for_order

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tollbook.payer import answers
 from tollbook.payer.errors import LedgerUnavailable, Unbooked
-from tollbook.payer.http.transport import Answer
+from tollbook.payer.http.outcome import Answer
 from tollbook.payer.ledger import Conflict
 from tollbook.payer.services import Services
 from tollbook.payer.types import Data, Purchase

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from tollbook.payer.errors import OverBudget, QuoteUnacceptable
 from tollbook.payer.events import Signed
-from tollbook.payer.http.transport import Answer
+from tollbook.payer.http.outcome import Answer
 from tollbook.payer.quoting import for_order, judge_answer, keep_quote
 from tollbook.payer.services import Services
 from tollbook.payer.types import Data, Money, Order, Purchase, Terms

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from tollbook.crashpoints import crash_point
 from tollbook.payer.errors import OverBudget, QuoteUnacceptable, SellerUnreachable
-from tollbook.payer.http.transport import Answer, NoAnswer, NotSent
+from tollbook.payer.http.outcome import Answer, NoAnswer, NotSent
 from tollbook.payer.identity import nonce, purchase_key
 from tollbook.payer.ledger.store import Wanted
 from tollbook.payer.money import Asset, decimal_text

@@ -11,7 +11,7 @@ from tollbook.payer.types import Order, Terms
 from tollbook.tasks.workspace import Workspace
 
 if TYPE_CHECKING:
-    from tollbook.payer.http.transport import Answer
+    from tollbook.payer.http.outcome import Answer
     from tollbook.sources.model import Dataset
 
 
@@ -111,7 +111,7 @@ def _sample(ws: Workspace, dataset: Dataset) -> Order:
 
 
 async def _ask(ws: Workspace, made: Order) -> Answer:
-    from tollbook.payer.http.transport import NoAnswer, NotSent
+    from tollbook.payer.http.outcome import NoAnswer, NotSent
 
     services = ws.payer.services
     try:

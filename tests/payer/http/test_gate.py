@@ -19,10 +19,11 @@ from tests.payer import scripted as s
 from tests.payer.loopback import OwnClock, Wire, http, serving
 from tollbook.payer.eip3009 import Wallet
 from tollbook.payer.errors import LedgerUnavailable, PayerError, Unresolved
-from tollbook.payer.http import transport
+from tollbook.payer.http.exchange import Exchange
 from tollbook.payer.http.gate import Gate
+from tollbook.payer.http.outcome import Answer, Unanswered
 from tollbook.payer.http.pace import Pace
-from tollbook.payer.http.transport import Answer, HttpTransport, Unanswered
+from tollbook.payer.http.transport import HttpTransport
 from tollbook.payer.ledger import Ledger
 from tollbook.payer.payer import Payer
 from tollbook.payer.policy.file import parse_policy
@@ -52,16 +53,16 @@ class Till:
 def left(monkeypatch: pytest.MonkeyPatch, clock: OwnClock) -> list[float]:
     """Of each payment, how long it was still valid when its request began."""
     seen: list[float] = []
-    run = transport._Exchange.run
+    run = Exchange.run
 
-    async def watched(exchange: transport._Exchange, timeout: float) -> Answer | Unanswered:
+    async def watched(exchange: Exchange, timeout: float) -> Answer | Unanswered:
         if header := exchange._headers.get("PAYMENT-SIGNATURE"):
             payment = json.loads(base64.b64decode(str.__str__(header)))
             until = int(payment["payload"]["authorization"]["validBefore"])
             seen.append(until - clock.now().timestamp())
         return await run(exchange, timeout)
 
-    monkeypatch.setattr(transport._Exchange, "run", watched)
+    monkeypatch.setattr(Exchange, "run", watched)
     return seen
 
 

@@ -22,9 +22,11 @@ from tests.payer.loopback import Loopback, OwnClock, Script, Wire, answering, ht
 from tests.payer.offers import POLICY_TOML, b64
 from tollbook.payer.clock import SystemClock
 from tollbook.payer.http.bounded import HEADER_COUNT_LIMIT, HEADER_VALUE_LIMIT
+from tollbook.payer.http.exchange import ERROR_BODY_LIMIT, url_of
 from tollbook.payer.http.gate import Gate, retry_after
+from tollbook.payer.http.outcome import Answer, NoAnswer, NotSent, Unanswered
 from tollbook.payer.http.pace import Pace
-from tollbook.payer.http.transport import ERROR_BODY_LIMIT, Answer, HttpTransport, NoAnswer, NotSent, Unanswered, url_of
+from tollbook.payer.http.transport import HttpTransport
 from tollbook.payer.policy.file import parse_policy
 from tollbook.payer.types import Clock, Request
 from tollbook.payer.wire.x402 import parse_receipt
