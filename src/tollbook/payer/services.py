@@ -10,6 +10,7 @@ from tollbook.payer.chain.reader import Chain
 from tollbook.payer.decide import Limits, NotSeen
 from tollbook.payer.eip3009 import Wallet
 from tollbook.payer.errors import ChainUnreachable, Misconfigured
+from tollbook.payer.events import Event
 from tollbook.payer.http.transport import Transport
 from tollbook.payer.identity import payment_identifier
 from tollbook.payer.ledger import Ledger
@@ -82,6 +83,10 @@ class Services:
         if lease is None or lease.owner == self.owner or lease.until <= self.clock.now():
             return False
         return not is_gone(lease.owner)
+
+    def append(self, purchase: Purchase, *happened: Event) -> Purchase:
+        """Write down what happened, and go on working on the purchase: it stays claimed for its next answer's time."""
+        return self.ledger.append(purchase, *happened, lease=self.lease(purchase.order.seller))
 
     def authorize(self, purchase: Purchase, terms: Terms) -> Authorization:
         """What to sign now for these terms: our window (at most policy's), the purchase's own nonce."""
