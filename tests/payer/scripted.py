@@ -18,7 +18,7 @@ from tollbook.payer.eip3009 import Wallet
 from tollbook.payer.errors import ChainUnreachable
 from tollbook.payer.http.outcome import Answer, NoAnswer, NotSent
 from tollbook.payer.ledger import Ledger
-from tollbook.payer.ledger.store import Body
+from tollbook.payer.ledger.appends import Body
 from tollbook.payer.money import Asset
 from tollbook.payer.policy.file import parse_policy
 from tollbook.payer.policy.rules import Policy

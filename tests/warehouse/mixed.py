@@ -10,7 +10,8 @@ from tests.warehouse.books import grades, pieces
 from tollbook.payer.events import Answered, Delivered, Event, Sent, Settled, Signed, Undelivered, Void
 from tollbook.payer.identity import nonce, purchase_key
 from tollbook.payer.ledger import Ledger
-from tollbook.payer.ledger.store import Body, Wanted
+from tollbook.payer.ledger.appends import Body
+from tollbook.payer.ledger.store import Wanted
 from tollbook.payer.money import Asset
 from tollbook.payer.policy.rules import Caps
 from tollbook.payer.types import Authorization, Lease, Order, Purchase, Request, Settlement, Terms

@@ -15,7 +15,7 @@ from tests.payer import purchases as p
 from tests.stores import new_ledger_url
 from tollbook.payer.events import Answered, Void
 from tollbook.payer.ledger import Ledger, rows
-from tollbook.payer.ledger.store import Body
+from tollbook.payer.ledger.appends import Body
 from tollbook.payer.types import Money, Purchase
 
 SETTINGS = ("synchronous_commit", "transaction_isolation", "default_transaction_read_only")

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from tests.payer import purchases as p
 from tollbook.payer.errors import LedgerTooNew
 from tollbook.payer.ledger import Ledger, engine, migrate, schema
-from tollbook.payer.ledger.store import Body
+from tollbook.payer.ledger.appends import Body
 
 _SECOND = '''
 """A later tollbook's: one more column, filled from what is there."""

@@ -13,11 +13,11 @@ from tests.payer import purchases as p
 from tollbook.payer.errors import ConflictingRequest, LedgerTooNew, LedgerUnavailable, OverBudget
 from tollbook.payer.events import Answered, LossAccepted, Sent, Settled, Undelivered, Void
 from tollbook.payer.ledger import Conflict, Ledger
+from tollbook.payer.ledger.appends import Body
 from tollbook.payer.ledger.engine import SCHEMA_VERSION, connect
 from tollbook.payer.ledger.migrate import configuration
 from tollbook.payer.ledger.rows import is_open
 from tollbook.payer.ledger.schema import bodies, evidence, metadata
-from tollbook.payer.ledger.store import Body
 from tollbook.payer.policy.rules import Caps
 from tollbook.payer.types import Data, Money, Quote
 
