@@ -1,68 +1,21 @@
-"""The chain's word: pinned, proven by logs and receipts, and unknown whenever the server lies, lags or breaks (I9)."""
+"""The chain's word: pinned, proven by logs and receipts, and unknown whenever the server lies or lags (I9)."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
-from eth_abi import encode
-from eth_utils import keccak
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
+from tests.payer.chain.asking import ASSET, NONCE, ask, one, unreachable
 from tests.payer.chain.paper_chain import PaperChain
-from tests.payer.loopback import OwnClock, Wire, http, serving
+from tests.payer.loopback import OwnClock, serving
 from tests.payer.offers import PAYEE, POLICY_TOML, STRANGER, USDC, WALLET, policy
-from tollbook.payer.chain import multicall
-from tollbook.payer.chain.logs import PAGE_BLOCKS, read_log
-from tollbook.payer.chain.reader import Account, Head, RpcChain, TransferOut
-from tollbook.payer.chain.rpc import Rpc
+from tollbook.payer.chain.reader import Account, Head, RpcChain
 from tollbook.payer.errors import ChainUnreachable
-from tollbook.payer.types import ChainView, NonceState
-
-T = TypeVar("T")
-ASSET = policy().assets["USDC"]
-NONCE = "0x" + "ab" * 32
-OTHER = "0x" + "cd" * 32
-LOG_FIELDS = ("address", "topics", "data", "blockNumber", "blockHash", "transactionHash", "logIndex", "removed")
-
-
-def ask(paper: PaperChain, question: Callable[[RpcChain], Awaitable[T]], network: str = "", late: float = 5) -> T:
-    """Ask a chain over a real socket; our clock is `late` seconds after its head."""
-
-    async def run() -> T:
-        async with serving(paper.serve) as server:
-            text = POLICY_TOML.replace('"https://mainnet.base.org"', f'"{server.url}"\n{network}')
-            clock = OwnClock()
-            clock.time = datetime.fromtimestamp(paper.time_of(paper.head) + late, UTC)
-            chain = RpcChain(policy(text), clock)
-            try:
-                return await question(chain)
-            finally:
-                await chain.aclose()
-
-    return asyncio.run(run())
-
-
-def look(paper: PaperChain, *nonces: str, start: int | None = 900, network: str = "") -> Mapping[str, ChainView]:
-    starts = dict.fromkeys(nonces or (NONCE,), start)
-    return ask(paper, lambda chain: chain.look(ASSET, WALLET.address, starts), network)
-
-
-def one(paper: PaperChain, **settings: Any) -> ChainView:
-    return look(paper, **settings)[NONCE]
-
-
-def unreachable(paper: PaperChain, **settings: Any) -> ChainUnreachable:
-    """Every lie ends as "unknown", never as a state."""
-    with pytest.raises(ChainUnreachable) as caught:
-        one(paper, **settings)
-    return caught.value
+from tollbook.payer.types import NonceState
 
 
 class TestStates:
@@ -226,155 +179,6 @@ class TestMissingProof:
         self.unproven(paper, start=None, network="lookback_blocks = 20000")
 
 
-def _foreign(change: dict[str, Any]) -> PaperChain:
-    """A chain whose server adds a log that was not asked for, changed thus, and whose nonce is unused."""
-    paper = PaperChain()
-    paper.settle(OTHER, 950)
-    extra = {**paper.logs[0], "topics": [*paper.logs[0]["topics"][:2], NONCE], **change}
-    paper.lie = lambda method, _params, result: [extra, *result] if method == "eth_getLogs" else result
-    return paper
-
-
-@pytest.mark.parametrize(
-    "change",
-    [{"address": STRANGER}, {"blockNumber": hex(10)}, {"removed": True}, {"topics": ["0x" + "11" * 32]}],
-    ids=["another contract", "outside the page", "removed", "another event"],
-)
-def test_a_log_that_was_not_asked_for_proves_nothing(change: dict[str, Any]) -> None:
-    views = look(_foreign(change), NONCE, OTHER)
-    assert (views[NONCE].state, views[NONCE].settlement) == (NonceState.UNUSED, None)
-    assert views[OTHER].settlement is not None
-
-
-def test_logs_that_come_twice_count_once() -> None:
-    paper = PaperChain(lie=lambda method, _params, result: result * 2 if method == "eth_getLogs" else result)
-    paper.settle(NONCE, 950)
-    settlement = one(paper).settlement
-    assert settlement is not None
-    assert len(ask(paper, lambda chain: chain.transfers(ASSET, WALLET.address, 0, 1000))) == 1
-
-
-class TestSeveralInOneTransaction:
-    """A facilitator may batch: each authorization keeps its own transfer."""
-
-    def test_each_nonce_gets_the_transfer_that_follows_it(self) -> None:
-        paper = PaperChain()
-        paper.mine(950, paper.used(NONCE), paper.transfer(1), paper.used(OTHER), paper.transfer(2, STRANGER))
-        views = look(paper, NONCE, OTHER)
-        values = {
-            name: (view.settlement.value, view.settlement.pay_to) for name, view in views.items() if view.settlement
-        }
-        assert values == {NONCE: (1, PAYEE), OTHER: (2, STRANGER)}
-
-    def test_a_token_that_transfers_first_is_understood(self) -> None:
-        paper = PaperChain()
-        paper.mine(950, paper.transfer(7), paper.used(NONCE))
-        settlement = one(paper).settlement
-        assert settlement is not None
-        assert settlement.value == 7
-
-    def test_a_plain_transfer_before_is_not_taken_for_the_payment(self) -> None:
-        paper = PaperChain()
-        paper.mine(950, paper.transfer(9, STRANGER), paper.used(NONCE), paper.transfer(1))
-        settlement = one(paper).settlement
-        assert settlement is not None
-        assert (settlement.value, settlement.pay_to) == (1, PAYEE)
-
-
-class TestSearch:
-    def test_a_nonce_is_searched_from_the_block_it_was_signed_at(self) -> None:
-        paper = PaperChain(head=100_000, final=99_990)
-        paper.settle(NONCE, 50_010)
-        assert one(paper, start=50_000).settlement is not None
-        pages = [params[0] for method, params in paper.calls if method == "eth_getLogs"]
-        assert [int(page["fromBlock"], 16) for page in pages] == [50_000]
-
-    def test_a_nonce_whose_block_is_lost_is_searched_from_the_head_down(self) -> None:
-        paper = PaperChain(head=100_000, final=99_990)
-        paper.settle(NONCE, 85_000)
-        assert one(paper, start=None).settlement is not None
-        pages = [int(params[0]["toBlock"], 16) for method, params in paper.calls if method == "eth_getLogs"]
-        assert pages == sorted(pages, reverse=True)
-        assert 2 <= len(pages) <= 3
-
-    def test_no_page_is_wider_than_servers_allow(self) -> None:
-        paper = PaperChain(head=100_000, final=99_990)
-        paper.settle(NONCE, 60_000)
-        one(paper, start=None)
-        for method, params in paper.calls:
-            if method == "eth_getLogs":
-                width = int(params[0]["toBlock"], 16) - int(params[0]["fromBlock"], 16) + 1
-                assert 1 <= width <= PAGE_BLOCKS
-
-    def test_a_page_that_the_server_finds_too_large_is_halved(self) -> None:
-        paper = PaperChain(head=20_000, final=19_990, widest_page=1000)
-        paper.settle(NONCE, 15_000)
-        assert one(paper, start=12_000).settlement is not None
-
-    @pytest.mark.parametrize(("multicall", "posts"), [(True, 22), (False, 42)])
-    def test_a_thousand_nonces_cost_a_few_round_trips(self, multicall: bool, posts: int) -> None:
-        names = ["0x" + f"{number:064x}" for number in range(1, 1001)]
-        paper = PaperChain(multicall=multicall)
-        for number, name in enumerate(names):
-            if number % 2:
-                paper.settle(name, 950 + number % 40)
-        views = look(paper, *names)
-        assert sum(view.settlement is not None for view in views.values()) == 500
-        assert {name for name, view in views.items() if view.state is NonceState.UNUSED} == set(names[::2])
-        assert max(paper.sizes) <= 100
-        assert paper.posts <= posts
-
-    def test_the_size_of_a_batch_is_policys(self) -> None:
-        paper = PaperChain(multicall=False)
-        look(paper, *("0x" + f"{number:064x}" for number in range(25)), network="rpc_batch = 10")
-        assert max(paper.sizes) == 10
-
-
-SIX = tuple("0x" + f"{number:064x}" for number in range(1, 7))
-
-
-class TestManyReadsInOneCall:
-    def test_what_is_sent_and_read_is_what_the_contracts_own_encoding_says(self) -> None:
-        datas = [b"\x01" * 68, b"\x02" * 36, b"\x03" * 4]
-        selector = keccak(text="tryAggregate(bool,(address,bytes)[])")[:4]
-        arguments = encode(["bool", "(address,bytes)[]"], [True, [(USDC, data) for data in datas]])
-        assert multicall.encode(USDC, datas) == "0x" + (selector + arguments).hex()
-        words = [bytes([number]) * 32 for number in range(5)]
-        answer = "0x" + encode(["(bool,bytes)[]"], [[(True, word) for word in words]]).hex()
-        assert multicall.decode(answer, 5) == ["0x" + word.hex() for word in words]
-
-    @pytest.mark.parametrize(
-        "answer",
-        [
-            encode(["(bool,bytes)[]"], [[(True, b"\0" * 32)] * 5]),
-            encode(["(bool,bytes)[]"], [[(True, b"\0" * 32)] * 7]),
-            encode(["(bool,bytes)[]"], [[(True, b"\0" * 32)] * 5 + [(False, b"")]]),
-            encode(["(bool,bytes)[]"], [[(True, b"\0" * 31)] * 6]),
-            encode(["(bool,bytes)[]"], [[(True, b"\0" * 32)] * 6])[:-40],
-            b"\xff" * 640,
-            b"\x01",
-        ],
-        ids=["too few", "too many", "one failed", "short words", "cut short", "wild offsets", "one byte"],
-    )
-    def test_a_garbled_answer_is_unknown(self, answer: bytes) -> None:
-        def lie(method: str, params: list[Any], result: Any) -> Any:
-            asked = method == "eth_call" and params[0]["to"] == multicall.MULTICALL3
-            return "0x" + answer.hex() if asked else result
-
-        with pytest.raises(ChainUnreachable, match="garbled"):
-            look(PaperChain(lie=lie), *SIX)
-
-    def test_where_the_contract_fails_the_reads_go_one_by_one(self) -> None:
-        def lie(method: str, params: list[Any], result: Any) -> Any:
-            if method == "eth_call" and params[0]["to"] == multicall.MULTICALL3:
-                raise ValueError("out of gas")
-            return result
-
-        paper = PaperChain(lie=lie)
-        paper.settle(SIX[0], 950)
-        assert [view.state.value for view in look(paper, *SIX).values()] == ["used"] + ["unused"] * 5
-
-
 def _replacing(method: str, value: Any) -> PaperChain:
     paper = PaperChain(lie=lambda asked, _params, result: value if asked == method else result)
     paper.settle(NONCE, 950)
@@ -433,96 +237,6 @@ def test_a_server_that_lies_or_lags_leaves_everything_unknown(paper: PaperChain,
     assert says in unreachable(paper).what
 
 
-def _batch(*entries: Any) -> bytes:
-    return http(200, json.dumps(entries).encode())
-
-
-GOOD_ENTRY = {"jsonrpc": "2.0", "id": 0, "result": "0x2105"}
-BROKEN = {
-    "a 500": http(500, b"oops"),
-    "a 429": http(429, b""),
-    "a redirect": http(302, b"", {"location": "http://127.0.0.1:1/"}),
-    "not JSON": http(200, b"<html>"),
-    "an empty body": http(200, b""),
-    "half a body": http(200, b"[", length=1000),
-    "an object": http(200, b'{"jsonrpc":"2.0","result":"0x1"}'),
-    "a refused batch": http(200, b'{"jsonrpc":"2.0","error":{"code":-32600,"message":"no batches"},"id":null}'),
-    "too few answers": _batch(GOOD_ENTRY),
-    "one answer thrice": _batch(GOOD_ENTRY, GOOD_ENTRY, GOOD_ENTRY),
-    "ids as text": _batch(*({**GOOD_ENTRY, "id": str(number)} for number in range(3))),
-    "answers without results": _batch(*({"id": number} for number in range(3))),
-    "text in the batch": _batch("x", "y", "z"),
-    "duplicate keys": http(200, b'[{"id":0,"id":1}]'),
-    "deep nesting": http(200, b"[" * 5000),
-}
-
-
-@pytest.mark.parametrize("raw", BROKEN.values(), ids=BROKEN)
-def test_an_answer_that_is_no_answer_leaves_everything_unknown(raw: bytes) -> None:
-    error = unreachable(PaperChain(broken=[raw] * 10))
-    assert "127.0.0.1" not in error.what, "an address may hold a provider's key"
-
-
-RATE_LIMITED = http(200, b'{"jsonrpc":"2.0","error":{"code":-32005,"message":"rate limit"},"id":null}')
-
-
-@pytest.mark.parametrize("raw", [http(500), http(429), http(200, b"[", length=9), RATE_LIMITED])
-def test_a_server_that_stumbles_is_asked_again(raw: bytes) -> None:
-    assert one(PaperChain(broken=[raw, raw])).state is NonceState.UNUSED
-
-
-def test_a_lagging_server_behind_a_balancer_is_asked_again() -> None:
-    """It doesn't know the pinned block yet and says so."""
-    stumbles = iter([True, True, False])
-
-    def lie(method: str, _params: list[Any], result: Any) -> Any:
-        if method == "eth_call" and next(stumbles, False):
-            raise ValueError("header not found")
-        return result
-
-    assert one(PaperChain(lie=lie)).state is NonceState.UNUSED
-
-
-def test_a_read_that_is_refused_for_good_says_why() -> None:
-    def lie(method: str, _params: list[Any], result: Any) -> Any:
-        if method == "eth_call":
-            raise ValueError("missing trie node \x1b[31m" + "x" * 500)
-        return result
-
-    error = unreachable(PaperChain(lie=lie))
-    assert "missing trie node" in error.what
-    assert error.what.isprintable()
-    assert len(error.what) < 400
-
-
-def test_no_server_at_all_is_unknown() -> None:
-    async def run() -> None:
-        text = POLICY_TOML.replace("https://mainnet.base.org", "http://127.0.0.1:1/s3cret")
-        chain = RpcChain(policy(text), OwnClock())
-        with pytest.raises(ChainUnreachable) as caught:
-            await chain.head()
-        await chain.aclose()
-        assert "s3cret" not in str(caught.value)
-        assert caught.value.exit_code == 6
-
-    asyncio.run(run())
-
-
-def test_a_server_that_never_answers_is_unknown_after_a_while() -> None:
-    async def silent(wire: Wire) -> None:
-        await wire.request()
-        await asyncio.sleep(30)
-
-    async def run() -> None:
-        async with serving(silent) as server:
-            rpc = Rpc(server.url, OwnClock(), timeout=0.1)
-            with pytest.raises(ChainUnreachable, match=r"nothing whole within 0\.1 s"):
-                await rpc.call([("eth_chainId", [])])
-            await rpc.aclose()
-
-    asyncio.run(run())
-
-
 class TestAge:
     def head(self, late: float, network: str = "") -> Head:
         return ask(PaperChain(), lambda chain: chain.head(), network, late)
@@ -538,67 +252,6 @@ class TestAge:
         assert self.head(late=-100).number == 1000
         with pytest.raises(ChainUnreachable, match="150 s ahead of this machine's clock"):
             self.head(late=-150)
-
-
-def _good_log() -> dict[str, Any]:
-    paper = PaperChain()
-    paper.settle(NONCE, 950)
-    return paper.logs[1]
-
-
-GOOD_LOG = _good_log()
-HEX = st.sampled_from(["0x0", "0x1", "0x3e8", "0x" + "ab" * 32, "0x", "0x-1", "", USDC, NONCE])
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | HEX | st.text(max_size=10),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(LOG_FIELDS), inner, max_size=6),
-    max_leaves=15,
-)
-
-
-@settings(max_examples=200, deadline=None)
-@given(JSON, st.sampled_from(LOG_FIELDS), JSON)
-def test_any_log_is_a_log_or_nothing_or_unbelievable(entry: Any, field: str, value: Any) -> None:
-    """I9: whatever a server writes, the only error is ChainUnreachable."""
-    for candidate in (entry, {**GOOD_LOG, field: value}):
-        with contextlib.suppress(ChainUnreachable):
-            log = read_log(candidate, ASSET)
-            assert log is None or (log.value >= 0 and len(log.topics) == 3)
-
-
-class TestTransfers:
-    def transfers(self, paper: PaperChain, first: int = 0, last: int = 1000) -> list[TransferOut]:
-        return ask(paper, lambda chain: chain.transfers(ASSET, WALLET.address, first, last))
-
-    def test_every_transfer_out_is_listed_with_the_nonce_that_authorized_it(self) -> None:
-        paper = PaperChain()
-        paid = paper.settle(NONCE, 100, value=5)
-        plain = paper.mine(200, paper.transfer(6, STRANGER))
-        batch = paper.mine(150, paper.used(OTHER), paper.transfer(7), paper.transfer(8, STRANGER))
-        found = [(out.tx_hash, out.block_number, out.value, out.nonce) for out in self.transfers(paper)]
-        assert found == [(paid, 100, 5, NONCE), (batch, 150, 7, OTHER), (batch, 150, 8, None), (plain, 200, 6, None)]
-
-    def test_transfers_in_and_of_others_are_not_listed(self) -> None:
-        paper = PaperChain()
-        paper.mine(100, paper.transfer(5, WALLET.address, sender=STRANGER))
-        paper.mine(100, paper.transfer(5), address=STRANGER)
-        assert self.transfers(paper) == []
-
-    def test_both_ends_are_included_and_nothing_beyond(self) -> None:
-        paper = PaperChain()
-        for block in (99, 100, 101, 199, 200, 201):
-            paper.mine(block, paper.transfer(block))
-        assert [out.block_number for out in self.transfers(paper, 100, 200)] == [100, 101, 199, 200]
-
-    def test_many_pages_are_one_list(self) -> None:
-        paper = PaperChain(head=40_000, final=39_990)
-        for block in (0, 8_999, 9_000, 17_999, 18_000, 39_999):
-            paper.mine(block, paper.transfer(1))
-        assert [out.block_number for out in self.transfers(paper, 0, 40_000)] == [0, 8999, 9000, 17999, 18000, 39999]
-
-    def test_a_cancelled_authorization_is_no_transfer(self) -> None:
-        paper = PaperChain()
-        paper.cancel(NONCE, 100)
-        assert self.transfers(paper) == []
 
 
 def test_the_balance_is_read_in_atoms() -> None:

@@ -20,7 +20,7 @@ from tests.payer.loopback import OwnClock, Wire, http, serving
 from tollbook.payer.eip3009 import Wallet
 from tollbook.payer.errors import LedgerUnavailable, PayerError, Unresolved
 from tollbook.payer.http.exchange import Exchange
-from tollbook.payer.http.gate import Gate
+from tollbook.payer.http.gate import Gate, retry_after
 from tollbook.payer.http.outcome import Answer, Unanswered
 from tollbook.payer.http.pace import Pace
 from tollbook.payer.http.transport import HttpTransport
@@ -181,3 +181,55 @@ class TestPace:
 async def _turn(sockets: HttpTransport) -> None:
     async with sockets.turn(Request("GET", f"{s.SELLER}/x")):
         pass
+
+
+class TestGate:
+    def test_a_rate_spaces_requests_evenly(self) -> None:
+        clock = OwnClock()
+
+        async def run() -> list[float]:
+            gate = Gate(clock, parallel=4, pace=Pace(30))
+            began, seen = clock.now(), []
+            for _ in range(4):
+                async with gate:
+                    seen.append((clock.now() - began).total_seconds())
+            return seen
+
+        assert asyncio.run(run()) == [0.0, 2.0, 4.0, 6.0]
+
+    def test_a_shorter_pause_does_not_end_a_longer_one(self) -> None:
+        clock = OwnClock()
+
+        async def run() -> float:
+            gate = Gate(clock, parallel=1)
+            gate.pause(30)
+            gate.pause(5)
+            began = clock.now()
+            await gate.wait()
+            return (clock.now() - began).total_seconds()
+
+        assert asyncio.run(run()) == 30.0
+
+    @pytest.mark.parametrize(
+        ("text", "seconds"),
+        [
+            (None, None),
+            ("7", 7.0),
+            (" 0 ", 0.0),
+            ("999999999999", 60.0),
+            ("Sun, 22 Nov 2026 12:00:09 GMT", 9.0),
+            ("Sun, 22 Nov 2026 11:00:00 GMT", 0.0),
+            ("Sun, 22 Nov 2037 12:00:09 GMT", 60.0),
+            ("-5", None),
+            ("soon", None),
+            ("7.5", None),
+            ("٧", None),
+            ("", None),
+            ("Sun, 99 Nov 2026 12:00:09 GMT", None),
+            ("Sun, 22 Nov 2026 12:00:09", None),
+        ],
+    )
+    def test_retry_after_is_read_as_seconds_or_a_date_and_bounded(
+        self, text: str | None, seconds: float | None
+    ) -> None:
+        assert retry_after(text, OwnClock().now()) == seconds
