@@ -1,6 +1,6 @@
 """Every known way to make a payer sign what it should not, tried on the judge: no terms come out, the message says why.
 
-Attacks on the transport are in test_transport.py, on the chain's word in test_chain.py, on the wire in test_wire.py.
+Attacks on the transport are in http/test_left.py, on the chain's word in chain/test_reader.py, on the wire in wire/.
 """
 
 from __future__ import annotations
