@@ -23,13 +23,13 @@ from tollbook.payer.clock import SystemClock
 from tollbook.payer.decide import NotSeen
 from tollbook.payer.eip3009 import Wallet
 from tollbook.payer.events import Sent, Signed
+from tollbook.payer.http.transport import HttpTransport
 from tollbook.payer.identity import nonce, purchase_key
 from tollbook.payer.ledger import Ledger
 from tollbook.payer.ledger.store import Wanted
 from tollbook.payer.payer import Payer
-from tollbook.payer.policy import parse_policy
+from tollbook.payer.policy.file import parse_policy
 from tollbook.payer.services import Services
-from tollbook.payer.transport import HttpTransport
 from tollbook.payer.types import Order, Purchase, Run, Settlement
 
 _CLAIMS = 1000

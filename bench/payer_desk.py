@@ -18,16 +18,16 @@ from tests.payer.desk import orders
 from tests.payer.reference import ReferenceClient
 from tests.worlds import WorldProcess
 
-from tollbook.payer.chain import RpcChain
+from tollbook.payer.chain.reader import RpcChain
 from tollbook.payer.clock import SystemClock
 from tollbook.payer.decide import NotSeen
 from tollbook.payer.eip3009 import Wallet
 from tollbook.payer.errors import PayerError
+from tollbook.payer.http.transport import HttpTransport
 from tollbook.payer.ledger import Ledger, statements
 from tollbook.payer.payer import Payer
-from tollbook.payer.policy import parse_policy
+from tollbook.payer.policy.file import parse_policy
 from tollbook.payer.services import Services
-from tollbook.payer.transport import HttpTransport
 from tollbook.payer.types import Order, Purchase, Run
 
 T = TypeVar("T")

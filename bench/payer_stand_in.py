@@ -17,7 +17,7 @@ from urllib.parse import parse_qs
 from tests.payer import purchases as p
 from tests.payer.scripted import POLICY, SELLER
 
-from tollbook.payer.chain import Account, Head, TransferOut
+from tollbook.payer.chain.reader import Account, Head, TransferOut
 from tollbook.payer.money import Asset
 from tollbook.payer.types import ChainView, NonceState, Order, Request, Settlement
 

@@ -26,6 +26,15 @@ PAYER_FOR_THE_WAREHOUSE = {
     "tollbook.payer.errors",
 }
 
+ROOMS_OF_THE_PAYER = {
+    "wire": set[str](),
+    "policy": {"wire"},
+    "http": {"policy"},
+    "chain": {"wire", "policy", "http"},
+    "ledger": {"policy"},
+}
+VALUES_OF_THE_PAYER = {"types", "money", "addresses", "errors", "events", "identity", "ledger_reads"}
+
 HOMES = {
     "x402": {"sandbox"},
     "web3": {"sandbox"},
@@ -89,3 +98,27 @@ def test_a_library_is_imported_only_in_its_home(path: Path) -> None:
 def test_every_package_of_the_tree_is_in_the_table() -> None:
     found = {path.name for path in SOURCE.iterdir() if path.is_dir() and path.name != "__pycache__"}
     assert found == set(MAY_IMPORT)
+
+
+def of_the_payer(path: Path) -> set[str]:
+    """Which modules and rooms of the payer the file imports."""
+    return {module.split(".")[2] for module in imports(path) if module.startswith("tollbook.payer.")}
+
+
+@pytest.mark.parametrize("room", ROOMS_OF_THE_PAYER)
+def test_a_room_of_the_payer_knows_only_its_values_and_the_rooms_below(room: str) -> None:
+    """So no room leads back to the main path, nor two rooms to each other."""
+    known = {room} | ROOMS_OF_THE_PAYER[room] | VALUES_OF_THE_PAYER
+    for path in (SOURCE / "payer" / room).rglob("*.py"):
+        assert of_the_payer(path) <= known, path
+
+
+def test_every_room_of_the_payer_is_in_the_table() -> None:
+    rooms = {path.parent.name for path in (SOURCE / "payer").glob("*/__init__.py")}
+    assert rooms == set(ROOMS_OF_THE_PAYER)
+
+
+@pytest.mark.parametrize("value", sorted(VALUES_OF_THE_PAYER))
+def test_the_payers_values_know_nothing_but_each_other(value: str) -> None:
+    """identity alone looks further: a payment is named by the digest that was signed."""
+    assert of_the_payer(SOURCE / "payer" / f"{value}.py") <= VALUES_OF_THE_PAYER | {"eip3009"}

@@ -23,7 +23,7 @@ from tests.payer import places
 from tests.payer.desk import PRICE
 from tests.payer.onchain import Paid, assert_books_equal_chain, is_finished, payments
 from tests.stores import new_ledger_url
-from tollbook.payer.policy import parse_policy
+from tollbook.payer.policy.file import parse_policy
 from tollbook.payer.types import Data, Money, Purchase
 
 if TYPE_CHECKING:

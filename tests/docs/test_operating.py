@@ -10,7 +10,7 @@ from tests.cli.conftest import Command
 from tests.docs.generate import PAGE, generated
 from tests.docs.page import PROJECT, commands, examples
 from tollbook.cli.app import VERBS
-from tollbook.payer import policy_file
+from tollbook.payer.policy import file as policy_file
 from tollbook.tasks.schedules import read_schedules
 from tollbook.tasks.settings import VARIABLES
 

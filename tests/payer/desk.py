@@ -9,18 +9,18 @@ from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Self, TypeVar
 
-from tollbook.payer.chain import RpcChain
+from tollbook.payer.chain.reader import RpcChain
 from tollbook.payer.decide import NotSeen
 from tollbook.payer.eip3009 import Wallet
 from tollbook.payer.errors import PayerError
+from tollbook.payer.http.transport import HttpTransport
 from tollbook.payer.identity import purchase_key
 from tollbook.payer.ledger import Ledger
 from tollbook.payer.owners import new_owner
 from tollbook.payer.payer import Payer
-from tollbook.payer.policy import parse_policy
+from tollbook.payer.policy.file import parse_policy
 from tollbook.payer.recover import Recovered
 from tollbook.payer.services import Services
-from tollbook.payer.transport import HttpTransport
 from tollbook.payer.types import Order, Purchase, Request, Run
 
 T = TypeVar("T")

@@ -7,9 +7,11 @@ import json
 from typing import Any
 
 from tollbook.payer.eip3009 import Wallet
-from tollbook.payer.policy import Policy, judge, parse_policy
+from tollbook.payer.policy.file import parse_policy
+from tollbook.payer.policy.judge import judge
+from tollbook.payer.policy.rules import Policy
 from tollbook.payer.types import Terms
-from tollbook.payer.wire import Challenge, parse_402
+from tollbook.payer.wire.x402 import Challenge, parse_402
 
 USDC = "0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913"
 PAYEE = "0x209693Bc6afc0C5328bA36FaF03C514EF312287C"

@@ -11,7 +11,7 @@ from tollbook.payer.events import Delivered, Event, Intent, LossAccepted, Sent, 
 from tollbook.payer.identity import nonce, purchase_id, purchase_key
 from tollbook.payer.ledger.store import Wanted
 from tollbook.payer.money import Asset
-from tollbook.payer.rules import Caps
+from tollbook.payer.policy.rules import Caps
 from tollbook.payer.types import Authorization, Lease, Order, Purchase, Request, Run, Settlement, Terms
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)

@@ -12,16 +12,17 @@ from pathlib import Path
 
 from tests.payer import purchases as p
 from tests.simulation.disk import Store
-from tollbook.payer.chain import Account, Head, TransferOut
+from tollbook.payer.chain.reader import Account, Head, TransferOut
 from tollbook.payer.decide import Limits
 from tollbook.payer.eip3009 import Wallet
 from tollbook.payer.errors import ChainUnreachable
+from tollbook.payer.http.outcome import Answer, NoAnswer, NotSent
 from tollbook.payer.ledger import Ledger
-from tollbook.payer.ledger.store import Body
+from tollbook.payer.ledger.appends import Body
 from tollbook.payer.money import Asset
-from tollbook.payer.policy import Policy, parse_policy
+from tollbook.payer.policy.file import parse_policy
+from tollbook.payer.policy.rules import Policy
 from tollbook.payer.services import Services
-from tollbook.payer.transport import Answer, NoAnswer, NotSent
 from tollbook.payer.types import ChainView, NonceState, Order, Request, Settlement
 
 KEY = bytes.fromhex("11" * 32)

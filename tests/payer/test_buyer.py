@@ -13,8 +13,8 @@ from tests.payer import purchases as p
 from tests.payer import scripted as s
 from tollbook.payer.errors import PaidUndelivered, PayerError, Refused, SellerUnreachable, Unresolved
 from tollbook.payer.events import Answered
+from tollbook.payer.http.outcome import NoAnswer, NotSent
 from tollbook.payer.payer import Payer
-from tollbook.payer.transport import NoAnswer, NotSent
 from tollbook.payer.types import ChainView, Data, Money, NonceState, Purchase, Terms
 
 RECEIPT = s.encoded({"success": True, "transaction": "0x" + "cc" * 32, "network": "eip155:31337", "payer": p.PAYER})

@@ -9,16 +9,19 @@ from typing import Any, TypeVar
 
 import pytest
 
-from tollbook.payer.chain import RpcChain
+from tollbook.payer.chain.reader import RpcChain
 from tollbook.payer.clock import SystemClock
 from tollbook.payer.eip3009 import Wallet, domain_separator
 from tollbook.payer.errors import ChainUnreachable, QuoteUnacceptable
+from tollbook.payer.http.outcome import Answer
+from tollbook.payer.http.transport import HttpTransport
 from tollbook.payer.money import Asset
-from tollbook.payer.policy import Policy, draft, judge, parse_policy
-from tollbook.payer.transport import Answer, HttpTransport
+from tollbook.payer.policy.file import parse_policy
+from tollbook.payer.policy.judge import draft, judge
+from tollbook.payer.policy.rules import Policy
 from tollbook.payer.types import Authorization, ChainView, NonceState, Request, Terms
 from tollbook.payer.wallet import load_wallet
-from tollbook.payer.wire import parse_402, parse_receipt, payment_header
+from tollbook.payer.wire.x402 import parse_402, parse_receipt, payment_header
 from tollbook.sandbox.world import Buyer, World
 
 T = TypeVar("T")

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.payer import purchases as p
-from tests.payer.paper_chain import PaperChain
+from tests.payer.chain.asking import NONCE, look
+from tests.payer.chain.paper_chain import PaperChain
 from tests.payer.scripted import ScriptedChain, ScriptedSeller, answer, chain_view, challenge, order, services
-from tests.payer.test_chain import NONCE, look
 from tollbook.payer import quoting
 from tollbook.payer.types import ChainView, NonceState
 

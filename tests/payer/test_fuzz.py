@@ -13,10 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.payer import scripted as s
-from tollbook.payer import multicall, quoting, rpc
+from tollbook.payer import quoting
+from tollbook.payer.chain import multicall, rpc
 from tollbook.payer.errors import ChainUnreachable, QuoteUnacceptable, SellerUnreachable
-from tollbook.payer.gate import retry_after
-from tollbook.payer.pace import LONGEST_PAUSE_SECONDS
+from tollbook.payer.http.gate import retry_after
+from tollbook.payer.http.pace import LONGEST_PAUSE_SECONDS
 from tollbook.payer.types import NonceState
 
 FEW = settings(max_examples=80, deadline=None)

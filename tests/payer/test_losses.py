@@ -13,10 +13,10 @@ from tests.payer import scripted as s
 from tests.payer.test_buyer import CHAINS
 from tollbook.payer.errors import OverBudget, PaidUndelivered, PayerError, Unresolved
 from tollbook.payer.events import Answered, Event, LossAccepted, Sent, Settled, Undelivered
+from tollbook.payer.http.outcome import Answer, NoAnswer
 from tollbook.payer.ledger import Ledger
 from tollbook.payer.payer import Payer
-from tollbook.payer.policy import parse_policy
-from tollbook.payer.transport import Answer, NoAnswer
+from tollbook.payer.policy.file import parse_policy
 from tollbook.payer.types import Data, Money, Purchase, Request
 
 LIMIT = 15 * p.PRICE

@@ -14,9 +14,9 @@ from tests.payer.test_buyer import CHAINS, carry, reserved
 from tollbook.payer.buyer import buy
 from tollbook.payer.errors import Unresolved
 from tollbook.payer.events import Event, Settled, Void
+from tollbook.payer.http.outcome import NoAnswer
 from tollbook.payer.payer import Payer
-from tollbook.payer.policy import parse_policy
-from tollbook.payer.transport import NoAnswer
+from tollbook.payer.policy.file import parse_policy
 from tollbook.payer.types import Data, Money, NonceState, Purchase
 
 SECOND = "0x" + "33" * 20

@@ -14,7 +14,7 @@ from tests.payer import scripted as s
 from tests.payer.test_buyer import CHAINS
 from tollbook.payer.errors import OverBudget, QuoteUnacceptable
 from tollbook.payer.payer import Payer
-from tollbook.payer.policy import parse_policy
+from tollbook.payer.policy.file import parse_policy
 from tollbook.payer.types import Data, Money, Purchase
 
 OTHER = "0x" + "33" * 20

@@ -12,10 +12,10 @@ from tests.payer import purchases as p
 from tests.payer import scripted as s
 from tests.payer.test_buyer import CHAINS, carry, reserved
 from tollbook.payer.errors import PaidUndelivered
+from tollbook.payer.http.outcome import NoAnswer, NotSent
 from tollbook.payer.payer import Payer
-from tollbook.payer.policy import parse_policy
+from tollbook.payer.policy.file import parse_policy
 from tollbook.payer.recover import Recovered, due
-from tollbook.payer.transport import NoAnswer, NotSent
 from tollbook.payer.types import ChainView, Data, Money, NonceState
 
 GONE = s.POLICY.replace("[sellers.s]", "[sellers.renamed]")

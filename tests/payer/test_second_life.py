@@ -12,8 +12,8 @@ from tests.payer import scripted as s
 from tollbook.payer import quoting
 from tollbook.payer.decide import Limits, Look, NotSeen, Park, Sign, next_action
 from tollbook.payer.events import Sent, Settled, Signed, Unsettled, Void
+from tollbook.payer.http.outcome import NotSent
 from tollbook.payer.payer import Payer
-from tollbook.payer.transport import NotSent
 from tollbook.payer.types import ChainView, Data, Money, NonceState, Purchase
 
 DEARER = p.PRICE + 1_000

@@ -19,8 +19,8 @@ from tests.payer import scripted as s
 from tests.payer.test_buyer import reserved
 from tollbook.payer.errors import PaidUndelivered, Refused, SellerUnreachable, Unresolved
 from tollbook.payer.events import Delivered, Event, Settled, Void
+from tollbook.payer.http.outcome import Answer, NoAnswer, NotSent
 from tollbook.payer.payer import Payer
-from tollbook.payer.transport import Answer, NoAnswer, NotSent
 from tollbook.payer.types import ChainView, Data, Money, NonceState, Purchase, Request
 
 DEARER = p.PRICE + 4000

@@ -13,8 +13,8 @@ from tests.payer import scripted as s
 from tests.payer.test_buyer import reserved
 from tollbook.payer.eip3009 import Wallet
 from tollbook.payer.errors import PayerError, Unresolved
+from tollbook.payer.http.outcome import NoAnswer
 from tollbook.payer.payer import Payer
-from tollbook.payer.transport import NoAnswer
 from tollbook.payer.types import ChainView, Data, Money, NonceState
 
 NEW_KEY = bytes.fromhex("22" * 32)

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from tollbook.payer import buyer, decide, keeping, new_terms, quoting
+from tollbook.payer import buyer, decide, keeping, new_terms, quoting, sending
 from tollbook.payer.decide import Limits, NotSeen, Sitting
 from tollbook.payer.events import Sent, Signed, Void, fold
+from tollbook.payer.http.outcome import Answer
 from tollbook.payer.ledger import Ledger, caps
 from tollbook.payer.services import Services
-from tollbook.payer.transport import Answer
 from tollbook.payer.types import ChainView, Data, Money, NonceState, Purchase
 
 Patch = Callable[[pytest.MonkeyPatch], None]
@@ -63,7 +63,7 @@ def nonce_by_machine(patch: pytest.MonkeyPatch) -> None:
 
 def a_402_frees_the_money(patch: pytest.MonkeyPatch) -> None:
     """A 402 after sending is taken for a refusal."""
-    keep = buyer.keep
+    keep = sending.keep
 
     async def freeing(services: Services, purchase: Purchase, answer: Answer, *rest: Any) -> Purchase:
         after = await keep(services, purchase, answer, *rest)
@@ -71,7 +71,7 @@ def a_402_frees_the_money(patch: pytest.MonkeyPatch) -> None:
             after = services.ledger.append(after, Void(at=services.clock.now(), reason="402", proof_block=0))
         return after
 
-    patch.setattr(buyer, "keep", freeing)
+    patch.setattr(sending, "keep", freeing)
 
 
 def the_clock_voids(patch: pytest.MonkeyPatch) -> None:
@@ -142,7 +142,7 @@ def sending_before_writing(patch: pytest.MonkeyPatch) -> None:
         signed = fold(purchase, Signed(at=now, authorization=authorization, terms=purchase.terms))
         return fold(signed, Sent(at=now))
 
-    patch.setattr(buyer, "_sign", forgetful)
+    patch.setattr(sending, "sign", forgetful)
 
 
 def payees_are_not_pinned(patch: pytest.MonkeyPatch) -> None:

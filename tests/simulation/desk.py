@@ -11,12 +11,12 @@ from tests.simulation.machine import Process, SimClock
 from tests.simulation.network import SimTransport
 from tests.simulation.oracle import Oracle
 from tests.simulation.rpc import SimRpc
-from tollbook.payer.chain import Chain, RpcChain
-from tollbook.payer.chain_logs import LogReader
+from tollbook.payer.chain.logs import LogReader
+from tollbook.payer.chain.reader import Chain, RpcChain
+from tollbook.payer.chain.settlements import SettlementReader
 from tollbook.payer.payer import Payer
 from tollbook.payer.recover import due
 from tollbook.payer.services import Services
-from tollbook.payer.settlements import SettlementReader
 from tollbook.payer.types import Order, Run
 from tollbook.tasks import purchase as buying
 from tollbook.tasks.bill import Bill, Item, Line

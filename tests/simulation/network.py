@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from tests.simulation import terms
 from tests.simulation.machine import Process
 from tests.simulation.seller import Message, Silence
-from tollbook.payer.transport import Answer, NoAnswer, NotSent
+from tollbook.payer.http.outcome import Answer, NoAnswer, NotSent
 from tollbook.payer.types import Request
 
 if TYPE_CHECKING:

@@ -10,11 +10,11 @@ from tests.simulation.chain import SimChain, Tx, View
 from tests.simulation.dice import Dice
 from tests.simulation.machine import Process
 from tollbook.payer.addresses import address_word
-from tollbook.payer.chain_logs import CANCELLED, TRANSFER, USED
+from tollbook.payer.chain.logs import CANCELLED, TRANSFER, USED
+from tollbook.payer.chain.multicall import MULTICALL3
+from tollbook.payer.chain.rpc import Call, Rpc, RpcError
 from tollbook.payer.errors import ChainUnreachable
-from tollbook.payer.multicall import MULTICALL3
-from tollbook.payer.policy import Policy
-from tollbook.payer.rpc import Call, Rpc, RpcError
+from tollbook.payer.policy.rules import Policy
 from tollbook.payer.types import Clock
 
 AUTHORIZATION_STATE = "0xe94a0102"

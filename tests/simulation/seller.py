@@ -11,7 +11,7 @@ from tests.simulation import terms
 from tests.simulation.chain import BLOCK_SECONDS, SimChain, Tx
 from tests.simulation.dice import Dice
 from tests.simulation.terms import Asking, Presented
-from tollbook.payer.transport import Answer
+from tollbook.payer.http.outcome import Answer
 from tollbook.payer.types import Authorization, Request
 
 BASE_PRICE = 20_000

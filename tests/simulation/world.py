@@ -21,7 +21,8 @@ from tests.simulation.machine import PROCESS, Crashed, Machine
 from tests.simulation.scenario import Scenario
 from tests.simulation.seller import SimSeller
 from tollbook.payer.eip3009 import Wallet
-from tollbook.payer.policy import Caps, Policy, parse_policy
+from tollbook.payer.policy.file import parse_policy
+from tollbook.payer.policy.rules import Caps, Policy
 
 TRACE = 400
 POLICY = f"""

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from tollbook.sources.coverage import Answered, Cell, Covered, cover, held
+from tollbook.sources.answered import Answered, Cell
+from tollbook.sources.coverage import Covered, cover, held
 from tollbook.sources.model import EVERYTHING, Dataset
 from tollbook.sources.pieces import Piece
 from tollbook.sources.planner import Held, OpenGroup, Plan, plan

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from tests.sources.market import AT, Buyer, Market, dense, keys, today
 from tollbook.sources import registry
-from tollbook.sources.coverage import Answered, Coverage, Covered, cover, held, holds
+from tollbook.sources.answered import Answered
+from tollbook.sources.coverage import Coverage, Covered, cover, held, holds
 from tollbook.sources.model import Dataset
 from tollbook.sources.pieces import Group, Piece
 from tollbook.sources.slots import slot

@@ -9,7 +9,7 @@ import pytest
 
 from tests.sources.market import AT, Buyer, Market, dense, keys, today
 from tollbook.sources import registry
-from tollbook.sources.coverage import Cell
+from tollbook.sources.answered import Cell
 from tollbook.sources.pieces import Piece
 
 SIGNALS = registry.dataset("trading-signals")

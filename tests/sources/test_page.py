@@ -16,7 +16,7 @@ import pytest
 from bench.planner_scenarios import scenarios
 
 import tollbook
-from tollbook.payer.policy_file import SELLER_KEYS
+from tollbook.payer.policy.file import SELLER_KEYS
 from tollbook.sources.catalogue import tables
 from tollbook.sources.limits import calls_of
 from tollbook.sources.rectangles import cover

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from tests.tasks.test_bill import USDC, item
-from tollbook.payer.rules import Caps
+from tollbook.payer.policy.rules import Caps
 from tollbook.payer.types import Run
 from tollbook.tasks.bill import Bill, Due, Item, Line
 from tollbook.tasks.reach import pressing_only, within_caps

@@ -12,8 +12,9 @@ from tests.warehouse.books import pieces
 from tollbook.payer.events import Answered, Delivered, Sent, Settled, Signed
 from tollbook.payer.identity import nonce, purchase_key
 from tollbook.payer.ledger import Ledger
-from tollbook.payer.ledger.store import Body, Wanted
-from tollbook.payer.rules import Caps
+from tollbook.payer.ledger.appends import Body
+from tollbook.payer.ledger.store import Wanted
+from tollbook.payer.policy.rules import Caps
 from tollbook.payer.types import Authorization, Lease, Order, Purchase, Request, Settlement
 from tollbook.sources.pieces import Piece
 

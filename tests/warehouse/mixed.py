@@ -10,9 +10,10 @@ from tests.warehouse.books import grades, pieces
 from tollbook.payer.events import Answered, Delivered, Event, Sent, Settled, Signed, Undelivered, Void
 from tollbook.payer.identity import nonce, purchase_key
 from tollbook.payer.ledger import Ledger
-from tollbook.payer.ledger.store import Body, Wanted
+from tollbook.payer.ledger.appends import Body
+from tollbook.payer.ledger.store import Wanted
 from tollbook.payer.money import Asset
-from tollbook.payer.rules import Caps
+from tollbook.payer.policy.rules import Caps
 from tollbook.payer.types import Authorization, Lease, Order, Purchase, Request, Settlement, Terms
 
 TMAI = Asset("TMAI", 31337, "0x" + "Cc" * 20, "TokenMetrics", "1", 18)

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from tollbook.payer.events import Answered, Delivered, Event
+from tollbook.payer.http.outcome import Answer
+from tollbook.payer.ledger.appends import Body
 from tollbook.payer.ledger.rows import digest
-from tollbook.payer.ledger.store import Body
-from tollbook.payer.strict_json import shown
-from tollbook.payer.transport import Answer
 from tollbook.payer.types import Money, Purchase
-from tollbook.payer.wire import Receipt, parse_receipt
+from tollbook.payer.wire.strict_json import shown
+from tollbook.payer.wire.x402 import Receipt, parse_receipt
 
 NOTHING_MATCHED = 404
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from tollbook.payer import answers
 from tollbook.payer.errors import LedgerUnavailable, Unbooked
+from tollbook.payer.http.outcome import Answer
 from tollbook.payer.ledger import Conflict
 from tollbook.payer.services import Services
-from tollbook.payer.transport import Answer
 from tollbook.payer.types import Data, Purchase
 
 _BACKOFF = (0.25, 0.5, 1.0, 2.0)

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from tollbook.payer.errors import OverBudget, QuoteUnacceptable
 from tollbook.payer.events import Signed
+from tollbook.payer.http.outcome import Answer
 from tollbook.payer.quoting import for_order, judge_answer, keep_quote
 from tollbook.payer.services import Services
-from tollbook.payer.transport import Answer
 from tollbook.payer.types import Data, Money, Order, Purchase, Terms
 
 _PAYMENT_REQUIRED = 402

@@ -9,15 +9,15 @@ from datetime import timedelta
 
 from tollbook.crashpoints import crash_point
 from tollbook.payer.errors import OverBudget, QuoteUnacceptable, SellerUnreachable
+from tollbook.payer.http.outcome import Answer, NoAnswer, NotSent
 from tollbook.payer.identity import nonce, purchase_key
 from tollbook.payer.ledger.store import Wanted
 from tollbook.payer.money import Asset, decimal_text
-from tollbook.payer.policy import judge
+from tollbook.payer.policy.judge import judge
 from tollbook.payer.services import Services, View, full_url
-from tollbook.payer.strict_json import Malformed, parse, shown
-from tollbook.payer.transport import Answer, NoAnswer, NotSent
 from tollbook.payer.types import ChainView, Data, Money, Order, Purchase, Quote, Run, Terms
-from tollbook.payer.wire import parse_402
+from tollbook.payer.wire.strict_json import Malformed, parse, shown
+from tollbook.payer.wire.x402 import parse_402
 
 _MESSAGE_LIMIT = 4096
 

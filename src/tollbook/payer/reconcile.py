@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from tollbook.payer.chain.settlements import paid_as_signed
 from tollbook.payer.decide import NotSeen
 from tollbook.payer.events import Settled
 from tollbook.payer.ledger import Conflict, Ledger
@@ -16,7 +17,6 @@ from tollbook.payer.money import Asset
 from tollbook.payer.recover import verify
 from tollbook.payer.scanning import Balance, Scan, read_again, scan
 from tollbook.payer.services import Services
-from tollbook.payer.settlements import paid_as_signed
 from tollbook.payer.types import ChainView, Data, Money, Purchase
 
 

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from tollbook.payer.chain import Account, TransferOut
-from tollbook.payer.chain_logs import PAGE_BLOCKS
+from tollbook.payer.chain.logs import PAGE_BLOCKS
+from tollbook.payer.chain.reader import Account, TransferOut
 from tollbook.payer.ledger.scans import SeenTransfer
 from tollbook.payer.money import Asset
 from tollbook.payer.services import Services

@@ -6,19 +6,21 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from tollbook.payer.chain import Chain
+from tollbook.payer.chain.reader import Chain
 from tollbook.payer.decide import Limits, NotSeen
 from tollbook.payer.eip3009 import Wallet
 from tollbook.payer.errors import ChainUnreachable, Misconfigured
+from tollbook.payer.events import Event
+from tollbook.payer.http.transport import Transport
 from tollbook.payer.identity import payment_identifier
 from tollbook.payer.ledger import Ledger
 from tollbook.payer.money import Asset
 from tollbook.payer.owners import is_gone, new_owner
-from tollbook.payer.policy import Policy, draft
+from tollbook.payer.policy.judge import draft
+from tollbook.payer.policy.rules import Policy
 from tollbook.payer.spool import Spool
-from tollbook.payer.transport import Transport
 from tollbook.payer.types import Authorization, ChainView, Clock, Lease, Order, Purchase, SignedPayment, Terms
-from tollbook.payer.wire import PAYMENT_IDENTIFIER, payment_header
+from tollbook.payer.wire.x402 import PAYMENT_IDENTIFIER, payment_header
 
 _LEASE_SECONDS = 90
 _TO_WRITE_DOWN = 30
@@ -81,6 +83,10 @@ class Services:
         if lease is None or lease.owner == self.owner or lease.until <= self.clock.now():
             return False
         return not is_gone(lease.owner)
+
+    def append(self, purchase: Purchase, *happened: Event) -> Purchase:
+        """Write down what happened, and go on working on the purchase: it stays claimed for its next answer's time."""
+        return self.ledger.append(purchase, *happened, lease=self.lease(purchase.order.seller))
 
     def authorize(self, purchase: Purchase, terms: Terms) -> Authorization:
         """What to sign now for these terms: our window (at most policy's), the purchase's own nonce."""

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from tollbook.payer.transport import Answer
+from tollbook.payer.http.outcome import Answer
 
 _KEPT_HEADERS = ("content-type", "content-encoding", "payment-response", "x-payment-response")
 

@@ -7,40 +7,17 @@ is known for good; any other is known for the freshness bucket it was asked in, 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
 
+from tollbook.sources.answered import Answered
+from tollbook.sources.answered import Cell as Cell
 from tollbook.sources.doubt import doubtful, newest_first, shifted
 from tollbook.sources.grid import Span, merged
 from tollbook.sources.held import Held, OpenGroup
 from tollbook.sources.model import Dataset, Kind
-from tollbook.sources.pieces import Group, group_of
 from tollbook.sources.slots import FINAL, last_closed, last_settled, slot
-
-if TYPE_CHECKING:
-    from tollbook.sources.rows import Parsed
-
-Cell = tuple[str, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """One page of a group, as delivered. `rows` counts what the body held; `cells` are those of its rows, in order; of
-    a listing without a count, what tells its rows apart.
-
-    `known` (for listings that grow at the top): a complete listing was held before, and this page's last row was in
-    it. `readable` is False for a failed or malformed answer.
-    """
-
-    group: Group
-    page: int
-    received_at: datetime
-    rows: int
-    cells: tuple[Cell, ...]
-    known: bool = False
-    readable: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,18 +42,6 @@ class Coverage:
     @property
     def complete(self) -> bool:
         return self.going_on is None
-
-
-def answered(
-    dataset: Dataset, context: Mapping[str, Any], received_at: datetime, parsed: Parsed, known: bool = False
-) -> Answered:
-    """The record of a delivery, from its context and its parsed body."""
-    from tollbook.sources.rows import identities
-
-    by_slot = dataset.kind is Kind.SERIES or dataset.rows_per_cell
-    cells = parsed.cells(dataset) if by_slot else identities(dataset, parsed.table)
-    readable = parsed.envelope == "ok"
-    return Answered(group_of(context), context["page"], received_at, parsed.rows_in_body, cells, known, readable)
 
 
 def holds(dataset: Dataset, span: Covered, at: datetime) -> bool:

@@ -9,12 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from tollbook.sources.coverage import Answered, Cell
-    from tollbook.sources.pieces import Group
-
+from tollbook.sources.answered import Answered, Cell
+from tollbook.sources.pieces import Group
 
 ODD = 10
 """One hole in so many is expected by chance: no more raise doubt where pages meet."""

@@ -96,7 +96,7 @@ class Piece:
         return max(0, min(group.limit, group.rows - before))
 
     def context(self) -> dict[str, Any]:
-        """JSON about what it answers: kept with the purchase, read by `coverage` and `rows` when the body is loaded."""
+        """JSON about what it answers: kept with the purchase, read by `answered` and `rows` when the body is loaded."""
         group = self.group
         return {
             "dataset": self.dataset,

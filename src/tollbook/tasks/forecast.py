@@ -17,7 +17,8 @@ from tollbook.tasks.tokens import keys_named
 from tollbook.tasks.workspace import Workspace
 
 if TYPE_CHECKING:
-    from tollbook.sources.coverage import Answered, Covered
+    from tollbook.sources.answered import Answered
+    from tollbook.sources.coverage import Covered
     from tollbook.sources.model import Dataset
     from tollbook.sources.pieces import Piece
     from tollbook.sources.planner import Held, Plan
@@ -85,7 +86,7 @@ def _holding(dataset: Dataset, want: Want, at: datetime, cache: Cache) -> Held:
 
 def _answered(dataset: Dataset, piece: Piece, at: datetime) -> Answered:
     """The page as it would come: every cell has its row, and an open listing ends here."""
-    from tollbook.sources.coverage import Answered
+    from tollbook.sources.answered import Answered
     from tollbook.sources.model import Kind
 
     cells = [(key, slot) for key in piece.keys for slot in range(piece.first, piece.last + 1)]

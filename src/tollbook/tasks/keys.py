@@ -10,7 +10,7 @@ from tollbook.payer.errors import Misconfigured
 from tollbook.tasks.asking import BadRequest, Keys
 
 if TYPE_CHECKING:
-    from tollbook.payer.rules import Policy
+    from tollbook.payer.policy.rules import Policy
     from tollbook.sources.model import Dataset
     from tollbook.tasks.workspace import Workspace
 

@@ -11,7 +11,7 @@ from tollbook.payer.types import Order, Terms
 from tollbook.tasks.workspace import Workspace
 
 if TYPE_CHECKING:
-    from tollbook.payer.transport import Answer
+    from tollbook.payer.http.outcome import Answer
     from tollbook.sources.model import Dataset
 
 
@@ -111,7 +111,7 @@ def _sample(ws: Workspace, dataset: Dataset) -> Order:
 
 
 async def _ask(ws: Workspace, made: Order) -> Answer:
-    from tollbook.payer.transport import NoAnswer, NotSent
+    from tollbook.payer.http.outcome import NoAnswer, NotSent
 
     services = ws.payer.services
     try:
@@ -121,9 +121,9 @@ async def _ask(ws: Workspace, made: Order) -> Answer:
 
 
 def _judge(ws: Workspace, made: Order, answer: Answer) -> Terms:
-    from tollbook.payer.policy import judge
+    from tollbook.payer.policy.judge import judge
     from tollbook.payer.services import full_url
-    from tollbook.payer.wire import parse_402
+    from tollbook.payer.wire.x402 import parse_402
 
     services = ws.payer.services
     return judge(

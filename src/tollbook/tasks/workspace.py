@@ -12,16 +12,17 @@ from typing import TYPE_CHECKING, Self, TypeVar
 from tollbook.payer.clock import SystemClock
 from tollbook.payer.errors import Misconfigured
 from tollbook.payer.money import Asset
-from tollbook.payer.policy import Policy, load_policy
+from tollbook.payer.policy.file import load_policy
+from tollbook.payer.policy.rules import Policy
 from tollbook.tasks.settings import Settings
 
 if TYPE_CHECKING:
-    from tollbook.payer.chain import RpcChain
+    from tollbook.payer.chain.reader import RpcChain
     from tollbook.payer.eip3009 import Wallet
+    from tollbook.payer.http.transport import HttpTransport
     from tollbook.payer.ledger import Ledger
     from tollbook.payer.payer import Payer
     from tollbook.payer.spool import Spool
-    from tollbook.payer.transport import HttpTransport
     from tollbook.warehouse.cache import Cache
 
 T = TypeVar("T")
@@ -108,10 +109,10 @@ class Workspace:
     @cached_property
     def payer(self) -> Payer:
         """Needs a running event loop. Without a configured key it can quote and read, and refuses to sign."""
-        from tollbook.payer.chain import RpcChain
+        from tollbook.payer.chain.reader import RpcChain
+        from tollbook.payer.http.transport import HttpTransport
         from tollbook.payer.payer import Payer
         from tollbook.payer.services import Services
-        from tollbook.payer.transport import HttpTransport
 
         wallet = self.wallet if self.has_wallet else None
         self._transport = HttpTransport(self.policy, clock=self.clock, paces=self.home / "state" / "paces")

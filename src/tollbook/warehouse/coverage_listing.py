@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from tollbook.sources.coverage import Answered
+from tollbook.sources.answered import Answered
 from tollbook.sources.model import Dataset
 from tollbook.sources.rows import identities
 from tollbook.warehouse.coverage_store import DONE, Listing, followed

@@ -10,7 +10,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from tollbook.sources import registry
-from tollbook.sources.coverage import Answered, Coverage, Covered
+from tollbook.sources.answered import Answered
+from tollbook.sources.coverage import Coverage, Covered
 from tollbook.sources.pieces import Group, group_of
 from tollbook.warehouse.notes import append
 from tollbook.warehouse.schema import among

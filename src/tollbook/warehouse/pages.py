@@ -13,7 +13,8 @@ from tollbook.sources.envelope import Envelope
 
 if TYPE_CHECKING:
     from tollbook.payer.types import Delivery
-    from tollbook.sources.coverage import Answered, Coverage
+    from tollbook.sources.answered import Answered
+    from tollbook.sources.coverage import Coverage
     from tollbook.sources.model import Dataset
     from tollbook.sources.rows import Parsed
 
@@ -129,7 +130,7 @@ def _nothing(dataset: Dataset, message: str) -> Parsed:
 
 
 def _answered(dataset: Dataset, delivery: Delivery, parsed: Parsed) -> Answered | None:
-    from tollbook.sources.coverage import answered
+    from tollbook.sources.answered import answered
 
     try:
         return answered(dataset, delivery.context, delivery.received_at, parsed)

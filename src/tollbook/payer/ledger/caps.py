@@ -12,7 +12,7 @@ from tollbook.payer.errors import OverBudget
 from tollbook.payer.ledger.queries import COMMITTED, PUT_COMMITTED
 from tollbook.payer.ledger.statements import Transaction
 from tollbook.payer.money import Asset, decimal_text
-from tollbook.payer.rules import Caps
+from tollbook.payer.policy.rules import Caps
 from tollbook.payer.types import Run
 
 Bucket = tuple[str, str]

@@ -1,44 +1,32 @@
-"""Writing the ledger: reserve, append, and the few facts beside purchases. Each call is one durable commit."""
+"""The ledger: opened, and intents booked in it, all or none, inside every cap. What follows on them is appends.py."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import replace as changed
-from itertools import accumulate
 from types import TracebackType
 from typing import Self
 
 from msgspec.structs import replace
 
 from tollbook.payer.errors import ConflictingRequest, Refused
-from tollbook.payer.events import Delivered, Event, Intent, Void, fold
+from tollbook.payer.events import Intent, Void, fold
 from tollbook.payer.identity import purchase_id, purchase_key
 from tollbook.payer.ledger import caps as budget
 from tollbook.payer.ledger import losses, rows
+from tollbook.payer.ledger.appends import Appends
 from tollbook.payer.ledger.engine import connect
-from tollbook.payer.ledger.facts import Facts
 from tollbook.payer.ledger.queries import (
-    ADD_BODY,
-    ADD_EVENT,
-    ADD_EVENT_RETURNING,
-    ADD_EVIDENCE,
     ADD_PURCHASE,
-    HAS_EVIDENCE,
     HOLD_VERSION,
     MOVE_PURCHASE,
     QUOTE,
-    SET_PURCHASE,
-    VERSION,
 )
 from tollbook.payer.ledger.statements import Transaction, transaction
 from tollbook.payer.money import Asset
-from tollbook.payer.rules import Caps
+from tollbook.payer.policy.rules import Caps
 from tollbook.payer.types import Lease, Money, Order, Purchase, Run, Terms
-
-
-class Conflict(Exception):
-    """Raised when another process appended to the purchase first: read it again and decide anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +48,6 @@ class Wanted:
     @property
     def nonce(self) -> str:
         return self.nonce_of[self.generation]
-
-
-@dataclass(frozen=True, slots=True)
-class Body:
-    """A body to keep in the same commit as the event about it."""
-
-    content: bytes
-    content_type: str
 
 
 def _nobody_else(_purchase: Purchase) -> bool:
@@ -109,7 +89,7 @@ def _on_rail(void: Purchase, item: Wanted) -> Purchase:
     return replace(void, **rail, authorization=None, valid_until=0, from_block=None, first_sent_at=None)
 
 
-class Ledger(Facts):
+class Ledger(Appends):
     """The books of one wallet's purchases. Any number of processes may write; SQLite or PostgreSQL by URL."""
 
     @classmethod
@@ -157,68 +137,6 @@ class Ledger(Facts):
                     budget.check(caps[asset.symbol], run, asset, totals, asked)
             self._accept_prices(books, paid, caps)
         return [p for p, _ in purchases]
-
-    def append(
-        self,
-        purchase: Purchase,
-        *happened: Event,
-        lease: Lease | None = None,
-        body: Body | None = None,
-        caps: Mapping[str, Caps] | None = None,
-        loss_limit: int = 0,
-    ) -> Purchase:
-        """Fold events onto the purchase, in one commit with its projection, its caps and its body.
-
-        Raises Conflict when the purchase has moved on since it was read. With `caps`, a rise of what is committed
-        (a re-signed, dearer price) is checked against them; without, facts are booked whatever they cost. Raises
-        OverBudget for the seller's `loss_limit`, too: what is about to be signed would follow what it kept already.
-        """
-        with transaction(self._engine, write=True) as books:
-            if loss_limit:
-                losses.check(books, purchase.order.seller, purchase.asset, loss_limit)
-            return self._append(books, purchase, happened, lease, body, caps)
-
-    def append_all(self, batch: Iterable[tuple[Purchase, Sequence[Event]]]) -> list[Purchase]:
-        """`append` for many purchases in one commit. One that has moved on is left out, to be decided anew."""
-        done = []
-        with transaction(self._engine, write=True) as books:
-            self._take_turns(books)
-            for purchase, happened in batch:
-                try:
-                    done.append(self._append(books, purchase, happened, None, None, None))
-                except Conflict:
-                    continue
-        return done
-
-    def _append(
-        self,
-        books: Transaction,
-        purchase: Purchase,
-        happened: Sequence[Event],
-        lease: Lease | None,
-        body: Body | None,
-        caps: Mapping[str, Caps] | None,
-    ) -> Purchase:
-        states = list(accumulate(happened, fold, initial=replace(purchase, lease=lease)))
-        after = states[-1]
-        difference = after.committed - purchase.committed
-        if difference:
-            self._take_turns(books)
-        self._hold(books, purchase)
-        seq, brings = 0, any(isinstance(event, Delivered) for event in happened)
-        for state, event in zip(states[1:], happened, strict=True):
-            seq = self._insert_event(books, state, event)
-            if isinstance(event, Delivered):
-                assert body is not None, "a delivery without its body (I4)"
-                self._insert_body(books, state, event, body, seq)
-            elif body is not None and not brings:
-                self._insert_evidence(books, body)
-        books.run(SET_PURCHASE, **rows.columns(after, seq))
-        if difference:
-            totals = budget.move(books, after.asset, after.run, difference)
-            if caps is not None and difference > 0:
-                budget.check(caps[after.asset.symbol], after.run, after.asset, totals, difference)
-        return after
 
     def _intend(
         self,
@@ -278,38 +196,3 @@ class Ledger(Facts):
             return found
         books.scalar(HOLD_VERSION, purchase_id=found.purchase_id)
         return self._latest(books, key)
-
-    def _hold(self, books: Transaction, purchase: Purchase) -> None:
-        """Keep others from this purchase until commit, or raise Conflict when they were first."""
-        held = books.scalar(HOLD_VERSION if books.on_postgresql else VERSION, purchase_id=purchase.purchase_id)
-        if held != purchase.version:
-            raise Conflict(purchase.purchase_id)
-
-    def _insert_event(self, books: Transaction, after: Purchase, event: Event) -> int:
-        return books.new_key(
-            ADD_EVENT,
-            ADD_EVENT_RETURNING,
-            purchase_id=after.purchase_id,
-            version=after.version,
-            kind=rows.kind_of(event),
-            at=event.at,
-            doc=rows.encode(event),
-        )
-
-    def _insert_body(self, books: Transaction, after: Purchase, event: Delivered, body: Body, seq: int) -> None:
-        books.run(
-            ADD_BODY,
-            purchase_id=after.purchase_id,
-            seq=seq,
-            status=event.status,
-            content_type=event.content_type,
-            sha256=event.sha256,
-            size=event.size,
-            received_at=event.received_at,
-            zstd=rows.compress(body.content),
-        )
-
-    def _insert_evidence(self, books: Transaction, body: Body) -> None:
-        sha256 = rows.digest(body.content)
-        if books.scalar(HAS_EVIDENCE, sha256=sha256) is None:
-            books.run(ADD_EVIDENCE, sha256=sha256, content_type=body.content_type, zstd=rows.compress(body.content))

@@ -1,0 +1,1 @@
+"""Reviewed limits: held as values (rules.py), read from policy.toml (file.py), applied to terms (judge.py)."""

@@ -1,0 +1,443 @@
+"""x402 on the wire: both versions read strictly, written as the official SDK reads them."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from x402.http.utils import (
+    decode_payment_required_header,
+    decode_payment_signature_header,
+    encode_payment_required_header,
+    encode_payment_response_header,
+)
+from x402.schemas import PaymentRequired, PaymentRequirements, SettleResponse
+from x402.schemas.v1 import PaymentPayloadV1, PaymentRequiredV1
+from x402.server import x402ResourceServer
+
+from tests.payer.offers import (
+    PAYEE,
+    URL,
+    USDC,
+    WALLET,
+    answer_of,
+    b64,
+    challenge_of,
+    judged,
+    offer_of,
+    policy,
+    v1_answer,
+    v1_document,
+    v2_answer,
+    v2_document,
+    v2_offer,
+)
+from tollbook.payer.errors import QuoteUnacceptable
+from tollbook.payer.policy.judge import draft
+from tollbook.payer.types import Authorization, Terms
+from tollbook.payer.wire.x402 import (
+    BODY_LIMIT,
+    HEADER_LIMIT,
+    OFFER_LIMIT,
+    Challenge,
+    Receipt,
+    parse_402,
+    parse_receipt,
+    payment_header,
+)
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+NONCE = "0x" + "ab" * 32
+
+
+def paid(terms: Terms) -> Authorization:
+    return draft(policy(), terms, payer=WALLET.address, nonce=NONCE, now=NOW)
+
+
+def header_of(terms: Terms, payment_id: str | None = None) -> tuple[str, str]:
+    authorization = paid(terms)
+    return payment_header(terms, authorization, WALLET.sign(authorization), payment_id=payment_id)
+
+
+def decoded(value: str) -> Any:
+    return json.loads(base64.b64decode(value))
+
+
+class TestTerms:
+    """What is read of a 402."""
+
+    def test_v2_terms_are_read_from_the_header_and_the_body_means_nothing(self) -> None:
+        status, headers, _ = v2_answer(v2_document())
+        challenge = parse_402(status, headers, b"\xff not json \x00")
+        assert (challenge.version, len(challenge.offers)) == (2, 1)
+        offer = challenge.offers[0]
+        assert (offer.amount, offer.pay_to, offer.asset, offer.max_timeout) == (20000, PAYEE, USDC, 60)
+        assert challenge.resource_url == URL
+
+    def test_v1_terms_are_read_from_the_body(self) -> None:
+        challenge = challenge_of(1)
+        assert (challenge.version, challenge.offers[0].amount, challenge.offers[0].resource) == (1, 20000, URL)
+
+    @pytest.mark.parametrize("name", ["payment-required", "PAYMENT-REQUIRED", "Payment-Required"])
+    def test_header_names_are_read_in_any_case(self, name: str) -> None:
+        assert parse_402(402, {name: b64(v2_document())}, b"").version == 2
+
+    @pytest.mark.parametrize("status", [200, 401, 403, 429, 500, 503])
+    def test_only_a_402_carries_terms(self, status: int) -> None:
+        _, headers, body = v2_answer(v2_document())
+        with pytest.raises(QuoteUnacceptable, match="status"):
+            parse_402(status, headers, body)
+
+    def test_an_unreadable_offer_is_named_beside_a_good_one(self) -> None:
+        challenge = challenge_of(2, v2_offer(amount=20000), v2_offer())
+        assert len(challenge.offers) == 1
+        assert challenge.unreadable == ("accepts[0]: amount is 20000; a price is a string of decimal digits from 1 up, "
+                                        "such as '20000'",)  # fmt: skip
+
+
+AMOUNTS = [
+    pytest.param(20000, id="an integer"),
+    pytest.param(0.02, id="a float"),
+    pytest.param("0", id="zero"),
+    pytest.param("-20000", id="negative"),
+    pytest.param("+20000", id="signed"),
+    pytest.param("020000", id="leading zero"),
+    pytest.param("2e4", id="exponent"),
+    pytest.param("20000.0", id="decimal point"),
+    pytest.param(" 20000", id="space"),
+    pytest.param("20000\n", id="newline"),
+    pytest.param("２００００", id="full-width digits"),
+    pytest.param("٢٠٠٠٠", id="arabic digits"),
+    pytest.param("0x4e20", id="hexadecimal"),
+    pytest.param("20_000", id="underscore"),
+    pytest.param("", id="empty"),
+    pytest.param(True, id="a boolean"),
+    pytest.param(["20000"], id="a list"),
+    pytest.param(str(2**256), id="above uint256"),
+    pytest.param("9" * 79, id="79 digits"),
+    pytest.param("1" * 5000, id="5000 digits"),
+]
+
+
+@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("amount", AMOUNTS)
+def test_a_price_is_a_plain_string_of_digits_inside_uint256(version: int, amount: object) -> None:
+    with pytest.raises(QuoteUnacceptable, match=r"amount|maxAmountRequired"):
+        challenge_of(version, offer_of(version, amount=amount))
+
+
+@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *[(field, value) for field in ("scheme", "network", "asset", "payTo") for value in (None, "", 7, ["x"], {})],
+        *[("maxTimeoutSeconds", value) for value in (None, "60", 60.0, True, [60])],
+        *[("extra", value) for value in ("x", 7, ["x"])],
+    ],
+)
+def test_a_field_of_the_wrong_type_makes_no_offer(version: int, field: str, value: object) -> None:
+    with pytest.raises(QuoteUnacceptable, match=field):
+        challenge_of(version, offer_of(version, **{field: value}))
+
+
+def two_prices(version: int) -> tuple[int, dict[str, str], bytes]:
+    other = "amount" if version == 1 else "maxAmountRequired"
+    return answer_of(version, {**offer_of(version), other: "1"})
+
+
+V2 = v2_document()
+BROKEN: list[Any] = [
+    pytest.param(two_prices(1), "one price", id="v1 with a second price under v2's name"),
+    pytest.param(two_prices(2), "one price", id="v2 with a second price under v1's name"),
+    pytest.param(v1_answer(v2_document()), "PAYMENT-REQUIRED header", id="v2 terms in the body"),
+    pytest.param(v2_answer(v1_document()), "must say 2", id="v1 terms in the header"),
+    pytest.param(v2_answer({**V2, "x402Version": 3}), "x402Version 3", id="version 3"),
+    pytest.param(v2_answer({**V2, "x402Version": 2.0}), "x402Version", id="version 2.0"),
+    pytest.param(v2_answer({**V2, "x402Version": "2"}), "x402Version", id="version as text"),
+    pytest.param(v1_answer(v1_document(x402Version=None)), "no x402Version", id="no version"),
+    pytest.param(v1_answer({**v1_document(), "x402Version": True}), "x402Version", id="version true"),
+    pytest.param(v1_answer(b""), "JSON", id="empty body"),
+    pytest.param(v1_answer(b"{}"), "x402Version", id="empty object"),
+    pytest.param(v1_answer(b"[1]"), "not a JSON object", id="a list"),
+    pytest.param(v1_answer(b"<html>402</html>"), "JSON", id="html"),
+    pytest.param(v1_answer(v1_document(accepts=None)), "accepts", id="no accepts"),
+    pytest.param(v1_answer({**v1_document(), "accepts": []}), "accepts", id="no offers"),
+    pytest.param(v1_answer({**v1_document(), "accepts": {"0": offer_of(1)}}), "accepts", id="accepts an object"),
+    pytest.param(answer_of(2, *[v2_offer()] * (OFFER_LIMIT + 1)), "more than", id="too many offers"),
+    pytest.param(answer_of(2, *["x"]), "must be an object", id="an offer that is text"),
+    pytest.param(v2_answer({**V2, "resource": "x"}), "resource", id="resource as text"),
+    pytest.param(v2_answer({**V2, "resource": {"url": 7}}), "resource.url", id="resource url a number"),
+    pytest.param(v2_answer({**V2, "extensions": ["x"]}), "extensions", id="extensions a list"),
+    pytest.param(v2_answer({**V2, "error": {"x": 1}}), "error", id="error an object"),
+    pytest.param((402, {"payment-required": ""}, b""), "JSON", id="empty header"),
+    pytest.param((402, {"payment-required": "e30"}, b""), "base64", id="base64 without padding"),
+    pytest.param((402, {"payment-required": b64(V2) + "\n"}, b""), "base64", id="base64 with newline"),
+    pytest.param((402, {"payment-required": "~" + b64(V2)}, b""), "base64", id="not the alphabet"),
+    pytest.param((402, {"payment-required": "e31="}, b""), "canonical|base64", id="stray bits in base64"),
+    pytest.param((402, {"payment-required": b64(V2) + ", " + b64(V2)}, b""), "base64", id="header twice, joined"),
+    pytest.param(
+        (402, {"payment-required": b64(V2), "PAYMENT-REQUIRED": b64(V2)}, b""), "twice", id="header twice, apart"
+    ),
+    pytest.param((402, {"payment-required": "é" * 8}, b""), "base64", id="header not ASCII"),
+    pytest.param(
+        (402, {"payment-required": b64({**V2, "pad": "x" * HEADER_LIMIT})}, b""), "longer than", id="huge header"
+    ),
+    pytest.param(v1_answer({**v1_document(), "pad": "x" * BODY_LIMIT}), "longer than", id="huge body"),
+    pytest.param(v2_answer(json.dumps(V2).encode("utf-16")), "UTF-8|JSON", id="utf-16"),
+    pytest.param(v2_answer(b"\xef\xbb\xbf" + json.dumps(V2).encode()), "JSON", id="byte order mark"),
+    pytest.param(v2_answer(json.dumps(V2).encode() + b" x"), "JSON", id="text after the document"),
+    pytest.param(
+        v2_answer(json.dumps(V2).replace('"payTo"', '"payTo": "0x00", "payTo"').encode()), "twice", id="duplicate payTo"
+    ),
+    pytest.param(v1_answer(b'{"x402Version":1,"x402Version":1,"accepts":[]}'), "twice", id="duplicate version"),
+    pytest.param(v1_answer(b'{"x402Version":1,"accepts":[],"a":NaN}'), "NaN", id="NaN"),
+    pytest.param(v1_answer(b'{"x402Version":1,"accepts":[],"a":-Infinity}'), "Infinity", id="infinity"),
+    pytest.param(v1_answer(b'{"x402Version":1,"accepts":[],"a":1e999}'), "too large", id="infinite exponent"),
+    pytest.param(v1_answer(b'{"x402Version":1,"a":' + b"9" * 5000 + b"}"), "JSON", id="5000-digit number"),
+    pytest.param(v1_answer(b"[" * 40 + b"]" * 40), "deeper", id="40 levels"),
+    pytest.param(v1_answer(b"[" * 30000 + b"]" * 30000), "deeper", id="30000 levels"),
+    pytest.param(v1_answer(b'{"a":' * 10000 + b"1" + b"}" * 10000), "deeper", id="10000 objects"),
+]
+
+
+@pytest.mark.parametrize(("answer", "why"), BROKEN)
+def test_terms_that_are_not_strictly_terms_are_refused(answer: tuple[int, dict[str, str], bytes], why: str) -> None:
+    with pytest.raises(QuoteUnacceptable, match=why) as caught:
+        parse_402(*answer)
+    assert len(caught.value.what) < 700
+    assert caught.value.what.isprintable()
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_sellers_words_reach_a_message_without_control_characters(version: int) -> None:
+    """A terminal must not obey a seller."""
+    with pytest.raises(QuoteUnacceptable) as caught:
+        challenge_of(version, offer_of(version, amount="\x1b[2J\r\n\u202e" + "x" * 5000))
+    assert caught.value.what.isprintable()
+    assert "\u202e" not in caught.value.what
+    assert len(caught.value.what) < 400
+
+
+class TestAgainstTheOfficialSdk:
+    """x402 2.25.0 reads what we write, and we read what it writes."""
+
+    def test_its_v2_terms_are_read_alike(self) -> None:
+        theirs = PaymentRequired.model_validate(v2_document(v2_offer(), v2_offer(amount="10000")))
+        challenge = parse_402(402, {"PAYMENT-REQUIRED": encode_payment_required_header(theirs)}, b"{}")
+        assert [str(offer.amount) for offer in challenge.offers] == [a.amount for a in theirs.accepts]
+        for offer, accepts in zip(challenge.offers, theirs.accepts, strict=True):
+            assert PaymentRequirements.model_validate_json(offer.accepted) == accepts
+
+    def test_its_v1_terms_are_read_alike(self) -> None:
+        theirs = PaymentRequiredV1.model_validate(v1_document())
+        body = theirs.model_dump_json(by_alias=True, exclude_none=True).encode()
+        offer = parse_402(402, {}, body).offers[0]
+        wanted = theirs.accepts[0]
+        assert (str(offer.amount), offer.pay_to, offer.resource) == (
+            wanted.max_amount_required,
+            wanted.pay_to,
+            wanted.resource,
+        )
+
+    @pytest.mark.parametrize("version", [1, 2])
+    def test_our_payment_is_what_it_would_have_written(self, version: int) -> None:
+        """Decoded by its own models: scheme, network, accepted terms, authorization and signature."""
+        terms = judged(challenge_of(version))
+        authorization = paid(terms)
+        name, value = header_of(terms)
+        assert name == {1: "X-PAYMENT", 2: "PAYMENT-SIGNATURE"}[version]
+        payload = decode_payment_signature_header(value)
+        assert (payload.x402_version, payload.get_scheme()) == (version, "exact")
+        assert payload.get_network() == {1: "base", 2: "eip155:8453"}[version]
+        assert isinstance(payload, PaymentPayloadV1) == (version == 1)
+        assert payload.payload["signature"] == WALLET.sign(authorization)
+        assert payload.payload["authorization"] == {
+            "from": WALLET.address,
+            "to": PAYEE,
+            "value": "20000",
+            "validAfter": str(int(NOW.timestamp()) - 60),
+            "validBefore": str(int(NOW.timestamp()) + 60),
+            "nonce": NONCE,
+        }
+
+    @pytest.mark.parametrize("extra", [{}, {"extra": {"name": "USD Coin", "version": "2", "note": {"deep": [1.5]}}}])
+    def test_its_server_finds_the_offer_that_we_echo(self, extra: dict[str, Any]) -> None:
+        terms = judged(challenge_of(2, v2_offer(network="eip155:1"), v2_offer(**extra)))
+        payload = decode_payment_signature_header(header_of(terms)[1])
+        available = [PaymentRequirements.model_validate(v2_offer(**extra))]
+        assert x402ResourceServer().find_matching_requirements(available, payload) == available[0]
+
+    def test_its_server_sees_a_moved_price(self) -> None:
+        payload = decode_payment_signature_header(header_of(judged(challenge_of(2)))[1])
+        moved = [PaymentRequirements.model_validate(v2_offer(amount="20001"))]
+        assert x402ResourceServer().find_matching_requirements(moved, payload) is None
+
+    def test_its_client_side_decoder_agrees_about_every_field(self) -> None:
+        header = b64(v2_document())
+        theirs, ours = decode_payment_required_header(header), parse_402(402, {"payment-required": header}, b"")
+        assert isinstance(theirs, PaymentRequired)
+        assert theirs.resource is not None
+        assert (theirs.resource.url, theirs.error) == (ours.resource_url, ours.error)
+
+    def test_its_receipts_are_read_alike(self) -> None:
+        sent = SettleResponse(
+            success=True, payer=WALLET.address, transaction="0x" + "Ab" * 32, network="eip155:8453", amount="20000"
+        )
+        assert parse_receipt({"PAYMENT-RESPONSE": encode_payment_response_header(sent)}) == Receipt(
+            success=True, transaction="0x" + "ab" * 32, payer=WALLET.address, network="eip155:8453"
+        )
+
+
+class TestPayment:
+    """The header that pays."""
+
+    @pytest.mark.parametrize("version", [1, 2])
+    def test_the_same_authorization_makes_the_same_bytes_again(self, version: int) -> None:
+        """A resend after a crash is byte-identical although no signature was kept."""
+        terms = judged(challenge_of(version))
+        stored = Terms(**{name: getattr(terms, name) for name in Terms.__slots__})
+        assert header_of(terms, "tb_0123456789abcdef") == header_of(stored, "tb_0123456789abcdef")
+
+    def test_the_accepted_offer_is_echoed_as_it_came(self) -> None:
+        offer = {"b": 1, **v2_offer(), "a": {"z": [1, 2.5, None, "é"]}}
+        assert decoded(header_of(judged(challenge_of(2, offer)))[1])["accepted"] == offer
+
+    def test_declared_extensions_are_echoed(self) -> None:
+        declared = {"bazaar": {"info": {"x": 1.25}}}
+        assert decoded(header_of(judged(challenge_of(2, extensions=declared)))[1])["extensions"] == declared
+
+    def test_a_payment_identifier_goes_where_it_is_declared(self) -> None:
+        declared = {"payment-identifier": {"info": {"required": True}, "schema": {}}}
+        sent = decoded(header_of(judged(challenge_of(2, extensions=declared)), "tb_0123456789abcdef")[1])
+        assert sent["extensions"]["payment-identifier"]["info"] == {"required": True, "id": "tb_0123456789abcdef"}
+
+    @pytest.mark.parametrize("declared", [{}, {"payment-identifier": True}, {"x": "payment-identifier"}])
+    def test_a_payment_identifier_goes_nowhere_else(self, declared: dict[str, Any]) -> None:
+        sent = decoded(header_of(judged(challenge_of(2, extensions=declared)), "tb_0123456789abcdef")[1])
+        assert sent.get("extensions", {}) == declared
+
+    @pytest.mark.parametrize("identifier", ["short", "x" * 129, "with space in it!", "é" * 20])
+    def test_a_payment_identifier_that_the_extension_forbids_is_a_mistake(self, identifier: str) -> None:
+        terms = judged(challenge_of(2, extensions={"payment-identifier": {"info": {"required": False}}}))
+        with pytest.raises(ValueError, match="payment identifier"):
+            header_of(terms, identifier)
+
+    @pytest.mark.parametrize("change", [{"value": 20001}, {"pay_to": URL}])
+    def test_an_authorization_for_other_terms_is_a_mistake(self, change: dict[str, Any]) -> None:
+        terms = judged(challenge_of(2))
+        with pytest.raises(ValueError, match="not made for these terms"):
+            payment_header(terms, replace(paid(terms), **change), "0x00")
+
+
+RECEIPT = {"success": True, "transaction": "0x" + "ab" * 32, "network": "eip155:8453", "payer": PAYEE}
+
+
+class TestReceipt:
+    """Evidence of any answer, malformed or not, and never an exception."""
+
+    def test_no_header_is_no_receipt(self) -> None:
+        assert parse_receipt({"content-type": "application/json"}) is None
+
+    @pytest.mark.parametrize("name", ["payment-response", "PAYMENT-RESPONSE", "X-PAYMENT-RESPONSE"])
+    def test_both_versions_headers_are_read(self, name: str) -> None:
+        receipt = parse_receipt({name: b64(RECEIPT)})
+        assert receipt is not None
+        assert (receipt.success, receipt.transaction, receipt.malformed) == (True, RECEIPT["transaction"], False)
+
+    def test_a_failure_keeps_its_reason_and_no_transaction(self) -> None:
+        failed = {"success": False, "errorReason": "nonce_already_used", "transaction": "", "network": "eip155:8453"}
+        receipt = parse_receipt({"payment-response": b64(failed)})
+        assert receipt == Receipt(success=False, network="eip155:8453", reason="nonce_already_used")
+
+    @pytest.mark.parametrize(
+        "header",
+        [
+            pytest.param("", id="empty"),
+            pytest.param("!!", id="not base64"),
+            pytest.param(b64([RECEIPT]), id="a list"),
+            pytest.param(b64({**RECEIPT, "success": "true"}), id="success as text"),
+            pytest.param(b64({**RECEIPT, "success": 1}), id="success as a number"),
+            pytest.param(b64({**RECEIPT, "transaction": "0x12"}), id="short hash"),
+            pytest.param(b64({**RECEIPT, "transaction": 7}), id="hash a number"),
+            pytest.param(b64({**RECEIPT, "payer": ["x"]}), id="payer a list"),
+            pytest.param(b64({"transaction": RECEIPT["transaction"]}), id="no success"),
+            pytest.param(b64({**RECEIPT, "pad": "x" * HEADER_LIMIT}), id="huge"),
+            pytest.param(b64(b'{"success":true,"success":false}'), id="duplicate key"),
+        ],
+    )
+    def test_a_malformed_receipt_claims_nothing(self, header: str) -> None:
+        receipt = parse_receipt({"PAYMENT-RESPONSE": header})
+        assert receipt is not None
+        assert (receipt.success, receipt.transaction, receipt.malformed) == (False, None, True)
+
+
+TEXTS = st.text(max_size=30)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXTS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4),
+    max_leaves=12,
+)
+FIELDS = (
+    "scheme",
+    "network",
+    "amount",
+    "maxAmountRequired",
+    "asset",
+    "payTo",
+    "maxTimeoutSeconds",
+    "extra",
+    "resource",
+)
+CHANGES = st.dictionaries(st.sampled_from(FIELDS), JSON, max_size=3)
+TOP = st.dictionaries(st.sampled_from(["x402Version", "accepts", "resource", "extensions", "error"]), JSON, max_size=2)
+
+
+def _printable(refusal: QuoteUnacceptable) -> None:
+    assert refusal.what.isprintable()
+
+
+def _outcome(answer: tuple[int, dict[str, str], bytes]) -> Challenge | None:
+    try:
+        return parse_402(*answer)
+    except QuoteUnacceptable as refusal:
+        return _printable(refusal)
+
+
+@settings(max_examples=300, deadline=None)
+@given(status=st.sampled_from([402, 402, 402, 200]), header=st.none() | TEXTS | st.binary().map(b64), body=st.binary())
+def test_any_bytes_are_terms_or_a_refusal(status: int, header: str | None, body: bytes) -> None:
+    _outcome((status, {} if header is None else {"payment-required": header}, body))
+
+
+@settings(max_examples=400, deadline=None)
+@given(version=st.sampled_from([1, 2]), changes=CHANGES, top=TOP)
+def test_any_change_to_good_terms_is_judged_or_refused(
+    version: int, changes: dict[str, Any], top: dict[str, Any]
+) -> None:
+    """I6: whatever a seller writes, the outcome is terms inside policy or QuoteUnacceptable, and nothing else."""
+    document = (v1_document if version == 1 else v2_document)({**offer_of(version), **changes})
+    challenge = _outcome((v1_answer if version == 1 else v2_answer)({**document, **top}))
+    if challenge is None:
+        return
+    try:
+        terms = judged(challenge)
+    except QuoteUnacceptable as refusal:
+        return _printable(refusal)
+    assert (terms.pay_to, terms.asset.address) == (PAYEE, USDC)
+    assert 1 <= terms.amount <= 100_000
+    authorization = paid(terms)
+    assert decoded(payment_header(terms, authorization, "0x00")[1])["payload"]["authorization"]["to"] == PAYEE
+
+
+@settings(max_examples=300, deadline=None)
+@given(TEXTS | st.binary().map(b64) | JSON.map(b64))
+def test_any_receipt_header_is_read_without_an_exception(header: str) -> None:
+    receipt = parse_receipt({"payment-response": header})
+    assert receipt is not None
+    assert receipt.malformed or receipt.success in (True, False)
