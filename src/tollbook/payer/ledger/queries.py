@@ -98,12 +98,15 @@ IN_DOUBT = Statement(
         _bought.c.is_open,
         sa.or_(*(_bought.c.money == sa.literal_column(f"'{money}'") for money in ("exposed", "spent"))),
         _bought.c.data == sa.literal_column("'absent'"),
-        sa.not_(_bought.c.undelivered),
+        _bought.c.undelivered.is_not(sa.true()),
         _bought.c.seller == sa.bindparam("seller"),
         _bought.c.asset == sa.bindparam("asset"),
     )
 )
-"""Sent and not delivered, and not given up on: an undelivered one may be open, too, until its block is final."""
+"""Sent and not delivered, and not given up on: an undelivered one may be open, too, until its block is final.
+
+Asked before each signature, so it has an index of its own; said with NOT, SQLite would go through all that were ever
+delivered instead."""
 QUOTE = Statement(
     sa.select(_spoken.c.doc).where(
         _spoken.c.endpoint == sa.bindparam("endpoint"), _spoken.c.asset == sa.bindparam("asset")

@@ -95,6 +95,7 @@ purchases = sa.Table(
     sa.Index("purchases_seq", "seq"),
     sa.Index("purchases_nonce", "nonce"),
     sa.Index("purchases_losses", "undelivered", "seller"),
+    sa.Index("purchases_doubtful", "is_open", "data", "money"),
 )
 
 bodies = sa.Table(

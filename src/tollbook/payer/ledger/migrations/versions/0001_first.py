@@ -89,6 +89,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("purchase_id"),
         sa.UniqueConstraint("purchase_key", "generation", name="one_row_per_generation"),
     )
+    op.create_index("purchases_doubtful", "purchases", ["is_open", "data", "money"], unique=False)
     op.create_index("purchases_losses", "purchases", ["undelivered", "seller"], unique=False)
     op.create_index("purchases_nonce", "purchases", ["nonce"], unique=False)
     op.create_index("purchases_open", "purchases", ["is_open", "flow"], unique=False)

@@ -1,0 +1,35 @@
+"""What is asked for every paid call finds its rows by an index, however many purchases there are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from tollbook.payer.ledger import Ledger, queries
+from tollbook.payer.ledger.statements import Statement
+
+
+@pytest.mark.parametrize(
+    ("statement", "index"),
+    [
+        (queries.IN_DOUBT, "purchases_doubtful (is_open=? AND data=? AND money=?)"),
+        (queries.LOSSES, "purchases_losses (undelivered=? AND seller=?)"),
+        (queries.OPEN_OF_FLOW, "purchases_open (is_open=? AND flow=?)"),
+        (queries.BY_NONCE, "purchases_nonce (nonce=?)"),
+        (queries.GENERATIONS, "sqlite_autoindex_purchases_2 (purchase_key=?)"),
+        (queries.VERSION, "sqlite_autoindex_purchases_1 (purchase_id=?)"),
+    ],
+)
+def test_a_statement_of_the_daily_work_goes_by_the_index_made_for_it(
+    tmp_path: Path, statement: Statement, index: str
+) -> None:
+    url = f"sqlite:///{tmp_path}/ledger.db"
+    Ledger.open(url).close()
+    engine = sa.create_engine(url)
+    text = statement.on(engine.dialect).text
+    with engine.connect() as connection:
+        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", ("?",) * text.count("?")).fetchall()
+    engine.dispose()
+    assert index in plan[0][-1]
