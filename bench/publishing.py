@@ -34,6 +34,8 @@ ROWS = int(os.environ.get("TOLLBOOK_BENCH_ROWS", "10000000"))
 SECONDS = float(os.environ.get("TOLLBOOK_BENCH_SECONDS", "60"))
 TOKENS = 5_000
 SESSIONS, HELD = 50, 10
+PAUSE = 0.5
+"""Seconds that an analyst reads an answer for. Without it forty processes leave two cores nothing to publish with."""
 WARM = 3
 LIMIT_MB = 2048
 
@@ -160,7 +162,7 @@ def _analysts() -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as folder, open_ledger(Path(folder)) as ledger:
         Cache(Path(folder)).load(ledger)
         publish(Path(folder), ledger)
-        seen = look_on(Path(folder), SESSIONS, HELD, SECONDS)
+        seen = look_on(Path(folder), SESSIONS, HELD, SECONDS, PAUSE)
     yield Row(
         f"{SESSIONS} analysts ({HELD} held open) and three flows for {SECONDS:.0f} s: errors or torn reads",
         f"{len(seen.errors)} in {seen.sessions} sessions ({seen.queries} queries)",

@@ -68,8 +68,9 @@ def _timed(lock: Callable[[Path], AbstractContextManager[None]], waits: list[flo
     return waiting
 
 
-def analyst(home: Path, held: str) -> None:
-    """Sessions that count rows, deliveries and costs; held: one that must see the same to the end."""
+def analyst(home: Path, held: str, pause: str) -> None:
+    """Sessions that count rows, deliveries and costs, with a pause after each; held: one that must see the same to the
+    end."""
     import duckdb
 
     path, stop = home / "published" / "warehouse.duckdb", home / "stop"
@@ -86,7 +87,7 @@ def analyst(home: Path, held: str) -> None:
                 assert sum(tables) == ROWS * loads == priced, shown
                 assert shown == first, (shown, first)
                 look_again = held == "held" and not stop.exists()
-                time.sleep(0.3 if look_again else 0.02)
+                time.sleep(0.3 if look_again else float(pause))
     print(json.dumps({"sessions": sessions, "queries": queries}), flush=True)
 
 
@@ -110,9 +111,9 @@ class Seen:
         )
 
 
-def look_on(home: Path, analysts: int, held: int, seconds: float) -> Seen:
+def look_on(home: Path, analysts: int, held: int, seconds: float, pause: float = 0.02) -> Seen:
     """Run them all. Something must be published already."""
-    watching = [_start("analyst", home, "held" if n < held else "short") for n in range(analysts)]
+    watching = [_start("analyst", home, "held" if n < held else "short", pause) for n in range(analysts)]
     flows = [_start("flow", home, dataset, seconds) for dataset in FLOWS]
     for one in flows:
         assert one.stdout is not None

@@ -11,8 +11,7 @@ from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 
-from tollbook.sources.answered import Answered
-from tollbook.sources.answered import Cell as Cell
+from tollbook.sources.answered import Answered, Cell
 from tollbook.sources.doubt import doubtful, newest_first, shifted
 from tollbook.sources.grid import Span, merged
 from tollbook.sources.held import Held, OpenGroup

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tollbook.sources import coverage as rules
 from tollbook.sources import registry
+from tollbook.sources.answered import Cell
 from tollbook.sources.coverage import Covered
 from tollbook.sources.grid import Span, gaps, merged
 from tollbook.sources.pieces import AGAIN, group_of
@@ -88,7 +89,7 @@ def _listing(con: duckdb.DuckDBPyConnection, key: GroupId, kept: Sequence[Kept])
     return Listing(*key, tuple(kept), found, rows, last)
 
 
-def _rows_of(con: duckdb.DuckDBPyConnection, dataset: Dataset, cells: Sequence[rules.Cell]) -> set[rules.Cell]:
+def _rows_of(con: duckdb.DuckDBPyConnection, dataset: Dataset, cells: Sequence[Cell]) -> set[Cell]:
     """Those of the cells that have a row, whichever answer of the dataset brought it."""
     import pyarrow as pa
 
