@@ -105,5 +105,6 @@ def _give_up(capability: int) -> None:
     if _libc.capget(ctypes.byref(header), sets) != 0:
         raise OSError(ctypes.get_errno(), "capget")
     sets[0].effective &= ~capability
+    sets[0].permitted &= ~capability
     if _libc.capset(ctypes.byref(header), sets) != 0:
         raise OSError(ctypes.get_errno(), "capset")
