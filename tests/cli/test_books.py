@@ -6,6 +6,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 from tests.cli.conftest import Command
+from tests.payer.onchain import wait_until_final
 from tollbook.warehouse import query
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 def test_after_a_run_ledger_and_chain_agree_to_the_unit(tollbook: Command, world: World) -> None:
     """I5, over the blocks that are final."""
     tollbook("run", "grades", "--json")
-    world.mine(80)
+    wait_until_final(world)
     said = tollbook("reconcile", "--json")
     assert said.code == 0, said.out
     assert said.document["clean"] is True

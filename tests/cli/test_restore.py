@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.cli.conftest import Command
+from tests.payer.onchain import wait_until_final
 from tollbook.warehouse import query
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def test_a_ledger_restored_from_a_backup_pays_nothing_twice_and_loses_no_row(
 
 def _is_named_by_reconcile(tollbook: Command, world: World, lost: int) -> None:
     """The chain has the lost purchases' transfers, and the published costs say whose they are. A rebuild is refused."""
-    world.mine(80)
+    wait_until_final(world)
     found = tollbook("reconcile", "--json")
     strangers = [one for one in found.document["differences"] if one["kind"] == "not_in_ledger"]
     assert (found.code, len(strangers), all(one["purchase_id"] for one in strangers)) == (4, lost, True)
@@ -76,7 +77,7 @@ def _can_be_forgotten(tollbook: Command, world: World, buyer: Buyer, home: Path,
     assert tollbook("rebuild", "--forget-lost", "--json", **elsewhere).document["forgotten"] == lost
     claimed = tollbook("run", "signals", "--json", **elsewhere)
     assert (claimed.code, claimed.document["calls_paid"], claimed.document["undelivered"]) == (5, 0, lost)
-    world.mine(80)
+    wait_until_final(world)
     assert (tollbook("reconcile", **elsewhere).code, tollbook("rebuild", "--check", **elsewhere).code) == (0, 0)
     assert len(world.transfers(buyer.address)) == paid
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.cli.conftest import Command
 from tests.payer import places
-from tests.payer.onchain import assert_books_equal_chain
+from tests.payer.onchain import assert_books_equal_chain, wait_until_final
 from tollbook.payer.ledger import Ledger
 from tollbook.sandbox.world import Buyer, World
 from tollbook.warehouse import query
@@ -29,7 +29,7 @@ def test_a_flow_is_planned_bought_and_reconciled_in_the_second_token(
     assert (run.code, run.document["calls_paid"], run.document["amount"]) == (0, 3, "0.918"), run.out
     assert before["TMAI"] - world.balance(buyer.address, "TMAI") == 3 * PRICE
     assert before["USDC"] == world.balance(buyer.address, "USDC")
-    world.mine(80)
+    wait_until_final(world)
     books = tollbook("reconcile", "--json")
     assert (books.code, books.document["clean"]) == (0, True), books.out
     assert books.document["ledger_atomic"] == books.document["chain_atomic"] == 3 * PRICE

@@ -12,7 +12,7 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing.process import BaseProcess
 from multiprocessing.synchronize import Barrier
@@ -104,6 +104,19 @@ def start(job: Job, together: Barrier | None = None) -> BaseProcess:
     process = _processes.Process(target=work, args=(job, together))
     process.start()
     return cast(BaseProcess, process)
+
+
+def begin(work: Callable[..., object], *arguments: object, crash_at: str = "") -> BaseProcess:
+    """Any function of a module in a process of its own; an exception is exit code 1."""
+    process = _processes.Process(target=_dying_at, args=(crash_at, work, arguments))
+    process.start()
+    return cast(BaseProcess, process)
+
+
+def _dying_at(crash_at: str, work: Callable[..., object], arguments: Sequence[object]) -> None:
+    if crash_at:
+        os.environ["TOLLBOOK_CRASH_AT"] = crash_at
+    work(*arguments)
 
 
 def finish(process: BaseProcess) -> int:

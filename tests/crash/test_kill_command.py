@@ -13,7 +13,7 @@ import pytest
 
 from tests.cli.conftest import Command, tollbook
 from tests.crash import child
-from tests.payer.onchain import assert_books_equal_chain
+from tests.payer.onchain import assert_books_equal_chain, wait_until_final
 from tests.stores import new_ledger_url
 from tollbook.payer.ledger import Ledger
 from tollbook.warehouse import query
@@ -76,7 +76,7 @@ def test_a_ledger_on_postgresql_is_killed_recovered_reconciled_and_rebuilt(
     assert recovered.code == 0, recovered.out
     assert tollbook("run", "grades", "--json").code == 0
     assert_whole(tollbook, world, buyer, url, before)
-    world.mine(80)
+    wait_until_final(world)
     books = tollbook("reconcile", "--json")
     assert (books.code, books.document["ledger_atomic"]) == (0, before - world.balance(buyer.address)), books.out
     bought = query(buyer.home, "SELECT * FROM grades ORDER BY ALL")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from tests.docs.page import PROJECT, commands
@@ -19,6 +21,7 @@ from tollbook.payer.eip3009 import Wallet
 from tollbook.payer.money import parse_decimal
 from tollbook.tasks.schedules import read_schedules
 from tollbook.warehouse import query
+from tollbook.warehouse.manifest import read_manifest
 
 if TYPE_CHECKING:
     from tollbook.sandbox.world import Buyer, World
@@ -173,6 +176,33 @@ def test_a_backfill_waits_for_a_word_and_then_costs_exactly_its_bill(
     lines = {line["dataset"]: line["amount USDC"] for line in json.loads(bill["data"])}
     assert set(lines) == {"tm-grade-history", "trading-signals"}
     assert before - session_world.balance(buyer.address) == sum(parse_decimal(each, 6) for each in lines.values())
+
+
+def test_compaction_leaves_fewer_files_with_the_same_rows_and_who_reads_goes_on(prefect: Prefect, buyer: Buyer) -> None:
+    """As deployed. One reader has the list of a manifest, one has files of the folders open; both began before."""
+    root = buyer.home / "published" / "snapshots"
+    before, rows = read_manifest(root).files, snapshot_rows(root.glob("dataset=*/month=*/*.parquet"))
+    with contextlib.ExitStack() as readers:
+        opened = [readers.enter_context(pq.ParquetFile(root / file.link)) for file in before]
+        deployment = deployments(prefect)["compact/weekly"]["id"]
+        run = prefect.post(f"/deployments/{deployment}/create_flow_run", {"state": {"type": "SCHEDULED"}})
+        ended = prefect.wait(
+            "the compaction ended",
+            lambda: (found := prefect.get(f"/flow_runs/{run['id']}"))["state_name"] in ENDED and found,
+        )
+        months, after = {file.folder for file in before}, read_manifest(root).files
+        assert {file.folder for file in after} == months
+        assert len(after) == len(months) < len(before)
+        said = f"{len(before) - len(after)} months rewritten, {len(before)} files before, {len(after)} after"
+        assert (ended["state_name"], ended["state"]["message"]) == ("Completed", said)
+        assert snapshot_rows(root.glob("dataset=*/month=*/*.parquet")) == rows
+        assert snapshot_rows(root / file.content for file in before) == rows
+        assert [reader.read().num_rows for reader in opened] == [file.rows for file in before]
+
+
+def snapshot_rows(paths: Iterable[Path]) -> list[str]:
+    """All rows of Parquet files, in one order."""
+    return sorted(str(row) for path in paths for row in pq.ParquetFile(path).read().to_pylist())
 
 
 def test_the_zombie_automation_is_created(prefect: Prefect) -> None:

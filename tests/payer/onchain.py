@@ -114,3 +114,13 @@ def assert_caps_count_what_is_committed(ledger: Ledger) -> None:
 def is_finished(purchase: Purchase) -> bool:
     """The promise kept: the body is here, or its loss is written down, or no money was taken."""
     return purchase.data is Data.DELIVERED or purchase.undelivered or purchase.money is Money.VOID
+
+
+def wait_until_final(world: World) -> None:
+    """Until the newest block is "safe", as policy asks: a matter of its age, not of how many are above it."""
+    head = _number(world, "latest")
+    world.wait_until(f"block {head} is safe", lambda: _number(world, "safe") >= head)
+
+
+def _number(world: World, tag: str) -> int:
+    return int(world.rpc.call("eth_getBlockByNumber", [tag])["number"], 16)

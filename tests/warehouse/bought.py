@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from tests.payer import purchases as p
-from tests.warehouse.books import pieces
+from tests.warehouse.books import DAY, T0, grades, pieces
 from tollbook.payer.events import Answered, Delivered, Sent, Settled, Signed
 from tollbook.payer.identity import nonce, purchase_key
 from tollbook.payer.ledger import Ledger
@@ -62,3 +62,9 @@ def buy_history(
     """A tm-grade-history window, bought once."""
     [piece] = pieces("tm-grade-history", [str(token) for token in tokens], first, last, at)
     return buy(ledger, replace(piece), body, at, flow="grades")
+
+
+def buy_day(ledger: Ledger, number: int) -> None:
+    """One day of two tokens: all in one month, so that there is always something to compact."""
+    when = T0 - DAY * (number % 19)
+    buy_history(ledger, grades([number, 10_000], when, 1), [number, 10_000], when, when, T0 + number * DAY)

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from contextlib import redirect_stderr, suppress
 from pathlib import Path
 
 from tests.warehouse.processes import ROOT
@@ -18,6 +18,7 @@ from tests.warehouse.processes import ROOT
 def serve(home: Path) -> None:
     """Fork for each line, and wait for the end of what was forked."""
     import duckdb  # noqa: F401
+    import pandas  # noqa: F401
     import pyarrow  # noqa: F401
 
     import tollbook.warehouse.compaction
@@ -33,10 +34,12 @@ def serve(home: Path) -> None:
         print(os.waitstatus_to_exitcode(status), flush=True)
 
 
-def _work(verb: str, most: str = "", *, home: Path) -> int:
-    """The command's exit code. `most`: no file may grow beyond so many bytes, as on a disk that is full."""
+def _work(verb: str, disk: str = "", *, home: Path) -> int:
+    """The command's exit code; its words are in `home/said`. `disk`: a number is how many bytes no file may grow
+    beyond, as on a disk that is full; `read_only:FOLDER` and `forbid:FOLDER` are of tests.disks."""
     import duckdb
 
+    from tests import disks
     from tests.warehouse.bought import open_ledger
     from tollbook.cli.failure import report
     from tollbook.warehouse.cache import Cache
@@ -45,11 +48,14 @@ def _work(verb: str, most: str = "", *, home: Path) -> int:
     from tollbook.warehouse.rebuild import rebuild
 
     verbs = {"publish": publish, "compact": compact, "rebuild": rebuild}
-    with open_ledger(home) as ledger:
+    with (home / "said").open("w") as said, redirect_stderr(said), open_ledger(home) as ledger:
         unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
-        if most:
+        spoil, _, folder = disk.partition(":")
+        if folder:
+            {"read_only": disks.read_only, "forbid": disks.forbid}[spoil](home / folder)
+        elif disk:
             signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-            resource.setrlimit(resource.RLIMIT_FSIZE, (int(most), unlimited[1]))
+            resource.setrlimit(resource.RLIMIT_FSIZE, (int(disk), unlimited[1]))
         try:
             Cache(home).load(ledger) if verb == "load" else verbs[verb](home, ledger)
         except (OSError, duckdb.Error) as error:

@@ -9,8 +9,7 @@ import signal
 import time
 from pathlib import Path
 
-from tests.warehouse.books import DAY, T0, grades
-from tests.warehouse.bought import buy_history, open_ledger
+from tests.warehouse.bought import buy_day, open_ledger
 from tests.warehouse.killed import Worker
 from tollbook.payer.ledger import Ledger
 from tollbook.warehouse import query
@@ -22,21 +21,15 @@ VERBS = ("load", "publish", "compact", "rebuild")
 SEED = int(os.environ.get("TOLLBOOK_KILLS_SEED", "7"))
 
 
-def buy(ledger: Ledger, number: int) -> None:
-    """One day of two tokens: all in one month, so that there is always something to compact."""
-    when = T0 - DAY * (number % 19)
-    buy_history(ledger, grades([number, 10_000], when, 1), [number, 10_000], when, when, T0 + number * DAY)
-
-
 def killed(worker: Worker, home: Path, ledger: Ledger, verb: str, numbers: range) -> int:
     """Kill the verb once per number, each time with something new to do; the published file is read after each."""
     dice, times, shown = random.Random(f"{SEED} {verb}"), 0, 0
-    buy(ledger, numbers[0])
+    buy_day(ledger, numbers[0])
     started = time.monotonic()
     assert worker.run(verb) == 0
     whole = time.monotonic() - started
     for number in numbers[1:]:
-        buy(ledger, number)
+        buy_day(ledger, number)
         if verb != "load":
             assert worker.run("load") == 0
         if verb == "compact":
@@ -52,7 +45,7 @@ def test_kills_at_random_times_lose_nothing_and_leave_all_readable(tmp_path: Pat
     """TOLLBOOK_KILLS is how many of each verb; those that ended before their kill came are told apart."""
     told: dict[str, int] = {}
     with open_ledger(tmp_path) as ledger, Worker(tmp_path) as worker:
-        buy(ledger, 0)
+        buy_day(ledger, 0)
         assert (worker.run("load"), worker.run("publish")) == (0, 0)
         for turn, verb in enumerate(VERBS):
             first = 1 + turn * (KILLS + 1)
@@ -72,10 +65,10 @@ def test_a_full_disk_stops_each_verb_with_its_name_and_loses_nothing(tmp_path: P
     """Exit 6, not 4: no money is in doubt. What was published stays, and the next run brings up the rest."""
     with open_ledger(tmp_path) as ledger, Worker(tmp_path) as worker:
         for number in range(2):
-            buy(ledger, number)
+            buy_day(ledger, number)
             assert (worker.run("load"), worker.run("publish")) == (0, 0)
         before = query(tmp_path, "SELECT count(*) FROM grades_observations")[1]
-        buy(ledger, 2)
+        buy_day(ledger, 2)
         assert worker.run("load") == 0
         for verb, most in (("publish", 1 << 10), ("publish", 1 << 16), ("compact", 1 << 10), ("rebuild", 1 << 16)):
             assert (verb, most, worker.run(f"{verb} {most}")) == (verb, most, 6)

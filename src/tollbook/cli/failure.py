@@ -9,6 +9,7 @@ import textwrap
 from typing import Any
 
 from tollbook.payer.errors import Misconfigured, PayerError
+from tollbook.tasks.trouble import trouble_of
 
 USAGE = 2
 UNFORESEEN = 4
@@ -63,22 +64,10 @@ def _sentence(words: str) -> str:
 
 
 def _known(error: Exception) -> PayerError:
-    if isinstance(error, PayerError):
-        return error
     usage = getattr(error, "format_message", None)
     if usage is not None:
         return BadUsage(usage())
-    if isinstance(error, OSError) or _is_of_the_disk(error):
-        return DiskTrouble(f"{type(error).__name__}: {error}")
-    if type(error).__module__.startswith("tollbook.warehouse"):
-        return CacheTrouble(str(error))
-    return Unforeseen(f"{type(error).__name__}: {error}")
-
-
-def _is_of_the_disk(error: Exception) -> bool:
-    """What DuckDB raises where Python has an OSError. It is not imported for that: most commands never use it."""
-    raised = type(error)
-    return raised.__module__.endswith("duckdb") and raised.__name__ in ("IOException", "OutOfMemoryException")
+    return trouble_of(error) or Unforeseen(f"{type(error).__name__}: {error}")
 
 
 class BadUsage(Misconfigured):
@@ -86,24 +75,6 @@ class BadUsage(Misconfigured):
 
     repeat = "yes, once the command is mended"
     advice = "see `tollbook --help`, or `tollbook VERB --help`"
-
-
-class CacheTrouble(PayerError):
-    """The tables can't be brought up to date now. The ledger, with everything that was bought, is not touched by it."""
-
-    money = "none is lost: whatever was bought is in the ledger"
-    repeat = "yes: the tables are brought up from the ledger, nothing is bought twice"
-    advice = "close what holds state/cache.duckdb open, or delete that file: it is made anew for $0"
-    exit_code = 6
-
-
-class DiskTrouble(PayerError):
-    """A file can't be read or written. The ledger commits before anything is sent, so money is never ahead of it."""
-
-    money = "whatever was sent is in the ledger; see `tollbook status`"
-    repeat = "yes, once the disk is mended: nothing is bought twice"
-    advice = "check free space and permissions under TOLLBOOK_HOME (`tollbook doctor`)"
-    exit_code = 6
 
 
 class Unforeseen(PayerError):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar, cast
 
 from tollbook.cli.failure import BadUsage
 from tollbook.payer.errors import PayerError
+from tollbook.tasks.trouble import in_plain_words
 
 if TYPE_CHECKING:
     from tollbook.tasks.asking import Ask
@@ -114,7 +115,8 @@ async def ingest_each(
         try:
             ask = ask_fresh(ws, name, reason=reason, at=ws.clock.now(), keys=keys)
             run = new_run(ask.flow, reason, ws.clock.now(), budget=left)
-            outcome = await ingest(ws, ask, run, watch=watch, call=call)
+            with in_plain_words():
+                outcome = await ingest(ws, ask, run, watch=watch, call=call)
         except PayerError as error:
             ended.append((name, error))
             continue
@@ -146,15 +148,27 @@ async def _made_known(
     ws: Workspace, ended: list[Outcome | tuple[str, PayerError]], notes: Sequence[str]
 ) -> list[Outcome | tuple[str, PayerError]]:
     """The same ends: the last that went well says what the command left out, and is published whatever came after."""
-    from tollbook.tasks.load import publish
     from tollbook.tasks.outcome import Outcome
 
     for at, each in reversed(list(enumerate(ended))):
         if isinstance(each, Outcome):
-            published = each.published or await publish(ws)
-            ended[at] = replace(each, published=published, notes=(*each.notes, *notes))
+            ended[at] = await _published(ws, replace(each, notes=(*each.notes, *notes)))
             break
     return ended
+
+
+async def _published(ws: Workspace, done: Outcome) -> Outcome:
+    """What is in the way of it is a problem of the flow, which keeps its figures: money may have moved."""
+    from tollbook.tasks.load import publish
+
+    if done.published:
+        return done
+    try:
+        with in_plain_words():
+            return replace(done, published=await publish(ws))
+    except PayerError as error:
+        known = {problem.what for problem in done.problems}
+        return done if error.what in known else replace(done, problems=(*done.problems, error))
 
 
 async def range_ask(

@@ -16,6 +16,7 @@ from tollbook.tasks.prefect_boundary import bill_artifact, cost_artifact, enviro
 from tollbook.tasks.prefect_progress import Shown
 from tollbook.tasks.prefect_steps import as_task, prefect_run
 from tollbook.tasks.tokens import keys_named
+from tollbook.tasks.trouble import in_plain_words
 from tollbook.tasks.workspace import Workspace
 
 RETRIES, PAUSE = 2, 60
@@ -56,8 +57,9 @@ class RunFailed(Exception):
 async def in_workspace(work: Callable[[Workspace], Awaitable[State[Any]]]) -> State[Any]:
     """Open the worker's workspace for the work. Raises RunFailed for what failed, and for an error of ours."""
     try:
-        async with Workspace.open(await environ_with_key()) as ws:
-            state = await work(ws)
+        with in_plain_words():
+            async with Workspace.open(await environ_with_key()) as ws:
+                state = await work(ws)
     except PayerError as error:
         state = failure(error)
     if state.is_failed():

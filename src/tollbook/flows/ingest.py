@@ -55,4 +55,6 @@ async def ingest(
             if tally.stopped:
                 break
     tally.count_proved(await call(verify, ws, list(tally.bought.values())))
-    return tally.outcome(await call(publish, ws), ask.notes)
+    with tally.in_order():
+        tally.published = await call(publish, ws)
+    return tally.outcome(ask.notes)

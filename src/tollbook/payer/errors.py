@@ -14,6 +14,7 @@ PayerError
 ├─ PaidUndelivered        spent, no body; a person decides (accept-loss)                 exit 5
 └─ LedgerUnavailable      the books can't be written: stop, nothing may be signed        exit 6
    ├─ Unbooked            an answer to a payment came and can't be written down           exit 4
+   ├─ BackupFailed        a backup can't be written; the books are as they were           exit 6
    └─ LedgerTooNew        written by a later tollbook                                    exit 2
 """
 
@@ -145,6 +146,13 @@ class Unbooked(LedgerUnavailable):
     repeat = "yes, once the ledger can be written: the purchase is exposed in it, and no second one is made"
     advice = "mend the ledger (disk space, permissions, the server), then run `tollbook recover`"
     exit_code = 4
+
+
+class BackupFailed(LedgerUnavailable):
+    """Raised when a copy of the ledger can't be written. The ledger is as it was; nothing of the copy is left."""
+
+    repeat = "yes, once there is a place for it: nothing of this one is left"
+    advice = "name a folder that may be written, on a disk with room for twice the ledger"
 
 
 class LedgerTooNew(LedgerUnavailable):

@@ -16,6 +16,8 @@ from tollbook.tasks.workspace import Workspace
 
 FEW_BYTES = 500 * 1024**2
 FEW_SECONDS = 30
+WRITTEN = (".", "state", "published", "published/.private", "published/snapshots", "published/snapshots/.files")
+"""Folders under TOLLBOOK_HOME."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +57,16 @@ def _failed(name: str, error: PayerError) -> Check:
 
 
 async def _disk(ws: Workspace) -> Check:
+    """Every folder that a run writes in: each may lie on a disk of its own."""
     _ = ws.cache
-    free = shutil.disk_usage(ws.home).free
-    if not os.access(ws.home, os.W_OK):
-        raise Misconfigured(f"{ws.home} can't be written", advice="mend its permissions, or name another TOLLBOOK_HOME")
-    text = f"{free / 1024**3:.1f} GB free under {ws.home}"
-    return Check(
-        "disk", free > FEW_BYTES, text, "" if free > FEW_BYTES else "free some space", 0 if free > FEW_BYTES else 6
-    )
+    folders = [ws.home / name for name in WRITTEN if (ws.home / name).exists()]
+    for folder in folders:
+        if not os.access(folder, os.W_OK):
+            advice = f"mend its permissions or its mount, or name another TOLLBOOK_HOME than {ws.home}"
+            raise Misconfigured(f"{folder} can't be written", advice=advice)
+    free, folder = min((shutil.disk_usage(folder).free, folder) for folder in folders)
+    text, enough = f"{free / 1024**3:.1f} GB free under {folder}", free > FEW_BYTES
+    return Check("disk", enough, text, "" if enough else "free some space", 0 if enough else 6)
 
 
 async def _ledger(ws: Workspace) -> Check:

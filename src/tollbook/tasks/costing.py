@@ -10,6 +10,7 @@ from typing import Any, TextIO
 
 from tollbook.payer.errors import LedgerUnavailable, Misconfigured
 from tollbook.tasks.load import load, publish
+from tollbook.tasks.trouble import trouble_of
 from tollbook.tasks.workspace import Workspace
 
 VIEWS = {
@@ -50,7 +51,7 @@ async def up_to_date(ws: Workspace) -> str | None:
     except in_the_way as error:
         if not (ws.home / "published" / "warehouse.duckdb").exists():
             raise
-        why = str(error).strip().splitlines()[0]
+        why = str(trouble_of(error) or error).strip().splitlines()[0]
         return f"not brought up to date ({why}): this is what was published on {_published_at(ws.home)}"
     return None
 

@@ -12,6 +12,7 @@ from tollbook.payer.money import Asset
 from tollbook.payer.types import Data, Money, Purchase, Run
 from tollbook.tasks.bill import Bill, Item, Saved
 from tollbook.tasks.outcome import Bought, Loaded, Outcome, PriceChange, Published
+from tollbook.tasks.trouble import in_plain_words
 
 if TYPE_CHECKING:
     from tollbook.payer.recover import Recovered
@@ -35,6 +36,7 @@ class Tally:
     stopped: bool = False
     bill: Bill | None = None
     first_bill: Bill | None = None
+    published: Published | None = None
 
     def count_recovered(self, found: Recovered) -> None:
         """Open purchases of earlier runs, as the first step left them. What stays in doubt is not tried again."""
@@ -75,7 +77,8 @@ class Tally:
         """An error after money moved, or was recovered, ends the run in order: what came is still loaded and published,
         and the outcome says what was spent. Where nothing happened it is the run's answer."""
         try:
-            yield
+            with in_plain_words():
+                yield
         except PayerError as error:
             if self._idle:
                 raise
@@ -83,8 +86,9 @@ class Tally:
         if self.problems and self._idle:
             raise self.problems[0]
 
-    def outcome(self, published: Published | None, notes: tuple[str, ...] = ()) -> Outcome:
+    def outcome(self, notes: tuple[str, ...] = ()) -> Outcome:
         """Frozen, once everything has ended."""
+        published = self.published
         mine = [b.purchase for b in self.bought.values() if b.purchase.run.run_id == self.run.run_id]
         sent = [p for p in mine if p.sends and p.money in (Money.EXPOSED, Money.SPENT)]
         paid = [p for p in sent if not _in_doubt(p)]

@@ -8,9 +8,11 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from tests.payer import purchases as p
 from tests.payer.ledger.test_store import bought
+from tests.stores import new_ledger_url
 from tollbook.payer.errors import LedgerUnavailable
 from tollbook.payer.events import Intent
 from tollbook.payer.ledger import Ledger
@@ -102,6 +104,36 @@ def test_a_restore_leaves_the_backup_as_it_is(ledger: Ledger, ledger_url: str, t
     assert (medium / "copy.db").read_bytes() == before
     assert list(medium.iterdir()) == [medium / "copy.db"]
     assert len(ledger.purchases()) == 1
+
+
+def test_an_empty_file_is_no_backup(ledger: Ledger, ledger_url: str, tmp_path: Path) -> None:
+    """To SQLite it is a database without tables: what is left of a copy for which there was no room."""
+    (tmp_path / "copy.db").touch()
+    with pytest.raises(LedgerUnavailable, match=r"copy\.db holds no ledger"):
+        restore(tmp_path / "copy.db", ledger_url)
+    assert ledger.last_seq() == 0
+
+
+def test_a_ledger_in_which_only_a_run_began_is_named_as_in_the_way(
+    ledger: Ledger, ledger_url: str, tmp_path: Path
+) -> None:
+    """It may have begun under a name that the backup has, too."""
+    bought(ledger)
+    done = backup(ledger_url, tmp_path / "copy.db")
+    with Ledger.open(f"sqlite:///{tmp_path}/other.db") as other:
+        other.start_run(p.run("run-0"))
+    with pytest.raises(LedgerUnavailable, match="has 1 runs already, which a restore would overwrite"):
+        restore(Path(done.path), f"sqlite:///{tmp_path}/other.db")
+
+
+def test_a_restore_says_where_to_without_the_password(request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    """I10."""
+    with Ledger.open(f"sqlite:///{tmp_path}/old.db") as old:
+        bought(old)
+    backup(f"sqlite:///{tmp_path}/old.db", tmp_path / "copy.db")
+    url = sa.make_url(new_ledger_url(request, "postgresql", tmp_path)).set(password="a-word-to-keep")
+    done = restore(tmp_path / "copy.db", url.render_as_string(hide_password=False))
+    assert (done.purchases, "a-word-to-keep" in done.path, str(url.database) in done.path) == (1, False, True)
 
 
 def test_a_file_that_is_no_backup_is_refused(ledger: Ledger, ledger_url: str, tmp_path: Path) -> None:

@@ -2,24 +2,30 @@
 
 A backup is a SQLite ledger of its own. One from yesterday, restored today, pays nothing twice: nonces are derived from
 what is bought, and the chain has those that were used since.
+
+What happens when the process dies, or the disk is full: a copy gets its tables and its rows in one transaction, in a
+folder of its own, so that half of one is no ledger and has no name. The next copy made in that place removes it.
 """
 
 from __future__ import annotations
 
 import os
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import sqlalchemy as sa
 
-from tollbook.payer.errors import LedgerUnavailable
+from tollbook.crashpoints import crash_point
+from tollbook.payer.errors import BackupFailed, LedgerUnavailable
 from tollbook.payer.ledger import schema
-from tollbook.payer.ledger.engine import SCHEMA_VERSION, connect
+from tollbook.payer.ledger.engine import SCHEMA_VERSION, cause, connect, engine_for
+from tollbook.payer.ledger.workplace import workplace
 
 _BATCH = 1_000
+_NO_ROOM = ("SQLITE_FULL", "SQLITE_IOERR_WRITE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +39,23 @@ class Copied:
 
 
 def backup(url: str, to: Path) -> Copied:
-    """A consistent copy of a ledger in use, whole under its name or not there. Raises LedgerUnavailable."""
+    """A consistent copy of a ledger in use, whole under its name or not there.
+
+    Raises LedgerUnavailable, and BackupFailed when it is the copy that can't be written.
+    """
     if to.exists():
         raise LedgerUnavailable(f"{to} is there already", advice="name a file that does not exist yet")
-    to.parent.mkdir(parents=True, exist_ok=True)
-    fresh = to.with_name(to.name + ".tmp")
-    for leftover in (fresh, Path(f"{fresh}-wal"), Path(f"{fresh}-shm")):
-        leftover.unlink(missing_ok=True)
-    counts = _copy(url, f"sqlite:///{fresh}")
-    _settle(fresh)
-    os.replace(fresh, to)
-    _sync(to.parent)
+    with _opened(connect(url)) as ledger, _writing(to, BackupFailed):
+        to.parent.mkdir(parents=True, exist_ok=True)
+        with workplace(to.parent) as folder:
+            fresh = folder / "backup.db"
+            with _opened(engine_for(f"sqlite:///{fresh}")) as new:
+                counts = _copy(ledger, new, "the ledger")
+            _settle(fresh)
+            crash_point("backup.settled")
+            os.replace(fresh, to)
+            crash_point("backup.named")
+            _sync(to.parent)
     return Copied(str(to), *counts)
 
 
@@ -55,21 +67,27 @@ def restore(source: Path, url: str) -> Copied:
     """
     if not source.exists():
         raise LedgerUnavailable(f"there is no backup at {source}", advice="name the file that `tollbook backup` wrote")
-    engine = connect(url)
-    try:
-        with engine.connect() as connection:
-            held = connection.execute(sa.select(sa.func.count()).select_from(schema.events)).scalar_one()
-    finally:
-        engine.dispose()
-    if held:
-        raise LedgerUnavailable(
-            f"the ledger has {held} events already, which a restore would overwrite",
-            advice="move it aside first (TOLLBOOK_HOME's state/ledger.db), or name another TOLLBOOK_LEDGER_URL",
-        )
-    with TemporaryDirectory(dir=_room_for(url)) as folder:
-        copy = Path(folder) / "backup.db"
-        _read_into(source, copy)
-        return Copied(url, *_copy(f"sqlite:///{copy}", url))
+    with _opened(connect(url)) as ledger:
+        _must_be_empty(ledger)
+        with _writing("the ledger", LedgerUnavailable), workplace(_room_for(url)) as folder:
+            copy = folder / "backup.db"
+            _read_into(source, copy)
+            crash_point("restore.read")
+            with _opened(connect(f"sqlite:///{copy}")) as old:
+                counts = _copy(old, ledger, str(source))
+    return Copied(sa.make_url(url).render_as_string(hide_password=True), *counts)
+
+
+def _must_be_empty(ledger: sa.Engine) -> None:
+    """In any table: prices that `tollbook plan` asked for would meet those of the backup. Events tell most: first."""
+    with ledger.connect() as connection:
+        for table in (schema.events, *schema.metadata.sorted_tables):
+            held = connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
+            if held:
+                raise LedgerUnavailable(
+                    f"the ledger has {held} {table.name} already, which a restore would overwrite",
+                    advice="move it aside first (TOLLBOOK_HOME's state/ledger.db), or name another TOLLBOOK_LEDGER_URL",
+                )
 
 
 def _room_for(url: str) -> Path | None:
@@ -85,35 +103,49 @@ def _read_into(source: Path, copy: Path) -> None:
             closing(sqlite3.connect(copy)) as new,
         ):
             old.backup(new)
+            [(tables,)] = new.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'alembic_version'").fetchall()
     except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorname", "") in _NO_ROOM:
+            raise LedgerUnavailable(f"{copy} can't be written, a copy of {source}: {error}") from None
         raise LedgerUnavailable(f"{source} can't be read: {error}", advice="name another backup") from None
+    if not tables:
+        raise LedgerUnavailable(f"{source} holds no ledger", advice="name the file that `tollbook backup` wrote")
 
 
-def _copy(source: str, target: str) -> tuple[int, int, int]:
-    """Every row of every table, read at one moment and written in one transaction."""
-    reader, writer = connect(source), connect(target)
+def _copy(reader: sa.Engine, writer: sa.Engine, read: str) -> tuple[int, int, int]:
+    """Every row of every table, read at one moment and written in one transaction, which makes the tables where there
+    are none. `read` names what is read."""
     if reader.dialect.name == "postgresql":
         reader = reader.execution_options(isolation_level="REPEATABLE READ")
-    try:
-        with reader.connect() as old, old.begin(), writer.connect().execution_options(write=True) as new, new.begin():
-            counts = {table.name: _copy_table(old, new, table) for table in schema.metadata.sorted_tables}
+    with reader.connect() as old, old.begin():
+        with writer.connect().execution_options(write=True) as new, new.begin():
+            if not sa.inspect(new).has_table("alembic_version"):
+                from tollbook.payer.ledger.migrate import upgrade_within
+
+                upgrade_within(new)
+            counts = {table.name: _copy_table(old, new, table, read) for table in schema.metadata.sorted_tables}
             if writer.dialect.name == "postgresql":
                 _advance_sequences(new)
-    except sa.exc.SQLAlchemyError as error:
-        raise LedgerUnavailable(f"the copy failed: {getattr(error, 'orig', error)}") from None
-    finally:
-        reader.dispose()
-        writer.dispose()
+            crash_point("copy.written")
+        crash_point("copy.committed")
     return counts["purchases"], counts["events"], counts["bodies"]
 
 
-def _copy_table(old: sa.Connection, new: sa.Connection, table: sa.Table) -> int:
+def _copy_table(old: sa.Connection, new: sa.Connection, table: sa.Table, read: str) -> int:
     copied = 0
-    rows = old.execution_options(yield_per=_BATCH).execute(sa.select(table))
-    for batch in rows.mappings().partitions():
-        new.execute(sa.insert(table), [dict(row) for row in batch])
-        copied += len(batch)
+    for rows in _rows(old, table, read):
+        new.execute(sa.insert(table), rows)
+        copied += len(rows)
     return copied
+
+
+def _rows(old: sa.Connection, table: sa.Table, read: str) -> Iterator[list[dict[str, object]]]:
+    try:
+        found = old.execution_options(yield_per=_BATCH).execute(sa.select(table))
+        for batch in found.mappings().partitions():
+            yield [{str(name): value for name, value in row.items()} for row in batch]
+    except sa.exc.SQLAlchemyError as error:
+        raise LedgerUnavailable(f"{read} can't be read: {cause(error)}") from None
 
 
 def _advance_sequences(connection: sa.Connection) -> None:
@@ -125,11 +157,9 @@ def _advance_sequences(connection: sa.Connection) -> None:
 
 def _settle(path: Path) -> None:
     """One file, durable: nothing left in a write-ahead log beside it."""
-    engine = sa.create_engine(f"sqlite:///{path}")
-    with engine.connect() as connection:
+    with _opened(sa.create_engine(f"sqlite:///{path}")) as engine, engine.connect() as connection:
         connection.exec_driver_sql("PRAGMA journal_mode=DELETE")
         version = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
-    engine.dispose()
     assert version == SCHEMA_VERSION, "a backup has this program's schema"
     _sync(path)
 
@@ -141,3 +171,21 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def _opened(engine: sa.Engine) -> Iterator[sa.Engine]:
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def _writing(what: Path | str, refusal: type[LedgerUnavailable]) -> Iterator[None]:
+    """Says what the store or the disk says of what is written."""
+    try:
+        yield
+    except (OSError, sa.exc.SQLAlchemyError) as error:
+        why = error.strerror if isinstance(error, OSError) else None
+        raise refusal(f"{what} can't be written: {why or cause(error)}") from None

@@ -24,7 +24,7 @@ def connect(url: str) -> sa.Engine:
     Raises LedgerUnavailable when the store can't be opened, LedgerTooNew when a later tollbook wrote it.
     """
     try:
-        engine = _engine(url)
+        engine = engine_for(url)
     except sa.exc.ArgumentError as error:
         raise LedgerUnavailable(f"TOLLBOOK_LEDGER_URL is not a database URL: {error}") from None
     try:
@@ -38,7 +38,8 @@ def connect(url: str) -> sa.Engine:
     return engine
 
 
-def _engine(url: str) -> sa.Engine:
+def engine_for(url: str) -> sa.Engine:
+    """An engine with the settings that the books rest on, whatever is in the store."""
     if url.startswith("postgresql://"):
         url = url.replace("postgresql://", "postgresql+psycopg://", 1)
     if sa.make_url(url).get_backend_name() != "sqlite":

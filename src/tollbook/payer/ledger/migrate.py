@@ -23,6 +23,11 @@ def upgrade(engine: sa.Engine) -> None:
     with engine.connect().execution_options(write=True) as connection, connection.begin():
         if engine.dialect.name == "postgresql":
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(74011, 1)"))
-        config = configuration()
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        upgrade_within(connection)
+
+
+def upgrade_within(connection: sa.Connection) -> None:
+    """The newest schema as part of the connection's transaction: both stores take back tables, too."""
+    config = configuration()
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

@@ -1,0 +1,81 @@
+"""`published/`, or a folder in it, on a disk that is mounted read-only or without permission to write: publications and
+compactions say so and change nothing, and the next ones heal by themselves (I7, I8)."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from contextlib import closing
+from itertools import product
+from pathlib import Path
+
+from tests import disks
+from tests.warehouse.bought import buy_day
+from tests.warehouse.killed import Worker
+from tollbook.payer.ledger import Ledger
+from tollbook.warehouse import query
+from tollbook.warehouse.cache import Cache
+from tollbook.warehouse.checking import check
+from tollbook.warehouse.compaction import compact
+from tollbook.warehouse.publish import publish
+
+SENTENCES = (
+    r"error: (.*/)?published/.*(Read-only file system|Permission denied)\S*\n"
+    r"  Money: whatever was sent is in the ledger; .*\n"
+    r"  Run it again\? Yes, once the disk is mended: .*\n"
+    r"  What to do: check free space and permissions .*\n"
+)
+FOLDERS = ("published", "published/snapshots")
+REFUSED = (
+    *product(("read_only", "forbid"), FOLDERS, ("publish", "compact")),
+    *product(("read_only", "forbid"), ("published/.private",), ("publish",)),
+)
+"""Compaction writes no analysts' file. The last have written their Parquet before they find that they can't go on."""
+
+
+def files(folder: Path) -> dict[str, tuple[int, bytes]]:
+    """Every file but those that say what another one shows, which are made anew when they are missed."""
+    found = [path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("shown-")]
+    return {str(path.relative_to(folder)): (path.stat().st_ino, path.read_bytes()) for path in found}
+
+
+def shown(home: Path) -> list[tuple[int, int]]:
+    """What an analyst reads: rows, and purchases that have a price."""
+    return query(home, "SELECT (SELECT count(*) FROM grades_observations), (SELECT count(*) FROM costs)")[1]
+
+
+def assert_ledger_is_whole(home: Path, purchases: int) -> None:
+    with closing(sqlite3.connect(home / "state" / "ledger.db")) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert connection.execute("SELECT count(*) FROM purchases").fetchall() == [(purchases,)]
+
+
+def bring_up(home: Path, ledger: Ledger) -> None:
+    Cache(home).load(ledger)
+    publish(home, ledger)
+
+
+def test_publications_and_compactions_that_can_not_write_change_nothing_and_the_next_ones_heal(
+    tmp_path: Path, ledger: Ledger
+) -> None:
+    """All the while there is something new to publish, and there are files to compact."""
+    for number in range(2):
+        buy_day(ledger, number)
+        bring_up(tmp_path, ledger)
+    buy_day(ledger, 2)
+    Cache(tmp_path).load(ledger)
+    before, seen = files(tmp_path / "published"), shown(tmp_path)
+    with Worker(tmp_path) as worker:
+        for spoil, folder, verb in REFUSED:
+            assert files(tmp_path / "published") == before
+            code = worker.run(f"{verb} {spoil}:{folder}")
+            disks.allow(tmp_path / folder)
+            said = (tmp_path / "said").read_text()
+            assert (code, bool(re.fullmatch(SENTENCES, said))) == (6, True), (spoil, folder, verb, said)
+            assert (shown(tmp_path), check(tmp_path / "published" / "snapshots")) == (seen, [])
+            assert_ledger_is_whole(tmp_path, 3)
+            before = before if folder in FOLDERS else files(tmp_path / "published")
+    bring_up(tmp_path, ledger)
+    assert shown(tmp_path) == [(6, 3)]
+    assert compact(tmp_path, ledger).files_after == 1
+    assert check(tmp_path / "published" / "snapshots") == []
