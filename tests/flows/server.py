@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http
 import json
 import os
 import signal
@@ -9,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -106,6 +108,18 @@ class Prefect:
         return path.read_text()[-6000:] if path.exists() else ""
 
     def _ask(self, request: urllib.request.Request) -> Any:
+        """Prefect says 503 while its database is busy with another's write: nothing was done, ask again."""
+        for pause in (0.2, 0.5, 1, 2, 4, 8):
+            try:
+                return self._ask_once(request)
+            except urllib.error.HTTPError as busy:
+                busy.close()
+                if busy.code != http.HTTPStatus.SERVICE_UNAVAILABLE:
+                    raise
+            time.sleep(pause)
+        return self._ask_once(request)
+
+    def _ask_once(self, request: urllib.request.Request) -> Any:
         with urllib.request.urlopen(request, timeout=30) as answer:
             return json.loads(answer.read() or b"null")
 
