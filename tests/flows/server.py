@@ -26,12 +26,13 @@ BIN = Path(sys.executable).parent
 def quiet_environment(home: Path, env: Mapping[str, str]) -> dict[str, str]:
     """What a child needs: no telemetry, its own Prefect home, and only the TOLLBOOK_* variables given.
 
-    Bytecode may be written: a dozen children that each compile Prefect anew take minutes.
+    Bytecode may be written: a dozen children that each compile Prefect anew take minutes. The worker looks for runs often.
     """
     left_out = ("TOLLBOOK_", "PREFECT_", "PYTHONDONTWRITEBYTECODE")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
     quiet = {"DO_NOT_TRACK": "1", "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "PREFECT_HOME": str(home)}
     quiet["PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS"] = "180"
+    quiet["PREFECT_WORKER_QUERY_SECONDS"] = "2"
     return {**kept, **quiet, "PATH": f"{BIN}{os.pathsep}{kept.get('PATH', '')}", **env}
 
 
