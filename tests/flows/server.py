@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http
 import json
 import os
 import signal
@@ -9,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -24,12 +26,13 @@ BIN = Path(sys.executable).parent
 def quiet_environment(home: Path, env: Mapping[str, str]) -> dict[str, str]:
     """What a child needs: no telemetry, its own Prefect home, and only the TOLLBOOK_* variables given.
 
-    Bytecode may be written: a dozen children that each compile Prefect anew take minutes.
+    Bytecode may be written: a dozen children that each compile Prefect anew take minutes. The worker looks for runs often.
     """
     left_out = ("TOLLBOOK_", "PREFECT_", "PYTHONDONTWRITEBYTECODE")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
     quiet = {"DO_NOT_TRACK": "1", "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "PREFECT_HOME": str(home)}
     quiet["PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS"] = "180"
+    quiet["PREFECT_WORKER_QUERY_SECONDS"] = "2"
     return {**kept, **quiet, "PATH": f"{BIN}{os.pathsep}{kept.get('PATH', '')}", **env}
 
 
@@ -106,6 +109,18 @@ class Prefect:
         return path.read_text()[-6000:] if path.exists() else ""
 
     def _ask(self, request: urllib.request.Request) -> Any:
+        """Prefect says 503 while its database is busy with another's write: nothing was done, ask again."""
+        for pause in (0.2, 0.5, 1, 2, 4, 8):
+            try:
+                return self._ask_once(request)
+            except urllib.error.HTTPError as busy:
+                busy.close()
+                if busy.code != http.HTTPStatus.SERVICE_UNAVAILABLE:
+                    raise
+            time.sleep(pause)
+        return self._ask_once(request)
+
+    def _ask_once(self, request: urllib.request.Request) -> Any:
         with urllib.request.urlopen(request, timeout=30) as answer:
             return json.loads(answer.read() or b"null")
 
