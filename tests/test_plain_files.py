@@ -32,7 +32,7 @@ NO_PATHS = {"Workspace", "Ledger", "cache", "self", "self._pool", "self._evm", "
 ALLOWED = {
     "a lock of its own, made for that": (
         "warehouse/locking.py _lock os.open",
-        "payer/pace.py Pace._alone os.open",
+        "payer/http/pace.py Pace._alone os.open",
         "payer/ledger/workplace.py _held os.open",
     ),
     "a folder, to make its names durable": (
@@ -60,7 +60,7 @@ ALLOWED = {
         "payer/spool.py _write os.open",
     ),
     "configuration and keys": (
-        "payer/policy_file.py load_policy path.read_bytes",
+        "payer/policy/file.py load_policy path.read_bytes",
         "payer/wallet.py _from_keystore Path(password_path).read_bytes",
         "payer/wallet.py _from_keystore path.read_bytes",
         "tasks/schedules.py read_schedules path.read_bytes",
