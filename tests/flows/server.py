@@ -26,8 +26,7 @@ BIN = Path(sys.executable).parent
 def quiet_environment(home: Path, env: Mapping[str, str]) -> dict[str, str]:
     """What a child needs: no telemetry, its own Prefect home, and only the TOLLBOOK_* variables given.
 
-    Bytecode may be written: a dozen children that each compile Prefect anew take minutes. The worker looks for runs
-    often.
+    Bytecode may be written: a dozen children that each compile Prefect anew take minutes. The worker looks often.
     """
     left_out = ("TOLLBOOK_", "PREFECT_", "PYTHONDONTWRITEBYTECODE")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}

@@ -57,7 +57,11 @@ def foreseen(world: World, chosen: list[Schedule]) -> list[Forecast]:
 
 
 def test_days_lived_through_cost_what_was_foreseen_to_the_unit(own_world: World, tmp_path: Path) -> None:
-    """After a first round, which tells the prices. Each deployment asks for the tokens of its own parameters."""
+    """After a first round, which tells the prices. Each deployment asks for the tokens of its own parameters.
+
+    It begins in the evening: a first round between midnight and a schedule's first time buys that day before it.
+    """
+    own_world.clock.set((own_world.clock.now() + timedelta(days=1)).replace(hour=21))
     chosen = schedules(tmp_path)
     for schedule in chosen:
         asyncio.run(lived(own_world, schedule))
