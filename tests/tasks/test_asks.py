@@ -25,6 +25,6 @@ def test_keys_come_from_the_cache_which_mends_itself_whatever_the_published_file
         (tmp_path / "published").mkdir()
         (tmp_path / "published" / "warehouse.duckdb").write_bytes(b"not a database")
         assert keys_for(ws, sold_by_index) == ("3", "7")
-        spoil(ws.cache.path, "indices")
+        spoil(ws.cache.path, "indices_observations")
         assert keys_for(ws, sold_by_index) == ("3", "7")
         assert "made anew from the ledger" in (ws.cache.load(ws.ledger).note or "")
