@@ -105,12 +105,12 @@ def _take_in(cache: Cache, ledger: LedgerReader, pages: list[Page]) -> LoadRepor
 
 
 def _loaded(con: duckdb.DuckDBPyConnection, pages: Sequence[Page]) -> list[Loaded]:
-    """What there is of these deliveries, perhaps from another process a moment ago, and all that was observed later
-    than the first of them."""
+    """What there is of these deliveries, perhaps from another process a moment ago, and all that was observed with the
+    first of them or later."""
     theirs, ids = schema.among("purchase_id", [page.purchase_id for page in pages])
     found = con.execute(
-        f"SELECT purchase_id, dataset, observed_at, seq FROM loads WHERE {theirs} OR (observed_at, seq) > (?, ?)",
-        [*ids, *min(page.order for page in pages)],
+        f"SELECT purchase_id, dataset, observed_at, seq FROM loads WHERE {theirs} OR observed_at >= ?",
+        [*ids, min(page.observed_at for page in pages)],
     ).fetchall()
     return [Loaded(purchase, dataset, (at, seq)) for purchase, dataset, at, seq in found]
 

@@ -40,7 +40,7 @@ def observe(con: duckdb.DuckDBPyConnection, table: Table, pages: Sequence[Page],
     columns = quoted(name for name, _ in table.fields)
     order = f"ORDER BY observed_at, seq, {quoted(table.natural_key)}" if len(pages) > 1 else ""
     con.execute(f'INSERT INTO "{table.observations}" SELECT {columns} FROM fresh {order}')
-    _make_current(con, table, known=sum(fresh["is_known"].to_pylist()), once=once)
+    _make_current(con, table, known=int(fresh["is_known"].to_numpy().sum()), once=once)
     if not in_order:
         _reopen(con, table, "fresh")
     return _counted(fresh, pages)
@@ -62,17 +62,18 @@ def _fresh(
     news = con.execute(query).fetchnumpy()
     order = news["nth"].argsort()
     rows = batch.take(news["nth"][order])
-    trail = deliveries.take(rows["delivery"])
-    for name in ("observed_at", "purchase_id", "dataset", "seq"):
-        rows = rows.append_column(name, trail[name])
-    for name in ("row_hash", "is_new", "is_known"):
-        rows = rows.append_column(name, pa.array(news[name][order]))
-    return rows
+    trail = deliveries.drop_columns("delivery").take(rows["delivery"])
+    judged = {name: pa.array(news[name][order]) for name in ("row_hash", "is_new", "is_known")}
+    return pa.table({**_columns(rows), **_columns(trail), **judged})
+
+
+def _columns(table: pa.Table) -> dict[str, pa.ChunkedArray]:
+    return dict(zip(table.column_names, table.columns, strict=True))
 
 
 def _counted(fresh: pa.Table, pages: Sequence[Page]) -> Counts:
     """New and changed rows of each purchase that brought any."""
-    brought = Counter(zip(fresh["delivery"].to_pylist(), fresh["is_new"].to_pylist(), strict=True))
+    brought = Counter(zip(fresh["delivery"].to_numpy().tolist(), fresh["is_new"].to_numpy().tolist(), strict=True))
     return {pages[n].purchase_id: (brought[n, True], brought[n, False]) for n in {n for n, _ in brought}}
 
 
@@ -130,11 +131,8 @@ def _arrow(table: Table, pages: Sequence[Page]) -> pa.Table | None:
         return None
     rows = pa.concat_tables([own for _, own in found], promote_options="default")
     numbers = np.repeat(np.array([number for number, _ in found], np.int32), [len(own) for _, own in found])
-    rows = rows.append_column("delivery", pa.array(numbers)).append_column("nth", pa.array(np.arange(len(rows))))
-    for own in table.columns:
-        if own.name not in rows.column_names:
-            rows = rows.append_column(own.name, pa.nulls(len(rows)))
-    return rows
+    others = dict.fromkeys((own.name for own in table.columns), pa.nulls(len(rows)))
+    return pa.table({**others, **_columns(rows), "delivery": numbers, "nth": np.arange(len(rows))})
 
 
 def content_hash(table: Table) -> str:
