@@ -31,7 +31,7 @@ ROWS = int(os.environ.get("TOLLBOOK_BENCH_ROWS", "10000000"))
 TOKENS = max(50, ROWS // 2_000)
 DAYS = ROWS * 9 // 10 // TOKENS
 EVENTS = ROWS // 10
-TURNS = 3
+TURNS = 5
 AIM = 1.2
 MEMORY, LIMIT_MB = "1500MB", 2048
 
@@ -46,9 +46,11 @@ WHERE v = 0 OR hash(t, d, 8) % 9 = 0
 """
 _EVENTS = f"""
 SELECT (hash(n) % {TOKENS})::BIGINT AS token_id, DATE '2020-01-01' + (hash(n, 1) % {DAYS})::INTEGER AS date,
-       TIMESTAMPTZ '2020-01-01 08:00:00Z' + to_days((hash(n, 1) % {DAYS})::INTEGER) AS at_time
+       TIMESTAMPTZ '2020-01-01 00:00:00Z' + to_days((hash(n, 1) % {DAYS})::INTEGER)
+           + to_hours((hash(n, 2) % 24)::INTEGER) AS at_time
 FROM range({EVENTS}) r(n)
 """
+"""At any hour, so that for a quarter of them their own day's row has yet to arrive."""
 AS_OF = f"TIMESTAMPTZ '2020-01-01 00:00:00Z' + to_days({DAYS * 9 // 10})"
 
 OURS = {
@@ -62,7 +64,8 @@ SELECT count(*), sum(tm_grade::DECIMAL(9, 2)), max(known) FROM (
         FROM arrived QUALIFY date >= max(date) OVER (
             PARTITION BY token_id ORDER BY observed_at, date ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)) o
     ON e.token_id = o.token_id AND e.at_time >= o.observed_at)"""
-"""Right on these data alone: each day's rows arrive on that day."""
+"""Right on these data alone: each day's rows arrive on that day. A plain join to a signal's own day and the day before
+would be right, too, and quicker than either side; but it asks for one of two days, not for the newest known."""
 PLAIN = {
     "scan": ("SELECT count(*), sum(tm_grade::DECIMAL(9, 2)), max(date) FROM newest",),
     "as_of": (
@@ -123,7 +126,7 @@ def _build(home: Path) -> None:
 
 
 def _measure(home: Path) -> Mapping[str, object]:
-    """In turns; the quickest of each counts, as others use the machine, too."""
+    """In turns, first the one and then the other; the quickest of each counts, as others use the machine, too."""
     ours = duckdb.connect(str(home / "published" / "warehouse.duckdb"), True, {"memory_limit": MEMORY})
     plain = duckdb.connect(str(home / "plain.duckdb"), True, {"memory_limit": MEMORY})
     for con in (ours, plain):
@@ -131,14 +134,18 @@ def _measure(home: Path) -> Mapping[str, object]:
         con.execute(f"CREATE TEMP TABLE events AS {_EVENTS}")
     figures: dict[str, object] = {}
     for name, question in OURS.items():
-        took: list[list[float]] = [[], []]
-        for _ in range(TURNS):
-            mine, answer = _timed(ours, question)
-            theirs = [_timed(plain, other) for other in PLAIN[name]]
-            assert {answer} == {other for _, other in theirs}, (name, answer, theirs)
-            took[0].append(mine)
-            took[1].append(min(seconds for seconds, _ in theirs))
-        figures[name] = [min(own) for own in took]
+        sides = [(ours, (question,)), (plain, PLAIN[name])]
+        best = [float("inf"), float("inf")]
+        answers = set()
+        for turn in range(TURNS):
+            for side in (0, 1) if turn % 2 else (1, 0):
+                con, ways = sides[side]
+                for way in ways:
+                    seconds, answer = _timed(con, way)
+                    best[side] = min(best[side], seconds)
+                    answers.add(answer)
+        assert len(answers) == 1, (name, answers)
+        figures[name] = best
     return figures
 
 

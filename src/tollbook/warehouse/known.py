@@ -4,7 +4,8 @@ The plan has to hold for a million events over ten million observations, where j
 of its token makes pairs by the billion, and putting every row in the order of arrival costs more than all else. Most
 answers are of the event's own day: one hash join finds them. For the rest the nearest day that was known is searched in
 the event's own stretch of days, and where nothing was known there, in the latest stretch before it of which something
-was. So an event meets the rows of two stretches at most, and the steps that nothing is left for cost nothing.
+was. So an event meets the rows of two stretches at most, and one for each stretch before; the steps that nothing is
+left for cost nothing.
 """
 
 from __future__ import annotations
@@ -66,8 +67,8 @@ def _known_at(own: Table) -> str:
     newest = f"QUALIFY row_number() OVER (PARTITION BY {event} ORDER BY o.observed_at DESC, o.seq DESC) = 1"
     theirs = _stretch(own, f"o.{time}")
     inside = f"{seen} AND e.stretch = {theirs} AND e.{time} > o.{time}"
-    # Joined by several columns, events are expected by the billion, and the observations held in memory instead of
-    # them. Joined by a number of their own, they are not.
+    # Of joins by several columns DuckDB expects rows by the billion, and would then hold the observations in memory
+    # instead of the events; by a number of their own (nth) it expects about as many as there are.
     return f"""
 CREATE OR REPLACE MACRO {own.name}_known_at(events) AS TABLE
 WITH event AS MATERIALIZED (SELECT {key}, {time}, {moment("at_time")} AS at_time FROM query_table(events)),
