@@ -22,7 +22,7 @@ from tollbook.warehouse.observe import content_hash
 from tollbook.warehouse.rebuild import rebuild
 
 TOKENS = 5_000
-WARM, ALONE, TURNS, TOGETHER = 2, 4, 8, 30
+WARM, ALONE, TURNS, TOGETHER = 2, 8, 4, 30
 SHORT = 100_000
 HISTORY = registry.dataset("tm-grade-history")
 

@@ -37,9 +37,9 @@ def observe(con: duckdb.DuckDBPyConnection, table: Table, pages: Sequence[Page],
     if not len(fresh):
         return {}
     con.register("fresh", fresh)
-    columns = quoted(name for name, _ in table.fields)
     order = f"ORDER BY observed_at, seq, {quoted(table.natural_key)}" if len(pages) > 1 else ""
-    con.execute(f'INSERT INTO "{table.observations}" SELECT {columns} FROM fresh {order}')
+    theirs = "SELECT * EXCLUDE (delivery, nth, is_new, is_known) FROM fresh"
+    con.execute(f'INSERT INTO "{table.observations}" BY NAME {theirs} {order}')
     _make_current(con, table, known=int(fresh["is_known"].to_numpy().sum()), once=once)
     if not in_order:
         _reopen(con, table, "fresh")
