@@ -48,7 +48,7 @@ def con() -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect() as con:
         con.execute("SET TimeZone = 'Asia/Tokyo'")
         for own in (GRADES, HOURLY):
-            con.execute(f"CREATE TABLE {own.observations} ({schema.definition(own)})")
+            con.execute(f"CREATE TABLE {own.observations} ({schema.definition(own.fields)})")
             for statement in known.statements(own):
                 con.execute(statement)
         yield con
