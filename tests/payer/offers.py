@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import base64
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 from tollbook.payer.eip3009 import Wallet
 from tollbook.payer.policy.file import parse_policy
-from tollbook.payer.policy.judge import judge
+from tollbook.payer.policy.judge import draft, judge
 from tollbook.payer.policy.rules import Policy
-from tollbook.payer.types import Terms
-from tollbook.payer.wire.x402 import Challenge, parse_402
+from tollbook.payer.types import Authorization, Terms
+from tollbook.payer.wire.x402 import Challenge, parse_402, payment_header
 
 USDC = "0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913"
 PAYEE = "0x209693Bc6afc0C5328bA36FaF03C514EF312287C"
 STRANGER = "0x6666666666666666666666666666666666666666"
 URL = "https://api.tokenmetrics.com/v2/tm-grade"
 WALLET = Wallet(b"\x11" * 32)
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+NONCE = "0x" + "ab" * 32
 
 POLICY_TOML = f"""
 [network]
@@ -147,3 +150,12 @@ def judged(challenge: Challenge, rules: Policy | None = None, **changes: Any) ->
     asked: dict[str, Any] = {"request_url": URL, "pinned_pay_to": None, "payer": WALLET.address, **changes}
     seller = asked.pop("seller", "tokenmetrics")
     return judge(policy() if rules is None else rules, seller, challenge, **asked)
+
+
+def paid(terms: Terms) -> Authorization:
+    return draft(policy(), terms, payer=WALLET.address, nonce=NONCE, now=NOW)
+
+
+def header_of(terms: Terms, payment_id: str | None = None) -> tuple[str, str]:
+    authorization = paid(terms)
+    return payment_header(terms, authorization, WALLET.sign(authorization), payment_id=payment_id)

@@ -16,6 +16,9 @@ PayerError
    ├─ Unbooked            an answer to a payment came and can't be written down           exit 4
    ├─ BackupFailed        a backup can't be written; the books are as they were           exit 6
    └─ LedgerTooNew        written by a later tollbook                                    exit 2
+
+Beside the payer, in the same three sentences: CacheTrouble and DiskTrouble (tasks/trouble.py, exit 6), LedgerLacks
+(warehouse/rebuild.py, a Misconfigured).
 """
 
 from __future__ import annotations
