@@ -3,6 +3,7 @@ PYTHON ?= python3
 UV_VERSION := 0.13.9
 UV := .tools/bin/uv
 BIN := .venv/bin
+CODE := flows tasks payer sources warehouse sandbox tollbook tests bench
 # uv trusts its own certificates; where the index is behind another authority, the machine's are asked.
 INSTALL = install() { $(UV) pip install --quiet --python .venv "$$@" 2>.tools/install.log || \
   $(UV) pip install --quiet --python .venv --system-certs "$$@" || { cat .tools/install.log; return 1; }; }; install
@@ -22,8 +23,8 @@ test: .venv/dev.stamp   ## every suite, under ten minutes on two cores
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 check: .venv/dev.stamp  ## style, types
-	@$(BIN)/ruff check src tests bench
-	@$(BIN)/ruff format --check src tests bench
+	@$(BIN)/ruff check $(CODE)
+	@$(BIN)/ruff format --check $(CODE)
 	@$(BIN)/mypy
 
 bench: .venv/dev.stamp  ## side by side, each figure a ratio against a peer
@@ -36,13 +37,13 @@ sim: .venv/dev.stamp    ## seeded worlds from SEED on, until N purchases are car
 	@$(BIN)/python -m tests.simulation -n $(or $(N),20000) --seed $(or $(SEED),1) $(ARGS)
 
 format: .venv/dev.stamp
-	@$(BIN)/ruff check --fix src tests bench
-	@$(BIN)/ruff format src tests bench
+	@$(BIN)/ruff check --fix $(CODE)
+	@$(BIN)/ruff format $(CODE)
 
-lock: $(UV)             ## resolve anew; run.txt is what `tollbook` runs on, dev.txt adds tests, checks and peers
-	$(UV) pip compile pyproject.toml --group sandbox --universal --generate-hashes --no-emit-index-url \
+lock: $(UV)             ## resolve the locks again; run.txt is what `tollbook` runs on, dev.txt adds tests, checks and peers
+	$(UV) pip compile pyproject.toml --extra sandbox --universal --generate-hashes --no-emit-index-url \
 	  --custom-compile-command 'make lock' -q -o locks/run.txt
-	$(UV) pip compile pyproject.toml --group sandbox --group test --group check --group bench -c locks/run.txt \
+	$(UV) pip compile pyproject.toml --extra sandbox --group test --group check --group bench -c locks/run.txt \
 	  --universal --generate-hashes --no-emit-index-url --custom-compile-command 'make lock' -q -o locks/dev.txt
 
 $(UV):

@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-from tests.warehouse.bought import open_ledger
 
 from bench.rows import Row
-from tollbook.warehouse import schema
-from tollbook.warehouse.cache import Cache
-from tollbook.warehouse.publish import publish
+from tests.warehouse.purchases import open_ledger
+from warehouse.cache import schema
+from warehouse.cache.store import Cache
+from warehouse.publish.publish import publish
 
 TITLE = "Analysts' questions"
 

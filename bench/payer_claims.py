@@ -12,25 +12,25 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import httpx
-from tests.payer import purchases as p
-from tests.payer.reference import ReferenceClient
-from tests.payer.scripted import KEY
 
 from bench.payer_desk import each
 from bench.payer_stand_in import PRICE, StandInChain, piece, policy, stand_in
 from bench.rows import Row
-from tollbook.payer.clock import SystemClock
-from tollbook.payer.decide import NotSeen
-from tollbook.payer.eip3009 import Wallet
-from tollbook.payer.events import Sent, Signed
-from tollbook.payer.http.transport import HttpTransport
-from tollbook.payer.identity import nonce, purchase_key
-from tollbook.payer.ledger import Ledger
-from tollbook.payer.ledger.store import Wanted
-from tollbook.payer.payer import Payer
-from tollbook.payer.policy.file import parse_policy
-from tollbook.payer.services import Services
-from tollbook.payer.types import Order, Purchase, Run, Settlement
+from payer.buy.decide import NotSeen
+from payer.http.transport import HttpTransport
+from payer.ledger import Ledger
+from payer.ledger.store import Wanted
+from payer.payer import Payer
+from payer.policy.file import parse_policy
+from payer.services import Services
+from payer.values.clock import SystemClock
+from payer.values.events import Sent, Signed
+from payer.values.identifiers import nonce, purchase_key
+from payer.values.types import Order, Purchase, Run, Settlement
+from payer.wallet.eip3009 import Wallet
+from tests.payer import purchases as p
+from tests.payer.reference import ReferenceClient
+from tests.payer.scripted import KEY
 
 _CLAIMS = 1000
 _AT_ONCE = 8

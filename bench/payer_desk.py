@@ -14,21 +14,20 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Self, TypeVar
 
+from payer.buy.decide import NotSeen
+from payer.chain.reader import RpcChain
+from payer.http.transport import HttpTransport
+from payer.ledger import Ledger, statements
+from payer.payer import Payer
+from payer.policy.file import parse_policy
+from payer.services import Services
+from payer.values.clock import SystemClock
+from payer.values.errors import PayerError
+from payer.values.types import Order, Purchase, Run
+from payer.wallet.eip3009 import Wallet
 from tests.payer.desk import orders
 from tests.payer.reference import ReferenceClient
 from tests.worlds import WorldProcess
-
-from tollbook.payer.chain.reader import RpcChain
-from tollbook.payer.clock import SystemClock
-from tollbook.payer.decide import NotSeen
-from tollbook.payer.eip3009 import Wallet
-from tollbook.payer.errors import PayerError
-from tollbook.payer.http.transport import HttpTransport
-from tollbook.payer.ledger import Ledger, statements
-from tollbook.payer.payer import Payer
-from tollbook.payer.policy.file import parse_policy
-from tollbook.payer.services import Services
-from tollbook.payer.types import Order, Purchase, Run
 
 T = TypeVar("T")
 _buyers = itertools.count(1)

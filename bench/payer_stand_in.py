@@ -14,12 +14,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs
 
+from payer.chain.reader import Account, Head, TransferOut
+from payer.values.money import Asset
+from payer.values.types import ChainView, NonceState, Order, Request, Settlement
 from tests.payer import purchases as p
 from tests.payer.scripted import POLICY, SELLER
-
-from tollbook.payer.chain.reader import Account, Head, TransferOut
-from tollbook.payer.money import Asset
-from tollbook.payer.types import ChainView, NonceState, Order, Request, Settlement
 
 BODY = b'{"success":true,"message":"","length":0,"data":[]}'
 PRICE = 20_000

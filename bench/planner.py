@@ -12,9 +12,9 @@ import numpy as np
 from bench.planner_exact import fewest_pages
 from bench.planner_scenarios import Mask, Scenario, scenarios
 from bench.rows import Row
-from tollbook.sources.improve import simple_bound
-from tollbook.sources.limits import Limits, calls_of
-from tollbook.sources.rectangles import cover
+from sources.planner.improve import simple_bound
+from sources.planner.limits import Limits, calls_of
+from sources.planner.rectangles import cover
 
 TITLE = "Planner: paid calls, and the time to plan"
 
@@ -92,9 +92,9 @@ _PLAN_IT = """
 import json, resource, sys, time
 from datetime import UTC, datetime
 import numpy as np
-from tollbook.sources import registry
-from tollbook.sources.planner import Held, plan
-from tollbook.sources.slots import slot
+from sources import registry
+from sources.planner.plan import Held, plan
+from sources.slots import slot
 
 dataset = registry.dataset("trading-signals")
 at = datetime(2026, 11, 22, 9, tzinfo=UTC)

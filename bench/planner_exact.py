@@ -9,7 +9,7 @@ import numpy.typing as npt
 from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import coo_matrix
 
-from tollbook.sources.limits import Limits
+from sources.planner.limits import Limits
 
 
 @dataclass(frozen=True, slots=True)

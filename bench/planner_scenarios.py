@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tollbook.sources.limits import Limits
+from sources.planner.limits import Limits
 
 Mask = npt.NDArray[np.bool_]
 

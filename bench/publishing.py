@@ -17,16 +17,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
-from tests.warehouse.bought import open_ledger
-from tests.warehouse.together import look_on
 
 from bench.rows import Row
-from tollbook.payer.ledger import Ledger
-from tollbook.warehouse import schema
-from tollbook.warehouse.cache import Cache
-from tollbook.warehouse.compaction import compact
-from tollbook.warehouse.publish import publish
-from tollbook.warehouse.snapshots import File, Manifest, link, read_manifest, store, write_manifest
+from payer.ledger import Ledger
+from tests.warehouse.flows_and_analysts import look_on
+from tests.warehouse.purchases import open_ledger
+from warehouse.cache import schema
+from warehouse.cache.store import Cache
+from warehouse.publish.publish import publish
+from warehouse.snapshots.compact import compact
+from warehouse.snapshots.write import File, Manifest, link, read_manifest, store, write_manifest
 
 TITLE = "Publishing"
 

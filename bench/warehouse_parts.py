@@ -10,16 +10,17 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+from sources import registry
+from sources.coverage.cover import Covered
+from sources.planner import plan as planner
+from sources.planner.grid import gaps
+from sources.slots import slot
 from tests.warehouse.books import DAY, T0, Books, body, grade, grades, pieces
-
-from tollbook.sources import planner, registry
-from tollbook.sources.coverage import Covered
-from tollbook.sources.grid import gaps
-from tollbook.sources.slots import slot
-from tollbook.warehouse import coverage, schema
-from tollbook.warehouse.cache import Cache
-from tollbook.warehouse.observe import content_hash
-from tollbook.warehouse.rebuild import rebuild
+from warehouse.cache import schema
+from warehouse.cache.store import Cache
+from warehouse.coverage import record as coverage
+from warehouse.load.rebuild import rebuild
+from warehouse.load.upsert import content_hash
 
 TOKENS = 5_000
 WARM, ALONE, TURNS, TOGETHER = 2, 8, 4, 30

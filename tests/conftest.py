@@ -14,7 +14,7 @@ import pytest
 from tests.stores import ledger_url, postgres
 
 if TYPE_CHECKING:
-    from tollbook.sandbox.world import Buyer, World
+    from sandbox.world import Buyer, World
 
 __all__ = ["ledger_url", "postgres"]
 
@@ -37,7 +37,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def session_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """One world for all; for fixtures of wider scope than a test."""
-    from tollbook.sandbox.world import World
+    from sandbox.world import World
 
     with World(tmp_path_factory.mktemp("world")) as world:
         yield world
@@ -65,7 +65,7 @@ def buyer(world: World) -> Buyer:
 @pytest.fixture(scope="module")
 def module_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A world of the module's own, started once; the module's tests see each other's traces."""
-    from tollbook.sandbox.world import World
+    from sandbox.world import World
 
     with World(tmp_path_factory.mktemp("module-world")) as world:
         yield world
@@ -74,7 +74,7 @@ def module_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 @pytest.fixture
 def own_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A world of the test's own."""
-    from tollbook.sandbox.world import World
+    from sandbox.world import World
 
     with World(tmp_path_factory.mktemp("own-world")) as world:
         yield world

@@ -11,18 +11,17 @@ from __future__ import annotations
 import ast
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-SOURCE = Path(__file__).parents[1] / "src" / "tollbook"
+from tests.paths import ROOT, source_files
 
 OPENS_A_FILE = {
     *("open", "io.open", "io.FileIO", "os.open", "os.sendfile", "mmap.mmap", "codecs.open", "gzip.open"),
     *("shutil.copy", "shutil.copy2", "shutil.copyfile", "shutil.copytree", "shutil.move", "shutil.make_archive"),
     *("pyarrow.OSFile", "pyarrow.memory_map", "pyarrow.parquet.ParquetFile", "pyarrow.parquet.read_table"),
     *("tarfile.open", "zipfile.ZipFile", "sqlite3.connect", "pandas.read_parquet"),
-    *("sha256_of", "tollbook.warehouse.stale.sha256_of", "says", "tollbook.warehouse.stale.says"),
+    *("sha256_of", "warehouse.snapshots.verify.sha256_of", "says", "warehouse.snapshots.verify.says"),
 }
 """By their whole names; two are ours, and open what they are given."""
 METHODS = {"read_bytes", "read_text", "write_bytes", "write_text", "touch", "open"}
@@ -31,50 +30,50 @@ NO_PATHS = {"Workspace", "Ledger", "cache", "self", "self._pool", "self._evm", "
 
 ALLOWED = {
     "a lock of its own, made for that": (
-        "warehouse/locking.py _lock os.open",
+        "warehouse/cache/locking.py _lock os.open",
         "payer/http/pace.py Pace._alone os.open",
         "payer/ledger/workplace.py _held os.open",
     ),
     "a folder, to make its names durable": (
         "payer/ledger/backup.py _sync os.open",
-        "payer/spool.py _sync os.open",
-        "warehouse/manifest.py sync_folder os.open",
-        "warehouse/rebuild.py _swap os.open",
-        "warehouse/standby.py sync_folder os.open",
+        "payer/buy/spool.py _sync os.open",
+        "warehouse/snapshots/manifest.py sync_folder os.open",
+        "warehouse/load/rebuild.py _swap os.open",
+        "warehouse/publish/versions.py sync_folder os.open",
     ),
     "Parquet, or the manifest beside it": (
-        "warehouse/manifest.py read_manifest (root / MANIFEST).read_text",
-        "warehouse/manifest.py write_manifest fresh.open",
-        "warehouse/snapshots.py store fresh.read_bytes",
-        "warehouse/snapshots.py store os.open",
-        "warehouse/checking.py _bytes sha256_of",
-        "warehouse/checking.py _content says",
-        *("warehouse/stale.py _is_whole sha256_of",) * 2,
-        "warehouse/stale.py _is_whole says",
-        "warehouse/stale.py says pq.ParquetFile",
-        "warehouse/stale.py sha256_of path.open",
+        "warehouse/snapshots/manifest.py read_manifest (root / MANIFEST).read_text",
+        "warehouse/snapshots/manifest.py write_manifest fresh.open",
+        "warehouse/snapshots/write.py store fresh.read_bytes",
+        "warehouse/snapshots/write.py store os.open",
+        "warehouse/audit.py _bytes sha256_of",
+        "warehouse/audit.py _content says",
+        *("warehouse/snapshots/verify.py _is_whole sha256_of",) * 2,
+        "warehouse/snapshots/verify.py _is_whole says",
+        "warehouse/snapshots/verify.py says pq.ParquetFile",
+        "warehouse/snapshots/verify.py sha256_of path.open",
     ),
     "a backup of a SQLite ledger": ("payer/ledger/backup.py _read_into sqlite3.connect",) * 2,
     "a body that waits for the ledger": (
-        "payer/spool.py _read path.read_bytes",
-        "payer/spool.py _write os.open",
+        "payer/buy/spool.py _read path.read_bytes",
+        "payer/buy/spool.py _write os.open",
     ),
     "configuration and keys": (
         "payer/policy/file.py load_policy path.read_bytes",
-        "payer/wallet.py _from_keystore Path(password_path).read_bytes",
-        "payer/wallet.py _from_keystore path.read_bytes",
-        "tasks/schedules.py read_schedules path.read_bytes",
+        "payer/wallet/load.py _from_keystore Path(password_path).read_bytes",
+        "payer/wallet/load.py _from_keystore path.read_bytes",
+        "tasks/workspace/schedules.py read_schedules path.read_bytes",
     ),
-    "the system's name for this boot": ("payer/owners.py _machine _BOOT.read_text",),
+    "the system's name for this boot": ("payer/buy/owners.py _machine _BOOT.read_text",),
     "SQL that comes with the package": (
-        "warehouse/catalogue.py views_sql ours.joinpath(name).read_text",
-        "warehouse/quality.py _statements files('tollbook.warehouse').joinpath(name).read_text",
+        "warehouse/publish/catalog.py views_sql ours.joinpath(name).read_text",
+        "warehouse/publish/quality.py _statements files('warehouse.publish').joinpath(name).read_text",
     ),
     "the sandbox's own, and the demo's": (
-        "cli/demo/home.py fresh_home (home / MARK).write_text",
+        "tollbook/cli/demo/home.py fresh_home (home / MARK).write_text",
         "sandbox/config_files.py write draft.write_text",
-        "sandbox/contracts/__init__.py artifacts files(__package__).joinpath('artifacts.json').read_text",
-        "sandbox/node/store.py ChainStore.__init__ sqlite3.connect",
+        "sandbox/chain/contracts/__init__.py artifacts files(__package__).joinpath('artifacts.json').read_text",
+        "sandbox/chain/store.py ChainStore.__init__ sqlite3.connect",
         "sandbox/world.py World._read_notes self._notes_path.read_text",
     ),
 }
@@ -133,9 +132,7 @@ def imported(node: ast.AST) -> Iterator[tuple[str, str]]:
 
 def test_every_place_that_opens_a_plain_file_is_known_and_opens_no_database() -> None:
     found = Counter(
-        f"{path.relative_to(SOURCE)} {place}"
-        for path in SOURCE.rglob("*.py")
-        for place in Places(path.read_text()).found
+        f"{path.relative_to(ROOT)} {place}" for path in source_files() for place in Places(path.read_text()).found
     )
     allowed = Counter(place for places in ALLOWED.values() for place in places)
     assert found - allowed == Counter(), "open it through DuckDB, or list it by what it opens, if never a .duckdb"

@@ -13,7 +13,7 @@ import pytest
 from tollbook.cli.main import run
 
 if TYPE_CHECKING:
-    from tollbook.sandbox.world import Buyer
+    from sandbox.world import Buyer
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.cli.conftest import Command
-from tollbook.warehouse import query, schema
+from warehouse import query
+from warehouse.cache import schema
 
 if TYPE_CHECKING:
-    from tollbook.sandbox.world import Buyer, World
+    from sandbox.world import Buyer, World
 
 RANGE = ("--from", "2026-10-01", "--to", "2026-10-20", "--tokens", "3375,3306")
 SERIES = ("grades", "signals", "trader-grades", "daily-ohlcv")

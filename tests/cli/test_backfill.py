@@ -13,7 +13,7 @@ from tests.cli.test_bad_input import policy_with
 from tests.tasks.conftest import After
 
 if TYPE_CHECKING:
-    from tollbook.sandbox.world import Buyer, World
+    from sandbox.world import Buyer, World
 
 RANGE = ("--from", "2026-01-01", "--to", "2026-03-31", "--tokens", "3375,3306,3988,3369")
 

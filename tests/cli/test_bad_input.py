@@ -11,7 +11,7 @@ import pytest
 from tests.cli.conftest import Command
 
 if TYPE_CHECKING:
-    from tollbook.sandbox.world import Buyer, World
+    from sandbox.world import Buyer, World
 
 
 def policy_with(buyer: Buyer, tmp_path: Path, old: str, new: str) -> str:

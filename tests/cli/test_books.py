@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from tests.cli.conftest import Command
 from tests.payer.onchain import wait_until_final
-from tollbook.warehouse import query
+from warehouse import query
 
 if TYPE_CHECKING:
-    from tollbook.sandbox.world import Buyer, World
+    from sandbox.world import Buyer, World
 
 
 def test_after_a_run_ledger_and_chain_agree_to_the_unit(tollbook: Command, world: World) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tests.cli.conftest import Command
 
 if TYPE_CHECKING:
-    from tollbook.sandbox.world import Buyer, World
+    from sandbox.world import Buyer, World
 
 
 def test_a_sound_set_up_passes_every_check_and_pays_nothing(tollbook: Command, world: World, buyer: Buyer) -> None:

@@ -12,16 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from payer.values.money import parse_decimal
+from sources import registry
 from tests.cli.conftest import Command
 from tests.payer.onchain import payments
 from tollbook.cli.main import run
-from tollbook.payer.money import parse_decimal
-from tollbook.sources import registry
-from tollbook.warehouse import query, schema
+from warehouse import query
+from warehouse.cache import schema
 
 if TYPE_CHECKING:
-    from tollbook.sandbox.seller import Visit
-    from tollbook.sandbox.world import Buyer, World
+    from sandbox.seller.seller import Visit
+    from sandbox.world import Buyer, World
 
 
 @dataclass(frozen=True)

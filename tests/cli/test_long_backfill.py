@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from payer.values.money import parse_decimal
+from sandbox.market.catalogue import HISTORY_START
 from tests.cli.conftest import Command
 from tests.payer.onchain import payments
-from tollbook.payer.money import parse_decimal
-from tollbook.sandbox.market.catalogue import HISTORY_START
 
 if TYPE_CHECKING:
-    from tollbook.sandbox.world import Buyer, World
+    from sandbox.world import Buyer, World
 
 SIZE = os.environ.get("BACKFILL", "")
 TOKENS, DAYS = map(int, (SIZE or "6x120").split("x"))
@@ -125,7 +125,7 @@ def safe_block(world: World) -> int:
 
 def rows_of(buyer: Buyer, table: str) -> int:
     """Rows in a published table."""
-    from tollbook.warehouse import query
+    from warehouse import query
 
     [(count,)] = query(Path(buyer.env["TOLLBOOK_HOME"]), f"SELECT count(*) FROM {table}")[1]
     return int(count)

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from tests.cli.conftest import Command, Said
 from tests.cli.test_bad_input import policy_with
-from tollbook.warehouse import query
+from warehouse import query
 
 if TYPE_CHECKING:
-    from tollbook.sandbox.world import Buyer, World
+    from sandbox.world import Buyer, World
 
 
 def accepted(tollbook: Command, world: World, purchase: str, *options: str) -> Said:

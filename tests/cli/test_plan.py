@@ -12,7 +12,7 @@ from tests.cli.test_bad_input import policy_with
 from tests.docs.page import PROJECT
 
 if TYPE_CHECKING:
-    from tollbook.sandbox.world import Buyer, World
+    from sandbox.world import Buyer, World
 
 
 def test_a_plan_lists_every_request_with_its_price_and_needs_no_key(

@@ -7,13 +7,13 @@ import io
 import pytest
 from rich.console import Console
 
+from payer.values.events import Sent
+from payer.values.types import Purchase
+from tasks.buy.bill import Bill, Line
+from tasks.workspace.watch import Counting
 from tests.payer import purchases as p
-from tests.tasks.test_bill import USDC, bill, item
+from tests.tasks.buy.test_bill import USDC, bill, item
 from tollbook.cli.progress import Bar, Lines
-from tollbook.payer.events import Sent
-from tollbook.payer.types import Purchase
-from tollbook.tasks.bill import Bill, Line
-from tollbook.tasks.watch import Counting
 
 
 def paid(number: int) -> Purchase:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from tasks.ops.report import TOP
 from tests.cli.conftest import Command
 from tests.warehouse.books import DAY, T0, body, grade
-from tests.warehouse.bought import buy_history, open_ledger
-from tollbook.tasks.reporting import TOP
+from tests.warehouse.purchases import buy_history, open_ledger
 
 
 def test_the_page_has_costs_and_every_table_with_rows(tollbook: Command) -> None:

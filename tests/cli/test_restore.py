@@ -11,10 +11,10 @@ import pytest
 
 from tests.cli.conftest import Command
 from tests.payer.onchain import wait_until_final
-from tollbook.warehouse import query
+from warehouse import query
 
 if TYPE_CHECKING:
-    from tollbook.sandbox.world import Buyer, World
+    from sandbox.world import Buyer, World
 
 
 def _rows(home: Path, table: str) -> list[tuple[Any, ...]]:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.cli.conftest import Command
-from tollbook.warehouse import query
+from warehouse import query
 
 if TYPE_CHECKING:
-    from tollbook.sandbox.world import Buyer, World
+    from sandbox.world import Buyer, World
 
 
 def test_a_run_buys_what_the_plan_said_for_what_the_plan_said(tollbook: Command, world: World, buyer: Buyer) -> None:

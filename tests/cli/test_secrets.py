@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 import duckdb
 import pytest
 
+from payer.ledger import Ledger
+from payer.services import Services
+from payer.values.types import Purchase, SignedPayment
+from payer.wallet.eip3009 import Wallet
 from tests.cli.conftest import Command
 from tests.payer import secrets
-from tollbook.payer.eip3009 import Wallet
-from tollbook.payer.ledger import Ledger
-from tollbook.payer.services import Services
-from tollbook.payer.types import Purchase, SignedPayment
 
 if TYPE_CHECKING:
-    from tollbook.sandbox.world import Buyer, World
+    from sandbox.world import Buyer, World
 
 SAID = (
     *(("run", "grades"), ("run", "moonshots", "--json"), ("recover",)),

@@ -16,10 +16,10 @@ import pytest
 from tests import disks
 from tests.cli.conftest import Command, Said
 from tests.crash import child
-from tollbook.warehouse import query
+from warehouse import query
 
 if TYPE_CHECKING:
-    from tollbook.sandbox.world import Buyer, World
+    from sandbox.world import Buyer, World
 
 IN_THE_WAY = r"/published/\S+: (Read-only file system|Permission denied)"
 

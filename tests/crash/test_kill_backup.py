@@ -15,17 +15,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from payer.ledger import Ledger
+from payer.ledger.backup import backup, restore
+from payer.values.errors import LedgerUnavailable
 from tests.cli.conftest import Command, tollbook
 from tests.crash import child
 from tests.payer.ledger.test_backup import story
 from tests.payer.ledger.test_store import bought
 from tests.payer.onchain import assert_books_equal_chain
-from tollbook.payer.errors import LedgerUnavailable
-from tollbook.payer.ledger import Ledger
-from tollbook.payer.ledger.backup import backup, restore
 
 if TYPE_CHECKING:
-    from tollbook.sandbox.world import Buyer, World
+    from sandbox.world import Buyer, World
 
 __all__ = ["tollbook"]
 
@@ -97,7 +97,7 @@ def test_a_backup_killed_anywhere_leaves_no_half_one_and_the_next_removes_its_re
 
 def test_a_backup_beside_one_that_is_still_at_work_leaves_it_alone(books: Ledger, tmp_path: Path) -> None:
     """Only what nobody holds any more is removed."""
-    from tollbook.payer.ledger.workplace import workplace
+    from payer.ledger.workplace import workplace
 
     with workplace(tmp_path) as at_work:
         backup(where(books), tmp_path / "copy.db")

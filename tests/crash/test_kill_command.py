@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from payer.ledger import Ledger
 from tests.cli.conftest import Command, tollbook
 from tests.crash import child
 from tests.payer.onchain import assert_books_equal_chain, wait_until_final
 from tests.stores import new_ledger_url
-from tollbook.payer.ledger import Ledger
-from tollbook.warehouse import query
+from warehouse import query
 
 if TYPE_CHECKING:
-    from tollbook.sandbox.world import Buyer, World
+    from sandbox.world import Buyer, World
 
 __all__ = ["tollbook"]
 

@@ -18,16 +18,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from payer.policy.file import parse_policy
+from payer.values.types import Data, Money, Purchase
 from tests.crash import child
 from tests.payer import places
 from tests.payer.desk import PRICE
 from tests.payer.onchain import Paid, assert_books_equal_chain, is_finished, payments
 from tests.stores import new_ledger_url
-from tollbook.payer.policy.file import parse_policy
-from tollbook.payer.types import Data, Money, Purchase
 
 if TYPE_CHECKING:
-    from tollbook.sandbox.world import Buyer, World
+    from sandbox.world import Buyer, World
 
 _numbers = itertools.count(1)
 BOUGHT = {

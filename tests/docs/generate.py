@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from tasks.workspace.settings import VARIABLES
 from tollbook.cli.app import VERBS, app
-from tollbook.tasks.settings import VARIABLES
 
 PAGE = Path(__file__).parents[2] / "docs" / "operating.md"
 

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from payer.policy import file as policy_file
+from tasks.workspace.schedules import read_schedules
+from tasks.workspace.settings import VARIABLES
 from tests.cli.conftest import Command
 from tests.docs.generate import PAGE, generated
 from tests.docs.page import PROJECT, commands, examples
 from tollbook.cli.app import VERBS
-from tollbook.payer.policy import file as policy_file
-from tollbook.tasks.schedules import read_schedules
-from tollbook.tasks.settings import VARIABLES
 
 if TYPE_CHECKING:
-    from tollbook.sandbox.world import Buyer, World
+    from sandbox.world import Buyer, World
 
 POLICY_KEYS = (
     *policy_file.NETWORK_KEYS,
@@ -99,8 +99,8 @@ def test_every_example_has_the_shape_of_the_real_document(
 
 
 def test_the_purchase_example_has_the_shape_of_a_purchase(tollbook: Command) -> None:
-    from tollbook.tasks.standing import purchase_document
-    from tollbook.tasks.workspace import Workspace
+    from tasks.ops.status import purchase_document
+    from tasks.workspace.workspace import Workspace
 
     tollbook("run", "tm-grade", "--json")
     with Workspace.open(tollbook.env) as ws:

@@ -9,14 +9,15 @@ from typing import Any
 import pytest
 from prefect.client.schemas.objects import State
 
-from tests.warehouse.bought import buy_day, open_ledger
-from tollbook.flows.deployed import RunFailed, in_workspace
-from tollbook.tasks.load import compact
-from tollbook.tasks.prefect_boundary import done
-from tollbook.tasks.workspace import Workspace
-from tollbook.warehouse.cache import Cache
-from tollbook.warehouse.manifest import read_manifest
-from tollbook.warehouse.publish import publish
+from flows.deployed import RunFailed, in_workspace
+from tasks.buy.load import compact
+from tasks.prefect.artifacts import done
+from tasks.workspace.workspace import Workspace
+from tests.paths import ROOT
+from tests.warehouse.purchases import buy_day, open_ledger
+from warehouse.cache.store import Cache
+from warehouse.publish.publish import publish
+from warehouse.snapshots.manifest import read_manifest
 
 
 def test_a_compaction_that_can_not_write_says_so_in_plain_words_and_the_next_does_its_work(
@@ -29,7 +30,7 @@ def test_a_compaction_that_can_not_write_says_so_in_plain_words_and_the_next_doe
             Cache(tmp_path).load(ledger)
             publish(tmp_path, ledger)
     monkeypatch.setenv("TOLLBOOK_HOME", str(tmp_path))
-    monkeypatch.setenv("TOLLBOOK_POLICY", str(Path(__file__).parents[2] / "policy.toml"))
+    monkeypatch.setenv("TOLLBOOK_POLICY", str(ROOT / "policy.toml"))
     monkeypatch.setenv("TOLLBOOK_KEYSTORE", "none, and so none is asked of Prefect")
     gate = tmp_path / "published" / ".publish.gate"
     gate.unlink()

@@ -13,19 +13,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tollbook.flows.ingest import ingest
-from tollbook.payer.types import Purchase
-from tollbook.tasks.asks import ask_fresh
-from tollbook.tasks.bill import Bill
-from tollbook.tasks.outcome import Outcome
-from tollbook.tasks.running import new_run
-from tollbook.tasks.watch import Silent
-from tollbook.tasks.workspace import Workspace
+from flows.ingest import ingest
+from payer.values.types import Purchase
+from tasks.buy.bill import Bill
+from tasks.buy.outcome import Outcome
+from tasks.request.build import ask_fresh
+from tasks.workspace.run import new_run
+from tasks.workspace.watch import Silent
+from tasks.workspace.workspace import Workspace
+from tests.paths import ROOT
 
 if TYPE_CHECKING:
-    from tollbook.sandbox.world import Buyer, World
+    from sandbox.world import Buyer, World
 
-BODY = Path(__file__).parents[2] / "src" / "tollbook" / "flows" / "ingest.py"
+BODY = ROOT / "flows" / "ingest.py"
 
 
 class Seen(Silent):

@@ -15,17 +15,17 @@ from typing import TYPE_CHECKING, Any
 import pyarrow.parquet as pq
 import pytest
 
+from payer.values.money import parse_decimal
+from payer.wallet.eip3009 import Wallet
+from tasks.workspace.schedules import read_schedules
 from tests.docs.page import PROJECT, commands
 from tests.flows.server import Prefect, quiet_environment
 from tests.payer import secrets
-from tollbook.payer.eip3009 import Wallet
-from tollbook.payer.money import parse_decimal
-from tollbook.tasks.schedules import read_schedules
-from tollbook.warehouse import query
-from tollbook.warehouse.manifest import read_manifest
+from warehouse import query
+from warehouse.snapshots.manifest import read_manifest
 
 if TYPE_CHECKING:
-    from tollbook.sandbox.world import Buyer, World
+    from sandbox.world import Buyer, World
 
 
 ENDED = ("AwaitingRetry", "Completed", "Crashed", "Failed")

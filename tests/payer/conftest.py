@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tollbook.payer.ledger import Ledger
+from payer.ledger import Ledger
 
 
 @pytest.fixture

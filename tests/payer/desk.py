@@ -9,19 +9,19 @@ from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Self, TypeVar
 
-from tollbook.payer.chain.reader import RpcChain
-from tollbook.payer.decide import NotSeen
-from tollbook.payer.eip3009 import Wallet
-from tollbook.payer.errors import PayerError
-from tollbook.payer.http.transport import HttpTransport
-from tollbook.payer.identity import purchase_key
-from tollbook.payer.ledger import Ledger
-from tollbook.payer.owners import new_owner
-from tollbook.payer.payer import Payer
-from tollbook.payer.policy.file import parse_policy
-from tollbook.payer.recover import Recovered
-from tollbook.payer.services import Services
-from tollbook.payer.types import Order, Purchase, Request, Run
+from payer.buy.decide import NotSeen
+from payer.buy.owners import new_owner
+from payer.chain.reader import RpcChain
+from payer.http.transport import HttpTransport
+from payer.ledger import Ledger
+from payer.payer import Payer
+from payer.policy.file import parse_policy
+from payer.services import Services
+from payer.settle.recover import Recovered
+from payer.values.errors import PayerError
+from payer.values.identifiers import purchase_key
+from payer.values.types import Order, Purchase, Request, Run
+from payer.wallet.eip3009 import Wallet
 
 T = TypeVar("T")
 SELLER = "tokenmetrics"

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 from eth_abi.abi import encode
 from eth_account import Account
 
-from tollbook.payer.ledger import Ledger
-from tollbook.payer.ledger.caps import buckets
-from tollbook.payer.types import Data, Money, Purchase
-from tollbook.sandbox.keys import CHAIN_ID, DEPLOYER_KEY
+from payer.ledger import Ledger
+from payer.ledger.caps import buckets
+from payer.values.types import Data, Money, Purchase
+from sandbox.keys import CHAIN_ID, DEPLOYER_KEY
 
 if TYPE_CHECKING:
-    from tollbook.sandbox.world import Buyer, World
+    from sandbox.world import Buyer, World
 
 AUTHORIZATION_USED = "0x98de503528ee59b575ef0c0a2576a82497bfc029a5685b209e9ec333479b10a5"
 TRANSFER = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"

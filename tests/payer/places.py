@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from tollbook.sandbox import config_files
+from sandbox import config_files
 
 if TYPE_CHECKING:
-    from tollbook.sandbox.world import World
+    from sandbox.world import World
 
 
 def policy(

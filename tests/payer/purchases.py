@@ -6,13 +6,13 @@ import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-from tollbook.payer.addresses import checksum
-from tollbook.payer.events import Delivered, Event, Intent, LossAccepted, Sent, Settled, Signed, Undelivered, Void, fold
-from tollbook.payer.identity import nonce, purchase_id, purchase_key
-from tollbook.payer.ledger.store import Wanted
-from tollbook.payer.money import Asset
-from tollbook.payer.policy.rules import Caps
-from tollbook.payer.types import Authorization, Lease, Order, Purchase, Request, Run, Settlement, Terms
+from payer.ledger.store import Wanted
+from payer.policy.rules import Caps
+from payer.values.addresses import checksum
+from payer.values.events import Delivered, Event, Intent, LossAccepted, Sent, Settled, Signed, Undelivered, Void, fold
+from payer.values.identifiers import nonce, purchase_id, purchase_key
+from payer.values.money import Asset
+from payer.values.types import Authorization, Lease, Order, Purchase, Request, Run, Settlement, Terms
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 USDC = Asset("USDC", 31337, checksum("0x" + "aa" * 20), "USD Coin", "2", 6)

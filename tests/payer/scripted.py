@@ -10,20 +10,20 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from payer.buy.decide import Limits
+from payer.chain.reader import Account, Head, TransferOut
+from payer.http.outcome import Answer, NoAnswer, NotSent
+from payer.ledger import Ledger
+from payer.ledger.appends import Body
+from payer.policy.file import parse_policy
+from payer.policy.rules import Policy
+from payer.services import Services
+from payer.values.errors import ChainUnreachable
+from payer.values.money import Asset
+from payer.values.types import ChainView, NonceState, Order, Request, Settlement
+from payer.wallet.eip3009 import Wallet
 from tests.payer import purchases as p
 from tests.simulation.disk import Store
-from tollbook.payer.chain.reader import Account, Head, TransferOut
-from tollbook.payer.decide import Limits
-from tollbook.payer.eip3009 import Wallet
-from tollbook.payer.errors import ChainUnreachable
-from tollbook.payer.http.outcome import Answer, NoAnswer, NotSent
-from tollbook.payer.ledger import Ledger
-from tollbook.payer.ledger.appends import Body
-from tollbook.payer.money import Asset
-from tollbook.payer.policy.file import parse_policy
-from tollbook.payer.policy.rules import Policy
-from tollbook.payer.services import Services
-from tollbook.payer.types import ChainView, NonceState, Order, Request, Settlement
 
 KEY = bytes.fromhex("11" * 32)
 SELLER = "http://127.0.0.1:9/v2"

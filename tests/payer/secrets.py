@@ -11,10 +11,10 @@ from types import TracebackType
 import sqlalchemy as sa
 import zstandard
 
-from tollbook.payer.eip3009 import Wallet
-from tollbook.payer.ledger import Ledger
-from tollbook.payer.ledger.schema import metadata
-from tollbook.payer.types import SignedPayment
+from payer.ledger import Ledger
+from payer.ledger.schema import metadata
+from payer.values.types import SignedPayment
+from payer.wallet.eip3009 import Wallet
 
 _ZSTD = b"\x28\xb5\x2f\xfd"
 

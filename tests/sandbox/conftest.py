@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from eth_account import Account
 
-from tollbook.sandbox.clock import WorldClock
-from tollbook.sandbox.keys import DEPLOYER_KEY, RELAYER_KEY, WALLET_KEY
-from tollbook.sandbox.node.chain import Chain, Pace
-from tollbook.sandbox.node.control import add_control
-from tollbook.sandbox.node.rpc import Rpc
-from tollbook.sandbox.token import USDC, Deployer, Token
+from sandbox.chain.chain import Chain, Pace
+from sandbox.chain.control import add_control
+from sandbox.chain.rpc import Rpc
+from sandbox.chain.token import USDC, Deployer, Token
+from sandbox.clock import WorldClock
+from sandbox.keys import DEPLOYER_KEY, RELAYER_KEY, WALLET_KEY
 
 
 class Node:

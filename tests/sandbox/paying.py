@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 from eth_account import Account
 
-from tollbook.sandbox.world import Buyer, World
+from sandbox.world import Buyer, World
 
 X402 = {"x-coinbase-402": "true"}
 _KINDS = {

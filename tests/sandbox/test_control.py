@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from sandbox.world import Buyer, World
 from tests.sandbox.paying import Hand, client
-from tollbook.sandbox.world import Buyer, World
 
 
 def post(world: World, where: str, /, **body: Any) -> Any:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from pathlib import Path
 
-from tollbook.sandbox.faults import CATALOGUE
-from tollbook.sandbox.settings import Settings
-from tollbook.sandbox.world import World
+from sandbox.faults import CATALOGUE
+from sandbox.settings import Settings
+from sandbox.world import World
+from tests.paths import DOCS
 
-PAGE = (Path(__file__).parents[2] / "docs" / "sandbox.md").read_text()
+PAGE = (DOCS / "sandbox.md").read_text()
 
 
 def section(title: str) -> str:

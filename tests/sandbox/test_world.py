@@ -9,8 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from sandbox.world import HomeInUse, World
 from tests.worlds import WorldProcess
-from tollbook.sandbox.world import HomeInUse, World
 
 X402 = {"x-coinbase-402": "true"}
 

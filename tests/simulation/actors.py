@@ -9,13 +9,13 @@ from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING
 
+from payer.values.errors import OverBudget, PayerError
+from payer.values.types import Data, Order, Purchase
+from payer.wallet.eip3009 import Wallet
 from tests.simulation import reckoning
 from tests.simulation.demand import Demand
 from tests.simulation.desk import Desk
 from tests.simulation.machine import PROCESS, Crashed, Machine, Process
-from tollbook.payer.eip3009 import Wallet
-from tollbook.payer.errors import OverBudget, PayerError
-from tollbook.payer.types import Data, Order, Purchase
 
 if TYPE_CHECKING:
     from tests.simulation.world import World

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
+from payer.values.types import Authorization
 from tests.simulation.dice import Dice
 from tests.simulation.loop import VirtualLoop
-from tollbook.payer.types import Authorization
 
 BLOCK_SECONDS = 2
 FIRST_BLOCK = 1_000_000

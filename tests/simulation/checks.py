@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from payer.ledger import rows
+from payer.values.events import Intent, fold
+from payer.values.identifiers import nonce, purchase_key
+from payer.values.types import Authorization, Money, Order, Purchase
 from tests.simulation import terms
 from tests.simulation.chain import Tx
 from tests.simulation.failure import Broken
 from tests.simulation.machine import Machine, Process
 from tests.simulation.seller import BASE_PRICE, Message
-from tollbook.payer.events import Intent, fold
-from tollbook.payer.identity import nonce, purchase_key
-from tollbook.payer.ledger import rows
-from tollbook.payer.types import Authorization, Money, Order, Purchase
 
 if TYPE_CHECKING:
     from tests.simulation.world import World

@@ -10,13 +10,18 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from tollbook.payer import buyer, decide, keeping, new_terms, quoting, sending
-from tollbook.payer.decide import Limits, NotSeen, Sitting
-from tollbook.payer.events import Sent, Signed, Void, fold
-from tollbook.payer.http.outcome import Answer
-from tollbook.payer.ledger import Ledger, caps
-from tollbook.payer.services import Services
-from tollbook.payer.types import ChainView, Data, Money, NonceState, Purchase
+from payer.buy import buy as buyer
+from payer.buy import changed_terms as new_terms
+from payer.buy import decide
+from payer.buy import quote as quoting
+from payer.buy import record as keeping
+from payer.buy import send as sending
+from payer.buy.decide import Limits, NotSeen, Sitting
+from payer.http.outcome import Answer
+from payer.ledger import Ledger, caps
+from payer.services import Services
+from payer.values.events import Sent, Signed, Void, fold
+from payer.values.types import ChainView, Data, Money, NonceState, Purchase
 
 Patch = Callable[[pytest.MonkeyPatch], None]
 

@@ -7,17 +7,17 @@ from functools import cache
 from random import Random
 from typing import TYPE_CHECKING
 
+from payer.ledger import Ledger
+from payer.values.identifiers import purchase_key
+from payer.values.types import Data, Order, Request
+from sources.model import Dataset
+from sources.planner.grid import merged
+from sources.planner.pieces import Piece, group_of
+from sources.planner.plan import Held, plan
+from sources.registry import dataset, seller
+from sources.slots import slot
 from tests.simulation import terms
 from tests.simulation.machine import Machine
-from tollbook.payer.identity import purchase_key
-from tollbook.payer.ledger import Ledger
-from tollbook.payer.types import Data, Order, Request
-from tollbook.sources.grid import merged
-from tollbook.sources.model import Dataset
-from tollbook.sources.pieces import Piece, group_of
-from tollbook.sources.planner import Held, plan
-from tollbook.sources.registry import dataset, seller
-from tollbook.sources.slots import slot
 
 if TYPE_CHECKING:
     from tests.simulation.world import World

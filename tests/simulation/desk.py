@@ -6,22 +6,22 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
+from payer.chain.logs import LogReader
+from payer.chain.reader import Chain, RpcChain
+from payer.chain.settlements import SettlementReader
+from payer.payer import Payer
+from payer.services import Services
+from payer.settle.recover import due
+from payer.values.types import Order, Run
+from tasks.buy import purchase as buying
+from tasks.buy.bill import Bill, Item, Line
+from tasks.workspace.step import at_once
+from tasks.workspace.watch import UNWATCHED
 from tests.simulation import terms
 from tests.simulation.machine import Process, SimClock
 from tests.simulation.network import SimTransport
 from tests.simulation.oracle import Oracle
 from tests.simulation.rpc import SimRpc
-from tollbook.payer.chain.logs import LogReader
-from tollbook.payer.chain.reader import Chain, RpcChain
-from tollbook.payer.chain.settlements import SettlementReader
-from tollbook.payer.payer import Payer
-from tollbook.payer.recover import due
-from tollbook.payer.services import Services
-from tollbook.payer.types import Order, Run
-from tollbook.tasks import purchase as buying
-from tollbook.tasks.bill import Bill, Item, Line
-from tollbook.tasks.calling import at_once
-from tollbook.tasks.watch import UNWATCHED
 
 if TYPE_CHECKING:
     from tests.simulation.world import World

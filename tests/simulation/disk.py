@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import sqlalchemy as sa
 from sqlalchemy.pool import StaticPool
 
-from tollbook.payer.ledger import Ledger
+from payer.ledger import Ledger
 
 
 class Witness(Protocol):

@@ -158,7 +158,7 @@ class Machine:
 
 
 def crash_hook(name: str) -> None:
-    """Stands in for tollbook.crashpoints.crash_point."""
+    """Stands in for payer.values.crashpoints.crash_point."""
     process = PROCESS.get()
     if process is not None:
         process.touch(name)

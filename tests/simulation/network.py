@@ -8,11 +8,11 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from contextvars import Context
 from typing import TYPE_CHECKING
 
+from payer.http.outcome import Answer, NoAnswer, NotSent
+from payer.values.types import Request
 from tests.simulation import terms
 from tests.simulation.machine import Process
 from tests.simulation.seller import Message, Silence
-from tollbook.payer.http.outcome import Answer, NoAnswer, NotSent
-from tollbook.payer.types import Request
 
 if TYPE_CHECKING:
     from tests.simulation.world import World

@@ -9,14 +9,14 @@ import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+from payer.chain.reader import Account, Head, TransferOut
+from payer.policy.rules import Policy
+from payer.values.errors import ChainUnreachable
+from payer.values.money import Asset
+from payer.values.types import ChainView, Clock, NonceState, Settlement
 from tests.simulation.chain import SimChain, Tx, View
 from tests.simulation.dice import Dice
 from tests.simulation.machine import Process
-from tollbook.payer.chain.reader import Account, Head, TransferOut
-from tollbook.payer.errors import ChainUnreachable
-from tollbook.payer.money import Asset
-from tollbook.payer.policy.rules import Policy
-from tollbook.payer.types import ChainView, Clock, NonceState, Settlement
 
 _UNUSED, _USED, _CANCELLED = NonceState.UNUSED, NonceState.USED, NonceState.CANCELLED
 

@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from payer.buy import buy as buyer
 from tests.simulation.failure import Broken
 from tests.simulation.machine import crash_hook
 from tests.simulation.scenario import Scenario
 from tests.simulation.world import World
-from tollbook.payer import buyer
 
 
 @dataclass
@@ -33,7 +33,7 @@ class Outcome:
 @contextmanager
 def crash_points() -> Iterator[None]:
     """The payer's named crash points ask the simulator; what nobody foresaw ends the world."""
-    payer = [module for name, module in sys.modules.items() if name.startswith("tollbook.payer")]
+    payer = [module for name, module in sys.modules.items() if name.startswith("payer")]
     told, buyer.unforeseen = buyer.unforeseen, lambda _, error: error
     modules: list[Any] = [module for module in payer if hasattr(module, "crash_point")]
     kept = [module.crash_point for module in modules]

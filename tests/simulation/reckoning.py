@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from payer.values.identifiers import purchase_key
+from payer.values.types import Data, Money, Purchase
 from tests.simulation.machine import Machine
-from tollbook.payer.identity import purchase_key
-from tollbook.payer.types import Data, Money, Purchase
 
 if TYPE_CHECKING:
     from tests.simulation.demand import Demand

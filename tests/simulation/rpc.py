@@ -6,16 +6,16 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+from payer.chain.logs import CANCELLED, TRANSFER, USED
+from payer.chain.multicall import MULTICALL3
+from payer.chain.rpc import Call, Rpc, RpcError
+from payer.policy.rules import Policy
+from payer.values.addresses import address_word
+from payer.values.errors import ChainUnreachable
+from payer.values.types import Clock
 from tests.simulation.chain import SimChain, Tx, View
 from tests.simulation.dice import Dice
 from tests.simulation.machine import Process
-from tollbook.payer.addresses import address_word
-from tollbook.payer.chain.logs import CANCELLED, TRANSFER, USED
-from tollbook.payer.chain.multicall import MULTICALL3
-from tollbook.payer.chain.rpc import Call, Rpc, RpcError
-from tollbook.payer.errors import ChainUnreachable
-from tollbook.payer.policy.rules import Policy
-from tollbook.payer.types import Clock
 
 AUTHORIZATION_STATE = "0xe94a0102"
 

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from random import Random
 
+from payer.http.outcome import Answer
+from payer.values.types import Authorization, Request
 from tests.simulation import terms
 from tests.simulation.chain import BLOCK_SECONDS, SimChain, Tx
 from tests.simulation.dice import Dice
 from tests.simulation.terms import Asking, Presented
-from tollbook.payer.http.outcome import Answer
-from tollbook.payer.types import Authorization, Request
 
 BASE_PRICE = 20_000
 SETTLE_SECONDS = 6

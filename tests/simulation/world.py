@@ -10,6 +10,9 @@ from functools import cache
 from random import Random
 from typing import Any
 
+from payer.policy.file import parse_policy
+from payer.policy.rules import Caps, Policy
+from payer.wallet.eip3009 import Wallet
 from tests.simulation import terms
 from tests.simulation.actors import Actors
 from tests.simulation.chain import SimChain
@@ -20,9 +23,6 @@ from tests.simulation.loop import VirtualLoop
 from tests.simulation.machine import PROCESS, Crashed, Machine
 from tests.simulation.scenario import Scenario
 from tests.simulation.seller import SimSeller
-from tollbook.payer.eip3009 import Wallet
-from tollbook.payer.policy.file import parse_policy
-from tollbook.payer.policy.rules import Caps, Policy
 
 TRACE = 400
 POLICY = f"""

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from tollbook.sources.answered import Answered, Cell
-from tollbook.sources.coverage import Covered, cover, held
-from tollbook.sources.model import EVERYTHING, Dataset
-from tollbook.sources.pieces import Piece
-from tollbook.sources.planner import Held, OpenGroup, Plan, plan
-from tollbook.sources.registry import seller_of
-from tollbook.sources.slots import slot
+from sources.coverage.answered import Answered, Cell
+from sources.coverage.cover import Covered, cover, held
+from sources.model import EVERYTHING, Dataset
+from sources.planner.pieces import Piece
+from sources.planner.plan import Held, OpenGroup, Plan, plan
+from sources.registry import seller_of
+from sources.slots import slot
 
 AT = datetime(2026, 11, 22, 9, tzinfo=UTC)
 """The scheduled time of most tests: a Sunday morning, after the day's rows have settled."""

@@ -13,15 +13,16 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from bench.planner_scenarios import scenarios
 
 import tollbook
-from tollbook.payer.policy.file import SELLER_KEYS
-from tollbook.sources.catalogue import tables
-from tollbook.sources.limits import calls_of
-from tollbook.sources.rectangles import cover
+from bench.planner_scenarios import scenarios
+from payer.policy.file import SELLER_KEYS
+from sources.catalogue import tables
+from sources.planner.limits import calls_of
+from sources.planner.rectangles import cover
+from tests.paths import DOCS
 
-PAGE = Path(__file__).parents[2] / "docs" / "sources.md"
+PAGE = DOCS / "sources.md"
 TEXT = PAGE.read_text()
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
 
@@ -39,7 +40,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (sources / "tidewatch.py").write_text(block("python", 0))
     an_import, an_entry = (line.removeprefix("+") for line in block("diff").splitlines())
     registry = (sources / "registry.py").read_text()
-    registry = registry.replace("\nfrom tollbook.sources", f"\n{an_import}\nfrom tollbook.sources", 1)
+    registry = registry.replace("\nfrom sources", f"\n{an_import}\nfrom sources", 1)
     registry = registry.replace("    tavily.SELLER,\n", f"    tavily.SELLER,\n{an_entry}\n", 1)
     (sources / "registry.py").write_text(registry)
     return folder
@@ -67,8 +68,8 @@ WORLD = """
 import contextlib, io, json, os, sys
 from pathlib import Path
 from tollbook.cli.main import run
-from tollbook.sandbox.world import World
-from tollbook.warehouse import query
+from sandbox.world import World
+from warehouse import query
 
 home, watch, *lines = sys.argv[1:]
 with World(home) as world:
@@ -121,7 +122,7 @@ def test_the_policy_of_the_page_is_toml_of_the_usual_keys() -> None:
 def test_the_table_of_everything_is_the_one_the_declarations_make() -> None:
     between = re.search(r"<!-- begin: .*? -->\n(.*)<!-- end -->", TEXT, re.DOTALL)
     assert between
-    assert between[1].strip() == tables(), "python -m tollbook.sources.catalogue, between the two marks"
+    assert between[1].strip() == tables(), "python -m sources.catalogue, between the two marks"
 
 
 def test_calls_in_the_measured_table_are_those_the_planner_makes() -> None:

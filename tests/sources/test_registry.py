@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from sources import registry
+from sources.feeds import FEEDS, wants
+from sources.model import Dataset, Feed, Kind
+from sources.slots import slot, slots_per_step
 from tests.sources.market import AT
-from tollbook.sources import registry
-from tollbook.sources.feeds import FEEDS, wants
-from tollbook.sources.model import Dataset, Feed, Kind
-from tollbook.sources.slots import slot, slots_per_step
 
 
 def test_names_of_datasets_and_sellers_are_unique() -> None:

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tollbook.sources import registry
-from tollbook.sources.model import DAY, HOUR, WEEK
-from tollbook.sources.slots import bucket_name, edition, last_closed, last_settled, slot, start_of
+from sources import registry
+from sources.model import DAY, HOUR, WEEK
+from sources.slots import bucket_name, edition, last_closed, last_settled, slot, start_of
 
 SIGNALS = registry.dataset("trading-signals")
 AT = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)

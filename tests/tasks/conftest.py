@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
-from tollbook.flows.ingest import Agree, ingest, within_policy
-from tollbook.payer.types import Purchase
-from tollbook.tasks.asking import Ask, Keys
-from tollbook.tasks.asks import ask_fresh, ask_range
-from tollbook.tasks.bill import Bill
-from tollbook.tasks.outcome import Outcome
-from tollbook.tasks.plan import priced
-from tollbook.tasks.running import new_run
-from tollbook.tasks.watch import Silent, Watch
-from tollbook.tasks.workspace import Workspace
+from flows.ingest import Agree, ingest, within_policy
+from payer.values.types import Purchase
+from tasks.buy.bill import Bill
+from tasks.buy.outcome import Outcome
+from tasks.buy.plan import priced
+from tasks.request.build import ask_fresh, ask_range
+from tasks.request.requests import Ask, Keys
+from tasks.workspace.run import new_run
+from tasks.workspace.watch import Silent, Watch
+from tasks.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
-    from tollbook.sandbox.world import Buyer, World
+    from sandbox.world import Buyer, World
 
 T = TypeVar("T")
 PRICE = 17_000

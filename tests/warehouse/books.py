@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tollbook.payer.ledger_reads import AvoidedRow, CostRow
-from tollbook.payer.types import Delivery, Request
-from tollbook.sources import registry
-from tollbook.sources.pieces import Piece
-from tollbook.sources.planner import NOTHING, plan
+from payer.values.ledger_reads import AvoidedRow, CostRow
+from payer.values.types import Delivery, Request
+from sources import registry
+from sources.planner.pieces import Piece
+from sources.planner.plan import NOTHING, plan
 
 T0 = datetime(2025, 6, 20, 12, tzinfo=UTC)
 DAY = timedelta(days=1)

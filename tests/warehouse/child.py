@@ -7,8 +7,8 @@ import time
 from pathlib import Path
 
 from tests.warehouse.story import many, story
-from tollbook.warehouse import load as loading
-from tollbook.warehouse.cache import Cache
+from warehouse.cache.store import Cache
+from warehouse.load import load as loading
 
 
 def load(home: Path, count: str = "0", batch: str = "1000") -> None:
@@ -39,7 +39,7 @@ def load_on_a_full_disk(home: Path, count: str, size: str) -> None:
 
 
 def rebuild(home: Path) -> None:
-    from tollbook.warehouse.rebuild import rebuild as run
+    from warehouse.load.rebuild import rebuild as run
 
     print(run(home, story()).rows, flush=True)
 

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from payer.ledger import Ledger
+from sources import registry
+from sources.model import Dataset
 from tests.warehouse import market
-from tests.warehouse.bought import open_ledger
-from tollbook.payer.ledger import Ledger
-from tollbook.sources import registry
-from tollbook.sources.model import Dataset
-from tollbook.warehouse import schema
-from tollbook.warehouse.cache import Cache
-from tollbook.warehouse.pages import declared
-from tollbook.warehouse.publish import publish
+from tests.warehouse.purchases import open_ledger
+from warehouse.cache import schema
+from warehouse.cache.store import Cache
+from warehouse.load.parse import declared
+from warehouse.publish.publish import publish
 
 
 @pytest.fixture(scope="session")

@@ -10,11 +10,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from payer.ledger import Ledger
 from tests.warehouse.books import DAY, body, grade, pieces
-from tests.warehouse.bought import buy, open_ledger
-from tollbook.payer.ledger import Ledger
-from tollbook.warehouse.cache import Cache
-from tollbook.warehouse.publish import publish
+from tests.warehouse.purchases import buy, open_ledger
+from warehouse.cache.store import Cache
+from warehouse.publish.publish import publish
 
 HOUR = timedelta(hours=1)
 NOW = datetime.now(UTC).replace(microsecond=0)

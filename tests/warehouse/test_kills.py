@@ -9,12 +9,12 @@ import signal
 import time
 from pathlib import Path
 
-from tests.warehouse.bought import buy_day, open_ledger
-from tests.warehouse.killed import Worker
-from tollbook.payer.ledger import Ledger
-from tollbook.warehouse import query
-from tollbook.warehouse.checking import check
-from tollbook.warehouse.manifest import read_manifest
+from payer.ledger import Ledger
+from tests.warehouse.killed_verbs import Worker
+from tests.warehouse.purchases import buy_day, open_ledger
+from warehouse import query
+from warehouse.audit import check
+from warehouse.snapshots.manifest import read_manifest
 
 KILLS = int(os.environ.get("TOLLBOOK_KILLS", "1"))
 VERBS = ("load", "publish", "compact", "rebuild")

@@ -7,7 +7,7 @@ import re
 import tomllib
 from pathlib import Path
 
-from tollbook.warehouse import query
+from warehouse import query
 
 NOTEBOOK = Path("docs/notebook.py")
 TEXT = NOTEBOOK.read_text("utf-8")

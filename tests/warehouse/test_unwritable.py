@@ -9,15 +9,15 @@ from contextlib import closing
 from itertools import product
 from pathlib import Path
 
+from payer.ledger import Ledger
 from tests import disks
-from tests.warehouse.bought import buy_day
-from tests.warehouse.killed import Worker
-from tollbook.payer.ledger import Ledger
-from tollbook.warehouse import query
-from tollbook.warehouse.cache import Cache
-from tollbook.warehouse.checking import check
-from tollbook.warehouse.compaction import compact
-from tollbook.warehouse.publish import publish
+from tests.warehouse.killed_verbs import Worker
+from tests.warehouse.purchases import buy_day
+from warehouse import query
+from warehouse.audit import check
+from warehouse.cache.store import Cache
+from warehouse.publish.publish import publish
+from warehouse.snapshots.compact import compact
 
 SENTENCES = (
     r"error: (.*/)?published/.*(Read-only file system|Permission denied)\S*\n"

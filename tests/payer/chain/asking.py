@@ -9,12 +9,12 @@ from typing import Any, TypeVar
 
 import pytest
 
+from payer.chain.reader import RpcChain
+from payer.values.errors import ChainUnreachable
+from payer.values.types import ChainView
 from tests.payer.chain.paper_chain import PaperChain
 from tests.payer.loopback import OwnClock, serving
 from tests.payer.offers import POLICY_TOML, WALLET, policy
-from tollbook.payer.chain.reader import RpcChain
-from tollbook.payer.errors import ChainUnreachable
-from tollbook.payer.types import ChainView
 
 T = TypeVar("T")
 ASSET = policy().assets["USDC"]

@@ -9,10 +9,10 @@ from typing import Any
 
 from eth_abi import decode, encode
 
+from payer.chain.logs import CANCELLED, TRANSFER, USED
+from payer.chain.multicall import MULTICALL3
 from tests.payer.loopback import Wire, http
 from tests.payer.offers import PAYEE, USDC, WALLET
-from tollbook.payer.chain.logs import CANCELLED, TRANSFER, USED
-from tollbook.payer.chain.multicall import MULTICALL3
 
 GENESIS = 1_800_000_000
 BLOCK_SECONDS = 2

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from payer.chain.logs import PAGE_BLOCKS, read_log
+from payer.chain.reader import TransferOut
+from payer.values.errors import ChainUnreachable
+from payer.values.types import NonceState
 from tests.payer.chain.asking import ASSET, NONCE, OTHER, ask, look, one
 from tests.payer.chain.paper_chain import PaperChain
 from tests.payer.offers import PAYEE, STRANGER, USDC, WALLET
-from tollbook.payer.chain.logs import PAGE_BLOCKS, read_log
-from tollbook.payer.chain.reader import TransferOut
-from tollbook.payer.errors import ChainUnreachable
-from tollbook.payer.types import NonceState
 
 LOG_FIELDS = ("address", "topics", "data", "blockNumber", "blockHash", "transactionHash", "logIndex", "removed")
 

@@ -8,11 +8,11 @@ import pytest
 from eth_abi import encode
 from eth_utils import keccak
 
+from payer.chain import multicall
+from payer.values.errors import ChainUnreachable
 from tests.payer.chain.asking import look
 from tests.payer.chain.paper_chain import PaperChain
 from tests.payer.offers import USDC
-from tollbook.payer.chain import multicall
-from tollbook.payer.errors import ChainUnreachable
 
 SIX = tuple("0x" + f"{number:064x}" for number in range(1, 7))
 

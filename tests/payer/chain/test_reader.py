@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
+from payer.chain.reader import Account, Head, RpcChain
+from payer.values.errors import ChainUnreachable
+from payer.values.types import NonceState
 from tests.payer.chain.asking import ASSET, NONCE, ask, one, unreachable
 from tests.payer.chain.paper_chain import PaperChain
 from tests.payer.loopback import OwnClock, serving
 from tests.payer.offers import PAYEE, POLICY_TOML, STRANGER, USDC, WALLET, policy
-from tollbook.payer.chain.reader import Account, Head, RpcChain
-from tollbook.payer.errors import ChainUnreachable
-from tollbook.payer.types import NonceState
 
 
 class TestStates:

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
+from payer.chain.reader import RpcChain
+from payer.chain.rpc import Rpc
+from payer.values.errors import ChainUnreachable
+from payer.values.types import NonceState
 from tests.payer.chain.asking import one, unreachable
 from tests.payer.chain.paper_chain import PaperChain
 from tests.payer.loopback import OwnClock, Wire, http, serving
 from tests.payer.offers import POLICY_TOML, policy
-from tollbook.payer.chain.reader import RpcChain
-from tollbook.payer.chain.rpc import Rpc
-from tollbook.payer.errors import ChainUnreachable
-from tollbook.payer.types import NonceState
 
 
 def _batch(*entries: Any) -> bytes:

@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 
 import pytest
 
+from payer.chain.reader import TransferOut
+from payer.payer import Payer
+from payer.settle.reconcile import Reconciled
+from payer.values.money import Asset
+from payer.values.types import ChainView, NonceState, Settlement
 from tests.payer import purchases as p
 from tests.payer import scripted as s
-from tests.payer.test_buyer import carry, reserved
-from tollbook.payer.chain.reader import TransferOut
-from tollbook.payer.money import Asset
-from tollbook.payer.payer import Payer
-from tollbook.payer.reconcile import Reconciled
-from tollbook.payer.types import ChainView, NonceState, Settlement
+from tests.payer.buy.test_buy import carry, reserved
 
 THIEF = "0x" + "66" * 20
 DEARER = p.PRICE + 4000

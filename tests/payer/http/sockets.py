@@ -7,13 +7,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from payer.http.outcome import Answer, NoAnswer, Unanswered
+from payer.http.transport import HttpTransport
+from payer.policy.file import parse_policy
+from payer.values.clock import SystemClock
+from payer.values.types import Clock, Request
 from tests.payer.loopback import Loopback, Script, Wire, serving
 from tests.payer.offers import POLICY_TOML
-from tollbook.payer.clock import SystemClock
-from tollbook.payer.http.outcome import Answer, NoAnswer, Unanswered
-from tollbook.payer.http.transport import HttpTransport
-from tollbook.payer.policy.file import parse_policy
-from tollbook.payer.types import Clock, Request
 
 PAYMENT = {"PAYMENT-SIGNATURE": "c2VjcmV0LXBheW1lbnQtaGVhZGVy"}
 BODY_LIMIT = 100_000

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tollbook.payer.http.bounded import (
+from payer.http.bounded import (
     HEADER_COUNT_LIMIT,
     HEADER_TOTAL_LIMIT,
     HEADER_VALUE_LIMIT,

@@ -9,14 +9,14 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from payer.http.bounded import HEADER_COUNT_LIMIT, HEADER_VALUE_LIMIT
+from payer.http.exchange import ERROR_BODY_LIMIT, url_of
+from payer.http.transport import HttpTransport
+from payer.values.types import Request
+from payer.wire.x402 import parse_receipt
 from tests.payer.http.sockets import BODY_LIMIT, PAYMENT, answered, lost, reaching, transport_to
 from tests.payer.loopback import Loopback, Wire, answering, http, serving
 from tests.payer.offers import b64
-from tollbook.payer.http.bounded import HEADER_COUNT_LIMIT, HEADER_VALUE_LIMIT
-from tollbook.payer.http.exchange import ERROR_BODY_LIMIT, url_of
-from tollbook.payer.http.transport import HttpTransport
-from tollbook.payer.types import Request
-from tollbook.payer.wire.x402 import parse_receipt
 
 
 class TestAnswers:

@@ -14,21 +14,21 @@ from pathlib import Path
 
 import pytest
 
+from payer.http.exchange import Exchange
+from payer.http.gate import Gate, retry_after
+from payer.http.outcome import Answer, Unanswered
+from payer.http.pace import Pace
+from payer.http.transport import HttpTransport
+from payer.ledger import Ledger
+from payer.payer import Payer
+from payer.policy.file import parse_policy
+from payer.services import Services
+from payer.values.errors import LedgerUnavailable, PayerError, Unresolved
+from payer.values.types import Data, NonceState, Order, Purchase, Request
+from payer.wallet.eip3009 import Wallet
 from tests.payer import purchases as p
 from tests.payer import scripted as s
 from tests.payer.loopback import OwnClock, Wire, http, serving
-from tollbook.payer.eip3009 import Wallet
-from tollbook.payer.errors import LedgerUnavailable, PayerError, Unresolved
-from tollbook.payer.http.exchange import Exchange
-from tollbook.payer.http.gate import Gate, retry_after
-from tollbook.payer.http.outcome import Answer, Unanswered
-from tollbook.payer.http.pace import Pace
-from tollbook.payer.http.transport import HttpTransport
-from tollbook.payer.ledger import Ledger
-from tollbook.payer.payer import Payer
-from tollbook.payer.policy.file import parse_policy
-from tollbook.payer.services import Services
-from tollbook.payer.types import Data, NonceState, Order, Purchase, Request
 
 
 class Till:
@@ -131,8 +131,8 @@ class TestPace:
     def test_every_process_of_a_machine_keeps_the_same_pace(self, tmp_path: Path) -> None:
         """Two at once: no two requests closer than the rate says, whoever sends them."""
         script = (
-            "import sys, time; from pathlib import Path; from tollbook.payer.clock import SystemClock;"
-            "from tollbook.payer.http.pace import Pace\n"
+            "import sys, time; from pathlib import Path; from payer.values.clock import SystemClock;"
+            "from payer.http.pace import Pace\n"
             "clock, pace, taken = SystemClock(), Pace(1200, Path(sys.argv[1])), []\n"
             "while len(taken) < 10:\n"
             "    now = clock.now(); left = pace.take(now)\n"

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from payer.http.outcome import NoAnswer, NotSent, Unanswered
+from payer.http.transport import HttpTransport
+from payer.values.types import Request
+from payer.wire.x402 import parse_receipt
 from tests.payer.http.sockets import PAYMENT, closes_after_reading, lost, pay, reaching, transport_to
 from tests.payer.loopback import Loopback, Script, Wire, answering, http, serving
-from tollbook.payer.http.outcome import NoAnswer, NotSent, Unanswered
-from tollbook.payer.http.transport import HttpTransport
-from tollbook.payer.types import Request
-from tollbook.payer.wire.x402 import parse_receipt
 
 
 async def _resets_at_once(wire: Wire) -> None:

@@ -7,14 +7,14 @@ from datetime import timedelta
 
 import pytest
 
+from payer.http.outcome import Answer, NoAnswer
+from payer.http.transport import HttpTransport
+from payer.policy.file import parse_policy
+from payer.values.clock import SystemClock
+from payer.values.types import Request
 from tests.payer.http.sockets import PAYMENT, closes_after_reading, reaching
 from tests.payer.loopback import Loopback, OwnClock, Wire, answering, http, serving
 from tests.payer.offers import POLICY_TOML
-from tollbook.payer.clock import SystemClock
-from tollbook.payer.http.outcome import Answer, NoAnswer
-from tollbook.payer.http.transport import HttpTransport
-from tollbook.payer.policy.file import parse_policy
-from tollbook.payer.types import Request
 
 BUSY = [429, 500, 502, 503, 504]
 

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from payer.ledger import Ledger
+from payer.ledger.backup import backup, restore
+from payer.values.errors import LedgerUnavailable
+from payer.values.events import Intent
 from tests.payer import purchases as p
 from tests.payer.ledger.test_store import bought
 from tests.stores import new_ledger_url
-from tollbook.payer.errors import LedgerUnavailable
-from tollbook.payer.events import Intent
-from tollbook.payer.ledger import Ledger
-from tollbook.payer.ledger.backup import backup, restore
 
 
 def story(ledger: Ledger) -> object:

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from payer.ledger import Ledger
+from payer.ledger.backup import backup, restore
+from payer.values.errors import BackupFailed, LedgerUnavailable
 from tests import disks
 from tests.crash import child
 from tests.payer import purchases as p
 from tests.payer.ledger.test_backup import story
 from tests.payer.ledger.test_store import bought
-from tollbook.payer.errors import BackupFailed, LedgerUnavailable
-from tollbook.payer.ledger import Ledger
-from tollbook.payer.ledger.backup import backup, restore
 
 FULL = r"can't be written.*: (database or disk is full|disk I/O error)"
 

@@ -6,7 +6,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tollbook.payer.ledger import Ledger
+from payer.ledger import Ledger
 
 AT_ONCE, ROUNDS = 4, 20
 

@@ -11,12 +11,12 @@ from typing import Any
 import psycopg
 import pytest
 
+from payer.ledger import Ledger, rows
+from payer.ledger.appends import Body
+from payer.values.events import Answered, Void
+from payer.values.types import Money, Purchase
 from tests.payer import purchases as p
 from tests.stores import new_ledger_url
-from tollbook.payer.events import Answered, Void
-from tollbook.payer.ledger import Ledger, rows
-from tollbook.payer.ledger.appends import Body
-from tollbook.payer.types import Money, Purchase
 
 SETTINGS = ("synchronous_commit", "transaction_isolation", "default_transaction_read_only")
 TURNS = "SELECT pg_advisory_xact_lock(74011, 2)"

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from payer.ledger import Ledger, engine, migrate, schema
+from payer.ledger.appends import Body
+from payer.values.errors import LedgerTooNew
 from tests.payer import purchases as p
-from tollbook.payer.errors import LedgerTooNew
-from tollbook.payer.ledger import Ledger, engine, migrate, schema
-from tollbook.payer.ledger.appends import Body
 
 _SECOND = '''
 """A later tollbook's: one more column, filled from what is there."""
@@ -33,7 +33,7 @@ def upgrade() -> None:
 _OPEN = """
 import sys
 from pathlib import Path
-from tollbook.payer.ledger import Ledger, engine, migrate
+from payer.ledger import Ledger, engine, migrate
 migrate._MIGRATIONS, engine.SCHEMA_VERSION = Path(sys.argv[2]), "0002"
 with Ledger.open(sys.argv[1]) as ledger:
     print(sorted(one.purchase_id for one in ledger.purchases()))

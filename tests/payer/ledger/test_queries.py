@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from tollbook.payer.ledger import Ledger, queries
-from tollbook.payer.ledger.statements import Statement
+from payer.ledger import Ledger, queries
+from payer.ledger.statements import Statement
 
 
 @pytest.mark.parametrize(

@@ -6,14 +6,14 @@ from dataclasses import replace
 
 import pytest
 
+from payer.ledger import Ledger
+from payer.ledger.store import Wanted
+from payer.values.errors import Refused
+from payer.values.events import Sent, Unsent, Void
+from payer.values.identifiers import nonce
+from payer.values.money import Asset
+from payer.values.types import Money, Purchase, Terms
 from tests.payer import purchases as p
-from tollbook.payer.errors import Refused
-from tollbook.payer.events import Sent, Unsent, Void
-from tollbook.payer.identity import nonce
-from tollbook.payer.ledger import Ledger
-from tollbook.payer.ledger.store import Wanted
-from tollbook.payer.money import Asset
-from tollbook.payer.types import Money, Purchase, Terms
 
 OTHER = Asset("TMAI", 31337, "0x" + "Ee" * 20, "Token Metrics AI", "1", 18)
 CAPS = {**p.CAPS, "TMAI": replace(p.CAPS["USDC"], per_call=10**20, per_run=10**20, per_flow_day=10**20, per_day=10**20)}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from payer.ledger import Ledger
+from payer.ledger.scans import SeenTransfer
 from tests.payer import purchases as p
-from tollbook.payer.ledger import Ledger
-from tollbook.payer.ledger.scans import SeenTransfer
 
 SEEN = SeenTransfer("0x" + "aa" * 32, 3, 100, "0x" + "bb" * 32, p.PAYEE, p.PRICE, "0x" + "cc" * 32)
 

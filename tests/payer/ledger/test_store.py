@@ -9,17 +9,17 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from payer.ledger import Conflict, Ledger
+from payer.ledger.appends import Body
+from payer.ledger.engine import SCHEMA_VERSION, connect
+from payer.ledger.migrate import configuration
+from payer.ledger.rows import is_open
+from payer.ledger.schema import bodies, evidence, metadata
+from payer.policy.rules import Caps
+from payer.values.errors import ConflictingRequest, LedgerTooNew, LedgerUnavailable, OverBudget
+from payer.values.events import Answered, LossAccepted, Sent, Settled, Undelivered, Void
+from payer.values.types import Data, Money, Quote
 from tests.payer import purchases as p
-from tollbook.payer.errors import ConflictingRequest, LedgerTooNew, LedgerUnavailable, OverBudget
-from tollbook.payer.events import Answered, LossAccepted, Sent, Settled, Undelivered, Void
-from tollbook.payer.ledger import Conflict, Ledger
-from tollbook.payer.ledger.appends import Body
-from tollbook.payer.ledger.engine import SCHEMA_VERSION, connect
-from tollbook.payer.ledger.migrate import configuration
-from tollbook.payer.ledger.rows import is_open
-from tollbook.payer.ledger.schema import bodies, evidence, metadata
-from tollbook.payer.policy.rules import Caps
-from tollbook.payer.types import Data, Money, Quote
 
 DAY = ("day", "2026-11-22")
 BIG = {"USDC": Caps(*[10**12] * 5)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tollbook.payer.ledger.workplace import workplace
+from payer.ledger.workplace import workplace
 
 
 def test_copies_begun_at_the_same_moment_leave_each_others_folders_alone(tmp_path: Path) -> None:

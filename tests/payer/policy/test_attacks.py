@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from payer.policy.rules import Policy
+from payer.values.errors import QuoteUnacceptable
 from tests.payer.offers import (
     FIRST_USE_TOML,
     PAYEE,
@@ -24,8 +26,6 @@ from tests.payer.offers import (
     policy,
     v2_offer,
 )
-from tollbook.payer.errors import QuoteUnacceptable
-from tollbook.payer.policy.rules import Policy
 
 POLYGON_USDC = "0x3c499c542cEF5E3811e1192ce70d8cC03d5c3359"
 LOOK_ALIKE = "0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02914".lower()

@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from payer.policy import file as policy_file
+from payer.policy.file import load_policy, parse_policy
+from payer.policy.rules import Caps, SellerPolicy
+from payer.values.errors import Misconfigured
+from tests.paths import DOCS
 from tests.payer.offers import FIRST_USE_TOML, PAYEE, POLICY_TOML, USDC, policy
-from tollbook.payer.errors import Misconfigured
-from tollbook.payer.policy import file as policy_file
-from tollbook.payer.policy.file import load_policy, parse_policy
-from tollbook.payer.policy.rules import Caps, SellerPolicy
 
 
 def fault(text: str, tmp_path: Path) -> Misconfigured:
@@ -267,7 +268,7 @@ def _names(error: Misconfigured, key: str) -> None:
     assert error.what.isprintable()
 
 
-DOCUMENT = (Path(__file__).parents[3] / "docs" / "policy.md").read_text()
+DOCUMENT = (DOCS / "policy.md").read_text()
 DOCUMENTED = DOCUMENT.split("```toml\n")[1].split("```")[0]
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from payer.policy.file import load_policy
+from tests.paths import ROOT
 
-from tollbook.payer.policy.file import load_policy
-
-SHIPPED = Path(__file__).parents[3] / "policy.toml"
+SHIPPED = ROOT / "policy.toml"
 
 
 def test_the_shipped_policy_loads_and_admits_every_known_price_but_not_its_double() -> None:

@@ -15,6 +15,7 @@ from x402.schemas import PaymentRequired, PaymentRequirements, SettleResponse
 from x402.schemas.v1 import PaymentPayloadV1, PaymentRequiredV1
 from x402.server import x402ResourceServer
 
+from payer.wire.x402 import Receipt, parse_402, parse_receipt
 from tests.payer.offers import (
     NONCE,
     NOW,
@@ -29,7 +30,6 @@ from tests.payer.offers import (
     v2_document,
     v2_offer,
 )
-from tollbook.payer.wire.x402 import Receipt, parse_402, parse_receipt
 
 
 def test_its_v2_terms_are_read_alike() -> None:

@@ -11,6 +11,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from payer.values.errors import QuoteUnacceptable
+from payer.values.types import Terms
+from payer.wire.x402 import (
+    BODY_LIMIT,
+    HEADER_LIMIT,
+    OFFER_LIMIT,
+    Challenge,
+    Receipt,
+    parse_402,
+    parse_receipt,
+    payment_header,
+)
 from tests.payer.offers import (
     PAYEE,
     URL,
@@ -27,18 +39,6 @@ from tests.payer.offers import (
     v2_answer,
     v2_document,
     v2_offer,
-)
-from tollbook.payer.errors import QuoteUnacceptable
-from tollbook.payer.types import Terms
-from tollbook.payer.wire.x402 import (
-    BODY_LIMIT,
-    HEADER_LIMIT,
-    OFFER_LIMIT,
-    Challenge,
-    Receipt,
-    parse_402,
-    parse_receipt,
-    payment_header,
 )
 
 

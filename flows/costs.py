@@ -1,0 +1,26 @@
+"""The scheduled flow that shows what was spent: a markdown artifact each by flow, dataset and month."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+
+from flows.deployed import in_workspace
+from tasks.prefect.artifacts import cost_artifact, done
+from tasks.workspace.workspace import Workspace
+
+VIEWS = ("flow", "dataset", "month")
+
+
+@flow(name="costs", persist_result=False)
+async def costs() -> State[Any]:
+    """Write the cost tables as artifacts. Reads the ledger alone."""
+
+    async def work(ws: Workspace) -> State[Any]:
+        for by in VIEWS:
+            await cost_artifact(ws, by)
+        return done(f"costs by {', '.join(VIEWS)}")
+
+    return await in_workspace(work)

@@ -1,0 +1,232 @@
+"""A token's logs about one payer: authorizations used and cancelled, transfers out. Paged, deduplicated, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from payer.chain.rpc import Call, Rpc, RpcError, malformed, quantity
+from payer.values.addresses import address_word, is_hash
+from payer.values.money import Asset
+from payer.wire.strict_json import shown
+
+USED = "0x98de503528ee59b575ef0c0a2576a82497bfc029a5685b209e9ec333479b10a5"
+CANCELLED = "0x1cdd46ff242716cdaa72d159d339a485b3438398348d68f09d7c8c0a59353d81"
+TRANSFER = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"
+
+PAGE_BLOCKS = 9_000
+_NONCES_PER_QUERY = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """One log of the token, in block order. `value` is 0 but for a Transfer."""
+
+    block_number: int
+    index: int
+    tx_hash: str
+    block_hash: str
+    topics: tuple[str, ...]
+    value: int
+
+    @property
+    def event(self) -> str:
+        return self.topics[0]
+
+    @property
+    def nonce(self) -> str:
+        """The nonce of an AuthorizationUsed or AuthorizationCanceled."""
+        return self.topics[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A log that claims a nonce was used or cancelled; its receipt has yet to be read."""
+
+    log: Log
+    cancelled: bool
+
+
+class LogReader:
+    """eth_getLogs in pages of blocks; a page that the server finds too large is halved."""
+
+    def __init__(self, rpc: Rpc) -> None:
+        self._rpc = rpc
+
+    async def marks(
+        self, asset: Asset, payer: str, starts: Mapping[str, int | None], head: int, lookback: int
+    ) -> Mapping[str, list[Mark]]:
+        """Claims about each nonce within `lookback` blocks of where its search begins; a nonce without any is absent.
+
+        A nonce signed at a known block is searched from there upwards. One whose block is lost (None), or that is not
+        found above it (another machine was first, a reorg moved it, a server lied), is searched from the head
+        downwards, since what is missing was most likely bought lately.
+        """
+        found: dict[str, list[Mark]] = {}
+        known = {nonce: min(start, head) for nonce, start in starts.items() if start is not None}
+        for group in _near_each_other(known):
+            start = known[group[0]]
+            pages = _pages(start, min(head, start + lookback + PAGE_BLOCKS))
+            await self._search(asset, payer, group, pages, found)
+        lost = sorted(nonce for nonce in starts if nonce not in found)
+        for first in range(0, len(lost), _NONCES_PER_QUERY):
+            pages = _pages(max(0, head - lookback), head)[::-1]
+            await self._search(asset, payer, lost[first : first + _NONCES_PER_QUERY], pages, found)
+        return found
+
+    async def _search(
+        self, asset: Asset, payer: str, group: list[str], pages: Sequence[range], found: dict[str, list[Mark]]
+    ) -> None:
+        missing = set(group)
+        for page in pages:
+            topics = [[USED, CANCELLED], _topic(payer), sorted(missing)]
+            logs = await self._page(asset, topics, page)
+            found.update(marks_of(logs))
+            missing -= set(found)
+            if not missing:
+                return
+
+    async def of_payer(self, asset: Asset, payer: str, from_block: int, to_block: int) -> list[Log]:
+        """Every AuthorizationUsed of the payer and every Transfer out of it, in order."""
+        logs: list[Log] = []
+        for page in _pages(from_block, to_block):
+            logs += await self._page(asset, [[USED, TRANSFER], _topic(payer)], page)
+        return logs
+
+    async def received(self, asset: Asset, owner: str, from_block: int, to_block: int) -> int:
+        """Atoms of every Transfer to the owner."""
+        topics = [TRANSFER, None, _topic(owner)]
+        pages = _pages(from_block, to_block)
+        return sum([log.value for page in pages for log in await self._page(asset, topics, page)])
+
+    async def _page(self, asset: Asset, topics: list[Any], page: range) -> list[Log]:
+        query = {"address": asset.address, "topics": topics, "fromBlock": hex(page[0]), "toBlock": hex(page[-1])}
+        call: Call = ("eth_getLogs", [query])
+        if len(page) == 1:
+            (raw,) = await self._rpc.read([call])
+            return _checked(raw, asset, topics, page)
+        try:
+            (raw,) = await self._rpc.call([call])
+        except RpcError:
+            half = len(page) // 2
+            return await self._page(asset, topics, page[:half]) + await self._page(asset, topics, page[half:])
+        return _checked(raw, asset, topics, page)
+
+
+def _near_each_other(starts: Mapping[str, int]) -> Iterator[list[str]]:
+    """Nonces grouped so that one page can serve a whole group; each group's first has the lowest start."""
+    group: list[str] = []
+    for nonce in sorted(starts, key=lambda name: (starts[name], name)):
+        if group and (starts[nonce] - starts[group[0]] >= PAGE_BLOCKS or len(group) == _NONCES_PER_QUERY):
+            yield group
+            group = []
+        group.append(nonce)
+    if group:
+        yield group
+
+
+def _pages(first: int, last: int) -> list[range]:
+    return [range(at, min(at + PAGE_BLOCKS, last + 1)) for at in range(max(0, first), last + 1, PAGE_BLOCKS)]
+
+
+def _topic(address: str) -> str:
+    return "0x" + address_word(address).hex()
+
+
+def _checked(raw: object, asset: Asset, topics: list[Any], page: range) -> list[Log]:
+    """The logs that are what was asked for, each once. Others' logs are dropped: a server may lie, or add."""
+    if not isinstance(raw, list):
+        raise malformed(f"eth_getLogs returned {shown(raw)}")
+    kept: dict[tuple[str, int], Log] = {}
+    for entry in raw:
+        log = read_log(entry, asset)
+        if log is not None and log.block_number in page and _matches(log, topics):
+            kept[log.block_hash, log.index] = log
+    return sorted(kept.values(), key=lambda log: (log.block_number, log.index))
+
+
+def _matches(log: Log, topics: list[Any]) -> bool:
+    if len(log.topics) < len(topics):
+        return False
+    return all(
+        want is None or (have in want if isinstance(want, list) else have == want)
+        for have, want in zip(log.topics, topics, strict=False)
+    )
+
+
+def read_log(entry: object, asset: Asset) -> Log | None:
+    """One log, or None when another contract wrote it, it was removed by a reorg, or it is none of the three events.
+
+    Raises ChainUnreachable for a log that makes no sense.
+    """
+    if not isinstance(entry, dict):
+        raise malformed(f"a log is {shown(entry)}")
+    address, topics = entry.get("address"), entry.get("topics")
+    if not isinstance(address, str) or not isinstance(topics, list) or not all(map(is_hash, topics)):
+        raise malformed("a log has no address or topics")
+    if address.lower() != asset.address.lower() or entry.get("removed") is True:
+        return None
+    if len(topics) != 3 or topics[0].lower() not in (USED, CANCELLED, TRANSFER):
+        return None
+    tx_hash, block_hash = entry.get("transactionHash"), entry.get("blockHash")
+    if not is_hash(tx_hash) or not is_hash(block_hash):
+        raise malformed("a log is of no transaction or block")
+    names = tuple(topic.lower() for topic in topics)
+    return Log(
+        block_number=quantity(entry.get("blockNumber"), "a log's block"),
+        index=quantity(entry.get("logIndex"), "a log's index"),
+        tx_hash=str(tx_hash).lower(),
+        block_hash=str(block_hash).lower(),
+        topics=names,
+        value=_value(entry.get("data")) if names[0] == TRANSFER else 0,
+    )
+
+
+def _value(data: object) -> int:
+    if not is_hash(data):
+        raise malformed(f"a Transfer's data is {shown(data)}")
+    return int(str(data), 16)
+
+
+def marks_of(logs: Iterable[Log]) -> dict[str, list[Mark]]:
+    """The claims in some logs, by nonce."""
+    found: dict[str, list[Mark]] = {}
+    for log in logs:
+        if log.event in (USED, CANCELLED):
+            found.setdefault(log.nonce, []).append(Mark(log, cancelled=log.event == CANCELLED))
+    return found
+
+
+def transfers_of(logs: Iterable[Log]) -> list[tuple[Log, str | None]]:
+    """Each Transfer out with the nonce that authorized it, or None for one that nothing authorized.
+
+    Within a transaction a token first marks the nonce used, then transfers, so an AuthorizationUsed belongs to the next
+    Transfer. One without a Transfer after it takes the nearest unclaimed before it (a token in the other order).
+    """
+    by_transaction: dict[tuple[str, str], list[Log]] = {}
+    for log in logs:
+        by_transaction.setdefault((log.block_hash, log.tx_hash), []).append(log)
+    paired: list[tuple[Log, str | None]] = []
+    for members in by_transaction.values():
+        paired += _pair(sorted(members, key=lambda log: log.index))
+    return sorted(paired, key=lambda pair: (pair[0].block_number, pair[0].index))
+
+
+def _pair(logs: list[Log]) -> list[tuple[Log, str | None]]:
+    nonces: dict[int, str] = {}
+    moved = [log for log in logs if log.event == TRANSFER]
+    late: list[Log] = []
+    uses = [log for log in logs if log.event == USED]
+    for position, use in enumerate(uses):
+        bound = uses[position + 1].index if position + 1 < len(uses) else None
+        after = [log for log in moved if log.index > use.index and (bound is None or log.index < bound)]
+        if after:
+            nonces[after[0].index] = use.nonce
+        else:
+            late.append(use)
+    for use in late:
+        before = [log for log in moved if log.index < use.index and log.index not in nonces]
+        if before:
+            nonces[before[-1].index] = use.nonce
+    return [(log, nonces.get(log.index)) for log in moved]

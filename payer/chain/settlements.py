@@ -1,0 +1,94 @@
+"""From a log that claims a nonce was used or cancelled to proof: a receipt that succeeded, in the chain's own block."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from payer.chain.logs import Log, Mark, read_log, transfers_of
+from payer.chain.rpc import Call, Rpc, malformed, quantity
+from payer.values.addresses import checksum, is_hash
+from payer.values.events import Event, Signed
+from payer.values.money import Asset
+from payer.values.types import NonceState, Settlement
+
+Proof = Settlement | NonceState
+
+
+def paid_as_signed(settlement: Settlement, events: Iterable[Event]) -> bool:
+    """Whether the transfer is one of those that were signed for its nonce. A nonce that this ledger signed nothing for
+    was used by another machine, or before a ledger was lost: there is nothing to compare with."""
+    signed = {(e.authorization.pay_to, e.authorization.value) for e in events if isinstance(e, Signed)}
+    return not signed or (settlement.pay_to, settlement.value) in signed
+
+
+class SettlementReader:
+    """Reads receipts and their blocks, in batches."""
+
+    def __init__(self, rpc: Rpc) -> None:
+        self._rpc = rpc
+
+    async def read(
+        self, asset: Asset, payer: str, marks: Mapping[str, list[Mark]], final_number: int
+    ) -> Mapping[str, Proof]:
+        """Proof by nonce: its settlement, or CANCELLED. A nonce whose claims don't hold is absent."""
+        claims = [mark.log for group in marks.values() for mark in group]
+        receipts = await self._receipts(sorted({log.tx_hash for log in claims}))
+        blocks = await self._blocks(sorted({log.block_number for log in claims}))
+        proofs: dict[str, Proof] = {}
+        for nonce, group in marks.items():
+            for mark in group:
+                proof = _prove(asset, payer, mark, receipts.get(mark.log.tx_hash), blocks, final_number)
+                if proof is not None:
+                    proofs[nonce] = proof
+        return proofs
+
+    async def _receipts(self, hashes: list[str]) -> dict[str, Any]:
+        calls: list[Call] = [("eth_getTransactionReceipt", [tx_hash]) for tx_hash in hashes]
+        return dict(zip(hashes, await self._rpc.read(calls), strict=True))
+
+    async def _blocks(self, numbers: list[int]) -> dict[int, tuple[str, int]]:
+        calls: list[Call] = [("eth_getBlockByNumber", [hex(number), False]) for number in numbers]
+        found: dict[int, tuple[str, int]] = {}
+        for number, block in zip(numbers, await self._rpc.read(calls), strict=True):
+            if isinstance(block, dict) and is_hash(block.get("hash")):
+                found[number] = (str(block["hash"]).lower(), quantity(block.get("timestamp"), "a block's timestamp"))
+        return found
+
+
+def _prove(
+    asset: Asset, payer: str, mark: Mark, receipt: object, blocks: Mapping[int, tuple[str, int]], final_number: int
+) -> Proof | None:
+    """What one claim proves. None: no receipt yet, reverted, another block (a reorg), or the log is not in it."""
+    claim = mark.log
+    if not isinstance(receipt, dict) or quantity(receipt.get("status"), "a receipt's status") != 1:
+        return None
+    block_hash, block_time = blocks.get(claim.block_number, ("", 0))
+    if str(receipt.get("blockHash")).lower() != block_hash or claim.block_hash != block_hash:
+        return None
+    logs = _receipt_logs(receipt, asset, payer)
+    if not any(log.topics == claim.topics and log.index == claim.index for log in logs):
+        return None
+    if mark.cancelled:
+        return NonceState.CANCELLED
+    moved = next((log for log, nonce in transfers_of(logs) if nonce == claim.nonce), None)
+    if moved is None:
+        return None
+    return Settlement(
+        tx_hash=claim.tx_hash,
+        block_number=claim.block_number,
+        block_hash=block_hash,
+        block_time=datetime.fromtimestamp(block_time, UTC),
+        pay_to=checksum("0x" + moved.topics[2][-40:]),
+        value=moved.value,
+        final=claim.block_number <= final_number,
+    )
+
+
+def _receipt_logs(receipt: Mapping[str, Any], asset: Asset, payer: str) -> list[Log]:
+    entries = receipt.get("logs")
+    if not isinstance(entries, list):
+        raise malformed("a receipt has no logs")
+    logs = [log for log in (read_log(entry, asset) for entry in entries) if log is not None]
+    return [log for log in logs if log.topics[1][-40:] == payer[2:].lower()]

@@ -1,0 +1,76 @@
+"""One gate per seller: how many requests at once, how often, and not before the seller said "come back later"."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
+from types import TracebackType
+
+from payer.http.pace import LONGEST_PAUSE_SECONDS, Pace
+from payer.values.types import Clock
+
+
+class Gate:
+    """Held around each request of a seller. A pause met by one request holds all of them up."""
+
+    def __init__(self, clock: Clock, parallel: int, pace: Pace | None = None) -> None:
+        self._clock = clock
+        self._places = asyncio.Semaphore(parallel)
+        self._pace = pace
+        self._open_at: datetime | None = None
+        self._inside: set[asyncio.Task[object] | None] = set()
+
+    def pause(self, seconds: float) -> None:
+        """Let nobody through for a while, at most LONGEST_PAUSE_SECONDS; a longer pause already set stays."""
+        until = self._clock.now() + timedelta(seconds=min(max(seconds, 0.0), LONGEST_PAUSE_SECONDS))
+        self._open_at = until if self._open_at is None else max(self._open_at, until)
+        if self._pace is not None:
+            self._pace.hold(until)
+
+    @property
+    def is_passed(self) -> bool:
+        """Whether the running task is through already."""
+        return asyncio.current_task() in self._inside
+
+    async def wait(self) -> None:
+        """Return once a request may leave."""
+        while (seconds := self._seconds_left()) > 0:
+            await self._clock.sleep(seconds)
+
+    def _seconds_left(self) -> float:
+        now = self._clock.now()
+        left = 0.0 if self._open_at is None else (self._open_at - now).total_seconds()
+        if 0 < left <= LONGEST_PAUSE_SECONDS:
+            return left
+        return 0.0 if self._pace is None else self._pace.take(now)
+
+    async def __aenter__(self) -> None:
+        await self._places.acquire()
+        try:
+            await self.wait()
+        except BaseException:
+            self._places.release()
+            raise
+        self._inside.add(asyncio.current_task())
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._inside.discard(asyncio.current_task())
+        self._places.release()
+
+
+def retry_after(value: str | None, now: datetime) -> float | None:
+    """Seconds that a Retry-After asks for (RFC 9110 §10.2.3), bounded; None when there is none or it can't be read."""
+    if value is None:
+        return None
+    text = value.strip()
+    if text.isascii() and text.isdigit():
+        return min(float(text[:9]), LONGEST_PAUSE_SECONDS)
+    try:
+        at = parsedate_to_datetime(text)
+        seconds = (at - now).total_seconds()
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return min(max(seconds, 0.0), LONGEST_PAUSE_SECONDS)

@@ -1,0 +1,196 @@
+"""policy.toml: read once, whole, strictly. Every error names the key, what stands there and how to mend it."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from types import MappingProxyType
+
+from payer.policy.rules import Caps, Policy, SellerPolicy, origin
+from payer.policy.toml_table import Table
+from payer.values.addresses import ZERO_ADDRESS
+from payer.values.errors import Misconfigured
+from payer.values.money import Asset
+from payer.wire.strict_json import shown
+
+FIRST_USE = "first-use"
+_FILE_LIMIT = 1024 * 1024
+LOCAL_CHAIN = 31337
+NETWORK_KEYS = (
+    *("chain_id", "v1_name", "rpc_url", "finality"),
+    *("lookback_blocks", "max_head_age", "max_head_ahead", "rpc_batch"),
+)
+PAYMENT_KEYS = ("validity_seconds", "clock_skew_seconds", "max_timeout_seconds", "quote_max_age")
+ASSET_KEYS = ("address", "eip712_name", "eip712_version", "decimals", "also_named")
+_CEILINGS = ("per_call", "per_run", "per_flow_day", "per_day", "per_month")
+CAP_KEYS = (*_CEILINGS, "price_drift")
+SELLER_KEYS = tuple(key.name for key in fields(SellerPolicy) if key.name != "name")
+_FINALITIES = ("latest", "safe", "finalized")
+
+# Tokens whose EIP-712 data is known: name, version, decimals. Naming them wrongly would make worthless signatures.
+_KNOWN = {
+    (8453, "0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913"): ("USD Coin", "2", 6),
+    (84532, "0x036CbD53842c5426634e7929541eC2318f3dCF7e"): ("USDC", "2", 6),
+}
+
+
+def load_policy(path: Path) -> Policy:
+    """The policy in a file. Raises Misconfigured naming the key and the fix."""
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise Misconfigured(
+            f"the policy file {path} can't be read: {error.strerror}",
+            advice="write one (docs/operating.md shows it whole), or set TOLLBOOK_POLICY to where it is",
+        ) from None
+    if len(raw) > _FILE_LIMIT:
+        raise Misconfigured(f"the policy file {path} is longer than {_FILE_LIMIT} bytes", advice="it should be a page")
+    try:
+        return parse_policy(raw.decode("utf-8"))
+    except UnicodeDecodeError:
+        what, advice = "is not UTF-8 text", "save it as UTF-8"
+    except tomllib.TOMLDecodeError as error:
+        what, advice = f"is not TOML: {error}", "mend the line it names"
+    except Misconfigured as error:
+        what, advice = f"has a fault: {error.what}", error.fix
+    raise Misconfigured(f"the policy file {path} {what}", advice=advice)
+
+
+def parse_policy(text: str) -> Policy:
+    """The policy in a TOML text. Raises Misconfigured, or TOMLDecodeError for other text."""
+    top = Table("", tomllib.loads(text), ("network", "payment", "assets", "caps", "sellers"))
+    network = top.table("network", NETWORK_KEYS)
+    payment = top.table("payment", PAYMENT_KEYS, optional=True)
+    chain_id = network.integer("chain_id", 1, 2**53)
+    assets, also_named = _assets(top, chain_id)
+    caps = _caps(top, assets)
+    return Policy(
+        chain_id=chain_id,
+        v1_name=network.text("v1_name", r"[a-z0-9][a-z0-9-]{0,39}", '"base"'),
+        rpc_url=network.url("rpc_url", secret=True),
+        finality=network.choice("finality", _FINALITIES),
+        lookback_blocks=network.integer("lookback_blocks", 1, 100_000_000, 400_000),
+        max_head_age=network.integer("max_head_age", 0, 31_536_000, 0),
+        max_head_ahead=network.integer("max_head_ahead", 0, 31_536_000, 0 if chain_id == LOCAL_CHAIN else 120),
+        rpc_batch=network.integer("rpc_batch", 1, 1000, 100),
+        validity_seconds=payment.integer("validity_seconds", 10, 300, 120),
+        clock_skew_seconds=payment.integer("clock_skew_seconds", 0, 300, 60),
+        max_timeout_seconds=payment.integer("max_timeout_seconds", 10, 31_536_000, 86_400),
+        quote_max_age=payment.integer("quote_max_age", 0, 31_536_000, 86_400),
+        assets=MappingProxyType(assets),
+        also_named=MappingProxyType(also_named),
+        caps=MappingProxyType(caps),
+        sellers=MappingProxyType(_sellers(top, assets, caps)),
+    )
+
+
+def _assets(top: Table, chain_id: int) -> tuple[dict[str, Asset], dict[str, tuple[str, ...]]]:
+    assets: dict[str, Asset] = {}
+    also_named: dict[str, tuple[str, ...]] = {}
+    for symbol, table in top.tables("assets", ASSET_KEYS):
+        asset = Asset(
+            symbol=symbol,
+            chain_id=chain_id,
+            address=table.address("address"),
+            eip712_name=table.text("eip712_name", r"[^\x00-\x1f]{1,100}", '"USD Coin"'),
+            eip712_version=table.text("eip712_version", r"[^\x00-\x1f]{1,20}", '"2"'),
+            decimals=table.integer("decimals", 0, 36),
+        )
+        _check_known(table, asset)
+        if twin := next((a.symbol for a in assets.values() if a.address == asset.address), None):
+            raise table.wrong("address", f"is also that of {twin}", "one token contract is one asset")
+        assets[symbol] = asset
+        also_named[symbol] = table.texts("also_named")
+    return assets, also_named
+
+
+def _check_known(table: Table, asset: Asset) -> None:
+    known = _KNOWN.get((asset.chain_id, asset.address))
+    if known is None:
+        return
+    for key, ours, right in zip(
+        ("eip712_name", "eip712_version", "decimals"),
+        (asset.eip712_name, asset.eip712_version, asset.decimals),
+        known,
+        strict=True,
+    ):
+        if ours != right:
+            raise table.wrong(key, f"is {ours!r}, and this token's is {right!r}", f"write {key} = {_toml(right)}")
+
+
+def _toml(value: object) -> str:
+    return f'"{value}"' if isinstance(value, str) else str(value)
+
+
+def _caps(top: Table, assets: Mapping[str, Asset]) -> dict[str, Caps]:
+    caps: dict[str, Caps] = {}
+    for symbol, table in top.tables("caps", CAP_KEYS):
+        if symbol not in assets:
+            raise top.wrong(f"caps.{symbol}", "has no asset", f"add [assets.{symbol}] or remove these caps")
+        limits = {name: table.money(name, assets[symbol].decimals) for name in _CEILINGS}
+        caps[symbol] = Caps(**limits, price_drift=table.money("price_drift", 6, 250_000))
+    return caps
+
+
+def _sellers(top: Table, assets: Mapping[str, Asset], caps: Mapping[str, Caps]) -> dict[str, SellerPolicy]:
+    return {name: _seller(name, table, assets, caps) for name, table in top.tables("sellers", SELLER_KEYS)}
+
+
+def _seller(name: str, table: Table, assets: Mapping[str, Asset], caps: Mapping[str, Caps]) -> SellerPolicy:
+    symbol = table.choice("pay_with", tuple(assets))
+    if symbol not in caps:
+        raise table.wrong(
+            "pay_with", f"is {symbol}, which has no caps", f"add [caps.{symbol}]: nothing is paid without"
+        )
+    return SellerPolicy(
+        name=name,
+        base_url=table.url("base_url"),
+        pay_with=symbol,
+        pay_to=_payees(table),
+        tokens=_tokens(table),
+        watch=_watch(table),
+        resource_origins=tuple(origin(url) for url in table.texts("resource_origins")),
+        parallel=table.integer("parallel", 1, 256, 8),
+        requests_per_minute=table.integer("requests_per_minute", 0, 1_000_000, 0),
+        timeout_seconds=table.integer("timeout_seconds", 1, 600, 60),
+        body_bytes=table.integer("body_bytes", 1024, 1024**3, 16 * 1024**2),
+        loss_limit=table.money("loss_limit", assets[symbol].decimals, 3 * caps[symbol].per_call),
+    )
+
+
+def _payees(table: Table) -> tuple[str, ...]:
+    value = table.value("pay_to")
+    if value == FIRST_USE:
+        return ()
+    fix = f'write "{FIRST_USE}", or a list of addresses such as ["0x…"]'
+    if not isinstance(value, list) or not value:
+        raise table.wrong("pay_to", f"is {shown(value)}", fix)
+    payees = tuple(table.as_address("pay_to", entry) for entry in value)
+    if ZERO_ADDRESS in payees:
+        raise table.wrong("pay_to", "names the zero address", "remove it: what is paid there is destroyed")
+    return payees
+
+
+def _tokens(table: Table) -> tuple[int, ...]:
+    value = table.value("tokens", [])
+    if not isinstance(value, list) or any(type(entry) is not int or entry < 1 for entry in value):
+        raise table.wrong("tokens", f"is {shown(value)}", "write a list of the seller's token numbers: [3375, 3306]")
+    return tuple(dict.fromkeys(value))
+
+
+def _watch(table: Table) -> Mapping[str, tuple[str, ...]]:
+    value = table.value("watch", {})
+    fix = 'write the keys by dataset: watch = {"glassnode-price-close" = ["BTC", "ETH"]}'
+    if not isinstance(value, dict):
+        raise table.wrong("watch", f"is {shown(value)}", fix)
+    for name, keys in value.items():
+        if not isinstance(keys, list) or not all(_is_key(key) for key in keys):
+            raise table.wrong(f"watch.{shown(name)}", f"is {shown(keys)}", fix)
+    return MappingProxyType({name: tuple(dict.fromkeys(str(key) for key in keys)) for name, keys in value.items()})
+
+
+def _is_key(value: object) -> bool:
+    """A number, or text as the seller writes it: what is only spaces, or wears them at its ends, is a slip."""
+    return type(value) is int or (isinstance(value, str) and value == value.strip() != "")

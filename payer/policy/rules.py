@@ -1,0 +1,107 @@
+"""What a person allows, as values: the policy file read, checked and frozen. Money is in atoms, times in seconds."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import SplitResult, urlsplit
+
+from payer.values.money import Asset
+
+MILLION = 1_000_000
+_PORTS = {"https": 443, "http": 80}
+
+
+@dataclass(frozen=True, slots=True)
+class Caps:
+    """Ceilings of one asset in atoms, each enforced before signing. `price_drift` is in millionths: 250000 is 25 %."""
+
+    per_call: int
+    per_run: int
+    per_flow_day: int
+    per_day: int
+    per_month: int
+    price_drift: int = 250_000
+
+    def highest_after(self, last_price: int) -> int:
+        """The dearest price that is still no jump from the last one accepted."""
+        return last_price * (MILLION + self.price_drift) // MILLION
+
+
+@dataclass(frozen=True, slots=True)
+class SellerPolicy:
+    """One seller that may be paid. An empty `pay_to` means first use: the first payee seen is pinned. `tokens` are
+    asked for of everything sold by token, and `watch` by the name of what is sold, when nobody names any."""
+
+    name: str
+    base_url: str
+    pay_with: str
+    pay_to: tuple[str, ...] = ()
+    tokens: tuple[int, ...] = ()
+    watch: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    resource_origins: tuple[str, ...] = ()
+    parallel: int = 8
+    requests_per_minute: int = 0
+    timeout_seconds: int = 60
+    body_bytes: int = 16 * 1024 * 1024
+    loss_limit: int = 0
+
+    @property
+    def origin(self) -> str:
+        return origin(self.base_url)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Everything that may be paid for; what is not named is refused. The RPC address may hold a key: not in repr."""
+
+    chain_id: int
+    v1_name: str
+    rpc_url: str = field(repr=False)
+    finality: str
+    assets: Mapping[str, Asset]
+    caps: Mapping[str, Caps]
+    sellers: Mapping[str, SellerPolicy]
+    also_named: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    lookback_blocks: int = 400_000
+    max_head_age: int = 0
+    max_head_ahead: int = 120
+    rpc_batch: int = 100
+    validity_seconds: int = 120
+    clock_skew_seconds: int = 60
+    max_timeout_seconds: int = 86_400
+    quote_max_age: int = 86_400
+
+    @property
+    def network(self) -> str:
+        """CAIP-2 name of the one chain that payments are made on."""
+        return f"eip155:{self.chain_id}"
+
+    def asset_for(self, seller: str) -> Asset:
+        """The asset that a seller is paid in."""
+        return self.assets[self.sellers[seller].pay_with]
+
+
+def origin(url: str) -> str:
+    """Scheme, host and port in one spelling: default ports left out, host in lower case."""
+    parts = urlsplit(url)
+    host = (parts.hostname or "").lower()
+    shown_host = f"[{host}]" if ":" in host else host
+    port = "" if parts.port in (None, _PORTS.get(parts.scheme)) else f":{parts.port}"
+    return f"{parts.scheme}://{shown_host}{port}"
+
+
+def is_private_enough(parts: SplitResult) -> bool:
+    """https anywhere; plain http to this machine only, where nobody stands between."""
+    return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine by its own name or address; no name is looked up."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,127 @@
+"""A TOML table read strictly: unknown keys at once, each value as it is taken; every error names key, value and fix."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from payer.policy.rules import is_private_enough
+from payer.values.addresses import checksum
+from payer.values.errors import Misconfigured
+from payer.values.money import parse_decimal
+from payer.wire.strict_json import shown
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}", re.ASCII)
+_MISSING: Any = object()
+
+
+class Table:
+    """One table being read: unknown keys are refused at once, each value is checked as it is taken."""
+
+    def __init__(self, path: str, values: Mapping[str, Any], known: tuple[str, ...]) -> None:
+        self._path = path
+        self._values = values
+        for key in values:
+            if key not in known:
+                raise self.wrong(key, "is not a key that tollbook knows", _did_you_mean(key, known))
+
+    def name(self, key: str) -> str:
+        return f"{self._path}.{key}" if self._path else key
+
+    def wrong(self, key: str, what: str, fix: str) -> Misconfigured:
+        return Misconfigured(f"{self.name(key)} {what}", advice=fix)
+
+    def value(self, key: str, default: Any = _MISSING) -> Any:
+        if key in self._values:
+            return self._values[key]
+        if default is _MISSING:
+            raise self.wrong(key, "is missing", f"add {key} to [{self._path}]" if self._path else f"add [{key}]")
+        return default
+
+    def table(self, key: str, known: tuple[str, ...], *, optional: bool = False) -> Table:
+        value = self.value(key, {} if optional else _MISSING)
+        if not isinstance(value, dict):
+            raise self.wrong(key, f"is {shown(value)}, not a table", f"write it as [{self.name(key)}]")
+        return Table(self.name(key), value, known)
+
+    def tables(self, key: str, known: tuple[str, ...]) -> list[tuple[str, Table]]:
+        """Every table of tables such as [assets.USDC], with its name; at least one must stand there."""
+        names = self.value(key)
+        if not isinstance(names, dict) or not names:
+            raise self.wrong(key, "names nothing", f"add a table such as [{key}.NAME]")
+        for name in names:
+            if not _NAME.fullmatch(name):
+                raise self.wrong(f"{key}.{shown(name)}", "is no name", "use letters, digits, '.', '_' and '-'")
+        group = Table(self.name(key), names, tuple(names))
+        return [(name, group.table(name, known)) for name in names]
+
+    def integer(self, key: str, low: int, high: int, default: int = _MISSING) -> int:
+        value = self.value(key, default)
+        if type(value) is not int:
+            raise self.wrong(key, f"is {shown(value)}", f"write a whole number without quotes, {low} to {high}")
+        if not low <= value <= high:
+            raise self.wrong(key, f"is {shown(value)}", f"allowed is {low} to {high}")
+        return value
+
+    def text(self, key: str, pattern: str, example: str) -> str:
+        value = self.value(key)
+        if not isinstance(value, str) or not re.fullmatch(pattern, value):
+            raise self.wrong(key, f"is {shown(value)}", f"write text such as {example}")
+        return value
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        value = self.value(key, [])
+        if not isinstance(value, list) or any(not isinstance(entry, str) or not entry for entry in value):
+            raise self.wrong(key, f"is {shown(value)}", 'write a list of texts such as ["…"]')
+        return tuple(value)
+
+    def choice(self, key: str, allowed: tuple[str, ...]) -> str:
+        value = self.value(key)
+        if value not in allowed:
+            raise self.wrong(key, f"is {shown(value)}", "allowed is " + ", ".join(f'"{one}"' for one in allowed))
+        return str(value)
+
+    def money(self, key: str, decimals: int, default: int = _MISSING) -> int:
+        """Atoms of a decimal string; `default` is in atoms already."""
+        value = self.value(key, default)
+        if key not in self._values:
+            return int(value)
+        try:
+            return parse_decimal(value, decimals)
+        except (TypeError, ValueError) as error:
+            fix = str(error)
+        raise self.wrong(key, f"is {shown(value)}", fix)
+
+    def address(self, key: str) -> str:
+        return self.as_address(key, self.value(key))
+
+    def as_address(self, key: str, value: Any) -> str:
+        try:
+            return checksum(value)
+        except ValueError as error:
+            fix = str(error)
+        raise self.wrong(key, f"is {shown(value)}", f"{fix}; copy it again from its source")
+
+    def url(self, key: str, *, secret: bool = False) -> str:
+        """An absolute address without user, fragment or trailing slash; a `secret` one is never quoted."""
+        value = self.value(key)
+        quoted = "is not a usable address" if secret else f"is {shown(value)}"
+        fix = "write an https address without user, query or fragment (http is for this machine only)"
+        if not isinstance(value, str) or not value.isascii() or not value.isprintable() or " " in value:
+            raise self.wrong(key, quoted, fix)
+        try:
+            parts = urlsplit(value)
+            usable = bool(parts.hostname) and parts.port != 0 and is_private_enough(parts)
+        except ValueError:
+            usable = False
+        if not usable or "@" in parts.netloc or parts.fragment or (parts.query and not secret):
+            raise self.wrong(key, quoted, fix)
+        return value.rstrip("/")
+
+
+def _did_you_mean(key: str, known: tuple[str, ...]) -> str:
+    near = difflib.get_close_matches(key, known, n=1)
+    return f"did you mean {near[0]}?" if near else "known here: " + ", ".join(known)

@@ -1,0 +1,252 @@
+"""What can happen to a purchase, and the fold from events to its state. Append-only; state is never updated.
+
+intent ─▶ signed+sent ─▶ answered* ─▶ delivered            settled, void, undelivered are proved by the chain alone
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from msgspec.structs import replace
+
+from payer.values.types import Authorization, Data, Money, Order, Purchase, Run, Settlement, Terms
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Base of all; `at` is aware UTC, by the payer's clock."""
+
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent(Event):
+    """Caps are reserved for this purchase; nothing is signed. On a void purchase: it is wanted again, same nonce."""
+
+    order: Order
+    run: Run
+    reserved: int
+    terms: Terms | None
+    from_block: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signed(Event):
+    """An authorization exists. A later one over the same nonce may name another value; the larger stays reserved.
+
+    The same one again stands for terms that changed around it: what the token would see is byte for byte the same.
+    After a settlement only the one that paid, to claim with.
+    """
+
+    authorization: Authorization
+    terms: Terms
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent(Event):
+    """The authorization may have left the machine from here on. `claim` marks presenting it after it was spent."""
+
+    claim: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unsent(Event):
+    """The last send provably never left the machine (no connection was made), so it exposes nothing."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered(Event):
+    """What came back, as evidence only: no HTTP answer frees money. `status` None: no answer, `note` says why."""
+
+    status: int | None
+    elapsed_ms: int
+    note: str = ""
+    receipt_tx: str | None = None
+    body_sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivered(Event):
+    """The body is in the ledger, in the same commit as this event (I4)."""
+
+    status: int
+    content_type: str
+    sha256: str
+    size: int
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled(Event):
+    """The chain shows AuthorizationUsed and the matching Transfer."""
+
+    settlement: Settlement
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unsettled(Event):
+    """A reorg took the settlement back before it was final: the money is exposed again."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Void(Event):
+    """No money moved and none can: never sent, or unused in a final block past validBefore.
+
+    `burned`: the nonce was cancelled on chain. Only this wallet's key can do that, so a person has to look.
+    """
+
+    reason: str
+    proof_block: int | None = None
+    burned: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Denied(Event):
+    """Refused before anything was signed."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Undelivered(Event):
+    """Spent, and every claim for the body failed."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LossAccepted(Event):
+    """A person's word that this purchase may be bought again, as the next generation (I2): nothing came for the
+    money, or a body in which the seller says that it failed, which is kept.
+
+    Its money has come to rest for good: a reorg of a settlement that was not final could bring the first generation
+    back beside the next.
+    """
+
+    by: str
+
+
+class IllegalEvent(AssertionError):
+    """Raised when an event can't happen in a state: a defect of ours, caught before it is committed."""
+
+
+def _require(holds: bool, purchase: Purchase, event: Event) -> None:
+    if not holds:
+        raise IllegalEvent(f"{type(event).__name__} on {purchase.purchase_id} while {purchase.money}, {purchase.data}")
+
+
+def _then(purchase: Purchase, **changes: Any) -> Purchase:
+    return replace(purchase, version=purchase.version + 1, **changes)
+
+
+def fold(p: Purchase, event: Event) -> Purchase:
+    """The state after one more event. Pure and total: an event that can't happen raises IllegalEvent."""
+    match event:
+        case Intent():
+            fresh = p.version == 0 or (p.money is Money.VOID and p.data is Data.ABSENT)
+            _require(fresh and not p.burned, p, event)
+            return _then(
+                p,
+                order=event.order,
+                run=event.run,
+                money=Money.RESERVED,
+                reserved=event.reserved,
+                terms=event.terms,
+                authorization=None,
+                sends=0,
+                earlier_sends=p.earlier_sends + p.sends,
+                claims=0,
+                last_status=None,
+                last_note="",
+                denied=None,
+                from_block=event.from_block if p.from_block is None else p.from_block,
+            )
+        case Signed():
+            to_claim = p.money is Money.SPENT and not p.paid_by(p.authorization) and p.paid_by(event.authorization)
+            to_claim |= p.money is Money.SPENT and p.authorization is None
+            _require((p.money in (Money.RESERVED, Money.EXPOSED) or to_claim) and p.data is Data.ABSENT, p, event)
+            _require(event.authorization.nonce == p.nonce and event.authorization.payer == p.payer, p, event)
+            _require(event.authorization.asset == p.asset, p, event)
+            return _then(
+                p,
+                authorization=event.authorization,
+                terms=event.terms,
+                reserved=max(p.reserved, event.authorization.value),
+                valid_until=max(p.valid_until, event.authorization.valid_before),
+            )
+        case Sent(claim=True):
+            _require(p.money is Money.SPENT and p.data is Data.ABSENT, p, event)
+            return _then(p, claims=p.claims + 1)
+        case Sent():
+            _require(p.authorization is not None and p.data is Data.ABSENT, p, event)
+            _require(p.money in (Money.RESERVED, Money.EXPOSED), p, event)
+            return _then(p, money=Money.EXPOSED, sends=p.sends + 1, first_sent_at=p.first_sent_at or event.at)
+        case Unsent():
+            _require(p.money is Money.EXPOSED and p.data is Data.ABSENT and p.sends > 0, p, event)
+            return _then(p, money=Money.EXPOSED if p.sends > 1 else Money.RESERVED, sends=p.sends - 1)
+        case Answered():
+            return _then(p, last_status=event.status, last_note=event.note, receipt_tx=event.receipt_tx or p.receipt_tx)
+        case Delivered():
+            _require(p.data is Data.ABSENT, p, event)
+            unpaid = p.money is Money.RESERVED
+            return _then(
+                p,
+                data=Data.DELIVERED,
+                money=Money.VOID if unpaid else p.money,
+                undelivered=False,
+                delivered_at=event.received_at,
+            )
+        case Settled(settlement=settlement):
+            return _then(p, money=Money.SPENT, spent=settlement.value, settlement=settlement)
+        case Unsettled():
+            _require(p.money is Money.SPENT and p.settling, p, event)
+            return _then(
+                p,
+                money=Money.EXPOSED,
+                reserved=max(p.reserved, p.spent),
+                spent=0,
+                claims=0,
+                settlement=None,
+                undelivered=False,
+            )
+        case Void():
+            _require(p.money in (Money.RESERVED, Money.EXPOSED), p, event)
+            never_sent = p.money is Money.RESERVED and event.proof_block is None
+            _require(never_sent or event.proof_block is not None, p, event)
+            return _then(p, money=Money.VOID, burned=event.burned)
+        case Denied():
+            _require(p.money is Money.RESERVED, p, event)
+            return _then(p, money=Money.VOID, denied=event.reason)
+        case Undelivered():
+            _require(p.money is Money.SPENT and p.data is Data.ABSENT, p, event)
+            return _then(p, undelivered=True)
+        case LossAccepted():
+            _require(p.losable and not p.loss_accepted, p, event)
+            return _then(p, loss_accepted=True)
+    raise IllegalEvent(f"no rule for {type(event).__name__}")
+
+
+KINDS: dict[str, type[Event]] = {
+    kind.__name__.lower(): kind
+    for kind in (
+        Intent,
+        Signed,
+        Sent,
+        Unsent,
+        Answered,
+        Delivered,
+        Settled,
+        Unsettled,
+        Void,
+        Denied,
+        Undelivered,
+        LossAccepted,
+    )
+}
+"""Event classes by the names they have in the ledger."""

@@ -1,0 +1,42 @@
+"""Fields of a stranger's JSON object, each of its right type or Malformed with the field's name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from payer.wire.strict_json import Malformed, shown
+
+
+def integer(entry: Mapping[str, Any], name: str) -> int:
+    """A whole number; true, 1.0 and "1" are none."""
+    value = entry.get(name)
+    if type(value) is not int:
+        raise Malformed(f"{name} is {shown(value)}, not a whole number")
+    return value
+
+
+def text_of(entry: Mapping[str, Any], name: str) -> str:
+    """Text that is not empty."""
+    value = entry.get(name)
+    if not isinstance(value, str) or not value:
+        raise Malformed(f"{name} is {shown(value)}, not text")
+    return value
+
+
+def optional_text(entry: Mapping[str, Any], name: str, label: str | None = None) -> str | None:
+    """Text, or None where the field is absent or null."""
+    value = entry.get(name)
+    if value is not None and not isinstance(value, str):
+        raise Malformed(f"{label or name} is {shown(value)}, not text")
+    return value
+
+
+def optional_object(entry: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """An object; an empty one where the field is absent or null."""
+    value = entry.get(name)
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise Malformed(f"{name} is {shown(value)}, not an object")
+    return value

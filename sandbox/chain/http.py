@@ -1,0 +1,117 @@
+"""The node's HTTP face: single requests and batches, with the faults of the rpc level played on top."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+
+from sandbox.asgi import Receive, Scope, Send, hang_up, read_body, reply, reset, send_reply
+from sandbox.chain.rpc import Rpc, RpcError, View
+from sandbox.faults import Fault, Faults
+
+_FOREIGN = "0x000000000000000000000000000000000000dEaD"
+
+
+class RpcApp:
+    def __init__(self, rpc: Rpc, faults: Faults) -> None:
+        self._rpc, self._faults = rpc, faults
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body = await read_body(receive)
+        try:
+            asked = msgspec.json.decode(body)
+        except msgspec.DecodeError:
+            await send_reply(send, reply(200, msgspec.json.encode(_error(None, RpcError(-32700, "parse error")))))
+            return
+        calls = asked if isinstance(asked, list) else [asked]
+        faults = [(call, self._faults.take("rpc", _method(call))) for call in calls]
+        for _, firing in faults:
+            for fault in firing:
+                if await self._broken(fault, scope, send):
+                    return
+        answers = [self.answer(call, firing) for call, firing in faults]
+        document = answers if isinstance(asked, list) else answers[0]
+        await send_reply(send, reply(200, msgspec.json.encode(document)))
+
+    async def _broken(self, fault: Fault, scope: Scope, send: Send) -> bool:
+        """Play a fault of the connection; true when no JSON is to follow."""
+        match fault.name:
+            case "rpc_down":
+                reset(scope)
+            case "rpc_status":
+                await send_reply(send, reply(fault.params["status"], b"", "text/plain"))
+            case "rpc_garbage":
+                await send_reply(send, reply(200, b"<html><body>gateway</body></html>", "text/html"))
+            case "rpc_hang":
+                await asyncio.sleep(fault.params["seconds"])
+                hang_up(scope)
+            case "rpc_slow":
+                await asyncio.sleep(fault.params["seconds"])
+                return False
+            case _:
+                return False
+        return True
+
+    def answer(self, call: Any, firing: list[Fault]) -> dict[str, Any]:
+        """One JSON-RPC answer, changed as the firing faults say."""
+        if not isinstance(call, dict) or not isinstance(call.get("method"), str):
+            return _error(None, RpcError(-32600, "invalid request"))
+        params = call.get("params") or []
+        try:
+            for fault in firing:
+                if fault.name == "rpc_error":
+                    raise RpcError(fault.params["code"], fault.params["message"])
+            if not isinstance(params, list):
+                raise RpcError(-32602, "params must be a list")
+            result = self._rpc.call(call["method"], params, self._view(firing))
+        except RpcError as problem:
+            return _error(call.get("id"), problem)
+        for fault in firing:
+            result = _changed(fault, call["method"], result)
+        return {"jsonrpc": "2.0", "id": call.get("id"), "result": result}
+
+    def _view(self, firing: list[Fault]) -> View:
+        view = View(tags=all(fault.name != "rpc_no_tags" for fault in firing))
+        for fault in firing:
+            if fault.name == "rpc_frozen_head":
+                head = fault.state.setdefault("head", int(self._rpc.call("eth_blockNumber", []), 16))
+                view = replace(view, head=head)
+            elif fault.name == "rpc_log_range":
+                view = replace(view, log_range=fault.params["blocks"])
+        return view
+
+
+def _changed(fault: Fault, method: str, result: Any) -> Any:
+    receipt = method == "eth_getTransactionReceipt" and result is not None
+    match fault.name:
+        case "rpc_wrong_chain" if method in ("eth_chainId", "net_version"):
+            number = fault.params["chain_id"]
+            return hex(number) if method == "eth_chainId" else str(number)
+        case "rpc_receipt_missing" if receipt:
+            return None
+        case "rpc_receipt_failed" if receipt:
+            return {**result, "status": "0x0"}
+        case "rpc_no_logs" | "rpc_double_logs" | "rpc_foreign_logs" if method == "eth_getLogs":
+            return _logs(fault.name, result)
+        case "rpc_no_logs" | "rpc_double_logs" | "rpc_foreign_logs" if receipt:
+            return {**result, "logs": _logs(fault.name, result["logs"])}
+    return result
+
+
+def _logs(name: str, logs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    if name == "rpc_no_logs":
+        return []
+    if name == "rpc_double_logs":
+        return [log for log in logs for _ in range(2)]
+    return [{**log, "address": _FOREIGN} for log in logs]
+
+
+def _method(call: Any) -> str:
+    return str(call.get("method")) if isinstance(call, dict) else ""
+
+
+def _error(number: Any, problem: RpcError) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "id": number, "error": problem.as_json()}

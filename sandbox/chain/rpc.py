@@ -1,0 +1,278 @@
+"""The JSON-RPC methods a payer, a facilitator and the usual client libraries ask for, over a Chain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from eth_typing import Address
+from eth_utils.address import to_canonical_address
+from eth_utils.crypto import keccak
+
+from sandbox.chain.chain import Chain
+from sandbox.chain.encode import data, quantity, revert_text, tx_json
+from sandbox.chain.evm import GAS_LIMIT, Called
+from sandbox.chain.pool import Rejected
+from sandbox.chain.store import BlockRow
+from sandbox.keys import CHAIN_ID
+
+_TIP = 1_000_000_000
+_ZERO = "0x" + "00" * 20
+
+
+class RpcError(Exception):
+    """An error answer of JSON-RPC."""
+
+    def __init__(self, code: int, message: str, payload: str | None = None) -> None:
+        super().__init__(message)
+        self.code, self.message, self.payload = code, message, payload
+
+    def as_json(self) -> dict[str, Any]:
+        found: dict[str, Any] = {"code": self.code, "message": self.message}
+        return found if self.payload is None else {**found, "data": self.payload}
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What a lying or lagging endpoint lets one see: nothing above `head`, no `safe` or `finalized` tags, logs of at
+    most `log_range` blocks at once."""
+
+    head: int | None = None
+    tags: bool = True
+    log_range: int | None = None
+
+
+class Rpc:
+    """One method call at a time: `call("eth_chainId", [])`. Raises RpcError, nothing else, for bad input."""
+
+    def __init__(self, chain: Chain) -> None:
+        self._chain = chain
+        self._methods: dict[str, Callable[..., Any]] = {
+            name.replace("__", "_", 1) if name.startswith("__") else name: getattr(self, name)
+            for name in dir(self)
+            if name.startswith(("eth_", "net_", "web3_"))
+        }
+
+    def add(self, name: str, method: Callable[..., Any]) -> None:
+        """One more method; it gets the positional parameters of the request."""
+        self._methods[name] = lambda _view, *params: method(*params)
+
+    def call(self, method: str, params: list[Any], view: View | None = None) -> Any:
+        found = self._methods.get(method)
+        if found is None:
+            raise RpcError(-32601, f"the method {method} does not exist/is not available")
+        with self._chain.lock:
+            self._chain.keep_up()
+            try:
+                return found(view or View(), *params)
+            except (TypeError, ValueError, AttributeError, KeyError, IndexError) as problem:
+                raise RpcError(-32602, f"invalid argument: {problem}") from problem
+
+    # -- identity ---------------------------------------------------------------------------------
+
+    def eth_chainId(self, view: View) -> str:
+        return quantity(CHAIN_ID)
+
+    def net_version(self, view: View) -> str:
+        return str(CHAIN_ID)
+
+    def web3_clientVersion(self, view: View) -> str:
+        return "tollbook-sandbox/py-evm"
+
+    def eth_syncing(self, view: View) -> bool:
+        return False
+
+    def eth_accounts(self, view: View) -> list[str]:
+        return []
+
+    # -- blocks -----------------------------------------------------------------------------------
+
+    def _head(self, view: View) -> BlockRow:
+        head = self._chain.head
+        if view.head is None or view.head >= head.number:
+            return head
+        row = self._chain.block(view.head)
+        return row or head
+
+    def _row(self, view: View, tag: str | dict[str, Any]) -> BlockRow | None:
+        """The block a tag, number or EIP-1898 object names; None when there is no such block."""
+        if isinstance(tag, dict):
+            if "blockHash" in tag:
+                row = self._chain.block_by_hash(_bytes(tag["blockHash"], 32))
+                return row if row is not None and row.number <= self._head(view).number else None
+            tag = tag["blockNumber"]
+        head = self._head(view)
+        if tag in ("latest", "pending"):
+            return head
+        if tag in ("safe", "finalized"):
+            return self._lagging(view, tag, head)
+        number = 0 if tag == "earliest" else _int(str(tag))
+        return self._chain.block(number) if number <= head.number else None
+
+    def _lagging(self, view: View, tag: str, head: BlockRow) -> BlockRow:
+        if not view.tags:
+            raise RpcError(-32000, f"{tag} block not found")
+        pace = self._chain.pace
+        row = self._chain.lagging(pace.safe_lag if tag == "safe" else pace.finalized_lag)
+        return min(row, head, key=lambda one: one.number)
+
+    def _existing(self, view: View, tag: str | dict[str, Any]) -> BlockRow:
+        row = self._row(view, tag)
+        if row is None:
+            raise RpcError(-32000, "header not found")
+        return row
+
+    def eth_blockNumber(self, view: View) -> str:
+        return quantity(self._head(view).number)
+
+    def eth_getBlockByNumber(self, view: View, tag: str, full: bool = False) -> Any:
+        return self._block(self._row(view, tag), full)
+
+    def eth_getBlockByHash(self, view: View, block_hash: str, full: bool = False) -> Any:
+        return self._block(self._row(view, {"blockHash": block_hash}), full)
+
+    def _block(self, row: BlockRow | None, full: bool) -> Any:
+        if row is None:
+            return None
+        found = msgspec.json.decode(row.json)
+        if full:
+            found["transactions"] = [self.eth_getTransactionByHash(View(), h) for h in found["transactions"]]
+        return found
+
+    # -- accounts at a block ----------------------------------------------------------------------
+
+    def eth_getBalance(self, view: View, address: str, tag: Any = "latest") -> str:
+        return quantity(self._chain.state(self._existing(view, tag)).get_balance(_address(address)))
+
+    def eth_getCode(self, view: View, address: str, tag: Any = "latest") -> str:
+        return data(self._chain.state(self._existing(view, tag)).get_code(_address(address)))
+
+    def eth_getStorageAt(self, view: View, address: str, slot: str, tag: Any = "latest") -> str:
+        value = self._chain.state(self._existing(view, tag)).get_storage(_address(address), _int(slot))
+        return data(value.to_bytes(32, "big"))
+
+    def eth_getTransactionCount(self, view: View, address: str, tag: Any = "latest") -> str:
+        if tag == "pending":
+            return quantity(self._chain.next_nonce(_address(address)))
+        return quantity(self._chain.state(self._existing(view, tag)).get_nonce(_address(address)))
+
+    def eth_call(self, view: View, request: dict[str, Any], tag: Any = "latest", *overrides: Any) -> str:
+        if overrides and any(overrides):
+            raise RpcError(-32602, "state overrides are not supported")
+        called = self._run(view, request, tag)
+        if called.failure is not None:
+            self._raise_failure(called)
+        return data(called.output)
+
+    def eth_estimateGas(self, view: View, request: dict[str, Any], tag: Any = "latest") -> str:
+        called = self._run(view, request, tag)
+        if called.failure is not None:
+            self._raise_failure(called)
+        # A callee gets 63/64 of what is left (EIP-150), and refunds come only at the end: leave room for both.
+        return quantity(min(called.gas_used * 5 // 4 + 5_000, GAS_LIMIT) if called.gas_used > 21_000 else 21_000)
+
+    def _run(self, view: View, request: dict[str, Any], tag: Any) -> Called:
+        at_head = tag in ("latest", "pending") and view.head is None
+        return self._chain.call(
+            None if at_head else self._existing(view, tag),
+            sender=_address(request.get("from") or _ZERO),
+            to=_address(request["to"]) if request.get("to") else b"",
+            data=_bytes(request.get("input") or request.get("data") or "0x"),
+            value=_int(request.get("value") or "0x0"),
+            gas=min(_int(request.get("gas") or quantity(GAS_LIMIT)), GAS_LIMIT),
+        )
+
+    def _raise_failure(self, called: Called) -> None:
+        if called.reverted:
+            raise RpcError(3, revert_text(called.output), data(called.output))
+        raise RpcError(-32000, called.failure or "execution failed")
+
+    # -- transactions and logs --------------------------------------------------------------------
+
+    def eth_sendRawTransaction(self, view: View, raw: str) -> str:
+        try:
+            return data(self._chain.send(_bytes(raw)))
+        except Rejected as problem:
+            raise RpcError(-32000, str(problem)) from problem
+
+    def eth_getTransactionByHash(self, view: View, tx_hash: str) -> Any:
+        wanted = _bytes(tx_hash, 32)
+        found = self._chain.tx(wanted)
+        if found is not None and found[0] <= self._head(view).number:
+            return msgspec.json.decode(found[1].json)
+        waiting = self._chain.pooled(wanted)
+        return None if waiting is None else tx_json(waiting, None, self._chain.base_fee())
+
+    def eth_getTransactionReceipt(self, view: View, tx_hash: str) -> Any:
+        found = self._chain.tx(_bytes(tx_hash, 32))
+        if found is None or found[0] > self._head(view).number:
+            return None
+        return msgspec.json.decode(found[1].receipt)
+
+    def eth_getLogs(self, view: View, wanted: dict[str, Any]) -> list[Any]:
+        first, last = self._range(view, wanted)
+        addresses = [_address(one) for one in _listed(wanted.get("address"))]
+        topics = [None if one is None else [_bytes(t, 32) for t in _listed(one)] for one in wanted.get("topics") or []]
+        return [msgspec.json.decode(text) for text in self._chain.logs(first, last, addresses, topics)]
+
+    def _range(self, view: View, wanted: dict[str, Any]) -> tuple[int, int]:
+        if "blockHash" in wanted:
+            if "fromBlock" in wanted or "toBlock" in wanted:
+                raise RpcError(-32602, "cannot specify both blockHash and fromBlock/toBlock")
+            number = self._existing(view, {"blockHash": wanted["blockHash"]}).number
+            return number, number
+        first, last = (self._bound(view, wanted.get(end) or "latest") for end in ("fromBlock", "toBlock"))
+        if first > last:
+            raise RpcError(-32602, "invalid block range params")
+        if view.log_range is not None and last - first >= view.log_range:
+            raise RpcError(-32005, f"query exceeds max block range {view.log_range}")
+        return first, min(last, self._head(view).number)
+
+    def _bound(self, view: View, tag: str) -> int:
+        return _int(tag) if tag.startswith("0x") else self._existing(view, tag).number
+
+    # -- fees -------------------------------------------------------------------------------------
+
+    def eth_gasPrice(self, view: View) -> str:
+        return quantity(self._chain.base_fee() + _TIP)
+
+    def eth_maxPriorityFeePerGas(self, view: View) -> str:
+        return quantity(_TIP)
+
+    def eth_feeHistory(self, view: View, count: str | int, newest: str, rewards: list[float] | None = None) -> Any:
+        last = self._existing(view, newest).number
+        first = max(last - _int(count) + 1, 0)
+        headers = [self._chain.header(self._existing(view, quantity(number))) for number in range(first, last + 1)]
+        found: dict[str, Any] = {
+            "oldestBlock": quantity(first),
+            "baseFeePerGas": [quantity(one.base_fee_per_gas or 0) for one in headers]
+            + [quantity(self._chain.base_fee())],
+            "gasUsedRatio": [one.gas_used / one.gas_limit for one in headers],
+        }
+        return {**found, "reward": [[quantity(_TIP)] * len(rewards) for _ in headers]} if rewards else found
+
+    def web3_sha3(self, view: View, text: str) -> str:
+        return data(keccak(_bytes(text)))
+
+
+def _listed(value: Any) -> list[Any]:
+    return [] if value is None else value if isinstance(value, list) else [value]
+
+
+def _int(value: str | int) -> int:
+    return value if isinstance(value, int) else int(value, 16)
+
+
+def _bytes(text: str, length: int | None = None) -> bytes:
+    if not isinstance(text, str) or not text.startswith("0x"):
+        raise ValueError("hex string without 0x prefix")
+    value = bytes.fromhex(text[2:])
+    if length is not None and len(value) != length:
+        raise ValueError(f"want {length} bytes of hex, got {len(value)}")
+    return value
+
+
+def _address(text: str) -> Address:
+    return to_canonical_address(_bytes(text, 20))

@@ -1,0 +1,224 @@
+"""Plays the seller's faults: before the honest answer is made, and instead of it."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from sandbox.asgi import Reply, Scope, Send, hang_up, reply, reset, send_reply
+from sandbox.faults import Fault
+from sandbox.keys import NETWORK, THIEF
+from sandbox.seller.terms import (
+    Edit,
+    edited,
+    listed,
+    merged,
+    receipt_header,
+    receipt_name,
+    terms_broken,
+    terms_elsewhere,
+    with_resource,
+)
+
+_MB, _KB = 1 << 20, 1 << 10
+_PAYMENT = (b"payment-signature", b"x-payment")
+Answer = Callable[[Scope], Awaitable[Reply]]
+
+
+class Broken(Exception):
+    """Raised when the connection was broken on purpose; nothing more can be sent."""
+
+
+class Mischief:
+    """One request's share of trouble. `answer` gives the honest answer to a scope; it may be asked again unpaid."""
+
+    def __init__(self, firing: list[Fault], scope: Scope, send: Send, answer: Answer) -> None:
+        self._firing = {fault.name: fault for fault in firing}
+        self._scope, self._send, self._answer = scope, send, answer
+
+    @property
+    def delay(self) -> float:
+        fault = self._firing.get("slow")
+        return float(fault.params["seconds"]) if fault else 0.0
+
+    # -- before -----------------------------------------------------------------------------------
+
+    async def before(self) -> Reply | None:
+        """The answer that a fault gives without settling anything, or None: ask honestly. Raises Broken."""
+        for name, fault in self._firing.items():
+            match name:
+                case "reset_before":
+                    await self._break()
+                case "hang_before":
+                    await self._hang(fault)
+                case "status_before":
+                    return reply(fault.params["status"], b'{"success":false,"message":"injected"}')
+                case "rate_before":
+                    return _too_many(fault)
+                case "redirect_before":
+                    return reply(307, b"", headers=[("location", fault.params["location"])])
+                case "again_402_before" | "new_terms_402_before" | "endless_402":
+                    return await self._challenge(fault)
+                case "forged_receipt":
+                    return await self._forged()
+        return None
+
+    async def _challenge(self, fault: Fault) -> Reply:
+        """A 402 as if nothing had been paid; asks another price, or carries a receipt, as the fault says."""
+        challenge = await self._answer(self._unpaid())
+        if fault.name.startswith("new_terms"):
+            return _repriced(challenge, fault)
+        reason = {"failed_402_after": "unexpected_settle_error", "pending_402_after": "settlement_pending"}.get(
+            fault.name
+        )
+        if reason is not None:
+            claim = {"success": False, "errorReason": reason, "transaction": "", "network": NETWORK}
+            challenge.headers = challenge.with_header(receipt_name(challenge), receipt_header(claim))
+        return challenge
+
+    async def _break(self) -> None:
+        reset(self._scope)
+        await asyncio.sleep(0)
+        raise Broken
+
+    def _unpaid(self) -> Scope:
+        return {**self._scope, "headers": [(k, v) for k, v in self._scope["headers"] if k not in _PAYMENT]}
+
+    async def _forged(self) -> Reply:
+        """Claims a payment that was never settled, for data that was never sold."""
+        challenge = await self._answer(self._unpaid())
+        claim = {"success": True, "transaction": "0x" + "ab" * 32, "network": NETWORK, "payer": THIEF}
+        body = b'{"success":true,"message":"Data fetched successfully","length":0,"data":[]}'
+        return reply(200, body, headers=[(receipt_name(challenge), receipt_header(claim))])
+
+    async def _hang(self, fault: Fault) -> None:
+        await asyncio.sleep(fault.params["seconds"])
+        hang_up(self._scope)
+        raise Broken
+
+    # -- after ------------------------------------------------------------------------------------
+
+    async def after(self, answer: Reply) -> None:
+        """Send the honest answer, or what the firing faults make of it."""
+        for name, fault in self._firing.items():
+            if name == "reset_after":
+                await self._break()
+            if name == "hang_after":
+                await self._hang(fault)
+            if name.endswith("_402_after"):
+                answer = await self._challenge(fault)
+            answer = _asked(name, fault, answer) if answer.status == 402 else answer
+            answer = _spoiled(name, fault, answer)
+        if "truncated" in self._firing:
+            await self._truncated(answer, self._firing["truncated"])
+        elif "drip" in self._firing:
+            await self._dripped(answer, self._firing["drip"])
+        else:
+            await send_reply(self._send, answer)
+
+    async def _truncated(self, answer: Reply, fault: Fault) -> None:
+        headers = [*answer.without("content-length"), (b"content-length", str(len(answer.body)).encode())]
+        await self._send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        part = answer.body[: int(len(answer.body) * fault.params["share"])]
+        await self._send({"type": "http.response.body", "body": part, "more_body": True})
+        hang_up(self._scope)
+        raise Broken
+
+    async def _dripped(self, answer: Reply, fault: Fault) -> None:
+        headers = [*answer.without("content-length"), (b"content-length", str(len(answer.body)).encode())]
+        await self._send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        size = fault.params["piece"]
+        for start in range(0, len(answer.body), size):
+            await self._send(
+                {"type": "http.response.body", "body": answer.body[start : start + size], "more_body": True}
+            )
+            await asyncio.sleep(fault.params["seconds"])
+        await self._send({"type": "http.response.body", "body": b""})
+
+
+def _asked(name: str, fault: Fault, answer: Reply) -> Reply:
+    """Faults in what a 402 asks for."""
+    params = fault.params
+    edits: dict[str, Edit] = {
+        "swap_pay_to": lambda entry: entry | {"payTo": THIEF},
+        "swap_asset": lambda entry: entry | {"asset": THIEF},
+        "swap_network": lambda entry: entry | {"network": params["network"]},
+        "swap_name": lambda entry: entry | {"extra": entry["extra"] | {"name": params["eip712_name"]}},
+        "edit_terms": lambda entry: merged(entry, params["merge"]),
+    }
+    if name in edits:
+        return edited(answer, edits[name])
+    match name:
+        case "swap_price":
+            return _repriced(answer, fault)
+        case "broken_terms":
+            return terms_broken(answer, params["text"])
+        case "swap_resource":
+            return with_resource(answer, params["resource"])
+        case "offer_list":
+            return listed(answer, params["first"], params["last"])
+        case "terms_misplaced":
+            return terms_elsewhere(answer)
+        case "huge_402":
+            return Reply(402, answer.headers, answer.body + b" " * (params["megabytes"] * _MB))
+    return answer
+
+
+def _spoiled(name: str, fault: Fault, answer: Reply) -> Reply:
+    """Faults in what comes back after the seller did its work, settling included."""
+    params = fault.params
+    match name:
+        case "status_after":
+            return Reply(params["status"], answer.headers, b'{"success":false,"message":"injected"}')
+        case "status_after_bare":
+            return reply(params["status"], b'{"success":false,"message":"injected"}')
+        case "rate_after":
+            return _too_many(fault)
+        case "redirect_after":
+            return reply(307, b"", headers=[("location", params["location"])])
+        case "empty_body":
+            return Reply(answer.status, answer.headers, b"")
+        case "html_body":
+            return Reply(
+                answer.status, answer.with_header("content-type", "text/html"), b"<html><body>Oops</body></html>"
+            )
+        case "garbage_body":
+            return Reply(answer.status, answer.headers, b"\xff\xfe\x00\x9f" * 64)
+        case "wrong_schema":
+            rows = [{"id": number, "value": "x"} for number in range(3)]
+            return Reply(answer.status, answer.headers, _envelope(True, rows))
+        case "failed_envelope":
+            return Reply(answer.status, answer.headers, _envelope(False, None))
+        case "huge_body":
+            return Reply(answer.status, answer.headers, b"[" + b"0," * (params["megabytes"] * _MB // 2) + b"0]")
+        case "bomb_body":
+            packed = gzip.compress(b" " * (params["megabytes"] * _MB), 9)
+            return Reply(answer.status, answer.with_header("content-encoding", "gzip"), packed)
+        case "huge_header":
+            padding = "x" * (params["kilobytes"] * _KB)
+            return Reply(answer.status, answer.with_header("x-padding", padding), answer.body)
+        case "no_receipt":
+            return Reply(answer.status, answer.without("payment-response", "x-payment-response"), answer.body)
+        case "broken_receipt":
+            return Reply(answer.status, answer.with_header(receipt_name(answer), params["text"]), answer.body)
+    return answer
+
+
+def _repriced(answer: Reply, fault: Fault) -> Reply:
+    def reprice(entry: dict[str, Any]) -> dict[str, Any]:
+        name = "amount" if "amount" in entry else "maxAmountRequired"
+        return entry | {name: str(int(int(entry[name]) * fault.params["factor"]))}
+
+    return edited(answer, reprice)
+
+
+def _too_many(fault: Fault) -> Reply:
+    headers = [("retry-after", str(fault.params["retry_after"]))] if fault.params["retry_after"] is not None else []
+    return reply(429, b'{"success":false,"message":"Too many requests"}', headers=headers)
+
+
+def _envelope(success: bool, rows: list[Any] | None) -> bytes:
+    return json.dumps({"success": success, "message": "injected", "length": len(rows or ()), "data": rows}).encode()

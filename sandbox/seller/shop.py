@@ -1,0 +1,84 @@
+"""What is sold where: products by method and path, and how each is asked for payment. Shared by both x402 versions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import parse_qsl
+
+from sandbox.asgi import Reply, Scope, request_header
+from sandbox.chain.token import Token
+from sandbox.keys import PAY_TO
+from sandbox.settings import Settings
+
+PREFIXES = {"/x402v1": 1, "/x402v2": 2}
+"""Base paths that always speak one x402 version, whatever the setting is."""
+
+Serve = Callable[[Sequence[tuple[str, str]], bytes], Reply]
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """One route. `price` in atoms of the six-decimals token, 0 for free; `version` of None follows the setting."""
+
+    seller: str
+    name: str
+    method: str
+    path: str
+    price: int
+    serve: Serve
+    version: int | None = None
+
+    @property
+    def key(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What one request would cost: the terms of one `accepts` entry, version aside."""
+
+    token: Token
+    amount: int
+    pay_to: str
+    max_timeout: int
+
+    @property
+    def extra(self) -> dict[str, str]:
+        return {"name": self.token.spec.eip712_name, "version": self.token.spec.eip712_version}
+
+
+class Shop:
+    def __init__(self, products: Sequence[Product], tokens: Mapping[str, Token], settings: Settings) -> None:
+        self.products = {product.key: product for product in products}
+        self.tokens, self.settings = tokens, settings
+
+    def find(self, scope: Scope) -> tuple[Product, int] | None:
+        """The product a request is for, and the x402 version to speak to it."""
+        path, version = scope["path"], None
+        for prefix, number in PREFIXES.items():
+            if path.startswith(prefix + "/"):
+                path, version = path[len(prefix) :], number
+        product = self.products.get(f"{scope['method']} {path}")
+        return None if product is None else (product, version or product.version or self.settings.x402_version)
+
+    def ask(self, product: Product, payment_token: str | None) -> Ask:
+        """Today's price. TMAI is 10 % cheaper: one dollar is taken as twenty of it."""
+        atoms = self.settings.prices.get(product.name, product.price)
+        if self.settings.tmai and product.seller == "tokenmetrics" and (payment_token or "").lower() == "tmai":
+            return Ask(self.tokens["TMAI"], atoms * 9 // 10 * 20 * 10**12, PAY_TO, self.settings.max_timeout)
+        return Ask(self.tokens["USDC"], atoms, PAY_TO, self.settings.max_timeout)
+
+    def ask_of(self, product: Product, scope: Scope) -> Ask:
+        return self.ask(product, request_header(scope, "x-payment-token"))
+
+
+def query_pairs(scope: Scope) -> list[tuple[str, str]]:
+    return parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+
+
+def refused(status: int, message: str, headers: Sequence[tuple[bytes, bytes]] = ()) -> Reply:
+    """An error body of Token Metrics."""
+    body = json.dumps({"success": False, "message": message}).encode()
+    return Reply(status, [(b"content-type", b"application/json"), *headers], body)

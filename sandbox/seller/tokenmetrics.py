@@ -1,0 +1,43 @@
+"""Token Metrics' shelf: the market's endpoints as products under /v2 and, in its own spelling, under /v3."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+import msgspec
+
+from sandbox.asgi import Reply
+from sandbox.market.market import Market
+from sandbox.market.query import Unprocessable
+from sandbox.seller.shop import Product, refused
+from sandbox.settings import Settings
+
+_JSON = [(b"content-type", b"application/json; charset=utf-8")]
+
+
+def products(market: Market, settings: Settings) -> list[Product]:
+    return [
+        Product(
+            "tokenmetrics",
+            one.name,
+            "GET",
+            f"/v{version}/{one.name}",
+            one.price,
+            partial(_serve, market, settings, one.name, version),
+        )
+        for version in (2, 3)
+        for one in market.endpoints.values()
+    ]
+
+
+def _serve(
+    market: Market, settings: Settings, name: str, version: int, params: Sequence[tuple[str, str]], _body: bytes
+) -> Reply:
+    try:
+        document = market.answer(name, params, version)
+    except Unprocessable as problem:
+        return refused(problem.status, str(problem))
+    if settings.empty == "404" and not document["data"]:
+        return refused(404, "No data found")
+    return Reply(200, list(_JSON), msgspec.json.encode(document))

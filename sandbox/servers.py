@@ -1,0 +1,116 @@
+"""One background thread with one event loop that serves every HTTP face of the world on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import socket
+import threading
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from sandbox.asgi import TRANSPORT, App
+
+HOST = "127.0.0.1"
+_THREADS = 32
+_PORTS = range(20_000, 32_000)
+
+
+class PortTaken(OSError):
+    """Raised when a home's port is in use, most likely by another sandbox of the same home."""
+
+
+class _Protocol(HttpToolsProtocol):
+    """Hands the application its transport, so that a fault can break the connection."""
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope["extensions"] = {TRANSPORT: self.transport}  # type: ignore[dict-item]
+
+
+def listen(port: int | None) -> socket.socket:
+    """A listening socket on loopback: on that port, or on a free one below the range that the system hands out."""
+    candidates = [port] if port else random.SystemRandom().sample(_PORTS, 200)
+    for number in candidates:
+        # Named in full, because asyncio turns Nagle's delay off (40 ms an answer) only for sockets that say TCP.
+        opened = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            opened.bind((HOST, number))
+        except OSError:
+            opened.close()
+            continue
+        opened.listen(512)
+        return opened
+    raise PortTaken(f"port {port} on {HOST} is in use")
+
+
+class Servers:
+    """Serves each application on its socket from `start` to `stop`."""
+
+    def __init__(self, apps: Mapping[str, App], sockets: Mapping[str, socket.socket]) -> None:
+        self._apps, self._sockets = apps, sockets
+        self._servers: list[uvicorn.Server] = []
+        self._thread = threading.Thread(target=self._run, name="sandbox", daemon=True)
+        self._failure: BaseException | None = None
+        self._started = threading.Event()
+        self._on_stop: list[Callable[[], Awaitable[None]]] = []
+
+    def start(self, timeout: float = 10.0) -> None:
+        self._thread.start()
+        if not self._started.wait(timeout) or self._failure is not None:
+            raise RuntimeError("the sandbox's servers did not start") from self._failure
+
+    def at_stop(self, action: Callable[[], Awaitable[None]]) -> None:
+        """Run in the servers' loop when they have stopped."""
+        self._on_stop.append(action)
+
+    def stop(self) -> None:
+        for server in self._servers:
+            server.should_exit = True
+        if self._thread.is_alive():
+            self._thread.join(10)
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._serve())
+        except BaseException as problem:  # noqa: BLE001 handed to start(), which raises it in the caller's thread
+            self._failure = problem
+        finally:
+            self._started.set()
+
+    async def _serve(self) -> None:
+        # Settlements wait for their receipts in threads: more of them than a small machine's default.
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS))
+        tasks = []
+        for name, app in self._apps.items():
+            config = uvicorn.Config(
+                app,
+                http=_Protocol,
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                log_level="critical",
+                timeout_keep_alive=120,
+                timeout_graceful_shutdown=1,
+            )
+            server = uvicorn.Server(config)
+            self._servers.append(server)
+            tasks.append(asyncio.create_task(server.serve(sockets=[self._sockets[name]]), name=name))
+        while not all(server.started for server in self._servers):
+            await asyncio.sleep(0.002)
+            for task in tasks:
+                if task.done():
+                    task.result()
+        self._started.set()
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            for action in self._on_stop:
+                with contextlib.suppress(OSError, RuntimeError):
+                    await action()

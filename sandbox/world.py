@@ -1,0 +1,297 @@
+"""A whole paid world on loopback: node, tokens, facilitator, sellers, faults and one clock, in this process."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import functools
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from eth_account import Account
+from filelock import FileLock, Timeout
+
+from sandbox import config_files
+from sandbox.asgi import App
+from sandbox.chain.chain import Chain, Pace
+from sandbox.chain.control import add_control
+from sandbox.chain.founding import found
+from sandbox.chain.http import RpcApp
+from sandbox.chain.rpc import Rpc
+from sandbox.chain.token import TMAI, USDC, Deployer, Token
+from sandbox.clock import WorldClock
+from sandbox.control import ControlApp
+from sandbox.facilitator import Facilitator
+from sandbox.faults import Faults
+from sandbox.keys import CHAIN_ID, PAY_TO, WALLET_KEY, buyer_key
+from sandbox.market.catalogue import day_of
+from sandbox.market.market import Market
+from sandbox.seller import declared, other_sellers, tokenmetrics
+from sandbox.seller.paid_v1 import PaidV1
+from sandbox.seller.paid_v2 import PaidV2
+from sandbox.seller.seller import SellerApp
+from sandbox.seller.shop import Product, Shop
+from sandbox.servers import HOST, PortTaken, Servers, listen
+from sandbox.settings import Settings
+
+FACES = ("rpc", "facilitator", "seller", "control")
+FUNDS = 1_000
+"""Whole units of each token that a wallet is given."""
+
+
+class HomeInUse(RuntimeError):
+    """Raised when another sandbox serves the same home."""
+
+
+@dataclass(frozen=True, slots=True)
+class Buyer:
+    """A funded throwaway wallet with a home of its own; `env` is all that a tollbook process needs."""
+
+    address: str
+    private_key: str
+    home: Path
+    env: Mapping[str, str]
+
+
+class World:
+    """`with World(home) as world:` serves until the block ends. The same home continues the same chain, on the same
+    ports. `offset` moves a new world's clock; `settings` are Settings' fields; `tokens` is how many the market lists;
+    `watch` are the token ids of the policy's watch list."""
+
+    def __init__(
+        self,
+        home: Path | str,
+        *,
+        seed: int = 7,
+        tokens: int = 64,
+        pace: Pace | None = None,
+        offset: float | None = None,
+        watch: tuple[int, ...] = (3375, 3306, 3988, 3369, 3377),
+        **settings: Any,
+    ) -> None:
+        self.home = Path(home).resolve()
+        self.settings = Settings()
+        self.settings.update(**settings)
+        self._dir = self.home / "sandbox"
+        self._seed, self._count, self._pace, self._watch = seed, tokens, pace, watch
+        self._notes: dict[str, Any] = {}
+        self._wanted_offset = offset
+        self._first_settings = self.settings.as_json()
+        self._open = contextlib.ExitStack()
+
+    # -- life -------------------------------------------------------------------------------------
+
+    def __enter__(self) -> World:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        self._dir.mkdir(parents=True, exist_ok=True)
+        self._lock = FileLock(self._dir / "lock")
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise HomeInUse(f"another sandbox serves {self.home}: stop it, or name another home") from None
+        self._open.callback(self._lock.release)
+        try:
+            self._read_notes()
+            self._start_chain()
+            self._start_servers()
+            self._write_files()
+        except BaseException:
+            self._open.close()
+            raise
+
+    def stop(self) -> None:
+        self._open.close()
+
+    def _read_notes(self) -> None:
+        """What must stay the same for a home: ports, clock, the market's birthday."""
+        self._notes_path = self._dir / "world.json"
+        if self._notes_path.exists():
+            self._notes = json.loads(self._notes_path.read_text())
+        offset = self._notes.get("offset", 0.0) if self._wanted_offset is None else self._wanted_offset
+        self.clock = WorldClock(offset, on_change=self._write_files)
+        self._notes.setdefault("born_day", day_of(self.clock.time()))
+        self._notes.setdefault("seed", self._seed)
+        self._notes.setdefault("tokens", self._count)
+
+    def _start_chain(self) -> None:
+        if "addresses" not in self._notes:
+            self._forget_half_made_chain()
+        self._chain = Chain(self._dir / "chain.db", self.clock, self._pace)
+        self._open.callback(self._chain.close)
+        self.rpc = Rpc(self._chain)
+        add_control(self.rpc, self._chain)
+        self._deployer = Deployer(self.rpc)
+        if self._chain.is_new:
+            self._notes["addresses"] = found(self._chain, self.rpc, self._deployer, FUNDS)
+            self._write_notes()
+        specs = {"USDC": USDC, "TMAI": TMAI}
+        self.tokens = {name: Token(self.rpc, self._notes["addresses"][name], spec) for name, spec in specs.items()}
+        self.token = self.tokens["USDC"]
+        self.private_key, self.wallet_address = WALLET_KEY, Account.from_key(WALLET_KEY).address
+        self.pay_to = PAY_TO
+
+    def _forget_half_made_chain(self) -> None:
+        """A start that was killed before it noted the tokens' addresses left a chain that nobody was told of."""
+        for path in self._dir.glob("chain.db*"):
+            path.unlink()
+
+    def _start_servers(self) -> None:
+        ports = self._notes.get("ports", {})
+        try:
+            sockets = {face: listen(ports.get(face)) for face in FACES}
+        except PortTaken as problem:
+            raise HomeInUse(
+                f"{problem}; this home's addresses are kept in {self._notes_path}: remove it to move"
+            ) from None
+        self._notes["ports"] = {face: opened.getsockname()[1] for face, opened in sockets.items()}
+        urls = {face: f"http://{HOST}:{port}" for face, port in self._notes["ports"].items()}
+        self.rpc_url, self.facilitator_url = urls["rpc"], urls["facilitator"]
+        self.seller_base, self.control_url = urls["seller"], urls["control"]
+        self.seller_url = f"{self.seller_base}/v2"
+        self.faults = Faults(self._notes["seed"])
+        self.market = Market(
+            self.clock, seed=self._notes["seed"], tokens=self._notes["tokens"], born_day=self._notes["born_day"]
+        )
+        shop = Shop(self._on_sale(), self.tokens, self.settings)
+        self.seller = SellerApp(
+            shop,
+            self.faults,
+            self.settings,
+            PaidV1(shop, self.facilitator_url),
+            functools.partial(PaidV2, shop, self.facilitator_url),
+        )
+        self.facilitator = Facilitator(self.rpc, self.clock, self.faults, self.settings)
+        self.control = ControlApp(self)
+        apps: dict[str, App] = {
+            "rpc": RpcApp(self.rpc, self.faults),
+            "facilitator": self.facilitator,
+            "seller": self.seller,
+            "control": self.control,
+        }
+        self._servers = Servers(apps, sockets)
+        self._servers.at_stop(self.seller.close)
+        self._open.callback(self._servers.stop)
+        self._servers.start()
+        self.seller.open()
+
+    def _on_sale(self) -> list[Product]:
+        """Everything that is declared: sellers with a shelf of their own, and any other as its declaration says."""
+        made = tokenmetrics.products(self.market, self.settings) + other_sellers.products(self.market, self.clock)
+        more = declared.sellers(("tokenmetrics", *other_sellers.PATHS))
+        return [*made, *(product for seller in more for product in declared.products(seller, self.clock))]
+
+    def _write_notes(self) -> None:
+        self._notes["offset"] = self.clock.offset
+        config_files.write(self._notes_path, json.dumps(self._notes, indent=1))
+
+    def _write_files(self) -> None:
+        self._write_notes()
+        config_files.write(self.policy_path, config_files.policy(self))
+        config_files.write(self.home / "sandbox.env", config_files.exports(self.env))
+
+    # -- for buyers -------------------------------------------------------------------------------
+
+    @property
+    def policy_path(self) -> Path:
+        return self.home / "policy.toml"
+
+    @property
+    def env(self) -> dict[str, str]:
+        return self._env(self.private_key, self.home)
+
+    def _env(self, key: str, home: Path) -> dict[str, str]:
+        found = {"TOLLBOOK_POLICY": str(self.policy_path), "TOLLBOOK_HOME": str(home), "TOLLBOOK_PRIVATE_KEY": key}
+        if self.clock.offset:
+            found["TOLLBOOK_CLOCK_OFFSET"] = repr(self.clock.offset)
+        return found
+
+    @property
+    def asset(self) -> dict[str, Any]:
+        return self.asset_of("USDC")
+
+    def asset_of(self, symbol: str) -> dict[str, Any]:
+        """What policy says of a token, with its chain: the fields of payer.money.Asset."""
+        token = self.tokens[symbol]
+        return {
+            "symbol": symbol,
+            "chain_id": CHAIN_ID,
+            "address": token.address,
+            "eip712_name": token.spec.eip712_name,
+            "eip712_version": token.spec.eip712_version,
+            "decimals": token.spec.decimals,
+        }
+
+    @property
+    def watch(self) -> tuple[int, ...]:
+        return self._watch
+
+    def buyer(self, name: str, funds: int = FUNDS, symbol: str = "USDC") -> Buyer:
+        """One more funded wallet, the same for the same name; its home lies under this world's."""
+        key = buyer_key(name)
+        address, token = Account.from_key(key).address, self.tokens[symbol]
+        if not token.balance(address):
+            token.mint(self._deployer, address, funds * 10**token.spec.decimals)
+        home = self.home / "buyers" / name
+        home.mkdir(parents=True, exist_ok=True)
+        return Buyer(address, key, home, self._env(key, home))
+
+    # -- for tests --------------------------------------------------------------------------------
+
+    def transfers(self, address: str | None = None, symbol: str = "USDC") -> list[dict[str, Any]]:
+        """Every Transfer out of the wallet (or `address`), read from the chain, oldest first."""
+        return self.tokens[symbol].transfers(address or self.wallet_address)
+
+    def balance(self, address: str | None = None, symbol: str = "USDC") -> int:
+        return self.tokens[symbol].balance(address or self.wallet_address)
+
+    def mine(self, blocks: int = 1) -> None:
+        self._chain.mine(blocks)
+
+    def reset(self) -> None:
+        """No faults, the settings it began with, the data unchanged, no visits recorded. Chain and clock stay."""
+        self.faults.clear()
+        self.settings.update(**copy.deepcopy(self._first_settings))
+        self.market.changes.clear()
+        self.seller.visits.clear()
+        self._chain.restore()
+
+    def cancel(self, nonce: str, private_key: str | None = None) -> None:
+        """Cancel an authorization's nonce on chain, as the payer may."""
+        self.token.cancel(self._deployer, private_key or self.private_key, nonce)
+
+    def submit(self, authorization: Mapping[str, str], signature: str) -> None:
+        """Settle an authorization as a stranger who saw it."""
+        self.token.submit(self._deployer, authorization, signature)
+
+    def settle_time(self, seconds: float) -> None:
+        """Move the clock on and let the chain follow, so that `safe` and `finalized` pass what was there before."""
+        self.clock.advance(seconds)
+        self._chain.keep_up()
+
+    def wait_until(self, what: str, condition: Any, timeout: float = 10.0) -> None:
+        """Poll a condition, for tests that watch another process."""
+        deadline = time.monotonic() + timeout
+        while not condition():
+            if time.monotonic() > deadline:
+                raise TimeoutError(what)
+            time.sleep(0.02)
+
+
+def erase(home: Path) -> None:
+    """Remove a stopped world's chain, so that the home starts anew."""
+    for path in (home / "sandbox").glob("*"):
+        with contextlib.suppress(FileNotFoundError):
+            path.unlink()

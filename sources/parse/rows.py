@@ -1,0 +1,252 @@
+"""From a paid body to typed rows: one declared Arrow table, the rows that don't fit, and what changed in shape.
+
+A row that can't be read whole is quarantined with its reason and its raw JSON; it never stops the others, and its
+body stays in the ledger, so that a better parser is a replay and not a purchase.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from sources.model import DAY, EVERYTHING, EXTRAS, Column, Dataset
+from sources.parse.casts import Bad, arrow_type, column
+from sources.parse.envelope import Envelope, open_body
+from sources.slots import unix
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """A row nobody could read: its place in the body, why, and the row as sold."""
+
+    number: int
+    reason: str
+    raw: str
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """How a body's shape differs from the declaration. `new` and `changed` map the seller's names to what was seen;
+    `vanished` are columns of ours that no row had."""
+
+    new: Mapping[str, str] = field(default_factory=dict)
+    vanished: tuple[str, ...] = ()
+    changed: Mapping[str, str] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.new or self.vanished or self.changed)
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """A body as rows. `rows_in_body` counts quarantined and repeated ones too: paging goes by it."""
+
+    table: pa.Table
+    quarantined: tuple[Quarantined, ...]
+    drift: Drift
+    rows_in_body: int
+    envelope: str
+    message: str = ""
+
+    def cells(self, dataset: Dataset) -> tuple[tuple[str, int], ...]:
+        """The (key, slot) of each row, in the body's order."""
+        import pyarrow as pa
+
+        times = self.table[dataset.time_column].cast(pa.timestamp("us")).cast(pa.int64()).to_pylist()
+        slots = [time // 1_000_000 // dataset.grain for time in times]
+        if not dataset.key_column:
+            return tuple((EVERYTHING, number) for number in slots)
+        return tuple(zip(map(str, self.table[dataset.key_column].to_pylist()), slots, strict=True))
+
+
+def identities(dataset: Dataset, table: pa.Table) -> tuple[tuple[str, int], ...]:
+    """The natural keys of a table's rows, without the day they were looked at."""
+    names = [own for own in dataset.natural_key if not (dataset.undated and own == dataset.time_column)]
+    columns = [map(str, _comparable(table[name])) for name in names]
+    return tuple(("|".join(own), 0) for own in zip(*columns, strict=True))
+
+
+def schema(dataset: Dataset) -> pa.Schema:
+    """The Arrow schema that every body of the dataset parses into."""
+    import pyarrow as pa
+
+    return pa.schema([(own.name, arrow_type(own.cast)) for own in dataset.columns])
+
+
+def parse(
+    dataset: Dataset, context: Mapping[str, Any], received_at: datetime, status: int, content_type: str, body: bytes
+) -> Parsed:
+    """Rows of one delivered body. Never raises for what a seller may send."""
+    envelope, rows, message = open_body(dataset, status, body)
+    reading = _Reading(dataset, context, received_at, rows)
+    if message and "json" not in content_type.lower() and envelope is Envelope.MALFORMED:
+        message = f"{message} ({content_type or 'no content type'})"
+    table = reading.table()
+    return Parsed(table, reading.quarantine(), reading.drift(), len(rows), envelope.value, message)
+
+
+class _Reading:
+    """One pass over one body's rows, column by column."""
+
+    def __init__(
+        self, dataset: Dataset, context: Mapping[str, Any], received_at: datetime, rows: Sequence[Any]
+    ) -> None:
+        self.dataset = dataset
+        self.context = context
+        self.received_at = received_at
+        self.body_rows = rows
+        only_rows = set(map(type, rows)) <= {dict}
+        self.numbers = range(len(rows)) if only_rows else [n for n, row in enumerate(rows) if isinstance(row, dict)]
+        self.rows: Sequence[Row] = rows if only_rows else [rows[number] for number in self.numbers]
+        self.reasons: dict[int, str] = {}
+        self.vanished: list[str] = []
+        self.changed: dict[str, str] = {}
+        shapes = set(map(tuple, self.rows))
+        self.seen = dict.fromkeys(
+            name for shape in sorted(shapes, key=lambda shape: (-len(shape), shape)) for name in shape
+        )
+        self.always = set(self.seen).intersection(*shapes)
+
+    def table(self) -> pa.Table:
+        """The good rows, in the body's order, each natural key once."""
+        import pyarrow as pa
+
+        arrays = [self._array(own) for own in self.dataset.columns]
+        table = pa.Table.from_arrays(arrays, schema=schema(self.dataset))
+        self._no_key(table)
+        repeated = self._repeated(table)
+        if not self.reasons and not repeated:
+            return table
+        return table.filter(pa.array([n not in self.reasons and n not in repeated for n in range(len(self.rows))]))
+
+    def _array(self, own: Column) -> pa.Array:
+        import pyarrow as pa
+
+        if own.name == EXTRAS.name:
+            return self._extras()
+        if own.asked:
+            return column([self._asked()] * len(self.rows), own.cast)[0]
+        names = [name for name in own.names if name in self.seen]
+        if not names:
+            if own.expected and self.rows and not self._fills_in(own):
+                self.vanished.append(own.name)
+            return self._dated(own, pa.nulls(len(self.rows), arrow_type(own.cast)))
+        array, bad = column(self._values(names), own.cast)
+        if bad:
+            self._reject(own, names, bad)
+        return self._dated(own, array)
+
+    def _values(self, names: Sequence[str]) -> list[Any]:
+        if len(names) == 1:
+            name = names[0]
+            in_all = name in self.always
+            return list(map(itemgetter(name), self.rows)) if in_all else [row.get(name) for row in self.rows]
+        return [next((row[name] for name in names if row.get(name) is not None), None) for row in self.rows]
+
+    def _asked(self) -> str | None:
+        keys: Sequence[str] = self.context.get("keys", [])
+        return keys[0] if len(keys) == 1 else None
+
+    def _dated(self, own: Column, array: pa.Array) -> pa.Array:
+        """Rows without a date of their own get the day, or shorter slot, in which they were observed."""
+        if not self._fills_in(own) or not array.null_count:
+            return array
+        grain = min(self.dataset.grain, DAY)
+        observed = unix(self.received_at) // grain * grain
+        day, _ = column([observed], own.cast)
+        return array.fill_null(day[0])
+
+    def _fills_in(self, own: Column) -> bool:
+        return self.dataset.undated and own.name == self.dataset.time_column
+
+    def _reject(self, own: Column, names: Sequence[str], bad: Bad) -> None:
+        for number, reason in bad.items():
+            self.reasons.setdefault(number, f"{own.name}: {reason}")
+        self.changed["/".join(names)] = f"{len(bad)} of {len(self.rows)} no {own.cast}: {next(iter(bad.values()))}"
+
+    def _no_key(self, table: pa.Table) -> None:
+        for name in self.dataset.natural_key:
+            array = table[name]
+            if array.null_count:
+                for number, missing in enumerate(array.is_null().to_pylist()):
+                    if missing:
+                        self.reasons.setdefault(number, f"{name}: no value, and it is part of the key")
+
+    def _repeated(self, table: pa.Table) -> set[int]:
+        """Rows whose key came before: dropped when equal, quarantined when they say something else."""
+        columns = [_comparable(table[name]) for name in self.dataset.natural_key]
+        keys: list[tuple[Any, ...]] = list(zip(*columns, strict=True))
+        if len(set(keys)) == len(keys):
+            return set()
+        first: dict[tuple[Any, ...], int] = {}
+        repeated: set[int] = set()
+        for number, key in enumerate(keys):
+            if number in self.reasons:
+                continue
+            before = first.setdefault(key, number)
+            if before != number:
+                repeated.add(number)
+                if self.rows[before] != self.rows[number]:
+                    self.reasons[number] = f"{', '.join(self.dataset.natural_key)}: a second row of the same key"
+        return repeated
+
+    def _extras(self) -> pa.Array:
+        import pyarrow as pa
+
+        new = self._undeclared()
+        if not new:
+            return pa.nulls(len(self.rows), pa.string())
+        kept = ({name: row[name] for name in new if name in row} for row in self.rows)
+        return pa.array([msgspec.json.encode(extra).decode() if extra else None for extra in kept], pa.string())
+
+    def _undeclared(self) -> list[str]:
+        declared = {name for own in self.dataset.columns for name in own.names}
+        return [name for name in self.seen if name not in declared]
+
+    def quarantine(self) -> tuple[Quarantined, ...]:
+        """Rejected rows in the body's order."""
+        strangers = set(range(len(self.body_rows))) - set(self.numbers)
+        found = {self.numbers[number]: reason for number, reason in self.reasons.items()}
+        found.update(dict.fromkeys(strangers, "not a row of named values"))
+        return tuple(Quarantined(number, found[number], _raw(self.body_rows[number])) for number in sorted(found))
+
+    def drift(self) -> Drift:
+        new = {name: _kind(row[name] for row in self.rows if name in row) for name in self._undeclared()}
+        return Drift(new, tuple(self.vanished), self.changed)
+
+
+def _comparable(array: pa.ChunkedArray) -> list[Any]:
+    """Values to tell keys apart by; times as numbers, which are made much faster."""
+    import pyarrow as pa
+
+    if pa.types.is_date32(array.type):
+        array = array.cast(pa.int32())
+    elif pa.types.is_timestamp(array.type):
+        array = array.cast(pa.int64())
+    values: list[Any] = array.to_pylist()
+    return values
+
+
+def _kind(values: Iterable[Any]) -> str:
+    """The JSON type of the first value that is not null."""
+    words = {bool: "boolean", int: "integer", float: "float", str: "text", list: "list", dict: "object"}
+    return next((words[type(value)] for value in values if value is not None), "null")
+
+
+def _raw(row: Any) -> str:
+    return msgspec.json.encode(row).decode()
+
+
+def empty(dataset: Dataset) -> pa.Table:
+    """No rows, in the declared columns."""
+    return schema(dataset).empty_table()

@@ -1,0 +1,101 @@
+"""The fewest paid pages that cover missing cells: rectangles of keys × steps under a seller's limits. Pure.
+
+A block is a window of steps and the keys asked for in it. It costs ⌈keys × steps × rows per step ÷ rows per page⌉
+calls. The time axis is cut once for all keys, by dynamic programming over windows: exact for that shape, and close
+to the optimum where many keys miss much. Where few keys miss little, `improve` finds what such a cut can't.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sources.planner.improve import improved
+from sources.planner.limits import Block, Limits, split, table_of_calls, table_of_chains
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from sources.planner.grid import Mask
+
+    Ints = npt.NDArray[np.int64]
+
+_CALL = 1 << 20
+"""Weight of a call beside the tie-breakers: pages that wait for others, then windows."""
+
+
+def cover(missing: Mask, limits: Limits) -> list[Block]:
+    """Blocks that cover every missing cell, in order of time."""
+    blocks = cut(missing, limits)
+    blocks = improved(missing, limits, blocks, lambda rest: cut(rest, limits))
+    return sorted(blocks, key=lambda block: (block.first, block.last, block.keys))
+
+
+def cut(missing: Mask, limits: Limits) -> list[Block]:
+    """Blocks of the best cut of time into windows shared by all keys."""
+    import numpy as np
+
+    blocks: list[Block] = []
+    for first, last in _windows(missing, limits):
+        window = missing[:, first : last + 1]
+        rows = np.flatnonzero(window.any(axis=1))
+        starts = first + window[rows].argmax(axis=1)
+        stops = last - window[rows, ::-1].argmax(axis=1)
+        sizes = split(limits, len(rows), last - first + 1)
+        edges = np.cumsum([0, *sizes[:-1]])
+        ends = zip(np.minimum.reduceat(starts, edges).tolist(), np.maximum.reduceat(stops, edges).tolist(), strict=True)
+        names, at = rows.tolist(), 0
+        for size, (start, stop) in zip(sizes, ends, strict=True):
+            blocks.append(Block(start, stop, tuple(names[at : at + size])))
+            at += size
+    return blocks
+
+
+def _windows(missing: Mask, limits: Limits) -> list[tuple[int, int]]:
+    """Windows in order: dynamic programming over where the last window begins."""
+    import numpy as np
+
+    keys, steps = missing.shape
+    width = min(limits.width, steps)
+    counts = _counts(missing, width)
+    prices = table_of_calls(limits, keys, width) * _CALL + table_of_chains(limits, keys, width) * 1024 + 1
+    prices[:, 0] = 0
+    best = np.zeros(steps + 1, dtype=np.int64)
+    back = np.zeros(steps + 1, dtype=np.int64)
+    lengths = np.arange(1, width + 1)
+    idle = np.logical_not(missing.any(axis=0)).tolist()
+    for end in range(1, steps + 1):
+        if idle[end - 1]:
+            best[end] = best[end - 1]
+            continue
+        usable = lengths[: min(width, end)]
+        starts = end - usable
+        totals = best[starts] + prices[usable - 1, counts[starts, usable - 1]]
+        choice = int(totals.argmin())
+        best[end], back[end] = totals[choice], usable[choice]
+    return _path(back.tolist())
+
+
+def _path(back: list[int]) -> list[tuple[int, int]]:
+    """The windows that the lengths lead back through; an idle step has none."""
+    windows: list[tuple[int, int]] = []
+    end = len(back) - 1
+    while end:
+        if back[end]:
+            windows.append((end - back[end], end - 1))
+        end -= back[end] or 1
+    return windows[::-1]
+
+
+def _counts(missing: Mask, width: int) -> Ints:
+    """counts[t, w]: keys with anything missing in the w + 1 steps from t."""
+    import numpy as np
+
+    by_step = np.ascontiguousarray(missing.T)
+    steps, keys = by_step.shape
+    counts = np.zeros((steps, width), dtype=np.int64)
+    ahead = np.full(keys, width, dtype=np.int64)
+    for step in range(steps - 1, -1, -1):
+        ahead = np.where(by_step[step], 0, np.minimum(ahead + 1, width))
+        counts[step] = np.bincount(ahead, minlength=width + 1)[:width].cumsum()
+    return counts

@@ -1,0 +1,35 @@
+"""Glassnode: on-chain and market metrics as dated series (x402 v2, USDC). The answer is a bare list of t and v."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from sources.model import DAY, EXTRAS, HOUR, Cast, Column, Dataset, Dates, Kind, Packing, Seller, Since, Window
+
+PRICE_CLOSE = Dataset(
+    name="glassnode-price-close",
+    seller="glassnode",
+    table="glassnode_price_close",
+    kind=Kind.SERIES,
+    path="/v1/metrics/market/price_usd_close",
+    params={"i": "24h"},
+    packing=Packing("a", ids=1),
+    window=Window("s", "u", days=365, dates=Dates.UNIX),
+    grain=DAY,
+    settle=6 * HOUR,
+    patience=2 * DAY,
+    lookback=28,
+    since=Since(date(2010, 7, 17)),  # nobody quoted a price for bitcoin before
+    natural_key=("asset", "date"),
+    key_column="asset",
+    time_column="date",
+    rows_path=(),
+    columns=(
+        Column("asset", Cast.TEXT, (), "the asset asked for: rows don't repeat it", asked=True),
+        Column("date", Cast.DATE, ("t",), "UTC day of the row"),
+        Column("price_usd", Cast.FLOAT, ("v",)),
+        EXTRAS,
+    ),
+    doc="Closing price of an asset per day.",
+)
+SELLER = Seller("glassnode", "https://api.glassnode.com", {}, (PRICE_CLOSE,))

@@ -1,0 +1,36 @@
+"""Heurist Mesh: tools of crypto agents by the call (USDC on Base). JSON bodies; rows come under `result`."""
+
+from __future__ import annotations
+
+from sources.model import DAY, EXTRAS, Cast, Column, Dataset, Kind, Packing, Seller
+
+TOKEN_SEARCH = Dataset(
+    name="heurist-token-search",
+    seller="heurist",
+    table="heurist_tokens",
+    kind=Kind.SNAPSHOT,
+    method="POST",
+    path="/x402/agents/TokenResolverAgent/token_search",
+    body={"limit": 10},
+    packing=Packing("query", ids=1),
+    grain=DAY,
+    natural_key=("query", "chain", "address", "as_of"),
+    key_column="query",
+    time_column="as_of",
+    undated=True,
+    rows_per_cell=None,
+    rows_path=("result",),
+    columns=(
+        Column("query", Cast.TEXT, (), "the name or symbol asked for", asked=True),
+        Column("chain", Cast.TEXT, ("chain",)),
+        Column("address", Cast.TEXT, ("address",)),
+        Column("as_of", Cast.DATE, (), "UTC day of the search"),
+        Column("name", Cast.TEXT, ("name",)),
+        Column("symbol", Cast.TEXT, ("symbol",)),
+        Column("price_usd", Cast.FLOAT, ("price_usd",)),
+        Column("liquidity_usd", Cast.FLOAT, ("liquidity_usd",), expected=False),
+        EXTRAS,
+    ),
+    doc="Contracts that go by a name or symbol, per day. Field names are inferred: what differs lands in `extras`.",
+)
+SELLER = Seller("heurist", "https://mesh.heurist.xyz", {}, (TOKEN_SEARCH,))

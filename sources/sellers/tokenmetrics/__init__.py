@@ -1,0 +1,27 @@
+"""Token Metrics: grades, signals, moonshots, prices and more, by the call, in USDC on Base.
+
+Left out: the chat at /tmai, which is no dataset, and the older trader-, investor-, sector- and index- endpoints.
+"""
+
+from __future__ import annotations
+
+from sources.model import Seller
+from sources.sellers.tokenmetrics import catalog, grades, indices, market, moonshots, research, signals
+from sources.sellers.tokenmetrics.base import NAME
+
+SELLER = Seller(
+    name=NAME,
+    base_url="https://api.tokenmetrics.com/v2",
+    headers={"x-coinbase-402": "true"},
+    datasets=(
+        *grades.DATASETS,
+        *signals.DATASETS,
+        *moonshots.DATASETS,
+        *market.DATASETS,
+        *research.DATASETS,
+        *indices.DATASETS,
+        *catalog.DATASETS,
+    ),
+    payment_token_header="x-payment-token",
+    doc="Never send x-api-key beside the x402 header: it makes the call a subscription's.",
+)

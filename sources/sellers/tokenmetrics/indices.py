@@ -1,0 +1,86 @@
+"""Indices: what they are now, what they hold, how they did."""
+
+from __future__ import annotations
+
+from sources.model import DAY, Cast, Column, Kind, Packing
+from sources.sellers.tokenmetrics.base import (
+    AS_OF,
+    DAILY,
+    DATE,
+    FOUNDED,
+    MIDDLE,
+    TOKEN,
+    WINDOW,
+    declare,
+    floats,
+    json,
+    spelled,
+    texts,
+)
+
+_INDEX_ID = Column("index_id", Cast.INTEGER, ("ID", "id"))
+_ONE_INDEX = Packing("id", ids=1)
+
+INDICES = declare(
+    "indices",
+    "indices",
+    Kind.SNAPSHOT,
+    _INDEX_ID,
+    *texts("name", "ticker"),
+    AS_OF,
+    *floats("price"),
+    spelled("coins", Cast.INTEGER, doc="how many tokens it holds"),
+    Column("change_24h", Cast.FLOAT, ("24H", "24h"), "the seller's name begins with a digit"),
+    Column("change_7d", Cast.FLOAT, ("7D", "7d")),
+    Column("change_1m", Cast.FLOAT, ("1M", "1m")),
+    Column("volume_24h", Cast.FLOAT, ("24H_VOLUME", "24h_volume")),
+    *floats("index_grade", "all_time", "market_cap"),
+    json("top_gainers_icons"),
+    natural_key=("index_id", "as_of"),
+    time_column="as_of",
+    undated=True,
+    grain=DAY,
+    lookback=28,
+    rows_per_cell=None,
+    **MIDDLE,
+    doc="Every index, active and passive, as it is today.",
+)
+INDICES_HOLDINGS = declare(
+    "indices-holdings",
+    "index_holdings",
+    Kind.SNAPSHOT,
+    Column("index_id", Cast.INTEGER, (), "the id asked for: rows don't repeat it", asked=True),
+    *TOKEN,
+    DATE,
+    *texts("coin", "cg_id"),
+    *floats("weight", "market_cap", "price", "current_roi", "trader_grade", "trader_grade_change_24h"),
+    *texts("icon"),
+    natural_key=("index_id", "token_id", "date"),
+    time_column="date",
+    key_column="index_id",
+    packing=_ONE_INDEX,
+    grain=DAY,
+    lookback=28,
+    rows_per_cell=None,
+    **MIDDLE,
+    doc="What an index holds today, and in what weight.",
+)
+INDICES_PERFORMANCE = declare(
+    "indices-performance",
+    "index_performance",
+    Kind.SERIES,
+    _INDEX_ID,
+    DATE,
+    *floats("index_cumulative_roi", "market_cap", "volume", "fdv"),
+    natural_key=("index_id", "date"),
+    time_column="date",
+    key_column="index_id",
+    packing=_ONE_INDEX,
+    window=WINDOW,
+    since=FOUNDED,
+    **DAILY,
+    **MIDDLE,
+    doc="An index's return, capitalisation and volume per day.",
+)
+
+DATASETS = (INDICES, INDICES_HOLDINGS, INDICES_PERFORMANCE)

@@ -1,0 +1,93 @@
+"""Prices over time, and the market as a whole."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from sources.model import HOUR, Cast, Column, Evidence, Kind, Paging, Since
+from sources.sellers.tokenmetrics.base import (
+    DAILY,
+    DATE,
+    FOUNDED,
+    HOUR_OF,
+    HOURLY,
+    LOWEST,
+    MIDDLE,
+    TOKEN,
+    TOKENS,
+    WINDOW,
+    declare,
+    floats,
+    spelled,
+    texts,
+    token_series,
+)
+
+# Daily bars: four years of rows were seen in spring 2025, the oldest dated 2021-05-02. Whether the four years move on
+# with the calendar is not known.
+_BARS = floats("open", "high", "low", "close", "volume")
+
+HOURLY_OHLCV = declare(
+    "hourly-ohlcv",
+    "ohlcv_hourly",
+    Kind.SERIES,
+    *TOKEN,
+    HOUR_OF,
+    *_BARS,
+    natural_key=("token_id", "timestamp"),
+    time_column="timestamp",
+    key_column="token_id",
+    packing=TOKENS,
+    window=WINDOW,
+    since=FOUNDED,
+    **HOURLY,
+    **LOWEST,
+    doc="Open, high, low, close and volume per token and hour; asked for by whole days.",
+)
+DAILY_OHLCV = token_series(
+    "daily-ohlcv",
+    "ohlcv_daily",
+    *_BARS,
+    since=Since(date(2021, 1, 1), Evidence.OBSERVED),
+    **LOWEST,
+    doc="Open, high, low, close and volume per token and day; dated DATE (observed) or TIMESTAMP (documented).",
+)
+MARKET_METRICS = declare(
+    "market-metrics",
+    "market_metrics",
+    Kind.SERIES,
+    DATE,
+    *floats("total_crypto_mcap", "tm_grade_perc_high_coins"),
+    spelled("tm_grade_signal", Cast.INTEGER),
+    spelled("last_tm_grade_signal", Cast.INTEGER),
+    natural_key=("date",),
+    time_column="date",
+    window=WINDOW,
+    since=FOUNDED,
+    **DAILY,
+    **MIDDLE,
+    doc="The whole market per day: capitalisation, share of highly graded tokens, bullish or bearish.",
+)
+SENTIMENTS = declare(
+    "sentiments",
+    "sentiments",
+    Kind.SNAPSHOT,
+    Column("timestamp", Cast.TIMESTAMP, ("DATETIME", "datetime"), "UTC hour of the row"),
+    *floats("market_sentiment_grade"),
+    *texts("market_sentiment_label"),
+    *floats("news_sentiment_grade"),
+    *texts("news_sentiment_label", "news_summary"),
+    *floats("reddit_sentiment_grade"),
+    *texts("reddit_sentiment_label", "reddit_summary"),
+    *floats("twitter_sentiment_grade"),
+    *texts("twitter_sentiment_label", "twitter_summary"),
+    natural_key=("timestamp",),
+    time_column="timestamp",
+    grain=HOUR,
+    rows_per_cell=None,
+    paging=Paging(rows=100, depth=1),
+    **LOWEST,
+    doc="Market mood by the hour, from news and social media; the newest page is all that is worth buying.",
+)
+
+DATASETS = (HOURLY_OHLCV, DAILY_OHLCV, MARKET_METRICS, SENTIMENTS)

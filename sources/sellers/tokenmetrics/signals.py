@@ -1,0 +1,54 @@
+"""Trading signals, daily and hourly."""
+
+from __future__ import annotations
+
+from sources.model import Cast, Column, Kind
+from sources.sellers.tokenmetrics.base import (
+    HOUR_OF,
+    HOURLY,
+    LOWEST,
+    MIDDLE,
+    TOKEN,
+    TOKENS,
+    declare,
+    floats,
+    spelled,
+    texts,
+    token_series,
+)
+
+TRADING_SIGNALS = token_series(
+    "trading-signals",
+    "signals",
+    spelled("trading_signal", Cast.INTEGER, doc="1 long, 0 no position, -1 short"),
+    spelled("token_trend", Cast.INTEGER),
+    *floats("trading_signals_returns", "holding_returns"),
+    *floats("tm_trader_grade", "tm_investor_grade", expected=False),
+    Column("tm_slug", Cast.TEXT, ("tm_link", "slug"), "the seller's tm_link, which clashes with TM_LINK"),
+    Column("tm_link", Cast.TEXT, ("TM_LINK", "app_link")),
+    Column("signal_word", Cast.TEXT, ("token_signal_str",), expected=False),
+    Column("trend_word", Cast.TEXT, ("token_trend_str",), expected=False),
+    *floats("tm_grade", "fundamental_grade", expected=False),
+    **LOWEST,
+    doc="Daily long and short signals per token, with the returns of following them.",
+)
+
+HOURLY_TRADING_SIGNALS = declare(
+    "hourly-trading-signals",
+    "signals_hourly",
+    Kind.SERIES,
+    *TOKEN,
+    HOUR_OF,
+    *floats("close"),
+    spelled("signal", Cast.INTEGER, doc="text at the seller, the same idea as trading_signal"),
+    *texts("position"),
+    natural_key=("token_id", "timestamp"),
+    time_column="timestamp",
+    key_column="token_id",
+    packing=TOKENS,
+    **HOURLY,
+    **MIDDLE,
+    doc="Hourly signals per token. No dates can be asked for: older rows only by reading further pages.",
+)
+
+DATASETS = (TRADING_SIGNALS, HOURLY_TRADING_SIGNALS)

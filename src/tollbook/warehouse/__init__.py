@@ -1,5 +1,0 @@
-"""DuckDB and Parquet: cache, coverage, typed tables, snapshots, cost table, the published file."""
-
-from tollbook.warehouse.read import query, read, trouble
-
-__all__ = ["query", "read", "trouble"]

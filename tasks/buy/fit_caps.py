@@ -1,0 +1,79 @@
+"""How far the caps reach into a bill: what is never sold again first, then the newest, then gaps, oldest first."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+
+from payer.values.types import Run
+from tasks.buy.bill import Bill, Due, Item
+from tasks.buy.caps import CapLine, cap_lines, refusing
+from tasks.workspace.workspace import Workspace
+
+
+def within_caps(ws: Workspace, run: Run, bill: Bill, *, whole: bool, begun: bool = False, beside: int = 0) -> Bill:
+    """The bill as far as every cap lets it through, with the caps beside it.
+
+    A `whole` bill, or one of which nothing fits, stays as it is and carries its refusal. Otherwise what doesn't fit is
+    postponed; only where that can't wait does the bill carry a refusal, too. Once `begun`, a whole bill goes on as far
+    as it reaches, and says what stopped it.
+    """
+    counted = _counted(ws)
+    name = "the approved amount" if begun and whole else "--max-cost"
+    lines = _lines(ws, run, bill, counted, beside, name)
+    refused = refusing(lines)
+    if refused is None:
+        return replace(bill, caps=lines)
+    fits = set() if whole and not begun else _fitting(bill.all_items, lines, counted)
+    if not begun and not any(item.key in fits for item in bill.items):
+        return replace(bill, caps=lines, refusal=refused.refusal())
+    postponed = tuple(item for item in bill.all_items if item.key not in fits)
+    pressing = whole or any(item.due is not Due.WHENEVER for item in postponed)
+    kept = bill.only(lambda item: item.key in fits)
+    return replace(
+        kept,
+        caps=_lines(ws, run, kept, counted, beside, name),
+        postponed=postponed,
+        refusal=refused.refusal() if pressing else None,
+    )
+
+
+def pressing_only(bill: Bill) -> Bill:
+    """Without the gaps that can wait."""
+    waits = tuple(item for item in bill.all_items if item.due is Due.WHENEVER)
+    kept = bill.only(lambda item: item.due is not Due.WHENEVER)
+    return replace(kept, postponed=(*bill.postponed, *waits))
+
+
+def _lines(
+    ws: Workspace, run: Run, bill: Bill, counted: Collection[str], beside: int, budget_name: str
+) -> tuple[CapLine, ...]:
+    asked = sum(item.price or 0 for item in bill.all_items if item.key not in counted)
+    dearest = max((item.price or 0 for item in bill.all_items), default=0)
+    return cap_lines(ws, run, bill.asset, asked, dearest, beside, budget_name)
+
+
+def _counted(ws: Workspace) -> set[str]:
+    """Pieces that the caps hold already: open purchases of an earlier run."""
+    return {purchase.purchase_key for purchase in ws.ledger.open_purchases() if purchase.committed > 0}
+
+
+def _fitting(items: Sequence[Item], lines: Sequence[CapLine], counted: Collection[str]) -> set[str]:
+    """Keys of what fits, unit by unit. A listing whose pages follow one another is bought to its end, or not begun."""
+    left = min(line.limit - line.committed for line in lines if line.adds_up)
+    fits: set[str] = set()
+    for unit in _units(items):
+        cost = sum(item.price or 0 for item in unit if item.key not in counted)
+        if cost <= left:
+            left -= cost
+            fits |= {item.key for item in unit}
+    return fits
+
+
+def _units(items: Sequence[Item]) -> list[list[Item]]:
+    """What is bought together: the pages of one listing; of a series every page stands for its own rows."""
+    units: dict[object, list[Item]] = {}
+    for item in sorted(items, key=lambda item: (item.due, item.age)):
+        alone = item.due is Due.WHENEVER
+        units.setdefault(item.key if alone else (item.order.dataset, item.order.context.get("group")), []).append(item)
+    return list(units.values())

@@ -1,0 +1,90 @@
+"""What was spent and what the cache saved: the published views, brought up to date first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, TextIO
+
+from payer.values.errors import LedgerUnavailable, Misconfigured
+from tasks.buy.load import load, publish
+from tasks.workspace.cache_trouble import trouble_of
+from tasks.workspace.workspace import Workspace
+
+VIEWS = {
+    "flow": "cost_by_flow",
+    "day": "cost_by_day",
+    "month": "cost_by_month",
+    "dataset": "cost_by_dataset",
+    "purchase": "costs",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CostTable:
+    """Rows of a cost view: amounts are exact text in the asset, times ISO 8601 in UTC. `stale` as `up_to_date` says."""
+
+    rows: list[dict[str, Any]]
+    stale: str | None = None
+
+
+async def cost_table(ws: Workspace, by: str) -> CostTable:
+    """One of the cost views, of all there is in the ledger if the disk lets us."""
+    stale = await up_to_date(ws)
+    return CostTable(view(ws.home, f"SELECT * FROM {VIEWS[by]}"), stale)
+
+
+async def up_to_date(ws: Workspace) -> str | None:
+    """Bring the published file up to the ledger, so that what is read from it is all there is.
+
+    Where nothing can be written (a read-only disk, a full one), the last published file is still there to be read:
+    says why it is not newer, and of when it is. Raises what stood in the way when nothing was ever published.
+    """
+    from warehouse import trouble
+
+    in_the_way: tuple[type[Exception], ...] = (*trouble(), LedgerUnavailable, Misconfigured)
+    try:
+        await load(ws)
+        await publish(ws)
+    except in_the_way as error:
+        if not (ws.home / "published" / "warehouse.duckdb").exists():
+            raise
+        why = str(trouble_of(error) or error).strip().splitlines()[0]
+        return f"not brought up to date ({why}): this is what was published on {_published_at(ws.home)}"
+    return None
+
+
+def _published_at(home: Path) -> str:
+    [row] = view(home, "SELECT strftime(published_at, '%Y-%m-%d %H:%M UTC') AS at FROM publication")
+    return str(row["at"])
+
+
+def view(home: Path, select: str) -> list[dict[str, Any]]:
+    """Rows of a query over the published file, as JSON can say them."""
+    from warehouse import query
+
+    names, rows = query(home, select)
+    return [dict(zip(names, map(plain, row), strict=True)) for row in rows]
+
+
+def plain(value: Any) -> Any:
+    """Decimals as text without trailing zeros, dates and times as ISO 8601, lists plain too; the rest as it is."""
+    if isinstance(value, Decimal):
+        text = format(value, "f")
+        return text.rstrip("0").rstrip(".") if "." in text else text
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        return str(value)
+    if isinstance(value, list):
+        return [plain(each) for each in value]
+    return value
+
+
+def export_accounting(ws: Workspace, out: TextIO, *, totals: bool = False) -> None:
+    """CSV for bookkeeping, from the ledger alone: a line per purchase, or the months' totals."""
+    from warehouse.exports import accounting
+
+    (accounting.export_totals if totals else accounting.export_accounting)(ws.ledger, out)

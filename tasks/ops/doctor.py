@@ -1,0 +1,135 @@
+"""Checking a configuration against the world, without paying: what `doctor` and `probe` show."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import urllib.error
+import urllib.request
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from payer.values.errors import Misconfigured, PayerError
+from payer.values.money import decimal_text
+from tasks.workspace.workspace import Workspace
+
+FEW_BYTES = 500 * 1024**2
+FEW_SECONDS = 30
+WRITTEN = (".", "state", "published", "published/.private", "published/snapshots", "published/snapshots/.files")
+"""Folders under TOLLBOOK_HOME."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One finding. `exit_code` is 0 when all is well."""
+
+    name: str
+    ok: bool
+    detail: str
+    fix: str = ""
+    exit_code: int = 0
+
+    def document(self) -> dict[str, Any]:
+        return {"check": self.name, "ok": self.ok, "detail": self.detail, "fix": self.fix}
+
+
+async def checkup(environ: Mapping[str, str] | None = None) -> list[Check]:
+    """Every check that can be made; one that fails doesn't hide the next."""
+    try:
+        workspace = Workspace.open(environ)
+        _ = workspace.policy
+    except PayerError as error:
+        return [_failed("configuration", error)]
+    async with workspace as ws:
+        found = [Check("configuration", True, f"policy {ws.settings.policy}, home {ws.home}")]
+        for name, check in _CHECKS.items():
+            try:
+                found.append(await check(ws))
+            except PayerError as error:
+                found.append(_failed(name, error))
+        found += await sellers(ws)
+    return found
+
+
+def _failed(name: str, error: PayerError) -> Check:
+    return Check(name, False, error.what, error.fix, error.exit_code)
+
+
+async def _disk(ws: Workspace) -> Check:
+    """Every folder that a run writes in: each may lie on a disk of its own."""
+    _ = ws.cache
+    folders = [ws.home / name for name in WRITTEN if (ws.home / name).exists()]
+    for folder in folders:
+        if not os.access(folder, os.W_OK):
+            advice = f"mend its permissions or its mount, or name another TOLLBOOK_HOME than {ws.home}"
+            raise Misconfigured(f"{folder} can't be written", advice=advice)
+    free, folder = min((shutil.disk_usage(folder).free, folder) for folder in folders)
+    text, enough = f"{free / 1024**3:.1f} GB free under {folder}", free > FEW_BYTES
+    return Check("disk", enough, text, "" if enough else "free some space", 0 if enough else 6)
+
+
+async def _ledger(ws: Workspace) -> Check:
+    waiting, lost = len(ws.ledger.open_purchases()), len(ws.ledger.undelivered())
+    return Check("ledger", True, f"opens; {ws.ledger.last_seq()} events, {waiting} open, {lost} undelivered")
+
+
+async def _wallet(ws: Workspace) -> Check:
+    return Check("wallet", True, ws.wallet.address)
+
+
+async def _chain(ws: Workspace) -> Check:
+    head = await ws.payer.services.chain.head()
+    age = ws.clock.now().timestamp() - head.time
+    detail = f"chain {ws.policy.chain_id}, block {head.number}, {age:.0f} s old"
+    return Check("chain", True, detail)
+
+
+async def _balance(ws: Workspace) -> Check:
+    texts = []
+    enough = True
+    for symbol, asset in ws.policy.assets.items():
+        held = await ws.payer.services.chain.balance(asset, ws.wallet.address)
+        cap = ws.policy.caps[symbol].per_day if symbol in ws.policy.caps else 0
+        enough &= held >= cap
+        texts.append(f"{decimal_text(held, asset.decimals)} {symbol}")
+    fix = "" if enough else "less than a day's cap: top the wallet up, or lower caps.*.per_day"
+    return Check("balance", enough, ", ".join(texts), fix, 0 if enough else 3)
+
+
+async def _prefect(_ws: Workspace) -> Check:
+    url = os.environ.get("PREFECT_API_URL")
+    if not url:
+        return Check("prefect", True, "PREFECT_API_URL is not set: flows run embedded, schedules do not fire")
+    try:
+        with urllib.request.urlopen(f"{url.rstrip('/')}/health", timeout=5) as answer:
+            healthy = answer.status == 200
+    except (urllib.error.URLError, OSError, ValueError) as error:
+        return Check("prefect", False, f"{url} does not answer: {error}", "start `prefect server start`", 6)
+    return Check("prefect", healthy, f"{url} answers")
+
+
+_CHECKS: dict[str, Callable[[Workspace], Awaitable[Check]]] = {
+    "disk": _disk,
+    "ledger": _ledger,
+    "wallet": _wallet,
+    "chain": _chain,
+    "balance": _balance,
+    "prefect": _prefect,
+}
+
+
+async def sellers(ws: Workspace) -> list[Check]:
+    """One unpaid request per seller of the policy: do its terms fit?"""
+    from tasks.ops.probe import probe
+
+    found = []
+    for name in ws.policy.sellers:
+        try:
+            results = await probe(ws, name, limit=1)
+        except PayerError as error:
+            found.append(_failed(f"seller {name}", error))
+            continue
+        for result in results:
+            found.append(Check(f"seller {name}", result.ok, result.words, result.fix, result.exit_code))
+    return found

@@ -1,0 +1,136 @@
+"""Asking a seller for terms with one unpaid request per endpoint, and judging them as a purchase would."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from payer.values.errors import PayerError, SellerUnreachable
+from payer.values.money import decimal_text
+from payer.values.types import Order, Terms
+from tasks.workspace.workspace import Workspace
+
+if TYPE_CHECKING:
+    from payer.http.outcome import Answer
+    from sources.model import Dataset
+
+
+SAMPLE_KEY = "1"
+"""What an endpoint not sold by token is asked with: terms are the same for every key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One endpoint's terms as they are now, beside what is declared."""
+
+    dataset: str
+    endpoint: str
+    status: int | None
+    terms: Terms | None
+    declared_max: str
+    problem: PayerError | None = None
+
+    @property
+    def ok(self) -> bool:
+        return self.problem is None
+
+    @property
+    def exit_code(self) -> int:
+        return self.problem.exit_code if self.problem else 0
+
+    @property
+    def fix(self) -> str:
+        return self.problem.fix if self.problem else ""
+
+    @property
+    def price(self) -> str | None:
+        return decimal_text(self.terms.amount, self.terms.asset.decimals) if self.terms else None
+
+    @property
+    def words(self) -> str:
+        if self.problem is not None:
+            return self.problem.what
+        if self.terms is None:
+            return f"{self.endpoint} is free, as declared"
+        return (
+            f"{self.endpoint} asks {self.price} {self.terms.asset.symbol} (x402 v{self.terms.version}), inside policy"
+        )
+
+    def document(self) -> dict[str, Any]:
+        terms = self.terms
+        return {
+            "dataset": self.dataset,
+            "endpoint": self.endpoint,
+            "status": self.status,
+            "ok": self.ok,
+            "price": self.price,
+            "declared_max": self.declared_max,
+            "asset": terms.asset.symbol if terms else None,
+            "pay_to": terms.pay_to if terms else None,
+            "x402_version": terms.version if terms else None,
+            "max_timeout": terms.max_timeout if terms else None,
+            "what": self.words,
+            "fix": self.fix,
+        }
+
+
+async def probe(ws: Workspace, seller: str, *, limit: int | None = None) -> list[Probe]:
+    """One Probe per dataset that is sold for money (at most `limit`). Pays nothing, pins nothing."""
+    from sources import registry
+
+    ws.asset(seller)
+    paid = [d for d in registry.seller(seller).datasets if not d.free]
+    return [await _one(ws, dataset) for dataset in paid[:limit]]
+
+
+async def _one(ws: Workspace, dataset: Dataset) -> Probe:
+    made = _sample(ws, dataset)
+    status, terms, problem = None, None, None
+    try:
+        answer = await _ask(ws, made)
+        status = answer.status
+        terms = _judge(ws, made, answer)
+    except PayerError as error:
+        problem = error
+    return Probe(dataset.name, made.request.endpoint, status, terms, dataset.max_price, problem)
+
+
+def _sample(ws: Workspace, dataset: Dataset) -> Order:
+    """The smallest request the dataset can be asked with."""
+    from sources import registry
+    from sources.planner.plan import Held, plan
+    from sources.slots import slot
+    from tasks.buy.plan import order
+    from tasks.request.keys import by_key, keys_for
+
+    now = ws.clock.now()
+    here = slot(dataset, now)
+    keys = (SAMPLE_KEY,) if by_key(dataset) else keys_for(ws, dataset)
+    found = plan(dataset, registry.seller(dataset.seller), keys[:1], here, here, Held(), at=now, now=now)
+    return order(ws, dataset, found.pieces[0])
+
+
+async def _ask(ws: Workspace, made: Order) -> Answer:
+    from payer.http.outcome import NoAnswer, NotSent
+
+    services = ws.payer.services
+    try:
+        return await services.transport.send(made.request, dict(made.request.headers), timeout=30)
+    except (NotSent, NoAnswer) as why:
+        raise SellerUnreachable(f"{made.seller} did not answer at {made.request.url}: {why.reason}") from None
+
+
+def _judge(ws: Workspace, made: Order, answer: Answer) -> Terms:
+    from payer.policy.judge import judge
+    from payer.services import full_url
+    from payer.wire.x402 import parse_402
+
+    services = ws.payer.services
+    return judge(
+        services.policy,
+        made.seller,
+        parse_402(answer.status, answer.headers, answer.body),
+        request_url=full_url(made),
+        pinned_pay_to=services.ledger.payee(made.seller, services.asset_of(made.seller)),
+        order_cap=made.price_cap,
+    )

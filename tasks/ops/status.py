@@ -1,0 +1,121 @@
+"""Where things stand: money by state, what is open or lost, how full the caps are; what old versions hold on
+disk. Opens no file but the ledger."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from payer.values.money import Asset, decimal_text
+from payer.values.types import Data, Money, Purchase
+from tasks.workspace.workspace import Workspace
+from warehouse.publish.open_files import Held, held
+
+PERIODS = ("per_day", "per_month")
+
+
+@dataclass(frozen=True, slots=True)
+class Cap:
+    """One cap of the running day or month, in atoms."""
+
+    asset: Asset
+    name: str
+    limit: int
+    committed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The ledger at one moment. `spent` and `in_flight` are atoms by asset symbol; `held` are older versions of
+    the published file that sessions still read."""
+
+    at: datetime
+    home: str
+    published: str | None
+    assets: dict[str, Asset]
+    spent: dict[str, int]
+    in_flight: dict[str, int]
+    delivered: int
+    open: tuple[Purchase, ...]
+    undelivered: tuple[Purchase, ...]
+    caps: tuple[Cap, ...]
+    held: Held
+
+    def document(self) -> dict[str, Any]:
+        return {
+            "at": self.at.isoformat(),
+            "home": self.home,
+            "published": self.published,
+            "held": {"versions": self.held.files, "bytes": self.held.bytes},
+            "spent": {symbol: self.text(symbol, atoms) for symbol, atoms in self.spent.items()},
+            "in_flight": {symbol: self.text(symbol, atoms) for symbol, atoms in self.in_flight.items()},
+            "delivered": self.delivered,
+            "open": [purchase_document(p) for p in self.open],
+            "undelivered": [purchase_document(p) for p in self.undelivered],
+            "caps": [
+                {
+                    "cap": f"caps.{cap.asset.symbol}.{cap.name}",
+                    "limit": self.text(cap.asset.symbol, cap.limit),
+                    "committed": self.text(cap.asset.symbol, cap.committed),
+                    "asset": cap.asset.symbol,
+                }
+                for cap in self.caps
+            ],
+        }
+
+    def text(self, symbol: str, atoms: int) -> str:
+        return decimal_text(atoms, self.assets[symbol].decimals)
+
+
+def standing(ws: Workspace) -> Standing:
+    """Read it now. Needs neither key nor network."""
+    purchases = ws.ledger.purchases()
+    spent: Counter[str] = Counter({asset.symbol: 0 for asset in ws.policy.assets.values()})
+    in_flight: Counter[str] = Counter(spent)
+    for p in purchases:
+        (spent if p.money is Money.SPENT else in_flight)[p.asset.symbol] += p.cost
+    published = ws.home / "published" / "warehouse.duckdb"
+    assets = {asset.symbol: asset for asset in (*ws.policy.assets.values(), *(p.asset for p in purchases))}
+    return Standing(
+        at=ws.clock.now(),
+        home=str(ws.home),
+        published=str(published) if published.exists() else None,
+        assets=assets,
+        spent=dict(spent),
+        in_flight=dict(in_flight),
+        delivered=sum(1 for p in purchases if p.data is Data.DELIVERED),
+        open=tuple(p for p in ws.ledger.open_purchases() if p.data is Data.ABSENT or p.money is not Money.SPENT),
+        undelivered=tuple(ws.ledger.undelivered()),
+        caps=tuple(cap for asset in ws.policy.assets.values() for cap in _caps(ws, asset)),
+        held=held(ws.home / "published"),
+    )
+
+
+def purchase_document(p: Purchase) -> dict[str, Any]:
+    """One purchase for a person who has to decide about it."""
+    return {
+        "purchase_id": p.purchase_id,
+        "flow": p.run.flow,
+        "dataset": p.order.dataset,
+        "edition": p.order.edition,
+        "money": p.money.value,
+        "data": p.data.value,
+        "amount": decimal_text(p.committed, p.asset.decimals),
+        "asset": p.asset.symbol,
+        "nonce": p.nonce,
+        "tx_hash": p.settlement.tx_hash if p.settlement else None,
+        "created_at": p.created_at.isoformat(),
+        "valid_until": p.valid_until or None,
+    }
+
+
+def _caps(ws: Workspace, asset: Asset) -> list[Cap]:
+    if asset.symbol not in ws.policy.caps:
+        return []
+    committed = ws.ledger.committed(asset)
+    day = f"{ws.clock.now():%Y-%m-%d}"
+    buckets = {"per_day": ("day", day), "per_month": ("month", day[:7])}
+    limits = ws.policy.caps[asset.symbol]
+    return [Cap(asset, name, getattr(limits, name), committed.get(buckets[name], 0)) for name in PERIODS]

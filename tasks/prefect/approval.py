@@ -1,0 +1,91 @@
+"""A person's yes to a backfill's bill, given in Prefect: bound to one plan, one amount and one hour."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from prefect.exceptions import FlowPauseTimeout
+from prefect.flow_runs import pause_flow_run
+from prefect.input import RunInput
+
+from payer.values.errors import OverBudget, Refused
+from payer.values.types import Clock
+from tasks.buy.bill import Bill
+from tasks.prefect.artifacts import bill_artifact
+
+
+class Word(RunInput):
+    """What the person fills in when the paused run is resumed. `plan` is the code shown beside the bill."""
+
+    approve: bool = False
+    plan: str = ""
+    at_most: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """Lets a bill up to `threshold` pass; above it, pauses the run for a Word. All amounts in atoms."""
+
+    threshold: int
+    budget: int | None
+    seconds: int
+    clock: Clock
+
+    async def __call__(self, bill: Bill) -> int | None:
+        await bill_artifact(bill)
+        if self.budget is not None and bill.atoms > self.budget:
+            raise OverBudget(
+                f"max_cost is {bill.money(self.budget)} and the bill is {bill.money(bill.atoms)} {bill.asset.symbol}",
+                advice=f"start it again with max_cost {bill.money(bill.atoms)}, or a smaller range",
+            )
+        if bill.refusal is not None:
+            raise bill.refusal
+        if bill.atoms <= self.threshold:
+            return bill.atoms
+        expires = self.clock.now() + timedelta(seconds=self.seconds)
+        word = await self._ask(bill, expires)
+        return judge_word(bill, word, now=self.clock.now(), expires=expires)
+
+    async def _ask(self, bill: Bill, expires: datetime) -> Word:
+        shown: Any = Word.with_initial_data(
+            description=f"""**{bill.calls} calls for {bill.money(bill.atoms)} {bill.asset.symbol}**: {bill.flow}
+
+To buy exactly this plan, before {expires:%Y-%m-%d %H:%M} UTC, set *approve*, repeat the plan's code
+`{bill.fingerprint}` and say how much may be spent at most (`{bill.money(bill.atoms)}` or more).""",
+            plan=bill.fingerprint,
+            at_most=bill.money(bill.atoms),
+        )
+        try:
+            answer: Any = await pause_flow_run(wait_for_input=shown, timeout=self.seconds, poll_interval=2)
+        except FlowPauseTimeout:
+            raise Refused(f"nobody approved the bill of {bill.money(bill.atoms)} in time") from None
+        return Word(approve=answer.approve, plan=answer.plan, at_most=answer.at_most)
+
+
+def judge_word(bill: Bill, word: Word, *, now: datetime, expires: datetime) -> int:
+    """The atoms that may be spent. Raises Refused for a no, another plan's code, too little, or too late."""
+    from payer.values.money import parse_decimal
+
+    if not word.approve:
+        raise Refused(
+            "the bill was not approved: nothing was bought", advice="start the backfill again to be asked anew"
+        )
+    if now > expires:
+        raise Refused("the approval came too late", advice="start the backfill again to be asked anew")
+    if word.plan != bill.fingerprint:
+        raise Refused(
+            f"the approval is for plan {word.plan!r}, not for {bill.fingerprint}",
+            advice="approve the plan that is shown",
+        )
+    try:
+        at_most = parse_decimal(word.at_most, bill.asset.decimals)
+    except ValueError as error:
+        raise Refused(f"at_most: {error}", advice="write plain digits such as 3.40") from None
+    if at_most < bill.atoms:
+        raise OverBudget(
+            f"approved are {word.at_most} and the bill is {bill.money(bill.atoms)} {bill.asset.symbol}",
+            advice="approve the whole bill, or start a smaller range",
+        )
+    return at_most

@@ -1,0 +1,31 @@
+"""Who is running and why: every purchase carries it."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime
+
+from payer.values.types import Run
+
+__all__ = ["Run", "new_run"]
+
+
+def new_run(
+    flow: str,
+    reason: str,
+    started_at: datetime,
+    *,
+    budget: int | None = None,
+    deployment: str | None = None,
+    flow_run_id: str | None = None,
+) -> Run:
+    """A run with a name of its own, which sorts by time."""
+    return Run(
+        run_id=f"{started_at:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}",
+        flow=flow,
+        reason=reason,
+        started_at=started_at,
+        deployment=deployment,
+        flow_run_id=flow_run_id,
+        budget=budget,
+    )

@@ -1,0 +1,73 @@
+"""Reading the schedules of prefect.yaml, without Prefect: the only place where schedules live."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from payer.values.errors import Misconfigured
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """One cron schedule of a deployment. `flow` is the entrypoint's last name, which is the flow's; `tokens` its
+    parameter, None for the policy's watch list."""
+
+    flow: str
+    deployment: str
+    slug: str
+    cron: str
+    timezone: str
+    active: bool = True
+    tokens: str | None = None
+
+    def times(self, start: datetime, end: datetime) -> Iterator[datetime]:
+        """Every time it fires after `start` and up to `end`, in UTC."""
+        from cronsim import CronSim
+
+        for when in CronSim(self.cron, start.astimezone(ZoneInfo(self.timezone))):
+            if when > end:
+                return
+            yield when.astimezone(UTC)
+
+
+def read_schedules(path: Path) -> list[Schedule]:
+    """All cron schedules of the file. Raises Misconfigured when it can't be read or a schedule is not a cron line."""
+    import msgspec
+    from cronsim import CronSim, CronSimError
+
+    try:
+        document = msgspec.yaml.decode(path.read_bytes())
+        found = [schedule for one in document["deployments"] for schedule in _of(one)]
+        for schedule in found:
+            CronSim(schedule.cron, datetime.now(UTC))
+    except OSError as error:
+        raise Misconfigured(
+            f"{path} can't be read: {error.strerror}",
+            advice="run this where prefect.yaml is, or name it with --schedules",
+        ) from None
+    except (msgspec.DecodeError, KeyError, TypeError, AttributeError, CronSimError) as error:
+        raise Misconfigured(
+            f"{path} has no schedules to read: {type(error).__name__} {error}", advice="mend the file"
+        ) from None
+    return found
+
+
+def _of(deployment: dict[str, Any]) -> Iterator[Schedule]:
+    schedules = deployment.get("schedules") or []
+    for schedule in schedules:
+        parameters = {**(deployment.get("parameters") or {}), **(schedule.get("parameters") or {})}
+        tokens = parameters.get("tokens")
+        yield Schedule(
+            flow=str(deployment["entrypoint"]).replace(":", ".").rpartition(".")[2],
+            deployment=str(deployment["name"]),
+            slug=str(schedule.get("slug", "")),
+            cron=str(schedule["cron"]),
+            timezone=str(schedule.get("timezone") or "UTC"),
+            active=bool(schedule.get("active", True)),
+            tokens=None if tokens is None else str(tokens),
+        )

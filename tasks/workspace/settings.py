@@ -1,0 +1,88 @@
+"""Configuration by environment: every TOLLBOOK_* variable, what it means and what is wrong with it."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from payer.values.errors import Misconfigured
+
+PREFIX = "TOLLBOOK_"
+
+VARIABLES: Mapping[str, str] = {
+    "TOLLBOOK_HOME": "directory that holds `state/` (ledger, cache) and `published/`; made when missing; required",
+    "TOLLBOOK_POLICY": "the reviewed limits; default `policy.toml` in the working directory",
+    "TOLLBOOK_PRIVATE_KEY": "the paying wallet's key, 0x and 64 hex digits",
+    "TOLLBOOK_KEYSTORE": "an encrypted keystore file (JSON, as geth writes it), instead of the key itself",
+    "TOLLBOOK_KEYSTORE_PASSWORD_FILE": "file holding the keystore's password",
+    "TOLLBOOK_LEDGER_URL": "the ledger's database, `sqlite:////absolute/path` or `postgresql+psycopg://…`; "
+    "default SQLite under the home",
+    "TOLLBOOK_CLOCK_OFFSET": "seconds added to the clock, for a sandbox (chain id 31337) only",
+}
+
+
+FOR_TESTS = frozenset({"TOLLBOOK_CRASH_AT"})
+"""Where a child process of a test kills itself (crashpoints.py); nothing a person would set."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The environment, read once and found sound. Secrets are not among its fields (I10); a URL may hold one."""
+
+    home: Path
+    policy: Path
+    ledger_url: str = field(repr=False)
+    clock_offset: float
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str]) -> Settings:
+        """Raises Misconfigured naming the variable and the fix."""
+        refuse_unknown(environ)
+        home = _home(environ)
+        url = environ.get("TOLLBOOK_LEDGER_URL") or f"sqlite:///{home / 'state' / 'ledger.db'}"
+        policy = Path(environ.get("TOLLBOOK_POLICY") or "policy.toml").expanduser().absolute()
+        return cls(home=home, policy=policy, ledger_url=url, clock_offset=_offset(environ))
+
+
+def refuse_unknown(environ: Mapping[str, str]) -> None:
+    """A misspelt variable would otherwise be a silent default."""
+    for name in sorted(environ):
+        if name.startswith(PREFIX) and name not in VARIABLES and name not in FOR_TESTS:
+            near = difflib.get_close_matches(name, VARIABLES, n=1)
+            meant = f"did you mean {near[0]}? " if near else ""
+            raise Misconfigured(
+                f"unknown environment variable {name}",
+                advice=f"{meant}unset it; the variables are {', '.join(VARIABLES)}",
+            )
+
+
+def _home(environ: Mapping[str, str]) -> Path:
+    given = environ.get("TOLLBOOK_HOME")
+    if not given:
+        raise Misconfigured(
+            "TOLLBOOK_HOME is not set",
+            advice="set it to the directory that shall hold the ledger and the published files, for example "
+            "`export TOLLBOOK_HOME=$HOME/tollbook`; to try tollbook without any set-up run `tollbook demo`",
+        )
+    home = Path(given).expanduser().absolute()
+    if home.exists() and not home.is_dir():
+        raise Misconfigured(
+            f"TOLLBOOK_HOME is not a directory: {home}", advice="name a directory, or a path to make one"
+        )
+    return home
+
+
+def _offset(environ: Mapping[str, str]) -> float:
+    text = environ.get("TOLLBOOK_CLOCK_OFFSET") or "0"
+    try:
+        seconds = float(text)
+        if not math.isfinite(seconds):
+            raise ValueError
+    except ValueError:
+        raise Misconfigured(
+            f"TOLLBOOK_CLOCK_OFFSET is not a number of seconds: {text!r}", advice="unset it, or write e.g. 3600"
+        ) from None
+    return seconds

@@ -1,0 +1,173 @@
+"""The composition root: everything one process needs, put together from the environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from functools import cached_property, partial
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self, TypeVar
+
+from payer.policy.file import load_policy
+from payer.policy.rules import Policy
+from payer.values.clock import SystemClock
+from payer.values.errors import Misconfigured
+from payer.values.money import Asset
+from tasks.workspace.settings import Settings
+
+if TYPE_CHECKING:
+    from payer.buy.spool import Spool
+    from payer.chain.reader import RpcChain
+    from payer.http.transport import HttpTransport
+    from payer.ledger import Ledger
+    from payer.payer import Payer
+    from payer.wallet.eip3009 import Wallet
+    from warehouse.cache.store import Cache
+
+T = TypeVar("T")
+
+SANDBOX_CHAIN = 31337
+
+
+class Workspace:
+    """Policy, ledger, cache, payer and clock of one process. Parts are opened when first used: a verb that only reads
+    opens no socket and loads no key. Not a dataclass, so that nothing walks into it (I10)."""
+
+    def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
+        self.settings = settings
+        self._environ = environ
+        self._transport: HttpTransport | None = None
+        self._chain: RpcChain | None = None
+
+    @classmethod
+    def open(cls, environ: Mapping[str, str] | None = None) -> Self:
+        """Read and check the configuration; raises Misconfigured naming the key and the fix."""
+        environ = os.environ if environ is None else environ
+        workspace = cls(Settings.read(environ), environ)
+        workspace._check_offset()
+        return workspace
+
+    @property
+    def home(self) -> Path:
+        return self.settings.home
+
+    @cached_property
+    def policy(self) -> Policy:
+        from tasks.request.keys import check_watch
+
+        policy = load_policy(self.settings.policy)
+        check_watch(policy)
+        return policy
+
+    @cached_property
+    def clock(self) -> SystemClock:
+        return SystemClock(self.settings.clock_offset)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        from payer.ledger import Ledger
+
+        if self.settings.ledger_url.startswith("sqlite"):
+            self._make_home()
+        return Ledger.open(self.settings.ledger_url)
+
+    @cached_property
+    def cache(self) -> Cache:
+        from warehouse.cache.store import Cache
+
+        self._make_home()
+        return Cache(self.home)
+
+    def from_cache(self, work: Callable[[Cache], T]) -> T:
+        """What `work` reads of the cache. One that turns out to be damaged is made anew from the ledger first; the next
+        load's report, or the bill, says so."""
+        from warehouse.load.self_repair import healed
+
+        found, note = healed(self.cache, self.ledger, partial(work, self.cache))
+        self.cache.owe(note)
+        return found
+
+    @cached_property
+    def spool(self) -> Spool:
+        """Where a body goes that the ledger can't take."""
+        from payer.buy.spool import Spool
+
+        return Spool(self.home / "state" / "spool")
+
+    @cached_property
+    def wallet(self) -> Wallet:
+        """The key that pays; loaded only where something may be signed."""
+        from payer.wallet.load import load_wallet
+
+        return load_wallet(self._environ)
+
+    @property
+    def has_wallet(self) -> bool:
+        return any(self._environ.get(name) for name in ("TOLLBOOK_PRIVATE_KEY", "TOLLBOOK_KEYSTORE"))
+
+    @cached_property
+    def payer(self) -> Payer:
+        """Needs a running event loop. Without a configured key it can quote and read, and refuses to sign."""
+        from payer.chain.reader import RpcChain
+        from payer.http.transport import HttpTransport
+        from payer.payer import Payer
+        from payer.services import Services
+
+        wallet = self.wallet if self.has_wallet else None
+        self._transport = HttpTransport(self.policy, clock=self.clock, paces=self.home / "state" / "paces")
+        self._chain = RpcChain(self.policy, clock=self.clock)
+        parts = (self.ledger, self.policy, self._chain, self._transport, wallet, self.clock)
+        return Payer(Services(*parts, spool=self.spool))
+
+    def asset(self, seller: str) -> Asset:
+        """What a seller is paid in. Raises Misconfigured when policy doesn't name the seller."""
+        if seller not in self.policy.sellers:
+            raise Misconfigured(
+                f"the policy names no seller {seller!r}",
+                advice=f"add [sellers.{seller}] to {self.settings.policy}; named are: {', '.join(self.policy.sellers)}",
+            )
+        return self.policy.asset_for(seller)
+
+    async def aclose(self) -> None:
+        """Close what was opened, sockets first."""
+        for part in (self._transport, self._chain):
+            if part is not None:
+                await part.aclose()
+        self._transport = self._chain = None
+        self.__dict__.pop("payer", None)
+        self.close()
+
+    def close(self) -> None:
+        ledger = self.__dict__.pop("ledger", None)
+        if ledger is not None:
+            ledger.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def _make_home(self) -> None:
+        try:
+            (self.home / "state").mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise Misconfigured(
+                f"TOLLBOOK_HOME can't be made: {error}", advice="name a directory that this user may write"
+            ) from None
+
+    def _check_offset(self) -> None:
+        if self.settings.clock_offset and self.policy.chain_id != SANDBOX_CHAIN:
+            raise Misconfigured(
+                f"TOLLBOOK_CLOCK_OFFSET is set on chain {self.policy.chain_id}",
+                advice=f"unset it: only a sandbox (chain id {SANDBOX_CHAIN}) may live in another time",
+            )

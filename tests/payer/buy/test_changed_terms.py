@@ -1,0 +1,228 @@
+"""A 402 whose terms are others than those a payment was made for: what is remembered, and what is sent then."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from msgspec import structs
+
+from payer.buy.buy import buy
+from payer.http.outcome import NoAnswer
+from payer.payer import Payer
+from payer.policy.file import parse_policy
+from payer.values.errors import Unresolved
+from payer.values.events import Event, Settled, Void
+from payer.values.types import Data, Money, NonceState, Purchase
+from tests.payer import purchases as p
+from tests.payer import scripted as s
+from tests.payer.buy.test_buy import CHAINS, carry, reserved
+
+SECOND = "0x" + "33" * 20
+BOTH = s.POLICY.replace(f'["{p.PAYEE}"]', f'["{p.PAYEE}", "{SECOND}"]')
+DEARER = p.PRICE + 4000
+
+
+def desk(seller: s.ScriptedSeller, chain: str = "used", policy: str = s.POLICY) -> Payer:
+    services = s.services(None, seller, s.ScriptedChain(CHAINS[chain].view))
+    object.__setattr__(services, "policy", parse_policy(policy))
+    return Payer(services)
+
+
+def authorizations(seller: s.ScriptedSeller) -> list[dict[str, Any]]:
+    return [payment["payload"] for payment in seller.payments]  # type: ignore[misc]
+
+
+ECHOES: dict[str, dict[str, Any]] = {
+    "shorter-timeout": {"maxTimeoutSeconds": 60},
+    "longer-timeout": {"maxTimeoutSeconds": 900},
+    "extra-grows": {"extra": {"name": "USD Coin", "version": "2", "tier": "b"}},
+    "extra-shrinks": {"extra": {}},
+    "a-new-field": {"description": "now with a description"},
+}
+
+
+@pytest.mark.parametrize("change", ECHOES.values(), ids=ECHOES)
+def test_terms_that_move_in_all_but_price_and_payee_are_echoed_around_the_same_authorization(
+    change: dict[str, Any],
+) -> None:
+    """I1: the token sees the same bytes, so it is no second payment. v2 sellers compare the echo."""
+    seller = s.ScriptedSeller([s.challenge(**change), s.answer(200)])
+    at = desk(seller)
+    state, raised = carry(at, reserved(at))
+    first, second = authorizations(seller)
+    assert first == second
+    assert [name for name in change if seller.payments[1]["accepted"].get(name) == change[name]]  # type: ignore[attr-defined]
+    assert (state.data, state.reserved, state.valid_until, raised) == (
+        Data.DELIVERED,
+        p.PRICE,
+        int(first["authorization"]["validBefore"]),
+        None,
+    )
+
+
+def test_another_listed_payee_is_signed_over_the_same_nonce() -> None:
+    """I1, I6: a person allowed both, and one of the two can settle."""
+    seller = s.ScriptedSeller([s.challenge(pay_to=SECOND), s.answer(200)])
+    at = desk(seller, policy=BOTH)
+    state, _ = carry(at, reserved(at))
+    signed = [payload["authorization"] for payload in authorizations(seller)]
+    assert [one["to"] for one in signed] == [p.PAYEE, SECOND]
+    assert len({one["nonce"] for one in signed}) == 1
+    assert (state.data, state.committed) == (Data.DELIVERED, p.PRICE)
+
+
+@pytest.mark.parametrize("change", [{"amount": DEARER}, *ECHOES.values()], ids=["dearer", *ECHOES])
+def test_the_newest_acceptable_terms_are_what_the_next_bill_shows(change: dict[str, Any]) -> None:
+    """Also when they can't be reserved now, and for a purchase that is not presented again."""
+    seller = s.ScriptedSeller([s.challenge(), s.challenge(**change)])
+    at = desk(seller, "unused", s.POLICY.replace('per_run = "1.00"', 'per_run = "0.02"'))
+    asyncio.run(at.quote([s.order()]))
+    purchase = reserved(at)
+    with pytest.raises(Unresolved):
+        asyncio.run(at.buy(purchase))
+    quotes = asyncio.run(at.quote([purchase.order]))
+    told = quotes[purchase.order.request.endpoint].terms
+    assert told.amount == change.get("amount", p.PRICE)
+    assert told.accepted == s.accepted(**change)
+
+
+def test_terms_outside_policy_are_not_remembered() -> None:
+    """I6."""
+    seller = s.ScriptedSeller([s.challenge(pay_to=SECOND)])
+    at = desk(seller, "unused")
+    purchase = reserved(at)
+    carry(at, purchase)
+    assert at.services.ledger.quote(purchase.order.request.endpoint, purchase.asset) is None
+
+
+def test_terms_that_move_at_every_402_are_followed_a_bounded_number_of_times() -> None:
+    """I1: an endless 402 signs one nonce and stops after a sitting's presents."""
+    seller = s.ScriptedSeller([s.challenge(maxTimeoutSeconds=300 + n) for n in range(9)])
+    at = desk(seller, "unused")
+    _, raised = carry(at, reserved(at))
+    assert raised is Unresolved
+    assert len(seller.payments) == 3
+    assert len({str(payload) for payload in authorizations(seller)}) == 1
+
+
+def test_a_rising_price_is_measured_from_the_bill_not_from_the_last_402() -> None:
+    """A quarter more is allowed once per bill, not once per answer."""
+    seller = s.ScriptedSeller([s.challenge(p.PRICE), s.challenge(25_000), s.challenge(31_250)])
+    at = desk(seller, "unused")
+    order = s.order()
+
+    async def run() -> None:
+        [purchase] = (await at.approve(p.run(), [order], await at.quote([order]))).purchases
+        await at.buy(purchase)
+
+    with pytest.raises(Unresolved, match=r"price_drift over the last price, 0\.02 USDC"):
+        asyncio.run(run())
+    assert {int(payload["authorization"]["value"]) for payload in authorizations(seller)} == {p.PRICE, 25_000}
+
+
+def test_a_body_is_claimed_with_the_signature_that_was_settled_not_with_the_latest() -> None:
+    """A seller that serves a payment again knows the one that it took."""
+    seller = s.ScriptedSeller([s.challenge(DEARER), NoAnswer("reset"), NoAnswer("reset"), s.answer(500), s.answer(200)])
+    at = desk(seller)
+    state, _ = carry(at, reserved(at))
+    values = [int(payload["authorization"]["value"]) for payload in authorizations(seller)]
+    assert values == [p.PRICE, DEARER, DEARER, p.PRICE, p.PRICE]
+    assert len({str(payload) for payload in authorizations(seller)}) == 2
+    assert (state.money, state.data, state.spent) == (Money.SPENT, Data.DELIVERED, p.PRICE)
+
+
+LATE: dict[str, tuple[Event, ...]] = {
+    "spent": (Settled(at=p.NOW, settlement=p.settlement()),),
+    "spent-not-final": (Settled(at=p.NOW, settlement=p.settlement(final=False)),),
+    "void": (Void(at=p.NOW, reason="proved dead", proof_block=9),),
+    "spent-delivered": (Settled(at=p.NOW, settlement=p.settlement()), p.delivered()),
+    "void-delivered": (Void(at=p.NOW, reason="proved dead", proof_block=9), p.delivered()),
+}
+
+
+@pytest.mark.parametrize("meanwhile", LATE.values(), ids=LATE)
+def test_new_terms_that_come_when_another_process_has_booked_the_purchase_sign_nothing(
+    meanwhile: tuple[Event, ...],
+) -> None:
+    """I1: what is spent, void or delivered is never signed again, and what was booked stands."""
+    seller = Booked([s.challenge(DEARER), s.answer(500)], meanwhile)
+    seller.desk = desk(seller)
+    state, _ = carry(seller.desk, reserved(seller.desk))
+    assert {int(payload["authorization"]["value"]) for payload in authorizations(seller)} == {p.PRICE}
+    assert (state.money, state.data) == (seller.booked.money, seller.booked.data)
+    quote = seller.desk.services.ledger.quote(state.order.request.endpoint, state.asset)
+    assert quote is not None
+    assert quote.terms.amount == DEARER
+
+
+class Booked(s.ScriptedSeller):
+    """While the first answer is on its way another process books the purchase."""
+
+    def __init__(self, script: list[s.Outcome], meanwhile: tuple[Event, ...]) -> None:
+        super().__init__(script)
+        self.meanwhile = meanwhile
+        self.desk: Payer
+        self.booked: Purchase
+
+    async def send(self, *args: Any, **kwargs: Any) -> Any:
+        if self.meanwhile:
+            [held] = self.desk.services.ledger.purchases()
+            body = s.body() if held and any(isinstance(e, type(p.delivered())) for e in self.meanwhile) else None
+            self.booked = self.desk.services.ledger.append(held, *self.meanwhile, body=body)
+            self.meanwhile = ()
+        return await super().send(*args, **kwargs)
+
+
+def test_a_failure_that_nobody_foresaw_ends_one_purchase_and_loses_no_other_answer() -> None:
+    """I4: whoever awaits many purchases together would otherwise cancel those whose answers are on their way."""
+    seller = s.ScriptedSeller([s.answer(200)])
+    at = desk(seller)
+    [bad, good] = [reserved(at, number) for number in range(2)]
+    broken = structs.replace(bad, terms=None)
+
+    async def both() -> list[Any]:
+        return await asyncio.gather(buy(at.services, broken), buy(at.services, good), return_exceptions=True)
+
+    failed, bought = asyncio.run(both())
+    assert (type(failed).__name__, failed.exit_code) == ("Unforeseen", 4)
+    assert "AssertionError while it was bought" in failed.what
+    assert bought.data is Data.DELIVERED
+
+
+def test_a_seller_that_has_nothing_is_asked_once_and_the_message_says_so() -> None:
+    """An SDK seller settles nothing for a 404: presenting on and on would not change its mind. The proof frees it."""
+    seller = s.ScriptedSeller([s.answer(404, b'{"message":"no data"}')])
+    clock = s.FakeClock()
+    chain = s.ScriptedChain(lambda: s.chain_view(NonceState.UNUSED))
+    at = Payer(s.services(None, seller, chain, clock))
+    purchase = reserved(at)
+    with pytest.raises(Unresolved, match="the seller's last word: status 404"):
+        asyncio.run(at.buy(purchase))
+    assert len(seller.payments) == 1
+    chain.view = lambda: s.chain_view(NonceState.UNUSED, final_time=p.VALID_BEFORE + 600)
+    recovered = asyncio.run(at.recover())
+    assert [(one.money, one.committed) for one in recovered.voided] == [(Money.VOID, 0)]
+    assert len(seller.payments) == 1
+
+
+@pytest.mark.parametrize(
+    ("second", "same"), [(NoAnswer("reset"), True), ("dearer", False), ("echo", False)], ids=["again", "dearer", "echo"]
+)
+def test_each_payload_has_its_own_payment_identifier_and_keeps_it_when_presented_again(
+    second: s.Outcome | str, same: bool
+) -> None:
+    """A seller that honours identifiers answers 409 to one that comes with another payload."""
+    ids = {"payment-identifier": {"info": {"required": False}}}
+    moved = {
+        "dearer": s.challenge(DEARER, extensions=ids),
+        "echo": s.challenge(extensions=ids, maxTimeoutSeconds=60),
+    }
+    answer = moved[second] if isinstance(second, str) else second
+    seller = s.ScriptedSeller([s.challenge(extensions=ids), answer, s.answer(500)])
+    at = desk(seller, "unused")
+    carry(at, reserved(at))
+    declared = [payment["extensions"]["payment-identifier"] for payment in seller.payments[1:]]  # type: ignore[index]
+    first, later = (extension["info"]["id"] for extension in declared)
+    assert (first == later) is same

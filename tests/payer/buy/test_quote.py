@@ -1,0 +1,176 @@
+"""From wanted pieces to reserved ones: whose terms count, which prices are measured from what, who reserved before."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from payer.payer import Payer
+from payer.policy.file import parse_policy
+from payer.values.errors import OverBudget, QuoteUnacceptable
+from payer.values.types import Data, Money, Purchase
+from tests.payer import purchases as p
+from tests.payer import scripted as s
+from tests.payer.buy.test_buy import CHAINS
+
+OTHER = "0x" + "33" * 20
+ASKED_ANEW = "[payment]\nquote_max_age = 0\n" + s.POLICY
+FIRST_USE = s.POLICY.replace(f'pay_to = ["{p.PAYEE}"]', 'pay_to = "first-use"')
+
+
+def desk(seller: s.ScriptedSeller, policy: str = s.POLICY, chain: str = "used", **changes: Any) -> Payer:
+    services = s.services(None, seller, s.ScriptedChain(CHAINS[chain].view))
+    return Payer(replace(services, policy=parse_policy(policy), **changes))
+
+
+def wait(at: Payer, seconds: float = 1) -> None:
+    assert isinstance(at.services.clock, s.FakeClock)
+    at.services.clock.at += timedelta(seconds=seconds)
+
+
+def approve(at: Payer, number: int = 0, *, run: str = "run-1", **changes: Any) -> Purchase:
+    """Quote one piece and reserve it."""
+    wait(at)
+
+    async def work() -> Purchase:
+        order = s.order(number)
+        return (await at.approve(p.run(run, **changes), [order], await at.quote([order]))).purchases[0]
+
+    return asyncio.run(work())
+
+
+class TestFirstUse:
+    def test_the_payee_that_another_process_pinned_first_is_the_one_that_counts(self) -> None:
+        """I6: both asked at once; what the second one was told is neither kept nor signed."""
+        seller = s.ScriptedSeller([s.challenge(pay_to=OTHER)])
+        at = desk(seller, FIRST_USE)
+        ledger, pin = at.services.ledger, at.services.ledger.pin_payee
+
+        def beaten(name: str, asset: Any, pay_to: str, when: Any) -> str:
+            pin(name, asset, p.PAYEE, when)
+            return pin(name, asset, pay_to, when)
+
+        ledger.pin_payee = beaten  # type: ignore[method-assign]
+        with pytest.raises(QuoteUnacceptable, match=f"payTo: the seller offers {OTHER}; allowed is {p.PAYEE}"):
+            asyncio.run(at.quote([s.order()]))
+        assert ledger.quote(s.order().request.endpoint, p.USDC) is None
+
+    def test_a_kept_quote_whose_payee_is_not_the_pinned_one_is_not_used(self) -> None:
+        """I6: written before the pin was, it would else be signed until it is old."""
+        seller = s.ScriptedSeller([s.challenge(pay_to=OTHER), s.challenge()])
+        listed = s.POLICY.replace(f'["{p.PAYEE}"]', f'["{p.PAYEE}", "{OTHER}"]')
+        at = desk(seller, listed)
+        at.services.ledger.pin_payee("s", p.USDC, p.PAYEE, p.NOW)
+        asyncio.run(at.quote([s.order()]))
+        later = Payer(replace(at.services, policy=parse_policy(FIRST_USE)))
+        [quote] = asyncio.run(later.quote([s.order()])).values()
+        assert (quote.terms.pay_to, len(seller.headers)) == (p.PAYEE, 2)
+
+
+class TestDrift:
+    def test_plans_that_are_never_bought_do_not_move_what_a_price_is_measured_from(self) -> None:
+        """A seller could else raise by a quarter per look, up to the cap of a call."""
+        seller = s.ScriptedSeller([s.challenge(p.PRICE), s.challenge(25_000), s.challenge(25_001)])
+        at = desk(seller, ASKED_ANEW)
+        for _ in range(2):
+            asyncio.run(at.quote([s.order()]))
+            wait(at)
+        with pytest.raises(QuoteUnacceptable, match=r"price_drift over the last price, 0\.02 USDC"):
+            asyncio.run(at.quote([s.order()]))
+
+    def test_a_bill_that_is_reserved_sets_what_later_prices_are_measured_from(self) -> None:
+        seller = s.ScriptedSeller([s.challenge(p.PRICE), s.challenge(25_000), s.challenge(31_250)])
+        at = desk(seller, ASKED_ANEW, chain="unused")
+        assert [approve(at, n, run=f"run-{n}").reserved for n in range(3)] == [20_000, 25_000, 31_250]
+
+    def test_a_bill_judged_before_a_cheaper_one_was_reserved_is_judged_again(self) -> None:
+        """I6: checked in the transaction that reserves, as the caps are."""
+        seller = s.ScriptedSeller([s.challenge(p.PRICE), s.challenge(24_000), s.challenge(16_000)])
+        at = desk(seller, ASKED_ANEW, chain="unused")
+        approve(at, 1)
+        wait(at)
+        dear = asyncio.run(at.quote([s.order(2)]))
+        approve(at, 3, run="run-2")
+        with pytest.raises(OverBudget, match=r"0\.024 USDC is more than caps\.USDC\.price_drift .*, 0\.016 USDC"):
+            asyncio.run(at.approve(p.run("run-3"), [s.order(2)], dear))
+        assert [one.reserved for one in at.services.ledger.purchases()] == [20_000, 16_000]
+
+
+def elsewhere(at: Payer, **changes: Any) -> Payer:
+    """Another process at the same ledger."""
+    return Payer(replace(at.services, owner="another process", **changes))
+
+
+class TestLeftReservations:
+    """Reserved, and its process is gone: its terms were judged, and its caps counted, then."""
+
+    def test_it_is_reserved_anew_for_the_run_that_wants_it_now(self) -> None:
+        """I3: and counted in its buckets."""
+        at = desk(s.ScriptedSeller([s.challenge()]), chain="unused")
+        approve(elsewhere(at), run="dead")
+        wait(at, 91)
+        again = approve(at, run="mine", flow="signals")
+        assert (again.run.run_id, again.money, again.reserved) == ("mine", Money.RESERVED, p.PRICE)
+        held = {bucket: atoms for bucket, atoms in at.services.ledger.committed(p.USDC).items() if atoms}
+        assert set(held) == {
+            ("run", "mine"), ("flow_day", "signals/2026-11-22"), ("day", "2026-11-22"), ("month", "2026-11")
+        }  # fmt: skip
+        assert set(held.values()) == {p.PRICE}
+
+    def test_it_counts_against_this_runs_own_budget(self) -> None:
+        """I3: --max-cost 0.02 can't spend what a dead run had reserved."""
+        at = desk(s.ScriptedSeller([s.challenge()]), chain="unused")
+        for number in range(3):
+            approve(elsewhere(at), number, run="dead")
+        wait(at, 91)
+        orders = [s.order(number) for number in range(3)]
+
+        async def all_three() -> None:
+            await at.approve(p.run("mine", budget=20_000), orders, await at.quote(orders))
+
+        with pytest.raises(OverBudget, match=r"--max-cost is 0\.02 USDC"):
+            asyncio.run(all_three())
+        assert {one.run.run_id for one in at.services.ledger.purchases()} == {"dead"}
+
+    def test_terms_that_policy_allows_no_more_are_not_signed(self) -> None:
+        """I6."""
+        seller = s.ScriptedSeller([s.challenge(), s.challenge(pay_to=OTHER), s.answer(200)])
+        at = desk(seller, chain="unused")
+        approve(elsewhere(at))
+        wait(at, 91)
+        strict = Payer(replace(at.services, policy=parse_policy(s.POLICY.replace(p.PAYEE, OTHER))))
+        purchase = approve(strict, run="mine")
+        asyncio.run(strict.buy(purchase))
+        assert [payment["payload"]["authorization"]["to"] for payment in seller.payments] == [OTHER]  # type: ignore[index]
+
+    def test_a_living_process_is_waited_for_and_its_leftovers_are_given_back(self) -> None:
+        """Not signed as they are: the caller reserves them anew."""
+        seller = s.ScriptedSeller([s.challenge()])
+        at = desk(seller, chain="unused")
+        theirs = approve(elsewhere(at), run="theirs")
+        mine = approve(at, run="mine")
+        assert mine == theirs
+        after = asyncio.run(at.buy(mine))
+        assert (after.money, after.data, seller.payments) == (Money.VOID, Data.ABSENT, [])
+        assert at.services.clock.now() >= p.NOW + timedelta(seconds=90)
+
+    def test_what_a_living_process_reserved_is_not_released_by_another(self) -> None:
+        at = desk(s.ScriptedSeller([s.challenge()]), chain="unused")
+        theirs = approve(elsewhere(at))
+        assert at.release([theirs]) == []
+        assert [one.money for one in elsewhere(at).release([theirs])] == [Money.VOID]
+
+    def test_one_piece_asked_for_twice_in_a_run_is_reserved_once(self) -> None:
+        at = desk(s.ScriptedSeller([s.challenge()]), chain="unused")
+
+        async def twice() -> list[Purchase]:
+            orders = [s.order(), s.order()]
+            return (await at.approve(p.run(), orders, await at.quote(orders))).purchases
+
+        one, same = asyncio.run(twice())
+        assert one == same
+        assert set(at.services.ledger.committed(p.USDC).values()) == {p.PRICE}

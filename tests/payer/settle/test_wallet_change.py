@@ -1,0 +1,64 @@
+"""A key is changed while purchases of the earlier wallet are open: they are looked at, and not presented by it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from payer.http.outcome import NoAnswer
+from payer.payer import Payer
+from payer.values.errors import PayerError, Unresolved
+from payer.values.types import ChainView, Data, Money, NonceState
+from payer.wallet.eip3009 import Wallet
+from tests.payer import purchases as p
+from tests.payer import scripted as s
+from tests.payer.buy.test_buy import reserved
+
+NEW_KEY = bytes.fromhex("22" * 32)
+LATE = int(p.NOW.timestamp()) + 1000
+
+
+def exposed(tmp_path: Path, later: ChainView) -> tuple[Payer, s.ScriptedSeller]:
+    """A desk with the new key, over a ledger that holds a payment in doubt of the old one."""
+    seller = s.ScriptedSeller([NoAnswer("timed out")])
+    before = s.chain_view(NonceState.UNUSED)
+    services = s.services(tmp_path, seller, s.ScriptedChain(lambda: before))
+    with pytest.raises(Unresolved):
+        asyncio.run(Payer(services).buy(reserved(Payer(services))))
+    seller.headers.clear()
+    return Payer(replace(services, wallet=Wallet(NEW_KEY), chain=s.ScriptedChain(lambda: later))), seller
+
+
+@pytest.mark.parametrize(
+    ("later", "money"),
+    [
+        (s.chain_view(NonceState.UNUSED, final_time=LATE), Money.VOID),
+        (s.chain_view(NonceState.USED, final_time=LATE, settlement=p.settlement()), Money.SPENT),
+        (s.chain_view(NonceState.UNUSED), Money.EXPOSED),
+    ],
+    ids=["dead", "paid", "in-doubt"],
+)
+def test_recovery_books_what_the_chain_proves_of_another_wallet_and_presents_nothing(
+    tmp_path: Path, later: ChainView, money: Money
+) -> None:
+    desk, seller = exposed(tmp_path, later)
+    recovered = asyncio.run(desk.recover())
+    [purchase] = desk.services.ledger.purchases()
+    assert (purchase.money, purchase.data) == (money, Data.ABSENT)
+    assert seller.headers == []
+    assert not purchase.undelivered
+    assert [why for _, why in recovered.parked if "is to be paid from wallet" in why] or money is not Money.SPENT
+    desk.services.ledger.close()
+
+
+def test_a_reservation_of_another_wallet_is_not_signed_with_this_key(tmp_path: Path) -> None:
+    seller = s.ScriptedSeller([s.answer(200)])
+    services = s.services(tmp_path, seller, s.ScriptedChain(lambda: None))
+    purchase = reserved(Payer(services))
+    with pytest.raises(PayerError, match="is to be paid from wallet"):
+        asyncio.run(Payer(replace(services, wallet=Wallet(NEW_KEY))).buy(purchase))
+    assert seller.headers == []
+    services.ledger.close()

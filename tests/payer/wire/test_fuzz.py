@@ -1,0 +1,96 @@
+"""Whatever a seller or a chain server writes, however odd: read within bounds, or refused in the words that say so."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from payer.buy import quote as quoting
+from payer.chain import multicall, rpc
+from payer.http.gate import retry_after
+from payer.http.pace import LONGEST_PAUSE_SECONDS
+from payer.values.errors import ChainUnreachable, QuoteUnacceptable, SellerUnreachable
+from payer.values.types import NonceState
+from tests.payer import scripted as s
+
+FEW = settings(max_examples=80, deadline=None)
+DEEP = b"[" * 100_000
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=12,
+)
+DATES = st.from_regex(
+    r"[A-Z][a-z]{2}, [0-9]{1,3} [A-Z][a-z]{2} [0-9]{0,12} [0-9:]{0,12} ([A-Z+-][A-Z0-9]{0,6})?", fullmatch=True
+)
+
+
+@pytest.mark.parametrize("status", [400, 200, 503])
+@pytest.mark.parametrize(
+    "body",
+    [DEEP[:4096], DEEP, b'{"message":' * 900, b'{"message":"' + b"x" * 5000 + b'"}'],
+    ids=["deep", "deeper", "objects", "long"],
+)
+def test_an_answer_that_is_no_terms_is_refused_whatever_it_holds(tmp_path: Path, status: int, body: bytes) -> None:
+    chain = s.ScriptedChain(lambda: s.chain_view(NonceState.UNUSED))
+    ours = s.services(tmp_path, s.ScriptedSeller([s.answer(status, body)]), chain)
+    with pytest.raises(SellerUnreachable if status == 503 else QuoteUnacceptable):
+        asyncio.run(quoting.quote(ours, [s.order()]))
+
+
+@FEW
+@given(st.binary(max_size=300) | VALUES.map(lambda value: json.dumps({"message": value}).encode()))
+def test_a_sellers_message_is_quoted_in_one_bounded_line(body: bytes) -> None:
+    said = quoting._message(body)
+    assert said.isascii()
+    assert said.isprintable()
+    assert len(said) <= 202
+
+
+@FEW
+@given(st.text(max_size=40) | DATES | st.integers().map(str))
+def test_a_pause_asked_for_is_read_within_its_bounds_or_not_at_all(text: str) -> None:
+    seconds = retry_after(text, datetime(2026, 11, 22, tzinfo=UTC))
+    assert seconds is None or 0 <= seconds <= LONGEST_PAUSE_SECONDS
+
+
+WORDS = st.lists(st.integers(0, 200) | st.integers(0, 2**256 - 1), max_size=14)
+
+
+@FEW
+@given(
+    WORDS.map(lambda words: "0x" + "".join(f"{word:064x}" for word in words)) | st.text(max_size=80), st.integers(1, 3)
+)
+def test_a_batch_of_reads_is_all_words_or_refused(answer: str, count: int) -> None:
+    """I9."""
+    try:
+        words = multicall.decode(answer, count)
+    except ChainUnreachable:
+        return
+    assert len(words) == count
+    assert all(len(word) == 66 and int(word, 16) >= 0 for word in words)
+
+
+ENTRIES = st.fixed_dictionaries(
+    {}, optional={"id": st.integers(-1, 3) | VALUES, "result": VALUES, "error": VALUES, "jsonrpc": VALUES}
+)
+
+
+@FEW
+@given(
+    st.binary(max_size=200) | (st.lists(ENTRIES, max_size=3) | ENTRIES | VALUES).map(lambda v: json.dumps(v).encode())
+)
+def test_a_batch_of_answers_is_one_for_each_call_or_refused(raw: bytes) -> None:
+    """I9."""
+    try:
+        found: list[Any] = [rpc._result(entry, "eth_call") for entry in rpc._sorted(raw, 2)]
+    except (ChainUnreachable, rpc.RpcError):
+        return
+    assert len(found) == 2

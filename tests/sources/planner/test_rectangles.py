@@ -1,0 +1,131 @@
+"""The fewest pages: always a cover, always inside the limits, and the optimum where an integer program can say so."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bench.planner_exact import fewest_pages
+from sources.planner.improve import bound
+from sources.planner.limits import PAGES, Limits, calls_of, split, table_of_calls
+from sources.planner.rectangles import cover, cut
+
+Mask = npt.NDArray[np.bool_]
+DAILY = Limits(page_rows=100, step_rows=1, width=29, ids=100)
+HOURLY = Limits(page_rows=100, step_rows=24, width=29, ids=100)
+
+
+def calls(missing: Mask, limits: Limits = DAILY) -> int:
+    return sum(calls_of(limits, block) for block in cover(missing, limits))
+
+
+def full(keys: int, steps: int) -> Mask:
+    return np.ones((keys, steps), dtype=np.bool_)
+
+
+@st.composite
+def masks(draw: st.DrawFn, keys: int = 12, steps: int = 70) -> Mask:
+    """Holes of every density, some keys and days whole."""
+    shape = draw(st.integers(1, keys)), draw(st.integers(1, steps))
+    seed, density = draw(st.integers(0, 2**32 - 1)), draw(st.sampled_from([0.02, 0.1, 0.3, 0.7, 1.0]))
+    missing = np.random.default_rng(seed).random(shape) < density
+    missing[:, draw(st.integers(0, shape[1])) :] |= draw(st.booleans())
+    return missing
+
+
+@settings(max_examples=40, deadline=None)
+@given(masks(), st.sampled_from([DAILY, HOURLY, Limits(100, 1, 29, 4), Limits(10, 1, 7, 100), Limits(50, 1, 365, 1)]))
+def test_every_missing_cell_is_covered_inside_the_limits(missing: Mask, limits: Limits) -> None:
+    covered = np.zeros_like(missing)
+    for block in cover(missing, limits):
+        assert 1 <= block.steps <= limits.width
+        assert len(block.keys) <= limits.ids
+        covered[list(block.keys), block.first : block.last + 1] = True
+    assert covered[missing].all()
+
+
+@settings(max_examples=25, deadline=None)
+@given(masks())
+def test_the_same_mask_always_makes_the_same_blocks(missing: Mask) -> None:
+    assert cover(missing, DAILY) == cover(missing.copy(), DAILY)
+
+
+@settings(max_examples=40, deadline=None)
+@given(masks())
+def test_never_fewer_calls_than_the_bound_nor_more_than_the_plain_cut(missing: Mask) -> None:
+    plain = sum(calls_of(DAILY, block) for block in cut(missing, DAILY))
+    assert bound(missing, DAILY) <= calls(missing) <= plain
+
+
+@settings(max_examples=40, deadline=None)
+@given(masks())
+def test_never_worse_than_asking_token_by_token(missing: Mask) -> None:
+    alone = sum(sum(calls_of(DAILY, block) for block in cut(row[None], DAILY)) for row in missing)
+    assert calls(missing) <= alone
+
+
+@pytest.mark.parametrize("keys", [1, 2, 3, 4, 5, 7, 10, 13, 17, 29, 34, 50, 67, 100, 101, 333])
+@pytest.mark.parametrize("steps", [1, 2, 7, 29, 30, 90, 365])
+def test_dense_demands_cost_at_most_a_twentieth_over_the_bound(keys: int, steps: int) -> None:
+    least = max(-(-keys * steps // 100), -(-steps // 29))
+    assert calls(full(keys, steps)) <= max(least, int(least * 1.05))
+
+
+@pytest.mark.parametrize(("keys", "steps"), [(10, 10), (50, 365), (4, 25), (100, 3)])
+def test_pages_stand_alone_where_chained_ones_save_nothing(keys: int, steps: int) -> None:
+    """A page that no other page can shift is worth more than a full group."""
+    assert all(calls_of(DAILY, block) == 1 for block in cover(full(keys, steps), DAILY))
+
+
+def test_pages_are_chained_where_that_saves_a_call() -> None:
+    assert calls(full(13, 29)) == 4
+    assert max(calls_of(DAILY, block) for block in cover(full(13, 29), DAILY)) > 1
+
+
+def test_hours_asked_for_by_the_day_fill_their_pages() -> None:
+    assert calls(full(4, 1), HOURLY) == 1
+    assert calls(full(25, 25), HOURLY) == 150
+
+
+@pytest.mark.parametrize("limits", [DAILY, HOURLY, Limits(100, 1, 29, 7)])
+@pytest.mark.parametrize("steps", [1, 3, 9, 23, 29])
+def test_prices_of_the_table_are_what_the_groups_cost(limits: Limits, steps: int) -> None:
+    table = table_of_calls(limits, 300, 29)
+    for keys in range(1, 301):
+        sizes = split(limits, keys, steps)
+        assert sum(sizes) == keys
+        assert max(sizes) <= limits.ids
+        assert sum(limits.pages(size, steps) for size in sizes) == table[steps - 1, keys]
+        assert max(limits.pages(size, steps) for size in sizes) <= max(PAGES, limits.pages(1, steps))
+
+
+def holes(seed: int, keys: int, steps: int, density: float) -> Mask:
+    return np.random.default_rng(seed).random((keys, steps)) < density
+
+
+@pytest.mark.parametrize(
+    "missing",
+    [
+        pytest.param(holes(1, 4, 30, 0.2), id="four tokens with holes"),
+        pytest.param(holes(2, 6, 24, 0.1), id="six tokens with few holes"),
+        pytest.param(holes(3, 9, 20, 0.5), id="nine tokens, half missing"),
+        pytest.param(full(7, 15), id="seven tokens dense"),
+        pytest.param(full(13, 20), id="thirteen tokens dense"),
+        pytest.param(np.triu(full(8, 40), 10), id="listed one after another"),
+    ],
+)
+def test_small_demands_reach_the_optimum_of_an_integer_program(missing: Mask) -> None:
+    least = fewest_pages(missing, DAILY, seconds=20)
+    assert least.proven
+    assert calls(missing) == least.pages
+
+
+def test_a_few_old_holes_cost_no_page_of_their_own() -> None:
+    """Keys with strays get a long window of their own, which takes them off a full page elsewhere."""
+    strays = holes(0, 13, 45, 0.03)
+    strays[:, 29:] = True
+    assert sum(calls_of(DAILY, block) for block in cut(strays, DAILY)) == 5
+    assert calls(strays) == 4

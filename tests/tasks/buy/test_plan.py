@@ -1,0 +1,45 @@
+"""From pieces to orders: what the payer is told of each call."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from payer.values.money import Asset
+from sources import registry
+from sources.planner.plan import NOTHING, plan
+from sources.slots import slot
+from tasks.buy.plan import order
+from tests.sources.market import AT
+
+USDC = Asset("USDC", 31337, "0x0000000000000000000000000000000000000001", "USD Coin", "2", 6)
+TMAI = Asset("TMAI", 31337, "0x0000000000000000000000000000000000000002", "TMAI", "1", 18)
+OTHER = Asset("EURC", 31337, "0x0000000000000000000000000000000000000003", "EURC", "2", 6)
+
+
+@pytest.mark.parametrize(
+    ("name", "asset", "seen", "ceiling"),
+    [
+        ("trading-signals", USDC, 17_000, 34_000),
+        ("trading-signals", TMAI, 0, None),
+        ("hourly-trading-signals", USDC, 34_000, 68_000),
+        ("quantmetrics", USDC, 68_000, 100_000),
+        ("trading-signals", OTHER, 0, None),
+        ("price", USDC, 0, None),
+    ],
+)
+def test_an_order_may_cost_twice_the_dollars_that_were_seen_and_in_other_tokens_what_policy_says(
+    name: str, asset: Asset, seen: int, ceiling: int | None
+) -> None:
+    """I6: under policy's own ceiling, which alone holds for a token whose worth in dollars moves."""
+    dataset = registry.dataset(name)
+    seller = registry.seller_of(dataset)
+    here = slot(dataset, AT)
+    piece = plan(dataset, seller, ["3375"], here, here, NOTHING, AT, AT).pieces[0]
+    policy = SimpleNamespace(sellers={seller.name: SimpleNamespace(base_url="http://127.0.0.1:1/v2")})
+    ws: Any = SimpleNamespace(policy=policy, asset=lambda _: asset)
+    made = order(ws, dataset, piece)
+    assert made.price_cap == ceiling
+    assert ceiling is None or seen < ceiling <= 2 * seen

@@ -1,0 +1,42 @@
+"""A person's word on a backfill's bill: bound to one plan, one amount and one hour."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from payer.values.errors import Refused
+from tests.tasks.buy.test_bill import bill, item
+
+NOW = datetime(2026, 11, 23, 6, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+BILL = bill(item(1), item(2))
+
+
+def judged(approve: bool = True, plan: str | None = None, at_most: str = "0.034", now: datetime = NOW) -> int:
+    from tasks.prefect.approval import Word, judge_word
+
+    word = Word(approve=approve, plan=BILL.fingerprint if plan is None else plan, at_most=at_most)
+    return judge_word(BILL, word, now=now, expires=NOW + HOUR)
+
+
+@pytest.mark.parametrize(("at_most", "atoms"), [("0.034", 34_000), ("1", 1_000_000)])
+def test_a_yes_allows_what_it_names(at_most: str, atoms: int) -> None:
+    assert judged(at_most=at_most) == atoms
+
+
+@pytest.mark.parametrize(
+    ("word", "says"),
+    [
+        ({"approve": False}, "not approved"),
+        ({"plan": "0123456789abcdef"}, "the approval is for plan"),
+        ({"at_most": "0.033"}, "the bill is 0.034"),
+        ({"at_most": "all"}, "at_most"),
+        ({"now": NOW + 2 * HOUR}, "too late"),
+    ],
+    ids=["no", "another plan", "too little", "no amount", "expired"],
+)
+def test_anything_else_buys_nothing(word: dict[str, object], says: str) -> None:
+    with pytest.raises(Refused, match=says):
+        judged(**word)  # type: ignore[arg-type]

@@ -1,0 +1,267 @@
+"""The cache file: what is in it from the start, how it follows the declarations, and what damage does to it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from sources import registry
+from sources.model import Cast, Column, Dataset
+from tests.warehouse.books import T0, Books, body, pieces
+from tests.warehouse.processes import run
+from tests.warehouse.story import many, story
+from warehouse.cache import schema
+from warehouse.cache import store as caching
+from warehouse.cache.damage import CacheDamaged
+from warehouse.cache.fingerprint import fingerprints
+from warehouse.cache.store import Cache, CacheIncomplete, Token
+from warehouse.load.rebuild import rebuild
+
+
+def hashes(cache: Cache) -> dict[str, str]:
+    with cache.open() as con:
+        return fingerprints(con)
+
+
+def test_a_table_is_made_when_something_comes_for_it_and_not_before(tmp_path: Path) -> None:
+    """Opening a file costs by the tables it has; what was never bought has none."""
+    cache = Cache(tmp_path)
+    cache.load(Books())
+    names = "SELECT table_name FROM duckdb_tables() WHERE database_name = current_database()"
+    tables = {name for own in registry.datasets() for name in (f"{own.table}_newest", f"{own.table}_observations")}
+    with cache.open() as con:
+        assert not tables & {name for (name,) in con.execute(names).fetchall()}
+    assert cache.tokens() == []
+    cache.load(story())
+    with cache.open() as con:
+        assert {"grades_newest", "grades_observations"} <= {name for (name,) in con.execute(names).fetchall()}
+
+
+def test_what_closing_leaves_in_the_log_is_there_for_the_next_process(tmp_path: Path) -> None:
+    """Bringing each small load into the file itself would cost more than reading it again from the log."""
+    books = story()
+    loaded = Cache(tmp_path).load(books)
+    cache = Cache(tmp_path)
+    assert 0 < cache.log.stat().st_size <= caching.LOG_KEPT
+    assert run("load", tmp_path)[1].split() == ["loading", "0", "0"]
+    with cache.open() as con:
+        assert con.execute("SELECT count(*) FROM loads").fetchall() == [(loaded.deliveries,)]
+
+
+def test_a_long_log_is_brought_into_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(caching, "LOG_KEPT", 0)
+    cache = Cache(tmp_path)
+    cache.load(story())
+    assert not cache.log.exists()
+
+
+def test_a_rebuilt_file_takes_its_place_without_a_log(tmp_path: Path) -> None:
+    """The name is replaced in one step: rows that were still in a log beside it would be lost."""
+    cache = Cache(tmp_path)
+    cache.load(story())
+    before = hashes(cache)
+    assert rebuild(tmp_path, story()).changed == ()
+    assert not cache.log.exists()
+    assert hashes(cache) == before
+
+
+def test_columns_are_typed_as_declared_and_followed_by_their_origin(tmp_path: Path) -> None:
+    with Cache(tmp_path).open() as con:
+        schema.make(con, schema.tables()["grades"])
+        described = [(name, kind) for name, kind, *_ in con.execute("DESCRIBE grades_observations").fetchall()]
+    assert described[:4] == [
+        ("token_id", "BIGINT"),
+        ("token_name", "VARCHAR"),
+        ("token_symbol", "VARCHAR"),
+        ("date", "DATE"),
+    ]
+    assert described[-6:] == [
+        ("extras", "VARCHAR"),
+        ("observed_at", "TIMESTAMP WITH TIME ZONE"),
+        ("purchase_id", "VARCHAR"),
+        ("dataset", "VARCHAR"),
+        ("row_hash", "UBIGINT"),
+        ("seq", "BIGINT"),
+    ]
+
+
+def test_times_are_utc_and_the_file_is_readable_by_older_releases(tmp_path: Path) -> None:
+    with Cache(tmp_path).open() as con:
+        assert con.execute("SELECT current_setting('TimeZone')").fetchall() == [("UTC",)]
+        [(tags,)] = con.execute("SELECT tags FROM duckdb_databases() WHERE database_name = 'cache'").fetchall()
+        assert tags["storage_version"].startswith("v1.5")
+
+
+def test_planning_on_a_cache_that_was_never_filled_is_refused(tmp_path: Path) -> None:
+    """A file that was lost must not look like one that holds nothing: everything would be bought again."""
+    dataset = registry.dataset("tm-grade-history")
+    cache = Cache(tmp_path)
+    with pytest.raises(CacheIncomplete, match="load before planning"):
+        cache.held(dataset, ["1"], 1, 2, T0)
+    cache.load(story().only())
+    assert cache.held(dataset, ["1"], 1, 2, T0).spans == {}
+
+
+def test_the_catalogue_is_listed_by_id(tmp_path: Path) -> None:
+    books = story().only()
+    [page, *_] = pieces("tokens", ["*"], T0, T0, T0)
+    rows = [{"TOKEN_ID": number, "TOKEN_NAME": f"Token {number}", "TOKEN_SYMBOL": f"T{number}"} for number in (7, 3)]
+    books.deliver(page, body(*rows), T0)
+    cache = Cache(tmp_path)
+    cache.load(books)
+    assert cache.tokens() == [Token(3, "T3", "Token 3"), Token(7, "T7", "Token 7")]
+
+
+def _zeros(path: Path) -> None:
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        file.seek(size // 3)
+        file.write(b"\0" * (size // 3))
+
+
+def _header(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.write(b"not a database")
+
+
+def _cut(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.truncate(path.stat().st_size // 2)
+
+
+def _empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def _gone(path: Path) -> None:
+    path.unlink()
+    path.with_name(f"{path.name}.wal").write_bytes(b"what is left of another")
+
+
+@pytest.mark.parametrize("damage", [_zeros, _header, _cut, _empty, _gone], ids=lambda own: own.__name__[1:])
+def test_a_damaged_file_is_made_anew_by_the_next_load(
+    damage: Callable[[Path], None], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """I8: to the same tables, and saying so."""
+    Cache(tmp_path).load(story())
+    cache = Cache(tmp_path)
+    before = hashes(cache)
+    damage(cache.path)
+    with caplog.at_level(logging.WARNING):
+        report = cache.load(story())
+    assert hashes(cache) == before
+    if damage in (_empty, _gone):
+        assert report.deliveries == 14
+        return
+    assert report.note is not None
+    assert report.note.startswith("the cache could not be read")
+    assert "made anew" in caplog.text
+    assert len(list((tmp_path / "state").glob("cache.damaged-*.duckdb"))) == 1
+
+
+def test_a_log_damaged_after_a_crash_costs_nothing(tmp_path: Path) -> None:
+    """I8: whatever DuckDB makes of the log a killed process left, refusing it or dropping what follows the damage."""
+    cache, undisturbed = Cache(tmp_path), Cache(tmp_path / "undisturbed")
+    run("load", tmp_path, crash_at="load.after_commit")
+    log = cache.path.with_name(f"{cache.path.name}.wal")
+    with log.open("r+b") as file:
+        file.seek(log.stat().st_size // 2)
+        file.write(b"\x07" * 64)
+    cache.load(story())
+    undisturbed.load(story())
+    assert hashes(cache) == hashes(undisturbed)
+
+
+def test_a_damaged_file_is_named_to_who_only_opens_it(tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
+    cache.load(story())
+    _header(cache.path)
+    with pytest.raises(CacheDamaged, match="load makes it anew"), cache.open():
+        pass
+
+
+@pytest.mark.parametrize("size", [20_000, 1_500_000], ids=["no room to commit", "no room to checkpoint"])
+def test_a_full_disk_loses_nothing_and_the_next_run_heals(size: int, tmp_path: Path) -> None:
+    """I4: a file that can't be written is not taken for damaged and thrown away."""
+    cache, undisturbed = Cache(tmp_path), Cache(tmp_path / "undisturbed")
+    cache.load(many(1))
+    _, out = run("load_on_a_full_disk", tmp_path, 300, size)
+    if size == 20_000:
+        assert "Could not write file" in out
+    report = cache.load(many(300))
+    undisturbed.load(many(300))
+    assert report.note is None
+    assert hashes(cache) == hashes(undisturbed)
+    assert not list((tmp_path / "state").glob("*damaged*"))
+
+
+def test_a_newly_declared_column_appears_and_is_filled_from_the_bodies(
+    tmp_path: Path, redeclared: Callable[[Callable[[Dataset], Dataset]], None]
+) -> None:
+    """A better parser is a replay, and not a purchase."""
+    from warehouse.load.parse import declared
+
+    cache = Cache(tmp_path)
+    cache.load(story())
+    extra = Column("brand_new", Cast.INTEGER, ("brand_new",), expected=False)
+    redeclared(lambda own: replace(own, columns=(*own.columns[:-1], extra, own.columns[-1])))
+    declared.cache_clear()
+    with cache.open() as con:
+        assert con.execute("SELECT count(brand_new), count(*) FROM grades_observations").fetchall()[0][0] == 0
+    report = Cache(tmp_path).load(story())
+    declared.cache_clear()
+    assert report.deliveries == 0
+    assert report.note == "the declared tables have changed: the cache was made anew from the ledger"
+    with cache.open() as con:
+        assert (
+            con.execute("SELECT brand_new, extras FROM grades WHERE token_id IN (6, 7)").fetchall() == [(1, None)] * 2
+        )
+
+
+def test_another_release_of_duckdb_that_hashes_otherwise_is_noticed(tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
+    cache.load(story())
+    with cache.open() as con:
+        schema.write_meta(con, hash="of long ago")
+    report = Cache(tmp_path).load(story())
+    assert report.note == "this release of DuckDB hashes otherwise: the cache was made anew from the ledger"
+    assert cache.load(story()).note is None
+
+
+def test_a_file_laid_out_in_an_older_way_is_made_anew_and_only_what_is_new_is_reported(tmp_path: Path) -> None:
+    """In format 1 the current rows were a table of their own."""
+    cache = Cache(tmp_path)
+    cache.load(story().only(*range(1, 10)))
+    with cache.open() as con:
+        con.execute("CREATE TABLE current AS FROM grades")
+        con.execute("DROP VIEW grades")
+        con.execute("DROP TABLE grades_newest")
+        con.execute("ALTER TABLE current RENAME TO grades")
+        schema.write_meta(con, format="1")
+    older = Cache(tmp_path)
+    with pytest.raises(CacheIncomplete):
+        older.distinct("grades", ["token_id"])
+    with pytest.raises(CacheIncomplete):
+        older.beginnings(registry.dataset("tm-grade-history"), ["1"])
+    report = older.load(story())
+    assert report.deliveries == 5
+    assert report.note == "the cache is of format 1, now it is 2: the cache was made anew from the ledger"
+    fresh = Cache(tmp_path / "fresh")
+    fresh.load(story())
+    assert hashes(older) == hashes(fresh)
+
+
+def test_observed_times_keep_their_microseconds(tmp_path: Path) -> None:
+    books = story().only()
+    at = datetime(2025, 6, 20, 12, 0, 0, 123456, UTC)
+    [page, *_] = pieces("tm-grade-history", ["1"], T0, T0, T0)
+    books.deliver(page, story().held[0].body, at)
+    cache = Cache(tmp_path)
+    cache.load(books)
+    with cache.open() as con:
+        assert con.execute("SELECT DISTINCT observed_at FROM grades").fetchall() == [(at,)]

@@ -1,0 +1,166 @@
+"""What it cost, by every view and as the bookkeeper's file: equal to the ledger, to the unit."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Iterator
+from decimal import Decimal, localcontext
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from payer.ledger import Ledger
+from payer.values.types import Money
+from tests.warehouse import every_state as mixed
+from tests.warehouse.purchases import open_ledger
+from warehouse import query
+from warehouse.cache.store import Cache
+from warehouse.exports.accounting import export_accounting, export_totals
+from warehouse.publish.costs import in_asset
+from warehouse.publish.publish import publish
+
+DECIMALS = {"USDC": 6, "TMAI": 18}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """tests.warehouse.every_state, published."""
+    home = tmp_path_factory.mktemp("mixed")
+    with open_ledger(home) as ledger:
+        mixed.fill(ledger)
+        Cache(home).load(ledger)
+        publish(home, ledger)
+    return home
+
+
+@pytest.fixture
+def ledger(home: Path) -> Iterator[Ledger]:
+    with open_ledger(home) as opened:
+        yield opened
+
+
+def committed(ledger: Ledger, *states: Money) -> Counter[str]:
+    """Atoms by asset, from the ledger's own purchases."""
+    found: Counter[str] = Counter()
+    for purchase in ledger.purchases():
+        if not states or purchase.money in states:
+            found[purchase.asset.symbol] += purchase.committed
+    return found
+
+
+def summed(home: Path, view: str, column: str = "amount_atomic") -> dict[str, int]:
+    return dict(query(home, f"SELECT asset, sum({column})::HUGEINT FROM {view} GROUP BY asset")[1])
+
+
+@pytest.mark.parametrize("view", ["costs", "cost_by_flow", "cost_by_day", "cost_by_month", "cost_by_dataset"])
+def test_every_views_sum_is_the_ledgers_to_the_unit(home: Path, ledger: Ledger, view: str) -> None:
+    """I5. What is reserved or exposed counts, what is void does not; assets are never added together."""
+    assert summed(home, view) == committed(ledger)
+    assert committed(ledger)["TMAI"] == mixed.ODD + 11_000 + 1
+    for asset, atoms in committed(ledger).items():
+        sql = f"SELECT sum(amount)::VARCHAR FROM {view} WHERE asset = ?"
+        [(text,)] = query(home, sql, [asset])[1]
+        assert int(text.replace(".", "")) == atoms * 10 ** (18 - DECIMALS[asset])
+
+
+@pytest.mark.parametrize("view", ["cost_by_flow", "cost_by_day", "cost_by_month", "cost_by_dataset"])
+def test_what_is_not_settled_yet_is_counted_apart(home: Path, ledger: Ledger, view: str) -> None:
+    """A call is paid once something was presented for it: neither a reservation nor what was proven void."""
+    doubt = "CASE asset WHEN 'USDC' THEN in_doubt * 1000000 ELSE in_doubt * 1000000000000000000::HUGEINT END"
+    pending = committed(ledger, Money.RESERVED, Money.EXPOSED)
+    assert summed(home, view, doubt) == pending == {"USDC": 5_000 + 6_000 + 8_000, "TMAI": 11_000}
+    assert summed(home, view, "calls_paid") == {"USDC": 7, "TMAI": 3}
+
+
+def test_each_purchase_stands_once_in_its_state(home: Path) -> None:
+    found = query(home, "SELECT money, data, undelivered, count(*) FROM costs GROUP BY ALL ORDER BY ALL")[1]
+    assert found == [
+        ("exposed", "absent", False, 2),
+        ("exposed", "delivered", False, 1),
+        ("reserved", "absent", False, 1),
+        ("spent", "absent", False, 1),
+        ("spent", "absent", True, 1),
+        ("spent", "delivered", False, 5),
+        ("void", "absent", False, 1),
+    ]
+
+
+def test_open_purchases_are_all_that_need_a_look(home: Path) -> None:
+    sql = "SELECT (amount_atomic // 1000)::BIGINT FROM open_purchases ORDER BY 1"
+    assert [number for (number,) in query(home, sql)[1]] == [5, 6, 7, 8, 9, 11]
+
+
+def test_the_cost_of_a_new_row_is_all_that_was_spent_for_the_rows(home: Path, ledger: Ledger) -> None:
+    found = query(home, "SELECT asset, rows_new::BIGINT, amount_per_new_row FROM cost_per_new_row ORDER BY 1")[1]
+    usdc, tmai = committed(ledger)["USDC"], committed(ledger)["TMAI"]
+    assert found == [("TMAI", 2, pytest.approx(tmai / 1e18 / 2)), ("USDC", 4, pytest.approx(usdc / 1e6 / 4))]
+
+
+def test_a_month_is_that_of_the_settlement_in_every_view_and_file(home: Path, ledger: Ledger) -> None:
+    """Ordered at 23:30 on the last of October, settled at 00:30: November's, for the books as for the views."""
+    views = query(home, "SELECT strftime(month, '%Y-%m'), asset, amount - in_doubt, in_doubt FROM cost_by_month")[1]
+    lines = {(row["month"], row["asset"], Decimal(row["amount"]), Decimal(row["pending"])) for row in totals(ledger)}
+    assert lines == set(views)
+    settled = {(row["month"], row["asset"]): Decimal(row["amount"]) for row in totals(ledger)}
+    assert settled["2026-10", "USDC"] == Decimal("0.001") + Decimal("0.007") + Decimal("0.009")
+    assert settled["2026-11", "USDC"] == Decimal("0.002") + Decimal("0.003")
+    days = query(home, "SELECT DISTINCT strftime(day, '%Y-%m-%d') FROM cost_by_day ORDER BY 1")[1]
+    assert days == [("2026-10-30",), ("2026-10-31",), ("2026-11-01",)]
+
+
+def accounting(ledger: Ledger) -> list[dict[str, Any]]:
+    out = io.StringIO()
+    export_accounting(ledger, out)
+    return list(csv.DictReader(io.StringIO(out.getvalue())))
+
+
+def totals(ledger: Ledger) -> list[dict[str, Any]]:
+    out = io.StringIO()
+    export_totals(ledger, out)
+    return list(csv.DictReader(io.StringIO(out.getvalue())))
+
+
+def atoms(rows: list[dict[str, Any]], column: str) -> dict[str, int]:
+    found: Counter[str] = Counter()
+    for row in rows:
+        with localcontext(prec=60):
+            found[row["asset"]] += int(Decimal(row[column] or 0).scaleb(DECIMALS[row["asset"]]))
+    return dict(found)
+
+
+def test_the_accounting_file_sums_to_what_is_proven_spent(ledger: Ledger) -> None:
+    """I5. An importer that adds the column up gets the ledger's figure: no total among the lines, nothing pending."""
+    lines = accounting(ledger)
+    assert len(lines) == 11
+    assert atoms(lines, "amount") == committed(ledger, Money.SPENT)
+    assert atoms(lines, "pending") == committed(ledger, Money.RESERVED, Money.EXPOSED)
+    assert all(bool(line["amount"]) != bool(line["pending"]) for line in lines)
+
+
+def test_what_was_spent_names_its_settlement(ledger: Ledger) -> None:
+    for line in accounting(ledger):
+        settled = line["status"] in ("spent", "undelivered")
+        assert settled == bool(line["amount"])
+        assert line["transaction"].startswith("0x") == settled
+        assert bool(line["block"]) == settled
+    assert Counter(line["status"] for line in accounting(ledger)) == {
+        "spent": 6,
+        "undelivered": 1,
+        "exposed": 3,
+        "reserved": 1,
+    }
+
+
+def test_the_totals_are_those_of_the_lines(ledger: Ledger) -> None:
+    lines, months = accounting(ledger), totals(ledger)
+    for column in ("amount", "pending"):
+        assert atoms(lines, column) == atoms(months, column)
+    assert sum(int(row["purchases"]) for row in months) == len(lines)
+
+
+def test_an_amount_is_exact_whatever_its_length() -> None:
+    assert str(in_asset(mixed.ODD, 18)) == "1234567890123.000000000000000007"
+    assert in_asset(None, 6) is None

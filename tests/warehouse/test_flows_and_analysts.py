@@ -1,0 +1,35 @@
+"""Flows and analysts at once: neither notices the other. The long form is `make bench`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.warehouse.flows_and_analysts import look_on
+from tests.warehouse.purchases import open_ledger
+from warehouse.cache.store import Cache
+from warehouse.publish.open_files import held
+from warehouse.publish.publish import publish
+
+SECONDS = float(os.environ.get("TOLLBOOK_TOGETHER_SECONDS", "3"))
+
+
+def test_three_flows_publish_over_and_over_while_analysts_look(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """I7: no error on either side, no torn read, no row before its price; every writer's wait is bounded, and none
+    starves."""
+    with open_ledger(tmp_path) as ledger:
+        Cache(tmp_path).load(ledger)
+        publish(tmp_path, ledger)
+    seen = look_on(tmp_path, analysts=4, held=2, seconds=SECONDS)
+    with capsys.disabled():
+        print(f"\n{seen}")
+    assert seen.errors == ()
+    assert seen.sessions >= 4
+    assert min(seen.publications) >= 1
+    assert min(seen.publications) >= max(seen.publications) / 4
+    assert max(seen.waits) < 60
+    assert held(tmp_path / "published").files == 0

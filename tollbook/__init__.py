@@ -1,0 +1,1 @@
+"""The product's face: the `tollbook` command, and reading what was published."""

@@ -1,0 +1,136 @@
+"""The pages of the demo, each for one glance at an 80-column terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from payer.values.money import Asset, decimal_text
+from tasks.buy.bill import Bill
+from tasks.buy.outcome import Outcome
+from tasks.ops.costs import view
+from tasks.workspace.workspace import Workspace
+from tollbook.cli.answer import Answer
+
+if TYPE_CHECKING:
+    from sandbox.world import World
+
+NEWEST = (
+    ("grades", "SELECT date, token_symbol AS token, tm_grade, tm_grade_signal AS signal FROM grades"),
+    ("signals", "SELECT date, token_symbol AS token, trading_signal AS signal, token_trend AS trend FROM signals"),
+    ("moonshots", "SELECT moonshot_at AS picked, token_symbol AS token, moonshot_roi AS roi FROM moonshots"),
+)
+ROWS = 3
+
+QUERIES = (
+    ("What does a new row cost, by dataset?", "SELECT * FROM cost_per_new_row"),
+    (
+        "Who turned bullish last?",
+        "SELECT token_symbol, date FROM signals WHERE trading_signal = 1\n  ORDER BY date DESC LIMIT 5",
+    ),
+    (
+        "Which call, and which transaction, brought a row?",
+        "SELECT token_symbol, date, c.amount, c.tx_hash\n  FROM grades JOIN costs c USING (purchase_id) LIMIT 5",
+    ),
+)
+
+
+def world(answer: Answer, made: World, ws: Workspace, funds: str) -> None:
+    answer.line(f"  seller   {made.seller_url}  (64 tokens; 402 Payment Required)")
+    answer.line(f"  chain    {made.rpc_url}  (id {ws.policy.chain_id}, with an EIP-3009 token)")
+    answer.line(f"  wallet   {made.wallet_address}  {funds} {next(iter(ws.policy.assets))}")
+
+
+def bought(answer: Answer, bills: Sequence[Bill], outcomes: Sequence[Outcome]) -> None:
+    """The cost beside the bill; further pages of a listing are the only thing that may come on top."""
+    asset = bills[0].asset
+    billed, billed_calls = sum(bill.atoms for bill in bills), sum(bill.calls for bill in bills)
+    atoms, calls = sum(o.atoms for o in outcomes), sum(o.calls_paid for o in outcomes)
+    line = f"  {calls} calls for {decimal_text(atoms, asset.decimals)} {asset.symbol}"
+    if calls == billed_calls and atoms == billed:
+        answer.line(f"{line}: exactly the bill", style="green")
+    else:
+        more = f"{calls - billed_calls} further pages of listings for {decimal_text(atoms - billed, asset.decimals)}"
+        answer.line(f"{line}: the bill, and {more}")
+
+
+def newest_rows(answer: Answer, home: Path) -> None:
+    """The tables as an analyst sees them, from the published file."""
+    from warehouse import query
+
+    answer.heading("3  What came: the newest rows of published/warehouse.duckdb")
+    for table, select in NEWEST:
+        total = query(home, f"SELECT count(*) FROM {table}")[1][0][0]
+        names, rows = query(home, f"{select} ORDER BY 1 DESC, 2 LIMIT {ROWS}")
+        answer.line(f"  {table}: {total} rows")
+        answer.table(tuple(names), [tuple(_cell(value) for value in row) for row in rows])
+
+
+def costs(answer: Answer, home: Path) -> None:
+    """The view `cost_by_flow` of the published file."""
+    answer.heading("4  What it cost, by flow")
+    rows = view(home, "SELECT * FROM cost_by_flow")
+    cells = [(row["flow"], str(row["calls_paid"]), str(row["rows_new"]), row["amount"]) for row in rows]
+    asset = rows[0]["asset"] if rows else ""
+    answer.table(("flow", "paid calls", "new rows", asset), cells, right=frozenset({1, 2, 3}))
+
+
+def books(answer: Answer, asset: Asset, before: int, after: int, ledger: int, transfers: int) -> None:
+    def text(atoms: int) -> str:
+        return f"{decimal_text(atoms, asset.decimals):>10} {asset.symbol}"
+
+    answer.heading("5  The books: wallet, chain and ledger, to the unit")
+    answer.line(f"  wallet before {text(before)}")
+    answer.line(f"  wallet after  {text(after)}")
+    answer.line(f"  gone          {text(before - after)}   in {transfers} transfers on chain")
+    verdict = "equal" if ledger == before - after else "DIFFERENT"
+    style = "green" if ledger == before - after else "red"
+    answer.line(f"  ledger says   {text(ledger)}   {verdict}", style=style)
+
+
+def again(answer: Answer, outcomes: Sequence[Outcome]) -> None:
+    answer.heading("6  The same three flows again")
+    for outcome in outcomes:
+        answer.line(
+            f"  {outcome.run.flow:<10} {outcome.calls_paid} paid calls  ${outcome.money(outcome.atoms) or '0':<5}"
+            f"  saved {outcome.calls_avoided} calls, {outcome.money(outcome.saved)} {outcome.asset.symbol}"
+        )
+    paid = sum(outcome.calls_paid for outcome in outcomes)
+    dollars = sum(outcome.atoms for outcome in outcomes) / 10 ** outcomes[0].asset.decimals
+    answer.line(f"  total      {paid} paid calls, ${dollars:.2f}", style="green" if paid == 0 else "red")
+
+
+def what_next(answer: Answer, home: Path, seconds: float) -> None:
+    """Where the files are, and what to try."""
+    answer.heading("Your files")
+    answer.line(f"  {home}")
+    answer.line("    published/warehouse.duckdb   open it read-only, at any time")
+    answer.line("    published/snapshots/         Parquet: immutable files, one per run with rows")
+    answer.line("    state/ledger.db              every call, its money, its paid body")
+    answer.heading("Three queries worth trying on published/warehouse.duckdb")
+    for question, query in QUERIES:
+        answer.line(f"  -- {question}")
+        for line in f"{query};".splitlines():
+            answer.line(f"  {line}")
+    command, where = _short(Path(sys.argv[0])), _short(home)
+    answer.line()
+    answer.line(f"Done in {seconds:.0f} s. To go on in this world:")
+    answer.line(f"  {command} sandbox --home {where} &")
+    answer.line(f"  . {where}/sandbox.env; {command} status")
+
+
+def _short(path: Path) -> str:
+    """Relative to the working directory where it lies below it."""
+    try:
+        return str(path.absolute().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "-"
+    text = f"{value:.2f}" if isinstance(value, float) else str(value)
+    return text.removesuffix("+00:00").removesuffix(" 00:00:00")

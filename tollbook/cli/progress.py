@@ -1,0 +1,82 @@
+"""Progress while buying, on stderr: a bar on a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+from payer.values.types import Purchase
+from tasks.buy.bill import Bill
+from tasks.workspace.watch import UNWATCHED, Counting, Watch
+
+SECONDS_BETWEEN_LINES = 2.0
+
+
+def watch_for(*, quiet: bool = False) -> Watch:
+    """What suits the place where stderr goes."""
+    if quiet:
+        return UNWATCHED
+    return Bar() if sys.stderr.isatty() else Lines()
+
+
+class Lines(Counting):
+    """For logs and pipes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._last = time.monotonic()
+
+    def bought(self, purchase: Purchase | None, rows: int, problem: str | None) -> None:
+        super().bought(purchase, rows, problem)
+        due = time.monotonic() - self._last >= SECONDS_BETWEEN_LINES
+        if problem or due or self.done == self.calls:
+            self._last = time.monotonic()
+            trouble = f": {problem}" if problem else ""
+            print(f"{self.flow}: {self.words}{trouble}", file=sys.stderr, flush=True)
+
+
+class Bar(Counting):
+    """For a terminal: calls, rows, money and the time left. It is drawn on stderr, or on the console that is given."""
+
+    def __init__(self, console: Any = None) -> None:
+        super().__init__()
+        self._console = console
+        self._progress: Any = None
+        self._task: Any = None
+
+    def bill(self, bill: Bill) -> None:
+        self.ended()
+        super().bill(bill)
+
+    def buying(self, calls: int, atoms: int) -> None:
+        super().buying(calls, atoms)
+        if self._progress is None:
+            self._start()
+        self._progress.update(self._task, total=self.calls)
+
+    def bought(self, purchase: Purchase | None, rows: int, problem: str | None) -> None:
+        super().bought(purchase, rows, problem)
+        self._progress.update(self._task, completed=self.done, rows=f"{self.rows} rows", money=self.money)
+        if problem:
+            self._progress.console.print(problem, style="red", markup=False, highlight=False)
+
+    def ended(self) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None
+
+    def _start(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (
+            TextColumn("  {task.description:<10}"),
+            BarColumn(bar_width=20),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rows]}  {task.fields[money]}"),
+            TimeRemainingColumn(compact=True, elapsed_when_finished=True),
+        )
+        self._progress = Progress(*columns, console=self._console or Console(stderr=True))
+        self._task = self._progress.add_task(self.flow, total=self.calls, rows="", money=self.money)
+        self._progress.start()

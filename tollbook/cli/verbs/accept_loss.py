@@ -1,0 +1,32 @@
+"""`tollbook accept-loss`: a person's word that what was paid for and is of no use may be bought again."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tollbook.cli import options
+from tollbook.cli.answer import Answer
+
+
+def accept_loss(
+    purchase: Annotated[str, typer.Argument(metavar="PURCHASE", help="Its id, as `run` or `status` shows it.")],
+    as_json: options.Json = False,
+) -> None:
+    """Book a purchase as lost, so that the next run may buy the same piece again. Sends nothing.
+
+    It is one that was never delivered, or whose body says that it failed; such a body is kept.
+    """
+    from payer.values.money import decimal_text
+    from tasks.ops.accept_loss import accept
+    from tasks.ops.status import purchase_document
+    from tasks.workspace.workspace import Workspace
+
+    answer = Answer(as_json=as_json)
+    with Workspace.open() as ws:
+        lost = accept(ws, purchase)
+    answer.document({"accepted": True, "purchase": purchase_document(lost)})
+    amount = f"{decimal_text(lost.spent, lost.asset.decimals)} {lost.asset.symbol}"
+    answer.line(f"{lost.purchase_id} ({lost.order.dataset}): the loss of {amount} is accepted.")
+    answer.line("The next run may buy this piece again, once.")

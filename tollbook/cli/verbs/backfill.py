@@ -1,0 +1,62 @@
+"""`tollbook backfill`: plan, bill, confirm, buy what is missing of a past range; resumable after anything."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tollbook.cli import options
+from tollbook.cli.answer import Answer
+
+
+def backfill(
+    datasets: Annotated[
+        list[str], typer.Argument(metavar="DATASET", help="Datasets, tables or flows that have a history.")
+    ],
+    first: options.First = None,
+    last: options.Last = None,
+    tokens: options.Tokens = None,
+    keys: options.Keys = None,
+    max_cost: options.MaxCost = None,
+    yes: options.Yes = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Stop at the bill.")] = False,
+    as_json: options.Json = False,
+) -> int:
+    """Buy what is missing of a past range: one bill first, oldest first, resumable. Started again, it buys the rest."""
+    from flows.ingest import ingest
+    from payer.values.errors import worst
+    from tasks.buy.bill import Bill, plan_document
+    from tasks.buy.outcome import Outcome, run_document
+    from tasks.buy.plan import priced
+    from tasks.request.build import budget_of
+    from tasks.workspace.run import new_run
+    from tasks.workspace.workspace import Workspace
+    from tollbook.cli import render
+    from tollbook.cli.approval import Approval
+    from tollbook.cli.progress import watch_for
+    from tollbook.cli.working import in_workspace, range_ask
+
+    answer = Answer(as_json=as_json)
+
+    async def work(ws: Workspace) -> Bill | Outcome:
+        ask = await range_ask(ws, datasets, first, last, tokens, keys)
+        budget = budget_of(ws, datasets, max_cost)
+        if dry_run:
+            return await priced(ws, ask, budget)
+        _ = ws.wallet
+        approval, watch = Approval(answer, budget, yes=yes), watch_for(quiet=as_json)
+        run = new_run(ask.flow, ask.reason, ws.clock.now(), budget=budget)
+        try:
+            return await ingest(ws, ask, run, watch=watch, agree=approval)
+        finally:
+            watch.ended()
+
+    done = in_workspace(work)
+    if isinstance(done, Bill):
+        answer.document(plan_document([done]))
+        render.bills(answer, [done])
+        return worst([problem.exit_code for problem in done.problems])
+    answer.document(run_document([done]))
+    render.outcome(answer, done)
+    return done.exit_code

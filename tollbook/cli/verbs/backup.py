@@ -1,0 +1,38 @@
+"""`tollbook backup` and `tollbook restore`: the ledger to a file, and back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tollbook.cli import options
+from tollbook.cli.answer import Answer
+
+
+def backup(
+    to: Annotated[Path, typer.Argument(help="The file to write; it must not exist yet.")],
+    as_json: options.Json = False,
+) -> None:
+    """Copy the ledger, consistent while others write it, to one SQLite file."""
+    from tasks.ops.backup import backup_ledger
+
+    answer = Answer(as_json=as_json)
+    done = backup_ledger(to)
+    answer.document({"path": done.path, "purchases": done.purchases, "events": done.events, "bodies": done.bodies})
+    answer.line(f"backed up {done.purchases} purchases, {done.events} events and {done.bodies} bodies to {done.path}")
+
+
+def restore(
+    source: Annotated[Path, typer.Argument(help="A file that `tollbook backup` wrote.")],
+    as_json: options.Json = False,
+) -> None:
+    """Put a backup into an empty ledger. What was bought since is found on the chain and never paid again."""
+    from tasks.ops.backup import restore_ledger
+
+    answer = Answer(as_json=as_json)
+    done = restore_ledger(source)
+    answer.document({"path": done.path, "purchases": done.purchases, "events": done.events, "bodies": done.bodies})
+    answer.line(f"restored {done.purchases} purchases, {done.events} events and {done.bodies} bodies")
+    answer.line("  next: tollbook reconcile; then run as before, with the cache and the published files as they are")

@@ -1,0 +1,56 @@
+"""`tollbook sandbox`: the paid world in the foreground."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tollbook.cli import options
+from tollbook.cli.answer import Answer
+
+if TYPE_CHECKING:
+    from sandbox.world import World
+
+
+def sandbox(
+    home: Annotated[Path, typer.Option("--home", metavar="DIR", help="Where chain, policy.toml and sandbox.env go.")],
+    tokens: Annotated[int, typer.Option("--tokens", min=64, help="How many tokens the market lists.")] = 64,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the data and of injected faults.")] = 7,
+    x402: Annotated[int, typer.Option("--x402", min=1, max=2, help="x402 version that the seller speaks.")] = 2,
+    as_json: options.Json = False,
+) -> None:
+    """Serve chain, token, facilitator and seller on loopback until interrupted; the same home continues its chain.
+
+    Writes DIR/policy.toml and DIR/sandbox.env (shell exports) and prints one line starting with `ready`.
+    """
+    from tollbook.cli.failure import BadUsage
+    from tollbook.cli.sandboxing import needs_sandbox
+
+    with needs_sandbox():
+        from sandbox.world import HomeInUse, World
+    answer = Answer(as_json=as_json)
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
+    try:
+        with World(home, tokens=tokens, seed=seed, x402_version=x402) as world:
+            doors = _doors(world)
+            answer.document({"ready": True, **doors})
+            answer.line("ready " + " ".join(f"{name}={value}" for name, value in doors.items()))
+            stopped.wait()
+    except HomeInUse as problem:
+        raise BadUsage(str(problem), advice="stop the other sandbox, or name another --home") from None
+
+
+def _doors(world: World) -> dict[str, Any]:
+    return {
+        "seller": world.seller_url,
+        "rpc": world.rpc_url,
+        "facilitator": world.facilitator_url,
+        "control": world.control_url,
+        "env": str(world.home / "sandbox.env"),
+    }

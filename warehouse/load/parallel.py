@@ -1,0 +1,115 @@
+"""Reading many bodies on every core. Each worker is a fresh interpreter fed through pipes, so that nothing is forked
+beside open files, and a caller's script needs no guard around its main part."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from queue import SimpleQueue
+from typing import IO, TYPE_CHECKING
+
+from warehouse.load.children import environment
+from warehouse.load.packing import packed, unpacked
+from warehouse.load.parse import Page, read
+
+if TYPE_CHECKING:
+    from payer.values.types import Delivery
+
+WORTH_IT = 4_000
+"""Deliveries from which on starting workers pays."""
+
+
+def in_chunks(deliveries: Iterable[Delivery], count: int, size: int) -> Iterator[list[Delivery]]:
+    """Deliveries in order, at most `count` together and not many more bytes of bodies than `size`."""
+    chunk: list[Delivery] = []
+    held = 0
+    for delivery in deliveries:
+        chunk.append(delivery)
+        held += len(delivery.body)
+        if len(chunk) >= count or held >= size:
+            yield chunk
+            chunk, held = [], 0
+    if chunk:
+        yield chunk
+
+
+def pages(chunks: Iterable[Sequence[Delivery]], expected: int, cores: int | None = None) -> Iterator[list[Page]]:
+    """Every chunk read, in order: here when few deliveries are expected, else by workers, a few chunks ahead."""
+    workers = cores if cores is not None else len(os.sched_getaffinity(0))
+    if expected < WORTH_IT or workers < 2:
+        yield from (list(read(chunk)) for chunk in chunks)
+        return
+    with ThreadPoolExecutor(workers) as pool:
+        idle: SimpleQueue[_Worker] = SimpleQueue()
+        started = [_Worker() for _ in range(workers)]
+        for worker in started:
+            idle.put(worker)
+        try:
+            yield from _ahead(pool, idle, chunks, workers + 1)
+        finally:
+            for worker in started:
+                worker.stop()
+
+
+def _ahead(
+    pool: ThreadPoolExecutor, idle: SimpleQueue[_Worker], chunks: Iterable[Sequence[Delivery]], most: int
+) -> Iterator[list[Page]]:
+    running: deque[Future[list[Page]]] = deque()
+    for chunk in chunks:
+        running.append(pool.submit(_hand_over, idle, chunk))
+        if len(running) >= most:
+            yield running.popleft().result()
+    while running:
+        yield running.popleft().result()
+
+
+def _hand_over(idle: SimpleQueue[_Worker], chunk: Sequence[Delivery]) -> list[Page]:
+    worker = idle.get()
+    try:
+        return worker.read(chunk)
+    finally:
+        idle.put(worker)
+
+
+class _Worker:
+    """One interpreter that reads chunks until its input ends."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "warehouse.load.parallel"],
+            env=environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+
+    def read(self, chunk: Sequence[Delivery]) -> list[Page]:
+        """What the worker makes of a chunk. Raises EOFError when it died."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        pickle.dump(list(chunk), self._process.stdin, pickle.HIGHEST_PROTOCOL)
+        self._process.stdin.flush()
+        return unpacked(pickle.load(self._process.stdout))
+
+    def stop(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+
+def serve(incoming: IO[bytes], outgoing: IO[bytes]) -> None:
+    """Read chunks and answer with pages until nothing comes any more."""
+    while True:
+        try:
+            chunk = pickle.load(incoming)
+        except EOFError:
+            return
+        pickle.dump(packed(list(read(chunk))), outgoing, pickle.HIGHEST_PROTOCOL)
+        outgoing.flush()
+
+
+if __name__ == "__main__":
+    serve(sys.stdin.buffer, sys.stdout.buffer)

@@ -1,0 +1,109 @@
+"""What a load did, in all and per dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING
+
+from sources.parse.envelope import Envelope
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from warehouse.load.parse import Page
+
+
+@dataclass(frozen=True, slots=True)
+class Drifted:
+    """A column of a dataset that was new, vanished or changed, first seen by this load."""
+
+    dataset: str
+    column: str
+    change: str
+    detail: str
+
+    def __str__(self) -> str:
+        return f"{self.dataset}: {self.column} {self.change}" + (f" ({self.detail})" if self.detail else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A body that was no answer: the purchase that brought it, and what the seller, or the parser, says."""
+
+    purchase_id: str
+    dataset: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What came of some deliveries. `failed` counts bodies that were no answer at all."""
+
+    deliveries: int = 0
+    rows_in: int = 0
+    rows_new: int = 0
+    rows_changed: int = 0
+    quarantined: int = 0
+    failed: int = 0
+
+    def plus(self, other: Tally) -> Tally:
+        return Tally(
+            self.deliveries + other.deliveries,
+            self.rows_in + other.rows_in,
+            self.rows_new + other.rows_new,
+            self.rows_changed + other.rows_changed,
+            self.quarantined + other.quarantined,
+            self.failed + other.failed,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class LoadReport(Tally):
+    """One load in all, and per dataset. `note` says what was made anew, if anything was."""
+
+    per_dataset: Mapping[str, Tally] = field(default_factory=dict)
+    drift: tuple[Drifted, ...] = ()
+    note: str | None = None
+    failures: tuple[Failure, ...] = ()
+
+
+def summed(
+    per_dataset: Mapping[str, Tally], drift: tuple[Drifted, ...] = (), failures: tuple[Failure, ...] = ()
+) -> LoadReport:
+    """The report whose total is that of its datasets."""
+    total = Tally()
+    for one in per_dataset.values():
+        total = total.plus(one)
+    return LoadReport(**asdict(total), per_dataset=per_dataset, drift=drift, failures=failures)
+
+
+def joined(one: LoadReport, other: LoadReport) -> LoadReport:
+    per_dataset = dict(one.per_dataset)
+    for name, tally in other.per_dataset.items():
+        per_dataset[name] = per_dataset.get(name, Tally()).plus(tally)
+    return summed(per_dataset, one.drift + other.drift, one.failures + other.failures)
+
+
+def of_pages(pages: Sequence[Page], counts: Mapping[str, tuple[int, int]], drift: tuple[Drifted, ...]) -> LoadReport:
+    """The report of one batch; `counts` are new and changed rows per purchase."""
+    per_dataset: dict[str, Tally] = {}
+    no_answer = [page for page in pages if page.envelope != Envelope.OK and not page.lost]
+    failures = [Failure(page.purchase_id, page.name, page.message) for page in no_answer]
+    for page in pages:
+        new, changed = counts.get(page.purchase_id, (0, 0))
+        failed = int(page.envelope != Envelope.OK)
+        one = Tally(1, page.rows_in, new, changed, page.rows_quarantined, failed)
+        per_dataset[page.name] = per_dataset.get(page.name, Tally()).plus(one)
+    return summed(per_dataset, drift, tuple(failures))
+
+
+def recount(con: duckdb.DuckDBPyConnection, known: Collection[str]) -> LoadReport:
+    """The report of a load that brought every delivery but the known ones."""
+    rows = con.execute(
+        """SELECT dataset, count(*), sum(rows_in), sum(rows_new), sum(rows_changed), sum(rows_quarantined),
+                  count(*) FILTER (envelope <> 'ok')
+           FROM loads WHERE purchase_id NOT IN (SELECT unnest(?::VARCHAR[])) GROUP BY dataset""",
+        [list(known)],
+    ).fetchall()
+    return summed({name: Tally(*map(int, counts)) for name, *counts in rows})
