@@ -1,4 +1,4 @@
-"""What a cheap stand-in seller shows: calls side by side, and claiming many purchases that were paid and never came."""
+"""Figures from a cheap stand-in seller: calls side by side, and claims of many purchases that never came."""
 
 from __future__ import annotations
 

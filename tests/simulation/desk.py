@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class Desk:
-    """What the steps of a flow need of a workspace: payer, ledger, policy."""
+    """The part of a workspace that a flow's steps need: payer, ledger, policy."""
 
     def __init__(self, world: World, process: Process) -> None:
         clock = SimClock(process)

@@ -44,7 +44,8 @@ def _within(node: ast.AST, in_function: bool, typing_only: bool) -> Iterator[Imp
         if isinstance(child, ast.Import):
             yield from (Import(alias.name, child.lineno, in_function, typing_only) for alias in child.names)
         elif isinstance(child, ast.ImportFrom):
-            assert child.level == 0 and child.module, f"line {child.lineno}: relative import"
+            assert child.level == 0, f"line {child.lineno}: relative import"
+            assert child.module
             for alias in child.names:
                 whole = f"{child.module}.{alias.name}"
                 module = whole if whole in modules() else child.module
