@@ -35,8 +35,8 @@ ALLOWED = {
         "payer/ledger/workplace.py _held os.open",
     ),
     "a folder, to make its names durable": (
+        "payer/values/durable.py sync_folder os.open",
         "payer/ledger/backup.py _sync os.open",
-        "payer/buy/spool.py _sync os.open",
         "warehouse/snapshots/manifest.py sync_folder os.open",
         "warehouse/load/rebuild.py _swap os.open",
         "warehouse/publish/versions.py sync_folder os.open",
@@ -55,8 +55,8 @@ ALLOWED = {
     ),
     "a backup of a SQLite ledger": ("payer/ledger/backup.py _read_into sqlite3.connect",) * 2,
     "a body that waits for the ledger": (
-        "payer/buy/spool.py _read path.read_bytes",
-        "payer/buy/spool.py _write os.open",
+        "payer/spool.py _read path.read_bytes",
+        "payer/spool.py _write os.open",
     ),
     "configuration and keys": (
         "payer/policy/file.py load_policy path.read_bytes",
@@ -64,7 +64,7 @@ ALLOWED = {
         "payer/wallet/load.py _from_keystore path.read_bytes",
         "tasks/workspace/schedules.py read_schedules path.read_bytes",
     ),
-    "the system's name for this boot": ("payer/buy/owners.py _machine _BOOT.read_text",),
+    "the system's name for this boot": ("payer/values/owners.py _machine _BOOT.read_text",),
     "SQL that comes with the package": (
         "warehouse/publish/catalog.py views_sql ours.joinpath(name).read_text",
         "warehouse/publish/quality.py _statements files('warehouse.publish').joinpath(name).read_text",

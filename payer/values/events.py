@@ -11,7 +11,10 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from payer.values.types import Authorization, Data, Money, Order, Purchase, Run, Settlement, Terms
+from payer.values.chain_view import Settlement
+from payer.values.purchase import Data, Money, Purchase
+from payer.values.request import Order, Run
+from payer.values.terms import Authorization, Terms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from payer.values.types import Delivery
+from payer.values.purchase import Delivery
 
 
 @dataclass(frozen=True, slots=True)

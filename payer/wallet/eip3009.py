@@ -12,7 +12,8 @@ from typing import NoReturn
 
 from payer.values.addresses import ZERO_ADDRESS, address_word, checksum, is_hash, keccak256
 from payer.values.money import Asset
-from payer.values.types import Authorization, Unspoken
+from payer.values.secret import SecretStr
+from payer.values.terms import Authorization
 
 UINT256_MAX = 2**256 - 1
 MAX_WINDOW_SECONDS = 600
@@ -81,14 +82,14 @@ class Wallet:
         self.address = _address(self._key.public_key.format(compressed=False))
         self.nonce_secret = hmac.new(private_key, b"tollbook nonce secret v1", hashlib.sha256).digest()
 
-    def sign(self, authorization: Authorization) -> Unspoken:
+    def sign(self, authorization: Authorization) -> SecretStr:
         """65 bytes as 0x hex, the same for the same authorization always (RFC 6979, low s).
 
         Raises ValueError for what no policy allows: another payer, a worthless or endless authorization.
         """
         _check(authorization, self.address)
         raw = self._key.sign_recoverable(digest(authorization), hasher=None)
-        return Unspoken("0x" + raw[:64].hex() + format(27 + raw[64], "02x"))
+        return SecretStr("0x" + raw[:64].hex() + format(27 + raw[64], "02x"))
 
     def __repr__(self) -> str:
         return f"Wallet({self.address})"
