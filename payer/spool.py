@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 
 from payer.http.outcome import Answer
-from payer.values.durable import sync_folder
+from payer.values.durable import fsync_path
 
 _KEPT_HEADERS = ("content-type", "content-encoding", "payment-response", "x-payment-response")
 
@@ -68,7 +68,7 @@ class Spool:
             with contextlib.suppress(OSError):
                 unfinished.unlink(missing_ok=True)
             raise
-        sync_folder(self._folder)
+        fsync_path(self._folder)
         return path
 
     def waiting(self) -> list[Spooled]:

@@ -1,4 +1,4 @@
-"""Make names in a folder durable: a file that was created or renamed there survives a crash of the machine."""
+"""Make files and folders survive a crash of the machine."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import os
 from pathlib import Path
 
 
-def sync_folder(folder: Path) -> None:
-    """fsync the folder itself. Raises OSError."""
-    handle = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+def fsync_path(path: Path) -> None:
+    """fsync a file's content, or the names in a folder, so that a power failure does not lose them. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        os.fsync(handle)
+        os.fsync(descriptor)
     finally:
-        os.close(handle)
+        os.close(descriptor)
