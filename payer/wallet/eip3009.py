@@ -1,4 +1,4 @@
-"""EIP-3009 authorizations: their EIP-712 digest, and the one place in tollbook that signs.
+"""EIP-3009 authorizations: their EIP-712 digest, and the wallet, the only place in tollbook that signs.
 
 Hashing is written out by hand: the typed-data encoder of eth-account costs ten times the signature itself.
 """
@@ -26,7 +26,7 @@ _CURVE_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD036414
 
 @lru_cache(maxsize=64)
 def domain_separator(asset: Asset) -> bytes:
-    """EIP-712 domain of a token, from our own table: name, version, chain and contract."""
+    """EIP-712 domain of a token, from policy's table: name, version, chain and contract."""
     return keccak256(
         _DOMAIN_TYPEHASH
         + keccak256(asset.eip712_name.encode())
@@ -51,7 +51,7 @@ def digest(authorization: Authorization) -> bytes:
 
 
 def recover(digest32: bytes, signature: str) -> str:
-    """The address that signed a digest. Raises ValueError for a malformed or malleable (high-s) signature."""
+    """Return the address that signed a digest. Raises ValueError for a malformed or malleable (high-s) signature."""
     from coincurve import PublicKey
 
     raw = bytes.fromhex(signature.removeprefix("0x"))
@@ -68,7 +68,7 @@ def _address(public_key: bytes) -> str:
 
 
 class Wallet:
-    """A payer's key. It shows its address and nothing else: not in repr, not by pickling, not in a message (I10)."""
+    """A payer's key. Only its address is ever shown; repr and messages omit the key, and pickling raises (I10)."""
 
     __slots__ = ("_key", "address", "nonce_secret")
 
@@ -83,9 +83,9 @@ class Wallet:
         self.nonce_secret = hmac.new(private_key, b"tollbook nonce secret v1", hashlib.sha256).digest()
 
     def sign(self, authorization: Authorization) -> SecretStr:
-        """65 bytes as 0x hex, the same for the same authorization always (RFC 6979, low s).
+        """Sign an authorization: 65 bytes as 0x hex, always the same for the same authorization (RFC 6979, low s).
 
-        Raises ValueError for what no policy allows: another payer, a worthless or endless authorization.
+        Raises ValueError for what no policy allows: another payer, a zero value, a window that is too long.
         """
         _check(authorization, self.address)
         raw = self._key.sign_recoverable(digest(authorization), hasher=None)
