@@ -14,16 +14,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Self, TypeVar
 
-from payer.buy.decide import NotSeen
 from payer.chain.reader import RpcChain
+from payer.context import PayerContext
 from payer.http.transport import HttpTransport
 from payer.ledger import Ledger, statements
 from payer.payer import Payer
 from payer.policy.file import parse_policy
-from payer.services import Services
+from payer.values.chain_view import NotSeen
 from payer.values.clock import SystemClock
 from payer.values.errors import PayerError
-from payer.values.types import Order, Purchase, Run
+from payer.values.purchase import Purchase
+from payer.values.request import Order, Run
 from payer.wallet.eip3009 import Wallet
 from tests.payer.desk import orders
 from tests.payer.reference import ReferenceClient
@@ -103,8 +104,8 @@ class Tollbook:
 
     async def __aenter__(self) -> Self:
         chain, transport = RpcChain(self.policy, self._clock), HttpTransport(self.policy, self._clock)
-        self.services = Services(self.ledger, self.policy, chain, transport, self._wallet, self._clock)
-        self.payer = Payer(self.services)
+        self.context = PayerContext(self.ledger, self.policy, chain, transport, self._wallet, self._clock)
+        self.payer = Payer(self.context)
         self._close = [chain.aclose, transport.aclose]
         self._books = Commits()
         self._books.__enter__()

@@ -21,7 +21,7 @@ from typing import cast
 # What a child would import on its way, done once by the server that forks them.
 import payer.ledger.migrate  # noqa: F401
 from payer.payer import Payer
-from payer.values.types import Order
+from payer.values.request import Order
 from tests.payer.desk import SELLER, Desk, HurriedClock, orders
 
 KILLED = -signal.SIGKILL
@@ -73,10 +73,10 @@ def work(job: Job, together: Barrier | None = None) -> None:
 
 async def _accept_losses(payer: Payer) -> None:
     """Operator approval, which waits until no reorg can take a payment back."""
-    while any(purchase.settling for purchase in payer.services.ledger.undelivered()):
+    while any(purchase.settling for purchase in payer.context.ledger.undelivered()):
         await asyncio.sleep(0.3)
         await payer.recover()
-    for purchase in payer.services.ledger.undelivered():
+    for purchase in payer.context.ledger.undelivered():
         payer.accept_loss(purchase, "a test")
 
 

@@ -10,7 +10,8 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from payer.values.errors import OverBudget, PayerError
-from payer.values.types import Data, Order, Purchase
+from payer.values.purchase import Data, Purchase
+from payer.values.request import Order
 from payer.wallet.eip3009 import Wallet
 from tests.simulation import reckoning
 from tests.simulation.demand import Demand

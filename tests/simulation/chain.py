@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
-from payer.values.types import Authorization
+from payer.values.terms import Authorization
 from tests.simulation.dice import Dice
 from tests.simulation.loop import VirtualLoop
 

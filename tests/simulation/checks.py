@@ -15,7 +15,9 @@ from msgspec.structs import replace
 from payer.ledger import rows
 from payer.values.events import Intent, fold
 from payer.values.identifiers import nonce, purchase_key
-from payer.values.types import Authorization, Money, Order, Purchase
+from payer.values.purchase import Money, Purchase
+from payer.values.request import Order
+from payer.values.terms import Authorization
 from tests.simulation import terms
 from tests.simulation.chain import Tx
 from tests.simulation.failure import Broken

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from payer.ledger import Ledger
 from payer.values.identifiers import purchase_key
-from payer.values.types import Data, Order, Request
+from payer.values.purchase import Data
+from payer.values.request import Order, Request
 from sources.model import Dataset
 from sources.planner.grid import merged
 from sources.planner.pieces import Piece, group_of

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from random import Random
 
 from payer.http.outcome import Answer
-from payer.values.types import Authorization, Request
+from payer.values.request import Request
+from payer.values.terms import Authorization
 from tests.simulation import terms
 from tests.simulation.chain import BLOCK_SECONDS, SimChain, Tx
 from tests.simulation.dice import Dice

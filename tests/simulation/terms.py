@@ -10,7 +10,7 @@ from typing import Any
 
 from payer.values.addresses import checksum
 from payer.values.money import Asset
-from payer.values.types import Authorization
+from payer.values.terms import Authorization
 from payer.wallet.eip3009 import digest, recover
 
 CHAIN_ID = 31337
