@@ -19,7 +19,7 @@ from bench.rows import Row
 from payer.buy.decide import NotSeen
 from payer.http.transport import HttpTransport
 from payer.ledger import Ledger
-from payer.ledger.store import Wanted
+from payer.ledger.reserve import PricedOrder
 from payer.payer import Payer
 from payer.policy.file import parse_policy
 from payer.services import Services
@@ -154,10 +154,10 @@ def _leave_open(desk: _Desk) -> dict[str, Settlement]:
     return {one.nonce: Settlement(one.nonce, 9, block, datetime.now(UTC), p.PAYEE, PRICE, final=True) for one in bought}
 
 
-def _wanted(services: Services, order: Order) -> Wanted:
+def _wanted(services: Services, order: Order) -> PricedOrder:
     wallet = services.signer()
     name = nonce(wallet.nonce_secret, p.USDC, purchase_key(order.request, order.edition), 0)
-    return Wanted(order, p.USDC, wallet.address, {0: name}, PRICE, p.terms(PRICE), 7)
+    return PricedOrder(order, p.USDC, wallet.address, {0: name}, PRICE, p.terms(PRICE), 7)
 
 
 async def _bare(url: str) -> float:

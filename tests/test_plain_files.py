@@ -32,7 +32,7 @@ ALLOWED = {
     "a lock of its own, made for that": (
         "warehouse/cache/locking.py _lock os.open",
         "payer/http/pace.py Pace._alone os.open",
-        "payer/ledger/workplace.py _held os.open",
+        "payer/ledger/database/copy_folder.py _locked os.open",
     ),
     "a folder, to make its names durable": (
         "payer/ledger/backup.py _sync os.open",
@@ -53,7 +53,7 @@ ALLOWED = {
         "warehouse/snapshots/verify.py says pq.ParquetFile",
         "warehouse/snapshots/verify.py sha256_of path.open",
     ),
-    "a backup of a SQLite ledger": ("payer/ledger/backup.py _read_into sqlite3.connect",) * 2,
+    "a backup of a SQLite ledger": ("payer/ledger/backup.py _copy_file sqlite3.connect",) * 2,
     "a body that waits for the ledger": (
         "payer/buy/spool.py _read path.read_bytes",
         "payer/buy/spool.py _write os.open",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from payer.http.outcome import Answer, NoAnswer, NotSent
-from payer.ledger.store import Wanted
+from payer.ledger.reserve import PricedOrder
 from payer.policy.judge import judge
 from payer.services import Services, View, full_url
 from payer.values.crashpoints import crash_point
@@ -194,12 +194,12 @@ class _Nonces(dict[int, str]):
         return self[generation]
 
 
-def _wanted(services: Services, order: Order, found: Purchase | None, quotes: Mapping[str, Quote]) -> Wanted:
+def _wanted(services: Services, order: Order, found: Purchase | None, quotes: Mapping[str, Quote]) -> PricedOrder:
     asset = services.asset_of(order.seller)
     wallet = services.signer()
     key = purchase_key(order.request, order.edition)
     terms = None if order.free else for_order(quotes[order.request.endpoint].terms, order)
-    return Wanted(
+    return PricedOrder(
         order=order,
         asset=asset,
         payer=wallet.address,
@@ -211,7 +211,7 @@ def _wanted(services: Services, order: Order, found: Purchase | None, quotes: Ma
     )
 
 
-async def _before_signing(services: Services, wanted: Sequence[Wanted]) -> dict[str, ChainView]:
+async def _before_signing(services: Services, wanted: Sequence[PricedOrder]) -> dict[str, ChainView]:
     """One batched look at the nonces that may be signed now. Free orders have none to look at."""
     views: dict[str, ChainView] = {}
     for asset in {item.asset for item in wanted if item.terms is not None}:
@@ -222,7 +222,7 @@ async def _before_signing(services: Services, wanted: Sequence[Wanted]) -> dict[
     return views
 
 
-async def _check_balance(services: Services, wanted: Sequence[Wanted]) -> None:
+async def _check_balance(services: Services, wanted: Sequence[PricedOrder]) -> None:
     for asset in {item.asset for item in wanted if item.terms is not None}:
         bill = sum(item.amount for item in wanted if item.asset == asset)
         held = await services.chain.balance(asset, services.signer().address)

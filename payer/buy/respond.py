@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from payer.http.outcome import Answer
-from payer.ledger.appends import Body
-from payer.ledger.rows import digest
+from payer.ledger.append import Body
+from payer.ledger.database.rows import digest
 from payer.values.events import Answered, Delivered, Event
 from payer.values.types import Money, Purchase
 from payer.wire.strict_json import shown
