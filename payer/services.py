@@ -20,7 +20,7 @@ from payer.values.identifiers import payment_identifier
 from payer.values.money import Asset
 from payer.values.types import Authorization, ChainView, Clock, Lease, Order, Purchase, SignedPayment, Terms
 from payer.wallet.eip3009 import Wallet
-from payer.wire.x402 import PAYMENT_IDENTIFIER, payment_header
+from payer.wire.payment import PAYMENT_IDENTIFIER, payment_header
 
 _LEASE_SECONDS = 90
 _TO_WRITE_DOWN = 30

@@ -17,7 +17,7 @@ from payer.values.identifiers import nonce, purchase_key
 from payer.values.money import Asset, decimal_text
 from payer.values.types import ChainView, Data, Money, Order, Purchase, Quote, Run, Terms
 from payer.wire.strict_json import Malformed, parse, shown
-from payer.wire.x402 import parse_402
+from payer.wire.terms import parse_402
 
 _MESSAGE_LIMIT = 4096
 

@@ -17,7 +17,7 @@ from payer.values.errors import QuoteUnacceptable
 from payer.values.money import Asset, decimal_text
 from payer.values.types import Authorization, Terms
 from payer.wire.strict_json import dump, shown
-from payer.wire.x402 import Challenge, Offer, unacceptable
+from payer.wire.terms import Challenge, Offer, unacceptable
 
 _APPROVALS = ("erc20ApprovalGasSponsoring", "eip2612GasSponsoring")
 

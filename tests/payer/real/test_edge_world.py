@@ -21,7 +21,9 @@ from payer.values.money import Asset
 from payer.values.types import Authorization, ChainView, NonceState, Request, Terms
 from payer.wallet.eip3009 import Wallet, domain_separator
 from payer.wallet.load import load_wallet
-from payer.wire.x402 import parse_402, parse_receipt, payment_header
+from payer.wire.payment import payment_header
+from payer.wire.receipt import parse_receipt
+from payer.wire.terms import parse_402
 from sandbox.world import Buyer, World
 
 T = TypeVar("T")

@@ -250,7 +250,10 @@ def test_signing_costs_a_fraction_of_the_usual_way() -> None:
     assert ours < usual / 2
 
 
-EDGE = ("policy.file", "policy.judge", "wire.x402", "eip3009", "wallet", "http.transport", "chain.reader", "clock")
+EDGE = (
+    *("policy.file", "policy.judge", "wire.terms", "wire.payment", "wire.receipt"),
+    *("wallet.eip3009", "wallet.load", "http.transport", "chain.reader", "values.clock"),
+)
 HEAVY = ("httpx", "eth_account", "coincurve", "sqlalchemy", "web3", "x402", "Crypto")
 
 
