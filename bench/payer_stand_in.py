@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs
 
-from payer.chain.reader import Account, Head, TransferOut
+from payer.chain.chain import Account, Head, TransferOut
 from payer.values.money import Asset
 from payer.values.types import ChainView, NonceState, Order, Request, Settlement
 from tests.payer import purchases as p

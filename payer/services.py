@@ -9,7 +9,7 @@ from datetime import timedelta
 from payer.buy.decide import Limits, NotSeen
 from payer.buy.owners import is_gone, new_owner
 from payer.buy.spool import Spool
-from payer.chain.reader import Chain
+from payer.chain.chain import Chain
 from payer.http.transport import Transport
 from payer.ledger import Ledger
 from payer.policy.judge import draft
