@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from payer.buy.decide import Limits
-from payer.chain.reader import Account, Head, TransferOut
+from payer.chain.chain import Account, Head, TransferOut
 from payer.http.outcome import Answer, NoAnswer, NotSent
 from payer.ledger import Ledger
 from payer.ledger.append import Body

@@ -134,7 +134,7 @@ def test_one_deadline_ends_every_kind_of_slowness(script: Script) -> None:
     started = time.perf_counter()
     outcome = lost(script, timeout=0.3)
     assert time.perf_counter() - started < 2
-    assert outcome.reason == "no whole answer within 0.3 s"
+    assert outcome.reason == "no complete answer within 0.3 s"
 
 
 class TestNotSent:
