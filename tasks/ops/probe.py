@@ -123,7 +123,7 @@ async def _ask(ws: Workspace, made: Order) -> Answer:
 
 def _judge(ws: Workspace, made: Order, answer: Answer) -> Terms:
     from payer.policy.judge import judge
-    from payer.wire.x402 import parse_402
+    from payer.wire.terms import parse_402
 
     context = ws.payer.context
     return judge(

@@ -32,8 +32,8 @@ NO_PATHS = {"Workspace", "Ledger", "cache", "self", "self._pool", "self._evm", "
 ALLOWED = {
     "a lock of its own, made for that": (
         "warehouse/cache/locking.py _lock os.open",
-        "payer/http/pace.py Pace._alone os.open",
-        "payer/ledger/workplace.py _held os.open",
+        "payer/http/pace.py Pace._locked os.open",
+        "payer/ledger/database/copy_folder.py _locked os.open",
     ),
     "a folder or a new file, to make it durable": (
         "payer/values/durable.py fsync_path os.open",
@@ -56,7 +56,7 @@ ALLOWED = {
         "warehouse/snapshots/verify.py says pq.ParquetFile",
         "warehouse/snapshots/verify.py sha256_of path.open",
     ),
-    "a backup of a SQLite ledger": ("payer/ledger/backup.py _read_into sqlite3.connect",) * 2,
+    "a backup of a SQLite ledger": ("payer/ledger/backup.py _copy_file sqlite3.connect",) * 2,
     "a body that waits for the ledger": (
         "payer/spool.py _read path.read_bytes",
         "payer/spool.py _write os.open",

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from payer.ledger import schema
+from payer.ledger.database import schema
 from payer.settle.reconcile import damaged_bodies
 from tests.warehouse.books import DAY, T0, Books, body, grade, grades, pieces
 from tests.warehouse.processes import line, run, start

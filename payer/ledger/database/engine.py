@@ -1,4 +1,8 @@
-"""Opening the ledger's store: SQLite (WAL, synchronous=FULL) or PostgreSQL, and its schema's version."""
+"""Engines with the durability that the ledger needs: SQLite (WAL, synchronous=FULL) or PostgreSQL.
+
+Read and write connections here are SQLAlchemy's, for bulk and rare work; what runs at every paid call goes through
+`statements`.
+"""
 
 from __future__ import annotations
 
@@ -11,37 +15,17 @@ from typing import Any
 import sqlalchemy as sa
 
 from payer.values.crashpoints import crash_point
-from payer.values.errors import LedgerTooNew, LedgerUnavailable
-
-SCHEMA_VERSION = "0001"
-"""The newest migration in migrations/; a test holds the two together."""
+from payer.values.errors import LedgerUnavailable
 
 _BUSY_MS = 30_000
 _BROKEN = (sa.exc.OperationalError, sa.exc.InternalError, sa.exc.InterfaceError, sa.exc.ProgrammingError)
 
 
-def connect(url: str) -> sa.Engine:
-    """An engine whose write transactions take the store's write lock at BEGIN.
-
-    Raises LedgerUnavailable when the store can't be opened, LedgerTooNew when a later tollbook wrote it.
-    """
-    try:
-        engine = engine_for(url)
-    except sa.exc.ArgumentError as error:
-        raise LedgerUnavailable(f"TOLLBOOK_LEDGER_URL is not a database URL: {error}") from None
-    try:
-        _bring_up_to_date(engine)
-    except sa.exc.SQLAlchemyError as error:
-        engine.dispose()
-        raise LedgerUnavailable(f"the ledger can't be opened: {cause(error)}") from None
-    except LedgerTooNew:
-        engine.dispose()
-        raise
-    return engine
-
-
 def engine_for(url: str) -> sa.Engine:
-    """An engine with the settings that the books rest on, whatever is in the store."""
+    """Make an engine with the ledger's settings; a write transaction takes SQLite's write lock at BEGIN.
+
+    Connects to nothing yet, and looks at no schema. Raises sqlalchemy's ArgumentError for what is no database URL.
+    """
     if url.startswith("postgresql://"):
         url = url.replace("postgresql://", "postgresql+psycopg://", 1)
     if sa.make_url(url).get_backend_name() != "sqlite":
@@ -62,8 +46,11 @@ def _sqlite_pragmas(connection: Any, _record: object) -> None:
 
 
 def _write_ahead(connection: Any) -> None:
-    """Of processes that begin a ledger at the same moment each may wait for the other: SQLite then refuses one of them
-    at once, however patient it is."""
+    """Set journal_mode=WAL, trying again while the database is locked.
+
+    Of several processes that create a ledger at once each may wait for the other; SQLite then refuses one of them
+    immediately, whatever its busy timeout.
+    """
     until = time.monotonic() + _BUSY_MS / 1000
     while True:
         try:
@@ -76,10 +63,12 @@ def _write_ahead(connection: Any) -> None:
 
 
 def _postgresql_settings(connection: Any, _record: object) -> None:
-    """What the books rest on, whatever the server, the database or the role has as its default: a commit that returns
-    is on disk, and a statement sees what others have committed while this one waited for its lock."""
+    """Set durability and isolation, whatever the server, the database or the role has as its default.
+
+    A commit that returns is on disk, and a statement sees what others committed while it waited for its lock.
+    """
     with connection.cursor() as cursor:
-        # A server with standbys may ask for more than its own disk; it may never promise less.
+        # A server with standbys may be stricter than "on"; it may never be weaker.
         cursor.execute(
             "SELECT set_config('synchronous_commit', 'on', false) "
             "WHERE current_setting('synchronous_commit') IN ('off', 'local', 'remote_write')"
@@ -95,8 +84,8 @@ def _sqlite_begin(connection: sa.Connection) -> None:
 
 
 @contextmanager
-def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
-    """One write transaction, durable when the block ends. Store errors become LedgerUnavailable."""
+def write_connection(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """One write transaction, durable when the block ends. Raises LedgerUnavailable for the database's errors."""
     try:
         with engine.connect().execution_options(write=True) as connection, connection.begin():
             yield connection
@@ -107,8 +96,8 @@ def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
 
 
 @contextmanager
-def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
-    """One consistent read."""
+def read_connection(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """One consistent read. Raises LedgerUnavailable for the database's errors."""
     try:
         with engine.connect() as connection, connection.begin():
             yield connection
@@ -117,23 +106,5 @@ def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
 
 
 def cause(error: BaseException) -> str:
-    """The driver's own words, without the statement and its parameters (I10)."""
+    """The first line of the driver's message, without the statement and its parameters (I10)."""
     return str(getattr(error, "orig", None) or error).strip().splitlines()[0]
-
-
-def _bring_up_to_date(engine: sa.Engine) -> None:
-    found = _version(engine)
-    if found == SCHEMA_VERSION:
-        return
-    if found is not None and found > SCHEMA_VERSION:
-        raise LedgerTooNew(f"the ledger has schema {found}; this tollbook knows {SCHEMA_VERSION} and older")
-    from payer.ledger.migrate import upgrade
-
-    upgrade(engine)
-
-
-def _version(engine: sa.Engine) -> str | None:
-    with engine.connect() as connection:
-        if not sa.inspect(connection).has_table("alembic_version"):
-            return None
-        return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()

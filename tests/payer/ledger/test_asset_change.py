@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from payer.ledger import Ledger
-from payer.ledger.store import Wanted
+from payer.ledger.reserve import PricedOrder
 from payer.values.errors import Refused
 from payer.values.events import Sent, Unsent, Void
 from payer.values.identifiers import nonce
@@ -21,7 +21,7 @@ CAPS = {**p.CAPS, "TMAI": replace(p.CAPS["USDC"], per_call=10**20, per_run=10**2
 WALLETS = {"another wallet": (p.USDC, "0x" + "99" * 20), "another asset": (OTHER, p.PAYER)}
 
 
-def on(rail: tuple[Asset, str]) -> Wanted:
+def on(rail: tuple[Asset, str]) -> PricedOrder:
     """The same piece, to be paid another way."""
     asset, payer = rail
     piece = p.wanted()

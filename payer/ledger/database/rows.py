@@ -1,4 +1,4 @@
-"""How values lie in the ledger's rows: JSON documents of the frozen types, bodies as zstd."""
+"""Convert between the payer's values and the ledger's rows: values as JSON documents, bodies as zstd."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import msgspec
 import zstandard
 
 from payer.values.events import KINDS, Event
+from payer.values.money import Asset
 from payer.values.purchase import Data, Money, Purchase
 from payer.values.terms import Quote
 
@@ -19,32 +20,37 @@ _events: dict[str, msgspec.json.Decoder[Any]] = {kind: msgspec.json.Decoder(cls)
 
 
 def encode(value: object) -> bytes:
-    """JSON of a frozen value; integers of any size stay integers."""
+    """Encode a value as JSON; integers of any size stay integers."""
     return _encoder.encode(value)
 
 
 def purchase(doc: bytes) -> Purchase:
-    """The projection as it was folded."""
+    """Decode a purchase's folded state."""
     return _purchase.decode(doc)
 
 
 def quote(doc: bytes) -> Quote:
-    """Terms as they were accepted."""
+    """Decode accepted terms."""
     return _quote.decode(doc)
 
 
 def event(kind: str, doc: bytes) -> Event:
-    """One event by its kind's name."""
+    """Decode an event of a kind."""
     return cast(Event, _events[kind].decode(doc))
 
 
-def kind_of(happened: Event) -> str:
-    """The name an event has in the ledger."""
-    return type(happened).__name__.lower()
+def kind_of(event: Event) -> str:
+    """The name of an event's class in the ledger."""
+    return type(event).__name__.lower()
+
+
+def asset_key(asset: Asset) -> str:
+    """An asset as the ledger's columns name it: CAIP-2 network and token address."""
+    return f"{asset.network}/{asset.address}"
 
 
 def is_open(p: Purchase) -> bool:
-    """Something is left to do: money not resolved, or paid and not yet given up on, or settled but not final."""
+    """Whether something is left to do: money in doubt, a body to claim, or a settlement that is not final."""
     if p.money in (Money.RESERVED, Money.EXPOSED):
         return True
     if p.money is Money.VOID:
@@ -54,7 +60,7 @@ def is_open(p: Purchase) -> bool:
 
 
 def columns(p: Purchase, seq: int) -> dict[str, Any]:
-    """The projection row of a purchase: what is searched for, and the whole fold as JSON."""
+    """The row of a purchase's projection: the columns that are searched, and the folded state as `doc`."""
     return {
         "purchase_id": p.purchase_id,
         "purchase_key": p.purchase_key,
@@ -65,7 +71,7 @@ def columns(p: Purchase, seq: int) -> dict[str, Any]:
         "dataset": p.order.dataset,
         "flow": p.run.flow,
         "run_id": p.run.run_id,
-        "asset": f"{p.asset.network}/{p.asset.address}",
+        "asset": asset_key(p.asset),
         "nonce": p.nonce,
         "money": p.money.value,
         "data": p.data.value,
@@ -79,24 +85,19 @@ def columns(p: Purchase, seq: int) -> dict[str, Any]:
 
 
 def compress(body: bytes) -> bytes:
-    """zstd, level 3."""
+    """Compress a body (zstd, level 3)."""
     return zstandard.ZstdCompressor(level=3).compress(body)
 
 
-def decompress(packed: bytes) -> bytes:
-    """The body as it arrived."""
-    return zstandard.ZstdDecompressor().decompress(packed)
-
-
 def whole_body(packed: bytes, sha256: str) -> bytes | None:
-    """The body as it arrived, None for a copy that is damaged."""
+    """Decompress a body and compare its hash; None when the ledger's copy is damaged."""
     try:
-        body = decompress(packed)
+        body = zstandard.ZstdDecompressor().decompress(packed)
     except zstandard.ZstdError:
         return None
     return body if digest(body) == sha256 else None
 
 
 def digest(body: bytes) -> str:
-    """SHA-256, hex."""
+    """SHA-256 as hex digits."""
     return hashlib.sha256(body).hexdigest()

@@ -1,7 +1,7 @@
-"""Statements that SQLAlchemy writes once per store and the driver's own cursor runs.
+"""Statements that SQLAlchemy compiles once per database and the driver's own cursor executes.
 
-Going through SQLAlchemy's execution each time costs more than the disk does (measured: 8.4 ms of CPU per purchase, and
-0.7 ms this way); so the books, which are written several times per paid call, keep the compiled text.
+Executing through SQLAlchemy each time costs more than the disk does (measured: 8.4 ms of CPU per purchase, and 0.7 ms
+this way); the ledger is written several times per paid call, so the compiled text is kept.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from payer.ledger.engine import cause
+from payer.ledger.database.engine import cause
 from payer.values.crashpoints import crash_point
 from payer.values.errors import LedgerUnavailable
 
@@ -23,7 +23,7 @@ Converter = Callable[[Any], Any]
 
 @dataclass(frozen=True, slots=True)
 class _Compiled:
-    """One statement on one store: its text, its parameters in order, how values go in and come out."""
+    """A statement for one database: its text, its parameters in order, converters for parameters and results."""
 
     text: str
     names: tuple[str, ...]
@@ -32,18 +32,19 @@ class _Compiled:
     results: tuple[tuple[int, Converter], ...]
 
     def parameters(self, values: dict[str, Any]) -> Any:
-        """`values` is the caller's to give: it is changed here."""
-        for name, to in self.binds:
-            values[name] = to(values[name])
+        """The driver's parameters. Changes `values` in place, which spares a copy."""
+        for name, convert in self.binds:
+            values[name] = convert(values[name])
         return values if self.named else [values[name] for name in self.names]
 
-    def rows(self, found: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    def rows(self, fetched: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+        """The driver's rows with their values converted."""
         if not self.results:
-            return found
-        rows = [list(row) for row in found]
+            return fetched
+        rows = [list(row) for row in fetched]
         for row in rows:
-            for place, of in self.results:
-                row[place] = of(row[place])
+            for position, convert in self.results:
+                row[position] = convert(row[position])
         return [tuple(row) for row in rows]
 
 
@@ -57,38 +58,44 @@ class Statement:
         self._compiled: dict[str, _Compiled] = {}
 
     def on(self, dialect: sa.Dialect) -> _Compiled:
-        """Compiled for a store, once."""
-        found = self._compiled.get(dialect.name)
-        if found is None:
-            found = self._compiled[dialect.name] = _compile(self._clause, dialect)
-        return found
+        """The statement compiled for a database, once."""
+        compiled = self._compiled.get(dialect.name)
+        if compiled is None:
+            compiled = self._compiled[dialect.name] = _compile(self._clause, dialect)
+        return compiled
 
 
 def _compile(clause: Any, dialect: sa.Dialect) -> _Compiled:
     compiled = clause.compile(dialect=dialect)
     named = compiled.positiontup is None
     names = tuple(compiled.binds) if named else tuple(compiled.positiontup)
-    binds = {name: _convert(compiled.binds[name].type, dialect, "bind") for name in names}
+    binds = {name: _bind_converter(compiled.binds[name].type, dialect) for name in names}
     columns = list(clause.selected_columns) if isinstance(clause, sa.Select) else []
-    results = [(place, _convert(column.type, dialect, "result")) for place, column in enumerate(columns)]
+    results = [(position, _result_converter(column.type, dialect)) for position, column in enumerate(columns)]
     return _Compiled(
         text=str(compiled),
         names=names,
-        binds=tuple((name, to) for name, to in binds.items() if to is not None),
+        binds=tuple((name, convert) for name, convert in binds.items() if convert is not None),
         named=named,
-        results=tuple((place, of) for place, of in results if of is not None),
+        results=tuple((position, convert) for position, convert in results if convert is not None),
     )
 
 
-def _convert(kind: sa.types.TypeEngine[Any], dialect: sa.Dialect, way: str) -> Converter | None:
-    if isinstance(kind, sa.LargeBinary):
+def _bind_converter(column_type: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> Converter | None:
+    """The type's conversion for parameters, None where the driver needs none; drivers take bytes as they are."""
+    if isinstance(column_type, sa.LargeBinary):
         return None
-    own = kind.dialect_impl(dialect)
-    return own.bind_processor(dialect) if way == "bind" else own.result_processor(dialect, None)
+    return column_type.dialect_impl(dialect).bind_processor(dialect)
+
+
+def _result_converter(column_type: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> Converter | None:
+    if isinstance(column_type, sa.LargeBinary):
+        return None
+    return column_type.dialect_impl(dialect).result_processor(dialect, None)
 
 
 class Transaction:
-    """One open transaction on a connection of the store's pool."""
+    """An open transaction on a connection of the engine's pool; every value of a statement is a keyword."""
 
     __slots__ = ("_cursor", "_dialect")
 
@@ -101,24 +108,27 @@ class Transaction:
         return self._dialect.name == "postgresql"
 
     def run(self, statement: Statement, **values: Any) -> None:
+        """Execute a statement and fetch nothing."""
         compiled = statement.on(self._dialect)
         self._cursor.execute(compiled.text, compiled.parameters(values))
 
     def run_many(self, statement: Statement, rows: Iterable[dict[str, Any]]) -> None:
+        """Execute a statement once per row of parameters, which are changed in place."""
         compiled = statement.on(self._dialect)
         self._cursor.executemany(compiled.text, [compiled.parameters(values) for values in rows])
 
     def rows(self, statement: Statement, **values: Any) -> list[tuple[Any, ...]]:
+        """Execute a statement and fetch every row."""
         self.run(statement, **values)
         return statement.on(self._dialect).rows(self._cursor.fetchall())
 
     def scalar(self, statement: Statement, **values: Any) -> Any:
-        """The first column of the first row, None without one."""
-        found = self.rows(statement, **values)
-        return found[0][0] if found else None
+        """Execute a statement; the first column of its first row, None when it has none."""
+        rows = self.rows(statement, **values)
+        return rows[0][0] if rows else None
 
     def new_key(self, insert: Statement, insert_returning: Statement, **values: Any) -> int:
-        """Run an insert, on the store that needs it the one that returns the key it was given."""
+        """Execute an insert and return the key that the database gave it (PostgreSQL: by RETURNING)."""
         if self.on_postgresql:
             self.run(insert_returning, **values)
             return int(self._cursor.fetchall()[0][0])
@@ -126,8 +136,8 @@ class Transaction:
         return int(self._cursor.lastrowid)
 
 
-class _Opening:
-    """The life of one transaction: begin, commit or roll back, and the store's errors put in our words."""
+class _TransactionContext:
+    """Begin a transaction, commit or roll it back, and raise the driver's errors as LedgerUnavailable."""
 
     __slots__ = ("_cursor", "_dialect", "_engine", "_pooled", "_write")
 
@@ -171,7 +181,7 @@ class _Opening:
                 crash_point("commit")
             self._pooled.commit()
         except BaseException:
-            # Where the connection itself is gone the store has rolled back by itself, and the pool drops it.
+            # When the connection is lost, the database rolls back by itself and the pool drops the connection.
             self._pooled.rollback()
             raise
         if self._write:
@@ -183,12 +193,15 @@ class _Opening:
 
     def _translate(self, error: BaseException) -> None:
         driver: Any = self._dialect.loaded_dbapi
-        store = (driver.OperationalError, driver.InternalError, driver.InterfaceError, driver.ProgrammingError)
-        if isinstance(error, (*store, sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError)):
+        broken = (driver.OperationalError, driver.InternalError, driver.InterfaceError, driver.ProgrammingError)
+        if isinstance(error, (*broken, sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError)):
             doing = "written" if self._write else "read"
             raise LedgerUnavailable(f"the ledger can't be {doing}: {cause(error)}") from None
 
 
 def transaction(engine: sa.Engine, *, write: bool) -> AbstractContextManager[Transaction]:
-    """One transaction, durable when the block of a `write` ends. Store errors become LedgerUnavailable."""
-    return _Opening(engine, write)
+    """Open one transaction; a `write` is durable when its block ends.
+
+    Raises LedgerUnavailable for the database's errors, and rolls back on any exception.
+    """
+    return _TransactionContext(engine, write)

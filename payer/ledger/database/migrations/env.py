@@ -1,8 +1,8 @@
-"""Alembic's environment: it runs on the connection it is handed."""
+"""Alembic's environment: run migrations on the connection that the configuration carries."""
 
 from alembic import context
 
-from payer.ledger.schema import metadata
+from payer.ledger.database.schema import metadata
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=metadata, transactional_ddl=True)
 context.run_migrations()

@@ -1,6 +1,7 @@
-"""The ledger's tables, the same on SQLite and PostgreSQL. Changing them needs a migration beside this file.
+"""The ledger's tables, the same on SQLite and PostgreSQL. A change here needs a migration in migrations/versions/.
 
-Atoms are decimal text: an 18-decimals token overflows a 64-bit integer at ten tokens. Times are UTC microseconds.
+Amounts are atomic units as decimal text: a token of 18 decimals overflows a 64-bit integer at ten tokens. Times are
+UTC microseconds. `doc` is a whole value as JSON (see `rows`); the columns beside it are what is searched for.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
-class Atoms(sa.types.TypeDecorator[int]):
-    """An integer of any size, as text."""
+class AtomicUnits(sa.types.TypeDecorator[int]):
+    """An amount in atomic units: an integer of any size, stored as text."""
 
     impl = sa.Text
     cache_ok = True
@@ -30,7 +31,7 @@ class Atoms(sa.types.TypeDecorator[int]):
 
 
 class Moment(sa.types.TypeDecorator[datetime]):
-    """An aware UTC time, as microseconds since the epoch."""
+    """An aware UTC time, stored as microseconds since the epoch."""
 
     impl = sa.BigInteger
     cache_ok = True
@@ -86,7 +87,7 @@ purchases = sa.Table(
     sa.Column("data", sa.Text, nullable=False),
     sa.Column("is_open", sa.Boolean, nullable=False),
     sa.Column("undelivered", sa.Boolean, nullable=False),
-    sa.Column("committed", Atoms, nullable=False),
+    sa.Column("committed", AtomicUnits, nullable=False),
     sa.Column("lease_owner", sa.Text),
     sa.Column("lease_until", Moment),
     sa.Column("doc", sa.LargeBinary, nullable=False),
@@ -125,7 +126,7 @@ committed = sa.Table(
     sa.Column("asset", sa.Text, primary_key=True),
     sa.Column("scope", sa.Text, primary_key=True),
     sa.Column("bucket", sa.Text, primary_key=True),
-    sa.Column("atoms", Atoms, nullable=False),
+    sa.Column("atoms", AtomicUnits, nullable=False),
 )
 
 quotes = sa.Table(
@@ -175,7 +176,7 @@ transfers = sa.Table(
     sa.Column("block_number", sa.BigInteger, nullable=False),
     sa.Column("block_hash", sa.Text, nullable=False),
     sa.Column("pay_to", sa.Text, nullable=False),
-    sa.Column("value", Atoms, nullable=False),
+    sa.Column("value", AtomicUnits, nullable=False),
     sa.Column("nonce", sa.Text),
     sa.Index("transfers_nonce", "nonce"),
 )
