@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from warehouse.cache import schema
-from warehouse.publish import catalog as catalogue
-from warehouse.publish.catalog import quoted
+from warehouse.cache.sql import quoted
+from warehouse.publish.views import catalog as catalogue
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -14,9 +14,9 @@ from payer.ledger import Ledger
 from tests.warehouse.publish.test_publish import bring_up, month
 from warehouse.audit import Fault, check_published
 from warehouse.publish.publish import publish
-from warehouse.snapshots.manifest import File, Manifest, read_manifest, write_manifest
+from warehouse.snapshots.manifest import Manifest, SnapshotFile, read_manifest, write_manifest
 
-Change = Callable[[File], File]
+Change = Callable[[SnapshotFile], SnapshotFile]
 
 CHANGES: dict[str, Change] = {
     "rows, 99 by the manifest": lambda file: replace(file, rows=99),
@@ -27,7 +27,7 @@ CHANGES: dict[str, Change] = {
 
 
 def test_what_the_manifest_says_is_held_against_the_files_and_the_ledger(tmp_path: Path, ledger: Ledger) -> None:
-    """Each is named with its purchases, and made anew by a thorough publication."""
+    """Each is named with its purchases, and rebuilt by a thorough publication."""
     for number in range(4):
         month(ledger, number)
     bring_up(tmp_path, ledger)
@@ -57,7 +57,7 @@ def test_a_purchase_that_the_ledger_lacks_is_named_and_no_publication_drops_it(t
             return []
 
     [fault] = check_published(tmp_path, Restored())  # type: ignore[arg-type]
-    assert (fault.purchases, fault.mendable) == ((row.purchase_id,), False)
+    assert (fault.purchases, fault.repairable) == ((row.purchase_id,), False)
 
 
 def test_a_check_waits_until_a_publication_is_done(tmp_path: Path, ledger: Ledger) -> None:

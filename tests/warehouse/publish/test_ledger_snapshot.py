@@ -15,8 +15,7 @@ from tests.warehouse.purchases import buy_history, open_ledger
 from warehouse import query
 from warehouse.cache.store import Cache
 from warehouse.load.rebuild import rebuild
-from warehouse.publish.publish import publish
-from warehouse.snapshots.compact import compact
+from warehouse.publish.publish import compact, publish
 
 
 class Distant:
@@ -79,7 +78,7 @@ def test_the_cache_is_free_whenever_the_ledger_is_asked(tmp_path: Path) -> None:
             assert publish(tmp_path, distant).changed
         compact(tmp_path, distant, at_least=1)
         rebuild(tmp_path, distant)
-        publish(tmp_path, distant, anew=True)
+        publish(tmp_path, distant, rebuild=True)
     assert set(distant.asked) == {"last_seq", "mark", "delivery_index", "deliveries", "cost_rows", "avoided_rows"}
     assert distant.held == []
 

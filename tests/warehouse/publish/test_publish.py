@@ -19,11 +19,11 @@ from payer.ledger import Ledger
 from tests.warehouse.books import DAY, T0, grades
 from tests.warehouse.purchases import buy_history
 from warehouse import query
-from warehouse.audit import check
+from warehouse.audit import check_snapshots
+from warehouse.cache import schema
 from warehouse.cache.store import Cache
-from warehouse.publish import catalog as catalogue
-from warehouse.publish.publish import Publication, publish
-from warehouse.snapshots.compact import compact
+from warehouse.publish.publication import Publication
+from warehouse.publish.publish import compact, publish
 from warehouse.snapshots.manifest import read_manifest
 
 FIRST = datetime(2025, 5, 1, tzinfo=T0.tzinfo)
@@ -48,7 +48,7 @@ def count(home: Path, table: str = "grades") -> int:
 def test_every_declared_name_is_there_before_a_row_is(tmp_path: Path, ledger: Ledger) -> None:
     bring_up(tmp_path, ledger)
     names = {name for (name,) in query(tmp_path, "SELECT table_name FROM information_schema.tables")[1]}
-    for own in catalogue.tables():
+    for own in schema.tables().values():
         assert {own.name, own.observations} <= names
         assert query(tmp_path, f"SELECT count(*) FROM {own.name}_as_of(now())")[1] == [(0,)]
     wanted = {"costs", "avoided", "cost_by_flow", "cost_by_day", "cost_by_month", "cost_by_dataset"}
@@ -185,8 +185,9 @@ import sys
 from pathlib import Path
 from tests.warehouse.purchases import open_ledger
 from warehouse.cache.store import Cache
-from warehouse.snapshots.compact import compact
-from warehouse.publish.publish import publish
+from warehouse.publish.publish import compact
+from warehouse.publish.publication import Publication
+from warehouse.publish.publish import compact, publish
 home = Path(sys.argv[1])
 with open_ledger(home) as ledger:
     Cache(home).load(ledger)
@@ -222,7 +223,7 @@ def test_a_kill_anywhere_in_publishing_loses_nothing_and_stays_readable(
         month(ledger, number)
         bring_up(tmp_path, ledger)
     assert (count(tmp_path), count(tmp_path, "grades_observations")) == (80, 80)
-    assert check(tmp_path / "published" / "snapshots") == []
+    assert check_snapshots(tmp_path / "published" / "snapshots") == []
     assert sum(file.rows for file in read_manifest(tmp_path / "published" / "snapshots").files) == 80
 
 
@@ -264,7 +265,7 @@ def test_the_checker_names_what_is_wrong(tmp_path: Path, ledger: Ledger) -> None
     (root / file.folder / "stray.parquet").write_bytes(b"x")
     (root / file.link).unlink()
     (root / file.content).write_bytes(b"y")
-    assert sorted(fault.detail for fault in check(root)) == sorted(
+    assert sorted(fault.detail for fault in check_snapshots(root)) == sorted(
         [
             f"{file.folder}/stray.parquet is not in the manifest",
             f"{file.link} is missing",
@@ -290,7 +291,7 @@ def test_compaction_leaves_one_file_a_month_with_the_same_rows_purchases_and_cos
     done = compact(tmp_path, ledger)
     assert (done.months, done.files_before, done.files_after) == (1, 5, 1)
     [file] = read_manifest(root).files
-    assert (parquet_rows(tmp_path), check(root)) == (rows, [])
+    assert (parquet_rows(tmp_path), check_snapshots(root)) == (rows, [])
     assert (set(file.purchases), file.cost) == (before.purchases(), {"USDC": "0.1"})
 
 
@@ -358,7 +359,7 @@ def test_a_kill_anywhere_in_compaction_loses_no_row(tmp_path: Path, ledger: Ledg
     rows = parquet_rows(tmp_path)
     crash(tmp_path, point, "compact")
     compact(tmp_path, ledger)
-    assert (parquet_rows(tmp_path), check(tmp_path / "published" / "snapshots")) == (rows, [])
+    assert (parquet_rows(tmp_path), check_snapshots(tmp_path / "published" / "snapshots")) == (rows, [])
 
 
 def test_a_damaged_published_file_is_made_anew(tmp_path: Path, ledger: Ledger) -> None:
@@ -380,7 +381,7 @@ def test_a_file_made_anew_shows_the_same_and_replaces_the_old_one_at_once(tmp_pa
         path = bring_up(tmp_path, ledger).path
     before = path.stat().st_ino
     shown = query(tmp_path, "FROM grades ORDER BY ALL")[1], query(tmp_path, "FROM costs ORDER BY ALL")[1]
-    assert publish(tmp_path, ledger, anew=True).deliveries == 2
+    assert publish(tmp_path, ledger, rebuild=True).deliveries == 2
     assert path.stat().st_ino != before
     assert shown == (query(tmp_path, "FROM grades ORDER BY ALL")[1], query(tmp_path, "FROM costs ORDER BY ALL")[1])
 

@@ -19,7 +19,7 @@ from tests.warehouse.books import DAY, T0, body, grade
 from tests.warehouse.publish.test_publish import FIRST, bring_up, count, month
 from tests.warehouse.purchases import buy_history, open_ledger
 from warehouse import query
-from warehouse.audit import check
+from warehouse.audit import check_snapshots
 from warehouse.load.parse import declared
 from warehouse.snapshots.manifest import read_manifest
 
@@ -51,7 +51,7 @@ def agrees(home: Path) -> None:
         assert query(home, one)[1] == query(home, other)[1]
     columns = "token_id, tm_grade, purchase_id, seq"
     assert parquet(home, columns) == query(home, f"SELECT {columns} FROM grades_observations ORDER BY ALL")[1]
-    assert check(home / "published" / "snapshots") == []
+    assert check_snapshots(home / "published" / "snapshots") == []
 
 
 def test_a_late_delivery_between_two_that_were_published_is_seen_everywhere(tmp_path: Path, ledger: Ledger) -> None:

@@ -14,7 +14,7 @@ from tests.warehouse.purchases import buy, open_ledger
 from tests.warehouse.story import story
 from warehouse.cache.store import Cache
 from warehouse.publish.publish import publish
-from warehouse.publish.quality import Expected, expect, facts, live
+from warehouse.publish.views.quality import Expected, expect, facts, live_views
 
 GRADES = "dataset = 'tm-grade-history'"
 
@@ -29,7 +29,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Cache:
 
 def rows(cache: Cache, query: str) -> list[tuple[Any, ...]]:
     with cache.open() as con, facts(con):
-        for statement in live():
+        for statement in live_views():
             con.execute(statement.replace("VIEW", "TEMP VIEW"))
         return con.execute(query).fetchall()
 
