@@ -9,8 +9,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from payer.values.ledger_reads import CostRow, LedgerReader
-from warehouse.cache.damage import CacheDamaged, first_line
-from warehouse.cache.fingerprint import read_through
+from warehouse.cache.integrity import CacheDamaged, first_line, read_through
 from warehouse.cache.store import Cache
 from warehouse.publish.repair import trouble_with
 from warehouse.snapshots.manifest import File, Manifest, ManifestDamaged, read_manifest

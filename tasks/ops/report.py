@@ -56,7 +56,8 @@ def _unfinished(ws: Workspace) -> dict[str, Any]:
 
 def _tables(home: Path) -> list[dict[str, Any]]:
     """Every table that has rows, asked in one query: opening the file costs more than counting."""
-    from warehouse.publish.catalog import quoted, tables, time_column
+    from warehouse.cache.sql import quoted
+    from warehouse.publish.catalog import tables, time_column
 
     asked = [
         f"SELECT '{own.name}' AS \"table\", count(*) AS rows, max({quoted(time_column(own))})::VARCHAR AS newest, "

@@ -20,6 +20,7 @@ from typing import Any
 from tests.warehouse.books import DAY, T0, body, pieces
 from tests.warehouse.processes import ROOT
 from tests.warehouse.purchases import buy, open_ledger
+from warehouse.load.self_repair import load
 
 FLOWS = {"tm-grade-history": "grades", "trading-signals": "signals", "daily-ohlcv": "ohlcv_daily"}
 """The dataset that each flow buys, and the table it fills."""
@@ -46,7 +47,7 @@ def flow(home: Path, dataset: str, seconds: str) -> None:
             [piece, *_] = pieces(dataset, tokens, T0 - 9 * DAY, T0, at)
             rows = [_row(token, n) for token in tokens for n in range(ROWS // 2)]
             buy(ledger, piece, body(*rows), at, flow=FLOWS[dataset])
-            own.load(ledger)
+            load(own, ledger)
             started = time.monotonic()
             publish.publish(home, ledger)
             took.append(time.monotonic() - started)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TextIO
 
 from sources.registry import dataset
-from warehouse.cache.schema import Table
+from warehouse.cache.tables import Table
 from warehouse.publish import catalog as catalogue
 
 _HEAD = """version: 2

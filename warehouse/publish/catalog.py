@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from importlib.resources import files
 
 from sources.model import Cast
 from sources.registry import dataset
-from warehouse.cache import schema
-from warehouse.cache.schema import Table
+from warehouse.cache.generation import declaration
+from warehouse.cache.sql import column_list, quoted
+from warehouse.cache.tables import Table, declared_tables
 from warehouse.publish import point_in_time as known
 from warehouse.publish import quality
 
 
 def tables() -> tuple[Table, ...]:
     """Every declared table, in the order of declaration."""
-    return tuple(schema.tables().values())
+    return tuple(declared_tables().values())
 
 
 def table(name: str) -> Table:
     """One table by name. Raises KeyError listing those there are, or naming the one that a dataset's rows are in."""
     try:
-        return schema.tables()[name]
+        return declared_tables()[name]
     except KeyError:
         sold = [own.name for own in tables() if name.replace("_", "-") in own.datasets]
-        fix = f"its rows are in {sold[0]!r}" if sold else f"there are {', '.join(schema.tables())}"
+        fix = f"its rows are in {sold[0]!r}" if sold else f"there are {', '.join(declared_tables())}"
         raise KeyError(f"no table {name!r}; {fix}") from None
 
 
@@ -34,22 +34,13 @@ def time_column(own: Table) -> str:
     return dataset(own.datasets[0]).time_column
 
 
-def quoted(name: str) -> str:
-    """A name as SQL wants it when it may be a keyword."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _list(names: Sequence[str]) -> str:
-    return ", ".join(quoted(name) for name in names)
-
-
 def as_of_sql(own: Table) -> str:
     """The version of each row that was known at a time: the latest arrived of *that row*, restatements included.
 
     Most current rows had arrived by then and are the answer; versions are compared only of those that had not.
     """
     at = known.moment("ts")
-    key = _list(own.natural_key)
+    key = column_list(own.natural_key)
     return f"""
 CREATE OR REPLACE MACRO {own.name}_as_of(ts) AS TABLE
 SELECT * FROM {own.name} WHERE observed_at <= {at}
@@ -97,5 +88,5 @@ def statements() -> list[str]:
 
 def shape() -> str:
     """A fingerprint of all that `statements` and the declared tables make: a file of another one is shaped anew."""
-    text = "\n".join([schema.declaration(), *statements()])
+    text = "\n".join([declaration(), *statements()])
     return hashlib.blake2s(text.encode(), digest_size=12).hexdigest()

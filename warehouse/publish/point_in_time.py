@@ -11,7 +11,8 @@ left for cost nothing.
 from __future__ import annotations
 
 from sources.registry import dataset
-from warehouse.cache.schema import Table, quoted
+from warehouse.cache.sql import column_list
+from warehouse.cache.tables import Table
 
 
 def moment(name: str) -> str:
@@ -38,7 +39,7 @@ def _first_seen(own: Table) -> str:
     return f"""
 CREATE OR REPLACE VIEW {own.name}_first_seen AS
 SELECT *, observed_at AS at_time FROM {own.observations}
-QUALIFY row_number() OVER (PARTITION BY {quoted(own.natural_key)} ORDER BY observed_at, seq) = 1"""
+QUALIFY row_number() OVER (PARTITION BY {column_list(own.natural_key)} ORDER BY observed_at, seq) = 1"""
 
 
 STRETCH = 24
@@ -57,9 +58,9 @@ def _stretch(own: Table, time: str) -> str:
 
 def _known_at(own: Table) -> str:
     column = dataset(own.datasets[0]).time_column
-    known, time = f"known_{column}", quoted([column])
+    known, time = f"known_{column}", column_list([column])
     ids = [name for name in own.natural_key if name != column]
-    key = quoted(ids)
+    key = column_list(ids)
     event = ", ".join(f'e."{name}"' for name in (*ids, column, "at_time"))
     carried = ", ".join(f'o."{name}"' for name, _ in own.fields if name not in own.natural_key)
     found = f"{event}, o.{time} AS {known}, {carried}"

@@ -16,15 +16,14 @@ from typing import TYPE_CHECKING
 
 from payer.values.crashpoints import crash_point
 from payer.values.ledger_reads import LedgerReader
-from warehouse.cache import schema
-from warehouse.cache.locking import in_turn
-from warehouse.cache.schema import literal
+from warehouse.cache.locking import file_lock
+from warehouse.cache.sql import definition, literal, quoted
 from warehouse.cache.store import Cache
+from warehouse.cache.tables import Table
 from warehouse.publish import catalog as catalogue
 from warehouse.publish import costs, quality, stamp
 from warehouse.publish import repair as mending
 from warehouse.publish import replay as following
-from warehouse.publish.catalog import quoted
 from warehouse.publish.ledger_snapshot import Ahead
 from warehouse.publish.open_files import Held
 from warehouse.publish.versions import LOCK, Standby
@@ -76,7 +75,7 @@ def _publish(home: Path, ledger: LedgerReader, expected: quality.Expected | None
     started = time.perf_counter()
     published = home / "published"
     published.mkdir(parents=True, exist_ok=True)
-    with in_turn(published / LOCK):
+    with file_lock(published / LOCK):
         standby, cache, ahead = Standby(published), Cache(home), Ahead(ledger)
         standby.settle()
         seen = ahead.through(lambda books: _look(cache, standby, books, thorough=way.thorough))
@@ -112,7 +111,7 @@ class _Seen:
 
 
 def _look(cache: Cache, standby: Standby, ledger: LedgerReader, *, thorough: bool) -> _Seen:
-    with cache.open(whole=True) as con:
+    with cache.open(complete=True) as con:
         shown = _shown(con, standby)
         of_this_ledger = shown is None or shown.is_of(ledger)
         current = of_this_ledger and shown is not None and _is_current(con, shown, ledger)
@@ -166,7 +165,7 @@ def _write(
     a row is never shown before its price."""
     seq = ledger.last_seq()
     ledger.mark(seq)
-    with cache.open(whole=True) as con:
+    with cache.open(complete=True) as con:
         [(newest,)] = con.execute("SELECT coalesce(max(seq), 0) FROM loads").fetchall()
         if newest > seq and not behind:
             return None
@@ -243,7 +242,7 @@ def _shape_up(con: duckdb.DuckDBPyConnection) -> None:
     with _transaction(con):
         for own in catalogue.tables():
             for name in (own.observations, own.name):
-                con.execute(f"CREATE TABLE IF NOT EXISTS pub.{quoted(name)} ({schema.definition(own.fields)})")
+                con.execute(f"CREATE TABLE IF NOT EXISTS pub.{quoted(name)} ({definition(own.fields)})")
                 _add_columns(con, name, own.fields)
         for name in (*_MIRRORED, "drift"):
             con.execute(f"CREATE TABLE IF NOT EXISTS pub.{name} AS FROM {name} LIMIT 0")
@@ -277,7 +276,7 @@ def _update(
     return int(deliveries)
 
 
-def _update_table(con: duckdb.DuckDBPyConnection, own: schema.Table, first: int, last: int) -> None:
+def _update_table(con: duckdb.DuckDBPyConnection, own: Table, first: int, last: int) -> None:
     """Add the new observations, and put the current rows that came with them in place of what they replace.
 
     Rows lie in the order of their seq, so that its bounds leave the history unread.

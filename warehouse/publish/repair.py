@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from warehouse.cache.damage import CacheDamaged, first_line, is_damage
-from warehouse.cache.fingerprint import read_through
-from warehouse.cache.locking import in_turn
-from warehouse.cache.schema import literal
+from warehouse.cache.integrity import CacheDamaged, first_line, is_damage, read_through
+from warehouse.cache.locking import file_lock
+from warehouse.cache.sql import literal
 from warehouse.cache.store import Cache, CacheIncomplete
-from warehouse.load.self_repair import healed
+from warehouse.load.self_repair import load, with_repair
 from warehouse.publish.versions import LOCK, Standby
 
 if TYPE_CHECKING:
@@ -42,7 +40,7 @@ def mended(home: Path, ledger: LedgerReader, attempt: Callable[[Way], Publicatio
             done = attempt(way)
             return replace(done, note=joined(*notes, done.note))
         except CacheIncomplete:
-            notes += _told(Cache(home).load(ledger).note)
+            notes += load(Cache(home), ledger).notes
         except (CacheDamaged, duckdb.Error) as error:
             found = _mend(home, ledger, error)
             if not found and way.thorough:
@@ -56,9 +54,8 @@ def _mend(home: Path, ledger: LedgerReader, error: Exception) -> list[str]:
     """Make the cache anew if it is damaged, and look through the published files. Raises what is no damage."""
     if not isinstance(error, CacheDamaged) and not is_damage(error):
         raise error
-    cache = Cache(home)
-    _, note = healed(cache, ledger, partial(_look_through, cache))
-    return [*_told(note), *_looked_at(home)]
+    _, notes = with_repair(Cache(home), ledger, _look_through)
+    return [*notes, *_looked_at(home)]
 
 
 def _look_through(cache: Cache) -> None:
@@ -71,7 +68,7 @@ def _looked_at(home: Path) -> list[str]:
     published = home / "published"
     if not published.exists():
         return []
-    with in_turn(published / LOCK):
+    with file_lock(published / LOCK):
         return _damaged(Standby(published))
 
 
@@ -106,7 +103,3 @@ def trouble_with(path: Path) -> str | None:
 def joined(*notes: str | None) -> str | None:
     """Several notes as one."""
     return "; ".join(dict.fromkeys(note for note in notes if note)) or None
-
-
-def _told(note: str | None) -> list[str]:
-    return [note] if note else []

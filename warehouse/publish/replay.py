@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from warehouse.cache import schema
-from warehouse.cache.schema import Table, literal
-from warehouse.publish.catalog import quoted
+from warehouse.cache.generation import read_meta
+from warehouse.cache.sql import literal, quoted
+from warehouse.cache.tables import Table, declared_tables
 
 if TYPE_CHECKING:
     import duckdb
@@ -29,14 +29,14 @@ class Seen:
 def seen(con: duckdb.DuckDBPyConnection) -> Seen:
     """Of the cache that is open."""
     [(rewinds,)] = con.execute("SELECT count(*) FROM rewinds").fetchall()
-    return Seen(schema.read_meta(con)["build"], int(rewinds))
+    return Seen(read_meta(con)["build"], int(rewinds))
 
 
 def rewound(con: duckdb.DuckDBPyConnection, before: int) -> list[tuple[Table, datetime]]:
     """Tables that went back after so many rewinds, and from when on their observations may differ."""
     query = "SELECT table_name, min(since) FROM rewinds WHERE rowid >= ? GROUP BY ALL ORDER BY ALL"
     found = con.execute(query, [before]).fetchall()
-    known = schema.tables()
+    known = declared_tables()
     return [(known[name], since) for name, since in found if name in known]
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from warehouse.cache.schema import literal
+from warehouse.cache.sql import literal
 from warehouse.publish import catalog as catalogue
 from warehouse.publish import replay as following
 

@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 
 from payer.values.crashpoints import crash_point
-from warehouse.load.children import environment
+from warehouse.load.child_environment import child_environment
 from warehouse.publish.open_files import Held, held, inodes
 
 LOCK = ".publish.lock"
@@ -112,7 +112,7 @@ class Standby:
         """A new standby from the public file's bytes, copied by a child so that no lock of ours is dropped."""
         fresh = self.path.with_suffix(".tmp")
         command = [sys.executable, "-I", "-S", "-c", _COPY, str(self.public), str(fresh)]
-        done = subprocess.run(command, env=environment(), stderr=subprocess.PIPE, text=True, check=False)
+        done = subprocess.run(command, env=child_environment(), stderr=subprocess.PIPE, text=True, check=False)
         if done.returncode:
             fresh.unlink(missing_ok=True)
             raise OSError(f"{self.public} could not be copied: {(done.stderr.strip().splitlines() or ['killed'])[-1]}")

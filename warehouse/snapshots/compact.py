@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING
 from payer.values.crashpoints import crash_point
 from payer.values.ledger_reads import CostRow, LedgerReader
 from sources import registry
-from warehouse.cache import schema
-from warehouse.cache.locking import in_turn
-from warehouse.cache.schema import literal
+from warehouse.cache.locking import file_lock
+from warehouse.cache.sql import column_list, literal
 from warehouse.cache.store import MEMORY
+from warehouse.cache.tables import declared_tables
 from warehouse.publish.publish import publish
 from warehouse.publish.versions import LOCK
 from warehouse.snapshots.layout import exchange, link, settle
@@ -67,15 +67,15 @@ def _compact(home: Path, ledger: LedgerReader, at_least: int, moment: datetime) 
     manifest = read_manifest(root)
     months, before = _months(manifest, at_least), len(manifest.files)
     costs = _costs(ledger, {purchase for files in months for file in files for purchase in file.purchases})
-    with in_turn(lock):
+    with file_lock(lock):
         shutil.rmtree(root / ".staging", ignore_errors=True)
         settle(root, read_manifest(root))
     with duckdb.connect(config={"memory_limit": MEMORY}) as con:
         con.execute("SET TimeZone = 'UTC'")
         for files in months:
-            with in_turn(lock):
+            with file_lock(lock):
                 _rewrite(con, root, costs, files, moment)
-    with in_turn(lock):
+    with file_lock(lock):
         manifest, removed = _forget(root, read_manifest(root), moment)
     return Compacted(len(months), before, len(manifest.files), removed)
 
@@ -97,8 +97,8 @@ def _rewrite(
     must_be_whole(root, files)
     paths = ", ".join(literal(root / file.content) for file in files)
     contents = f"read_parquet([{paths}], union_by_name = true, hive_partitioning = false)"
-    table = schema.tables()[registry.dataset(files[0].dataset).table]
-    order = schema.quoted((*table.natural_key, "observed_at", "seq"))
+    table = declared_tables()[registry.dataset(files[0].dataset).table]
+    order = column_list((*table.natural_key, "observed_at", "seq"))
     sha256, rows, size = store(con, root, f"SELECT * FROM {contents} ORDER BY {order}")
     purchases = sorted({purchase for file in files for purchase in file.purchases})
     merged = File(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from sources import registry
-from warehouse.cache.schema import Table, literal
+from warehouse.cache.sql import literal, quoted
+from warehouse.cache.tables import Table
 from warehouse.publish import catalog as catalogue
-from warehouse.publish.catalog import quoted
 from warehouse.snapshots.manifest import Month
 
 

@@ -8,12 +8,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from warehouse.cache import schema
-from warehouse.cache.fingerprint import fingerprint
-from warehouse.cache.schema import Table, literal
+from warehouse.cache.integrity import fingerprint
+from warehouse.cache.sql import literal, quoted
+from warehouse.cache.tables import Table, create_table
 from warehouse.publish import catalog as catalogue
 from warehouse.publish import replay as following
-from warehouse.publish.catalog import quoted
 from warehouse.snapshots.manifest import File, Manifest, Month, Unreadable
 from warehouse.snapshots.months import month_sql, of_month_sql, table_of
 
@@ -88,7 +87,7 @@ def _with_rows(con: duckdb.DuckDBPyConnection, files: Iterable[Month]) -> list[T
     names |= {dataset for dataset, _ in files}
     found = [own for own in catalogue.tables() if names.intersection(own.datasets)]
     for own in found:
-        schema.make(con, own)
+        create_table(con, own)
     return found
 
 

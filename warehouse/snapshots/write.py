@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING, Any
 
 from payer.values.crashpoints import crash_point
 from payer.values.ledger_reads import CostRow, LedgerReader
-from warehouse.cache import schema
+from warehouse.cache.sql import literal, quoted
+from warehouse.cache.tables import Table
 from warehouse.publish import catalog as catalogue
 from warehouse.publish import replay as following
-from warehouse.publish.catalog import quoted
 from warehouse.publish.costs import in_asset
 from warehouse.snapshots.layout import link, settle
 from warehouse.snapshots.manifest import (
@@ -124,7 +124,7 @@ def store(con: duckdb.DuckDBPyConnection, root: Path, query: str) -> tuple[str, 
     manifest is written."""
     fresh = root / ".files" / "writing.tmp"
     [(rows,)] = con.execute(
-        f"COPY ({query}) TO {schema.literal(fresh)} (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 3, "
+        f"COPY ({query}) TO {literal(fresh)} (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 3, "
         f"ROW_GROUP_SIZE {_ROW_GROUP})"
     ).fetchall()
     crash_point("snapshot.written")
@@ -147,7 +147,7 @@ def _name_news(con: duckdb.DuckDBPyConnection, manifest: Manifest) -> None:
     con.execute(f"CREATE OR REPLACE TEMP TABLE unsnapshotted AS {news}")
 
 
-def _touched(con: duckdb.DuckDBPyConnection) -> list[schema.Table]:
+def _touched(con: duckdb.DuckDBPyConnection) -> list[Table]:
     brought = "SELECT DISTINCT dataset FROM loads SEMI JOIN unsnapshotted USING (purchase_id)"
     names = {name for (name,) in con.execute(brought).fetchall()}
     return [own for own in catalogue.tables() if names.intersection(own.datasets)]
@@ -161,7 +161,7 @@ def _costs(con: duckdb.DuckDBPyConnection, ledger: LedgerReader, *, everything: 
 
 
 def _write_news(
-    con: duckdb.DuckDBPyConnection, root: Path, own: schema.Table, costs: dict[str, CostRow], anew: set[Month]
+    con: duckdb.DuckDBPyConnection, root: Path, own: Table, costs: dict[str, CostRow], anew: set[Month]
 ) -> Iterator[File]:
     """The new deliveries' rows, but for months that are made anew as a whole."""
     new = f"FROM {quoted(own.observations)} WHERE purchase_id IN (FROM unsnapshotted)"
@@ -181,7 +181,7 @@ def _write_month(con: duckdb.DuckDBPyConnection, root: Path, month: Month, costs
 def _write(
     con: duckdb.DuckDBPyConnection,
     root: Path,
-    own: schema.Table,
+    own: Table,
     month: Month,
     chosen: str,
     name: str,

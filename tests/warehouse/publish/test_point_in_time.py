@@ -8,7 +8,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from warehouse.cache import schema
+from warehouse.cache.sql import definition
 from warehouse.publish import catalog as catalogue
 from warehouse.publish import point_in_time as known
 
@@ -50,7 +50,7 @@ def con() -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect() as con:
         con.execute("SET TimeZone = 'Asia/Tokyo'")
         for own in (GRADES, HOURLY):
-            con.execute(f"CREATE TABLE {own.observations} ({schema.definition(own.fields)})")
+            con.execute(f"CREATE TABLE {own.observations} ({definition(own.fields)})")
             for statement in known.statements(own):
                 con.execute(statement)
         yield con

@@ -21,6 +21,7 @@ from tests.warehouse.purchases import buy_history
 from warehouse import query
 from warehouse.audit import check
 from warehouse.cache.store import Cache
+from warehouse.load.self_repair import load
 from warehouse.publish import catalog as catalogue
 from warehouse.publish.publish import Publication, publish
 from warehouse.snapshots.compact import compact
@@ -36,7 +37,7 @@ def month(ledger: Ledger, number: int, *, at: datetime | None = None, value: flo
 
 
 def bring_up(home: Path, ledger: Ledger) -> Publication:
-    Cache(home).load(ledger)
+    load(Cache(home), ledger)
     return publish(home, ledger)
 
 
@@ -187,9 +188,10 @@ from tests.warehouse.purchases import open_ledger
 from warehouse.cache.store import Cache
 from warehouse.snapshots.compact import compact
 from warehouse.publish.publish import publish
+from warehouse.load.self_repair import load
 home = Path(sys.argv[1])
 with open_ledger(home) as ledger:
-    Cache(home).load(ledger)
+    load(Cache(home), ledger)
     what = sys.argv[2]
     compact(home, ledger, at_least=1 + (what == "compact")) if "compact" in what else publish(home, ledger)
 """

@@ -14,7 +14,7 @@ from tests.warehouse.purchases import open_ledger
 from tests.warehouse.spoiled_blocks import flip, spoil
 from warehouse import query
 from warehouse.audit import check
-from warehouse.cache.schema import write_meta
+from warehouse.cache.generation import write_meta
 from warehouse.cache.store import Cache
 from warehouse.publish.publish import publish
 from warehouse.publish.repair import trouble_with
