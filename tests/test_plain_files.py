@@ -169,7 +169,7 @@ def test_each_way_to_open_a_file_is_seen(code: str) -> None:
 
 @pytest.mark.parametrize(
     "code",
-    ["def f(cache): cache.open(whole=True)", "import duckdb\ndef f(p): duckdb.connect(p)", "def f(run): run.open"],
+    ["def f(cache): cache.open(complete=True)", "import duckdb\ndef f(p): duckdb.connect(p)", "def f(run): run.open"],
 )
 def test_duckdbs_own_way_is_none_of_them(code: str) -> None:
     assert Places(code).found == []

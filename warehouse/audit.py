@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from payer.values.ledger_reads import CostRow, LedgerReader
-from warehouse.cache.damage import CacheDamaged, first_line
-from warehouse.cache.fingerprint import read_through
-from warehouse.cache.locking import in_turn
+from warehouse.cache.integrity import CacheDamaged, first_line, read_through
+from warehouse.cache.locking import file_lock
 from warehouse.cache.store import Cache
 from warehouse.publish.repair import read_error
 from warehouse.snapshots.layout import PUBLISH_LOCK
@@ -43,7 +42,7 @@ def check_published(home: Path, ledger: LedgerReader) -> list[Fault]:
     published = home / "published"
     if not published.exists():
         return []
-    with in_turn(published / PUBLISH_LOCK):
+    with file_lock(published / PUBLISH_LOCK):
         return [*check_snapshots(published / "snapshots", ledger), *_files(published)]
 
 

@@ -12,14 +12,16 @@ from tasks.workspace.workspace import Workspace
 
 async def load(ws: Workspace) -> Loaded:
     """Load every body that the cache has not seen, whoever bought it. Typed rows; what can't be cast is quarantined."""
-    report = ws.cache.load(ws.ledger)
+    from warehouse.load.self_repair import load as load_cache
+
+    report = load_cache(ws.cache, ws.ledger)
     return Loaded(
         rows_new=report.rows_new,
         rows_changed=report.rows_changed,
         quarantined=report.quarantined,
         drift=tuple(str(words) for words in report.drift),
         failed=tuple(FailedBody(one.purchase_id, one.dataset, one.message) for one in report.failures),
-        notes=(report.note,) if report.note else (),
+        notes=report.notes,
     )
 
 

@@ -53,6 +53,6 @@ def _bought(ws: Workspace, schedule: Schedule) -> Iterator[Dataset]:
 
 def _keys(ws: Workspace, dataset: Dataset) -> tuple[str, ...]:
     try:
-        return keys_for(ws, dataset)
+        return keys_for(ws, dataset)[0]
     except BadRequest:
         return ()

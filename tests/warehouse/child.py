@@ -9,6 +9,7 @@ from pathlib import Path
 from tests.warehouse.story import many, story
 from warehouse.cache.store import Cache
 from warehouse.load import load as loading
+from warehouse.load.self_repair import load as load_cache
 
 
 def load(home: Path, count: str = "0", batch: str = "1000") -> None:
@@ -19,8 +20,8 @@ def load(home: Path, count: str = "0", batch: str = "1000") -> None:
     pa.array([1])
     loading.BATCH_DELIVERIES = int(batch)
     print("loading", flush=True)
-    report = Cache(home).load(many(int(count)) if int(count) else story())
-    print(report.deliveries, report.rows_new, report.note or "", flush=True)
+    report = load_cache(Cache(home), many(int(count)) if int(count) else story())
+    print(report.deliveries, report.rows_new, *report.notes, flush=True)
 
 
 def load_on_a_full_disk(home: Path, count: str, size: str) -> None:
@@ -33,7 +34,7 @@ def load_on_a_full_disk(home: Path, count: str, size: str) -> None:
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(size), int(size)))
     try:
-        print(Cache(home).load(many(int(count))).deliveries, flush=True)
+        print(load_cache(Cache(home), many(int(count))).deliveries, flush=True)
     except duckdb.Error as error:
         print(error, flush=True)
 

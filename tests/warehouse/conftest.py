@@ -13,9 +13,11 @@ from sources import registry
 from sources.model import Dataset
 from tests.warehouse import market
 from tests.warehouse.purchases import open_ledger
-from warehouse.cache import schema
+from warehouse.cache.generation import declaration
 from warehouse.cache.store import Cache
-from warehouse.load.parse import declared
+from warehouse.cache.tables import declared_tables
+from warehouse.coverage.page import declared
+from warehouse.load.self_repair import load
 from warehouse.publish.publish import publish
 
 
@@ -24,7 +26,7 @@ def empty_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Made once; tests take copies."""
     home = tmp_path_factory.mktemp("empty")
     with open_ledger(home) as opened:
-        Cache(home).load(opened)
+        load(Cache(home), opened)
         publish(home, opened)
     return home
 
@@ -56,7 +58,7 @@ def _forget_declarations() -> Iterator[None]:
 
 
 def _forget() -> None:
-    for known in (schema.tables, schema.declaration, declared):
+    for known in (declared_tables, declaration, declared):
         known.cache_clear()
 
 

@@ -13,6 +13,7 @@ from contextlib import redirect_stderr, suppress
 from pathlib import Path
 
 from tests.warehouse.processes import ROOT
+from warehouse.load.self_repair import load
 
 
 def serve(home: Path) -> None:
@@ -54,7 +55,7 @@ def _work(verb: str, disk: str = "", *, home: Path) -> int:
             signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
             resource.setrlimit(resource.RLIMIT_FSIZE, (int(disk), unlimited[1]))
         try:
-            Cache(home).load(ledger) if verb == "load" else verbs[verb](home, ledger)
+            load(Cache(home), ledger) if verb == "load" else verbs[verb](home, ledger)
         except (OSError, duckdb.Error) as error:
             resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
             return report(error, as_json=False)

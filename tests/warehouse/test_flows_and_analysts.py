@@ -10,6 +10,7 @@ import pytest
 from tests.warehouse.flows_and_analysts import look_on
 from tests.warehouse.purchases import open_ledger
 from warehouse.cache.store import Cache
+from warehouse.load.self_repair import load
 from warehouse.publish.open_files import held_versions
 from warehouse.publish.publish import publish
 
@@ -22,7 +23,7 @@ def test_three_flows_publish_over_and_over_while_analysts_look(
     """I7: no error on either side, no torn read, no row before its price; every writer's wait is bounded, and none
     starves."""
     with open_ledger(tmp_path) as ledger:
-        Cache(tmp_path).load(ledger)
+        load(Cache(tmp_path), ledger)
         publish(tmp_path, ledger)
     seen = look_on(tmp_path, analysts=4, held=2, seconds=SECONDS)
     with capsys.disabled():

@@ -16,6 +16,7 @@ from tests.warehouse.purchases import buy_day
 from warehouse import query
 from warehouse.audit import check_snapshots
 from warehouse.cache.store import Cache
+from warehouse.load.self_repair import load
 from warehouse.publish.publish import compact, publish
 
 SENTENCES = (
@@ -50,7 +51,7 @@ def assert_ledger_is_whole(home: Path, purchases: int) -> None:
 
 
 def bring_up(home: Path, ledger: Ledger) -> None:
-    Cache(home).load(ledger)
+    load(Cache(home), ledger)
     publish(home, ledger)
 
 
@@ -62,7 +63,7 @@ def test_publications_and_compactions_that_can_not_write_change_nothing_and_the_
         buy_day(ledger, number)
         bring_up(tmp_path, ledger)
     buy_day(ledger, 2)
-    Cache(tmp_path).load(ledger)
+    load(Cache(tmp_path), ledger)
     before, seen = files(tmp_path / "published"), shown(tmp_path)
     with Worker(tmp_path) as worker:
         for spoil, folder, verb in REFUSED:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from warehouse.cache import schema
-from warehouse.cache.schema import Table
+from warehouse.cache.generation import read_meta
+from warehouse.cache.tables import Table, declared_tables
 
 if TYPE_CHECKING:
     import duckdb
@@ -28,12 +28,12 @@ class CacheVersion:
 def cache_version(con: duckdb.DuckDBPyConnection) -> CacheVersion:
     """The version of the open cache."""
     [(rewinds,)] = con.execute("SELECT count(*) FROM rewinds").fetchall()
-    return CacheVersion(schema.read_meta(con)["build"], int(rewinds))
+    return CacheVersion(read_meta(con)["build"], int(rewinds))
 
 
 def rewound_tables(con: duckdb.DuckDBPyConnection, after: int) -> list[tuple[Table, datetime]]:
     """Tables with a rewind behind the first `after`, each with the time from which its observations may differ."""
     query = "SELECT table_name, min(since) FROM rewinds WHERE rowid >= ? GROUP BY ALL ORDER BY ALL"
-    declared = schema.tables()
+    declared = declared_tables()
     rows = con.execute(query, [after]).fetchall()
     return [(declared[name], since) for name, since in rows if name in declared]

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from typing import TextIO
 
 from sources.registry import dataset
-from warehouse.cache import schema
-from warehouse.cache.schema import Table
+from warehouse.cache.tables import Table, declared_tables
 
 _HEAD = """version: 2
 
@@ -45,7 +44,7 @@ def write_sources(out: TextIO) -> None:
     """Write dbt sources, version 2: every table, its versions, costs and quality, each with its grain as a uniqueness
     test."""
     out.write(_HEAD)
-    for table in schema.tables().values():
+    for table in declared_tables().values():
         datasets, key = ", ".join(table.datasets), table.natural_key
         out.writelines(_head(table.name, f"Current row per {', '.join(key)}; bought as {datasets}.", key))
         out.writelines(_columns(table))

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from warehouse.cache import schema
 from warehouse.cache.rewinds import cache_version
-from warehouse.cache.sql import literal, quoted
+from warehouse.cache.sql import definition, literal, quoted
+from warehouse.cache.tables import declared_tables
 from warehouse.publish import costs, stamp
 from warehouse.publish.versions import Standby
 from warehouse.publish.views import catalog, quality
@@ -79,9 +79,9 @@ def _shape(con: duckdb.DuckDBPyConnection) -> str | None:
 def _create_tables(con: duckdb.DuckDBPyConnection) -> None:
     """Create what is declared and missing, also in a file of an earlier declaration."""
     with transaction(con):
-        for table in schema.tables().values():
+        for table in declared_tables().values():
             for name in (table.observations, table.name):
-                con.execute(f"CREATE TABLE IF NOT EXISTS pub.{quoted(name)} ({schema.definition(table.fields)})")
+                con.execute(f"CREATE TABLE IF NOT EXISTS pub.{quoted(name)} ({definition(table.fields)})")
                 _add_columns(con, name, table.fields)
         for name in (*MIRRORED, "drift"):
             con.execute(f"CREATE TABLE IF NOT EXISTS pub.{name} AS FROM {name} LIMIT 0")

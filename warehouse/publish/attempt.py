@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from payer.values.crashpoints import crash_point
 from payer.values.ledger_reads import LedgerReader
-from warehouse.cache.locking import in_turn
+from warehouse.cache.locking import file_lock
 from warehouse.cache.rewinds import cache_version
 from warehouse.cache.store import Cache
 from warehouse.publish import stamp
@@ -36,7 +36,7 @@ def publish_once(home: Path, ledger: LedgerReader, expected: Expected | None, op
     started = time.perf_counter()
     published = home / "published"
     published.mkdir(parents=True, exist_ok=True)
-    with in_turn(published / PUBLISH_LOCK):
+    with file_lock(published / PUBLISH_LOCK):
         cache, standby = Cache(home), Standby(published)
         standby.finish_swap()
         first, snapshot = _write_snapshots(cache, standby, ledger, options)

@@ -102,7 +102,7 @@ def with_ledger(
     Raises CacheIncomplete for a cache that lacks deliveries.
     """
     while True:
-        with cache.open(whole=True) as con:
+        with cache.open(complete=True) as con:
             needed = needs(con, snapshot)
             if snapshot is not None and snapshot.covers(needed):
                 return work(con, snapshot), snapshot

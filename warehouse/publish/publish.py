@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from payer.values.ledger_reads import LedgerReader
-from warehouse.cache.damage import CacheDamaged
+from warehouse.cache.integrity import CacheDamaged
 from warehouse.cache.store import Cache, CacheIncomplete
 from warehouse.load.self_repair import load
 from warehouse.publish.attempt import publish_once
@@ -42,9 +42,9 @@ def publish(
         try:
             return _with_notes(publish_once(home, ledger, expected, options), notes)
         except CacheIncomplete:
-            notes += _notes(load(Cache(home), ledger).note)
+            notes += load(Cache(home), ledger).notes
         except (CacheDamaged, duckdb.Error) as error:
-            cache_notes = _notes(repair_cache(home, ledger, error))
+            cache_notes = repair_cache(home, ledger, error)
             version_notes = discard_damaged_versions(home)
             if options.thorough and not cache_notes and not version_notes:
                 raise

@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from warehouse.cache.damage import CacheDamaged, first_line, is_damage
-from warehouse.cache.fingerprint import read_through
-from warehouse.cache.locking import in_turn
+from warehouse.cache.integrity import CacheDamaged, first_line, is_damage, read_through
+from warehouse.cache.locking import file_lock
 from warehouse.cache.sql import literal
 from warehouse.cache.store import Cache
-from warehouse.load.self_repair import healed
+from warehouse.load.self_repair import with_repair
 from warehouse.publish.versions import Standby
 from warehouse.snapshots.layout import PUBLISH_LOCK
 
@@ -18,21 +17,20 @@ if TYPE_CHECKING:
     from payer.values.ledger_reads import LedgerReader
 
 
-def repair_cache(home: Path, ledger: LedgerReader, error: Exception) -> str | None:
-    """Read the whole cache after an error, and rebuild it if it is damaged. Returns a note where it was.
+def repair_cache(home: Path, ledger: LedgerReader, error: Exception) -> tuple[str, ...]:
+    """Read the whole cache after an error, and rebuild it if it is damaged. Returns notes where it was.
 
     Raises the error where no file is at fault.
     """
     if not isinstance(error, CacheDamaged) and not is_damage(error):
         raise error
-    cache = Cache(home)
+    _, notes = with_repair(Cache(home), ledger, _read_cache)
+    return notes
 
-    def read_cache() -> None:
-        with cache.open() as con:
-            read_through(con, "cache")
 
-    _, note = healed(cache, ledger, read_cache)
-    return note
+def _read_cache(cache: Cache) -> None:
+    with cache.open() as con:
+        read_through(con, "cache")
 
 
 def discard_damaged_versions(home: Path) -> list[str]:
@@ -43,7 +41,7 @@ def discard_damaged_versions(home: Path) -> list[str]:
     published = home / "published"
     if not published.exists():
         return []
-    with in_turn(published / PUBLISH_LOCK):
+    with file_lock(published / PUBLISH_LOCK):
         return _discard_damaged(Standby(published))
 
 

@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from warehouse.cache.rewinds import rewound_tables
-from warehouse.cache.schema import Table
 from warehouse.cache.sql import column_list, literal, quoted
+from warehouse.cache.tables import Table
 
 if TYPE_CHECKING:
     import duckdb

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from warehouse.cache import schema
 from warehouse.cache.rewinds import cache_version
-from warehouse.cache.schema import Table
 from warehouse.cache.sql import column_list, quoted
+from warehouse.cache.tables import Table, declared_tables
 from warehouse.publish import costs, replay, stamp
 from warehouse.publish.attach import MIRRORED, publish_facts
 from warehouse.publish.ledger_snapshot import LedgerNeeds, LedgerSnapshot
@@ -37,7 +36,7 @@ def update(con: duckdb.DuckDBPyConnection, ledger: LedgerSnapshot) -> int:
     )
     [(deliveries, first, last)] = con.execute("SELECT count(*), min(seq), max(seq) FROM news").fetchall()
     datasets = {name for (name,) in con.execute("SELECT DISTINCT dataset FROM news").fetchall()}
-    for table in schema.tables().values():
+    for table in declared_tables().values():
         if datasets.intersection(table.datasets):
             _update_table(con, table, first, last)
     for name in MIRRORED:

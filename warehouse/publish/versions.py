@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 
 from payer.values.crashpoints import crash_point
-from warehouse.load.children import environment
+from warehouse.load.child_environment import child_environment
 from warehouse.publish.open_files import OldVersions, held_versions, open_inodes
 
 _MAX_RETIRED = 4
@@ -101,7 +101,7 @@ class Standby:
         """Copy the public file to `path`, in a child process so that no lock of this one is dropped. Raises OSError."""
         draft = self.path.with_suffix(".tmp")
         command = [sys.executable, "-I", "-S", "-c", _COPY, str(self.public), str(draft)]
-        done = subprocess.run(command, env=environment(), stderr=subprocess.PIPE, text=True, check=False)
+        done = subprocess.run(command, env=child_environment(), stderr=subprocess.PIPE, text=True, check=False)
         if done.returncode:
             draft.unlink(missing_ok=True)
             raise OSError(f"{self.public} could not be copied: {(done.stderr.strip().splitlines() or ['killed'])[-1]}")

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from payer.values.crashpoints import crash_point
 from payer.values.ledger_reads import CostRow, LedgerReader
-from warehouse.cache.locking import in_turn
+from warehouse.cache.locking import file_lock
 from warehouse.cache.sql import column_list, literal
 from warehouse.cache.store import MEMORY
 from warehouse.snapshots.layout import PUBLISH_LOCK, apply_manifest, exchange, link
@@ -55,15 +55,15 @@ def compact_files(home: Path, ledger: LedgerReader, *, at_least: int, now: datet
     manifest = read_manifest(root)
     partitions, before = _partitions(manifest, at_least), len(manifest.files)
     costs = _costs(ledger, {purchase for files in partitions for file in files for purchase in file.purchases})
-    with in_turn(lock):
+    with file_lock(lock):
         shutil.rmtree(root / ".staging", ignore_errors=True)
         apply_manifest(root, read_manifest(root))
     with duckdb.connect(config={"memory_limit": MEMORY}) as con:
         con.execute("SET TimeZone = 'UTC'")
         for files in partitions:
-            with in_turn(lock):
+            with file_lock(lock):
                 _merge(con, root, costs, files, now)
-    with in_turn(lock):
+    with file_lock(lock):
         manifest, removed = _remove_retired(root, read_manifest(root), now)
     return Compaction(len(partitions), before, len(manifest.files), removed)
 

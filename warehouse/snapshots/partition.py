@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from sources import registry
-from warehouse.cache import schema
-from warehouse.cache.schema import Table
 from warehouse.cache.sql import literal, quoted
+from warehouse.cache.tables import Table, declared_tables
 from warehouse.snapshots.manifest import Partition
 
 
 def table_of(dataset: str) -> Table:
     """The table that a dataset's rows are in."""
-    return schema.tables()[registry.dataset(dataset).table]
+    return declared_tables()[registry.dataset(dataset).table]
 
 
 def month_sql(table: Table) -> str:

@@ -8,11 +8,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from warehouse.cache import schema
-from warehouse.cache.fingerprint import fingerprint
+from warehouse.cache.integrity import fingerprint
 from warehouse.cache.rewinds import cache_version, rewound_tables
-from warehouse.cache.schema import Table
 from warehouse.cache.sql import literal, quoted
+from warehouse.cache.tables import Table, create_table, declared_tables
 from warehouse.snapshots.manifest import Manifest, Partition, SnapshotFile, SnapshotsDamaged
 from warehouse.snapshots.partition import month_sql, partition_sql, table_of
 
@@ -87,9 +86,9 @@ def _tables_with_rows(con: duckdb.DuckDBPyConnection, partitions: Iterable[Parti
     """Tables of what was loaded or is in files. Creates those that the cache lacks, empty."""
     datasets = {name for (name,) in con.execute("SELECT DISTINCT dataset FROM loads").fetchall()}
     datasets |= {dataset for dataset, _ in partitions}
-    tables = [table for table in schema.tables().values() if datasets.intersection(table.datasets)]
+    tables = [table for table in declared_tables().values() if datasets.intersection(table.datasets)]
     for table in tables:
-        schema.make(con, table)
+        create_table(con, table)
     return tables
 
 

@@ -24,10 +24,9 @@ from typing import TYPE_CHECKING
 from payer.values.crashpoints import crash_point
 from payer.values.ledger_reads import CostRow
 from payer.values.money import exact_decimal
-from warehouse.cache import schema
 from warehouse.cache.rewinds import CacheVersion, cache_version
-from warehouse.cache.schema import Table
 from warehouse.cache.sql import column_list, literal, quoted
+from warehouse.cache.tables import Table, declared_tables
 from warehouse.snapshots.layout import apply_manifest, link
 from warehouse.snapshots.manifest import (
     DAMAGED,
@@ -175,7 +174,7 @@ def _name_new_deliveries(con: duckdb.DuckDBPyConnection, manifest: Manifest) -> 
 def _tables_with_news(con: duckdb.DuckDBPyConnection) -> list[Table]:
     news = "SELECT DISTINCT dataset FROM loads SEMI JOIN unsnapshotted USING (purchase_id)"
     datasets = {name for (name,) in con.execute(news).fetchall()}
-    return [table for table in schema.tables().values() if datasets.intersection(table.datasets)]
+    return [table for table in declared_tables().values() if datasets.intersection(table.datasets)]
 
 
 def _write_news(

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from warehouse import query
-from warehouse.cache.schema import tables as declared_tables
+from warehouse.cache.tables import declared_tables
 from warehouse.exports.dbt import write_sources
 
 

@@ -19,6 +19,7 @@ from tests.warehouse.purchases import open_ledger
 from warehouse import query
 from warehouse.cache.store import Cache
 from warehouse.exports.accounting import export_accounting, export_totals
+from warehouse.load.self_repair import load
 from warehouse.publish.publish import publish
 
 DECIMALS = {"USDC": 6, "TMAI": 18}
@@ -30,7 +31,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("mixed")
     with open_ledger(home) as ledger:
         mixed.fill(ledger)
-        Cache(home).load(ledger)
+        load(Cache(home), ledger)
         publish(home, ledger)
     return home
 

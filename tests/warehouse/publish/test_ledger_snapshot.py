@@ -15,6 +15,7 @@ from tests.warehouse.purchases import buy_history, open_ledger
 from warehouse import query
 from warehouse.cache.store import Cache
 from warehouse.load.rebuild import rebuild
+from warehouse.load.self_repair import load
 from warehouse.publish.publish import compact, publish
 
 
@@ -74,7 +75,7 @@ def test_the_cache_is_free_whenever_the_ledger_is_asked(tmp_path: Path) -> None:
         distant = Distant(tmp_path, ledger)
         for number in range(2):
             buy_month(ledger, 0 if number == 0 else 12)
-            Cache(tmp_path).load(distant)
+            load(Cache(tmp_path), distant)
             assert publish(tmp_path, distant).changed
         compact(tmp_path, distant, at_least=1)
         rebuild(tmp_path, distant)
@@ -91,14 +92,14 @@ class Overtaken(Distant):
         if "overtaken" not in self.asked:
             self.asked.append("overtaken")
             buy_month(self._ledger, 5)
-            Cache(self._lock.parent.parent).load(self._ledger)
+            load(Cache(self._lock.parent.parent), self._ledger)
         return seq
 
 
 def test_no_row_is_shown_before_its_price(tmp_path: Path) -> None:
     with open_ledger(tmp_path) as ledger:
         buy_month(ledger, 0)
-        Cache(tmp_path).load(ledger)
+        load(Cache(tmp_path), ledger)
         publish(tmp_path, Overtaken(tmp_path, ledger))
     shown = query(tmp_path, "SELECT (SELECT count(*) FROM grades), (SELECT sum(rows_new)::BIGINT FROM costs)")[1]
     assert shown == [(40, 40)]

@@ -20,8 +20,9 @@ from tests.warehouse.books import DAY, T0, grades
 from tests.warehouse.purchases import buy_history
 from warehouse import query
 from warehouse.audit import check_snapshots
-from warehouse.cache import schema
 from warehouse.cache.store import Cache
+from warehouse.cache.tables import declared_tables
+from warehouse.load.self_repair import load
 from warehouse.publish.publication import Publication
 from warehouse.publish.publish import compact, publish
 from warehouse.snapshots.manifest import read_manifest
@@ -36,7 +37,7 @@ def month(ledger: Ledger, number: int, *, at: datetime | None = None, value: flo
 
 
 def bring_up(home: Path, ledger: Ledger) -> Publication:
-    Cache(home).load(ledger)
+    load(Cache(home), ledger)
     return publish(home, ledger)
 
 
@@ -48,7 +49,7 @@ def count(home: Path, table: str = "grades") -> int:
 def test_every_declared_name_is_there_before_a_row_is(tmp_path: Path, ledger: Ledger) -> None:
     bring_up(tmp_path, ledger)
     names = {name for (name,) in query(tmp_path, "SELECT table_name FROM information_schema.tables")[1]}
-    for own in schema.tables().values():
+    for own in declared_tables().values():
         assert {own.name, own.observations} <= names
         assert query(tmp_path, f"SELECT count(*) FROM {own.name}_as_of(now())")[1] == [(0,)]
     wanted = {"costs", "avoided", "cost_by_flow", "cost_by_day", "cost_by_month", "cost_by_dataset"}
@@ -185,12 +186,13 @@ import sys
 from pathlib import Path
 from tests.warehouse.purchases import open_ledger
 from warehouse.cache.store import Cache
+from warehouse.load.self_repair import load
 from warehouse.publish.publish import compact
 from warehouse.publish.publication import Publication
 from warehouse.publish.publish import compact, publish
 home = Path(sys.argv[1])
 with open_ledger(home) as ledger:
-    Cache(home).load(ledger)
+    load(Cache(home), ledger)
     what = sys.argv[2]
     compact(home, ledger, at_least=1 + (what == "compact")) if "compact" in what else publish(home, ledger)
 """

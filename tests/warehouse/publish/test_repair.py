@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +14,7 @@ from tests.warehouse.purchases import open_ledger
 from tests.warehouse.spoiled_blocks import flip, spoil
 from warehouse import query
 from warehouse.audit import check_snapshots
-from warehouse.cache.schema import write_meta
+from warehouse.cache.generation import write_meta
 from warehouse.cache.store import Cache
 from warehouse.publish.publish import compact, publish
 from warehouse.publish.repair import read_error
@@ -101,7 +100,7 @@ def test_a_publication_that_comes_across_damage_repairs_it_and_says_so(
     month(books, 2)
     note = bring_up(tmp_path, books).note
     assert note is not None
-    assert re.search("rebuilt|made anew", note)
+    assert "rebuilt" in note
     _is_all_there(tmp_path, 3)
     month(books, 3)
     assert bring_up(tmp_path, books).note is None

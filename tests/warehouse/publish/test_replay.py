@@ -20,7 +20,7 @@ from tests.warehouse.publish.test_publish import FIRST, bring_up, count, month
 from tests.warehouse.purchases import buy_history, open_ledger
 from warehouse import query
 from warehouse.audit import check_snapshots
-from warehouse.load.parse import declared
+from warehouse.coverage.page import declared
 from warehouse.snapshots.manifest import read_manifest
 
 HOUR = timedelta(hours=1)

@@ -16,6 +16,7 @@ from tests.warehouse.books import DAY, T0, grades
 from tests.warehouse.purchases import buy_history
 from warehouse.cache.store import Cache
 from warehouse.load import parallel as readers
+from warehouse.load.self_repair import load
 from warehouse.publish import versions
 from warehouse.publish.open_files import held_versions
 from warehouse.publish.publication import Publication
@@ -26,7 +27,7 @@ def another(home: Path, ledger: Ledger, number: int) -> Publication:
     """One more publication, with one more purchase of ten rows in it."""
     first = T0 - 30 * DAY * (number + 1)
     buy_history(ledger, grades([1], first, 10), [1], first, first + 9 * DAY, T0 + number * DAY)
-    Cache(home).load(ledger)
+    load(Cache(home), ledger)
     return publish(home, ledger)
 
 

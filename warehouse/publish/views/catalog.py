@@ -7,15 +7,15 @@ from importlib.resources import files
 
 from sources.model import Cast
 from sources.registry import dataset
-from warehouse.cache import schema
-from warehouse.cache.schema import Table
+from warehouse.cache.generation import declaration
 from warehouse.cache.sql import column_list, quoted
+from warehouse.cache.tables import Table, declared_tables
 from warehouse.publish.views import point_in_time, quality
 
 
 def table(name: str) -> Table:
     """One table by name. Raises KeyError listing those there are, or naming the one that a dataset's rows are in."""
-    declared = schema.tables()
+    declared = declared_tables()
     try:
         return declared[name]
     except KeyError:
@@ -49,7 +49,7 @@ SELECT * FROM (
 def row_keys_sql() -> str:
     """The view `row_keys`: every observation's key as text, for the macro `provenance`."""
     parts = []
-    for table in schema.tables().values():
+    for table in declared_tables().values():
         key = ", ".join(_key_text(table, name) for name in table.natural_key)
         parts.append(
             f"SELECT '{table.name}' AS table_name, concat_ws('/', {key}) AS row_key, observed_at, purchase_id "
@@ -77,11 +77,13 @@ def views_sql() -> str:
 
 def statements() -> list[str]:
     """The statements that create every view and macro, in an order that works."""
-    macros = [sql for table in schema.tables().values() for sql in (as_of_sql(table), *point_in_time.statements(table))]
+    macros = [
+        sql for table in declared_tables().values() for sql in (as_of_sql(table), *point_in_time.statements(table))
+    ]
     return [row_keys_sql(), *macros, views_sql(), *quality.live_views()]
 
 
 def shape() -> str:
     """Fingerprint of all statements and declared tables. A file of another shape gets what it lacks."""
-    text = "\n".join([schema.declaration(), *statements()])
+    text = "\n".join([declaration(), *statements()])
     return hashlib.blake2s(text.encode(), digest_size=12).hexdigest()

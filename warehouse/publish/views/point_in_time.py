@@ -11,8 +11,8 @@ nothing.
 from __future__ import annotations
 
 from sources.registry import dataset
-from warehouse.cache.schema import Table
 from warehouse.cache.sql import column_list
+from warehouse.cache.tables import Table
 
 
 def utc(name: str) -> str:

@@ -13,6 +13,7 @@ from tests.warehouse.books import DAY, T0, Books, body, grade, grades, pieces
 from tests.warehouse.purchases import buy, open_ledger
 from tests.warehouse.story import story
 from warehouse.cache.store import Cache
+from warehouse.load.self_repair import load
 from warehouse.publish.publish import publish
 from warehouse.publish.views.quality import Expected, expect, facts, live_views
 
@@ -23,7 +24,7 @@ GRADES = "dataset = 'tm-grade-history'"
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Cache:
     """The story, loaded."""
     own = Cache(tmp_path_factory.mktemp("quality"))
-    own.load(story())
+    load(own, story())
     return own
 
 
@@ -61,7 +62,7 @@ def test_one_live_token_does_not_hide_the_dead_ones(tmp_path: Path) -> None:
     snapshots(books, [1, 2, 3], now - 4 * DAY)
     for days in (2, 1, 0):
         snapshots(books, [1], now - days * DAY)
-    cache.load(books)
+    load(cache, books)
     assert rows(cache, "SELECT late, keys, keys_late FROM quality_freshness") == [(True, 3, 2)]
     assert rows(cache, "SELECT key FROM quality_keys WHERE late") == [("2",), ("3",)]
 
@@ -77,7 +78,7 @@ def test_a_known_schedule_says_when_the_next_row_is_expected(tmp_path: Path) -> 
     cache, books = Cache(tmp_path), Books()
     now = datetime.now(UTC)
     snapshots(books, [1], now - 2 * DAY)
-    cache.load(books)
+    load(cache, books)
     with cache.open() as con:
         expect(con, scheduled(now, "1"))
     noon = now.replace(hour=12, minute=0, second=0, microsecond=0)
@@ -93,7 +94,7 @@ def test_of_a_scheduled_dataset_only_the_keys_asked_for_can_be_late(tmp_path: Pa
     now = datetime.now(UTC)
     snapshots(books, [1, 2], now - 9 * DAY)
     snapshots(books, [1], now)
-    cache.load(books)
+    load(cache, books)
     with cache.open() as con:
         expect(con, scheduled(now, "1", "3"))
     found = rows(cache, "SELECT key, watched, newest_slot IS NULL, late FROM quality_keys")
@@ -107,7 +108,7 @@ def test_lateness_is_judged_when_it_is_asked_not_when_it_was_published(tmp_path:
         at = now.replace(hour=0, minute=0, second=1)
         [piece] = pieces("tm-grade", ["1"], at, at, at)
         buy(ledger, piece, body({**grade(1, now), "DATE": None}), at)
-        Cache(tmp_path).load(ledger)
+        load(Cache(tmp_path), ledger)
         path = publish(tmp_path, ledger, expected=scheduled(now, "1")).path
     with duckdb.connect(str(path)) as con:
         for days, late in ((0, False), (9, True)):
@@ -122,7 +123,7 @@ def test_a_dataset_that_is_up_to_date_is_not_late(tmp_path: Path) -> None:
     now = datetime.now(UTC)
     [piece, *_] = pieces("tm-grade-history", ["1"], now - DAY, now, now)
     books.deliver(piece, grades([1], now - DAY, 2), now)
-    cache.load(books)
+    load(cache, books)
     assert rows(cache, "SELECT late FROM quality_freshness") == [(False,)]
 
 
@@ -134,7 +135,7 @@ def test_days_that_the_repairing_twin_holds_are_no_gaps(tmp_path: Path) -> None:
     snapshots(books, [1], first + 6 * DAY)
     [piece, *_] = pieces("tm-grade-history", ["1"], first + DAY, first + 3 * DAY, T0)
     books.deliver(piece, grades([1], first + DAY, 3), T0)
-    cache.load(books)
+    load(cache, books)
     midnight = first.replace(hour=0)
     found = rows(cache, "SELECT dataset, first_slot, last_slot, slots, can_be_bought FROM quality_gaps")
     assert found == [("tm-grade", midnight + 4 * DAY, midnight + 5 * DAY, 2, True)]
@@ -145,7 +146,7 @@ def test_slots_that_were_never_answered_are_gaps(tmp_path: Path) -> None:
     for start in (40, 20):
         [piece, *_] = pieces("tm-grade-history", ["1"], T0 - DAY * start, T0 - DAY * (start - 4), T0)
         books.deliver(piece, grades([1], T0 - DAY * start, 5), T0)
-    cache.load(books)
+    load(cache, books)
     midnight = T0.replace(hour=0)
     found = rows(cache, "SELECT key, first_slot, last_slot, slots, can_be_bought FROM quality_gaps")
     assert found == [("1", midnight - DAY * 35, midnight - DAY * 21, 15, True)]
@@ -156,7 +157,7 @@ def test_rows_bought_again_for_nothing_are_counted(tmp_path: Path) -> None:
     for day in range(3):
         [piece, *_] = pieces("tm-grade-history", ["1"], T0 - DAY * 9, T0 - DAY * 5, T0 + DAY * day)
         books.deliver(piece, grades([1], T0 - DAY * 9, 5), T0 + DAY * day)
-    cache.load(books)
+    load(cache, books)
     assert rows(cache, "FROM quality_duplicates") == [("tm-grade-history", 15, 10, 0)]
 
 
