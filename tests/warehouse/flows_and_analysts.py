@@ -17,8 +17,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from tests.warehouse.books import DAY, T0, body, pieces
-from tests.warehouse.processes import ROOT
+from tests.warehouse.child_processes import ROOT
+from tests.warehouse.deliveries import DAY, T0, body, pieces
 from tests.warehouse.purchases import buy, open_ledger
 from warehouse.load.self_repair import load
 
@@ -35,7 +35,7 @@ def flow(home: Path, dataset: str, seconds: str) -> None:
     from warehouse.publish import publish
 
     waits: list[float] = []
-    cache.in_turn = publish.in_turn = _timed(publish.in_turn, waits)  # type: ignore[attr-defined]
+    cache.file_lock = publish.file_lock = _timed(publish.file_lock, waits)  # type: ignore[attr-defined]
     own, took, number = cache.Cache(home), [], 0
     with open_ledger(home) as ledger:
         print("ready", flush=True)
