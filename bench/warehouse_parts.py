@@ -15,7 +15,7 @@ from sources.coverage.cover import Covered
 from sources.planner import plan as planner
 from sources.planner.grid import gaps
 from sources.slots import slot
-from tests.warehouse.books import DAY, T0, Books, body, grade, grades, pieces
+from tests.warehouse.deliveries import DAY, T0, MemoryLedger, body, grade, grades, pieces
 from warehouse.cache.generation import write_meta
 from warehouse.cache.store import Cache
 from warehouse.cache.tables import create_table, declared_tables
@@ -46,7 +46,7 @@ def pages(folder: Path, _size: int) -> dict[str, float]:
     """
     from bench import warehouse_peers as peers
 
-    books = Books()
+    books = MemoryLedger()
     for number in range(WARM + TURNS * (ALONE + TOGETHER)):
         _deliver_thousand(books, number)
     bodies = [own.body for own in books.held]
@@ -71,7 +71,7 @@ def pages(folder: Path, _size: int) -> dict[str, float]:
     return {name: min(own) for name, own in took.items()} | {"count": TOGETHER}
 
 
-def _deliver_thousand(books: Books, number: int) -> None:
+def _deliver_thousand(books: MemoryLedger, number: int) -> None:
     """A page of 100 tokens × 10 days; every second one is the one before, seen again."""
     at = T0 + timedelta(hours=number)
     tokens = range(100 * (number // 2), 100 * (number // 2) + 100)
@@ -123,10 +123,10 @@ def _fill(cache: Cache, rows: int) -> None:
         write_meta(con, whole="yes")
 
 
-def _day(number: int) -> Books:
+def _day(number: int) -> MemoryLedger:
     """A new day of every token, and the day before once more, a tenth of it restated."""
     at = T0 + DAY * (number + 1)
-    books = Books()
+    books = MemoryLedger()
     for start in range(0, TOKENS, 50):
         tokens = range(start, start + 50)
         keys = [str(token) for token in tokens]
@@ -146,7 +146,7 @@ def missing(folder: Path, _size: int) -> dict[str, float]:
     first, last = slot(HISTORY, T0 - DAY * 365), slot(HISTORY, T0 - DAY)
     seller = registry.seller(HISTORY.seller)
     calls = planner.plan(HISTORY, seller, keys, first, last, planner.NOTHING, T0, T0).calls
-    load(cache, Books())
+    load(cache, MemoryLedger())
     with cache.open() as con:
         record.add_spans(con, HISTORY.name, [Covered(key, first, last, 0, True) for key in keys])
 
@@ -173,16 +173,16 @@ def rebuilding(folder: Path, size: int) -> dict[str, float]:
     books = _bodies(size // 100)
     cache = Cache(folder)
     step = max(len(books.held) // 10, 1)
-    parts = [Books(books.held[: start + step]) for start in range(0, len(books.held), step)]
+    parts = [MemoryLedger(books.held[: start + step]) for start in range(0, len(books.held), step)]
     first = sum(timed(lambda part=part: load(cache, part)) for part in parts)  # type: ignore[misc]
     done = rebuild(folder, books)
     assert not done.changed
     return {"first": first, "rebuild": done.seconds, "same": len(done.after)}
 
 
-def _bodies(count: int) -> Books:
+def _bodies(count: int) -> MemoryLedger:
     """Windows of 25 days of four tokens each, one after the other."""
-    books = Books()
+    books = MemoryLedger()
     for number in range(count):
         group, window = divmod(number, 4)
         tokens = range(4 * group, 4 * group + 4)

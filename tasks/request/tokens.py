@@ -21,8 +21,8 @@ class Token:
 
 
 async def resolve_tokens(ws: Workspace, text: str) -> Keys:
-    """Ids of a comma list such as "3375,ETH", with notes on repairs. The catalogue is fetched (free) when it was never read
-    to its end, and read again before a token is called unknown.
+    """Ids of a comma list such as "3375,ETH", with notes on repairs. The catalogue is fetched (free) when it was never
+    read to its end, and read again before a token is called unknown.
 
     Raises BadRequest for a token nobody knows (with near matches) and for a symbol that several carry.
     """

@@ -1,4 +1,4 @@
-"""Homes that tests start from or read: making the tables takes longest, so each is made once."""
+"""Homes that tests start from or read, each made once: creating the tables takes longest."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from payer.ledger import Ledger
 from sources import registry
 from sources.model import Dataset
-from tests.warehouse import market
+from tests.warehouse import sample_market
 from tests.warehouse.purchases import open_ledger
 from warehouse.cache.generation import declaration
 from warehouse.cache.store import Cache
@@ -58,11 +58,11 @@ def _forget_declarations() -> Iterator[None]:
 
 
 def _forget() -> None:
-    for known in (declared_tables, declaration, declared):
-        known.cache_clear()
+    for cached in (declared_tables, declaration, declared):
+        cached.cache_clear()
 
 
 @pytest.fixture(scope="session")
 def market_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The home of tests.warehouse.market, published. Nobody writes to it."""
-    return market.build(tmp_path_factory.mktemp("market"))
+    """The home of tests.warehouse.sample_market, published. Nobody writes to it."""
+    return sample_market.build(tmp_path_factory.mktemp("market"))

@@ -12,7 +12,7 @@ import time
 from contextlib import redirect_stderr, suppress
 from pathlib import Path
 
-from tests.warehouse.processes import ROOT
+from tests.warehouse.child_processes import ROOT
 from warehouse.load.self_repair import load
 
 

@@ -1,4 +1,4 @@
-"""A real ledger with purchases that a seller answered, without the seller: for what comes after buying."""
+"""Delivered purchases in a real ledger, without a seller."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from payer.values.identifiers import nonce, purchase_key
 from payer.values.types import Authorization, Lease, Order, Purchase, Request, Settlement
 from sources.planner.pieces import Piece
 from tests.payer import purchases as p
-from tests.warehouse.books import DAY, T0, grades, pieces
+from tests.warehouse.deliveries import DAY, T0, grades, pieces
 
 LIMITLESS = {"USDC": Caps(*[10**15] * 5)}
 

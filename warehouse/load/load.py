@@ -52,8 +52,8 @@ def load_missing(cache: Cache, ledger: LedgerReader) -> LoadReport:
 
     Raises Outdated, CacheDamaged, or DuckDB's error.
     """
-    known = cache.remembered() or _known_deliveries(cache)
-    start, purchases = known.start, known.purchases
+    before = cache.remembered() or _known_deliveries(cache)
+    start, purchases = before.start, before.purchases
     index = ledger.delivery_index(start)
     if not purchases <= {purchase for _, purchase in index}:
         start, purchases = 0, _all_purchases(cache)
@@ -64,7 +64,7 @@ def load_missing(cache: Cache, ledger: LedgerReader) -> LoadReport:
         chunks = parallel.in_chunks(ledger.deliveries(start, missing), BATCH_DELIVERIES, BATCH_BYTES)
         for pages in parallel.read_chunks(chunks, len(missing)):
             done = report.joined(done, _load_batch(cache, ledger, pages))
-    if not known.complete:
+    if not before.complete:
         with cache.open() as con:
             write_meta(con, whole="yes")
     cache.remember(KnownDeliveries(start, purchases | missing, complete=True))
@@ -102,11 +102,11 @@ def _load_batch(cache: Cache, ledger: LedgerReader, pages: list[Page]) -> LoadRe
             if why := outdated(cache.meta):
                 raise Outdated(why)
             loaded = _loaded(con, pages)
-            known = {delivery.purchase_id for delivery in loaded} & {page.purchase_id for page in pages}
-            needed = _to_replay(pages, known, loaded, replays, unavailable)
+            already = {delivery.purchase_id for delivery in loaded} & {page.purchase_id for page in pages}
+            needed = _to_replay(pages, already, loaded, replays, unavailable)
             if not needed:
                 cache.create_tables(con, {*replays, *_by_table(pages)})
-                return _commit(con, pages, known, replays, in_order=not unavailable)
+                return _commit(con, pages, already, replays, in_order=not unavailable)
         for table, purchases in needed.items():
             earlier = list(read(ledger.deliveries(0, purchases)))
             pages = [*pages, *earlier]
@@ -128,7 +128,7 @@ def _loaded(con: duckdb.DuckDBPyConnection, pages: Sequence[Page]) -> list[Loade
 
 def _to_replay(
     pages: Sequence[Page],
-    known: Collection[str],
+    already: Collection[str],
     loaded: Sequence[LoadedDelivery],
     replays: Replays,
     unavailable: Collection[str],
@@ -136,7 +136,7 @@ def _to_replay(
     """Deliveries to replay besides `replays`, because a new page precedes them. The `unavailable` can't be."""
     needed: Replays = {}
     for name, table_pages in _by_table(pages).items():
-        incoming = [page for page in table_pages if page.purchase_id not in known]
+        incoming = [page for page in table_pages if page.purchase_id not in already]
         if incoming:
             datasets, first = declared_tables()[name].datasets, incoming[0].order
             later = {each.purchase_id for each in loaded if each.dataset in datasets and each.order > first}
@@ -154,7 +154,7 @@ def _by_table(pages: Sequence[Page]) -> Mapping[str, list[Page]]:
 
 
 def _commit(
-    con: duckdb.DuckDBPyConnection, pages: Sequence[Page], known: set[str], replays: Replays, *, in_order: bool
+    con: duckdb.DuckDBPyConnection, pages: Sequence[Page], already: set[str], replays: Replays, *, in_order: bool
 ) -> LoadReport:
     """Write rows, coverage and bookkeeping of one batch in one transaction; closing the connection before COMMIT undoes
     all of it."""
@@ -163,7 +163,7 @@ def _commit(
     for name, purchases in replays.items():
         bookkeeping.insert_rewind(con, name, [page for page in pages if page.purchase_id in purchases])
         delete_deliveries(con, declared_tables()[name], purchases)
-    unchanged = known - replayed
+    unchanged = already - replayed
     pages = list({page.purchase_id: page for page in pages if page.purchase_id not in unchanged}.values())
     counts: Counts = {}
     for name, table_pages in _by_table(pages).items():

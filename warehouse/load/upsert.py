@@ -40,9 +40,9 @@ def upsert(con: duckdb.DuckDBPyConnection, table: Table, pages: Sequence[Page], 
         return {}
     con.register("fresh", fresh)
     order = f"ORDER BY observed_at, seq, {column_list(table.natural_key)}" if len(pages) > 1 else ""
-    rows = "SELECT * EXCLUDE (delivery, nth, is_new, is_known) FROM fresh"
+    rows = "SELECT * EXCLUDE (delivery, nth, is_new, has_current) FROM fresh"
     con.execute(f"INSERT INTO {quoted(table.observations)} BY NAME {rows} {order}")
-    _make_current(con, table, known=int(fresh["is_known"].to_numpy().sum()), unique=unique)
+    _make_current(con, table, replaced=int(fresh["has_current"].to_numpy().sum()), unique=unique)
     if not in_order:
         _recompute_current(con, table, "fresh")
     return _counts(fresh, pages)
@@ -51,7 +51,7 @@ def upsert(con: duckdb.DuckDBPyConnection, table: Table, pages: Sequence[Page], 
 def _fresh(
     con: duckdb.DuckDBPyConnection, table: Table, batch: pa.Table, deliveries: pa.Table, *, unique: bool
 ) -> pa.Table:
-    """The batch's rows that differ from the version before, with all columns of the table, `is_new` and `is_known`.
+    """The batch's rows that differ from the version before, with all columns of the table, `is_new` and `has_current`.
 
     DuckDB only selects which: carrying all columns through its plan takes twice as long as picking them here.
     """
@@ -65,7 +65,7 @@ def _fresh(
     order = changes["nth"].argsort()
     rows = batch.take(changes["nth"][order])
     origin = deliveries.drop_columns("delivery").take(rows["delivery"])
-    flags = {name: pa.array(changes[name][order]) for name in ("row_hash", "is_new", "is_known")}
+    flags = {name: pa.array(changes[name][order]) for name in ("row_hash", "is_new", "has_current")}
     return pa.table({**_columns(rows), **_columns(origin), **flags})
 
 
@@ -85,16 +85,16 @@ WITH staged AS (
 ordered AS (
     SELECT *, lag(row_hash) OVER versions AS before, row_number() OVER versions AS version
     FROM staged WINDOW versions AS (PARTITION BY {key} ORDER BY observed_at, seq))
-SELECT nth, new.row_hash, version = 1 AND known.row_hash IS NULL AS is_new, known.row_hash IS NOT NULL AS is_known
-FROM ordered new LEFT JOIN {newest} known ON {same}
-WHERE new.row_hash IS DISTINCT FROM CASE WHEN version = 1 THEN known.row_hash ELSE before END"""
+SELECT nth, new.row_hash, version = 1 AND stored.row_hash IS NULL AS is_new, stored.row_hash IS NOT NULL AS has_current
+FROM ordered new LEFT JOIN {newest} stored ON {same}
+WHERE new.row_hash IS DISTINCT FROM CASE WHEN version = 1 THEN stored.row_hash ELSE before END"""
 """The batch's rows that differ from the version before, which is in the batch or in the current table."""
 
 _CHANGES_OF_UNIQUE_KEYS = """
 WITH new AS (SELECT nth, {key}, {hash} AS row_hash FROM batch)
-SELECT nth, new.row_hash, known.row_hash IS NULL AS is_new, known.row_hash IS NOT NULL AS is_known
-FROM new LEFT JOIN {newest} known ON {same}
-WHERE new.row_hash IS DISTINCT FROM known.row_hash"""
+SELECT nth, new.row_hash, stored.row_hash IS NULL AS is_new, stored.row_hash IS NOT NULL AS has_current
+FROM new LEFT JOIN {newest} stored ON {same}
+WHERE new.row_hash IS DISTINCT FROM stored.row_hash"""
 """The same where no key is twice in the batch: planned in half the time."""
 
 
@@ -106,7 +106,7 @@ def _keys_are_unique(con: duckdb.DuckDBPyConnection, table: Table) -> bool:
 
 
 def _same_key(table: Table, rows: str) -> str:
-    return " AND ".join(f"{rows}.{quoted(name)} = known.{quoted(name)}" for name in table.natural_key)
+    return " AND ".join(f"{rows}.{quoted(name)} = stored.{quoted(name)}" for name in table.natural_key)
 
 
 def _deliveries(pages: Sequence[Page]) -> pa.Table:
@@ -143,15 +143,17 @@ def content_hash(table: Table) -> str:
     return "hash({})".format(", ".join(f"batch.{quoted(name)}" for name in table.compared))
 
 
-def _make_current(con: duckdb.DuckDBPyConnection, table: Table, *, known: int, unique: bool) -> None:
-    """Replace the current version of each key by the newest fresh one. `known` fresh rows have a current version."""
+def _make_current(con: duckdb.DuckDBPyConnection, table: Table, *, replaced: int, unique: bool) -> None:
+    """Replace the current version of each key by the newest fresh one. `replaced` fresh rows have one."""
     key, same, newest = column_list(table.natural_key), _same_key(table, "new"), quoted(table.newest)
-    if known:
+    if replaced:
         if not unique:
-            known = con.execute(f"SELECT count(DISTINCT row({key})) FROM fresh WHERE is_known").fetchall()[0][0]
-        [(deleted,)] = con.execute(f"DELETE FROM {newest} known USING fresh new WHERE is_known AND {same}").fetchall()
-        if deleted != known:
-            raise NotUnique(f"{table.newest} held {deleted} rows for {known} keys")
+            replaced = con.execute(f"SELECT count(DISTINCT row({key})) FROM fresh WHERE has_current").fetchall()[0][0]
+        [(deleted,)] = con.execute(
+            f"DELETE FROM {newest} stored USING fresh new WHERE has_current AND {same}"
+        ).fetchall()
+        if deleted != replaced:
+            raise NotUnique(f"{table.newest} held {deleted} rows for {replaced} keys")
     last = "" if unique else f"QUALIFY {_is_last_version(table)}"
     con.execute(f"INSERT INTO {newest} SELECT {_version(table)} FROM fresh {last}")
 
@@ -179,7 +181,7 @@ def delete_deliveries(con: duckdb.DuckDBPyConnection, table: Table, purchases: C
 def _recompute_current(con: duckdb.DuckDBPyConnection, table: Table, keys: str) -> None:
     """Make the newest observation of every key in the relation `keys` the current one."""
     newest = quoted(table.newest)
-    con.execute(f"DELETE FROM {newest} known USING {keys} new WHERE {_same_key(table, 'new')}")
+    con.execute(f"DELETE FROM {newest} stored USING {keys} new WHERE {_same_key(table, 'new')}")
     con.execute(f"""
         INSERT INTO {newest} SELECT {_version(table)} FROM {quoted(table.observations)}
         SEMI JOIN {keys} USING ({column_list(table.natural_key)}) QUALIFY {_is_last_version(table)}""")

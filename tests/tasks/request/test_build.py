@@ -9,9 +9,9 @@ from tasks.request.build import keys_for
 from tasks.workspace.settings import Settings
 from tasks.workspace.workspace import Workspace
 from tests.docs.page import PROJECT
-from tests.warehouse.books import T0, body, pieces
+from tests.warehouse.damaged_blocks import spoil
+from tests.warehouse.deliveries import T0, body, pieces
 from tests.warehouse.purchases import buy
-from tests.warehouse.spoiled_blocks import spoil
 from warehouse.load.self_repair import load
 
 

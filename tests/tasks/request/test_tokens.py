@@ -15,7 +15,7 @@ from tasks.buy import load
 from tasks.request import tokens
 from tasks.request.requests import Keys
 from tests.cli.conftest import Command, tollbook
-from tests.warehouse.books import T0, Books, body, pieces
+from tests.warehouse.deliveries import T0, MemoryLedger, body, pieces
 from warehouse.cache.store import Cache
 from warehouse.load.report import LoadReport
 from warehouse.load.self_repair import load as load_cache
@@ -32,7 +32,7 @@ def listed(number: int) -> dict[str, Any]:
 
 def test_some_pages_of_a_catalogue_are_no_catalogue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The command that read it was killed on the way; a symbol may fit a token on a page that is not there."""
-    cache, books = Cache(tmp_path), Books()
+    cache, books = Cache(tmp_path), MemoryLedger()
     first = next(piece for piece in pieces(tokens.TOKENS, ["*"], T0, T0, T0) if piece.page == 1)
     books.deliver(first, body(*map(listed, range(100))), T0)
     clock = SimpleNamespace(now=lambda: T0)

@@ -1,4 +1,4 @@
-"""One process at a time: waiting without failing, in turn, and no lock that outlives or is dropped by its holder."""
+"""The file lock: waiters take turns without failing; no lock outlives its holder or is dropped by it."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from pathlib import Path
 
 import pytest
 
-from tests.warehouse.books import DAY, T0, grades
-from tests.warehouse.processes import line, start
-from tests.warehouse.story import story
+from tests.warehouse.child_processes import line, start
+from tests.warehouse.deliveries import DAY, T0, grades
+from tests.warehouse.sample_deliveries import story
 from warehouse.cache import store as caching
 from warehouse.cache.locking import AlreadyHeld, file_lock
 from warehouse.cache.store import Cache, CacheBusy
 from warehouse.load.self_repair import load
 
 
-def test_who_comes_second_waits_and_does_not_fail(tmp_path: Path) -> None:
+def test_the_second_process_waits_and_does_not_fail(tmp_path: Path) -> None:
     with start("hold", tmp_path, 1.0) as holder:
         assert line(holder) == "held"
-        asked = time.monotonic()
+        waiting_since = time.monotonic()
         with Cache(tmp_path).open() as con:
             assert con.execute("SELECT count(*) FROM loads").fetchall() == [(0,)]
-        assert time.monotonic() - asked > 0.5
+        assert time.monotonic() - waiting_since > 0.5
 
 
 def test_a_killed_holder_lets_go_at_once(tmp_path: Path) -> None:
@@ -42,11 +42,11 @@ def test_turns_are_shared_and_nobody_starves(tmp_path: Path) -> None:
     children = [start("take_turns", tmp_path, seconds, each) for _ in range(4)]
     for child in children:
         assert line(child) == "ready"
-    told = [line(child).split() for child in children]
+    printed = [line(child).split() for child in children]
     for child in children:
         child.communicate()
-    turns = [int(count) for count, _ in told]
-    longest = max(float(wait) for _, wait in told)
+    turns = [int(count) for count, _ in printed]
+    longest = max(float(wait) for _, wait in printed)
     print(f"turns {turns}, longest wait {longest * 1000:.0f} ms")
     assert min(turns) > max(turns) / 4
     assert longest < seconds / 3

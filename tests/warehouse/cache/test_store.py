@@ -1,4 +1,4 @@
-"""The cache file: what is in it from the start, how it follows the declarations, and what damage does to it."""
+"""The cache file: what a new one holds, how it follows the declarations, and how damage to it is repaired."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import pytest
 
 from sources import registry
 from sources.model import Cast, Column, Dataset
-from tests.warehouse.books import T0, Books, body, pieces
-from tests.warehouse.processes import run
-from tests.warehouse.story import many, story
+from tests.warehouse.child_processes import run
+from tests.warehouse.deliveries import T0, MemoryLedger, body, pieces
+from tests.warehouse.sample_deliveries import many, story
 from warehouse.cache import store as caching
 from warehouse.cache.generation import write_meta
 from warehouse.cache.integrity import CacheDamaged, fingerprints
@@ -33,7 +33,7 @@ def hashes(cache: Cache) -> dict[str, str]:
 def test_a_table_is_made_when_something_comes_for_it_and_not_before(tmp_path: Path) -> None:
     """Opening a file costs by the tables it has; what was never bought has none."""
     cache = Cache(tmp_path)
-    load(cache, Books())
+    load(cache, MemoryLedger())
     names = "SELECT table_name FROM duckdb_tables() WHERE database_name = current_database()"
     tables = {name for own in registry.datasets() for name in (f"{own.table}_newest", f"{own.table}_observations")}
     with cache.open() as con:

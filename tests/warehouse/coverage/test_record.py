@@ -1,4 +1,4 @@
-"""What need not be bought: the cache's memory of answers, and the planner that trusts it."""
+"""Coverage: what pages of answers cover, and what the planner then leaves out."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from sources.coverage.cover import Covered
 from sources.planner import plan as planner
 from sources.planner.pieces import Piece
 from sources.slots import slot, start_of
-from tests.warehouse.books import DAY, T0, Books, body, grade, grades, pieces
-from tests.warehouse.story import HOUR, moonshot
+from tests.warehouse.deliveries import DAY, T0, MemoryLedger, body, grade, grades, pieces
+from tests.warehouse.sample_deliveries import HOUR, moonshot
 from warehouse.cache.store import Cache
 from warehouse.coverage import record
 from warehouse.coverage.held import beginnings, held
@@ -38,7 +38,7 @@ def missing(
     return planner.plan(dataset, registry.seller(dataset.seller), keys, a, b, cells, at, at, rows)
 
 
-def answer(books: Books, piece: Piece, at: datetime, skip: Sequence[int] = ()) -> None:
+def answer(books: MemoryLedger, piece: Piece, at: datetime, skip: Sequence[int] = ()) -> None:
     """The page of a listing of grades, newest first, as the seller would give it."""
     asked = [
         grade(int(key), datetime.fromtimestamp(number * 86400, T0.tzinfo))
@@ -53,7 +53,7 @@ def answer(books: Books, piece: Piece, at: datetime, skip: Sequence[int] = ()) -
 
 def test_buying_what_is_missing_leaves_nothing_missing(tmp_path: Path) -> None:
     """Page after page, each loaded before the next is planned; then a run costs nothing."""
-    cache, books = Cache(tmp_path), Books()
+    cache, books = Cache(tmp_path), MemoryLedger()
     load(cache, books)
     keys = [str(number) for number in range(1, 8)]
     bought = 0
@@ -76,7 +76,7 @@ def in_pages_of(size: int) -> Piece:
 
 
 def test_a_listing_begun_goes_on_with_its_next_page(tmp_path: Path) -> None:
-    cache, books = Cache(tmp_path), Books()
+    cache, books = Cache(tmp_path), MemoryLedger()
     first = in_pages_of(10)
     answer(books, first, T0)
     load(cache, books)
@@ -90,7 +90,7 @@ def test_a_listing_begun_goes_on_with_its_next_page(tmp_path: Path) -> None:
 
 
 def test_a_second_page_alone_covers_nothing(tmp_path: Path) -> None:
-    cache, books = Cache(tmp_path), Books()
+    cache, books = Cache(tmp_path), MemoryLedger()
     piece = in_pages_of(20)
     answer(books, replace(piece, page=2), T0)
     answer(books, piece, T0 + HOUR)
@@ -102,7 +102,7 @@ def test_a_second_page_alone_covers_nothing(tmp_path: Path) -> None:
 
 def test_what_moves_yet_is_held_for_its_bucket_and_due_in_the_next(tmp_path: Path) -> None:
     """The row of today is asked for again tomorrow; a day that is settled never is."""
-    cache, books = Cache(tmp_path), Books()
+    cache, books = Cache(tmp_path), MemoryLedger()
     [piece, *_] = pieces(HISTORY.name, ["1"], T0 - DAY * 9, T0, T0)
     answer(books, piece, T0)
     load(cache, books)
@@ -113,7 +113,7 @@ def test_what_moves_yet_is_held_for_its_bucket_and_due_in_the_next(tmp_path: Pat
 
 
 def test_a_day_without_a_row_is_believed_when_it_is_old_enough(tmp_path: Path) -> None:
-    cache, books = Cache(tmp_path), Books()
+    cache, books = Cache(tmp_path), MemoryLedger()
     [piece, *_] = pieces(HISTORY.name, ["1"], T0 - DAY * 9, T0, T0)
     old, recent = slot(HISTORY, T0 - DAY * 8), slot(HISTORY, T0 - DAY * 2)
     answer(books, piece, T0, skip=[old, recent])
@@ -124,7 +124,7 @@ def test_a_day_without_a_row_is_believed_when_it_is_old_enough(tmp_path: Path) -
 
 def test_a_row_that_came_between_pages_is_found_with_one_call(tmp_path: Path) -> None:
     """Rows in every third cell are absent: fifty may be the hidden one. The first page that asks again brings it."""
-    cache, books = Cache(tmp_path), Books()
+    cache, books = Cache(tmp_path), MemoryLedger()
     load(cache, books)
     keys = [str(number) for number in range(1, 14)]
     begin, end = T0 - DAY * 32, T0 - DAY * 4
@@ -153,7 +153,7 @@ def test_a_row_that_came_between_pages_is_found_with_one_call(tmp_path: Path) ->
 
 def test_a_listing_that_shifted_is_read_again_down_to_the_shift(tmp_path: Path) -> None:
     """An open pick moved from the second page to the first while the list was read: it was on neither."""
-    cache, books = Cache(tmp_path), Books()
+    cache, books = Cache(tmp_path), MemoryLedger()
     load(cache, books)
     picks = [moonshot(number) for number in range(150)]
     moved = picks.pop(120)
@@ -178,7 +178,7 @@ def test_a_listing_that_shifted_is_read_again_down_to_the_shift(tmp_path: Path) 
 
 def test_the_first_row_of_a_token_is_known_where_the_day_before_was_answered_without_one(tmp_path: Path) -> None:
     """Token 1 has rows from the fifth day on, token 2 from the first that was ever asked for."""
-    cache, books = Cache(tmp_path), Books()
+    cache, books = Cache(tmp_path), MemoryLedger()
     load(cache, books)
     begin, end = T0 - DAY * 30, T0 - DAY * 20
     absent = range(slot(HISTORY, begin), slot(HISTORY, begin) + 4)
@@ -190,7 +190,7 @@ def test_the_first_row_of_a_token_is_known_where_the_day_before_was_answered_wit
 
 
 def test_a_listing_that_grows_at_its_top_is_read_down_to_what_is_known(tmp_path: Path) -> None:
-    cache, books = Cache(tmp_path), Books()
+    cache, books = Cache(tmp_path), MemoryLedger()
     load(cache, books)
     picks = [moonshot(number) for number in range(250)]
     for page in range(3):
@@ -208,7 +208,7 @@ def test_a_listing_that_grows_at_its_top_is_read_down_to_what_is_known(tmp_path:
 
 def test_a_listing_whose_top_is_all_new_is_read_on(tmp_path: Path) -> None:
     """A listing broken off yesterday is no proof that what is below its rows was ever cells."""
-    cache, books = Cache(tmp_path), Books()
+    cache, books = Cache(tmp_path), MemoryLedger()
     [piece] = [own for own in pieces(PAST.name, ["*"], T0, T0, T0) if own.page == 1]
     books.deliver(piece, body(*[moonshot(number) for number in range(30)]), T0)
     day2, day3 = T0 + DAY, T0 + DAY * 2
@@ -225,7 +225,7 @@ class Moonshots:
     """A seller that lists closed picks by the day they were picked, and a buyer who looks once a day."""
 
     def __init__(self, home: Path) -> None:
-        self.cache, self.books, self.time = Cache(home), Books(), T0
+        self.cache, self.books, self.time = Cache(home), MemoryLedger(), T0
         load(self.cache, self.books)
 
     def look(self, active: Sequence[int], past: Sequence[int]) -> list[int]:
@@ -289,7 +289,7 @@ def test_spans_of_a_key_have_one_form(spans: list[Any], flat: list[Any]) -> None
 
 
 def test_five_thousand_tokens_of_a_year_are_looked_up_in_a_moment(tmp_path: Path) -> None:
-    cache, books = Cache(tmp_path), Books()
+    cache, books = Cache(tmp_path), MemoryLedger()
     load(cache, books)
     first, last = slot(HISTORY, T0 - DAY * 365), slot(HISTORY, T0 - DAY)
     keys = [str(number) for number in range(5000)]
@@ -305,7 +305,7 @@ def test_five_thousand_tokens_of_a_year_are_looked_up_in_a_moment(tmp_path: Path
 
 
 def test_keys_that_were_not_asked_for_are_not_told(tmp_path: Path) -> None:
-    cache, books = Cache(tmp_path), Books()
+    cache, books = Cache(tmp_path), MemoryLedger()
     for piece in pieces(HISTORY.name, ["1", "2", "3"], T0 - DAY * 9, T0 - DAY * 5, T0):
         books.deliver(piece, grades([1, 2, 3], T0 - DAY * 9, 5), T0 + timedelta(hours=1))
     load(cache, books)

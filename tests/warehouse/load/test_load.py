@@ -1,4 +1,4 @@
-"""Bodies into rows: each once, each change kept, nothing that arrived lost."""
+"""Loading: each body once, each change kept, nothing that arrived lost."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ import sqlalchemy as sa
 
 from payer.ledger import schema
 from payer.settle.reconcile import damaged_bodies
-from tests.warehouse.books import DAY, T0, Books, body, grade, grades, pieces
-from tests.warehouse.processes import line, run, start
+from tests.warehouse.child_processes import line, run, start
+from tests.warehouse.deliveries import DAY, T0, MemoryLedger, body, grade, grades, pieces
 from tests.warehouse.purchases import buy_history, open_ledger
-from tests.warehouse.story import HOUR, many, story
+from tests.warehouse.sample_deliveries import HOUR, many, story
 from warehouse.cache.integrity import fingerprints
 from warehouse.cache.store import Cache
 from warehouse.coverage.held import held
@@ -41,13 +41,13 @@ def hashes(cache: Cache) -> dict[str, str]:
         return fingerprints(con)
 
 
-def history(books: Books, value: float, days: int, at: Any, **more: Any) -> None:
+def history(books: MemoryLedger, value: float, days: int, at: Any, **more: Any) -> None:
     [page, *_] = pieces("tm-grade-history", ["1"], T0 - DAY * 5, T0, T0)
     books.deliver(page, body(*(grade(1, T0 - DAY * 5 + DAY * n, value, **more) for n in range(days))), at)
 
 
 def test_a_body_becomes_typed_rows_with_their_origin(cache: Cache) -> None:
-    books = Books()
+    books = MemoryLedger()
     history(books, 51.5, 2, T0)
     report = load(cache, books)
     assert (report.deliveries, report.rows_in, report.rows_new, report.rows_changed) == (1, 2, 2, 0)
@@ -60,7 +60,7 @@ def test_a_body_becomes_typed_rows_with_their_origin(cache: Cache) -> None:
 
 
 def test_a_row_that_says_nothing_new_is_no_observation(cache: Cache) -> None:
-    books = Books()
+    books = MemoryLedger()
     for hours in range(3):
         history(books, 50.0, 4, T0 + HOUR * hours)
     assert load(cache, books).rows_new == 4
@@ -69,7 +69,7 @@ def test_a_row_that_says_nothing_new_is_no_observation(cache: Cache) -> None:
 
 
 def test_a_changed_row_is_a_new_observation_and_the_current_one(cache: Cache) -> None:
-    books = Books()
+    books = MemoryLedger()
     history(books, 50.0, 3, T0)
     load(cache, books)
     history(books, 51.0, 3, T0 + HOUR)
@@ -80,7 +80,7 @@ def test_a_changed_row_is_a_new_observation_and_the_current_one(cache: Cache) ->
 
 
 def test_a_value_that_goes_and_comes_back_is_three_observations(cache: Cache) -> None:
-    books = Books()
+    books = MemoryLedger()
     for hours, value in enumerate((50.0, 51.0, 50.0)):
         history(books, value, 1, T0 + HOUR * hours)
     load(cache, books)
@@ -89,7 +89,7 @@ def test_a_value_that_goes_and_comes_back_is_three_observations(cache: Cache) ->
 
 
 def test_a_null_that_gets_a_value_is_a_change(cache: Cache) -> None:
-    books = Books()
+    books = MemoryLedger()
     history(books, 50.0, 1, T0, MOMENTUM=None)
     history(books, 50.0, 1, T0 + HOUR, MOMENTUM="Positive")
     report = load(cache, books)
@@ -98,7 +98,7 @@ def test_a_null_that_gets_a_value_is_a_change(cache: Cache) -> None:
 
 def test_values_that_swap_columns_are_a_change(cache: Cache) -> None:
     """The hash of a row's content knows which column a value stands in."""
-    books = Books()
+    books = MemoryLedger()
     history(books, 50.0, 1, T0, MOMENTUM="Buy", TM_GRADE_SIGNAL="Positive")
     history(books, 50.0, 1, T0 + HOUR)
     history(books, 50.0, 1, T0 + HOUR * 2, MOMENTUM="Buy", TM_GRADE_SIGNAL="Positive")
@@ -163,7 +163,7 @@ def test_a_delivery_committed_after_a_larger_seq_is_still_loaded(cache: Cache) -
 
 def test_a_late_delivery_moves_what_was_observed_after_it(cache: Cache) -> None:
     """X at noon, X at two: one observation. When Y of one o'clock arrives, the X of two is news again."""
-    books = Books()
+    books = MemoryLedger()
     history(books, 50.0, 1, T0)
     history(books, 51.0, 1, T0 + HOUR)
     history(books, 50.0, 1, T0 + HOUR * 2)
@@ -180,7 +180,7 @@ def test_a_ledger_restored_from_a_backup_goes_on(cache: Cache) -> None:
     """What the cache knows of lost deliveries stays, so that it is not bought again; new ones take over their seqs."""
     books = many(40)
     load(cache, books)
-    restored = Books(books.held[:20])
+    restored = MemoryLedger(books.held[:20])
     [page, *_] = pieces("tm-grade-history", ["900"], T0 - DAY * 10, T0 - DAY, T0)
     lost = {own.purchase_id for own in books.held}
     restored.held.append(replace(restored.deliver(page, grades([900], T0 - DAY * 10, 10), T0), purchase_id="new"))
@@ -211,7 +211,7 @@ def test_an_answer_nobody_can_read_is_kept_and_covers_what_was_asked(
     told: bytes, status: int, envelope: str, cache: Cache
 ) -> None:
     """I4: the body stays in the ledger, the reason is in quarantine, and no retry buys it again."""
-    books = Books()
+    books = MemoryLedger()
     [page, *_] = pieces("tm-grade-history", ["1"], T0 - DAY * 9, T0 - DAY * 5, T0)
     books.deliver(page, told, T0, status)
     report = load(cache, books)

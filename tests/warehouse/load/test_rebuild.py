@@ -1,4 +1,4 @@
-"""The cache from the ledger's bodies alone, for nothing, to the same tables (I8)."""
+"""Rebuilding the cache from the ledger's bodies alone, for $0, to the same tables (I8)."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.warehouse.books import Books
-from tests.warehouse.processes import run, start
-from tests.warehouse.story import many, story
+from tests.warehouse.child_processes import run, start
+from tests.warehouse.deliveries import MemoryLedger
+from tests.warehouse.sample_deliveries import many, story
 from warehouse.cache.integrity import fingerprints
 from warehouse.cache.store import Cache
 from warehouse.load import load as loading
@@ -52,7 +52,7 @@ def test_it_says_which_tables_are_not_what_they_were(tmp_path: Path) -> None:
 
 
 def test_what_was_delivered_meanwhile_is_in_the_rebuilt_cache(tmp_path: Path) -> None:
-    class Growing(Books):
+    class Growing(MemoryLedger):
         """A body arrives after the first look at the index."""
 
         looks = 0

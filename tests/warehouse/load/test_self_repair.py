@@ -1,4 +1,4 @@
-"""A cache that turns out to be damaged while it is used, and what is not damage though it looks like it."""
+"""A cache that turns out damaged while it is used, and trouble that only looks like damage."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import duckdb
 import pytest
 
 from sources import registry
-from tests.warehouse.books import DAY, T0
-from tests.warehouse.spoiled_blocks import spoil
-from tests.warehouse.story import story
+from tests.warehouse.damaged_blocks import spoil
+from tests.warehouse.deliveries import DAY, T0
+from tests.warehouse.sample_deliveries import story
 from warehouse.cache.generation import read_meta, write_meta
 from warehouse.cache.integrity import fingerprints
 from warehouse.cache.store import Cache

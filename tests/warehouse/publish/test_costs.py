@@ -14,7 +14,7 @@ import pytest
 
 from payer.ledger import Ledger
 from payer.values.types import Money
-from tests.warehouse import every_state as mixed
+from tests.warehouse import purchases_in_every_state as mixed
 from tests.warehouse.purchases import open_ledger
 from warehouse import query
 from warehouse.cache.store import Cache
@@ -27,7 +27,7 @@ DECIMALS = {"USDC": 6, "TMAI": 18}
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """tests.warehouse.every_state, published."""
+    """tests.warehouse.purchases_in_every_state, published."""
     home = tmp_path_factory.mktemp("mixed")
     with open_ledger(home) as ledger:
         mixed.fill(ledger)

@@ -16,7 +16,7 @@ import duckdb
 import pytest
 
 from payer.ledger import Ledger
-from tests.warehouse.books import DAY, T0, grades
+from tests.warehouse.deliveries import DAY, T0, grades
 from tests.warehouse.purchases import buy_history
 from warehouse import query
 from warehouse.audit import check_snapshots

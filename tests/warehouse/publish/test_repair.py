@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from payer.ledger import Ledger
+from tests.warehouse.damaged_blocks import flip, spoil
 from tests.warehouse.publish.test_publish import bring_up, count, crash, month, parquet_rows
 from tests.warehouse.purchases import open_ledger
-from tests.warehouse.spoiled_blocks import flip, spoil
 from warehouse import query
 from warehouse.audit import check_snapshots
 from warehouse.cache.generation import write_meta

@@ -15,7 +15,7 @@ from payer.ledger import Ledger
 from payer.ledger.backup import backup, restore
 from payer.values.types import Purchase
 from sources.model import Cast, Column, Dataset
-from tests.warehouse.books import DAY, T0, body, grade
+from tests.warehouse.deliveries import DAY, T0, body, grade
 from tests.warehouse.publish.test_publish import FIRST, bring_up, count, month
 from tests.warehouse.purchases import buy_history, open_ledger
 from warehouse import query

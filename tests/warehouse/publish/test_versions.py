@@ -12,7 +12,7 @@ import duckdb
 import pytest
 
 from payer.ledger import Ledger
-from tests.warehouse.books import DAY, T0, grades
+from tests.warehouse.deliveries import DAY, T0, grades
 from tests.warehouse.purchases import buy_history
 from warehouse.cache.store import Cache
 from warehouse.load import parallel as readers

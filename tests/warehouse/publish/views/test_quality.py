@@ -9,9 +9,9 @@ from typing import Any
 import duckdb
 import pytest
 
-from tests.warehouse.books import DAY, T0, Books, body, grade, grades, pieces
+from tests.warehouse.deliveries import DAY, T0, MemoryLedger, body, grade, grades, pieces
 from tests.warehouse.purchases import buy, open_ledger
-from tests.warehouse.story import story
+from tests.warehouse.sample_deliveries import story
 from warehouse.cache.store import Cache
 from warehouse.load.self_repair import load
 from warehouse.publish.publish import publish
@@ -49,7 +49,7 @@ def test_freshness_is_judged_by_the_datasets_own_cadence_where_no_schedule_is_kn
     assert found == [(newest, due, first_due, "cadence", True, story().held[-1].received_at)]
 
 
-def snapshots(books: Books, tokens: list[int], day: datetime) -> None:
+def snapshots(books: MemoryLedger, tokens: list[int], day: datetime) -> None:
     """One tm-grade page of a day."""
     at = day.replace(hour=7)
     [piece, *_] = pieces("tm-grade", [str(token) for token in tokens], at, at, at)
@@ -57,7 +57,7 @@ def snapshots(books: Books, tokens: list[int], day: datetime) -> None:
 
 
 def test_one_live_token_does_not_hide_the_dead_ones(tmp_path: Path) -> None:
-    cache, books = Cache(tmp_path), Books()
+    cache, books = Cache(tmp_path), MemoryLedger()
     now = datetime.now(UTC)
     snapshots(books, [1, 2, 3], now - 4 * DAY)
     for days in (2, 1, 0):
@@ -75,7 +75,7 @@ def scheduled(now: datetime, *keys: str) -> Expected:
 
 def test_a_known_schedule_says_when_the_next_row_is_expected(tmp_path: Path) -> None:
     """Every other day: what the cadence calls late is not; a day after the missed fire it is."""
-    cache, books = Cache(tmp_path), Books()
+    cache, books = Cache(tmp_path), MemoryLedger()
     now = datetime.now(UTC)
     snapshots(books, [1], now - 2 * DAY)
     load(cache, books)
@@ -90,7 +90,7 @@ def test_a_known_schedule_says_when_the_next_row_is_expected(tmp_path: Path) -> 
 
 def test_of_a_scheduled_dataset_only_the_keys_asked_for_can_be_late(tmp_path: Path) -> None:
     """A token taken off the watch list is not late; one on it that nobody ever saw is."""
-    cache, books = Cache(tmp_path), Books()
+    cache, books = Cache(tmp_path), MemoryLedger()
     now = datetime.now(UTC)
     snapshots(books, [1, 2], now - 9 * DAY)
     snapshots(books, [1], now)
@@ -119,7 +119,7 @@ def test_lateness_is_judged_when_it_is_asked_not_when_it_was_published(tmp_path:
 
 
 def test_a_dataset_that_is_up_to_date_is_not_late(tmp_path: Path) -> None:
-    cache, books = Cache(tmp_path), Books()
+    cache, books = Cache(tmp_path), MemoryLedger()
     now = datetime.now(UTC)
     [piece, *_] = pieces("tm-grade-history", ["1"], now - DAY, now, now)
     books.deliver(piece, grades([1], now - DAY, 2), now)
@@ -129,7 +129,7 @@ def test_a_dataset_that_is_up_to_date_is_not_late(tmp_path: Path) -> None:
 
 def test_days_that_the_repairing_twin_holds_are_no_gaps(tmp_path: Path) -> None:
     """Of five days missed between two snapshots the history brought three."""
-    cache, books = Cache(tmp_path), Books()
+    cache, books = Cache(tmp_path), MemoryLedger()
     first = T0 - 20 * DAY
     snapshots(books, [1], first)
     snapshots(books, [1], first + 6 * DAY)
@@ -142,7 +142,7 @@ def test_days_that_the_repairing_twin_holds_are_no_gaps(tmp_path: Path) -> None:
 
 
 def test_slots_that_were_never_answered_are_gaps(tmp_path: Path) -> None:
-    cache, books = Cache(tmp_path), Books()
+    cache, books = Cache(tmp_path), MemoryLedger()
     for start in (40, 20):
         [piece, *_] = pieces("tm-grade-history", ["1"], T0 - DAY * start, T0 - DAY * (start - 4), T0)
         books.deliver(piece, grades([1], T0 - DAY * start, 5), T0)
@@ -153,7 +153,7 @@ def test_slots_that_were_never_answered_are_gaps(tmp_path: Path) -> None:
 
 
 def test_rows_bought_again_for_nothing_are_counted(tmp_path: Path) -> None:
-    cache, books = Cache(tmp_path), Books()
+    cache, books = Cache(tmp_path), MemoryLedger()
     for day in range(3):
         [piece, *_] = pieces("tm-grade-history", ["1"], T0 - DAY * 9, T0 - DAY * 5, T0 + DAY * day)
         books.deliver(piece, grades([1], T0 - DAY * 9, 5), T0 + DAY * day)

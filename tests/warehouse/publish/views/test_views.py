@@ -9,7 +9,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from tests.warehouse.market import DAYS, HOUR
+from tests.warehouse.sample_market import DAYS, HOUR
 from warehouse.publish.views import catalog
 
 ZONES = ("UTC", "America/New_York", "Asia/Tokyo")

@@ -1,4 +1,4 @@
-"""A ledger with a purchase in every state, in two assets, about the end of a month: what every sum has to agree on."""
+"""A ledger with a purchase in every state, in two assets, around the end of a month: every sum has to agree on it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from payer.values.identifiers import nonce, purchase_key
 from payer.values.money import Asset
 from payer.values.types import Authorization, Lease, Order, Purchase, Request, Settlement, Terms
 from tests.payer import purchases as p
-from tests.warehouse.books import grades, pieces
+from tests.warehouse.deliveries import grades, pieces
 
 TMAI = Asset("TMAI", 31337, "0x" + "Cc" * 20, "TokenMetrics", "1", 18)
 LIMITLESS = {symbol: Caps(*[10**37] * 5) for symbol in ("USDC", "TMAI")}

@@ -1,4 +1,4 @@
-"""What tests run in processes of their own: `python -m tests.warehouse.child VERB HOME …`."""
+"""Commands that tests run in child processes: `python -m tests.warehouse.child_commands VERB HOME …`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 import time
 from pathlib import Path
 
-from tests.warehouse.story import many, story
+from tests.warehouse.sample_deliveries import many, story
 from warehouse.cache.store import Cache
 from warehouse.load import load as loading
 from warehouse.load.self_repair import load as load_cache
@@ -54,20 +54,20 @@ def hold(home: Path, seconds: str) -> None:
 
 def take_turns(home: Path, seconds: str, each: str) -> None:
     """Open the cache over and over for a while; print how often, and the longest wait."""
-    until = time.monotonic() + float(seconds)
+    deadline = time.monotonic() + float(seconds)
     turns, longest = 0, 0.0
     print("ready", flush=True)
-    while time.monotonic() < until:
-        asked = time.monotonic()
+    while time.monotonic() < deadline:
+        waiting_since = time.monotonic()
         with Cache(home).locked():
-            longest = max(longest, time.monotonic() - asked)
+            longest = max(longest, time.monotonic() - waiting_since)
             time.sleep(float(each))
             turns += 1
     print(turns, longest, flush=True)
 
 
 def shell(home: Path, seconds: str) -> None:
-    """What a person does who opens the file without asking."""
+    """Open the file without our lock, as a DuckDB shell does."""
     import duckdb
 
     with duckdb.connect(str(home / "state" / "cache.duckdb"), read_only=True):

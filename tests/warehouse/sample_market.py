@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from payer.ledger import Ledger
-from tests.warehouse.books import DAY, body, grade, pieces
+from tests.warehouse.deliveries import DAY, body, grade, pieces
 from tests.warehouse.purchases import buy, open_ledger
 from warehouse.cache.store import Cache
 from warehouse.load.self_repair import load

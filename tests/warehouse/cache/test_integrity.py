@@ -1,4 +1,4 @@
-"""What counts as a damaged file."""
+"""Tell a damaged file from other trouble."""
 
 from __future__ import annotations
 
