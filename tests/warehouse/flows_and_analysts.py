@@ -17,8 +17,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from tests.warehouse.books import DAY, T0, body, pieces
-from tests.warehouse.processes import ROOT
+from tests.warehouse.child_processes import ROOT
+from tests.warehouse.deliveries import DAY, T0, body, pieces
 from tests.warehouse.purchases import buy, open_ledger
 from warehouse.load.self_repair import load
 

@@ -11,8 +11,8 @@ import pytest
 from filelock import FileLock
 
 from payer.ledger import Ledger
-from tests.warehouse.publish.test_publish import bring_up, month
-from warehouse.audit import Fault, check_published
+from tests.warehouse.publications import bring_up, month
+from warehouse.audit import Fault, check_published, check_snapshots
 from warehouse.publish.publish import publish
 from warehouse.snapshots.manifest import Manifest, SnapshotFile, read_manifest, write_manifest
 
@@ -86,3 +86,20 @@ def test_contents_are_durable_before_the_manifest_that_names_them(
     write_manifest(tmp_path, Manifest())
     places = (tmp_path / ".files", tmp_path / "_manifest.json", tmp_path)
     assert synced == [path.stat().st_ino for path in places]
+
+
+def test_the_checker_names_what_is_wrong(tmp_path: Path, ledger: Ledger) -> None:
+    month(ledger, 0)
+    bring_up(tmp_path, ledger)
+    root = tmp_path / "published" / "snapshots"
+    [file] = read_manifest(root).files
+    (root / file.folder / "stray.parquet").write_bytes(b"x")
+    (root / file.link).unlink()
+    (root / file.content).write_bytes(b"y")
+    assert sorted(fault.detail for fault in check_snapshots(root)) == sorted(
+        [
+            f"{file.folder}/stray.parquet is not in the manifest",
+            f"{file.link} is missing",
+            f"{file.content} does not have the hash in the manifest",
+        ]
+    )

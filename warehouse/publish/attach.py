@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from warehouse.cache.rewinds import cache_version
 from warehouse.cache.sql import definition, literal, quoted
+from warehouse.cache.store import STORAGE
 from warehouse.cache.tables import declared_tables
 from warehouse.publish import costs, stamp
 from warehouse.publish.versions import Standby
@@ -15,9 +16,6 @@ from warehouse.publish.views import catalog, quality
 
 if TYPE_CHECKING:
     import duckdb
-
-STORAGE = "v1.5.0"
-"""Readable by DuckDB 1.5 and later."""
 
 MIRRORED = ("loads", "quarantined")
 """Tables of the cache that are published as they are, by delivery."""

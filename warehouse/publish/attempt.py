@@ -17,7 +17,7 @@ from warehouse.cache.locking import file_lock
 from warehouse.cache.rewinds import cache_version
 from warehouse.cache.store import Cache
 from warehouse.publish import stamp
-from warehouse.publish.attach import STORAGE, attached, transaction
+from warehouse.publish.attach import attached, transaction
 from warehouse.publish.ledger_snapshot import LedgerNeeds, LedgerSnapshot, with_ledger
 from warehouse.publish.publication import Publication, PublishOptions
 from warehouse.publish.update import update, update_needs
@@ -140,7 +140,7 @@ def _update_standby(
                 deliveries = update(con, snapshot)
                 crash_point("publish.before_commit")
             con.execute("CHECKPOINT pub")
-            stamp.write_file(con, standby.stamp_draft, STORAGE)
+            stamp.write_file(con, standby.stamp_draft)
         return deliveries
 
     deliveries, _ = with_ledger(cache, ledger, needs, work, snapshot)

@@ -52,8 +52,8 @@ def read_after(con: duckdb.DuckDBPyConnection, schema: str) -> tuple[int, int]:
     return max(0, costs_seq - _LATE), max(0, avoided_seq - _LATE)
 
 
-def update(con: duckdb.DuckDBPyConnection, schema: str, ledger: LedgerSnapshot, *, other_ledger: bool = False) -> int:
-    """Write rows that are new or changed in the ledger. Returns the cost rows written.
+def update(con: duckdb.DuckDBPyConnection, schema: str, ledger: LedgerSnapshot, *, other_ledger: bool = False) -> None:
+    """Write rows that are new or changed in the ledger.
 
     `other_ledger`: the tables are of another ledger, whose seqs say nothing about this one. Purchases that this one
     lacks keep their cost as long as their rows are published.
@@ -65,15 +65,13 @@ def update(con: duckdb.DuckDBPyConnection, schema: str, ledger: LedgerSnapshot, 
     if other_ledger or not _has_newest_avoided(con, schema, ledger):
         con.execute(f"DELETE FROM {schema}.avoided")
     costs_after, avoided_after = read_after(con, schema)
-    written = 0
     for costs in _batches(ledger.cost_rows(costs_after)):
-        written += _replace_costs(con, schema, _cost_table(costs))
+        _replace_costs(con, schema, _cost_table(costs))
     for avoided in _batches(ledger.avoided_rows(avoided_after)):
         _add_avoided(con, schema, _avoided_table(avoided))
     if other_ledger:
         lacking = f"SELECT * FROM lost ANTI JOIN {schema}.ledger_costs USING (purchase_id)"
         con.execute(f"INSERT INTO {schema}.ledger_costs BY NAME {lacking}")
-    return written
 
 
 def _has_newest_avoided(con: duckdb.DuckDBPyConnection, schema: str, ledger: LedgerSnapshot) -> bool:
@@ -89,14 +87,13 @@ def _batches(rows: Sequence[T]) -> Iterator[Sequence[T]]:
     return (rows[start : start + _BATCH] for start in range(0, len(rows), _BATCH))
 
 
-def _replace_costs(con: duckdb.DuckDBPyConnection, schema: str, rows: pa.Table) -> int:
+def _replace_costs(con: duckdb.DuckDBPyConnection, schema: str, rows: pa.Table) -> None:
     con.register("fresh_costs", rows)
     changed = f"SELECT f.* FROM fresh_costs f ANTI JOIN {schema}.ledger_costs c USING (purchase_id, seq)"
     con.execute(f"CREATE OR REPLACE TEMP TABLE changed_costs AS {changed}")
     con.execute(f"DELETE FROM {schema}.ledger_costs WHERE purchase_id IN (SELECT purchase_id FROM changed_costs)")
-    [(written,)] = con.execute(f"INSERT INTO {schema}.ledger_costs SELECT * FROM changed_costs").fetchall()
+    con.execute(f"INSERT INTO {schema}.ledger_costs SELECT * FROM changed_costs")
     con.unregister("fresh_costs")
-    return int(written)
 
 
 def _add_avoided(con: duckdb.DuckDBPyConnection, schema: str, rows: pa.Table) -> None:

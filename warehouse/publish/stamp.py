@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from warehouse.cache.rewinds import CacheVersion, cache_version
 from warehouse.cache.sql import literal
+from warehouse.cache.store import STORAGE
 from warehouse.publish.ledger_snapshot import LedgerSnapshot
 from warehouse.publish.views import catalog
 
@@ -87,10 +88,10 @@ def write(con: duckdb.DuckDBPyConnection, ledger: LedgerSnapshot) -> None:
     )
 
 
-def write_file(con: duckdb.DuckDBPyConnection, path: Path, storage: str) -> None:
+def write_file(con: duckdb.DuckDBPyConnection, path: Path) -> None:
     """Copy the stamp of `pub` into a file of its own, so that it can be read without opening the public file."""
     path.unlink(missing_ok=True)
-    con.execute(f"ATTACH {literal(path)} AS stamped (STORAGE_VERSION '{storage}')")
+    con.execute(f"ATTACH {literal(path)} AS stamped (STORAGE_VERSION '{STORAGE}')")
     con.execute("CREATE TABLE stamped.publication AS FROM pub.publication")
     con.execute("CHECKPOINT stamped")
     con.execute("DETACH stamped")

@@ -10,7 +10,7 @@ import pytest
 
 from payer.ledger import Ledger
 from tests.warehouse.damaged_blocks import flip, spoil
-from tests.warehouse.publish.test_publish import bring_up, count, crash, month, parquet_rows
+from tests.warehouse.publications import bring_up, count, crash, month, parquet_rows
 from tests.warehouse.purchases import open_ledger
 from warehouse import query
 from warehouse.audit import check_snapshots

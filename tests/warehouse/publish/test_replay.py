@@ -1,4 +1,4 @@
-"""What is published follows the cache where that goes back or is made anew, and the ledger where it is another one."""
+"""Published rows follow a cache that loads rows again or is rebuilt; costs follow a ledger that was restored."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from payer.ledger.backup import backup, restore
 from payer.values.types import Purchase
 from sources.model import Cast, Column, Dataset
 from tests.warehouse.deliveries import DAY, T0, body, grade
-from tests.warehouse.publish.test_publish import FIRST, bring_up, count, month
+from tests.warehouse.publications import FIRST, bring_up, count, month
 from tests.warehouse.purchases import buy_history, open_ledger
 from warehouse import query
 from warehouse.audit import check_snapshots
