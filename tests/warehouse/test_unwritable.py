@@ -1,5 +1,5 @@
 """`published/`, or a folder in it, on a disk that is mounted read-only or without permission to write: publications and
-compactions say so and change nothing, and the next ones heal by themselves (I7, I8)."""
+compactions say so and change nothing, and the next ones repair themselves (I7, I8)."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ REFUSED = (
 
 
 def files(folder: Path) -> dict[str, tuple[int, bytes]]:
-    """Every file but those that say what another one shows, which are made anew when they are missed."""
+    """Every file except the stamps kept beside public files, which are written again when they are missing."""
     found = [path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("shown-")]
     return {str(path.relative_to(folder)): (path.stat().st_ino, path.read_bytes()) for path in found}
 
