@@ -9,9 +9,10 @@ from pathlib import Path
 from filelock import FileLock
 
 from payer.values.ledger_reads import CostRow, LedgerReader
-from warehouse.cache.damage import CacheDamaged, first_line
+from warehouse.cache.damage import first_line
 from warehouse.cache.fingerprint import read_through
 from warehouse.cache.store import Cache
+from warehouse.errors import CacheDamaged
 from warehouse.publish.repair import trouble_with
 from warehouse.snapshots.manifest import File, Manifest, ManifestDamaged, read_manifest
 from warehouse.snapshots.verify import says, sha256_of

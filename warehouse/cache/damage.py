@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-
-class CacheDamaged(RuntimeError):
-    """The file can't be read. The next load makes it anew from the ledger."""
-
-
 _DAMAGED = ("corrupt", "checksum", "not a valid duckdb", "could not read enough bytes", "replaying wal", "wal file")
 _CANNOT_WRITE = ("could not write", "could not sync", "could not truncate", "no space", "permission", "read-only")
 

@@ -12,10 +12,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from warehouse.errors import WarehouseError
+
 _held = threading.local()
 
 
-class AlreadyHeld(RuntimeError):
+class AlreadyHeld(WarehouseError):
     """This very thread holds the lock: waiting for itself would never end."""
 
 

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from warehouse.cache import schema
-from warehouse.cache.damage import CacheDamaged, first_line, is_damage
+from warehouse.cache.damage import first_line, is_damage
 from warehouse.cache.locking import in_turn
+from warehouse.errors import CacheBusy, CacheDamaged, CacheIncomplete
 
 if TYPE_CHECKING:
     import duckdb
@@ -42,14 +43,6 @@ _NAME = "cache"
 
 STRANGER_SECONDS = 30.0
 """How long a process that opened the file without our lock is waited for."""
-
-
-class CacheBusy(RuntimeError):
-    """Something that doesn't take our lock holds the file open, such as a DuckDB shell."""
-
-
-class CacheIncomplete(RuntimeError):
-    """The cache doesn't know everything that was bought: planning on it would buy again. Load first."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from warehouse.cache import schema
 from warehouse.cache.schema import tables
 from warehouse.cache.store import Cache, Look
 from warehouse.coverage import record as coverage
+from warehouse.errors import WarehouseError
 from warehouse.load import notes, report
 from warehouse.load import parallel as readers
 from warehouse.load.parse import Page, read
@@ -42,7 +43,7 @@ class Loaded:
     order: tuple[datetime, int]
 
 
-class Outdated(Exception):
+class Outdated(WarehouseError):
     """The file's rows were made under other declarations, or hashed by another DuckDB: they can't be added to."""
 
 

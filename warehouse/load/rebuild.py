@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 
 from payer.values.crashpoints import crash_point
 from payer.values.errors import Misconfigured
-from warehouse.cache.damage import CacheDamaged, is_damage
+from warehouse.cache.damage import is_damage
 from warehouse.cache.fingerprint import fingerprints
 from warehouse.cache.locking import in_turn
 from warehouse.cache.schema import FORMAT
 from warehouse.cache.store import Cache
+from warehouse.errors import CacheDamaged
 from warehouse.load.load import bring_in
 
 if TYPE_CHECKING:

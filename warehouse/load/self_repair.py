@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from warehouse.cache import schema
-from warehouse.cache.damage import CacheDamaged, first_line, is_certain, is_damage
-from warehouse.cache.store import Cache, CacheIncomplete, file_identity
+from warehouse.cache.damage import first_line, is_certain, is_damage
+from warehouse.cache.store import Cache, file_identity
+from warehouse.errors import CacheDamaged, CacheIncomplete
 from warehouse.load.load import Outdated, bring_in
 from warehouse.load.rebuild import rebuild
 from warehouse.load.report import LoadReport, recount

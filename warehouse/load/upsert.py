@@ -11,6 +11,7 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from warehouse.cache.schema import Table, quoted
+from warehouse.errors import WarehouseError
 
 if TYPE_CHECKING:
     import duckdb
@@ -22,7 +23,7 @@ Counts = dict[str, tuple[int, int]]
 """Purchase to its rows that were new, and those that changed."""
 
 
-class NotUnique(RuntimeError):
+class NotUnique(WarehouseError):
     """A current table held a natural key twice. The file can't be trusted."""
 
 

@@ -8,11 +8,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from warehouse.cache.damage import CacheDamaged, first_line, is_damage
+from warehouse.cache.damage import first_line, is_damage
 from warehouse.cache.fingerprint import read_through
 from warehouse.cache.locking import in_turn
 from warehouse.cache.schema import literal
-from warehouse.cache.store import Cache, CacheIncomplete
+from warehouse.cache.store import Cache
+from warehouse.errors import CacheDamaged, CacheIncomplete
 from warehouse.load.self_repair import healed
 from warehouse.publish.versions import LOCK, Standby
 

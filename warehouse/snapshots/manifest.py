@@ -7,13 +7,15 @@ import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from warehouse.errors import WarehouseError
+
 MANIFEST, DAMAGED = "_manifest.json", "_manifest.damaged.json"
 
 Month = tuple[str, str]
 """Dataset and month: one folder of snapshots."""
 
 
-class Unreadable(RuntimeError):
+class Unreadable(WarehouseError):
     """Something published is damaged. A thorough publication makes it anew."""
 
 

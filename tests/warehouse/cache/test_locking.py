@@ -15,7 +15,8 @@ from tests.warehouse.processes import line, start
 from tests.warehouse.story import story
 from warehouse.cache import store as caching
 from warehouse.cache.locking import AlreadyHeld, in_turn
-from warehouse.cache.store import Cache, CacheBusy
+from warehouse.cache.store import Cache
+from warehouse.errors import CacheBusy
 
 
 def test_who_comes_second_waits_and_does_not_fail(tmp_path: Path) -> None:

@@ -17,9 +17,9 @@ from tests.warehouse.processes import run
 from tests.warehouse.story import many, story
 from warehouse.cache import schema
 from warehouse.cache import store as caching
-from warehouse.cache.damage import CacheDamaged
 from warehouse.cache.fingerprint import fingerprints
-from warehouse.cache.store import Cache, CacheIncomplete, Token
+from warehouse.cache.store import Cache, Token
+from warehouse.errors import CacheDamaged, CacheIncomplete
 from warehouse.load.rebuild import rebuild
 
 
