@@ -1,63 +1,38 @@
-"""The body that the scheduled flows share: an ingestion with its steps as Prefect tasks."""
+"""Run a flow's work in the worker's own workspace, and fail the flow run with the command's words."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from prefect.blocks.system import Secret
 from prefect.client.schemas.objects import State
 
-from flows.ingest import ingest
-from tasks.buy.bill import Bill
-from tasks.prefect.artifacts import bill_artifact, cost_artifact, environ_with_key, failure, verdict
-from tasks.prefect.progress import Shown
-from tasks.prefect.steps import as_task, prefect_run
-from tasks.request.build import ask_fresh, budget_of, datasets_of
-from tasks.request.keys import check_named
-from tasks.request.tokens import keys_named
-from tasks.workspace.cache_trouble import in_plain_words
-from tasks.workspace.failures import PayerError
+from payer.values.errors import PayerError
+from tasks.prefect.verdict import failure
+from tasks.workspace.cache_trouble import as_payer_errors
 from tasks.workspace.workspace import Workspace
 
 RETRIES, PAUSE = 2, 60
-"""Repeating a run is safe: it recovers first, and nothing is bought twice. See docs/operating.md."""
+"""Retries of a flow, and seconds between them. A repeated run recovers first and buys nothing twice."""
 
-
-async def show(bill: Bill) -> int | None:
-    """The bill as an artifact; policy's caps and the flow's own maximum decide."""
-    await bill_artifact(bill)
-    return None
-
-
-async def keep_fresh(name: str, max_cost: str | None, tokens: str | None) -> State[Any]:
-    """One run of a feed or dataset, as of the time it was scheduled for."""
-
-    async def work(ws: Workspace) -> State[Any]:
-        run, at = prefect_run(ws, name, "manual")
-        check_named(datasets_of([name]), tokens, ())
-        keys = await keys_named(ws, tokens)
-        ask = ask_fresh(ws, name, reason=run.reason, at=at, keys=keys)
-        run, at = prefect_run(ws, name, run.reason, budget=budget_of(ws, [name], max_cost))
-        async with Shown() as watch:
-            outcome = await ingest(ws, ask, run, call=as_task, watch=watch, agree=show)
-        await cost_artifact(ws)
-        return verdict(outcome)
-
-    return await in_workspace(work)
+KEY_BLOCK = "tollbook-private-key"
+"""Name of the Secret block that may hold the paying key, for workers without it in their environment."""
 
 
 class RunFailed(Exception):
-    """Raised when a run has not done what it was for; the words say what happened to the money.
+    """Raised when a run has not done what it was for; its text says what happened to the money.
 
-    Raised, since Prefect repeats a flow that raises; one that returns a failed state while repeats are left is ended as
-    crashed in a worker (seen in 3.8.8).
+    Raised, because Prefect retries a flow that raises; a flow that returns a failed state while retries are left ends
+    as crashed in a worker (seen in 3.8.8).
     """
 
 
 async def in_workspace(work: Callable[[Workspace], Awaitable[State[Any]]]) -> State[Any]:
-    """Open the worker's workspace for the work. Raises RunFailed for what failed, and for an error of ours."""
+    """Open the worker's workspace for the work. Raises RunFailed for a failed state, and for an error of ours."""
     try:
-        with in_plain_words():
+        with as_payer_errors():
             async with Workspace.open(await environ_with_key()) as ws:
                 state = await work(ws)
     except PayerError as error:
@@ -65,3 +40,15 @@ async def in_workspace(work: Callable[[Workspace], Awaitable[State[Any]]]) -> St
     if state.is_failed():
         raise RunFailed(state.message or "the run failed")
     return state
+
+
+async def environ_with_key() -> dict[str, str]:
+    """Return the worker's environment; where it names no wallet, with the Secret block's key (kept in this process)."""
+    environ = dict(os.environ)
+    if environ.get("TOLLBOOK_PRIVATE_KEY") or environ.get("TOLLBOOK_KEYSTORE"):
+        return environ
+    try:
+        block: Any = await Secret.aload(KEY_BLOCK)
+    except ValueError:
+        return environ
+    return {**environ, "TOLLBOOK_PRIVATE_KEY": str(block.get())}

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
-from flows.ingest import Agree, ingest, within_policy
+from flows.ingest import ingest
 from payer.values.types import Purchase
-from tasks.buy.bill import Bill
+from tasks.buy.bill import ApproveBill, Bill, approve_by_policy
 from tasks.buy.outcome import Outcome
-from tasks.buy.plan import priced
-from tasks.request.build import ask_fresh, ask_range
-from tasks.request.requests import Ask, Keys
+from tasks.buy.quote import current_bill
+from tasks.buy.watch import Silent, Watch
+from tasks.request.build import request_fresh, request_range
+from tasks.request.model import DataRequest, Keys
 from tasks.workspace.run import new_run
-from tasks.workspace.watch import Silent, Watch
 from tasks.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -72,21 +72,21 @@ class Desk:
     ) -> Outcome:
         """Signals of one token. `approved` is what a person said yes to; None: exactly the bill."""
 
-        async def agree(bill: Bill) -> int | None:
-            return bill.atoms if approved is None else approved
+        async def approve(bill: Bill) -> int | None:
+            return bill.amount_atomic if approved is None else approved
 
-        return self.work(lambda ws: self._ingest(ws, signals(ws, calls), flow, watch, agree))
+        return self.work(lambda ws: self._ingest(ws, signals(ws, calls), flow, watch, approve))
 
     def fresh(self, name: str, *, watch: Watch | None = None) -> Outcome:
         """One run of a flow, as its schedule would start it."""
 
-        def ask(ws: Workspace) -> Ask:
-            return ask_fresh(ws, name, reason="test", at=ws.clock.now())
+        def request(ws: Workspace) -> DataRequest:
+            return request_fresh(ws, name, reason="test", at=ws.clock.now())
 
-        return self.work(lambda ws: self._ingest(ws, ask(ws), name, watch, within_policy))
+        return self.work(lambda ws: self._ingest(ws, request(ws), name, watch, approve_by_policy))
 
     def bill(self, calls: int) -> Bill:
-        return self.work(lambda ws: priced(ws, signals(ws, calls)))
+        return self.work(lambda ws: current_bill(ws, signals(ws, calls)))
 
     def spent(self) -> int:
         """By the ledger."""
@@ -108,13 +108,15 @@ class Desk:
 
         return self.work(count)
 
-    async def _ingest(self, ws: Workspace, ask: Ask, flow: str, watch: Watch | None, agree: Agree) -> Outcome:
-        run = new_run(flow, ask.reason, ws.clock.now())
-        return await ingest(ws, ask, run, watch=watch or Silent(), agree=agree)
+    async def _ingest(
+        self, ws: Workspace, request: DataRequest, flow: str, watch: Watch | None, approve: ApproveBill
+    ) -> Outcome:
+        run = new_run(flow, request.reason, ws.clock.now())
+        return await ingest(ws, request, run, watch=watch or Silent(), approve_bill=approve)
 
 
-def signals(ws: Workspace, calls: int) -> Ask:
-    return ask_range(ws, ["trading-signals"], *windows(calls), at=ws.clock.now(), keys=Keys(tokens=("3375",)))
+def signals(ws: Workspace, calls: int) -> DataRequest:
+    return request_range(ws, ["trading-signals"], *windows(calls), at=ws.clock.now(), keys=Keys(tokens=("3375",)))
 
 
 class After(Silent):

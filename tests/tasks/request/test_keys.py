@@ -1,11 +1,11 @@
-"""What is asked for where nobody named keys: those that an earlier run brought."""
+"""Keys that nobody named come from the tables that an earlier run loaded."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from sources import registry
-from tasks.request.build import keys_for
+from tasks.request.keys import keys_for
 from tasks.workspace.settings import Settings
 from tasks.workspace.workspace import Workspace
 from tests.docs.page import PROJECT
