@@ -1,4 +1,4 @@
-"""The bill: what a plan costs, to the atomic unit, before anything is signed."""
+"""The bill of a plan: its cost to the atomic unit, before anything is signed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tasks.buy.caps import CapLine
 
 
 class Due(IntEnum):
-    """When a piece has to be bought, most urgent first: a snapshot is never sold again, a gap can wait."""
+    """The urgency of a piece, most urgent first: a snapshot is never sold again, a gap can wait."""
 
     NOW_OR_NEVER = 0
     NEWEST = 1
@@ -118,7 +118,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Bill:
-    """What one flow's plan costs. `asset` is the seller's one asset.
+    """The cost of one flow's plan. `asset` is the seller's one asset.
 
     Calls and amounts count the lines that can be bought. `caps` show each cap beside the bill; `postponed` are requests
     that the caps leave for a later run; `refusal` names the cap that stands in the way of what can't wait.

@@ -36,7 +36,7 @@ class PriceChange:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one run did. Amounts are atomic units of the asset: `amount_atomic` was spent, `in_doubt` may have been.
+    """The result of one run. Amounts are in atomic units: `amount_atomic` was spent, `in_doubt` may have been.
 
     `left_…` count what the bill still lists and was not bought, at the newest prices (None: unknown). `found_on_chain`
     counts purchases that the chain shows as paid before this ledger knew them, by another machine or a lost ledger:

@@ -23,7 +23,7 @@ from warehouse.publish.publish import Publication
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """What `flows.ingest.ingest` calls, in this order. Replace one to run it in another way."""
+    """The functions that `flows.ingest.ingest` calls, in this order. `dataclasses.replace` one to change a run."""
 
     recover: Callable[[Workspace, str | None], Awaitable[Recovered]]
     load: Callable[[Workspace], Awaitable[LoadReport]]

@@ -17,7 +17,7 @@ from warehouse.publish.publish import Publication
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """What one recovery of everything found and loaded: the document of `recover`."""
+    """The result of one recovery of everything: the document of `recover`."""
 
     found: Recovered
     loaded: LoadReport

@@ -15,7 +15,7 @@ from tasks.workspace.workspace import Workspace
 
 @dataclass(frozen=True)
 class FlowRun:
-    """What a run takes from its Prefect flow run. `scheduled_for` is real time, without a sandbox's clock offset."""
+    """The parts of a Prefect flow run that a run needs. `scheduled_for` is real time, without a sandbox's offset."""
 
     flow_run_id: str | None = None
     deployment: str | None = None

@@ -1,4 +1,4 @@
-"""Runs over a real world with plain functions: no command, no Prefect."""
+"""A desk that runs the plain steps over a real world: no command, no Prefect."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ START = date(2024, 1, 1)
 
 
 def windows(count: int) -> tuple[date, date]:
-    """So many calls of one token's signals, from one day on."""
+    """Return the first and last day of so many calls for one token's signals."""
     return START, START + timedelta(days=29 * count - 1)
 
 
@@ -70,7 +70,7 @@ class Desk:
         watch: Watch | None = None,
         approved: int | None = None,
     ) -> Outcome:
-        """Signals of one token. `approved` is what a person said yes to; None: exactly the bill."""
+        """Buy signals of one token. `approved` is the budget that the operator approved; None: exactly the bill."""
 
         async def approve(bill: Bill) -> int | None:
             return bill.amount_atomic if approved is None else approved
@@ -78,7 +78,7 @@ class Desk:
         return self.work(lambda ws: self._ingest(ws, signals(ws, calls), flow, watch, approve))
 
     def fresh(self, name: str, *, watch: Watch | None = None) -> Outcome:
-        """One run of a flow, as its schedule would start it."""
+        """Run a flow once, as its schedule would start it."""
 
         def request(ws: Workspace) -> DataRequest:
             return request_fresh(ws, name, reason="test", at=ws.clock.now())
@@ -89,7 +89,7 @@ class Desk:
         return self.work(lambda ws: current_bill(ws, signals(ws, calls)))
 
     def spent(self) -> int:
-        """By the ledger."""
+        """Return the amount spent, by the ledger."""
 
         async def count(ws: Workspace) -> int:
             return sum(purchase.spent for purchase in ws.ledger.purchases())
@@ -97,11 +97,11 @@ class Desk:
         return self.work(count)
 
     def taken(self) -> int:
-        """By the chain."""
+        """Return the amount spent, by the chain."""
         return sum(int(transfer["value"]) for transfer in self.world.transfers(self.buyer.address))
 
     def signed(self) -> int:
-        """How many purchases a payment was ever sent for."""
+        """Count the purchases that a payment was ever sent for."""
 
         async def count(ws: Workspace) -> int:
             return sum(1 for purchase in ws.ledger.purchases() if purchase.sends)
@@ -120,7 +120,7 @@ def signals(ws: Workspace, calls: int) -> DataRequest:
 
 
 class After(Silent):
-    """Does something once so many calls are delivered."""
+    """Acts once, after so many calls are delivered."""
 
     def __init__(self, calls: int, act: Callable[[], None]) -> None:
         self.calls, self._act = calls, act

@@ -25,7 +25,7 @@ NOW = datetime(2026, 11, 25, 6, 15, tzinfo=UTC)
 
 @dataclass
 class Books:
-    """What the caps hold; no purchase is open."""
+    """A ledger of which only the caps are asked; no purchase is open."""
 
     held: dict[tuple[str, str], int] = field(default_factory=dict)
 

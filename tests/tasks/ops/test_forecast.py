@@ -1,4 +1,4 @@
-"""What the schedules would cost, against the same days lived through in a world of its own."""
+"""A forecast of the schedules' cost, against the same days run in a world of their own."""
 
 from __future__ import annotations
 

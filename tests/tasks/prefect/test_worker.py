@@ -1,4 +1,4 @@
-"""How a deployed flow ends when something is in its way: as failed, in the words of the command, and to be repeated."""
+"""A deployed flow that can't do its work fails in the words of the command, and can be repeated."""
 
 from __future__ import annotations
 
