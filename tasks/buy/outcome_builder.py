@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @dataclass(slots=True)
 class OutcomeBuilder:
     """Collects what ingest reports, in the order of its steps. `tried` are the purchase keys this run has requested,
-    `halted` the endpoints that it asks no more. `whole` bills are bought entirely or not at all."""
+    `halted` the endpoints that it asks no more."""
 
     run: Run
     asset: Asset
