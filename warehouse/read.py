@@ -186,7 +186,7 @@ def trouble() -> tuple[type[Exception], ...]:
     """What keeps the tables from being brought up to date: the disk, a program that holds a file, a damaged one."""
     import duckdb
 
-    from warehouse.cache.integrity import CacheDamaged
-    from warehouse.cache.store import CacheBusy
+    from warehouse.errors import CacheBusy
+    from warehouse.errors import CacheDamaged
 
     return (OSError, duckdb.Error, CacheBusy, CacheDamaged)

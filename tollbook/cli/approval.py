@@ -29,9 +29,9 @@ class Approval:
 
     async def __call__(self, bill: Bill) -> int | None:
         render.bills(self.answer, [bill])
-        if bill.atoms == 0:
+        if bill.amount_atomic == 0:
             return self.budget
-        if self.budget is not None and bill.atoms > self.budget:
+        if self.budget is not None and bill.amount_atomic > self.budget:
             raise too_small(bill, self.budget)
         if bill.refusal is not None:
             raise bill.refusal
@@ -39,15 +39,15 @@ class Approval:
             return self.budget
         if not self.yes:
             self._ask(bill)
-        return bill.atoms
+        return bill.amount_atomic
 
     def _ask(self, bill: Bill) -> None:
         if self.answer.as_json or not sys.stdin.isatty():
             raise BadUsage(
-                f"the bill is {render.amount(bill, bill.atoms)} and nobody is there to approve it",
+                f"the bill is {render.amount(bill, bill.amount_atomic)} and nobody is there to approve it",
                 advice="say --yes to buy up to the bill, or --max-cost X to buy up to X",
             )
-        print(f"\nBuy {bill.calls} calls for {render.amount(bill, bill.atoms)}? [y/N] ", end="", flush=True)
+        print(f"\nBuy {bill.calls} calls for {render.amount(bill, bill.amount_atomic)}? [y/N] ", end="", flush=True)
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
             raise Declined("not approved: nothing was bought")
 
@@ -61,7 +61,8 @@ def too_small(bill: Bill, budget: int) -> OverBudget:
         spent += item.price or 0
         reach += 1
     more = f"it would reach for {reach} of {bill.calls} calls, oldest first" if reach else "it reaches for no call"
+    total = render.amount(bill, bill.amount_atomic)
     return OverBudget(
-        f"--max-cost is {render.amount(bill, budget)} and the bill is {render.amount(bill, bill.atoms)}; {more}",
-        advice=f"raise it to {bill.money(bill.atoms)}, or ask for fewer days or tokens",
+        f"--max-cost is {render.amount(bill, budget)} and the bill is {total}; {more}",
+        advice=f"raise it to {bill.money(bill.amount_atomic)}, or ask for fewer days or tokens",
     )

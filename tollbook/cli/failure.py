@@ -9,7 +9,7 @@ import textwrap
 from typing import Any
 
 from payer.values.errors import Misconfigured, PayerError
-from tasks.workspace.cache_trouble import trouble_of
+from tasks.workspace.cache_trouble import as_payer_error
 
 USAGE = 2
 UNFORESEEN = 4
@@ -67,7 +67,7 @@ def _known(error: Exception) -> PayerError:
     usage = getattr(error, "format_message", None)
     if usage is not None:
         return BadUsage(usage())
-    return trouble_of(error) or Unforeseen(f"{type(error).__name__}: {error}")
+    return as_payer_error(error) or Unforeseen(f"{type(error).__name__}: {error}")
 
 
 class BadUsage(Misconfigured):

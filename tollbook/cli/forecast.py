@@ -30,7 +30,7 @@ def show_forecast(answer: Answer, path: Path, flows: Sequence[str] | None, token
         (each.flow, each.schedule, str(each.runs), str(each.calls), _money(each), each.asset.symbol) for each in found
     ]
     answer.table(("flow", "schedule (UTC)", "runs", "calls", "amount", "asset"), rows, right=frozenset({2, 3, 4}))
-    total = sum(each.atoms for each in found)
+    total = sum(each.amount_atomic for each in found)
     if found and len({each.asset for each in found}) == 1:
         answer.line(f"  together {decimal_text(total, found[0].asset.decimals)} {found[0].asset.symbol}")
     for each in found:

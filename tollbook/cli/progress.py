@@ -8,7 +8,7 @@ from typing import Any
 
 from payer.values.purchase import Purchase
 from tasks.buy.bill import Bill
-from tasks.workspace.watch import UNWATCHED, Counting, Watch
+from tasks.buy.watch import UNWATCHED, Counting, Watch
 
 SECONDS_BETWEEN_LINES = 2.0
 
@@ -49,8 +49,8 @@ class Bar(Counting):
         self.ended()
         super().bill(bill)
 
-    def buying(self, calls: int, atoms: int) -> None:
-        super().buying(calls, atoms)
+    def buying(self, calls: int, amount_atomic: int) -> None:
+        super().buying(calls, amount_atomic)
         if self._progress is None:
             self._start()
         self._progress.update(self._task, total=self.calls)

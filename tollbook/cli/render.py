@@ -41,14 +41,14 @@ def bill_notes(answer: Answer, bill: Bill) -> None:
     """What the cache saved, what is gone for good, what may come on top."""
     if bill.saved.calls:
         calls = _plural(bill.saved.calls, "call")
-        answer.line(f"  {bill.flow}: {calls} held already, {amount(bill, bill.saved.atoms)} saved")
+        answer.line(f"  {bill.flow}: {calls} held already, {amount(bill, bill.saved.amount_atomic)} saved")
     if bill.undelivered:
         calls = _plural(len(bill.undelivered), "call")
         answer.line(f"  {bill.flow}: {calls} paid and never delivered, not bought again without your word", style="red")
-    for gone in bill.gone:
-        repair = f"; {gone.repaired_by} has them" if gone.repaired_by else ""
+    for lost in bill.lost:
+        repair = f"; {lost.repaired_by} has them" if lost.repaired_by else ""
         answer.line(
-            f"  {gone.dataset}: {gone.cells} cells can't be bought any more ({gone.what}){repair}", style="yellow"
+            f"  {lost.dataset}: {lost.cells} cells can't be bought any more ({lost.what}){repair}", style="yellow"
         )
     for line in bill.lines:
         if line.problem and line.all_items:
@@ -72,7 +72,7 @@ def limit_lines(bill: Bill) -> list[str]:
         refusing = [cap for cap in bill.caps if cap.refuses]
         return [f"refused: {bill.refusal.what}", *(f"{_cap(cap)}: too much" for cap in refusing[1:])]
     counting = [cap for cap in bill.caps if cap.adds_up]
-    if not counting or not bill.atoms:
+    if not counting or not bill.amount_atomic:
         return []
     nearest = max(counting, key=lambda cap: cap.share)
     return [f"{bill.flow}: nearest cap {nearest.name}: {nearest.text(nearest.after)} of {nearest.text(nearest.limit)}"]
@@ -95,7 +95,7 @@ def outcomes(answer: Answer, done: Sequence[Outcome]) -> None:
     symbols = {each.asset.symbol for each in done}
     rows = [_outcome_row(each, "" if len(symbols) == 1 else f" {each.asset.symbol}") for each in done]
     sums = [str(sum(int(row[column]) for row in rows)) for column in range(1, 5)]
-    total = done[0].money(sum(each.atoms for each in done)) if len(symbols) == 1 else ""
+    total = done[0].money(sum(each.amount_atomic for each in done)) if len(symbols) == 1 else ""
     answer.heading("What came")
     answer.table(
         ("flow", "paid calls", "calls saved", "rows new", "changed", "/".join(sorted(symbols))),
@@ -112,12 +112,12 @@ def outcomes(answer: Answer, done: Sequence[Outcome]) -> None:
 
 def _outcome_row(done: Outcome, unit: str) -> tuple[str, ...]:
     figures = (done.calls_paid, done.calls_avoided, done.loaded.rows_new, done.loaded.rows_changed)
-    return (done.run.flow, *map(str, figures), done.money(done.atoms) + unit)
+    return (done.run.flow, *map(str, figures), done.money(done.amount_atomic) + unit)
 
 
 def outcome(answer: Answer, done: Outcome) -> None:
     """What one run did, in a few lines."""
-    answer.heading(f"{done.run.flow}: {amount(done, done.atoms)} for {_plural(done.calls_paid, 'paid call')}")
+    answer.heading(f"{done.run.flow}: {amount(done, done.amount_atomic)} for {_plural(done.calls_paid, 'paid call')}")
     answer.line(f"  rows        {done.loaded.rows_new} new, {done.loaded.rows_changed} changed")
     answer.line(f"  saved       {_plural(done.calls_avoided, 'call')}, {amount(done, done.saved)}")
     for word, text, style in _remarks(done):
@@ -137,7 +137,7 @@ def _remarks(done: Outcome) -> Iterator[tuple[str, str, str]]:
     for moved in done.price_changes:
         words = f"{moved.dataset}: price {done.money(moved.before)} -> {done.money(moved.after)} at call {moved.call}"
         yield "price", words, "yellow"
-    for words in (*done.loaded.drift, *done.loaded.notes, *done.notes):
+    for words in (*map(str, done.loaded.drift), *done.notes):
         yield "note", words, "yellow"
     yield from _about_money(done)
 
@@ -145,9 +145,9 @@ def _remarks(done: Outcome) -> Iterator[tuple[str, str, str]]:
 def _about_bodies(done: Outcome) -> Iterator[tuple[str, str, str]]:
     if done.loaded.quarantined:
         yield "quarantined", f"{_plural(done.loaded.quarantined, 'row')}, kept with their bodies", "yellow"
-    for body in done.loaded.failed[:SOME]:
-        yield "failed", f"{body.dataset} {body.purchase_id}: {body.what}", "red"
-    if done.loaded.failed:
+    for body in done.loaded.failures[:SOME]:
+        yield "failed", f"{body.dataset} {body.purchase_id}: {body.message}", "red"
+    if done.loaded.failures:
         yield "", "paid, and no rows: `tollbook accept-loss PURCHASE` lets it be asked again", "red"
 
 
@@ -160,7 +160,7 @@ def _about_money(done: Outcome) -> Iterator[tuple[str, str, str]]:
     for problem in done.problems[:SOME]:
         yield "stopped", problem.what, "red"
     if done.left_calls:
-        yield "left", f"{_plural(done.left_calls, 'call')}, {amount(done, done.left_atoms)}; run again to go on", ""
+        yield "left", f"{_plural(done.left_calls, 'call')}, {amount(done, done.left_atomic)}; run again to go on", ""
 
 
 def _plural(count: int, noun: str) -> str:
@@ -177,15 +177,15 @@ def _bill_row(bill: Bill, line: Line) -> tuple[str, ...]:
         str(line.missing_cells),
         f"{line.calls}{more}",
         each,
-        bill.money(line.known_atoms) + more if line.problem is None else "refused",
+        bill.money(line.known_atomic) + more if line.problem is None else "refused",
     )
 
 
 def _total(all_bills: Sequence[Bill]) -> str:
     symbols = {bill.asset.symbol for bill in all_bills}
     if len(symbols) == 1:
-        return all_bills[0].money(sum(bill.atoms for bill in all_bills))
-    return " + ".join(f"{bill.money(bill.atoms)} {bill.asset.symbol}" for bill in all_bills)
+        return all_bills[0].money(sum(bill.amount_atomic for bill in all_bills))
+    return " + ".join(f"{bill.money(bill.amount_atomic)} {bill.asset.symbol}" for bill in all_bills)
 
 
 def purchases(answer: Answer, title: str, found: Sequence[Purchase]) -> None:

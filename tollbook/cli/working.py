@@ -5,20 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar
 
 from payer.values.errors import PayerError
-from tasks.workspace.cache_trouble import in_plain_words
+from tasks.workspace.cache_trouble import as_payer_errors
 from tollbook.cli.failure import BadUsage
 
 if TYPE_CHECKING:
     from tasks.buy.bill import Bill
     from tasks.buy.outcome import Outcome
-    from tasks.request.requests import Ask
-    from tasks.workspace.watch import Watch
+    from tasks.buy.watch import Watch
+    from tasks.request.model import DataRequest
     from tasks.workspace.workspace import Workspace
 
-P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -44,8 +43,8 @@ class Chosen:
 
     def check(self) -> None:
         """Raises before anything is opened: nothing named, both named, a name that doesn't exist, keys of nothing."""
-        from tasks.request.build import datasets_of
         from tasks.request.keys import check_named
+        from tasks.request.names import datasets_of
 
         if self.everything and self.flows:
             raise BadUsage("--all and names of flows were both given", advice="give one of them")
@@ -60,7 +59,7 @@ class Chosen:
 
     def names(self, ws: Workspace) -> tuple[list[str], list[str]]:
         """The flows in order, and a note on what of everything is left out."""
-        from tasks.request.build import all_names
+        from tasks.request.names import all_names
 
         if not self.everything:
             return list(dict.fromkeys(self.flows or ())), []
@@ -72,26 +71,26 @@ class Chosen:
 async def bills_of(ws: Workspace, chosen: Chosen, max_cost: str | None = None) -> list[Bill]:
     """One bill per flow named, each beside those before it. Of everything, what can't be asked yet (its keys are not
     known) becomes a note."""
-    from tasks.buy.plan import priced
-    from tasks.request.build import ask_fresh, budget_of
-    from tasks.request.requests import BadRequest
-    from tasks.request.tokens import keys_named
+    from tasks.buy.quote import current_bill
+    from tasks.buy.refresh_reference import resolve_keys
+    from tasks.request.build import budget_of, request_fresh
+    from tasks.request.model import BadRequest
 
-    keys = await keys_named(ws, chosen.tokens, chosen.keys or ())
+    keys = await resolve_keys(ws, chosen.tokens, chosen.keys or ())
     names, notes = chosen.names(ws)
     found: list[Bill] = []
     left = budget_of(ws, names, max_cost)
     for name in names:
         try:
-            ask = ask_fresh(ws, name, reason="plan", at=ws.clock.now(), keys=keys)
+            request = request_fresh(ws, name, reason="plan", at=ws.clock.now(), keys=keys)
         except BadRequest as error:
             if not chosen.everything:
                 raise
             notes.append(f"{error.what}: {error.fix}")
             continue
-        asset = ws.asset(ask.seller)
-        beside = sum(bill.atoms for bill in found if bill.asset == asset and bill.refusal is None)
-        found.append(await priced(ws, ask, None if left is None else left - beside, beside))
+        asset = ws.asset(request.seller)
+        beside = sum(bill.amount_atomic for bill in found if bill.asset == asset and bill.refusal is None)
+        found.append(await current_bill(ws, request, None if left is None else left - beside, beside))
     return [*found[:-1], replace(found[-1], notes=(*found[-1].notes, *notes))] if found else []
 
 
@@ -101,29 +100,29 @@ async def ingest_each(
     """One flow after the other; what one of them can't do is reported and the next still runs. The budget is shared,
     and so is the publication: one, at the end."""
     from flows.ingest import ingest
-    from tasks.request.build import ask_fresh, budget_of
-    from tasks.request.tokens import keys_named
+    from tasks.buy.refresh_reference import resolve_keys
+    from tasks.buy.steps import PLAIN, publish_later
+    from tasks.request.build import budget_of, request_fresh
     from tasks.workspace.run import new_run
-    from tasks.workspace.step import at_once
 
-    keys = await keys_named(ws, chosen.tokens, chosen.keys or ())
+    keys = await resolve_keys(ws, chosen.tokens, chosen.keys or ())
     names, notes = chosen.names(ws)
     left = budget_of(ws, names, max_cost)
     ended: list[Outcome | tuple[str, PayerError]] = []
     for name in names:
-        call = at_once if _published_at_once(name, names) else _all_but_publishing
+        steps = PLAIN if _published_at_once(name, names) else replace(PLAIN, publish=publish_later)
         try:
-            ask = ask_fresh(ws, name, reason=reason, at=ws.clock.now(), keys=keys)
-            run = new_run(ask.flow, reason, ws.clock.now(), budget=left)
-            with in_plain_words():
-                outcome = await ingest(ws, ask, run, watch=watch, call=call)
+            request = request_fresh(ws, name, reason=reason, at=ws.clock.now(), keys=keys)
+            run = new_run(request.flow, reason, ws.clock.now(), budget=left)
+            with as_payer_errors():
+                outcome = await ingest(ws, request, run, watch=watch, steps=steps)
         except PayerError as error:
             ended.append((name, error))
             continue
         finally:
             watch.ended()
         ended.append(outcome)
-        left = None if left is None else left - outcome.atoms - outcome.in_doubt
+        left = None if left is None else left - outcome.amount_atomic - outcome.in_doubt
     return await _made_known(ws, ended, notes)
 
 
@@ -132,16 +131,6 @@ def _published_at_once(name: str, names: Sequence[str]) -> bool:
     from tasks.request.keys import KEY_TABLES
 
     return name == names[-1] or name in {table for table, _ in KEY_TABLES.values()}
-
-
-async def _all_but_publishing(step: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
-    """Calls a step; a publication is left to a later flow of the same command, or to its end."""
-    from tasks.buy.load import publish
-    from tasks.workspace.step import at_once
-
-    if step is publish:
-        return cast("T", None)
-    return await at_once(step, *args, **kwargs)
 
 
 async def _made_known(
@@ -164,29 +153,30 @@ async def _published(ws: Workspace, done: Outcome) -> Outcome:
     if done.published:
         return done
     try:
-        with in_plain_words():
+        with as_payer_errors():
             return replace(done, published=await publish(ws))
     except PayerError as error:
         known = {problem.what for problem in done.problems}
         return done if error.what in known else replace(done, problems=(*done.problems, error))
 
 
-async def range_ask(
+async def range_request(
     ws: Workspace,
     names: Sequence[str],
     first: str | None,
     last: str | None,
     tokens: str | None,
     keys: Sequence[str] | None,
-) -> Ask:
+) -> DataRequest:
     """What a backfill asks for, checked before anybody is asked for terms."""
-    from tasks.request.build import ask_range, datasets_of, parse_range, with_history
+    from tasks.buy.refresh_reference import resolve_keys
+    from tasks.request.build import parse_range, request_range
     from tasks.request.keys import check_named
-    from tasks.request.tokens import keys_named
+    from tasks.request.names import datasets_of, with_history
 
     start, end = parse_range(first, last)
     for name in names:
         with_history(name)
     check_named(datasets_of(names), tokens, keys or ())
-    chosen = await keys_named(ws, tokens, keys or ())
-    return ask_range(ws, names, start, end, at=ws.clock.now(), keys=chosen)
+    chosen = await resolve_keys(ws, tokens, keys or ())
+    return request_range(ws, names, start, end, at=ws.clock.now(), keys=chosen)

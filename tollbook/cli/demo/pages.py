@@ -46,8 +46,8 @@ def world(answer: Answer, made: World, ws: Workspace, funds: str) -> None:
 def bought(answer: Answer, bills: Sequence[Bill], outcomes: Sequence[Outcome]) -> None:
     """The cost beside the bill; further pages of a listing are the only thing that may come on top."""
     asset = bills[0].asset
-    billed, billed_calls = sum(bill.atoms for bill in bills), sum(bill.calls for bill in bills)
-    atoms, calls = sum(o.atoms for o in outcomes), sum(o.calls_paid for o in outcomes)
+    billed, billed_calls = sum(bill.amount_atomic for bill in bills), sum(bill.calls for bill in bills)
+    atoms, calls = sum(o.amount_atomic for o in outcomes), sum(o.calls_paid for o in outcomes)
     line = f"  {calls} calls for {decimal_text(atoms, asset.decimals)} {asset.symbol}"
     if calls == billed_calls and atoms == billed:
         answer.line(f"{line}: exactly the bill", style="green")
@@ -93,13 +93,14 @@ def books(answer: Answer, asset: Asset, before: int, after: int, ledger: int, tr
 def again(answer: Answer, outcomes: Sequence[Outcome]) -> None:
     answer.heading("6  The same three flows again")
     for outcome in outcomes:
+        paid = outcome.money(outcome.amount_atomic) or "0"
         answer.line(
-            f"  {outcome.run.flow:<10} {outcome.calls_paid} paid calls  ${outcome.money(outcome.atoms) or '0':<5}"
+            f"  {outcome.run.flow:<10} {outcome.calls_paid} paid calls  ${paid:<5}"
             f"  saved {outcome.calls_avoided} calls, {outcome.money(outcome.saved)} {outcome.asset.symbol}"
         )
-    paid = sum(outcome.calls_paid for outcome in outcomes)
-    dollars = sum(outcome.atoms for outcome in outcomes) / 10 ** outcomes[0].asset.decimals
-    answer.line(f"  total      {paid} paid calls, ${dollars:.2f}", style="green" if paid == 0 else "red")
+    calls = sum(outcome.calls_paid for outcome in outcomes)
+    dollars = sum(outcome.amount_atomic for outcome in outcomes) / 10 ** outcomes[0].asset.decimals
+    answer.line(f"  total      {calls} paid calls, ${dollars:.2f}", style="green" if calls == 0 else "red")
 
 
 def what_next(answer: Answer, home: Path, seconds: float) -> None:

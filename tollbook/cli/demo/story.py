@@ -90,7 +90,7 @@ async def _tell(world: World, answer: Answer, started: float) -> Told:
         again = await _again(ws, answer)
         told = Told(
             asset=asset,
-            bill_atoms=sum(bill.atoms for bill in bills),
+            bill_atoms=sum(bill.amount_atomic for bill in bills),
             before=before,
             after=world.balance(),
             ledger=sum(p.spent for p in ws.ledger.purchases()),

@@ -19,7 +19,7 @@ def accept_loss(
     It is one that was never delivered, or whose body says that it failed; such a body is kept.
     """
     from payer.values.money import decimal_text
-    from tasks.ops.accept_loss import accept
+    from tasks.ops.accept_loss import accept_loss as accept
     from tasks.ops.status import purchase_document
     from tasks.workspace.workspace import Workspace
 

@@ -28,27 +28,27 @@ def backfill(
     from payer.values.errors import worst
     from tasks.buy.bill import Bill, plan_document
     from tasks.buy.outcome import Outcome, run_document
-    from tasks.buy.plan import priced
+    from tasks.buy.quote import current_bill
     from tasks.request.build import budget_of
     from tasks.workspace.run import new_run
     from tasks.workspace.workspace import Workspace
     from tollbook.cli import render
     from tollbook.cli.approval import Approval
     from tollbook.cli.progress import watch_for
-    from tollbook.cli.working import in_workspace, range_ask
+    from tollbook.cli.working import in_workspace, range_request
 
     answer = Answer(as_json=as_json)
 
     async def work(ws: Workspace) -> Bill | Outcome:
-        ask = await range_ask(ws, datasets, first, last, tokens, keys)
+        request = await range_request(ws, datasets, first, last, tokens, keys)
         budget = budget_of(ws, datasets, max_cost)
         if dry_run:
-            return await priced(ws, ask, budget)
+            return await current_bill(ws, request, budget)
         _ = ws.wallet
         approval, watch = Approval(answer, budget, yes=yes), watch_for(quiet=as_json)
-        run = new_run(ask.flow, ask.reason, ws.clock.now(), budget=budget)
+        run = new_run(request.flow, request.reason, ws.clock.now(), budget=budget)
         try:
-            return await ingest(ws, ask, run, watch=watch, agree=approval)
+            return await ingest(ws, request, run, watch=watch, approve_bill=approval)
         finally:
             watch.ended()
 

@@ -21,22 +21,22 @@ def rebuild(
     as_json: options.Json = False,
 ) -> int:
     """Make the cache and the published files anew from the bodies in the ledger. Asks nobody, costs nothing."""
-    from tasks.buy.load import rebuild_all
+    from tasks.ops.rebuild import rebuild_all, rebuild_document
     from tollbook.cli.working import in_workspace
 
     answer = Answer(as_json=as_json)
     if check:
         return _check(answer)
-    done = in_workspace(partial(rebuild_all, forget_lost=forget_lost))
-    answer.document(done.document())
-    answer.line(f"rebuilt from the ledger for $0: {done.rows} rows in {done.seconds:.1f} s")
+    done, publication = in_workspace(partial(rebuild_all, forget_lost=forget_lost))
+    answer.document(rebuild_document(done, publication))
+    answer.line(f"rebuilt from the ledger for $0: {done.rows} rows in {done.seconds + publication.seconds:.1f} s")
     if done.changed:
         answer.line(f"  changed     {', '.join(done.changed)}", style="yellow")
     if done.forgotten:
         answer.line(f"  forgotten   {done.forgotten} deliveries that the ledger lacks", style="yellow")
-    if done.note:
-        answer.line(f"  damaged     {done.note}", style="yellow")
-    answer.line(f"  published   {done.path}")
+    if publication.note:
+        answer.line(f"  damaged     {publication.note}", style="yellow")
+    answer.line(f"  published   {publication.path}")
     return 0
 
 

@@ -8,7 +8,7 @@ from tollbook.cli.answer import Answer
 
 def recover(as_json: options.Json = False) -> int:
     """Claim what is paid for, free what is provably dead, load and publish. Buys nothing new."""
-    from flows.recovering import recover_all
+    from tasks.ops.recovery import recover_all
     from tollbook.cli.render import purchases
     from tollbook.cli.working import in_workspace
 

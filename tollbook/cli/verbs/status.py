@@ -8,13 +8,13 @@ from tollbook.cli.answer import Answer
 
 def status(as_json: options.Json = False) -> None:
     """Show what was spent, what is open or undelivered, and how full the caps are. Needs no key, no network."""
-    from tasks.ops.status import standing
+    from tasks.ops.status import read_status
     from tasks.workspace.workspace import Workspace
     from tollbook.cli.render import purchases
 
     answer = Answer(as_json=as_json)
     with Workspace.open() as ws:
-        now = standing(ws)
+        now = read_status(ws)
     answer.document(now.document())
     answer.heading(f"tollbook at {now.at:%Y-%m-%d %H:%M} UTC")
     answer.line(f"  home        {now.home}")

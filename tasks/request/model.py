@@ -1,21 +1,21 @@
-"""What someone wants fresh or filled: datasets, keys and a range, as of one moment."""
+"""A request for data: datasets, keys and slots, as of one moment."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 from payer.values.errors import Misconfigured
 
 
 class BadRequest(Misconfigured):
-    """Raised when what is asked for doesn't exist or can't be bought; nothing was asked of the seller."""
+    """Raised for a request of something that doesn't exist or can't be bought, before the seller is asked."""
 
-    repeat = "yes, once the command is mended"
+    repeat = "yes, once the command is corrected"
 
 
 @dataclass(frozen=True, slots=True)
-class Want:
+class DatasetRequest:
     """Cells of one dataset: `keys` × the slots from `first` to `last`, both inclusive. What the datasets in `held_by`
     hold counts as held, too."""
 
@@ -28,8 +28,10 @@ class Want:
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """What a person named to be bought. None: the policy's watch lists, or what is known of the others. `notes` say
-    what was repaired to look them up."""
+    """The keys that a person named. None: the policy's watch lists, or all keys that the cache knows.
+
+    `notes` say what was repaired to look them up.
+    """
 
     tokens: tuple[str, ...] | None = None
     others: tuple[str, ...] | None = None
@@ -37,17 +39,17 @@ class Keys:
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
-    """Everything one run wants, of one seller. `at` is the scheduled time: editions come from it, never from now()."""
+class DataRequest:
+    """Everything one run wants of one seller. `at` is the scheduled time: editions come from it, never from now()."""
 
     flow: str
     reason: str
     seller: str
     at: datetime
-    wants: tuple[Want, ...]
-    notes: tuple[str, ...] = field(default=())
+    datasets: tuple[DatasetRequest, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def whole(self) -> bool:
-        """All of its bill is bought, or nothing: a person has named the range and approves its price."""
+        """True when its bill is bought entirely or not at all, because a person approves the range and its price."""
         return self.reason == "backfill"

@@ -1,4 +1,4 @@
-"""A run's end is told as it was: what was bought is loaded and published, whatever ended the run."""
+"""An outcome says what happened: what was bought is loaded and published, whatever ended the run."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def test_a_peer_that_fails_between_two_pages_leaves_the_first_loaded_and_its_cos
     assert done.exit_code == (4 if fault == "rpc_error" else 3)
     assert done.published is not None
     assert query(desk.buyer.home, "SELECT count(*) FROM moonshots")[1] == [(100,)]
-    assert done.atoms == desk.taken() > 0
+    assert done.amount_atomic == desk.taken() > 0
 
 
 def test_a_refused_dataset_leaves_its_sibling_to_be_bought(desk: Desk) -> None:
     desk.world.settings.update(prices={"tm-grade-history": 150_000})
     done = desk.fresh("grades")
-    assert (done.calls_paid, done.atoms, done.exit_code) == (1, PRICE, 3)
-    assert (done.left_calls, done.left_atoms) == (2, 300_000)
+    assert (done.calls_paid, done.amount_atomic, done.exit_code) == (1, PRICE, 3)
+    assert (done.left_calls, done.left_atomic) == (2, 300_000)
     [problem] = done.problems
     assert "caps.USDC.per_call" in problem.what
 
@@ -47,7 +47,7 @@ def test_caps_let_the_snapshot_through_and_the_gaps_heal_run_by_run(desk: Desk) 
     """I3."""
     desk.changes = [('per_run = "50.00"', 'per_run = "0.04"')]
     first = desk.fresh("grades")
-    assert (first.calls_paid, first.left_calls, first.left_atoms, first.exit_code) == (2, 1, PRICE, 0)
+    assert (first.calls_paid, first.left_calls, first.left_atomic, first.exit_code) == (2, 1, PRICE, 0)
     assert query(desk.buyer.home, "SELECT count(*) FROM costs WHERE dataset = 'tm-grade'")[1] == [(1,)]
     second = desk.fresh("grades")
     assert (second.calls_paid, second.left_calls, second.exit_code) == (1, 0, 0)

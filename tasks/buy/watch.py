@@ -1,4 +1,4 @@
-"""What a run tells while it works. The command draws it, Prefect logs it, tests collect it."""
+"""Report progress while a run works. The command draws it, Prefect logs it, tests collect it."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from tasks.buy.bill import Bill
 
 
 class Watch(Protocol):
-    """Called from one thread, in order. Nothing here may raise or wait: money is in flight beside it."""
+    """Called from one thread, in order. No method may raise or wait: money is in flight meanwhile."""
 
     def bill(self, bill: Bill) -> None:
-        """The bill, before anything is signed."""
+        """Called with the bill, before anything is signed."""
         ...
 
-    def buying(self, calls: int, atoms: int) -> None:
-        """Reserved and about to be bought: what the bill listed, or further pages of a listing."""
+    def buying(self, calls: int, amount_atomic: int) -> None:
+        """Called before each batch: what the bill listed, or further pages of a listing. Reserved, not signed yet."""
         ...
 
     def bought(self, purchase: Purchase | None, rows: int, problem: str | None) -> None:
-        """One call ended, with the rows that came, or not well. A purchase that is tried again is told of again."""
+        """Called after each call, with its rows, or its problem. A purchase that is tried again is reported again."""
         ...
 
     def ended(self) -> None:
-        """The run is over, however it ended."""
+        """Called when the run is over, however it ended."""
         ...
 
 
 class Silent:
-    """Watches and says nothing."""
+    """Ignores everything."""
 
     def bill(self, bill: Bill) -> None: ...
 
-    def buying(self, calls: int, atoms: int) -> None: ...
+    def buying(self, calls: int, amount_atomic: int) -> None: ...
 
     def bought(self, purchase: Purchase | None, rows: int, problem: str | None) -> None: ...
 
@@ -46,7 +46,7 @@ UNWATCHED: Watch = Silent()
 
 
 class Counting(Silent):
-    """Calls, rows and money so far, against the bill's."""
+    """Counts calls, rows and money so far, against the bill's."""
 
     def __init__(self) -> None:
         self.flow, self.symbol, self.decimals = "", "", 0
@@ -59,8 +59,8 @@ class Counting(Silent):
         self.calls, self._begun, self._ended = bill.calls, 0, {}
         self._since = time.monotonic()
 
-    def buying(self, calls: int, atoms: int) -> None:
-        """Only what no bill could foresee, further pages of a listing of unknown length, comes on top."""
+    def buying(self, calls: int, amount_atomic: int) -> None:
+        """Raise the total only by what no bill could list: further pages of a listing of unknown length."""
         self._begun += calls
         self.calls = max(self.calls, self._begun)
 
@@ -79,13 +79,13 @@ class Counting(Silent):
 
     @property
     def money(self) -> str:
-        return f"{decimal_text(sum(atoms for _, atoms in self._ended.values()), self.decimals)} {self.symbol}"
+        return f"{decimal_text(sum(amount for _, amount in self._ended.values()), self.decimals)} {self.symbol}"
 
     @property
     def words(self) -> str:
-        """All of it in one line, with the time left at the pace so far."""
-        said = f"{self.done} of {self.calls} calls, {self.rows} rows, {self.money}"
+        """The progress in one line, with the time left at the pace so far."""
+        text = f"{self.done} of {self.calls} calls, {self.rows} rows, {self.money}"
         if not 0 < self.done < self.calls:
-            return said
+            return text
         left = (time.monotonic() - self._since) / self.done * (self.calls - self.done)
-        return f"{said}, about {f'{left:.0f} s' if left < 100 else f'{left / 60:.0f} min'} left"
+        return f"{text}, about {f'{left:.0f} s' if left < 100 else f'{left / 60:.0f} min'} left"

@@ -1,4 +1,4 @@
-"""What is asked for where nobody named keys: those that an earlier run brought."""
+"""Keys that nobody named come from the tables that an earlier run loaded."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from pathlib import Path
 
 from sources import registry
 from tasks.buy.plan import plan
-from tasks.request.build import ask_fresh, keys_for
-from tasks.request.requests import Keys
+from tasks.request.build import request_fresh
+from tasks.request.keys import keys_for
+from tasks.request.model import Keys
 from tasks.workspace.settings import Settings
 from tasks.workspace.workspace import Workspace
 from tests.docs.page import PROJECT
@@ -41,7 +42,7 @@ def test_a_cache_repaired_while_planning_is_noted_in_the_plan(tmp_path: Path) ->
     with Workspace(settings, {}) as ws:
         buy_history(ws.ledger, grades([1], T0 - DAY * 9, 5), [1], T0 - DAY * 9, T0 - DAY * 5, T0)
         load(ws.cache, ws.ledger)
-        asked = ask_fresh(ws, "tm-grade-history", reason="test", at=T0, keys=Keys(("1",)))
+        request = request_fresh(ws, "tm-grade-history", reason="test", at=T0, keys=Keys(("1",)))
         spoil(ws.cache.path, "coverage")
-        [note] = asyncio.run(plan(ws, asked)).ask.notes
+        [note] = asyncio.run(plan(ws, request)).request.notes
         assert "rebuilt from the ledger" in note

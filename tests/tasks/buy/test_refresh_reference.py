@@ -1,4 +1,4 @@
-"""Tokens from what a person types: by a catalogue that is whole, and not older than a refusal."""
+"""Tokens are looked up in a catalogue that was read to its end, and read again before a token is called unknown."""
 
 from __future__ import annotations
 
@@ -10,10 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tasks.buy import fetch_free as fetching
-from tasks.buy import load
-from tasks.request import tokens
-from tasks.request.requests import Keys
+from tasks.buy import refresh_reference as reference
+from tasks.request.keys import TOKENS
 from tests.cli.conftest import Command, tollbook
 from tests.warehouse.deliveries import T0, MemoryLedger, body, pieces
 from warehouse.cache.store import Cache
@@ -33,7 +31,7 @@ def listed(number: int) -> dict[str, Any]:
 def test_some_pages_of_a_catalogue_are_no_catalogue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The command that read it was killed on the way; a symbol may fit a token on a page that is not there."""
     cache, books = Cache(tmp_path), MemoryLedger()
-    first = next(piece for piece in pieces(tokens.TOKENS, ["*"], T0, T0, T0) if piece.page == 1)
+    first = next(piece for piece in pieces(TOKENS, ["*"], T0, T0, T0) if piece.page == 1)
     books.deliver(first, body(*map(listed, range(100))), T0)
     clock = SimpleNamespace(now=lambda: T0)
     ws: Any = SimpleNamespace(cache=cache, from_cache=lambda work: (work(cache), ()), clock=clock)
@@ -45,15 +43,15 @@ def test_some_pages_of_a_catalogue_are_no_catalogue(tmp_path: Path, monkeypatch:
         books.deliver(replace(first, page=2), body(listed(7000)), T0)
         load_cache(cache, books)
 
-    monkeypatch.setattr(load, "load", loading)
-    monkeypatch.setattr(fetching, "fetch_free", fetch)
-    assert len(asyncio.run(tokens.catalogue(ws))[0]) == 101
-    monkeypatch.delattr(fetching, "fetch_free")
-    assert asyncio.run(tokens.resolve_tokens(ws, "t7000,Token 3")) == Keys(("7000", "3"))
+    monkeypatch.setattr(reference, "load", loading)
+    monkeypatch.setattr(reference, "refresh_reference", fetch)
+    assert len(asyncio.run(reference.catalogue(ws))[0]) == 101
+    monkeypatch.delattr(reference, "refresh_reference")
+    assert asyncio.run(reference.resolve_tokens(ws, "t7000,Token 3")) == (("7000", "3"), ())
 
 
 def test_a_token_listed_since_is_found_before_it_is_called_unknown(tollbook: Command, world: World) -> None:
-    """The catalogue is free: it is read anew, and for once in a day."""
+    """The catalogue is free: it is read again, once a day at most."""
     late = world.market.catalogue.tokens[-1]
     day = int(world.clock.time() // 86400)
     world.market.changes.hold_back("tokens", late.token_id, day, pages=1)

@@ -1,36 +1,27 @@
-"""First step of every run: what is paid for is claimed, what is dead is freed, what is in doubt is left in peace."""
+"""Recover every open purchase: settle, void or leave in doubt, then load and publish what that delivered."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from payer.settle.recover import Recovered
 from payer.values.errors import PaidUndelivered, Unresolved
 from payer.values.purchase import Purchase
-from tasks.buy.outcome import Loaded, Published
+from tasks.buy.steps import PLAIN, Steps
 from tasks.ops.status import purchase_document
 from tasks.workspace.workspace import Workspace
-
-if TYPE_CHECKING:
-    from payer.settle.recover import Recovered
-
-
-async def recover(ws: Workspace, flow: str | None = None) -> Recovered:
-    """Carry every open purchase of a flow (None: of all) as far as it goes. Without any, no chain is asked."""
-    from payer.settle.recover import Recovered, due
-
-    if not due(ws.ledger, ws.clock.now(), flow) and not ws.spool.waiting():
-        return Recovered()
-    return await ws.payer.recover(flow)
+from warehouse.load.report import LoadReport
+from warehouse.publish.publication import Publication
 
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """What a recovery of everything found and brought: the document of `recover`."""
+    """The result of one recovery of everything: the document of `recover`."""
 
     found: Recovered
-    loaded: Loaded
-    published: Published
+    loaded: LoadReport
+    published: Publication | None
     undelivered: tuple[Purchase, ...]
 
     @property
@@ -53,7 +44,15 @@ class Recovery:
             **self.counts(),
             "rows_new": self.loaded.rows_new,
             "rows_changed": self.loaded.rows_changed,
-            "published": self.published.path,
+            "published": str(self.published.path) if self.published else None,
             "purchases": [{**purchase_document(p), "why": why} for p, why in self.found.in_doubt]
             + [{**purchase_document(p), "why": "paid and never delivered"} for p in self.undelivered],
         }
+
+
+async def recover_all(ws: Workspace, *, steps: Steps = PLAIN) -> Recovery:
+    """Carry every open purchase as far as it goes, then load and publish. Buys nothing new."""
+    found = await steps.recover(ws, None)
+    loaded = await steps.load(ws)
+    published = await steps.publish(ws)
+    return Recovery(found, loaded, published, tuple(ws.ledger.undelivered()))

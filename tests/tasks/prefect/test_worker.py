@@ -1,4 +1,4 @@
-"""How a deployed flow ends when something is in its way: as failed, in the words of the command, and to be repeated."""
+"""A deployed flow that can't do its work fails in the words of the command, and can be repeated."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from prefect.client.schemas.objects import State
 
-from flows.deployed import RunFailed, in_workspace
-from tasks.buy.load import compact
-from tasks.prefect.artifacts import done
+from tasks.ops.compact import compact
+from tasks.prefect.verdict import done
+from tasks.prefect.worker import RunFailed, in_workspace
 from tasks.workspace.workspace import Workspace
 from tests.paths import ROOT
 from tests.warehouse.purchases import buy_day, open_ledger
