@@ -43,7 +43,7 @@ class Account:
 
 
 class Chain(Protocol):
-    """What the payer reads from a chain. Every method raises ChainUnreachable rather than guess (I9)."""
+    """Reads of a chain, as the payer uses them. Every method raises ChainUnreachable rather than guess (I9)."""
 
     async def head(self) -> Head:
         """The newest and the newest final block. Raises for another chain, and for a block time that is too far off."""

@@ -32,6 +32,7 @@ class Log:
 
     @property
     def event(self) -> str:
+        """The topic of the event: USED, CANCELLED or TRANSFER."""
         return self.topics[0]
 
     @property

@@ -25,7 +25,6 @@ class RpcError(Exception):
 
     def __init__(self, method: str, code: object, message: object) -> None:
         super().__init__(f"{method}: {shown(message, 160)} (code {shown(code)})")
-        self.method = method
 
 
 class Rpc:
@@ -46,7 +45,7 @@ class Rpc:
         return results
 
     async def read(self, calls: Sequence[Call]) -> list[Any]:
-        """As `call`, for reads that must succeed: repeated after an error (a server behind a balancer may lag a block).
+        """Make calls that must succeed: repeated after an error, since a server behind a balancer may lag a block.
 
         Raises ChainUnreachable.
         """

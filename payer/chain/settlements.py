@@ -18,7 +18,7 @@ Proof = Settlement | NonceState
 
 
 def paid_as_signed(settlement: Settlement, events: Iterable[Event]) -> bool:
-    """Whether a transfer has the payee and value of an authorization signed for its nonce.
+    """Tell whether a transfer has the payee and value of an authorization signed for its nonce.
 
     True, too, when these events hold none: the nonce was used by another machine, or before a ledger was lost.
     """

@@ -30,7 +30,7 @@ class Gate:
 
     @property
     def is_passed(self) -> bool:
-        """Whether the running task holds the gate already."""
+        """True when the running task holds the gate already."""
         return asyncio.current_task() in self._inside
 
     async def wait(self) -> None:

@@ -26,7 +26,7 @@ _REPEATABLE = frozenset({"GET", "HEAD"})
 
 
 class Transport(Protocol):
-    """What the payer needs of HTTP. The simulator implements it, too."""
+    """HTTP as the payer uses it; `HttpTransport` and the simulator implement it."""
 
     def turn(self, request: Request) -> AbstractAsyncContextManager[None]:
         """Wait for the seller's limits and pauses; requests sent inside the block wait no more.

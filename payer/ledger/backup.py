@@ -32,7 +32,7 @@ _DISK_FULL = ("SQLITE_FULL", "SQLITE_IOERR_WRITE")
 
 @dataclass(frozen=True, slots=True)
 class Copied:
-    """What a backup or a restore copied: `path` is the file, or the ledger's URL without its password."""
+    """The result of a backup or a restore: `path` is the file, or the ledger's URL without its password."""
 
     path: str
     purchases: int

@@ -125,7 +125,7 @@ class Ledger:
         return read.events(self._engine, purchase_id)
 
     def committed(self, asset: Asset) -> dict[tuple[str, str], int]:
-        """What counts against the caps of an asset: atomic units by (scope, bucket), see `caps.buckets`."""
+        """Atomic units that count against the caps of an asset, by (scope, bucket); see `caps.buckets`."""
         return caps.committed(self._engine, asset)
 
     # ── runs, quotes, payees ─────────────────────────────────────────────────────────────────────────────────────

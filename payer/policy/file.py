@@ -193,5 +193,5 @@ def _watch(table: Table) -> Mapping[str, tuple[str, ...]]:
 
 
 def _is_key(value: object) -> bool:
-    """Whether a value is a number, or a text without spaces at its ends, which would be a typing mistake."""
+    """Tell whether a value is a number, or a text without spaces at its ends, which would be a typing mistake."""
     return type(value) is int or (isinstance(value, str) and value == value.strip() != "")
