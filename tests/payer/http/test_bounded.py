@@ -1,4 +1,4 @@
-"""Bodies of every encoding, in pieces of any size: unpacked whole, or kept as they came, and never beyond the limit."""
+"""Bodies of every encoding, in pieces of any size: decompressed, or kept as they arrived, never beyond the limit."""
 
 from __future__ import annotations
 

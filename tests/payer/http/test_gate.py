@@ -1,4 +1,4 @@
-"""One gate per seller: a payment is signed on the far side of it, and the rate holds for every process of a machine."""
+"""A seller's gate: a payment is signed inside it, and its rate holds for every process of a machine."""
 
 from __future__ import annotations
 

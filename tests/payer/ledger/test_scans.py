@@ -1,4 +1,4 @@
-"""What was read of the chain, as the ledger keeps it."""
+"""Transfers scanned from the chain."""
 
 from __future__ import annotations
 
