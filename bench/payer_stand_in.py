@@ -14,8 +14,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs
 
-from payer.chain.chain import Account, Head, TransferOut
+from payer.chain.chain import Account, Head
 from payer.values.money import Asset
+from payer.values.transfers import TransferOut
 from payer.values.types import ChainView, NonceState, Order, Request, Settlement
 from tests.payer import purchases as p
 from tests.payer.scripted import POLICY, SELLER

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from payer.values.money import Asset
+from payer.values.transfers import TransferOut
 from payer.values.types import ChainView
 
 
@@ -18,19 +19,6 @@ class Head:
     time: int
     final_number: int
     final_time: int
-
-
-@dataclass(frozen=True, slots=True)
-class TransferOut:
-    """One Transfer out of the wallet, `value` in atomic units. `nonce` None: made without an authorization."""
-
-    tx_hash: str
-    log_index: int
-    block_number: int
-    block_hash: str
-    to: str
-    value: int
-    nonce: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from payer.chain.calls import eth_call, word
-from payer.chain.chain import Account, Head, TransferOut
+from payer.chain.chain import Account, Head
 from payer.chain.logs import Log, LogReader, transfers_of
 from payer.chain.nonces import NonceReader
 from payer.chain.rpc import Call, Rpc, RpcError, malformed, quantity
@@ -19,6 +19,7 @@ from payer.policy.rules import Policy
 from payer.values.addresses import address_word, checksum
 from payer.values.errors import ChainUnreachable
 from payer.values.money import Asset
+from payer.values.transfers import TransferOut
 from payer.values.types import ChainView, Clock, NonceState, Settlement
 
 _BALANCE_OF = "0x70a08231"
@@ -141,7 +142,7 @@ def _transfer(log: Log, nonce: str | None) -> TransferOut:
         log_index=log.index,
         block_number=log.block_number,
         block_hash=log.block_hash,
-        to=checksum("0x" + log.topics[2][-40:]),
+        pay_to=checksum("0x" + log.topics[2][-40:]),
         value=log.value,
         nonce=nonce,
     )

@@ -14,11 +14,11 @@ from payer.ledger.append import Body
 from payer.ledger.database import queries
 from payer.ledger.database.connect import connect
 from payer.ledger.reserve import PricedOrder, Reserving
-from payer.ledger.scans import SeenTransfer
 from payer.policy.rules import Caps
 from payer.values.events import Event
 from payer.values.ledger_reads import AvoidedRow, CostRow
 from payer.values.money import Asset
+from payer.values.transfers import TransferOut
 from payer.values.types import Delivery, Lease, Purchase, Quote, Run
 
 
@@ -193,12 +193,12 @@ class Ledger:
         """The last block that was scanned for a wallet, None before the first scan."""
         return scans.scanned_through(self._engine, asset, wallet)
 
-    def transfers_seen(self, asset: Asset, wallet: str) -> list[SeenTransfer]:
+    def transfers_seen(self, asset: Asset, wallet: str) -> list[TransferOut]:
         """Every transfer out of a wallet that was scanned, in the chain's order."""
         return scans.transfers_seen(self._engine, asset, wallet)
 
     def close_scan(
-        self, asset: Asset, wallet: str, from_block: int, through: int, seen: Sequence[SeenTransfer], at: datetime
+        self, asset: Asset, wallet: str, from_block: int, through: int, seen: Sequence[TransferOut], at: datetime
     ) -> None:
         """Replace the transfers known in blocks from `from_block` to `through` by those seen, and record how far.
 

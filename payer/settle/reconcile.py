@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from payer.buy.decide import NotSeen
 from payer.chain.settlements import paid_as_signed
 from payer.ledger import Conflict, Ledger
-from payer.ledger.scans import SeenTransfer
 from payer.services import Services
 from payer.settle.recover import verify
 from payer.settle.scan import Balance, Scan, read_again, scan
 from payer.values.events import Settled
 from payer.values.money import Asset
+from payer.values.transfers import TransferOut
 from payer.values.types import ChainView, Data, Money, Purchase
 
 
@@ -46,7 +46,7 @@ class Reconciled:
     chain_atomic: int
     balance: Balance
     booked_late: list[str] = field(default_factory=list)
-    foreign: list[SeenTransfer] = field(default_factory=list)
+    foreign: list[TransferOut] = field(default_factory=list)
     differences: list[Difference] = field(default_factory=list)
 
     @property
@@ -87,7 +87,7 @@ def _mine(services: Services, asset: Asset, wallet: str) -> list[Purchase]:
     return [p for p in services.ledger.purchases() if p.asset == asset and p.payer == wallet]
 
 
-async def _seen_of(services: Services, asset: Asset, wallet: str, closed: list[Purchase]) -> list[SeenTransfer]:
+async def _seen_of(services: Services, asset: Asset, wallet: str, closed: list[Purchase]) -> list[TransferOut]:
     """Everything that was read of the chain. A settlement that is not among it is looked for in its block once more."""
     seen = services.ledger.transfers_seen(asset, wallet)
     nonces = {transfer.nonce for transfer in seen}
@@ -109,7 +109,7 @@ def _left_out(read: Scan) -> list[Difference]:
     return [Difference("balance", detail, chain_atomic=read.unexplained)]
 
 
-async def _book_late(services: Services, asset: Asset, seen: list[SeenTransfer]) -> list[str]:
+async def _book_late(services: Services, asset: Asset, seen: list[TransferOut]) -> list[str]:
     """Purchases the chain shows as paid and the ledger did not: a lie of an RPC, a ledger restored from a backup."""
     late = []
     for transfer in seen:
@@ -136,7 +136,7 @@ async def _book(services: Services, purchase: Purchase, view: ChainView) -> bool
     return True
 
 
-def _compare(closed: list[Purchase], ours: list[SeenTransfer], by_nonce: dict[str, Purchase]) -> list[Difference]:
+def _compare(closed: list[Purchase], ours: list[TransferOut], by_nonce: dict[str, Purchase]) -> list[Difference]:
     differences = []
     on_chain = {transfer.nonce: transfer for transfer in ours}
     for transfer in ours:
@@ -187,7 +187,7 @@ def _tx(purchase: Purchase) -> str | None:
     return purchase.settlement.tx_hash if purchase.settlement is not None else None
 
 
-def _unknown(transfer: SeenTransfer, detail: str, purchase: Purchase | None = None) -> Difference:
+def _unknown(transfer: TransferOut, detail: str, purchase: Purchase | None = None) -> Difference:
     return Difference(
         kind="not_in_ledger" if purchase is None else "disagrees",
         detail=detail,

@@ -10,11 +10,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from payer.chain.chain import Account, TransferOut
+from payer.chain.chain import Account
 from payer.chain.logs import PAGE_BLOCKS
-from payer.ledger.scans import SeenTransfer
 from payer.services import Services
 from payer.values.money import Asset
+from payer.values.transfers import TransferOut
 from payer.values.types import Purchase
 
 OVERLAP = 128
@@ -88,16 +88,4 @@ def _ranges(blocks: Sequence[int]) -> Iterator[tuple[int, int]]:
 
 
 def _keep(services: Services, asset: Asset, wallet: str, first: int, last: int, found: Sequence[TransferOut]) -> None:
-    seen = [
-        SeenTransfer(
-            tx_hash=transfer.tx_hash,
-            log_index=transfer.log_index,
-            block_number=transfer.block_number,
-            block_hash=transfer.block_hash,
-            pay_to=transfer.to,
-            value=transfer.value,
-            nonce=transfer.nonce,
-        )
-        for transfer in found
-    ]
-    services.ledger.close_scan(asset, wallet, first, last, seen, services.clock.now())
+    services.ledger.close_scan(asset, wallet, first, last, found, services.clock.now())

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from payer.buy.decide import Limits
-from payer.chain.chain import Account, Head, TransferOut
+from payer.chain.chain import Account, Head
 from payer.http.outcome import Answer, NoAnswer, NotSent
 from payer.ledger import Ledger
 from payer.ledger.append import Body
@@ -20,6 +20,7 @@ from payer.policy.rules import Policy
 from payer.services import Services
 from payer.values.errors import ChainUnreachable
 from payer.values.money import Asset
+from payer.values.transfers import TransferOut
 from payer.values.types import ChainView, NonceState, Order, Request, Settlement
 from payer.wallet.eip3009 import Wallet
 from tests.payer import purchases as p

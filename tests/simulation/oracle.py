@@ -9,10 +9,11 @@ import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from payer.chain.chain import Account, Head, TransferOut
+from payer.chain.chain import Account, Head
 from payer.policy.rules import Policy
 from payer.values.errors import ChainUnreachable
 from payer.values.money import Asset
+from payer.values.transfers import TransferOut
 from payer.values.types import ChainView, Clock, NonceState, Settlement
 from tests.simulation.chain import SimChain, Tx, View
 from tests.simulation.dice import Dice

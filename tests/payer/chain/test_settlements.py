@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from payer.chain.chain import TransferOut
 from payer.payer import Payer
 from payer.settle.reconcile import Reconciled
 from payer.values.money import Asset
+from payer.values.transfers import TransferOut
 from payer.values.types import ChainView, NonceState, Settlement
 from tests.payer import purchases as p
 from tests.payer import scripted as s

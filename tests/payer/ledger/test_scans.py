@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from payer.ledger import Ledger
-from payer.ledger.scans import SeenTransfer
+from payer.values.transfers import TransferOut
 from tests.payer import purchases as p
 
-SEEN = SeenTransfer("0x" + "aa" * 32, 3, 100, "0x" + "bb" * 32, p.PAYEE, p.PRICE, "0x" + "cc" * 32)
+SEEN = TransferOut("0x" + "aa" * 32, 3, 100, "0x" + "bb" * 32, p.PAYEE, p.PRICE, "0x" + "cc" * 32)
 
 
-def close(ledger: Ledger, first: int, last: int, *seen: SeenTransfer) -> None:
+def close(ledger: Ledger, first: int, last: int, *seen: TransferOut) -> None:
     ledger.close_scan(p.USDC, p.PAYER, first, last, seen, p.NOW)
 
 
