@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from payer.values.chain_view import ChainView, TransferOut
 from payer.values.money import Asset
-from payer.values.transfers import TransferOut
-from payer.values.types import ChainView
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +29,7 @@ class Account:
     received: int
 
 
-class Chain(Protocol):
+class ChainReader(Protocol):
     """Reads of a chain, as the payer uses them. Every method raises ChainUnreachable rather than guess (I9)."""
 
     async def head(self) -> Head:

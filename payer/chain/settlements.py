@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from payer.chain.logs import Log, Mark, read_log, transfers_of
-from payer.chain.rpc import Call, Rpc, malformed, quantity
+from payer.chain.rpc import Call, RpcClient, malformed, quantity
 from payer.values.addresses import checksum, is_hash
+from payer.values.chain_view import NonceState, Settlement
 from payer.values.events import Event, Signed
 from payer.values.money import Asset
-from payer.values.types import NonceState, Settlement
 
 Proof = Settlement | NonceState
 """A settlement, or NonceState.CANCELLED."""
@@ -29,7 +29,7 @@ def paid_as_signed(settlement: Settlement, events: Iterable[Event]) -> bool:
 class SettlementReader:
     """Read receipts and their blocks, in batches."""
 
-    def __init__(self, rpc: Rpc) -> None:
+    def __init__(self, rpc: RpcClient) -> None:
         self._rpc = rpc
 
     async def read(

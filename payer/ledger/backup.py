@@ -24,6 +24,7 @@ from payer.ledger.database.copy_folder import copy_folder
 from payer.ledger.database.engine import cause, engine_for
 from payer.ledger.database.migrate import upgrade_within
 from payer.values.crashpoints import crash_point
+from payer.values.durable import fsync_path
 from payer.values.errors import BackupFailed, LedgerUnavailable
 
 _BATCH = 1_000
@@ -57,7 +58,7 @@ def backup(url: str, to: Path) -> Copied:
             crash_point("backup.settled")
             os.replace(copy, to)
             crash_point("backup.named")
-            _sync(to.parent)
+            fsync_path(to.parent)
     return Copied(str(to), *counts)
 
 
@@ -164,16 +165,7 @@ def _make_single_file(path: Path) -> None:
         connection.exec_driver_sql("PRAGMA journal_mode=DELETE")
         version = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
     assert version == SCHEMA_VERSION, "a backup has this program's schema"
-    _sync(path)
-
-
-def _sync(path: Path) -> None:
-    """fsync a file's content, or a folder's names."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    fsync_path(path)
 
 
 @contextmanager

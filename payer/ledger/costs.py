@@ -14,7 +14,8 @@ from payer.ledger.database.queries import ADD_RUN
 from payer.ledger.database.statements import transaction
 from payer.values.events import Answered
 from payer.values.ledger_reads import AvoidedRow, CostRow
-from payer.values.types import Purchase, Request, Run
+from payer.values.purchase import Purchase
+from payer.values.request import Request, Run
 
 _PAGE = 500
 

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from payer.ledger.database import rows, schema
 from payer.ledger.database.engine import read_connection
-from payer.values.types import Delivery
+from payer.values.purchase import Delivery
 
 _PAGE = 500
 

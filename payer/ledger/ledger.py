@@ -15,11 +15,13 @@ from payer.ledger.database import queries
 from payer.ledger.database.connect import connect
 from payer.ledger.reserve import PricedOrder, Reserving
 from payer.policy.rules import Caps
+from payer.values.chain_view import TransferOut
 from payer.values.events import Event
 from payer.values.ledger_reads import AvoidedRow, CostRow
 from payer.values.money import Asset
-from payer.values.transfers import TransferOut
-from payer.values.types import Delivery, Lease, Purchase, Quote, Run
+from payer.values.purchase import Delivery, Lease, Purchase
+from payer.values.request import Run
+from payer.values.terms import Quote
 
 
 def _by_no_other_process(_purchase: Purchase) -> bool:

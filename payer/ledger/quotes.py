@@ -13,7 +13,7 @@ from payer.ledger.database.queries import ADD_PAYEE, PAYEE, PUT_QUOTE, QUOTE
 from payer.ledger.database.rows import asset_key
 from payer.ledger.database.statements import Transaction, transaction
 from payer.values.money import Asset
-from payer.values.types import Quote
+from payer.values.terms import Quote
 
 
 def quote(engine: sa.Engine, endpoint: str, asset: Asset) -> Quote | None:

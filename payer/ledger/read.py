@@ -9,7 +9,7 @@ from payer.ledger.database.engine import read_connection
 from payer.ledger.database.queries import GENERATIONS
 from payer.ledger.database.statements import Statement, Transaction, transaction
 from payer.values.events import Event
-from payer.values.types import Purchase
+from payer.values.purchase import Purchase
 
 
 def one(engine: sa.Engine, statement: Statement, **values: str) -> Purchase | None:

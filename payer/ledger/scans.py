@@ -13,8 +13,8 @@ from payer.ledger.database import schema
 from payer.ledger.database.engine import read_connection, write_connection
 from payer.ledger.database.locks import serialize_scans
 from payer.ledger.database.rows import asset_key
+from payer.values.chain_view import TransferOut
 from payer.values.money import Asset
-from payer.values.transfers import TransferOut
 
 
 def scanned_through(engine: sa.Engine, asset: Asset, wallet: str) -> int | None:

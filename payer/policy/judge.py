@@ -12,7 +12,7 @@ from payer.policy.offer_rules import OfferRules, RuleFailed
 from payer.policy.rules import Policy, SellerPolicy
 from payer.values.errors import QuoteUnacceptable
 from payer.values.money import Asset
-from payer.values.types import Authorization, Terms
+from payer.values.terms import Authorization, Terms
 from payer.wire.terms import Challenge, unacceptable
 
 

@@ -13,7 +13,7 @@ from payer.policy.rules import Caps, Policy, SellerPolicy, is_https_or_loopback,
 from payer.values.addresses import ZERO_ADDRESS, checksum
 from payer.values.errors import QuoteUnacceptable
 from payer.values.money import Asset, decimal_text
-from payer.values.types import Terms
+from payer.values.terms import Terms
 from payer.wire.strict_json import dump, shown
 from payer.wire.terms import Challenge, Offer, unacceptable
 

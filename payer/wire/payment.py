@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 
-from payer.values.types import Authorization, Terms, Unspoken
+from payer.values.secret import SecretStr
+from payer.values.terms import Authorization, Terms
 from payer.wire.headers import encode_header
 from payer.wire.strict_json import dump
 
@@ -17,7 +18,7 @@ _PAYMENT_ID = re.compile(r"[A-Za-z0-9_-]{16,128}", re.ASCII)
 
 def payment_header(
     terms: Terms, authorization: Authorization, signature: str, *, payment_id: str | None = None
-) -> tuple[str, Unspoken]:
+) -> tuple[str, SecretStr]:
     """Name and value of the header that pays: byte-identical whenever the arguments are the same.
 
     v2 echoes the accepted offer, the resource and the extensions unchanged, as sellers compare them (section 5.1.2).
@@ -36,7 +37,7 @@ def payment_header(
         after = "}" if extensions == "{}" else f',"extensions":{extensions}}}'
     payload = dump({"signature": signature, "authorization": _authorization(authorization)})
     name = "X-PAYMENT" if terms.version == 1 else "PAYMENT-SIGNATURE"
-    return name, Unspoken(encode_header(f'{before},"payload":{payload}{after}'))
+    return name, SecretStr(encode_header(f'{before},"payload":{payload}{after}'))
 
 
 def _authorization(authorization: Authorization) -> dict[str, str]:

@@ -13,7 +13,7 @@ from payer.policy.file import parse_policy
 from payer.policy.judge import draft, judge
 from payer.policy.rules import Policy
 from payer.values.errors import QuoteUnacceptable
-from payer.values.types import Authorization, Terms
+from payer.values.terms import Authorization, Terms
 from payer.wallet.eip3009 import Wallet
 from payer.wire.payment import payment_header
 from payer.wire.terms import Challenge, parse_402

@@ -10,9 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from payer.chain.logs import PAGE_BLOCKS, read_log
+from payer.values.chain_view import NonceState, TransferOut
 from payer.values.errors import ChainUnreachable
-from payer.values.transfers import TransferOut
-from payer.values.types import NonceState
 from tests.payer.chain.chain_reads import ASSET, NONCE, OTHER, ask, look, one
 from tests.payer.chain.fake_chain import FakeChain
 from tests.payer.offers import PAYEE, STRANGER, USDC, WALLET

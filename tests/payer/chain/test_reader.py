@@ -11,8 +11,8 @@ import pytest
 
 from payer.chain.chain import Account, Head
 from payer.chain.reader import RpcChain
+from payer.values.chain_view import NonceState
 from payer.values.errors import ChainUnreachable
-from payer.values.types import NonceState
 from tests.payer.chain.chain_reads import ASSET, NONCE, ask, one, unreachable
 from tests.payer.chain.fake_chain import FakeChain
 from tests.payer.loopback import OwnClock, serving

@@ -6,7 +6,7 @@ from payer.ledger import Ledger
 from payer.ledger.append import Body
 from payer.ledger.database.rows import is_open
 from payer.values.events import Sent, Settled
-from payer.values.types import Quote
+from payer.values.terms import Quote
 from tests.payer import purchases as p
 from tests.payer.purchases import bought
 

@@ -13,7 +13,7 @@ from payer.ledger import Ledger
 from payer.policy.rules import Caps
 from payer.values.errors import ConflictingRequest, LedgerUnavailable, OverBudget
 from payer.values.events import LossAccepted, Sent, Settled, Undelivered, Void
-from payer.values.types import Data, Money
+from payer.values.purchase import Data, Money
 from tests.payer import purchases as p
 from tests.payer.purchases import bought
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from payer.ledger import Ledger
-from payer.values.transfers import TransferOut
+from payer.values.chain_view import TransferOut
 from tests.payer import purchases as p
 
 SEEN = TransferOut("0x" + "aa" * 32, 3, 100, "0x" + "bb" * 32, p.PAYEE, p.PRICE, "0x" + "cc" * 32)

@@ -17,8 +17,8 @@ from payer.buy import quote as quoting
 from payer.chain import multicall, rpc
 from payer.http.gate import retry_after
 from payer.http.pace import LONGEST_PAUSE_SECONDS
+from payer.values.chain_view import NonceState
 from payer.values.errors import ChainUnreachable, QuoteUnacceptable, SellerUnreachable
-from payer.values.types import NonceState
 from payer.wire.payment import payment_header
 from payer.wire.receipt import parse_receipt
 from payer.wire.terms import Challenge, parse_402
@@ -45,7 +45,7 @@ DATES = st.from_regex(
 )
 def test_an_answer_that_is_no_terms_is_refused_whatever_it_holds(tmp_path: Path, status: int, body: bytes) -> None:
     chain = s.ScriptedChain(lambda: s.chain_view(NonceState.UNUSED))
-    ours = s.services(tmp_path, s.ScriptedSeller([s.answer(status, body)]), chain)
+    ours = s.context(tmp_path, s.ScriptedSeller([s.answer(status, body)]), chain)
     with pytest.raises(SellerUnreachable if status == 503 else QuoteUnacceptable):
         asyncio.run(quoting.quote(ours, [s.order()]))
 
@@ -96,7 +96,7 @@ def test_a_batch_of_answers_is_one_for_each_call_or_refused(raw: bytes) -> None:
     """I9."""
     try:
         found: list[Any] = [rpc._result(entry, "eth_call") for entry in rpc._sorted(raw, 2)]
-    except (ChainUnreachable, rpc.RpcError):
+    except (ChainUnreachable, rpc.RpcCallFailed):
         return
     assert len(found) == 2
 

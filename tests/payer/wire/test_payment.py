@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from payer.values.types import Terms
+from payer.values.terms import Terms
 from payer.wire.payment import payment_header
 from tests.payer.offers import (
     URL,
