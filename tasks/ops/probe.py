@@ -106,7 +106,7 @@ def _sample(ws: Workspace, dataset: Dataset) -> Order:
 
     now = ws.clock.now()
     here = slot(dataset, now)
-    keys = (SAMPLE_KEY,) if by_key(dataset) else keys_for(ws, dataset)
+    keys = (SAMPLE_KEY,) if by_key(dataset) else keys_for(ws, dataset)[0]
     found = plan(dataset, registry.seller(dataset.seller), keys[:1], here, here, Held(), at=now, now=now)
     return order(ws, dataset, found.pieces[0])
 

@@ -1,4 +1,4 @@
-"""A real ledger with purchases that a seller answered, without the seller: for what comes after buying."""
+"""Delivered purchases in a real ledger, without a seller."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from payer.values.request import Order, Request
 from payer.values.terms import Authorization
 from sources.planner.pieces import Piece
 from tests.payer import purchases as p
-from tests.warehouse.books import DAY, T0, grades, pieces
+from tests.warehouse.deliveries import DAY, T0, grades, pieces
 
 LIMITLESS = {"USDC": Caps(*[10**15] * 5)}
 

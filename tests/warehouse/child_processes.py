@@ -1,4 +1,4 @@
-"""Starting, killing and reading processes that use a cache."""
+"""Start child processes that use a cache, and read what they print."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from tests.paths import ROOT
+
+__all__ = ["ROOT", "line", "run", "start"]
 
 
 def start(verb: str, home: Path, *rest: object, crash_at: str | None = None) -> subprocess.Popen[str]:
-    """A child at work; its first line is not waited for."""
+    """Start a command of `child_commands` without waiting for its first line."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     if crash_at:
         environment["TOLLBOOK_CRASH_AT"] = crash_at
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.warehouse.child", verb, str(home), *map(str, rest)],
+        [sys.executable, "-m", "tests.warehouse.child_commands", verb, str(home), *map(str, rest)],
         cwd=ROOT,
         env=environment,
         stdout=subprocess.PIPE,

@@ -1,4 +1,4 @@
-"""Damage as disks do it: a byte of a block that holds a table's values."""
+"""Damage a DuckDB file as a disk does: change a byte in a block with a table's values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A ledger's read side over a plain list of deliveries, and deliveries of Token Metrics' shape."""
+"""Deliveries in the shape of Token Metrics, and a ledger's read side over a list of them."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ DAY = timedelta(days=1)
 
 
 @dataclass
-class Books:
-    """Implements LedgerReader. `deliver` gives a body the next seq."""
+class MemoryLedger:
+    """A LedgerReader over a list. `deliver` appends a body with the next seq."""
 
     held: list[Delivery] = field(default_factory=list)
 
     def deliver(self, piece: Piece, body: bytes, at: datetime, status: int = 200, seq: int | None = None) -> Delivery:
-        number = seq if seq is not None else 1 + max((own.seq for own in self.held), default=0)
-        own = Delivery(
+        number = seq if seq is not None else 1 + max((each.seq for each in self.held), default=0)
+        delivery = Delivery(
             number,
             f"purchase-{number}",
             f"{number:064x}",
@@ -41,22 +41,22 @@ class Books:
             body,
             at,
         )
-        self.held.append(own)
-        return own
+        self.held.append(delivery)
+        return delivery
 
     def last_seq(self) -> int:
-        return max((own.seq for own in self.held), default=0)
+        return max((each.seq for each in self.held), default=0)
 
     def mark(self, seq: int) -> str | None:
-        return next((own.purchase_id for own in self.held if own.seq == seq), None)
+        return next((each.purchase_id for each in self.held if each.seq == seq), None)
 
     def delivery_index(self, after: int = 0) -> list[tuple[int, str]]:
-        return sorted((own.seq, own.purchase_id) for own in self.held if own.seq > after)
+        return sorted((each.seq, each.purchase_id) for each in self.held if each.seq > after)
 
     def deliveries(self, after: int = 0, purchase_ids: Collection[str] | None = None) -> Iterator[Delivery]:
-        for own in sorted(self.held, key=lambda own: own.seq):
-            if own.seq > after and (purchase_ids is None or own.purchase_id in purchase_ids):
-                yield own
+        for delivery in sorted(self.held, key=lambda each: each.seq):
+            if delivery.seq > after and (purchase_ids is None or delivery.purchase_id in purchase_ids):
+                yield delivery
 
     def cost_rows(self, changed_after: int = 0) -> Iterator[CostRow]:
         return iter(())
@@ -64,15 +64,15 @@ class Books:
     def avoided_rows(self, after: int = 0) -> Iterator[AvoidedRow]:
         return iter(())
 
-    def only(self, *numbers: int) -> Books:
-        """The same books while just these deliveries had been committed."""
-        return Books([own for own in self.held if own.seq in numbers])
+    def only(self, *numbers: int) -> MemoryLedger:
+        """The ledger as it was when only these deliveries were committed."""
+        return MemoryLedger([each for each in self.held if each.seq in numbers])
 
 
 def pieces(
     name: str, keys: Sequence[str], first: datetime, last: datetime, at: datetime, max_rows: int | None = None
 ) -> tuple[Piece, ...]:
-    """The requests that a plan from nothing makes, with the further pages of its listings."""
+    """The requests of a plan when nothing is held, with the further pages of its listings."""
     dataset = registry.dataset(name)
     seller = registry.seller(dataset.seller)
     start, end = (int(when.timestamp()) // dataset.grain for when in (first, last))
@@ -104,4 +104,4 @@ def grades(tokens: Sequence[int], first: datetime, days: int, value: float = 50.
     return body(*(grade(token, first + DAY * n, value) for token in tokens for n in range(days)))
 
 
-__all__ = ["DAY", "T0", "Books", "body", "grade", "grades", "pieces", "replace"]
+__all__ = ["DAY", "T0", "MemoryLedger", "body", "grade", "grades", "pieces", "replace"]

@@ -1,4 +1,4 @@
-"""What tests run in processes of their own: `python -m tests.warehouse.child VERB HOME …`."""
+"""Commands that tests run in child processes: `python -m tests.warehouse.child_commands VERB HOME …`."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import sys
 import time
 from pathlib import Path
 
-from tests.warehouse.story import many, story
+from tests.warehouse.sample_deliveries import many, story
 from warehouse.cache.store import Cache
 from warehouse.load import load as loading
+from warehouse.load.self_repair import load as load_cache
 
 
 def load(home: Path, count: str = "0", batch: str = "1000") -> None:
@@ -19,8 +20,8 @@ def load(home: Path, count: str = "0", batch: str = "1000") -> None:
     pa.array([1])
     loading.BATCH_DELIVERIES = int(batch)
     print("loading", flush=True)
-    report = Cache(home).load(many(int(count)) if int(count) else story())
-    print(report.deliveries, report.rows_new, report.note or "", flush=True)
+    report = load_cache(Cache(home), many(int(count)) if int(count) else story())
+    print(report.deliveries, report.rows_new, *report.notes, flush=True)
 
 
 def load_on_a_full_disk(home: Path, count: str, size: str) -> None:
@@ -33,7 +34,7 @@ def load_on_a_full_disk(home: Path, count: str, size: str) -> None:
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(size), int(size)))
     try:
-        print(Cache(home).load(many(int(count))).deliveries, flush=True)
+        print(load_cache(Cache(home), many(int(count))).deliveries, flush=True)
     except duckdb.Error as error:
         print(error, flush=True)
 
@@ -53,20 +54,20 @@ def hold(home: Path, seconds: str) -> None:
 
 def take_turns(home: Path, seconds: str, each: str) -> None:
     """Open the cache over and over for a while; print how often, and the longest wait."""
-    until = time.monotonic() + float(seconds)
+    deadline = time.monotonic() + float(seconds)
     turns, longest = 0, 0.0
     print("ready", flush=True)
-    while time.monotonic() < until:
-        asked = time.monotonic()
+    while time.monotonic() < deadline:
+        waiting_since = time.monotonic()
         with Cache(home).locked():
-            longest = max(longest, time.monotonic() - asked)
+            longest = max(longest, time.monotonic() - waiting_since)
             time.sleep(float(each))
             turns += 1
     print(turns, longest, flush=True)
 
 
 def shell(home: Path, seconds: str) -> None:
-    """What a person does who opens the file without asking."""
+    """Open the file without our lock, as a DuckDB shell does."""
     import duckdb
 
     with duckdb.connect(str(home / "state" / "cache.duckdb"), read_only=True):

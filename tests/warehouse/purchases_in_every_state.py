@@ -1,4 +1,4 @@
-"""A ledger with a purchase in every state, in two assets, about the end of a month: what every sum has to agree on."""
+"""A ledger with a purchase in every state, in two assets, around the end of a month: every sum has to agree on it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from payer.values.purchase import Lease, Purchase
 from payer.values.request import Order, Request
 from payer.values.terms import Authorization, Terms
 from tests.payer import purchases as p
-from tests.warehouse.books import grades, pieces
+from tests.warehouse.deliveries import grades, pieces
 
 TMAI = Asset("TMAI", 31337, "0x" + "Cc" * 20, "TokenMetrics", "1", 18)
 LIMITLESS = {symbol: Caps(*[10**37] * 5) for symbol in ("USDC", "TMAI")}

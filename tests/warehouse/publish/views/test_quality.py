@@ -9,12 +9,13 @@ from typing import Any
 import duckdb
 import pytest
 
-from tests.warehouse.books import DAY, T0, Books, body, grade, grades, pieces
+from tests.warehouse.deliveries import DAY, T0, MemoryLedger, body, grade, grades, pieces
 from tests.warehouse.purchases import buy, open_ledger
-from tests.warehouse.story import story
+from tests.warehouse.sample_deliveries import story
 from warehouse.cache.store import Cache
+from warehouse.load.self_repair import load
 from warehouse.publish.publish import publish
-from warehouse.publish.quality import Expected, expect, facts, live
+from warehouse.publish.views.quality import Expected, expect, facts, live_views
 
 GRADES = "dataset = 'tm-grade-history'"
 
@@ -23,13 +24,13 @@ GRADES = "dataset = 'tm-grade-history'"
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Cache:
     """The story, loaded."""
     own = Cache(tmp_path_factory.mktemp("quality"))
-    own.load(story())
+    load(own, story())
     return own
 
 
 def rows(cache: Cache, query: str) -> list[tuple[Any, ...]]:
     with cache.open() as con, facts(con):
-        for statement in live():
+        for statement in live_views():
             con.execute(statement.replace("VIEW", "TEMP VIEW"))
         return con.execute(query).fetchall()
 
@@ -48,7 +49,7 @@ def test_freshness_is_judged_by_the_datasets_own_cadence_where_no_schedule_is_kn
     assert found == [(newest, due, first_due, "cadence", True, story().held[-1].received_at)]
 
 
-def snapshots(books: Books, tokens: list[int], day: datetime) -> None:
+def snapshots(books: MemoryLedger, tokens: list[int], day: datetime) -> None:
     """One tm-grade page of a day."""
     at = day.replace(hour=7)
     [piece, *_] = pieces("tm-grade", [str(token) for token in tokens], at, at, at)
@@ -56,12 +57,12 @@ def snapshots(books: Books, tokens: list[int], day: datetime) -> None:
 
 
 def test_one_live_token_does_not_hide_the_dead_ones(tmp_path: Path) -> None:
-    cache, books = Cache(tmp_path), Books()
+    cache, books = Cache(tmp_path), MemoryLedger()
     now = datetime.now(UTC)
     snapshots(books, [1, 2, 3], now - 4 * DAY)
     for days in (2, 1, 0):
         snapshots(books, [1], now - days * DAY)
-    cache.load(books)
+    load(cache, books)
     assert rows(cache, "SELECT late, keys, keys_late FROM quality_freshness") == [(True, 3, 2)]
     assert rows(cache, "SELECT key FROM quality_keys WHERE late") == [("2",), ("3",)]
 
@@ -74,10 +75,10 @@ def scheduled(now: datetime, *keys: str) -> Expected:
 
 def test_a_known_schedule_says_when_the_next_row_is_expected(tmp_path: Path) -> None:
     """Every other day: what the cadence calls late is not; a day after the missed fire it is."""
-    cache, books = Cache(tmp_path), Books()
+    cache, books = Cache(tmp_path), MemoryLedger()
     now = datetime.now(UTC)
     snapshots(books, [1], now - 2 * DAY)
-    cache.load(books)
+    load(cache, books)
     with cache.open() as con:
         expect(con, scheduled(now, "1"))
     noon = now.replace(hour=12, minute=0, second=0, microsecond=0)
@@ -89,11 +90,11 @@ def test_a_known_schedule_says_when_the_next_row_is_expected(tmp_path: Path) -> 
 
 def test_of_a_scheduled_dataset_only_the_keys_asked_for_can_be_late(tmp_path: Path) -> None:
     """A token taken off the watch list is not late; one on it that nobody ever saw is."""
-    cache, books = Cache(tmp_path), Books()
+    cache, books = Cache(tmp_path), MemoryLedger()
     now = datetime.now(UTC)
     snapshots(books, [1, 2], now - 9 * DAY)
     snapshots(books, [1], now)
-    cache.load(books)
+    load(cache, books)
     with cache.open() as con:
         expect(con, scheduled(now, "1", "3"))
     found = rows(cache, "SELECT key, watched, newest_slot IS NULL, late FROM quality_keys")
@@ -107,7 +108,7 @@ def test_lateness_is_judged_when_it_is_asked_not_when_it_was_published(tmp_path:
         at = now.replace(hour=0, minute=0, second=1)
         [piece] = pieces("tm-grade", ["1"], at, at, at)
         buy(ledger, piece, body({**grade(1, now), "DATE": None}), at)
-        Cache(tmp_path).load(ledger)
+        load(Cache(tmp_path), ledger)
         path = publish(tmp_path, ledger, expected=scheduled(now, "1")).path
     with duckdb.connect(str(path)) as con:
         for days, late in ((0, False), (9, True)):
@@ -118,45 +119,45 @@ def test_lateness_is_judged_when_it_is_asked_not_when_it_was_published(tmp_path:
 
 
 def test_a_dataset_that_is_up_to_date_is_not_late(tmp_path: Path) -> None:
-    cache, books = Cache(tmp_path), Books()
+    cache, books = Cache(tmp_path), MemoryLedger()
     now = datetime.now(UTC)
     [piece, *_] = pieces("tm-grade-history", ["1"], now - DAY, now, now)
     books.deliver(piece, grades([1], now - DAY, 2), now)
-    cache.load(books)
+    load(cache, books)
     assert rows(cache, "SELECT late FROM quality_freshness") == [(False,)]
 
 
 def test_days_that_the_repairing_twin_holds_are_no_gaps(tmp_path: Path) -> None:
     """Of five days missed between two snapshots the history brought three."""
-    cache, books = Cache(tmp_path), Books()
+    cache, books = Cache(tmp_path), MemoryLedger()
     first = T0 - 20 * DAY
     snapshots(books, [1], first)
     snapshots(books, [1], first + 6 * DAY)
     [piece, *_] = pieces("tm-grade-history", ["1"], first + DAY, first + 3 * DAY, T0)
     books.deliver(piece, grades([1], first + DAY, 3), T0)
-    cache.load(books)
+    load(cache, books)
     midnight = first.replace(hour=0)
     found = rows(cache, "SELECT dataset, first_slot, last_slot, slots, can_be_bought FROM quality_gaps")
     assert found == [("tm-grade", midnight + 4 * DAY, midnight + 5 * DAY, 2, True)]
 
 
 def test_slots_that_were_never_answered_are_gaps(tmp_path: Path) -> None:
-    cache, books = Cache(tmp_path), Books()
+    cache, books = Cache(tmp_path), MemoryLedger()
     for start in (40, 20):
         [piece, *_] = pieces("tm-grade-history", ["1"], T0 - DAY * start, T0 - DAY * (start - 4), T0)
         books.deliver(piece, grades([1], T0 - DAY * start, 5), T0)
-    cache.load(books)
+    load(cache, books)
     midnight = T0.replace(hour=0)
     found = rows(cache, "SELECT key, first_slot, last_slot, slots, can_be_bought FROM quality_gaps")
     assert found == [("1", midnight - DAY * 35, midnight - DAY * 21, 15, True)]
 
 
 def test_rows_bought_again_for_nothing_are_counted(tmp_path: Path) -> None:
-    cache, books = Cache(tmp_path), Books()
+    cache, books = Cache(tmp_path), MemoryLedger()
     for day in range(3):
         [piece, *_] = pieces("tm-grade-history", ["1"], T0 - DAY * 9, T0 - DAY * 5, T0 + DAY * day)
         books.deliver(piece, grades([1], T0 - DAY * 9, 5), T0 + DAY * day)
-    cache.load(books)
+    load(cache, books)
     assert rows(cache, "FROM quality_duplicates") == [("tm-grade-history", 15, 10, 0)]
 
 

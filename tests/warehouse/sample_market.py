@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from payer.ledger import Ledger
-from tests.warehouse.books import DAY, body, grade, pieces
+from tests.warehouse.deliveries import DAY, body, grade, pieces
 from tests.warehouse.purchases import buy, open_ledger
 from warehouse.cache.store import Cache
+from warehouse.load.self_repair import load
 from warehouse.publish.publish import publish
 
 HOUR = timedelta(hours=1)
@@ -45,7 +46,7 @@ def build(home: Path) -> Path:
         _prices(ledger)
         _moonshots(ledger)
         _research(ledger)
-        Cache(home).load(ledger)
+        load(Cache(home), ledger)
         publish(home, ledger)
     return home
 

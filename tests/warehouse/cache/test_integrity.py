@@ -1,10 +1,10 @@
-"""What counts as a damaged file."""
+"""Tell a damaged file from other trouble."""
 
 from __future__ import annotations
 
 import duckdb
 
-from warehouse.cache.damage import is_damage
+from warehouse.cache.integrity import is_damage
 
 
 def test_trouble_with_the_disk_or_another_program_is_no_damage() -> None:

@@ -1,5 +1,5 @@
-"""A few days of buying with everything in it: restated rows, two datasets of one table, listings that grow at the
-top, pages that fail, rows nobody can read, a column that is new."""
+"""Sample deliveries of a few days: restated rows, two datasets of one table, listings that grow at their top, failed
+pages, unreadable rows, a new column."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from tests.warehouse.books import DAY, T0, Books, body, grade, grades, pieces
+from tests.warehouse.deliveries import DAY, T0, MemoryLedger, body, grade, grades, pieces
 
 HOUR = timedelta(hours=1)
 
 
-def story() -> Books:
+def story() -> MemoryLedger:
     """Deliveries 1 to 14, in the order in which they were observed."""
-    books = Books()
+    books = MemoryLedger()
     days = T0 - DAY * 10
     [first] = pieces("tm-grade-history", ["1", "2", "3"], days, T0, T0)
     first = replace(first, group=replace(first.group, limit=20))
@@ -27,7 +27,7 @@ def story() -> Books:
     return books
 
 
-def _moonshots(books: Books) -> None:
+def _moonshots(books: MemoryLedger) -> None:
     """A listing of two pages, and next day only the top of it, as its last row is known."""
     picks = [moonshot(n) for n in range(150)]
     [page, *_] = pieces("moonshot-tokens-past", ["*"], T0, T0, T0)
@@ -39,8 +39,8 @@ def _moonshots(books: Books) -> None:
     books.deliver(page, body({**moonshot(200), "MOONSHOT_END_AT": None}), T0 + DAY + HOUR)
 
 
-def _grades_again(books: Books) -> None:
-    """Today's snapshot restates, history restates it back, and a later history brings it once more."""
+def _grades_again(books: MemoryLedger) -> None:
+    """Today's snapshot restates, history restates it back, and a later history repeats it."""
     [page, *_] = pieces("tm-grade", ["1", "2", "3"], T0 + DAY, T0 + DAY, T0 + DAY)
     today = [{**grade(token, T0, 60.0 + token), "DATE": None} for token in (1, 2, 3)]
     books.deliver(page, body(*today), T0 + DAY + 2 * HOUR)
@@ -50,8 +50,8 @@ def _grades_again(books: Books) -> None:
         books.deliver(page, grades([1, 2], T0, 2 + step, value), at)
 
 
-def _trouble(books: Books) -> None:
-    """A failed answer, bytes that are no JSON, rows that don't fit, a column nobody declared."""
+def _trouble(books: MemoryLedger) -> None:
+    """A failed answer, bytes that are no JSON, rows that don't fit, an undeclared column."""
     at = T0 + DAY * 5
     for number, key in enumerate(("4", "5", "6", "7")):
         [page, *_] = pieces("tm-grade-history", [key], days_ago(5), at, at)
@@ -85,9 +85,9 @@ def moonshot(number: int) -> dict[str, Any]:
     }
 
 
-def many(count: int) -> Books:
+def many(count: int) -> MemoryLedger:
     """So many small pages, each of its own token and ten days, every third of them seen twice."""
-    books = Books()
+    books = MemoryLedger()
     for number in range(count):
         token = number if number % 3 else number // 6 * 3
         at = T0 + timedelta(minutes=number)
