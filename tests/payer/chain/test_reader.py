@@ -255,7 +255,7 @@ class TestAge:
             self.head(late=-150)
 
 
-def test_the_balance_is_read_in_atoms() -> None:
+def test_the_balance_is_read_in_atomic_units() -> None:
     assert ask(FakeChain(balance=123_456), lambda chain: chain.balance(ASSET, WALLET.address)) == 123_456
 
 

@@ -165,7 +165,7 @@ class TestPrice:
         assert judged(challenge_of(2, v2_offer(amount=str(price))), last_price=last).amount == price
 
     def test_a_drift_is_never_rounded_up(self) -> None:
-        """25 % over 3 atoms is 3.75: four are too many."""
+        """25 % over 3 atomic units is 3.75: four are too many."""
         assert "price_drift" in refusal(2, v2_offer(amount="4"), last_price=3).what
 
     def test_a_dataset_has_a_ceiling_of_its_own(self) -> None:
