@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
-from payer.chain.chain import Chain
+from payer.chain.chain import ChainReader
 from payer.chain.logs import LogReader
 from payer.chain.reader import RpcChain
 from payer.chain.settlements import SettlementReader
@@ -72,11 +72,11 @@ class Desk:
         await buying.verify(workspace, list(batch.results.values()))
 
 
-def _oracle(world: World, clock: SimClock, process: Process) -> Chain:
+def _oracle(world: World, clock: SimClock, process: Process) -> ChainReader:
     return Oracle(world.policy, clock, world.chain, world.dice, process)
 
 
-def _rpc_chain(world: World, clock: SimClock, process: Process) -> Chain:
+def _rpc_chain(world: World, clock: SimClock, process: Process) -> ChainReader:
     """The real reader of the chain over a simulated server."""
     chain = RpcChain(world.policy, clock)
     chain._rpc = SimRpc(world.policy, clock, world.chain, world.dice, process)

@@ -1,4 +1,4 @@
-"""policy.toml: what a person wrote is what is enforced, and every mistake names its key and its fix."""
+"""policy.toml: what is written is enforced, and every mistake names its key and its fix."""
 
 from __future__ import annotations
 

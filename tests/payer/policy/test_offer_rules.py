@@ -1,6 +1,7 @@
-"""Every known way to make a payer sign what it should not, tried on the judge: no terms come out, the message says why.
+"""Every known way to make a payer sign what it should not: no terms come out, and the error says why.
 
-Attacks on the transport are in http/test_left.py, on the chain's word in chain/test_reader.py, on the wire in wire/.
+Attacks on the transport are in tests/payer/http/test_not_sent.py, by a chain server in tests/payer/chain/, by malformed
+terms in tests/payer/wire/.
 """
 
 from __future__ import annotations
@@ -10,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from payer.policy.rules import Policy
-from payer.values.errors import QuoteUnacceptable
 from tests.payer.offers import (
+    DOMAIN,
     FIRST_USE_TOML,
     PAYEE,
     POLICY_TOML,
+    POLYGON_USDC,
     STRANGER,
     URL,
     USDC,
@@ -24,23 +25,11 @@ from tests.payer.offers import (
     judged,
     offer_of,
     policy,
+    refusal,
     v2_offer,
 )
 
-POLYGON_USDC = "0x3c499c542cEF5E3811e1192ce70d8cC03d5c3359"
 LOOK_ALIKE = "0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02914".lower()
-PERMIT2_PROXY = "0x402085c248EeA27D92E8b30b2C58ed07f9E20001"
-
-
-def refusal(version: int, *offers: dict[str, Any], rules: Policy | None = None, **changes: Any) -> QuoteUnacceptable:
-    """The refusal of some offers; `changes` are of the document or of how it is judged."""
-    asked = {name: changes.pop(name) for name in tuple(changes) if name in JUDGED}
-    with pytest.raises(QuoteUnacceptable) as caught:
-        judged(challenge_of(version, *offers, **changes), rules, **asked)
-    return caught.value
-
-
-JUDGED = ("seller", "request_url", "pinned_pay_to", "last_price", "order_cap", "payer")
 
 
 @dataclass(frozen=True)
@@ -54,7 +43,6 @@ class Attack:
     versions: tuple[int, ...] = (1, 2)
 
 
-DOMAIN = {"name": "USD Coin", "version": "2"}
 ATTACKS = [
     Attack("payTo swapped in transit", "payTo", {"payTo": STRANGER}, PAYEE),
     Attack("payTo is the zero address", "payTo", {"payTo": "0x" + "00" * 20}),
@@ -98,7 +86,7 @@ CASES = [pytest.param(version, a, id=f"v{version}: {a.name}") for a in ATTACKS f
 
 @pytest.mark.parametrize(("version", "attack"), CASES)
 def test_an_offer_outside_policy_is_refused_naming_the_field_and_what_is_allowed(version: int, attack: Attack) -> None:
-    """I6. The refusal says what was offered, what is allowed, and what a person can do."""
+    """I6. The refusal says what was offered, what is allowed, and what an operator can do."""
     error = refusal(version, offer_of(version, **attack.change))
     assert error.what.startswith(f"{attack.field}: the seller offers ")
     assert "allowed is" in error.what
@@ -122,39 +110,11 @@ def test_missing_domain_data_is_taken_from_policy_only(extra: dict[str, Any] | N
     assert (terms.asset.eip712_name, terms.asset.eip712_version) == ("USD Coin", "2")
 
 
-def test_a_label_beside_the_domains_name_needs_a_persons_leave() -> None:
+def test_a_label_beside_the_domains_name_needs_operator_approval() -> None:
     offer = v2_offer(extra={"name": "usdc", "version": "2"})
     assert "also_named" in refusal(2, offer).fix
     allowed = policy(POLICY_TOML.replace("decimals = 6", 'decimals = 6\nalso_named = ["usdc"]'))
     assert judged(challenge_of(2, offer), allowed).asset.eip712_name == "USD Coin"
-
-
-class TestSeveralOffers:
-    def test_a_cheaper_offer_on_another_chain_is_not_taken(self) -> None:
-        cheap = v2_offer(amount="1", network="eip155:137", asset=POLYGON_USDC)
-        assert judged(challenge_of(2, cheap, v2_offer())).amount == 20000
-
-    def test_of_several_allowed_offers_the_cheapest_is_taken(self) -> None:
-        assert judged(challenge_of(2, v2_offer(), v2_offer(amount="15000"), v2_offer(amount="19999"))).amount == 15000
-
-    def test_a_cheaper_offer_to_a_stranger_is_not_taken(self) -> None:
-        assert judged(challenge_of(2, v2_offer(amount="1", payTo=STRANGER), v2_offer())).pay_to == PAYEE
-
-    def test_when_only_permit2_and_other_schemes_are_offered_the_refusal_explains_each(self) -> None:
-        permit2 = v2_offer(extra={**DOMAIN, "assetTransferMethod": "permit2"})
-        error = refusal(2, v2_offer(scheme="upto"), permit2, v2_offer(scheme="batch-settlement"))
-        assert "none of 3 offers is payable in USDC on eip155:8453" in error.what
-        for word in ("Permit2", "'upto'", "'batch-settlement'"):
-            assert word in error.what
-
-    def test_an_unreadable_offer_is_explained_beside_the_refused_one(self) -> None:
-        error = refusal(2, v2_offer(amount=20000), v2_offer(payTo=STRANGER))
-        assert error.what.index("payTo") < error.what.index("accepts[0]: amount is 20000")
-
-    @pytest.mark.parametrize("order", [1, -1])
-    def test_the_offer_nearest_to_being_allowed_is_explained_first(self, order: int) -> None:
-        offers = [v2_offer(network="solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp"), v2_offer(payTo=STRANGER)][::order]
-        assert "USDC on eip155:8453. payTo: the seller offers" in refusal(2, *offers).what
 
 
 class TestExtensions:
@@ -205,7 +165,7 @@ class TestPrice:
         assert judged(challenge_of(2, v2_offer(amount=str(price))), last_price=last).amount == price
 
     def test_a_drift_is_never_rounded_up(self) -> None:
-        """25 % over 3 atoms is 3.75: four are too many."""
+        """25 % over 3 atomic units is 3.75: four are too many."""
         assert "price_drift" in refusal(2, v2_offer(amount="4"), last_price=3).what
 
     def test_a_dataset_has_a_ceiling_of_its_own(self) -> None:
@@ -252,82 +212,8 @@ class TestResource:
         asked = URL + "?token_id=3375,3306"
         assert judged(challenge_of(2, resource={"url": url}), request_url=asked).amount == 20000
 
-    def test_an_inner_origin_needs_a_persons_leave(self) -> None:
+    def test_an_inner_origin_needs_operator_approval(self) -> None:
         inner = {"url": "http://10.0.0.5:3000/v2/tm-grade"}
         assert "resource_origins" in refusal(2, resource=inner).fix
         text = POLICY_TOML.replace("tokens =", 'resource_origins = ["http://10.0.0.5:3000"]\ntokens =')
         assert judged(challenge_of(2, resource=inner), policy(text)).amount == 20000
-
-
-class TestRequest:
-    """Our own request must be the seller's too: nothing is paid because somebody's URL led elsewhere."""
-
-    @pytest.mark.parametrize(
-        "url",
-        [
-            "https://evil.example/v2/tm-grade",
-            "http://api.tokenmetrics.com/v2/tm-grade",
-            "https://api.tokenmetrics.com/v3/tm-grade",
-            "https://api.tokenmetrics.com/v2evil",
-            "https://api.tokenmetrics.com/v2/../admin",
-            "https://api.tokenmetrics.com@evil.example/v2/tm-grade",
-            "ftp://api.tokenmetrics.com/v2/tm-grade",
-        ],
-    )
-    def test_a_request_outside_the_sellers_base_url_is_refused(self, url: str) -> None:
-        assert refusal(2, request_url=url).what.startswith("url: ")
-
-    def test_plain_http_is_for_this_machine_only(self) -> None:
-        text = POLICY_TOML.replace("https://api.tokenmetrics.com/v2", "http://127.0.0.1:4021/v2")
-        local = "http://127.0.0.1:4021/v2/tm-grade"
-        assert judged(challenge_of(2, resource={"url": local}), policy(text), request_url=local).amount == 20000
-        error = refusal(2, request_url="http://api.tokenmetrics.com/v2/tm-grade")
-        assert "https (http to this machine only)" in error.what
-
-    def test_a_seller_that_policy_does_not_name_is_refused(self) -> None:
-        error = refusal(2, seller="tokenmetric")
-        assert "tokenmetrics" in error.what
-        assert "[sellers.tokenmetric]" in error.fix
-
-
-TMAI = "0xca4569949699d56e1834efe9f58747ca0f151b01"
-TMAI_TOML = (
-    POLICY_TOML.replace('pay_with = "USDC"', 'pay_with = "TMAI"')
-    + f"""
-[assets.TMAI]
-address = "{TMAI}"
-eip712_name = "Token Metrics AI"
-eip712_version = "1"
-decimals = 18
-
-[caps.TMAI]
-per_call = "2.5"
-per_run = "20"
-per_flow_day = "20"
-per_day = "20"
-per_month = "100"
-"""
-)
-
-
-class TestSecondAsset:
-    """TMAI by policy: 18 decimals, its own caps in its own atoms, one rail per seller."""
-
-    RULES = policy(TMAI_TOML)
-    OFFER = v2_offer(asset=TMAI, amount=str(2 * 10**18), extra={"name": "Token Metrics AI", "version": "1"})
-
-    def test_it_is_paid_when_policy_says_so_and_the_other_is_not(self) -> None:
-        terms = judged(challenge_of(2, v2_offer(), self.OFFER), self.RULES)
-        assert (terms.asset.symbol, terms.asset.decimals, terms.amount) == ("TMAI", 18, 2 * 10**18)
-        assert refusal(2, v2_offer(), rules=self.RULES).what.startswith("asset: ")
-
-    def test_it_is_off_by_default(self) -> None:
-        assert refusal(2, self.OFFER).what.startswith("asset: ")
-
-    def test_its_caps_are_in_its_own_atoms(self) -> None:
-        dear = {**self.OFFER, "amount": str(25 * 10**17 + 1)}
-        assert "2.500000000000000001 TMAI" in refusal(2, dear, rules=self.RULES).what
-
-    def test_a_402_with_permit2_alone_is_refused_with_an_explanation(self) -> None:
-        offer = {**self.OFFER, "extra": {"assetTransferMethod": "permit2"}}
-        assert "Permit2" in refusal(2, offer, rules=self.RULES).what

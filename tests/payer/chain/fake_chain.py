@@ -1,4 +1,4 @@
-"""A chain on paper behind a real JSON-RPC socket: blocks, one token's logs and receipts, and lies on request."""
+"""A fake chain behind a real JSON-RPC socket: blocks, one token's logs and receipts, and lies on request."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def word(address: str) -> str:
 
 
 @dataclass
-class PaperChain:
+class FakeChain:
     """`head` and `final` are block numbers. A lie sees each honest answer (method, params, result), may change it."""
 
     chain_id: int = 8453
