@@ -18,7 +18,7 @@ from payer.values.chain_view import ChainView, View
 from payer.values.crashpoints import crash_point
 from payer.values.errors import OverBudget, QuoteUnacceptable, SellerUnreachable
 from payer.values.identifiers import nonce, purchase_key
-from payer.values.money import Asset, decimal_text
+from payer.values.money import Amount, Asset
 from payer.values.purchase import Data, Money, Purchase
 from payer.values.request import Order, Run
 from payer.values.terms import Quote, Terms
@@ -239,10 +239,6 @@ async def _check_balance(context: PayerContext, wanted: Sequence[Wanted]) -> Non
         held = await context.chain.balance(asset, context.signer().address)
         if held < bill:
             raise OverBudget(
-                f"the wallet holds {_text(held, asset)} and the bill is {_text(bill, asset)}",
+                f"the wallet holds {Amount(held, asset)} and the bill is {Amount(bill, asset)}",
                 advice=f"send {asset.symbol} on {asset.network} to {context.signer().address}, or buy less",
             )
-
-
-def _text(atoms: int, asset: Asset) -> str:
-    return f"{decimal_text(atoms, asset.decimals)} {asset.symbol}"

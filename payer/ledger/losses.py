@@ -10,7 +10,7 @@ from payer.ledger import rows
 from payer.ledger.queries import IN_DOUBT, LOSSES
 from payer.ledger.statements import Transaction
 from payer.values.errors import OverBudget
-from payer.values.money import Asset, decimal_text
+from payer.values.money import Amount, Asset
 
 
 def check(books: Transaction, seller: str, asset: Asset, limit: int) -> None:
@@ -23,10 +23,9 @@ def check(books: Transaction, seller: str, asset: Asset, limit: int) -> None:
     risked = lost + sum(p.committed for p in doubtful if p.at_risk)
     if risked < limit:
         return
-    held = decimal_text(risked, asset.decimals)
     took = "took" if risked == lost else "took, or may have taken,"
     raise OverBudget(
-        f"{seller} {took} {held} {asset.symbol} and did not deliver "
-        f"(sellers.{seller}.loss_limit is {decimal_text(limit, asset.decimals)})",
+        f"{seller} {took} {Amount(risked, asset)} and did not deliver "
+        f"(sellers.{seller}.loss_limit is {Amount(limit, asset).decimal})",
         advice="run `tollbook recover`; settle what is undelivered with the seller or accept-loss each, then run again",
     )

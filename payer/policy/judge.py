@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from payer.policy.rules import Caps, Policy, SellerPolicy, is_private_enough, origin
 from payer.values.addresses import ZERO_ADDRESS, checksum
 from payer.values.errors import QuoteUnacceptable
-from payer.values.money import Asset, decimal_text
+from payer.values.money import Amount, Asset
 from payer.values.terms import Authorization, Terms
 from payer.wire.strict_json import dump, shown
 from payer.wire.x402 import Challenge, Offer, unacceptable
@@ -222,7 +222,8 @@ class _Bench:
     def _price(self, offer: Offer) -> QuoteUnacceptable | None:
         for limit, what, advice in self._ceilings():
             if offer.amount > limit:
-                offered, allowed = self._money(offer.amount), f"at most {self._money(limit)} ({what})"
+                offered = str(Amount(offer.amount, self.asset))
+                allowed = f"at most {Amount(limit, self.asset)} ({what})"
                 refusal = unacceptable("amount", offered, allowed, advice)
                 refusal.offered = offer.amount
                 return refusal
@@ -234,15 +235,12 @@ class _Bench:
         if self.order_cap is not None:
             yield self.order_cap, "the dataset's own ceiling", "raise the dataset's price cap if that price is right"
         if self.last_price is not None:
-            drift = f"caps.{symbol}.price_drift over the last price, {self._money(self.last_price)}"
+            drift = f"caps.{symbol}.price_drift over the last price, {Amount(self.last_price, self.asset)}"
             yield (
                 self.caps.highest_after(self.last_price),
                 drift,
                 f"raise caps.{symbol}.price_drift if the rise is right",
             )
-
-    def _money(self, atoms: int) -> str:
-        return f"{decimal_text(atoms, self.asset.decimals)} {self.asset.symbol}"
 
 
 def draft(policy: Policy, terms: Terms, *, payer: str, nonce: str, now: datetime) -> Authorization:

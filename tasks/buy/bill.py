@@ -11,7 +11,7 @@ from typing import Any
 
 from payer.values.errors import PayerError
 from payer.values.identifiers import purchase_key
-from payer.values.money import Asset, decimal_text
+from payer.values.money import Amount, Asset, decimal_text
 from payer.values.request import Order
 from payer.values.terms import Quote
 from tasks.buy.caps import CapLine
@@ -51,7 +51,7 @@ class Item:
             "url": request.url,
             "params": dict(request.params),
             "edition": self.order.edition,
-            "price": None if self.price is None else decimal_text(self.price, asset.decimals),
+            "price": None if self.price is None else Amount(self.price, asset).decimal,
         }
 
 
@@ -188,7 +188,7 @@ class Bill:
 
     def money(self, atoms: int | None) -> str:
         """Decimal text in the asset, or the word unknown."""
-        return "unknown" if atoms is None else decimal_text(atoms, self.asset.decimals)
+        return "unknown" if atoms is None else Amount(atoms, self.asset).decimal
 
     def documents(self) -> list[dict[str, Any]]:
         """One entry per dataset, as `plan --json` prints them."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from payer.values.errors import PaidUndelivered, PayerError, Unreachable, Unresolved, worst
-from payer.values.money import Asset, decimal_text
+from payer.values.money import Amount, Asset
 from payer.values.purchase import Purchase
 from payer.values.request import Run
 from tasks.buy.bill import Gone
@@ -109,7 +109,7 @@ class Outcome:
         return worst(codes)
 
     def money(self, atoms: int | None) -> str:
-        return "unknown" if atoms is None else decimal_text(atoms, self.asset.decimals)
+        return "unknown" if atoms is None else Amount(atoms, self.asset).decimal
 
     def document(self) -> dict[str, Any]:
         return {

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from payer.values.money import Asset, decimal_text
+from payer.values.money import Amount, Asset
 from payer.values.request import Order
 from tasks.request.build import ask_fresh
 from tasks.request.requests import Ask, BadRequest, Want
@@ -46,7 +46,7 @@ class Forecast:
             "schedule": self.schedule,
             "runs": self.runs,
             "calls": self.calls,
-            "amount": decimal_text(self.atoms, self.asset.decimals),
+            "amount": Amount(self.atoms, self.asset).decimal,
             "asset": self.asset.symbol,
             "open_ended": self.open_ended,
             "unknown_prices": sorted(self.unknown_prices),

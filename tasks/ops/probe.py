@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from payer.values.errors import PayerError, SellerUnreachable
-from payer.values.money import decimal_text
+from payer.values.money import Amount
 from payer.values.request import Order
 from payer.values.terms import Terms
 from tasks.workspace.workspace import Workspace
@@ -45,7 +45,7 @@ class Probe:
 
     @property
     def price(self) -> str | None:
-        return decimal_text(self.terms.amount, self.terms.asset.decimals) if self.terms else None
+        return Amount(self.terms.amount, self.terms.asset).decimal if self.terms else None
 
     @property
     def words(self) -> str:
