@@ -119,7 +119,7 @@ ROWS: list[tuple[str, Purchase, int, ChainView | NotSeen, AttemptCounts, type[Ac
     ("loss-accepted-and-exposed-unused", EXPOSED_ACCEPTED, BEFORE, UNUSED, FRESH, Wait),
     ("loss-accepted-and-exposed-used", EXPOSED_ACCEPTED, BEFORE, USED, FRESH, Settle),
     ("loss-accepted-and-exposed-dead", EXPOSED_ACCEPTED, AFTER, UNUSED_PAST, FRESH, Free),
-    ("loss-accepted-and-spent-anew", SPENT_ACCEPTED, AFTER, USED, FRESH, Done),
+    ("loss-accepted-and-spent-again", SPENT_ACCEPTED, AFTER, USED, FRESH, Done),
     ("burned-whose-loss-is-accepted", p.accepted(p.burned()), AFTER, CANCELLED, FRESH, Done),
     ("reserved-again-unused", p.reserved_again(), AFTER, UNUSED, FRESH, Sign),
     ("reserved-again-used-late", p.reserved_again(), AFTER, USED, FRESH, Settle),

@@ -30,7 +30,7 @@ def test_a_purchase_wanted_again_forgets_the_authorization_that_died() -> None:
     assert again.valid_until == p.VALID_BEFORE
 
 
-def test_claims_begin_anew_after_a_reorg() -> None:
+def test_claims_begin_again_after_a_reorg() -> None:
     again = p.after(
         p.after(p.exposed(), Settled(at=p.NOW, settlement=p.settlement(final=False))),
         Sent(at=p.NOW, claim=True),

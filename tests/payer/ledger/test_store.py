@@ -139,7 +139,7 @@ def test_a_void_piece_wanted_again_counts_for_the_new_run(ledger: Ledger) -> Non
     }
 
 
-def test_an_undelivered_piece_is_bought_again_only_on_a_persons_word(ledger: Ledger) -> None:
+def test_an_undelivered_piece_is_bought_again_only_with_operator_approval(ledger: Ledger) -> None:
     """I2."""
     [p0] = ledger.reserve(p.run("one"), [p.wanted()], p.CAPS, p.LEASE)
     lost = ledger.append(p0, p.signed(p0), Sent(at=p.NOW))
