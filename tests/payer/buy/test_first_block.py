@@ -1,4 +1,4 @@
-"""Where a nonce's use is searched: above the final block when it was unused, and else where it was used."""
+"""The first block of a search for a nonce's use: the final block if it was unused, else the one of its settlement."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From wanted pieces to reserved ones: whose terms count, which prices are measured from what, who reserved before."""
+"""Quoting and reserving: which terms count, what price drift is measured from, and earlier reservations."""
 
 from __future__ import annotations
 

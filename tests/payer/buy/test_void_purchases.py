@@ -1,4 +1,4 @@
-"""A purchase wanted again, or whose settlement was taken back: what it keeps of its first life, what it forgets."""
+"""A void purchase that is ordered again, or a settlement that a reorg removed: what the purchase keeps of its past."""
 
 from __future__ import annotations
 
