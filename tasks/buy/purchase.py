@@ -26,7 +26,7 @@ from tasks.workspace.watch import UNWATCHED, Watch
 from tasks.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
-    from payer.buy.quote import Approved
+    from payer.buy.approve import Approved
 
 PAYMENT_REQUIRED = 402
 
