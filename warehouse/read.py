@@ -186,7 +186,6 @@ def trouble() -> tuple[type[Exception], ...]:
     """What keeps the tables from being brought up to date: the disk, a program that holds a file, a damaged one."""
     import duckdb
 
-    from warehouse.errors import CacheBusy
-    from warehouse.errors import CacheDamaged
+    from warehouse.errors import CacheBusy, CacheDamaged
 
     return (OSError, duckdb.Error, CacheBusy, CacheDamaged)

@@ -11,7 +11,7 @@ from typing import Any
 
 from payer.values.errors import PayerError
 from payer.values.identifiers import purchase_key
-from payer.values.money import Asset, decimal_text
+from payer.values.money import Amount, Asset, decimal_text
 from payer.values.request import Order
 from payer.values.terms import Quote
 from tasks.buy.caps import CapLine
@@ -51,7 +51,7 @@ class Item:
             "url": request.url,
             "params": dict(request.params),
             "edition": self.order.edition,
-            "price": None if self.price is None else decimal_text(self.price, asset.decimals),
+            "price": None if self.price is None else Amount(self.price, asset).decimal,
         }
 
 
@@ -196,7 +196,7 @@ class Bill:
 
     def money(self, amount_atomic: int | None) -> str:
         """Return decimal text in the asset, or the word unknown."""
-        return "unknown" if amount_atomic is None else decimal_text(amount_atomic, self.asset.decimals)
+        return "unknown" if amount_atomic is None else Amount(amount_atomic, self.asset).decimal
 
     def documents(self) -> list[dict[str, Any]]:
         """One entry per dataset, as `plan --json` prints them."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from payer.ledger.caps import ADVICE, buckets
 from payer.values.errors import OverBudget
-from payer.values.money import Asset, decimal_text
+from payer.values.money import Amount, Asset
 from payer.values.request import Run
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class CapLine:
         return Fraction(self.after, self.limit) if self.limit else Fraction(1)
 
     def text(self, amount_atomic: int) -> str:
-        return f"{decimal_text(amount_atomic, self.asset.decimals)} {self.asset.symbol}"
+        return f"{Amount(amount_atomic, self.asset)}"
 
     def refusal(self) -> OverBudget:
         return OverBudget(
@@ -56,9 +56,9 @@ class CapLine:
     def document(self) -> dict[str, Any]:
         return {
             "cap": self.name,
-            "limit": decimal_text(self.limit, self.asset.decimals),
-            "committed": decimal_text(self.committed, self.asset.decimals),
-            "after": decimal_text(self.after, self.asset.decimals),
+            "limit": Amount(self.limit, self.asset).decimal,
+            "committed": Amount(self.committed, self.asset).decimal,
+            "after": Amount(self.after, self.asset).decimal,
             "refuses": self.refuses,
         }
 

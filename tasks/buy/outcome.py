@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from payer.values.errors import PaidUndelivered, PayerError, Unreachable, Unresolved, worst
-from payer.values.money import Asset, decimal_text
+from payer.values.money import Amount, Asset
 from payer.values.purchase import Purchase
 from payer.values.request import Run
 from tasks.buy.bill import LostData
@@ -80,7 +80,7 @@ class Outcome:
 
     def money(self, amount_atomic: int | None) -> str:
         """Return decimal text in the asset, or the word unknown."""
-        return "unknown" if amount_atomic is None else decimal_text(amount_atomic, self.asset.decimals)
+        return "unknown" if amount_atomic is None else Amount(amount_atomic, self.asset).decimal
 
     def document(self) -> dict[str, Any]:
         return {

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from payer.buy.quote import Approved
+from payer.buy.approve import Approved
 from payer.settle.recover import Recovered, due
 from payer.values.chain_view import NotSeen
 from payer.values.errors import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from payer.buy.quote import Approved
+from payer.buy.approve import Approved
 from payer.settle.recover import Recovered
 from payer.values.errors import PayerError
 from payer.values.request import Run

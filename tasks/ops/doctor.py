@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from payer.values.errors import Misconfigured, PayerError
-from payer.values.money import decimal_text
+from payer.values.money import Amount
 from tasks.ops.probe import probe
 from tasks.workspace.workspace import Workspace
 
@@ -92,7 +92,7 @@ async def _balance(ws: Workspace) -> Check:
         held = await ws.payer.context.chain.balance(asset, ws.wallet.address)
         cap = ws.policy.caps[symbol].per_day if symbol in ws.policy.caps else 0
         enough &= held >= cap
-        texts.append(f"{decimal_text(held, asset.decimals)} {symbol}")
+        texts.append(str(Amount(held, asset)))
     fix = "" if enough else "less than a day's cap: top the wallet up, or lower caps.*.per_day"
     return Check("balance", enough, ", ".join(texts), fix, 0 if enough else 3)
 

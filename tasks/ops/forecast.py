@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from payer.values.money import Asset, decimal_text
+from payer.values.money import Amount, Asset
 from sources import registry
 from sources.coverage import cover as coverage
 from sources.coverage.answered import Answered
@@ -52,7 +52,7 @@ class Forecast:
             "schedule": self.schedule,
             "runs": self.runs,
             "calls": self.calls,
-            "amount": decimal_text(self.amount_atomic, self.asset.decimals),
+            "amount": Amount(self.amount_atomic, self.asset).decimal,
             "asset": self.asset.symbol,
             "open_ended": self.open_ended,
             "unknown_prices": sorted(self.unknown_prices),

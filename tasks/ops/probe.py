@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from payer.http.outcome import Answer, NoAnswer, NotSent
 from payer.policy.judge import judge
 from payer.values.errors import PayerError, SellerUnreachable
-from payer.values.money import decimal_text
+from payer.values.money import Amount
 from payer.values.request import Order
 from payer.values.terms import Terms
 from payer.wire.terms import parse_402
@@ -51,7 +51,7 @@ class Probe:
 
     @property
     def price(self) -> str | None:
-        return decimal_text(self.terms.amount, self.terms.asset.decimals) if self.terms else None
+        return Amount(self.terms.amount, self.terms.asset).decimal if self.terms else None
 
     @property
     def words(self) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from payer.settle.reconcile import Difference, Reconciled, damaged_bodies
 from payer.values.errors import Unresolved
-from payer.values.money import decimal_text
+from payer.values.money import Amount
 from tasks.workspace.workspace import Workspace
 from warehouse import query
 from warehouse.audit import Fault, check_cache, check_published
@@ -108,8 +108,8 @@ def _asset(one: Reconciled) -> dict[str, Any]:
         "wallet": one.wallet,
         "ledger_atomic": one.ledger_atomic,
         "chain_atomic": one.chain_atomic,
-        "ledger": decimal_text(one.ledger_atomic, one.asset.decimals),
-        "chain": decimal_text(one.chain_atomic, one.asset.decimals),
+        "ledger": Amount(one.ledger_atomic, one.asset).decimal,
+        "chain": Amount(one.chain_atomic, one.asset).decimal,
         "through_block": one.through_block,
         "balance": one.balance.value,
         "booked_late": list(one.booked_late),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from payer.values.money import Asset, decimal_text
+from payer.values.money import Amount, Asset
 from payer.values.purchase import Data, Money, Purchase
 from tasks.workspace.workspace import Workspace
 from warehouse.publish.open_files import OldVersions, held_versions
@@ -68,7 +68,7 @@ class Status:
         }
 
     def text(self, symbol: str, amount_atomic: int) -> str:
-        return decimal_text(amount_atomic, self.assets[symbol].decimals)
+        return Amount(amount_atomic, self.assets[symbol]).decimal
 
 
 def read_status(ws: Workspace) -> Status:
@@ -104,7 +104,7 @@ def purchase_document(p: Purchase) -> dict[str, Any]:
         "edition": p.order.edition,
         "money": p.money.value,
         "data": p.data.value,
-        "amount": decimal_text(p.committed, p.asset.decimals),
+        "amount": Amount(p.committed, p.asset).decimal,
         "asset": p.asset.symbol,
         "nonce": p.nonce,
         "tx_hash": p.settlement.tx_hash if p.settlement else None,

@@ -52,7 +52,7 @@ def test_doubt_exits_4_from_run_and_from_recover_until_it_is_resolved(
     assert len(world.transfers(buyer.address)) == 1
 
 
-def test_a_paid_call_without_its_data_exits_5_and_is_bought_again_on_a_persons_word(
+def test_a_paid_call_without_its_data_exits_5_and_is_bought_again_with_operator_approval(
     tollbook: Command, world: World, buyer: Buyer
 ) -> None:
     """I2, I5."""
@@ -72,7 +72,7 @@ def test_a_paid_call_without_its_data_exits_5_and_is_bought_again_on_a_persons_w
     assert spent == ["0.017", "0.017"]
 
 
-def test_a_failed_body_is_named_exits_5_and_is_asked_for_again_on_a_persons_word(
+def test_a_failed_body_is_named_exits_5_and_is_asked_for_again_with_operator_approval(
     tollbook: Command, world: World, buyer: Buyer
 ) -> None:
     """I4: a closed window that the seller answered with "failed" is a hole nobody would look into again."""

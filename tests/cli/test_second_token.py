@@ -5,7 +5,7 @@ from __future__ import annotations
 from payer.ledger import Ledger
 from sandbox.world import Buyer, World
 from tests.cli.conftest import Command
-from tests.payer import places
+from tests.payer import sandbox_policy
 from tests.payer.onchain import assert_books_equal_chain, wait_until_final
 from warehouse import query
 
@@ -21,7 +21,7 @@ def test_a_flow_is_planned_bought_and_reconciled_in_the_second_token(
     world.buyer(buyer.home.name, symbol="TMAI")
     before = {symbol: world.balance(buyer.address, symbol) for symbol in world.tokens}
     policy = buyer.home / "policy.toml"
-    policy.write_text(places.policy(world, pay_with="TMAI"))
+    policy.write_text(sandbox_policy.policy(world, pay_with="TMAI"))
     tollbook.env["TOLLBOOK_POLICY"] = str(policy)
     plan = tollbook("plan", "grades", "--json").document
     assert (plan["calls"], plan["flows"][0]["asset"], plan["amount"]) == (3, "TMAI", "0.918")

@@ -10,7 +10,7 @@ from tollbook.cli.answer import Answer
 
 def show_forecast(answer: Answer, path: Path, flows: Sequence[str] | None, tokens: str | None) -> None:
     """Per scheduled flow: runs, calls and money at known prices. What was never quoted is named, not counted as 0."""
-    from payer.values.money import decimal_text
+    from payer.values.money import Amount
     from tasks.buy.load import load
     from tasks.ops.forecast import DAYS, Forecast, forecast
     from tasks.workspace.schedules import read_schedules
@@ -32,7 +32,7 @@ def show_forecast(answer: Answer, path: Path, flows: Sequence[str] | None, token
     answer.table(("flow", "schedule (UTC)", "runs", "calls", "amount", "asset"), rows, right=frozenset({2, 3, 4}))
     total = sum(each.amount_atomic for each in found)
     if found and len({each.asset for each in found}) == 1:
-        answer.line(f"  together {decimal_text(total, found[0].asset.decimals)} {found[0].asset.symbol}")
+        answer.line(f"  together {Amount(total, found[0].asset)}")
     for each in found:
         if each.unknown_prices:
             names = ", ".join(sorted(each.unknown_prices))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from payer.values.money import decimal_text
+from payer.values.money import Amount
 from payer.values.purchase import Purchase
 from tasks.buy.bill import Bill, Line
 from tasks.buy.caps import CapLine
@@ -198,7 +198,7 @@ def purchases(answer: Answer, title: str, found: Sequence[Purchase]) -> None:
             p.purchase_id,
             p.order.dataset,
             p.money.value,
-            f"{decimal_text(p.committed, p.asset.decimals)} {p.asset.symbol}",
+            str(Amount(p.committed, p.asset)),
             f"{p.created_at:%Y-%m-%d %H:%M}",
         )
         for p in found

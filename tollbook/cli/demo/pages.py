@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from payer.values.money import Asset, decimal_text
+from payer.values.money import Amount, Asset
 from tasks.buy.bill import Bill
 from tasks.buy.outcome import Outcome
 from tasks.ops.costs import view
@@ -48,11 +48,11 @@ def bought(answer: Answer, bills: Sequence[Bill], outcomes: Sequence[Outcome]) -
     asset = bills[0].asset
     billed, billed_calls = sum(bill.amount_atomic for bill in bills), sum(bill.calls for bill in bills)
     atoms, calls = sum(o.amount_atomic for o in outcomes), sum(o.calls_paid for o in outcomes)
-    line = f"  {calls} calls for {decimal_text(atoms, asset.decimals)} {asset.symbol}"
+    line = f"  {calls} calls for {Amount(atoms, asset)}"
     if calls == billed_calls and atoms == billed:
         answer.line(f"{line}: exactly the bill", style="green")
     else:
-        more = f"{calls - billed_calls} further pages of listings for {decimal_text(atoms - billed, asset.decimals)}"
+        more = f"{calls - billed_calls} further pages of listings for {Amount(atoms - billed, asset).decimal}"
         answer.line(f"{line}: the bill, and {more}")
 
 
@@ -79,7 +79,7 @@ def costs(answer: Answer, home: Path) -> None:
 
 def books(answer: Answer, asset: Asset, before: int, after: int, ledger: int, transfers: int) -> None:
     def text(atoms: int) -> str:
-        return f"{decimal_text(atoms, asset.decimals):>10} {asset.symbol}"
+        return f"{Amount(atoms, asset).decimal:>10} {asset.symbol}"
 
     answer.heading("5  The books: wallet, chain and ledger, to the unit")
     answer.line(f"  wallet before {text(before)}")

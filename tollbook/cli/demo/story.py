@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from payer.values.errors import PayerError
-from payer.values.money import Asset, decimal_text
+from payer.values.money import Amount, Asset
 from tasks.buy.bill import Bill
 from tasks.buy.outcome import Outcome, run_document
 from tasks.workspace.workspace import Workspace
@@ -49,7 +49,7 @@ class Told:
 
     def document(self) -> dict[str, Any]:
         def text(atoms: int) -> str:
-            return decimal_text(atoms, self.asset.decimals)
+            return Amount(atoms, self.asset).decimal
 
         return {
             "bill": text(self.bill_atoms),
@@ -78,7 +78,7 @@ async def _tell(world: World, answer: Answer, started: float) -> Told:
     before = world.balance()
     async with Workspace.open(world.env) as ws:
         asset = ws.asset(SELLER)
-        pages.world(answer, world, ws, decimal_text(before, asset.decimals))
+        pages.world(answer, world, ws, Amount(before, asset).decimal)
         bills = await _bill(ws, answer)
         first = await _buy(ws, answer, bills)
         pages.newest_rows(answer, ws.home)

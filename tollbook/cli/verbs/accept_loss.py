@@ -18,7 +18,7 @@ def accept_loss(
 
     It is one that was never delivered, or whose body says that it failed; such a body is kept.
     """
-    from payer.values.money import decimal_text
+    from payer.values.money import Amount
     from tasks.ops.accept_loss import accept_loss as accept
     from tasks.ops.status import purchase_document
     from tasks.workspace.workspace import Workspace
@@ -27,6 +27,5 @@ def accept_loss(
     with Workspace.open() as ws:
         lost = accept(ws, purchase)
     answer.document({"accepted": True, "purchase": purchase_document(lost)})
-    amount = f"{decimal_text(lost.spent, lost.asset.decimals)} {lost.asset.symbol}"
-    answer.line(f"{lost.purchase_id} ({lost.order.dataset}): the loss of {amount} is accepted.")
+    answer.line(f"{lost.purchase_id} ({lost.order.dataset}): the loss of {Amount(lost.spent, lost.asset)} is accepted.")
     answer.line("The next run may buy this piece again, once.")

@@ -17,7 +17,7 @@ from payer.values.request import Order
 
 
 class ReferenceClient:
-    """Signs anew for each 402, with a random nonce; keeps nothing. `signed` counts its authorizations."""
+    """Signs again for each 402, with a random nonce; keeps nothing. `signed` counts its authorizations."""
 
     def __init__(self, private_key: str, asset: Mapping[str, object], *, timeout: float = 60.0) -> None:
         client = x402Client()
