@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from payer.values.crashpoints import crash_point
+from payer.values.durable import fsync_path
 from payer.values.ledger_reads import CostRow
 from payer.values.money import exact_decimal
 from warehouse.cache.rewinds import CacheVersion, cache_version
@@ -153,9 +154,7 @@ def store(con: duckdb.DuckDBPyConnection, root: Path, query: str) -> tuple[str, 
     crash_point("snapshot.written")
     data = draft.read_bytes()
     sha256 = hashlib.sha256(data).hexdigest()
-    descriptor = os.open(draft, os.O_RDONLY)
-    os.fsync(descriptor)
-    os.close(descriptor)
+    fsync_path(draft)
     os.replace(draft, root / ".files" / f"{sha256}.parquet")
     return sha256, int(rows), len(data)
 

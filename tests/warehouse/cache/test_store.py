@@ -55,7 +55,7 @@ def test_what_closing_leaves_in_the_log_is_there_for_the_next_process(tmp_path: 
         assert con.execute("SELECT count(*) FROM loads").fetchall() == [(loaded.deliveries,)]
 
 
-def test_a_long_log_is_brought_into_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_log_is_written_into_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(caching, "LOG_KEPT", 0)
     cache = Cache(tmp_path)
     load(cache, story())

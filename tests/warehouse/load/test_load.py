@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from payer.ledger import schema
+from payer.ledger.database import schema
 from payer.settle.reconcile import damaged_bodies
 from tests.warehouse.child_processes import line, run, start
 from tests.warehouse.deliveries import DAY, T0, MemoryLedger, body, grade, grades, pieces
@@ -105,7 +105,7 @@ def test_values_that_swap_columns_are_a_change(cache: Cache) -> None:
     assert load(cache, books).rows_changed == 2
 
 
-def test_loading_twice_brings_nothing_the_second_time(cache: Cache) -> None:
+def test_loading_twice_loads_nothing_the_second_time(cache: Cache) -> None:
     books = story()
     load(cache, books)
     before = hashes(cache)
@@ -128,7 +128,7 @@ def test_what_another_process_loaded_meanwhile_is_not_loaded_twice(cache: Cache)
     assert rows(cache, "SELECT count(*) FROM loads") == [(14,)]
 
 
-def test_every_delivery_is_in_loads_also_one_that_brought_nothing(cache: Cache) -> None:
+def test_every_delivery_is_in_loads_also_one_without_rows(cache: Cache) -> None:
     books = story()
     report = load(cache, books)
     found = rows(cache, "SELECT purchase_id, seq, observed_at FROM loads ORDER BY seq")
@@ -284,7 +284,7 @@ def test_ten_loads_killed_at_any_moment_lose_nothing(tmp_path: Path) -> None:
     assert hashes(cache) == hashes(undisturbed)
 
 
-def test_processes_that_load_the_same_ledger_bring_each_row_once(tmp_path: Path) -> None:
+def test_processes_that_load_the_same_ledger_load_each_row_once(tmp_path: Path) -> None:
     children = [start("load", tmp_path, 200, 30) for _ in range(3)]
     told = [child.communicate(timeout=120)[0].splitlines()[1].split() for child in children]
     assert sum(int(deliveries) for deliveries, *_ in told) == 200
