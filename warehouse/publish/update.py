@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def update_needs(con: duckdb.DuckDBPyConnection, ledger: LedgerSnapshot | None) -> LedgerNeeds:
-    """What `update` needs of the ledger: rows changed since those of `pub`, all rows where the ledger is another one.
+    """List what `update` needs of the ledger: rows changed since those of `pub`, all rows after another ledger.
 
     `ledger` is what was read so far, which shows whether it is.
     """
