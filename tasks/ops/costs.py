@@ -42,9 +42,9 @@ async def up_to_date(ws: Workspace) -> str | None:
     Where nothing can be written (a read-only disk, a full one), the last published file is still there to be read:
     says why it is not newer, and of when it is. Raises what stood in the way when nothing was ever published.
     """
-    from warehouse import trouble
+    from warehouse.publish.query import update_errors
 
-    in_the_way: tuple[type[Exception], ...] = (*trouble(), LedgerUnavailable, Misconfigured)
+    in_the_way: tuple[type[Exception], ...] = (*update_errors(), LedgerUnavailable, Misconfigured)
     try:
         await load(ws)
         await publish(ws)
@@ -63,7 +63,7 @@ def _published_at(home: Path) -> str:
 
 def view(home: Path, select: str) -> list[dict[str, Any]]:
     """Rows of a query over the published file, as JSON can say them."""
-    from warehouse import query
+    from warehouse.publish.query import query
 
     names, rows = query(home, select)
     return [dict(zip(names, map(plain, row), strict=True)) for row in rows]

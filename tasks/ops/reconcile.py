@@ -69,7 +69,7 @@ async def reconcile_all(ws: Workspace, rescan: bool = False) -> Books:
 
 def _by_transaction(ws: Workspace) -> dict[str, str]:
     """Purchases as the published costs know them: also those that the ledger has lost."""
-    from warehouse import query
+    from warehouse.publish.query import query
 
     if not (ws.home / "published" / "warehouse.duckdb").exists():
         return {}

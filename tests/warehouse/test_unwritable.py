@@ -13,10 +13,10 @@ from payer.ledger import Ledger
 from tests import disks
 from tests.warehouse.killed_verbs import Worker
 from tests.warehouse.purchases import buy_day
-from warehouse import query
 from warehouse.audit import check
 from warehouse.cache.store import Cache
 from warehouse.publish.publish import publish
+from warehouse.publish.query import query
 from warehouse.snapshots.compact import compact
 
 SENTENCES = (

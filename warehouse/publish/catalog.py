@@ -9,7 +9,7 @@ from importlib.resources import files
 from sources.model import Cast
 from sources.registry import dataset
 from warehouse.cache import schema
-from warehouse.cache.schema import Table
+from warehouse.cache.schema import Table, literal
 from warehouse.publish import point_in_time as known
 from warehouse.publish import quality
 
@@ -83,6 +83,18 @@ def _key_text(own: Table, name: str) -> str:
             return quoted(name)
 
 
+def tables_sql() -> str:
+    """A view that describes the tables: name, natural key, time column, datasets. `tollbook.read` goes by it."""
+
+    def row(table: Table) -> str:
+        key, datasets = (", ".join(map(literal, names)) for names in (table.natural_key, table.datasets))
+        return f"({literal(table.name)}, [{key}], {literal(time_column(table))}, [{datasets}])"
+
+    rows = ",\n".join(map(row, tables()))
+    columns = "table_name, natural_key, time_column, datasets"
+    return f"CREATE OR REPLACE VIEW published_tables AS SELECT * FROM (VALUES\n{rows}) AS t({columns})"
+
+
 def views_sql() -> str:
     """The hand-written views."""
     ours = files("warehouse.publish")
@@ -92,7 +104,7 @@ def views_sql() -> str:
 def statements() -> list[str]:
     """Everything that is no table, in an order in which it can be created."""
     past = [statement for own in tables() for statement in (as_of_sql(own), *known.statements(own))]
-    return [row_keys_sql(), *past, views_sql(), *quality.live()]
+    return [row_keys_sql(), tables_sql(), *past, views_sql(), *quality.live()]
 
 
 def shape() -> str:

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
-from warehouse import query
 from warehouse.exports.dbt import write_sources
 from warehouse.publish import catalog as catalogue
+from warehouse.publish.query import query
 
 
 @pytest.fixture(scope="module")

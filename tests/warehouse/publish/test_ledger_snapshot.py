@@ -12,10 +12,10 @@ from payer.values.ledger_reads import AvoidedRow, CostRow
 from payer.values.types import Delivery
 from tests.warehouse.books import DAY, T0, grades
 from tests.warehouse.purchases import buy_history, open_ledger
-from warehouse import query
 from warehouse.cache.store import Cache
 from warehouse.load.rebuild import rebuild
 from warehouse.publish.publish import publish
+from warehouse.publish.query import query
 from warehouse.snapshots.compact import compact
 
 

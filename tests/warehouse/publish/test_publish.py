@@ -18,11 +18,11 @@ import pytest
 from payer.ledger import Ledger
 from tests.warehouse.books import DAY, T0, grades
 from tests.warehouse.purchases import buy_history
-from warehouse import query
 from warehouse.audit import check
 from warehouse.cache.store import Cache
 from warehouse.publish import catalog as catalogue
 from warehouse.publish.publish import Publication, publish
+from warehouse.publish.query import query
 from warehouse.snapshots.compact import compact
 from warehouse.snapshots.manifest import read_manifest
 

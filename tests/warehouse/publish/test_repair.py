@@ -12,11 +12,11 @@ from payer.ledger import Ledger
 from tests.warehouse.publish.test_publish import bring_up, count, crash, month, parquet_rows
 from tests.warehouse.purchases import open_ledger
 from tests.warehouse.spoiled_blocks import flip, spoil
-from warehouse import query
 from warehouse.audit import check
 from warehouse.cache.schema import write_meta
 from warehouse.cache.store import Cache
 from warehouse.publish.publish import publish
+from warehouse.publish.query import query
 from warehouse.publish.repair import trouble_with
 from warehouse.snapshots import layout as folders
 from warehouse.snapshots.compact import compact

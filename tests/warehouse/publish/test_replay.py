@@ -18,9 +18,9 @@ from sources.model import Cast, Column, Dataset
 from tests.warehouse.books import DAY, T0, body, grade
 from tests.warehouse.publish.test_publish import FIRST, bring_up, count, month
 from tests.warehouse.purchases import buy_history, open_ledger
-from warehouse import query
 from warehouse.audit import check
 from warehouse.load.parse import declared
+from warehouse.publish.query import query
 from warehouse.snapshots.manifest import read_manifest
 
 HOUR = timedelta(hours=1)

@@ -58,7 +58,7 @@ def bought(answer: Answer, bills: Sequence[Bill], outcomes: Sequence[Outcome]) -
 
 def newest_rows(answer: Answer, home: Path) -> None:
     """The tables as an analyst sees them, from the published file."""
-    from warehouse import query
+    from warehouse.publish.query import query
 
     answer.heading("3  What came: the newest rows of published/warehouse.duckdb")
     for table, select in NEWEST:
