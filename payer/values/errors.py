@@ -2,6 +2,7 @@
 
 PayerError
 ├─ Misconfigured          configuration or a secret is wrong; nothing signed            exit 2
+│  └─ PolicyMissing       there is no policy file
 ├─ Refused                policy or a cap said no; nothing signed, no money              exit 3
 │  ├─ OverBudget          which cap, how much is committed, how much was asked
 │  ├─ QuoteUnacceptable   host, payTo, asset, network, scheme, price, malformed terms
@@ -54,6 +55,12 @@ class Misconfigured(PayerError):
     money = "none was sent"
     repeat = "yes, once the configuration is mended"
     exit_code = 2
+
+
+class PolicyMissing(Misconfigured):
+    """Raised when there is no policy file to read."""
+
+    advice = "write one (docs/policy.md has every key), or set TOLLBOOK_POLICY to where it is"
 
 
 class Refused(PayerError):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import sys
 import textwrap
 from typing import Any
 
-from payer.values.errors import Misconfigured, PayerError
+from payer.values.errors import Misconfigured, PayerError, PolicyMissing
 from tasks.workspace.cache_trouble import trouble_of
+from tollbook.templates import template
 
 USAGE = 2
 UNFORESEEN = 4
@@ -67,7 +69,16 @@ def _known(error: Exception) -> PayerError:
     usage = getattr(error, "format_message", None)
     if usage is not None:
         return BadUsage(usage())
+    if isinstance(error, PolicyMissing):
+        return _with_template(error)
     return trouble_of(error) or Unforeseen(f"{type(error).__name__}: {error}")
+
+
+def _with_template(error: PolicyMissing) -> PolicyMissing:
+    copy = f"cp {shlex.quote(str(template('policy.toml')))} ."
+    return PolicyMissing(
+        error.what, advice=f"copy the shipped one and review every line (`{copy}`), or set TOLLBOOK_POLICY"
+    )
 
 
 class BadUsage(Misconfigured):

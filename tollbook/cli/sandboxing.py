@@ -16,5 +16,5 @@ def needs_sandbox() -> Iterator[None]:
     except ImportError as missing:
         raise Misconfigured(
             f"the sandbox is not installed: {missing.name} is missing",
-            advice="install tollbook with its sandbox group, as `make demo` does (locks/run.txt)",
+            advice="install tollbook with its extra: `pip install 'tollbook[sandbox]'`; in a checkout run `make demo`",
         ) from None

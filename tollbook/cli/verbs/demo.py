@@ -16,9 +16,9 @@ def demo(as_json: options.Json = False) -> int:
     from tollbook.cli.sandboxing import needs_sandbox
 
     answer = Answer(as_json=as_json)
-    home = fresh_home()
     with needs_sandbox():
         from sandbox.world import World
+    home = fresh_home()
     answer.line("tollbook demo: a paid world on this machine. No wallet, no server, no network.", style="bold")
     with World(home) as world:
         told = story.tell(world, answer)

@@ -20,8 +20,14 @@ def plan(
         bool, typer.Option("--month", help="What the next 30 days would cost at the schedules of prefect.yaml.")
     ] = False,
     schedules: Annotated[
-        Path, typer.Option("--schedules", metavar="FILE", help="Where --month reads schedules.")
-    ] = Path("prefect.yaml"),
+        Path | None,
+        typer.Option(
+            "--schedules",
+            metavar="FILE",
+            help="Where --month reads schedules.",
+            show_default="prefect.yaml, or as shipped",
+        ),
+    ] = None,
     as_json: options.Json = False,
 ) -> int:
     """Show what would be bought now, and the exact bill. Signs nothing, needs no key."""
@@ -29,9 +35,17 @@ def plan(
     if month:
         from tollbook.cli.forecast import show_forecast
 
-        show_forecast(answer, schedules, flows, tokens)
+        show_forecast(answer, schedules or _schedules(), flows, tokens)
         return 0
     return show_bills(answer, flows, everything, tokens, keys)
+
+
+def _schedules() -> Path:
+    """prefect.yaml of the working directory; where there is none, the one that ships with tollbook."""
+    from tollbook.templates import template
+
+    here = Path("prefect.yaml")
+    return here if here.exists() else template(here.name)
 
 
 def show_bills(
