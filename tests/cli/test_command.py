@@ -36,7 +36,7 @@ def _processor_seconds() -> float:
     return float(done.stdout.splitlines()[-1])
 
 
-@pytest.mark.parametrize("module", ["flows.ingest", "flows.recovering", "tollbook.cli.working"])
+@pytest.mark.parametrize("module", ["flows.ingest", "flows.recovering", "tollbook.cli.runs"])
 def test_what_the_command_runs_needs_no_prefect(module: str) -> None:
     assert "prefect" not in loaded_by(f"import {module}")
 

@@ -1,0 +1,27 @@
+"""Print purchases that are open or undelivered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from payer.values.money import decimal_text
+from payer.values.types import Purchase
+from tollbook.cli.output import Output
+
+
+def show_purchases(output: Output, title: str, found: Sequence[Purchase]) -> None:
+    """Print purchases under a title; nothing when there are none."""
+    if not found:
+        return
+    output.heading(title)
+    rows = [
+        (
+            p.purchase_id,
+            p.order.dataset,
+            p.money.value,
+            f"{decimal_text(p.committed, p.asset.decimals)} {p.asset.symbol}",
+            f"{p.created_at:%Y-%m-%d %H:%M}",
+        )
+        for p in found
+    ]
+    output.table(("purchase", "dataset", "money", "amount", "since"), rows, right=frozenset({3}))
