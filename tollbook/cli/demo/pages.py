@@ -13,6 +13,7 @@ from tasks.buy.outcome import Outcome
 from tasks.ops.costs import view
 from tasks.workspace.workspace import Workspace
 from tollbook.cli.output import Output
+from warehouse.publish.query import query
 
 if TYPE_CHECKING:
     from sandbox.world import World
@@ -58,8 +59,6 @@ def bought(output: Output, bills: Sequence[Bill], outcomes: Sequence[Outcome]) -
 
 def newest_rows(output: Output, home: Path) -> None:
     """Print the newest rows of each table, from the published file."""
-    from warehouse.publish.query import query
-
     output.heading("3  What came: the newest rows of published/warehouse.duckdb")
     for table, select in NEWEST:
         total = query(home, f"SELECT count(*) FROM {table}")[1][0][0]
@@ -110,9 +109,9 @@ def what_next(output: Output, home: Path, seconds: float) -> None:
     output.line("    published/snapshots/         Parquet: immutable files, one per run with rows")
     output.line("    state/ledger.db              every call, its money, its paid body")
     output.heading("Three queries worth trying on published/warehouse.duckdb")
-    for question, query in QUERIES:
+    for question, sql in QUERIES:
         output.line(f"  -- {question}")
-        for line in f"{query};".splitlines():
+        for line in f"{sql};".splitlines():
             output.line(f"  {line}")
     command, where = _short(Path(sys.argv[0])), _short(home)
     output.line()

@@ -38,10 +38,7 @@ def bill_notes(output: Output, bill: Bill) -> None:
         output.line(f"  {bill.flow}: {calls} held already, {amount(bill, bill.saved.atoms)} saved")
     if bill.undelivered:
         calls = plural(len(bill.undelivered), "call")
-        output.line(
-            f"  {bill.flow}: {calls} paid and never delivered, not bought again without `tollbook accept-loss`",
-            style="red",
-        )
+        output.line(f"  {bill.flow}: {calls} paid and undelivered, not bought again without accept-loss", style="red")
     for gone in bill.gone:
         repair = f"; {gone.repaired_by} has them" if gone.repaired_by else ""
         output.line(
