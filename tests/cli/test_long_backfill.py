@@ -113,7 +113,7 @@ def test_a_long_backfill_killed_twice_repeats_no_call_and_costs_its_bill(
   the bill        {bill["calls"]} calls, {bill["amount"]} USDC
   killed          with {killed[0]} and with {killed[1]} payments settled
   on chain        {len(paid)} transfers, {len({one.nonce for one in paid})} nonces, {bill["amount"]} USDC
-  ledger          {books["ledger_atomic"]} atoms, chain {books["chain_atomic"]}: clean
+  ledger          {books["ledger_atomic"]} atomic units, chain {books["chain_atomic"]}: clean
   rows            {rows}; undelivered 0
   the same again  {again["calls_paid"]} calls, {again["amount"]} USDC; {again["calls_avoided"]} calls avoided
   all in all      {seconds:.0f} s""")

@@ -9,7 +9,7 @@ from tollbook.cli.output import Output
 def demo(as_json: options.Json = False) -> int:
     """Buy three flows in a paid world on loopback, then again for $0. Needs no wallet, no server, no network.
 
-    Keeps its files under TOLLBOOK_HOME, or .demo/; each demo starts anew and removes the files of the last one.
+    Keeps its files under TOLLBOOK_HOME, or .demo/, and first removes those of the last demo.
     """
     from tollbook.cli.demo.demo import run_demo
     from tollbook.cli.demo.home import fresh_home
