@@ -1,4 +1,4 @@
-"""Which keys are asked for: --tokens, --keys, and the policy's watch lists."""
+"""Keys of a command: --tokens, --keys, and the policy's watch lists."""
 
 from __future__ import annotations
 

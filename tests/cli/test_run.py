@@ -1,4 +1,4 @@
-"""`tollbook run`: one ingestion run, now."""
+"""`tollbook run`: buy, load and publish, now."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a command line selects: flows, datasets, tokens, keys, and a range of days."""
+"""The selection of a command line: flows, datasets, tokens, keys, and a range of days."""
 
 from __future__ import annotations
 

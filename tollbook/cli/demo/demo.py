@@ -49,8 +49,8 @@ class DemoResult:
         return self.before - self.after == self.ledger == self.chain and self.transfers == self.purchases
 
     def document(self) -> dict[str, Any]:
-        def text(atoms: int) -> str:
-            return decimal_text(atoms, self.asset.decimals)
+        def text(atomic: int) -> str:
+            return decimal_text(atomic, self.asset.decimals)
 
         return {
             "bill": text(self.bill_atoms),

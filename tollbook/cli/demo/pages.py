@@ -48,12 +48,12 @@ def bought(output: Output, bills: Sequence[Bill], outcomes: Sequence[Outcome]) -
     """Print the cost beside the bill; only further pages of a listing may come on top."""
     asset = bills[0].asset
     billed, billed_calls = sum(bill.atoms for bill in bills), sum(bill.calls for bill in bills)
-    atoms, calls = sum(o.atoms for o in outcomes), sum(o.calls_paid for o in outcomes)
-    line = f"  {calls} calls for {decimal_text(atoms, asset.decimals)} {asset.symbol}"
-    if calls == billed_calls and atoms == billed:
+    paid, calls = sum(o.atoms for o in outcomes), sum(o.calls_paid for o in outcomes)
+    line = f"  {calls} calls for {decimal_text(paid, asset.decimals)} {asset.symbol}"
+    if calls == billed_calls and paid == billed:
         output.line(f"{line}: exactly the bill", style="green")
     else:
-        more = f"{calls - billed_calls} further pages of listings for {decimal_text(atoms - billed, asset.decimals)}"
+        more = f"{calls - billed_calls} further pages of listings for {decimal_text(paid - billed, asset.decimals)}"
         output.line(f"{line}: the bill, and {more}")
 
 
@@ -77,8 +77,8 @@ def costs(output: Output, home: Path) -> None:
 
 
 def books(output: Output, asset: Asset, before: int, after: int, ledger: int, transfers: int) -> None:
-    def text(atoms: int) -> str:
-        return f"{decimal_text(atoms, asset.decimals):>10} {asset.symbol}"
+    def text(atomic: int) -> str:
+        return f"{decimal_text(atomic, asset.decimals):>10} {asset.symbol}"
 
     output.heading("5  The books: wallet, chain and ledger, to the unit")
     output.line(f"  wallet before {text(before)}")

@@ -76,9 +76,9 @@ def _cap(cap: CapLine) -> str:
     return f"{cap.name} holds {cap.text(cap.committed)}, {cap.text(cap.after)} after this, of {cap.text(cap.limit)}"
 
 
-def amount(bill: Bill | Outcome, atoms: int | None) -> str:
+def amount(bill: Bill | Outcome, atomic: int | None) -> str:
     """Money with its symbol; None is an unknown amount."""
-    return f"{bill.money(atoms)} {bill.asset.symbol}" if atoms is not None else "an unknown amount"
+    return f"{bill.money(atomic)} {bill.asset.symbol}" if atomic is not None else "an unknown amount"
 
 
 def _bill_row(bill: Bill, line: Line) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from tollbook.cli.output import Output
 
 
 class By(StrEnum):
-    """What costs are summed by; `purchase` lists every one."""
+    """Groups that costs are summed by; `purchase` lists every purchase."""
 
     FLOW = "flow"
     DAY = "day"
@@ -64,7 +64,7 @@ def costs(
 
 TEXTS = frozenset({"flow", "day", "month", "dataset", "asset", "purchase_id", "money", "data"})
 SHOWN = (*TEXTS, "calls_paid", "amount", "in_doubt", "rows_new", "calls_avoided", "saved")
-"""What fits a terminal; json and csv have every column of the view."""
+"""Columns that fit a terminal; json and csv have every column of the view."""
 
 
 def _shown(value: object) -> str:

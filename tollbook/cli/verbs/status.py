@@ -22,10 +22,10 @@ def status(as_json: options.Json = False) -> None:
     if now.held.files:
         output.line(f"  held        {now.held.files} older versions that sessions read, {now.held.bytes / 1e6:,.1f} MB")
     output.line(f"  delivered   {now.delivered} purchases")
-    for symbol, atoms in now.spent.items():
+    for symbol, spent in now.spent.items():
         flight = now.in_flight.get(symbol, 0)
         waiting = f", {now.text(symbol, flight)} not yet proved on chain" if flight else ""
-        output.line(f"  spent       {now.text(symbol, atoms)} {symbol}{waiting}")
+        output.line(f"  spent       {now.text(symbol, spent)} {symbol}{waiting}")
     rows = [
         (
             f"caps.{cap.asset.symbol}.{cap.name}",

@@ -1,4 +1,4 @@
-"""`tollbook reconcile`, `recover` and `rebuild`: keeping the books in order."""
+"""`tollbook reconcile`, `recover` and `rebuild`: the ledger against chain and bodies."""
 
 from __future__ import annotations
 
