@@ -9,9 +9,9 @@ from payer.values.types import Purchase
 from tollbook.cli.output import Output
 
 
-def show_purchases(output: Output, title: str, found: Sequence[Purchase]) -> None:
+def show_purchases(output: Output, title: str, purchases: Sequence[Purchase]) -> None:
     """Print purchases under a title; nothing when there are none."""
-    if not found:
+    if not purchases:
         return
     output.heading(title)
     rows = [
@@ -22,6 +22,6 @@ def show_purchases(output: Output, title: str, found: Sequence[Purchase]) -> Non
             f"{decimal_text(p.committed, p.asset.decimals)} {p.asset.symbol}",
             f"{p.created_at:%Y-%m-%d %H:%M}",
         )
-        for p in found
+        for p in purchases
     ]
     output.table(("purchase", "dataset", "money", "amount", "since"), rows, right=frozenset({3}))

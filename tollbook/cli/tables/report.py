@@ -70,14 +70,14 @@ def _late(row: dict[str, Any]) -> str:
     return f"{row['keys_late']} of {row['keys']} keys" if row["late"] else "no"
 
 
-def _worst(output: Output, title: str, where: str, found: dict[str, Any]) -> None:
-    if not found["count"]:
+def _worst(output: Output, title: str, where: str, problem: dict[str, Any]) -> None:
+    if not problem["count"]:
         return
-    output.heading(f"{title}: {found['count']}")
-    columns = tuple(found["worst"][0])
-    output.table(columns, [tuple(_cell(row[name]) for name in columns) for row in found["worst"]])
-    if found["count"] > len(found["worst"]):
-        output.line(f"  and {found['count'] - len(found['worst'])} more: SELECT * FROM {where}")
+    output.heading(f"{title}: {problem['count']}")
+    columns = tuple(problem["worst"][0])
+    output.table(columns, [tuple(_cell(row[name]) for name in columns) for row in problem["worst"]])
+    if problem["count"] > len(problem["worst"]):
+        output.line(f"  and {problem['count'] - len(problem['worst'])} more: SELECT * FROM {where}")
 
 
 def _cell(value: object) -> str:

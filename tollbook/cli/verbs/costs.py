@@ -47,9 +47,9 @@ def costs(
         with Workspace.open() as ws:
             export_accounting(ws, sys.stdout, totals=shape is Format.ACCOUNTING_TOTALS)
         return
-    found = in_workspace(lambda ws: cost_table(ws, by.value))
-    rows = found.rows
-    output.warn(found.stale)
+    table = in_workspace(lambda ws: cost_table(ws, by.value))
+    rows = table.rows
+    output.warn(table.stale)
     output.document(rows)
     if shape is Format.CSV and not output.as_json:
         _csv(rows)

@@ -14,10 +14,12 @@ def doctor(as_json: options.Json = False) -> int:
     from tasks.ops.doctor import checkup
 
     output = Output(as_json=as_json)
-    found = asyncio.run(checkup())
-    output.document({"ok": all(each.ok for each in found), "checks": [each.document() for each in found]})
-    for each in found:
-        output.line(f"{'ok  ' if each.ok else 'FAIL'} {each.name:<20} {each.detail}", style="" if each.ok else "red")
-        if each.fix:
-            output.line(f"     {'':<20} what to do: {each.fix}", style="yellow")
-    return worst([each.exit_code for each in found])
+    checks = asyncio.run(checkup())
+    output.document({"ok": all(check.ok for check in checks), "checks": [check.document() for check in checks]})
+    for check in checks:
+        output.line(
+            f"{'ok  ' if check.ok else 'FAIL'} {check.name:<20} {check.detail}", style="" if check.ok else "red"
+        )
+        if check.fix:
+            output.line(f"     {'':<20} what to do: {check.fix}", style="yellow")
+    return worst([check.exit_code for check in checks])

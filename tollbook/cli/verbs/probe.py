@@ -26,8 +26,10 @@ def probe(
     async def work(ws: Workspace) -> list[Probe]:
         return await ask(ws, seller)
 
-    found = in_workspace(work)
-    output.document({"seller": seller, "endpoints": [each.document() for each in found]})
-    rows = [(each.dataset, str(each.status or "-"), each.price or "-", each.words) for each in found]
+    endpoints = in_workspace(work)
+    output.document({"seller": seller, "endpoints": [one.document() for one in endpoints]})
+    rows = [
+        (endpoint.dataset, str(endpoint.status or "-"), endpoint.price or "-", endpoint.words) for endpoint in endpoints
+    ]
     output.table(("dataset", "status", "price", "terms"), rows, right=frozenset({1, 2}))
-    return worst([each.exit_code for each in found])
+    return worst([one.exit_code for one in endpoints])

@@ -45,9 +45,9 @@ def _check(output: Output) -> int:
     from tasks.ops.reconcile import check_all, difference_document
     from tollbook.cli.workspace import in_workspace
 
-    found = in_workspace(check_all)
-    output.document({"clean": not found, "differences": [difference_document(one) for one in found]})
-    output.line("bodies, cache and published files are whole" if not found else f"{len(found)} differences")
-    for one in found:
-        output.line(f"  {one.kind}: {one.detail}", style="red")
-    return Unresolved.exit_code if found else 0
+    differences = in_workspace(check_all)
+    output.document({"clean": not differences, "differences": [difference_document(one) for one in differences]})
+    output.line("bodies, cache and published files are whole" if not differences else f"{len(differences)} differences")
+    for difference in differences:
+        output.line(f"  {difference.kind}: {difference.detail}", style="red")
+    return Unresolved.exit_code if differences else 0

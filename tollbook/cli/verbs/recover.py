@@ -19,5 +19,5 @@ def recover(as_json: options.Json = False) -> int:
     for words, count in done.counts().items():
         output.line(f"  {words:<12}{count}")
     show_purchases(output, "Still in doubt: run `tollbook recover` again later", [p for p, _ in done.found.parked])
-    show_purchases(output, "Undelivered: paid, no data; a person decides (accept-loss)", done.undelivered)
+    show_purchases(output, "Undelivered: paid, no data; needs operator approval (accept-loss)", done.undelivered)
     return done.exit_code

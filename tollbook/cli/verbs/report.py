@@ -13,7 +13,7 @@ def report(as_json: options.Json = False) -> None:
     from tollbook.cli.workspace import in_workspace
 
     output = Output(as_json=as_json)
-    found = in_workspace(page)
-    output.warn(found["stale"])
-    output.document(found)
-    show_report(output, found)
+    contents = in_workspace(page)
+    output.warn(contents["stale"])
+    output.document(contents)
+    show_report(output, contents)

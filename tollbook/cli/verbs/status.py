@@ -37,4 +37,4 @@ def status(as_json: options.Json = False) -> None:
     output.line()
     output.table(("cap", "committed", "limit"), rows, right=frozenset({1, 2}))
     show_purchases(output, "Open: in doubt, being watched", now.open)
-    show_purchases(output, "Undelivered: paid, no data; a person decides (accept-loss)", now.undelivered)
+    show_purchases(output, "Undelivered: paid, no data; needs operator approval (accept-loss)", now.undelivered)
