@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import operator
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -86,17 +86,30 @@ def connect(home: Path | str | None = None) -> duckdb.DuckDBPyConnection:
     TOLLBOOK_HOME. Raises FileNotFoundError before the first run.
     """
     con = _attached(_published(home, "grades"))
-    names = con.execute("SELECT view_name FROM duckdb_views() WHERE database_name = ? AND NOT internal", [CATALOG])
-    views = [name for (name,) in names.fetchall()]
-    names = con.execute("SELECT table_name FROM duckdb_tables() WHERE database_name = ?", [CATALOG])
-    tables = [name for (name,) in names.fetchall()]
-    macros = con.execute(
-        "SELECT function_name, parameters FROM duckdb_functions() "
-        "WHERE database_name = ? AND function_type = 'table_macro' AND NOT internal",
-        [CATALOG],
-    ).fetchall()
-    con.execute("".join(_view(name) for name in (*tables, *views)) + "".join(_macro(*macro) for macro in macros))
+    try:
+        con.execute("".join(_aliases(con)))
+    except BaseException:
+        con.close()
+        raise
     return con
+
+
+def _aliases(con: duckdb.DuckDBPyConnection) -> Iterator[str]:
+    """Statements that give everything in the file its own name in memory. `USE` would not reach cursors."""
+    names = (
+        "SELECT table_name FROM duckdb_tables() WHERE database_name = $1 UNION ALL "
+        "SELECT view_name FROM duckdb_views() WHERE database_name = $1 AND NOT internal"
+    )
+    macros = (
+        "SELECT function_name, parameters FROM duckdb_functions() "
+        "WHERE database_name = $1 AND function_type = 'table_macro' AND NOT internal"
+    )
+    for (name,) in con.execute(names, [CATALOG]).fetchall():
+        yield f"CREATE VIEW memory.{_quoted(name)} AS FROM {CATALOG}.{_quoted(name)};\n"
+    for name, parameters in con.execute(macros, [CATALOG]).fetchall():
+        # A macro's body looks names up in the caller's catalog, where the views above have them.
+        given = ", ".join(map(_quoted, parameters))
+        yield f"CREATE MACRO memory.{_quoted(name)}({given}) AS TABLE FROM {CATALOG}.{_quoted(name)}({given});\n"
 
 
 CATALOG = "warehouse"
@@ -111,7 +124,7 @@ def _published(home: Path | str | None, flow: str) -> Path:
 
 
 def _attached(path: Path) -> duckdb.DuckDBPyConnection:
-    """The published file, read-only, attached to a database in memory.
+    """Attach the published file, read-only, to a database in memory.
 
     Connecting to the path itself would give the version that another connection of this process still holds open.
     """
@@ -128,16 +141,6 @@ def _attached(path: Path) -> duckdb.DuckDBPyConnection:
     return con
 
 
-def _view(name: str) -> str:
-    return f"CREATE VIEW memory.{_quoted(name)} AS FROM {CATALOG}.{_quoted(name)};\n"
-
-
-def _macro(name: str, parameters: list[str]) -> str:
-    """A macro's body looks names up in the caller's catalog, where the views above have them."""
-    given = ", ".join(map(_quoted, parameters))
-    return f"CREATE MACRO memory.{_quoted(name)}({given}) AS TABLE FROM {CATALOG}.{_quoted(name)}({given});\n"
-
-
 @dataclass(frozen=True, slots=True)
 class _Table:
     """A published table as the file describes it."""
@@ -149,7 +152,7 @@ class _Table:
 
 
 def _find_table(con: duckdb.DuckDBPyConnection, name: str) -> _Table:
-    """Raises KeyError listing the tables there are, or naming the one that holds a dataset's rows."""
+    """Find a table. Raises KeyError listing the tables there are, or naming the one that holds a dataset's rows."""
     import duckdb
 
     try:
