@@ -12,8 +12,8 @@ from payer.values.errors import LedgerUnavailable, Misconfigured
 from tasks.buy.load import load, publish
 from tasks.workspace.cache_trouble import as_payer_error
 from tasks.workspace.workspace import Workspace
-from warehouse import query, trouble
 from warehouse.exports import accounting
+from warehouse.publish.query import query, update_errors
 
 VIEWS = {
     "flow": "cost_by_flow",
@@ -44,7 +44,7 @@ async def up_to_date(ws: Workspace) -> str | None:
     Where nothing can be written (a read-only disk, a full one), the last published file can still be read: returns why
     it is not newer, and its date. Raises the error when nothing was ever published.
     """
-    not_written: tuple[type[Exception], ...] = (*trouble(), LedgerUnavailable, Misconfigured)
+    not_written: tuple[type[Exception], ...] = (*update_errors(), LedgerUnavailable, Misconfigured)
     try:
         await load(ws)
         await publish(ws)

@@ -10,9 +10,9 @@ from payer.settle.reconcile import Difference, Reconciled, damaged_bodies
 from payer.values.errors import Unresolved
 from payer.values.money import Amount
 from tasks.workspace.workspace import Workspace
-from warehouse import query
 from warehouse.audit import Fault, check_cache, check_published
 from warehouse.publish.publish import publish
+from warehouse.publish.query import query
 
 
 @dataclass(frozen=True, slots=True)

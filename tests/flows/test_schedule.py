@@ -21,7 +21,7 @@ from tasks.workspace.schedules import read_schedules
 from tests.docs.page import PROJECT, commands
 from tests.flows.server import Prefect, quiet_environment
 from tests.payer import secrets
-from warehouse import query
+from warehouse.publish.query import query
 from warehouse.snapshots.manifest import read_manifest
 
 if TYPE_CHECKING:

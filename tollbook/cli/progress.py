@@ -14,14 +14,14 @@ SECONDS_BETWEEN_LINES = 2.0
 
 
 def watch_for(*, quiet: bool = False) -> Watch:
-    """What suits the place where stderr goes."""
+    """Return a bar if stderr is a terminal, else lines; with `quiet`, nothing."""
     if quiet:
         return UNWATCHED
     return Bar() if sys.stderr.isatty() else Lines()
 
 
 class Lines(Counting):
-    """For logs and pipes."""
+    """Progress lines for logs and pipes."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class Lines(Counting):
 
 
 class Bar(Counting):
-    """For a terminal: calls, rows, money and the time left. It is drawn on stderr, or on the console that is given."""
+    """A progress bar with calls, rows, money and time left, on stderr or on the given rich console."""
 
     def __init__(self, console: Any = None) -> None:
         super().__init__()

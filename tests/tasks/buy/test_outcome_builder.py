@@ -6,7 +6,7 @@ import pytest
 
 from payer.values.errors import QuoteUnacceptable
 from tests.tasks.conftest import PRICE, After, Desk
-from warehouse import query
+from warehouse.publish.query import query
 
 ALWAYS_ASK = ("[assets.USDC]", "[payment]\nquote_max_age = 0\n\n[assets.USDC]")
 

@@ -18,10 +18,10 @@ from sources.model import Cast, Column, Dataset
 from tests.warehouse.deliveries import DAY, T0, body, grade
 from tests.warehouse.publications import FIRST, bring_up, count, month
 from tests.warehouse.purchases import buy_history, open_ledger
-from warehouse import query
 from warehouse.audit import check_snapshots
 from warehouse.coverage.page import declared
 from warehouse.publish import costs
+from warehouse.publish.query import query
 from warehouse.snapshots.manifest import read_manifest
 
 HOUR = timedelta(hours=1)

@@ -1,15 +1,15 @@
-"""The one-page report as a person reads it."""
+"""Print the one-page report: costs, tables, quality."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from tollbook.cli.answer import Answer
+from tollbook.cli.output import Output
 
 
-def report_page(answer: Answer, page: dict[str, Any]) -> None:
-    """Costs, then tables, then whatever needs a look."""
-    answer.heading(f"tollbook report, {page['at'][:16].replace('T', ' ')} UTC")
+def show_report(output: Output, page: dict[str, Any]) -> None:
+    """Print costs, then tables, then what needs attention."""
+    output.heading(f"tollbook report, {page['at'][:16].replace('T', ' ')} UTC")
     costs = [
         (
             row["flow"],
@@ -23,23 +23,23 @@ def report_page(answer: Answer, page: dict[str, Any]) -> None:
         for row in page["costs"]
     ]
     columns = ("flow", "paid calls", "amount", "asset", "new rows", "calls saved", "saved")
-    answer.table(columns, [tuple(map(str, row)) for row in costs], right=frozenset({1, 2, 4, 5, 6}))
-    answer.heading("Tables")
+    output.table(columns, [tuple(map(str, row)) for row in costs], right=frozenset({1, 2, 4, 5, 6}))
+    output.heading("Tables")
     tables = [
         (row["table"], str(row["rows"]), _when(row["newest"]), _when(row["observed_at"])) for row in page["tables"]
     ]
-    answer.table(("table", "rows", "newest row", "last observed"), tables, right=frozenset({1}))
-    _quality(answer, page["quality"])
+    output.table(("table", "rows", "newest row", "last observed"), tables, right=frozenset({1}))
+    _quality(output, page["quality"])
     for name in ("open", "undelivered"):
         if page[name]:
-            answer.line(f"  {name}: {page[name]}", style="yellow")
+            output.line(f"  {name}: {page[name]}", style="yellow")
 
 
-def _quality(answer: Answer, quality: dict[str, Any]) -> None:
-    """A line per dataset, then the worst few of each kind of trouble there is."""
+def _quality(output: Output, quality: dict[str, Any]) -> None:
+    """Print a line per dataset, then the worst few of each kind of problem."""
     if not quality["datasets"]:
         return
-    answer.heading("Quality")
+    output.heading("Quality")
     columns = ("dataset", "newest", "late", "slots missing", "quarantined", "failed bodies", "drift")
     rows = [
         (
@@ -50,12 +50,12 @@ def _quality(answer: Answer, quality: dict[str, Any]) -> None:
         )
         for row in quality["datasets"]
     ]
-    answer.table(columns, rows, right=frozenset({3, 4, 5, 6}))
-    for name, title, where in LOOKS:
-        _worst(answer, title, where, quality[name])
+    output.table(columns, rows, right=frozenset({3, 4, 5, 6}))
+    for name, title, where in PROBLEMS:
+        _worst(output, title, where, quality[name])
 
 
-LOOKS = (
+PROBLEMS = (
     ("late", "Keys late", "quality_keys"),
     ("gaps", "Gaps", "quality_gaps"),
     ("quarantined", "Reasons for quarantine", "quality_quarantined"),
@@ -70,14 +70,14 @@ def _late(row: dict[str, Any]) -> str:
     return f"{row['keys_late']} of {row['keys']} keys" if row["late"] else "no"
 
 
-def _worst(answer: Answer, title: str, where: str, found: dict[str, Any]) -> None:
-    if not found["count"]:
+def _worst(output: Output, title: str, where: str, problem: dict[str, Any]) -> None:
+    if not problem["count"]:
         return
-    answer.heading(f"{title}: {found['count']}")
-    columns = tuple(found["worst"][0])
-    answer.table(columns, [tuple(_cell(row[name]) for name in columns) for row in found["worst"]])
-    if found["count"] > len(found["worst"]):
-        answer.line(f"  and {found['count'] - len(found['worst'])} more: SELECT * FROM {where}")
+    output.heading(f"{title}: {problem['count']}")
+    columns = tuple(problem["worst"][0])
+    output.table(columns, [tuple(_cell(row[name]) for name in columns) for row in problem["worst"]])
+    if problem["count"] > len(problem["worst"]):
+        output.line(f"  and {problem['count'] - len(problem['worst'])} more: SELECT * FROM {where}")
 
 
 def _cell(value: object) -> str:

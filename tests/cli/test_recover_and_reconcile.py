@@ -1,4 +1,4 @@
-"""`tollbook reconcile`, `recover` and `rebuild`: keeping the books in order."""
+"""`tollbook reconcile`, `recover` and `rebuild`: the ledger against chain and bodies."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tests.cli.conftest import Command
 from tests.payer.onchain import wait_until_final
-from warehouse import query
+from warehouse.publish.query import query
 
 if TYPE_CHECKING:
     from sandbox.world import Buyer, World

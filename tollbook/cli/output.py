@@ -1,4 +1,4 @@
-"""Where a verb's words go: one document on stdout with --json; text and tables for people; progress to stderr."""
+"""A verb's output: with --json one document on stdout, otherwise text and tables for people."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from typing import Any
 Row = Sequence[str]
 
 
-class Answer:
-    """One verb's output. On a terminal tables have lines and colour; elsewhere they are plain aligned columns."""
+class Output:
+    """The output of one verb: tables with lines and colour on a terminal, plain aligned columns elsewhere."""
 
     def __init__(self, *, as_json: bool) -> None:
         self.as_json = as_json
         self.terminal = sys.stdout.isatty() and not as_json
 
     def document(self, document: Any) -> None:
-        """The verb's stable document: printed with --json, ignored otherwise."""
+        """Print the verb's JSON document; without --json print nothing."""
         if self.as_json:
             print(json.dumps(document, indent=2, ensure_ascii=False), flush=True)
 
     def warn(self, text: str | None) -> None:
-        """A sentence that must be seen, also with --json: on stderr."""
+        """Print a warning on stderr, also with --json."""
         if text:
             print(text, file=sys.stderr, flush=True)
 
     def line(self, text: str = "", *, style: str = "") -> None:
-        """A sentence for people; `style` colours it on a terminal."""
+        """Print a sentence for people; `style` colours it on a terminal."""
         if self.as_json:
             return
         if self.terminal and style:
@@ -41,7 +41,7 @@ class Answer:
         self.line(text, style="bold")
 
     def table(self, columns: Row, rows: Sequence[Row], *, right: frozenset[int] = frozenset(), foot: Row = ()) -> None:
-        """Rows under headings; `right` names the columns of figures, `foot` is the line of totals."""
+        """Print rows under headings; `right` has the indexes of right-aligned columns, `foot` is the line of totals."""
         if self.as_json:
             return
         if self.terminal:
@@ -53,7 +53,7 @@ class Answer:
 def plain_table(
     columns: Row, rows: Sequence[Row], *, right: frozenset[int] = frozenset(), foot: Row = (), indent: str = "  "
 ) -> list[str]:
-    """Aligned text without any drawing, for pipes, logs and documents."""
+    """Format rows as aligned text without lines, for pipes, logs and documents."""
     lines = [columns, *rows, *([foot] if foot else [])]
     widths = [max(len(line[at]) for line in lines) for at in range(len(columns))]
 

@@ -1,4 +1,4 @@
-"""What the demo does and says: bill, buying, rows, costs, books, and the same again for nothing."""
+"""Run the demo: the bill, buying, rows, costs, books, and the same again for $0."""
 
 from __future__ import annotations
 
@@ -12,22 +12,23 @@ from payer.values.money import Amount, Asset
 from tasks.buy.bill import Bill
 from tasks.buy.outcome import Outcome, run_document
 from tasks.workspace.workspace import Workspace
-from tollbook.cli import render
-from tollbook.cli.answer import Answer
 from tollbook.cli.demo import pages
+from tollbook.cli.output import Output
 from tollbook.cli.progress import watch_for
-from tollbook.cli.working import Chosen, bills_of, ingest_each
+from tollbook.cli.runs import plan_flows, run_flows
+from tollbook.cli.selection import Selection
+from tollbook.cli.tables.bills import show_bills
 
 if TYPE_CHECKING:
     from sandbox.world import World
 
-CHOSEN = Chosen(("grades", "signals", "moonshots"))
+SELECTION = Selection(("grades", "signals", "moonshots"))
 SELLER = "tokenmetrics"
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """The demo in figures. Balances, ledger and chain are atoms of the asset."""
+class DemoResult:
+    """The demo in figures. Balances, ledger and chain are in atomic units of the asset."""
 
     asset: Asset
     bill_atoms: int
@@ -48,8 +49,8 @@ class Told:
         return self.before - self.after == self.ledger == self.chain and self.transfers == self.purchases
 
     def document(self) -> dict[str, Any]:
-        def text(atoms: int) -> str:
-            return Amount(atoms, self.asset).decimal
+        def text(atomic: int) -> str:
+            return Amount(atomic, self.asset).decimal
 
         return {
             "bill": text(self.bill_atoms),
@@ -69,26 +70,25 @@ class Told:
         }
 
 
-def tell(world: World, answer: Answer) -> Told:
-    """Runs the whole demo. The figures it ends with are read from wallet, chain and ledger, each on its own."""
-    return asyncio.run(_tell(world, answer, time.monotonic()))
+def run_demo(world: World, output: Output) -> DemoResult:
+    """Run the whole demo. Its final figures are read from wallet, chain and ledger, each on its own."""
+    return asyncio.run(_run(world, output, time.monotonic()))
 
 
-async def _tell(world: World, answer: Answer, started: float) -> Told:
+async def _run(world: World, output: Output, started: float) -> DemoResult:
     before = world.balance()
     async with Workspace.open(world.env) as ws:
         asset = ws.asset(SELLER)
-        pages.world(answer, world, ws, Amount(before, asset).decimal)
-        bills = await _bill(ws, answer)
-        first = await _buy(ws, answer, bills)
-        pages.newest_rows(answer, ws.home)
-        pages.costs(answer, ws.home)
+        pages.world(output, world, ws, Amount(before, asset).decimal)
+        bills = await _bill(ws, output)
+        first = await _buy(ws, output, bills)
+        pages.newest_rows(output, ws.home)
+        pages.costs(output, ws.home)
         transfers, ledger = world.transfers(), ws.ledger.purchases()
-        told_ledger = sum(p.spent for p in ledger)
         after = world.balance()
-        pages.books(answer, asset, before, after, told_ledger, len(transfers))
-        again = await _again(ws, answer)
-        told = Told(
+        pages.books(output, asset, before, after, sum(p.spent for p in ledger), len(transfers))
+        again = await _again(ws, output)
+        result = DemoResult(
             asset=asset,
             bill_atoms=sum(bill.amount_atomic for bill in bills),
             before=before,
@@ -103,28 +103,28 @@ async def _tell(world: World, answer: Answer, started: float) -> Told:
             published=str(ws.home / "published" / "warehouse.duckdb"),
             seconds=time.monotonic() - started,
         )
-        pages.what_next(answer, ws.home, told.seconds)
-    return told
+        pages.what_next(output, ws.home, result.seconds)
+    return result
 
 
-async def _bill(ws: Workspace, answer: Answer) -> list[Bill]:
-    bills = await bills_of(ws, CHOSEN)
-    render.bills(answer, bills, title="1  The bill, before anything is signed")
+async def _bill(ws: Workspace, output: Output) -> list[Bill]:
+    bills = await plan_flows(ws, SELECTION)
+    show_bills(output, bills, title="1  The bill, before anything is signed")
     return bills
 
 
-async def _buy(ws: Workspace, answer: Answer, bills: list[Bill]) -> list[Outcome | tuple[str, PayerError]]:
-    answer.heading("2  Buying: each call is signed once, paid once, and its body kept first")
-    ended = await ingest_each(ws, CHOSEN, "demo", None, watch_for(quiet=answer.as_json))
+async def _buy(ws: Workspace, output: Output, bills: list[Bill]) -> list[Outcome | tuple[str, PayerError]]:
+    output.heading("2  Buying: each call is signed once, paid once, and its body kept first")
+    ended = await run_flows(ws, SELECTION, "demo", None, watch_for(quiet=output.as_json))
     _raise_first(ended)
-    pages.bought(answer, bills, [outcome for outcome in ended if isinstance(outcome, Outcome)])
+    pages.bought(output, bills, [outcome for outcome in ended if isinstance(outcome, Outcome)])
     return ended
 
 
-async def _again(ws: Workspace, answer: Answer) -> list[Outcome | tuple[str, PayerError]]:
-    ended = await ingest_each(ws, CHOSEN, "demo", None, watch_for(quiet=True))
+async def _again(ws: Workspace, output: Output) -> list[Outcome | tuple[str, PayerError]]:
+    ended = await run_flows(ws, SELECTION, "demo", None, watch_for(quiet=True))
     _raise_first(ended)
-    pages.again(answer, [outcome for outcome in ended if isinstance(outcome, Outcome)])
+    pages.again(output, [outcome for outcome in ended if isinstance(outcome, Outcome)])
     return ended
 
 

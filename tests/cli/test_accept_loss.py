@@ -1,4 +1,4 @@
-"""What a person does about doubt and loss at the prompt: exit codes 4 and 5, and `accept-loss`."""
+"""`tollbook accept-loss`, and exit codes 4 (in doubt) and 5 (undelivered)."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 from tests.cli.conftest import Command, Said
 from tests.cli.test_bad_input import policy_with
-from warehouse import query
+from warehouse.publish.query import query
 
 if TYPE_CHECKING:
     from sandbox.world import Buyer, World
 
 
 def accepted(tollbook: Command, world: World, purchase: str, *options: str) -> Said:
-    """A person's word, which is taken once no reorg can take the payment back. Each recovery comes later than the one
-    before holds the purchase."""
+    """Accept the loss once no reorg can take the payment back. Each recovery comes later than the one before holds the
+    purchase."""
     said: list[Said] = []
 
     def taken() -> bool:

@@ -17,8 +17,8 @@ from sources import registry
 from tests.cli.conftest import Command
 from tests.payer.onchain import payments
 from tollbook.cli.main import run
-from warehouse import query
 from warehouse.cache.tables import declared_tables
+from warehouse.publish.query import query
 
 if TYPE_CHECKING:
     from sandbox.seller.seller import Visit

@@ -1,4 +1,4 @@
-"""The sandbox is an optional part of an installation; without it the verbs that need it say so."""
+"""The extra `sandbox` of an installation: `demo` and `sandbox` need it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from payer.values.errors import Misconfigured
 
 @contextmanager
 def needs_sandbox() -> Iterator[None]:
-    """Turns a missing library of the sandbox into an error with its fix."""
+    """Raise Misconfigured with the command that installs the extra where an import inside fails."""
     try:
         yield
     except ImportError as missing:
         raise Misconfigured(
             f"the sandbox is not installed: {missing.name} is missing",
-            advice="install tollbook with its sandbox group, as `make demo` does (locks/run.txt)",
+            advice="install tollbook with its extra: `pip install 'tollbook[sandbox]'`; in a checkout run `make demo`",
         ) from None

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from tests.warehouse.sample_market import DAYS, HOUR, NOW, SIGNALS
-from warehouse import read
+from tollbook import read
 
 BITCOIN = [
     *("BTC", "3375", "BTC,", 3375, np.int64(3375)),
