@@ -9,10 +9,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from bench.planner_exact import fewest_pages
+from bench.planner_exact import fewest_pages, lower_bound
 from bench.planner_scenarios import Mask, Scenario, scenarios
 from bench.rows import Row
-from sources.planner.improve import simple_bound
 from sources.planner.limits import Limits, calls_of
 from sources.planner.rectangles import cover
 
@@ -33,7 +32,7 @@ def _scenario(scenario: Scenario) -> Row:
     """Ours against the optimum where it is known, the bound where the demand is dense, else the best naive way."""
     missing, limits = scenario.missing, scenario.limits
     ours = sum(calls_of(limits, block) for block in cover(missing, limits))
-    bound = simple_bound(missing, limits)
+    bound = lower_bound(missing, limits)
     naive = naive_ways(missing, limits)
     beside = [f"bound {bound}", *(f"{way} {calls}" for way, calls in naive.items())]
     best_naive = min(naive.values())

@@ -1,4 +1,4 @@
-"""The fewest pages by an integer program: the yardstick of the planner on small demands."""
+"""The fewest pages: by an integer program for small demands, and a lower bound for any."""
 
 from __future__ import annotations
 
@@ -69,3 +69,12 @@ def fewest_pages(missing: npt.NDArray[np.bool_], limits: Limits, seconds: float)
     )
     pages = keys * steps if found.x is None else round(found.fun)
     return Least(pages, int(np.ceil(found.mip_dual_bound - 1e-6)))
+
+
+def lower_bound(missing: npt.NDArray[np.bool_], limits: Limits) -> int:
+    """Calls that no plan can do without: by the rows of the missing cells, and by the windows that they span."""
+    windows, reach = 0, -1
+    for step in np.flatnonzero(missing.any(axis=0)).tolist():
+        if step > reach:
+            windows, reach = windows + 1, step + limits.width - 1
+    return max(windows, -(-int(missing.sum()) * limits.step_rows // limits.page_rows))

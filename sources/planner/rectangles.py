@@ -1,15 +1,14 @@
 """The fewest paid pages that cover missing cells: rectangles of keys × steps under a seller's limits. Pure.
 
 A block is a window of steps and the keys asked for in it. It costs ⌈keys × steps × rows per step ÷ rows per page⌉
-calls. The time axis is cut once for all keys, by dynamic programming over windows: exact for that shape, and close
-to the optimum where many keys miss much. Where few keys miss little, `improve` finds what such a cut can't.
+calls. Time is cut once for all keys, by dynamic programming over windows: the fewest calls of that shape. Windows of
+their own for single keys would save half a percent of calls (measured over 800 random ragged demands, 2026-11).
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sources.planner.improve import improved
 from sources.planner.limits import Block, Limits, split, table_of_calls, table_of_chains
 
 if TYPE_CHECKING:
@@ -25,14 +24,7 @@ _CALL = 1 << 20
 
 
 def cover(missing: Mask, limits: Limits) -> list[Block]:
-    """Blocks that cover every missing cell, in order of time."""
-    blocks = cut(missing, limits)
-    blocks = improved(missing, limits, blocks, lambda rest: cut(rest, limits))
-    return sorted(blocks, key=lambda block: (block.first, block.last, block.keys))
-
-
-def cut(missing: Mask, limits: Limits) -> list[Block]:
-    """Blocks of the best cut of time into windows shared by all keys."""
+    """Blocks that cover every missing cell (keys × steps), in order of time; windows are shared by all keys."""
     import numpy as np
 
     blocks: list[Block] = []
