@@ -11,9 +11,10 @@ from datetime import timedelta
 from pathlib import Path
 
 from sources import registry
-from sources.coverage.cover import Covered
+from sources.coverage.cover import CoveredSpan
 from sources.planner import plan as planner
 from sources.planner.grid import gaps
+from sources.planner.held import NOTHING_HELD
 from sources.slots import slot
 from tests.warehouse.books import DAY, T0, Books, body, grade, grades, pieces
 from warehouse.cache import schema
@@ -142,10 +143,10 @@ def missing(folder: Path, _size: int) -> dict[str, float]:
     cache, keys = Cache(folder), [str(number) for number in range(TOKENS)]
     first, last = slot(HISTORY, T0 - DAY * 365), slot(HISTORY, T0 - DAY)
     seller = registry.seller(HISTORY.seller)
-    calls = planner.plan(HISTORY, seller, keys, first, last, planner.NOTHING, T0, T0).calls
+    calls = planner.plan(HISTORY, seller, keys, first, last, NOTHING_HELD, T0, T0).calls
     cache.load(Books())
     with cache.open() as con:
-        coverage.keep(con, HISTORY.name, [Covered(key, first, last, 0, True) for key in keys])
+        coverage.keep(con, HISTORY.name, [CoveredSpan(key, first, last, 0, True) for key in keys])
 
     def decide() -> None:
         held = cache.held(HISTORY, keys, first, last, T0)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sources.planner.limits import Block, Limits, split, table_of_calls, table_of_chains
+from sources.planner.limits import Block, CallLimits, split, table_of_calls, table_of_chains
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     Ints = npt.NDArray[np.int64]
 
 _CALL = 1 << 20
-"""Weight of a call beside the tie-breakers: pages that wait for others, then windows."""
+"""Weight of a call against the tie-breakers: first fewer waiting pages, then fewer windows."""
 
 
-def cover(missing: Mask, limits: Limits) -> list[Block]:
+def covering_blocks(missing: Mask, limits: CallLimits) -> list[Block]:
     """Blocks that cover every missing cell (keys × steps), in order of time; windows are shared by all keys."""
     import numpy as np
 
@@ -40,11 +40,11 @@ def cover(missing: Mask, limits: Limits) -> list[Block]:
         for size, (start, stop) in zip(sizes, ends, strict=True):
             blocks.append(Block(start, stop, tuple(names[at : at + size])))
             at += size
-    return blocks
+    return sorted(blocks, key=lambda block: (block.first, block.last, block.keys))
 
 
-def _windows(missing: Mask, limits: Limits) -> list[tuple[int, int]]:
-    """Windows in order: dynamic programming over where the last window begins."""
+def _windows(missing: Mask, limits: CallLimits) -> list[tuple[int, int]]:
+    """Windows in order, found by dynamic programming over the start of the last one."""
     import numpy as np
 
     keys, steps = missing.shape
@@ -69,7 +69,7 @@ def _windows(missing: Mask, limits: Limits) -> list[tuple[int, int]]:
 
 
 def _path(back: list[int]) -> list[tuple[int, int]]:
-    """The windows that the lengths lead back through; an idle step has none."""
+    """Follow the lengths of last windows back to the start; a step where nothing is missing has none."""
     windows: list[tuple[int, int]] = []
     end = len(back) - 1
     while end:
@@ -80,14 +80,14 @@ def _path(back: list[int]) -> list[tuple[int, int]]:
 
 
 def _counts(missing: Mask, width: int) -> Ints:
-    """counts[t, w]: keys with anything missing in the w + 1 steps from t."""
+    """counts[t, w]: keys that miss anything in the w + 1 steps from t on."""
     import numpy as np
 
     by_step = np.ascontiguousarray(missing.T)
     steps, keys = by_step.shape
     counts = np.zeros((steps, width), dtype=np.int64)
-    ahead = np.full(keys, width, dtype=np.int64)
+    distance = np.full(keys, width, dtype=np.int64)
     for step in range(steps - 1, -1, -1):
-        ahead = np.where(by_step[step], 0, np.minimum(ahead + 1, width))
-        counts[step] = np.bincount(ahead, minlength=width + 1)[:width].cumsum()
+        distance = np.where(by_step[step], 0, np.minimum(distance + 1, width))
+        counts[step] = np.bincount(distance, minlength=width + 1)[:width].cumsum()
     return counts

@@ -20,8 +20,9 @@ from tasks.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
     from sources.model import Dataset, Seller
+    from sources.planner.held import HeldCells
     from sources.planner.pieces import Piece
-    from sources.planner.plan import Held, Plan
+    from sources.planner.plan import Plan
 
 NOTHING_HALTED: Mapping[str, PayerError] = {}
 
@@ -52,20 +53,20 @@ async def plan(ws: Workspace, ask: Ask) -> Planned:
     return Planned(noted, ws.asset(ask.seller), tuple(plans))
 
 
-def _held(ws: Workspace, dataset: Dataset, want: Want, at: datetime, now: datetime) -> Held:
+def _held(ws: Workspace, dataset: Dataset, want: Want, at: datetime, now: datetime) -> HeldCells:
     """What is held by the dataset itself and those that count for it; of a snapshot's past also by its history."""
     from sources import registry
-    from sources.planner import plan as planner
+    from sources.planner.held import held_before, union
     from sources.slots import slot
 
-    def by(other: Dataset) -> Held:
+    def by(other: Dataset) -> HeldCells:
         return ws.from_cache(lambda cache: cache.held(other, want.keys, want.first, want.last, at))
 
     parts = [by(registry.dataset(name)) for name in (want.dataset, *want.held_by)]
     past = registry.history_of(dataset)
     if past and want.first < want.last:
-        parts.append(planner.before(by(past), slot(dataset, now)))
-    return planner.together(*parts)
+        parts.append(held_before(by(past), slot(dataset, now)))
+    return union(*parts)
 
 
 async def quote(ws: Workspace, planned: Planned, halted: Mapping[str, PayerError] = NOTHING_HALTED) -> Bill:
@@ -91,7 +92,7 @@ async def quote(ws: Workspace, planned: Planned, halted: Mapping[str, PayerError
                 later=tuple(item for item in later if item.key not in lost),
                 undelivered=tuple(lost[item.key] for item in (*now, *later) if item.key in lost),
                 saved=_saved(ws, dataset, p.avoided),
-                gone=tuple(_gone(dataset, gone) for gone in p.gone),
+                gone=tuple(_gone(dataset, gone) for gone in p.lost),
                 open_ended=p.open_ended,
                 problem=next((why for item in now if (why := terms.problems.get(item.order.request.endpoint))), None),
             )
@@ -197,10 +198,10 @@ def _saved(ws: Workspace, dataset: Dataset, avoided: Sequence[Piece]) -> Saved:
 
 
 def _gone(dataset: Dataset, gone: object) -> Gone:
-    from sources.planner.plan import Gone as Vanished
+    from sources.planner.plan import LostCells
     from sources.slots import start_of
 
-    assert isinstance(gone, Vanished)
+    assert isinstance(gone, LostCells)
     first, last = (
         f"{start_of(dataset, slot):%Y-%m-%d %H:%M}".removesuffix(" 00:00") for slot in (gone.first, gone.last)
     )

@@ -17,11 +17,12 @@ from tasks.workspace.schedules import Schedule
 from tasks.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
-    from sources.coverage.answered import Answered
-    from sources.coverage.cover import Covered
+    from sources.coverage.cover import CoveredSpan
+    from sources.coverage.delivered_page import DeliveredPage
     from sources.model import Dataset
+    from sources.planner.held import HeldCells
     from sources.planner.pieces import Piece
-    from sources.planner.plan import Held, Plan
+    from sources.planner.plan import Plan
     from warehouse.cache.store import Cache
 
 DAYS = 30
@@ -58,37 +59,37 @@ class _Held:
 
     def __init__(self, ws: Workspace) -> None:
         self._ws = ws
-        self._brought: dict[str, list[Covered]] = {}
+        self._brought: dict[str, list[CoveredSpan]] = {}
 
     def at(self, want: Want, at: datetime) -> Any:
         from sources import registry
         from sources.coverage import cover as coverage
-        from sources.planner import plan as planner
+        from sources.planner.held import union
 
         parts = []
         for name in (want.dataset, *want.held_by):
             dataset = registry.dataset(name)
             parts.append(self._ws.from_cache(partial(_holding, dataset, want, at)))
-            parts.append(coverage.held(dataset, self._brought.get(name, ()), at))
-        return planner.together(*parts)
+            parts.append(coverage.held_cells(dataset, self._brought.get(name, ()), at))
+        return union(*parts)
 
     def bring(self, dataset: Dataset, plan: Plan, at: datetime) -> None:
         from sources.coverage.cover import cover
 
-        groups: dict[str, list[Answered]] = {}
+        groups: dict[str, list[DeliveredPage]] = {}
         for piece in (*plan.pieces, *plan.later):
             groups.setdefault(piece.group.id, []).append(_answered(dataset, piece, at))
         for answers in groups.values():
             self._brought.setdefault(dataset.name, []).extend(cover(dataset, answers).spans)
 
 
-def _holding(dataset: Dataset, want: Want, at: datetime, cache: Cache) -> Held:
+def _holding(dataset: Dataset, want: Want, at: datetime, cache: Cache) -> HeldCells:
     return cache.held(dataset, want.keys, want.first, want.last, at)
 
 
-def _answered(dataset: Dataset, piece: Piece, at: datetime) -> Answered:
+def _answered(dataset: Dataset, piece: Piece, at: datetime) -> DeliveredPage:
     """The page as it would come: every cell has its row, and an open listing ends here."""
-    from sources.coverage.answered import Answered
+    from sources.coverage.delivered_page import DeliveredPage
     from sources.model import Kind
 
     cells = [(key, slot) for key in piece.keys for slot in range(piece.first, piece.last + 1)]
@@ -96,7 +97,7 @@ def _answered(dataset: Dataset, piece: Piece, at: datetime) -> Answered:
     start = 0 if limit is None else (piece.page - piece.group.first_page) * limit
     own = cells[start:] if limit is None else cells[start : start + limit]
     rows = len(own) if dataset.kind is Kind.SERIES and dataset.window else 0
-    return Answered(piece.group, piece.page, at, rows, tuple(own), known=True)
+    return DeliveredPage(piece.group, piece.page, at, rows, tuple(own), known=True)
 
 
 async def forecast(

@@ -98,7 +98,8 @@ async def _one(ws: Workspace, dataset: Dataset) -> Probe:
 def _sample(ws: Workspace, dataset: Dataset) -> Order:
     """The smallest request the dataset can be asked with."""
     from sources import registry
-    from sources.planner.plan import Held, plan
+    from sources.planner.held import HeldCells
+    from sources.planner.plan import plan
     from sources.slots import slot
     from tasks.buy.plan import order
     from tasks.request.keys import by_key, keys_for
@@ -106,7 +107,7 @@ def _sample(ws: Workspace, dataset: Dataset) -> Order:
     now = ws.clock.now()
     here = slot(dataset, now)
     keys = (SAMPLE_KEY,) if by_key(dataset) else keys_for(ws, dataset)
-    found = plan(dataset, registry.seller(dataset.seller), keys[:1], here, here, Held(), at=now, now=now)
+    found = plan(dataset, registry.seller(dataset.seller), keys[:1], here, here, HeldCells(), at=now, now=now)
     return order(ws, dataset, found.pieces[0])
 
 

@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 def ask_fresh(ws: Workspace, name: str, *, reason: str, at: datetime, keys: Keys = EVERY_KEY) -> Ask:
     """What a flow, or a single dataset, keeps fresh as of `at`: its newest slot and the gaps it looks back for."""
     from sources import registry
-    from sources.feeds import wants
+    from sources.feeds import wanted_slots
     from sources.model import Feed
 
     found = named(name)
     feed = found if isinstance(found, Feed) else Feed(found.name, (found.name,))
     asked = tuple(
         _want(ws, registry.dataset(want.dataset), keys, want.first, want.last)
-        for want in wants(feed, at, registry.dataset)
+        for want in wanted_slots(feed, at, registry.dataset)
     )
     return Ask(feed.name, reason, registry.dataset(feed.datasets[0]).seller, at, asked)
 
@@ -134,7 +134,7 @@ def named(name: str) -> Feed | Dataset:
         return registry.resolve(name)
     except registry.UnknownName as unknown:
         known = ", ".join((*FEEDS, *(dataset.name for dataset in registry.datasets())))
-        hint = f"did you mean {' or '.join(unknown.near)}?" if unknown.near else f"there are {known}"
+        hint = f"did you mean {' or '.join(unknown.similar)}?" if unknown.similar else f"there are {known}"
         raise BadRequest(f"there is no flow, table or dataset {name!r}", advice=hint) from None
 
 

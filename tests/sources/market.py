@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from sources.coverage.answered import Answered, Cell
-from sources.coverage.cover import Covered, cover, held
+from sources.coverage.cover import CoveredSpan, cover, held_cells
+from sources.coverage.delivered_page import Cell, DeliveredPage
 from sources.model import EVERYTHING, Dataset
+from sources.planner.held import HeldCells, OpenGroup
 from sources.planner.pieces import Piece
-from sources.planner.plan import Held, OpenGroup, Plan, plan
+from sources.planner.plan import Plan, plan
 from sources.registry import seller_of
 from sources.slots import slot
 
@@ -39,14 +40,14 @@ class Market:
         found = [cell for cell in self.rows if cell[0] in wanted and first <= cell[1] <= last]
         return sorted(found, key=lambda cell: (-cell[1], cell[0]))
 
-    def answer(self, piece: Piece, received_at: datetime) -> Answered:
+    def answer(self, piece: Piece, received_at: datetime) -> DeliveredPage:
         limit = piece.group.limit or 1 << 30
         start = (piece.page - piece.group.first_page) * limit
         page = self.listing(piece)[start : start + limit]
         self.asked.append(piece)
         if self.between:
             self.between(self, piece)
-        return Answered(piece.group, piece.page, received_at, len(page), tuple(page))
+        return DeliveredPage(piece.group, piece.page, received_at, len(page), tuple(page))
 
 
 @dataclass
@@ -54,18 +55,18 @@ class Buyer:
     """What one buyer knows, and what it paid for."""
 
     market: Market
-    spans: dict[str, tuple[Covered, ...]] = field(default_factory=dict)
+    spans: dict[str, tuple[CoveredSpan, ...]] = field(default_factory=dict)
     open_groups: dict[str, OpenGroup] = field(default_factory=dict)
-    answers: dict[str, list[Answered]] = field(default_factory=dict)
+    answers: dict[str, list[DeliveredPage]] = field(default_factory=dict)
     bought: set[tuple[object, ...]] = field(default_factory=set)
 
     @property
     def dataset(self) -> Dataset:
         return self.market.dataset
 
-    def held(self, at: datetime) -> Held:
+    def held(self, at: datetime) -> HeldCells:
         own = (span for spans in self.spans.values() for span in spans)
-        return held(self.dataset, own, at, self.open_groups.values())
+        return held_cells(self.dataset, own, at, self.open_groups.values())
 
     def plan(
         self, wanted: Iterable[str], first: int, last: int, at: datetime = AT, now: datetime | None = None
@@ -90,8 +91,8 @@ class Buyer:
         found = cover(self.dataset, self.answers[group], elsewhere)
         self.spans[group] = found.spans
         self.open_groups.pop(group, None)
-        if found.going_on:
-            self.open_groups[group] = found.going_on
+        if found.open_group:
+            self.open_groups[group] = found.open_group
 
     def fill(self, wanted: Iterable[str], first: int, last: int, at: datetime = AT, now: datetime | None = None) -> int:
         """Buy until nothing is missing; the number of calls."""

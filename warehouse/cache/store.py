@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from payer.values.ledger_reads import LedgerReader
     from sources.model import Dataset
-    from sources.planner.plan import Held
+    from sources.planner.held import HeldCells
     from warehouse.load.report import LoadReport
 
 STORAGE = "v1.5.0"
@@ -168,7 +168,7 @@ class Cache:
         identity, look = self._look
         return look if identity is not None and identity == file_identity(self.path) else None
 
-    def held(self, dataset: Dataset, keys: Iterable[str], first: int, last: int, at: datetime) -> Held:
+    def held(self, dataset: Dataset, keys: Iterable[str], first: int, last: int, at: datetime) -> HeldCells:
         """What need not be bought of keys × first…last by a run scheduled for `at`."""
         from warehouse.coverage import record as coverage
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from sources.coverage.answered import Answered
+from sources.coverage.delivered_page import DeliveredPage
 from sources.model import Dataset
 from sources.parse.rows import identities
 from warehouse.cache.schema import quoted, tables
@@ -25,7 +25,7 @@ Members = tuple[datetime, frozenset[str]]
 """A complete listing: when its last page came, and what was on it."""
 
 
-def seen(con: duckdb.DuckDBPyConnection, page: Page, listings: Sequence[Listing]) -> Answered:
+def seen(con: duckdb.DuckDBPyConnection, page: Page, listings: Sequence[Listing]) -> DeliveredPage:
     """The answer; for a listing that grows at its top also whether reading it may end at this page: its last row was in
     the last complete one, and nothing that left another listing since then is still to be found.
 

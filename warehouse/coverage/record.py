@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from sources import registry
 from sources.coverage import cover as rules
-from sources.coverage.answered import Cell
-from sources.coverage.cover import Covered
+from sources.coverage.cover import CoveredSpan
+from sources.coverage.delivered_page import Cell
 from sources.planner.grid import Span, gaps, merged
+from sources.planner.held import HeldCells, OpenGroup
 from sources.planner.pieces import AGAIN, group_of
-from sources.planner.plan import Held, OpenGroup
 from sources.slots import FINAL, slot
 from warehouse.cache.schema import among, tables
 from warehouse.coverage import store
@@ -44,7 +44,7 @@ def record(con: duckdb.DuckDBPyConnection, pages: Sequence[Page]) -> None:
         return
     known = store.stored(con, groups)
     changed: list[Listing] = []
-    spans: dict[str, list[Covered]] = {}
+    spans: dict[str, list[CoveredSpan]] = {}
     for key in dict.fromkeys((*groups, *known.waiting)):
         if key in known.done:
             continue
@@ -81,10 +81,10 @@ def _listing(con: duckdb.DuckDBPyConnection, key: GroupId, kept: Sequence[Kept])
     if found is None:
         dataset = registry.dataset(key[0])
         found = rules.cover(dataset, answers)
-        if found.uncertain:
-            found = rules.cover(dataset, answers, _rows_of(con, dataset, found.uncertain))
+        if found.possibly_hidden:
+            found = rules.cover(dataset, answers, _rows_of(con, dataset, found.possibly_hidden))
         if not rules.unbroken(answers):
-            found = replace(found, going_on=OpenGroup(answers[0].group, ()))
+            found = replace(found, open_group=OpenGroup(answers[0].group, ()))
     rows, last = sum(answer.rows for answer in answers), max(answer.received_at for answer in answers)
     return Listing(*key, tuple(kept), found, rows, last)
 
@@ -120,9 +120,9 @@ def _canonical(kept: Sequence[Kept]) -> list[Kept]:
     return pages
 
 
-def keep(con: duckdb.DuckDBPyConnection, name: str, spans: Sequence[Covered]) -> None:
+def keep(con: duckdb.DuckDBPyConnection, name: str, spans: Sequence[CoveredSpan]) -> None:
     """Bring spans together with those the same keys had."""
-    by_key: dict[str, list[Covered]] = {}
+    by_key: dict[str, list[CoveredSpan]] = {}
     for span in spans:
         by_key.setdefault(span.key, []).append(span)
     theirs, keys = among("key", list(by_key))
@@ -135,27 +135,27 @@ def keep(con: duckdb.DuckDBPyConnection, name: str, spans: Sequence[Covered]) ->
     append(con, "coverage", store.span_rows(name, [span for own in by_key.values() for span in flattened(own)]))
 
 
-def flattened(spans: Sequence[Covered]) -> list[Covered]:
+def flattened(spans: Sequence[CoveredSpan]) -> list[CoveredSpan]:
     """Spans of one key, each slot once: settled where any says so, else in the latest bucket. One form per content."""
     layers: dict[tuple[bool, int], list[Span]] = {}
     for span in spans:
         layers.setdefault((span.settled, 0 if span.settled else span.bucket), []).append((span.first, span.last))
-    out: list[Covered] = []
+    out: list[CoveredSpan] = []
     taken: list[Span] = []
     for (settled, bucket), own in sorted(layers.items(), reverse=True):
         for first, last in merged(own):
-            out += (Covered(spans[0].key, a, b, bucket, settled) for a, b in gaps(taken, first, last))
+            out += (CoveredSpan(spans[0].key, a, b, bucket, settled) for a, b in gaps(taken, first, last))
         taken += own
     return out
 
 
-def _spans(con: duckdb.DuckDBPyConnection, query: str, values: list[Any]) -> list[Covered]:
-    return [Covered(*row) for row in con.execute(query, values).fetchall()]
+def _spans(con: duckdb.DuckDBPyConnection, query: str, values: list[Any]) -> list[CoveredSpan]:
+    return [CoveredSpan(*row) for row in con.execute(query, values).fetchall()]
 
 
 def held(
     con: duckdb.DuckDBPyConnection, dataset: Dataset, keys: Iterable[str], first: int, last: int, at: datetime
-) -> Held:
+) -> HeldCells:
     """What a run scheduled for `at` need not buy of keys × first…last, and the listings it may go on with."""
     import pyarrow as pa
 
@@ -169,7 +169,7 @@ def held(
            WHERE dataset = ? AND last >= ? AND first <= ? AND (settled OR bucket >= ?)""",
         [dataset.name, first, last, now],
     )
-    return rules.held(dataset, spans, at, _open_groups(con, dataset, now), _listing_rows(con, dataset))
+    return rules.held_cells(dataset, spans, at, _open_groups(con, dataset, now), _listing_rows(con, dataset))
 
 
 def beginnings(con: duckdb.DuckDBPyConnection, dataset: Dataset, keys: Iterable[str]) -> dict[str, int]:

@@ -10,8 +10,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from sources import registry
-from sources.coverage.answered import Answered
-from sources.coverage.cover import Coverage, Covered
+from sources.coverage.cover import Coverage, CoveredSpan
+from sources.coverage.delivered_page import DeliveredPage
 from sources.planner.pieces import Group, group_of
 from warehouse.cache.schema import among
 from warehouse.load.notes import append
@@ -38,7 +38,7 @@ class Kept:
     """One page of a group. `alone` is what it tells where it is all there is to its group."""
 
     purchase_id: str
-    answer: Answered
+    answer: DeliveredPage
     alone: Coverage | None = None
 
 
@@ -59,9 +59,9 @@ class Listing:
 
     @property
     def state(self) -> str:
-        if self.found.going_on is None:
+        if self.found.open_group is None:
             return DONE
-        return ENDED if self.found.going_on.ended else OPEN
+        return ENDED if self.found.open_group.ended else OPEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ def _pages(con: duckdb.DuckDBPyConnection, keys: Collection[GroupId]) -> dict[Gr
         ).fetchall()
         for name, group_id, purchase_id, context, page, seen_at, count, names, slots, known, readable in rows:
             cells = tuple(zip(names, slots, strict=True))
-            answer = Answered(group_of(json.loads(context)), page, seen_at, count, cells, known, readable)
+            answer = DeliveredPage(group_of(json.loads(context)), page, seen_at, count, cells, known, readable)
             pages.setdefault((name, group_id), []).append(Kept(purchase_id, answer))
     return pages
 
@@ -129,7 +129,7 @@ def keep(con: duckdb.DuckDBPyConnection, listings: Sequence[Listing]) -> None:
             append(con, "coverage_open", span_rows(own.dataset, own.found.spans, own.group_id))
 
 
-def span_rows(name: str, spans: Sequence[Covered], group_id: str | None = None) -> pa.Table:
+def span_rows(name: str, spans: Sequence[CoveredSpan], group_id: str | None = None) -> pa.Table:
     """Spans as rows of `coverage`, or with a group of `coverage_open`."""
     import pyarrow as pa
 
@@ -148,7 +148,7 @@ def _group_rows(listings: Sequence[Listing]) -> pa.Table:
     import pyarrow as pa
 
     contexts = [None if own.state == DONE else json.dumps(_context(own.group)) for own in listings]
-    pages = [own.found.going_on.pages if own.found.going_on else () for own in listings]
+    pages = [own.found.open_group.pages if own.found.open_group else () for own in listings]
     return pa.table(
         {
             "dataset": pa.array([own.dataset for own in listings], pa.string()),

@@ -14,10 +14,10 @@ from sources.parse.envelope import Envelope
 
 if TYPE_CHECKING:
     from payer.values.types import Delivery
-    from sources.coverage.answered import Answered
     from sources.coverage.cover import Coverage
+    from sources.coverage.delivered_page import DeliveredPage
     from sources.model import Dataset
-    from sources.parse.rows import Parsed
+    from sources.parse.rows import ParsedBody
 
 RAW_LIMIT = 2000
 """Characters of an unreadable body that are shown in quarantine; the ledger keeps all of it."""
@@ -38,8 +38,8 @@ class Page:
     envelope: str
     message: str
     excerpt: str
-    parsed: Parsed | None = None
-    answered: Answered | None = None
+    parsed: ParsedBody | None = None
+    answered: DeliveredPage | None = None
     alone: Coverage | None = None
     lost: bool = False
 
@@ -126,20 +126,20 @@ def _page(delivery: Delivery, envelope: str, message: str, **known: Any) -> Page
     )
 
 
-def _nothing(dataset: Dataset, message: str) -> Parsed:
-    return rows.Parsed(rows.empty(dataset), (), rows.Drift(), 0, Envelope.MALFORMED.value, message)
+def _nothing(dataset: Dataset, message: str) -> ParsedBody:
+    return rows.ParsedBody(rows.empty_table(dataset), (), rows.SchemaDrift(), 0, Envelope.MALFORMED.value, message)
 
 
-def _answered(dataset: Dataset, delivery: Delivery, parsed: Parsed) -> Answered | None:
-    from sources.coverage.answered import answered
+def _answered(dataset: Dataset, delivery: Delivery, parsed: ParsedBody) -> DeliveredPage | None:
+    from sources.coverage.delivered_page import delivered_page
 
     try:
-        return answered(dataset, delivery.context, delivery.received_at, parsed)
+        return delivered_page(dataset, delivery.context, delivery.received_at, parsed)
     except UNREADABLE:
         return None
 
 
-def _alone(dataset: Dataset, answer: Answered) -> Coverage | None:
+def _alone(dataset: Dataset, answer: DeliveredPage) -> Coverage | None:
     """What the page covers by itself, if it is all there is. Of a listing that grows at its top only the cache can
     say: it depends on what was held before."""
     from sources.coverage.cover import cover

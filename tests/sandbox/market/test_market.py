@@ -18,7 +18,8 @@ from sandbox.seller.shop import Product
 from sandbox.settings import Settings
 from sources.model import Dataset
 from sources.parse.rows import parse
-from sources.planner.plan import NOTHING, plan
+from sources.planner.held import NOTHING_HELD
+from sources.planner.plan import plan
 from sources.registry import datasets, seller_of
 from sources.slots import slot
 
@@ -60,7 +61,7 @@ def first_page(shelf: Shelf, dataset: Dataset) -> tuple[int, bytes, dict[str, An
     now = shelf.clock.now()
     keys = KEYS.get(dataset.packing.param, tuple(TOKENS.split(","))) if dataset.packing else ()
     here = slot(dataset, now)
-    (piece, *_) = plan(dataset, seller_of(dataset), keys, here - 1, here, NOTHING, now, now).pieces
+    (piece, *_) = plan(dataset, seller_of(dataset), keys, here - 1, here, NOTHING_HELD, now, now).pieces
     prefix = "/v2" if dataset.seller == "tokenmetrics" else other_sellers.PATHS[dataset.seller]
     product = shelf.products()[(dataset.seller, prefix + piece.path)]
     assert product.method == piece.method

@@ -12,7 +12,8 @@ from sandbox.seller import declared
 from sources import registry
 from sources.model import DAY
 from sources.parse.rows import parse
-from sources.planner.plan import NOTHING, plan
+from sources.planner.held import NOTHING_HELD
+from sources.planner.plan import plan
 from sources.slots import slot
 
 
@@ -23,7 +24,7 @@ def test_whatever_is_declared_is_sold_in_the_declared_shape(name: str) -> None:
     seller, here = registry.seller_of(dataset), slot(dataset, now)
     first = here - 2 if dataset.window else here
     keys = ("1", "2") if dataset.key_column else ("*",)
-    pieces = plan(dataset, seller, keys, first, here, NOTHING, now, now).pieces
+    pieces = plan(dataset, seller, keys, first, here, NOTHING_HELD, now, now).pieces
     products = {product.path: product for product in declared.products(seller, WorldClock())}
     rows = 0
     for piece in pieces:

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from sources import registry
-from sources.coverage.answered import Cell
+from sources.coverage.delivered_page import Cell
 from sources.planner.pieces import Piece
 from tests.sources.market import AT, Buyer, Market, dense, keys, today
 

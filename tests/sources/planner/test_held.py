@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sources import registry
-from sources.planner.plan import NOTHING, Held, plan, together
+from sources.planner.held import NOTHING_HELD, HeldCells, union
+from sources.planner.plan import plan
 from tests.sources.market import AT, Buyer, Market, dense, keys, today
 
 SIGNALS = registry.dataset("trading-signals")
@@ -76,7 +77,7 @@ def test_an_abandoned_listing_stays_out_of_other_demands(
     spans = held.spans if told == "all" else {}
     seller = registry.seller_of(SIGNALS)
     found = plan(SIGNALS, seller, wanted, first, last, replace(held, spans=spans), AT, AT)
-    assert found.pieces == plan(SIGNALS, seller, wanted, first, last, NOTHING, AT, AT).pieces
+    assert found.pieces == plan(SIGNALS, seller, wanted, first, last, NOTHING_HELD, AT, AT).pieces
 
 
 def test_an_abandoned_listing_is_gone_on_with_where_that_is_cheaper() -> None:
@@ -93,5 +94,5 @@ def test_an_abandoned_listing_is_gone_on_with_where_that_is_cheaper() -> None:
 
 
 def test_history_counts_as_held_where_a_snapshot_saw_the_day() -> None:
-    both = together(Held({"1": ((5, 6),)}), Held({"1": ((7, 9),), "2": ((1, 1),)}))
+    both = union(HeldCells({"1": ((5, 6),)}), HeldCells({"1": ((7, 9),), "2": ((1, 1),)}))
     assert both.spans == {"1": ((5, 9),), "2": ((1, 1),)}

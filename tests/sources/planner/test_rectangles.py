@@ -9,16 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.planner_exact import fewest_pages, lower_bound
-from sources.planner.limits import PAGES, Limits, calls_of, split, table_of_calls
-from sources.planner.rectangles import cover
+from sources.planner.limits import PAGES, CallLimits, calls_of, split, table_of_calls
+from sources.planner.rectangles import covering_blocks
 
 Mask = npt.NDArray[np.bool_]
-DAILY = Limits(page_rows=100, step_rows=1, width=29, ids=100)
-HOURLY = Limits(page_rows=100, step_rows=24, width=29, ids=100)
+DAILY = CallLimits(page_rows=100, step_rows=1, width=29, ids=100)
+HOURLY = CallLimits(page_rows=100, step_rows=24, width=29, ids=100)
 
 
-def calls(missing: Mask, limits: Limits = DAILY) -> int:
-    return sum(calls_of(limits, block) for block in cover(missing, limits))
+def calls(missing: Mask, limits: CallLimits = DAILY) -> int:
+    return sum(calls_of(limits, block) for block in covering_blocks(missing, limits))
 
 
 def full(keys: int, steps: int) -> Mask:
@@ -36,10 +36,13 @@ def masks(draw: st.DrawFn, keys: int = 12, steps: int = 70) -> Mask:
 
 
 @settings(max_examples=40, deadline=None)
-@given(masks(), st.sampled_from([DAILY, HOURLY, Limits(100, 1, 29, 4), Limits(10, 1, 7, 100), Limits(50, 1, 365, 1)]))
-def test_every_missing_cell_is_covered_inside_the_limits(missing: Mask, limits: Limits) -> None:
+@given(
+    masks(),
+    st.sampled_from([DAILY, HOURLY, CallLimits(100, 1, 29, 4), CallLimits(10, 1, 7, 100), CallLimits(50, 1, 365, 1)]),
+)
+def test_every_missing_cell_is_covered_inside_the_limits(missing: Mask, limits: CallLimits) -> None:
     covered = np.zeros_like(missing)
-    for block in cover(missing, limits):
+    for block in covering_blocks(missing, limits):
         assert 1 <= block.steps <= limits.width
         assert len(block.keys) <= limits.ids
         covered[list(block.keys), block.first : block.last + 1] = True
@@ -49,7 +52,7 @@ def test_every_missing_cell_is_covered_inside_the_limits(missing: Mask, limits: 
 @settings(max_examples=25, deadline=None)
 @given(masks())
 def test_the_same_mask_always_makes_the_same_blocks(missing: Mask) -> None:
-    assert cover(missing, DAILY) == cover(missing.copy(), DAILY)
+    assert covering_blocks(missing, DAILY) == covering_blocks(missing.copy(), DAILY)
 
 
 @settings(max_examples=40, deadline=None)
@@ -75,12 +78,12 @@ def test_dense_demands_cost_at_most_a_twentieth_over_the_bound(keys: int, steps:
 @pytest.mark.parametrize(("keys", "steps"), [(10, 10), (50, 365), (4, 25), (100, 3)])
 def test_pages_stand_alone_where_chained_ones_save_nothing(keys: int, steps: int) -> None:
     """A page that no other page can shift is worth more than a full group."""
-    assert all(calls_of(DAILY, block) == 1 for block in cover(full(keys, steps), DAILY))
+    assert all(calls_of(DAILY, block) == 1 for block in covering_blocks(full(keys, steps), DAILY))
 
 
 def test_pages_are_chained_where_that_saves_a_call() -> None:
     assert calls(full(13, 29)) == 4
-    assert max(calls_of(DAILY, block) for block in cover(full(13, 29), DAILY)) > 1
+    assert max(calls_of(DAILY, block) for block in covering_blocks(full(13, 29), DAILY)) > 1
 
 
 def test_hours_asked_for_by_the_day_fill_their_pages() -> None:
@@ -88,9 +91,9 @@ def test_hours_asked_for_by_the_day_fill_their_pages() -> None:
     assert calls(full(25, 25), HOURLY) == 150
 
 
-@pytest.mark.parametrize("limits", [DAILY, HOURLY, Limits(100, 1, 29, 7)])
+@pytest.mark.parametrize("limits", [DAILY, HOURLY, CallLimits(100, 1, 29, 7)])
 @pytest.mark.parametrize("steps", [1, 3, 9, 23, 29])
-def test_prices_of_the_table_are_what_the_groups_cost(limits: Limits, steps: int) -> None:
+def test_prices_of_the_table_are_what_the_groups_cost(limits: CallLimits, steps: int) -> None:
     table = table_of_calls(limits, 300, 29)
     for keys in range(1, 301):
         sizes = split(limits, keys, steps)
