@@ -35,7 +35,7 @@ def test_a_time_without_a_zone_has_no_slot() -> None:
 
 
 def test_a_reversed_range_has_no_edition() -> None:
-    with pytest.raises(ValueError, match="first to last"):
+    with pytest.raises(ValueError, match="the first slot is after the last"):
         edition(SIGNALS, 5, 4, AT)
 
 
