@@ -15,12 +15,12 @@ from x402.mechanisms.evm.exact.facilitator import ExactEvmScheme, ExactEvmScheme
 from x402.schemas import PaymentPayload, PaymentRequirements, SettleResponse, VerifyResponse
 
 from sandbox.asgi import Receive, Scope, Send, read_body, reply, reset, send_reply
-from sandbox.chain.rpc import Rpc
+from sandbox.chain.rpc import NodeRpc
 from sandbox.clock import WorldClock
-from sandbox.faults import Fault, Faults
+from sandbox.faults import Faults, InjectedFault
 from sandbox.keys import BROKE_RELAYER_KEY, DEPLOYER_KEY, NETWORK, RELAYER_KEY
 from sandbox.relayer import Relayer
-from sandbox.settings import Settings
+from sandbox.settings import WorldSettings
 
 _world_time: contextvars.ContextVar[Callable[[], float]] = contextvars.ContextVar("world_time", default=time.time)
 
@@ -39,7 +39,7 @@ sdk_facilitator.time = cast(Any, _WorldTime)  # type: ignore[attr-defined]
 class Facilitator:
     """GET /supported, POST /verify, POST /settle."""
 
-    def __init__(self, rpc: Rpc, clock: WorldClock, faults: Faults, settings: Settings) -> None:
+    def __init__(self, rpc: NodeRpc, clock: WorldClock, faults: Faults, settings: WorldSettings) -> None:
         logging.getLogger("x402").setLevel(logging.CRITICAL)
         self._rpc, self._clock, self._faults, self._settings = rpc, clock, faults, settings
         self._relayers = {key: Relayer(key, rpc, lambda: settings.confirmation_timeout) for key in _KEYS}
@@ -77,7 +77,7 @@ class Facilitator:
     # -- verify -----------------------------------------------------------------------------------
 
     async def _verify(
-        self, payload: PaymentPayload, wanted: PaymentRequirements, firing: list[Fault]
+        self, payload: PaymentPayload, wanted: PaymentRequirements, firing: list[InjectedFault]
     ) -> tuple[int | None, Any]:
         for fault in firing:
             if fault.name == "verify_500":
@@ -90,7 +90,7 @@ class Facilitator:
     # -- settle -----------------------------------------------------------------------------------
 
     async def _settle(
-        self, payload: PaymentPayload, wanted: PaymentRequirements, firing: list[Fault]
+        self, payload: PaymentPayload, wanted: PaymentRequirements, firing: list[InjectedFault]
     ) -> tuple[int | None, Any]:
         names = {fault.name: fault for fault in firing}
         if "settle_500_before" in names:
@@ -113,7 +113,7 @@ class Facilitator:
         return await self._told(settled, payload, names)
 
     async def _told(
-        self, settled: SettleResponse, payload: PaymentPayload, names: dict[str, Fault]
+        self, settled: SettleResponse, payload: PaymentPayload, names: dict[str, InjectedFault]
     ) -> tuple[int | None, Any]:
         """What the seller is told about a settlement that was tried."""
         if "settle_timeout_after" in names:

@@ -16,7 +16,7 @@ from eth_account import Account
 from x402.mechanisms.evm.multicall import encode_contract_call
 from x402.mechanisms.evm.types import TransactionReceipt
 
-from sandbox.chain.rpc import Rpc, RpcError
+from sandbox.chain.rpc import NodeError, NodeRpc
 from sandbox.keys import CHAIN_ID
 
 _GAS = 500_000
@@ -26,7 +26,7 @@ _POLL = 0.02
 class Relayer:
     """One account that settles; implements x402's FacilitatorEvmSigner."""
 
-    def __init__(self, key: str, rpc: Rpc, timeout: Callable[[], float]) -> None:
+    def __init__(self, key: str, rpc: NodeRpc, timeout: Callable[[], float]) -> None:
         self._account, self._rpc, self._timeout = Account.from_key(key), rpc, timeout
         self._sending = threading.Lock()
 
@@ -95,7 +95,7 @@ class Relayer:
     def _call(self, method: str, *params: Any) -> Any:
         try:
             return self._rpc.call(method, list(params))
-        except RpcError as problem:
+        except NodeError as problem:
             raise RuntimeError(problem.message) from problem
 
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 
 @dataclasses.dataclass(slots=True)
-class Settings:
+class WorldSettings:
     """`x402_version` is what the plain seller path speaks; /x402v1/… and /x402v2/… always speak theirs.
 
     `simulate_in_settle` is the SDK's: with it a settlement that would revert is not broadcast.

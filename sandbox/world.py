@@ -18,26 +18,26 @@ from filelock import FileLock, Timeout
 
 from sandbox import config_files
 from sandbox.asgi import App
-from sandbox.chain.chain import Chain, Pace
+from sandbox.chain.chain import BlockPace, LocalChain
 from sandbox.chain.control import add_control
 from sandbox.chain.founding import found
 from sandbox.chain.http import RpcApp
-from sandbox.chain.rpc import Rpc
-from sandbox.chain.token import TMAI, USDC, Deployer, Token
+from sandbox.chain.rpc import NodeRpc
+from sandbox.chain.token import TMAI, USDC, Deployer, TokenContract
 from sandbox.clock import WorldClock
 from sandbox.control import ControlApp
 from sandbox.facilitator import Facilitator
 from sandbox.faults import Faults
 from sandbox.keys import CHAIN_ID, PAY_TO, WALLET_KEY, buyer_key
-from sandbox.market.catalogue import day_of
 from sandbox.market.market import Market
-from sandbox.seller import declared, other_sellers, tokenmetrics
+from sandbox.market.tokens import day_of
+from sandbox.seller import other_sellers, tokenmetrics
 from sandbox.seller.paid_v1 import PaidV1
 from sandbox.seller.paid_v2 import PaidV2
 from sandbox.seller.seller import SellerApp
-from sandbox.seller.shop import Product, Shop
+from sandbox.seller.shop import Shop
 from sandbox.servers import HOST, PortTaken, Servers, listen
-from sandbox.settings import Settings
+from sandbox.settings import WorldSettings
 
 FACES = ("rpc", "facilitator", "seller", "control")
 FUNDS = 1_000
@@ -69,13 +69,13 @@ class World:
         *,
         seed: int = 7,
         tokens: int = 64,
-        pace: Pace | None = None,
+        pace: BlockPace | None = None,
         offset: float | None = None,
         watch: tuple[int, ...] = (3375, 3306, 3988, 3369, 3377),
         **settings: Any,
     ) -> None:
         self.home = Path(home).resolve()
-        self.settings = Settings()
+        self.settings = WorldSettings()
         self.settings.update(**settings)
         self._dir = self.home / "sandbox"
         self._seed, self._count, self._pace, self._watch = seed, tokens, pace, watch
@@ -129,16 +129,18 @@ class World:
     def _start_chain(self) -> None:
         if "addresses" not in self._notes:
             self._forget_half_made_chain()
-        self._chain = Chain(self._dir / "chain.db", self.clock, self._pace)
+        self._chain = LocalChain(self._dir / "chain.db", self.clock, self._pace)
         self._open.callback(self._chain.close)
-        self.rpc = Rpc(self._chain)
+        self.rpc = NodeRpc(self._chain)
         add_control(self.rpc, self._chain)
         self._deployer = Deployer(self.rpc)
         if self._chain.is_new:
             self._notes["addresses"] = found(self._chain, self.rpc, self._deployer, FUNDS)
             self._write_notes()
         specs = {"USDC": USDC, "TMAI": TMAI}
-        self.tokens = {name: Token(self.rpc, self._notes["addresses"][name], spec) for name, spec in specs.items()}
+        self.tokens = {
+            name: TokenContract(self.rpc, self._notes["addresses"][name], spec) for name, spec in specs.items()
+        }
         self.token = self.tokens["USDC"]
         self.private_key, self.wallet_address = WALLET_KEY, Account.from_key(WALLET_KEY).address
         self.pay_to = PAY_TO
@@ -165,7 +167,8 @@ class World:
         self.market = Market(
             self.clock, seed=self._notes["seed"], tokens=self._notes["tokens"], born_day=self._notes["born_day"]
         )
-        shop = Shop(self._on_sale(), self.tokens, self.settings)
+        on_sale = tokenmetrics.products(self.market, self.settings) + other_sellers.products(self.market, self.clock)
+        shop = Shop(on_sale, self.tokens, self.settings)
         self.seller = SellerApp(
             shop,
             self.faults,
@@ -187,20 +190,25 @@ class World:
         self._servers.start()
         self.seller.open()
 
-    def _on_sale(self) -> list[Product]:
-        """Everything that is declared: sellers with a shelf of their own, and any other as its declaration says."""
-        made = tokenmetrics.products(self.market, self.settings) + other_sellers.products(self.market, self.clock)
-        more = declared.sellers(("tokenmetrics", *other_sellers.PATHS))
-        return [*made, *(product for seller in more for product in declared.products(seller, self.clock))]
-
     def _write_notes(self) -> None:
         self._notes["offset"] = self.clock.offset
         config_files.write(self._notes_path, json.dumps(self._notes, indent=1))
 
     def _write_files(self) -> None:
         self._write_notes()
-        config_files.write(self.policy_path, config_files.policy(self))
+        config_files.write(self.policy_path, self._policy())
         config_files.write(self.home / "sandbox.env", config_files.exports(self.env))
+
+    def _policy(self) -> str:
+        symbols = ("USDC", "TMAI") if self.settings.tmai else ("USDC",)
+        return config_files.policy(
+            rpc_url=self.rpc_url,
+            seller_url=self.seller_url,
+            pay_to=self.pay_to,
+            tokens=self.watch,
+            assets=[self.asset_of(symbol) for symbol in symbols],
+            other_sellers={name: self.seller_base + path for name, path in other_sellers.base_paths().items()},
+        )
 
     # -- for buyers -------------------------------------------------------------------------------
 
@@ -288,10 +296,3 @@ class World:
             if time.monotonic() > deadline:
                 raise TimeoutError(what)
             time.sleep(0.02)
-
-
-def erase(home: Path) -> None:
-    """Remove a stopped world's chain, so that the home starts anew."""
-    for path in (home / "sandbox").glob("*"):
-        with contextlib.suppress(FileNotFoundError):
-            path.unlink()

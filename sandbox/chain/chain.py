@@ -16,14 +16,14 @@ from eth_utils.exceptions import ValidationError
 
 from sandbox.chain import encode
 from sandbox.chain.evm import Built, Called, Evm
-from sandbox.chain.pool import Pool, Rejected
+from sandbox.chain.pool import Rejected, TransactionPool
 from sandbox.chain.store import BlockRow, ChainStore, LogRow, TxRow
 from sandbox.clock import WorldClock
 from sandbox.keys import CHAIN_ID
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class BlockPace:
     """When blocks are made. `block_time` 0 mines each transaction as it comes, else at most one block per so many
     seconds with the whole pool in it. An idle chain makes an empty block after `heartbeat` seconds, when asked.
     `safe` and `finalized` are the newest blocks at least so many seconds old."""
@@ -34,11 +34,11 @@ class Pace:
     finalized_lag: int = 4
 
 
-class Chain:
+class LocalChain:
     """Blocks 0..head in a file. Every public method takes the lock itself."""
 
-    def __init__(self, path: Path, clock: WorldClock, pace: Pace | None = None) -> None:
-        self.clock, self.pace = clock, pace or Pace()
+    def __init__(self, path: Path, clock: WorldClock, pace: BlockPace | None = None) -> None:
+        self.clock, self.pace = clock, pace or BlockPace()
         self.lock = threading.RLock()
         self.automine = True
         self.follows_clock = True
@@ -46,7 +46,7 @@ class Chain:
         self.next_time: int | None = None
         self._store = ChainStore(path)
         self._evm = Evm(self._store.state)
-        self._pool = Pool()
+        self._pool = TransactionPool()
         self._snapshots: list[tuple[int, list[SignedTransactionAPI]]] = []
         self._head: BlockRow | None = self._store.head()
         self._wake = threading.Condition(self.lock)
@@ -189,7 +189,7 @@ class Chain:
         with self.lock:
             self.automine, self.follows_clock = True, True
             self.time_offset, self.next_time = 0, None
-            self._pool = Pool()
+            self._pool = TransactionPool()
             self._snapshots.clear()
 
     # -- mining -----------------------------------------------------------------------------------
@@ -261,7 +261,7 @@ class Chain:
             number, pool = self._snapshots[snapshot - 1]
             del self._snapshots[snapshot - 1 :]
             self._truncate(number)
-            self._pool = Pool(pool)
+            self._pool = TransactionPool(pool)
             return True
 
     def reorg(self, depth: int, keep: bool) -> int:
@@ -271,7 +271,7 @@ class Chain:
             lost = [self._evm.decode(tx.raw) for tx in self._store.txs_above(bottom)]
             self._truncate(bottom)
             if keep:
-                self._pool = Pool([*lost, *self._pool.all()])
+                self._pool = TransactionPool([*lost, *self._pool.all()])
             return self.mine(depth + 1, extra=b"reorg %d" % self.head.number)
 
     def _truncate(self, number: int) -> None:

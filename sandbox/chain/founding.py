@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from eth_account import Account
 
-from sandbox.chain.chain import Chain
+from sandbox.chain.chain import LocalChain
 from sandbox.chain.contracts import contract
-from sandbox.chain.rpc import Rpc
-from sandbox.chain.token import TMAI, USDC, Deployer, Token
+from sandbox.chain.rpc import NodeRpc
+from sandbox.chain.token import TMAI, USDC, Deployer, TokenContract
 from sandbox.keys import DEPLOYER_KEY, MULTICALL3, RELAYER_KEY, WALLET_KEY
 
 _ETHER = 10**18
 _GENESIS_AGE, _TOKENS_AGE = 3600, 1800
 
 
-def found(chain: Chain, rpc: Rpc, deployer: Deployer, funds: int) -> dict[str, str]:
+def found(chain: LocalChain, rpc: NodeRpc, deployer: Deployer, funds: int) -> dict[str, str]:
     """Build it; answers the tokens' addresses. All of it lies far enough back to be final at once."""
     senders = [bytes.fromhex(Account.from_key(key).address[2:]) for key in (DEPLOYER_KEY, RELAYER_KEY)]
     code = {bytes.fromhex(MULTICALL3[2:]): bytes.fromhex(contract("Multicall3")["runtime"][2:])}
@@ -25,7 +25,7 @@ def found(chain: Chain, rpc: Rpc, deployer: Deployer, funds: int) -> dict[str, s
     addresses = {}
     for spec in (USDC, TMAI):
         chain.next_time = now - _TOKENS_AGE
-        token = Token.deploy(rpc, deployer, spec)
+        token = TokenContract.deploy(rpc, deployer, spec)
         chain.next_time = now - _TOKENS_AGE
         token.mint(deployer, wallet, funds * 10**spec.decimals)
         addresses[spec.symbol] = token.address

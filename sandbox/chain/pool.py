@@ -14,7 +14,7 @@ class Rejected(Exception):
     """A transaction the pool does not take; the message is what other nodes say."""
 
 
-class Pool:
+class TransactionPool:
     """In order of arrival. States are given, never kept."""
 
     def __init__(self, waiting: Iterable[SignedTransactionAPI] = ()) -> None:

@@ -11,7 +11,7 @@ from eth_typing import Address
 from eth_utils.address import to_canonical_address
 from eth_utils.crypto import keccak
 
-from sandbox.chain.chain import Chain
+from sandbox.chain.chain import LocalChain
 from sandbox.chain.encode import data, quantity, revert_text, tx_json
 from sandbox.chain.evm import GAS_LIMIT, Called
 from sandbox.chain.pool import Rejected
@@ -22,7 +22,7 @@ _TIP = 1_000_000_000
 _ZERO = "0x" + "00" * 20
 
 
-class RpcError(Exception):
+class NodeError(Exception):
     """An error answer of JSON-RPC."""
 
     def __init__(self, code: int, message: str, payload: str | None = None) -> None:
@@ -44,10 +44,10 @@ class View:
     log_range: int | None = None
 
 
-class Rpc:
+class NodeRpc:
     """One method call at a time: `call("eth_chainId", [])`. Raises RpcError, nothing else, for bad input."""
 
-    def __init__(self, chain: Chain) -> None:
+    def __init__(self, chain: LocalChain) -> None:
         self._chain = chain
         self._methods: dict[str, Callable[..., Any]] = {
             name.replace("__", "_", 1) if name.startswith("__") else name: getattr(self, name)
@@ -62,13 +62,13 @@ class Rpc:
     def call(self, method: str, params: list[Any], view: View | None = None) -> Any:
         found = self._methods.get(method)
         if found is None:
-            raise RpcError(-32601, f"the method {method} does not exist/is not available")
+            raise NodeError(-32601, f"the method {method} does not exist/is not available")
         with self._chain.lock:
             self._chain.keep_up()
             try:
                 return found(view or View(), *params)
             except (TypeError, ValueError, AttributeError, KeyError, IndexError) as problem:
-                raise RpcError(-32602, f"invalid argument: {problem}") from problem
+                raise NodeError(-32602, f"invalid argument: {problem}") from problem
 
     # -- identity ---------------------------------------------------------------------------------
 
@@ -113,7 +113,7 @@ class Rpc:
 
     def _lagging(self, view: View, tag: str, head: BlockRow) -> BlockRow:
         if not view.tags:
-            raise RpcError(-32000, f"{tag} block not found")
+            raise NodeError(-32000, f"{tag} block not found")
         pace = self._chain.pace
         row = self._chain.lagging(pace.safe_lag if tag == "safe" else pace.finalized_lag)
         return min(row, head, key=lambda one: one.number)
@@ -121,7 +121,7 @@ class Rpc:
     def _existing(self, view: View, tag: str | dict[str, Any]) -> BlockRow:
         row = self._row(view, tag)
         if row is None:
-            raise RpcError(-32000, "header not found")
+            raise NodeError(-32000, "header not found")
         return row
 
     def eth_blockNumber(self, view: View) -> str:
@@ -160,7 +160,7 @@ class Rpc:
 
     def eth_call(self, view: View, request: dict[str, Any], tag: Any = "latest", *overrides: Any) -> str:
         if overrides and any(overrides):
-            raise RpcError(-32602, "state overrides are not supported")
+            raise NodeError(-32602, "state overrides are not supported")
         called = self._run(view, request, tag)
         if called.failure is not None:
             self._raise_failure(called)
@@ -186,8 +186,8 @@ class Rpc:
 
     def _raise_failure(self, called: Called) -> None:
         if called.reverted:
-            raise RpcError(3, revert_text(called.output), data(called.output))
-        raise RpcError(-32000, called.failure or "execution failed")
+            raise NodeError(3, revert_text(called.output), data(called.output))
+        raise NodeError(-32000, called.failure or "execution failed")
 
     # -- transactions and logs --------------------------------------------------------------------
 
@@ -195,7 +195,7 @@ class Rpc:
         try:
             return data(self._chain.send(_bytes(raw)))
         except Rejected as problem:
-            raise RpcError(-32000, str(problem)) from problem
+            raise NodeError(-32000, str(problem)) from problem
 
     def eth_getTransactionByHash(self, view: View, tx_hash: str) -> Any:
         wanted = _bytes(tx_hash, 32)
@@ -220,14 +220,14 @@ class Rpc:
     def _range(self, view: View, wanted: dict[str, Any]) -> tuple[int, int]:
         if "blockHash" in wanted:
             if "fromBlock" in wanted or "toBlock" in wanted:
-                raise RpcError(-32602, "cannot specify both blockHash and fromBlock/toBlock")
+                raise NodeError(-32602, "cannot specify both blockHash and fromBlock/toBlock")
             number = self._existing(view, {"blockHash": wanted["blockHash"]}).number
             return number, number
         first, last = (self._bound(view, wanted.get(end) or "latest") for end in ("fromBlock", "toBlock"))
         if first > last:
-            raise RpcError(-32602, "invalid block range params")
+            raise NodeError(-32602, "invalid block range params")
         if view.log_range is not None and last - first >= view.log_range:
-            raise RpcError(-32005, f"query exceeds max block range {view.log_range}")
+            raise NodeError(-32005, f"query exceeds max block range {view.log_range}")
         return first, min(last, self._head(view).number)
 
     def _bound(self, view: View, tag: str) -> int:

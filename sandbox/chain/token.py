@@ -13,7 +13,7 @@ from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
 from sandbox.chain.contracts import contract
-from sandbox.chain.rpc import Rpc
+from sandbox.chain.rpc import NodeRpc
 from sandbox.keys import CHAIN_ID, DEPLOYER_KEY
 
 _GAS_PRICE = 3_000_000_000
@@ -37,7 +37,7 @@ TMAI = TokenSpec("TMAI", "Token Metrics AI", "1", 18)
 class Deployer:
     """Sends the owner's transactions, one at a time, straight into the node."""
 
-    def __init__(self, rpc: Rpc) -> None:
+    def __init__(self, rpc: NodeRpc) -> None:
         self._rpc, self._account = rpc, Account.from_key(DEPLOYER_KEY)
         self.address: str = self._account.address
 
@@ -64,14 +64,14 @@ class Deployer:
         return found
 
 
-class Token:
+class TokenContract:
     """One deployed token."""
 
-    def __init__(self, rpc: Rpc, address: str, spec: TokenSpec) -> None:
+    def __init__(self, rpc: NodeRpc, address: str, spec: TokenSpec) -> None:
         self._rpc, self.address, self.spec = rpc, address, spec
 
     @classmethod
-    def deploy(cls, rpc: Rpc, deployer: Deployer, spec: TokenSpec) -> Token:
+    def deploy(cls, rpc: NodeRpc, deployer: Deployer, spec: TokenSpec) -> TokenContract:
         code = bytes.fromhex(contract("Eip3009Token")["bytecode"][2:])
         arguments = encode(
             ["string", "string", "string", "uint8"],

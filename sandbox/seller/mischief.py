@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from sandbox.asgi import Reply, Scope, Send, hang_up, reply, reset, send_reply
-from sandbox.faults import Fault
+from sandbox.faults import InjectedFault
 from sandbox.keys import NETWORK, THIEF
 from sandbox.seller.terms import (
     Edit,
@@ -35,7 +35,7 @@ class Broken(Exception):
 class Mischief:
     """One request's share of trouble. `answer` gives the honest answer to a scope; it may be asked again unpaid."""
 
-    def __init__(self, firing: list[Fault], scope: Scope, send: Send, answer: Answer) -> None:
+    def __init__(self, firing: list[InjectedFault], scope: Scope, send: Send, answer: Answer) -> None:
         self._firing = {fault.name: fault for fault in firing}
         self._scope, self._send, self._answer = scope, send, answer
 
@@ -66,7 +66,7 @@ class Mischief:
                     return await self._forged()
         return None
 
-    async def _challenge(self, fault: Fault) -> Reply:
+    async def _challenge(self, fault: InjectedFault) -> Reply:
         """A 402 as if nothing had been paid; asks another price, or carries a receipt, as the fault says."""
         challenge = await self._answer(self._unpaid())
         if fault.name.startswith("new_terms"):
@@ -94,7 +94,7 @@ class Mischief:
         body = b'{"success":true,"message":"Data fetched successfully","length":0,"data":[]}'
         return reply(200, body, headers=[(receipt_name(challenge), receipt_header(claim))])
 
-    async def _hang(self, fault: Fault) -> None:
+    async def _hang(self, fault: InjectedFault) -> None:
         await asyncio.sleep(fault.params["seconds"])
         hang_up(self._scope)
         raise Broken
@@ -119,7 +119,7 @@ class Mischief:
         else:
             await send_reply(self._send, answer)
 
-    async def _truncated(self, answer: Reply, fault: Fault) -> None:
+    async def _truncated(self, answer: Reply, fault: InjectedFault) -> None:
         headers = [*answer.without("content-length"), (b"content-length", str(len(answer.body)).encode())]
         await self._send({"type": "http.response.start", "status": answer.status, "headers": headers})
         part = answer.body[: int(len(answer.body) * fault.params["share"])]
@@ -127,7 +127,7 @@ class Mischief:
         hang_up(self._scope)
         raise Broken
 
-    async def _dripped(self, answer: Reply, fault: Fault) -> None:
+    async def _dripped(self, answer: Reply, fault: InjectedFault) -> None:
         headers = [*answer.without("content-length"), (b"content-length", str(len(answer.body)).encode())]
         await self._send({"type": "http.response.start", "status": answer.status, "headers": headers})
         size = fault.params["piece"]
@@ -139,7 +139,7 @@ class Mischief:
         await self._send({"type": "http.response.body", "body": b""})
 
 
-def _asked(name: str, fault: Fault, answer: Reply) -> Reply:
+def _asked(name: str, fault: InjectedFault, answer: Reply) -> Reply:
     """Faults in what a 402 asks for."""
     params = fault.params
     edits: dict[str, Edit] = {
@@ -167,7 +167,7 @@ def _asked(name: str, fault: Fault, answer: Reply) -> Reply:
     return answer
 
 
-def _spoiled(name: str, fault: Fault, answer: Reply) -> Reply:
+def _spoiled(name: str, fault: InjectedFault, answer: Reply) -> Reply:
     """Faults in what comes back after the seller did its work, settling included."""
     params = fault.params
     match name:
@@ -207,7 +207,7 @@ def _spoiled(name: str, fault: Fault, answer: Reply) -> Reply:
     return answer
 
 
-def _repriced(answer: Reply, fault: Fault) -> Reply:
+def _repriced(answer: Reply, fault: InjectedFault) -> Reply:
     def reprice(entry: dict[str, Any]) -> dict[str, Any]:
         name = "amount" if "amount" in entry else "maxAmountRequired"
         return entry | {name: str(int(int(entry[name]) * fault.params["factor"]))}
@@ -215,7 +215,7 @@ def _repriced(answer: Reply, fault: Fault) -> Reply:
     return edited(answer, reprice)
 
 
-def _too_many(fault: Fault) -> Reply:
+def _too_many(fault: InjectedFault) -> Reply:
     headers = [("retry-after", str(fault.params["retry_after"]))] if fault.params["retry_after"] is not None else []
     return reply(429, b'{"success":false,"message":"Too many requests"}', headers=headers)
 

@@ -14,7 +14,7 @@ from x402.schemas import PaymentPayload, PaymentRequirements
 
 from sandbox.asgi import Reply, Scope, request_header
 from sandbox.keys import NETWORK, V1_NAME
-from sandbox.seller.shop import Ask, Product, Shop, query_pairs
+from sandbox.seller.shop import PaymentTerms, Product, Shop, query_pairs
 
 _JSON = (b"content-type", b"application/json")
 
@@ -52,7 +52,7 @@ class PaidV1:
         self,
         payload: PaymentPayload,
         wanted: PaymentRequirements,
-        ask: Ask,
+        ask: PaymentTerms,
         product: Product,
         scope: Scope,
         body: bytes,
@@ -73,7 +73,7 @@ class PaidV1:
         answer.headers = answer.with_header("x-payment-response", header)
         return answer
 
-    def _challenge(self, ask: Ask, scope: Scope, error: str) -> Reply:
+    def _challenge(self, ask: PaymentTerms, scope: Scope, error: str) -> Reply:
         host = request_header(scope, "host") or ""
         accepts = {
             "scheme": "exact",
@@ -92,7 +92,7 @@ class PaidV1:
         return Reply(402, [_JSON], json.dumps(terms).encode())
 
 
-def _requirements(ask: Ask) -> PaymentRequirements:
+def _requirements(ask: PaymentTerms) -> PaymentRequirements:
     return PaymentRequirements(
         scheme="exact",
         network=NETWORK,

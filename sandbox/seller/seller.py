@@ -14,12 +14,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from sandbox.asgi import Receive, Reply, Scope, Send, capture, read_body, replay, request_header
-from sandbox.faults import Fault, Faults
+from sandbox.faults import Faults, InjectedFault
 from sandbox.seller.mischief import Broken, Mischief
 from sandbox.seller.paid_v1 import PaidV1
 from sandbox.seller.paid_v2 import PaidV2
 from sandbox.seller.shop import Product, Shop, query_pairs, refused
-from sandbox.settings import Settings
+from sandbox.settings import WorldSettings
 
 PAYMENT_HEADERS = ("payment-signature", "x-payment")
 RECEIPT_HEADERS = ("payment-response", "x-payment-response")
@@ -46,7 +46,7 @@ class Visit:
 class Bucket:
     """Requests allowed by a steady rate with a burst on top."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: WorldSettings) -> None:
         self._settings, self._level, self._at = settings, 0.0, time.monotonic()
 
     def wait(self) -> float:
@@ -64,7 +64,9 @@ class Bucket:
 
 
 class SellerApp:
-    def __init__(self, shop: Shop, faults: Faults, settings: Settings, v1: PaidV1, v2: Callable[[], PaidV2]) -> None:
+    def __init__(
+        self, shop: Shop, faults: Faults, settings: WorldSettings, v1: PaidV1, v2: Callable[[], PaidV2]
+    ) -> None:
         self._shop, self._faults, self._settings = shop, faults, settings
         self._v1, self._make_v2 = v1, v2
         self._v2: PaidV2 | None = None
@@ -98,7 +100,7 @@ class SellerApp:
         except Broken:
             return
 
-    def _noted(self, scope: Scope, leg: str, payment: str | None, firing: list[Fault]) -> Visit:
+    def _noted(self, scope: Scope, leg: str, payment: str | None, firing: list[InjectedFault]) -> Visit:
         visit = Visit(
             at=time.time(),
             method=scope["method"],

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
 from sandbox.asgi import Reply, Scope, request_header
-from sandbox.chain.token import Token
+from sandbox.chain.token import TokenContract
 from sandbox.keys import PAY_TO
-from sandbox.settings import Settings
+from sandbox.settings import WorldSettings
 
 PREFIXES = {"/x402v1": 1, "/x402v2": 2}
 """Base paths that always speak one x402 version, whatever the setting is."""
@@ -36,10 +36,10 @@ class Product:
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class PaymentTerms:
     """What one request would cost: the terms of one `accepts` entry, version aside."""
 
-    token: Token
+    token: TokenContract
     amount: int
     pay_to: str
     max_timeout: int
@@ -50,7 +50,9 @@ class Ask:
 
 
 class Shop:
-    def __init__(self, products: Sequence[Product], tokens: Mapping[str, Token], settings: Settings) -> None:
+    def __init__(
+        self, products: Sequence[Product], tokens: Mapping[str, TokenContract], settings: WorldSettings
+    ) -> None:
         self.products = {product.key: product for product in products}
         self.tokens, self.settings = tokens, settings
 
@@ -63,14 +65,14 @@ class Shop:
         product = self.products.get(f"{scope['method']} {path}")
         return None if product is None else (product, version or product.version or self.settings.x402_version)
 
-    def ask(self, product: Product, payment_token: str | None) -> Ask:
+    def ask(self, product: Product, payment_token: str | None) -> PaymentTerms:
         """Today's price. TMAI is 10 % cheaper: one dollar is taken as twenty of it."""
         atoms = self.settings.prices.get(product.name, product.price)
         if self.settings.tmai and product.seller == "tokenmetrics" and (payment_token or "").lower() == "tmai":
-            return Ask(self.tokens["TMAI"], atoms * 9 // 10 * 20 * 10**12, PAY_TO, self.settings.max_timeout)
-        return Ask(self.tokens["USDC"], atoms, PAY_TO, self.settings.max_timeout)
+            return PaymentTerms(self.tokens["TMAI"], atoms * 9 // 10 * 20 * 10**12, PAY_TO, self.settings.max_timeout)
+        return PaymentTerms(self.tokens["USDC"], atoms, PAY_TO, self.settings.max_timeout)
 
-    def ask_of(self, product: Product, scope: Scope) -> Ask:
+    def ask_of(self, product: Product, scope: Scope) -> PaymentTerms:
         return self.ask(product, request_header(scope, "x-payment-token"))
 
 

@@ -8,15 +8,15 @@ from functools import partial
 import msgspec
 
 from sandbox.asgi import Reply
+from sandbox.market.listings import Unprocessable
 from sandbox.market.market import Market
-from sandbox.market.query import Unprocessable
 from sandbox.seller.shop import Product, refused
-from sandbox.settings import Settings
+from sandbox.settings import WorldSettings
 
 _JSON = [(b"content-type", b"application/json; charset=utf-8")]
 
 
-def products(market: Market, settings: Settings) -> list[Product]:
+def products(market: Market, settings: WorldSettings) -> list[Product]:
     return [
         Product(
             "tokenmetrics",
@@ -32,7 +32,7 @@ def products(market: Market, settings: Settings) -> list[Product]:
 
 
 def _serve(
-    market: Market, settings: Settings, name: str, version: int, params: Sequence[tuple[str, str]], _body: bytes
+    market: Market, settings: WorldSettings, name: str, version: int, params: Sequence[tuple[str, str]], _body: bytes
 ) -> Reply:
     try:
         document = market.answer(name, params, version)

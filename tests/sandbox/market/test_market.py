@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from sandbox.clock import WorldClock
+from sandbox.market.listings import Unprocessable
 from sandbox.market.market import Market
-from sandbox.market.query import Unprocessable
 from sandbox.seller import other_sellers, tokenmetrics
 from sandbox.seller.shop import Product
-from sandbox.settings import Settings
+from sandbox.settings import WorldSettings
 from sources.model import Dataset
 from sources.parse.rows import parse
 from sources.planner.held import NOTHING_HELD
@@ -34,7 +34,7 @@ class Shelf:
     def __init__(self, **options: Any) -> None:
         self.clock = WorldClock()
         self.market = Market(self.clock, **options)
-        self.settings = Settings()
+        self.settings = WorldSettings()
 
     def rows(self, name: str, **params: object) -> list[dict[str, Any]]:
         answer = self.market.answer(name, [(key, str(value)) for key, value in params.items()])
@@ -62,7 +62,7 @@ def first_page(shelf: Shelf, dataset: Dataset) -> tuple[int, bytes, dict[str, An
     keys = KEYS.get(dataset.packing.param, tuple(TOKENS.split(","))) if dataset.packing else ()
     here = slot(dataset, now)
     (piece, *_) = plan(dataset, seller_of(dataset), keys, here - 1, here, NOTHING_HELD, now, now).pieces
-    prefix = "/v2" if dataset.seller == "tokenmetrics" else other_sellers.PATHS[dataset.seller]
+    prefix = "/v2" if dataset.seller == "tokenmetrics" else other_sellers.base_paths()[dataset.seller]
     product = shelf.products()[(dataset.seller, prefix + piece.path)]
     assert product.method == piece.method
     answer = product.serve(piece.params, piece.body)
@@ -82,7 +82,7 @@ def test_every_declared_dataset_is_sold_and_reads_without_a_quarantined_row(shel
 
 @pytest.mark.parametrize("dataset", datasets(), ids=lambda dataset: dataset.name)
 def test_no_price_is_above_the_dataset_s_own_ceiling(shelf: Shelf, dataset: Dataset) -> None:
-    prefix = "/v2" if dataset.seller == "tokenmetrics" else other_sellers.PATHS[dataset.seller]
+    prefix = "/v2" if dataset.seller == "tokenmetrics" else other_sellers.base_paths()[dataset.seller]
     product = shelf.products()[(dataset.seller, prefix + dataset.path)]
     assert product.price <= float(dataset.max_price) * 10**6
     assert (product.price == 0) is dataset.free
