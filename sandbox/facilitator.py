@@ -26,7 +26,7 @@ _world_time: contextvars.ContextVar[Callable[[], float]] = contextvars.ContextVa
 
 
 class _WorldTime:
-    """Stands where the SDK's facilitator has the `time` module, so that it reads the world's clock of its request."""
+    """Replaces the `time` module in the SDK's facilitator, so that it reads the world's clock."""
 
     @staticmethod
     def time() -> float:
@@ -47,7 +47,7 @@ class Facilitator:
         self.forget()
 
     def forget(self) -> None:
-        """Lose what is kept in memory only, as a restart does."""
+        """Drop what is kept in memory only, as a restart does."""
         self._schemes = {key: ExactEvmScheme(relayer, self._config) for key, relayer in self._relayers.items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -60,9 +60,9 @@ class Facilitator:
             await send_reply(send, reply(404, b"{}"))
             return
         firing = self._faults.take("facilitator", path, path[1:])
-        asked = msgspec.json.decode(body)
-        payload = PaymentPayload.model_validate(asked["paymentPayload"])
-        wanted = PaymentRequirements.model_validate(asked["paymentRequirements"])
+        request = msgspec.json.decode(body)
+        payload = PaymentPayload.model_validate(request["paymentPayload"])
+        wanted = PaymentRequirements.model_validate(request["paymentRequirements"])
         status, document = await (self._verify if path == "/verify" else self._settle)(payload, wanted, firing)
         if status is None:
             reset(scope)
@@ -115,7 +115,7 @@ class Facilitator:
     async def _told(
         self, settled: SettleResponse, payload: PaymentPayload, names: dict[str, InjectedFault]
     ) -> tuple[int | None, Any]:
-        """What the seller is told about a settlement that was tried."""
+        """The answer to the seller about an attempted settlement."""
         if "settle_timeout_after" in names:
             await asyncio.sleep(names["settle_timeout_after"].params["seconds"])
         if "settle_reset_after" in names:

@@ -1,4 +1,4 @@
-"""What can be made to go wrong: a catalogue of named faults, and the list of those switched on now.
+"""Faults to inject: a catalogue of named kinds, and those switched on now.
 
 A fault fires `times` times (None: until cleared) on requests whose path (for rpc: method) matches its pattern and whose
 leg is its own, after letting `after` matches pass, each with probability `chance` drawn from its own seed. A seller's
@@ -19,8 +19,10 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class FaultKind:
-    """One entry of the catalogue. `level` says who plays it: rpc, facilitator or seller; `leg` which requests it is for
-    unless told otherwise."""
+    """One entry of the catalogue.
+
+    `level` is the server that applies it: rpc, facilitator or seller; `leg` the requests that it applies to by default.
+    """
 
     level: str
     leg: str
@@ -159,7 +161,7 @@ class UnknownFault(ValueError):
 
 @dataclass(slots=True)
 class InjectedFault:
-    """One fault switched on. `fired` counts; `state` is the player's memory between firings."""
+    """A fault switched on. `fired` counts its uses; `state` is kept between them."""
 
     number: int
     name: str
@@ -188,7 +190,7 @@ class InjectedFault:
 
 
 class Faults:
-    """The faults of one world; safe to use from any thread."""
+    """The faults switched on in one world; safe to use from any thread."""
 
     def __init__(self, seed: int = 0) -> None:
         self._seed, self._lock = seed, threading.Lock()
@@ -224,7 +226,7 @@ class Faults:
             return fault
 
     def take(self, level: str, path: str, leg: str = "any") -> list[InjectedFault]:
-        """Every fault of this level that fires for this request, each counted as fired."""
+        """The faults of this level that fire for this request, each counted as fired."""
         with self._lock:
             return [one for one in self._on if CATALOGUE[one.name].level == level and self._fires(one, path, leg)]
 
@@ -246,6 +248,6 @@ class Faults:
             return list(self._on)
 
     def clear(self) -> None:
-        """Switch everything off and forget it."""
+        """Switch every fault off."""
         with self._lock:
             self._on.clear()

@@ -1,4 +1,4 @@
-"""The facilitator's hand on the chain: the SDK's signer protocol, spoken straight to the node of this process.
+"""The account that settles for the facilitator: the SDK's signer protocol on the node of this process.
 
 The SDK's own web3 signer would do the same over HTTP at three times the cost, and leaves a gap for ever when one of its
 transactions is dropped from the pool: this one always takes the node's own next nonce.
@@ -24,7 +24,7 @@ _POLL = 0.02
 
 
 class Relayer:
-    """One account that settles; implements x402's FacilitatorEvmSigner."""
+    """An account that settles; implements x402's FacilitatorEvmSigner."""
 
     def __init__(self, key: str, rpc: NodeRpc, timeout: Callable[[], float]) -> None:
         self._account, self._rpc, self._timeout = Account.from_key(key), rpc, timeout
@@ -48,7 +48,7 @@ class Relayer:
         return values[0] if len(values) == 1 else values or None
 
     def verify_typed_data(self, *_: Any, **__: Any) -> bool:
-        """Never asked for EIP-3009: the SDK recovers those signers itself."""
+        """Never called for EIP-3009: the SDK recovers those signers itself."""
         raise NotImplementedError("only EIP-3009 payments are settled here")
 
     def write_contract(

@@ -20,7 +20,7 @@ from sandbox import config_files
 from sandbox.asgi import App
 from sandbox.chain.chain import BlockPace, LocalChain
 from sandbox.chain.control import add_control
-from sandbox.chain.founding import found
+from sandbox.chain.genesis import make_genesis
 from sandbox.chain.http import RpcApp
 from sandbox.chain.rpc import NodeRpc
 from sandbox.chain.token import TMAI, USDC, Deployer, TokenContract
@@ -59,9 +59,11 @@ class Buyer:
 
 
 class World:
-    """`with World(home) as world:` serves until the block ends. The same home continues the same chain, on the same
-    ports. `offset` moves a new world's clock; `settings` are Settings' fields; `tokens` is how many the market lists;
-    `watch` are the token ids of the policy's watch list."""
+    """A paid world that serves until its `with` block ends. The same home continues the same chain, on the same ports.
+
+    `offset` (seconds) moves a new world's clock; `settings` are fields of WorldSettings; `tokens` is the number on
+    sale; `watch` are the token ids of the policy's watch list.
+    """
 
     def __init__(
         self,
@@ -83,8 +85,6 @@ class World:
         self._wanted_offset = offset
         self._first_settings = self.settings.as_json()
         self._open = contextlib.ExitStack()
-
-    # -- life -------------------------------------------------------------------------------------
 
     def __enter__(self) -> World:
         self.start()
@@ -116,7 +116,7 @@ class World:
         self._open.close()
 
     def _read_notes(self) -> None:
-        """What must stay the same for a home: ports, clock, the market's birthday."""
+        """Read what must stay the same for a home: ports, clock, the market's first day, seed and size."""
         self._notes_path = self._dir / "world.json"
         if self._notes_path.exists():
             self._notes = json.loads(self._notes_path.read_text())
@@ -135,7 +135,7 @@ class World:
         add_control(self.rpc, self._chain)
         self._deployer = Deployer(self.rpc)
         if self._chain.is_new:
-            self._notes["addresses"] = found(self._chain, self.rpc, self._deployer, FUNDS)
+            self._notes["addresses"] = make_genesis(self._chain, self.rpc, self._deployer, FUNDS)
             self._write_notes()
         specs = {"USDC": USDC, "TMAI": TMAI}
         self.tokens = {
@@ -146,7 +146,7 @@ class World:
         self.pay_to = PAY_TO
 
     def _forget_half_made_chain(self) -> None:
-        """A start that was killed before it noted the tokens' addresses left a chain that nobody was told of."""
+        """Delete the chain of a start that was killed before it wrote down the tokens' addresses."""
         for path in self._dir.glob("chain.db*"):
             path.unlink()
 
@@ -231,7 +231,7 @@ class World:
         return self.asset_of("USDC")
 
     def asset_of(self, symbol: str) -> dict[str, Any]:
-        """What policy says of a token, with its chain: the fields of payer.money.Asset."""
+        """A token as policy names it, with its chain: the fields of payer.values.money.Asset."""
         token = self.tokens[symbol]
         return {
             "symbol": symbol,
@@ -247,7 +247,7 @@ class World:
         return self._watch
 
     def buyer(self, name: str, funds: int = FUNDS, symbol: str = "USDC") -> Buyer:
-        """One more funded wallet, the same for the same name; its home lies under this world's."""
+        """Another funded wallet, the same for the same name; its home is inside this world's."""
         key = buyer_key(name)
         address, token = Account.from_key(key).address, self.tokens[symbol]
         if not token.balance(address):
@@ -269,7 +269,7 @@ class World:
         self._chain.mine(blocks)
 
     def reset(self) -> None:
-        """No faults, the settings it began with, the data unchanged, no visits recorded. Chain and clock stay."""
+        """Switch off faults and data changes, restore the first settings, forget visits. Chain and clock stay."""
         self.faults.clear()
         self.settings.update(**copy.deepcopy(self._first_settings))
         self.market.changes.clear()
@@ -281,11 +281,11 @@ class World:
         self.token.cancel(self._deployer, private_key or self.private_key, nonce)
 
     def submit(self, authorization: Mapping[str, str], signature: str) -> None:
-        """Settle an authorization as a stranger who saw it."""
+        """Settle an authorization as a third party that saw it."""
         self.token.submit(self._deployer, authorization, signature)
 
     def settle_time(self, seconds: float) -> None:
-        """Move the clock on and let the chain follow, so that `safe` and `finalized` pass what was there before."""
+        """Move clock and chain forward, so that `safe` and `finalized` pass what was there before."""
         self.clock.advance(seconds)
         self._chain.keep_up()
 

@@ -47,16 +47,16 @@ class Cast(StrEnum):
 class Column:
     """One column of a table.
 
-    `names` are the seller's spellings, compared exactly; the first with a value wins. `asked`: the value is the key of
-    the request, which the seller doesn't repeat in its rows. `expected` is False for a column that only some versions
-    of the row have: its absence is no schema drift.
+    `names` are the seller's spellings, compared exactly; the first with a value wins. `from_request`: the value is the
+    key of the request, which the seller doesn't repeat in its rows. `expected` is False for a column that only some
+    versions of the row have: its absence is no schema drift.
     """
 
     name: str
     cast: Cast
     names: tuple[str, ...] = ()
     doc: str = ""
-    asked: bool = False
+    from_request: bool = False
     expected: bool = True
 
 
@@ -131,7 +131,7 @@ class Dataset:
 
     - `table`: where its rows go; a snapshot and its history twin share one.
     - `grain`, `settle`, `patience`: seconds. A slot is `grain` long; its row has settled once observed `settle` after
-      the slot's end; an absent row is final once asked for `patience` after it.
+      the slot's end; an absence has settled once observed `patience` after it.
     - `key_column`: the column with the cells' keys (None: one listing of everything). `time_column` dates a row; where
       rows are `undated`, it is the UTC day, or shorter slot, in which they were observed.
     - `lookback`: slots before the newest in which a run buys gaps and rows that had not settled (of a snapshot: reports

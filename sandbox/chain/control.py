@@ -1,4 +1,4 @@
-"""The verbs that tests give a node: mine, move time, go back, lose things. Names are anvil's where it has them."""
+"""RPC methods for tests: mine, move time, go back, drop transactions. Named as in anvil where anvil has them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Blocks, transactions, receipts and logs in the words of Ethereum's JSON-RPC."""
+"""Blocks, transactions, receipts and logs as Ethereum's JSON-RPC writes them."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def receipt_json(
 
 
 def revert_text(output: bytes) -> str:
-    """What `require(…, "text")` said, in the form nodes put into the error message."""
+    """The text of a failed `require(…, "text")`, as nodes put it into the error message."""
     if output[:4] == keccak(text="Error(string)")[:4] and len(output) >= 68:
         length = int.from_bytes(output[36:68], "big")
         return "execution reverted: " + output[68 : 68 + length].decode("utf-8", "replace")

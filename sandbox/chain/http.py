@@ -1,4 +1,4 @@
-"""The node's HTTP face: single requests and batches, with the faults of the rpc level played on top."""
+"""The node over HTTP: single requests and batches, with the faults of the rpc level."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ class RpcApp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = await read_body(receive)
         try:
-            asked = msgspec.json.decode(body)
+            request = msgspec.json.decode(body)
         except msgspec.DecodeError:
             await send_reply(send, reply(200, msgspec.json.encode(_error(None, NodeError(-32700, "parse error")))))
             return
-        calls = asked if isinstance(asked, list) else [asked]
+        calls = request if isinstance(request, list) else [request]
         faults = [(call, self._faults.take("rpc", _method(call))) for call in calls]
         for _, firing in faults:
             for fault in firing:
                 if await self._broken(fault, scope, send):
                     return
         answers = [self.answer(call, firing) for call, firing in faults]
-        document = answers if isinstance(asked, list) else answers[0]
+        document = answers if isinstance(request, list) else answers[0]
         await send_reply(send, reply(200, msgspec.json.encode(document)))
 
     async def _broken(self, fault: InjectedFault, scope: Scope, send: Send) -> bool:
-        """Play a fault of the connection; true when no JSON is to follow."""
+        """Apply a fault of the connection; returns True where no JSON follows."""
         match fault.name:
             case "rpc_down":
                 reset(scope)
@@ -56,7 +56,7 @@ class RpcApp:
         return True
 
     def answer(self, call: Any, firing: list[InjectedFault]) -> dict[str, Any]:
-        """One JSON-RPC answer, changed as the firing faults say."""
+        """One JSON-RPC answer, changed by the firing faults."""
         if not isinstance(call, dict) or not isinstance(call.get("method"), str):
             return _error(None, NodeError(-32600, "invalid request"))
         params = call.get("params") or []

@@ -1,4 +1,4 @@
-"""The JSON-RPC methods a payer, a facilitator and the usual client libraries ask for, over a Chain."""
+"""The JSON-RPC methods that a payer, a facilitator and the usual client libraries call, over a LocalChain."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ class NodeError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What a lying or lagging endpoint lets one see: nothing above `head`, no `safe` or `finalized` tags, logs of at
-    most `log_range` blocks at once."""
+    """The view through a faulty endpoint: nothing above `head`, no `safe` or `finalized` tags, logs of at most
+    `log_range` blocks at once."""
 
     head: int | None = None
     tags: bool = True
@@ -45,7 +45,7 @@ class View:
 
 
 class NodeRpc:
-    """One method call at a time: `call("eth_chainId", [])`. Raises RpcError, nothing else, for bad input."""
+    """One method call at a time: `call("eth_chainId", [])`. Raises NodeError, nothing else, for bad input."""
 
     def __init__(self, chain: LocalChain) -> None:
         self._chain = chain
@@ -56,7 +56,7 @@ class NodeRpc:
         }
 
     def add(self, name: str, method: Callable[..., Any]) -> None:
-        """One more method; it gets the positional parameters of the request."""
+        """Add a method; it gets the positional parameters of the request."""
         self._methods[name] = lambda _view, *params: method(*params)
 
     def call(self, method: str, params: list[Any], view: View | None = None) -> Any:

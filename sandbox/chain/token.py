@@ -1,4 +1,4 @@
-"""The currencies of the sandbox: two tokens deployed from one source, minted to whom a test names."""
+"""The sandbox's two EIP-3009 tokens, deployed from one source."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TRANSFER = "0x" + keccak(text="Transfer(address,address,uint256)").hex()
 
 @dataclass(frozen=True, slots=True)
 class TokenSpec:
-    """What a token is called in policy, on chain and in EIP-712."""
+    """A token's symbol in policy, its name and version in EIP-712, and its decimals."""
 
     symbol: str
     eip712_name: str
@@ -35,14 +35,14 @@ TMAI = TokenSpec("TMAI", "Token Metrics AI", "1", 18)
 
 
 class Deployer:
-    """Sends the owner's transactions, one at a time, straight into the node."""
+    """Send the owner's transactions, one at a time, directly to the node."""
 
     def __init__(self, rpc: NodeRpc) -> None:
         self._rpc, self._account = rpc, Account.from_key(DEPLOYER_KEY)
         self.address: str = self._account.address
 
     def send(self, to: str | None, data: bytes, value: int = 0) -> dict[str, Any]:
-        """Mine a transaction and hand back its receipt; raises RuntimeError when it failed."""
+        """Mine a transaction and return its receipt. Raises RuntimeError where it failed."""
         tx: dict[str, Any] = {
             "nonce": int(self._rpc.call("eth_getTransactionCount", [self.address, "pending"]), 16),
             "gas": 5_000_000 if to is None else 200_000,
@@ -80,11 +80,13 @@ class TokenContract:
         receipt = deployer.send(None, code + arguments)
         return cls(rpc, receipt["contractAddress"], spec)
 
-    def mint(self, deployer: Deployer, to: str, atoms: int) -> None:
-        deployer.send(self.address, _selector("mint(address,uint256)") + encode(["address", "uint256"], [to, atoms]))
+    def mint(self, deployer: Deployer, to: str, amount_atomic: int) -> None:
+        deployer.send(
+            self.address, _selector("mint(address,uint256)") + encode(["address", "uint256"], [to, amount_atomic])
+        )
 
     def submit(self, sender: Deployer, authorization: Mapping[str, str], signature: str) -> dict[str, Any]:
-        """Settle an authorization (in x402's wire form) without any facilitator: anyone who sees it can."""
+        """Settle an authorization (in x402's wire form) without a facilitator, as anyone who sees it can."""
         types = ["address", "address", "uint256", "uint256", "uint256", "bytes32", "bytes"]
         numbers = [int(authorization[name]) for name in ("value", "validAfter", "validBefore")]
         words = [bytes.fromhex(text[2:]) for text in (authorization["nonce"], signature)]

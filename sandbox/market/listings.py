@@ -27,7 +27,7 @@ class Unprocessable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Parameters by name, each given once; unknown names are let pass, as web services do."""
+    """Parameters by name, each given once; unknown names are ignored, as web services do."""
 
     values: Mapping[str, str]
 
@@ -81,7 +81,7 @@ class Query:
         return self.integer("page", 1, 1, 10**9)
 
     def days(self, today: int, earliest: int) -> range:
-        """The asked days, both ends inclusive; without dates the last MAX_DAYS_APART. At most 30 days apart."""
+        """The requested days, both ends inclusive and at most MAX_DAYS_APART apart; without dates the last ones."""
         start, end = self._day("startDate"), self._day("endDate")
         last = today if end is None else end
         first = max(last - MAX_DAYS_APART, earliest) if start is None else start
@@ -108,7 +108,7 @@ RowOf = Callable[[Any, int, float], Row]
 
 
 class Key(Protocol):
-    """What a row is about."""
+    """The subject of a row, such as a token or an index. `listed` is its first day."""
 
     @property
     def key_id(self) -> int: ...
@@ -122,14 +122,14 @@ Choose = Callable[[Query, float], Sequence[Any]]
 
 class EndpointRows(Protocol):
     def cells(self, query: Query, now: float) -> Iterator[Cell]:
-        """(key, slot) of every row the query names, in the seller's order."""
+        """(key, slot) of every row that the query selects, in the seller's order."""
         ...
 
     def row(self, cell: Cell, now: float) -> Row: ...
 
 
 class LatestRows:
-    """One row per key, as it is now."""
+    """One row per key with the current figures."""
 
     def __init__(self, choose: Choose, row: RowOf) -> None:
         self._choose, self._row = choose, row
@@ -143,7 +143,7 @@ class LatestRows:
 
 
 class DatedRows:
-    """One row per key and slot of `grain` seconds, for the days asked for."""
+    """One row per key and slot of `grain` seconds, for the requested days."""
 
     def __init__(self, choose: Choose, row: RowOf, grain: int = DAY) -> None:
         self._choose, self._row, self._grain = choose, row, grain
@@ -169,7 +169,7 @@ class DatedRows:
 
 
 class RecentRows(DatedRows):
-    """The last thirty days by the hour; no dates can be asked for."""
+    """The last thirty days by the hour; requests carry no dates."""
 
     def __init__(self, choose: Choose, row: RowOf) -> None:
         super().__init__(choose, row, HOUR)
@@ -197,7 +197,7 @@ class MoonshotRows:
 
 
 class HoldingRows:
-    """What one index holds: a row per member, the largest first."""
+    """One row per member of an index, the largest first."""
 
     def __init__(self, choose: Choose) -> None:
         self._choose = choose
@@ -232,7 +232,7 @@ _AMOUNTS: dict[str, Callable[[MarketToken, float], float]] = {
 
 
 def tokens_of(catalogue: Catalogue) -> Choose:
-    """Tokens that a query's filters leave, by rank."""
+    """The tokens that pass a query's filters, by rank."""
 
     def choose(query: Query, now: float) -> Sequence[MarketToken]:
         chosen: Sequence[MarketToken] = catalogue.tokens

@@ -18,7 +18,7 @@ from sandbox.market.tokens import Catalogue, day_of, floored
 
 @dataclass(slots=True)
 class ColumnChanges:
-    """Changes to every row of one endpoint: columns to add, drop, rename, or give another value ("retype")."""
+    """Changes to every row of an endpoint: columns to add, drop, rename, or give another value ("retype")."""
 
     add: Mapping[str, Any] = field(default_factory=dict)
     drop: Iterable[str] = ()
@@ -33,7 +33,7 @@ class ColumnChanges:
 
 
 class Changes:
-    """All changes switched on, by endpoint name such as "tm-grade"."""
+    """The changes switched on, by endpoint name such as "tm-grade"."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -49,26 +49,27 @@ class Changes:
         self._drift[endpoint] = ColumnChanges(**what)
 
     def restate(self, endpoint: str, token_id: int, day: int, columns: Mapping[str, Any]) -> None:
-        """Give one row of history other values, as a seller that corrects itself does."""
+        """Give one row of history other values, as a restatement does."""
         self._restated[(endpoint, token_id, day)] = dict(columns)
 
     def hold_back(self, endpoint: str, token_id: int, slot: int, pages: int = 1) -> None:
         """Leave one row out until the endpoint has served so many more pages: it then appears between two pages.
+
         For moonshots `slot` is the minute of MOONSHOT_AT and `token_id` the picked token's."""
         self._held[(endpoint, token_id, slot)] = pages
 
-    # -- asked by the market ----------------------------------------------------------------------
+    # -- for the market ---------------------------------------------------------------------------
 
     def is_older(self, endpoint: str) -> bool:
         return endpoint in self._drift and self._drift[endpoint].older
 
     def hides(self, endpoint: str) -> Callable[[int, int], bool] | None:
-        """A test for rows held back now, or None when the endpoint has none."""
+        """A predicate for rows that are held back now; None where the endpoint has none."""
         held = {(token, slot) for (name, token, slot), pages in self._held.items() if name == endpoint and pages > 0}
         return (lambda token, slot: (token, slot) in held) if held else None
 
     def served(self, endpoint: str) -> None:
-        """A page of the endpoint went out."""
+        """Count a served page of the endpoint."""
         with self._lock:
             for key in [key for key in self._held if key[0] == endpoint]:
                 self._held[key] -= 1
@@ -76,7 +77,7 @@ class Changes:
                     del self._held[key]
 
     def applied(self, endpoint: str, rows: list[tuple[int, int, Row]]) -> list[Row]:
-        """Rows as they go out; each comes with its token id and slot."""
+        """Apply the changes to rows, each given with its token id and slot."""
         drift = self._drift.get(endpoint)
         if drift is None and not self._restated:
             return [row for _, _, row in rows]
@@ -90,8 +91,11 @@ _SERIES, _LISTS, _RESEARCH = 17_000, 34_000, 68_000
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """`price` is in atoms of the six-decimals token; 0 is free. `needs` are required parameters; `least` maps a
-    parameter to the column whose minimum it gives; `equal` to the column that it must equal."""
+    """One endpoint on sale.
+
+    `price` is in atomic units of the six-decimals token; 0 is free. `needs` are required parameters; `least` maps a
+    parameter to the column whose minimum it sets, `equal` to the column that must equal it.
+    """
 
     name: str
     listing: EndpointRows
@@ -152,7 +156,7 @@ def endpoints(seed: int, catalogue: Catalogue) -> dict[str, Endpoint]:
 
 
 class Market:
-    """Answers like api.tokenmetrics.com, its v2 or its v3: newest first, `limit` rows a page, no total."""
+    """Answers as api.tokenmetrics.com does, in v2 or v3: newest first, `limit` rows a page, no total."""
 
     def __init__(self, clock: WorldClock, seed: int = 7, tokens: int = 64, born_day: int | None = None) -> None:
         self._clock = clock
@@ -168,7 +172,7 @@ class Market:
         return {"success": True, "message": "Data fetched successfully", "length": len(page), "data": page}
 
     def _page(self, endpoint: Endpoint, query: Query) -> list[Row]:
-        """Rows are made for the asked page only, unless a filter has to look at values."""
+        """One page of rows; only its rows are computed, unless a filter needs the values of all."""
         for name in endpoint.needs:
             query.required(name)
         now = self._clock.time()

@@ -16,7 +16,7 @@ _INVESTORS = 140
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Something with rows that is no token. `listed` is its first day."""
+    """A subject of rows that is no token. `listed` is its first day."""
 
     key_id: int
     name: str
@@ -106,7 +106,7 @@ def _level(index: Subject, time: float) -> float:
 
 
 def indices_now(index: Subject, _slot: int, time: float) -> Row:
-    """Four names begin with a digit."""
+    """Four of the column names begin with a digit (documented)."""
     level = _level(index, time)
     return {
         "ID": index.key_id,
@@ -138,7 +138,7 @@ def indices_performance(index: Subject, day: int, time: float) -> Row:
 
 
 def holding(index: Subject, token: MarketToken, time: float) -> Row:
-    """The index's own id is not in the row. DATE is the last rebalance, a Monday."""
+    """The row lacks the index's id (documented). DATE is the last rebalance, a Monday."""
     monday = (int(time // DAY) - 4) // 7 * 7 + 4
     total = sum(1.0 / member.rank for member in index.members)
     return {

@@ -53,7 +53,7 @@ def resistance_support(token: MarketToken, day: int, time: float) -> Row:
 
 
 def correlation(token: MarketToken, day: int, _time: float) -> Row:
-    """The names are fixed: what a token moves with is not worth a second catalogue here."""
+    """The names are fixed; only the figures depend on the token."""
     others = [symbol for symbol in ("BTC", "ETH", "SOL", "XRP", "LTC") if symbol != token.symbol]
     found = [{"token": one, "correlation": round(unit(token.state + 23, at), 2)} for at, one in enumerate(others)]
     return {**_dated(token, day), "TOP_CORRELATION": sorted(found, key=_by_correlation)}
@@ -130,7 +130,7 @@ class Pick:
 
 
 class PickHistory:
-    """All picks up to a time, from one rule: in each half day one token may be picked, for 3 to 40 days."""
+    """All picks by one rule: in each half day one token may be picked, for 3 to 40 days."""
 
     def __init__(self, seed: int, tokens: Sequence[MarketToken]) -> None:
         self._state = stream(seed, "moonshots")
@@ -154,7 +154,7 @@ class PickHistory:
         return [pick for pick in reversed(self.until(now)) if pick.closed > now]
 
     def past(self, now: float) -> list[Pick]:
-        """Closed picks, the one that closed last first."""
+        """Closed picks, the last closed first."""
         return sorted((pick for pick in self.until(now) if pick.closed <= now), key=lambda p: (-p.closed, -p.opened))
 
 

@@ -60,7 +60,7 @@ class MarketToken:
 
     @property
     def link(self) -> str:
-        """A few real rows carry this broken link; so do a few here."""
+        """A few real rows carry a broken link (observed); so do a few here."""
         return (
             f"https://app.tokenmetrics.com/en/{self.slug}"
             if self.rank % 17
@@ -143,7 +143,7 @@ def floored(now: float) -> float:
 
 
 def moment(slot: int, grain: int, now: float) -> float:
-    """When a slot's figures were taken: at its end, or a little before now while it lasts."""
+    """The time of a slot's figures: its end or, while it lasts, shortly before now."""
     return min((slot + 1) * grain, floored(now))
 
 
@@ -188,12 +188,12 @@ def _substance(state: int, day: int, which: int) -> float:
 
 
 def substance(token: MarketToken, time: float, which: int) -> float:
-    """A slow grade, of what a token is: fundamental, technology and their parts. Changes once a day."""
+    """A slow grade (fundamental, technology and their parts) that changes once a day."""
     return _substance(token.state, int(time // DAY), which)
 
 
 def score(token: MarketToken, time: float, which: int) -> float | None:
-    """A part of a grade; some tokens have none of it."""
+    """A part of a grade; None for some tokens."""
     return None if unit(token.state, 90 + which) < 0.25 else round(substance(token, time, which), 1)
 
 
@@ -202,7 +202,7 @@ def change(now: float, before: float) -> float:
 
 
 def signal(token: MarketToken, time: float) -> int:
-    """1, 0 or -1: the trend, unless the trader grade says to stay out."""
+    """1, 0 or -1: the trend, or 0 where the trader grade is near 50."""
     return 0 if 45.0 < grade(token, time, 2) < 55.0 else trend(token, time)
 
 

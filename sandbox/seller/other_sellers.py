@@ -78,9 +78,7 @@ def _serve(answer: Answer) -> Serve:
 
 
 def _own_products(market: Market, clock: WorldClock) -> list[Product]:
-    by_symbol: dict[str, MarketToken] = {}
-    for token in reversed(market.catalogue.tokens):
-        by_symbol[token.symbol] = token
+    by_symbol = {token.symbol: token for token in reversed(market.catalogue.tokens)}
     by_slug = {token.slug: token for token in market.catalogue.tokens}
     rows: tuple[tuple[str, str, str, int, int, Answer], ...] = (
         ("heurist", "POST", "/x402/agents/TokenResolverAgent/token_search", 10_000, 2, _tokens_found(market, clock)),
@@ -106,10 +104,9 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-# -- Heurist Mesh: rows under `result` ----------------------------------------------------------------
-
-
 def _tokens_found(market: Market, clock: WorldClock) -> Answer:
+    """Heurist Mesh: rows under `result`."""
+
     def answer(_params: Mapping[str, str], body: Any) -> Any:
         word, limit = _query(body).lower(), int(body.get("limit", 5))
         hour = clock.time() // HOUR * HOUR
@@ -131,9 +128,6 @@ def _tokens_found(market: Market, clock: WorldClock) -> Answer:
     return answer
 
 
-# -- Firecrawl (version 1): rows under `data`; Tavily: under `results` --------------------------------
-
-
 def _pages(query: str, count: int) -> list[dict[str, Any]]:
     mark = _digest(query)
     return [
@@ -148,22 +142,23 @@ def _pages(query: str, count: int) -> list[dict[str, Any]]:
 
 
 def _pages_found(_params: Mapping[str, str], body: Any) -> Any:
+    """Firecrawl: rows under `data`."""
     pages = _pages(_query(body), int(body.get("limit", 5)))
-    rows = [{"url": page["url"], "title": page["title"], "description": page["text"]} for page in pages]
+    rows = [{"url": p["url"], "title": p["title"], "description": p["text"]} for p in pages]
     return {"success": True, "data": rows}
 
 
 def _hits(_params: Mapping[str, str], body: Any) -> Any:
+    """Tavily: rows under `results`."""
     query = _query(body)
     pages = _pages(query, int(body.get("max_results", 5)))
     rows = [{"url": p["url"], "title": p["title"], "content": p["text"], "score": p["score"]} for p in pages]
     return {"query": query, "results": rows, "response_time": 0.5}
 
 
-# -- CoinGecko: an object from coin to figures; Glassnode: a bare list of t, v -------------------------
-
-
 def _prices(by_slug: Mapping[str, MarketToken], clock: WorldClock) -> Answer:
+    """CoinGecko: an object from coin to figures."""
+
     def answer(params: Mapping[str, str], _body: Any) -> Any:
         ids = [one for one in params.get("ids", "").split(",") if one]
         if not ids:
@@ -182,7 +177,7 @@ def _prices(by_slug: Mapping[str, MarketToken], clock: WorldClock) -> Answer:
 
 
 def _closes(by_symbol: Mapping[str, MarketToken], clock: WorldClock) -> Answer:
-    """Oldest first; `s` is the first second requested, `u` the first one that is not."""
+    """Glassnode: a bare list of t and v, oldest first; `s` is the first second requested, `u` the first that is not."""
 
     def answer(params: Mapping[str, str], _body: Any) -> Any:
         token = by_symbol.get(params.get("a", "").upper())
@@ -279,7 +274,7 @@ def _day(text: str) -> int:
 
 
 def _rows(dataset: Dataset, keys: Sequence[str], slots: range) -> Iterator[Row]:
-    columns = [column for column in dataset.columns if column.names and not column.asked]
+    columns = [column for column in dataset.columns if column.names and not column.from_request]
     one_per_key = set(dataset.natural_key) <= {dataset.time_column, dataset.key_column}
     for slot in reversed(slots):
         for key in keys:

@@ -1,5 +1,7 @@
-"""x402 version 1, written by hand because the SDK sells in version 2 only. The same facilitator settles: the
-authorization and its signature are the same in both versions."""
+"""Payment by x402 version 1, written by hand because the SDK sells in version 2 only.
+
+The same facilitator settles: the authorization and its signature are the same in both versions.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,7 @@ class PaidV1:
         await self._client.aclose()
 
     async def answer(self, product: Product, scope: Scope, body: bytes) -> Reply:
-        ask = self._shop.ask_of(product, scope)
+        ask = self._shop.terms_for(product, scope)
         header = request_header(scope, "x-payment")
         if header is None:
             return self._challenge(ask, scope, "X-PAYMENT header is required")

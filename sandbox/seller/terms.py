@@ -1,4 +1,4 @@
-"""Reading and rewriting what a 402 asks for and what a receipt claims, in either x402 version."""
+"""Read and rewrite the terms of a 402 and the claims of a receipt, in either x402 version."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def listed(challenge: Reply, first: Sequence[dict[str, Any]], last: Sequence[dic
 
 
 def with_resource(challenge: Reply, path: str) -> Reply:
-    """A 402 that says it is for another path of the same origin."""
+    """A 402 whose terms name another path of the same origin."""
 
     def moved(url: str) -> str:
         return urlsplit(url)._replace(path=path, query="").geturl()
@@ -50,7 +50,7 @@ def merged(entry: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
 
 
 def _rewritten(challenge: Reply, change: Edit) -> Reply:
-    """A 402 with its terms changed where they stand; an answer without terms stays as it is."""
+    """A 402 with changed terms, in header or body; an answer without terms stays as it is."""
     header = challenge.header(_TERMS)
     if header is not None:
         terms = change(json.loads(base64.b64decode(header)))
@@ -77,7 +77,7 @@ def terms_elsewhere(challenge: Reply) -> Reply:
 
 
 def receipt_name(answer: Reply) -> str:
-    """The receipt header of the version that an answer, or the 402 before it, speaks."""
+    """The name of the receipt header in the x402 version of an answer or 402."""
     if answer.header(_TERMS) is not None or answer.header("payment-response") is not None:
         return "payment-response"
     return "x-payment-response"

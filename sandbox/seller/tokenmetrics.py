@@ -1,4 +1,4 @@
-"""Token Metrics' shelf: the market's endpoints as products under /v2 and, in its own spelling, under /v3."""
+"""Token Metrics' products: the market's endpoints under /v2 and, in their own spelling, under /v3."""
 
 from __future__ import annotations
 

@@ -139,7 +139,7 @@ class _Reading:
 
         if column.name == EXTRAS.name:
             return self._extras()
-        if column.asked:
+        if column.from_request:
             return cast_column([self._requested_key()] * len(self.rows), column.cast)[0]
         names = [name for name in column.names if name in self.seen]
         if not names:

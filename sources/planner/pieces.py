@@ -130,7 +130,7 @@ def group_of(context: Mapping[str, Any]) -> Group:
 
 
 class PieceWriter:
-    """Writes the requests of one dataset: fixed fields first, then what the group asks for, then its page."""
+    """Write the requests of one dataset: its fixed fields, the group's keys and dates, and the page."""
 
     def __init__(self, dataset: Dataset, seller: Seller) -> None:
         self.dataset = dataset

@@ -21,7 +21,7 @@ SEARCH = Dataset(
     rows_per_cell=None,
     success={"success": True},
     columns=(
-        Column("query", Cast.TEXT, (), "the query of the request", asked=True),
+        Column("query", Cast.TEXT, (), "the query of the request", from_request=True),
         Column("url", Cast.TEXT, ("url",)),
         Column("as_of", Cast.DATE, (), "UTC day of the search"),
         Column("title", Cast.TEXT, ("title",)),

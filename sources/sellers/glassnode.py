@@ -25,7 +25,7 @@ PRICE_CLOSE = Dataset(
     time_column="date",
     rows_path=(),
     columns=(
-        Column("asset", Cast.TEXT, (), "the asset of the request: rows don't repeat it", asked=True),
+        Column("asset", Cast.TEXT, (), "the asset of the request: rows don't repeat it", from_request=True),
         Column("date", Cast.DATE, ("t",), "UTC day of the row"),
         Column("price_usd", Cast.FLOAT, ("v",)),
         EXTRAS,

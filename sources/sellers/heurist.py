@@ -21,7 +21,7 @@ TOKEN_SEARCH = Dataset(
     rows_per_cell=None,
     rows_path=("result",),
     columns=(
-        Column("query", Cast.TEXT, (), "the name or symbol of the request", asked=True),
+        Column("query", Cast.TEXT, (), "the name or symbol of the request", from_request=True),
         Column("chain", Cast.TEXT, ("chain",)),
         Column("address", Cast.TEXT, ("address",)),
         Column("as_of", Cast.DATE, (), "UTC day of the search"),

@@ -1,4 +1,4 @@
-"""A node without servers around it, for what is asked of the chain alone."""
+"""A node without servers, for tests of the chain alone."""
 
 from __future__ import annotations
 

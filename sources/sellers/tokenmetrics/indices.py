@@ -49,7 +49,7 @@ INDICES_HOLDINGS = declare(
     "indices-holdings",
     "index_holdings",
     Kind.SNAPSHOT,
-    Column("index_id", Cast.INTEGER, (), "the id of the request: rows don't repeat it", asked=True),
+    Column("index_id", Cast.INTEGER, (), "the id of the request: rows don't repeat it", from_request=True),
     *TOKEN,
     DATE,
     *texts("coin", "cg_id"),

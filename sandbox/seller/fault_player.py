@@ -1,4 +1,4 @@
-"""Plays the seller's faults: before the honest answer is made, and instead of it."""
+"""Apply the seller's faults: instead of the honest answer, or to it."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ _PAYMENT = (b"payment-signature", b"x-payment")
 Answer = Callable[[Scope], Awaitable[Reply]]
 
 
-class Broken(Exception):
-    """Raised when the connection was broken on purpose; nothing more can be sent."""
+class ConnectionBroken(Exception):
+    """Raised when the connection was broken on purpose: nothing more can be sent."""
 
 
-class Mischief:
-    """One request's share of trouble. `answer` gives the honest answer to a scope; it may be asked again unpaid."""
+class FaultPlayer:
+    """The faults that fire for one request. `answer` gives the honest answer to a scope, also to the unpaid request."""
 
     def __init__(self, firing: list[InjectedFault], scope: Scope, send: Send, answer: Answer) -> None:
         self._firing = {fault.name: fault for fault in firing}
@@ -47,7 +47,7 @@ class Mischief:
     # -- before -----------------------------------------------------------------------------------
 
     async def before(self) -> Reply | None:
-        """The answer that a fault gives without settling anything, or None: ask honestly. Raises Broken."""
+        """The answer of a fault that settles nothing, or None for the honest answer. Raises ConnectionBroken."""
         for name, fault in self._firing.items():
             match name:
                 case "reset_before":
@@ -67,7 +67,7 @@ class Mischief:
         return None
 
     async def _challenge(self, fault: InjectedFault) -> Reply:
-        """A 402 as if nothing had been paid; asks another price, or carries a receipt, as the fault says."""
+        """A 402 as if nothing had been paid; with another price or a receipt where the fault says so."""
         challenge = await self._answer(self._unpaid())
         if fault.name.startswith("new_terms"):
             return _repriced(challenge, fault)
@@ -82,13 +82,13 @@ class Mischief:
     async def _break(self) -> None:
         reset(self._scope)
         await asyncio.sleep(0)
-        raise Broken
+        raise ConnectionBroken
 
     def _unpaid(self) -> Scope:
         return {**self._scope, "headers": [(k, v) for k, v in self._scope["headers"] if k not in _PAYMENT]}
 
     async def _forged(self) -> Reply:
-        """Claims a payment that was never settled, for data that was never sold."""
+        """An answer with a receipt for a payment that was never settled, and without data."""
         challenge = await self._answer(self._unpaid())
         claim = {"success": True, "transaction": "0x" + "ab" * 32, "network": NETWORK, "payer": THIEF}
         body = b'{"success":true,"message":"Data fetched successfully","length":0,"data":[]}'
@@ -97,12 +97,12 @@ class Mischief:
     async def _hang(self, fault: InjectedFault) -> None:
         await asyncio.sleep(fault.params["seconds"])
         hang_up(self._scope)
-        raise Broken
+        raise ConnectionBroken
 
     # -- after ------------------------------------------------------------------------------------
 
     async def after(self, answer: Reply) -> None:
-        """Send the honest answer, or what the firing faults make of it."""
+        """Send the honest answer, changed by the firing faults. Raises ConnectionBroken."""
         for name, fault in self._firing.items():
             if name == "reset_after":
                 await self._break()
@@ -110,7 +110,7 @@ class Mischief:
                 await self._hang(fault)
             if name.endswith("_402_after"):
                 answer = await self._challenge(fault)
-            answer = _asked(name, fault, answer) if answer.status == 402 else answer
+            answer = _with_other_terms(name, fault, answer) if answer.status == 402 else answer
             answer = _spoiled(name, fault, answer)
         if "truncated" in self._firing:
             await self._truncated(answer, self._firing["truncated"])
@@ -125,7 +125,7 @@ class Mischief:
         part = answer.body[: int(len(answer.body) * fault.params["share"])]
         await self._send({"type": "http.response.body", "body": part, "more_body": True})
         hang_up(self._scope)
-        raise Broken
+        raise ConnectionBroken
 
     async def _dripped(self, answer: Reply, fault: InjectedFault) -> None:
         headers = [*answer.without("content-length"), (b"content-length", str(len(answer.body)).encode())]
@@ -139,8 +139,8 @@ class Mischief:
         await self._send({"type": "http.response.body", "body": b""})
 
 
-def _asked(name: str, fault: InjectedFault, answer: Reply) -> Reply:
-    """Faults in what a 402 asks for."""
+def _with_other_terms(name: str, fault: InjectedFault, answer: Reply) -> Reply:
+    """Apply a fault in the terms of a 402."""
     params = fault.params
     edits: dict[str, Edit] = {
         "swap_pay_to": lambda entry: entry | {"payTo": THIEF},
@@ -168,7 +168,7 @@ def _asked(name: str, fault: InjectedFault, answer: Reply) -> Reply:
 
 
 def _spoiled(name: str, fault: InjectedFault, answer: Reply) -> Reply:
-    """Faults in what comes back after the seller did its work, settling included."""
+    """Apply a fault in the answer after the seller served and settled."""
     params = fault.params
     match name:
         case "status_after":

@@ -1,4 +1,4 @@
-"""A new world's first blocks: ether for who sends, Multicall3 in its place, both tokens, and the wallet's money."""
+"""The first blocks of a new world: ether for the senders, Multicall3, both tokens, and the wallet's funds."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _ETHER = 10**18
 _GENESIS_AGE, _TOKENS_AGE = 3600, 1800
 
 
-def found(chain: LocalChain, rpc: NodeRpc, deployer: Deployer, funds: int) -> dict[str, str]:
-    """Build it; answers the tokens' addresses. All of it lies far enough back to be final at once."""
+def make_genesis(chain: LocalChain, rpc: NodeRpc, deployer: Deployer, funds: int) -> dict[str, str]:
+    """Make the genesis and the token blocks; returns the tokens' addresses. They are old enough to be final at once."""
     senders = [bytes.fromhex(Account.from_key(key).address[2:]) for key in (DEPLOYER_KEY, RELAYER_KEY)]
     code = {bytes.fromhex(MULTICALL3[2:]): bytes.fromhex(contract("Multicall3")["runtime"][2:])}
     now = int(chain.clock.time())
