@@ -84,8 +84,8 @@ class Facilitator:
                 return 500, {"error": "injected"}
             if fault.name == "verify_invalid":
                 return 200, {"isValid": False, "invalidReason": fault.params["reason"]}
-        found = await self._run(self._schemes[RELAYER_KEY].verify, payload, wanted)
-        return 200, cast(VerifyResponse, found).model_dump(by_alias=True, exclude_none=True)
+        verified = await self._run(self._schemes[RELAYER_KEY].verify, payload, wanted)
+        return 200, cast(VerifyResponse, verified).model_dump(by_alias=True, exclude_none=True)
 
     # -- settle -----------------------------------------------------------------------------------
 

@@ -228,7 +228,9 @@ class Faults:
     def take(self, level: str, path: str, leg: str = "any") -> list[InjectedFault]:
         """The faults of this level that fire for this request, each counted as fired."""
         with self._lock:
-            return [one for one in self._on if CATALOGUE[one.name].level == level and self._fires(one, path, leg)]
+            return [
+                fault for fault in self._on if CATALOGUE[fault.name].level == level and self._fires(fault, path, leg)
+            ]
 
     def _fires(self, fault: InjectedFault, path: str, leg: str) -> bool:
         if fault.times == 0 or fault.leg not in ("any", leg) or not fnmatch.fnmatchcase(path, fault.path):

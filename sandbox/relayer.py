@@ -43,7 +43,7 @@ class Relayer:
     def read_contract(self, address: str, abi: list[dict[str, Any]], function_name: str, *args: Any) -> Any:
         data = encode_contract_call(abi, function_name, *args)
         answer = self._call("eth_call", {"from": self.address, "to": address, "data": "0x" + data.hex()}, "latest")
-        types = [_type(one) for one in _outputs(abi, function_name)]
+        types = [_type(output) for output in _outputs(abi, function_name)]
         values = decode(types, bytes.fromhex(answer[2:]))
         return values[0] if len(values) == 1 else values or None
 
@@ -100,8 +100,8 @@ class Relayer:
 
 
 def _outputs(abi: list[dict[str, Any]], function_name: str) -> list[dict[str, Any]]:
-    found = next(one for one in abi if one.get("name") == function_name)
-    outputs: list[dict[str, Any]] = found.get("outputs", [])
+    function = next(entry for entry in abi if entry.get("name") == function_name)
+    outputs: list[dict[str, Any]] = function.get("outputs", [])
     return outputs
 
 
@@ -109,7 +109,7 @@ def _type(parameter: dict[str, Any]) -> str:
     kind = str(parameter["type"])
     if not kind.startswith("tuple"):
         return kind
-    return "(" + ",".join(_type(one) for one in parameter["components"]) + ")" + kind[len("tuple") :]
+    return "(" + ",".join(_type(component) for component in parameter["components"]) + ")" + kind[len("tuple") :]
 
 
 def _as_web3_log(log: dict[str, Any]) -> dict[str, Any]:

@@ -39,7 +39,7 @@ class WorldSettings:
 
     def update(self, **changes: Any) -> None:
         """Change some settings; raises ValueError for an unknown name."""
-        known = {one.name for one in dataclasses.fields(self)}
+        known = {field.name for field in dataclasses.fields(self)}
         if unknown := changes.keys() - known:
             raise ValueError(f"unknown settings {sorted(unknown)}; there are {sorted(known)}")
         for name, value in changes.items():

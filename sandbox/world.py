@@ -221,10 +221,10 @@ class World:
         return self._env(self.private_key, self.home)
 
     def _env(self, key: str, home: Path) -> dict[str, str]:
-        found = {"TOLLBOOK_POLICY": str(self.policy_path), "TOLLBOOK_HOME": str(home), "TOLLBOOK_PRIVATE_KEY": key}
+        env = {"TOLLBOOK_POLICY": str(self.policy_path), "TOLLBOOK_HOME": str(home), "TOLLBOOK_PRIVATE_KEY": key}
         if self.clock.offset:
-            found["TOLLBOOK_CLOCK_OFFSET"] = repr(self.clock.offset)
-        return found
+            env["TOLLBOOK_CLOCK_OFFSET"] = repr(self.clock.offset)
+        return env
 
     @property
     def asset(self) -> dict[str, Any]:

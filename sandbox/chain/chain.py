@@ -61,9 +61,9 @@ class LocalChain:
             threading.Thread(target=self._mine_at_pace, name="miner", daemon=True).start()
 
     def _require_same_chain(self) -> None:
-        found = self._store.get_meta("chain_id")
-        if found != str(CHAIN_ID):
-            raise ValueError(f"this chain file is for chain id {found}; the sandbox serves {CHAIN_ID} only")
+        chain_id = self._store.get_meta("chain_id")
+        if chain_id != str(CHAIN_ID):
+            raise ValueError(f"this chain file is for chain id {chain_id}; the sandbox serves {CHAIN_ID} only")
 
     def close(self) -> None:
         with self.lock:

@@ -59,7 +59,7 @@ def tx_json(tx: SignedTransactionAPI, place: dict[str, str] | None, base_fee: in
     """A transaction; `place` is its blockHash, blockNumber and transactionIndex, None while in the pool."""
     type_id = tx.type_id or 0
     price = effective_price(tx, base_fee)
-    found: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "hash": data(tx.hash),
         "type": quantity(type_id),
         "nonce": quantity(tx.nonce),
@@ -78,11 +78,11 @@ def tx_json(tx: SignedTransactionAPI, place: dict[str, str] | None, base_fee: in
         "transactionIndex": None,
     }
     if type_id >= 1:
-        found["accessList"] = []
+        fields["accessList"] = []
     if type_id >= 2:
-        found["maxFeePerGas"] = quantity(tx.max_fee_per_gas)
-        found["maxPriorityFeePerGas"] = quantity(tx.max_priority_fee_per_gas)
-    return {**found, **(place or {})}
+        fields["maxFeePerGas"] = quantity(tx.max_fee_per_gas)
+        fields["maxPriorityFeePerGas"] = quantity(tx.max_priority_fee_per_gas)
+    return {**fields, **(place or {})}
 
 
 def effective_price(tx: SignedTransactionAPI, base_fee: int) -> int:

@@ -30,8 +30,8 @@ class NodeError(Exception):
         self.code, self.message, self.payload = code, message, payload
 
     def as_json(self) -> dict[str, Any]:
-        found: dict[str, Any] = {"code": self.code, "message": self.message}
-        return found if self.payload is None else {**found, "data": self.payload}
+        error: dict[str, Any] = {"code": self.code, "message": self.message}
+        return error if self.payload is None else {**error, "data": self.payload}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +60,13 @@ class NodeRpc:
         self._methods[name] = lambda _view, *params: method(*params)
 
     def call(self, method: str, params: list[Any], view: View | None = None) -> Any:
-        found = self._methods.get(method)
-        if found is None:
+        function = self._methods.get(method)
+        if function is None:
             raise NodeError(-32601, f"the method {method} does not exist/is not available")
         with self._chain.lock:
             self._chain.keep_up()
             try:
-                return found(view or View(), *params)
+                return function(view or View(), *params)
             except (TypeError, ValueError, AttributeError, KeyError, IndexError) as problem:
                 raise NodeError(-32602, f"invalid argument: {problem}") from problem
 
@@ -116,7 +116,7 @@ class NodeRpc:
             raise NodeError(-32000, f"{tag} block not found")
         pace = self._chain.pace
         row = self._chain.lagging(pace.safe_lag if tag == "safe" else pace.finalized_lag)
-        return min(row, head, key=lambda one: one.number)
+        return min(row, head, key=lambda block: block.number)
 
     def _existing(self, view: View, tag: str | dict[str, Any]) -> BlockRow:
         row = self._row(view, tag)
@@ -136,10 +136,10 @@ class NodeRpc:
     def _block(self, row: BlockRow | None, full: bool) -> Any:
         if row is None:
             return None
-        found = msgspec.json.decode(row.json)
+        block = msgspec.json.decode(row.json)
         if full:
-            found["transactions"] = [self.eth_getTransactionByHash(View(), h) for h in found["transactions"]]
-        return found
+            block["transactions"] = [self.eth_getTransactionByHash(View(), h) for h in block["transactions"]]
+        return block
 
     # -- accounts at a block ----------------------------------------------------------------------
 
@@ -199,22 +199,24 @@ class NodeRpc:
 
     def eth_getTransactionByHash(self, view: View, tx_hash: str) -> Any:
         wanted = _bytes(tx_hash, 32)
-        found = self._chain.tx(wanted)
-        if found is not None and found[0] <= self._head(view).number:
-            return msgspec.json.decode(found[1].json)
+        located = self._chain.tx(wanted)
+        if located is not None and located[0] <= self._head(view).number:
+            return msgspec.json.decode(located[1].json)
         waiting = self._chain.pooled(wanted)
         return None if waiting is None else tx_json(waiting, None, self._chain.base_fee())
 
     def eth_getTransactionReceipt(self, view: View, tx_hash: str) -> Any:
-        found = self._chain.tx(_bytes(tx_hash, 32))
-        if found is None or found[0] > self._head(view).number:
+        located = self._chain.tx(_bytes(tx_hash, 32))
+        if located is None or located[0] > self._head(view).number:
             return None
-        return msgspec.json.decode(found[1].receipt)
+        return msgspec.json.decode(located[1].receipt)
 
     def eth_getLogs(self, view: View, wanted: dict[str, Any]) -> list[Any]:
         first, last = self._range(view, wanted)
-        addresses = [_address(one) for one in _listed(wanted.get("address"))]
-        topics = [None if one is None else [_bytes(t, 32) for t in _listed(one)] for one in wanted.get("topics") or []]
+        addresses = [_address(item) for item in _listed(wanted.get("address"))]
+        topics = [
+            None if item is None else [_bytes(t, 32) for t in _listed(item)] for item in wanted.get("topics") or []
+        ]
         return [msgspec.json.decode(text) for text in self._chain.logs(first, last, addresses, topics)]
 
     def _range(self, view: View, wanted: dict[str, Any]) -> tuple[int, int]:
@@ -245,13 +247,13 @@ class NodeRpc:
         last = self._existing(view, newest).number
         first = max(last - _int(count) + 1, 0)
         headers = [self._chain.header(self._existing(view, quantity(number))) for number in range(first, last + 1)]
-        found: dict[str, Any] = {
+        history: dict[str, Any] = {
             "oldestBlock": quantity(first),
-            "baseFeePerGas": [quantity(one.base_fee_per_gas or 0) for one in headers]
+            "baseFeePerGas": [quantity(header.base_fee_per_gas or 0) for header in headers]
             + [quantity(self._chain.base_fee())],
-            "gasUsedRatio": [one.gas_used / one.gas_limit for one in headers],
+            "gasUsedRatio": [header.gas_used / header.gas_limit for header in headers],
         }
-        return {**found, "reward": [[quantity(_TIP)] * len(rewards) for _ in headers]} if rewards else found
+        return {**history, "reward": [[quantity(_TIP)] * len(rewards) for _ in headers]} if rewards else history
 
     def web3_sha3(self, view: View, text: str) -> str:
         return data(keccak(_bytes(text)))

@@ -60,8 +60,8 @@ class Deployer:
             receipt = self._rpc.call("eth_getTransactionReceipt", [tx_hash])
         if receipt["status"] != "0x1":
             raise RuntimeError(f"transaction {tx_hash} reverted")
-        found: dict[str, Any] = receipt
-        return found
+        mined: dict[str, Any] = receipt
+        return mined
 
 
 class TokenContract:

@@ -237,8 +237,8 @@ def tokens_of(catalogue: Catalogue) -> Choose:
     def choose(query: Query, now: float) -> Sequence[MarketToken]:
         chosen: Sequence[MarketToken] = catalogue.tokens
         if ids := query.integers("token_id"):
-            known = catalogue.by_id
-            chosen = sorted({known[one] for one in ids if one in known}, key=lambda token: token.rank)
+            by_id = catalogue.by_id
+            chosen = sorted({by_id[one] for one in ids if one in by_id}, key=lambda token: token.rank)
         for name, of in _WORDS.items():
             if words := {word.lower() for word in query.words(name)}:
                 chosen = [token for token in chosen if words & {one.lower() for one in of(token)}]

@@ -110,7 +110,7 @@ def endpoints(seed: int, catalogue: Catalogue) -> dict[str, Endpoint]:
     market, investors = listings.all_of(market_wide.market(seed)), listings.all_of(market_wide.investors(seed))
     indices = listings.indices_of(market_wide.indices(seed, catalogue.tokens))
     trader = {"traderGrade": "TM_TRADER_GRADE", "traderGradePercentChange": "TM_TRADER_GRADE_24H_PCT_CHANGE"}
-    found = (
+    on_sale = (
         Endpoint("tokens", LatestRows(tokens, token_rows.token_entry), 0),
         Endpoint("price", LatestRows(tokens, token_rows.latest_price), 0, needs=("token_id",)),
         Endpoint("top-market-cap-tokens", LatestRows(tokens, token_rows.token_entry), 0),
@@ -152,7 +152,7 @@ def endpoints(seed: int, catalogue: Catalogue) -> dict[str, Endpoint]:
         Endpoint("indices-holdings", listings.HoldingRows(indices), _LISTS, needs=("id",)),
         Endpoint("indices-performance", DatedRows(indices, market_wide.indices_performance), _LISTS, needs=("id",)),
     )
-    return {endpoint.name: endpoint for endpoint in found}
+    return {endpoint.name: endpoint for endpoint in on_sale}
 
 
 class Market:
@@ -199,14 +199,14 @@ class Market:
 
 
 def _value_tests(endpoint: Endpoint, query: Query) -> list[Callable[[Row], bool]]:
-    found: list[Callable[[Row], bool]] = []
+    tests: list[Callable[[Row], bool]] = []
     for name, column in endpoint.least.items():
         if (least := query.number(name)) is not None:
-            found.append(_at_least(column, least))
+            tests.append(_at_least(column, least))
     for name, column in endpoint.equal.items():
         if (wanted := query.number(name)) is not None:
-            found.append(_equals(column, wanted))
-    return found
+            tests.append(_equals(column, wanted))
+    return tests
 
 
 def _at_least(column: str, least: float) -> Callable[[Row], bool]:

@@ -218,12 +218,12 @@ def as_v3(endpoint: str, given: Row, tokens: Mapping[int, MarketToken], now: flo
     change = "tm_grade_24h_pct_change" if endpoint.endswith("-history") else "tm_grade_24_h_pct_change"
     names = {**_RENAMED, _CHANGE: change}
     dropped = _NOT_IN_SIGNALS if endpoint == "trading-signals" else set()
-    found = {names.get(name, name.lower()): value for name, value in given.items() if name not in dropped}
+    respelled = {names.get(name, name.lower()): value for name, value in given.items() if name not in dropped}
     token = tokens.get(given.get("TOKEN_ID", 0))
     if token is None or endpoint.removesuffix("-history") not in _WITH_SLUG:
-        return found
+        return respelled
     beside = _beside_signals(given, token, now) if endpoint == "trading-signals" else {}
-    return {**found, "slug": token.slug, **beside}
+    return {**respelled, "slug": token.slug, **beside}
 
 
 def _beside_signals(given: Row, token: MarketToken, now: float) -> Row:

@@ -110,7 +110,7 @@ def _tokens_found(market: Market, clock: WorldClock) -> Answer:
     def answer(_params: Mapping[str, str], body: Any) -> Any:
         word, limit = _query(body).lower(), int(body.get("limit", 5))
         hour = clock.time() // HOUR * HOUR
-        found = [one for one in market.catalogue.tokens if word in (one.symbol.lower(), one.name.lower())]
+        matches = [token for token in market.catalogue.tokens if word in (token.symbol.lower(), token.name.lower())]
         return {
             "result": [
                 {
@@ -121,7 +121,7 @@ def _tokens_found(market: Market, clock: WorldClock) -> Answer:
                     "price_usd": round(tokens.price(token, hour), 6),
                     "liquidity_usd": round(tokens.volume(token, hour) / 10, 2),
                 }
-                for index, token in enumerate(found[:limit])
+                for index, token in enumerate(matches[:limit])
             ]
         }
 
@@ -160,18 +160,18 @@ def _prices(by_slug: Mapping[str, MarketToken], clock: WorldClock) -> Answer:
     """CoinGecko: an object from coin to figures."""
 
     def answer(params: Mapping[str, str], _body: Any) -> Any:
-        ids = [one for one in params.get("ids", "").split(",") if one]
+        ids = [coin for coin in params.get("ids", "").split(",") if coin]
         if not ids:
             raise UnservableRequest(422, "Missing parameter ids")
         now = tokens.floored(clock.time())
-        found: dict[str, dict[str, Any]] = {}
-        for token in (by_slug[one] for one in ids if one in by_slug):
-            found[token.slug] = {"usd": round(tokens.price(token, now), 6)}
+        figures: dict[str, dict[str, Any]] = {}
+        for token in (by_slug[coin] for coin in ids if coin in by_slug):
+            figures[token.slug] = {"usd": round(tokens.price(token, now), 6)}
             if params.get("include_market_cap") == "true":
-                found[token.slug]["usd_market_cap"] = round(tokens.market_cap(token, now), 2)
+                figures[token.slug]["usd_market_cap"] = round(tokens.market_cap(token, now), 2)
             if params.get("include_last_updated_at") == "true":
-                found[token.slug]["last_updated_at"] = int(now)
-        return found
+                figures[token.slug]["last_updated_at"] = int(now)
+        return figures
 
     return answer
 

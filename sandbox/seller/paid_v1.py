@@ -108,7 +108,7 @@ def _requirements(ask: PaymentTerms) -> PaymentRequirements:
 
 def _decoded(header: str) -> dict[str, Any] | None:
     try:
-        found = json.loads(base64.b64decode(header, validate=True))
+        payment = json.loads(base64.b64decode(header, validate=True))
     except (binascii.Error, ValueError):
         return None
-    return found if isinstance(found, dict) and isinstance(found.get("payload"), dict) else None
+    return payment if isinstance(payment, dict) and isinstance(payment.get("payload"), dict) else None

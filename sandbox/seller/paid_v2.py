@@ -86,10 +86,10 @@ class PaidV2:
 
         @app.api_route("/{path:path}", methods=["GET", "POST"])
         async def serve(request: Request) -> Response:
-            found = self._shop.find(request.scope)
-            if found is None:
+            match = self._shop.find(request.scope)
+            if match is None:
                 return Response(status_code=404)
-            answer = found[0].serve(query_pairs(request.scope), await request.body())
+            answer = match[0].serve(query_pairs(request.scope), await request.body())
             headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in answer.headers}
             return Response(answer.body, answer.status, headers)
 

@@ -117,10 +117,10 @@ class SellerApp:
     # -- one honest answer ------------------------------------------------------------------------
 
     async def _answer(self, scope: Scope, body: bytes) -> Reply:
-        found = self._shop.find(scope)
-        if found is None:
+        match = self._shop.find(scope)
+        if match is None:
             return refused(404, "Not found")
-        product, version = found
+        product, version = match
         if product.seller == "tokenmetrics" and (refusal := _bad_headers(scope)):
             return refusal
         wait = self._bucket.wait()
@@ -174,10 +174,10 @@ def _bad_headers(scope: Scope) -> Reply | None:
 
 def _payment(header: str | None) -> dict[str, Any]:
     try:
-        found = json.loads(base64.b64decode(header or "", validate=True))
+        payment = json.loads(base64.b64decode(header or "", validate=True))
     except (binascii.Error, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return payment if isinstance(payment, dict) else {}
 
 
 def nonce_of(header: str | None) -> str | None:
@@ -190,7 +190,7 @@ def nonce_of(header: str | None) -> str | None:
 
 def identifier_of(header: str) -> str | None:
     try:
-        found = _payment(header)["extensions"]["payment-identifier"]["info"]["id"]
+        identifier = _payment(header)["extensions"]["payment-identifier"]["info"]["id"]
     except (KeyError, TypeError):
         return None
-    return found if isinstance(found, str) else None
+    return identifier if isinstance(identifier, str) else None

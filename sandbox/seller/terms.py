@@ -16,7 +16,7 @@ Edit = Callable[[dict[str, Any]], dict[str, Any]]
 
 def edited(challenge: Reply, change: Edit) -> Reply:
     """A 402 with every `accepts` entry changed."""
-    return _rewritten(challenge, lambda terms: terms | {"accepts": [change(dict(one)) for one in terms["accepts"]]})
+    return _rewritten(challenge, lambda terms: terms | {"accepts": [change(dict(entry)) for entry in terms["accepts"]]})
 
 
 def listed(challenge: Reply, first: Sequence[dict[str, Any]], last: Sequence[dict[str, Any]]) -> Reply:
@@ -24,7 +24,7 @@ def listed(challenge: Reply, first: Sequence[dict[str, Any]], last: Sequence[dic
 
     def change(terms: dict[str, Any]) -> dict[str, Any]:
         (entry, *_) = terms["accepts"]
-        offers = [merged(entry, one) for one in first] + [entry] + [merged(entry, one) for one in last]
+        offers = [merged(entry, offer) for offer in first] + [entry] + [merged(entry, offer) for offer in last]
         return terms | {"accepts": offers}
 
     return _rewritten(challenge, change)
@@ -39,7 +39,7 @@ def with_resource(challenge: Reply, path: str) -> Reply:
     def change(terms: dict[str, Any]) -> dict[str, Any]:
         if "resource" in terms:
             return terms | {"resource": terms["resource"] | {"url": moved(terms["resource"]["url"])}}
-        return terms | {"accepts": [one | {"resource": moved(one["resource"])} for one in terms["accepts"]]}
+        return terms | {"accepts": [entry | {"resource": moved(entry["resource"])} for entry in terms["accepts"]]}
 
     return _rewritten(challenge, change)
 

@@ -20,14 +20,14 @@ def products(market: Market, settings: WorldSettings) -> list[Product]:
     return [
         Product(
             "tokenmetrics",
-            one.name,
+            endpoint.name,
             "GET",
-            f"/v{version}/{one.name}",
-            one.price,
-            partial(_serve, market, settings, one.name, version),
+            f"/v{version}/{endpoint.name}",
+            endpoint.price,
+            partial(_serve, market, settings, endpoint.name, version),
         )
         for version in (2, 3)
-        for one in market.endpoints.values()
+        for endpoint in market.endpoints.values()
     ]
 
 
