@@ -48,7 +48,7 @@ class Demand:
         self.first_page = paging.first if paging else 1
         self.per_step = slots_per_step(dataset)
         self._keys = frozenset(keys)
-        self._missing_groups: tuple[Sequence[Group], Spans, list[bool]] = ((), {}, [])
+        self._last_missing: tuple[Sequence[Group], Spans, list[bool]] = ((), {}, [])
         self._last_grid: tuple[Spans, Grid | None] = ({}, None)
         self._bucket = slot(dataset, at)
         self._live = edition(dataset, self._bucket, self._bucket, at)
@@ -77,10 +77,10 @@ class Demand:
         """Per group, True where a wanted cell of it is in no span. Each group overlaps the demand."""
         if not spans or not groups:
             return [bool(groups)] * len(groups)
-        last_groups, last_spans, missing = self._missing_groups
+        last_groups, last_spans, missing = self._last_missing
         if last_groups is not groups or last_spans is not spans:
             missing = self._has_missing(groups, spans)
-            self._missing_groups = groups, spans, missing
+            self._last_missing = groups, spans, missing
         return missing
 
     def _has_missing(self, groups: Sequence[Group], spans: Spans) -> list[bool]:

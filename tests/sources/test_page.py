@@ -1,4 +1,4 @@
-"""docs/sources.md is followed to the letter: its seller is added, listed, planned and read."""
+"""docs/sources.md, followed to the letter: its seller is added, listed, planned, bought from and parsed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names: what they stand for, and what is near them."""
+"""Sellers, datasets, feeds and tables by name, and suggestions for unknown names."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sources import registry
 from sources.feeds import FEEDS, wanted_slots
 from sources.model import Dataset, Feed, Kind
 from sources.slots import slot, slots_per_step
-from tests.sources.market import AT
+from tests.sources.buyer import AT
 
 
 def test_names_of_datasets_and_sellers_are_unique() -> None:

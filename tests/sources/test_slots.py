@@ -1,4 +1,4 @@
-"""Slots and editions: what a request is for, whenever the machine comes to make it."""
+"""Slots and editions: the same request gets the same edition, whenever it is made in its bucket."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What answers tell: known cells, for how long, and what a listing that moved may have hidden."""
+"""What delivered pages cover: held cells, for how long, and cells that a shift may have hidden."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sources.coverage.delivered_page import DeliveredPage
 from sources.model import Dataset
 from sources.planner.pieces import Group, Piece
 from sources.slots import slot
-from tests.sources.market import AT, Buyer, Market, dense, keys, today
+from tests.sources.buyer import AT, Buyer, SellerListing, dense, keys, today
 
 SIGNALS = registry.dataset("trading-signals")
 GRADE = registry.dataset("tm-grade")
@@ -94,7 +94,7 @@ def test_a_snapshot_tells_of_the_slot_it_arrived_in() -> None:
 
 @pytest.mark.parametrize("edition", ["final", "day:2026-11-22"])
 def test_a_malformed_answer_is_not_bought_again_by_a_retry(edition: str) -> None:
-    """I4: the body is kept; asking in the same words would not even be another purchase."""
+    """I4: the body is kept; the same request would be the same purchase."""
     own = group(2, TODAY - 1, TODAY, edition=edition)
     found = cover(SIGNALS, [page(own, 1, [], readable=False)])
     assert found.complete
@@ -233,13 +233,13 @@ def test_whatever_comes_while_a_listing_is_read_is_seen_in_the_end(data: st.Data
     late = data.draw(st.lists(st.sampled_from(sorted(cells)), max_size=3, unique=True))
     arriving = list(late)
 
-    def insert(market: Market, piece: Piece) -> None:
+    def insert(market: SellerListing, piece: Piece) -> None:
         inside = [cell for cell in arriving if cell[0] in piece.keys and piece.first <= cell[1] <= piece.last]
         if inside and piece.page < piece.group.pages:
             market.rows.add(inside[0])
             arriving.remove(inside[0])
 
-    buyer = Buyer(Market(SIGNALS, cells - set(late), between=insert))
+    buyer = Buyer(SellerListing(SIGNALS, cells - set(late), between=insert))
     billed = buyer.plan(keys(13), TODAY - 32, TODAY - 4).calls
     paid = buyer.fill(keys(13), TODAY - 32, TODAY - 4)
     seen = {cell for answers in buyer.answers.values() for answer in answers for cell in answer.cells}

@@ -1,4 +1,4 @@
-"""From a paid body to rows: every trap of the seller's answers, and none of them stops the other rows."""
+"""From a delivered body to rows: every known trap of the seller's answers, none of which stops the other rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From demand to requests: what is bought, in which words, and what is left alone."""
+"""From a demand to requests: the pieces, their parameters, and what is not bought."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sources.planner.held import NOTHING_HELD, HeldCells, held_before, union
 from sources.planner.pieces import group_of
 from sources.planner.plan import Plan, plan
 from sources.slots import start_of
-from tests.sources.market import AT, Buyer, Market, dense, keys, today
+from tests.sources.buyer import AT, Buyer, SellerListing, dense, keys, today
 
 SIGNALS = registry.dataset("trading-signals")
 GRADE = registry.dataset("tm-grade")
@@ -67,7 +67,7 @@ def test_fifty_tokens_a_year_cost_a_hundred_and_eighty_three_calls() -> None:
 
 def test_fifty_tokens_a_day_later_cost_one_call() -> None:
     """Yesterday's row has settled, today's is new: fifty tokens × two days fill one page."""
-    buyer = Buyer(Market(SIGNALS, dense(keys(50), TODAY - 40, TODAY + 1)))
+    buyer = Buyer(SellerListing(SIGNALS, dense(keys(50), TODAY - 40, TODAY + 1)))
     buyer.fill(keys(50), TODAY - 28, TODAY)
     assert buyer.fill(keys(50), TODAY - 27, TODAY + 1, AT + DAY) == 1
 
@@ -135,7 +135,7 @@ def test_holes_are_filled_and_nothing_is_bought_twice(seed: int, density: float,
     rng = np.random.default_rng(seed)
     first, last = TODAY - 5 - days, TODAY - 5
     rows = {cell for cell in dense(keys(count), first, last) if rng.random() < 0.9}
-    buyer = Buyer(Market(SIGNALS, rows))
+    buyer = Buyer(SellerListing(SIGNALS, rows))
     for key in keys(count):
         for number in range(first, last + 1):
             if rng.random() > density:
@@ -147,7 +147,7 @@ def test_holes_are_filled_and_nothing_is_bought_twice(seed: int, density: float,
 
 def test_a_ragged_listing_stops_at_its_short_page() -> None:
     """Thirteen tokens × 29 days are billed at four chained pages; two of them were listed, so one page ends it."""
-    buyer = Buyer(Market(SIGNALS, dense(keys(2), TODAY - 40, TODAY)))
+    buyer = Buyer(SellerListing(SIGNALS, dense(keys(2), TODAY - 40, TODAY)))
     billed = buyer.plan(keys(13), TODAY - 32, TODAY - 4).calls
     assert billed == 4
     assert buyer.fill(keys(13), TODAY - 32, TODAY - 4) < billed
@@ -155,7 +155,7 @@ def test_a_ragged_listing_stops_at_its_short_page() -> None:
 
 
 def test_a_full_last_page_is_not_followed_by_an_empty_one() -> None:
-    buyer = Buyer(Market(SIGNALS, dense(keys(10), TODAY - 40, TODAY)))
+    buyer = Buyer(SellerListing(SIGNALS, dense(keys(10), TODAY - 40, TODAY)))
     assert buyer.fill(keys(10), TODAY - 19, TODAY - 10) == 1
     assert buyer.market.asked[0].expected_rows == 100
 
@@ -233,26 +233,26 @@ def test_a_series_run_that_comes_late_buys_the_edition_of_its_schedule() -> None
 
 
 def test_a_schedule_that_fires_twice_buys_once() -> None:
-    buyer = Buyer(Market(SIGNALS, dense(keys(5), TODAY - 40, TODAY)))
+    buyer = Buyer(SellerListing(SIGNALS, dense(keys(5), TODAY - 40, TODAY)))
     assert buyer.fill(keys(5), TODAY - 28, TODAY) > 0
     assert buyer.fill(keys(5), TODAY - 28, TODAY) == 0
     assert buyer.fill(keys(5), TODAY - 28, TODAY, AT.replace(hour=23)) == 0
 
 
 def test_the_newest_day_is_looked_at_again_until_it_has_settled() -> None:
-    buyer = Buyer(Market(SIGNALS, dense(keys(2), TODAY - 40, TODAY + 5)))
+    buyer = Buyer(SellerListing(SIGNALS, dense(keys(2), TODAY - 40, TODAY + 5)))
     bought = [buyer.fill(keys(2), TODAY, TODAY, AT + days * DAY) for days in range(4)]
     assert bought == [1, 1, 0, 0]
 
 
 def test_an_absent_newest_day_is_asked_for_until_patience_ends() -> None:
-    buyer = Buyer(Market(SIGNALS, set()))
+    buyer = Buyer(SellerListing(SIGNALS, set()))
     bought = [buyer.fill(keys(2), TODAY, TODAY, AT + days * DAY) for days in range(6)]
     assert bought == [1, 1, 1, 1, 0, 0]
 
 
-def test_an_outage_heals_by_itself_on_the_next_run() -> None:
-    buyer = Buyer(Market(SIGNALS, dense(keys(3), TODAY - 60, TODAY + 20)))
+def test_an_outage_is_filled_by_the_next_run() -> None:
+    buyer = Buyer(SellerListing(SIGNALS, dense(keys(3), TODAY - 60, TODAY + 20)))
     buyer.fill(keys(3), TODAY - 28, TODAY)
     later = AT + 10 * DAY
     assert buyer.fill(keys(3), TODAY - 18, TODAY + 10, later) == 1
@@ -264,7 +264,7 @@ def test_a_daily_run_of_a_series_takes_second_looks_and_fills_missed_days(hour: 
     """Days 3 to 5 nobody ran. Each run is one call, and in the end every day has the row it settled with."""
     grades = registry.dataset("trader-grades")
     start = AT.replace(hour=hour, minute=15)
-    buyer = Buyer(Market(grades, dense(keys(3), TODAY - 40, TODAY + 20)))
+    buyer = Buyer(SellerListing(grades, dense(keys(3), TODAY - 40, TODAY + 20)))
     last_look: dict[int, datetime] = {}
     for day in (0, 1, 2, 6, 7, 8, 9):
         at = start + day * DAY
@@ -280,7 +280,7 @@ def test_a_daily_run_of_a_series_takes_second_looks_and_fills_missed_days(hour: 
 
 def test_a_page_only_listing_is_read_as_deep_as_its_oldest_gap() -> None:
     last = today(HOURLY_SIGNALS)
-    buyer = Buyer(Market(HOURLY_SIGNALS, dense(keys(4), last - 500, last)))
+    buyer = Buyer(SellerListing(HOURLY_SIGNALS, dense(keys(4), last - 500, last)))
     assert buyer.fill(keys(4), last - 24, last) == 1
     assert buyer.knows() >= dense(keys(4), last - 24, last)
     assert buyer.fill(keys(4), last - 99, last) > 1
@@ -289,7 +289,7 @@ def test_a_page_only_listing_is_read_as_deep_as_its_oldest_gap() -> None:
 
 def test_a_page_only_listing_bought_hourly_takes_one_call() -> None:
     last = today(HOURLY_SIGNALS)
-    buyer = Buyer(Market(HOURLY_SIGNALS, dense(keys(20), last - 500, last)))
+    buyer = Buyer(SellerListing(HOURLY_SIGNALS, dense(keys(20), last - 500, last)))
     buyer.fill(keys(20), last - 24, last)
     later = AT + timedelta(hours=1)
     buyer.market.rows |= dense(keys(20), last + 1, last + 1)
@@ -298,7 +298,7 @@ def test_a_page_only_listing_bought_hourly_takes_one_call() -> None:
 
 def test_a_page_only_listing_with_a_silent_token_is_read_no_deeper_than_billed() -> None:
     last = today(HOURLY_SIGNALS)
-    buyer = Buyer(Market(HOURLY_SIGNALS, dense(keys(4), last - 2000, last)))
+    buyer = Buyer(SellerListing(HOURLY_SIGNALS, dense(keys(4), last - 2000, last)))
     billed = buyer.plan(keys(5), last - 24, last).calls
     assert buyer.fill(keys(5), last - 24, last) <= billed
     for hour in range(1, 9):
@@ -310,7 +310,7 @@ def test_a_page_only_listing_with_a_silent_token_is_read_no_deeper_than_billed()
 def test_a_full_page_of_a_snapshot_is_not_followed_by_an_empty_one(name: str, count: int, calls: int) -> None:
     dataset = registry.dataset(name)
     here = today(dataset)
-    buyer = Buyer(Market(dataset, dense(keys(count), here, here)))
+    buyer = Buyer(SellerListing(dataset, dense(keys(count), here, here)))
     assert buyer.plan(keys(count), here, here).calls == calls
     assert buyer.fill(keys(count), here, here) == calls
 
@@ -318,7 +318,7 @@ def test_a_full_page_of_a_snapshot_is_not_followed_by_an_empty_one(name: str, co
 def test_a_listing_of_unknown_length_is_read_to_its_short_page() -> None:
     moonshots = registry.dataset("moonshot-tokens")
     picks = {("*", number) for number in range(250)}
-    buyer = Buyer(Market(moonshots, picks))
+    buyer = Buyer(SellerListing(moonshots, picks))
     here = today(moonshots)
     first = buyer.plan(("*",), here, here)
     assert (first.calls, first.open_ended) == (1, True)
@@ -336,7 +336,7 @@ def test_the_bill_of_a_listing_counts_the_pages_it_had_last_time() -> None:
 def test_a_free_listing_is_read_several_pages_at_a_time() -> None:
     tokens = registry.dataset("tokens")
     here = today(tokens)
-    buyer = Buyer(Market(tokens, {("*", number) for number in range(1234)}))
+    buyer = Buyer(SellerListing(tokens, {("*", number) for number in range(1234)}))
     assert len(buyer.plan(("*",), here, here).pieces) == 8
     assert 13 <= buyer.fill(("*",), here, here) <= 16
 

@@ -1,4 +1,4 @@
-"""The fewest pages: always a cover, always inside the limits, and the optimum where an integer program can say so."""
+"""The fewest pages: every missing cell covered, within the limits, and compared to an integer program's optimum."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The other sellers: each declared in about thirty lines, asked in its own words, read from its own shape."""
+"""The other sellers: each declared in about thirty lines, with its own parameters and its own answers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sources.planner.pieces import Piece
 from sources.planner.plan import plan
 from sources.slots import slot
 from tests.paths import ROOT
-from tests.sources.market import AT
+from tests.sources.buyer import AT
 
 SELLERS = ROOT / "sources" / "sellers"
 

@@ -13,7 +13,7 @@ from sources.planner.held import NOTHING_HELD
 from sources.planner.plan import plan
 from sources.slots import slot
 from tasks.buy.plan import order
-from tests.sources.market import AT
+from tests.sources.buyer import AT
 
 USDC = Asset("USDC", 31337, "0x0000000000000000000000000000000000000001", "USD Coin", "2", 6)
 TMAI = Asset("TMAI", 31337, "0x0000000000000000000000000000000000000002", "TMAI", "1", 18)

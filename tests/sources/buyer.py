@@ -1,4 +1,4 @@
-"""A seller's listing in memory, and a buyer's loop over it: plan, answer, cover, and again until nothing is missing."""
+"""A seller's listing in memory, and a buyer that plans, gets answers and records coverage until nothing is missing."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from sources.coverage.cover import CoveredSpan, cover, held_cells
 from sources.coverage.delivered_page import Cell, DeliveredPage
-from sources.model import EVERYTHING, Dataset
+from sources.model import Dataset
 from sources.planner.held import HeldCells, OpenGroup
 from sources.planner.pieces import Piece
 from sources.planner.plan import Plan, plan
@@ -24,12 +24,12 @@ def keys(count: int, start: int = 3000) -> tuple[str, ...]:
 
 
 @dataclass
-class Market:
-    """What a seller has: rows per key and slot, newest first, ties by key. `between` runs after each answer."""
+class SellerListing:
+    """A seller's rows by key and slot, newest first, then by key. `between` runs after each answer."""
 
     dataset: Dataset
     rows: set[Cell]
-    between: Callable[[Market, Piece], None] | None = None
+    between: Callable[[SellerListing, Piece], None] | None = None
     asked: list[Piece] = field(default_factory=list)
 
     def listing(self, piece: Piece) -> list[Cell]:
@@ -52,9 +52,9 @@ class Market:
 
 @dataclass
 class Buyer:
-    """What one buyer knows, and what it paid for."""
+    """A buyer's coverage, open groups and purchases."""
 
-    market: Market
+    market: SellerListing
     spans: dict[str, tuple[CoveredSpan, ...]] = field(default_factory=dict)
     open_groups: dict[str, OpenGroup] = field(default_factory=dict)
     answers: dict[str, list[DeliveredPage]] = field(default_factory=dict)
@@ -119,6 +119,3 @@ def dense(wanted: Iterable[str], first: int, last: int) -> set[Cell]:
 
 def today(dataset: Dataset, at: datetime = AT) -> int:
     return slot(dataset, at)
-
-
-__all__ = ["AT", "EVERYTHING", "Buyer", "Market", "dense", "keys", "today"]
