@@ -67,7 +67,12 @@ def begun_backfill() -> Buyer:
         (keys(13), TODAY - 150, TODAY - 149, "all"),
         (keys(13), TODAY - 150, TODAY - 149, "own"),
     ],
-    ids=["another token", "another token, spans as from the cache", "an earlier range", "an earlier range, spans as from the cache"],
+    ids=[
+        "another token",
+        "another token, spans as from the cache",
+        "an earlier range",
+        "an earlier range, spans as from the cache",
+    ],
 )
 def test_an_abandoned_listing_stays_out_of_other_demands(
     wanted: tuple[str, ...], first: int, last: int, spans_of: str
