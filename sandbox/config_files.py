@@ -70,6 +70,7 @@ def policy(
     *,
     rpc_url: str,
     seller_url: str,
+    pay_with: str,
     pay_to: str,
     tokens: Sequence[int],
     assets: Sequence[Mapping[str, Any]],
@@ -77,7 +78,7 @@ def policy(
 ) -> str:
     """The text of policy.toml: caps, and terms for Token Metrics at `seller_url` and `other_sellers` (name to URL).
 
-    `assets` are the fields of payer.values.money.Asset, the one to pay with first; `tokens` are watched token ids.
+    `assets` are fields of payer.values.money.Asset, of which `pay_with` names one; `tokens` are watched token ids.
     """
     return _POLICY.format(
         chain_id=CHAIN_ID,
@@ -85,7 +86,7 @@ def policy(
         rpc_url=rpc_url,
         assets="\n".join(_ASSET.format(**asset, **_CAPS[asset["symbol"]]) for asset in assets),
         seller_url=seller_url,
-        pay_with=assets[0]["symbol"],
+        pay_with=pay_with,
         pay_to=pay_to,
         tokens=list(tokens),
         others="\n".join(

@@ -196,14 +196,16 @@ class World:
 
     def _write_files(self) -> None:
         self._write_notes()
-        config_files.write(self.policy_path, self._policy())
+        config_files.write(self.policy_path, self.policy())
         config_files.write(self.home / "sandbox.env", config_files.exports(self.env))
 
-    def _policy(self) -> str:
-        symbols = ("USDC", "TMAI") if self.settings.tmai else ("USDC",)
+    def policy(self, pay_with: str = "USDC") -> str:
+        """The text of a policy file for this world. It has TMAI where the world sells for it, or is paid with it."""
+        symbols = ("USDC", "TMAI") if self.settings.tmai or pay_with == "TMAI" else ("USDC",)
         return config_files.policy(
             rpc_url=self.rpc_url,
             seller_url=self.seller_url,
+            pay_with=pay_with,
             pay_to=self.pay_to,
             tokens=self.watch,
             assets=[self.asset_of(symbol) for symbol in symbols],
