@@ -9,12 +9,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from bench.planner_exact import fewest_pages
+from bench.planner_exact import fewest_pages, lower_bound
 from bench.planner_scenarios import Mask, Scenario, scenarios
 from bench.rows import Row
-from sources.planner.improve import simple_bound
-from sources.planner.limits import Limits, calls_of
-from sources.planner.rectangles import cover
+from sources.planner.limits import CallLimits, calls_of
+from sources.planner.rectangles import covering_blocks
 
 TITLE = "Planner: paid calls, and the time to plan"
 
@@ -32,8 +31,8 @@ def rows() -> Iterator[Row]:
 def _scenario(scenario: Scenario) -> Row:
     """Ours against the optimum where it is known, the bound where the demand is dense, else the best naive way."""
     missing, limits = scenario.missing, scenario.limits
-    ours = sum(calls_of(limits, block) for block in cover(missing, limits))
-    bound = simple_bound(missing, limits)
+    ours = sum(calls_of(limits, block) for block in covering_blocks(missing, limits))
+    bound = lower_bound(missing, limits)
     naive = naive_ways(missing, limits)
     beside = [f"bound {bound}", *(f"{way} {calls}" for way, calls in naive.items())]
     best_naive = min(naive.values())
@@ -52,7 +51,7 @@ def _scenario(scenario: Scenario) -> Row:
     return Row(scenario.name, f"{ours} calls", ", ".join(beside), ratio, aim, note)
 
 
-def naive_ways(missing: Mask, limits: Limits) -> dict[str, int]:
+def naive_ways(missing: Mask, limits: CallLimits) -> dict[str, int]:
     """Calls without a planner, each way generously counted."""
     return {
         "token by token": sum(_windows_of(np.flatnonzero(row).tolist(), limits) for row in missing),
@@ -61,7 +60,7 @@ def naive_ways(missing: Mask, limits: Limits) -> dict[str, int]:
     }
 
 
-def _windows_of(steps: list[int], limits: Limits) -> int:
+def _windows_of(steps: list[int], limits: CallLimits) -> int:
     """One token alone: windows from its first missing day on, each paged to its end."""
     calls, place = 0, 0
     while place < len(steps):
@@ -73,7 +72,7 @@ def _windows_of(steps: list[int], limits: Limits) -> int:
     return calls
 
 
-def _sdk_chunks(missing: Mask, limits: Limits) -> int:
+def _sdk_chunks(missing: Mask, limits: CallLimits) -> int:
     """The official SDK 0.4.0: the whole range in chunks that share a day, for all tokens in one list. It asks for
     one page of each; here all pages are counted, or it would lose rows."""
     keys, days = missing.shape
@@ -93,7 +92,8 @@ import json, resource, sys, time
 from datetime import UTC, datetime
 import numpy as np
 from sources import registry
-from sources.planner.plan import Held, plan
+from sources.planner.held import HeldCells
+from sources.planner.plan import plan
 from sources.slots import slot
 
 dataset = registry.dataset("trading-signals")
@@ -106,7 +106,7 @@ def spans(row):
     turns = np.flatnonzero(np.diff(row.astype(np.int8), prepend=0, append=0)) + first
     return tuple(zip(turns[::2].tolist(), (turns[1::2] - 1).tolist()))
 
-held = Held({key: own for key, row in zip(keys, eval(sys.argv[1])) if (own := spans(row))})
+held = HeldCells({key: own for key, row in zip(keys, eval(sys.argv[1])) if (own := spans(row))})
 took = []
 for _ in range(3):
     began = time.process_time()

@@ -1,4 +1,4 @@
-"""The fewest pages by an integer program: the yardstick of the planner on small demands."""
+"""The fewest pages: by an integer program for small demands, and a lower bound for any."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy.typing as npt
 from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import coo_matrix
 
-from sources.planner.limits import Limits
+from sources.planner.limits import CallLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Least:
         return self.pages == self.bound
 
 
-def fewest_pages(missing: npt.NDArray[np.bool_], limits: Limits, seconds: float) -> Least:
+def fewest_pages(missing: npt.NDArray[np.bool_], limits: CallLimits, seconds: float) -> Least:
     """Minimise pages over windows that begin and end where something is missing, keys chosen freely for each.
 
     One whole variable per window (its pages) and one yes or no per key and window; every missing cell lies in a
@@ -69,3 +69,12 @@ def fewest_pages(missing: npt.NDArray[np.bool_], limits: Limits, seconds: float)
     )
     pages = keys * steps if found.x is None else round(found.fun)
     return Least(pages, int(np.ceil(found.mip_dual_bound - 1e-6)))
+
+
+def lower_bound(missing: npt.NDArray[np.bool_], limits: CallLimits) -> int:
+    """Calls that no plan can do without: by the rows of the missing cells, and by the windows that they span."""
+    windows, reach = 0, -1
+    for step in np.flatnonzero(missing.any(axis=0)).tolist():
+        if step > reach:
+            windows, reach = windows + 1, step + limits.width - 1
+    return max(windows, -(-int(missing.sum()) * limits.step_rows // limits.page_rows))

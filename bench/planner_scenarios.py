@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sources.planner.limits import Limits
+from sources.planner.limits import CallLimits
 
 Mask = npt.NDArray[np.bool_]
 
-DAILY = Limits(page_rows=100, step_rows=1, width=29, ids=100)
-HOURLY = Limits(page_rows=100, step_rows=24, width=29, ids=100)
+DAILY = CallLimits(page_rows=100, step_rows=1, width=29, ids=100)
+HOURLY = CallLimits(page_rows=100, step_rows=24, width=29, ids=100)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Scenario:
 
     name: str
     missing: Mask
-    limits: Limits = DAILY
+    limits: CallLimits = DAILY
     small: bool = False
 
     @property

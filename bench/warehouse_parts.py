@@ -11,9 +11,10 @@ from datetime import timedelta
 from pathlib import Path
 
 from sources import registry
-from sources.coverage.cover import Covered
+from sources.coverage.cover import CoveredSpan
 from sources.planner import plan as planner
 from sources.planner.grid import gaps
+from sources.planner.held import NOTHING_HELD
 from sources.slots import slot
 from tests.warehouse.deliveries import DAY, T0, MemoryLedger, body, grade, grades, pieces
 from warehouse.cache.generation import write_meta
@@ -145,10 +146,10 @@ def missing(folder: Path, _size: int) -> dict[str, float]:
     cache, keys = Cache(folder), [str(number) for number in range(TOKENS)]
     first, last = slot(HISTORY, T0 - DAY * 365), slot(HISTORY, T0 - DAY)
     seller = registry.seller(HISTORY.seller)
-    calls = planner.plan(HISTORY, seller, keys, first, last, planner.NOTHING, T0, T0).calls
+    calls = planner.plan(HISTORY, seller, keys, first, last, NOTHING_HELD, T0, T0).calls
     load(cache, MemoryLedger())
     with cache.open() as con:
-        record.add_spans(con, HISTORY.name, [Covered(key, first, last, 0, True) for key in keys])
+        record.add_spans(con, HISTORY.name, [CoveredSpan(key, first, last, 0, True) for key in keys])
 
     def decide() -> None:
         cells = held(cache, HISTORY, keys, first, last, T0)

@@ -1,4 +1,4 @@
-"""The few ASGI pieces that the sandbox's servers share: read, answer, capture, and break a connection on purpose."""
+"""ASGI pieces that the sandbox's servers share: read, answer, capture, and break a connection on purpose."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ async def read_body(receive: Receive) -> bytes:
 
 
 def replay(body: bytes) -> Receive:
-    """A receive that hands out a body already read, then waits like an open connection."""
+    """A receive that returns a body already read, then waits like an open connection."""
     sent = False
 
     async def receive() -> Message:
@@ -84,7 +84,7 @@ async def send_reply(send: Send, answer: Reply) -> None:
 
 
 async def capture(app: App, scope: Scope, receive: Receive) -> Reply:
-    """Run an application to its end and keep its answer back."""
+    """Run an application to its end and return its answer instead of sending it."""
     answer = Reply(500)
     parts: list[bytes] = []
 
@@ -100,7 +100,7 @@ async def capture(app: App, scope: Scope, receive: Receive) -> Reply:
 
 
 def reset(scope: Scope) -> None:
-    """Break the connection so that the peer sees a reset, not an end."""
+    """Break the connection with a TCP reset."""
     transport: asyncio.Transport = scope["extensions"][TRANSPORT]
     connection = transport.get_extra_info("socket")
     if connection is not None:
@@ -109,6 +109,6 @@ def reset(scope: Scope) -> None:
 
 
 def hang_up(scope: Scope) -> None:
-    """Close the connection after what was sent has left."""
+    """Close the connection once everything sent has left."""
     transport: asyncio.Transport = scope["extensions"][TRANSPORT]
     transport.close()

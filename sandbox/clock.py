@@ -1,4 +1,4 @@
-"""World time: real time plus one offset, shared by market, facilitator and node (a buyer gets it by environment)."""
+"""World time: real time plus one offset, shared by market, facilitator and node. Buyers get it by environment."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 
 class WorldClock:
-    """Seconds and aware UTC datetimes of the world. Time never runs back: the chain could not follow."""
+    """World time as seconds and as UTC datetimes. It never runs back: the chain could not follow."""
 
     def __init__(self, offset: float = 0.0, on_change: Callable[[], None] | None = None) -> None:
         self._offset = offset
@@ -16,7 +16,7 @@ class WorldClock:
 
     @property
     def offset(self) -> float:
-        """What TOLLBOOK_CLOCK_OFFSET must be for a buyer of this world."""
+        """Seconds; the TOLLBOOK_CLOCK_OFFSET of this world's buyers."""
         return self._offset
 
     def time(self) -> float:
@@ -26,7 +26,7 @@ class WorldClock:
         return datetime.fromtimestamp(self.time(), UTC)
 
     def advance(self, seconds: float | timedelta) -> None:
-        """Move the whole world forward."""
+        """Move the world's time forward. Raises ValueError for a negative step."""
         step = seconds.total_seconds() if isinstance(seconds, timedelta) else float(seconds)
         if step < 0:
             raise ValueError("world time can't run back: start a world with a fresh home instead")
@@ -35,7 +35,7 @@ class WorldClock:
             self._on_change()
 
     def set(self, when: datetime) -> None:
-        """Jump to an aware datetime not before now."""
+        """Jump to a datetime with a time zone. Raises ValueError for one before now, or without a zone."""
         if when.tzinfo is None:
-            raise ValueError("give an aware datetime, such as datetime(2026, 1, 31, tzinfo=UTC)")
+            raise ValueError("give a datetime with a time zone, such as datetime(2026, 1, 31, tzinfo=UTC)")
         self.advance((when - self.now()).total_seconds())

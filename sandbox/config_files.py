@@ -1,19 +1,14 @@
-"""The files a world writes for its buyers: policy.toml and sandbox.env."""
+"""The files that a world writes for its buyers: policy.toml and sandbox.env."""
 
 from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from sandbox.keys import CHAIN_ID, V1_NAME
-from sandbox.seller import declared
-from sandbox.seller.other_sellers import PATHS
-
-if TYPE_CHECKING:
-    from sandbox.world import World
 
 _POLICY = """\
 # Written by the sandbox at each start. Its chain, its tokens and its key are worth nothing.
@@ -47,7 +42,7 @@ _WATCHED = {
     "glassnode": '{"glassnode-price-close" = ["BTC", "ETH"]}',
     "tavily": '{"tavily-search" = ["tokens that moved today, and why"]}',
 }
-"""What a buyer here keeps an eye on, by seller: a run of everything asks each of them for something."""
+"""Watched keys by seller, so that a run of everything asks each seller for something."""
 
 _ASSET = """\
 [assets.{symbol}]
@@ -71,37 +66,43 @@ _CAPS = {
 }
 
 
-def policy(world: World, pay_with: str = "USDC") -> str:
-    """The reviewed limits of a buyer in this world. TMAI stands in it when the world sells for it."""
-    unshelved = declared.sellers(("tokenmetrics", *PATHS))
-    symbols = ("USDC", "TMAI") if world.settings.tmai or pay_with == "TMAI" else ("USDC",)
+def policy(
+    *,
+    rpc_url: str,
+    seller_url: str,
+    pay_with: str,
+    pay_to: str,
+    tokens: Sequence[int],
+    assets: Sequence[Mapping[str, Any]],
+    other_sellers: Mapping[str, str],
+) -> str:
+    """The text of policy.toml: caps, and terms for Token Metrics at `seller_url` and `other_sellers` (name to URL).
+
+    `assets` are fields of payer.values.money.Asset, of which `pay_with` names one; `tokens` are watched token ids.
+    """
     return _POLICY.format(
         chain_id=CHAIN_ID,
         v1_name=V1_NAME,
-        rpc_url=world.rpc_url,
-        assets="\n".join(_ASSET.format(**world.asset_of(symbol), **_CAPS[symbol]) for symbol in symbols),
-        seller_url=world.seller_url,
+        rpc_url=rpc_url,
+        assets="\n".join(_ASSET.format(**asset, **_CAPS[asset["symbol"]]) for asset in assets),
+        seller_url=seller_url,
         pay_with=pay_with,
-        pay_to=world.pay_to,
-        tokens=list(world.watch),
+        pay_to=pay_to,
+        tokens=list(tokens),
         others="\n".join(
-            _OTHER.format(
-                name=name,
-                base_url=world.seller_base + path,
-                pay_to=world.pay_to,
-                watch=_WATCHED.get(name, "{}"),
-            )
-            for name, path in (PATHS | {seller.name: f"/{seller.name}" for seller in unshelved}).items()
+            _OTHER.format(name=name, base_url=url, pay_to=pay_to, watch=_WATCHED.get(name, "{}"))
+            for name, url in other_sellers.items()
         ),
     )
 
 
 def exports(env: Mapping[str, str]) -> str:
+    """The text of sandbox.env: one quoted `export` line per variable."""
     return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in env.items())
 
 
 def write(path: Path, text: str) -> None:
-    """Replace a file at once, so that no reader sees half of it."""
+    """Replace a file atomically, so that no reader sees half of it."""
     draft = path.with_name(path.name + ".new")
     draft.write_text(text)
     os.replace(draft, path)

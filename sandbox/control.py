@@ -2,25 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any, Protocol
 
 import msgspec
 
 from sandbox.asgi import Receive, Scope, Send, read_body, reply, send_reply
-from sandbox.faults import CATALOGUE
+from sandbox.chain.rpc import NodeRpc
+from sandbox.clock import WorldClock
+from sandbox.faults import CATALOGUE, Faults
+from sandbox.market.market import Market
+from sandbox.seller.seller import SellerApp
+from sandbox.settings import WorldSettings
 
-if TYPE_CHECKING:
-    from sandbox.world import World
+
+class FundedWallet(Protocol):
+    """The part of a world's buyer that the controls show."""
+
+    @property
+    def address(self) -> str: ...
+    @property
+    def env(self) -> Mapping[str, str]: ...
+    @property
+    def home(self) -> Path: ...
+
+
+class ControlledWorld(Protocol):
+    """The part of a world that the controls use: sandbox.world.World has it."""
+
+    clock: WorldClock
+    rpc: NodeRpc
+    wallet_address: str
+    settings: WorldSettings
+    faults: Faults
+    market: Market
+    seller: SellerApp
+
+    @property
+    def asset(self) -> dict[str, Any]: ...
+    def balance(self) -> int: ...
+    def transfers(self) -> list[dict[str, Any]]: ...
+    def buyer(self, name: str, funds: int = ..., symbol: str = ...) -> FundedWallet: ...
+    def reset(self) -> None: ...
+    def mine(self, blocks: int = ...) -> None: ...
+    def cancel(self, nonce: str, private_key: str | None = ...) -> None: ...
+    def submit(self, authorization: Mapping[str, str], signature: str) -> None: ...
 
 
 class ControlApp:
     """GET /state, /visits, /transfers, /faults, /catalogue (of faults) · POST /faults, /faults/clear, /settings,
-    /clock, /reset, /buyer, /mine, /cancel, /submit, /market/drift, /market/restate, /market/hold-back:
-    the fields of the body are the parameters of World's methods."""
+    /clock, /reset, /buyer, /mine, /cancel, /submit, /market/drift, /market/restate, /market/hold-back.
 
-    def __init__(self, world: World) -> None:
+    The fields of a POST's body are the parameters of the world's methods.
+    """
+
+    def __init__(self, world: ControlledWorld) -> None:
         self._world = world
         self._routes: dict[tuple[str, str], Callable[[dict[str, Any]], Any]] = {
             ("GET", "/state"): self._state,
@@ -57,11 +95,11 @@ class ControlApp:
             if route is None:
                 await send_reply(send, reply(404, b'{"error":"no such control"}'))
                 return
-            found = route(body)
+            answer = route(body)
         except (ValueError, TypeError, KeyError, msgspec.DecodeError) as problem:
             await send_reply(send, reply(400, msgspec.json.encode({"error": str(problem)})))
             return
-        await send_reply(send, reply(200, msgspec.json.encode(found)))
+        await send_reply(send, reply(200, msgspec.json.encode(answer)))
 
     def _state(self, _: dict[str, Any]) -> dict[str, Any]:
         world = self._world
@@ -82,7 +120,7 @@ class ControlApp:
         return self._world.settings.as_json()
 
     def _clock(self, body: dict[str, Any]) -> dict[str, float]:
-        """{"advance": seconds} or {"set": "2026-12-01T00:00:00Z"}."""
+        """Move the clock: {"advance": seconds} or {"set": "2026-12-01T00:00:00Z"}."""
         if "set" in body:
             self._world.clock.set(datetime.fromisoformat(body["set"].replace("Z", "+00:00")))
         else:

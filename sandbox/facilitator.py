@@ -15,18 +15,18 @@ from x402.mechanisms.evm.exact.facilitator import ExactEvmScheme, ExactEvmScheme
 from x402.schemas import PaymentPayload, PaymentRequirements, SettleResponse, VerifyResponse
 
 from sandbox.asgi import Receive, Scope, Send, read_body, reply, reset, send_reply
-from sandbox.chain.rpc import Rpc
+from sandbox.chain.rpc import NodeRpc
 from sandbox.clock import WorldClock
-from sandbox.faults import Fault, Faults
+from sandbox.faults import Faults, InjectedFault
 from sandbox.keys import BROKE_RELAYER_KEY, DEPLOYER_KEY, NETWORK, RELAYER_KEY
 from sandbox.relayer import Relayer
-from sandbox.settings import Settings
+from sandbox.settings import WorldSettings
 
 _world_time: contextvars.ContextVar[Callable[[], float]] = contextvars.ContextVar("world_time", default=time.time)
 
 
 class _WorldTime:
-    """Stands where the SDK's facilitator has the `time` module, so that it reads the world's clock of its request."""
+    """Replaces the `time` module in the SDK's facilitator, so that it reads the world's clock."""
 
     @staticmethod
     def time() -> float:
@@ -39,7 +39,7 @@ sdk_facilitator.time = cast(Any, _WorldTime)  # type: ignore[attr-defined]
 class Facilitator:
     """GET /supported, POST /verify, POST /settle."""
 
-    def __init__(self, rpc: Rpc, clock: WorldClock, faults: Faults, settings: Settings) -> None:
+    def __init__(self, rpc: NodeRpc, clock: WorldClock, faults: Faults, settings: WorldSettings) -> None:
         logging.getLogger("x402").setLevel(logging.CRITICAL)
         self._rpc, self._clock, self._faults, self._settings = rpc, clock, faults, settings
         self._relayers = {key: Relayer(key, rpc, lambda: settings.confirmation_timeout) for key in _KEYS}
@@ -47,7 +47,7 @@ class Facilitator:
         self.forget()
 
     def forget(self) -> None:
-        """Lose what is kept in memory only, as a restart does."""
+        """Drop what is kept in memory only, as a restart does."""
         self._schemes = {key: ExactEvmScheme(relayer, self._config) for key, relayer in self._relayers.items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -60,9 +60,9 @@ class Facilitator:
             await send_reply(send, reply(404, b"{}"))
             return
         firing = self._faults.take("facilitator", path, path[1:])
-        asked = msgspec.json.decode(body)
-        payload = PaymentPayload.model_validate(asked["paymentPayload"])
-        wanted = PaymentRequirements.model_validate(asked["paymentRequirements"])
+        request = msgspec.json.decode(body)
+        payload = PaymentPayload.model_validate(request["paymentPayload"])
+        wanted = PaymentRequirements.model_validate(request["paymentRequirements"])
         status, document = await (self._verify if path == "/verify" else self._settle)(payload, wanted, firing)
         if status is None:
             reset(scope)
@@ -77,20 +77,20 @@ class Facilitator:
     # -- verify -----------------------------------------------------------------------------------
 
     async def _verify(
-        self, payload: PaymentPayload, wanted: PaymentRequirements, firing: list[Fault]
+        self, payload: PaymentPayload, wanted: PaymentRequirements, firing: list[InjectedFault]
     ) -> tuple[int | None, Any]:
         for fault in firing:
             if fault.name == "verify_500":
                 return 500, {"error": "injected"}
             if fault.name == "verify_invalid":
                 return 200, {"isValid": False, "invalidReason": fault.params["reason"]}
-        found = await self._run(self._schemes[RELAYER_KEY].verify, payload, wanted)
-        return 200, cast(VerifyResponse, found).model_dump(by_alias=True, exclude_none=True)
+        verified = await self._run(self._schemes[RELAYER_KEY].verify, payload, wanted)
+        return 200, cast(VerifyResponse, verified).model_dump(by_alias=True, exclude_none=True)
 
     # -- settle -----------------------------------------------------------------------------------
 
     async def _settle(
-        self, payload: PaymentPayload, wanted: PaymentRequirements, firing: list[Fault]
+        self, payload: PaymentPayload, wanted: PaymentRequirements, firing: list[InjectedFault]
     ) -> tuple[int | None, Any]:
         names = {fault.name: fault for fault in firing}
         if "settle_500_before" in names:
@@ -113,9 +113,9 @@ class Facilitator:
         return await self._told(settled, payload, names)
 
     async def _told(
-        self, settled: SettleResponse, payload: PaymentPayload, names: dict[str, Fault]
+        self, settled: SettleResponse, payload: PaymentPayload, names: dict[str, InjectedFault]
     ) -> tuple[int | None, Any]:
-        """What the seller is told about a settlement that was tried."""
+        """The answer to the seller about an attempted settlement."""
         if "settle_timeout_after" in names:
             await asyncio.sleep(names["settle_timeout_after"].params["seconds"])
         if "settle_reset_after" in names:

@@ -1,4 +1,4 @@
-"""What can be made to go wrong: a catalogue of named faults, and the list of those switched on now.
+"""Faults to inject: a catalogue of named kinds, and those switched on now.
 
 A fault fires `times` times (None: until cleared) on requests whose path (for rpc: method) matches its pattern and whose
 leg is its own, after letting `after` matches pass, each with probability `chance` drawn from its own seed. A seller's
@@ -18,9 +18,11 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """One entry of the catalogue. `level` says who plays it: rpc, facilitator or seller; `leg` which requests it is for
-    unless told otherwise."""
+class FaultKind:
+    """One entry of the catalogue.
+
+    `level` is the server that applies it: rpc, facilitator or seller; `leg` the requests that it applies to by default.
+    """
 
     level: str
     leg: str
@@ -28,12 +30,12 @@ class Kind:
     params: Mapping[str, Any] = field(default_factory=dict)
 
 
-def _kinds(level: str, leg: str, entries: Mapping[str, str | tuple[str, Mapping[str, Any]]]) -> dict[str, Kind]:
+def _kinds(level: str, leg: str, entries: Mapping[str, str | tuple[str, Mapping[str, Any]]]) -> dict[str, FaultKind]:
     pairs = ((name, (entry, {}) if isinstance(entry, str) else entry) for name, entry in entries.items())
-    return {name: Kind(level, leg, does, params) for name, (does, params) in pairs}
+    return {name: FaultKind(level, leg, does, params) for name, (does, params) in pairs}
 
 
-CATALOGUE: dict[str, Kind] = {
+CATALOGUE: dict[str, FaultKind] = {
     **_kinds(
         "rpc",
         "any",
@@ -158,8 +160,8 @@ class UnknownFault(ValueError):
 
 
 @dataclass(slots=True)
-class Fault:
-    """One fault switched on. `fired` counts; `state` is the player's memory between firings."""
+class InjectedFault:
+    """A fault switched on. `fired` counts its uses; `state` is kept between them."""
 
     number: int
     name: str
@@ -188,11 +190,11 @@ class Fault:
 
 
 class Faults:
-    """The faults of one world; safe to use from any thread."""
+    """The faults switched on in one world; safe to use from any thread."""
 
     def __init__(self, seed: int = 0) -> None:
         self._seed, self._lock = seed, threading.Lock()
-        self._on: list[Fault] = []
+        self._on: list[InjectedFault] = []
         self._numbers = itertools.count(1)
 
     def add(
@@ -205,7 +207,7 @@ class Faults:
         leg: str | None = None,
         seed: int | None = None,
         **params: Any,
-    ) -> Fault:
+    ) -> InjectedFault:
         """Switch a fault on. `path` is a shell pattern over the seller's path, the facilitator's, or the RPC method."""
         kind = CATALOGUE.get(name)
         if kind is None:
@@ -217,16 +219,20 @@ class Faults:
         with self._lock:
             number = next(self._numbers)
             dice = random.Random(f"{self._seed if seed is None else seed}:{name}:{number}")
-            fault = Fault(number, name, path, leg or kind.leg, times, after, chance, {**kind.params, **params}, dice)
+            fault = InjectedFault(
+                number, name, path, leg or kind.leg, times, after, chance, {**kind.params, **params}, dice
+            )
             self._on.append(fault)
             return fault
 
-    def take(self, level: str, path: str, leg: str = "any") -> list[Fault]:
-        """Every fault of this level that fires for this request, each counted as fired."""
+    def take(self, level: str, path: str, leg: str = "any") -> list[InjectedFault]:
+        """The faults of this level that fire for this request, each counted as fired."""
         with self._lock:
-            return [one for one in self._on if CATALOGUE[one.name].level == level and self._fires(one, path, leg)]
+            return [
+                fault for fault in self._on if CATALOGUE[fault.name].level == level and self._fires(fault, path, leg)
+            ]
 
-    def _fires(self, fault: Fault, path: str, leg: str) -> bool:
+    def _fires(self, fault: InjectedFault, path: str, leg: str) -> bool:
         if fault.times == 0 or fault.leg not in ("any", leg) or not fnmatch.fnmatchcase(path, fault.path):
             return False
         if fault.after > 0:
@@ -239,11 +245,11 @@ class Faults:
         fault.fired += 1
         return True
 
-    def all(self) -> list[Fault]:
+    def all(self) -> list[InjectedFault]:
         with self._lock:
             return list(self._on)
 
     def clear(self) -> None:
-        """Switch everything off and forget it."""
+        """Switch every fault off."""
         with self._lock:
             self._on.clear()

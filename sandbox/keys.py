@@ -1,4 +1,4 @@
-"""Who is who in the sandbox. Every key is public: well-known development keys, and keys made by a printed rule."""
+"""The sandbox's accounts. Every key is public: well-known development keys, and keys derived by a printed rule."""
 
 from __future__ import annotations
 
@@ -22,5 +22,5 @@ MULTICALL3 = "0xcA11bde05977b3631167028862bE2a173976CA11"
 
 
 def buyer_key(name: str) -> str:
-    """A throwaway key for one more buyer, the same for the same name: SHA-256 of "tollbook sandbox buyer <name>"."""
+    """The throwaway key of a buyer by name: SHA-256 of "tollbook sandbox buyer <name>"."""
     return "0x" + hashlib.sha256(f"tollbook sandbox buyer {name}".encode()).hexdigest()

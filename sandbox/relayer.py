@@ -1,4 +1,4 @@
-"""The facilitator's hand on the chain: the SDK's signer protocol, spoken straight to the node of this process.
+"""The account that settles for the facilitator: the SDK's signer protocol on the node of this process.
 
 The SDK's own web3 signer would do the same over HTTP at three times the cost, and leaves a gap for ever when one of its
 transactions is dropped from the pool: this one always takes the node's own next nonce.
@@ -16,7 +16,7 @@ from eth_account import Account
 from x402.mechanisms.evm.multicall import encode_contract_call
 from x402.mechanisms.evm.types import TransactionReceipt
 
-from sandbox.chain.rpc import Rpc, RpcError
+from sandbox.chain.rpc import NodeError, NodeRpc
 from sandbox.keys import CHAIN_ID
 
 _GAS = 500_000
@@ -24,9 +24,9 @@ _POLL = 0.02
 
 
 class Relayer:
-    """One account that settles; implements x402's FacilitatorEvmSigner."""
+    """An account that settles; implements x402's FacilitatorEvmSigner."""
 
-    def __init__(self, key: str, rpc: Rpc, timeout: Callable[[], float]) -> None:
+    def __init__(self, key: str, rpc: NodeRpc, timeout: Callable[[], float]) -> None:
         self._account, self._rpc, self._timeout = Account.from_key(key), rpc, timeout
         self._sending = threading.Lock()
 
@@ -43,12 +43,12 @@ class Relayer:
     def read_contract(self, address: str, abi: list[dict[str, Any]], function_name: str, *args: Any) -> Any:
         data = encode_contract_call(abi, function_name, *args)
         answer = self._call("eth_call", {"from": self.address, "to": address, "data": "0x" + data.hex()}, "latest")
-        types = [_type(one) for one in _outputs(abi, function_name)]
+        types = [_type(output) for output in _outputs(abi, function_name)]
         values = decode(types, bytes.fromhex(answer[2:]))
         return values[0] if len(values) == 1 else values or None
 
     def verify_typed_data(self, *_: Any, **__: Any) -> bool:
-        """Never asked for EIP-3009: the SDK recovers those signers itself."""
+        """Never called for EIP-3009: the SDK recovers those signers itself."""
         raise NotImplementedError("only EIP-3009 payments are settled here")
 
     def write_contract(
@@ -95,13 +95,13 @@ class Relayer:
     def _call(self, method: str, *params: Any) -> Any:
         try:
             return self._rpc.call(method, list(params))
-        except RpcError as problem:
+        except NodeError as problem:
             raise RuntimeError(problem.message) from problem
 
 
 def _outputs(abi: list[dict[str, Any]], function_name: str) -> list[dict[str, Any]]:
-    found = next(one for one in abi if one.get("name") == function_name)
-    outputs: list[dict[str, Any]] = found.get("outputs", [])
+    function = next(entry for entry in abi if entry.get("name") == function_name)
+    outputs: list[dict[str, Any]] = function.get("outputs", [])
     return outputs
 
 
@@ -109,7 +109,7 @@ def _type(parameter: dict[str, Any]) -> str:
     kind = str(parameter["type"])
     if not kind.startswith("tuple"):
         return kind
-    return "(" + ",".join(_type(one) for one in parameter["components"]) + ")" + kind[len("tuple") :]
+    return "(" + ",".join(_type(component) for component in parameter["components"]) + ")" + kind[len("tuple") :]
 
 
 def _as_web3_log(log: dict[str, Any]) -> dict[str, Any]:

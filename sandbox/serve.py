@@ -12,7 +12,7 @@ from typing import Any
 
 
 def serve(home: Path, *, as_json: bool = False, **options: Any) -> int:
-    """Serve until a signal; prints one line that starts with `ready`, or one JSON document. Answers the exit code."""
+    """Serve until a signal; prints one line that starts with `ready`, or one JSON document. Returns the exit code."""
     from sandbox.world import HomeInUse, World
 
     stopped = threading.Event()

@@ -1,4 +1,4 @@
-"""One background thread with one event loop that serves every HTTP face of the world on loopback."""
+"""The world's HTTP servers: one background thread with one event loop, on loopback."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class PortTaken(OSError):
 
 
 class _Protocol(HttpToolsProtocol):
-    """Hands the application its transport, so that a fault can break the connection."""
+    """Passes the transport to the application, so that a fault can break the connection."""
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -50,7 +50,7 @@ def listen(port: int | None) -> socket.socket:
 
 
 class Servers:
-    """Serves each application on its socket from `start` to `stop`."""
+    """Serve each application on its socket, from `start` to `stop`."""
 
     def __init__(self, apps: Mapping[str, App], sockets: Mapping[str, socket.socket]) -> None:
         self._apps, self._sockets = apps, sockets
@@ -66,7 +66,7 @@ class Servers:
             raise RuntimeError("the sandbox's servers did not start") from self._failure
 
     def at_stop(self, action: Callable[[], Awaitable[None]]) -> None:
-        """Run in the servers' loop when they have stopped."""
+        """Run an action in the servers' loop after they have stopped."""
         self._on_stop.append(action)
 
     def stop(self) -> None:

@@ -1,4 +1,4 @@
-"""How a world behaves when nothing is broken. Read at each request, so a test may change it while the world runs."""
+"""Settings of a world without faults. They are read at each request: a test may change them while the world runs."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ from typing import Any, Literal
 
 
 @dataclasses.dataclass(slots=True)
-class Settings:
-    """`x402_version` is what the plain seller path speaks; /x402v1/… and /x402v2/… always speak theirs.
+class WorldSettings:
+    """The settings, with the SDK's behaviour as default.
 
-    `simulate_in_settle` is the SDK's: with it a settlement that would revert is not broadcast.
-    `resend`: an identical second presentation of a settled payment is refused (as the SDK does) or served again.
-    `rate`: requests a second that the seller takes before it answers 429, None for no limit; `burst` may come at once.
-    `retry_after`: whether 429 says when to come back. `prices`: atoms by endpoint name, over the built-in table.
-    `tmai`: also sell for the 18-decimals token, 10 % cheaper. `empty`: what a search that finds nothing answers.
-    `payment_identifier`: not offered, offered and ignored (as the SDK does), or honoured.
-    `latency`: seconds the seller waits before each answer. `confirmation_timeout`: seconds the facilitator waits for a
-    receipt before it calls a settlement pending. `facilitator_timeout`: seconds the seller waits for the facilitator,
-    read when the world starts.
+    - `x402_version`: of the plain seller paths; /x402v1/… and /x402v2/… always use theirs.
+    - `max_timeout`: seconds that the terms allow for a payment. `latency`: seconds before each answer of the seller.
+    - `simulate_in_settle`: the SDK simulates first, and doesn't broadcast a settlement that would revert.
+    - `resend`: presenting a settled payment again is refused (as the SDK does) or served again.
+    - `rate`: requests a second before 429, None for no limit; `burst` may come at once. `retry_after`: 429 says when.
+    - `prices`: atomic units by endpoint name, instead of the built-in prices. `tmai`: also sell for the 18-decimals
+      token, 10 % cheaper. `empty`: the status of a search without results.
+    - `payment_identifier`: not offered, offered and ignored (as the SDK does), or honoured.
+    - `confirmation_timeout`: seconds that the facilitator waits for a receipt before it calls a settlement pending.
+    - `facilitator_timeout`: seconds that the seller waits for the facilitator; read when the world starts.
     """
 
     x402_version: Literal[1, 2] = 2
@@ -38,7 +39,7 @@ class Settings:
 
     def update(self, **changes: Any) -> None:
         """Change some settings; raises ValueError for an unknown name."""
-        known = {one.name for one in dataclasses.fields(self)}
+        known = {field.name for field in dataclasses.fields(self)}
         if unknown := changes.keys() - known:
             raise ValueError(f"unknown settings {sorted(unknown)}; there are {sorted(known)}")
         for name, value in changes.items():

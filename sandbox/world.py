@@ -18,26 +18,26 @@ from filelock import FileLock, Timeout
 
 from sandbox import config_files
 from sandbox.asgi import App
-from sandbox.chain.chain import Chain, Pace
+from sandbox.chain.chain import BlockPace, LocalChain
 from sandbox.chain.control import add_control
-from sandbox.chain.founding import found
+from sandbox.chain.genesis import make_genesis
 from sandbox.chain.http import RpcApp
-from sandbox.chain.rpc import Rpc
-from sandbox.chain.token import TMAI, USDC, Deployer, Token
+from sandbox.chain.rpc import NodeRpc
+from sandbox.chain.token import TMAI, USDC, Deployer, TokenContract
 from sandbox.clock import WorldClock
 from sandbox.control import ControlApp
 from sandbox.facilitator import Facilitator
 from sandbox.faults import Faults
 from sandbox.keys import CHAIN_ID, PAY_TO, WALLET_KEY, buyer_key
-from sandbox.market.catalogue import day_of
 from sandbox.market.market import Market
-from sandbox.seller import declared, other_sellers, tokenmetrics
+from sandbox.market.tokens import day_of
+from sandbox.seller import other_sellers, tokenmetrics
 from sandbox.seller.paid_v1 import PaidV1
 from sandbox.seller.paid_v2 import PaidV2
 from sandbox.seller.seller import SellerApp
-from sandbox.seller.shop import Product, Shop
+from sandbox.seller.shop import Shop
 from sandbox.servers import HOST, PortTaken, Servers, listen
-from sandbox.settings import Settings
+from sandbox.settings import WorldSettings
 
 FACES = ("rpc", "facilitator", "seller", "control")
 FUNDS = 1_000
@@ -59,9 +59,11 @@ class Buyer:
 
 
 class World:
-    """`with World(home) as world:` serves until the block ends. The same home continues the same chain, on the same
-    ports. `offset` moves a new world's clock; `settings` are Settings' fields; `tokens` is how many the market lists;
-    `watch` are the token ids of the policy's watch list."""
+    """A paid world that serves until its `with` block ends. The same home continues the same chain, on the same ports.
+
+    `offset` (seconds) moves a new world's clock; `settings` are fields of WorldSettings; `tokens` is the number on
+    sale; `watch` are the token ids of the policy's watch list.
+    """
 
     def __init__(
         self,
@@ -69,13 +71,13 @@ class World:
         *,
         seed: int = 7,
         tokens: int = 64,
-        pace: Pace | None = None,
+        pace: BlockPace | None = None,
         offset: float | None = None,
         watch: tuple[int, ...] = (3375, 3306, 3988, 3369, 3377),
         **settings: Any,
     ) -> None:
         self.home = Path(home).resolve()
-        self.settings = Settings()
+        self.settings = WorldSettings()
         self.settings.update(**settings)
         self._dir = self.home / "sandbox"
         self._seed, self._count, self._pace, self._watch = seed, tokens, pace, watch
@@ -83,8 +85,6 @@ class World:
         self._wanted_offset = offset
         self._first_settings = self.settings.as_json()
         self._open = contextlib.ExitStack()
-
-    # -- life -------------------------------------------------------------------------------------
 
     def __enter__(self) -> World:
         self.start()
@@ -116,7 +116,7 @@ class World:
         self._open.close()
 
     def _read_notes(self) -> None:
-        """What must stay the same for a home: ports, clock, the market's birthday."""
+        """Read what must stay the same for a home: ports, clock, the market's first day, seed and size."""
         self._notes_path = self._dir / "world.json"
         if self._notes_path.exists():
             self._notes = json.loads(self._notes_path.read_text())
@@ -129,22 +129,24 @@ class World:
     def _start_chain(self) -> None:
         if "addresses" not in self._notes:
             self._forget_half_made_chain()
-        self._chain = Chain(self._dir / "chain.db", self.clock, self._pace)
+        self._chain = LocalChain(self._dir / "chain.db", self.clock, self._pace)
         self._open.callback(self._chain.close)
-        self.rpc = Rpc(self._chain)
+        self.rpc = NodeRpc(self._chain)
         add_control(self.rpc, self._chain)
         self._deployer = Deployer(self.rpc)
         if self._chain.is_new:
-            self._notes["addresses"] = found(self._chain, self.rpc, self._deployer, FUNDS)
+            self._notes["addresses"] = make_genesis(self._chain, self.rpc, self._deployer, FUNDS)
             self._write_notes()
         specs = {"USDC": USDC, "TMAI": TMAI}
-        self.tokens = {name: Token(self.rpc, self._notes["addresses"][name], spec) for name, spec in specs.items()}
+        self.tokens = {
+            name: TokenContract(self.rpc, self._notes["addresses"][name], spec) for name, spec in specs.items()
+        }
         self.token = self.tokens["USDC"]
         self.private_key, self.wallet_address = WALLET_KEY, Account.from_key(WALLET_KEY).address
         self.pay_to = PAY_TO
 
     def _forget_half_made_chain(self) -> None:
-        """A start that was killed before it noted the tokens' addresses left a chain that nobody was told of."""
+        """Delete the chain of a start that was killed before it wrote down the tokens' addresses."""
         for path in self._dir.glob("chain.db*"):
             path.unlink()
 
@@ -165,7 +167,8 @@ class World:
         self.market = Market(
             self.clock, seed=self._notes["seed"], tokens=self._notes["tokens"], born_day=self._notes["born_day"]
         )
-        shop = Shop(self._on_sale(), self.tokens, self.settings)
+        on_sale = tokenmetrics.products(self.market, self.settings) + other_sellers.products(self.market, self.clock)
+        shop = Shop(on_sale, self.tokens, self.settings)
         self.seller = SellerApp(
             shop,
             self.faults,
@@ -187,20 +190,27 @@ class World:
         self._servers.start()
         self.seller.open()
 
-    def _on_sale(self) -> list[Product]:
-        """Everything that is declared: sellers with a shelf of their own, and any other as its declaration says."""
-        made = tokenmetrics.products(self.market, self.settings) + other_sellers.products(self.market, self.clock)
-        more = declared.sellers(("tokenmetrics", *other_sellers.PATHS))
-        return [*made, *(product for seller in more for product in declared.products(seller, self.clock))]
-
     def _write_notes(self) -> None:
         self._notes["offset"] = self.clock.offset
         config_files.write(self._notes_path, json.dumps(self._notes, indent=1))
 
     def _write_files(self) -> None:
         self._write_notes()
-        config_files.write(self.policy_path, config_files.policy(self))
+        config_files.write(self.policy_path, self.policy())
         config_files.write(self.home / "sandbox.env", config_files.exports(self.env))
+
+    def policy(self, pay_with: str = "USDC") -> str:
+        """The text of a policy file for this world. It has TMAI where the world sells for it, or is paid with it."""
+        symbols = ("USDC", "TMAI") if self.settings.tmai or pay_with == "TMAI" else ("USDC",)
+        return config_files.policy(
+            rpc_url=self.rpc_url,
+            seller_url=self.seller_url,
+            pay_with=pay_with,
+            pay_to=self.pay_to,
+            tokens=self.watch,
+            assets=[self.asset_of(symbol) for symbol in symbols],
+            other_sellers={name: self.seller_base + path for name, path in other_sellers.base_paths().items()},
+        )
 
     # -- for buyers -------------------------------------------------------------------------------
 
@@ -213,17 +223,17 @@ class World:
         return self._env(self.private_key, self.home)
 
     def _env(self, key: str, home: Path) -> dict[str, str]:
-        found = {"TOLLBOOK_POLICY": str(self.policy_path), "TOLLBOOK_HOME": str(home), "TOLLBOOK_PRIVATE_KEY": key}
+        env = {"TOLLBOOK_POLICY": str(self.policy_path), "TOLLBOOK_HOME": str(home), "TOLLBOOK_PRIVATE_KEY": key}
         if self.clock.offset:
-            found["TOLLBOOK_CLOCK_OFFSET"] = repr(self.clock.offset)
-        return found
+            env["TOLLBOOK_CLOCK_OFFSET"] = repr(self.clock.offset)
+        return env
 
     @property
     def asset(self) -> dict[str, Any]:
         return self.asset_of("USDC")
 
     def asset_of(self, symbol: str) -> dict[str, Any]:
-        """What policy says of a token, with its chain: the fields of payer.money.Asset."""
+        """A token as policy names it, with its chain: the fields of payer.values.money.Asset."""
         token = self.tokens[symbol]
         return {
             "symbol": symbol,
@@ -239,7 +249,7 @@ class World:
         return self._watch
 
     def buyer(self, name: str, funds: int = FUNDS, symbol: str = "USDC") -> Buyer:
-        """One more funded wallet, the same for the same name; its home lies under this world's."""
+        """Another funded wallet, the same for the same name; its home is inside this world's."""
         key = buyer_key(name)
         address, token = Account.from_key(key).address, self.tokens[symbol]
         if not token.balance(address):
@@ -261,7 +271,7 @@ class World:
         self._chain.mine(blocks)
 
     def reset(self) -> None:
-        """No faults, the settings it began with, the data unchanged, no visits recorded. Chain and clock stay."""
+        """Switch off faults and data changes, restore the first settings, forget visits. Chain and clock stay."""
         self.faults.clear()
         self.settings.update(**copy.deepcopy(self._first_settings))
         self.market.changes.clear()
@@ -273,11 +283,11 @@ class World:
         self.token.cancel(self._deployer, private_key or self.private_key, nonce)
 
     def submit(self, authorization: Mapping[str, str], signature: str) -> None:
-        """Settle an authorization as a stranger who saw it."""
+        """Settle an authorization as a third party that saw it."""
         self.token.submit(self._deployer, authorization, signature)
 
     def settle_time(self, seconds: float) -> None:
-        """Move the clock on and let the chain follow, so that `safe` and `finalized` pass what was there before."""
+        """Move clock and chain forward, so that `safe` and `finalized` pass what was there before."""
         self.clock.advance(seconds)
         self._chain.keep_up()
 
@@ -288,10 +298,3 @@ class World:
             if time.monotonic() > deadline:
                 raise TimeoutError(what)
             time.sleep(0.02)
-
-
-def erase(home: Path) -> None:
-    """Remove a stopped world's chain, so that the home starts anew."""
-    for path in (home / "sandbox").glob("*"):
-        with contextlib.suppress(FileNotFoundError):
-            path.unlink()

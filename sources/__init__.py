@@ -1,1 +1,6 @@
-"""What can be bought, declared as data: one file per seller over one small model."""
+"""What can be bought, declared as data: one file per seller over one small model.
+
+Reading order: model (what a declaration says) · sellers (the declarations) · registry (find them by name) · feeds (what
+the flows keep fresh) · slots (time and editions) · planner (missing cells to requests) · parse (bodies to rows)
+· coverage (which cells are held) · docs_table (the table in docs/sources.md).
+"""

@@ -1,4 +1,4 @@
-"""What the scheduled flows keep fresh, and which slots of which datasets they want at one time. Pure."""
+"""Feeds: the datasets that each scheduled flow keeps fresh, and the slots it wants at a given time. Pure."""
 
 from __future__ import annotations
 
@@ -17,22 +17,25 @@ FEEDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Want:
-    """Slots first…last of a dataset."""
+class WantedSlots:
+    """Slots first…last of a dataset, both inclusive."""
 
     dataset: str
     first: int
     last: int
 
 
-def wants(feed: Feed, at: datetime, dataset: Callable[[str], Dataset]) -> tuple[Want, ...]:
-    """What a run scheduled for `at` wants: each dataset now, a series' gaps of the lookback, and for a snapshot's the
-    series that repairs it. A snapshot's own past is wanted for the report alone: no plan buys it."""
-    found: list[Want] = []
-    for own in map(dataset, feed.datasets):
-        here = slot(own, at)
-        found.append(Want(own.name, here - own.lookback, here))
-        past = dataset(own.repaired_by) if feed.repairs and own.repaired_by else None
-        if past and past.kind is Kind.SERIES:
-            found.append(Want(past.name, here - past.lookback, here - 1))
-    return tuple(found)
+def wanted_slots(feed: Feed, at: datetime, find_dataset: Callable[[str], Dataset]) -> tuple[WantedSlots, ...]:
+    """The slots that a run scheduled for `at` wants: each dataset's current slot and its lookback.
+
+    Where the feed repairs, also the history twin of each snapshot. A snapshot's own past slots are wanted only for the
+    report of lost cells: no plan buys them.
+    """
+    wanted: list[WantedSlots] = []
+    for dataset in map(find_dataset, feed.datasets):
+        current = slot(dataset, at)
+        wanted.append(WantedSlots(dataset.name, current - dataset.lookback, current))
+        twin = find_dataset(dataset.repaired_by) if feed.repairs and dataset.repaired_by else None
+        if twin and twin.kind is Kind.SERIES:
+            wanted.append(WantedSlots(twin.name, current - twin.lookback, current - 1))
+    return tuple(wanted)

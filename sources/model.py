@@ -1,7 +1,7 @@
-"""The small model every seller is declared in. From one declaration come the plan, the parser, the tables and the docs.
+"""The model that every seller is declared in. From one declaration come the plan, the parser, the tables and the docs.
 
-Time is counted in *slots*: slot = floor(unix seconds / grain), so a day, an hour and a six-hour snapshot bucket are
-all whole numbers. A *cell* is (key, slot). Slot ranges are inclusive at both ends.
+Time is counted in *slots*: slot = floor(unix seconds / grain), so that a day, an hour and a six-hour snapshot are all
+whole numbers. A *cell* is (key, slot). Ranges of slots include both ends.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ HOUR = 3600
 DAY = 86400
 WEEK = 7 * DAY
 
-DOLLAR = "USDC"
-"""The asset that prices are declared in, unless another is named."""
+USDC = "USDC"
+"""The asset that price ceilings are declared in."""
 
 EVERYTHING = "*"
-"""The one key of a dataset that is not asked for by id."""
+"""The only key of a dataset that is not asked for by id."""
 
 
 class Kind(StrEnum):
@@ -32,7 +32,7 @@ class Kind(StrEnum):
 
 
 class Cast(StrEnum):
-    """Declared column types. A value no cast bridges is quarantined, never zero."""
+    """Column types. A row with a value that can't be cast is quarantined; the value is never read as zero."""
 
     INTEGER = "integer"
     FLOAT = "float"
@@ -45,30 +45,31 @@ class Cast(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of ours. `names` are the seller's spellings, compared exactly; the first that holds a value wins.
+    """One column of a table.
 
-    When `asked` the value is the key that was asked for, which the seller doesn't repeat in its rows.
-    `expected` is False for what only some generations of the row carry: its absence is no drift.
+    `names` are the seller's spellings, compared exactly; the first with a value wins. `from_request`: the value is the
+    key of the request, which the seller doesn't repeat in its rows. `expected` is False for a column that only some
+    versions of the row have: its absence is no schema drift.
     """
 
     name: str
     cast: Cast
     names: tuple[str, ...] = ()
     doc: str = ""
-    asked: bool = False
+    from_request: bool = False
     expected: bool = True
 
 
 EXTRAS = Column("extras", Cast.JSON, (), "columns the seller sends that are not declared yet", expected=False)
-"""The last column of every dataset: what is new is kept and can be queried before anyone declares it."""
+"""The last column of every dataset: undeclared values as JSON, so that they are kept and can be queried."""
 
 
 @dataclass(frozen=True, slots=True)
 class Paging:
-    """`page` counts from `first`; a page with fewer than `rows` rows is the last.
+    """Pages are counted from `first`; a page with fewer than `rows` rows is the last.
 
-    `depth` is how many pages of one listing are worth buying (None: all). `newest_first` says that a listing only
-    grows at its top, so that reading may stop at a page that brought nothing new.
+    `depth` is the number of pages of one listing that are worth buying (None: all). `newest_first`: the listing only
+    grows at its top, so that reading stops at a page without new rows.
     """
 
     rows: int
@@ -80,7 +81,7 @@ class Paging:
 
 
 class Dates(StrEnum):
-    """How a window's ends are written: calendar days, or unix seconds (the end is then the first second not asked)."""
+    """How the ends of a window are written: as UTC days, or as unix seconds with an exclusive end."""
 
     DAYS = "days"
     UNIX = "unix"
@@ -88,7 +89,7 @@ class Dates(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Date parameters of a series, both ends inclusive, at most `days` calendar days in one request."""
+    """Date parameters of a series; both ends inclusive, at most `days` calendar days in one request."""
 
     start_param: str
     end_param: str
@@ -98,8 +99,10 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Packing:
-    """Several keys in one request: comma lists in `param`, at most `ids` of them. In a JSON body without `separator`
-    it is a list."""
+    """Several keys in one request: at most `ids` of them in `param`, joined by `separator`.
+
+    In a JSON body an empty `separator` makes a list.
+    """
 
     param: str
     ids: int
@@ -116,7 +119,7 @@ class Evidence(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Since:
-    """The first UTC day of a history: before it there is nothing to pay for."""
+    """The first UTC day of a history: no earlier day is sold."""
 
     day: date
     evidence: Evidence = Evidence.INFERRED
@@ -124,17 +127,20 @@ class Since:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """What can be bought at one endpoint.
+    """What one endpoint sells.
 
-    `table` is where its rows go: a snapshot and the history that repairs it share one. `grain`, `settle` and
-    `patience` are seconds: a slot's row no longer moves once observed `settle` after the slot's end, and a row that
-    is not there is believed not to exist once asked for `patience` after it. `key_column` names the column whose
-    values are the cells' keys (None: one listing of everything). `time_column` is the column that dates a row; where
-    rows are `undated` it is the UTC day, or shorter slot, in which they were observed.
-    `lookback` is how many slots before the newest a run looks for gaps to heal, and for rows due for a second look (of
-    a snapshot, for missed slots to report). `since` is the first day that is sold.
-    `rows_per_cell` is None where one key and slot may bring any number of rows. `max_price` is decimal text in
-    dollars; what a call may cost in another token, whose worth moves, is for policy's caps to say.
+    - `table`: where its rows go; a snapshot and its history twin share one.
+    - `grain`, `settle`, `patience`: seconds. A slot is `grain` long; its row has settled once observed `settle` after
+      the slot's end; an absence has settled once observed `patience` after it.
+    - `key_column`: the column with the cells' keys (None: one listing of everything). `time_column` dates a row; where
+      rows are `undated`, it is the UTC day, or shorter slot, in which they were observed.
+    - `lookback`: slots before the newest in which a run buys gaps and rows that had not settled (of a snapshot: reports
+      missed slots). `since`: the first day that is sold.
+    - `rows_per_cell`: None where a cell may have any number of rows.
+    - `rows_path`: names that lead to the rows in the answer. `keyed_rows`: the column for the key, where the answer is
+      an object from key to row. `success`: fields and values that the answer must have.
+    - `max_price`: the most that a call may cost, decimal text in USDC. For other assets only policy's caps apply.
+    - `repaired_by`: the dataset that sells missed slots later, such as a history twin.
     """
 
     name: str
@@ -168,19 +174,23 @@ class Dataset:
     doc: str = ""
 
     def ceiling(self, asset: str) -> str | None:
-        """The most that one call may cost in an asset, under policy's own ceiling; None where nothing is declared."""
-        return self.max_price if asset == DOLLAR else None
+        """The declared most that one call may cost in an asset, decimal text; None where policy's caps alone apply."""
+        return self.max_price if asset == USDC else None
 
     @property
     def compared(self) -> tuple[str, ...]:
-        """Columns whose change makes a new version of a row: all but its key and the day it was looked at."""
-        spent = {*self.natural_key, *((self.time_column,) if self.undated else ())}
-        return tuple(column.name for column in self.columns if column.name not in spent)
+        """Columns whose change makes a new version of a row: all but its key and the day on which it was observed."""
+        identity = {*self.natural_key, *((self.time_column,) if self.undated else ())}
+        return tuple(column.name for column in self.columns if column.name not in identity)
 
 
 @dataclass(frozen=True, slots=True)
 class Seller:
-    """Who sells: its default base URL, the headers every request carries, and what it sells."""
+    """One seller: its default base URL, the headers of every request, and its datasets.
+
+    `payment_token_header` names the header that chooses the asset to pay with; `parallel` is how many calls may run at
+    the same time.
+    """
 
     name: str
     base_url: str
@@ -193,8 +203,8 @@ class Seller:
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """What one scheduled flow keeps fresh. When it `repairs`, days that no snapshot saw are bought from the series that
-    has them."""
+    """The datasets that one scheduled flow keeps fresh. `repairs`: days that a snapshot missed are bought from its
+    history twin."""
 
     name: str
     datasets: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""Every seller, dataset and feed by name."""
+"""Every seller, dataset and feed, found by name."""
 
 from __future__ import annotations
 
@@ -19,83 +19,92 @@ _SELLERS = (
 
 
 class UnknownName(LookupError):
-    """No seller sells, and no feed keeps, anything of that name. `near` are names like it."""
+    """Raised for a name that no seller, dataset, table or feed has. `similar` are names like it."""
 
-    def __init__(self, name: str, near: tuple[str, ...]) -> None:
-        hint = f"did you mean {' or '.join(near)}?" if near else "`tollbook plan --help` says where names are listed"
+    def __init__(self, name: str, similar: tuple[str, ...]) -> None:
+        hint = (
+            f"did you mean {' or '.join(similar)}?" if similar else "`tollbook plan --help` says where names are listed"
+        )
         super().__init__(f"unknown feed or dataset {name!r}: {hint}")
         self.name = name
-        self.near = near
+        self.similar = similar
 
 
 def sellers() -> tuple[Seller, ...]:
+    """Every seller, in the order of docs/sources.md."""
     return _SELLERS
 
 
 def seller(name: str) -> Seller:
-    """A seller by its name in policy.toml."""
-    for own in _SELLERS:
-        if own.name == name:
-            return own
-    raise UnknownName(name, tuple(get_close_matches(name, [own.name for own in _SELLERS])))
+    """The seller of this name in policy.toml. Raises UnknownName."""
+    for candidate in _SELLERS:
+        if candidate.name == name:
+            return candidate
+    raise UnknownName(name, tuple(get_close_matches(name, [known.name for known in _SELLERS])))
 
 
 def datasets() -> tuple[Dataset, ...]:
-    return tuple(own for selling in _SELLERS for own in selling.datasets)
+    """Every dataset of every seller."""
+    return tuple(dataset for seller in _SELLERS for dataset in seller.datasets)
 
 
 def dataset(name: str) -> Dataset:
-    """A dataset by its own name; names are unique among sellers."""
-    for own in datasets():
-        if own.name == name:
-            return own
-    raise UnknownName(name, _near(name))
+    """The dataset of this name; names are unique among sellers. Raises UnknownName."""
+    for candidate in datasets():
+        if candidate.name == name:
+            return candidate
+    raise UnknownName(name, _similar_names(name))
 
 
-def seller_of(own: Dataset) -> Seller:
-    return seller(own.seller)
+def seller_of(dataset: Dataset) -> Seller:
+    return seller(dataset.seller)
 
 
 def resolve(name: str) -> Feed | Dataset:
-    """A feed, a dataset, or the dataset that fills a table. A table of several is named by its history, which can be
-    bought for any time."""
+    """The feed or dataset of this name, or a dataset that fills the table of this name. Raises UnknownName.
+
+    Of several datasets that fill a table, the history: it can be bought for any time.
+    """
     if name in FEEDS:
         return FEEDS[name]
-    for own in datasets():
-        if own.name == name:
-            return own
-    filling = [own for own in datasets() if own.table == name]
+    for candidate in datasets():
+        if candidate.name == name:
+            return candidate
+    filling = [candidate for candidate in datasets() if candidate.table == name]
     if filling:
-        return max(filling, key=lambda own: own.window is not None)
-    raise UnknownName(name, _near(name))
+        return max(filling, key=lambda candidate: candidate.window is not None)
+    raise UnknownName(name, _similar_names(name))
 
 
 def history(name: str) -> Dataset | None:
-    """What a backfill of this feed, table or dataset buys: the series itself, or the one that repairs a snapshot."""
-    found = resolve(name)
-    for own in map(dataset, found.datasets) if isinstance(found, Feed) else (found,):
-        if own.kind is Kind.SERIES:
-            return own
-        if own.repaired_by and dataset(own.repaired_by).kind is Kind.SERIES:
-            return dataset(own.repaired_by)
+    """The series that a backfill of this feed, table or dataset buys: itself, or the history twin of a snapshot.
+
+    None where no history is sold. Raises UnknownName.
+    """
+    named = resolve(name)
+    for candidate in map(dataset, named.datasets) if isinstance(named, Feed) else (named,):
+        if candidate.kind is Kind.SERIES:
+            return candidate
+        if candidate.repaired_by and dataset(candidate.repaired_by).kind is Kind.SERIES:
+            return dataset(candidate.repaired_by)
     return None
 
 
 def snapshots_of(history: Dataset) -> tuple[str, ...]:
-    """Snapshots that fill a series' table day by day: what they have seen needs no buying from it."""
+    """Names of the snapshots that fill a series' table slot by slot: cells they hold are not bought from the series."""
     return tuple(
-        own.name
-        for own in datasets()
-        if own.repaired_by == history.name and history.kind is Kind.SERIES and own.grain == history.grain
+        candidate.name
+        for candidate in datasets()
+        if candidate.repaired_by == history.name and history.kind is Kind.SERIES and candidate.grain == history.grain
     )
 
 
 def history_of(snapshot: Dataset) -> Dataset | None:
-    """The series that repairs a snapshot slot by slot, where there is one."""
-    past = dataset(snapshot.repaired_by) if snapshot.kind is Kind.SNAPSHOT and snapshot.repaired_by else None
-    return past if past and snapshot.name in snapshots_of(past) else None
+    """The history twin of a snapshot, where there is one with the same slots."""
+    twin = dataset(snapshot.repaired_by) if snapshot.kind is Kind.SNAPSHOT and snapshot.repaired_by else None
+    return twin if twin and snapshot.name in snapshots_of(twin) else None
 
 
-def _near(name: str) -> tuple[str, ...]:
-    names = {*FEEDS, *(own.name for own in datasets()), *(own.table for own in datasets())}
+def _similar_names(name: str) -> tuple[str, ...]:
+    names = {*FEEDS, *(known.name for known in datasets()), *(known.table for known in datasets())}
     return tuple(get_close_matches(name.lower().replace("_", "-"), sorted(names), n=3, cutoff=0.6))

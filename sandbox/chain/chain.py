@@ -1,4 +1,4 @@
-"""The chain: a pool, blocks made from it, time, tags, snapshots and reorgs. One lock around everything."""
+"""The chain: transaction pool, blocks, time, tags, snapshots and reorgs. One lock guards all of it."""
 
 from __future__ import annotations
 
@@ -16,17 +16,20 @@ from eth_utils.exceptions import ValidationError
 
 from sandbox.chain import encode
 from sandbox.chain.evm import Built, Called, Evm
-from sandbox.chain.pool import Pool, Rejected
+from sandbox.chain.pool import Rejected, TransactionPool
 from sandbox.chain.store import BlockRow, ChainStore, LogRow, TxRow
 from sandbox.clock import WorldClock
 from sandbox.keys import CHAIN_ID
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
-    """When blocks are made. `block_time` 0 mines each transaction as it comes, else at most one block per so many
-    seconds with the whole pool in it. An idle chain makes an empty block after `heartbeat` seconds, when asked.
-    `safe` and `finalized` are the newest blocks at least so many seconds old."""
+class BlockPace:
+    """When blocks are made, in seconds.
+
+    `block_time` 0 mines each transaction as it arrives; else at most one block per `block_time`, with the whole pool.
+    `heartbeat`: a call to an idle chain makes an empty block after so long. `safe` and `finalized` are the newest
+    blocks that are at least `safe_lag` and `finalized_lag` old.
+    """
 
     block_time: float = 0.0
     heartbeat: int = 2
@@ -34,11 +37,11 @@ class Pace:
     finalized_lag: int = 4
 
 
-class Chain:
-    """Blocks 0..head in a file. Every public method takes the lock itself."""
+class LocalChain:
+    """Blocks 0 to head in a file. Every public method takes the lock itself."""
 
-    def __init__(self, path: Path, clock: WorldClock, pace: Pace | None = None) -> None:
-        self.clock, self.pace = clock, pace or Pace()
+    def __init__(self, path: Path, clock: WorldClock, pace: BlockPace | None = None) -> None:
+        self.clock, self.pace = clock, pace or BlockPace()
         self.lock = threading.RLock()
         self.automine = True
         self.follows_clock = True
@@ -46,7 +49,7 @@ class Chain:
         self.next_time: int | None = None
         self._store = ChainStore(path)
         self._evm = Evm(self._store.state)
-        self._pool = Pool()
+        self._pool = TransactionPool()
         self._snapshots: list[tuple[int, list[SignedTransactionAPI]]] = []
         self._head: BlockRow | None = self._store.head()
         self._wake = threading.Condition(self.lock)
@@ -58,9 +61,9 @@ class Chain:
             threading.Thread(target=self._mine_at_pace, name="miner", daemon=True).start()
 
     def _require_same_chain(self) -> None:
-        found = self._store.get_meta("chain_id")
-        if found != str(CHAIN_ID):
-            raise ValueError(f"this chain file is for chain id {found}; the sandbox serves {CHAIN_ID} only")
+        chain_id = self._store.get_meta("chain_id")
+        if chain_id != str(CHAIN_ID):
+            raise ValueError(f"this chain file is for chain id {chain_id}; the sandbox serves {CHAIN_ID} only")
 
     def close(self) -> None:
         with self.lock:
@@ -96,7 +99,7 @@ class Chain:
         return self._store.block_by_hash(block_hash)
 
     def lagging(self, seconds: int) -> BlockRow:
-        """The newest block at least so old: what `safe` and `finalized` mean here."""
+        """The newest block that is at least so many seconds old: the meaning of `safe` and `finalized` here."""
         row = self._store.newest_until(max(self.now(), self.head.time) - seconds)
         genesis = self._store.block(0)
         assert genesis is not None
@@ -114,14 +117,14 @@ class Chain:
         return self._evm.header(row.header)
 
     def state(self, row: BlockRow) -> StateAPI:
-        """Accounts as they were after that very block."""
+        """The accounts after that block."""
         return self._evm.state(self.header(row))
 
     def base_fee(self) -> int:
         return self._evm.next_header(self.header(self.head), self.block_time_now()).base_fee_per_gas or 0
 
     def call(self, row: BlockRow | None, *, sender: bytes, to: bytes, data: bytes, value: int, gas: int) -> Called:
-        """On one block's state in its own time; None: on the head's state in the time of the block being built."""
+        """Call on a block's state at its time; for None, on the head's state at the time of the next block."""
         with self.lock:
             header = self.header(row or self.head)
             if row is None:
@@ -131,14 +134,14 @@ class Chain:
     # -- time -------------------------------------------------------------------------------------
 
     def now(self) -> int:
-        """Chain time if a block were made now: world time plus the chain's own skew."""
+        """The time of a block made now: world time plus the chain's own offset."""
         return int(self.clock.time()) + self.time_offset
 
     def block_time_now(self) -> int:
         return self.next_time if self.next_time is not None else max(self.head.time, self.now())
 
     def keep_up(self) -> None:
-        """Empty blocks for the time that passed, so that `latest`, `safe` and `finalized` follow the clock."""
+        """Make empty blocks for the time that passed, so that `latest`, `safe` and `finalized` follow the clock."""
         if not (self.automine and self.follows_clock) or self.next_time is not None:
             return
         now = self.now()
@@ -152,7 +155,7 @@ class Chain:
     # -- transactions -----------------------------------------------------------------------------
 
     def send(self, raw: bytes) -> bytes:
-        """Take a transaction into the pool, and mine it if the pace says so. Raises Rejected."""
+        """Add a transaction to the pool, and mine it where `block_time` is 0. Raises Rejected."""
         with self.lock:
             try:
                 tx = self._evm.decode(raw)
@@ -178,24 +181,24 @@ class Chain:
         return self._pool.next_nonce(sender, self.state(self.head))
 
     def drop(self, tx_hash: bytes | None = None) -> int:
-        """Forget one transaction of the pool, or all; answers how many went."""
+        """Remove one transaction from the pool, or all; returns how many were removed."""
         with self.lock:
             gone = [tx.hash for tx in self._pool.all() if tx_hash in (None, tx.hash)]
             self._pool.remove(gone)
             return len(gone)
 
     def restore(self) -> None:
-        """Back to mining by the clock with an empty pool; blocks stay as they are."""
+        """Empty the pool and mine by the clock again; blocks stay."""
         with self.lock:
             self.automine, self.follows_clock = True, True
             self.time_offset, self.next_time = 0, None
-            self._pool = Pool()
+            self._pool = TransactionPool()
             self._snapshots.clear()
 
     # -- mining -----------------------------------------------------------------------------------
 
     def mine(self, blocks: int = 1, extra: bytes = b"") -> int:
-        """Make blocks; the first takes every executable transaction of the pool. Answers the new head's number."""
+        """Make blocks; the first takes every executable transaction of the pool. Returns the new head's number."""
         with self.lock:
             for _ in range(blocks):
                 self._mine_one(None, extra)
@@ -254,14 +257,14 @@ class Chain:
             return len(self._snapshots)
 
     def revert(self, snapshot: int) -> bool:
-        """Back to a snapshot, which is used up with all later ones."""
+        """Go back to a snapshot; it and all later ones can't be used again. Returns False for an unknown one."""
         with self.lock:
             if not 1 <= snapshot <= len(self._snapshots):
                 return False
             number, pool = self._snapshots[snapshot - 1]
             del self._snapshots[snapshot - 1 :]
             self._truncate(number)
-            self._pool = Pool(pool)
+            self._pool = TransactionPool(pool)
             return True
 
     def reorg(self, depth: int, keep: bool) -> int:
@@ -271,7 +274,7 @@ class Chain:
             lost = [self._evm.decode(tx.raw) for tx in self._store.txs_above(bottom)]
             self._truncate(bottom)
             if keep:
-                self._pool = Pool([*lost, *self._pool.all()])
+                self._pool = TransactionPool([*lost, *self._pool.all()])
             return self.mine(depth + 1, extra=b"reorg %d" % self.head.number)
 
     def _truncate(self, number: int) -> None:

@@ -1,15 +1,15 @@
-"""The verbs that tests give a node: mine, move time, go back, lose things. Names are anvil's where it has them."""
+"""RPC methods for tests: mine, move time, go back, drop transactions. Named as in anvil where anvil has them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from sandbox.chain.chain import Chain
-from sandbox.chain.rpc import Rpc
+from sandbox.chain.chain import LocalChain
+from sandbox.chain.rpc import NodeRpc
 
 
-def add_control(rpc: Rpc, chain: Chain) -> None:
+def add_control(rpc: NodeRpc, chain: LocalChain) -> None:
     def mine(count: Any = 1) -> str:
         chain.mine(_number(count))
         return "0x0"

@@ -1,4 +1,4 @@
-"""Blocks, transactions, receipts and logs in the words of Ethereum's JSON-RPC."""
+"""Blocks, transactions, receipts and logs as Ethereum's JSON-RPC writes them."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def tx_json(tx: SignedTransactionAPI, place: dict[str, str] | None, base_fee: in
     """A transaction; `place` is its blockHash, blockNumber and transactionIndex, None while in the pool."""
     type_id = tx.type_id or 0
     price = effective_price(tx, base_fee)
-    found: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "hash": data(tx.hash),
         "type": quantity(type_id),
         "nonce": quantity(tx.nonce),
@@ -78,11 +78,11 @@ def tx_json(tx: SignedTransactionAPI, place: dict[str, str] | None, base_fee: in
         "transactionIndex": None,
     }
     if type_id >= 1:
-        found["accessList"] = []
+        fields["accessList"] = []
     if type_id >= 2:
-        found["maxFeePerGas"] = quantity(tx.max_fee_per_gas)
-        found["maxPriorityFeePerGas"] = quantity(tx.max_priority_fee_per_gas)
-    return {**found, **(place or {})}
+        fields["maxFeePerGas"] = quantity(tx.max_fee_per_gas)
+        fields["maxPriorityFeePerGas"] = quantity(tx.max_priority_fee_per_gas)
+    return {**fields, **(place or {})}
 
 
 def effective_price(tx: SignedTransactionAPI, base_fee: int) -> int:
@@ -143,7 +143,7 @@ def receipt_json(
 
 
 def revert_text(output: bytes) -> str:
-    """What `require(…, "text")` said, in the form nodes put into the error message."""
+    """The text of a failed `require(…, "text")`, as nodes put it into the error message."""
     if output[:4] == keccak(text="Error(string)")[:4] and len(output) >= 68:
         length = int.from_bytes(output[36:68], "big")
         return "execution reverted: " + output[68 : 68 + length].decode("utf-8", "replace")

@@ -1,4 +1,4 @@
-"""py-evm behind three verbs: make a genesis, call at a block, build the next block."""
+"""py-evm behind three methods: make a genesis, call at a block, build the next block."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class SandboxVM(PragueVM):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Called:
-    """What a call did: its output, or the bytes and the cause of its failure."""
+    """The result of a call: its output, or the bytes and the cause of its failure."""
 
     output: bytes
     gas_used: int
@@ -86,7 +86,7 @@ class Evm:
         return block
 
     def open(self) -> None:
-        """Take up a chain that `genesis` made earlier."""
+        """Open a chain that `genesis` made earlier."""
         self._chain = self._kind(self._db)
 
     @staticmethod

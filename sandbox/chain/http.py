@@ -1,4 +1,4 @@
-"""The node's HTTP face: single requests and batches, with the faults of the rpc level played on top."""
+"""The node over HTTP: single requests and batches, with the faults of the rpc level."""
 
 from __future__ import annotations
 
@@ -9,35 +9,35 @@ from typing import Any
 import msgspec
 
 from sandbox.asgi import Receive, Scope, Send, hang_up, read_body, reply, reset, send_reply
-from sandbox.chain.rpc import Rpc, RpcError, View
-from sandbox.faults import Fault, Faults
+from sandbox.chain.rpc import NodeError, NodeRpc, View
+from sandbox.faults import Faults, InjectedFault
 
 _FOREIGN = "0x000000000000000000000000000000000000dEaD"
 
 
 class RpcApp:
-    def __init__(self, rpc: Rpc, faults: Faults) -> None:
+    def __init__(self, rpc: NodeRpc, faults: Faults) -> None:
         self._rpc, self._faults = rpc, faults
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = await read_body(receive)
         try:
-            asked = msgspec.json.decode(body)
+            request = msgspec.json.decode(body)
         except msgspec.DecodeError:
-            await send_reply(send, reply(200, msgspec.json.encode(_error(None, RpcError(-32700, "parse error")))))
+            await send_reply(send, reply(200, msgspec.json.encode(_error(None, NodeError(-32700, "parse error")))))
             return
-        calls = asked if isinstance(asked, list) else [asked]
+        calls = request if isinstance(request, list) else [request]
         faults = [(call, self._faults.take("rpc", _method(call))) for call in calls]
         for _, firing in faults:
             for fault in firing:
                 if await self._broken(fault, scope, send):
                     return
         answers = [self.answer(call, firing) for call, firing in faults]
-        document = answers if isinstance(asked, list) else answers[0]
+        document = answers if isinstance(request, list) else answers[0]
         await send_reply(send, reply(200, msgspec.json.encode(document)))
 
-    async def _broken(self, fault: Fault, scope: Scope, send: Send) -> bool:
-        """Play a fault of the connection; true when no JSON is to follow."""
+    async def _broken(self, fault: InjectedFault, scope: Scope, send: Send) -> bool:
+        """Apply a fault of the connection; returns True where no JSON follows."""
         match fault.name:
             case "rpc_down":
                 reset(scope)
@@ -55,25 +55,25 @@ class RpcApp:
                 return False
         return True
 
-    def answer(self, call: Any, firing: list[Fault]) -> dict[str, Any]:
-        """One JSON-RPC answer, changed as the firing faults say."""
+    def answer(self, call: Any, firing: list[InjectedFault]) -> dict[str, Any]:
+        """One JSON-RPC answer, changed by the firing faults."""
         if not isinstance(call, dict) or not isinstance(call.get("method"), str):
-            return _error(None, RpcError(-32600, "invalid request"))
+            return _error(None, NodeError(-32600, "invalid request"))
         params = call.get("params") or []
         try:
             for fault in firing:
                 if fault.name == "rpc_error":
-                    raise RpcError(fault.params["code"], fault.params["message"])
+                    raise NodeError(fault.params["code"], fault.params["message"])
             if not isinstance(params, list):
-                raise RpcError(-32602, "params must be a list")
+                raise NodeError(-32602, "params must be a list")
             result = self._rpc.call(call["method"], params, self._view(firing))
-        except RpcError as problem:
+        except NodeError as problem:
             return _error(call.get("id"), problem)
         for fault in firing:
             result = _changed(fault, call["method"], result)
         return {"jsonrpc": "2.0", "id": call.get("id"), "result": result}
 
-    def _view(self, firing: list[Fault]) -> View:
+    def _view(self, firing: list[InjectedFault]) -> View:
         view = View(tags=all(fault.name != "rpc_no_tags" for fault in firing))
         for fault in firing:
             if fault.name == "rpc_frozen_head":
@@ -84,7 +84,7 @@ class RpcApp:
         return view
 
 
-def _changed(fault: Fault, method: str, result: Any) -> Any:
+def _changed(fault: InjectedFault, method: str, result: Any) -> Any:
     receipt = method == "eth_getTransactionReceipt" and result is not None
     match fault.name:
         case "rpc_wrong_chain" if method in ("eth_chainId", "net_version"):
@@ -113,5 +113,5 @@ def _method(call: Any) -> str:
     return str(call.get("method")) if isinstance(call, dict) else ""
 
 
-def _error(number: Any, problem: RpcError) -> dict[str, Any]:
+def _error(number: Any, problem: NodeError) -> dict[str, Any]:
     return {"jsonrpc": "2.0", "id": number, "error": problem.as_json()}

@@ -1,4 +1,4 @@
-"""Transactions on their way into a block: what may wait, what may run next."""
+"""Transactions that wait for a block, and those that can run next."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from sandbox.keys import CHAIN_ID
 
 
 class Rejected(Exception):
-    """A transaction the pool does not take; the message is what other nodes say."""
+    """Raised for a transaction that the pool refuses, with the message that other nodes give."""
 
 
-class Pool:
-    """In order of arrival. States are given, never kept."""
+class TransactionPool:
+    """Pooled transactions in order of arrival. States are passed in, never kept."""
 
     def __init__(self, waiting: Iterable[SignedTransactionAPI] = ()) -> None:
         self._waiting: dict[bytes, SignedTransactionAPI] = {tx.hash: tx for tx in waiting}
 
     def add(self, tx: SignedTransactionAPI, sender: Address, state: StateAPI) -> None:
-        """Raises Rejected for what could never run, and for a second transaction of the same nonce."""
+        """Add a transaction. Raises Rejected for one that could never run, or has the nonce of a pooled one."""
         if tx.chain_id != CHAIN_ID:
             raise Rejected(f"invalid chain id for signer: have {tx.chain_id} want {CHAIN_ID}")
         if tx.hash in self._waiting:
@@ -55,7 +55,7 @@ class Pool:
         return nonce
 
     def executable(self, state: StateAPI) -> list[SignedTransactionAPI]:
-        """Transactions whose nonces follow on, each sender's in order, and those that came too late."""
+        """Transactions with consecutive nonces, each sender's in order, and those whose nonce is already used."""
         expected: dict[Address, int] = {}
         ready = []
         for tx in sorted(self._waiting.values(), key=lambda tx: int(tx.nonce)):

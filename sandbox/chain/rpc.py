@@ -1,4 +1,4 @@
-"""The JSON-RPC methods a payer, a facilitator and the usual client libraries ask for, over a Chain."""
+"""The JSON-RPC methods that a payer, a facilitator and the usual client libraries call, over a LocalChain."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from eth_typing import Address
 from eth_utils.address import to_canonical_address
 from eth_utils.crypto import keccak
 
-from sandbox.chain.chain import Chain
+from sandbox.chain.chain import LocalChain
 from sandbox.chain.encode import data, quantity, revert_text, tx_json
 from sandbox.chain.evm import GAS_LIMIT, Called
 from sandbox.chain.pool import Rejected
@@ -22,7 +22,7 @@ _TIP = 1_000_000_000
 _ZERO = "0x" + "00" * 20
 
 
-class RpcError(Exception):
+class NodeError(Exception):
     """An error answer of JSON-RPC."""
 
     def __init__(self, code: int, message: str, payload: str | None = None) -> None:
@@ -30,24 +30,24 @@ class RpcError(Exception):
         self.code, self.message, self.payload = code, message, payload
 
     def as_json(self) -> dict[str, Any]:
-        found: dict[str, Any] = {"code": self.code, "message": self.message}
-        return found if self.payload is None else {**found, "data": self.payload}
+        error: dict[str, Any] = {"code": self.code, "message": self.message}
+        return error if self.payload is None else {**error, "data": self.payload}
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What a lying or lagging endpoint lets one see: nothing above `head`, no `safe` or `finalized` tags, logs of at
-    most `log_range` blocks at once."""
+    """The view through a faulty endpoint: nothing above `head`, no `safe` or `finalized` tags, logs of at most
+    `log_range` blocks at once."""
 
     head: int | None = None
     tags: bool = True
     log_range: int | None = None
 
 
-class Rpc:
-    """One method call at a time: `call("eth_chainId", [])`. Raises RpcError, nothing else, for bad input."""
+class NodeRpc:
+    """One method call at a time: `call("eth_chainId", [])`. Raises NodeError, nothing else, for bad input."""
 
-    def __init__(self, chain: Chain) -> None:
+    def __init__(self, chain: LocalChain) -> None:
         self._chain = chain
         self._methods: dict[str, Callable[..., Any]] = {
             name.replace("__", "_", 1) if name.startswith("__") else name: getattr(self, name)
@@ -56,19 +56,19 @@ class Rpc:
         }
 
     def add(self, name: str, method: Callable[..., Any]) -> None:
-        """One more method; it gets the positional parameters of the request."""
+        """Add a method; it gets the positional parameters of the request."""
         self._methods[name] = lambda _view, *params: method(*params)
 
     def call(self, method: str, params: list[Any], view: View | None = None) -> Any:
-        found = self._methods.get(method)
-        if found is None:
-            raise RpcError(-32601, f"the method {method} does not exist/is not available")
+        function = self._methods.get(method)
+        if function is None:
+            raise NodeError(-32601, f"the method {method} does not exist/is not available")
         with self._chain.lock:
             self._chain.keep_up()
             try:
-                return found(view or View(), *params)
+                return function(view or View(), *params)
             except (TypeError, ValueError, AttributeError, KeyError, IndexError) as problem:
-                raise RpcError(-32602, f"invalid argument: {problem}") from problem
+                raise NodeError(-32602, f"invalid argument: {problem}") from problem
 
     # -- identity ---------------------------------------------------------------------------------
 
@@ -113,15 +113,15 @@ class Rpc:
 
     def _lagging(self, view: View, tag: str, head: BlockRow) -> BlockRow:
         if not view.tags:
-            raise RpcError(-32000, f"{tag} block not found")
+            raise NodeError(-32000, f"{tag} block not found")
         pace = self._chain.pace
         row = self._chain.lagging(pace.safe_lag if tag == "safe" else pace.finalized_lag)
-        return min(row, head, key=lambda one: one.number)
+        return min(row, head, key=lambda block: block.number)
 
     def _existing(self, view: View, tag: str | dict[str, Any]) -> BlockRow:
         row = self._row(view, tag)
         if row is None:
-            raise RpcError(-32000, "header not found")
+            raise NodeError(-32000, "header not found")
         return row
 
     def eth_blockNumber(self, view: View) -> str:
@@ -136,10 +136,10 @@ class Rpc:
     def _block(self, row: BlockRow | None, full: bool) -> Any:
         if row is None:
             return None
-        found = msgspec.json.decode(row.json)
+        block = msgspec.json.decode(row.json)
         if full:
-            found["transactions"] = [self.eth_getTransactionByHash(View(), h) for h in found["transactions"]]
-        return found
+            block["transactions"] = [self.eth_getTransactionByHash(View(), h) for h in block["transactions"]]
+        return block
 
     # -- accounts at a block ----------------------------------------------------------------------
 
@@ -160,7 +160,7 @@ class Rpc:
 
     def eth_call(self, view: View, request: dict[str, Any], tag: Any = "latest", *overrides: Any) -> str:
         if overrides and any(overrides):
-            raise RpcError(-32602, "state overrides are not supported")
+            raise NodeError(-32602, "state overrides are not supported")
         called = self._run(view, request, tag)
         if called.failure is not None:
             self._raise_failure(called)
@@ -186,8 +186,8 @@ class Rpc:
 
     def _raise_failure(self, called: Called) -> None:
         if called.reverted:
-            raise RpcError(3, revert_text(called.output), data(called.output))
-        raise RpcError(-32000, called.failure or "execution failed")
+            raise NodeError(3, revert_text(called.output), data(called.output))
+        raise NodeError(-32000, called.failure or "execution failed")
 
     # -- transactions and logs --------------------------------------------------------------------
 
@@ -195,39 +195,41 @@ class Rpc:
         try:
             return data(self._chain.send(_bytes(raw)))
         except Rejected as problem:
-            raise RpcError(-32000, str(problem)) from problem
+            raise NodeError(-32000, str(problem)) from problem
 
     def eth_getTransactionByHash(self, view: View, tx_hash: str) -> Any:
         wanted = _bytes(tx_hash, 32)
-        found = self._chain.tx(wanted)
-        if found is not None and found[0] <= self._head(view).number:
-            return msgspec.json.decode(found[1].json)
+        located = self._chain.tx(wanted)
+        if located is not None and located[0] <= self._head(view).number:
+            return msgspec.json.decode(located[1].json)
         waiting = self._chain.pooled(wanted)
         return None if waiting is None else tx_json(waiting, None, self._chain.base_fee())
 
     def eth_getTransactionReceipt(self, view: View, tx_hash: str) -> Any:
-        found = self._chain.tx(_bytes(tx_hash, 32))
-        if found is None or found[0] > self._head(view).number:
+        located = self._chain.tx(_bytes(tx_hash, 32))
+        if located is None or located[0] > self._head(view).number:
             return None
-        return msgspec.json.decode(found[1].receipt)
+        return msgspec.json.decode(located[1].receipt)
 
     def eth_getLogs(self, view: View, wanted: dict[str, Any]) -> list[Any]:
         first, last = self._range(view, wanted)
-        addresses = [_address(one) for one in _listed(wanted.get("address"))]
-        topics = [None if one is None else [_bytes(t, 32) for t in _listed(one)] for one in wanted.get("topics") or []]
+        addresses = [_address(item) for item in _listed(wanted.get("address"))]
+        topics = [
+            None if item is None else [_bytes(t, 32) for t in _listed(item)] for item in wanted.get("topics") or []
+        ]
         return [msgspec.json.decode(text) for text in self._chain.logs(first, last, addresses, topics)]
 
     def _range(self, view: View, wanted: dict[str, Any]) -> tuple[int, int]:
         if "blockHash" in wanted:
             if "fromBlock" in wanted or "toBlock" in wanted:
-                raise RpcError(-32602, "cannot specify both blockHash and fromBlock/toBlock")
+                raise NodeError(-32602, "cannot specify both blockHash and fromBlock/toBlock")
             number = self._existing(view, {"blockHash": wanted["blockHash"]}).number
             return number, number
         first, last = (self._bound(view, wanted.get(end) or "latest") for end in ("fromBlock", "toBlock"))
         if first > last:
-            raise RpcError(-32602, "invalid block range params")
+            raise NodeError(-32602, "invalid block range params")
         if view.log_range is not None and last - first >= view.log_range:
-            raise RpcError(-32005, f"query exceeds max block range {view.log_range}")
+            raise NodeError(-32005, f"query exceeds max block range {view.log_range}")
         return first, min(last, self._head(view).number)
 
     def _bound(self, view: View, tag: str) -> int:
@@ -245,13 +247,13 @@ class Rpc:
         last = self._existing(view, newest).number
         first = max(last - _int(count) + 1, 0)
         headers = [self._chain.header(self._existing(view, quantity(number))) for number in range(first, last + 1)]
-        found: dict[str, Any] = {
+        history: dict[str, Any] = {
             "oldestBlock": quantity(first),
-            "baseFeePerGas": [quantity(one.base_fee_per_gas or 0) for one in headers]
+            "baseFeePerGas": [quantity(header.base_fee_per_gas or 0) for header in headers]
             + [quantity(self._chain.base_fee())],
-            "gasUsedRatio": [one.gas_used / one.gas_limit for one in headers],
+            "gasUsedRatio": [header.gas_used / header.gas_limit for header in headers],
         }
-        return {**found, "reward": [[quantity(_TIP)] * len(rewards) for _ in headers]} if rewards else found
+        return {**history, "reward": [[quantity(_TIP)] * len(rewards) for _ in headers]} if rewards else history
 
     def web3_sha3(self, view: View, text: str) -> str:
         return data(keccak(_bytes(text)))

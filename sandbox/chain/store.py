@@ -90,7 +90,7 @@ class StateDB(BaseDB):
         """Keep it: keys are hashes of their values, and an old block's state may still need them."""
 
     def take_unsaved(self) -> list[tuple[bytes, bytes]]:
-        """What is to be written now. A cache grown large is emptied: the file has it all after this."""
+        """The values to write now. A cache that has grown large is emptied: the file holds all of it afterwards."""
         rows, self._unsaved = list(self._unsaved.items()), {}
         if len(self._cache) > _CACHED:
             self._cache = dict(rows)
@@ -141,7 +141,7 @@ class ChainStore:
         self._db.execute("COMMIT")
 
     def truncate(self, head: int) -> None:
-        """Forget every block above `head`."""
+        """Delete every block above `head`."""
         self._db.execute("BEGIN IMMEDIATE")
         for table in ("blocks", "txs", "logs"):
             self._db.execute(f"DELETE FROM {table} WHERE number > ?", (head,))

@@ -1,4 +1,4 @@
-"""The currencies of the sandbox: two tokens deployed from one source, minted to whom a test names."""
+"""The sandbox's two EIP-3009 tokens, deployed from one source."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
 from sandbox.chain.contracts import contract
-from sandbox.chain.rpc import Rpc
+from sandbox.chain.rpc import NodeRpc
 from sandbox.keys import CHAIN_ID, DEPLOYER_KEY
 
 _GAS_PRICE = 3_000_000_000
@@ -22,7 +22,7 @@ TRANSFER = "0x" + keccak(text="Transfer(address,address,uint256)").hex()
 
 @dataclass(frozen=True, slots=True)
 class TokenSpec:
-    """What a token is called in policy, on chain and in EIP-712."""
+    """A token's symbol in policy, its name and version in EIP-712, and its decimals."""
 
     symbol: str
     eip712_name: str
@@ -35,14 +35,14 @@ TMAI = TokenSpec("TMAI", "Token Metrics AI", "1", 18)
 
 
 class Deployer:
-    """Sends the owner's transactions, one at a time, straight into the node."""
+    """Send the owner's transactions, one at a time, directly to the node."""
 
-    def __init__(self, rpc: Rpc) -> None:
+    def __init__(self, rpc: NodeRpc) -> None:
         self._rpc, self._account = rpc, Account.from_key(DEPLOYER_KEY)
         self.address: str = self._account.address
 
     def send(self, to: str | None, data: bytes, value: int = 0) -> dict[str, Any]:
-        """Mine a transaction and hand back its receipt; raises RuntimeError when it failed."""
+        """Mine a transaction and return its receipt. Raises RuntimeError where it failed."""
         tx: dict[str, Any] = {
             "nonce": int(self._rpc.call("eth_getTransactionCount", [self.address, "pending"]), 16),
             "gas": 5_000_000 if to is None else 200_000,
@@ -60,18 +60,18 @@ class Deployer:
             receipt = self._rpc.call("eth_getTransactionReceipt", [tx_hash])
         if receipt["status"] != "0x1":
             raise RuntimeError(f"transaction {tx_hash} reverted")
-        found: dict[str, Any] = receipt
-        return found
+        mined: dict[str, Any] = receipt
+        return mined
 
 
-class Token:
+class TokenContract:
     """One deployed token."""
 
-    def __init__(self, rpc: Rpc, address: str, spec: TokenSpec) -> None:
+    def __init__(self, rpc: NodeRpc, address: str, spec: TokenSpec) -> None:
         self._rpc, self.address, self.spec = rpc, address, spec
 
     @classmethod
-    def deploy(cls, rpc: Rpc, deployer: Deployer, spec: TokenSpec) -> Token:
+    def deploy(cls, rpc: NodeRpc, deployer: Deployer, spec: TokenSpec) -> TokenContract:
         code = bytes.fromhex(contract("Eip3009Token")["bytecode"][2:])
         arguments = encode(
             ["string", "string", "string", "uint8"],
@@ -80,11 +80,13 @@ class Token:
         receipt = deployer.send(None, code + arguments)
         return cls(rpc, receipt["contractAddress"], spec)
 
-    def mint(self, deployer: Deployer, to: str, atoms: int) -> None:
-        deployer.send(self.address, _selector("mint(address,uint256)") + encode(["address", "uint256"], [to, atoms]))
+    def mint(self, deployer: Deployer, to: str, amount_atomic: int) -> None:
+        deployer.send(
+            self.address, _selector("mint(address,uint256)") + encode(["address", "uint256"], [to, amount_atomic])
+        )
 
     def submit(self, sender: Deployer, authorization: Mapping[str, str], signature: str) -> dict[str, Any]:
-        """Settle an authorization (in x402's wire form) without any facilitator: anyone who sees it can."""
+        """Settle an authorization (in x402's wire form) without a facilitator, as anyone who sees it can."""
         types = ["address", "address", "uint256", "uint256", "uint256", "bytes32", "bytes"]
         numbers = [int(authorization[name]) for name in ("value", "validAfter", "validBefore")]
         words = [bytes.fromhex(text[2:]) for text in (authorization["nonce"], signature)]

@@ -1,22 +1,114 @@
-"""Shapes of what is sold: which cells a query names, newest first, and how each becomes a row."""
+"""What a request selects: its parameters, and the cells and rows that they name, newest first."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
 from typing import Any, Protocol
 
-from sandbox.market import figures, moonshots, whole
-from sandbox.market.catalogue import HISTORY_START, Catalogue, Token, day_of
+from sandbox.market import market_wide, research, tokens
 from sandbox.market.noise import DAY, HOUR
-from sandbox.market.query import Query, Unprocessable
-from sandbox.market.rows import Row
+from sandbox.market.token_rows import Row
+from sandbox.market.tokens import EPOCH_DAY, HISTORY_START, Catalogue, MarketToken, day_of
+
+MAX_LIMIT, DEFAULT_LIMIT, MAX_DAYS_APART = 100, 50, 30
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+
+
+class Unprocessable(Exception):
+    """Raised for parameters that the seller answers with 422 (or 404, 400)."""
+
+    def __init__(self, message: str, status: int = 422) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Parameters by name, each given once; unknown names are ignored, as web services do."""
+
+    values: Mapping[str, str]
+
+    @classmethod
+    def of(cls, pairs: Sequence[tuple[str, str]]) -> Query:
+        values = dict(pairs)
+        if len(values) != len(pairs):
+            raise Unprocessable("Invalid parameter: given twice")
+        return cls(values)
+
+    def text(self, name: str) -> str | None:
+        return self.values.get(name) or None
+
+    def required(self, name: str) -> str:
+        value = self.text(name)
+        if value is None:
+            raise Unprocessable(f"Invalid parameter: {name} is required")
+        return value
+
+    def words(self, name: str) -> list[str]:
+        """A comma list; empty when absent."""
+        return [word.strip() for word in (self.text(name) or "").split(",") if word.strip()]
+
+    def integers(self, name: str) -> list[int]:
+        try:
+            return [int(word) for word in self.words(name)]
+        except ValueError:
+            raise Unprocessable(f"Invalid parameter: {name} must be whole numbers separated by commas") from None
+
+    def number(self, name: str) -> float | None:
+        value = self.text(name)
+        try:
+            return None if value is None else float(value)
+        except ValueError:
+            raise Unprocessable(f"Invalid parameter: {name} must be a number") from None
+
+    def integer(self, name: str, default: int, low: int, high: int) -> int:
+        value = self.text(name)
+        if value is None:
+            return default
+        if not value.isascii() or not value.isdigit() or not low <= int(value) <= high:
+            raise Unprocessable(f"Invalid parameter: {name} must be a whole number from {low} to {high}")
+        return int(value)
+
+    @property
+    def limit(self) -> int:
+        return self.integer("limit", DEFAULT_LIMIT, 1, MAX_LIMIT)
+
+    @property
+    def page(self) -> int:
+        return self.integer("page", 1, 1, 10**9)
+
+    def days(self, today: int, earliest: int) -> range:
+        """The requested days, both ends inclusive and at most MAX_DAYS_APART apart; without dates the last ones."""
+        start, end = self._day("startDate"), self._day("endDate")
+        last = today if end is None else end
+        first = max(last - MAX_DAYS_APART, earliest) if start is None else start
+        if first > last:
+            raise Unprocessable("Invalid parameter: startDate is after endDate")
+        if last - first > MAX_DAYS_APART:
+            raise Unprocessable(f"Invalid parameter: dates may be at most {MAX_DAYS_APART} days apart")
+        return range(max(first, earliest), min(last, today) + 1)
+
+    def _day(self, name: str) -> int | None:
+        value = self.text(name)
+        if value is None:
+            return None
+        try:
+            if not _DATE.fullmatch(value):
+                raise ValueError
+            return date.fromisoformat(value).toordinal() - EPOCH_DAY
+        except ValueError:
+            raise Unprocessable(f"Invalid parameter: {name} must be a date such as 2025-01-31") from None
+
 
 RECENT_HOURS = 24 * 30
 RowOf = Callable[[Any, int, float], Row]
 
 
 class Key(Protocol):
-    """What a row is about."""
+    """The subject of a row, such as a token or an index. `listed` is its first day."""
 
     @property
     def key_id(self) -> int: ...
@@ -28,16 +120,16 @@ Cell = tuple[Any, int]
 Choose = Callable[[Query, float], Sequence[Any]]
 
 
-class Listing(Protocol):
+class EndpointRows(Protocol):
     def cells(self, query: Query, now: float) -> Iterator[Cell]:
-        """(key, slot) of every row the query names, in the seller's order."""
+        """(key, slot) of every row that the query selects, in the seller's order."""
         ...
 
     def row(self, cell: Cell, now: float) -> Row: ...
 
 
-class Now:
-    """One row per key, as it is now."""
+class LatestRows:
+    """One row per key with the current figures."""
 
     def __init__(self, choose: Choose, row: RowOf) -> None:
         self._choose, self._row = choose, row
@@ -47,11 +139,11 @@ class Now:
         return ((key, today) for key in self._choose(query, now) if key.listed <= today)
 
     def row(self, cell: Cell, now: float) -> Row:
-        return self._row(*cell, figures.floored(now))
+        return self._row(*cell, tokens.floored(now))
 
 
-class Dated:
-    """One row per key and slot of `grain` seconds, for the days asked for."""
+class DatedRows:
+    """One row per key and slot of `grain` seconds, for the requested days."""
 
     def __init__(self, choose: Choose, row: RowOf, grain: int = DAY) -> None:
         self._choose, self._row, self._grain = choose, row, grain
@@ -73,11 +165,11 @@ class Dated:
                     yield key, slot
 
     def row(self, cell: Cell, now: float) -> Row:
-        return self._row(*cell, figures.moment(cell[1], self._grain, now))
+        return self._row(*cell, tokens.moment(cell[1], self._grain, now))
 
 
-class Recent(Dated):
-    """The last thirty days by the hour; no dates can be asked for."""
+class RecentRows(DatedRows):
+    """The last thirty days by the hour; requests carry no dates."""
 
     def __init__(self, choose: Choose, row: RowOf) -> None:
         super().__init__(choose, row, HOUR)
@@ -87,11 +179,11 @@ class Recent(Dated):
         return range(this_hour, this_hour - RECENT_HOURS, -1)
 
 
-class Picks:
+class MoonshotRows:
     """The moonshot list, open or closed."""
 
-    def __init__(self, seed: int, tokens: Sequence[Token]) -> None:
-        self._picks = moonshots.Picks(seed, tokens)
+    def __init__(self, seed: int, tokens: Sequence[MarketToken]) -> None:
+        self._picks = research.PickHistory(seed, tokens)
 
     def cells(self, query: Query, now: float) -> Iterator[Cell]:
         kind = query.text("type") or "active"
@@ -101,66 +193,66 @@ class Picks:
         return ((pick, pick.opened // 60) for pick in picks)
 
     def row(self, cell: Cell, now: float) -> Row:
-        return moonshots.row(cell[0], now)
+        return research.pick_row(cell[0], now)
 
 
-class Holdings:
-    """What one index holds: a row per member, the largest first."""
+class HoldingRows:
+    """One row per member of an index, the largest first."""
 
     def __init__(self, choose: Choose) -> None:
         self._choose = choose
 
     def cells(self, query: Query, now: float) -> Iterator[Cell]:
         today = day_of(now)
-        return ((_Held(index, token), today) for index in self._choose(query, now) for token in index.members)
+        return ((_IndexMember(index, token), today) for index in self._choose(query, now) for token in index.members)
 
     def row(self, cell: Cell, now: float) -> Row:
-        return whole.holding(cell[0].index, cell[0].token, figures.floored(now))
+        return market_wide.holding(cell[0].index, cell[0].token, tokens.floored(now))
 
 
-class _Held:
-    def __init__(self, index: whole.Subject, token: Token) -> None:
+class _IndexMember:
+    def __init__(self, index: market_wide.Subject, token: MarketToken) -> None:
         self.index, self.token, self.key_id, self.listed = index, token, token.token_id, token.listed
 
 
 # -- who is chosen --------------------------------------------------------------------------------------
 
-_WORDS: dict[str, Callable[[Token], Iterable[str]]] = {
+_WORDS: dict[str, Callable[[MarketToken], Iterable[str]]] = {
     "symbol": lambda token: (token.symbol,),
     "token_name": lambda token: (token.name,),
     "category": lambda token: (name for _, name in token.categories),
     "exchange": lambda token: (word for entry in token.exchanges for word in entry),
     "blockchain_address": lambda _: (),
 }
-_AMOUNTS: dict[str, Callable[[Token, float], float]] = {
-    "marketcap": figures.market_cap,
-    "volume": figures.volume,
-    "fdv": lambda token, time: figures.price(token, time) * (token.max_supply or token.supply),
+_AMOUNTS: dict[str, Callable[[MarketToken, float], float]] = {
+    "marketcap": tokens.market_cap,
+    "volume": tokens.volume,
+    "fdv": lambda token, time: tokens.price(token, time) * (token.max_supply or token.supply),
 }
 
 
 def tokens_of(catalogue: Catalogue) -> Choose:
-    """Tokens that a query's filters leave, by rank."""
+    """The tokens that pass a query's filters, by rank."""
 
-    def choose(query: Query, now: float) -> Sequence[Token]:
-        tokens: Sequence[Token] = catalogue.tokens
+    def choose(query: Query, now: float) -> Sequence[MarketToken]:
+        chosen: Sequence[MarketToken] = catalogue.tokens
         if ids := query.integers("token_id"):
-            known = catalogue.by_id
-            tokens = sorted({known[one] for one in ids if one in known}, key=lambda token: token.rank)
+            by_id = catalogue.by_id
+            chosen = sorted({by_id[one] for one in ids if one in by_id}, key=lambda token: token.rank)
         for name, of in _WORDS.items():
             if words := {word.lower() for word in query.words(name)}:
-                tokens = [token for token in tokens if words & {one.lower() for one in of(token)}]
+                chosen = [token for token in chosen if words & {one.lower() for one in of(token)}]
         for name, value in _AMOUNTS.items():
             least = query.number(name)
             if least is not None:
-                tokens = [token for token in tokens if value(token, now // DAY * DAY) >= least]
-        return tokens[: query.integer("top_k", 100, 1, 100)] if "top_k" in query.values else tokens
+                chosen = [token for token in chosen if value(token, now // DAY * DAY) >= least]
+        return chosen[: query.integer("top_k", 100, 1, 100)] if "top_k" in query.values else chosen
 
     return choose
 
 
-def indices_of(indices: Sequence[whole.Subject]) -> Choose:
-    def choose(query: Query, _now: float) -> Sequence[whole.Subject]:
+def indices_of(indices: Sequence[market_wide.Subject]) -> Choose:
+    def choose(query: Query, _now: float) -> Sequence[market_wide.Subject]:
         kind = query.text("indicesType")
         if kind not in (None, "active", "passive"):
             raise Unprocessable("Invalid parameter: indicesType must be active or passive")
@@ -174,5 +266,5 @@ def indices_of(indices: Sequence[whole.Subject]) -> Choose:
     return choose
 
 
-def all_of(subjects: Sequence[whole.Subject]) -> Choose:
+def all_of(subjects: Sequence[market_wide.Subject]) -> Choose:
     return lambda _query, _now: subjects

@@ -1,24 +1,162 @@
-"""The seller's data: a request's parameters in, a page of rows out."""
+"""The seller's data: the endpoints on sale, changes made to their rows by tests, and pages of rows as answers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
 from sandbox.clock import WorldClock
-from sandbox.market import rows, v3
-from sandbox.market.catalogue import Catalogue, day_of
-from sandbox.market.changes import Changes
-from sandbox.market.endpoints import Endpoint, endpoints
-from sandbox.market.figures import floored
-from sandbox.market.listings import Cell
-from sandbox.market.query import Query
-from sandbox.market.rows import Row
+from sandbox.market import listings, market_wide, research, token_rows
+from sandbox.market.listings import Cell, DatedRows, EndpointRows, LatestRows, Query, RecentRows
+from sandbox.market.noise import HOUR
+from sandbox.market.token_rows import Row
+from sandbox.market.tokens import Catalogue, day_of, floored
+
+
+@dataclass(slots=True)
+class ColumnChanges:
+    """Changes to every row of an endpoint: columns to add, drop, rename, or give another value ("retype")."""
+
+    add: Mapping[str, Any] = field(default_factory=dict)
+    drop: Iterable[str] = ()
+    rename: Mapping[str, str] = field(default_factory=dict)
+    retype: Mapping[str, Any] = field(default_factory=dict)
+    older: bool = False
+
+    def apply(self, row: Row) -> Row:
+        gone = set(self.drop)
+        kept = {self.rename.get(name, name): value for name, value in row.items() if name not in gone}
+        return {**kept, **{name: self.retype[name] for name in self.retype if name in kept}, **self.add}
+
+
+class Changes:
+    """The changes switched on, by endpoint name such as "tm-grade"."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.clear()
+
+    def clear(self) -> None:
+        self._drift: dict[str, ColumnChanges] = {}
+        self._restated: dict[tuple[str, int, int], Row] = {}
+        self._held: dict[tuple[str, int, int], int] = {}
+
+    def drift(self, endpoint: str, **what: Any) -> None:
+        """Change the endpoint's columns from now on; `older=True` serves the older generation of tm-grade rows."""
+        self._drift[endpoint] = ColumnChanges(**what)
+
+    def restate(self, endpoint: str, token_id: int, day: int, columns: Mapping[str, Any]) -> None:
+        """Give one row of history other values, as a restatement does."""
+        self._restated[(endpoint, token_id, day)] = dict(columns)
+
+    def hold_back(self, endpoint: str, token_id: int, slot: int, pages: int = 1) -> None:
+        """Leave one row out until the endpoint has served so many more pages: it then appears between two pages.
+
+        For moonshots `slot` is the minute of MOONSHOT_AT and `token_id` the picked token's."""
+        self._held[(endpoint, token_id, slot)] = pages
+
+    # -- for the market ---------------------------------------------------------------------------
+
+    def is_older(self, endpoint: str) -> bool:
+        return endpoint in self._drift and self._drift[endpoint].older
+
+    def hides(self, endpoint: str) -> Callable[[int, int], bool] | None:
+        """A predicate for rows that are held back now; None where the endpoint has none."""
+        held = {(token, slot) for (name, token, slot), pages in self._held.items() if name == endpoint and pages > 0}
+        return (lambda token, slot: (token, slot) in held) if held else None
+
+    def served(self, endpoint: str) -> None:
+        """Count a served page of the endpoint."""
+        with self._lock:
+            for key in [key for key in self._held if key[0] == endpoint]:
+                self._held[key] -= 1
+                if self._held[key] <= 0:
+                    del self._held[key]
+
+    def applied(self, endpoint: str, rows: list[tuple[int, int, Row]]) -> list[Row]:
+        """Apply the changes to rows, each given with its token id and slot."""
+        drift = self._drift.get(endpoint)
+        if drift is None and not self._restated:
+            return [row for _, _, row in rows]
+        changed = [row | self._restated.get((endpoint, token, slot), {}) for token, slot, row in rows]
+        return changed if drift is None else [drift.apply(row) for row in changed]
+
+
+# Tiers seen in a public client, undated: the cheapest for what is dated per token, the dearest for research.
+_SERIES, _LISTS, _RESEARCH = 17_000, 34_000, 68_000
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One endpoint on sale.
+
+    `price` is in atomic units of the six-decimals token; 0 is free. `needs` are required parameters; `least` maps a
+    parameter to the column whose minimum it sets, `equal` to the column that must equal it.
+    """
+
+    name: str
+    listing: EndpointRows
+    price: int
+    needs: tuple[str, ...] = ()
+    least: Mapping[str, str] = field(default_factory=dict)
+    equal: Mapping[str, str] = field(default_factory=dict)
+
+
+def endpoints(seed: int, catalogue: Catalogue) -> dict[str, Endpoint]:
+    tokens = listings.tokens_of(catalogue)
+    market, investors = listings.all_of(market_wide.market(seed)), listings.all_of(market_wide.investors(seed))
+    indices = listings.indices_of(market_wide.indices(seed, catalogue.tokens))
+    trader = {"traderGrade": "TM_TRADER_GRADE", "traderGradePercentChange": "TM_TRADER_GRADE_24H_PCT_CHANGE"}
+    on_sale = (
+        Endpoint("tokens", LatestRows(tokens, token_rows.token_entry), 0),
+        Endpoint("price", LatestRows(tokens, token_rows.latest_price), 0, needs=("token_id",)),
+        Endpoint("top-market-cap-tokens", LatestRows(tokens, token_rows.token_entry), 0),
+        Endpoint("tm-grade", LatestRows(tokens, token_rows.tm_grade), _SERIES),
+        Endpoint("tm-grade-history", DatedRows(tokens, token_rows.tm_grade_history), _SERIES),
+        Endpoint("fundamental-grade", LatestRows(tokens, token_rows.fundamental_grade), _SERIES),
+        Endpoint("fundamental-grade-history", DatedRows(tokens, token_rows.fundamental_grade_history), _SERIES),
+        Endpoint("technology-grade", LatestRows(tokens, token_rows.technology_grade), _SERIES),
+        Endpoint("technology-grade-history", DatedRows(tokens, token_rows.technology_grade), _SERIES),
+        Endpoint("trader-grades", DatedRows(tokens, token_rows.trader_grades), _SERIES, least=trader),
+        Endpoint(
+            "investor-grades",
+            DatedRows(tokens, token_rows.investor_grades),
+            _SERIES,
+            least={"investorGrade": "TM_INVESTOR_GRADE"},
+        ),
+        Endpoint(
+            "trading-signals",
+            DatedRows(tokens, token_rows.trading_signals),
+            _SERIES,
+            equal={"signal": "TRADING_SIGNAL"},
+        ),
+        Endpoint(
+            "hourly-trading-signals", RecentRows(tokens, token_rows.hourly_trading_signals), _LISTS, needs=("token_id",)
+        ),
+        Endpoint("moonshot-tokens", listings.MoonshotRows(seed, catalogue.tokens), _LISTS),
+        Endpoint("hourly-ohlcv", DatedRows(tokens, token_rows.hourly_ohlcv, HOUR), _SERIES),
+        Endpoint("daily-ohlcv", DatedRows(tokens, token_rows.daily_ohlcv), _SERIES),
+        Endpoint("market-metrics", DatedRows(market, market_wide.market_metrics), _LISTS),
+        Endpoint("sentiments", RecentRows(market, market_wide.sentiments), _SERIES),
+        Endpoint("quantmetrics", LatestRows(tokens, research.quantmetrics), _RESEARCH),
+        Endpoint("resistance-support", LatestRows(tokens, research.resistance_support), _LISTS),
+        Endpoint("correlation", LatestRows(tokens, research.correlation), _RESEARCH),
+        Endpoint("price-prediction", LatestRows(tokens, research.price_prediction), _RESEARCH),
+        Endpoint("scenario-analysis", LatestRows(tokens, research.scenario_analysis), _RESEARCH),
+        Endpoint("ai-reports", LatestRows(tokens, research.ai_reports), _RESEARCH),
+        Endpoint("crypto-investors", LatestRows(investors, market_wide.crypto_investors), _RESEARCH),
+        Endpoint("indices", LatestRows(indices, market_wide.indices_now), _LISTS),
+        Endpoint("indices-holdings", listings.HoldingRows(indices), _LISTS, needs=("id",)),
+        Endpoint("indices-performance", DatedRows(indices, market_wide.indices_performance), _LISTS, needs=("id",)),
+    )
+    return {endpoint.name: endpoint for endpoint in on_sale}
 
 
 class Market:
-    """Answers like api.tokenmetrics.com, its v2 or its v3: newest first, `limit` rows a page, no total."""
+    """Answers as api.tokenmetrics.com does, in v2 or v3: newest first, `limit` rows a page, no total."""
 
     def __init__(self, clock: WorldClock, seed: int = 7, tokens: int = 64, born_day: int | None = None) -> None:
         self._clock = clock
@@ -30,11 +168,11 @@ class Market:
         """The envelope with one page of rows; raises Unprocessable for bad parameters. `version` is that of the API."""
         page = self._page(self.endpoints[name], Query.of(params))
         if version == 3:
-            page = [v3.row(name, row, self.catalogue.by_id, self._clock.time()) for row in page]
+            page = [token_rows.as_v3(name, row, self.catalogue.by_id, self._clock.time()) for row in page]
         return {"success": True, "message": "Data fetched successfully", "length": len(page), "data": page}
 
     def _page(self, endpoint: Endpoint, query: Query) -> list[Row]:
-        """Rows are made for the asked page only, unless a filter has to look at values."""
+        """One page of rows; only its rows are computed, unless a filter needs the values of all."""
         for name in endpoint.needs:
             query.required(name)
         now = self._clock.time()
@@ -56,19 +194,19 @@ class Market:
 
     def _maker(self, endpoint: Endpoint, now: float) -> Callable[[Cell], Row]:
         if self.changes.is_older(endpoint.name):
-            return lambda cell: rows.tm_grade_older(*cell, floored(now))
+            return lambda cell: token_rows.tm_grade_older(*cell, floored(now))
         return lambda cell: endpoint.listing.row(cell, now)
 
 
 def _value_tests(endpoint: Endpoint, query: Query) -> list[Callable[[Row], bool]]:
-    found: list[Callable[[Row], bool]] = []
+    tests: list[Callable[[Row], bool]] = []
     for name, column in endpoint.least.items():
         if (least := query.number(name)) is not None:
-            found.append(_at_least(column, least))
+            tests.append(_at_least(column, least))
     for name, column in endpoint.equal.items():
         if (wanted := query.number(name)) is not None:
-            found.append(_equals(column, wanted))
-    return found
+            tests.append(_equals(column, wanted))
+    return tests
 
 
 def _at_least(column: str, least: float) -> Callable[[Row], bool]:

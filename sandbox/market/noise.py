@@ -1,4 +1,4 @@
-"""Numbers that look like markets and are the same for ever: smooth noise from hashes of (seed, stream, time).
+"""Seeded numbers that look like markets: smooth noise from hashes of (seed, stream, time).
 
 A value at a time needs no earlier value, so any cell of any history costs the same few microseconds.
 """
@@ -24,7 +24,7 @@ def mix(value: int) -> int:
 
 
 def stream(seed: int, *parts: int | str) -> int:
-    """The starting point of one independent stream, such as one token's price."""
+    """The state of an independent stream, such as a token's price."""
     state = seed & _MASK
     for part in parts:
         number = part if isinstance(part, int) else int.from_bytes(part.encode()[:16].ljust(16, b"\0"), "big")

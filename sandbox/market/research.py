@@ -1,25 +1,28 @@
-"""Rows of what is said about a token today: figures, levels, predictions, texts."""
+"""Rows of research about single tokens, and the list of moonshot picks."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
-from sandbox.market import figures as f
-from sandbox.market.catalogue import Token
-from sandbox.market.noise import DAY, unit
-from sandbox.market.rows import Row, named
+from sandbox.market import tokens
+from sandbox.market.noise import DAY, HOUR, stream, unit
+from sandbox.market.token_rows import Row, named
+from sandbox.market.tokens import HISTORY_START, MarketToken
 
 _SCENARIOS = ("4T", "8T", "16T")
 
 
-def _dated(token: Token, day: int) -> Row:
-    return {**named(token), "DATE": f.day_stamp(day)}
+def _dated(token: MarketToken, day: int) -> Row:
+    return {**named(token), "DATE": tokens.day_stamp(day)}
 
 
-def quantmetrics(token: Token, day: int, time: float) -> Row:
+def quantmetrics(token: MarketToken, day: int, time: float) -> Row:
     risk, luck = 0.3 + unit(token.state, 40), unit(token.state, 41)
-    growth = f.price(token, time) / f.price(token, token.listed * DAY) - 1.0
-    mean = f.change(f.price(token, time), f.price(token, time - 90 * DAY)) / 9000.0
+    growth = tokens.price(token, time) / tokens.price(token, token.listed * DAY) - 1.0
+    mean = tokens.change(tokens.price(token, time), tokens.price(token, time - 90 * DAY)) / 9000.0
     return {
         **_dated(token, day),
         "VOLATILITY": round(risk, 4),
@@ -39,39 +42,41 @@ def quantmetrics(token: Token, day: int, time: float) -> Row:
     }
 
 
-def resistance_support(token: Token, day: int, time: float) -> Row:
-    today = f.price(token, time)
+def resistance_support(token: MarketToken, day: int, time: float) -> Row:
+    today = tokens.price(token, time)
     levels = [
-        {"date": f.plain_date(day - back), "level": round(f.price(token, (day - back) * DAY), 6)}
+        {"date": tokens.plain_date(day - back), "level": round(tokens.price(token, (day - back) * DAY), 6)}
         for back in (12, 45, 80, 130)
         if today
     ]
     return {**_dated(token, day), "HISTORICAL_RESISTANCE_SUPPORT_LEVELS": levels}
 
 
-def correlation(token: Token, day: int, _time: float) -> Row:
-    """The names are fixed: what a token moves with is not worth a second catalogue here."""
+def correlation(token: MarketToken, day: int, _time: float) -> Row:
+    """The names are fixed; only the figures depend on the token."""
     others = [symbol for symbol in ("BTC", "ETH", "SOL", "XRP", "LTC") if symbol != token.symbol]
-    found = [{"token": one, "correlation": round(unit(token.state + 23, at), 2)} for at, one in enumerate(others)]
-    return {**_dated(token, day), "TOP_CORRELATION": sorted(found, key=_by_correlation)}
+    correlations = [
+        {"token": symbol, "correlation": round(unit(token.state + 23, at), 2)} for at, symbol in enumerate(others)
+    ]
+    return {**_dated(token, day), "TOP_CORRELATION": sorted(correlations, key=_by_correlation)}
 
 
 def _by_correlation(entry: dict[str, Any]) -> float:
     return -float(entry["correlation"])
 
 
-def scenario_analysis(token: Token, day: int, time: float) -> Row:
+def scenario_analysis(token: MarketToken, day: int, time: float) -> Row:
     factors = (("bear", 0.7), ("base", 1.1), ("moon", 1.6))
-    today = f.price(token, time)
+    today = tokens.price(token, time)
     return {
         **_dated(token, day),
         "SCENARIO_ANALYSIS": [{"scenario": name, "value": round(today * factor, 6)} for name, factor in factors],
     }
 
 
-def price_prediction(token: Token, day: int, time: float) -> Row:
+def price_prediction(token: MarketToken, day: int, time: float) -> Row:
     """A nested object, not a list."""
-    today, cap = f.price(token, time), f.market_cap(token, time)
+    today, cap = tokens.price(token, time), tokens.market_cap(token, time)
     predicted = []
     for index, name in enumerate(_SCENARIOS):
         base = 1.1 + 0.5 * index
@@ -87,7 +92,7 @@ def price_prediction(token: Token, day: int, time: float) -> Row:
             "token_mcap": int(cap),
             "category_name": token.categories[0][1],
             "current_price": round(today, 6),
-            "predicted_date": f.plain_date(day + 365),
+            "predicted_date": tokens.plain_date(day + 365),
             "similar_tokens_info": [],
             "avg_past_performance": None,
             "price_prediction": predicted,
@@ -95,7 +100,7 @@ def price_prediction(token: Token, day: int, time: float) -> Row:
     }
 
 
-def ai_reports(token: Token, _slot: int, time: float) -> Row:
+def ai_reports(token: MarketToken, _slot: int, time: float) -> Row:
     """No DATE; long texts with headings and line breaks. They change with the week."""
     week = int(time // (7 * DAY))
     mood = "constructive" if unit(token.state + 29, week) > 0.5 else "cautious"
@@ -108,4 +113,68 @@ def ai_reports(token: Token, _slot: int, time: float) -> Row:
         "INVESTMENT_ANALYSIS": body,
         "DEEP_DIVE": body + "### Risks\n\nLiquidity.\n",
         "CODE_REVIEW": f"### Repositories\n\n{token.slug}: reviewed in week {week}.\n",
+    }
+
+
+_EVERY = 12 * HOUR
+FIRST_PICK = (HISTORY_START + 1461) * DAY
+
+
+@dataclass(frozen=True, slots=True)
+class Pick:
+    token: MarketToken
+    opened: int
+    closed: int
+
+    @property
+    def key_id(self) -> int:
+        return self.token.token_id
+
+
+class PickHistory:
+    """All picks by one rule: in each half day one token may be picked, for 3 to 40 days."""
+
+    def __init__(self, seed: int, tokens: Sequence[MarketToken]) -> None:
+        self._state = stream(seed, "moonshots")
+        self._tokens = [token for token in tokens if token.rank > 12]
+        self._at = lru_cache(maxsize=None)(self._pick)
+
+    def _pick(self, slot: int) -> Pick | None:
+        if unit(self._state, slot) > 0.55:
+            return None
+        token = self._tokens[int(unit(self._state + 1, slot) * len(self._tokens))]
+        opened = slot * _EVERY + 60 * int(unit(self._state + 2, slot) * 600)
+        closed = opened + 3 * DAY + 60 * int(unit(self._state + 3, slot) * 37 * 1440)
+        return Pick(token, opened, closed) if token.listed * DAY <= opened else None
+
+    def until(self, now: float) -> list[Pick]:
+        slots = range(FIRST_PICK // _EVERY, int(now // _EVERY) + 1)
+        return [pick for pick in map(self._at, slots) if pick is not None and pick.opened <= now]
+
+    def active(self, now: float) -> list[Pick]:
+        """Open picks, newest first."""
+        return [pick for pick in reversed(self.until(now)) if pick.closed > now]
+
+    def past(self, now: float) -> list[Pick]:
+        """Closed picks, the last closed first."""
+        return sorted((pick for pick in self.until(now) if pick.closed <= now), key=lambda p: (-p.closed, -p.opened))
+
+
+def pick_row(pick: Pick, now: float) -> dict[str, Any]:
+    """Numbers as strings except the ROI, no TOKEN_ID, END_AT null while open (documented)."""
+    token, time = pick.token, min(tokens.floored(now), pick.closed)
+    grade, before = tokens.grade(token, time, 2), tokens.grade(token, time - DAY, 2)
+    price = tokens.price(token, time)
+    return {
+        "TOKEN_NAME": token.name,
+        "TOKEN_SYMBOL": token.symbol,
+        "LAST_TRADING_SIGNAL_TIME": tokens.day_stamp(int(time // DAY)),
+        "TM_TRADER_GRADE": f"{grade:.2f}",
+        "TM_TRADER_GRADE_24H_PCT_CHANGE": f"{tokens.change(grade, before):.2f}",
+        "PRICE_CHANGE_PERCENTAGE_7D_IN_CURRENCY": f"{tokens.change(price, tokens.price(token, time - 7 * DAY)):.2f}",
+        "MARKET_CAP": str(int(price * token.supply)),
+        "VOLUME_24H": str(int(tokens.volume(token, time))),
+        "MOONSHOT_AT": tokens.stamp(pick.opened),
+        "MOONSHOT_END_AT": None if pick.closed > now else tokens.stamp(pick.closed),
+        "MOONSHOT_ROI": round(tokens.change(price, tokens.price(token, pick.opened)), 2),
     }

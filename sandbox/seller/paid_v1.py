@@ -1,5 +1,7 @@
-"""x402 version 1, written by hand because the SDK sells in version 2 only. The same facilitator settles: the
-authorization and its signature are the same in both versions."""
+"""Payment by x402 version 1, written by hand because the SDK sells in version 2 only.
+
+The same facilitator settles: the authorization and its signature are the same in both versions.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,7 @@ from x402.schemas import PaymentPayload, PaymentRequirements
 
 from sandbox.asgi import Reply, Scope, request_header
 from sandbox.keys import NETWORK, V1_NAME
-from sandbox.seller.shop import Ask, Product, Shop, query_pairs
+from sandbox.seller.shop import PaymentTerms, Product, Shop, query_pairs
 
 _JSON = (b"content-type", b"application/json")
 
@@ -32,7 +34,7 @@ class PaidV1:
         await self._client.aclose()
 
     async def answer(self, product: Product, scope: Scope, body: bytes) -> Reply:
-        ask = self._shop.ask_of(product, scope)
+        ask = self._shop.terms_for(product, scope)
         header = request_header(scope, "x-payment")
         if header is None:
             return self._challenge(ask, scope, "X-PAYMENT header is required")
@@ -52,7 +54,7 @@ class PaidV1:
         self,
         payload: PaymentPayload,
         wanted: PaymentRequirements,
-        ask: Ask,
+        ask: PaymentTerms,
         product: Product,
         scope: Scope,
         body: bytes,
@@ -73,7 +75,7 @@ class PaidV1:
         answer.headers = answer.with_header("x-payment-response", header)
         return answer
 
-    def _challenge(self, ask: Ask, scope: Scope, error: str) -> Reply:
+    def _challenge(self, ask: PaymentTerms, scope: Scope, error: str) -> Reply:
         host = request_header(scope, "host") or ""
         accepts = {
             "scheme": "exact",
@@ -92,7 +94,7 @@ class PaidV1:
         return Reply(402, [_JSON], json.dumps(terms).encode())
 
 
-def _requirements(ask: Ask) -> PaymentRequirements:
+def _requirements(ask: PaymentTerms) -> PaymentRequirements:
     return PaymentRequirements(
         scheme="exact",
         network=NETWORK,
@@ -106,7 +108,7 @@ def _requirements(ask: Ask) -> PaymentRequirements:
 
 def _decoded(header: str) -> dict[str, Any] | None:
     try:
-        found = json.loads(base64.b64decode(header, validate=True))
+        payment = json.loads(base64.b64decode(header, validate=True))
     except (binascii.Error, ValueError):
         return None
-    return found if isinstance(found, dict) and isinstance(found.get("payload"), dict) else None
+    return payment if isinstance(payment, dict) and isinstance(payment.get("payload"), dict) else None

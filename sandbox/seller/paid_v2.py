@@ -1,4 +1,4 @@
-"""x402 version 2: the official SDK's FastAPI middleware in front of the shop."""
+"""Payment by x402 version 2: the official SDK's FastAPI middleware in front of the shop."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _IDENTIFIER = {
 
 
 class PaidV2:
-    """Builds the middleware once the facilitator answers: the SDK asks it for /supported when made."""
+    """The middleware, made once the facilitator serves: the SDK calls its /supported at construction."""
 
     def __init__(self, shop: Shop, facilitator_url: str) -> None:
         self._shop = shop
@@ -53,7 +53,7 @@ class PaidV2:
         await self._client.aclose()
 
     def follow_settings(self) -> None:
-        """The SDK takes these once, when the middleware is made; the world's settings may have changed since."""
+        """Pass on the world's current settings, which the SDK reads only when the middleware is made."""
         settings = self._shop.settings
         for route in self._routes.values():
             route.extensions = None if settings.payment_identifier == "none" else _IDENTIFIER
@@ -62,7 +62,7 @@ class PaidV2:
 
     def _route(self, product: Product) -> RouteConfig:
         def price(context: HTTPRequestContext) -> Any:
-            ask = self._shop.ask(product, context.adapter.get_header("x-payment-token"))
+            ask = self._shop.terms(product, context.adapter.get_header("x-payment-token"))
             return AssetAmount(amount=str(ask.amount), asset=ask.token.address, extra=ask.extra)
 
         option = PaymentOption(
@@ -86,10 +86,10 @@ class PaidV2:
 
         @app.api_route("/{path:path}", methods=["GET", "POST"])
         async def serve(request: Request) -> Response:
-            found = self._shop.find(request.scope)
-            if found is None:
+            match = self._shop.find(request.scope)
+            if match is None:
                 return Response(status_code=404)
-            answer = found[0].serve(query_pairs(request.scope), await request.body())
+            answer = match[0].serve(query_pairs(request.scope), await request.body())
             headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in answer.headers}
             return Response(answer.body, answer.status, headers)
 

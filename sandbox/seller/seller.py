@@ -1,4 +1,4 @@
-"""The seller: the door (faults, headers, rate), the counter (x402 version 1 or 2), and the shelf (a resend)."""
+"""The seller: faults, Token Metrics' headers, the request rate, payment by x402 version 1 or 2, and resends."""
 
 from __future__ import annotations
 
@@ -14,21 +14,22 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from sandbox.asgi import Receive, Reply, Scope, Send, capture, read_body, replay, request_header
-from sandbox.faults import Fault, Faults
-from sandbox.seller.mischief import Broken, Mischief
+from sandbox.faults import Faults, InjectedFault
+from sandbox.seller.fault_player import ConnectionBroken, FaultPlayer
 from sandbox.seller.paid_v1 import PaidV1
 from sandbox.seller.paid_v2 import PaidV2
 from sandbox.seller.shop import Product, Shop, query_pairs, refused
-from sandbox.settings import Settings
+from sandbox.settings import WorldSettings
 
 PAYMENT_HEADERS = ("payment-signature", "x-payment")
-RECEIPT_HEADERS = ("payment-response", "x-payment-response")
 
 
 @dataclass(slots=True)
 class Visit:
-    """One request as the seller saw it, noted when it came. `nonce` is the authorization's, when it carried one;
-    `status` that of the honest answer, None until there is one."""
+    """One request as the seller got it.
+
+    `nonce` is that of its authorization, if it carried one; `status` that of the honest answer, None until it is made.
+    """
 
     at: float
     method: str
@@ -44,13 +45,13 @@ class Visit:
 
 
 class Bucket:
-    """Requests allowed by a steady rate with a burst on top."""
+    """Limits requests to a steady rate with bursts."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: WorldSettings) -> None:
         self._settings, self._level, self._at = settings, 0.0, time.monotonic()
 
     def wait(self) -> float:
-        """0 and one request counted, or the seconds until one is allowed."""
+        """Count one request and return 0, or return the seconds until one is allowed."""
         rate = self._settings.rate
         if not rate:
             return 0.0
@@ -64,7 +65,9 @@ class Bucket:
 
 
 class SellerApp:
-    def __init__(self, shop: Shop, faults: Faults, settings: Settings, v1: PaidV1, v2: Callable[[], PaidV2]) -> None:
+    def __init__(
+        self, shop: Shop, faults: Faults, settings: WorldSettings, v1: PaidV1, v2: Callable[[], PaidV2]
+    ) -> None:
         self._shop, self._faults, self._settings = shop, faults, settings
         self._v1, self._make_v2 = v1, v2
         self._v2: PaidV2 | None = None
@@ -74,7 +77,7 @@ class SellerApp:
         self.visits: deque[Visit] = deque(maxlen=50_000)
 
     def open(self) -> None:
-        """Make the SDK's middleware; needs the facilitator's answer."""
+        """Make the SDK's middleware; the facilitator must be serving."""
         self._v2 = self._make_v2()
 
     async def close(self) -> None:
@@ -88,17 +91,17 @@ class SellerApp:
         leg = "unpaid" if payment is None else "paid"
         firing = self._faults.take("seller", scope["path"], leg)
         visit = self._noted(scope, leg, payment, firing)
-        mischief = Mischief(firing, scope, send, lambda asked: self._answer(asked, body))
-        if delay := self._settings.latency + mischief.delay:
+        faults = FaultPlayer(firing, scope, send, lambda asked: self._answer(asked, body))
+        if delay := self._settings.latency + faults.delay:
             await asyncio.sleep(delay)
         try:
-            answer = await mischief.before() or await self._answer(scope, body)
+            answer = await faults.before() or await self._answer(scope, body)
             visit.status = answer.status
-            await mischief.after(answer)
-        except Broken:
+            await faults.after(answer)
+        except ConnectionBroken:
             return
 
-    def _noted(self, scope: Scope, leg: str, payment: str | None, firing: list[Fault]) -> Visit:
+    def _noted(self, scope: Scope, leg: str, payment: str | None, firing: list[InjectedFault]) -> Visit:
         visit = Visit(
             at=time.time(),
             method=scope["method"],
@@ -114,11 +117,11 @@ class SellerApp:
     # -- one honest answer ------------------------------------------------------------------------
 
     async def _answer(self, scope: Scope, body: bytes) -> Reply:
-        found = self._shop.find(scope)
-        if found is None:
+        match = self._shop.find(scope)
+        if match is None:
             return refused(404, "Not found")
-        product, version = found
-        if product.seller == "tokenmetrics" and (refusal := _at_the_door(scope)):
+        product, version = match
+        if product.seller == "tokenmetrics" and (refusal := _bad_headers(scope)):
             return refusal
         wait = self._bucket.wait()
         if wait:
@@ -127,32 +130,32 @@ class SellerApp:
         if not product.price:
             return product.serve(query_pairs(scope), body)
         payment = request_header(scope, PAYMENT_HEADERS[0] if version == 2 else PAYMENT_HEADERS[1])
-        shelf = hashlib.sha256(f"{product.key}?{scope['query_string']!r}{payment}".encode() + body).hexdigest()
-        if payment and (again := self._again(shelf, payment)):
+        resend_key = hashlib.sha256(f"{product.key}?{scope['query_string']!r}{payment}".encode() + body).hexdigest()
+        if payment and (again := self._again(resend_key, payment)):
             return again
-        answer = await self._counter(product, version, scope, body)
+        answer = await self._paid_answer(product, version, scope, body)
         if payment and answer.status == 200:
-            self._keep(shelf, payment, answer)
+            self._keep(resend_key, payment, answer)
         return answer
 
-    def _keep(self, shelf: str, payment: str, answer: Reply) -> None:
-        """Remember what was paid for, where the settings may ask for it again."""
+    def _keep(self, resend_key: str, payment: str, answer: Reply) -> None:
+        """Keep a paid answer where the settings serve it again."""
         if self._settings.resend == "served":
-            self._served[shelf] = answer
+            self._served[resend_key] = answer
         if self._settings.payment_identifier == "honoured" and (identifier := identifier_of(payment)):
-            self._identified[identifier] = (shelf, answer)
+            self._identified[identifier] = (resend_key, answer)
 
-    def _again(self, shelf: str, payment: str) -> Reply | None:
-        """An answer that was paid for before, where the settings serve it again."""
-        if self._settings.resend == "served" and shelf in self._served:
-            return self._served[shelf]
+    def _again(self, resend_key: str, payment: str) -> Reply | None:
+        """The answer to a request that was paid for before, where the settings serve it again."""
+        if self._settings.resend == "served" and resend_key in self._served:
+            return self._served[resend_key]
         identifier = identifier_of(payment) if self._settings.payment_identifier == "honoured" else None
         if identifier and identifier in self._identified:
             known, answer = self._identified[identifier]
-            return answer if known == shelf else refused(409, "payment identifier used for another request")
+            return answer if known == resend_key else refused(409, "payment identifier used for another request")
         return None
 
-    async def _counter(self, product: Product, version: int, scope: Scope, body: bytes) -> Reply:
+    async def _paid_answer(self, product: Product, version: int, scope: Scope, body: bytes) -> Reply:
         if version == 1:
             return await self._v1.answer(product, scope, body)
         assert self._v2 is not None
@@ -160,8 +163,8 @@ class SellerApp:
         return await capture(self._v2.app, scope, replay(body))
 
 
-def _at_the_door(scope: Scope) -> Reply | None:
-    """Token Metrics' own headers: without the first a request counts as a key call, with both it contradicts itself."""
+def _bad_headers(scope: Scope) -> Reply | None:
+    """Refuse a request without Token Metrics' x402 header (401), or with an API key beside it (400)."""
     if (request_header(scope, "x-coinbase-402") or "").lower() != "true":
         return refused(401, "Unauthorized: no API key")
     if request_header(scope, "x-api-key") is not None:
@@ -171,10 +174,10 @@ def _at_the_door(scope: Scope) -> Reply | None:
 
 def _payment(header: str | None) -> dict[str, Any]:
     try:
-        found = json.loads(base64.b64decode(header or "", validate=True))
+        payment = json.loads(base64.b64decode(header or "", validate=True))
     except (binascii.Error, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return payment if isinstance(payment, dict) else {}
 
 
 def nonce_of(header: str | None) -> str | None:
@@ -187,7 +190,7 @@ def nonce_of(header: str | None) -> str | None:
 
 def identifier_of(header: str) -> str | None:
     try:
-        found = _payment(header)["extensions"]["payment-identifier"]["info"]["id"]
+        identifier = _payment(header)["extensions"]["payment-identifier"]["info"]["id"]
     except (KeyError, TypeError):
         return None
-    return found if isinstance(found, str) else None
+    return identifier if isinstance(identifier, str) else None

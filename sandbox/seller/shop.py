@@ -1,4 +1,4 @@
-"""What is sold where: products by method and path, and how each is asked for payment. Shared by both x402 versions."""
+"""Products by method and path, and the payment terms of each. Shared by both x402 versions."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
 from sandbox.asgi import Reply, Scope, request_header
-from sandbox.chain.token import Token
+from sandbox.chain.token import TokenContract
 from sandbox.keys import PAY_TO
-from sandbox.settings import Settings
+from sandbox.settings import WorldSettings
 
 PREFIXES = {"/x402v1": 1, "/x402v2": 2}
 """Base paths that always speak one x402 version, whatever the setting is."""
@@ -20,7 +20,7 @@ Serve = Callable[[Sequence[tuple[str, str]], bytes], Reply]
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """One route. `price` in atoms of the six-decimals token, 0 for free; `version` of None follows the setting."""
+    """One route. `price`: atomic units of the six-decimals token, 0 for free. `version`: None follows the setting."""
 
     seller: str
     name: str
@@ -36,10 +36,10 @@ class Product:
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
-    """What one request would cost: the terms of one `accepts` entry, version aside."""
+class PaymentTerms:
+    """The payment terms of a request: one `accepts` entry, in either x402 version."""
 
-    token: Token
+    token: TokenContract
     amount: int
     pay_to: str
     max_timeout: int
@@ -50,12 +50,14 @@ class Ask:
 
 
 class Shop:
-    def __init__(self, products: Sequence[Product], tokens: Mapping[str, Token], settings: Settings) -> None:
+    def __init__(
+        self, products: Sequence[Product], tokens: Mapping[str, TokenContract], settings: WorldSettings
+    ) -> None:
         self.products = {product.key: product for product in products}
         self.tokens, self.settings = tokens, settings
 
     def find(self, scope: Scope) -> tuple[Product, int] | None:
-        """The product a request is for, and the x402 version to speak to it."""
+        """The product that a request is for, and the x402 version to answer in."""
         path, version = scope["path"], None
         for prefix, number in PREFIXES.items():
             if path.startswith(prefix + "/"):
@@ -63,15 +65,17 @@ class Shop:
         product = self.products.get(f"{scope['method']} {path}")
         return None if product is None else (product, version or product.version or self.settings.x402_version)
 
-    def ask(self, product: Product, payment_token: str | None) -> Ask:
-        """Today's price. TMAI is 10 % cheaper: one dollar is taken as twenty of it."""
-        atoms = self.settings.prices.get(product.name, product.price)
+    def terms(self, product: Product, payment_token: str | None) -> PaymentTerms:
+        """The current terms. TMAI is 10 % cheaper; one dollar counts as twenty TMAI."""
+        amount_atomic = self.settings.prices.get(product.name, product.price)
         if self.settings.tmai and product.seller == "tokenmetrics" and (payment_token or "").lower() == "tmai":
-            return Ask(self.tokens["TMAI"], atoms * 9 // 10 * 20 * 10**12, PAY_TO, self.settings.max_timeout)
-        return Ask(self.tokens["USDC"], atoms, PAY_TO, self.settings.max_timeout)
+            return PaymentTerms(
+                self.tokens["TMAI"], amount_atomic * 9 // 10 * 20 * 10**12, PAY_TO, self.settings.max_timeout
+            )
+        return PaymentTerms(self.tokens["USDC"], amount_atomic, PAY_TO, self.settings.max_timeout)
 
-    def ask_of(self, product: Product, scope: Scope) -> Ask:
-        return self.ask(product, request_header(scope, "x-payment-token"))
+    def terms_for(self, product: Product, scope: Scope) -> PaymentTerms:
+        return self.terms(product, request_header(scope, "x-payment-token"))
 
 
 def query_pairs(scope: Scope) -> list[tuple[str, str]]:

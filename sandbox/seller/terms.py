@@ -1,4 +1,4 @@
-"""Reading and rewriting what a 402 asks for and what a receipt claims, in either x402 version."""
+"""Read and rewrite the terms of a 402 and the claims of a receipt, in either x402 version."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Edit = Callable[[dict[str, Any]], dict[str, Any]]
 
 def edited(challenge: Reply, change: Edit) -> Reply:
     """A 402 with every `accepts` entry changed."""
-    return _rewritten(challenge, lambda terms: terms | {"accepts": [change(dict(one)) for one in terms["accepts"]]})
+    return _rewritten(challenge, lambda terms: terms | {"accepts": [change(dict(entry)) for entry in terms["accepts"]]})
 
 
 def listed(challenge: Reply, first: Sequence[dict[str, Any]], last: Sequence[dict[str, Any]]) -> Reply:
@@ -24,14 +24,14 @@ def listed(challenge: Reply, first: Sequence[dict[str, Any]], last: Sequence[dic
 
     def change(terms: dict[str, Any]) -> dict[str, Any]:
         (entry, *_) = terms["accepts"]
-        offers = [merged(entry, one) for one in first] + [entry] + [merged(entry, one) for one in last]
+        offers = [merged(entry, offer) for offer in first] + [entry] + [merged(entry, offer) for offer in last]
         return terms | {"accepts": offers}
 
     return _rewritten(challenge, change)
 
 
 def with_resource(challenge: Reply, path: str) -> Reply:
-    """A 402 that says it is for another path of the same origin."""
+    """A 402 whose terms name another path of the same origin."""
 
     def moved(url: str) -> str:
         return urlsplit(url)._replace(path=path, query="").geturl()
@@ -39,7 +39,7 @@ def with_resource(challenge: Reply, path: str) -> Reply:
     def change(terms: dict[str, Any]) -> dict[str, Any]:
         if "resource" in terms:
             return terms | {"resource": terms["resource"] | {"url": moved(terms["resource"]["url"])}}
-        return terms | {"accepts": [one | {"resource": moved(one["resource"])} for one in terms["accepts"]]}
+        return terms | {"accepts": [entry | {"resource": moved(entry["resource"])} for entry in terms["accepts"]]}
 
     return _rewritten(challenge, change)
 
@@ -50,7 +50,7 @@ def merged(entry: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
 
 
 def _rewritten(challenge: Reply, change: Edit) -> Reply:
-    """A 402 with its terms changed where they stand; an answer without terms stays as it is."""
+    """A 402 with changed terms, in header or body; an answer without terms stays as it is."""
     header = challenge.header(_TERMS)
     if header is not None:
         terms = change(json.loads(base64.b64decode(header)))
@@ -77,7 +77,7 @@ def terms_elsewhere(challenge: Reply) -> Reply:
 
 
 def receipt_name(answer: Reply) -> str:
-    """The receipt header of the version that an answer, or the 402 before it, speaks."""
+    """The name of the receipt header in the x402 version of an answer or 402."""
     if answer.header(_TERMS) is not None or answer.header("payment-response") is not None:
         return "payment-response"
     return "x-payment-response"

@@ -1,4 +1,4 @@
-"""Token Metrics' shelf: the market's endpoints as products under /v2 and, in its own spelling, under /v3."""
+"""Token Metrics' products: the market's endpoints under /v2 and, in their own spelling, under /v3."""
 
 from __future__ import annotations
 
@@ -8,31 +8,31 @@ from functools import partial
 import msgspec
 
 from sandbox.asgi import Reply
+from sandbox.market.listings import Unprocessable
 from sandbox.market.market import Market
-from sandbox.market.query import Unprocessable
 from sandbox.seller.shop import Product, refused
-from sandbox.settings import Settings
+from sandbox.settings import WorldSettings
 
 _JSON = [(b"content-type", b"application/json; charset=utf-8")]
 
 
-def products(market: Market, settings: Settings) -> list[Product]:
+def products(market: Market, settings: WorldSettings) -> list[Product]:
     return [
         Product(
             "tokenmetrics",
-            one.name,
+            endpoint.name,
             "GET",
-            f"/v{version}/{one.name}",
-            one.price,
-            partial(_serve, market, settings, one.name, version),
+            f"/v{version}/{endpoint.name}",
+            endpoint.price,
+            partial(_serve, market, settings, endpoint.name, version),
         )
         for version in (2, 3)
-        for one in market.endpoints.values()
+        for endpoint in market.endpoints.values()
     ]
 
 
 def _serve(
-    market: Market, settings: Settings, name: str, version: int, params: Sequence[tuple[str, str]], _body: bytes
+    market: Market, settings: WorldSettings, name: str, version: int, params: Sequence[tuple[str, str]], _body: bytes
 ) -> Reply:
     try:
         document = market.answer(name, params, version)

@@ -1,7 +1,7 @@
-"""What an answer tells: which cells are known, for how long, and what has to be asked again. Pure.
+"""The rules of coverage: which cells the pages of a group settle, and what has to be asked again. Pure.
 
-The warehouse keeps an `Answered` per delivery and asks `cover` about each group of them. A span that is `settled`
-is known for good; any other is known for the freshness bucket it was asked in, and due again in the next.
+The warehouse keeps a `DeliveredPage` per delivery and calls `cover` with all pages of one group. A span that is
+`settled` is held for good. Any other is held for the freshness bucket it was bought in, and due again in the next.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 
-from sources.coverage.answered import Answered, Cell
-from sources.coverage.shifted_pages import doubtful, newest_first, shifted
+from sources.coverage.delivered_page import Cell, DeliveredPage
+from sources.coverage.shifted_pages import find_shift, is_newest_first, possibly_hidden
 from sources.model import Dataset, Kind
 from sources.planner.grid import Span, merged
-from sources.planner.held import Held, OpenGroup
+from sources.planner.held import HeldCells, OpenGroup
 from sources.slots import FINAL, last_closed, last_settled, slot
 
 
 @dataclass(frozen=True, slots=True)
-class Covered:
-    """A key's slots that need not be asked for: `settled` for good, or else by runs up to freshness `bucket`."""
+class CoveredSpan:
+    """Slots first…last of a key that need not be bought: for good if `settled`, else by runs up to `bucket`."""
 
     key: str
     first: int
@@ -32,58 +32,64 @@ class Covered:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """What a group's pages tell. `going_on` is the group while pages of it, or cells in it, are still unknown."""
+    """What a group's pages cover.
 
-    spans: tuple[Covered, ...]
-    going_on: OpenGroup | None = None
-    uncertain: tuple[Cell, ...] = ()
+    `open_group` is the group while more of its pages are due, or cells in it are still unknown. `possibly_hidden` are
+    cells without a row that a shift between two pages may have hidden.
+    """
+
+    spans: tuple[CoveredSpan, ...]
+    open_group: OpenGroup | None = None
+    possibly_hidden: tuple[Cell, ...] = ()
 
     @property
     def complete(self) -> bool:
-        return self.going_on is None
+        return self.open_group is None
 
 
-def holds(dataset: Dataset, span: Covered, at: datetime) -> bool:
-    """The span need not be bought by a run scheduled for `at`."""
+def is_held(dataset: Dataset, span: CoveredSpan, at: datetime) -> bool:
+    """Tell whether a run scheduled for `at` need not buy the span."""
     return span.settled or span.bucket >= slot(dataset, at)
 
 
-def held(
+def held_cells(
     dataset: Dataset,
-    spans: Iterable[Covered],
+    spans: Iterable[CoveredSpan],
     at: datetime,
     open_groups: Iterable[OpenGroup] = (),
     listing_rows: int | None = None,
-) -> Held:
-    """What the planner is told: spans that hold at `at`, joined per key, and the groups that go on."""
+) -> HeldCells:
+    """The planner's input: spans that are held at `at`, joined per key, and the groups that are still open."""
     by_key: dict[str, list[Span]] = {}
     for span in spans:
-        if holds(dataset, span, at):
+        if is_held(dataset, span, at):
             by_key.setdefault(span.key, []).append((span.first, span.last))
-    return Held({key: merged(own) for key, own in by_key.items()}, tuple(open_groups), listing_rows)
+    return HeldCells({key: merged(slots) for key, slots in by_key.items()}, tuple(open_groups), listing_rows)
 
 
-def cover(dataset: Dataset, answers: Sequence[Answered], elsewhere: Set[Cell] = frozenset()) -> Coverage:
-    """What all pages held of one group tell together. `elsewhere` are cells with a row that other groups brought."""
-    pages = unbroken(answers)
+def cover(dataset: Dataset, delivered: Sequence[DeliveredPage], elsewhere: Set[Cell] = frozenset()) -> Coverage:
+    """What all delivered pages of one group cover together. `elsewhere` are cells that other groups brought rows of."""
+    pages = unbroken(delivered)
     if not pages:
         return Coverage(())
     if dataset.kind is not Kind.SERIES:
-        return _listing(dataset, pages)
-    return _window(dataset, pages, elsewhere) if dataset.window else _scroll(dataset, pages, elsewhere)
+        return _cover_snapshot(dataset, pages)
+    if dataset.window is None:
+        return _cover_listing(dataset, pages, elsewhere)
+    return _cover_window(dataset, pages, elsewhere)
 
 
-def unbroken(answers: Sequence[Answered]) -> list[Answered]:
-    """Pages from the first on without a hole; of a page delivered twice, the later answer."""
-    latest = {answer.page: answer for answer in sorted(answers, key=lambda answer: answer.received_at)}
-    pages: list[Answered] = []
-    while answers and (page := answers[0].group.first_page + len(pages)) in latest:
-        pages.append(latest[page])
+def unbroken(delivered: Sequence[DeliveredPage]) -> list[DeliveredPage]:
+    """Pages from the first on, up to the first gap. Of a page that was delivered twice, the later delivery."""
+    latest = {page.page: page for page in sorted(delivered, key=lambda page: page.received_at)}
+    pages: list[DeliveredPage] = []
+    while delivered and (number := delivered[0].group.first_page + len(pages)) in latest:
+        pages.append(latest[number])
     return pages
 
 
-def ended(dataset: Dataset, pages: Sequence[Answered]) -> bool:
-    """Nothing more can follow: a short page, every row seen, depth reached, or an answer that nobody can read."""
+def ended(dataset: Dataset, pages: Sequence[DeliveredPage]) -> bool:
+    """Tell whether no page can follow: a short or unreadable page, all rows seen, or the depth limit reached."""
     group, last, paging = pages[0].group, pages[-1], dataset.paging
     if paging is None or group.limit is None or last.rows < group.limit or not last.readable:
         return True
@@ -93,86 +99,97 @@ def ended(dataset: Dataset, pages: Sequence[Answered]) -> bool:
         return True
     if dataset.kind is Kind.SERIES and dataset.window is None:
         return False
-    return group.rows is not None and _seen(dataset, pages) >= group.rows
+    return group.rows is not None and _rows_seen(dataset, pages) >= group.rows
 
 
-def _seen(dataset: Dataset, pages: Sequence[Answered]) -> int:
-    """Rows of the group, each counted once: a page that shifted repeats some. A snapshot's rows may bear an older
-    date, and of a key that comes with several only one was counted on."""
+def _rows_seen(dataset: Dataset, pages: Sequence[DeliveredPage]) -> int:
+    """Rows of the group, each counted once: pages that shifted repeat rows.
+
+    A snapshot's rows may carry an older date, and where a key has several, the group's count expected one: they count
+    by key.
+    """
     if dataset.rows_per_cell is None:
         return sum(page.rows for page in pages)
     group, wanted = pages[0].group, set(pages[0].group.keys)
     cells = [cell for page in pages for cell in page.cells if cell[0] in wanted]
     if dataset.kind is Kind.SERIES:
-        own = len({cell for cell in cells if group.first <= cell[1] <= group.last})
+        distinct = len({cell for cell in cells if group.first <= cell[1] <= group.last})
     else:
-        own = len({key for key, _ in cells})
-    return sum(page.rows - len(page.cells) for page in pages) + own
+        distinct = len({key for key, _ in cells})
+    return sum(page.rows - len(page.cells) for page in pages) + distinct
 
 
-def _going_on(pages: Sequence[Answered], ended: bool = False) -> OpenGroup:
+def _open(pages: Sequence[DeliveredPage], ended: bool = False) -> OpenGroup:
     return OpenGroup(pages[0].group, tuple(page.page for page in pages), ended)
 
 
-def _bucket(dataset: Dataset, pages: Sequence[Answered]) -> int:
-    """How fresh the pages are: the bucket they were asked in, or the later one in which the first arrived."""
+def _bucket(dataset: Dataset, pages: Sequence[DeliveredPage]) -> int:
+    """The freshness bucket of the pages: the one they were bought in, or the later one in which the first arrived."""
     return max(pages[0].group.bucket, slot(dataset, min(page.received_at for page in pages)))
 
 
-def _listing(dataset: Dataset, pages: Sequence[Answered]) -> Coverage:
-    """A snapshot tells of the slot in which its first page arrived, whichever it was asked for. Where rows moved down
-    while it was read, one may have moved up unseen: it is asked for once more, as far down as it shifted."""
+def _cover_snapshot(dataset: Dataset, pages: Sequence[DeliveredPage]) -> Coverage:
+    """A snapshot covers the slot in which its first page arrived, whichever slot it was bought for.
+
+    Where rows moved down between two pages, a row may have moved up unseen: the listing is read once more, as far
+    down as it shifted.
+    """
     if not ended(dataset, pages):
-        return Coverage((), _going_on(pages))
-    grows = dataset.paging is not None and dataset.paging.newest_first
-    shift = None if grows or pages[0].group.again else shifted(pages)
+        return Coverage((), _open(pages))
+    grows_at_top = dataset.paging is not None and dataset.paging.newest_first
+    shift = None if grows_at_top or pages[0].group.again else find_shift(pages)
     if shift:
-        return Coverage((), _going_on(pages[: shift.pages], ended=True))
-    seen = slot(dataset, pages[0].received_at)
-    return Coverage(tuple(Covered(key, seen, seen, seen, True) for key in pages[0].group.keys))
+        return Coverage((), _open(pages[: shift.pages], ended=True))
+    arrived = slot(dataset, pages[0].received_at)
+    return Coverage(tuple(CoveredSpan(key, arrived, arrived, arrived, True) for key in pages[0].group.keys))
 
 
-def _scroll(dataset: Dataset, pages: Sequence[Answered], elsewhere: Set[Cell]) -> Coverage:
-    """An undated listing read from its newest row: each key is known back to the oldest row seen of it, and all keys
-    are where rows come in order, also a key that has none."""
-    group, over = pages[0].group, ended(dataset, pages)
-    present, times = _present(pages), _times(dataset, pages)
-    oldest = pages[-1].cells[-1:] if newest_first(pages) else ()
+def _cover_listing(dataset: Dataset, pages: Sequence[DeliveredPage], elsewhere: Set[Cell]) -> Coverage:
+    """A listing without dates, read from its newest row: each key is covered back to the oldest row seen of it.
+
+    Where rows come newest first, every key is covered down to the last row read, also a key without rows.
+    """
+    group, complete = pages[0].group, ended(dataset, pages)
+    present, settling = _slots_by_key(pages), _settling(dataset, pages)
+    oldest = pages[-1].cells[-1:] if is_newest_first(pages) else ()
     passed = oldest[0][1] + 1 if oldest else group.last + 1
     starts = {key: min((*present.get(key, ()), passed)) for key in group.keys}
-    if over:
+    if complete:
         starts = dict.fromkeys(group.keys, group.first)
-    reached = all(start <= group.first for start in starts.values())
-    doubts = doubtful(group, pages, present, elsewhere) if reached else set()
-    spans: list[Covered] = []
+    deep_enough = all(start <= group.first for start in starts.values())
+    hidden = possibly_hidden(group, pages, present, elsewhere) if deep_enough else set()
+    spans: list[CoveredSpan] = []
     for key, start in starts.items():
-        slots = [n for n in range(max(group.first, start), group.last + 1) if (key, n) not in doubts]
-        spans += _spans(times, key, present.get(key, set()), slots)
-    return _judged(pages, spans, doubts, reached)
+        slots = [n for n in range(max(group.first, start), group.last + 1) if (key, n) not in hidden]
+        spans += _spans(settling, key, present.get(key, set()), slots)
+    return _coverage(pages, spans, hidden, deep_enough)
 
 
-def _window(dataset: Dataset, pages: Sequence[Answered], elsewhere: Set[Cell]) -> Coverage:
-    """A window's cells: those with a row are known, those without once all pages are held and fit together."""
-    group, over = pages[0].group, ended(dataset, pages)
-    present, times = _present(pages), _times(dataset, pages)
-    doubts = doubtful(group, pages, present, elsewhere) if over else set()
-    if over and not doubts and group.last <= min(times.moved, times.missed):
-        return Coverage(tuple(Covered(key, group.first, group.last, times.bucket, True) for key in group.keys))
-    spans: list[Covered] = []
+def _cover_window(dataset: Dataset, pages: Sequence[DeliveredPage], elsewhere: Set[Cell]) -> Coverage:
+    """A window covers its cells with a row, and those without once all pages are delivered and none shifted."""
+    group, complete = pages[0].group, ended(dataset, pages)
+    present, settling = _slots_by_key(pages), _settling(dataset, pages)
+    hidden = possibly_hidden(group, pages, present, elsewhere) if complete else set()
+    if complete and not hidden and group.last <= min(settling.rows_until, settling.absence_until):
+        whole = (CoveredSpan(key, group.first, group.last, settling.bucket, True) for key in group.keys)
+        return Coverage(tuple(whole))
+    spans: list[CoveredSpan] = []
     for key in group.keys:
-        own = present.get(key, set())
-        slots = [number for number in range(group.first, group.last + 1) if over or number in own]
-        spans += _spans(times, key, own, [number for number in slots if (key, number) not in doubts])
-    return _judged(pages, spans, doubts, over)
+        with_row = present.get(key, set())
+        slots = [number for number in range(group.first, group.last + 1) if complete or number in with_row]
+        spans += _spans(settling, key, with_row, [number for number in slots if (key, number) not in hidden])
+    return _coverage(pages, spans, hidden, complete)
 
 
-def _judged(pages: Sequence[Answered], spans: Iterable[Covered], doubts: Iterable[Cell], over: bool) -> Coverage:
-    """Complete where all pages are held and raise no doubt."""
-    uncertain = tuple(sorted(doubts))
-    return Coverage(tuple(spans), _going_on(pages, ended=over) if uncertain or not over else None, uncertain)
+def _coverage(
+    pages: Sequence[DeliveredPage], spans: Iterable[CoveredSpan], hidden: Iterable[Cell], complete: bool
+) -> Coverage:
+    """The group stays open until all its pages are delivered and no cell in it may be hidden."""
+    cells = tuple(sorted(hidden))
+    return Coverage(tuple(spans), _open(pages, ended=complete) if cells or not complete else None, cells)
 
 
-def _present(pages: Sequence[Answered]) -> dict[str, set[int]]:
+def _slots_by_key(pages: Sequence[DeliveredPage]) -> dict[str, set[int]]:
     present: dict[str, set[int]] = {}
     for page in pages:
         for key, number in page.cells:
@@ -181,29 +198,29 @@ def _present(pages: Sequence[Answered]) -> dict[str, set[int]]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Times:
-    """How fresh some pages are: their bucket, and up to which slot a row, or the lack of one, will stay."""
+class _Settling:
+    """How long pages stay valid: their bucket, and up to which slot a row, or its absence, has settled."""
 
     bucket: int
-    moved: int
-    missed: int
+    rows_until: int
+    absence_until: int
 
 
-def _times(dataset: Dataset, pages: Sequence[Answered]) -> _Times:
-    """What was answered in words that can't be asked again is settled, too."""
+def _settling(dataset: Dataset, pages: Sequence[DeliveredPage]) -> _Settling:
+    """Settled slots of the pages. A `final` request can't be bought again, so all of its answer counts as settled."""
     when, bucket = min(page.received_at for page in pages), _bucket(dataset, pages)
     if pages[0].group.edition == FINAL:
-        return _Times(bucket, sys.maxsize, sys.maxsize)
-    return _Times(bucket, last_settled(dataset, when), last_closed(dataset, when))
+        return _Settling(bucket, sys.maxsize, sys.maxsize)
+    return _Settling(bucket, last_settled(dataset, when), last_closed(dataset, when))
 
 
-def _spans(times: _Times, key: str, present: set[int], slots: Sequence[int]) -> list[Covered]:
-    """Known slots of a key, in order, as spans."""
+def _spans(settling: _Settling, key: str, with_row: set[int], slots: Sequence[int]) -> list[CoveredSpan]:
+    """A key's covered slots, given in order, as spans of equal settling."""
     runs: list[tuple[int, int, bool]] = []
     for number in slots:
-        settled = number <= (times.moved if number in present else times.missed)
+        settled = number <= (settling.rows_until if number in with_row else settling.absence_until)
         if runs and runs[-1][1] == number - 1 and runs[-1][2] == settled:
             runs[-1] = runs[-1][0], number, settled
         else:
             runs.append((number, number, settled))
-    return [Covered(key, first, last, times.bucket, settled) for first, last, settled in runs]
+    return [CoveredSpan(key, first, last, settling.bucket, settled) for first, last, settled in runs]

@@ -1,7 +1,7 @@
-"""From a seller's JSON values to typed Arrow columns. Whole columns at once where all values agree, else one by one.
+"""Cast a seller's JSON values to typed Arrow columns: a whole column at once where all values agree, else one by one.
 
-Tolerant of spelling (numbers as text, dates with or without a time), strict about meaning: what no cast bridges
-raises, and is never read as zero. An empty text is no value, except in a text column.
+Spelling is tolerated (numbers as text, dates with or without a time); a value that can't be cast is an error, and is
+never read as zero. Empty text is null, except in a text column.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from sources.model import Cast
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Bad = dict[int, str]
-"""Row number to what is wrong with its value."""
+CastErrors = dict[int, str]
+"""Row number to the reason why its value can't be cast."""
 
 MILLISECONDS = 100_000_000_000
-"""A unix time from here on counts milliseconds: as seconds it would be the year 5138."""
+"""Unix times from here on are milliseconds: as seconds they would be past the year 5138."""
 
 
 def arrow_type(cast: Cast) -> pa.DataType:
@@ -50,11 +50,11 @@ _AS_IS: dict[Cast, frozenset[type]] = {
     Cast.TEXT: frozenset({str, type(None)}),
     Cast.BOOLEAN: frozenset({bool, type(None)}),
 }
-"""JSON types that need no look at the single values."""
+"""JSON types whose values need no check one by one."""
 
 
-def column(values: Sequence[Any], cast: Cast) -> tuple[pa.Array, Bad]:
-    """The values as one Arrow array, null where a value is bad."""
+def cast_column(values: Sequence[Any], cast: Cast) -> tuple[pa.Array, CastErrors]:
+    """Cast values to one Arrow array; null where a value can't be cast, which the errors say by row number."""
     import pyarrow as pa
 
     kinds = set(map(type, values))
@@ -72,19 +72,19 @@ def column(values: Sequence[Any], cast: Cast) -> tuple[pa.Array, Bad]:
     return _one_by_one(values, cast)
 
 
-def _one_by_one(values: Sequence[Any], cast: Cast) -> tuple[pa.Array, Bad]:
+def _one_by_one(values: Sequence[Any], cast: Cast) -> tuple[pa.Array, CastErrors]:
     import pyarrow as pa
 
     read = _READERS[cast]
     out: list[Any] = []
-    bad: Bad = {}
+    errors: CastErrors = {}
     for number, value in enumerate(values):
         try:
             out.append(None if value is None else read(value))
         except (ValueError, OverflowError) as error:
-            bad[number] = str(error)
+            errors[number] = str(error)
             out.append(None)
-    return pa.array(out, arrow_type(cast)), bad
+    return pa.array(out, arrow_type(cast)), errors
 
 
 def _floats(texts: pa.Array) -> pa.Array:
@@ -101,11 +101,11 @@ def _finite(numbers: pa.Array) -> pa.Array:
 
 
 def _stamps(texts: pa.Array) -> pa.Array:
-    """ISO stamps in UTC. Without a zone Arrow refuses, and each is read alone."""
+    """Cast ISO 8601 texts. Arrow refuses texts without a zone; those are read one by one, as UTC."""
     import pyarrow as pa
 
     stamps = texts.cast(arrow_type(Cast.TIMESTAMP))
-    _after_year_zero(stamps.cast(pa.int64()), _YEAR_ONE * 86_400_000_000)
+    _refuse_year_zero(stamps.cast(pa.int64()), _YEAR_ONE * 86_400_000_000)
     return stamps
 
 
@@ -117,15 +117,15 @@ def _days(texts: pa.Array) -> pa.Array:
     if longest > len("2025-04-10"):
         return _stamps(texts).cast(pa.timestamp("us")).cast(pa.date32(), safe=False)
     days = texts.cast(pa.date32())
-    _after_year_zero(days.cast(pa.int32()), _YEAR_ONE)
+    _refuse_year_zero(days.cast(pa.int32()), _YEAR_ONE)
     return days
 
 
 _YEAR_ONE = -719_162
-"""0001-01-01 in days; Arrow reads a year 0, which neither Python nor the calendar has."""
+"""0001-01-01 in days since 1970. Arrow reads a year 0, which neither Python nor the calendar has."""
 
 
-def _after_year_zero(numbers: pa.Array, least: int) -> None:
+def _refuse_year_zero(numbers: pa.Array, least: int) -> None:
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -183,7 +183,7 @@ def _text(value: Any) -> str:
         return value
     if type(value) in (int, float, bool):
         return msgspec.json.encode(value).decode()
-    raise ValueError(f"not a text: {_shown(value)}")
+    raise ValueError(f"not text: {_shown(value)}")
 
 
 def _boolean(value: Any) -> bool | None:

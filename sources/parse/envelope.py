@@ -1,4 +1,4 @@
-"""From a paid body to its rows: what wraps them, and whether the seller says that it worked."""
+"""Find the rows in a delivered body, and what the seller says about success."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ import msgspec
 from sources.model import Dataset
 
 NOT_FOUND = 404
-"""At this status "nothing matched": an empty answer, and no reason to pay again."""
+"""This status means "nothing matched" (one client, inferred): an empty answer, and no reason to pay again."""
 
 DEEPEST = 100
-"""Levels of nesting that are read; no seller needs ten."""
+"""Levels of nesting that are read; deeper bodies are malformed. No seller needs ten."""
 
 _STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 _NO_BRACKETS = bytes(set(range(256)) - set(_STEPS))
@@ -25,7 +25,7 @@ _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
 
 
 class Envelope(StrEnum):
-    """OK: rows, perhaps none. FAILED: the seller says no. MALFORMED: nothing that the declaration describes."""
+    """OK: rows, perhaps none. FAILED: the seller reports a failure. MALFORMED: not what the declaration describes."""
 
     OK = "ok"
     FAILED = "failed"
@@ -33,7 +33,7 @@ class Envelope(StrEnum):
 
 
 def open_body(dataset: Dataset, status: int, body: bytes) -> tuple[Envelope, list[Any], str]:
-    """The rows in a body, or why there are none."""
+    """The rows in a body, and a message where there are none for a reason. Never raises."""
     if status == NOT_FOUND:
         return Envelope.OK, [], "404: nothing matched"
     if not 200 <= status < 300:
@@ -49,9 +49,10 @@ def open_body(dataset: Dataset, status: int, body: bytes) -> tuple[Envelope, lis
 
 
 def decode(body: bytes) -> Any:
-    """JSON as sold: some sellers write NaN, which JSON has not; it then stays a float that no cast takes.
+    """Decode JSON, also with NaN, Infinity or a byte order mark, which some sellers write and RFC 8259 forbids.
 
-    Raises ValueError for what is no JSON, nested beyond reason, or no Unicode.
+    NaN and Infinity stay floats that no cast takes. Raises ValueError for anything else that is no JSON, for nesting
+    deeper than DEEPEST, and for invalid Unicode.
     """
     if _depth(body) > DEEPEST and _depth(_STRINGS.sub(b"", body)) > DEEPEST:
         raise ValueError(f"nested more than {DEEPEST} deep")
@@ -66,7 +67,7 @@ def decode(body: bytes) -> Any:
 
 
 def _depth(text: bytes) -> int:
-    """How deep brackets go. Decoders recurse on the C stack, which a body of brackets would run off."""
+    """Depth of nested brackets. Decoders recurse on the C stack, which a body of brackets would overflow."""
     brackets = text.translate(None, _NO_BRACKETS)
     return max(accumulate(map(_STEPS.__getitem__, brackets)), default=0)
 
@@ -81,7 +82,7 @@ def _leniently(body: bytes) -> Any:
 
 
 def _failure(dataset: Dataset, document: Any) -> str:
-    """What the seller's own success test says; a bare list has no such words."""
+    """The failure that the answer reports, by the declared success test; "" for a success or a bare list."""
     for name, wanted in dataset.success.items():
         if not isinstance(document, Mapping) or name not in document:
             continue
@@ -91,22 +92,22 @@ def _failure(dataset: Dataset, document: Any) -> str:
 
 
 def _rows(dataset: Dataset, document: Any) -> tuple[Envelope, list[Any], str]:
-    """A bare list is taken for the rows, wherever they were said to be."""
+    """The rows at the declared path. A bare list counts as the rows, whatever the path."""
     if isinstance(document, list):
         return Envelope.OK, document, ""
-    found = document
+    part = document
     for name in dataset.rows_path:
-        if not isinstance(found, Mapping) or name not in found:
+        if not isinstance(part, Mapping) or name not in part:
             return Envelope.MALFORMED, [], f"no {'.'.join(dataset.rows_path)} in the answer"
-        found = found[name]
-    if dataset.keyed_rows and isinstance(found, Mapping):
-        return Envelope.OK, [_keyed(dataset.keyed_rows, key, row) for key, row in found.items()], ""
-    if found is None:
+        part = part[name]
+    if dataset.keyed_rows and isinstance(part, Mapping):
+        return Envelope.OK, [_keyed(dataset.keyed_rows, key, row) for key, row in part.items()], ""
+    if part is None:
         return Envelope.OK, [], ""
-    if isinstance(found, list):
-        return Envelope.OK, found, ""
-    if isinstance(found, Mapping):
-        return Envelope.OK, [found], ""
+    if isinstance(part, list):
+        return Envelope.OK, part, ""
+    if isinstance(part, Mapping):
+        return Envelope.OK, [part], ""
     return Envelope.MALFORMED, [], f"{'.'.join(dataset.rows_path) or 'the answer'} is no list of rows"
 
 

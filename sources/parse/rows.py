@@ -1,7 +1,7 @@
-"""From a paid body to typed rows: one declared Arrow table, the rows that don't fit, and what changed in shape.
+"""Parse a delivered body into typed rows: one declared Arrow table, quarantined rows, and schema drift.
 
-A row that can't be read whole is quarantined with its reason and its raw JSON; it never stops the others, and its
-body stays in the ledger, so that a better parser is a replay and not a purchase.
+A row that can't be read whole is quarantined with its reason and its raw JSON, and never stops the others. The body
+stays in the ledger: after a parser fix, `tollbook rebuild` reads it again for $0.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from sources.model import DAY, EVERYTHING, EXTRAS, Column, Dataset
-from sources.parse.casts import Bad, arrow_type, column
+from sources.parse.casts import CastErrors, arrow_type, cast_column
 from sources.parse.envelope import Envelope, open_body
 from sources.slots import unix
 
@@ -26,8 +26,8 @@ Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Quarantined:
-    """A row nobody could read: its place in the body, why, and the row as sold."""
+class QuarantinedRow:
+    """A row that could not be read: its place in the body, the reason, and the row as JSON."""
 
     number: int
     reason: str
@@ -35,9 +35,11 @@ class Quarantined:
 
 
 @dataclass(frozen=True, slots=True)
-class Drift:
-    """How a body's shape differs from the declaration. `new` and `changed` map the seller's names to what was seen;
-    `vanished` are columns of ours that no row had."""
+class SchemaDrift:
+    """Differences between a body's columns and the declared ones.
+
+    `new` and `changed` map the seller's names to the types seen; `vanished` are declared columns that no row had.
+    """
 
     new: Mapping[str, str] = field(default_factory=dict)
     vanished: tuple[str, ...] = ()
@@ -48,18 +50,21 @@ class Drift:
 
 
 @dataclass(frozen=True, slots=True)
-class Parsed:
-    """A body as rows. `rows_in_body` counts quarantined and repeated ones too: paging goes by it."""
+class ParsedBody:
+    """A parsed body: its good rows as one table, in the body's order, and the rest.
+
+    `rows_in_body` also counts quarantined and repeated rows: the end of a listing is judged by it.
+    """
 
     table: pa.Table
-    quarantined: tuple[Quarantined, ...]
-    drift: Drift
+    quarantined: tuple[QuarantinedRow, ...]
+    drift: SchemaDrift
     rows_in_body: int
     envelope: str
     message: str = ""
 
     def cells(self, dataset: Dataset) -> tuple[tuple[str, int], ...]:
-        """The (key, slot) of each row, in the body's order."""
+        """The (key, slot) of each good row, in the body's order."""
         import pyarrow as pa
 
         times = self.table[dataset.time_column].cast(pa.timestamp("us")).cast(pa.int64()).to_pylist()
@@ -70,33 +75,33 @@ class Parsed:
 
 
 def identities(dataset: Dataset, table: pa.Table) -> tuple[tuple[str, int], ...]:
-    """The natural keys of a table's rows, without the day they were looked at."""
-    names = [own for own in dataset.natural_key if not (dataset.undated and own == dataset.time_column)]
+    """The natural key of each row, without the day of observation, as a cell of slot 0."""
+    names = [name for name in dataset.natural_key if not (dataset.undated and name == dataset.time_column)]
     columns = [map(str, _comparable(table[name])) for name in names]
-    return tuple(("|".join(own), 0) for own in zip(*columns, strict=True))
+    return tuple(("|".join(values), 0) for values in zip(*columns, strict=True))
 
 
 def schema(dataset: Dataset) -> pa.Schema:
-    """The Arrow schema that every body of the dataset parses into."""
+    """The Arrow schema that every body of the dataset is parsed into."""
     import pyarrow as pa
 
-    return pa.schema([(own.name, arrow_type(own.cast)) for own in dataset.columns])
+    return pa.schema([(column.name, arrow_type(column.cast)) for column in dataset.columns])
 
 
 def parse(
     dataset: Dataset, context: Mapping[str, Any], received_at: datetime, status: int, content_type: str, body: bytes
-) -> Parsed:
-    """Rows of one delivered body. Never raises for what a seller may send."""
+) -> ParsedBody:
+    """Parse one delivered body; `context` is its purchase's. Never raises for what a seller may send."""
     envelope, rows, message = open_body(dataset, status, body)
     reading = _Reading(dataset, context, received_at, rows)
     if message and "json" not in content_type.lower() and envelope is Envelope.MALFORMED:
         message = f"{message} ({content_type or 'no content type'})"
     table = reading.table()
-    return Parsed(table, reading.quarantine(), reading.drift(), len(rows), envelope.value, message)
+    return ParsedBody(table, reading.quarantine(), reading.drift(), len(rows), envelope.value, message)
 
 
 class _Reading:
-    """One pass over one body's rows, column by column."""
+    """One pass over a body's rows, column by column."""
 
     def __init__(
         self, dataset: Dataset, context: Mapping[str, Any], received_at: datetime, rows: Sequence[Any]
@@ -121,30 +126,30 @@ class _Reading:
         """The good rows, in the body's order, each natural key once."""
         import pyarrow as pa
 
-        arrays = [self._array(own) for own in self.dataset.columns]
+        arrays = [self._array(column) for column in self.dataset.columns]
         table = pa.Table.from_arrays(arrays, schema=schema(self.dataset))
-        self._no_key(table)
+        self._reject_without_key(table)
         repeated = self._repeated(table)
         if not self.reasons and not repeated:
             return table
         return table.filter(pa.array([n not in self.reasons and n not in repeated for n in range(len(self.rows))]))
 
-    def _array(self, own: Column) -> pa.Array:
+    def _array(self, column: Column) -> pa.Array:
         import pyarrow as pa
 
-        if own.name == EXTRAS.name:
+        if column.name == EXTRAS.name:
             return self._extras()
-        if own.asked:
-            return column([self._asked()] * len(self.rows), own.cast)[0]
-        names = [name for name in own.names if name in self.seen]
+        if column.from_request:
+            return cast_column([self._requested_key()] * len(self.rows), column.cast)[0]
+        names = [name for name in column.names if name in self.seen]
         if not names:
-            if own.expected and self.rows and not self._fills_in(own):
-                self.vanished.append(own.name)
-            return self._dated(own, pa.nulls(len(self.rows), arrow_type(own.cast)))
-        array, bad = column(self._values(names), own.cast)
-        if bad:
-            self._reject(own, names, bad)
-        return self._dated(own, array)
+            if column.expected and self.rows and not self._is_observation_day(column):
+                self.vanished.append(column.name)
+            return self._dated(column, pa.nulls(len(self.rows), arrow_type(column.cast)))
+        array, errors = cast_column(self._values(names), column.cast)
+        if errors:
+            self._reject(column, names, errors)
+        return self._dated(column, array)
 
     def _values(self, names: Sequence[str]) -> list[Any]:
         if len(names) == 1:
@@ -153,28 +158,29 @@ class _Reading:
             return list(map(itemgetter(name), self.rows)) if in_all else [row.get(name) for row in self.rows]
         return [next((row[name] for name in names if row.get(name) is not None), None) for row in self.rows]
 
-    def _asked(self) -> str | None:
+    def _requested_key(self) -> str | None:
         keys: Sequence[str] = self.context.get("keys", [])
         return keys[0] if len(keys) == 1 else None
 
-    def _dated(self, own: Column, array: pa.Array) -> pa.Array:
-        """Rows without a date of their own get the day, or shorter slot, in which they were observed."""
-        if not self._fills_in(own) or not array.null_count:
+    def _dated(self, column: Column, array: pa.Array) -> pa.Array:
+        """Fill in the UTC day, or shorter slot, of the observation where undated rows have no date."""
+        if not self._is_observation_day(column) or not array.null_count:
             return array
         grain = min(self.dataset.grain, DAY)
         observed = unix(self.received_at) // grain * grain
-        day, _ = column([observed], own.cast)
+        day, _ = cast_column([observed], column.cast)
         return array.fill_null(day[0])
 
-    def _fills_in(self, own: Column) -> bool:
-        return self.dataset.undated and own.name == self.dataset.time_column
+    def _is_observation_day(self, column: Column) -> bool:
+        return self.dataset.undated and column.name == self.dataset.time_column
 
-    def _reject(self, own: Column, names: Sequence[str], bad: Bad) -> None:
-        for number, reason in bad.items():
-            self.reasons.setdefault(number, f"{own.name}: {reason}")
-        self.changed["/".join(names)] = f"{len(bad)} of {len(self.rows)} no {own.cast}: {next(iter(bad.values()))}"
+    def _reject(self, column: Column, names: Sequence[str], errors: CastErrors) -> None:
+        for number, reason in errors.items():
+            self.reasons.setdefault(number, f"{column.name}: {reason}")
+        first = next(iter(errors.values()))
+        self.changed["/".join(names)] = f"{len(errors)} of {len(self.rows)} no {column.cast}: {first}"
 
-    def _no_key(self, table: pa.Table) -> None:
+    def _reject_without_key(self, table: pa.Table) -> None:
         for name in self.dataset.natural_key:
             array = table[name]
             if array.null_count:
@@ -183,7 +189,7 @@ class _Reading:
                         self.reasons.setdefault(number, f"{name}: no value, and it is part of the key")
 
     def _repeated(self, table: pa.Table) -> set[int]:
-        """Rows whose key came before: dropped when equal, quarantined when they say something else."""
+        """Rows whose key came earlier in the body: equal ones are dropped, others quarantined."""
         columns = [_comparable(table[name]) for name in self.dataset.natural_key]
         keys: list[tuple[Any, ...]] = list(zip(*columns, strict=True))
         if len(set(keys)) == len(keys):
@@ -193,10 +199,10 @@ class _Reading:
         for number, key in enumerate(keys):
             if number in self.reasons:
                 continue
-            before = first.setdefault(key, number)
-            if before != number:
+            earlier = first.setdefault(key, number)
+            if earlier != number:
                 repeated.add(number)
-                if self.rows[before] != self.rows[number]:
+                if self.rows[earlier] != self.rows[number]:
                     self.reasons[number] = f"{', '.join(self.dataset.natural_key)}: a second row of the same key"
         return repeated
 
@@ -210,23 +216,26 @@ class _Reading:
         return pa.array([msgspec.json.encode(extra).decode() if extra else None for extra in kept], pa.string())
 
     def _undeclared(self) -> list[str]:
-        declared = {name for own in self.dataset.columns for name in own.names}
+        declared = {name for column in self.dataset.columns for name in column.names}
         return [name for name in self.seen if name not in declared]
 
-    def quarantine(self) -> tuple[Quarantined, ...]:
+    def quarantine(self) -> tuple[QuarantinedRow, ...]:
         """Rejected rows in the body's order."""
-        strangers = set(range(len(self.body_rows))) - set(self.numbers)
-        found = {self.numbers[number]: reason for number, reason in self.reasons.items()}
-        found.update(dict.fromkeys(strangers, "not a row of named values"))
-        return tuple(Quarantined(number, found[number], _raw(self.body_rows[number])) for number in sorted(found))
+        no_objects = set(range(len(self.body_rows))) - set(self.numbers)
+        reasons = {self.numbers[number]: reason for number, reason in self.reasons.items()}
+        reasons.update(dict.fromkeys(no_objects, "not a row of named values"))
+        return tuple(
+            QuarantinedRow(number, reasons[number], _raw(self.body_rows[number])) for number in sorted(reasons)
+        )
 
-    def drift(self) -> Drift:
+    def drift(self) -> SchemaDrift:
+        """Differences from the declared columns; call it after `table`."""
         new = {name: _kind(row[name] for row in self.rows if name in row) for name in self._undeclared()}
-        return Drift(new, tuple(self.vanished), self.changed)
+        return SchemaDrift(new, tuple(self.vanished), self.changed)
 
 
 def _comparable(array: pa.ChunkedArray) -> list[Any]:
-    """Values to tell keys apart by; times as numbers, which are made much faster."""
+    """Values to compare keys by; times as numbers, which convert much faster."""
     import pyarrow as pa
 
     if pa.types.is_date32(array.type):
@@ -247,6 +256,6 @@ def _raw(row: Any) -> str:
     return msgspec.json.encode(row).decode()
 
 
-def empty(dataset: Dataset) -> pa.Table:
-    """No rows, in the declared columns."""
+def empty_table(dataset: Dataset) -> pa.Table:
+    """A table of the declared columns without rows."""
     return schema(dataset).empty_table()

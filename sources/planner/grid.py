@@ -1,4 +1,4 @@
-"""Which cells of a demand are missing: keys × steps, a step being what one date of a window spans."""
+"""Missing cells of a demand as a mask: keys × steps. A step is what one date of a window spans, in slots."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
     Mask = npt.NDArray[np.bool_]
 
 Span = tuple[int, int]
-"""First and last slot, inclusive."""
+"""First and last slot, both inclusive."""
 
 
 def in_order(keys: Iterable[str]) -> tuple[str, ...]:
-    """Keys once each, whole numbers by value, so that a demand makes the same requests however it was typed."""
+    """Each key once, whole numbers by value: a demand makes the same requests in whatever order its keys were typed."""
     return tuple(sorted(set(keys), key=lambda key: (not key.isdecimal(), len(key) if key.isdecimal() else 0, key)))
 
 
 def merged(spans: Iterable[Span]) -> tuple[Span, ...]:
-    """Spans in order, joined where they touch or overlap."""
+    """Sort spans and join those that touch or overlap."""
     out: list[Span] = []
     for first, last in sorted(spans):
         if out and first <= out[-1][1] + 1:
@@ -33,7 +33,7 @@ def merged(spans: Iterable[Span]) -> tuple[Span, ...]:
 
 
 def gaps(spans: Iterable[Span], first: int, last: int) -> tuple[Span, ...]:
-    """What of first…last the spans leave open."""
+    """The parts of first…last that no span covers, in order."""
     out: list[Span] = []
     start = first
     for a, b in merged(spans):
@@ -47,21 +47,19 @@ def gaps(spans: Iterable[Span], first: int, last: int) -> tuple[Span, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """`missing[k, t]`: something of key k in step t is neither held nor on its way. Step t is slots
-    (origin + t) × per_step and on."""
+    """`missing[k, t]` is True where some slot of key k in step t is neither held nor part of an open group.
+
+    Step t begins at slot (origin + t) × per_step and has `per_step` slots.
+    """
 
     keys: tuple[str, ...]
     origin: int
     per_step: int
     missing: Mask
 
-    @property
-    def anything(self) -> bool:
-        return bool(self.missing.any())
-
 
 def grid(keys: Sequence[str], first: int, last: int, per_step: int, held: Mapping[str, Sequence[Span]]) -> Grid:
-    """The mask of a demand. A step counts as held only when all of its demanded slots are."""
+    """The mask of keys × first…last. A step counts as held only when all of its demanded slots are."""
     import numpy as np
 
     origin, end = first // per_step, last // per_step

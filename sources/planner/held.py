@@ -1,4 +1,4 @@
-"""What need not be bought: spans of slots per key, and listings that were read in part. Pure."""
+"""What need not be bought: spans of slots per key, and groups that are delivered in part. Pure."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from sources.planner.pieces import Group
 
 @dataclass(frozen=True, slots=True)
 class OpenGroup:
-    """A listing that is held in part: its pages from the first on, without a hole. `ended`: there are no more, but
-    not every cell of it is known, so the rest has to be asked for in other words."""
+    """A group that is delivered in part: the numbers of its pages from the first on, without a gap.
+
+    `ended`: no page follows, but some of its cells are still unknown, and only another request can show them.
+    """
 
     group: Group
     pages: tuple[int, ...]
@@ -20,29 +22,35 @@ class OpenGroup:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """What need not be bought: per key the spans of slots, and listings read in part. `listing_rows` is how long the
-    dataset's last complete listing was, for the bill of the next."""
+class HeldCells:
+    """What need not be bought: held spans of slots per key, and open groups.
+
+    `listing_rows` is how many rows the dataset's last complete listing had; the next bill assumes as many.
+    """
 
     spans: Mapping[str, Sequence[Span]] = field(default_factory=dict)
     open_groups: tuple[OpenGroup, ...] = ()
     listing_rows: int | None = None
 
 
-NOTHING = Held()
+NOTHING_HELD = HeldCells()
 
 
-def together(*parts: Held) -> Held:
-    """What is held by one or another, as a day of history that a snapshot has seen."""
+def union(*parts: HeldCells) -> HeldCells:
+    """Cells that any of the parts holds, such as a series' own and those of the snapshots that fill its table."""
     spans: dict[str, list[Span]] = {}
     for part in parts:
-        for key, own in part.spans.items():
-            spans.setdefault(key, []).extend(own)
-    opened = tuple(group for part in parts for group in part.open_groups)
-    return Held({key: merged(own) for key, own in spans.items()}, opened, parts[0].listing_rows if parts else None)
+        for key, slots in part.spans.items():
+            spans.setdefault(key, []).extend(slots)
+    open_groups = tuple(group for part in parts for group in part.open_groups)
+    listing_rows = parts[0].listing_rows if parts else None
+    return HeldCells({key: merged(slots) for key, slots in spans.items()}, open_groups, listing_rows)
 
 
-def before(held: Held, end: int) -> Held:
-    """What is held of slots before `end`, as days of a snapshot that its history repaired."""
-    spans = {key: tuple((a, min(b, end - 1)) for a, b in own if a < end) for key, own in held.spans.items()}
-    return Held({key: own for key, own in spans.items() if own})
+def held_before(held: HeldCells, end: int) -> HeldCells:
+    """The held cells of slots before `end`, such as days of a snapshot that its history twin repaired."""
+    spans = {
+        key: tuple((first, min(last, end - 1)) for first, last in slots if first < end)
+        for key, slots in held.spans.items()
+    }
+    return HeldCells({key: slots for key, slots in spans.items() if slots})

@@ -1,4 +1,4 @@
-"""A seller's limits on one call, and what keys in a window cost under them. Pure."""
+"""A seller's limits on one call, and the calls that keys in a window cost under them. Pure."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     Ints = npt.NDArray[np.int64]
 
 PAGES = 10
-"""At most so many pages in one group: its pages are read one after another."""
+"""Pages in one group at most: they are read one after another."""
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """`page_rows` rows a page; `step_rows` rows of one key in one step; windows of `width` steps; `ids` keys a call."""
+class CallLimits:
+    """At most `page_rows` rows a page, `width` steps a window, `ids` keys a call; a key has `step_rows` a step."""
 
     page_rows: int
     step_rows: int
@@ -26,17 +26,17 @@ class Limits:
     ids: int
 
     def pages(self, keys: int, steps: int) -> int:
-        """Pages of one group of keys in a window."""
+        """Pages that so many keys in a window of so many steps fill."""
         return -(-keys * steps * self.step_rows // self.page_rows)
 
     def fit(self, steps: int, pages: int = 1) -> int:
-        """How many keys fill at most so many pages of a window."""
+        """Keys that fit into so many pages of a window, within the limit on keys a call."""
         return min(self.ids, pages * self.page_rows // (steps * self.step_rows))
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Keys (rows of a mask) in one window of steps, both ends inclusive: one group of pages."""
+    """One group of pages: keys (rows of a mask) in a window of steps, both ends inclusive."""
 
     first: int
     last: int
@@ -47,13 +47,14 @@ class Block:
         return self.last - self.first + 1
 
 
-def calls_of(limits: Limits, block: Block) -> int:
+def calls_of(limits: CallLimits, block: Block) -> int:
+    """Paid calls that buy the block."""
     return limits.pages(len(block.keys), block.steps)
 
 
 @cache
-def group_size(limits: Limits, steps: int) -> tuple[int, int]:
-    """(keys, pages) of the group that fills its pages best in windows of so many steps; single pages win ties."""
+def group_size(limits: CallLimits, steps: int) -> tuple[int, int]:
+    """Keys and pages of the group that fills its pages best in windows of so many steps; the fewest pages win ties."""
     best = (0, 1)
     for pages in range(1, PAGES + 1):
         keys = limits.fit(steps, pages)
@@ -62,8 +63,8 @@ def group_size(limits: Limits, steps: int) -> tuple[int, int]:
     return best if best[0] else (1, limits.pages(1, steps))
 
 
-def split(limits: Limits, keys: int, steps: int) -> list[int]:
-    """Sizes of the groups that buy so many keys in one window: the fewest pages, singles where they cost no more."""
+def split(limits: CallLimits, keys: int, steps: int) -> list[int]:
+    """Numbers of keys per group for one window: the fewest pages, and groups of one page where they cost no more."""
     single = limits.fit(steps)
     size, pages = group_size(limits, steps)
     whole, rest = divmod(keys, size)
@@ -79,17 +80,17 @@ def _even(keys: int, size: int) -> list[int]:
     return [size] * whole + ([rest] if rest else [])
 
 
-def table_of_calls(limits: Limits, keys: int, width: int) -> Ints:
-    """table[w, n]: the calls of n keys in a window of w + 1 steps, split as `split` does."""
+def table_of_calls(limits: CallLimits, keys: int, width: int) -> Ints:
+    """table[w, n]: calls for n keys in a window of w + 1 steps, grouped as by `split`."""
     return _tables(limits, keys, width)[0]
 
 
-def table_of_chains(limits: Limits, keys: int, width: int) -> Ints:
-    """table[w, n]: how many of those calls wait for a page before them."""
+def table_of_chains(limits: CallLimits, keys: int, width: int) -> Ints:
+    """table[w, n]: how many of those calls wait for an earlier page of their group."""
     return _tables(limits, keys, width)[1]
 
 
-def _tables(limits: Limits, keys: int, width: int) -> tuple[Ints, Ints]:
+def _tables(limits: CallLimits, keys: int, width: int) -> tuple[Ints, Ints]:
     import numpy as np
 
     number = np.arange(keys + 1, dtype=np.int64)

@@ -1,4 +1,4 @@
-"""One piece of a plan: the request it makes and the cells it answers. The same cells always make the same bytes."""
+"""Pieces of a plan: each one request, with the cells it answers. The same cells always make the same bytes. Pure."""
 
 from __future__ import annotations
 
@@ -19,15 +19,16 @@ Field = tuple[str, Any]
 
 
 AGAIN = "+again"
-"""Ends the edition of a listing's second look in its bucket."""
+"""Ends the edition of a listing that is read a second time in its bucket, because it shifted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """One listing under a seller's paging: keys × slots, asked for in one edition. A group is read page by page.
+    """Keys × slots that one URL asks for in one edition, read page by page.
 
-    `bucket` is the freshness bucket it was asked in (of a closed window: its last slot, whenever that was);
-    `rows` is how many rows it can have at most (None: nobody knows); `limit` the rows of a page (None: no paging).
+    `first` and `last` are slots, both inclusive. `bucket` is the freshness bucket it is bought in (of a closed window:
+    its last slot). `limit` is rows per page (None: the seller doesn't page), `rows` the most rows that it can have
+    (None: unknown).
     """
 
     dataset: str
@@ -42,24 +43,24 @@ class Group:
 
     @property
     def again(self) -> bool:
-        """It is the second look at a listing that shifted."""
+        """True for the second reading of a listing that shifted."""
         return self.edition.endswith(AGAIN)
 
     @property
     def pages(self) -> int:
-        """Pages it takes at most, as far as is known."""
+        """Pages it takes at most; 1 where the number of rows is unknown."""
         return 1 if self.limit is None or not self.rows else -(-self.rows // self.limit)
 
     @property
     def id(self) -> str:
-        """Names the group whoever planned it: the same cells in the same edition and page size."""
+        """Hash of its cells, edition and page size: the same on every machine."""
         text = f"{self.dataset}|{self.edition}|{','.join(self.keys)}|{self.first}|{self.last}|{self.limit}"
         return hashlib.blake2s(text.encode(), digest_size=8).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One request: what to send, and one page of one group as the answer."""
+    """One request and its answer: one page of one group."""
 
     seller: str
     dataset: str
@@ -88,15 +89,15 @@ class Piece:
 
     @property
     def expected_rows(self) -> int | None:
-        """How many rows this page has at most, None where nobody knows."""
+        """The most rows that this page can have; None where that is unknown."""
         group = self.group
         if group.rows is None or group.limit is None:
             return group.rows
-        before = (self.page - group.first_page) * group.limit
-        return max(0, min(group.limit, group.rows - before))
+        earlier = (self.page - group.first_page) * group.limit
+        return max(0, min(group.limit, group.rows - earlier))
 
     def context(self) -> dict[str, Any]:
-        """JSON about what it answers: kept with the purchase, read by `answered` and `rows` when the body is loaded."""
+        """The cells that it answers, as JSON values: kept with the purchase, and read by `group_of` at the load."""
         group = self.group
         return {
             "dataset": self.dataset,
@@ -114,7 +115,7 @@ class Piece:
 
 
 def group_of(context: Mapping[str, Any]) -> Group:
-    """The group a delivery's context speaks of."""
+    """The group in a purchase's context (see `Piece.context`). Raises KeyError where a field is missing."""
     return Group(
         dataset=context["dataset"],
         edition=context["edition"],
@@ -128,8 +129,8 @@ def group_of(context: Mapping[str, Any]) -> Group:
     )
 
 
-class Requests:
-    """Writes the requests of one dataset: fixed fields first, then what the group asks for, then its page."""
+class PieceWriter:
+    """Write the requests of one dataset: its fixed fields, the group's keys and dates, and the page."""
 
     def __init__(self, dataset: Dataset, seller: Seller) -> None:
         self.dataset = dataset
@@ -142,7 +143,7 @@ class Requests:
         self._order: dict[int, Callable[[list[Field]], tuple[Field, ...]]] = {}
 
     def piece(self, group: Group, page: int) -> Piece:
-        """The request for one page of a group: parameters sorted, a JSON body canonical."""
+        """The request for one page of a group: parameters sorted by name, a JSON body in canonical form."""
         dataset = self.dataset
         fields = self._fields(group, page)
         if dataset.body is None:
@@ -154,28 +155,29 @@ class Requests:
     def _fields(self, group: Group, page: int) -> list[Field]:
         fields: list[Field] = list(self._fixed)
         if self._packing and group.keys != (EVERYTHING,):
-            fields.append(self._asked(group.keys, self._packing))
+            fields.append(self._key_field(group.keys, self._packing))
         if self._window:
             start, end = window_ends(self.dataset, self._window, group)
             fields.append((self._window.start_param, start))
             fields.append((self._window.end_param, end))
-        fields += self._paged(group.limit, page)
+        fields += self._page_fields(group.limit, page)
         return fields
 
-    def _paged(self, limit: int | None, page: int) -> tuple[Field, ...]:
+    def _page_fields(self, limit: int | None, page: int) -> tuple[Field, ...]:
         if (limit, page) not in self._pages:
-            asked = ((self._paging.limit_param, limit), (self._paging.page_param, page)) if self._paging else ()
-            as_is = self.dataset.body is not None
-            self._pages[limit, page] = tuple((name, value if as_is else str(value)) for name, value in asked if name)
+            fields = ((self._paging.limit_param, limit), (self._paging.page_param, page)) if self._paging else ()
+            as_number = self.dataset.body is not None
+            named = ((name, value if as_number else str(value)) for name, value in fields if name)
+            self._pages[limit, page] = tuple(named)
         return self._pages[limit, page]
 
-    def _asked(self, keys: tuple[str, ...], packing: Packing) -> Field:
+    def _key_field(self, keys: tuple[str, ...], packing: Packing) -> Field:
         if keys not in self._keys:
             self._keys[keys] = (packing.param, list(keys) if self._as_list else packing.separator.join(keys))
         return self._keys[keys]
 
     def _sorted(self, fields: list[Field]) -> tuple[Field, ...]:
-        """Sorted by name. Requests of a dataset have the same names in the same places, so the order is found once."""
+        """Sort by name. A dataset's requests have the same fields in the same places: their order is computed once."""
         order = self._order.get(len(fields))
         if order is None:
             places = sorted(range(len(fields)), key=lambda place: fields[place][0])
@@ -185,7 +187,7 @@ class Requests:
 
 
 def window_ends(dataset: Dataset, window: Window, group: Group) -> tuple[str, str]:
-    """A group's first and last slot as the seller writes dates."""
+    """A group's first and last slot as the seller writes dates: UTC days, or unix seconds with an exclusive end."""
     start, end = group.first * dataset.grain, (group.last + 1) * dataset.grain
     if window.dates is Dates.UNIX:
         return str(start), str(end)

@@ -1,7 +1,7 @@
-"""From what is wanted and what is held to the fewest requests. Pure and deterministic.
+"""From wanted cells and held cells to the fewest requests. Pure and deterministic.
 
-A plan's pieces can be bought now, in any order. Further pages of a listing follow once the pages before them are
-held: buy, load, plan again, until there are no pieces. `Plan.calls` counts them all, as far as is known.
+A plan's pieces can be bought now, in any order. Further pages of a group follow once the pages before them are
+loaded: buy, load, plan again, until there are no pieces. `Plan.calls` counts them all, as far as is known.
 """
 
 from __future__ import annotations
@@ -13,16 +13,17 @@ from datetime import datetime
 from sources.model import EVERYTHING, Dataset, Kind, Seller
 from sources.planner.demand import Demand
 from sources.planner.grid import Span, gaps, in_order
-from sources.planner.held import NOTHING, Held, OpenGroup, before, together
-from sources.planner.pieces import AGAIN, Group, Piece, Requests
+from sources.planner.held import HeldCells, OpenGroup, union
+from sources.planner.pieces import AGAIN, Group, Piece, PieceWriter
 from sources.slots import earliest, slot
-
-__all__ = ["NOTHING", "Gone", "Group", "Held", "OpenGroup", "Piece", "Plan", "before", "plan", "together"]
 
 
 @dataclass(frozen=True, slots=True)
-class Gone:
-    """Slots of a snapshot that were missed and nobody sells any more, and the dataset whose history has the like."""
+class LostCells:
+    """Keys × slots of a snapshot that were missed and that no seller sells any more.
+
+    `repaired_by` is the dataset whose history has the like, None where there is none.
+    """
 
     dataset: str
     first: int
@@ -33,13 +34,16 @@ class Gone:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`pieces` to buy now, `later` pages that follow them, `avoided` calls the cache saved, `gone` slots, and how many
-    buyable cells are missing. `open_ended`: a listing of unknown length is in it, there may be more pages."""
+    """Requests to buy `pieces` now and `later` the pages that follow them.
+
+    `avoided` are calls that held cells save. `missing_cells` counts wanted cells that can be bought and are not held.
+    `open_ended`: it has a listing of unknown length, which may take more pages.
+    """
 
     pieces: tuple[Piece, ...]
     later: tuple[Piece, ...] = ()
     avoided: tuple[Piece, ...] = ()
-    gone: tuple[Gone, ...] = ()
+    lost: tuple[LostCells, ...] = ()
     missing_cells: int = 0
     open_ended: bool = False
 
@@ -54,117 +58,127 @@ def plan(
     keys: Iterable[str],
     first: int,
     last: int,
-    held: Held,
+    held: HeldCells,
     at: datetime,
     now: datetime,
     max_rows: int | None = None,
 ) -> Plan:
-    """What to buy so that every cell of keys × first…last is held.
+    """Plan what to buy so that every cell of keys × first…last (slots, both inclusive) is held.
 
-    `at` is the scheduled time: editions come from it, and nothing after its slot is asked for. `now` is the clock: a
-    snapshot whose slot has passed is gone. `max_rows` lowers the rows of a page.
+    `at` is the scheduled time: editions come from it, and no later slot is bought. `now` is the clock: a snapshot's
+    slot that has passed is lost. `max_rows` lowers the rows of a page.
     """
     wanted = in_order(keys) if dataset.key_column else (EVERYTHING,)
-    gone = _gone(dataset, wanted, first, min(last, slot(dataset, now) - 1), held, slot(dataset, at))
-    first, last = _buyable(dataset, first, last, at, now)
+    lost = _lost_cells(dataset, wanted, first, min(last, slot(dataset, now) - 1), held, slot(dataset, at))
+    first, last = _on_sale(dataset, first, last, at, now)
     if first > last or not wanted:
-        return Plan((), gone=gone)
+        return Plan((), lost=lost)
     demand = Demand(dataset, wanted, first, last, at, max_rows)
     whole = demand.groups({})
-    going_on = _going_on(demand, held)
-    groups = _from_pages(demand, whole, held, going_on)
-    own = [part for part in going_on if demand.contains(part.group)]
-    if len(own) < len(going_on):
-        groups = min(groups, _from_pages(demand, whole, held, own), key=_calls)
-    return _as_plan(demand, Requests(dataset, seller), held, whole, groups, gone)
+    begun = _begun(demand, held)
+    groups = _with_begun(demand, whole, held, begun)
+    inside = [part for part in begun if demand.contains(part.group)]
+    if len(inside) < len(begun):
+        groups = min(groups, _with_begun(demand, whole, held, inside), key=_calls)
+    return _as_plan(demand, PieceWriter(dataset, seller), held, whole, groups, lost)
 
 
-def _from_pages(demand: Demand, whole: list[Group], held: Held, going_on: list[OpenGroup]) -> list[tuple[Group, int]]:
-    """What to buy, each group from the page that is due: first the rest of listings that were begun."""
-    promised = together(held, *(Held(_cells(part.group)) for part in going_on)).spans if going_on else held.spans
-    groups = [(part.group, part.group.first_page + len(part.pages)) for part in going_on]
-    return groups + [(group, group.first_page) for group in _least(demand, whole, held, promised)]
+def _with_begun(demand: Demand, whole: list[Group], held: HeldCells, begun: list[OpenGroup]) -> list[tuple[Group, int]]:
+    """Groups to buy and the page each starts from: first the rest of groups that were begun, then what they leave."""
+    promised = union(held, *(HeldCells(_cells(part.group)) for part in begun)).spans if begun else held.spans
+    groups = [(part.group, part.group.first_page + len(part.pages)) for part in begun]
+    return groups + [(group, group.first_page) for group in _for_missing(demand, whole, held, promised)]
 
 
-def _least(demand: Demand, whole: list[Group], held: Held, spans: Mapping[str, Sequence[Span]]) -> list[Group]:
-    """Groups for what is missing. What a shift may have hidden is asked for by itself where that takes no more calls:
-    read page by page, it mostly ends at the first."""
+def _for_missing(
+    demand: Demand, whole: list[Group], held: HeldCells, spans: Mapping[str, Sequence[Span]]
+) -> list[Group]:
+    """Groups for missing cells.
+
+    Cells that a shift may have hidden get groups of their own where that takes no more calls: read page by page, such
+    a group mostly ends at its first page.
+    """
     repairs = _repairs(demand, held, spans)
     if not repairs:
         return _fewest(demand, whole, held, spans)
-    promised = together(Held(spans), *(Held(_cells(group)) for group in repairs)).spans
+    promised = union(HeldCells(spans), *(HeldCells(_cells(group)) for group in repairs)).spans
     apart = repairs + _fewest(demand, whole, held, promised)
     if demand.dataset.kind is not Kind.SERIES:
         return apart
     return min(apart, _fewest(demand, whole, held, spans), key=_pages)
 
 
-def _repairs(demand: Demand, held: Held, spans: Mapping[str, Sequence[Span]]) -> list[Group]:
-    """Groups that ask again for what is open of listings that shifted, in words not used before."""
-    ended = [part for part in held.open_groups if part.ended and demand.meets(part.group)]
+def _repairs(demand: Demand, held: HeldCells, spans: Mapping[str, Sequence[Span]]) -> list[Group]:
+    """Groups that ask again for the unknown cells of listings that shifted, by requests that were not made before."""
+    ended = [part for part in held.open_groups if part.ended and demand.overlaps(part.group)]
     ended = [part for part in ended if part.group.dataset == demand.dataset.name]
-    lacking = demand.lacking([part.group for part in ended], spans)
-    spent = {demand.words(part.group) for part in held.open_groups}
-    found = [
-        demand.repair(part.group, len(part.pages), spans) for part, wanted in zip(ended, lacking, strict=True) if wanted
+    missing = demand.has_missing([part.group for part in ended], spans)
+    made = {demand.request_key(part.group) for part in held.open_groups}
+    repairs = [
+        demand.repair(part.group, len(part.pages), spans)
+        for part, is_missing in zip(ended, missing, strict=True)
+        if is_missing
     ]
-    return [group for group in dict.fromkeys(found) if demand.words(group) not in spent]
+    return [group for group in dict.fromkeys(repairs) if demand.request_key(group) not in made]
 
 
-def _buyable(dataset: Dataset, first: int, last: int, at: datetime, now: datetime) -> Span:
-    """The part of first…last that is on sale: nothing to come, nothing before the first day there is, and of a snapshot
-    only the slot that is now."""
+def _on_sale(dataset: Dataset, first: int, last: int, at: datetime, now: datetime) -> Span:
+    """The part of first…last that is on sale: no slot to come, none before the first one sold, and of a snapshot only
+    the current slot."""
     last = min(last, slot(dataset, at), slot(dataset, now))
     return max(first, earliest(dataset) if dataset.kind is Kind.SERIES else slot(dataset, now)), last
 
 
-def _gone(
-    dataset: Dataset, keys: tuple[str, ...], first: int, last: int, held: Held, scheduled: int
-) -> tuple[Gone, ...]:
-    """Slots missed since a key was first held, and the scheduled one if the run came too late for it."""
+def _lost_cells(
+    dataset: Dataset, keys: tuple[str, ...], first: int, last: int, held: HeldCells, scheduled: int
+) -> tuple[LostCells, ...]:
+    """A snapshot's slots missed since a key was first held, and the scheduled one if the run came too late for it."""
     if dataset.kind is not Kind.SNAPSHOT or first > last:
         return ()
     lost: dict[Span, list[str]] = {}
     for key in keys:
-        own = held.spans.get(key, ())
-        for span in gaps(own, min((scheduled, *(max(a, first) for a, _ in own))), last):
+        spans = held.spans.get(key, ())
+        for span in gaps(spans, min((scheduled, *(max(start, first) for start, _ in spans))), last):
             lost.setdefault(span, []).append(key)
-    return tuple(Gone(dataset.name, a, b, tuple(own), dataset.repaired_by) for (a, b), own in sorted(lost.items()))
+    return tuple(
+        LostCells(dataset.name, start, end, tuple(missed), dataset.repaired_by)
+        for (start, end), missed in sorted(lost.items())
+    )
 
 
-def _going_on(demand: Demand, held: Held) -> list[OpenGroup]:
-    """Listings begun in this edition that still have something to tell of what is wanted."""
+def _begun(demand: Demand, held: HeldCells) -> list[OpenGroup]:
+    """Groups that were begun in this edition, are not ended, and have missing cells of the demand."""
     begun = [
         part
         for part in held.open_groups
         if not part.ended
         and part.group.dataset == demand.dataset.name
         and part.group.edition.removesuffix(AGAIN) == demand.edition(part.group.last)
-        and demand.meets(part.group)
+        and demand.overlaps(part.group)
     ]
-    lacking = demand.lacking([part.group for part in begun], held.spans)
-    return [part for part, wanted in zip(begun, lacking, strict=True) if wanted]
+    missing = demand.has_missing([part.group for part in begun], held.spans)
+    return [part for part, is_missing in zip(begun, missing, strict=True) if is_missing]
 
 
 def _cells(group: Group) -> dict[str, tuple[Span, ...]]:
     return dict.fromkeys(group.keys, ((group.first, group.last),))
 
 
-def _fewest(demand: Demand, whole: list[Group], held: Held, spans: Mapping[str, Sequence[Span]]) -> list[Group]:
-    """Groups for what is missing: what is left of the plan from nothing, unless planning anew takes fewer calls.
+def _fewest(demand: Demand, whole: list[Group], held: HeldCells, spans: Mapping[str, Sequence[Span]]) -> list[Group]:
+    """Groups for missing cells: what is left of the plan from nothing, unless a fresh plan takes fewer calls.
 
-    So an interrupted backfill goes on with the very requests it began with, and never costs more than it said.
+    An interrupted backfill therefore goes on with the very requests it began with, and never costs more than its bill.
     """
     if not spans:
         return whole
-    left = [group for group, wanted in zip(whole, demand.lacking(whole, spans), strict=True) if wanted]
+    left = [group for group, is_missing in zip(whole, demand.has_missing(whole, spans), strict=True) if is_missing]
     if not left:
         return []
-    spent = {demand.words(part.group) for part in held.open_groups}
-    anew = demand.otherwise(demand.groups(spans), spent)
-    if spent and any(demand.words(group) in spent for group in left):
-        return anew
-    return min(left, anew, key=_pages)
+    made = {demand.request_key(part.group) for part in held.open_groups}
+    fresh = demand.split_made(demand.groups(spans), made)
+    if made and any(demand.request_key(group) in made for group in left):
+        return fresh
+    return min(left, fresh, key=_pages)
 
 
 def _pages(groups: Iterable[Group]) -> int:
@@ -172,43 +186,43 @@ def _pages(groups: Iterable[Group]) -> int:
 
 
 def _calls(groups: Iterable[tuple[Group, int]]) -> int:
-    """Pages from those that are due on; one at least, as far as is known."""
+    """Calls for each group from its page on, as far as is known; at least one each."""
     return sum(max(1, group.first_page + group.pages - page) for group, page in groups)
 
 
 def _as_plan(
     demand: Demand,
-    requests: Requests,
-    held: Held,
+    writer: PieceWriter,
+    held: HeldCells,
     whole: list[Group],
     groups: list[tuple[Group, int]],
-    gone: tuple[Gone, ...],
+    lost: tuple[LostCells, ...],
 ) -> Plan:
-    """Pieces of groups, each from the page that is due."""
+    """The pieces of groups, each from its page on."""
     pieces: list[Piece] = []
     later: list[Piece] = []
     for group, page in groups:
         pages = demand.pages(group, page, held.listing_rows)
         ready = demand.at_once(group, pages)
-        pieces += [requests.piece(group, number) for number in ready]
-        later += [requests.piece(group, number) for number in pages[len(ready) :]]
-    saved = _avoided(demand, requests, held, whole, len(pieces) + len(later)) if held.spans else ()
+        pieces += [writer.piece(group, number) for number in ready]
+        later += [writer.piece(group, number) for number in pages[len(ready) :]]
+    avoided = _avoided(demand, writer, held, whole, len(pieces) + len(later)) if held.spans else ()
     paging = demand.dataset.paging
-    unknown = paging is not None and paging.depth != 1 and any(piece.group.rows is None for piece in pieces)
-    return Plan(tuple(pieces), tuple(later), saved, gone, demand.missing(held.spans), unknown)
+    open_ended = paging is not None and paging.depth != 1 and any(piece.group.rows is None for piece in pieces)
+    return Plan(tuple(pieces), tuple(later), avoided, lost, demand.missing(held.spans), open_ended)
 
 
-def _avoided(demand: Demand, requests: Requests, held: Held, whole: list[Group], calls: int) -> tuple[Piece, ...]:
-    """Of the plan from nothing, as many calls as are saved: first those of which all is held."""
-    lacking = demand.lacking(whole, held.spans)
+def _avoided(demand: Demand, writer: PieceWriter, held: HeldCells, whole: list[Group], calls: int) -> tuple[Piece, ...]:
+    """As many pieces of the plan from nothing as calls are saved: first those that are wholly held."""
+    missing = demand.has_missing(whole, held.spans)
     pages = [
-        (wanted, group, list(demand.pages(group, group.first_page, held.listing_rows)))
-        for wanted, group in zip(lacking, whole, strict=True)
+        (is_missing, group, list(demand.pages(group, group.first_page, held.listing_rows)))
+        for is_missing, group in zip(missing, whole, strict=True)
     ]
     spare = sum(len(numbers) for _, _, numbers in pages) - calls
-    saved: list[Piece] = []
+    avoided: list[Piece] = []
     for _, group, numbers in sorted(pages, key=lambda part: part[0]):
-        if len(saved) >= spare:
+        if len(avoided) >= spare:
             break
-        saved += [requests.piece(group, number) for number in numbers[: spare - len(saved)]]
-    return tuple(saved)
+        avoided += [writer.piece(group, number) for number in numbers[: spare - len(avoided)]]
+    return tuple(avoided)

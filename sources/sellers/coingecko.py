@@ -1,4 +1,4 @@
-"""CoinGecko: prices now, by the call (x402 v2, USDC). The answer is an object from coin to figures."""
+"""CoinGecko: prices now (x402 v2, USDC; documented). The answer is an object from coin to figures."""
 
 from __future__ import annotations
 

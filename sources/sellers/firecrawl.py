@@ -1,4 +1,4 @@
-"""Firecrawl: web search by the call (x402 v1, USDC). The question goes in a JSON body; hits come under `data`."""
+"""Firecrawl: web search (x402 v1, USDC; documented). The query goes in a JSON body; hits come under `data`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SEARCH = Dataset(
     rows_per_cell=None,
     success={"success": True},
     columns=(
-        Column("query", Cast.TEXT, (), "the question asked", asked=True),
+        Column("query", Cast.TEXT, (), "the query of the request", from_request=True),
         Column("url", Cast.TEXT, ("url",)),
         Column("as_of", Cast.DATE, (), "UTC day of the search"),
         Column("title", Cast.TEXT, ("title",)),
@@ -29,6 +29,6 @@ SEARCH = Dataset(
         Column("markdown", Cast.TEXT, ("markdown",), expected=False),
         EXTRAS,
     ),
-    doc="Web pages found for a question, per day.",
+    doc="Web pages found for a query, per day.",
 )
 SELLER = Seller("firecrawl", "https://api.firecrawl.dev", {}, (SEARCH,))

@@ -1,4 +1,4 @@
-"""Glassnode: on-chain and market metrics as dated series (x402 v2, USDC). The answer is a bare list of t and v."""
+"""Glassnode: market metrics as series (x402 v2, USDC; documented). The answer is a bare list of t and v (inferred)."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ PRICE_CLOSE = Dataset(
     settle=6 * HOUR,
     patience=2 * DAY,
     lookback=28,
-    since=Since(date(2010, 7, 17)),  # nobody quoted a price for bitcoin before
+    since=Since(date(2010, 7, 17)),  # no earlier price of bitcoin is known
     natural_key=("asset", "date"),
     key_column="asset",
     time_column="date",
     rows_path=(),
     columns=(
-        Column("asset", Cast.TEXT, (), "the asset asked for: rows don't repeat it", asked=True),
+        Column("asset", Cast.TEXT, (), "the asset of the request: rows don't repeat it", from_request=True),
         Column("date", Cast.DATE, ("t",), "UTC day of the row"),
         Column("price_usd", Cast.FLOAT, ("v",)),
         EXTRAS,

@@ -1,4 +1,4 @@
-"""Heurist Mesh: tools of crypto agents by the call (USDC on Base). JSON bodies; rows come under `result`."""
+"""Heurist Mesh: tools of crypto agents (USDC on Base). JSON bodies; rows come under `result` (documented)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TOKEN_SEARCH = Dataset(
     rows_per_cell=None,
     rows_path=("result",),
     columns=(
-        Column("query", Cast.TEXT, (), "the name or symbol asked for", asked=True),
+        Column("query", Cast.TEXT, (), "the name or symbol of the request", from_request=True),
         Column("chain", Cast.TEXT, ("chain",)),
         Column("address", Cast.TEXT, ("address",)),
         Column("as_of", Cast.DATE, (), "UTC day of the search"),
@@ -31,6 +31,6 @@ TOKEN_SEARCH = Dataset(
         Column("liquidity_usd", Cast.FLOAT, ("liquidity_usd",), expected=False),
         EXTRAS,
     ),
-    doc="Contracts that go by a name or symbol, per day. Field names are inferred: what differs lands in `extras`.",
+    doc="Contracts with a name or symbol, per day. Field names are inferred: others are kept in `extras`.",
 )
 SELLER = Seller("heurist", "https://mesh.heurist.xyz", {}, (TOKEN_SEARCH,))

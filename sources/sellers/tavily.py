@@ -1,4 +1,4 @@
-"""Tavily-like web search by the call (x402 v2). A JSON body; hits come under `results`, or as a bare list."""
+"""Tavily: web search (x402 v2; inferred). A JSON body; hits come under `results`, or as a bare list."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SEARCH = Dataset(
     rows_per_cell=None,
     rows_path=("results",),
     columns=(
-        Column("query", Cast.TEXT, (), "the question asked", asked=True),
+        Column("query", Cast.TEXT, (), "the query of the request", from_request=True),
         Column("url", Cast.TEXT, ("url",)),
         Column("as_of", Cast.DATE, (), "UTC day of the search"),
         Column("title", Cast.TEXT, ("title",)),
@@ -29,6 +29,6 @@ SEARCH = Dataset(
         Column("score", Cast.FLOAT, ("score",)),
         EXTRAS,
     ),
-    doc="Web pages found for a question, with their relevance, per day.",
+    doc="Web pages found for a query, with their relevance, per day.",
 )
 SELLER = Seller("tavily", "https://api.tavily.com", {}, (SEARCH,))

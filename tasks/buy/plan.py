@@ -10,6 +10,7 @@ from payer.values.money import Asset, parse_decimal
 from payer.values.request import Order, Request, Run
 from sources import registry
 from sources.planner import plan as planner
+from sources.planner.held import held_before, union
 from sources.slots import slot
 from tasks.request.model import DataRequest, DatasetRequest
 from tasks.workspace.workspace import Workspace
@@ -17,8 +18,9 @@ from warehouse.coverage.held import held
 
 if TYPE_CHECKING:
     from sources.model import Dataset, Seller
+    from sources.planner.held import HeldCells
     from sources.planner.pieces import Piece
-    from sources.planner.plan import Held, Plan
+    from sources.planner.plan import Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,14 +89,14 @@ def last_price(ws: Workspace, made: Order) -> int | None:
 
 def _held(
     ws: Workspace, dataset: Dataset, part: DatasetRequest, at: datetime, now: datetime
-) -> tuple[Held, tuple[str, ...]]:
+) -> tuple[HeldCells, tuple[str, ...]]:
     """Join what the dataset and those that count for it hold; for a snapshot's past also its history twin.
 
     Returned with notes on what was repaired.
     """
     notes: list[str] = []
 
-    def held_of(other: Dataset) -> Held:
+    def held_of(other: Dataset) -> HeldCells:
         cells, more = ws.from_cache(lambda cache: held(cache, other, part.keys, part.first, part.last, at))
         notes.extend(more)
         return cells
@@ -102,8 +104,8 @@ def _held(
     parts = [held_of(registry.dataset(name)) for name in (part.dataset, *part.held_by)]
     history = registry.history_of(dataset)
     if history and part.first < part.last:
-        parts.append(planner.before(held_of(history), slot(dataset, now)))
-    return planner.together(*parts), tuple(notes)
+        parts.append(held_before(held_of(history), slot(dataset, now)))
+    return union(*parts), tuple(notes)
 
 
 def _avoided_entry(ws: Workspace, run: Run, planned: Planned, dataset: Dataset, made: Order) -> dict[str, Any]:

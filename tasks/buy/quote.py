@@ -25,7 +25,7 @@ from tasks.workspace.workspace import Workspace
 if TYPE_CHECKING:
     from sources.model import Dataset
     from sources.planner.pieces import Piece
-    from sources.planner.plan import Gone, Plan
+    from sources.planner.plan import LostCells, Plan
 
 NOTHING_HALTED: Mapping[str, PayerError] = {}
 
@@ -121,7 +121,7 @@ def _line(
         later=tuple(item for item in later if item.key not in lost),
         undelivered=tuple(lost[item.key] for item in (*now, *later) if item.key in lost),
         saved=_saved(ws, dataset, found.avoided),
-        lost=tuple(_lost_data(dataset, gone) for gone in found.gone),
+        lost=tuple(_lost_data(dataset, lost) for lost in found.lost),
         open_ended=found.open_ended,
         problem=next((problem for problem in problems if problem), None),
     )
@@ -144,9 +144,9 @@ def _saved(ws: Workspace, dataset: Dataset, avoided: Sequence[Piece]) -> Saved:
     return Saved(len(avoided), None if each is None else each * len(avoided))
 
 
-def _lost_data(dataset: Dataset, gone: Gone) -> LostData:
+def _lost_data(dataset: Dataset, lost: LostCells) -> LostData:
     first, last = (
-        f"{start_of(dataset, edge):%Y-%m-%d %H:%M}".removesuffix(" 00:00") for edge in (gone.first, gone.last)
+        f"{start_of(dataset, edge):%Y-%m-%d %H:%M}".removesuffix(" 00:00") for edge in (lost.first, lost.last)
     )
     span = first if first == last else f"{first} to {last}"
-    return LostData(dataset.name, (gone.last - gone.first + 1) * len(gone.keys), gone.repaired_by, span)
+    return LostData(dataset.name, (lost.last - lost.first + 1) * len(lost.keys), lost.repaired_by, span)

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 from payer.values.money import Amount, Asset
 from sources import registry
 from sources.coverage import cover as coverage
-from sources.coverage.answered import Answered
+from sources.coverage.delivered_page import DeliveredPage
 from sources.feeds import FEEDS
 from sources.model import Kind
 from sources.planner import plan as planner
+from sources.planner.held import union
 from tasks.buy.plan import last_price, order
 from tasks.buy.refresh_reference import resolve_keys
 from tasks.request.build import request_fresh
@@ -24,10 +25,11 @@ from tasks.workspace.workspace import Workspace
 from warehouse.coverage.held import held
 
 if TYPE_CHECKING:
-    from sources.coverage.cover import Covered
+    from sources.coverage.cover import CoveredSpan
     from sources.model import Dataset
+    from sources.planner.held import HeldCells
     from sources.planner.pieces import Piece
-    from sources.planner.plan import Held, Plan
+    from sources.planner.plan import Plan
     from warehouse.cache.store import Cache
 
 DAYS = 30
@@ -64,37 +66,37 @@ class _FutureCoverage:
 
     def __init__(self, ws: Workspace) -> None:
         self._ws = ws
-        self._delivered: dict[str, list[Covered]] = {}
+        self._delivered: dict[str, list[CoveredSpan]] = {}
 
-    def held(self, part: DatasetRequest, at: datetime) -> Held:
+    def held(self, part: DatasetRequest, at: datetime) -> HeldCells:
         parts = []
         for name in (part.dataset, *part.held_by):
             dataset = registry.dataset(name)
             cells, _ = self._ws.from_cache(partial(_held_by_cache, dataset, part, at))
             parts.append(cells)
-            parts.append(coverage.held(dataset, self._delivered.get(name, ()), at))
-        return planner.together(*parts)
+            parts.append(coverage.held_cells(dataset, self._delivered.get(name, ()), at))
+        return union(*parts)
 
     def deliver(self, dataset: Dataset, plan: Plan, at: datetime) -> None:
-        groups: dict[str, list[Answered]] = {}
+        groups: dict[str, list[DeliveredPage]] = {}
         for piece in (*plan.pieces, *plan.later):
             groups.setdefault(piece.group.id, []).append(_answered(dataset, piece, at))
         for answers in groups.values():
             self._delivered.setdefault(dataset.name, []).extend(coverage.cover(dataset, answers).spans)
 
 
-def _held_by_cache(dataset: Dataset, part: DatasetRequest, at: datetime, cache: Cache) -> Held:
+def _held_by_cache(dataset: Dataset, part: DatasetRequest, at: datetime, cache: Cache) -> HeldCells:
     return held(cache, dataset, part.keys, part.first, part.last, at)
 
 
-def _answered(dataset: Dataset, piece: Piece, at: datetime) -> Answered:
+def _answered(dataset: Dataset, piece: Piece, at: datetime) -> DeliveredPage:
     """Return the page as it would be delivered: every cell has its row, and an open listing ends."""
     cells = [(key, slot) for key in piece.keys for slot in range(piece.first, piece.last + 1)]
     limit = piece.group.limit
     start = 0 if limit is None else (piece.page - piece.group.first_page) * limit
     page = cells[start:] if limit is None else cells[start : start + limit]
     rows = len(page) if dataset.kind is Kind.SERIES and dataset.window else 0
-    return Answered(piece.group, piece.page, at, rows, tuple(page), known=True)
+    return DeliveredPage(piece.group, piece.page, at, rows, tuple(page), known=True)
 
 
 async def forecast(

@@ -13,7 +13,8 @@ from payer.values.request import Order
 from payer.values.terms import Terms
 from payer.wire.terms import parse_402
 from sources import registry
-from sources.planner.plan import Held, plan
+from sources.planner.held import HeldCells
+from sources.planner.plan import plan
 from sources.slots import slot
 from tasks.buy.plan import order
 from tasks.request.keys import keys_for, sold_by_key
@@ -105,7 +106,7 @@ def _sample(ws: Workspace, dataset: Dataset) -> Order:
     now = ws.clock.now()
     current = slot(dataset, now)
     keys = (SAMPLE_KEY,) if sold_by_key(dataset) else keys_for(ws, dataset)[0]
-    sample = plan(dataset, registry.seller(dataset.seller), keys[:1], current, current, Held(), at=now, now=now)
+    sample = plan(dataset, registry.seller(dataset.seller), keys[:1], current, current, HeldCells(), at=now, now=now)
     return order(ws, dataset, sample.pieces[0])
 
 

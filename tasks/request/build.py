@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from payer.values.money import parse_decimal
 from sources import registry
-from sources.feeds import wants
+from sources.feeds import wanted_slots
 from sources.model import Dataset, Feed
 from sources.slots import slot, start_of
 from tasks.request.keys import EVERY_KEY, keys_for
@@ -22,7 +22,7 @@ def request_fresh(ws: Workspace, name: str, *, reason: str, at: datetime, keys: 
     found = named(name)
     feed = found if isinstance(found, Feed) else Feed(found.name, (found.name,))
     parts, notes = [], list(keys.notes)
-    for want in wants(feed, at, registry.dataset):
+    for want in wanted_slots(feed, at, registry.dataset):
         part, more = _dataset_request(ws, registry.dataset(want.dataset), keys, want.first, want.last)
         parts.append(part)
         notes += more

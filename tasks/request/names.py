@@ -18,7 +18,7 @@ def named(name: str) -> Feed | Dataset:
         return registry.resolve(name)
     except registry.UnknownName as unknown:
         names = ", ".join((*FEEDS, *(dataset.name for dataset in registry.datasets())))
-        hint = f"did you mean {' or '.join(unknown.near)}?" if unknown.near else f"there are {names}"
+        hint = f"did you mean {' or '.join(unknown.similar)}?" if unknown.similar else f"there are {names}"
         raise BadRequest(f"there is no flow, table or dataset {name!r}", advice=hint) from None
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from payer.values.money import parse_decimal
-from sandbox.market.catalogue import HISTORY_START
+from sandbox.market.tokens import HISTORY_START
 from tests.cli.conftest import Command
 from tests.payer.onchain import payments
 

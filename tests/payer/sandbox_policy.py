@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from sandbox import config_files
-
 if TYPE_CHECKING:
     from sandbox.world import World
 
@@ -24,7 +22,7 @@ def policy(
     **seller: object,
 ) -> str:
     """The world's policy with an x402 version fixed, caps replaced, and keys of the seller set ('loss_limit', …)."""
-    text = config_files.policy(world, pay_with)
+    text = world.policy(pay_with)
     if version is not None:
         text = text.replace(world.seller_url, f"{world.seller_base}/x402v{version}/v2")
     for key, value in caps.items():

@@ -1,4 +1,4 @@
-"""A node without servers around it, for what is asked of the chain alone."""
+"""A node without servers, for tests of the chain alone."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from eth_account import Account
 
-from sandbox.chain.chain import Chain, Pace
+from sandbox.chain.chain import BlockPace, LocalChain
 from sandbox.chain.control import add_control
-from sandbox.chain.rpc import Rpc
-from sandbox.chain.token import USDC, Deployer, Token
+from sandbox.chain.rpc import NodeRpc
+from sandbox.chain.token import USDC, Deployer, TokenContract
 from sandbox.clock import WorldClock
 from sandbox.keys import DEPLOYER_KEY, RELAYER_KEY, WALLET_KEY
 
@@ -19,17 +19,17 @@ from sandbox.keys import DEPLOYER_KEY, RELAYER_KEY, WALLET_KEY
 class Node:
     """A chain, its methods, and a token whose wallet holds 1000 USDC."""
 
-    def __init__(self, path: Path, pace: Pace | None = None) -> None:
+    def __init__(self, path: Path, pace: BlockPace | None = None) -> None:
         self.clock = WorldClock()
-        self.chain = Chain(path, self.clock, pace)
-        self.rpc = Rpc(self.chain)
+        self.chain = LocalChain(path, self.clock, pace)
+        self.rpc = NodeRpc(self.chain)
         add_control(self.rpc, self.chain)
         self.owner = Deployer(self.rpc)
         accounts = [bytes.fromhex(Account.from_key(key).address[2:]) for key in (DEPLOYER_KEY, RELAYER_KEY)]
         if self.chain.is_new:
             self.chain.genesis(int(self.clock.time()) - 100, dict.fromkeys(accounts, 10**24), {})
         self.wallet = str(Account.from_key(WALLET_KEY).address)
-        self.token = Token.deploy(self.rpc, self.owner, USDC)
+        self.token = TokenContract.deploy(self.rpc, self.owner, USDC)
         self.token.mint(self.owner, self.wallet, 1000 * 10**6)
 
     def call(self, method: str, *params: object) -> object:

@@ -1,4 +1,4 @@
-"""What another process can do to a world over its control address, and what tests can do beside it."""
+"""The world's controls over HTTP, and the calls that tests make in its process."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sandbox.world import Buyer, World
-from tests.sandbox.paying import Hand, client
+from tests.sandbox.manual_buyer import ManualBuyer, client
 
 
 def post(world: World, where: str, /, **body: Any) -> Any:
@@ -47,7 +47,7 @@ def test_what_makes_no_sense_is_refused_with_a_reason(world: World, path: str, b
 
 def test_settings_state_and_visits_are_readable(world: World, buyer: Buyer) -> None:
     assert post(world, "/settings", x402_version=1)["x402_version"] == 1
-    Hand(world, buyer).send(Hand(world, buyer).sign())
+    ManualBuyer(world, buyer).send(ManualBuyer(world, buyer).sign())
     state = get(world, "/state")
     assert state["settings"]["x402_version"] == 1
     assert state["asset"] == world.asset
@@ -69,7 +69,7 @@ def test_the_clock_moves_for_market_chain_and_policy_alike(own_world: World) -> 
 
 
 def test_a_stranger_can_settle_what_he_saw_and_the_payer_can_cancel(world: World, buyer: Buyer) -> None:
-    hand = Hand(world, buyer)
+    hand = ManualBuyer(world, buyer)
     seen, taken_back = hand.sign(), hand.sign()
     post(world, "/submit", authorization=seen.authorization, signature=seen.signature)
     assert len(hand.transfers()) == 1

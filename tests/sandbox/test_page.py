@@ -6,7 +6,7 @@ import dataclasses
 import re
 
 from sandbox.faults import CATALOGUE
-from sandbox.settings import Settings
+from sandbox.settings import WorldSettings
 from sandbox.world import World
 from tests.paths import DOCS
 
@@ -25,7 +25,7 @@ def test_the_page_lists_every_fault_with_its_leg_and_fields() -> None:
 
 def test_the_page_lists_every_setting_with_its_default() -> None:
     rows = re.findall(r"^\| `(\w+)` \| `(.+?)` \|", section("Settings"), re.MULTILINE)
-    defaults = Settings()
+    defaults = WorldSettings()
     assert dict(rows) == {one.name: repr(getattr(defaults, one.name)) for one in dataclasses.fields(defaults)}
 
 

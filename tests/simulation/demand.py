@@ -13,8 +13,9 @@ from payer.values.purchase import Data
 from payer.values.request import Order, Request
 from sources.model import Dataset
 from sources.planner.grid import merged
+from sources.planner.held import HeldCells
 from sources.planner.pieces import Piece, group_of
-from sources.planner.plan import Held, plan
+from sources.planner.plan import plan
 from sources.registry import dataset, seller
 from sources.slots import slot
 from tests.simulation import terms
@@ -71,7 +72,7 @@ class Demand:
         """The real planner's requests for two months of history, less what was delivered."""
         history = dataset(HISTORY)
         last = slot(history, self._at) - 2
-        held = Held(self._held(ledger))
+        held = HeldCells(self._held(ledger))
         found = plan(
             history,
             seller(history.seller),

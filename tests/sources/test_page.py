@@ -1,4 +1,4 @@
-"""docs/sources.md is followed to the letter: its seller is added, listed, planned and read."""
+"""docs/sources.md, followed to the letter: its seller is added, listed, planned, bought from and parsed."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-import tollbook
 from bench.planner_scenarios import scenarios
 from payer.policy.file import SELLER_KEYS
-from sources.catalogue import tables
+from sources.docs_table import tables
 from sources.planner.limits import calls_of
-from sources.planner.rectangles import cover
-from tests.paths import DOCS
+from sources.planner.rectangles import covering_blocks
+from tests.paths import DOCS, PACKAGES, ROOT
 
 PAGE = DOCS / "sources.md"
 TEXT = PAGE.read_text()
@@ -32,34 +32,42 @@ def block(language: str, number: int = 0) -> str:
 
 
 @pytest.fixture(scope="module")
-def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of tollbook with the page's seller added as the page says."""
-    folder = tmp_path_factory.mktemp("package")
-    shutil.copytree(Path(tollbook.__file__).parent, folder / "tollbook", ignore=shutil.ignore_patterns("__pycache__"))
-    sources = folder / "tollbook" / "sources"
-    (sources / "tidewatch.py").write_text(block("python", 0))
-    an_import, an_entry = (line.removeprefix("+") for line in block("diff").splitlines())
-    registry = (sources / "registry.py").read_text()
-    registry = registry.replace("\nfrom sources", f"\n{an_import}\nfrom sources", 1)
-    registry = registry.replace("    tavily.SELLER,\n", f"    tavily.SELLER,\n{an_entry}\n", 1)
-    (sources / "registry.py").write_text(registry)
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the packages with the page's seller added as the page says."""
+    folder = tmp_path_factory.mktemp("tree")
+    for name in PACKAGES:
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / "sources" / "sellers" / "tidewatch.py").write_text(block("python", 0))
+    patch(folder / "sources" / "registry.py", block("diff"))
     return folder
 
 
-def python(package: Path, script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """A script that sees the package with the page's seller."""
+def patch(file: Path, diff: str) -> None:
+    """Apply lines of a diff: each added line follows the line before it, or replaces the removed one before it."""
+    lines = diff.splitlines()
+    text = file.read_text()
+    for before, after in pairwise(lines):
+        if after.startswith("+"):
+            assert text.count(f"{before[1:]}\n") == 1, f"no such line, or several: {before}"
+            kept = "" if before.startswith("-") else f"{before[1:]}\n"
+            text = text.replace(f"{before[1:]}\n", f"{kept}{after[1:]}\n")
+    file.write_text(text)
+
+
+def python(tree: Path, script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a script against the copy that has the page's seller."""
     return subprocess.run(
         [sys.executable, "-c", script, *arguments],
-        env={**os.environ, "PYTHONPATH": str(package)},
-        cwd=package,
+        env={**os.environ, "PYTHONPATH": str(tree)},
+        cwd=tree,
         capture_output=True,
         text=True,
         check=False,
     )
 
 
-def test_the_page_adds_a_seller_that_plans_and_reads_as_shown(package: Path) -> None:
-    done = python(package, f"SAMPLE = {block('json').encode()!r}\n" + block("python", 1))
+def test_the_page_adds_a_seller_that_plans_and_reads_as_shown(tree: Path) -> None:
+    done = python(tree, f"SAMPLE = {block('json').encode()!r}\n" + block("python", 1))
     assert done.stderr == ""
     assert done.stdout == block("text")
 
@@ -89,14 +97,14 @@ with World(home) as world:
 """A world and its buyer in one process: `tollbook sandbox`, the exports, and each of the page's lines after them."""
 
 
-def test_the_pages_seller_is_bought_from_in_the_paid_world_as_written(package: Path, tmp_path: Path) -> None:
+def test_the_pages_seller_is_bought_from_in_the_paid_world_as_written(tree: Path, tmp_path: Path) -> None:
     """I1, I5: plan, run and backfill over HTTP and payment into its table; the same again pays nothing."""
     sandbox, exports, *lines = (shlex.split(line.removesuffix("&")) for line in block("sh").splitlines())
     assert sandbox[:2] == ["tollbook", "sandbox"]
     assert exports == [".", f"{sandbox[3]}/sandbox.env"]
     assert {line[0] for line in lines} == {"tollbook"}
     watch = block("toml").splitlines()[-1]
-    done = python(package, WORLD, str(tmp_path), watch, *(json.dumps(line[1:]) for line in lines))
+    done = python(tree, WORLD, str(tmp_path), watch, *(json.dumps(line[1:]) for line in lines))
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     codes, (plan, ran, filled, again) = zip(*found["said"], strict=True)
@@ -122,7 +130,7 @@ def test_the_policy_of_the_page_is_toml_of_the_usual_keys() -> None:
 def test_the_table_of_everything_is_the_one_the_declarations_make() -> None:
     between = re.search(r"<!-- begin: .*? -->\n(.*)<!-- end -->", TEXT, re.DOTALL)
     assert between
-    assert between[1].strip() == tables(), "python -m sources.catalogue, between the two marks"
+    assert between[1].strip() == tables(), "python -m sources.docs_table, between the two marks"
 
 
 def test_calls_in_the_measured_table_are_those_the_planner_makes() -> None:
@@ -130,5 +138,5 @@ def test_calls_in_the_measured_table_are_those_the_planner_makes() -> None:
     assert list(shown) == [scenario.name for scenario in scenarios()]
     for scenario in scenarios():
         if scenario.missing.size < 20_000:
-            blocks = cover(scenario.missing, scenario.limits)
+            blocks = covering_blocks(scenario.missing, scenario.limits)
             assert int(shown[scenario.name]) == sum(calls_of(scenario.limits, block) for block in blocks), scenario.name

@@ -1,14 +1,14 @@
-"""Names: what they stand for, and what is near them."""
+"""Sellers, datasets, feeds and tables by name, and suggestions for unknown names."""
 
 from __future__ import annotations
 
 import pytest
 
 from sources import registry
-from sources.feeds import FEEDS, wants
+from sources.feeds import FEEDS, wanted_slots
 from sources.model import Dataset, Feed, Kind
 from sources.slots import slot, slots_per_step
-from tests.sources.market import AT
+from tests.sources.buyer import AT
 
 
 def test_names_of_datasets_and_sellers_are_unique() -> None:
@@ -61,7 +61,7 @@ def test_a_dataset_goes_by_its_own_name_or_its_table(name: str, dataset: str) ->
 def test_a_mistyped_name_is_answered_with_names_like_it(typed: str, meant: str) -> None:
     with pytest.raises(registry.UnknownName, match=meant) as raised:
         registry.resolve(typed)
-    assert meant in raised.value.near
+    assert meant in raised.value.similar
 
 
 def test_a_name_like_none_says_where_to_look() -> None:
@@ -89,7 +89,7 @@ def test_a_backfill_buys_the_history_or_says_that_there_is_none(name: str, datas
 def test_a_flow_wants_what_is_new_and_the_gaps_it_looks_back_for() -> None:
     here = slot(registry.dataset("trading-signals"), AT)
     hour = slot(registry.dataset("hourly-trading-signals"), AT)
-    found = wants(FEEDS["signals"], AT, registry.dataset)
+    found = wanted_slots(FEEDS["signals"], AT, registry.dataset)
     assert [(want.dataset, want.first, want.last) for want in found] == [
         ("trading-signals", here - 28, here),
         ("hourly-trading-signals", hour - 24, hour),
@@ -98,7 +98,7 @@ def test_a_flow_wants_what_is_new_and_the_gaps_it_looks_back_for() -> None:
 
 def test_a_snapshots_gaps_are_wanted_from_the_history_that_repairs_them() -> None:
     here = slot(registry.dataset("tm-grade"), AT)
-    found = wants(FEEDS["grades"], AT, registry.dataset)
+    found = wanted_slots(FEEDS["grades"], AT, registry.dataset)
     assert [(want.dataset, want.first, want.last) for want in found] == [
         ("tm-grade", here - 28, here),
         ("tm-grade-history", here - 28, here - 1),
@@ -106,7 +106,7 @@ def test_a_snapshots_gaps_are_wanted_from_the_history_that_repairs_them() -> Non
 
 
 def test_a_snapshot_named_alone_buys_only_what_it_is_now() -> None:
-    assert [want.dataset for want in wants(Feed("x", ("tm-grade",)), AT, registry.dataset)] == ["tm-grade"]
+    assert [want.dataset for want in wanted_slots(Feed("x", ("tm-grade",)), AT, registry.dataset)] == ["tm-grade"]
 
 
 SERIES = [dataset for dataset in registry.datasets() if dataset.kind is Kind.SERIES]
@@ -115,7 +115,7 @@ SERIES = [dataset for dataset in registry.datasets() if dataset.kind is Kind.SER
 @pytest.mark.parametrize("dataset", SERIES, ids=lambda dataset: dataset.name)
 def test_a_series_run_by_name_looks_back_past_its_patience_inside_one_window(dataset: Dataset) -> None:
     """Or a row that moved, or came late, would stay as it was first seen."""
-    [want] = wants(Feed(dataset.name, (dataset.name,)), AT, registry.dataset)
+    [want] = wanted_slots(Feed(dataset.name, (dataset.name,)), AT, registry.dataset)
     assert want.last == slot(dataset, AT)
     assert (want.last - want.first) * dataset.grain > dataset.settle + dataset.patience
     assert dataset.window is None or want.last // slots_per_step(dataset) - want.first // slots_per_step(dataset) < 29

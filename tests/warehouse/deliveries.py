@@ -12,8 +12,9 @@ from payer.values.ledger_reads import AvoidedRow, CostRow
 from payer.values.purchase import Delivery
 from payer.values.request import Request
 from sources import registry
+from sources.planner.held import NOTHING_HELD
 from sources.planner.pieces import Piece
-from sources.planner.plan import NOTHING, plan
+from sources.planner.plan import plan
 
 T0 = datetime(2025, 6, 20, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -76,7 +77,7 @@ def pieces(
     dataset = registry.dataset(name)
     seller = registry.seller(dataset.seller)
     start, end = (int(when.timestamp()) // dataset.grain for when in (first, last))
-    made = plan(dataset, seller, keys, start, end, NOTHING, at, at, max_rows)
+    made = plan(dataset, seller, keys, start, end, NOTHING_HELD, at, at, max_rows)
     return made.pieces + made.later
 
 

@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from sources.coverage import cover as rules
+from sources.planner.held import HeldCells, OpenGroup
 from sources.planner.pieces import AGAIN, group_of
-from sources.planner.plan import Held, OpenGroup
 from sources.slots import FINAL, slot
 from warehouse.coverage.store import DONE, ENDED, OPEN, key_sql, read_spans
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from warehouse.cache.store import Cache
 
 
-def held(cache: Cache, dataset: Dataset, keys: Iterable[str], first: int, last: int, at: datetime) -> Held:
+def held(cache: Cache, dataset: Dataset, keys: Iterable[str], first: int, last: int, at: datetime) -> HeldCells:
     """What a run scheduled for `at` need not buy of keys × slots first…last (inclusive), and the listings it may
     continue. Raises CacheIncomplete."""
     with cache.open(complete=True) as con:
@@ -31,7 +31,7 @@ def held(cache: Cache, dataset: Dataset, keys: Iterable[str], first: int, last: 
            WHERE dataset = ? AND last >= ? AND first <= ? AND (settled OR bucket >= ?)"""
         spans = read_spans(con, query, [dataset.name, first, last, current_slot])
         groups = _open_groups(con, dataset, current_slot)
-        return rules.held(dataset, spans, at, groups, _listing_rows(con, dataset))
+        return rules.held_cells(dataset, spans, at, groups, _listing_rows(con, dataset))
 
 
 def beginnings(cache: Cache, dataset: Dataset, keys: Iterable[str]) -> dict[str, int]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from sources.coverage.answered import Answered
+from sources.coverage.delivered_page import DeliveredPage
 from sources.model import Dataset
 from sources.parse.rows import identities
 from warehouse.cache.sql import column_list, quoted
@@ -27,7 +27,7 @@ Members = tuple[datetime, frozenset[str]]
 """A complete listing: when its last page came, and the identities of its rows."""
 
 
-def mark_known(con: duckdb.DuckDBPyConnection, page: Page, changed: Sequence[GroupPages]) -> Answered:
+def mark_known(con: duckdb.DuckDBPyConnection, page: Page, changed: Sequence[GroupPages]) -> DeliveredPage:
     """The page's answer; on a listing that grows at its top, `known` says whether reading may end at this page: its
     last row was in the last complete reading, and nothing that left another listing since is still missing.
 

@@ -12,10 +12,10 @@ from sources import registry
 from sources.parse.envelope import Envelope
 
 if TYPE_CHECKING:
-    from sources.coverage.answered import Answered
     from sources.coverage.cover import Coverage
+    from sources.coverage.delivered_page import DeliveredPage
     from sources.model import Dataset
-    from sources.parse.rows import Parsed
+    from sources.parse.rows import ParsedBody
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +34,8 @@ class Page:
     envelope: str
     message: str
     excerpt: str
-    parsed: Parsed | None = None
-    answered: Answered | None = None
+    parsed: ParsedBody | None = None
+    answered: DeliveredPage | None = None
     alone: Coverage | None = None
     lost: bool = False
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 from sources import registry
 from sources.coverage import cover as rules
-from sources.coverage.answered import Cell
-from sources.coverage.cover import Covered
+from sources.coverage.cover import CoveredSpan
+from sources.coverage.delivered_page import Cell
 from sources.planner.grid import Span, gaps, merged
-from sources.planner.plan import OpenGroup
+from sources.planner.held import OpenGroup
 from warehouse.cache.sql import among, append
 from warehouse.cache.tables import declared_tables
 from warehouse.coverage import store
@@ -40,7 +40,7 @@ def record(con: duckdb.DuckDBPyConnection, pages: Sequence[Page]) -> None:
         return
     stored = store.read_groups(con, by_group)
     changed: list[GroupPages] = []
-    spans: dict[str, list[Covered]] = {}
+    spans: dict[str, list[CoveredSpan]] = {}
     for group_id in dict.fromkeys((*by_group, *stored.waiting)):
         if group_id in stored.done:
             continue
@@ -84,10 +84,10 @@ def _judge(con: duckdb.DuckDBPyConnection, group_id: GroupId, stored: Sequence[S
     if coverage is None:
         dataset = registry.dataset(group_id[0])
         coverage = rules.cover(dataset, answers)
-        if coverage.uncertain:
-            coverage = rules.cover(dataset, answers, _cells_with_rows(con, dataset, coverage.uncertain))
+        if coverage.possibly_hidden:
+            coverage = rules.cover(dataset, answers, _cells_with_rows(con, dataset, coverage.possibly_hidden))
         if not rules.unbroken(answers):
-            coverage = replace(coverage, going_on=OpenGroup(answers[0].group, ()))
+            coverage = replace(coverage, open_group=OpenGroup(answers[0].group, ()))
     rows, last_at = sum(answer.rows for answer in answers), max(answer.received_at for answer in answers)
     return GroupPages(*group_id, tuple(stored), coverage, rows, last_at)
 
@@ -97,9 +97,9 @@ def _cells_with_rows(con: duckdb.DuckDBPyConnection, dataset: Dataset, cells: Se
     import pyarrow as pa
 
     columns = {"key": pa.array([key for key, _ in cells], pa.string()), "slot": pa.array([slot for _, slot in cells])}
-    con.register("uncertain", pa.table(columns))
+    con.register("possibly_hidden", pa.table(columns))
     rows = con.execute(
-        f"""SELECT key, slot FROM uncertain SEMI JOIN (
+        f"""SELECT key, slot FROM possibly_hidden SEMI JOIN (
                 SELECT {key_sql(dataset)} AS key, epoch("{dataset.time_column}")::BIGINT // ? AS slot
                 FROM "{declared_tables()[dataset.table].observations}" WHERE dataset = ?) USING (key, slot)""",
         [dataset.grain, dataset.name],
@@ -122,9 +122,9 @@ def _canonical(stored: Sequence[StoredPage]) -> list[StoredPage]:
     return pages
 
 
-def add_spans(con: duckdb.DuckDBPyConnection, name: str, spans: Sequence[Covered]) -> None:
+def add_spans(con: duckdb.DuckDBPyConnection, name: str, spans: Sequence[CoveredSpan]) -> None:
     """Merge spans of a dataset into those that the same keys have."""
-    by_key: dict[str, list[Covered]] = {}
+    by_key: dict[str, list[CoveredSpan]] = {}
     for span in spans:
         by_key.setdefault(span.key, []).append(span)
     predicate, keys = among("key", list(by_key))
@@ -137,16 +137,16 @@ def add_spans(con: duckdb.DuckDBPyConnection, name: str, spans: Sequence[Covered
     append(con, "coverage", store.span_rows(name, [span for each in by_key.values() for span in flattened(each)]))
 
 
-def flattened(spans: Sequence[Covered]) -> list[Covered]:
+def flattened(spans: Sequence[CoveredSpan]) -> list[CoveredSpan]:
     """Spans of one key with each slot once: settled where any span says so, else in the latest bucket. Equal content
     gives equal spans."""
     layers: dict[tuple[bool, int], list[Span]] = {}
     for span in spans:
         layers.setdefault((span.settled, 0 if span.settled else span.bucket), []).append((span.first, span.last))
-    out: list[Covered] = []
+    out: list[CoveredSpan] = []
     taken: list[Span] = []
     for (settled, bucket), layer in sorted(layers.items(), reverse=True):
         for first, last in merged(layer):
-            out += (Covered(spans[0].key, a, b, bucket, settled) for a, b in gaps(taken, first, last))
+            out += (CoveredSpan(spans[0].key, a, b, bucket, settled) for a, b in gaps(taken, first, last))
         taken += layer
     return out

@@ -10,8 +10,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from sources import registry
-from sources.coverage.answered import Answered
-from sources.coverage.cover import Coverage, Covered
+from sources.coverage.cover import Coverage, CoveredSpan
+from sources.coverage.delivered_page import DeliveredPage
 from sources.planner.pieces import Group, group_of
 from warehouse.cache.sql import among, append, quoted
 
@@ -39,7 +39,7 @@ class StoredPage:
     """One page of a group. `alone` is what it covers where it is the only page of its group."""
 
     purchase_id: str
-    answer: Answered
+    answer: DeliveredPage
     alone: Coverage | None = None
 
 
@@ -64,9 +64,9 @@ class GroupPages:
 
     @property
     def state(self) -> str:
-        if self.coverage.going_on is None:
+        if self.coverage.open_group is None:
             return DONE
-        return ENDED if self.coverage.going_on.ended else OPEN
+        return ENDED if self.coverage.open_group.ended else OPEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,14 +106,14 @@ def _pages(con: duckdb.DuckDBPyConnection, keys: Collection[GroupId]) -> dict[Gr
         ).fetchall()
         for name, group_id, purchase_id, context, page, seen_at, count, names, slots, known, readable in rows:
             cells = tuple(zip(names, slots, strict=True))
-            answer = Answered(group_of(json.loads(context)), page, seen_at, count, cells, known, readable)
+            answer = DeliveredPage(group_of(json.loads(context)), page, seen_at, count, cells, known, readable)
             pages.setdefault((name, group_id), []).append(StoredPage(purchase_id, answer))
     return pages
 
 
-def read_spans(con: duckdb.DuckDBPyConnection, query: str, values: list[Any]) -> list[Covered]:
+def read_spans(con: duckdb.DuckDBPyConnection, query: str, values: list[Any]) -> list[CoveredSpan]:
     """Spans from a query for key, first, last, bucket and settled."""
-    return [Covered(*row) for row in con.execute(query, values).fetchall()]
+    return [CoveredSpan(*row) for row in con.execute(query, values).fetchall()]
 
 
 def key_sql(dataset: Dataset) -> str:
@@ -145,7 +145,7 @@ def write_groups(con: duckdb.DuckDBPyConnection, groups: Sequence[GroupPages]) -
             append(con, "coverage_open", span_rows(group.dataset, group.coverage.spans, group.group_id))
 
 
-def span_rows(name: str, spans: Sequence[Covered], group_id: str | None = None) -> pa.Table:
+def span_rows(name: str, spans: Sequence[CoveredSpan], group_id: str | None = None) -> pa.Table:
     """Spans as rows of `coverage`, or with a group of `coverage_open`."""
     import pyarrow as pa
 
@@ -164,7 +164,7 @@ def _group_rows(groups: Sequence[GroupPages]) -> pa.Table:
     import pyarrow as pa
 
     contexts = [None if group.state == DONE else json.dumps(_context(group.group)) for group in groups]
-    pages = [group.coverage.going_on.pages if group.coverage.going_on else () for group in groups]
+    pages = [group.coverage.open_group.pages if group.coverage.open_group else () for group in groups]
     return pa.table(
         {
             "dataset": pa.array([group.dataset for group in groups], pa.string()),

@@ -6,18 +6,18 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from sources.coverage.answered import answered
 from sources.coverage.cover import cover
+from sources.coverage.delivered_page import delivered_page
 from sources.parse import rows
 from sources.parse.envelope import Envelope
 from warehouse.coverage.page import Page, declared
 
 if TYPE_CHECKING:
     from payer.values.purchase import Delivery
-    from sources.coverage.answered import Answered
     from sources.coverage.cover import Coverage
+    from sources.coverage.delivered_page import DeliveredPage
     from sources.model import Dataset
-    from sources.parse.rows import Parsed
+    from sources.parse.rows import ParsedBody
 
 EXCERPT_LENGTH = 2000
 """Characters of an unreadable body that quarantine shows; the ledger keeps all of it."""
@@ -64,7 +64,7 @@ def _page(delivery: Delivery, envelope: str, message: str, **fields: Any) -> Pag
     )
 
 
-def _parsed(dataset: Dataset, delivery: Delivery) -> Parsed:
+def _parsed(dataset: Dataset, delivery: Delivery) -> ParsedBody:
     try:
         return rows.parse(
             dataset, delivery.context, delivery.received_at, delivery.status, delivery.content_type, delivery.body
@@ -73,18 +73,18 @@ def _parsed(dataset: Dataset, delivery: Delivery) -> Parsed:
         return _no_rows(dataset, f"the parser failed: {type(error).__name__}: {error}"[:200])
 
 
-def _no_rows(dataset: Dataset, message: str) -> Parsed:
-    return rows.Parsed(rows.empty(dataset), (), rows.Drift(), 0, Envelope.MALFORMED.value, message)
+def _no_rows(dataset: Dataset, message: str) -> ParsedBody:
+    return rows.ParsedBody(rows.empty_table(dataset), (), rows.SchemaDrift(), 0, Envelope.MALFORMED.value, message)
 
 
-def _answered(dataset: Dataset, delivery: Delivery, parsed: Parsed) -> Answered | None:
+def _answered(dataset: Dataset, delivery: Delivery, parsed: ParsedBody) -> DeliveredPage | None:
     try:
-        return answered(dataset, delivery.context, delivery.received_at, parsed)
+        return delivered_page(dataset, delivery.context, delivery.received_at, parsed)
     except UNREADABLE:
         return None
 
 
-def _alone(dataset: Dataset, answer: Answered) -> Coverage | None:
+def _alone(dataset: Dataset, answer: DeliveredPage) -> Coverage | None:
     """What the page covers by itself, if it is the whole answer. Of a listing that grows at its top only the cache can
     say: that depends on what was held before."""
     if answer.page != answer.group.first_page or (dataset.paging and dataset.paging.newest_first):

@@ -1,6 +1,7 @@
-"""Token Metrics: grades, signals, moonshots, prices and more, by the call, in USDC on Base.
+"""Token Metrics: grades, signals, moonshots, prices and more, sold by the call in USDC on Base.
 
-Left out: the chat at /tmai, which is no dataset, and the older trader-, investor-, sector- and index- endpoints.
+Reading order: base (what all endpoints share) · grades · signals · moonshots · market · research · indices · catalog.
+Left out: the chat at /tmai, which is no dataset, and the legacy trader-, investor-, sector- and index- endpoints.
 """
 
 from __future__ import annotations
@@ -23,5 +24,5 @@ SELLER = Seller(
         *catalog.DATASETS,
     ),
     payment_token_header="x-payment-token",
-    doc="Never send x-api-key beside the x402 header: it makes the call a subscription's.",
+    doc="Never send x-api-key beside the x402 header: it turns the call into a subscriber's (documented).",
 )

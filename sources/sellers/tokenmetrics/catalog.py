@@ -1,4 +1,4 @@
-"""What is free: the catalog of tokens, prices, and the largest tokens."""
+"""The free datasets: the catalog of tokens, prices, and the largest tokens."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ TOKENS_LIST = declare(
     grain=DAY,
     rows_per_cell=None,
     free=True,
-    doc="Every token the seller knows: ids for names and symbols.",
+    doc="Every token of the seller: ids for names and symbols.",
 )
 PRICE = declare(
     "price",
@@ -53,7 +53,7 @@ PRICE = declare(
     packing=TOKENS,
     grain=HOUR,
     free=True,
-    doc="Prices now, one row per token and hour that was looked at.",
+    doc="Prices now, one row per token and observed hour.",
 )
 TOP_MARKET_CAP = declare(
     "top-market-cap-tokens",

@@ -1,4 +1,4 @@
-"""Grades of every kind. Each snapshot shares its table with the history that repairs a day it missed."""
+"""Grades of every kind. Each snapshot shares its table with its history twin, which repairs missed days."""
 
 from __future__ import annotations
 

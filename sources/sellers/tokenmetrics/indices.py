@@ -1,4 +1,4 @@
-"""Indices: what they are now, what they hold, how they did."""
+"""Indices: figures of today, holdings, performance."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ INDICES = declare(
     *texts("name", "ticker"),
     AS_OF,
     *floats("price"),
-    spelled("coins", Cast.INTEGER, doc="how many tokens it holds"),
+    spelled("coins", Cast.INTEGER, doc="number of tokens in it"),
     Column("change_24h", Cast.FLOAT, ("24H", "24h"), "the seller's name begins with a digit"),
     Column("change_7d", Cast.FLOAT, ("7D", "7d")),
     Column("change_1m", Cast.FLOAT, ("1M", "1m")),
@@ -43,13 +43,13 @@ INDICES = declare(
     lookback=28,
     rows_per_cell=None,
     **MIDDLE,
-    doc="Every index, active and passive, as it is today.",
+    doc="Every index, active and passive, with today's figures.",
 )
 INDICES_HOLDINGS = declare(
     "indices-holdings",
     "index_holdings",
     Kind.SNAPSHOT,
-    Column("index_id", Cast.INTEGER, (), "the id asked for: rows don't repeat it", asked=True),
+    Column("index_id", Cast.INTEGER, (), "the id of the request: rows don't repeat it", from_request=True),
     *TOKEN,
     DATE,
     *texts("coin", "cg_id"),
@@ -63,7 +63,7 @@ INDICES_HOLDINGS = declare(
     lookback=28,
     rows_per_cell=None,
     **MIDDLE,
-    doc="What an index holds today, and in what weight.",
+    doc="The tokens in an index today, with their weights.",
 )
 INDICES_PERFORMANCE = declare(
     "indices-performance",

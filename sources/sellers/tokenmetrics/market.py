@@ -1,4 +1,4 @@
-"""Prices over time, and the market as a whole."""
+"""Price bars per token, and figures of the whole market."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from sources.sellers.tokenmetrics.base import (
     token_series,
 )
 
-# Daily bars: four years of rows were seen in spring 2025, the oldest dated 2021-05-02. Whether the four years move on
-# with the calendar is not known.
+# Four years of daily bars were observed in spring 2025, the oldest of 2021-05-02. Unknown: whether the four years move
+# with the calendar.
 _BARS = floats("open", "high", "low", "close", "volume")
 
 HOURLY_OHLCV = declare(
@@ -87,7 +87,7 @@ SENTIMENTS = declare(
     rows_per_cell=None,
     paging=Paging(rows=100, depth=1),
     **LOWEST,
-    doc="Market mood by the hour, from news and social media; the newest page is all that is worth buying.",
+    doc="Market mood by the hour, from news and social media; only the newest page is worth buying.",
 )
 
 DATASETS = (HOURLY_OHLCV, DAILY_OHLCV, MARKET_METRICS, SENTIMENTS)

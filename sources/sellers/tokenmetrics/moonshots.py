@@ -1,4 +1,4 @@
-"""Moonshots: picks that are open now, and closed ones. One table; a row's newest version wins."""
+"""Moonshots: open and closed picks in one table; the newest version of a row wins."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ MOONSHOT_TOKENS_PAST = declare(
     path="/moonshot-tokens",
     params={"type": "past"},
     paging=Paging(rows=100, newest_first=True),
-    doc="Closed picks with their end and return; read down to the first page that brings nothing new.",
+    doc="Closed picks with their end and return; read down to the first page without new rows.",
 )
 
 DATASETS = (MOONSHOT_TOKENS, MOONSHOT_TOKENS_PAST)

@@ -1,4 +1,4 @@
-"""Figures and texts about single tokens, sold as they are now; and who invests."""
+"""Figures and texts about single tokens, and investors: all snapshots."""
 
 from __future__ import annotations
 

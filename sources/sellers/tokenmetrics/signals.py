@@ -24,7 +24,7 @@ TRADING_SIGNALS = token_series(
     spelled("token_trend", Cast.INTEGER),
     *floats("trading_signals_returns", "holding_returns"),
     *floats("tm_trader_grade", "tm_investor_grade", expected=False),
-    Column("tm_slug", Cast.TEXT, ("tm_link", "slug"), "the seller's tm_link, which clashes with TM_LINK"),
+    Column("tm_slug", Cast.TEXT, ("tm_link", "slug"), "the seller's tm_link; its TM_LINK differs only in case"),
     Column("tm_link", Cast.TEXT, ("TM_LINK", "app_link")),
     Column("signal_word", Cast.TEXT, ("token_signal_str",), expected=False),
     Column("trend_word", Cast.TEXT, ("token_trend_str",), expected=False),
@@ -48,7 +48,7 @@ HOURLY_TRADING_SIGNALS = declare(
     packing=TOKENS,
     **HOURLY,
     **MIDDLE,
-    doc="Hourly signals per token. No dates can be asked for: older rows only by reading further pages.",
+    doc="Hourly signals per token. Requests carry no dates: older rows are on further pages.",
 )
 
 DATASETS = (TRADING_SIGNALS, HOURLY_TRADING_SIGNALS)

@@ -14,7 +14,7 @@ from payer.payer import Payer
 from payer.values.errors import OverBudget, PaidUndelivered, Unresolved
 from payer.values.purchase import Data, Money
 from payer.values.request import Order
-from sandbox.chain.chain import Pace
+from sandbox.chain.chain import BlockPace
 from tests.payer import sandbox_policy
 from tests.payer.desk import PRICE, Desk, HurriedClock, orders
 from tests.payer.onchain import assert_books_equal_chain, payments
@@ -108,7 +108,7 @@ def test_until_a_final_block_is_past_its_end_the_money_stays_out(scene: Scene) -
     leave_open(scene, desk, wanted)
     with pytest.MonkeyPatch.context() as patch:
         # A block that is final two seconds later would be so before a busy machine has asked for it.
-        patch.setattr(scene.world._chain, "pace", Pace(safe_lag=VALIDITY))
+        patch.setattr(scene.world._chain, "pace", BlockPace(safe_lag=VALIDITY))
         scene.world.clock.advance(VALIDITY + 1)
         scene.world.rpc.call("evm_mine", [])
         recovered = desk.recover()

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from eth_account import Account
 
-from sandbox.chain.chain import Chain, Pace
-from sandbox.chain.rpc import RpcError
+from sandbox.chain.chain import BlockPace, LocalChain
+from sandbox.chain.rpc import NodeError
 from sandbox.chain.token import TRANSFER
 from sandbox.clock import WorldClock
 from sandbox.keys import CHAIN_ID, RELAYER_KEY, THIEF, WALLET_KEY
@@ -43,12 +43,12 @@ def test_a_chain_file_of_another_chain_is_refused(tmp_path: Path, node: Node) ->
         file.execute("UPDATE meta SET value = '8453' WHERE key = 'chain_id'")
     file.close()
     with pytest.raises(ValueError, match="8453"):
-        Chain(tmp_path / "chain.db", WorldClock())
+        LocalChain(tmp_path / "chain.db", WorldClock())
 
 
 @pytest.mark.parametrize("method", ["eth_coinbase", "debug_traceTransaction", "sandbox_nothing", ""])
 def test_an_unknown_method_is_answered_minus_32601(node: Node, method: str) -> None:
-    with pytest.raises(RpcError) as refusal:
+    with pytest.raises(NodeError) as refusal:
         node.call(method)
     assert refusal.value.code == -32601
 
@@ -66,7 +66,7 @@ def test_an_unknown_method_is_answered_minus_32601(node: Node, method: str) -> N
     ],
 )
 def test_bad_parameters_are_answered_minus_32602(node: Node, method: str, params: list[Any]) -> None:
-    with pytest.raises(RpcError) as refusal:
+    with pytest.raises(NodeError) as refusal:
         node.rpc.call(method, params)
     assert refusal.value.code == -32602
 
@@ -111,28 +111,28 @@ def test_both_kinds_of_transaction_are_taken(node: Node, fees: dict[str, Any]) -
 def test_a_transaction_that_could_not_run_is_refused_at_the_door(
     node: Node, changes: dict[str, int], text: str
 ) -> None:
-    with pytest.raises(RpcError, match=text):
+    with pytest.raises(NodeError, match=text):
         node.call("eth_sendRawTransaction", raw(node, **changes))
 
 
 @pytest.mark.parametrize("text", ["0x", "0xf8", "0x02c0", "0xff00ff", "0x" + "00" * 40])
 def test_bytes_that_are_no_transaction_are_refused(node: Node, text: str) -> None:
-    with pytest.raises(RpcError):
+    with pytest.raises(NodeError):
         node.call("eth_sendRawTransaction", text)
 
 
 def test_a_nonce_is_used_once(node: Node) -> None:
     sent = raw(node)
     node.call("eth_sendRawTransaction", sent)
-    with pytest.raises(RpcError, match="already known"):
+    with pytest.raises(NodeError, match="already known"):
         node.call("eth_sendRawTransaction", sent)
-    with pytest.raises(RpcError, match="nonce too low"):
+    with pytest.raises(NodeError, match="nonce too low"):
         node.call("eth_sendRawTransaction", raw(node, nonce=0, value=2))
 
 
 def test_a_revert_gives_code_3_its_text_and_its_bytes(node: Node) -> None:
     data = "0xa9059cbb" + "00" * 31 + "01" + "ff" * 32
-    with pytest.raises(RpcError) as refusal:
+    with pytest.raises(NodeError) as refusal:
         node.call("eth_call", {"from": node.wallet, "to": node.token.address, "data": data}, "latest")
     assert refusal.value.code == 3
     assert refusal.value.message == "execution reverted: ERC20: transfer amount exceeds balance"
@@ -145,7 +145,7 @@ def test_an_estimate_is_enough_gas(node: Node) -> None:
     call = {"from": node.owner.address, "to": node.token.address, "data": data}
     gas = int(node.rpc.call("eth_estimateGas", [call]), 16)
     assert node.rpc.call("eth_call", [{**call, "gas": hex(gas)}, "latest"]) == "0x"
-    with pytest.raises(RpcError):
+    with pytest.raises(NodeError):
         node.call("eth_estimateGas", {**call, "from": node.wallet})
 
 
@@ -173,7 +173,7 @@ def test_state_is_read_at_the_asked_block(node: Node) -> None:
 @pytest.mark.parametrize("method", ["eth_call", "eth_getBalance", "eth_getCode", "eth_getTransactionCount"])
 def test_an_unknown_block_is_an_error_never_the_head(node: Node, method: str) -> None:
     subject: Any = {"to": node.token.address, "data": "0x06fdde03"} if method == "eth_call" else node.wallet
-    with pytest.raises(RpcError, match="header not found"):
+    with pytest.raises(NodeError, match="header not found"):
         node.call(method, subject, hex(node.number() + 5))
 
 
@@ -239,7 +239,7 @@ def test_a_call_at_latest_runs_in_the_time_of_the_block_being_built(node: Node) 
 
 
 def test_paced_mining_puts_what_is_paid_meanwhile_into_one_block(tmp_path: Path) -> None:
-    paced = Node(tmp_path / "paced.db", Pace(block_time=3.0, heartbeat=60))
+    paced = Node(tmp_path / "paced.db", BlockPace(block_time=3.0, heartbeat=60))
     first = paced.number()
     nonce = int(paced.rpc.call("eth_getTransactionCount", [RELAYER.address, "pending"]), 16)
     signed = [raw(paced, nonce=nonce + i) for i in range(5)]
@@ -264,7 +264,7 @@ def test_time_verbs_move_the_chain_but_not_the_world(node: Node) -> None:
     node.call("evm_mine")
     ahead = int(node.rpc.call("eth_getBlockByNumber", ["latest"])["timestamp"], 16) - node.clock.time()
     assert 990 < ahead <= 1000
-    with pytest.raises(RpcError, match="before the head"):
+    with pytest.raises(NodeError, match="before the head"):
         node.call("evm_setNextBlockTimestamp", 5)
 
 
@@ -331,5 +331,5 @@ def test_a_reopened_chain_has_the_same_blocks_state_and_logs(tmp_path: Path, nod
 def test_a_wallet_without_ether_can_not_send(node: Node) -> None:
     poor = Account.from_key(WALLET_KEY)
     tx = {"to": THIEF, "value": 0, "gas": 21_000, "gasPrice": 10**9, "nonce": 0, "chainId": CHAIN_ID}
-    with pytest.raises(RpcError, match="insufficient funds"):
+    with pytest.raises(NodeError, match="insufficient funds"):
         node.call("eth_sendRawTransaction", "0x" + bytes(poor.sign_transaction(tx).raw_transaction).hex())

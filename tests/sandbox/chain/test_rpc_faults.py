@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from sandbox.world import World
-from tests.sandbox.paying import client
+from tests.sandbox.manual_buyer import client
 
 
 def test_single_calls_batches_and_garbage_over_http(world: World) -> None:

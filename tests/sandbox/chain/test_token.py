@@ -10,8 +10,8 @@ import pytest
 from eth_account import Account
 from eth_utils.crypto import keccak
 
-from sandbox.chain.rpc import RpcError
-from sandbox.chain.token import TMAI, Token
+from sandbox.chain.rpc import NodeError
+from sandbox.chain.token import TMAI, TokenContract
 from sandbox.keys import PAY_TO, RELAYER_KEY, THIEF, WALLET_KEY
 from sandbox.relayer import Relayer
 from tests.paths import VECTORS as VECTORS_FOLDER
@@ -36,7 +36,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     made.chain.close()
 
 
-def signed(node: Node, nonce: int, *, token: Token | None = None, **changes: Any) -> tuple[dict[str, str], str]:
+def signed(node: Node, nonce: int, *, token: TokenContract | None = None, **changes: Any) -> tuple[dict[str, str], str]:
     """An authorization of the wallet for 1 USDC to the seller, and its signature; `domain` changes its domain."""
     domain = {**(token or node.token).domain, **changes.pop("domain", {})}
     now = int(node.clock.time())
@@ -54,14 +54,14 @@ def signed(node: Node, nonce: int, *, token: Token | None = None, **changes: Any
     return wire | {"nonce": "0x" + message["nonce"].hex()}, "0x" + bytes(signature).hex()
 
 
-def refusal(node: Node, authorization: dict[str, str], signature: str, token: Token | None = None) -> str:
+def refusal(node: Node, authorization: dict[str, str], signature: str, token: TokenContract | None = None) -> str:
     """Why the token refuses, asked by eth_call so that nothing is mined."""
-    with pytest.raises(RpcError) as caught:
+    with pytest.raises(NodeError) as caught:
         _simulate(node, authorization, signature, token or node.token)
     return caught.value.message.removeprefix("execution reverted: ")
 
 
-def _simulate(node: Node, authorization: dict[str, str], signature: str, token: Token) -> None:
+def _simulate(node: Node, authorization: dict[str, str], signature: str, token: TokenContract) -> None:
     class Caller:
         """Stands for the owner's sender: asks instead of sending."""
 
@@ -215,7 +215,7 @@ def test_a_blocked_or_paused_token_moves_nothing(node: Node) -> None:
 
 def test_only_the_owner_mints(shared: Node) -> None:
     data = "0x40c10f19" + "00" * 12 + THIEF[2:] + f"{7:064x}"
-    with pytest.raises(RpcError, match="caller is not the owner"):
+    with pytest.raises(NodeError, match="caller is not the owner"):
         shared.rpc.call("eth_call", [{"from": THIEF, "to": shared.token.address, "data": data}, "latest"])
 
 
@@ -230,7 +230,7 @@ def test_a_contract_pays_if_it_says_that_the_signature_is_its_own(shared: Node) 
 
 
 def test_a_second_token_of_the_same_source_has_its_own_name_decimals_and_nonces(shared: Node) -> None:
-    other = Token.deploy(shared.rpc, shared.owner, TMAI)
+    other = TokenContract.deploy(shared.rpc, shared.owner, TMAI)
     other.mint(shared.owner, shared.wallet, 10**18)
     decimals = shared.rpc.call("eth_call", [{"to": other.address, "data": "0x313ce567"}, "latest"])
     assert int(decimals, 16) == 18

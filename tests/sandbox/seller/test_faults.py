@@ -11,14 +11,14 @@ import pytest
 
 from sandbox.faults import CATALOGUE, Faults, UnknownFault
 from sandbox.world import Buyer, World
-from tests.sandbox.paying import Hand, receipt_of, resource_of, terms_of
+from tests.sandbox.manual_buyer import ManualBuyer, receipt_of, resource_of, terms_of
 
 PAID, UNPAID = 1, 0
 
 
 @pytest.fixture
-def hand(world: World, buyer: Buyer) -> Hand:
-    return Hand(world, buyer)
+def hand(world: World, buyer: Buyer) -> ManualBuyer:
+    return ManualBuyer(world, buyer)
 
 
 # -- no answer at all -----------------------------------------------------------------------------------
@@ -34,7 +34,7 @@ SILENT = [
 
 @pytest.mark.parametrize(("name", "params", "moved"), SILENT, ids=[row[0] for row in SILENT])
 def test_a_lost_answer_raises_at_the_buyer_and_the_chain_says_whether_it_paid(
-    hand: Hand, name: str, params: dict[str, Any], moved: int
+    hand: ManualBuyer, name: str, params: dict[str, Any], moved: int
 ) -> None:
     signed = hand.sign()
     fault = hand.world.faults.add(name, **params)
@@ -79,7 +79,7 @@ ANSWERED: list[tuple[str, dict[str, Any], int, int, Check]] = [
 
 @pytest.mark.parametrize(("name", "params", "status", "moved", "check"), ANSWERED, ids=[row[0] for row in ANSWERED])
 def test_a_spoiled_answer_comes_with_its_status_and_its_money(
-    hand: Hand, name: str, params: dict[str, Any], status: int, moved: int, check: Check
+    hand: ManualBuyer, name: str, params: dict[str, Any], status: int, moved: int, check: Check
 ) -> None:
     signed = hand.sign()
     hand.world.faults.add(name, **params)
@@ -90,7 +90,7 @@ def test_a_spoiled_answer_comes_with_its_status_and_its_money(
 
 
 @pytest.mark.parametrize("name", [row[0] for row in ANSWERED[:6]])
-def test_a_fault_fires_once_and_the_same_payment_is_then_taken(hand: Hand, name: str) -> None:
+def test_a_fault_fires_once_and_the_same_payment_is_then_taken(hand: ManualBuyer, name: str) -> None:
     signed = hand.sign()
     hand.world.faults.add(name)
     hand.send(signed)
@@ -118,7 +118,7 @@ TERMS: list[tuple[str, dict[str, Any], Check]] = [
 @pytest.mark.parametrize("version", [1, 2])
 @pytest.mark.parametrize(("name", "params", "check"), TERMS, ids=[row[0] for row in TERMS])
 def test_changed_terms_reach_the_buyer_in_both_versions(
-    hand: Hand, version: int, name: str, params: dict[str, Any], check: Check
+    hand: ManualBuyer, version: int, name: str, params: dict[str, Any], check: Check
 ) -> None:
     hand.url = f"{hand.world.seller_base}/x402v{version}/v2/tm-grade"
     hand.world.faults.add(name, **params)
@@ -130,7 +130,7 @@ def test_changed_terms_reach_the_buyer_in_both_versions(
     assert terms_of(hand.ask())["payTo"] == hand.world.pay_to
 
 
-def test_terms_can_stand_in_the_wrong_place_or_be_unreadable(hand: Hand) -> None:
+def test_terms_can_stand_in_the_wrong_place_or_be_unreadable(hand: ManualBuyer) -> None:
     hand.world.faults.add("terms_misplaced")
     misplaced = hand.ask()
     assert "payment-required" not in misplaced.headers
@@ -163,7 +163,7 @@ FACILITATOR: list[tuple[str, dict[str, Any], int, int]] = [
 @pytest.mark.parametrize(("name", "params", "status", "moved"), FACILITATOR, ids=[row[0] for row in FACILITATOR])
 @pytest.mark.parametrize("version", [1, 2])
 def test_a_facilitator_fault_reaches_the_buyer_as_sellers_pass_it_on(
-    hand: Hand, version: int, name: str, params: dict[str, Any], status: int, moved: int
+    hand: ManualBuyer, version: int, name: str, params: dict[str, Any], status: int, moved: int
 ) -> None:
     hand.url = f"{hand.world.seller_base}/x402v{version}/v2/tm-grade"
     signed = hand.sign()
@@ -173,7 +173,7 @@ def test_a_facilitator_fault_reaches_the_buyer_as_sellers_pass_it_on(
     assert len(hand.transfers()) == moved
 
 
-def test_a_claimed_transaction_is_on_chain_only_when_the_fault_says_so(hand: Hand) -> None:
+def test_a_claimed_transaction_is_on_chain_only_when_the_fault_says_so(hand: ManualBuyer) -> None:
     hand.world.faults.add("settle_reverted_tx")
     claimed = receipt_of(hand.send(hand.sign()))
     assert claimed is not None
@@ -182,7 +182,7 @@ def test_a_claimed_transaction_is_on_chain_only_when_the_fault_says_so(hand: Han
 
 def test_a_settlement_that_outlasts_the_facilitator_is_pending_and_settles_later(own_world: World) -> None:
     own_world.settings.update(confirmation_timeout=0.1)
-    hand = Hand(own_world, own_world.buyer("late"))
+    hand = ManualBuyer(own_world, own_world.buyer("late"))
     signed = hand.sign()
     own_world.rpc.call("evm_setAutomine", [False])
     answer = hand.send(signed)
@@ -195,7 +195,7 @@ def test_a_settlement_that_outlasts_the_facilitator_is_pending_and_settles_later
 
 def test_a_dropped_transaction_leaves_the_authorization_usable(own_world: World) -> None:
     own_world.settings.update(confirmation_timeout=0.1)
-    hand = Hand(own_world, own_world.buyer("dropped"))
+    hand = ManualBuyer(own_world, own_world.buyer("dropped"))
     signed = hand.sign()
     own_world.rpc.call("evm_setAutomine", [False])
     assert hand.send(signed).status_code == 402
@@ -220,7 +220,7 @@ def test_a_facilitator_that_answers_late_lets_the_seller_give_up_after_the_money
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     with World(tmp_path_factory.mktemp("impatient"), facilitator_timeout=0.5) as world:
-        hand = Hand(world, world.buyer("late"))
+        hand = ManualBuyer(world, world.buyer("late"))
         signed = hand.sign()
         world.faults.add("settle_timeout_after", seconds=1.0)
         started = time.monotonic()

@@ -16,7 +16,7 @@ from x402.http.clients.httpx import x402HttpxClient
 from x402.mechanisms.evm.exact import register_exact_evm_client
 
 from sandbox.world import Buyer, World
-from tests.sandbox.paying import X402, Hand, client, receipt_of, terms_of
+from tests.sandbox.manual_buyer import X402, ManualBuyer, client, receipt_of, terms_of
 
 
 @asynccontextmanager
@@ -45,7 +45,7 @@ async def _bought(world: World, buyer: Buyer, tries: int = 1) -> list[int | str]
 
 @pytest.mark.parametrize("version", [2, 1])
 def test_a_purchase_by_hand_settles_once_and_delivers(world: World, buyer: Buyer, version: int) -> None:
-    hand = Hand(world, buyer, f"{world.seller_base}/x402v{version}/v2/trading-signals")
+    hand = ManualBuyer(world, buyer, f"{world.seller_base}/x402v{version}/v2/trading-signals")
     answer = hand.send(hand.sign())
     receipt = receipt_of(answer)
     assert answer.json()["length"] == 3
@@ -98,7 +98,7 @@ def test_free_endpoints_ask_for_nothing(world: World, path: str) -> None:
 
 
 def test_a_bad_parameter_costs_nothing(world: World, buyer: Buyer) -> None:
-    hand = Hand(world, buyer)
+    hand = ManualBuyer(world, buyer)
     hand.params = {"token_id": "3375", "limit": "101"}
     assert hand.send(hand.sign()).status_code == 422
     assert hand.transfers() == []
@@ -120,7 +120,7 @@ def test_too_many_requests_are_answered_429_with_the_time_to_wait(world: World) 
 
 @pytest.mark.parametrize("version", [1, 2])
 def test_an_identical_resend_is_refused_or_served_as_the_settings_say(world: World, buyer: Buyer, version: int) -> None:
-    hand = Hand(world, buyer, f"{world.seller_base}/x402v{version}/v2/trading-signals")
+    hand = ManualBuyer(world, buyer, f"{world.seller_base}/x402v{version}/v2/trading-signals")
     refused = hand.sign()
     assert [hand.send(refused).status_code for _ in range(2)] == [200, 402]
     world.settings.update(resend="served")
@@ -133,7 +133,7 @@ def test_an_identical_resend_is_refused_or_served_as_the_settings_say(world: Wor
 
 
 def test_a_replay_is_named_by_its_reason(world: World, buyer: Buyer) -> None:
-    hand = Hand(world, buyer)
+    hand = ManualBuyer(world, buyer)
     signed = hand.sign()
     hand.send(signed)
     again = hand.send(signed)
@@ -143,7 +143,7 @@ def test_a_replay_is_named_by_its_reason(world: World, buyer: Buyer) -> None:
 
 @pytest.mark.parametrize("version", [1, 2])
 def test_the_longest_validity_is_the_settings(world: World, buyer: Buyer, version: int) -> None:
-    hand = Hand(world, buyer, f"{world.seller_base}/x402v{version}/v2/tm-grade")
+    hand = ManualBuyer(world, buyer, f"{world.seller_base}/x402v{version}/v2/tm-grade")
     assert hand.terms()["maxTimeoutSeconds"] == 300
     world.settings.update(max_timeout=60)
     assert hand.terms()["maxTimeoutSeconds"] == 60
@@ -156,7 +156,7 @@ def test_a_second_settlement_is_broadcast_only_without_simulation(
     world: World, buyer: Buyer, simulate: bool, reason: str
 ) -> None:
     world.settings.update(simulate_in_settle=simulate)
-    hand = Hand(world, buyer)
+    hand = ManualBuyer(world, buyer)
     terms = hand.terms()
     payload = json.loads(base64.b64decode(hand.sign(terms).header["payment-signature"]))
     asked = {"x402Version": 2, "paymentPayload": payload, "paymentRequirements": terms}
@@ -168,7 +168,7 @@ def test_a_second_settlement_is_broadcast_only_without_simulation(
 
 
 def test_a_moved_price_is_a_new_402_and_settles_nothing(world: World, buyer: Buyer) -> None:
-    hand = Hand(world, buyer)
+    hand = ManualBuyer(world, buyer)
     signed = hand.sign()
     world.settings.update(prices={"trading-signals": 20_000})
     answer = hand.send(signed)
@@ -179,7 +179,9 @@ def test_a_moved_price_is_a_new_402_and_settles_nothing(world: World, buyer: Buy
 @pytest.mark.parametrize("version", [1, 2])
 def test_tmai_is_sold_for_ten_percent_less_once_switched_on(world: World, version: int) -> None:
     buyer = world.buyer("tmai-buyer", symbol="TMAI")
-    hand = Hand(world, buyer, f"{world.seller_base}/x402v{version}/v2/trading-signals", **{"x-payment-token": "tmai"})
+    hand = ManualBuyer(
+        world, buyer, f"{world.seller_base}/x402v{version}/v2/trading-signals", **{"x-payment-token": "tmai"}
+    )
     assert hand.terms()["asset"] == world.asset["address"], "off by default"
     world.settings.update(tmai=True)
     terms = hand.terms()
@@ -192,7 +194,7 @@ def test_tmai_is_sold_for_ten_percent_less_once_switched_on(world: World, versio
 
 
 def test_a_payment_identifier_is_offered_ignored_or_honoured(world: World, buyer: Buyer) -> None:
-    hand = Hand(world, buyer)
+    hand = ManualBuyer(world, buyer)
 
     def pay(identifier: str, **params: str) -> httpx.Response:
         hand.params = {"token_id": "3375", **params}
@@ -225,7 +227,7 @@ def _declared(answer: httpx.Response) -> dict[str, dict[str, object]]:
 
 
 def test_an_expired_or_early_authorization_is_refused_by_the_world_s_clock(own_world: World) -> None:
-    hand = Hand(own_world, own_world.buyer("clock"))
+    hand = ManualBuyer(own_world, own_world.buyer("clock"))
     signed = hand.sign(valid_for=60)
     own_world.clock.advance(55)
     assert hand.send(signed).status_code == 402, "less than six seconds are left"
@@ -248,7 +250,7 @@ def test_an_expired_or_early_authorization_is_refused_by_the_world_s_clock(own_w
 def test_other_sellers_sell_in_their_own_shapes(
     world: World, buyer: Buyer, path: str, method: str, ask: dict[str, object], rows: tuple[str, ...]
 ) -> None:
-    hand = Hand(world, buyer, world.seller_base + path)
+    hand = ManualBuyer(world, buyer, world.seller_base + path)
     how = {"json": ask} if method == "POST" else {"params": ask}
     terms = terms_of(client().request(method, hand.url, **how))
     answer = client().request(method, hand.url, headers=hand.sign(terms).header, **how)
@@ -265,7 +267,7 @@ def test_other_sellers_sell_in_their_own_shapes(
 def test_eight_buyers_at_once_settle_once_each_in_few_blocks(world: World, buyer: Buyer) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
-    hand = Hand(world, buyer)
+    hand = ManualBuyer(world, buyer)
     signed = [hand.sign() for _ in range(8)]
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(hand.send, signed))

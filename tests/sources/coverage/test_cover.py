@@ -1,4 +1,4 @@
-"""What answers tell: known cells, for how long, and what a listing that moved may have hidden."""
+"""What delivered pages cover: held cells, for how long, and cells that a shift may have hidden."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sources import registry
-from sources.coverage.answered import Answered
-from sources.coverage.cover import Coverage, Covered, cover, held, holds
+from sources.coverage.cover import Coverage, CoveredSpan, cover, held_cells, is_held
+from sources.coverage.delivered_page import DeliveredPage
 from sources.model import Dataset
 from sources.planner.pieces import Group, Piece
 from sources.slots import slot
-from tests.sources.market import AT, Buyer, Market, dense, keys, today
+from tests.sources.buyer import AT, Buyer, SellerListing, dense, keys, today
 
 SIGNALS = registry.dataset("trading-signals")
 GRADE = registry.dataset("tm-grade")
@@ -34,8 +34,8 @@ def group(
     return Group(dataset.name, edition, bucket, keys(count), first, last, limit, rows)
 
 
-def page(own: Group, number: int, cells: list[tuple[str, int]], when: datetime = AT, **rest: bool) -> Answered:
-    return Answered(own, number, when, len(cells), tuple(cells), **rest)
+def page(own: Group, number: int, cells: list[tuple[str, int]], when: datetime = AT, **rest: bool) -> DeliveredPage:
+    return DeliveredPage(own, number, when, len(cells), tuple(cells), **rest)
 
 
 def known(found: Coverage) -> set[tuple[str, int, bool]]:
@@ -70,11 +70,11 @@ def test_a_row_settles_before_an_absence_is_believed() -> None:
 
 
 def test_what_has_not_settled_holds_in_its_bucket_and_is_due_in_the_next() -> None:
-    span = Covered("3000", TODAY, TODAY, TODAY, settled=False)
-    assert holds(SIGNALS, span, AT)
-    assert holds(SIGNALS, span, AT - DAY)
-    assert not holds(SIGNALS, span, AT + DAY)
-    assert holds(SIGNALS, replace(span, settled=True), AT + DAY)
+    span = CoveredSpan("3000", TODAY, TODAY, TODAY, settled=False)
+    assert is_held(SIGNALS, span, AT)
+    assert is_held(SIGNALS, span, AT - DAY)
+    assert not is_held(SIGNALS, span, AT + DAY)
+    assert is_held(SIGNALS, replace(span, settled=True), AT + DAY)
 
 
 def test_an_answer_that_came_late_is_as_fresh_as_the_day_it_came() -> None:
@@ -94,18 +94,18 @@ def test_a_snapshot_tells_of_the_slot_it_arrived_in() -> None:
 
 @pytest.mark.parametrize("edition", ["final", "day:2026-11-22"])
 def test_a_malformed_answer_is_not_bought_again_by_a_retry(edition: str) -> None:
-    """I4: the body is kept; asking in the same words would not even be another purchase."""
+    """I4: the body is kept; the same request would be the same purchase."""
     own = group(2, TODAY - 1, TODAY, edition=edition)
     found = cover(SIGNALS, [page(own, 1, [], readable=False)])
     assert found.complete
-    assert held(SIGNALS, found.spans, AT).spans == dict.fromkeys(keys(2), ((TODAY - 1, TODAY),))
+    assert held_cells(SIGNALS, found.spans, AT).spans == dict.fromkeys(keys(2), ((TODAY - 1, TODAY),))
 
 
 def test_a_full_page_of_many_goes_on() -> None:
     own = group(13, OLD, OLD + 28)
     found = cover(SIGNALS, [page(own, 1, newest_first(13, OLD, OLD + 28)[:100])])
-    assert found.going_on is not None
-    assert (found.going_on.pages, found.going_on.ended) == ((1,), False)
+    assert found.open_group is not None
+    assert (found.open_group.pages, found.open_group.ended) == ((1,), False)
     assert len(known(found)) == 100
 
 
@@ -122,8 +122,8 @@ def test_pages_beyond_a_missing_one_wait_for_it() -> None:
     own = group(13, OLD, OLD + 28)
     rows = newest_first(13, OLD, OLD + 28)
     found = cover(SIGNALS, [page(own, 1, rows[:100]), page(own, 3, rows[200:300])])
-    assert found.going_on is not None
-    assert found.going_on.pages == (1,)
+    assert found.open_group is not None
+    assert found.open_group.pages == (1,)
     assert cover(SIGNALS, [page(own, 2, rows[100:200])]) == Coverage(())
 
 
@@ -136,9 +136,9 @@ def test_a_row_inserted_between_pages_is_noticed() -> None:
     rows.insert(40, hidden)
     answers = [page(own, 1, before), *(page(own, n + 1, rows[n * 100 : n * 100 + 100]) for n in range(1, 4))]
     found = cover(SIGNALS, answers)
-    assert found.uncertain == (hidden,)
-    assert found.going_on is not None
-    assert found.going_on.ended
+    assert found.possibly_hidden == (hidden,)
+    assert found.open_group is not None
+    assert found.open_group.ended
     assert len(known(found)) == len(rows) - 1
 
 
@@ -149,7 +149,7 @@ def test_a_row_taken_out_between_pages_is_noticed() -> None:
     before, slipped = rows[:100], rows[100]
     del rows[40]
     answers = [page(own, 1, before), *(page(own, n + 1, rows[n * 100 : n * 100 + 100]) for n in range(1, 4))]
-    assert cover(SIGNALS, answers).uncertain == (slipped,)
+    assert cover(SIGNALS, answers).possibly_hidden == (slipped,)
 
 
 def test_tokens_listed_late_raise_no_doubt_at_page_boundaries() -> None:
@@ -158,7 +158,7 @@ def test_tokens_listed_late_raise_no_doubt_at_page_boundaries() -> None:
     answers = [page(own, n + 1, rows[n * 100 : n * 100 + 100]) for n in range(-(-len(rows) // 100))]
     found = cover(SIGNALS, answers)
     assert found.complete
-    assert found.uncertain == ()
+    assert found.possibly_hidden == ()
 
 
 def test_a_page_listed_token_by_token_is_doubted_only_next_to_its_edge() -> None:
@@ -166,7 +166,7 @@ def test_a_page_listed_token_by_token_is_doubted_only_next_to_its_edge() -> None
     rows = sorted(newest_first(13, OLD, OLD + 28))
     slipped = rows.pop(100)
     answers = [page(own, n + 1, rows[n * 100 : n * 100 + 100]) for n in range(4)]
-    assert cover(SIGNALS, answers).uncertain == (slipped,)
+    assert cover(SIGNALS, answers).possibly_hidden == (slipped,)
 
 
 def test_doubt_ends_at_the_row_that_came_twice() -> None:
@@ -178,7 +178,7 @@ def test_doubt_ends_at_the_row_that_came_twice() -> None:
     found = cover(SIGNALS, answers)
     key, day = listed[99]
     assert key not in ("3000", "3012")
-    assert {cell for cell in found.uncertain if cell[1] < OLD + 24} == {
+    assert {cell for cell in found.possibly_hidden if cell[1] < OLD + 24} == {
         *((late, number) for late in ("3001", "3012") for number in range(day + 1, OLD + 24)),
         ("3001", day),
     }
@@ -191,7 +191,7 @@ def test_doubt_is_over_once_the_hidden_row_was_found_elsewhere() -> None:
     answers = [page(own, 1, rows[:100])]
     rows.insert(40, hidden)
     answers += [page(own, n + 1, rows[n * 100 : n * 100 + 100]) for n in range(1, 4)]
-    assert cover(SIGNALS, answers).uncertain == tuple(sorted((hidden, absent)))
+    assert cover(SIGNALS, answers).possibly_hidden == tuple(sorted((hidden, absent)))
     found = cover(SIGNALS, answers, elsewhere={hidden})
     assert found.complete
     assert len(known(found)) == 13 * 29
@@ -204,8 +204,8 @@ def test_a_snapshot_listing_that_shifted_is_asked_for_once_more() -> None:
     names = [(str(number), 0) for number in range(250)]
     answers = [page(own, 1, names[:100]), page(own, 2, names[99:199]), page(own, 3, names[199:])]
     found = cover(investors, answers)
-    assert found.going_on is not None
-    assert (found.going_on.pages, found.going_on.ended, found.spans) == ((1,), True, ())
+    assert found.open_group is not None
+    assert (found.open_group.pages, found.open_group.ended, found.spans) == ((1,), True, ())
     again = replace(own, edition=f"{own.edition}+again", rows=100)
     assert cover(investors, [page(again, 1, names[:100])]).complete
 
@@ -221,8 +221,8 @@ def test_a_repeated_row_in_one_full_page_does_not_pass_for_the_missing_one() -> 
     own = group(10, OLD, OLD + 9)
     rows = newest_first(10, OLD, OLD + 9)
     found = cover(SIGNALS, [page(own, 1, [*rows[:99], rows[0]])])
-    assert found.going_on is not None
-    assert not found.going_on.ended
+    assert found.open_group is not None
+    assert not found.open_group.ended
 
 
 @settings(max_examples=40, deadline=None)
@@ -233,13 +233,13 @@ def test_whatever_comes_while_a_listing_is_read_is_seen_in_the_end(data: st.Data
     late = data.draw(st.lists(st.sampled_from(sorted(cells)), max_size=3, unique=True))
     arriving = list(late)
 
-    def insert(market: Market, piece: Piece) -> None:
+    def insert(market: SellerListing, piece: Piece) -> None:
         inside = [cell for cell in arriving if cell[0] in piece.keys and piece.first <= cell[1] <= piece.last]
         if inside and piece.page < piece.group.pages:
             market.rows.add(inside[0])
             arriving.remove(inside[0])
 
-    buyer = Buyer(Market(SIGNALS, cells - set(late), between=insert))
+    buyer = Buyer(SellerListing(SIGNALS, cells - set(late), between=insert))
     billed = buyer.plan(keys(13), TODAY - 32, TODAY - 4).calls
     paid = buyer.fill(keys(13), TODAY - 32, TODAY - 4)
     seen = {cell for answers in buyer.answers.values() for answer in answers for cell in answer.cells}
@@ -252,7 +252,7 @@ def test_a_listing_without_dates_is_known_back_to_the_oldest_row_seen() -> None:
     own = Group(HOURLY.name, "hour:2026-11-22T09", here, keys(2), here - 80, here, 100, 162)
     rows = newest_first(2, here - 80, here)[:100]
     found = cover(HOURLY, [page(own, 1, rows)])
-    assert found.going_on is not None
+    assert found.open_group is not None
     assert {(span.key, span.first) for span in found.spans if span.first < here - 1} == {
         ("3000", here - 49),
         ("3001", here - 49),
@@ -283,7 +283,7 @@ def test_a_token_without_rows_is_unknown_where_a_listing_is_not_in_order_of_time
     own = Group(HOURLY.name, "hour:2026-11-22T09", here, keys(3), here - 24, here, 100, 75)
     rows = [("3000", here - n) for n in range(50)] + [("3001", here - n) for n in range(50)]
     found = cover(HOURLY, [page(own, 1, rows)])
-    assert found.going_on is not None
+    assert found.open_group is not None
     assert {span.key for span in found.spans} == {"3000", "3001"}
 
 
@@ -298,13 +298,13 @@ def test_a_snapshot_with_a_row_of_every_token_has_no_further_page(name: str) -> 
 def test_a_snapshot_page_full_of_second_rows_goes_on() -> None:
     own = group(100, TODAY, TODAY, edition="day:2026-11-22", dataset=GRADE)
     rows = [(key, number) for key in keys(50) for number in (TODAY, TODAY - 1)]
-    assert cover(GRADE, [page(own, 1, rows)]).going_on is not None
+    assert cover(GRADE, [page(own, 1, rows)]).open_group is not None
 
 
 def test_a_listing_that_grows_at_its_top_is_read_down_to_what_is_known() -> None:
     own = Group(PAST.name, "day:2026-11-22", TODAY, ("*",), TODAY, TODAY, 100, None)
     rows = [("*", n) for n in range(100)]
-    assert cover(PAST, [page(own, 1, rows)]).going_on is not None
+    assert cover(PAST, [page(own, 1, rows)]).open_group is not None
     assert cover(PAST, [page(own, 1, rows, known=True)]).complete
 
 

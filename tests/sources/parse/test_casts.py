@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sources.model import Cast
-from sources.parse.casts import arrow_type, column
+from sources.parse.casts import arrow_type, cast_column
 
 APRIL = datetime(2025, 4, 10, tzinfo=UTC)
 
@@ -56,7 +56,7 @@ APRIL = datetime(2025, 4, 10, tzinfo=UTC)
 def test_a_value_is_read_alone_and_among_others(cast: Cast, value: Any, read: Any) -> None:
     """A whole column of one spelling and a mixed one must agree."""
     for values in ([value], [value] * 3, [None, value, value]):
-        array, bad = column(values, cast)
+        array, bad = cast_column(values, cast)
         assert bad == {}
         assert array.type == arrow_type(cast)
         assert array.to_pylist() == [None if one is None else read for one in values]
@@ -97,7 +97,7 @@ def test_a_value_is_read_alone_and_among_others(cast: Cast, value: Any, read: An
 )
 def test_a_value_that_no_cast_bridges_is_bad_and_never_zero(cast: Cast, value: Any) -> None:
     for values in ([value], [value, None], [None, value, "" if cast is not Cast.TEXT else "x"]):
-        array, bad = column(values, cast)
+        array, bad = cast_column(values, cast)
         assert list(bad) == [values.index(value)]
         assert array[values.index(value)].as_py() is None
 
@@ -106,9 +106,9 @@ def test_a_value_that_no_cast_bridges_is_bad_and_never_zero(cast: Cast, value: A
 def test_no_json_value_breaks_a_column(values: list[Any]) -> None:
     """Good values next to bad ones are read as if alone."""
     for cast in Cast:
-        array, bad = column(values, cast)
+        array, bad = cast_column(values, cast)
         assert len(array) == len(values)
         for number, value in enumerate(values):
-            alone, wrong = column([value], cast)
+            alone, wrong = cast_column([value], cast)
             assert bool(wrong) == (number in bad)
             assert str(array[number].as_py()) == str(alone[0].as_py())

@@ -1,4 +1,4 @@
-"""From a paid body to rows: every trap of the seller's answers, and none of them stops the other rows."""
+"""From a delivered body to rows: every known trap of the seller's answers, none of which stops the other rows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from sources import registry
 from sources.model import Dataset
-from sources.parse.rows import Parsed, empty, parse, schema
+from sources.parse.rows import ParsedBody, empty_table, parse, schema
 
 RECEIVED = datetime(2025, 11, 1, 9, 30, tzinfo=UTC)
 SIGNALS = registry.dataset("trading-signals")
@@ -42,7 +42,7 @@ def body(*rows: Any, **envelope: Any) -> bytes:
     return json.dumps({**wrapped, **envelope}).encode()
 
 
-def read(dataset: Dataset, *rows: Any, keys: tuple[str, ...] = ("3375",)) -> Parsed:
+def read(dataset: Dataset, *rows: Any, keys: tuple[str, ...] = ("3375",)) -> ParsedBody:
     return parse(dataset, {"keys": list(keys)}, RECEIVED, 200, "application/json", body(*rows))
 
 
@@ -236,7 +236,7 @@ def test_an_envelope_says_whether_there_are_rows(status: int, sent: bytes, envel
     parsed = parse(SIGNALS, {}, RECEIVED, status, "application/json", sent)
     assert parsed.envelope == envelope
     assert message in parsed.message
-    assert parsed.table.equals(empty(SIGNALS))
+    assert parsed.table.equals(empty_table(SIGNALS))
 
 
 def test_a_body_of_brackets_can_not_crash_the_process() -> None:

@@ -1,4 +1,4 @@
-"""What was begun before: gone on with where it serves the demand, and left alone where it doesn't."""
+"""Groups that were begun: continued where they serve the demand, and ignored where they don't."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sources import registry
-from sources.planner.plan import NOTHING, Held, plan, together
-from tests.sources.market import AT, Buyer, Market, dense, keys, today
+from sources.planner.held import NOTHING_HELD, HeldCells, union
+from sources.planner.plan import plan
+from tests.sources.buyer import AT, Buyer, SellerListing, dense, keys, today
 
 SIGNALS = registry.dataset("trading-signals")
 TODAY = today(SIGNALS)
 
 
 def test_an_interrupted_backfill_goes_on_with_the_requests_it_began_with() -> None:
-    buyer = Buyer(Market(SIGNALS, dense(keys(50), TODAY - 400, TODAY)))
+    buyer = Buyer(SellerListing(SIGNALS, dense(keys(50), TODAY - 400, TODAY)))
     whole = buyer.plan(keys(50), TODAY - 364, TODAY)
     for piece in whole.pieces[:80]:
         buyer.take(piece, AT)
@@ -30,7 +31,7 @@ def test_an_interrupted_backfill_goes_on_with_the_requests_it_began_with() -> No
 def test_whatever_part_was_bought_the_rest_costs_no_more_than_what_is_left(data: st.DataObject) -> None:
     """The bill of a backfill holds however often it is killed."""
     count, days = data.draw(st.integers(1, 14)), data.draw(st.integers(1, 80))
-    buyer = Buyer(Market(SIGNALS, dense(keys(count), TODAY - days + 1, TODAY)))
+    buyer = Buyer(SellerListing(SIGNALS, dense(keys(count), TODAY - days + 1, TODAY)))
     billed = buyer.plan(keys(count), TODAY - days + 1, TODAY).calls
     while pieces := buyer.plan(keys(count), TODAY - days + 1, TODAY).pieces:
         for piece in data.draw(st.lists(st.sampled_from(pieces), min_size=1, max_size=4, unique_by=id)):
@@ -40,7 +41,7 @@ def test_whatever_part_was_bought_the_rest_costs_no_more_than_what_is_left(data:
 
 
 def test_a_listing_begun_in_this_edition_is_gone_on_with() -> None:
-    buyer = Buyer(Market(SIGNALS, dense(keys(13), TODAY - 40, TODAY)))
+    buyer = Buyer(SellerListing(SIGNALS, dense(keys(13), TODAY - 40, TODAY)))
     wanted = keys(13), TODAY - 32, TODAY - 4
     whole = buyer.plan(*wanted)
     chained = next(piece for piece in whole.pieces if piece.group.pages > 1)
@@ -52,31 +53,36 @@ def test_a_listing_begun_in_this_edition_is_gone_on_with() -> None:
 
 def begun_backfill() -> Buyer:
     """Killed after the first page of a group of several; nothing of it is near what is asked for next."""
-    buyer = Buyer(Market(SIGNALS, dense(keys(13), TODAY - 200, TODAY)))
+    buyer = Buyer(SellerListing(SIGNALS, dense(keys(13), TODAY - 200, TODAY)))
     chained = next(piece for piece in buyer.plan(keys(13), TODAY - 32, TODAY - 4).pieces if piece.group.pages > 1)
     buyer.take(chained, AT)
     return buyer
 
 
 @pytest.mark.parametrize(
-    ("wanted", "first", "last", "told"),
+    ("wanted", "first", "last", "spans_of"),
     [
         (("9999",), TODAY - 10, TODAY - 10, "all"),
         (("9999",), TODAY - 10, TODAY - 10, "own"),
         (keys(13), TODAY - 150, TODAY - 149, "all"),
         (keys(13), TODAY - 150, TODAY - 149, "own"),
     ],
-    ids=["another token", "another token, as the cache tells", "an earlier range", "an earlier range, as it tells"],
+    ids=[
+        "another token",
+        "another token, spans as from the cache",
+        "an earlier range",
+        "an earlier range, spans as from the cache",
+    ],
 )
 def test_an_abandoned_listing_stays_out_of_other_demands(
-    wanted: tuple[str, ...], first: int, last: int, told: str
+    wanted: tuple[str, ...], first: int, last: int, spans_of: str
 ) -> None:
-    """The cache tells only spans of what is wanted; of listings begun it tells all."""
+    """The cache gives only spans of wanted keys, and every open group."""
     held = begun_backfill().held(AT)
-    spans = held.spans if told == "all" else {}
+    spans = held.spans if spans_of == "all" else {}
     seller = registry.seller_of(SIGNALS)
     found = plan(SIGNALS, seller, wanted, first, last, replace(held, spans=spans), AT, AT)
-    assert found.pieces == plan(SIGNALS, seller, wanted, first, last, NOTHING, AT, AT).pieces
+    assert found.pieces == plan(SIGNALS, seller, wanted, first, last, NOTHING_HELD, AT, AT).pieces
 
 
 def test_an_abandoned_listing_is_gone_on_with_where_that_is_cheaper() -> None:
@@ -93,5 +99,5 @@ def test_an_abandoned_listing_is_gone_on_with_where_that_is_cheaper() -> None:
 
 
 def test_history_counts_as_held_where_a_snapshot_saw_the_day() -> None:
-    both = together(Held({"1": ((5, 6),)}), Held({"1": ((7, 9),), "2": ((1, 1),)}))
+    both = union(HeldCells({"1": ((5, 6),)}), HeldCells({"1": ((7, 9),), "2": ((1, 1),)}))
     assert both.spans == {"1": ((5, 9),), "2": ((1, 1),)}

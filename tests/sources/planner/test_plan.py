@@ -1,4 +1,4 @@
-"""From demand to requests: what is bought, in which words, and what is left alone."""
+"""From a demand to requests: the pieces, their parameters, and what is not bought."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sources import registry
-from sources.feeds import wants
+from sources.feeds import wanted_slots
 from sources.model import Dataset, Feed
+from sources.planner.held import NOTHING_HELD, HeldCells, held_before, union
 from sources.planner.pieces import group_of
-from sources.planner.plan import NOTHING, Held, Plan, before, plan, together
+from sources.planner.plan import Plan, plan
 from sources.slots import start_of
-from tests.sources.market import AT, Buyer, Market, dense, keys, today
+from tests.sources.buyer import AT, Buyer, SellerListing, dense, keys, today
 
 SIGNALS = registry.dataset("trading-signals")
 GRADE = registry.dataset("tm-grade")
@@ -29,13 +30,13 @@ TODAY = today(SIGNALS)
 DAY = timedelta(days=1)
 
 
-def planned(dataset: Dataset, count: int, days: int, held: Held = NOTHING, at: datetime = AT) -> Plan:
+def planned(dataset: Dataset, count: int, days: int, held: HeldCells = NOTHING_HELD, at: datetime = AT) -> Plan:
     last = today(dataset, at)
     return plan(dataset, registry.seller_of(dataset), keys(count), last - days + 1, last, held, at, at)
 
 
-def holding(count: int, spans: list[tuple[int, int]]) -> Held:
-    return Held(dict.fromkeys(keys(count), tuple(spans)))
+def holding(count: int, spans: list[tuple[int, int]]) -> HeldCells:
+    return HeldCells(dict.fromkeys(keys(count), tuple(spans)))
 
 
 def test_a_request_names_ids_dates_and_page_as_the_seller_does() -> None:
@@ -66,7 +67,7 @@ def test_fifty_tokens_a_year_cost_a_hundred_and_eighty_three_calls() -> None:
 
 def test_fifty_tokens_a_day_later_cost_one_call() -> None:
     """Yesterday's row has settled, today's is new: fifty tokens × two days fill one page."""
-    buyer = Buyer(Market(SIGNALS, dense(keys(50), TODAY - 40, TODAY + 1)))
+    buyer = Buyer(SellerListing(SIGNALS, dense(keys(50), TODAY - 40, TODAY + 1)))
     buyer.fill(keys(50), TODAY - 28, TODAY)
     assert buyer.fill(keys(50), TODAY - 27, TODAY + 1, AT + DAY) == 1
 
@@ -93,8 +94,8 @@ def test_what_is_avoided_is_first_what_is_wholly_held() -> None:
 
 def test_a_demand_typed_in_another_order_makes_the_same_requests() -> None:
     seller = registry.seller_of(SIGNALS)
-    one = plan(SIGNALS, seller, ["3375", "99", "3306"], TODAY - 9, TODAY, NOTHING, AT, AT)
-    two = plan(SIGNALS, seller, ["99", "3306", "3375", "99"], TODAY - 9, TODAY, NOTHING, AT, AT)
+    one = plan(SIGNALS, seller, ["3375", "99", "3306"], TODAY - 9, TODAY, NOTHING_HELD, AT, AT)
+    two = plan(SIGNALS, seller, ["99", "3306", "3375", "99"], TODAY - 9, TODAY, NOTHING_HELD, AT, AT)
     assert one == two
     assert one.pieces[0].keys == ("99", "3306", "3375")
 
@@ -104,7 +105,7 @@ def test_requests_are_the_same_in_another_process() -> None:
     script = (
         "from tests.sources.planner.test_plan import *\n"
         "from tests.sources.planner.test_rectangles import holes\n"
-        "held = Held({k: tuple((TODAY-59+int(t),)*2 for t in np.flatnonzero(~row)) for k, row in zip(keys(9), holes(5, 9, 60, .3))})\n"  # noqa: E501
+        "held = HeldCells({k: tuple((TODAY-59+int(t),)*2 for t in np.flatnonzero(~row)) for k, row in zip(keys(9), holes(5, 9, 60, .3))})\n"  # noqa: E501
         "print([(p.params, p.edition, p.context()) for p in planned(SIGNALS, 9, 60, held).pieces])"
     )
     texts = {
@@ -134,7 +135,7 @@ def test_holes_are_filled_and_nothing_is_bought_twice(seed: int, density: float,
     rng = np.random.default_rng(seed)
     first, last = TODAY - 5 - days, TODAY - 5
     rows = {cell for cell in dense(keys(count), first, last) if rng.random() < 0.9}
-    buyer = Buyer(Market(SIGNALS, rows))
+    buyer = Buyer(SellerListing(SIGNALS, rows))
     for key in keys(count):
         for number in range(first, last + 1):
             if rng.random() > density:
@@ -146,7 +147,7 @@ def test_holes_are_filled_and_nothing_is_bought_twice(seed: int, density: float,
 
 def test_a_ragged_listing_stops_at_its_short_page() -> None:
     """Thirteen tokens × 29 days are billed at four chained pages; two of them were listed, so one page ends it."""
-    buyer = Buyer(Market(SIGNALS, dense(keys(2), TODAY - 40, TODAY)))
+    buyer = Buyer(SellerListing(SIGNALS, dense(keys(2), TODAY - 40, TODAY)))
     billed = buyer.plan(keys(13), TODAY - 32, TODAY - 4).calls
     assert billed == 4
     assert buyer.fill(keys(13), TODAY - 32, TODAY - 4) < billed
@@ -154,14 +155,14 @@ def test_a_ragged_listing_stops_at_its_short_page() -> None:
 
 
 def test_a_full_last_page_is_not_followed_by_an_empty_one() -> None:
-    buyer = Buyer(Market(SIGNALS, dense(keys(10), TODAY - 40, TODAY)))
+    buyer = Buyer(SellerListing(SIGNALS, dense(keys(10), TODAY - 40, TODAY)))
     assert buyer.fill(keys(10), TODAY - 19, TODAY - 10) == 1
     assert buyer.market.asked[0].expected_rows == 100
 
 
 def test_a_year_of_hours_asked_for_by_the_day_fills_its_pages() -> None:
     last = today(HOURLY_BARS)
-    found = plan(HOURLY_BARS, registry.seller_of(HOURLY_BARS), keys(4), last - 24 * 100 - 9, last, NOTHING, AT, AT)
+    found = plan(HOURLY_BARS, registry.seller_of(HOURLY_BARS), keys(4), last - 24 * 100 - 9, last, NOTHING_HELD, AT, AT)
     cells = 4 * (24 * 100 + 10)
     assert found.missing_cells == cells
     assert found.calls <= 1.05 * -(-cells // 100)
@@ -170,22 +171,22 @@ def test_a_year_of_hours_asked_for_by_the_day_fills_its_pages() -> None:
 
 def test_nothing_to_come_is_asked_for() -> None:
     found = planned(SIGNALS, 1, 1)
-    ahead = plan(SIGNALS, registry.seller_of(SIGNALS), keys(1), TODAY, TODAY + 30, NOTHING, AT, AT)
+    ahead = plan(SIGNALS, registry.seller_of(SIGNALS), keys(1), TODAY, TODAY + 30, NOTHING_HELD, AT, AT)
     assert ahead == found
-    assert plan(SIGNALS, registry.seller_of(SIGNALS), keys(1), TODAY + 1, TODAY + 30, NOTHING, AT, AT) == Plan(())
+    assert plan(SIGNALS, registry.seller_of(SIGNALS), keys(1), TODAY + 1, TODAY + 30, NOTHING_HELD, AT, AT) == Plan(())
 
 
 def test_nothing_before_the_first_day_of_a_history_is_asked_for() -> None:
     grades = registry.dataset("trader-grades")
     begin = (date(2021, 1, 1) - date(1970, 1, 1)).days
-    found = plan(grades, registry.seller_of(grades), keys(2), -20_000, begin + 49, NOTHING, AT, AT)
+    found = plan(grades, registry.seller_of(grades), keys(2), -20_000, begin + 49, NOTHING_HELD, AT, AT)
     assert (found.calls, found.missing_cells) == (2, 100)
     assert min(piece.first for piece in found.pieces) == begin
-    assert plan(grades, registry.seller_of(grades), keys(2), -20_000, begin - 1, NOTHING, AT, AT) == Plan(())
+    assert plan(grades, registry.seller_of(grades), keys(2), -20_000, begin - 1, NOTHING_HELD, AT, AT) == Plan(())
 
 
 def test_no_keys_plan_nothing() -> None:
-    assert plan(SIGNALS, registry.seller_of(SIGNALS), (), TODAY, TODAY, NOTHING, AT, AT) == Plan(())
+    assert plan(SIGNALS, registry.seller_of(SIGNALS), (), TODAY, TODAY, NOTHING_HELD, AT, AT) == Plan(())
 
 
 def test_a_snapshot_takes_as_many_tokens_a_call_as_fit_a_page() -> None:
@@ -195,9 +196,9 @@ def test_a_snapshot_takes_as_many_tokens_a_call_as_fit_a_page() -> None:
 
 
 def test_a_missed_snapshot_is_gone_and_never_bought_as_if_it_were_the_past() -> None:
-    found = planned(GRADE, 3, 4, Held({"3000": ((TODAY - 2, TODAY - 2),)}))
+    found = planned(GRADE, 3, 4, HeldCells({"3000": ((TODAY - 2, TODAY - 2),)}))
     assert {(piece.first, piece.last) for piece in found.pieces} == {(TODAY, TODAY)}
-    assert [(gone.first, gone.last, gone.keys, gone.repaired_by) for gone in found.gone] == [
+    assert [(gone.first, gone.last, gone.keys, gone.repaired_by) for gone in found.lost] == [
         (TODAY - 1, TODAY - 1, ("3000",), "tm-grade-history")
     ]
 
@@ -205,53 +206,53 @@ def test_a_missed_snapshot_is_gone_and_never_bought_as_if_it_were_the_past() -> 
 def test_after_an_outage_every_missed_snapshot_is_reported_and_none_is_bought() -> None:
     """Of a token that is new to the watch list nothing was missed; what the history repaired is not missed either."""
     at = AT + 5 * DAY
-    snapshots = Held({"3000": ((TODAY, TODAY),), "3001": ((TODAY, TODAY),)})
-    repaired = before(Held({"3001": ((TODAY - 9, TODAY + 5),)}), TODAY + 5)
-    [want] = wants(Feed("tm-grade", ("tm-grade",)), at, registry.dataset)
+    snapshots = HeldCells({"3000": ((TODAY, TODAY),), "3001": ((TODAY, TODAY),)})
+    repaired = held_before(HeldCells({"3001": ((TODAY - 9, TODAY + 5),)}), TODAY + 5)
+    [want] = wanted_slots(Feed("tm-grade", ("tm-grade",)), at, registry.dataset)
     seller = registry.seller_of(GRADE)
-    found = plan(GRADE, seller, keys(3), want.first, want.last, together(snapshots, repaired), at, at)
-    assert [(gone.first, gone.last, gone.keys) for gone in found.gone] == [(TODAY + 1, TODAY + 4, ("3000",))]
+    found = plan(GRADE, seller, keys(3), want.first, want.last, union(snapshots, repaired), at, at)
+    assert [(gone.first, gone.last, gone.keys) for gone in found.lost] == [(TODAY + 1, TODAY + 4, ("3000",))]
     [piece] = found.pieces
     assert (piece.keys, piece.first, piece.last) == (keys(3), TODAY + 5, TODAY + 5)
 
 
 def test_a_snapshot_run_that_comes_a_day_late_finds_its_day_gone() -> None:
-    found = plan(GRADE, registry.seller_of(GRADE), keys(1), TODAY, TODAY, NOTHING, AT, AT + DAY)
+    found = plan(GRADE, registry.seller_of(GRADE), keys(1), TODAY, TODAY, NOTHING_HELD, AT, AT + DAY)
     assert found.pieces == ()
-    assert [(gone.first, gone.last) for gone in found.gone] == [(TODAY, TODAY)]
+    assert [(gone.first, gone.last) for gone in found.lost] == [(TODAY, TODAY)]
 
 
 def test_a_snapshot_run_that_comes_late_on_its_day_buys_its_edition() -> None:
-    found = plan(GRADE, registry.seller_of(GRADE), keys(1), TODAY, TODAY, NOTHING, AT, AT.replace(hour=23))
+    found = plan(GRADE, registry.seller_of(GRADE), keys(1), TODAY, TODAY, NOTHING_HELD, AT, AT.replace(hour=23))
     assert found.pieces == planned(GRADE, 1, 1).pieces
 
 
 def test_a_series_run_that_comes_late_buys_the_edition_of_its_schedule() -> None:
-    found = plan(SIGNALS, registry.seller_of(SIGNALS), keys(1), TODAY, TODAY, NOTHING, AT, AT + 2 * DAY)
+    found = plan(SIGNALS, registry.seller_of(SIGNALS), keys(1), TODAY, TODAY, NOTHING_HELD, AT, AT + 2 * DAY)
     assert [piece.edition for piece in found.pieces] == ["day:2026-11-22"]
 
 
 def test_a_schedule_that_fires_twice_buys_once() -> None:
-    buyer = Buyer(Market(SIGNALS, dense(keys(5), TODAY - 40, TODAY)))
+    buyer = Buyer(SellerListing(SIGNALS, dense(keys(5), TODAY - 40, TODAY)))
     assert buyer.fill(keys(5), TODAY - 28, TODAY) > 0
     assert buyer.fill(keys(5), TODAY - 28, TODAY) == 0
     assert buyer.fill(keys(5), TODAY - 28, TODAY, AT.replace(hour=23)) == 0
 
 
 def test_the_newest_day_is_looked_at_again_until_it_has_settled() -> None:
-    buyer = Buyer(Market(SIGNALS, dense(keys(2), TODAY - 40, TODAY + 5)))
+    buyer = Buyer(SellerListing(SIGNALS, dense(keys(2), TODAY - 40, TODAY + 5)))
     bought = [buyer.fill(keys(2), TODAY, TODAY, AT + days * DAY) for days in range(4)]
     assert bought == [1, 1, 0, 0]
 
 
 def test_an_absent_newest_day_is_asked_for_until_patience_ends() -> None:
-    buyer = Buyer(Market(SIGNALS, set()))
+    buyer = Buyer(SellerListing(SIGNALS, set()))
     bought = [buyer.fill(keys(2), TODAY, TODAY, AT + days * DAY) for days in range(6)]
     assert bought == [1, 1, 1, 1, 0, 0]
 
 
-def test_an_outage_heals_by_itself_on_the_next_run() -> None:
-    buyer = Buyer(Market(SIGNALS, dense(keys(3), TODAY - 60, TODAY + 20)))
+def test_an_outage_is_filled_by_the_next_run() -> None:
+    buyer = Buyer(SellerListing(SIGNALS, dense(keys(3), TODAY - 60, TODAY + 20)))
     buyer.fill(keys(3), TODAY - 28, TODAY)
     later = AT + 10 * DAY
     assert buyer.fill(keys(3), TODAY - 18, TODAY + 10, later) == 1
@@ -263,11 +264,11 @@ def test_a_daily_run_of_a_series_takes_second_looks_and_fills_missed_days(hour: 
     """Days 3 to 5 nobody ran. Each run is one call, and in the end every day has the row it settled with."""
     grades = registry.dataset("trader-grades")
     start = AT.replace(hour=hour, minute=15)
-    buyer = Buyer(Market(grades, dense(keys(3), TODAY - 40, TODAY + 20)))
+    buyer = Buyer(SellerListing(grades, dense(keys(3), TODAY - 40, TODAY + 20)))
     last_look: dict[int, datetime] = {}
     for day in (0, 1, 2, 6, 7, 8, 9):
         at = start + day * DAY
-        [want] = wants(Feed(grades.name, (grades.name,)), at, registry.dataset)
+        [want] = wanted_slots(Feed(grades.name, (grades.name,)), at, registry.dataset)
         before = len(buyer.market.asked)
         assert buyer.fill(keys(3), want.first, want.last, at) == 1
         for piece in buyer.market.asked[before:]:
@@ -279,7 +280,7 @@ def test_a_daily_run_of_a_series_takes_second_looks_and_fills_missed_days(hour: 
 
 def test_a_page_only_listing_is_read_as_deep_as_its_oldest_gap() -> None:
     last = today(HOURLY_SIGNALS)
-    buyer = Buyer(Market(HOURLY_SIGNALS, dense(keys(4), last - 500, last)))
+    buyer = Buyer(SellerListing(HOURLY_SIGNALS, dense(keys(4), last - 500, last)))
     assert buyer.fill(keys(4), last - 24, last) == 1
     assert buyer.knows() >= dense(keys(4), last - 24, last)
     assert buyer.fill(keys(4), last - 99, last) > 1
@@ -288,7 +289,7 @@ def test_a_page_only_listing_is_read_as_deep_as_its_oldest_gap() -> None:
 
 def test_a_page_only_listing_bought_hourly_takes_one_call() -> None:
     last = today(HOURLY_SIGNALS)
-    buyer = Buyer(Market(HOURLY_SIGNALS, dense(keys(20), last - 500, last)))
+    buyer = Buyer(SellerListing(HOURLY_SIGNALS, dense(keys(20), last - 500, last)))
     buyer.fill(keys(20), last - 24, last)
     later = AT + timedelta(hours=1)
     buyer.market.rows |= dense(keys(20), last + 1, last + 1)
@@ -297,7 +298,7 @@ def test_a_page_only_listing_bought_hourly_takes_one_call() -> None:
 
 def test_a_page_only_listing_with_a_silent_token_is_read_no_deeper_than_billed() -> None:
     last = today(HOURLY_SIGNALS)
-    buyer = Buyer(Market(HOURLY_SIGNALS, dense(keys(4), last - 2000, last)))
+    buyer = Buyer(SellerListing(HOURLY_SIGNALS, dense(keys(4), last - 2000, last)))
     billed = buyer.plan(keys(5), last - 24, last).calls
     assert buyer.fill(keys(5), last - 24, last) <= billed
     for hour in range(1, 9):
@@ -309,7 +310,7 @@ def test_a_page_only_listing_with_a_silent_token_is_read_no_deeper_than_billed()
 def test_a_full_page_of_a_snapshot_is_not_followed_by_an_empty_one(name: str, count: int, calls: int) -> None:
     dataset = registry.dataset(name)
     here = today(dataset)
-    buyer = Buyer(Market(dataset, dense(keys(count), here, here)))
+    buyer = Buyer(SellerListing(dataset, dense(keys(count), here, here)))
     assert buyer.plan(keys(count), here, here).calls == calls
     assert buyer.fill(keys(count), here, here) == calls
 
@@ -317,7 +318,7 @@ def test_a_full_page_of_a_snapshot_is_not_followed_by_an_empty_one(name: str, co
 def test_a_listing_of_unknown_length_is_read_to_its_short_page() -> None:
     moonshots = registry.dataset("moonshot-tokens")
     picks = {("*", number) for number in range(250)}
-    buyer = Buyer(Market(moonshots, picks))
+    buyer = Buyer(SellerListing(moonshots, picks))
     here = today(moonshots)
     first = buyer.plan(("*",), here, here)
     assert (first.calls, first.open_ended) == (1, True)
@@ -328,14 +329,14 @@ def test_a_listing_of_unknown_length_is_read_to_its_short_page() -> None:
 def test_the_bill_of_a_listing_counts_the_pages_it_had_last_time() -> None:
     moonshots = registry.dataset("moonshot-tokens")
     here = today(moonshots)
-    found = plan(moonshots, registry.seller_of(moonshots), ("*",), here, here, Held(listing_rows=250), AT, AT)
+    found = plan(moonshots, registry.seller_of(moonshots), ("*",), here, here, HeldCells(listing_rows=250), AT, AT)
     assert (len(found.pieces), len(found.later)) == (1, 2)
 
 
 def test_a_free_listing_is_read_several_pages_at_a_time() -> None:
     tokens = registry.dataset("tokens")
     here = today(tokens)
-    buyer = Buyer(Market(tokens, {("*", number) for number in range(1234)}))
+    buyer = Buyer(SellerListing(tokens, {("*", number) for number in range(1234)}))
     assert len(buyer.plan(("*",), here, here).pieces) == 8
     assert 13 <= buyer.fill(("*",), here, here) <= 16
 
@@ -343,7 +344,7 @@ def test_a_free_listing_is_read_several_pages_at_a_time() -> None:
 def test_what_a_free_listing_saves_is_counted_without_guesses() -> None:
     tokens = registry.dataset("tokens")
     here = today(tokens)
-    held = Held({"*": ((here, here),)}, listing_rows=250)
+    held = HeldCells({"*": ((here, here),)}, listing_rows=250)
     assert len(plan(tokens, registry.seller_of(tokens), ("*",), here, here, held, AT, AT).avoided) == 3
 
 
@@ -351,7 +352,7 @@ def test_a_listing_worth_one_page_is_asked_for_one_page() -> None:
     for name in ("top-market-cap-tokens", "sentiments"):
         dataset = registry.dataset(name)
         here = today(dataset)
-        found = plan(dataset, registry.seller_of(dataset), ("*",), here, here, Held(listing_rows=900), AT, AT)
+        found = plan(dataset, registry.seller_of(dataset), ("*",), here, here, HeldCells(listing_rows=900), AT, AT)
         assert (found.calls, found.open_ended) == (1, False)
 
 
@@ -362,7 +363,7 @@ def test_the_context_of_a_piece_gives_its_group_back() -> None:
 
 def test_a_smaller_page_makes_more_calls() -> None:
     seller = registry.seller_of(SIGNALS)
-    found = plan(SIGNALS, seller, keys(10), TODAY - 9, TODAY, NOTHING, AT, AT, max_rows=10)
+    found = plan(SIGNALS, seller, keys(10), TODAY - 9, TODAY, NOTHING_HELD, AT, AT, max_rows=10)
     assert found.calls == 10
     assert dict(found.pieces[0].params)["limit"] == "10"
 

@@ -1,10 +1,9 @@
-"""The other sellers: each declared in about thirty lines, asked in its own words, read from its own shape."""
+"""The other sellers: each declared in about thirty lines, with its own parameters and its own answers."""
 
 from __future__ import annotations
 
 import json
 from datetime import UTC, date, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,17 +11,20 @@ import pytest
 from sources import registry
 from sources.model import Dataset
 from sources.parse.rows import parse
-from sources.planner.plan import NOTHING, Piece, plan
+from sources.planner.held import NOTHING_HELD
+from sources.planner.pieces import Piece
+from sources.planner.plan import plan
 from sources.slots import slot
-from tests.sources.market import AT
+from tests.paths import ROOT
+from tests.sources.buyer import AT
 
-SOURCES = Path(registry.__file__).parent
+SELLERS = ROOT / "sources" / "sellers"
 
 
 def ask(name: str, *keys: str, days: int = 1) -> tuple[Dataset, tuple[Piece, ...]]:
     dataset = registry.dataset(name)
     here = slot(dataset, AT)
-    return dataset, plan(dataset, registry.seller_of(dataset), keys, here - days + 1, here, NOTHING, AT, AT).pieces
+    return dataset, plan(dataset, registry.seller_of(dataset), keys, here - days + 1, here, NOTHING_HELD, AT, AT).pieces
 
 
 def answer(name: str, piece: Piece, document: Any) -> list[dict[str, Any]]:
@@ -97,5 +99,5 @@ def test_a_body_is_the_same_bytes_whenever_it_is_written() -> None:
 
 @pytest.mark.parametrize("name", ["coingecko", "firecrawl", "glassnode", "heurist", "tavily"])
 def test_a_seller_takes_about_thirty_lines(name: str) -> None:
-    lines = [line for line in (SOURCES / f"{name}.py").read_text().splitlines() if line.strip()]
+    lines = [line for line in (SELLERS / f"{name}.py").read_text().splitlines() if line.strip()]
     assert len(lines) <= 40

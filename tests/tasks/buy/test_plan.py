@@ -9,10 +9,11 @@ import pytest
 
 from payer.values.money import Asset
 from sources import registry
-from sources.planner.plan import NOTHING, plan
+from sources.planner.held import NOTHING_HELD
+from sources.planner.plan import plan
 from sources.slots import slot
 from tasks.buy.plan import order
-from tests.sources.market import AT
+from tests.sources.buyer import AT
 
 USDC = Asset("USDC", 31337, "0x0000000000000000000000000000000000000001", "USD Coin", "2", 6)
 TMAI = Asset("TMAI", 31337, "0x0000000000000000000000000000000000000002", "TMAI", "1", 18)
@@ -37,7 +38,7 @@ def test_an_order_may_cost_twice_the_dollars_that_were_seen_and_in_other_tokens_
     dataset = registry.dataset(name)
     seller = registry.seller_of(dataset)
     here = slot(dataset, AT)
-    piece = plan(dataset, seller, ["3375"], here, here, NOTHING, AT, AT).pieces[0]
+    piece = plan(dataset, seller, ["3375"], here, here, NOTHING_HELD, AT, AT).pieces[0]
     policy = SimpleNamespace(sellers={seller.name: SimpleNamespace(base_url="http://127.0.0.1:1/v2")})
     ws: Any = SimpleNamespace(policy=policy, asset=lambda _: asset)
     made = order(ws, dataset, piece)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from sources import registry
-from sources.coverage.cover import Covered
+from sources.coverage.cover import CoveredSpan
 from sources.planner import plan as planner
 from sources.planner.pieces import Piece
 from sources.slots import slot, start_of
@@ -283,9 +283,9 @@ def test_a_pick_that_is_nowhere_is_sought_once(tmp_path: Path) -> None:
     ids=["settled spans join", "kinds stay apart", "the later bucket wins", "settled wins", "settled replaces"],
 )
 def test_spans_of_a_key_have_one_form(spans: list[Any], flat: list[Any]) -> None:
-    covered = [Covered("1", *span) for span in spans]
+    covered = [CoveredSpan("1", *span) for span in spans]
     for order in (covered, covered[::-1]):
-        assert record.flattened(order) == [Covered("1", *span) for span in flat]
+        assert record.flattened(order) == [CoveredSpan("1", *span) for span in flat]
 
 
 def test_five_thousand_tokens_of_a_year_are_looked_up_in_a_moment(tmp_path: Path) -> None:
@@ -294,7 +294,7 @@ def test_five_thousand_tokens_of_a_year_are_looked_up_in_a_moment(tmp_path: Path
     first, last = slot(HISTORY, T0 - DAY * 365), slot(HISTORY, T0 - DAY)
     keys = [str(number) for number in range(5000)]
     with cache.open() as con:
-        record.add_spans(con, HISTORY.name, [Covered(key, first, last, 0, True) for key in keys])
+        record.add_spans(con, HISTORY.name, [CoveredSpan(key, first, last, 0, True) for key in keys])
     took = []
     for _ in range(3):
         started = time.process_time()

@@ -1,4 +1,4 @@
-"""A seller's listing in memory, and a buyer's loop over it: plan, answer, cover, and again until nothing is missing."""
+"""A seller's listing in memory, and a buyer that plans, gets answers and records coverage until nothing is missing."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from sources.coverage.answered import Answered, Cell
-from sources.coverage.cover import Covered, cover, held
-from sources.model import EVERYTHING, Dataset
+from sources.coverage.cover import CoveredSpan, cover, held_cells
+from sources.coverage.delivered_page import Cell, DeliveredPage
+from sources.model import Dataset
+from sources.planner.held import HeldCells, OpenGroup
 from sources.planner.pieces import Piece
-from sources.planner.plan import Held, OpenGroup, Plan, plan
+from sources.planner.plan import Plan, plan
 from sources.registry import seller_of
 from sources.slots import slot
 
@@ -23,12 +24,12 @@ def keys(count: int, start: int = 3000) -> tuple[str, ...]:
 
 
 @dataclass
-class Market:
-    """What a seller has: rows per key and slot, newest first, ties by key. `between` runs after each answer."""
+class SellerListing:
+    """A seller's rows by key and slot, newest first, then by key. `between` runs after each answer."""
 
     dataset: Dataset
     rows: set[Cell]
-    between: Callable[[Market, Piece], None] | None = None
+    between: Callable[[SellerListing, Piece], None] | None = None
     asked: list[Piece] = field(default_factory=list)
 
     def listing(self, piece: Piece) -> list[Cell]:
@@ -39,33 +40,33 @@ class Market:
         found = [cell for cell in self.rows if cell[0] in wanted and first <= cell[1] <= last]
         return sorted(found, key=lambda cell: (-cell[1], cell[0]))
 
-    def answer(self, piece: Piece, received_at: datetime) -> Answered:
+    def answer(self, piece: Piece, received_at: datetime) -> DeliveredPage:
         limit = piece.group.limit or 1 << 30
         start = (piece.page - piece.group.first_page) * limit
         page = self.listing(piece)[start : start + limit]
         self.asked.append(piece)
         if self.between:
             self.between(self, piece)
-        return Answered(piece.group, piece.page, received_at, len(page), tuple(page))
+        return DeliveredPage(piece.group, piece.page, received_at, len(page), tuple(page))
 
 
 @dataclass
 class Buyer:
-    """What one buyer knows, and what it paid for."""
+    """A buyer's coverage, open groups and purchases."""
 
-    market: Market
-    spans: dict[str, tuple[Covered, ...]] = field(default_factory=dict)
+    market: SellerListing
+    spans: dict[str, tuple[CoveredSpan, ...]] = field(default_factory=dict)
     open_groups: dict[str, OpenGroup] = field(default_factory=dict)
-    answers: dict[str, list[Answered]] = field(default_factory=dict)
+    answers: dict[str, list[DeliveredPage]] = field(default_factory=dict)
     bought: set[tuple[object, ...]] = field(default_factory=set)
 
     @property
     def dataset(self) -> Dataset:
         return self.market.dataset
 
-    def held(self, at: datetime) -> Held:
+    def held(self, at: datetime) -> HeldCells:
         own = (span for spans in self.spans.values() for span in spans)
-        return held(self.dataset, own, at, self.open_groups.values())
+        return held_cells(self.dataset, own, at, self.open_groups.values())
 
     def plan(
         self, wanted: Iterable[str], first: int, last: int, at: datetime = AT, now: datetime | None = None
@@ -90,8 +91,8 @@ class Buyer:
         found = cover(self.dataset, self.answers[group], elsewhere)
         self.spans[group] = found.spans
         self.open_groups.pop(group, None)
-        if found.going_on:
-            self.open_groups[group] = found.going_on
+        if found.open_group:
+            self.open_groups[group] = found.open_group
 
     def fill(self, wanted: Iterable[str], first: int, last: int, at: datetime = AT, now: datetime | None = None) -> int:
         """Buy until nothing is missing; the number of calls."""
@@ -118,6 +119,3 @@ def dense(wanted: Iterable[str], first: int, last: int) -> set[Cell]:
 
 def today(dataset: Dataset, at: datetime = AT) -> int:
     return slot(dataset, at)
-
-
-__all__ = ["AT", "EVERYTHING", "Buyer", "Market", "dense", "keys", "today"]

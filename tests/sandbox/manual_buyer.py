@@ -1,4 +1,4 @@
-"""A buyer written by hand, in few lines: it asks, signs, sends, and keeps the header for a second try."""
+"""A buyer without the payer: it requests, signs, sends, and keeps the payment header to present it again."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def client() -> httpx.Client:
     return client
 
 
-class Hand:
+class ManualBuyer:
     """One buyer at one seller's endpoint."""
 
     def __init__(self, world: World, buyer: Buyer, url: str | None = None, **headers: str) -> None:

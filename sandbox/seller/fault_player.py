@@ -1,4 +1,4 @@
-"""Plays the seller's faults: before the honest answer is made, and instead of it."""
+"""Apply the seller's faults: instead of the honest answer, or to it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from sandbox.asgi import Reply, Scope, Send, hang_up, reply, reset, send_reply
-from sandbox.faults import Fault
+from sandbox.faults import InjectedFault
 from sandbox.keys import NETWORK, THIEF
 from sandbox.seller.terms import (
     Edit,
@@ -28,14 +28,14 @@ _PAYMENT = (b"payment-signature", b"x-payment")
 Answer = Callable[[Scope], Awaitable[Reply]]
 
 
-class Broken(Exception):
-    """Raised when the connection was broken on purpose; nothing more can be sent."""
+class ConnectionBroken(Exception):
+    """Raised when the connection was broken on purpose: nothing more can be sent."""
 
 
-class Mischief:
-    """One request's share of trouble. `answer` gives the honest answer to a scope; it may be asked again unpaid."""
+class FaultPlayer:
+    """The faults that fire for one request. `answer` gives the honest answer to a scope, also to the unpaid request."""
 
-    def __init__(self, firing: list[Fault], scope: Scope, send: Send, answer: Answer) -> None:
+    def __init__(self, firing: list[InjectedFault], scope: Scope, send: Send, answer: Answer) -> None:
         self._firing = {fault.name: fault for fault in firing}
         self._scope, self._send, self._answer = scope, send, answer
 
@@ -47,7 +47,7 @@ class Mischief:
     # -- before -----------------------------------------------------------------------------------
 
     async def before(self) -> Reply | None:
-        """The answer that a fault gives without settling anything, or None: ask honestly. Raises Broken."""
+        """The answer of a fault that settles nothing, or None for the honest answer. Raises ConnectionBroken."""
         for name, fault in self._firing.items():
             match name:
                 case "reset_before":
@@ -66,8 +66,8 @@ class Mischief:
                     return await self._forged()
         return None
 
-    async def _challenge(self, fault: Fault) -> Reply:
-        """A 402 as if nothing had been paid; asks another price, or carries a receipt, as the fault says."""
+    async def _challenge(self, fault: InjectedFault) -> Reply:
+        """A 402 as if nothing had been paid; with another price or a receipt where the fault says so."""
         challenge = await self._answer(self._unpaid())
         if fault.name.startswith("new_terms"):
             return _repriced(challenge, fault)
@@ -82,27 +82,27 @@ class Mischief:
     async def _break(self) -> None:
         reset(self._scope)
         await asyncio.sleep(0)
-        raise Broken
+        raise ConnectionBroken
 
     def _unpaid(self) -> Scope:
         return {**self._scope, "headers": [(k, v) for k, v in self._scope["headers"] if k not in _PAYMENT]}
 
     async def _forged(self) -> Reply:
-        """Claims a payment that was never settled, for data that was never sold."""
+        """An answer with a receipt for a payment that was never settled, and without data."""
         challenge = await self._answer(self._unpaid())
         claim = {"success": True, "transaction": "0x" + "ab" * 32, "network": NETWORK, "payer": THIEF}
         body = b'{"success":true,"message":"Data fetched successfully","length":0,"data":[]}'
         return reply(200, body, headers=[(receipt_name(challenge), receipt_header(claim))])
 
-    async def _hang(self, fault: Fault) -> None:
+    async def _hang(self, fault: InjectedFault) -> None:
         await asyncio.sleep(fault.params["seconds"])
         hang_up(self._scope)
-        raise Broken
+        raise ConnectionBroken
 
     # -- after ------------------------------------------------------------------------------------
 
     async def after(self, answer: Reply) -> None:
-        """Send the honest answer, or what the firing faults make of it."""
+        """Send the honest answer, changed by the firing faults. Raises ConnectionBroken."""
         for name, fault in self._firing.items():
             if name == "reset_after":
                 await self._break()
@@ -110,7 +110,7 @@ class Mischief:
                 await self._hang(fault)
             if name.endswith("_402_after"):
                 answer = await self._challenge(fault)
-            answer = _asked(name, fault, answer) if answer.status == 402 else answer
+            answer = _with_other_terms(name, fault, answer) if answer.status == 402 else answer
             answer = _spoiled(name, fault, answer)
         if "truncated" in self._firing:
             await self._truncated(answer, self._firing["truncated"])
@@ -119,15 +119,15 @@ class Mischief:
         else:
             await send_reply(self._send, answer)
 
-    async def _truncated(self, answer: Reply, fault: Fault) -> None:
+    async def _truncated(self, answer: Reply, fault: InjectedFault) -> None:
         headers = [*answer.without("content-length"), (b"content-length", str(len(answer.body)).encode())]
         await self._send({"type": "http.response.start", "status": answer.status, "headers": headers})
         part = answer.body[: int(len(answer.body) * fault.params["share"])]
         await self._send({"type": "http.response.body", "body": part, "more_body": True})
         hang_up(self._scope)
-        raise Broken
+        raise ConnectionBroken
 
-    async def _dripped(self, answer: Reply, fault: Fault) -> None:
+    async def _dripped(self, answer: Reply, fault: InjectedFault) -> None:
         headers = [*answer.without("content-length"), (b"content-length", str(len(answer.body)).encode())]
         await self._send({"type": "http.response.start", "status": answer.status, "headers": headers})
         size = fault.params["piece"]
@@ -139,8 +139,8 @@ class Mischief:
         await self._send({"type": "http.response.body", "body": b""})
 
 
-def _asked(name: str, fault: Fault, answer: Reply) -> Reply:
-    """Faults in what a 402 asks for."""
+def _with_other_terms(name: str, fault: InjectedFault, answer: Reply) -> Reply:
+    """Apply a fault in the terms of a 402."""
     params = fault.params
     edits: dict[str, Edit] = {
         "swap_pay_to": lambda entry: entry | {"payTo": THIEF},
@@ -167,8 +167,8 @@ def _asked(name: str, fault: Fault, answer: Reply) -> Reply:
     return answer
 
 
-def _spoiled(name: str, fault: Fault, answer: Reply) -> Reply:
-    """Faults in what comes back after the seller did its work, settling included."""
+def _spoiled(name: str, fault: InjectedFault, answer: Reply) -> Reply:
+    """Apply a fault in the answer after the seller served and settled."""
     params = fault.params
     match name:
         case "status_after":
@@ -207,7 +207,7 @@ def _spoiled(name: str, fault: Fault, answer: Reply) -> Reply:
     return answer
 
 
-def _repriced(answer: Reply, fault: Fault) -> Reply:
+def _repriced(answer: Reply, fault: InjectedFault) -> Reply:
     def reprice(entry: dict[str, Any]) -> dict[str, Any]:
         name = "amount" if "amount" in entry else "maxAmountRequired"
         return entry | {name: str(int(int(entry[name]) * fault.params["factor"]))}
@@ -215,7 +215,7 @@ def _repriced(answer: Reply, fault: Fault) -> Reply:
     return edited(answer, reprice)
 
 
-def _too_many(fault: Fault) -> Reply:
+def _too_many(fault: InjectedFault) -> Reply:
     headers = [("retry-after", str(fault.params["retry_after"]))] if fault.params["retry_after"] is not None else []
     return reply(429, b'{"success":false,"message":"Too many requests"}', headers=headers)
 

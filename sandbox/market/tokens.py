@@ -1,13 +1,17 @@
-"""The tokens on sale: a few real ids, well-known tickers under made-up ids, bridged copies, and invented ones."""
+"""The tokens on sale and their figures: seeded, and the same whenever they are computed.
+
+Times are unix seconds, days are days since 1970. Ids are a few observed ones, then invented ones.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
-from functools import cached_property
+from functools import cached_property, lru_cache
 
-from sandbox.market.noise import DAY, stream, unit
+from sandbox.market.noise import DAY, HOUR, octaves, stream, unit
 
 EPOCH_DAY = date(1970, 1, 1).toordinal()
 HISTORY_START = date(2021, 1, 1).toordinal() - EPOCH_DAY
@@ -34,7 +38,7 @@ _SECOND = ("chain", "swap", "verse", "coin", "pad", "net", "fi", "dex", "vault",
 
 
 @dataclass(frozen=True, slots=True)
-class Token:
+class MarketToken:
     """One token. `listed` is the first day with rows (days since 1970); `rank` its place by market value."""
 
     token_id: int
@@ -56,7 +60,7 @@ class Token:
 
     @property
     def link(self) -> str:
-        """A few real rows carry this broken link; so do a few here."""
+        """A few real rows carry a broken link (observed); so do a few here."""
         return (
             f"https://app.tokenmetrics.com/en/{self.slug}"
             if self.rank % 17
@@ -89,13 +93,13 @@ class Catalogue:
             name = f"{first}{second}" + (f" {again + 1}" if again else "")
             yield 100_000 + index, name, (first[:2] + second[:2]).upper() + (str(again) if again else "")
 
-    def _token(self, rank: int, token_id: int, name: str, symbol: str) -> Token:
+    def _token(self, rank: int, token_id: int, name: str, symbol: str) -> MarketToken:
         state = stream(self._seed, token_id)
         supply = 10 ** (6.5 + 3.5 * unit(state, 3))
         value = 2.1e12 / rank**1.6 * (0.8 + 0.4 * unit(state, 4))
         categories = sorted({int(unit(state, 20 + i) * len(_CATEGORIES)) for i in range(2)})
         exchanges = [entry for i, entry in enumerate(_EXCHANGES) if unit(state, 30 + i) < 0.6]
-        return Token(
+        return MarketToken(
             token_id=token_id,
             name=name,
             symbol=symbol,
@@ -118,9 +122,115 @@ class Catalogue:
         return HISTORY_START
 
     @cached_property
-    def by_id(self) -> dict[int, Token]:
+    def by_id(self) -> dict[int, MarketToken]:
         return {token.token_id: token for token in self.tokens}
 
 
 def day_of(seconds: float) -> int:
     return int(seconds // DAY)
+
+
+_SLOW_PRICE = ((120 * DAY, 0.7), (30 * DAY, 0.25))
+_FAST_PRICE = ((6 * DAY, 0.10), (DAY, 0.03), (2 * HOUR, 0.008))
+_GRADE = ((30 * DAY, 32.0), (4 * DAY, 12.0))
+_SUBSTANCE = ((200 * DAY, 18.0), (30 * DAY, 6.0))
+MOVES_EVERY = 600
+"""The newest day's figures move once in so many seconds."""
+
+
+def floored(now: float) -> float:
+    return now // MOVES_EVERY * MOVES_EVERY
+
+
+def moment(slot: int, grain: int, now: float) -> float:
+    """The time of a slot's figures: its end or, while it lasts, shortly before now."""
+    return min((slot + 1) * grain, floored(now))
+
+
+@lru_cache(maxsize=1 << 17)
+def _curves(state: int, time: float) -> tuple[float, float]:
+    """The slow and the fast part of the logarithm of a price."""
+    return octaves(state, time, _SLOW_PRICE), octaves(state, time, _FAST_PRICE)
+
+
+def price(token: MarketToken, time: float) -> float:
+    slow, fast = _curves(token.state, time)
+    return token.base_price * math.exp(slow + fast)
+
+
+def trend(token: MarketToken, time: float) -> int:
+    """1 while the price is above its slow curve, else -1."""
+    return 1 if _curves(token.state, time)[1] >= 0.0 else -1
+
+
+def market_cap(token: MarketToken, time: float) -> float:
+    return price(token, time) * token.supply
+
+
+def volume(token: MarketToken, time: float) -> float:
+    return market_cap(token, time) * (0.02 + 0.05 * unit(token.state + 11, int(time // DAY)))
+
+
+@lru_cache(maxsize=1 << 17)
+def _grade(state: int, time: float) -> float:
+    return min(99.9, max(0.1, 50.0 + octaves(state, time, _GRADE)))
+
+
+def grade(token: MarketToken, time: float, which: int) -> float:
+    """A fast-moving grade from 0 to 100 (which: 1 tm, 2 trader, 3 investor, 4 quant, 5 technical)."""
+    return _grade(token.state + 101 * which, time)
+
+
+@lru_cache(maxsize=1 << 17)
+def _substance(state: int, day: int, which: int) -> float:
+    middle = 35.0 + 55.0 * unit(state, 60 + which)
+    return min(100.0, max(0.0, middle + octaves(state + 307 * which, day * DAY, _SUBSTANCE)))
+
+
+def substance(token: MarketToken, time: float, which: int) -> float:
+    """A slow grade (fundamental, technology and their parts) that changes once a day."""
+    return _substance(token.state, int(time // DAY), which)
+
+
+def score(token: MarketToken, time: float, which: int) -> float | None:
+    """A part of a grade; None for some tokens."""
+    return None if unit(token.state, 90 + which) < 0.25 else round(substance(token, time, which), 1)
+
+
+def change(now: float, before: float) -> float:
+    return (now / before - 1.0) * 100.0 if before else 0.0
+
+
+def signal(token: MarketToken, time: float) -> int:
+    """1, 0 or -1: the trend, or 0 where the trader grade is near 50."""
+    return 0 if 45.0 < grade(token, time, 2) < 55.0 else trend(token, time)
+
+
+def holding_return(token: MarketToken, time: float) -> float:
+    return change(price(token, time), price(token, token.listed * DAY))
+
+
+def signal_return(token: MarketToken, time: float) -> float:
+    years = (time - token.listed * DAY) / (365 * DAY)
+    return holding_return(token, time) + 40.0 * years * (1.0 + octaves(token.state + 13, time, ((60 * DAY, 0.5),)))
+
+
+@lru_cache(maxsize=1 << 12)
+def _date(day: int) -> str:
+    return date.fromordinal(day + EPOCH_DAY).isoformat()
+
+
+def stamp(seconds: float) -> str:
+    """An ISO time as the seller writes it."""
+    day, rest = divmod(int(seconds), DAY)
+    hour, rest = divmod(rest, HOUR)
+    minute, second = divmod(rest, 60)
+    return f"{_date(day)}T{hour:02}:{minute:02}:{second:02}.000Z"
+
+
+def day_stamp(day: int) -> str:
+    return f"{_date(day)}T00:00:00.000Z"
+
+
+def plain_date(day: int) -> str:
+    return _date(day)

@@ -1,4 +1,4 @@
-"""The table of everything that can be bought, as docs/sources.md shows it: `python -m sources.catalogue`."""
+"""Print the table of all datasets for docs/sources.md: `python -m sources.docs_table`."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ HEADINGS = ("dataset", "table", "what", "rows", "key", "asked for by", "a call t
 
 
 def tables() -> str:
-    """One Markdown table per seller."""
-    return "\n\n".join(f"### {own.name}\n\n{_table(own)}" for own in sellers())
+    """One Markdown table per seller, with a row per dataset."""
+    return "\n\n".join(f"### {seller.name}\n\n{_table(seller)}" for seller in sellers())
 
 
-def _table(own: Seller) -> str:
-    lines = [HEADINGS, ("---",) * len(HEADINGS), *(tuple(_cells(dataset)) for dataset in own.datasets)]
+def _table(seller: Seller) -> str:
+    lines = [HEADINGS, ("---",) * len(HEADINGS), *(tuple(_cells(dataset)) for dataset in seller.datasets)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
@@ -26,7 +26,7 @@ def _cells(dataset: Dataset) -> Iterator[str]:
     yield dataset.doc
     yield _kind(dataset)
     yield ", ".join(dataset.natural_key)
-    yield _asked_for_by(dataset)
+    yield _parameters(dataset)
     yield _limits(dataset)
     yield _settles(dataset)
     yield f"{dataset.since.day} ({dataset.since.evidence})" if dataset.since else ""
@@ -34,12 +34,12 @@ def _cells(dataset: Dataset) -> Iterator[str]:
 
 
 def _kind(dataset: Dataset) -> str:
-    """How often there is something new, and what a missed slot means."""
+    """Cadence and kind, and the dataset that repairs a missed slot."""
     rate = _every(dataset.grain)
     if dataset.kind is Kind.SERIES:
         return f"{rate} series" + ("" if dataset.window else ", by pages only")
-    gone = f"; a missed one: `{dataset.repaired_by}`" if dataset.repaired_by else ""
-    return f"{rate} {dataset.kind}{gone}"
+    repair = f"; a missed one: `{dataset.repaired_by}`" if dataset.repaired_by else ""
+    return f"{rate} {dataset.kind}{repair}"
 
 
 def _every(seconds: int) -> str:
@@ -48,13 +48,14 @@ def _every(seconds: int) -> str:
     return {1: "hourly"}.get(seconds // HOUR, f"{seconds // HOUR}-hour")
 
 
-def _asked_for_by(dataset: Dataset) -> str:
-    asked = [f"`{dataset.packing.param}`"] if dataset.packing else []
+def _parameters(dataset: Dataset) -> str:
+    """Fixed and variable parameters, and the method where it is not GET."""
+    names = [f"`{dataset.packing.param}`"] if dataset.packing else []
     if dataset.window:
-        asked.append(f"`{dataset.window.start_param}`, `{dataset.window.end_param}`")
-    asked += (f"`{name}={value}`" for name, value in dataset.params.items())
-    how = "" if dataset.method == "GET" else f"{dataset.method}, "
-    return how + (", ".join(asked) or "nothing")
+        names.append(f"`{dataset.window.start_param}`, `{dataset.window.end_param}`")
+    names += (f"`{name}={value}`" for name, value in dataset.params.items())
+    method = "" if dataset.method == "GET" else f"{dataset.method}, "
+    return method + (", ".join(names) or "nothing")
 
 
 def _limits(dataset: Dataset) -> str:
@@ -70,7 +71,7 @@ def _limits(dataset: Dataset) -> str:
 
 
 def _settles(dataset: Dataset) -> str:
-    """When a row no longer moves, and when its absence is believed; both counted from the end of its slot."""
+    """When a row and when an absence settles, counted from the end of the slot."""
     if dataset.kind is not Kind.SERIES:
         return "at once"
     return f"{_span(dataset.settle)}; absent {_span(dataset.patience)}"

@@ -1,14 +1,14 @@
-"""Rows of what is not about one token: the market as a whole, its mood, investors, and indices with what they hold."""
+"""Rows that are not about one token: the whole market, its sentiment, investors, indices and their holdings."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sandbox.market import figures as f
-from sandbox.market.catalogue import HISTORY_START, Token
+from sandbox.market import tokens
 from sandbox.market.noise import DAY, HOUR, octaves, stream, unit
-from sandbox.market.rows import Row
+from sandbox.market.token_rows import Row
+from sandbox.market.tokens import HISTORY_START, MarketToken
 
 _CURVE = ((200 * DAY, 0.5), (40 * DAY, 0.2), (5 * DAY, 0.05), (6 * HOUR, 0.005))
 _INVESTORS = 140
@@ -16,14 +16,14 @@ _INVESTORS = 140
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Something with rows that is no token. `listed` is its first day."""
+    """A subject of rows that is no token. `listed` is its first day."""
 
     key_id: int
     name: str
     state: int
     listed: int = HISTORY_START
     active: bool = True
-    members: tuple[Token, ...] = ()
+    members: tuple[MarketToken, ...] = ()
 
 
 def market(seed: int) -> list[Subject]:
@@ -41,7 +41,7 @@ def investors(seed: int) -> list[Subject]:
     ]
 
 
-def indices(seed: int, tokens: Sequence[Token]) -> list[Subject]:
+def indices(seed: int, tokens_on_sale: Sequence[MarketToken]) -> list[Subject]:
     """Twelve indices, half of them active; later ones began later."""
     return [
         Subject(
@@ -50,16 +50,22 @@ def indices(seed: int, tokens: Sequence[Token]) -> list[Subject]:
             stream(seed, "index", number),
             HISTORY_START + 60 * number,
             number % 2 == 1,
-            tuple(token for token in tokens[number - 1 :: number][: 8 + number] if token.listed == HISTORY_START),
+            tuple(
+                token for token in tokens_on_sale[number - 1 :: number][: 8 + number] if token.listed == HISTORY_START
+            ),
         )
         for number in range(1, 13)
     ]
 
 
+def _members(candidates: Sequence[MarketToken]) -> tuple[MarketToken, ...]:
+    return tuple(token for token in candidates if token.listed == HISTORY_START)
+
+
 def market_metrics(subject: Subject, day: int, time: float) -> Row:
     high = 12.0 + octaves(subject.state + 1, time, ((30 * DAY, 8.0),))
     return {
-        "DATE": f.day_stamp(day),
+        "DATE": tokens.day_stamp(day),
         "TOTAL_CRYPTO_MCAP": round(3.0e12 * (1.0 + octaves(subject.state, time, _CURVE))),
         "TM_GRADE_PERC_HIGH_COINS": round(high, 2),
         "TM_GRADE_SIGNAL": _sign(high),
@@ -72,7 +78,7 @@ def _sign(high: float) -> int:
 
 
 def sentiments(subject: Subject, hour: int, time: float) -> Row:
-    row: Row = {"DATETIME": f.stamp(hour * HOUR)}
+    row: Row = {"DATETIME": tokens.stamp(hour * HOUR)}
     for index, source in enumerate(("MARKET", "NEWS", "REDDIT", "TWITTER")):
         grade = round(52.0 + octaves(subject.state + 31 * index, time, ((3 * DAY, 20.0), (6 * HOUR, 6.0))))
         row[f"{source}_SENTIMENT_GRADE"] = grade
@@ -100,7 +106,7 @@ def _level(index: Subject, time: float) -> float:
 
 
 def indices_now(index: Subject, _slot: int, time: float) -> Row:
-    """Four names begin with a digit."""
+    """Four of the column names begin with a digit (documented)."""
     level = _level(index, time)
     return {
         "ID": index.key_id,
@@ -108,9 +114,9 @@ def indices_now(index: Subject, _slot: int, time: float) -> Row:
         "TICKER": f"TMX{index.key_id}",
         "PRICE": round(level, 2),
         "COINS": len(index.members),
-        "24H": round(f.change(level, _level(index, time - DAY)), 2),
-        "7D": round(f.change(level, _level(index, time - 7 * DAY)), 2),
-        "1M": round(f.change(level, _level(index, time - 30 * DAY)), 2),
+        "24H": round(tokens.change(level, _level(index, time - DAY)), 2),
+        "7D": round(tokens.change(level, _level(index, time - 7 * DAY)), 2),
+        "1M": round(tokens.change(level, _level(index, time - 30 * DAY)), 2),
         "24H_VOLUME": round(1.0e6 * (1.0 + unit(index.state, int(time // DAY))), 2),
         "INDEX_GRADE": round(50.0 + octaves(index.state + 5, time, ((20 * DAY, 30.0),)), 1),
         "ALL_TIME": round(level - 100.0, 2),
@@ -123,7 +129,7 @@ def indices_performance(index: Subject, day: int, time: float) -> Row:
     level = _level(index, time)
     return {
         "ID": index.key_id,
-        "DATE": f.day_stamp(day),
+        "DATE": tokens.day_stamp(day),
         "INDEX_CUMULATIVE_ROI": round(level - 100.0, 4),
         "MARKET_CAP": round(5.0e7 * level / 100.0, 2),
         "VOLUME": round(1.0e6 * (1.0 + unit(index.state, day)), 2),
@@ -131,8 +137,8 @@ def indices_performance(index: Subject, day: int, time: float) -> Row:
     }
 
 
-def holding(index: Subject, token: Token, time: float) -> Row:
-    """The index's own id is not in the row. DATE is the last rebalance, a Monday."""
+def holding(index: Subject, token: MarketToken, time: float) -> Row:
+    """The row lacks the index's id (documented). DATE is the last rebalance, a Monday."""
     monday = (int(time // DAY) - 4) // 7 * 7 + 4
     total = sum(1.0 / member.rank for member in index.members)
     return {
@@ -142,11 +148,11 @@ def holding(index: Subject, token: Token, time: float) -> Row:
         "COIN": token.symbol,
         "CG_ID": token.slug,
         "WEIGHT": round(1.0 / token.rank / total, 4),
-        "MARKET_CAP": int(f.market_cap(token, time)),
-        "PRICE": round(f.price(token, time), 6),
-        "CURRENT_ROI": round(f.change(f.price(token, time), f.price(token, monday * DAY)), 2),
-        "TRADER_GRADE": round(f.grade(token, time, 2), 2),
-        "TRADER_GRADE_CHANGE_24H": round(f.grade(token, time, 2) - f.grade(token, time - DAY, 2), 2),
+        "MARKET_CAP": int(tokens.market_cap(token, time)),
+        "PRICE": round(tokens.price(token, time), 6),
+        "CURRENT_ROI": round(tokens.change(tokens.price(token, time), tokens.price(token, monday * DAY)), 2),
+        "TRADER_GRADE": round(tokens.grade(token, time, 2), 2),
+        "TRADER_GRADE_CHANGE_24H": round(tokens.grade(token, time, 2) - tokens.grade(token, time - DAY, 2), 2),
         "ICON": f"https://example.com/{token.slug}.png",
-        "DATE": f.day_stamp(monday),
+        "DATE": tokens.day_stamp(monday),
     }

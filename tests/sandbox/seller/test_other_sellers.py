@@ -1,4 +1,4 @@
-"""The shelf that any declared seller gets: it reads what the planner asks, and answers what the parser reads."""
+"""Any declared seller in the sandbox: it takes the planner's requests, and its answers can be parsed."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from datetime import UTC, datetime
 import pytest
 
 from sandbox.clock import WorldClock
-from sandbox.seller import declared
+from sandbox.seller.other_sellers import declared_products
 from sources import registry
 from sources.model import DAY
 from sources.parse.rows import parse
-from sources.planner.plan import NOTHING, plan
+from sources.planner.held import NOTHING_HELD
+from sources.planner.plan import plan
 from sources.slots import slot
 
 
@@ -23,8 +24,8 @@ def test_whatever_is_declared_is_sold_in_the_declared_shape(name: str) -> None:
     seller, here = registry.seller_of(dataset), slot(dataset, now)
     first = here - 2 if dataset.window else here
     keys = ("1", "2") if dataset.key_column else ("*",)
-    pieces = plan(dataset, seller, keys, first, here, NOTHING, now, now).pieces
-    products = {product.path: product for product in declared.products(seller, WorldClock())}
+    pieces = plan(dataset, seller, keys, first, here, NOTHING_HELD, now, now).pieces
+    products = {product.path: product for product in declared_products(seller, WorldClock())}
     rows = 0
     for piece in pieces:
         answer = products[f"/{seller.name}{dataset.path}"].serve(piece.params, piece.body)
@@ -45,7 +46,7 @@ def test_whatever_is_declared_is_sold_in_the_declared_shape(name: str) -> None:
     ],
 )
 def test_a_request_that_the_declaration_does_not_allow_is_not_served(params: dict[str, str], says: str) -> None:
-    [product] = declared.products(registry.seller("glassnode"), WorldClock())
+    [product] = declared_products(registry.seller("glassnode"), WorldClock())
     answer = product.serve(list(params.items()), b"")
     assert answer.status == 422
     assert says in json.loads(answer.body)["error"]
