@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from payer.values.errors import PayerError
 from payer.values.money import Asset, parse_decimal
-from payer.values.types import Order, Request, Run
+from payer.values.request import Order, Request, Run
 from tasks.buy.bill import Bill, Due, Gone, Item, Line, Saved
 from tasks.buy.fit_caps import within_caps
 from tasks.buy.load import load

@@ -15,7 +15,8 @@ from payer.values.errors import (
     Refused,
     SellerUnreachable,
 )
-from payer.values.types import Data, Money, Purchase, Run
+from payer.values.purchase import Data, Money, Purchase
+from payer.values.request import Run
 from tasks.buy.bill import Bill
 from tasks.buy.caps import room
 from tasks.buy.fit_caps import pressing_only
@@ -48,7 +49,7 @@ async def approve(ws: Workspace, run: Run, bill: Bill) -> Approved:
 
 async def buy(ws: Workspace, run: Run, purchase: Purchase, approved: Approved) -> Purchase:
     """One call, carried as far as it goes. What another run's recovery gave back meanwhile is reserved anew."""
-    from payer.buy.decide import NotSeen
+    from payer.values.chain_view import NotSeen
 
     after = await ws.payer.buy(purchase, approved.views.get(purchase.purchase_id, NotSeen.UNREAD))
     if after.money is Money.VOID and after.data is Data.ABSENT and not after.burned:

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from payer.values.errors import PayerError, QuoteUnacceptable, SellerUnreachable, Unreachable
-from payer.values.types import Order, Quote
+from payer.values.request import Order
+from payer.values.terms import Quote
 from tasks.workspace.workspace import Workspace
 
 

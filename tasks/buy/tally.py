@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from payer.values.errors import PayerError
 from payer.values.money import Asset
-from payer.values.types import Data, Money, Purchase, Run
+from payer.values.purchase import Data, Money, Purchase
+from payer.values.request import Run
 from tasks.buy.bill import Bill, Item, Saved
 from tasks.buy.outcome import Bought, Loaded, Outcome, PriceChange, Published
 from tasks.workspace.cache_trouble import in_plain_words
@@ -40,7 +41,7 @@ class Tally:
 
     def count_recovered(self, found: Recovered) -> None:
         """Open purchases of earlier runs, as the first step left them. What stays in doubt is not tried again."""
-        parked = [purchase for purchase, _ in found.parked]
+        parked = [purchase for purchase, _ in found.in_doubt]
         for purchase in (*found.delivered, *found.undelivered, *parked):
             self.reclaimed[purchase.purchase_id] = purchase
         self.asked |= {purchase.purchase_key for purchase in parked}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 
-from payer.values.types import Data, Money, Purchase
+from payer.values.purchase import Data, Money, Purchase
 from tasks.request.requests import BadRequest
 from tasks.workspace.workspace import Workspace
 

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from payer.values.money import Asset, decimal_text
-from payer.values.types import Order
+from payer.values.request import Order
 from tasks.request.build import ask_fresh
 from tasks.request.requests import Ask, BadRequest, Want
 from tasks.request.tokens import keys_named

@@ -58,12 +58,9 @@ class Books:
 
 async def reconcile_all(ws: Workspace, rescan: bool = False) -> Books:
     """Read the chain up to its final block, book what it proves, compare. Raises ChainUnreachable."""
-    from payer.settle.reconcile import damaged_bodies, reconcile
-
     _ = ws.wallet
-    services = ws.payer.services
-    assets = [await reconcile(services, asset, rescan=rescan) for asset in ws.policy.assets.values()]
-    files = (*damaged_bodies(ws.ledger), *_published(ws))
+    assets = [await ws.payer.reconcile(asset, rescan=rescan) for asset in ws.policy.assets.values()]
+    files = (*ws.payer.damaged_bodies(), *_published(ws))
     return Books(tuple(assets), files, {} if all(one.clean for one in assets) else _by_transaction(ws))
 
 

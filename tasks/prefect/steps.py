@@ -19,7 +19,8 @@ from prefect.exceptions import MissingContextError
 from prefect.logging import get_run_logger
 
 from payer.values.errors import Unreachable
-from payer.values.types import Purchase, Run
+from payer.values.purchase import Purchase
+from payer.values.request import Run
 from tasks.workspace.run import new_run
 from tasks.workspace.workspace import Workspace
 

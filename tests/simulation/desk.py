@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
+from payer.chain.chain import Chain
 from payer.chain.logs import LogReader
-from payer.chain.reader import Chain, RpcChain
+from payer.chain.reader import RpcChain
 from payer.chain.settlements import SettlementReader
+from payer.context import PayerContext
 from payer.payer import Payer
-from payer.services import Services
 from payer.settle.recover import due
-from payer.values.types import Order, Run
+from payer.values.request import Order, Run
 from tasks.buy import purchase as buying
 from tasks.buy.bill import Bill, Item, Line
 from tasks.workspace.step import at_once
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class Desk:
-    """What the steps of a flow need of a workspace: payer, ledger, policy."""
+    """The part of a workspace that a flow's steps need: payer, ledger, policy."""
 
     def __init__(self, world: World, process: Process) -> None:
         clock = SimClock(process)
@@ -37,7 +38,7 @@ class Desk:
         self.ledger = process.machine.store.open()
         self.clock = clock
         transport = SimTransport(world, process)
-        self.services = Services(
+        self.context = PayerContext(
             self.ledger,
             world.policy,
             chain,
@@ -46,13 +47,13 @@ class Desk:
             clock,
             owner=f"{process.name}@{world.loop.time()}",
         )
-        self.payer = Payer(self.services)
+        self.payer = Payer(self.context)
         self._world = world
         self.machine = process.machine
 
     async def recover_as(self, **changes: Any) -> None:
         """Recover with another policy or key than the world's."""
-        await Payer(replace(self.services, **changes)).recover()
+        await Payer(replace(self.context, **changes)).recover()
 
     async def recover(self) -> None:
         if due(self.ledger, self.clock.now()):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 import pytest
 
 from flows.ingest import Agree, ingest, within_policy
-from payer.values.types import Purchase
+from payer.values.purchase import Purchase
 from tasks.buy.bill import Bill
 from tasks.buy.outcome import Outcome
 from tasks.buy.plan import priced

@@ -8,12 +8,15 @@ from datetime import datetime
 from pathlib import Path
 
 from payer.ledger import Ledger
-from payer.ledger.appends import Body
-from payer.ledger.store import Wanted
+from payer.ledger.append import Body
+from payer.ledger.reserve import PricedOrder
 from payer.policy.rules import Caps
+from payer.values.chain_view import Settlement
 from payer.values.events import Answered, Delivered, Sent, Settled, Signed
 from payer.values.identifiers import nonce, purchase_key
-from payer.values.types import Authorization, Lease, Order, Purchase, Request, Settlement
+from payer.values.purchase import Lease, Purchase
+from payer.values.request import Order, Request
+from payer.values.terms import Authorization
 from sources.planner.pieces import Piece
 from tests.payer import purchases as p
 from tests.warehouse.deliveries import DAY, T0, grades, pieces
@@ -35,7 +38,7 @@ def buy(
     key = purchase_key(request, piece.edition)
     lease = Lease("tests", at)
     run = p.run(f"run-{at:%Y%m%dT%H%M%S%f}-{key[:6]}", flow=flow, at=at)
-    item = Wanted(order, p.USDC, p.PAYER, {0: nonce(p.SECRET, p.USDC, key, 0)}, p.PRICE, p.terms(), 1)
+    item = PricedOrder(order, p.USDC, p.PAYER, {0: nonce(p.SECRET, p.USDC, key, 0)}, p.PRICE, p.terms(), 1)
     [wanted] = ledger.reserve(run, [item], LIMITLESS, lease)
     seconds = int(at.timestamp())
     signed = Authorization(p.USDC, p.PAYER, p.PAYEE, p.PRICE, seconds - 60, seconds + 60, wanted.nonce)

@@ -6,13 +6,16 @@ import hashlib
 from datetime import UTC, datetime, timedelta
 
 from payer.ledger import Ledger
-from payer.ledger.appends import Body
-from payer.ledger.store import Wanted
+from payer.ledger.append import Body
+from payer.ledger.reserve import PricedOrder
 from payer.policy.rules import Caps
+from payer.values.chain_view import Settlement
 from payer.values.events import Answered, Delivered, Event, Sent, Settled, Signed, Undelivered, Void
 from payer.values.identifiers import nonce, purchase_key
 from payer.values.money import Asset
-from payer.values.types import Authorization, Lease, Order, Purchase, Request, Settlement, Terms
+from payer.values.purchase import Lease, Purchase
+from payer.values.request import Order, Request
+from payer.values.terms import Authorization, Terms
 from tests.payer import purchases as p
 from tests.warehouse.deliveries import grades, pieces
 
@@ -60,7 +63,7 @@ def _buy(
     atoms = amount or number * 1_000
     key = purchase_key(request, piece.edition)
     terms = Terms(2, asset, p.PAYEE, atoms, 300, "{}")
-    item = Wanted(order, asset, p.PAYER, {0: nonce(p.SECRET, asset, key, 0)}, atoms, terms, 1)
+    item = PricedOrder(order, asset, p.PAYER, {0: nonce(p.SECRET, asset, key, 0)}, atoms, terms, 1)
     run = p.run(f"run-{number}", flow=flow, at=at)
     [purchase] = ledger.reserve(run, [item], LIMITLESS, Lease("tests", at))
     body = grades([number], day, 1)

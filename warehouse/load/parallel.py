@@ -22,7 +22,7 @@ from warehouse.load.packing import packed, unpacked
 from warehouse.load.parse import read
 
 if TYPE_CHECKING:
-    from payer.values.types import Delivery
+    from payer.values.purchase import Delivery
     from warehouse.coverage.page import Page
 
 WORTH_IT = 4_000

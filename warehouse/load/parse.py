@@ -13,7 +13,7 @@ from sources.parse.envelope import Envelope
 from warehouse.coverage.page import Page, declared
 
 if TYPE_CHECKING:
-    from payer.values.types import Delivery
+    from payer.values.purchase import Delivery
     from sources.coverage.answered import Answered
     from sources.coverage.cover import Coverage
     from sources.model import Dataset

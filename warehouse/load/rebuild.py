@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from payer.values.crashpoints import crash_point
+from payer.values.durable import fsync_path
 from payer.values.errors import Misconfigured
 from warehouse.cache.generation import FORMAT
 from warehouse.cache.integrity import CacheDamaged, fingerprints, is_damage
@@ -129,11 +130,7 @@ def _swap(new: Cache, old: Cache) -> None:
     rest."""
     old.log.unlink(missing_ok=True)
     os.replace(new.path, old.path)
-    directory = os.open(old.path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    fsync_path(old.path.parent)
 
 
 def _remove(cache: Cache) -> None:

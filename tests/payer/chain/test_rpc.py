@@ -10,8 +10,8 @@ import pytest
 
 from payer.chain.reader import RpcChain
 from payer.chain.rpc import Rpc
+from payer.values.chain_view import NonceState
 from payer.values.errors import ChainUnreachable
-from payer.values.types import NonceState
 from tests.payer.chain.asking import one, unreachable
 from tests.payer.chain.paper_chain import PaperChain
 from tests.payer.loopback import OwnClock, Wire, http, serving
@@ -101,7 +101,7 @@ def test_a_server_that_never_answers_is_unknown_after_a_while() -> None:
     async def run() -> None:
         async with serving(silent) as server:
             rpc = Rpc(server.url, OwnClock(), timeout=0.1)
-            with pytest.raises(ChainUnreachable, match=r"nothing whole within 0\.1 s"):
+            with pytest.raises(ChainUnreachable, match=r"no complete answer within 0\.1 s"):
                 await rpc.call([("eth_chainId", [])])
             await rpc.aclose()
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from payer.policy.rules import Caps
-from payer.values.types import Run
+from payer.values.request import Run
 from tasks.buy.bill import Bill, Due, Item, Line
 from tasks.buy.fit_caps import pressing_only, within_caps
 from tests.tasks.buy.test_bill import USDC, item
@@ -24,7 +24,7 @@ NOW = datetime(2026, 11, 25, 6, 15, tzinfo=UTC)
 
 
 @dataclass
-class MemoryLedger:
+class Books:
     """What the caps hold; no purchase is open."""
 
     held: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -38,7 +38,7 @@ class MemoryLedger:
 
 def workspace(**held: int) -> Workspace:
     buckets = {"day": ("day", "2026-11-25"), "month": ("month", "2026-11")}
-    books = MemoryLedger({buckets[scope]: atoms for scope, atoms in held.items()})
+    books = Books({buckets[scope]: atoms for scope, atoms in held.items()})
     return cast("Workspace", SimpleNamespace(ledger=books, policy=SimpleNamespace(caps={"USDC": CAPS})))
 
 

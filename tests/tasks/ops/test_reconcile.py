@@ -8,7 +8,7 @@ import pytest
 
 from payer.settle.reconcile import Reconciled
 from payer.settle.scan import Balance
-from tasks.ops.reconcile import MemoryLedger
+from tasks.ops.reconcile import Books
 from tests.payer import purchases as p
 
 TMAI = replace(p.USDC, symbol="TMAI", address="0x" + "dd" * 20, decimals=18)
@@ -28,6 +28,6 @@ def closed(asset: str, atoms: int) -> Reconciled:
     ],
 )
 def test_atoms_of_different_assets_are_never_added_up(assets: tuple[Reconciled, ...], atoms: int | None) -> None:
-    document = MemoryLedger(assets, ()).document()
+    document = Books(assets, ()).document()
     assert (document["ledger_atomic"], document["chain_atomic"]) == (atoms, atoms)
     assert [one["ledger_atomic"] for one in document["assets"]] == [one.ledger_atomic for one in assets]

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from payer.ledger import schema
+from payer.ledger.database import schema
 from payer.settle.reconcile import damaged_bodies
 from tests.warehouse.child_processes import line, run, start
 from tests.warehouse.deliveries import DAY, T0, MemoryLedger, body, grade, grades, pieces
