@@ -1,4 +1,4 @@
-"""Read coverage from the cache: what need not be bought, and where a key's history begins."""
+"""Read coverage: the cells that need not be bought, and the first slot of a key."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 
 def held(cache: Cache, dataset: Dataset, keys: Iterable[str], first: int, last: int, at: datetime) -> Held:
-    """What a run scheduled for `at` need not buy of keys × slots first…last (inclusive), and the listings it may
-    continue. Raises CacheIncomplete."""
+    """Return what a run scheduled for `at` need not buy of keys × slots first…last (inclusive), and the listings it
+    may continue. Raises CacheIncomplete."""
     with cache.open(complete=True) as con:
         current_slot = slot(dataset, at)
         _register_wanted(con, dataset, keys)

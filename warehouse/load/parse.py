@@ -85,8 +85,8 @@ def _answered(dataset: Dataset, delivery: Delivery, parsed: Parsed) -> Answered 
 
 
 def _alone(dataset: Dataset, answer: Answered) -> Coverage | None:
-    """What the page covers by itself, if it is the whole answer. Of a listing that grows at its top only the cache can
-    say: that depends on what was held before."""
+    """Return what the page covers by itself, if it is the whole answer. Of a listing that grows at its top only the
+    cache can say: that depends on what was held before."""
     if answer.page != answer.group.first_page or (dataset.paging and dataset.paging.newest_first):
         return None
     coverage = cover(dataset, [answer])
