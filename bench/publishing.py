@@ -25,9 +25,10 @@ from tests.warehouse.purchases import open_ledger
 from warehouse.cache.store import Cache
 from warehouse.cache.tables import create_table, declared_tables
 from warehouse.load.self_repair import load
-from warehouse.publish.publish import publish
-from warehouse.snapshots.compact import compact
-from warehouse.snapshots.write import File, Manifest, link, read_manifest, store, write_manifest
+from warehouse.publish.publish import compact, publish
+from warehouse.snapshots.layout import link
+from warehouse.snapshots.manifest import Manifest, SnapshotFile, read_manifest, write_manifest
+from warehouse.snapshots.write import store
 
 TITLE = "Publishing"
 
@@ -207,7 +208,7 @@ def _hourly_files(root: Path, hours: list[datetime]) -> None:
             )
             sha256, rows, size = store(con, root, f"SELECT 1 AS token_id, {row}, 'p-{hour:%m%d%H}' AS purchase_id")
             fresh.append(
-                File(
+                SnapshotFile(
                     dataset="hourly-ohlcv",
                     month=f"{hour:%Y-%m}",
                     name=f"part-{sha256[:16]}",

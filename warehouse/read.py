@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from warehouse.cache.sql import quoted
 from warehouse.cache.tables import Table
-from warehouse.publish import catalog as catalogue
+from warehouse.publish.views import catalog as catalogue
 
 if TYPE_CHECKING:
     import pandas as pd

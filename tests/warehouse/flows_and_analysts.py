@@ -32,10 +32,11 @@ ROWS = 20
 def flow(home: Path, dataset: str, seconds: str) -> None:
     """Buy a page, load it and publish, until the time is over; print how long each had to wait for its turn."""
     from warehouse.cache import store as cache
-    from warehouse.publish import publish
+    from warehouse.publish import attempt
+    from warehouse.publish.publish import publish
 
     waits: list[float] = []
-    cache.file_lock = publish.file_lock = _timed(publish.file_lock, waits)  # type: ignore[attr-defined]
+    cache.file_lock = attempt.file_lock = _timed(attempt.file_lock, waits)  # type: ignore[attr-defined]
     own, took, number = cache.Cache(home), [], 0
     with open_ledger(home) as ledger:
         print("ready", flush=True)
@@ -49,7 +50,7 @@ def flow(home: Path, dataset: str, seconds: str) -> None:
             buy(ledger, piece, body(*rows), at, flow=FLOWS[dataset])
             load(own, ledger)
             started = time.monotonic()
-            publish.publish(home, ledger)
+            publish(home, ledger)
             took.append(time.monotonic() - started)
             number += 1
     print(json.dumps({"publications": number, "waits": waits, "took": took}), flush=True)

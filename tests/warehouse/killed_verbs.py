@@ -43,8 +43,7 @@ def _work(verb: str, disk: str = "", *, home: Path) -> int:
     from tollbook.cli.failure import report
     from warehouse.cache.store import Cache
     from warehouse.load.rebuild import rebuild
-    from warehouse.publish.publish import publish
-    from warehouse.snapshots.compact import compact
+    from warehouse.publish.publish import compact, publish
 
     verbs = {"publish": publish, "compact": compact, "rebuild": rebuild}
     with (home / "said").open("w") as said, redirect_stderr(said), open_ledger(home) as ledger:

@@ -101,8 +101,7 @@ def test_no_module_opens_a_database_file_by_other_means(tmp_path: Path) -> None:
     """Closing a second handle on an open DuckDB file drops its lock, and a second writer gets in unseen."""
     from tests.warehouse.purchases import buy_history, open_ledger
     from warehouse.load.rebuild import rebuild
-    from warehouse.publish.publish import publish
-    from warehouse.snapshots.compact import compact
+    from warehouse.publish.publish import compact, publish
 
     opened: list[str] = []
     watching = False
@@ -126,7 +125,7 @@ def test_no_module_opens_a_database_file_by_other_means(tmp_path: Path) -> None:
         cache.path.write_bytes(b"no database")
         watching = True
         assert load(cache, ledger).notes != ()
-        publish(tmp_path, ledger, anew=True)
+        publish(tmp_path, ledger, rebuild=True)
         cache.tokens()
         watching = False
     assert opened == []

@@ -20,7 +20,6 @@ from warehouse import query
 from warehouse.cache.store import Cache
 from warehouse.exports.accounting import export_accounting, export_totals
 from warehouse.load.self_repair import load
-from warehouse.publish.costs import in_asset
 from warehouse.publish.publish import publish
 
 DECIMALS = {"USDC": 6, "TMAI": 18}
@@ -160,8 +159,3 @@ def test_the_totals_are_those_of_the_lines(ledger: Ledger) -> None:
     for column in ("amount", "pending"):
         assert atoms(lines, column) == atoms(months, column)
     assert sum(int(row["purchases"]) for row in months) == len(lines)
-
-
-def test_an_amount_is_exact_whatever_its_length() -> None:
-    assert str(in_asset(mixed.ODD, 18)) == "1234567890123.000000000000000007"
-    assert in_asset(None, 6) is None

@@ -1,7 +1,7 @@
--- What a person would ask for first, over ledger_costs, avoided and loads. Run again at every publication.
+-- Views on costs, over ledger_costs, avoided and loads.
 -- Days, months and written times are UTC whatever the session's TimeZone is. A purchase belongs to the day in which it
--- settled, and until it has, to that in which it was ordered. `amount` is all that is committed; `in_doubt` is the part
--- of it that is not settled yet.
+-- settled or, until then, in which it was ordered. `amount` is all that is committed; `in_doubt` is the part of it that
+-- is not settled yet.
 
 CREATE OR REPLACE VIEW costs AS
 SELECT c.* EXCLUDE (seq),
@@ -25,13 +25,15 @@ SELECT flow, network, asset, coalesce(calls_paid, 0) AS calls_paid, coalesce(amo
 FROM paid FULL JOIN saved USING (flow, network, asset) ORDER BY ALL;
 
 CREATE OR REPLACE VIEW cost_by_day AS
-SELECT (coalesce(block_time, created_at) AT TIME ZONE 'UTC')::DATE AS day, network, asset, count(*) FILTER (money IN ('spent', 'exposed')) AS calls_paid,
+SELECT (coalesce(block_time, created_at) AT TIME ZONE 'UTC')::DATE AS day, network, asset,
+       count(*) FILTER (money IN ('spent', 'exposed')) AS calls_paid,
        sum(amount_atomic)::HUGEINT AS amount_atomic, sum(amount) AS amount,
        coalesce(sum(amount) FILTER (money IN ('reserved', 'exposed')), 0) AS in_doubt, sum(rows_new) AS rows_new
 FROM costs GROUP BY ALL ORDER BY ALL;
 
 CREATE OR REPLACE VIEW cost_by_month AS
-SELECT date_trunc('month', coalesce(block_time, created_at) AT TIME ZONE 'UTC')::DATE AS month, network, asset, count(*) FILTER (money IN ('spent', 'exposed')) AS calls_paid,
+SELECT date_trunc('month', coalesce(block_time, created_at) AT TIME ZONE 'UTC')::DATE AS month, network, asset,
+       count(*) FILTER (money IN ('spent', 'exposed')) AS calls_paid,
        sum(amount_atomic)::HUGEINT AS amount_atomic, sum(amount) AS amount,
        coalesce(sum(amount) FILTER (money IN ('reserved', 'exposed')), 0) AS in_doubt, sum(rows_new) AS rows_new
 FROM costs GROUP BY ALL ORDER BY ALL;

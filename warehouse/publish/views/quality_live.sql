@@ -1,7 +1,7 @@
--- Judged at the moment they are asked, over the facts of quality.sql: a pipeline that has died can't say that it is late.
+-- Judgements on the facts of quality.sql, made when asked: a pipeline that no longer runs can't say that it is late.
 
--- Each key against its next expected slot. `late` is unknown of a key that the schedule doesn't ask for; one that it asks
--- for and that nobody has ever seen is late.
+-- Each key and its next expected slot. `late` is null for a key that the schedule doesn't request; a key that it
+-- requests and that was never delivered is late.
 CREATE OR REPLACE VIEW quality_keys AS
 SELECT dataset, key, watched, oldest_slot, newest_slot, due_at, judged_by, expected_at,
        CASE WHEN watched IS NOT false THEN coalesce(now() > expected_at, true) END AS late
@@ -24,7 +24,7 @@ SELECT d.dataset, d.table_name, d.kind, d.cadence, coalesce(keys, 0) AS keys, co
 FROM quality_datasets d JOIN delivered USING (dataset) LEFT JOIN held USING (dataset)
 ORDER BY d.dataset;
 
--- One line per dataset that was ever bought.
+-- One row per dataset that was ever bought.
 CREATE OR REPLACE VIEW quality_summary AS
 WITH total AS (
     SELECT dataset, count(*) AS deliveries, sum(rows_in)::BIGINT AS rows_in, sum(rows_new)::BIGINT AS rows_new,

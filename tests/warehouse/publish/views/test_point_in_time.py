@@ -9,11 +9,11 @@ import duckdb
 import pytest
 
 from warehouse.cache.sql import definition
-from warehouse.publish import catalog as catalogue
-from warehouse.publish import point_in_time as known
+from warehouse.cache.tables import declared_tables
+from warehouse.publish.views import catalog, point_in_time
 
-GRADES = catalogue.table("grades")
-HOURLY = catalogue.table("signals_hourly")
+GRADES = catalog.table("grades")
+HOURLY = catalog.table("signals_hourly")
 
 _OBSERVED = """
 INSERT INTO grades_observations BY NAME
@@ -51,7 +51,7 @@ def con() -> Iterator[duckdb.DuckDBPyConnection]:
         con.execute("SET TimeZone = 'Asia/Tokyo'")
         for own in (GRADES, HOURLY):
             con.execute(f"CREATE TABLE {own.observations} ({definition(own.fields)})")
-            for statement in known.statements(own):
+            for statement in point_in_time.statements(own):
                 con.execute(statement)
         yield con
 
@@ -152,6 +152,6 @@ def test_events_may_come_from_a_query_of_the_same_statement(con: duckdb.DuckDBPy
 
 
 def test_every_table_with_one_row_per_key_and_time_has_it() -> None:
-    dated = {own.name for own in catalogue.tables() if known.is_dated(own)}
+    dated = {own.name for own in declared_tables().values() if point_in_time.is_dated(own)}
     assert {"grades", "signals", "signals_hourly", "ohlcv_daily", "investor_grades"} <= dated
     assert dated.isdisjoint({"moonshots", "market_metrics", "sentiments"})

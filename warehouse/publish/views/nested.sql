@@ -1,5 +1,5 @@
--- What the seller nests in a row, one row per element. Its shapes are not documented, so `element` is the element as it
--- was sold, and a field that an element doesn't have, or that no cast bridges, is null.
+-- Lists that the seller nests in a row, one row per element. Their shapes are not documented: `element` is the element
+-- as it was delivered, and a field that an element lacks, or that can't be cast, is null.
 
 CREATE OR REPLACE VIEW resistance_support_levels AS
 SELECT r.token_id, r.token_symbol, r.date, e.key::BIGINT + 1 AS number,

@@ -1,4 +1,4 @@
-"""Whether the data can be trusted. Facts are asked of the cache and published as tables; judgements are live."""
+"""Freshness, gaps, duplicates, quarantine, drift: facts published as tables, and views that judge them when asked."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ FACTS = (
     *("quality_datasets", "quality_held", "quality_gaps"),
     *("quality_duplicates", "quality_quarantined", "quality_drift"),
 )
-"""What publishing copies. The rest of the quality_* names are views over these, judged when they are asked."""
+"""The facts, published as tables. The other quality_* names are views on these, judged when asked."""
 
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What the schedules keep fresh: (dataset, time of buying) some weeks about now, and (dataset, key) asked for."""
+    """What the schedules keep fresh: (dataset, time of a run) some weeks around now, and (dataset, key) requested."""
 
     fires: Collection[tuple[str, datetime]]
     keys: Collection[tuple[str, str]]
 
 
 def expect(con: duckdb.DuckDBPyConnection, expected: Expected) -> None:
-    """Remember in the cache what is expected from now on."""
+    """Keep in the cache what is expected from now on."""
     import pyarrow as pa
 
     fires = {"dataset": [name for name, _ in expected.fires], "fires_at": [when for _, when in expected.fires]}
@@ -46,7 +46,7 @@ def expect(con: duckdb.DuckDBPyConnection, expected: Expected) -> None:
 
 @contextmanager
 def facts(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """The facts as views of the open cache, while this lasts: what a file holds is read whenever it is opened."""
+    """The facts as temporary views on the open cache, dropped at the end: the cache opens faster without views."""
     for statement in _statements("quality.sql"):
         con.execute(statement)
     yield
@@ -54,11 +54,11 @@ def facts(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
         con.execute(f"DROP VIEW temp.{name}")
 
 
-def live() -> list[str]:
-    """The statements that make the judgements, wherever the facts are."""
+def live_views() -> list[str]:
+    """The statements that create the judging views, wherever the facts are."""
     return _statements("quality_live.sql")
 
 
 def _statements(name: str) -> list[str]:
-    text = files("warehouse.publish").joinpath(name).read_text("utf-8")
+    text = files("warehouse.publish.views").joinpath(name).read_text("utf-8")
     return [statement.strip() for statement in text.split(";\n") if statement.strip()]

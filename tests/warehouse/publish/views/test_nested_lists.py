@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.warehouse.deliveries import T0, body, pieces
-from tests.warehouse.publish.test_publish import bring_up
+from tests.warehouse.publications import bring_up
 from tests.warehouse.purchases import buy, open_ledger
 from warehouse import query
 

@@ -1,9 +1,9 @@
--- Facts about the data, asked of the cache while it is open; publishing makes tables of them under the same names.
+-- Facts on quality, as views on the open cache. Publishing copies them into tables of the same names.
 
 CREATE TEMP VIEW quality_datasets AS
 SELECT dataset, table_name, kind, to_seconds(grain) AS cadence, repaired_by FROM declared ORDER BY dataset;
 
--- Spans held of a dataset's keys. A snapshot and the history that repairs it hold days for each other (`own` false).
+-- Spans held per dataset and key. A snapshot and its history twin hold days for each other (`own` false).
 CREATE TEMP VIEW held_spans AS
 WITH spans AS (SELECT dataset, key, "first", "last" FROM coverage
                UNION ALL SELECT dataset, key, "first", "last" FROM coverage_open),
@@ -14,8 +14,8 @@ SELECT dataset, key, "first", "last", true AS own FROM spans
 UNION ALL
 SELECT t.dataset, s.key, s."first", s."last", false FROM spans s JOIN twins t ON s.dataset = t.twin;
 
--- What is held of each key and by when the next slot should be. Where a schedule is known that is an hour after it fires
--- for the first time with that slot for sale, else the dataset's own cadence. `watched`: the schedule asks for this key.
+-- What is held of each key, and when the next slot is expected: where a schedule is known, an hour after it first fires
+-- with that slot for sale, else by the dataset's own cadence. `watched`: the schedule requests this key.
 CREATE TEMP VIEW quality_held AS
 WITH held AS (
     SELECT dataset, key, min("first") FILTER (own) AS oldest, max("last") AS newest
@@ -38,8 +38,8 @@ SELECT dataset, key, CASE WHEN dataset IN (SELECT dataset FROM watched) THEN nam
 FROM due LEFT JOIN fired USING (dataset, for_sale_at)
 ORDER BY dataset, key;
 
--- Slots between the oldest and the newest one held of a key that were never answered, by this dataset or the one that
--- repairs it. Of a snapshot that nothing repairs they are gone.
+-- Slots between a key's oldest and newest held one that were never answered, by this dataset or its history twin. Those
+-- of a snapshot without a twin can't be bought any more.
 CREATE TEMP VIEW quality_gaps AS
 WITH spans AS (
     SELECT dataset, key, "first", max("last") OVER before AS until
@@ -55,7 +55,7 @@ FROM spans JOIN own USING (dataset, key) JOIN declared d USING (dataset)
 WHERE "first" > until + 1 AND until >= oldest AND "first" <= newest
 ORDER BY dataset, key, first_slot;
 
--- Rows that said what was known already, and rows a body held twice with different values.
+-- Rows that repeated what was known, and rows that a body held twice with different values.
 CREATE TEMP VIEW quality_duplicates AS
 WITH conflicting AS (
     SELECT dataset, count(*) AS rows FROM quarantined WHERE contains(reason, 'a second row of the same key')
@@ -67,7 +67,7 @@ FROM loads LEFT JOIN conflicting USING (dataset)
 GROUP BY dataset
 ORDER BY dataset;
 
--- What could not be read, by reason. Of a reason the value is cut off, so that like cases count together.
+-- Rows that could not be read, by reason. The reason's value is cut off, so that similar cases count together.
 CREATE TEMP VIEW quality_quarantined AS
 SELECT dataset,
        CASE WHEN contains(reason, 'a second row of the same key') THEN 'a second row of the same key with other values'
@@ -79,7 +79,7 @@ FROM quarantined
 GROUP BY 1, 2
 ORDER BY dataset, rows DESC, 2;
 
--- Columns that sellers added, dropped or changed in type, against the declaration.
+-- Columns that sellers added, dropped or changed in type, compared with the declaration.
 CREATE TEMP VIEW quality_drift AS
 SELECT dataset, "column", change, first_seen, purchase_id, detail FROM drift
 ORDER BY first_seen, dataset, "column";

@@ -10,7 +10,7 @@ import duckdb
 import pytest
 
 from tests.warehouse.sample_market import DAYS, HOUR
-from warehouse.publish import catalog as catalogue
+from warehouse.publish.views import catalog
 
 ZONES = ("UTC", "America/New_York", "Asia/Tokyo")
 
@@ -64,7 +64,7 @@ def test_a_time_without_a_zone_is_utc_in_every_session(ask: Session, zone: str, 
 @pytest.mark.parametrize("table", ["grades", "signals", "moonshots", "ohlcv_daily", "signals_hourly"])
 def test_as_of_any_moment_is_the_latest_version_that_had_arrived(ask: Session, table: str) -> None:
     """By the definition, at every instant at which anything arrived and just before."""
-    key = ", ".join(f'"{name}"' for name in catalogue.table(table).natural_key)
+    key = ", ".join(f'"{name}"' for name in catalog.table(table).natural_key)
     for (at,) in ask(f"SELECT DISTINCT observed_at FROM {table}_observations"):
         for moment in (at, at - HOUR / 3600):
             known = f"""SELECT * FROM {table}_observations WHERE observed_at <= ?
