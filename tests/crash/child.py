@@ -19,7 +19,8 @@ from multiprocessing.synchronize import Barrier
 from typing import cast
 
 # What a child would import on its way, done once by the server that forks them.
-import payer.ledger.database.migrate  # noqa: F401
+import alembic.command  # noqa: F401
+
 from payer.payer import Payer
 from payer.values.request import Order
 from tests.payer.desk import SELLER, Desk, HurriedClock, orders
@@ -72,7 +73,7 @@ def work(job: Job, together: Barrier | None = None) -> None:
 
 
 async def _accept_losses(payer: Payer) -> None:
-    """Operator approval, which waits until no reorg can take a payment back."""
+    """Accept every loss, once no reorg can undo its payment."""
     while any(purchase.settling for purchase in payer.context.ledger.undelivered()):
         await asyncio.sleep(0.3)
         await payer.recover()

@@ -37,14 +37,14 @@ NO_PATHS = {"Workspace", "Ledger", "cache", "self", "self._pool", "self._evm", "
 ALLOWED = {
     "a lock of its own, made for that": (
         "warehouse/cache/locking.py _lock os.open",
-        "payer/http/pace.py Pace._locked os.open",
+        "payer/http/pace.py RequestPace._locked os.open",
         "payer/ledger/database/copy_folder.py _locked os.open",
     ),
     "a folder or a new file, to make it durable": (
         "payer/values/durable.py fsync_path os.open",
         "payer/spool.py Spool.put fsync_path",
         "payer/ledger/backup.py backup fsync_path",
-        "payer/ledger/backup.py _settle fsync_path",
+        "payer/ledger/backup.py _make_single_file fsync_path",
         "warehouse/load/rebuild.py _swap fsync_path",
         *("warehouse/snapshots/manifest.py write_manifest fsync_path",) * 2,
         "warehouse/snapshots/write.py store fsync_path",

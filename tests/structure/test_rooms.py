@@ -11,7 +11,20 @@ from tests.paths import ROOT, source_files
 from tests.structure.modules import arrows, imports, is_ours, modules
 
 FLOORS = {
-    "payer": ("values", "wire", "policy", "http", "chain", "ledger", "wallet", "context", "buy", "settle", "payer"),
+    "payer": (
+        "values",
+        "wire",
+        "policy",
+        "http",
+        "chain",
+        "ledger",
+        "wallet",
+        "spool",
+        "context",
+        "buy",
+        "settle",
+        "payer",
+    ),
     "sources": ("model", "feeds", "slots", "sellers", "registry", "parse", "planner", "coverage", "catalogue"),
     "warehouse": ("errors", "cache", "coverage", "load", "snapshots", "publish", "exports", "audit"),
     "tasks": ("workspace", "request", "buy", "ops", "prefect"),
