@@ -42,15 +42,15 @@ def pages(folder: Path, _size: int) -> dict[str, float]:
     """Pages of 1,000 rows, of which half say what was known: one a load beside dlt and read_json, many a load beside
     read_json.
 
-    Ours and theirs take turns of as many new pages as known ones, and the quickest turn of each counts: others use the
-    machine, too. No turn begins with what another left to be collected.
+    We and the peers take turns of as many new pages as known ones, and the quickest turn of each counts: others use
+    the machine, too. No turn begins with what another left to be collected.
     """
     from bench import warehouse_peers as peers
 
     books = MemoryLedger()
     for number in range(WARM + TURNS * (ALONE + TOGETHER)):
         _deliver_thousand(books, number)
-    bodies = [own.body for own in books.held]
+    bodies = [each.body for each in books.held]
     cache, pipeline = Cache(folder), peers.dlt_pipeline(folder)
     work: dict[str, Callable[[int], object]] = {
         "ours_alone": lambda n: load(cache, books.only(*range(1, n + 2))),
@@ -69,7 +69,7 @@ def pages(folder: Path, _size: int) -> dict[str, float]:
         part = books.only(*range(1, start + TOGETHER + 1))
         took["ours"].append(timed(lambda part=part: load(cache, part)) / TOGETHER)  # type: ignore[misc]
         took["read_json"].append(peers.read_json(folder, bodies[start : start + TOGETHER]))
-    return {name: min(own) for name, own in took.items()} | {"count": TOGETHER}
+    return {name: min(seconds) for name, seconds in took.items()} | {"count": TOGETHER}
 
 
 def _deliver_thousand(books: MemoryLedger, number: int) -> None:
@@ -92,7 +92,7 @@ def history(folder: Path, size: int) -> dict[str, float]:
         books = _day(day)
         for name, (home, _) in homes.items():
             took[name].append(timed(lambda home=home, books=books: load(Cache(home), books)))  # type: ignore[misc]
-    return {name: statistics.median(own[1:]) for name, own in took.items()} | {"day_rows": 2 * TOKENS}
+    return {name: statistics.median(seconds[1:]) for name, seconds in took.items()} | {"day_rows": 2 * TOKENS}
 
 
 def _fill(cache: Cache, rows: int) -> None:

@@ -28,7 +28,7 @@ ODD = 1_234_567_890_123_000_000_000_000_000_007
 
 
 def fill(ledger: Ledger) -> None:
-    """Twelve purchases of 1 to 12 thousand atoms, and one of an odd amount of another asset."""
+    """Twelve purchases of 1,000 to 12,000 atomic units, and one of an odd amount of another asset."""
     spent = [_sent, _delivered, _settled]
     _buy(ledger, 1, spent, MONTH_END - 24 * HOUR)
     _buy(ledger, 2, spent, MONTH_END, settled_after=HOUR)
@@ -60,10 +60,10 @@ def _buy(
     [piece] = pieces("tm-grade-history", [str(number)], day, day, at)
     request = Request(piece.method, "http://127.0.0.1:9" + piece.path, piece.params)
     order = Order(request, piece.edition, piece.seller, piece.dataset, piece.context())
-    atoms = amount or number * 1_000
+    amount_atomic = amount or number * 1_000
     key = purchase_key(request, piece.edition)
-    terms = Terms(2, asset, p.PAYEE, atoms, 300, "{}")
-    item = PricedOrder(order, asset, p.PAYER, {0: nonce(p.SECRET, asset, key, 0)}, atoms, terms, 1)
+    terms = Terms(2, asset, p.PAYEE, amount_atomic, 300, "{}")
+    item = PricedOrder(order, asset, p.PAYER, {0: nonce(p.SECRET, asset, key, 0)}, amount_atomic, terms, 1)
     run = p.run(f"run-{number}", flow=flow, at=at)
     [purchase] = ledger.reserve(run, [item], LIMITLESS, Lease("tests", at))
     body = grades([number], day, 1)

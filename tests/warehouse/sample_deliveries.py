@@ -57,8 +57,8 @@ def _trouble(books: MemoryLedger) -> None:
         [page, *_] = pieces("tm-grade-history", [key], days_ago(5), at, at)
         good = grade(int(key), days_ago(5), brand_new=1)
         bad = [grade(int(key), days_ago(4), TM_GRADE="soon"), {**good, "TM_GRADE": 1.0}, "no row"]
-        told: Any = [b'{"success": false, "message": "try later"}', b"<html>", body(good, *bad), body(good)][number]
-        books.deliver(page, told, at + HOUR * number, status=200)
+        answer: Any = [b'{"success": false, "message": "try later"}', b"<html>", body(good, *bad), body(good)][number]
+        books.deliver(page, answer, at + HOUR * number, status=200)
 
 
 def days_ago(days: int) -> Any:

@@ -1,4 +1,4 @@
-"""What a cache file was made under: format, declared tables and hash function. Rows of another can't be added to."""
+"""The generation of a cache file: format, declared tables and hash function. Rows of another can't be added to."""
 
 from __future__ import annotations
 

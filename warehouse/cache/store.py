@@ -139,7 +139,7 @@ class Cache:
         self._remembered = (file_identity(self.path), deliveries)
 
     def remembered(self) -> KnownDeliveries | None:
-        """What the last load left, if the file is still the same. Others may have added to it since."""
+        """Return what the last load left, if the file is still the same. Others may have added to it since."""
         identity, deliveries = self._remembered
         return deliveries if identity is not None and identity == file_identity(self.path) else None
 

@@ -1,4 +1,4 @@
-"""Read coverage from the cache: what need not be bought, and where a key's history begins."""
+"""Read coverage: the cells that need not be bought, and the first slot of a key."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""How far to read a listing that grows at its top: down to what is known, and beyond it for rows that left another
-listing and should turn up in this one."""
+"""Decide how far to read a listing that grows at its top: down to its last known row, and beyond it for rows that left
+another listing and should turn up in this one."""
 
 from __future__ import annotations
 

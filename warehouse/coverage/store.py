@@ -71,7 +71,7 @@ class GroupPages:
 
 @dataclass(frozen=True, slots=True)
 class StoredGroups:
-    """What the cache has of some groups: their pages, and which of them are done or begun. `waiting` are groups of the
+    """Some groups as the cache has them: their pages, and which of them are done or begun. `waiting` are groups of the
     same datasets that ended with uncertain cells."""
 
     pages: dict[GroupId, list[StoredPage]]

@@ -36,7 +36,7 @@ def test_a_table_is_made_when_something_comes_for_it_and_not_before(tmp_path: Pa
     cache = Cache(tmp_path)
     load(cache, MemoryLedger())
     names = "SELECT table_name FROM duckdb_tables() WHERE database_name = current_database()"
-    tables = {name for own in registry.datasets() for name in (f"{own.table}_newest", f"{own.table}_observations")}
+    tables = {name for each in registry.datasets() for name in (f"{each.table}_newest", f"{each.table}_observations")}
     with cache.open() as con:
         assert not tables & {name for (name,) in con.execute(names).fetchall()}
     assert cache.tokens() == []
@@ -146,7 +146,7 @@ def _gone(path: Path) -> None:
     path.with_name(f"{path.name}.wal").write_bytes(b"what is left of another")
 
 
-@pytest.mark.parametrize("damage", [_zeros, _header, _cut, _empty, _gone], ids=lambda own: own.__name__[1:])
+@pytest.mark.parametrize("damage", [_zeros, _header, _cut, _empty, _gone], ids=lambda how: how.__name__[1:])
 def test_a_damaged_file_is_rebuilt_by_the_next_load(
     damage: Callable[[Path], None], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -212,7 +212,7 @@ def test_a_newly_declared_column_appears_and_is_filled_from_the_bodies(
     cache = Cache(tmp_path)
     load(cache, story())
     extra = Column("brand_new", Cast.INTEGER, ("brand_new",), expected=False)
-    redeclared(lambda own: replace(own, columns=(*own.columns[:-1], extra, own.columns[-1])))
+    redeclared(lambda old: replace(old, columns=(*old.columns[:-1], extra, old.columns[-1])))
     declared.cache_clear()
     with cache.open() as con:
         assert con.execute("SELECT count(brand_new), count(*) FROM grades_observations").fetchall()[0][0] == 0

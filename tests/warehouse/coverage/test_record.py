@@ -134,10 +134,10 @@ def test_a_row_that_came_between_pages_is_found_with_one_call(tmp_path: Path) ->
     late = chained.keys[4], chained.last - 4
     listing = {(key, n) for key in keys for n in range(first, last + 1) if (int(key) + n) % 3} - {late}
     asked = 0
-    while found := missing(cache, HISTORY.name, keys, begin, end, T0).pieces:
-        for piece in found:
-            own = [(n, key) for key, n in listing if key in piece.keys and piece.first <= n <= piece.last]
-            rows = [grade(int(key), start_of(HISTORY, n)) for n, key in sorted(own, reverse=True)]
+    while left := missing(cache, HISTORY.name, keys, begin, end, T0).pieces:
+        for piece in left:
+            listed = [(n, key) for key, n in listing if key in piece.keys and piece.first <= n <= piece.last]
+            rows = [grade(int(key), start_of(HISTORY, n)) for n, key in sorted(listed, reverse=True)]
             books.deliver(piece, body(*rows[piece.page * 100 - 100 : piece.page * 100]), T0)
             asked += 1
         listing.add(late)
@@ -209,16 +209,16 @@ def test_a_listing_that_grows_at_its_top_is_read_down_to_what_is_known(tmp_path:
 def test_a_listing_whose_top_is_all_new_is_read_on(tmp_path: Path) -> None:
     """A listing broken off yesterday is no proof that what is below its rows was ever cells."""
     cache, books = Cache(tmp_path), MemoryLedger()
-    [piece] = [own for own in pieces(PAST.name, ["*"], T0, T0, T0) if own.page == 1]
+    [piece] = [each for each in pieces(PAST.name, ["*"], T0, T0, T0) if each.page == 1]
     books.deliver(piece, body(*[moonshot(number) for number in range(30)]), T0)
     day2, day3 = T0 + DAY, T0 + DAY * 2
     fresh = [moonshot(number) for number in range(100, 350)]
-    [piece] = [own for own in pieces(PAST.name, ["*"], day2, day2, day2) if own.page == 1]
+    [piece] = [each for each in pieces(PAST.name, ["*"], day2, day2, day2) if each.page == 1]
     books.deliver(piece, body(*fresh[:100]), day2)
-    [piece] = [own for own in pieces(PAST.name, ["*"], day3, day3, day3) if own.page == 1]
+    [piece] = [each for each in pieces(PAST.name, ["*"], day3, day3, day3) if each.page == 1]
     books.deliver(piece, body(*fresh[:100]), day3)
     load(cache, books)
-    assert [own.page for own in missing(cache, PAST.name, ["*"], day3, day3, day3).pieces] == [2]
+    assert [each.page for each in missing(cache, PAST.name, ["*"], day3, day3, day3).pieces] == [2]
 
 
 class Moonshots:
@@ -236,8 +236,8 @@ class Moonshots:
 
     def _buy(self, name: str, listed: Sequence[int]) -> list[int]:
         asked = []
-        while found := missing(self.cache, name, ["*"], self.time, self.time, self.time).pieces:
-            for piece in found:
+        while left := missing(self.cache, name, ["*"], self.time, self.time, self.time).pieces:
+            for piece in left:
                 asked.append(piece.page)
                 rows = [moonshot(number) for number in listed[piece.page * 100 - 100 : piece.page * 100]]
                 ends = {"MOONSHOT_END_AT": None} if name == ACTIVE.name else {}

@@ -52,8 +52,10 @@ def test_a_body_becomes_typed_rows_with_their_origin(cache: Cache) -> None:
     report = load(cache, books)
     assert (report.deliveries, report.rows_in, report.rows_new, report.rows_changed) == (1, 2, 2, 0)
     assert report.per_dataset["tm-grade-history"].rows_new == 2
-    found = rows(cache, "SELECT token_id, date::VARCHAR, tm_grade, observed_at, purchase_id, dataset, seq FROM grades")
-    assert sorted(found) == [
+    observed = rows(
+        cache, "SELECT token_id, date::VARCHAR, tm_grade, observed_at, purchase_id, dataset, seq FROM grades"
+    )
+    assert sorted(observed) == [
         (1, "2025-06-15", 51.5, T0, "purchase-1", "tm-grade-history", 1),
         (1, "2025-06-16", 51.5, T0, "purchase-1", "tm-grade-history", 1),
     ]
@@ -84,8 +86,8 @@ def test_a_value_that_goes_and_comes_back_is_three_observations(cache: Cache) ->
     for hours, value in enumerate((50.0, 51.0, 50.0)):
         history(books, value, 1, T0 + HOUR * hours)
     load(cache, books)
-    found = rows(cache, "SELECT tm_grade FROM grades_observations ORDER BY observed_at")
-    assert found == [(50.0,), (51.0,), (50.0,)]
+    observed = rows(cache, "SELECT tm_grade FROM grades_observations ORDER BY observed_at")
+    assert observed == [(50.0,), (51.0,), (50.0,)]
 
 
 def test_a_null_that_gets_a_value_is_a_change(cache: Cache) -> None:
@@ -131,8 +133,8 @@ def test_what_another_process_loaded_meanwhile_is_not_loaded_twice(cache: Cache)
 def test_every_delivery_is_in_loads_also_one_without_rows(cache: Cache) -> None:
     books = story()
     report = load(cache, books)
-    found = rows(cache, "SELECT purchase_id, seq, observed_at FROM loads ORDER BY seq")
-    assert found == [(own.purchase_id, own.seq, own.received_at) for own in books.held]
+    observed = rows(cache, "SELECT purchase_id, seq, observed_at FROM loads ORDER BY seq")
+    assert observed == [(each.purchase_id, each.seq, each.received_at) for each in books.held]
     totals = "SELECT sum(rows_in), sum(rows_new), sum(rows_changed), sum(rows_quarantined) FROM loads"
     assert rows(cache, totals) == [(report.rows_in, report.rows_new, report.rows_changed, report.quarantined)]
 
@@ -146,7 +148,7 @@ def test_the_tables_are_the_same_however_deliveries_were_batched(
     load(whole, books)
     chance = random.Random(seed)
     monkeypatch.setattr(loading, "BATCH_DELIVERIES", chance.choice([1, 3, 1000]))
-    order = [own.seq for own in books.held]
+    order = [each.seq for each in books.held]
     chance.shuffle(order)
     seen: list[int] = []
     while order:
@@ -170,8 +172,8 @@ def test_a_late_delivery_moves_what_was_observed_after_it(cache: Cache) -> None:
     load(cache, books.only(1, 3))
     assert rows(cache, "SELECT count(*) FROM grades_observations") == [(1,)]
     load(cache, books)
-    found = rows(cache, "SELECT tm_grade, purchase_id FROM grades_observations ORDER BY observed_at")
-    assert found == [(50.0, "purchase-1"), (51.0, "purchase-2"), (50.0, "purchase-3")]
+    observed = rows(cache, "SELECT tm_grade, purchase_id FROM grades_observations ORDER BY observed_at")
+    assert observed == [(50.0, "purchase-1"), (51.0, "purchase-2"), (50.0, "purchase-3")]
     assert rows(cache, "SELECT tm_grade, purchase_id FROM grades") == [(50.0, "purchase-3")]
     assert rows(cache, "SELECT table_name, since, purchases FROM rewinds") == [("grades", T0 + HOUR * 2, 1)]
 
@@ -182,7 +184,7 @@ def test_a_ledger_restored_from_a_backup_goes_on(cache: Cache) -> None:
     load(cache, books)
     restored = MemoryLedger(books.held[:20])
     [page, *_] = pieces("tm-grade-history", ["900"], T0 - DAY * 10, T0 - DAY, T0)
-    lost = {own.purchase_id for own in books.held}
+    lost = {each.purchase_id for each in books.held}
     restored.held.append(replace(restored.deliver(page, grades([900], T0 - DAY * 10, 10), T0), purchase_id="new"))
     restored.held.pop(-2)
     assert restored.held[-1].purchase_id not in lost
@@ -196,7 +198,7 @@ def test_a_ledger_restored_from_a_backup_goes_on(cache: Cache) -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "status", "envelope"),
+    ("answer", "status", "envelope"),
     [
         (b'{"success": false, "message": "no"}', 200, "failed"),
         (b"<html>busy</html>", 200, "malformed"),
@@ -208,18 +210,18 @@ def test_a_ledger_restored_from_a_backup_goes_on(cache: Cache) -> None:
     ids=["said no", "a page of HTML", "no text", "nothing", "status 500", "nested without end"],
 )
 def test_an_answer_nobody_can_read_is_kept_and_covers_what_was_asked(
-    told: bytes, status: int, envelope: str, cache: Cache
+    answer: bytes, status: int, envelope: str, cache: Cache
 ) -> None:
     """I4: the body stays in the ledger, the reason is in quarantine, and no retry buys it again."""
     books = MemoryLedger()
     [page, *_] = pieces("tm-grade-history", ["1"], T0 - DAY * 9, T0 - DAY * 5, T0)
-    books.deliver(page, told, T0, status)
+    books.deliver(page, answer, T0, status)
     report = load(cache, books)
     assert (report.failed, report.rows_new) == (1, 0)
     assert rows(cache, "SELECT envelope FROM loads") == [(envelope,)]
     [(reason, raw)] = rows(cache, "SELECT reason, raw FROM quarantined")
     assert reason.startswith(f"{envelope} body: ")
-    assert raw[:20] == told.decode(errors="replace")[:20]
+    assert raw[:20] == answer.decode(errors="replace")[:20]
     cells = held(cache, _history(), ["1"], page.first, page.last, T0)
     assert cells.spans == {"1": ((page.first, page.last),)}
 
@@ -242,7 +244,7 @@ def test_rows_that_cannot_be_read_are_quarantined_beside_the_good_ones(cache: Ca
 def test_a_column_nobody_declared_is_kept_and_told_once(cache: Cache) -> None:
     books = story()
     report = load(cache, books.only(13))
-    assert any((own.column, own.change) == ("brand_new", "new") for own in report.drift)
+    assert any((each.column, each.change) == ("brand_new", "new") for each in report.drift)
     assert rows(cache, "SELECT extras FROM grades") == [('{"brand_new":1}',)]
     assert load(cache, books.only(13, 14)).drift == ()
     assert rows(cache, "SELECT first_seen, purchase_id FROM drift WHERE change = 'new'") == [
@@ -286,8 +288,8 @@ def test_ten_loads_killed_at_any_moment_lose_nothing(tmp_path: Path) -> None:
 
 def test_processes_that_load_the_same_ledger_load_each_row_once(tmp_path: Path) -> None:
     children = [start("load", tmp_path, 200, 30) for _ in range(3)]
-    told = [child.communicate(timeout=120)[0].splitlines()[1].split() for child in children]
-    assert sum(int(deliveries) for deliveries, *_ in told) == 200
+    printed = [child.communicate(timeout=120)[0].splitlines()[1].split() for child in children]
+    assert sum(int(deliveries) for deliveries, *_ in printed) == 200
     alone = Cache(tmp_path / "alone")
     load(alone, many(200))
     assert hashes(Cache(tmp_path)) == hashes(alone)
@@ -302,7 +304,7 @@ def test_a_body_damaged_in_the_ledger_is_named_and_hides_no_other(cache: Cache, 
             change = sa.update(schema.bodies).where(schema.bodies.c.purchase_id == bad.purchase_id)
             connection.execute(change.values(zstd=b"no zstd at all"))
         assert (load(cache, ledger).rows_new, load(cache, ledger).deliveries) == (5, 0)
-        assert [found.purchase_id for found in damaged_bodies(ledger)] == [bad.purchase_id]
+        assert [each.purchase_id for each in damaged_bodies(ledger)] == [bad.purchase_id]
     [(purchase, reason)] = rows(cache, "SELECT purchase_id, reason FROM quarantined")
     assert (purchase, "copy of it is damaged" in reason) == (bad.purchase_id, True)
     first, last = (int(day.timestamp()) // 86400 for day in (T0 - DAY * 9, T0 - DAY * 5))

@@ -27,8 +27,8 @@ def hashes(cache: Cache) -> dict[str, str]:
 def test_a_rebuilt_cache_is_the_one_that_grew_day_by_day(tmp_path: Path) -> None:
     """I8, with every delivery loaded alone, as a schedule does."""
     books, cache = story(), Cache(tmp_path)
-    for own in books.held:
-        load(cache, books.only(*range(1, own.seq + 1)))
+    for delivery in books.held:
+        load(cache, books.only(*range(1, delivery.seq + 1)))
     before = hashes(cache)
     done = rebuild(tmp_path, books)
     assert done.changed == ()
