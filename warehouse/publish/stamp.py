@@ -23,7 +23,7 @@ _COLUMNS = "layout, ledger_seq, ledger_mark, loads, avoided_seq, build, rewinds"
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """Version of a file's rows. `ledger_mark` is what stands in its ledger at `ledger_seq`: another ledger has something
+    """Version of a file's rows. `ledger_mark` is what its ledger has at `ledger_seq`: another ledger has something
     else there."""
 
     layout: int
