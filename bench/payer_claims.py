@@ -32,8 +32,8 @@ from payer.values.request import Order, Run
 from payer.wallet.eip3009 import Wallet
 from payer.wallet.sign import authorize
 from tests.payer import purchases as p
-from tests.payer.reference import ReferenceClient
 from tests.payer.scripted import KEY
+from tests.payer.sdk_client import ReferenceClient
 
 _CLAIMS = 1000
 _AT_ONCE = 8

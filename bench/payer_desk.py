@@ -28,7 +28,7 @@ from payer.values.purchase import Purchase
 from payer.values.request import Order, Run
 from payer.wallet.eip3009 import Wallet
 from tests.payer.desk import orders
-from tests.payer.reference import ReferenceClient
+from tests.payer.sdk_client import ReferenceClient
 from tests.worlds import WorldProcess
 
 T = TypeVar("T")

@@ -7,7 +7,8 @@ The main path, in the order a purchase takes it:
 
 payer               what callers use
 context             the dependencies of one process, passed to every step
-buy/quote           fetch current terms, judge them, reserve inside every cap
+buy/quote           fetch current terms and judge them
+buy/approve         reserve a bill inside every cap, all or none
 buy/buy             the loop: decide, act, append
 buy/decide          the next step, a pure function
 buy/send            sign, send, claim; changed_terms follows a 402 whose terms moved

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from payer.buy import buy, quote
-from payer.buy.quote import Approved
+from payer.buy import approve, buy, quote
+from payer.buy.approve import Approved
 from payer.context import PayerContext
 from payer.settle import reconcile, recover
 from payer.settle.reconcile import Difference, Reconciled
@@ -34,7 +34,7 @@ class Payer:
 
     async def approve(self, run: Run, orders: Sequence[Order], quotes: Mapping[str, Quote]) -> Approved:
         """Reserve all orders inside every cap, or none. Raises OverBudget, ChainUnreachable."""
-        return await quote.approve(self.context, run, orders, quotes)
+        return await approve.approve(self.context, run, orders, quotes)
 
     async def buy(self, purchase: Purchase, view: View = NotSeen.UNREAD) -> Purchase:
         """Carry one purchase as far as it goes now. Raises Unresolved, PaidUndelivered, Refused, SellerUnreachable."""

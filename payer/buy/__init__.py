@@ -1,6 +1,7 @@
-"""Buy one piece at most once: quote, reserve, sign, send, record.
+"""Buy one piece at most once: quote, approve, sign, send, record.
 
-quote            current terms per endpoint; reserve an approved bill inside every cap
+quote            current terms per endpoint
+approve          reserve a bill inside every cap, all or none
 buy, decide      the loop, and its pure decision
 send             sign, send, claim, fetch free orders
 changed_terms    follow a 402 to a payment whose terms moved

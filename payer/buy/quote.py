@@ -1,39 +1,22 @@
-"""Quote orders and reserve them: current terms per endpoint, a look at each nonce, the caps."""
+"""Quote orders: current terms per endpoint, judged by policy; signs nothing and costs nothing."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import replace
 from datetime import timedelta
-from functools import partial
 
-from payer.buy.lease import leased_elsewhere, new_lease
-from payer.buy.look import look
 from payer.context import PayerContext
 from payer.http.outcome import Answer, NoAnswer, NotSent
-from payer.ledger.reserve import PricedOrder
 from payer.policy.judge import judge
-from payer.values.chain_view import ChainView, View
-from payer.values.crashpoints import crash_point
-from payer.values.errors import OverBudget, QuoteUnacceptable, SellerUnreachable
-from payer.values.identifiers import nonce, purchase_key
-from payer.values.money import Asset, decimal_text
-from payer.values.purchase import Data, Money, Purchase
-from payer.values.request import Order, Run
+from payer.values.errors import QuoteUnacceptable, SellerUnreachable
+from payer.values.request import Order
 from payer.values.terms import Quote, Terms
 from payer.wire.strict_json import Malformed, parse, shown
 from payer.wire.terms import parse_402
 
 _MESSAGE_LIMIT = 4096
-
-
-@dataclass(frozen=True, slots=True)
-class Approved:
-    """Reserved purchases, and the chain's view of each nonce before anything was signed, by purchase id."""
-
-    purchases: list[Purchase]
-    views: Mapping[str, View]
 
 
 async def quote(context: PayerContext, orders: Iterable[Order]) -> dict[str, Quote]:
@@ -122,6 +105,13 @@ def judge_answer(context: PayerContext, order: Order, answer: Answer) -> Terms:
     )
 
 
+def terms_for_order(terms: Terms, order: Order) -> Terms:
+    """Return an endpoint's terms as they are echoed for one order: with its URL, not the one they were quoted for."""
+    if terms.version == 1:
+        return terms
+    return replace(terms, resource=json.dumps({"url": order.request.full_url}, separators=(",", ":")))
+
+
 def _no_terms(order: Order, answer: Answer) -> Exception:
     where = order.request.endpoint
     message = _message(answer.body)
@@ -146,103 +136,3 @@ def _message(body: bytes) -> str:
         return ""
     message = document.get("message") if isinstance(document, dict) else None
     return f": {shown(message, 200)}" if isinstance(message, str) else ""
-
-
-async def approve(context: PayerContext, run: Run, orders: Sequence[Order], quotes: Mapping[str, Quote]) -> Approved:
-    """Reserve every order inside every cap, all or none, after a look at each nonce on the chain (I2, I3).
-
-    A used nonce means that another machine, or this one before its ledger was lost, bought the piece: its view is
-    returned, so that the purchase is booked as spent and not paid a second time. Raises OverBudget (a cap, or a wallet
-    that holds less than the bill) and ChainUnreachable, with nothing signed.
-    """
-    existing = [context.ledger.find(purchase_key(order.request, order.edition)) for order in orders]
-    wanted = [_wanted(context, order, purchase, quotes) for order, purchase in zip(orders, existing, strict=True)]
-    to_pay = [item for item, purchase in zip(wanted, existing, strict=True) if purchase is None or _costs(purchase)]
-    views = await _views_before_signing(context, to_pay)
-    await _check_balance(context, to_pay)
-    placed = [replace(item, from_block=_search_from(views.get(item.nonce))) for item in wanted]
-    lease = new_lease(context, *{order.seller for order in orders})
-    reserved = context.ledger.reserve(
-        run, placed, context.policy.caps, lease, context.loss_limits(), partial(leased_elsewhere, context)
-    )
-    crash_point("intent")
-    seen: dict[str, View] = {p.purchase_id: views[p.nonce] for p in reserved if p.nonce in views}
-    in_doubt = [p for p in reserved if p.purchase_id not in seen and p.data is Data.ABSENT and not p.undelivered]
-    return Approved(reserved, {**seen, **await look(context, (p for p in in_doubt if not p.order.free))})
-
-
-def _costs(existing: Purchase) -> bool:
-    """Whether a purchase in the ledger is still to be paid for. One that was sent already costs nothing more."""
-    return existing.buyable or existing.money is Money.RESERVED
-
-
-def _search_from(view: ChainView | None) -> int | None:
-    """Return the block from which to search for the nonce's use: where it was settled, or the final block.
-
-    Nothing is signed yet, but blocks above the final one may still be replaced.
-    """
-    if view is None:
-        return None
-    return view.final_number if view.settlement is None else min(view.settlement.block_number, view.final_number)
-
-
-def terms_for_order(terms: Terms, order: Order) -> Terms:
-    """Return an endpoint's terms as they are echoed for one order: with its URL, not the one they were quoted for."""
-    if terms.version == 1:
-        return terms
-    return replace(terms, resource=json.dumps({"url": order.request.full_url}, separators=(",", ":")))
-
-
-class _Nonces(dict[int, str]):
-    """A purchase's nonce by generation, derived on first use."""
-
-    def __init__(self, secret: bytes, asset: Asset, key: str) -> None:
-        super().__init__()
-        self._fields = secret, asset, key
-
-    def __missing__(self, generation: int) -> str:
-        self[generation] = nonce(*self._fields, generation)
-        return self[generation]
-
-
-def _wanted(context: PayerContext, order: Order, existing: Purchase | None, quotes: Mapping[str, Quote]) -> PricedOrder:
-    asset = context.policy.asset_for(order.seller)
-    wallet = context.signer()
-    key = purchase_key(order.request, order.edition)
-    terms = None if order.free else terms_for_order(quotes[order.request.endpoint].terms, order)
-    return PricedOrder(
-        order=order,
-        asset=asset,
-        payer=wallet.address,
-        nonce_of=_Nonces(wallet.nonce_secret, asset, key),
-        amount=0 if terms is None else terms.amount,
-        terms=terms,
-        from_block=None,
-        generation=0 if existing is None else existing.generation + (1 if existing.loss_accepted else 0),
-    )
-
-
-async def _views_before_signing(context: PayerContext, wanted: Sequence[PricedOrder]) -> dict[str, ChainView]:
-    """Look at the nonces that may be signed now, one batch per asset. Free orders have none."""
-    views: dict[str, ChainView] = {}
-    for asset in {item.asset for item in wanted if item.terms is not None}:
-        nonces: dict[str, int | None] = {
-            item.nonce: None for item in wanted if item.asset == asset and item.terms is not None
-        }
-        views.update(await context.chain.look(asset, context.signer().address, nonces))
-    return views
-
-
-async def _check_balance(context: PayerContext, wanted: Sequence[PricedOrder]) -> None:
-    for asset in {item.asset for item in wanted if item.terms is not None}:
-        bill = sum(item.amount for item in wanted if item.asset == asset)
-        held = await context.chain.balance(asset, context.signer().address)
-        if held < bill:
-            raise OverBudget(
-                f"the wallet holds {_text(held, asset)} and the bill is {_text(bill, asset)}",
-                advice=f"send {asset.symbol} on {asset.network} to {context.signer().address}, or buy less",
-            )
-
-
-def _text(atoms: int, asset: Asset) -> str:
-    return f"{decimal_text(atoms, asset.decimals)} {asset.symbol}"

@@ -17,7 +17,7 @@ from payer.ledger.database.rows import asset_key
 from payer.ledger.database.statements import Transaction
 from payer.policy.rules import Caps
 from payer.values.errors import OverBudget
-from payer.values.money import Asset, decimal_text
+from payer.values.money import Amount, Asset
 from payer.values.request import Run
 
 Bucket = tuple[str, str]
@@ -77,17 +77,15 @@ def check_call(caps: Caps, asset: Asset, amount: int, dataset: str) -> None:
 def check_drift(caps: Caps, asset: Asset, amount: int, measure: int, dataset: str) -> None:
     """Raise OverBudget when a price is further above `measure`, the last one accepted, than policy allows."""
     if amount > caps.highest_after(measure):
-        last, asked = (f"{decimal_text(atomic, asset.decimals)} {asset.symbol}" for atomic in (measure, amount))
         cap = f"caps.{asset.symbol}.price_drift"
         raise OverBudget(
-            f"{dataset}: {asked} is more than {cap} allows over the last price accepted, {last}",
+            f"{dataset}: {Amount(amount, asset)} is more than {cap} allows over the last price accepted, "
+            f"{Amount(measure, asset)}",
             advice=f"plan again; raise {cap} if the rise is right",
         )
 
 
 def _message(name: str, cap: int, before: int, asked: int, asset: Asset) -> str:
-    def text(atomic: int) -> str:
-        return f"{decimal_text(atomic, asset.decimals)} {asset.symbol}"
-
     where = name if name.startswith("--") else f"caps.{asset.symbol}.{name}"
-    return f"{where} is {text(cap)}: {text(before)} are committed and {text(asked)} more were asked"
+    committed, more = Amount(before, asset), Amount(asked, asset)
+    return f"{where} is {Amount(cap, asset)}: {committed} are committed and {more} more were asked"

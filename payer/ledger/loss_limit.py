@@ -11,7 +11,7 @@ from payer.ledger.database.queries import IN_DOUBT, LOSSES
 from payer.ledger.database.rows import asset_key
 from payer.ledger.database.statements import Transaction
 from payer.values.errors import OverBudget
-from payer.values.money import Asset, decimal_text
+from payer.values.money import Amount, Asset
 
 
 def check(txn: Transaction, seller: str, asset: Asset, limit: int) -> None:
@@ -26,7 +26,7 @@ def check(txn: Transaction, seller: str, asset: Asset, limit: int) -> None:
         return
     took = "took" if at_risk == lost else "took, or may have taken,"
     raise OverBudget(
-        f"{seller} {took} {decimal_text(at_risk, asset.decimals)} {asset.symbol} and did not deliver "
-        f"(sellers.{seller}.loss_limit is {decimal_text(limit, asset.decimals)})",
+        f"{seller} {took} {Amount(at_risk, asset)} and did not deliver "
+        f"(sellers.{seller}.loss_limit is {Amount(limit, asset).decimal})",
         advice="run `tollbook recover`; settle what is undelivered with the seller or accept-loss each, then run again",
     )

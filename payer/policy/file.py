@@ -11,7 +11,7 @@ from types import MappingProxyType
 from payer.policy.rules import Caps, Policy, SellerPolicy, origin
 from payer.policy.toml_table import TomlTable
 from payer.values.addresses import ZERO_ADDRESS
-from payer.values.errors import Misconfigured
+from payer.values.errors import Misconfigured, PolicyMissing
 from payer.values.money import Asset
 from payer.wire.strict_json import shown
 
@@ -40,10 +40,12 @@ def load_policy(path: Path) -> Policy:
     """Read a policy file. Raises Misconfigured naming the key and the fix."""
     try:
         raw = path.read_bytes()
+    except FileNotFoundError:
+        raise PolicyMissing(f"there is no policy file {path}") from None
     except OSError as error:
         raise Misconfigured(
             f"the policy file {path} can't be read: {error.strerror}",
-            advice="write one (docs/operating.md shows it whole), or set TOLLBOOK_POLICY to where it is",
+            advice="let this user read it, or set TOLLBOOK_POLICY to another",
         ) from None
     if len(raw) > _FILE_LIMIT:
         raise Misconfigured(f"the policy file {path} is longer than {_FILE_LIMIT} bytes", advice="it should be a page")

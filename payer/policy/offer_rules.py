@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from payer.policy.rules import Caps, Policy, SellerPolicy, is_https_or_loopback, origin
 from payer.values.addresses import ZERO_ADDRESS, checksum
 from payer.values.errors import QuoteUnacceptable
-from payer.values.money import Asset, decimal_text
+from payer.values.money import Amount, Asset
 from payer.values.terms import Terms
 from payer.wire.strict_json import dump, shown
 from payer.wire.terms import Challenge, Offer, unacceptable
@@ -196,4 +196,4 @@ class OfferRules:
             yield self.caps.highest_after(self.last_price), drift, advice
 
     def _money(self, amount: int) -> str:
-        return f"{decimal_text(amount, self.asset.decimals)} {self.asset.symbol}"
+        return f"{Amount(amount, self.asset)}"

@@ -1,4 +1,4 @@
-"""Money as integers of atomic units with the asset beside them (design rule: floats raise, Decimal only in reports)."""
+"""Money as an integer of atomic units with its asset, and its text. Floats raise; Decimal is for texts only."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _DECIMAL = re.compile(r"[0-9]{1,20}(\.[0-9]{1,36})?", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """One token contract on one chain, with *our* EIP-712 data for it (never the seller's)."""
+    """One token contract on one chain, with policy's EIP-712 data for it, never the seller's."""
 
     symbol: str
     chain_id: int
@@ -22,43 +22,33 @@ class Asset:
 
     @property
     def network(self) -> str:
-        """CAIP-2 name, as x402 v2 writes it."""
+        """The chain's CAIP-2 name, as x402 v2 writes it."""
         return f"eip155:{self.chain_id}"
 
 
-@dataclass(frozen=True, slots=True, order=False)
+@dataclass(frozen=True, slots=True)
 class Amount:
-    """A whole number of atomic units of one asset. Arithmetic across assets raises ValueError."""
+    """A whole number of atomic units of one asset; its text is "0.017 USDC". Raises TypeError for all but an int."""
 
-    atoms: int
+    amount_atomic: int
     asset: Asset
 
     def __post_init__(self) -> None:
-        if type(self.atoms) is not int:
-            raise TypeError(f"money is an integer of atomic units, not {type(self.atoms).__name__}")
+        if type(self.amount_atomic) is not int:
+            raise TypeError(f"money is an integer of atomic units, not {type(self.amount_atomic).__name__}")
 
-    def _same(self, other: Amount) -> None:
-        if self.asset != other.asset:
-            raise ValueError(f"amounts of different assets: {self.asset.symbol} and {other.asset.symbol}")
-
-    def __add__(self, other: Amount) -> Amount:
-        self._same(other)
-        return Amount(self.atoms + other.atoms, self.asset)
-
-    def __sub__(self, other: Amount) -> Amount:
-        self._same(other)
-        return Amount(self.atoms - other.atoms, self.asset)
-
-    def __mul__(self, times: int) -> Amount:
-        return Amount(self.atoms * times, self.asset)
+    @property
+    def decimal(self) -> str:
+        """The amount without the symbol, exactly: "0.017"."""
+        return decimal_text(self.amount_atomic, self.asset.decimals)
 
     def __str__(self) -> str:
-        return f"{decimal_text(self.atoms, self.asset.decimals)} {self.asset.symbol}"
+        return f"{self.decimal} {self.asset.symbol}"
 
 
-def decimal_text(atoms: int, decimals: int) -> str:
-    """Exact decimal notation of an amount in the asset: 17000 at 6 decimals is "0.017"."""
-    text = format(Decimal(atoms).scaleb(-decimals), "f")
+def decimal_text(amount_atomic: int, decimals: int) -> str:
+    """Write atomic units as an exact decimal: 17000 at 6 decimals is "0.017"."""
+    text = format(Decimal(f"{amount_atomic}E-{decimals}"), "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
@@ -68,7 +58,7 @@ def exact_decimal(atomic: int, decimals: int) -> Decimal:
 
 
 def parse_decimal(text: str, decimals: int) -> int:
-    """Atoms of a decimal string in the asset ("0.10" at 6 decimals is 100000).
+    """Read a decimal string as atomic units: "0.10" at 6 decimals is 100000.
 
     Raises TypeError for anything but a string (a TOML float has already lost digits) and ValueError for a
     sign, an exponent, a non-ASCII digit or more decimals than the asset has.
@@ -77,7 +67,8 @@ def parse_decimal(text: str, decimals: int) -> int:
         raise TypeError(f'write money as a string such as "0.10", not {type(text).__name__} {text!r}')
     if not _DECIMAL.fullmatch(text):
         raise ValueError(f'{text!r} is not an amount: write plain digits such as "0.10"')
-    atoms = Decimal(text).scaleb(decimals)
-    if atoms != atoms.to_integral_value():
+    whole, _, fraction = text.partition(".")
+    fraction = fraction.rstrip("0")
+    if len(fraction) > decimals:
         raise ValueError(f"{text!r} has more than the asset's {decimals} decimals")
-    return int(atoms)
+    return int(whole + fraction.ljust(decimals, "0"))

@@ -73,7 +73,7 @@ def work(job: Job, together: Barrier | None = None) -> None:
 
 
 async def _accept_losses(payer: Payer) -> None:
-    """Operator approval, which waits until no reorg can take a payment back."""
+    """Accept every loss, once no reorg can undo its payment."""
     while any(purchase.settling for purchase in payer.context.ledger.undelivered()):
         await asyncio.sleep(0.3)
         await payer.recover()

@@ -21,7 +21,7 @@ import pytest
 from payer.policy.file import parse_policy
 from payer.values.purchase import Data, Money, Purchase
 from tests.crash import child
-from tests.payer import places
+from tests.payer import sandbox_policy
 from tests.payer.desk import PRICE
 from tests.payer.onchain import Paid, assert_books_equal_chain, is_finished, payments
 from tests.stores import new_ledger_url
@@ -121,7 +121,7 @@ def scene(request: pytest.FixtureRequest, kind: Kind, module_world: World, tmp_p
     world.settings.update(resend=resend)
     buyer = world.buyer(f"killed-{next(_numbers)}")
     url = new_ledger_url(request, store, tmp_path)
-    job = child.Job(places.policy(world, loss_limit="9"), buyer.private_key, url, 2, offset=world.clock.offset)
+    job = child.Job(sandbox_policy.policy(world, loss_limit="9"), buyer.private_key, url, 2, offset=world.clock.offset)
     yield Scene(world, buyer, job, world.balance(buyer.address))
     world.reset()
 
@@ -159,7 +159,9 @@ def test_a_run_killed_while_the_price_moves_pays_one_of_the_two_prices(scene: Sc
 
 
 @killing(CLAIMED, 1, [kind for kind in KINDS if kind[2] == "refused"])
-def test_a_run_killed_while_it_claims_pays_again_only_on_a_persons_word(scene: Scene, kind: Kind, point: int) -> None:
+def test_a_run_killed_while_it_claims_pays_again_only_by_operator_approval(
+    scene: Scene, kind: Kind, point: int
+) -> None:
     """I2: paid, the answer lost, every claim refused, and at last its loss accepted."""
     scene.job = replace(scene.job, count=1, verb="accept-loss")
     scene.world.faults.add("reset_after")

@@ -51,13 +51,13 @@ def payments(world: World, wallet: str, symbol: str = "USDC") -> list[Paid]:
     return [Paid(used[tx_hash], tx_hash, value) for tx_hash, value in moved if tx_hash in used]
 
 
-def give_away(world: World, buyer: Buyer, atoms: int, symbol: str = "USDC") -> str:
+def give_away(world: World, buyer: Buyer, amount_atomic: int, symbol: str = "USDC") -> str:
     """A plain transfer out of the wallet, which no authorization made; the transaction's hash."""
     wallet = Account.from_key(buyer.private_key)
     gas = {"gas": 100_000, "gasPrice": 3_000_000_000, "chainId": CHAIN_ID}
     giver = Account.from_key(DEPLOYER_KEY)
     _send(world, giver, {**gas, "to": wallet.address, "value": 10**18, "data": b""})
-    call = TRANSFER_CALL + encode(["address", "uint256"], [giver.address, atoms])
+    call = TRANSFER_CALL + encode(["address", "uint256"], [giver.address, amount_atomic])
     return _send(world, wallet, {**gas, "to": world.tokens[symbol].address, "value": 0, "data": call})
 
 
@@ -108,7 +108,7 @@ def assert_caps_count_what_is_committed(ledger: Ledger) -> None:
             if purchase.asset == asset:
                 expected.update(dict.fromkeys(buckets(purchase.run).values(), purchase.committed))
         held = ledger.committed(asset)
-        assert {key: atoms for key, atoms in held.items() if atoms} == {k: v for k, v in expected.items() if v}
+        assert {k: v for k, v in held.items() if v} == {k: v for k, v in expected.items() if v}
 
 
 def is_finished(purchase: Purchase) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from payer.buy import buy, changed_terms, decide, quote, record, send
+from payer.buy import approve, buy, changed_terms, decide, quote, record, send
 from payer.buy.look import look
 from payer.context import PayerContext
 from payer.http.outcome import Answer
@@ -53,7 +53,7 @@ def nonce_by_machine(patch: pytest.MonkeyPatch) -> None:
     the second transfer can give the defect away."""
     from tests.simulation.checks import Checks
 
-    patch.setattr(quote, "nonce", lambda secret, asset, key, generation: "0x" + secrets.token_hex(32))
+    patch.setattr(approve, "nonce", lambda secret, asset, key, generation: "0x" + secrets.token_hex(32))
     leaves = Checks.leaves
 
     def knowing(self: Checks, process: Any, message: Any) -> None:
@@ -174,7 +174,7 @@ def unreachable_is_unused(patch: pytest.MonkeyPatch) -> None:
         unused = ChainView(1, now, 1, now, NonceState.UNUSED, NonceState.UNUSED)
         return {name: unused if view is NotSeen.UNREACHABLE else view for name, view in views.items()}
 
-    for module in (buy, quote, recover, reconcile):
+    for module in (buy, approve, recover, reconcile):
         patch.setattr(module, "look", trusting)
 
 
@@ -197,7 +197,7 @@ def settled_for_ever(patch: pytest.MonkeyPatch) -> None:
 
 def a_lease_is_ignored(patch: pytest.MonkeyPatch) -> None:
     """No defect: a lease is courtesy, and the nonce is what pays once."""
-    for module in (buy, quote, recover):
+    for module in (buy, approve, recover):
         patch.setattr(module, "leased_elsewhere", lambda *_: False)
 
 

@@ -16,8 +16,7 @@ from payer.settle.recover import due
 from payer.values.request import Order, Run
 from tasks.buy import purchase as buying
 from tasks.buy.bill import Bill, Item, Line
-from tasks.workspace.step import at_once
-from tasks.workspace.watch import UNWATCHED
+from tasks.buy.watch import UNWATCHED
 from tests.simulation import terms
 from tests.simulation.machine import Process, SimClock
 from tests.simulation.network import SimTransport
@@ -69,7 +68,7 @@ class Desk:
         bill = Bill("grades", terms.ASSET, (Line("tm-grade", len(items), items),), quotes)
         workspace = cast(Any, self)
         approved = await self.payer.approve(run, [item.order for item in bill.items], bill.quotes)
-        batch = await buying.buy_all(at_once, workspace, run, approved, UNWATCHED)
+        batch = await buying.buy_all(buying.buy, workspace, run, approved, UNWATCHED)
         await buying.verify(workspace, list(batch.results.values()))
 
 

@@ -27,7 +27,7 @@ def unfinished(world: World, machine: Machine) -> list[str]:
 
 
 def liveness(world: World, demand: Demand) -> dict[str, list[Purchase]]:
-    """Every wanted piece is delivered, undelivered or burned; nothing is parked for ever. Returns what was read."""
+    """Every wanted piece ends delivered, undelivered or burned, none in doubt for ever. Returns what was read."""
     read: dict[str, list[Purchase]] = {}
     for machine in world.machines:
         ledger = machine.store.open()

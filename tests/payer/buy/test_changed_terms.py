@@ -1,4 +1,4 @@
-"""A 402 whose terms are others than those a payment was made for: what is remembered, and what is sent then."""
+"""A 402 whose terms differ from those that a payment was made for: what is kept as a quote, and what is sent then."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_terms_outside_policy_are_not_remembered() -> None:
 
 
 def test_terms_that_move_at_every_402_are_followed_a_bounded_number_of_times() -> None:
-    """I1: an endless 402 signs one nonce and stops after a sitting's presents."""
+    """I1: an endless 402 signs one nonce and stops after one call's presents."""
     seller = s.ScriptedSeller([s.challenge(maxTimeoutSeconds=300 + n) for n in range(9)])
     at = desk(seller, "unused")
     _, raised = carry(at, reserved(at))

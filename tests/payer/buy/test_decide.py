@@ -110,7 +110,7 @@ ROWS: list[tuple[str, Purchase, int, ChainView | NotSeen, AttemptCounts, type[Ac
     ("undelivered-before-the-next-claim", p.undelivered(claims=3), SETTLED + 599, USED, FRESH, Done),
     ("undelivered-claimed-again-later", p.undelivered(claims=3), SETTLED + 600, USED, FRESH, Claim),
     ("undelivered-claimed-again-though-unreachable", p.undelivered(claims=3), LATER, UNREACHABLE, FRESH, Claim),
-    ("undelivered-one-claim-a-sitting", p.undelivered(claims=3), LATER, USED, AttemptCounts(0, claims=1), Done),
+    ("undelivered-one-claim-a-call", p.undelivered(claims=3), LATER, USED, AttemptCounts(0, claims=1), Done),
     ("undelivered-before-the-one-after", p.undelivered(claims=4), SETTLED + 3_599, USED, FRESH, Done),
     ("undelivered-and-the-one-after", p.undelivered(claims=4), SETTLED + 3_600, USED, FRESH, Claim),
     ("undelivered-after-the-last-claim", p.undelivered(claims=9), LATER, USED, FRESH, Done),
@@ -119,7 +119,7 @@ ROWS: list[tuple[str, Purchase, int, ChainView | NotSeen, AttemptCounts, type[Ac
     ("loss-accepted-and-exposed-unused", EXPOSED_ACCEPTED, BEFORE, UNUSED, FRESH, Wait),
     ("loss-accepted-and-exposed-used", EXPOSED_ACCEPTED, BEFORE, USED, FRESH, Settle),
     ("loss-accepted-and-exposed-dead", EXPOSED_ACCEPTED, AFTER, UNUSED_PAST, FRESH, Free),
-    ("loss-accepted-and-spent-anew", SPENT_ACCEPTED, AFTER, USED, FRESH, Done),
+    ("loss-accepted-and-spent-again", SPENT_ACCEPTED, AFTER, USED, FRESH, Done),
     ("burned-whose-loss-is-accepted", p.accepted(p.burned()), AFTER, CANCELLED, FRESH, Done),
     ("reserved-again-unused", p.reserved_again(), AFTER, UNUSED, FRESH, Sign),
     ("reserved-again-used-late", p.reserved_again(), AFTER, USED, FRESH, Settle),
@@ -141,13 +141,13 @@ ROWS: list[tuple[str, Purchase, int, ChainView | NotSeen, AttemptCounts, type[Ac
 
 
 @pytest.mark.parametrize(
-    ("purchase", "now", "chain", "sitting", "expected"), [r[1:] for r in ROWS], ids=[r[0] for r in ROWS]
+    ("purchase", "now", "chain", "counts", "expected"), [r[1:] for r in ROWS], ids=[r[0] for r in ROWS]
 )
 def test_each_state_has_one_next_action(
-    purchase: Purchase, now: int, chain: ChainView | NotSeen, sitting: AttemptCounts, expected: type[Action]
+    purchase: Purchase, now: int, chain: ChainView | NotSeen, counts: AttemptCounts, expected: type[Action]
 ) -> None:
     """I1, I2, I9: the table of docs/payments.md."""
-    assert type(next_action(purchase, now, chain, LIMITS, sitting)) is expected
+    assert type(next_action(purchase, now, chain, LIMITS, counts)) is expected
 
 
 def test_freeing_needs_the_latest_expiry_ever_signed_for_the_nonce() -> None:

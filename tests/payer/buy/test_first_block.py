@@ -1,4 +1,4 @@
-"""Where a nonce's use is searched: above the final block when it was unused, and else where it was used."""
+"""The first block of a search for a nonce's use: the final block if it was unused, else the one of its settlement."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from payer.buy import quote as quoting
+from payer.buy.approve import approve
+from payer.buy.quote import quote
 from payer.values.chain_view import ChainView, NonceState
 from tests.payer import purchases as p
 from tests.payer.chain.chain_reads import NONCE, look
@@ -33,8 +34,8 @@ def test_a_reservation_remembers_a_block_that_no_reorg_replaces(tmp_path: Path, 
     ours = context(tmp_path, ScriptedSeller([challenge(), answer(200)]), ScriptedChain(lambda: view))
 
     async def reserve() -> int | None:
-        quotes = await quoting.quote(ours, [order()])
-        approved = await quoting.approve(ours, p.run(), [order()], quotes)
+        quotes = await quote(ours, [order()])
+        approved = await approve(ours, p.run(), [order()], quotes)
         return approved.purchases[0].from_block
 
     assert asyncio.run(reserve()) == first

@@ -1,7 +1,7 @@
 """The second transition table: an answer that comes when the purchase stands elsewhere than when it was presented.
 
 Standing × answer × when it comes × what the chain says then: each case is a row with an id, and its end is read from
-ENDS. test_buyer.py has the first table, every kind of answer to a purchase that nobody else has touched.
+ENDS. test_buy.py has the first table, every kind of answer to a purchase that nobody else has touched.
 """
 
 from __future__ import annotations

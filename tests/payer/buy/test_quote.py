@@ -1,4 +1,4 @@
-"""From wanted pieces to reserved ones: whose terms count, which prices are measured from what, who reserved before."""
+"""Quoting and reserving: which terms count, what price drift is measured from, and earlier reservations."""
 
 from __future__ import annotations
 
@@ -108,14 +108,14 @@ def elsewhere(at: Payer, **changes: Any) -> Payer:
 class TestLeftReservations:
     """Reserved, and its process is gone: its terms were judged, and its caps counted, then."""
 
-    def test_it_is_reserved_anew_for_the_run_that_wants_it_now(self) -> None:
+    def test_it_is_reserved_again_for_the_run_that_wants_it_now(self) -> None:
         """I3: and counted in its buckets."""
         at = desk(s.ScriptedSeller([s.challenge()]), chain="unused")
         approve(elsewhere(at), run="dead")
         wait(at, 91)
         again = approve(at, run="mine", flow="signals")
         assert (again.run.run_id, again.money, again.reserved) == ("mine", Money.RESERVED, p.PRICE)
-        held = {bucket: atoms for bucket, atoms in at.context.ledger.committed(p.USDC).items() if atoms}
+        held = {bucket: amount for bucket, amount in at.context.ledger.committed(p.USDC).items() if amount}
         assert set(held) == {
             ("run", "mine"), ("flow_day", "signals/2026-11-22"), ("day", "2026-11-22"), ("month", "2026-11")
         }  # fmt: skip
@@ -148,7 +148,7 @@ class TestLeftReservations:
         assert [payment["payload"]["authorization"]["to"] for payment in seller.payments] == [OTHER]  # type: ignore[index]
 
     def test_a_living_process_is_waited_for_and_its_leftovers_are_given_back(self) -> None:
-        """Not signed as they are: the caller reserves them anew."""
+        """Not signed as they are: the caller reserves them again."""
         seller = s.ScriptedSeller([s.challenge()])
         at = desk(seller, chain="unused")
         theirs = approve(elsewhere(at), run="theirs")

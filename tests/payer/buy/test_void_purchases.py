@@ -1,4 +1,4 @@
-"""A purchase wanted again, or whose settlement was taken back: what it keeps of its first life, what it forgets."""
+"""A void purchase that is ordered again, or a settlement that a reorg removed: what the purchase keeps of its past."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from payer.buy import quote as quoting
 from payer.buy.decide import Look, Sign, Wait, next_action
+from payer.buy.quote import _fetch_terms
 from payer.http.outcome import NotSent
 from payer.payer import Payer
 from payer.values.attempts import Limits
@@ -30,7 +30,7 @@ def test_a_purchase_wanted_again_forgets_the_authorization_that_died() -> None:
     assert again.valid_until == p.VALID_BEFORE
 
 
-def test_claims_begin_anew_after_a_reorg() -> None:
+def test_claims_begin_again_after_a_reorg() -> None:
     again = p.after(
         p.after(p.exposed(), Settled(at=p.NOW, settlement=p.settlement(final=False))),
         Sent(at=p.NOW, claim=True),
@@ -83,7 +83,7 @@ def test_a_body_is_claimed_with_new_terms_when_the_price_moved_between_two_lives
     async def second_life() -> Purchase:
         seller.script.pop(0)
         views.pop(0)
-        quotes = {order.request.endpoint: await quoting._fetch_terms(context, order)}
+        quotes = {order.request.endpoint: await _fetch_terms(context, order)}
         approved = await desk.approve(p.run("run-2"), [order], quotes)
         [purchase] = approved.purchases
         return await desk.buy(purchase, approved.views[purchase.purchase_id])

@@ -23,7 +23,7 @@ from payer.values.identifiers import purchase_key
 from payer.values.purchase import Data, Money, Purchase
 from payer.values.request import Order
 from sandbox.faults import CATALOGUE
-from tests.payer import places
+from tests.payer import sandbox_policy
 from tests.payer.desk import Desk, HurriedClock, orders
 from tests.payer.onchain import assert_books_equal_chain, is_finished, payments
 from tests.stores import new_ledger_url
@@ -143,7 +143,7 @@ def scenes(
         def scene_of(kind: Kind) -> Scene:
             store, version, resend = kind
             world, buyer = module_world, module_world.buyer(f"faults-{store}")
-            text = places.policy(
+            text = sandbox_policy.policy(
                 world, version=version, fresh_quotes=True, body_bytes=1_000_000, loss_limit="90", timeout_seconds=10
             )
             url = new_ledger_url(request, store, tmp_path_factory.mktemp("faults"))

@@ -11,7 +11,7 @@ import pytest
 
 from payer.values.purchase import Data, Money, Purchase
 from tests.crash import child
-from tests.payer import places
+from tests.payer import sandbox_policy
 from tests.payer.desk import PRICE
 from tests.payer.onchain import assert_books_equal_chain, payments
 
@@ -23,7 +23,7 @@ PIECES = 3
 
 @pytest.fixture
 def job(world: World, buyer: Buyer, ledger_url: str) -> child.Job:
-    policy = places.policy(world, loss_limit="9")
+    policy = sandbox_policy.policy(world, loss_limit="9")
     return child.Job(policy, buyer.private_key, ledger_url, PIECES, offset=world.clock.offset)
 
 
@@ -70,14 +70,14 @@ def test_a_lost_ledger_finds_its_purchases_on_the_chain(
     before = world.balance(buyer.address)
     assert child.run(job) == 0
     first = bought_by(job)
-    anew = replace(job, ledger_url=f"sqlite:///{tmp_path}/anew.db")
-    assert child.run(anew) == 0
-    second = bought_by(anew)
+    fresh = replace(job, ledger_url=f"sqlite:///{tmp_path}/fresh.db")
+    assert child.run(fresh) == 0
+    second = bought_by(fresh)
     assert transactions(second) == transactions(first)
     assert {p.spent for p in second} == {PRICE}
     assert {p.sends for p in second} == {0}
     assert all(p.undelivered for p in second)
-    with anew.open() as desk:
+    with fresh.open() as desk:
         assert_books_equal_chain(world, buyer.address, [desk.ledger], before=before)
 
 

@@ -12,10 +12,10 @@ import pytest
 from payer.values.errors import OverBudget, QuoteUnacceptable
 from payer.values.purchase import Data, Money
 from sandbox.keys import PAY_TO
-from tests.payer import places
+from tests.payer import sandbox_policy
 from tests.payer.desk import PRICE, Desk, HurriedClock, orders
 from tests.payer.onchain import assert_books_equal_chain, give_away, payments
-from tests.payer.reference import ReferenceClient
+from tests.payer.sdk_client import ReferenceClient
 
 if TYPE_CHECKING:
     from sandbox.world import Buyer, World
@@ -41,7 +41,7 @@ def open_desk(world: World, buyer: Buyer, ledger_url: str) -> Iterator[OpenDesk]
 def test_transfers_equal_ledger_rows_one_to_one(world: World, buyer: Buyer, open_desk: OpenDesk, version: int) -> None:
     """I1, I5."""
     before = world.balance(buyer.address)
-    desk = open_desk(places.policy(world, version=version))
+    desk = open_desk(sandbox_policy.policy(world, version=version))
     wanted = orders(desk.policy_text, 4)
     assert desk.buy(wanted) == []
     bought = [desk.found(order) for order in wanted]
@@ -55,7 +55,7 @@ def test_transfers_equal_ledger_rows_one_to_one(world: World, buyer: Buyer, open
 
 
 def test_with_known_terms_the_payment_goes_with_the_first_request(world: World, open_desk: OpenDesk) -> None:
-    desk = open_desk(places.policy(world))
+    desk = open_desk(sandbox_policy.policy(world))
     desk.buy(orders(desk.policy_text, 1))
     world.seller.visits.clear()
     desk.buy(orders(desk.policy_text, 5, first=2))
@@ -67,7 +67,7 @@ def test_a_seller_whose_timeout_moves_is_paid_from_kept_terms_all_the_same(
     world: World, buyer: Buyer, open_desk: OpenDesk, version: int
 ) -> None:
     """I1: the SDK's seller compares a v2 echo, so the second piece is presented twice, with one authorization."""
-    desk = open_desk(places.policy(world, version=version))
+    desk = open_desk(sandbox_policy.policy(world, version=version))
     desk.buy(orders(desk.policy_text, 1))
     world.settings.update(max_timeout=90)
     world.seller.visits.clear()
@@ -81,7 +81,7 @@ def test_a_seller_whose_timeout_moves_is_paid_from_kept_terms_all_the_same(
 
 
 def test_the_same_run_again_asks_nothing_and_pays_nothing(world: World, buyer: Buyer, open_desk: OpenDesk) -> None:
-    desk = open_desk(places.policy(world))
+    desk = open_desk(sandbox_policy.policy(world))
     wanted = orders(desk.policy_text, 3)
     desk.buy(wanted)
     world.seller.visits.clear()
@@ -92,7 +92,7 @@ def test_the_same_run_again_asks_nothing_and_pays_nothing(world: World, buyer: B
 
 def test_an_empty_wallet_can_still_finish_what_it_has_paid_for(world: World, buyer: Buyer, open_desk: OpenDesk) -> None:
     """The bill of a run is what is new in it: pieces that are paid for or in doubt cost nothing more."""
-    desk = open_desk(places.policy(world))
+    desk = open_desk(sandbox_policy.policy(world))
     wanted = orders(desk.policy_text, 2)
     desk.buy(wanted)
     held = world.balance(buyer.address)
@@ -104,7 +104,7 @@ def test_a_declared_payment_identifier_is_sent_and_the_same_each_time(world: Wor
     """A seller that honours it gives the paid answer again, though it refuses the payment itself."""
     world.settings.update(payment_identifier="honoured", resend="refused")
     world.faults.add("reset_after")
-    desk = open_desk(places.policy(world))
+    desk = open_desk(sandbox_policy.policy(world))
     [order] = orders(desk.policy_text, 1)
     assert desk.buy([order]) == []
     assert (desk.found(order).data, desk.found(order).sends) == (Data.DELIVERED, 2)
@@ -113,7 +113,7 @@ def test_a_declared_payment_identifier_is_sent_and_the_same_each_time(world: Wor
 def test_a_payment_identifier_that_is_ignored_is_not_relied_on(world: World, buyer: Buyer, open_desk: OpenDesk) -> None:
     world.settings.update(payment_identifier="ignored", resend="refused")
     world.faults.add("reset_after")
-    desk = open_desk(places.policy(world))
+    desk = open_desk(sandbox_policy.policy(world))
     [order] = orders(desk.policy_text, 1)
     desk.buy([order])
     assert desk.found(order).undelivered
@@ -121,11 +121,11 @@ def test_a_payment_identifier_that_is_ignored_is_not_relied_on(world: World, buy
 
 
 def test_the_second_token_is_bought_with_inside_its_own_caps(world: World, buyer: Buyer, open_desk: OpenDesk) -> None:
-    """I3: 18 decimals, 10 % cheaper, counted in its own atoms; the dollars are not touched."""
+    """I3: 18 decimals, 10 % cheaper, counted in its own atomic units; the dollars are not touched."""
     world.settings.update(tmai=True)
     world.buyer(buyer.home.name, symbol="TMAI")
     held = {symbol: world.balance(buyer.address, symbol) for symbol in world.tokens}
-    policy = places.policy(world, pay_with="TMAI", caps={"per_run": "1.00"})
+    policy = sandbox_policy.policy(world, pay_with="TMAI", caps={"per_run": "1.00"})
     desk = open_desk(policy)
     wanted = orders(policy, 3, headers=[("x-payment-token", "tmai")])
     assert desk.buy(wanted) == []
@@ -145,12 +145,12 @@ def test_a_purchase_keeps_its_rail_when_policy_changes_to_another(
     """One network and asset per purchase for its whole life: in doubt in dollars, it is finished in dollars."""
     world.settings.update(tmai=True, resend="served")
     world.faults.add("hang_before", times=3, seconds=0.0)
-    in_dollars = open_desk(places.policy(world))
+    in_dollars = open_desk(sandbox_policy.policy(world))
     wanted = orders(in_dollars.policy_text, 1)
     in_dollars.buy(wanted)
     assert in_dollars.found(wanted[0]).money is Money.EXPOSED
     before = world.balance(buyer.address, "TMAI")
-    in_tmai = open_desk(places.policy(world, pay_with="TMAI"))
+    in_tmai = open_desk(sandbox_policy.policy(world, pay_with="TMAI"))
     in_tmai.owner = in_dollars.owner
     assert in_tmai.buy(orders(in_tmai.policy_text, 1, headers=[("x-payment-token", "tmai")])) == []
     bought = in_tmai.found(wanted[0])
@@ -160,7 +160,7 @@ def test_a_purchase_keeps_its_rail_when_policy_changes_to_another(
 
 def test_the_payee_of_first_use_is_pinned_and_a_change_refused(world: World, open_desk: OpenDesk) -> None:
     """I6."""
-    policy = places.policy(world, pay_to="first-use", fresh_quotes=True)
+    policy = sandbox_policy.policy(world, pay_to="first-use", fresh_quotes=True)
     desk = open_desk(policy)
     desk.buy(orders(policy, 1))
     world.faults.add("swap_pay_to")
@@ -172,7 +172,7 @@ def test_the_payee_of_first_use_is_pinned_and_a_change_refused(world: World, ope
 
 
 def test_a_price_within_drift_is_followed_over_the_same_nonce(world: World, buyer: Buyer, open_desk: OpenDesk) -> None:
-    desk = open_desk(places.policy(world))
+    desk = open_desk(sandbox_policy.policy(world))
     desk.buy(orders(desk.policy_text, 1))
     world.settings.update(prices={"trading-signals": 20_000})
     [order] = orders(desk.policy_text, 1, first=2)
@@ -187,7 +187,7 @@ def test_a_lost_answer_costs_the_reference_client_twice_and_tollbook_once(
 ) -> None:
     """The negative control: the same seller, the same fault, one ordinary retry."""
     other = world.buyer(f"{buyer.home.name}-reference")
-    desk = open_desk(places.policy(world))
+    desk = open_desk(sandbox_policy.policy(world))
     [order] = orders(desk.policy_text, 1)
     world.faults.add("reset_after")
     desk.buy([order])

@@ -1,4 +1,4 @@
-"""Ledger against chain in a paid world: to the atom, resumable, through reorgs, with everything foreign named."""
+"""Ledger against chain in a paid world: to the atomic unit, resumable, through reorgs, foreign transfers named."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from payer.values.errors import ChainUnreachable
 from payer.values.events import Settled, Void
 from payer.values.money import Asset
 from payer.values.purchase import Data, Money
-from tests.payer import places
+from tests.payer import sandbox_policy
 from tests.payer.desk import PRICE, Desk, HurriedClock, orders
 from tests.payer.onchain import give_away, payments
 from tests.stores import STORES, new_ledger_url
@@ -58,12 +58,12 @@ def scene(request: pytest.FixtureRequest, module_world: World, tmp_path: Path) -
     buyer = module_world.buyer(f"books-{next(_numbers)}")
     clock = HurriedClock(lambda: module_world.clock.offset)
     url = new_ledger_url(request, request.param, tmp_path)
-    with Desk(places.policy(module_world), buyer.private_key, url, clock) as desk:
+    with Desk(sandbox_policy.policy(module_world), buyer.private_key, url, clock) as desk:
         yield Scene(module_world, buyer, desk)
     module_world.reset()
 
 
-def test_books_are_equal_to_the_atom_and_closed_to_a_final_block(scene: Scene) -> None:
+def test_books_are_equal_to_the_atomic_unit_and_closed_to_a_final_block(scene: Scene) -> None:
     """I5."""
     before = scene.world.balance(scene.buyer.address)
     scene.desk.buy(orders(scene.desk.policy_text, 4))

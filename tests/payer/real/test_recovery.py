@@ -15,7 +15,7 @@ from payer.values.errors import OverBudget, PaidUndelivered, Unresolved
 from payer.values.purchase import Data, Money
 from payer.values.request import Order
 from sandbox.chain.chain import Pace
-from tests.payer import places
+from tests.payer import sandbox_policy
 from tests.payer.desk import PRICE, Desk, HurriedClock, orders
 from tests.payer.onchain import assert_books_equal_chain, payments
 from tests.stores import STORES, new_ledger_url
@@ -36,7 +36,7 @@ class Scene:
         self._opened: list[Desk] = []
 
     def desk(self, **policy: object) -> Desk:
-        text = places.policy(self.world, validity=VALIDITY, **{"loss_limit": "9", **policy})  # type: ignore[arg-type]
+        text = sandbox_policy.policy(self.world, validity=VALIDITY, **{"loss_limit": "9", **policy})  # type: ignore[arg-type]
         clock = HurriedClock(lambda: self.world.clock.offset)
         self._opened.append(Desk(text, self.buyer.private_key, self._url, clock))
         return self._opened[-1]
@@ -73,7 +73,7 @@ def leave_open(scene: Scene, desk: Desk, wanted: list[Order], fault: str = "rese
 
 
 def accept_loss(scene: Scene, desk: Desk, order: Order) -> None:
-    """A person's word, which takes a settlement that no reorg can take back any more."""
+    """Accept the loss, which needs a settlement that no reorg can undo."""
     scene.expire()
     desk.recover()
 
@@ -214,7 +214,7 @@ def test_a_seller_that_takes_and_never_delivers_is_bought_from_no_more(scene: Sc
 
 
 def test_an_accepted_loss_is_bought_again_over_another_nonce_and_both_are_in_the_books(scene: Scene) -> None:
-    """I2: a person's word is the only way to a second transfer."""
+    """I2: operator approval is the only way to a second transfer."""
     desk = scene.desk()
     [order] = wanted = orders(desk.policy_text, 1)
     leave_open(scene, desk, wanted, fault="status_after")
@@ -228,7 +228,7 @@ def test_an_accepted_loss_is_bought_again_over_another_nonce_and_both_are_in_the
     scene.assert_books()
 
 
-def test_a_cancelled_authorization_is_burned_until_a_person_says_so(scene: Scene) -> None:
+def test_a_cancelled_authorization_is_burned_until_an_operator_approves(scene: Scene) -> None:
     """I2: only the wallet's own key can have cancelled it, so nothing is bought over or beside it unasked."""
     desk = scene.desk()
     [order] = wanted = orders(desk.policy_text, 1)

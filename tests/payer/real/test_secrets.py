@@ -20,7 +20,7 @@ from payer.values.errors import Unbooked, Unforeseen
 from payer.values.purchase import Purchase
 from payer.values.terms import SignedPayment
 from payer.wallet.eip3009 import Wallet
-from tests.payer import places, secrets
+from tests.payer import sandbox_policy, secrets
 from tests.payer.desk import Desk, HurriedClock, orders
 from tests.stores import STORES, new_ledger_url
 
@@ -90,7 +90,7 @@ def watched(
     everything_logged: list[bytes],
 ) -> Iterator[Watched]:
     key = bytes.fromhex(buyer.private_key.removeprefix("0x"))
-    policy = places.policy(world, timeout_seconds=1, body_bytes=100_000, loss_limit="9")
+    policy = sandbox_policy.policy(world, timeout_seconds=1, body_bytes=100_000, loss_limit="9")
     clock = HurriedClock(lambda: world.clock.offset)
     with Desk(policy, buyer.private_key, new_ledger_url(request, request.param, tmp_path), clock) as desk:
         watched = Watched(desk, key, tmp_path)

@@ -73,7 +73,7 @@ def test_a_reorg_exposes_a_settlement_that_was_not_final() -> None:
 
 
 def test_a_void_purchase_wanted_again_keeps_its_nonce_and_generation() -> None:
-    """I2: a generation rises only on a person's word; the same nonce can settle once, however often it is signed."""
+    """I2: a generation rises only by operator approval; the same nonce can settle once, however often it is signed."""
     again = p.after(p.void(), p.intent(p.blank()))
     assert (again.money, again.generation, again.nonce) == (Money.RESERVED, 0, p.blank().nonce)
 

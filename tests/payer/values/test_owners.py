@@ -1,4 +1,4 @@
-"""Whose lease still counts."""
+"""Names of processes, and detecting that a process has ended."""
 
 from __future__ import annotations
 

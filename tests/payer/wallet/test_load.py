@@ -1,4 +1,4 @@
-"""Where the key comes from, and that it is seen nowhere (I10)."""
+"""Loading the key from the environment or a keystore, and never showing it (I10)."""
 
 from __future__ import annotations
 

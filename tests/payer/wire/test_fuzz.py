@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from payer.buy import quote as quoting
+from payer.buy import quote
 from payer.chain import multicall, rpc
 from payer.http.gate import retry_after
 from payer.http.pace import LONGEST_PAUSE_SECONDS
@@ -47,13 +47,13 @@ def test_an_answer_that_is_no_terms_is_refused_whatever_it_holds(tmp_path: Path,
     chain = s.ScriptedChain(lambda: s.chain_view(NonceState.UNUSED))
     ours = s.context(tmp_path, s.ScriptedSeller([s.answer(status, body)]), chain)
     with pytest.raises(SellerUnreachable if status == 503 else QuoteUnacceptable):
-        asyncio.run(quoting.quote(ours, [s.order()]))
+        asyncio.run(quote.quote(ours, [s.order()]))
 
 
 @FEW
 @given(st.binary(max_size=300) | VALUES.map(lambda value: json.dumps({"message": value}).encode()))
 def test_a_sellers_message_is_quoted_in_one_bounded_line(body: bytes) -> None:
-    said = quoting._message(body)
+    said = quote._message(body)
     assert said.isascii()
     assert said.isprintable()
     assert len(said) <= 202
