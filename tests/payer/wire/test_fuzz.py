@@ -45,7 +45,7 @@ DATES = st.from_regex(
 )
 def test_an_answer_that_is_no_terms_is_refused_whatever_it_holds(tmp_path: Path, status: int, body: bytes) -> None:
     chain = s.ScriptedChain(lambda: s.chain_view(NonceState.UNUSED))
-    ours = s.services(tmp_path, s.ScriptedSeller([s.answer(status, body)]), chain)
+    ours = s.context(tmp_path, s.ScriptedSeller([s.answer(status, body)]), chain)
     with pytest.raises(SellerUnreachable if status == 503 else QuoteUnacceptable):
         asyncio.run(quote.quote(ours, [s.order()]))
 
