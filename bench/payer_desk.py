@@ -17,7 +17,8 @@ from typing import Any, Self, TypeVar
 from payer.chain.reader import RpcChain
 from payer.context import PayerContext
 from payer.http.transport import HttpTransport
-from payer.ledger import Ledger, statements
+from payer.ledger import Ledger
+from payer.ledger.database import statements
 from payer.payer import Payer
 from payer.policy.file import parse_policy
 from payer.values.chain_view import NotSeen
@@ -81,7 +82,7 @@ class Market:
         return made["address"], made["env"]["TOLLBOOK_PRIVATE_KEY"]
 
     def paid(self, address: str) -> int:
-        """How often the chain took money from a wallet."""
+        """Number of times the chain took money from a wallet."""
         topics = [AUTHORIZATION_USED, "0x" + "00" * 12 + address[2:].lower()]
         return len(self.world.rpc("eth_getLogs", {"fromBlock": "0x0", "toBlock": "latest", "topics": topics}))
 
@@ -136,7 +137,7 @@ class Tollbook:
         return Round(*per_call)
 
     async def try_hard(self, order: Order, tries: int) -> None:
-        """What a scheduler's retries do: run again."""
+        """Do what a scheduler's retries do: run again."""
         for _ in range(tries):
             try:
                 await self.buy([order])

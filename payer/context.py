@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from payer.chain.reader import Chain
+from payer.chain.chain import Chain
 from payer.http.transport import Transport
 from payer.ledger import Ledger
+from payer.ledger.owners import new_owner
+from payer.policy.attempts import Limits
 from payer.policy.rules import Policy
 from payer.spool import Spool
-from payer.values.attempts import Limits
 from payer.values.clock import Clock
 from payer.values.errors import Misconfigured
-from payer.values.owners import new_owner
 from payer.values.purchase import Purchase
 from payer.wallet.eip3009 import Wallet
 

@@ -14,7 +14,7 @@ from payer.values.errors import QuoteUnacceptable, SellerUnreachable
 from payer.values.request import Order
 from payer.values.terms import Quote, Terms
 from payer.wire.strict_json import Malformed, parse, shown
-from payer.wire.x402 import parse_402
+from payer.wire.terms import parse_402
 
 _MESSAGE_LIMIT = 4096
 

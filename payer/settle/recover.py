@@ -15,7 +15,7 @@ from payer.buy.look import look
 from payer.buy.record import book_spooled
 from payer.context import PayerContext
 from payer.ledger import Ledger
-from payer.values.attempts import Limits
+from payer.policy.attempts import Limits
 from payer.values.chain_view import View
 from payer.values.errors import PaidUndelivered, PayerError
 from payer.values.purchase import Data, Money, Purchase

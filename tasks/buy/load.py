@@ -12,14 +12,16 @@ from tasks.workspace.workspace import Workspace
 
 async def load(ws: Workspace) -> Loaded:
     """Load every body that the cache has not seen, whoever bought it. Typed rows; what can't be cast is quarantined."""
-    report = ws.cache.load(ws.ledger)
+    from warehouse.load.self_repair import load as load_cache
+
+    report = load_cache(ws.cache, ws.ledger)
     return Loaded(
         rows_new=report.rows_new,
         rows_changed=report.rows_changed,
         quarantined=report.quarantined,
         drift=tuple(str(words) for words in report.drift),
         failed=tuple(FailedBody(one.purchase_id, one.dataset, one.message) for one in report.failures),
-        notes=(report.note,) if report.note else (),
+        notes=report.notes,
     )
 
 
@@ -36,7 +38,7 @@ async def publish(ws: Workspace) -> Published:
 
 async def compact(ws: Workspace) -> str:
     """Each month's snapshot files as one. Says what it did."""
-    from warehouse.snapshots.compact import compact as rewrite
+    from warehouse.publish.publish import compact as rewrite
 
     done = rewrite(ws.home, ws.ledger)
     return f"{done.months} months rewritten, {done.files_before} files before, {done.files_after} after"
@@ -74,6 +76,6 @@ async def rebuild_all(ws: Workspace, *, forget_lost: bool = False) -> Rebuilt:
     from warehouse.publish.publish import publish as bring_up
 
     done = rebuild(ws.home, ws.ledger, forget_lost=forget_lost)
-    published = bring_up(ws.home, ws.ledger, anew=True, thorough=True, expected=expected(ws))
+    published = bring_up(ws.home, ws.ledger, rebuild=True, thorough=True, expected=expected(ws))
     seconds = done.seconds + published.seconds
     return Rebuilt(done.rows, seconds, done.changed, str(published.path), done.forgotten, published.note)

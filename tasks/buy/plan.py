@@ -41,31 +41,38 @@ async def plan(ws: Workspace, ask: Ask) -> Planned:
     from sources.planner import plan as planner
 
     now = ws.clock.now()
-    plans = []
+    plans, notes = [], list(ask.notes)
     for want in ask.wants:
         dataset = registry.dataset(want.dataset)
         seller = registry.seller(dataset.seller)
-        held = _held(ws, dataset, want, ask.at, now)
+        held, more = _held(ws, dataset, want, ask.at, now)
+        notes += more
         found = planner.plan(dataset, seller, want.keys, want.first, want.last, held, at=ask.at, now=now)
         plans.append((dataset, found))
-    noted = replace(ask, notes=(*ask.notes, *ws.cache.owed))
+    noted = replace(ask, notes=tuple(dict.fromkeys(notes)))
     return Planned(noted, ws.asset(ask.seller), tuple(plans))
 
 
-def _held(ws: Workspace, dataset: Dataset, want: Want, at: datetime, now: datetime) -> Held:
-    """What is held by the dataset itself and those that count for it; of a snapshot's past also by its history."""
+def _held(ws: Workspace, dataset: Dataset, want: Want, at: datetime, now: datetime) -> tuple[Held, tuple[str, ...]]:
+    """What is held by the dataset itself and those that count for it; of a snapshot's past also by its history.
+    Returned with notes on what was repaired."""
     from sources import registry
     from sources.planner import plan as planner
     from sources.slots import slot
+    from warehouse.coverage.held import held
+
+    notes: list[str] = []
 
     def by(other: Dataset) -> Held:
-        return ws.from_cache(lambda cache: cache.held(other, want.keys, want.first, want.last, at))
+        cells, more = ws.from_cache(lambda cache: held(cache, other, want.keys, want.first, want.last, at))
+        notes.extend(more)
+        return cells
 
     parts = [by(registry.dataset(name)) for name in (want.dataset, *want.held_by)]
     past = registry.history_of(dataset)
     if past and want.first < want.last:
         parts.append(planner.before(by(past), slot(dataset, now)))
-    return planner.together(*parts)
+    return planner.together(*parts), tuple(notes)
 
 
 async def quote(ws: Workspace, planned: Planned, halted: Mapping[str, PayerError] = NOTHING_HALTED) -> Bill:
@@ -104,8 +111,8 @@ async def priced(ws: Workspace, ask: Ask, budget: int | None = None, beside: int
 
     `beside` is what the other bills of the same command come to. Raises why nothing of it has a price.
     """
-    await load(ws)
-    bill = await quote(ws, await plan(ws, ask))
+    loaded = await load(ws)
+    bill = await quote(ws, await plan(ws, replace(ask, notes=(*ask.notes, *loaded.notes))))
     if bill.problems and not any(line.known_atoms for line in bill.lines):
         raise bill.problems[0]
     run = new_run(ask.flow, ask.reason, ws.clock.now(), budget=budget)

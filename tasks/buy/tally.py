@@ -97,6 +97,7 @@ class Tally:
         lost = {p.purchase_id for p in met.values() if p.undelivered and not p.loss_accepted}
         left = self._left({p.purchase_key for p in met.values() if p.data is Data.DELIVERED or p.purchase_id in lost})
         saved = self.first_bill.saved if self.first_bill else Saved()
+        said = [note for bill in (self.first_bill, self.bill) if bill for note in bill.notes]
         return Outcome(
             run=self.run,
             asset=self.asset,
@@ -117,7 +118,7 @@ class Tally:
             gone=self.first_bill.gone if self.first_bill else (),
             problems=tuple(self.problems),
             published=published,
-            notes=(*notes, *((published.note,) if published and published.note else ())),
+            notes=tuple(dict.fromkeys((*notes, *said, *((published.note,) if published and published.note else ())))),
         )
 
     @property

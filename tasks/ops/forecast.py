@@ -68,7 +68,8 @@ class _Held:
         parts = []
         for name in (want.dataset, *want.held_by):
             dataset = registry.dataset(name)
-            parts.append(self._ws.from_cache(partial(_holding, dataset, want, at)))
+            cells, _ = self._ws.from_cache(partial(_holding, dataset, want, at))
+            parts.append(cells)
             parts.append(coverage.held(dataset, self._brought.get(name, ()), at))
         return planner.together(*parts)
 
@@ -83,7 +84,9 @@ class _Held:
 
 
 def _holding(dataset: Dataset, want: Want, at: datetime, cache: Cache) -> Held:
-    return cache.held(dataset, want.keys, want.first, want.last, at)
+    from warehouse.coverage.held import held
+
+    return held(cache, dataset, want.keys, want.first, want.last, at)
 
 
 def _answered(dataset: Dataset, piece: Piece, at: datetime) -> Answered:

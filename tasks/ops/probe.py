@@ -106,7 +106,7 @@ def _sample(ws: Workspace, dataset: Dataset) -> Order:
 
     now = ws.clock.now()
     here = slot(dataset, now)
-    keys = (SAMPLE_KEY,) if by_key(dataset) else keys_for(ws, dataset)
+    keys = (SAMPLE_KEY,) if by_key(dataset) else keys_for(ws, dataset)[0]
     found = plan(dataset, registry.seller(dataset.seller), keys[:1], here, here, Held(), at=now, now=now)
     return order(ws, dataset, found.pieces[0])
 
@@ -123,7 +123,7 @@ async def _ask(ws: Workspace, made: Order) -> Answer:
 
 def _judge(ws: Workspace, made: Order, answer: Answer) -> Terms:
     from payer.policy.judge import judge
-    from payer.wire.x402 import parse_402
+    from payer.wire.terms import parse_402
 
     context = ws.payer.context
     return judge(

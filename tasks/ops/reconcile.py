@@ -79,7 +79,7 @@ def _published(ws: Workspace) -> list[Difference]:
     from warehouse.publish.publish import publish
 
     found = check_published(ws.home, ws.ledger)
-    if not any(fault.mendable for fault in found):
+    if not any(fault.repairable for fault in found):
         return [_difference(fault, "") for fault in found]
     publish(ws.home, ws.ledger, thorough=True)
     left = check_published(ws.home, ws.ledger)

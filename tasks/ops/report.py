@@ -56,12 +56,14 @@ def _unfinished(ws: Workspace) -> dict[str, Any]:
 
 def _tables(home: Path) -> list[dict[str, Any]]:
     """Every table that has rows, asked in one query: opening the file costs more than counting."""
-    from warehouse.publish.catalog import quoted, tables, time_column
+    from warehouse.cache.sql import quoted
+    from warehouse.cache.tables import declared_tables
+    from warehouse.publish.views.catalog import time_column
 
     asked = [
         f"SELECT '{own.name}' AS \"table\", count(*) AS rows, max({quoted(time_column(own))})::VARCHAR AS newest, "
         f"max(observed_at) AS observed_at FROM {quoted(own.name)}"
-        for own in tables()
+        for own in declared_tables().values()
     ]
     return view(home, f"FROM ({' UNION ALL '.join(asked)}) WHERE rows > 0")
 

@@ -23,11 +23,13 @@ def ask_fresh(ws: Workspace, name: str, *, reason: str, at: datetime, keys: Keys
 
     found = named(name)
     feed = found if isinstance(found, Feed) else Feed(found.name, (found.name,))
-    asked = tuple(
-        _want(ws, registry.dataset(want.dataset), keys, want.first, want.last)
-        for want in wants(feed, at, registry.dataset)
-    )
-    return Ask(feed.name, reason, registry.dataset(feed.datasets[0]).seller, at, asked)
+    asked, notes = [], list(keys.notes)
+    for wanted in wants(feed, at, registry.dataset):
+        want, more = _want(ws, registry.dataset(wanted.dataset), keys, wanted.first, wanted.last)
+        asked.append(want)
+        notes += more
+    seller = registry.dataset(feed.datasets[0]).seller
+    return Ask(feed.name, reason, seller, at, tuple(asked), tuple(dict.fromkeys(notes)))
 
 
 def ask_range(
@@ -37,7 +39,7 @@ def ask_range(
     moves. A snapshot is answered by the history that repairs it."""
     found = [with_history(name) for name in names]
     bought = {dataset.name: dataset for dataset, _ in found}.values()
-    notes = [note for _, own in found for note in own]
+    notes = [*keys.notes, *(note for _, own in found for note in own)]
     if last is None:
         last = _newest_settled(bought, at)
         notes.append(f"up to {last}, the newest day whose rows no longer move; --to buys later ones")
@@ -52,8 +54,9 @@ def ask_range(
     wants = []
     for dataset in bought:
         _since(dataset, first)
-        wants.append(_range_want(ws, dataset, keys, first, last, at))
-        notes.extend(_beginnings(ws, dataset, wants[-1]))
+        want, more = _range_want(ws, dataset, keys, first, last, at)
+        wants.append(want)
+        notes += [*more, *_beginnings(ws, dataset, want)]
     return Ask("backfill", "backfill", sellers[0], at, tuple(wants), tuple(dict.fromkeys(notes)))
 
 
@@ -77,22 +80,26 @@ def _since(dataset: Dataset, first: date) -> None:
 
 
 def _beginnings(ws: Workspace, dataset: Dataset, want: Want) -> Iterator[str]:
-    """What earlier answers tell of keys that began inside the range or after it."""
+    """What earlier answers tell of keys that began inside the range or after it, after notes on what was repaired."""
     from sources.slots import start_of
+    from warehouse.coverage.held import beginnings
 
+    first_slots, notes = ws.from_cache(lambda cache: beginnings(cache, dataset, want.keys))
+    yield from notes
     began: dict[int, list[str]] = {}
-    for key, slot in ws.from_cache(lambda cache: cache.beginnings(dataset, want.keys)).items():
+    for key, slot in first_slots.items():
         if slot > want.first:
             began.setdefault(slot, []).append(key)
     for slot, keys in sorted(began.items()):
         yield f"no {dataset.name} of {', '.join(sorted(keys))} before {start_of(dataset, slot):%Y-%m-%d} are known"
 
 
-def _want(ws: Workspace, dataset: Dataset, keys: Keys, first: int, last: int) -> Want:
-    """A day that a snapshot has seen needs no history."""
+def _want(ws: Workspace, dataset: Dataset, keys: Keys, first: int, last: int) -> tuple[Want, tuple[str, ...]]:
+    """A day that a snapshot has seen needs no history. Returned with notes on what was repaired."""
     from sources import registry
 
-    return Want(dataset.name, keys_for(ws, dataset, keys), first, last, registry.snapshots_of(dataset))
+    chosen, notes = keys_for(ws, dataset, keys)
+    return Want(dataset.name, chosen, first, last, registry.snapshots_of(dataset)), notes
 
 
 def _newest_settled(datasets: Iterable[Dataset], at: datetime) -> date:
@@ -100,7 +107,9 @@ def _newest_settled(datasets: Iterable[Dataset], at: datetime) -> date:
     return min((at - timedelta(seconds=dataset.settle)).date() for dataset in datasets) - timedelta(days=1)
 
 
-def _range_want(ws: Workspace, dataset: Dataset, keys: Keys, first: date, last: date, at: datetime) -> Want:
+def _range_want(
+    ws: Workspace, dataset: Dataset, keys: Keys, first: date, last: date, at: datetime
+) -> tuple[Want, tuple[str, ...]]:
     from sources.slots import slot
 
     start = datetime.combine(first, datetime.min.time(), UTC)

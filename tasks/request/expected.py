@@ -15,7 +15,7 @@ from tasks.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
     from sources.model import Dataset
-    from warehouse.publish.quality import Expected
+    from warehouse.publish.views.quality import Expected
 
 SCHEDULES = Path("prefect.yaml")
 AROUND = timedelta(days=35)
@@ -28,7 +28,7 @@ def expected(ws: Workspace, path: Path = SCHEDULES) -> Expected | None:
     What was said before then stays: lateness is judged by it, and a publication must not fail for a file that only
     deploying needs.
     """
-    from warehouse.publish.quality import Expected
+    from warehouse.publish.views.quality import Expected
 
     try:
         schedules = read_schedules(path)
@@ -53,6 +53,6 @@ def _bought(ws: Workspace, schedule: Schedule) -> Iterator[Dataset]:
 
 def _keys(ws: Workspace, dataset: Dataset) -> tuple[str, ...]:
     try:
-        return keys_for(ws, dataset)
+        return keys_for(ws, dataset)[0]
     except BadRequest:
         return ()

@@ -36,28 +36,29 @@ def by_key(dataset: Dataset) -> bool:
     return dataset.key_column is not None and not by_token(dataset)
 
 
-def keys_for(ws: Workspace, dataset: Dataset, keys: Keys = EVERY_KEY) -> tuple[str, ...]:
+def keys_for(ws: Workspace, dataset: Dataset, keys: Keys = EVERY_KEY) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The keys a dataset is asked with: those named, else the watch list; one for a listing of everything.
+    Returned with notes on what was repaired.
 
     Raises BadRequest when a dataset is sold by a key that nobody named, or by one that its seller doesn't list.
     """
     from sources.model import EVERYTHING
 
     if dataset.key_column is None:
-        return (EVERYTHING,)
+        return (EVERYTHING,), ()
     named = keys.tokens if by_token(dataset) else keys.others
-    chosen = _watched(ws, dataset) if named is None else named
+    chosen, notes = _watched(ws, dataset) if named is None else (named, ())
     if by_key(dataset):
-        chosen = _among_known(ws, dataset, chosen)
+        notes += _check_known(ws, dataset, chosen)
     if not chosen:
         raise BadRequest(f"{dataset.name} is sold by {dataset.key_column} and none is named", advice=_how(dataset))
-    return chosen
+    return chosen, notes
 
 
 def askable(ws: Workspace, dataset: Dataset) -> bool:
     """Whether a run of everything can ask for it: what is sold by a key needs some on the watch list, or a table."""
     keyless = dataset.key_column is None or by_token(dataset) or dataset.key_column in KEY_TABLES
-    return keyless or bool(_watched(ws, dataset))
+    return keyless or bool(_watched(ws, dataset)[0])
 
 
 def check_named(datasets: Sequence[Dataset], tokens: str | None, keys: Sequence[str]) -> None:
@@ -101,13 +102,14 @@ def check_watch(policy: Policy) -> None:
                 raise Misconfigured(f"{own}.{name} holds {key!r}, several in one", advice=f"write {each}")
 
 
-def _watched(ws: Workspace, dataset: Dataset) -> tuple[str, ...]:
+def _watched(ws: Workspace, dataset: Dataset) -> tuple[tuple[str, ...], tuple[str, ...]]:
     seller = ws.policy.sellers[dataset.seller]
     if dataset.name in seller.watch:
-        return seller.watch[dataset.name]
+        return seller.watch[dataset.name], ()
     if by_token(dataset):
-        return tuple(str(token) for token in seller.tokens)
-    return tuple(_known(ws, dataset))
+        return tuple(str(token) for token in seller.tokens), ()
+    known, notes = _known(ws, dataset)
+    return tuple(known), notes
 
 
 def _how(dataset: Dataset) -> str:
@@ -124,15 +126,15 @@ def _joined(dataset: Dataset, keys: Iterable[str]) -> list[str]:
     return [key for key in keys if "," in key and dataset.body is None]
 
 
-def _among_known(ws: Workspace, dataset: Dataset, chosen: tuple[str, ...]) -> tuple[str, ...]:
-    """The same keys. Raises BadRequest, with near matches, for one that the listing bought earlier doesn't have."""
-    known = _known(ws, dataset)
+def _check_known(ws: Workspace, dataset: Dataset, chosen: tuple[str, ...]) -> tuple[str, ...]:
+    """Raises BadRequest, with near matches, for a key that the listing bought earlier doesn't have; returns notes."""
+    known, notes = _known(ws, dataset)
     for key in chosen:
         if known and key not in known:
             raise BadRequest(
                 f"no {dataset.key_column} is called {key!r} among {len(known)} known", advice=_near(key, known)
             )
-    return chosen
+    return notes
 
 
 def _near(key: str, known: dict[str, tuple[str, ...]]) -> str:
@@ -144,10 +146,11 @@ def _near(key: str, known: dict[str, tuple[str, ...]]) -> str:
     return "did you mean " + " or ".join(f"{own} ({', '.join(known[own][1:])})" for own in found) + "?"
 
 
-def _known(ws: Workspace, dataset: Dataset) -> dict[str, tuple[str, ...]]:
-    """Keys that an earlier run brought as rows, each with the words it goes by: indices, for what is sold by index."""
+def _known(ws: Workspace, dataset: Dataset) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
+    """Keys that an earlier run brought as rows, each with the words it goes by: indices, for what is sold by index.
+    Returned with notes on what was repaired."""
     table, columns = KEY_TABLES.get(dataset.key_column or "", ("", ()))
     if not table:
-        return {}
-    rows = ws.from_cache(lambda cache: cache.distinct(table, columns))
-    return {str(row[0]): tuple(str(word) for word in row if word is not None) for row in rows}
+        return {}, ()
+    rows, notes = ws.from_cache(lambda cache: cache.distinct(table, columns))
+    return {str(row[0]): tuple(str(word) for word in row if word is not None) for row in rows}, notes

@@ -28,10 +28,12 @@ class Want:
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """What a person named to be bought. None: the policy's watch lists, or what is known of the others."""
+    """What a person named to be bought. None: the policy's watch lists, or what is known of the others. `notes` say
+    what was repaired to look them up."""
 
     tokens: tuple[str, ...] | None = None
     others: tuple[str, ...] | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

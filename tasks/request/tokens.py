@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tasks.request.keys import TOKENS
 from tasks.request.requests import BadRequest, Keys
@@ -20,37 +20,40 @@ class Token:
     name: str
 
 
-async def resolve_tokens(ws: Workspace, text: str) -> tuple[str, ...]:
-    """Ids of a comma list such as "3375,ETH". The catalogue is fetched (free) when it was never read to its end, and
-    read anew before a token is called unknown.
+async def resolve_tokens(ws: Workspace, text: str) -> Keys:
+    """Ids of a comma list such as "3375,ETH", with notes on repairs. The catalogue is fetched (free) when it was never
+    read to its end, and read again before a token is called unknown.
 
     Raises BadRequest for a token nobody knows (with near matches) and for a symbol that several carry.
     """
     words = [word.strip() for word in text.split(",") if word.strip()]
     if not words:
         raise BadRequest(f"--tokens {text!r} names no token", advice="write ids or symbols, such as 3375,ETH")
-    tokens = await catalogue(ws)
+    tokens, notes = await catalogue(ws)
     if not all(_matches(word, tokens) for word in words):
-        tokens = await catalogue(ws, today=True)
-    return tuple(dict.fromkeys(_one(word, tokens) for word in words))
+        tokens, more = await catalogue(ws, today=True)
+        notes += more
+    return Keys(tuple(dict.fromkeys(_one(word, tokens) for word in words)), notes=notes)
 
 
 async def keys_named(ws: Workspace, tokens: str | None, keys: Sequence[str] = ()) -> Keys:
     """--tokens and each --keys as a selection; keys that are no tokens are taken as they are written."""
     others = tuple(dict.fromkeys(key.strip() for key in keys if key.strip()))
-    return Keys(await resolve_tokens(ws, tokens) if tokens is not None else None, others or None)
+    found = await resolve_tokens(ws, tokens) if tokens is not None else Keys()
+    return replace(found, others=others or None)
 
 
-async def catalogue(ws: Workspace, *, today: bool = False) -> Mapping[str, Token]:
-    """Every token known, by id: as of today, or whenever the whole list was last read."""
+async def catalogue(ws: Workspace, *, today: bool = False) -> tuple[Mapping[str, Token], tuple[str, ...]]:
+    """Every token known, by id: as of today, or whenever the whole list was last read; with notes on repairs."""
     from tasks.buy.load import load
 
-    await load(ws)
+    loaded = await load(ws)
     if not _read(ws, today=today):
         from tasks.buy.fetch_free import fetch_free
 
         await fetch_free(ws, TOKENS)
-    return known(ws)
+    tokens, notes = known(ws)
+    return tokens, (*loaded.notes, *notes)
 
 
 def _read(ws: Workspace, *, today: bool) -> bool:
@@ -58,16 +61,17 @@ def _read(ws: Workspace, *, today: bool) -> bool:
     from sources import registry
     from sources.model import EVERYTHING
     from sources.slots import slot
+    from warehouse.coverage.held import held
 
     dataset, now = registry.dataset(TOKENS), ws.clock.now()
     here = slot(dataset, now)
-    return bool(ws.cache.held(dataset, (EVERYTHING,), here if today else 0, here, now).spans)
+    return bool(held(ws.cache, dataset, (EVERYTHING,), here if today else 0, here, now).spans)
 
 
-def known(ws: Workspace) -> Mapping[str, Token]:
-    """What the cache holds of the catalogue; asks nobody."""
-    rows = ws.from_cache(lambda cache: cache.tokens())
-    return {str(row.token_id): Token(str(row.token_id), row.symbol or "", row.name or "") for row in rows}
+def known(ws: Workspace) -> tuple[Mapping[str, Token], tuple[str, ...]]:
+    """What the cache holds of the catalogue, and notes on what was repaired; asks nobody."""
+    rows, notes = ws.from_cache(lambda cache: cache.tokens())
+    return {str(row.token_id): Token(str(row.token_id), row.symbol or "", row.name or "") for row in rows}, notes
 
 
 def _matches(word: str, tokens: Mapping[str, Token]) -> list[Token]:

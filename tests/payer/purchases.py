@@ -6,9 +6,8 @@ import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-from payer.ledger.store import Wanted
+from payer.ledger.reserve import PricedOrder
 from payer.policy.rules import Caps
-from payer.values.addresses import checksum
 from payer.values.chain_view import Settlement
 from payer.values.events import Delivered, Event, Intent, LossAccepted, Sent, Settled, Signed, Undelivered, Void, fold
 from payer.values.identifiers import nonce, purchase_id, purchase_key
@@ -16,6 +15,7 @@ from payer.values.money import Asset
 from payer.values.purchase import Lease, Purchase
 from payer.values.request import Order, Request, Run
 from payer.values.terms import Authorization, Terms
+from payer.wire.addresses import checksum
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 USDC = Asset("USDC", 31337, checksum("0x" + "aa" * 20), "USD Coin", "2", 6)
@@ -47,11 +47,11 @@ def nonces(key: str) -> Mapping[int, str]:
     return {generation: nonce(SECRET, USDC, key, generation) for generation in range(4)}
 
 
-def wanted(number: int = 0, amount: int = PRICE, **changes: object) -> Wanted:
+def wanted(number: int = 0, amount: int = PRICE, **changes: object) -> PricedOrder:
     piece = order(number, **changes)
     key = purchase_key(piece.request, piece.edition)
     free = piece.free
-    return Wanted(piece, USDC, PAYER, nonces(key), 0 if free else amount, None if free else terms(amount), 7)
+    return PricedOrder(piece, USDC, PAYER, nonces(key), 0 if free else amount, None if free else terms(amount), 7)
 
 
 def blank(number: int = 0) -> Purchase:

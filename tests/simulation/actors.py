@@ -1,4 +1,4 @@
-"""Who acts: jobs on each machine, a person, fate; then, in quiet, everybody once more until nothing is open."""
+"""The actors: jobs on each machine, an operator, fate; then, in quiet, everybody once more until nothing is open."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ class Actors:
         desk.payer.accept_loss(purchase, "a person")
 
     async def _fate(self) -> None:
-        """What strikes from outside: reorgs, cancelled nonces, clocks that are set, lost disks."""
+        """Strikes from outside: reorgs, cancelled nonces, clocks that are set, lost disks."""
         world, dice = self._world, self._world.dice
         losses = {kind: dice.hit(kind) for kind in ("lost", "rollback")}
         while True:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from payer.values.money import Amount, decimal_text, parse_decimal
+from payer.values.money import Amount, decimal_text, exact_decimal, parse_decimal
 from tests.payer.purchases import USDC
 
 
@@ -63,3 +63,7 @@ def test_what_is_no_plain_amount_is_refused(text: str) -> None:
 def test_a_number_that_is_no_text_is_refused(value: Any) -> None:
     with pytest.raises(TypeError, match="write money as a string"):
         parse_decimal(value, 6)
+
+
+def test_an_amount_is_exact_whatever_its_length() -> None:
+    assert str(exact_decimal(1_234_567_890_123_000_000_000_000_000_007, 18)) == "1234567890123.000000000000000007"

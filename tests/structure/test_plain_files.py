@@ -1,0 +1,178 @@
+"""No module opens a DuckDB file as a plain file: closing any second handle on one that is open drops its POSIX lock,
+and with it the only sign that somebody reads or writes it (I7).
+
+tests/warehouse/test_locking.py watches what some runs open; this reads all of the source. A call doesn't tell what its
+path stands for, so every place that opens any file is listed by what it opens, and a new one fails until it is. The
+program in standby.py that copies a published file runs in a process of its own, which has no lock to drop.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+
+from tests.paths import ROOT, source_files
+
+OPENS_A_FILE = {
+    *("open", "io.open", "io.FileIO", "os.open", "os.sendfile", "mmap.mmap", "codecs.open", "gzip.open"),
+    *("shutil.copy", "shutil.copy2", "shutil.copyfile", "shutil.copytree", "shutil.move", "shutil.make_archive"),
+    *("pyarrow.OSFile", "pyarrow.memory_map", "pyarrow.parquet.ParquetFile", "pyarrow.parquet.read_table"),
+    *("tarfile.open", "zipfile.ZipFile", "sqlite3.connect", "pandas.read_parquet"),
+    *(
+        "sha256_of",
+        "warehouse.snapshots.verify.sha256_of",
+        "rows_and_purchases",
+        "warehouse.snapshots.verify.rows_and_purchases",
+    ),
+    "payer.values.durable.fsync_path",
+}
+"""By their whole names; three are ours, and open what they are given."""
+METHODS = {"read_bytes", "read_text", "write_bytes", "write_text", "touch", "open"}
+"""Of a path. These have an `open` of their own, which is not a path's; with a mode ("rb") it counts all the same."""
+NO_PATHS = {"Workspace", "Ledger", "cache", "self", "self._pool", "self._evm", "self.seller"}
+
+ALLOWED = {
+    "a lock of its own, made for that": (
+        "warehouse/cache/locking.py _lock os.open",
+        "payer/http/pace.py Pace._locked os.open",
+        "payer/ledger/database/copy_folder.py _locked os.open",
+    ),
+    "a folder or a new file, to make it durable": (
+        "payer/values/durable.py fsync_path os.open",
+        "payer/spool.py Spool.put fsync_path",
+        "payer/ledger/backup.py backup fsync_path",
+        "payer/ledger/backup.py _make_single_file fsync_path",
+        "warehouse/load/rebuild.py _swap fsync_path",
+        *("warehouse/snapshots/manifest.py write_manifest fsync_path",) * 2,
+        "warehouse/snapshots/write.py store fsync_path",
+        "warehouse/publish/versions.py Standby.swap fsync_path",
+    ),
+    "Parquet, or the manifest beside it": (
+        "warehouse/snapshots/manifest.py read_manifest (root / MANIFEST).read_text",
+        "warehouse/snapshots/manifest.py write_manifest draft.open",
+        "warehouse/snapshots/write.py store draft.read_bytes",
+        "warehouse/audit.py _damage sha256_of",
+        "warehouse/audit.py _check_content rows_and_purchases",
+        *("warehouse/snapshots/verify.py _is_intact sha256_of",) * 2,
+        "warehouse/snapshots/verify.py _is_intact rows_and_purchases",
+        "warehouse/snapshots/verify.py rows_and_purchases pq.ParquetFile",
+        "warehouse/snapshots/verify.py sha256_of path.open",
+    ),
+    "a backup of a SQLite ledger": ("payer/ledger/backup.py _copy_file sqlite3.connect",) * 2,
+    "a body that waits for the ledger": (
+        "payer/spool.py _read path.read_bytes",
+        "payer/spool.py _write os.open",
+    ),
+    "configuration and keys": (
+        "payer/policy/file.py load_policy path.read_bytes",
+        "payer/wallet/load.py _from_keystore Path(password_path).read_bytes",
+        "payer/wallet/load.py _from_keystore path.read_bytes",
+        "tasks/workspace/schedules.py read_schedules path.read_bytes",
+    ),
+    "the system's name for this boot": ("payer/ledger/owners.py _machine _BOOT.read_text",),
+    "SQL that comes with the package": (
+        "warehouse/publish/views/catalog.py views_sql package.joinpath(name).read_text",
+        "warehouse/publish/views/quality.py _statements files('warehouse.publish.views').joinpath(name).read_text",
+    ),
+    "the sandbox's own, and the demo's": (
+        "tollbook/cli/demo/home.py fresh_home (home / MARK).write_text",
+        "sandbox/config_files.py write draft.write_text",
+        "sandbox/chain/contracts/__init__.py artifacts files(__package__).joinpath('artifacts.json').read_text",
+        "sandbox/chain/store.py ChainStore.__init__ sqlite3.connect",
+        "sandbox/world.py World._read_notes self._notes_path.read_text",
+    ),
+}
+
+
+class Places(ast.NodeVisitor):
+    """Function and expression of everything in a module that opens a file, be it called there or handed on."""
+
+    def __init__(self, code: str) -> None:
+        self.found: list[str] = []
+        self._within: list[str] = []
+        tree = ast.parse(code)
+        self._whole = {alias: whole for node in ast.walk(tree) for alias, whole in imported(node)}
+        self._calls = {node.func: node for node in ast.walk(tree) if isinstance(node, ast.Call)}
+        self.visit(tree)
+
+    def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> None:
+        self._within.append(node.name)
+        self.generic_visit(node)
+        self._within.pop()
+
+    visit_AsyncFunctionDef = visit_ClassDef = visit_FunctionDef
+
+    def visit_Name(self, node: ast.Name) -> None:
+        if isinstance(node.ctx, ast.Load) and self._whole.get(node.id, node.id) in OPENS_A_FILE:
+            self._note(node)
+
+    def visit_Attribute(self, node: ast.Attribute) -> None:
+        first, _, rest = ast.unparse(node).partition(".")
+        if f"{self._whole.get(first, first)}.{rest}" in OPENS_A_FILE or self._is_of_a_path(node):
+            self._note(node)
+        self.generic_visit(node)
+
+    def _is_of_a_path(self, node: ast.Attribute) -> bool:
+        owner, call = ast.unparse(node.value), self._calls.get(node)
+        if node.attr != "open" or owner == "Path":
+            return node.attr in METHODS
+        return call is not None and (owner not in NO_PATHS or has_mode(call))
+
+    def _note(self, node: ast.expr) -> None:
+        self.found.append(f"{'.'.join(self._within)} {ast.unparse(node)}")
+
+
+def has_mode(call: ast.Call) -> bool:
+    given = [*call.args, *(word.value for word in call.keywords)]
+    return any(isinstance(each, ast.Constant) and isinstance(each.value, str) for each in given)
+
+
+def imported(node: ast.AST) -> Iterator[tuple[str, str]]:
+    """A module's names for what it imports, and their whole names."""
+    if isinstance(node, ast.Import):
+        yield from ((each.asname, each.name) for each in node.names if each.asname)
+    elif isinstance(node, ast.ImportFrom):
+        yield from ((each.asname or each.name, f"{node.module}.{each.name}") for each in node.names)
+
+
+def test_every_place_that_opens_a_plain_file_is_known_and_opens_no_database() -> None:
+    found = Counter(
+        f"{path.relative_to(ROOT)} {place}" for path in source_files() for place in Places(path.read_text()).found
+    )
+    allowed = Counter(place for places in ALLOWED.values() for place in places)
+    assert found - allowed == Counter(), "open it through DuckDB, or list it by what it opens, if never a .duckdb"
+    assert allowed - found == Counter(), "no longer there"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "def f(p): open(p)",
+        "import os\ndef f(p): os.close(os.open(p, 0))",
+        "from os import open as o\ndef f(p): o(p, 0)",
+        "import shutil\ndef f(p, q): shutil.copyfile(p, q)",
+        "import shutil as sh\ndef f(p, q): sh.copy(p, q)",
+        "def f(home): return (home / 'published' / 'warehouse.duckdb').read_bytes()",
+        "def f(cache): return cache.path.open('rb')",
+        "def f(cache): return cache.open(mode='rb')",
+        "def f(p): p.touch()",
+        "def f(paths): return list(map(open, paths))",
+        "from pathlib import Path\ndef f(paths): return map(Path.read_bytes, paths)",
+        "from pathlib import Path\ndef f(paths): return map(Path.open, paths)",
+        "class C:\n    async def f(self):\n        def g(p): return [p.open() for p in p]\n        return g",
+    ],
+)
+def test_each_way_to_open_a_file_is_seen(code: str) -> None:
+    [place] = Places(code).found
+    assert place.split()[0] in ("f", "C.f.g")
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["def f(cache): cache.open(complete=True)", "import duckdb\ndef f(p): duckdb.connect(p)", "def f(run): run.open"],
+)
+def test_duckdbs_own_way_is_none_of_them(code: str) -> None:
+    assert Places(code).found == []
