@@ -8,7 +8,7 @@ from payer.chain.chain import Chain
 from payer.http.transport import Transport
 from payer.ledger import Ledger
 from payer.ledger.owners import new_owner
-from payer.policy.attempts import Limits
+from payer.policy.attempts import AttemptLimits
 from payer.policy.rules import Policy
 from payer.spool import Spool
 from payer.values.clock import Clock
@@ -32,7 +32,7 @@ class PayerContext:
     wallet: Wallet | None
     clock: Clock
     owner: str = field(default_factory=new_owner)
-    limits: Limits = field(default_factory=Limits)
+    limits: AttemptLimits = field(default_factory=AttemptLimits)
     spool: Spool | None = None
 
     def signer(self) -> Wallet:

@@ -15,7 +15,7 @@ from payer.context import PayerContext
 from payer.http.outcome import Answer, NoAnswer, NotSent
 from payer.ledger import Ledger
 from payer.ledger.append import Body
-from payer.policy.attempts import Limits
+from payer.policy.attempts import AttemptLimits
 from payer.policy.file import parse_policy
 from payer.policy.rules import Policy
 from payer.values.chain_view import ChainView, NonceState, Settlement
@@ -195,5 +195,5 @@ def context(
         wallet=Wallet(KEY),
         clock=clock or FakeClock(),
         owner="tests",
-        limits=Limits(),
+        limits=AttemptLimits(),
     )
