@@ -13,7 +13,7 @@ export PYTHONDONTWRITEBYTECODE :=
 export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
-.PHONY: demo test check bench backfill sim format lock clean
+.PHONY: demo test check style types bench backfill sim format lock clean
 .DEFAULT_GOAL := demo
 
 demo: .venv/run.stamp   ## the main job, in a paid world on loopback
@@ -22,9 +22,13 @@ demo: .venv/run.stamp   ## the main job, in a paid world on loopback
 test: .venv/dev.stamp   ## every suite, under ten minutes on two cores
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
-check: .venv/dev.stamp  ## style, types
+check: style types      ## style, types
+
+style: .venv/dev.stamp  ## ruff, check and format
 	@$(BIN)/ruff check $(CODE)
 	@$(BIN)/ruff format --check $(CODE)
+
+types: .venv/dev.stamp  ## mypy, strict
 	@$(BIN)/mypy
 
 bench: .venv/dev.stamp  ## side by side, each figure a ratio against a peer

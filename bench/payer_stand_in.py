@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs
 
-from payer.chain.reader import Account, Head, TransferOut
-from payer.values.chain_view import ChainView, NonceState, Settlement
+from payer.chain.chain import Account, Head
+from payer.values.chain_view import ChainView, NonceState, Settlement, TransferOut
 from payer.values.money import Asset
 from payer.values.request import Order, Request
 from tests.payer import purchases as p

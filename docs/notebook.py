@@ -1,6 +1,9 @@
 # /// script
 # requires-python = ">=3.11"
-# dependencies = ["marimo>=0.25,<0.26", "duckdb>=2.0,<2.1", "polars>=2.1,<3", "pyarrow>=26,<27", "altair>=5,<7", "sqlglot"]
+# dependencies = ["marimo>=0.25,<0.26", "tollbook", "polars>=2.1,<3", "pyarrow>=26,<27", "altair>=5,<7", "sqlglot"]
+#
+# [tool.uv.sources]
+# tollbook = { path = ".." }
 # ///
 """A notebook on the published file: `uvx marimo edit --sandbox docs/notebook.py`, with TOLLBOOK_HOME set."""
 
@@ -14,12 +17,13 @@ def _():
     import os
 
     import altair as alt
-    import duckdb
     import marimo as mo
 
+    import tollbook
+
     home = os.environ.get("TOLLBOOK_HOME", ".demo")
-    warehouse = duckdb.connect(f"{home}/published/warehouse.duckdb", read_only=True)
-    mo.md(f"# What tollbook bought\n\n`{home}/published/warehouse.duckdb`, read-only")
+    warehouse = tollbook.connect(home)
+    mo.md(f"# What tollbook bought\n\nThe newest publication under `{home}/published`, read-only")
     return alt, mo, warehouse
 
 

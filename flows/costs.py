@@ -7,8 +7,9 @@ from typing import Any
 from prefect import flow
 from prefect.client.schemas.objects import State
 
-from flows.deployed import in_workspace
-from tasks.prefect.artifacts import cost_artifact, done
+from tasks.prefect.artifacts import cost_artifact
+from tasks.prefect.verdict import done
+from tasks.prefect.worker import in_workspace
 from tasks.workspace.workspace import Workspace
 
 VIEWS = ("flow", "dataset", "month")
@@ -16,7 +17,7 @@ VIEWS = ("flow", "dataset", "month")
 
 @flow(name="costs", persist_result=False)
 async def costs() -> State[Any]:
-    """Write the cost tables as artifacts. Reads the ledger alone."""
+    """Write the cost tables as artifacts. Reads only the ledger."""
 
     async def work(ws: Workspace) -> State[Any]:
         for by in VIEWS:

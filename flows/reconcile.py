@@ -1,4 +1,4 @@
-"""The scheduled flow that closes the books: ledger against chain, to the unit."""
+"""The scheduled flow that reconciles the ledger with the chain, to the last atomic unit."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 from prefect import flow
 from prefect.client.schemas.objects import State
 
-from flows.deployed import PAUSE, RETRIES, in_workspace
-from flows.recovering import recover_all
-from tasks.ops.reconcile import reconcile_all
-from tasks.prefect.artifacts import books_artifact, books_verdict
-from tasks.prefect.steps import as_task
+from tasks.ops.recovery import recover_all
+from tasks.prefect.artifacts import books_artifact
+from tasks.prefect.steps import AS_TASKS, reconcile_task
+from tasks.prefect.verdict import books_verdict
+from tasks.prefect.worker import PAUSE, RETRIES, in_workspace
 from tasks.workspace.workspace import Workspace
 
 
@@ -20,8 +20,8 @@ async def reconcile() -> State[Any]:
     """Finish open purchases of every flow, then compare ledger, chain and bodies. Fails on a difference."""
 
     async def work(ws: Workspace) -> State[Any]:
-        await recover_all(ws, call=as_task)
-        books = await as_task(reconcile_all, ws)
+        await recover_all(ws, steps=AS_TASKS)
+        books = await reconcile_task(ws)
         await books_artifact(books)
         return books_verdict(books)
 

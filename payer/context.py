@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from payer.chain.chain import Chain
+from payer.chain.chain import ChainReader
 from payer.http.transport import Transport
 from payer.ledger import Ledger
 from payer.ledger.owners import new_owner
@@ -27,7 +27,7 @@ class PayerContext:
 
     ledger: Ledger
     policy: Policy
-    chain: Chain
+    chain: ChainReader
     transport: Transport
     wallet: Wallet | None
     clock: Clock

@@ -1,1 +1,20 @@
-"""The product's face: the `tollbook` command, and reading what was published."""
+"""Read what tollbook bought: `tollbook.read` for one table, `tollbook.connect` for SQL.
+
+`tollbook.cli` is the command. Importing this module loads no other package of ours, and DuckDB only when first used.
+"""
+
+from __future__ import annotations
+
+from tollbook.read import connect, read
+
+__version__: str
+
+__all__ = ["__version__", "connect", "read"]
+
+
+def __getattr__(name: str) -> str:
+    if name != "__version__":
+        raise AttributeError(f"module 'tollbook' has no attribute {name!r}")
+    from importlib.metadata import version
+
+    return version("tollbook")

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from payer.values.ledger_reads import CostRow, LedgerReader
-from warehouse.cache.integrity import CacheDamaged, first_line, read_through
+from warehouse.cache.integrity import first_line, read_through
 from warehouse.cache.locking import file_lock
 from warehouse.cache.store import Cache
+from warehouse.errors import CacheDamaged
 from warehouse.publish.repair import read_error
 from warehouse.snapshots.layout import PUBLISH_LOCK
 from warehouse.snapshots.manifest import Manifest, ManifestDamaged, SnapshotFile, read_manifest

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from payer.values.chain_view import ChainView
+from payer.values.chain_view import ChainView, TransferOut
 from payer.values.money import Asset
 
 
@@ -21,19 +21,6 @@ class Head:
 
 
 @dataclass(frozen=True, slots=True)
-class TransferOut:
-    """One Transfer out of the wallet, `value` in atomic units. `nonce` None: made without an authorization."""
-
-    tx_hash: str
-    log_index: int
-    block_number: int
-    block_hash: str
-    to: str
-    value: int
-    nonce: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class Account:
     """An owner's balance before some blocks and after them, and what it received in them; all in atomic units."""
 
@@ -42,8 +29,8 @@ class Account:
     received: int
 
 
-class Chain(Protocol):
-    """What the payer reads from a chain. Every method raises ChainUnreachable rather than guess (I9)."""
+class ChainReader(Protocol):
+    """Reads of a chain, as the payer uses them. Every method raises ChainUnreachable rather than guess (I9)."""
 
     async def head(self) -> Head:
         """The newest and the newest final block. Raises for another chain, and for a block time that is too far off."""

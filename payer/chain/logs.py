@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from payer.chain.rpc import Call, Rpc, RpcError, malformed, quantity
+from payer.chain.rpc import Call, RpcCallFailed, RpcClient, malformed, quantity
 from payer.values.money import Asset
 from payer.wire.addresses import address_word, is_hash
 from payer.wire.strict_json import shown
@@ -32,6 +32,7 @@ class Log:
 
     @property
     def event(self) -> str:
+        """The topic of the event: USED, CANCELLED or TRANSFER."""
         return self.topics[0]
 
     @property
@@ -51,7 +52,7 @@ class Mark:
 class LogReader:
     """Reads eth_getLogs in pages of blocks; a page that the server refuses as too large is halved."""
 
-    def __init__(self, rpc: Rpc) -> None:
+    def __init__(self, rpc: RpcClient) -> None:
         self._rpc = rpc
 
     async def marks(
@@ -109,7 +110,7 @@ class LogReader:
             return _checked(raw, asset, topics, page)
         try:
             (raw,) = await self._rpc.call([call])
-        except RpcError:
+        except RpcCallFailed:
             half = len(page) // 2
             return await self._page(asset, topics, page[:half]) + await self._page(asset, topics, page[half:])
         return _checked(raw, asset, topics, page)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from payer.chain import multicall
 from payer.chain.calls import eth_call, word
 from payer.chain.chain import Head
-from payer.chain.rpc import Rpc, RpcError, malformed
+from payer.chain.rpc import RpcCallFailed, RpcClient, malformed
 from payer.chain.settlements import Proof
 from payer.values.chain_view import Settlement
 from payer.values.money import Asset
@@ -20,7 +20,7 @@ _WORTH_A_MULTICALL = 4
 class NonceReader:
     """Reads flags at a given block, several per call where the chain has Multicall3."""
 
-    def __init__(self, rpc: Rpc) -> None:
+    def __init__(self, rpc: RpcClient) -> None:
         self._rpc = rpc
 
     async def used_at_final(
@@ -66,7 +66,7 @@ class NonceReader:
         encoded = [multicall.encode(asset.address, [bytes.fromhex(d[2:]) for d in group]) for group in groups]
         try:
             answers = await self._rpc.call([eth_call(multicall.MULTICALL3, data, hex(block)) for data in encoded])
-        except RpcError:
+        except RpcCallFailed:
             return None
         if not all(isinstance(answer, str) and len(answer) > len("0x") for answer in answers):
             return None

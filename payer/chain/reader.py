@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from payer.chain.calls import eth_call, word
-from payer.chain.chain import Account, Head, TransferOut
+from payer.chain.chain import Account, Head
 from payer.chain.logs import Log, LogReader, transfers_of
 from payer.chain.nonces import NonceReader
-from payer.chain.rpc import Call, Rpc, RpcError, malformed, quantity
+from payer.chain.rpc import Call, RpcCallFailed, RpcClient, malformed, quantity
 from payer.chain.settlements import Proof, SettlementReader
 from payer.policy.rules import Policy
-from payer.values.chain_view import ChainView, NonceState, Settlement
+from payer.values.chain_view import ChainView, NonceState, Settlement, TransferOut
 from payer.values.clock import Clock
 from payer.values.errors import ChainUnreachable
 from payer.values.money import Asset
@@ -27,12 +27,12 @@ _DOMAIN_SEPARATOR = "0x3644e515"
 
 
 class RpcChain:
-    """`Chain` over JSON-RPC. Reads name their block, so that one look shows one moment whatever the server does."""
+    """`ChainReader` over JSON-RPC. Reads name their block, so that one look shows one moment."""
 
     def __init__(self, policy: Policy, clock: Clock) -> None:
         self._policy = policy
         self._clock = clock
-        self._rpc = Rpc(policy.rpc_url, clock, batch=policy.rpc_batch)
+        self._rpc = RpcClient(policy.rpc_url, clock, batch=policy.rpc_batch)
         self._nonces = NonceReader(self._rpc)
         self._logs = LogReader(self._rpc)
         self._settlements = SettlementReader(self._rpc)
@@ -104,7 +104,7 @@ class RpcChain:
         (after,) = await self._rpc.read([eth_call(asset.address, data, hex(to_block))])
         try:
             values = await self._rpc.call([eth_call(asset.address, data, hex(from_block - 1))] if from_block else [])
-        except RpcError:
+        except RpcCallFailed:
             return None
         # Before its deployment a token returns "0x".
         before = sum(int(word(value), 16) for value in values if value != "0x")
@@ -142,7 +142,7 @@ def _transfer(log: Log, nonce: str | None) -> TransferOut:
         log_index=log.index,
         block_number=log.block_number,
         block_hash=log.block_hash,
-        to=checksum("0x" + log.topics[2][-40:]),
+        pay_to=checksum("0x" + log.topics[2][-40:]),
         value=log.value,
         nonce=nonce,
     )

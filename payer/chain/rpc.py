@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from payer.http.bounded import read_body
-from payer.http.pool import Pool
+from payer.http.pool import ConnectionPool
 from payer.values.clock import Clock
 from payer.values.errors import ChainUnreachable
 from payer.wire.strict_json import Malformed, dump, parse, shown
@@ -20,15 +20,14 @@ _QUANTITY = re.compile(r"0x[0-9a-f]{1,64}", re.ASCII | re.IGNORECASE)
 Call = tuple[str, list[Any]]
 
 
-class RpcError(Exception):
+class RpcCallFailed(Exception):
     """Raised when the server answers a call with an error; the message has its code and shortened text."""
 
     def __init__(self, method: str, code: object, message: object) -> None:
         super().__init__(f"{method}: {shown(message, 160)} (code {shown(code)})")
-        self.method = method
 
 
-class Rpc:
+class RpcClient:
     """Calls to one server. The URL may hold a provider's key, so no message shows it (I10)."""
 
     def __init__(self, url: str, clock: Clock, *, batch: int = 100, timeout: float = 10.0) -> None:
@@ -36,28 +35,28 @@ class Rpc:
         self._size = batch
         self._timeout = timeout
         self._clock = clock
-        self._pool = Pool(secure=url.startswith("https:"))
+        self._pool = ConnectionPool(secure=url.startswith("https:"))
 
     async def call(self, calls: Sequence[Call]) -> list[Any]:
-        """Results in the order of the calls. Raises RpcError for the first call that failed, or ChainUnreachable."""
+        """Results in the order of the calls. Raises RpcCallFailed for the first that failed, or ChainUnreachable."""
         results: list[Any] = []
         for start in range(0, len(calls), self._size):
             results += await self._batch(calls[start : start + self._size])
         return results
 
     async def read(self, calls: Sequence[Call]) -> list[Any]:
-        """As `call`, for reads that must succeed: repeated after an error (a server behind a balancer may lag a block).
+        """Make calls that must succeed: repeated after an error, since a server behind a balancer may lag a block.
 
         Raises ChainUnreachable.
         """
         for pause in _PAUSES:
             try:
                 return await self.call(calls)
-            except RpcError:
+            except RpcCallFailed:
                 await self._clock.sleep(pause)
         try:
             return await self.call(calls)
-        except RpcError as error:
+        except RpcCallFailed as error:
             reason = str(error)
         raise ChainUnreachable(f"the chain's RPC server refused a read: {reason}")
 
@@ -125,10 +124,10 @@ def _sorted(raw: bytes, count: int) -> list[dict[str, Any]]:
     return [by_id[index] for index in range(count)]
 
 
-def _refusal(entry: dict[str, Any], method: str) -> RpcError:
+def _refusal(entry: dict[str, Any], method: str) -> RpcCallFailed:
     error = entry["error"]
     fault = error if isinstance(error, dict) else {"message": error}
-    return RpcError(method, fault.get("code"), fault.get("message"))
+    return RpcCallFailed(method, fault.get("code"), fault.get("message"))
 
 
 def _result(entry: dict[str, Any], method: str) -> Any:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from payer.chain.logs import Log, Mark, read_log, transfers_of
-from payer.chain.rpc import Call, Rpc, malformed, quantity
+from payer.chain.rpc import Call, RpcClient, malformed, quantity
 from payer.values.chain_view import NonceState, Settlement
 from payer.values.events import Event, Signed
 from payer.values.money import Asset
@@ -18,7 +18,7 @@ Proof = Settlement | NonceState
 
 
 def paid_as_signed(settlement: Settlement, events: Iterable[Event]) -> bool:
-    """Whether a transfer has the payee and value of an authorization signed for its nonce.
+    """Tell whether a transfer has the payee and value of an authorization signed for its nonce.
 
     True, too, when these events hold none: the nonce was used by another machine, or before a ledger was lost.
     """
@@ -29,7 +29,7 @@ def paid_as_signed(settlement: Settlement, events: Iterable[Event]) -> bool:
 class SettlementReader:
     """Read receipts and their blocks, in batches."""
 
-    def __init__(self, rpc: Rpc) -> None:
+    def __init__(self, rpc: RpcClient) -> None:
         self._rpc = rpc
 
     async def read(

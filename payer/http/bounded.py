@@ -13,7 +13,7 @@ _WINDOW = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 
 
 @dataclass(frozen=True, slots=True)
-class Body:
+class ReceivedBody:
     """The bytes of a body. `whole` is False when the limit stopped it; `decoded` is True when it was decompressed.
 
     `note` says why a compressed body was not decompressed; `data` then is as it arrived.
@@ -42,7 +42,7 @@ def clip_headers(items: Iterable[tuple[str, str]]) -> dict[str, str]:
     return clipped
 
 
-async def read_body(chunks: AsyncIterable[bytes], encoding: str, limit: int) -> Body:
+async def read_body(chunks: AsyncIterable[bytes], encoding: str, limit: int) -> ReceivedBody:
     """Read at most `limit` bytes of a body, decompressing gzip and deflate, which arrive though identity was requested.
 
     Other encodings, and compressed bodies that are broken or cut short, are kept as they arrived (I4).
@@ -55,15 +55,15 @@ async def read_body(chunks: AsyncIterable[bytes], encoding: str, limit: int) -> 
         if decompressor is not None:
             decompressor.feed(chunk)
             if len(decompressor.held) > limit:
-                return Body(bytes(decompressor.held[:limit]), whole=False, decoded=True)
+                return ReceivedBody(bytes(decompressor.held[:limit]), whole=False, decoded=True)
         # Incompressible data grows a little, and what decompresses to nothing could go on for ever.
         if len(raw) > (limit if decompressor is None or decompressor.fault else 2 * limit):
-            return Body(bytes(raw[:limit]), whole=False)
+            return ReceivedBody(bytes(raw[:limit]), whole=False)
     if decompressor is None:
-        return Body(bytes(raw), whole=True)
+        return ReceivedBody(bytes(raw), whole=True)
     if note := decompressor.end():
-        return Body(bytes(raw), whole=True, note=note)
-    return Body(bytes(decompressor.held), whole=True, decoded=True)
+        return ReceivedBody(bytes(raw), whole=True, note=note)
+    return ReceivedBody(bytes(decompressor.held), whole=True, decoded=True)
 
 
 class _Decompressor:

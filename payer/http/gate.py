@@ -7,14 +7,14 @@ from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from types import TracebackType
 
-from payer.http.pace import LONGEST_PAUSE_SECONDS, Pace
+from payer.http.pace import LONGEST_PAUSE_SECONDS, RequestPace
 from payer.values.clock import Clock
 
 
 class Gate:
     """Held around each request to a seller. A pause that one request is told of delays all of them."""
 
-    def __init__(self, clock: Clock, parallel: int, pace: Pace | None = None) -> None:
+    def __init__(self, clock: Clock, parallel: int, pace: RequestPace | None = None) -> None:
         self._clock = clock
         self._slots = asyncio.Semaphore(parallel)
         self._pace = pace
@@ -30,7 +30,7 @@ class Gate:
 
     @property
     def is_passed(self) -> bool:
-        """Whether the running task holds the gate already."""
+        """True when the running task holds the gate already."""
         return asyncio.current_task() in self._inside
 
     async def wait(self) -> None:

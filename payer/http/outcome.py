@@ -1,4 +1,4 @@
-"""How a request ends: with an answer, or with none.
+"""The outcome of a request: an answer, or none.
 
 After a failure all that matters is whether a byte of the request may have left. NotSent is raised only with proof that
 none did; every other failure is NoAnswer.

@@ -20,7 +20,7 @@ _MICROSECOND = timedelta(microseconds=1)
 _DIGITS = 17
 
 
-class Pace:
+class RequestPace:
     """The next free slot of one seller, kept in the file `path`, under its lock, or without one in memory."""
 
     def __init__(self, requests_per_minute: int, path: Path | None = None) -> None:

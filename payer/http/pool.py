@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _IDLE_SECONDS = 4.0
 
 
-class Pool:
+class ConnectionPool:
     """The connections of the running event loop, which can't be used in another."""
 
     def __init__(self, *, secure: bool) -> None:

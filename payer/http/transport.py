@@ -14,8 +14,8 @@ from urllib.parse import quote, urlsplit
 from payer.http.exchange import Exchange
 from payer.http.gate import Gate, retry_after
 from payer.http.outcome import Answer, NotSent, Unanswered
-from payer.http.pace import Pace
-from payer.http.pool import Pool
+from payer.http.pace import RequestPace
+from payer.http.pool import ConnectionPool
 from payer.policy.rules import Policy, SellerPolicy, is_https_or_loopback, origin
 from payer.values.clock import Clock
 from payer.values.request import Request
@@ -27,7 +27,7 @@ _REPEATABLE = frozenset({"GET", "HEAD"})
 
 
 class Transport(Protocol):
-    """What the payer needs of HTTP. The simulator implements it, too."""
+    """HTTP as the payer uses it; `HttpTransport` and the simulator implement it."""
 
     def turn(self, request: Request) -> AbstractAsyncContextManager[None]:
         """Wait for the seller's limits and pauses; requests sent inside the block wait no more.
@@ -55,7 +55,7 @@ class HttpTransport:
         self._paces = paces
         self._jitter = random.Random(seed)
         self._gates: dict[str, Gate] = {}
-        self._pool = Pool(secure=any(seller.base_url.startswith("https:") for seller in self._sellers))
+        self._pool = ConnectionPool(secure=any(seller.base_url.startswith("https:") for seller in self._sellers))
         self._loop: asyncio.AbstractEventLoop | None = None
 
     @asynccontextmanager
@@ -122,11 +122,11 @@ class HttpTransport:
             self._gates[seller.name] = Gate(self._clock, seller.parallel, self._pace(seller))
         return self._gates[seller.name]
 
-    def _pace(self, seller: SellerPolicy) -> Pace | None:
+    def _pace(self, seller: SellerPolicy) -> RequestPace | None:
         if not seller.requests_per_minute:
             return None
         path = None if self._paces is None else self._paces / quote(seller.name, safe="")
-        return Pace(seller.requests_per_minute, path)
+        return RequestPace(seller.requests_per_minute, path)
 
     async def aclose(self) -> None:
         """Close kept connections; the transport may be used again afterwards."""

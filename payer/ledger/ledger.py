@@ -14,8 +14,8 @@ from payer.ledger.append import Body
 from payer.ledger.database import queries
 from payer.ledger.database.connect import connect
 from payer.ledger.reserve import PricedOrder, Reserving
-from payer.ledger.scans import SeenTransfer
 from payer.policy.rules import Caps
+from payer.values.chain_view import TransferOut
 from payer.values.events import Event
 from payer.values.ledger_reads import AvoidedRow, CostRow
 from payer.values.money import Asset
@@ -127,7 +127,7 @@ class Ledger:
         return read.events(self._engine, purchase_id)
 
     def committed(self, asset: Asset) -> dict[tuple[str, str], int]:
-        """What counts against the caps of an asset: atomic units by (scope, bucket), see `caps.buckets`."""
+        """Atomic units that count against the caps of an asset, by (scope, bucket); see `caps.buckets`."""
         return caps.committed(self._engine, asset)
 
     # ── runs, quotes, payees ─────────────────────────────────────────────────────────────────────────────────────
@@ -195,12 +195,12 @@ class Ledger:
         """The last block that was scanned for a wallet, None before the first scan."""
         return scans.scanned_through(self._engine, asset, wallet)
 
-    def transfers_seen(self, asset: Asset, wallet: str) -> list[SeenTransfer]:
+    def transfers_seen(self, asset: Asset, wallet: str) -> list[TransferOut]:
         """Every transfer out of a wallet that was scanned, in the chain's order."""
         return scans.transfers_seen(self._engine, asset, wallet)
 
     def close_scan(
-        self, asset: Asset, wallet: str, from_block: int, through: int, seen: Sequence[SeenTransfer], at: datetime
+        self, asset: Asset, wallet: str, from_block: int, through: int, seen: Sequence[TransferOut], at: datetime
     ) -> None:
         """Replace the transfers known in blocks from `from_block` to `through` by those seen, and record how far.
 

@@ -44,12 +44,13 @@ class PricedOrder:
 
     @property
     def nonce(self) -> str:
+        """The nonce of `generation`."""
         return self.nonce_of[self.generation]
 
 
 @dataclass(frozen=True, slots=True)
 class Reserving:
-    """Who reserves, and what it is checked against: caps by asset symbol, loss limits in atomic units by seller."""
+    """A run that reserves, its lease and its limits: caps by asset symbol, loss limits in atomic units by seller."""
 
     run: Run
     caps: Mapping[str, Caps]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -13,20 +13,8 @@ from payer.ledger.database import schema
 from payer.ledger.database.engine import read_connection, write_connection
 from payer.ledger.database.locks import serialize_scans
 from payer.ledger.database.rows import asset_key
+from payer.values.chain_view import TransferOut
 from payer.values.money import Asset
-
-
-@dataclass(frozen=True, slots=True)
-class SeenTransfer:
-    """One Transfer out of the wallet; `value` in atomic units. `nonce` None: no authorization stands beside it."""
-
-    tx_hash: str
-    log_index: int
-    block_number: int
-    block_hash: str
-    pay_to: str
-    value: int
-    nonce: str | None
 
 
 def scanned_through(engine: sa.Engine, asset: Asset, wallet: str) -> int | None:
@@ -37,7 +25,7 @@ def scanned_through(engine: sa.Engine, asset: Asset, wallet: str) -> int | None:
         return connection.execute(query).scalar()
 
 
-def transfers_seen(engine: sa.Engine, asset: Asset, wallet: str) -> list[SeenTransfer]:
+def transfers_seen(engine: sa.Engine, asset: Asset, wallet: str) -> list[TransferOut]:
     """Every transfer scanned so far, in the chain's order."""
     table = schema.transfers
     query = (
@@ -47,7 +35,7 @@ def transfers_seen(engine: sa.Engine, asset: Asset, wallet: str) -> list[SeenTra
     )
     with read_connection(engine) as connection:
         return [
-            SeenTransfer(row.tx_hash, row.log_index, row.block_number, row.block_hash, row.pay_to, row.value, row.nonce)
+            TransferOut(row.tx_hash, row.log_index, row.block_number, row.block_hash, row.pay_to, row.value, row.nonce)
             for row in connection.execute(query)
         ]
 
@@ -58,7 +46,7 @@ def close_scan(
     wallet: str,
     from_block: int,
     through: int,
-    seen: Sequence[SeenTransfer],
+    seen: Sequence[TransferOut],
     at: datetime,
 ) -> None:
     """Replace the transfers of the blocks from `from_block` to `through`, both inclusive, in one transaction."""

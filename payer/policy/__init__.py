@@ -1,4 +1,4 @@
-"""What may be paid for: reviewed limits, read from policy.toml and applied to a seller's terms.
+"""Reviewed limits on what may be paid for, read from policy.toml and applied to a seller's terms.
 
 In reading order:
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 from payer.policy.rules import Caps, Policy, SellerPolicy, origin
-from payer.policy.toml_table import Table
-from payer.values.errors import Misconfigured
+from payer.policy.toml_table import TomlTable
+from payer.values.errors import Misconfigured, PolicyMissing
 from payer.values.money import Asset
 from payer.wire.addresses import ZERO_ADDRESS
 from payer.wire.strict_json import shown
@@ -40,10 +40,12 @@ def load_policy(path: Path) -> Policy:
     """Read a policy file. Raises Misconfigured naming the key and the fix."""
     try:
         raw = path.read_bytes()
+    except FileNotFoundError:
+        raise PolicyMissing(f"there is no policy file {path}") from None
     except OSError as error:
         raise Misconfigured(
             f"the policy file {path} can't be read: {error.strerror}",
-            advice="write one (docs/operating.md shows it whole), or set TOLLBOOK_POLICY to where it is",
+            advice="let this user read it, or set TOLLBOOK_POLICY to another",
         ) from None
     if len(raw) > _FILE_LIMIT:
         raise Misconfigured(f"the policy file {path} is longer than {_FILE_LIMIT} bytes", advice="it should be a page")
@@ -60,7 +62,7 @@ def load_policy(path: Path) -> Policy:
 
 def parse_policy(text: str) -> Policy:
     """Parse a policy from TOML. Raises Misconfigured, or TOMLDecodeError for other text."""
-    top = Table("", tomllib.loads(text), ("network", "payment", "assets", "caps", "sellers"))
+    top = TomlTable("", tomllib.loads(text), ("network", "payment", "assets", "caps", "sellers"))
     network = top.table("network", NETWORK_KEYS)
     payment = top.table("payment", PAYMENT_KEYS, optional=True)
     chain_id = network.integer("chain_id", 1, 2**53)
@@ -86,7 +88,7 @@ def parse_policy(text: str) -> Policy:
     )
 
 
-def _assets(top: Table, chain_id: int) -> tuple[dict[str, Asset], dict[str, tuple[str, ...]]]:
+def _assets(top: TomlTable, chain_id: int) -> tuple[dict[str, Asset], dict[str, tuple[str, ...]]]:
     assets: dict[str, Asset] = {}
     also_named: dict[str, tuple[str, ...]] = {}
     for symbol, table in top.tables("assets", ASSET_KEYS):
@@ -106,7 +108,7 @@ def _assets(top: Table, chain_id: int) -> tuple[dict[str, Asset], dict[str, tupl
     return assets, also_named
 
 
-def _check_known_token(table: Table, asset: Asset) -> None:
+def _check_known_token(table: TomlTable, asset: Asset) -> None:
     """Raise Misconfigured when a known token is declared with other EIP-712 data or decimals."""
     known = _KNOWN_TOKENS.get((asset.chain_id, asset.address))
     if known is None:
@@ -125,7 +127,7 @@ def _toml(value: object) -> str:
     return f'"{value}"' if isinstance(value, str) else str(value)
 
 
-def _caps(top: Table, assets: Mapping[str, Asset]) -> dict[str, Caps]:
+def _caps(top: TomlTable, assets: Mapping[str, Asset]) -> dict[str, Caps]:
     caps: dict[str, Caps] = {}
     for symbol, table in top.tables("caps", CAP_KEYS):
         if symbol not in assets:
@@ -135,11 +137,11 @@ def _caps(top: Table, assets: Mapping[str, Asset]) -> dict[str, Caps]:
     return caps
 
 
-def _sellers(top: Table, assets: Mapping[str, Asset], caps: Mapping[str, Caps]) -> dict[str, SellerPolicy]:
+def _sellers(top: TomlTable, assets: Mapping[str, Asset], caps: Mapping[str, Caps]) -> dict[str, SellerPolicy]:
     return {name: _seller(name, table, assets, caps) for name, table in top.tables("sellers", SELLER_KEYS)}
 
 
-def _seller(name: str, table: Table, assets: Mapping[str, Asset], caps: Mapping[str, Caps]) -> SellerPolicy:
+def _seller(name: str, table: TomlTable, assets: Mapping[str, Asset], caps: Mapping[str, Caps]) -> SellerPolicy:
     symbol = table.choice("pay_with", tuple(assets))
     if symbol not in caps:
         raise table.wrong(
@@ -161,7 +163,7 @@ def _seller(name: str, table: Table, assets: Mapping[str, Asset], caps: Mapping[
     )
 
 
-def _payees(table: Table) -> tuple[str, ...]:
+def _payees(table: TomlTable) -> tuple[str, ...]:
     value = table.value("pay_to")
     if value == FIRST_USE:
         return ()
@@ -174,14 +176,14 @@ def _payees(table: Table) -> tuple[str, ...]:
     return payees
 
 
-def _tokens(table: Table) -> tuple[int, ...]:
+def _tokens(table: TomlTable) -> tuple[int, ...]:
     value = table.value("tokens", [])
     if not isinstance(value, list) or any(type(entry) is not int or entry < 1 for entry in value):
         raise table.wrong("tokens", f"is {shown(value)}", "write a list of the seller's token numbers: [3375, 3306]")
     return tuple(dict.fromkeys(value))
 
 
-def _watch(table: Table) -> Mapping[str, tuple[str, ...]]:
+def _watch(table: TomlTable) -> Mapping[str, tuple[str, ...]]:
     value = table.value("watch", {})
     fix = 'write the keys by dataset: watch = {"glassnode-price-close" = ["BTC", "ETH"]}'
     if not isinstance(value, dict):
@@ -193,5 +195,5 @@ def _watch(table: Table) -> Mapping[str, tuple[str, ...]]:
 
 
 def _is_key(value: object) -> bool:
-    """Whether a value is a number, or a text without spaces at its ends, which would be a typing mistake."""
+    """Tell whether a value is a number, or a text without spaces at its ends, which would be a typing mistake."""
     return type(value) is int or (isinstance(value, str) and value == value.strip() != "")

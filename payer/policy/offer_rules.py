@@ -47,10 +47,12 @@ class OfferRules:
 
     @property
     def asset(self) -> Asset:
+        """The asset that policy pays this seller in."""
         return self.policy.assets[self.seller.pay_with]
 
     @property
     def caps(self) -> Caps:
+        """The caps of that asset."""
         return self.policy.caps[self.seller.pay_with]
 
     def check_request(self) -> None:

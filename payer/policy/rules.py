@@ -52,6 +52,7 @@ class SellerPolicy:
 
     @property
     def origin(self) -> str:
+        """The origin of `base_url`."""
         return origin(self.base_url)
 
 
@@ -96,12 +97,12 @@ def origin(url: str) -> str:
 
 
 def is_https_or_loopback(parts: SplitResult) -> bool:
-    """Whether a URL is https, or plain http to this machine, which nobody can intercept."""
+    """Tell whether a URL is https, or plain http to this machine, which nobody can intercept."""
     return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is localhost or a loopback address; no name is resolved."""
+    """Tell whether a host is localhost or a loopback address; no name is resolved."""
     if host.lower() == "localhost":
         return True
     try:

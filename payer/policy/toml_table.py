@@ -18,7 +18,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}", re.ASCII)
 _MISSING: Any = object()
 
 
-class Table:
+class TomlTable:
     """One table. Unknown keys are refused at once, each value when it is taken; every method raises Misconfigured."""
 
     def __init__(self, path: str, values: Mapping[str, Any], known: tuple[str, ...]) -> None:
@@ -44,14 +44,14 @@ class Table:
             raise self.wrong(key, "is missing", f"add {key} to [{self._path}]" if self._path else f"add [{key}]")
         return default
 
-    def table(self, key: str, known: tuple[str, ...], *, optional: bool = False) -> Table:
+    def table(self, key: str, known: tuple[str, ...], *, optional: bool = False) -> TomlTable:
         """A table with known keys, an empty one where it is optional and absent."""
         value = self.value(key, {} if optional else _MISSING)
         if not isinstance(value, dict):
             raise self.wrong(key, f"is {shown(value)}, not a table", f"write it as [{self.name(key)}]")
-        return Table(self.name(key), value, known)
+        return TomlTable(self.name(key), value, known)
 
-    def tables(self, key: str, known: tuple[str, ...]) -> list[tuple[str, Table]]:
+    def tables(self, key: str, known: tuple[str, ...]) -> list[tuple[str, TomlTable]]:
         """Every table below a key, such as [assets.USDC], with its name; at least one is required."""
         names = self.value(key)
         if not isinstance(names, dict) or not names:
@@ -59,7 +59,7 @@ class Table:
         for name in names:
             if not _NAME.fullmatch(name):
                 raise self.wrong(f"{key}.{shown(name)}", "is no name", "use letters, digits, '.', '_' and '-'")
-        group = Table(self.name(key), names, tuple(names))
+        group = TomlTable(self.name(key), names, tuple(names))
         return [(name, group.table(name, known)) for name in names]
 
     def integer(self, key: str, low: int, high: int, default: int = _MISSING) -> int:

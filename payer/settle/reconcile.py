@@ -12,10 +12,9 @@ from payer.buy.look import look
 from payer.chain.settlements import paid_as_signed
 from payer.context import PayerContext
 from payer.ledger import Conflict, Ledger
-from payer.ledger.scans import SeenTransfer
 from payer.settle.recover import verify
 from payer.settle.scan import Balance, Scan, read_again, scan
-from payer.values.chain_view import ChainView, NotSeen
+from payer.values.chain_view import ChainView, NotSeen, TransferOut
 from payer.values.events import Settled
 from payer.values.money import Asset
 from payer.values.purchase import Data, Money, Purchase
@@ -48,7 +47,7 @@ class Reconciled:
     chain_atomic: int
     balance: Balance
     booked_late: list[str] = field(default_factory=list)
-    foreign: list[SeenTransfer] = field(default_factory=list)
+    foreign: list[TransferOut] = field(default_factory=list)
     differences: list[Difference] = field(default_factory=list)
 
     @property
@@ -91,7 +90,7 @@ def _purchases_of(context: PayerContext, asset: Asset, wallet: str) -> list[Purc
 
 async def _transfers_seen(
     context: PayerContext, asset: Asset, wallet: str, closed: list[Purchase]
-) -> list[SeenTransfer]:
+) -> list[TransferOut]:
     """Return every transfer read from the chain, after reading the blocks of settlements that are missing again."""
     seen = context.ledger.transfers_seen(asset, wallet)
     nonces = {transfer.nonce for transfer in seen}
@@ -113,7 +112,7 @@ def _unexplained_balance(read: Scan) -> list[Difference]:
     return [Difference("balance", detail, chain_atomic=read.unexplained)]
 
 
-async def _book_late(context: PayerContext, asset: Asset, seen: list[SeenTransfer]) -> list[str]:
+async def _book_late(context: PayerContext, asset: Asset, seen: list[TransferOut]) -> list[str]:
     """Book purchases that only the chain shows as paid: an RPC server was wrong, or the ledger is an older backup."""
     late = []
     for transfer in seen:
@@ -140,7 +139,7 @@ async def _book(context: PayerContext, purchase: Purchase, view: ChainView) -> b
     return True
 
 
-def _compare(closed: list[Purchase], ours: list[SeenTransfer], by_nonce: dict[str, Purchase]) -> list[Difference]:
+def _compare(closed: list[Purchase], ours: list[TransferOut], by_nonce: dict[str, Purchase]) -> list[Difference]:
     differences = []
     on_chain = {transfer.nonce: transfer for transfer in ours}
     for transfer in ours:
@@ -191,7 +190,7 @@ def _tx(purchase: Purchase) -> str | None:
     return purchase.settlement.tx_hash if purchase.settlement is not None else None
 
 
-def _difference(transfer: SeenTransfer, detail: str, purchase: Purchase | None = None) -> Difference:
+def _difference(transfer: TransferOut, detail: str, purchase: Purchase | None = None) -> Difference:
     return Difference(
         kind="not_in_ledger" if purchase is None else "disagrees",
         detail=detail,

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from payer.chain.chain import Account, TransferOut
+from payer.chain.chain import Account
 from payer.chain.logs import PAGE_BLOCKS
 from payer.context import PayerContext
-from payer.ledger.scans import SeenTransfer
+from payer.values.chain_view import TransferOut
 from payer.values.money import Asset
 from payer.values.purchase import Purchase
 
@@ -98,16 +98,4 @@ def _ranges(blocks: Sequence[int]) -> Iterator[tuple[int, int]]:
 def _close(
     context: PayerContext, asset: Asset, wallet: str, first: int, last: int, transfers: Sequence[TransferOut]
 ) -> None:
-    seen = [
-        SeenTransfer(
-            tx_hash=transfer.tx_hash,
-            log_index=transfer.log_index,
-            block_number=transfer.block_number,
-            block_hash=transfer.block_hash,
-            pay_to=transfer.to,
-            value=transfer.value,
-            nonce=transfer.nonce,
-        )
-        for transfer in transfers
-    ]
-    context.ledger.close_scan(asset, wallet, first, last, seen, context.clock.now())
+    context.ledger.close_scan(asset, wallet, first, last, transfers, context.clock.now())

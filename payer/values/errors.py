@@ -2,6 +2,7 @@
 
 PayerError
 ├─ Misconfigured          configuration or a secret is wrong; nothing was signed          exit 2
+│  └─ PolicyMissing       there is no policy file
 ├─ Refused                policy or a cap forbids it; nothing was signed                  exit 3
 │  ├─ OverBudget          a cap, a loss limit or the wallet's balance would be exceeded
 │  ├─ QuoteUnacceptable   malformed terms, or host, payTo, asset, network, scheme, price
@@ -57,6 +58,12 @@ class Misconfigured(PayerError):
     money = "none was sent"
     repeat = "yes, once the configuration is corrected"
     exit_code = 2
+
+
+class PolicyMissing(Misconfigured):
+    """Raised when there is no policy file to read."""
+
+    advice = "write one (docs/policy.md has every key), or set TOLLBOOK_POLICY to where it is"
 
 
 class Refused(PayerError):

@@ -1,10 +1,10 @@
-"""The bill: what a plan costs, to the atomic unit, before anything is signed."""
+"""The bill of a plan: its cost to the atomic unit, before anything is signed."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Any
@@ -18,7 +18,7 @@ from tasks.buy.caps import CapLine
 
 
 class Due(IntEnum):
-    """When a piece has to be bought, most pressing first: a snapshot is never sold again, a gap waits."""
+    """The urgency of a piece, most urgent first: a snapshot is never sold again, a gap can wait."""
 
     NOW_OR_NEVER = 0
     NEWEST = 1
@@ -27,7 +27,7 @@ class Due(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One request of the bill. `price` is in atoms; None is unknown, never zero (I9)."""
+    """One request of the bill. `price` is in atomic units; None is unknown, never zero (I9)."""
 
     order: Order
     price: int | None
@@ -36,12 +36,12 @@ class Item:
 
     @property
     def age(self) -> tuple[int, int]:
-        """Oldest first, and a listing's pages in their order."""
+        """Sort key: oldest first, and a listing's pages in their order."""
         return self.order.context.get("first", 0), self.order.context.get("page", 0)
 
     @property
     def key(self) -> str:
-        """The purchase this item would be."""
+        """The purchase key of this item."""
         return purchase_key(self.order.request, self.order.edition)
 
     def document(self, asset: Asset) -> dict[str, Any]:
@@ -56,29 +56,33 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
-class Gone:
-    """Slots of a snapshot that can't be bought any more, and the dataset that would repair them."""
+class LostData:
+    """Cells of a snapshot that can't be bought any more, and the dataset whose history would repair them. `what` is
+    their span of days as text."""
 
     dataset: str
     cells: int
     repaired_by: str | None
     what: str
 
+    def document(self) -> dict[str, Any]:
+        return {"cells": self.cells, "repaired_by": self.repaired_by, "what": self.what}
+
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """Calls not made because the cache has their answer, with their price now (None: unknown)."""
+    """Calls not made because the cache has their answer, with their last quoted price (None: unknown)."""
 
     calls: int = 0
-    atoms: int | None = 0
+    amount_atomic: int | None = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One dataset of the bill. `later` pages follow `items` once those are read; `open_ended`: perhaps yet more.
+    """One dataset of the bill. `later` pages follow `items` once those are read; `open_ended`: there may be more.
 
-    `undelivered` are purchases paid for and never delivered: wanted, and not bought again without a person's word (I2).
-    With a `problem` there are no terms that may be signed: nothing of it is bought, and its siblings are.
+    `undelivered` are purchases paid for and never delivered: wanted, and bought again only with operator approval (I2).
+    With a `problem` there are no terms that may be signed: nothing of this line is bought; other lines are.
     """
 
     dataset: str
@@ -86,7 +90,7 @@ class Line:
     items: tuple[Item, ...]
     later: tuple[Item, ...] = ()
     saved: Saved = Saved()
-    gone: tuple[Gone, ...] = ()
+    lost: tuple[LostData, ...] = ()
     undelivered: tuple[str, ...] = ()
     open_ended: bool = False
     problem: PayerError | None = None
@@ -100,25 +104,25 @@ class Line:
         return len(self.all_items)
 
     @property
-    def atoms(self) -> int:
+    def amount_atomic(self) -> int:
         return sum(item.price or 0 for item in self.all_items)
 
     @property
-    def known_atoms(self) -> int | None:
-        """None where the seller's price is not known."""
-        return None if any(item.price is None for item in self.all_items) else self.atoms
+    def known_atomic(self) -> int | None:
+        """None where a price is not known."""
+        return None if any(item.price is None for item in self.all_items) else self.amount_atomic
 
     def only(self, wanted: Callable[[Item], bool]) -> Line:
-        """The same line with some of its requests."""
+        """Return the line with only its wanted requests."""
         return replace(self, items=tuple(filter(wanted, self.items)), later=tuple(filter(wanted, self.later)))
 
 
 @dataclass(frozen=True, slots=True)
 class Bill:
-    """What one flow's plan costs. `asset` is the seller's one asset.
+    """The cost of one flow's plan. `asset` is the seller's one asset.
 
-    Calls and atoms are those of lines that can be bought. `caps` say what each cap would hold then; `postponed` are
-    requests that they don't let through now; `refusal` says which one stands in the way of what can't wait.
+    Calls and amounts count the lines that can be bought. `caps` show each cap beside the bill; `postponed` are requests
+    that the caps leave for a later run; `refusal` names the cap that stands in the way of what can't wait.
     """
 
     flow: str
@@ -132,17 +136,17 @@ class Bill:
 
     @property
     def payable(self) -> tuple[Line, ...]:
-        """The lines with terms that may be signed."""
+        """Lines whose terms may be signed."""
         return tuple(line for line in self.lines if line.problem is None)
 
     @property
     def items(self) -> tuple[Item, ...]:
-        """What can be bought now, oldest first."""
+        """Requests that can be bought now, oldest first."""
         return tuple(sorted((item for line in self.payable for item in line.items), key=lambda item: item.age))
 
     @property
     def all_items(self) -> tuple[Item, ...]:
-        """With the pages that follow once those before them are read."""
+        """All requests, with the pages that follow once those before them are read."""
         return tuple(item for line in self.payable for item in line.all_items)
 
     @property
@@ -150,28 +154,28 @@ class Bill:
         return sum(line.calls for line in self.payable)
 
     @property
-    def atoms(self) -> int:
-        return sum(line.atoms for line in self.payable)
+    def amount_atomic(self) -> int:
+        return sum(line.amount_atomic for line in self.payable)
 
     @property
     def problems(self) -> tuple[PayerError, ...]:
-        """Why parts of it, or all, can't be bought now: each once."""
-        found = [line.problem for line in self.lines if line.problem is not None and line.all_items]
-        return tuple(dict.fromkeys([*found, *([self.refusal] if self.refusal else [])]))
+        """The reasons why parts of the bill, or all of it, can't be bought now, each once."""
+        problems = [line.problem for line in self.lines if line.problem is not None and line.all_items]
+        return tuple(dict.fromkeys([*problems, *([self.refusal] if self.refusal else [])]))
 
     def only(self, wanted: Callable[[Item], bool]) -> Bill:
-        """The same bill with some of its requests."""
+        """Return the bill with only its wanted requests."""
         return replace(self, lines=tuple(line.only(wanted) for line in self.lines))
 
     @property
     def saved(self) -> Saved:
-        known = [line.saved.atoms for line in self.lines if line.saved.calls]
-        atoms = None if None in known else sum(atoms for atoms in known if atoms is not None)
-        return Saved(sum(line.saved.calls for line in self.lines), atoms)
+        amounts = [line.saved.amount_atomic for line in self.lines if line.saved.calls]
+        total = None if None in amounts else sum(amount for amount in amounts if amount is not None)
+        return Saved(sum(line.saved.calls for line in self.lines), total)
 
     @property
-    def gone(self) -> tuple[Gone, ...]:
-        return tuple(gone for line in self.lines for gone in line.gone)
+    def lost(self) -> tuple[LostData, ...]:
+        return tuple(lost for line in self.lines for lost in line.lost)
 
     @property
     def undelivered(self) -> tuple[str, ...]:
@@ -179,36 +183,40 @@ class Bill:
 
     @property
     def fingerprint(self) -> str:
-        """What an approval is bound to: the exact requests, editions and prices."""
+        """A hash of the exact requests, editions and prices, which an approval is bound to."""
         exact = [
             (i.order.request.endpoint, i.order.request.params, i.order.request.body.hex(), i.order.edition, i.price)
             for i in self.all_items
         ]
         return hashlib.sha256(json.dumps(exact).encode()).hexdigest()[:16]
 
-    def money(self, atoms: int | None) -> str:
-        """Decimal text in the asset, or the word unknown."""
-        return "unknown" if atoms is None else Amount(atoms, self.asset).decimal
+    @property
+    def postponed_atomic(self) -> int:
+        return sum(item.price or 0 for item in self.postponed)
+
+    def money(self, amount_atomic: int | None) -> str:
+        """Return decimal text in the asset, or the word unknown."""
+        return "unknown" if amount_atomic is None else Amount(amount_atomic, self.asset).decimal
 
     def documents(self) -> list[dict[str, Any]]:
         """One entry per dataset, as `plan --json` prints them."""
-        return [
-            {
-                "flow": self.flow,
-                "dataset": line.dataset,
-                "missing_cells": line.missing_cells,
-                "calls": line.calls,
-                "amount": self.money(line.known_atoms),
-                "asset": self.asset.symbol,
-                "open_ended": line.open_ended,
-                "saved": {"calls": line.saved.calls, "amount": self.money(line.saved.atoms)},
-                "gone": [{"cells": g.cells, "repaired_by": g.repaired_by, "what": g.what} for g in line.gone],
-                "undelivered": list(line.undelivered),
-                "refused": line.problem.what if line.problem and line.all_items else None,
-                "requests": [item.document(self.asset) for item in line.all_items],
-            }
-            for line in self.lines
-        ]
+        return [self._line_document(line) for line in self.lines]
+
+    def _line_document(self, line: Line) -> dict[str, Any]:
+        return {
+            "flow": self.flow,
+            "dataset": line.dataset,
+            "missing_cells": line.missing_cells,
+            "calls": line.calls,
+            "amount": self.money(line.known_atomic),
+            "asset": self.asset.symbol,
+            "open_ended": line.open_ended,
+            "saved": {"calls": line.saved.calls, "amount": self.money(line.saved.amount_atomic)},
+            "gone": [lost.document() for lost in line.lost],
+            "undelivered": list(line.undelivered),
+            "refused": line.problem.what if line.problem and line.all_items else None,
+            "requests": [item.document(self.asset) for item in line.all_items],
+        }
 
     def limits(self) -> dict[str, Any]:
         """The caps beside this bill, as `plan --json` prints them."""
@@ -216,21 +224,27 @@ class Bill:
             "flow": self.flow,
             "asset": self.asset.symbol,
             "refused": self.refusal.what if self.refusal else None,
-            "postponed": {
-                "calls": len(self.postponed),
-                "amount": self.money(sum(item.price or 0 for item in self.postponed)),
-            },
+            "postponed": {"calls": len(self.postponed), "amount": self.money(self.postponed_atomic)},
             "caps": [line.document() for line in self.caps],
         }
+
+
+ApproveBill = Callable[[Bill], Awaitable[int | None]]
+"""Returns the budget that a bill is approved with, None for the run's own. Raises Refused."""
+
+
+async def approve_by_policy(_bill: Bill) -> int | None:
+    """Approve every bill: policy's caps and the run's own budget decide."""
+    return None
 
 
 def plan_document(bills: Sequence[Bill]) -> dict[str, Any]:
     """The document of `plan --json`. `amount` is null when the flows pay in several assets; `amounts` never is."""
     amounts: dict[str, tuple[int, int]] = {}
     for bill in bills:
-        atoms, _ = amounts.get(bill.asset.symbol, (0, 0))
-        amounts[bill.asset.symbol] = (atoms + bill.atoms, bill.asset.decimals)
-    texts = {symbol: decimal_text(atoms, decimals) for symbol, (atoms, decimals) in amounts.items()}
+        before, _ = amounts.get(bill.asset.symbol, (0, 0))
+        amounts[bill.asset.symbol] = (before + bill.amount_atomic, bill.asset.decimals)
+    texts = {symbol: decimal_text(amount, decimals) for symbol, (amount, decimals) in amounts.items()}
     return {
         "flows": [document for bill in bills for document in bill.documents()],
         "calls": sum(bill.calls for bill in bills),

@@ -1,4 +1,4 @@
-"""What each cap allows, what it holds, and what it would hold after a bill. The ledger enforces; this shows."""
+"""Show each cap beside a bill: its limit, what it holds, and what it would hold after. The ledger enforces caps."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from payer.ledger.caps import ADVICE
+from payer.ledger.caps import ADVICE, buckets
 from payer.values.errors import OverBudget
 from payer.values.money import Amount, Asset
 from payer.values.request import Run
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from tasks.workspace.workspace import Workspace
 
 SHARED = ("per_day", "per_month")
-"""What several flows of one command have in common; each has its run and its own day."""
+"""Caps that the flows of one command share; each flow has its own run and flow-day."""
 
 
 @dataclass(frozen=True, slots=True)
 class CapLine:
-    """One cap beside a bill, in atoms of the bill's asset. Of per_call, `after` is the dearest call of the bill."""
+    """One cap beside a bill, in atomic units of its asset. For per_call, `after` is the dearest call of the bill."""
 
     name: str
     asset: Asset
@@ -35,16 +35,16 @@ class CapLine:
 
     @property
     def adds_up(self) -> bool:
-        """Unlike per_call, which judges each call alone."""
+        """False for per_call, which limits each call alone."""
         return not self.name.endswith("per_call")
 
     @property
     def share(self) -> Fraction:
-        """How full it would be; a cap of nothing is always full."""
+        """The part of the cap that would be used; a cap of nothing is always full."""
         return Fraction(self.after, self.limit) if self.limit else Fraction(1)
 
-    def text(self, atoms: int) -> str:
-        return str(Amount(atoms, self.asset))
+    def text(self, amount_atomic: int) -> str:
+        return f"{Amount(amount_atomic, self.asset)}"
 
     def refusal(self) -> OverBudget:
         return OverBudget(
@@ -67,30 +67,28 @@ def cap_lines(
     ws: Workspace,
     run: Run,
     asset: Asset,
-    asked: int,
+    wanted: int,
     dearest: int = 0,
     beside: int = 0,
     budget_name: str = "--max-cost",
 ) -> tuple[CapLine, ...]:
-    """Every cap with `asked` atoms more. `beside` is what the other bills of the same command come to."""
-    from payer.ledger import caps
-
+    """Return every cap with `wanted` atomic units more. `beside` is the sum of the command's other bills."""
     limits, held = ws.policy.caps[asset.symbol], ws.ledger.committed(asset)
     lines = [CapLine(f"caps.{asset.symbol}.per_call", asset, limits.per_call, 0, dearest)]
-    for name, bucket in caps.buckets(run).items():
+    for name, bucket in buckets(run).items():
         committed = held.get(bucket, 0) + (beside if name in SHARED else 0)
         shown, limit = f"caps.{asset.symbol}.{name}", getattr(limits, name)
         if name == "per_run" and run.budget is not None and run.budget < limit:
             shown, limit = budget_name, run.budget
-        lines.append(CapLine(shown, asset, limit, committed, committed + asked))
+        lines.append(CapLine(shown, asset, limit, committed, committed + wanted))
     return tuple(lines)
 
 
 def refusing(lines: Iterable[CapLine]) -> CapLine | None:
-    """The first cap that says no, in the order in which the ledger checks them."""
+    """Return the first cap that refuses, in the order in which the ledger checks them."""
     return next((line for line in lines if line.refuses), None)
 
 
 def room(ws: Workspace, run: Run, asset: Asset) -> int:
-    """Atoms that every cap still lets through."""
+    """Return the atomic units that every cap still allows."""
     return max(0, min(line.limit - line.committed for line in cap_lines(ws, run, asset, 0) if line.adds_up))

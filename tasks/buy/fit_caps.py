@@ -1,4 +1,4 @@
-"""How far the caps reach into a bill: what is never sold again first, then the newest, then gaps, oldest first."""
+"""Trim a bill to the spending caps: what is never sold again first, then the newest, then gaps, oldest first."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from tasks.buy.caps import CapLine, cap_lines, refusing
 from tasks.workspace.workspace import Workspace
 
 
-def within_caps(ws: Workspace, run: Run, bill: Bill, *, whole: bool, begun: bool = False, beside: int = 0) -> Bill:
-    """The bill as far as every cap lets it through, with the caps beside it.
+def fit_caps(ws: Workspace, run: Run, bill: Bill, *, whole: bool, begun: bool = False, beside: int = 0) -> Bill:
+    """Return the bill as far as every cap allows, with the caps beside it.
 
     A `whole` bill, or one of which nothing fits, stays as it is and carries its refusal. Otherwise what doesn't fit is
-    postponed; only where that can't wait does the bill carry a refusal, too. Once `begun`, a whole bill goes on as far
-    as it reaches, and says what stopped it.
+    postponed, and only where that can't wait does the bill carry a refusal as well. Once `begun`, a whole bill is
+    trimmed like any other, and carries the refusal that trimmed it.
     """
     counted = _counted(ws)
     name = "the approved amount" if begun and whole else "--max-cost"
@@ -28,18 +28,18 @@ def within_caps(ws: Workspace, run: Run, bill: Bill, *, whole: bool, begun: bool
     if not begun and not any(item.key in fits for item in bill.items):
         return replace(bill, caps=lines, refusal=refused.refusal())
     postponed = tuple(item for item in bill.all_items if item.key not in fits)
-    pressing = whole or any(item.due is not Due.WHENEVER for item in postponed)
+    urgent = whole or any(item.due is not Due.WHENEVER for item in postponed)
     kept = bill.only(lambda item: item.key in fits)
     return replace(
         kept,
         caps=_lines(ws, run, kept, counted, beside, name),
         postponed=postponed,
-        refusal=refused.refusal() if pressing else None,
+        refusal=refused.refusal() if urgent else None,
     )
 
 
-def pressing_only(bill: Bill) -> Bill:
-    """Without the gaps that can wait."""
+def urgent_only(bill: Bill) -> Bill:
+    """Return the bill without the gaps that can wait."""
     waits = tuple(item for item in bill.all_items if item.due is Due.WHENEVER)
     kept = bill.only(lambda item: item.due is not Due.WHENEVER)
     return replace(kept, postponed=(*bill.postponed, *waits))
@@ -48,18 +48,18 @@ def pressing_only(bill: Bill) -> Bill:
 def _lines(
     ws: Workspace, run: Run, bill: Bill, counted: Collection[str], beside: int, budget_name: str
 ) -> tuple[CapLine, ...]:
-    asked = sum(item.price or 0 for item in bill.all_items if item.key not in counted)
+    wanted = sum(item.price or 0 for item in bill.all_items if item.key not in counted)
     dearest = max((item.price or 0 for item in bill.all_items), default=0)
-    return cap_lines(ws, run, bill.asset, asked, dearest, beside, budget_name)
+    return cap_lines(ws, run, bill.asset, wanted, dearest, beside, budget_name)
 
 
 def _counted(ws: Workspace) -> set[str]:
-    """Pieces that the caps hold already: open purchases of an earlier run."""
+    """Return purchase keys that the caps hold already: open purchases of an earlier run."""
     return {purchase.purchase_key for purchase in ws.ledger.open_purchases() if purchase.committed > 0}
 
 
 def _fitting(items: Sequence[Item], lines: Sequence[CapLine], counted: Collection[str]) -> set[str]:
-    """Keys of what fits, unit by unit. A listing whose pages follow one another is bought to its end, or not begun."""
+    """Return the keys of what fits, unit by unit: a listing's pages are all bought, or none is."""
     left = min(line.limit - line.committed for line in lines if line.adds_up)
     fits: set[str] = set()
     for unit in _units(items):
@@ -71,7 +71,7 @@ def _fitting(items: Sequence[Item], lines: Sequence[CapLine], counted: Collectio
 
 
 def _units(items: Sequence[Item]) -> list[list[Item]]:
-    """What is bought together: the pages of one listing; of a series every page stands for its own rows."""
+    """Group what is bought together: the pages of one listing; each page of a series stands alone."""
     units: dict[object, list[Item]] = {}
     for item in sorted(items, key=lambda item: (item.due, item.age)):
         alone = item.due is Due.WHENEVER

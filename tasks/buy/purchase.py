@@ -1,12 +1,14 @@
-"""Buying an approved bill: oldest first, in parallel, bounded per seller; one call's trouble never stops another."""
+"""Recover, approve, buy and verify purchases: oldest first, in parallel, and one purchase in doubt stops no other."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
+from payer.buy.approve import Approved
+from payer.settle.recover import Recovered, due
+from payer.values.chain_view import NotSeen
 from payer.values.errors import (
     LedgerUnavailable,
     OverBudget,
@@ -17,40 +19,46 @@ from payer.values.errors import (
 )
 from payer.values.purchase import Data, Money, Purchase
 from payer.values.request import Run
+from sources import registry
+from sources.parse.envelope import open_body
 from tasks.buy.bill import Bill
 from tasks.buy.caps import room
-from tasks.buy.fit_caps import pressing_only
+from tasks.buy.fit_caps import urgent_only
 from tasks.buy.outcome import Bought, PriceChange
-from tasks.workspace.step import Caller
-from tasks.workspace.watch import UNWATCHED, Watch
+from tasks.buy.watch import UNWATCHED, Watch
 from tasks.workspace.workspace import Workspace
 
-if TYPE_CHECKING:
-    from payer.buy.approve import Approved
-
 PAYMENT_REQUIRED = 402
+
+BuyStep = Callable[[Workspace, Run, Purchase, Approved], Awaitable[Purchase]]
+"""`buy` below, or the same as a Prefect task."""
+
+
+async def recover(ws: Workspace, flow: str | None = None) -> Recovered:
+    """Carry every open purchase of a flow (None: of all) as far as it goes. Without any, no chain is asked."""
+    if not due(ws.ledger, ws.clock.now(), flow) and not ws.spool.waiting():
+        return Recovered()
+    return await ws.payer.recover(flow)
 
 
 async def approve(ws: Workspace, run: Run, bill: Bill) -> Approved:
     """Reserve what can be bought now, inside every cap. Raises OverBudget with nothing signed.
 
-    Where a wallet, or another process, leaves less than the bill counted on, gaps that can wait go without.
+    Where the wallet, or another process, leaves less than the bill counted on, only what is urgent is reserved.
     """
     if bill.refusal is not None and not bill.postponed:
         raise bill.refusal
     try:
         return await ws.payer.approve(run, [item.order for item in bill.items], bill.quotes)
     except OverBudget:
-        pressing = pressing_only(bill)
-        if run.budget is not None or not 0 < len(pressing.items) < len(bill.items):
+        urgent = urgent_only(bill)
+        if run.budget is not None or not 0 < len(urgent.items) < len(bill.items):
             raise
-        return await ws.payer.approve(run, [item.order for item in pressing.items], bill.quotes)
+        return await ws.payer.approve(run, [item.order for item in urgent.items], bill.quotes)
 
 
 async def buy(ws: Workspace, run: Run, purchase: Purchase, approved: Approved) -> Purchase:
-    """One call, carried as far as it goes. What another run's recovery gave back meanwhile is reserved anew."""
-    from payer.values.chain_view import NotSeen
-
+    """Carry one purchase as far as it goes; reserve it again where another run's recovery has voided it meanwhile."""
     after = await ws.payer.buy(purchase, approved.views.get(purchase.purchase_id, NotSeen.UNREAD))
     if after.money is Money.VOID and after.data is Data.ABSENT and not after.burned:
         again = await ws.payer.approve(run, [purchase.order], await ws.payer.quote([purchase.order]))
@@ -58,11 +66,13 @@ async def buy(ws: Workspace, run: Run, purchase: Purchase, approved: Approved) -
     return after
 
 
-async def buy_all(call: Caller, ws: Workspace, run: Run, approved: Approved, watch: Watch) -> Batch:
-    """Every approved purchase, at most `parallel` of a seller at once; what was not begun gives its reservation back,
-    also when the run is interrupted. A purchase in doubt stops nothing. A refusal, or a price that moved, stops what
-    has not begun of its endpoint; a lost ledger stops everything."""
-    batch = Batch(call, ws, run, approved, watch)
+async def buy_all(buy: BuyStep, ws: Workspace, run: Run, approved: Approved, watch: Watch) -> Batch:
+    """Buy every approved purchase, at most `parallel` of a seller at once.
+
+    What was not begun releases its reservation, also when the run is interrupted. A purchase in doubt stops nothing; a
+    refusal, or a price that moved, stops what has not begun of its endpoint; a lost ledger stops everything.
+    """
+    batch = Batch(buy, ws, run, approved, watch)
     watch.buying(len(approved.purchases), sum(p.reserved for p in approved.purchases))
     gates = {s: asyncio.Semaphore(ws.policy.sellers[s].parallel) for s in {p.order.seller for p in approved.purchases}}
 
@@ -80,10 +90,10 @@ async def buy_all(call: Caller, ws: Workspace, run: Run, approved: Approved, wat
 
 @dataclass(slots=True)
 class Batch:
-    """One round of purchases as they end. `halted` are endpoints of which nothing more is bought in this run, and why;
-    `moved` are those whose price is another now."""
+    """One round of purchases as they end. `halted` are endpoints that nothing more is bought of in this run, with the
+    reason; `moved` are endpoints whose price has changed."""
 
-    call: Caller
+    buy: BuyStep
     ws: Workspace
     run: Run
     approved: Approved
@@ -92,40 +102,40 @@ class Batch:
     moved: dict[str, PriceChange] = field(default_factory=dict)
     halted: dict[str, PayerError] = field(default_factory=dict)
     stopped: LedgerUnavailable | None = None
-    _asking: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _requoting: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def carry(self, purchase: Purchase) -> None:
-        """Buy one, unless something that it depends on has stopped."""
+        """Buy one, unless its endpoint or the ledger has stopped."""
         endpoint = purchase.order.request.endpoint
         if self.stopped or endpoint in self.halted or endpoint in self.moved:
             return
         bought = await self._attempt(purchase)
         await self._judge(purchase, bought)
-        self._tell(bought)
+        self._report(bought)
 
     async def follow_prices(self) -> None:
-        """Payments left in doubt by a price that moved are signed again where what was released makes room for it."""
+        """Sign payments again that a price change left in doubt, where the caps have room for the rise."""
         waiting = [bought.purchase for bought in self.results.values() if self._outbid(bought)]
         free = room(self.ws, self.run, waiting[0].asset) if waiting else 0
-        going_on = []
+        affordable = []
         for purchase in waiting:
             rise = self.moved[purchase.order.request.endpoint].after - purchase.reserved
             if rise <= free:
                 free -= max(rise, 0)
-                going_on.append(purchase)
-        for bought in await asyncio.gather(*(self._attempt(purchase) for purchase in going_on)):
-            self._tell(bought)
+                affordable.append(purchase)
+        for bought in await asyncio.gather(*(self._attempt(purchase) for purchase in affordable)):
+            self._report(bought)
 
     async def _attempt(self, purchase: Purchase) -> Bought:
         try:
-            bought = Bought(await self.call(buy, self.ws, self.run, purchase, self.approved))
+            bought = Bought(await self.buy(self.ws, self.run, purchase, self.approved))
         except PayerError as problem:
             bought = Bought(self.ws.ledger.get(purchase.purchase_id) or purchase, problem)
         self.results[purchase.purchase_id] = bought
         return bought
 
     async def _judge(self, before: Purchase, bought: Bought) -> None:
-        """What one purchase's end means for those not begun."""
+        """Stop those not begun where this purchase's end says so."""
         after, endpoint = bought.purchase, before.order.request.endpoint
         if isinstance(bought.problem, LedgerUnavailable):
             self.stopped = bought.problem
@@ -134,12 +144,12 @@ class Batch:
         elif _signed(after) not in (None, _signed(before)):
             self._move(after, _signed(before), _signed(after))
         elif bought.problem and before.money is Money.RESERVED and after.last_status == PAYMENT_REQUIRED:
-            await self._ask_anew(after)
+            await self._requote(after)
 
-    async def _ask_anew(self, purchase: Purchase) -> None:
-        """A 402 to a payment: the price may have moved, or this one alone is in doubt. The seller's terms say which."""
+    async def _requote(self, purchase: Purchase) -> None:
+        """After a 402 to a payment, ask for terms: the price has moved, or this purchase alone is in doubt."""
         endpoint = purchase.order.request.endpoint
-        async with self._asking:
+        async with self._requoting:
             if endpoint in self.halted or endpoint in self.moved:
                 return
             try:
@@ -161,28 +171,25 @@ class Batch:
         self.moved[endpoint] = PriceChange(purchase.order.dataset, before, after, first)
 
     def _outbid(self, bought: Bought) -> bool:
-        """In doubt because the seller wants more now, and may have it."""
+        """True for a payment in doubt because the price has risen inside what policy allows."""
         purchase, change = bought.purchase, self.moved.get(bought.purchase.order.request.endpoint)
         in_doubt = purchase.money is Money.EXPOSED and purchase.data is Data.ABSENT
         ours = purchase.run.run_id == self.run.run_id and purchase.last_status == PAYMENT_REQUIRED
         return bool(in_doubt and ours and change and purchase.order.request.endpoint not in self.halted)
 
-    def _tell(self, bought: Bought) -> None:
+    def _report(self, bought: Bought) -> None:
         if self.watch is not UNWATCHED:
             problem = bought.problem
             self.watch.bought(bought.purchase, rows_of(self.ws, bought), problem.what if problem else None)
 
 
 def _signed(purchase: Purchase) -> int | None:
-    """The price of the terms it was last signed for, or is to be."""
+    """The price that it was last signed for, or is to be signed for."""
     return None if purchase.terms is None else purchase.terms.amount
 
 
 def rows_of(ws: Workspace, bought: Bought) -> int:
-    """How many rows a delivered body holds; none where nobody can read it."""
-    from sources import registry
-    from sources.parse.envelope import open_body
-
+    """Count the rows of a delivered body; 0 where it can't be read."""
     purchase = bought.purchase
     found = ws.ledger.delivery(purchase.purchase_id) if purchase.data is Data.DELIVERED else None
     if found is None:
@@ -191,7 +198,7 @@ def rows_of(ws: Workspace, bought: Bought) -> int:
 
 
 async def verify(ws: Workspace, bought: Sequence[Bought]) -> list[Bought]:
-    """One batched look at the chain for everything this run paid: the books then hold the transactions."""
+    """Look once at the chain for everything this run paid, and book the transactions. Returns what that proved."""
     exposed = {b.purchase.purchase_id: b for b in bought if b.purchase.money is Money.EXPOSED}
     if not exposed:
         return []

@@ -1,47 +1,152 @@
-"""Terms for a plan's orders, endpoint by endpoint: what one of them lacks doesn't keep the others from being bought."""
+"""Quote a plan: current terms, endpoint by endpoint, and the bill they add up to.
+
+An endpoint without terms that may be signed is a problem of its own line; the other lines are still bought.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from payer.values.errors import PayerError, QuoteUnacceptable, SellerUnreachable, Unreachable
 from payer.values.request import Order
 from payer.values.terms import Quote
+from sources.model import Kind
+from sources.slots import slot, start_of
+from tasks.buy.bill import Bill, Due, Item, Line, LostData, Saved
+from tasks.buy.fit_caps import fit_caps
+from tasks.buy.load import load
+from tasks.buy.plan import Planned, last_price, order, plan
+from tasks.request.model import DataRequest
+from tasks.workspace.run import new_run
 from tasks.workspace.workspace import Workspace
+
+if TYPE_CHECKING:
+    from sources.model import Dataset
+    from sources.planner.pieces import Piece
+    from sources.planner.plan import Gone, Plan
+
+NOTHING_HALTED: Mapping[str, PayerError] = {}
 
 
 @dataclass(frozen=True, slots=True)
 class Priced:
-    """By endpoint: terms that may be signed, or why there are none. `atoms` also has prices that policy refuses."""
+    """By endpoint: terms that may be signed, or the reason why there are none."""
 
     quotes: dict[str, Quote] = field(default_factory=dict)
     problems: dict[str, PayerError] = field(default_factory=dict)
 
     @property
-    def atoms(self) -> dict[str, int]:
-        known = {endpoint: quote.terms.amount for endpoint, quote in self.quotes.items()}
+    def prices(self) -> dict[str, int]:
+        """Atomic units by endpoint, also of prices that policy refuses."""
+        prices = {endpoint: quote.terms.amount for endpoint, quote in self.quotes.items()}
         for endpoint, problem in self.problems.items():
             if isinstance(problem, QuoteUnacceptable) and problem.offered is not None:
-                known[endpoint] = problem.offered
-        return known
+                prices[endpoint] = problem.offered
+        return prices
+
+
+async def quote(ws: Workspace, planned: Planned, halted: Mapping[str, PayerError] = NOTHING_HALTED) -> Bill:
+    """Get current terms of every endpoint in the plan, and write the bill. An empty plan asks no seller.
+
+    An endpoint without terms that may be signed becomes its line's problem; a `halted` one is not asked again.
+    """
+    orders = {
+        id(piece): order(ws, dataset, piece)
+        for dataset, found in planned.plans
+        for piece in (*found.pieces, *found.later)
+    }
+    priced = await price(ws, orders.values(), halted)
+    lost = {purchase.purchase_key: purchase.purchase_id for purchase in ws.ledger.undelivered()}
+    lines = tuple(_line(ws, planned, dataset, found, orders, priced, lost) for dataset, found in planned.plans)
+    return Bill(planned.request.flow, planned.asset, lines, priced.quotes, planned.request.notes)
 
 
 async def price(ws: Workspace, orders: Iterable[Order], halted: Mapping[str, PayerError]) -> Priced:
-    """Ask once for each endpoint. Raises what kept the seller from being asked where no endpoint has an answer: a
-    caller that repeats what was unreachable then asks again."""
-    asked: dict[str, Order] = {}
-    for order in orders:
-        asked.setdefault(order.request.endpoint, order)
-    found = Priced(problems={endpoint: halted[endpoint] for endpoint in asked if endpoint in halted})
-    for endpoint, order in asked.items():
-        if order.free or endpoint in halted:
+    """Ask the seller once for each endpoint.
+
+    Raises Unreachable where no endpoint has an answer: a caller that repeats what was unreachable then asks again.
+    """
+    by_endpoint: dict[str, Order] = {}
+    for each in orders:
+        by_endpoint.setdefault(each.request.endpoint, each)
+    found = Priced(problems={endpoint: halted[endpoint] for endpoint in by_endpoint if endpoint in halted})
+    for endpoint, each in by_endpoint.items():
+        if each.free or endpoint in halted:
             continue
         try:
-            found.quotes.update(await ws.payer.quote([order]))
-        except (QuoteUnacceptable, SellerUnreachable) as why:
-            found.problems[endpoint] = why
-    silent = [why for why in found.problems.values() if isinstance(why, Unreachable)]
-    if silent and len(found.problems) == len(asked):
+            found.quotes.update(await ws.payer.quote([each]))
+        except (QuoteUnacceptable, SellerUnreachable) as problem:
+            found.problems[endpoint] = problem
+    silent = [problem for problem in found.problems.values() if isinstance(problem, Unreachable)]
+    if silent and len(found.problems) == len(by_endpoint):
         raise silent[0]
     return found
+
+
+async def current_bill(ws: Workspace, request: DataRequest, budget: int | None = None, beside: int = 0) -> Bill:
+    """Load what the ledger already holds and return the request's bill: what `plan` shows. Books nothing.
+
+    `beside` is the sum of the command's other bills. Raises the first problem where nothing has a price.
+    """
+    await load(ws)
+    bill = await quote(ws, await plan(ws, request))
+    if bill.problems and not any(line.known_atomic for line in bill.lines):
+        raise bill.problems[0]
+    run = new_run(request.flow, request.reason, ws.clock.now(), budget=budget)
+    return fit_caps(ws, run, bill, whole=request.whole or budget is not None, beside=beside)
+
+
+def _line(
+    ws: Workspace,
+    planned: Planned,
+    dataset: Dataset,
+    found: Plan,
+    orders: Mapping[int, Order],
+    priced: Priced,
+    lost: Mapping[str, str],
+) -> Line:
+    prices = priced.prices
+
+    def items(pieces: Iterable[Piece]) -> list[Item]:
+        return [_item(orders[id(piece)], piece, prices, _due(dataset, piece, planned.request)) for piece in pieces]
+
+    now, later = items(found.pieces), items(found.later)
+    problems = (priced.problems.get(item.order.request.endpoint) for item in now)
+    return Line(
+        dataset=dataset.name,
+        missing_cells=found.missing_cells,
+        items=tuple(item for item in now if item.key not in lost),
+        later=tuple(item for item in later if item.key not in lost),
+        undelivered=tuple(lost[item.key] for item in (*now, *later) if item.key in lost),
+        saved=_saved(ws, dataset, found.avoided),
+        lost=tuple(_lost_data(dataset, gone) for gone in found.gone),
+        open_ended=found.open_ended,
+        problem=next((problem for problem in problems if problem), None),
+    )
+
+
+def _item(made: Order, piece: Piece, prices: Mapping[str, int], due: Due) -> Item:
+    return Item(made, 0 if made.free else prices.get(made.request.endpoint), piece.expected_rows, due)
+
+
+def _due(dataset: Dataset, piece: Piece, request: DataRequest) -> Due:
+    if dataset.kind is Kind.SNAPSHOT:
+        return Due.NOW_OR_NEVER
+    return Due.NEWEST if piece.last >= slot(dataset, request.at) else Due.WHENEVER
+
+
+def _saved(ws: Workspace, dataset: Dataset, avoided: Sequence[Piece]) -> Saved:
+    if not avoided:
+        return Saved()
+    each = last_price(ws, order(ws, dataset, avoided[0]))
+    return Saved(len(avoided), None if each is None else each * len(avoided))
+
+
+def _lost_data(dataset: Dataset, gone: Gone) -> LostData:
+    first, last = (
+        f"{start_of(dataset, edge):%Y-%m-%d %H:%M}".removesuffix(" 00:00") for edge in (gone.first, gone.last)
+    )
+    span = first if first == last else f"{first} to {last}"
+    return LostData(dataset.name, (gone.last - gone.first + 1) * len(gone.keys), gone.repaired_by, span)

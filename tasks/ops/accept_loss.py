@@ -1,58 +1,59 @@
-"""The only way to buy again what was paid for and is of no use: a person's word, booked (I2)."""
+"""Accept a loss: the operator approval without which a purchase that was paid for is never bought again (I2)."""
 
 from __future__ import annotations
 
 import getpass
 
+from payer.values.events import LossAccepted
 from payer.values.purchase import Data, Money, Purchase
-from tasks.request.requests import BadRequest
+from sources import registry
+from sources.parse.envelope import Envelope, open_body
+from tasks.request.model import BadRequest
 from tasks.workspace.workspace import Workspace
+from warehouse.load.rebuild import rebuild
 
 
-def accept(ws: Workspace, purchase_id: str) -> Purchase:
-    """Book the loss of a purchase that was never delivered, or whose body says that it failed; that body is kept, and
-    the cache made anew without what it covered. Raises BadRequest for a purchase that doesn't exist or isn't lost."""
-    from payer.values.events import LossAccepted
-    from warehouse.load.rebuild import rebuild
+def accept_loss(ws: Workspace, purchase_id: str) -> Purchase:
+    """Book the loss of a purchase that was never delivered, or whose body can't be used.
 
-    found = ws.ledger.get(purchase_id)
-    if found is None:
+    Such a body is kept, and the cache rebuilt without the cells it covered. Raises BadRequest for a purchase that
+    doesn't exist or isn't lost.
+    """
+    purchase = ws.ledger.get(purchase_id)
+    if purchase is None:
         raise BadRequest(f"there is no purchase {purchase_id!r}", advice="`tollbook status` lists the undelivered ones")
-    _check(ws, found)
-    lost = ws.ledger.append(found, LossAccepted(at=ws.clock.now(), by=_person()))
+    _check(ws, purchase)
+    lost = ws.ledger.append(purchase, LossAccepted(at=ws.clock.now(), by=_person()))
     if lost.data is Data.DELIVERED:
         rebuild(ws.home, ws.ledger)
     return lost
 
 
-def _check(ws: Workspace, found: Purchase) -> None:
-    if found.loss_accepted:
+def _check(ws: Workspace, purchase: Purchase) -> None:
+    if purchase.loss_accepted:
         raise BadRequest(
-            f"the loss of {found.purchase_id} is accepted already",
-            advice="run the flow again to buy it anew; if that was interrupted, `tollbook rebuild` first",
+            f"the loss of {purchase.purchase_id} is accepted already",
+            advice="run the flow again to buy it; if this was interrupted, `tollbook rebuild` first",
         )
-    if found.data is Data.DELIVERED and _failed(ws, found):
-        if found.money is Money.EXPOSED:
+    if purchase.data is Data.DELIVERED and _failed(ws, purchase):
+        if purchase.money is Money.EXPOSED:
             raise BadRequest(
-                f"the payment of {found.purchase_id} is not proved yet", advice="run `tollbook recover` first"
+                f"the payment of {purchase.purchase_id} is not proved yet", advice="run `tollbook recover` first"
             )
-    elif not (found.undelivered or found.burned):
+    elif not (purchase.undelivered or purchase.burned):
         raise BadRequest(
-            f"{found.purchase_id} is not lost: its money is {found.money}, its data {found.data}",
+            f"{purchase.purchase_id} is not lost: its money is {purchase.money}, its data {purchase.data}",
             advice="nothing needs to be accepted; `tollbook recover` carries open purchases on",
         )
-    if found.settling:
+    if purchase.settling:
         raise BadRequest(
-            f"the payment of {found.purchase_id} is not final yet: a reorg could bring it back beside the next",
+            f"the payment of {purchase.purchase_id} is not final yet: a reorg could bring it back beside the next",
             advice="run `tollbook recover` in some minutes, then accept the loss",
         )
 
 
 def _failed(ws: Workspace, purchase: Purchase) -> bool:
-    """The body that came is no answer: the seller says so in it, or nobody can read it."""
-    from sources import registry
-    from sources.parse.envelope import Envelope, open_body
-
+    """True for a body in which the seller reports a failure, or that can't be read."""
     delivery = ws.ledger.delivery(purchase.purchase_id)
     if delivery is None:
         return False

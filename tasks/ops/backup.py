@@ -1,4 +1,4 @@
-"""Keeping the ledger safe: to a file, and back."""
+"""Back up the ledger to a file, and restore it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was spent and what the cache saved: the published views, brought up to date first."""
+"""Read what was spent and what the cache saved from the published cost views, updated first."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from typing import Any, TextIO
 
 from payer.values.errors import LedgerUnavailable, Misconfigured
 from tasks.buy.load import load, publish
-from tasks.workspace.cache_trouble import trouble_of
+from tasks.workspace.cache_trouble import as_payer_error
 from tasks.workspace.workspace import Workspace
+from warehouse.exports import accounting
+from warehouse.publish.query import query, update_errors
 
 VIEWS = {
     "flow": "cost_by_flow",
@@ -31,28 +33,26 @@ class CostTable:
 
 
 async def cost_table(ws: Workspace, by: str) -> CostTable:
-    """One of the cost views, of all there is in the ledger if the disk lets us."""
+    """Return a cost view of the whole ledger, or as last published where the disk can't be written."""
     stale = await up_to_date(ws)
     return CostTable(view(ws.home, f"SELECT * FROM {VIEWS[by]}"), stale)
 
 
 async def up_to_date(ws: Workspace) -> str | None:
-    """Bring the published file up to the ledger, so that what is read from it is all there is.
+    """Load and publish, so that the published file shows the whole ledger.
 
-    Where nothing can be written (a read-only disk, a full one), the last published file is still there to be read:
-    says why it is not newer, and of when it is. Raises what stood in the way when nothing was ever published.
+    Where nothing can be written (a read-only disk, a full one), the last published file can still be read: returns why
+    it is not newer, and its date. Raises the error when nothing was ever published.
     """
-    from warehouse import trouble
-
-    in_the_way: tuple[type[Exception], ...] = (*trouble(), LedgerUnavailable, Misconfigured)
+    not_written: tuple[type[Exception], ...] = (*update_errors(), LedgerUnavailable, Misconfigured)
     try:
         await load(ws)
         await publish(ws)
-    except in_the_way as error:
+    except not_written as error:
         if not (ws.home / "published" / "warehouse.duckdb").exists():
             raise
-        why = str(trouble_of(error) or error).strip().splitlines()[0]
-        return f"not brought up to date ({why}): this is what was published on {_published_at(ws.home)}"
+        reason = str(as_payer_error(error) or error).strip().splitlines()[0]
+        return f"not brought up to date ({reason}): this is what was published on {_published_at(ws.home)}"
     return None
 
 
@@ -62,15 +62,13 @@ def _published_at(home: Path) -> str:
 
 
 def view(home: Path, select: str) -> list[dict[str, Any]]:
-    """Rows of a query over the published file, as JSON can say them."""
-    from warehouse import query
-
+    """Return the rows of a query over the published file, in types that JSON has."""
     names, rows = query(home, select)
     return [dict(zip(names, map(plain, row), strict=True)) for row in rows]
 
 
 def plain(value: Any) -> Any:
-    """Decimals as text without trailing zeros, dates and times as ISO 8601, lists plain too; the rest as it is."""
+    """Return decimals as text without trailing zeros, dates and times as ISO 8601, lists item by item."""
     if isinstance(value, Decimal):
         text = format(value, "f")
         return text.rstrip("0").rstrip(".") if "." in text else text
@@ -84,7 +82,5 @@ def plain(value: Any) -> Any:
 
 
 def export_accounting(ws: Workspace, out: TextIO, *, totals: bool = False) -> None:
-    """CSV for bookkeeping, from the ledger alone: a line per purchase, or the months' totals."""
-    from warehouse.exports import accounting
-
+    """Write CSV for bookkeeping, from the ledger alone: a line per purchase, or the months' totals."""
     (accounting.export_totals if totals else accounting.export_accounting)(ws.ledger, out)

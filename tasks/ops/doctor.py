@@ -1,4 +1,4 @@
-"""Checking a configuration against the world, without paying: what `doctor` and `probe` show."""
+"""Check a configuration against disk, chain, wallet, Prefect and sellers, without paying."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import Any
 
 from payer.values.errors import Misconfigured, PayerError
 from payer.values.money import Amount
+from tasks.ops.probe import probe
 from tasks.workspace.workspace import Workspace
 
 FEW_BYTES = 500 * 1024**2
-FEW_SECONDS = 30
-WRITTEN = (".", "state", "published", "published/.private", "published/snapshots", "published/snapshots/.files")
+WRITTEN_FOLDERS = (".", "state", "published", "published/.private", "published/snapshots", "published/snapshots/.files")
 """Folders under TOLLBOOK_HOME."""
 
 
@@ -35,7 +35,7 @@ class Check:
 
 
 async def checkup(environ: Mapping[str, str] | None = None) -> list[Check]:
-    """Every check that can be made; one that fails doesn't hide the next."""
+    """Run every check; one that fails doesn't hide the next."""
     try:
         workspace = Workspace.open(environ)
         _ = workspace.policy
@@ -57,12 +57,12 @@ def _failed(name: str, error: PayerError) -> Check:
 
 
 async def _disk(ws: Workspace) -> Check:
-    """Every folder that a run writes in: each may lie on a disk of its own."""
+    """Check every folder that a run writes to: each may be on another disk."""
     _ = ws.cache
-    folders = [ws.home / name for name in WRITTEN if (ws.home / name).exists()]
+    folders = [ws.home / name for name in WRITTEN_FOLDERS if (ws.home / name).exists()]
     for folder in folders:
         if not os.access(folder, os.W_OK):
-            advice = f"mend its permissions or its mount, or name another TOLLBOOK_HOME than {ws.home}"
+            advice = f"correct its permissions or its mount, or name another TOLLBOOK_HOME than {ws.home}"
             raise Misconfigured(f"{folder} can't be written", advice=advice)
     free, folder = min((shutil.disk_usage(folder).free, folder) for folder in folders)
     text, enough = f"{free / 1024**3:.1f} GB free under {folder}", free > FEW_BYTES
@@ -120,9 +120,7 @@ _CHECKS: dict[str, Callable[[Workspace], Awaitable[Check]]] = {
 
 
 async def sellers(ws: Workspace) -> list[Check]:
-    """One unpaid request per seller of the policy: do its terms fit?"""
-    from tasks.ops.probe import probe
-
+    """Check each seller's terms with one unpaid request."""
     found = []
     for name in ws.policy.sellers:
         try:

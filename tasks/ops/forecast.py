@@ -1,4 +1,4 @@
-"""What the coming weeks would cost: the planner run at the schedules' own times, each run's answers taken as given."""
+"""Forecast the coming weeks' cost: plan at the schedules' own times, and count each plan as delivered in full."""
 
 from __future__ import annotations
 
@@ -9,15 +9,21 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from payer.values.money import Amount, Asset
-from payer.values.request import Order
-from tasks.request.build import ask_fresh
-from tasks.request.requests import Ask, BadRequest, Want
-from tasks.request.tokens import keys_named
+from sources import registry
+from sources.coverage import cover as coverage
+from sources.coverage.answered import Answered
+from sources.feeds import FEEDS
+from sources.model import Kind
+from sources.planner import plan as planner
+from tasks.buy.plan import last_price, order
+from tasks.buy.refresh_reference import resolve_keys
+from tasks.request.build import request_fresh
+from tasks.request.model import BadRequest, DataRequest, DatasetRequest
 from tasks.workspace.schedules import Schedule
 from tasks.workspace.workspace import Workspace
+from warehouse.coverage.held import held
 
 if TYPE_CHECKING:
-    from sources.coverage.answered import Answered
     from sources.coverage.cover import Covered
     from sources.model import Dataset
     from sources.planner.pieces import Piece
@@ -29,14 +35,14 @@ DAYS = 30
 
 @dataclass(slots=True)
 class Forecast:
-    """One flow's coming runs. `atoms` is at the prices known now; `unknown_prices` names what was never quoted."""
+    """One flow's coming runs, at the last quoted prices; `unknown_prices` names datasets that were never quoted."""
 
     flow: str
     asset: Asset
     schedule: str
     runs: int = 0
     calls: int = 0
-    atoms: int = 0
+    amount_atomic: int = 0
     open_ended: bool = False
     unknown_prices: set[str] = field(default_factory=set)
 
@@ -46,60 +52,49 @@ class Forecast:
             "schedule": self.schedule,
             "runs": self.runs,
             "calls": self.calls,
-            "amount": Amount(self.atoms, self.asset).decimal,
+            "amount": Amount(self.amount_atomic, self.asset).decimal,
             "asset": self.asset.symbol,
             "open_ended": self.open_ended,
             "unknown_prices": sorted(self.unknown_prices),
         }
 
 
-class _Held:
-    """What a dataset would hold as time goes on: what the cache has now, and what the forecast's runs would bring."""
+class _FutureCoverage:
+    """Coverage as time goes on: what the cache holds now, and what the forecast's runs would deliver."""
 
     def __init__(self, ws: Workspace) -> None:
         self._ws = ws
-        self._brought: dict[str, list[Covered]] = {}
+        self._delivered: dict[str, list[Covered]] = {}
 
-    def at(self, want: Want, at: datetime) -> Any:
-        from sources import registry
-        from sources.coverage import cover as coverage
-        from sources.planner import plan as planner
-
+    def held(self, part: DatasetRequest, at: datetime) -> Held:
         parts = []
-        for name in (want.dataset, *want.held_by):
+        for name in (part.dataset, *part.held_by):
             dataset = registry.dataset(name)
-            cells, _ = self._ws.from_cache(partial(_holding, dataset, want, at))
+            cells, _ = self._ws.from_cache(partial(_held_by_cache, dataset, part, at))
             parts.append(cells)
-            parts.append(coverage.held(dataset, self._brought.get(name, ()), at))
+            parts.append(coverage.held(dataset, self._delivered.get(name, ()), at))
         return planner.together(*parts)
 
-    def bring(self, dataset: Dataset, plan: Plan, at: datetime) -> None:
-        from sources.coverage.cover import cover
-
+    def deliver(self, dataset: Dataset, plan: Plan, at: datetime) -> None:
         groups: dict[str, list[Answered]] = {}
         for piece in (*plan.pieces, *plan.later):
             groups.setdefault(piece.group.id, []).append(_answered(dataset, piece, at))
         for answers in groups.values():
-            self._brought.setdefault(dataset.name, []).extend(cover(dataset, answers).spans)
+            self._delivered.setdefault(dataset.name, []).extend(coverage.cover(dataset, answers).spans)
 
 
-def _holding(dataset: Dataset, want: Want, at: datetime, cache: Cache) -> Held:
-    from warehouse.coverage.held import held
-
-    return held(cache, dataset, want.keys, want.first, want.last, at)
+def _held_by_cache(dataset: Dataset, part: DatasetRequest, at: datetime, cache: Cache) -> Held:
+    return held(cache, dataset, part.keys, part.first, part.last, at)
 
 
 def _answered(dataset: Dataset, piece: Piece, at: datetime) -> Answered:
-    """The page as it would come: every cell has its row, and an open listing ends here."""
-    from sources.coverage.answered import Answered
-    from sources.model import Kind
-
+    """Return the page as it would be delivered: every cell has its row, and an open listing ends."""
     cells = [(key, slot) for key in piece.keys for slot in range(piece.first, piece.last + 1)]
     limit = piece.group.limit
     start = 0 if limit is None else (piece.page - piece.group.first_page) * limit
-    own = cells[start:] if limit is None else cells[start : start + limit]
-    rows = len(own) if dataset.kind is Kind.SERIES and dataset.window else 0
-    return Answered(piece.group, piece.page, at, rows, tuple(own), known=True)
+    page = cells[start:] if limit is None else cells[start : start + limit]
+    rows = len(page) if dataset.kind is Kind.SERIES and dataset.window else 0
+    return Answered(piece.group, piece.page, at, rows, tuple(page), known=True)
 
 
 async def forecast(
@@ -110,21 +105,21 @@ async def forecast(
     tokens: str | None = None,
     days: int = DAYS,
 ) -> list[Forecast]:
-    """The coming days of every scheduled flow that buys: `tokens`, else those of its deployment's parameters. Runs are
-    taken in the order of their times, so what one schedule brings another needn't buy. Reads cache and ledger; asks
-    nobody but the free catalogue of tokens."""
-    from sources.feeds import FEEDS
+    """Forecast the coming days of every scheduled flow that buys, with `tokens` or those of its deployment.
 
-    start, held = ws.clock.now(), _Held(ws)
+    Runs are planned in the order of their times, so what one schedule buys another needn't. Reads cache and ledger;
+    only the free token catalogue may be fetched.
+    """
+    start, held = ws.clock.now(), _FutureCoverage(ws)
     chosen = [s for s in schedules if s.flow in FEEDS and s.active and (not flows or s.flow in flows)]
     _check_scheduled(flows or (), chosen)
-    keys = [await keys_named(ws, tokens if tokens is not None else schedule.tokens) for schedule in chosen]
+    keys = [await resolve_keys(ws, tokens if tokens is not None else schedule.tokens) for schedule in chosen]
     found = [Forecast(s.flow, _asset(ws, s.flow), s.cron) for s in chosen]
     end = start + timedelta(days=days)
     for at, number in sorted((at, number) for number, s in enumerate(chosen) for at in s.times(start, end)):
         found[number].runs += 1
-        ask = ask_fresh(ws, chosen[number].flow, reason="forecast", at=at, keys=keys[number])
-        _add_run(ws, ask, held, found[number])
+        request = request_fresh(ws, chosen[number].flow, reason="forecast", at=at, keys=keys[number])
+        _add_run(ws, request, held, found[number])
     return found
 
 
@@ -136,35 +131,20 @@ def _check_scheduled(flows: Sequence[str], chosen: Sequence[Schedule]) -> None:
 
 
 def _asset(ws: Workspace, flow: str) -> Asset:
-    from sources import registry
-    from sources.feeds import FEEDS
-
     return ws.asset(registry.dataset(FEEDS[flow].datasets[0]).seller)
 
 
-def _add_run(ws: Workspace, ask: Ask, held: _Held, result: Forecast) -> None:
-    from sources import registry
-    from sources.planner import plan as planner
-    from tasks.buy.plan import order
-
-    for want in ask.wants:
-        dataset = registry.dataset(want.dataset)
+def _add_run(ws: Workspace, request: DataRequest, held: _FutureCoverage, result: Forecast) -> None:
+    at = request.at
+    for part in request.datasets:
+        dataset = registry.dataset(part.dataset)
         seller = registry.seller(dataset.seller)
-        holding = held.at(want, ask.at)
-        plan = planner.plan(dataset, seller, want.keys, want.first, want.last, holding, at=ask.at, now=ask.at)
+        plan = planner.plan(dataset, seller, part.keys, part.first, part.last, held.held(part, at), at=at, now=at)
         for piece in (*plan.pieces, *plan.later):
-            price = _price(ws, order(ws, dataset, piece))
+            price = last_price(ws, order(ws, dataset, piece))
             result.calls += 1
-            result.atoms += price or 0
+            result.amount_atomic += price or 0
             if price is None:
                 result.unknown_prices.add(dataset.name)
         result.open_ended |= plan.open_ended
-        held.bring(dataset, plan, ask.at)
-
-
-def _price(ws: Workspace, made: Order) -> int | None:
-    """As last quoted; a forecast asks nobody."""
-    if made.free:
-        return 0
-    kept = ws.ledger.quote(made.request.endpoint, ws.asset(made.seller))
-    return None if kept is None else kept.terms.amount
+        held.deliver(dataset, plan, at)

@@ -1,28 +1,34 @@
-"""Asking a seller for terms with one unpaid request per endpoint, and judging them as a purchase would."""
+"""Probe a seller: ask for terms with one unpaid request per endpoint, and judge them as a purchase would."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from payer.http.outcome import Answer, NoAnswer, NotSent
+from payer.policy.judge import judge
 from payer.values.errors import PayerError, SellerUnreachable
 from payer.values.money import Amount
 from payer.values.request import Order
 from payer.values.terms import Terms
+from payer.wire.terms import parse_402
+from sources import registry
+from sources.planner.plan import Held, plan
+from sources.slots import slot
+from tasks.buy.plan import order
+from tasks.request.keys import keys_for, sold_by_key
 from tasks.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
-    from payer.http.outcome import Answer
     from sources.model import Dataset
 
-
 SAMPLE_KEY = "1"
-"""What an endpoint not sold by token is asked with: terms are the same for every key."""
+"""The key to ask an endpoint with that is not sold by token: terms are the same for every key."""
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """One endpoint's terms as they are now, beside what is declared."""
+    """One endpoint's current terms, beside what is declared."""
 
     dataset: str
     endpoint: str
@@ -76,15 +82,13 @@ class Probe:
 
 
 async def probe(ws: Workspace, seller: str, *, limit: int | None = None) -> list[Probe]:
-    """One Probe per dataset that is sold for money (at most `limit`). Pays nothing, pins nothing."""
-    from sources import registry
-
+    """Probe each dataset that is sold for money (at most `limit`). Pays nothing, pins nothing."""
     ws.asset(seller)
     paid = [d for d in registry.seller(seller).datasets if not d.free]
-    return [await _one(ws, dataset) for dataset in paid[:limit]]
+    return [await _probe_one(ws, dataset) for dataset in paid[:limit]]
 
 
-async def _one(ws: Workspace, dataset: Dataset) -> Probe:
+async def _probe_one(ws: Workspace, dataset: Dataset) -> Probe:
     made = _sample(ws, dataset)
     status, terms, problem = None, None, None
     try:
@@ -97,23 +101,15 @@ async def _one(ws: Workspace, dataset: Dataset) -> Probe:
 
 
 def _sample(ws: Workspace, dataset: Dataset) -> Order:
-    """The smallest request the dataset can be asked with."""
-    from sources import registry
-    from sources.planner.plan import Held, plan
-    from sources.slots import slot
-    from tasks.buy.plan import order
-    from tasks.request.keys import by_key, keys_for
-
+    """Return the smallest request that the dataset takes."""
     now = ws.clock.now()
-    here = slot(dataset, now)
-    keys = (SAMPLE_KEY,) if by_key(dataset) else keys_for(ws, dataset)[0]
-    found = plan(dataset, registry.seller(dataset.seller), keys[:1], here, here, Held(), at=now, now=now)
-    return order(ws, dataset, found.pieces[0])
+    current = slot(dataset, now)
+    keys = (SAMPLE_KEY,) if sold_by_key(dataset) else keys_for(ws, dataset)[0]
+    sample = plan(dataset, registry.seller(dataset.seller), keys[:1], current, current, Held(), at=now, now=now)
+    return order(ws, dataset, sample.pieces[0])
 
 
 async def _ask(ws: Workspace, made: Order) -> Answer:
-    from payer.http.outcome import NoAnswer, NotSent
-
     context = ws.payer.context
     try:
         return await context.transport.send(made.request, dict(made.request.headers), timeout=30)
@@ -122,9 +118,6 @@ async def _ask(ws: Workspace, made: Order) -> Answer:
 
 
 def _judge(ws: Workspace, made: Order, answer: Answer) -> Terms:
-    from payer.policy.judge import judge
-    from payer.wire.terms import parse_402
-
     context = ws.payer.context
     return judge(
         context.policy,

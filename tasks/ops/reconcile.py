@@ -1,23 +1,23 @@
-"""Closing the books: every asset of the policy against the chain, every body and snapshot against its hash."""
+"""Reconcile: every asset of the policy against the chain, every body and snapshot file against its hash."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from payer.settle.reconcile import Difference, Reconciled, damaged_bodies
 from payer.values.errors import Unresolved
 from payer.values.money import Amount
 from tasks.workspace.workspace import Workspace
-
-if TYPE_CHECKING:
-    from payer.settle.reconcile import Difference, Reconciled
-    from warehouse.audit import Fault
+from warehouse.audit import Fault, check_cache, check_published
+from warehouse.publish.publish import publish
+from warehouse.publish.query import query
 
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """One Reconciled per asset, and files that lost their hash. `published` are purchases by transaction."""
+    """One Reconciled per asset, and the damaged files. `published` are purchase ids by transaction hash."""
 
     assets: tuple[Reconciled, ...]
     files: tuple[Difference, ...]
@@ -29,7 +29,7 @@ class Books:
         return (*(self._named(difference) for difference in found), *self.files)
 
     def _named(self, found: Difference) -> Difference:
-        """A transfer that a lost ledger had, with the purchase that the published costs still know it by."""
+        """Add the purchase id that the published costs still have for a transfer of a lost ledger."""
         purchase = self.published.get(found.tx_hash or "")
         if found.purchase_id is not None or purchase is None:
             return found
@@ -37,21 +37,21 @@ class Books:
 
     @property
     def exit_code(self) -> int:
-        """A difference is money in doubt until a person has looked."""
+        """4 for any difference: money is in doubt until an operator has looked."""
         return Unresolved.exit_code if self.differences else 0
 
     def document(self) -> dict[str, Any]:
         return {
             "clean": not self.differences,
-            "ledger_atomic": self._atoms([one.ledger_atomic for one in self.assets]),
-            "chain_atomic": self._atoms([one.chain_atomic for one in self.assets]),
+            "ledger_atomic": self._total([one.ledger_atomic for one in self.assets]),
+            "chain_atomic": self._total([one.chain_atomic for one in self.assets]),
             "through_block": max((one.through_block for one in self.assets), default=None),
             "differences": [difference_document(d) for d in self.differences],
             "assets": [_asset(one) for one in self.assets],
         }
 
-    def _atoms(self, amounts: list[int]) -> int | None:
-        """The atoms of the one asset that moved. Those of several have different sizes and no sum: None."""
+    def _total(self, amounts: list[int]) -> int | None:
+        """The atomic units of the one asset that moved; None for several, whose units differ."""
         moved = [one.ledger_atomic or one.chain_atomic for one in self.assets]
         return sum(amounts) if sum(map(bool, moved)) <= 1 else None
 
@@ -65,38 +65,28 @@ async def reconcile_all(ws: Workspace, rescan: bool = False) -> Books:
 
 
 def _by_transaction(ws: Workspace) -> dict[str, str]:
-    """Purchases as the published costs know them: also those that the ledger has lost."""
-    from warehouse import query
-
+    """Return purchase ids by transaction from the published costs: also those that the ledger has lost."""
     if not (ws.home / "published" / "warehouse.duckdb").exists():
         return {}
     return dict(query(ws.home, "SELECT tx_hash, purchase_id FROM costs WHERE tx_hash IS NOT NULL")[1])
 
 
 def _published(ws: Workspace) -> list[Difference]:
-    """What is wrong with the published files. It is made anew at once, so that the next look finds it well."""
-    from warehouse.audit import check_published
-    from warehouse.publish.publish import publish
-
+    """Check the published files, and rebuild what is damaged, so that the next check finds nothing."""
     found = check_published(ws.home, ws.ledger)
     if not any(fault.repairable for fault in found):
         return [_difference(fault, "") for fault in found]
     publish(ws.home, ws.ledger, thorough=True)
     left = check_published(ws.home, ws.ledger)
-    return [_difference(fault, "" if fault in left else ": made anew") for fault in found]
+    return [_difference(fault, "" if fault in left else ": rebuilt") for fault in found]
 
 
-def _difference(fault: Fault, then: str) -> Difference:
-    from payer.settle.reconcile import Difference
-
-    return Difference("snapshot", f"{fault}{then}", fault.purchases[0] if len(fault.purchases) == 1 else None)
+def _difference(fault: Fault, result: str) -> Difference:
+    return Difference("snapshot", f"{fault}{result}", fault.purchases[0] if len(fault.purchases) == 1 else None)
 
 
 async def check_all(ws: Workspace) -> list[Difference]:
     """Bodies, cache and published files against ledger and manifest. Asks no chain, needs no key, changes nothing."""
-    from payer.settle.reconcile import damaged_bodies
-    from warehouse.audit import check_cache, check_published
-
     faults = (*check_cache(ws.home), *check_published(ws.home, ws.ledger))
     return [*damaged_bodies(ws.ledger), *(_difference(fault, "") for fault in faults)]
 

@@ -1,4 +1,4 @@
-"""One page on money and data: costs, and how many, how new and how whole each table's rows are."""
+"""Build one page on money and data: costs, and each table's rows, freshness and gaps."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from typing import Any
 
 from payer.values.errors import LedgerUnavailable
 from tasks.ops.costs import up_to_date, view
-from tasks.ops.status import standing
+from tasks.ops.status import read_status
 from tasks.workspace.workspace import Workspace
+from warehouse.cache.sql import quoted
+from warehouse.cache.tables import declared_tables
+from warehouse.publish.views.catalog import time_column
 
 TOP = 5
 LOOKS = {
@@ -18,7 +21,7 @@ LOOKS = {
     "conflicting": "SELECT dataset, rows_conflicting FROM quality_duplicates WHERE rows_conflicting > 0",
     "drift": 'SELECT dataset, "column", change, first_seen FROM quality_drift',
 }
-"""What may be wrong with the data, by the words of the page."""
+"""Queries for what may be wrong with the data, by their names on the page."""
 _WORST = {
     "late": "expected_at NULLS FIRST, dataset, key",
     "gaps": "slots DESC, dataset, key",
@@ -29,7 +32,7 @@ _WORST = {
 
 
 async def page(ws: Workspace) -> dict[str, Any]:
-    """The document of `report`, from the published file brought up to date; `stale` says why where it could not be."""
+    """The document of `report`, from the published file, updated first; `stale` says why it could not be."""
     stale = await up_to_date(ws)
     return {
         "at": ws.clock.now().isoformat(),
@@ -45,31 +48,28 @@ async def page(ws: Workspace) -> dict[str, Any]:
 
 
 def _unfinished(ws: Workspace) -> dict[str, Any]:
-    """Purchases that are open or undelivered: by the ledger, or as last published where it can't be opened."""
+    """Count open and undelivered purchases: in the ledger, or as last published where it can't be opened."""
     try:
-        now = standing(ws)
-        return {"open": len(now.open), "undelivered": len(now.undelivered)}
+        status = read_status(ws)
+        return {"open": len(status.open), "undelivered": len(status.undelivered)}
     except LedgerUnavailable:
-        lost = "count(*) FILTER (undelivered)"
-        return view(ws.home, f"SELECT count(*) - {lost} AS open, {lost} AS undelivered FROM open_purchases")[0]
+        undelivered = "count(*) FILTER (undelivered)"
+        select = f"SELECT count(*) - {undelivered} AS open, {undelivered} AS undelivered FROM open_purchases"
+        return view(ws.home, select)[0]
 
 
 def _tables(home: Path) -> list[dict[str, Any]]:
-    """Every table that has rows, asked in one query: opening the file costs more than counting."""
-    from warehouse.cache.sql import quoted
-    from warehouse.cache.tables import declared_tables
-    from warehouse.publish.views.catalog import time_column
-
-    asked = [
-        f"SELECT '{own.name}' AS \"table\", count(*) AS rows, max({quoted(time_column(own))})::VARCHAR AS newest, "
-        f"max(observed_at) AS observed_at FROM {quoted(own.name)}"
-        for own in declared_tables().values()
+    """List every table that has rows, in one query: opening the file costs more than counting."""
+    selects = [
+        f"SELECT '{table.name}' AS \"table\", count(*) AS rows, max({quoted(time_column(table))})::VARCHAR AS newest, "
+        f"max(observed_at) AS observed_at FROM {quoted(table.name)}"
+        for table in declared_tables().values()
     ]
-    return view(home, f"FROM ({' UNION ALL '.join(asked)}) WHERE rows > 0")
+    return view(home, f"FROM ({' UNION ALL '.join(selects)}) WHERE rows > 0")
 
 
 def _quality(home: Path) -> dict[str, Any]:
-    """A line per dataset, and of everything that may be wrong how much there is, with the worst few."""
+    """A line per dataset; then the count and the worst few of everything that may be wrong."""
     found: dict[str, Any] = {"datasets": view(home, "SELECT * FROM quality_summary")}
     for name, select in LOOKS.items():
         [row] = view(home, f"SELECT count(*) AS count FROM ({select})")

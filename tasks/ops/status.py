@@ -1,5 +1,7 @@
-"""Where things stand: money by state, what is open or lost, how full the caps are; what old versions hold on
-disk. Opens no file but the ledger."""
+"""Read the ledger's status: money by state, open and undelivered purchases, caps; and disk held by old versions.
+
+Opens no file but the ledger.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,7 @@ PERIODS = ("per_day", "per_month")
 
 @dataclass(frozen=True, slots=True)
 class Cap:
-    """One cap of the running day or month, in atoms."""
+    """One cap of the current day or month, in atomic units."""
 
     asset: Asset
     name: str
@@ -27,8 +29,8 @@ class Cap:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """The ledger at one moment. `spent` and `in_flight` are atoms by asset symbol; `held` are older versions of
+class Status:
+    """The ledger at one moment. `spent` and `in_flight` are atomic units by asset symbol; `held` are older versions of
     the published file that sessions still read."""
 
     at: datetime
@@ -49,28 +51,28 @@ class Standing:
             "home": self.home,
             "published": self.published,
             "held": {"versions": self.held.files, "bytes": self.held.bytes},
-            "spent": {symbol: self.text(symbol, atoms) for symbol, atoms in self.spent.items()},
-            "in_flight": {symbol: self.text(symbol, atoms) for symbol, atoms in self.in_flight.items()},
+            "spent": {symbol: self.text(symbol, amount) for symbol, amount in self.spent.items()},
+            "in_flight": {symbol: self.text(symbol, amount) for symbol, amount in self.in_flight.items()},
             "delivered": self.delivered,
             "open": [purchase_document(p) for p in self.open],
             "undelivered": [purchase_document(p) for p in self.undelivered],
-            "caps": [
-                {
-                    "cap": f"caps.{cap.asset.symbol}.{cap.name}",
-                    "limit": self.text(cap.asset.symbol, cap.limit),
-                    "committed": self.text(cap.asset.symbol, cap.committed),
-                    "asset": cap.asset.symbol,
-                }
-                for cap in self.caps
-            ],
+            "caps": [self._cap_document(cap) for cap in self.caps],
         }
 
-    def text(self, symbol: str, atoms: int) -> str:
-        return Amount(atoms, self.assets[symbol]).decimal
+    def _cap_document(self, cap: Cap) -> dict[str, Any]:
+        return {
+            "cap": f"caps.{cap.asset.symbol}.{cap.name}",
+            "limit": self.text(cap.asset.symbol, cap.limit),
+            "committed": self.text(cap.asset.symbol, cap.committed),
+            "asset": cap.asset.symbol,
+        }
+
+    def text(self, symbol: str, amount_atomic: int) -> str:
+        return Amount(amount_atomic, self.assets[symbol]).decimal
 
 
-def standing(ws: Workspace) -> Standing:
-    """Read it now. Needs neither key nor network."""
+def read_status(ws: Workspace) -> Status:
+    """Read the status now. Needs neither key nor network."""
     purchases = ws.ledger.purchases()
     spent: Counter[str] = Counter({asset.symbol: 0 for asset in ws.policy.assets.values()})
     in_flight: Counter[str] = Counter(spent)
@@ -78,7 +80,7 @@ def standing(ws: Workspace) -> Standing:
         (spent if p.money is Money.SPENT else in_flight)[p.asset.symbol] += p.cost
     published = ws.home / "published" / "warehouse.duckdb"
     assets = {asset.symbol: asset for asset in (*ws.policy.assets.values(), *(p.asset for p in purchases))}
-    return Standing(
+    return Status(
         at=ws.clock.now(),
         home=str(ws.home),
         published=str(published) if published.exists() else None,
@@ -94,7 +96,7 @@ def standing(ws: Workspace) -> Standing:
 
 
 def purchase_document(p: Purchase) -> dict[str, Any]:
-    """One purchase for a person who has to decide about it."""
+    """One purchase, as reports list it for the operator."""
     return {
         "purchase_id": p.purchase_id,
         "flow": p.run.flow,

@@ -1,4 +1,4 @@
-"""A person's yes to a backfill's bill, given in Prefect: bound to one plan, one amount and one hour."""
+"""Operator approval of a backfill's bill in Prefect, bound to one plan, one amount and one deadline."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from prefect.input import RunInput
 
 from payer.values.clock import Clock
 from payer.values.errors import OverBudget, Refused
+from payer.values.money import parse_decimal
 from tasks.buy.bill import Bill
 from tasks.prefect.artifacts import bill_artifact
 
 
-class Word(RunInput):
-    """What the person fills in when the paused run is resumed. `plan` is the code shown beside the bill."""
+class ApprovalInput(RunInput):
+    """The form that resumes the paused run. `plan` is the code shown beside the bill."""
 
     approve: bool = False
     plan: str = ""
@@ -26,7 +27,7 @@ class Word(RunInput):
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """Lets a bill up to `threshold` pass; above it, pauses the run for a Word. All amounts in atoms."""
+    """Approves a bill up to `threshold`; above it, pauses the run for an ApprovalInput. Amounts in atomic units."""
 
     threshold: int
     budget: int | None
@@ -35,57 +36,56 @@ class Approval:
 
     async def __call__(self, bill: Bill) -> int | None:
         await bill_artifact(bill)
-        if self.budget is not None and bill.atoms > self.budget:
+        if self.budget is not None and bill.amount_atomic > self.budget:
+            amount = bill.money(bill.amount_atomic)
             raise OverBudget(
-                f"max_cost is {bill.money(self.budget)} and the bill is {bill.money(bill.atoms)} {bill.asset.symbol}",
-                advice=f"start it again with max_cost {bill.money(bill.atoms)}, or a smaller range",
+                f"max_cost is {bill.money(self.budget)} and the bill is {amount} {bill.asset.symbol}",
+                advice=f"start it again with max_cost {amount}, or a smaller range",
             )
         if bill.refusal is not None:
             raise bill.refusal
-        if bill.atoms <= self.threshold:
-            return bill.atoms
+        if bill.amount_atomic <= self.threshold:
+            return bill.amount_atomic
         expires = self.clock.now() + timedelta(seconds=self.seconds)
-        word = await self._ask(bill, expires)
-        return judge_word(bill, word, now=self.clock.now(), expires=expires)
+        answer = await self._ask(bill, expires)
+        return judge_approval(bill, answer, now=self.clock.now(), expires=expires)
 
-    async def _ask(self, bill: Bill, expires: datetime) -> Word:
-        shown: Any = Word.with_initial_data(
-            description=f"""**{bill.calls} calls for {bill.money(bill.atoms)} {bill.asset.symbol}**: {bill.flow}
+    async def _ask(self, bill: Bill, expires: datetime) -> ApprovalInput:
+        shown: Any = ApprovalInput.with_initial_data(
+            description=f"""**{bill.calls} calls for {bill.money(bill.amount_atomic)} {bill.asset.symbol}**: {bill.flow}
 
 To buy exactly this plan, before {expires:%Y-%m-%d %H:%M} UTC, set *approve*, repeat the plan's code
-`{bill.fingerprint}` and say how much may be spent at most (`{bill.money(bill.atoms)}` or more).""",
+`{bill.fingerprint}` and say how much may be spent at most (`{bill.money(bill.amount_atomic)}` or more).""",
             plan=bill.fingerprint,
-            at_most=bill.money(bill.atoms),
+            at_most=bill.money(bill.amount_atomic),
         )
         try:
             answer: Any = await pause_flow_run(wait_for_input=shown, timeout=self.seconds, poll_interval=2)
         except FlowPauseTimeout:
-            raise Refused(f"nobody approved the bill of {bill.money(bill.atoms)} in time") from None
-        return Word(approve=answer.approve, plan=answer.plan, at_most=answer.at_most)
+            raise Refused(f"nobody approved the bill of {bill.money(bill.amount_atomic)} in time") from None
+        return ApprovalInput(approve=answer.approve, plan=answer.plan, at_most=answer.at_most)
 
 
-def judge_word(bill: Bill, word: Word, *, now: datetime, expires: datetime) -> int:
-    """The atoms that may be spent. Raises Refused for a no, another plan's code, too little, or too late."""
-    from payer.values.money import parse_decimal
-
-    if not word.approve:
+def judge_approval(bill: Bill, answer: ApprovalInput, *, now: datetime, expires: datetime) -> int:
+    """Return the atomic units that may be spent. Raises Refused for a no, another plan's code, too little, too late."""
+    if not answer.approve:
         raise Refused(
-            "the bill was not approved: nothing was bought", advice="start the backfill again to be asked anew"
+            "the bill was not approved: nothing was bought", advice="start the backfill again to be asked again"
         )
     if now > expires:
-        raise Refused("the approval came too late", advice="start the backfill again to be asked anew")
-    if word.plan != bill.fingerprint:
+        raise Refused("the approval came too late", advice="start the backfill again to be asked again")
+    if answer.plan != bill.fingerprint:
         raise Refused(
-            f"the approval is for plan {word.plan!r}, not for {bill.fingerprint}",
+            f"the approval is for plan {answer.plan!r}, not for {bill.fingerprint}",
             advice="approve the plan that is shown",
         )
     try:
-        at_most = parse_decimal(word.at_most, bill.asset.decimals)
+        at_most = parse_decimal(answer.at_most, bill.asset.decimals)
     except ValueError as error:
         raise Refused(f"at_most: {error}", advice="write plain digits such as 3.40") from None
-    if at_most < bill.atoms:
+    if at_most < bill.amount_atomic:
         raise OverBudget(
-            f"approved are {word.at_most} and the bill is {bill.money(bill.atoms)} {bill.asset.symbol}",
+            f"approved are {answer.at_most} and the bill is {bill.money(bill.amount_atomic)} {bill.asset.symbol}",
             advice="approve the whole bill, or start a smaller range",
         )
     return at_most

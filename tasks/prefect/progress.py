@@ -1,4 +1,4 @@
-"""What a Prefect flow shows while it buys: lines in its log, and a progress artifact brought up to date beside it."""
+"""Show a flow's progress in Prefect: lines in its log, and a progress artifact that is updated while it buys."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from prefect.logging import get_run_logger
 
 from payer.values.purchase import Purchase
 from tasks.buy.bill import Bill
+from tasks.buy.watch import Counting
 from tasks.prefect.artifacts import slug
-from tasks.workspace.watch import Counting
 
 EVERY_SECONDS = 2.0
 CALLS_A_LINE = 25
 
 
-class Shown(Counting):
-    """`async with Shown() as watch:` around a run. Buying never waits for the artifact, and goes on without it."""
+class ProgressArtifact(Counting):
+    """`async with ProgressArtifact() as watch:` around a run. Buying never waits for the artifact, nor needs it."""
 
     def __init__(self, log: Any = None) -> None:
         super().__init__()
@@ -30,7 +30,7 @@ class Shown(Counting):
 
     def bill(self, bill: Bill) -> None:
         super().bill(bill)
-        self._log.info("the bill: %s calls, %s %s", bill.calls, bill.money(bill.atoms), bill.asset.symbol)
+        self._log.info("the bill: %s calls, %s %s", bill.calls, bill.money(bill.amount_atomic), bill.asset.symbol)
 
     def bought(self, purchase: Purchase | None, rows: int, problem: str | None) -> None:
         super().bought(purchase, rows, problem)
@@ -44,7 +44,7 @@ class Shown(Counting):
         return 100.0 * self.done / self.calls if self.calls else 100.0
 
     async def __aenter__(self) -> Self:
-        self._updates = asyncio.create_task(self._keep_up())
+        self._updates = asyncio.create_task(self._update_often())
         return self
 
     async def __aexit__(
@@ -53,22 +53,22 @@ class Shown(Counting):
         assert self._updates is not None, "entered before"
         self._updates.cancel()
         [ended] = await asyncio.gather(self._updates, return_exceptions=True)
-        [last] = await asyncio.gather(self._show(), return_exceptions=True)
-        for trouble in (ended, last):
-            if isinstance(trouble, Exception):
-                self._log.warning("the progress artifact could not be written: %s", trouble)
+        [last] = await asyncio.gather(self._update(), return_exceptions=True)
+        for error in (ended, last):
+            if isinstance(error, Exception):
+                self._log.warning("the progress artifact could not be written: %s", error)
 
-    async def _keep_up(self) -> None:
+    async def _update_often(self) -> None:
         while True:
             await asyncio.sleep(EVERY_SECONDS)
-            await self._show()
+            await self._update()
 
-    async def _show(self) -> None:
+    async def _update(self) -> None:
         if not self.flow:
             return
         if self._artifact is None:
-            key, made = f"{slug(self.flow)}-progress", create_progress_artifact
-            self._artifact = await made(progress=self.percent, key=key, description=self.words)  # type: ignore[misc]
+            key, create = f"{slug(self.flow)}-progress", create_progress_artifact
+            self._artifact = await create(progress=self.percent, key=key, description=self.words)  # type: ignore[misc]
         else:
             update = update_progress_artifact
             await update(self._artifact, progress=self.percent, description=self.words)  # type: ignore[misc]

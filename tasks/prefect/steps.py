@@ -1,28 +1,29 @@
-"""The one place that makes Prefect tasks of the steps: names, tags, retries, no caching, nothing persisted.
+"""The steps of a run as Prefect tasks: names, tags, retries; nothing cached, nothing persisted.
 
-Prefect can't keep the money safe: its caches and transactions record after the fact (docs/operating.md). Repeating a
-task is safe only because the payer resumes from its own ledger.
+Prefect can't keep money safe: its caches and transactions record after the fact (docs/operating.md). Repeating a task
+is safe only because the payer resumes from its own ledger.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
+import prefect
 from prefect import Task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
-from prefect.context import FlowRunContext
-from prefect.exceptions import MissingContextError
-from prefect.logging import get_run_logger
 
 from payer.values.errors import Unreachable
 from payer.values.purchase import Purchase
-from payer.values.request import Run
-from tasks.workspace.run import new_run
-from tasks.workspace.workspace import Workspace
+from tasks.buy.load import load, publish
+from tasks.buy.plan import note_avoided, plan
+from tasks.buy.purchase import approve, buy, recover, verify
+from tasks.buy.quote import quote
+from tasks.buy.steps import Steps
+from tasks.ops.compact import compact
+from tasks.ops.reconcile import reconcile_all
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -31,28 +32,16 @@ LOADER = "tollbook-loader"
 """Tag of the steps that write DuckDB. A lock makes them take turns, also without a limit on the tag."""
 
 
-@dataclass(frozen=True)
-class Repeat:
-    """How often a step is repeated. Only what could not reach a peer is worth it: a refusal would be the same again."""
-
-    times: int
-    pause: float
-
-
-_REPEATS = {"recover": Repeat(2, 10), "quote": Repeat(3, 10), "approve": Repeat(2, 10), "verify": Repeat(2, 10)}
-_TAGS = {"load": (LOADER,), "publish": (LOADER,)}
-
-
 class Call:
-    """A step with its arguments. Opaque to Prefect on purpose: it walks into lists and dataclasses, and shows what it
-    finds; a purchase, a policy or a key must not be found there (I10)."""
+    """A step with its arguments, opaque to Prefect, which walks into lists and dataclasses and shows what it finds: it
+    must not find a purchase, a policy or a key (I10). The text of a Call names its task run."""
 
     __slots__ = ("arguments", "label", "named", "step")
 
     def __init__(self, step: Callable[..., Awaitable[Any]], arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
         self.step, self.arguments, self.named = step, arguments, named
-        bought = next((one for one in arguments if isinstance(one, Purchase)), None)
-        self.label = f"{bought.order.dataset} {bought.purchase_id}" if bought else step.__name__
+        purchase = next((each for each in arguments if isinstance(each, Purchase)), None)
+        self.label = f"{purchase.order.dataset} {purchase.purchase_id}" if purchase else step.__name__
 
     def __str__(self) -> str:
         return self.label
@@ -61,85 +50,59 @@ class Call:
         return f"<{self.label}>"
 
 
-async def _work(call: Call) -> Any:
+async def _run(call: Call) -> Any:
     return await call.step(*call.arguments, **call.named)
 
 
 def _worth_repeating(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
+    """Repeat only what could not reach a peer: a refusal would be the same again."""
     error = state.data if isinstance(state.data, BaseException) else None
     return error is None or isinstance(error, Unreachable)
 
 
-def _as_task(name: str) -> Task[..., Any]:
-    repeat = _REPEATS.get(name, Repeat(0, 0))
-    return Task(
-        _work,
-        name=name,
+def task(
+    step: Callable[P, Awaitable[R]], *, tags: tuple[str, ...] = (), retries: int = 0, retry_delay_seconds: float = 0
+) -> Callable[P, Awaitable[R]]:
+    """Return the step as a Prefect task of its own name, to be called inside a flow like the step itself."""
+    prefect_task: Task[[Call], Any] = prefect.task(
+        name=step.__name__,
         task_run_name="{call}",
-        tags={"tollbook", *_TAGS.get(name, ())},
-        retries=repeat.times,
-        retry_delay_seconds=repeat.pause,
+        tags={"tollbook", *tags},
+        retries=retries,
+        retry_delay_seconds=retry_delay_seconds,
         retry_condition_fn=_worth_repeating,
         cache_policy=NO_CACHE,
         persist_result=False,
-    )
+    )(_run)
+
+    @wraps(step)
+    async def run_as_task(*args: P.args, **kwargs: P.kwargs) -> R:
+        result: R = await prefect_task(Call(step, args, dict(kwargs)))
+        return result
+
+    return run_as_task
 
 
-_TASKS: dict[str, Task[..., Any]] = {}
+recover_task = task(recover, retries=2, retry_delay_seconds=10)
+load_task = task(load, tags=(LOADER,))
+plan_task = task(plan)
+quote_task = task(quote, retries=3, retry_delay_seconds=10)
+note_avoided_task = task(note_avoided)
+approve_task = task(approve, retries=2, retry_delay_seconds=10)
+buy_task = task(buy)
+verify_task = task(verify, retries=2, retry_delay_seconds=10)
+publish_task = task(publish, tags=(LOADER,))
+compact_task = task(compact)
+reconcile_task = task(reconcile_all)
 
-
-async def as_task(step: Callable[P, Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs) -> R:
-    """Call a step as a Prefect task of the running flow: a Caller."""
-    name = step.__name__
-    known = _TASKS.get(name) or _TASKS.setdefault(name, _as_task(name))
-    result: R = await known(Call(step, args, dict(kwargs)))
-    return result
-
-
-@dataclass(frozen=True)
-class FlowRun:
-    """What a run of tollbook takes from its Prefect run. `scheduled_for` is real time, without a sandbox's offset."""
-
-    flow_run_id: str | None
-    deployment: str | None
-    scheduled_for: datetime | None
-    by_schedule: bool
-
-
-def flow_run() -> FlowRun:
-    """The running Prefect flow run; empty outside of one."""
-    try:
-        found = FlowRunContext.get()
-    except MissingContextError:
-        found = None
-    if found is None or found.flow_run is None:
-        return FlowRun(None, None, None, False)
-    run = found.flow_run
-    return FlowRun(
-        flow_run_id=str(run.id),
-        deployment=str(run.deployment_id) if run.deployment_id else None,
-        scheduled_for=run.expected_start_time,
-        by_schedule=bool(run.auto_scheduled),
-    )
-
-
-def prefect_run(ws: Workspace, flow: str, reason: str, *, budget: int | None = None) -> tuple[Run, datetime]:
-    """The run to book purchases under, and the scheduled time that editions come from (never now())."""
-    outer = flow_run()
-    at = ws.clock.now()
-    if outer.scheduled_for is not None:
-        at = min(at, outer.scheduled_for + timedelta(seconds=ws.settings.clock_offset))
-    run = new_run(
-        flow,
-        "schedule" if outer.by_schedule else reason,
-        ws.clock.now(),
-        budget=budget,
-        deployment=outer.deployment,
-        flow_run_id=outer.flow_run_id,
-    )
-    return run, at
-
-
-def logger() -> Any:
-    """Prefect's logger of the running flow."""
-    return get_run_logger()
+AS_TASKS = Steps(
+    recover=recover_task,
+    load=load_task,
+    plan=plan_task,
+    quote=quote_task,
+    note_avoided=note_avoided_task,
+    approve=approve_task,
+    buy=buy_task,
+    verify=verify_task,
+    publish=publish_task,
+)

@@ -1,0 +1,1 @@
+"""From names, dates and keys to a request for data: `model`, `keys`, `tokens`, `build`; `expected` for freshness."""

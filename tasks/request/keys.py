@@ -1,156 +1,134 @@
-"""Which keys a dataset is asked with: those a person names, else policy's watch list, else what earlier runs listed."""
+"""Choose the keys of a dataset: those that a person names, else policy's watch list, else all that the cache knows."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from payer.values.errors import Misconfigured
-from tasks.request.requests import BadRequest, Keys
+from sources import registry
+from sources.model import EVERYTHING
+from tasks.request.model import BadRequest, Keys
+from tasks.workspace.watch_lists import comma_keys
 
 if TYPE_CHECKING:
-    from payer.policy.rules import Policy
     from sources.model import Dataset
     from tasks.workspace.workspace import Workspace
 
 TOKENS = "tokens"
-"""The free dataset that lists every token its seller knows: what --tokens is looked up in."""
+"""The free dataset that lists every token of its seller; --tokens is looked up in it."""
 
 TOKEN = "token_id"
 KEY_TABLES = {"index_id": ("indices", ("index_id", "name", "ticker"))}
-"""Where the keys of datasets not sold by token are listed, and the columns that a person may mean them by."""
+"""For each other key column, the table that lists its keys, and the columns that a person may name them by."""
 
 EVERY_KEY = Keys()
 
 
-def by_token(dataset: Dataset) -> bool:
-    """Whether --tokens and the watch list `tokens` name its keys."""
-    from sources import registry
-
+def sold_by_token(dataset: Dataset) -> bool:
+    """True where --tokens and the watch list `tokens` name its keys."""
     return dataset.key_column == TOKEN and dataset.seller == registry.dataset(TOKENS).seller
 
 
-def by_key(dataset: Dataset) -> bool:
-    """Whether --keys names its keys."""
-    return dataset.key_column is not None and not by_token(dataset)
+def sold_by_key(dataset: Dataset) -> bool:
+    """True where --keys names its keys."""
+    return dataset.key_column is not None and not sold_by_token(dataset)
 
 
 def keys_for(ws: Workspace, dataset: Dataset, keys: Keys = EVERY_KEY) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The keys a dataset is asked with: those named, else the watch list; one for a listing of everything.
-    Returned with notes on what was repaired.
+    """Return the keys to request a dataset with, and notes on what was repaired to look them up.
 
-    Raises BadRequest when a dataset is sold by a key that nobody named, or by one that its seller doesn't list.
+    `EVERYTHING` is the only key of a dataset without a key column.
+    Raises BadRequest when it is sold by a key that nobody named, or that its seller doesn't list.
     """
-    from sources.model import EVERYTHING
-
     if dataset.key_column is None:
         return (EVERYTHING,), ()
-    named = keys.tokens if by_token(dataset) else keys.others
+    named = keys.tokens if sold_by_token(dataset) else keys.others
     chosen, notes = _watched(ws, dataset) if named is None else (named, ())
-    if by_key(dataset):
-        notes += _check_known(ws, dataset, chosen)
+    if sold_by_key(dataset):
+        notes += _check_listed(ws, dataset, chosen)
     if not chosen:
-        raise BadRequest(f"{dataset.name} is sold by {dataset.key_column} and none is named", advice=_how(dataset))
+        advice = _naming_advice(dataset)
+        raise BadRequest(f"{dataset.name} is sold by {dataset.key_column} and none is named", advice=advice)
     return chosen, notes
 
 
-def askable(ws: Workspace, dataset: Dataset) -> bool:
-    """Whether a run of everything can ask for it: what is sold by a key needs some on the watch list, or a table."""
-    keyless = dataset.key_column is None or by_token(dataset) or dataset.key_column in KEY_TABLES
+def can_be_requested(ws: Workspace, dataset: Dataset) -> bool:
+    """False for a dataset whose keys nobody can know yet: not on the watch list, and listed in no table."""
+    keyless = dataset.key_column is None or sold_by_token(dataset) or dataset.key_column in KEY_TABLES
     return keyless or bool(_watched(ws, dataset)[0])
 
 
 def check_named(datasets: Sequence[Dataset], tokens: str | None, keys: Sequence[str]) -> None:
-    """Raises BadRequest when --tokens or --keys fits none of what is asked for, or --keys fits several kinds of key."""
+    """Raise BadRequest when --tokens or --keys fits none of the datasets, or --keys fits several kinds of key."""
     names = ", ".join(dataset.name for dataset in datasets)
-    if tokens is not None and not any(by_token(dataset) for dataset in datasets):
-        keyed = next((dataset for dataset in datasets if by_key(dataset)), None)
-        how = f"name its {keyed.key_column} with --keys" if keyed else "leave it out"
-        raise BadRequest(f"--tokens names tokens, and {names} is not sold by token", advice=how)
-    if not keys:
-        return
+    if tokens is not None and not any(sold_by_token(dataset) for dataset in datasets):
+        keyed = next((dataset for dataset in datasets if sold_by_key(dataset)), None)
+        advice = f"name its {keyed.key_column} with --keys" if keyed else "leave it out"
+        raise BadRequest(f"--tokens names tokens, and {names} is not sold by token", advice=advice)
+    if keys:
+        _check_keys([dataset for dataset in datasets if sold_by_key(dataset)], names, keys)
+
+
+def _check_keys(datasets: Sequence[Dataset], names: str, keys: Sequence[str]) -> None:
     if not all(key.strip() for key in keys):
         raise BadRequest("--keys is empty", advice="write one key each time, such as --keys bitcoin --keys ethereum")
-    kinds = {(dataset.seller, dataset.key_column): dataset for dataset in datasets if by_key(dataset)}
+    kinds = {(dataset.seller, dataset.key_column): dataset for dataset in datasets}
     if not kinds:
         raise BadRequest(f"--keys names nothing of {names}", advice="leave it out, or name tokens with --tokens")
     if len(kinds) > 1:
-        which = ", ".join(f"{column} of {seller}" for seller, column in kinds)
+        columns = ", ".join(f"{column} of {seller}" for seller, column in kinds)
         advice = "run them one at a time, or list the keys of each in the policy file"
-        raise BadRequest(f"--keys is of which: {which}?", advice=advice)
+        raise BadRequest(f"--keys is of which: {columns}?", advice=advice)
     for dataset in kinds.values():
-        for key in _joined(dataset, keys):
+        for key in comma_keys(dataset, keys):
             several = " ".join(f"--keys {word.strip()}" for word in key.split(","))
             raise BadRequest(f"--keys {key!r} is no {dataset.key_column}: it holds a comma", advice=f"write {several}")
-
-
-def check_watch(policy: Policy) -> None:
-    """Raises Misconfigured for a watch list of what its seller doesn't sell by key, or with two keys in one."""
-    from sources import registry
-
-    for seller in policy.sellers.values():
-        own = f"sellers.{seller.name}.watch"
-        sold = {d.name: d for d in registry.datasets() if d.seller == seller.name and d.key_column is not None}
-        for name, keys in seller.watch.items():
-            if name not in sold:
-                near = difflib.get_close_matches(name, sold, n=1)
-                known = f"did you mean {near[0]}?" if near else f"by key it sells: {', '.join(sold) or 'nothing'}"
-                raise Misconfigured(f"{own} names {name!r}, which it doesn't sell", advice=known)
-            for key in _joined(sold[name], keys):
-                each = ", ".join(f'"{word.strip()}"' for word in key.split(","))
-                raise Misconfigured(f"{own}.{name} holds {key!r}, several in one", advice=f"write {each}")
 
 
 def _watched(ws: Workspace, dataset: Dataset) -> tuple[tuple[str, ...], tuple[str, ...]]:
     seller = ws.policy.sellers[dataset.seller]
     if dataset.name in seller.watch:
         return seller.watch[dataset.name], ()
-    if by_token(dataset):
+    if sold_by_token(dataset):
         return tuple(str(token) for token in seller.tokens), ()
-    known, notes = _known(ws, dataset)
-    return tuple(known), notes
+    listed, notes = _listed(ws, dataset)
+    return tuple(listed), notes
 
 
-def _how(dataset: Dataset) -> str:
+def _naming_advice(dataset: Dataset) -> str:
     policy = f"under sellers.{dataset.seller}"
-    if by_token(dataset):
+    if sold_by_token(dataset):
         return f"name some with --tokens, or list them {policy}.tokens in the policy file"
     table, _ = KEY_TABLES.get(dataset.key_column or "", ("", ()))
     listed = f"`tollbook run {table}` lists all there are; or " if table else ""
     return f'{listed}name some with --keys, or list them {policy}: watch = {{"{dataset.name}" = ["…"]}}'
 
 
-def _joined(dataset: Dataset, keys: Iterable[str]) -> list[str]:
-    """Keys with a comma in them: in a query string it would part them, so no key of such a dataset holds one."""
-    return [key for key in keys if "," in key and dataset.body is None]
-
-
-def _check_known(ws: Workspace, dataset: Dataset, chosen: tuple[str, ...]) -> tuple[str, ...]:
-    """Raises BadRequest, with near matches, for a key that the listing bought earlier doesn't have; returns notes."""
-    known, notes = _known(ws, dataset)
+def _check_listed(ws: Workspace, dataset: Dataset, chosen: tuple[str, ...]) -> tuple[str, ...]:
+    """Return notes on repairs. Raise BadRequest, with near matches, for a key not in the listing bought earlier."""
+    listed, notes = _listed(ws, dataset)
     for key in chosen:
-        if known and key not in known:
+        if listed and key not in listed:
             raise BadRequest(
-                f"no {dataset.key_column} is called {key!r} among {len(known)} known", advice=_near(key, known)
+                f"no {dataset.key_column} is called {key!r} among {len(listed)} known", advice=_near(key, listed)
             )
     return notes
 
 
-def _near(key: str, known: dict[str, tuple[str, ...]]) -> str:
-    by_word = {word.lower(): own for own, words in known.items() for word in words}
-    near = difflib.get_close_matches(key.lower(), by_word, n=3, cutoff=0.6)
-    found = dict.fromkeys(by_word[word] for word in near)
-    if not found:
-        return "there are " + ", ".join(known)
-    return "did you mean " + " or ".join(f"{own} ({', '.join(known[own][1:])})" for own in found) + "?"
+def _near(key: str, listed: dict[str, tuple[str, ...]]) -> str:
+    by_name = {name.lower(): listed_key for listed_key, names in listed.items() for name in names}
+    near = difflib.get_close_matches(key.lower(), by_name, n=3, cutoff=0.6)
+    matches = dict.fromkeys(by_name[name] for name in near)
+    if not matches:
+        return "there are " + ", ".join(listed)
+    return "did you mean " + " or ".join(f"{match} ({', '.join(listed[match][1:])})" for match in matches) + "?"
 
 
-def _known(ws: Workspace, dataset: Dataset) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
-    """Keys that an earlier run brought as rows, each with the words it goes by: indices, for what is sold by index.
-    Returned with notes on what was repaired."""
+def _listed(ws: Workspace, dataset: Dataset) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
+    """Return the keys that the cache knows from its table of them (indices), each with its names; and notes."""
     table, columns = KEY_TABLES.get(dataset.key_column or "", ("", ()))
     if not table:
         return {}, ()
     rows, notes = ws.from_cache(lambda cache: cache.distinct(table, columns))
-    return {str(row[0]): tuple(str(word) for word in row if word is not None) for row in rows}, notes
+    return {str(row[0]): tuple(str(name) for name in row if name is not None) for row in rows}, notes

@@ -1,4 +1,4 @@
-"""What keeps the tables from being brought up to date, in a person's words. It costs no money; a later run mends it."""
+"""Turn errors of disk and cache into payer errors: what happened to money, whether to repeat, what to do."""
 
 from __future__ import annotations
 
@@ -9,49 +9,45 @@ from payer.values.errors import PayerError
 
 
 class CacheTrouble(PayerError):
-    """The tables can't be brought up to date now. The ledger, with everything that was bought, is not touched by it."""
+    """Raised when the tables can't be brought up to date. The ledger, with everything bought, is not affected."""
 
     money = "none is lost: whatever was bought is in the ledger"
-    repeat = "yes: the tables are brought up from the ledger, nothing is bought twice"
-    advice = "close what holds state/cache.duckdb open, or delete that file: it is made anew for $0"
+    repeat = "yes: the tables are loaded from the ledger, nothing is bought twice"
+    advice = "close what holds state/cache.duckdb open, or delete that file: it is rebuilt for $0"
     exit_code = 6
 
 
 class DiskTrouble(PayerError):
-    """A file can't be read or written. The ledger commits before anything is sent, so money is never ahead of it."""
+    """Raised when a file can't be read or written. The ledger commits before anything is sent."""
 
     money = "whatever was sent is in the ledger; see `tollbook status`"
-    repeat = "yes, once the disk is mended: nothing is bought twice"
+    repeat = "yes, once the disk works: nothing is bought twice"
     advice = "check free space and permissions under TOLLBOOK_HOME (`tollbook doctor`)"
     exit_code = 6
 
 
 @contextmanager
-def in_plain_words() -> Iterator[None]:
-    """What the disk, DuckDB or the warehouse raises, as one of the above; other errors as they are."""
+def as_payer_errors() -> Iterator[None]:
+    """Raise errors of the disk, of DuckDB and of the warehouse as one of the above; others pass as they are."""
     try:
         yield
     except Exception as error:
-        known = trouble_of(error)
-        if known is None or known is error:
+        translated = as_payer_error(error)
+        if translated is None or translated is error:
             raise
-        raise known from error
+        raise translated from error
 
 
-def trouble_of(error: Exception) -> PayerError | None:
-    """None for what is no such trouble."""
+def as_payer_error(error: Exception) -> PayerError | None:
+    """Return the error as a payer error; None for one that is neither of the disk nor of the warehouse."""
     if isinstance(error, PayerError):
         return error
+    from warehouse.errors import WarehouseError, is_disk_error
+
     if isinstance(error, OSError) and error.strerror:
         return DiskTrouble(f"{error.filename}: {error.strerror}" if error.filename else error.strerror)
-    if isinstance(error, OSError) or _is_of_the_disk(error):
+    if is_disk_error(error):
         return DiskTrouble(str(error))
-    if type(error).__module__.startswith("warehouse"):
+    if isinstance(error, WarehouseError):
         return CacheTrouble(str(error))
     return None
-
-
-def _is_of_the_disk(error: Exception) -> bool:
-    """What DuckDB raises where Python has an OSError. It is not imported for that: most commands never use it."""
-    raised = type(error)
-    return raised.__module__.endswith("duckdb") and raised.__name__ in ("IOException", "OutOfMemoryException")

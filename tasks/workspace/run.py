@@ -1,4 +1,4 @@
-"""Who is running and why: every purchase carries it."""
+"""Name a run: its flow, its reason, its deployment. Every purchase names its run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def new_run(
     deployment: str | None = None,
     flow_run_id: str | None = None,
 ) -> Run:
-    """A run with a name of its own, which sorts by time."""
+    """Return a run with a unique id that sorts by time. `budget` is in atomic units."""
     return Run(
         run_id=f"{started_at:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}",
         flow=flow,

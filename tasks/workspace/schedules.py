@@ -1,4 +1,4 @@
-"""Reading the schedules of prefect.yaml, without Prefect: the only place where schedules live."""
+"""Read the schedules of prefect.yaml, without Prefect. Schedules live in that file only."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from payer.values.errors import Misconfigured
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """One cron schedule of a deployment. `flow` is the entrypoint's last name, which is the flow's; `tokens` its
+    """One cron schedule of a deployment. `flow` is the last name of its entrypoint; `tokens` its deployment's
     parameter, None for the policy's watch list."""
 
     flow: str
@@ -26,7 +26,7 @@ class Schedule:
     tokens: str | None = None
 
     def times(self, start: datetime, end: datetime) -> Iterator[datetime]:
-        """Every time it fires after `start` and up to `end`, in UTC."""
+        """Yield every time it fires after `start` and up to `end`, in UTC."""
         from cronsim import CronSim
 
         for when in CronSim(self.cron, start.astimezone(ZoneInfo(self.timezone))):
@@ -36,14 +36,14 @@ class Schedule:
 
 
 def read_schedules(path: Path) -> list[Schedule]:
-    """All cron schedules of the file. Raises Misconfigured when it can't be read or a schedule is not a cron line."""
+    """Return all cron schedules of the file. Raises Misconfigured when it can't be read or one is not a cron line."""
     import msgspec
     from cronsim import CronSim, CronSimError
 
     try:
         document = msgspec.yaml.decode(path.read_bytes())
-        found = [schedule for one in document["deployments"] for schedule in _of(one)]
-        for schedule in found:
+        schedules = [schedule for deployment in document["deployments"] for schedule in _of(deployment)]
+        for schedule in schedules:
             CronSim(schedule.cron, datetime.now(UTC))
     except OSError as error:
         raise Misconfigured(
@@ -52,9 +52,9 @@ def read_schedules(path: Path) -> list[Schedule]:
         ) from None
     except (msgspec.DecodeError, KeyError, TypeError, AttributeError, CronSimError) as error:
         raise Misconfigured(
-            f"{path} has no schedules to read: {type(error).__name__} {error}", advice="mend the file"
+            f"{path} has no schedules to read: {type(error).__name__} {error}", advice="correct the file"
         ) from None
-    return found
+    return schedules
 
 
 def _of(deployment: dict[str, Any]) -> Iterator[Schedule]:

@@ -1,4 +1,4 @@
-"""Configuration by environment: every TOLLBOOK_* variable, what it means and what is wrong with it."""
+"""Settings from the environment: every TOLLBOOK_* variable, its meaning, and the error for a wrong value."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ VARIABLES: Mapping[str, str] = {
 
 
 FOR_TESTS = frozenset({"TOLLBOOK_CRASH_AT"})
-"""Where a child process of a test kills itself (crashpoints.py); nothing a person would set."""
+"""Variables for tests only: the crash point at which a child process kills itself (crashpoints.py)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The environment, read once and found sound. Secrets are not among its fields (I10); a URL may hold one."""
+    """The environment, read once and validated. Secrets are not among its fields (I10); a URL may hold one."""
 
     home: Path
     policy: Path
@@ -39,7 +39,7 @@ class Settings:
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Settings:
-        """Raises Misconfigured naming the variable and the fix."""
+        """Read and validate the variables. Raises Misconfigured naming the variable and the fix."""
         refuse_unknown(environ)
         home = _home(environ)
         url = environ.get("TOLLBOOK_LEDGER_URL") or f"sqlite:///{home / 'state' / 'ledger.db'}"
@@ -48,7 +48,7 @@ class Settings:
 
 
 def refuse_unknown(environ: Mapping[str, str]) -> None:
-    """A misspelt variable would otherwise be a silent default."""
+    """Raise Misconfigured for an unknown TOLLBOOK_* variable: a misspelt one would silently be its default."""
     for name in sorted(environ):
         if name.startswith(PREFIX) and name not in VARIABLES and name not in FOR_TESTS:
             near = difflib.get_close_matches(name, VARIABLES, n=1)

@@ -1,4 +1,4 @@
-"""The composition root: everything one process needs, put together from the environment."""
+"""Open everything one process needs from the environment: policy, ledger, cache, payer, clock."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from payer.values.clock import SystemClock
 from payer.values.errors import Misconfigured
 from payer.values.money import Asset
 from tasks.workspace.settings import Settings
+from tasks.workspace.watch_lists import check_watch_lists
 
 if TYPE_CHECKING:
     from payer.chain.reader import RpcChain
@@ -54,10 +55,8 @@ class Workspace:
 
     @cached_property
     def policy(self) -> Policy:
-        from tasks.request.keys import check_watch
-
         policy = load_policy(self.settings.policy)
-        check_watch(policy)
+        check_watch_lists(policy)
         return policy
 
     @cached_property
@@ -80,22 +79,22 @@ class Workspace:
         return Cache(self.home)
 
     def from_cache(self, work: Callable[[Cache], T]) -> tuple[T, tuple[str, ...]]:
-        """Read the cache with `work`; returns its result, and notes to show. A cache that turns out to be damaged is
-        rebuilt from the ledger first, and the notes say so."""
+        """Read the cache with `work`; return its result, and notes to show: a damaged cache is rebuilt from the ledger
+        first."""
         from warehouse.load.self_repair import with_repair
 
         return with_repair(self.cache, self.ledger, work)
 
     @cached_property
     def spool(self) -> Spool:
-        """Where a body goes that the ledger can't take."""
+        """The folder for bodies while the ledger can't be written."""
         from payer.spool import Spool
 
         return Spool(self.home / "state" / "spool")
 
     @cached_property
     def wallet(self) -> Wallet:
-        """The key that pays; loaded only where something may be signed."""
+        """The paying wallet; loaded only where something may be signed."""
         from payer.wallet.load import load_wallet
 
         return load_wallet(self._environ)
@@ -106,7 +105,7 @@ class Workspace:
 
     @cached_property
     def payer(self) -> Payer:
-        """Needs a running event loop. Without a configured key it can quote and read, and refuses to sign."""
+        """The buyer; needs a running event loop. Without a configured key it quotes and reads, and refuses to sign."""
         from payer.chain.reader import RpcChain
         from payer.context import PayerContext
         from payer.http.transport import HttpTransport
@@ -119,7 +118,7 @@ class Workspace:
         return Payer(PayerContext(*parts, spool=self.spool))
 
     def asset(self, seller: str) -> Asset:
-        """What a seller is paid in. Raises Misconfigured when policy doesn't name the seller."""
+        """Return the asset that a seller is paid in. Raises Misconfigured when policy doesn't name the seller."""
         if seller not in self.policy.sellers:
             raise Misconfigured(
                 f"the policy names no seller {seller!r}",
@@ -128,7 +127,7 @@ class Workspace:
         return self.policy.asset_for(seller)
 
     async def aclose(self) -> None:
-        """Close what was opened, sockets first."""
+        """Close the sockets and the ledger, as far as they were opened."""
         for part in (self._transport, self._chain):
             if part is not None:
                 await part.aclose()

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.cli.conftest import Command
-from warehouse import query
 from warehouse.cache.tables import declared_tables
+from warehouse.publish.query import query
 
 if TYPE_CHECKING:
     from sandbox.world import Buyer, World

@@ -1,4 +1,4 @@
-"""`tollbook backfill`: bill, yes, buy oldest first, resumable."""
+"""`tollbook backfill`: bill, approval, oldest first, resumable."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 RANGE = ("--from", "2026-01-01", "--to", "2026-03-31", "--tokens", "3375,3306,3988,3369")
 
 
-def atoms(amount: str) -> int:
+def to_atomic(amount: str) -> int:
     return round(float(amount) * 10**6)
 
 
@@ -30,7 +30,7 @@ def test_a_backfill_costs_its_bill_to_the_unit_and_the_same_again_nothing(
     done = tollbook("backfill", "signals", *RANGE, "--yes", "--json")
     assert done.code == 0
     assert (done.document["calls_paid"], done.document["amount"]) == (bill["calls"], bill["amount"])
-    assert before - world.balance(buyer.address) == atoms(bill["amount"])
+    assert before - world.balance(buyer.address) == to_atomic(bill["amount"])
     assert done.document["rows_new"] == 4 * 90
     again = tollbook("backfill", "signals", *RANGE, "--yes", "--json").document
     assert (again["calls_paid"], again["amount"]) == (0, "0")
@@ -103,7 +103,7 @@ def test_several_datasets_make_one_bill_that_is_paid_to_the_unit(tollbook: Comma
     done = tollbook(*command, "--yes", "--json").document
     assert (done["calls_paid"], done["amount"], len(done["flows"])) == (bill["calls"], bill["amount"], 1)
     assert done["rows_new"] == 2 * 4 * 90
-    assert sum(int(one["value"]) for one in world.transfers(buyer.address)) == atoms(bill["amount"])
+    assert sum(int(one["value"]) for one in world.transfers(buyer.address)) == to_atomic(bill["amount"])
     assert tollbook(*command, "--yes", "--json").document["calls_paid"] == 0
 
 

@@ -1,4 +1,4 @@
-"""What a person gets wrong, as they read it: the thing, the fix, the exit code, and nothing signed."""
+"""Wrong input: the error names it and its fix, the exit code is 2, and nothing was signed."""
 
 from __future__ import annotations
 

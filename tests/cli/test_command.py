@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import Command
+from tests.paths import PACKAGES, ROOT
 from tollbook.cli.app import VERBS
 
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 HEAVY = ("prefect", "web3", "pandas", "duckdb", "pyarrow", "sqlalchemy", "httpx", "eth_account", "numpy", "fastapi")
 
 
@@ -36,7 +40,7 @@ def _processor_seconds() -> float:
     return float(done.stdout.splitlines()[-1])
 
 
-@pytest.mark.parametrize("module", ["flows.ingest", "flows.recovering", "tollbook.cli.working"])
+@pytest.mark.parametrize("module", ["flows.ingest", "flows.recovering", "tollbook.cli.runs"])
 def test_what_the_command_runs_needs_no_prefect(module: str) -> None:
     assert "prefect" not in loaded_by(f"import {module}")
 
@@ -56,6 +60,17 @@ def test_every_verb_has_help_and_speaks_json(bare: Command, verb: str) -> None:
     said = bare(verb, "--help")
     assert said.code == 0
     assert "--json" in said.out
+
+
+def test_only_verbs_import_our_own_modules_inside_functions() -> None:
+    """A verb imports what it needs when it runs, so that help stays fast; everything else imports at the top."""
+    late = set()
+    for path in sorted((ROOT / "tollbook").rglob("*.py")):
+        functions = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, FUNCTIONS)]
+        inner = [node for function in functions for node in ast.walk(function) if isinstance(node, ast.ImportFrom)]
+        if any((node.module or "").split(".")[0] in PACKAGES for node in inner):
+            late.add(path.relative_to(ROOT / "tollbook" / "cli"))
+    assert {path for path in late if path.parts[0] != "verbs"} == {Path("main.py")}
 
 
 def test_no_arguments_show_the_help(bare: Command) -> None:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from tests.cli.conftest import Command
 from tollbook.cli.demo.pages import NEWEST
-from warehouse import query
+from warehouse.publish.query import query
 
 
 def test_the_demo_tells_the_whole_story_and_then_again_as_a_document(bare: Command, tmp_path: Path) -> None:
-    """Twice in one home: the second starts anew. I5: wallet, chain and ledger agree to the unit."""
+    """Twice in one home: the second removes the first one's files. I5: wallet, chain and ledger agree to the unit."""
     home = str(tmp_path / "home")
     said = bare("demo", TOLLBOOK_HOME=home)
     assert said.code == 0, said.err

@@ -86,18 +86,18 @@ def test_a_long_backfill_killed_twice_repeats_no_call_and_costs_its_bill(
     """I1, I5: unique nonces on chain = calls of the first bill; cost = bill to the unit; the same again: $0."""
     began = time.monotonic()
     bill = tollbook(*long.arguments, "--dry-run", "--json").document
-    atoms = parse_decimal(bill["amount"], 6)
+    amount_atomic = parse_decimal(bill["amount"], 6)
     killed = [long.kill_once(round(share * bill["calls"])) for share in KILLED_AT]
     assert max(killed) < bill["calls"], "it was killed before its end"
     done = tollbook(*long.arguments, "--yes", "--json")
     assert done.code == 0, done.out
     paid = payments(world, buyer.address)
     assert len({one.nonce for one in paid}) == len(paid) == bill["calls"]
-    assert sum(one.value for one in paid) == atoms
+    assert sum(one.value for one in paid) == amount_atomic
     head = int(world.rpc.call("eth_blockNumber", []), 16)
     world.wait_until("the last payment is safe", lambda: safe_block(world) >= head)
     books = tollbook("reconcile", "--json").document
-    assert (books["clean"], books["ledger_atomic"], books["chain_atomic"]) == (True, atoms, atoms)
+    assert (books["clean"], books["ledger_atomic"], books["chain_atomic"]) == (True, amount_atomic, amount_atomic)
     status = tollbook("status", "--json").document
     assert (status["open"], status["undelivered"]) == ([], [])
     seconds = time.monotonic() - began
@@ -113,7 +113,7 @@ def test_a_long_backfill_killed_twice_repeats_no_call_and_costs_its_bill(
   the bill        {bill["calls"]} calls, {bill["amount"]} USDC
   killed          with {killed[0]} and with {killed[1]} payments settled
   on chain        {len(paid)} transfers, {len({one.nonce for one in paid})} nonces, {bill["amount"]} USDC
-  ledger          {books["ledger_atomic"]} atoms, chain {books["chain_atomic"]}: clean
+  ledger          {books["ledger_atomic"]} atomic units, chain {books["chain_atomic"]}: clean
   rows            {rows}; undelivered 0
   the same again  {again["calls_paid"]} calls, {again["amount"]} USDC; {again["calls_avoided"]} calls avoided
   all in all      {seconds:.0f} s""")
@@ -125,7 +125,7 @@ def safe_block(world: World) -> int:
 
 def rows_of(buyer: Buyer, table: str) -> int:
     """Rows in a published table."""
-    from warehouse import query
+    from warehouse.publish.query import query
 
     [(count,)] = query(Path(buyer.env["TOLLBOOK_HOME"]), f"SELECT count(*) FROM {table}")[1]
     return int(count)

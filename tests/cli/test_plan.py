@@ -56,7 +56,7 @@ def test_a_month_is_forecast_from_the_schedules_at_known_prices(tollbook: Comman
     [grades] = document["flows"]
     assert (grades["runs"], grades["schedule"]) == (30, "15 6 * * *")
     assert grades["unknown_prices"] == []
-    # One snapshot call a day, two calls to heal the four weeks before the first, then yesterday's tail.
+    # One snapshot call a day, two calls to fill the four weeks before the first, then yesterday's tail.
     assert 30 <= grades["calls"] <= 65
     assert float(grades["amount"]) == round(grades["calls"] * 0.017, 3)
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from payer.values.events import Sent
 from payer.values.purchase import Purchase
 from tasks.buy.bill import Bill, Line
-from tasks.workspace.watch import Counting
+from tasks.buy.watch import Counting
 from tests.payer import purchases as p
 from tests.tasks.buy.test_bill import USDC, bill, item
 from tollbook.cli.progress import Bar, Lines

@@ -1,4 +1,4 @@
-"""`tollbook run`: one ingestion run, now."""
+"""`tollbook run`: buy, load and publish, now."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.cli.conftest import Command
-from warehouse import query
+from warehouse.publish.query import query
 
 if TYPE_CHECKING:
     from sandbox.world import Buyer, World

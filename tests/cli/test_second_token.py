@@ -7,7 +7,7 @@ from sandbox.world import Buyer, World
 from tests.cli.conftest import Command
 from tests.payer import sandbox_policy
 from tests.payer.onchain import assert_books_equal_chain, wait_until_final
-from warehouse import query
+from warehouse.publish.query import query
 
 PRICE = 17_000 * 9 // 10 * 20 * 10**12
 """What a call costs in TMAI: ten per cent less, at twenty to the dollar."""
@@ -16,7 +16,7 @@ PRICE = 17_000 * 9 // 10 * 20 * 10**12
 def test_a_flow_is_planned_bought_and_reconciled_in_the_second_token(
     tollbook: Command, world: World, buyer: Buyer
 ) -> None:
-    """I3, I5: its own caps, its own atoms; no dollar moves."""
+    """I3, I5: its own caps, its own atomic units; no dollar moves."""
     world.settings.update(tmai=True)
     world.buyer(buyer.home.name, symbol="TMAI")
     before = {symbol: world.balance(buyer.address, symbol) for symbol in world.tokens}
@@ -37,9 +37,9 @@ def test_a_flow_is_planned_bought_and_reconciled_in_the_second_token(
     assert by_asset == {"USDC": ("0", "equal"), "TMAI": ("0.918", "equal")}
     with Ledger.open(f"sqlite:///{buyer.home}/state/ledger.db") as ledger:
         assert_books_equal_chain(world, buyer.address, [ledger], before=before["TMAI"], symbol="TMAI")
-    [(asset, atoms, rows)] = query(
+    [(asset, amount_atomic, rows)] = query(
         buyer.home, "SELECT asset, sum(amount_atomic)::VARCHAR, sum(rows_delivered) FROM costs GROUP BY ALL"
     )[1]
-    assert (asset, atoms) == ("TMAI", str(3 * PRICE))
+    assert (asset, amount_atomic) == ("TMAI", str(3 * PRICE))
     assert rows > 100
     assert tollbook("run", "grades", "--json").document["calls_paid"] == 0

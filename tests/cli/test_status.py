@@ -1,4 +1,4 @@
-"""`tollbook status`: where things stand."""
+"""`tollbook status`: money, open purchases and caps."""
 
 from __future__ import annotations
 

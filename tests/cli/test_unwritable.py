@@ -1,4 +1,4 @@
-"""What a person reads when `published/` can't be written: what was bought, and what is in the way."""
+"""Runs that can't write `published/`: they report what was bought, and what stands in the way."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 from tests import disks
 from tests.cli.conftest import Command, Said
 from tests.crash import child
-from warehouse import query
+from warehouse.publish.query import query
 
 if TYPE_CHECKING:
     from sandbox.world import Buyer, World
@@ -68,8 +68,8 @@ def test_a_run_that_bought_and_can_not_publish_tells_what_it_bought_and_the_next
     assert paid > 1
     [problem] = [problem for flow in said.document["flows"] for problem in flow["problems"]]
     assert (problem["kind"], bool(re.search(IN_THE_WAY, problem["what"]))) == ("DiskTrouble", True), problem
-    healed = tollbook("run", "tm-grade", "trading-signals", "--json")
-    assert (healed.code, healed.document["calls_paid"]) == (0, 0), healed.out
+    repaired = tollbook("run", "tm-grade", "trading-signals", "--json")
+    assert (repaired.code, repaired.document["calls_paid"]) == (0, 0), repaired.out
     assert grades(buyer) > 0
     assert len(world.transfers(buyer.address)) == paid
 

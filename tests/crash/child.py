@@ -19,7 +19,8 @@ from multiprocessing.synchronize import Barrier
 from typing import cast
 
 # What a child would import on its way, done once by the server that forks them.
-import payer.ledger.database.migrate  # noqa: F401
+import alembic.command  # noqa: F401
+
 from payer.payer import Payer
 from payer.values.request import Order
 from tests.payer.desk import SELLER, Desk, HurriedClock, orders

@@ -21,8 +21,8 @@ from payer.values.errors import LedgerUnavailable
 from tests.cli.conftest import Command, tollbook
 from tests.crash import child
 from tests.payer.ledger.test_backup import story
-from tests.payer.ledger.test_store import bought
 from tests.payer.onchain import assert_books_equal_chain
+from tests.payer.purchases import bought
 
 if TYPE_CHECKING:
     from sandbox.world import Buyer, World

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 from tasks.workspace.settings import VARIABLES
+from tests.paths import DOCS
 from tollbook.cli.app import VERBS, app
 
-PAGE = Path(__file__).parents[2] / "docs" / "operating.md"
+PAGE = DOCS / "operating.md"
 
 
 def variables() -> str:

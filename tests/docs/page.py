@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from pathlib import Path
 from typing import Any
 
-PROJECT = Path(__file__).parents[2]
-PAGE = PROJECT / "docs" / "operating.md"
+from tests.paths import DOCS, ROOT
+
+PROJECT = ROOT
+PAGE = DOCS / "operating.md"
 
 _FENCE = re.compile(r"^```(?P<info>[^\n]*)\n(?P<body>.*?)^```$", re.S | re.M)
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "payments.md").read_text("utf-8")
+from tests.paths import DOCS, ROOT
+
+PAGE = (DOCS / "payments.md").read_text("utf-8")
 DEFINED = {
     name for path in (ROOT / "tests").rglob("test_*.py") for name in re.findall(r"def (test_\w+)", path.read_text())
 }

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import re
 import shlex
+from typing import Any
+
+import pytest
 
 from tests.cli.conftest import Command
 from tests.docs.page import PROJECT
+from tests.paths import PACKAGES
 from tollbook.cli.app import VERBS
 
 README = (PROJECT / "README.md").read_text()
@@ -38,3 +42,17 @@ def test_its_commands_run_as_written(tollbook: Command) -> None:
         yes = ["--yes"] if command[1] == "backfill" else []
         said = tollbook(*command[1:], *yes, PREFECT_API_URL=None)
         assert said.code == 0, (command, said.err)
+
+
+def test_its_python_runs_as_written(tollbook: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On what a buyer of the paid world published; `frame` has the columns that the SQL beside it names."""
+    [code] = re.findall(r"^```python\n(.*?)^```", README, re.S | re.M)
+    assert tollbook("run", "grades", "signals", PREFECT_API_URL=None).code == 0
+    monkeypatch.setenv("TOLLBOOK_HOME", tollbook.env["TOLLBOOK_HOME"])
+    names: dict[str, Any] = {}
+    exec(code, names)
+    assert {"token_symbol", "date", "trading_signal"} <= set(names["frame"].columns)
+
+
+def test_every_package_is_in_its_table_of_folders() -> None:
+    assert set(re.findall(r"^\| `(\w+)/` \|", README, re.M)) == set(PACKAGES)

@@ -24,9 +24,9 @@ BIN = Path(sys.executable).parent
 
 
 def quiet_environment(home: Path, env: Mapping[str, str]) -> dict[str, str]:
-    """What a child needs: no telemetry, its own Prefect home, and only the TOLLBOOK_* variables given.
+    """Return a child's environment: no telemetry, its own Prefect home, and only the TOLLBOOK_* variables given.
 
-    Bytecode may be written: a dozen children that each compile Prefect anew take minutes. The worker looks often.
+    Bytecode may be written: a dozen children that each compile Prefect take minutes. The worker polls often.
     """
     left_out = ("TOLLBOOK_", "PREFECT_", "PYTHONDONTWRITEBYTECODE")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}

@@ -17,9 +17,9 @@ from flows.ingest import ingest
 from payer.values.purchase import Purchase
 from tasks.buy.bill import Bill
 from tasks.buy.outcome import Outcome
-from tasks.request.build import ask_fresh
+from tasks.buy.watch import Silent
+from tasks.request.build import request_fresh
 from tasks.workspace.run import new_run
-from tasks.workspace.watch import Silent
 from tasks.workspace.workspace import Workspace
 from tests.paths import ROOT
 
@@ -38,7 +38,7 @@ class Seen(Silent):
     def bill(self, bill: Bill) -> None:
         self.told.append("bill")
 
-    def buying(self, calls: int, atoms: int) -> None:
+    def buying(self, calls: int, amount_atomic: int) -> None:
         self.told.append(f"buying {calls}")
 
     def bought(self, purchase: Purchase | None, rows: int, problem: str | None) -> None:
@@ -48,8 +48,8 @@ class Seen(Silent):
 def run(buyer: Buyer, name: str, watch: Silent | None = None) -> Outcome:
     async def inside() -> Outcome:
         async with Workspace.open(buyer.env) as ws:
-            ask = ask_fresh(ws, name, reason="test", at=ws.clock.now())
-            return await ingest(ws, ask, new_run(ask.flow, "test", ws.clock.now()), watch=watch or Silent())
+            request = request_fresh(ws, name, reason="test", at=ws.clock.now())
+            return await ingest(ws, request, new_run(request.flow, "test", ws.clock.now()), watch=watch or Silent())
 
     return asyncio.run(inside())
 
@@ -62,7 +62,7 @@ def test_the_bill_comes_before_the_first_payment(world: World, buyer: Buyer) -> 
     seen = Seen()
     done = run(buyer, "grades", seen)
     assert seen.told == ["bill", "buying 3", "bought", "bought", "bought"]
-    assert done.atoms == sum(int(transfer["value"]) for transfer in world.transfers(buyer.address))
+    assert done.amount_atomic == sum(int(transfer["value"]) for transfer in world.transfers(buyer.address))
 
 
 def test_a_listing_is_bought_page_by_page_until_it_is_complete(world: World, buyer: Buyer) -> None:
@@ -105,7 +105,7 @@ def test_a_lost_state_never_leads_to_a_second_transfer(world: World, buyer: Buye
     shutil.rmtree(buyer.home / "state")
     again = run(buyer, "tm-grade")
     assert len(world.transfers(buyer.address)) == 1
-    assert (again.calls_paid, again.atoms, again.found_on_chain) == (0, 0, 1)
+    assert (again.calls_paid, again.amount_atomic, again.found_on_chain) == (0, 0, 1)
 
 
 @pytest.mark.parametrize("fault", ["garbage_body", "failed_envelope", "html_body"])

@@ -21,7 +21,7 @@ from tasks.workspace.schedules import read_schedules
 from tests.docs.page import PROJECT, commands
 from tests.flows.server import Prefect, quiet_environment
 from tests.payer import secrets
-from warehouse import query
+from warehouse.publish.query import query
 from warehouse.snapshots.manifest import read_manifest
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def test_bill_and_costs_are_shown_as_artifacts(prefect: Prefect) -> None:
     assert "| grades |" in found["costs-by-flow"]["data"]
 
 
-def test_a_backfill_waits_for_a_word_and_then_costs_exactly_its_bill(
+def test_a_backfill_waits_for_operator_approval_and_then_costs_exactly_its_bill(
     prefect: Prefect, buyer: Buyer, session_world: World
 ) -> None:
     before = session_world.balance(buyer.address)
@@ -167,8 +167,8 @@ def test_a_backfill_waits_for_a_word_and_then_costs_exactly_its_bill(
     bill = next(one for one in prefect.post("/artifacts/latest/filter", {}) if one["key"] == "backfill-bill")
     shown = prefect.get(f"/flow_runs/{run['id']}/input/{state['state_details']['run_input_keyset']['description']}")
     code = shown.split("the plan's code\n`")[1].split("`")[0]
-    word = {"approve": True, "plan": code, "at_most": "1.00"}
-    prefect.post(f"/flow_runs/{run['id']}/resume", {"run_input": word})
+    approval = {"approve": True, "plan": code, "at_most": "1.00"}
+    prefect.post(f"/flow_runs/{run['id']}/resume", {"run_input": approval})
     ended = prefect.wait(
         "the backfill ended",
         lambda: (found := prefect.get(f"/flow_runs/{run['id']}"))["state_type"] in ("COMPLETED", "FAILED") and found,
@@ -212,7 +212,7 @@ def test_the_zombie_automation_is_created(prefect: Prefect) -> None:
 
 
 def test_a_refused_run_fails_with_the_reason_and_is_to_be_repeated(prefect: Prefect, session_world: World) -> None:
-    """What it leaves in Prefect is searched below. It waits in its process for the minute until it is repeated."""
+    """Its traces in Prefect are searched below. It waits in its process for the minute until it is repeated."""
     session_world.faults.add("swap_pay_to", times=None)
     prefect.run("prefect", "deployment", "run", "signals/six-hourly")
     [run] = [run for run in runs_of(prefect, "signals/six-hourly") if not run["auto_scheduled"]]

@@ -1,4 +1,4 @@
-"""Sellers' terms as they stand on the wire, and the policy they are judged by."""
+"""Sellers' terms on the wire, and the policy that judges them."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
+
 from payer.policy.file import parse_policy
 from payer.policy.judge import draft, judge
 from payer.policy.rules import Policy
+from payer.values.errors import QuoteUnacceptable
 from payer.values.terms import Authorization, Terms
 from payer.wallet.eip3009 import Wallet
 from payer.wire.payment import payment_header
@@ -17,7 +20,9 @@ from payer.wire.terms import Challenge, parse_402
 
 USDC = "0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913"
 PAYEE = "0x209693Bc6afc0C5328bA36FaF03C514EF312287C"
+POLYGON_USDC = "0x3c499c542cEF5E3811e1192ce70d8cC03d5c3359"
 STRANGER = "0x6666666666666666666666666666666666666666"
+DOMAIN = {"name": "USD Coin", "version": "2"}
 URL = "https://api.tokenmetrics.com/v2/tm-grade"
 WALLET = Wallet(b"\x11" * 32)
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -160,3 +165,14 @@ def paid(terms: Terms) -> Authorization:
 def header_of(terms: Terms, payment_id: str | None = None) -> tuple[str, str]:
     authorization = paid(terms)
     return payment_header(terms, authorization, WALLET.sign(authorization), payment_id=payment_id)
+
+
+JUDGED = ("seller", "request_url", "pinned_pay_to", "last_price", "order_cap", "payer")
+
+
+def refusal(version: int, *offers: dict[str, Any], rules: Policy | None = None, **changes: Any) -> QuoteUnacceptable:
+    """The refusal of some offers; `changes` are of the document or of how it is judged."""
+    asked = {name: changes.pop(name) for name in tuple(changes) if name in JUDGED}
+    with pytest.raises(QuoteUnacceptable) as caught:
+        judged(challenge_of(version, *offers, **changes), rules, **asked)
+    return caught.value

@@ -1,4 +1,4 @@
-"""Purchases in every state, built by folding real events."""
+"""Purchases in every state, built by folding real events, and one bought in a ledger."""
 
 from __future__ import annotations
 
@@ -6,10 +6,24 @@ import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
+from payer.ledger import Ledger
+from payer.ledger.append import Body
 from payer.ledger.reserve import PricedOrder
 from payer.policy.rules import Caps
 from payer.values.chain_view import Settlement
-from payer.values.events import Delivered, Event, Intent, LossAccepted, Sent, Settled, Signed, Undelivered, Void, fold
+from payer.values.events import (
+    Answered,
+    Delivered,
+    Event,
+    Intent,
+    LossAccepted,
+    Sent,
+    Settled,
+    Signed,
+    Undelivered,
+    Void,
+    fold,
+)
 from payer.values.identifiers import nonce, purchase_id, purchase_key
 from payer.values.money import Asset
 from payer.values.purchase import Lease, Purchase
@@ -136,3 +150,11 @@ def void() -> Purchase:
 
 def burned() -> Purchase:
     return after(exposed(), Void(at=NOW, reason="cancelled", proof_block=9, burned=True))
+
+
+def bought(ledger: Ledger, number: int = 0, body: bytes = b'{"data":[]}') -> str:
+    """Reserve, sign, send and deliver one piece; its id."""
+    [intended] = ledger.reserve(run(f"run-{number}"), [wanted(number)], CAPS, LEASE)
+    sent = ledger.append(intended, signed(intended), Sent(at=NOW))
+    answered = Answered(at=NOW, status=200, elapsed_ms=41)
+    return ledger.append(sent, answered, delivered(body=body), body=Body(body, "application/json")).purchase_id

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from payer.chain.reader import Account, Head, TransferOut
+from payer.chain.chain import Account, Head
 from payer.context import PayerContext
 from payer.http.outcome import Answer, NoAnswer, NotSent
 from payer.ledger import Ledger
@@ -18,7 +18,7 @@ from payer.ledger.append import Body
 from payer.policy.attempts import AttemptLimits
 from payer.policy.file import parse_policy
 from payer.policy.rules import Policy
-from payer.values.chain_view import ChainView, NonceState, Settlement
+from payer.values.chain_view import ChainView, NonceState, Settlement, TransferOut
 from payer.values.errors import ChainUnreachable
 from payer.values.money import Asset
 from payer.values.request import Order, Request

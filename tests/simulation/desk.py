@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
-from payer.chain.chain import Chain
+from payer.chain.chain import ChainReader
 from payer.chain.logs import LogReader
 from payer.chain.reader import RpcChain
 from payer.chain.settlements import SettlementReader
@@ -16,8 +16,7 @@ from payer.settle.recover import due
 from payer.values.request import Order, Run
 from tasks.buy import purchase as buying
 from tasks.buy.bill import Bill, Item, Line
-from tasks.workspace.step import at_once
-from tasks.workspace.watch import UNWATCHED
+from tasks.buy.watch import UNWATCHED
 from tests.simulation import terms
 from tests.simulation.machine import Process, SimClock
 from tests.simulation.network import SimTransport
@@ -69,15 +68,15 @@ class Desk:
         bill = Bill("grades", terms.ASSET, (Line("tm-grade", len(items), items),), quotes)
         workspace = cast(Any, self)
         approved = await self.payer.approve(run, [item.order for item in bill.items], bill.quotes)
-        batch = await buying.buy_all(at_once, workspace, run, approved, UNWATCHED)
+        batch = await buying.buy_all(buying.buy, workspace, run, approved, UNWATCHED)
         await buying.verify(workspace, list(batch.results.values()))
 
 
-def _oracle(world: World, clock: SimClock, process: Process) -> Chain:
+def _oracle(world: World, clock: SimClock, process: Process) -> ChainReader:
     return Oracle(world.policy, clock, world.chain, world.dice, process)
 
 
-def _rpc_chain(world: World, clock: SimClock, process: Process) -> Chain:
+def _rpc_chain(world: World, clock: SimClock, process: Process) -> ChainReader:
     """The real reader of the chain over a simulated server."""
     chain = RpcChain(world.policy, clock)
     chain._rpc = SimRpc(world.policy, clock, world.chain, world.dice, process)

@@ -9,9 +9,9 @@ import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from payer.chain.chain import Account, Head, TransferOut
+from payer.chain.chain import Account, Head
 from payer.policy.rules import Policy
-from payer.values.chain_view import ChainView, NonceState, Settlement
+from payer.values.chain_view import ChainView, NonceState, Settlement, TransferOut
 from payer.values.clock import Clock
 from payer.values.errors import ChainUnreachable
 from payer.values.money import Asset

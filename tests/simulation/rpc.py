@@ -8,7 +8,7 @@ from typing import Any
 
 from payer.chain.logs import CANCELLED, TRANSFER, USED
 from payer.chain.multicall import MULTICALL3
-from payer.chain.rpc import Call, Rpc, RpcError
+from payer.chain.rpc import Call, RpcCallFailed, RpcClient
 from payer.policy.rules import Policy
 from payer.values.clock import Clock
 from payer.values.errors import ChainUnreachable
@@ -20,7 +20,7 @@ from tests.simulation.machine import Process
 AUTHORIZATION_STATE = "0xe94a0102"
 
 
-class SimRpc(Rpc):
+class SimRpc(RpcClient):
     """Answers batches of calls as one backend of a pool would: each batch may meet another one."""
 
     def __init__(self, policy: Policy, clock: Clock, chain: SimChain, dice: Dice, process: Process) -> None:
@@ -55,7 +55,7 @@ class _Backend:
 
     def answer(self, method: str, parameters: list[Any]) -> Any:
         if self._dice.hit("rpc_error"):
-            raise RpcError(method, -32000, "simulated")
+            raise RpcCallFailed(method, -32000, "simulated")
         match method:
             case "eth_chainId":
                 return hex(self._chain_id)
@@ -73,7 +73,7 @@ class _Backend:
 
     def _known(self, block: int) -> None:
         if block > self._view.head:
-            raise RpcError("eth_call", -32000, "header not found")
+            raise RpcCallFailed("eth_call", -32000, "header not found")
 
     def _block(self, tag: str) -> dict[str, str] | None:
         view = self._view

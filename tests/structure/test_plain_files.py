@@ -37,7 +37,7 @@ NO_PATHS = {"Workspace", "Ledger", "cache", "self", "self._pool", "self._evm", "
 ALLOWED = {
     "a lock of its own, made for that": (
         "warehouse/cache/locking.py _lock os.open",
-        "payer/http/pace.py Pace._locked os.open",
+        "payer/http/pace.py RequestPace._locked os.open",
         "payer/ledger/database/copy_folder.py _locked os.open",
     ),
     "a folder or a new file, to make it durable": (

@@ -1,1 +1,1 @@
-"""Tests of tollbook."""
+"""Tests of the steps of a run."""

@@ -1,4 +1,4 @@
-"""Runs over a real world with plain functions: no command, no Prefect."""
+"""A desk that runs the plain steps over a real world: no command, no Prefect."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
-from flows.ingest import Agree, ingest, within_policy
+from flows.ingest import ingest
 from payer.values.purchase import Purchase
-from tasks.buy.bill import Bill
+from tasks.buy.bill import ApproveBill, Bill, approve_by_policy
 from tasks.buy.outcome import Outcome
-from tasks.buy.plan import priced
-from tasks.request.build import ask_fresh, ask_range
-from tasks.request.requests import Ask, Keys
+from tasks.buy.quote import current_bill
+from tasks.buy.watch import Silent, Watch
+from tasks.request.build import request_fresh, request_range
+from tasks.request.model import DataRequest, Keys
 from tasks.workspace.run import new_run
-from tasks.workspace.watch import Silent, Watch
 from tasks.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ START = date(2024, 1, 1)
 
 
 def windows(count: int) -> tuple[date, date]:
-    """So many calls of one token's signals, from one day on."""
+    """Return the first and last day of so many calls for one token's signals."""
     return START, START + timedelta(days=29 * count - 1)
 
 
@@ -70,26 +70,26 @@ class Desk:
         watch: Watch | None = None,
         approved: int | None = None,
     ) -> Outcome:
-        """Signals of one token. `approved` is what a person said yes to; None: exactly the bill."""
+        """Buy signals of one token. `approved` is the budget that the operator approved; None: exactly the bill."""
 
-        async def agree(bill: Bill) -> int | None:
-            return bill.atoms if approved is None else approved
+        async def approve(bill: Bill) -> int | None:
+            return bill.amount_atomic if approved is None else approved
 
-        return self.work(lambda ws: self._ingest(ws, signals(ws, calls), flow, watch, agree))
+        return self.work(lambda ws: self._ingest(ws, signals(ws, calls), flow, watch, approve))
 
     def fresh(self, name: str, *, watch: Watch | None = None) -> Outcome:
-        """One run of a flow, as its schedule would start it."""
+        """Run a flow once, as its schedule would start it."""
 
-        def ask(ws: Workspace) -> Ask:
-            return ask_fresh(ws, name, reason="test", at=ws.clock.now())
+        def request(ws: Workspace) -> DataRequest:
+            return request_fresh(ws, name, reason="test", at=ws.clock.now())
 
-        return self.work(lambda ws: self._ingest(ws, ask(ws), name, watch, within_policy))
+        return self.work(lambda ws: self._ingest(ws, request(ws), name, watch, approve_by_policy))
 
     def bill(self, calls: int) -> Bill:
-        return self.work(lambda ws: priced(ws, signals(ws, calls)))
+        return self.work(lambda ws: current_bill(ws, signals(ws, calls)))
 
     def spent(self) -> int:
-        """By the ledger."""
+        """Return the amount spent, by the ledger."""
 
         async def count(ws: Workspace) -> int:
             return sum(purchase.spent for purchase in ws.ledger.purchases())
@@ -97,28 +97,30 @@ class Desk:
         return self.work(count)
 
     def taken(self) -> int:
-        """By the chain."""
+        """Return the amount spent, by the chain."""
         return sum(int(transfer["value"]) for transfer in self.world.transfers(self.buyer.address))
 
     def signed(self) -> int:
-        """How many purchases a payment was ever sent for."""
+        """Count the purchases that a payment was ever sent for."""
 
         async def count(ws: Workspace) -> int:
             return sum(1 for purchase in ws.ledger.purchases() if purchase.sends)
 
         return self.work(count)
 
-    async def _ingest(self, ws: Workspace, ask: Ask, flow: str, watch: Watch | None, agree: Agree) -> Outcome:
-        run = new_run(flow, ask.reason, ws.clock.now())
-        return await ingest(ws, ask, run, watch=watch or Silent(), agree=agree)
+    async def _ingest(
+        self, ws: Workspace, request: DataRequest, flow: str, watch: Watch | None, approve: ApproveBill
+    ) -> Outcome:
+        run = new_run(flow, request.reason, ws.clock.now())
+        return await ingest(ws, request, run, watch=watch or Silent(), approve_bill=approve)
 
 
-def signals(ws: Workspace, calls: int) -> Ask:
-    return ask_range(ws, ["trading-signals"], *windows(calls), at=ws.clock.now(), keys=Keys(tokens=("3375",)))
+def signals(ws: Workspace, calls: int) -> DataRequest:
+    return request_range(ws, ["trading-signals"], *windows(calls), at=ws.clock.now(), keys=Keys(tokens=("3375",)))
 
 
 class After(Silent):
-    """Does something once so many calls are delivered."""
+    """Acts once, after so many calls are delivered."""
 
     def __init__(self, calls: int, act: Callable[[], None]) -> None:
         self.calls, self._act = calls, act

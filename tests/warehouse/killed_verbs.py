@@ -40,7 +40,7 @@ def _work(verb: str, disk: str = "", *, home: Path) -> int:
 
     from tests import disks
     from tests.warehouse.purchases import open_ledger
-    from tollbook.cli.failure import report
+    from tollbook.cli.errors import report
     from warehouse.cache.store import Cache
     from warehouse.load.rebuild import rebuild
     from warehouse.publish.publish import compact, publish

@@ -14,11 +14,11 @@ import duckdb
 from payer.ledger import Ledger
 from tests.warehouse.deliveries import DAY, T0, grades
 from tests.warehouse.purchases import buy_history
-from warehouse import query
 from warehouse.cache.store import Cache
 from warehouse.load.self_repair import load
 from warehouse.publish.publication import Publication
 from warehouse.publish.publish import publish
+from warehouse.publish.query import query
 
 FIRST = datetime(2025, 5, 1, tzinfo=T0.tzinfo)
 

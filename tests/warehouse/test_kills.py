@@ -12,8 +12,8 @@ from pathlib import Path
 from payer.ledger import Ledger
 from tests.warehouse.killed_verbs import Worker
 from tests.warehouse.purchases import buy_day, open_ledger
-from warehouse import query
 from warehouse.audit import check_snapshots
+from warehouse.publish.query import query
 from warehouse.snapshots.manifest import read_manifest
 
 KILLS = int(os.environ.get("TOLLBOOK_KILLS", "1"))

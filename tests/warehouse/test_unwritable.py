@@ -13,11 +13,11 @@ from payer.ledger import Ledger
 from tests import disks
 from tests.warehouse.killed_verbs import Worker
 from tests.warehouse.purchases import buy_day
-from warehouse import query
 from warehouse.audit import check_snapshots
 from warehouse.cache.store import Cache
 from warehouse.load.self_repair import load
 from warehouse.publish.publish import compact, publish
+from warehouse.publish.query import query
 
 SENTENCES = (
     r"error: (.*/)?published/.*(Read-only file system|Permission denied)\S*\n"

@@ -1,4 +1,4 @@
-"""The command tree: every verb, in the order in which help lists them."""
+"""Every verb of the command, in the order of `tollbook --help`."""
 
 from __future__ import annotations
 
@@ -36,22 +36,22 @@ app = typer.Typer(
 )
 
 VERBS: dict[str, tuple[Callable[..., int | None], str]] = {
-    "demo": (demo.demo, "The whole path in a paid world on loopback; costs nothing."),
-    "sandbox": (sandbox.sandbox, "That paid world in the foreground, to try things in."),
-    "plan": (plan.plan, "What would be bought, and the exact bill. Signs nothing."),
+    "demo": (demo.demo, "Show the whole path in a paid world on loopback, for $0."),
+    "sandbox": (sandbox.sandbox, "Serve that paid world in the foreground."),
+    "plan": (plan.plan, "Show what would be bought, and the exact bill."),
     "run": (run.run, "Buy what is missing or due, load it and publish."),
-    "backfill": (backfill.backfill, "Buy what is missing of a past range, bill first."),
-    "status": (status.status, "Where things stand: money, open purchases, caps."),
-    "costs": (costs.costs, "What was spent, on what, and saved by the cache."),
-    "report": (report.report, "One page on money and data."),
-    "recover": (recover.recover, "Finish or free open purchases. Buys nothing new."),
-    "reconcile": (reconcile.reconcile, "Compare ledger, chain and bodies, to the unit."),
-    "rebuild": (rebuild.rebuild, "Cache and published files from the ledger, for $0."),
-    "backup": (backup.backup, "The ledger to one file, while others write it."),
-    "restore": (backup.restore, "A backup into an empty ledger."),
-    "accept-loss": (accept_loss.accept_loss, "Let an undelivered purchase be bought again."),
-    "doctor": (doctor.doctor, "Is everything in place? Pays nothing."),
-    "probe": (probe.probe, "Every endpoint's terms now, judged. Pays nothing."),
+    "backfill": (backfill.backfill, "Buy what is missing of a past range."),
+    "status": (status.status, "Show money, open purchases and caps."),
+    "costs": (costs.costs, "Show what was spent, and what the cache saved."),
+    "report": (report.report, "Show one page on money and data."),
+    "recover": (recover.recover, "Finish or free open purchases."),
+    "reconcile": (reconcile.reconcile, "Compare ledger, chain and bodies."),
+    "rebuild": (rebuild.rebuild, "Make cache and published files again, for $0."),
+    "backup": (backup.backup, "Copy the ledger to one file."),
+    "restore": (backup.restore, "Put a backup into an empty ledger."),
+    "accept-loss": (accept_loss.accept_loss, "Let a lost purchase be bought again."),
+    "doctor": (doctor.doctor, "Check that everything is in place."),
+    "probe": (probe.probe, "Check every endpoint's terms by policy."),
 }
 """Every verb with its line in `tollbook --help`, in that order."""
 
@@ -71,6 +71,6 @@ def tollbook(
 
 
 def command(arguments: list[str]) -> int:
-    """Run one verb; its exit code. Errors of usage and of the payer are raised, not printed."""
+    """Run one verb and return its exit code. Errors of usage and of the payer are raised, not printed."""
     result = typer.main.get_command(app).main(args=arguments or ["--help"], prog_name="tollbook", standalone_mode=False)
     return result if isinstance(result, int) else 0

@@ -1,4 +1,4 @@
-"""A person's yes to a bill, before anything is signed."""
+"""Operator approval of a bill at the prompt, before anything is signed."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from payer.values.errors import OverBudget, Refused
 from tasks.buy.bill import Bill
-from tollbook.cli import render
-from tollbook.cli.answer import Answer
-from tollbook.cli.failure import BadUsage
+from tollbook.cli.errors import BadUsage
+from tollbook.cli.output import Output
+from tollbook.cli.tables.bills import amount, show_bills
 
 
 class Declined(Refused):
-    """The person said no."""
+    """Raised when the operator declines the bill. Nothing was signed."""
 
     repeat = "yes: it plans and asks again"
     advice = ""
@@ -21,17 +21,17 @@ class Declined(Refused):
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """Shows the bill and answers what may be spent: --max-cost, else exactly the bill, once somebody said yes."""
+    """Show the bill and return what may be spent: --max-cost, else exactly the bill, once it is approved."""
 
-    answer: Answer
+    output: Output
     budget: int | None
     yes: bool
 
     async def __call__(self, bill: Bill) -> int | None:
-        render.bills(self.answer, [bill])
-        if bill.atoms == 0:
+        show_bills(self.output, [bill])
+        if bill.amount_atomic == 0:
             return self.budget
-        if self.budget is not None and bill.atoms > self.budget:
+        if self.budget is not None and bill.amount_atomic > self.budget:
             raise too_small(bill, self.budget)
         if bill.refusal is not None:
             raise bill.refusal
@@ -39,21 +39,21 @@ class Approval:
             return self.budget
         if not self.yes:
             self._ask(bill)
-        return bill.atoms
+        return bill.amount_atomic
 
     def _ask(self, bill: Bill) -> None:
-        if self.answer.as_json or not sys.stdin.isatty():
+        if self.output.as_json or not sys.stdin.isatty():
             raise BadUsage(
-                f"the bill is {render.amount(bill, bill.atoms)} and nobody is there to approve it",
+                f"the bill is {amount(bill, bill.amount_atomic)} and nobody is there to approve it",
                 advice="say --yes to buy up to the bill, or --max-cost X to buy up to X",
             )
-        print(f"\nBuy {bill.calls} calls for {render.amount(bill, bill.atoms)}? [y/N] ", end="", flush=True)
+        print(f"\nBuy {bill.calls} calls for {amount(bill, bill.amount_atomic)}? [y/N] ", end="", flush=True)
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
             raise Declined("not approved: nothing was bought")
 
 
 def too_small(bill: Bill, budget: int) -> OverBudget:
-    """Says how far the money would reach, oldest first, so that a person can choose."""
+    """Build the error that says how many calls --max-cost would pay for, oldest first."""
     spent = reach = 0
     for item in sorted(bill.all_items, key=lambda item: item.age):
         if spent + (item.price or 0) > budget:
@@ -62,6 +62,6 @@ def too_small(bill: Bill, budget: int) -> OverBudget:
         reach += 1
     more = f"it would reach for {reach} of {bill.calls} calls, oldest first" if reach else "it reaches for no call"
     return OverBudget(
-        f"--max-cost is {render.amount(bill, budget)} and the bill is {render.amount(bill, bill.atoms)}; {more}",
-        advice=f"raise it to {bill.money(bill.atoms)}, or ask for fewer days or tokens",
+        f"--max-cost is {amount(bill, budget)} and the bill is {amount(bill, bill.amount_atomic)}; {more}",
+        advice=f"raise it to {bill.money(bill.amount_atomic)}, or ask for fewer days or tokens",
     )

@@ -1,30 +1,30 @@
-"""The `tollbook` command: from arguments to an exit code."""
+"""Entry point of the `tollbook` command: from arguments to an exit code."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
 
-from tollbook.cli import failure
+from tollbook.cli import errors
 
 
 def run(arguments: Sequence[str]) -> int:
-    """One invocation, for the console script and for tests. Says every error itself."""
+    """Run one command line and return its exit code. Errors are printed, not raised."""
     as_json = "--json" in arguments
     try:
         from tollbook.cli.app import command
 
         return command(list(arguments))
     except Exception as error:  # noqa: BLE001 - the last place where an error can still be said to a person
-        return failure.report(error, as_json=as_json)
+        return errors.report(error, as_json=as_json)
 
 
 def main() -> None:
-    """Console script. Ctrl-C is not an error of ours: what was sent stays in the ledger and the next run claims it."""
+    """Run the console script. After Ctrl-C, what was sent stays in the ledger and the next run claims it."""
     try:
         code = run(sys.argv[1:])
     except KeyboardInterrupt:
-        failure.interrupted()
+        errors.interrupted()
         code = 130
     sys.exit(code)
 

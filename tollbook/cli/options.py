@@ -1,4 +1,4 @@
-"""Options that several verbs share, declared once so that help and meaning can't drift apart."""
+"""Options that several verbs share, declared once so that their help and meaning agree."""
 
 from __future__ import annotations
 
@@ -36,5 +36,5 @@ First: TypeAlias = Annotated[
 ]
 Last: TypeAlias = Annotated[
     str | None,
-    typer.Option("--to", metavar="D", help="Last day, inclusive; without it the newest day that no longer moves."),
+    typer.Option("--to", metavar="D", help="Last day, inclusive; by default the newest settled day."),
 ]

@@ -8,20 +8,20 @@ from typing import Any
 
 from payer.values.purchase import Purchase
 from tasks.buy.bill import Bill
-from tasks.workspace.watch import UNWATCHED, Counting, Watch
+from tasks.buy.watch import UNWATCHED, Counting, Watch
 
 SECONDS_BETWEEN_LINES = 2.0
 
 
 def watch_for(*, quiet: bool = False) -> Watch:
-    """What suits the place where stderr goes."""
+    """Return a bar if stderr is a terminal, else lines; with `quiet`, nothing."""
     if quiet:
         return UNWATCHED
     return Bar() if sys.stderr.isatty() else Lines()
 
 
 class Lines(Counting):
-    """For logs and pipes."""
+    """Progress lines for logs and pipes."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class Lines(Counting):
 
 
 class Bar(Counting):
-    """For a terminal: calls, rows, money and the time left. It is drawn on stderr, or on the console that is given."""
+    """A progress bar with calls, rows, money and time left, on stderr or on the given rich console."""
 
     def __init__(self, console: Any = None) -> None:
         super().__init__()
@@ -49,8 +49,8 @@ class Bar(Counting):
         self.ended()
         super().bill(bill)
 
-    def buying(self, calls: int, atoms: int) -> None:
-        super().buying(calls, atoms)
+    def buying(self, calls: int, amount_atomic: int) -> None:
+        super().buying(calls, amount_atomic)
         if self._progress is None:
             self._start()
         self._progress.update(self._task, total=self.calls)

@@ -11,10 +11,6 @@ if TYPE_CHECKING:
     import duckdb
 
 
-class CacheDamaged(RuntimeError):
-    """The file can't be read. The next load rebuilds it from the ledger."""
-
-
 _DAMAGED = ("corrupt", "checksum", "not a valid duckdb", "could not read enough bytes", "replaying wal", "wal file")
 _CANNOT_WRITE = ("could not write", "could not sync", "could not truncate", "no space", "permission", "read-only")
 

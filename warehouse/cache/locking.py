@@ -12,10 +12,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from warehouse.errors import WarehouseError
+
 _held_by_thread = threading.local()
 
 
-class AlreadyHeld(RuntimeError):
+class AlreadyHeld(WarehouseError):
     """This thread holds the lock already: waiting for itself would never end."""
 
 

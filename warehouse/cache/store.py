@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING
 
 from warehouse.cache import schema
 from warehouse.cache.generation import is_complete, outdated
-from warehouse.cache.integrity import CacheDamaged, first_line, is_damage
+from warehouse.cache.integrity import first_line, is_damage
 from warehouse.cache.locking import file_lock
 from warehouse.cache.sql import column_list, literal, quoted
 from warehouse.cache.tables import create_table, declared_tables
+from warehouse.errors import CacheBusy, CacheDamaged, CacheIncomplete
 
 if TYPE_CHECKING:
     import duckdb
@@ -39,14 +40,6 @@ FOREIGN_LOCK_SECONDS = 30.0
 """How long to wait for a process that opened the file without our lock."""
 
 _NAME = "cache"
-
-
-class CacheBusy(RuntimeError):
-    """A program that doesn't take our lock holds the file open, such as a DuckDB shell."""
-
-
-class CacheIncomplete(RuntimeError):
-    """The cache lacks something that was bought: planning on it would buy again. Load first."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from warehouse.cache.store import Cache, KnownDeliveries
 from warehouse.cache.tables import declared_tables
 from warehouse.coverage.page import Page
 from warehouse.coverage.record import record
+from warehouse.errors import WarehouseError
 from warehouse.load import bookkeeping, parallel, report
 from warehouse.load.parse import read
 from warehouse.load.report import LoadReport
@@ -43,7 +44,7 @@ class LoadedDelivery:
     order: tuple[datetime, int]
 
 
-class Outdated(Exception):
+class Outdated(WarehouseError):
     """The file's rows were made under other declarations or another hash function: they can't be added to."""
 
 

@@ -15,9 +15,10 @@ from payer.values.crashpoints import crash_point
 from payer.values.durable import fsync_path
 from payer.values.errors import Misconfigured
 from warehouse.cache.generation import FORMAT
-from warehouse.cache.integrity import CacheDamaged, fingerprints, is_damage
+from warehouse.cache.integrity import fingerprints, is_damage
 from warehouse.cache.locking import file_lock
 from warehouse.cache.store import Cache
+from warehouse.errors import CacheDamaged
 from warehouse.load.load import load_missing
 
 if TYPE_CHECKING:

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from warehouse.cache.generation import read_meta
-from warehouse.cache.integrity import CacheDamaged, first_line, is_certain_damage, is_damage
-from warehouse.cache.store import Cache, CacheIncomplete, file_identity, log_of
+from warehouse.cache.integrity import first_line, is_certain_damage, is_damage
+from warehouse.cache.store import Cache, file_identity, log_of
+from warehouse.errors import CacheDamaged, CacheIncomplete
 from warehouse.load.load import Outdated, load_missing
 from warehouse.load.rebuild import rebuild
 from warehouse.load.report import LoadReport, recount

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from warehouse.cache.sql import column_list, quoted
 from warehouse.cache.tables import Table
+from warehouse.errors import WarehouseError
 
 if TYPE_CHECKING:
     import duckdb
@@ -23,7 +24,7 @@ Counts = dict[str, tuple[int, int]]
 """Per purchase the rows that were new, and those that changed."""
 
 
-class NotUnique(RuntimeError):
+class NotUnique(WarehouseError):
     """A current table held a natural key twice. The file can't be trusted."""
 
 

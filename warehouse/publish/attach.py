@@ -63,7 +63,7 @@ def publish_facts(con: duckdb.DuckDBPyConnection, limit: str = "") -> None:
 
 
 def _unusable() -> tuple[type[Exception], ...]:
-    """What DuckDB raises for a file that is missing, damaged, or not ours."""
+    """DuckDB's errors for a file that is missing, damaged, or not ours."""
     import duckdb
 
     return (duckdb.IOException, duckdb.CatalogException, duckdb.SerializationException, duckdb.InvalidInputException)

@@ -62,7 +62,7 @@ def update(con: duckdb.DuckDBPyConnection, schema: str, ledger: LedgerSnapshot, 
         kept = f"SELECT * REPLACE (0 AS seq) FROM {schema}.ledger_costs SEMI JOIN {schema}.loads USING (purchase_id)"
         con.execute(f"CREATE OR REPLACE TEMP TABLE lost AS {kept}")
         con.execute(f"DELETE FROM {schema}.ledger_costs")
-    if other_ledger or not _has_newest_avoided(con, schema, ledger):
+    if other_ledger or not has_newest_avoided(con, schema, ledger):
         con.execute(f"DELETE FROM {schema}.avoided")
     costs_after, avoided_after = read_after(con, schema)
     for costs in _batches(ledger.cost_rows(costs_after)):
@@ -74,7 +74,7 @@ def update(con: duckdb.DuckDBPyConnection, schema: str, ledger: LedgerSnapshot, 
         con.execute(f"INSERT INTO {schema}.ledger_costs BY NAME {lacking}")
 
 
-def _has_newest_avoided(con: duckdb.DuckDBPyConnection, schema: str, ledger: LedgerSnapshot) -> bool:
+def has_newest_avoided(con: duckdb.DuckDBPyConnection, schema: str, ledger: LedgerSnapshot) -> bool:
     """True when the ledger still has the newest row of `avoided`: a restored one may have another under its seq."""
     query = f"SELECT seq, run_id, request, avoided_at FROM {schema}.avoided ORDER BY seq DESC LIMIT 1"
     for seq, *newest in con.execute(query).fetchall():

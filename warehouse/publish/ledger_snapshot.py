@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class LedgerNeeds:
-    """What some work needs of the ledger: rows behind these seqs, None for no rows, and what stands at `marks`.
+    """The parts of the ledger that some work needs: rows behind these seqs, None for no rows, and the marks at `marks`.
 
     `loaded_seq` is the newest delivery in the cache: its price is needed before its rows are shown.
     """
@@ -35,7 +35,7 @@ class LedgerNeeds:
 
 @dataclass(frozen=True, slots=True)
 class LedgerSnapshot:
-    """What was read of the ledger. `seq` was its last before any row was read: the rows are at least as new.
+    """The part of the ledger that was read. `seq` was its last before any row was read: the rows are at least as new.
 
     `loaded_seq` is the newest delivery that a cache may have for this snapshot to do: `seq`, or a larger one where the
     ledger, asked again, has nothing newer (it was restored from a backup, and lacks what the cache has).

@@ -1,4 +1,4 @@
-"""What a publication is asked to do, and what it did."""
+"""Options of a publication, and its result."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class PublishOptions:
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """What one publication did. `changed` False: there was nothing new, and the file stays as it was.
+    """The result of one publication. `changed` False: there was nothing new, and the file stays as it was.
 
     `held` are old versions that sessions still read. `note` says what was damaged and rebuilt.
     """

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from payer.values.ledger_reads import LedgerReader
-from warehouse.cache.integrity import CacheDamaged
-from warehouse.cache.store import Cache, CacheIncomplete
+from warehouse.cache.store import Cache
+from warehouse.errors import CacheDamaged, CacheIncomplete
 from warehouse.load.self_repair import load
 from warehouse.publish.attempt import publish_once
 from warehouse.publish.publication import Publication, PublishOptions

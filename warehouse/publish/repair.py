@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from warehouse.cache.integrity import CacheDamaged, first_line, is_damage, read_through
+from warehouse.cache.integrity import first_line, is_damage, read_through
 from warehouse.cache.locking import file_lock
 from warehouse.cache.sql import literal
 from warehouse.cache.store import Cache
+from warehouse.errors import CacheDamaged
 from warehouse.load.self_repair import with_repair
 from warehouse.publish.versions import Standby
 from warehouse.snapshots.layout import PUBLISH_LOCK

@@ -23,8 +23,7 @@ _COLUMNS = "layout, ledger_seq, ledger_mark, loads, avoided_seq, build, rewinds"
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """What a file shows. `ledger_mark` is what stands in its ledger at `ledger_seq`: another ledger has something else
-    there."""
+    """Version of a file's rows. `ledger_mark` is what its ledger has at `ledger_seq`, and no other ledger has."""
 
     layout: int
     ledger_seq: int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from warehouse.cache.rewinds import cache_version
@@ -16,14 +17,21 @@ if TYPE_CHECKING:
 
 
 def update_needs(con: duckdb.DuckDBPyConnection, ledger: LedgerSnapshot | None) -> LedgerNeeds:
-    """What `update` needs of the ledger: rows changed since those of `pub`, all rows where it is of another ledger."""
+    """List what `update` needs of the ledger: rows changed since those of `pub`, all rows after another ledger.
+
+    `ledger` is what was read so far, which shows whether it is.
+    """
     shown = stamp.read(con, "pub")
     [(newest,)] = con.execute("SELECT coalesce(max(seq), 0) FROM loads").fetchall()
     marks = frozenset[int]() if shown is None else frozenset({shown.ledger_seq})
-    costs_after, avoided_after = costs.read_after(con, "pub")
-    if shown is not None and ledger is not None and marks <= ledger.marks.keys() and not shown.is_of(ledger):
-        costs_after, avoided_after = 0, 0
-    return LedgerNeeds(int(newest), marks, costs_after, avoided_after)
+    needs = LedgerNeeds(int(newest), marks, *costs.read_after(con, "pub"))
+    if shown is None or ledger is None or not ledger.covers(needs):
+        return needs
+    if not shown.is_of(ledger):
+        return replace(needs, costs_after=0, avoided_after=0)
+    if not costs.has_newest_avoided(con, "pub", ledger):
+        return replace(needs, avoided_after=0)
+    return needs
 
 
 def update(con: duckdb.DuckDBPyConnection, ledger: LedgerSnapshot) -> int:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from payer.values.durable import fsync_path
+from warehouse.errors import WarehouseError
 
 MANIFEST, DAMAGED = "_manifest.json", "_manifest.damaged.json"
 
@@ -15,7 +16,7 @@ Partition = tuple[str, str]
 """Dataset and month (2026-11): one folder of snapshots."""
 
 
-class SnapshotsDamaged(RuntimeError):
+class SnapshotsDamaged(WarehouseError):
     """A published snapshot is damaged. A thorough publication rebuilds it."""
 
 

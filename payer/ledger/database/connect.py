@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from payer.ledger.database.engine import cause, engine_for
+from payer.ledger.database.migrate import upgrade
 from payer.values.errors import LedgerTooNew, LedgerUnavailable
 
 SCHEMA_VERSION = "0001"
@@ -37,8 +38,6 @@ def _upgrade_if_older(engine: sa.Engine) -> None:
         return
     if version is not None and version > SCHEMA_VERSION:
         raise LedgerTooNew(f"the ledger has schema {version}; this tollbook knows {SCHEMA_VERSION} and older")
-    from payer.ledger.database.migrate import upgrade  # Alembic is slow to import, and rarely needed
-
     upgrade(engine)
 
 

@@ -1,20 +1,27 @@
-"""Upgrade a ledger's schema with Alembic, one migration at a time, never down."""
+"""Upgrade a ledger's schema with Alembic, one migration at a time, never down.
+
+Alembic is imported in the functions: it is slow to import, and a ledger that is up to date needs none of it.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
 
 from payer.ledger.database.locks import serialize_upgrades
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 _MIGRATIONS = Path(__file__).with_name("migrations")
 
 
 def configuration() -> Config:
     """Alembic's configuration, without an ini file."""
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS))
     return config
@@ -29,6 +36,8 @@ def upgrade(engine: sa.Engine) -> None:
 
 def upgrade_within(connection: sa.Connection) -> None:
     """Upgrade as part of the connection's transaction; SQLite and PostgreSQL roll back tables, too."""
+    from alembic import command
+
     config = configuration()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")

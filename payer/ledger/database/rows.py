@@ -50,7 +50,7 @@ def asset_key(asset: Asset) -> str:
 
 
 def is_open(p: Purchase) -> bool:
-    """Whether something is left to do: money in doubt, a body to claim, or a settlement that is not final."""
+    """Tell whether something is left to do: money in doubt, a body to claim, or a settlement that is not final."""
     if p.money in (Money.RESERVED, Money.EXPOSED):
         return True
     if p.money is Money.VOID:

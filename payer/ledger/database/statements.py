@@ -105,6 +105,7 @@ class Transaction:
 
     @property
     def on_postgresql(self) -> bool:
+        """True on PostgreSQL, where rows are locked one by one; SQLite has one write lock for all."""
         return self._dialect.name == "postgresql"
 
     def run(self, statement: Statement, **values: Any) -> None:

@@ -11,8 +11,8 @@ from payer.buy.approve import approve
 from payer.buy.quote import quote
 from payer.values.chain_view import ChainView, NonceState
 from tests.payer import purchases as p
-from tests.payer.chain.asking import NONCE, look
-from tests.payer.chain.paper_chain import PaperChain
+from tests.payer.chain.chain_reads import NONCE, look
+from tests.payer.chain.fake_chain import FakeChain
 from tests.payer.scripted import ScriptedChain, ScriptedSeller, answer, chain_view, challenge, context, order
 
 UNUSED = chain_view(NonceState.UNUSED)
@@ -44,7 +44,7 @@ def test_a_reservation_remembers_a_block_that_no_reorg_replaces(tmp_path: Path, 
 @pytest.mark.parametrize("start", [900, 1000, None])
 def test_a_use_below_the_block_it_was_signed_at_is_found(start: int | None) -> None:
     """I5: else a purchase that another machine made first would stay in doubt for ever."""
-    paper = PaperChain()
+    paper = FakeChain()
     tx_hash = paper.settle(NONCE, 700)
     [view] = look(paper, start=start).values()
     assert view.settlement is not None

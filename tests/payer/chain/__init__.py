@@ -1,1 +1,1 @@
-"""Tests of what the chain says of our payments."""
+"""Tests of reading the chain."""

@@ -1,4 +1,4 @@
-"""Many reads in one call: encoded as its contract reads them, and asked one by one where it fails."""
+"""Many reads in one call: encoded as the contract reads them, and repeated one by one where it fails."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from eth_utils import keccak
 
 from payer.chain import multicall
 from payer.values.errors import ChainUnreachable
-from tests.payer.chain.asking import look
-from tests.payer.chain.paper_chain import PaperChain
+from tests.payer.chain.chain_reads import look
+from tests.payer.chain.fake_chain import FakeChain
 from tests.payer.offers import USDC
 
 SIX = tuple("0x" + f"{number:064x}" for number in range(1, 7))
@@ -46,7 +46,7 @@ class TestManyReadsInOneCall:
             return "0x" + answer.hex() if asked else result
 
         with pytest.raises(ChainUnreachable, match="multicall can't be decoded"):
-            look(PaperChain(lie=lie), *SIX)
+            look(FakeChain(lie=lie), *SIX)
 
     def test_where_the_contract_fails_the_reads_go_one_by_one(self) -> None:
         def lie(method: str, params: list[Any], result: Any) -> Any:
@@ -54,6 +54,6 @@ class TestManyReadsInOneCall:
                 raise ValueError("out of gas")
             return result
 
-        paper = PaperChain(lie=lie)
-        paper.settle(SIX[0], 950)
-        assert [view.state.value for view in look(paper, *SIX).values()] == ["used"] + ["unused"] * 5
+        fake = FakeChain(lie=lie)
+        fake.settle(SIX[0], 950)
+        assert [view.state.value for view in look(fake, *SIX).values()] == ["used"] + ["unused"] * 5

@@ -1,4 +1,4 @@
-"""The chain's word: pinned, proven by logs and receipts, and unknown whenever the server lies or lags (I9)."""
+"""Reads of the chain: pinned, proven by logs and receipts, and unknown when the server lies or lags (I9)."""
 
 from __future__ import annotations
 
@@ -13,63 +13,63 @@ from payer.chain.chain import Account, Head
 from payer.chain.reader import RpcChain
 from payer.values.chain_view import NonceState
 from payer.values.errors import ChainUnreachable
-from tests.payer.chain.asking import ASSET, NONCE, ask, one, unreachable
-from tests.payer.chain.paper_chain import PaperChain
+from tests.payer.chain.chain_reads import ASSET, NONCE, ask, one, unreachable
+from tests.payer.chain.fake_chain import FakeChain
 from tests.payer.loopback import OwnClock, serving
 from tests.payer.offers import PAYEE, POLICY_TOML, STRANGER, USDC, WALLET, policy
 
 
 class TestStates:
     def test_an_unused_nonce_is_unused_at_both_blocks(self) -> None:
-        paper = PaperChain()
-        view = one(paper)
+        fake = FakeChain()
+        view = one(fake)
         assert (view.state, view.state_final, view.settlement) == (NonceState.UNUSED, NonceState.UNUSED, None)
-        assert (view.head_number, view.head_time) == (1000, paper.time_of(1000))
-        assert (view.final_number, view.final_time) == (990, paper.time_of(990))
+        assert (view.head_number, view.head_time) == (1000, fake.time_of(1000))
+        assert (view.final_number, view.final_time) == (990, fake.time_of(990))
 
     def test_a_settled_nonce_comes_with_its_settlement(self) -> None:
-        paper = PaperChain()
-        tx_hash = paper.settle(NONCE, 950, value=17_000)
-        view = one(paper)
+        fake = FakeChain()
+        tx_hash = fake.settle(NONCE, 950, value=17_000)
+        view = one(fake)
         assert (view.state, view.state_final) == (NonceState.USED, NonceState.USED)
         assert view.settlement is not None
         assert (view.settlement.tx_hash, view.settlement.block_number) == (tx_hash, 950)
         assert (view.settlement.pay_to, view.settlement.value, view.settlement.final) == (PAYEE, 17_000, True)
-        assert view.settlement.block_time == datetime.fromtimestamp(paper.time_of(950), UTC)
-        assert view.settlement.block_hash == paper.hash_of(950)
+        assert view.settlement.block_time == datetime.fromtimestamp(fake.time_of(950), UTC)
+        assert view.settlement.block_hash == fake.hash_of(950)
 
     def test_a_settlement_after_the_final_block_is_not_final(self) -> None:
-        paper = PaperChain()
-        paper.settle(NONCE, 995)
-        view = one(paper)
+        fake = FakeChain()
+        fake.settle(NONCE, 995)
+        view = one(fake)
         assert (view.state, view.state_final) == (NonceState.USED, NonceState.UNUSED)
         assert view.settlement is not None
         assert not view.settlement.final
 
     def test_a_cancelled_nonce_is_never_passed_off_as_paid(self) -> None:
-        paper = PaperChain()
-        paper.cancel(NONCE, 950)
-        view = one(paper)
+        fake = FakeChain()
+        fake.cancel(NONCE, 950)
+        view = one(fake)
         assert (view.state, view.state_final) == (NonceState.CANCELLED, NonceState.CANCELLED)
         assert view.settlement is None
 
     def test_a_cancellation_after_the_final_block_is_not_final(self) -> None:
-        paper = PaperChain()
-        paper.cancel(NONCE, 995)
-        view = one(paper)
+        fake = FakeChain()
+        fake.cancel(NONCE, 995)
+        view = one(fake)
         assert (view.state, view.state_final) == (NonceState.CANCELLED, NonceState.UNUSED)
 
     def test_every_state_is_read_at_a_pinned_block(self) -> None:
-        paper = PaperChain()
-        one(paper)
-        blocks = {params[1] for method, params in paper.calls if method == "eth_call"}
+        fake = FakeChain()
+        one(fake)
+        blocks = {params[1] for method, params in fake.calls if method == "eth_call"}
         assert blocks == {hex(1000), hex(990)}
 
     def test_one_read_is_enough_where_the_head_is_the_final_block(self) -> None:
-        paper = PaperChain(final=1000)
-        view = one(paper, network="")
+        fake = FakeChain(final=1000)
+        view = one(fake, network="")
         assert view.final_number == view.head_number
-        assert sum(method == "eth_call" for method, _ in paper.calls) == 1
+        assert sum(method == "eth_call" for method, _ in fake.calls) == 1
 
     @pytest.mark.parametrize(
         ("start", "happened", "blocks"),
@@ -84,21 +84,21 @@ class TestStates:
     def test_the_final_block_is_read_only_where_something_hangs_on_it(
         self, start: int | None, happened: str, blocks: list[int]
     ) -> None:
-        paper = PaperChain()
+        fake = FakeChain()
         if happened == "settled":
-            paper.settle(NONCE, 950)
+            fake.settle(NONCE, 950)
         if happened == "cancelled":
-            paper.cancel(NONCE, 950)
-        one(paper, start=start)
-        assert [params[1] for method, params in paper.calls if method == "eth_call"] == [hex(at) for at in blocks]
+            fake.cancel(NONCE, 950)
+        one(fake, start=start)
+        assert [params[1] for method, params in fake.calls if method == "eth_call"] == [hex(at) for at in blocks]
 
     @pytest.mark.parametrize("finality", ["latest", "safe", "finalized"])
     def test_the_final_block_is_the_one_that_policy_names(self, finality: str) -> None:
-        paper = PaperChain()
+        fake = FakeChain()
         text = POLICY_TOML.replace('finality = "safe"', f'finality = "{finality}"')
 
         async def run() -> Head:
-            async with serving(paper.serve) as server:
+            async with serving(fake.serve) as server:
                 rules = policy(text.replace('"https://mainnet.base.org"', f'"{server.url}"\nmax_head_ahead = 0'))
                 chain = RpcChain(rules, OwnClock())
                 head = await chain.head()
@@ -111,112 +111,112 @@ class TestStates:
 class TestMissingProof:
     """A used nonce without its log and receipt is USED: neither paid nor cancelled is claimed."""
 
-    def unproven(self, paper: PaperChain, **settings: Any) -> None:
-        view = one(paper, **settings)
+    def unproven(self, fake: FakeChain, **settings: Any) -> None:
+        view = one(fake, **settings)
         assert (view.state, view.settlement) == (NonceState.USED, None)
 
     def test_logs_omitted(self) -> None:
-        paper = PaperChain(lie=lambda method, _params, result: [] if method == "eth_getLogs" else result)
-        paper.settle(NONCE, 950)
-        self.unproven(paper)
+        fake = FakeChain(lie=lambda method, _params, result: [] if method == "eth_getLogs" else result)
+        fake.settle(NONCE, 950)
+        self.unproven(fake)
 
     def test_a_receipt_that_is_null(self) -> None:
-        paper = PaperChain(lie=lambda method, _params, result: None if "Receipt" in method else result)
-        paper.settle(NONCE, 950)
-        self.unproven(paper)
+        fake = FakeChain(lie=lambda method, _params, result: None if "Receipt" in method else result)
+        fake.settle(NONCE, 950)
+        self.unproven(fake)
 
     def test_a_receipt_of_a_reverted_transaction(self) -> None:
         def lie(method: str, _params: list[Any], result: Any) -> Any:
             return {**result, "status": "0x0"} if "Receipt" in method else result
 
-        paper = PaperChain(lie=lie)
-        paper.settle(NONCE, 950)
-        self.unproven(paper)
+        fake = FakeChain(lie=lie)
+        fake.settle(NONCE, 950)
+        self.unproven(fake)
 
     def test_a_receipt_without_the_log(self) -> None:
         def lie(method: str, _params: list[Any], result: Any) -> Any:
             return {**result, "logs": result["logs"][1:]} if "Receipt" in method else result
 
-        paper = PaperChain(lie=lie)
-        paper.settle(NONCE, 950)
-        self.unproven(paper)
+        fake = FakeChain(lie=lie)
+        fake.settle(NONCE, 950)
+        self.unproven(fake)
 
     def test_a_receipt_without_a_transfer(self) -> None:
-        paper = PaperChain()
-        paper.mine(950, paper.used(NONCE))
-        self.unproven(paper)
+        fake = FakeChain()
+        fake.mine(950, fake.used(NONCE))
+        self.unproven(fake)
 
     def test_a_transfer_of_somebody_else_beside_the_log(self) -> None:
-        paper = PaperChain()
-        paper.mine(950, paper.used(NONCE), paper.transfer(20_000, sender=STRANGER))
-        self.unproven(paper)
+        fake = FakeChain()
+        fake.mine(950, fake.used(NONCE), fake.transfer(20_000, sender=STRANGER))
+        self.unproven(fake)
 
     def test_a_transfer_of_another_token_beside_the_log(self) -> None:
-        paper = PaperChain()
-        tx_hash = paper.mine(950, paper.used(NONCE))
-        foreign = paper._log(950, tx_hash, paper.transfer(20_000), STRANGER)
-        paper.receipts[tx_hash]["logs"].append(foreign)
-        self.unproven(paper)
+        fake = FakeChain()
+        tx_hash = fake.mine(950, fake.used(NONCE))
+        foreign = fake._log(950, tx_hash, fake.transfer(20_000), STRANGER)
+        fake.receipts[tx_hash]["logs"].append(foreign)
+        self.unproven(fake)
 
     @pytest.mark.parametrize("field", ["blockHash"])
     def test_a_receipt_of_a_block_that_the_chain_dropped(self, field: str) -> None:
         def lie(method: str, _params: list[Any], result: Any) -> Any:
             return {**result, field: "0x" + "ee" * 32} if "Receipt" in method else result
 
-        paper = PaperChain(lie=lie)
-        paper.settle(NONCE, 950)
-        self.unproven(paper)
+        fake = FakeChain(lie=lie)
+        fake.settle(NONCE, 950)
+        self.unproven(fake)
 
     def test_a_log_removed_by_a_reorg(self) -> None:
-        paper = PaperChain()
-        paper.settle(NONCE, 950)
-        for log in paper.logs:
+        fake = FakeChain()
+        fake.settle(NONCE, 950)
+        for log in fake.logs:
             log["removed"] = True
-        self.unproven(paper)
+        self.unproven(fake)
 
     def test_a_settlement_beyond_the_reach_of_the_search(self) -> None:
-        paper = PaperChain(head=50_000, final=49_990)
-        paper.settle(NONCE, 100)
-        self.unproven(paper, start=None, network="lookback_blocks = 20000")
+        fake = FakeChain(head=50_000, final=49_990)
+        fake.settle(NONCE, 100)
+        self.unproven(fake, start=None, network="lookback_blocks = 20000")
 
 
-def _replacing(method: str, value: Any) -> PaperChain:
-    paper = PaperChain(lie=lambda asked, _params, result: value if asked == method else result)
-    paper.settle(NONCE, 950)
-    return paper
+def _replacing(method: str, value: Any) -> FakeChain:
+    fake = FakeChain(lie=lambda asked, _params, result: value if asked == method else result)
+    fake.settle(NONCE, 950)
+    return fake
 
 
-def _in_block(**changes: Any) -> PaperChain:
+def _in_block(**changes: Any) -> FakeChain:
     def lie(method: str, params: list[Any], result: Any) -> Any:
         return {**result, **changes} if method == "eth_getBlockByNumber" and params[0] == "safe" else result
 
-    return PaperChain(lie=lie)
+    return FakeChain(lie=lie)
 
 
-def _without_final() -> PaperChain:
+def _without_final() -> FakeChain:
     def lie(method: str, params: list[Any], result: Any) -> Any:
         return None if method == "eth_getBlockByNumber" and params[0] == "safe" else result
 
-    return PaperChain(lie=lie)
+    return FakeChain(lie=lie)
 
 
-def _contradicting() -> PaperChain:
+def _contradicting() -> FakeChain:
     """Used at the final block, unused at the head: two servers of different mind behind one address."""
 
     def lie(method: str, params: list[Any], result: Any) -> Any:
         return "0x" + "0" * 64 if method == "eth_call" and params[1] == hex(1000) else result
 
-    paper = PaperChain(lie=lie)
-    paper.settle(NONCE, 950)
-    return paper
+    fake = FakeChain(lie=lie)
+    fake.settle(NONCE, 950)
+    return fake
 
 
 LIES = {
-    "another chain": (PaperChain(chain_id=84532), "serves chain 84532, policy names 8453"),
+    "another chain": (FakeChain(chain_id=84532), "serves chain 84532, policy names 8453"),
     "a chain id that is no number": (_replacing("eth_chainId", 8453), "eth_chainId is 8453"),
     "no head": (_replacing("eth_getBlockByNumber", None), "has no latest block"),
     "no final block": (_without_final(), "has no safe block"),
-    "a final block newer than the head": (PaperChain(final=1001), "newer than its latest"),
+    "a final block newer than the head": (FakeChain(final=1001), "newer than its latest"),
     "a final block from the future": (_in_block(timestamp=hex(2**33)), "newer than its latest"),
     "a block without a number": (_in_block(number=None), "number is None"),
     "a block with a negative time": (_in_block(timestamp="-0x1"), "timestamp"),
@@ -233,14 +233,14 @@ LIES = {
 }
 
 
-@pytest.mark.parametrize(("paper", "says"), LIES.values(), ids=LIES)
-def test_a_server_that_lies_or_lags_leaves_everything_unknown(paper: PaperChain, says: str) -> None:
-    assert says in unreachable(paper).what
+@pytest.mark.parametrize(("fake", "says"), LIES.values(), ids=LIES)
+def test_a_server_that_lies_or_lags_leaves_everything_unknown(fake: FakeChain, says: str) -> None:
+    assert says in unreachable(fake).what
 
 
 class TestAge:
     def head(self, late: float, network: str = "") -> Head:
-        return ask(PaperChain(), lambda chain: chain.head(), network, late)
+        return ask(FakeChain(), lambda chain: chain.head(), network, late)
 
     def test_an_old_head_is_believed_unless_policy_minds(self) -> None:
         """Proofs use block time, so an idle local chain or a frozen server only delays them."""
@@ -255,32 +255,32 @@ class TestAge:
             self.head(late=-150)
 
 
-def test_the_balance_is_read_in_atoms() -> None:
-    assert ask(PaperChain(balance=123_456), lambda chain: chain.balance(ASSET, WALLET.address)) == 123_456
+def test_the_balance_is_read_in_atomic_units() -> None:
+    assert ask(FakeChain(balance=123_456), lambda chain: chain.balance(ASSET, WALLET.address)) == 123_456
 
 
 def test_the_tokens_own_domain_can_be_compared_with_ours() -> None:
-    assert ask(PaperChain(), lambda chain: chain.domain_separator(ASSET)) == b"\xcd" * 32
+    assert ask(FakeChain(), lambda chain: chain.domain_separator(ASSET)) == b"\xcd" * 32
 
 
 class TestAccount:
     """What the wallet held before some blocks and after them, and what came in between."""
 
-    def ask(self, paper: PaperChain, first: int = 900) -> Account | None:
-        return ask(paper, lambda chain: chain.account(ASSET, WALLET.address, first, 990))
+    def ask(self, fake: FakeChain, first: int = 900) -> Account | None:
+        return ask(fake, lambda chain: chain.account(ASSET, WALLET.address, first, 990))
 
     def test_what_came_in_is_summed_and_what_went_out_is_not(self) -> None:
-        paper = PaperChain(balance=70)
-        paper.mine(950, paper.transfer(30, to=WALLET.address, sender=STRANGER), paper.transfer(5))
-        paper.mine(899, paper.transfer(1, to=WALLET.address, sender=STRANGER))
-        assert self.ask(paper) == Account(before=70, after=70, received=30)
+        fake = FakeChain(balance=70)
+        fake.mine(950, fake.transfer(30, to=WALLET.address, sender=STRANGER), fake.transfer(5))
+        fake.mine(899, fake.transfer(1, to=WALLET.address, sender=STRANGER))
+        assert self.ask(fake) == Account(before=70, after=70, received=30)
 
     def test_before_the_first_block_nobody_holds_anything(self) -> None:
-        assert self.ask(PaperChain(balance=70), first=0) == Account(before=0, after=70, received=0)
+        assert self.ask(FakeChain(balance=70), first=0) == Account(before=0, after=70, received=0)
 
     def test_a_balance_from_before_the_token_was_there_is_none(self) -> None:
-        paper = PaperChain(balance=70, lie=lambda _m, params, result: "0x" if params[-1] == hex(899) else result)
-        assert self.ask(paper) == Account(before=0, after=70, received=0)
+        fake = FakeChain(balance=70, lie=lambda _m, params, result: "0x" if params[-1] == hex(899) else result)
+        assert self.ask(fake) == Account(before=0, after=70, received=0)
 
     def test_a_server_that_keeps_no_old_balances_gives_none(self) -> None:
         def pruned(_method: str, params: list[Any], result: Any) -> Any:
@@ -288,7 +288,7 @@ class TestAccount:
                 raise ValueError("missing trie node")
             return result
 
-        assert self.ask(PaperChain(lie=pruned)) is None
+        assert self.ask(FakeChain(lie=pruned)) is None
 
 
 @pytest.mark.parametrize("question", ["balance", "domain_separator"])
@@ -297,4 +297,4 @@ def test_every_question_checks_which_chain_answers(question: str) -> None:
         return chain.balance(ASSET, WALLET.address) if question == "balance" else chain.domain_separator(ASSET)
 
     with pytest.raises(ChainUnreachable, match="serves chain 84532"):
-        ask(PaperChain(chain_id=84532), asked)
+        ask(FakeChain(chain_id=84532), asked)

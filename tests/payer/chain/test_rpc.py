@@ -1,4 +1,4 @@
-"""A server that stumbles, lags, is silent, or answers what is no answer: asked again, and then unknown (I9)."""
+"""An RPC server that fails, lags, is silent or malformed: called again, then unknown (I9)."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from payer.chain.reader import RpcChain
-from payer.chain.rpc import Rpc
+from payer.chain.rpc import RpcClient
 from payer.values.chain_view import NonceState
 from payer.values.errors import ChainUnreachable
-from tests.payer.chain.asking import one, unreachable
-from tests.payer.chain.paper_chain import PaperChain
+from tests.payer.chain.chain_reads import one, unreachable
+from tests.payer.chain.fake_chain import FakeChain
 from tests.payer.loopback import OwnClock, Wire, http, serving
 from tests.payer.offers import POLICY_TOML, policy
 
@@ -44,7 +44,7 @@ BROKEN = {
 
 @pytest.mark.parametrize("raw", BROKEN.values(), ids=BROKEN)
 def test_an_answer_that_is_no_answer_leaves_everything_unknown(raw: bytes) -> None:
-    error = unreachable(PaperChain(broken=[raw] * 10))
+    error = unreachable(FakeChain(broken=[raw] * 10))
     assert "127.0.0.1" not in error.what, "an address may hold a provider's key"
 
 
@@ -53,7 +53,7 @@ RATE_LIMITED = http(200, b'{"jsonrpc":"2.0","error":{"code":-32005,"message":"ra
 
 @pytest.mark.parametrize("raw", [http(500), http(429), http(200, b"[", length=9), RATE_LIMITED])
 def test_a_server_that_stumbles_is_asked_again(raw: bytes) -> None:
-    assert one(PaperChain(broken=[raw, raw])).state is NonceState.UNUSED
+    assert one(FakeChain(broken=[raw, raw])).state is NonceState.UNUSED
 
 
 def test_a_lagging_server_behind_a_balancer_is_asked_again() -> None:
@@ -65,7 +65,7 @@ def test_a_lagging_server_behind_a_balancer_is_asked_again() -> None:
             raise ValueError("header not found")
         return result
 
-    assert one(PaperChain(lie=lie)).state is NonceState.UNUSED
+    assert one(FakeChain(lie=lie)).state is NonceState.UNUSED
 
 
 def test_a_read_that_is_refused_for_good_says_why() -> None:
@@ -74,7 +74,7 @@ def test_a_read_that_is_refused_for_good_says_why() -> None:
             raise ValueError("missing trie node \x1b[31m" + "x" * 500)
         return result
 
-    error = unreachable(PaperChain(lie=lie))
+    error = unreachable(FakeChain(lie=lie))
     assert "missing trie node" in error.what
     assert error.what.isprintable()
     assert len(error.what) < 400
@@ -100,7 +100,7 @@ def test_a_server_that_never_answers_is_unknown_after_a_while() -> None:
 
     async def run() -> None:
         async with serving(silent) as server:
-            rpc = Rpc(server.url, OwnClock(), timeout=0.1)
+            rpc = RpcClient(server.url, OwnClock(), timeout=0.1)
             with pytest.raises(ChainUnreachable, match=r"no complete answer within 0\.1 s"):
                 await rpc.call([("eth_chainId", [])])
             await rpc.aclose()

@@ -8,10 +8,9 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from payer.chain.chain import TransferOut
 from payer.payer import Payer
 from payer.settle.reconcile import Reconciled
-from payer.values.chain_view import ChainView, NonceState, Settlement
+from payer.values.chain_view import ChainView, NonceState, Settlement, TransferOut
 from payer.values.money import Asset
 from tests.payer import purchases as p
 from tests.payer import scripted as s

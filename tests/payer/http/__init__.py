@@ -1,1 +1,1 @@
-"""Tests of HTTP as a payer may use it."""
+"""Tests of HTTP for paid requests."""

@@ -1,4 +1,4 @@
-"""A transport and a server on loopback, and what comes of one paid request between them."""
+"""A transport and a server on loopback, and the outcome of one paid request between them."""
 
 from __future__ import annotations
 

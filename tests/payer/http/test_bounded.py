@@ -1,4 +1,4 @@
-"""Bodies of every encoding, in pieces of any size: unpacked whole, or kept as they came, and never beyond the limit."""
+"""Bodies of every encoding, in pieces of any size: decompressed, or kept as they arrived, never beyond the limit."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from payer.http.bounded import (
     HEADER_COUNT_LIMIT,
     HEADER_TOTAL_LIMIT,
     HEADER_VALUE_LIMIT,
-    Body,
+    ReceivedBody,
     clip_headers,
     read_body,
 )
@@ -24,7 +24,7 @@ LIMIT = 4096
 ONE, OTHER = b'{"rows":[1', b",2]}"
 
 
-def read(raw: bytes, encoding: str, *, limit: int = LIMIT, piece: int = 1000) -> Body:
+def read(raw: bytes, encoding: str, *, limit: int = LIMIT, piece: int = 1000) -> ReceivedBody:
     async def chunks() -> AsyncIterator[bytes]:
         for at in range(0, len(raw), piece):
             yield raw[at : at + piece]
@@ -36,7 +36,7 @@ def read(raw: bytes, encoding: str, *, limit: int = LIMIT, piece: int = 1000) ->
 def test_every_member_of_a_gzip_body_is_unpacked(piece: int) -> None:
     """RFC 1952 §2.2. The first alone would be half a delivery, taken for a whole one."""
     raw = gzip.compress(ONE) + gzip.compress(b"") + gzip.compress(OTHER)
-    assert read(raw, "gzip", piece=piece) == Body(ONE + OTHER, whole=True, decoded=True)
+    assert read(raw, "gzip", piece=piece) == ReceivedBody(ONE + OTHER, whole=True, decoded=True)
 
 
 BROKEN = {
@@ -55,11 +55,11 @@ BROKEN = {
 @pytest.mark.parametrize("piece", [1, 1000])
 def test_what_can_not_be_unpacked_is_kept_as_it_came(raw: bytes, encoding: str, why: str, piece: int) -> None:
     """I4."""
-    assert read(raw, encoding, piece=piece) == Body(raw, whole=True, note=f"the compressed body {why}")
+    assert read(raw, encoding, piece=piece) == ReceivedBody(raw, whole=True, note=f"the compressed body {why}")
 
 
 def test_an_empty_body_is_empty_whatever_it_is_called() -> None:
-    assert read(b"", "gzip") == Body(b"", whole=True, decoded=True)
+    assert read(b"", "gzip") == ReceivedBody(b"", whole=True, decoded=True)
 
 
 def test_a_body_that_unpacks_to_nothing_is_stopped() -> None:

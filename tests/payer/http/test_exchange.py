@@ -1,4 +1,4 @@
-"""Real sockets on loopback: what is sent, what is read of an answer and no more, and that no redirect is followed."""
+"""What is sent over real sockets on loopback, what is read of an answer, and that no redirect is followed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One gate per seller: a payment is signed on the far side of it, and the rate holds for every process of a machine."""
+"""A seller's gate: a payment is signed inside it, and its rate holds for every process of a machine."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from payer.context import PayerContext
 from payer.http.exchange import Exchange
 from payer.http.gate import Gate, retry_after
 from payer.http.outcome import Answer, Unanswered
-from payer.http.pace import Pace
+from payer.http.pace import RequestPace
 from payer.http.transport import HttpTransport
 from payer.ledger import Ledger
 from payer.payer import Payer
@@ -135,8 +135,8 @@ class TestPace:
         """Two at once: no two requests closer than the rate says, whoever sends them."""
         script = (
             "import sys, time; from pathlib import Path; from payer.values.clock import SystemClock;"
-            "from payer.http.pace import Pace\n"
-            "clock, pace, taken = SystemClock(), Pace(1200, Path(sys.argv[1])), []\n"
+            "from payer.http.pace import RequestPace\n"
+            "clock, pace, taken = SystemClock(), RequestPace(1200, Path(sys.argv[1])), []\n"
             "while len(taken) < 10:\n"
             "    now = clock.now(); left = pace.take(now)\n"
             "    time.sleep(left)\n"
@@ -149,7 +149,7 @@ class TestPace:
         assert [later - earlier for earlier, later in pairwise(times) if later - earlier < 0.0499] == []
 
     def test_a_pause_that_one_process_met_holds_the_others_up(self, tmp_path: Path, clock: OwnClock) -> None:
-        here, there = (Gate(clock, 1, Pace(60, tmp_path / "s")) for _ in range(2))
+        here, there = (Gate(clock, 1, RequestPace(60, tmp_path / "s")) for _ in range(2))
         here.pause(20)
         began = clock.now()
         asyncio.run(there.wait())
@@ -161,19 +161,19 @@ class TestPace:
     ) -> None:
         path = tmp_path / "s"
         path.write_bytes(content)
-        pace = Pace(60, path)
+        pace = RequestPace(60, path)
         assert pace.take(clock.now()) == 0.0
         assert pace.take(clock.now()) == 1.0
 
     def test_a_clock_that_is_set_back_waits_no_longer_than_a_pause(self, clock: OwnClock) -> None:
-        pace = Pace(60)
+        pace = RequestPace(60)
         pace.take(clock.now())
         assert pace.take(clock.now() - timedelta(days=1)) == 0.0
 
     def test_without_a_place_to_keep_it_nothing_is_signed(self, tmp_path: Path, clock: OwnClock) -> None:
         (tmp_path / "paces").write_text("a file where the folder should be")
         with pytest.raises(LedgerUnavailable, match="pace of requests"):
-            Pace(60, tmp_path / "paces" / "s").take(clock.now())
+            RequestPace(60, tmp_path / "paces" / "s").take(clock.now())
 
     def test_no_file_is_touched_for_a_seller_without_a_rate(self, tmp_path: Path, clock: OwnClock) -> None:
         sockets = HttpTransport(parse_policy(s.POLICY), clock, paces=tmp_path / "paces")
@@ -191,7 +191,7 @@ class TestGate:
         clock = OwnClock()
 
         async def run() -> list[float]:
-            gate = Gate(clock, parallel=4, pace=Pace(30))
+            gate = Gate(clock, parallel=4, pace=RequestPace(30))
             began, seen = clock.now(), []
             for _ in range(4):
                 async with gate:

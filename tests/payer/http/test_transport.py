@@ -1,4 +1,4 @@
-"""A seller that is busy, and the limits of each: who is asked again, after which pause, and that a payment is not."""
+"""Busy sellers and their limits: which requests are repeated, after which pause, and that a payment is not."""
 
 from __future__ import annotations
 

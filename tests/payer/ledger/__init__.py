@@ -1,1 +1,1 @@
-"""Tests of the write-ahead books."""
+"""Tests of the ledger."""

@@ -1,4 +1,4 @@
-"""A void purchase that is wanted again after policy or wallet have changed."""
+"""A void purchase that is wanted again after its asset or wallet has changed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Backing the books up and putting them back, on and between both stores."""
+"""Backing up and restoring, on and between SQLite and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from payer.ledger.backup import backup, restore
 from payer.values.errors import LedgerUnavailable
 from payer.values.events import Intent
 from tests.payer import purchases as p
-from tests.payer.ledger.test_store import bought
+from tests.payer.purchases import bought
 from tests.stores import new_ledger_url
 
 

@@ -1,4 +1,4 @@
-"""A disk that is full while the ledger is backed up or restored: the books stay whole, and nothing half is left."""
+"""A disk that is full during a backup or a restore: the ledger stays whole, and no half copy is left."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests import disks
 from tests.crash import child
 from tests.payer import purchases as p
 from tests.payer.ledger.test_backup import story
-from tests.payer.ledger.test_store import bought
+from tests.payer.purchases import bought
 
 FULL = r"can't be written.*: (database or disk is full|disk I/O error)"
 

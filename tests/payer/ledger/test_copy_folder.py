@@ -1,4 +1,4 @@
-"""The folder a copy is made in."""
+"""The temporary folder of a copy."""
 
 from __future__ import annotations
 

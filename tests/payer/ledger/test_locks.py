@@ -1,4 +1,4 @@
-"""PostgreSQL: in which order locks are taken, and what two processes do that write the same at the same moment."""
+"""PostgreSQL: the order of locks, and two processes that write the same at the same moment."""
 
 from __future__ import annotations
 

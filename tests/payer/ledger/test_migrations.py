@@ -1,4 +1,4 @@
-"""A ledger with money in it is raised to a later schema: by one process, by two at once, and never down again."""
+"""A ledger with money in it is upgraded: by one process, by two at once, and never down again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is asked for every paid call finds its rows by an index, however many purchases there are."""
+"""Statements that run at every paid call find their rows by an index."""
 
 from __future__ import annotations
 

@@ -1,17 +1,17 @@
-"""What was read of the chain, as the ledger keeps it."""
+"""Transfers scanned from the chain."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from payer.ledger import Ledger
-from payer.ledger.scans import SeenTransfer
+from payer.values.chain_view import TransferOut
 from tests.payer import purchases as p
 
-SEEN = SeenTransfer("0x" + "aa" * 32, 3, 100, "0x" + "bb" * 32, p.PAYEE, p.PRICE, "0x" + "cc" * 32)
+SEEN = TransferOut("0x" + "aa" * 32, 3, 100, "0x" + "bb" * 32, p.PAYEE, p.PRICE, "0x" + "cc" * 32)
 
 
-def close(ledger: Ledger, first: int, last: int, *seen: SeenTransfer) -> None:
+def close(ledger: Ledger, first: int, last: int, *seen: TransferOut) -> None:
     ledger.close_scan(p.USDC, p.PAYER, first, last, seen, p.NOW)
 
 

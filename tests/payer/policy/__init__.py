@@ -1,1 +1,1 @@
-"""Tests of the reviewed limits."""
+"""Tests of the policy."""

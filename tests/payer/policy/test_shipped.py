@@ -1,4 +1,4 @@
-"""The policy file at the top of the repository is one that loads, and says what the design says."""
+"""The policy file at the top of the repository loads, and says what the design says."""
 
 from __future__ import annotations
 

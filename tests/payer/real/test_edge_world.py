@@ -115,7 +115,7 @@ def test_terms_are_judged_signed_paid_and_proven(version: int, edge: Edge) -> No
     assert (receipt.success, receipt.transaction) == (True, view.settlement.tx_hash)
     assert (view.settlement.pay_to, view.settlement.value) == (terms.pay_to, terms.amount)
     (out,) = edge.ask(lambda chain: chain.transfers(edge.asset, edge.wallet.address, 0, view.head_number))
-    assert (out.nonce, out.value, out.to, out.tx_hash) == (NONCE, terms.amount, terms.pay_to, receipt.transaction)
+    assert (out.nonce, out.value, out.pay_to, out.tx_hash) == (NONCE, terms.amount, terms.pay_to, receipt.transaction)
     assert len(edge.world.transfers(edge.wallet.address)) == 1
 
 

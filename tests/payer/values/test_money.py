@@ -65,5 +65,5 @@ def test_a_number_that_is_no_text_is_refused(value: Any) -> None:
         parse_decimal(value, 6)
 
 
-def test_an_amount_is_exact_whatever_its_length() -> None:
+def test_a_decimal_is_exact_whatever_its_length() -> None:
     assert str(exact_decimal(1_234_567_890_123_000_000_000_000_000_007, 18)) == "1234567890123.000000000000000007"

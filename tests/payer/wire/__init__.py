@@ -1,1 +1,1 @@
-"""Tests of what strangers write, read strictly."""
+"""Tests of x402 on the wire."""

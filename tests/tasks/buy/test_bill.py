@@ -25,7 +25,7 @@ def bill(*items: Item, asset: Asset = USDC, later: tuple[Item, ...] = ()) -> Bil
 
 def test_later_pages_are_on_the_bill_and_not_among_what_can_be_bought_now() -> None:
     found = bill(item(1), later=(item(2), item(3)))
-    assert (found.calls, found.atoms, len(found.items)) == (3, 51_000, 1)
+    assert (found.calls, found.amount_atomic, len(found.items)) == (3, 51_000, 1)
 
 
 def test_items_are_bought_oldest_first() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from tasks.buy.outcome import PriceChange
 from tests.tasks.conftest import PRICE, After, Desk
-from warehouse import query
+from warehouse.publish.query import query
 
 ONE_AT_A_TIME = ("tokens = [", "parallel = 1\ntokens = [")
 PATIENT = ("[assets.USDC]", "[payment]\nclock_skew_seconds = 300\n\n[assets.USDC]")
@@ -30,7 +30,7 @@ def test_a_purchase_in_doubt_stops_no_other_and_is_said(desk: Desk) -> None:
     desk.offset = 200.0
     done = desk.backfill(11)
     assert (done.calls_paid, done.left_calls, done.open, done.exit_code) == (10, 1, 1, 4)
-    assert (done.atoms, desk.taken()) == (10 * PRICE, 10 * PRICE)
+    assert (done.amount_atomic, desk.taken()) == (10 * PRICE, 10 * PRICE)
 
 
 def test_what_recovery_left_in_doubt_is_not_tried_again_by_the_same_run(desk: Desk) -> None:
@@ -58,34 +58,34 @@ def test_a_price_that_moves_inside_drift_is_followed_where_there_is_room(desk: D
     done = desk.backfill(5, watch=After(2, moves(desk, DEARER)), approved=1_000_000)
     assert (done.calls_paid, done.left_calls, done.open, done.exit_code) == (5, 0, 0, 0)
     assert done.price_changes == (PriceChange("trading-signals", PRICE, DEARER, call=3),)
-    assert done.atoms == desk.taken() == desk.spent() == 2 * PRICE + 3 * DEARER
+    assert done.amount_atomic == desk.taken() == desk.spent() == 2 * PRICE + 3 * DEARER
 
 
 def test_a_price_that_moves_inside_drift_is_followed_as_far_as_was_approved(desk: Desk) -> None:
     """I3: the bill was approved and nothing on top; 2 at the old price, then 3 at the new one, are all it holds."""
     desk.changes = [ONE_AT_A_TIME]
     done = desk.backfill(6, watch=After(2, moves(desk, DEARER)))
-    assert (done.calls_paid, done.atoms) == (5, 2 * PRICE + 3 * DEARER)
-    assert (done.left_calls, done.left_atoms, done.open, done.exit_code) == (1, DEARER, 0, 3)
+    assert (done.calls_paid, done.amount_atomic) == (5, 2 * PRICE + 3 * DEARER)
+    assert (done.left_calls, done.left_atomic, done.open, done.exit_code) == (1, DEARER, 0, 3)
     assert "the approved amount is 0.102 USDC" in done.problems[0].what
-    assert done.atoms == desk.taken() == desk.spent()
-    assert (desk.bill(6).calls, desk.bill(6).atoms) == (1, DEARER)
+    assert done.amount_atomic == desk.taken() == desk.spent()
+    assert (desk.bill(6).calls, desk.bill(6).amount_atomic) == (1, DEARER)
 
 
 def test_payments_in_flight_when_the_price_moves_never_cross_the_approved_amount(desk: Desk) -> None:
     """I3: with eight at once, what the old price left in doubt counts until it is proved dead."""
     done = desk.backfill(10, watch=After(1, moves(desk, DEARER)))
     assert 0 < done.calls_paid < 10
-    assert done.atoms + done.in_doubt <= 10 * PRICE
-    assert (done.left_calls, done.left_atoms) == (10 - done.calls_paid, (10 - done.calls_paid) * DEARER)
-    assert done.atoms == desk.taken() == desk.spent()
+    assert done.amount_atomic + done.in_doubt <= 10 * PRICE
+    assert (done.left_calls, done.left_atomic) == (10 - done.calls_paid, (10 - done.calls_paid) * DEARER)
+    assert done.amount_atomic == desk.taken() == desk.spent()
 
 
 def test_a_price_that_moves_beyond_drift_pauses_the_run_with_nothing_more_signed(desk: Desk) -> None:
     desk.changes = [ONE_AT_A_TIME]
     done = desk.backfill(5, watch=After(2, moves(desk, ABSURD)))
-    assert (done.calls_paid, done.atoms, done.open, done.in_doubt) == (2, 2 * PRICE, 1, PRICE)
-    assert (done.left_calls, done.left_atoms, done.exit_code) == (3, 3 * ABSURD, 4)
+    assert (done.calls_paid, done.amount_atomic, done.open, done.in_doubt) == (2, 2 * PRICE, 1, PRICE)
+    assert (done.left_calls, done.left_atomic, done.exit_code) == (3, 3 * ABSURD, 4)
     assert any("caps.USDC.price_drift" in problem.what for problem in done.problems)
     assert (desk.signed(), desk.taken(), desk.spent()) == (3, 2 * PRICE, 2 * PRICE)
     [(rows,)] = query(desk.buyer.home, "SELECT count(*) FROM signals")[1]
@@ -103,5 +103,5 @@ def test_after_a_price_beyond_drift_the_next_bill_shows_it_and_nothing_is_signed
     assert "0.03 USDC" in line.problem.what
     desk.offset = 100.0
     again = desk.backfill(2)
-    assert (again.exit_code, again.open, again.left_calls, again.left_atoms) == (4, 1, 2, 2 * ABSURD)
+    assert (again.exit_code, again.open, again.left_calls, again.left_atomic) == (4, 1, 2, 2 * ABSURD)
     assert desk.signed() == 1

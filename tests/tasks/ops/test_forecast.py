@@ -1,4 +1,4 @@
-"""What the schedules would cost, against the same days lived through in a world of its own."""
+"""A forecast of the schedules' cost, against the same days run in a world of their own."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flows.ingest import ingest
+from tasks.buy.refresh_reference import resolve_keys
 from tasks.ops.forecast import forecast
-from tasks.request.build import ask_fresh
-from tasks.request.tokens import keys_named
+from tasks.request.build import request_fresh
 from tasks.workspace.run import new_run
 from tasks.workspace.schedules import Schedule, read_schedules
 from tasks.workspace.workspace import Workspace
@@ -41,11 +41,11 @@ def schedules(tmp_path: Path) -> list[Schedule]:
 async def lived(world: World, schedule: Schedule) -> tuple[str, int, int]:
     """One scheduled run, now: its cron line, paid calls, atoms."""
     async with Workspace.open(world.buyer("lives").env) as ws:
-        keys = await keys_named(ws, schedule.tokens)
-        ask = ask_fresh(ws, schedule.flow, reason="schedule", at=ws.clock.now(), keys=keys)
-        done = await ingest(ws, ask, new_run(schedule.flow, "schedule", ws.clock.now()))
+        keys = await resolve_keys(ws, schedule.tokens)
+        request = request_fresh(ws, schedule.flow, reason="schedule", at=ws.clock.now(), keys=keys)
+        done = await ingest(ws, request, new_run(schedule.flow, "schedule", ws.clock.now()))
         assert done.exit_code == 0, done.problems
-        return schedule.cron, done.calls_paid, done.atoms
+        return schedule.cron, done.calls_paid, done.amount_atomic
 
 
 def foreseen(world: World, chosen: list[Schedule]) -> list[Forecast]:
@@ -65,7 +65,7 @@ def test_days_lived_through_cost_what_was_foreseen_to_the_unit(own_world: World,
     chosen = schedules(tmp_path)
     for schedule in chosen:
         asyncio.run(lived(own_world, schedule))
-    told = {each.schedule: (each.runs, each.calls, each.atoms) for each in foreseen(own_world, chosen)}
+    told = {each.schedule: (each.runs, each.calls, each.amount_atomic) for each in foreseen(own_world, chosen)}
     start = own_world.clock.now()
     runs = sorted((at, n) for n, s in enumerate(chosen) for at in s.times(start, start + timedelta(days=DAYS)))
     came = {schedule.cron: (0, 0, 0) for schedule in chosen}

@@ -1,4 +1,4 @@
-"""The document of `reconcile`: every asset in its own atoms."""
+"""The document of `reconcile`: every asset in its own atomic units."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A person's word on a backfill's bill: bound to one plan, one amount and one hour."""
+"""Operator approval of a backfill's bill in Prefect: bound to one plan, one amount and one deadline."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ BILL = bill(item(1), item(2))
 
 
 def judged(approve: bool = True, plan: str | None = None, at_most: str = "0.034", now: datetime = NOW) -> int:
-    from tasks.prefect.approval import Word, judge_word
+    from tasks.prefect.approval import ApprovalInput, judge_approval
 
-    word = Word(approve=approve, plan=BILL.fingerprint if plan is None else plan, at_most=at_most)
-    return judge_word(BILL, word, now=now, expires=NOW + HOUR)
+    answer = ApprovalInput(approve=approve, plan=BILL.fingerprint if plan is None else plan, at_most=at_most)
+    return judge_approval(BILL, answer, now=now, expires=NOW + HOUR)
 
 
-@pytest.mark.parametrize(("at_most", "atoms"), [("0.034", 34_000), ("1", 1_000_000)])
-def test_a_yes_allows_what_it_names(at_most: str, atoms: int) -> None:
-    assert judged(at_most=at_most) == atoms
+@pytest.mark.parametrize(("at_most", "amount_atomic"), [("0.034", 34_000), ("1", 1_000_000)])
+def test_a_yes_allows_what_it_names(at_most: str, amount_atomic: int) -> None:
+    assert judged(at_most=at_most) == amount_atomic
 
 
 @pytest.mark.parametrize(

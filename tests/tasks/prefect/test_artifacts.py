@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from payer.values.errors import QuoteUnacceptable
-from tasks.buy.bill import Bill, Gone, Line, Saved
+from tasks.buy.bill import Bill, Line, LostData, Saved
 from tasks.buy.caps import CapLine
 from tests.tasks.buy.test_bill import USDC, item
 
@@ -18,7 +18,7 @@ BILL = Bill(
     USDC,
     (
         Line("trading-signals", 58, (item(1), item(2)), saved=Saved(3, 51_000)),
-        Line("tm-grade", 5, (), gone=(Gone("tm-grade", 5, "tm-grade-history", "2026-11-20"),)),
+        Line("tm-grade", 5, (), lost=(LostData("tm-grade", 5, "tm-grade-history", "2026-11-20"),)),
         Line("tokens", 1, (item(3, price=None),), problem=QuoteUnacceptable("payTo: somebody else")),
     ),
     notes=("tm-grade is sold only for now",),
@@ -29,15 +29,15 @@ BILL = Bill(
 
 @pytest.fixture
 def shown(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    from tasks.prefect import artifacts as prefect_boundary
+    from tasks.prefect import artifacts as artifacts
 
     kept: dict[str, Any] = {}
 
     async def create(**artifact: Any) -> None:
         kept.update(artifact)
 
-    monkeypatch.setattr(prefect_boundary, "create_table_artifact", create)
-    asyncio.run(prefect_boundary.bill_artifact(BILL))
+    monkeypatch.setattr(artifacts, "create_table_artifact", create)
+    asyncio.run(artifacts.bill_artifact(BILL))
     return kept
 
 

@@ -1,4 +1,4 @@
-"""The progress artifact of a flow run: made once, brought up to date beside the buying, and never in its way."""
+"""The progress artifact of a flow run: created once, updated while the run buys, and never in its way."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def follow(monkeypatch: pytest.MonkeyPatch, server: Server, pages: int = 2) -> N
         monkeypatch.setattr(prefect_progress, name, value)
 
     async def run() -> None:
-        async with prefect_progress.Shown(LOG) as watch:
+        async with prefect_progress.ProgressArtifact(LOG) as watch:
             watch.bill(listing(2))
             for page in range(pages):
                 watch.bought(paid(page), 100, None)

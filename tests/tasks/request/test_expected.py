@@ -1,4 +1,4 @@
-"""What the schedules keep fresh, as the warehouse is told it."""
+"""Expected fires and keys, from the schedules, as the warehouse takes them."""
 
 from __future__ import annotations
 

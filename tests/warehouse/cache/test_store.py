@@ -17,10 +17,11 @@ from tests.warehouse.deliveries import T0, MemoryLedger, body, pieces
 from tests.warehouse.sample_deliveries import many, story
 from warehouse.cache import store as caching
 from warehouse.cache.generation import write_meta
-from warehouse.cache.integrity import CacheDamaged, fingerprints
+from warehouse.cache.integrity import fingerprints
 from warehouse.cache.store import Cache, CacheIncomplete, Token
 from warehouse.cache.tables import create_table, declared_tables
 from warehouse.coverage.held import beginnings, held
+from warehouse.errors import CacheDamaged
 from warehouse.load.rebuild import rebuild
 from warehouse.load.self_repair import load
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
-from warehouse import query
 from warehouse.cache.tables import declared_tables
 from warehouse.exports.dbt import write_sources
+from warehouse.publish.query import query
 
 
 @pytest.fixture(scope="module")

@@ -16,11 +16,11 @@ from payer.ledger import Ledger
 from payer.values.purchase import Money
 from tests.warehouse import purchases_in_every_state as mixed
 from tests.warehouse.purchases import open_ledger
-from warehouse import query
 from warehouse.cache.store import Cache
 from warehouse.exports.accounting import export_accounting, export_totals
 from warehouse.load.self_repair import load
 from warehouse.publish.publish import publish
+from warehouse.publish.query import query
 
 DECIMALS = {"USDC": 6, "TMAI": 18}
 

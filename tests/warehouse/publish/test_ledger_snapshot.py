@@ -14,12 +14,12 @@ from payer.values.ledger_reads import AvoidedRow, CostRow
 from payer.values.purchase import Delivery
 from tests.warehouse.deliveries import DAY, T0, grades
 from tests.warehouse.purchases import buy_history, open_ledger
-from warehouse import query
 from warehouse.cache.store import Cache
 from warehouse.load.rebuild import rebuild
 from warehouse.load.self_repair import load
 from warehouse.publish.ledger_snapshot import LedgerNeeds, LedgerSnapshot
 from warehouse.publish.publish import compact, publish
+from warehouse.publish.query import query
 
 
 class Distant:

@@ -14,10 +14,10 @@ from payer.ledger import Ledger
 from tests.warehouse.deliveries import DAY, T0, grades
 from tests.warehouse.publications import FIRST, bring_up, count, crash, month
 from tests.warehouse.purchases import buy_history
-from warehouse import query
 from warehouse.audit import check_snapshots
 from warehouse.cache.tables import declared_tables
 from warehouse.publish.publish import publish
+from warehouse.publish.query import query
 from warehouse.snapshots.manifest import read_manifest
 
 

@@ -12,11 +12,11 @@ from payer.ledger import Ledger
 from tests.warehouse.damaged_blocks import flip, spoil
 from tests.warehouse.publications import bring_up, count, crash, month, parquet_rows
 from tests.warehouse.purchases import open_ledger
-from warehouse import query
 from warehouse.audit import check_snapshots
 from warehouse.cache.generation import write_meta
 from warehouse.cache.store import Cache
 from warehouse.publish.publish import compact, publish
+from warehouse.publish.query import query
 from warehouse.publish.repair import read_error
 from warehouse.snapshots import layout as folders
 from warehouse.snapshots.layout import exchange

@@ -18,9 +18,10 @@ from sources.model import Cast, Column, Dataset
 from tests.warehouse.deliveries import DAY, T0, body, grade
 from tests.warehouse.publications import FIRST, bring_up, count, month
 from tests.warehouse.purchases import buy_history, open_ledger
-from warehouse import query
 from warehouse.audit import check_snapshots
 from warehouse.coverage.page import declared
+from warehouse.publish import costs
+from warehouse.publish.query import query
 from warehouse.snapshots.manifest import read_manifest
 
 HOUR = timedelta(hours=1)
@@ -155,6 +156,30 @@ def test_costs_and_avoided_are_those_of_a_ledger_that_was_restored(tmp_path: Pat
             assert dict(rows) == lost | {row.purchase_id: row.amount_atomic for row in restored.cost_rows()}
             assert query(tmp_path, "SELECT request FROM avoided ORDER BY seq")[1] == [("before",), ("after",)]
             month(restored, number)
+
+
+def test_avoided_calls_are_those_of_a_restored_ledger_that_lost_nothing_else(
+    tmp_path: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of them are read again, not only those behind what is published."""
+    monkeypatch.setattr(costs, "_LATE", 1)
+    url = f"sqlite:///{tmp_path}/state/ledger.db"
+    month(ledger, 0)
+    for request in ("first", "second"):
+        _avoid(ledger, request)
+    backup(url, tmp_path / "backup.db")
+    _avoid(ledger, "lost")
+    bring_up(tmp_path, ledger)
+    ledger.close()
+    for path in (tmp_path / "state").glob("ledger.db*"):
+        path.unlink()
+    restore(tmp_path / "backup.db", url)
+    with open_ledger(tmp_path) as restored:
+        for request in ("third", "fourth"):
+            _avoid(restored, request)
+        bring_up(tmp_path, restored)
+    requests = query(tmp_path, "SELECT request FROM avoided ORDER BY seq")[1]
+    assert requests == [("first",), ("second",), ("third",), ("fourth",)]
 
 
 def _avoid(ledger: Ledger, request: str) -> None:

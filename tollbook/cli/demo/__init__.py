@@ -1,1 +1,1 @@
-"""The demonstration that `make demo` shows."""
+"""`tollbook demo`, which `make demo` runs: its home, its steps, and the pages it prints."""

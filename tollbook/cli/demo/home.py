@@ -1,4 +1,4 @@
-"""Where a demo keeps its files: made anew each time, and never over files that are not a demo's."""
+"""The demo's home: emptied for each demo, and never over files that are not a demo's."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ OURS = ("state", "published", "sandbox", "buyers", "policy.toml", "sandbox.env",
 
 
 def fresh_home() -> Path:
-    """TOLLBOOK_HOME or .demo/, emptied of the last demo. Raises Misconfigured for a home that holds anything else."""
+    """Remove the last demo's files from TOLLBOOK_HOME or .demo/, and return the folder.
+
+    Raises Misconfigured for a folder that holds anything else.
+    """
     home = Path(os.environ.get("TOLLBOOK_HOME") or ".demo").expanduser().absolute()
     if home.is_dir() and any(home.iterdir()) and not (home / MARK).exists():
         raise Misconfigured(

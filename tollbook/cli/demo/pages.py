@@ -12,7 +12,8 @@ from tasks.buy.bill import Bill
 from tasks.buy.outcome import Outcome
 from tasks.ops.costs import view
 from tasks.workspace.workspace import Workspace
-from tollbook.cli.answer import Answer
+from tollbook.cli.output import Output
+from warehouse.publish.query import query
 
 if TYPE_CHECKING:
     from sandbox.world import World
@@ -37,88 +38,87 @@ QUERIES = (
 )
 
 
-def world(answer: Answer, made: World, ws: Workspace, funds: str) -> None:
-    answer.line(f"  seller   {made.seller_url}  (64 tokens; 402 Payment Required)")
-    answer.line(f"  chain    {made.rpc_url}  (id {ws.policy.chain_id}, with an EIP-3009 token)")
-    answer.line(f"  wallet   {made.wallet_address}  {funds} {next(iter(ws.policy.assets))}")
+def world(output: Output, made: World, ws: Workspace, funds: str) -> None:
+    output.line(f"  seller   {made.seller_url}  (64 tokens; 402 Payment Required)")
+    output.line(f"  chain    {made.rpc_url}  (id {ws.policy.chain_id}, with an EIP-3009 token)")
+    output.line(f"  wallet   {made.wallet_address}  {funds} {next(iter(ws.policy.assets))}")
 
 
-def bought(answer: Answer, bills: Sequence[Bill], outcomes: Sequence[Outcome]) -> None:
-    """The cost beside the bill; further pages of a listing are the only thing that may come on top."""
+def bought(output: Output, bills: Sequence[Bill], outcomes: Sequence[Outcome]) -> None:
+    """Print the cost beside the bill; only further pages of a listing may come on top."""
     asset = bills[0].asset
-    billed, billed_calls = sum(bill.atoms for bill in bills), sum(bill.calls for bill in bills)
-    atoms, calls = sum(o.atoms for o in outcomes), sum(o.calls_paid for o in outcomes)
-    line = f"  {calls} calls for {Amount(atoms, asset)}"
-    if calls == billed_calls and atoms == billed:
-        answer.line(f"{line}: exactly the bill", style="green")
+    billed, billed_calls = sum(bill.amount_atomic for bill in bills), sum(bill.calls for bill in bills)
+    paid, calls = sum(o.amount_atomic for o in outcomes), sum(o.calls_paid for o in outcomes)
+    line = f"  {calls} calls for {Amount(paid, asset)}"
+    if calls == billed_calls and paid == billed:
+        output.line(f"{line}: exactly the bill", style="green")
     else:
-        more = f"{calls - billed_calls} further pages of listings for {Amount(atoms - billed, asset).decimal}"
-        answer.line(f"{line}: the bill, and {more}")
+        more = f"{calls - billed_calls} further pages of listings for {Amount(paid - billed, asset).decimal}"
+        output.line(f"{line}: the bill, and {more}")
 
 
-def newest_rows(answer: Answer, home: Path) -> None:
-    """The tables as an analyst sees them, from the published file."""
-    from warehouse import query
-
-    answer.heading("3  What came: the newest rows of published/warehouse.duckdb")
+def newest_rows(output: Output, home: Path) -> None:
+    """Print the newest rows of each table, from the published file."""
+    output.heading("3  What came: the newest rows of published/warehouse.duckdb")
     for table, select in NEWEST:
         total = query(home, f"SELECT count(*) FROM {table}")[1][0][0]
         names, rows = query(home, f"{select} ORDER BY 1 DESC, 2 LIMIT {ROWS}")
-        answer.line(f"  {table}: {total} rows")
-        answer.table(tuple(names), [tuple(_cell(value) for value in row) for row in rows])
+        output.line(f"  {table}: {total} rows")
+        output.table(tuple(names), [tuple(_cell(value) for value in row) for row in rows])
 
 
-def costs(answer: Answer, home: Path) -> None:
-    """The view `cost_by_flow` of the published file."""
-    answer.heading("4  What it cost, by flow")
+def costs(output: Output, home: Path) -> None:
+    """Print the view `cost_by_flow` of the published file."""
+    output.heading("4  What it cost, by flow")
     rows = view(home, "SELECT * FROM cost_by_flow")
     cells = [(row["flow"], str(row["calls_paid"]), str(row["rows_new"]), row["amount"]) for row in rows]
     asset = rows[0]["asset"] if rows else ""
-    answer.table(("flow", "paid calls", "new rows", asset), cells, right=frozenset({1, 2, 3}))
+    output.table(("flow", "paid calls", "new rows", asset), cells, right=frozenset({1, 2, 3}))
 
 
-def books(answer: Answer, asset: Asset, before: int, after: int, ledger: int, transfers: int) -> None:
-    def text(atoms: int) -> str:
-        return f"{Amount(atoms, asset).decimal:>10} {asset.symbol}"
+def books(output: Output, asset: Asset, before: int, after: int, ledger: int, transfers: int) -> None:
+    def text(atomic: int) -> str:
+        return f"{Amount(atomic, asset).decimal:>10} {asset.symbol}"
 
-    answer.heading("5  The books: wallet, chain and ledger, to the unit")
-    answer.line(f"  wallet before {text(before)}")
-    answer.line(f"  wallet after  {text(after)}")
-    answer.line(f"  gone          {text(before - after)}   in {transfers} transfers on chain")
+    output.heading("5  The books: wallet, chain and ledger, to the unit")
+    output.line(f"  wallet before {text(before)}")
+    output.line(f"  wallet after  {text(after)}")
+    output.line(f"  gone          {text(before - after)}   in {transfers} transfers on chain")
     verdict = "equal" if ledger == before - after else "DIFFERENT"
     style = "green" if ledger == before - after else "red"
-    answer.line(f"  ledger says   {text(ledger)}   {verdict}", style=style)
+    output.line(f"  ledger says   {text(ledger)}   {verdict}", style=style)
 
 
-def again(answer: Answer, outcomes: Sequence[Outcome]) -> None:
-    answer.heading("6  The same three flows again")
+def again(output: Output, outcomes: Sequence[Outcome]) -> None:
+    output.heading("6  The same three flows again")
     for outcome in outcomes:
-        answer.line(
-            f"  {outcome.run.flow:<10} {outcome.calls_paid} paid calls  ${outcome.money(outcome.atoms) or '0':<5}"
+        paid = outcome.money(outcome.amount_atomic) or "0"
+        output.line(
+            f"  {outcome.run.flow:<10} {outcome.calls_paid} paid calls  ${paid:<5}"
             f"  saved {outcome.calls_avoided} calls, {outcome.money(outcome.saved)} {outcome.asset.symbol}"
         )
-    paid = sum(outcome.calls_paid for outcome in outcomes)
-    dollars = sum(outcome.atoms for outcome in outcomes) / 10 ** outcomes[0].asset.decimals
-    answer.line(f"  total      {paid} paid calls, ${dollars:.2f}", style="green" if paid == 0 else "red")
+    calls = sum(outcome.calls_paid for outcome in outcomes)
+    dollars = sum(outcome.amount_atomic for outcome in outcomes) / 10 ** outcomes[0].asset.decimals
+    output.line(f"  total      {calls} paid calls, ${dollars:.2f}", style="green" if calls == 0 else "red")
 
 
-def what_next(answer: Answer, home: Path, seconds: float) -> None:
-    """Where the files are, and what to try."""
-    answer.heading("Your files")
-    answer.line(f"  {home}")
-    answer.line("    published/warehouse.duckdb   open it read-only, at any time")
-    answer.line("    published/snapshots/         Parquet: immutable files, one per run with rows")
-    answer.line("    state/ledger.db              every call, its money, its paid body")
-    answer.heading("Three queries worth trying on published/warehouse.duckdb")
-    for question, query in QUERIES:
-        answer.line(f"  -- {question}")
-        for line in f"{query};".splitlines():
-            answer.line(f"  {line}")
+def what_next(output: Output, home: Path, seconds: float) -> None:
+    """Print where the files are, and what to try."""
+    output.heading("Your files")
+    output.line(f"  {home}")
+    output.line("    published/warehouse.duckdb   open it read-only, at any time")
+    output.line("    published/snapshots/         Parquet: immutable files, one per run with rows")
+    output.line("    state/ledger.db              every call, its money, its paid body")
+    output.heading("Three queries worth trying on published/warehouse.duckdb")
+    for question, sql in QUERIES:
+        output.line(f"  -- {question}")
+        for line in f"{sql};".splitlines():
+            output.line(f"  {line}")
     command, where = _short(Path(sys.argv[0])), _short(home)
-    answer.line()
-    answer.line(f"Done in {seconds:.0f} s. To go on in this world:")
-    answer.line(f"  {command} sandbox --home {where} &")
-    answer.line(f"  . {where}/sandbox.env; {command} status")
+    output.line()
+    output.line(f"Done in {seconds:.0f} s. To go on in this world:")
+    output.line(f"  {command} sandbox --home {where} &")
+    output.line(f"  . {where}/sandbox.env; {command} status")
 
 
 def _short(path: Path) -> str:

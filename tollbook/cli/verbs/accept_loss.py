@@ -1,4 +1,4 @@
-"""`tollbook accept-loss`: a person's word that what was paid for and is of no use may be bought again."""
+"""`tollbook accept-loss`: book a paid but useless purchase as lost, so that it may be bought again."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from tollbook.cli import options
-from tollbook.cli.answer import Answer
+from tollbook.cli.output import Output
 
 
 def accept_loss(
@@ -19,13 +19,14 @@ def accept_loss(
     It is one that was never delivered, or whose body says that it failed; such a body is kept.
     """
     from payer.values.money import Amount
-    from tasks.ops.accept_loss import accept
+    from tasks.ops.accept_loss import accept_loss as accept
     from tasks.ops.status import purchase_document
     from tasks.workspace.workspace import Workspace
 
-    answer = Answer(as_json=as_json)
+    output = Output(as_json=as_json)
     with Workspace.open() as ws:
         lost = accept(ws, purchase)
-    answer.document({"accepted": True, "purchase": purchase_document(lost)})
-    answer.line(f"{lost.purchase_id} ({lost.order.dataset}): the loss of {Amount(lost.spent, lost.asset)} is accepted.")
-    answer.line("The next run may buy this piece again, once.")
+    output.document({"accepted": True, "purchase": purchase_document(lost)})
+    amount = f"{Amount(lost.spent, lost.asset)}"
+    output.line(f"{lost.purchase_id} ({lost.order.dataset}): the loss of {amount} is accepted.")
+    output.line("The next run may buy this piece again, once.")

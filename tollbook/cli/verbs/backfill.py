@@ -1,4 +1,4 @@
-"""`tollbook backfill`: plan, bill, confirm, buy what is missing of a past range; resumable after anything."""
+"""`tollbook backfill`: plan a past range, show the bill, ask, and buy what is missing; resumable at any point."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from tollbook.cli import options
-from tollbook.cli.answer import Answer
+from tollbook.cli.output import Output
 
 
 def backfill(
@@ -23,40 +23,42 @@ def backfill(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Stop at the bill.")] = False,
     as_json: options.Json = False,
 ) -> int:
-    """Buy what is missing of a past range: one bill first, oldest first, resumable. Started again, it buys the rest."""
+    """Buy what is missing of a past range: bill first, then oldest first. Started again, it buys the rest."""
     from flows.ingest import ingest
     from payer.values.errors import worst
     from tasks.buy.bill import Bill, plan_document
     from tasks.buy.outcome import Outcome, run_document
-    from tasks.buy.plan import priced
+    from tasks.buy.quote import current_bill
     from tasks.request.build import budget_of
     from tasks.workspace.run import new_run
     from tasks.workspace.workspace import Workspace
-    from tollbook.cli import render
     from tollbook.cli.approval import Approval
     from tollbook.cli.progress import watch_for
-    from tollbook.cli.working import in_workspace, range_ask
+    from tollbook.cli.selection import range_request
+    from tollbook.cli.tables.bills import show_bills
+    from tollbook.cli.tables.outcomes import show_outcome
+    from tollbook.cli.workspace import in_workspace
 
-    answer = Answer(as_json=as_json)
+    output = Output(as_json=as_json)
 
     async def work(ws: Workspace) -> Bill | Outcome:
-        ask = await range_ask(ws, datasets, first, last, tokens, keys)
+        request = await range_request(ws, datasets, first, last, tokens, keys)
         budget = budget_of(ws, datasets, max_cost)
         if dry_run:
-            return await priced(ws, ask, budget)
+            return await current_bill(ws, request, budget)
         _ = ws.wallet
-        approval, watch = Approval(answer, budget, yes=yes), watch_for(quiet=as_json)
-        run = new_run(ask.flow, ask.reason, ws.clock.now(), budget=budget)
+        approval, watch = Approval(output, budget, yes=yes), watch_for(quiet=as_json)
+        run = new_run(request.flow, request.reason, ws.clock.now(), budget=budget)
         try:
-            return await ingest(ws, ask, run, watch=watch, agree=approval)
+            return await ingest(ws, request, run, watch=watch, approve_bill=approval)
         finally:
             watch.ended()
 
     done = in_workspace(work)
     if isinstance(done, Bill):
-        answer.document(plan_document([done]))
-        render.bills(answer, [done])
+        output.document(plan_document([done]))
+        show_bills(output, [done])
         return worst([problem.exit_code for problem in done.problems])
-    answer.document(run_document([done]))
-    render.outcome(answer, done)
+    output.document(run_document([done]))
+    show_outcome(output, done)
     return done.exit_code

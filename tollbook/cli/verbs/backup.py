@@ -1,4 +1,4 @@
-"""`tollbook backup` and `tollbook restore`: the ledger to a file, and back."""
+"""`tollbook backup` and `tollbook restore`: copy the ledger to a file, and restore it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tollbook.cli import options
-from tollbook.cli.answer import Answer
+from tollbook.cli.output import Output
 
 
 def backup(
@@ -18,10 +18,10 @@ def backup(
     """Copy the ledger, consistent while others write it, to one SQLite file."""
     from tasks.ops.backup import backup_ledger
 
-    answer = Answer(as_json=as_json)
+    output = Output(as_json=as_json)
     done = backup_ledger(to)
-    answer.document({"path": done.path, "purchases": done.purchases, "events": done.events, "bodies": done.bodies})
-    answer.line(f"backed up {done.purchases} purchases, {done.events} events and {done.bodies} bodies to {done.path}")
+    output.document({"path": done.path, "purchases": done.purchases, "events": done.events, "bodies": done.bodies})
+    output.line(f"backed up {done.purchases} purchases, {done.events} events and {done.bodies} bodies to {done.path}")
 
 
 def restore(
@@ -31,8 +31,8 @@ def restore(
     """Put a backup into an empty ledger. What was bought since is found on the chain and never paid again."""
     from tasks.ops.backup import restore_ledger
 
-    answer = Answer(as_json=as_json)
+    output = Output(as_json=as_json)
     done = restore_ledger(source)
-    answer.document({"path": done.path, "purchases": done.purchases, "events": done.events, "bodies": done.bodies})
-    answer.line(f"restored {done.purchases} purchases, {done.events} events and {done.bodies} bodies")
-    answer.line("  next: tollbook reconcile; then run as before, with the cache and the published files as they are")
+    output.document({"path": done.path, "purchases": done.purchases, "events": done.events, "bodies": done.bodies})
+    output.line(f"restored {done.purchases} purchases, {done.events} events and {done.bodies} bodies")
+    output.line("  next: tollbook reconcile; then run as before, with the cache and the published files as they are")

@@ -1,4 +1,4 @@
-"""`tollbook costs`: what was spent, on what, saved by the cache."""
+"""`tollbook costs`: show what was spent and what the cache saved."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Annotated
 import typer
 
 from tollbook.cli import options
-from tollbook.cli.answer import Answer
+from tollbook.cli.output import Output
 
 
 class By(StrEnum):
-    """What costs are summed by; `purchase` lists every one."""
+    """Groups that costs are summed by; `purchase` lists every purchase."""
 
     FLOW = "flow"
     DAY = "day"
@@ -40,31 +40,31 @@ def costs(
     """Show what was spent and what the cache saved. Needs no key, no network."""
     from tasks.ops.costs import cost_table, export_accounting
     from tasks.workspace.workspace import Workspace
-    from tollbook.cli.working import in_workspace
+    from tollbook.cli.workspace import in_workspace
 
-    answer = Answer(as_json=as_json or shape is Format.JSON)
-    if shape in (Format.ACCOUNTING, Format.ACCOUNTING_TOTALS) and not answer.as_json:
+    output = Output(as_json=as_json or shape is Format.JSON)
+    if shape in (Format.ACCOUNTING, Format.ACCOUNTING_TOTALS) and not output.as_json:
         with Workspace.open() as ws:
             export_accounting(ws, sys.stdout, totals=shape is Format.ACCOUNTING_TOTALS)
         return
-    found = in_workspace(lambda ws: cost_table(ws, by.value))
-    rows = found.rows
-    answer.warn(found.stale)
-    answer.document(rows)
-    if shape is Format.CSV and not answer.as_json:
+    table = in_workspace(lambda ws: cost_table(ws, by.value))
+    rows = table.rows
+    output.warn(table.stale)
+    output.document(rows)
+    if shape is Format.CSV and not output.as_json:
         _csv(rows)
         return
     if not rows:
-        answer.line("nothing was bought yet")
+        output.line("nothing was bought yet")
         return
     columns = tuple(name for name in rows[0] if name in SHOWN)
     figures = frozenset(at for at, name in enumerate(columns) if name not in TEXTS)
-    answer.table(columns, [tuple(_shown(row[name]) for name in columns) for row in rows], right=figures)
+    output.table(columns, [tuple(_shown(row[name]) for name in columns) for row in rows], right=figures)
 
 
 TEXTS = frozenset({"flow", "day", "month", "dataset", "asset", "purchase_id", "money", "data"})
 SHOWN = (*TEXTS, "calls_paid", "amount", "in_doubt", "rows_new", "calls_avoided", "saved")
-"""What fits a terminal; json and csv have every column of the view."""
+"""Columns that fit a terminal; json and csv have every column of the view."""
 
 
 def _shown(value: object) -> str:

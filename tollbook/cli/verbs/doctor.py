@@ -1,11 +1,11 @@
-"""`tollbook doctor`: is everything in place? Pays nothing."""
+"""`tollbook doctor`: check that everything is in place."""
 
 from __future__ import annotations
 
 import asyncio
 
 from tollbook.cli import options
-from tollbook.cli.answer import Answer
+from tollbook.cli.output import Output
 
 
 def doctor(as_json: options.Json = False) -> int:
@@ -13,11 +13,13 @@ def doctor(as_json: options.Json = False) -> int:
     from payer.values.errors import worst
     from tasks.ops.doctor import checkup
 
-    answer = Answer(as_json=as_json)
-    found = asyncio.run(checkup())
-    answer.document({"ok": all(each.ok for each in found), "checks": [each.document() for each in found]})
-    for each in found:
-        answer.line(f"{'ok  ' if each.ok else 'FAIL'} {each.name:<20} {each.detail}", style="" if each.ok else "red")
-        if each.fix:
-            answer.line(f"     {'':<20} what to do: {each.fix}", style="yellow")
-    return worst([each.exit_code for each in found])
+    output = Output(as_json=as_json)
+    checks = asyncio.run(checkup())
+    output.document({"ok": all(check.ok for check in checks), "checks": [check.document() for check in checks]})
+    for check in checks:
+        output.line(
+            f"{'ok  ' if check.ok else 'FAIL'} {check.name:<20} {check.detail}", style="" if check.ok else "red"
+        )
+        if check.fix:
+            output.line(f"     {'':<20} what to do: {check.fix}", style="yellow")
+    return worst([check.exit_code for check in checks])

@@ -1,14 +1,18 @@
-"""`tollbook plan`: what would be bought and the exact bill. Signs nothing."""
+"""`tollbook plan`: show what would be bought and the exact bill; with --month, what the schedules will cost."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tollbook.cli import options
-from tollbook.cli.answer import Answer
+from tollbook.cli.output import Output
+
+if TYPE_CHECKING:
+    from tasks.ops.forecast import Forecast
+    from tasks.workspace.workspace import Workspace
 
 
 def plan(
@@ -20,37 +24,69 @@ def plan(
         bool, typer.Option("--month", help="What the next 30 days would cost at the schedules of prefect.yaml.")
     ] = False,
     schedules: Annotated[
-        Path, typer.Option("--schedules", metavar="FILE", help="Where --month reads schedules.")
-    ] = Path("prefect.yaml"),
+        Path | None,
+        typer.Option(
+            "--schedules",
+            metavar="FILE",
+            help="Where --month reads schedules; by default prefect.yaml here, or the one that ships with tollbook.",
+        ),
+    ] = None,
     as_json: options.Json = False,
 ) -> int:
     """Show what would be bought now, and the exact bill. Signs nothing, needs no key."""
-    answer = Answer(as_json=as_json)
+    output = Output(as_json=as_json)
     if month:
-        from tollbook.cli.forecast import show_forecast
-
-        show_forecast(answer, schedules, flows, tokens)
-        return 0
-    return show_bills(answer, flows, everything, tokens, keys)
+        return _plan_month(output, schedules, flows, tokens)
+    return plan_bills(output, flows, everything, tokens, keys)
 
 
-def show_bills(
-    answer: Answer,
+def plan_bills(
+    output: Output,
     flows: list[str] | None,
     everything: bool,
     tokens: str | None,
     keys: list[str] | None,
     max_cost: str | None = None,
 ) -> int:
-    """The bills of what is named, with what stands in their way; the exit code is that of a run refused for it."""
+    """Show the bills of a selection, and return the exit code of a run that they would refuse."""
     from payer.values.errors import worst
     from tasks.buy.bill import plan_document
-    from tollbook.cli.render import bills as show
-    from tollbook.cli.working import Chosen, bills_of, in_workspace
+    from tollbook.cli.runs import plan_flows
+    from tollbook.cli.selection import Selection
+    from tollbook.cli.tables.bills import show_bills
+    from tollbook.cli.workspace import in_workspace
 
-    chosen = Chosen(flows, everything, tokens, keys)
-    chosen.check()
-    found = in_workspace(lambda ws: bills_of(ws, chosen, max_cost))
-    answer.document(plan_document(found))
-    show(answer, found)
-    return worst([problem.exit_code for bill in found for problem in bill.problems])
+    selection = Selection(flows, everything, tokens, keys)
+    selection.check()
+    bills = in_workspace(lambda ws: plan_flows(ws, selection, max_cost))
+    output.document(plan_document(bills))
+    show_bills(output, bills)
+    return worst([problem.exit_code for bill in bills for problem in bill.problems])
+
+
+def _plan_month(output: Output, path: Path | None, flows: list[str] | None, tokens: str | None) -> int:
+    from tasks.buy.load import load
+    from tasks.ops.forecast import DAYS, forecast
+    from tasks.workspace.schedules import read_schedules
+    from tollbook.cli.tables.forecast import show_forecast
+    from tollbook.cli.workspace import in_workspace
+
+    path = path or _default_schedules()
+    schedules = read_schedules(path)
+
+    async def work(ws: Workspace) -> list[Forecast]:
+        await load(ws)
+        return await forecast(ws, schedules, flows=flows, tokens=tokens)
+
+    forecasts = in_workspace(work)
+    output.document({"days": DAYS, "flows": [each.document() for each in forecasts]})
+    show_forecast(output, forecasts, path.name)
+    return 0
+
+
+def _default_schedules() -> Path:
+    """prefect.yaml of the working directory; without one, the one that ships with tollbook."""
+    from tollbook.templates import template
+
+    here = Path("prefect.yaml")
+    return here if here.exists() else template(here.name)

@@ -1,4 +1,4 @@
-"""`tollbook probe`: every endpoint's current terms, beside policy and what is declared. Pays nothing."""
+"""`tollbook probe`: check every endpoint's current terms against policy."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from tollbook.cli import options
-from tollbook.cli.answer import Answer
+from tollbook.cli.output import Output
 
 
 def probe(
@@ -19,15 +19,17 @@ def probe(
     from tasks.ops.probe import Probe
     from tasks.ops.probe import probe as ask
     from tasks.workspace.workspace import Workspace
-    from tollbook.cli.working import in_workspace
+    from tollbook.cli.workspace import in_workspace
 
-    answer = Answer(as_json=as_json)
+    output = Output(as_json=as_json)
 
     async def work(ws: Workspace) -> list[Probe]:
         return await ask(ws, seller)
 
-    found = in_workspace(work)
-    answer.document({"seller": seller, "endpoints": [each.document() for each in found]})
-    rows = [(each.dataset, str(each.status or "-"), each.price or "-", each.words) for each in found]
-    answer.table(("dataset", "status", "price", "terms"), rows, right=frozenset({1, 2}))
-    return worst([each.exit_code for each in found])
+    endpoints = in_workspace(work)
+    output.document({"seller": seller, "endpoints": [one.document() for one in endpoints]})
+    rows = [
+        (endpoint.dataset, str(endpoint.status or "-"), endpoint.price or "-", endpoint.words) for endpoint in endpoints
+    ]
+    output.table(("dataset", "status", "price", "terms"), rows, right=frozenset({1, 2}))
+    return worst([one.exit_code for one in endpoints])

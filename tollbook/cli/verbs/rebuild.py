@@ -1,4 +1,4 @@
-"""`tollbook rebuild`: cache and published files from the ledger, for $0; `--check` only looks."""
+"""`tollbook rebuild`: make cache and published files again from the ledger, for $0."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tollbook.cli import options
-from tollbook.cli.answer import Answer
+from tollbook.cli.output import Output
 
 
 def rebuild(
@@ -20,34 +20,34 @@ def rebuild(
     ] = False,
     as_json: options.Json = False,
 ) -> int:
-    """Make the cache and the published files anew from the bodies in the ledger. Asks nobody, costs nothing."""
-    from tasks.buy.load import rebuild_all
-    from tollbook.cli.working import in_workspace
+    """Make the cache and the published files again from the ledger. Needs no seller and costs nothing."""
+    from tasks.ops.rebuild import rebuild_all, rebuild_document
+    from tollbook.cli.workspace import in_workspace
 
-    answer = Answer(as_json=as_json)
+    output = Output(as_json=as_json)
     if check:
-        return _check(answer)
-    done = in_workspace(partial(rebuild_all, forget_lost=forget_lost))
-    answer.document(done.document())
-    answer.line(f"rebuilt from the ledger for $0: {done.rows} rows in {done.seconds:.1f} s")
+        return _check(output)
+    done, publication = in_workspace(partial(rebuild_all, forget_lost=forget_lost))
+    output.document(rebuild_document(done, publication))
+    output.line(f"rebuilt from the ledger for $0: {done.rows} rows in {done.seconds + publication.seconds:.1f} s")
     if done.changed:
-        answer.line(f"  changed     {', '.join(done.changed)}", style="yellow")
+        output.line(f"  changed     {', '.join(done.changed)}", style="yellow")
     if done.forgotten:
-        answer.line(f"  forgotten   {done.forgotten} deliveries that the ledger lacks", style="yellow")
-    if done.note:
-        answer.line(f"  damaged     {done.note}", style="yellow")
-    answer.line(f"  published   {done.path}")
+        output.line(f"  forgotten   {done.forgotten} deliveries that the ledger lacks", style="yellow")
+    if publication.note:
+        output.line(f"  damaged     {publication.note}", style="yellow")
+    output.line(f"  published   {publication.path}")
     return 0
 
 
-def _check(answer: Answer) -> int:
+def _check(output: Output) -> int:
     from payer.values.errors import Unresolved
     from tasks.ops.reconcile import check_all, difference_document
-    from tollbook.cli.working import in_workspace
+    from tollbook.cli.workspace import in_workspace
 
-    found = in_workspace(check_all)
-    answer.document({"clean": not found, "differences": [difference_document(one) for one in found]})
-    answer.line("bodies, cache and published files are whole" if not found else f"{len(found)} differences")
-    for one in found:
-        answer.line(f"  {one.kind}: {one.detail}", style="red")
-    return Unresolved.exit_code if found else 0
+    differences = in_workspace(check_all)
+    output.document({"clean": not differences, "differences": [difference_document(one) for one in differences]})
+    output.line("bodies, cache and published files are whole" if not differences else f"{len(differences)} differences")
+    for difference in differences:
+        output.line(f"  {difference.kind}: {difference.detail}", style="red")
+    return Unresolved.exit_code if differences else 0

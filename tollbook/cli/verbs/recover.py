@@ -1,23 +1,23 @@
-"""`tollbook recover`: finish or void open purchases."""
+"""`tollbook recover`: finish or free open purchases."""
 
 from __future__ import annotations
 
 from tollbook.cli import options
-from tollbook.cli.answer import Answer
+from tollbook.cli.output import Output
 
 
 def recover(as_json: options.Json = False) -> int:
-    """Claim what is paid for, free what is provably dead, load and publish. Buys nothing new."""
-    from flows.recovering import recover_all
-    from tollbook.cli.render import purchases
-    from tollbook.cli.working import in_workspace
+    """Claim what is paid, free what is proven void, load and publish. Buys nothing new."""
+    from tasks.ops.recovery import recover_all
+    from tollbook.cli.tables.purchases import show_purchases
+    from tollbook.cli.workspace import in_workspace
 
-    answer = Answer(as_json=as_json)
+    output = Output(as_json=as_json)
     done = in_workspace(recover_all)
-    answer.document(done.document())
-    answer.heading("Recovered")
+    output.document(done.document())
+    output.heading("Recovered")
     for words, count in done.counts().items():
-        answer.line(f"  {words:<12}{count}")
-    purchases(answer, "Still in doubt: run `tollbook recover` again later", [p for p, _ in done.found.in_doubt])
-    purchases(answer, "Undelivered: paid, no data; a person decides (accept-loss)", done.undelivered)
+        output.line(f"  {words:<12}{count}")
+    show_purchases(output, "Still in doubt: run `tollbook recover` again later", [p for p, _ in done.found.in_doubt])
+    show_purchases(output, "Undelivered: paid, no data; needs operator approval (accept-loss)", done.undelivered)
     return done.exit_code

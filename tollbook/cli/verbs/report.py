@@ -1,19 +1,19 @@
-"""`tollbook report`: one page on money and data."""
+"""`tollbook report`: show one page on money and data."""
 
 from __future__ import annotations
 
 from tollbook.cli import options
-from tollbook.cli.answer import Answer
+from tollbook.cli.output import Output
 
 
 def report(as_json: options.Json = False) -> None:
-    """Show one page: what was spent and saved, and how fresh and whole each table is. Needs no key, no network."""
+    """Show one page: what was spent and saved, and how fresh and complete each table is. Needs no key, no network."""
     from tasks.ops.report import page
-    from tollbook.cli.report_page import report_page
-    from tollbook.cli.working import in_workspace
+    from tollbook.cli.tables.report import show_report
+    from tollbook.cli.workspace import in_workspace
 
-    answer = Answer(as_json=as_json)
-    found = in_workspace(page)
-    answer.warn(found["stale"])
-    answer.document(found)
-    report_page(answer, found)
+    output = Output(as_json=as_json)
+    contents = in_workspace(page)
+    output.warn(contents["stale"])
+    output.document(contents)
+    show_report(output, contents)

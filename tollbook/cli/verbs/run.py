@@ -1,4 +1,4 @@
-"""`tollbook run`: one ingestion run, now."""
+"""`tollbook run`: buy what is missing or due, load it and publish, now."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from tollbook.cli import options
-from tollbook.cli.answer import Answer
+from tollbook.cli.output import Output
 
 
 def run(
@@ -23,27 +23,30 @@ def run(
     from payer.values.errors import PayerError, worst
     from tasks.buy.outcome import Outcome, run_document
     from tasks.workspace.workspace import Workspace
-    from tollbook.cli import failure, render
+    from tollbook.cli import errors
     from tollbook.cli.progress import watch_for
-    from tollbook.cli.verbs.plan import show_bills
-    from tollbook.cli.working import Chosen, in_workspace, ingest_each
+    from tollbook.cli.runs import run_flows
+    from tollbook.cli.selection import Selection
+    from tollbook.cli.tables.outcomes import show_outcomes
+    from tollbook.cli.verbs.plan import plan_bills
+    from tollbook.cli.workspace import in_workspace
 
     if dry_run:
-        return show_bills(Answer(as_json=as_json), flows, everything, tokens, keys, max_cost)
-    answer, chosen = Answer(as_json=as_json), Chosen(flows, everything, tokens, keys)
-    chosen.check()
+        return plan_bills(Output(as_json=as_json), flows, everything, tokens, keys, max_cost)
+    output, selection = Output(as_json=as_json), Selection(flows, everything, tokens, keys)
+    selection.check()
 
     async def work(ws: Workspace) -> list[Outcome | tuple[str, PayerError]]:
         _ = ws.wallet
-        return await ingest_each(ws, chosen, "manual", max_cost, watch_for(quiet=as_json))
+        return await run_flows(ws, selection, "manual", max_cost, watch_for(quiet=as_json))
 
     ended = in_workspace(work)
     if len(ended) == 1 and isinstance(ended[0], tuple):
         raise ended[0][1]
-    answer.document(run_document(ended))
-    render.outcomes(answer, [each for each in ended if isinstance(each, Outcome)])
+    output.document(run_document(ended))
+    show_outcomes(output, [each for each in ended if isinstance(each, Outcome)])
     for each in ended:
         if not isinstance(each, Outcome) and not as_json:
-            answer.heading(f"{each[0]}: nothing bought")
-            answer.line(failure.text(each[1]), style="red")
+            output.heading(f"{each[0]}: nothing bought")
+            output.line(errors.text(each[1]), style="red")
     return worst([each.exit_code if isinstance(each, Outcome) else each[1].exit_code for each in ended])

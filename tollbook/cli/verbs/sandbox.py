@@ -1,4 +1,4 @@
-"""`tollbook sandbox`: the paid world in the foreground."""
+"""`tollbook sandbox`: serve the paid world in the foreground."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tollbook.cli import options
-from tollbook.cli.answer import Answer
+from tollbook.cli.output import Output
 
 if TYPE_CHECKING:
     from sandbox.world import World
@@ -27,20 +27,20 @@ def sandbox(
 
     Writes DIR/policy.toml and DIR/sandbox.env (shell exports) and prints one line starting with `ready`.
     """
-    from tollbook.cli.failure import BadUsage
-    from tollbook.cli.sandboxing import needs_sandbox
+    from tollbook.cli.errors import BadUsage
+    from tollbook.cli.sandbox_extra import needs_sandbox
 
     with needs_sandbox():
         from sandbox.world import HomeInUse, World
-    answer = Answer(as_json=as_json)
+    output = Output(as_json=as_json)
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
     try:
         with World(home, tokens=tokens, seed=seed, x402_version=x402) as world:
             doors = _doors(world)
-            answer.document({"ready": True, **doors})
-            answer.line("ready " + " ".join(f"{name}={value}" for name, value in doors.items()))
+            output.document({"ready": True, **doors})
+            output.line("ready " + " ".join(f"{name}={value}" for name, value in doors.items()))
             stopped.wait()
     except HomeInUse as problem:
         raise BadUsage(str(problem), advice="stop the other sandbox, or name another --home") from None

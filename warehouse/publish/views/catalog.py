@@ -8,7 +8,7 @@ from importlib.resources import files
 from sources.model import Cast
 from sources.registry import dataset
 from warehouse.cache.generation import declaration
-from warehouse.cache.sql import column_list, quoted
+from warehouse.cache.sql import column_list, literal, quoted
 from warehouse.cache.tables import Table, declared_tables
 from warehouse.publish.views import point_in_time, quality
 
@@ -69,6 +69,18 @@ def _key_text(table: Table, name: str) -> str:
             return quoted(name)
 
 
+def tables_sql() -> str:
+    """The view `published_tables`: name, natural key, time column and datasets of each, for `tollbook.read`."""
+
+    def row(table: Table) -> str:
+        key, datasets = (", ".join(map(literal, names)) for names in (table.natural_key, table.datasets))
+        return f"({literal(table.name)}, [{key}], {literal(time_column(table))}, [{datasets}])"
+
+    rows = ",\n".join(map(row, declared_tables().values()))
+    columns = "table_name, natural_key, time_column, datasets"
+    return f"CREATE OR REPLACE VIEW published_tables AS SELECT * FROM (VALUES\n{rows}) AS t({columns})"
+
+
 def views_sql() -> str:
     """The views written by hand: on costs, and on what sellers nest in a row."""
     package = files("warehouse.publish.views")
@@ -80,7 +92,7 @@ def statements() -> list[str]:
     macros = [
         sql for table in declared_tables().values() for sql in (as_of_sql(table), *point_in_time.statements(table))
     ]
-    return [row_keys_sql(), *macros, views_sql(), *quality.live_views()]
+    return [row_keys_sql(), tables_sql(), *macros, views_sql(), *quality.live_views()]
 
 
 def shape() -> str:

@@ -21,7 +21,7 @@ FACTS = (
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What the schedules keep fresh: (dataset, time of a run) some weeks around now, and (dataset, key) requested."""
+    """Data that schedules keep fresh: (dataset, time of a run) some weeks around now, and (dataset, key) requested."""
 
     fires: Collection[tuple[str, datetime]]
     keys: Collection[tuple[str, str]]

@@ -1,0 +1,44 @@
+"""The body that grades, signals and moonshots share: one ingestion run of a feed, with its steps as Prefect tasks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect.client.schemas.objects import State
+
+from flows.ingest import ingest
+from tasks.buy.bill import Bill
+from tasks.buy.refresh_reference import resolve_keys
+from tasks.prefect.artifacts import bill_artifact, cost_artifact
+from tasks.prefect.flow_run import prefect_run
+from tasks.prefect.progress import ProgressArtifact
+from tasks.prefect.steps import AS_TASKS
+from tasks.prefect.verdict import verdict
+from tasks.prefect.worker import in_workspace
+from tasks.request.build import budget_of, request_fresh
+from tasks.request.keys import check_named
+from tasks.request.names import datasets_of
+from tasks.workspace.workspace import Workspace
+
+
+async def keep_fresh(name: str, max_cost: str | None, tokens: str | None) -> State[Any]:
+    """Run a feed or dataset once, as of the time it was scheduled for."""
+
+    async def work(ws: Workspace) -> State[Any]:
+        run, at = prefect_run(ws, name, "manual")
+        check_named(datasets_of([name]), tokens, ())
+        keys = await resolve_keys(ws, tokens)
+        request = request_fresh(ws, name, reason=run.reason, at=at, keys=keys)
+        run, at = prefect_run(ws, name, run.reason, budget=budget_of(ws, [name], max_cost))
+        async with ProgressArtifact() as watch:
+            outcome = await ingest(ws, request, run, steps=AS_TASKS, watch=watch, approve_bill=show_bill)
+        await cost_artifact(ws)
+        return verdict(outcome)
+
+    return await in_workspace(work)
+
+
+async def show_bill(bill: Bill) -> int | None:
+    """Show the bill as an artifact and approve it: policy's caps and the flow's own maximum decide."""
+    await bill_artifact(bill)
+    return None

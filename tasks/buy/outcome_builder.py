@@ -1,0 +1,159 @@
+"""Count what a run does while it runs, and build its outcome at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import reduce
+from typing import TYPE_CHECKING
+
+from payer.values.errors import PayerError
+from payer.values.money import Asset
+from payer.values.purchase import Data, Money, Purchase
+from payer.values.request import Run
+from tasks.buy.bill import Bill, Item, Saved
+from tasks.buy.outcome import Bought, Outcome, PriceChange
+from tasks.workspace.cache_trouble import as_payer_errors
+from warehouse.load.report import LoadReport, joined
+
+if TYPE_CHECKING:
+    from payer.settle.recover import Recovered
+    from tasks.buy.purchase import Batch
+    from warehouse.publish.publication import Publication
+
+
+@dataclass(slots=True)
+class OutcomeBuilder:
+    """Collects what ingest reports, in the order of its steps. `tried` are the purchase keys this run has requested,
+    `halted` the endpoints that it asks no more."""
+
+    run: Run
+    asset: Asset
+    bought: dict[str, Bought] = field(default_factory=dict)
+    reclaimed: dict[str, Purchase] = field(default_factory=dict)
+    loads: list[LoadReport] = field(default_factory=list)
+    problems: list[PayerError] = field(default_factory=list)
+    tried: set[str] = field(default_factory=set)
+    halted: dict[str, PayerError] = field(default_factory=dict)
+    price_changes: list[PriceChange] = field(default_factory=list)
+    stopped: bool = False
+    bill: Bill | None = None
+    first_bill: Bill | None = None
+    published: Publication | None = None
+
+    def count_recovered(self, found: Recovered) -> None:
+        """Count open purchases of earlier runs, as recovery left them. What stays in doubt is not tried again."""
+        parked = [purchase for purchase, _ in found.in_doubt]
+        for purchase in (*found.delivered, *found.undelivered, *parked):
+            self.reclaimed[purchase.purchase_id] = purchase
+        self.tried |= {purchase.purchase_key for purchase in parked}
+
+    def untried(self, bill: Bill) -> Bill:
+        """Return the bill with the requests that this run has not made yet; repeating others would never end."""
+        self.bill = bill
+        self.first_bill = self.first_bill or bill
+        for line in bill.lines:
+            self.halted |= {item.order.request.endpoint: line.problem for item in line.all_items if line.problem}
+        return bill.only(lambda item: item.key not in self.tried)
+
+    def note_problems(self, bill: Bill) -> None:
+        """Note what the bill can't buy. A bill that is refused whole is raised by `approve`."""
+        self._note(*(problem for problem in bill.problems if bill.postponed or problem is not bill.refusal))
+
+    def count_bought(self, batch: Batch) -> None:
+        """Count a batch of purchases, ended well or not. A later look at a purchase replaces the earlier one."""
+        before = sum(1 for bought in self.bought.values() if bought.problem is None)
+        self.price_changes += [replace(moved, call=moved.call + before) for moved in batch.moved.values()]
+        self.bought |= batch.results
+        self.tried |= {bought.purchase.purchase_key for bought in batch.results.values()}
+        self.halted |= batch.halted
+        self.stopped = batch.stopped is not None
+        self._note(*(bought.problem for bought in batch.results.values() if bought.problem), *batch.halted.values())
+
+    def count_verified(self, verified: Sequence[Bought]) -> None:
+        """Replace purchases by what the chain has proved of them."""
+        self.bought |= {bought.purchase.purchase_id: bought for bought in verified}
+
+    @contextmanager
+    def keeping_errors(self) -> Iterator[None]:
+        """Note an error instead of raising it, once this run has bought or recovered anything: what came is still
+        loaded and published, and the outcome says what was spent. Before that the error is the run's answer."""
+        try:
+            with as_payer_errors():
+                yield
+        except PayerError as error:
+            if self._idle:
+                raise
+            self._note(error)
+        if self.problems and self._idle:
+            raise self.problems[0]
+
+    def outcome(self, notes: tuple[str, ...] = ()) -> Outcome:
+        """Build the outcome, once everything has ended."""
+        mine = [b.purchase for b in self.bought.values() if b.purchase.run.run_id == self.run.run_id]
+        sent = [p for p in mine if p.sends and p.money in (Money.EXPOSED, Money.SPENT)]
+        paid = [p for p in sent if not _in_doubt(p)]
+        met = {p.purchase_id: p for p in (*self.reclaimed.values(), *(b.purchase for b in self.bought.values()))}
+        undelivered = {p.purchase_id for p in met.values() if p.undelivered and not p.loss_accepted}
+        over = [p for p in met.values() if p.data is Data.DELIVERED or p.purchase_id in undelivered]
+        left = self._left({p.purchase_key for p in over})
+        saved = self.first_bill.saved if self.first_bill else Saved()
+        return Outcome(
+            run=self.run,
+            asset=self.asset,
+            calls_paid=len(paid),
+            calls_free=sum(1 for p in mine if p.money is Money.VOID and p.data is Data.DELIVERED),
+            calls_avoided=saved.calls,
+            amount_atomic=sum(p.cost for p in paid),
+            in_doubt=sum(p.committed for p in sent if _in_doubt(p)),
+            saved=saved.amount_atomic,
+            loaded=_sum(self.loads),
+            open=sum(1 for p in met.values() if _in_doubt(p)),
+            undelivered=len(undelivered | set(self.bill.undelivered if self.bill else ())),
+            found_on_chain=sum(1 for p in mine if not p.sends and p.money is Money.SPENT),
+            recovered=sum(1 for p in self.reclaimed.values() if p.data is Data.DELIVERED),
+            left_calls=len(left),
+            left_atomic=self._worth(left),
+            price_changes=tuple(self.price_changes),
+            lost=self.first_bill.lost if self.first_bill else (),
+            problems=tuple(self.problems),
+            published=self.published,
+            notes=self._notes(notes),
+        )
+
+    @property
+    def _idle(self) -> bool:
+        return not self.bought and not self.reclaimed
+
+    def _notes(self, notes: tuple[str, ...]) -> tuple[str, ...]:
+        """The request's notes, then those of the loads, the bills and the publication, each once."""
+        loaded = [note for load in self.loads for note in load.notes]
+        billed = [note for bill in (self.first_bill, self.bill) if bill for note in bill.notes]
+        published = (self.published.note,) if self.published and self.published.note else ()
+        return tuple(dict.fromkeys((*notes, *loaded, *billed, *published)))
+
+    def _left(self, over: set[str]) -> list[Item]:
+        """The last bill's requests, bought or not, without the purchase keys that are `over`."""
+        lines = self.bill.lines if self.bill else ()
+        return [item for line in lines for item in line.all_items if item.key not in over]
+
+    def _worth(self, items: Sequence[Item]) -> int | None:
+        """The cost at the newest prices, also those that policy refused; None where one is unknown."""
+        newest = {moved.dataset: moved.after for moved in self.price_changes}
+        prices = [newest.get(item.order.dataset, item.price) for item in items]
+        return None if None in prices else sum(price for price in prices if price is not None)
+
+    def _note(self, *problems: PayerError) -> None:
+        self.problems += [problem for problem in dict.fromkeys(problems) if problem not in self.problems]
+
+
+def _in_doubt(purchase: Purchase) -> bool:
+    """True for money that may be gone without data. Delivered and not yet proved on chain is not in doubt."""
+    return purchase.money is Money.EXPOSED and purchase.data is Data.ABSENT
+
+
+def _sum(loads: Sequence[LoadReport]) -> LoadReport:
+    """Sum the counts; list each drift and each failed body once."""
+    total = reduce(joined, loads, LoadReport())
+    return replace(total, drift=tuple(dict.fromkeys(total.drift)), failures=tuple(dict.fromkeys(total.failures)))

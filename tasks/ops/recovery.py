@@ -1,0 +1,58 @@
+"""Recover every open purchase: settle, void or leave in doubt, then load and publish what that delivered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from payer.settle.recover import Recovered
+from payer.values.errors import PaidUndelivered, Unresolved
+from payer.values.purchase import Purchase
+from tasks.buy.steps import PLAIN, Steps
+from tasks.ops.status import purchase_document
+from tasks.workspace.workspace import Workspace
+from warehouse.load.report import LoadReport
+from warehouse.publish.publication import Publication
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """The result of one recovery of everything: the document of `recover`."""
+
+    found: Recovered
+    loaded: LoadReport
+    published: Publication | None
+    undelivered: tuple[Purchase, ...]
+
+    @property
+    def exit_code(self) -> int:
+        if self.undelivered:
+            return PaidUndelivered.exit_code
+        return Unresolved.exit_code if self.found.in_doubt else 0
+
+    def counts(self) -> dict[str, int]:
+        return {
+            "settled": len(self.found.settled),
+            "delivered": len(self.found.delivered),
+            "voided": len(self.found.voided),
+            "open": len(self.found.in_doubt),
+            "undelivered": len(self.undelivered),
+        }
+
+    def document(self) -> dict[str, Any]:
+        return {
+            **self.counts(),
+            "rows_new": self.loaded.rows_new,
+            "rows_changed": self.loaded.rows_changed,
+            "published": str(self.published.path) if self.published else None,
+            "purchases": [{**purchase_document(p), "why": why} for p, why in self.found.in_doubt]
+            + [{**purchase_document(p), "why": "paid and never delivered"} for p in self.undelivered],
+        }
+
+
+async def recover_all(ws: Workspace, *, steps: Steps = PLAIN) -> Recovery:
+    """Carry every open purchase as far as it goes, then load and publish. Buys nothing new."""
+    found = await steps.recover(ws, None)
+    loaded = await steps.load(ws)
+    published = await steps.publish(ws)
+    return Recovery(found, loaded, published, tuple(ws.ledger.undelivered()))

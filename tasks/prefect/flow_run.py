@@ -1,0 +1,57 @@
+"""Read the running Prefect flow run: its id, its deployment, and the time it was scheduled for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from prefect.context import FlowRunContext
+from prefect.exceptions import MissingContextError
+
+from payer.values.request import Run
+from tasks.workspace.run import new_run
+from tasks.workspace.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class FlowRun:
+    """The parts of a Prefect flow run that a run needs. `scheduled_for` is real time, without a sandbox's offset."""
+
+    flow_run_id: str | None = None
+    deployment: str | None = None
+    scheduled_for: datetime | None = None
+    by_schedule: bool = False
+
+
+def flow_run() -> FlowRun:
+    """Return the running flow run; an empty one outside of a flow."""
+    try:
+        context = FlowRunContext.get()
+    except MissingContextError:
+        context = None
+    if context is None or context.flow_run is None:
+        return FlowRun()
+    run = context.flow_run
+    return FlowRun(
+        flow_run_id=str(run.id),
+        deployment=str(run.deployment_id) if run.deployment_id else None,
+        scheduled_for=run.expected_start_time,
+        by_schedule=bool(run.auto_scheduled),
+    )
+
+
+def prefect_run(ws: Workspace, flow: str, reason: str, *, budget: int | None = None) -> tuple[Run, datetime]:
+    """Return the run to book purchases under, and the scheduled time that editions come from (never now())."""
+    outer = flow_run()
+    at = ws.clock.now()
+    if outer.scheduled_for is not None:
+        at = min(at, outer.scheduled_for + timedelta(seconds=ws.settings.clock_offset))
+    run = new_run(
+        flow,
+        "schedule" if outer.by_schedule else reason,
+        ws.clock.now(),
+        budget=budget,
+        deployment=outer.deployment,
+        flow_run_id=outer.flow_run_id,
+    )
+    return run, at

@@ -1,0 +1,51 @@
+"""The final state of a flow run: its outcome in the words of the command."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from prefect.client.schemas.objects import State
+from prefect.states import Completed, Failed
+
+from payer.values.errors import PayerError
+from tasks.buy.outcome import Outcome
+from tasks.ops.reconcile import Books
+
+
+def verdict(outcome: Outcome) -> State[Any]:
+    """Completed for exit code 0, else Failed with what is in the way. Money first, in both."""
+    text = f"{outcome.calls_paid} paid calls, {outcome.money(outcome.amount_atomic)} {outcome.asset.symbol}"
+    if outcome.exit_code == 0:
+        return Completed(message=f"{text}; {outcome.calls_avoided} saved by the cache", data=outcome.document())
+    return Failed(message=f"{text}; {'; '.join(_reasons(outcome))} (exit code {outcome.exit_code})")
+
+
+def _reasons(outcome: Outcome) -> Iterator[str]:
+    for problem in outcome.problems[:1]:
+        yield problem.what
+    if outcome.open:
+        yield f"{outcome.open} in doubt"
+    if outcome.undelivered:
+        yield f"{outcome.undelivered} paid and undelivered"
+    for failure in outcome.loaded.failures[:1]:
+        yield f"failed body {failure.purchase_id} ({failure.dataset}): {failure.message}"
+    if outcome.left_calls:
+        yield f"{outcome.left_calls} calls left"
+
+
+def books_verdict(books: Books) -> State[Any]:
+    """Completed when ledger and chain agree, else Failed with the first difference."""
+    if books.exit_code == 0:
+        return Completed(message="ledger and chain agree to the unit")
+    first = books.differences[0]
+    return Failed(message=f"{len(books.differences)} differences; {first.purchase_id or first.tx_hash}: {first.detail}")
+
+
+def done(text: str) -> State[Any]:
+    return Completed(message=text)
+
+
+def failure(error: PayerError) -> State[Any]:
+    """Failed with the error and its three sentences: money, repeat, advice."""
+    return Failed(message=f"{error.what}. Money: {error.money}. Run it again? {error.repeat}. What to do: {error.fix}")

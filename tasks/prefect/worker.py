@@ -1,0 +1,54 @@
+"""Run a flow's work in the worker's own workspace, and fail the flow run with the command's words."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from prefect.blocks.system import Secret
+from prefect.client.schemas.objects import State
+
+from payer.values.errors import PayerError
+from tasks.prefect.verdict import failure
+from tasks.workspace.cache_trouble import as_payer_errors
+from tasks.workspace.workspace import Workspace
+
+RETRIES, PAUSE = 2, 60
+"""Retries of a flow, and seconds between them. A repeated run recovers first and buys nothing twice."""
+
+KEY_BLOCK = "tollbook-private-key"
+"""Name of the Secret block that may hold the paying key, for workers without it in their environment."""
+
+
+class RunFailed(Exception):
+    """Raised when a run has not done what it was for; its text says what happened to the money.
+
+    Raised, because Prefect retries a flow that raises; a flow that returns a failed state while retries are left ends
+    as crashed in a worker (seen in 3.8.8).
+    """
+
+
+async def in_workspace(work: Callable[[Workspace], Awaitable[State[Any]]]) -> State[Any]:
+    """Open the worker's workspace for the work. Raises RunFailed for a failed state, and for an error of ours."""
+    try:
+        with as_payer_errors():
+            async with Workspace.open(await environ_with_key()) as ws:
+                state = await work(ws)
+    except PayerError as error:
+        state = failure(error)
+    if state.is_failed():
+        raise RunFailed(state.message or "the run failed")
+    return state
+
+
+async def environ_with_key() -> dict[str, str]:
+    """Return the worker's environment; where it names no wallet, with the Secret block's key (kept in this process)."""
+    environ = dict(os.environ)
+    if environ.get("TOLLBOOK_PRIVATE_KEY") or environ.get("TOLLBOOK_KEYSTORE"):
+        return environ
+    try:
+        block: Any = await Secret.aload(KEY_BLOCK)
+    except ValueError:
+        return environ
+    return {**environ, "TOLLBOOK_PRIVATE_KEY": str(block.get())}

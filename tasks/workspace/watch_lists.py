@@ -1,0 +1,34 @@
+"""The watch lists of policy.toml, checked against what their sellers sell."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from payer.values.errors import Misconfigured
+from sources import registry
+
+if TYPE_CHECKING:
+    from payer.policy.rules import Policy
+    from sources.model import Dataset
+
+
+def check_watch_lists(policy: Policy) -> None:
+    """Raise Misconfigured for a dataset that its seller doesn't sell by key, or for two keys in one string."""
+    for seller in policy.sellers.values():
+        option = f"sellers.{seller.name}.watch"
+        sold = {d.name: d for d in registry.datasets() if d.seller == seller.name and d.key_column is not None}
+        for name, keys in seller.watch.items():
+            if name not in sold:
+                near = difflib.get_close_matches(name, sold, n=1)
+                advice = f"did you mean {near[0]}?" if near else f"by key it sells: {', '.join(sold) or 'nothing'}"
+                raise Misconfigured(f"{option} names {name!r}, which it doesn't sell", advice=advice)
+            for key in comma_keys(sold[name], keys):
+                each = ", ".join(f'"{word.strip()}"' for word in key.split(","))
+                raise Misconfigured(f"{option}.{name} holds {key!r}, several in one", advice=f"write {each}")
+
+
+def comma_keys(dataset: Dataset, keys: Iterable[str]) -> list[str]:
+    """Return the keys that hold a comma: in a query string it would split them, so no real key has one."""
+    return [key for key in keys if "," in key and dataset.body is None]

@@ -1,0 +1,134 @@
+"""Run the demo: the bill, buying, rows, costs, books, and the same again for $0."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from payer.values.errors import PayerError
+from payer.values.money import Amount, Asset
+from tasks.buy.bill import Bill
+from tasks.buy.outcome import Outcome, run_document
+from tasks.workspace.workspace import Workspace
+from tollbook.cli.demo import pages
+from tollbook.cli.output import Output
+from tollbook.cli.progress import watch_for
+from tollbook.cli.runs import plan_flows, run_flows
+from tollbook.cli.selection import Selection
+from tollbook.cli.tables.bills import show_bills
+
+if TYPE_CHECKING:
+    from sandbox.world import World
+
+SELECTION = Selection(("grades", "signals", "moonshots"))
+SELLER = "tokenmetrics"
+
+
+@dataclass(frozen=True, slots=True)
+class DemoResult:
+    """The demo in figures. Balances, ledger and chain are in atomic units of the asset."""
+
+    asset: Asset
+    bill_atoms: int
+    before: int
+    after: int
+    ledger: int
+    chain: int
+    transfers: int
+    purchases: int
+    first: dict[str, Any]
+    again: dict[str, Any]
+    home: str
+    published: str
+    seconds: float
+
+    @property
+    def books_agree(self) -> bool:
+        return self.before - self.after == self.ledger == self.chain and self.transfers == self.purchases
+
+    def document(self) -> dict[str, Any]:
+        def text(atomic: int) -> str:
+            return Amount(atomic, self.asset).decimal
+
+        return {
+            "bill": text(self.bill_atoms),
+            "first": self.first,
+            "again": self.again,
+            "wallet_before": text(self.before),
+            "wallet_after": text(self.after),
+            "ledger_atomic": self.ledger,
+            "chain_atomic": self.chain,
+            "transfers": self.transfers,
+            "purchases": self.purchases,
+            "books_agree": self.books_agree,
+            "home": self.home,
+            "published": self.published,
+            "queries": [query for _, query in pages.QUERIES],
+            "seconds": round(self.seconds, 1),
+        }
+
+
+def run_demo(world: World, output: Output) -> DemoResult:
+    """Run the whole demo. Its final figures are read from wallet, chain and ledger, each on its own."""
+    return asyncio.run(_run(world, output, time.monotonic()))
+
+
+async def _run(world: World, output: Output, started: float) -> DemoResult:
+    before = world.balance()
+    async with Workspace.open(world.env) as ws:
+        asset = ws.asset(SELLER)
+        pages.world(output, world, ws, Amount(before, asset).decimal)
+        bills = await _bill(ws, output)
+        first = await _buy(ws, output, bills)
+        pages.newest_rows(output, ws.home)
+        pages.costs(output, ws.home)
+        transfers, ledger = world.transfers(), ws.ledger.purchases()
+        after = world.balance()
+        pages.books(output, asset, before, after, sum(p.spent for p in ledger), len(transfers))
+        again = await _again(ws, output)
+        result = DemoResult(
+            asset=asset,
+            bill_atoms=sum(bill.amount_atomic for bill in bills),
+            before=before,
+            after=world.balance(),
+            ledger=sum(p.spent for p in ws.ledger.purchases()),
+            chain=sum(int(transfer["value"]) for transfer in world.transfers()),
+            transfers=len(world.transfers()),
+            purchases=sum(1 for p in ws.ledger.purchases() if p.spent),
+            first=run_document(first),
+            again=run_document(again),
+            home=str(ws.home),
+            published=str(ws.home / "published" / "warehouse.duckdb"),
+            seconds=time.monotonic() - started,
+        )
+        pages.what_next(output, ws.home, result.seconds)
+    return result
+
+
+async def _bill(ws: Workspace, output: Output) -> list[Bill]:
+    bills = await plan_flows(ws, SELECTION)
+    show_bills(output, bills, title="1  The bill, before anything is signed")
+    return bills
+
+
+async def _buy(ws: Workspace, output: Output, bills: list[Bill]) -> list[Outcome | tuple[str, PayerError]]:
+    output.heading("2  Buying: each call is signed once, paid once, and its body kept first")
+    ended = await run_flows(ws, SELECTION, "demo", None, watch_for(quiet=output.as_json))
+    _raise_first(ended)
+    pages.bought(output, bills, [outcome for outcome in ended if isinstance(outcome, Outcome)])
+    return ended
+
+
+async def _again(ws: Workspace, output: Output) -> list[Outcome | tuple[str, PayerError]]:
+    ended = await run_flows(ws, SELECTION, "demo", None, watch_for(quiet=True))
+    _raise_first(ended)
+    pages.again(output, [outcome for outcome in ended if isinstance(outcome, Outcome)])
+    return ended
+
+
+def _raise_first(ended: list[Outcome | tuple[str, PayerError]]) -> None:
+    for each in ended:
+        if isinstance(each, tuple):
+            raise each[1]

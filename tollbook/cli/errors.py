@@ -1,0 +1,100 @@
+"""Print errors: what happened to the money, whether a retry is safe, what to do."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import shutil
+import sys
+import textwrap
+from typing import Any
+
+from payer.values.errors import Misconfigured, PayerError, PolicyMissing
+from tasks.workspace.cache_trouble import as_payer_error
+from tollbook.templates import template
+
+USAGE = 2
+UNFORESEEN = 4
+
+
+def document(error: PayerError) -> dict[str, Any]:
+    """The JSON document of an error."""
+    return {
+        "error": {
+            "kind": type(error).__name__,
+            "what": error.what,
+            "money": error.money,
+            "repeat": error.repeat,
+            "advice": error.fix,
+            "exit_code": error.exit_code,
+        }
+    }
+
+
+def text(error: PayerError, *, width: int | None = None) -> str:
+    """Format an error with its three sentences, folded to `width` columns for a terminal."""
+    lines = [f"error: {error.what}", f"  Money: {error.money}.", f"  Run it again? {_sentence(error.repeat)}"]
+    if error.fix:
+        lines.append(f"  What to do: {error.fix.rstrip('.')}.")
+    if width is None:
+        return "\n".join(lines)
+    folded = (textwrap.wrap(line, width, subsequent_indent="    ", break_long_words=False) for line in lines)
+    return "\n".join(part for parts in folded for part in parts)
+
+
+def report(error: Exception, *, as_json: bool) -> int:
+    """Print an error on stderr, or with --json as a document on stdout, and return its exit code."""
+    shown = _as_payer_error(error)
+    if as_json:
+        print(json.dumps(document(shown), indent=2))
+    else:
+        width = shutil.get_terminal_size().columns if sys.stderr.isatty() else None
+        print(text(shown, width=width), file=sys.stderr)
+    return shown.exit_code
+
+
+def interrupted() -> None:
+    """Print what an interruption leaves behind."""
+    print(
+        "\ninterrupted: what was already sent is in the ledger.\n"
+        "  Money: see `tollbook status`.\n"
+        "  Run it again? Yes: open purchases are claimed first, nothing is bought twice.",
+        file=sys.stderr,
+    )
+
+
+def _sentence(words: str) -> str:
+    return f"{words[:1].upper()}{words[1:].rstrip('.')}."
+
+
+def _as_payer_error(error: Exception) -> PayerError:
+    usage = getattr(error, "format_message", None)
+    if usage is not None:
+        return BadUsage(usage())
+    if isinstance(error, PolicyMissing):
+        return _with_template(error)
+    return as_payer_error(error) or Unforeseen(f"{type(error).__name__}: {error}")
+
+
+def _with_template(error: PolicyMissing) -> PolicyMissing:
+    """Add the command that copies the shipped policy file."""
+    copy = f"cp {shlex.quote(str(template('policy.toml')))} ."
+    return PolicyMissing(
+        error.what, advice=f"copy the shipped one and review every line (`{copy}`), or set TOLLBOOK_POLICY"
+    )
+
+
+class BadUsage(Misconfigured):
+    """Raised when the command line can't be understood."""
+
+    repeat = "yes, once the command is corrected"
+    advice = "see `tollbook --help`, or `tollbook VERB --help`"
+
+
+class Unforeseen(PayerError):
+    """A bug, or an error of no known kind. Payments in flight are as safe as after a crash."""
+
+    money = "if anything was sent it is in the ledger; see `tollbook status`"
+    repeat = "yes: open purchases are claimed first, nothing is bought twice"
+    advice = "report this with the message above if it happens again"
+    exit_code = UNFORESEEN

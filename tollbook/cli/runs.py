@@ -1,0 +1,102 @@
+"""Plan or run several flows in one command: one budget, one publication."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from flows.ingest import ingest
+from payer.values.errors import PayerError
+from tasks.buy.bill import Bill
+from tasks.buy.load import publish
+from tasks.buy.outcome import Outcome
+from tasks.buy.quote import current_bill
+from tasks.buy.refresh_reference import resolve_keys
+from tasks.buy.steps import PLAIN, publish_later
+from tasks.buy.watch import Watch
+from tasks.request.build import budget_of, request_fresh
+from tasks.request.keys import KEY_TABLES
+from tasks.request.model import BadRequest
+from tasks.workspace.cache_trouble import as_payer_errors
+from tasks.workspace.run import new_run
+from tasks.workspace.workspace import Workspace
+from tollbook.cli.selection import Selection
+
+
+async def plan_flows(ws: Workspace, selection: Selection, max_cost: str | None = None) -> list[Bill]:
+    """Plan one bill per selected flow, each counted beside those before it.
+
+    With --all, a dataset whose keys are not known yet becomes a note of the last bill.
+    """
+    keys = await resolve_keys(ws, selection.tokens, selection.keys or ())
+    names, notes = selection.names(ws)
+    bills: list[Bill] = []
+    left = budget_of(ws, names, max_cost)
+    for name in names:
+        try:
+            request = request_fresh(ws, name, reason="plan", at=ws.clock.now(), keys=keys)
+        except BadRequest as error:
+            if not selection.everything:
+                raise
+            notes.append(f"{error.what}: {error.fix}")
+            continue
+        asset = ws.asset(request.seller)
+        beside = sum(bill.amount_atomic for bill in bills if bill.asset == asset and bill.refusal is None)
+        bills.append(await current_bill(ws, request, None if left is None else left - beside, beside))
+    return [*bills[:-1], replace(bills[-1], notes=(*bills[-1].notes, *notes))] if bills else []
+
+
+async def run_flows(
+    ws: Workspace, selection: Selection, reason: str, max_cost: str | None, watch: Watch
+) -> list[Outcome | tuple[str, PayerError]]:
+    """Run the selected flows one after the other, within one budget and with one publication at the end.
+
+    The error of a flow takes its outcome's place, and the next flow still runs.
+    """
+    keys = await resolve_keys(ws, selection.tokens, selection.keys or ())
+    names, notes = selection.names(ws)
+    left = budget_of(ws, names, max_cost)
+    ended: list[Outcome | tuple[str, PayerError]] = []
+    for name in names:
+        steps = PLAIN if _publishes_itself(name, names) else replace(PLAIN, publish=publish_later)
+        try:
+            request = request_fresh(ws, name, reason=reason, at=ws.clock.now(), keys=keys)
+            run = new_run(request.flow, reason, ws.clock.now(), budget=left)
+            with as_payer_errors():
+                outcome = await ingest(ws, request, run, watch=watch, steps=steps)
+        except PayerError as error:
+            ended.append((name, error))
+            continue
+        finally:
+            watch.ended()
+        ended.append(outcome)
+        left = None if left is None else left - outcome.amount_atomic - outcome.in_doubt
+    return await _finish(ws, ended, notes)
+
+
+def _publishes_itself(name: str, names: Sequence[str]) -> bool:
+    """True for the last flow, whose publication covers the others, and for flows whose table lists keys of others."""
+    return name == names[-1] or name in {table for table, _ in KEY_TABLES.values()}
+
+
+async def _finish(
+    ws: Workspace, ended: list[Outcome | tuple[str, PayerError]], notes: Sequence[str]
+) -> list[Outcome | tuple[str, PayerError]]:
+    """Add the notes to the last outcome, and publish what it loaded if no flow did."""
+    for at, each in reversed(list(enumerate(ended))):
+        if isinstance(each, Outcome):
+            ended[at] = await _publish_outcome(ws, replace(each, notes=(*each.notes, *notes)))
+            break
+    return ended
+
+
+async def _publish_outcome(ws: Workspace, done: Outcome) -> Outcome:
+    """Publish. An error becomes a problem of the outcome, which keeps its figures: money may have moved."""
+    if done.published:
+        return done
+    try:
+        with as_payer_errors():
+            return replace(done, published=await publish(ws))
+    except PayerError as error:
+        known = {problem.what for problem in done.problems}
+        return done if error.what in known else replace(done, problems=(*done.problems, error))

@@ -1,0 +1,62 @@
+"""The selection of a command line: flows, datasets, tokens, keys, and a range of days."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tasks.buy.refresh_reference import resolve_keys
+from tasks.request.build import parse_range, request_range
+from tasks.request.keys import check_named
+from tasks.request.model import DataRequest
+from tasks.request.names import all_names, datasets_of, with_history
+from tasks.workspace.workspace import Workspace
+from tollbook.cli.errors import BadUsage
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The flows, tables and datasets that a command line names, or all of them; and which keys of them."""
+
+    flows: Sequence[str] | None
+    everything: bool = False
+    tokens: str | None = None
+    keys: Sequence[str] | None = None
+
+    def check(self) -> None:
+        """Raise BadUsage or BadRequest for names that are missing, unknown or at odds, before anything is opened."""
+        if self.everything and self.flows:
+            raise BadUsage("--all and names of flows were both given", advice="give one of them")
+        if not self.everything and not self.flows:
+            advice = "name one: grades, signals, moonshots, a table or a dataset; or --all"
+            raise BadUsage("no flow is named", advice=advice)
+        if self.everything and self.keys:
+            advice = "name what they are for, or list each dataset's under `watch` in the policy file"
+            raise BadUsage("--keys with --all could be of any dataset", advice=advice)
+        if self.flows:
+            check_named(datasets_of(self.flows), self.tokens, self.keys or ())
+
+    def names(self, ws: Workspace) -> tuple[list[str], list[str]]:
+        """The names in order, and notes on the datasets that --all leaves out."""
+        if not self.everything:
+            return list(dict.fromkeys(self.flows or ())), []
+        names, left = all_names(ws)
+        where = "`watch` in the policy file names keys"
+        return names, [f"left out, sold by keys that nobody named ({where}): {', '.join(left)}"] if left else []
+
+
+async def range_request(
+    ws: Workspace,
+    names: Sequence[str],
+    first: str | None,
+    last: str | None,
+    tokens: str | None,
+    keys: Sequence[str] | None,
+) -> DataRequest:
+    """Build a backfill's request. Raises BadRequest before any seller is asked for terms."""
+    start, end = parse_range(first, last)
+    for name in names:
+        with_history(name)
+    check_named(datasets_of(names), tokens, keys or ())
+    named = await resolve_keys(ws, tokens, keys or ())
+    return request_range(ws, names, start, end, at=ws.clock.now(), keys=named)

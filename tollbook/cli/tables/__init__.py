@@ -1,0 +1,1 @@
+"""Tables for people: bills, outcomes, purchases, the forecast, the report."""

@@ -1,0 +1,107 @@
+"""Print bills in 80 columns: a line per dataset, the total, and what can't be bought."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tasks.buy.bill import Bill, Line
+from tasks.buy.caps import CapLine
+from tasks.buy.outcome import Outcome
+from tollbook.cli.output import Output
+
+FIGURES = frozenset({2, 3, 4, 5})
+
+
+def show_bills(output: Output, all_bills: Sequence[Bill], *, title: str = "The bill") -> None:
+    """Print one line per dataset, the total, and what can't be bought."""
+    if not all_bills:
+        return
+    bill = all_bills[0]
+    rows = [_bill_row(each, line) for each in all_bills for line in each.lines]
+    more = "+" if any(line.open_ended for each in all_bills for line in each.lines) else ""
+    total = _total(all_bills) + more
+    output.heading(title)
+    output.table(
+        ("flow", "dataset", "missing", "calls", "a call", bill.asset.symbol),
+        rows,
+        right=FIGURES,
+        foot=("total", "", "", f"{sum(each.calls for each in all_bills)}{more}", "", total),
+    )
+    for each in all_bills:
+        bill_notes(output, each)
+
+
+def bill_notes(output: Output, bill: Bill) -> None:
+    """Print what the cache saved, which cells are lost, and what may come on top."""
+    if bill.saved.calls:
+        calls = plural(bill.saved.calls, "call")
+        output.line(f"  {bill.flow}: {calls} held already, {amount(bill, bill.saved.amount_atomic)} saved")
+    if bill.undelivered:
+        calls = plural(len(bill.undelivered), "call")
+        output.line(f"  {bill.flow}: {calls} paid and undelivered, not bought again without accept-loss", style="red")
+    for lost in bill.lost:
+        repair = f"; {lost.repaired_by} has them" if lost.repaired_by else ""
+        output.line(
+            f"  {lost.dataset}: {lost.cells} cells can't be bought any more ({lost.what}){repair}", style="yellow"
+        )
+    for line in bill.lines:
+        if line.problem and line.all_items:
+            output.line(f"  {line.dataset}: not bought. {line.problem.what}", style="red")
+    if bill.postponed:
+        calls, worth = plural(len(bill.postponed), "call"), sum(item.price or 0 for item in bill.postponed)
+        output.line(
+            f"  {bill.flow}: {calls} more, {amount(bill, worth)}, left for a later run by the caps", style="yellow"
+        )
+    if any(line.open_ended for line in bill.lines):
+        output.line(f"  + {bill.flow}: a listing of unknown length; further pages come on top")
+    for note in bill.notes:
+        output.line(f"  {note}")
+    for words in limit_lines(bill):
+        output.line(f"  {words}", style="red" if bill.refusal else "")
+
+
+def limit_lines(bill: Bill) -> list[str]:
+    """Name every cap that refuses the bill; else the cap that it comes closest to."""
+    if bill.refusal is not None:
+        refusing = [cap for cap in bill.caps if cap.refuses]
+        return [f"refused: {bill.refusal.what}", *(f"{_cap(cap)}: too much" for cap in refusing[1:])]
+    counting = [cap for cap in bill.caps if cap.adds_up]
+    if not counting or not bill.amount_atomic:
+        return []
+    nearest = max(counting, key=lambda cap: cap.share)
+    return [f"{bill.flow}: nearest cap {nearest.name}: {nearest.text(nearest.after)} of {nearest.text(nearest.limit)}"]
+
+
+def _cap(cap: CapLine) -> str:
+    return f"{cap.name} holds {cap.text(cap.committed)}, {cap.text(cap.after)} after this, of {cap.text(cap.limit)}"
+
+
+def amount(bill: Bill | Outcome, atomic: int | None) -> str:
+    """Money with its symbol; None is an unknown amount."""
+    return f"{bill.money(atomic)} {bill.asset.symbol}" if atomic is not None else "an unknown amount"
+
+
+def _bill_row(bill: Bill, line: Line) -> tuple[str, ...]:
+    prices = {item.price for item in line.all_items}
+    each = "-" if not prices else bill.money(prices.pop()) if len(prices) == 1 else "various"
+    more = "+" if line.open_ended else ""
+    return (
+        bill.flow,
+        line.dataset,
+        str(line.missing_cells),
+        f"{line.calls}{more}",
+        each,
+        bill.money(line.known_atomic) + more if line.problem is None else "refused",
+    )
+
+
+def _total(all_bills: Sequence[Bill]) -> str:
+    symbols = {bill.asset.symbol for bill in all_bills}
+    if len(symbols) == 1:
+        return all_bills[0].money(sum(bill.amount_atomic for bill in all_bills))
+    return " + ".join(f"{bill.money(bill.amount_atomic)} {bill.asset.symbol}" for bill in all_bills)
+
+
+def plural(count: int, noun: str) -> str:
+    """A count with its noun, `1 call` or `2 calls`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

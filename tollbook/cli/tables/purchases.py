@@ -1,0 +1,27 @@
+"""Print purchases that are open or undelivered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from payer.values.money import Amount
+from payer.values.purchase import Purchase
+from tollbook.cli.output import Output
+
+
+def show_purchases(output: Output, title: str, purchases: Sequence[Purchase]) -> None:
+    """Print purchases under a title; nothing when there are none."""
+    if not purchases:
+        return
+    output.heading(title)
+    rows = [
+        (
+            p.purchase_id,
+            p.order.dataset,
+            p.money.value,
+            f"{Amount(p.committed, p.asset)}",
+            f"{p.created_at:%Y-%m-%d %H:%M}",
+        )
+        for p in purchases
+    ]
+    output.table(("purchase", "dataset", "money", "amount", "since"), rows, right=frozenset({3}))

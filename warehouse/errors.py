@@ -1,0 +1,29 @@
+"""Errors that every part of the warehouse may raise. Importing them costs no DuckDB."""
+
+from __future__ import annotations
+
+import sys
+
+
+class WarehouseError(RuntimeError):
+    """Base of the warehouse's own errors: no money is lost by any; whatever was bought is in the ledger."""
+
+
+class CacheBusy(WarehouseError):
+    """Raised when a program that doesn't take our lock, such as a DuckDB shell, holds the cache open."""
+
+
+class CacheDamaged(WarehouseError):
+    """Raised when the cache file can't be read. The next load rebuilds it from the ledger."""
+
+
+class CacheIncomplete(WarehouseError):
+    """Raised when the cache doesn't know everything that was bought: planning on it would buy again. Load first."""
+
+
+def is_disk_error(error: Exception) -> bool:
+    """True for an OSError, and for what DuckDB raises in its place. Who raised one of DuckDB's has imported it."""
+    duckdb = sys.modules.get("duckdb")
+    if duckdb is not None and isinstance(error, (duckdb.IOException, duckdb.OutOfMemoryException)):
+        return True
+    return isinstance(error, OSError)

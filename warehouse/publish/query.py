@@ -1,0 +1,32 @@
+"""Query the published file as an analyst sees it, for the verbs and artifacts that show it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from warehouse.errors import CacheBusy, CacheDamaged
+
+
+def query(home: Path | str, sql: str, values: Sequence[object] = ()) -> tuple[list[str], list[tuple[Any, ...]]]:
+    """Column names and rows of one query over the published file; times are in UTC.
+
+    Raises FileNotFoundError before the first publication.
+    """
+    import duckdb
+
+    path = Path(home) / "published" / "warehouse.duckdb"
+    if not path.exists():
+        raise FileNotFoundError(f"{path} is not there: nothing was published yet")
+    with duckdb.connect(str(path), read_only=True) as con:
+        con.execute("SET TimeZone = 'UTC'")
+        result = con.execute(sql, list(values))
+        return [column[0] for column in result.description or []], result.fetchall()
+
+
+def update_errors() -> tuple[type[Exception], ...]:
+    """Errors that keep cache and published file from being updated: the disk, a program that holds a file, damage."""
+    import duckdb
+
+    return (OSError, duckdb.Error, CacheBusy, CacheDamaged)
