@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from payer.chain.chain import ChainReader
 from payer.http.transport import Transport
 from payer.ledger import Ledger
+from payer.ledger.owners import new_owner
+from payer.policy.attempts import AttemptLimits
 from payer.policy.rules import Policy
 from payer.spool import Spool
-from payer.values.attempts import Limits
 from payer.values.clock import Clock
 from payer.values.errors import Misconfigured
-from payer.values.owners import new_owner
 from payer.values.purchase import Purchase
 from payer.wallet.eip3009 import Wallet
 
@@ -32,7 +32,7 @@ class PayerContext:
     wallet: Wallet | None
     clock: Clock
     owner: str = field(default_factory=new_owner)
-    limits: Limits = field(default_factory=Limits)
+    limits: AttemptLimits = field(default_factory=AttemptLimits)
     spool: Spool | None = None
 
     def signer(self) -> Wallet:

@@ -13,7 +13,7 @@ from payer.buy.look import look
 from payer.buy.respond import NOTHING_MATCHED
 from payer.context import PayerContext
 from payer.ledger import Conflict
-from payer.values.attempts import AttemptCounts
+from payer.policy.attempts import AttemptCounts
 from payer.values.chain_view import NotSeen, View
 from payer.values.errors import PaidUndelivered, PayerError, Refused, Unforeseen, Unresolved
 from payer.values.events import Event, Sent, Settled, Undelivered, Unsettled, Void

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias, assert_never
 
-from payer.values.attempts import AttemptCounts, Limits
+from payer.policy.attempts import AttemptCounts, AttemptLimits
 from payer.values.chain_view import ChainView, NonceState, NotSeen, Settlement, View
 from payer.values.purchase import Data, Money, Purchase
 
@@ -83,7 +83,7 @@ Action: TypeAlias = Sign | Present | Look | Settle | Unsettle | Free | Claim | G
 
 
 def next_action(
-    purchase: Purchase, now: float, chain: View, limits: Limits, counts: AttemptCounts = _NO_ATTEMPTS
+    purchase: Purchase, now: float, chain: View, limits: AttemptLimits, counts: AttemptCounts = _NO_ATTEMPTS
 ) -> Action:
     """Return the next step of one purchase.
 
@@ -115,7 +115,7 @@ def _reserved(chain: View) -> Action:
     return Wait(_TRANSFER_NOT_FOUND)
 
 
-def _exposed(p: Purchase, now: float, chain: View, limits: Limits, counts: AttemptCounts) -> Action:
+def _exposed(p: Purchase, now: float, chain: View, limits: AttemptLimits, counts: AttemptCounts) -> Action:
     if isinstance(chain, ChainView):
         if chain.settlement is not None and chain.state is NonceState.USED:
             return Settle(chain.settlement)
@@ -154,7 +154,7 @@ def _seen_used(chain: View) -> bool:
     return isinstance(chain, ChainView) and chain.state is not NonceState.UNUSED
 
 
-def _spent(p: Purchase, now: float, chain: View, limits: Limits, counts: AttemptCounts) -> Action:
+def _spent(p: Purchase, now: float, chain: View, limits: AttemptLimits, counts: AttemptCounts) -> Action:
     if isinstance(chain, ChainView) and _reorged_out(p, chain):
         return Unsettle()
     if isinstance(chain, ChainView) and _confirmed(p, chain):
@@ -167,7 +167,7 @@ def _spent(p: Purchase, now: float, chain: View, limits: Limits, counts: Attempt
     return Claim() if p.claims < limits.claims else GiveUp()
 
 
-def claim_is_due(p: Purchase, now: float, limits: Limits) -> bool:
+def claim_is_due(p: Purchase, now: float, limits: AttemptLimits) -> bool:
     """Whether one more claim of an undelivered purchase is due; its seller may be able to deliver by now."""
     if not p.undelivered or p.loss_accepted or p.settlement is None:
         return False

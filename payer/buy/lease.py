@@ -8,8 +8,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 from payer.context import PayerContext
+from payer.ledger.owners import is_gone
 from payer.values.events import Event
-from payer.values.owners import is_gone
 from payer.values.purchase import Lease, Purchase
 
 _SHORTEST_SECONDS = 90

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from payer.chain.rpc import Call, RpcCallFailed, RpcClient, malformed, quantity
-from payer.values.addresses import address_word, is_hash
 from payer.values.money import Asset
+from payer.wire.addresses import address_word, is_hash
 from payer.wire.strict_json import shown
 
 USED = "0x98de503528ee59b575ef0c0a2576a82497bfc029a5685b209e9ec333479b10a5"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from payer.chain.rpc import malformed
-from payer.values.addresses import address_word
+from payer.wire.addresses import address_word
 
 MULTICALL3 = "0xcA11bde05977b3631167028862bE2a173976CA11"
 CALLS = 100

@@ -9,9 +9,9 @@ from payer.chain.calls import eth_call, word
 from payer.chain.chain import Head
 from payer.chain.rpc import RpcCallFailed, RpcClient, malformed
 from payer.chain.settlements import Proof
-from payer.values.addresses import address_word
 from payer.values.chain_view import Settlement
 from payer.values.money import Asset
+from payer.wire.addresses import address_word
 
 _AUTHORIZATION_STATE = "0xe94a0102"
 _WORTH_A_MULTICALL = 4

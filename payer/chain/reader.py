@@ -16,11 +16,11 @@ from payer.chain.nonces import NonceReader
 from payer.chain.rpc import Call, RpcCallFailed, RpcClient, malformed, quantity
 from payer.chain.settlements import Proof, SettlementReader
 from payer.policy.rules import Policy
-from payer.values.addresses import address_word, checksum
 from payer.values.chain_view import ChainView, NonceState, Settlement, TransferOut
 from payer.values.clock import Clock
 from payer.values.errors import ChainUnreachable
 from payer.values.money import Asset
+from payer.wire.addresses import address_word, checksum
 
 _BALANCE_OF = "0x70a08231"
 _DOMAIN_SEPARATOR = "0x3644e515"

@@ -8,10 +8,10 @@ from typing import Any
 
 from payer.chain.logs import Log, Mark, read_log, transfers_of
 from payer.chain.rpc import Call, RpcClient, malformed, quantity
-from payer.values.addresses import checksum, is_hash
 from payer.values.chain_view import NonceState, Settlement
 from payer.values.events import Event, Signed
 from payer.values.money import Asset
+from payer.wire.addresses import checksum, is_hash
 
 Proof = Settlement | NonceState
 """A settlement, or NonceState.CANCELLED."""

@@ -12,6 +12,7 @@ In reading order:
 - `costs`       runs, what each purchase cost, and calls that were avoided
 - `quotes`      accepted terms by endpoint, and pinned payees
 - `scans`       transfers read from the chain
+- `owners`      names of the processes that lease purchases
 - `backup`      copy a ledger to a file, and restore it
 - `database`    the engine, tables, statements and migrations under all of these
 """

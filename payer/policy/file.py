@@ -10,9 +10,9 @@ from types import MappingProxyType
 
 from payer.policy.rules import Caps, Policy, SellerPolicy, origin
 from payer.policy.toml_table import TomlTable
-from payer.values.addresses import ZERO_ADDRESS
 from payer.values.errors import Misconfigured, PolicyMissing
 from payer.values.money import Asset
+from payer.wire.addresses import ZERO_ADDRESS
 from payer.wire.strict_json import shown
 
 FIRST_USE = "first-use"

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from payer.policy.rules import Caps, Policy, SellerPolicy, is_https_or_loopback, origin
-from payer.values.addresses import ZERO_ADDRESS, checksum
 from payer.values.errors import QuoteUnacceptable
 from payer.values.money import Amount, Asset
 from payer.values.terms import Terms
+from payer.wire.addresses import ZERO_ADDRESS, checksum
 from payer.wire.strict_json import dump, shown
 from payer.wire.terms import Challenge, Offer, unacceptable
 
@@ -196,4 +196,4 @@ class OfferRules:
             yield self.caps.highest_after(self.last_price), drift, advice
 
     def _money(self, amount: int) -> str:
-        return f"{Amount(amount, self.asset)}"
+        return str(Amount(amount, self.asset))

@@ -9,9 +9,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from payer.policy.rules import is_https_or_loopback
-from payer.values.addresses import checksum
 from payer.values.errors import Misconfigured
 from payer.values.money import parse_decimal
+from payer.wire.addresses import checksum
 from payer.wire.strict_json import shown
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}", re.ASCII)

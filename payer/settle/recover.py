@@ -15,13 +15,13 @@ from payer.buy.look import look
 from payer.buy.record import book_spooled
 from payer.context import PayerContext
 from payer.ledger import Ledger
-from payer.values.attempts import Limits
+from payer.policy.attempts import AttemptLimits
 from payer.values.chain_view import View
 from payer.values.errors import PaidUndelivered, PayerError
 from payer.values.purchase import Data, Money, Purchase
 
 _PARALLEL = 8
-_DEFAULT_LIMITS = Limits()
+_DEFAULT_LIMITS = AttemptLimits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,9 @@ async def verify(context: PayerContext, purchases: Sequence[Purchase]) -> list[P
     return context.ledger.append_all(batch) if batch else []
 
 
-def due(ledger: Ledger, now: datetime, flow: str | None = None, limits: Limits = _DEFAULT_LIMITS) -> list[Purchase]:
+def due(
+    ledger: Ledger, now: datetime, flow: str | None = None, limits: AttemptLimits = _DEFAULT_LIMITS
+) -> list[Purchase]:
     """Return every open purchase (of one flow, or all), and the undelivered ones that a late claim is due for."""
     purchases = {p.purchase_id: p for p in ledger.open_purchases(flow)}
     for purchase in ledger.undelivered():

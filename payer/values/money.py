@@ -48,13 +48,13 @@ class Amount:
 
 def decimal_text(amount_atomic: int, decimals: int) -> str:
     """Write atomic units as an exact decimal: 17000 at 6 decimals is "0.017"."""
-    text = format(Decimal(f"{amount_atomic}E-{decimals}"), "f")
+    text = format(exact_decimal(amount_atomic, decimals), "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def exact_decimal(atomic: int, decimals: int) -> Decimal:
-    """An amount in the asset with all its digits, however many: 17000 at 6 decimals is Decimal("0.017000")."""
-    return Decimal(f"{atomic}E-{decimals}")
+def exact_decimal(amount_atomic: int, decimals: int) -> Decimal:
+    """Convert atomic units to a Decimal with all its digits: 17000 at 6 decimals is Decimal("0.017000")."""
+    return Decimal(f"{amount_atomic}E-{decimals}")
 
 
 def parse_decimal(text: str, decimals: int) -> int:

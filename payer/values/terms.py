@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from payer.values.money import Asset
-from payer.values.secret import SecretStr
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +55,15 @@ class Authorization:
     valid_after: int
     valid_before: int
     nonce: str
+
+
+class SecretStr(str):
+    """Text to send and never to show: signatures, payment headers (I10). Its repr hides it, in tracebacks too."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'…'"
 
 
 @dataclass(frozen=True, slots=True)

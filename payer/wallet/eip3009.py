@@ -10,10 +10,9 @@ import hmac
 from functools import lru_cache
 from typing import NoReturn
 
-from payer.values.addresses import ZERO_ADDRESS, address_word, checksum, is_hash, keccak256
 from payer.values.money import Asset
-from payer.values.secret import SecretStr
-from payer.values.terms import Authorization
+from payer.values.terms import Authorization, SecretStr
+from payer.wire.addresses import ZERO_ADDRESS, address_word, checksum, is_hash, keccak256
 
 UINT256_MAX = 2**256 - 1
 MAX_WINDOW_SECONDS = 600

@@ -8,6 +8,7 @@ In reading order:
 - `terms`        read the terms of a 402
 - `payment`      write the header that pays
 - `receipt`      read what a seller claims about a settlement
+- `addresses`    Ethereum addresses and hashes as text
 
 Nothing here judges; policy does.
 """

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import re
 
-from payer.values.secret import SecretStr
-from payer.values.terms import Authorization, Terms
+from payer.values.terms import Authorization, SecretStr, Terms
 from payer.wire.headers import encode_header
 from payer.wire.strict_json import dump
 

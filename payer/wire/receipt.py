@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from payer.values.addresses import is_hash
+from payer.wire.addresses import is_hash
 from payer.wire.fields import optional_text
 from payer.wire.headers import decode_header, single_header
 from payer.wire.strict_json import Malformed, shown

@@ -13,13 +13,13 @@ from payer.chain.reader import RpcChain
 from payer.context import PayerContext
 from payer.http.transport import HttpTransport
 from payer.ledger import Ledger
+from payer.ledger.owners import new_owner
 from payer.payer import Payer
 from payer.policy.file import parse_policy
 from payer.settle.recover import Recovered
 from payer.values.chain_view import NotSeen
 from payer.values.errors import PayerError
 from payer.values.identifiers import purchase_key
-from payer.values.owners import new_owner
 from payer.values.purchase import Purchase
 from payer.values.request import Order, Request, Run
 from payer.wallet.eip3009 import Wallet

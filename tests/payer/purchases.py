@@ -10,7 +10,6 @@ from payer.ledger import Ledger
 from payer.ledger.append import Body
 from payer.ledger.reserve import PricedOrder
 from payer.policy.rules import Caps
-from payer.values.addresses import checksum
 from payer.values.chain_view import Settlement
 from payer.values.events import (
     Answered,
@@ -30,6 +29,7 @@ from payer.values.money import Asset
 from payer.values.purchase import Lease, Purchase
 from payer.values.request import Order, Request, Run
 from payer.values.terms import Authorization, Terms
+from payer.wire.addresses import checksum
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 USDC = Asset("USDC", 31337, checksum("0x" + "aa" * 20), "USD Coin", "2", 6)

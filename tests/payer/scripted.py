@@ -15,9 +15,9 @@ from payer.context import PayerContext
 from payer.http.outcome import Answer, NoAnswer, NotSent
 from payer.ledger import Ledger
 from payer.ledger.append import Body
+from payer.policy.attempts import AttemptLimits
 from payer.policy.file import parse_policy
 from payer.policy.rules import Policy
-from payer.values.attempts import Limits
 from payer.values.chain_view import ChainView, NonceState, Settlement, TransferOut
 from payer.values.errors import ChainUnreachable
 from payer.values.money import Asset
@@ -195,5 +195,5 @@ def context(
         wallet=Wallet(KEY),
         clock=clock or FakeClock(),
         owner="tests",
-        limits=Limits(),
+        limits=AttemptLimits(),
     )

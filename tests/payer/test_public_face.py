@@ -15,7 +15,7 @@ PUBLIC = {
     *("Payer", "PayerContext", "Order", "Request", "Run"),
     *("PayerError", "Misconfigured", "Refused", "OverBudget", "QuoteUnacceptable", "ConflictingRequest"),
     *("Unreachable", "SellerUnreachable", "ChainUnreachable", "Unresolved", "Unforeseen", "PaidUndelivered"),
-    *("LedgerUnavailable", "Unbooked", "BackupFailed", "LedgerTooNew"),
+    *("PolicyMissing", "LedgerUnavailable", "Unbooked", "BackupFailed", "LedgerTooNew"),
 }
 HEAVY = ("httpx", "sqlalchemy", "eth_account", "coincurve", "Crypto", "msgspec", "payer.context")
 

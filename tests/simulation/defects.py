@@ -15,8 +15,8 @@ from payer.buy.look import look
 from payer.context import PayerContext
 from payer.http.outcome import Answer
 from payer.ledger import Ledger, caps, read
+from payer.policy.attempts import AttemptCounts, AttemptLimits
 from payer.settle import reconcile, recover
-from payer.values.attempts import AttemptCounts, Limits
 from payer.values.chain_view import ChainView, NonceState, NotSeen
 from payer.values.events import Sent, Signed, Void, fold
 from payer.values.purchase import Data, Money, Purchase
@@ -83,7 +83,7 @@ def the_clock_voids(patch: pytest.MonkeyPatch) -> None:
     """Past validBefore by the buyer's own clock counts as dead."""
     exposed = decide._exposed
 
-    def by_clock(p: Purchase, now: float, chain: Any, limits: Limits, counts: AttemptCounts) -> Any:
+    def by_clock(p: Purchase, now: float, chain: Any, limits: AttemptLimits, counts: AttemptCounts) -> Any:
         if now >= p.valid_until:
             return decide.Free(0, burned=False)
         return exposed(p, now, chain, limits, counts)
@@ -116,7 +116,7 @@ def late_settlements_are_not_booked(patch: pytest.MonkeyPatch) -> None:
     """Once past validBefore nobody looks whether it settled after all."""
     exposed = decide._exposed
 
-    def deaf(p: Purchase, now: float, chain: Any, limits: Limits, counts: AttemptCounts) -> Any:
+    def deaf(p: Purchase, now: float, chain: Any, limits: AttemptLimits, counts: AttemptCounts) -> Any:
         action = exposed(p, now, chain, limits, counts)
         return decide.Wait("too late") if isinstance(action, decide.Settle) and now >= p.valid_until else action
 

@@ -10,9 +10,9 @@ from payer.chain.logs import CANCELLED, TRANSFER, USED
 from payer.chain.multicall import MULTICALL3
 from payer.chain.rpc import Call, RpcCallFailed, RpcClient
 from payer.policy.rules import Policy
-from payer.values.addresses import address_word
 from payer.values.clock import Clock
 from payer.values.errors import ChainUnreachable
+from payer.wire.addresses import address_word
 from tests.simulation.chain import SimChain, Tx, View
 from tests.simulation.dice import Dice
 from tests.simulation.machine import Process

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from payer.values.addresses import checksum
 from payer.values.money import Asset
 from payer.values.terms import Authorization
 from payer.wallet.eip3009 import digest, recover
+from payer.wire.addresses import checksum
 
 CHAIN_ID = 31337
 ASSET = Asset("USDC", CHAIN_ID, checksum("0x" + "aa" * 20), "USD Coin", "2", 6)

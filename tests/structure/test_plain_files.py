@@ -72,7 +72,7 @@ ALLOWED = {
         "payer/wallet/load.py _from_keystore path.read_bytes",
         "tasks/workspace/schedules.py read_schedules path.read_bytes",
     ),
-    "the system's name for this boot": ("payer/values/owners.py _machine _BOOT.read_text",),
+    "the system's name for this boot": ("payer/ledger/owners.py _machine _BOOT.read_text",),
     "SQL that comes with the package": (
         "warehouse/publish/views/catalog.py views_sql package.joinpath(name).read_text",
         "warehouse/publish/views/quality.py _statements files('warehouse.publish.views').joinpath(name).read_text",

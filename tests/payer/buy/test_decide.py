@@ -6,12 +6,12 @@ import pytest
 from msgspec import structs
 
 from payer.buy.decide import Action, Claim, Done, Free, GiveUp, Look, Present, Settle, Sign, Unsettle, Wait, next_action
-from payer.values.attempts import AttemptCounts, Limits
+from payer.policy.attempts import AttemptCounts, AttemptLimits
 from payer.values.chain_view import ChainView, NonceState, NotSeen, Settlement
 from payer.values.purchase import Purchase
 from tests.payer import purchases as p
 
-LIMITS = Limits(margin=6, presents=3, claims=3)
+LIMITS = AttemptLimits(margin=6, presents=3, claims=3)
 BEFORE = p.VALID_BEFORE - 60
 IN_MARGIN = p.VALID_BEFORE - 6
 AFTER = p.VALID_BEFORE + 60

@@ -11,7 +11,7 @@ from payer.buy.decide import Look, Sign, Wait, next_action
 from payer.buy.quote import _fetch_terms
 from payer.http.outcome import NotSent
 from payer.payer import Payer
-from payer.values.attempts import Limits
+from payer.policy.attempts import AttemptLimits
 from payer.values.chain_view import ChainView, NonceState, NotSeen
 from payer.values.events import Sent, Settled, Signed, Unsettled, Void
 from payer.values.purchase import Data, Money, Purchase
@@ -59,7 +59,7 @@ def test_anothers_payment_that_a_reorg_took_back_is_paid_by_us(
 ) -> None:
     """Nothing of ours could ever expire, so waiting for proof of death would be for ever. The nonce still pays once."""
     purchase = anothers_payment_taken_back()
-    assert isinstance(next_action(purchase, p.NOW.timestamp(), chain, Limits()), action)
+    assert isinstance(next_action(purchase, p.NOW.timestamp(), chain, AttemptLimits()), action)
 
 
 def test_a_body_is_claimed_with_new_terms_when_the_price_moved_between_two_lives(tmp_path: Path) -> None:

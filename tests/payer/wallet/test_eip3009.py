@@ -20,10 +20,10 @@ from x402.mechanisms.evm.eip712 import hash_eip3009_authorization
 from x402.mechanisms.evm.types import ExactEIP3009Authorization
 from x402.mechanisms.evm.verify import verify_eoa_signature
 
-from payer.values.addresses import checksum
 from payer.values.money import Asset
 from payer.values.terms import Authorization
 from payer.wallet.eip3009 import MAX_WINDOW_SECONDS, Wallet, digest, domain_separator, recover
+from payer.wire.addresses import checksum
 from tests.paths import VECTORS as VECTORS_FOLDER
 
 VECTORS = json.loads((VECTORS_FOLDER / "eip3009.json").read_text())

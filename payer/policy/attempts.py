@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """Limits on attempts. Nothing is presented within `margin` seconds of validBefore.
+class AttemptLimits:
+    """AttemptLimits on attempts. Nothing is presented within `margin` seconds of validBefore.
 
     `presents` is per call of `buy`; `claims` is per purchase, before it becomes undelivered. Each entry of `later`
     allows one more claim of an undelivered purchase, due that many seconds after it was settled; a call of `buy` makes
