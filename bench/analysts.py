@@ -1,4 +1,4 @@
-"""What analysts ask of the published file, beside plain tables laid out by hand for that one question.
+"""Analysts' questions of the published file, beside plain tables laid out by hand for that one question.
 
 TOLLBOOK_BENCH_ROWS is how many observations there are (default 10 million); a tenth of them are restatements, and there
 are a tenth as many events. The plain tables hold only the columns asked for, in the order that suits the question; of

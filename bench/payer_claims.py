@@ -1,4 +1,4 @@
-"""What a cheap stand-in seller shows: calls side by side, and claiming many purchases that were paid and never came."""
+"""Figures from a cheap stand-in seller: calls side by side, and claims of many purchases that never came."""
 
 from __future__ import annotations
 
@@ -16,18 +16,21 @@ import httpx
 from bench.payer_desk import each
 from bench.payer_stand_in import PRICE, StandInChain, piece, policy, stand_in
 from bench.rows import Row
-from payer.buy.decide import NotSeen
+from payer.buy.lease import new_lease
+from payer.context import PayerContext
 from payer.http.transport import HttpTransport
 from payer.ledger import Ledger
 from payer.ledger.store import Wanted
 from payer.payer import Payer
 from payer.policy.file import parse_policy
-from payer.services import Services
+from payer.values.chain_view import NotSeen, Settlement
 from payer.values.clock import SystemClock
 from payer.values.events import Sent, Signed
 from payer.values.identifiers import nonce, purchase_key
-from payer.values.types import Order, Purchase, Run, Settlement
+from payer.values.purchase import Purchase
+from payer.values.request import Order, Run
 from payer.wallet.eip3009 import Wallet
+from payer.wallet.sign import authorize
 from tests.payer import purchases as p
 from tests.payer.reference import ReferenceClient
 from tests.payer.scripted import KEY
@@ -51,8 +54,8 @@ class _Desk:
         clock = SystemClock()
         rules = parse_policy(policy(url))
         self.transport = HttpTransport(rules, clock)
-        self.services = Services(ledger, rules, StandInChain(), self.transport, Wallet(KEY), clock)
-        self.payer = Payer(self.services)
+        self.context = PayerContext(ledger, rules, StandInChain(), self.transport, Wallet(KEY), clock)
+        self.payer = Payer(self.context)
 
     def pieces(self, count: int, wait: float = 0.0) -> list[Order]:
         self._made += count
@@ -60,8 +63,8 @@ class _Desk:
 
     async def buy(self, wanted: list[Order], at_once: int) -> float:
         """Seconds per call, from request to durable body."""
-        run = Run(uuid.uuid4().hex, "bench", "manual", self.services.clock.now())
-        self.services.ledger.start_run(run)
+        run = Run(uuid.uuid4().hex, "bench", "manual", self.context.clock.now())
+        self.context.ledger.start_run(run)
         approved = await self.payer.approve(run, wanted, await self.payer.quote(wanted))
 
         async def one(purchase: Purchase) -> None:
@@ -125,9 +128,9 @@ async def _claims(folder: Path, url: str) -> Row:
     with Ledger.open(f"sqlite:///{folder}/claims.db") as ledger:
         desk = _Desk(ledger, url)
         async with desk.transport:
-            services = replace(desk.services, chain=StandInChain(_leave_open(desk)))
+            context = replace(desk.context, chain=StandInChain(_leave_open(desk)))
             began = time.perf_counter()
-            recovered = await Payer(services).recover()
+            recovered = await Payer(context).recover()
             took = time.perf_counter() - began
     if len(recovered.delivered) != _CLAIMS:
         raise RuntimeError(f"only {len(recovered.delivered)} were claimed")
@@ -139,23 +142,29 @@ async def _claims(folder: Path, url: str) -> Row:
 
 def _leave_open(desk: _Desk) -> dict[str, Settlement]:
     """Book 1,000 purchases as signed and sent, their answers lost; what the chain will show of them."""
-    services, now = desk.services, desk.services.clock.now()
-    wanted = [_wanted(services, order) for order in desk.pieces(_CLAIMS)]
+    context, now = desk.context, desk.context.clock.now()
+    wanted = [_wanted(context, order) for order in desk.pieces(_CLAIMS)]
     run = Run("bench", "bench", "manual", now)
-    bought = services.ledger.reserve(run, wanted, services.policy.caps, services.lease())
+    bought = context.ledger.reserve(run, wanted, context.policy.caps, new_lease(context))
     batch = []
     for one in bought:
         assert one.terms is not None
         batch.append(
-            (one, [Signed(at=now, authorization=services.authorize(one, one.terms), terms=one.terms), Sent(at=now)])
+            (
+                one,
+                [
+                    Signed(at=now, authorization=authorize(context.policy, one, one.terms, now), terms=one.terms),
+                    Sent(at=now),
+                ],
+            )
         )
-    services.ledger.append_all(batch)
+    context.ledger.append_all(batch)
     block = "0x" + "bb" * 32
     return {one.nonce: Settlement(one.nonce, 9, block, datetime.now(UTC), p.PAYEE, PRICE, final=True) for one in bought}
 
 
-def _wanted(services: Services, order: Order) -> Wanted:
-    wallet = services.signer()
+def _wanted(context: PayerContext, order: Order) -> Wanted:
+    wallet = context.signer()
     name = nonce(wallet.nonce_secret, p.USDC, purchase_key(order.request, order.edition), 0)
     return Wanted(order, p.USDC, wallet.address, {0: name}, PRICE, p.terms(PRICE), 7)
 

@@ -14,16 +14,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Self, TypeVar
 
-from payer.buy.decide import NotSeen
 from payer.chain.reader import RpcChain
+from payer.context import PayerContext
 from payer.http.transport import HttpTransport
 from payer.ledger import Ledger, statements
 from payer.payer import Payer
 from payer.policy.file import parse_policy
-from payer.services import Services
+from payer.values.chain_view import NotSeen
 from payer.values.clock import SystemClock
 from payer.values.errors import PayerError
-from payer.values.types import Order, Purchase, Run
+from payer.values.purchase import Purchase
+from payer.values.request import Order, Run
 from payer.wallet.eip3009 import Wallet
 from tests.payer.desk import orders
 from tests.payer.reference import ReferenceClient
@@ -80,7 +81,7 @@ class Market:
         return made["address"], made["env"]["TOLLBOOK_PRIVATE_KEY"]
 
     def paid(self, address: str) -> int:
-        """How often the chain took money from a wallet."""
+        """Number of times the chain took money from a wallet."""
         topics = [AUTHORIZATION_USED, "0x" + "00" * 12 + address[2:].lower()]
         return len(self.world.rpc("eth_getLogs", {"fromBlock": "0x0", "toBlock": "latest", "topics": topics}))
 
@@ -103,8 +104,8 @@ class Tollbook:
 
     async def __aenter__(self) -> Self:
         chain, transport = RpcChain(self.policy, self._clock), HttpTransport(self.policy, self._clock)
-        self.services = Services(self.ledger, self.policy, chain, transport, self._wallet, self._clock)
-        self.payer = Payer(self.services)
+        self.context = PayerContext(self.ledger, self.policy, chain, transport, self._wallet, self._clock)
+        self.payer = Payer(self.context)
         self._close = [chain.aclose, transport.aclose]
         self._books = Commits()
         self._books.__enter__()
@@ -135,7 +136,7 @@ class Tollbook:
         return Round(*per_call)
 
     async def try_hard(self, order: Order, tries: int) -> None:
-        """What a scheduler's retries do: run again."""
+        """Do what a scheduler's retries do: run again."""
         for _ in range(tries):
             try:
                 await self.buy([order])

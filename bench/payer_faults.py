@@ -1,4 +1,4 @@
-"""How many authorizations one purchase comes to under a fault, with one ordinary retry by the caller."""
+"""Authorizations that one purchase comes to under a fault, with one ordinary retry by the caller."""
 
 from __future__ import annotations
 

@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 from urllib.parse import parse_qs
 
 from payer.chain.reader import Account, Head, TransferOut
+from payer.values.chain_view import ChainView, NonceState, Settlement
 from payer.values.money import Asset
-from payer.values.types import ChainView, NonceState, Order, Request, Settlement
+from payer.values.request import Order, Request
 from tests.payer import purchases as p
 from tests.payer.scripted import POLICY, SELLER
 

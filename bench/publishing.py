@@ -112,7 +112,7 @@ def _publishing(home: Path, ledger: Ledger) -> Iterator[Row]:
 
 
 def _copy_whole(home: Path) -> float:
-    """What publishing costs when the whole database is copied each time."""
+    """Publish by copying the whole database each time."""
     target = home / "whole.duckdb"
     started = time.perf_counter()
     with duckdb.connect() as con:

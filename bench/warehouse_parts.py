@@ -1,4 +1,4 @@
-"""What bench.warehouse measures, one function a process."""
+"""The measurements of bench.warehouse, one function a process."""
 
 from __future__ import annotations
 

@@ -1,21 +1,101 @@
-"""The exactly-once x402 buyer. Knows no Prefect, no DuckDB and no seller.
+"""The exactly-once x402 buyer. It knows no Prefect, no DuckDB and no particular seller.
 
-The main path, in the order a purchase goes it; `services` is what all of it works with:
+This module is its public face: `Payer`, `PayerContext`, `Order`, `Request`, `Run` and the errors. They are loaded on
+first use, so that importing one module of the payer stays cheap.
 
-payer                        what callers see
-quoting                      current terms, judged; an intent reserved inside every cap
-buyer                        the loop: decide what is next, act, append
-decide                       the decision itself, pure
-sending                      what leaves the machine: signed, sent, claimed
-answers, keeping, new_terms  what came back, and writing it down
-recover, reconcile           what was left open; ledger against chain
+The main path, in the order a purchase takes it:
 
-The values they share stand beside them: types, money, events, identity, errors. A room knows those, and of the others
-only what stands above it:
+payer               what callers use
+context             the dependencies of one process, passed to every step
+buy/quote           fetch current terms, judge them, reserve inside every cap
+buy/buy             the loop: decide, act, append
+buy/decide          the next step, a pure function
+buy/send            sign, send, claim; changed_terms follows a 402 whose terms moved
+buy/respond         turn an answer into events; record writes it to the ledger, or to the spool
+settle/recover      finish or void what was left open
+settle/reconcile    compare ledger and chain
 
-wire                         what strangers write, read strictly
-policy                       reviewed limits, and the judge of a seller's terms
-http                         requests, and whether a byte of one may have left
-chain                        what the chain says of our payments
-ledger                       the write-ahead books; of the other rooms they know policy alone
+Beneath it, each room importing only those above its name:
+
+values              requests, terms, purchases, money, events, identifiers, errors
+wire                the x402 documents that strangers write, parsed strictly
+policy              reviewed limits, and the judge of a seller's terms
+http                requests, and whether a byte of one may have left the machine
+chain, ledger       what the chain says of our payments; the write-ahead record
+wallet              the key, EIP-3009 signatures, the payment header
+spool               bodies that arrived while the ledger could not be written
 """
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from payer.context import PayerContext
+    from payer.payer import Payer
+    from payer.values.errors import (
+        BackupFailed,
+        ChainUnreachable,
+        ConflictingRequest,
+        LedgerTooNew,
+        LedgerUnavailable,
+        Misconfigured,
+        OverBudget,
+        PaidUndelivered,
+        PayerError,
+        QuoteUnacceptable,
+        Refused,
+        SellerUnreachable,
+        Unbooked,
+        Unforeseen,
+        Unreachable,
+        Unresolved,
+    )
+    from payer.values.request import Order, Request, Run
+
+__all__ = [
+    "BackupFailed",
+    "ChainUnreachable",
+    "ConflictingRequest",
+    "LedgerTooNew",
+    "LedgerUnavailable",
+    "Misconfigured",
+    "Order",
+    "OverBudget",
+    "PaidUndelivered",
+    "Payer",
+    "PayerContext",
+    "PayerError",
+    "QuoteUnacceptable",
+    "Refused",
+    "Request",
+    "Run",
+    "SellerUnreachable",
+    "Unbooked",
+    "Unforeseen",
+    "Unreachable",
+    "Unresolved",
+]
+
+_MODULES = {
+    "Payer": "payer.payer",
+    "PayerContext": "payer.context",
+    "Order": "payer.values.request",
+    "Request": "payer.values.request",
+    "Run": "payer.values.request",
+}
+"""Modules of the public names; all others are errors."""
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name on first use (PEP 562)."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(_MODULES.get(name, "payer.values.errors")), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,65 +1,65 @@
-"""The payer as its callers see it: quote, approve, buy, verify, recover. Each line of work has its own file."""
+"""The payer as its callers use it: quote, approve, buy, verify, recover, reconcile. Each step has its own module."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from payer.buy import buy as buyer
-from payer.buy import quote as quoting
-from payer.buy.decide import NotSeen
+from payer.buy import buy, quote
 from payer.buy.quote import Approved
-from payer.services import Services, View
-from payer.settle import reconcile as reconciling
-from payer.settle import recover as recovery
+from payer.context import PayerContext
+from payer.settle import reconcile, recover
 from payer.settle.reconcile import Difference, Reconciled
 from payer.settle.recover import Recovered
+from payer.values.chain_view import NotSeen, View
 from payer.values.events import LossAccepted
 from payer.values.money import Asset
-from payer.values.types import Order, Purchase, Quote, Run
+from payer.values.purchase import Purchase
+from payer.values.request import Order, Run
+from payer.values.terms import Quote
 
 
 class Payer:
-    """At most one transfer per purchase, whatever crashes; nothing outside policy; no body lost that arrived."""
+    """Buys each order at most once, whatever crashes: no transfer twice, nothing outside policy, no body lost."""
 
-    def __init__(self, services: Services) -> None:
-        self.services = services
+    def __init__(self, context: PayerContext) -> None:
+        self.context = context
 
     async def quote(self, orders: Iterable[Order]) -> dict[str, Quote]:
-        """Terms by endpoint; signs nothing and needs no key. Raises QuoteUnacceptable, SellerUnreachable."""
-        return await quoting.quote(self.services, orders)
+        """Return current terms by endpoint, without a key. Raises QuoteUnacceptable, SellerUnreachable."""
+        return await quote.quote(self.context, orders)
 
     async def requote(self, orders: Iterable[Order]) -> dict[str, Quote]:
-        """As `quote`, but asked anew: what was kept is in doubt."""
-        return await quoting.requote(self.services, orders)
+        """Fetch terms again where the kept ones are in doubt. Raises as `quote`."""
+        return await quote.requote(self.context, orders)
 
     async def approve(self, run: Run, orders: Sequence[Order], quotes: Mapping[str, Quote]) -> Approved:
         """Reserve all orders inside every cap, or none. Raises OverBudget, ChainUnreachable."""
-        return await quoting.approve(self.services, run, orders, quotes)
+        return await quote.approve(self.context, run, orders, quotes)
 
     async def buy(self, purchase: Purchase, view: View = NotSeen.UNREAD) -> Purchase:
-        """Carry one purchase as far as it goes. Raises Unresolved, PaidUndelivered, Refused, SellerUnreachable."""
-        return await buyer.buy(self.services, purchase, view)
+        """Carry one purchase as far as it goes now. Raises Unresolved, PaidUndelivered, Refused, SellerUnreachable."""
+        return await buy.buy(self.context, purchase, view)
 
     async def verify(self, purchases: Sequence[Purchase]) -> list[Purchase]:
-        """Book what the chain proves of delivered purchases: one batched look for all."""
-        return await recovery.verify(self.services, purchases)
+        """Book what the chain proves of delivered purchases, in one batched look."""
+        return await recover.verify(self.context, purchases)
 
     async def recover(self, flow: str | None = None) -> Recovered:
-        """Claim, free or park every open purchase."""
-        return await recovery.recover(self.services, flow)
+        """Claim, void or leave in doubt every open purchase (of one flow, or all)."""
+        return await recover.recover(self.context, flow)
 
     async def reconcile(self, asset: Asset, *, rescan: bool = False) -> Reconciled:
-        """Ledger against chain, to the atom, closed to a block. Raises ChainUnreachable."""
-        return await reconciling.reconcile(self.services, asset, rescan=rescan)
+        """Compare ledger and chain to the atomic unit, closed to a block. Raises ChainUnreachable."""
+        return await reconcile.reconcile(self.context, asset, rescan=rescan)
 
     def damaged_bodies(self) -> list[Difference]:
-        """Bodies that no longer have the hash they arrived with."""
-        return reconciling.damaged_bodies(self.services.ledger)
+        """Find bodies that are missing, or no longer have the hash they arrived with."""
+        return reconcile.damaged_bodies(self.context.ledger)
 
     def release(self, purchases: Sequence[Purchase]) -> list[Purchase]:
-        """Give back what was reserved and never sent."""
-        return buyer.release(self.services, purchases)
+        """Void what was reserved and never sent, which frees its caps."""
+        return buy.release(self.context, purchases)
 
     def accept_loss(self, purchase: Purchase, by: str) -> Purchase:
-        """A person's word that a purchase without its data may be bought again, as the next generation (I2)."""
-        return self.services.ledger.append(purchase, LossAccepted(at=self.services.clock.now(), by=by))
+        """Append an operator's approval to buy a lost purchase again, as the next generation (I2)."""
+        return self.context.ledger.append(purchase, LossAccepted(at=self.context.clock.now(), by=by))

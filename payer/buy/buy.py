@@ -1,4 +1,4 @@
-"""The loop that buys one piece: decide, act, append. Whatever kills it, the same loop goes on from the ledger."""
+"""Buy one piece in a loop: decide, act, append. After a crash, the same loop goes on from the ledger."""
 
 from __future__ import annotations
 
@@ -6,30 +6,34 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import assert_never
 
-from payer.buy import decide
-from payer.buy import respond as answers
-from payer.buy import send as sending
-from payer.buy.decide import NotSeen, Sitting, next_action
+from payer.buy import decide, send
+from payer.buy.decide import next_action
+from payer.buy.lease import append, leased_elsewhere
+from payer.buy.look import look
+from payer.buy.respond import NOTHING_MATCHED
+from payer.context import PayerContext
 from payer.ledger import Conflict
-from payer.services import Services, View
+from payer.values.attempts import AttemptCounts
+from payer.values.chain_view import NotSeen, View
 from payer.values.errors import PaidUndelivered, PayerError, Refused, Unforeseen, Unresolved
 from payer.values.events import Event, Sent, Settled, Undelivered, Unsettled, Void
-from payer.values.types import Data, Money, Purchase
+from payer.values.purchase import Data, Money, Purchase
 
-_POLLS = (0.2, 0.4, 0.8, 1.6)
+_POLL_SECONDS = (0.2, 0.4, 0.8, 1.6)
 
 
-async def buy(services: Services, purchase: Purchase, view: View = NotSeen.UNREAD) -> Purchase:
-    """Carry one purchase as far as it goes now: delivered, void, undelivered, or parked with its money exposed.
+async def buy(context: PayerContext, purchase: Purchase, view: View = NotSeen.UNREAD) -> Purchase:
+    """Carry one purchase as far as it goes now: delivered, void, undelivered, or in doubt with its money exposed.
 
-    A delivered one comes back with its money still exposed: `recover.verify` proves many in one look at the chain.
+    A delivered purchase is returned with its money still exposed: `recover.verify` proves many in one look at the
+    chain.
 
-    Raises PaidUndelivered, or Unresolved when it stays in doubt; both leave the ledger saying so. Raises Refused when
-    the seller's answer to an unpaid order asks for money, or when the seller kept too much without delivering. Any
-    other failure is Unforeseen: whoever awaits many purchases together loses no answer that is on its way.
+    Raises PaidUndelivered, or Unresolved when it stays in doubt; the ledger says so too. Raises Refused when an order
+    declared free is answered by a demand for money, or when the seller's loss limit is reached. Any other failure is
+    Unforeseen, so that a caller who awaits many purchases together loses no answer that is on its way.
     """
     try:
-        return await _carry(services, purchase, view)
+        return await _carry(context, purchase, view)
     except PayerError:
         raise
     except Exception as error:
@@ -37,62 +41,62 @@ async def buy(services: Services, purchase: Purchase, view: View = NotSeen.UNREA
 
 
 def unforeseen(purchase: Purchase, error: Exception) -> Exception:
-    """A defect of ours, told as what became of one purchase. Its words may quote anything, so only its kind is told."""
+    """Wrap a defect of ours. The error's own text may quote secrets, so only its type is kept."""
     return Unforeseen(f"{purchase.order.dataset} {purchase.purchase_id}: {type(error).__name__} while it was bought")
 
 
-async def _carry(services: Services, purchase: Purchase, view: View) -> Purchase:
-    sitting, polls = _first_sitting(services, purchase), 0
+async def _carry(context: PayerContext, purchase: Purchase, view: View) -> Purchase:
+    counts, polls = _first_counts(context, purchase), 0
     while purchase.data is Data.ABSENT:
-        if services.leased_elsewhere(purchase) and _busy(purchase):
-            await services.clock.sleep(_POLLS[min(polls, len(_POLLS) - 1)])
-            purchase, polls = _reread(services, purchase), polls + 1
+        if leased_elsewhere(context, purchase) and _is_open(purchase):
+            await context.clock.sleep(_POLL_SECONDS[min(polls, len(_POLL_SECONDS) - 1)])
+            purchase, polls = _reread(context, purchase), polls + 1
             continue
-        if _was_left(services, purchase):
-            [purchase] = release(services, [purchase]) or [_reread(services, purchase)]
+        if _is_abandoned(context, purchase):
+            [purchase] = release(context, [purchase]) or [_reread(context, purchase)]
             continue
-        action = next_action(purchase, services.clock.now().timestamp(), view, services.limits, sitting)
+        action = next_action(purchase, context.clock.now().timestamp(), view, context.limits, counts)
         try:
             match action:
-                case decide.Rest():
-                    return _rested(purchase)
-                case decide.Park(why):
-                    raise Unresolved(f"{purchase.order.dataset} {purchase.purchase_id}: {why}{_last_word(purchase)}")
+                case decide.Done():
+                    return _finished(purchase)
+                case decide.Wait(why):
+                    raise Unresolved(f"{purchase.order.dataset} {purchase.purchase_id}: {why}{_last_answer(purchase)}")
                 case decide.Sign() if purchase.order.free:
-                    purchase = await sending.fetch_free(services, purchase)
-                case decide.Sign() | decide.Present() | decide.Claim() if not services.holds_key_of(purchase):
-                    raise _other_wallets(purchase)
-                case decide.Sign() | decide.Present() | decide.Claim() if not services.sells(purchase):
-                    raise _sold_no_more(purchase)
+                    purchase = await send.fetch_free(context, purchase)
+                case decide.Sign() | decide.Present() | decide.Claim() if not context.holds_key_of(purchase):
+                    raise _other_wallet(purchase)
+                case decide.Sign() | decide.Present() | decide.Claim() if not context.names_seller_of(purchase):
+                    raise _seller_not_named(purchase)
                 case decide.Sign():
-                    async with services.transport.turn(purchase.order.request):
-                        purchase = await sending.send(services, sending.sign(services, purchase))
-                    sitting, view = _after_sending(services, purchase, sitting), NotSeen.UNREAD
+                    async with context.transport.turn(purchase.order.request):
+                        purchase = await send.send(context, send.sign(context, purchase))
+                    counts, view = _after_sending(context, purchase, counts), NotSeen.UNREAD
                 case decide.Present():
-                    await services.clock.sleep(sending.pause(sitting.presents))
-                    async with services.transport.turn(purchase.order.request):
-                        now = services.clock.now()
-                        if next_action(purchase, now.timestamp(), view, services.limits, sitting) != action:
+                    await context.clock.sleep(send.pause(counts.presents))
+                    async with context.transport.turn(purchase.order.request):
+                        now = context.clock.now()
+                        if next_action(purchase, now.timestamp(), view, context.limits, counts) != action:
                             continue
-                        purchase = await sending.send(services, services.append(purchase, Sent(at=now)))
-                    sitting, view = _after_sending(services, purchase, sitting), NotSeen.UNREAD
+                        purchase = await send.send(context, append(context, purchase, Sent(at=now)))
+                    counts, view = _after_sending(context, purchase, counts), NotSeen.UNREAD
                 case decide.Claim():
-                    sitting = replace(sitting, claims=sitting.claims + 1)
-                    purchase = await sending.claim(services, purchase)
+                    counts = replace(counts, claims=counts.claims + 1)
+                    purchase = await send.claim(context, purchase)
                 case decide.Look():
-                    view = (await services.look([purchase]))[purchase.purchase_id]
+                    view = (await look(context, [purchase]))[purchase.purchase_id]
                 case decide.Settle() | decide.Free() | decide.Unsettle() | decide.GiveUp():
-                    purchase = services.append(purchase, *book(services, purchase, action))
+                    purchase = append(context, purchase, *book(context, purchase, action))
                 case _ as unreachable:
                     assert_never(unreachable)
         except Conflict:
-            purchase, view = _reread(services, purchase), NotSeen.UNREAD
+            purchase, view = _reread(context, purchase), NotSeen.UNREAD
     return purchase
 
 
-def book(services: Services, purchase: Purchase, action: decide.Action) -> list[Event]:
-    """The events that write down what the chain, or the end of all claims, has proved."""
-    now = services.clock.now()
+def book(context: PayerContext, purchase: Purchase, action: decide.Action) -> list[Event]:
+    """Return the events that record what the chain has proved, or that every claim failed; else none."""
+    now = context.clock.now()
     match action:
         case decide.Settle(settlement):
             return [Settled(at=now, settlement=settlement)]
@@ -106,34 +110,35 @@ def book(services: Services, purchase: Purchase, action: decide.Action) -> list[
     return []
 
 
-def _first_sitting(services: Services, purchase: Purchase) -> Sitting:
-    """Another wallet's payment can't be presented by this one, nor one to a seller that policy names no more; the chain
-    can be looked at all the same."""
-    able = services.holds_key_of(purchase) and services.sells(purchase)
-    return Sitting() if able else Sitting(presents=services.limits.presents)
+def release(context: PayerContext, purchases: Sequence[Purchase]) -> list[Purchase]:
+    """Void what was reserved and never sent, which frees its caps.
+
+    Purchases that have moved on, or that another live process is working on, are left alone.
+    """
+    now = context.clock.now()
+    reserved = [p for p in purchases if p.money is Money.RESERVED and not leased_elsewhere(context, p)]
+    return context.ledger.append_all([(p, [Void(at=now, reason="never sent")]) for p in reserved]) if reserved else []
 
 
-def _after_sending(services: Services, purchase: Purchase, sitting: Sitting) -> Sitting:
-    """A seller that says "nothing matches" says so again: it settles nothing then, and is not asked on and on."""
-    enough = purchase.last_status == answers.NOTHING_MATCHED
-    return replace(sitting, presents=services.limits.presents if enough else sitting.presents + 1)
+def _first_counts(context: PayerContext, purchase: Purchase) -> AttemptCounts:
+    """Allow looking but no presenting where another wallet pays, or policy no longer names the seller."""
+    able = context.holds_key_of(purchase) and context.names_seller_of(purchase)
+    return AttemptCounts() if able else AttemptCounts(presents=context.limits.presents)
 
 
-def _was_left(services: Services, purchase: Purchase) -> bool:
-    """Reserved by a process that is gone: judged then, and counted for its run (I3, I6). It is given back."""
+def _after_sending(context: PayerContext, purchase: Purchase, counts: AttemptCounts) -> AttemptCounts:
+    """Count one more. A seller that says "nothing matches" settles nothing and would say so again: no more for now."""
+    enough = purchase.last_status == NOTHING_MATCHED
+    return replace(counts, presents=context.limits.presents if enough else counts.presents + 1)
+
+
+def _is_abandoned(context: PayerContext, purchase: Purchase) -> bool:
+    """Whether it was reserved by another process that is gone: judged then, counted for that process's run (I3, I6)."""
     lease = purchase.lease
-    return purchase.money is Money.RESERVED and lease is not None and lease.owner != services.owner
+    return purchase.money is Money.RESERVED and lease is not None and lease.owner != context.owner
 
 
-def release(services: Services, purchases: Sequence[Purchase]) -> list[Purchase]:
-    """Void what was reserved and never sent; its caps are free again. What moved on meanwhile, or what another living
-    process is working on, is left alone."""
-    now = services.clock.now()
-    reserved = [p for p in purchases if p.money is Money.RESERVED and not services.leased_elsewhere(p)]
-    return services.ledger.append_all([(p, [Void(at=now, reason="never sent")]) for p in reserved]) if reserved else []
-
-
-def _rested(purchase: Purchase) -> Purchase:
+def _finished(purchase: Purchase) -> Purchase:
     if purchase.undelivered and not purchase.loss_accepted:
         raise PaidUndelivered(f"{purchase.order.dataset} {purchase.purchase_id} is paid and was never delivered")
     if purchase.money is Money.VOID and purchase.denied:
@@ -141,33 +146,33 @@ def _rested(purchase: Purchase) -> Purchase:
     return purchase
 
 
-def _last_word(purchase: Purchase) -> str:
+def _last_answer(purchase: Purchase) -> str:
     if purchase.last_status is None and not purchase.last_note:
         return ""
     status = "no answer" if purchase.last_status is None else f"status {purchase.last_status}"
-    return f" (the seller's last word: {status}{': ' + purchase.last_note if purchase.last_note else ''})"
+    return f" (the seller's last answer: {status}{': ' + purchase.last_note if purchase.last_note else ''})"
 
 
-def _other_wallets(purchase: Purchase) -> Unresolved:
+def _other_wallet(purchase: Purchase) -> Unresolved:
     what = (
         f"{purchase.order.dataset} {purchase.purchase_id} is to be paid from wallet {purchase.payer}, not from this one"
     )
     return Unresolved(what, advice="run `tollbook recover` with that wallet's key")
 
 
-def _sold_no_more(purchase: Purchase) -> Unresolved:
+def _seller_not_named(purchase: Purchase) -> Unresolved:
     seller = purchase.order.seller
     return Unresolved(
-        f"{purchase.order.dataset} {purchase.purchase_id} is a purchase from {seller}, which policy names no more",
+        f"{purchase.order.dataset} {purchase.purchase_id} was bought from {seller}, which policy no longer names",
         advice=f"put [sellers.{seller}] back into the policy file and run `tollbook recover`",
     )
 
 
-def _busy(purchase: Purchase) -> bool:
+def _is_open(purchase: Purchase) -> bool:
     return purchase.data is Data.ABSENT and purchase.money in (Money.RESERVED, Money.EXPOSED, Money.SPENT)
 
 
-def _reread(services: Services, purchase: Purchase) -> Purchase:
-    found = services.ledger.get(purchase.purchase_id)
-    assert found is not None, "the ledger never forgets a purchase"
-    return found
+def _reread(context: PayerContext, purchase: Purchase) -> Purchase:
+    latest = context.ledger.get(purchase.purchase_id)
+    assert latest is not None, "the ledger never forgets a purchase"
+    return latest

@@ -1,62 +1,71 @@
-"""A 402 to a payment whose terms are others than those it was made for: what is remembered, what is followed, and how.
+"""Follow a 402 to a payment whose terms differ from those it was made for.
 
-However often terms move, one nonce is signed, so one transfer can come of it; and never outside policy and caps.
+However often terms change, one nonce is signed, so at most one transfer can come of it, and never outside policy and
+caps.
 """
 
 from __future__ import annotations
 
-from payer.buy.quote import for_order, judge_answer, keep_quote
+from payer.buy.lease import new_lease
+from payer.buy.quote import judge_answer, keep_quote, terms_for_order
+from payer.context import PayerContext
 from payer.http.outcome import Answer
-from payer.services import Services
 from payer.values.errors import OverBudget, QuoteUnacceptable
 from payer.values.events import Signed
-from payer.values.types import Data, Money, Order, Purchase, Terms
+from payer.values.purchase import Data, Money, Purchase
+from payer.values.request import Order
+from payer.values.terms import Terms
+from payer.wallet.sign import authorize
 
 _PAYMENT_REQUIRED = 402
 
 
-def asked_anew(services: Services, purchase: Purchase, answer: Answer) -> tuple[Terms | None, str]:
-    """The terms of a 402 to a payment, where policy allows them, or why it does not."""
-    if answer.status != _PAYMENT_REQUIRED or not services.sells(purchase):
+def offered_terms(context: PayerContext, purchase: Purchase, answer: Answer) -> tuple[Terms | None, str]:
+    """Return the terms of a 402 to a payment, if policy allows them, and else the reason why not."""
+    if answer.status != _PAYMENT_REQUIRED or not context.names_seller_of(purchase):
         return None, ""
     try:
-        return for_order(judge_answer(services, purchase.order, answer), purchase.order), ""
+        return terms_for_order(judge_answer(context, purchase.order, answer), purchase.order), ""
     except QuoteUnacceptable as refused:
         return None, refused.what if purchase.money is Money.EXPOSED else ""
 
 
-def remember(services: Services, order: Order, offered: Terms) -> None:
-    """The newest acceptable terms are the endpoint's, whatever becomes of this purchase: the next bill shows them."""
-    kept = services.ledger.quote(order.request.endpoint, offered.asset)
+def remember_terms(context: PayerContext, order: Order, offered: Terms) -> None:
+    """Keep the newest acceptable terms as the endpoint's, so that the next bill shows them."""
+    kept = context.ledger.quote(order.request.endpoint, offered.asset)
     if kept is None or (kept.terms.max_timeout, _echo(kept.terms)) != (offered.max_timeout, _echo(offered)):
-        keep_quote(services, order, offered)
+        keep_quote(context, order, offered)
 
 
-def still_asked(purchase: Purchase, after: Purchase) -> bool:
-    """Whether the purchase stands as it did when it was presented. Another process may have booked it meanwhile."""
-    in_doubt = after.money is Money.EXPOSED and after.data is Data.ABSENT
-    return in_doubt and (after.authorization, after.terms) == (purchase.authorization, purchase.terms)
+def is_unchanged(presented: Purchase, latest: Purchase) -> bool:
+    """Whether the purchase is as it was when it was presented. Another process may have booked it in the meantime."""
+    in_doubt = latest.money is Money.EXPOSED and latest.data is Data.ABSENT
+    return in_doubt and (latest.authorization, latest.terms) == (presented.authorization, presented.terms)
 
 
-def sign_anew(services: Services, purchase: Purchase, offered: Terms) -> Purchase:
-    """Follow terms that moved. Another price or payee is signed over the same nonce, which can settle once: the larger
-    value stays reserved, inside every cap (I3). Where only the echo is another, the authorization stays as it is."""
-    signed, held = purchase.terms, purchase.authorization
-    assert signed is not None, "what was presented has terms"
-    assert held is not None, "what was presented is signed"
-    if _echo(offered) == _echo(signed) or offered.asset != purchase.asset:
+def sign_offered(context: PayerContext, purchase: Purchase, offered: Terms) -> Purchase:
+    """Append a signature for the offered terms; without one, if they change nothing or cross a cap.
+
+    Another price or payee is signed over the same nonce, which can settle once: the larger value stays reserved, inside
+    every cap (I3). Where only the echoed terms differ, the authorization stays as it is.
+    """
+    terms, signed = purchase.terms, purchase.authorization
+    assert terms is not None, "what was presented has terms"
+    assert signed is not None, "what was presented is signed"
+    if _echo(offered) == _echo(terms) or offered.asset != purchase.asset:
         return purchase
-    same_payment = (offered.amount, offered.pay_to) == (held.value, held.pay_to)
-    authorization = held if same_payment else services.authorize(purchase, offered)
-    event = Signed(at=services.clock.now(), authorization=authorization, terms=offered)
+    same_payment = (offered.amount, offered.pay_to) == (signed.value, signed.pay_to)
+    now = context.clock.now()
+    authorization = signed if same_payment else authorize(context.policy, purchase, offered, now)
+    event = Signed(at=now, authorization=authorization, terms=offered)
     try:
-        lease = services.lease(purchase.order.seller)
-        return services.ledger.append(purchase, event, lease=lease, caps=services.policy.caps)
+        lease = new_lease(context, purchase.order.seller)
+        return context.ledger.append(purchase, event, lease=lease, caps=context.policy.caps)
     except OverBudget:
         return purchase
 
 
 def _echo(terms: Terms) -> tuple[object, ...]:
-    """What a seller can tell two terms apart by, in the header that pays: v1 echoes no more than the payment itself."""
-    told = (terms.accepted, terms.extensions) if terms.version > 1 else ()
-    return terms.version, terms.amount, terms.pay_to, *told
+    """The parts by which a seller can tell two terms apart in a payment header (v1 echoes only the payment itself)."""
+    echoed = (terms.accepted, terms.extensions) if terms.version > 1 else ()
+    return terms.version, terms.amount, terms.pay_to, *echoed

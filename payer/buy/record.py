@@ -1,81 +1,88 @@
-"""Writing an answer down, so that no body that arrived is lost (I4): in the ledger, or beside it until it can be."""
+"""Record an answer, in the ledger or else in the spool, so that no body that arrived is lost (I4)."""
 
 from __future__ import annotations
 
-from payer.buy import respond as answers
+from payer.buy.lease import new_lease
+from payer.buy.respond import read_answer
+from payer.context import PayerContext
 from payer.http.outcome import Answer
 from payer.ledger import Conflict
-from payer.services import Services
 from payer.values.errors import LedgerUnavailable, Unbooked
-from payer.values.types import Data, Purchase
+from payer.values.purchase import Data, Purchase
 
-_BACKOFF = (0.25, 0.5, 1.0, 2.0)
+_BACKOFF_SECONDS = (0.25, 0.5, 1.0, 2.0)
 
 
-async def keep(services: Services, purchase: Purchase, answer: Answer, note: str = "") -> Purchase:
-    """The purchase with the answer in its books. A ledger that can't be written is tried again, then a body goes to
-    the spool. Raises Unbooked."""
-    for pause in _BACKOFF:
+async def record_answer(context: PayerContext, purchase: Purchase, answer: Answer, note: str = "") -> Purchase:
+    """Append the answer to the purchase and return the result.
+
+    While the ledger can't be written, it is tried a few times more. Then a body goes to the spool, and Unbooked is
+    raised.
+    """
+    for seconds in _BACKOFF_SECONDS:
         try:
-            return _write_down(services, purchase, answer, note)
+            return _append_answer(context, purchase, answer, note)
         except LedgerUnavailable:
-            await services.clock.sleep(pause)
+            await context.clock.sleep(seconds)
     try:
-        return _write_down(services, purchase, answer, note)
+        return _append_answer(context, purchase, answer, note)
     except LedgerUnavailable as broken:
         what = broken.what
-    raise Unbooked(f"{what}; {_spooled(services, purchase, answer)}")
+    raise Unbooked(f"{what}; {_spool_answer(context, purchase, answer)}")
 
 
-def _write_down(services: Services, purchase: Purchase, answer: Answer, note: str) -> Purchase:
-    reading = answers.read(purchase, answer, services.clock.now(), note)
+def _append_answer(context: PayerContext, purchase: Purchase, answer: Answer, note: str) -> Purchase:
+    reading = read_answer(purchase, answer, context.clock.now(), note)
     try:
-        lease = services.lease(purchase.order.seller)
-        return services.ledger.append(purchase, *reading.events, body=reading.body, lease=lease)
+        lease = new_lease(context, purchase.order.seller)
+        return context.ledger.append(purchase, *reading.events, body=reading.body, lease=lease)
     except Conflict:
-        return _keep_beside(services, purchase, answer)
+        return _append_to_latest(context, purchase, answer)
 
 
-def _keep_beside(services: Services, purchase: Purchase, answer: Answer) -> Purchase:
-    """Another process wrote first. A body in hand is still kept, unless the other one already has it."""
+def _append_to_latest(context: PayerContext, purchase: Purchase, answer: Answer) -> Purchase:
+    """Keep a body although another process wrote first, unless that one has a body already."""
     while True:
-        latest = services.ledger.get(purchase.purchase_id)
+        latest = context.ledger.get(purchase.purchase_id)
         assert latest is not None, "the ledger never forgets a purchase"
-        reading = answers.read(latest, answer, services.clock.now())
+        reading = read_answer(latest, answer, context.clock.now())
         if latest.data is Data.DELIVERED or not reading.delivers:
             return latest
         try:
-            lease = services.lease(purchase.order.seller)
-            return services.ledger.append(latest, *reading.events, body=reading.body, lease=lease)
+            lease = new_lease(context, purchase.order.seller)
+            return context.ledger.append(latest, *reading.events, body=reading.body, lease=lease)
         except Conflict:
             continue
 
 
-def _spooled(services: Services, purchase: Purchase, answer: Answer) -> str:
-    """In words, what became of the body."""
-    if not answers.read(purchase, answer, services.clock.now()).delivers:
+def _spool_answer(context: PayerContext, purchase: Purchase, answer: Answer) -> str:
+    """Put a body into the spool and say, for the error's text, what became of it."""
+    if not read_answer(purchase, answer, context.clock.now()).delivers:
         return "the seller had answered without the data"
-    if services.spool is None:
+    if context.spool is None:
         return "the body that came is lost"
     try:
-        path = services.spool.put(purchase.purchase_id, answer, services.clock.now())
+        path = context.spool.put(purchase.purchase_id, answer, context.clock.now())
     except OSError as error:
         return f"the body that came is lost, as {error.filename} can't be written either: {error.strerror}"
     return f"the body that came is kept in {path}"
 
 
-def take_in(services: Services) -> set[str]:
-    """Book the bodies that lie in the spool; whose they are. One of another ledger is left there."""
+def book_spooled(context: PayerContext) -> set[str]:
+    """Append the spool's bodies to the ledger and return the ids of their purchases.
+
+    A body whose purchase is not in this ledger is left in the spool.
+    """
     booked = set()
-    for spooled in services.spool.waiting() if services.spool is not None else ():
-        purchase = services.ledger.get(spooled.purchase_id)
+    for spooled in context.spool.waiting() if context.spool is not None else ():
+        purchase = context.ledger.get(spooled.purchase_id)
         while purchase is not None and purchase.data is Data.ABSENT:
-            reading = answers.read(purchase, spooled.answer, spooled.at)
+            reading = read_answer(purchase, spooled.answer, spooled.at)
             try:
-                purchase = services.ledger.append(purchase, *reading.events, body=reading.body)
+                purchase = context.ledger.append(purchase, *reading.events, body=reading.body)
                 booked.add(purchase.purchase_id)
             except Conflict:
-                purchase = services.ledger.get(spooled.purchase_id)
+                purchase = context.ledger.get(spooled.purchase_id)
         if purchase is not None:
             spooled.path.unlink(missing_ok=True)
     return booked

@@ -1,4 +1,4 @@
-"""What an answer to a payment means for the purchase: events as evidence, never a verdict on the money. Pure."""
+"""Turn an answer to a payment into events: evidence, never a verdict on the money. Pure functions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from payer.http.outcome import Answer
 from payer.ledger.appends import Body
 from payer.ledger.rows import digest
 from payer.values.events import Answered, Delivered, Event
-from payer.values.types import Money, Purchase
+from payer.values.purchase import Money, Purchase
 from payer.wire.strict_json import shown
 from payer.wire.x402 import Receipt, parse_receipt
 
@@ -19,7 +19,7 @@ NOTHING_MATCHED = 404
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Events of one answer and the body to keep with them."""
+    """The events of one answer, and the body to keep with them."""
 
     events: tuple[Event, ...]
     body: Body | None
@@ -30,22 +30,23 @@ class Reading:
         return any(isinstance(event, Delivered) for event in self.events)
 
 
-def read(purchase: Purchase, answer: Answer, at: datetime, note: str = "") -> Reading:
-    """Any 2xx to a paid request is the delivery, whatever is in it: it is kept and never bought again (I4).
+def read_answer(purchase: Purchase, answer: Answer, at: datetime, note: str = "") -> Reading:
+    """Read an answer to a paid request as events.
 
-    A 404 to a claim is one too: the chain shows that the seller was paid for saying "nothing matches". All else,
-    a 402 after settling or a 503 with a successful receipt included, is evidence that frees and books nothing.
+    Any 2xx is the delivery, whatever is in it: it is kept and never bought again (I4). So is a 404 to a claim: the
+    chain shows that the seller was paid for saying "nothing matches". Everything else, including a 402 after settling
+    or a 503 with a successful receipt, is evidence that frees and books nothing.
     """
     receipt = parse_receipt(answer.headers)
     content_type = answer.headers.get("content-type", "")
     body = Body(answer.body, content_type) if answer.body else None
-    foreign = "" if receipt is None else _of_another(receipt, purchase)
+    mismatch = "" if receipt is None else _receipt_mismatch(receipt, purchase)
     answered = Answered(
         at=at,
         status=answer.status,
         elapsed_ms=round(answer.elapsed * 1000),
-        note=note or answer.note or foreign or (receipt.reason or "" if receipt is not None else ""),
-        receipt_tx=receipt.transaction if receipt is not None and receipt.success and not foreign else None,
+        note=note or answer.note or mismatch or (receipt.reason or "" if receipt is not None else ""),
+        receipt_tx=receipt.transaction if receipt is not None and receipt.success and not mismatch else None,
         body_sha256=digest(answer.body) if answer.body else None,
     )
     paid_for_nothing = answer.status == NOTHING_MATCHED and purchase.money is Money.SPENT
@@ -62,8 +63,8 @@ def read(purchase: Purchase, answer: Answer, at: datetime, note: str = "") -> Re
     return Reading((answered, delivered), Body(answer.body, content_type))
 
 
-def _of_another(receipt: Receipt, purchase: Purchase) -> str:
-    """Why a receipt is about another payment than this one, or nothing. What it leaves out is no contradiction."""
+def _receipt_mismatch(receipt: Receipt, purchase: Purchase) -> str:
+    """Say why a receipt is about another payment, or return "". A field that it leaves out contradicts nothing."""
     if receipt.payer is not None and receipt.payer.lower() != purchase.payer.lower():
         return f"the receipt names another payer: {shown(receipt.payer)}"
     if receipt.network is not None and receipt.network not in _networks(purchase):
@@ -72,13 +73,13 @@ def _of_another(receipt: Receipt, purchase: Purchase) -> str:
 
 
 def _networks(purchase: Purchase) -> set[str]:
-    """The chain's names: CAIP-2's, and the one that the seller's own terms used (v1 has names of its own)."""
+    """The chain's CAIP-2 name, and the name in the seller's own terms (x402 v1 has its own names)."""
     names = {purchase.asset.network}
     if purchase.terms is not None:
         names.add(str(json.loads(purchase.terms.accepted).get("network", "")))
     return names
 
 
-def no_answer(reason: str, elapsed: float, at: datetime) -> Answered:
-    """A timeout, a reset, half a body: sent, and nothing to read."""
-    return Answered(at=at, status=None, elapsed_ms=round(elapsed * 1000), note=reason)
+def without_answer(reason: str, at: datetime) -> Answered:
+    """The event of a request that was sent and got no readable answer: a timeout, a reset, half a body."""
+    return Answered(at=at, status=None, elapsed_ms=0, note=reason)

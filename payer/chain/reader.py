@@ -17,9 +17,10 @@ from payer.chain.rpc import Call, Rpc, RpcError, malformed, quantity
 from payer.chain.settlements import SettlementReader
 from payer.policy.rules import Policy
 from payer.values.addresses import address_word, checksum
+from payer.values.chain_view import ChainView, NonceState, Settlement
+from payer.values.clock import Clock
 from payer.values.errors import ChainUnreachable
 from payer.values.money import Asset
-from payer.values.types import ChainView, Clock, NonceState, Settlement
 from payer.wire.strict_json import shown
 
 _AUTHORIZATION_STATE = "0xe94a0102"

@@ -9,8 +9,8 @@ from typing import Any
 
 from payer.http.bounded import read_body
 from payer.http.pool import Pool
+from payer.values.clock import Clock
 from payer.values.errors import ChainUnreachable
-from payer.values.types import Clock
 from payer.wire.strict_json import Malformed, dump, parse, shown
 
 _BODY_LIMIT = 32 * 1024 * 1024

@@ -9,9 +9,9 @@ from typing import Any
 from payer.chain.logs import Log, Mark, read_log, transfers_of
 from payer.chain.rpc import Call, Rpc, malformed, quantity
 from payer.values.addresses import checksum, is_hash
+from payer.values.chain_view import NonceState, Settlement
 from payer.values.events import Event, Signed
 from payer.values.money import Asset
-from payer.values.types import NonceState, Settlement
 
 Proof = Settlement | NonceState
 

@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode
 
 from payer.http.bounded import clip_headers, read_body
 from payer.http.outcome import Answer, NoAnswer, NotSent, Unanswered
-from payer.values.types import Request
+from payer.values.request import Request
 
 if TYPE_CHECKING:
     import httpx

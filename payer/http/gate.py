@@ -8,7 +8,7 @@ from email.utils import parsedate_to_datetime
 from types import TracebackType
 
 from payer.http.pace import LONGEST_PAUSE_SECONDS, Pace
-from payer.values.types import Clock
+from payer.values.clock import Clock
 
 
 class Gate:

@@ -17,7 +17,8 @@ from payer.http.outcome import Answer, NotSent, Unanswered
 from payer.http.pace import Pace
 from payer.http.pool import Pool
 from payer.policy.rules import Policy, SellerPolicy, is_private_enough, origin
-from payer.values.types import Clock, Request
+from payer.values.clock import Clock
+from payer.values.request import Request
 
 PAYMENT_HEADERS = frozenset({"x-payment", "payment-signature"})
 _BUSY = frozenset({429, 500, 502, 503, 504})

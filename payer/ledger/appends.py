@@ -24,7 +24,7 @@ from payer.ledger.queries import (
 from payer.ledger.statements import Transaction, transaction
 from payer.policy.rules import Caps
 from payer.values.events import Delivered, Event, fold
-from payer.values.types import Lease, Purchase
+from payer.values.purchase import Lease, Purchase
 
 
 class Conflict(Exception):

@@ -22,6 +22,7 @@ from payer.ledger import schema
 from payer.ledger.engine import SCHEMA_VERSION, cause, connect, engine_for
 from payer.ledger.workplace import workplace
 from payer.values.crashpoints import crash_point
+from payer.values.durable import fsync_path
 from payer.values.errors import BackupFailed, LedgerUnavailable
 
 _BATCH = 1_000
@@ -55,7 +56,7 @@ def backup(url: str, to: Path) -> Copied:
             crash_point("backup.settled")
             os.replace(fresh, to)
             crash_point("backup.named")
-            _sync(to.parent)
+            fsync_path(to.parent)
     return Copied(str(to), *counts)
 
 
@@ -161,16 +162,7 @@ def _settle(path: Path) -> None:
         connection.exec_driver_sql("PRAGMA journal_mode=DELETE")
         version = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
     assert version == SCHEMA_VERSION, "a backup has this program's schema"
-    _sync(path)
-
-
-def _sync(path: Path) -> None:
-    """Make a file's content, or a folder's names, durable."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    fsync_path(path)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from payer.ledger.statements import Transaction
 from payer.policy.rules import Caps
 from payer.values.errors import OverBudget
 from payer.values.money import Asset, decimal_text
-from payer.values.types import Run
+from payer.values.request import Run
 
 Bucket = tuple[str, str]
 

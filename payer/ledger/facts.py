@@ -14,7 +14,8 @@ from payer.ledger.queries import ADD_PAYEE, ADD_RUN, PAYEE, PUT_QUOTE, QUOTE, TA
 from payer.ledger.scans import Scans
 from payer.ledger.statements import Transaction, transaction
 from payer.values.money import Asset
-from payer.values.types import Quote, Run
+from payer.values.request import Run
+from payer.values.terms import Quote
 
 
 class Facts(Scans):

@@ -25,7 +25,9 @@ from payer.ledger.statements import Statement, Transaction, transaction
 from payer.values.events import Answered, Event
 from payer.values.ledger_reads import AvoidedRow, CostRow
 from payer.values.money import Asset
-from payer.values.types import Delivery, Purchase, Quote, Request
+from payer.values.purchase import Delivery, Purchase
+from payer.values.request import Request
+from payer.values.terms import Quote
 
 _PAGE = 500
 

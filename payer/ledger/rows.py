@@ -9,7 +9,8 @@ import msgspec
 import zstandard
 
 from payer.values.events import KINDS, Event
-from payer.values.types import Data, Money, Purchase, Quote
+from payer.values.purchase import Data, Money, Purchase
+from payer.values.terms import Quote
 
 _encoder = msgspec.json.Encoder()
 _purchase = msgspec.json.Decoder(Purchase)

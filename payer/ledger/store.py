@@ -26,7 +26,9 @@ from payer.values.errors import ConflictingRequest, Refused
 from payer.values.events import Intent, Void, fold
 from payer.values.identifiers import purchase_id, purchase_key
 from payer.values.money import Asset
-from payer.values.types import Lease, Money, Order, Purchase, Run, Terms
+from payer.values.purchase import Lease, Money, Purchase
+from payer.values.request import Order, Run
+from payer.values.terms import Terms
 
 
 @dataclass(frozen=True, slots=True)

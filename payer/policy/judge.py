@@ -15,7 +15,7 @@ from payer.policy.rules import Caps, Policy, SellerPolicy, is_private_enough, or
 from payer.values.addresses import ZERO_ADDRESS, checksum
 from payer.values.errors import QuoteUnacceptable
 from payer.values.money import Asset, decimal_text
-from payer.values.types import Authorization, Terms
+from payer.values.terms import Authorization, Terms
 from payer.wire.strict_json import dump, shown
 from payer.wire.x402 import Challenge, Offer, unacceptable
 

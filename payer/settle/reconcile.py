@@ -1,28 +1,29 @@
-"""Comparing the ledger with the chain to the last atom: every transfer out of the wallet explained, or named.
+"""Reconcile the ledger with the chain, to the atomic unit: every transfer out of the wallet is explained or named.
 
-What the chain proves and the ledger lacked (a settlement that came late) is booked; what can't be mended by booking is
-a difference with its purchase's name.
+A settlement that the chain proves and the ledger lacks is booked. Whatever booking can't repair is a difference, with
+its purchase's id.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from payer.buy.decide import NotSeen
+from payer.buy.look import look
 from payer.chain.settlements import paid_as_signed
+from payer.context import PayerContext
 from payer.ledger import Conflict, Ledger
 from payer.ledger.scans import SeenTransfer
-from payer.services import Services
 from payer.settle.recover import verify
 from payer.settle.scan import Balance, Scan, read_again, scan
+from payer.values.chain_view import ChainView, NotSeen
 from payer.values.events import Settled
 from payer.values.money import Asset
-from payer.values.types import ChainView, Data, Money, Purchase
+from payer.values.purchase import Data, Money, Purchase
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Something ledger, chain and bodies don't agree on. Amounts are atoms; None means "not there"."""
+    """One disagreement between ledger, chain and bodies. Amounts are in atomic units; None means "not there"."""
 
     kind: str
     detail: str
@@ -34,9 +35,10 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Reconciled:
-    """One asset's books, closed to a block. `foreign` are transfers without an authorization: not ours to explain.
+    """The result for one asset, closed to a block. Amounts are in atomic units.
 
-    `balance` is about the blocks that this call read: whether all that moved the wallet's balance was seen.
+    `foreign` are transfers without an authorization, which need no explanation here. `balance` is the check of the
+    blocks that this call read.
     """
 
     asset: Asset
@@ -54,22 +56,22 @@ class Reconciled:
         return not self.differences
 
 
-async def reconcile(services: Services, asset: Asset, *, rescan: bool = False) -> Reconciled:
+async def reconcile(context: PayerContext, asset: Asset, *, rescan: bool = False) -> Reconciled:
     """Read the chain to its final block, book what it proves, and compare. Raises ChainUnreachable.
 
-    `rescan` reads what was closed before once more, from the first block in which a purchase may have been paid.
+    `rescan` reads closed blocks again, from the first block in which a purchase may have settled.
     """
-    wallet = services.signer().address
-    await verify(services, services.ledger.open_purchases())
-    read = await scan(services, asset, wallet, _mine(services, asset, wallet), anew=rescan)
-    late = await _book_late(services, asset, services.ledger.transfers_seen(asset, wallet))
-    mine = _mine(services, asset, wallet)
+    wallet = context.signer().address
+    await verify(context, context.ledger.open_purchases())
+    read = await scan(context, asset, wallet, _purchases_of(context, asset, wallet), rescan=rescan)
+    late = await _book_late(context, asset, context.ledger.transfers_seen(asset, wallet))
+    mine = _purchases_of(context, asset, wallet)
     closed = [p for p in mine if p.settlement is not None and p.settlement.block_number <= read.through]
-    seen = await _seen_of(services, asset, wallet, closed)
+    seen = await _transfers_seen(context, asset, wallet, closed)
     ours = [transfer for transfer in seen if transfer.nonce is not None]
     compared = _compare(closed, ours, {p.nonce: p for p in mine})
-    named = {difference.purchase_id for difference in compared}
-    agreed = [p for p in closed if p.purchase_id not in named]
+    disputed = {difference.purchase_id for difference in compared}
+    agreed = [p for p in closed if p.purchase_id not in disputed]
     return Reconciled(
         asset=asset,
         wallet=wallet,
@@ -79,58 +81,60 @@ async def reconcile(services: Services, asset: Asset, *, rescan: bool = False) -
         balance=read.balance,
         booked_late=late,
         foreign=[transfer for transfer in seen if transfer.nonce is None],
-        differences=[*compared, *_never_signed(services, agreed), *_left_out(read)],
+        differences=[*compared, *_never_signed(context, agreed), *_unexplained_balance(read)],
     )
 
 
-def _mine(services: Services, asset: Asset, wallet: str) -> list[Purchase]:
-    return [p for p in services.ledger.purchases() if p.asset == asset and p.payer == wallet]
+def _purchases_of(context: PayerContext, asset: Asset, wallet: str) -> list[Purchase]:
+    return [p for p in context.ledger.purchases() if p.asset == asset and p.payer == wallet]
 
 
-async def _seen_of(services: Services, asset: Asset, wallet: str, closed: list[Purchase]) -> list[SeenTransfer]:
-    """Everything that was read of the chain. A settlement that is not among it is looked for in its block once more."""
-    seen = services.ledger.transfers_seen(asset, wallet)
+async def _transfers_seen(
+    context: PayerContext, asset: Asset, wallet: str, closed: list[Purchase]
+) -> list[SeenTransfer]:
+    """Return every transfer read from the chain, after reading the blocks of settlements that are missing again."""
+    seen = context.ledger.transfers_seen(asset, wallet)
     nonces = {transfer.nonce for transfer in seen}
     missing = {p.settlement.block_number for p in closed if p.settlement is not None and p.nonce not in nonces}
     if not missing:
         return seen
-    await read_again(services, asset, wallet, missing)
-    return services.ledger.transfers_seen(asset, wallet)
+    await read_again(context, asset, wallet, missing)
+    return context.ledger.transfers_seen(asset, wallet)
 
 
-def _left_out(read: Scan) -> list[Difference]:
+def _unexplained_balance(read: Scan) -> list[Difference]:
     if read.balance is not Balance.DIFFERS:
         return []
     way = "left the wallet" if read.unexplained > 0 else "came to the wallet"
     detail = (
-        f"{abs(read.unexplained)} atoms {way} after block {read.through} without a log: the RPC server leaves some "
-        "out. Those blocks stay open and are read again by the next reconcile"
+        f"{abs(read.unexplained)} atomic units {way} after block {read.through} without a log: the RPC server leaves "
+        "some out. Those blocks stay open and are read again by the next reconcile"
     )
     return [Difference("balance", detail, chain_atomic=read.unexplained)]
 
 
-async def _book_late(services: Services, asset: Asset, seen: list[SeenTransfer]) -> list[str]:
-    """Purchases the chain shows as paid and the ledger did not: a lie of an RPC, a ledger restored from a backup."""
+async def _book_late(context: PayerContext, asset: Asset, seen: list[SeenTransfer]) -> list[str]:
+    """Book purchases that only the chain shows as paid: an RPC server was wrong, or the ledger is an older backup."""
     late = []
     for transfer in seen:
-        purchase = services.ledger.by_nonce(transfer.nonce) if transfer.nonce is not None else None
+        purchase = context.ledger.by_nonce(transfer.nonce) if transfer.nonce is not None else None
         if purchase is not None and purchase.money is not Money.SPENT and purchase.asset == asset:
             late.append(purchase)
-    views = await services.look(late)
+    views = await look(context, late)
     booked = []
     for purchase in late:
         view = views[purchase.purchase_id]
-        if isinstance(view, NotSeen) or not await _book(services, purchase, view):
+        if isinstance(view, NotSeen) or not await _book(context, purchase, view):
             continue
         booked.append(purchase.purchase_id)
     return booked
 
 
-async def _book(services: Services, purchase: Purchase, view: ChainView) -> bool:
+async def _book(context: PayerContext, purchase: Purchase, view: ChainView) -> bool:
     if view.settlement is None:
         return False
     try:
-        services.ledger.append(purchase, Settled(at=services.clock.now(), settlement=view.settlement))
+        context.ledger.append(purchase, Settled(at=context.clock.now(), settlement=view.settlement))
     except Conflict:
         return False
     return True
@@ -145,11 +149,11 @@ def _compare(closed: list[Purchase], ours: list[SeenTransfer], by_nonce: dict[st
             detail = (
                 "an authorization of this wallet that is not in this ledger (another machine's, or a lost ledger's)"
             )
-            differences.append(_unknown(transfer, detail))
+            differences.append(_difference(transfer, detail))
         elif purchase.money is not Money.SPENT:
-            differences.append(_unknown(transfer, f"the ledger has it as {purchase.money}", purchase))
+            differences.append(_difference(transfer, f"the ledger has it as {purchase.money}", purchase))
         elif purchase.spent != transfer.value or _tx(purchase) != transfer.tx_hash:
-            differences.append(_unknown(transfer, "the ledger has another amount or transaction", purchase))
+            differences.append(_difference(transfer, "the ledger has another amount or transaction", purchase))
     for purchase in closed:
         if purchase.nonce not in on_chain:
             differences.append(
@@ -164,8 +168,8 @@ def _compare(closed: list[Purchase], ours: list[SeenTransfer], by_nonce: dict[st
     return differences
 
 
-def _never_signed(services: Services, agreed: list[Purchase]) -> list[Difference]:
-    """Booked, since the money is gone; but to a payee, or of a value, that was not signed here for that nonce."""
+def _never_signed(context: PayerContext, agreed: list[Purchase]) -> list[Difference]:
+    """Name settlements whose payee or value was not signed here for their nonce. They are booked: the money is gone."""
     return [
         Difference(
             kind="disagrees",
@@ -179,7 +183,7 @@ def _never_signed(services: Services, agreed: list[Purchase]) -> list[Difference
         for purchase in agreed
         if (settled := purchase.settlement) is not None
         and not purchase.paid_by(purchase.authorization)
-        and not paid_as_signed(settled, services.ledger.events(purchase.purchase_id))
+        and not paid_as_signed(settled, context.ledger.events(purchase.purchase_id))
     ]
 
 
@@ -187,7 +191,7 @@ def _tx(purchase: Purchase) -> str | None:
     return purchase.settlement.tx_hash if purchase.settlement is not None else None
 
 
-def _unknown(transfer: SeenTransfer, detail: str, purchase: Purchase | None = None) -> Difference:
+def _difference(transfer: SeenTransfer, detail: str, purchase: Purchase | None = None) -> Difference:
     return Difference(
         kind="not_in_ledger" if purchase is None else "disagrees",
         detail=detail,
@@ -199,12 +203,12 @@ def _unknown(transfer: SeenTransfer, detail: str, purchase: Purchase | None = No
 
 
 def damaged_bodies(ledger: Ledger) -> list[Difference]:
-    """Bodies in the ledger that no longer have the hash they arrived with, or are no longer there."""
-    held = {purchase_id for _, purchase_id in ledger.delivery_index()}
-    gone = [p for p in ledger.purchases() if p.data is Data.DELIVERED and p.purchase_id not in held]
+    """Find bodies in the ledger that are missing, or no longer have the hash they arrived with."""
+    with_body = {purchase_id for _, purchase_id in ledger.delivery_index()}
+    missing = [p for p in ledger.purchases() if p.data is Data.DELIVERED and p.purchase_id not in with_body]
     differences = [
         Difference("missing_body", f"the body of {p.order.dataset} is gone from the ledger", p.purchase_id)
-        for p in gone
+        for p in missing
     ]
     for delivery in ledger.deliveries():
         if delivery.damaged:

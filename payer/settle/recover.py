@@ -1,4 +1,4 @@
-"""Finishing or freeing what is open: look at the chain first, then claim, void or park; never block others."""
+"""Recover open purchases: look at the chain first, then claim, void or leave in doubt; one never blocks another."""
 
 from __future__ import annotations
 
@@ -9,103 +9,111 @@ from datetime import datetime
 
 from payer.buy import decide
 from payer.buy.buy import book, buy, release
-from payer.buy.decide import Limits, claim_is_due, next_action
-from payer.buy.record import take_in
+from payer.buy.decide import claim_is_due, next_action
+from payer.buy.lease import leased_elsewhere
+from payer.buy.look import look
+from payer.buy.record import book_spooled
+from payer.context import PayerContext
 from payer.ledger import Ledger
-from payer.services import Services, View
+from payer.values.attempts import Limits
+from payer.values.chain_view import View
 from payer.values.errors import PaidUndelivered, PayerError
-from payer.values.types import Data, Money, Purchase
+from payer.values.purchase import Data, Money, Purchase
 
-_AT_ONCE = 8
-_USUAL = Limits()
+_PARALLEL = 8
+_DEFAULT_LIMITS = Limits()
 
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """What became of the open purchases. `parked` stay exposed and are looked at again by the next run (exit 4)."""
+    """The open purchases by what became of them.
+
+    `in_doubt` stay exposed, with the reason, and are recovered again by the next run (exit 4).
+    """
 
     settled: list[Purchase] = field(default_factory=list)
     delivered: list[Purchase] = field(default_factory=list)
     voided: list[Purchase] = field(default_factory=list)
-    parked: list[tuple[Purchase, str]] = field(default_factory=list)
+    in_doubt: list[tuple[Purchase, str]] = field(default_factory=list)
     undelivered: list[Purchase] = field(default_factory=list)
 
 
-async def verify(services: Services, purchases: Sequence[Purchase]) -> list[Purchase]:
-    """One batched look at the chain for purchases whose money is not proved yet; books what it shows."""
+async def verify(context: PayerContext, purchases: Sequence[Purchase]) -> list[Purchase]:
+    """Look purchases whose money is not proved yet up on the chain, in one batch, and book what it shows."""
     open_ones = [p for p in purchases if p.money is Money.EXPOSED or p.settling]
-    views = await services.look(open_ones)
+    views = await look(context, open_ones)
     batch = []
     for purchase in open_ones:
-        action = next_action(purchase, services.clock.now().timestamp(), views[purchase.purchase_id], services.limits)
+        action = next_action(purchase, context.clock.now().timestamp(), views[purchase.purchase_id], context.limits)
         if isinstance(action, decide.Settle | decide.Free | decide.Unsettle):
-            batch.append((purchase, book(services, purchase, action)))
-    return services.ledger.append_all(batch) if batch else []
+            batch.append((purchase, book(context, purchase, action)))
+    return context.ledger.append_all(batch) if batch else []
 
 
-def due(ledger: Ledger, now: datetime, flow: str | None = None, limits: Limits = _USUAL) -> list[Purchase]:
-    """Every open purchase (of one flow, or all), and those undelivered that are asked for once more now."""
-    found = {p.purchase_id: p for p in ledger.open_purchases(flow)}
+def due(ledger: Ledger, now: datetime, flow: str | None = None, limits: Limits = _DEFAULT_LIMITS) -> list[Purchase]:
+    """Return every open purchase (of one flow, or all), and the undelivered ones that a late claim is due for."""
+    purchases = {p.purchase_id: p for p in ledger.open_purchases(flow)}
     for purchase in ledger.undelivered():
         if claim_is_due(purchase, now.timestamp(), limits) and flow in (None, purchase.run.flow):
-            found[purchase.purchase_id] = purchase
-    return list(found.values())
+            purchases[purchase.purchase_id] = purchase
+    return list(purchases.values())
 
 
-async def recover(services: Services, flow: str | None = None) -> Recovered:
-    """Carry everything that is due as far as it goes now. Bodies of the spool are booked first."""
+async def recover(context: PayerContext, flow: str | None = None) -> Recovered:
+    """Carry every due purchase as far as it goes now, after booking the spool's bodies."""
     result = Recovered()
-    booked = take_in(services)
-    found = due(services.ledger, services.clock.now(), flow, services.limits)
-    mine = [p for p in found if not services.leased_elsewhere(p)]
-    result.voided.extend(release(services, mine))
-    rest = [p for p in mine if p.money is not Money.RESERVED]
-    views = await services.look(rest)
-    held = {p.purchase_id for p in rest if p.data is Data.DELIVERED} - booked
-    gate = asyncio.Semaphore(_AT_ONCE)
-    proved = await _book_proofs(services, rest, views)
-    carried = await asyncio.gather(*(_carry(services, gate, p, views[p.purchase_id], result) for p in proved))
-    came = [p for p in carried if p is not None]
-    latest = {
-        p.purchase_id: p for p in [*came, *await verify(services, [p for p in came if p.purchase_id not in held])]
-    }
+    booked = book_spooled(context)
+    open_ones = due(context.ledger, context.clock.now(), flow, context.limits)
+    mine = [p for p in open_ones if not leased_elsewhere(context, p)]
+    result.voided.extend(release(context, mine))
+    sent = [p for p in mine if p.money is not Money.RESERVED]
+    views = await look(context, sent)
+    had_data = {p.purchase_id for p in sent if p.data is Data.DELIVERED} - booked
+    slots = asyncio.Semaphore(_PARALLEL)
+    proved = await _book_proofs(context, sent, views)
+    carried = await asyncio.gather(*(_carry(context, slots, p, views[p.purchase_id], result) for p in proved))
+    finished = [p for p in carried if p is not None]
+    verified = await verify(context, [p for p in finished if p.purchase_id not in had_data])
+    latest = {p.purchase_id: p for p in [*finished, *verified]}
     for purchase in latest.values():
-        _sort(purchase, result, was_held=purchase.purchase_id in held)
+        _sort(purchase, result, had_data=purchase.purchase_id in had_data)
     return result
 
 
-async def _book_proofs(services: Services, purchases: Sequence[Purchase], views: Mapping[str, View]) -> list[Purchase]:
-    """Write what the chain proves in one commit; returns every purchase as it stands then."""
-    now = services.clock.now().timestamp()
+async def _book_proofs(
+    context: PayerContext, purchases: Sequence[Purchase], views: Mapping[str, View]
+) -> list[Purchase]:
+    """Append what the chain proves, in one commit; return every purchase in its state after that."""
+    now = context.clock.now().timestamp()
     batch, rest = [], []
     for purchase in purchases:
-        action = next_action(purchase, now, views[purchase.purchase_id], services.limits)
+        action = next_action(purchase, now, views[purchase.purchase_id], context.limits)
         if isinstance(action, decide.Settle | decide.Free | decide.Unsettle):
-            batch.append((purchase, book(services, purchase, action)))
+            batch.append((purchase, book(context, purchase, action)))
         else:
             rest.append(purchase)
-    return (services.ledger.append_all(batch) if batch else []) + rest
+    return (context.ledger.append_all(batch) if batch else []) + rest
 
 
 async def _carry(
-    services: Services, gate: asyncio.Semaphore, purchase: Purchase, view: View, result: Recovered
+    context: PayerContext, slots: asyncio.Semaphore, purchase: Purchase, view: View, result: Recovered
 ) -> Purchase | None:
-    async with gate:
+    async with slots:
         try:
-            return await buy(services, purchase, view)
+            return await buy(context, purchase, view)
         except PaidUndelivered:
             result.undelivered.append(purchase)
         except PayerError as why:
-            result.parked.append((purchase, why.what))
+            result.in_doubt.append((purchase, why.what))
     return None
 
 
-def _sort(purchase: Purchase, result: Recovered, *, was_held: bool) -> None:
+def _sort(purchase: Purchase, result: Recovered, *, had_data: bool) -> None:
     if purchase.money is Money.EXPOSED:
-        result.parked.append((purchase, "its settlement is not proved yet"))
+        result.in_doubt.append((purchase, "its settlement is not proved yet"))
     elif purchase.money is Money.VOID:
         result.voided.append(purchase)
-    elif was_held:
+    elif had_data:
         result.settled.append(purchase)
     else:
         result.delivered.append(purchase)

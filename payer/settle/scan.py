@@ -1,7 +1,7 @@
-"""Reading the wallet's transfers off the chain, up to its final block: a stretch at a time, resumable, checked.
+"""Scan the wallet's transfers on the chain, up to its final block: a stretch at a time, resumable, checked.
 
-Each stretch is closed only if the wallet's balance before and after it says that its logs were all there; the newest
-closed blocks are read again each time, so a reorg that reached below them is noticed.
+A stretch is closed only if the wallet's balances before and after it show that no log was left out. The newest closed
+blocks are read again each time, so that a reorg which reached below them is noticed.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from enum import StrEnum
 
 from payer.chain.logs import PAGE_BLOCKS
 from payer.chain.reader import Account, TransferOut
+from payer.context import PayerContext
 from payer.ledger.scans import SeenTransfer
-from payer.services import Services
 from payer.values.money import Asset
-from payer.values.types import Purchase
+from payer.values.purchase import Purchase
 
 OVERLAP = 128
 STRETCH = 50_000
 
 
 class Balance(StrEnum):
-    """Whether the transfers that were read are all that moved the wallet's balance."""
+    """The result of comparing the transfers that were read with the change of the wallet's balance."""
 
     EQUAL = "equal"
     DIFFERS = "differs"
@@ -31,52 +31,60 @@ class Balance(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """How far the transfers are closed. `unexplained` atoms left the wallet (or came, below 0) without a log above."""
+    """The last closed block, and the check of the stretch above it.
+
+    `unexplained` atomic units left the wallet (or came to it, if negative) above that block without a log.
+    """
 
     through: int
     balance: Balance
     unexplained: int = 0
 
 
-async def scan(services: Services, asset: Asset, wallet: str, mine: Sequence[Purchase], *, anew: bool) -> Scan:
-    """Read on from where the last scan closed, `anew` from the first block in which one of these may have been paid."""
-    final = (await services.chain.head()).final_number
-    closed = services.ledger.scanned_through(asset, wallet)
-    start = _first_block(services, mine, final) if closed is None or anew else max(0, closed + 1 - OVERLAP)
+async def scan(context: PayerContext, asset: Asset, wallet: str, mine: Sequence[Purchase], *, rescan: bool) -> Scan:
+    """Read on from the last closed block; with `rescan`, from the first in which a purchase may have settled.
+
+    Raises ChainUnreachable.
+    """
+    final = (await context.chain.head()).final_number
+    closed = context.ledger.scanned_through(asset, wallet)
+    start = _first_block(context, mine, final) if closed is None or rescan else max(0, closed + 1 - OVERLAP)
     balance = Balance.EQUAL if start <= final else Balance.NOT_CHECKED
     while start <= final:
         end = min(start + STRETCH - 1, final)
-        found = await services.chain.transfers(asset, wallet, start, end)
-        account = await services.chain.account(asset, wallet, start, end)
+        transfers = await context.chain.transfers(asset, wallet, start, end)
+        account = await context.chain.account(asset, wallet, start, end)
         if account is None:
             balance = Balance.NOT_CHECKED
-        elif unexplained := _unexplained(account, found):
+        elif unexplained := _unexplained(account, transfers):
             return Scan(max(start - 1, closed or 0), Balance.DIFFERS, unexplained)
-        _keep(services, asset, wallet, start, end, found)
+        _close(context, asset, wallet, start, end, transfers)
         start = end + 1
     return Scan(max(final, closed or 0), balance)
 
 
-async def read_again(services: Services, asset: Asset, wallet: str, blocks: Iterable[int]) -> None:
-    """Read closed blocks once more, where a transfer that should be there is not: its log was left out, or the first
-    scan of an older tollbook began above it."""
+async def read_again(context: PayerContext, asset: Asset, wallet: str, blocks: Iterable[int]) -> None:
+    """Read closed blocks again that lack an expected transfer.
+
+    Its log was left out by the server, or the first scan of an older tollbook began above it.
+    """
     for first, last in _ranges(sorted(blocks)):
-        found = await services.chain.transfers(asset, wallet, first, last)
-        _keep(services, asset, wallet, first, last, found)
+        transfers = await context.chain.transfers(asset, wallet, first, last)
+        _close(context, asset, wallet, first, last, transfers)
 
 
-def _first_block(services: Services, mine: Sequence[Purchase], final: int) -> int:
+def _first_block(context: PayerContext, mine: Sequence[Purchase], final: int) -> int:
     settled = [p.settlement.block_number for p in mine if p.settlement is not None]
     unused = [p.from_block for p in mine if p.from_block is not None]
-    return max(0, min([final - services.policy.lookback_blocks, *settled, *unused]))
+    return max(0, min([final - context.policy.lookback_blocks, *settled, *unused]))
 
 
-def _unexplained(account: Account, found: list[TransferOut]) -> int:
-    return account.before + account.received - sum(transfer.value for transfer in found) - account.after
+def _unexplained(account: Account, transfers: list[TransferOut]) -> int:
+    return account.before + account.received - sum(transfer.value for transfer in transfers) - account.after
 
 
 def _ranges(blocks: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """Neighbours together, no wider than a server answers at once."""
+    """Group sorted block numbers into ranges no wider than a server answers at once."""
     group: list[int] = []
     for block in blocks:
         if group and block - group[0] >= PAGE_BLOCKS:
@@ -87,7 +95,9 @@ def _ranges(blocks: Sequence[int]) -> Iterator[tuple[int, int]]:
         yield group[0], group[-1]
 
 
-def _keep(services: Services, asset: Asset, wallet: str, first: int, last: int, found: Sequence[TransferOut]) -> None:
+def _close(
+    context: PayerContext, asset: Asset, wallet: str, first: int, last: int, transfers: Sequence[TransferOut]
+) -> None:
     seen = [
         SeenTransfer(
             tx_hash=transfer.tx_hash,
@@ -98,6 +108,6 @@ def _keep(services: Services, asset: Asset, wallet: str, first: int, last: int, 
             value=transfer.value,
             nonce=transfer.nonce,
         )
-        for transfer in found
+        for transfer in transfers
     ]
-    services.ledger.close_scan(asset, wallet, first, last, seen, services.clock.now())
+    context.ledger.close_scan(asset, wallet, first, last, seen, context.clock.now())

@@ -1,4 +1,4 @@
-"""Ethereum addresses and hashes as text: EIP-55 in and out, and the Keccak-256 both need."""
+"""Ethereum addresses and hashes as text: EIP-55 checksums, and Keccak-256."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def keccak256(data: bytes) -> bytes:
 
 
 def checksum(address: str) -> str:
-    """The EIP-55 form of an address.
+    """Return the EIP-55 form of an address.
 
     Raises ValueError for other text, and for mixed case that is not the EIP-55 form (a mistyped address).
     All lower or all upper case carries no checksum and is accepted.

@@ -1,13 +1,24 @@
-"""Time as the machine keeps it, with an offset for paid worlds that live in another time."""
+"""The clock that the payer reads and sleeps by, and the machine's own."""
 
 from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Time as a dependency, so that tests and the simulator control it."""
+
+    def now(self) -> datetime:
+        """Aware UTC."""
+        ...
+
+    async def sleep(self, seconds: float) -> None: ...
 
 
 class SystemClock:
-    """The machine's clock plus a fixed offset (a sandbox's; 0 everywhere else)."""
+    """The machine's clock plus a fixed offset in seconds (a sandbox's; 0 everywhere else)."""
 
     def __init__(self, offset_seconds: float = 0) -> None:
         self._offset = timedelta(seconds=offset_seconds)

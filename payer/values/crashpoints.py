@@ -1,4 +1,4 @@
-"""Named points at which a test may kill this very process. Free when TOLLBOOK_CRASH_AT is unset."""
+"""Named points at which a test may kill this process. They cost nothing while TOLLBOOK_CRASH_AT is unset."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ _reached: dict[str, int] = {}
 
 def crash_point(name: str) -> None:
     """SIGKILL this process here if TOLLBOOK_CRASH_AT is "name" (the first time) or "name:n" (the n-th time)."""
-    wanted = os.environ.get("TOLLBOOK_CRASH_AT")
-    if not wanted:
+    setting = os.environ.get("TOLLBOOK_CRASH_AT")
+    if not setting:
         return
-    point, _, times = wanted.partition(":")
+    point, _, times = setting.partition(":")
     if point != name:
         return
     _reached[name] = _reached.get(name, 0) + 1

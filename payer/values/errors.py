@@ -1,24 +1,23 @@
-"""What can go wrong around a payment. Each error answers: was money sent, may I retry, what should a person do.
+"""The errors around a payment. Each answers three questions: was money sent, may I retry, what should I do.
 
 PayerError
-├─ Misconfigured          configuration or a secret is wrong; nothing signed            exit 2
-├─ Refused                policy or a cap said no; nothing signed, no money              exit 3
-│  ├─ OverBudget          which cap, how much is committed, how much was asked
-│  ├─ QuoteUnacceptable   host, payTo, asset, network, scheme, price, malformed terms
-│  └─ ConflictingRequest  the same purchase key with other content
-├─ Unreachable            seller or chain did not answer; nothing spent by this run      exit 6
-│  ├─ SellerUnreachable
-│  └─ ChainUnreachable
-├─ Unresolved             sent, outcome unknown; money stays exposed; run again later    exit 4
-├─ Unforeseen             a defect of ours met one purchase; the others go on             exit 4
-├─ PaidUndelivered        spent, no body; a person decides (accept-loss)                 exit 5
-└─ LedgerUnavailable      the books can't be written: stop, nothing may be signed        exit 6
-   ├─ Unbooked            an answer to a payment came and can't be written down           exit 4
-   ├─ BackupFailed        a backup can't be written; the books are as they were           exit 6
-   └─ LedgerTooNew        written by a later tollbook                                    exit 2
+├─ Misconfigured          configuration or a secret is wrong; nothing was signed          exit 2
+├─ Refused                policy or a cap forbids it; nothing was signed                  exit 3
+│  ├─ OverBudget          a cap, a loss limit or the wallet's balance would be exceeded
+│  ├─ QuoteUnacceptable   malformed terms, or host, payTo, asset, network, scheme, price
+│  └─ ConflictingRequest  one purchase key, two different requests
+├─ Unreachable            no answer, and nothing was spent by this run                    exit 6
+│  ├─ SellerUnreachable   the seller
+│  └─ ChainUnreachable    the chain's RPC server
+├─ Unresolved             sent, outcome unknown, money exposed                            exit 4
+├─ Unforeseen             a defect of tollbook met one purchase; the others go on         exit 4
+├─ PaidUndelivered        spent, and every claim for the body failed                      exit 5
+└─ LedgerUnavailable      the ledger can't be opened or written; nothing may be signed    exit 6
+   ├─ Unbooked            an answer to a payment arrived and can't be written down        exit 4
+   ├─ BackupFailed        a copy of the ledger can't be written                           exit 6
+   └─ LedgerTooNew        the ledger was written by a newer tollbook                      exit 2
 
-Beside the payer, in the same three sentences: CacheTrouble and DiskTrouble (tasks/trouble.py, exit 6), LedgerLacks
-(warehouse/rebuild.py, a Misconfigured).
+Errors of other packages derive from these and answer the same questions.
 """
 
 from __future__ import annotations
@@ -30,12 +29,16 @@ _WORST_FIRST = (5, 4, 3, 6, 2, 0)
 
 
 def worst(codes: Iterable[int]) -> int:
-    """One exit code for several: what needs a person first, then what is in doubt."""
+    """Return one exit code for several: first what needs an operator, then what is in doubt; 0 for none."""
     return min(codes, key=_WORST_FIRST.index, default=0)
 
 
 class PayerError(Exception):
-    """Base of all. `money`, `repeat` and `advice` are sentences for a person; `exit_code` is the command's."""
+    """Base of all payer errors.
+
+    `money`, `repeat` and `advice` answer the three questions; `exit_code` is the command's. `what` is the message,
+    `fix` the advice of this instance.
+    """
 
     money: ClassVar[str] = "unknown"
     repeat: ClassVar[str] = "no"
@@ -49,24 +52,24 @@ class PayerError(Exception):
 
 
 class Misconfigured(PayerError):
-    """Raised before anything is opened or signed: a key, a file or a value is missing or wrong."""
+    """Raised when a key, a file or a value is missing or wrong, before anything is opened or signed."""
 
     money = "none was sent"
-    repeat = "yes, once the configuration is mended"
+    repeat = "yes, once the configuration is corrected"
     exit_code = 2
 
 
 class Refused(PayerError):
-    """Raised when policy does not allow a purchase. Nothing was signed."""
+    """Raised when policy does not allow a purchase; nothing was signed."""
 
     money = "none was sent"
-    repeat = "yes, it will be judged anew"
+    repeat = "yes, it is judged again"
     advice = "review the policy file; it is the only place where this may be allowed"
     exit_code = 3
 
 
 class OverBudget(Refused):
-    """Raised when a reservation would cross a cap; the message names the cap, what is committed and what was asked."""
+    """Raised when a purchase would cross a cap, a loss limit or the wallet's balance; the message has the amounts."""
 
     advice = "wait for the cap's period to pass, or raise the cap in the policy file"
 
@@ -74,20 +77,20 @@ class OverBudget(Refused):
 class QuoteUnacceptable(Refused):
     """Raised when a seller's terms are malformed or outside policy; the message names the field.
 
-    `offered` is the price in atoms where the price alone is what policy doesn't allow; None: no price is known.
+    `offered` is the price in atomic units if the price alone is outside policy, else None.
     """
 
     offered: int | None = None
 
 
 class ConflictingRequest(Refused):
-    """Raised when a purchase key is met again with other content: two requests hash alike or a caller changed one."""
+    """Raised when a purchase key comes with another request than the one in the ledger."""
 
     advice = "report this: a purchase key must belong to one request"
 
 
 class Unreachable(PayerError):
-    """Raised when a peer does not answer before anything was sent."""
+    """Raised when a server does not answer and this run has spent nothing on the request."""
 
     money = "none was spent by this run"
     repeat = "yes"
@@ -95,19 +98,19 @@ class Unreachable(PayerError):
 
 
 class SellerUnreachable(Unreachable):
-    """Raised when the seller can't be asked for terms."""
+    """Raised when the seller does not answer, or is too busy to."""
 
     advice = "check the seller's base_url and the network, then run again"
 
 
 class ChainUnreachable(Unreachable):
-    """Raised when the chain's RPC does not answer, lags or serves another chain (I9: unknown is never false)."""
+    """Raised when the chain's RPC server does not answer, lags or serves another chain (I9)."""
 
     advice = "check network.rpc_url in the policy file; open purchases stay exposed until the chain can be read"
 
 
 class Unresolved(PayerError):
-    """Raised when a payment was sent and its outcome is not yet provable. The money stays exposed."""
+    """Raised when a payment was sent and its outcome can't be proved yet; the money stays exposed."""
 
     money = "sent; whether it was taken is not known yet"
     repeat = "yes: the same authorization is presented again, which can settle once only"
@@ -116,7 +119,7 @@ class Unresolved(PayerError):
 
 
 class Unforeseen(PayerError):
-    """Raised when one purchase failed in a way that nobody foresaw. What the ledger says of it still holds."""
+    """Raised when a defect of tollbook stops one purchase; what the ledger says of it still holds."""
 
     money = "as the ledger has it: `tollbook status` shows it"
     repeat = "yes: the purchase goes on from the ledger, and its nonce can settle once only"
@@ -128,13 +131,13 @@ class PaidUndelivered(PayerError):
     """Raised when the chain shows the payment and every claim for the body failed."""
 
     money = "spent"
-    repeat = "no: it is never bought again without a person's word"
+    repeat = "no: it is never bought again without operator approval"
     advice = "ask the seller with the transaction hash, or run `tollbook accept-loss PURCHASE` to allow buying it again"
     exit_code = 5
 
 
 class LedgerUnavailable(PayerError):
-    """Raised when the ledger can't be opened or written. Nothing may be signed without it."""
+    """Raised when the ledger can't be opened or written; nothing may be signed without it."""
 
     money = "none was sent by this step"
     repeat = "yes, once the ledger can be written"
@@ -143,23 +146,23 @@ class LedgerUnavailable(PayerError):
 
 
 class Unbooked(LedgerUnavailable):
-    """Raised when an answer to a payment can't be written down; the message says where its body is kept, if it is."""
+    """Raised when an answer to a payment can't be written down; the message says where its body is kept, if at all."""
 
     money = "sent; whether it was taken is not known yet"
-    repeat = "yes, once the ledger can be written: the purchase is exposed in it, and no second one is made"
-    advice = "mend the ledger (disk space, permissions, the server), then run `tollbook recover`"
+    repeat = "yes, once the ledger can be written: the purchase is exposed in it and is not paid a second time"
+    advice = "repair the ledger (disk space, permissions, the server), then run `tollbook recover`"
     exit_code = 4
 
 
 class BackupFailed(LedgerUnavailable):
-    """Raised when a copy of the ledger can't be written. The ledger is as it was; nothing of the copy is left."""
+    """Raised when a copy of the ledger can't be written; the ledger is unchanged and the partial copy is removed."""
 
-    repeat = "yes, once there is a place for it: nothing of this one is left"
-    advice = "name a folder that may be written, on a disk with room for twice the ledger"
+    repeat = "yes, once there is a place for it: the partial copy was removed"
+    advice = "name a writable folder on a disk with room for twice the ledger"
 
 
 class LedgerTooNew(LedgerUnavailable):
-    """Raised when the ledger's schema is newer than this program knows."""
+    """Raised when the ledger's schema is newer than this tollbook knows."""
 
-    advice = "upgrade tollbook; an older program never writes a newer ledger"
+    advice = "upgrade tollbook; an older version never writes a newer ledger"
     exit_code = 2

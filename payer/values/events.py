@@ -1,6 +1,6 @@
-"""What can happen to a purchase, and the fold from events to its state. Append-only; state is never updated.
+"""The events of a purchase, and the fold that computes its state from them. Append-only; state is never updated.
 
-intent ─▶ signed+sent ─▶ answered* ─▶ delivered            settled, void, undelivered are proved by the chain alone
+intent ─▶ signed+sent ─▶ answered* ─▶ delivered            only the chain proves settled, void and undelivered
 """
 
 from __future__ import annotations
@@ -11,19 +11,22 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from payer.values.types import Authorization, Data, Money, Order, Purchase, Run, Settlement, Terms
+from payer.values.chain_view import Settlement
+from payer.values.purchase import Data, Money, Purchase
+from payer.values.request import Order, Run
+from payer.values.terms import Authorization, Terms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """Base of all; `at` is aware UTC, by the payer's clock."""
+    """Base of all events; `at` is aware UTC, by the payer's clock."""
 
     at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intent(Event):
-    """Caps are reserved for this purchase; nothing is signed. On a void purchase: it is wanted again, same nonce."""
+    """Money is reserved inside the caps; nothing is signed. On a void purchase: ordered again, over the same nonce."""
 
     order: Order
     run: Run
@@ -34,10 +37,10 @@ class Intent(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signed(Event):
-    """An authorization exists. A later one over the same nonce may name another value; the larger stays reserved.
+    """An authorization was signed. A later one over the same nonce may have another value; the largest stays reserved.
 
-    The same one again stands for terms that changed around it: what the token would see is byte for byte the same.
-    After a settlement only the one that paid, to claim with.
+    The same authorization again means that only the echoed terms changed. After a settlement, only the authorization
+    that paid may be signed, to claim with.
     """
 
     authorization: Authorization
@@ -46,21 +49,21 @@ class Signed(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sent(Event):
-    """The authorization may have left the machine from here on. `claim` marks presenting it after it was spent."""
+    """From here on the authorization may have left the machine. `claim`: it was presented after it had settled."""
 
     claim: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unsent(Event):
-    """The last send provably never left the machine (no connection was made), so it exposes nothing."""
+    """The last send never left the machine (no connection was made), so it exposes nothing."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answered(Event):
-    """What came back, as evidence only: no HTTP answer frees money. `status` None: no answer, `note` says why."""
+    """The answer to a send, as evidence: no HTTP answer frees money. `status` is None if none came; `note` says why."""
 
     status: int | None
     elapsed_ms: int
@@ -89,7 +92,7 @@ class Settled(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unsettled(Event):
-    """A reorg took the settlement back before it was final: the money is exposed again."""
+    """A reorg removed the settlement before it was final: the money is exposed again."""
 
     reason: str
 
@@ -98,7 +101,7 @@ class Unsettled(Event):
 class Void(Event):
     """No money moved and none can: never sent, or unused in a final block past validBefore.
 
-    `burned`: the nonce was cancelled on chain. Only this wallet's key can do that, so a person has to look.
+    `burned`: the nonce was cancelled on chain. Only this wallet's key can do that, so an operator has to look.
     """
 
     reason: str
@@ -108,36 +111,35 @@ class Void(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Denied(Event):
-    """Refused before anything was signed."""
+    """Policy refused the purchase before anything was signed."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Undelivered(Event):
-    """Spent, and every claim for the body failed."""
+    """The money is spent, and every claim for the body failed."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LossAccepted(Event):
-    """A person's word that this purchase may be bought again, as the next generation (I2): nothing came for the
-    money, or a body in which the seller says that it failed, which is kept.
+    """Operator approval to buy this purchase again, as the next generation (I2).
 
-    Its money has come to rest for good: a reorg of a settlement that was not final could bring the first generation
-    back beside the next.
+    Nothing came for the money, or a body of no use, which is kept. Allowed only once the settlement is final: a reorg
+    could otherwise let both generations be paid.
     """
 
     by: str
 
 
 class IllegalEvent(AssertionError):
-    """Raised when an event can't happen in a state: a defect of ours, caught before it is committed."""
+    """Raised when an event is impossible in a purchase's state: a defect, caught before the event is committed."""
 
 
-def _require(holds: bool, purchase: Purchase, event: Event) -> None:
-    if not holds:
+def _require(allowed: bool, purchase: Purchase, event: Event) -> None:
+    if not allowed:
         raise IllegalEvent(f"{type(event).__name__} on {purchase.purchase_id} while {purchase.money}, {purchase.data}")
 
 
@@ -146,7 +148,7 @@ def _then(purchase: Purchase, **changes: Any) -> Purchase:
 
 
 def fold(p: Purchase, event: Event) -> Purchase:
-    """The state after one more event. Pure and total: an event that can't happen raises IllegalEvent."""
+    """Return the purchase's state after one more event. Pure. Raises IllegalEvent for one that is impossible in it."""
     match event:
         case Intent():
             fresh = p.version == 0 or (p.money is Money.VOID and p.data is Data.ABSENT)
@@ -249,4 +251,4 @@ KINDS: dict[str, type[Event]] = {
         LossAccepted,
     )
 }
-"""Event classes by the names they have in the ledger."""
+"""Event classes by their names in the ledger."""

@@ -1,4 +1,4 @@
-"""What others may read of the ledger: deliveries for the warehouse, priced rows for the cost table."""
+"""The ledger as other packages read it: deliveries for the warehouse, priced rows for the cost table."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from payer.values.types import Delivery
+from payer.values.purchase import Delivery
 
 
 @dataclass(frozen=True, slots=True)
 class CostRow:
-    """One purchase as the books see it. `amount_atomic` is what the chain took, or may take; `seq` its newest event.
+    """One purchase with its cost. `amount_atomic` is what the chain took, or may take; `seq` is its newest event.
 
-    `tx_hash` is a transaction that was found on chain; what a seller's receipt claims is no transaction yet.
+    `tx_hash` is set once the transaction was found on chain; a seller's receipt is no proof.
     """
 
     seq: int
@@ -51,7 +51,7 @@ class CostRow:
 
 @dataclass(frozen=True, slots=True)
 class AvoidedRow:
-    """One call not made because the cache had it, with the endpoint's price then (None: never quoted, unknown)."""
+    """One call that the cache saved, with the endpoint's last quoted price (None: never quoted, unknown)."""
 
     seq: int
     run_id: str
@@ -70,21 +70,23 @@ class AvoidedRow:
 
 
 class LedgerReader(Protocol):
-    """The read side. A seq may be committed a little after a larger one (PostgreSQL): keep the set of what you
-    loaded, not only a watermark."""
+    """The read side of the ledger.
+
+    On PostgreSQL a seq may be committed after a larger one: keep the set of loaded deliveries, not only a watermark.
+    """
 
     def last_seq(self) -> int: ...
 
     def mark(self, seq: int) -> str | None:
-        """What stands at a seq, None for nothing: whoever kept it can tell this ledger from one restored since."""
+        """The mark of the event at a seq, None for no event; a reader that kept it can detect a restored ledger."""
         ...
 
     def delivery_index(self, after: int = 0) -> list[tuple[int, str]]:
-        """(seq, purchase_id) of every delivery with seq > after."""
+        """Return (seq, purchase_id) of every delivery with seq > after."""
         ...
 
     def deliveries(self, after: int = 0, purchase_ids: Collection[str] | None = None) -> Iterator[Delivery]:
-        """In seq order, bodies decompressed."""
+        """Yield deliveries in seq order, bodies decompressed."""
         ...
 
     def cost_rows(self, changed_after: int = 0) -> Iterator[CostRow]: ...

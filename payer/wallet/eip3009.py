@@ -1,4 +1,4 @@
-"""EIP-3009 authorizations: their EIP-712 digest, and the one place in tollbook that signs.
+"""EIP-3009 authorizations: their EIP-712 digest, and the wallet, the only place in tollbook that signs.
 
 Hashing is written out by hand: the typed-data encoder of eth-account costs ten times the signature itself.
 """
@@ -12,7 +12,8 @@ from typing import NoReturn
 
 from payer.values.addresses import ZERO_ADDRESS, address_word, checksum, is_hash, keccak256
 from payer.values.money import Asset
-from payer.values.types import Authorization, Unspoken
+from payer.values.secret import SecretStr
+from payer.values.terms import Authorization
 
 UINT256_MAX = 2**256 - 1
 MAX_WINDOW_SECONDS = 600
@@ -25,7 +26,7 @@ _CURVE_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD036414
 
 @lru_cache(maxsize=64)
 def domain_separator(asset: Asset) -> bytes:
-    """EIP-712 domain of a token, from our own table: name, version, chain and contract."""
+    """EIP-712 domain of a token, from policy's table: name, version, chain and contract."""
     return keccak256(
         _DOMAIN_TYPEHASH
         + keccak256(asset.eip712_name.encode())
@@ -50,7 +51,7 @@ def digest(authorization: Authorization) -> bytes:
 
 
 def recover(digest32: bytes, signature: str) -> str:
-    """The address that signed a digest. Raises ValueError for a malformed or malleable (high-s) signature."""
+    """Return the address that signed a digest. Raises ValueError for a malformed or malleable (high-s) signature."""
     from coincurve import PublicKey
 
     raw = bytes.fromhex(signature.removeprefix("0x"))
@@ -67,7 +68,7 @@ def _address(public_key: bytes) -> str:
 
 
 class Wallet:
-    """A payer's key. It shows its address and nothing else: not in repr, not by pickling, not in a message (I10)."""
+    """A payer's key. Only its address is ever shown; repr and messages omit the key, and pickling raises (I10)."""
 
     __slots__ = ("_key", "address", "nonce_secret")
 
@@ -81,14 +82,14 @@ class Wallet:
         self.address = _address(self._key.public_key.format(compressed=False))
         self.nonce_secret = hmac.new(private_key, b"tollbook nonce secret v1", hashlib.sha256).digest()
 
-    def sign(self, authorization: Authorization) -> Unspoken:
-        """65 bytes as 0x hex, the same for the same authorization always (RFC 6979, low s).
+    def sign(self, authorization: Authorization) -> SecretStr:
+        """Sign an authorization: 65 bytes as 0x hex, always the same for the same authorization (RFC 6979, low s).
 
-        Raises ValueError for what no policy allows: another payer, a worthless or endless authorization.
+        Raises ValueError for what no policy allows: another payer, a zero value, a window that is too long.
         """
         _check(authorization, self.address)
         raw = self._key.sign_recoverable(digest(authorization), hasher=None)
-        return Unspoken("0x" + raw[:64].hex() + format(27 + raw[64], "02x"))
+        return SecretStr("0x" + raw[:64].hex() + format(27 + raw[64], "02x"))
 
     def __repr__(self) -> str:
         return f"Wallet({self.address})"

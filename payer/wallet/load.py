@@ -1,4 +1,4 @@
-"""Where the payer's key comes from: the environment, or an encrypted keystore file.
+"""Load the payer's key from the environment or an encrypted keystore file.
 
 No frame that raises here holds the key, and no message quotes what was read (I10).
 """
@@ -21,7 +21,7 @@ _FILE_LIMIT = 64 * 1024
 
 
 def load_wallet(environ: Mapping[str, str]) -> Wallet:
-    """The wallet that the environment names. Raises Misconfigured, which never quotes a secret."""
+    """Load the wallet that the environment names. Raises Misconfigured, which never quotes a secret."""
     loaded = _load(environ)
     del environ
     if isinstance(loaded, Wallet):

@@ -16,7 +16,8 @@ from typing import Any
 
 from payer.values.addresses import is_hash
 from payer.values.errors import QuoteUnacceptable
-from payer.values.types import Authorization, Terms, Unspoken
+from payer.values.secret import SecretStr
+from payer.values.terms import Authorization, Terms
 from payer.wire import strict_json
 from payer.wire.fields import integer, optional_object, optional_text, text_of
 from payer.wire.strict_json import Malformed, dump, shown
@@ -198,7 +199,7 @@ def _amount(entry: dict[str, Any], version: int) -> int:
 
 def payment_header(
     terms: Terms, authorization: Authorization, signature: str, *, payment_id: str | None = None
-) -> tuple[str, Unspoken]:
+) -> tuple[str, SecretStr]:
     """Name and value of the header that pays: byte-identical whenever the arguments are the same.
 
     `payment_id` goes along only where the seller declared the payment-identifier extension (v2).
@@ -216,7 +217,7 @@ def payment_header(
         after = "}" if extensions == "{}" else f',"extensions":{extensions}}}'
     payload = dump({"signature": signature, "authorization": _authorization(authorization)})
     name = "X-PAYMENT" if terms.version == 1 else "PAYMENT-SIGNATURE"
-    return name, Unspoken(_encode(f'{before},"payload":{payload}{after}'))
+    return name, SecretStr(_encode(f'{before},"payload":{payload}{after}'))
 
 
 def _authorization(authorization: Authorization) -> dict[str, str]:

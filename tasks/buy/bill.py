@@ -12,7 +12,8 @@ from typing import Any
 from payer.values.errors import PayerError
 from payer.values.identifiers import purchase_key
 from payer.values.money import Asset, decimal_text
-from payer.values.types import Order, Quote
+from payer.values.request import Order
+from payer.values.terms import Quote
 from tasks.buy.caps import CapLine
 
 

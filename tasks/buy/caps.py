@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from payer.ledger.caps import ADVICE, buckets
 from payer.values.errors import OverBudget
 from payer.values.money import Asset, decimal_text
-from payer.values.types import Run
+from payer.values.request import Run
 
 if TYPE_CHECKING:
     from tasks.workspace.workspace import Workspace

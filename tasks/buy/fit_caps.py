@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from payer.values.types import Run
+from payer.values.request import Run
 from tasks.buy.bill import Bill, Due, Item
 from tasks.buy.caps import CapLine, cap_lines, refusing
 from tasks.workspace.workspace import Workspace

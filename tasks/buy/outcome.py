@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from payer.values.errors import PaidUndelivered, PayerError, Unreachable, Unresolved, worst
 from payer.values.money import Asset, decimal_text
-from payer.values.types import Purchase, Run
+from payer.values.purchase import Purchase
+from payer.values.request import Run
 from tasks.buy.bill import LostData
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from payer.values.errors import PayerError
 from payer.values.money import Asset
-from payer.values.types import Data, Money, Purchase, Run
+from payer.values.purchase import Data, Money, Purchase
+from payer.values.request import Run
 from tasks.buy.bill import Bill, Item, Saved
 from tasks.buy.outcome import Bought, Outcome, PriceChange
 from tasks.workspace.cache_trouble import as_payer_errors
@@ -43,10 +44,10 @@ class OutcomeBuilder:
 
     def count_recovered(self, found: Recovered) -> None:
         """Count open purchases of earlier runs, as recovery left them. What stays in doubt is not tried again."""
-        parked = [purchase for purchase, _ in found.parked]
-        for purchase in (*found.delivered, *found.undelivered, *parked):
+        in_doubt = [purchase for purchase, _ in found.in_doubt]
+        for purchase in (*found.delivered, *found.undelivered, *in_doubt):
             self.reclaimed[purchase.purchase_id] = purchase
-        self.tried |= {purchase.purchase_key for purchase in parked}
+        self.tried |= {purchase.purchase_key for purchase in in_doubt}
 
     def untried(self, bill: Bill) -> Bill:
         """Return the bill with the requests that this run has not made yet; repeating others would never end."""

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from payer.values.money import Asset, parse_decimal
-from payer.values.types import Order, Request, Run
+from payer.values.request import Order, Request, Run
 from sources import registry
 from sources.planner import plan as planner
 from sources.slots import slot

@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from payer.buy.decide import NotSeen
 from payer.buy.quote import Approved
 from payer.settle.recover import Recovered, due
+from payer.values.chain_view import NotSeen
 from payer.values.errors import (
     LedgerUnavailable,
     OverBudget,
@@ -17,7 +17,8 @@ from payer.values.errors import (
     Refused,
     SellerUnreachable,
 )
-from payer.values.types import Data, Money, Purchase, Run
+from payer.values.purchase import Data, Money, Purchase
+from payer.values.request import Run
 from sources import registry
 from sources.parse.envelope import open_body
 from tasks.buy.bill import Bill

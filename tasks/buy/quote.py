@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from payer.values.errors import PayerError, QuoteUnacceptable, SellerUnreachable, Unreachable
-from payer.values.types import Order, Quote
+from payer.values.request import Order
+from payer.values.terms import Quote
 from sources.model import Kind
 from sources.slots import slot, start_of
 from tasks.buy.bill import Bill, Due, Item, Line, LostData, Saved

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from payer.buy.quote import Approved
 from payer.settle.recover import Recovered
 from payer.values.errors import PayerError
-from payer.values.types import Run
+from payer.values.request import Run
 from tasks.buy.bill import Bill
 from tasks.buy.load import load, publish
 from tasks.buy.outcome import Bought

@@ -6,7 +6,7 @@ import time
 from typing import Protocol
 
 from payer.values.money import decimal_text
-from payer.values.types import Data, Money, Purchase
+from payer.values.purchase import Data, Money, Purchase
 from tasks.buy.bill import Bill
 
 

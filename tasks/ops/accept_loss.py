@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 
 from payer.values.events import LossAccepted
-from payer.values.types import Data, Money, Purchase
+from payer.values.purchase import Data, Money, Purchase
 from sources import registry
 from sources.parse.envelope import Envelope, open_body
 from tasks.request.model import BadRequest

@@ -79,7 +79,7 @@ async def _wallet(ws: Workspace) -> Check:
 
 
 async def _chain(ws: Workspace) -> Check:
-    head = await ws.payer.services.chain.head()
+    head = await ws.payer.context.chain.head()
     age = ws.clock.now().timestamp() - head.time
     detail = f"chain {ws.policy.chain_id}, block {head.number}, {age:.0f} s old"
     return Check("chain", True, detail)
@@ -89,7 +89,7 @@ async def _balance(ws: Workspace) -> Check:
     texts = []
     enough = True
     for symbol, asset in ws.policy.assets.items():
-        held = await ws.payer.services.chain.balance(asset, ws.wallet.address)
+        held = await ws.payer.context.chain.balance(asset, ws.wallet.address)
         cap = ws.policy.caps[symbol].per_day if symbol in ws.policy.caps else 0
         enough &= held >= cap
         texts.append(f"{decimal_text(held, asset.decimals)} {symbol}")

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from payer.http.outcome import Answer, NoAnswer, NotSent
 from payer.policy.judge import judge
-from payer.services import full_url
 from payer.values.errors import PayerError, SellerUnreachable
 from payer.values.money import decimal_text
-from payer.values.types import Order, Terms
+from payer.values.request import Order
+from payer.values.terms import Terms
 from payer.wire.x402 import parse_402
 from sources import registry
 from sources.planner.plan import Held, plan
@@ -110,20 +110,20 @@ def _sample(ws: Workspace, dataset: Dataset) -> Order:
 
 
 async def _ask(ws: Workspace, made: Order) -> Answer:
-    services = ws.payer.services
+    context = ws.payer.context
     try:
-        return await services.transport.send(made.request, dict(made.request.headers), timeout=30)
+        return await context.transport.send(made.request, dict(made.request.headers), timeout=30)
     except (NotSent, NoAnswer) as why:
         raise SellerUnreachable(f"{made.seller} did not answer at {made.request.url}: {why.reason}") from None
 
 
 def _judge(ws: Workspace, made: Order, answer: Answer) -> Terms:
-    services = ws.payer.services
+    context = ws.payer.context
     return judge(
-        services.policy,
+        context.policy,
         made.seller,
         parse_402(answer.status, answer.headers, answer.body),
-        request_url=full_url(made),
-        pinned_pay_to=services.ledger.payee(made.seller, services.asset_of(made.seller)),
+        request_url=made.request.full_url,
+        pinned_pay_to=context.ledger.payee(made.seller, context.policy.asset_for(made.seller)),
         order_cap=made.price_cap,
     )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from payer.settle.reconcile import Difference, Reconciled, damaged_bodies, reconcile
+from payer.settle.reconcile import Difference, Reconciled, damaged_bodies
 from payer.values.errors import Unresolved
 from payer.values.money import decimal_text
 from tasks.workspace.workspace import Workspace
@@ -59,9 +59,8 @@ class Books:
 async def reconcile_all(ws: Workspace, rescan: bool = False) -> Books:
     """Read the chain up to its final block, book what it proves, compare. Raises ChainUnreachable."""
     _ = ws.wallet
-    services = ws.payer.services
-    assets = [await reconcile(services, asset, rescan=rescan) for asset in ws.policy.assets.values()]
-    files = (*damaged_bodies(ws.ledger), *_published(ws))
+    assets = [await ws.payer.reconcile(asset, rescan=rescan) for asset in ws.policy.assets.values()]
+    files = (*ws.payer.damaged_bodies(), *_published(ws))
     return Books(tuple(assets), files, {} if all(one.clean for one in assets) else _by_transaction(ws))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from payer.settle.recover import Recovered
 from payer.values.errors import PaidUndelivered, Unresolved
-from payer.values.types import Purchase
+from payer.values.purchase import Purchase
 from tasks.buy.steps import PLAIN, Steps
 from tasks.ops.status import purchase_document
 from tasks.workspace.workspace import Workspace
@@ -28,14 +28,14 @@ class Recovery:
     def exit_code(self) -> int:
         if self.undelivered:
             return PaidUndelivered.exit_code
-        return Unresolved.exit_code if self.found.parked else 0
+        return Unresolved.exit_code if self.found.in_doubt else 0
 
     def counts(self) -> dict[str, int]:
         return {
             "settled": len(self.found.settled),
             "delivered": len(self.found.delivered),
             "voided": len(self.found.voided),
-            "open": len(self.found.parked),
+            "open": len(self.found.in_doubt),
             "undelivered": len(self.undelivered),
         }
 
@@ -45,7 +45,7 @@ class Recovery:
             "rows_new": self.loaded.rows_new,
             "rows_changed": self.loaded.rows_changed,
             "published": str(self.published.path) if self.published else None,
-            "purchases": [{**purchase_document(p), "why": why} for p, why in self.found.parked]
+            "purchases": [{**purchase_document(p), "why": why} for p, why in self.found.in_doubt]
             + [{**purchase_document(p), "why": "paid and never delivered"} for p in self.undelivered],
         }
 

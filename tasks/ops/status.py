@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from payer.values.money import Asset, decimal_text
-from payer.values.types import Data, Money, Purchase
+from payer.values.purchase import Data, Money, Purchase
 from tasks.workspace.workspace import Workspace
 from warehouse.publish.open_files import Held, held
 

@@ -10,9 +10,9 @@ from prefect.exceptions import FlowPauseTimeout
 from prefect.flow_runs import pause_flow_run
 from prefect.input import RunInput
 
+from payer.values.clock import Clock
 from payer.values.errors import OverBudget, Refused
 from payer.values.money import parse_decimal
-from payer.values.types import Clock
 from tasks.buy.bill import Bill
 from tasks.prefect.artifacts import bill_artifact
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from prefect.context import FlowRunContext
 from prefect.exceptions import MissingContextError
 
-from payer.values.types import Run
+from payer.values.request import Run
 from tasks.workspace.run import new_run
 from tasks.workspace.workspace import Workspace
 

@@ -10,7 +10,7 @@ from uuid import UUID
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.logging import get_run_logger
 
-from payer.values.types import Purchase
+from payer.values.purchase import Purchase
 from tasks.buy.bill import Bill
 from tasks.buy.watch import Counting
 from tasks.prefect.artifacts import slug

@@ -16,7 +16,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 
 from payer.values.errors import Unreachable
-from payer.values.types import Purchase
+from payer.values.purchase import Purchase
 from tasks.buy.load import load, publish
 from tasks.buy.plan import note_avoided, plan
 from tasks.buy.purchase import approve, buy, recover, verify

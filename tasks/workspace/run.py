@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from datetime import datetime
 
-from payer.values.types import Run
+from payer.values.request import Run
 
 __all__ = ["Run", "new_run"]
 

@@ -18,11 +18,11 @@ from tasks.workspace.settings import Settings
 from tasks.workspace.watch_lists import check_watch_lists
 
 if TYPE_CHECKING:
-    from payer.buy.spool import Spool
     from payer.chain.reader import RpcChain
     from payer.http.transport import HttpTransport
     from payer.ledger import Ledger
     from payer.payer import Payer
+    from payer.spool import Spool
     from payer.wallet.eip3009 import Wallet
     from warehouse.cache.store import Cache
 
@@ -90,7 +90,7 @@ class Workspace:
     @cached_property
     def spool(self) -> Spool:
         """The folder for bodies while the ledger can't be written."""
-        from payer.buy.spool import Spool
+        from payer.spool import Spool
 
         return Spool(self.home / "state" / "spool")
 
@@ -109,15 +109,15 @@ class Workspace:
     def payer(self) -> Payer:
         """The buyer; needs a running event loop. Without a configured key it quotes and reads, and refuses to sign."""
         from payer.chain.reader import RpcChain
+        from payer.context import PayerContext
         from payer.http.transport import HttpTransport
         from payer.payer import Payer
-        from payer.services import Services
 
         wallet = self.wallet if self.has_wallet else None
         self._transport = HttpTransport(self.policy, clock=self.clock, paces=self.home / "state" / "paces")
         self._chain = RpcChain(self.policy, clock=self.clock)
         parts = (self.ledger, self.policy, self._chain, self._transport, wallet, self.clock)
-        return Payer(Services(*parts, spool=self.spool))
+        return Payer(PayerContext(*parts, spool=self.spool))
 
     def asset(self, seller: str) -> Asset:
         """Return the asset that a seller is paid in. Raises Misconfigured when policy doesn't name the seller."""

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from payer.values.events import Sent
-from payer.values.types import Purchase
+from payer.values.purchase import Purchase
 from tasks.buy.bill import Bill, Line
 from tasks.buy.watch import Counting
 from tests.payer import purchases as p

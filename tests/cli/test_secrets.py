@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import duckdb
 import pytest
 
+from payer.buy import send
 from payer.ledger import Ledger
-from payer.services import Services
-from payer.values.types import Purchase, SignedPayment
+from payer.values.purchase import Purchase
+from payer.values.terms import SignedPayment
 from payer.wallet.eip3009 import Wallet
 from tests.cli.conftest import Command
 from tests.payer import secrets
@@ -30,13 +31,13 @@ SAID = (
 def payments(monkeypatch: pytest.MonkeyPatch) -> list[SignedPayment]:
     """Everything that was signed."""
     made: list[SignedPayment] = []
-    present = Services.present
+    present = send.present
 
-    def kept(services: Services, purchase: Purchase) -> SignedPayment:
-        made.append(present(services, purchase))
+    def kept(wallet: Wallet, purchase: Purchase) -> SignedPayment:
+        made.append(present(wallet, purchase))
         return made[-1]
 
-    monkeypatch.setattr(Services, "present", kept)
+    monkeypatch.setattr(send, "present", kept)
     return made
 
 

@@ -21,7 +21,7 @@ from typing import cast
 # What a child would import on its way, done once by the server that forks them.
 import payer.ledger.migrate  # noqa: F401
 from payer.payer import Payer
-from payer.values.types import Order
+from payer.values.request import Order
 from tests.payer.desk import SELLER, Desk, HurriedClock, orders
 
 KILLED = -signal.SIGKILL
@@ -30,7 +30,10 @@ _PATIENCE_SECONDS = 60
 
 @dataclass(frozen=True)
 class Job:
-    """Who buys what, where; `crash_at` is a crash point, "name" or "name:n", `verb` what is done once all is bought."""
+    """Purchases for a child process to make; `crash_at` is a crash point, "name" or "name:n".
+
+    `verb` runs once all is bought.
+    """
 
     policy: str
     key: str
@@ -53,7 +56,7 @@ class Job:
 
 
 def work(job: Job, together: Barrier | None = None) -> None:
-    """What a run does, in this process."""
+    """Do what a run does, in this process."""
     if job.crash_at:
         os.environ["TOLLBOOK_CRASH_AT"] = job.crash_at
     with job.open() as desk:
@@ -69,16 +72,16 @@ def work(job: Job, together: Barrier | None = None) -> None:
 
 
 async def _accept_losses(payer: Payer) -> None:
-    """A person's word, which waits until no reorg can take a payment back."""
-    while any(purchase.settling for purchase in payer.services.ledger.undelivered()):
+    """Operator approval, which waits until no reorg can take a payment back."""
+    while any(purchase.settling for purchase in payer.context.ledger.undelivered()):
         await asyncio.sleep(0.3)
         await payer.recover()
-    for purchase in payer.services.ledger.undelivered():
+    for purchase in payer.context.ledger.undelivered():
         payer.accept_loss(purchase, "a test")
 
 
 def command(env: Mapping[str, str], arguments: Sequence[str], crash_at: str) -> None:
-    """What `tollbook …` does, in this process."""
+    """Do what `tollbook …` does, in this process."""
     from tollbook.cli.main import run as tollbook
 
     os.environ.update({**env, "TOLLBOOK_CRASH_AT": crash_at})

@@ -62,7 +62,7 @@ def where(ledger: Ledger) -> str:
 
 
 def restored(source: Path, books: Ledger, scratch: Path) -> bool:
-    """Whether a restore takes the file for a backup; then it has to have everything."""
+    """True when a restore takes the file for a backup; then it has to have everything."""
     try:
         restore(source, url_of(scratch))
     except LedgerUnavailable:

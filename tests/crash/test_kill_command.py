@@ -32,7 +32,7 @@ DEATHS = [USUAL] if float(os.environ.get("CRASH_SHARE", "0")) < 1 else [USUAL, *
 
 
 def rows(buyer: Buyer) -> int:
-    """What an analyst reads; 0 before the first publication."""
+    """Count the rows an analyst reads; 0 before the first publication."""
     if not (buyer.home / "published" / "warehouse.duckdb").exists():
         return 0
     found: Any = query(buyer.home, "SELECT count(*) FROM grades")[1]

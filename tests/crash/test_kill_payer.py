@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from payer.policy.file import parse_policy
-from payer.values.types import Data, Money, Purchase
+from payer.values.purchase import Data, Money, Purchase
 from tests.crash import child
 from tests.payer import places
 from tests.payer.desk import PRICE
@@ -41,7 +41,7 @@ BOUGHT = {
     8: "second answer",
     9: "the chain's proof",
 }
-MOVED = {4: "the answer with new terms", 5: "signed anew", 6: "the new quote", 7: "sent anew", 8: "the second answer"}
+MOVED = {4: "the answer with new terms", 5: "signed again", 6: "the new quote", 7: "sent again", 8: "the second answer"}
 CLAIMED = {7: "sent again", 11: "settled", 12: "the claim", 13: "its answer", 18: "undelivered", 20: "loss accepted"}
 RECOVERED = {1: "released", 2: "proofs", 10: "closed blocks"}
 
@@ -60,7 +60,7 @@ KINDS: tuple[Kind, ...] = (
 
 
 def share(least: int) -> int:
-    """How many kinds each point is killed in."""
+    """Number of kinds each point is killed in."""
     return max(least, round(len(KINDS) * float(os.environ.get("CRASH_SHARE", "0"))))
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flows.ingest import ingest
-from payer.values.types import Purchase
+from payer.values.purchase import Purchase
 from tasks.buy.bill import Bill
 from tasks.buy.outcome import Outcome
 from tasks.buy.watch import Silent
@@ -84,7 +84,7 @@ def test_a_piece_that_the_seller_has_not_costs_nothing_and_the_run_says_so(
     done = run(buyer, "tm-grade")
     [problem] = done.problems
     assert (done.exit_code, done.open, done.calls_paid) == (4, 1, 0)
-    assert "the seller's last word: status 404" in problem.what
+    assert "the seller's last answer: status 404" in problem.what
     assert [visit.leg for visit in world.seller.visits].count("paid") == 1
     assert world.transfers(buyer.address) == []
 

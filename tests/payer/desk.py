@@ -9,18 +9,19 @@ from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Self, TypeVar
 
-from payer.buy.decide import NotSeen
-from payer.buy.owners import new_owner
 from payer.chain.reader import RpcChain
+from payer.context import PayerContext
 from payer.http.transport import HttpTransport
 from payer.ledger import Ledger
 from payer.payer import Payer
 from payer.policy.file import parse_policy
-from payer.services import Services
 from payer.settle.recover import Recovered
+from payer.values.chain_view import NotSeen
 from payer.values.errors import PayerError
 from payer.values.identifiers import purchase_key
-from payer.values.types import Order, Purchase, Request, Run
+from payer.values.owners import new_owner
+from payer.values.purchase import Purchase
+from payer.values.request import Order, Request, Run
 from payer.wallet.eip3009 import Wallet
 
 T = TypeVar("T")
@@ -91,9 +92,9 @@ class Desk:
         async def open_desk() -> T:
             chain = RpcChain(self.policy, self.clock)
             async with HttpTransport(self.policy, self.clock) as transport:
-                services = Services(self.ledger, self.policy, chain, transport, self.wallet, self.clock, self.owner)
+                context = PayerContext(self.ledger, self.policy, chain, transport, self.wallet, self.clock, self.owner)
                 try:
-                    return await work(Payer(services))
+                    return await work(Payer(context))
                 finally:
                     await chain.aclose()
 
@@ -124,7 +125,7 @@ class Desk:
 async def buy(payer: Payer, wanted: Sequence[Order], run: Run) -> list[PayerError]:
     """Quote, approve, buy in parallel, verify. Errors are collected: one call's trouble never stops another."""
     raised: list[PayerError] = []
-    payer.services.ledger.start_run(run)
+    payer.context.ledger.start_run(run)
     try:
         approved = await payer.approve(run, wanted, await payer.quote(wanted))
     except PayerError as error:
@@ -137,6 +138,6 @@ async def buy(payer: Payer, wanted: Sequence[Order], run: Run) -> list[PayerErro
             raised.append(error)
 
     await asyncio.gather(*(one(purchase) for purchase in approved.purchases))
-    latest = [payer.services.ledger.get(purchase.purchase_id) for purchase in approved.purchases]
+    latest = [payer.context.ledger.get(purchase.purchase_id) for purchase in approved.purchases]
     await payer.verify([purchase for purchase in latest if purchase is not None])
     return raised

@@ -10,7 +10,7 @@ from typing import Any
 from payer.policy.file import parse_policy
 from payer.policy.judge import draft, judge
 from payer.policy.rules import Policy
-from payer.values.types import Authorization, Terms
+from payer.values.terms import Authorization, Terms
 from payer.wallet.eip3009 import Wallet
 from payer.wire.x402 import Challenge, parse_402, payment_header
 

@@ -12,7 +12,7 @@ from eth_account import Account
 
 from payer.ledger import Ledger
 from payer.ledger.caps import buckets
-from payer.values.types import Data, Money, Purchase
+from payer.values.purchase import Data, Money, Purchase
 from sandbox.keys import CHAIN_ID, DEPLOYER_KEY
 
 if TYPE_CHECKING:

@@ -9,10 +9,13 @@ from datetime import UTC, datetime, timedelta
 from payer.ledger.store import Wanted
 from payer.policy.rules import Caps
 from payer.values.addresses import checksum
+from payer.values.chain_view import Settlement
 from payer.values.events import Delivered, Event, Intent, LossAccepted, Sent, Settled, Signed, Undelivered, Void, fold
 from payer.values.identifiers import nonce, purchase_id, purchase_key
 from payer.values.money import Asset
-from payer.values.types import Authorization, Lease, Order, Purchase, Request, Run, Settlement, Terms
+from payer.values.purchase import Lease, Purchase
+from payer.values.request import Order, Request, Run
+from payer.values.terms import Authorization, Terms
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 USDC = Asset("USDC", 31337, checksum("0x" + "aa" * 20), "USD Coin", "2", 6)

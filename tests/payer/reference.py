@@ -13,7 +13,7 @@ from x402.http.clients import wrapHttpxWithPayment
 from x402.http.clients.httpx import PaymentError
 from x402.mechanisms.evm.exact.register import register_exact_evm_client
 
-from payer.values.types import Order
+from payer.values.request import Order
 
 
 class ReferenceClient:

@@ -10,17 +10,18 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from payer.buy.decide import Limits
 from payer.chain.reader import Account, Head, TransferOut
+from payer.context import PayerContext
 from payer.http.outcome import Answer, NoAnswer, NotSent
 from payer.ledger import Ledger
 from payer.ledger.appends import Body
 from payer.policy.file import parse_policy
 from payer.policy.rules import Policy
-from payer.services import Services
+from payer.values.attempts import Limits
+from payer.values.chain_view import ChainView, NonceState, Settlement
 from payer.values.errors import ChainUnreachable
 from payer.values.money import Asset
-from payer.values.types import ChainView, NonceState, Order, Request, Settlement
+from payer.values.request import Order, Request
 from payer.wallet.eip3009 import Wallet
 from tests.payer import purchases as p
 from tests.simulation.disk import Store
@@ -182,11 +183,11 @@ def policy(text: str = POLICY) -> Policy:
     return parse_policy(text)
 
 
-def services(
+def context(
     tmp_path: Path | None, seller: ScriptedSeller, chain: ScriptedChain, clock: FakeClock | None = None
-) -> Services:
+) -> PayerContext:
     """A desk with a ledger in that folder; without one in memory, which a large table of cases needs."""
-    return Services(
+    return PayerContext(
         ledger=Store().opened() if tmp_path is None else Ledger.open(f"sqlite:///{tmp_path}/ledger.db"),
         policy=policy(),
         chain=chain,

@@ -13,7 +13,7 @@ import zstandard
 
 from payer.ledger import Ledger
 from payer.ledger.schema import metadata
-from payer.values.types import SignedPayment
+from payer.values.terms import SignedPayment
 from payer.wallet.eip3009 import Wallet
 
 _ZSTD = b"\x28\xb5\x2f\xfd"

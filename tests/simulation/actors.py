@@ -1,4 +1,4 @@
-"""Who acts: jobs on each machine, a person, fate; then, in quiet, everybody once more until nothing is open."""
+"""The actors: jobs on each machine, an operator, fate; then, in quiet, everybody once more until nothing is open."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from payer.values.errors import OverBudget, PayerError
-from payer.values.types import Data, Order, Purchase
+from payer.values.purchase import Data, Purchase
+from payer.values.request import Order
 from payer.wallet.eip3009 import Wallet
 from tests.simulation import reckoning
 from tests.simulation.demand import Demand
@@ -123,7 +124,7 @@ class Actors:
         desk.payer.accept_loss(purchase, "a person")
 
     async def _fate(self) -> None:
-        """What strikes from outside: reorgs, cancelled nonces, clocks that are set, lost disks."""
+        """Strikes from outside: reorgs, cancelled nonces, clocks that are set, lost disks."""
         world, dice = self._world, self._world.dice
         losses = {kind: dice.hit(kind) for kind in ("lost", "rollback")}
         while True:

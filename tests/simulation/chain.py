@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
-from payer.values.types import Authorization
+from payer.values.terms import Authorization
 from tests.simulation.dice import Dice
 from tests.simulation.loop import VirtualLoop
 
@@ -168,5 +168,5 @@ class SimChain:
         return tx if tx is not None and tx.block is not None and tx.block <= block else None
 
     def transfers(self) -> dict[str, int]:
-        """Atoms moved, by nonce: every transfer out of the wallet on the canonical chain."""
+        """Atomic units moved, by nonce: every transfer out of the wallet on the canonical chain."""
         return {nonce: tx.moved for nonce, tx in self.used.items() if not tx.cancels}

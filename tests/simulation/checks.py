@@ -15,7 +15,9 @@ from msgspec.structs import replace
 from payer.ledger import rows
 from payer.values.events import Intent, fold
 from payer.values.identifiers import nonce, purchase_key
-from payer.values.types import Authorization, Money, Order, Purchase
+from payer.values.purchase import Money, Purchase
+from payer.values.request import Order
+from payer.values.terms import Authorization
 from tests.simulation import terms
 from tests.simulation.chain import Tx
 from tests.simulation.failure import Broken
@@ -31,7 +33,7 @@ DEAREST = BASE_PRICE * 110 // 100
 
 @dataclass(slots=True)
 class Row:
-    """What one machine's ledger says of a nonce now."""
+    """A nonce's state in one machine's ledger now."""
 
     money: str
     data: str
@@ -41,7 +43,7 @@ class Row:
 
 @dataclass(slots=True)
 class Known:
-    """What the checks know of one machine's ledger, kept up to date from its newest rows."""
+    """One machine's ledger as the checks know it, kept up to date from its newest rows."""
 
     seq: int = 0
     rows: dict[str, Row] = field(default_factory=dict)
@@ -194,11 +196,11 @@ class Checks:
                 self._breaker(machine, used)
         if moved:
             buckets = machine.store.peek("SELECT scope, atoms FROM committed")
-            self._caps(known, [(scope, int(atoms)) for scope, atoms in buckets])
+            self._caps(known, [(scope, int(held)) for scope, held in buckets])
 
     def _row(self, used: str, row: Row, key: str, generation: int) -> None:
         word = generation == 0 or (key, generation - 1) in self.accepted
-        self.require(word, "I2 generation", lambda: f"generation {generation} of {key[:16]} without a person's word")
+        self.require(word, "I2 generation", lambda: f"generation {generation} of {key[:16]} without operator approval")
         if row.money == "spent":
             moved = row.spent in self._ever_moved.get(used, ())
             self.require(moved, "I9 proof", lambda: f"{used} is booked as spent ({row.spent}) and never was")
@@ -207,7 +209,7 @@ class Checks:
             self.require(not moved, "I9 void", lambda: f"{used} is void in the ledger and used on the chain")
 
     def _breaker(self, machine: Machine, signed: str) -> None:
-        """What was just signed follows no more than the loss that policy bears. Answers that came since don't count."""
+        """Check that a signature followed no more loss than policy bears. Answers that came since don't count."""
         limit = self._world.policy.sellers["s"].loss_limit
         if self._world.scenario.tight:
             risk = "SELECT doc FROM purchases WHERE data = 'absent' AND money IN ('exposed', 'spent') AND nonce != ?"
@@ -216,12 +218,12 @@ class Checks:
             self.require(lost < limit, "I3 losses", lambda: f"signed {signed} with {lost} lost, the limit is {limit}")
 
     def _caps(self, known: Known, buckets: list[tuple[str, int]]) -> None:
-        months = sum(atoms for scope, atoms in buckets if scope == "month")
+        months = sum(held for scope, held in buckets if scope == "month")
         self.require(months == known.total, "I3 sums", lambda: f"months hold {months}, purchases {known.total}")
         if self._world.scenario.honest:
             caps = self._world.policy.caps[terms.ASSET.symbol]
             limits = {"run": caps.per_run, "flow_day": caps.per_flow_day, "day": caps.per_day, "month": caps.per_month}
-            over = [(scope, atoms) for scope, atoms in buckets if atoms > limits[scope]]
+            over = [(scope, held) for scope, held in buckets if held > limits[scope]]
             self.require(not over, "I3 caps", lambda: f"{over} are over {limits}")
 
     def refold(self, machine: Machine, purchase: Purchase) -> None:

@@ -10,18 +10,18 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from payer.buy import buy as buyer
-from payer.buy import changed_terms as new_terms
-from payer.buy import decide
-from payer.buy import quote as quoting
-from payer.buy import record as keeping
-from payer.buy import send as sending
-from payer.buy.decide import Limits, NotSeen, Sitting
+from payer.buy import buy, changed_terms, decide, quote, record, send
+from payer.buy.look import look
+from payer.context import PayerContext
 from payer.http.outcome import Answer
 from payer.ledger import Ledger, caps
-from payer.services import Services
+from payer.settle import reconcile, recover
+from payer.values.attempts import AttemptCounts, Limits
+from payer.values.chain_view import ChainView, NonceState, NotSeen
 from payer.values.events import Sent, Signed, Void, fold
-from payer.values.types import ChainView, Data, Money, NonceState, Purchase
+from payer.values.purchase import Data, Money, Purchase
+from payer.wallet.eip3009 import Wallet
+from payer.wallet.sign import authorize
 
 Patch = Callable[[pytest.MonkeyPatch], None]
 
@@ -38,14 +38,14 @@ class Defect:
 
 def random_nonce(patch: pytest.MonkeyPatch) -> None:
     """A new nonce for each attempt, as the reference client signs."""
-    present = Services.present
+    present = send.present
 
-    def presented(self: Services, purchase: Purchase) -> Any:
+    def presented(wallet: Wallet, purchase: Purchase) -> Any:
         assert purchase.authorization is not None
         fresh = replace(purchase.authorization, nonce="0x" + secrets.token_hex(32))
-        return present(self, structs.replace(purchase, authorization=fresh))
+        return present(wallet, structs.replace(purchase, authorization=fresh))
 
-    patch.setattr(Services, "present", presented)
+    patch.setattr(send, "present", presented)
 
 
 def nonce_by_machine(patch: pytest.MonkeyPatch) -> None:
@@ -53,7 +53,7 @@ def nonce_by_machine(patch: pytest.MonkeyPatch) -> None:
     the second transfer can give the defect away."""
     from tests.simulation.checks import Checks
 
-    patch.setattr(quoting, "nonce", lambda secret, asset, key, generation: "0x" + secrets.token_hex(32))
+    patch.setattr(quote, "nonce", lambda secret, asset, key, generation: "0x" + secrets.token_hex(32))
     leaves = Checks.leaves
 
     def knowing(self: Checks, process: Any, message: Any) -> None:
@@ -68,25 +68,25 @@ def nonce_by_machine(patch: pytest.MonkeyPatch) -> None:
 
 def a_402_frees_the_money(patch: pytest.MonkeyPatch) -> None:
     """A 402 after sending is taken for a refusal."""
-    keep = sending.keep
+    record_answer = send.record_answer
 
-    async def freeing(services: Services, purchase: Purchase, answer: Answer, *rest: Any) -> Purchase:
-        after = await keep(services, purchase, answer, *rest)
+    async def freeing(context: PayerContext, purchase: Purchase, answer: Answer, *rest: Any) -> Purchase:
+        after = await record_answer(context, purchase, answer, *rest)
         if answer.status == 402 and after.money is Money.EXPOSED:
-            after = services.ledger.append(after, Void(at=services.clock.now(), reason="402", proof_block=0))
+            after = context.ledger.append(after, Void(at=context.clock.now(), reason="402", proof_block=0))
         return after
 
-    patch.setattr(sending, "keep", freeing)
+    patch.setattr(send, "record_answer", freeing)
 
 
 def the_clock_voids(patch: pytest.MonkeyPatch) -> None:
     """Past validBefore by the buyer's own clock counts as dead."""
     exposed = decide._exposed
 
-    def by_clock(p: Purchase, now: float, chain: Any, limits: Limits, sitting: Sitting) -> Any:
+    def by_clock(p: Purchase, now: float, chain: Any, limits: Limits, counts: AttemptCounts) -> Any:
         if now >= p.valid_until:
             return decide.Free(0, burned=False)
-        return exposed(p, now, chain, limits, sitting)
+        return exposed(p, now, chain, limits, counts)
 
     patch.setattr(decide, "_exposed", by_clock)
 
@@ -116,9 +116,9 @@ def late_settlements_are_not_booked(patch: pytest.MonkeyPatch) -> None:
     """Once past validBefore nobody looks whether it settled after all."""
     exposed = decide._exposed
 
-    def deaf(p: Purchase, now: float, chain: Any, limits: Limits, sitting: Sitting) -> Any:
-        action = exposed(p, now, chain, limits, sitting)
-        return decide.Park("too late") if isinstance(action, decide.Settle) and now >= p.valid_until else action
+    def deaf(p: Purchase, now: float, chain: Any, limits: Limits, counts: AttemptCounts) -> Any:
+        action = exposed(p, now, chain, limits, counts)
+        return decide.Wait("too late") if isinstance(action, decide.Settle) and now >= p.valid_until else action
 
     patch.setattr(decide, "_exposed", deaf)
 
@@ -141,46 +141,47 @@ def the_breaker_sleeps(patch: pytest.MonkeyPatch) -> None:
 def sending_before_writing(patch: pytest.MonkeyPatch) -> None:
     """A payment leaves that the ledger doesn't know of yet."""
 
-    def forgetful(services: Services, purchase: Purchase) -> Purchase:
+    def forgetful(context: PayerContext, purchase: Purchase) -> Purchase:
         assert purchase.terms is not None
-        now, authorization = services.clock.now(), services.authorize(purchase, purchase.terms)
+        now = context.clock.now()
+        authorization = authorize(context.policy, purchase, purchase.terms, now)
         signed = fold(purchase, Signed(at=now, authorization=authorization, terms=purchase.terms))
         return fold(signed, Sent(at=now))
 
-    patch.setattr(sending, "sign", forgetful)
+    patch.setattr(send, "sign", forgetful)
 
 
 def payees_are_not_pinned(patch: pytest.MonkeyPatch) -> None:
     """Whoever a 402 names is paid."""
-    ask = quoting.judge_answer
+    judge = quote.judge_answer
 
-    def trusting(services: Services, order: Any, answer: Answer) -> Any:
-        seller = replace(services.policy.sellers[order.seller], pay_to=())
-        policy = replace(services.policy, sellers={order.seller: seller})
-        return ask(replace(services, policy=policy), order, answer)
+    def trusting(context: PayerContext, order: Any, answer: Answer) -> Any:
+        seller = replace(context.policy.sellers[order.seller], pay_to=())
+        policy = replace(context.policy, sellers={order.seller: seller})
+        return judge(replace(context, policy=policy), order, answer)
 
-    for module in (quoting, new_terms):
+    for module in (quote, changed_terms):
         patch.setattr(module, "judge_answer", trusting)
     patch.setattr(Ledger, "payee", lambda *_: None)
 
 
 def unreachable_is_unused(patch: pytest.MonkeyPatch) -> None:
     """No answer from the chain is read as "unused" (I9)."""
-    look = Services.look
 
-    async def trusting(self: Services, purchases: Any) -> Mapping[str, Any]:
-        views = await look(self, purchases)
-        now = int(self.clock.now().timestamp())
+    async def trusting(context: PayerContext, purchases: Any) -> Mapping[str, Any]:
+        views = await look(context, purchases)
+        now = int(context.clock.now().timestamp())
         unused = ChainView(1, now, 1, now, NonceState.UNUSED, NonceState.UNUSED)
         return {name: unused if view is NotSeen.UNREACHABLE else view for name, view in views.items()}
 
-    patch.setattr(Services, "look", trusting)
+    for module in (buy, quote, recover, reconcile):
+        patch.setattr(module, "look", trusting)
 
 
 def bodies_lose_races(patch: pytest.MonkeyPatch) -> None:
     """A body that came while another process wrote is dropped."""
     a_lease_is_ignored(patch)
-    patch.setattr(keeping, "_keep_beside", lambda services, purchase, answer: buyer._reread(services, purchase))
+    patch.setattr(record, "_append_to_latest", lambda context, purchase, answer: buy._reread(context, purchase))
 
 
 def settled_for_ever(patch: pytest.MonkeyPatch) -> None:
@@ -189,14 +190,15 @@ def settled_for_ever(patch: pytest.MonkeyPatch) -> None:
 
     def stubborn(*known: Any) -> Any:
         action = spent(*known)
-        return decide.Rest() if isinstance(action, decide.Unsettle) else action
+        return decide.Done() if isinstance(action, decide.Unsettle) else action
 
     patch.setattr(decide, "_spent", stubborn)
 
 
 def a_lease_is_ignored(patch: pytest.MonkeyPatch) -> None:
     """No defect: a lease is courtesy, and the nonce is what pays once."""
-    patch.setattr(Services, "leased_elsewhere", lambda *_: False)
+    for module in (buy, quote, recover):
+        patch.setattr(module, "leased_elsewhere", lambda *_: False)
 
 
 PAID, BOOKS = "I1 transfers", ("I5 books", "I5 covered", "I9 void", "I9 proof")

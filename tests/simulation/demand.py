@@ -1,4 +1,4 @@
-"""What is wanted: pieces of a fixed list, or what the real planner finds missing."""
+"""The demand: pieces of a fixed list, or what the real planner finds missing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from payer.ledger import Ledger
 from payer.values.identifiers import purchase_key
-from payer.values.types import Data, Order, Request
+from payer.values.purchase import Data
+from payer.values.request import Order, Request
 from sources.model import Dataset
 from sources.planner.grid import merged
 from sources.planner.pieces import Piece, group_of
@@ -57,7 +58,7 @@ class Demand:
         return [order for key, order in self._keyed if key not in held]
 
     def some(self, machine: Machine) -> list[Order]:
-        """What one run asks for; now and then things that are held already."""
+        """Choose what one run asks for; now and then things that are held already."""
         again = self._chance.random() < 0.1
         wanted = list(self.all(machine) if again else self.missing(machine))
         if not wanted or (self._scenario.planned and not self._scenario.tight):

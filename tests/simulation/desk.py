@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, cast
 from payer.chain.logs import LogReader
 from payer.chain.reader import Chain, RpcChain
 from payer.chain.settlements import SettlementReader
+from payer.context import PayerContext
 from payer.payer import Payer
-from payer.services import Services
 from payer.settle.recover import due
-from payer.values.types import Order, Run
+from payer.values.request import Order, Run
 from tasks.buy import purchase as buying
 from tasks.buy.bill import Bill, Item, Line
 from tasks.buy.watch import UNWATCHED
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class Desk:
-    """What the steps of a flow need of a workspace: payer, ledger, policy."""
+    """The part of a workspace that a flow's steps need: payer, ledger, policy."""
 
     def __init__(self, world: World, process: Process) -> None:
         clock = SimClock(process)
@@ -36,7 +36,7 @@ class Desk:
         self.ledger = process.machine.store.open()
         self.clock = clock
         transport = SimTransport(world, process)
-        self.services = Services(
+        self.context = PayerContext(
             self.ledger,
             world.policy,
             chain,
@@ -45,13 +45,13 @@ class Desk:
             clock,
             owner=f"{process.name}@{world.loop.time()}",
         )
-        self.payer = Payer(self.services)
+        self.payer = Payer(self.context)
         self._world = world
         self.machine = process.machine
 
     async def recover_as(self, **changes: Any) -> None:
         """Recover with another policy or key than the world's."""
-        await Payer(replace(self.services, **changes)).recover()
+        await Payer(replace(self.context, **changes)).recover()
 
     async def recover(self) -> None:
         if due(self.ledger, self.clock.now()):

@@ -17,7 +17,7 @@ class Dice:
         self._streams = {name: Random(f"{scenario.seed}/{name}") for name in scenario.rates}
 
     def hit(self, name: str) -> bool:
-        """Whether this fault strikes here."""
+        """True when this fault strikes here."""
         rate = self._rates.get(name)
         if rate is None or self.calm or self._streams[name].random() >= rate:
             return False
@@ -25,7 +25,7 @@ class Dice:
         return True
 
     def may(self, name: str) -> bool:
-        """Whether this fault is in the world at all."""
+        """True when this fault is in the world at all."""
         return name in self._rates
 
     def count(self, name: str) -> None:

@@ -13,7 +13,7 @@ from payer.ledger import Ledger
 
 
 class Witness(Protocol):
-    """What happens around each transaction. Each may raise what a disk, or the death of a process, would."""
+    """Calls around each transaction. Each may raise what a disk, or the death of a process, would."""
 
     def begin(self) -> None: ...
 

@@ -1,4 +1,4 @@
-"""How a broken invariant is reported."""
+"""The report of a broken invariant."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ class Summary:
 
 
 def report(outcome: Outcome, *, shrunk: bool) -> None:
-    """What broke, in which world, how to see it again."""
+    """Say what broke, in which world, and how to see it again."""
     seed = outcome.scenario.seed
     print(f"\nseed {seed} fails: {outcome.broken}\n  world: {outcome.scenario.describe()}")
     print(f"  replay: make sim SEED={seed} N=1")

@@ -9,7 +9,7 @@ from contextvars import Context
 from typing import TYPE_CHECKING
 
 from payer.http.outcome import Answer, NoAnswer, NotSent
-from payer.values.types import Request
+from payer.values.request import Request
 from tests.simulation import terms
 from tests.simulation.machine import Process
 from tests.simulation.seller import Message, Silence

@@ -11,9 +11,10 @@ from datetime import UTC, datetime
 
 from payer.chain.reader import Account, Head, TransferOut
 from payer.policy.rules import Policy
+from payer.values.chain_view import ChainView, NonceState, Settlement
+from payer.values.clock import Clock
 from payer.values.errors import ChainUnreachable
 from payer.values.money import Asset
-from payer.values.types import ChainView, Clock, NonceState, Settlement
 from tests.simulation.chain import SimChain, Tx, View
 from tests.simulation.dice import Dice
 from tests.simulation.machine import Process

@@ -1,11 +1,11 @@
-"""What must hold once faults have ended and everything was run again: nothing open, books equal to the chain."""
+"""The final checks, once faults have ended and everything was run again: nothing open, books equal to the chain."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from payer.values.identifiers import purchase_key
-from payer.values.types import Data, Money, Purchase
+from payer.values.purchase import Data, Money, Purchase
 from tests.simulation.machine import Machine
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def unfinished(world: World, machine: Machine) -> list[str]:
-    """Why a machine is not at rest yet."""
+    """Name the reasons why a machine is not at rest yet."""
     rows = machine.store.peek(
         "SELECT purchase_id, money, data, is_open, doc FROM purchases WHERE is_open OR money = 'void'"
     )
@@ -67,7 +67,7 @@ def books(world: World, read: dict[str, list[Purchase]] | None = None) -> None:
 
 
 def _forgotten(world: World, nonce: str) -> bool:
-    """What a lost ledger can't know again: a later generation, bought on a person's word, and pieces that tight caps
+    """Facts a lost ledger can't know again: a later generation, bought by operator approval, and pieces that tight caps
     kept from being asked for again. `tollbook reconcile` names them as not in the ledger."""
     lost = "lost" in world.scenario.rates or "rollback" in world.scenario.rates
     return lost and (world.scenario.tight or world.checks.purchase_of.get(nonce, ("", 0))[1] > 0)

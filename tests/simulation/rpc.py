@@ -11,8 +11,8 @@ from payer.chain.multicall import MULTICALL3
 from payer.chain.rpc import Call, Rpc, RpcError
 from payer.policy.rules import Policy
 from payer.values.addresses import address_word
+from payer.values.clock import Clock
 from payer.values.errors import ChainUnreachable
-from payer.values.types import Clock
 from tests.simulation.chain import SimChain, Tx, View
 from tests.simulation.dice import Dice
 from tests.simulation.machine import Process

@@ -1,4 +1,4 @@
-"""What a seed means: the shape of a world and the faults in it. Small enough to print, to replay and to shrink."""
+"""The meaning of a seed: the shape of a world and the faults in it. Small enough to print, to replay and to shrink."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class Scenario:
         return " ".join([*shape, "faults=" + (",".join(self.rates) or "none")])
 
     def arguments(self) -> str:
-        """What makes this world of its seed's, as the command line takes it; empty for the seed's own."""
+        """The differences of this world from its seed's, as the command line takes them; empty for the seed's own."""
         own = from_seed(self.seed)
         shape = [f"{name}={getattr(self, name)}" for name in SHAPE if getattr(self, name) != getattr(own, name)]
         named = [name if own.rates.get(name) == rate else f"{name}:{rate}" for name, rate in self.rates.items()]

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from random import Random
 
 from payer.http.outcome import Answer
-from payer.values.types import Authorization, Request
+from payer.values.request import Request
+from payer.values.terms import Authorization
 from tests.simulation import terms
 from tests.simulation.chain import BLOCK_SECONDS, SimChain, Tx
 from tests.simulation.dice import Dice
@@ -30,7 +31,7 @@ class Message:
 
 @dataclass(slots=True)
 class Till:
-    """What the seller remembers of one nonce: the requests it was presented for, its signatures, its transaction."""
+    """The seller's memory of one nonce: the requests it was presented for, its signatures, its transaction."""
 
     signatures: list[Authorization] = field(default_factory=list)
     tx: Tx | None = None
@@ -168,7 +169,7 @@ class SimSeller:
         return till.signatures[-1]
 
     def _settle_late(self, till: Till) -> None:
-        """When it likes: at random, or in the very last block that may hold it, or in the first that may not."""
+        """Settle at random, or in the very last block that may hold it, or in the first that may not."""
         chosen, chance = self._chosen(till), self._dice.of("late")
         left = chosen.valid_before - self._chain.now()
         delay = chance.choice((left - 1, left, left + 1, chance.uniform(1, max(2.0, left)), chance.uniform(1, 20)))

@@ -10,7 +10,7 @@ from typing import Any
 
 from payer.values.addresses import checksum
 from payer.values.money import Asset
-from payer.values.types import Authorization
+from payer.values.terms import Authorization
 from payer.wallet.eip3009 import digest, recover
 
 CHAIN_ID = 31337
@@ -40,7 +40,7 @@ def b64(document: object) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """What a seller asks for now, the resource aside."""
+    """A seller's terms now, the resource aside."""
 
     version: int
     amount: int
@@ -78,7 +78,7 @@ def asked(asking: Asking, url: str) -> tuple[dict[str, str], bytes]:
 
 @lru_cache(maxsize=4096)
 def echo(asking: Asking) -> str:
-    """What a v2 payment must echo, as `read` gives it."""
+    """The part that a v2 payment must echo, as `read` gives it."""
     return json.dumps(asking.entry(""), sort_keys=True)
 
 
@@ -92,7 +92,7 @@ def receipt(version: int, success: bool, tx_hash: str, reason: str | None = None
 
 @lru_cache(maxsize=512)
 def read(name: str, value: str) -> Presented:
-    """What a payment header says, its signature recovered as the token contract would."""
+    """Read a payment header, its signature recovered as the token contract would."""
     document = json.loads(base64.b64decode(value))
     stated = document["payload"]["authorization"]
     authorization = Authorization(

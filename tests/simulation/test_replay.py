@@ -22,7 +22,7 @@ LAST_LINE = re.compile(
 
 
 def story(seed: int) -> str:
-    """How a world went, in few words that any difference changes."""
+    """Sum up a world's course, in few words that any difference changes."""
     from tests.simulation.play import crash_points
 
     with crash_points():

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 import pytest
 
 from flows.ingest import ingest
-from payer.values.types import Purchase
+from payer.values.purchase import Purchase
 from tasks.buy.bill import ApproveBill, Bill, approve_by_policy
 from tasks.buy.outcome import Outcome
 from tasks.buy.quote import current_bill

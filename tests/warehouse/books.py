@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from payer.values.ledger_reads import AvoidedRow, CostRow
-from payer.values.types import Delivery, Request
+from payer.values.purchase import Delivery
+from payer.values.request import Request
 from sources import registry
 from sources.planner.pieces import Piece
 from sources.planner.plan import NOTHING, plan

@@ -11,9 +11,12 @@ from payer.ledger import Ledger
 from payer.ledger.appends import Body
 from payer.ledger.store import Wanted
 from payer.policy.rules import Caps
+from payer.values.chain_view import Settlement
 from payer.values.events import Answered, Delivered, Sent, Settled, Signed
 from payer.values.identifiers import nonce, purchase_key
-from payer.values.types import Authorization, Lease, Order, Purchase, Request, Settlement
+from payer.values.purchase import Lease, Purchase
+from payer.values.request import Order, Request
+from payer.values.terms import Authorization
 from sources.planner.pieces import Piece
 from tests.payer import purchases as p
 from tests.warehouse.books import DAY, T0, grades, pieces

@@ -6,7 +6,7 @@ import sys
 import time
 from typing import Any
 
-from payer.values.types import Purchase
+from payer.values.purchase import Purchase
 from tasks.buy.bill import Bill
 from tasks.buy.watch import UNWATCHED, Counting, Watch
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from payer.values.money import decimal_text
-from payer.values.types import Purchase
+from payer.values.purchase import Purchase
 from tasks.buy.bill import Bill, Line
 from tasks.buy.caps import CapLine
 from tasks.buy.outcome import Outcome

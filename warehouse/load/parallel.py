@@ -18,7 +18,7 @@ from warehouse.load.packing import packed, unpacked
 from warehouse.load.parse import Page, read
 
 if TYPE_CHECKING:
-    from payer.values.types import Delivery
+    from payer.values.purchase import Delivery
 
 WORTH_IT = 4_000
 """Deliveries from which on starting workers pays."""

@@ -13,7 +13,7 @@ from sources.parse import rows
 from sources.parse.envelope import Envelope
 
 if TYPE_CHECKING:
-    from payer.values.types import Delivery
+    from payer.values.purchase import Delivery
     from sources.coverage.answered import Answered
     from sources.coverage.cover import Coverage
     from sources.model import Dataset

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from payer.values.crashpoints import crash_point
+from payer.values.durable import fsync_path
 from payer.values.errors import Misconfigured
 from warehouse.cache.damage import is_damage
 from warehouse.cache.fingerprint import fingerprints
@@ -130,11 +131,7 @@ def _swap(new: Path, old: Path) -> None:
     """The old file's log goes first: without it the old file is merely behind, and the ledger has the rest."""
     _log_of(old).unlink(missing_ok=True)
     os.replace(new, old)
-    directory = os.open(old.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    fsync_path(old.parent)
 
 
 def _remove(path: Path) -> None:

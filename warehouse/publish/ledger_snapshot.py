@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterator
 from typing import Any, TypeVar
 
 from payer.values.ledger_reads import AvoidedRow, CostRow, LedgerReader
-from payer.values.types import Delivery
+from payer.values.purchase import Delivery
 
 T = TypeVar("T")
 _Ask = Callable[[], None]

@@ -18,6 +18,7 @@ import sys
 from pathlib import Path
 
 from payer.values.crashpoints import crash_point
+from payer.values.durable import fsync_path
 from warehouse.load.children import environment
 from warehouse.publish.open_files import Held, held, inodes
 
@@ -131,7 +132,7 @@ class Standby:
             os.link(self.public, self._previous)
         crash_point("publish.linked")
         os.replace(self.path, self.public)
-        sync_folder(self.public.parent)
+        fsync_path(self.public.parent)
         if self._previous.exists():
             os.replace(self._previous, self.path)
 
@@ -165,15 +166,6 @@ class Standby:
         unread = self._unread() if len(self._retired()) > _SPARE else []
         for path in unread[: max(0, len(unread) - _SPARE)]:
             path.unlink()
-
-
-def sync_folder(path: Path) -> None:
-    """Make a folder's names durable."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _number(path: Path) -> int:

@@ -7,6 +7,7 @@ import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from payer.values.durable import fsync_path
 from warehouse.errors import WarehouseError
 
 MANIFEST, DAMAGED = "_manifest.json", "_manifest.damaged.json"
@@ -93,7 +94,7 @@ def read_manifest(root: Path) -> Manifest:
 
 def write_manifest(root: Path, manifest: Manifest) -> None:
     """Replace it at once; a reader sees the old one or the new one. What it names is durable before it is."""
-    sync_folder(root / ".files")
+    fsync_path(root / ".files")
     document = {
         "version": 1,
         "files": [asdict(file) for file in manifest.files],
@@ -107,13 +108,4 @@ def write_manifest(root: Path, manifest: Manifest) -> None:
         out.flush()
         os.fsync(out.fileno())
     os.replace(fresh, root / MANIFEST)
-    sync_folder(root)
-
-
-def sync_folder(path: Path) -> None:
-    """Make a folder's names durable."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    fsync_path(root)

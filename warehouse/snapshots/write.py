@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from payer.values.crashpoints import crash_point
+from payer.values.durable import fsync_path
 from payer.values.ledger_reads import CostRow, LedgerReader
 from warehouse.cache import schema
 from warehouse.publish import catalog as catalogue
@@ -130,9 +131,7 @@ def store(con: duckdb.DuckDBPyConnection, root: Path, query: str) -> tuple[str, 
     crash_point("snapshot.written")
     data = fresh.read_bytes()
     sha256 = hashlib.sha256(data).hexdigest()
-    descriptor = os.open(fresh, os.O_RDONLY)
-    os.fsync(descriptor)
-    os.close(descriptor)
+    fsync_path(fresh)
     os.replace(fresh, root / ".files" / f"{sha256}.parquet")
     return sha256, int(rows), len(data)
 

@@ -9,11 +9,14 @@ from datetime import timedelta
 
 import pytest
 
+from payer.buy.lease import new_lease
 from payer.http.outcome import NoAnswer, NotSent
 from payer.payer import Payer
+from payer.values.chain_view import ChainView, NonceState
 from payer.values.errors import PaidUndelivered, PayerError, Refused, SellerUnreachable, Unresolved
 from payer.values.events import Answered
-from payer.values.types import ChainView, Data, Money, NonceState, Purchase, Terms
+from payer.values.purchase import Data, Money, Purchase
+from payer.values.terms import Terms
 from tests.payer import purchases as p
 from tests.payer import scripted as s
 
@@ -101,10 +104,10 @@ CHAINS: dict[str, ChainCase] = {
 
 def reserved(desk: Payer, number: int = 0) -> Purchase:
     """A purchase with its caps reserved, its terms known and nothing signed."""
-    services = desk.services
+    context = desk.context
     item = p.wanted(number)
-    item = replace(item, payer=services.signer().address, terms=signable())
-    [purchase] = services.ledger.reserve(p.run(at=services.clock.now()), [item], services.policy.caps, services.lease())
+    item = replace(item, payer=context.signer().address, terms=signable())
+    [purchase] = context.ledger.reserve(p.run(at=context.clock.now()), [item], context.policy.caps, new_lease(context))
     return purchase
 
 
@@ -120,7 +123,7 @@ def carry(desk: Payer, purchase: Purchase) -> tuple[Purchase, type[PayerError] |
         asyncio.run(desk.buy(purchase))
     except PayerError as error:
         raised = type(error)
-    stored = desk.services.ledger.get(purchase.purchase_id)
+    stored = desk.context.ledger.get(purchase.purchase_id)
     assert stored is not None
     return stored, raised
 
@@ -130,13 +133,13 @@ def carry(desk: Payer, purchase: Purchase) -> tuple[Purchase, type[PayerError] |
 def test_a_2xx_is_the_delivery_whatever_is_in_it(kind: str, chain: str) -> None:
     """I4: kept before anything looks inside; nothing is sent for it again (I1)."""
     seller = s.ScriptedSeller([DELIVERS[kind]])
-    desk = Payer(s.services(None, seller, s.ScriptedChain(CHAINS[chain].view)))
+    desk = Payer(s.context(None, seller, s.ScriptedChain(CHAINS[chain].view)))
     bought, raised = carry(desk, reserved(desk))
     assert (bought.data, raised, len(seller.payments)) == (Data.DELIVERED, None, 1)
     outcome = DELIVERS[kind]
     assert not isinstance(outcome, Exception)
-    assert [d.body for d in desk.services.ledger.deliveries()] == [outcome.body]
-    desk.services.ledger.close()
+    assert [d.body for d in desk.context.ledger.deliveries()] == [outcome.body]
+    desk.context.ledger.close()
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -148,7 +151,7 @@ def test_an_answer_after_sending_changes_nothing_only_the_chain_does(kind: str, 
     seller = s.ScriptedSeller([PROVES_NOTHING[kind]])
     clock = s.FakeClock()
     look = s.ScriptedChain(case.view if when == "before" else lambda: None)
-    desk = Payer(s.services(None, seller, look, clock))
+    desk = Payer(s.context(None, seller, look, clock))
     state, raised = carry(desk, reserved(desk))
     if when == "after":
         assert (state.money, raised) == (Money.EXPOSED, Unresolved)
@@ -161,72 +164,72 @@ def test_an_answer_after_sending_changes_nothing_only_the_chain_does(kind: str, 
     assert seller.payments[0]["payload"]["authorization"]["nonce"] == state.nonce  # type: ignore[index]
     assert state.sends == 3
     assert state.claims == (3 if state.money is Money.SPENT else 0)
-    desk.services.ledger.close()
+    desk.context.ledger.close()
 
 
 @pytest.mark.parametrize(("status", "delivered"), [(200, True), (404, True), (402, False), (500, False)])
 def test_a_claim_of_a_paid_body_takes_what_the_seller_then_gives(status: int, delivered: bool) -> None:
     """A 404 to a proved payment is its answer: the seller was paid for saying that nothing matches."""
     seller = s.ScriptedSeller([NoAnswer("reset"), NoAnswer("reset"), NoAnswer("reset"), s.answer(status, b'{"a":1}')])
-    desk = Payer(s.services(None, seller, s.ScriptedChain(CHAINS["used"].view)))
+    desk = Payer(s.context(None, seller, s.ScriptedChain(CHAINS["used"].view)))
     state, raised = carry(desk, reserved(desk))
     assert (state.money, state.data is Data.DELIVERED) == (Money.SPENT, delivered)
     assert raised is (None if delivered else PaidUndelivered)
-    desk.services.ledger.close()
+    desk.context.ledger.close()
 
 
 def test_a_new_price_is_signed_over_the_same_nonce_and_the_larger_value_stays_reserved() -> None:
     """I1, I3: two signatures, one nonce; whichever the seller settles, it is one transfer inside the reserve."""
     seller = s.ScriptedSeller([s.challenge(p.PRICE + 4000), s.answer(200)])
-    desk = Payer(s.services(None, seller, s.ScriptedChain(CHAINS["used"].view)))
+    desk = Payer(s.context(None, seller, s.ScriptedChain(CHAINS["used"].view)))
     state, raised = carry(desk, reserved(desk))
     values = [pay["payload"]["authorization"] for pay in seller.payments]  # type: ignore[index]
     assert [v["value"] for v in values] == [str(p.PRICE), str(p.PRICE + 4000)]
     assert len({v["nonce"] for v in values}) == 1
     assert (state.data, state.reserved, raised) == (Data.DELIVERED, p.PRICE + 4000, None)
-    quote = desk.services.ledger.quote(state.order.request.endpoint, state.asset)
+    quote = desk.context.ledger.quote(state.order.request.endpoint, state.asset)
     assert quote is not None
     assert quote.terms.amount == p.PRICE + 4000
-    desk.services.ledger.close()
+    desk.context.ledger.close()
 
 
 @pytest.mark.parametrize("kind", ["402-other-payee", "402-absurd-price"])
 def test_new_terms_outside_policy_are_not_signed_and_the_message_says_what_was_asked(kind: str) -> None:
     """I6."""
     seller = s.ScriptedSeller([PROVES_NOTHING[kind]])
-    desk = Payer(s.services(None, seller, s.ScriptedChain(CHAINS["unused"].view)))
+    desk = Payer(s.context(None, seller, s.ScriptedChain(CHAINS["unused"].view)))
     with pytest.raises(Unresolved, match=r"payTo|amount|price"):
         asyncio.run(desk.buy(reserved(desk)))
-    desk.services.ledger.close()
+    desk.context.ledger.close()
 
 
 def test_a_seller_that_was_never_reached_leaves_no_money_in_doubt() -> None:
     seller = s.ScriptedSeller([NotSent("connection refused")])
-    desk = Payer(s.services(None, seller, s.ScriptedChain(CHAINS["unused"].view)))
+    desk = Payer(s.context(None, seller, s.ScriptedChain(CHAINS["unused"].view)))
     state, raised = carry(desk, reserved(desk))
     assert (state.money, raised) == (Money.VOID, SellerUnreachable)
-    assert set(desk.services.ledger.committed(state.asset).values()) == {0}
-    desk.services.ledger.close()
+    assert set(desk.context.ledger.committed(state.asset).values()) == {0}
+    desk.context.ledger.close()
 
 
 def test_a_send_that_left_stays_exposed_even_if_the_next_one_did_not() -> None:
     """I9."""
     seller = s.ScriptedSeller([NoAnswer("timed out"), NotSent("connection refused")])
-    desk = Payer(s.services(None, seller, s.ScriptedChain(CHAINS["unused"].view)))
+    desk = Payer(s.context(None, seller, s.ScriptedChain(CHAINS["unused"].view)))
     state, raised = carry(desk, reserved(desk))
     assert (state.money, raised) == (Money.EXPOSED, Unresolved)
-    desk.services.ledger.close()
+    desk.context.ledger.close()
 
 
 def test_a_free_order_that_asks_for_money_is_refused_and_nothing_is_signed() -> None:
     """I6."""
     seller = s.ScriptedSeller([s.challenge()])
-    desk = Payer(s.services(None, seller, s.ScriptedChain(CHAINS["unused"].view)))
+    desk = Payer(s.context(None, seller, s.ScriptedChain(CHAINS["unused"].view)))
     approved = asyncio.run(desk.approve(p.run(), [s.order(free=True)], {}))
     with pytest.raises(Refused, match="declared free and asked for money"):
         asyncio.run(desk.buy(approved.purchases[0]))
     assert seller.payments == []
-    desk.services.ledger.close()
+    desk.context.ledger.close()
 
 
 @pytest.mark.parametrize(
@@ -236,7 +239,7 @@ def test_a_free_order_that_asks_for_money_is_refused_and_nothing_is_signed() -> 
 )
 def test_a_free_order_without_an_answer_is_unreachable_and_may_be_asked_for_again(outcome: s.Outcome) -> None:
     seller = s.ScriptedSeller([outcome, s.answer(200)])
-    desk = Payer(s.services(None, seller, s.ScriptedChain(CHAINS["unused"].view)))
+    desk = Payer(s.context(None, seller, s.ScriptedChain(CHAINS["unused"].view)))
 
     def fetch() -> Purchase:
         [purchase] = asyncio.run(desk.approve(p.run(), [s.order(free=True)], {})).purchases
@@ -246,13 +249,13 @@ def test_a_free_order_without_an_answer_is_unreachable_and_may_be_asked_for_agai
         fetch()
     assert caught.value.exit_code == 6
     assert fetch().data is Data.DELIVERED
-    desk.services.ledger.close()
+    desk.context.ledger.close()
 
 
 def test_a_piece_bought_by_another_machine_is_booked_and_never_paid_beside() -> None:
     """I1: a lost ledger finds its nonce used, before anything is signed."""
     seller = s.ScriptedSeller([s.challenge(), s.answer(402)])
-    desk = Payer(s.services(None, seller, s.ScriptedChain(CHAINS["used"].view)))
+    desk = Payer(s.context(None, seller, s.ScriptedChain(CHAINS["used"].view)))
     order = s.order()
 
     async def buy() -> None:
@@ -262,24 +265,24 @@ def test_a_piece_bought_by_another_machine_is_booked_and_never_paid_beside() -> 
 
     with pytest.raises(PaidUndelivered):
         asyncio.run(buy())
-    [state] = desk.services.ledger.purchases()
+    [state] = desk.context.ledger.purchases()
     assert (state.money, state.spent, state.sends) == (Money.SPENT, p.PRICE, 0)
     assert state.settlement is not None
-    desk.services.ledger.close()
+    desk.context.ledger.close()
 
 
 def test_every_answer_is_kept_as_evidence() -> None:
     seller = s.ScriptedSeller([s.answer(500, b'{"why":"x"}'), NoAnswer("reset"), s.answer(200)])
-    desk = Payer(s.services(None, seller, s.ScriptedChain(CHAINS["used"].view)))
+    desk = Payer(s.context(None, seller, s.ScriptedChain(CHAINS["used"].view)))
     state, _ = carry(desk, reserved(desk))
-    story = [event for event in desk.services.ledger.events(state.purchase_id) if isinstance(event, Answered)]
+    story = [event for event in desk.context.ledger.events(state.purchase_id) if isinstance(event, Answered)]
     assert [(event.status, event.note) for event in story] == [(500, ""), (None, "reset"), (200, "")]
-    desk.services.ledger.close()
+    desk.context.ledger.close()
 
 
 def test_a_second_process_waits_for_the_first_instead_of_presenting_beside_it() -> None:
     seller = s.ScriptedSeller([s.answer(200)])
-    first = s.services(None, seller, s.ScriptedChain(CHAINS["used"].view))
+    first = s.context(None, seller, s.ScriptedChain(CHAINS["used"].view))
     desk = Payer(first)
     purchase = reserved(desk)
     other_seller = s.ScriptedSeller([s.answer(500)])

@@ -12,9 +12,10 @@ from payer.buy.buy import buy
 from payer.http.outcome import NoAnswer
 from payer.payer import Payer
 from payer.policy.file import parse_policy
+from payer.values.chain_view import NonceState
 from payer.values.errors import Unresolved
 from payer.values.events import Event, Settled, Void
-from payer.values.types import Data, Money, NonceState, Purchase
+from payer.values.purchase import Data, Money, Purchase
 from tests.payer import purchases as p
 from tests.payer import scripted as s
 from tests.payer.buy.test_buy import CHAINS, carry, reserved
@@ -25,9 +26,9 @@ DEARER = p.PRICE + 4000
 
 
 def desk(seller: s.ScriptedSeller, chain: str = "used", policy: str = s.POLICY) -> Payer:
-    services = s.services(None, seller, s.ScriptedChain(CHAINS[chain].view))
-    object.__setattr__(services, "policy", parse_policy(policy))
-    return Payer(services)
+    context = s.context(None, seller, s.ScriptedChain(CHAINS[chain].view))
+    object.__setattr__(context, "policy", parse_policy(policy))
+    return Payer(context)
 
 
 def authorizations(seller: s.ScriptedSeller) -> list[dict[str, Any]]:
@@ -94,7 +95,7 @@ def test_terms_outside_policy_are_not_remembered() -> None:
     at = desk(seller, "unused")
     purchase = reserved(at)
     carry(at, purchase)
-    assert at.services.ledger.quote(purchase.order.request.endpoint, purchase.asset) is None
+    assert at.context.ledger.quote(purchase.order.request.endpoint, purchase.asset) is None
 
 
 def test_terms_that_move_at_every_402_are_followed_a_bounded_number_of_times() -> None:
@@ -152,7 +153,7 @@ def test_new_terms_that_come_when_another_process_has_booked_the_purchase_sign_n
     state, _ = carry(seller.desk, reserved(seller.desk))
     assert {int(payload["authorization"]["value"]) for payload in authorizations(seller)} == {p.PRICE}
     assert (state.money, state.data) == (seller.booked.money, seller.booked.data)
-    quote = seller.desk.services.ledger.quote(state.order.request.endpoint, state.asset)
+    quote = seller.desk.context.ledger.quote(state.order.request.endpoint, state.asset)
     assert quote is not None
     assert quote.terms.amount == DEARER
 
@@ -168,9 +169,9 @@ class Booked(s.ScriptedSeller):
 
     async def send(self, *args: Any, **kwargs: Any) -> Any:
         if self.meanwhile:
-            [held] = self.desk.services.ledger.purchases()
+            [held] = self.desk.context.ledger.purchases()
             body = s.body() if held and any(isinstance(e, type(p.delivered())) for e in self.meanwhile) else None
-            self.booked = self.desk.services.ledger.append(held, *self.meanwhile, body=body)
+            self.booked = self.desk.context.ledger.append(held, *self.meanwhile, body=body)
             self.meanwhile = ()
         return await super().send(*args, **kwargs)
 
@@ -183,7 +184,7 @@ def test_a_failure_that_nobody_foresaw_ends_one_purchase_and_loses_no_other_answ
     broken = structs.replace(bad, terms=None)
 
     async def both() -> list[Any]:
-        return await asyncio.gather(buy(at.services, broken), buy(at.services, good), return_exceptions=True)
+        return await asyncio.gather(buy(at.context, broken), buy(at.context, good), return_exceptions=True)
 
     failed, bought = asyncio.run(both())
     assert (type(failed).__name__, failed.exit_code) == ("Unforeseen", 4)
@@ -196,9 +197,9 @@ def test_a_seller_that_has_nothing_is_asked_once_and_the_message_says_so() -> No
     seller = s.ScriptedSeller([s.answer(404, b'{"message":"no data"}')])
     clock = s.FakeClock()
     chain = s.ScriptedChain(lambda: s.chain_view(NonceState.UNUSED))
-    at = Payer(s.services(None, seller, chain, clock))
+    at = Payer(s.context(None, seller, chain, clock))
     purchase = reserved(at)
-    with pytest.raises(Unresolved, match="the seller's last word: status 404"):
+    with pytest.raises(Unresolved, match="the seller's last answer: status 404"):
         asyncio.run(at.buy(purchase))
     assert len(seller.payments) == 1
     chain.view = lambda: s.chain_view(NonceState.UNUSED, final_time=p.VALID_BEFORE + 600)

@@ -5,31 +5,17 @@ from __future__ import annotations
 import pytest
 from msgspec import structs
 
-from payer.buy.decide import (
-    Action,
-    Claim,
-    Free,
-    GiveUp,
-    Limits,
-    Look,
-    NotSeen,
-    Park,
-    Present,
-    Rest,
-    Settle,
-    Sign,
-    Sitting,
-    Unsettle,
-    next_action,
-)
-from payer.values.types import ChainView, NonceState, Purchase, Settlement
+from payer.buy.decide import Action, Claim, Done, Free, GiveUp, Look, Present, Settle, Sign, Unsettle, Wait, next_action
+from payer.values.attempts import AttemptCounts, Limits
+from payer.values.chain_view import ChainView, NonceState, NotSeen, Settlement
+from payer.values.purchase import Purchase
 from tests.payer import purchases as p
 
 LIMITS = Limits(margin=6, presents=3, claims=3)
 BEFORE = p.VALID_BEFORE - 60
 IN_MARGIN = p.VALID_BEFORE - 6
 AFTER = p.VALID_BEFORE + 60
-FRESH, TIRED = Sitting(0), Sitting(3)
+FRESH, TIRED = AttemptCounts(0), AttemptCounts(3)
 SETTLED = int(p.settlement().block_time.timestamp())
 LATER = SETTLED + 30 * 86_400
 EXPOSED_ACCEPTED = structs.replace(p.exposed(), loss_accepted=True)
@@ -65,92 +51,92 @@ STALE = view(NonceState.UNUSED, head=p.settlement().block_number - 1)
 CANCELLED_STALE = view(NonceState.CANCELLED, final=NonceState.UNUSED, head=p.settlement().block_number - 1)
 UNREAD, UNREACHABLE = NotSeen.UNREAD, NotSeen.UNREACHABLE
 
-ROWS: list[tuple[str, Purchase, int, ChainView | NotSeen, Sitting, type[Action]]] = [
+ROWS: list[tuple[str, Purchase, int, ChainView | NotSeen, AttemptCounts, type[Action]]] = [
     ("reserved-unread", p.reserved(), BEFORE, UNREAD, FRESH, Sign),
     ("reserved-unused", p.reserved(), BEFORE, UNUSED, FRESH, Sign),
     ("reserved-unreachable", p.reserved(), BEFORE, UNREACHABLE, FRESH, Sign),
     ("reserved-but-used-elsewhere", p.reserved(), BEFORE, USED, FRESH, Settle),
-    ("reserved-used-transfer-not-found", p.reserved(), BEFORE, USED_UNSEEN, FRESH, Park),
+    ("reserved-used-transfer-not-found", p.reserved(), BEFORE, USED_UNSEEN, FRESH, Wait),
     ("reserved-cancelled", p.reserved(), BEFORE, CANCELLED, FRESH, Free),
     ("exposed-before-unread", p.exposed(), BEFORE, UNREAD, FRESH, Present),
     ("exposed-before-unused", p.exposed(), BEFORE, UNUSED, FRESH, Present),
     ("exposed-before-unreachable", p.exposed(), BEFORE, UNREACHABLE, FRESH, Present),
     ("exposed-before-tired-unread", p.exposed(), BEFORE, UNREAD, TIRED, Look),
-    ("exposed-before-tired-unused", p.exposed(), BEFORE, UNUSED, TIRED, Park),
-    ("exposed-before-tired-unreachable", p.exposed(), BEFORE, UNREACHABLE, TIRED, Park),
+    ("exposed-before-tired-unused", p.exposed(), BEFORE, UNUSED, TIRED, Wait),
+    ("exposed-before-tired-unreachable", p.exposed(), BEFORE, UNREACHABLE, TIRED, Wait),
     ("exposed-before-used", p.exposed(), BEFORE, USED, FRESH, Settle),
     ("exposed-before-used-not-final", p.exposed(), BEFORE, USED_NOT_FINAL, FRESH, Settle),
-    ("exposed-before-used-transfer-not-found", p.exposed(), BEFORE, USED_UNSEEN, FRESH, Park),
+    ("exposed-before-used-transfer-not-found", p.exposed(), BEFORE, USED_UNSEEN, FRESH, Wait),
     ("exposed-before-cancelled", p.exposed(), BEFORE, CANCELLED, FRESH, Free),
-    ("exposed-before-cancelled-not-final", p.exposed(), BEFORE, CANCELLED_NOT_FINAL, FRESH, Park),
+    ("exposed-before-cancelled-not-final", p.exposed(), BEFORE, CANCELLED_NOT_FINAL, FRESH, Wait),
     ("exposed-in-margin-unread", p.exposed(), IN_MARGIN, UNREAD, FRESH, Look),
-    ("exposed-in-margin-unused", p.exposed(), IN_MARGIN, UNUSED, FRESH, Park),
+    ("exposed-in-margin-unused", p.exposed(), IN_MARGIN, UNUSED, FRESH, Wait),
     ("exposed-after-unread", p.exposed(), AFTER, UNREAD, FRESH, Look),
-    ("exposed-after-unreachable", p.exposed(), AFTER, UNREACHABLE, FRESH, Park),
-    ("exposed-after-unused-final-lags", p.exposed(), AFTER, UNUSED, FRESH, Park),
-    ("exposed-after-unused-final-one-second-short", p.exposed(), AFTER, UNUSED_ALMOST, FRESH, Park),
+    ("exposed-after-unreachable", p.exposed(), AFTER, UNREACHABLE, FRESH, Wait),
+    ("exposed-after-unused-final-lags", p.exposed(), AFTER, UNUSED, FRESH, Wait),
+    ("exposed-after-unused-final-one-second-short", p.exposed(), AFTER, UNUSED_ALMOST, FRESH, Wait),
     ("exposed-after-unused-final-at-expiry", p.exposed(), AFTER, UNUSED_PAST, FRESH, Free),
     ("exposed-clock-behind-but-chain-past", p.exposed(), BEFORE, UNUSED_PAST, FRESH, Free),
     ("exposed-after-used", p.exposed(), AFTER, USED, FRESH, Settle),
     ("exposed-after-used-at-head-only", p.exposed(), AFTER, USED_AFTER_LAG, FRESH, Settle),
-    ("exposed-after-used-transfer-not-found", p.exposed(), AFTER, USED_UNSEEN, FRESH, Park),
+    ("exposed-after-used-transfer-not-found", p.exposed(), AFTER, USED_UNSEEN, FRESH, Wait),
     ("exposed-after-cancelled", p.exposed(), AFTER, CANCELLED, FRESH, Free),
     ("exposed-delivered-unread", p.exposed_delivered(), BEFORE, UNREAD, FRESH, Look),
-    ("exposed-delivered-unused", p.exposed_delivered(), BEFORE, UNUSED, FRESH, Park),
+    ("exposed-delivered-unused", p.exposed_delivered(), BEFORE, UNUSED, FRESH, Wait),
     ("exposed-delivered-used", p.exposed_delivered(), BEFORE, USED, FRESH, Settle),
     ("exposed-delivered-dead", p.exposed_delivered(), AFTER, UNUSED_PAST, FRESH, Free),
-    ("exposed-delivered-unreachable", p.exposed_delivered(), AFTER, UNREACHABLE, FRESH, Park),
+    ("exposed-delivered-unreachable", p.exposed_delivered(), AFTER, UNREACHABLE, FRESH, Wait),
     ("spent-absent-first-claim", p.spent(), BEFORE, UNREAD, FRESH, Claim),
     ("spent-absent-after-expiry-still-claims", p.spent(), AFTER, USED, FRESH, Claim),
     ("spent-absent-last-claim-failed", p.claimed(3), AFTER, USED, FRESH, GiveUp),
     ("spent-absent-unreachable-still-claims", p.spent(), AFTER, UNREACHABLE, FRESH, Claim),
-    ("spent-undelivered", p.undelivered(), AFTER, USED, FRESH, Rest),
-    ("spent-delivered", p.spent_delivered(), AFTER, UNREAD, FRESH, Rest),
-    ("spent-delivered-final-never-unsettled", p.spent_delivered(), AFTER, UNUSED, FRESH, Rest),
+    ("spent-undelivered", p.undelivered(), AFTER, USED, FRESH, Done),
+    ("spent-delivered", p.spent_delivered(), AFTER, UNREAD, FRESH, Done),
+    ("spent-delivered-final-never-unsettled", p.spent_delivered(), AFTER, UNUSED, FRESH, Done),
     ("spent-delivered-not-final-reorged", p.spent_delivered(final=False), AFTER, UNUSED, FRESH, Unsettle),
     ("spent-delivered-not-final-now-final", p.spent_delivered(final=False), AFTER, USED, FRESH, Settle),
     ("spent-delivered-not-final-in-another-block", p.spent_delivered(final=False), AFTER, MOVED, FRESH, Settle),
-    ("spent-delivered-not-final-same-block", p.spent_delivered(final=False), AFTER, USED_NOT_FINAL, FRESH, Rest),
+    ("spent-delivered-not-final-same-block", p.spent_delivered(final=False), AFTER, USED_NOT_FINAL, FRESH, Done),
     ("spent-delivered-not-final-gone-at-its-own-block", p.spent_delivered(final=False), AFTER, GONE, FRESH, Unsettle),
-    ("spent-delivered-not-final-unused-at-an-older-head", p.spent_delivered(final=False), AFTER, STALE, FRESH, Rest),
+    ("spent-delivered-not-final-unused-at-an-older-head", p.spent_delivered(final=False), AFTER, STALE, FRESH, Done),
     ("spent-absent-not-final-unused-at-an-older-head", p.spent(final=False), AFTER, STALE, FRESH, Claim),
     ("spent-delivered-not-final-then-cancelled", p.spent_delivered(final=False), AFTER, CANCELLED, FRESH, Unsettle),
     ("spent-absent-not-final-then-cancelled", p.spent(final=False), AFTER, CANCELLED_NOT_FINAL, FRESH, Unsettle),
-    ("spent-not-final-cancelled-at-an-older-head", p.spent_delivered(final=False), AFTER, CANCELLED_STALE, FRESH, Rest),
-    ("spent-delivered-final-never-cancelled", p.spent_delivered(), AFTER, CANCELLED, FRESH, Rest),
-    ("spent-not-final-unreachable", p.spent_delivered(final=False), AFTER, UNREACHABLE, FRESH, Rest),
-    ("spent-not-final-used-transfer-not-found", p.spent_delivered(final=False), AFTER, USED_UNSEEN, FRESH, Rest),
+    ("spent-not-final-cancelled-at-an-older-head", p.spent_delivered(final=False), AFTER, CANCELLED_STALE, FRESH, Done),
+    ("spent-delivered-final-never-cancelled", p.spent_delivered(), AFTER, CANCELLED, FRESH, Done),
+    ("spent-not-final-unreachable", p.spent_delivered(final=False), AFTER, UNREACHABLE, FRESH, Done),
+    ("spent-not-final-used-transfer-not-found", p.spent_delivered(final=False), AFTER, USED_UNSEEN, FRESH, Done),
     ("undelivered-not-final-reorged", p.undelivered(final=False), AFTER, UNUSED, FRESH, Unsettle),
-    ("undelivered-before-the-next-claim", p.undelivered(claims=3), SETTLED + 599, USED, FRESH, Rest),
+    ("undelivered-before-the-next-claim", p.undelivered(claims=3), SETTLED + 599, USED, FRESH, Done),
     ("undelivered-claimed-again-later", p.undelivered(claims=3), SETTLED + 600, USED, FRESH, Claim),
     ("undelivered-claimed-again-though-unreachable", p.undelivered(claims=3), LATER, UNREACHABLE, FRESH, Claim),
-    ("undelivered-one-claim-a-sitting", p.undelivered(claims=3), LATER, USED, Sitting(0, claims=1), Rest),
-    ("undelivered-before-the-one-after", p.undelivered(claims=4), SETTLED + 3_599, USED, FRESH, Rest),
+    ("undelivered-one-claim-a-sitting", p.undelivered(claims=3), LATER, USED, AttemptCounts(0, claims=1), Done),
+    ("undelivered-before-the-one-after", p.undelivered(claims=4), SETTLED + 3_599, USED, FRESH, Done),
     ("undelivered-and-the-one-after", p.undelivered(claims=4), SETTLED + 3_600, USED, FRESH, Claim),
-    ("undelivered-after-the-last-claim", p.undelivered(claims=9), LATER, USED, FRESH, Rest),
-    ("undelivered-whose-loss-is-accepted", p.accepted(), LATER, USED, FRESH, Rest),
+    ("undelivered-after-the-last-claim", p.undelivered(claims=9), LATER, USED, FRESH, Done),
+    ("undelivered-whose-loss-is-accepted", p.accepted(), LATER, USED, FRESH, Done),
     ("loss-accepted-and-exposed-is-not-presented", EXPOSED_ACCEPTED, BEFORE, UNREAD, FRESH, Look),
-    ("loss-accepted-and-exposed-unused", EXPOSED_ACCEPTED, BEFORE, UNUSED, FRESH, Park),
+    ("loss-accepted-and-exposed-unused", EXPOSED_ACCEPTED, BEFORE, UNUSED, FRESH, Wait),
     ("loss-accepted-and-exposed-used", EXPOSED_ACCEPTED, BEFORE, USED, FRESH, Settle),
     ("loss-accepted-and-exposed-dead", EXPOSED_ACCEPTED, AFTER, UNUSED_PAST, FRESH, Free),
-    ("loss-accepted-and-spent-anew", SPENT_ACCEPTED, AFTER, USED, FRESH, Rest),
-    ("burned-whose-loss-is-accepted", p.accepted(p.burned()), AFTER, CANCELLED, FRESH, Rest),
+    ("loss-accepted-and-spent-anew", SPENT_ACCEPTED, AFTER, USED, FRESH, Done),
+    ("burned-whose-loss-is-accepted", p.accepted(p.burned()), AFTER, CANCELLED, FRESH, Done),
     ("reserved-again-unused", p.reserved_again(), AFTER, UNUSED, FRESH, Sign),
     ("reserved-again-used-late", p.reserved_again(), AFTER, USED, FRESH, Settle),
     ("reserved-again-cancelled", p.reserved_again(), AFTER, CANCELLED, FRESH, Free),
-    ("reserved-cancelled-not-final", p.reserved(), BEFORE, CANCELLED_NOT_FINAL, FRESH, Park),
+    ("reserved-cancelled-not-final", p.reserved(), BEFORE, CANCELLED_NOT_FINAL, FRESH, Wait),
     ("reserved-used-not-final", p.reserved(), BEFORE, USED_NOT_FINAL, FRESH, Settle),
     ("exposed-in-margin-used", p.exposed(), IN_MARGIN, USED, FRESH, Settle),
-    ("exposed-in-margin-unreachable", p.exposed(), IN_MARGIN, UNREACHABLE, FRESH, Park),
+    ("exposed-in-margin-unreachable", p.exposed(), IN_MARGIN, UNREACHABLE, FRESH, Wait),
     ("exposed-in-margin-cancelled", p.exposed(), IN_MARGIN, CANCELLED, FRESH, Free),
-    ("exposed-after-cancelled-not-final", p.exposed(), AFTER, CANCELLED_NOT_FINAL, FRESH, Park),
+    ("exposed-after-cancelled-not-final", p.exposed(), AFTER, CANCELLED_NOT_FINAL, FRESH, Wait),
     ("exposed-delivered-cancelled", p.exposed_delivered(), AFTER, CANCELLED, FRESH, Free),
-    ("exposed-delivered-used-transfer-not-found", p.exposed_delivered(), AFTER, USED_UNSEEN, FRESH, Park),
+    ("exposed-delivered-used-transfer-not-found", p.exposed_delivered(), AFTER, USED_UNSEEN, FRESH, Wait),
     ("exposed-delivered-used-not-final", p.exposed_delivered(), AFTER, USED_NOT_FINAL, FRESH, Settle),
-    ("void-delivered", p.void_delivered(), AFTER, USED, FRESH, Rest),
-    ("void-used", p.void(), AFTER, USED, FRESH, Rest),
-    ("void", p.void(), AFTER, UNUSED, FRESH, Rest),
-    ("void-burned", p.burned(), AFTER, CANCELLED, FRESH, Rest),
+    ("void-delivered", p.void_delivered(), AFTER, USED, FRESH, Done),
+    ("void-used", p.void(), AFTER, USED, FRESH, Done),
+    ("void", p.void(), AFTER, UNUSED, FRESH, Done),
+    ("void-burned", p.burned(), AFTER, CANCELLED, FRESH, Done),
 ]
 
 
@@ -158,7 +144,7 @@ ROWS: list[tuple[str, Purchase, int, ChainView | NotSeen, Sitting, type[Action]]
     ("purchase", "now", "chain", "sitting", "expected"), [r[1:] for r in ROWS], ids=[r[0] for r in ROWS]
 )
 def test_each_state_has_one_next_action(
-    purchase: Purchase, now: int, chain: ChainView | NotSeen, sitting: Sitting, expected: type[Action]
+    purchase: Purchase, now: int, chain: ChainView | NotSeen, sitting: AttemptCounts, expected: type[Action]
 ) -> None:
     """I1, I2, I9: the table of docs/payments.md."""
     assert type(next_action(purchase, now, chain, LIMITS, sitting)) is expected
@@ -167,7 +153,7 @@ def test_each_state_has_one_next_action(
 def test_freeing_needs_the_latest_expiry_ever_signed_for_the_nonce() -> None:
     """I2: two signatures over one nonce die with the later one."""
     resigned = p.after(p.exposed(), p.signed(p.blank(), p.PRICE + 1, p.VALID_BEFORE + 100))
-    assert isinstance(next_action(resigned, AFTER, UNUSED_PAST, LIMITS), Present | Park)
+    assert isinstance(next_action(resigned, AFTER, UNUSED_PAST, LIMITS), Present | Wait)
     past_both = view(NonceState.UNUSED, final_time=p.VALID_BEFORE + 100)
     assert isinstance(next_action(resigned, AFTER + 100, past_both, LIMITS), Free)
 

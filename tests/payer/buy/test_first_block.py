@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from payer.buy import quote as quoting
-from payer.values.types import ChainView, NonceState
+from payer.values.chain_view import ChainView, NonceState
 from tests.payer import purchases as p
 from tests.payer.chain.asking import NONCE, look
 from tests.payer.chain.paper_chain import PaperChain
-from tests.payer.scripted import ScriptedChain, ScriptedSeller, answer, chain_view, challenge, order, services
+from tests.payer.scripted import ScriptedChain, ScriptedSeller, answer, chain_view, challenge, context, order
 
 UNUSED = chain_view(NonceState.UNUSED)
 USED = chain_view(NonceState.USED, settlement=p.settlement())
@@ -30,7 +30,7 @@ UNEXPLAINED = chain_view(NonceState.USED)
 def test_a_reservation_remembers_a_block_that_no_reorg_replaces(tmp_path: Path, view: ChainView, first: int) -> None:
     """Above the head a replaced block could hide the transfer. Always some block: without one a chain reader takes the
     nonce for one that was never signed."""
-    ours = services(tmp_path, ScriptedSeller([challenge(), answer(200)]), ScriptedChain(lambda: view))
+    ours = context(tmp_path, ScriptedSeller([challenge(), answer(200)]), ScriptedChain(lambda: view))
 
     async def reserve() -> int | None:
         quotes = await quoting.quote(ours, [order()])

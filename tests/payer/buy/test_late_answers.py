@@ -16,9 +16,11 @@ import pytest
 
 from payer.http.outcome import Answer, NoAnswer, NotSent
 from payer.payer import Payer
+from payer.values.chain_view import ChainView, NonceState
 from payer.values.errors import PaidUndelivered, Refused, SellerUnreachable, Unresolved
 from payer.values.events import Delivered, Event, Settled, Void
-from payer.values.types import ChainView, Data, Money, NonceState, Purchase, Request
+from payer.values.purchase import Data, Money, Purchase
+from payer.values.request import Request
 from tests.payer import purchases as p
 from tests.payer import scripted as s
 from tests.payer.buy.test_buy import reserved
@@ -106,10 +108,10 @@ class Late(s.ScriptedSeller):
     async def send(self, request: Request, headers: Mapping[str, str], *, timeout: float) -> Answer:
         if not self.headers:
             self.clock.at += timedelta(seconds=self.seconds)
-            [held] = self.desk.services.ledger.purchases()
+            [held] = self.desk.context.ledger.purchases()
             body = s.body(b"theirs") if any(isinstance(event, Delivered) for event in self.meanwhile) else None
             if self.meanwhile:
-                self.desk.services.ledger.append(held, *self.meanwhile, body=body)
+                self.desk.context.ledger.append(held, *self.meanwhile, body=body)
         return await super().send(request, headers, timeout=timeout)
 
 
@@ -117,16 +119,16 @@ def carried(seller: Late, view: Callable[[], ChainView | None]) -> Purchase:
     """Bought as far as it goes, then looked at twice, as two recoveries would."""
     seller.clock = s.FakeClock()
     chain = s.ScriptedChain(view)
-    seller.desk = Payer(s.services(None, seller, chain, seller.clock))
+    seller.desk = Payer(s.context(None, seller, chain, seller.clock))
 
     async def work() -> None:
         with contextlib.suppress(Unresolved, PaidUndelivered, SellerUnreachable, Refused):
             await seller.desk.buy(reserved(seller.desk))
         for _ in range(2):
-            await seller.desk.verify(seller.desk.services.ledger.purchases())
+            await seller.desk.verify(seller.desk.context.ledger.purchases())
 
     asyncio.run(work())
-    [state] = seller.desk.services.ledger.purchases()
+    [state] = seller.desk.context.ledger.purchases()
     return state
 
 
@@ -146,4 +148,4 @@ def test_an_answer_that_comes_late_ends_as_the_table_says(standing: str, answer:
     out = DEARER if followed else p.PRICE
     committed = {Money.VOID: 0, Money.SPENT: p.PRICE if not state.settling else out}.get(state.money, out)
     assert state.committed == committed
-    assert set(seller.desk.services.ledger.committed(state.asset).values()) == {committed}
+    assert set(seller.desk.context.ledger.committed(state.asset).values()) == {committed}

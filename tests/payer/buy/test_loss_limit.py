@@ -14,7 +14,8 @@ from payer.payer import Payer
 from payer.policy.file import parse_policy
 from payer.values.errors import OverBudget, PaidUndelivered, PayerError, Unresolved
 from payer.values.events import Answered, Event, LossAccepted, Sent, Settled, Undelivered
-from payer.values.types import Data, Money, Purchase, Request
+from payer.values.purchase import Data, Money, Purchase
+from payer.values.request import Request
 from tests.payer import purchases as p
 from tests.payer import scripted as s
 from tests.payer.buy.test_buy import CHAINS
@@ -24,8 +25,8 @@ POLICY = s.POLICY.replace('per_run = "1.00"', 'per_run = "2.00"') + 'loss_limit 
 
 
 def desk(seller: s.ScriptedSeller, chain: str) -> Payer:
-    services = s.services(None, seller, s.ScriptedChain(CHAINS[chain].view))
-    return Payer(replace(services, policy=parse_policy(POLICY)))
+    context = s.context(None, seller, s.ScriptedChain(CHAINS[chain].view))
+    return Payer(replace(context, policy=parse_policy(POLICY)))
 
 
 async def one_run(at: Payer, count: int) -> list[BaseException | Purchase]:
@@ -53,17 +54,17 @@ def test_a_seller_that_keeps_money_is_paid_no_more_within_the_run_than_the_loss_
 
     async def run() -> list[BaseException | Purchase]:
         approved = await at.approve(p.run(), orders, await at.quote(orders))
-        assert isinstance(at.services.chain, s.ScriptedChain)
-        at.services.chain.view = CHAINS[chain].view
+        assert isinstance(at.context.chain, s.ScriptedChain)
+        at.context.chain.view = CHAINS[chain].view
         return await asyncio.gather(*map(at.buy, approved.purchases), return_exceptions=True)
 
-    at.services.chain.view = CHAINS["unused"].view  # type: ignore[attr-defined]
+    at.context.chain.view = CHAINS["unused"].view  # type: ignore[attr-defined]
     ended = asyncio.run(run())
     refused = [error for error in ended if isinstance(error, OverBudget)]
     assert [type(error) for error in ended if not isinstance(error, OverBudget)] == [raised] * 15
     assert len(refused) == 35
     assert says in str(refused[0])
-    held = at.services.ledger.purchases()
+    held = at.context.ledger.purchases()
     assert sum(one.committed for one in held) == LIMIT
     assert {one.money for one in held if one.committed == 0} == {Money.VOID}
     assert {payment["payload"]["authorization"]["nonce"] for payment in seller.payments} == {  # type: ignore[index]

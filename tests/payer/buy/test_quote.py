@@ -12,7 +12,7 @@ import pytest
 from payer.payer import Payer
 from payer.policy.file import parse_policy
 from payer.values.errors import OverBudget, QuoteUnacceptable
-from payer.values.types import Data, Money, Purchase
+from payer.values.purchase import Data, Money, Purchase
 from tests.payer import purchases as p
 from tests.payer import scripted as s
 from tests.payer.buy.test_buy import CHAINS
@@ -23,13 +23,13 @@ FIRST_USE = s.POLICY.replace(f'pay_to = ["{p.PAYEE}"]', 'pay_to = "first-use"')
 
 
 def desk(seller: s.ScriptedSeller, policy: str = s.POLICY, chain: str = "used", **changes: Any) -> Payer:
-    services = s.services(None, seller, s.ScriptedChain(CHAINS[chain].view))
-    return Payer(replace(services, policy=parse_policy(policy), **changes))
+    context = s.context(None, seller, s.ScriptedChain(CHAINS[chain].view))
+    return Payer(replace(context, policy=parse_policy(policy), **changes))
 
 
 def wait(at: Payer, seconds: float = 1) -> None:
-    assert isinstance(at.services.clock, s.FakeClock)
-    at.services.clock.at += timedelta(seconds=seconds)
+    assert isinstance(at.context.clock, s.FakeClock)
+    at.context.clock.at += timedelta(seconds=seconds)
 
 
 def approve(at: Payer, number: int = 0, *, run: str = "run-1", **changes: Any) -> Purchase:
@@ -48,7 +48,7 @@ class TestFirstUse:
         """I6: both asked at once; what the second one was told is neither kept nor signed."""
         seller = s.ScriptedSeller([s.challenge(pay_to=OTHER)])
         at = desk(seller, FIRST_USE)
-        ledger, pin = at.services.ledger, at.services.ledger.pin_payee
+        ledger, pin = at.context.ledger, at.context.ledger.pin_payee
 
         def beaten(name: str, asset: Any, pay_to: str, when: Any) -> str:
             pin(name, asset, p.PAYEE, when)
@@ -64,9 +64,9 @@ class TestFirstUse:
         seller = s.ScriptedSeller([s.challenge(pay_to=OTHER), s.challenge()])
         listed = s.POLICY.replace(f'["{p.PAYEE}"]', f'["{p.PAYEE}", "{OTHER}"]')
         at = desk(seller, listed)
-        at.services.ledger.pin_payee("s", p.USDC, p.PAYEE, p.NOW)
+        at.context.ledger.pin_payee("s", p.USDC, p.PAYEE, p.NOW)
         asyncio.run(at.quote([s.order()]))
-        later = Payer(replace(at.services, policy=parse_policy(FIRST_USE)))
+        later = Payer(replace(at.context, policy=parse_policy(FIRST_USE)))
         [quote] = asyncio.run(later.quote([s.order()])).values()
         assert (quote.terms.pay_to, len(seller.headers)) == (p.PAYEE, 2)
 
@@ -97,12 +97,12 @@ class TestDrift:
         approve(at, 3, run="run-2")
         with pytest.raises(OverBudget, match=r"0\.024 USDC is more than caps\.USDC\.price_drift .*, 0\.016 USDC"):
             asyncio.run(at.approve(p.run("run-3"), [s.order(2)], dear))
-        assert [one.reserved for one in at.services.ledger.purchases()] == [20_000, 16_000]
+        assert [one.reserved for one in at.context.ledger.purchases()] == [20_000, 16_000]
 
 
 def elsewhere(at: Payer, **changes: Any) -> Payer:
     """Another process at the same ledger."""
-    return Payer(replace(at.services, owner="another process", **changes))
+    return Payer(replace(at.context, owner="another process", **changes))
 
 
 class TestLeftReservations:
@@ -115,7 +115,7 @@ class TestLeftReservations:
         wait(at, 91)
         again = approve(at, run="mine", flow="signals")
         assert (again.run.run_id, again.money, again.reserved) == ("mine", Money.RESERVED, p.PRICE)
-        held = {bucket: atoms for bucket, atoms in at.services.ledger.committed(p.USDC).items() if atoms}
+        held = {bucket: atoms for bucket, atoms in at.context.ledger.committed(p.USDC).items() if atoms}
         assert set(held) == {
             ("run", "mine"), ("flow_day", "signals/2026-11-22"), ("day", "2026-11-22"), ("month", "2026-11")
         }  # fmt: skip
@@ -134,7 +134,7 @@ class TestLeftReservations:
 
         with pytest.raises(OverBudget, match=r"--max-cost is 0\.02 USDC"):
             asyncio.run(all_three())
-        assert {one.run.run_id for one in at.services.ledger.purchases()} == {"dead"}
+        assert {one.run.run_id for one in at.context.ledger.purchases()} == {"dead"}
 
     def test_terms_that_policy_allows_no_more_are_not_signed(self) -> None:
         """I6."""
@@ -142,7 +142,7 @@ class TestLeftReservations:
         at = desk(seller, chain="unused")
         approve(elsewhere(at))
         wait(at, 91)
-        strict = Payer(replace(at.services, policy=parse_policy(s.POLICY.replace(p.PAYEE, OTHER))))
+        strict = Payer(replace(at.context, policy=parse_policy(s.POLICY.replace(p.PAYEE, OTHER))))
         purchase = approve(strict, run="mine")
         asyncio.run(strict.buy(purchase))
         assert [payment["payload"]["authorization"]["to"] for payment in seller.payments] == [OTHER]  # type: ignore[index]
@@ -156,7 +156,7 @@ class TestLeftReservations:
         assert mine == theirs
         after = asyncio.run(at.buy(mine))
         assert (after.money, after.data, seller.payments) == (Money.VOID, Data.ABSENT, [])
-        assert at.services.clock.now() >= p.NOW + timedelta(seconds=90)
+        assert at.context.clock.now() >= p.NOW + timedelta(seconds=90)
 
     def test_what_a_living_process_reserved_is_not_released_by_another(self) -> None:
         at = desk(s.ScriptedSeller([s.challenge()]), chain="unused")
@@ -173,4 +173,4 @@ class TestLeftReservations:
 
         one, same = asyncio.run(twice())
         assert one == same
-        assert set(at.services.ledger.committed(p.USDC).values()) == {p.PRICE}
+        assert set(at.context.ledger.committed(p.USDC).values()) == {p.PRICE}

@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 from msgspec.structs import replace as changed
 
-from payer.buy import respond as answers
+from payer.buy.respond import read_answer
 from payer.ledger import Ledger
 from payer.values.events import Answered, Settled
-from payer.values.types import Purchase
+from payer.values.purchase import Purchase
 from tests.payer import purchases as p
 from tests.payer import scripted as s
 
@@ -20,7 +20,7 @@ CLAIM = "0x" + "dd" * 32
 def read(purchase: Purchase, **receipt: object) -> Answered:
     document = {"success": True, "transaction": CLAIM, "network": p.USDC.network, "payer": p.PAYER, **receipt}
     headers = {"payment_response": s.encoded({name: value for name, value in document.items() if value is not None})}
-    [answered, *_] = answers.read(purchase, s.answer(200, b"{}", **headers), p.NOW).events
+    [answered, *_] = read_answer(purchase, s.answer(200, b"{}", **headers), p.NOW).events
     assert isinstance(answered, Answered)
     return answered
 

@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from payer.buy.spool import Spool
 from payer.ledger import Ledger
 from payer.payer import Payer
+from payer.spool import Spool
+from payer.values.chain_view import NonceState
 from payer.values.errors import LedgerUnavailable, Unbooked
 from payer.values.events import Delivered
-from payer.values.types import Data, Money, NonceState, Purchase
+from payer.values.purchase import Data, Money, Purchase
 from tests.payer import purchases as p
 from tests.payer import scripted as s
 
@@ -30,8 +31,8 @@ class Desk:
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.seller = s.ScriptedSeller([s.challenge(), ANSWER])
         self.folder, self.failures = folder / "spool", 0
-        services = s.services(folder, self.seller, s.ScriptedChain(lambda: s.chain_view(NonceState.UNUSED)))
-        self.payer = Payer(replace(services, spool=Spool(self.folder)))
+        context = s.context(folder, self.seller, s.ScriptedChain(lambda: s.chain_view(NonceState.UNUSED)))
+        self.payer = Payer(replace(context, spool=Spool(self.folder)))
         append = Ledger.append
 
         def full(ledger: Ledger, purchase: Purchase, *events: Any, **more: Any) -> Purchase:
@@ -51,16 +52,16 @@ class Desk:
         return asyncio.run(one())
 
     def recover(self) -> None:
-        self.payer = Payer(replace(self.payer.services, chain=s.ScriptedChain(lambda: PAID)))
+        self.payer = Payer(replace(self.payer.context, chain=s.ScriptedChain(lambda: PAID)))
         asyncio.run(self.payer.recover())
 
     @property
     def bodies(self) -> list[bytes]:
-        return [delivery.body for delivery in self.payer.services.ledger.deliveries()]
+        return [delivery.body for delivery in self.payer.context.ledger.deliveries()]
 
     @property
     def purchase(self) -> Purchase:
-        [found] = self.payer.services.ledger.purchases()
+        [found] = self.payer.context.ledger.purchases()
         return found
 
 

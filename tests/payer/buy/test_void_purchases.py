@@ -8,11 +8,14 @@ from pathlib import Path
 import pytest
 
 from payer.buy import quote as quoting
-from payer.buy.decide import Limits, Look, NotSeen, Park, Sign, next_action
+from payer.buy.decide import Look, Sign, Wait, next_action
 from payer.http.outcome import NotSent
 from payer.payer import Payer
+from payer.values.attempts import Limits
+from payer.values.chain_view import ChainView, NonceState, NotSeen
 from payer.values.events import Sent, Settled, Signed, Unsettled, Void
-from payer.values.types import ChainView, Data, Money, NonceState, Purchase
+from payer.values.purchase import Data, Money, Purchase
+from payer.wallet.sign import authorize
 from tests.payer import purchases as p
 from tests.payer import scripted as s
 
@@ -46,9 +49,9 @@ def anothers_payment_taken_back() -> Purchase:
     ("chain", "action"),
     [
         pytest.param(s.chain_view(NonceState.UNUSED), Sign, id="unused"),
-        pytest.param(s.chain_view(NonceState.USED), Park, id="used-without-logs"),
+        pytest.param(s.chain_view(NonceState.USED), Wait, id="used-without-logs"),
         pytest.param(NotSeen.UNREAD, Look, id="unread"),
-        pytest.param(NotSeen.UNREACHABLE, Park, id="unreachable"),
+        pytest.param(NotSeen.UNREACHABLE, Wait, id="unreachable"),
     ],
 )
 def test_anothers_payment_that_a_reorg_took_back_is_paid_by_us(
@@ -64,21 +67,23 @@ def test_a_body_is_claimed_with_new_terms_when_the_price_moved_between_two_lives
     seller = s.ScriptedSeller([s.challenge(), NotSent("refused"), s.challenge(DEARER), s.answer(200, b"{}")])
     used = s.chain_view(NonceState.USED, settlement=p.settlement())
     views = [s.chain_view(NonceState.UNUSED), used]
-    desk = Payer(s.services(tmp_path, seller, s.ScriptedChain(lambda: views[0])))
-    services, order = desk.services, s.order()
+    desk = Payer(s.context(tmp_path, seller, s.ScriptedChain(lambda: views[0])))
+    context, order = desk.context, s.order()
 
     async def first_life() -> None:
         quotes = await desk.quote([order])
         [reserved] = (await desk.approve(p.run(), [order], quotes)).purchases
-        now, terms = services.clock.now(), quotes[order.request.endpoint].terms
-        signed = Signed(at=now, authorization=services.authorize(reserved, reserved.terms or terms), terms=terms)
-        services.ledger.append(reserved, signed)
-        services.ledger.append(services.ledger.get(reserved.purchase_id) or reserved, Void(at=now, reason="never sent"))
+        now, terms = context.clock.now(), quotes[order.request.endpoint].terms
+        signed = Signed(
+            at=now, authorization=authorize(context.policy, reserved, reserved.terms or terms, now), terms=terms
+        )
+        context.ledger.append(reserved, signed)
+        context.ledger.append(context.ledger.get(reserved.purchase_id) or reserved, Void(at=now, reason="never sent"))
 
     async def second_life() -> Purchase:
         seller.script.pop(0)
         views.pop(0)
-        quotes = {order.request.endpoint: await quoting._ask(services, order)}
+        quotes = {order.request.endpoint: await quoting._fetch_terms(context, order)}
         approved = await desk.approve(p.run("run-2"), [order], quotes)
         [purchase] = approved.purchases
         return await desk.buy(purchase, approved.views[purchase.purchase_id])

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 import pytest
 
 from payer.chain.reader import RpcChain
+from payer.values.chain_view import ChainView
 from payer.values.errors import ChainUnreachable
-from payer.values.types import ChainView
 from tests.payer.chain.paper_chain import PaperChain
 from tests.payer.loopback import OwnClock, serving
 from tests.payer.offers import POLICY_TOML, WALLET, policy

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from payer.chain.logs import PAGE_BLOCKS, read_log
 from payer.chain.reader import TransferOut
+from payer.values.chain_view import NonceState
 from payer.values.errors import ChainUnreachable
-from payer.values.types import NonceState
 from tests.payer.chain.asking import ASSET, NONCE, OTHER, ask, look, one
 from tests.payer.chain.paper_chain import PaperChain
 from tests.payer.offers import PAYEE, STRANGER, USDC, WALLET

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from payer.chain.reader import Account, Head, RpcChain
+from payer.values.chain_view import NonceState
 from payer.values.errors import ChainUnreachable
-from payer.values.types import NonceState
 from tests.payer.chain.asking import ASSET, NONCE, ask, one, unreachable
 from tests.payer.chain.paper_chain import PaperChain
 from tests.payer.loopback import OwnClock, serving

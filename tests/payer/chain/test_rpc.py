@@ -10,8 +10,8 @@ import pytest
 
 from payer.chain.reader import RpcChain
 from payer.chain.rpc import Rpc
+from payer.values.chain_view import NonceState
 from payer.values.errors import ChainUnreachable
-from payer.values.types import NonceState
 from tests.payer.chain.asking import one, unreachable
 from tests.payer.chain.paper_chain import PaperChain
 from tests.payer.loopback import OwnClock, Wire, http, serving

@@ -11,8 +11,8 @@ import pytest
 from payer.chain.reader import TransferOut
 from payer.payer import Payer
 from payer.settle.reconcile import Reconciled
+from payer.values.chain_view import ChainView, NonceState, Settlement
 from payer.values.money import Asset
-from payer.values.types import ChainView, NonceState, Settlement
 from tests.payer import purchases as p
 from tests.payer import scripted as s
 from tests.payer.buy.test_buy import carry, reserved
@@ -54,9 +54,9 @@ def reconciled(settlement: Settlement) -> Reconciled:
     view = s.chain_view(NonceState.USED, settlement=settlement)
     chain = Settling(lambda: view, settlement=settlement)
     seller = s.ScriptedSeller([s.challenge(DEARER), s.answer(200)])
-    at = Payer(s.services(None, seller, chain))
+    at = Payer(s.context(None, seller, chain))
     carry(at, reserved(at))
-    asyncio.run(at.verify(at.services.ledger.purchases()))
+    asyncio.run(at.verify(at.context.ledger.purchases()))
     chain.held = 10**12 - settlement.value
     return asyncio.run(at.reconcile(p.USDC))
 

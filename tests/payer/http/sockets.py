@@ -10,8 +10,8 @@ from typing import Any
 from payer.http.outcome import Answer, NoAnswer, Unanswered
 from payer.http.transport import HttpTransport
 from payer.policy.file import parse_policy
-from payer.values.clock import SystemClock
-from payer.values.types import Clock, Request
+from payer.values.clock import Clock, SystemClock
+from payer.values.request import Request
 from tests.payer.loopback import Loopback, Script, Wire, serving
 from tests.payer.offers import POLICY_TOML
 

@@ -12,7 +12,7 @@ import pytest
 from payer.http.bounded import HEADER_COUNT_LIMIT, HEADER_VALUE_LIMIT
 from payer.http.exchange import ERROR_BODY_LIMIT, url_of
 from payer.http.transport import HttpTransport
-from payer.values.types import Request
+from payer.values.request import Request
 from payer.wire.x402 import parse_receipt
 from tests.payer.http.sockets import BODY_LIMIT, PAYMENT, answered, lost, reaching, transport_to
 from tests.payer.loopback import Loopback, Wire, answering, http, serving

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from payer.buy.lease import new_lease
+from payer.context import PayerContext
 from payer.http.exchange import Exchange
 from payer.http.gate import Gate, retry_after
 from payer.http.outcome import Answer, Unanswered
@@ -22,9 +24,10 @@ from payer.http.transport import HttpTransport
 from payer.ledger import Ledger
 from payer.payer import Payer
 from payer.policy.file import parse_policy
-from payer.services import Services
+from payer.values.chain_view import NonceState
 from payer.values.errors import LedgerUnavailable, PayerError, Unresolved
-from payer.values.types import Data, NonceState, Order, Purchase, Request
+from payer.values.purchase import Data, Purchase
+from payer.values.request import Order, Request
 from payer.wallet.eip3009 import Wallet
 from tests.payer import purchases as p
 from tests.payer import scripted as s
@@ -81,7 +84,7 @@ def buy_side_by_side(folder: Path, clock: OwnClock, till: Till, count: int, **se
             chain = s.ScriptedChain(lambda: s.chain_view(NonceState.UNUSED))
             with Ledger.open(f"sqlite:///{folder}/ledger.db") as ledger:
                 async with HttpTransport(rules, clock) as sockets:
-                    desk = Payer(Services(ledger, rules, chain, sockets, Wallet(s.KEY), clock))
+                    desk = Payer(PayerContext(ledger, rules, chain, sockets, Wallet(s.KEY), clock))
                     wanted = [_order(server.url, number) for number in range(count)]
                     approved = await desk.approve(p.run(at=clock.now()), wanted, await desk.quote(wanted))
                     return await asyncio.gather(*(_outcome(desk, one) for one in approved.purchases))
@@ -121,9 +124,9 @@ def test_a_payment_held_up_by_a_busy_seller_never_leaves_too_late(
 
 @pytest.mark.parametrize(("patience", "seconds"), [(30, 90), (600, 630)])
 def test_a_purchase_is_held_for_longer_than_its_answer_may_take(tmp_path: Path, patience: int, seconds: int) -> None:
-    desk = s.services(tmp_path, s.ScriptedSeller([s.answer(200)]), s.ScriptedChain(lambda: None))
+    desk = s.context(tmp_path, s.ScriptedSeller([s.answer(200)]), s.ScriptedChain(lambda: None))
     rules = parse_policy(s.POLICY.replace("[sellers.s]", f"[sellers.s]\ntimeout_seconds = {patience}"))
-    lease = replace(desk, policy=rules).lease("s", "a seller that policy names no more")
+    lease = new_lease(replace(desk, policy=rules), "s", "a seller that policy no longer names")
     assert lease.until - desk.clock.now() == timedelta(seconds=seconds)
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from payer.http.outcome import NoAnswer, NotSent, Unanswered
 from payer.http.transport import HttpTransport
-from payer.values.types import Request
+from payer.values.request import Request
 from payer.wire.x402 import parse_receipt
 from tests.payer.http.sockets import PAYMENT, closes_after_reading, lost, pay, reaching, transport_to
 from tests.payer.loopback import Loopback, Script, Wire, answering, http, serving

@@ -11,7 +11,7 @@ from payer.http.outcome import Answer, NoAnswer
 from payer.http.transport import HttpTransport
 from payer.policy.file import parse_policy
 from payer.values.clock import SystemClock
-from payer.values.types import Request
+from payer.values.request import Request
 from tests.payer.http.sockets import PAYMENT, closes_after_reading, reaching
 from tests.payer.loopback import Loopback, OwnClock, Wire, answering, http, serving
 from tests.payer.offers import POLICY_TOML

@@ -14,7 +14,7 @@ import pytest
 from payer.ledger import Ledger, rows
 from payer.ledger.appends import Body
 from payer.values.events import Answered, Void
-from payer.values.types import Money, Purchase
+from payer.values.purchase import Money, Purchase
 from tests.payer import purchases as p
 from tests.stores import new_ledger_url
 

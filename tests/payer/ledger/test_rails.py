@@ -12,7 +12,8 @@ from payer.values.errors import Refused
 from payer.values.events import Sent, Unsent, Void
 from payer.values.identifiers import nonce
 from payer.values.money import Asset
-from payer.values.types import Money, Purchase, Terms
+from payer.values.purchase import Money, Purchase
+from payer.values.terms import Terms
 from tests.payer import purchases as p
 
 OTHER = Asset("TMAI", 31337, "0x" + "Ee" * 20, "Token Metrics AI", "1", 18)

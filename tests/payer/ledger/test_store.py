@@ -18,7 +18,8 @@ from payer.ledger.schema import bodies, evidence, metadata
 from payer.policy.rules import Caps
 from payer.values.errors import ConflictingRequest, LedgerTooNew, LedgerUnavailable, OverBudget
 from payer.values.events import Answered, LossAccepted, Sent, Settled, Undelivered, Void
-from payer.values.types import Data, Money, Quote
+from payer.values.purchase import Data, Money
+from payer.values.terms import Quote
 from tests.payer import purchases as p
 
 DAY = ("day", "2026-11-22")

@@ -15,10 +15,12 @@ from payer.http.transport import HttpTransport
 from payer.policy.file import parse_policy
 from payer.policy.judge import draft, judge
 from payer.policy.rules import Policy
+from payer.values.chain_view import ChainView, NonceState
 from payer.values.clock import SystemClock
 from payer.values.errors import ChainUnreachable, QuoteUnacceptable
 from payer.values.money import Asset
-from payer.values.types import Authorization, ChainView, NonceState, Request, Terms
+from payer.values.request import Request
+from payer.values.terms import Authorization, Terms
 from payer.wallet.eip3009 import Wallet, domain_separator
 from payer.wallet.load import load_wallet
 from payer.wire.x402 import parse_402, parse_receipt, payment_header

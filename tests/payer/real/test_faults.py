@@ -20,7 +20,8 @@ import pytest
 from payer.payer import Payer
 from payer.values.errors import ChainUnreachable, PayerError, QuoteUnacceptable
 from payer.values.identifiers import purchase_key
-from payer.values.types import Data, Money, Order, Purchase
+from payer.values.purchase import Data, Money, Purchase
+from payer.values.request import Order
 from sandbox.faults import CATALOGUE
 from tests.payer import places
 from tests.payer.desk import Desk, HurriedClock, orders
@@ -195,7 +196,7 @@ def test_a_lost_answer_on_a_chain_that_misbehaves_stays_in_doubt_until_it_can_be
 
     async def lose(payer: Payer) -> None:
         run = scene.desk.new_run()
-        payer.services.ledger.start_run(run)
+        payer.context.ledger.start_run(run)
         approved = await payer.approve(run, [order], await payer.quote([order]))
         world.faults.add("reset_after")
         world.faults.add(name, times=None, **SHORT.get(name, {}))
@@ -203,7 +204,7 @@ def test_a_lost_answer_on_a_chain_that_misbehaves_stays_in_doubt_until_it_can_be
         try:
             purchase = await payer.buy(purchase)
         except PayerError:
-            purchase = payer.services.ledger.get(purchase.purchase_id) or purchase
+            purchase = payer.context.ledger.get(purchase.purchase_id) or purchase
         await payer.verify([purchase])
 
     scene.desk.work(lose)

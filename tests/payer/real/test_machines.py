@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from payer.values.types import Data, Money, Purchase
+from payer.values.purchase import Data, Money, Purchase
 from tests.crash import child
 from tests.payer import places
 from tests.payer.desk import PRICE

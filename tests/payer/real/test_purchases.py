@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from payer.values.errors import OverBudget, QuoteUnacceptable
-from payer.values.types import Data, Money
+from payer.values.purchase import Data, Money
 from sandbox.keys import PAY_TO
 from tests.payer import places
 from tests.payer.desk import PRICE, Desk, HurriedClock, orders

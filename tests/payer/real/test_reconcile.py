@@ -20,7 +20,7 @@ from payer.settle.scan import Balance
 from payer.values.errors import ChainUnreachable
 from payer.values.events import Settled, Void
 from payer.values.money import Asset
-from payer.values.types import Data, Money
+from payer.values.purchase import Data, Money
 from tests.payer import places
 from tests.payer.desk import PRICE, Desk, HurriedClock, orders
 from tests.payer.onchain import give_away, payments
@@ -206,7 +206,7 @@ def test_a_settlement_below_the_blocks_that_were_read_is_looked_for_in_its_own(s
     """As after an older tollbook's scan, which began too high; or one whose server left a log out."""
     scene.desk.buy(orders(scene.desk.policy_text, 2))
     scene.finalise()
-    head = scene.desk.work(lambda payer: payer.services.chain.head())
+    head = scene.desk.work(lambda payer: payer.context.chain.head())
     scene.desk.ledger.close_scan(scene.asset, scene.buyer.address, 0, head.final_number, [], scene.desk.clock.now())
     scene.world.rpc.call("evm_mine", [200])
     scene.finalise()

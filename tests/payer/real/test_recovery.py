@@ -12,7 +12,8 @@ import pytest
 
 from payer.payer import Payer
 from payer.values.errors import OverBudget, PaidUndelivered, Unresolved
-from payer.values.types import Data, Money, Order
+from payer.values.purchase import Data, Money
+from payer.values.request import Order
 from sandbox.chain.chain import Pace
 from tests.payer import places
 from tests.payer.desk import PRICE, Desk, HurriedClock, orders
@@ -111,7 +112,7 @@ def test_until_a_final_block_is_past_its_end_the_money_stays_out(scene: Scene) -
         scene.world.clock.advance(VALIDITY + 1)
         scene.world.rpc.call("evm_mine", [])
         recovered = desk.recover()
-    assert [why for _, why in recovered.parked if "no final block past validBefore yet" in why]
+    assert [why for _, why in recovered.in_doubt if "no final block past validBefore yet" in why]
     assert desk.found(order).money is Money.EXPOSED
     scene.expire()
     desk.recover()
@@ -130,7 +131,7 @@ def test_many_open_purchases_are_settled_claimed_and_freed_in_one_recovery(scene
     assert len(payments(scene.world, scene.buyer.address)) == len(paid)
     scene.expire()
     recovered = desk.recover()
-    counts = (len(recovered.delivered), len(recovered.undelivered), len(recovered.voided), len(recovered.parked))
+    counts = (len(recovered.delivered), len(recovered.undelivered), len(recovered.voided), len(recovered.in_doubt))
     assert counts == ((6, 0, 6, 0) if resend == "served" else (0, 6, 6, 0))
     scene.assert_books()
 
@@ -140,7 +141,7 @@ def leave_in_the_dark(scene: Scene, desk: Desk, wanted: list[Order]) -> None:
 
     async def lose(payer: Payer) -> None:
         run = desk.new_run()
-        payer.services.ledger.start_run(run)
+        payer.context.ledger.start_run(run)
         approved = await payer.approve(run, wanted, await payer.quote(wanted))
         scene.world.faults.add("reset_after", times=len(wanted))
         scene.world.faults.add("hang_before", times=None, after=len(wanted), seconds=0.0)
@@ -160,7 +161,7 @@ def test_a_seller_that_has_nothing_takes_nothing_and_is_asked_once_a_run(scene: 
     for run in (1, 2):
         [doubt] = desk.buy(wanted)
         assert isinstance(doubt, Unresolved)
-        assert "the seller's last word: status 404" in str(doubt)
+        assert "the seller's last answer: status 404" in str(doubt)
         assert len([visit for visit in scene.world.seller.visits if visit.leg == "paid"]) == run
         scene.expire()
         assert [one.committed for one in desk.recover().voided] == [0]
@@ -177,7 +178,7 @@ def test_a_purchase_in_doubt_does_not_hold_up_the_others(scene: Scene) -> None:
     assert [type(error) for error in desk.buy(doubtful)] == [Unresolved]
     assert [type(error) for error in desk.buy(doubtful + clear)] == [Unresolved]
     assert {desk.found(order).data for order in clear} == {Data.DELIVERED}
-    assert [p.order.dataset for p, _ in desk.recover().parked] == ["tm-grade"]
+    assert [p.order.dataset for p, _ in desk.recover().in_doubt] == ["tm-grade"]
     assert len(payments(scene.world, scene.buyer.address)) == len(clear)
     scene.assert_books(closed=False)
 

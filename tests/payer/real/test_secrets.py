@@ -13,11 +13,12 @@ import pytest
 import rich.console
 import rich.traceback
 
-from payer.buy.decide import NotSeen
+from payer.buy import send
 from payer.payer import Payer
-from payer.services import Services
+from payer.values.chain_view import NotSeen
 from payer.values.errors import Unbooked, Unforeseen
-from payer.values.types import Purchase, SignedPayment
+from payer.values.purchase import Purchase
+from payer.values.terms import SignedPayment
 from payer.wallet.eip3009 import Wallet
 from tests.payer import places, secrets
 from tests.payer.desk import Desk, HurriedClock, orders
@@ -94,13 +95,13 @@ def watched(
     with Desk(policy, buyer.private_key, new_ledger_url(request, request.param, tmp_path), clock) as desk:
         watched = Watched(desk, key, tmp_path)
         watched.log = everything_logged
-        present = Services.present
+        present = send.present
 
-        def kept(services: Services, purchase: Purchase) -> SignedPayment:
-            watched.payments.append(present(services, purchase))
+        def kept(wallet: Wallet, purchase: Purchase) -> SignedPayment:
+            watched.payments.append(present(wallet, purchase))
             return watched.payments[-1]
 
-        monkeypatch.setattr(Services, "present", kept)
+        monkeypatch.setattr(send, "present", kept)
         yield watched
 
 
@@ -147,7 +148,7 @@ def test_nothing_secret_is_in_the_frames_of_a_purchase_that_was_cancelled(world:
 
     async def cancelled(payer: Payer) -> None:
         run = watched.desk.new_run()
-        payer.services.ledger.start_run(run)
+        payer.context.ledger.start_run(run)
         approved = await payer.approve(run, [order], await payer.quote([order]))
         buying = asyncio.create_task(payer.buy(approved.purchases[0], NotSeen.UNREAD))
         await asyncio.sleep(0.3)
@@ -174,7 +175,7 @@ def test_nothing_secret_is_in_the_frames_of_a_defect(
 
     async def meet(payer: Payer) -> None:
         run = watched.desk.new_run()
-        payer.services.ledger.start_run(run)
+        payer.context.ledger.start_run(run)
         approved = await payer.approve(run, [order], await payer.quote([order]))
         monkeypatch.setattr(DEPTHS[depth], broken)
         try:

@@ -12,8 +12,9 @@ from payer.http.outcome import NoAnswer, NotSent
 from payer.payer import Payer
 from payer.policy.file import parse_policy
 from payer.settle.recover import Recovered, due
+from payer.values.chain_view import ChainView, NonceState
 from payer.values.errors import PaidUndelivered
-from payer.values.types import ChainView, Data, Money, NonceState
+from payer.values.purchase import Data, Money
 from tests.payer import purchases as p
 from tests.payer import scripted as s
 from tests.payer.buy.test_buy import CHAINS, carry, reserved
@@ -23,13 +24,13 @@ LATE = int(p.NOW.timestamp()) + 1000
 
 
 def wait(at: Payer, seconds: float) -> None:
-    assert isinstance(at.services.clock, s.FakeClock)
-    at.services.clock.at += timedelta(seconds=seconds)
+    assert isinstance(at.context.clock, s.FakeClock)
+    at.context.clock.at += timedelta(seconds=seconds)
 
 
 def lost(seller: s.ScriptedSeller) -> Payer:
     """A desk whose one purchase was paid, claimed in vain and given up."""
-    at = Payer(s.services(None, seller, s.ScriptedChain(CHAINS["used"].view)))
+    at = Payer(s.context(None, seller, s.ScriptedChain(CHAINS["used"].view)))
     state, raised = carry(at, reserved(at))
     assert (state.money, state.undelivered, raised) == (Money.SPENT, True, PaidUndelivered)
     seller.headers.clear()
@@ -53,8 +54,8 @@ def test_an_undelivered_body_is_asked_for_again_over_days_and_then_no_more() -> 
             seller.headers.clear()
         wait(at, 3600)
     assert asked == [1, 2, 6, 24, 72, 168]
-    [state] = at.services.ledger.purchases()
-    assert (state.undelivered, due(at.services.ledger, at.services.clock.now())) == (True, [])
+    [state] = at.context.ledger.purchases()
+    assert (state.undelivered, due(at.context.ledger, at.context.clock.now())) == (True, [])
 
 
 def test_a_body_that_the_seller_serves_later_is_delivered_without_anybody_asking() -> None:
@@ -65,7 +66,7 @@ def test_a_body_that_the_seller_serves_later_is_delivered_without_anybody_asking
     seller.script = [s.answer(200, b"{}")]
     [delivered] = recover(at).delivered
     assert (delivered.data, delivered.undelivered, delivered.spent) == (Data.DELIVERED, False, p.PRICE)
-    assert at.services.ledger.undelivered() == []
+    assert at.context.ledger.undelivered() == []
     assert len(seller.payments) == 1
 
 
@@ -73,9 +74,9 @@ def test_a_loss_that_a_person_accepted_is_not_asked_for_again() -> None:
     """I2: the next generation is bought in its place."""
     seller = s.ScriptedSeller([s.answer(500)])
     at = lost(seller)
-    at.accept_loss(at.services.ledger.purchases()[0], "a person")
+    at.accept_loss(at.context.ledger.purchases()[0], "a person")
     wait(at, 10**6)
-    assert (due(at.services.ledger, at.services.clock.now()), recover(at), seller.headers) == ([], Recovered(), [])
+    assert (due(at.context.ledger, at.context.clock.now()), recover(at), seller.headers) == ([], Recovered(), [])
 
 
 ENDS: dict[str, tuple[ChainView, Money]] = {
@@ -92,15 +93,15 @@ def test_a_purchase_of_a_seller_that_policy_names_no_more_is_looked_at_and_stops
     """I5, I9: what the chain proves is booked; only presenting needs the seller."""
     seller = s.ScriptedSeller([NoAnswer("timed out")])
     before = s.chain_view(NonceState.UNUSED)
-    services = s.services(None, seller, s.ScriptedChain(lambda: before))
-    carry(Payer(services), reserved(Payer(services)))
+    context = s.context(None, seller, s.ScriptedChain(lambda: before))
+    carry(Payer(context), reserved(Payer(context)))
     seller.headers.clear()
-    at = Payer(replace(services, policy=parse_policy(GONE), chain=s.ScriptedChain(lambda: later)))
+    at = Payer(replace(context, policy=parse_policy(GONE), chain=s.ScriptedChain(lambda: later)))
     found = recover(at)
-    [state] = services.ledger.purchases()
+    [state] = context.ledger.purchases()
     assert (state.money, state.undelivered, seller.headers) == (money, False, [])
-    told = [why for _, why in found.parked]
-    assert told == [] if money is Money.VOID else "still valid" in told[0] or "which policy names no more" in told[0]
+    told = [why for _, why in found.in_doubt]
+    assert told == [] if money is Money.VOID else "still valid" in told[0] or "which policy no longer names" in told[0]
 
 
 def test_a_second_life_that_never_left_the_machine_is_void_and_holds_no_cap() -> None:
@@ -108,7 +109,7 @@ def test_a_second_life_that_never_left_the_machine_is_void_and_holds_no_cap() ->
     seller = s.ScriptedSeller([s.challenge(), NoAnswer("reset"), NoAnswer("reset"), NoAnswer("reset")])
     view = s.chain_view(NonceState.UNUSED)
     chain = s.ScriptedChain(lambda: view)
-    at = Payer(s.services(None, seller, chain))
+    at = Payer(s.context(None, seller, chain))
     order = s.order()
 
     async def again(run: str) -> None:
@@ -123,6 +124,6 @@ def test_a_second_life_that_never_left_the_machine_is_void_and_holds_no_cap() ->
     seller.script = [NotSent("connection refused")]
     with pytest.raises(Exception, match="could not be reached"):
         asyncio.run(again("two"))
-    [state] = at.services.ledger.purchases()
+    [state] = at.context.ledger.purchases()
     assert (state.money, state.committed, state.earlier_sends) == (Money.VOID, 0, 3)
-    assert set(at.services.ledger.committed(state.asset).values()) == {0}
+    assert set(at.context.ledger.committed(state.asset).values()) == {0}

@@ -10,8 +10,9 @@ import pytest
 
 from payer.http.outcome import NoAnswer
 from payer.payer import Payer
+from payer.values.chain_view import ChainView, NonceState
 from payer.values.errors import PayerError, Unresolved
-from payer.values.types import ChainView, Data, Money, NonceState
+from payer.values.purchase import Data, Money
 from payer.wallet.eip3009 import Wallet
 from tests.payer import purchases as p
 from tests.payer import scripted as s
@@ -25,11 +26,11 @@ def exposed(tmp_path: Path, later: ChainView) -> tuple[Payer, s.ScriptedSeller]:
     """A desk with the new key, over a ledger that holds a payment in doubt of the old one."""
     seller = s.ScriptedSeller([NoAnswer("timed out")])
     before = s.chain_view(NonceState.UNUSED)
-    services = s.services(tmp_path, seller, s.ScriptedChain(lambda: before))
+    context = s.context(tmp_path, seller, s.ScriptedChain(lambda: before))
     with pytest.raises(Unresolved):
-        asyncio.run(Payer(services).buy(reserved(Payer(services))))
+        asyncio.run(Payer(context).buy(reserved(Payer(context))))
     seller.headers.clear()
-    return Payer(replace(services, wallet=Wallet(NEW_KEY), chain=s.ScriptedChain(lambda: later))), seller
+    return Payer(replace(context, wallet=Wallet(NEW_KEY), chain=s.ScriptedChain(lambda: later))), seller
 
 
 @pytest.mark.parametrize(
@@ -46,19 +47,19 @@ def test_recovery_books_what_the_chain_proves_of_another_wallet_and_presents_not
 ) -> None:
     desk, seller = exposed(tmp_path, later)
     recovered = asyncio.run(desk.recover())
-    [purchase] = desk.services.ledger.purchases()
+    [purchase] = desk.context.ledger.purchases()
     assert (purchase.money, purchase.data) == (money, Data.ABSENT)
     assert seller.headers == []
     assert not purchase.undelivered
-    assert [why for _, why in recovered.parked if "is to be paid from wallet" in why] or money is not Money.SPENT
-    desk.services.ledger.close()
+    assert [why for _, why in recovered.in_doubt if "is to be paid from wallet" in why] or money is not Money.SPENT
+    desk.context.ledger.close()
 
 
 def test_a_reservation_of_another_wallet_is_not_signed_with_this_key(tmp_path: Path) -> None:
     seller = s.ScriptedSeller([s.answer(200)])
-    services = s.services(tmp_path, seller, s.ScriptedChain(lambda: None))
-    purchase = reserved(Payer(services))
+    context = s.context(tmp_path, seller, s.ScriptedChain(lambda: None))
+    purchase = reserved(Payer(context))
     with pytest.raises(PayerError, match="is to be paid from wallet"):
-        asyncio.run(Payer(replace(services, wallet=Wallet(NEW_KEY))).buy(purchase))
+        asyncio.run(Payer(replace(context, wallet=Wallet(NEW_KEY))).buy(purchase))
     assert seller.headers == []
-    services.ledger.close()
+    context.ledger.close()

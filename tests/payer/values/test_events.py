@@ -20,7 +20,7 @@ from payer.values.events import (
     Void,
     fold,
 )
-from payer.values.types import Data, Money, Purchase
+from payer.values.purchase import Data, Money, Purchase
 from tests.payer import purchases as p
 
 

@@ -22,7 +22,7 @@ from x402.mechanisms.evm.verify import verify_eoa_signature
 
 from payer.values.addresses import checksum
 from payer.values.money import Asset
-from payer.values.types import Authorization
+from payer.values.terms import Authorization
 from payer.wallet.eip3009 import MAX_WINDOW_SECONDS, Wallet, digest, domain_separator, recover
 from tests.paths import VECTORS as VECTORS_FOLDER
 
@@ -250,7 +250,17 @@ def test_signing_costs_a_fraction_of_the_usual_way() -> None:
     assert ours < usual / 2
 
 
-EDGE = ("policy.file", "policy.judge", "wire.x402", "eip3009", "wallet", "http.transport", "chain.reader", "clock")
+EDGE = (
+    "policy.file",
+    "policy.judge",
+    "wire.x402",
+    "wallet.eip3009",
+    "wallet.load",
+    "wallet.sign",
+    "http.transport",
+    "chain.reader",
+    "values.clock",
+)
 HEAVY = ("httpx", "eth_account", "coincurve", "sqlalchemy", "web3", "x402", "Crypto")
 
 

@@ -16,8 +16,8 @@ from payer.buy import quote as quoting
 from payer.chain import multicall, rpc
 from payer.http.gate import retry_after
 from payer.http.pace import LONGEST_PAUSE_SECONDS
+from payer.values.chain_view import NonceState
 from payer.values.errors import ChainUnreachable, QuoteUnacceptable, SellerUnreachable
-from payer.values.types import NonceState
 from tests.payer import scripted as s
 
 FEW = settings(max_examples=80, deadline=None)
@@ -40,7 +40,7 @@ DATES = st.from_regex(
 )
 def test_an_answer_that_is_no_terms_is_refused_whatever_it_holds(tmp_path: Path, status: int, body: bytes) -> None:
     chain = s.ScriptedChain(lambda: s.chain_view(NonceState.UNUSED))
-    ours = s.services(tmp_path, s.ScriptedSeller([s.answer(status, body)]), chain)
+    ours = s.context(tmp_path, s.ScriptedSeller([s.answer(status, body)]), chain)
     with pytest.raises(SellerUnreachable if status == 503 else QuoteUnacceptable):
         asyncio.run(quoting.quote(ours, [s.order()]))
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from payer.values.errors import QuoteUnacceptable
-from payer.values.types import Terms
+from payer.values.terms import Terms
 from payer.wire.x402 import (
     BODY_LIMIT,
     HEADER_LIMIT,

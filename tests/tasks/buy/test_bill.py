@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from payer.values.money import Asset
-from payer.values.types import Order, Request
+from payer.values.request import Order, Request
 from tasks.buy.bill import Bill, Item, Line, Saved, plan_document
 
 USDC = Asset("USDC", 31337, "0x" + "11" * 20, "USD Coin", "2", 6)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from payer.policy.rules import Caps
-from payer.values.types import Run
+from payer.values.request import Run
 from tasks.buy.bill import Bill, Due, Item, Line
 from tasks.buy.fit_caps import fit_caps, urgent_only
 from tests.tasks.buy.test_bill import USDC, item

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from payer.ledger import Ledger
-from payer.values.types import Money
+from payer.values.purchase import Money
 from tests.warehouse import every_state as mixed
 from tests.warehouse.purchases import open_ledger
 from warehouse import query

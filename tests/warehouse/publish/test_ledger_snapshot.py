@@ -9,7 +9,7 @@ from pathlib import Path
 
 from payer.ledger import Ledger
 from payer.values.ledger_reads import AvoidedRow, CostRow
-from payer.values.types import Delivery
+from payer.values.purchase import Delivery
 from tests.warehouse.books import DAY, T0, grades
 from tests.warehouse.purchases import buy_history, open_ledger
 from warehouse import query

@@ -13,7 +13,7 @@ import pytest
 
 from payer.ledger import Ledger
 from payer.ledger.backup import backup, restore
-from payer.values.types import Purchase
+from payer.values.purchase import Purchase
 from sources.model import Cast, Column, Dataset
 from tests.warehouse.books import DAY, T0, body, grade
 from tests.warehouse.publish.test_publish import FIRST, bring_up, count, month

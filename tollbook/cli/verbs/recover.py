@@ -18,6 +18,6 @@ def recover(as_json: options.Json = False) -> int:
     answer.heading("Recovered")
     for words, count in done.counts().items():
         answer.line(f"  {words:<12}{count}")
-    purchases(answer, "Still in doubt: run `tollbook recover` again later", [p for p, _ in done.found.parked])
+    purchases(answer, "Still in doubt: run `tollbook recover` again later", [p for p, _ in done.found.in_doubt])
     purchases(answer, "Undelivered: paid, no data; a person decides (accept-loss)", done.undelivered)
     return done.exit_code

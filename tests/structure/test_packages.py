@@ -1,14 +1,13 @@
-"""Who may import whom: the table of the design, held."""
+"""Import directions between packages, and the home of each library."""
 
 from __future__ import annotations
 
-import ast
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.paths import PACKAGES, ROOT, source_files
+from tests.structure.modules import imports
 
 MAY_IMPORT = {
     "payer": set[str](),
@@ -42,25 +41,13 @@ HOMES = {
 }
 
 
-def imports(path: Path) -> Iterator[str]:
-    """Every module named in an import statement of the file, at any depth."""
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: relative import"
-            assert node.module is not None
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names if "." not in node.module)
-
-
 FILES = [path.relative_to(ROOT) for path in source_files()]
 
 
 @pytest.mark.parametrize("path", FILES, ids=str)
 def test_a_package_imports_only_what_stands_below_it(path: Path) -> None:
     package = path.parts[0]
-    for module in imports(ROOT / path):
+    for module in (one.module for one in imports(ROOT / path)):
         other = module.split(".")[0]
         if other == package or other not in MAY_IMPORT:
             continue
@@ -71,7 +58,7 @@ def test_a_package_imports_only_what_stands_below_it(path: Path) -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=str)
 def test_a_library_is_imported_only_in_its_home(path: Path) -> None:
-    for module in imports(ROOT / path):
+    for module in (one.module for one in imports(ROOT / path)):
         homes = HOMES.get(module.split(".")[0])
         if homes is not None:
             assert any(path.is_relative_to(home) for home in homes), f"{module} is imported in {sorted(homes)} only"

@@ -22,8 +22,9 @@ OPENS_A_FILE = {
     *("pyarrow.OSFile", "pyarrow.memory_map", "pyarrow.parquet.ParquetFile", "pyarrow.parquet.read_table"),
     *("tarfile.open", "zipfile.ZipFile", "sqlite3.connect", "pandas.read_parquet"),
     *("sha256_of", "warehouse.snapshots.verify.sha256_of", "says", "warehouse.snapshots.verify.says"),
+    "payer.values.durable.fsync_path",
 }
-"""By their whole names; two are ours, and open what they are given."""
+"""By their whole names; three are ours, and open what they are given."""
 METHODS = {"read_bytes", "read_text", "write_bytes", "write_text", "touch", "open"}
 """Of a path. These have an `open` of their own, which is not a path's; with a mode ("rb") it counts all the same."""
 NO_PATHS = {"Workspace", "Ledger", "cache", "self", "self._pool", "self._evm", "self.seller"}
@@ -34,18 +35,20 @@ ALLOWED = {
         "payer/http/pace.py Pace._alone os.open",
         "payer/ledger/workplace.py _held os.open",
     ),
-    "a folder, to make its names durable": (
-        "payer/ledger/backup.py _sync os.open",
-        "payer/buy/spool.py _sync os.open",
-        "warehouse/snapshots/manifest.py sync_folder os.open",
-        "warehouse/load/rebuild.py _swap os.open",
-        "warehouse/publish/versions.py sync_folder os.open",
+    "a folder or a new file, to make it durable": (
+        "payer/values/durable.py fsync_path os.open",
+        "payer/spool.py Spool.put fsync_path",
+        "payer/ledger/backup.py backup fsync_path",
+        "payer/ledger/backup.py _settle fsync_path",
+        "warehouse/load/rebuild.py _swap fsync_path",
+        *("warehouse/snapshots/manifest.py write_manifest fsync_path",) * 2,
+        "warehouse/snapshots/write.py store fsync_path",
+        "warehouse/publish/versions.py Standby.swap fsync_path",
     ),
     "Parquet, or the manifest beside it": (
         "warehouse/snapshots/manifest.py read_manifest (root / MANIFEST).read_text",
         "warehouse/snapshots/manifest.py write_manifest fresh.open",
         "warehouse/snapshots/write.py store fresh.read_bytes",
-        "warehouse/snapshots/write.py store os.open",
         "warehouse/audit.py _bytes sha256_of",
         "warehouse/audit.py _content says",
         *("warehouse/snapshots/verify.py _is_whole sha256_of",) * 2,
@@ -55,8 +58,8 @@ ALLOWED = {
     ),
     "a backup of a SQLite ledger": ("payer/ledger/backup.py _read_into sqlite3.connect",) * 2,
     "a body that waits for the ledger": (
-        "payer/buy/spool.py _read path.read_bytes",
-        "payer/buy/spool.py _write os.open",
+        "payer/spool.py _read path.read_bytes",
+        "payer/spool.py _write os.open",
     ),
     "configuration and keys": (
         "payer/policy/file.py load_policy path.read_bytes",
@@ -64,7 +67,7 @@ ALLOWED = {
         "payer/wallet/load.py _from_keystore path.read_bytes",
         "tasks/workspace/schedules.py read_schedules path.read_bytes",
     ),
-    "the system's name for this boot": ("payer/buy/owners.py _machine _BOOT.read_text",),
+    "the system's name for this boot": ("payer/values/owners.py _machine _BOOT.read_text",),
     "SQL that comes with the package": (
         "warehouse/publish/catalog.py views_sql ours.joinpath(name).read_text",
         "warehouse/publish/quality.py _statements files('warehouse.publish').joinpath(name).read_text",

@@ -6,9 +6,9 @@ import os
 import subprocess
 import sys
 
-from payer.buy.owners import is_gone, new_owner
+from payer.values.owners import is_gone, new_owner
 
-SAY_NAME = "from payer.buy.owners import new_owner; print(new_owner())"
+SAY_NAME = "from payer.values.owners import new_owner; print(new_owner())"
 
 
 def test_a_process_that_runs_is_not_gone() -> None:

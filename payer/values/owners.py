@@ -1,4 +1,4 @@
-"""Names for the processes that work on purchases, and whether one of them can still be alive."""
+"""Name the processes that lease purchases, and detect those that have ended."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _PID_NAMESPACE = Path("/proc/self/ns/pid")
 
 
 def new_owner() -> str:
-    """A name that nobody else has: machine, process id, chance."""
+    """Make a unique name: machine, process id, random digits."""
     return f"{_machine()}:{os.getpid()}:{secrets.token_hex(4)}"
 
 
 def is_gone(owner: str) -> bool:
-    """Whether the process of that name has certainly ended. One of another machine is taken to live."""
+    """Whether the process of that name has certainly ended. One of another machine counts as running."""
     machine, _, rest = owner.partition(":")
     pid = rest.partition(":")[0]
     if machine != _machine() or not pid.isdecimal():
@@ -35,7 +35,7 @@ def is_gone(owner: str) -> bool:
 
 @lru_cache(maxsize=1)
 def _machine() -> str:
-    """Where process ids mean the same processes: one boot of one machine, one container of it."""
+    """Identify the space in which process ids are unique: one boot of one machine, or one container of it."""
     try:
         where = f"{_BOOT.read_text().strip()} {os.readlink(_PID_NAMESPACE)}"
     except OSError:

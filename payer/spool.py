@@ -1,7 +1,8 @@
-"""Bodies that came while the ledger could not be written: a private file each, until a recovery books them (I4).
+"""Keep bodies that arrived while the ledger could not be written, one private file each, until a recovery books them.
 
-Whatever dies on the way: before the file has its name, the body is lost as if it had never been read, and the purchase
-is still exposed; once it has, a recovery books it; one that dies between booking and removing finds it booked.
+If the process dies before the file has its name, the body is lost as if it had never been read, and the purchase is
+still exposed. Once it has its name, a recovery books it (I4). A recovery that dies between booking and removing finds
+it booked.
 """
 
 from __future__ import annotations
@@ -17,13 +18,14 @@ from pathlib import Path
 import msgspec
 
 from payer.http.outcome import Answer
+from payer.values.durable import fsync_path
 
 _KEPT_HEADERS = ("content-type", "content-encoding", "payment-response", "x-payment-response")
 
 
 @dataclass(frozen=True, slots=True)
 class Spooled:
-    """One answer as it came, and whose it is."""
+    """One answer as it arrived, with the purchase it belongs to."""
 
     purchase_id: str
     at: datetime
@@ -32,7 +34,7 @@ class Spooled:
 
 
 class _Label(msgspec.Struct, frozen=True):
-    """The first line of a file; what follows it is the body."""
+    """The first line of a file; the body follows it."""
 
     purchase_id: str
     at: datetime
@@ -44,13 +46,13 @@ class _Label(msgspec.Struct, frozen=True):
 
 
 class Spool:
-    """The files of one folder."""
+    """The spool files of one folder, which is made on the first `put`."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def put(self, purchase_id: str, answer: Answer, at: datetime) -> Path:
-        """Keep an answer, durable when this returns. Raises OSError. A purchase's first body stays."""
+        """Write an answer durably and return its path. A purchase's first body stays. Raises OSError."""
         path = self._folder / f"{purchase_id}.body"
         if path.exists():
             return path
@@ -66,13 +68,13 @@ class Spool:
             with contextlib.suppress(OSError):
                 unfinished.unlink(missing_ok=True)
             raise
-        _sync(self._folder)
+        fsync_path(self._folder)
         return path
 
     def waiting(self) -> list[Spooled]:
-        """What is to be booked. A file that is not as it was written is left where it lies."""
-        found = [_read(path) for path in sorted(self._folder.glob("*.body"))]
-        return [one for one in found if one is not None]
+        """Read the answers that are to be booked. A damaged file is left in place and not returned."""
+        answers = [_read(path) for path in sorted(self._folder.glob("*.body"))]
+        return [answer for answer in answers if answer is not None]
 
 
 def _read(path: Path) -> Spooled | None:
@@ -93,11 +95,3 @@ def _write(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(handle)
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

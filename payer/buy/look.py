@@ -1,0 +1,30 @@
+"""Look purchases up on the chain by their nonces."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from payer.context import PayerContext
+from payer.values.chain_view import NotSeen, View
+from payer.values.errors import ChainUnreachable
+from payer.values.money import Asset
+from payer.values.purchase import Purchase
+
+
+async def look(context: PayerContext, purchases: Iterable[Purchase]) -> Mapping[str, View]:
+    """Read the chain's view of each purchase's nonce, by purchase id; one batch per asset and payer.
+
+    An unreachable chain is the view NotSeen.UNREACHABLE, never "unused" (I9).
+    """
+    groups: dict[tuple[Asset, str], list[Purchase]] = {}
+    for purchase in purchases:
+        groups.setdefault((purchase.asset, purchase.payer), []).append(purchase)
+    views: dict[str, View] = {}
+    for (asset, payer), members in groups.items():
+        try:
+            seen = await context.chain.look(asset, payer, {p.nonce: p.from_block for p in members})
+        except ChainUnreachable:
+            views.update({p.purchase_id: NotSeen.UNREACHABLE for p in members})
+        else:
+            views.update({p.purchase_id: seen[p.nonce] for p in members})
+    return views

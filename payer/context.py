@@ -1,0 +1,61 @@
+"""The dependencies of one process that buys. Every step of a purchase takes them as its first argument."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from payer.chain.reader import Chain
+from payer.http.transport import Transport
+from payer.ledger import Ledger
+from payer.policy.rules import Policy
+from payer.spool import Spool
+from payer.values.attempts import Limits
+from payer.values.clock import Clock
+from payer.values.errors import Misconfigured
+from payer.values.owners import new_owner
+from payer.values.purchase import Purchase
+from payer.wallet.eip3009 import Wallet
+
+
+@dataclass(frozen=True, slots=True)
+class PayerContext:
+    """Ledger, policy, chain, transport, wallet and clock. Without a wallet it can only quote and read.
+
+    `owner` is the name under which this process leases purchases. Without a spool, a body is lost that arrives while
+    the ledger can't be written.
+    """
+
+    ledger: Ledger
+    policy: Policy
+    chain: Chain
+    transport: Transport
+    wallet: Wallet | None
+    clock: Clock
+    owner: str = field(default_factory=new_owner)
+    limits: Limits = field(default_factory=Limits)
+    spool: Spool | None = None
+
+    def signer(self) -> Wallet:
+        """Return the wallet. Raises Misconfigured when there is none."""
+        if self.wallet is None:
+            raise Misconfigured(
+                "there is no key to pay with",
+                advice="set TOLLBOOK_PRIVATE_KEY, or TOLLBOOK_KEYSTORE with TOLLBOOK_KEYSTORE_PASSWORD_FILE",
+            )
+        return self.wallet
+
+    def holds_key_of(self, purchase: Purchase) -> bool:
+        """Whether the purchase was, or will be, paid from this wallet. Raises Misconfigured without a wallet."""
+        return self.signer().address == purchase.payer
+
+    def names_seller_of(self, purchase: Purchase) -> bool:
+        """Whether policy still names the purchase's seller. Otherwise the purchase is only looked up on chain."""
+        return purchase.order.seller in self.policy.sellers
+
+    def loss_limits(self) -> dict[str, int]:
+        """Loss limit by seller, in atomic units; a seller without one is absent."""
+        return {name: seller.loss_limit for name, seller in self.policy.sellers.items() if seller.loss_limit}
+
+    def answer_timeout(self, seller: str) -> float:
+        """Seconds to wait for an answer; 30 and more, because sellers settle before they answer."""
+        return float(self.policy.sellers[seller].timeout_seconds)

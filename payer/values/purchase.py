@@ -1,0 +1,162 @@
+"""A purchase and its state: where its money is, whether its data came, and the delivery that others read.
+
+Times are aware UTC datetimes. Amounts are integers of atomic units of the purchase's one asset.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from payer.values.chain_view import Settlement
+from payer.values.money import Asset
+from payer.values.request import Order, Request, Run
+from payer.values.terms import Authorization, Terms
+
+
+class Money(StrEnum):
+    """Where a purchase's money is. Only proof from the chain moves it out of EXPOSED."""
+
+    RESERVED = "reserved"
+    EXPOSED = "exposed"
+    SPENT = "spent"
+    VOID = "void"
+
+
+class Data(StrEnum):
+    """Whether a body arrived for a purchase."""
+
+    ABSENT = "absent"
+    DELIVERED = "delivered"
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """One process's exclusive work on a purchase, until a time. Advice only: the nonce is what prevents a second
+    payment."""
+
+    owner: str
+    until: datetime
+
+
+class Purchase(msgspec.Struct, frozen=True):
+    """The fold of one purchase's events. One per (purchase_key, generation).
+
+    `valid_until` is the latest validBefore signed for its nonce; `reserved` the largest value signed (or quoted);
+    `spent` what the chain took; `version` counts its events and guards against concurrent writers. `burned`: its nonce
+    was cancelled on chain, so it is bought again only by operator approval. `sends` counts the sends since it was last
+    reserved, `earlier_sends` those before, which ended void by proof. A msgspec struct, because each event makes a new
+    one, and a dataclass of so many fields takes twenty times as long to make.
+    """
+
+    purchase_id: str
+    purchase_key: str
+    generation: int
+    order: Order
+    run: Run
+    asset: Asset
+    payer: str
+    nonce: str
+    created_at: datetime
+    money: Money = Money.RESERVED
+    data: Data = Data.ABSENT
+    version: int = 0
+    terms: Terms | None = None
+    reserved: int = 0
+    spent: int = 0
+    authorization: Authorization | None = None
+    valid_until: int = 0
+    from_block: int | None = None
+    sends: int = 0
+    earlier_sends: int = 0
+    claims: int = 0
+    last_status: int | None = None
+    last_note: str = ""
+    denied: str | None = None
+    undelivered: bool = False
+    burned: bool = False
+    loss_accepted: bool = False
+    settlement: Settlement | None = None
+    receipt_tx: str | None = None
+    first_sent_at: datetime | None = None
+    delivered_at: datetime | None = None
+    lease: Lease | None = None
+
+    @property
+    def buyable(self) -> bool:
+        """Whether an order for it is reserved again: it is void by proof, was never sent, or its loss is accepted."""
+        return self.loss_accepted or (self.money is Money.VOID and self.data is Data.ABSENT and not self.burned)
+
+    @property
+    def settling(self) -> bool:
+        """Settled in a block that a reorg may still remove."""
+        return self.settlement is not None and not self.settlement.final
+
+    def paid_by(self, authorization: Authorization | None) -> bool:
+        """Whether this authorization settled, or one over the same nonce with the same payee and value."""
+        settled = self.settlement
+        if settled is None or authorization is None:
+            return False
+        return (authorization.pay_to, authorization.value) == (settled.pay_to, settled.value)
+
+    @property
+    def losable(self) -> bool:
+        """Whether an operator may accept its loss (I2): its money can't move any more, and it brought nothing, or
+        nothing of use."""
+        if self.money is Money.SPENT:
+            return (self.undelivered or self.data is Data.DELIVERED) and not self.settling
+        return self.money is Money.VOID and (self.burned or self.data is Data.DELIVERED)
+
+    @property
+    def at_risk(self) -> bool:
+        """Exposed or spent, tried, and no data yet: a loss unless a delivery still comes."""
+        out = self.money in (Money.EXPOSED, Money.SPENT) and self.data is Data.ABSENT and not self.loss_accepted
+        return out and (self.undelivered or self.last_status is not None or bool(self.last_note))
+
+    @property
+    def cost(self) -> int:
+        """Atomic units that the chain took; before it has, those that it may take."""
+        return self.spent if self.money is Money.SPENT else self.committed
+
+    @property
+    def committed(self) -> int:
+        """Atomic units that count against every cap now (I3).
+
+        While a reorg may undo the settlement, that is the largest value signed.
+        """
+        match self.money:
+            case Money.RESERVED | Money.EXPOSED:
+                return self.reserved
+            case Money.SPENT:
+                return max(self.reserved, self.spent) if self.settling else self.spent
+            case Money.VOID:
+                return 0
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A body that arrived, as the warehouse reads it from the ledger. `seq` rises in the order of commits.
+
+    `lost`: an operator accepted that it is of no use, so it covers no cells and may be bought again. `damaged`: the
+    ledger's copy no longer has the hash it arrived with, and `body` is empty.
+    """
+
+    seq: int
+    purchase_id: str
+    purchase_key: str
+    seller: str
+    dataset: str
+    request: Request
+    edition: str
+    context: Mapping[str, Any]
+    status: int
+    content_type: str
+    body: bytes
+    received_at: datetime
+    lost: bool = False
+    damaged: bool = False

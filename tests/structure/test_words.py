@@ -1,0 +1,63 @@
+"""Plain words: what docs/glossary.md retired stays retired, in code, tests and pages."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.paths import ROOT, source_files
+
+RETIRED = {
+    r"anew": "again, rebuild",
+    r"mend(s|ed|ing)?": "repair",
+    r"heal(s|ed|ing)?": "repair",
+    r"(bring|brings|bringing) in": "load",
+    r"person's word": "operator approval",
+    r"atoms": "atomic units, amount_atomic",
+    r"unspoken": "SecretStr",
+}
+"""Each with what is written instead. The ledger's stored documents may hold what was named before."""
+HERE = Path(__file__)
+PAGES = [
+    *source_files(),
+    *sorted(path for folder in ("tests", "bench") for path in (ROOT / folder).rglob("*.py") if path != HERE),
+    *sorted((ROOT / "docs").rglob("*.md")),
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "Makefile", "policy.toml")),
+]
+RIDDLE = re.compile(r"(Who|What|Whether|How|Which|Where|Why|When)\b")
+
+
+def lines_with(pattern: str) -> Iterator[str]:
+    word = re.compile(rf"(?<![a-z]){pattern}(?![a-z])", re.IGNORECASE)
+    for path in PAGES:
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            if word.search(line):
+                yield f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+
+
+@pytest.mark.parametrize("pattern", RETIRED)
+def test_a_retired_word_stays_retired(pattern: str) -> None:
+    assert list(lines_with(pattern)) == [], f"write: {RETIRED[pattern]}"
+
+
+def docstrings(path: Path) -> Iterator[tuple[str, str]]:
+    """The first line of every docstring of a file, with the name it explains."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+            text = ast.get_docstring(node)
+            if text:
+                yield getattr(node, "name", "module"), text.splitlines()[0]
+
+
+@pytest.mark.parametrize("path", list(source_files()), ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_docstring_opens_with_a_verb_or_a_noun_never_with_a_question(path: Path) -> None:
+    assert [f"{name}: {first}" for name, first in docstrings(path) if RIDDLE.match(first)] == []
+
+
+@pytest.mark.parametrize("path", list(source_files()), ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_module_says_what_it_holds(path: Path) -> None:
+    assert ast.get_docstring(ast.parse(path.read_text())), path
