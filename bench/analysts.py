@@ -21,8 +21,8 @@ import duckdb
 
 from bench.rows import Row
 from tests.warehouse.purchases import open_ledger
-from warehouse.cache import schema
 from warehouse.cache.store import Cache
+from warehouse.cache.tables import create_table, declared_tables
 from warehouse.publish.publish import publish
 
 TITLE = "Analysts' questions"
@@ -105,7 +105,7 @@ def rows() -> Iterator[Row]:
 def _build(home: Path) -> None:
     """The published file as loads and a publication leave it, and the plain tables beside it."""
     with open_ledger(home) as ledger, Cache(home).open() as con:
-        schema.make(con, schema.tables()["grades"])
+        create_table(con, declared_tables()["grades"])
         con.execute(f"INSERT INTO grades_observations BY NAME {_OBSERVED}")
         last = "row_number() OVER (PARTITION BY token_id, date ORDER BY observed_at DESC) = 1"
         newest = f"SELECT token_id, date, row_hash, seq FROM grades_observations QUALIFY {last}"

@@ -20,7 +20,7 @@ from payer.buy.lease import new_lease
 from payer.context import PayerContext
 from payer.http.transport import HttpTransport
 from payer.ledger import Ledger
-from payer.ledger.store import Wanted
+from payer.ledger.reserve import PricedOrder
 from payer.payer import Payer
 from payer.policy.file import parse_policy
 from payer.values.chain_view import NotSeen, Settlement
@@ -163,10 +163,10 @@ def _leave_open(desk: _Desk) -> dict[str, Settlement]:
     return {one.nonce: Settlement(one.nonce, 9, block, datetime.now(UTC), p.PAYEE, PRICE, final=True) for one in bought}
 
 
-def _wanted(context: PayerContext, order: Order) -> Wanted:
+def _wanted(context: PayerContext, order: Order) -> PricedOrder:
     wallet = context.signer()
     name = nonce(wallet.nonce_secret, p.USDC, purchase_key(order.request, order.edition), 0)
-    return Wanted(order, p.USDC, wallet.address, {0: name}, PRICE, p.terms(PRICE), 7)
+    return PricedOrder(order, p.USDC, wallet.address, {0: name}, PRICE, p.terms(PRICE), 7)
 
 
 async def _bare(url: str) -> float:

@@ -17,7 +17,8 @@ from typing import Any, Self, TypeVar
 from payer.chain.reader import RpcChain
 from payer.context import PayerContext
 from payer.http.transport import HttpTransport
-from payer.ledger import Ledger, statements
+from payer.ledger import Ledger
+from payer.ledger.database import statements
 from payer.payer import Payer
 from payer.policy.file import parse_policy
 from payer.values.chain_view import NotSeen

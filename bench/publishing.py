@@ -22,11 +22,13 @@ from bench.rows import Row
 from payer.ledger import Ledger
 from tests.warehouse.flows_and_analysts import look_on
 from tests.warehouse.purchases import open_ledger
-from warehouse.cache import schema
 from warehouse.cache.store import Cache
-from warehouse.publish.publish import publish
-from warehouse.snapshots.compact import compact
-from warehouse.snapshots.write import File, Manifest, link, read_manifest, store, write_manifest
+from warehouse.cache.tables import create_table, declared_tables
+from warehouse.load.self_repair import load
+from warehouse.publish.publish import compact, publish
+from warehouse.snapshots.layout import link
+from warehouse.snapshots.manifest import Manifest, SnapshotFile, read_manifest, write_manifest
+from warehouse.snapshots.write import store
 
 TITLE = "Publishing"
 
@@ -73,7 +75,7 @@ def _add(home: Path, purchase: str, salt: int, first: int, last: int) -> None:
     """Rows as a load leaves them."""
     sql = _ROW.format(salt=salt, purchase=purchase, tokens=TOKENS, first=first, last=last)
     with Cache(home).open() as con:
-        schema.make(con, schema.tables()["grades"])
+        create_table(con, declared_tables()["grades"])
         con.execute("BEGIN")
         con.execute(f"INSERT INTO grades_observations BY NAME {sql}")
         con.execute(f"INSERT INTO grades_newest BY NAME SELECT token_id, date, row_hash, seq FROM ({sql})")
@@ -160,7 +162,7 @@ with duckdb.connect(sys.argv[1] + "/published/warehouse.duckdb", read_only=True,
 def _analysts() -> Iterator[Row]:
     """Sessions that look, some held open to the end, while three flows buy, load and publish over and over."""
     with tempfile.TemporaryDirectory() as folder, open_ledger(Path(folder)) as ledger:
-        Cache(Path(folder)).load(ledger)
+        load(Cache(Path(folder)), ledger)
         publish(Path(folder), ledger)
         seen = look_on(Path(folder), SESSIONS, HELD, SECONDS, PAUSE)
     yield Row(
@@ -206,7 +208,7 @@ def _hourly_files(root: Path, hours: list[datetime]) -> None:
             )
             sha256, rows, size = store(con, root, f"SELECT 1 AS token_id, {row}, 'p-{hour:%m%d%H}' AS purchase_id")
             fresh.append(
-                File(
+                SnapshotFile(
                     dataset="hourly-ohlcv",
                     month=f"{hour:%Y-%m}",
                     name=f"part-{sha256[:16]}",

@@ -15,11 +15,14 @@ from sources.coverage.cover import Covered
 from sources.planner import plan as planner
 from sources.planner.grid import gaps
 from sources.slots import slot
-from tests.warehouse.books import DAY, T0, Books, body, grade, grades, pieces
-from warehouse.cache import schema
+from tests.warehouse.deliveries import DAY, T0, MemoryLedger, body, grade, grades, pieces
+from warehouse.cache.generation import write_meta
 from warehouse.cache.store import Cache
-from warehouse.coverage import record as coverage
+from warehouse.cache.tables import create_table, declared_tables
+from warehouse.coverage import record
+from warehouse.coverage.held import held
 from warehouse.load.rebuild import rebuild
+from warehouse.load.self_repair import load
 from warehouse.load.upsert import content_hash
 
 TOKENS = 5_000
@@ -43,13 +46,13 @@ def pages(folder: Path, _size: int) -> dict[str, float]:
     """
     from bench import warehouse_peers as peers
 
-    books = Books()
+    books = MemoryLedger()
     for number in range(WARM + TURNS * (ALONE + TOGETHER)):
         _deliver_thousand(books, number)
     bodies = [own.body for own in books.held]
     cache, pipeline = Cache(folder), peers.dlt_pipeline(folder)
     work: dict[str, Callable[[int], object]] = {
-        "ours_alone": lambda n: cache.load(books.only(*range(1, n + 2))),
+        "ours_alone": lambda n: load(cache, books.only(*range(1, n + 2))),
         "dlt": lambda n: peers.dlt_merge(pipeline, bodies[n]),
         "read_json_alone": lambda n: peers.read_json_alone(folder, bodies[n]),
     }
@@ -63,12 +66,12 @@ def pages(folder: Path, _size: int) -> dict[str, float]:
             took[name].append(timed(lambda one=one, start=start: [one(start + n) for n in range(ALONE)]) / ALONE)  # type: ignore[misc]
         start += ALONE
         part = books.only(*range(1, start + TOGETHER + 1))
-        took["ours"].append(timed(lambda part=part: cache.load(part)) / TOGETHER)  # type: ignore[misc]
+        took["ours"].append(timed(lambda part=part: load(cache, part)) / TOGETHER)  # type: ignore[misc]
         took["read_json"].append(peers.read_json(folder, bodies[start : start + TOGETHER]))
     return {name: min(own) for name, own in took.items()} | {"count": TOGETHER}
 
 
-def _deliver_thousand(books: Books, number: int) -> None:
+def _deliver_thousand(books: MemoryLedger, number: int) -> None:
     """A page of 100 tokens × 10 days; every second one is the one before, seen again."""
     at = T0 + timedelta(hours=number)
     tokens = range(100 * (number // 2), 100 * (number // 2) + 100)
@@ -87,13 +90,13 @@ def history(folder: Path, size: int) -> dict[str, float]:
     for day in range(4):
         books = _day(day)
         for name, (home, _) in homes.items():
-            took[name].append(timed(lambda home=home, books=books: Cache(home).load(books)))  # type: ignore[misc]
+            took[name].append(timed(lambda home=home, books=books: load(Cache(home), books)))  # type: ignore[misc]
     return {name: statistics.median(own[1:]) for name, own in took.items()} | {"day_rows": 2 * TOKENS}
 
 
 def _fill(cache: Cache, rows: int) -> None:
     """Observations and current rows as loads would have left them, the newest at T0."""
-    table = schema.tables()["grades"]
+    table = declared_tables()["grades"]
     days = rows // TOKENS
     known = ("token_id", "token_name", "token_symbol", "date", "tm_grade", "tm_grade_24h_pct_change")
     known += ("tm_trader_grade_24h_change", "tm_grade_signal", "momentum")
@@ -108,7 +111,7 @@ def _fill(cache: Cache, rows: int) -> None:
                'Buy' AS tm_grade_signal, 'Positive' AS momentum, {", ".join(others)}
         FROM range(1, {days + 1}) b(d), range({TOKENS}) a(t)"""
     with cache.open() as con:
-        schema.make(con, table)
+        create_table(con, table)
         con.execute(
             f"INSERT INTO {table.observations} BY NAME "
             f"SELECT *, {origin}, {content_hash(table)} AS row_hash, 1 AS seq FROM ({batch}) AS batch"
@@ -117,13 +120,13 @@ def _fill(cache: Cache, rows: int) -> None:
             f"INSERT INTO {table.newest} BY NAME SELECT token_id, date, row_hash, seq FROM {table.observations}"
         )
         con.execute(f"INSERT INTO loads BY NAME SELECT {origin}, 1 AS seq, 'ok' AS envelope, {rows} AS rows_in")
-        schema.write_meta(con, whole="yes")
+        write_meta(con, whole="yes")
 
 
-def _day(number: int) -> Books:
+def _day(number: int) -> MemoryLedger:
     """A new day of every token, and the day before once more, a tenth of it restated."""
     at = T0 + DAY * (number + 1)
-    books = Books()
+    books = MemoryLedger()
     for start in range(0, TOKENS, 50):
         tokens = range(start, start + 50)
         keys = [str(token) for token in tokens]
@@ -143,17 +146,17 @@ def missing(folder: Path, _size: int) -> dict[str, float]:
     first, last = slot(HISTORY, T0 - DAY * 365), slot(HISTORY, T0 - DAY)
     seller = registry.seller(HISTORY.seller)
     calls = planner.plan(HISTORY, seller, keys, first, last, planner.NOTHING, T0, T0).calls
-    cache.load(Books())
+    load(cache, MemoryLedger())
     with cache.open() as con:
-        coverage.keep(con, HISTORY.name, [Covered(key, first, last, 0, True) for key in keys])
+        record.add_spans(con, HISTORY.name, [Covered(key, first, last, 0, True) for key in keys])
 
     def decide() -> None:
-        held = cache.held(HISTORY, keys, first, last, T0)
-        assert not any(gaps(held.spans.get(key, ()), first, last) for key in keys)
+        cells = held(cache, HISTORY, keys, first, last, T0)
+        assert not any(gaps(cells.spans.get(key, ()), first, last) for key in keys)
 
     def decide_and_list() -> None:
-        held = cache.held(HISTORY, keys, first, last, T0)
-        assert not planner.plan(HISTORY, seller, keys, first, last, held, T0, T0).calls
+        cells = held(cache, HISTORY, keys, first, last, T0)
+        assert not planner.plan(HISTORY, seller, keys, first, last, cells, T0, T0).calls
 
     page = grades(range(10), T0, 10)
     return {
@@ -170,16 +173,16 @@ def rebuilding(folder: Path, size: int) -> dict[str, float]:
     books = _bodies(size // 100)
     cache = Cache(folder)
     step = max(len(books.held) // 10, 1)
-    parts = [Books(books.held[: start + step]) for start in range(0, len(books.held), step)]
-    first = sum(timed(lambda part=part: cache.load(part)) for part in parts)  # type: ignore[misc]
+    parts = [MemoryLedger(books.held[: start + step]) for start in range(0, len(books.held), step)]
+    first = sum(timed(lambda part=part: load(cache, part)) for part in parts)  # type: ignore[misc]
     done = rebuild(folder, books)
     assert not done.changed
     return {"first": first, "rebuild": done.seconds, "same": len(done.after)}
 
 
-def _bodies(count: int) -> Books:
+def _bodies(count: int) -> MemoryLedger:
     """Windows of 25 days of four tokens each, one after the other."""
-    books = Books()
+    books = MemoryLedger()
     for number in range(count):
         group, window = divmod(number, 4)
         tokens = range(4 * group, 4 * group + 4)

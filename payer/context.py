@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from payer.chain.reader import Chain
+from payer.chain.chain import Chain
 from payer.http.transport import Transport
 from payer.ledger import Ledger
 from payer.policy.rules import Policy

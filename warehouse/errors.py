@@ -1,4 +1,4 @@
-"""Errors that every part of the warehouse may raise. Importing them costs no DuckDB."""
+"""The base of the warehouse's errors, and what counts as an error of the disk. Importing this costs no DuckDB."""
 
 from __future__ import annotations
 
@@ -7,18 +7,6 @@ import sys
 
 class WarehouseError(RuntimeError):
     """Base of the warehouse's own errors: no money is lost by any; whatever was bought is in the ledger."""
-
-
-class CacheBusy(WarehouseError):
-    """Raised when a program that doesn't take our lock, such as a DuckDB shell, holds the cache open."""
-
-
-class CacheDamaged(WarehouseError):
-    """Raised when the cache file can't be read. The next load rebuilds it from the ledger."""
-
-
-class CacheIncomplete(WarehouseError):
-    """Raised when the cache doesn't know everything that was bought: planning on it would buy again. Load first."""
 
 
 def is_disk_error(error: Exception) -> bool:

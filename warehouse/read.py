@@ -9,9 +9,9 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from warehouse.cache import schema
-from warehouse.publish import catalog as catalogue
-from warehouse.publish.catalog import quoted
+from warehouse.cache.sql import quoted
+from warehouse.cache.tables import Table
+from warehouse.publish.views import catalog as catalogue
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -91,7 +91,7 @@ def _one_of(**names: Any) -> tuple[str, Any]:
 
 
 def _conditions(
-    own: schema.Table, tokens: tuple[str, Any], start: tuple[str, Any], end: tuple[str, Any]
+    own: Table, tokens: tuple[str, Any], start: tuple[str, Any], end: tuple[str, Any]
 ) -> tuple[str, list[object]]:
     parts, values = ["true"], []
     if tokens[1] is not None:
@@ -111,7 +111,7 @@ def _conditions(
     return " AND ".join(parts), values
 
 
-def _of_tokens(own: schema.Table, name: str, tokens: Tokens) -> tuple[str, list[object]]:
+def _of_tokens(own: Table, name: str, tokens: Tokens) -> tuple[str, list[object]]:
     """The condition that chooses them. Where rows have no id (moonshots) only symbols can be chosen by."""
     columns = {column.name for column in own.columns}
     ids, symbols = _told_apart(name, tokens)
@@ -186,6 +186,7 @@ def trouble() -> tuple[type[Exception], ...]:
     """What keeps the tables from being brought up to date: the disk, a program that holds a file, a damaged one."""
     import duckdb
 
-    from warehouse.errors import CacheBusy, CacheDamaged
+    from warehouse.cache.integrity import CacheDamaged
+    from warehouse.cache.store import CacheBusy
 
     return (OSError, duckdb.Error, CacheBusy, CacheDamaged)

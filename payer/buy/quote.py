@@ -12,7 +12,7 @@ from payer.buy.lease import leased_elsewhere, new_lease
 from payer.buy.look import look
 from payer.context import PayerContext
 from payer.http.outcome import Answer, NoAnswer, NotSent
-from payer.ledger.store import Wanted
+from payer.ledger.reserve import PricedOrder
 from payer.policy.judge import judge
 from payer.values.chain_view import ChainView, View
 from payer.values.crashpoints import crash_point
@@ -23,7 +23,7 @@ from payer.values.purchase import Data, Money, Purchase
 from payer.values.request import Order, Run
 from payer.values.terms import Quote, Terms
 from payer.wire.strict_json import Malformed, parse, shown
-from payer.wire.x402 import parse_402
+from payer.wire.terms import parse_402
 
 _MESSAGE_LIMIT = 4096
 
@@ -205,12 +205,12 @@ class _Nonces(dict[int, str]):
         return self[generation]
 
 
-def _wanted(context: PayerContext, order: Order, existing: Purchase | None, quotes: Mapping[str, Quote]) -> Wanted:
+def _wanted(context: PayerContext, order: Order, existing: Purchase | None, quotes: Mapping[str, Quote]) -> PricedOrder:
     asset = context.policy.asset_for(order.seller)
     wallet = context.signer()
     key = purchase_key(order.request, order.edition)
     terms = None if order.free else terms_for_order(quotes[order.request.endpoint].terms, order)
-    return Wanted(
+    return PricedOrder(
         order=order,
         asset=asset,
         payer=wallet.address,
@@ -222,7 +222,7 @@ def _wanted(context: PayerContext, order: Order, existing: Purchase | None, quot
     )
 
 
-async def _views_before_signing(context: PayerContext, wanted: Sequence[Wanted]) -> dict[str, ChainView]:
+async def _views_before_signing(context: PayerContext, wanted: Sequence[PricedOrder]) -> dict[str, ChainView]:
     """Look at the nonces that may be signed now, one batch per asset. Free orders have none."""
     views: dict[str, ChainView] = {}
     for asset in {item.asset for item in wanted if item.terms is not None}:
@@ -233,7 +233,7 @@ async def _views_before_signing(context: PayerContext, wanted: Sequence[Wanted])
     return views
 
 
-async def _check_balance(context: PayerContext, wanted: Sequence[Wanted]) -> None:
+async def _check_balance(context: PayerContext, wanted: Sequence[PricedOrder]) -> None:
     for asset in {item.asset for item in wanted if item.terms is not None}:
         bill = sum(item.amount for item in wanted if item.asset == asset)
         held = await context.chain.balance(asset, context.signer().address)

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from payer.http.outcome import Answer
-from payer.ledger.appends import Body
-from payer.ledger.rows import digest
+from payer.ledger.append import Body
+from payer.ledger.database.rows import digest
 from payer.values.events import Answered, Delivered, Event
 from payer.values.purchase import Money, Purchase
+from payer.wire.receipt import Receipt, parse_receipt
 from payer.wire.strict_json import shown
-from payer.wire.x402 import Receipt, parse_receipt
 
 NOTHING_MATCHED = 404
 

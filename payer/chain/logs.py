@@ -1,4 +1,4 @@
-"""A token's logs about one payer: authorizations used and cancelled, transfers out. Paged, deduplicated, checked."""
+"""Read a token's logs about one payer: authorizations used and cancelled, transfers out (EIP-3009, EIP-20)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NONCES_PER_QUERY = 100
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """One log of the token, in block order. `value` is 0 but for a Transfer."""
+    """One log of the token. `value` is a Transfer's atomic units, 0 for other events."""
 
     block_number: int
     index: int
@@ -42,14 +42,14 @@ class Log:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A log that claims a nonce was used or cancelled; its receipt has yet to be read."""
+    """A log that claims a nonce was used or cancelled, before its receipt has been read."""
 
     log: Log
     cancelled: bool
 
 
 class LogReader:
-    """eth_getLogs in pages of blocks; a page that the server finds too large is halved."""
+    """Reads eth_getLogs in pages of blocks; a page that the server refuses as too large is halved."""
 
     def __init__(self, rpc: Rpc) -> None:
         self._rpc = rpc
@@ -59,43 +59,44 @@ class LogReader:
     ) -> Mapping[str, list[Mark]]:
         """Claims about each nonce within `lookback` blocks of where its search begins; a nonce without any is absent.
 
-        A nonce signed at a known block is searched from there upwards. One whose block is lost (None), or that is not
-        found above it (another machine was first, a reorg moved it, a server lied), is searched from the head
-        downwards, since what is missing was most likely bought lately.
+        A nonce signed at a known block is searched from there upwards. One whose block is unknown (None), or that is
+        not found above it (another machine was first, a reorg moved it, a server lied), is searched from the head
+        downwards, since it was most likely used recently.
         """
-        found: dict[str, list[Mark]] = {}
-        known = {nonce: min(start, head) for nonce, start in starts.items() if start is not None}
-        for group in _near_each_other(known):
-            start = known[group[0]]
+        marks: dict[str, list[Mark]] = {}
+        signed_at = {nonce: min(start, head) for nonce, start in starts.items() if start is not None}
+        for group in _near_each_other(signed_at):
+            start = signed_at[group[0]]
             pages = _pages(start, min(head, start + lookback + PAGE_BLOCKS))
-            await self._search(asset, payer, group, pages, found)
-        lost = sorted(nonce for nonce in starts if nonce not in found)
-        for first in range(0, len(lost), _NONCES_PER_QUERY):
+            await self._search(asset, payer, group, pages, marks)
+        missing = sorted(nonce for nonce in starts if nonce not in marks)
+        for first in range(0, len(missing), _NONCES_PER_QUERY):
             pages = _pages(max(0, head - lookback), head)[::-1]
-            await self._search(asset, payer, lost[first : first + _NONCES_PER_QUERY], pages, found)
-        return found
+            await self._search(asset, payer, missing[first : first + _NONCES_PER_QUERY], pages, marks)
+        return marks
 
     async def _search(
-        self, asset: Asset, payer: str, group: list[str], pages: Sequence[range], found: dict[str, list[Mark]]
+        self, asset: Asset, payer: str, group: list[str], pages: Sequence[range], marks: dict[str, list[Mark]]
     ) -> None:
+        """Add the claims in some pages to `marks`, until every nonce of the group has one."""
         missing = set(group)
         for page in pages:
             topics = [[USED, CANCELLED], _topic(payer), sorted(missing)]
             logs = await self._page(asset, topics, page)
-            found.update(marks_of(logs))
-            missing -= set(found)
+            marks.update(marks_of(logs))
+            missing -= set(marks)
             if not missing:
                 return
 
     async def of_payer(self, asset: Asset, payer: str, from_block: int, to_block: int) -> list[Log]:
-        """Every AuthorizationUsed of the payer and every Transfer out of it, in order."""
+        """Every AuthorizationUsed of the payer and every Transfer out of it, in the blocks, both ends included."""
         logs: list[Log] = []
         for page in _pages(from_block, to_block):
             logs += await self._page(asset, [[USED, TRANSFER], _topic(payer)], page)
         return logs
 
     async def received(self, asset: Asset, owner: str, from_block: int, to_block: int) -> int:
-        """Atoms of every Transfer to the owner."""
+        """Atomic units of every Transfer to the owner in the blocks, both ends included."""
         topics = [TRANSFER, None, _topic(owner)]
         pages = _pages(from_block, to_block)
         return sum([log.value for page in pages for log in await self._page(asset, topics, page)])
@@ -115,7 +116,7 @@ class LogReader:
 
 
 def _near_each_other(starts: Mapping[str, int]) -> Iterator[list[str]]:
-    """Nonces grouped so that one page can serve a whole group; each group's first has the lowest start."""
+    """Group nonces so that one page of blocks can hold a whole group; each group begins with its lowest start."""
     group: list[str] = []
     for nonce in sorted(starts, key=lambda name: (starts[name], name)):
         if group and (starts[nonce] - starts[group[0]] >= PAGE_BLOCKS or len(group) == _NONCES_PER_QUERY):
@@ -135,15 +136,15 @@ def _topic(address: str) -> str:
 
 
 def _checked(raw: object, asset: Asset, topics: list[Any], page: range) -> list[Log]:
-    """The logs that are what was asked for, each once. Others' logs are dropped: a server may lie, or add."""
+    """The logs that match the query, each once and in order; a server may send others."""
     if not isinstance(raw, list):
         raise malformed(f"eth_getLogs returned {shown(raw)}")
-    kept: dict[tuple[str, int], Log] = {}
+    matching: dict[tuple[str, int], Log] = {}
     for entry in raw:
         log = read_log(entry, asset)
         if log is not None and log.block_number in page and _matches(log, topics):
-            kept[log.block_hash, log.index] = log
-    return sorted(kept.values(), key=lambda log: (log.block_number, log.index))
+            matching[log.block_hash, log.index] = log
+    return sorted(matching.values(), key=lambda log: (log.block_number, log.index))
 
 
 def _matches(log: Log, topics: list[Any]) -> bool:
@@ -156,9 +157,9 @@ def _matches(log: Log, topics: list[Any]) -> bool:
 
 
 def read_log(entry: object, asset: Asset) -> Log | None:
-    """One log, or None when another contract wrote it, it was removed by a reorg, or it is none of the three events.
+    """Read one log; None when it is another contract's, removed by a reorg, or none of the three events.
 
-    Raises ChainUnreachable for a log that makes no sense.
+    Raises ChainUnreachable for a malformed one.
     """
     if not isinstance(entry, dict):
         raise malformed(f"a log is {shown(entry)}")
@@ -171,7 +172,7 @@ def read_log(entry: object, asset: Asset) -> Log | None:
         return None
     tx_hash, block_hash = entry.get("transactionHash"), entry.get("blockHash")
     if not is_hash(tx_hash) or not is_hash(block_hash):
-        raise malformed("a log is of no transaction or block")
+        raise malformed("a log has no transaction or block")
     names = tuple(topic.lower() for topic in topics)
     return Log(
         block_number=quantity(entry.get("blockNumber"), "a log's block"),
@@ -191,18 +192,18 @@ def _value(data: object) -> int:
 
 def marks_of(logs: Iterable[Log]) -> dict[str, list[Mark]]:
     """The claims in some logs, by nonce."""
-    found: dict[str, list[Mark]] = {}
+    marks: dict[str, list[Mark]] = {}
     for log in logs:
         if log.event in (USED, CANCELLED):
-            found.setdefault(log.nonce, []).append(Mark(log, cancelled=log.event == CANCELLED))
-    return found
+            marks.setdefault(log.nonce, []).append(Mark(log, cancelled=log.event == CANCELLED))
+    return marks
 
 
 def transfers_of(logs: Iterable[Log]) -> list[tuple[Log, str | None]]:
-    """Each Transfer out with the nonce that authorized it, or None for one that nothing authorized.
+    """Each Transfer with the nonce that authorized it, None for one made without an authorization.
 
-    Within a transaction a token first marks the nonce used, then transfers, so an AuthorizationUsed belongs to the next
-    Transfer. One without a Transfer after it takes the nearest unclaimed before it (a token in the other order).
+    Within a transaction a token first emits AuthorizationUsed, then Transfer, so an AuthorizationUsed belongs to the
+    next Transfer. One without a Transfer after it takes the nearest unclaimed one before it (the other order).
     """
     by_transaction: dict[tuple[str, str], list[Log]] = {}
     for log in logs:
@@ -214,19 +215,20 @@ def transfers_of(logs: Iterable[Log]) -> list[tuple[Log, str | None]]:
 
 
 def _pair(logs: list[Log]) -> list[tuple[Log, str | None]]:
+    """Pair the Transfers and AuthorizationUsed logs of one transaction."""
     nonces: dict[int, str] = {}
-    moved = [log for log in logs if log.event == TRANSFER]
+    transfers = [log for log in logs if log.event == TRANSFER]
     late: list[Log] = []
     uses = [log for log in logs if log.event == USED]
     for position, use in enumerate(uses):
-        bound = uses[position + 1].index if position + 1 < len(uses) else None
-        after = [log for log in moved if log.index > use.index and (bound is None or log.index < bound)]
+        end = uses[position + 1].index if position + 1 < len(uses) else None
+        after = [log for log in transfers if log.index > use.index and (end is None or log.index < end)]
         if after:
             nonces[after[0].index] = use.nonce
         else:
             late.append(use)
     for use in late:
-        before = [log for log in moved if log.index < use.index and log.index not in nonces]
+        before = [log for log in transfers if log.index < use.index and log.index not in nonces]
         if before:
             nonces[before[-1].index] = use.nonce
-    return [(log, nonces.get(log.index)) for log in moved]
+    return [(log, nonces.get(log.index)) for log in transfers]

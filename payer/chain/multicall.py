@@ -1,6 +1,6 @@
-"""Many reads of one contract in one eth_call, through Multicall3's tryAggregate: a thousand nonces in ten calls.
+"""Read one contract many times in one eth_call, through Multicall3's tryAggregate: a thousand nonces in ten calls.
 
-The contract stands at one address on every chain that has it; where it doesn't, the reads go one by one.
+Multicall3 has the same address on every chain that has it; on others, the caller reads one by one.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ def _uint(value: int) -> bytes:
     return value.to_bytes(_WORD, "big")
 
 
-def encode(target: str, datas: Sequence[bytes]) -> str:
-    """Call data of tryAggregate(bool requireSuccess, (address target, bytes callData)[]); every call must succeed."""
+def encode(target: str, calls: Sequence[bytes]) -> str:
+    """Encode tryAggregate(bool requireSuccess, (address target, bytes callData)[]) with every call required."""
     entries = [
-        address_word(target) + _uint(2 * _WORD) + _uint(len(data)) + data + bytes(-len(data) % _WORD) for data in datas
+        address_word(target) + _uint(2 * _WORD) + _uint(len(data)) + data + bytes(-len(data) % _WORD) for data in calls
     ]
     offsets, at = [], len(entries) * _WORD
     for entry in entries:
@@ -34,17 +34,17 @@ def encode(target: str, datas: Sequence[bytes]) -> str:
 
 
 def decode(answer: str, count: int) -> list[str]:
-    """The one word that each call returned, as 0x hex. Raises ChainUnreachable for anything else."""
+    """Decode the one word that each call returned, as 0x hex. Raises ChainUnreachable for anything else."""
     try:
         raw = bytes.fromhex(answer[2:])
         words = list(_words(raw, count))
     except (ValueError, IndexError):
-        raise malformed("a batch of reads came back garbled") from None
+        raise malformed("the result of a multicall can't be decoded") from None
     return words
 
 
 def _words(raw: bytes, count: int) -> Iterator[str]:
-    """(bool success, bytes returnData)[]: each entry must have succeeded with exactly one word."""
+    """Each word of (bool success, bytes returnData)[]. Raises ValueError unless every call returned exactly one."""
     if _at(raw, 0) != _WORD or _at(raw, _WORD) != count:
         raise ValueError("not an array of the length asked for")
     body = 2 * _WORD

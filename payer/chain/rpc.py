@@ -1,4 +1,4 @@
-"""JSON-RPC over HTTP, in batches, from a server that is only believed as far as it is well-formed."""
+"""JSON-RPC 2.0 over HTTP, in batches. A malformed answer counts as no answer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Call = tuple[str, list[Any]]
 
 
 class RpcError(Exception):
-    """The server answered one call with an error: its code and its bounded text."""
+    """Raised when the server answers a call with an error; the message has its code and shortened text."""
 
     def __init__(self, method: str, code: object, message: object) -> None:
         super().__init__(f"{method}: {shown(message, 160)} (code {shown(code)})")
@@ -29,7 +29,7 @@ class RpcError(Exception):
 
 
 class Rpc:
-    """Calls to one server. The address may hold a provider's key, so no message ever shows it."""
+    """Calls to one server. The URL may hold a provider's key, so no message shows it (I10)."""
 
     def __init__(self, url: str, clock: Clock, *, batch: int = 100, timeout: float = 10.0) -> None:
         self._url = url
@@ -39,14 +39,17 @@ class Rpc:
         self._pool = Pool(secure=url.startswith("https:"))
 
     async def call(self, calls: Sequence[Call]) -> list[Any]:
-        """Results in the order of the calls. Raises RpcError for the first that failed, or ChainUnreachable."""
+        """Results in the order of the calls. Raises RpcError for the first call that failed, or ChainUnreachable."""
         results: list[Any] = []
         for start in range(0, len(calls), self._size):
             results += await self._batch(calls[start : start + self._size])
         return results
 
     async def read(self, calls: Sequence[Call]) -> list[Any]:
-        """As call, for reads that must succeed: an error is asked again (a server behind others may lag a block)."""
+        """As `call`, for reads that must succeed: repeated after an error (a server behind a balancer may lag a block).
+
+        Raises ChainUnreachable.
+        """
         for pause in _PAUSES:
             try:
                 return await self.call(calls)
@@ -63,10 +66,10 @@ class Rpc:
             {"jsonrpc": "2.0", "id": index, "method": method, "params": params}
             for index, (method, params) in enumerate(calls)
         ]
-        raw = await self._patiently(dump(entries).encode("ascii"))
+        raw = await self._post_with_retries(dump(entries).encode("ascii"))
         return [_result(entry, method) for entry, (method, _) in zip(_sorted(raw, len(calls)), calls, strict=True)]
 
-    async def _patiently(self, content: bytes) -> bytes:
+    async def _post_with_retries(self, content: bytes) -> bytes:
         for pause in _PAUSES:
             answer = await self._post(content)
             if isinstance(answer, bytes):
@@ -78,7 +81,7 @@ class Rpc:
         raise ChainUnreachable(f"the chain's RPC server does not answer: {answer}")
 
     async def _post(self, content: bytes) -> bytes | str:
-        """The body of a 200, or in words what came instead."""
+        """The body of a 200 answer, or a text that says what came instead."""
         import httpx
 
         headers = {"content-type": "application/json", "accept-encoding": "identity", "user-agent": "tollbook"}
@@ -92,7 +95,7 @@ class Rpc:
                 finally:
                     await response.aclose()
         except TimeoutError:
-            return f"nothing whole within {self._timeout:g} s"
+            return f"no complete answer within {self._timeout:g} s"
         except (httpx.TransportError, httpx.InvalidURL, OSError) as error:
             return type(error).__name__
         if response.status_code != 200:
@@ -102,15 +105,16 @@ class Rpc:
         return body.data if body.whole else "an answer that is too long"
 
     async def aclose(self) -> None:
+        """Close the connections; calls may be made again afterwards."""
         await self._pool.aclose()
 
 
 def _sorted(raw: bytes, count: int) -> list[dict[str, Any]]:
-    """One answer per call, by id; anything else is no answer at all."""
+    """The answers in the order of their ids, one per call. Raises ChainUnreachable for anything else."""
     try:
         document = parse(raw, limit=_BODY_LIMIT)
     except Malformed as why:
-        raise ChainUnreachable(f"the chain's RPC server answered no JSON: {why}") from None
+        raise ChainUnreachable(f"the chain's RPC server answered something other than JSON: {why}") from None
     if isinstance(document, dict) and "error" in document:
         raise _refusal(document, "the batch")
     if not isinstance(document, list) or any(not isinstance(entry, dict) for entry in document):
@@ -137,7 +141,7 @@ def _result(entry: dict[str, Any], method: str) -> Any:
 
 
 def malformed(what: str) -> ChainUnreachable:
-    """The server answered, and the answer makes no sense: as good as no answer (I9)."""
+    """An error for an answer that makes no sense, which counts as no answer (I9)."""
     return ChainUnreachable(f"the chain's RPC server can't be believed: {what}")
 
 

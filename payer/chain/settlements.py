@@ -1,4 +1,4 @@
-"""From a log that claims a nonce was used or cancelled to proof: a receipt that succeeded, in the chain's own block."""
+"""Prove that a nonce was paid or cancelled: its log must be in a successful receipt of a block on the chain."""
 
 from __future__ import annotations
 
@@ -14,17 +14,20 @@ from payer.values.events import Event, Signed
 from payer.values.money import Asset
 
 Proof = Settlement | NonceState
+"""A settlement, or NonceState.CANCELLED."""
 
 
 def paid_as_signed(settlement: Settlement, events: Iterable[Event]) -> bool:
-    """Whether the transfer is one of those that were signed for its nonce. A nonce that this ledger signed nothing for
-    was used by another machine, or before a ledger was lost: there is nothing to compare with."""
+    """Whether a transfer has the payee and value of an authorization signed for its nonce.
+
+    True, too, when these events hold none: the nonce was used by another machine, or before a ledger was lost.
+    """
     signed = {(e.authorization.pay_to, e.authorization.value) for e in events if isinstance(e, Signed)}
     return not signed or (settlement.pay_to, settlement.value) in signed
 
 
 class SettlementReader:
-    """Reads receipts and their blocks, in batches."""
+    """Read receipts and their blocks, in batches."""
 
     def __init__(self, rpc: Rpc) -> None:
         self._rpc = rpc
@@ -32,7 +35,7 @@ class SettlementReader:
     async def read(
         self, asset: Asset, payer: str, marks: Mapping[str, list[Mark]], final_number: int
     ) -> Mapping[str, Proof]:
-        """Proof by nonce: its settlement, or CANCELLED. A nonce whose claims don't hold is absent."""
+        """Proof by nonce; a nonce without proof is absent. Settlements up to block `final_number` are final."""
         claims = [mark.log for group in marks.values() for mark in group]
         receipts = await self._receipts(sorted({log.tx_hash for log in claims}))
         blocks = await self._blocks(sorted({log.block_number for log in claims}))
@@ -50,17 +53,17 @@ class SettlementReader:
 
     async def _blocks(self, numbers: list[int]) -> dict[int, tuple[str, int]]:
         calls: list[Call] = [("eth_getBlockByNumber", [hex(number), False]) for number in numbers]
-        found: dict[int, tuple[str, int]] = {}
+        blocks: dict[int, tuple[str, int]] = {}
         for number, block in zip(numbers, await self._rpc.read(calls), strict=True):
             if isinstance(block, dict) and is_hash(block.get("hash")):
-                found[number] = (str(block["hash"]).lower(), quantity(block.get("timestamp"), "a block's timestamp"))
-        return found
+                blocks[number] = (str(block["hash"]).lower(), quantity(block.get("timestamp"), "a block's timestamp"))
+        return blocks
 
 
 def _prove(
     asset: Asset, payer: str, mark: Mark, receipt: object, blocks: Mapping[int, tuple[str, int]], final_number: int
 ) -> Proof | None:
-    """What one claim proves. None: no receipt yet, reverted, another block (a reorg), or the log is not in it."""
+    """Proof from one claim. None: no receipt yet, reverted, another block (a reorg), or the log is not in it."""
     claim = mark.log
     if not isinstance(receipt, dict) or quantity(receipt.get("status"), "a receipt's status") != 1:
         return None
@@ -72,16 +75,16 @@ def _prove(
         return None
     if mark.cancelled:
         return NonceState.CANCELLED
-    moved = next((log for log, nonce in transfers_of(logs) if nonce == claim.nonce), None)
-    if moved is None:
+    transfer = next((log for log, nonce in transfers_of(logs) if nonce == claim.nonce), None)
+    if transfer is None:
         return None
     return Settlement(
         tx_hash=claim.tx_hash,
         block_number=claim.block_number,
         block_hash=block_hash,
         block_time=datetime.fromtimestamp(block_time, UTC),
-        pay_to=checksum("0x" + moved.topics[2][-40:]),
-        value=moved.value,
+        pay_to=checksum("0x" + transfer.topics[2][-40:]),
+        value=transfer.value,
         final=claim.block_number <= final_number,
     )
 

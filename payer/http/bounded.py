@@ -1,4 +1,4 @@
-"""Reading an HTTP answer without trusting its size: headers clipped, bodies stopped, compression unpacked so far."""
+"""Read headers and bodies up to a limit, so that neither size nor compression can exhaust memory."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ _WINDOW = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """What was read. `whole` is False when the limit stopped it; `decoded` when a compression was undone, `note` says
-    why it was not, and the bytes are as they came."""
+    """The bytes of a body. `whole` is False when the limit stopped it; `decoded` is True when it was decompressed.
+
+    `note` says why a compressed body was not decompressed; `data` then is as it arrived.
+    """
 
     data: bytes
     whole: bool
@@ -24,48 +26,48 @@ class Body:
 
 
 def clip_headers(items: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Headers in lower case. A repeated one is joined with ", " (RFC 9110 §5.2).
+    """Headers by lower-case name. Repeated ones are joined with ", " (RFC 9110 section 5.2).
 
-    A value over the limit keeps one character more than the limit: whoever reads it then sees that it is too long.
+    A value over the limit keeps one character more than the limit, so that its reader can tell that it was too long.
     """
-    found: dict[str, str] = {}
+    clipped: dict[str, str] = {}
     total = 0
     for count, (name, value) in enumerate(items):
         if count >= HEADER_COUNT_LIMIT or total > HEADER_TOTAL_LIMIT:
             break
         key = name.lower()
-        text = value if key not in found else f"{found[key]}, {value}"
-        found[key] = text[: HEADER_VALUE_LIMIT + 1]
+        text = value if key not in clipped else f"{clipped[key]}, {value}"
+        clipped[key] = text[: HEADER_VALUE_LIMIT + 1]
         total += len(name) + min(len(value), HEADER_VALUE_LIMIT)
-    return found
+    return clipped
 
 
 async def read_body(chunks: AsyncIterable[bytes], encoding: str, limit: int) -> Body:
-    """At most `limit` bytes of a body, unpacked if it came as gzip or deflate though identity was asked for.
+    """Read at most `limit` bytes of a body, decompressing gzip and deflate, which arrive though identity was requested.
 
-    Other encodings, and a compression that is broken, cut or not what it is called, are kept as they came (I4).
+    Other encodings, and compressed bodies that are broken or cut short, are kept as they arrived (I4).
     """
     window = _WINDOW.get(encoding.strip().lower())
-    unpacker = None if window is None else _Unpacker(window, limit)
+    decompressor = None if window is None else _Decompressor(window, limit)
     raw = bytearray()
     async for chunk in chunks:
         raw += chunk
-        if unpacker is not None:
-            unpacker.feed(chunk)
-            if len(unpacker.held) > limit:
-                return Body(bytes(unpacker.held[:limit]), whole=False, decoded=True)
-        # What can't be squeezed grows by a little, and what unpacks to nothing could go on for ever.
-        if len(raw) > (limit if unpacker is None or unpacker.fault else 2 * limit):
+        if decompressor is not None:
+            decompressor.feed(chunk)
+            if len(decompressor.held) > limit:
+                return Body(bytes(decompressor.held[:limit]), whole=False, decoded=True)
+        # Incompressible data grows a little, and what decompresses to nothing could go on for ever.
+        if len(raw) > (limit if decompressor is None or decompressor.fault else 2 * limit):
             return Body(bytes(raw[:limit]), whole=False)
-    if unpacker is None:
+    if decompressor is None:
         return Body(bytes(raw), whole=True)
-    if note := unpacker.end():
+    if note := decompressor.end():
         return Body(bytes(raw), whole=True, note=note)
-    return Body(bytes(unpacker.held), whole=True, decoded=True)
+    return Body(bytes(decompressor.held), whole=True, decoded=True)
 
 
-class _Unpacker:
-    """Undoes a compression, never further than one byte beyond `limit`. gzip may come in several members (RFC 1952)."""
+class _Decompressor:
+    """Decompresses up to one byte beyond `limit`. gzip may come in several members (RFC 1952)."""
 
     def __init__(self, window: int, limit: int) -> None:
         self.held = bytearray()
@@ -76,6 +78,7 @@ class _Unpacker:
         self._begun = False
 
     def feed(self, chunk: bytes) -> None:
+        """Decompress a chunk into `held`; the first error is kept in `fault`."""
         while chunk and len(self.held) <= self._limit and self.fault is None:
             if self._member.eof:
                 self._next_member()
@@ -88,11 +91,11 @@ class _Unpacker:
 
     def _next_member(self) -> None:
         if self._window == _WINDOW["deflate"]:
-            self.fault = "the compressed body goes on after its end"
+            self.fault = "the compressed body continues after its end"
         self._member = zlib.decompressobj(self._window)
 
     def end(self) -> str:
-        """What is wrong with it, or nothing."""
+        """The error of the whole body, "" when it is complete."""
         if self.fault is None and not self._member.eof and self._begun:
             self.fault = "the compressed body is cut short"
         return self.fault or ""

@@ -1,4 +1,4 @@
-"""One gate per seller: how many requests at once, how often, and not before the seller said "come back later"."""
+"""Limit a seller's requests: so many at once, so many a minute, and none before a Retry-After has passed."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from payer.values.clock import Clock
 
 
 class Gate:
-    """Held around each request of a seller. A pause met by one request holds all of them up."""
+    """Held around each request to a seller. A pause that one request is told of delays all of them."""
 
     def __init__(self, clock: Clock, parallel: int, pace: Pace | None = None) -> None:
         self._clock = clock
-        self._places = asyncio.Semaphore(parallel)
+        self._slots = asyncio.Semaphore(parallel)
         self._pace = pace
         self._open_at: datetime | None = None
         self._inside: set[asyncio.Task[object] | None] = set()
 
     def pause(self, seconds: float) -> None:
-        """Let nobody through for a while, at most LONGEST_PAUSE_SECONDS; a longer pause already set stays."""
+        """Delay every request by at most LONGEST_PAUSE_SECONDS; a longer pause already set stays."""
         until = self._clock.now() + timedelta(seconds=min(max(seconds, 0.0), LONGEST_PAUSE_SECONDS))
         self._open_at = until if self._open_at is None else max(self._open_at, until)
         if self._pace is not None:
@@ -30,7 +30,7 @@ class Gate:
 
     @property
     def is_passed(self) -> bool:
-        """Whether the running task is through already."""
+        """Whether the running task holds the gate already."""
         return asyncio.current_task() in self._inside
 
     async def wait(self) -> None:
@@ -46,11 +46,11 @@ class Gate:
         return 0.0 if self._pace is None else self._pace.take(now)
 
     async def __aenter__(self) -> None:
-        await self._places.acquire()
+        await self._slots.acquire()
         try:
             await self.wait()
         except BaseException:
-            self._places.release()
+            self._slots.release()
             raise
         self._inside.add(asyncio.current_task())
 
@@ -58,11 +58,11 @@ class Gate:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._inside.discard(asyncio.current_task())
-        self._places.release()
+        self._slots.release()
 
 
 def retry_after(value: str | None, now: datetime) -> float | None:
-    """Seconds that a Retry-After asks for (RFC 9110 §10.2.3), bounded; None when there is none or it can't be read."""
+    """Seconds of a Retry-After (RFC 9110 section 10.2.3), at most LONGEST_PAUSE_SECONDS; None when unreadable."""
     if value is None:
         return None
     text = value.strip()

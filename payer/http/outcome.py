@@ -1,7 +1,7 @@
-"""How a request ends: in an answer, or in none.
+"""How a request ends: with an answer, or with none.
 
-The one question that matters after a failure is whether a byte of the request may have left. NotSent is raised only
-with proof that none did; everything else is NoAnswer.
+After a failure all that matters is whether a byte of the request may have left. NotSent is raised only with proof that
+none did; every other failure is NoAnswer.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from types import MappingProxyType
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole answer of any status. Header names are in lower case; `cut` says that an error's body was longer, `note`
-    why the body is still compressed."""
+    """A complete answer of any status. Header names are in lower case, `elapsed` is in seconds.
+
+    `cut`: an error's body was longer than its limit. `note` says why a body is still compressed.
+    """
 
     status: int
     headers: Mapping[str, str]
@@ -25,7 +27,7 @@ class Answer:
 
 
 class Unanswered(Exception):
-    """No whole answer came. `reason` is one line without headers, URLs or bodies (I10)."""
+    """Base of both failures. `reason` is one line without headers, URLs or bodies (I10)."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -33,11 +35,11 @@ class Unanswered(Exception):
 
 
 class NotSent(Unanswered):
-    """Provably no byte of the request left this machine."""
+    """Raised when provably no byte of the request left this machine."""
 
 
 class NoAnswer(Unanswered):
-    """The request may have left. `status` and `headers` are what did arrive before it failed: evidence, never proof."""
+    """Raised when the request may have left. `status` and `headers` arrived before it failed: evidence, never proof."""
 
     def __init__(
         self, reason: str, *, status: int | None = None, headers: Mapping[str, str] = MappingProxyType({})

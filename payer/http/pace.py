@@ -1,6 +1,6 @@
-"""How often a seller may be asked, evenly spaced: by one process, or by all the processes of a machine.
+"""Space a seller's requests evenly, for one process or for all processes of a machine.
 
-A slot is taken when a request leaves and never booked ahead: who dies before, or is held up longer, wastes none.
+A slot is taken when a request leaves and never in advance, so a process that dies or waits longer wastes none.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _DIGITS = 17
 
 
 class Pace:
-    """The next free slot of one seller. With a `path` it lies in that file, locked while it is looked at."""
+    """The next free slot of one seller, kept in the file `path`, under its lock, or without one in memory."""
 
     def __init__(self, requests_per_minute: int, path: Path | None = None) -> None:
         self._gap = timedelta(seconds=60 / requests_per_minute)
@@ -30,39 +30,40 @@ class Pace:
         self._next = _EPOCH
 
     def take(self, now: datetime) -> float:
-        """0.0, and the slot is the caller's; or the seconds until the next one. Raises LedgerUnavailable."""
-        with self._alone():
+        """Take the slot and return 0.0, or return the seconds until the next one. Raises LedgerUnavailable."""
+        with self._locked():
             left = (self._next - now).total_seconds()
-            # A slot further off than any pause was written by a clock that has been set back since.
+            # A slot further off than any pause was written before the clock was set back.
             if 0 < left <= self._longest:
                 return left
             self._next = now + self._gap
             return 0.0
 
     def hold(self, until: datetime) -> None:
-        """Nobody before this time."""
-        with self._alone():
+        """Give no slot before a time. Raises LedgerUnavailable."""
+        with self._locked():
             self._next = max(self._next, until)
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
+    def _locked(self) -> Iterator[None]:
+        """Read the slot from the file, and write it back when the block ends."""
         if self._path is None:
             yield
             return
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
-                fcntl.flock(handle, fcntl.LOCK_EX)
-                self._next = _read(handle)
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+                self._next = _read(descriptor)
                 yield
-                os.pwrite(handle, b"%0*d" % (_DIGITS, (self._next - _EPOCH) // _MICROSECOND), 0)
+                os.pwrite(descriptor, b"%0*d" % (_DIGITS, (self._next - _EPOCH) // _MICROSECOND), 0)
             finally:
-                os.close(handle)
+                os.close(descriptor)
         except OSError as error:
             raise LedgerUnavailable(f"the pace of requests can't be kept in {self._path}: {error.strerror}") from None
 
 
-def _read(handle: int) -> datetime:
-    text = os.pread(handle, _DIGITS, 0)
+def _read(descriptor: int) -> datetime:
+    text = os.pread(descriptor, _DIGITS, 0)
     return _EPOCH + int(text) * _MICROSECOND if len(text) == _DIGITS and text.isdigit() else _EPOCH

@@ -1,4 +1,4 @@
-"""The payer's way to its sellers: to those that policy names, no faster than each allows, and once when it pays."""
+"""Send requests to the sellers that policy names, no faster than each allows; a paid request exactly once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from payer.http.gate import Gate, retry_after
 from payer.http.outcome import Answer, NotSent, Unanswered
 from payer.http.pace import Pace
 from payer.http.pool import Pool
-from payer.policy.rules import Policy, SellerPolicy, is_private_enough, origin
+from payer.policy.rules import Policy, SellerPolicy, is_https_or_loopback, origin
 from payer.values.clock import Clock
 from payer.values.request import Request
 
@@ -27,24 +27,26 @@ _REPEATABLE = frozenset({"GET", "HEAD"})
 
 
 class Transport(Protocol):
-    """What the payer needs of HTTP; the simulator has its own."""
+    """What the payer needs of HTTP. The simulator implements it, too."""
 
     def turn(self, request: Request) -> AbstractAsyncContextManager[None]:
-        """The seller's limits and pauses waited for. What is sent to it inside the block waits for nothing more, so a
-        payment is signed there: outside, its validity would run while it waits."""
+        """Wait for the seller's limits and pauses; requests sent inside the block wait no more.
+
+        Sign a payment inside the block: signed before it, its validity would run out while it waits.
+        """
         ...
 
     async def send(self, request: Request, headers: Mapping[str, str], *, timeout: float) -> Answer:
-        """One answer, or NotSent, or NoAnswer."""
+        """Send a request and return its answer; `timeout` in seconds. Raises NotSent or NoAnswer."""
         ...
 
 
 class HttpTransport:
-    """Transport over httpx with kept connections. Only origins that policy names are ever connected to.
+    """`Transport` over httpx, with kept connections to the origins that policy names and to no others.
 
-    A paid request is sent once, whatever comes. An unpaid one is repeated when the seller is busy (429, 5xx) or silent,
-    after what Retry-After asks for or a growing pause with jitter. Processes that share the folder `paces` keep a
-    seller's requests_per_minute together; without one each keeps it alone.
+    A paid request is sent once, whatever happens. An unpaid one is repeated when the seller is busy (429, 5xx) or does
+    not answer, after its Retry-After or a growing pause with jitter. Processes that share the folder `paces` share a
+    seller's requests_per_minute; without it each has its own.
     """
 
     def __init__(self, policy: Policy, clock: Clock, *, seed: int | None = None, paces: Path | None = None) -> None:
@@ -60,7 +62,7 @@ class HttpTransport:
     async def turn(self, request: Request) -> AsyncIterator[None]:
         try:
             gate = self._gate(self._seller(request.url))
-        except NotSent:  # which `send` says again, where the purchase learns of it
+        except NotSent:  # `send` raises it again, where it is booked
             yield
             return
         async with gate:
@@ -74,17 +76,17 @@ class HttpTransport:
             result = await self._through_gate(seller, request, headers, timeout)
             if isinstance(result, Answer) and result.status not in _BUSY:
                 return result
-            if not self._heed(seller, result):
+            if not self._pause_if_told(seller, result):
                 await self._clock.sleep(pause * self._jitter.uniform(0.5, 1.5))
         result = await self._through_gate(seller, request, headers, timeout)
-        self._heed(seller, result)
+        self._pause_if_told(seller, result)
         if isinstance(result, Answer):
             return result
-        del headers  # a traceback may print local variables, and these pay (I10)
+        del headers  # a traceback may show local variables, and these can be spent (I10)
         raise result
 
-    def _heed(self, seller: SellerPolicy, result: Answer | Unanswered) -> bool:
-        """Whether the seller said when to come back; then all its callers wait for that."""
+    def _pause_if_told(self, seller: SellerPolicy, result: Answer | Unanswered) -> bool:
+        """Pause the seller's gate for its Retry-After. False when it sent none."""
         if not isinstance(result, Answer) or result.status not in _BUSY:
             return False
         seconds = retry_after(result.headers.get("retry-after"), self._clock.now())
@@ -94,13 +96,13 @@ class HttpTransport:
         return True
 
     def _seller(self, url: str) -> SellerPolicy:
-        """Whose limits count: of several sellers at one origin, the one with the longest base_url that fits."""
-        if not is_private_enough(urlsplit(url)):
-            raise NotSent("plain http is for this machine only")
-        here = [seller for seller in self._sellers if seller.origin == origin(url)]
-        if not here:
+        """The seller of a URL; of several at one origin, the one with the longest matching base_url."""
+        if not is_https_or_loopback(urlsplit(url)):
+            raise NotSent("plain http is allowed to this machine only")
+        at_origin = [seller for seller in self._sellers if seller.origin == origin(url)]
+        if not at_origin:
             raise NotSent("policy names no seller at this origin")
-        return next((seller for seller in here if url.startswith(seller.base_url)), here[0])
+        return next((seller for seller in at_origin if url.startswith(seller.base_url)), at_origin[0])
 
     async def _through_gate(
         self, seller: SellerPolicy, request: Request, headers: Mapping[str, str], timeout: float
@@ -112,7 +114,7 @@ class HttpTransport:
             return await exchange.run(timeout)
 
     def _gate(self, seller: SellerPolicy) -> Gate:
-        """The seller's gate in the running loop, whose lock it holds."""
+        """The seller's gate in the running loop; a gate can't be used in another."""
         loop = asyncio.get_running_loop()
         if self._loop is not loop:
             self._loop, self._gates = loop, {}

@@ -1,10 +1,10 @@
-"""Backing the books up while they are written, and putting them back: the same copy, from any store to any store.
+"""Copy a ledger to a file while it is in use, and restore it: between SQLite and PostgreSQL in either direction.
 
-A backup is a SQLite ledger of its own. One from yesterday, restored today, pays nothing twice: nonces are derived from
-what is bought, and the chain has those that were used since.
+A backup is a SQLite ledger. One from yesterday, restored today, pays nothing twice: nonces are derived from what is
+bought, and the chain knows those that were used since.
 
-What happens when the process dies, or the disk is full: a copy gets its tables and its rows in one transaction, in a
-folder of its own, so that half of one is no ledger and has no name. The next copy made in that place removes it.
+When the process dies or the disk is full, no half backup remains under its name: tables and rows are written in one
+transaction, in a temporary folder, which the next copy made in the same place removes.
 """
 
 from __future__ import annotations
@@ -18,20 +18,22 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from payer.ledger import schema
-from payer.ledger.engine import SCHEMA_VERSION, cause, connect, engine_for
-from payer.ledger.workplace import workplace
+from payer.ledger.database import schema
+from payer.ledger.database.connect import SCHEMA_VERSION, connect
+from payer.ledger.database.copy_folder import copy_folder
+from payer.ledger.database.engine import cause, engine_for
+from payer.ledger.database.migrate import upgrade_within
 from payer.values.crashpoints import crash_point
 from payer.values.durable import fsync_path
 from payer.values.errors import BackupFailed, LedgerUnavailable
 
 _BATCH = 1_000
-_NO_ROOM = ("SQLITE_FULL", "SQLITE_IOERR_WRITE")
+_DISK_FULL = ("SQLITE_FULL", "SQLITE_IOERR_WRITE")
 
 
 @dataclass(frozen=True, slots=True)
 class Copied:
-    """How much was copied, and where to."""
+    """The result of a backup or a restore: `path` is the file, or the ledger's URL without its password."""
 
     path: str
     purchases: int
@@ -40,64 +42,64 @@ class Copied:
 
 
 def backup(url: str, to: Path) -> Copied:
-    """A consistent copy of a ledger in use, whole under its name or not there.
+    """Write a consistent copy of a ledger in use; the file is complete or absent.
 
-    Raises LedgerUnavailable, and BackupFailed when it is the copy that can't be written.
+    Raises LedgerUnavailable when the ledger can't be read, BackupFailed when the copy can't be written.
     """
     if to.exists():
-        raise LedgerUnavailable(f"{to} is there already", advice="name a file that does not exist yet")
-    with _opened(connect(url)) as ledger, _writing(to, BackupFailed):
+        raise LedgerUnavailable(f"{to} already exists", advice="name a file that does not exist yet")
+    with _disposing(connect(url)) as ledger, _naming_write_errors(to, BackupFailed):
         to.parent.mkdir(parents=True, exist_ok=True)
-        with workplace(to.parent) as folder:
-            fresh = folder / "backup.db"
-            with _opened(engine_for(f"sqlite:///{fresh}")) as new:
+        with copy_folder(to.parent) as folder:
+            copy = folder / "backup.db"
+            with _disposing(engine_for(f"sqlite:///{copy}")) as new:
                 counts = _copy(ledger, new, "the ledger")
-            _settle(fresh)
+            _make_single_file(copy)
             crash_point("backup.settled")
-            os.replace(fresh, to)
+            os.replace(copy, to)
             crash_point("backup.named")
             fsync_path(to.parent)
     return Copied(str(to), *counts)
 
 
 def restore(source: Path, url: str) -> Copied:
-    """Put a backup's books into an empty ledger. Raises LedgerUnavailable when there is something in it already.
+    """Copy a backup into an empty ledger. Raises LedgerUnavailable when the ledger already holds anything.
 
-    The backup is only read, and may lie where nothing can be written; one of an older tollbook is brought up to date
-    in a copy.
+    The backup is only read, so it may lie on a read-only disk; one of an older tollbook is upgraded in a copy.
     """
     if not source.exists():
         raise LedgerUnavailable(f"there is no backup at {source}", advice="name the file that `tollbook backup` wrote")
-    with _opened(connect(url)) as ledger:
-        _must_be_empty(ledger)
-        with _writing("the ledger", LedgerUnavailable), workplace(_room_for(url)) as folder:
+    with _disposing(connect(url)) as ledger:
+        _require_empty(ledger)
+        with _naming_write_errors("the ledger", LedgerUnavailable), copy_folder(_folder_beside(url)) as folder:
             copy = folder / "backup.db"
-            _read_into(source, copy)
+            _copy_file(source, copy)
             crash_point("restore.read")
-            with _opened(connect(f"sqlite:///{copy}")) as old:
+            with _disposing(connect(f"sqlite:///{copy}")) as old:
                 counts = _copy(old, ledger, str(source))
     return Copied(sa.make_url(url).render_as_string(hide_password=True), *counts)
 
 
-def _must_be_empty(ledger: sa.Engine) -> None:
-    """In any table: prices that `tollbook plan` asked for would meet those of the backup. Events tell most: first."""
+def _require_empty(ledger: sa.Engine) -> None:
+    """Raise LedgerUnavailable when any table has a row: prices that `tollbook plan` asked for would conflict, too."""
     with ledger.connect() as connection:
         for table in (schema.events, *schema.metadata.sorted_tables):
-            held = connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
-            if held:
+            count = connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
+            if count:
                 raise LedgerUnavailable(
-                    f"the ledger has {held} {table.name} already, which a restore would overwrite",
+                    f"the ledger has {count} {table.name} already, which a restore would overwrite",
                     advice="move it aside first (TOLLBOOK_HOME's state/ledger.db), or name another TOLLBOOK_LEDGER_URL",
                 )
 
 
-def _room_for(url: str) -> Path | None:
-    """Beside a SQLite ledger, which is to hold as much; else where temporary files go."""
-    found = sa.make_url(url)
-    return Path(found.database).parent if found.get_backend_name() == "sqlite" and found.database else None
+def _folder_beside(url: str) -> Path | None:
+    """A SQLite ledger's folder, whose disk has to hold as much anyway; None for PostgreSQL."""
+    parsed = sa.make_url(url)
+    return Path(parsed.database).parent if parsed.get_backend_name() == "sqlite" and parsed.database else None
 
 
-def _read_into(source: Path, copy: Path) -> None:
+def _copy_file(source: Path, copy: Path) -> None:
+    """Copy a backup's file through SQLite. Raises LedgerUnavailable for a file that is no ledger."""
     try:
         with (
             closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro", uri=True)) as old,
@@ -106,25 +108,25 @@ def _read_into(source: Path, copy: Path) -> None:
             old.backup(new)
             [(tables,)] = new.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'alembic_version'").fetchall()
     except sqlite3.Error as error:
-        if getattr(error, "sqlite_errorname", "") in _NO_ROOM:
-            raise LedgerUnavailable(f"{copy} can't be written, a copy of {source}: {error}") from None
+        if getattr(error, "sqlite_errorname", "") in _DISK_FULL:
+            raise LedgerUnavailable(f"{copy}, a copy of {source}, can't be written: {error}") from None
         raise LedgerUnavailable(f"{source} can't be read: {error}", advice="name another backup") from None
     if not tables:
         raise LedgerUnavailable(f"{source} holds no ledger", advice="name the file that `tollbook backup` wrote")
 
 
-def _copy(reader: sa.Engine, writer: sa.Engine, read: str) -> tuple[int, int, int]:
-    """Every row of every table, read at one moment and written in one transaction, which makes the tables where there
-    are none. `read` names what is read."""
+def _copy(reader: sa.Engine, writer: sa.Engine, source: str) -> tuple[int, int, int]:
+    """Copy every row of every table: one consistent read, one write transaction, which creates missing tables.
+
+    Returns the numbers of purchases, events and bodies. `source` is what an error calls the reader.
+    """
     if reader.dialect.name == "postgresql":
         reader = reader.execution_options(isolation_level="REPEATABLE READ")
     with reader.connect() as old, old.begin():
         with writer.connect().execution_options(write=True) as new, new.begin():
             if not sa.inspect(new).has_table("alembic_version"):
-                from payer.ledger.migrate import upgrade_within
-
                 upgrade_within(new)
-            counts = {table.name: _copy_table(old, new, table, read) for table in schema.metadata.sorted_tables}
+            counts = {table.name: _copy_table(old, new, table, source) for table in schema.metadata.sorted_tables}
             if writer.dialect.name == "postgresql":
                 _advance_sequences(new)
             crash_point("copy.written")
@@ -132,33 +134,34 @@ def _copy(reader: sa.Engine, writer: sa.Engine, read: str) -> tuple[int, int, in
     return counts["purchases"], counts["events"], counts["bodies"]
 
 
-def _copy_table(old: sa.Connection, new: sa.Connection, table: sa.Table, read: str) -> int:
+def _copy_table(old: sa.Connection, new: sa.Connection, table: sa.Table, source: str) -> int:
     copied = 0
-    for rows in _rows(old, table, read):
+    for rows in _batches(old, table, source):
         new.execute(sa.insert(table), rows)
         copied += len(rows)
     return copied
 
 
-def _rows(old: sa.Connection, table: sa.Table, read: str) -> Iterator[list[dict[str, object]]]:
+def _batches(old: sa.Connection, table: sa.Table, source: str) -> Iterator[list[dict[str, object]]]:
     try:
-        found = old.execution_options(yield_per=_BATCH).execute(sa.select(table))
-        for batch in found.mappings().partitions():
+        result = old.execution_options(yield_per=_BATCH).execute(sa.select(table))
+        for batch in result.mappings().partitions():
             yield [{str(name): value for name, value in row.items()} for row in batch]
     except sa.exc.SQLAlchemyError as error:
-        raise LedgerUnavailable(f"{read} can't be read: {cause(error)}") from None
+        raise LedgerUnavailable(f"{source} can't be read: {cause(error)}") from None
 
 
 def _advance_sequences(connection: sa.Connection) -> None:
+    """Let PostgreSQL number new rows after the copied ones."""
     for table in (schema.events, schema.avoided):
         newest = sa.select(sa.func.coalesce(sa.func.max(table.c.seq), 0)).scalar_subquery()
         sequence = sa.func.pg_get_serial_sequence(table.name, "seq")
         connection.execute(sa.select(sa.func.setval(sequence, newest + 1, False)))
 
 
-def _settle(path: Path) -> None:
-    """One file, durable: nothing left in a write-ahead log beside it."""
-    with _opened(sa.create_engine(f"sqlite:///{path}")) as engine, engine.connect() as connection:
+def _make_single_file(path: Path) -> None:
+    """Make the copy one durable file, without a write-ahead log beside it."""
+    with _disposing(sa.create_engine(f"sqlite:///{path}")) as engine, engine.connect() as connection:
         connection.exec_driver_sql("PRAGMA journal_mode=DELETE")
         version = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
     assert version == SCHEMA_VERSION, "a backup has this program's schema"
@@ -166,7 +169,8 @@ def _settle(path: Path) -> None:
 
 
 @contextmanager
-def _opened(engine: sa.Engine) -> Iterator[sa.Engine]:
+def _disposing(engine: sa.Engine) -> Iterator[sa.Engine]:
+    """Close an engine's connections when the block ends."""
     try:
         yield engine
     finally:
@@ -174,10 +178,10 @@ def _opened(engine: sa.Engine) -> Iterator[sa.Engine]:
 
 
 @contextmanager
-def _writing(what: Path | str, refusal: type[LedgerUnavailable]) -> Iterator[None]:
-    """Says what the store or the disk says of what is written."""
+def _naming_write_errors(target: Path | str, error_type: type[LedgerUnavailable]) -> Iterator[None]:
+    """Raise the disk's and the database's errors as one that says what could not be written."""
     try:
         yield
     except (OSError, sa.exc.SQLAlchemyError) as error:
-        why = error.strerror if isinstance(error, OSError) else None
-        raise refusal(f"{what} can't be written: {why or cause(error)}") from None
+        reason = error.strerror if isinstance(error, OSError) else None
+        raise error_type(f"{target} can't be written: {reason or cause(error)}") from None

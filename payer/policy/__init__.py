@@ -1,1 +1,10 @@
-"""Reviewed limits: held as values (rules.py), read from policy.toml (file.py), applied to terms (judge.py)."""
+"""What may be paid for: reviewed limits, read from policy.toml and applied to a seller's terms.
+
+In reading order:
+
+- `rules`        the limits as values
+- `file`         read policy.toml into them
+- `toml_table`   read one TOML table strictly
+- `judge`        choose among the offers of a 402; draft the authorization to sign
+- `offer_rules`  the rules that an offer must pass
+"""

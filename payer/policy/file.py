@@ -1,4 +1,4 @@
-"""policy.toml: read once, whole, strictly. Every error names the key, what stands there and how to mend it."""
+"""Read policy.toml strictly. Every error names the key, its value and the fix (docs/policy.md has every key)."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ CAP_KEYS = (*_CEILINGS, "price_drift")
 SELLER_KEYS = tuple(key.name for key in fields(SellerPolicy) if key.name != "name")
 _FINALITIES = ("latest", "safe", "finalized")
 
-# Tokens whose EIP-712 data is known: name, version, decimals. Naming them wrongly would make worthless signatures.
-_KNOWN = {
+# Name, version and decimals of known tokens (EIP-712): others would make signatures that the token refuses.
+_KNOWN_TOKENS = {
     (8453, "0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913"): ("USD Coin", "2", 6),
     (84532, "0x036CbD53842c5426634e7929541eC2318f3dCF7e"): ("USDC", "2", 6),
 }
 
 
 def load_policy(path: Path) -> Policy:
-    """The policy in a file. Raises Misconfigured naming the key and the fix."""
+    """Read a policy file. Raises Misconfigured naming the key and the fix."""
     try:
         raw = path.read_bytes()
     except OSError as error:
@@ -52,14 +52,14 @@ def load_policy(path: Path) -> Policy:
     except UnicodeDecodeError:
         what, advice = "is not UTF-8 text", "save it as UTF-8"
     except tomllib.TOMLDecodeError as error:
-        what, advice = f"is not TOML: {error}", "mend the line it names"
+        what, advice = f"is not TOML: {error}", "correct the line it names"
     except Misconfigured as error:
         what, advice = f"has a fault: {error.what}", error.fix
     raise Misconfigured(f"the policy file {path} {what}", advice=advice)
 
 
 def parse_policy(text: str) -> Policy:
-    """The policy in a TOML text. Raises Misconfigured, or TOMLDecodeError for other text."""
+    """Parse a policy from TOML. Raises Misconfigured, or TOMLDecodeError for other text."""
     top = Table("", tomllib.loads(text), ("network", "payment", "assets", "caps", "sellers"))
     network = top.table("network", NETWORK_KEYS)
     payment = top.table("payment", PAYMENT_KEYS, optional=True)
@@ -98,7 +98,7 @@ def _assets(top: Table, chain_id: int) -> tuple[dict[str, Asset], dict[str, tupl
             eip712_version=table.text("eip712_version", r"[^\x00-\x1f]{1,20}", '"2"'),
             decimals=table.integer("decimals", 0, 36),
         )
-        _check_known(table, asset)
+        _check_known_token(table, asset)
         if twin := next((a.symbol for a in assets.values() if a.address == asset.address), None):
             raise table.wrong("address", f"is also that of {twin}", "one token contract is one asset")
         assets[symbol] = asset
@@ -106,18 +106,19 @@ def _assets(top: Table, chain_id: int) -> tuple[dict[str, Asset], dict[str, tupl
     return assets, also_named
 
 
-def _check_known(table: Table, asset: Asset) -> None:
-    known = _KNOWN.get((asset.chain_id, asset.address))
+def _check_known_token(table: Table, asset: Asset) -> None:
+    """Raise Misconfigured when a known token is declared with other EIP-712 data or decimals."""
+    known = _KNOWN_TOKENS.get((asset.chain_id, asset.address))
     if known is None:
         return
-    for key, ours, right in zip(
+    for key, declared, right in zip(
         ("eip712_name", "eip712_version", "decimals"),
         (asset.eip712_name, asset.eip712_version, asset.decimals),
         known,
         strict=True,
     ):
-        if ours != right:
-            raise table.wrong(key, f"is {ours!r}, and this token's is {right!r}", f"write {key} = {_toml(right)}")
+        if declared != right:
+            raise table.wrong(key, f"is {declared!r}, and this token's is {right!r}", f"write {key} = {_toml(right)}")
 
 
 def _toml(value: object) -> str:
@@ -192,5 +193,5 @@ def _watch(table: Table) -> Mapping[str, tuple[str, ...]]:
 
 
 def _is_key(value: object) -> bool:
-    """A number, or text as the seller writes it: what is only spaces, or wears them at its ends, is a slip."""
+    """Whether a value is a number, or a text without spaces at its ends, which would be a typing mistake."""
     return type(value) is int or (isinstance(value, str) and value == value.strip() != "")

@@ -1,4 +1,4 @@
-"""What a person allows, as values: the policy file read, checked and frozen. Money is in atoms, times in seconds."""
+"""The policy as frozen values: assets, caps and sellers. Money is in atomic units, times are in seconds."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _PORTS = {"https": 443, "http": 80}
 
 @dataclass(frozen=True, slots=True)
 class Caps:
-    """Ceilings of one asset in atoms, each enforced before signing. `price_drift` is in millionths: 250000 is 25 %."""
+    """Caps of one asset in atomic units, enforced before signing. `price_drift` is in millionths: 250000 is 25 %."""
 
     per_call: int
     per_run: int
@@ -25,14 +25,17 @@ class Caps:
     price_drift: int = 250_000
 
     def highest_after(self, last_price: int) -> int:
-        """The dearest price that is still no jump from the last one accepted."""
+        """The highest price that `price_drift` allows after the last one accepted."""
         return last_price * (MILLION + self.price_drift) // MILLION
 
 
 @dataclass(frozen=True, slots=True)
 class SellerPolicy:
-    """One seller that may be paid. An empty `pay_to` means first use: the first payee seen is pinned. `tokens` are
-    asked for of everything sold by token, and `watch` by the name of what is sold, when nobody names any."""
+    """One seller that may be paid. An empty `pay_to` means first use: the first payee seen is pinned.
+
+    `tokens` and `watch` (by dataset) are the keys requested when none are named. `loss_limit` is in atomic units, 0
+    for none.
+    """
 
     name: str
     base_url: str
@@ -54,7 +57,7 @@ class SellerPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Everything that may be paid for; what is not named is refused. The RPC address may hold a key: not in repr."""
+    """Everything that may be paid for; what is not named is refused. `rpc_url` may hold a key: it is not in repr."""
 
     chain_id: int
     v1_name: str
@@ -75,7 +78,7 @@ class Policy:
 
     @property
     def network(self) -> str:
-        """CAIP-2 name of the one chain that payments are made on."""
+        """The CAIP-2 name of the chain that payments are made on."""
         return f"eip155:{self.chain_id}"
 
     def asset_for(self, seller: str) -> Asset:
@@ -84,7 +87,7 @@ class Policy:
 
 
 def origin(url: str) -> str:
-    """Scheme, host and port in one spelling: default ports left out, host in lower case."""
+    """The origin of a URL in one spelling: host in lower case, default ports left out (RFC 6454)."""
     parts = urlsplit(url)
     host = (parts.hostname or "").lower()
     shown_host = f"[{host}]" if ":" in host else host
@@ -92,13 +95,13 @@ def origin(url: str) -> str:
     return f"{parts.scheme}://{shown_host}{port}"
 
 
-def is_private_enough(parts: SplitResult) -> bool:
-    """https anywhere; plain http to this machine only, where nobody stands between."""
+def is_https_or_loopback(parts: SplitResult) -> bool:
+    """Whether a URL is https, or plain http to this machine, which nobody can intercept."""
     return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is this machine by its own name or address; no name is looked up."""
+    """Whether a host is localhost or a loopback address; no name is resolved."""
     if host.lower() == "localhost":
         return True
     try:

@@ -1,4 +1,4 @@
-"""A TOML table read strictly: unknown keys at once, each value as it is taken; every error names key, value and fix."""
+"""Read a TOML table strictly; every error names the key, its value and the fix."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from payer.policy.rules import is_private_enough
+from payer.policy.rules import is_https_or_loopback
 from payer.values.addresses import checksum
 from payer.values.errors import Misconfigured
 from payer.values.money import parse_decimal
@@ -19,7 +19,7 @@ _MISSING: Any = object()
 
 
 class Table:
-    """One table being read: unknown keys are refused at once, each value is checked as it is taken."""
+    """One table. Unknown keys are refused at once, each value when it is taken; every method raises Misconfigured."""
 
     def __init__(self, path: str, values: Mapping[str, Any], known: tuple[str, ...]) -> None:
         self._path = path
@@ -29,12 +29,15 @@ class Table:
                 raise self.wrong(key, "is not a key that tollbook knows", _did_you_mean(key, known))
 
     def name(self, key: str) -> str:
+        """The key with its table's name before it."""
         return f"{self._path}.{key}" if self._path else key
 
     def wrong(self, key: str, what: str, fix: str) -> Misconfigured:
+        """An error about a key."""
         return Misconfigured(f"{self.name(key)} {what}", advice=fix)
 
     def value(self, key: str, default: Any = _MISSING) -> Any:
+        """A value of any type; without a default the key is required."""
         if key in self._values:
             return self._values[key]
         if default is _MISSING:
@@ -42,13 +45,14 @@ class Table:
         return default
 
     def table(self, key: str, known: tuple[str, ...], *, optional: bool = False) -> Table:
+        """A table with known keys, an empty one where it is optional and absent."""
         value = self.value(key, {} if optional else _MISSING)
         if not isinstance(value, dict):
             raise self.wrong(key, f"is {shown(value)}, not a table", f"write it as [{self.name(key)}]")
         return Table(self.name(key), value, known)
 
     def tables(self, key: str, known: tuple[str, ...]) -> list[tuple[str, Table]]:
-        """Every table of tables such as [assets.USDC], with its name; at least one must stand there."""
+        """Every table below a key, such as [assets.USDC], with its name; at least one is required."""
         names = self.value(key)
         if not isinstance(names, dict) or not names:
             raise self.wrong(key, "names nothing", f"add a table such as [{key}.NAME]")
@@ -59,6 +63,7 @@ class Table:
         return [(name, group.table(name, known)) for name in names]
 
     def integer(self, key: str, low: int, high: int, default: int = _MISSING) -> int:
+        """A whole number within bounds, both inclusive."""
         value = self.value(key, default)
         if type(value) is not int:
             raise self.wrong(key, f"is {shown(value)}", f"write a whole number without quotes, {low} to {high}")
@@ -67,25 +72,28 @@ class Table:
         return value
 
     def text(self, key: str, pattern: str, example: str) -> str:
+        """A text that matches a pattern."""
         value = self.value(key)
         if not isinstance(value, str) or not re.fullmatch(pattern, value):
             raise self.wrong(key, f"is {shown(value)}", f"write text such as {example}")
         return value
 
     def texts(self, key: str) -> tuple[str, ...]:
+        """A list of non-empty texts, empty when absent."""
         value = self.value(key, [])
         if not isinstance(value, list) or any(not isinstance(entry, str) or not entry for entry in value):
             raise self.wrong(key, f"is {shown(value)}", 'write a list of texts such as ["…"]')
         return tuple(value)
 
     def choice(self, key: str, allowed: tuple[str, ...]) -> str:
+        """One of the allowed texts."""
         value = self.value(key)
         if value not in allowed:
             raise self.wrong(key, f"is {shown(value)}", "allowed is " + ", ".join(f'"{one}"' for one in allowed))
         return str(value)
 
     def money(self, key: str, decimals: int, default: int = _MISSING) -> int:
-        """Atoms of a decimal string; `default` is in atoms already."""
+        """Atomic units of a decimal string; `default` is in atomic units already."""
         value = self.value(key, default)
         if key not in self._values:
             return int(value)
@@ -96,9 +104,11 @@ class Table:
         raise self.wrong(key, f"is {shown(value)}", fix)
 
     def address(self, key: str) -> str:
+        """An address in its EIP-55 form."""
         return self.as_address(key, self.value(key))
 
     def as_address(self, key: str, value: Any) -> str:
+        """A value of this key, or of a list in it, as an address in its EIP-55 form."""
         try:
             return checksum(value)
         except ValueError as error:
@@ -106,7 +116,7 @@ class Table:
         raise self.wrong(key, f"is {shown(value)}", f"{fix}; copy it again from its source")
 
     def url(self, key: str, *, secret: bool = False) -> str:
-        """An absolute address without user, fragment or trailing slash; a `secret` one is never quoted."""
+        """An absolute URL without user, fragment or trailing slash; errors never quote a `secret` one (I10)."""
         value = self.value(key)
         quoted = "is not a usable address" if secret else f"is {shown(value)}"
         fix = "write an https address without user, query or fragment (http is for this machine only)"
@@ -114,7 +124,7 @@ class Table:
             raise self.wrong(key, quoted, fix)
         try:
             parts = urlsplit(value)
-            usable = bool(parts.hostname) and parts.port != 0 and is_private_enough(parts)
+            usable = bool(parts.hostname) and parts.port != 0 and is_https_or_loopback(parts)
         except ValueError:
             usable = False
         if not usable or "@" in parts.netloc or parts.fragment or (parts.query and not secret):

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from payer.chain.chain import Account, TransferOut
 from payer.chain.logs import PAGE_BLOCKS
-from payer.chain.reader import Account, TransferOut
 from payer.context import PayerContext
 from payer.ledger.scans import SeenTransfer
 from payer.values.money import Asset

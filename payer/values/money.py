@@ -62,6 +62,11 @@ def decimal_text(atoms: int, decimals: int) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+def exact_decimal(atomic: int, decimals: int) -> Decimal:
+    """An amount in the asset with all its digits, however many: 17000 at 6 decimals is Decimal("0.017000")."""
+    return Decimal(f"{atomic}E-{decimals}")
+
+
 def parse_decimal(text: str, decimals: int) -> int:
     """Atoms of a decimal string in the asset ("0.10" at 6 decimals is 100000).
 

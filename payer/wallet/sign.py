@@ -11,7 +11,7 @@ from payer.policy.rules import Policy
 from payer.values.purchase import Purchase
 from payer.values.terms import Authorization, SignedPayment, Terms
 from payer.wallet.eip3009 import Wallet, digest
-from payer.wire.x402 import PAYMENT_IDENTIFIER, payment_header
+from payer.wire.payment import PAYMENT_IDENTIFIER, payment_header
 
 
 def authorize(policy: Policy, purchase: Purchase, terms: Terms, now: datetime) -> Authorization:

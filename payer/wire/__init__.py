@@ -1,1 +1,13 @@
-"""What strangers write, read strictly: x402's messages, and the JSON that sellers and RPC servers send."""
+"""x402 versions 1 and 2 on the wire, and the strict JSON that everything foreign passes through.
+
+In reading order:
+
+- `strict_json`  parse JSON strictly; quote foreign values safely
+- `fields`       take typed fields from a foreign JSON object
+- `headers`      base64 JSON in headers
+- `terms`        read the terms of a 402
+- `payment`      write the header that pays
+- `receipt`      read what a seller claims about a settlement
+
+Nothing here judges; policy does.
+"""

@@ -1,4 +1,4 @@
-"""Fields of a stranger's JSON object, each of its right type or Malformed with the field's name."""
+"""Take typed fields from a foreign JSON object; Malformed names the field."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from payer.wire.strict_json import Malformed, shown
 
 
 def integer(entry: Mapping[str, Any], name: str) -> int:
-    """A whole number; true, 1.0 and "1" are none."""
+    """A whole number; true, 1.0 and "1" are not."""
     value = entry.get(name)
     if type(value) is not int:
         raise Malformed(f"{name} is {shown(value)}, not a whole number")
@@ -17,7 +17,7 @@ def integer(entry: Mapping[str, Any], name: str) -> int:
 
 
 def text_of(entry: Mapping[str, Any], name: str) -> str:
-    """Text that is not empty."""
+    """A text that is not empty."""
     value = entry.get(name)
     if not isinstance(value, str) or not value:
         raise Malformed(f"{name} is {shown(value)}, not text")
@@ -25,7 +25,7 @@ def text_of(entry: Mapping[str, Any], name: str) -> str:
 
 
 def optional_text(entry: Mapping[str, Any], name: str, label: str | None = None) -> str | None:
-    """Text, or None where the field is absent or null."""
+    """A text, or None where the field is absent or null."""
     value = entry.get(name)
     if value is not None and not isinstance(value, str):
         raise Malformed(f"{label or name} is {shown(value)}, not text")

@@ -1,28 +1,29 @@
-"""JSON as a careful reader takes it: UTF-8, no duplicate keys, no NaN, bounded depth and size.
+"""Parse JSON strictly: UTF-8, no duplicate keys, no NaN, bounded depth and size.
 
-Whatever comes from a seller or an RPC server passes here first; the only way out is a value or Malformed.
+Everything that a seller or an RPC server sends is parsed here; the result is a value or Malformed.
 """
 
 from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from typing import Any, NoReturn
 
 DEPTH_LIMIT = 32
 
 
 class Malformed(ValueError):
-    """The text is not the strict JSON asked for; the message says why and quotes nothing long."""
+    """Raised for text that is not strict JSON of the expected form; the message quotes nothing long."""
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        seen: set[str] = set()
-        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        raise Malformed(f"the key {shown(twice)} stands twice in one object")
-    return found
+    unique = dict(pairs)
+    if len(unique) != len(pairs):
+        counts = Counter(key for key, _ in pairs)
+        repeated = next(key for key, count in counts.items() if count > 1)
+        raise Malformed(f"the key {shown(repeated)} occurs twice in one object")
+    return unique
 
 
 def _constant(name: str) -> NoReturn:
@@ -40,7 +41,7 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_constant,
 
 
 def parse(raw: bytes, *, limit: int, depth: int = DEPTH_LIMIT) -> Any:
-    """The value of one JSON document of at most `limit` bytes and `depth` levels, or Malformed."""
+    """Parse one JSON document of at most `limit` bytes and `depth` levels. Raises Malformed."""
     if len(raw) > limit:
         raise Malformed(f"it is longer than {limit} bytes")
     try:
@@ -72,12 +73,12 @@ def _check_depth(value: Any, depth: int) -> None:
 
 
 def dump(value: Any) -> str:
-    """Compact ASCII JSON with keys in the order given: the same value is always the same text."""
+    """Write compact ASCII JSON, keys in the order given: the same value is always the same text."""
     return json.dumps(value, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 
 def shown(value: object, limit: int = 80) -> str:
-    """A stranger's value as a message may quote it: one line, no control characters, bounded."""
+    """Format a foreign value for a message: one line, no control characters, at most `limit` characters."""
     if isinstance(value, (dict, list)):
         return "an object" if isinstance(value, dict) else "a list"
     text = (

@@ -5,13 +5,14 @@ from __future__ import annotations
 from tasks.request.expected import expected
 from tasks.workspace.workspace import Workspace
 from warehouse.load.report import LoadReport
+from warehouse.load.self_repair import load as load_cache
 from warehouse.publish import publish as publishing
-from warehouse.publish.publish import Publication
+from warehouse.publish.publication import Publication
 
 
 async def load(ws: Workspace) -> LoadReport:
     """Load every body that the cache has not seen, whoever bought it. Typed rows; what can't be cast is quarantined."""
-    return ws.cache.load(ws.ledger)
+    return load_cache(ws.cache, ws.ledger)
 
 
 async def publish(ws: Workspace) -> Publication:

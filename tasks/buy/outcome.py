@@ -14,7 +14,7 @@ from tasks.buy.bill import LostData
 
 if TYPE_CHECKING:
     from warehouse.load.report import LoadReport
-    from warehouse.publish.publish import Publication
+    from warehouse.publish.publication import Publication
 
 
 @dataclass(frozen=True, slots=True)

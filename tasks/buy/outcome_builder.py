@@ -20,7 +20,7 @@ from warehouse.load.report import LoadReport, joined
 if TYPE_CHECKING:
     from payer.settle.recover import Recovered
     from tasks.buy.purchase import Batch
-    from warehouse.publish.publish import Publication
+    from warehouse.publish.publication import Publication
 
 
 @dataclass(slots=True)
@@ -127,10 +127,11 @@ class OutcomeBuilder:
         return not self.bought and not self.reclaimed
 
     def _notes(self, notes: tuple[str, ...]) -> tuple[str, ...]:
-        """The loads' notes, each once, then the request's, then the publication's."""
-        loads = dict.fromkeys(load.note for load in self.loads if load.note)
-        published = (self.published.note,) if self.published and self.published.note else ()
-        return (*loads, *notes, *published)
+        """The notes of loads, request, plans and publication, each once."""
+        loads = [note for load in self.loads for note in load.notes]
+        plans = [note for bill in (self.first_bill, self.bill) if bill for note in bill.notes]
+        published = [self.published.note] if self.published and self.published.note else []
+        return tuple(dict.fromkeys((*loads, *notes, *plans, *published)))
 
     def _left(self, over: set[str]) -> list[Item]:
         """The last bill's requests, bought or not, without the purchase keys that are `over`."""

@@ -13,6 +13,7 @@ from sources.planner import plan as planner
 from sources.slots import slot
 from tasks.request.model import DataRequest, DatasetRequest
 from tasks.workspace.workspace import Workspace
+from warehouse.coverage.held import held
 
 if TYPE_CHECKING:
     from sources.model import Dataset, Seller
@@ -32,14 +33,15 @@ class Planned:
 async def plan(ws: Workspace, request: DataRequest) -> Planned:
     """Plan the fewest purchases that cover what is missing and due. Reads only the cache."""
     now = ws.clock.now()
-    plans = []
+    plans, notes = [], list(request.notes)
     for part in request.datasets:
         dataset = registry.dataset(part.dataset)
         seller = registry.seller(dataset.seller)
-        held = _held(ws, dataset, part, request.at, now)
-        found = planner.plan(dataset, seller, part.keys, part.first, part.last, held, at=request.at, now=now)
+        cells, repairs = _held(ws, dataset, part, request.at, now)
+        notes += repairs
+        found = planner.plan(dataset, seller, part.keys, part.first, part.last, cells, at=request.at, now=now)
         plans.append((dataset, found))
-    noted = replace(request, notes=(*request.notes, *ws.cache.owed))
+    noted = replace(request, notes=tuple(dict.fromkeys(notes)))
     return Planned(noted, ws.asset(request.seller), tuple(plans))
 
 
@@ -83,17 +85,25 @@ def last_price(ws: Workspace, made: Order) -> int | None:
     return None if quote is None else quote.terms.amount
 
 
-def _held(ws: Workspace, dataset: Dataset, part: DatasetRequest, at: datetime, now: datetime) -> Held:
-    """Join what the dataset and those that count for it hold; for a snapshot's past also its history twin."""
+def _held(
+    ws: Workspace, dataset: Dataset, part: DatasetRequest, at: datetime, now: datetime
+) -> tuple[Held, tuple[str, ...]]:
+    """Join what the dataset and those that count for it hold; for a snapshot's past also its history twin.
 
-    def held(other: Dataset) -> Held:
-        return ws.from_cache(lambda cache: cache.held(other, part.keys, part.first, part.last, at))
+    Returned with notes on what was repaired.
+    """
+    notes: list[str] = []
 
-    parts = [held(registry.dataset(name)) for name in (part.dataset, *part.held_by)]
+    def held_by(other: Dataset) -> Held:
+        cells, repairs = ws.from_cache(lambda cache: held(cache, other, part.keys, part.first, part.last, at))
+        notes.extend(repairs)
+        return cells
+
+    parts = [held_by(registry.dataset(name)) for name in (part.dataset, *part.held_by)]
     history = registry.history_of(dataset)
     if history and part.first < part.last:
-        parts.append(planner.before(held(history), slot(dataset, now)))
-    return planner.together(*parts)
+        parts.append(planner.before(held_by(history), slot(dataset, now)))
+    return planner.together(*parts), tuple(notes)
 
 
 def _avoided_entry(ws: Workspace, run: Run, planned: Planned, dataset: Dataset, made: Order) -> dict[str, Any]:

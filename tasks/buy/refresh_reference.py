@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from payer.values.errors import Misconfigured
@@ -18,6 +19,7 @@ from tasks.request.model import Keys
 from tasks.request.tokens import all_known, token_ids, words_of
 from tasks.workspace.run import new_run
 from tasks.workspace.workspace import Workspace
+from warehouse.coverage.held import held
 
 if TYPE_CHECKING:
     from tasks.request.tokens import Catalogue
@@ -31,28 +33,31 @@ async def resolve_keys(ws: Workspace, tokens: str | None, keys: Sequence[str] = 
     Raises BadRequest for a token that is unknown or ambiguous.
     """
     others = tuple(dict.fromkeys(key.strip() for key in keys if key.strip()))
-    return Keys(await resolve_tokens(ws, tokens) if tokens is not None else None, others or None)
+    found = await resolve_tokens(ws, tokens) if tokens is not None else Keys()
+    return replace(found, others=others or None)
 
 
-async def resolve_tokens(ws: Workspace, text: str) -> tuple[str, ...]:
-    """Return the ids of a comma list such as "3375,ETH".
+async def resolve_tokens(ws: Workspace, text: str) -> Keys:
+    """Return the ids of a comma list such as "3375,ETH", with notes on what was repaired.
 
     The catalogue is fetched, for nothing, when it was never read to its end, and again before a token is called
     unknown, once a day at most. Raises BadRequest for a token that is unknown or ambiguous.
     """
     words = words_of(text)
-    tokens = await catalogue(ws)
+    tokens, notes = await catalogue(ws)
     if not all_known(words, tokens):
-        tokens = await catalogue(ws, today=True)
-    return token_ids(words, tokens)
+        tokens, more = await catalogue(ws, today=True)
+        notes += more
+    return Keys(token_ids(words, tokens), notes=notes)
 
 
-async def catalogue(ws: Workspace, *, today: bool = False) -> Catalogue:
-    """Return every token by id, from a list read to its end at any time, or today."""
-    await load(ws)
+async def catalogue(ws: Workspace, *, today: bool = False) -> tuple[Catalogue, tuple[str, ...]]:
+    """Return every token by id, from a list read to its end at any time, or today; and notes on what was repaired."""
+    loaded = await load(ws)
     if not _was_read(ws, today=today):
         await refresh_reference(ws, TOKENS)
-    return {str(token.token_id): token for token in ws.from_cache(lambda cache: cache.tokens())}
+    tokens, notes = ws.from_cache(lambda cache: cache.tokens())
+    return {str(token.token_id): token for token in tokens}, (*loaded.notes, *notes)
 
 
 async def refresh_reference(ws: Workspace, name: str) -> None:
@@ -79,4 +84,4 @@ def _was_read(ws: Workspace, *, today: bool) -> bool:
     """True when the list was read to its end, today or ever; some of its pages are no catalogue."""
     dataset, now = registry.dataset(TOKENS), ws.clock.now()
     current = slot(dataset, now)
-    return bool(ws.cache.held(dataset, (EVERYTHING,), current if today else 0, current, now).spans)
+    return bool(held(ws.cache, dataset, (EVERYTHING,), current if today else 0, current, now).spans)

@@ -18,7 +18,7 @@ from tasks.buy.quote import quote
 from tasks.request.model import DataRequest
 from tasks.workspace.workspace import Workspace
 from warehouse.load.report import LoadReport
-from warehouse.publish.publish import Publication
+from warehouse.publish.publication import Publication
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from tasks.workspace.workspace import Workspace
-from warehouse.snapshots import compact as compaction
+from warehouse.publish import publish as publishing
 
 
 async def compact(ws: Workspace) -> str:
     """Compact each month of the snapshots; return how many months and files that were."""
-    done = compaction.compact(ws.home, ws.ledger)
+    done = publishing.compact(ws.home, ws.ledger)
     return f"{done.months} months rewritten, {done.files_before} files before, {done.files_after} after"

@@ -21,6 +21,7 @@ from tasks.request.build import request_fresh
 from tasks.request.model import BadRequest, DataRequest, DatasetRequest
 from tasks.workspace.schedules import Schedule
 from tasks.workspace.workspace import Workspace
+from warehouse.coverage.held import held
 
 if TYPE_CHECKING:
     from sources.coverage.cover import Covered
@@ -69,7 +70,8 @@ class _FutureCoverage:
         parts = []
         for name in (part.dataset, *part.held_by):
             dataset = registry.dataset(name)
-            parts.append(self._ws.from_cache(partial(_held_by_cache, dataset, part, at)))
+            cells, _ = self._ws.from_cache(partial(_held_by_cache, dataset, part, at))
+            parts.append(cells)
             parts.append(coverage.held(dataset, self._delivered.get(name, ()), at))
         return planner.together(*parts)
 
@@ -82,7 +84,7 @@ class _FutureCoverage:
 
 
 def _held_by_cache(dataset: Dataset, part: DatasetRequest, at: datetime, cache: Cache) -> Held:
-    return cache.held(dataset, part.keys, part.first, part.last, at)
+    return held(cache, dataset, part.keys, part.first, part.last, at)
 
 
 def _answered(dataset: Dataset, piece: Piece, at: datetime) -> Answered:

@@ -11,7 +11,7 @@ from payer.values.errors import PayerError, SellerUnreachable
 from payer.values.money import decimal_text
 from payer.values.request import Order
 from payer.values.terms import Terms
-from payer.wire.x402 import parse_402
+from payer.wire.terms import parse_402
 from sources import registry
 from sources.planner.plan import Held, plan
 from sources.slots import slot
@@ -104,7 +104,7 @@ def _sample(ws: Workspace, dataset: Dataset) -> Order:
     """Return the smallest request that the dataset takes."""
     now = ws.clock.now()
     current = slot(dataset, now)
-    keys = (SAMPLE_KEY,) if sold_by_key(dataset) else keys_for(ws, dataset)
+    keys = (SAMPLE_KEY,) if sold_by_key(dataset) else keys_for(ws, dataset)[0]
     sample = plan(dataset, registry.seller(dataset.seller), keys[:1], current, current, Held(), at=now, now=now)
     return order(ws, dataset, sample.pieces[0])
 

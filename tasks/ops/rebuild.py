@@ -7,7 +7,8 @@ from typing import Any
 from tasks.request.expected import expected
 from tasks.workspace.workspace import Workspace
 from warehouse.load.rebuild import Rebuilt, rebuild
-from warehouse.publish.publish import Publication, publish
+from warehouse.publish.publication import Publication
+from warehouse.publish.publish import publish
 
 
 async def rebuild_all(ws: Workspace, *, forget_lost: bool = False) -> tuple[Rebuilt, Publication]:
@@ -16,7 +17,7 @@ async def rebuild_all(ws: Workspace, *, forget_lost: bool = False) -> tuple[Rebu
     Raises LedgerLacks where the cache has deliveries that the ledger lacks, unless they may be forgotten.
     """
     rebuilt = rebuild(ws.home, ws.ledger, forget_lost=forget_lost)
-    return rebuilt, publish(ws.home, ws.ledger, anew=True, thorough=True, expected=expected(ws))
+    return rebuilt, publish(ws.home, ws.ledger, rebuild=True, thorough=True, expected=expected(ws))
 
 
 def rebuild_document(rebuilt: Rebuilt, publication: Publication) -> dict[str, Any]:

@@ -74,7 +74,7 @@ def _by_transaction(ws: Workspace) -> dict[str, str]:
 def _published(ws: Workspace) -> list[Difference]:
     """Check the published files, and rebuild what is damaged, so that the next check finds nothing."""
     found = check_published(ws.home, ws.ledger)
-    if not any(fault.mendable for fault in found):
+    if not any(fault.repairable for fault in found):
         return [_difference(fault, "") for fault in found]
     publish(ws.home, ws.ledger, thorough=True)
     left = check_published(ws.home, ws.ledger)

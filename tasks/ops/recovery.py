@@ -12,7 +12,7 @@ from tasks.buy.steps import PLAIN, Steps
 from tasks.ops.status import purchase_document
 from tasks.workspace.workspace import Workspace
 from warehouse.load.report import LoadReport
-from warehouse.publish.publish import Publication
+from warehouse.publish.publication import Publication
 
 
 @dataclass(frozen=True, slots=True)

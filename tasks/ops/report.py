@@ -9,7 +9,9 @@ from payer.values.errors import LedgerUnavailable
 from tasks.ops.costs import up_to_date, view
 from tasks.ops.status import read_status
 from tasks.workspace.workspace import Workspace
-from warehouse.publish.catalog import quoted, tables, time_column
+from warehouse.cache.sql import quoted
+from warehouse.cache.tables import declared_tables
+from warehouse.publish.views.catalog import time_column
 
 TOP = 5
 LOOKS = {
@@ -61,7 +63,7 @@ def _tables(home: Path) -> list[dict[str, Any]]:
     selects = [
         f"SELECT '{table.name}' AS \"table\", count(*) AS rows, max({quoted(time_column(table))})::VARCHAR AS newest, "
         f"max(observed_at) AS observed_at FROM {quoted(table.name)}"
-        for table in tables()
+        for table in declared_tables().values()
     ]
     return view(home, f"FROM ({' UNION ALL '.join(selects)}) WHERE rows > 0")
 

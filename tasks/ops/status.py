@@ -13,7 +13,7 @@ from typing import Any
 from payer.values.money import Asset, decimal_text
 from payer.values.purchase import Data, Money, Purchase
 from tasks.workspace.workspace import Workspace
-from warehouse.publish.open_files import Held, held
+from warehouse.publish.open_files import OldVersions, held_versions
 
 PERIODS = ("per_day", "per_month")
 
@@ -43,7 +43,7 @@ class Status:
     open: tuple[Purchase, ...]
     undelivered: tuple[Purchase, ...]
     caps: tuple[Cap, ...]
-    held: Held
+    held: OldVersions
 
     def document(self) -> dict[str, Any]:
         return {
@@ -91,7 +91,7 @@ def read_status(ws: Workspace) -> Status:
         open=tuple(p for p in ws.ledger.open_purchases() if p.data is Data.ABSENT or p.money is not Money.SPENT),
         undelivered=tuple(ws.ledger.undelivered()),
         caps=tuple(cap for asset in ws.policy.assets.values() for cap in _caps(ws, asset)),
-        held=held(ws.home / "published"),
+        held=held_versions(ws.home / "published"),
     )
 
 

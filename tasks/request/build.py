@@ -14,17 +14,20 @@ from tasks.request.keys import EVERY_KEY, keys_for
 from tasks.request.model import BadRequest, DataRequest, DatasetRequest, Keys
 from tasks.request.names import datasets_of, named, with_history
 from tasks.workspace.workspace import Workspace
+from warehouse.coverage.held import beginnings
 
 
 def request_fresh(ws: Workspace, name: str, *, reason: str, at: datetime, keys: Keys = EVERY_KEY) -> DataRequest:
     """Request what a flow, or a single dataset, keeps fresh as of `at`: its newest slot, and gaps of the lookback."""
     found = named(name)
     feed = found if isinstance(found, Feed) else Feed(found.name, (found.name,))
-    datasets = tuple(
-        _dataset_request(ws, registry.dataset(want.dataset), keys, want.first, want.last)
-        for want in wants(feed, at, registry.dataset)
-    )
-    return DataRequest(feed.name, reason, registry.dataset(feed.datasets[0]).seller, at, datasets)
+    parts, notes = [], list(keys.notes)
+    for wanted in wants(feed, at, registry.dataset):
+        part, repairs = _dataset_request(ws, registry.dataset(wanted.dataset), keys, wanted.first, wanted.last)
+        parts.append(part)
+        notes += repairs
+    seller = registry.dataset(feed.datasets[0]).seller
+    return DataRequest(feed.name, reason, seller, at, tuple(parts), tuple(dict.fromkeys(notes)))
 
 
 def request_range(
@@ -37,7 +40,7 @@ def request_range(
     """
     found = [with_history(name) for name in names]
     datasets = list({dataset.name: dataset for dataset, _ in found}.values())
-    notes = [note for _, dataset_notes in found for note in dataset_notes]
+    notes = [*keys.notes, *(note for _, dataset_notes in found for note in dataset_notes)]
     if last is None:
         last = _newest_settled(datasets, at)
         notes.append(f"up to {last}, the newest day whose rows no longer move; --to buys later ones")
@@ -48,8 +51,9 @@ def request_range(
     parts = []
     for dataset in datasets:
         _check_since(dataset, first)
-        parts.append(_range_request(ws, dataset, keys, first, last, at))
-        notes.extend(_beginnings(ws, dataset, parts[-1]))
+        part, repairs = _range_request(ws, dataset, keys, first, last, at)
+        parts.append(part)
+        notes += [*repairs, *_beginnings(ws, dataset, part)]
     return DataRequest("backfill", "backfill", seller, at, tuple(parts), tuple(dict.fromkeys(notes)))
 
 
@@ -77,14 +81,17 @@ def budget_of(ws: Workspace, names: Sequence[str], max_cost: str | None) -> int 
         raise BadRequest(f"--max-cost: {error}", advice="write plain digits such as 0.50") from None
 
 
-def _dataset_request(ws: Workspace, dataset: Dataset, keys: Keys, first: int, last: int) -> DatasetRequest:
-    """Count days that the dataset's snapshot has seen as held, too."""
-    return DatasetRequest(dataset.name, keys_for(ws, dataset, keys), first, last, registry.snapshots_of(dataset))
+def _dataset_request(
+    ws: Workspace, dataset: Dataset, keys: Keys, first: int, last: int
+) -> tuple[DatasetRequest, tuple[str, ...]]:
+    """Count days that the dataset's snapshot has seen as held, too. Returned with notes on what was repaired."""
+    chosen, notes = keys_for(ws, dataset, keys)
+    return DatasetRequest(dataset.name, chosen, first, last, registry.snapshots_of(dataset)), notes
 
 
 def _range_request(
     ws: Workspace, dataset: Dataset, keys: Keys, first: date, last: date, at: datetime
-) -> DatasetRequest:
+) -> tuple[DatasetRequest, tuple[str, ...]]:
     start = datetime.combine(first, datetime.min.time(), UTC)
     end = datetime.combine(last + timedelta(days=1), datetime.min.time(), UTC) - timedelta(seconds=1)
     return _dataset_request(ws, dataset, keys, slot(dataset, start), min(slot(dataset, end), slot(dataset, at)))
@@ -119,9 +126,11 @@ def _check_since(dataset: Dataset, first: date) -> None:
 
 
 def _beginnings(ws: Workspace, dataset: Dataset, request: DatasetRequest) -> Iterator[str]:
-    """Note the keys whose first row, by earlier answers, lies after the range's first slot."""
+    """Note the keys whose first row, by earlier answers, lies after the range's first slot; and what was repaired."""
+    first_slots, repairs = ws.from_cache(lambda cache: beginnings(cache, dataset, request.keys))
+    yield from repairs
     began: dict[int, list[str]] = {}
-    for key, first in ws.from_cache(lambda cache: cache.beginnings(dataset, request.keys)).items():
+    for key, first in first_slots.items():
         if first > request.first:
             began.setdefault(first, []).append(key)
     for first, keys in sorted(began.items()):

@@ -14,7 +14,7 @@ from tasks.request.keys import keys_for
 from tasks.request.model import BadRequest
 from tasks.workspace.schedules import Schedule, read_schedules
 from tasks.workspace.workspace import Workspace
-from warehouse.publish.quality import Expected
+from warehouse.publish.views.quality import Expected
 
 if TYPE_CHECKING:
     from sources.model import Dataset
@@ -50,6 +50,6 @@ def _bought(ws: Workspace, schedule: Schedule) -> Iterator[Dataset]:
 
 def _keys(ws: Workspace, dataset: Dataset) -> tuple[str, ...]:
     try:
-        return keys_for(ws, dataset)
+        return keys_for(ws, dataset)[0]
     except BadRequest:
         return ()

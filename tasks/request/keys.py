@@ -35,27 +35,29 @@ def sold_by_key(dataset: Dataset) -> bool:
     return dataset.key_column is not None and not sold_by_token(dataset)
 
 
-def keys_for(ws: Workspace, dataset: Dataset, keys: Keys = EVERY_KEY) -> tuple[str, ...]:
-    """Return the keys to request a dataset with; `EVERYTHING` alone for a dataset without a key column.
+def keys_for(ws: Workspace, dataset: Dataset, keys: Keys = EVERY_KEY) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the keys to request a dataset with, and notes on what was repaired to know them.
+
+    Without a key column `EVERYTHING` is the one key.
 
     Raises BadRequest when it is sold by a key that nobody named, or that its seller doesn't list.
     """
     if dataset.key_column is None:
-        return (EVERYTHING,)
+        return (EVERYTHING,), ()
     named = keys.tokens if sold_by_token(dataset) else keys.others
-    chosen = _watched(ws, dataset) if named is None else named
+    chosen, notes = _watched(ws, dataset) if named is None else (named, ())
     if sold_by_key(dataset):
-        _check_listed(ws, dataset, chosen)
+        notes += _check_listed(ws, dataset, chosen)
     if not chosen:
         advice = _naming_advice(dataset)
         raise BadRequest(f"{dataset.name} is sold by {dataset.key_column} and none is named", advice=advice)
-    return chosen
+    return chosen, notes
 
 
 def can_be_requested(ws: Workspace, dataset: Dataset) -> bool:
     """False for a dataset whose keys nobody can know yet: not on the watch list, and listed in no table."""
     keyless = dataset.key_column is None or sold_by_token(dataset) or dataset.key_column in KEY_TABLES
-    return keyless or bool(_watched(ws, dataset))
+    return keyless or bool(_watched(ws, dataset)[0])
 
 
 def check_named(datasets: Sequence[Dataset], tokens: str | None, keys: Sequence[str]) -> None:
@@ -85,13 +87,14 @@ def _check_keys(datasets: Sequence[Dataset], names: str, keys: Sequence[str]) ->
             raise BadRequest(f"--keys {key!r} is no {dataset.key_column}: it holds a comma", advice=f"write {several}")
 
 
-def _watched(ws: Workspace, dataset: Dataset) -> tuple[str, ...]:
+def _watched(ws: Workspace, dataset: Dataset) -> tuple[tuple[str, ...], tuple[str, ...]]:
     seller = ws.policy.sellers[dataset.seller]
     if dataset.name in seller.watch:
-        return seller.watch[dataset.name]
+        return seller.watch[dataset.name], ()
     if sold_by_token(dataset):
-        return tuple(str(token) for token in seller.tokens)
-    return tuple(_listed(ws, dataset))
+        return tuple(str(token) for token in seller.tokens), ()
+    listed, notes = _listed(ws, dataset)
+    return tuple(listed), notes
 
 
 def _naming_advice(dataset: Dataset) -> str:
@@ -103,14 +106,15 @@ def _naming_advice(dataset: Dataset) -> str:
     return f'{listed}name some with --keys, or list them {policy}: watch = {{"{dataset.name}" = ["…"]}}'
 
 
-def _check_listed(ws: Workspace, dataset: Dataset, chosen: tuple[str, ...]) -> None:
-    """Raise BadRequest, with near matches, for a key that is not in the listing bought earlier."""
-    listed = _listed(ws, dataset)
+def _check_listed(ws: Workspace, dataset: Dataset, chosen: tuple[str, ...]) -> tuple[str, ...]:
+    """Raise BadRequest, with near matches, for a key that is not in the listing bought earlier. Returns notes."""
+    listed, notes = _listed(ws, dataset)
     for key in chosen:
         if listed and key not in listed:
             raise BadRequest(
                 f"no {dataset.key_column} is called {key!r} among {len(listed)} known", advice=_near(key, listed)
             )
+    return notes
 
 
 def _near(key: str, listed: dict[str, tuple[str, ...]]) -> str:
@@ -122,10 +126,10 @@ def _near(key: str, listed: dict[str, tuple[str, ...]]) -> str:
     return "did you mean " + " or ".join(f"{match} ({', '.join(listed[match][1:])})" for match in matches) + "?"
 
 
-def _listed(ws: Workspace, dataset: Dataset) -> dict[str, tuple[str, ...]]:
-    """Return the keys that the cache knows from its table of them (indices), each with its names."""
+def _listed(ws: Workspace, dataset: Dataset) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
+    """Return the keys that the cache knows from its table of them (indices), each with its names; and notes."""
     table, columns = KEY_TABLES.get(dataset.key_column or "", ("", ()))
     if not table:
-        return {}
-    rows = ws.from_cache(lambda cache: cache.distinct(table, columns))
-    return {str(row[0]): tuple(str(name) for name in row if name is not None) for row in rows}
+        return {}, ()
+    rows, notes = ws.from_cache(lambda cache: cache.distinct(table, columns))
+    return {str(row[0]): tuple(str(name) for name in row if name is not None) for row in rows}, notes

@@ -28,10 +28,12 @@ class DatasetRequest:
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """The keys that a person named. None: the policy's watch lists, or all keys that the cache knows."""
+    """The keys that a person named. None: the policy's watch lists, or all keys that the cache knows. `notes` say what
+    was repaired to look them up."""
 
     tokens: tuple[str, ...] | None = None
     others: tuple[str, ...] | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

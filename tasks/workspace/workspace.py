@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
@@ -78,14 +78,12 @@ class Workspace:
         self._make_home()
         return Cache(self.home)
 
-    def from_cache(self, work: Callable[[Cache], T]) -> T:
-        """Return what `work` reads from the cache. A damaged cache is rebuilt from the ledger first; the next load's
-        report, or the bill, says so."""
-        from warehouse.load.self_repair import healed
+    def from_cache(self, work: Callable[[Cache], T]) -> tuple[T, tuple[str, ...]]:
+        """Return what `work` reads from the cache, and notes to show. A damaged cache is rebuilt from the ledger first,
+        and the notes say so."""
+        from warehouse.load.self_repair import with_repair
 
-        found, note = healed(self.cache, self.ledger, partial(work, self.cache))
-        self.cache.owe(note)
-        return found
+        return with_repair(self.cache, self.ledger, work)
 
     @cached_property
     def spool(self) -> Spool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.cli.conftest import Command
 from warehouse import query
-from warehouse.cache import schema
+from warehouse.cache.tables import declared_tables
 
 if TYPE_CHECKING:
     from sandbox.world import Buyer, World
@@ -30,7 +30,7 @@ def bought(tollbook: Command, buyer: Buyer, **env: str) -> dict[str, list[dict[s
         assert [(flow["quarantined"], flow["drift"]) for flow in done.document["flows"]] == [(0, [])]
     found = {}
     for table in ("grades", "signals", "trader_grades", "ohlcv_daily", "fundamental_grades"):
-        names = [column.name for column in schema.tables()[table].columns]
+        names = [column.name for column in declared_tables()[table].columns]
         rows = query(buyer.home, f"SELECT {', '.join(names)} FROM {table} ORDER BY token_id, date")[1]
         found[table] = [dict(zip(names, row, strict=True)) for row in rows]
     return found

@@ -18,7 +18,7 @@ from tests.cli.conftest import Command
 from tests.payer.onchain import payments
 from tollbook.cli.main import run
 from warehouse import query
-from warehouse.cache import schema
+from warehouse.cache.tables import declared_tables
 
 if TYPE_CHECKING:
     from sandbox.seller.seller import Visit
@@ -69,9 +69,9 @@ def test_every_declared_dataset_of_every_seller_is_bought(everything: Everything
     assert sum(everything.transfers) == parse_decimal(everything.first["amount"], 6)
 
 
-@pytest.mark.parametrize("table", schema.tables())
+@pytest.mark.parametrize("table", declared_tables())
 def test_each_table_has_rows_that_can_be_queried_with_what_they_cost(everything: Everything, table: str) -> None:
-    own = schema.tables()[table]
+    own = declared_tables()[table]
     columns = ", ".join(f'"{column.name}"' for column in own.columns)
     rows = everything.rows(f"SELECT {columns} FROM {table}")
     assert rows

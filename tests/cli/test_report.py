@@ -8,7 +8,7 @@ import pytest
 
 from tasks.ops.report import TOP
 from tests.cli.conftest import Command
-from tests.warehouse.books import DAY, T0, body, grade
+from tests.warehouse.deliveries import DAY, T0, body, grade
 from tests.warehouse.purchases import buy_history, open_ledger
 
 

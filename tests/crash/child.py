@@ -19,7 +19,7 @@ from multiprocessing.synchronize import Barrier
 from typing import cast
 
 # What a child would import on its way, done once by the server that forks them.
-import payer.ledger.migrate  # noqa: F401
+import payer.ledger.database.migrate  # noqa: F401
 from payer.payer import Payer
 from payer.values.request import Order
 from tests.payer.desk import SELLER, Desk, HurriedClock, orders

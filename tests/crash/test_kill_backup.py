@@ -97,9 +97,9 @@ def test_a_backup_killed_anywhere_leaves_no_half_one_and_the_next_removes_its_re
 
 def test_a_backup_beside_one_that_is_still_at_work_leaves_it_alone(books: Ledger, tmp_path: Path) -> None:
     """Only what nobody holds any more is removed."""
-    from payer.ledger.workplace import workplace
+    from payer.ledger.database.copy_folder import copy_folder
 
-    with workplace(tmp_path) as at_work:
+    with copy_folder(tmp_path) as at_work:
         backup(where(books), tmp_path / "copy.db")
         assert at_work.is_dir()
     assert [path.name for path in tmp_path.iterdir()] == ["copy.db"]

@@ -12,7 +12,8 @@ from payer.policy.judge import draft, judge
 from payer.policy.rules import Policy
 from payer.values.terms import Authorization, Terms
 from payer.wallet.eip3009 import Wallet
-from payer.wire.x402 import Challenge, parse_402, payment_header
+from payer.wire.payment import payment_header
+from payer.wire.terms import Challenge, parse_402
 
 USDC = "0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913"
 PAYEE = "0x209693Bc6afc0C5328bA36FaF03C514EF312287C"

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-from payer.ledger.store import Wanted
+from payer.ledger.reserve import PricedOrder
 from payer.policy.rules import Caps
 from payer.values.addresses import checksum
 from payer.values.chain_view import Settlement
@@ -47,11 +47,11 @@ def nonces(key: str) -> Mapping[int, str]:
     return {generation: nonce(SECRET, USDC, key, generation) for generation in range(4)}
 
 
-def wanted(number: int = 0, amount: int = PRICE, **changes: object) -> Wanted:
+def wanted(number: int = 0, amount: int = PRICE, **changes: object) -> PricedOrder:
     piece = order(number, **changes)
     key = purchase_key(piece.request, piece.edition)
     free = piece.free
-    return Wanted(piece, USDC, PAYER, nonces(key), 0 if free else amount, None if free else terms(amount), 7)
+    return PricedOrder(piece, USDC, PAYER, nonces(key), 0 if free else amount, None if free else terms(amount), 7)
 
 
 def blank(number: int = 0) -> Purchase:

@@ -14,7 +14,7 @@ from payer.chain.reader import Account, Head, TransferOut
 from payer.context import PayerContext
 from payer.http.outcome import Answer, NoAnswer, NotSent
 from payer.ledger import Ledger
-from payer.ledger.appends import Body
+from payer.ledger.append import Body
 from payer.policy.file import parse_policy
 from payer.policy.rules import Policy
 from payer.values.attempts import Limits

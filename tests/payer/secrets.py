@@ -12,7 +12,7 @@ import sqlalchemy as sa
 import zstandard
 
 from payer.ledger import Ledger
-from payer.ledger.schema import metadata
+from payer.ledger.database.schema import metadata
 from payer.values.terms import SignedPayment
 from payer.wallet.eip3009 import Wallet
 

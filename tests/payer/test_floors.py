@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.paths import ROOT
-from tests.test_imports import imports
+from tests.structure.modules import imports
 
 FLOORS = ("values", "wire", "policy", "http", "chain", "ledger", "wallet", "spool", "context", "buy", "settle", "payer")
 """From the ground up: rooms, and the modules that stand beside them."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from payer.ledger import rows
+from payer.ledger.database import rows
 from payer.values.events import Intent, fold
 from payer.values.identifiers import nonce, purchase_key
 from payer.values.purchase import Money, Purchase

@@ -14,7 +14,7 @@ from payer.buy import buy, changed_terms, decide, quote, record, send
 from payer.buy.look import look
 from payer.context import PayerContext
 from payer.http.outcome import Answer
-from payer.ledger import Ledger, caps
+from payer.ledger import Ledger, caps, read
 from payer.settle import reconcile, recover
 from payer.values.attempts import AttemptCounts, Limits
 from payer.values.chain_view import ChainView, NonceState, NotSeen
@@ -102,14 +102,14 @@ def the_head_voids(patch: pytest.MonkeyPatch) -> None:
 
 def expiry_bumps_the_generation(patch: pytest.MonkeyPatch) -> None:
     """A void purchase that is wanted again gets a new nonce."""
-    latest = Ledger._latest
+    latest = read.latest
 
-    def bumped(self: Ledger, books: Any, purchase_key: str) -> Purchase | None:
-        found = latest(self, books, purchase_key)
+    def bumped(txn: Any, purchase_key: str) -> Purchase | None:
+        found = latest(txn, purchase_key)
         void = found is not None and found.money is Money.VOID and found.data is Data.ABSENT
         return structs.replace(found, loss_accepted=True) if found is not None and void else found
 
-    patch.setattr(Ledger, "_latest", bumped)
+    patch.setattr(read, "latest", bumped)
 
 
 def late_settlements_are_not_booked(patch: pytest.MonkeyPatch) -> None:

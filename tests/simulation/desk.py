@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
+from payer.chain.chain import Chain
 from payer.chain.logs import LogReader
-from payer.chain.reader import Chain, RpcChain
+from payer.chain.reader import RpcChain
 from payer.chain.settlements import SettlementReader
 from payer.context import PayerContext
 from payer.payer import Payer

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from payer.chain.reader import Account, Head, TransferOut
+from payer.chain.chain import Account, Head, TransferOut
 from payer.policy.rules import Policy
 from payer.values.chain_view import ChainView, NonceState, Settlement
 from payer.values.clock import Clock

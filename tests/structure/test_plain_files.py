@@ -21,7 +21,12 @@ OPENS_A_FILE = {
     *("shutil.copy", "shutil.copy2", "shutil.copyfile", "shutil.copytree", "shutil.move", "shutil.make_archive"),
     *("pyarrow.OSFile", "pyarrow.memory_map", "pyarrow.parquet.ParquetFile", "pyarrow.parquet.read_table"),
     *("tarfile.open", "zipfile.ZipFile", "sqlite3.connect", "pandas.read_parquet"),
-    *("sha256_of", "warehouse.snapshots.verify.sha256_of", "says", "warehouse.snapshots.verify.says"),
+    *(
+        "sha256_of",
+        "warehouse.snapshots.verify.sha256_of",
+        "rows_and_purchases",
+        "warehouse.snapshots.verify.rows_and_purchases",
+    ),
     "payer.values.durable.fsync_path",
 }
 """By their whole names; three are ours, and open what they are given."""
@@ -32,8 +37,8 @@ NO_PATHS = {"Workspace", "Ledger", "cache", "self", "self._pool", "self._evm", "
 ALLOWED = {
     "a lock of its own, made for that": (
         "warehouse/cache/locking.py _lock os.open",
-        "payer/http/pace.py Pace._alone os.open",
-        "payer/ledger/workplace.py _held os.open",
+        "payer/http/pace.py Pace._locked os.open",
+        "payer/ledger/database/copy_folder.py _locked os.open",
     ),
     "a folder or a new file, to make it durable": (
         "payer/values/durable.py fsync_path os.open",
@@ -47,16 +52,16 @@ ALLOWED = {
     ),
     "Parquet, or the manifest beside it": (
         "warehouse/snapshots/manifest.py read_manifest (root / MANIFEST).read_text",
-        "warehouse/snapshots/manifest.py write_manifest fresh.open",
-        "warehouse/snapshots/write.py store fresh.read_bytes",
-        "warehouse/audit.py _bytes sha256_of",
-        "warehouse/audit.py _content says",
-        *("warehouse/snapshots/verify.py _is_whole sha256_of",) * 2,
-        "warehouse/snapshots/verify.py _is_whole says",
-        "warehouse/snapshots/verify.py says pq.ParquetFile",
+        "warehouse/snapshots/manifest.py write_manifest draft.open",
+        "warehouse/snapshots/write.py store draft.read_bytes",
+        "warehouse/audit.py _damage sha256_of",
+        "warehouse/audit.py _check_content rows_and_purchases",
+        *("warehouse/snapshots/verify.py _is_intact sha256_of",) * 2,
+        "warehouse/snapshots/verify.py _is_intact rows_and_purchases",
+        "warehouse/snapshots/verify.py rows_and_purchases pq.ParquetFile",
         "warehouse/snapshots/verify.py sha256_of path.open",
     ),
-    "a backup of a SQLite ledger": ("payer/ledger/backup.py _read_into sqlite3.connect",) * 2,
+    "a backup of a SQLite ledger": ("payer/ledger/backup.py _copy_file sqlite3.connect",) * 2,
     "a body that waits for the ledger": (
         "payer/spool.py _read path.read_bytes",
         "payer/spool.py _write os.open",
@@ -69,8 +74,8 @@ ALLOWED = {
     ),
     "the system's name for this boot": ("payer/values/owners.py _machine _BOOT.read_text",),
     "SQL that comes with the package": (
-        "warehouse/publish/catalog.py views_sql ours.joinpath(name).read_text",
-        "warehouse/publish/quality.py _statements files('warehouse.publish').joinpath(name).read_text",
+        "warehouse/publish/views/catalog.py views_sql package.joinpath(name).read_text",
+        "warehouse/publish/views/quality.py _statements files('warehouse.publish.views').joinpath(name).read_text",
     ),
     "the sandbox's own, and the demo's": (
         "tollbook/cli/demo/home.py fresh_home (home / MARK).write_text",
@@ -167,7 +172,7 @@ def test_each_way_to_open_a_file_is_seen(code: str) -> None:
 
 @pytest.mark.parametrize(
     "code",
-    ["def f(cache): cache.open(whole=True)", "import duckdb\ndef f(p): duckdb.connect(p)", "def f(run): run.open"],
+    ["def f(cache): cache.open(complete=True)", "import duckdb\ndef f(p): duckdb.connect(p)", "def f(run): run.open"],
 )
 def test_duckdbs_own_way_is_none_of_them(code: str) -> None:
     assert Places(code).found == []

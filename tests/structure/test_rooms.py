@@ -57,9 +57,7 @@ def test_every_room_has_its_floor(package: str) -> None:
 
 
 def test_a_folder_holds_no_more_modules_than_can_be_seen_at_once() -> None:
-    folders = Counter(
-        str(path.parent.relative_to(ROOT)) for path in source_files() if path.name != "__init__.py"
-    )
+    folders = Counter(str(path.parent.relative_to(ROOT)) for path in source_files() if path.name != "__init__.py")
     wide = {folder: count for folder, count in folders.items() if count > MOST_MODULES and folder not in ONE_OF_A_KIND}
     assert wide == {}
 

@@ -1,4 +1,4 @@
-"""Homes that tests start from or read: making the tables takes longest, so each is made once."""
+"""Homes that tests start from or read, each made once: creating the tables takes longest."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ import pytest
 from payer.ledger import Ledger
 from sources import registry
 from sources.model import Dataset
-from tests.warehouse import market
+from tests.warehouse import sample_market
 from tests.warehouse.purchases import open_ledger
-from warehouse.cache import schema
+from warehouse.cache.generation import declaration
 from warehouse.cache.store import Cache
-from warehouse.load.parse import declared
+from warehouse.cache.tables import declared_tables
+from warehouse.coverage.page import declared
+from warehouse.load.self_repair import load
 from warehouse.publish.publish import publish
 
 
@@ -24,7 +26,7 @@ def empty_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Made once; tests take copies."""
     home = tmp_path_factory.mktemp("empty")
     with open_ledger(home) as opened:
-        Cache(home).load(opened)
+        load(Cache(home), opened)
         publish(home, opened)
     return home
 
@@ -56,11 +58,11 @@ def _forget_declarations() -> Iterator[None]:
 
 
 def _forget() -> None:
-    for known in (schema.tables, schema.declaration, declared):
-        known.cache_clear()
+    for cached in (declared_tables, declaration, declared):
+        cached.cache_clear()
 
 
 @pytest.fixture(scope="session")
 def market_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The home of tests.warehouse.market, published. Nobody writes to it."""
-    return market.build(tmp_path_factory.mktemp("market"))
+    """The home of tests.warehouse.sample_market, published. Nobody writes to it."""
+    return sample_market.build(tmp_path_factory.mktemp("market"))

@@ -17,9 +17,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from tests.warehouse.books import DAY, T0, body, pieces
-from tests.warehouse.processes import ROOT
+from tests.warehouse.child_processes import ROOT
+from tests.warehouse.deliveries import DAY, T0, body, pieces
 from tests.warehouse.purchases import buy, open_ledger
+from warehouse.load.self_repair import load
 
 FLOWS = {"tm-grade-history": "grades", "trading-signals": "signals", "daily-ohlcv": "ohlcv_daily"}
 """The dataset that each flow buys, and the table it fills."""
@@ -31,10 +32,11 @@ ROWS = 20
 def flow(home: Path, dataset: str, seconds: str) -> None:
     """Buy a page, load it and publish, until the time is over; print how long each had to wait for its turn."""
     from warehouse.cache import store as cache
-    from warehouse.publish import publish
+    from warehouse.publish import attempt
+    from warehouse.publish.publish import publish
 
     waits: list[float] = []
-    cache.in_turn = publish.in_turn = _timed(publish.in_turn, waits)  # type: ignore[attr-defined]
+    cache.file_lock = attempt.file_lock = _timed(attempt.file_lock, waits)  # type: ignore[attr-defined]
     own, took, number = cache.Cache(home), [], 0
     with open_ledger(home) as ledger:
         print("ready", flush=True)
@@ -46,9 +48,9 @@ def flow(home: Path, dataset: str, seconds: str) -> None:
             [piece, *_] = pieces(dataset, tokens, T0 - 9 * DAY, T0, at)
             rows = [_row(token, n) for token in tokens for n in range(ROWS // 2)]
             buy(ledger, piece, body(*rows), at, flow=FLOWS[dataset])
-            own.load(ledger)
+            load(own, ledger)
             started = time.monotonic()
-            publish.publish(home, ledger)
+            publish(home, ledger)
             took.append(time.monotonic() - started)
             number += 1
     print(json.dumps({"publications": number, "waits": waits, "took": took}), flush=True)

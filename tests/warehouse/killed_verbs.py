@@ -12,7 +12,8 @@ import time
 from contextlib import redirect_stderr, suppress
 from pathlib import Path
 
-from tests.warehouse.processes import ROOT
+from tests.warehouse.child_processes import ROOT
+from warehouse.load.self_repair import load
 
 
 def serve(home: Path) -> None:
@@ -42,8 +43,7 @@ def _work(verb: str, disk: str = "", *, home: Path) -> int:
     from tollbook.cli.failure import report
     from warehouse.cache.store import Cache
     from warehouse.load.rebuild import rebuild
-    from warehouse.publish.publish import publish
-    from warehouse.snapshots.compact import compact
+    from warehouse.publish.publish import compact, publish
 
     verbs = {"publish": publish, "compact": compact, "rebuild": rebuild}
     with (home / "said").open("w") as said, redirect_stderr(said), open_ledger(home) as ledger:
@@ -55,7 +55,7 @@ def _work(verb: str, disk: str = "", *, home: Path) -> int:
             signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
             resource.setrlimit(resource.RLIMIT_FSIZE, (int(disk), unlimited[1]))
         try:
-            Cache(home).load(ledger) if verb == "load" else verbs[verb](home, ledger)
+            load(Cache(home), ledger) if verb == "load" else verbs[verb](home, ledger)
         except (OSError, duckdb.Error) as error:
             resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
             return report(error, as_json=False)

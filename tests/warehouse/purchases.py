@@ -1,4 +1,4 @@
-"""A real ledger with purchases that a seller answered, without the seller: for what comes after buying."""
+"""Delivered purchases in a real ledger, without a seller."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from datetime import datetime
 from pathlib import Path
 
 from payer.ledger import Ledger
-from payer.ledger.appends import Body
-from payer.ledger.store import Wanted
+from payer.ledger.append import Body
+from payer.ledger.reserve import PricedOrder
 from payer.policy.rules import Caps
 from payer.values.chain_view import Settlement
 from payer.values.events import Answered, Delivered, Sent, Settled, Signed
@@ -19,7 +19,7 @@ from payer.values.request import Order, Request
 from payer.values.terms import Authorization
 from sources.planner.pieces import Piece
 from tests.payer import purchases as p
-from tests.warehouse.books import DAY, T0, grades, pieces
+from tests.warehouse.deliveries import DAY, T0, grades, pieces
 
 LIMITLESS = {"USDC": Caps(*[10**15] * 5)}
 
@@ -38,7 +38,7 @@ def buy(
     key = purchase_key(request, piece.edition)
     lease = Lease("tests", at)
     run = p.run(f"run-{at:%Y%m%dT%H%M%S%f}-{key[:6]}", flow=flow, at=at)
-    item = Wanted(order, p.USDC, p.PAYER, {0: nonce(p.SECRET, p.USDC, key, 0)}, p.PRICE, p.terms(), 1)
+    item = PricedOrder(order, p.USDC, p.PAYER, {0: nonce(p.SECRET, p.USDC, key, 0)}, p.PRICE, p.terms(), 1)
     [wanted] = ledger.reserve(run, [item], LIMITLESS, lease)
     seconds = int(at.timestamp())
     signed = Authorization(p.USDC, p.PAYER, p.PAYEE, p.PRICE, seconds - 60, seconds + 60, wanted.nonce)

@@ -11,12 +11,12 @@ import pytest
 from filelock import FileLock
 
 from payer.ledger import Ledger
-from tests.warehouse.publish.test_publish import bring_up, month
-from warehouse.audit import Fault, check_published
+from tests.warehouse.publications import bring_up, month
+from warehouse.audit import Fault, check_published, check_snapshots
 from warehouse.publish.publish import publish
-from warehouse.snapshots.manifest import File, Manifest, read_manifest, write_manifest
+from warehouse.snapshots.manifest import Manifest, SnapshotFile, read_manifest, write_manifest
 
-Change = Callable[[File], File]
+Change = Callable[[SnapshotFile], SnapshotFile]
 
 CHANGES: dict[str, Change] = {
     "rows, 99 by the manifest": lambda file: replace(file, rows=99),
@@ -27,7 +27,7 @@ CHANGES: dict[str, Change] = {
 
 
 def test_what_the_manifest_says_is_held_against_the_files_and_the_ledger(tmp_path: Path, ledger: Ledger) -> None:
-    """Each is named with its purchases, and made anew by a thorough publication."""
+    """Each is named with its purchases, and rebuilt by a thorough publication."""
     for number in range(4):
         month(ledger, number)
     bring_up(tmp_path, ledger)
@@ -57,7 +57,7 @@ def test_a_purchase_that_the_ledger_lacks_is_named_and_no_publication_drops_it(t
             return []
 
     [fault] = check_published(tmp_path, Restored())  # type: ignore[arg-type]
-    assert (fault.purchases, fault.mendable) == ((row.purchase_id,), False)
+    assert (fault.purchases, fault.repairable) == ((row.purchase_id,), False)
 
 
 def test_a_check_waits_until_a_publication_is_done(tmp_path: Path, ledger: Ledger) -> None:
@@ -86,3 +86,20 @@ def test_contents_are_durable_before_the_manifest_that_names_them(
     write_manifest(tmp_path, Manifest())
     places = (tmp_path / ".files", tmp_path / "_manifest.json", tmp_path)
     assert synced == [path.stat().st_ino for path in places]
+
+
+def test_the_checker_names_what_is_wrong(tmp_path: Path, ledger: Ledger) -> None:
+    month(ledger, 0)
+    bring_up(tmp_path, ledger)
+    root = tmp_path / "published" / "snapshots"
+    [file] = read_manifest(root).files
+    (root / file.folder / "stray.parquet").write_bytes(b"x")
+    (root / file.link).unlink()
+    (root / file.content).write_bytes(b"y")
+    assert sorted(fault.detail for fault in check_snapshots(root)) == sorted(
+        [
+            f"{file.folder}/stray.parquet is not in the manifest",
+            f"{file.link} is missing",
+            f"{file.content} does not have the hash in the manifest",
+        ]
+    )

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.warehouse.market import CLOSES, CORRECTED, DAYS, GRADES, SIGNALS, TOKENS
+from tests.warehouse.sample_market import CLOSES, CORRECTED, DAYS, GRADES, SIGNALS, TOKENS
 from warehouse import query
 
 PAGE = Path("docs/data.md").read_text("utf-8")

@@ -10,7 +10,8 @@ import pytest
 from tests.warehouse.flows_and_analysts import look_on
 from tests.warehouse.purchases import open_ledger
 from warehouse.cache.store import Cache
-from warehouse.publish.open_files import held
+from warehouse.load.self_repair import load
+from warehouse.publish.open_files import held_versions
 from warehouse.publish.publish import publish
 
 SECONDS = float(os.environ.get("TOLLBOOK_TOGETHER_SECONDS", "3"))
@@ -22,7 +23,7 @@ def test_three_flows_publish_over_and_over_while_analysts_look(
     """I7: no error on either side, no torn read, no row before its price; every writer's wait is bounded, and none
     starves."""
     with open_ledger(tmp_path) as ledger:
-        Cache(tmp_path).load(ledger)
+        load(Cache(tmp_path), ledger)
         publish(tmp_path, ledger)
     seen = look_on(tmp_path, analysts=4, held=2, seconds=SECONDS)
     with capsys.disabled():
@@ -32,4 +33,4 @@ def test_three_flows_publish_over_and_over_while_analysts_look(
     assert min(seen.publications) >= 1
     assert min(seen.publications) >= max(seen.publications) / 4
     assert max(seen.waits) < 60
-    assert held(tmp_path / "published").files == 0
+    assert held_versions(tmp_path / "published").files == 0

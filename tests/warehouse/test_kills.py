@@ -13,7 +13,7 @@ from payer.ledger import Ledger
 from tests.warehouse.killed_verbs import Worker
 from tests.warehouse.purchases import buy_day, open_ledger
 from warehouse import query
-from warehouse.audit import check
+from warehouse.audit import check_snapshots
 from warehouse.snapshots.manifest import read_manifest
 
 KILLS = int(os.environ.get("TOLLBOOK_KILLS", "1"))
@@ -58,7 +58,7 @@ def test_kills_at_random_times_lose_nothing_and_leave_all_readable(tmp_path: Pat
     [(observations,)] = query(tmp_path, "SELECT count(*) FROM grades_observations")[1]
     assert loads == [(bought, observations)]
     assert sum(file.rows for file in read_manifest(root).files) == observations
-    assert check(root) == []
+    assert check_snapshots(root) == []
 
 
 def test_a_full_disk_stops_each_verb_with_its_name_and_loses_nothing(tmp_path: Path) -> None:
@@ -75,4 +75,4 @@ def test_a_full_disk_stops_each_verb_with_its_name_and_loses_nothing(tmp_path: P
             assert query(tmp_path, "SELECT count(*) FROM grades_observations")[1] == before
         assert [worker.run(verb) for verb in ("rebuild", "publish", "compact")] == [0, 0, 0]
     assert query(tmp_path, "SELECT count(*), (SELECT count(*) FROM loads) FROM grades_observations")[1] == [(6, 3)]
-    assert check(tmp_path / "published" / "snapshots") == []
+    assert check_snapshots(tmp_path / "published" / "snapshots") == []

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.warehouse.market import DAYS, HOUR
+from tests.warehouse.sample_market import DAYS, HOUR
 from warehouse import query
 
 CLI = Path(sys.executable).parent / "duckdb"

@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from tests.warehouse.market import DAYS, HOUR, NOW, SIGNALS
+from tests.warehouse.sample_market import DAYS, HOUR, NOW, SIGNALS
 from warehouse import read
 
 BITCOIN = [

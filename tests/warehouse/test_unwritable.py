@@ -1,5 +1,5 @@
 """`published/`, or a folder in it, on a disk that is mounted read-only or without permission to write: publications and
-compactions say so and change nothing, and the next ones heal by themselves (I7, I8)."""
+compactions say so and change nothing, and the next ones repair themselves (I7, I8)."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from tests import disks
 from tests.warehouse.killed_verbs import Worker
 from tests.warehouse.purchases import buy_day
 from warehouse import query
-from warehouse.audit import check
+from warehouse.audit import check_snapshots
 from warehouse.cache.store import Cache
-from warehouse.publish.publish import publish
-from warehouse.snapshots.compact import compact
+from warehouse.load.self_repair import load
+from warehouse.publish.publish import compact, publish
 
 SENTENCES = (
     r"error: (.*/)?published/.*(Read-only file system|Permission denied)\S*\n"
@@ -34,7 +34,7 @@ REFUSED = (
 
 
 def files(folder: Path) -> dict[str, tuple[int, bytes]]:
-    """Every file but those that say what another one shows, which are made anew when they are missed."""
+    """Every file except the stamps kept beside public files, which are written again when they are missing."""
     found = [path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("shown-")]
     return {str(path.relative_to(folder)): (path.stat().st_ino, path.read_bytes()) for path in found}
 
@@ -51,7 +51,7 @@ def assert_ledger_is_whole(home: Path, purchases: int) -> None:
 
 
 def bring_up(home: Path, ledger: Ledger) -> None:
-    Cache(home).load(ledger)
+    load(Cache(home), ledger)
     publish(home, ledger)
 
 
@@ -63,7 +63,7 @@ def test_publications_and_compactions_that_can_not_write_change_nothing_and_the_
         buy_day(ledger, number)
         bring_up(tmp_path, ledger)
     buy_day(ledger, 2)
-    Cache(tmp_path).load(ledger)
+    load(Cache(tmp_path), ledger)
     before, seen = files(tmp_path / "published"), shown(tmp_path)
     with Worker(tmp_path) as worker:
         for spoil, folder, verb in REFUSED:
@@ -72,10 +72,10 @@ def test_publications_and_compactions_that_can_not_write_change_nothing_and_the_
             disks.allow(tmp_path / folder)
             said = (tmp_path / "said").read_text()
             assert (code, bool(re.fullmatch(SENTENCES, said))) == (6, True), (spoil, folder, verb, said)
-            assert (shown(tmp_path), check(tmp_path / "published" / "snapshots")) == (seen, [])
+            assert (shown(tmp_path), check_snapshots(tmp_path / "published" / "snapshots")) == (seen, [])
             assert_ledger_is_whole(tmp_path, 3)
             before = before if folder in FOLDERS else files(tmp_path / "published")
     bring_up(tmp_path, ledger)
     assert shown(tmp_path) == [(6, 3)]
     assert compact(tmp_path, ledger).files_after == 1
-    assert check(tmp_path / "published" / "snapshots") == []
+    assert check_snapshots(tmp_path / "published" / "snapshots") == []

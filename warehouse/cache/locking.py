@@ -1,4 +1,4 @@
-"""One process at a time, in turn. A lock is held by an open file, so that a crash of any kind lets it go.
+"""An exclusive lock between processes and threads. The lock belongs to an open file: a crash of any kind releases it.
 
 The locked files are never a DuckDB file: closing any second handle on one would drop DuckDB's own lock.
 """
@@ -14,40 +14,34 @@ from pathlib import Path
 
 from warehouse.errors import WarehouseError
 
-_held = threading.local()
+_held_by_thread = threading.local()
 
 
 class AlreadyHeld(WarehouseError):
-    """This very thread holds the lock: waiting for itself would never end."""
+    """This thread holds the lock already: waiting for itself would never end."""
 
 
 @contextmanager
-def in_turn(path: Path) -> Iterator[None]:
-    """Hold the lock at `path`, however long others need it first.
+def file_lock(path: Path) -> Iterator[None]:
+    """Hold the lock at `path`, waiting without limit. Raises AlreadyHeld when this thread holds it.
 
-    Whoever waits holds the gate beside it, so that a process that lets go and comes back stands behind them.
+    A waiter holds the gate file beside it, so that a process that releases the lock and returns stands behind it.
     """
     path = path.resolve()
-    mine: set[Path] = _held.__dict__.setdefault("paths", set())
-    if path in mine:
+    held: set[Path] = _held_by_thread.__dict__.setdefault("paths", set())
+    if path in held:
         raise AlreadyHeld(f"{path.name} is held by this thread: close the cache before opening it again")
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(path.with_suffix(".gate")):
-        door = _lock(path)
-    mine.add(path)
+    gate = _lock(path.with_suffix(".gate"))
+    try:
+        handle = _lock(path)
+    finally:
+        os.close(gate)
+    held.add(path)
     try:
         yield
     finally:
-        mine.discard(path)
-        os.close(door)
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    handle = _lock(path)
-    try:
-        yield
-    finally:
+        held.discard(path)
         os.close(handle)
 
 

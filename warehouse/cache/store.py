@@ -1,6 +1,6 @@
-"""state/cache.duckdb: typed observations, current rows and coverage. One writer at a time, opened briefly.
+"""Open `state/cache.duckdb`: typed observations, current rows and coverage. One writer at a time, opened briefly.
 
-It can be deleted at any time: the next load makes it anew from the ledger, for nothing.
+The file can be deleted at any time: the next load rebuilds it from the ledger, for $0.
 """
 
 from __future__ import annotations
@@ -10,39 +10,44 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from warehouse.cache import schema
-from warehouse.cache.damage import first_line, is_damage
-from warehouse.cache.locking import in_turn
-from warehouse.errors import CacheBusy, CacheDamaged, CacheIncomplete
+from warehouse.cache.generation import is_complete, outdated
+from warehouse.cache.integrity import CacheDamaged, first_line, is_damage
+from warehouse.cache.locking import file_lock
+from warehouse.cache.sql import column_list, literal, quoted
+from warehouse.cache.tables import create_table, declared_tables
+from warehouse.errors import WarehouseError
 
 if TYPE_CHECKING:
     import duckdb
 
-    from payer.values.ledger_reads import LedgerReader
-    from sources.model import Dataset
-    from sources.planner.plan import Held
-    from warehouse.load.report import LoadReport
-
 STORAGE = "v1.5.0"
-"""Readable by DuckDB 1.5 and later."""
+"""Storage version: readable by DuckDB 1.5 and later."""
 
 MEMORY = "1GB"
 """What DuckDB may use for one load; beyond it works on disk, beside the file."""
 
 LOG_KEPT = 256 << 10
-"""Bytes of DuckDB's log that closing leaves for the next opening to read again: up to there that is the quicker."""
+"""Bytes of DuckDB's log that closing leaves for the next opening to replay: up to there that is the quicker."""
 
 SMALL_FILE, FEW_ROWS = 64 << 20, 5_000
-"""Below both, one thread is quicker than handing work over to a second."""
+"""Below both, one thread is quicker than sharing the work with a second."""
+
+FOREIGN_LOCK_SECONDS = 30.0
+"""How long to wait for a process that opened the file without our lock."""
 
 _NAME = "cache"
 
-STRANGER_SECONDS = 30.0
-"""How long a process that opened the file without our lock is waited for."""
+
+class CacheBusy(WarehouseError):
+    """A program that doesn't take our lock holds the file open, such as a DuckDB shell."""
+
+
+class CacheIncomplete(WarehouseError):
+    """The cache lacks something that was bought: planning on it would buy again. Load first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +60,12 @@ class Token:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """What a load saw: the purchases that are loaded with a seq above `start`, and whether the cache was whole."""
+class KnownDeliveries:
+    """The purchases that a load left in the cache with a seq above `start`, and whether the cache was complete."""
 
     start: int
-    known: set[str]
-    whole: bool
+    purchases: set[str]
+    complete: bool
 
 
 class Cache:
@@ -69,37 +74,36 @@ class Cache:
     def __init__(self, home: Path, file: str = "cache.duckdb") -> None:
         self.home = home
         self.path = home / "state" / file
-        self.log = self.path.with_name(f"{self.path.name}.wal")
-        self._lock = self.path.with_suffix(".lock")
-        self._look: tuple[tuple[int, int] | None, Look | None] = (None, None)
-        self._duckdb: tuple[int, duckdb.DuckDBPyConnection] | None = None
-        self.owed: tuple[str, ...] = ()
-        self._small: bool | None = None
-        self._made: set[tuple[str, str]] = set()
+        self.log = log_of(self.path)
         self.meta: dict[str, str] = {}
-        """What the file said of itself when it was opened last."""
+        """The file's `meta` when it was opened last."""
+        self._lock = self.path.with_suffix(".lock")
+        self._remembered: tuple[tuple[int, int] | None, KnownDeliveries | None] = (None, None)
+        self._duckdb: tuple[int, duckdb.DuckDBPyConnection] | None = None
+        self._single_thread: bool | None = None
+        self._created: set[tuple[str, str]] = set()
 
     @contextmanager
-    def open(self, *, whole: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A connection that may write, and nobody else has one. Close it before anything slow.
+    def open(self, *, complete: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Open an exclusive connection that may write. Close it before anything slow.
 
-        `whole`: raise CacheIncomplete unless everything bought has been loaded since the file was made, under the
+        `complete`: raise CacheIncomplete unless everything bought has been loaded since the file was made, under the
         declarations of today.
         """
         with self.locked(), self.connected() as con:
-            if whole and not _is_whole(self.meta):
+            if complete and not is_complete(self.meta):
                 raise CacheIncomplete("the cache has not been filled from the ledger yet: load before planning")
             yield con
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Nobody has the file open, and nobody will."""
-        with in_turn(self._lock):
+        """Keep every process from opening the file."""
+        with file_lock(self._lock):
             yield
 
     @contextmanager
     def connected(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A connection for who holds the lock already. Raises CacheDamaged for a file that can't be read."""
+        """Open a connection while holding the lock. Raises CacheDamaged for a file that can't be read."""
         import duckdb
 
         try:
@@ -107,92 +111,64 @@ class Cache:
         except duckdb.Error as error:
             if not is_damage(error):
                 raise
-            raise CacheDamaged(f"{self.path} can't be read ({first_line(error)}): load makes it anew") from error
+            raise CacheDamaged(f"{self.path} can't be read ({first_line(error)}): the next load rebuilds it") from error
         try:
             yield con
         finally:
             self._detach(con)
 
     def checkpoint(self) -> None:
-        """Bring everything into the file itself, so that it is whole without its log. For who holds the lock."""
+        """Write the log into the file itself, so that it is whole without it. Hold the lock."""
         with self.connected() as con:
             con.execute(f"CHECKPOINT {_NAME}")
 
-    def make(self, con: duckdb.DuckDBPyConnection, names: Iterable[str]) -> None:
-        """What these tables lie in, if it isn't there yet. Not inside a transaction. A file never loses a table again,
-        and `build` tells it from another: what was seen once is not looked for again. Raises CacheIncomplete for a file
-        laid out in another way."""
-        if why := schema.outdated(self.meta):
+    def create_tables(self, con: duckdb.DuckDBPyConnection, names: Iterable[str]) -> None:
+        """Create the tables of these names where they are missing. Not inside a transaction. Raises CacheIncomplete
+        for an outdated file.
+
+        A file never loses a table, and `build` tells it from another: a table that was seen is not looked for again.
+        """
+        if why := outdated(self.meta):
             raise CacheIncomplete(f"{why}: load before reading it")
-        missing = {(self.meta["build"], name) for name in names} - self._made
+        missing = {(self.meta["build"], name) for name in names} - self._created
         for _, name in missing:
-            schema.make(con, schema.tables()[name])
-        self._made |= missing
+            create_table(con, declared_tables()[name])
+        self._created |= missing
 
     def expect(self, rows: int) -> None:
-        """So many rows are coming: work on as many cores as pays."""
+        """Use as many cores as pay for a load of so many rows."""
         small = rows <= FEW_ROWS and (not self.path.exists() or self.path.stat().st_size <= SMALL_FILE)
-        if small is not self._small:
+        if small is not self._single_thread:
             self._instance().execute("SET threads = 1" if small else "RESET threads")
-            self._small = small
+            self._single_thread = small
 
-    def load(self, ledger: LedgerReader) -> LoadReport:
-        """Bring in every body that the ledger holds and the cache has not seen. A file that can't be read, or was
-        made under other declarations, is made anew first, and the report's note says so."""
-        from warehouse.load.self_repair import load
+    def remember(self, deliveries: KnownDeliveries) -> None:
+        """Keep what a load left in the file, so that the next one opens no file when nothing is new."""
+        self._remembered = (file_identity(self.path), deliveries)
 
-        return load(self, ledger)
-
-    def owe(self, note: str | None) -> None:
-        """A note for `owed`: the next load's report is to carry it, as nobody at hand can say it."""
-        self.owed += (note,) if note else ()
-
-    def told(self, note: str | None) -> str | None:
-        """The note with those owed, which are paid so."""
-        notes, self.owed = (*self.owed, *((note,) if note else ())), ()
-        return "; ".join(notes) or None
-
-    def remember(self, look: Look) -> None:
-        """Keep for the next load what this one saw, so that one that finds nothing opens no file."""
-        self._look = (file_identity(self.path), look)
-
-    def remembered(self) -> Look | None:
-        """What the last load saw, if the file is still the one it saw. Others may have added to it since."""
-        identity, look = self._look
-        return look if identity is not None and identity == file_identity(self.path) else None
-
-    def held(self, dataset: Dataset, keys: Iterable[str], first: int, last: int, at: datetime) -> Held:
-        """What need not be bought of keys × first…last by a run scheduled for `at`."""
-        from warehouse.coverage import record as coverage
-
-        with self.open(whole=True) as con:
-            return coverage.held(con, dataset, keys, first, last, at)
-
-    def beginnings(self, dataset: Dataset, keys: Iterable[str]) -> dict[str, int]:
-        """The slot of each key's first row, as far as an answer without one for the slot before shows that it is."""
-        from warehouse.coverage import record as coverage
-
-        with self.open() as con:
-            self.make(con, [dataset.table])
-            return coverage.beginnings(con, dataset, keys)
+    def remembered(self) -> KnownDeliveries | None:
+        """What the last load left, if the file is still the same. Others may have added to it since."""
+        identity, deliveries = self._remembered
+        return deliveries if identity is not None and identity == file_identity(self.path) else None
 
     def tokens(self) -> list[Token]:
-        """The catalogue as last seen, by id."""
+        """The catalogue as last read, by id."""
         with self.open() as con:
-            self.make(con, ["tokens"])
+            self.create_tables(con, ["tokens"])
             rows = con.execute("SELECT token_id, token_symbol, token_name FROM tokens ORDER BY token_id").fetchall()
         return [Token(*row) for row in rows]
 
     def distinct(self, table: str, columns: Sequence[str]) -> list[tuple[object, ...]]:
-        """The values that columns of the current rows have together, in order."""
-        with self.open(whole=True) as con:
-            self.make(con, [table])
-            return con.execute(f'SELECT DISTINCT {schema.quoted(columns)} FROM "{table}" ORDER BY ALL').fetchall()
+        """Distinct values of these columns over the current rows, in order."""
+        with self.open(complete=True) as con:
+            self.create_tables(con, [table])
+            query = f"SELECT DISTINCT {column_list(columns)} FROM {quoted(table)} ORDER BY ALL"
+            return con.execute(query).fetchall()
 
     def _attached(self) -> duckdb.DuckDBPyConnection:
         con = self._instance().cursor()
         try:
-            self._patiently(con)
+            self._attach(con)
             con.execute(f"USE {_NAME}")
             self.meta = schema.prepare(con)
         except BaseException:
@@ -200,26 +176,26 @@ class Cache:
             raise
         return con
 
-    def _patiently(self, con: duckdb.DuckDBPyConnection) -> None:
+    def _attach(self, con: duckdb.DuckDBPyConnection) -> None:
+        """Attach the file, waiting for a program that holds it without our lock. Raises CacheBusy."""
         import duckdb
 
         if not self.path.exists():
             self.log.unlink(missing_ok=True)
-        path = str(self.path).replace("'", "''")
-        until = time.monotonic() + STRANGER_SECONDS
+        deadline = time.monotonic() + FOREIGN_LOCK_SECONDS
         while True:
             try:
-                con.execute(f"ATTACH '{path}' AS {_NAME} (STORAGE_VERSION '{STORAGE}')")
+                con.execute(f"ATTACH {literal(self.path)} AS {_NAME} (STORAGE_VERSION '{STORAGE}')")
                 return
             except duckdb.IOException as error:
                 if "lock on file" not in str(error):
                     raise
-                if time.monotonic() > until:
+                if time.monotonic() > deadline:
                     raise CacheBusy(f"{self.path} is open in another program: {first_line(error)}") from None
             time.sleep(0.05)
 
     def _detach(self, con: duckdb.DuckDBPyConnection) -> None:
-        """Close the file, undoing what was not committed. An instance that can't is given up, and the file with it."""
+        """Close the file, undoing what was not committed. An instance that fails to is closed, and the file with it."""
         import duckdb
 
         con.close()
@@ -230,10 +206,10 @@ class Cache:
             instance.execute(f"DETACH DATABASE IF EXISTS {_NAME}")
         except duckdb.Error:
             instance.close()
-            self._duckdb = self._small = None
+            self._duckdb = self._single_thread = None
 
     def _instance(self) -> duckdb.DuckDBPyConnection:
-        """A DuckDB of its own that the file is attached to while open: starting one costs more than a small load."""
+        """This process's DuckDB, kept between openings: starting one costs more than a small load."""
         if self._duckdb is None or self._duckdb[0] != os.getpid():
             import duckdb
 
@@ -249,13 +225,14 @@ class Cache:
 
 
 def file_identity(path: Path) -> tuple[int, int] | None:
-    """Which file it is, whatever is in it; None for none."""
+    """Device and inode of a file, whatever it contains; None where there is none."""
     try:
-        found = path.stat()
+        status = path.stat()
     except FileNotFoundError:
         return None
-    return found.st_dev, found.st_ino
+    return status.st_dev, status.st_ino
 
 
-def _is_whole(meta: dict[str, str]) -> bool:
-    return meta.get("whole") == "yes" and schema.outdated(meta) is None
+def log_of(path: Path) -> Path:
+    """DuckDB's write-ahead log of a file."""
+    return path.with_name(f"{path.name}.wal")

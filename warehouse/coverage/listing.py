@@ -1,4 +1,5 @@
-"""How far down a listing that grows at its top is read: to what is known, and past it for what left another listing."""
+"""How far to read a listing that grows at its top: down to what is known, and beyond it for rows that left another
+listing and should turn up in this one."""
 
 from __future__ import annotations
 
@@ -10,97 +11,101 @@ from typing import TYPE_CHECKING
 from sources.coverage.answered import Answered
 from sources.model import Dataset
 from sources.parse.rows import identities
-from warehouse.cache.schema import quoted, tables
-from warehouse.coverage.store import DONE, Listing, followed
+from warehouse.cache.sql import column_list, quoted
+from warehouse.cache.tables import declared_tables
+from warehouse.coverage.store import DONE, GroupPages, followed_listings
 
 if TYPE_CHECKING:
     import duckdb
 
-    from warehouse.load.parse import Page
+    from warehouse.coverage.page import Page
 
-BEYOND = 5
+PAGES_BEYOND = 5
 """Pages at most that are read for a row that left its listing: it may be nowhere."""
 
 Members = tuple[datetime, frozenset[str]]
-"""A complete listing: when its last page came, and what was on it."""
+"""A complete listing: when its last page came, and the identities of its rows."""
 
 
-def seen(con: duckdb.DuckDBPyConnection, page: Page, listings: Sequence[Listing]) -> Answered:
-    """The answer; for a listing that grows at its top also whether reading it may end at this page: its last row was in
-    the last complete one, and nothing that left another listing since then is still to be found.
+def mark_known(con: duckdb.DuckDBPyConnection, page: Page, changed: Sequence[GroupPages]) -> Answered:
+    """The page's answer; on a listing that grows at its top, `known` says whether reading may end at this page: its
+    last row was in the last complete reading, and nothing that left another listing since is still missing.
 
-    `listings` are those of this load that are not stored yet.
+    `changed` are the groups of this load that are not stored yet.
     """
     answer, dataset, parsed = page.answered, page.dataset, page.parsed
     assert answer is not None
     assert dataset is not None
     assert parsed is not None
-    if dataset.name in followed():
+    if dataset.name in followed_listings():
         return replace(answer, cells=identities(dataset, parsed.table))
     if not (dataset.paging and dataset.paging.newest_first and len(parsed.table)):
         return answer
-    times = [time for time in _completed(con, dataset, listings) if time < page.observed_at]
-    if not times or not _known(con, page, dataset, max(times)):
+    times = [time for time in _completion_times(con, dataset, changed) if time < page.observed_at]
+    if not times or not _last_row_known(con, page, dataset, max(times)):
         return answer
-    far = answer.page - answer.group.first_page >= BEYOND
-    return replace(answer, known=far or not _lost(con, page, dataset, max(times), listings))
+    far = answer.page - answer.group.first_page >= PAGES_BEYOND
+    return replace(answer, known=far or not _missing(con, page, dataset, max(times), changed))
 
 
-def _completed(con: duckdb.DuckDBPyConnection, dataset: Dataset, listings: Sequence[Listing]) -> list[datetime]:
+def _completion_times(
+    con: duckdb.DuckDBPyConnection, dataset: Dataset, changed: Sequence[GroupPages]
+) -> list[datetime]:
     query = "SELECT completed_at FROM coverage_groups WHERE dataset = ? AND state = ?"
     stored = [time for (time,) in con.execute(query, [dataset.name, DONE]).fetchall()]
-    return stored + [own.last for own in listings if own.dataset == dataset.name and own.state == DONE]
+    return stored + [group.last_at for group in changed if group.dataset == dataset.name and group.state == DONE]
 
 
-def _known(con: duckdb.DuckDBPyConnection, page: Page, dataset: Dataset, complete: datetime) -> bool:
-    """The page's last row was seen by then."""
+def _last_row_known(con: duckdb.DuckDBPyConnection, page: Page, dataset: Dataset, complete: datetime) -> bool:
+    """True when the page's last row had been seen at that time."""
     assert page.parsed is not None
-    table = tables()[dataset.table]
+    table = declared_tables()[dataset.table]
     last = page.parsed.table.slice(len(page.parsed.table) - 1).to_pylist()[0]
-    same = " AND ".join(f'"{name}" = ?' for name in table.natural_key)
-    found = con.execute(
-        f'SELECT 1 FROM "{table.observations}" WHERE dataset = ? AND observed_at <= ? AND {same} LIMIT 1',
+    same_key = " AND ".join(f"{quoted(name)} = ?" for name in table.natural_key)
+    rows = con.execute(
+        f"""SELECT 1 FROM {quoted(table.observations)}
+            WHERE dataset = ? AND observed_at <= ? AND {same_key} LIMIT 1""",
         [dataset.name, complete, *(last[name] for name in table.natural_key)],
     ).fetchall()
-    return bool(found)
+    return bool(rows)
 
 
-def _lost(
-    con: duckdb.DuckDBPyConnection, page: Page, dataset: Dataset, complete: datetime, listings: Sequence[Listing]
+def _missing(
+    con: duckdb.DuckDBPyConnection, page: Page, dataset: Dataset, complete: datetime, changed: Sequence[GroupPages]
 ) -> set[str]:
-    """What left the other listing since this one was last complete, and has not come up in this one."""
-    members = sorted(own for own in _members(con, dataset, listings) if own[0] < page.observed_at)
-    before = [own for own in members if own[0] <= complete][-1:]
-    recent = [*before, *(own for own in members if own[0] > complete)]
+    """Rows that left the other listing since this one was last complete, and have not come up in this one."""
+    members = sorted(each for each in _members(con, dataset, changed) if each[0] < page.observed_at)
+    before = [each for each in members if each[0] <= complete][-1:]
+    recent = [*before, *(each for each in members if each[0] > complete)]
     if not recent:
         return set()
-    gone = set[str]().union(*(names for _, names in recent)) - recent[-1][1]
-    if gone:
-        columns, observations = quoted(dataset.natural_key), tables()[dataset.table].observations
-        query = f'SELECT {columns} FROM "{observations}" WHERE dataset = ? AND observed_at <= ?'
-        found = con.sql(query, params=[dataset.name, page.observed_at]).to_arrow_table()
-        gone -= {name for name, _ in identities(dataset, found)}
-    return gone
+    missing = set[str]().union(*(names for _, names in recent)) - recent[-1][1]
+    if missing:
+        columns, observations = column_list(dataset.natural_key), quoted(declared_tables()[dataset.table].observations)
+        query = f"SELECT {columns} FROM {observations} WHERE dataset = ? AND observed_at <= ?"
+        rows = con.sql(query, params=[dataset.name, page.observed_at]).to_arrow_table()
+        missing -= {name for name, _ in identities(dataset, rows)}
+    return missing
 
 
-def _members(con: duckdb.DuckDBPyConnection, dataset: Dataset, listings: Sequence[Listing]) -> Iterator[Members]:
-    """Every complete listing there is a record of whose rows move to this dataset's."""
-    sources = [name for name, past in followed().items() if past == dataset.name]
+def _members(con: duckdb.DuckDBPyConnection, dataset: Dataset, changed: Sequence[GroupPages]) -> Iterator[Members]:
+    """Every recorded complete listing whose rows move to this dataset's."""
+    sources = [name for name, successor in followed_listings().items() if successor == dataset.name]
     stored = con.execute(
         """SELECT completed_at, flatten(list(keys)) FROM coverage_groups JOIN coverage_pages USING (dataset, group_id)
            WHERE dataset IN (SELECT unnest(?::VARCHAR[])) AND state = ? GROUP BY dataset, group_id, completed_at""",
         [sources, DONE],
     ).fetchall()
     yield from ((time, frozenset(names)) for time, names in stored)
-    for own in listings:
-        if own.dataset in sources and own.state == DONE:
-            yield own.last, frozenset(name for page in own.kept for name, _ in page.answer.cells)
+    for group in changed:
+        if group.dataset in sources and group.state == DONE:
+            yield group.last_at, frozenset(name for page in group.pages for name, _ in page.answer.cells)
 
 
-def forget_old(con: duckdb.DuckDBPyConnection, changed: Set[str]) -> None:
-    """Keep of followed listings the last before the other was complete, and those since."""
-    for name, past in followed().items():
-        if changed.isdisjoint((name, past)):
+def delete_old_pages(con: duckdb.DuckDBPyConnection, changed: Set[str]) -> None:
+    """Of listings that another one follows keep the last before the other was complete, and those since."""
+    for name, successor in followed_listings().items():
+        if changed.isdisjoint((name, successor)):
             continue
         con.execute(
             """DELETE FROM coverage_pages p USING coverage_groups g
@@ -108,5 +113,5 @@ def forget_old(con: duckdb.DuckDBPyConnection, changed: Set[str]) -> None:
                AND g.completed_at < (
                    SELECT max(completed_at) FROM coverage_groups WHERE dataset = ? AND state = ? AND completed_at <= (
                        SELECT max(completed_at) FROM coverage_groups WHERE dataset = ? AND state = ?))""",
-            [name, DONE, name, DONE, past, DONE],
+            [name, DONE, name, DONE, successor, DONE],
         )

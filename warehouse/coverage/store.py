@@ -1,4 +1,4 @@
-"""Coverage as it lies in the cache: spans per key, groups, and the pages of groups that go on."""
+"""Coverage as rows of the cache: spans per key, groups, and the pages of groups that are open."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from sources import registry
 from sources.coverage.answered import Answered
 from sources.coverage.cover import Coverage, Covered
 from sources.planner.pieces import Group, group_of
-from warehouse.cache.schema import among
-from warehouse.load.notes import append
+from warehouse.cache.sql import among, append, quoted
 
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
+
+    from sources.model import Dataset
 
 DONE, OPEN, ENDED = "done", "open", "ended"
 
@@ -27,15 +28,15 @@ GroupId = tuple[str, str]
 
 
 @cache
-def followed() -> dict[str, str]:
-    """Listings whose rows move to another, which grows at its top, as open picks do when they close."""
-    pairs = {own.name: registry.dataset(own.repaired_by) for own in registry.datasets() if own.repaired_by}
+def followed_listings() -> dict[str, str]:
+    """Map each listing whose rows move to a newest-first listing to that one, as open picks do when they close."""
+    pairs = {each.name: registry.dataset(each.repaired_by) for each in registry.datasets() if each.repaired_by}
     return {name: past.name for name, past in pairs.items() if past.paging and past.paging.newest_first}
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """One page of a group. `alone` is what it tells where it is all there is to its group."""
+class StoredPage:
+    """One page of a group. `alone` is what it covers where it is the only page of its group."""
 
     purchase_id: str
     answer: Answered
@@ -43,90 +44,105 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
-    """A group with its pages, and what they tell."""
+class GroupPages:
+    """A group with its pages, and what they cover together."""
 
     dataset: str
     group_id: str
-    kept: tuple[Kept, ...]
-    found: Coverage
+    pages: tuple[StoredPage, ...]
+    coverage: Coverage
     rows: int
-    last: datetime
+    last_at: datetime
+
+    @property
+    def id(self) -> GroupId:
+        return self.dataset, self.group_id
 
     @property
     def group(self) -> Group:
-        return self.kept[0].answer.group
+        return self.pages[0].answer.group
 
     @property
     def state(self) -> str:
-        if self.found.going_on is None:
+        if self.coverage.going_on is None:
             return DONE
-        return ENDED if self.found.going_on.ended else OPEN
+        return ENDED if self.coverage.going_on.ended else OPEN
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
-    """What is kept of some groups: their pages, and which of them are done with or begun. `waiting` are those of the
-    same datasets that ended with cells in doubt."""
+class StoredGroups:
+    """What the cache has of some groups: their pages, and which of them are done or begun. `waiting` are groups of the
+    same datasets that ended with uncertain cells."""
 
-    pages: dict[GroupId, list[Kept]]
+    pages: dict[GroupId, list[StoredPage]]
     done: set[GroupId]
     begun: set[GroupId]
     waiting: list[GroupId]
 
 
-def stored(con: duckdb.DuckDBPyConnection, keys: Collection[GroupId]) -> Stored:
-    """What is kept of these groups, and of those that wait for rows which any answer may bring."""
+def read_groups(con: duckdb.DuckDBPyConnection, keys: Collection[GroupId]) -> StoredGroups:
+    """Read these groups, and those that wait for rows which any answer may bring."""
     names = {name for name, _ in keys}
-    theirs, ids = among("group_id", [group_id for _, group_id in keys])
-    here, own = among("dataset", sorted(names))
-    query = f"SELECT dataset, group_id, state FROM coverage_groups WHERE {theirs} OR (state = ? AND {here})"
-    found = {(name, group_id): state for name, group_id, state in con.execute(query, [*ids, ENDED, *own]).fetchall()}
-    begun = {key for key, state in found.items() if state != DONE}
-    waiting = sorted(key for key, state in found.items() if state == ENDED and key[0] in names)
-    return Stored(_pages(con, begun), found.keys() - begun, begun, waiting)
+    of_groups, group_ids = among("group_id", [group_id for _, group_id in keys])
+    of_datasets, datasets = among("dataset", sorted(names))
+    query = f"SELECT dataset, group_id, state FROM coverage_groups WHERE {of_groups} OR (state = ? AND {of_datasets})"
+    rows = con.execute(query, [*group_ids, ENDED, *datasets]).fetchall()
+    states = {(name, group_id): state for name, group_id, state in rows}
+    begun = {key for key, state in states.items() if state != DONE}
+    waiting = sorted(key for key, state in states.items() if state == ENDED and key[0] in names)
+    return StoredGroups(_pages(con, begun), states.keys() - begun, begun, waiting)
 
 
-def _pages(con: duckdb.DuckDBPyConnection, keys: Collection[GroupId]) -> dict[GroupId, list[Kept]]:
-    """Of groups that go on, what came so far."""
-    pages: dict[GroupId, list[Kept]] = {}
+def _pages(con: duckdb.DuckDBPyConnection, keys: Collection[GroupId]) -> dict[GroupId, list[StoredPage]]:
+    """The pages so far of open groups."""
+    pages: dict[GroupId, list[StoredPage]] = {}
     if keys:
-        theirs, ids = among("group_id", [group_id for _, group_id in keys])
+        predicate, group_ids = among("group_id", [group_id for _, group_id in keys])
         rows = con.execute(
             f"""SELECT dataset, group_id, purchase_id, context, page, observed_at, p.rows, keys, slots, known, readable
                 FROM coverage_pages p JOIN coverage_groups g USING (dataset, group_id)
-                WHERE state <> ? AND {theirs}""",
-            [DONE, *ids],
+                WHERE state <> ? AND {predicate}""",
+            [DONE, *group_ids],
         ).fetchall()
         for name, group_id, purchase_id, context, page, seen_at, count, names, slots, known, readable in rows:
             cells = tuple(zip(names, slots, strict=True))
             answer = Answered(group_of(json.loads(context)), page, seen_at, count, cells, known, readable)
-            pages.setdefault((name, group_id), []).append(Kept(purchase_id, answer))
+            pages.setdefault((name, group_id), []).append(StoredPage(purchase_id, answer))
     return pages
 
 
-def forget(con: duckdb.DuckDBPyConnection, listings: Sequence[Listing]) -> None:
-    """What was kept of groups that went on."""
+def read_spans(con: duckdb.DuckDBPyConnection, query: str, values: list[Any]) -> list[Covered]:
+    """Spans from a query for key, first, last, bucket and settled."""
+    return [Covered(*row) for row in con.execute(query, values).fetchall()]
+
+
+def key_sql(dataset: Dataset) -> str:
+    """A row's key as SQL text; `*` for a dataset without a key column."""
+    return f"{quoted(dataset.key_column)}::VARCHAR" if dataset.key_column else "'*'"
+
+
+def delete_groups(con: duckdb.DuckDBPyConnection, groups: Sequence[GroupPages]) -> None:
+    """Delete what is stored of these groups."""
     import pyarrow as pa
 
-    if not listings:
+    if not groups:
         return
-    touched = {"dataset": [own.dataset for own in listings], "group_id": [own.group_id for own in listings]}
-    con.register("touched", pa.table({name: pa.array(values, pa.string()) for name, values in touched.items()}))
+    ids = {"dataset": [group.dataset for group in groups], "group_id": [group.group_id for group in groups]}
+    con.register("touched", pa.table({name: pa.array(values, pa.string()) for name, values in ids.items()}))
     for table in ("coverage_groups", "coverage_open", "coverage_pages"):
         con.execute(
             f"DELETE FROM {table} t USING touched WHERE t.dataset = touched.dataset AND t.group_id = touched.group_id"
         )
 
 
-def keep(con: duckdb.DuckDBPyConnection, listings: Sequence[Listing]) -> None:
-    """The groups as they are now: spans only of those that go on; pages also of listings that another one follows."""
-    append(con, "coverage_groups", _group_rows(listings))
-    for own in listings:
-        if own.state != DONE or own.dataset in followed():
-            append(con, "coverage_pages", _page_rows(own))
-        if own.state != DONE:
-            append(con, "coverage_open", span_rows(own.dataset, own.found.spans, own.group_id))
+def write_groups(con: duckdb.DuckDBPyConnection, groups: Sequence[GroupPages]) -> None:
+    """Write the groups as they are now: spans only of open ones; pages also of listings that another one follows."""
+    append(con, "coverage_groups", _group_rows(groups))
+    for group in groups:
+        if group.state != DONE or group.dataset in followed_listings():
+            append(con, "coverage_pages", _page_rows(group))
+        if group.state != DONE:
+            append(con, "coverage_open", span_rows(group.dataset, group.coverage.spans, group.group_id))
 
 
 def span_rows(name: str, spans: Sequence[Covered], group_id: str | None = None) -> pa.Table:
@@ -144,22 +160,22 @@ def span_rows(name: str, spans: Sequence[Covered], group_id: str | None = None) 
     return pa.table(columns)
 
 
-def _group_rows(listings: Sequence[Listing]) -> pa.Table:
+def _group_rows(groups: Sequence[GroupPages]) -> pa.Table:
     import pyarrow as pa
 
-    contexts = [None if own.state == DONE else json.dumps(_context(own.group)) for own in listings]
-    pages = [own.found.going_on.pages if own.found.going_on else () for own in listings]
+    contexts = [None if group.state == DONE else json.dumps(_context(group.group)) for group in groups]
+    pages = [group.coverage.going_on.pages if group.coverage.going_on else () for group in groups]
     return pa.table(
         {
-            "dataset": pa.array([own.dataset for own in listings], pa.string()),
-            "group_id": pa.array([own.group_id for own in listings], pa.string()),
-            "edition": pa.array([own.group.edition for own in listings], pa.string()),
-            "bucket": pa.array([own.group.bucket for own in listings], pa.int64()),
+            "dataset": pa.array([group.dataset for group in groups], pa.string()),
+            "group_id": pa.array([group.group_id for group in groups], pa.string()),
+            "edition": pa.array([group.group.edition for group in groups], pa.string()),
+            "bucket": pa.array([group.group.bucket for group in groups], pa.int64()),
             "context": pa.array(contexts, pa.string()),
             "pages": pa.array(pages, pa.list_(pa.int64())),
-            "state": pa.array([own.state for own in listings], pa.string()),
-            "rows": pa.array([own.rows for own in listings], pa.int64()),
-            "completed_at": pa.array([own.last for own in listings], pa.timestamp("us", "UTC")),
+            "state": pa.array([group.state for group in groups], pa.string()),
+            "rows": pa.array([group.rows for group in groups], pa.int64()),
+            "completed_at": pa.array([group.last_at for group in groups], pa.timestamp("us", "UTC")),
         }
     )
 
@@ -178,16 +194,16 @@ def _context(group: Group) -> dict[str, Any]:
     }
 
 
-def _page_rows(listing: Listing) -> pa.Table:
+def _page_rows(group: GroupPages) -> pa.Table:
     import pyarrow as pa
 
-    answers = [page.answer for page in listing.kept]
+    answers = [page.answer for page in group.pages]
     return pa.table(
         {
-            "dataset": [listing.dataset] * len(answers),
-            "group_id": [listing.group_id] * len(answers),
+            "dataset": [group.dataset] * len(answers),
+            "group_id": [group.group_id] * len(answers),
             "page": [answer.page for answer in answers],
-            "purchase_id": [page.purchase_id for page in listing.kept],
+            "purchase_id": [page.purchase_id for page in group.pages],
             "observed_at": pa.array([answer.received_at for answer in answers], pa.timestamp("us", "UTC")),
             "rows": [answer.rows for answer in answers],
             "keys": pa.array([[key for key, _ in answer.cells] for answer in answers], pa.list_(pa.string())),

@@ -1,4 +1,4 @@
-"""`python -m warehouse.exports.dbt`: a dbt source file of the published tables, from the catalogue."""
+"""Export the published tables as a dbt source file: `python -m warehouse.exports.dbt`."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from typing import TextIO
 
 from sources.registry import dataset
-from warehouse.cache.schema import Table
-from warehouse.publish import catalog as catalogue
+from warehouse.cache.tables import Table, declared_tables
 
 _HEAD = """version: 2
 
@@ -19,7 +18,7 @@ sources:
     tables:
 """
 
-_BOOKS = (
+_COSTS_AND_QUALITY = (
     ("costs", "One row per purchase: what, why, for how much, in which transaction.", ("purchase_id",)),
     ("avoided", "One row per call not made because the cache had it, with its price then.", ("seq",)),
     ("loads", "One row per body loaded.", ("purchase_id",)),
@@ -28,57 +27,56 @@ _BOOKS = (
     ("cost_by_month", "What was spent in each month, by asset.", ("month", "network", "asset")),
     ("cost_by_dataset", "What each dataset cost, by asset.", ("dataset", "network", "asset")),
     ("cost_per_new_row", "What a new row of each dataset cost, by asset.", ("dataset", "network", "asset")),
-    ("open_purchases", "Purchases that need a look.", ("purchase_id",)),
+    ("open_purchases", "Purchases that are unfinished, or have no data.", ("purchase_id",)),
     ("quality_summary", "One row per dataset ever bought: how fresh and how whole.", ("dataset",)),
     ("quality_freshness", "How fresh each dataset is, against its schedule.", ("dataset",)),
     ("quality_keys", "How fresh each key of a dataset is.", ("dataset", "key")),
     ("quality_gaps", "Slots never answered.", ("dataset", "key", "first_slot")),
-    ("quality_duplicates", "Rows bought again for nothing.", ("dataset",)),
+    ("quality_duplicates", "Rows bought again that said nothing new.", ("dataset",)),
     ("quality_quarantined", "Rows that could not be read, by reason.", ("dataset", "reason")),
     ("quality_drift", "Columns that came, went or changed.", ("dataset", "column", "change")),
     ("publication", "What the published file shows, and since when.", ("ledger_seq",)),
 )
-"""The books and the quality views: name, what it is, the columns of which a row has its own values."""
+"""Tables and views on costs and quality: name, description, and the columns that identify a row."""
 
 
 def write_sources(out: TextIO) -> None:
-    """dbt's sources, version 2: every table, its versions, the books and the quality views, each with its grain as a
-    uniqueness test."""
+    """Write dbt sources, version 2: every table, its versions, costs and quality, each with its grain as a uniqueness
+    test."""
     out.write(_HEAD)
-    for own in catalogue.tables():
-        sold_as, key = ", ".join(own.datasets), own.natural_key
-        out.writelines(_table(own.name, f"Current row per {', '.join(key)}; bought as {sold_as}.", key))
-        out.writelines(_columns(own))
-        out.writelines(
-            _table(own.observations, f"Every version of {own.name} ever seen.", (*key, "observed_at", "seq"))
-        )
-        out.writelines(_columns(own))
-    for name, words, key in _BOOKS:
-        out.writelines(_table(name, words, key))
+    for table in declared_tables().values():
+        datasets, key = ", ".join(table.datasets), table.natural_key
+        out.writelines(_head(table.name, f"Current row per {', '.join(key)}; bought as {datasets}.", key))
+        out.writelines(_columns(table))
+        versions = f"Every version of {table.name} ever seen."
+        out.writelines(_head(table.observations, versions, (*key, "observed_at", "seq")))
+        out.writelines(_columns(table))
+    for name, description, key in _COSTS_AND_QUALITY:
+        out.writelines(_head(name, description, key))
         out.write("        columns:\n")
         for column in key:
             out.write(f'          - name: "{column}"\n            quote: true\n            data_tests: [not_null]\n')
 
 
-def _table(name: str, words: str, key: Sequence[str]) -> list[str]:
-    """Its head, with the test that no two rows share a key. A key of several columns is compared as one struct."""
+def _head(name: str, description: str, key: Sequence[str]) -> list[str]:
+    """A table's head, with the test that no two rows share a key. A key of several columns is compared as a struct."""
     values = ", ".join(f'"{column}"' for column in key)
     return [
         f"      - name: {name}\n",
-        f"        description: {_quoted(words)}\n",
+        f"        description: {_quoted(description)}\n",
         "        data_tests:\n",
         f"          - unique:\n              arguments:\n                column_name: {_quoted(f'row({values})')}\n",
     ]
 
 
-def _columns(own: Table) -> list[str]:
-    docs = {column.name: column.doc for name in own.datasets for column in dataset(name).columns}
+def _columns(table: Table) -> list[str]:
+    docs = {column.name: column.doc for name in table.datasets for column in dataset(name).columns}
     lines = ["        columns:\n"]
-    for name, kind in own.fields:
+    for name, kind in table.fields:
         lines += [f'          - name: "{name}"\n', "            quote: true\n", f"            data_type: {kind}\n"]
         if docs.get(name):
             lines.append(f"            description: {_quoted(docs[name])}\n")
-        if name in own.natural_key:
+        if name in table.natural_key:
             lines.append("            data_tests: [not_null]\n")
     return lines
 

@@ -1,23 +1,24 @@
-"""From the ledger's bodies to rows: everything that was delivered and not loaded, once, in whole batches."""
+"""Load the deliveries that the ledger has and the cache lacks: each once, in whole batches, in order of observation."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from payer.values.crashpoints import crash_point
-from warehouse.cache import schema
-from warehouse.cache.schema import tables
-from warehouse.cache.store import Cache, Look
-from warehouse.coverage import record as coverage
+from warehouse.cache.generation import outdated, write_meta
+from warehouse.cache.sql import among
+from warehouse.cache.store import Cache, KnownDeliveries
+from warehouse.cache.tables import declared_tables
+from warehouse.coverage.page import Page
+from warehouse.coverage.record import record
 from warehouse.errors import WarehouseError
-from warehouse.load import notes, report
-from warehouse.load import parallel as readers
-from warehouse.load.parse import Page, read
+from warehouse.load import bookkeeping, parallel, report
+from warehouse.load.parse import read
 from warehouse.load.report import LoadReport
-from warehouse.load.upsert import Counts, observe, withdraw
+from warehouse.load.upsert import Counts, delete_deliveries, upsert
 
 if TYPE_CHECKING:
     import duckdb
@@ -25,18 +26,18 @@ if TYPE_CHECKING:
     from payer.values.ledger_reads import LedgerReader
 
 MARGIN = 10_000
-"""How far behind the newest loaded seq a delivery is still looked for: one may be committed after a larger one."""
+"""How far below the newest loaded seq to look for deliveries: one may be committed after a larger one."""
 
 BATCH_DELIVERIES = 1000
 BATCH_BYTES = 32 << 20
 
-Again = dict[str, set[str]]
-"""Per table the loaded deliveries that are withdrawn and brought again, behind one that goes before them."""
+Replays = dict[str, set[str]]
+"""Per table the loaded deliveries that are deleted and loaded again after one that precedes them."""
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
-    """One delivery that the cache has."""
+class LoadedDelivery:
+    """One delivery that is in the cache."""
 
     purchase_id: str
     dataset: str
@@ -44,120 +45,135 @@ class Loaded:
 
 
 class Outdated(WarehouseError):
-    """The file's rows were made under other declarations, or hashed by another DuckDB: they can't be added to."""
+    """The file's rows were made under other declarations or another hash function: they can't be added to."""
 
 
-def bring_in(cache: Cache, ledger: LedgerReader) -> LoadReport:
-    """Load what is missing. Bodies are read while the cache is closed; each batch is one transaction."""
-    look = cache.remembered() or _look(cache)
-    start, known = look.start, look.known
+def load_missing(cache: Cache, ledger: LedgerReader) -> LoadReport:
+    """Load what is missing. Bodies are read while the cache is closed; each batch is one transaction.
+
+    Raises Outdated, CacheDamaged, or DuckDB's error.
+    """
+    before = cache.remembered() or _known_deliveries(cache)
+    start, purchases = before.start, before.purchases
     index = ledger.delivery_index(start)
-    if not known <= {purchase for _, purchase in index}:
-        start, known = 0, _all_known(cache)
+    if not purchases <= {purchase for _, purchase in index}:
+        start, purchases = 0, _all_purchases(cache)
         index = ledger.delivery_index()
-    missing = {purchase for _, purchase in index if purchase not in known}
+    missing = {purchase for _, purchase in index if purchase not in purchases}
     done = LoadReport()
     if missing:
-        chunks = readers.in_chunks(ledger.deliveries(start, missing), BATCH_DELIVERIES, BATCH_BYTES)
-        for pages in readers.pages(chunks, len(missing)):
-            done = report.joined(done, _take_in(cache, ledger, pages))
-    if not look.whole:
+        chunks = parallel.in_chunks(ledger.deliveries(start, missing), BATCH_DELIVERIES, BATCH_BYTES)
+        for pages in parallel.read_chunks(chunks, len(missing)):
+            done = report.joined(done, _load_batch(cache, ledger, pages))
+    if not before.complete:
         with cache.open() as con:
-            schema.write_meta(con, whole="yes")
-    cache.remember(Look(start, known | missing, whole=True))
+            write_meta(con, whole="yes")
+    cache.remember(KnownDeliveries(start, purchases | missing, complete=True))
     return done
 
 
-def _look(cache: Cache) -> Look:
-    """What the cache knows of the ledger's newest deliveries."""
+def _known_deliveries(cache: Cache) -> KnownDeliveries:
+    """The newest loaded deliveries."""
     with cache.open() as con:
-        if why := schema.outdated(cache.meta):
+        if why := outdated(cache.meta):
             raise Outdated(why)
         highest = con.execute("SELECT max(seq) FROM loads").fetchall()[0][0] or 0
         start = max(highest - MARGIN, 0)
-        known = con.execute("SELECT purchase_id FROM loads WHERE seq > ?", [start]).fetchall()
-    return Look(start, {purchase for (purchase,) in known}, cache.meta["whole"] == "yes")
+        rows = con.execute("SELECT purchase_id FROM loads WHERE seq > ?", [start]).fetchall()
+    return KnownDeliveries(start, {purchase for (purchase,) in rows}, cache.meta["whole"] == "yes")
 
 
-def _all_known(cache: Cache) -> set[str]:
-    """For a ledger that lost deliveries the cache has, as one restored from a backup: its seqs start over."""
+def _all_purchases(cache: Cache) -> set[str]:
+    """Every loaded purchase. For a ledger that lost deliveries, as one restored from a backup: its seqs start over."""
     with cache.open() as con:
         return {purchase for (purchase,) in con.execute("SELECT purchase_id FROM loads").fetchall()}
 
 
-def _take_in(cache: Cache, ledger: LedgerReader, pages: list[Page]) -> LoadReport:
-    """One batch. Deliveries that were loaded and observed later than one of it are brought again behind it."""
-    again: Again = {}
-    lost: set[str] = set()
+def _load_batch(cache: Cache, ledger: LedgerReader, pages: list[Page]) -> LoadReport:
+    """Load one batch, and replay the loaded deliveries that were observed after one of it.
+
+    Bodies to replay are read from the ledger while the cache is closed; the batch is then looked at again, as another
+    process may have loaded meanwhile.
+    """
+    replays: Replays = {}
+    unavailable: set[str] = set()
     while True:
         cache.expect(sum(page.rows_in for page in pages))
         with cache.open() as con:
-            if why := schema.outdated(cache.meta):
+            if why := outdated(cache.meta):
                 raise Outdated(why)
             loaded = _loaded(con, pages)
-            known = {own.purchase_id for own in loaded} & {page.purchase_id for page in pages}
-            needed = _behind(pages, known, loaded, again, lost)
+            already = {delivery.purchase_id for delivery in loaded} & {page.purchase_id for page in pages}
+            needed = _to_replay(pages, already, loaded, replays, unavailable)
             if not needed:
-                cache.make(con, {*again, *_by_table(pages)})
-                return _commit(con, pages, known, again, in_order=not lost)
+                cache.create_tables(con, {*replays, *_by_table(pages)})
+                return _commit(con, pages, already, replays, in_order=not unavailable)
         for table, purchases in needed.items():
-            found = list(read(ledger.deliveries(0, purchases)))
-            pages = [*pages, *found]
-            own = {page.purchase_id for page in found}
-            again.setdefault(table, set()).update(own)
-            lost |= purchases - own
+            earlier = list(read(ledger.deliveries(0, purchases)))
+            pages = [*pages, *earlier]
+            available = {page.purchase_id for page in earlier}
+            replays.setdefault(table, set()).update(available)
+            unavailable |= purchases - available
 
 
-def _loaded(con: duckdb.DuckDBPyConnection, pages: Sequence[Page]) -> list[Loaded]:
-    """What there is of these deliveries, perhaps from another process a moment ago, and all that was observed with the
-    first of them or later."""
-    theirs, ids = schema.among("purchase_id", [page.purchase_id for page in pages])
-    found = con.execute(
-        f"SELECT purchase_id, dataset, observed_at, seq FROM loads WHERE {theirs} OR observed_at >= ?",
+def _loaded(con: duckdb.DuckDBPyConnection, pages: Sequence[Page]) -> list[LoadedDelivery]:
+    """Those of the batch that are loaded, perhaps by another process a moment ago, and all that were observed with its
+    first delivery or later."""
+    in_batch, ids = among("purchase_id", [page.purchase_id for page in pages])
+    rows = con.execute(
+        f"SELECT purchase_id, dataset, observed_at, seq FROM loads WHERE {in_batch} OR observed_at >= ?",
         [*ids, min(page.observed_at for page in pages)],
     ).fetchall()
-    return [Loaded(purchase, dataset, (at, seq)) for purchase, dataset, at, seq in found]
+    return [LoadedDelivery(purchase, dataset, (at, seq)) for purchase, dataset, at, seq in rows]
 
 
-def _behind(pages: Sequence[Page], known: set[str], loaded: Sequence[Loaded], again: Again, lost: set[str]) -> Again:
-    """What else must be brought again, because one of these pages goes before it. The `lost` can't be."""
-    needed: Again = {}
-    for name, own in _by_table(pages).items():
-        incoming = [page for page in own if page.purchase_id not in known]
+def _to_replay(
+    pages: Sequence[Page],
+    already: Collection[str],
+    loaded: Sequence[LoadedDelivery],
+    replays: Replays,
+    unavailable: Collection[str],
+) -> Replays:
+    """Deliveries to replay besides `replays`, because a new page precedes them. The `unavailable` can't be."""
+    needed: Replays = {}
+    for name, table_pages in _by_table(pages).items():
+        incoming = [page for page in table_pages if page.purchase_id not in already]
         if incoming:
-            datasets = tables()[name].datasets
-            later = {one.purchase_id for one in loaded if one.dataset in datasets and one.order > incoming[0].order}
-            needed[name] = later - again.get(name, set()) - lost
+            datasets, first = declared_tables()[name].datasets, incoming[0].order
+            later = {each.purchase_id for each in loaded if each.dataset in datasets and each.order > first}
+            needed[name] = later - replays.get(name, set()) - set(unavailable)
     return {name: purchases for name, purchases in needed.items() if purchases}
 
 
 def _by_table(pages: Sequence[Page]) -> Mapping[str, list[Page]]:
-    out: dict[str, list[Page]] = {}
+    """Pages of declared datasets per table, in order of observation."""
+    grouped: dict[str, list[Page]] = {}
     for page in sorted(pages, key=lambda page: page.order):
         if page.dataset is not None:
-            out.setdefault(page.dataset.table, []).append(page)
-    return out
+            grouped.setdefault(page.dataset.table, []).append(page)
+    return grouped
 
 
 def _commit(
-    con: duckdb.DuckDBPyConnection, pages: Sequence[Page], known: set[str], again: Again, *, in_order: bool
+    con: duckdb.DuckDBPyConnection, pages: Sequence[Page], already: set[str], replays: Replays, *, in_order: bool
 ) -> LoadReport:
-    """Rows, coverage and notes of one batch in one transaction. Closing the connection without it undoes all."""
+    """Write rows, coverage and bookkeeping of one batch in one transaction; closing the connection before COMMIT undoes
+    all of it."""
     con.execute("BEGIN")
-    replayed = {purchase for purchases in again.values() for purchase in purchases}
-    for name, purchases in again.items():
-        notes.note_rewind(con, name, [page for page in pages if page.purchase_id in purchases])
-        withdraw(con, tables()[name], purchases)
-    old = known - replayed
-    pages = list({page.purchase_id: page for page in pages if page.purchase_id not in old}.values())
+    replayed = {purchase for purchases in replays.values() for purchase in purchases}
+    for name, purchases in replays.items():
+        bookkeeping.insert_rewind(con, name, [page for page in pages if page.purchase_id in purchases])
+        delete_deliveries(con, declared_tables()[name], purchases)
+    unchanged = already - replayed
+    pages = list({page.purchase_id: page for page in pages if page.purchase_id not in unchanged}.values())
     counts: Counts = {}
-    for name, own in _by_table(pages).items():
-        counts |= observe(con, tables()[name], own, in_order=in_order)
+    for name, table_pages in _by_table(pages).items():
+        counts |= upsert(con, declared_tables()[name], table_pages, in_order=in_order)
     fresh = [page for page in pages if page.purchase_id not in replayed]
-    coverage.record(con, pages)
-    notes.note_quarantine(con, fresh)
-    drift = notes.note_drift(con, fresh)
-    notes.note_loads(con, pages, counts)
+    record(con, pages)
+    bookkeeping.insert_quarantined(con, fresh)
+    drift = bookkeeping.record_drift(con, fresh)
+    bookkeeping.insert_loads(con, pages, counts)
     crash_point("load.before_commit")
     con.execute("COMMIT")
     crash_point("load.after_commit")

@@ -1,4 +1,4 @@
-"""Pages on their way through a pipe."""
+"""Pack pages for a pipe between processes: one table per dataset instead of one per page."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from warehouse.load.parse import Page
+from warehouse.coverage.page import Page
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """Pages with their rows apart: one table a dataset, as a hundred small ones cost more to send than to read."""
+    """Pages without their rows, and the rows in one table per dataset: a hundred small tables cost more to send than to
+    read. `places` gives each page's first row and count in its dataset's table."""
 
     pages: list[Page]
     places: list[tuple[int, int]]
@@ -22,31 +23,32 @@ class Packed:
 
 
 def packed(pages: Sequence[Page]) -> Packed:
-    """Ready to be sent."""
+    """Join the rows of pages per dataset."""
     import pyarrow as pa
 
     parts: dict[str, list[pa.Table]] = {}
     filled: dict[str, int] = {}
     places: list[tuple[int, int]] = []
-    light: list[Page] = []
+    without_rows: list[Page] = []
     for page in pages:
         if page.parsed is None:
             places.append((0, 0))
-            light.append(page)
+            without_rows.append(page)
             continue
         start, count = filled.get(page.name, 0), len(page.parsed.table)
         parts.setdefault(page.name, []).append(page.parsed.table)
         filled[page.name] = start + count
         places.append((start, count))
-        light.append(replace(page, parsed=replace(page.parsed, table=None)))
-    return Packed(light, places, {name: pa.concat_tables(own).combine_chunks() for name, own in parts.items()})
+        without_rows.append(replace(page, parsed=replace(page.parsed, table=None)))
+    tables = {name: pa.concat_tables(part).combine_chunks() for name, part in parts.items()}
+    return Packed(without_rows, places, tables)
 
 
-def unpacked(found: Packed) -> list[Page]:
-    """As they were."""
+def unpacked(sent: Packed) -> list[Page]:
+    """The pages with their rows again."""
     return [
         page
         if page.parsed is None
-        else replace(page, parsed=replace(page.parsed, table=found.tables[page.name].slice(start, count)))
-        for page, (start, count) in zip(found.pages, found.places, strict=True)
+        else replace(page, parsed=replace(page.parsed, table=sent.tables[page.name].slice(start, count)))
+        for page, (start, count) in zip(sent.pages, sent.places, strict=True)
     ]

@@ -1,5 +1,9 @@
-"""Reading many bodies on every core. Each worker is a fresh interpreter fed through pipes, so that nothing is forked
-beside open files, and a caller's script needs no guard around its main part."""
+"""Read many bodies on every core.
+
+Each worker is a fresh interpreter fed through pipes: nothing is forked beside open files, a caller's script needs no
+guard around its main part (nor is a Prefect worker's main module imported again), no secret is in a worker's
+environment (I10), and a worker ends when its parent does, however that ends. `concurrent.futures` gives none of these.
+"""
 
 from __future__ import annotations
 
@@ -13,33 +17,34 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from queue import SimpleQueue
 from typing import IO, TYPE_CHECKING
 
-from warehouse.load.children import environment
+from warehouse.load.child_environment import child_environment
 from warehouse.load.packing import packed, unpacked
-from warehouse.load.parse import Page, read
+from warehouse.load.parse import read
 
 if TYPE_CHECKING:
     from payer.values.purchase import Delivery
+    from warehouse.coverage.page import Page
 
 WORTH_IT = 4_000
-"""Deliveries from which on starting workers pays."""
+"""Deliveries above which starting workers pays."""
 
 
 def in_chunks(deliveries: Iterable[Delivery], count: int, size: int) -> Iterator[list[Delivery]]:
-    """Deliveries in order, at most `count` together and not many more bytes of bodies than `size`."""
+    """Split deliveries, in order, into chunks of at most `count` and not many more bytes of bodies than `size`."""
     chunk: list[Delivery] = []
-    held = 0
+    total = 0
     for delivery in deliveries:
         chunk.append(delivery)
-        held += len(delivery.body)
-        if len(chunk) >= count or held >= size:
+        total += len(delivery.body)
+        if len(chunk) >= count or total >= size:
             yield chunk
-            chunk, held = [], 0
+            chunk, total = [], 0
     if chunk:
         yield chunk
 
 
-def pages(chunks: Iterable[Sequence[Delivery]], expected: int, cores: int | None = None) -> Iterator[list[Page]]:
-    """Every chunk read, in order: here when few deliveries are expected, else by workers, a few chunks ahead."""
+def read_chunks(chunks: Iterable[Sequence[Delivery]], expected: int, cores: int | None = None) -> Iterator[list[Page]]:
+    """Read each chunk, in order: here when few deliveries are expected, else by workers, a few chunks ahead."""
     workers = cores if cores is not None else len(os.sched_getaffinity(0))
     if expected < WORTH_IT or workers < 2:
         yield from (list(read(chunk)) for chunk in chunks)
@@ -50,25 +55,25 @@ def pages(chunks: Iterable[Sequence[Delivery]], expected: int, cores: int | None
         for worker in started:
             idle.put(worker)
         try:
-            yield from _ahead(pool, idle, chunks, workers + 1)
+            yield from _read_ahead(pool, idle, chunks, workers + 1)
         finally:
             for worker in started:
                 worker.stop()
 
 
-def _ahead(
+def _read_ahead(
     pool: ThreadPoolExecutor, idle: SimpleQueue[_Worker], chunks: Iterable[Sequence[Delivery]], most: int
 ) -> Iterator[list[Page]]:
     running: deque[Future[list[Page]]] = deque()
     for chunk in chunks:
-        running.append(pool.submit(_hand_over, idle, chunk))
+        running.append(pool.submit(_read_by_worker, idle, chunk))
         if len(running) >= most:
             yield running.popleft().result()
     while running:
         yield running.popleft().result()
 
 
-def _hand_over(idle: SimpleQueue[_Worker], chunk: Sequence[Delivery]) -> list[Page]:
+def _read_by_worker(idle: SimpleQueue[_Worker], chunk: Sequence[Delivery]) -> list[Page]:
     worker = idle.get()
     try:
         return worker.read(chunk)
@@ -82,13 +87,13 @@ class _Worker:
     def __init__(self) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "warehouse.load.parallel"],
-            env=environment(),
+            env=child_environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
 
     def read(self, chunk: Sequence[Delivery]) -> list[Page]:
-        """What the worker makes of a chunk. Raises EOFError when it died."""
+        """Read a chunk in the worker. Raises EOFError when it died."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         pickle.dump(list(chunk), self._process.stdin, pickle.HIGHEST_PROTOCOL)
@@ -101,7 +106,7 @@ class _Worker:
 
 
 def serve(incoming: IO[bytes], outgoing: IO[bytes]) -> None:
-    """Read chunks and answer with pages until nothing comes any more."""
+    """Read chunks and answer with pages until the input ends."""
     while True:
         try:
             chunk = pickle.load(incoming)

@@ -1,6 +1,6 @@
-"""The cache made anew from the ledger's bodies, for nothing, to the same tables (I8).
+"""Rebuild the cache from the ledger's bodies, for $0, to the same tables (I8).
 
-A new file grows beside the old one, which is used meanwhile, and takes its place in one step.
+A new file is filled beside the old one, which stays in use, and replaces it in one step.
 """
 
 from __future__ import annotations
@@ -14,13 +14,11 @@ from typing import TYPE_CHECKING
 from payer.values.crashpoints import crash_point
 from payer.values.durable import fsync_path
 from payer.values.errors import Misconfigured
-from warehouse.cache.damage import is_damage
-from warehouse.cache.fingerprint import fingerprints
-from warehouse.cache.locking import in_turn
-from warehouse.cache.schema import FORMAT
+from warehouse.cache.generation import FORMAT
+from warehouse.cache.integrity import CacheDamaged, fingerprints, is_damage
+from warehouse.cache.locking import file_lock
 from warehouse.cache.store import Cache
-from warehouse.errors import CacheDamaged
-from warehouse.load.load import bring_in
+from warehouse.load.load import load_missing
 
 if TYPE_CHECKING:
     from payer.values.ledger_reads import LedgerReader
@@ -30,9 +28,9 @@ BESIDE = "cache-rebuilt.duckdb"
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """`before` and `after` are a hash per table; `before` is empty where there was no file that could be read.
+    """One rebuild. `before` and `after` map tables to fingerprints; `before` is empty where no old file could be read.
 
-    `forgotten` counts deliveries that the old file knew and the ledger lacks.
+    `forgotten` counts deliveries that the old file had and the ledger lacks.
     """
 
     rows: int
@@ -43,12 +41,12 @@ class Rebuilt:
 
     @property
     def changed(self) -> tuple[str, ...]:
-        """Tables that are not what they were."""
+        """Tables whose content differs from before."""
         return tuple(name for name in sorted(self.after) if self.before and self.before.get(name) != self.after[name])
 
 
 class LedgerLacks(Misconfigured):
-    """The cache has what was bought, and the ledger it would be made anew from has not: rows would be lost."""
+    """The ledger lacks deliveries that the cache has: a rebuild would lose their rows."""
 
     repeat = "yes, once the ledger has them"
     advice = (
@@ -60,28 +58,28 @@ class LedgerLacks(Misconfigured):
 def rebuild(home: Path, ledger: LedgerReader, *, forget_lost: bool = False) -> Rebuilt:
     """Read every body again. Safe to kill at any point, and beside running flows.
 
-    What they load meanwhile is brought in before the files are swapped, with the cache closed while the ledger is read.
-    Raises LedgerLacks where the cache knows deliveries that the ledger lacks, unless they may be forgotten.
+    What they load meanwhile is loaded here too before the files are swapped, with the cache closed while the ledger is
+    read. Raises LedgerLacks where the cache has deliveries that the ledger lacks, unless `forget_lost`.
     """
     started = time.monotonic()
     cache, beside = Cache(home), Cache(home, BESIDE)
-    with in_turn(home / "state" / "rebuild.lock"):
-        _remove(beside.path)
+    with file_lock(home / "state" / "rebuild.lock"):
+        _remove(beside)
         lost = lacking(cache, ledger)
         if lost and not forget_lost:
             raise LedgerLacks(f"the cache has {len(lost)} deliveries that the ledger lacks: they would be lost")
-        rows, done, missed = bring_in(beside, ledger).rows_in, None, None
+        rows, hashes, missed = load_missing(beside, ledger).rows_in, None, None
         crash_point("rebuild.before_swap")
-        while done is None:
-            rows += bring_in(beside, ledger).rows_in
+        while hashes is None:
+            rows += load_missing(beside, ledger).rows_in
             with cache.locked():
-                still = _known(cache) - _known(beside)
-                if not still or still == missed:
-                    done = _hashes(cache), _hashes(beside)
+                missing = _loaded_purchases(cache) - _loaded_purchases(beside)
+                if not missing or missing == missed:
+                    hashes = _hashes(cache), _hashes(beside)
                     beside.checkpoint()
-                    _swap(beside.path, cache.path)
-                missed = still
-        before, after = done
+                    _swap(beside, cache)
+                missed = missing
+        before, after = hashes
         crash_point("rebuild.after_swap")
     return Rebuilt(rows, time.monotonic() - started, before, after, len(lost))
 
@@ -89,12 +87,12 @@ def rebuild(home: Path, ledger: LedgerReader, *, forget_lost: bool = False) -> R
 def lacking(cache: Cache, ledger: LedgerReader) -> set[str]:
     """Purchases that the cache has loaded and the ledger lacks, as after a restore from a backup."""
     with cache.locked():
-        known = _known(cache)
-    return known - {purchase for _, purchase in ledger.delivery_index()}
+        loaded = _loaded_purchases(cache)
+    return loaded - {purchase for _, purchase in ledger.delivery_index()}
 
 
-def _known(cache: Cache) -> set[str]:
-    """Deliveries it has loaded; none where there is no such file, or none that can be read. Hold the lock."""
+def _loaded_purchases(cache: Cache) -> set[str]:
+    """Empty where there is no file, or none that can be read. Hold the lock."""
     import duckdb
 
     if not cache.path.exists():
@@ -111,7 +109,7 @@ def _known(cache: Cache) -> set[str]:
 
 
 def _hashes(cache: Cache) -> dict[str, str]:
-    """Empty when there is no such file, none that can be read to its end, or one of another format. Hold the lock."""
+    """Empty where there is no file, none that can be read to its end, or one of another format. Hold the lock."""
     import duckdb
 
     if not cache.path.exists():
@@ -127,17 +125,14 @@ def _hashes(cache: Cache) -> dict[str, str]:
         return {}
 
 
-def _swap(new: Path, old: Path) -> None:
-    """The old file's log goes first: without it the old file is merely behind, and the ledger has the rest."""
-    _log_of(old).unlink(missing_ok=True)
-    os.replace(new, old)
-    fsync_path(old.parent)
+def _swap(new: Cache, old: Cache) -> None:
+    """Replace the old file. Its log is removed first: without it the old file is merely behind, and the ledger has the
+    rest."""
+    old.log.unlink(missing_ok=True)
+    os.replace(new.path, old.path)
+    fsync_path(old.path.parent)
 
 
-def _remove(path: Path) -> None:
-    _log_of(path).unlink(missing_ok=True)
-    path.unlink(missing_ok=True)
-
-
-def _log_of(path: Path) -> Path:
-    return path.with_name(f"{path.name}.wal")
+def _remove(cache: Cache) -> None:
+    cache.log.unlink(missing_ok=True)
+    cache.path.unlink(missing_ok=True)

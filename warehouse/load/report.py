@@ -1,4 +1,4 @@
-"""What a load did, in all and per dataset."""
+"""The report of a load: row counts in all and per dataset, drift, failed bodies, notes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sources.parse.envelope import Envelope
 if TYPE_CHECKING:
     import duckdb
 
-    from warehouse.load.parse import Page
+    from warehouse.coverage.page import Page
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Drifted:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A body that was no answer: the purchase that brought it, and what the seller, or the parser, says."""
+    """A body that was no answer: its purchase, and the message of the seller or the parser."""
 
     purchase_id: str
     dataset: str
@@ -37,8 +37,8 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
-    """What came of some deliveries. `failed` counts bodies that were no answer at all."""
+class RowCounts:
+    """Deliveries and their rows. `failed` counts bodies that were no answer at all."""
 
     deliveries: int = 0
     rows_in: int = 0
@@ -47,8 +47,8 @@ class Tally:
     quarantined: int = 0
     failed: int = 0
 
-    def plus(self, other: Tally) -> Tally:
-        return Tally(
+    def plus(self, other: RowCounts) -> RowCounts:
+        return RowCounts(
             self.deliveries + other.deliveries,
             self.rows_in + other.rows_in,
             self.rows_new + other.rows_new,
@@ -59,51 +59,52 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True)
-class LoadReport(Tally):
-    """One load in all, and per dataset. `note` says what was made anew, if anything was."""
+class LoadReport(RowCounts):
+    """One load in all, and per dataset. `notes` say what was rebuilt, if anything was."""
 
-    per_dataset: Mapping[str, Tally] = field(default_factory=dict)
+    per_dataset: Mapping[str, RowCounts] = field(default_factory=dict)
     drift: tuple[Drifted, ...] = ()
-    note: str | None = None
+    notes: tuple[str, ...] = ()
     failures: tuple[Failure, ...] = ()
 
 
 def summed(
-    per_dataset: Mapping[str, Tally], drift: tuple[Drifted, ...] = (), failures: tuple[Failure, ...] = ()
+    per_dataset: Mapping[str, RowCounts], drift: tuple[Drifted, ...] = (), failures: tuple[Failure, ...] = ()
 ) -> LoadReport:
-    """The report whose total is that of its datasets."""
-    total = Tally()
+    """The report whose totals are the sums over its datasets."""
+    total = RowCounts()
     for one in per_dataset.values():
         total = total.plus(one)
     return LoadReport(**asdict(total), per_dataset=per_dataset, drift=drift, failures=failures)
 
 
 def joined(one: LoadReport, other: LoadReport) -> LoadReport:
+    """Both loads as one report, without notes."""
     per_dataset = dict(one.per_dataset)
-    for name, tally in other.per_dataset.items():
-        per_dataset[name] = per_dataset.get(name, Tally()).plus(tally)
+    for name, counts in other.per_dataset.items():
+        per_dataset[name] = per_dataset.get(name, RowCounts()).plus(counts)
     return summed(per_dataset, one.drift + other.drift, one.failures + other.failures)
 
 
 def of_pages(pages: Sequence[Page], counts: Mapping[str, tuple[int, int]], drift: tuple[Drifted, ...]) -> LoadReport:
     """The report of one batch; `counts` are new and changed rows per purchase."""
-    per_dataset: dict[str, Tally] = {}
+    per_dataset: dict[str, RowCounts] = {}
     no_answer = [page for page in pages if page.envelope != Envelope.OK and not page.lost]
     failures = [Failure(page.purchase_id, page.name, page.message) for page in no_answer]
     for page in pages:
         new, changed = counts.get(page.purchase_id, (0, 0))
         failed = int(page.envelope != Envelope.OK)
-        one = Tally(1, page.rows_in, new, changed, page.rows_quarantined, failed)
-        per_dataset[page.name] = per_dataset.get(page.name, Tally()).plus(one)
+        one = RowCounts(1, page.rows_in, new, changed, page.rows_quarantined, failed)
+        per_dataset[page.name] = per_dataset.get(page.name, RowCounts()).plus(one)
     return summed(per_dataset, drift, tuple(failures))
 
 
-def recount(con: duckdb.DuckDBPyConnection, known: Collection[str]) -> LoadReport:
-    """The report of a load that brought every delivery but the known ones."""
+def recount(con: duckdb.DuckDBPyConnection, earlier: Collection[str]) -> LoadReport:
+    """The report of a load of every delivery in the cache but the earlier purchases."""
     rows = con.execute(
         """SELECT dataset, count(*), sum(rows_in), sum(rows_new), sum(rows_changed), sum(rows_quarantined),
                   count(*) FILTER (envelope <> 'ok')
            FROM loads WHERE purchase_id NOT IN (SELECT unnest(?::VARCHAR[])) GROUP BY dataset""",
-        [list(known)],
+        [list(earlier)],
     ).fetchall()
-    return summed({name: Tally(*map(int, counts)) for name, *counts in rows})
+    return summed({name: RowCounts(*map(int, counts)) for name, *counts in rows})

@@ -1,12 +1,14 @@
-"""What was paid, for what, and what the cache saved: the ledger's rows as tables."""
+"""Publish the ledger's rows as tables: `ledger_costs`, one row per purchase, and `avoided`, one per call not made."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, TypeVar
 
-from payer.values.ledger_reads import AvoidedRow, CostRow, LedgerReader
+from payer.values.ledger_reads import AvoidedRow, CostRow
+from payer.values.money import exact_decimal
+from warehouse.publish.ledger_snapshot import LedgerSnapshot
 
 if TYPE_CHECKING:
     import duckdb
@@ -15,7 +17,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _LATE = 1_000
-"""How many seqs back a reader looks again: PostgreSQL may commit a smaller seq after a larger one."""
+"""How many seqs back an update reads again: PostgreSQL may commit a smaller seq after a larger one."""
+
+_BATCH = 50_000
 
 _COSTS_DDL = """
 CREATE TABLE IF NOT EXISTS {schema}.ledger_costs (
@@ -35,43 +39,43 @@ CREATE TABLE IF NOT EXISTS {schema}.avoided (
 )"""
 
 
-def in_asset(atoms: int | None, decimals: int) -> Decimal | None:
-    """An amount in the asset, exact; unknown stays unknown."""
-    return None if atoms is None else Decimal(f"{atoms}E-{decimals}")
-
-
 def create(con: duckdb.DuckDBPyConnection, schema: str) -> None:
-    """The two tables, empty where they don't exist yet."""
+    """Create the two tables where they don't exist yet."""
     con.execute(_COSTS_DDL.format(schema=schema))
     con.execute(_AVOIDED_DDL.format(schema=schema))
 
 
-def update(con: duckdb.DuckDBPyConnection, schema: str, ledger: LedgerReader, *, anew: bool = False) -> int:
-    """Bring the tables up to the ledger: only what changed since they were last. Returns the rows written.
+def read_after(con: duckdb.DuckDBPyConnection, schema: str) -> tuple[int, int]:
+    """The seqs of costs and of avoided calls behind which `update` needs the ledger's rows."""
+    [(costs_seq,)] = con.execute(f"SELECT coalesce(max(seq), 0) FROM {schema}.ledger_costs").fetchall()
+    [(avoided_seq,)] = con.execute(f"SELECT coalesce(max(seq), 0) FROM {schema}.avoided").fetchall()
+    return max(0, costs_seq - _LATE), max(0, avoided_seq - _LATE)
 
-    `anew`: it is another ledger, whose seqs say nothing of what the tables have. What it lacks stays priced as long as
-    its rows are shown.
+
+def update(con: duckdb.DuckDBPyConnection, schema: str, ledger: LedgerSnapshot, *, other_ledger: bool = False) -> None:
+    """Write rows that are new or changed in the ledger.
+
+    `other_ledger`: the tables are of another ledger, whose seqs say nothing about this one. Purchases that this one
+    lacks keep their cost as long as their rows are published.
     """
-    if anew:
+    if other_ledger:
         kept = f"SELECT * REPLACE (0 AS seq) FROM {schema}.ledger_costs SEMI JOIN {schema}.loads USING (purchase_id)"
         con.execute(f"CREATE OR REPLACE TEMP TABLE lost AS {kept}")
         con.execute(f"DELETE FROM {schema}.ledger_costs")
-    if anew or not _is_the_last(con, schema, ledger):
+    if other_ledger or not _has_newest_avoided(con, schema, ledger):
         con.execute(f"DELETE FROM {schema}.avoided")
-    costs_after, avoided_after = known(con, schema)
-    written = 0
-    for rows in _batches(ledger.cost_rows(costs_after)):
-        written += _replace_costs(con, schema, _cost_table(rows))
-    for entries in _batches(ledger.avoided_rows(avoided_after)):
-        written += _add_avoided(con, schema, _avoided_table(entries))
-    if anew:
+    costs_after, avoided_after = read_after(con, schema)
+    for costs in _batches(ledger.cost_rows(costs_after)):
+        _replace_costs(con, schema, _cost_table(costs))
+    for avoided in _batches(ledger.avoided_rows(avoided_after)):
+        _add_avoided(con, schema, _avoided_table(avoided))
+    if other_ledger:
         lacking = f"SELECT * FROM lost ANTI JOIN {schema}.ledger_costs USING (purchase_id)"
         con.execute(f"INSERT INTO {schema}.ledger_costs BY NAME {lacking}")
-    return written
 
 
-def _is_the_last(con: duckdb.DuckDBPyConnection, schema: str, ledger: LedgerReader) -> bool:
-    """Whether the ledger still has the newest row of `avoided`: one restored may have another under its seq."""
+def _has_newest_avoided(con: duckdb.DuckDBPyConnection, schema: str, ledger: LedgerSnapshot) -> bool:
+    """True when the ledger still has the newest row of `avoided`: a restored one may have another under its seq."""
     query = f"SELECT seq, run_id, request, avoided_at FROM {schema}.avoided ORDER BY seq DESC LIMIT 1"
     for seq, *newest in con.execute(query).fetchall():
         row = next(iter(ledger.avoided_rows(seq - 1)), None)
@@ -79,47 +83,32 @@ def _is_the_last(con: duckdb.DuckDBPyConnection, schema: str, ledger: LedgerRead
     return True
 
 
-def known(con: duckdb.DuckDBPyConnection, schema: str) -> tuple[int, int]:
-    """The seqs of costs and of calls avoided behind which `update` reads."""
-    [(costs_seq,)] = con.execute(f"SELECT coalesce(max(seq), 0) FROM {schema}.ledger_costs").fetchall()
-    [(avoided_seq,)] = con.execute(f"SELECT coalesce(max(seq), 0) FROM {schema}.avoided").fetchall()
-    return max(0, costs_seq - _LATE), max(0, avoided_seq - _LATE)
+def _batches(rows: Sequence[T]) -> Iterator[Sequence[T]]:
+    return (rows[start : start + _BATCH] for start in range(0, len(rows), _BATCH))
 
 
-def _batches(rows: Iterable[T], size: int = 50_000) -> Iterable[list[T]]:
-    batch: list[T] = []
-    for row in rows:
-        batch.append(row)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
-
-
-def _replace_costs(con: duckdb.DuckDBPyConnection, schema: str, fresh: pa.Table) -> int:
-    con.register("fresh_costs", fresh)
-    news = f"SELECT f.* FROM fresh_costs f ANTI JOIN {schema}.ledger_costs c USING (purchase_id, seq)"
-    con.execute(f"CREATE OR REPLACE TEMP TABLE changed_costs AS {news}")
+def _replace_costs(con: duckdb.DuckDBPyConnection, schema: str, rows: pa.Table) -> None:
+    con.register("fresh_costs", rows)
+    changed = f"SELECT f.* FROM fresh_costs f ANTI JOIN {schema}.ledger_costs c USING (purchase_id, seq)"
+    con.execute(f"CREATE OR REPLACE TEMP TABLE changed_costs AS {changed}")
     con.execute(f"DELETE FROM {schema}.ledger_costs WHERE purchase_id IN (SELECT purchase_id FROM changed_costs)")
-    [(written,)] = con.execute(f"INSERT INTO {schema}.ledger_costs SELECT * FROM changed_costs").fetchall()
+    con.execute(f"INSERT INTO {schema}.ledger_costs SELECT * FROM changed_costs")
     con.unregister("fresh_costs")
-    return int(written)
 
 
-def _add_avoided(con: duckdb.DuckDBPyConnection, schema: str, fresh: pa.Table) -> int:
-    con.register("fresh_avoided", fresh)
-    news = f"SELECT f.* FROM fresh_avoided f ANTI JOIN {schema}.avoided a USING (seq)"
-    [(written,)] = con.execute(f"INSERT INTO {schema}.avoided {news}").fetchall()
+def _add_avoided(con: duckdb.DuckDBPyConnection, schema: str, rows: pa.Table) -> None:
+    con.register("fresh_avoided", rows)
+    added = f"SELECT f.* FROM fresh_avoided f ANTI JOIN {schema}.avoided a USING (seq)"
+    con.execute(f"INSERT INTO {schema}.avoided {added}")
     con.unregister("fresh_avoided")
-    return int(written)
 
 
-def _cost_table(rows: list[CostRow]) -> pa.Table:
+def _cost_table(rows: Sequence[CostRow]) -> pa.Table:
+    """Arrow rows in the order of the columns of `ledger_costs`: `amount` follows `amount_atomic`."""
     import pyarrow as pa
 
-    stamp, whole, money = pa.timestamp("us", "UTC"), pa.decimal128(38, 0), pa.decimal128(38, 18)
-    types = {"amount_atomic": whole, "amount": money, "block_time": stamp, "created_at": stamp, "delivered_at": stamp}
+    time, whole, money = pa.timestamp("us", "UTC"), pa.decimal128(38, 0), pa.decimal128(38, 18)
+    types = {"amount_atomic": whole, "amount": money, "block_time": time, "created_at": time, "delivered_at": time}
     types |= {"seq": pa.int64(), "generation": pa.int32(), "block_number": pa.int64(), "attempts": pa.int32()}
     types |= {"latency_ms": pa.int64(), "undelivered": pa.bool_(), "verified_on_chain": pa.bool_()}
     names = [name for name in CostRow.__slots__ if name != "decimals"]
@@ -127,7 +116,7 @@ def _cost_table(rows: list[CostRow]) -> pa.Table:
     columns = {}
     for name in names:
         if name == "amount":
-            values: list[object] = [in_asset(row.amount_atomic, row.decimals) for row in rows]
+            values: list[object] = [exact_decimal(row.amount_atomic, row.decimals) for row in rows]
         elif name == "amount_atomic":
             values = [Decimal(row.amount_atomic) for row in rows]
         else:
@@ -136,25 +125,21 @@ def _cost_table(rows: list[CostRow]) -> pa.Table:
     return pa.table(columns)
 
 
-def _avoided_table(rows: list[AvoidedRow]) -> pa.Table:
+_AVOIDED_TEXT = (
+    *("run_id", "flow", "deployment", "flow_run_id", "reason"),
+    *("dataset", "request", "edition", "network", "asset"),
+)
+
+
+def _avoided_table(rows: Sequence[AvoidedRow]) -> pa.Table:
+    """Arrow rows in the order of the columns of `avoided`. A price that is unknown stays unknown."""
     import pyarrow as pa
 
-    text = (
-        "run_id",
-        "flow",
-        "deployment",
-        "flow_run_id",
-        "reason",
-        "dataset",
-        "request",
-        "edition",
-        "network",
-        "asset",
-    )
     columns = {"seq": pa.array([row.seq for row in rows], pa.int64())}
-    columns |= {name: pa.array([getattr(row, name) for row in rows], pa.string()) for name in text}
-    atoms = [None if row.price_atomic is None else Decimal(row.price_atomic) for row in rows]
-    columns["price_atomic"] = pa.array(atoms, pa.decimal128(38, 0))
-    columns["price"] = pa.array([in_asset(row.price_atomic, row.decimals) for row in rows], pa.decimal128(38, 18))
+    columns |= {name: pa.array([getattr(row, name) for row in rows], pa.string()) for name in _AVOIDED_TEXT}
+    atomic = [None if row.price_atomic is None else Decimal(row.price_atomic) for row in rows]
+    prices = [None if row.price_atomic is None else exact_decimal(row.price_atomic, row.decimals) for row in rows]
+    columns["price_atomic"] = pa.array(atomic, pa.decimal128(38, 0))
+    columns["price"] = pa.array(prices, pa.decimal128(38, 18))
     columns["avoided_at"] = pa.array([row.at for row in rows], pa.timestamp("us", "UTC"))
     return pa.table(columns)

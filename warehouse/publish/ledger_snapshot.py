@@ -1,102 +1,109 @@
-"""The ledger, read before the cache is opened: it may be at the other end of a network, and the cache is not held open
-across one.
+"""Read the ledger while the cache is closed: it may be behind a network, and other runs wait for the cache.
 
-What is not read yet is asked for by `NotRead`: the cache is closed, the ledger read, and the work done again.
+Work on the cache says what it needs of the ledger. The cache is closed, the ledger read into a frozen snapshot, and the
+work done on the cache opened again, unless it needs more by then.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeVar
 
 from payer.values.ledger_reads import AvoidedRow, CostRow, LedgerReader
-from payer.values.purchase import Delivery
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from warehouse.cache.store import Cache
 
 T = TypeVar("T")
-_Ask = Callable[[], None]
 
 
-class NotRead(Exception):
-    """Something the ledger was not yet asked for. `read` asks it."""
+@dataclass(frozen=True, slots=True)
+class LedgerNeeds:
+    """What some work needs of the ledger: rows behind these seqs, None for no rows, and what stands at `marks`.
 
-    def __init__(self, read: _Ask) -> None:
-        super().__init__("the ledger has not been asked for this yet")
-        self.read = read
+    `loaded_seq` is the newest delivery in the cache: its price is needed before its rows are shown.
+    """
+
+    loaded_seq: int
+    marks: frozenset[int] = frozenset()
+    costs_after: int | None = None
+    avoided_after: int | None = None
 
 
-class Ahead:
-    """Implements LedgerReader from what was read. Rows once read serve every later start, too."""
+@dataclass(frozen=True, slots=True)
+class LedgerSnapshot:
+    """What was read of the ledger. `seq` was its last before any row was read: the rows are at least as new.
 
-    def __init__(self, ledger: LedgerReader) -> None:
-        self._ledger = ledger
-        self._answers: dict[str, Any] = {}
-        self._costs: tuple[int, list[CostRow]] | None = None
-        self._avoided: tuple[int, list[AvoidedRow]] | None = None
-        self._seq = ledger.last_seq()
+    `loaded_seq` is the newest delivery that a cache may have for this snapshot to do: `seq`, or a larger one where the
+    ledger, asked again, has nothing newer (it was restored from a backup, and lacks what the cache has).
+    """
 
-    def through(self, work: Callable[[Ahead], T]) -> T:
-        """Do work that opens and closes the cache, as often as it takes until all it asks for is read."""
-        while True:
-            try:
-                return work(self)
-            except NotRead as missing:
-                missing.read()
+    seq: int
+    loaded_seq: int
+    marks: Mapping[int, str | None]
+    costs_after: int | None
+    costs: tuple[CostRow, ...]
+    avoided_after: int | None
+    avoided: tuple[AvoidedRow, ...]
 
-    def refresh(self) -> bool:
-        """Forget what was read if the ledger has gone on since. Says whether it had."""
-        now = self._ledger.last_seq()
-        if now == self._seq:
-            return False
-        self._seq, self._costs, self._avoided = now, None, None
-        self._answers.clear()
-        return True
+    def covers(self, needs: LedgerNeeds) -> bool:
+        """True when work with these needs can be done on this snapshot."""
+        return (
+            needs.loaded_seq <= self.loaded_seq
+            and needs.marks <= self.marks.keys()
+            and _reaches(self.costs_after, needs.costs_after)
+            and _reaches(self.avoided_after, needs.avoided_after)
+        )
 
-    def last_seq(self) -> int:
-        """As of before any row was read: the rows are at least as new."""
-        return self._seq
+    def cost_rows(self, changed_after: int) -> tuple[CostRow, ...]:
+        return tuple(row for row in self.costs if row.seq > changed_after)
 
-    def mark(self, seq: int) -> str | None:
-        answer: str | None = self._once(f"mark {seq}", lambda: self._ledger.mark(seq))
-        return answer
+    def avoided_rows(self, after: int) -> tuple[AvoidedRow, ...]:
+        return tuple(row for row in self.avoided if row.seq > after)
 
-    def delivery_index(self, after: int = 0) -> list[tuple[int, str]]:
-        answer: list[tuple[int, str]] = self._once(f"index {after}", lambda: self._ledger.delivery_index(after))
-        return answer
 
-    def deliveries(self, after: int = 0, purchase_ids: Collection[str] | None = None) -> Iterator[Delivery]:
-        wanted = None if purchase_ids is None else sorted(purchase_ids)
-        answer = self._once(f"bodies {after} {wanted}", lambda: list(self._ledger.deliveries(after, wanted)))
-        return iter(answer)
+def _reaches(read_after: int | None, needed_after: int | None) -> bool:
+    return needed_after is None or (read_after is not None and read_after <= needed_after)
 
-    def cost_rows(self, changed_after: int = 0) -> Iterator[CostRow]:
-        if self._costs is None or self._costs[0] > changed_after:
-            raise NotRead(lambda: self._read_costs(changed_after))
-        return (row for row in self._costs[1] if row.seq > changed_after)
 
-    def avoided_rows(self, after: int = 0) -> Iterator[AvoidedRow]:
-        if self._avoided is None or self._avoided[0] > after:
-            raise NotRead(lambda: self._read_avoided(after))
-        return (row for row in self._avoided[1] if row.seq > after)
+def read_ledger(ledger: LedgerReader, needs: LedgerNeeds, previous: LedgerSnapshot | None = None) -> LedgerSnapshot:
+    """Read what is needed. `previous` is returned where the ledger has nothing newer and its rows suffice."""
+    seq = ledger.last_seq()
+    loaded_seq = seq
+    if previous is not None and previous.seq == seq:
+        loaded_seq = max(seq, needs.loaded_seq)
+        previous = replace(previous, loaded_seq=loaded_seq)
+        if previous.covers(needs):
+            return previous
+    return LedgerSnapshot(
+        seq=seq,
+        loaded_seq=loaded_seq,
+        marks={at: ledger.mark(at) for at in sorted(needs.marks | {seq})},
+        costs_after=needs.costs_after,
+        costs=() if needs.costs_after is None else tuple(ledger.cost_rows(needs.costs_after)),
+        avoided_after=needs.avoided_after,
+        avoided=() if needs.avoided_after is None else tuple(ledger.avoided_rows(needs.avoided_after)),
+    )
 
-    def need(self, costs_after: int, avoided_after: int) -> None:
-        """Raise NotRead once for both, before work is begun that would have to be done again."""
-        if self._costs is None or self._costs[0] > costs_after or self._avoided is None:
-            raise NotRead(lambda: self._read(costs_after, avoided_after))
-        if self._avoided[0] > avoided_after:
-            raise NotRead(lambda: self._read_avoided(avoided_after))
 
-    def _read(self, costs_after: int, avoided_after: int) -> None:
-        self._read_costs(costs_after)
-        self._read_avoided(avoided_after)
+def with_ledger(
+    cache: Cache,
+    ledger: LedgerReader,
+    needs: Callable[[duckdb.DuckDBPyConnection, LedgerSnapshot | None], LedgerNeeds],
+    work: Callable[[duckdb.DuckDBPyConnection, LedgerSnapshot], T],
+    snapshot: LedgerSnapshot | None = None,
+) -> tuple[T, LedgerSnapshot]:
+    """Do `work` on the open cache with all of the ledger that `needs` asks for, read while the cache is closed.
 
-    def _read_costs(self, after: int) -> None:
-        self._costs = after, list(self._ledger.cost_rows(after))
-
-    def _read_avoided(self, after: int) -> None:
-        self._avoided = after, list(self._ledger.avoided_rows(after))
-
-    def _once(self, question: str, ask: Callable[[], T]) -> T:
-        if question not in self._answers:
-            raise NotRead(lambda: self._answers.update({question: ask()}))
-        answer: T = self._answers[question]
-        return answer
+    `snapshot` is what was read before, if anything. Returns what `work` does, and the snapshot that it was done with.
+    Raises CacheIncomplete for a cache that lacks deliveries.
+    """
+    while True:
+        with cache.open(complete=True) as con:
+            needed = needs(con, snapshot)
+            if snapshot is not None and snapshot.covers(needed):
+                return work(con, snapshot), snapshot
+        snapshot = read_ledger(ledger, needed, snapshot)

@@ -1,4 +1,4 @@
-"""Who has which published version open, as far as the system tells. Looks at names and numbers; opens none of them."""
+"""Find out which processes have a published version open, from names and inode numbers. Opens no file itself."""
 
 from __future__ import annotations
 
@@ -8,68 +8,68 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-_GONE = " (deleted)"
+_DELETED = " (deleted)"
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """Disk of old versions that sessions still read, also of those that have no name any more."""
+class OldVersions:
+    """Old versions that sessions still read, and their size on disk; also those that have no name any more."""
 
     files: int
     bytes: int
 
 
 @dataclass(frozen=True, slots=True)
-class Open:
-    """One open file: its name, or the last it had, and whether it was opened for writing."""
+class OpenFile:
+    """One open file: its name, or the last one it had, and whether it was opened for writing."""
 
     name: str
-    found: os.stat_result
+    status: os.stat_result
     writing: bool
 
     @property
     def inode(self) -> tuple[int, int]:
-        return self.found.st_dev, self.found.st_ino
+        return self.status.st_dev, self.status.st_ino
 
 
-def inodes() -> set[tuple[int, int]]:
-    """Every DuckDB file that a process which can be looked into, this one included, has open."""
+def open_inodes() -> set[tuple[int, int]]:
+    """Device and inode of every DuckDB file that a process, as far as it can be looked into, has open."""
     if not os.path.isdir("/proc/self/fd"):
-        return set(_own())
-    return {own.inode for own in _opened()}
+        return set(_inodes_of_this_process())
+    return {file.inode for file in _open_files()}
 
 
-def held(published: Path) -> Held:
+def held_versions(published: Path) -> OldVersions:
     """Versions of the analysts' file that are read and no longer public. Each counts once, however many read it."""
     folders = {str(published.resolve()), str(published.resolve() / ".private")}
-    reading = [own for own in _opened() if not own.writing and os.path.dirname(own.name) in folders]
-    sizes = {own.inode: own.found.st_size for own in reading if not os.path.basename(own.name).startswith("shown")}
+    reading = [file for file in _open_files() if not file.writing and os.path.dirname(file.name) in folders]
+    sizes = {file.inode: file.status.st_size for file in reading if not os.path.basename(file.name).startswith("shown")}
     with suppress(FileNotFoundError):
         public = (published / "warehouse.duckdb").stat()
         sizes.pop((public.st_dev, public.st_ino), None)
-    return Held(len(sizes), sum(sizes.values()))
+    return OldVersions(len(sizes), sum(sizes.values()))
 
 
-def _own() -> Iterator[tuple[int, int]]:
-    """What this process has open, where the system shows no other's."""
-    for number in _numbered("/dev/fd"):
+def _inodes_of_this_process() -> Iterator[tuple[int, int]]:
+    """For systems that don't show other processes' files."""
+    for number in _numbers_in("/dev/fd"):
         with suppress(OSError):
-            found = os.fstat(int(number))
-            yield found.st_dev, found.st_ino
+            status = os.fstat(int(number))
+            yield status.st_dev, status.st_ino
 
 
-def _opened() -> Iterator[Open]:
-    """Files of processes of others, and of those that end meanwhile, are left out."""
-    for process in _numbered("/proc"):
-        for number in _numbered(f"/proc/{process}/fd"):
+def _open_files() -> Iterator[OpenFile]:
+    """DuckDB files of all processes, except those of other users and of processes that end meanwhile."""
+    for process in _numbers_in("/proc"):
+        for number in _numbers_in(f"/proc/{process}/fd"):
             link = f"/proc/{process}/fd/{number}"
             with suppress(OSError):
-                name = os.readlink(link).removesuffix(_GONE)
+                name = os.readlink(link).removesuffix(_DELETED)
                 if name.endswith(".duckdb"):
-                    yield Open(name, os.stat(link), bool(os.lstat(link).st_mode & 0o200))
+                    yield OpenFile(name, os.stat(link), bool(os.lstat(link).st_mode & 0o200))
 
 
-def _numbered(folder: str) -> list[str]:
+def _numbers_in(folder: str) -> list[str]:
     with suppress(OSError):
         return [name for name in os.listdir(folder) if name.isdecimal()]
     return []

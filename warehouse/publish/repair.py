@@ -1,113 +1,73 @@
-"""A publication that meets damage mends it first: the cache from the ledger, what is published from the cache."""
+"""Find damaged files, and repair or discard them: the cache from the ledger, published versions by writing new ones."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from warehouse.cache.damage import first_line, is_damage
-from warehouse.cache.fingerprint import read_through
-from warehouse.cache.locking import in_turn
-from warehouse.cache.schema import literal
+from warehouse.cache.integrity import CacheDamaged, first_line, is_damage, read_through
+from warehouse.cache.locking import file_lock
+from warehouse.cache.sql import literal
 from warehouse.cache.store import Cache
-from warehouse.errors import CacheDamaged, CacheIncomplete
-from warehouse.load.self_repair import healed
-from warehouse.publish.versions import LOCK, Standby
+from warehouse.load.self_repair import with_repair
+from warehouse.publish.versions import Standby
+from warehouse.snapshots.layout import PUBLISH_LOCK
 
 if TYPE_CHECKING:
     from payer.values.ledger_reads import LedgerReader
-    from warehouse.publish.publish import Publication
-
-MOST_TURNS = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Way:
-    """How to publish: a fresh file instead of one brought up to date; with a look at everything published."""
+def repair_cache(home: Path, ledger: LedgerReader, error: Exception) -> tuple[str, ...]:
+    """Read the whole cache after an error, and rebuild it if it is damaged. Returns notes where it was.
 
-    anew: bool = False
-    thorough: bool = False
-
-
-def mended(home: Path, ledger: LedgerReader, attempt: Callable[[Way], Publication], way: Way) -> Publication:
-    """What `attempt` does, after making anew what it found damaged or not filled. The note says what that was."""
-    import duckdb
-
-    notes = _looked_at(home) if way.thorough and not way.anew else []
-    way = replace(way, anew=way.anew or bool(notes))
-    for _ in range(MOST_TURNS):
-        try:
-            done = attempt(way)
-            return replace(done, note=joined(*notes, done.note))
-        except CacheIncomplete:
-            notes += _told(Cache(home).load(ledger).note)
-        except (CacheDamaged, duckdb.Error) as error:
-            found = _mend(home, ledger, error)
-            if not found and way.thorough:
-                raise
-            notes += found
-            way = Way(anew=way.anew or any("published" in note for note in found), thorough=True)
-    return attempt(way)
-
-
-def _mend(home: Path, ledger: LedgerReader, error: Exception) -> list[str]:
-    """Make the cache anew if it is damaged, and look through the published files. Raises what is no damage."""
+    Raises the error where no file is at fault.
+    """
     if not isinstance(error, CacheDamaged) and not is_damage(error):
         raise error
-    cache = Cache(home)
-    _, note = healed(cache, ledger, partial(_look_through, cache))
-    return [*_told(note), *_looked_at(home)]
+    _, notes = with_repair(Cache(home), ledger, _read_cache)
+    return notes
 
 
-def _look_through(cache: Cache) -> None:
+def _read_cache(cache: Cache) -> None:
     with cache.open() as con:
         read_through(con, "cache")
 
 
-def _looked_at(home: Path) -> list[str]:
-    """What is damaged of the files behind the analysts' name. Those that nobody needs are gone then."""
+def discard_damaged_versions(home: Path) -> list[str]:
+    """Read every version of the published file. Returns a note for each that is damaged; older ones are removed.
+
+    The public one stays for readers until the next publication rebuilds it.
+    """
     published = home / "published"
     if not published.exists():
         return []
-    with in_turn(published / LOCK):
-        return _damaged(Standby(published))
+    with file_lock(published / PUBLISH_LOCK):
+        return _discard_damaged(Standby(published))
 
 
-def _damaged(standby: Standby) -> list[str]:
+def _discard_damaged(standby: Standby) -> list[str]:
     notes = []
-    for path in standby.older():
-        if why := trouble_with(path):
+    for path in standby.older_versions():
+        if why := read_error(path):
             standby.discard(path)
-            notes.append(f"an older version of the published file could not be read ({why}): made anew")
-    if why := trouble_with(standby.public):
-        notes.append(f"the published file could not be read ({why}): made anew from the cache")
+            notes.append(f"an older version of the published file could not be read ({why}): rebuilt")
+    if why := read_error(standby.public):
+        notes.append(f"the published file could not be read ({why}): rebuilt from the cache")
     return notes
 
 
-def trouble_with(path: Path) -> str | None:
-    """Why a published file can't be read to its end; None where it can, or is not there."""
+def read_error(path: Path) -> str | None:
+    """Read a published file to its end and say why that fails; None where it can be read, or doesn't exist."""
     import duckdb
 
     if not path.exists():
         return None
     with duckdb.connect() as con:
         try:
-            con.execute(f"ATTACH {literal(path)} AS looked (READ_ONLY)")
-            read_through(con, "looked")
+            con.execute(f"ATTACH {literal(path)} AS checked (READ_ONLY)")
+            read_through(con, "checked")
         except duckdb.Error as error:
             if not is_damage(error):
                 raise
             return first_line(error)
     return None
-
-
-def joined(*notes: str | None) -> str | None:
-    """Several notes as one."""
-    return "; ".join(dict.fromkeys(note for note in notes if note)) or None
-
-
-def _told(note: str | None) -> list[str]:
-    return [note] if note else []

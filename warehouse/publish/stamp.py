@@ -1,4 +1,4 @@
-"""The one row of `publication`: what a published file shows, and of which cache and ledger."""
+"""The one row of the table `publication`: what a published file shows, and of which cache and ledger."""
 
 from __future__ import annotations
 
@@ -6,24 +6,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from warehouse.cache.schema import literal
-from warehouse.publish import catalog as catalogue
-from warehouse.publish import replay as following
+from warehouse.cache.rewinds import CacheVersion, cache_version
+from warehouse.cache.sql import literal
+from warehouse.cache.store import STORAGE
+from warehouse.publish.ledger_snapshot import LedgerSnapshot
+from warehouse.publish.views import catalog
 
 if TYPE_CHECKING:
     import duckdb
 
-    from payer.values.ledger_reads import LedgerReader
-
 LAYOUT = 3
-"""Raised when the analysts' file changes in a way that updating can't follow; it is then made anew."""
+"""Raised when the analysts' file changes in a way that an update can't follow; it is then rebuilt."""
 
 _COLUMNS = "layout, ledger_seq, ledger_mark, loads, avoided_seq, build, rewinds"
 
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """`ledger_mark` is what stands in the ledger at `ledger_seq`: another ledger has something else there."""
+    """What a file shows. `ledger_mark` is what stands in its ledger at `ledger_seq`: another ledger has something else
+    there."""
 
     layout: int
     ledger_seq: int
@@ -33,13 +34,13 @@ class Stamp:
     build: str
     rewinds: int
 
-    def follows(self, cache: following.Seen) -> bool:
-        """Whether the file can be brought up to this cache by what changed since."""
+    def follows(self, cache: CacheVersion) -> bool:
+        """True when the file can be updated from this cache by what changed since."""
         return (self.layout, self.build) == (LAYOUT, cache.build)
 
-    def is_of(self, ledger: LedgerReader) -> bool:
-        """Whether it is still the ledger that the file was made from, and not one restored or begun anew."""
-        return self.ledger_mark == ledger.mark(self.ledger_seq)
+    def is_of(self, ledger: LedgerSnapshot) -> bool:
+        """True when the file was made from this ledger, not from one restored or begun since. Needs its mark."""
+        return self.ledger_mark == ledger.marks[self.ledger_seq]
 
 
 def create(con: duckdb.DuckDBPyConnection) -> None:
@@ -50,37 +51,47 @@ def create(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def read(con: duckdb.DuckDBPyConnection, schema: str) -> Stamp | None:
-    """What a file says it shows, None for one that says nothing or is of another layout."""
+    """The stamp of an attached file; None for a file without one or of another layout."""
     import duckdb
 
     try:
-        found = con.execute(f"SELECT {_COLUMNS} FROM {schema}.publication").fetchall()
+        rows = con.execute(f"SELECT {_COLUMNS} FROM {schema}.publication").fetchall()
     except (duckdb.CatalogException, duckdb.BinderException):
         return None
-    return Stamp(*found[0]) if found else None
+    return Stamp(*rows[0]) if rows else None
 
 
-def of_file(con: duckdb.DuckDBPyConnection, path: Path) -> Stamp | None:
-    """What a file that is not attached says. None for one that is not there, or is none of ours."""
+def read_file(con: duckdb.DuckDBPyConnection, path: Path) -> Stamp | None:
+    """The stamp of a file that is not attached; None for a file that is missing, damaged or not ours."""
     import duckdb
 
     if not path.exists():
         return None
     try:
-        con.execute(f"ATTACH {literal(path)} AS seen (READ_ONLY)")
+        con.execute(f"ATTACH {literal(path)} AS stamped (READ_ONLY)")
     except (duckdb.IOException, duckdb.SerializationException, duckdb.InvalidInputException):
         return None
     try:
-        return read(con, "seen")
+        return read(con, "stamped")
     finally:
-        con.execute("DETACH seen")
+        con.execute("DETACH stamped")
 
 
-def write(con: duckdb.DuckDBPyConnection, ledger: LedgerReader, seq: int) -> None:
-    cache = following.seen(con)
+def write(con: duckdb.DuckDBPyConnection, ledger: LedgerSnapshot) -> None:
+    """Stamp the attached file `pub` with the open cache and the ledger."""
+    cache = cache_version(con)
     con.execute("DELETE FROM pub.publication")
     con.execute(
         f"INSERT INTO pub.publication ({_COLUMNS}, shape, published_at) SELECT ?, ?, ?, (SELECT count(*) FROM loads), "
         "(SELECT coalesce(max(seq), 0) FROM pub.avoided), ?, ?, ?, now()",
-        [LAYOUT, seq, ledger.mark(seq), cache.build, cache.rewinds, catalogue.shape()],
+        [LAYOUT, ledger.seq, ledger.marks[ledger.seq], cache.build, cache.rewinds, catalog.shape()],
     )
+
+
+def write_file(con: duckdb.DuckDBPyConnection, path: Path) -> None:
+    """Copy the stamp of `pub` into a file of its own, so that it can be read without opening the public file."""
+    path.unlink(missing_ok=True)
+    con.execute(f"ATTACH {literal(path)} AS stamped (STORAGE_VERSION '{STORAGE}')")
+    con.execute("CREATE TABLE stamped.publication AS FROM pub.publication")
+    con.execute("CHECKPOINT stamped")
+    con.execute("DETACH stamped")

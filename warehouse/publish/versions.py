@@ -1,10 +1,10 @@
-"""The inodes behind published/warehouse.duckdb, and the dance that swaps them.
+"""The versions of published/warehouse.duckdb, and swapping the next one in.
 
-Analysts open the public name; the file behind it is never written again while anybody may still read it. Those that
-were public before stand by under private names, the eldest of them first in line: once nobody reads it any more it
-gets what it missed, and becomes public by one rename. A reader holds its old inode as long as it likes; a new one sees
-a whole file at every instant (I7). What was public last is never the one that is written next, so that a plain copy,
-which takes no lock, has the time of a whole publication to finish even where its open file can't be seen.
+Analysts open the public name; the file behind it is never written again while anybody may still read it. Versions that
+were public before are kept under private names. The oldest one that nobody reads is updated and becomes public by one
+rename. A reader keeps its inode as long as it likes; a new one sees a whole file at every instant (I7). The version
+that was public last is never written next, so that a plain copy, which takes no lock, has the time of a whole
+publication to finish even where its open file can't be seen.
 
 Never open one of these files except through DuckDB while it may be open here: closing any other descriptor drops this
 process's POSIX locks on it, and with them the only sign that somebody reads it.
@@ -19,17 +19,14 @@ from pathlib import Path
 
 from payer.values.crashpoints import crash_point
 from payer.values.durable import fsync_path
-from warehouse.load.children import environment
-from warehouse.publish.open_files import Held, held, inodes
+from warehouse.load.child_environment import child_environment
+from warehouse.publish.open_files import OldVersions, held_versions, open_inodes
 
-LOCK = ".publish.lock"
-"""Beside the published files: who writes any of them holds it, in turn."""
-
-_MOST_RETIRED = 4
-"""Older versions that keep a name. Beyond it the eldest lose theirs; their disk is free when their last reader goes."""
+_MAX_RETIRED = 4
+"""Older versions that keep a name. The oldest ones beyond it lose theirs; their disk is free once no reader is left."""
 
 _SPARE = 1
-"""Older versions that are kept for being written next though nobody reads them."""
+"""Older versions that nobody reads and that are kept for being written next."""
 
 _COPY = """
 import os, shutil, sys
@@ -39,95 +36,87 @@ os.fsync(os.open(sys.argv[2], os.O_RDWR))
 
 
 class Standby:
-    """The files of one published folder. Callers hold the publication's lock."""
+    """The files of one published folder. `path` is the version that is written next. Callers hold PUBLISH_LOCK."""
 
     def __init__(self, published: Path) -> None:
         self.public = published / "warehouse.duckdb"
         self._private = published / ".private"
         self.path = self._private / "standby.duckdb"
-        self.saying = self._private / "shown.tmp.duckdb"
+        self.stamp_draft = self._private / "shown.tmp.duckdb"
         self._previous = self._private / "previous.duckdb"
         self._private.mkdir(parents=True, exist_ok=True)
 
     @property
-    def shown(self) -> Path:
-        """A small file that says what the public one shows; there is none of one that was touched since.
+    def public_stamp(self) -> Path:
+        """A small file with the stamp of the public one, named for its inode, size and time of change.
 
-        Opening the public file to ask it would drop the lock of a session that this process has on it.
+        Opening the public file to read its stamp would drop the lock of a session that this process has on it.
         """
-        return self._said_of(self.public)
+        return self._stamp_of(self.public)
 
-    def settle(self) -> None:
-        """Bring what a killed publication left into order. Whatever was public stays public."""
+    def finish_swap(self) -> None:
+        """Clean up after a publication that was killed. Whatever was public stays public."""
         if self._previous.exists():
-            if _same(self._previous, self.public):
+            if _is_same(self._previous, self.public):
                 self._previous.unlink()
             else:
                 os.replace(self._previous, self.path)
-        if _same(self.path, self.public):
+        if _is_same(self.path, self.public):
             self.path.unlink()
-        for stale in self._private.glob("*.tmp*"):
-            stale.unlink()
-        current = self.shown if self.public.exists() else None
-        for said in self._private.glob("shown-*"):
-            if said != current:
-                said.unlink()
+        for draft in self._private.glob("*.tmp*"):
+            draft.unlink()
+        current = self.public_stamp if self.public.exists() else None
+        for stamp in self._private.glob("shown-*"):
+            if stamp != current:
+                stamp.unlink()
         self._drop_unread()
 
-    def choose(self) -> None:
-        """Have under `path` the version to bring up to date: the eldest that nobody reads, else a copy."""
-        elder = next(iter(self._unread()), None)
-        self._park()
-        if elder is not None:
-            os.replace(elder, self.path)
+    def prepare(self) -> None:
+        """Put the version to update at `path`: the oldest that nobody reads, else a copy of the public one."""
+        oldest = next(iter(self._unread()), None)
+        self._retire_standby()
+        if oldest is not None:
+            os.replace(oldest, self.path)
         elif self.public.exists():
             self.copy_public()
-        self._trim()
+        for surplus in self._retired()[:-_MAX_RETIRED]:
+            surplus.unlink()
 
-    def older(self) -> list[Path]:
+    def older_versions(self) -> list[Path]:
         """Every version that may be written next."""
         return [path for path in (self.path, *self._retired()) if path.exists()]
 
     def discard(self, version: Path | None = None) -> None:
-        """Forget the standby file, or another older version, and what was logged beside it."""
+        """Remove the standby file, or another older version, with its log."""
         path = version or self.path
         for name in (path, _wal(path)):
             name.unlink(missing_ok=True)
 
-    def is_read(self) -> bool:
-        """Whether somebody, this process included, still has the standby file open."""
-        return self.path.exists() and _is_read(self.path, inodes())
-
-    def retire(self) -> None:
-        """Put the standby behind the others in line."""
-        self._park()
-        self._trim()
-
-    def forget(self) -> None:
-        """No older version is to be built upon: none keeps a name. Who reads one keeps its disk until they close it."""
+    def drop_older_versions(self) -> None:
+        """Remove the names of all older versions, so that none is updated. Disk is free once no reader is left."""
         self.discard()
         for path in self._retired():
             path.unlink()
 
     def copy_public(self) -> None:
-        """A new standby from the public file's bytes, copied by a child so that no lock of ours is dropped."""
-        fresh = self.path.with_suffix(".tmp")
-        command = [sys.executable, "-I", "-S", "-c", _COPY, str(self.public), str(fresh)]
-        done = subprocess.run(command, env=environment(), stderr=subprocess.PIPE, text=True, check=False)
+        """Copy the public file to `path`, in a child process so that no lock of this one is dropped. Raises OSError."""
+        draft = self.path.with_suffix(".tmp")
+        command = [sys.executable, "-I", "-S", "-c", _COPY, str(self.public), str(draft)]
+        done = subprocess.run(command, env=child_environment(), stderr=subprocess.PIPE, text=True, check=False)
         if done.returncode:
-            fresh.unlink(missing_ok=True)
+            draft.unlink(missing_ok=True)
             raise OSError(f"{self.public} could not be copied: {(done.stderr.strip().splitlines() or ['killed'])[-1]}")
-        os.replace(fresh, self.path)
+        os.replace(draft, self.path)
 
     def swap(self) -> None:
-        """The standby becomes public and the public file the standby. Killed anywhere, `settle` mends the rest.
+        """Make the standby public and the public file the standby. Killed anywhere, `finish_swap` does the rest.
 
         DuckDB has synced what it wrote; only the names are left to be made durable.
         """
         if _wal(self.path).exists():
             raise RuntimeError("the standby file was not checkpointed")
-        if self.saying.exists():
-            os.replace(self.saying, self._said_of(self.path))
+        if self.stamp_draft.exists():
+            os.replace(self.stamp_draft, self._stamp_of(self.path))
         if self.public.exists():
             os.link(self.public, self._previous)
         crash_point("publish.linked")
@@ -136,30 +125,27 @@ class Standby:
         if self._previous.exists():
             os.replace(self._previous, self.path)
 
-    def held(self) -> Held:
-        """What old versions that are read cost on disk now."""
-        return held(self.public.parent)
+    def held(self) -> OldVersions:
+        """Old versions that are read now, and their disk."""
+        return held_versions(self.public.parent)
 
-    def _said_of(self, path: Path) -> Path:
-        found = path.stat()
-        return self._private / f"shown-{found.st_ino}-{found.st_size}-{found.st_mtime_ns}.duckdb"
+    def _stamp_of(self, path: Path) -> Path:
+        status = path.stat()
+        return self._private / f"shown-{status.st_ino}-{status.st_size}-{status.st_mtime_ns}.duckdb"
 
     def _retired(self) -> list[Path]:
+        """Older versions under a number, oldest first."""
         return sorted(self._private.glob("retired-*.duckdb"), key=_number)
 
-    def _park(self) -> None:
+    def _retire_standby(self) -> None:
         if _wal(self.path).exists():
             self.discard()
         elif self.path.exists():
             number = 1 + max((_number(path) for path in self._retired()), default=0)
             os.replace(self.path, self._private / f"retired-{number}.duckdb")
 
-    def _trim(self) -> None:
-        for surplus in self._retired()[:-_MOST_RETIRED]:
-            surplus.unlink()
-
     def _unread(self) -> list[Path]:
-        opened = inodes()
+        opened = open_inodes()
         return [path for path in self._retired() if not _is_read(path, opened)]
 
     def _drop_unread(self) -> None:
@@ -176,16 +162,17 @@ def _wal(path: Path) -> Path:
     return path.with_name(path.name + ".wal")
 
 
-def _same(one: Path, other: Path) -> bool:
+def _is_same(one: Path, other: Path) -> bool:
     return one.exists() and other.exists() and os.path.samefile(one, other)
 
 
 def _is_read(path: Path, opened: set[tuple[int, int]]) -> bool:
-    """The system tells who has it open, a copying program too; where it can't, DuckDB's own lock tells of sessions."""
+    """True when a process has the file open, a copying program too. Where the system doesn't show open files, DuckDB's
+    own lock shows sessions."""
     import duckdb
 
-    found = path.stat()
-    if (found.st_dev, found.st_ino) in opened:
+    status = path.stat()
+    if (status.st_dev, status.st_ino) in opened:
         return True
     try:
         duckdb.connect(str(path)).close()

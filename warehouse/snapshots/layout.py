@@ -1,7 +1,7 @@
-"""The folders of snapshots, for readers that list them: hard links to what the manifest names.
+"""The partition folders of snapshots: hard links to the contents that the manifest names.
 
-A reader sees a month's files as they were or as they are, never both and never none: where files go, the whole folder
-is exchanged for another in one step.
+A reader that lists a folder sees a month's files as they were or as they are, never both and never none: a folder that
+loses files is exchanged for another in one step.
 """
 
 from __future__ import annotations
@@ -13,29 +13,32 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from warehouse.snapshots.manifest import File, Manifest
+from warehouse.snapshots.manifest import Manifest, SnapshotFile
+
+PUBLISH_LOCK = ".publish.lock"
+"""Name of the lock file in published/: every writer of anything in there holds it."""
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 
 
-def settle(root: Path, manifest: Manifest) -> None:
-    """Make the folders say what the manifest says, as far as its contents are there, and remove other contents."""
-    wanted = {files[0].folder: files for files in manifest.months().values()}
-    found = {str(path.relative_to(root)) for path in root.glob("dataset=*/month=*")}
-    for folder in sorted(found | set(wanted)):
-        show(root, folder, wanted.get(folder, []))
+def apply_manifest(root: Path, manifest: Manifest) -> None:
+    """Make the folders show what the manifest names, as far as the contents exist, and remove other contents."""
+    wanted = {files[0].folder: files for files in manifest.partitions().values()}
+    present = {str(path.relative_to(root)) for path in root.glob("dataset=*/month=*")}
+    for folder in sorted(present | set(wanted)):
+        _show_files(root, folder, wanted.get(folder, []))
     kept = {file.content for file in manifest.files} | set(manifest.retired)
     for path in (root / ".files").glob("*"):
         if str(path.relative_to(root)) not in kept:
             path.unlink()
 
 
-def show(root: Path, folder: str, files: Sequence[File]) -> None:
-    """Make a month's folder show exactly these files."""
+def _show_files(root: Path, folder: str, files: Sequence[SnapshotFile]) -> None:
+    """Make a partition's folder show exactly these files."""
     wanted = {Path(file.link).name: file for file in files}
-    found = {path.name for path in (root / folder).glob("*")}
-    if found <= set(wanted) and all(_is_linked(root, wanted[name]) for name in found):
+    present = {path.name for path in (root / folder).glob("*")}
+    if present <= set(wanted) and all(_is_linked(root, wanted[name]) for name in present):
         for file in files:
             link(root, file)
         return
@@ -51,22 +54,22 @@ def show(root: Path, folder: str, files: Sequence[File]) -> None:
         (root / folder).rmdir()
 
 
-def link(root: Path, file: File) -> None:
-    """Show a file's content under its folder, if the content is there."""
+def link(root: Path, file: SnapshotFile) -> None:
+    """Show a file's content in its folder, if the content exists."""
     target = root / file.link
     if not target.exists() and (root / file.content).exists():
         target.parent.mkdir(parents=True, exist_ok=True)
         os.link(root / file.content, target)
 
 
-def _is_linked(root: Path, file: File) -> bool:
-    """What the folder shows is the content, or all that is left of it."""
+def _is_linked(root: Path, file: SnapshotFile) -> bool:
+    """True when the folder's entry is the content itself, or all that is left of it."""
     content = root / file.content
     return not content.exists() or os.path.samefile(content, root / file.link)
 
 
 def exchange(one: Path, other: Path) -> None:
-    """Swap two folders in one step where the system can (Linux); else one short step after the other."""
+    """Swap two folders: in one step on Linux, elsewhere by renames one right after the other."""
     if sys.platform == "linux":
         libc = ctypes.CDLL(None, use_errno=True)
         done = libc.renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE)

@@ -1,4 +1,4 @@
-"""published/snapshots/_manifest.json: every Parquet file that counts, with its rows, hash, purchases and cost."""
+"""Read and write published/snapshots/_manifest.json: every snapshot file that counts, with rows, hash and cost."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from warehouse.errors import WarehouseError
 
 MANIFEST, DAMAGED = "_manifest.json", "_manifest.damaged.json"
 
-Month = tuple[str, str]
-"""Dataset and month: one folder of snapshots."""
+Partition = tuple[str, str]
+"""Dataset and month (2026-11): one folder of snapshots."""
 
 
-class Unreadable(WarehouseError):
-    """Something published is damaged. A thorough publication makes it anew."""
+class SnapshotsDamaged(WarehouseError):
+    """A published snapshot is damaged. A thorough publication rebuilds it."""
 
 
-class ManifestDamaged(Unreadable):
-    """The manifest can't be read. The next publication makes it anew, with its files."""
+class ManifestDamaged(SnapshotsDamaged):
+    """The manifest can't be read. The next publication rebuilds it together with its files."""
 
 
 @dataclass(frozen=True, slots=True)
-class File:
-    """One immutable file. `cost` is what its purchases came to, by asset; a purchase may have rows in several files."""
+class SnapshotFile:
+    """One immutable Parquet file. `cost` is its purchases' amount by asset; a purchase may be in several files."""
 
     dataset: str
     month: str
@@ -39,7 +39,7 @@ class File:
     written_at: str
 
     @property
-    def of(self) -> Month:
+    def partition(self) -> Partition:
         return self.dataset, self.month
 
     @property
@@ -48,23 +48,23 @@ class File:
 
     @property
     def link(self) -> str:
-        """Where a reader of folders finds it, relative to snapshots/."""
+        """The path in its partition's folder, relative to snapshots/."""
         return f"{self.folder}/{self.name}.parquet"
 
     @property
     def content(self) -> str:
-        """Where its bytes are, relative to snapshots/."""
+        """The path of its bytes, relative to snapshots/."""
         return f".files/{self.sha256}.parquet"
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """All files that count, and the contents kept only for readers of an older manifest, by when they were replaced.
+    """All files that count, and the contents kept only for readers of an older manifest, with the time of replacement.
 
-    `build` and `rewinds` say which cache the files follow, and how often that had gone back by then.
+    `build` and `rewinds` are the version of the cache that the files were written from.
     """
 
-    files: tuple[File, ...] = ()
+    files: tuple[SnapshotFile, ...] = ()
     retired: dict[str, str] = field(default_factory=dict)
     build: str | None = None
     rewinds: int = 0
@@ -72,19 +72,19 @@ class Manifest:
     def purchases(self) -> set[str]:
         return {purchase for file in self.files for purchase in file.purchases}
 
-    def months(self) -> dict[Month, list[File]]:
-        """The files of each folder."""
-        found: dict[Month, list[File]] = {}
+    def partitions(self) -> dict[Partition, list[SnapshotFile]]:
+        """The files of each partition."""
+        grouped: dict[Partition, list[SnapshotFile]] = {}
         for file in self.files:
-            found.setdefault(file.of, []).append(file)
-        return found
+            grouped.setdefault(file.partition, []).append(file)
+        return grouped
 
 
 def read_manifest(root: Path) -> Manifest:
-    """The manifest as it stands; empty where there is none. Raises ManifestDamaged."""
+    """Read the manifest below `root`; an empty one where there is none. Raises ManifestDamaged."""
     try:
         document = json.loads((root / MANIFEST).read_text("utf-8"))
-        files = tuple(File(**{**entry, "purchases": tuple(entry["purchases"])}) for entry in document["files"])
+        files = tuple(SnapshotFile(**{**entry, "purchases": tuple(entry["purchases"])}) for entry in document["files"])
         return Manifest(files, document["retired"], document.get("build"), document.get("rewinds", 0))
     except FileNotFoundError:
         return Manifest()
@@ -93,7 +93,7 @@ def read_manifest(root: Path) -> Manifest:
 
 
 def write_manifest(root: Path, manifest: Manifest) -> None:
-    """Replace it at once; a reader sees the old one or the new one. What it names is durable before it is."""
+    """Replace the manifest atomically, once the files that it names are durable."""
     fsync_path(root / ".files")
     document = {
         "version": 1,
@@ -102,10 +102,10 @@ def write_manifest(root: Path, manifest: Manifest) -> None:
         "build": manifest.build,
         "rewinds": manifest.rewinds,
     }
-    fresh = root / f"{MANIFEST}.tmp"
-    with fresh.open("w", encoding="utf-8") as out:
+    draft = root / f"{MANIFEST}.tmp"
+    with draft.open("w", encoding="utf-8") as out:
         json.dump(document, out, indent=1)
         out.flush()
         os.fsync(out.fileno())
-    os.replace(fresh, root / MANIFEST)
+    os.replace(draft, root / MANIFEST)
     fsync_path(root)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from payer.chain.chain import TransferOut
 from payer.chain.logs import PAGE_BLOCKS, read_log
-from payer.chain.reader import TransferOut
 from payer.values.chain_view import NonceState
 from payer.values.errors import ChainUnreachable
 from tests.payer.chain.asking import ASSET, NONCE, OTHER, ask, look, one

@@ -45,7 +45,7 @@ class TestManyReadsInOneCall:
             asked = method == "eth_call" and params[0]["to"] == multicall.MULTICALL3
             return "0x" + answer.hex() if asked else result
 
-        with pytest.raises(ChainUnreachable, match="garbled"):
+        with pytest.raises(ChainUnreachable, match="multicall can't be decoded"):
             look(PaperChain(lie=lie), *SIX)
 
     def test_where_the_contract_fails_the_reads_go_one_by_one(self) -> None:

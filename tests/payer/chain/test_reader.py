@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from payer.chain.reader import Account, Head, RpcChain
+from payer.chain.chain import Account, Head
+from payer.chain.reader import RpcChain
 from payer.values.chain_view import NonceState
 from payer.values.errors import ChainUnreachable
 from tests.payer.chain.asking import ASSET, NONCE, ask, one, unreachable

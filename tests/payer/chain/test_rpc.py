@@ -101,7 +101,7 @@ def test_a_server_that_never_answers_is_unknown_after_a_while() -> None:
     async def run() -> None:
         async with serving(silent) as server:
             rpc = Rpc(server.url, OwnClock(), timeout=0.1)
-            with pytest.raises(ChainUnreachable, match=r"nothing whole within 0\.1 s"):
+            with pytest.raises(ChainUnreachable, match=r"no complete answer within 0\.1 s"):
                 await rpc.call([("eth_chainId", [])])
             await rpc.aclose()
 

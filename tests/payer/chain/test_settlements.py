@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from payer.chain.reader import TransferOut
+from payer.chain.chain import TransferOut
 from payer.payer import Payer
 from payer.settle.reconcile import Reconciled
 from payer.values.chain_view import ChainView, NonceState, Settlement

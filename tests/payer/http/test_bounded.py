@@ -46,7 +46,7 @@ BROKEN = {
     "a second member cut short": (gzip.compress(ONE) + gzip.compress(OTHER)[:-3], "gzip", "is cut short"),
     "something after the end": (gzip.compress(ONE) + b"</html>", "gzip", "is broken"),
     "a wrong checksum": (gzip.compress(ONE)[:-8] + bytes(8), "gzip", "is broken"),
-    "deflate goes on": (zlib.compress(ONE) + zlib.compress(OTHER), "deflate", "goes on after its end"),
+    "deflate goes on": (zlib.compress(ONE) + zlib.compress(OTHER), "deflate", "continues after its end"),
     "gzip called deflate": (gzip.compress(ONE), "deflate", "is broken"),
 }
 

@@ -10,10 +10,10 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from payer.http.bounded import HEADER_COUNT_LIMIT, HEADER_VALUE_LIMIT
-from payer.http.exchange import ERROR_BODY_LIMIT, url_of
+from payer.http.exchange import ERROR_BODY_LIMIT, request_url
 from payer.http.transport import HttpTransport
 from payer.values.request import Request
-from payer.wire.x402 import parse_receipt
+from payer.wire.receipt import parse_receipt
 from tests.payer.http.sockets import BODY_LIMIT, PAYMENT, answered, lost, reaching, transport_to
 from tests.payer.loopback import Loopback, Wire, answering, http, serving
 from tests.payer.offers import b64
@@ -179,5 +179,5 @@ def test_proxies_of_the_environment_see_no_payment(name: str, monkeypatch: pytes
 
 def test_addresses_are_written_the_same_way_each_time() -> None:
     request = Request("GET", "https://h/p", (("token_id", "3375,3306"), ("q", "a b/c?d")))
-    assert url_of(request) == "https://h/p?token_id=3375,3306&q=a%20b%2Fc%3Fd"
-    assert url_of(Request("GET", "https://h/p")) == "https://h/p"
+    assert request_url(request) == "https://h/p?token_id=3375,3306&q=a%20b%2Fc%3Fd"
+    assert request_url(Request("GET", "https://h/p")) == "https://h/p"

@@ -16,7 +16,7 @@ import pytest
 from payer.http.outcome import NoAnswer, NotSent, Unanswered
 from payer.http.transport import HttpTransport
 from payer.values.request import Request
-from payer.wire.x402 import parse_receipt
+from payer.wire.receipt import parse_receipt
 from tests.payer.http.sockets import PAYMENT, closes_after_reading, lost, pay, reaching, transport_to
 from tests.payer.loopback import Loopback, Script, Wire, answering, http, serving
 
@@ -134,7 +134,7 @@ def test_one_deadline_ends_every_kind_of_slowness(script: Script) -> None:
     started = time.perf_counter()
     outcome = lost(script, timeout=0.3)
     assert time.perf_counter() - started < 2
-    assert outcome.reason == "no whole answer within 0.3 s"
+    assert outcome.reason == "no complete answer within 0.3 s"
 
 
 class TestNotSent:

@@ -54,7 +54,7 @@ def test_a_restore_never_overwrites_books(ledger: Ledger, ledger_url: str, tmp_p
 
 def test_a_backup_never_overwrites_a_file(ledger: Ledger, ledger_url: str, tmp_path: Path) -> None:
     (tmp_path / "copy.db").write_text("precious")
-    with pytest.raises(LedgerUnavailable, match="is there already"):
+    with pytest.raises(LedgerUnavailable, match="already exists"):
         backup(ledger_url, tmp_path / "copy.db")
     assert (tmp_path / "copy.db").read_text() == "precious"
     assert ledger.last_seq() == 0

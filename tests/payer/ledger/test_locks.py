@@ -11,8 +11,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from payer.ledger import Ledger, rows
-from payer.ledger.appends import Body
+from payer.ledger import Ledger
+from payer.ledger.append import Body
+from payer.ledger.database import rows
 from payer.values.events import Answered, Void
 from payer.values.purchase import Money, Purchase
 from tests.payer import purchases as p

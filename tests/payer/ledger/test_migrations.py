@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from payer.ledger import Ledger, engine, migrate, schema
-from payer.ledger.appends import Body
+from payer.ledger import Ledger
+from payer.ledger.append import Body
+from payer.ledger.database import connect, migrate, schema
 from payer.values.errors import LedgerTooNew
 from tests.payer import purchases as p
 
@@ -33,8 +34,9 @@ def upgrade() -> None:
 _OPEN = """
 import sys
 from pathlib import Path
-from payer.ledger import Ledger, engine, migrate
-migrate._MIGRATIONS, engine.SCHEMA_VERSION = Path(sys.argv[2]), "0002"
+from payer.ledger import Ledger
+from payer.ledger.database import connect, migrate
+migrate._MIGRATIONS, connect.SCHEMA_VERSION = Path(sys.argv[2]), "0002"
 with Ledger.open(sys.argv[1]) as ledger:
     print(sorted(one.purchase_id for one in ledger.purchases()))
 """
@@ -77,7 +79,7 @@ def test_a_populated_ledger_is_raised_and_keeps_every_row(
     before = contents(ledger_url)
     with monkeypatch.context() as tomorrow:
         tomorrow.setattr(migrate, "_MIGRATIONS", later)
-        tomorrow.setattr(engine, "SCHEMA_VERSION", "0002")
+        tomorrow.setattr(connect, "SCHEMA_VERSION", "0002")
         with Ledger.open(ledger_url) as ledger:
             assert sorted(one.purchase_id for one in ledger.purchases()) == ids
             assert [delivery.body for delivery in ledger.deliveries()] == [b"{}"]

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from payer.ledger import Ledger, queries
-from payer.ledger.statements import Statement
+from payer.ledger import Ledger
+from payer.ledger.database import queries
+from payer.ledger.database.statements import Statement
 
 
 @pytest.mark.parametrize(

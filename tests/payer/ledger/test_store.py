@@ -10,11 +10,11 @@ import pytest
 import sqlalchemy as sa
 
 from payer.ledger import Conflict, Ledger
-from payer.ledger.appends import Body
-from payer.ledger.engine import SCHEMA_VERSION, connect
-from payer.ledger.migrate import configuration
-from payer.ledger.rows import is_open
-from payer.ledger.schema import bodies, evidence, metadata
+from payer.ledger.append import Body
+from payer.ledger.database.connect import SCHEMA_VERSION, connect
+from payer.ledger.database.migrate import configuration
+from payer.ledger.database.rows import is_open
+from payer.ledger.database.schema import bodies, evidence, metadata
 from payer.policy.rules import Caps
 from payer.values.errors import ConflictingRequest, LedgerTooNew, LedgerUnavailable, OverBudget
 from payer.values.events import Answered, LossAccepted, Sent, Settled, Undelivered, Void

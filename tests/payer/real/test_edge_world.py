@@ -23,7 +23,9 @@ from payer.values.request import Request
 from payer.values.terms import Authorization, Terms
 from payer.wallet.eip3009 import Wallet, domain_separator
 from payer.wallet.load import load_wallet
-from payer.wire.x402 import parse_402, parse_receipt, payment_header
+from payer.wire.payment import payment_header
+from payer.wire.receipt import parse_receipt
+from payer.wire.terms import parse_402
 from sandbox.world import Buyer, World
 
 T = TypeVar("T")

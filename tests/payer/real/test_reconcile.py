@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 import sqlalchemy as sa
 
-from payer.ledger import rows, schema
+from payer.ledger.database import rows, schema
 from payer.payer import Payer
 from payer.settle import scan as scanning
 from payer.settle.reconcile import Reconciled

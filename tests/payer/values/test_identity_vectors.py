@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
-from payer.values.identifiers import canonical, nonce, payment_identifier, purchase_id, purchase_key
+from payer.values.identifiers import canonical, nonce, purchase_id, purchase_key
 from payer.values.money import Asset
-from payer.values.types import Authorization, Request
+from payer.values.request import Request
+from payer.values.terms import Authorization
 from payer.wallet.eip3009 import Wallet
+from payer.wallet.sign import payment_identifier
 from tests.paths import VECTORS
 
 DOCUMENT = json.loads((VECTORS / "identity.json").read_text())

@@ -251,15 +251,8 @@ def test_signing_costs_a_fraction_of_the_usual_way() -> None:
 
 
 EDGE = (
-    "policy.file",
-    "policy.judge",
-    "wire.x402",
-    "wallet.eip3009",
-    "wallet.load",
-    "wallet.sign",
-    "http.transport",
-    "chain.reader",
-    "values.clock",
+    *("policy.file", "policy.judge", "wire.terms", "wire.payment", "wire.receipt"),
+    *("wallet.eip3009", "wallet.load", "wallet.sign", "http.transport", "chain.reader", "values.clock"),
 )
 HEAVY = ("httpx", "eth_account", "coincurve", "sqlalchemy", "web3", "x402", "Crypto")
 

@@ -1,8 +1,9 @@
-"""Whatever a seller or a chain server writes, however odd: read within bounds, or refused in the words that say so."""
+"""Random input from sellers and chain servers is read within bounds, or refused."""
 
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +19,11 @@ from payer.http.gate import retry_after
 from payer.http.pace import LONGEST_PAUSE_SECONDS
 from payer.values.chain_view import NonceState
 from payer.values.errors import ChainUnreachable, QuoteUnacceptable, SellerUnreachable
+from payer.wire.payment import payment_header
+from payer.wire.receipt import parse_receipt
+from payer.wire.terms import Challenge, parse_402
 from tests.payer import scripted as s
+from tests.payer.offers import PAYEE, USDC, b64, judged, offer_of, paid, v1_answer, v1_document, v2_answer, v2_document
 
 FEW = settings(max_examples=80, deadline=None)
 DEEP = b"[" * 100_000
@@ -40,7 +45,7 @@ DATES = st.from_regex(
 )
 def test_an_answer_that_is_no_terms_is_refused_whatever_it_holds(tmp_path: Path, status: int, body: bytes) -> None:
     chain = s.ScriptedChain(lambda: s.chain_view(NonceState.UNUSED))
-    ours = s.context(tmp_path, s.ScriptedSeller([s.answer(status, body)]), chain)
+    ours = s.services(tmp_path, s.ScriptedSeller([s.answer(status, body)]), chain)
     with pytest.raises(SellerUnreachable if status == 503 else QuoteUnacceptable):
         asyncio.run(quoting.quote(ours, [s.order()]))
 
@@ -94,3 +99,72 @@ def test_a_batch_of_answers_is_one_for_each_call_or_refused(raw: bytes) -> None:
     except (ChainUnreachable, rpc.RpcError):
         return
     assert len(found) == 2
+
+
+TEXTS = st.text(max_size=30)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXTS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4),
+    max_leaves=12,
+)
+FIELDS = (
+    "scheme",
+    "network",
+    "amount",
+    "maxAmountRequired",
+    "asset",
+    "payTo",
+    "maxTimeoutSeconds",
+    "extra",
+    "resource",
+)
+CHANGES = st.dictionaries(st.sampled_from(FIELDS), JSON, max_size=3)
+TOP = st.dictionaries(st.sampled_from(["x402Version", "accepts", "resource", "extensions", "error"]), JSON, max_size=2)
+
+
+def _printable(refusal: QuoteUnacceptable) -> None:
+    assert refusal.what.isprintable()
+
+
+def _outcome(answer: tuple[int, dict[str, str], bytes]) -> Challenge | None:
+    try:
+        return parse_402(*answer)
+    except QuoteUnacceptable as refusal:
+        return _printable(refusal)
+
+
+@settings(max_examples=300, deadline=None)
+@given(status=st.sampled_from([402, 402, 402, 200]), header=st.none() | TEXTS | st.binary().map(b64), body=st.binary())
+def test_any_bytes_are_terms_or_a_refusal(status: int, header: str | None, body: bytes) -> None:
+    _outcome((status, {} if header is None else {"payment-required": header}, body))
+
+
+@settings(max_examples=400, deadline=None)
+@given(version=st.sampled_from([1, 2]), changes=CHANGES, top=TOP)
+def test_any_change_to_good_terms_is_judged_or_refused(
+    version: int, changes: dict[str, Any], top: dict[str, Any]
+) -> None:
+    """I6: whatever a seller writes, the outcome is terms inside policy or QuoteUnacceptable, and nothing else."""
+    document = (v1_document if version == 1 else v2_document)({**offer_of(version), **changes})
+    challenge = _outcome((v1_answer if version == 1 else v2_answer)({**document, **top}))
+    if challenge is None:
+        return
+    try:
+        terms = judged(challenge)
+    except QuoteUnacceptable as refusal:
+        return _printable(refusal)
+    assert (terms.pay_to, terms.asset.address) == (PAYEE, USDC)
+    assert 1 <= terms.amount <= 100_000
+    authorization = paid(terms)
+    assert (
+        json.loads(base64.b64decode(payment_header(terms, authorization, "0x00")[1]))["payload"]["authorization"]["to"]
+        == PAYEE
+    )
+
+
+@settings(max_examples=300, deadline=None)
+@given(TEXTS | st.binary().map(b64) | JSON.map(b64))
+def test_any_receipt_header_is_read_without_an_exception(header: str) -> None:
+    receipt = parse_receipt({"payment-response": header})
+    assert receipt is not None
+    assert receipt.malformed or receipt.success in (True, False)

@@ -24,7 +24,7 @@ NOW = datetime(2026, 11, 25, 6, 15, tzinfo=UTC)
 
 
 @dataclass
-class Books:
+class MemoryLedger:
     """A ledger of which only the caps are asked; no purchase is open."""
 
     held: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -38,7 +38,7 @@ class Books:
 
 def workspace(**held: int) -> Workspace:
     buckets = {"day": ("day", "2026-11-25"), "month": ("month", "2026-11")}
-    books = Books({buckets[scope]: amount for scope, amount in held.items()})
+    books = MemoryLedger({buckets[scope]: atoms for scope, atoms in held.items()})
     return cast("Workspace", SimpleNamespace(ledger=books, policy=SimpleNamespace(caps={"USDC": CAPS})))
 
 

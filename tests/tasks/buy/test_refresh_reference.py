@@ -12,9 +12,12 @@ import pytest
 
 from tasks.buy import refresh_reference as reference
 from tasks.request.keys import TOKENS
+from tasks.request.model import Keys
 from tests.cli.conftest import Command, tollbook
-from tests.warehouse.books import T0, Books, body, pieces
+from tests.warehouse.deliveries import T0, MemoryLedger, body, pieces
 from warehouse.cache.store import Cache
+from warehouse.load.report import LoadReport
+from warehouse.load.self_repair import load as load_cache
 
 if TYPE_CHECKING:
     from sandbox.world import World
@@ -28,23 +31,24 @@ def listed(number: int) -> dict[str, Any]:
 
 def test_some_pages_of_a_catalogue_are_no_catalogue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The command that read it was killed on the way; a symbol may fit a token on a page that is not there."""
-    cache, books = Cache(tmp_path), Books()
+    cache, books = Cache(tmp_path), MemoryLedger()
     first = next(piece for piece in pieces(TOKENS, ["*"], T0, T0, T0) if piece.page == 1)
     books.deliver(first, body(*map(listed, range(100))), T0)
-    ws: Any = SimpleNamespace(cache=cache, from_cache=lambda work: work(cache), clock=SimpleNamespace(now=lambda: T0))
+    clock = SimpleNamespace(now=lambda: T0)
+    ws: Any = SimpleNamespace(cache=cache, from_cache=lambda work: (work(cache), ()), clock=clock)
 
-    async def loading(_ws: object) -> None:
-        cache.load(books)
+    async def loading(_ws: object) -> LoadReport:
+        return load_cache(cache, books)
 
     async def fetch(_ws: object, _name: str) -> None:
         books.deliver(replace(first, page=2), body(listed(7000)), T0)
-        cache.load(books)
+        load_cache(cache, books)
 
     monkeypatch.setattr(reference, "load", loading)
     monkeypatch.setattr(reference, "refresh_reference", fetch)
-    assert len(asyncio.run(reference.catalogue(ws))) == 101
+    assert len(asyncio.run(reference.catalogue(ws))[0]) == 101
     monkeypatch.delattr(reference, "refresh_reference")
-    assert asyncio.run(reference.resolve_tokens(ws, "t7000,Token 3")) == ("7000", "3")
+    assert asyncio.run(reference.resolve_tokens(ws, "t7000,Token 3")) == Keys(("7000", "3"))
 
 
 def test_a_token_listed_since_is_found_before_it_is_called_unknown(tollbook: Command, world: World) -> None:

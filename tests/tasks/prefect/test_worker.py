@@ -16,6 +16,7 @@ from tasks.workspace.workspace import Workspace
 from tests.paths import ROOT
 from tests.warehouse.purchases import buy_day, open_ledger
 from warehouse.cache.store import Cache
+from warehouse.load.self_repair import load
 from warehouse.publish.publish import publish
 from warehouse.snapshots.manifest import read_manifest
 
@@ -27,7 +28,7 @@ def test_a_compaction_that_can_not_write_says_so_in_plain_words_and_the_next_doe
     with open_ledger(tmp_path) as ledger:
         for number in range(2):
             buy_day(ledger, number)
-            Cache(tmp_path).load(ledger)
+            load(Cache(tmp_path), ledger)
             publish(tmp_path, ledger)
     monkeypatch.setenv("TOLLBOOK_HOME", str(tmp_path))
     monkeypatch.setenv("TOLLBOOK_POLICY", str(ROOT / "policy.toml"))

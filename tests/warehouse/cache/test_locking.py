@@ -1,4 +1,4 @@
-"""One process at a time: waiting without failing, in turn, and no lock that outlives or is dropped by its holder."""
+"""The file lock: waiters take turns without failing; no lock outlives its holder or is dropped by it."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from pathlib import Path
 
 import pytest
 
-from tests.warehouse.books import DAY, T0, grades
-from tests.warehouse.processes import line, start
-from tests.warehouse.story import story
+from tests.warehouse.child_processes import line, start
+from tests.warehouse.deliveries import DAY, T0, grades
+from tests.warehouse.sample_deliveries import story
 from warehouse.cache import store as caching
-from warehouse.cache.locking import AlreadyHeld, in_turn
-from warehouse.cache.store import Cache
-from warehouse.errors import CacheBusy
+from warehouse.cache.locking import AlreadyHeld, file_lock
+from warehouse.cache.store import Cache, CacheBusy
+from warehouse.load.self_repair import load
 
 
-def test_who_comes_second_waits_and_does_not_fail(tmp_path: Path) -> None:
+def test_the_second_process_waits_and_does_not_fail(tmp_path: Path) -> None:
     with start("hold", tmp_path, 1.0) as holder:
         assert line(holder) == "held"
-        asked = time.monotonic()
+        waiting_since = time.monotonic()
         with Cache(tmp_path).open() as con:
             assert con.execute("SELECT count(*) FROM loads").fetchall() == [(0,)]
-        assert time.monotonic() - asked > 0.5
+        assert time.monotonic() - waiting_since > 0.5
 
 
 def test_a_killed_holder_lets_go_at_once(tmp_path: Path) -> None:
@@ -42,11 +42,11 @@ def test_turns_are_shared_and_nobody_starves(tmp_path: Path) -> None:
     children = [start("take_turns", tmp_path, seconds, each) for _ in range(4)]
     for child in children:
         assert line(child) == "ready"
-    told = [line(child).split() for child in children]
+    printed = [line(child).split() for child in children]
     for child in children:
         child.communicate()
-    turns = [int(count) for count, _ in told]
-    longest = max(float(wait) for _, wait in told)
+    turns = [int(count) for count, _ in printed]
+    longest = max(float(wait) for _, wait in printed)
     print(f"turns {turns}, longest wait {longest * 1000:.0f} ms")
     assert min(turns) > max(turns) / 4
     assert longest < seconds / 3
@@ -58,7 +58,7 @@ def test_threads_of_one_process_take_turns(tmp_path: Path) -> None:
     def work() -> None:
         nonlocal inside, most
         for _ in range(20):
-            with in_turn(tmp_path / "own.lock"):
+            with file_lock(tmp_path / "own.lock"):
                 inside += 1
                 most = max(most, inside)
                 time.sleep(0.001)
@@ -80,29 +80,28 @@ def test_opening_what_this_thread_holds_is_an_error_and_no_deadlock(tmp_path: Pa
 
 
 def test_a_shell_that_has_the_file_open_is_waited_for(tmp_path: Path) -> None:
-    Cache(tmp_path).load(story())
+    load(Cache(tmp_path), story())
     with start("shell", tmp_path, 1.0) as shell:
         assert line(shell) == "held"
-        assert Cache(tmp_path).load(story()).deliveries == 0
+        assert load(Cache(tmp_path), story()).deliveries == 0
 
 
 def test_a_shell_that_never_closes_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    Cache(tmp_path).load(story())
-    monkeypatch.setattr(caching, "STRANGER_SECONDS", 0.3)
+    load(Cache(tmp_path), story())
+    monkeypatch.setattr(caching, "FOREIGN_LOCK_SECONDS", 0.3)
     with start("shell", tmp_path, 600) as shell:
         assert line(shell) == "held"
         with pytest.raises(CacheBusy, match=f"PID {shell.pid}"):
-            Cache(tmp_path).load(story())
+            load(Cache(tmp_path), story())
         shell.kill()
-    assert Cache(tmp_path).load(story()).deliveries == 0
+    assert load(Cache(tmp_path), story()).deliveries == 0
 
 
 def test_no_module_opens_a_database_file_by_other_means(tmp_path: Path) -> None:
     """Closing a second handle on an open DuckDB file drops its lock, and a second writer gets in unseen."""
     from tests.warehouse.purchases import buy_history, open_ledger
     from warehouse.load.rebuild import rebuild
-    from warehouse.publish.publish import publish
-    from warehouse.snapshots.compact import compact
+    from warehouse.publish.publish import compact, publish
 
     opened: list[str] = []
     watching = False
@@ -118,15 +117,15 @@ def test_no_module_opens_a_database_file_by_other_means(tmp_path: Path) -> None:
         for number in range(4):
             at = T0 + DAY * number
             buy_history(ledger, grades([number], T0, 1), [number], T0, T0, at)
-            cache.load(ledger)
+            load(cache, ledger)
             publish(tmp_path, ledger)
         compact(tmp_path, ledger)
         rebuild(tmp_path, ledger)
         watching = False
         cache.path.write_bytes(b"no database")
         watching = True
-        assert cache.load(ledger).note is not None
-        publish(tmp_path, ledger, anew=True)
+        assert load(cache, ledger).notes != ()
+        publish(tmp_path, ledger, rebuild=True)
         cache.tokens()
         watching = False
     assert opened == []
@@ -152,5 +151,5 @@ def test_the_lock_is_held_while_a_connection_is_open(tmp_path: Path) -> None:
 def test_one_file_by_two_names_is_one_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Else a thread that holds a home by its whole name would wait for itself by the relative one, for ever."""
     monkeypatch.chdir(tmp_path)
-    with in_turn(tmp_path / "cache.lock"), pytest.raises(AlreadyHeld), in_turn(Path("cache.lock")):
+    with file_lock(tmp_path / "cache.lock"), pytest.raises(AlreadyHeld), file_lock(Path("cache.lock")):
         pass

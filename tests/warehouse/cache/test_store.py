@@ -1,4 +1,4 @@
-"""The cache file: what is in it from the start, how it follows the declarations, and what damage does to it."""
+"""The cache file: what a new one holds, how it follows the declarations, and how damage to it is repaired."""
 
 from __future__ import annotations
 
@@ -12,15 +12,17 @@ import pytest
 
 from sources import registry
 from sources.model import Cast, Column, Dataset
-from tests.warehouse.books import T0, Books, body, pieces
-from tests.warehouse.processes import run
-from tests.warehouse.story import many, story
-from warehouse.cache import schema
+from tests.warehouse.child_processes import run
+from tests.warehouse.deliveries import T0, MemoryLedger, body, pieces
+from tests.warehouse.sample_deliveries import many, story
 from warehouse.cache import store as caching
-from warehouse.cache.fingerprint import fingerprints
-from warehouse.cache.store import Cache, Token
-from warehouse.errors import CacheDamaged, CacheIncomplete
+from warehouse.cache.generation import write_meta
+from warehouse.cache.integrity import CacheDamaged, fingerprints
+from warehouse.cache.store import Cache, CacheIncomplete, Token
+from warehouse.cache.tables import create_table, declared_tables
+from warehouse.coverage.held import beginnings, held
 from warehouse.load.rebuild import rebuild
+from warehouse.load.self_repair import load
 
 
 def hashes(cache: Cache) -> dict[str, str]:
@@ -31,13 +33,13 @@ def hashes(cache: Cache) -> dict[str, str]:
 def test_a_table_is_made_when_something_comes_for_it_and_not_before(tmp_path: Path) -> None:
     """Opening a file costs by the tables it has; what was never bought has none."""
     cache = Cache(tmp_path)
-    cache.load(Books())
+    load(cache, MemoryLedger())
     names = "SELECT table_name FROM duckdb_tables() WHERE database_name = current_database()"
     tables = {name for own in registry.datasets() for name in (f"{own.table}_newest", f"{own.table}_observations")}
     with cache.open() as con:
         assert not tables & {name for (name,) in con.execute(names).fetchall()}
     assert cache.tokens() == []
-    cache.load(story())
+    load(cache, story())
     with cache.open() as con:
         assert {"grades_newest", "grades_observations"} <= {name for (name,) in con.execute(names).fetchall()}
 
@@ -45,7 +47,7 @@ def test_a_table_is_made_when_something_comes_for_it_and_not_before(tmp_path: Pa
 def test_what_closing_leaves_in_the_log_is_there_for_the_next_process(tmp_path: Path) -> None:
     """Bringing each small load into the file itself would cost more than reading it again from the log."""
     books = story()
-    loaded = Cache(tmp_path).load(books)
+    loaded = load(Cache(tmp_path), books)
     cache = Cache(tmp_path)
     assert 0 < cache.log.stat().st_size <= caching.LOG_KEPT
     assert run("load", tmp_path)[1].split() == ["loading", "0", "0"]
@@ -53,17 +55,17 @@ def test_what_closing_leaves_in_the_log_is_there_for_the_next_process(tmp_path: 
         assert con.execute("SELECT count(*) FROM loads").fetchall() == [(loaded.deliveries,)]
 
 
-def test_a_long_log_is_brought_into_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_log_is_written_into_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(caching, "LOG_KEPT", 0)
     cache = Cache(tmp_path)
-    cache.load(story())
+    load(cache, story())
     assert not cache.log.exists()
 
 
 def test_a_rebuilt_file_takes_its_place_without_a_log(tmp_path: Path) -> None:
     """The name is replaced in one step: rows that were still in a log beside it would be lost."""
     cache = Cache(tmp_path)
-    cache.load(story())
+    load(cache, story())
     before = hashes(cache)
     assert rebuild(tmp_path, story()).changed == ()
     assert not cache.log.exists()
@@ -72,7 +74,7 @@ def test_a_rebuilt_file_takes_its_place_without_a_log(tmp_path: Path) -> None:
 
 def test_columns_are_typed_as_declared_and_followed_by_their_origin(tmp_path: Path) -> None:
     with Cache(tmp_path).open() as con:
-        schema.make(con, schema.tables()["grades"])
+        create_table(con, declared_tables()["grades"])
         described = [(name, kind) for name, kind, *_ in con.execute("DESCRIBE grades_observations").fetchall()]
     assert described[:4] == [
         ("token_id", "BIGINT"),
@@ -102,9 +104,9 @@ def test_planning_on_a_cache_that_was_never_filled_is_refused(tmp_path: Path) ->
     dataset = registry.dataset("tm-grade-history")
     cache = Cache(tmp_path)
     with pytest.raises(CacheIncomplete, match="load before planning"):
-        cache.held(dataset, ["1"], 1, 2, T0)
-    cache.load(story().only())
-    assert cache.held(dataset, ["1"], 1, 2, T0).spans == {}
+        held(cache, dataset, ["1"], 1, 2, T0)
+    load(cache, story().only())
+    assert held(cache, dataset, ["1"], 1, 2, T0).spans == {}
 
 
 def test_the_catalogue_is_listed_by_id(tmp_path: Path) -> None:
@@ -113,7 +115,7 @@ def test_the_catalogue_is_listed_by_id(tmp_path: Path) -> None:
     rows = [{"TOKEN_ID": number, "TOKEN_NAME": f"Token {number}", "TOKEN_SYMBOL": f"T{number}"} for number in (7, 3)]
     books.deliver(page, body(*rows), T0)
     cache = Cache(tmp_path)
-    cache.load(books)
+    load(cache, books)
     assert cache.tokens() == [Token(3, "T3", "Token 3"), Token(7, "T7", "Token 7")]
 
 
@@ -144,23 +146,23 @@ def _gone(path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [_zeros, _header, _cut, _empty, _gone], ids=lambda own: own.__name__[1:])
-def test_a_damaged_file_is_made_anew_by_the_next_load(
+def test_a_damaged_file_is_rebuilt_by_the_next_load(
     damage: Callable[[Path], None], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """I8: to the same tables, and saying so."""
-    Cache(tmp_path).load(story())
+    load(Cache(tmp_path), story())
     cache = Cache(tmp_path)
     before = hashes(cache)
     damage(cache.path)
     with caplog.at_level(logging.WARNING):
-        report = cache.load(story())
+        report = load(cache, story())
     assert hashes(cache) == before
     if damage in (_empty, _gone):
         assert report.deliveries == 14
         return
-    assert report.note is not None
-    assert report.note.startswith("the cache could not be read")
-    assert "made anew" in caplog.text
+    [note] = report.notes
+    assert note.startswith("the cache could not be read")
+    assert "rebuilt" in caplog.text
     assert len(list((tmp_path / "state").glob("cache.damaged-*.duckdb"))) == 1
 
 
@@ -172,30 +174,30 @@ def test_a_log_damaged_after_a_crash_costs_nothing(tmp_path: Path) -> None:
     with log.open("r+b") as file:
         file.seek(log.stat().st_size // 2)
         file.write(b"\x07" * 64)
-    cache.load(story())
-    undisturbed.load(story())
+    load(cache, story())
+    load(undisturbed, story())
     assert hashes(cache) == hashes(undisturbed)
 
 
 def test_a_damaged_file_is_named_to_who_only_opens_it(tmp_path: Path) -> None:
     cache = Cache(tmp_path)
-    cache.load(story())
+    load(cache, story())
     _header(cache.path)
-    with pytest.raises(CacheDamaged, match="load makes it anew"), cache.open():
+    with pytest.raises(CacheDamaged, match="the next load rebuilds it"), cache.open():
         pass
 
 
 @pytest.mark.parametrize("size", [20_000, 1_500_000], ids=["no room to commit", "no room to checkpoint"])
-def test_a_full_disk_loses_nothing_and_the_next_run_heals(size: int, tmp_path: Path) -> None:
+def test_a_full_disk_loses_nothing_and_the_next_run_repairs(size: int, tmp_path: Path) -> None:
     """I4: a file that can't be written is not taken for damaged and thrown away."""
     cache, undisturbed = Cache(tmp_path), Cache(tmp_path / "undisturbed")
-    cache.load(many(1))
+    load(cache, many(1))
     _, out = run("load_on_a_full_disk", tmp_path, 300, size)
     if size == 20_000:
         assert "Could not write file" in out
-    report = cache.load(many(300))
-    undisturbed.load(many(300))
-    assert report.note is None
+    report = load(cache, many(300))
+    load(undisturbed, many(300))
+    assert report.notes == ()
     assert hashes(cache) == hashes(undisturbed)
     assert not list((tmp_path / "state").glob("*damaged*"))
 
@@ -204,55 +206,55 @@ def test_a_newly_declared_column_appears_and_is_filled_from_the_bodies(
     tmp_path: Path, redeclared: Callable[[Callable[[Dataset], Dataset]], None]
 ) -> None:
     """A better parser is a replay, and not a purchase."""
-    from warehouse.load.parse import declared
+    from warehouse.coverage.page import declared
 
     cache = Cache(tmp_path)
-    cache.load(story())
+    load(cache, story())
     extra = Column("brand_new", Cast.INTEGER, ("brand_new",), expected=False)
     redeclared(lambda own: replace(own, columns=(*own.columns[:-1], extra, own.columns[-1])))
     declared.cache_clear()
     with cache.open() as con:
         assert con.execute("SELECT count(brand_new), count(*) FROM grades_observations").fetchall()[0][0] == 0
-    report = Cache(tmp_path).load(story())
+    report = load(Cache(tmp_path), story())
     declared.cache_clear()
     assert report.deliveries == 0
-    assert report.note == "the declared tables have changed: the cache was made anew from the ledger"
+    assert report.notes == ("the declared tables have changed: the cache was rebuilt from the ledger",)
     with cache.open() as con:
         assert (
             con.execute("SELECT brand_new, extras FROM grades WHERE token_id IN (6, 7)").fetchall() == [(1, None)] * 2
         )
 
 
-def test_another_release_of_duckdb_that_hashes_otherwise_is_noticed(tmp_path: Path) -> None:
+def test_another_release_of_duckdb_with_another_hash_function_is_noticed(tmp_path: Path) -> None:
     cache = Cache(tmp_path)
-    cache.load(story())
+    load(cache, story())
     with cache.open() as con:
-        schema.write_meta(con, hash="of long ago")
-    report = Cache(tmp_path).load(story())
-    assert report.note == "this release of DuckDB hashes otherwise: the cache was made anew from the ledger"
-    assert cache.load(story()).note is None
+        write_meta(con, hash="of long ago")
+    report = load(Cache(tmp_path), story())
+    assert report.notes == ("this release of DuckDB has another hash function: the cache was rebuilt from the ledger",)
+    assert load(cache, story()).notes == ()
 
 
-def test_a_file_laid_out_in_an_older_way_is_made_anew_and_only_what_is_new_is_reported(tmp_path: Path) -> None:
+def test_a_file_laid_out_in_an_older_way_is_rebuilt_and_only_what_is_new_is_reported(tmp_path: Path) -> None:
     """In format 1 the current rows were a table of their own."""
     cache = Cache(tmp_path)
-    cache.load(story().only(*range(1, 10)))
+    load(cache, story().only(*range(1, 10)))
     with cache.open() as con:
         con.execute("CREATE TABLE current AS FROM grades")
         con.execute("DROP VIEW grades")
         con.execute("DROP TABLE grades_newest")
         con.execute("ALTER TABLE current RENAME TO grades")
-        schema.write_meta(con, format="1")
+        write_meta(con, format="1")
     older = Cache(tmp_path)
     with pytest.raises(CacheIncomplete):
         older.distinct("grades", ["token_id"])
     with pytest.raises(CacheIncomplete):
-        older.beginnings(registry.dataset("tm-grade-history"), ["1"])
-    report = older.load(story())
+        beginnings(older, registry.dataset("tm-grade-history"), ["1"])
+    report = load(older, story())
     assert report.deliveries == 5
-    assert report.note == "the cache is of format 1, now it is 2: the cache was made anew from the ledger"
+    assert report.notes == ("the cache is of format 1, now it is 2: the cache was rebuilt from the ledger",)
     fresh = Cache(tmp_path / "fresh")
-    fresh.load(story())
+    load(fresh, story())
     assert hashes(older) == hashes(fresh)
 
 
@@ -262,6 +264,6 @@ def test_observed_times_keep_their_microseconds(tmp_path: Path) -> None:
     [page, *_] = pieces("tm-grade-history", ["1"], T0, T0, T0)
     books.deliver(page, story().held[0].body, at)
     cache = Cache(tmp_path)
-    cache.load(books)
+    load(cache, books)
     with cache.open() as con:
         assert con.execute("SELECT DISTINCT observed_at FROM grades").fetchall() == [(at,)]

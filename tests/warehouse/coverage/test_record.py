@@ -1,4 +1,4 @@
-"""What need not be bought: the cache's memory of answers, and the planner that trusts it."""
+"""Coverage: what pages of answers cover, and what the planner then leaves out."""
 
 from __future__ import annotations
 
@@ -16,10 +16,12 @@ from sources.coverage.cover import Covered
 from sources.planner import plan as planner
 from sources.planner.pieces import Piece
 from sources.slots import slot, start_of
-from tests.warehouse.books import DAY, T0, Books, body, grade, grades, pieces
-from tests.warehouse.story import HOUR, moonshot
+from tests.warehouse.deliveries import DAY, T0, MemoryLedger, body, grade, grades, pieces
+from tests.warehouse.sample_deliveries import HOUR, moonshot
 from warehouse.cache.store import Cache
-from warehouse.coverage import record as coverage
+from warehouse.coverage import record
+from warehouse.coverage.held import beginnings, held
+from warehouse.load.self_repair import load
 
 HISTORY = registry.dataset("tm-grade-history")
 ACTIVE = registry.dataset("moonshot-tokens")
@@ -32,11 +34,11 @@ def missing(
     """What a run at `at` would buy."""
     dataset = registry.dataset(name)
     a, b = slot(dataset, first), slot(dataset, last)
-    held = cache.held(dataset, keys, a, b, at)
-    return planner.plan(dataset, registry.seller(dataset.seller), keys, a, b, held, at, at, rows)
+    cells = held(cache, dataset, keys, a, b, at)
+    return planner.plan(dataset, registry.seller(dataset.seller), keys, a, b, cells, at, at, rows)
 
 
-def answer(books: Books, piece: Piece, at: datetime, skip: Sequence[int] = ()) -> None:
+def answer(books: MemoryLedger, piece: Piece, at: datetime, skip: Sequence[int] = ()) -> None:
     """The page of a listing of grades, newest first, as the seller would give it."""
     asked = [
         grade(int(key), datetime.fromtimestamp(number * 86400, T0.tzinfo))
@@ -51,15 +53,15 @@ def answer(books: Books, piece: Piece, at: datetime, skip: Sequence[int] = ()) -
 
 def test_buying_what_is_missing_leaves_nothing_missing(tmp_path: Path) -> None:
     """Page after page, each loaded before the next is planned; then a run costs nothing."""
-    cache, books = Cache(tmp_path), Books()
-    cache.load(books)
+    cache, books = Cache(tmp_path), MemoryLedger()
+    load(cache, books)
     keys = [str(number) for number in range(1, 8)]
     bought = 0
     while (todo := missing(cache, HISTORY.name, keys, T0 - DAY * 60, T0 - DAY, T0, rows=40)).pieces:
         for piece in todo.pieces:
             answer(books, piece, T0)
             bought += 1
-        cache.load(books)
+        load(cache, books)
     assert bought == sum(1 for _ in books.held)
     assert (todo.missing_cells, todo.calls) == (0, 0)
     with cache.open() as con:
@@ -74,56 +76,56 @@ def in_pages_of(size: int) -> Piece:
 
 
 def test_a_listing_begun_goes_on_with_its_next_page(tmp_path: Path) -> None:
-    cache, books = Cache(tmp_path), Books()
+    cache, books = Cache(tmp_path), MemoryLedger()
     first = in_pages_of(10)
     answer(books, first, T0)
-    cache.load(books)
+    load(cache, books)
     for page, left in ((2, 19), (3, 9)):
         todo = missing(cache, HISTORY.name, ["1"], T0 - DAY * 29, T0 - DAY, T0)
         assert (todo.pieces[0].page, todo.missing_cells, len(todo.pieces)) == (page, left, 1)
         assert todo.pieces[0].group == first.group
         answer(books, todo.pieces[0], T0 + HOUR * page)
-        cache.load(books)
+        load(cache, books)
     assert not missing(cache, HISTORY.name, ["1"], T0 - DAY * 29, T0 - DAY, T0).pieces
 
 
 def test_a_second_page_alone_covers_nothing(tmp_path: Path) -> None:
-    cache, books = Cache(tmp_path), Books()
+    cache, books = Cache(tmp_path), MemoryLedger()
     piece = in_pages_of(20)
     answer(books, replace(piece, page=2), T0)
     answer(books, piece, T0 + HOUR)
-    cache.load(books.only(1))
+    load(cache, books.only(1))
     assert missing(cache, HISTORY.name, ["1"], T0 - DAY * 29, T0 - DAY, T0).missing_cells == 29
-    cache.load(books)
+    load(cache, books)
     assert missing(cache, HISTORY.name, ["1"], T0 - DAY * 29, T0 - DAY, T0).missing_cells == 0
 
 
 def test_what_moves_yet_is_held_for_its_bucket_and_due_in_the_next(tmp_path: Path) -> None:
     """The row of today is asked for again tomorrow; a day that is settled never is."""
-    cache, books = Cache(tmp_path), Books()
+    cache, books = Cache(tmp_path), MemoryLedger()
     [piece, *_] = pieces(HISTORY.name, ["1"], T0 - DAY * 9, T0, T0)
     answer(books, piece, T0)
-    cache.load(books)
+    load(cache, books)
     assert missing(cache, HISTORY.name, ["1"], T0 - DAY * 9, T0, T0 + HOUR).missing_cells == 0
     tomorrow = missing(cache, HISTORY.name, ["1"], T0 - DAY * 9, T0, T0 + DAY)
     assert tomorrow.missing_cells == 1
-    assert cache.held(HISTORY, ["1"], 0, 99999, T0 + DAY).spans["1"] == ((piece.first, piece.last - 1),)
+    assert held(cache, HISTORY, ["1"], 0, 99999, T0 + DAY).spans["1"] == ((piece.first, piece.last - 1),)
 
 
 def test_a_day_without_a_row_is_believed_when_it_is_old_enough(tmp_path: Path) -> None:
-    cache, books = Cache(tmp_path), Books()
+    cache, books = Cache(tmp_path), MemoryLedger()
     [piece, *_] = pieces(HISTORY.name, ["1"], T0 - DAY * 9, T0, T0)
     old, recent = slot(HISTORY, T0 - DAY * 8), slot(HISTORY, T0 - DAY * 2)
     answer(books, piece, T0, skip=[old, recent])
-    cache.load(books)
-    held = cache.held(HISTORY, ["1"], 0, 99999, T0 + DAY)
-    assert held.spans["1"] == ((piece.first, recent - 1), (recent + 1, piece.last - 1))
+    load(cache, books)
+    cells = held(cache, HISTORY, ["1"], 0, 99999, T0 + DAY)
+    assert cells.spans["1"] == ((piece.first, recent - 1), (recent + 1, piece.last - 1))
 
 
 def test_a_row_that_came_between_pages_is_found_with_one_call(tmp_path: Path) -> None:
     """Rows in every third cell are absent: fifty may be the hidden one. The first page that asks again brings it."""
-    cache, books = Cache(tmp_path), Books()
-    cache.load(books)
+    cache, books = Cache(tmp_path), MemoryLedger()
+    load(cache, books)
     keys = [str(number) for number in range(1, 14)]
     begin, end = T0 - DAY * 32, T0 - DAY * 4
     first, last = slot(HISTORY, begin), slot(HISTORY, end)
@@ -139,9 +141,9 @@ def test_a_row_that_came_between_pages_is_found_with_one_call(tmp_path: Path) ->
             books.deliver(piece, body(*rows[piece.page * 100 - 100 : piece.page * 100]), T0)
             asked += 1
         listing.add(late)
-        cache.load(books)
+        load(cache, books)
     assert asked == billed.calls + 1
-    assert cache.held(HISTORY, keys, first, last, T0).spans == dict.fromkeys(keys, ((first, last),))
+    assert held(cache, HISTORY, keys, first, last, T0).spans == dict.fromkeys(keys, ((first, last),))
     with cache.open() as con:
         number, day = int(late[0]), f"{start_of(HISTORY, late[1]):%Y-%m-%d}"
         assert con.execute("SELECT count(*) FROM grades WHERE token_id = ? AND date = ?", [number, day]).fetchone() == (
@@ -151,8 +153,8 @@ def test_a_row_that_came_between_pages_is_found_with_one_call(tmp_path: Path) ->
 
 def test_a_listing_that_shifted_is_read_again_down_to_the_shift(tmp_path: Path) -> None:
     """An open pick moved from the second page to the first while the list was read: it was on neither."""
-    cache, books = Cache(tmp_path), Books()
-    cache.load(books)
+    cache, books = Cache(tmp_path), MemoryLedger()
+    load(cache, books)
     picks = [moonshot(number) for number in range(150)]
     moved = picks.pop(120)
     answers = [
@@ -166,7 +168,7 @@ def test_a_listing_that_shifted_is_read_again_down_to_the_shift(tmp_path: Path) 
         [piece] = missing(cache, ACTIVE.name, ["*"], T0, T0, T0).pieces
         asked.append((piece.page, piece.edition))
         books.deliver(piece, body(*rows), T0)
-        cache.load(books)
+        load(cache, books)
     assert [page for page, _ in asked] == [1, 2, 1]
     assert len({edition for _, edition in asked}) == 2
     assert not missing(cache, ACTIVE.name, ["*"], T0, T0, T0).pieces
@@ -176,37 +178,37 @@ def test_a_listing_that_shifted_is_read_again_down_to_the_shift(tmp_path: Path) 
 
 def test_the_first_row_of_a_token_is_known_where_the_day_before_was_answered_without_one(tmp_path: Path) -> None:
     """Token 1 has rows from the fifth day on, token 2 from the first that was ever asked for."""
-    cache, books = Cache(tmp_path), Books()
-    cache.load(books)
+    cache, books = Cache(tmp_path), MemoryLedger()
+    load(cache, books)
     begin, end = T0 - DAY * 30, T0 - DAY * 20
     absent = range(slot(HISTORY, begin), slot(HISTORY, begin) + 4)
     for key, skip in (("1", absent), ("2", ())):
         for piece in pieces(HISTORY.name, [key], begin, end, T0):
             answer(books, piece, T0, skip)
-    cache.load(books)
-    assert cache.beginnings(HISTORY, ["1", "2", "3"]) == {"1": absent.stop}
+    load(cache, books)
+    assert beginnings(cache, HISTORY, ["1", "2", "3"]) == {"1": absent.stop}
 
 
 def test_a_listing_that_grows_at_its_top_is_read_down_to_what_is_known(tmp_path: Path) -> None:
-    cache, books = Cache(tmp_path), Books()
-    cache.load(books)
+    cache, books = Cache(tmp_path), MemoryLedger()
+    load(cache, books)
     picks = [moonshot(number) for number in range(250)]
     for page in range(3):
         todo = missing(cache, PAST.name, ["*"], T0, T0, T0)
         assert [piece.page for piece in todo.pieces] == [page + 1]
         books.deliver(todo.pieces[0], body(*picks[page * 100 : page * 100 + 100]), T0 + HOUR * page)
-        cache.load(books)
+        load(cache, books)
     assert not missing(cache, PAST.name, ["*"], T0, T0, T0).pieces
     later = T0 + DAY
     todo = missing(cache, PAST.name, ["*"], later, later, later)
     books.deliver(todo.pieces[0], body(*[moonshot(number) for number in range(300, 320)], *picks[:80]), later)
-    cache.load(books)
+    load(cache, books)
     assert not missing(cache, PAST.name, ["*"], later, later, later).pieces
 
 
 def test_a_listing_whose_top_is_all_new_is_read_on(tmp_path: Path) -> None:
-    """A listing broken off yesterday is no proof that what is below its rows was ever held."""
-    cache, books = Cache(tmp_path), Books()
+    """A listing broken off yesterday is no proof that what is below its rows was ever cells."""
+    cache, books = Cache(tmp_path), MemoryLedger()
     [piece] = [own for own in pieces(PAST.name, ["*"], T0, T0, T0) if own.page == 1]
     books.deliver(piece, body(*[moonshot(number) for number in range(30)]), T0)
     day2, day3 = T0 + DAY, T0 + DAY * 2
@@ -215,7 +217,7 @@ def test_a_listing_whose_top_is_all_new_is_read_on(tmp_path: Path) -> None:
     books.deliver(piece, body(*fresh[:100]), day2)
     [piece] = [own for own in pieces(PAST.name, ["*"], day3, day3, day3) if own.page == 1]
     books.deliver(piece, body(*fresh[:100]), day3)
-    cache.load(books)
+    load(cache, books)
     assert [own.page for own in missing(cache, PAST.name, ["*"], day3, day3, day3).pieces] == [2]
 
 
@@ -223,8 +225,8 @@ class Moonshots:
     """A seller that lists closed picks by the day they were picked, and a buyer who looks once a day."""
 
     def __init__(self, home: Path) -> None:
-        self.cache, self.books, self.time = Cache(home), Books(), T0
-        self.cache.load(self.books)
+        self.cache, self.books, self.time = Cache(home), MemoryLedger(), T0
+        load(self.cache, self.books)
 
     def look(self, active: Sequence[int], past: Sequence[int]) -> list[int]:
         """Both listings as of a day; the pages of the second that were bought."""
@@ -241,7 +243,7 @@ class Moonshots:
                 ends = {"MOONSHOT_END_AT": None} if name == ACTIVE.name else {}
                 when = self.time + timedelta(minutes=len(self.books.held))
                 self.books.deliver(piece, body(*(row | ends for row in rows)), when)
-            self.cache.load(self.books)
+            load(self.cache, self.books)
         return asked
 
 
@@ -254,7 +256,7 @@ def test_a_pick_that_closed_deep_in_the_listing_is_read_on_for(tmp_path: Path, r
     assert seller.look([400, 120], others) == [1]
     if rebuilt:
         seller.cache = Cache(tmp_path / "again")
-        seller.cache.load(seller.books)
+        load(seller.cache, seller.books)
     assert seller.look([400], range(300, 50, -1)) == [1, 2]
     assert seller.look([400], range(300, 50, -1)) == [1]
     with seller.cache.open() as con:
@@ -283,30 +285,30 @@ def test_a_pick_that_is_nowhere_is_sought_once(tmp_path: Path) -> None:
 def test_spans_of_a_key_have_one_form(spans: list[Any], flat: list[Any]) -> None:
     covered = [Covered("1", *span) for span in spans]
     for order in (covered, covered[::-1]):
-        assert coverage.flattened(order) == [Covered("1", *span) for span in flat]
+        assert record.flattened(order) == [Covered("1", *span) for span in flat]
 
 
 def test_five_thousand_tokens_of_a_year_are_looked_up_in_a_moment(tmp_path: Path) -> None:
-    cache, books = Cache(tmp_path), Books()
-    cache.load(books)
+    cache, books = Cache(tmp_path), MemoryLedger()
+    load(cache, books)
     first, last = slot(HISTORY, T0 - DAY * 365), slot(HISTORY, T0 - DAY)
     keys = [str(number) for number in range(5000)]
     with cache.open() as con:
-        coverage.keep(con, HISTORY.name, [Covered(key, first, last, 0, True) for key in keys])
+        record.add_spans(con, HISTORY.name, [Covered(key, first, last, 0, True) for key in keys])
     took = []
     for _ in range(3):
         started = time.process_time()
-        held = cache.held(HISTORY, keys, first, last, T0)
+        cells = held(cache, HISTORY, keys, first, last, T0)
         took.append(time.process_time() - started)
-    assert len(held.spans) == 5000
+    assert len(cells.spans) == 5000
     assert min(took) < 0.3
 
 
 def test_keys_that_were_not_asked_for_are_not_told(tmp_path: Path) -> None:
-    cache, books = Cache(tmp_path), Books()
+    cache, books = Cache(tmp_path), MemoryLedger()
     for piece in pieces(HISTORY.name, ["1", "2", "3"], T0 - DAY * 9, T0 - DAY * 5, T0):
         books.deliver(piece, grades([1, 2, 3], T0 - DAY * 9, 5), T0 + timedelta(hours=1))
-    cache.load(books)
-    held = cache.held(HISTORY, ["2"], slot(HISTORY, T0 - DAY * 9), slot(HISTORY, T0 - DAY * 5), T0)
-    assert list(held.spans) == ["2"]
-    assert cache.held(HISTORY, ["2"], slot(HISTORY, T0 - DAY * 4), slot(HISTORY, T0), T0).spans == {}
+    load(cache, books)
+    cells = held(cache, HISTORY, ["2"], slot(HISTORY, T0 - DAY * 9), slot(HISTORY, T0 - DAY * 5), T0)
+    assert list(cells.spans) == ["2"]
+    assert held(cache, HISTORY, ["2"], slot(HISTORY, T0 - DAY * 4), slot(HISTORY, T0), T0).spans == {}

@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from warehouse import query
+from warehouse.cache.tables import declared_tables
 from warehouse.exports.dbt import write_sources
-from warehouse.publish import catalog as catalogue
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def tables() -> dict[str, dict[str, Any]]:
 
 
 def test_the_file_names_every_table_and_column_current_and_observed(tables: dict[str, dict[str, Any]]) -> None:
-    for own in catalogue.tables():
+    for own in declared_tables().values():
         for name in (own.name, own.observations):
             assert [column["name"] for column in tables[name]["columns"]] == [column for column, _ in own.fields]
 

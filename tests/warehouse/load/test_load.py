@@ -1,4 +1,4 @@
-"""Bodies into rows: each once, each change kept, nothing that arrived lost."""
+"""Loading: each body once, each change kept, nothing that arrived lost."""
 
 from __future__ import annotations
 
@@ -12,16 +12,18 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from payer.ledger import schema
+from payer.ledger.database import schema
 from payer.settle.reconcile import damaged_bodies
-from tests.warehouse.books import DAY, T0, Books, body, grade, grades, pieces
-from tests.warehouse.processes import line, run, start
+from tests.warehouse.child_processes import line, run, start
+from tests.warehouse.deliveries import DAY, T0, MemoryLedger, body, grade, grades, pieces
 from tests.warehouse.purchases import buy_history, open_ledger
-from tests.warehouse.story import HOUR, many, story
-from warehouse.cache.fingerprint import fingerprints
+from tests.warehouse.sample_deliveries import HOUR, many, story
+from warehouse.cache.integrity import fingerprints
 from warehouse.cache.store import Cache
+from warehouse.coverage.held import held
 from warehouse.load import load as loading
 from warehouse.load.report import LoadReport
+from warehouse.load.self_repair import load
 
 
 @pytest.fixture
@@ -39,15 +41,15 @@ def hashes(cache: Cache) -> dict[str, str]:
         return fingerprints(con)
 
 
-def history(books: Books, value: float, days: int, at: Any, **more: Any) -> None:
+def history(books: MemoryLedger, value: float, days: int, at: Any, **more: Any) -> None:
     [page, *_] = pieces("tm-grade-history", ["1"], T0 - DAY * 5, T0, T0)
     books.deliver(page, body(*(grade(1, T0 - DAY * 5 + DAY * n, value, **more) for n in range(days))), at)
 
 
 def test_a_body_becomes_typed_rows_with_their_origin(cache: Cache) -> None:
-    books = Books()
+    books = MemoryLedger()
     history(books, 51.5, 2, T0)
-    report = cache.load(books)
+    report = load(cache, books)
     assert (report.deliveries, report.rows_in, report.rows_new, report.rows_changed) == (1, 2, 2, 0)
     assert report.per_dataset["tm-grade-history"].rows_new == 2
     found = rows(cache, "SELECT token_id, date::VARCHAR, tm_grade, observed_at, purchase_id, dataset, seq FROM grades")
@@ -58,77 +60,77 @@ def test_a_body_becomes_typed_rows_with_their_origin(cache: Cache) -> None:
 
 
 def test_a_row_that_says_nothing_new_is_no_observation(cache: Cache) -> None:
-    books = Books()
+    books = MemoryLedger()
     for hours in range(3):
         history(books, 50.0, 4, T0 + HOUR * hours)
-    assert cache.load(books).rows_new == 4
+    assert load(cache, books).rows_new == 4
     assert rows(cache, "SELECT count(*) FROM grades_observations") == [(4,)]
     assert rows(cache, "SELECT DISTINCT purchase_id FROM grades") == [("purchase-1",)]
 
 
 def test_a_changed_row_is_a_new_observation_and_the_current_one(cache: Cache) -> None:
-    books = Books()
+    books = MemoryLedger()
     history(books, 50.0, 3, T0)
-    cache.load(books)
+    load(cache, books)
     history(books, 51.0, 3, T0 + HOUR)
-    report = cache.load(books)
+    report = load(cache, books)
     assert (report.rows_new, report.rows_changed) == (0, 3)
     assert rows(cache, "SELECT count(*) FROM grades_observations") == [(6,)]
     assert rows(cache, "SELECT DISTINCT tm_grade, purchase_id FROM grades") == [(51.0, "purchase-2")]
 
 
 def test_a_value_that_goes_and_comes_back_is_three_observations(cache: Cache) -> None:
-    books = Books()
+    books = MemoryLedger()
     for hours, value in enumerate((50.0, 51.0, 50.0)):
         history(books, value, 1, T0 + HOUR * hours)
-    cache.load(books)
+    load(cache, books)
     found = rows(cache, "SELECT tm_grade FROM grades_observations ORDER BY observed_at")
     assert found == [(50.0,), (51.0,), (50.0,)]
 
 
 def test_a_null_that_gets_a_value_is_a_change(cache: Cache) -> None:
-    books = Books()
+    books = MemoryLedger()
     history(books, 50.0, 1, T0, MOMENTUM=None)
     history(books, 50.0, 1, T0 + HOUR, MOMENTUM="Positive")
-    report = cache.load(books)
+    report = load(cache, books)
     assert (report.rows_new, report.rows_changed) == (1, 1)
 
 
 def test_values_that_swap_columns_are_a_change(cache: Cache) -> None:
     """The hash of a row's content knows which column a value stands in."""
-    books = Books()
+    books = MemoryLedger()
     history(books, 50.0, 1, T0, MOMENTUM="Buy", TM_GRADE_SIGNAL="Positive")
     history(books, 50.0, 1, T0 + HOUR)
     history(books, 50.0, 1, T0 + HOUR * 2, MOMENTUM="Buy", TM_GRADE_SIGNAL="Positive")
-    assert cache.load(books).rows_changed == 2
+    assert load(cache, books).rows_changed == 2
 
 
-def test_loading_twice_brings_nothing_the_second_time(cache: Cache) -> None:
+def test_loading_twice_loads_nothing_the_second_time(cache: Cache) -> None:
     books = story()
-    cache.load(books)
+    load(cache, books)
     before = hashes(cache)
-    assert cache.load(books) == LoadReport()
+    assert load(cache, books) == LoadReport()
     assert hashes(cache) == before
 
 
 def test_a_load_that_finds_nothing_opens_no_file(cache: Cache) -> None:
     books = story()
-    cache.load(books)
+    load(cache, books)
     with cache.locked():
-        assert cache.load(books) == LoadReport()
+        assert load(cache, books) == LoadReport()
 
 
 def test_what_another_process_loaded_meanwhile_is_not_loaded_twice(cache: Cache) -> None:
     books = story()
-    cache.load(books.only(1))
-    Cache(cache.home).load(books)
-    assert cache.load(books) == LoadReport()
+    load(cache, books.only(1))
+    load(Cache(cache.home), books)
+    assert load(cache, books) == LoadReport()
     assert rows(cache, "SELECT count(*) FROM loads") == [(14,)]
 
 
-def test_every_delivery_is_in_loads_also_one_that_brought_nothing(cache: Cache) -> None:
+def test_every_delivery_is_in_loads_also_one_without_rows(cache: Cache) -> None:
     books = story()
-    report = cache.load(books)
+    report = load(cache, books)
     found = rows(cache, "SELECT purchase_id, seq, observed_at FROM loads ORDER BY seq")
     assert found == [(own.purchase_id, own.seq, own.received_at) for own in books.held]
     totals = "SELECT sum(rows_in), sum(rows_new), sum(rows_changed), sum(rows_quarantined) FROM loads"
@@ -141,7 +143,7 @@ def test_the_tables_are_the_same_however_deliveries_were_batched(
 ) -> None:
     """I8: neither the order in which deliveries became visible nor the size of batches leaves a trace."""
     books, whole, parts = story(), Cache(tmp_path / "whole"), Cache(tmp_path / "parts")
-    whole.load(books)
+    load(whole, books)
     chance = random.Random(seed)
     monkeypatch.setattr(loading, "BATCH_DELIVERIES", chance.choice([1, 3, 1000]))
     order = [own.seq for own in books.held]
@@ -149,25 +151,25 @@ def test_the_tables_are_the_same_however_deliveries_were_batched(
     seen: list[int] = []
     while order:
         seen += [order.pop() for _ in range(min(len(order), chance.randint(1, 5)))]
-        parts.load(books.only(*seen))
+        load(parts, books.only(*seen))
     assert hashes(parts) == hashes(whole)
 
 
 def test_a_delivery_committed_after_a_larger_seq_is_still_loaded(cache: Cache) -> None:
     books = story()
-    cache.load(books.only(*range(3, 15)))
-    assert cache.load(books).deliveries == 2
+    load(cache, books.only(*range(3, 15)))
+    assert load(cache, books).deliveries == 2
 
 
 def test_a_late_delivery_moves_what_was_observed_after_it(cache: Cache) -> None:
     """X at noon, X at two: one observation. When Y of one o'clock arrives, the X of two is news again."""
-    books = Books()
+    books = MemoryLedger()
     history(books, 50.0, 1, T0)
     history(books, 51.0, 1, T0 + HOUR)
     history(books, 50.0, 1, T0 + HOUR * 2)
-    cache.load(books.only(1, 3))
+    load(cache, books.only(1, 3))
     assert rows(cache, "SELECT count(*) FROM grades_observations") == [(1,)]
-    cache.load(books)
+    load(cache, books)
     found = rows(cache, "SELECT tm_grade, purchase_id FROM grades_observations ORDER BY observed_at")
     assert found == [(50.0, "purchase-1"), (51.0, "purchase-2"), (50.0, "purchase-3")]
     assert rows(cache, "SELECT tm_grade, purchase_id FROM grades") == [(50.0, "purchase-3")]
@@ -177,14 +179,14 @@ def test_a_late_delivery_moves_what_was_observed_after_it(cache: Cache) -> None:
 def test_a_ledger_restored_from_a_backup_goes_on(cache: Cache) -> None:
     """What the cache knows of lost deliveries stays, so that it is not bought again; new ones take over their seqs."""
     books = many(40)
-    cache.load(books)
-    restored = Books(books.held[:20])
+    load(cache, books)
+    restored = MemoryLedger(books.held[:20])
     [page, *_] = pieces("tm-grade-history", ["900"], T0 - DAY * 10, T0 - DAY, T0)
     lost = {own.purchase_id for own in books.held}
     restored.held.append(replace(restored.deliver(page, grades([900], T0 - DAY * 10, 10), T0), purchase_id="new"))
     restored.held.pop(-2)
     assert restored.held[-1].purchase_id not in lost
-    assert cache.load(restored).rows_new == 10
+    assert load(cache, restored).rows_new == 10
     assert rows(cache, "SELECT count(DISTINCT purchase_id) FROM loads") == [(41,)]
     per_key = "SELECT max(n) FROM (SELECT count(*) AS n FROM grades GROUP BY token_id, date)"
     assert rows(cache, per_key) == [(1,)]
@@ -209,17 +211,17 @@ def test_an_answer_nobody_can_read_is_kept_and_covers_what_was_asked(
     told: bytes, status: int, envelope: str, cache: Cache
 ) -> None:
     """I4: the body stays in the ledger, the reason is in quarantine, and no retry buys it again."""
-    books = Books()
+    books = MemoryLedger()
     [page, *_] = pieces("tm-grade-history", ["1"], T0 - DAY * 9, T0 - DAY * 5, T0)
     books.deliver(page, told, T0, status)
-    report = cache.load(books)
+    report = load(cache, books)
     assert (report.failed, report.rows_new) == (1, 0)
     assert rows(cache, "SELECT envelope FROM loads") == [(envelope,)]
     [(reason, raw)] = rows(cache, "SELECT reason, raw FROM quarantined")
     assert reason.startswith(f"{envelope} body: ")
     assert raw[:20] == told.decode(errors="replace")[:20]
-    held = cache.held(_history(), ["1"], page.first, page.last, T0)
-    assert held.spans == {"1": ((page.first, page.last),)}
+    cells = held(cache, _history(), ["1"], page.first, page.last, T0)
+    assert cells.spans == {"1": ((page.first, page.last),)}
 
 
 def _history() -> Any:
@@ -230,7 +232,7 @@ def _history() -> Any:
 
 def test_rows_that_cannot_be_read_are_quarantined_beside_the_good_ones(cache: Cache) -> None:
     """I4."""
-    report = cache.load(story().only(13))
+    report = load(cache, story().only(13))
     assert (report.rows_new, report.quarantined) == (1, 3)
     reasons = [reason for (reason,) in rows(cache, "SELECT reason FROM quarantined ORDER BY raw")]
     assert reasons[0::2] == ["not a row of named values", "tm_grade: not a number: 'soon'"]
@@ -239,10 +241,10 @@ def test_rows_that_cannot_be_read_are_quarantined_beside_the_good_ones(cache: Ca
 
 def test_a_column_nobody_declared_is_kept_and_told_once(cache: Cache) -> None:
     books = story()
-    report = cache.load(books.only(13))
+    report = load(cache, books.only(13))
     assert any((own.column, own.change) == ("brand_new", "new") for own in report.drift)
     assert rows(cache, "SELECT extras FROM grades") == [('{"brand_new":1}',)]
-    assert cache.load(books.only(13, 14)).drift == ()
+    assert load(cache, books.only(13, 14)).drift == ()
     assert rows(cache, "SELECT first_seen, purchase_id FROM drift WHERE change = 'new'") == [
         (books.held[12].received_at, "purchase-13")
     ]
@@ -253,7 +255,7 @@ def test_a_delivery_of_which_nothing_is_known_stops_nobody(change: dict[str, Any
     """I4."""
     books = story().only(1, 2)
     books.held[0] = replace(books.held[0], **change)
-    assert cache.load(books).deliveries == 2
+    assert load(cache, books).deliveries == 2
     assert rows(cache, "SELECT count(*) FROM quarantined") == [(1,)]
 
 
@@ -262,9 +264,9 @@ def test_a_load_killed_around_its_commit_is_finished_by_the_next(point: str, tmp
     cache, undisturbed = Cache(tmp_path / "a"), Cache(tmp_path / "b")
     code, _ = run("load", tmp_path / "a", crash_at=point)
     assert code == -signal.SIGKILL
-    report = cache.load(story())
+    report = load(cache, story())
     assert report.deliveries == (14 if point == "load.before_commit" else 0)
-    undisturbed.load(story())
+    load(undisturbed, story())
     assert hashes(cache) == hashes(undisturbed)
 
 
@@ -277,17 +279,17 @@ def test_ten_loads_killed_at_any_moment_lose_nothing(tmp_path: Path) -> None:
             time.sleep(chance.random())
             child.kill()
     books = many(200)
-    cache.load(books)
-    undisturbed.load(books)
+    load(cache, books)
+    load(undisturbed, books)
     assert hashes(cache) == hashes(undisturbed)
 
 
-def test_processes_that_load_the_same_ledger_bring_each_row_once(tmp_path: Path) -> None:
+def test_processes_that_load_the_same_ledger_load_each_row_once(tmp_path: Path) -> None:
     children = [start("load", tmp_path, 200, 30) for _ in range(3)]
     told = [child.communicate(timeout=120)[0].splitlines()[1].split() for child in children]
     assert sum(int(deliveries) for deliveries, *_ in told) == 200
     alone = Cache(tmp_path / "alone")
-    alone.load(many(200))
+    load(alone, many(200))
     assert hashes(Cache(tmp_path)) == hashes(alone)
 
 
@@ -299,9 +301,9 @@ def test_a_body_damaged_in_the_ledger_is_named_and_hides_no_other(cache: Cache, 
         with ledger._engine.begin() as connection:
             change = sa.update(schema.bodies).where(schema.bodies.c.purchase_id == bad.purchase_id)
             connection.execute(change.values(zstd=b"no zstd at all"))
-        assert (cache.load(ledger).rows_new, cache.load(ledger).deliveries) == (5, 0)
+        assert (load(cache, ledger).rows_new, load(cache, ledger).deliveries) == (5, 0)
         assert [found.purchase_id for found in damaged_bodies(ledger)] == [bad.purchase_id]
     [(purchase, reason)] = rows(cache, "SELECT purchase_id, reason FROM quarantined")
     assert (purchase, "copy of it is damaged" in reason) == (bad.purchase_id, True)
     first, last = (int(day.timestamp()) // 86400 for day in (T0 - DAY * 9, T0 - DAY * 5))
-    assert cache.held(_history(), ["1"], first, last, T0).spans == {"1": ((first, last),)}
+    assert held(cache, _history(), ["1"], first, last, T0).spans == {"1": ((first, last),)}

@@ -7,16 +7,19 @@ import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
+import pytest
+
 from payer.ledger import Ledger
 from payer.values.ledger_reads import AvoidedRow, CostRow
 from payer.values.purchase import Delivery
-from tests.warehouse.books import DAY, T0, grades
+from tests.warehouse.deliveries import DAY, T0, grades
 from tests.warehouse.purchases import buy_history, open_ledger
 from warehouse import query
 from warehouse.cache.store import Cache
 from warehouse.load.rebuild import rebuild
-from warehouse.publish.publish import publish
-from warehouse.snapshots.compact import compact
+from warehouse.load.self_repair import load
+from warehouse.publish.ledger_snapshot import LedgerNeeds, LedgerSnapshot
+from warehouse.publish.publish import compact, publish
 
 
 class Distant:
@@ -75,11 +78,11 @@ def test_the_cache_is_free_whenever_the_ledger_is_asked(tmp_path: Path) -> None:
         distant = Distant(tmp_path, ledger)
         for number in range(2):
             buy_month(ledger, 0 if number == 0 else 12)
-            Cache(tmp_path).load(distant)
+            load(Cache(tmp_path), distant)
             assert publish(tmp_path, distant).changed
         compact(tmp_path, distant, at_least=1)
         rebuild(tmp_path, distant)
-        publish(tmp_path, distant, anew=True)
+        publish(tmp_path, distant, rebuild=True)
     assert set(distant.asked) == {"last_seq", "mark", "delivery_index", "deliveries", "cost_rows", "avoided_rows"}
     assert distant.held == []
 
@@ -92,14 +95,56 @@ class Overtaken(Distant):
         if "overtaken" not in self.asked:
             self.asked.append("overtaken")
             buy_month(self._ledger, 5)
-            Cache(self._lock.parent.parent).load(self._ledger)
+            load(Cache(self._lock.parent.parent), self._ledger)
         return seq
 
 
 def test_no_row_is_shown_before_its_price(tmp_path: Path) -> None:
     with open_ledger(tmp_path) as ledger:
         buy_month(ledger, 0)
-        Cache(tmp_path).load(ledger)
+        load(Cache(tmp_path), ledger)
         publish(tmp_path, Overtaken(tmp_path, ledger))
     shown = query(tmp_path, "SELECT (SELECT count(*) FROM grades), (SELECT sum(rows_new)::BIGINT FROM costs)")[1]
     assert shown == [(40, 40)]
+
+
+def test_a_publication_with_nothing_new_reads_no_costs_and_no_bodies(tmp_path: Path) -> None:
+    with open_ledger(tmp_path) as ledger:
+        buy_month(ledger, 0)
+        load(Cache(tmp_path), ledger)
+        publish(tmp_path, ledger)
+        distant = Distant(tmp_path, ledger)
+        assert not publish(tmp_path, distant).changed
+    assert sorted(distant.asked) == ["avoided_rows", "last_seq", "mark"]
+
+
+def test_a_ledger_that_lacks_what_the_cache_has_is_asked_once_more_and_then_published(tmp_path: Path) -> None:
+    """As one restored from a backup: its last seq stays behind that of the cache's newest delivery."""
+    with open_ledger(tmp_path) as ledger:
+        buy_month(ledger, 0)
+        load(Cache(tmp_path), ledger)
+        with Cache(tmp_path).open() as con:
+            for table in ("loads", "grades_observations", "grades_newest"):
+                con.execute(f"UPDATE {table} SET seq = 1000000")
+        distant = Distant(tmp_path, ledger)
+        assert publish(tmp_path, distant).changed
+    assert distant.held == []
+    assert query(tmp_path, "SELECT count(*) FROM grades")[1] == [(20,)]
+
+
+READ = LedgerSnapshot(seq=9, loaded_seq=9, marks={9: "m"}, costs_after=4, costs=(), avoided_after=None, avoided=())
+
+
+@pytest.mark.parametrize(
+    ("needs", "covered"),
+    [
+        (LedgerNeeds(9, frozenset({9}), costs_after=4), True),
+        (LedgerNeeds(9, costs_after=7), True),
+        (LedgerNeeds(9, costs_after=3), False),
+        (LedgerNeeds(10), False),
+        (LedgerNeeds(9, frozenset({8})), False),
+        (LedgerNeeds(9, avoided_after=9), False),
+    ],
+)
+def test_a_snapshot_covers_what_was_read_and_nothing_else(needs: LedgerNeeds, covered: bool) -> None:
+    assert READ.covers(needs) is covered

@@ -2,53 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import multiprocessing
-import os
-import signal
 import subprocess
 import sys
-from datetime import datetime
 from pathlib import Path
 
 import duckdb
 import pytest
 
 from payer.ledger import Ledger
-from tests.warehouse.books import DAY, T0, grades
+from tests.warehouse.deliveries import DAY, T0, grades
+from tests.warehouse.publications import FIRST, bring_up, count, crash, month
 from tests.warehouse.purchases import buy_history
 from warehouse import query
-from warehouse.audit import check
-from warehouse.cache.store import Cache
-from warehouse.publish import catalog as catalogue
-from warehouse.publish.publish import Publication, publish
-from warehouse.snapshots.compact import compact
+from warehouse.audit import check_snapshots
+from warehouse.cache.tables import declared_tables
+from warehouse.publish.publish import publish
 from warehouse.snapshots.manifest import read_manifest
-
-FIRST = datetime(2025, 5, 1, tzinfo=T0.tzinfo)
-
-
-def month(ledger: Ledger, number: int, *, at: datetime | None = None, value: float = 50.0) -> None:
-    """One purchase: two tokens, ten days, each month its own window."""
-    first = FIRST - 30 * DAY * number
-    buy_history(ledger, grades([1, 2], first, 10, value), [1, 2], first, first + 9 * DAY, at or T0 + number * DAY)
-
-
-def bring_up(home: Path, ledger: Ledger) -> Publication:
-    Cache(home).load(ledger)
-    return publish(home, ledger)
-
-
-def count(home: Path, table: str = "grades") -> int:
-    [(rows,)] = query(home, f"SELECT count(*) FROM {table}")[1]
-    return int(rows)
 
 
 def test_every_declared_name_is_there_before_a_row_is(tmp_path: Path, ledger: Ledger) -> None:
     bring_up(tmp_path, ledger)
     names = {name for (name,) in query(tmp_path, "SELECT table_name FROM information_schema.tables")[1]}
-    for own in catalogue.tables():
+    for own in declared_tables().values():
         assert {own.name, own.observations} <= names
         assert query(tmp_path, f"SELECT count(*) FROM {own.name}_as_of(now())")[1] == [(0,)]
     wanted = {"costs", "avoided", "cost_by_flow", "cost_by_day", "cost_by_month", "cost_by_dataset"}
@@ -180,28 +156,6 @@ def test_analysts_and_publications_do_not_notice_each_other(tmp_path: Path, ledg
         assert int(out) > 0
 
 
-_PUBLISH = """
-import sys
-from pathlib import Path
-from tests.warehouse.purchases import open_ledger
-from warehouse.cache.store import Cache
-from warehouse.snapshots.compact import compact
-from warehouse.publish.publish import publish
-home = Path(sys.argv[1])
-with open_ledger(home) as ledger:
-    Cache(home).load(ledger)
-    what = sys.argv[2]
-    compact(home, ledger, at_least=1 + (what == "compact")) if "compact" in what else publish(home, ledger)
-"""
-
-
-def crash(home: Path, point: str, what: str = "publish") -> None:
-    """Run it in a process that kills itself at the named point."""
-    env = {**os.environ, "TOLLBOOK_CRASH_AT": point, "PYTHONPATH": os.getcwd()}
-    done = subprocess.run([sys.executable, "-c", _PUBLISH, str(home), what], env=env, timeout=120, check=False)
-    assert done.returncode == -signal.SIGKILL, f"{point} was not reached"
-
-
 POINTS = [
     *("snapshot.written", "snapshot.before_manifest", "snapshot.after_manifest"),
     *("publish.snapshots", "publish.before_commit", "publish.before_swap", "publish.linked", "publish.after_swap"),
@@ -222,146 +176,11 @@ def test_a_kill_anywhere_in_publishing_loses_nothing_and_stays_readable(
         month(ledger, number)
         bring_up(tmp_path, ledger)
     assert (count(tmp_path), count(tmp_path, "grades_observations")) == (80, 80)
-    assert check(tmp_path / "published" / "snapshots") == []
+    assert check_snapshots(tmp_path / "published" / "snapshots") == []
     assert sum(file.rows for file in read_manifest(tmp_path / "published" / "snapshots").files) == 80
 
 
-def parquet_rows(home: Path) -> list[tuple[object, ...]]:
-    """What a reader of folders sees."""
-    pattern = home / "published" / "snapshots" / "dataset=*" / "month=*" / "*.parquet"
-    with duckdb.connect() as con:
-        columns = "dataset, month, token_id, date, tm_grade, purchase_id"
-        sql = f"SELECT {columns} FROM read_parquet('{pattern}', hive_partitioning = true)"
-        return sorted(con.execute(sql).fetchall(), key=str)
-
-
-def test_a_snapshot_file_carries_its_hash_and_cost(tmp_path: Path, ledger: Ledger) -> None:
-    month(ledger, 0)
-    bring_up(tmp_path, ledger)
-    root = tmp_path / "published" / "snapshots"
-    [file] = read_manifest(root).files
-    assert (file.dataset, file.month, file.rows, file.cost) == ("tm-grade-history", "2025-05", 20, {"USDC": "0.02"})
-    assert hashlib.sha256((root / file.link).read_bytes()).hexdigest() == file.sha256
-    assert len(parquet_rows(tmp_path)) == 20
-
-
-def test_a_run_adds_files_and_changes_none(tmp_path: Path, ledger: Ledger) -> None:
-    root = tmp_path / "published" / "snapshots"
-    month(ledger, 0)
-    bring_up(tmp_path, ledger)
-    before = {path: path.read_bytes() for path in root.glob("dataset=*/month=*/*")}
-    month(ledger, 1)
-    bring_up(tmp_path, ledger)
-    after = {path: path.read_bytes() for path in root.glob("dataset=*/month=*/*")}
-    assert before.items() < after.items()
-
-
-def test_the_checker_names_what_is_wrong(tmp_path: Path, ledger: Ledger) -> None:
-    month(ledger, 0)
-    bring_up(tmp_path, ledger)
-    root = tmp_path / "published" / "snapshots"
-    [file] = read_manifest(root).files
-    (root / file.folder / "stray.parquet").write_bytes(b"x")
-    (root / file.link).unlink()
-    (root / file.content).write_bytes(b"y")
-    assert sorted(fault.detail for fault in check(root)) == sorted(
-        [
-            f"{file.folder}/stray.parquet is not in the manifest",
-            f"{file.link} is missing",
-            f"{file.content} does not have the hash in the manifest",
-        ]
-    )
-
-
-def small_files(home: Path, ledger: Ledger, runs: int) -> None:
-    """One dataset's month in many files: a day a run."""
-    for day in range(runs):
-        when = FIRST + day * DAY
-        buy_history(ledger, grades([1, 2], when, 1), [1, 2], when, when, T0 + day * DAY)
-        bring_up(home, ledger)
-
-
-def test_compaction_leaves_one_file_a_month_with_the_same_rows_purchases_and_cost(
-    tmp_path: Path, ledger: Ledger
-) -> None:
-    small_files(tmp_path, ledger, 5)
-    root = tmp_path / "published" / "snapshots"
-    before, rows = read_manifest(root), parquet_rows(tmp_path)
-    done = compact(tmp_path, ledger)
-    assert (done.months, done.files_before, done.files_after) == (1, 5, 1)
-    [file] = read_manifest(root).files
-    assert (parquet_rows(tmp_path), check(root)) == (rows, [])
-    assert (set(file.purchases), file.cost) == (before.purchases(), {"USDC": "0.1"})
-
-
-def test_a_reader_of_an_older_manifest_still_finds_its_files_for_a_day(tmp_path: Path, ledger: Ledger) -> None:
-    small_files(tmp_path, ledger, 3)
-    root = tmp_path / "published" / "snapshots"
-    older = read_manifest(root).files
-    compact(tmp_path, ledger)
-    assert all((root / file.content).exists() for file in older)
-    bring_up(tmp_path, ledger)
-    assert all((root / file.content).exists() for file in older)
-    later = datetime.now(T0.tzinfo) + 2 * DAY
-    assert compact(tmp_path, ledger, now=later).removed == 3
-    assert not any((root / file.content).exists() for file in older)
-
-
-_READER = """
-import duckdb, json, pathlib, sys
-root, stop, reads = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), 0
-con = duckdb.connect()
-while not stop.exists() or not reads:
-    files = json.loads((root / "_manifest.json").read_text())["files"]
-    paths = [str(root / ".files" / (file["sha256"] + ".parquet")) for file in files]
-    [(rows, keys)] = con.execute(
-        "SELECT count(*), count(DISTINCT (token_id, date)) FROM read_parquet(?, union_by_name = true)", [paths]
-    ).fetchall()
-    assert rows == keys == sum(file["rows"] for file in files) and rows % 2 == 0 and rows >= 4, (rows, keys)
-    reads += 1
-print(reads)
-"""
-
-
-def test_a_reader_of_the_manifest_does_not_notice_compactions(tmp_path: Path, ledger: Ledger) -> None:
-    root, stop = tmp_path / "published" / "snapshots", tmp_path / "stop"
-    small_files(tmp_path, ledger, 2)
-    command = [sys.executable, "-c", _READER, str(root), str(stop)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as reader:
-        for day in range(2, 6):
-            when = FIRST + day * DAY
-            buy_history(ledger, grades([1, 2], when, 1), [1, 2], when, when, T0 + day * DAY)
-            bring_up(tmp_path, ledger)
-            assert compact(tmp_path, ledger).files_after == 1
-        stop.touch()
-        out, err = reader.communicate(timeout=60)
-    assert (reader.returncode, err) == (0, "")
-    assert int(out) > 0
-
-
-def test_compacted_rows_lie_in_the_order_of_their_key(tmp_path: Path, ledger: Ledger) -> None:
-    """So that a reader of one token leaves the rest of a file unread."""
-    small_files(tmp_path, ledger, 3)
-    compact(tmp_path, ledger)
-    [file] = read_manifest(tmp_path / "published" / "snapshots").files
-    with duckdb.connect() as con:
-        path = tmp_path / "published" / "snapshots" / file.content
-        keys = con.execute(f"SELECT token_id, date FROM read_parquet('{path}')").fetchall()
-    assert keys == sorted(keys)
-
-
-@pytest.mark.parametrize(
-    "point", ["snapshot.written", "compact.before_manifest", "compact.after_manifest", "compact.after_exchange"]
-)
-def test_a_kill_anywhere_in_compaction_loses_no_row(tmp_path: Path, ledger: Ledger, point: str) -> None:
-    small_files(tmp_path, ledger, 3)
-    rows = parquet_rows(tmp_path)
-    crash(tmp_path, point, "compact")
-    compact(tmp_path, ledger)
-    assert (parquet_rows(tmp_path), check(tmp_path / "published" / "snapshots")) == (rows, [])
-
-
-def test_a_damaged_published_file_is_made_anew(tmp_path: Path, ledger: Ledger) -> None:
+def test_a_damaged_published_file_is_rebuilt(tmp_path: Path, ledger: Ledger) -> None:
     """I8."""
     for number in range(2):
         month(ledger, number)
@@ -373,20 +192,13 @@ def test_a_damaged_published_file_is_made_anew(tmp_path: Path, ledger: Ledger) -
     assert count(tmp_path) == 40
 
 
-def test_a_file_made_anew_shows_the_same_and_replaces_the_old_one_at_once(tmp_path: Path, ledger: Ledger) -> None:
+def test_a_rebuilt_file_shows_the_same_and_replaces_the_old_one_at_once(tmp_path: Path, ledger: Ledger) -> None:
     """I8."""
     for number in range(2):
         month(ledger, number)
         path = bring_up(tmp_path, ledger).path
     before = path.stat().st_ino
     shown = query(tmp_path, "FROM grades ORDER BY ALL")[1], query(tmp_path, "FROM costs ORDER BY ALL")[1]
-    assert publish(tmp_path, ledger, anew=True).deliveries == 2
+    assert publish(tmp_path, ledger, rebuild=True).deliveries == 2
     assert path.stat().st_ino != before
     assert shown == (query(tmp_path, "FROM grades ORDER BY ALL")[1], query(tmp_path, "FROM costs ORDER BY ALL")[1])
-
-
-def test_the_manifest_is_plain_json(tmp_path: Path, ledger: Ledger) -> None:
-    month(ledger, 0)
-    bring_up(tmp_path, ledger)
-    document = json.loads((tmp_path / "published" / "snapshots" / "_manifest.json").read_text())
-    assert set(document) == {"version", "files", "retired", "build", "rewinds"}

@@ -1,4 +1,4 @@
-"""What is published and damaged is made anew from the cache, to the same rows, by the run that finds it."""
+"""Published files that are damaged are rebuilt from the cache, to the same rows, by the run that finds it."""
 
 from __future__ import annotations
 
@@ -9,17 +9,16 @@ from pathlib import Path
 import pytest
 
 from payer.ledger import Ledger
-from tests.warehouse.publish.test_publish import bring_up, count, crash, month, parquet_rows
+from tests.warehouse.damaged_blocks import flip, spoil
+from tests.warehouse.publications import bring_up, count, crash, month, parquet_rows
 from tests.warehouse.purchases import open_ledger
-from tests.warehouse.spoiled_blocks import flip, spoil
 from warehouse import query
-from warehouse.audit import check
-from warehouse.cache.schema import write_meta
+from warehouse.audit import check_snapshots
+from warehouse.cache.generation import write_meta
 from warehouse.cache.store import Cache
-from warehouse.publish.publish import publish
-from warehouse.publish.repair import trouble_with
+from warehouse.publish.publish import compact, publish
+from warehouse.publish.repair import read_error
 from warehouse.snapshots import layout as folders
-from warehouse.snapshots.compact import compact
 from warehouse.snapshots.layout import exchange
 from warehouse.snapshots.manifest import read_manifest
 
@@ -88,12 +87,12 @@ def _cache_block(home: Path) -> None:
 
 
 def _is_all_there(home: Path, months: int) -> None:
-    assert (count(home), len(parquet_rows(home)), check(snapshots(home))) == (20 * months, 20 * months, [])
-    assert (trouble_with(public(home)), trouble_with(standby(home))) == (None, None)
+    assert (count(home), len(parquet_rows(home)), check_snapshots(snapshots(home))) == (20 * months, 20 * months, [])
+    assert (read_error(public(home)), read_error(standby(home))) == (None, None)
 
 
 @pytest.mark.parametrize("damage", [_content_and_link_gone, _manifest_cut, _standby_block, _cache_block])
-def test_a_publication_that_comes_across_damage_mends_it_and_says_so(
+def test_a_publication_that_comes_across_damage_repairs_it_and_says_so(
     tmp_path: Path, books: Ledger, damage: Callable[[Path], None]
 ) -> None:
     """I8."""
@@ -101,7 +100,7 @@ def test_a_publication_that_comes_across_damage_mends_it_and_says_so(
     month(books, 2)
     note = bring_up(tmp_path, books).note
     assert note is not None
-    assert "made anew" in note
+    assert "rebuilt" in note
     _is_all_there(tmp_path, 3)
     month(books, 3)
     assert bring_up(tmp_path, books).note is None
@@ -117,13 +116,13 @@ def _public_block(home: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [_rotten_parquet, _public_block, _content_and_link_gone, _manifest_cut])
-def test_making_everything_anew_mends_what_no_publication_reads(
+def test_rebuilding_everything_repairs_what_no_publication_reads(
     tmp_path: Path, books: Ledger, damage: Callable[[Path], None]
 ) -> None:
     """I8: bit rot in a file that is not written again stays unseen till then, and never becomes the standby."""
     rows = parquet_rows(tmp_path)
     damage(tmp_path)
-    publish(tmp_path, books, anew=True, thorough=True)
+    publish(tmp_path, books, rebuild=True, thorough=True)
     _is_all_there(tmp_path, 2)
     assert parquet_rows(tmp_path) == rows
     month(books, 2)
@@ -135,19 +134,19 @@ def test_a_content_that_is_gone_is_taken_back_from_its_link(tmp_path: Path, book
     before = read_manifest(snapshots(tmp_path))
     (snapshots(tmp_path) / before.files[0].content).unlink()
     assert publish(tmp_path, books).note is None
-    assert (read_manifest(snapshots(tmp_path)), check(snapshots(tmp_path))) == (before, [])
+    assert (read_manifest(snapshots(tmp_path)), check_snapshots(snapshots(tmp_path))) == (before, [])
 
 
-def test_compaction_mends_what_it_can_not_read(tmp_path: Path, books: Ledger) -> None:
+def test_compaction_repairs_what_it_can_not_read(tmp_path: Path, books: Ledger) -> None:
     rows = parquet_rows(tmp_path)
     _rotten_parquet(tmp_path)
     done = compact(tmp_path, books, at_least=1)
     assert (done.note is not None, done.months) == (True, 2)
-    assert (parquet_rows(tmp_path), check(snapshots(tmp_path))) == (rows, [])
+    assert (parquet_rows(tmp_path), check_snapshots(snapshots(tmp_path))) == (rows, [])
 
 
 def test_a_cache_that_is_being_filled_is_not_published_by_half(tmp_path: Path, books: Ledger) -> None:
-    """I7: another process has begun the cache anew, and loaded one of two deliveries."""
+    """I7: another process has begun a new cache, and loaded one of two deliveries."""
     with Cache(tmp_path).open() as con:
         con.execute("DELETE FROM grades_newest WHERE seq = (SELECT arg_max(seq, purchase_id) FROM loads)")
         for table in ("grades_observations", "loads"):
@@ -180,4 +179,4 @@ def test_a_folder_that_a_killed_compaction_left_shows_its_rows_all_the_while(
 
     monkeypatch.setattr(folders, "exchange", watched)
     publish(tmp_path, books)
-    assert (seen, parquet_rows(tmp_path), check(snapshots(tmp_path))) == ([rows], rows, [])
+    assert (seen, parquet_rows(tmp_path), check_snapshots(snapshots(tmp_path))) == ([rows], rows, [])

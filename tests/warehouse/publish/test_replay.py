@@ -1,4 +1,4 @@
-"""What is published follows the cache where that goes back or is made anew, and the ledger where it is another one."""
+"""Published rows follow a cache that loads rows again or is rebuilt; costs follow a ledger that was restored."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from payer.ledger import Ledger
 from payer.ledger.backup import backup, restore
 from payer.values.purchase import Purchase
 from sources.model import Cast, Column, Dataset
-from tests.warehouse.books import DAY, T0, body, grade
-from tests.warehouse.publish.test_publish import FIRST, bring_up, count, month
+from tests.warehouse.deliveries import DAY, T0, body, grade
+from tests.warehouse.publications import FIRST, bring_up, count, month
 from tests.warehouse.purchases import buy_history, open_ledger
 from warehouse import query
-from warehouse.audit import check
-from warehouse.load.parse import declared
+from warehouse.audit import check_snapshots
+from warehouse.coverage.page import declared
 from warehouse.snapshots.manifest import read_manifest
 
 HOUR = timedelta(hours=1)
@@ -51,7 +51,7 @@ def agrees(home: Path) -> None:
         assert query(home, one)[1] == query(home, other)[1]
     columns = "token_id, tm_grade, purchase_id, seq"
     assert parquet(home, columns) == query(home, f"SELECT {columns} FROM grades_observations ORDER BY ALL")[1]
-    assert check(home / "published" / "snapshots") == []
+    assert check_snapshots(home / "published" / "snapshots") == []
 
 
 def test_a_late_delivery_between_two_that_were_published_is_seen_everywhere(tmp_path: Path, ledger: Ledger) -> None:

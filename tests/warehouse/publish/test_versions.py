@@ -12,20 +12,22 @@ import duckdb
 import pytest
 
 from payer.ledger import Ledger
-from tests.warehouse.books import DAY, T0, grades
+from tests.warehouse.deliveries import DAY, T0, grades
 from tests.warehouse.purchases import buy_history
 from warehouse.cache.store import Cache
 from warehouse.load import parallel as readers
-from warehouse.publish import versions as standby
-from warehouse.publish.open_files import held
-from warehouse.publish.publish import Publication, publish
+from warehouse.load.self_repair import load
+from warehouse.publish import versions
+from warehouse.publish.open_files import held_versions
+from warehouse.publish.publication import Publication
+from warehouse.publish.publish import publish
 
 
 def another(home: Path, ledger: Ledger, number: int) -> Publication:
     """One more publication, with one more purchase of ten rows in it."""
     first = T0 - 30 * DAY * (number + 1)
     buy_history(ledger, grades([1], first, 10), [1], first, first + 9 * DAY, T0 + number * DAY)
-    Cache(home).load(ledger)
+    load(Cache(home), ledger)
     return publish(home, ledger)
 
 
@@ -90,7 +92,7 @@ def test_versions_that_are_copied_are_never_written_and_all_counted_also_without
         assert (done.held.files, done.held.bytes > 0) == (number + 1, True)
     assert copying.ask("read") == hashes
     assert len(list((tmp_path / "published" / ".private").glob("*.duckdb"))) <= 7
-    assert held(tmp_path / "published").files == 6
+    assert held_versions(tmp_path / "published").files == 6
     copying.end()
     assert another(tmp_path, ledger, 6).held.files == 0
     publish(tmp_path, ledger)
@@ -113,7 +115,7 @@ def test_what_was_public_last_is_not_the_next_to_be_written(tmp_path: Path, ledg
 def test_a_copy_that_fails_is_an_error_of_the_disk_and_the_public_file_stays(
     tmp_path: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(standby, "_COPY", "raise OSError(28, 'No space left on device')")
+    monkeypatch.setattr(versions, "_COPY", "raise OSError(28, 'No space left on device')")
     path = tmp_path / "published" / "warehouse.duckdb"
     inode = path.stat().st_ino
     with pytest.raises(OSError, match="No space left"):
@@ -128,7 +130,7 @@ def test_no_child_is_told_a_secret(tmp_path: Path, ledger: Ledger, monkeypatch: 
     monkeypatch.setenv("TOLLBOOK_PRIVATE_KEY", "0x" + "ab" * 32)
     told = tmp_path / "told"
     telling = f"open({str(told)!r}, 'wb').write(open('/proc/self/environ', 'rb').read())\n"
-    monkeypatch.setattr(standby, "_COPY", telling + standby._COPY)
+    monkeypatch.setattr(versions, "_COPY", telling + versions._COPY)
     another(tmp_path, ledger, 0)
     worker = readers._Worker()
     worker.read([])

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from warehouse import query
-from warehouse.snapshots.write import read_manifest
+from warehouse.snapshots.manifest import read_manifest
 
 UTC = pa.timestamp("us", "UTC")
 SPARK_READS = {pa.int64(), pa.float64(), pa.string(), pa.bool_(), pa.date32(), UTC, pa.uint64()}

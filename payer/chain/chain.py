@@ -1,0 +1,66 @@
+"""The chain as the payer sees it: the protocol that `reader` implements over JSON-RPC, and its values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from payer.values.chain_view import ChainView
+from payer.values.money import Asset
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The newest block and the newest that policy's finality tag allows, read together. Times are unix seconds."""
+
+    number: int
+    time: int
+    final_number: int
+    final_time: int
+
+
+@dataclass(frozen=True, slots=True)
+class TransferOut:
+    """One Transfer out of the wallet, `value` in atomic units. `nonce` None: made without an authorization."""
+
+    tx_hash: str
+    log_index: int
+    block_number: int
+    block_hash: str
+    to: str
+    value: int
+    nonce: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An owner's balance before some blocks and after them, and what it received in them; all in atomic units."""
+
+    before: int
+    after: int
+    received: int
+
+
+class Chain(Protocol):
+    """What the payer reads from a chain. Every method raises ChainUnreachable rather than guess (I9)."""
+
+    async def head(self) -> Head:
+        """The newest and the newest final block. Raises for another chain, and for a block time that is too far off."""
+        ...
+
+    async def look(self, asset: Asset, payer: str, nonces: Mapping[str, int | None]) -> Mapping[str, ChainView]:
+        """The state of each nonce. Each is given with the block it was signed at, None when that is unknown."""
+        ...
+
+    async def balance(self, asset: Asset, owner: str) -> int:
+        """An owner's balance now, in atomic units."""
+        ...
+
+    async def transfers(self, asset: Asset, payer: str, from_block: int, to_block: int) -> list[TransferOut]:
+        """Every transfer out of the payer in the blocks, both ends included, in the chain's order."""
+        ...
+
+    async def account(self, asset: Asset, owner: str, from_block: int, to_block: int) -> Account | None:
+        """The owner's account over the blocks, both ends included; None when the server no longer has such balances."""
+        ...

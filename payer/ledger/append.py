@@ -1,0 +1,141 @@
+"""Append events to purchases. Projection, caps and body change in the same commit as the event."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+import sqlalchemy as sa
+from msgspec.structs import replace
+
+from payer.ledger import caps, loss_limit
+from payer.ledger.database import rows
+from payer.ledger.database.locks import serialize_caps
+from payer.ledger.database.queries import (
+    ADD_BODY,
+    ADD_EVENT,
+    ADD_EVENT_RETURNING,
+    ADD_EVIDENCE,
+    HAS_EVIDENCE,
+    HOLD_VERSION,
+    SET_PURCHASE,
+    VERSION,
+)
+from payer.ledger.database.statements import Transaction, transaction
+from payer.policy.rules import Caps
+from payer.values.events import Delivered, Event, fold
+from payer.values.purchase import Lease, Purchase
+
+
+class Conflict(Exception):
+    """Raised when another process appended to the purchase first: read it again and decide again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A body to keep in the same commit as the event about it."""
+
+    content: bytes
+    content_type: str
+
+
+def append(
+    engine: sa.Engine,
+    purchase: Purchase,
+    events: Sequence[Event],
+    lease: Lease | None = None,
+    body: Body | None = None,
+    limits: Mapping[str, Caps] | None = None,
+    seller_loss_limit: int = 0,
+) -> Purchase:
+    """Append in one transaction; `Ledger.append` has the contract."""
+    with transaction(engine, write=True) as txn:
+        if seller_loss_limit:
+            loss_limit.check(txn, purchase.order.seller, purchase.asset, seller_loss_limit)
+        return append_within(txn, purchase, events, lease, body, limits)
+
+
+def append_all(engine: sa.Engine, batch: Iterable[tuple[Purchase, Sequence[Event]]]) -> list[Purchase]:
+    """Append to many purchases in one transaction, without those that have moved on."""
+    done = []
+    with transaction(engine, write=True) as txn:
+        serialize_caps(txn)
+        for purchase, events in batch:
+            try:
+                done.append(append_within(txn, purchase, events))
+            except Conflict:
+                continue
+    return done
+
+
+def append_within(
+    txn: Transaction,
+    purchase: Purchase,
+    events: Sequence[Event],
+    lease: Lease | None = None,
+    body: Body | None = None,
+    limits: Mapping[str, Caps] | None = None,
+) -> Purchase:
+    """Append as part of a transaction. Raises Conflict, and OverBudget with `limits`."""
+    states = list(accumulate(events, fold, initial=replace(purchase, lease=lease)))
+    after = states[-1]
+    difference = after.committed - purchase.committed
+    if difference:
+        serialize_caps(txn)
+    _lock(txn, purchase)
+    seq, is_delivery = 0, any(isinstance(event, Delivered) for event in events)
+    for state, event in zip(states[1:], events, strict=True):
+        seq = insert_event(txn, state, event)
+        if isinstance(event, Delivered):
+            assert body is not None, "a delivery without its body (I4)"
+            _insert_body(txn, state, event, body, seq)
+        elif body is not None and not is_delivery:
+            _insert_evidence(txn, body)
+    txn.run(SET_PURCHASE, **rows.columns(after, seq))
+    if difference:
+        totals = caps.move(txn, after.asset, after.run, difference)
+        if limits is not None and difference > 0:
+            caps.check(limits[after.asset.symbol], after.run, after.asset, totals, difference)
+    return after
+
+
+def _lock(txn: Transaction, purchase: Purchase) -> None:
+    """Lock the purchase until commit. Raises Conflict when it has another version than the caller read."""
+    version = txn.scalar(HOLD_VERSION if txn.on_postgresql else VERSION, purchase_id=purchase.purchase_id)
+    if version != purchase.version:
+        raise Conflict(purchase.purchase_id)
+
+
+def insert_event(txn: Transaction, after: Purchase, event: Event) -> int:
+    """Insert an event with the version of the state after it; its seq."""
+    return txn.new_key(
+        ADD_EVENT,
+        ADD_EVENT_RETURNING,
+        purchase_id=after.purchase_id,
+        version=after.version,
+        kind=rows.kind_of(event),
+        at=event.at,
+        doc=rows.encode(event),
+    )
+
+
+def _insert_body(txn: Transaction, after: Purchase, event: Delivered, body: Body, seq: int) -> None:
+    txn.run(
+        ADD_BODY,
+        purchase_id=after.purchase_id,
+        seq=seq,
+        status=event.status,
+        content_type=event.content_type,
+        sha256=event.sha256,
+        size=event.size,
+        received_at=event.received_at,
+        zstd=rows.compress(body.content),
+    )
+
+
+def _insert_evidence(txn: Transaction, body: Body) -> None:
+    """Keep the body of an answer that delivered nothing, once per content."""
+    sha256 = rows.digest(body.content)
+    if txn.scalar(HAS_EVIDENCE, sha256=sha256) is None:
+        txn.run(ADD_EVIDENCE, sha256=sha256, content_type=body.content_type, zstd=rows.compress(body.content))

@@ -1,0 +1,120 @@
+"""Runs, what each purchase cost, and calls that were avoided."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from payer.ledger.database import rows, schema
+from payer.ledger.database.engine import read_connection, write_connection
+from payer.ledger.database.queries import ADD_RUN
+from payer.ledger.database.statements import transaction
+from payer.values.events import Answered
+from payer.values.ledger_reads import AvoidedRow, CostRow
+from payer.values.purchase import Purchase
+from payer.values.request import Request, Run
+
+_PAGE = 500
+
+
+def start_run(engine: sa.Engine, run: Run) -> None:
+    """Record a run."""
+    with transaction(engine, write=True) as txn:
+        txn.run(ADD_RUN, run_id=run.run_id, flow=run.flow, started_at=run.started_at, doc=rows.encode(run))
+
+
+def note_avoided(engine: sa.Engine, entries: Sequence[Mapping[str, object]], run: Run) -> None:
+    """Record avoided calls; each entry is an AvoidedRow without its seq."""
+    if not entries:
+        return
+    with write_connection(engine) as connection:
+        connection.execute(
+            sa.insert(schema.avoided), [{"run_id": run.run_id, "doc": rows.encode(entry)} for entry in entries]
+        )
+
+
+def avoided_rows(engine: sa.Engine, after: int = 0) -> Iterator[AvoidedRow]:
+    """Avoided calls with seq > after, in seq order."""
+    table = schema.avoided
+    query = sa.select(table.c.seq, table.c.doc).where(table.c.seq > after).order_by(table.c.seq)
+    with read_connection(engine) as connection:
+        fetched = connection.execute(query).all()
+    for seq, doc in fetched:
+        entry: dict[str, Any] = {**msgspec.json.decode(doc), "seq": seq}
+        yield msgspec.convert(entry, AvoidedRow)
+
+
+def cost_rows(engine: sa.Engine, changed_after: int = 0) -> Iterator[CostRow]:
+    """One row per purchase whose newest event has seq > changed_after, in seq order, read a page at a time."""
+    table = schema.purchases
+    after = changed_after
+    while True:
+        query = sa.select(table.c.seq, table.c.doc).where(table.c.seq > after).order_by(table.c.seq).limit(_PAGE)
+        with read_connection(engine) as connection:
+            page = [(seq, rows.purchase(doc)) for seq, doc in connection.execute(query)]
+            latency = _latencies(connection, [p.purchase_id for _, p in page])
+        if not page:
+            return
+        yield from (_cost_row(seq, p, latency.get(p.purchase_id)) for seq, p in page)
+        after = page[-1][0]
+
+
+def _latencies(connection: sa.Connection, purchase_ids: list[str]) -> dict[str, int]:
+    """Milliseconds to each purchase's last answer."""
+    table = schema.events
+    query = (
+        sa.select(table.c.purchase_id, table.c.doc)
+        .where(table.c.purchase_id.in_(purchase_ids), table.c.kind == "answered")
+        .order_by(table.c.seq)
+    )
+    latency: dict[str, int] = {}
+    for purchase_id, doc in connection.execute(query):
+        answered = rows.event("answered", doc)
+        assert isinstance(answered, Answered)
+        latency[purchase_id] = answered.elapsed_ms
+    return latency
+
+
+def request_text(request: Request) -> str:
+    """A request as people write it: "GET https://host/path?a=b"."""
+    query = "&".join(f"{name}={value}" for name, value in request.params)
+    return f"{request.endpoint}?{query}" if query else request.endpoint
+
+
+def _cost_row(seq: int, p: Purchase, latency_ms: int | None) -> CostRow:
+    settled = p.settlement
+    return CostRow(
+        seq=seq,
+        purchase_id=p.purchase_id,
+        purchase_key=p.purchase_key,
+        generation=p.generation,
+        run_id=p.run.run_id,
+        flow=p.run.flow,
+        deployment=p.run.deployment,
+        flow_run_id=p.run.flow_run_id,
+        reason=p.run.reason,
+        seller=p.order.seller,
+        dataset=p.order.dataset,
+        request=request_text(p.order.request),
+        edition=p.order.edition,
+        network=p.asset.network,
+        asset=p.asset.symbol,
+        decimals=p.asset.decimals,
+        amount_atomic=p.cost,
+        money=p.money.value,
+        data=p.data.value,
+        undelivered=p.undelivered,
+        denied=p.denied,
+        nonce=p.nonce,
+        tx_hash=settled.tx_hash if settled else None,
+        block_number=settled.block_number if settled else None,
+        block_time=settled.block_time if settled else None,
+        verified_on_chain=settled is not None,
+        attempts=p.sends + p.claims,
+        latency_ms=latency_ms,
+        created_at=p.created_at,
+        delivered_at=p.delivered_at,
+    )

@@ -1,0 +1,110 @@
+"""Engines with the durability that the ledger needs: SQLite (WAL, synchronous=FULL) or PostgreSQL.
+
+Read and write connections here are SQLAlchemy's, for bulk and rare work; what runs at every paid call goes through
+`statements`.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import sqlalchemy as sa
+
+from payer.values.crashpoints import crash_point
+from payer.values.errors import LedgerUnavailable
+
+_BUSY_MS = 30_000
+_BROKEN = (sa.exc.OperationalError, sa.exc.InternalError, sa.exc.InterfaceError, sa.exc.ProgrammingError)
+
+
+def engine_for(url: str) -> sa.Engine:
+    """Make an engine with the ledger's settings; a write transaction takes SQLite's write lock at BEGIN.
+
+    Connects to nothing yet, and looks at no schema. Raises sqlalchemy's ArgumentError for what is no database URL.
+    """
+    if url.startswith("postgresql://"):
+        url = url.replace("postgresql://", "postgresql+psycopg://", 1)
+    if sa.make_url(url).get_backend_name() != "sqlite":
+        engine = sa.create_engine(url, pool_pre_ping=True)
+        sa.event.listen(engine, "connect", _postgresql_settings)
+        return engine
+    engine = sa.create_engine(url, connect_args={"check_same_thread": False, "timeout": _BUSY_MS / 1000})
+    sa.event.listen(engine, "connect", _sqlite_pragmas)
+    sa.event.listen(engine, "begin", _sqlite_begin)
+    return engine
+
+
+def _sqlite_pragmas(connection: Any, _record: object) -> None:
+    connection.isolation_level = None
+    _write_ahead(connection)
+    for pragma in ("synchronous=FULL", f"busy_timeout={_BUSY_MS}", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _write_ahead(connection: Any) -> None:
+    """Set journal_mode=WAL, trying again while the database is locked.
+
+    Of several processes that create a ledger at once each may wait for the other; SQLite then refuses one of them
+    immediately, whatever its busy timeout.
+    """
+    until = time.monotonic() + _BUSY_MS / 1000
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > until:
+                raise
+        time.sleep(0.01)
+
+
+def _postgresql_settings(connection: Any, _record: object) -> None:
+    """Set durability and isolation, whatever the server, the database or the role has as its default.
+
+    A commit that returns is on disk, and a statement sees what others committed while it waited for its lock.
+    """
+    with connection.cursor() as cursor:
+        # A server with standbys may be stricter than "on"; it may never be weaker.
+        cursor.execute(
+            "SELECT set_config('synchronous_commit', 'on', false) "
+            "WHERE current_setting('synchronous_commit') IN ('off', 'local', 'remote_write')"
+        )
+        cursor.execute("SET default_transaction_isolation = 'read committed'")
+        cursor.execute("SET default_transaction_read_only = off")
+    connection.commit()
+
+
+def _sqlite_begin(connection: sa.Connection) -> None:
+    # A deferred transaction that upgrades from read to write fails at once when another writer got in between.
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get("write") else "BEGIN")
+
+
+@contextmanager
+def write_connection(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """One write transaction, durable when the block ends. Raises LedgerUnavailable for the database's errors."""
+    try:
+        with engine.connect().execution_options(write=True) as connection, connection.begin():
+            yield connection
+            crash_point("commit")
+        crash_point("committed")
+    except _BROKEN as error:
+        raise LedgerUnavailable(f"the ledger can't be written: {cause(error)}") from None
+
+
+@contextmanager
+def read_connection(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """One consistent read. Raises LedgerUnavailable for the database's errors."""
+    try:
+        with engine.connect() as connection, connection.begin():
+            yield connection
+    except _BROKEN as error:
+        raise LedgerUnavailable(f"the ledger can't be read: {cause(error)}") from None
+
+
+def cause(error: BaseException) -> str:
+    """The first line of the driver's message, without the statement and its parameters (I10)."""
+    return str(getattr(error, "orig", None) or error).strip().splitlines()[0]

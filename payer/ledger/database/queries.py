@@ -1,0 +1,121 @@
+"""The statements that run at every paid call. Rare and bulk queries are written where they are used.
+
+Those that search have an index made for it in `schema`; a test reads their query plans.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from payer.ledger.database import schema
+from payer.ledger.database.statements import Statement
+
+
+def _parameter(column: sa.Column[Any]) -> sa.BindParameter[Any]:
+    return sa.bindparam(column.name, type_=column.type)
+
+
+def _insert_clause(table: sa.Table, *omitted: str) -> sa.Insert:
+    return sa.insert(table).values({c.name: _parameter(c) for c in table.c if c.name not in omitted})
+
+
+def _insert(table: sa.Table) -> Statement:
+    return Statement(_insert_clause(table))
+
+
+def _update(table: sa.Table, key: str, *fixed: str) -> Statement:
+    """Update every column but the key and the fixed ones, whose indexes then need no update."""
+    values = {column.name: _parameter(column) for column in table.c if column.name not in (key, *fixed)}
+    return Statement(sa.update(table).where(table.c[key] == _parameter(table.c[key])).values(values))
+
+
+def _insert_or(table: sa.Table, on_conflict: str) -> Statement:
+    """Insert with an ON CONFLICT clause, whose SQL is the same on SQLite and PostgreSQL."""
+    columns = ", ".join(column.name for column in table.c)
+    values = ", ".join(f":{column.name}" for column in table.c)
+    text = f"INSERT INTO {table.name} ({columns}) VALUES ({values}) ON CONFLICT {on_conflict}"
+    return Statement(sa.text(text).bindparams(*(_parameter(column) for column in table.c)))
+
+
+def _insert_or_replace(table: sa.Table) -> Statement:
+    keys = ", ".join(column.name for column in table.primary_key)
+    rest = ", ".join(f"{c.name} = excluded.{c.name}" for c in table.c if not c.primary_key)
+    return _insert_or(table, f"({keys}) DO UPDATE SET {rest}")
+
+
+_purchases, _quotes = schema.purchases, schema.quotes
+
+ADD_EVENT = Statement(_insert_clause(schema.events, "seq"))
+ADD_EVENT_RETURNING = Statement(_insert_clause(schema.events, "seq").returning(schema.events.c.seq))
+ADD_PURCHASE = _insert(schema.purchases)
+SET_WHOLE_PURCHASE = _update(schema.purchases, "purchase_id", "purchase_key", "generation")
+"""As SET_PURCHASE, for a void purchase that changes its asset or wallet."""
+SET_PURCHASE = _update(schema.purchases, "purchase_id", "purchase_key", "generation", "asset", "nonce")
+ADD_BODY = _insert(schema.bodies)
+ADD_RUN = _insert(schema.runs)
+ADD_EVIDENCE = _insert_or(schema.evidence, "DO NOTHING")
+HAS_EVIDENCE = Statement(sa.select(schema.evidence.c.sha256).where(schema.evidence.c.sha256 == sa.bindparam("sha256")))
+PUT_COMMITTED = _insert_or_replace(schema.committed)
+PUT_QUOTE = _insert_or_replace(schema.quotes)
+
+COMMITTED = Statement(
+    sa.select(schema.committed.c.scope, schema.committed.c.bucket, schema.committed.c.atoms).where(
+        schema.committed.c.asset == sa.bindparam("asset"),
+        sa.or_(
+            *(
+                (schema.committed.c.scope == sa.literal_column(f"'{scope}'"))
+                & (schema.committed.c.bucket == sa.bindparam(scope))
+                for scope in ("run", "flow_day", "day", "month")
+            )
+        ),
+    )
+)
+_version = sa.select(_purchases.c.version).where(_purchases.c.purchase_id == sa.bindparam("purchase_id"))
+VERSION = Statement(_version)
+HOLD_VERSION = Statement(_version.with_for_update())
+BY_ID = Statement(sa.select(_purchases.c.doc).where(_purchases.c.purchase_id == sa.bindparam("purchase_id")))
+BY_NONCE = Statement(sa.select(_purchases.c.doc).where(_purchases.c.nonce == sa.bindparam("nonce")))
+GENERATIONS = Statement(
+    sa.select(_purchases.c.doc)
+    .where(_purchases.c.purchase_key == sa.bindparam("purchase_key"))
+    .order_by(_purchases.c.generation.desc())
+)
+_docs = sa.select(_purchases.c.doc).order_by(_purchases.c.seq)
+OPEN = Statement(_docs.where(_purchases.c.is_open))
+OPEN_OF_FLOW = Statement(_docs.where(_purchases.c.is_open, _purchases.c.flow == sa.bindparam("flow")))
+UNDELIVERED = Statement(_docs.where(_purchases.c.undelivered))
+PURCHASES = Statement(_docs)
+LOSSES = Statement(
+    sa.select(_purchases.c.committed).where(
+        _purchases.c.undelivered,
+        _purchases.c.seller == sa.bindparam("seller"),
+        _purchases.c.asset == sa.bindparam("asset"),
+    )
+)
+IN_DOUBT = Statement(
+    sa.select(_purchases.c.doc).where(
+        _purchases.c.is_open,
+        sa.or_(*(_purchases.c.money == sa.literal_column(f"'{money}'") for money in ("exposed", "spent"))),
+        _purchases.c.data == sa.literal_column("'absent'"),
+        _purchases.c.undelivered.is_not(sa.true()),
+        _purchases.c.seller == sa.bindparam("seller"),
+        _purchases.c.asset == sa.bindparam("asset"),
+    )
+)
+"""Sent and not delivered, without those that are undelivered (they may still be open until their block is final).
+
+Runs before each signature, so it has an index of its own. `is_not(true)` matters: with NOT, SQLite would scan every
+purchase that was ever delivered."""
+QUOTE = Statement(
+    sa.select(_quotes.c.doc).where(
+        _quotes.c.endpoint == sa.bindparam("endpoint"), _quotes.c.asset == sa.bindparam("asset")
+    )
+)
+PAYEE = Statement(
+    sa.select(schema.payees.c.pay_to).where(
+        schema.payees.c.seller == sa.bindparam("seller"), schema.payees.c.asset == sa.bindparam("asset")
+    )
+)
+ADD_PAYEE = _insert(schema.payees)

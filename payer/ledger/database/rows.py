@@ -1,0 +1,103 @@
+"""Convert between the payer's values and the ledger's rows: values as JSON documents, bodies as zstd."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, cast
+
+import msgspec
+import zstandard
+
+from payer.values.events import KINDS, Event
+from payer.values.money import Asset
+from payer.values.purchase import Data, Money, Purchase
+from payer.values.terms import Quote
+
+_encoder = msgspec.json.Encoder()
+_purchase = msgspec.json.Decoder(Purchase)
+_quote = msgspec.json.Decoder(Quote)
+_events: dict[str, msgspec.json.Decoder[Any]] = {kind: msgspec.json.Decoder(cls) for kind, cls in KINDS.items()}
+
+
+def encode(value: object) -> bytes:
+    """Encode a value as JSON; integers of any size stay integers."""
+    return _encoder.encode(value)
+
+
+def purchase(doc: bytes) -> Purchase:
+    """Decode a purchase's folded state."""
+    return _purchase.decode(doc)
+
+
+def quote(doc: bytes) -> Quote:
+    """Decode accepted terms."""
+    return _quote.decode(doc)
+
+
+def event(kind: str, doc: bytes) -> Event:
+    """Decode an event of a kind."""
+    return cast(Event, _events[kind].decode(doc))
+
+
+def kind_of(event: Event) -> str:
+    """The name of an event's class in the ledger."""
+    return type(event).__name__.lower()
+
+
+def asset_key(asset: Asset) -> str:
+    """An asset as the ledger's columns name it: CAIP-2 network and token address."""
+    return f"{asset.network}/{asset.address}"
+
+
+def is_open(p: Purchase) -> bool:
+    """Whether something is left to do: money in doubt, a body to claim, or a settlement that is not final."""
+    if p.money in (Money.RESERVED, Money.EXPOSED):
+        return True
+    if p.money is Money.VOID:
+        return False
+    unclaimed = p.data is Data.ABSENT and not p.undelivered
+    return unclaimed or (p.settlement is not None and not p.settlement.final)
+
+
+def columns(p: Purchase, seq: int) -> dict[str, Any]:
+    """The row of a purchase's projection: the columns that are searched, and the folded state as `doc`."""
+    return {
+        "purchase_id": p.purchase_id,
+        "purchase_key": p.purchase_key,
+        "generation": p.generation,
+        "seq": seq,
+        "version": p.version,
+        "seller": p.order.seller,
+        "dataset": p.order.dataset,
+        "flow": p.run.flow,
+        "run_id": p.run.run_id,
+        "asset": asset_key(p.asset),
+        "nonce": p.nonce,
+        "money": p.money.value,
+        "data": p.data.value,
+        "is_open": is_open(p),
+        "undelivered": p.undelivered and not p.loss_accepted,
+        "committed": p.committed,
+        "lease_owner": p.lease.owner if p.lease else None,
+        "lease_until": p.lease.until if p.lease else None,
+        "doc": encode(p),
+    }
+
+
+def compress(body: bytes) -> bytes:
+    """Compress a body (zstd, level 3)."""
+    return zstandard.ZstdCompressor(level=3).compress(body)
+
+
+def whole_body(packed: bytes, sha256: str) -> bytes | None:
+    """Decompress a body and compare its hash; None when the ledger's copy is damaged."""
+    try:
+        body = zstandard.ZstdDecompressor().decompress(packed)
+    except zstandard.ZstdError:
+        return None
+    return body if digest(body) == sha256 else None
+
+
+def digest(body: bytes) -> str:
+    """SHA-256 as hex digits."""
+    return hashlib.sha256(body).hexdigest()

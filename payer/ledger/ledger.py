@@ -1,0 +1,209 @@
+"""The ledger of one wallet's purchases: everything that can be asked of it or written to it, in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from types import TracebackType
+from typing import Self
+
+import sqlalchemy as sa
+
+from payer.ledger import append, caps, costs, deliveries, quotes, read, reserve, scans
+from payer.ledger.append import Body
+from payer.ledger.database import queries
+from payer.ledger.database.connect import connect
+from payer.ledger.reserve import PricedOrder, Reserving
+from payer.ledger.scans import SeenTransfer
+from payer.policy.rules import Caps
+from payer.values.events import Event
+from payer.values.ledger_reads import AvoidedRow, CostRow
+from payer.values.money import Asset
+from payer.values.purchase import Delivery, Lease, Purchase
+from payer.values.request import Run
+from payer.values.terms import Quote
+
+
+def _by_no_other_process(_purchase: Purchase) -> bool:
+    return False
+
+
+class Ledger:
+    """Append-only events, the purchases folded from them, and the caps counted in the same commits.
+
+    Any number of processes may write. Each write is one durable commit when the call returns. Every method raises
+    LedgerUnavailable when the database can't be read or written. Implements `LedgerReader`.
+    """
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+
+    @classmethod
+    def open(cls, url: str) -> Self:
+        """Open a ledger by its database URL, creating or upgrading the schema. Raises LedgerTooNew."""
+        return cls(connect(url))
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    # ── writing purchases ────────────────────────────────────────────────────────────────────────────────────────
+
+    def reserve(
+        self,
+        run: Run,
+        priced: Sequence[PricedOrder],
+        caps: Mapping[str, Caps],
+        lease: Lease,
+        loss_limit: Mapping[str, int] | None = None,
+        leased_elsewhere: Callable[[Purchase], bool] = _by_no_other_process,
+    ) -> list[Purchase]:
+        """Book an intent for each order, all or none, inside every cap and price drift (I3). Raises OverBudget.
+
+        `caps` are by asset symbol; `loss_limit` (atomic units by seller) stops buying from a seller that kept as much
+        without delivering. An order that is already held, or that another process works on, comes back as it is and
+        reserves nothing. One that a process reserved and abandoned is voided, and reserved again for this run.
+        """
+        by = Reserving(run, caps, lease, loss_limit or {}, leased_elsewhere)
+        return reserve.reserve(self._engine, by, priced)
+
+    def append(
+        self,
+        purchase: Purchase,
+        *events: Event,
+        lease: Lease | None = None,
+        body: Body | None = None,
+        caps: Mapping[str, Caps] | None = None,
+        loss_limit: int = 0,
+    ) -> Purchase:
+        """Fold events onto a purchase, in one commit with its projection, its caps and its body.
+
+        Raises Conflict when the purchase has changed since it was read. Raises OverBudget when `caps` are given and
+        more is committed than they allow (a dearer price signed again), or when the seller kept `loss_limit` atomic
+        units without delivering. Without them, events are booked whatever they cost.
+        """
+        return append.append(self._engine, purchase, events, lease, body, caps, loss_limit)
+
+    def append_all(self, batch: Iterable[tuple[Purchase, Sequence[Event]]]) -> list[Purchase]:
+        """Append to many purchases in one commit; those that have changed since they were read are left out."""
+        return append.append_all(self._engine, batch)
+
+    # ── reading purchases ────────────────────────────────────────────────────────────────────────────────────────
+
+    def get(self, purchase_id: str) -> Purchase | None:
+        """The purchase with an id."""
+        return read.one(self._engine, queries.BY_ID, purchase_id=purchase_id)
+
+    def by_nonce(self, nonce: str) -> Purchase | None:
+        """The purchase that a nonce on chain belongs to."""
+        return read.one(self._engine, queries.BY_NONCE, nonce=nonce)
+
+    def find(self, purchase_key: str) -> Purchase | None:
+        """The latest generation of a purchase key."""
+        return read.find(self._engine, purchase_key)
+
+    def open_purchases(self, flow: str | None = None) -> list[Purchase]:
+        """Purchases with something left to do, of one flow or all, oldest first."""
+        if flow is None:
+            return read.many(self._engine, queries.OPEN)
+        return read.many(self._engine, queries.OPEN_OF_FLOW, flow=flow)
+
+    def undelivered(self) -> list[Purchase]:
+        """Purchases spent and never delivered, whose loss nobody has accepted."""
+        return read.many(self._engine, queries.UNDELIVERED)
+
+    def purchases(self) -> list[Purchase]:
+        """All purchases, oldest first."""
+        return read.many(self._engine, queries.PURCHASES)
+
+    def events(self, purchase_id: str) -> list[Event]:
+        """A purchase's events in order."""
+        return read.events(self._engine, purchase_id)
+
+    def committed(self, asset: Asset) -> dict[tuple[str, str], int]:
+        """What counts against the caps of an asset: atomic units by (scope, bucket), see `caps.buckets`."""
+        return caps.committed(self._engine, asset)
+
+    # ── runs, quotes, payees ─────────────────────────────────────────────────────────────────────────────────────
+
+    def start_run(self, run: Run) -> None:
+        """Record who runs and why."""
+        costs.start_run(self._engine, run)
+
+    def quote(self, endpoint: str, asset: Asset) -> Quote | None:
+        """The newest terms accepted for an endpoint in an asset."""
+        return quotes.quote(self._engine, endpoint, asset)
+
+    def put_quote(self, quote: Quote) -> Quote:
+        """Keep the newest terms of an endpoint. Their baseline stays that of the last bill, from which drift counts."""
+        return quotes.put_quote(self._engine, quote)
+
+    def payee(self, seller: str, asset: Asset) -> str | None:
+        """The payee pinned for a seller, None when there is none."""
+        return quotes.payee(self._engine, seller, asset)
+
+    def pin_payee(self, seller: str, asset: Asset, pay_to: str, at: datetime) -> str:
+        """Pin the payee seen first; returns the pinned one, which another process may have set."""
+        return quotes.pin_payee(self._engine, seller, asset, pay_to, at)
+
+    # ── reading for the warehouse ────────────────────────────────────────────────────────────────────────────────
+
+    def last_seq(self) -> int:
+        """The newest event's seq; 0 for an empty ledger."""
+        return deliveries.last_seq(self._engine)
+
+    def mark(self, seq: int) -> str | None:
+        """A hash of the event at a seq, None when there is none; tells a ledger from one restored since."""
+        return deliveries.mark(self._engine, seq)
+
+    def delivery_index(self, after: int = 0) -> list[tuple[int, str]]:
+        """(seq, purchase_id) of every delivery with seq > after, in seq order."""
+        return deliveries.index(self._engine, after)
+
+    def deliveries(self, after: int = 0, purchase_ids: Collection[str] | None = None) -> Iterator[Delivery]:
+        """Deliveries with seq > after in seq order, all or those of some purchases, read a page at a time.
+
+        Bodies are decompressed and compared with the hash they arrived with; a damaged one is marked and left empty.
+        """
+        return deliveries.pages(self._engine, after, purchase_ids)
+
+    def delivery(self, purchase_id: str) -> Delivery | None:
+        """The delivery of one purchase."""
+        return next(iter(deliveries.page(self._engine, [purchase_id])), None)
+
+    def cost_rows(self, changed_after: int = 0) -> Iterator[CostRow]:
+        """One row per purchase whose newest event has seq > changed_after, in seq order."""
+        return costs.cost_rows(self._engine, changed_after)
+
+    def note_avoided(self, entries: Sequence[Mapping[str, object]], run: Run) -> None:
+        """Record calls that coverage saved; each entry is an AvoidedRow without its seq."""
+        costs.note_avoided(self._engine, entries, run)
+
+    def avoided_rows(self, after: int = 0) -> Iterator[AvoidedRow]:
+        """Avoided calls with seq > after, in seq order."""
+        return costs.avoided_rows(self._engine, after)
+
+    # ── the chain, for reconciliation ────────────────────────────────────────────────────────────────────────────
+
+    def scanned_through(self, asset: Asset, wallet: str) -> int | None:
+        """The last block that was scanned for a wallet, None before the first scan."""
+        return scans.scanned_through(self._engine, asset, wallet)
+
+    def transfers_seen(self, asset: Asset, wallet: str) -> list[SeenTransfer]:
+        """Every transfer out of a wallet that was scanned, in the chain's order."""
+        return scans.transfers_seen(self._engine, asset, wallet)
+
+    def close_scan(
+        self, asset: Asset, wallet: str, from_block: int, through: int, seen: Sequence[SeenTransfer], at: datetime
+    ) -> None:
+        """Replace the transfers known in blocks from `from_block` to `through` by those seen, and record how far.
+
+        Blocks scanned before stay scanned. A transaction is in one block: seen here, it is removed from any other.
+        """
+        scans.close_scan(self._engine, asset, wallet, from_block, through, seen, at)

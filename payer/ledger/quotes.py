@@ -1,0 +1,63 @@
+"""Keep accepted terms by endpoint, and the payee that is pinned for each seller."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from payer.ledger.database import rows
+from payer.ledger.database.locks import serialize_caps
+from payer.ledger.database.queries import ADD_PAYEE, PAYEE, PUT_QUOTE, QUOTE
+from payer.ledger.database.rows import asset_key
+from payer.ledger.database.statements import Transaction, transaction
+from payer.values.money import Asset
+from payer.values.terms import Quote
+
+
+def quote(engine: sa.Engine, endpoint: str, asset: Asset) -> Quote | None:
+    """The newest terms accepted for an endpoint."""
+    with transaction(engine, write=False) as txn:
+        doc = txn.scalar(QUOTE, endpoint=endpoint, asset=asset_key(asset))
+    return None if doc is None else rows.quote(doc)
+
+
+def put_quote(engine: sa.Engine, new: Quote) -> Quote:
+    """Keep new terms, with the baseline of those before them."""
+    with transaction(engine, write=True) as txn:
+        serialize_caps(txn)
+        doc = txn.scalar(QUOTE, endpoint=new.endpoint, asset=asset_key(new.terms.asset))
+        kept = replace(new, baseline=new.terms.amount if doc is None else rows.quote(doc).measure)
+        write(txn, kept)
+    return kept
+
+
+def write(txn: Transaction, kept: Quote) -> None:
+    """Write a quote, within a transaction."""
+    txn.run(
+        PUT_QUOTE,
+        endpoint=kept.endpoint,
+        asset=asset_key(kept.terms.asset),
+        seller=kept.seller,
+        quoted_at=kept.quoted_at,
+        doc=rows.encode(kept),
+    )
+
+
+def payee(engine: sa.Engine, seller: str, asset: Asset) -> str | None:
+    """The payee pinned for a seller and asset."""
+    with transaction(engine, write=False) as txn:
+        pinned = txn.scalar(PAYEE, seller=seller, asset=asset_key(asset))
+    return None if pinned is None else str(pinned)
+
+
+def pin_payee(engine: sa.Engine, seller: str, asset: Asset, pay_to: str, at: datetime) -> str:
+    """Pin a payee unless one is pinned; the one that is pinned then."""
+    with transaction(engine, write=True) as txn:
+        serialize_caps(txn)
+        pinned = txn.scalar(PAYEE, seller=seller, asset=asset_key(asset))
+        if pinned is None:
+            txn.run(ADD_PAYEE, seller=seller, asset=asset_key(asset), pay_to=pay_to, first_seen=at)
+            return pay_to
+        return str(pinned)

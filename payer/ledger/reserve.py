@@ -1,0 +1,170 @@
+"""Book intents: all orders of a bill or none, inside every cap and price drift."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from dataclasses import replace as changed
+
+import sqlalchemy as sa
+from msgspec.structs import replace
+
+from payer.ledger import append, caps, loss_limit, quotes, read
+from payer.ledger.database import rows
+from payer.ledger.database.locks import serialize_caps
+from payer.ledger.database.queries import ADD_PURCHASE, HOLD_VERSION, QUOTE, SET_WHOLE_PURCHASE
+from payer.ledger.database.rows import asset_key
+from payer.ledger.database.statements import Transaction, transaction
+from payer.policy.rules import Caps
+from payer.values.errors import ConflictingRequest, Refused
+from payer.values.events import Intent, Void, fold
+from payer.values.identifiers import purchase_id, purchase_key
+from payer.values.money import Asset
+from payer.values.purchase import Lease, Money, Purchase
+from payer.values.request import Order, Run
+from payer.values.terms import Terms
+
+
+@dataclass(frozen=True, slots=True)
+class PricedOrder:
+    """An order that has a price, in atomic units of `asset`. `terms` None marks a free order.
+
+    `nonce_of` holds a nonce per generation. `generation` is the one read before the chain was asked; `reserve` decides
+    again.
+    """
+
+    order: Order
+    asset: Asset
+    payer: str
+    nonce_of: Mapping[int, str]
+    amount: int
+    terms: Terms | None
+    from_block: int | None
+    generation: int = 0
+
+    @property
+    def nonce(self) -> str:
+        return self.nonce_of[self.generation]
+
+
+@dataclass(frozen=True, slots=True)
+class Reserving:
+    """Who reserves, and what it is checked against: caps by asset symbol, loss limits in atomic units by seller."""
+
+    run: Run
+    caps: Mapping[str, Caps]
+    lease: Lease
+    loss_limits: Mapping[str, int]
+    leased_elsewhere: Callable[[Purchase], bool]
+
+
+def reserve(engine: sa.Engine, by: Reserving, priced: Sequence[PricedOrder]) -> list[Purchase]:
+    """Reserve in one transaction; `Ledger.reserve` has the contract."""
+    with transaction(engine, write=True) as txn:
+        serialize_caps(txn)
+        results = [_reserve_one(txn, by, item) for item in priced]
+        reserved = [purchase for purchase, is_new in results if is_new]
+        paid = [purchase for purchase in reserved if purchase.terms is not None]
+        for seller, asset in dict.fromkeys((p.order.seller, p.asset) for p in paid):
+            loss_limit.check(txn, seller, asset, by.loss_limits.get(seller, 0))
+        for asset in {item.asset for item in priced}:
+            amount = sum(purchase.reserved for purchase in reserved if purchase.asset == asset)
+            if amount:
+                totals = caps.move(txn, asset, by.run, amount)
+                caps.check(by.caps[asset.symbol], by.run, asset, totals, amount)
+        _accept_prices(txn, paid, by.caps)
+    return [purchase for purchase, _ in results]
+
+
+def _reserve_one(txn: Transaction, by: Reserving, item: PricedOrder) -> tuple[Purchase, bool]:
+    """The order's purchase, and whether this call reserved it."""
+    key = purchase_key(item.order.request, item.order.edition)
+    latest = _latest_locked(txn, key)
+    if latest is not None and latest.order.dataset != item.order.dataset:
+        raise ConflictingRequest(f"{latest.purchase_id} is {latest.order.dataset}, not {item.order.dataset}")
+    if latest is not None and _was_abandoned(latest, by) and not by.leased_elsewhere(latest):
+        # It was judged and counted for the run that left it; it is judged and counted again for this one (I3, I6).
+        void = Void(at=by.run.started_at, reason="reserved by a run that left it")
+        latest = append.append_within(txn, latest, [void])
+    if latest is not None and not latest.buyable:
+        return latest, False
+    if item.terms is not None:
+        caps.check_call(by.caps[item.asset.symbol], item.asset, item.amount, item.order.dataset)
+    return _write_intent(txn, by, item, key, latest), True
+
+
+def _write_intent(txn: Transaction, by: Reserving, item: PricedOrder, key: str, latest: Purchase | None) -> Purchase:
+    intent = Intent(
+        at=by.run.started_at,
+        order=item.order,
+        run=by.run,
+        reserved=item.amount,
+        terms=item.terms,
+        from_block=item.from_block,
+    )
+    if latest is None or latest.loss_accepted:
+        base, statement = _new_purchase(key, latest, by.run, item), ADD_PURCHASE
+    else:
+        base, statement = _with_asset_and_wallet(latest, item), SET_WHOLE_PURCHASE
+    after = replace(fold(base, intent), lease=by.lease)
+    seq = append.insert_event(txn, after, intent)
+    txn.run(statement, **rows.columns(after, seq))
+    return after
+
+
+def _was_abandoned(purchase: Purchase, by: Reserving) -> bool:
+    """Reserved, and not just now for this run."""
+    return purchase.money is Money.RESERVED and (purchase.lease, purchase.run.run_id) != (by.lease, by.run.run_id)
+
+
+def _new_purchase(key: str, earlier: Purchase | None, run: Run, item: PricedOrder) -> Purchase:
+    """A purchase without events: the first of its key, or the generation after an accepted loss."""
+    generation = 0 if earlier is None else earlier.generation + 1
+    return Purchase(
+        purchase_id=purchase_id(key, generation),
+        purchase_key=key,
+        generation=generation,
+        order=item.order,
+        run=run,
+        asset=item.asset,
+        payer=item.payer,
+        nonce=item.nonce_of[generation],
+        created_at=run.started_at,
+    )
+
+
+def _with_asset_and_wallet(void: Purchase, item: PricedOrder) -> Purchase:
+    """A void purchase with the asset and wallet that the order names now. Raises Refused when it was ever sent."""
+    if (void.asset, void.payer) == (item.asset, item.payer):
+        return void
+    if void.sends or void.earlier_sends:
+        raise Refused(
+            f"{void.order.dataset} {void.purchase_id} was presented in {void.asset.symbol} from {void.payer}; "
+            f"it can't be bought in {item.asset.symbol} from {item.payer}",
+            advice="one purchase keeps its asset and wallet: buy it with those, or leave it out",
+        )
+    changes = {"asset": item.asset, "payer": item.payer, "nonce": item.nonce_of[void.generation]}
+    return replace(void, **changes, authorization=None, valid_until=0, from_block=None, first_sent_at=None)
+
+
+def _accept_prices(txn: Transaction, paid: Sequence[Purchase], limits: Mapping[str, Caps]) -> None:
+    """Check price drift once more, since another bill may have been reserved since this one was judged; then make
+    these prices the baseline for later ones."""
+    latest_by_quote = {(p.order.request.endpoint, p.asset): p for p in paid}
+    for (endpoint, asset), purchase in latest_by_quote.items():
+        doc = txn.scalar(QUOTE, endpoint=endpoint, asset=asset_key(asset))
+        if doc is None:
+            continue
+        quote = rows.quote(doc)
+        caps.check_drift(limits[asset.symbol], asset, purchase.reserved, quote.measure, purchase.order.dataset)
+        if quote.baseline != purchase.reserved:
+            quotes.write(txn, changed(quote, baseline=purchase.reserved))
+
+
+def _latest_locked(txn: Transaction, key: str) -> Purchase | None:
+    """The latest generation of a key, locked until commit so that no other process changes it."""
+    latest = read.latest(txn, key)
+    if latest is None or not txn.on_postgresql:
+        return latest
+    txn.scalar(HOLD_VERSION, purchase_id=latest.purchase_id)
+    return read.latest(txn, key)

@@ -1,0 +1,197 @@
+"""The rules that an offer must pass before it may be signed, one method each (I6).
+
+What is signed is token, payee, amount, window and nonce (EIP-3009); docs/policy.md has the rules as a table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from payer.policy.rules import Caps, Policy, SellerPolicy, is_https_or_loopback, origin
+from payer.values.addresses import ZERO_ADDRESS, checksum
+from payer.values.errors import QuoteUnacceptable
+from payer.values.money import Asset, decimal_text
+from payer.values.terms import Terms
+from payer.wire.strict_json import dump, shown
+from payer.wire.terms import Challenge, Offer, unacceptable
+
+_APPROVALS = ("erc20ApprovalGasSponsoring", "eip2612GasSponsoring")
+
+
+class RuleFailed(Exception):
+    """Raised when an offer fails a rule; `rule` is its number in the order they are checked."""
+
+    def __init__(self, rule: int, error: QuoteUnacceptable) -> None:
+        super().__init__(error.what)
+        self.rule = rule
+        self.error = error
+
+
+@dataclass(frozen=True, slots=True)
+class OfferRules:
+    """The rules for the offers of one 402, and what they compare with.
+
+    `pinned_pay_to` is the payee recorded for a first-use seller, `last_price` what drift is measured from, `order_cap`
+    the dataset's own ceiling, `payer` the wallet; amounts in atomic units. None leaves a rule out.
+    """
+
+    policy: Policy
+    seller: SellerPolicy
+    request_url: str
+    pinned_pay_to: str | None
+    last_price: int | None
+    order_cap: int | None
+    payer: str | None
+
+    @property
+    def asset(self) -> Asset:
+        return self.policy.assets[self.seller.pay_with]
+
+    @property
+    def caps(self) -> Caps:
+        return self.policy.caps[self.seller.pay_with]
+
+    def check_request(self) -> None:
+        """Raise QuoteUnacceptable unless our own request is below the seller's base_url."""
+        parts = urlsplit(self.request_url)
+        if not is_https_or_loopback(parts):
+            raise unacceptable("url", shown(self.request_url), "https (http to this machine only)")
+        base = urlsplit(self.seller.base_url)
+        inside = parts.path == base.path or parts.path.startswith(base.path.rstrip("/") + "/")
+        if origin(self.request_url) != self.seller.origin or not inside or "/../" in parts.path + "/":
+            raise unacceptable("url", shown(self.request_url), f"what is under {self.seller.base_url}")
+
+    def check_extensions(self, challenge: Challenge) -> None:
+        """Raise QuoteUnacceptable for an extension that would have an approval signed."""
+        for name in _APPROVALS:
+            if name in challenge.extensions:
+                raise unacceptable(f"extensions.{name}", "to have an approval signed", "no approval of any kind")
+
+    def terms(self, challenge: Challenge, offer: Offer) -> Terms:
+        """The offer as terms to sign. Raises RuleFailed."""
+        for rule, refusal in enumerate(self._refusals(challenge, offer)):
+            if refusal is not None:
+                raise RuleFailed(rule, refusal)
+        return Terms(
+            version=challenge.version,
+            asset=self.asset,
+            pay_to=checksum(offer.pay_to),
+            amount=offer.amount,
+            max_timeout=offer.max_timeout,
+            accepted=offer.accepted,
+            resource=challenge.resource if challenge.version == 2 else dump({"url": offer.resource}),
+            extensions=dump(challenge.extensions),
+        )
+
+    def _refusals(self, challenge: Challenge, offer: Offer) -> Iterator[QuoteUnacceptable | None]:
+        """Each rule's refusal in order, None where the offer passes."""
+        yield self._network(challenge, offer)
+        yield self._scheme(offer)
+        yield self._asset(offer)
+        yield self._transfer_method(offer)
+        yield self._eip712_domain(offer)
+        yield self._resource(challenge.resource_url if challenge.version == 2 else offer.resource)
+        yield self._timeout(offer)
+        yield self._payee(offer)
+        yield self._price(offer)
+
+    def _network(self, challenge: Challenge, offer: Offer) -> QuoteUnacceptable | None:
+        allowed = self.policy.network if challenge.version == 2 else self.policy.v1_name
+        return None if offer.network == allowed else unacceptable("network", shown(offer.network), allowed)
+
+    def _scheme(self, offer: Offer) -> QuoteUnacceptable | None:
+        if offer.scheme == "exact":
+            return None
+        allowed = "'exact' alone: other schemes let the seller decide later what is taken"
+        return unacceptable("scheme", shown(offer.scheme), allowed)
+
+    def _asset(self, offer: Offer) -> QuoteUnacceptable | None:
+        if offer.asset.lower() == self.asset.address.lower():
+            return None
+        advice = f"ask the seller for terms in {self.asset.symbol}, or change pay_with in the policy file"
+        return unacceptable("asset", shown(offer.asset), f"{self.asset.address} ({self.asset.symbol})", advice)
+
+    def _transfer_method(self, offer: Offer) -> QuoteUnacceptable | None:
+        method, flow = offer.extra.get("assetTransferMethod"), offer.extra.get("paymentFlow")
+        if method not in (None, "eip3009"):
+            allowed = "'eip3009' alone: Permit2 and others need standing approvals and can't be proven used by nonce"
+            return unacceptable("extra.assetTransferMethod", shown(method), allowed)
+        if flow not in (None, "authorization"):
+            return unacceptable(
+                "extra.paymentFlow", shown(flow), "'authorization', which settles after the answer is made"
+            )
+        return None
+
+    def _eip712_domain(self, offer: Offer) -> QuoteUnacceptable | None:
+        """Refuse other EIP-712 names and versions than ours, which are what is signed."""
+        names = (self.asset.eip712_name, *self.policy.also_named.get(self.asset.symbol, ()))
+        name, version = offer.extra.get("name"), offer.extra.get("version")
+        if name is not None and name not in names:
+            advice = f"if the seller only labels the token so, list it in assets.{self.asset.symbol}.also_named"
+            return unacceptable("extra.name", shown(name), repr(self.asset.eip712_name), advice)
+        if version is not None and version != self.asset.eip712_version:
+            return unacceptable("extra.version", shown(version), repr(self.asset.eip712_version))
+        return None
+
+    def _resource(self, url: str | None) -> QuoteUnacceptable | None:
+        allowed = origin(self.request_url) + urlsplit(self.request_url).path
+        if url is None:
+            return unacceptable("resource", "terms that name no resource", allowed)
+        try:
+            offered = (origin(url), urlsplit(url).path)
+        except ValueError:
+            return unacceptable("resource", shown(url), allowed)
+        if offered[1] != urlsplit(self.request_url).path:
+            return unacceptable("resource", shown(url), allowed)
+        if offered[0] not in (self.seller.origin, *self.seller.resource_origins):
+            key = f"sellers.{self.seller.name}.resource_origins"
+            advice = f"if the seller stands behind a proxy, list its inner origin in {key}"
+            return unacceptable("resource", shown(url), allowed, advice)
+        return None
+
+    def _timeout(self, offer: Offer) -> QuoteUnacceptable | None:
+        highest = self.policy.max_timeout_seconds
+        if 1 <= offer.max_timeout <= highest:
+            return None
+        return unacceptable("maxTimeoutSeconds", shown(offer.max_timeout), f"1 to {highest}")
+
+    def _payee(self, offer: Offer) -> QuoteUnacceptable | None:
+        name = self.seller.name
+        try:
+            payee = checksum(offer.pay_to)
+        except ValueError as why:
+            return unacceptable("payTo", f"{shown(offer.pay_to)} ({why})", "an address")
+        if payee in (ZERO_ADDRESS, self.asset.address, self.payer):
+            return unacceptable("payTo", payee, "a payee other than zero, the token and ourselves")
+        if self.seller.pay_to and payee not in self.seller.pay_to:
+            advice = f"confirm the new address with the seller, then add it to sellers.{name}.pay_to"
+            return unacceptable("payTo", payee, " or ".join(self.seller.pay_to), advice)
+        if not self.seller.pay_to and self.pinned_pay_to is not None and payee != checksum(self.pinned_pay_to):
+            advice = f"confirm the new address with the seller, then write it into sellers.{name}.pay_to"
+            return unacceptable("payTo", payee, f"{checksum(self.pinned_pay_to)}, recorded at first use", advice)
+        return None
+
+    def _price(self, offer: Offer) -> QuoteUnacceptable | None:
+        for limit, name, advice in self._ceilings():
+            if offer.amount > limit:
+                offered, allowed = self._money(offer.amount), f"at most {self._money(limit)} ({name})"
+                refusal = unacceptable("amount", offered, allowed, advice)
+                refusal.offered = offer.amount
+                return refusal
+        return None
+
+    def _ceilings(self) -> Iterator[tuple[int, str, str]]:
+        """Each limit of a price in atomic units, its name, and what an operator can do about it."""
+        symbol = self.asset.symbol
+        yield self.caps.per_call, f"caps.{symbol}.per_call", f"raise caps.{symbol}.per_call if that price is right"
+        if self.order_cap is not None:
+            yield self.order_cap, "the dataset's own ceiling", "raise the dataset's price cap if that price is right"
+        if self.last_price is not None:
+            drift = f"caps.{symbol}.price_drift over the last price, {self._money(self.last_price)}"
+            advice = f"raise caps.{symbol}.price_drift if the rise is right"
+            yield self.caps.highest_after(self.last_price), drift, advice
+
+    def _money(self, amount: int) -> str:
+        return f"{decimal_text(amount, self.asset.decimals)} {self.asset.symbol}"

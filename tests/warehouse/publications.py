@@ -1,0 +1,72 @@
+"""Buy small months, load and publish them: steps that tests of publishing share."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+
+from payer.ledger import Ledger
+from tests.warehouse.deliveries import DAY, T0, grades
+from tests.warehouse.purchases import buy_history
+from warehouse import query
+from warehouse.cache.store import Cache
+from warehouse.load.self_repair import load
+from warehouse.publish.publication import Publication
+from warehouse.publish.publish import publish
+
+FIRST = datetime(2025, 5, 1, tzinfo=T0.tzinfo)
+
+
+def month(ledger: Ledger, number: int, *, at: datetime | None = None, value: float = 50.0) -> None:
+    """One purchase: two tokens, ten days, each month its own window."""
+    first = FIRST - 30 * DAY * number
+    buy_history(ledger, grades([1, 2], first, 10, value), [1, 2], first, first + 9 * DAY, at or T0 + number * DAY)
+
+
+def bring_up(home: Path, ledger: Ledger) -> Publication:
+    load(Cache(home), ledger)
+    return publish(home, ledger)
+
+
+def count(home: Path, table: str = "grades") -> int:
+    [(rows,)] = query(home, f"SELECT count(*) FROM {table}")[1]
+    return int(rows)
+
+
+_PUBLISH = """
+import sys
+from pathlib import Path
+from tests.warehouse.purchases import open_ledger
+from warehouse.cache.store import Cache
+from warehouse.load.self_repair import load
+from warehouse.publish.publish import compact
+from warehouse.publish.publication import Publication
+from warehouse.publish.publish import compact, publish
+home = Path(sys.argv[1])
+with open_ledger(home) as ledger:
+    load(Cache(home), ledger)
+    what = sys.argv[2]
+    compact(home, ledger, at_least=1 + (what == "compact")) if "compact" in what else publish(home, ledger)
+"""
+
+
+def crash(home: Path, point: str, what: str = "publish") -> None:
+    """Run it in a process that kills itself at the named point."""
+    env = {**os.environ, "TOLLBOOK_CRASH_AT": point, "PYTHONPATH": os.getcwd()}
+    done = subprocess.run([sys.executable, "-c", _PUBLISH, str(home), what], env=env, timeout=120, check=False)
+    assert done.returncode == -signal.SIGKILL, f"{point} was not reached"
+
+
+def parquet_rows(home: Path) -> list[tuple[object, ...]]:
+    """What a reader of folders sees."""
+    pattern = home / "published" / "snapshots" / "dataset=*" / "month=*" / "*.parquet"
+    with duckdb.connect() as con:
+        columns = "dataset, month, token_id, date, tm_grade, purchase_id"
+        sql = f"SELECT {columns} FROM read_parquet('{pattern}', hive_partitioning = true)"
+        return sorted(con.execute(sql).fetchall(), key=str)

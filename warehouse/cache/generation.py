@@ -1,0 +1,63 @@
+"""What a cache file was made under: format, declared tables and hash function. Rows of another can't be added to."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from typing import TYPE_CHECKING
+
+from warehouse.cache.tables import declared_tables
+
+if TYPE_CHECKING:
+    import duckdb
+
+FORMAT = 2
+"""Raised when tables of the cache change in meaning: an older file is then rebuilt from the ledger."""
+
+_SAMPLE = "SELECT hash('a', 1::BIGINT, NULL, 0.1::DOUBLE, DATE '2025-01-01', TIMESTAMPTZ '2025-01-01 00:00:00+00')"
+
+
+@cache
+def declaration() -> str:
+    """Fingerprint of all declared tables."""
+    declared = [(t.name, t.fields, t.natural_key, t.compared, t.datasets) for t in declared_tables().values()]
+    return hashlib.blake2s(f"{FORMAT}|{declared!r}".encode(), digest_size=12).hexdigest()
+
+
+@cache
+def hash_function() -> str:
+    """DuckDB's hash of a sample row. A release with another hash function can't compare with stored hashes."""
+    import duckdb
+
+    with duckdb.connect() as con:
+        return str(con.execute(_SAMPLE).fetchall()[0][0])
+
+
+def outdated(meta: dict[str, str]) -> str | None:
+    """Explain why rows can't be added to a file with this `meta`; None where they can."""
+    if meta["format"] != str(FORMAT):
+        return f"the cache is of format {meta['format']}, now it is {FORMAT}"
+    if meta["built"] != declaration():
+        return "the declared tables have changed"
+    return None if meta["hash"] == hash_function() else "this release of DuckDB has another hash function"
+
+
+def is_complete(meta: dict[str, str]) -> bool:
+    """True when everything bought has been loaded since the file was made, under the declarations of today."""
+    return meta.get("whole") == "yes" and outdated(meta) is None
+
+
+def read_meta(con: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    """The file's `meta` table; empty for a new file."""
+    import duckdb
+
+    try:
+        return dict(con.execute("SELECT name, value FROM meta").fetchall())
+    except duckdb.CatalogException:
+        return {}
+
+
+def write_meta(con: duckdb.DuckDBPyConnection, **values: str) -> None:
+    for name, value in values.items():
+        con.execute("DELETE FROM meta WHERE name = ?", [name])
+        con.execute("INSERT INTO meta VALUES (?, ?)", [name, value])

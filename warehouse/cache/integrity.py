@@ -1,0 +1,73 @@
+"""Tell a damaged DuckDB file from other trouble, and compare what two files hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from warehouse.cache.sql import literal, quoted
+from warehouse.errors import WarehouseError
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+class CacheDamaged(WarehouseError):
+    """The file can't be read. The next load rebuilds it from the ledger."""
+
+
+_DAMAGED = ("corrupt", "checksum", "not a valid duckdb", "could not read enough bytes", "replaying wal", "wal file")
+_CANNOT_WRITE = ("could not write", "could not sync", "could not truncate", "no space", "permission", "read-only")
+
+
+def is_damage(error: Exception) -> bool:
+    """True when the file itself is at fault, not the disk, a program that holds it, or the query."""
+    import duckdb
+
+    if any(words in str(error).lower() for words in _CANNOT_WRITE):
+        return False
+    fatal = (duckdb.SerializationException, duckdb.InternalException, duckdb.FatalException)
+    return isinstance(error, fatal) or is_certain_damage(error)
+
+
+def is_certain_damage(error: Exception) -> bool:
+    """True when DuckDB names a checksum, a header or a log. An internal error may be DuckDB's own defect instead."""
+    text = str(error).lower()
+    return any(words in text for words in _DAMAGED) and not any(words in text for words in _CANNOT_WRITE)
+
+
+def first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0][:300]
+
+
+FILE_TABLES = {"meta", "rewinds", "declared", "scheduled", "watched"}
+"""Tables about the file or the configuration: two caches with the same content may differ in them."""
+
+
+def fingerprints(con: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    """Map each table to `rows:hash` over every value of every row, in any order. Columns are hashed with their names,
+    so that one added later may stand elsewhere."""
+    names = con.execute(
+        "SELECT table_name FROM duckdb_tables() WHERE database_name = current_database() ORDER BY table_name"
+    ).fetchall()
+    return {name: _table_fingerprint(con, name) for (name,) in names if name not in FILE_TABLES}
+
+
+def _table_fingerprint(con: duckdb.DuckDBPyConnection, table: str) -> str:
+    query = "SELECT column_name FROM duckdb_columns() WHERE database_name = current_database() AND table_name = ?"
+    columns = [name for (name,) in con.execute(query, [table]).fetchall()]
+    return fingerprint(con, columns, quoted(table))
+
+
+def fingerprint(con: duckdb.DuckDBPyConnection, columns: Iterable[str], source: str) -> str:
+    """`rows:hash` of these columns of a table or query, given as SQL."""
+    values = ", ".join(f"{literal(name)}, {quoted(name)} IS NULL, {quoted(name)}" for name in sorted(columns))
+    rows, total = con.execute(f"SELECT count(*), sum(hash(hash({values}))::HUGEINT) FROM {source}").fetchall()[0]
+    return f"{rows}:{int(total or 0):x}"
+
+
+def read_through(con: duckdb.DuckDBPyConnection, database: str) -> None:
+    """Read every value of every table of an attached file. Raises DuckDB's error for a block that can't be read."""
+    names = con.execute("SELECT table_name FROM duckdb_tables() WHERE database_name = ?", [database]).fetchall()
+    for (name,) in names:
+        con.execute(f"SELECT max(hash(whole_row)) FROM {database}.{quoted(name)} whole_row").fetchall()

@@ -1,0 +1,106 @@
+"""Attach the standby file to the open cache as `pub`, with every table, column, view and macro declared today."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from warehouse.cache.rewinds import cache_version
+from warehouse.cache.sql import definition, literal, quoted
+from warehouse.cache.store import STORAGE
+from warehouse.cache.tables import declared_tables
+from warehouse.publish import costs, stamp
+from warehouse.publish.versions import Standby
+from warehouse.publish.views import catalog, quality
+
+if TYPE_CHECKING:
+    import duckdb
+
+MIRRORED = ("loads", "quarantined")
+"""Tables of the cache that are published as they are, by delivery."""
+
+
+@contextmanager
+def attached(con: duckdb.DuckDBPyConnection, standby: Standby) -> Iterator[None]:
+    """The standby file as `pub`. One that is missing, damaged, of another layout or another cache is begun again."""
+    attach = f"ATTACH {literal(standby.path)} AS pub (STORAGE_VERSION '{STORAGE}')"
+    try:
+        con.execute(attach)
+        shown = stamp.read(con, "pub")
+        if shown is None or not shown.follows(cache_version(con)):
+            con.execute("DETACH pub")
+            standby.discard()
+            con.execute(attach)
+    except _unusable():
+        standby.discard()
+        con.execute(attach)
+    try:
+        if stamp.read(con, "pub") is None or _shape(con) != catalog.shape():
+            _create_tables(con)
+        yield
+    finally:
+        con.execute("DETACH pub")
+
+
+@contextmanager
+def transaction(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Commit at the end, undo everything on an error."""
+    con.execute("BEGIN")
+    try:
+        yield
+    except BaseException:
+        con.execute("ROLLBACK")
+        raise
+    con.execute("COMMIT")
+
+
+def publish_facts(con: duckdb.DuckDBPyConnection, limit: str = "") -> None:
+    """Replace the published facts on quality by those of the open cache."""
+    with quality.facts(con):
+        for name in quality.FACTS:
+            con.execute(f"CREATE OR REPLACE TABLE pub.{name} AS FROM temp.{name} {limit}")
+
+
+def _unusable() -> tuple[type[Exception], ...]:
+    """What DuckDB raises for a file that is missing, damaged, or not ours."""
+    import duckdb
+
+    return (duckdb.IOException, duckdb.CatalogException, duckdb.SerializationException, duckdb.InvalidInputException)
+
+
+def _shape(con: duckdb.DuckDBPyConnection) -> str | None:
+    rows = con.execute("SELECT shape FROM pub.publication").fetchall()
+    return str(rows[0][0]) if rows else None
+
+
+def _create_tables(con: duckdb.DuckDBPyConnection) -> None:
+    """Create what is declared and missing, also in a file of an earlier declaration."""
+    with transaction(con):
+        for table in declared_tables().values():
+            for name in (table.observations, table.name):
+                con.execute(f"CREATE TABLE IF NOT EXISTS pub.{quoted(name)} ({definition(table.fields)})")
+                _add_columns(con, name, table.fields)
+        for name in (*MIRRORED, "drift"):
+            con.execute(f"CREATE TABLE IF NOT EXISTS pub.{name} AS FROM {name} LIMIT 0")
+        stamp.create(con)
+        publish_facts(con, "LIMIT 0")
+        costs.create(con, "pub")
+        _create_views(con)
+
+
+def _add_columns(con: duckdb.DuckDBPyConnection, name: str, fields: tuple[tuple[str, str], ...]) -> None:
+    """Add columns that were declared since the file was made."""
+    query = "SELECT column_name FROM duckdb_columns() WHERE table_name = ? AND database_name = 'pub'"
+    present = {column for (column,) in con.execute(query, [name]).fetchall()}
+    for column, kind in fields:
+        if column not in present:
+            con.execute(f"ALTER TABLE pub.{quoted(name)} ADD COLUMN {quoted(column)} {kind}")
+
+
+def _create_views(con: duckdb.DuckDBPyConnection) -> None:
+    [(cache,)] = con.execute("SELECT current_database()").fetchall()
+    con.execute("USE pub")
+    for statement in catalog.statements():
+        con.execute(statement)
+    con.execute(f"USE {quoted(cache)}")
