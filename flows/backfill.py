@@ -9,7 +9,7 @@ from prefect.client.schemas.objects import State
 
 from flows.ingest import ingest
 from tasks.buy.refresh_reference import resolve_keys
-from tasks.prefect.approval import Approval
+from tasks.prefect.approval import PausingApproval
 from tasks.prefect.artifacts import cost_artifact
 from tasks.prefect.flow_run import prefect_run
 from tasks.prefect.progress import ProgressArtifact
@@ -49,7 +49,7 @@ async def backfill(
         budget = budget_of(ws, names, max_cost)
         run, _ = prefect_run(ws, request.flow, request.reason, budget=budget)
         threshold = budget_of(ws, names, approve_above)
-        approval = Approval(threshold=threshold or 0, budget=budget, seconds=approval_seconds, clock=ws.clock)
+        approval = PausingApproval(threshold=threshold or 0, budget=budget, seconds=approval_seconds, clock=ws.clock)
         async with ProgressArtifact() as watch:
             outcome = await ingest(ws, request, run, steps=AS_TASKS, watch=watch, approve_bill=approval)
         await cost_artifact(ws)

@@ -1,4 +1,4 @@
-"""Errors that every part of the warehouse may raise. Importing them costs no DuckDB."""
+"""The errors of the warehouse, and what counts as an error of the disk. Importing this costs no DuckDB."""
 
 from __future__ import annotations
 

@@ -44,10 +44,10 @@ class OutcomeBuilder:
 
     def count_recovered(self, found: Recovered) -> None:
         """Count open purchases of earlier runs, as recovery left them. What stays in doubt is not tried again."""
-        parked = [purchase for purchase, _ in found.in_doubt]
-        for purchase in (*found.delivered, *found.undelivered, *parked):
+        in_doubt = [purchase for purchase, _ in found.in_doubt]
+        for purchase in (*found.delivered, *found.undelivered, *in_doubt):
             self.reclaimed[purchase.purchase_id] = purchase
-        self.tried |= {purchase.purchase_key for purchase in parked}
+        self.tried |= {purchase.purchase_key for purchase in in_doubt}
 
     def untried(self, bill: Bill) -> Bill:
         """Return the bill with the requests that this run has not made yet; repeating others would never end."""

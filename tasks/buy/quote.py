@@ -6,7 +6,7 @@ An endpoint without terms that may be signed is a problem of its own line; the o
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from payer.values.errors import PayerError, QuoteUnacceptable, SellerUnreachable, Unreachable
@@ -90,8 +90,9 @@ async def current_bill(ws: Workspace, request: DataRequest, budget: int | None =
 
     `beside` is the sum of the command's other bills. Raises the first problem where nothing has a price.
     """
-    await load(ws)
-    bill = await quote(ws, await plan(ws, request))
+    loaded = await load(ws)
+    noted = replace(request, notes=(*request.notes, *loaded.notes))
+    bill = await quote(ws, await plan(ws, noted))
     if bill.problems and not any(line.known_atomic for line in bill.lines):
         raise bill.problems[0]
     run = new_run(request.flow, request.reason, ws.clock.now(), budget=budget)

@@ -5,25 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from payer.ledger.backup import Copied, backup, restore
 from tasks.workspace.settings import Settings
-
-if TYPE_CHECKING:
-    from payer.ledger.backup import Copied
 
 
 def backup_ledger(to: Path, environ: Mapping[str, str] | None = None) -> Copied:
     """Copy the configured ledger to a file that does not exist yet."""
-    from payer.ledger.backup import backup
-
     return backup(Settings.read(os.environ if environ is None else environ).ledger_url, to)
 
 
 def restore_ledger(source: Path, environ: Mapping[str, str] | None = None) -> Copied:
     """Fill the configured, empty ledger from a backup."""
-    from payer.ledger.backup import restore
-
     settings = Settings.read(os.environ if environ is None else environ)
     if settings.ledger_url.startswith("sqlite"):
         (settings.home / "state").mkdir(parents=True, exist_ok=True)

@@ -26,7 +26,7 @@ class ApprovalInput(RunInput):
 
 
 @dataclass(frozen=True, slots=True)
-class Approval:
+class PausingApproval:
     """Approves a bill up to `threshold`; above it, pauses the run for an ApprovalInput. Amounts in atomic units."""
 
     threshold: int

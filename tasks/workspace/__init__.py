@@ -1,3 +1,3 @@
-"""What one process needs: `settings` (environment), `workspace` (policy, ledger, cache, payer), `run` (who runs, why),
+"""The needs of one process: `settings` (environment), `workspace` (policy, ledger, cache, payer), `run` (its purpose),
 `watch_lists` and `schedules` (what policy.toml and prefect.yaml say), `cache_trouble` (storage errors for a person).
 """
