@@ -20,7 +20,7 @@ from payer.values.terms import Authorization, Terms
 
 
 class Money(StrEnum):
-    """Where a purchase's money is. Only proof from the chain moves it out of EXPOSED."""
+    """The place of a purchase's money. Only proof from the chain moves it out of EXPOSED."""
 
     RESERVED = "reserved"
     EXPOSED = "exposed"
