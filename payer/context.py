@@ -45,11 +45,11 @@ class PayerContext:
         return self.wallet
 
     def holds_key_of(self, purchase: Purchase) -> bool:
-        """Whether the purchase was, or will be, paid from this wallet. Raises Misconfigured without a wallet."""
+        """True if the purchase was, or will be, paid from this wallet. Raises Misconfigured without a wallet."""
         return self.signer().address == purchase.payer
 
     def names_seller_of(self, purchase: Purchase) -> bool:
-        """Whether policy still names the purchase's seller. Otherwise the purchase is only looked up on chain."""
+        """True if policy still names the purchase's seller. Otherwise the purchase is only looked up on chain."""
         return purchase.order.seller in self.policy.sellers
 
     def loss_limits(self) -> dict[str, int]:

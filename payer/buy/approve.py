@@ -53,7 +53,7 @@ async def approve(context: PayerContext, run: Run, orders: Sequence[Order], quot
 
 
 def _costs(existing: Purchase) -> bool:
-    """Whether a purchase in the ledger is still to be paid for. One that was sent already costs nothing more."""
+    """True if a purchase in the ledger is still to be paid for. One that was sent already costs nothing more."""
     return existing.buyable or existing.money is Money.RESERVED
 
 

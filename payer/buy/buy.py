@@ -133,7 +133,7 @@ def _after_sending(context: PayerContext, purchase: Purchase, counts: AttemptCou
 
 
 def _is_abandoned(context: PayerContext, purchase: Purchase) -> bool:
-    """Whether it was reserved by another process that is gone: judged then, counted for that process's run (I3, I6)."""
+    """True if it was reserved by another process that is gone: judged then, counted for that process's run (I3, I6)."""
     lease = purchase.lease
     return purchase.money is Money.RESERVED and lease is not None and lease.owner != context.owner
 

@@ -38,7 +38,7 @@ def remember_terms(context: PayerContext, order: Order, offered: Terms) -> None:
 
 
 def is_unchanged(presented: Purchase, latest: Purchase) -> bool:
-    """Whether the purchase is as it was when it was presented. Another process may have booked it in the meantime."""
+    """True if the purchase is as it was when it was presented. Another process may have booked it in the meantime."""
     in_doubt = latest.money is Money.EXPOSED and latest.data is Data.ABSENT
     return in_doubt and (latest.authorization, latest.terms) == (presented.authorization, presented.terms)
 

@@ -141,7 +141,7 @@ def _exposed(p: Purchase, now: float, chain: View, limits: AttemptLimits, counts
 
 
 def _dead(p: Purchase, chain: ChainView) -> bool:
-    """Whether the authorization can never settle: unused in a final block at or past validBefore (EIP-3009 requires
+    """True if the authorization can never settle: unused in a final block at or past validBefore (EIP-3009 requires
     block time < validBefore)."""
     return (
         chain.state_final is NonceState.UNUSED
@@ -168,7 +168,7 @@ def _spent(p: Purchase, now: float, chain: View, limits: AttemptLimits, counts: 
 
 
 def claim_is_due(p: Purchase, now: float, limits: AttemptLimits) -> bool:
-    """Whether one more claim of an undelivered purchase is due; its seller may be able to deliver by now."""
+    """True if one more claim of an undelivered purchase is due; its seller may be able to deliver by now."""
     if not p.undelivered or p.loss_accepted or p.settlement is None:
         return False
     made = max(0, p.claims - limits.claims)
@@ -176,7 +176,7 @@ def claim_is_due(p: Purchase, now: float, limits: AttemptLimits) -> bool:
 
 
 def _reorged_out(p: Purchase, chain: ChainView) -> bool:
-    """Whether a settlement that was not final is gone, or a cancellation stands in its place.
+    """True if a settlement that was not final is gone, or a cancellation stands in its place.
 
     A server whose head is older than the settlement's block knows nothing of it (I9).
     """
@@ -187,7 +187,7 @@ def _reorged_out(p: Purchase, chain: ChainView) -> bool:
 
 
 def _confirmed(p: Purchase, chain: ChainView) -> bool:
-    """Whether the booked settlement was not final, and the chain shows it final or in another block."""
+    """True if the booked settlement was not final, and the chain shows it final or in another block."""
     seen, booked = chain.settlement, p.settlement
     if seen is None or booked is None or booked.final:
         return False

@@ -24,7 +24,7 @@ def new_lease(context: PayerContext, *sellers: str) -> Lease:
 
 
 def leased_elsewhere(context: PayerContext, purchase: Purchase) -> bool:
-    """Whether another process, which may still be running, holds an unexpired lease on the purchase."""
+    """True if another process, which may still be running, holds an unexpired lease on the purchase."""
     lease = purchase.lease
     if lease is None or lease.owner == context.owner or lease.until <= context.clock.now():
         return False

@@ -54,7 +54,7 @@ async def requote(context: PayerContext, orders: Iterable[Order]) -> dict[str, Q
 
 
 def _is_usable(context: PayerContext, order: Order, kept: Quote) -> bool:
-    """Whether a kept quote is fresh enough, and still inside policy and the pinned payee, which may have changed."""
+    """True if a kept quote is fresh enough, and still inside policy and the pinned payee, which may have changed."""
     if context.clock.now() - kept.quoted_at > timedelta(seconds=context.policy.quote_max_age):
         return False
     seller = context.policy.sellers[order.seller]

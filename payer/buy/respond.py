@@ -26,7 +26,7 @@ class Reading:
 
     @property
     def delivers(self) -> bool:
-        """Whether the body is what was paid for."""
+        """True if the body is what was paid for."""
         return any(isinstance(event, Delivered) for event in self.events)
 
 

@@ -19,7 +19,7 @@ def new_owner() -> str:
 
 
 def is_gone(owner: str) -> bool:
-    """Whether the process of that name has certainly ended. One of another machine counts as running."""
+    """True if the process of that name has certainly ended. One of another machine counts as running."""
     machine, _, rest = owner.partition(":")
     pid = rest.partition(":")[0]
     if machine != _machine() or not pid.isdecimal():

@@ -1,4 +1,4 @@
-"""How often a payment is presented and its body claimed: the limits, and the counts of one call."""
+"""Limits on presenting a payment and claiming its body, and the counts of one call."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class AttemptLimits:
 
 @dataclass(frozen=True, slots=True)
 class AttemptCounts:
-    """How often this call of `buy` has presented the authorization and claimed the body."""
+    """Counts of one call of `buy`: authorizations presented, bodies claimed."""
 
     presents: int = 0
     claims: int = 0

@@ -1,4 +1,4 @@
-"""What the chain says of one nonce, or why nothing is known of it."""
+"""The chain's view of one nonce, or the reason why there is none."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class ChainView:
 
 
 class NotSeen(Enum):
-    """Why there is no view of the chain. Neither reason is ever read as "unused" (I9)."""
+    """The reason why there is no view of the chain. Neither is ever read as "unused" (I9)."""
 
     UNREAD = "unread"
     UNREACHABLE = "unreachable"

@@ -20,7 +20,7 @@ from payer.values.terms import Authorization, Terms
 
 
 class Money(StrEnum):
-    """Where a purchase's money is. Only proof from the chain moves it out of EXPOSED."""
+    """The place of a purchase's money. Only proof from the chain moves it out of EXPOSED."""
 
     RESERVED = "reserved"
     EXPOSED = "exposed"
@@ -29,7 +29,7 @@ class Money(StrEnum):
 
 
 class Data(StrEnum):
-    """Whether a body arrived for a purchase."""
+    """True if a body arrived for a purchase."""
 
     ABSENT = "absent"
     DELIVERED = "delivered"
@@ -89,7 +89,7 @@ class Purchase(msgspec.Struct, frozen=True):
 
     @property
     def buyable(self) -> bool:
-        """Whether an order for it is reserved again: it is void by proof, was never sent, or its loss is accepted."""
+        """True if an order for it is reserved again: it is void by proof, was never sent, or its loss is accepted."""
         return self.loss_accepted or (self.money is Money.VOID and self.data is Data.ABSENT and not self.burned)
 
     @property
@@ -98,7 +98,7 @@ class Purchase(msgspec.Struct, frozen=True):
         return self.settlement is not None and not self.settlement.final
 
     def paid_by(self, authorization: Authorization | None) -> bool:
-        """Whether this authorization settled, or one over the same nonce with the same payee and value."""
+        """True if this authorization settled, or one over the same nonce with the same payee and value."""
         settled = self.settlement
         if settled is None or authorization is None:
             return False
@@ -106,7 +106,7 @@ class Purchase(msgspec.Struct, frozen=True):
 
     @property
     def losable(self) -> bool:
-        """Whether an operator may accept its loss (I2): its money can't move any more, and it brought nothing, or
+        """True if an operator may accept its loss (I2): its money can't move any more, and it brought nothing, or
         nothing of use."""
         if self.money is Money.SPENT:
             return (self.undelivered or self.data is Data.DELIVERED) and not self.settling

@@ -1,4 +1,4 @@
-"""What a caller wants to buy: an HTTP request, an order for it, and the run that orders.
+"""The wish of a caller: an HTTP request, an order for it, and the run that orders.
 
 Times are aware UTC datetimes. Amounts are integers of atomic units of the seller's asset.
 """

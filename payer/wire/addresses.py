@@ -39,7 +39,7 @@ def _checked(address: str) -> str:
 
 
 def is_hash(text: object) -> bool:
-    """Whether a value is 0x and 32 bytes of hexadecimal, as transactions, blocks and nonces are written."""
+    """True if a value is 0x and 32 bytes of hexadecimal, as transactions, blocks and nonces are written."""
     return isinstance(text, str) and _HASH.fullmatch(text) is not None
 
 
