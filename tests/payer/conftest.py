@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.payer import scripted
 from tollbook.payer.ledger import Ledger
 
 
@@ -13,3 +14,9 @@ from tollbook.payer.ledger import Ledger
 def ledger(ledger_url: str) -> Iterator[Ledger]:
     with Ledger.open(ledger_url) as opened:
         yield opened
+
+
+@pytest.fixture(autouse=True)
+def _close_scripted_ledgers() -> Iterator[None]:
+    yield
+    scripted.close_ledgers()

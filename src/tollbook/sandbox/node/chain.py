@@ -60,6 +60,7 @@ class Chain:
     def _require_same_chain(self) -> None:
         found = self._store.get_meta("chain_id")
         if found != str(CHAIN_ID):
+            self._store.close()
             raise ValueError(f"this chain file is for chain id {found}; the sandbox serves {CHAIN_ID} only")
 
     def close(self) -> None:
