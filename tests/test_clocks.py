@@ -20,7 +20,7 @@ LIBRARY = Path(libfaketime.__file__).parent / "vendor" / "libfaketime" / "src" /
 
 CLOCKS = {
     "the first of a month, just begun": datetime(2027, 2, 1, 0, 5, tzinfo=UTC),
-    "the last of a year, just before midnight": datetime(2026, 12, 31, 23, 59, 50, tzinfo=UTC),
+    "the last of a year, a little before midnight": datetime(2026, 12, 31, 23, 58, tzinfo=UTC),
     "29 February, before the grades": datetime(2028, 2, 29, 6, 14, tzinfo=UTC),
     "a Sunday that ends a month": datetime(2027, 1, 31, 12, tzinfo=UTC),
 }

@@ -6,7 +6,6 @@ import contextlib
 import json
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow.parquet as pq
 import pytest
 
+from tests.conftest import begin_clear_of_midnight
 from tests.docs.page import PROJECT, commands
 from tests.flows.server import Prefect, quiet_environment
 from tests.payer import secrets
@@ -32,16 +32,10 @@ if TYPE_CHECKING:
 ENDED = ("AwaitingRetry", "Completed", "Crashed", "Failed")
 
 
-CLOSE_TO_MIDNIGHT = timedelta(seconds=150)
-
-
 @pytest.fixture(scope="module", autouse=True)
 def _one_day() -> None:
-    """Begin after midnight rather than just before: a schedule that fires on the next day rightly buys again, and
-    Prefect's server knows no clock but the machine's."""
-    left = timedelta(days=1) - timedelta(seconds=time.time() % 86_400)
-    if left < CLOSE_TO_MIDNIGHT:
-        time.sleep(left.total_seconds() + 1)
+    """Prefect's server knows no clock but the machine's, and a schedule that fires on the next day buys again."""
+    begin_clear_of_midnight(150)
 
 
 @pytest.fixture(scope="module")
