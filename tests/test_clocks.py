@@ -29,6 +29,7 @@ TIMELY = (
     "tests/warehouse/test_quality.py",
     "tests/tasks/test_expecting.py",
     "tests/flows/test_deployed.py",
+    "tests/sandbox/test_declared.py",
 )
 """What reads the clock, runs within seconds and needs no server of its own."""
 
