@@ -2,11 +2,23 @@
 PYTHON ?= python3
 UV_VERSION := 0.13.9
 UV := .tools/bin/uv
-BIN := .venv/bin
+# .venv belongs to the interpreter that made it; a PYTHON= of another version gets a folder of its own beside it.
+VENV := .venv
+ifneq ($(origin PYTHON),file)
+  asked := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+  made := $(shell sed -n 's/^version_info *= *\([0-9]*\.[0-9]*\).*/\1/p' .venv/pyvenv.cfg 2>/dev/null)
+  ifeq ($(asked),)
+    $(error PYTHON=$(PYTHON) does not run)
+  endif
+  ifneq ($(or $(made),$(asked)),$(asked))
+    VENV := .venv-$(asked)
+  endif
+endif
+BIN := $(VENV)/bin
 CODE := flows tasks payer sources warehouse sandbox tollbook tests bench
 # uv trusts its own certificates; where the index is behind another authority, the machine's are asked.
-INSTALL = install() { $(UV) pip install --quiet --python .venv "$$@" 2>.tools/install.log || \
-  $(UV) pip install --quiet --python .venv --system-certs "$$@" || { cat .tools/install.log; return 1; }; }; install
+INSTALL = install() { $(UV) pip install --quiet --python $(VENV) "$$@" 2>.tools/install.log || \
+  $(UV) pip install --quiet --python $(VENV) --system-certs "$$@" || { cat .tools/install.log; return 1; }; }; install
 export PREFECT_HOME ?= $(CURDIR)/.cache/prefect
 # Compiled modules are kept, also where the machine says otherwise: tests start many processes.
 export PYTHONDONTWRITEBYTECODE :=
@@ -16,31 +28,31 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 .PHONY: demo test check style types bench backfill sim format lock clean
 .DEFAULT_GOAL := demo
 
-demo: .venv/run.stamp   ## the main job, in a paid world on loopback
+demo: $(VENV)/run.stamp   ## the main job, in a paid world on loopback
 	@$(BIN)/tollbook demo
 
-test: .venv/dev.stamp   ## every suite, under ten minutes on two cores
+test: $(VENV)/dev.stamp   ## every suite, under ten minutes on two cores
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 check: style types      ## style, types
 
-style: .venv/dev.stamp  ## ruff, check and format
+style: $(VENV)/dev.stamp  ## ruff, check and format
 	@$(BIN)/ruff check $(CODE)
 	@$(BIN)/ruff format --check $(CODE)
 
-types: .venv/dev.stamp  ## mypy, strict
+types: $(VENV)/dev.stamp  ## mypy, strict
 	@$(BIN)/mypy
 
-bench: .venv/dev.stamp  ## side by side, each figure a ratio against a peer
+bench: $(VENV)/dev.stamp  ## side by side, each figure a ratio against a peer
 	@$(BIN)/python -m bench $(ARGS)
 
-backfill: .venv/dev.stamp  ## a long backfill in the paid world, killed twice, resumed, again for $0; the figures printed
+backfill: $(VENV)/dev.stamp  ## a long backfill in the paid world, killed twice, resumed, again for $0; the figures printed
 	@BACKFILL=$(or $(SIZE),50x365) $(BIN)/python -m pytest -q --timeout 1800 tests/cli/test_long_backfill.py
 
-sim: .venv/dev.stamp    ## seeded worlds from SEED on, until N purchases are carried; N=1 plays the one world of SEED
+sim: $(VENV)/dev.stamp    ## seeded worlds from SEED on, until N purchases are carried; N=1 plays the one world of SEED
 	@$(BIN)/python -m tests.simulation -n $(or $(N),20000) --seed $(or $(SEED),1) $(ARGS)
 
-format: .venv/dev.stamp
+format: $(VENV)/dev.stamp
 	@$(BIN)/ruff check --fix $(CODE)
 	@$(BIN)/ruff format $(CODE)
 
@@ -55,16 +67,16 @@ $(UV):
 	@$(PYTHON) -m venv .tools
 	@.tools/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
-.venv/bin/python: | $(UV)
-	@$(UV) venv --quiet --allow-existing --python $(PYTHON) .venv
+$(BIN)/python: | $(UV)
+	@$(UV) venv --quiet --allow-existing --python $(PYTHON) $(VENV)
 
-.venv/run.stamp: locks/run.txt pyproject.toml | $(UV) .venv/bin/python
+$(VENV)/run.stamp: locks/run.txt pyproject.toml | $(UV) $(BIN)/python
 	@echo "setting up: tollbook and its sandbox"
 	@$(INSTALL) --require-hashes -r locks/run.txt
 	@$(INSTALL) --no-deps --editable .
 	@touch $@
 
-.venv/dev.stamp: locks/dev.txt .venv/run.stamp
+$(VENV)/dev.stamp: locks/dev.txt $(VENV)/run.stamp
 	@echo "setting up: tests, checks and benchmark peers"
 	@$(INSTALL) --require-hashes -r locks/dev.txt
 	@if command -v npm >/dev/null; then npm install --silent --prefix .cache/solc-0.8.37 --no-audit --no-fund \
@@ -72,4 +84,4 @@ $(UV):
 	@touch $@
 
 clean:
-	rm -rf .venv .tools .demo .cache
+	rm -rf .venv .venv-* .tools .demo .cache

@@ -63,6 +63,7 @@ class LocalChain:
     def _require_same_chain(self) -> None:
         chain_id = self._store.get_meta("chain_id")
         if chain_id != str(CHAIN_ID):
+            self._store.close()
             raise ValueError(f"this chain file is for chain id {chain_id}; the sandbox serves {CHAIN_ID} only")
 
     def close(self) -> None:

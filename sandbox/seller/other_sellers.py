@@ -291,7 +291,7 @@ def _value(dataset: Dataset, column: Column, key: str, slot: int, number: int) -
     values: dict[Cast, Any] = {
         Cast.DATE: f"{when:%Y-%m-%d}",
         Cast.TIMESTAMP: f"{when:%Y-%m-%dT%H:%M:%S.000Z}",
-        Cast.INTEGER: int(share * 1000) + number,
+        Cast.INTEGER: int(share * 1000) * 1000 + number,  # no two rows of a cell alike: it may be their key
         Cast.FLOAT: round(share * 100, 2),
         Cast.BOOLEAN: share < 0.5,
         Cast.JSON: [{"part": number}],

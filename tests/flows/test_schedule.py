@@ -18,6 +18,7 @@ import pytest
 from payer.values.money import parse_decimal
 from payer.wallet.eip3009 import Wallet
 from tasks.workspace.schedules import read_schedules
+from tests.conftest import begin_clear_of_midnight
 from tests.docs.page import PROJECT, commands
 from tests.flows.server import Prefect, quiet_environment
 from tests.payer import secrets
@@ -29,6 +30,12 @@ if TYPE_CHECKING:
 
 
 ENDED = ("AwaitingRetry", "Completed", "Crashed", "Failed")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_day() -> None:
+    """Prefect's server knows no clock but the machine's, and a schedule that fires on the next day buys again."""
+    begin_clear_of_midnight(150)
 
 
 @pytest.fixture(scope="module")
@@ -180,7 +187,13 @@ def test_a_backfill_waits_for_operator_approval_and_then_costs_exactly_its_bill(
 
 
 def test_compaction_leaves_fewer_files_with_the_same_rows_and_who_reads_goes_on(prefect: Prefect, buyer: Buyer) -> None:
-    """As deployed. One reader has the list of a manifest, one has files of the folders open; both began before."""
+    """As deployed. One reader has the list of a manifest, one has files of the folders open; both began before.
+
+    Two publications of one month there must be: whether the runs above made them depends on the day of the month.
+    """
+    for token in ("3375", "3306"):
+        days = ("--from", "2026-01-05", "--to", "2026-01-06")
+        prefect.run("tollbook", "backfill", "trading-signals", *days, "--tokens", token, "--yes")
     root = buyer.home / "published" / "snapshots"
     before, rows = read_manifest(root).files, snapshot_rows(root.glob("dataset=*/month=*/*.parquet"))
     with contextlib.ExitStack() as readers:

@@ -183,12 +183,23 @@ def policy(text: str = POLICY) -> Policy:
     return parse_policy(text)
 
 
+_ledgers: list[Ledger] = []
+
+
+def close_ledgers() -> None:
+    """Close what `context` opened. tests/payer/conftest.py does so after each test."""
+    while _ledgers:
+        _ledgers.pop().close()
+
+
 def context(
     tmp_path: Path | None, seller: ScriptedSeller, chain: ScriptedChain, clock: FakeClock | None = None
 ) -> PayerContext:
     """A desk with a ledger in that folder; without one in memory, which a large table of cases needs."""
+    ledger = Store().opened() if tmp_path is None else Ledger.open(f"sqlite:///{tmp_path}/ledger.db")
+    _ledgers.append(ledger)
     return PayerContext(
-        ledger=Store().opened() if tmp_path is None else Ledger.open(f"sqlite:///{tmp_path}/ledger.db"),
+        ledger=ledger,
         policy=policy(),
         chain=chain,
         transport=seller,

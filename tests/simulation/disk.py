@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import weakref
 from functools import cache
 from typing import Any, Protocol
 
@@ -54,6 +55,8 @@ class Store:
     def __init__(self) -> None:
         self.connection = sqlite3.connect(":memory:", factory=SimConnection, check_same_thread=False)
         self.connection.isolation_level = None
+        # A table of hundreds of cases makes a store for each and has nobody to close it.
+        weakref.finalize(self, sqlite3.Connection.close, self.connection)
         self.engine = sa.create_engine("sqlite://", creator=lambda: self.connection, poolclass=StaticPool)
         sa.event.listen(self.engine, "begin", _begin)
         # One connection needs no pool; asking one for it would be a tenth of the simulation's time.
@@ -63,13 +66,12 @@ class Store:
         """A new ledger, as `Ledger.open` makes it."""
         self.restore(_blank_ledger())
 
-    def backup(self) -> sqlite3.Connection:
-        copy = sqlite3.connect(":memory:")
-        self.connection.backup(copy)
-        return copy
+    def backup(self) -> bytes:
+        """The database file as it would lie on a disk."""
+        return self.connection.serialize()
 
-    def restore(self, copy: sqlite3.Connection) -> None:
-        copy.backup(self.connection)
+    def restore(self, copy: bytes) -> None:
+        self.connection.deserialize(copy)
 
     def open(self) -> Ledger:
         return Ledger(self.engine)
@@ -104,11 +106,9 @@ def _begin(connection: sa.Connection) -> None:
 
 
 @cache
-def _blank_ledger() -> sqlite3.Connection:
+def _blank_ledger() -> bytes:
     """A blank ledger made by the real migrations, once."""
-    blank = sqlite3.connect(":memory:")
     with Ledger.open("sqlite://") as ledger, ledger._engine.connect() as connection:
         raw = connection.connection.dbapi_connection
         assert isinstance(raw, sqlite3.Connection)
-        raw.backup(blank)
-    return blank
+        return raw.serialize()

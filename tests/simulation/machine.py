@@ -91,7 +91,7 @@ class Machine:
         self.store = store
         self.processes: list[Process] = []
         self.changed = False
-        self._backup: sqlite3.Connection | None = None
+        self._backup: bytes | None = None
         store.connection.witness = None
         store.blank()
         store.connection.witness = self
@@ -118,8 +118,6 @@ class Machine:
         self.processes.remove(process)
 
     def save(self) -> None:
-        if self._backup is not None:
-            self._backup.close()
         self._backup = self.store.backup()
 
     def lose(self, kind: str) -> None:
