@@ -10,11 +10,11 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from sandbox.world import HomeInUse, World
+
 
 def serve(home: Path, *, as_json: bool = False, **options: Any) -> int:
     """Serve until a signal; prints one line that starts with `ready`, or one JSON document. Returns the exit code."""
-    from sandbox.world import HomeInUse, World
-
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())

@@ -71,7 +71,7 @@ def _limits(dataset: Dataset) -> str:
 
 
 def _settles(dataset: Dataset) -> str:
-    """When a row and when an absence settles, counted from the end of the slot."""
+    """The times when a row and an absence settle, counted from the end of the slot."""
     if dataset.kind is not Kind.SERIES:
         return "at once"
     return f"{_span(dataset.settle)}; absent {_span(dataset.patience)}"

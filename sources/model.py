@@ -81,7 +81,7 @@ class Paging:
 
 
 class Dates(StrEnum):
-    """How the ends of a window are written: as UTC days, or as unix seconds with an exclusive end."""
+    """The form of a window's ends: as UTC days, or as unix seconds with an exclusive end."""
 
     DAYS = "days"
     UNIX = "unix"
@@ -110,7 +110,7 @@ class Packing:
 
 
 class Evidence(StrEnum):
-    """How a fact about a seller is known: seen in an answer, stated by the seller, or concluded from other facts."""
+    """The source of a fact about a seller: seen in an answer, stated by the seller, or concluded from other facts."""
 
     OBSERVED = "observed"
     DOCUMENTED = "documented"
@@ -127,7 +127,7 @@ class Since:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """What one endpoint sells.
+    """The data that one endpoint sells.
 
     - `table`: where its rows go; a snapshot and its history twin share one.
     - `grain`, `settle`, `patience`: seconds. A slot is `grain` long; its row has settled once observed `settle` after

@@ -11,7 +11,7 @@ PayerError
 │  ├─ SellerUnreachable   the seller
 │  └─ ChainUnreachable    the chain's RPC server
 ├─ Unresolved             sent, outcome unknown, money exposed                            exit 4
-├─ Unforeseen             a defect of tollbook met one purchase; the others go on         exit 4
+├─ Unforeseen             a defect of tollbook met a purchase or a command                exit 4
 ├─ PaidUndelivered        spent, and every claim for the body failed                      exit 5
 └─ LedgerUnavailable      the ledger can't be opened or written; nothing may be signed    exit 6
    ├─ Unbooked            an answer to a payment arrived and can't be written down        exit 4
@@ -126,11 +126,11 @@ class Unresolved(PayerError):
 
 
 class Unforeseen(PayerError):
-    """Raised when a defect of tollbook stops one purchase; what the ledger says of it still holds."""
+    """Raised when a defect of tollbook stops a purchase or a command; what the ledger says still holds."""
 
-    money = "as the ledger has it: `tollbook status` shows it"
-    repeat = "yes: the purchase goes on from the ledger, and its nonce can settle once only"
-    advice = "report this, then run `tollbook recover`"
+    money = "if anything was sent it is in the ledger: `tollbook status` shows it"
+    repeat = "yes: open purchases are claimed first, and a nonce can settle once only"
+    advice = "report this with the message above, then run `tollbook recover`"
     exit_code = 4
 
 

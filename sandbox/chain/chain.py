@@ -24,7 +24,7 @@ from sandbox.keys import CHAIN_ID
 
 @dataclass(frozen=True, slots=True)
 class BlockPace:
-    """When blocks are made, in seconds.
+    """Seconds between blocks.
 
     `block_time` 0 mines each transaction as it arrives; else at most one block per `block_time`, with the whole pool.
     `heartbeat`: a call to an idle chain makes an empty block after so long. `safe` and `finalized` are the newest

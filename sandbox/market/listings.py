@@ -1,4 +1,4 @@
-"""What a request selects: its parameters, and the cells and rows that they name, newest first."""
+"""The selection of a request: its parameters, and the cells and rows that they name, newest first."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class CoveredSpan:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """What a group's pages cover.
+    """The cells that a group's pages cover.
 
     `open_group` is the group while more of its pages are due, or cells in it are still unknown. `possibly_hidden` are
     cells without a row that a shift between two pages may have hidden.
@@ -68,7 +68,7 @@ def held_cells(
 
 
 def cover(dataset: Dataset, delivered: Sequence[DeliveredPage], elsewhere: Set[Cell] = frozenset()) -> Coverage:
-    """What all delivered pages of one group cover together. `elsewhere` are cells that other groups brought rows of."""
+    """Return the cells that all delivered pages of one group cover together. Other groups have rows of `elsewhere`."""
     pages = unbroken(delivered)
     if not pages:
         return Coverage(())
@@ -199,7 +199,7 @@ def _slots_by_key(pages: Sequence[DeliveredPage]) -> dict[str, set[int]]:
 
 @dataclass(frozen=True, slots=True)
 class _Settling:
-    """How long pages stay valid: their bucket, and up to which slot a row, or its absence, has settled."""
+    """The validity of pages: their bucket, and up to which slot a row, or its absence, has settled."""
 
     bucket: int
     rows_until: int

@@ -1,4 +1,4 @@
-"""What is wanted of one dataset, as groups of pages under the seller's limits. Pure."""
+"""The demand on one dataset, as groups of pages under the seller's limits. Pure."""
 
 from __future__ import annotations
 

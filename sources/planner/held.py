@@ -1,4 +1,4 @@
-"""What need not be bought: spans of slots per key, and groups that are delivered in part. Pure."""
+"""Cells that need not be bought: spans of slots per key, and groups that are delivered in part. Pure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class OpenGroup:
 
 @dataclass(frozen=True, slots=True)
 class HeldCells:
-    """What need not be bought: held spans of slots per key, and open groups.
+    """Cells that need not be bought: held spans of slots per key, and open groups.
 
     `listing_rows` is how many rows the dataset's last complete listing had; the next bill assumes as many.
     """

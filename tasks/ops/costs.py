@@ -13,7 +13,7 @@ from tasks.buy.load import load, publish
 from tasks.workspace.cache_trouble import as_payer_error
 from tasks.workspace.workspace import Workspace
 from warehouse.exports import accounting
-from warehouse.publish.query import query, update_errors
+from warehouse.query import query, update_errors
 
 VIEWS = {
     "flow": "cost_by_flow",

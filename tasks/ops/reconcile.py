@@ -12,7 +12,7 @@ from payer.values.money import Amount
 from tasks.workspace.workspace import Workspace
 from warehouse.audit import Fault, check_cache, check_published
 from warehouse.publish.publish import publish
-from warehouse.publish.query import query
+from warehouse.query import query
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tests.cli.conftest import Command, Said
 from tests.cli.test_bad_input import policy_with
-from warehouse.publish.query import query
+from warehouse.query import query
 
 if TYPE_CHECKING:
     from sandbox.world import Buyer, World

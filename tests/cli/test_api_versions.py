@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.cli.conftest import Command
 from warehouse.cache.tables import declared_tables
-from warehouse.publish.query import query
+from warehouse.query import query
 
 if TYPE_CHECKING:
     from sandbox.world import Buyer, World

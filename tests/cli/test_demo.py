@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.cli.conftest import Command
 from tollbook.cli.demo.pages import NEWEST
-from warehouse.publish.query import query
+from warehouse.query import query
 
 
 def test_the_demo_tells_the_whole_story_and_then_again_as_a_document(bare: Command, tmp_path: Path) -> None:

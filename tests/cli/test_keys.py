@@ -48,7 +48,7 @@ def test_a_key_may_hold_a_comma_and_each_one_is_a_question_of_its_own(tollbook: 
     named = [word for question in questions for word in ("--keys", question)]
     document = tollbook("run", "tavily-search", *named, "--json").document
     assert document["calls_paid"] == 2
-    from warehouse.publish.query import query
+    from warehouse.query import query
 
     assert {key for (key,) in query(buyer.home, "SELECT DISTINCT query FROM tavily_hits")[1]} == set(questions)
 

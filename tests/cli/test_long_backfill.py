@@ -125,7 +125,7 @@ def safe_block(world: World) -> int:
 
 def rows_of(buyer: Buyer, table: str) -> int:
     """Rows in a published table."""
-    from warehouse.publish.query import query
+    from warehouse.query import query
 
     [(count,)] = query(Path(buyer.env["TOLLBOOK_HOME"]), f"SELECT count(*) FROM {table}")[1]
     return int(count)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tests.cli.conftest import Command
 from tests.payer.onchain import wait_until_final
-from warehouse.publish.query import query
+from warehouse.query import query
 
 if TYPE_CHECKING:
     from sandbox.world import Buyer, World

@@ -11,7 +11,7 @@ import pytest
 
 from tests.cli.conftest import Command
 from tests.payer.onchain import wait_until_final
-from warehouse.publish.query import query
+from warehouse.query import query
 
 if TYPE_CHECKING:
     from sandbox.world import Buyer, World

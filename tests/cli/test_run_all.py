@@ -18,7 +18,7 @@ from tests.cli.conftest import Command
 from tests.payer.onchain import payments
 from tollbook.cli.main import run
 from warehouse.cache.tables import declared_tables
-from warehouse.publish.query import query
+from warehouse.query import query
 
 if TYPE_CHECKING:
     from sandbox.seller.seller import Visit

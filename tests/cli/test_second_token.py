@@ -7,7 +7,7 @@ from sandbox.world import Buyer, World
 from tests.cli.conftest import Command
 from tests.payer import sandbox_policy
 from tests.payer.onchain import assert_books_equal_chain, wait_until_final
-from warehouse.publish.query import query
+from warehouse.query import query
 
 PRICE = 17_000 * 9 // 10 * 20 * 10**12
 """What a call costs in TMAI: ten per cent less, at twenty to the dollar."""

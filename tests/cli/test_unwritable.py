@@ -16,7 +16,7 @@ import pytest
 from tests import disks
 from tests.cli.conftest import Command, Said
 from tests.crash import child
-from warehouse.publish.query import query
+from warehouse.query import query
 
 if TYPE_CHECKING:
     from sandbox.world import Buyer, World

@@ -16,7 +16,7 @@ from tests.cli.conftest import Command, tollbook
 from tests.crash import child
 from tests.payer.onchain import assert_books_equal_chain, wait_until_final
 from tests.stores import new_ledger_url
-from warehouse.publish.query import query
+from warehouse.query import query
 
 if TYPE_CHECKING:
     from sandbox.world import Buyer, World

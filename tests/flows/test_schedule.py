@@ -22,7 +22,7 @@ from tests.conftest import begin_clear_of_midnight
 from tests.docs.page import PROJECT, commands
 from tests.flows.server import Prefect, quiet_environment
 from tests.payer import secrets
-from warehouse.publish.query import query
+from warehouse.query import query
 from warehouse.snapshots.manifest import read_manifest
 
 if TYPE_CHECKING:

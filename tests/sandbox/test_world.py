@@ -42,7 +42,7 @@ def test_a_stopped_world_starts_again_with_its_chain_clock_and_addresses(tmp_pat
         assert int(world.rpc.call("eth_blockNumber", []), 16) >= int(head, 16)
 
 
-def test_a_start_killed_before_it_was_told_of_begins_anew(tmp_path: Path) -> None:
+def test_a_start_killed_before_it_was_told_of_begins_again(tmp_path: Path) -> None:
     with World(tmp_path) as world:
         address = world.token.address
     notes = tmp_path / "sandbox" / "world.json"

@@ -77,7 +77,7 @@ import contextlib, io, json, os, sys
 from pathlib import Path
 from tollbook.cli.main import run
 from sandbox.world import World
-from warehouse.publish.query import query
+from warehouse.query import query
 
 home, watch, *lines = sys.argv[1:]
 with World(home) as world:

@@ -25,8 +25,8 @@ FLOORS = {
         "settle",
         "payer",
     ),
-    "sources": ("model", "feeds", "slots", "sellers", "registry", "parse", "planner", "coverage", "catalogue"),
-    "warehouse": ("errors", "cache", "coverage", "load", "snapshots", "publish", "exports", "audit"),
+    "sources": ("model", "slots", "feeds", "sellers", "registry", "parse", "planner", "coverage", "docs_table"),
+    "warehouse": ("errors", "cache", "coverage", "load", "snapshots", "publish", "query", "exports", "audit"),
     "tasks": ("workspace", "request", "buy", "ops", "prefect"),
 }
 """The rooms of each package from the ground up: a room imports only those before it."""

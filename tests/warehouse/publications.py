@@ -18,7 +18,7 @@ from warehouse.cache.store import Cache
 from warehouse.load.self_repair import load
 from warehouse.publish.publication import Publication
 from warehouse.publish.publish import publish
-from warehouse.publish.query import query
+from warehouse.query import query
 
 FIRST = datetime(2025, 5, 1, tzinfo=T0.tzinfo)
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.warehouse.sample_market import CLOSES, CORRECTED, DAYS, GRADES, SIGNALS, TOKENS
-from warehouse.publish.query import query
+from warehouse.query import query
 
 PAGE = Path("docs/data.md").read_text("utf-8")
 BLOCKS = re.findall(r"([^\n]*)\n```sql\n(.*?)```", PAGE, re.S)

@@ -13,7 +13,7 @@ from payer.ledger import Ledger
 from tests.warehouse.killed_verbs import Worker
 from tests.warehouse.purchases import buy_day, open_ledger
 from warehouse.audit import check_snapshots
-from warehouse.publish.query import query
+from warehouse.query import query
 from warehouse.snapshots.manifest import read_manifest
 
 KILLS = int(os.environ.get("TOLLBOOK_KILLS", "1"))

@@ -7,7 +7,7 @@ import re
 import tomllib
 from pathlib import Path
 
-from warehouse.publish.query import query
+from warehouse.query import query
 
 NOTEBOOK = Path("docs/notebook.py")
 TEXT = NOTEBOOK.read_text("utf-8")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.warehouse.sample_market import DAYS, HOUR
-from warehouse.publish.query import query
+from warehouse.query import query
 
 CLI = Path(sys.executable).parent / "duckdb"
 QUALITY = ("summary", "freshness", "keys", "held", "gaps", "duplicates", "quarantined", "drift", "datasets")

@@ -17,12 +17,12 @@ from warehouse.audit import check_snapshots
 from warehouse.cache.store import Cache
 from warehouse.load.self_repair import load
 from warehouse.publish.publish import compact, publish
-from warehouse.publish.query import query
+from warehouse.query import query
 
 SENTENCES = (
     r"error: (.*/)?published/.*(Read-only file system|Permission denied)\S*\n"
     r"  Money: whatever was sent is in the ledger; .*\n"
-    r"  Run it again\? Yes, once the disk is mended: .*\n"
+    r"  Run it again\? Yes, once the disk is repaired: .*\n"
     r"  What to do: check free space and permissions .*\n"
 )
 FOLDERS = ("published", "published/snapshots")
@@ -55,7 +55,7 @@ def bring_up(home: Path, ledger: Ledger) -> None:
     publish(home, ledger)
 
 
-def test_publications_and_compactions_that_can_not_write_change_nothing_and_the_next_ones_heal(
+def test_publications_and_compactions_that_can_not_write_change_nothing_and_the_next_ones_repair(
     tmp_path: Path, ledger: Ledger
 ) -> None:
     """All the while there is something new to publish, and there are files to compact."""

@@ -9,12 +9,11 @@ import sys
 import textwrap
 from typing import Any
 
-from payer.values.errors import Misconfigured, PayerError, PolicyMissing
+from payer.values.errors import Misconfigured, PayerError, PolicyMissing, Unforeseen
 from tasks.workspace.cache_trouble import as_payer_error
 from tollbook.templates import template
 
 USAGE = 2
-UNFORESEEN = 4
 
 
 def document(error: PayerError) -> dict[str, Any]:
@@ -89,12 +88,3 @@ class BadUsage(Misconfigured):
 
     repeat = "yes, once the command is corrected"
     advice = "see `tollbook --help`, or `tollbook VERB --help`"
-
-
-class Unforeseen(PayerError):
-    """A bug, or an error of no known kind. Payments in flight are as safe as after a crash."""
-
-    money = "if anything was sent it is in the ledger; see `tollbook status`"
-    repeat = "yes: open purchases are claimed first, nothing is bought twice"
-    advice = "report this with the message above if it happens again"
-    exit_code = UNFORESEEN

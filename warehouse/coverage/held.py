@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 
 
 def held(cache: Cache, dataset: Dataset, keys: Iterable[str], first: int, last: int, at: datetime) -> HeldCells:
-    """What a run scheduled for `at` need not buy of keys × slots first…last (inclusive), and the listings it may
-    continue. Raises CacheIncomplete."""
+    """Return the cells that a run scheduled for `at` need not buy of keys × slots first…last (inclusive).
+
+    The listings that it may continue are among them. Raises CacheIncomplete.
+    """
     with cache.open(complete=True) as con:
         current_slot = slot(dataset, at)
         _register_wanted(con, dataset, keys)

@@ -85,7 +85,7 @@ def _answered(dataset: Dataset, delivery: Delivery, parsed: ParsedBody) -> Deliv
 
 
 def _alone(dataset: Dataset, answer: DeliveredPage) -> Coverage | None:
-    """What the page covers by itself, if it is the whole answer. Of a listing that grows at its top only the cache can
+    """Return the page's own coverage, if it is the whole answer. Of a listing that grows at its top only the cache can
     say: that depends on what was held before."""
     if answer.page != answer.group.first_page or (dataset.paging and dataset.paging.newest_first):
         return None

@@ -18,7 +18,7 @@ from tests.payer import scripted as s
 from tests.payer.buy.test_buy import CHAINS
 
 OTHER = "0x" + "33" * 20
-ASKED_ANEW = "[payment]\nquote_max_age = 0\n" + s.POLICY
+ASKED_EACH_TIME = "[payment]\nquote_max_age = 0\n" + s.POLICY
 FIRST_USE = s.POLICY.replace(f'pay_to = ["{p.PAYEE}"]', 'pay_to = "first-use"')
 
 
@@ -75,7 +75,7 @@ class TestDrift:
     def test_plans_that_are_never_bought_do_not_move_what_a_price_is_measured_from(self) -> None:
         """A seller could else raise by a quarter per look, up to the cap of a call."""
         seller = s.ScriptedSeller([s.challenge(p.PRICE), s.challenge(25_000), s.challenge(25_001)])
-        at = desk(seller, ASKED_ANEW)
+        at = desk(seller, ASKED_EACH_TIME)
         for _ in range(2):
             asyncio.run(at.quote([s.order()]))
             wait(at)
@@ -84,13 +84,13 @@ class TestDrift:
 
     def test_a_bill_that_is_reserved_sets_what_later_prices_are_measured_from(self) -> None:
         seller = s.ScriptedSeller([s.challenge(p.PRICE), s.challenge(25_000), s.challenge(31_250)])
-        at = desk(seller, ASKED_ANEW, chain="unused")
+        at = desk(seller, ASKED_EACH_TIME, chain="unused")
         assert [approve(at, n, run=f"run-{n}").reserved for n in range(3)] == [20_000, 25_000, 31_250]
 
     def test_a_bill_judged_before_a_cheaper_one_was_reserved_is_judged_again(self) -> None:
         """I6: checked in the transaction that reserves, as the caps are."""
         seller = s.ScriptedSeller([s.challenge(p.PRICE), s.challenge(24_000), s.challenge(16_000)])
-        at = desk(seller, ASKED_ANEW, chain="unused")
+        at = desk(seller, ASKED_EACH_TIME, chain="unused")
         approve(at, 1)
         wait(at)
         dear = asyncio.run(at.quote([s.order(2)]))

@@ -6,7 +6,7 @@ import pytest
 
 from payer.values.errors import QuoteUnacceptable
 from tests.tasks.conftest import PRICE, After, Desk
-from warehouse.publish.query import query
+from warehouse.query import query
 
 ALWAYS_ASK = ("[assets.USDC]", "[payment]\nquote_max_age = 0\n\n[assets.USDC]")
 
@@ -43,7 +43,7 @@ def test_a_run_of_which_everything_is_refused_raises_the_refusal(desk: Desk) -> 
     assert desk.taken() == 0
 
 
-def test_caps_let_the_snapshot_through_and_the_gaps_heal_run_by_run(desk: Desk) -> None:
+def test_caps_let_the_snapshot_through_and_the_gaps_close_run_by_run(desk: Desk) -> None:
     """I3."""
     desk.changes = [('per_run = "50.00"', 'per_run = "0.04"')]
     first = desk.fresh("grades")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from tasks.buy.outcome import PriceChange
 from tests.tasks.conftest import PRICE, After, Desk
-from warehouse.publish.query import query
+from warehouse.query import query
 
 ONE_AT_A_TIME = ("tokens = [", "parallel = 1\ntokens = [")
 PATIENT = ("[assets.USDC]", "[payment]\nclock_skew_seconds = 300\n\n[assets.USDC]")

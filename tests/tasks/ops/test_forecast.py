@@ -39,7 +39,7 @@ def schedules(tmp_path: Path) -> list[Schedule]:
 
 
 async def lived(world: World, schedule: Schedule) -> tuple[str, int, int]:
-    """One scheduled run, now: its cron line, paid calls, atoms."""
+    """One scheduled run, now: its cron line, paid calls, amount."""
     async with Workspace.open(world.buyer("lives").env) as ws:
         keys = await resolve_keys(ws, schedule.tokens)
         request = request_fresh(ws, schedule.flow, reason="schedule", at=ws.clock.now(), keys=keys)
@@ -71,9 +71,9 @@ def test_days_lived_through_cost_what_was_foreseen_to_the_unit(own_world: World,
     came = {schedule.cron: (0, 0, 0) for schedule in chosen}
     for at, number in runs:
         own_world.clock.set(at + timedelta(seconds=1))
-        cron, calls, atoms = asyncio.run(lived(own_world, chosen[number]))
+        cron, calls, amount = asyncio.run(lived(own_world, chosen[number]))
         before = came[cron]
-        came[cron] = (before[0] + 1, before[1] + calls, before[2] + atoms)
+        came[cron] = (before[0] + 1, before[1] + calls, before[2] + amount)
     assert told == came
     assert all(calls > 0 for _, calls, _ in came.values())
 

@@ -14,12 +14,12 @@ from tests.payer import purchases as p
 TMAI = replace(p.USDC, symbol="TMAI", address="0x" + "dd" * 20, decimals=18)
 
 
-def closed(asset: str, atoms: int) -> Reconciled:
-    return Reconciled({"USDC": p.USDC, "TMAI": TMAI}[asset], p.PAYER, 100, atoms, atoms, Balance.EQUAL)
+def closed(asset: str, amount: int) -> Reconciled:
+    return Reconciled({"USDC": p.USDC, "TMAI": TMAI}[asset], p.PAYER, 100, amount, amount, Balance.EQUAL)
 
 
 @pytest.mark.parametrize(
-    ("assets", "atoms"),
+    ("assets", "amount"),
     [
         pytest.param((closed("USDC", 51_000),), 51_000, id="one"),
         pytest.param((closed("USDC", 51_000), closed("TMAI", 0)), 51_000, id="one-of-two-moved"),
@@ -27,7 +27,7 @@ def closed(asset: str, atoms: int) -> Reconciled:
         pytest.param((closed("USDC", 0), closed("TMAI", 0)), 0, id="none-moved"),
     ],
 )
-def test_atoms_of_different_assets_are_never_added_up(assets: tuple[Reconciled, ...], atoms: int | None) -> None:
+def test_amounts_of_different_assets_are_never_added_up(assets: tuple[Reconciled, ...], amount: int | None) -> None:
     document = Books(assets, ()).document()
-    assert (document["ledger_atomic"], document["chain_atomic"]) == (atoms, atoms)
+    assert (document["ledger_atomic"], document["chain_atomic"]) == (amount, amount)
     assert [one["ledger_atomic"] for one in document["assets"]] == [one.ledger_atomic for one in assets]

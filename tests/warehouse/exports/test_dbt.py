@@ -11,7 +11,7 @@ import yaml
 
 from warehouse.cache.tables import declared_tables
 from warehouse.exports.dbt import write_sources
-from warehouse.publish.query import query
+from warehouse.query import query
 
 
 @pytest.fixture(scope="module")

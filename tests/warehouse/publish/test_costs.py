@@ -20,7 +20,7 @@ from warehouse.cache.store import Cache
 from warehouse.exports.accounting import export_accounting, export_totals
 from warehouse.load.self_repair import load
 from warehouse.publish.publish import publish
-from warehouse.publish.query import query
+from warehouse.query import query
 
 DECIMALS = {"USDC": 6, "TMAI": 18}
 
@@ -43,7 +43,7 @@ def ledger(home: Path) -> Iterator[Ledger]:
 
 
 def committed(ledger: Ledger, *states: Money) -> Counter[str]:
-    """Atoms by asset, from the ledger's own purchases."""
+    """Atomic units by asset, from the ledger's own purchases."""
     found: Counter[str] = Counter()
     for purchase in ledger.purchases():
         if not states or purchase.money in states:
@@ -60,10 +60,10 @@ def test_every_views_sum_is_the_ledgers_to_the_unit(home: Path, ledger: Ledger, 
     """I5. What is reserved or exposed counts, what is void does not; assets are never added together."""
     assert summed(home, view) == committed(ledger)
     assert committed(ledger)["TMAI"] == mixed.ODD + 11_000 + 1
-    for asset, atoms in committed(ledger).items():
+    for asset, amount in committed(ledger).items():
         sql = f"SELECT sum(amount)::VARCHAR FROM {view} WHERE asset = ?"
         [(text,)] = query(home, sql, [asset])[1]
-        assert int(text.replace(".", "")) == atoms * 10 ** (18 - DECIMALS[asset])
+        assert int(text.replace(".", "")) == amount * 10 ** (18 - DECIMALS[asset])
 
 
 @pytest.mark.parametrize("view", ["cost_by_flow", "cost_by_day", "cost_by_month", "cost_by_dataset"])
@@ -123,7 +123,7 @@ def totals(ledger: Ledger) -> list[dict[str, Any]]:
     return list(csv.DictReader(io.StringIO(out.getvalue())))
 
 
-def atoms(rows: list[dict[str, Any]], column: str) -> dict[str, int]:
+def summed_text(rows: list[dict[str, Any]], column: str) -> dict[str, int]:
     found: Counter[str] = Counter()
     for row in rows:
         with localcontext(prec=60):
@@ -135,8 +135,8 @@ def test_the_accounting_file_sums_to_what_is_proven_spent(ledger: Ledger) -> Non
     """I5. An importer that adds the column up gets the ledger's figure: no total among the lines, nothing pending."""
     lines = accounting(ledger)
     assert len(lines) == 11
-    assert atoms(lines, "amount") == committed(ledger, Money.SPENT)
-    assert atoms(lines, "pending") == committed(ledger, Money.RESERVED, Money.EXPOSED)
+    assert summed_text(lines, "amount") == committed(ledger, Money.SPENT)
+    assert summed_text(lines, "pending") == committed(ledger, Money.RESERVED, Money.EXPOSED)
     assert all(bool(line["amount"]) != bool(line["pending"]) for line in lines)
 
 
@@ -157,5 +157,5 @@ def test_what_was_spent_names_its_settlement(ledger: Ledger) -> None:
 def test_the_totals_are_those_of_the_lines(ledger: Ledger) -> None:
     lines, months = accounting(ledger), totals(ledger)
     for column in ("amount", "pending"):
-        assert atoms(lines, column) == atoms(months, column)
+        assert summed_text(lines, column) == summed_text(months, column)
     assert sum(int(row["purchases"]) for row in months) == len(lines)

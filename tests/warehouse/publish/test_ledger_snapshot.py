@@ -19,7 +19,7 @@ from warehouse.load.rebuild import rebuild
 from warehouse.load.self_repair import load
 from warehouse.publish.ledger_snapshot import LedgerNeeds, LedgerSnapshot
 from warehouse.publish.publish import compact, publish
-from warehouse.publish.query import query
+from warehouse.query import query
 
 
 class Distant:

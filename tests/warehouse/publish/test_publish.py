@@ -17,7 +17,7 @@ from tests.warehouse.purchases import buy_history
 from warehouse.audit import check_snapshots
 from warehouse.cache.tables import declared_tables
 from warehouse.publish.publish import publish
-from warehouse.publish.query import query
+from warehouse.query import query
 from warehouse.snapshots.manifest import read_manifest
 
 

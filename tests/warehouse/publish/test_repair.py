@@ -16,8 +16,8 @@ from warehouse.audit import check_snapshots
 from warehouse.cache.generation import write_meta
 from warehouse.cache.store import Cache
 from warehouse.publish.publish import compact, publish
-from warehouse.publish.query import query
 from warehouse.publish.repair import read_error
+from warehouse.query import query
 from warehouse.snapshots import layout as folders
 from warehouse.snapshots.layout import exchange
 from warehouse.snapshots.manifest import read_manifest

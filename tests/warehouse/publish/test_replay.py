@@ -21,7 +21,7 @@ from tests.warehouse.purchases import buy_history, open_ledger
 from warehouse.audit import check_snapshots
 from warehouse.coverage.page import declared
 from warehouse.publish import costs
-from warehouse.publish.query import query
+from warehouse.query import query
 from warehouse.snapshots.manifest import read_manifest
 
 HOUR = timedelta(hours=1)

@@ -12,7 +12,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
-from warehouse.publish.query import query
+from warehouse.query import query
 from warehouse.snapshots.manifest import read_manifest
 
 UTC = pa.timestamp("us", "UTC")

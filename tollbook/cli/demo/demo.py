@@ -31,7 +31,7 @@ class DemoResult:
     """The demo in figures. Balances, ledger and chain are in atomic units of the asset."""
 
     asset: Asset
-    bill_atoms: int
+    bill_atomic: int
     before: int
     after: int
     ledger: int
@@ -53,7 +53,7 @@ class DemoResult:
             return Amount(atomic, self.asset).decimal
 
         return {
-            "bill": text(self.bill_atoms),
+            "bill": text(self.bill_atomic),
             "first": self.first,
             "again": self.again,
             "wallet_before": text(self.before),
@@ -90,7 +90,7 @@ async def _run(world: World, output: Output, started: float) -> DemoResult:
         again = await _again(ws, output)
         result = DemoResult(
             asset=asset,
-            bill_atoms=sum(bill.amount_atomic for bill in bills),
+            bill_atomic=sum(bill.amount_atomic for bill in bills),
             before=before,
             after=world.balance(),
             ledger=sum(p.spent for p in ws.ledger.purchases()),

@@ -13,7 +13,7 @@ from tasks.buy.outcome import Outcome
 from tasks.ops.costs import view
 from tasks.workspace.workspace import Workspace
 from tollbook.cli.output import Output
-from warehouse.publish.query import query
+from warehouse.query import query
 
 if TYPE_CHECKING:
     from sandbox.world import World

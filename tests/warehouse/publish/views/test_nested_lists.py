@@ -10,7 +10,7 @@ import pytest
 from tests.warehouse.deliveries import T0, body, pieces
 from tests.warehouse.publications import bring_up
 from tests.warehouse.purchases import buy, open_ledger
-from warehouse.publish.query import query
+from warehouse.query import query
 
 COLUMNS = {
     "resistance-support": "HISTORICAL_RESISTANCE_SUPPORT_LEVELS",
