@@ -28,15 +28,16 @@ async def ingest(
     watch: Watch = UNWATCHED,
     approve_bill: ApproveBill = approve_by_policy,
 ) -> Outcome:
-    """Recover, load, then plan, quote, approve, buy and load until nothing is missing; verify and publish."""
+    """Recover, load; plan, quote, approve, buy, load until nothing is missing or `ws.stop`; verify and publish."""
     builder, whole = OutcomeBuilder(run, ws.asset(request.seller)), request.whole or run.budget is not None
     ws.ledger.start_run(run)
     builder.count_recovered(await steps.recover(ws, run.flow))
     builder.loads.append(await steps.load(ws))
     with builder.keeping_errors():
         for turn in range(MOST_TURNS):
-            planned = await steps.plan(ws, request)
-            quoted = builder.untried(await steps.quote(ws, planned, builder.halted))
+            with ws.stop.interruptible():
+                planned = await steps.plan(ws, request)
+                quoted = builder.untried(await steps.quote(ws, planned, builder.halted))
             bill = fit_caps(ws, run, quoted, whole=whole, begun=turn > 0)
             builder.note_problems(bill)
             if turn == 0:
@@ -45,7 +46,8 @@ async def ingest(
             if not bill.items:
                 break
             if turn == 0:
-                run = replace(run, budget=await approve_bill(bill) or run.budget)
+                with ws.stop.interruptible():
+                    run = replace(run, budget=await approve_bill(bill) or run.budget)
             approved = await steps.approve(ws, run, bill)
             builder.count_bought(await buy_all(steps.buy, ws, run, approved, watch))
             builder.loads.append(await steps.load(ws))
@@ -54,4 +56,4 @@ async def ingest(
     builder.count_verified(await steps.verify(ws, list(builder.bought.values())))
     with builder.keeping_errors():
         builder.published = await steps.publish(ws)
-    return builder.outcome(request.notes)
+    return builder.outcome(request.notes, interrupted=ws.stop.requested)

@@ -11,6 +11,7 @@ from payer.ledger.owners import new_owner
 from payer.policy.attempts import AttemptLimits
 from payer.policy.rules import Policy
 from payer.spool import Spool
+from payer.stop import StopRequest
 from payer.values.clock import Clock
 from payer.values.errors import Misconfigured
 from payer.values.purchase import Purchase
@@ -21,7 +22,7 @@ from payer.wallet.eip3009 import Wallet
 class PayerContext:
     """Ledger, policy, chain, transport, wallet and clock. Without a wallet it can only quote and read.
 
-    `owner` is the name under which this process leases purchases. Without a spool, a body is lost that arrives while
+    `stop` is looked at before each call is begun. `owner` is the name under which this process leases purchases. Without a spool, a body is lost that arrives while
     the ledger can't be written.
     """
 
@@ -34,6 +35,7 @@ class PayerContext:
     owner: str = field(default_factory=new_owner)
     limits: AttemptLimits = field(default_factory=AttemptLimits)
     spool: Spool | None = None
+    stop: StopRequest = field(default_factory=StopRequest)
 
     def signer(self) -> Wallet:
         """Return the wallet. Raises Misconfigured when there is none."""

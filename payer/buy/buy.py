@@ -15,7 +15,7 @@ from payer.context import PayerContext
 from payer.ledger import Conflict
 from payer.policy.attempts import AttemptCounts
 from payer.values.chain_view import NotSeen, View
-from payer.values.errors import PaidUndelivered, PayerError, Refused, Unforeseen, Unresolved
+from payer.values.errors import Interrupted, PaidUndelivered, PayerError, Refused, Unforeseen, Unresolved
 from payer.values.events import Event, Sent, Settled, Undelivered, Unsettled, Void
 from payer.values.purchase import Data, Money, Purchase
 
@@ -29,11 +29,14 @@ async def buy(context: PayerContext, purchase: Purchase, view: View = NotSeen.UN
     chain.
 
     Raises PaidUndelivered, or Unresolved when it stays in doubt; the ledger says so too. Raises Refused when an order
-    declared free is answered by a demand for money, or when the seller's loss limit is reached. Any other failure is
+    declared free is answered by a demand for money, or when the seller's loss limit is reached. Raises Interrupted when
+    the run was stopped before anything was signed. Any other failure is
     Unforeseen, so that a caller who awaits many purchases together loses no answer that is on its way.
     """
     try:
         return await _carry(context, purchase, view)
+    except Interrupted:
+        raise _stopped(_reread(context, purchase)) from None
     except PayerError:
         raise
     except Exception as error:
@@ -49,6 +52,7 @@ async def _carry(context: PayerContext, purchase: Purchase, view: View) -> Purch
     counts, polls = _first_counts(context, purchase), 0
     while purchase.data is Data.ABSENT:
         if leased_elsewhere(context, purchase) and _is_open(purchase):
+            context.stop.check()
             await context.clock.sleep(_POLL_SECONDS[min(polls, len(_POLL_SECONDS) - 1)])
             purchase, polls = _reread(context, purchase), polls + 1
             continue
@@ -56,6 +60,8 @@ async def _carry(context: PayerContext, purchase: Purchase, view: View) -> Purch
             [purchase] = release(context, [purchase]) or [_reread(context, purchase)]
             continue
         action = next_action(purchase, context.clock.now().timestamp(), view, context.limits, counts)
+        if isinstance(action, decide.Sign | decide.Present | decide.Claim):
+            context.stop.check()
         try:
             match action:
                 case decide.Done():
@@ -69,12 +75,12 @@ async def _carry(context: PayerContext, purchase: Purchase, view: View) -> Purch
                 case decide.Sign() | decide.Present() | decide.Claim() if not context.names_seller_of(purchase):
                     raise _seller_not_named(purchase)
                 case decide.Sign():
-                    async with context.transport.turn(purchase.order.request):
+                    async with send.turn(context, purchase):
                         purchase = await send.send(context, send.sign(context, purchase))
                     counts, view = _after_sending(context, purchase, counts), NotSeen.UNREAD
                 case decide.Present():
                     await context.clock.sleep(send.pause(counts.presents))
-                    async with context.transport.turn(purchase.order.request):
+                    async with send.turn(context, purchase):
                         now = context.clock.now()
                         if next_action(purchase, now.timestamp(), view, context.limits, counts) != action:
                             continue
@@ -151,6 +157,14 @@ def _last_answer(purchase: Purchase) -> str:
         return ""
     status = "no answer" if purchase.last_status is None else f"status {purchase.last_status}"
     return f" (the seller's last answer: {status}{': ' + purchase.last_note if purchase.last_note else ''})"
+
+
+def _stopped(purchase: Purchase) -> PayerError:
+    """Tell a purchase that was never sent from one that a stopped run leaves in doubt."""
+    name = f"{purchase.order.dataset} {purchase.purchase_id}"
+    if purchase.money in (Money.RESERVED, Money.VOID):
+        return Interrupted(f"{name}: the run was stopped before it was sent")
+    return Unresolved(f"{name}: the run was stopped before it was settled{_last_answer(purchase)}")
 
 
 def _other_wallet(purchase: Purchase) -> Unresolved:

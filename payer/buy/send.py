@@ -8,6 +8,8 @@ ever sent for it again (I1).
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 
 from payer.buy.changed_terms import is_unchanged, offered_terms, remember_terms, sign_offered
@@ -25,6 +27,17 @@ from payer.values.terms import Terms
 from payer.wallet.sign import authorize, present
 
 _BACKOFF_SECONDS = (0.25, 0.5, 1.0, 2.0)
+
+
+@asynccontextmanager
+async def turn(context: PayerContext, purchase: Purchase) -> AsyncIterator[None]:
+    """Wait for the seller's turn, then count the payment as on its way. Raises Interrupted while nothing has begun."""
+    async with AsyncExitStack() as held:
+        with context.stop.interruptible():
+            await held.enter_async_context(context.transport.turn(purchase.order.request))
+        context.stop.check()
+        with context.stop.payment():
+            yield
 
 
 def sign(context: PayerContext, purchase: Purchase) -> Purchase:
@@ -80,7 +93,7 @@ async def claim(context: PayerContext, purchase: Purchase) -> Purchase:
         return append(context, purchase, event)
     if purchase.claims:
         await context.clock.sleep(pause(purchase.claims))
-    async with context.transport.turn(purchase.order.request):
+    async with turn(context, purchase):
         now = context.clock.now()
         events: list[Event] = [Sent(at=now, claim=True)]
         if purchase.authorization is None and terms is not None:

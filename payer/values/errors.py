@@ -10,10 +10,13 @@ PayerError
 ├─ Unreachable            no answer, and nothing was spent by this run                    exit 6
 │  ├─ SellerUnreachable   the seller
 │  └─ ChainUnreachable    the chain's RPC server
+├─ Interrupted            the run was stopped before this was begun                       exit 4
+├─ EndedVoid              sent, and proved by the chain that it can never be taken        exit 4
 ├─ Unresolved             sent, outcome unknown, money exposed                            exit 4
 ├─ Unforeseen             a defect of tollbook met a purchase or a command                exit 4
 ├─ PaidUndelivered        spent, and every claim for the body failed                      exit 5
 └─ LedgerUnavailable      the ledger can't be opened or written; nothing may be signed    exit 6
+   ├─ LedgerReplaced       its file was deleted or replaced while it was open              exit 4
    ├─ Unbooked            an answer to a payment arrived and can't be written down        exit 4
    ├─ BackupFailed        a copy of the ledger can't be written                           exit 6
    └─ LedgerTooNew        the ledger was written by a newer tollbook                      exit 2
@@ -116,6 +119,24 @@ class ChainUnreachable(Unreachable):
     advice = "check network.rpc_url in the policy file; open purchases stay exposed until the chain can be read"
 
 
+class Interrupted(PayerError):
+    """Raised when the run was stopped before this was begun; nothing was signed for it."""
+
+    money = "none was sent for this"
+    repeat = "yes: it goes on where it was stopped, and nothing is bought twice"
+    advice = "run it again"
+    exit_code = 4
+
+
+class EndedVoid(PayerError):
+    """Raised when a payment was sent, not taken, and can never be taken any more: proved by the chain."""
+
+    money = "none was taken: its authorization has run out unused, by proof from the chain"
+    repeat = "yes: it is signed again, inside the caps"
+    advice = "read the seller's last answer above, run again later, or ask the seller"
+    exit_code = 4
+
+
 class Unresolved(PayerError):
     """Raised when a payment was sent and its outcome can't be proved yet; the money stays exposed."""
 
@@ -150,6 +171,15 @@ class LedgerUnavailable(PayerError):
     repeat = "yes, once the ledger can be written"
     advice = "check TOLLBOOK_HOME or TOLLBOOK_LEDGER_URL: disk space, permissions, the server"
     exit_code = 6
+
+
+class LedgerReplaced(LedgerUnavailable):
+    """Raised when the ledger's file was deleted or replaced while it was open: its books no longer exist."""
+
+    money = "what was sent before is on the chain; nothing was sent after this was noticed"
+    repeat = "yes, after the ledger is put back: the same pieces have the same nonces, and a nonce can settle once only"
+    advice = "put the file back, or `tollbook restore` a backup, then run `tollbook recover`"
+    exit_code = 4
 
 
 class Unbooked(LedgerUnavailable):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from payer.values.errors import PaidUndelivered, PayerError, Unreachable, Unresolved, worst
+from payer.values.errors import Interrupted, PaidUndelivered, PayerError, Unreachable, Unresolved, worst
 from payer.values.money import Amount, Asset
 from payer.values.purchase import Purchase
 from payer.values.request import Run
@@ -41,7 +41,7 @@ class Outcome:
 
     `left_…` count what the bill still lists and was not bought, at the newest prices (None: unknown). `found_on_chain`
     counts purchases that the chain shows as paid before this ledger knew them, by another machine or a lost ledger:
-    they cost this run nothing. `loaded` sums the run's loads.
+    they cost this run nothing. `loaded` sums the run's loads. `interrupted`: it was asked to stop before its end.
     """
 
     run: Run
@@ -64,19 +64,21 @@ class Outcome:
     problems: tuple[PayerError, ...]
     published: Publication | None
     notes: tuple[str, ...] = ()
+    interrupted: bool = False
 
     @property
     def exit_code(self) -> int:
         """The command's exit code: a loss needs a person, doubt needs another run, a refusal a decision.
 
-        The code of "unreachable" promises that nothing was spent: once something was, it becomes that of "run again".
+        The code of "unreachable" promises that nothing was spent: once something was, it becomes that of "run again",
+        which is also that of wanted work left unbought for no other reason (I12).
         """
         codes = [problem.exit_code for problem in self.problems]
         if self.amount_atomic:
             codes = [Unresolved.exit_code if code == Unreachable.exit_code else code for code in codes]
         codes += [PaidUndelivered.exit_code] if self.undelivered or self.loaded.failures else []
         codes += [Unresolved.exit_code] if self.open else []
-        return worst(codes)
+        return worst(codes) or (Unresolved.exit_code if self.left_calls else 0)
 
     def money(self, amount_atomic: int | None) -> str:
         """Return decimal text in the asset, or the word unknown."""
@@ -86,6 +88,7 @@ class Outcome:
         return {
             "flow": self.run.flow,
             "run_id": self.run.run_id,
+            "interrupted": self.interrupted,
             **self._money_document(),
             **self._rows_document(),
             "price_changes": [self._price_document(change) for change in self.price_changes],
@@ -147,6 +150,7 @@ def run_document(ended: Sequence[Outcome | tuple[str, PayerError]]) -> dict[str,
     assets = {outcome.asset for outcome in done}
     same = done[0] if len(assets) == 1 else None
     return {
+        "interrupted": any(e.interrupted if isinstance(e, Outcome) else isinstance(e[1], Interrupted) for e in ended),
         "calls_paid": sum(outcome.calls_paid for outcome in done),
         "calls_avoided": sum(outcome.calls_avoided for outcome in done),
         "amount": same.money(sum(outcome.amount_atomic for outcome in done)) if same else None if assets else "0",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import reduce
 from typing import TYPE_CHECKING
 
-from payer.values.errors import PayerError
+from payer.values.errors import Interrupted, PayerError
 from payer.values.money import Asset
 from payer.values.purchase import Data, Money, Purchase
 from payer.values.request import Run
@@ -41,6 +41,7 @@ class OutcomeBuilder:
     bill: Bill | None = None
     first_bill: Bill | None = None
     published: Publication | None = None
+    postponed: str | None = None
 
     def count_recovered(self, found: Recovered) -> None:
         """Count open purchases of earlier runs, as recovery left them. What stays in doubt is not tried again."""
@@ -60,6 +61,7 @@ class OutcomeBuilder:
     def note_problems(self, bill: Bill) -> None:
         """Note what the bill can't buy. A bill that is refused whole is raised by `approve`."""
         self._note(*(problem for problem in bill.problems if bill.postponed or problem is not bill.refusal))
+        self.postponed = _postponed_note(bill)
 
     def count_bought(self, batch: Batch) -> None:
         """Count a batch of purchases, ended well or not. A later look at a purchase replaces the earlier one."""
@@ -78,10 +80,15 @@ class OutcomeBuilder:
     @contextmanager
     def keeping_errors(self) -> Iterator[None]:
         """Note an error instead of raising it, once this run has bought or recovered anything: what came is still
-        loaded and published, and the outcome says what was spent. Before that the error is the run's answer."""
+        loaded and published, and the outcome says what was spent. Before that the error is the run's answer.
+
+        A stopped run always has an outcome.
+        """
         try:
             with as_payer_errors():
                 yield
+        except Interrupted:
+            return
         except PayerError as error:
             if self._idle:
                 raise
@@ -89,7 +96,7 @@ class OutcomeBuilder:
         if self.problems and self._idle:
             raise self.problems[0]
 
-    def outcome(self, notes: tuple[str, ...] = ()) -> Outcome:
+    def outcome(self, notes: tuple[str, ...] = (), *, interrupted: bool = False) -> Outcome:
         """Build the outcome, once everything has ended."""
         mine = [b.purchase for b in self.bought.values() if b.purchase.run.run_id == self.run.run_id]
         sent = [p for p in mine if p.sends and p.money in (Money.EXPOSED, Money.SPENT)]
@@ -120,6 +127,7 @@ class OutcomeBuilder:
             problems=tuple(self.problems),
             published=self.published,
             notes=self._notes(notes),
+            interrupted=interrupted,
         )
 
     @property
@@ -131,7 +139,8 @@ class OutcomeBuilder:
         loaded = [note for load in self.loads for note in load.notes]
         billed = [note for bill in (self.first_bill, self.bill) if bill for note in bill.notes]
         published = (self.published.note,) if self.published and self.published.note else ()
-        return tuple(dict.fromkeys((*notes, *loaded, *billed, *published)))
+        postponed = (self.postponed,) if self.postponed else ()
+        return tuple(dict.fromkeys((*notes, *loaded, *billed, *published, *postponed)))
 
     def _left(self, over: set[str]) -> list[Item]:
         """The last bill's requests, bought or not, without the purchase keys that are `over`."""
@@ -146,6 +155,19 @@ class OutcomeBuilder:
 
     def _note(self, *problems: PayerError) -> None:
         self.problems += [problem for problem in dict.fromkeys(problems) if problem not in self.problems]
+
+
+def _postponed_note(bill: Bill) -> str | None:
+    """Name the cap that leaves requests for a later run; None where it is a problem of its own, or there are none."""
+    limits = [line for line in bill.caps if line.adds_up]
+    if not bill.postponed or bill.refusal is not None or not limits:
+        return None
+    tightest = min(limits, key=lambda line: line.limit - line.after)
+    calls, amount = len(bill.postponed), f"{bill.money(bill.postponed_atomic)} {bill.asset.symbol}"
+    limit = f"{tightest.name} is {tightest.text(tightest.limit)}"
+    return (
+        f"left for a later run: {calls} calls for {amount}, because {limit} and holds {tightest.text(tightest.after)}"
+    )
 
 
 def _in_doubt(purchase: Purchase) -> bool:

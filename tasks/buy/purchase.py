@@ -10,6 +10,8 @@ from payer.buy.approve import Approved
 from payer.settle.recover import Recovered, due
 from payer.values.chain_view import NotSeen
 from payer.values.errors import (
+    EndedVoid,
+    Interrupted,
     LedgerUnavailable,
     OverBudget,
     PayerError,
@@ -60,9 +62,11 @@ async def approve(ws: Workspace, run: Run, bill: Bill) -> Approved:
 async def buy(ws: Workspace, run: Run, purchase: Purchase, approved: Approved) -> Purchase:
     """Carry one purchase as far as it goes; reserve it again where another run's recovery has voided it meanwhile."""
     after = await ws.payer.buy(purchase, approved.views.get(purchase.purchase_id, NotSeen.UNREAD))
-    if after.money is Money.VOID and after.data is Data.ABSENT and not after.burned:
+    if _ended_void(after) and not after.burned and not ws.stop.requested:
         again = await ws.payer.approve(run, [purchase.order], await ws.payer.quote([purchase.order]))
         after = await ws.payer.buy(again.purchases[0], again.views.get(purchase.purchase_id, NotSeen.UNREAD))
+    if _ended_void(after):
+        raise _void(after)
     return after
 
 
@@ -70,7 +74,8 @@ async def buy_all(buy: BuyStep, ws: Workspace, run: Run, approved: Approved, wat
     """Buy every approved purchase, at most `parallel` of a seller at once.
 
     What was not begun releases its reservation, also when the run is interrupted. A purchase in doubt stops nothing; a
-    refusal, or a price that moved, stops what has not begun of its endpoint; a lost ledger stops everything.
+    refusal, or a price that moved, stops what has not begun of its endpoint; a lost ledger, or a requested stop, stops
+    everything, and what is on its way is waited for.
     """
     batch = Batch(buy, ws, run, approved, watch)
     watch.buying(len(approved.purchases), sum(p.reserved for p in approved.purchases))
@@ -105,17 +110,20 @@ class Batch:
     _requoting: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def carry(self, purchase: Purchase) -> None:
-        """Buy one, unless its endpoint or the ledger has stopped."""
+        """Buy one, unless its endpoint, the ledger or the run has stopped."""
         endpoint = purchase.order.request.endpoint
-        if self.stopped or endpoint in self.halted or endpoint in self.moved:
+        if self.stopped or endpoint in self.halted or endpoint in self.moved or self.ws.stop.requested:
             return
         bought = await self._attempt(purchase)
+        if bought is None:
+            return
         await self._judge(purchase, bought)
         self._report(bought)
 
     async def follow_prices(self) -> None:
         """Sign payments again that a price change left in doubt, where the caps have room for the rise."""
-        waiting = [bought.purchase for bought in self.results.values() if self._outbid(bought)]
+        stopped = self.ws.stop.requested
+        waiting = [] if stopped else [bought.purchase for bought in self.results.values() if self._outbid(bought)]
         free = room(self.ws, self.run, waiting[0].asset) if waiting else 0
         affordable = []
         for purchase in waiting:
@@ -124,11 +132,15 @@ class Batch:
                 free -= max(rise, 0)
                 affordable.append(purchase)
         for bought in await asyncio.gather(*(self._attempt(purchase) for purchase in affordable)):
-            self._report(bought)
+            if bought is not None:
+                self._report(bought)
 
-    async def _attempt(self, purchase: Purchase) -> Bought:
+    async def _attempt(self, purchase: Purchase) -> Bought | None:
+        """Buy it and keep how that ended; None for what a stopped run has not begun."""
         try:
             bought = Bought(await self.buy(self.ws, self.run, purchase, self.approved))
+        except Interrupted:
+            return None
         except PayerError as problem:
             bought = Bought(self.ws.ledger.get(purchase.purchase_id) or purchase, problem)
         self.results[purchase.purchase_id] = bought
@@ -143,6 +155,8 @@ class Batch:
             self.halted[endpoint] = bought.problem
         elif _signed(after) not in (None, _signed(before)):
             self._move(after, _signed(before), _signed(after))
+        elif self.ws.stop.requested:
+            return
         elif bought.problem and before.money is Money.RESERVED and after.last_status == PAYMENT_REQUIRED:
             await self._requote(after)
 
@@ -181,6 +195,23 @@ class Batch:
         if self.watch is not UNWATCHED:
             problem = bought.problem
             self.watch.bought(bought.purchase, rows_of(self.ws, bought), problem.what if problem else None)
+
+
+def _ended_void(purchase: Purchase) -> bool:
+    return purchase.money is Money.VOID and purchase.data is Data.ABSENT
+
+
+def _void(purchase: Purchase) -> EndedVoid:
+    """Build the error of a payment that ended void, with the seller's last answer."""
+    name = f"{purchase.order.dataset} {purchase.purchase_id}"
+    if purchase.burned:
+        return EndedVoid(
+            f"{name}: its nonce was cancelled on chain, by somebody with this wallet's key",
+            advice=f"find out who holds the key, then `tollbook accept-loss {purchase.purchase_id}`",
+        )
+    answer = "none" if purchase.last_status is None else f"status {purchase.last_status}"
+    note = f", {purchase.last_note}" if purchase.last_note else ""
+    return EndedVoid(f"{name}: the payment ended void, never taken (the seller's last answer: {answer}{note})")
 
 
 def _signed(purchase: Purchase) -> int | None:

@@ -23,6 +23,7 @@ class Recovery:
     loaded: LoadReport
     published: Publication | None
     undelivered: tuple[Purchase, ...]
+    interrupted: bool = False
 
     @property
     def exit_code(self) -> int:
@@ -41,6 +42,7 @@ class Recovery:
 
     def document(self) -> dict[str, Any]:
         return {
+            "interrupted": self.interrupted,
             **self.counts(),
             "rows_new": self.loaded.rows_new,
             "rows_changed": self.loaded.rows_changed,
@@ -55,4 +57,4 @@ async def recover_all(ws: Workspace, *, steps: Steps = PLAIN) -> Recovery:
     found = await steps.recover(ws, None)
     loaded = await steps.load(ws)
     published = await steps.publish(ws)
-    return Recovery(found, loaded, published, tuple(ws.ledger.undelivered()))
+    return Recovery(found, loaded, published, tuple(ws.ledger.undelivered()), ws.stop.requested)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from payer.ledger import Ledger
     from payer.payer import Payer
     from payer.spool import Spool
+    from payer.stop import StopRequest
     from payer.wallet.eip3009 import Wallet
     from warehouse.cache.store import Cache
 
@@ -62,6 +63,13 @@ class Workspace:
     @cached_property
     def clock(self) -> SystemClock:
         return SystemClock(self.settings.clock_offset)
+
+    @cached_property
+    def stop(self) -> StopRequest:
+        """The request that this process begins no more calls; signals make it (tasks/workspace/stop_signals.py)."""
+        from payer.stop import StopRequest
+
+        return StopRequest()
 
     @cached_property
     def ledger(self) -> Ledger:
@@ -115,7 +123,7 @@ class Workspace:
         self._transport = HttpTransport(self.policy, clock=self.clock, paces=self.home / "state" / "paces")
         self._chain = RpcChain(self.policy, clock=self.clock)
         parts = (self.ledger, self.policy, self._chain, self._transport, wallet, self.clock)
-        return Payer(PayerContext(*parts, spool=self.spool))
+        return Payer(PayerContext(*parts, spool=self.spool, stop=self.stop))
 
     def asset(self, seller: str) -> Asset:
         """Return the asset that a seller is paid in. Raises Misconfigured when policy doesn't name the seller."""

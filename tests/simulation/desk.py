@@ -46,6 +46,7 @@ class Desk:
             clock,
             owner=f"{process.name}@{world.loop.time()}",
         )
+        self.stop = self.context.stop
         self.payer = Payer(self.context)
         self._world = world
         self.machine = process.machine

@@ -75,6 +75,8 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         self._ready.append(turn)
         return turn
 
+    call_soon_threadsafe = call_soon
+
     def call_at(self, when: float, callback: Any, *args: Any, context: contextvars.Context | None = None) -> Any:
         turn = Turn(callback, args, contextvars.copy_context() if context is None else context, when)
         self._timer_count += 1

@@ -13,6 +13,7 @@ from tests.structure.modules import arrows, imports, is_ours, modules
 FLOORS = {
     "payer": (
         "values",
+        "stop",
         "wire",
         "policy",
         "http",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from dataclasses import dataclass
 
@@ -38,18 +39,30 @@ class Approval:
         if self.budget is not None:
             return self.budget
         if not self.yes:
-            self._ask(bill)
+            await self._ask(bill)
         return bill.amount_atomic
 
-    def _ask(self, bill: Bill) -> None:
+    async def _ask(self, bill: Bill) -> None:
         if self.output.as_json or not sys.stdin.isatty():
             raise BadUsage(
                 f"the bill is {amount(bill, bill.amount_atomic)} and nobody is there to approve it",
                 advice="say --yes to buy up to the bill, or --max-cost X to buy up to X",
             )
         print(f"\nBuy {bill.calls} calls for {amount(bill, bill.amount_atomic)}? [y/N] ", end="", flush=True)
-        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        if (await _line()).strip().lower() not in ("y", "yes"):
             raise Declined("not approved: nothing was bought")
+
+
+async def _line() -> str:
+    """Read one line from the terminal, without keeping the loop from a signal."""
+    loop = asyncio.get_running_loop()
+    typed: asyncio.Future[None] = loop.create_future()
+    loop.add_reader(sys.stdin, lambda: None if typed.done() else typed.set_result(None))
+    try:
+        await typed
+    finally:
+        loop.remove_reader(sys.stdin)
+    return sys.stdin.readline()
 
 
 def too_small(bill: Bill, budget: int) -> OverBudget:

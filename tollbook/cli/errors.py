@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import shlex
 import shutil
+import signal
 import sys
 import textwrap
 from typing import Any
 
 from payer.values.errors import Misconfigured, PayerError, PolicyMissing, Unforeseen
 from tasks.workspace.cache_trouble import as_payer_error
+from tollbook.cli import interruption
 from tollbook.templates import template
 
 USAGE = 2
@@ -45,21 +47,18 @@ def report(error: Exception, *, as_json: bool) -> int:
     """Print an error on stderr, or with --json as a document on stdout, and return its exit code."""
     shown = _as_payer_error(error)
     if as_json:
-        print(json.dumps(document(shown), indent=2))
+        print(json.dumps({**document(shown), "interrupted": interruption.is_interrupted()}, indent=2))
     else:
         width = shutil.get_terminal_size().columns if sys.stderr.isatty() else None
         print(text(shown, width=width), file=sys.stderr)
     return shown.exit_code
 
 
-def interrupted() -> None:
-    """Print what an interruption leaves behind."""
-    print(
-        "\ninterrupted: what was already sent is in the ledger.\n"
-        "  Money: see `tollbook status`.\n"
-        "  Run it again? Yes: open purchases are claimed first, nothing is bought twice.",
-        file=sys.stderr,
-    )
+def interrupted(signal_raised: KeyboardInterrupt, *, as_json: bool) -> int:
+    """Print what an interruption leaves behind, and return 130 (Ctrl-C) or 143 (SIGTERM)."""
+    terminated = isinstance(signal_raised, interruption.Terminated)
+    interruption.note(signal.SIGTERM if terminated else signal.SIGINT)
+    return interruption.exit_code(report(interruption.EndedAtOnce("interrupted"), as_json=as_json))
 
 
 def _sentence(words: str) -> str:

@@ -5,12 +5,20 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from tollbook.cli import errors
+from tollbook.cli import errors, interruption
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command line and return its exit code. Errors are printed, not raised."""
+    """Run one command line and return its exit code. Errors are printed, not raised.
+
+    A run that a signal stopped returns 130 or 143, whatever it did before.
+    """
     as_json = "--json" in arguments
+    interruption.forget()
+    return interruption.exit_code(_run(arguments, as_json))
+
+
+def _run(arguments: Sequence[str], as_json: bool) -> int:
     try:
         from tollbook.cli.app import command
 
@@ -20,12 +28,12 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def main() -> None:
-    """Run the console script. After Ctrl-C, what was sent stays in the ledger and the next run claims it."""
+    """Run the console script. Verbs that pay wait for what is on its way; others end at once."""
+    interruption.end_on_sigterm()
     try:
         code = run(sys.argv[1:])
-    except KeyboardInterrupt:
-        errors.interrupted()
-        code = 130
+    except KeyboardInterrupt as stopped:
+        code = errors.interrupted(stopped, as_json="--json" in sys.argv)
     sys.exit(code)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from flows.ingest import ingest
-from payer.values.errors import PayerError
+from payer.values.errors import Interrupted, PayerError
 from tasks.buy.bill import Bill
 from tasks.buy.load import publish
 from tasks.buy.outcome import Outcome
@@ -51,13 +51,16 @@ async def run_flows(
 ) -> list[Outcome | tuple[str, PayerError]]:
     """Run the selected flows one after the other, within one budget and with one publication at the end.
 
-    The error of a flow takes its outcome's place, and the next flow still runs.
+    The error of a flow takes its outcome's place, and the next flow still runs, unless the stop is requested.
     """
     keys = await resolve_keys(ws, selection.tokens, selection.keys or ())
     names, notes = selection.names(ws)
     left = budget_of(ws, names, max_cost)
     ended: list[Outcome | tuple[str, PayerError]] = []
     for name in names:
+        if ws.stop.requested:
+            ended.append((name, Interrupted("the run was stopped before this flow was begun")))
+            continue
         steps = PLAIN if _publishes_itself(name, names) else replace(PLAIN, publish=publish_later)
         try:
             request = request_fresh(ws, name, reason=reason, at=ws.clock.now(), keys=keys)

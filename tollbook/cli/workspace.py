@@ -4,18 +4,54 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from typing import TypeVar
 
+from payer.stop import StopRequest
+from tasks.workspace.stop_signals import StopSignals
 from tasks.workspace.workspace import Workspace
+from tollbook.cli import interruption
 
 T = TypeVar("T")
 
 
-def in_workspace(work: Callable[[Workspace], Awaitable[T]]) -> T:
-    """Run a coroutine over a workspace opened from the environment, and close the workspace whatever happens."""
+def in_workspace(work: Callable[[Workspace], Awaitable[T]], *, waits: bool = False) -> T:
+    """Run a coroutine over a workspace opened from the environment, and close the workspace whatever happens.
+
+    With `waits`, for verbs that pay: the first signal only requests the stop, and the work waits for what is on its
+    way; a second one raises StoppedAtOnce.
+    """
+
+    left: list[int] = []
 
     async def opened() -> T:
         async with Workspace.open() as ws:
-            return await work(ws)
+            with _signals(ws.stop, left).installed() if waits else nullcontext():
+                return await work(ws)
 
-    return asyncio.run(opened())
+    try:
+        return asyncio.run(opened())
+    except asyncio.CancelledError:
+        if not left:
+            raise
+        raise interruption.StoppedAtOnce(f"stopped at once: {interruption.payments(left[0])}") from None
+
+
+def _signals(stop: StopRequest, left: list[int]) -> StopSignals:
+    """Make the signals of one run; `left` gets the number of payments on their way at the second one."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None, "called by the work's own task"
+
+    def first(number: int) -> None:
+        interruption.note(number)
+        waiting = f"waiting for {stop.on_their_way} on their way" if stop.on_their_way else interruption.payments(0)
+        interruption.say(f"stopping: no more calls are begun; {waiting} (a second signal stops at once)")
+
+    def again(_number: int) -> None:
+        if left:
+            raise KeyboardInterrupt
+        left.append(stop.on_their_way)
+        interruption.say(f"stopped at once: {interruption.payments(left[0])}; `tollbook recover` asks for them")
+        loop.call_soon_threadsafe(task.cancel)
+
+    return StopSignals(stop, first, again)

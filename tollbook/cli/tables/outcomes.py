@@ -56,6 +56,8 @@ def show_outcome(output: Output, done: Outcome) -> None:
 
 def _remarks(done: Outcome) -> Iterator[tuple[str, str, str]]:
     """Yield what is not as usual: a word for it, a sentence, and a colour."""
+    if done.interrupted:
+        yield "interrupted", "what was on its way was waited for and kept; run again to go on", "yellow"
     if done.found_on_chain:
         found = plural(done.found_on_chain, "purchase")
         yield "on chain", f"{found} found there, paid before, not paid again", ""

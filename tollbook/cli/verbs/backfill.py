@@ -54,7 +54,7 @@ def backfill(
         finally:
             watch.ended()
 
-    done = in_workspace(work)
+    done = in_workspace(work, waits=True)
     if isinstance(done, Bill):
         output.document(plan_document([done]))
         show_bills(output, [done])

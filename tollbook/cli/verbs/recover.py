@@ -13,7 +13,7 @@ def recover(as_json: options.Json = False) -> int:
     from tollbook.cli.workspace import in_workspace
 
     output = Output(as_json=as_json)
-    done = in_workspace(recover_all)
+    done = in_workspace(recover_all, waits=True)
     output.document(done.document())
     output.heading("Recovered")
     for words, count in done.counts().items():

@@ -40,7 +40,7 @@ def run(
         _ = ws.wallet
         return await run_flows(ws, selection, "manual", max_cost, watch_for(quiet=as_json))
 
-    ended = in_workspace(work)
+    ended = in_workspace(work, waits=True)
     if len(ended) == 1 and isinstance(ended[0], tuple):
         raise ended[0][1]
     output.document(run_document(ended))
