@@ -53,7 +53,8 @@ async def ingest(
             builder.loads.append(await steps.load(ws))
             if builder.stopped:
                 break
-    builder.count_verified(await steps.verify(ws, list(builder.bought.values())))
     with builder.keeping_errors():
+        builder.count_verified(await steps.verify(ws, list(builder.bought.values())))
         builder.published = await steps.publish(ws)
+        ws.check_in_place()
     return builder.outcome(request.notes, interrupted=ws.stop.requested)

@@ -21,7 +21,8 @@ async def reconcile() -> State[Any]:
 
     async def work(ws: Workspace) -> State[Any]:
         await recover_all(ws, steps=AS_TASKS)
-        books = await reconcile_task(ws)
+        with ws.stop.interruptible():
+            books = await reconcile_task(ws)
         await books_artifact(books)
         return books_verdict(books)
 

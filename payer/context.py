@@ -22,8 +22,8 @@ from payer.wallet.eip3009 import Wallet
 class PayerContext:
     """Ledger, policy, chain, transport, wallet and clock. Without a wallet it can only quote and read.
 
-    `stop` is looked at before each call is begun. `owner` is the name under which this process leases purchases. Without a spool, a body is lost that arrives while
-    the ledger can't be written.
+    `stop` is looked at before each call is begun. `owner` is the name under which this process leases purchases.
+    Without a spool, a body is lost that arrives while the ledger can't be written.
     """
 
     ledger: Ledger

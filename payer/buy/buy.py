@@ -69,7 +69,8 @@ async def _carry(context: PayerContext, purchase: Purchase, view: View) -> Purch
                 case decide.Wait(why):
                     raise Unresolved(f"{purchase.order.dataset} {purchase.purchase_id}: {why}{_last_answer(purchase)}")
                 case decide.Sign() if purchase.order.free:
-                    purchase = await send.fetch_free(context, purchase)
+                    with context.stop.interruptible():
+                        purchase = await send.fetch_free(context, purchase)
                 case decide.Sign() | decide.Present() | decide.Claim() if not context.holds_key_of(purchase):
                     raise _other_wallet(purchase)
                 case decide.Sign() | decide.Present() | decide.Claim() if not context.names_seller_of(purchase):

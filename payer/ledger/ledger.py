@@ -13,6 +13,7 @@ from payer.ledger import append, caps, costs, deliveries, quotes, read, reserve,
 from payer.ledger.append import Body
 from payer.ledger.database import queries
 from payer.ledger.database.connect import connect
+from payer.ledger.database.engine import read_connection
 from payer.ledger.reserve import PricedOrder, Reserving
 from payer.policy.rules import Caps
 from payer.values.chain_view import TransferOut
@@ -42,6 +43,12 @@ class Ledger:
     def open(cls, url: str) -> Self:
         """Open a ledger by its database URL, creating or upgrading the schema. Raises LedgerTooNew."""
         return cls(connect(url))
+
+    def check_in_place(self) -> None:
+        """Raise LedgerReplaced when the ledger's file was deleted or replaced since it was opened."""
+        if self._engine.dialect.name == "sqlite":
+            with read_connection(self._engine):
+                return
 
     def close(self) -> None:
         """Close every connection."""

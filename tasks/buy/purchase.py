@@ -88,7 +88,7 @@ async def buy_all(buy: BuyStep, ws: Workspace, run: Run, approved: Approved, wat
     try:
         await asyncio.gather(*(one(purchase) for purchase in approved.purchases))
     finally:
-        ws.payer.release([p for p in approved.purchases if p.purchase_id not in batch.results])
+        batch.release()
     await batch.follow_prices()
     return batch
 
@@ -119,6 +119,14 @@ class Batch:
             return
         await self._judge(purchase, bought)
         self._report(bought)
+
+    def release(self) -> None:
+        """Void what was not begun. A lost ledger is told by what met it first, with where its body is kept."""
+        try:
+            self.ws.payer.release([p for p in self.approved.purchases if p.purchase_id not in self.results])
+        except LedgerUnavailable:
+            if self.stopped is None:
+                raise
 
     async def follow_prices(self) -> None:
         """Sign payments again that a price change left in doubt, where the caps have room for the rise."""

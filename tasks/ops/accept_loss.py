@@ -1,8 +1,10 @@
-"""Accept a loss: the operator approval without which a purchase that was paid for is never bought again (I2)."""
+"""Accept losses: the operator approval without which a purchase that was paid for is never bought again (I2)."""
 
 from __future__ import annotations
 
 import getpass
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from payer.values.events import LossAccepted
 from payer.values.purchase import Data, Money, Purchase
@@ -13,18 +15,59 @@ from tasks.workspace.workspace import Workspace
 from warehouse.load.rebuild import rebuild
 
 
-def accept_loss(ws: Workspace, purchase_id: str) -> Purchase:
-    """Book the loss of a purchase that was never delivered, or whose body can't be used.
+@dataclass(frozen=True, slots=True)
+class AcceptedLosses:
+    """The purchases whose loss is accepted now, and those left alone, each with why."""
+
+    purchases: tuple[Purchase, ...]
+    skipped: tuple[tuple[Purchase, str], ...] = ()
+
+
+def accept_losses(ws: Workspace, purchase_ids: Sequence[str]) -> AcceptedLosses:
+    """Book the loss of purchases that were never delivered, or whose bodies can't be used: of all, or of none.
 
     Such a body is kept, and the cache rebuilt without the cells it covered. Raises BadRequest for a purchase that
     doesn't exist or isn't lost.
     """
-    purchase = ws.ledger.get(purchase_id)
-    if purchase is None:
-        raise BadRequest(f"there is no purchase {purchase_id!r}", advice="`tollbook status` lists the undelivered ones")
-    _check(ws, purchase)
-    lost = ws.ledger.append(purchase, LossAccepted(at=ws.clock.now(), by=_person()))
-    if lost.data is Data.DELIVERED:
+    purchases = []
+    for purchase_id in dict.fromkeys(purchase_ids):
+        purchase = ws.ledger.get(purchase_id)
+        if purchase is None:
+            advice = "`tollbook status` lists the undelivered ones"
+            raise BadRequest(f"there is no purchase {purchase_id!r}; no loss was accepted", advice=advice)
+        _check(ws, purchase)
+        purchases.append(purchase)
+    return AcceptedLosses(_book(ws, purchases))
+
+
+def accept_undelivered(ws: Workspace, seller: str | None) -> AcceptedLosses:
+    """Book the loss of every undelivered purchase, of one seller or of all (None).
+
+    One that may not be accepted yet, because a reorg could bring its payment back, is skipped. Raises BadRequest for a
+    seller that neither policy nor an undelivered purchase names.
+    """
+    undelivered = ws.ledger.undelivered()
+    sellers = {*ws.policy.sellers, *(purchase.order.seller for purchase in undelivered)}
+    if seller is not None and seller not in sellers:
+        raise BadRequest(f"there is no seller {seller!r}", advice=f"there are: {', '.join(sorted(sellers))}")
+    ready, skipped = [], []
+    for purchase in undelivered:
+        if seller not in (None, purchase.order.seller):
+            continue
+        try:
+            _check(ws, purchase)
+        except BadRequest as why:
+            skipped.append((purchase, f"{why.what}; {why.fix}"))
+        else:
+            ready.append(purchase)
+    return AcceptedLosses(_book(ws, ready), tuple(skipped))
+
+
+def _book(ws: Workspace, purchases: Sequence[Purchase]) -> tuple[Purchase, ...]:
+    """Append each acceptance; raises Conflict for a purchase that another process changed meanwhile."""
+    now, by = ws.clock.now(), _person()
+    lost = tuple(ws.ledger.append(purchase, LossAccepted(at=now, by=by)) for purchase in purchases)
+    if any(purchase.data is Data.DELIVERED for purchase in lost):
         rebuild(ws.home, ws.ledger)
     return lost
 

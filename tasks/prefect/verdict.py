@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from prefect.client.schemas.objects import State
-from prefect.states import Completed, Failed
+from prefect.states import Cancelled, Completed, Failed
 
 from payer.values.errors import PayerError
 from tasks.buy.outcome import Outcome
@@ -14,8 +14,10 @@ from tasks.ops.reconcile import Books
 
 
 def verdict(outcome: Outcome) -> State[Any]:
-    """Completed for exit code 0, else Failed with what is in the way. Money first, in both."""
+    """Completed for exit code 0, Cancelled for a stopped run, else Failed with what is in the way. Money first."""
     text = f"{outcome.calls_paid} paid calls, {outcome.money(outcome.amount_atomic)} {outcome.asset.symbol}"
+    if outcome.interrupted:
+        return Cancelled(message="; ".join((f"stopped: {text}", *_reasons(outcome))))
     if outcome.exit_code == 0:
         return Completed(message=f"{text}; {outcome.calls_avoided} saved by the cache", data=outcome.document())
     return Failed(message=f"{text}; {'; '.join(_reasons(outcome))} (exit code {outcome.exit_code})")
@@ -44,6 +46,11 @@ def books_verdict(books: Books) -> State[Any]:
 
 def done(text: str) -> State[Any]:
     return Completed(message=text)
+
+
+def stopped() -> State[Any]:
+    """Cancelled before anything was bought."""
+    return Cancelled(message="stopped before anything was bought")
 
 
 def failure(error: PayerError) -> State[Any]:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from prefect.blocks.system import Secret
 from prefect.client.schemas.objects import State
 
-from payer.values.errors import PayerError
-from tasks.prefect.verdict import failure
+from payer.values.errors import Interrupted, PayerError
+from tasks.prefect.verdict import failure, stopped
 from tasks.workspace.cache_trouble import as_payer_errors
+from tasks.workspace.stop_signals import STDERR, StopSignals
 from tasks.workspace.workspace import Workspace
 
 RETRIES, PAUSE = 2, 60
@@ -30,16 +32,40 @@ class RunFailed(Exception):
 
 
 async def in_workspace(work: Callable[[Workspace], Awaitable[State[Any]]]) -> State[Any]:
-    """Open the worker's workspace for the work. Raises RunFailed for a failed state, and for an error of ours."""
+    """Open the worker's workspace for the work. Raises RunFailed for a failed state, and for an error of ours.
+
+    SIGTERM (a cancelled flow run, a worker that stops, `docker stop`) and SIGINT stop the run in the ordinary way: what
+    was paid and is on its way is waited for, booked, loaded and told, and the flow run ends as Cancelled.
+    """
     try:
         with as_payer_errors():
             async with Workspace.open(await environ_with_key()) as ws:
-                state = await work(ws)
+                with stop_signals(ws).installed():
+                    state = await work(ws)
+    except Interrupted:
+        return stopped()
     except PayerError as error:
         state = failure(error)
     if state.is_failed():
         raise RunFailed(state.message or "the run failed")
     return state
+
+
+def stop_signals(ws: Workspace) -> StopSignals:
+    """Make the signals of a flow run's process.
+
+    SIGTERM may come several times, from the worker and to its process group; only SIGKILL ends the waiting then, or a
+    second Ctrl-C.
+    """
+
+    def first(_number: int) -> None:
+        os.write(STDERR, f"tollbook: no more calls are begun, {ws.stop.on_their_way} are waited for\n".encode())
+
+    def again(number: int) -> None:
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt
+
+    return StopSignals(ws.stop, first, again)
 
 
 async def environ_with_key() -> dict[str, str]:

@@ -14,6 +14,9 @@ from payer.stop import StopRequest
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 
+STDERR = 2
+"""Where a handler writes: a buffered stream may be in use when the signal comes."""
+
 ONE_SIGNAL_SECONDS = 0.25
 """Within this time a second signal is the first one again: a terminal and a wrapper may both send it."""
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 from payer.policy.file import load_policy
 from payer.policy.rules import Policy
 from payer.values.clock import SystemClock
-from payer.values.errors import Misconfigured
+from payer.values.errors import LedgerReplaced, Misconfigured
 from payer.values.money import Asset
 from tasks.workspace.settings import Settings
 from tasks.workspace.watch_lists import check_watch_lists
@@ -41,6 +41,7 @@ class Workspace:
         self._environ = environ
         self._transport: HttpTransport | None = None
         self._chain: RpcChain | None = None
+        self._state: tuple[int, int] | None = None
 
     @classmethod
     def open(cls, environ: Mapping[str, str] | None = None) -> Self:
@@ -125,6 +126,15 @@ class Workspace:
         parts = (self.ledger, self.policy, self._chain, self._transport, wallet, self.clock)
         return Payer(PayerContext(*parts, spool=self.spool, stop=self.stop))
 
+    def check_in_place(self) -> None:
+        """Raise LedgerReplaced when the ledger or the home was deleted or replaced since this process opened it."""
+        self.ledger.check_in_place()
+        if self._state is not None and self._state != _identity(self.home / "state"):
+            raise LedgerReplaced(
+                f"TOLLBOOK_HOME was deleted or replaced while it was in use: {self.home}",
+                advice="the ledger is elsewhere and whole; `tollbook rebuild` makes cache and published files again",
+            )
+
     def asset(self, seller: str) -> Asset:
         """Return the asset that a seller is paid in. Raises Misconfigured when policy doesn't name the seller."""
         if seller not in self.policy.sellers:
@@ -169,6 +179,7 @@ class Workspace:
             raise Misconfigured(
                 f"TOLLBOOK_HOME can't be made: {error}", advice="name a directory that this user may write"
             ) from None
+        self._state = self._state or _identity(self.home / "state")
 
     def _check_offset(self) -> None:
         if self.settings.clock_offset and self.policy.chain_id != SANDBOX_CHAIN:
@@ -176,3 +187,12 @@ class Workspace:
                 f"TOLLBOOK_CLOCK_OFFSET is set on chain {self.policy.chain_id}",
                 advice=f"unset it: only a sandbox (chain id {SANDBOX_CHAIN}) may live in another time",
             )
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Device and inode of a folder; None where there is none."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 import pyarrow.parquet as pq
 import pytest
 
+from payer.ledger import Ledger
 from payer.values.money import parse_decimal
+from payer.values.purchase import Data, Money
 from payer.wallet.eip3009 import Wallet
 from tasks.workspace.schedules import read_schedules
 from tests.conftest import begin_clear_of_midnight
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from sandbox.world import Buyer, World
 
 
-ENDED = ("AwaitingRetry", "Completed", "Crashed", "Failed")
+ENDED = ("AwaitingRetry", "Cancelled", "Completed", "Crashed", "Failed")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -184,6 +186,33 @@ def test_a_backfill_waits_for_operator_approval_and_then_costs_exactly_its_bill(
     lines = {line["dataset"]: line["amount USDC"] for line in json.loads(bill["data"])}
     assert set(lines) == {"tm-grade-history", "trading-signals"}
     assert before - session_world.balance(buyer.address) == sum(parse_decimal(each, 6) for each in lines.values())
+
+
+def test_a_cancelled_run_waits_for_the_calls_on_their_way_and_loses_none(
+    prefect: Prefect, buyer: Buyer, session_world: World
+) -> None:
+    """I11, through a worker: the seller refuses used authorizations, so an answer that nobody heard would be lost."""
+    before = len(session_world.transfers(buyer.address))
+    slow = session_world.faults.add("slow", path="*trading-signals*", leg="paid", times=None, seconds=3.0)
+    deployment = deployments(prefect)["backfill/on-demand"]["id"]
+    asked = {"dataset": "trading-signals", "first": "2024-01-01", "last": "2024-12-13", "tokens": "3375"}
+    body = {"state": {"type": "SCHEDULED"}, "parameters": {**asked, "approve_above": "10"}}
+    run = prefect.post(f"/deployments/{deployment}/create_flow_run", body)
+    prefect.wait("eight calls are on their way", lambda: slow.fired >= 8)
+    prefect.run("prefect", "flow-run", "cancel", run["id"])
+    ended = prefect.wait(
+        "the run ended",
+        lambda: (found := prefect.get(f"/flow_runs/{run['id']}"))["state_name"] in ENDED and found,
+    )
+    session_world.faults.clear()
+    assert (ended["state_name"], slow.fired) == ("Cancelled", 8), ended["state"]["message"]
+    with Ledger.open(f"sqlite:///{buyer.home}/state/ledger.db") as ledger:
+        mine = [purchase for purchase in ledger.purchases() if purchase.run.flow_run_id == run["id"]]
+    assert Counter((p.money, p.data) for p in mine if p.sends) == {(Money.SPENT, Data.DELIVERED): 8}
+    assert {p.money for p in mine if not p.sends} == {Money.VOID}
+    assert len(session_world.transfers(buyer.address)) == before + 8
+    bought = f"SELECT count(*) FROM signals JOIN costs USING (purchase_id) WHERE flow_run_id = '{run['id']}'"
+    assert query(buyer.home, bought)[1] == [(8 * 29,)]
 
 
 def test_compaction_leaves_fewer_files_with_the_same_rows_and_who_reads_goes_on(prefect: Prefect, buyer: Buyer) -> None:

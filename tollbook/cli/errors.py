@@ -27,7 +27,7 @@ def document(error: PayerError) -> dict[str, Any]:
             "money": error.money,
             "repeat": error.repeat,
             "advice": error.fix,
-            "exit_code": error.exit_code,
+            "exit_code": interruption.exit_code(error.exit_code),
         }
     }
 
@@ -54,10 +54,10 @@ def report(error: Exception, *, as_json: bool) -> int:
     return shown.exit_code
 
 
-def interrupted(signal_raised: KeyboardInterrupt, *, as_json: bool) -> int:
+def interrupted(*, as_json: bool) -> int:
     """Print what an interruption leaves behind, and return 130 (Ctrl-C) or 143 (SIGTERM)."""
-    terminated = isinstance(signal_raised, interruption.Terminated)
-    interruption.note(signal.SIGTERM if terminated else signal.SIGINT)
+    if not interruption.is_interrupted():
+        interruption.note(signal.SIGINT)
     return interruption.exit_code(report(interruption.EndedAtOnce("interrupted"), as_json=as_json))
 
 

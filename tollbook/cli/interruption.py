@@ -9,17 +9,12 @@ from types import FrameType
 from typing import NoReturn
 
 from payer.values.errors import PayerError
+from tasks.workspace.stop_signals import STDERR
 
 SHELL_BASE = 128
 """A shell's exit code of a command that a signal ended is this much more than the signal's number."""
 
-STDERR = 2
-
 _received: list[int] = []
-
-
-class Terminated(KeyboardInterrupt):
-    """Raised by SIGTERM in a verb that has nothing to wait for."""
 
 
 class StoppedAtOnce(PayerError):
@@ -76,4 +71,5 @@ def payments(count: int) -> str:
 
 
 def _terminate(number: int, _frame: FrameType | None) -> NoReturn:
-    raise Terminated(number)
+    note(number)
+    raise KeyboardInterrupt

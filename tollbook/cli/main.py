@@ -7,6 +7,9 @@ from collections.abc import Sequence
 
 from tollbook.cli import errors, interruption
 
+CTRL_C = 130
+"""What typer makes of a KeyboardInterrupt; no verb returns it."""
+
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code. Errors are printed, not raised.
@@ -22,9 +25,10 @@ def _run(arguments: Sequence[str], as_json: bool) -> int:
     try:
         from tollbook.cli.app import command
 
-        return command(list(arguments))
+        code = command(list(arguments))
     except Exception as error:  # noqa: BLE001 - the last place where an error can still be said to a person
         return errors.report(error, as_json=as_json)
+    return errors.interrupted(as_json=as_json) if code == CTRL_C else code
 
 
 def main() -> None:
@@ -32,8 +36,8 @@ def main() -> None:
     interruption.end_on_sigterm()
     try:
         code = run(sys.argv[1:])
-    except KeyboardInterrupt as stopped:
-        code = errors.interrupted(stopped, as_json="--json" in sys.argv)
+    except KeyboardInterrupt:
+        code = errors.interrupted(as_json="--json" in sys.argv)
     sys.exit(code)
 
 

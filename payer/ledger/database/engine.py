@@ -14,6 +14,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from payer.ledger.database import file_identity
 from payer.values.crashpoints import crash_point
 from payer.values.errors import LedgerUnavailable
 
@@ -35,6 +36,7 @@ def engine_for(url: str) -> sa.Engine:
     engine = sa.create_engine(url, connect_args={"check_same_thread": False, "timeout": _BUSY_MS / 1000})
     sa.event.listen(engine, "connect", _sqlite_pragmas)
     sa.event.listen(engine, "begin", _sqlite_begin)
+    file_identity.watch(engine)
     return engine
 
 

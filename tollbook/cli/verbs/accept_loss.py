@@ -1,4 +1,4 @@
-"""`tollbook accept-loss`: book a paid but useless purchase as lost, so that it may be bought again."""
+"""`tollbook accept-loss`: book paid but useless purchases as lost, so that they may be bought again."""
 
 from __future__ import annotations
 
@@ -11,22 +11,43 @@ from tollbook.cli.output import Output
 
 
 def accept_loss(
-    purchase: Annotated[str, typer.Argument(metavar="PURCHASE", help="Its id, as `run` or `status` shows it.")],
+    purchases: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="PURCHASE", help="Their ids, as `run` or `status` shows them.", show_default=False),
+    ] = None,
+    seller: Annotated[
+        str | None, typer.Option("--seller", metavar="NAME", help="Every undelivered purchase of this seller.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every undelivered purchase.")] = False,
     as_json: options.Json = False,
-) -> None:
-    """Book a purchase as lost, so that the next run may buy the same piece again. Sends nothing.
+) -> int:
+    """Book purchases as lost, so that the next run may buy the same pieces again. Sends nothing.
 
-    It is one that was never delivered, or whose body says that it failed; such a body is kept.
+    They were never delivered, or have a body that says that it failed; such a body is kept. With --seller or --all,
+    what can't be accepted yet is skipped and told.
     """
+    from payer.values.errors import Unresolved
     from payer.values.money import Amount
-    from tasks.ops.accept_loss import accept_loss as accept
+    from tasks.ops.accept_loss import accept_losses, accept_undelivered
     from tasks.ops.status import purchase_document
     from tasks.workspace.workspace import Workspace
+    from tollbook.cli.errors import BadUsage
 
     output = Output(as_json=as_json)
+    if sum((bool(purchases), seller is not None, everything)) != 1:
+        advice = "give the ids of purchases, or --seller NAME, or --all; `tollbook status` lists what is undelivered"
+        raise BadUsage("one of PURCHASE, --seller and --all is needed", advice=advice)
     with Workspace.open() as ws:
-        lost = accept(ws, purchase)
-    output.document({"accepted": True, "purchase": purchase_document(lost)})
-    amount = f"{Amount(lost.spent, lost.asset)}"
-    output.line(f"{lost.purchase_id} ({lost.order.dataset}): the loss of {amount} is accepted.")
-    output.line("The next run may buy this piece again, once.")
+        done = accept_losses(ws, purchases) if purchases else accept_undelivered(ws, seller)
+    documents = [purchase_document(lost) for lost in done.purchases]
+    skipped = [{**purchase_document(purchase), "why": why} for purchase, why in done.skipped]
+    first = documents[0] if documents else None
+    output.document({"accepted": bool(documents), "purchase": first, "purchases": documents, "skipped": skipped})
+    for lost in done.purchases:
+        amount = f"{Amount(lost.spent, lost.asset)}"
+        output.line(f"{lost.purchase_id} ({lost.order.dataset}): the loss of {amount} is accepted.")
+    for _, why in done.skipped:
+        output.line(f"skipped: {why}", style="yellow")
+    nothing = "nothing is undelivered: nothing was accepted"
+    output.line("The next run may buy each piece again, once." if documents else nothing)
+    return Unresolved.exit_code if skipped else 0
