@@ -193,7 +193,7 @@ def test_a_cancelled_run_waits_for_the_calls_on_their_way_and_loses_none(
 ) -> None:
     """I11, through a worker: the seller refuses used authorizations, so an answer that nobody heard would be lost."""
     before = len(session_world.transfers(buyer.address))
-    slow = session_world.faults.add("slow", path="*trading-signals*", leg="paid", times=None, seconds=3.0)
+    slow = session_world.faults.add("slow", path="*trading-signals*", leg="paid", times=None, seconds=6.0)
     deployment = deployments(prefect)["backfill/on-demand"]["id"]
     asked = {"dataset": "trading-signals", "first": "2024-01-01", "last": "2024-12-13", "tokens": "3375"}
     body = {"state": {"type": "SCHEDULED"}, "parameters": {**asked, "approve_above": "10"}}
@@ -205,14 +205,16 @@ def test_a_cancelled_run_waits_for_the_calls_on_their_way_and_loses_none(
         lambda: (found := prefect.get(f"/flow_runs/{run['id']}"))["state_name"] in ENDED and found,
     )
     session_world.faults.clear()
-    assert (ended["state_name"], slow.fired) == ("Cancelled", 8), ended["state"]["message"]
+    assert ended["state_name"] == "Cancelled", ended["state"]["message"]
+    sent = slow.fired
+    assert 8 <= sent < 12, "the command to cancel takes seconds itself; what it met is waited for, the rest not begun"
     with Ledger.open(f"sqlite:///{buyer.home}/state/ledger.db") as ledger:
         mine = [purchase for purchase in ledger.purchases() if purchase.run.flow_run_id == run["id"]]
-    assert Counter((p.money, p.data) for p in mine if p.sends) == {(Money.SPENT, Data.DELIVERED): 8}
+    assert Counter((p.money, p.data) for p in mine if p.sends) == {(Money.SPENT, Data.DELIVERED): sent}
     assert {p.money for p in mine if not p.sends} == {Money.VOID}
-    assert len(session_world.transfers(buyer.address)) == before + 8
+    assert len(session_world.transfers(buyer.address)) == before + sent
     bought = f"SELECT count(*) FROM signals JOIN costs USING (purchase_id) WHERE flow_run_id = '{run['id']}'"
-    assert query(buyer.home, bought)[1] == [(8 * 29,)]
+    assert query(buyer.home, bought)[1] == [(sent * 29,)]
 
 
 def test_compaction_leaves_fewer_files_with_the_same_rows_and_who_reads_goes_on(prefect: Prefect, buyer: Buyer) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -214,8 +215,14 @@ class Checks:
         if self._world.scenario.tight:
             risk = "SELECT doc FROM purchases WHERE data = 'absent' AND money IN ('exposed', 'spent') AND nonce != ?"
             held = [rows.purchase(doc) for (doc,) in machine.store.peek(risk, signed)]
-            lost = sum(p.committed for p in held if p.at_risk)
+            lost = sum(p.committed for p in held if p.at_risk and not self._unheard(machine, p))
             self.require(lost < limit, "I3 losses", lambda: f"signed {signed} with {lost} lost, the limit is {limit}")
+
+    def _unheard(self, machine: Machine, purchase: Purchase) -> bool:
+        """A process died, or was stopped at once, before the answer: two sends with nothing booked between them."""
+        kinds = [type(event).__name__ for event in machine.store.open().events(purchase.purchase_id)]
+        told = [kind for kind in kinds if kind in ("Sent", "Answered", "Delivered", "Unsent")]
+        return any(pair == ("Sent", "Sent") for pair in pairwise(told))
 
     def _caps(self, known: Known, buckets: list[tuple[str, int]]) -> None:
         months = sum(held for scope, held in buckets if scope == "month")

@@ -88,11 +88,16 @@ OPEN_OF_FLOW = Statement(_docs.where(_purchases.c.is_open, _purchases.c.flow == 
 UNDELIVERED = Statement(_docs.where(_purchases.c.undelivered))
 PURCHASES = Statement(_docs)
 LOSSES = Statement(
-    sa.select(_purchases.c.committed).where(
+    sa.select(_purchases.c.purchase_id, _purchases.c.committed).where(
         _purchases.c.undelivered,
         _purchases.c.seller == sa.bindparam("seller"),
         _purchases.c.asset == sa.bindparam("asset"),
     )
+)
+EVENTS = Statement(
+    sa.select(schema.events.c.kind, schema.events.c.doc)
+    .where(schema.events.c.purchase_id == sa.bindparam("purchase_id"))
+    .order_by(schema.events.c.version)
 )
 IN_DOUBT = Statement(
     sa.select(_purchases.c.doc).where(

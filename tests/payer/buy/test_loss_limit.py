@@ -108,6 +108,26 @@ RISKS: dict[str, tuple[tuple[Event, ...], int]] = {
         p.PRICE,
     ),
     "undelivered": ((Settled(at=p.NOW, settlement=p.settlement()), Undelivered(at=p.NOW, reason="no")), p.PRICE),
+    "answer-never-waited-for": (
+        (
+            Settled(at=p.NOW, settlement=p.settlement()),
+            Sent(at=p.NOW, claim=True),
+            Answered(at=p.NOW, status=402, elapsed_ms=1),
+            Undelivered(at=p.NOW, reason="no"),
+        ),
+        0,
+    ),
+    "answer-waited-for-then-claimed": (
+        (
+            Answered(at=p.NOW, status=None, elapsed_ms=1, note="timed out"),
+            Settled(at=p.NOW, settlement=p.settlement()),
+            Sent(at=p.NOW, claim=True),
+            Answered(at=p.NOW, status=402, elapsed_ms=1),
+            Undelivered(at=p.NOW, reason="no"),
+        ),
+        p.PRICE,
+    ),
+    "presented-again-after-a-death": ((Sent(at=p.NOW), Answered(at=p.NOW, status=402, elapsed_ms=1)), 0),
     "loss-accepted": (
         (
             Settled(at=p.NOW, settlement=p.settlement()),
