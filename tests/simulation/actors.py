@@ -137,6 +137,8 @@ class Actors:
             machine = self._chance.choice(world.machines)
             if machine.processes and dice.hit("clock"):
                 self._chance.choice(machine.processes).jump(dice.of("clock"))
+            if machine.processes and dice.hit("stop"):
+                dice.of("stop").choice(machine.processes).ask_to_stop()
             if self._chance.random() < 0.2:
                 machine.save()
             for kind, due in losses.items():

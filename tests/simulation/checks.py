@@ -89,6 +89,7 @@ class Checks:
         """A payment header is about to leave a machine."""
         assert message.payment is not None
         a, policy = message.payment.authorization, self._world.policy
+        self.require(not process.stop.requested, "I11 begun", lambda: f"{process.name} was asked to stop and paid")
         piece = self.purchase_of.get(a.nonce)
         self.require(piece is not None, "I2 nonce", lambda: f"a nonce nobody derived: {a.nonce}")
         if piece is not None and piece[1] > 0:
@@ -125,7 +126,13 @@ class Checks:
     disk_failed = died
 
     def finished(self, process: Process) -> None:
-        """A process came to its end by itself: what it was handed is in its ledger."""
+        """A process came to its end by itself: what it was handed is in its ledger, what it did not send is free."""
+        dice = self._world.dice
+        if process.stop.requested and not (dice.may("disk_full") or dice.may("disk_unsure")):
+            reserved = process.machine.store.peek("SELECT doc FROM purchases WHERE money = 'reserved'")
+            leases = [p.lease for p in (rows.purchase(doc) for (doc,) in reserved) if not p.order.free]
+            kept = [lease for lease in leases if lease is not None and lease.owner.startswith(f"{process.name}@")]
+            self.require(not kept, "I11 reserved", lambda: f"{process.name} was asked to stop and left {len(kept)}")
         for (_, used), owner in list(self._in_hand.items()):
             if owner is process:
                 found = process.machine.store.peek("SELECT data FROM purchases WHERE nonce = ?", used)

@@ -17,6 +17,7 @@ from payer.http.outcome import Answer
 from payer.ledger import Ledger, caps, read
 from payer.policy.attempts import AttemptCounts, AttemptLimits
 from payer.settle import reconcile, recover
+from payer.stop import StopRequest
 from payer.values.chain_view import ChainView, NonceState, NotSeen
 from payer.values.events import Sent, Signed, Void, fold
 from payer.values.purchase import Data, Money, Purchase
@@ -195,6 +196,11 @@ def settled_for_ever(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(decide, "_spent", stubborn)
 
 
+def a_stop_is_not_looked_at(patch: pytest.MonkeyPatch) -> None:
+    """What has begun goes on presenting after the stop is requested."""
+    patch.setattr(StopRequest, "check", lambda _: None)
+
+
 def a_lease_is_ignored(patch: pytest.MonkeyPatch) -> None:
     """No defect: a lease is courtesy, and the nonce is what pays once."""
     for module in (buy, approve, recover):
@@ -219,5 +225,6 @@ DEFECTS = {
     "payees_are_not_pinned": Defect(("I6 policy",), payees_are_not_pinned, faults="swap"),
     "unreachable_is_unused": Defect(BOOKS, unreachable_is_unused, ("jobs=4",), "rpc_down,late,clock"),
     "bodies_lose_races": Defect(("I4 body",), bodies_lose_races, world=("slots=3",), faults="settle_402,lose,slow"),
+    "a_stop_is_not_looked_at": Defect(("I11 begun",), a_stop_is_not_looked_at, ("jobs=4",), "stop:1,lose,settle_402"),
     "a_settlement_is_believed_for_ever": Defect((*BOOKS, "liveness"), settled_for_ever, faults="reorg"),
 }

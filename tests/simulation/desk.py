@@ -45,6 +45,7 @@ class Desk:
             world.wallet,
             clock,
             owner=f"{process.name}@{world.loop.time()}",
+            stop=process.stop,
         )
         self.stop = self.context.stop
         self.payer = Payer(self.context)

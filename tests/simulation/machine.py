@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import TYPE_CHECKING
 
+from payer.stop import StopRequest
 from tests.simulation.disk import Store
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class Process:
         self.alive = True
         self.offset = offset
         self.tasks: list[asyncio.Task[object]] = []
+        self.stop = StopRequest()
         self._fuse = fuse
 
     def check(self) -> None:
@@ -56,6 +58,11 @@ class Process:
         """Its clock is set while it works."""
         self.offset = chance.uniform(-600, 600)
         self.world.trace(self.name, "clock jumps to", f"{self.offset:+.0f}")
+
+    def ask_to_stop(self) -> None:
+        """Ctrl-C, SIGTERM or a cancelled flow run."""
+        self.world.trace(self.name, "is asked to stop")
+        self.stop.request()
 
     def kill(self, where: str) -> None:
         self.alive = False

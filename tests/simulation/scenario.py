@@ -48,6 +48,7 @@ FAULTS: dict[str, tuple[float, str]] = {
     # the buyer's machine
     "crash": (0.35, "a process dies at an await, a crash point or a commit"),
     "clock": (0.25, "a process's clock is up to ten minutes off"),
+    "stop": (0.30, "a process is asked to stop in the ordinary way"),
     "delisted": (0.5, "a recovery whose policy names the seller no more"),
     "other_key": (0.5, "a recovery with another wallet's key"),
     "disk_full": (0.02, "a commit fails"),
@@ -57,7 +58,7 @@ FAULTS: dict[str, tuple[float, str]] = {
 }
 """Every kind of fault: how often it strikes at most where it can, and what it is."""
 
-ONCE = ("crash", "clock", "lost", "rollback", "reorg", "deny_resend", "old_signature", "delisted", "other_key")
+ONCE = ("crash", "clock", "stop", "lost", "rollback", "reorg", "deny_resend", "old_signature", "delisted", "other_key")
 """Faults that strike a process, a world or a choice rather than each message: rare by nature, so never made rarer."""
 
 DISHONEST = ("rpc_forget", "cancel", "lost", "rollback")
