@@ -13,8 +13,6 @@ from payer.values.errors import Misconfigured, PayerError, PolicyMissing, Unfore
 from tasks.workspace.cache_trouble import as_payer_error
 from tollbook.templates import template
 
-USAGE = 2
-
 
 def document(error: PayerError) -> dict[str, Any]:
     """The JSON document of an error."""
