@@ -29,7 +29,7 @@ CLOCKS = {
 TIMELY = (
     "tests/warehouse/publish/views/test_quality.py",
     "tests/tasks/request/test_expected.py",
-    "tests/flows/test_deployed.py",
+    "tests/tasks/prefect/test_worker.py",
     "tests/sandbox/seller/test_other_sellers.py",
 )
 """What reads the clock, runs within seconds and needs no server of its own."""

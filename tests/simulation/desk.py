@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from payer.chain.chain import ChainReader
 from payer.chain.logs import LogReader
+from payer.chain.nonces import NonceReader
 from payer.chain.reader import RpcChain
 from payer.chain.settlements import SettlementReader
 from payer.context import PayerContext
@@ -82,5 +83,6 @@ def _rpc_chain(world: World, clock: SimClock, process: Process) -> ChainReader:
     """The real reader of the chain over a simulated server."""
     chain = RpcChain(world.policy, clock)
     chain._rpc = SimRpc(world.policy, clock, world.chain, world.dice, process)
-    chain._logs, chain._settlements = LogReader(chain._rpc), SettlementReader(chain._rpc)
+    chain._nonces, chain._logs = NonceReader(chain._rpc), LogReader(chain._rpc)
+    chain._settlements = SettlementReader(chain._rpc)
     return chain

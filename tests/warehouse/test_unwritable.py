@@ -22,7 +22,7 @@ from warehouse.query import query
 SENTENCES = (
     r"error: (.*/)?published/.*(Read-only file system|Permission denied)\S*\n"
     r"  Money: whatever was sent is in the ledger; .*\n"
-    r"  Run it again\? Yes, once the disk is repaired: .*\n"
+    r"  Run it again\? Yes, once the disk works: .*\n"
     r"  What to do: check free space and permissions .*\n"
 )
 FOLDERS = ("published", "published/snapshots")

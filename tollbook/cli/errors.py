@@ -15,8 +15,6 @@ from tasks.workspace.cache_trouble import as_payer_error
 from tollbook.cli import interruption
 from tollbook.templates import template
 
-USAGE = 2
-
 
 def document(error: PayerError) -> dict[str, Any]:
     """The JSON document of an error."""
