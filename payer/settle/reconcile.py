@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from payer.buy.decide import believes
 from payer.buy.look import look
 from payer.chain.settlements import paid_as_signed
 from payer.context import PayerContext
@@ -130,7 +131,7 @@ async def _book_late(context: PayerContext, asset: Asset, seen: list[TransferOut
 
 
 async def _book(context: PayerContext, purchase: Purchase, view: ChainView) -> bool:
-    if view.settlement is None:
+    if view.settlement is None or not believes(purchase, context.clock.now().timestamp(), view):
         return False
     try:
         context.ledger.append(purchase, Settled(at=context.clock.now(), settlement=view.settlement))
@@ -150,7 +151,7 @@ def _compare(closed: list[Purchase], ours: list[TransferOut], by_nonce: dict[str
             )
             differences.append(_difference(transfer, detail))
         elif purchase.money is not Money.SPENT:
-            differences.append(_difference(transfer, f"the ledger has it as {purchase.money}", purchase))
+            differences.append(_difference(transfer, _unbooked(purchase, transfer), purchase))
         elif purchase.spent != transfer.value or _tx(purchase) != transfer.tx_hash:
             differences.append(_difference(transfer, "the ledger has another amount or transaction", purchase))
     for purchase in closed:
@@ -165,6 +166,18 @@ def _compare(closed: list[Purchase], ours: list[TransferOut], by_nonce: dict[str
                 )
             )
     return differences
+
+
+def _unbooked(purchase: Purchase, transfer: TransferOut) -> str:
+    """Say why a transfer over a purchase's nonce is not booked."""
+    signed = purchase.authorization
+    if signed is None or (signed.pay_to, signed.value) == (transfer.pay_to, transfer.value):
+        return f"the ledger has it as {purchase.money}"
+    return (
+        f"the chain server shows {transfer.value} to {transfer.pay_to} for this nonce, and {signed.value} to "
+        f"{signed.pay_to} was signed: the ledger has it as {purchase.money} and counts {purchase.committed} until what "
+        "was signed has expired"
+    )
 
 
 def _never_signed(context: PayerContext, agreed: list[Purchase]) -> list[Difference]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from payer.chain.chain import Account
-from payer.chain.logs import PAGE_BLOCKS
+from payer.chain.log_ranges import PAGE_BLOCKS
 from payer.context import PayerContext
 from payer.values.chain_view import TransferOut
 from payer.values.money import Asset

@@ -113,7 +113,7 @@ class Workspace:
 
         wallet = self.wallet if self.has_wallet else None
         self._transport = HttpTransport(self.policy, clock=self.clock, paces=self.home / "state" / "paces")
-        self._chain = RpcChain(self.policy, clock=self.clock)
+        self._chain = RpcChain(self.policy, self.clock, self.ledger)
         parts = (self.ledger, self.policy, self._chain, self._transport, wallet, self.clock)
         return Payer(PayerContext(*parts, spool=self.spool))
 

@@ -7,9 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from payer.chain.chain import ChainReader
-from payer.chain.logs import LogReader
 from payer.chain.reader import RpcChain
-from payer.chain.settlements import SettlementReader
 from payer.context import PayerContext
 from payer.payer import Payer
 from payer.settle.recover import due
@@ -77,8 +75,7 @@ def _oracle(world: World, clock: SimClock, process: Process) -> ChainReader:
 
 
 def _rpc_chain(world: World, clock: SimClock, process: Process) -> ChainReader:
-    """The real reader of the chain over a simulated server."""
-    chain = RpcChain(world.policy, clock)
-    chain._rpc = SimRpc(world.policy, clock, world.chain, world.dice, process)
-    chain._logs, chain._settlements = LogReader(chain._rpc), SettlementReader(chain._rpc)
-    return chain
+    """The real reader of the chain over simulated servers."""
+    return RpcChain(
+        world.policy, clock, connect=lambda url: SimRpc(url, world.policy, clock, world.chain, world.dice, process)
+    )

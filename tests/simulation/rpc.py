@@ -23,8 +23,8 @@ AUTHORIZATION_STATE = "0xe94a0102"
 class SimRpc(RpcClient):
     """Answers batches of calls as one backend of a pool would: each batch may meet another one."""
 
-    def __init__(self, policy: Policy, clock: Clock, chain: SimChain, dice: Dice, process: Process) -> None:
-        super().__init__(policy.rpc_url, clock)
+    def __init__(self, url: str, policy: Policy, clock: Clock, chain: SimChain, dice: Dice, process: Process) -> None:
+        super().__init__(url, clock)
         self._chain_id = policy.chain_id
         self._truth = chain
         self._dice = dice

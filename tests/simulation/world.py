@@ -31,7 +31,7 @@ chain_id = {terms.CHAIN_ID}
 v1_name = "{terms.V1_NAME}"
 rpc_url = "https://rpc.example"
 finality = "safe"
-max_head_ahead = 120
+max_head_ahead = 15
 lookback_blocks = 20000
 [payment]
 quote_max_age = 1800
