@@ -14,7 +14,7 @@ from payer.chain.settlements import paid_as_signed
 from payer.context import PayerContext
 from payer.ledger import Conflict, Ledger
 from payer.settle.recover import verify
-from payer.settle.scan import Balance, Scan, read_again, scan
+from payer.settle.scan import Balance, Progress, Scan, read_again, scan, unwatched
 from payer.values.chain_view import ChainView, NotSeen, TransferOut
 from payer.values.events import Settled
 from payer.values.money import Asset
@@ -56,14 +56,18 @@ class Reconciled:
         return not self.differences
 
 
-async def reconcile(context: PayerContext, asset: Asset, *, rescan: bool = False) -> Reconciled:
+async def reconcile(
+    context: PayerContext, asset: Asset, *, rescan: bool = False, progress: Progress = unwatched
+) -> Reconciled:
     """Read the chain to its final block, book what it proves, and compare. Raises ChainUnreachable.
 
-    `rescan` reads closed blocks again, from the first block in which a purchase may have settled.
+    `rescan` reads closed blocks again, from the first block in which a purchase may have settled. `progress` is called
+    while blocks are read.
     """
     wallet = context.signer().address
     await verify(context, context.ledger.open_purchases())
-    read = await scan(context, asset, wallet, _purchases_of(context, asset, wallet), rescan=rescan)
+    mine = _purchases_of(context, asset, wallet)
+    read = await scan(context, asset, wallet, mine, rescan=rescan, progress=progress)
     late = await _book_late(context, asset, context.ledger.transfers_seen(asset, wallet))
     mine = _purchases_of(context, asset, wallet)
     closed = [p for p in mine if p.settlement is not None and p.settlement.block_number <= read.through]

@@ -117,6 +117,13 @@ class Workspace:
         parts = (self.ledger, self.policy, self._chain, self._transport, wallet, self.clock)
         return Payer(PayerContext(*parts, spool=self.spool))
 
+    @property
+    def chain(self) -> RpcChain:
+        """The payer's reader of the chain; needs a running event loop."""
+        _ = self.payer
+        assert self._chain is not None, "the payer was built with it"
+        return self._chain
+
     def asset(self, seller: str) -> Asset:
         """Return the asset that a seller is paid in. Raises Misconfigured when policy doesn't name the seller."""
         if seller not in self.policy.sellers:

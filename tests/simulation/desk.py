@@ -30,7 +30,11 @@ class Desk:
 
     def __init__(self, world: World, process: Process) -> None:
         clock = SimClock(process)
-        chain = _rpc_chain(world, clock, process) if world.scenario.rpc else _oracle(world, clock, process)
+        chain = (
+            _rpc_chain(world, clock, process)
+            if world.scenario.rpc or world.scenario.servers > 1
+            else _oracle(world, clock, process)
+        )
         self.policy = world.policy
         self.ledger = process.machine.store.open()
         self.clock = clock

@@ -102,7 +102,8 @@ class World:
         self._wire()
 
     def _policy(self) -> Policy:
-        policy = base_policy()
+        urls = tuple(f"https://rpc{number}.example" for number in range(self.scenario.servers))
+        policy = replace(base_policy(), rpc_urls=urls, rpc_url=urls[0])
         if not self.scenario.tight:
             return policy
         price = 20_000
