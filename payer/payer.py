@@ -10,6 +10,7 @@ from payer.context import PayerContext
 from payer.settle import reconcile, recover
 from payer.settle.reconcile import Difference, Reconciled
 from payer.settle.recover import Recovered
+from payer.settle.scan import Progress, unwatched
 from payer.values.chain_view import NotSeen, View
 from payer.values.events import LossAccepted
 from payer.values.money import Asset
@@ -48,9 +49,9 @@ class Payer:
         """Claim, void or leave in doubt every open purchase (of one flow, or all)."""
         return await recover.recover(self.context, flow)
 
-    async def reconcile(self, asset: Asset, *, rescan: bool = False) -> Reconciled:
+    async def reconcile(self, asset: Asset, *, rescan: bool = False, progress: Progress = unwatched) -> Reconciled:
         """Compare ledger and chain to the atomic unit, closed to a block. Raises ChainUnreachable."""
-        return await reconcile.reconcile(self.context, asset, rescan=rescan)
+        return await reconcile.reconcile(self.context, asset, rescan=rescan, progress=progress)
 
     def damaged_bodies(self) -> list[Difference]:
         """Find bodies that are missing, or no longer have the hash they arrived with."""

@@ -78,6 +78,13 @@ _TRANSFER_NOT_FOUND = (
     "the nonce is used, its transfer is not found yet (one older than network.lookback_blocks is found once that is "
     "raised)"
 )
+_NOT_AS_SIGNED = (
+    "the chain server shows a settlement whose payee or amount was not signed here for this nonce; it counts once what "
+    "was signed has expired. `tollbook reconcile` names it"
+)
+_NOT_AGREED = (
+    "the chain servers do not agree about its nonce, or too few of them answer; `tollbook doctor` shows each of them"
+)
 
 Action: TypeAlias = Sign | Present | Look | Settle | Unsettle | Free | Claim | GiveUp | Wait | Done
 
@@ -87,13 +94,14 @@ def next_action(
 ) -> Action:
     """Return the next step of one purchase.
 
-    `now` (unix seconds) only ends presenting and times late claims; proofs use block times.
+    `now` (unix seconds) ends presenting and times late claims. Proofs use block times, and none holds before `now` has
+    passed the time in question: a server that stamps its blocks ahead of time frees nothing.
     """
     match purchase.money:
         case Money.VOID:
             return Done()
         case Money.RESERVED:
-            return _reserved(chain)
+            return _reserved(purchase, now, chain)
         case Money.EXPOSED:
             return _exposed(purchase, now, chain, limits, counts)
         case Money.SPENT:
@@ -102,26 +110,26 @@ def next_action(
             assert_never(unreachable)
 
 
-def _reserved(chain: View) -> Action:
+def _reserved(p: Purchase, now: float, chain: View) -> Action:
     """Sign, unless the nonce is used: then another machine, or this one before its ledger was lost, bought it."""
     if not isinstance(chain, ChainView):
         return Sign()
-    if chain.state_final is NonceState.CANCELLED:
+    if _cancelled(p, now, chain):
         return Free(chain.final_number, burned=True)
     if chain.state is NonceState.UNUSED:
         return Sign()
     if chain.settlement is not None:
         return Settle(chain.settlement)
-    return Wait(_TRANSFER_NOT_FOUND)
+    return Wait(_why_unproved(chain))
 
 
 def _exposed(p: Purchase, now: float, chain: View, limits: AttemptLimits, counts: AttemptCounts) -> Action:
     if isinstance(chain, ChainView):
-        if chain.settlement is not None and chain.state is NonceState.USED:
+        if chain.settlement is not None and chain.state is NonceState.USED and believes(p, now, chain):
             return Settle(chain.settlement)
-        if chain.state_final is NonceState.CANCELLED:
+        if _cancelled(p, now, chain):
             return Free(chain.final_number, burned=True)
-        if _dead(p, chain):
+        if _dead(p, chain) and now >= p.valid_until:
             return Free(chain.final_number, burned=False)
     wanted = p.data is Data.ABSENT and not p.loss_accepted
     if p.authorization is None and wanted and isinstance(chain, ChainView) and not _seen_used(chain):
@@ -134,17 +142,55 @@ def _exposed(p: Purchase, now: float, chain: View, limits: AttemptLimits, counts
     if chain is NotSeen.UNREACHABLE:
         return Wait("the chain can't be read")
     if chain.state is NonceState.USED:
-        return Wait(_TRANSFER_NOT_FOUND)
+        return Wait(_why_unproved(chain))
+    if not chain.agreed:
+        return Wait(_NOT_AGREED)
     if now < p.valid_until:
-        return Wait("the authorization is still valid and unused")
+        return Wait("the authorization is still valid and not settled")
     return Wait("no final block past validBefore yet")
+
+
+def _why_unproved(chain: ChainView) -> str:
+    if chain.settlement is not None:
+        return _NOT_AS_SIGNED
+    return _TRANSFER_NOT_FOUND if chain.agreed else _NOT_AGREED
+
+
+def believes(p: Purchase, now: float, chain: ChainView) -> bool:
+    """True if the settlement that the chain shows is booked: payee and value are those that were signed.
+
+    Another one is booked once everything signed here for the nonce has expired in a final block: then nothing of ours
+    can move any more, and the purchase counts at its largest either way (I3).
+    """
+    settled = chain.settlement
+    if settled is None:
+        return False
+    if chain.as_signed or p.authorization is None:
+        return True
+    if (settled.pay_to, settled.value) == (p.authorization.pay_to, p.authorization.value):
+        return True
+    return settled.final and chain.agreed and _expired(p, now, chain)
+
+
+def _expired(p: Purchase, now: float, chain: ChainView) -> bool:
+    """True if a final block, and our own clock, are at or past the last validBefore signed for the nonce."""
+    return chain.final_time >= p.valid_until and now >= p.valid_until
+
+
+def _cancelled(p: Purchase, now: float, chain: ChainView) -> bool:
+    """True if the nonce was cancelled and what was signed for it has expired, too.
+
+    A forged cancellation log alone would free money that can still move.
+    """
+    return chain.agreed and chain.state_final is NonceState.CANCELLED and _expired(p, now, chain)
 
 
 def _dead(p: Purchase, chain: ChainView) -> bool:
     """True if the authorization can never settle: unused in a final block at or past validBefore (EIP-3009 requires
-    block time < validBefore)."""
+    block time < validBefore), on the word of as many servers as policy asks."""
     return (
-        chain.state_final is NonceState.UNUSED
+        chain.agreed
+        and chain.state_final is NonceState.UNUSED
         and chain.state is NonceState.UNUSED
         and chain.final_time >= p.valid_until > 0
     )
@@ -157,7 +203,7 @@ def _seen_used(chain: View) -> bool:
 def _spent(p: Purchase, now: float, chain: View, limits: AttemptLimits, counts: AttemptCounts) -> Action:
     if isinstance(chain, ChainView) and _reorged_out(p, chain):
         return Unsettle()
-    if isinstance(chain, ChainView) and _confirmed(p, chain):
+    if isinstance(chain, ChainView) and _confirmed(p, chain) and believes(p, now, chain):
         assert chain.settlement is not None
         return Settle(chain.settlement)
     if p.data is Data.DELIVERED or p.loss_accepted:

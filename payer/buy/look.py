@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
+from payer.chain.settlements import paid_as_signed
 from payer.context import PayerContext
-from payer.values.chain_view import NotSeen, View
+from payer.ledger import Ledger
+from payer.values.chain_view import ChainView, NotSeen, View
 from payer.values.errors import ChainUnreachable
 from payer.values.money import Asset
 from payer.values.purchase import Purchase
@@ -26,5 +29,16 @@ async def look(context: PayerContext, purchases: Iterable[Purchase]) -> Mapping[
         except ChainUnreachable:
             views.update({p.purchase_id: NotSeen.UNREACHABLE for p in members})
         else:
-            views.update({p.purchase_id: seen[p.nonce] for p in members})
+            views.update({p.purchase_id: compared(context.ledger, p, seen[p.nonce]) for p in members})
     return views
+
+
+def compared(ledger: Ledger, purchase: Purchase, view: ChainView) -> ChainView:
+    """Mark a settlement by an earlier signature over the nonce than the purchase's newest, which the events hold."""
+    settled = view.settlement
+    if settled is None or purchase.authorization is None:
+        return view
+    newest = purchase.authorization
+    if (settled.pay_to, settled.value) == (newest.pay_to, newest.value):
+        return view
+    return replace(view, as_signed=paid_as_signed(settled, ledger.events(purchase.purchase_id)))

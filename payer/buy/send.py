@@ -86,7 +86,11 @@ async def send(context: PayerContext, purchase: Purchase) -> Purchase:
 
 
 async def claim(context: PayerContext, purchase: Purchase) -> Purchase:
-    """Ask for a paid body with the authorization that paid; its nonce is used, so it can't pay again."""
+    """Ask for a paid body with the authorization that paid; its nonce is used, so it can't pay again.
+
+    Where this ledger never signed for the nonce, it signs now, as for a payment: that the nonce is used is a chain
+    server's word. Raises OverBudget when a cap or the seller's loss limit forbids it; the claim is due again later.
+    """
     terms = _claim_terms(context, purchase)
     if purchase.authorization is None and terms is None:
         event = Undelivered(at=context.clock.now(), reason="no terms are known to claim it with")
@@ -98,7 +102,8 @@ async def claim(context: PayerContext, purchase: Purchase) -> Purchase:
         events: list[Event] = [Sent(at=now, claim=True)]
         if purchase.authorization is None and terms is not None:
             authorization = authorize(context.policy, purchase, terms, now)
-            events.insert(0, Signed(at=now, authorization=authorization, terms=terms))
+            signed = Signed(at=now, authorization=authorization, terms=terms)
+            return await send(context, _append_claim(context, purchase, signed, *events))
         elif purchase.authorization is not None and not purchase.paid_by(purchase.authorization):
             events = [*_signature_that_paid(context, purchase), *events]
         return await send(context, append(context, purchase, *events))
@@ -155,6 +160,14 @@ def _signature_that_paid(context: PayerContext, purchase: Purchase) -> list[Even
     signed = [event for event in context.ledger.events(purchase.purchase_id) if isinstance(event, Signed)]
     paid = [event for event in signed if purchase.paid_by(event.authorization)]
     return [replace(paid[-1], at=context.clock.now())] if paid else []
+
+
+def _append_claim(context: PayerContext, purchase: Purchase, *events: Event) -> Purchase:
+    """Append a claim that signs, inside every cap and the seller's loss limit. Raises OverBudget."""
+    seller = purchase.order.seller
+    limit = context.loss_limits().get(seller, 0)
+    lease = new_lease(context, seller)
+    return context.ledger.append(purchase, *events, lease=lease, caps=context.policy.caps, loss_limit=limit)
 
 
 def _claim_terms(context: PayerContext, purchase: Purchase) -> Terms | None:

@@ -6,7 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from payer.chain.log_ranges import PAGE_BLOCKS, LogRanges
 from payer.chain.rpc import Call, RpcCallFailed, RpcClient, malformed, quantity
+from payer.values.errors import ChainUnreachable
 from payer.values.money import Asset
 from payer.wire.addresses import address_word, is_hash
 from payer.wire.strict_json import shown
@@ -15,7 +17,6 @@ USED = "0x98de503528ee59b575ef0c0a2576a82497bfc029a5685b209e9ec333479b10a5"
 CANCELLED = "0x1cdd46ff242716cdaa72d159d339a485b3438398348d68f09d7c8c0a59353d81"
 TRANSFER = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"
 
-PAGE_BLOCKS = 9_000
 _NONCES_PER_QUERY = 100
 
 
@@ -50,10 +51,12 @@ class Mark:
 
 
 class LogReader:
-    """Reads eth_getLogs in pages of blocks; a page that the server refuses as too large is halved."""
+    """Reads eth_getLogs in pages as wide as the server answers for, which is learned from its errors and kept."""
 
-    def __init__(self, rpc: RpcClient) -> None:
+    def __init__(self, rpc: RpcClient, server: str, ranges: LogRanges) -> None:
         self._rpc = rpc
+        self._server = server
+        self._ranges = ranges
 
     async def marks(
         self, asset: Asset, payer: str, starts: Mapping[str, int | None], head: int, lookback: int
@@ -68,11 +71,11 @@ class LogReader:
         signed_at = {nonce: min(start, head) for nonce, start in starts.items() if start is not None}
         for group in _near_each_other(signed_at):
             start = signed_at[group[0]]
-            pages = _pages(start, min(head, start + lookback + PAGE_BLOCKS))
+            pages = self._pages(start, min(head, start + lookback + PAGE_BLOCKS))
             await self._search(asset, payer, group, pages, marks)
         missing = sorted(nonce for nonce in starts if nonce not in marks)
         for first in range(0, len(missing), _NONCES_PER_QUERY):
-            pages = _pages(max(0, head - lookback), head)[::-1]
+            pages = self._pages(max(0, head - lookback), head)[::-1]
             await self._search(asset, payer, missing[first : first + _NONCES_PER_QUERY], pages, marks)
         return marks
 
@@ -92,28 +95,47 @@ class LogReader:
     async def of_payer(self, asset: Asset, payer: str, from_block: int, to_block: int) -> list[Log]:
         """Every AuthorizationUsed of the payer and every Transfer out of it, in the blocks, both ends included."""
         logs: list[Log] = []
-        for page in _pages(from_block, to_block):
+        for page in self._pages(from_block, to_block):
             logs += await self._page(asset, [[USED, TRANSFER], _topic(payer)], page)
         return logs
 
     async def received(self, asset: Asset, owner: str, from_block: int, to_block: int) -> int:
         """Atomic units of every Transfer to the owner in the blocks, both ends included."""
         topics = [TRANSFER, None, _topic(owner)]
-        pages = _pages(from_block, to_block)
+        pages = self._pages(from_block, to_block)
         return sum([log.value for page in pages for log in await self._page(asset, topics, page)])
 
     async def _page(self, asset: Asset, topics: list[Any], page: range) -> list[Log]:
-        query = {"address": asset.address, "topics": topics, "fromBlock": hex(page[0]), "toBlock": hex(page[-1])}
-        call: Call = ("eth_getLogs", [query])
-        if len(page) == 1:
-            (raw,) = await self._rpc.read([call])
-            return _checked(raw, asset, topics, page)
-        try:
-            (raw,) = await self._rpc.call([call])
-        except RpcCallFailed:
-            half = len(page) // 2
-            return await self._page(asset, topics, page[:half]) + await self._page(asset, topics, page[half:])
-        return _checked(raw, asset, topics, page)
+        """The logs of a page, in parts where the server refuses it as a whole."""
+        logs: list[Log] = []
+        at, width, known = page.start, self._width(), None
+        while at < page.stop:
+            part = range(at, min(at + width, page.stop))
+            query = {"address": asset.address, "topics": topics, "fromBlock": hex(part[0]), "toBlock": hex(part[-1])}
+            call: Call = ("eth_getLogs", [query])
+            try:
+                (raw,) = await self._rpc.attempt([call])
+            except RpcCallFailed as error:
+                if error.refusal.gone or len(part) == 1:
+                    raise ChainUnreachable(f"the chain's RPC server refused a read: {error}") from None
+                width = error.refusal.narrower(len(part))
+                # How many logs there are is a matter of these blocks, not of the server.
+                known = None if error.refusal.results else width
+                continue
+            if known is not None and len(part) == known:
+                self._ranges.keep_log_range(self._server, known, self._rpc.now())
+                known = None
+            logs += _checked(raw, asset, topics, part)
+            at = part.stop
+        return logs
+
+    def _width(self) -> int:
+        """The widest range to ask for: the one that is known for the server, if that is narrower than ours."""
+        return min(self._ranges.log_range(self._server, self._rpc.now()) or PAGE_BLOCKS, PAGE_BLOCKS)
+
+    def _pages(self, first: int, last: int) -> list[range]:
+        width = self._width()
+        return [range(at, min(at + width, last + 1)) for at in range(max(0, first), last + 1, width)]
 
 
 def _near_each_other(starts: Mapping[str, int]) -> Iterator[list[str]]:
@@ -126,10 +148,6 @@ def _near_each_other(starts: Mapping[str, int]) -> Iterator[list[str]]:
         group.append(nonce)
     if group:
         yield group
-
-
-def _pages(first: int, last: int) -> list[range]:
-    return [range(at, min(at + PAGE_BLOCKS, last + 1)) for at in range(max(0, first), last + 1, PAGE_BLOCKS)]
 
 
 def _topic(address: str) -> str:

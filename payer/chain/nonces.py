@@ -10,6 +10,7 @@ from payer.chain.chain import Head
 from payer.chain.rpc import RpcCallFailed, RpcClient, malformed
 from payer.chain.settlements import Proof
 from payer.values.chain_view import Settlement
+from payer.values.errors import ChainUnreachable
 from payer.values.money import Asset
 from payer.wire.addresses import address_word
 
@@ -44,20 +45,35 @@ class NonceReader:
         signed = {name for name, start in nonces.items() if start is not None}
         paid = {name for name, proof in proofs.items() if isinstance(proof, Settlement)}
         asked = [name for name in nonces if (used[name] or name in signed) and name not in paid]
-        flags |= await self.used(asset, payer, asked, head.final_number)
+        try:
+            flags |= await self._flags(asset, payer, asked, head.final_number)
+        except RpcCallFailed as error:
+            if not error.refusal.gone:
+                raise ChainUnreachable(f"the chain's RPC server refused a read: {error}") from None
+            # That state is pruned. A flag is never taken back, so unused at the head means unused there, too; of a
+            # cancelled nonce it is not known whether that is final.
+            return flags
         if wrong := [name for name in asked if flags[name] and not used[name]]:
             raise malformed(f"nonce {wrong[0]} is used in an older block and unused in a newer one")
         return flags
 
     async def used(self, asset: Asset, payer: str, nonces: list[str], block: int) -> dict[str, bool]:
-        """The token's `authorizationState` of each nonce at a block, in as few round trips as possible."""
+        """The token's `authorizationState` of each nonce at a block. Raises ChainUnreachable."""
+        try:
+            return await self._flags(asset, payer, nonces, block)
+        except RpcCallFailed as error:
+            reason = str(error)
+        raise ChainUnreachable(f"the chain's RPC server refused a read: {reason}")
+
+    async def _flags(self, asset: Asset, payer: str, nonces: list[str], block: int) -> dict[str, bool]:
+        """The flags, in as few round trips as possible. Raises RpcCallFailed, ChainUnreachable."""
         if not nonces:
             return {}
         prefix = _AUTHORIZATION_STATE + address_word(payer).hex()
         calls = [prefix + nonce[2:] for nonce in nonces]
         words = await self._by_multicall(asset, calls, block) if len(nonces) >= _WORTH_A_MULTICALL else None
         if words is None:
-            words = await self._rpc.read([eth_call(asset.address, data, hex(block)) for data in calls])
+            words = await self._rpc.attempt([eth_call(asset.address, data, hex(block)) for data in calls])
         return {nonce: _flag(value) for nonce, value in zip(nonces, words, strict=True)}
 
     async def _by_multicall(self, asset: Asset, calls: list[str], block: int) -> list[str] | None:

@@ -1,148 +1,103 @@
-"""Read the chain over JSON-RPC, at pinned blocks; a payment counts only with its logs (I9).
-
-`authorizationState` alone says "used or cancelled" (EIP-3009). Paid means: the token emitted AuthorizationUsed for our
-nonce in a transaction that succeeded, with a Transfer from us beside it. A used nonce whose log is not found within
-`lookback_blocks` is reported as USED without a settlement: neither paid nor cancelled is claimed.
-"""
+"""Read the chain from one server or several: reads fail over to the next, and nonces are looked up at all of them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeVar
+from urllib.parse import urlsplit
 
-from payer.chain.calls import eth_call, word
+from payer.chain.agreement import combine
 from payer.chain.chain import Account, Head
-from payer.chain.logs import Log, LogReader, transfers_of
-from payer.chain.nonces import NonceReader
-from payer.chain.rpc import Call, RpcCallFailed, RpcClient, malformed, quantity
-from payer.chain.settlements import Proof, SettlementReader
+from payer.chain.log_ranges import LogRanges, RangesInMemory
+from payer.chain.rpc import RpcClient
+from payer.chain.server import RpcServer
 from payer.policy.rules import Policy
-from payer.values.chain_view import ChainView, NonceState, Settlement, TransferOut
+from payer.values.chain_view import ChainView, TransferOut
 from payer.values.clock import Clock
 from payer.values.errors import ChainUnreachable
 from payer.values.money import Asset
-from payer.wire.addresses import address_word, checksum
 
-_BALANCE_OF = "0x70a08231"
-_DOMAIN_SEPARATOR = "0x3644e515"
+T = TypeVar("T")
+Connect = Callable[[str], RpcClient]
 
 
 class RpcChain:
-    """`ChainReader` over JSON-RPC. Reads name their block, so that one look shows one moment."""
+    """`ChainReader` over the servers that policy names.
 
-    def __init__(self, policy: Policy, clock: Clock) -> None:
-        self._policy = policy
-        self._clock = clock
-        self._rpc = RpcClient(policy.rpc_url, clock, batch=policy.rpc_batch)
-        self._nonces = NonceReader(self._rpc)
-        self._logs = LogReader(self._rpc)
-        self._settlements = SettlementReader(self._rpc)
+    `ranges` keeps the block ranges that they answer for; without one they are learned by each process.
+    """
+
+    def __init__(
+        self, policy: Policy, clock: Clock, ranges: LogRanges | None = None, connect: Connect | None = None
+    ) -> None:
+        kept = RangesInMemory() if ranges is None else ranges
+        opened = connect or (lambda url: RpcClient(url, clock, batch=policy.rpc_batch))
+        self._clients = [opened(url) for url in policy.servers]
+        named = zip(policy.servers, self._clients, strict=True)
+        self.servers = [RpcServer(policy, clock, client, host(url), kept) for url, client in named]
 
     async def head(self) -> Head:
-        blocks: list[Call] = [
-            ("eth_chainId", []),
-            ("eth_getBlockByNumber", [self._policy.finality, False]),
-            ("eth_getBlockByNumber", ["latest", False]),
-        ]
-        chain_id, final, newest = await self._rpc.read(blocks)
-        self._check_chain(chain_id)
-        head = Head(*_block(newest, "latest"), *_block(final, self._policy.finality))
-        if head.final_number > head.number or head.final_time > head.time:
-            raise malformed(f"its {self._policy.finality} block is newer than its latest")
-        self._check_age(head)
-        return head
-
-    def _check_chain(self, chain_id: object) -> None:
-        if (served := quantity(chain_id, "eth_chainId")) != self._policy.chain_id:
-            raise ChainUnreachable(
-                f"the RPC server serves chain {served}, policy names {self._policy.chain_id}",
-                advice="correct network.rpc_url or network.chain_id in the policy file",
-            )
-
-    def _check_age(self, head: Head) -> None:
-        """Raise ChainUnreachable for a head that is too old, or in the future, which would prove live payments dead."""
-        age = self._clock.now().timestamp() - head.time
-        oldest, furthest = self._policy.max_head_age, self._policy.max_head_ahead
-        if oldest and age > oldest:
-            raise ChainUnreachable(
-                f"the RPC server's newest block is {age:.0f} s old, network.max_head_age is {oldest}"
-            )
-        if furthest and -age > furthest:
-            raise ChainUnreachable(
-                f"the RPC server's newest block is {-age:.0f} s ahead of this machine's clock",
-                advice="set this machine's clock; if it is right, do not trust network.rpc_url",
-            )
+        return await self._first(lambda server: server.head())
 
     async def look(self, asset: Asset, payer: str, nonces: Mapping[str, int | None]) -> Mapping[str, ChainView]:
-        head = await self.head()
-        used = await self._nonces.used(asset, payer, list(nonces), head.number)
-        starts = {name: start for name, start in nonces.items() if used[name]}
-        marks = await self._logs.marks(asset, payer, starts, head.number, self._policy.lookback_blocks)
-        proofs = await self._settlements.read(asset, payer, marks, head.final_number) if marks else {}
-        used_final = await self._nonces.used_at_final(asset, payer, nonces, head, used, proofs)
-        return {name: _view(head, used[name], used_final[name], proofs.get(name)) for name in nonces}
+        """Ask every server, and combine what those say that answer. Raises ChainUnreachable if none does."""
+        asked = (_answer(server.look(asset, payer, nonces)) for server in self.servers)
+        answers = await asyncio.gather(*asked)
+        seen = [answer for answer in answers if not isinstance(answer, ChainUnreachable)]
+        if not seen:
+            raise self._unreachable([answer for answer in answers if isinstance(answer, ChainUnreachable)])
+        return {nonce: combine([views[nonce] for views in seen], len(self.servers)) for nonce in nonces}
 
     async def balance(self, asset: Asset, owner: str) -> int:
-        data = _BALANCE_OF + address_word(owner).hex()
-        chain_id, value = await self._rpc.read([("eth_chainId", []), eth_call(asset.address, data, "latest")])
-        self._check_chain(chain_id)
-        return int(word(value), 16)
+        return await self._first(lambda server: server.balance(asset, owner))
 
     async def domain_separator(self, asset: Asset) -> bytes:
         """The token's EIP-712 domain separator; ours differs when the policy has a wrong name or version."""
-        chain_id, value = await self._rpc.read(
-            [("eth_chainId", []), eth_call(asset.address, _DOMAIN_SEPARATOR, "latest")]
-        )
-        self._check_chain(chain_id)
-        return bytes.fromhex(word(value))
+        return await self._first(lambda server: server.domain_separator(asset))
 
     async def transfers(self, asset: Asset, payer: str, from_block: int, to_block: int) -> list[TransferOut]:
-        logs = await self._logs.of_payer(asset, payer, from_block, to_block)
-        return [_transfer(moved, nonce) for moved, nonce in transfers_of(logs)]
+        return await self._first(lambda server: server.transfers(asset, payer, from_block, to_block))
 
     async def account(self, asset: Asset, owner: str, from_block: int, to_block: int) -> Account | None:
-        data = _BALANCE_OF + address_word(owner).hex()
-        (after,) = await self._rpc.read([eth_call(asset.address, data, hex(to_block))])
-        try:
-            values = await self._rpc.call([eth_call(asset.address, data, hex(from_block - 1))] if from_block else [])
-        except RpcCallFailed:
-            return None
-        # Before its deployment a token returns "0x".
-        before = sum(int(word(value), 16) for value in values if value != "0x")
-        return Account(before, int(word(after), 16), await self._logs.received(asset, owner, from_block, to_block))
+        return await self._first(lambda server: server.account(asset, owner, from_block, to_block))
+
+    async def heads(self) -> dict[str, Head | ChainUnreachable]:
+        """What each server says, by its host, for a person who wants to know which one is at fault."""
+        answers = await asyncio.gather(*(_answer(server.head()) for server in self.servers))
+        return {server.name: answer for server, answer in zip(self.servers, answers, strict=True)}
+
+    async def _first(self, read: Callable[[RpcServer], Awaitable[T]]) -> T:
+        """The answer of the first server that gives one."""
+        errors = []
+        for server in self.servers:
+            answer = await _answer(read(server))
+            if not isinstance(answer, ChainUnreachable):
+                return answer
+            errors.append(answer)
+        raise self._unreachable(errors)
+
+    def _unreachable(self, errors: list[ChainUnreachable]) -> ChainUnreachable:
+        """One error for those of all servers."""
+        if len(errors) == 1:
+            return errors[0]
+        named = zip(self.servers, errors, strict=True)
+        what = "; ".join(f"{server.name}: {error.what}" for server, error in named)
+        return ChainUnreachable(f"none of {len(errors)} chain servers can be read: {what}", advice=errors[0].fix)
 
     async def aclose(self) -> None:
         """Close the connections; the reader may be used again afterwards."""
-        await self._rpc.aclose()
+        for client in self._clients:
+            await client.aclose()
 
 
-def _view(head: Head, used: bool, used_final: bool, proof: Proof | None) -> ChainView:
-    state = NonceState.UNUSED
-    if used:
-        state = NonceState.CANCELLED if proof is NonceState.CANCELLED else NonceState.USED
-    return ChainView(
-        head_number=head.number,
-        head_time=head.time,
-        final_number=head.final_number,
-        final_time=head.final_time,
-        state=state,
-        state_final=state if used_final else NonceState.UNUSED,
-        settlement=proof if isinstance(proof, Settlement) else None,
-    )
+async def _answer(reading: Awaitable[T]) -> T | ChainUnreachable:
+    try:
+        return await reading
+    except ChainUnreachable as error:
+        return error
 
 
-def _block(value: object, tag: str) -> tuple[int, int]:
-    if not isinstance(value, dict):
-        raise malformed(f"it has no {tag} block")
-    return quantity(value.get("number"), f"the {tag} block's number"), quantity(value.get("timestamp"), "a timestamp")
-
-
-def _transfer(log: Log, nonce: str | None) -> TransferOut:
-    return TransferOut(
-        tx_hash=log.tx_hash,
-        log_index=log.index,
-        block_number=log.block_number,
-        block_hash=log.block_hash,
-        pay_to=checksum("0x" + log.topics[2][-40:]),
-        value=log.value,
-        nonce=nonce,
-    )
+def host(url: str) -> str:
+    """A server's host and port, which hold no key."""
+    return urlsplit(url).netloc.lower()

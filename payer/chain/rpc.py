@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from payer.chain.refusals import read_refusal
 from payer.http.bounded import read_body
+from payer.http.gate import retry_after
 from payer.http.pool import ConnectionPool
 from payer.values.clock import Clock
 from payer.values.errors import ChainUnreachable
@@ -15,6 +19,9 @@ from payer.wire.strict_json import Malformed, dump, parse, shown
 
 _BODY_LIMIT = 32 * 1024 * 1024
 _PAUSES = (0.2, 0.6)
+_BUSY_PAUSES = (1.0, 2.0, 4.0, 8.0)
+_BUSY_SECONDS = 1.0
+_LONGEST_WAIT = 120.0
 _QUANTITY = re.compile(r"0x[0-9a-f]{1,64}", re.ASCII | re.IGNORECASE)
 
 Call = tuple[str, list[Any]]
@@ -25,6 +32,16 @@ class RpcCallFailed(Exception):
 
     def __init__(self, method: str, code: object, message: object) -> None:
         super().__init__(f"{method}: {shown(message, 160)} (code {shown(code)})")
+        self.method = method
+        self.refusal = read_refusal(code, message)
+
+
+@dataclass(frozen=True, slots=True)
+class _NoAnswer:
+    """What came instead of an answer; `after`, the seconds to wait that a busy server asks for."""
+
+    why: str
+    after: float | None = None
 
 
 class RpcClient:
@@ -36,6 +53,7 @@ class RpcClient:
         self._timeout = timeout
         self._clock = clock
         self._pool = ConnectionPool(secure=url.startswith("https:"))
+        self._resume_at = datetime.fromtimestamp(0, UTC)
 
     async def call(self, calls: Sequence[Call]) -> list[Any]:
         """Results in the order of the calls. Raises RpcCallFailed for the first that failed, or ChainUnreachable."""
@@ -44,18 +62,24 @@ class RpcClient:
             results += await self._batch(calls[start : start + self._size])
         return results
 
-    async def read(self, calls: Sequence[Call]) -> list[Any]:
-        """Make calls that must succeed: repeated after an error, since a server behind a balancer may lag a block.
+    async def attempt(self, calls: Sequence[Call]) -> list[Any]:
+        """Make calls again after an error, since a server behind a balancer may lag a block.
 
-        Raises ChainUnreachable.
+        Raises RpcCallFailed for an error that lasts, or one that no waiting ends, and ChainUnreachable.
         """
         for pause in _PAUSES:
             try:
                 return await self.call(calls)
-            except RpcCallFailed:
+            except RpcCallFailed as error:
+                if error.refusal.lasting:
+                    raise
                 await self._clock.sleep(pause)
+        return await self.call(calls)
+
+    async def read(self, calls: Sequence[Call]) -> list[Any]:
+        """Make calls that must succeed. Raises ChainUnreachable."""
         try:
-            return await self.call(calls)
+            return await self.attempt(calls)
         except RpcCallFailed as error:
             reason = str(error)
         raise ChainUnreachable(f"the chain's RPC server refused a read: {reason}")
@@ -65,22 +89,44 @@ class RpcClient:
             {"jsonrpc": "2.0", "id": index, "method": method, "params": params}
             for index, (method, params) in enumerate(calls)
         ]
-        raw = await self._post_with_retries(dump(entries).encode("ascii"))
-        return [_result(entry, method) for entry, (method, _) in zip(_sorted(raw, len(calls)), calls, strict=True)]
+        content = dump(entries).encode("ascii")
+        for pause in (*_BUSY_PAUSES, None):
+            raw = await self._post_with_retries(content)
+            try:
+                answers = _sorted(raw, len(calls))
+                return [_result(entry, method) for entry, (method, _) in zip(answers, calls, strict=True)]
+            except RpcCallFailed as error:
+                if pause is None or not error.refusal.busy:
+                    raise
+            await self._clock.sleep(pause)
+        raise AssertionError("the last round returns or raises")
 
     async def _post_with_retries(self, content: bytes) -> bytes:
-        for pause in _PAUSES:
+        """Post until there is an answer; a server that is too busy (429) is given the time it asks for, bounded."""
+        pauses, busy, waited = list(_PAUSES), _BUSY_SECONDS, 0.0
+        while True:
+            await self._wait_for_turn()
             answer = await self._post(content)
             if isinstance(answer, bytes):
                 return answer
-            await self._clock.sleep(pause)
-        answer = await self._post(content)
-        if isinstance(answer, bytes):
-            return answer
-        raise ChainUnreachable(f"the chain's RPC server does not answer: {answer}")
+            if answer.after is not None and waited < _LONGEST_WAIT:
+                seconds = min(max(answer.after, busy), _LONGEST_WAIT - waited)
+                self._resume_at = self._clock.now() + timedelta(seconds=seconds)
+                busy, waited = 2 * busy, waited + seconds
+            elif pauses and answer.after is None:
+                await self._clock.sleep(pauses.pop(0))
+            else:
+                raise ChainUnreachable(f"the chain's RPC server does not answer: {answer.why}")
 
-    async def _post(self, content: bytes) -> bytes | str:
-        """The body of a 200 answer, or a text that says what came instead."""
+    async def _wait_for_turn(self) -> None:
+        """Wait as long as the server asked every request to."""
+        while (left := (self._resume_at - self._clock.now()).total_seconds()) > 0:
+            if left > _LONGEST_WAIT:  # the clock was set back
+                return
+            await self._clock.sleep(left)
+
+    async def _post(self, content: bytes) -> bytes | _NoAnswer:
+        """The body of an answer in JSON-RPC, or what came instead."""
         import httpx
 
         headers = {"content-type": "application/json", "accept-encoding": "identity", "user-agent": "tollbook"}
@@ -94,18 +140,37 @@ class RpcClient:
                 finally:
                     await response.aclose()
         except TimeoutError:
-            return f"no complete answer within {self._timeout:g} s"
+            return _NoAnswer(f"no complete answer within {self._timeout:g} s")
         except (httpx.TransportError, httpx.InvalidURL, OSError) as error:
-            return type(error).__name__
-        if response.status_code != 200:
-            return f"status {response.status_code}"
+            return _NoAnswer(type(error).__name__)
+        if response.status_code in (429, 503):
+            after = retry_after(response.headers.get("retry-after"), self._clock.now())
+            if after is not None or response.status_code == 429:
+                busy = f"status {response.status_code}: too many requests"
+                return _NoAnswer(busy, after or 0.0)
         if body.note:
-            return body.note
-        return body.data if body.whole else "an answer that is too long"
+            return _NoAnswer(body.note)
+        if response.status_code != 200 and not _is_error(body.data):
+            return _NoAnswer(f"status {response.status_code}")
+        return body.data if body.whole else _NoAnswer("an answer that is too long")
+
+    def now(self) -> datetime:
+        """The time, by the payer's clock."""
+        return self._clock.now()
 
     async def aclose(self) -> None:
         """Close the connections; calls may be made again afterwards."""
         await self._pool.aclose()
+
+
+def _is_error(raw: bytes) -> bool:
+    """Tell whether an answer with a status other than 200 is a JSON-RPC error; some servers send both."""
+    try:
+        document = parse(raw, limit=_BODY_LIMIT)
+    except Malformed:
+        return False
+    entries = document if isinstance(document, list) else [document]
+    return bool(entries) and all(isinstance(entry, dict) and "jsonrpc" in entry for entry in entries)
 
 
 def _sorted(raw: bytes, count: int) -> list[dict[str, Any]]:

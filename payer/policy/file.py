@@ -19,7 +19,7 @@ FIRST_USE = "first-use"
 _FILE_LIMIT = 1024 * 1024
 LOCAL_CHAIN = 31337
 NETWORK_KEYS = (
-    *("chain_id", "v1_name", "rpc_url", "finality"),
+    *("chain_id", "v1_name", "rpc_url", "rpc_urls", "finality"),
     *("lookback_blocks", "max_head_age", "max_head_ahead", "rpc_batch"),
 )
 PAYMENT_KEYS = ("validity_seconds", "clock_skew_seconds", "max_timeout_seconds", "quote_max_age")
@@ -66,18 +66,21 @@ def parse_policy(text: str) -> Policy:
     network = top.table("network", NETWORK_KEYS)
     payment = top.table("payment", PAYMENT_KEYS, optional=True)
     chain_id = network.integer("chain_id", 1, 2**53)
+    validity = payment.integer("validity_seconds", 10, 300, 120)
+    servers = _servers(network)
     assets, also_named = _assets(top, chain_id)
     caps = _caps(top, assets)
     return Policy(
         chain_id=chain_id,
         v1_name=network.text("v1_name", r"[a-z0-9][a-z0-9-]{0,39}", '"base"'),
-        rpc_url=network.url("rpc_url", secret=True),
+        rpc_url=servers[0],
+        rpc_urls=servers,
         finality=network.choice("finality", _FINALITIES),
         lookback_blocks=network.integer("lookback_blocks", 1, 100_000_000, 400_000),
         max_head_age=network.integer("max_head_age", 0, 31_536_000, 0),
-        max_head_ahead=network.integer("max_head_ahead", 0, 31_536_000, 0 if chain_id == LOCAL_CHAIN else 120),
+        max_head_ahead=_head_ahead(network, chain_id, validity),
         rpc_batch=network.integer("rpc_batch", 1, 1000, 100),
-        validity_seconds=payment.integer("validity_seconds", 10, 300, 120),
+        validity_seconds=validity,
         clock_skew_seconds=payment.integer("clock_skew_seconds", 0, 300, 60),
         max_timeout_seconds=payment.integer("max_timeout_seconds", 10, 31_536_000, 86_400),
         quote_max_age=payment.integer("quote_max_age", 0, 31_536_000, 86_400),
@@ -86,6 +89,29 @@ def parse_policy(text: str) -> Policy:
         caps=MappingProxyType(caps),
         sellers=MappingProxyType(_sellers(top, assets, caps)),
     )
+
+
+def _servers(network: TomlTable) -> tuple[str, ...]:
+    """The chain's servers, in the order in which they are asked: `rpc_url` first, then `rpc_urls`."""
+    one = (network.url("rpc_url", secret=True),) if network.has("rpc_url") else ()
+    urls = tuple(dict.fromkeys((*one, *network.urls("rpc_urls", secret=True))))
+    if not urls:
+        raise network.wrong("rpc_url", "is missing", "add rpc_url to [network], or rpc_urls for several servers")
+    if len({origin(url) for url in urls}) < len(urls):
+        fix = "name servers of different hosts: two addresses of one host are one witness"
+        raise network.wrong("rpc_urls", "names a host twice", fix)
+    return urls
+
+
+def _head_ahead(network: TomlTable, chain_id: int, validity: int) -> int:
+    """`max_head_ahead`: at most an eighth of the window that is signed, so that no live payment looks expired."""
+    local = chain_id == LOCAL_CHAIN
+    highest = max(1, validity // 8)
+    seconds = network.integer("max_head_ahead", 0 if local else 1, 31_536_000, 0 if local else min(15, highest))
+    if seconds > highest:
+        fix = f"write {highest} or less: an eighth of payment.validity_seconds, which is {validity}"
+        raise network.wrong("max_head_ahead", f"is {seconds}", fix)
+    return seconds
 
 
 def _assets(top: TomlTable, chain_id: int) -> tuple[dict[str, Asset], dict[str, tuple[str, ...]]]:

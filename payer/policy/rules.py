@@ -58,7 +58,10 @@ class SellerPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Everything that may be paid for; what is not named is refused. `rpc_url` may hold a key: it is not in repr."""
+    """Everything that may be paid for; what is not named is refused.
+
+    `rpc_urls` are the chain's servers, `rpc_url` the first of them. They may hold keys: they are not in repr.
+    """
 
     chain_id: int
     v1_name: str
@@ -70,12 +73,18 @@ class Policy:
     also_named: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     lookback_blocks: int = 400_000
     max_head_age: int = 0
-    max_head_ahead: int = 120
+    max_head_ahead: int = 15
     rpc_batch: int = 100
     validity_seconds: int = 120
     clock_skew_seconds: int = 60
     max_timeout_seconds: int = 86_400
     quote_max_age: int = 86_400
+    rpc_urls: tuple[str, ...] = field(default=(), repr=False)
+
+    @property
+    def servers(self) -> tuple[str, ...]:
+        """The chain's servers, in the order in which they are asked."""
+        return self.rpc_urls or (self.rpc_url,)
 
     @property
     def network(self) -> str:

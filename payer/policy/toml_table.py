@@ -36,6 +36,10 @@ class TomlTable:
         """An error about a key."""
         return Misconfigured(f"{self.name(key)} {what}", advice=fix)
 
+    def has(self, key: str) -> bool:
+        """Tell whether the key is in the table."""
+        return key in self._values
+
     def value(self, key: str, default: Any = _MISSING) -> Any:
         """A value of any type; without a default the key is required."""
         if key in self._values:
@@ -117,7 +121,16 @@ class TomlTable:
 
     def url(self, key: str, *, secret: bool = False) -> str:
         """An absolute URL without user, fragment or trailing slash; errors never quote a `secret` one (I10)."""
-        value = self.value(key)
+        return self._as_url(key, self.value(key), secret=secret)
+
+    def urls(self, key: str, *, secret: bool = False) -> tuple[str, ...]:
+        """A list of URLs, each as `url` reads one; empty when absent."""
+        value = self.value(key, [])
+        if not isinstance(value, list):
+            raise self.wrong(key, "is not a list of addresses", 'write a list such as ["https://…", "https://…"]')
+        return tuple(self._as_url(key, entry, secret=secret) for entry in value)
+
+    def _as_url(self, key: str, value: Any, *, secret: bool) -> str:
         quoted = "is not a usable address" if secret else f"is {shown(value)}"
         fix = "write an https address without user, query or fragment (http is for this machine only)"
         if not isinstance(value, str) or not value.isascii() or not value.isprintable() or " " in value:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from payer.buy.decide import believes
 from payer.buy.look import look
 from payer.chain.settlements import paid_as_signed
 from payer.context import PayerContext
 from payer.ledger import Conflict, Ledger
 from payer.settle.recover import verify
-from payer.settle.scan import Balance, Scan, read_again, scan
+from payer.settle.scan import Balance, Progress, Scan, read_again, scan, unwatched
 from payer.values.chain_view import ChainView, NotSeen, TransferOut
 from payer.values.events import Settled
 from payer.values.money import Asset
@@ -55,14 +56,18 @@ class Reconciled:
         return not self.differences
 
 
-async def reconcile(context: PayerContext, asset: Asset, *, rescan: bool = False) -> Reconciled:
+async def reconcile(
+    context: PayerContext, asset: Asset, *, rescan: bool = False, progress: Progress = unwatched
+) -> Reconciled:
     """Read the chain to its final block, book what it proves, and compare. Raises ChainUnreachable.
 
-    `rescan` reads closed blocks again, from the first block in which a purchase may have settled.
+    `rescan` reads closed blocks again, from the first block in which a purchase may have settled. `progress` is called
+    while blocks are read.
     """
     wallet = context.signer().address
     await verify(context, context.ledger.open_purchases())
-    read = await scan(context, asset, wallet, _purchases_of(context, asset, wallet), rescan=rescan)
+    mine = _purchases_of(context, asset, wallet)
+    read = await scan(context, asset, wallet, mine, rescan=rescan, progress=progress)
     late = await _book_late(context, asset, context.ledger.transfers_seen(asset, wallet))
     mine = _purchases_of(context, asset, wallet)
     closed = [p for p in mine if p.settlement is not None and p.settlement.block_number <= read.through]
@@ -130,7 +135,7 @@ async def _book_late(context: PayerContext, asset: Asset, seen: list[TransferOut
 
 
 async def _book(context: PayerContext, purchase: Purchase, view: ChainView) -> bool:
-    if view.settlement is None:
+    if view.settlement is None or not believes(purchase, context.clock.now().timestamp(), view):
         return False
     try:
         context.ledger.append(purchase, Settled(at=context.clock.now(), settlement=view.settlement))
@@ -150,7 +155,7 @@ def _compare(closed: list[Purchase], ours: list[TransferOut], by_nonce: dict[str
             )
             differences.append(_difference(transfer, detail))
         elif purchase.money is not Money.SPENT:
-            differences.append(_difference(transfer, f"the ledger has it as {purchase.money}", purchase))
+            differences.append(_difference(transfer, _unbooked(purchase, transfer), purchase))
         elif purchase.spent != transfer.value or _tx(purchase) != transfer.tx_hash:
             differences.append(_difference(transfer, "the ledger has another amount or transaction", purchase))
     for purchase in closed:
@@ -165,6 +170,18 @@ def _compare(closed: list[Purchase], ours: list[TransferOut], by_nonce: dict[str
                 )
             )
     return differences
+
+
+def _unbooked(purchase: Purchase, transfer: TransferOut) -> str:
+    """Say why a transfer over a purchase's nonce is not booked."""
+    signed = purchase.authorization
+    if signed is None or (signed.pay_to, signed.value) == (transfer.pay_to, transfer.value):
+        return f"the ledger has it as {purchase.money}"
+    return (
+        f"the chain server shows {transfer.value} to {transfer.pay_to} for this nonce, and {signed.value} to "
+        f"{signed.pay_to} was signed: the ledger has it as {purchase.money} and counts {purchase.committed} until what "
+        "was signed has expired"
+    )
 
 
 def _never_signed(context: PayerContext, agreed: list[Purchase]) -> list[Difference]:

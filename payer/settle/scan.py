@@ -6,12 +6,12 @@ blocks are read again each time, so that a reorg which reached below them is not
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from payer.chain.chain import Account
-from payer.chain.logs import PAGE_BLOCKS
+from payer.chain.log_ranges import PAGE_BLOCKS
 from payer.context import PayerContext
 from payer.values.chain_view import TransferOut
 from payer.values.money import Asset
@@ -41,15 +41,33 @@ class Scan:
     unexplained: int = 0
 
 
-async def scan(context: PayerContext, asset: Asset, wallet: str, mine: Sequence[Purchase], *, rescan: bool) -> Scan:
+Progress = Callable[[int, int], None]
+"""Called with the blocks that were read and those there are to read, before the first stretch and after each."""
+
+
+def unwatched(_read: int, _of: int) -> None:
+    """The Progress that shows nothing."""
+
+
+async def scan(
+    context: PayerContext,
+    asset: Asset,
+    wallet: str,
+    mine: Sequence[Purchase],
+    *,
+    rescan: bool,
+    progress: Progress = unwatched,
+) -> Scan:
     """Read on from the last closed block; with `rescan`, from the first in which a purchase may have settled.
 
-    Raises ChainUnreachable.
+    Each stretch is kept as it is closed, so that a scan which is interrupted goes on there. Raises ChainUnreachable.
     """
     final = (await context.chain.head()).final_number
     closed = context.ledger.scanned_through(asset, wallet)
     start = _first_block(context, mine, final) if closed is None or rescan else max(0, closed + 1 - OVERLAP)
     balance = Balance.EQUAL if start <= final else Balance.NOT_CHECKED
+    first = start
+    progress(0, max(0, final + 1 - first))
     while start <= final:
         end = min(start + STRETCH - 1, final)
         transfers = await context.chain.transfers(asset, wallet, start, end)
@@ -60,6 +78,7 @@ async def scan(context: PayerContext, asset: Asset, wallet: str, mine: Sequence[
             return Scan(max(start - 1, closed or 0), Balance.DIFFERS, unexplained)
         _close(context, asset, wallet, start, end, transfers)
         start = end + 1
+        progress(start - first, final + 1 - first)
     return Scan(max(final, closed or 0), balance)
 
 

@@ -36,7 +36,8 @@ class NonceState(StrEnum):
 class ChainView:
     """The chain's answer about one nonce, read at two pinned blocks: the head, and the one that policy calls final.
 
-    Block times are unix seconds.
+    Block times are unix seconds. `agreed`: as many servers as policy asks for say the same; on another view no money is
+    freed. `as_signed`: the ledger has a signature with the settlement's payee and value, maybe an earlier one.
     """
 
     head_number: int
@@ -46,6 +47,8 @@ class ChainView:
     state: NonceState
     state_final: NonceState
     settlement: Settlement | None = None
+    agreed: bool = True
+    as_signed: bool = False
 
 
 class NotSeen(Enum):

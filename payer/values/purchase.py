@@ -127,13 +127,13 @@ class Purchase(msgspec.Struct, frozen=True):
     def committed(self) -> int:
         """Atomic units that count against every cap now (I3).
 
-        While a reorg may undo the settlement, that is the largest value signed.
+        Of spent money, too, the largest value signed: a chain server's word for a smaller transfer frees nothing.
         """
         match self.money:
             case Money.RESERVED | Money.EXPOSED:
                 return self.reserved
             case Money.SPENT:
-                return max(self.reserved, self.spent) if self.settling else self.spent
+                return max(self.reserved, self.spent)
             case Money.VOID:
                 return 0
 

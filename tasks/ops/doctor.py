@@ -10,12 +10,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from payer.values.errors import Misconfigured, PayerError
+from payer.values.errors import ChainUnreachable, Misconfigured, PayerError
 from payer.values.money import Amount
 from tasks.ops.probe import probe
 from tasks.workspace.workspace import Workspace
 
 FEW_BYTES = 500 * 1024**2
+_FREED_BY = "Of {} servers two must agree before money is freed; with fewer it stays exposed"
 WRITTEN_FOLDERS = (".", "state", "published", "published/.private", "published/snapshots", "published/snapshots/.files")
 """Folders under TOLLBOOK_HOME."""
 
@@ -79,9 +80,20 @@ async def _wallet(ws: Workspace) -> Check:
 
 
 async def _chain(ws: Workspace) -> Check:
-    head = await ws.payer.context.chain.head()
-    age = ws.clock.now().timestamp() - head.time
-    detail = f"chain {ws.policy.chain_id}, block {head.number}, {age:.0f} s old"
+    """Check each chain server, by its host: the URL may hold a key."""
+    heads = await ws.chain.heads()
+    now = ws.clock.now().timestamp()
+    errors = [head for head in heads.values() if isinstance(head, ChainUnreachable)]
+    texts = [
+        f"{name}: {head.what}"
+        if isinstance(head, ChainUnreachable)
+        else f"{name}: block {head.number}, {now - head.time:.0f} s old"
+        for name, head in heads.items()
+    ]
+    detail = f"chain {ws.policy.chain_id}; " + "; ".join(texts)
+    if errors:
+        fix = errors[0].fix if len(errors) == len(heads) else f"{errors[0].fix}. {_FREED_BY.format(len(heads))}"
+        return Check("chain", False, detail, fix, errors[0].exit_code)
     return Check("chain", True, detail)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from payer.settle.reconcile import Difference, Reconciled, damaged_bodies
+from payer.settle.scan import Progress, unwatched
 from payer.values.errors import Unresolved
 from payer.values.money import Amount
 from tasks.workspace.workspace import Workspace
@@ -56,10 +57,10 @@ class Books:
         return sum(amounts) if sum(map(bool, moved)) <= 1 else None
 
 
-async def reconcile_all(ws: Workspace, rescan: bool = False) -> Books:
+async def reconcile_all(ws: Workspace, rescan: bool = False, progress: Progress = unwatched) -> Books:
     """Read the chain up to its final block, book what it proves, compare. Raises ChainUnreachable."""
     _ = ws.wallet
-    assets = [await ws.payer.reconcile(asset, rescan=rescan) for asset in ws.policy.assets.values()]
+    assets = [await ws.payer.reconcile(asset, rescan=rescan, progress=progress) for asset in ws.policy.assets.values()]
     files = (*ws.payer.damaged_bodies(), *_published(ws))
     return Books(tuple(assets), files, {} if all(one.clean for one in assets) else _by_transaction(ws))
 

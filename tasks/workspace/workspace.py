@@ -122,7 +122,7 @@ class Workspace:
 
         wallet = self.wallet if self.has_wallet else None
         self._transport = HttpTransport(self.policy, clock=self.clock, paces=self.home / "state" / "paces")
-        self._chain = RpcChain(self.policy, clock=self.clock)
+        self._chain = RpcChain(self.policy, self.clock, self.ledger)
         parts = (self.ledger, self.policy, self._chain, self._transport, wallet, self.clock)
         return Payer(PayerContext(*parts, spool=self.spool, stop=self.stop))
 
@@ -134,6 +134,13 @@ class Workspace:
                 f"TOLLBOOK_HOME was deleted or replaced while it was in use: {self.home}",
                 advice="the ledger is elsewhere and whole; `tollbook rebuild` makes cache and published files again",
             )
+
+    @property
+    def chain(self) -> RpcChain:
+        """The payer's reader of the chain; needs a running event loop."""
+        _ = self.payer
+        assert self._chain is not None, "the payer was built with it"
+        return self._chain
 
     def asset(self, seller: str) -> Asset:
         """Return the asset that a seller is paid in. Raises Misconfigured when policy doesn't name the seller."""

@@ -40,6 +40,7 @@ class Row:
     data: str
     committed: int
     spent: int
+    settling: bool = False
 
 
 @dataclass(slots=True)
@@ -192,8 +193,9 @@ class Checks:
         moved = False
         for seq, used, money, data, text, generation, key, doc in changed:
             known.seq = max(known.seq, seq)
-            spent = rows.purchase(doc).spent if money == "spent" else 0
-            row, before = Row(money, data, int(text), spent), known.rows.get(used)
+            state = rows.purchase(doc) if money == "spent" else None
+            spent, settling = (0, False) if state is None else (state.spent, state.settling)
+            row, before = Row(money, data, int(text), spent, settling), known.rows.get(used)
             known.rows[used] = row
             self._world.trace(machine.name, "ledger:", used[:8], money, data, text)
             difference = row.committed - (before.committed if before else 0)
@@ -209,7 +211,9 @@ class Checks:
     def _row(self, used: str, row: Row, key: str, generation: int) -> None:
         word = generation == 0 or (key, generation - 1) in self.accepted
         self.require(word, "I2 generation", lambda: f"generation {generation} of {key[:16]} without operator approval")
-        if row.money == "spent":
+        # A forged settlement may be booked while the other servers are silent: it frees nothing, and is never final.
+        forged = row.settling and self._world.dice.may("rpc_liar")
+        if row.money == "spent" and not forged:
             moved = row.spent in self._ever_moved.get(used, ())
             self.require(moved, "I9 proof", lambda: f"{used} is booked as spent ({row.spent}) and never was")
         if row.money == "void" and self._world.scenario.honest:
@@ -234,7 +238,7 @@ class Checks:
     def _caps(self, known: Known, buckets: list[tuple[str, int]]) -> None:
         months = sum(held for scope, held in buckets if scope == "month")
         self.require(months == known.total, "I3 sums", lambda: f"months hold {months}, purchases {known.total}")
-        if self._world.scenario.honest:
+        if self._world.scenario.caps_hold:
             caps = self._world.policy.caps[terms.ASSET.symbol]
             limits = {"run": caps.per_run, "flow_day": caps.per_flow_day, "day": caps.per_day, "month": caps.per_month}
             over = [(scope, held) for scope, held in buckets if held > limits[scope]]

@@ -12,6 +12,7 @@ from msgspec import structs
 
 from payer.buy import approve, buy, changed_terms, decide, quote, record, send
 from payer.buy.look import look
+from payer.chain import agreement, reader
 from payer.context import PayerContext
 from payer.http.outcome import Answer
 from payer.ledger import Ledger, caps, read
@@ -201,6 +202,16 @@ def a_stop_is_not_looked_at(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(StopRequest, "check", lambda _: None)
 
 
+def one_server_frees(patch: pytest.MonkeyPatch) -> None:
+    """The word of one server is enough where several are configured."""
+    patch.setattr(agreement, "NEEDED", 1)
+
+
+def the_first_server_is_believed(patch: pytest.MonkeyPatch) -> None:
+    """What the first server that answers says is the chain's view; the others are for failing over."""
+    patch.setattr(reader, "combine", lambda views, configured: agreement.combine(views[:1], 1))
+
+
 def a_lease_is_ignored(patch: pytest.MonkeyPatch) -> None:
     """No defect: a lease is courtesy, and the nonce is what pays once."""
     for module in (buy, approve, recover):
@@ -226,5 +237,9 @@ DEFECTS = {
     "unreachable_is_unused": Defect(BOOKS, unreachable_is_unused, ("jobs=4",), "rpc_down,late,clock"),
     "bodies_lose_races": Defect(("I4 body",), bodies_lose_races, world=("slots=3",), faults="settle_402,lose,slow"),
     "a_stop_is_not_looked_at": Defect(("I11 begun",), a_stop_is_not_looked_at, ("jobs=4",), "stop:1,lose,settle_402"),
+    "one_server_frees": Defect(BOOKS, one_server_frees, ("servers=2", "machines=1"), "rpc_liar,rpc_down:0.4,late,drop"),
+    "the_first_server_is_believed": Defect(
+        BOOKS, the_first_server_is_believed, ("servers=2", "machines=1"), "rpc_liar,late,drop"
+    ),
     "a_settlement_is_believed_for_ever": Defect((*BOOKS, "liveness"), settled_for_ever, faults="reorg"),
 }

@@ -7,10 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from payer.chain.chain import ChainReader
-from payer.chain.logs import LogReader
-from payer.chain.nonces import NonceReader
 from payer.chain.reader import RpcChain
-from payer.chain.settlements import SettlementReader
 from payer.context import PayerContext
 from payer.payer import Payer
 from payer.settle.recover import due
@@ -33,7 +30,11 @@ class Desk:
 
     def __init__(self, world: World, process: Process) -> None:
         clock = SimClock(process)
-        chain = _rpc_chain(world, clock, process) if world.scenario.rpc else _oracle(world, clock, process)
+        chain = (
+            _rpc_chain(world, clock, process)
+            if world.scenario.rpc or world.scenario.servers > 1
+            else _oracle(world, clock, process)
+        )
         self.policy = world.policy
         self.ledger = process.machine.store.open()
         self.clock = clock
@@ -80,9 +81,7 @@ def _oracle(world: World, clock: SimClock, process: Process) -> ChainReader:
 
 
 def _rpc_chain(world: World, clock: SimClock, process: Process) -> ChainReader:
-    """The real reader of the chain over a simulated server."""
-    chain = RpcChain(world.policy, clock)
-    chain._rpc = SimRpc(world.policy, clock, world.chain, world.dice, process)
-    chain._nonces, chain._logs = NonceReader(chain._rpc), LogReader(chain._rpc)
-    chain._settlements = SettlementReader(chain._rpc)
-    return chain
+    """The real reader of the chain over simulated servers."""
+    return RpcChain(
+        world.policy, clock, connect=lambda url: SimRpc(url, world.policy, clock, world.chain, world.dice, process)
+    )

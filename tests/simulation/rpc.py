@@ -15,6 +15,7 @@ from payer.values.errors import ChainUnreachable
 from payer.wire.addresses import address_word
 from tests.simulation.chain import SimChain, Tx, View
 from tests.simulation.dice import Dice
+from tests.simulation.liar import LIES, Liar
 from tests.simulation.machine import Process
 
 AUTHORIZATION_STATE = "0xe94a0102"
@@ -23,8 +24,11 @@ AUTHORIZATION_STATE = "0xe94a0102"
 class SimRpc(RpcClient):
     """Answers batches of calls as one backend of a pool would: each batch may meet another one."""
 
-    def __init__(self, policy: Policy, clock: Clock, chain: SimChain, dice: Dice, process: Process) -> None:
-        super().__init__(policy.rpc_url, clock)
+    def __init__(self, url: str, policy: Policy, clock: Clock, chain: SimChain, dice: Dice, process: Process) -> None:
+        super().__init__(url, clock)
+        first = len(policy.servers) > 1 and url == policy.servers[0]
+        lies = first and dice.hit("rpc_liar")
+        self._liar = Liar(dice.of("rpc_liar").choice(LIES), chain) if lies else None
         self._chain_id = policy.chain_id
         self._truth = chain
         self._dice = dice
@@ -39,12 +43,13 @@ class SimRpc(RpcClient):
             raise ChainUnreachable("simulated: no answer")
         behind = dice.of("rpc_stale").randint(1, 200) if dice.hit("rpc_stale") else 0
         chain_id = self._chain_id + dice.hit("rpc_other_chain")
-        backend = _Backend(self._truth, self._truth.view(behind), chain_id, dice)
+        liar = None if dice.calm else self._liar
+        backend = _Backend(self._truth, self._truth.view(behind), chain_id, dice, liar)
         return [backend.answer(method, parameters) for method, parameters in calls]
 
 
 class _Backend:
-    def __init__(self, chain: SimChain, view: View, chain_id: int, dice: Dice) -> None:
+    def __init__(self, chain: SimChain, view: View, chain_id: int, dice: Dice, liar: Liar | None) -> None:
         self._chain = chain
         self._view = view
         self._chain_id = chain_id
@@ -52,6 +57,7 @@ class _Backend:
         self._sees_ghosts = dice.hit("rpc_ghost")
         self._has_no_logs = dice.hit("rpc_no_logs")
         self._dice = dice
+        self._liar = liar
 
     def answer(self, method: str, parameters: list[Any]) -> Any:
         if self._dice.hit("rpc_error"):
@@ -60,15 +66,18 @@ class _Backend:
             case "eth_chainId":
                 return hex(self._chain_id)
             case "eth_getBlockByNumber":
-                return self._block(parameters[0])
+                block = self._block(parameters[0])
+                return block if self._liar is None else self._liar.block(block)
             case "eth_call":
-                block = self._view.head if parameters[1] == "latest" else int(parameters[1], 16)
-                self._known(block)
-                return self._call(parameters[0]["to"], parameters[0]["data"], block)
+                number = self._view.head if parameters[1] == "latest" else int(parameters[1], 16)
+                self._known(number)
+                return self._call(parameters[0]["to"], parameters[0]["data"], number)
             case "eth_getLogs":
-                return self._logs(parameters[0])
+                logs = self._logs(parameters[0])
+                return logs if self._liar is None else self._liar.logs(parameters[0], self._view, logs)
             case "eth_getTransactionReceipt":
-                return self._receipt(parameters[0])
+                receipt = self._receipt(parameters[0])
+                return receipt if self._liar is None else self._liar.receipt(parameters[0], receipt)
         raise AssertionError(f"the payer asked for {method}")
 
     def _known(self, block: int) -> None:
@@ -95,7 +104,8 @@ class _Backend:
         used = self._chain.used_at("0x" + data[-64:], block) is not None
         if used and self._forgets:
             return "0x" + "0" * 64
-        return f"0x{used or self._sees_ghosts:064x}"
+        flag = f"0x{used or self._sees_ghosts:064x}"
+        return flag if self._liar is None else self._liar.flag(flag)
 
     def _logs(self, query: dict[str, Any]) -> list[dict[str, Any]]:
         if self._has_no_logs or self._forgets:

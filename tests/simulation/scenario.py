@@ -45,6 +45,7 @@ FAULTS: dict[str, tuple[float, str]] = {
     "rpc_ghost": (0.04, "an unused nonce is shown as used, without a log"),
     "rpc_no_logs": (0.08, "no logs"),
     "rpc_other_chain": (0.03, "another chain"),
+    "rpc_liar": (0.7, "where there are several servers, the first of them lies to a process about every nonce"),
     # the buyer's machine
     "crash": (0.35, "a process dies at an await, a crash point or a commit"),
     "clock": (0.25, "a process's clock is up to ten minutes off"),
@@ -58,7 +59,19 @@ FAULTS: dict[str, tuple[float, str]] = {
 }
 """Every kind of fault: how often it strikes at most where it can, and what it is."""
 
-ONCE = ("crash", "clock", "stop", "lost", "rollback", "reorg", "deny_resend", "old_signature", "delisted", "other_key")
+ONCE = (
+    "crash",
+    "clock",
+    "stop",
+    "lost",
+    "rollback",
+    "reorg",
+    "deny_resend",
+    "old_signature",
+    "delisted",
+    "other_key",
+    "rpc_liar",
+)
 """Faults that strike a process, a world or a choice rather than each message: rare by nature, so never made rarer."""
 
 DISHONEST = ("rpc_forget", "cancel", "lost", "rollback")
@@ -79,6 +92,7 @@ class Scenario:
     finality_blocks: int = 15
     planned: bool = False
     rpc: bool = False
+    servers: int = 1
     forgiving: bool = False
     free: bool = False
     rates: dict[str, float] = field(default_factory=dict)
@@ -87,6 +101,12 @@ class Scenario:
     def honest(self) -> bool:
         """One ledger that is never lost, and a chain that never lies about what is final."""
         return self.machines == 1 and not any(name in self.rates for name in DISHONEST)
+
+    @property
+    def caps_hold(self) -> bool:
+        """Nothing is booked after it was freed: no ledger goes back in time, and no server is alone with a lie that
+        frees what is spent."""
+        return not any(name in self.rates for name in ("rollback", "rpc_forget"))
 
     def without(self, fault: str) -> Scenario:
         return replace(self, rates={name: rate for name, rate in self.rates.items() if name != fault})
@@ -119,6 +139,7 @@ def from_seed(seed: int) -> Scenario:
     low, high = (0.5, 1.0) if storm else (0.15, 0.8)
     rates = {kind: round(FAULTS[kind][0] * chance.uniform(low, high), 4) for kind in kinds}
     rates |= {kind: FAULTS[kind][0] for kind in kinds if kind in ONCE}
+    servers = chance_of_servers(seed, kinds)
     return Scenario(
         seed=seed,
         pieces=chance.choice((8, 16, 24) if storm else (64, 96, 128, 192)),
@@ -130,10 +151,17 @@ def from_seed(seed: int) -> Scenario:
         finality_blocks=chance.choice((8, 15, 40)),
         planned=chance.random() < 0.04,
         rpc=chance.random() < 0.08,
+        servers=servers,
         forgiving=chance.random() < 0.6,
         free=chance.random() < 0.15,
         rates=rates,
     )
+
+
+def chance_of_servers(seed: int, kinds: Sequence[str]) -> int:
+    """Several servers in half of the worlds that have a liar, else in few. A stream of its own: older seeds stay."""
+    chance = Random(f"{seed}/servers")
+    return chance.choice((2, 3)) if chance.random() < (0.5 if "rpc_liar" in kinds else 0.02) else 1
 
 
 def narrowed(scenario: Scenario, world: Sequence[str] = (), faults: str | None = None) -> Scenario:

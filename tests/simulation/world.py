@@ -31,7 +31,7 @@ chain_id = {terms.CHAIN_ID}
 v1_name = "{terms.V1_NAME}"
 rpc_url = "https://rpc.example"
 finality = "safe"
-max_head_ahead = 120
+max_head_ahead = 15
 lookback_blocks = 20000
 [payment]
 quote_max_age = 1800
@@ -102,7 +102,8 @@ class World:
         self._wire()
 
     def _policy(self) -> Policy:
-        policy = base_policy()
+        urls = tuple(f"https://rpc{number}.example" for number in range(self.scenario.servers))
+        policy = replace(base_policy(), rpc_urls=urls, rpc_url=urls[0])
         if not self.scenario.tight:
             return policy
         price = 20_000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 from payer.values.purchase import Purchase
@@ -34,6 +35,25 @@ class Lines(Counting):
             self._last = time.monotonic()
             trouble = f": {problem}" if problem else ""
             print(f"{self.flow}: {self.words}{trouble}", file=sys.stderr, flush=True)
+
+
+class Blocks:
+    """Progress lines on stderr while a long range of the chain is read; nothing for one that is read at once."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._started = self._last = clock()
+
+    def __call__(self, read: int, of: int) -> None:
+        now = self._clock()
+        if not read:
+            self._started = self._last = now
+        if not read or now - self._last < SECONDS_BETWEEN_LINES:
+            return
+        self._last = now
+        left = (now - self._started) * (of - read) / read / 60
+        words = f"reading the chain: {read:,} of {of:,} blocks, about {left:.0f} min left; what was read is kept"
+        print(words, file=sys.stderr, flush=True)
 
 
 class Bar(Counting):

@@ -166,6 +166,14 @@ scans = sa.Table(
     sa.Column("scanned_at", Moment, nullable=False),
 )
 
+log_ranges = sa.Table(
+    "log_ranges",
+    metadata,
+    sa.Column("server", sa.Text, primary_key=True),
+    sa.Column("blocks", sa.Integer, nullable=False),
+    sa.Column("learned_at", Moment, nullable=False),
+)
+
 transfers = sa.Table(
     "transfers",
     metadata,

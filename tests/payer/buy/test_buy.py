@@ -73,7 +73,7 @@ CHAINS: dict[str, ChainCase] = {
         (Money.EXPOSED, Unresolved),
     ),
     "unused-final-past-expiry": ChainCase(
-        lambda: s.chain_view(NonceState.UNUSED, final_time=LATE), (Money.VOID, None), (Money.VOID, None)
+        lambda: s.chain_view(NonceState.UNUSED, final_time=LATE), (Money.EXPOSED, Unresolved), (Money.VOID, None)
     ),
     "used": ChainCase(
         lambda: s.chain_view(NonceState.USED, final_time=START, settlement=p.settlement()),
@@ -91,7 +91,17 @@ CHAINS: dict[str, ChainCase] = {
         (Money.EXPOSED, Unresolved),
     ),
     "cancelled": ChainCase(
-        lambda: s.chain_view(NonceState.CANCELLED, final_time=START), (Money.VOID, None), (Money.VOID, None)
+        lambda: s.chain_view(NonceState.CANCELLED, final_time=LATE), (Money.EXPOSED, Unresolved), (Money.VOID, None)
+    ),
+    "cancelled-and-the-signature-still-alive": ChainCase(
+        lambda: s.chain_view(NonceState.CANCELLED, final_time=START),
+        (Money.EXPOSED, Unresolved),
+        (Money.EXPOSED, Unresolved),
+    ),
+    "used-with-one-atomic-unit": ChainCase(
+        lambda: s.chain_view(NonceState.USED, final_time=START, settlement=p.settlement(value=1)),
+        (Money.EXPOSED, Unresolved),
+        (Money.EXPOSED, Unresolved),
     ),
     "cancelled-not-final": ChainCase(
         lambda: s.chain_view(NonceState.CANCELLED, NonceState.UNUSED, final_time=START),

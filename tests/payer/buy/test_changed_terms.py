@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -203,6 +204,7 @@ def test_a_seller_that_has_nothing_is_asked_once_and_the_message_says_so() -> No
         asyncio.run(at.buy(purchase))
     assert len(seller.payments) == 1
     chain.view = lambda: s.chain_view(NonceState.UNUSED, final_time=p.VALID_BEFORE + 600)
+    clock.at += timedelta(seconds=600)
     recovered = asyncio.run(at.recover())
     assert [(one.money, one.committed) for one in recovered.voided] == [(Money.VOID, 0)]
     assert len(seller.payments) == 1

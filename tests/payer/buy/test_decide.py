@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from msgspec import structs
 
@@ -43,7 +45,16 @@ USED_AFTER_LAG = view(
     NonceState.USED, final=NonceState.UNUSED, final_time=p.VALID_BEFORE, settlement=p.settlement(final=False)
 )
 USED_UNSEEN = view(NonceState.USED, final_time=p.VALID_BEFORE)
-CANCELLED = view(NonceState.CANCELLED)
+CANCELLED = view(NonceState.CANCELLED, final_time=p.VALID_BEFORE)
+CANCELLED_EARLY = view(NonceState.CANCELLED)
+DUST = view(NonceState.USED, settlement=p.settlement(value=1))
+DUST_PAST = view(NonceState.USED, final_time=p.VALID_BEFORE, settlement=p.settlement(value=1))
+DUST_PAST_NOT_FINAL = view(NonceState.USED, final_time=p.VALID_BEFORE, settlement=p.settlement(value=1, final=False))
+THIEF = view(NonceState.USED, settlement=replace(p.settlement(), pay_to="0x" + "66" * 20))
+EARLIER_SIGNATURE = replace(DUST, as_signed=True)
+UNUSED_ALONE = replace(UNUSED_PAST, agreed=False)
+CANCELLED_ALONE = replace(CANCELLED, agreed=False)
+DUST_ALONE = replace(DUST_PAST, agreed=False)
 CANCELLED_NOT_FINAL = view(NonceState.CANCELLED, final=NonceState.UNUSED)
 MOVED = view(NonceState.USED, settlement=p.settlement(final=False, block_hash="0x" + "dd" * 32))
 GONE = view(NonceState.UNUSED, head=p.settlement().block_number)
@@ -67,7 +78,7 @@ ROWS: list[tuple[str, Purchase, int, ChainView | NotSeen, AttemptCounts, type[Ac
     ("exposed-before-used", p.exposed(), BEFORE, USED, FRESH, Settle),
     ("exposed-before-used-not-final", p.exposed(), BEFORE, USED_NOT_FINAL, FRESH, Settle),
     ("exposed-before-used-transfer-not-found", p.exposed(), BEFORE, USED_UNSEEN, FRESH, Wait),
-    ("exposed-before-cancelled", p.exposed(), BEFORE, CANCELLED, FRESH, Free),
+    ("exposed-before-cancelled", p.exposed(), BEFORE, CANCELLED, FRESH, Wait),
     ("exposed-before-cancelled-not-final", p.exposed(), BEFORE, CANCELLED_NOT_FINAL, FRESH, Wait),
     ("exposed-in-margin-unread", p.exposed(), IN_MARGIN, UNREAD, FRESH, Look),
     ("exposed-in-margin-unused", p.exposed(), IN_MARGIN, UNUSED, FRESH, Wait),
@@ -76,7 +87,26 @@ ROWS: list[tuple[str, Purchase, int, ChainView | NotSeen, AttemptCounts, type[Ac
     ("exposed-after-unused-final-lags", p.exposed(), AFTER, UNUSED, FRESH, Wait),
     ("exposed-after-unused-final-one-second-short", p.exposed(), AFTER, UNUSED_ALMOST, FRESH, Wait),
     ("exposed-after-unused-final-at-expiry", p.exposed(), AFTER, UNUSED_PAST, FRESH, Free),
-    ("exposed-clock-behind-but-chain-past", p.exposed(), BEFORE, UNUSED_PAST, FRESH, Free),
+    ("exposed-blocks-ahead-of-our-clock", p.exposed(), BEFORE, UNUSED_PAST, TIRED, Wait),
+    ("exposed-blocks-a-second-ahead", p.exposed(), p.VALID_BEFORE - 1, UNUSED_PAST, TIRED, Wait),
+    ("exposed-clock-at-expiry-and-chain-past", p.exposed(), p.VALID_BEFORE, UNUSED_PAST, TIRED, Free),
+    ("exposed-dead-on-one-word-of-two", p.exposed(), AFTER, UNUSED_ALONE, TIRED, Wait),
+    ("exposed-cancelled-on-one-word-of-two", p.exposed(), AFTER, CANCELLED_ALONE, TIRED, Wait),
+    ("exposed-cancelled-signature-alive", p.exposed(), AFTER, CANCELLED_EARLY, TIRED, Wait),
+    ("exposed-cancelled-clock-before-expiry", p.exposed(), p.VALID_BEFORE - 1, CANCELLED, TIRED, Wait),
+    ("exposed-settled-for-one-unit", p.exposed(), BEFORE, DUST, FRESH, Wait),
+    ("exposed-settled-for-one-unit-clock-past", p.exposed(), AFTER, DUST, FRESH, Wait),
+    ("exposed-settled-for-one-unit-clock-before", p.exposed(), BEFORE, DUST_PAST, FRESH, Wait),
+    ("exposed-settled-for-one-unit-and-all-expired", p.exposed(), AFTER, DUST_PAST, FRESH, Settle),
+    ("exposed-settled-for-one-unit-not-final", p.exposed(), AFTER, DUST_PAST_NOT_FINAL, FRESH, Wait),
+    ("exposed-settled-for-one-unit-on-one-word", p.exposed(), AFTER, DUST_ALONE, FRESH, Wait),
+    ("exposed-settled-to-another-payee", p.exposed(), BEFORE, THIEF, FRESH, Wait),
+    ("exposed-settled-by-an-earlier-signature", p.exposed(), BEFORE, EARLIER_SIGNATURE, FRESH, Settle),
+    ("exposed-delivered-settled-for-one-unit", p.exposed_delivered(), BEFORE, DUST, FRESH, Wait),
+    ("spent-not-final-then-for-one-unit", p.spent_delivered(final=False), BEFORE, DUST, FRESH, Done),
+    ("spent-absent-not-final-then-for-one-unit", p.spent(final=False), BEFORE, DUST, FRESH, Claim),
+    ("reserved-cancelled-on-one-word-of-two", p.reserved(), BEFORE, CANCELLED_ALONE, FRESH, Wait),
+    ("reserved-again-cancelled-before-the-first-expired", p.reserved_again(), AFTER, CANCELLED_EARLY, FRESH, Wait),
     ("exposed-after-used", p.exposed(), AFTER, USED, FRESH, Settle),
     ("exposed-after-used-at-head-only", p.exposed(), AFTER, USED_AFTER_LAG, FRESH, Settle),
     ("exposed-after-used-transfer-not-found", p.exposed(), AFTER, USED_UNSEEN, FRESH, Wait),
@@ -128,7 +158,7 @@ ROWS: list[tuple[str, Purchase, int, ChainView | NotSeen, AttemptCounts, type[Ac
     ("reserved-used-not-final", p.reserved(), BEFORE, USED_NOT_FINAL, FRESH, Settle),
     ("exposed-in-margin-used", p.exposed(), IN_MARGIN, USED, FRESH, Settle),
     ("exposed-in-margin-unreachable", p.exposed(), IN_MARGIN, UNREACHABLE, FRESH, Wait),
-    ("exposed-in-margin-cancelled", p.exposed(), IN_MARGIN, CANCELLED, FRESH, Free),
+    ("exposed-in-margin-cancelled", p.exposed(), IN_MARGIN, CANCELLED, FRESH, Wait),
     ("exposed-after-cancelled-not-final", p.exposed(), AFTER, CANCELLED_NOT_FINAL, FRESH, Wait),
     ("exposed-delivered-cancelled", p.exposed_delivered(), AFTER, CANCELLED, FRESH, Free),
     ("exposed-delivered-used-transfer-not-found", p.exposed_delivered(), AFTER, USED_UNSEEN, FRESH, Wait),

@@ -42,6 +42,8 @@ class FakeChain:
     posts: int = 0
     sizes: list[int] = field(default_factory=list)
     broken: list[bytes] = field(default_factory=list)
+    refusal: str = "query returned more than 10000 results"
+    state_blocks: int | None = None
 
     def time_of(self, number: int) -> int:
         return GENESIS + BLOCK_SECONDS * number
@@ -109,6 +111,8 @@ class FakeChain:
 
     def _eth_call(self, call: dict[str, str], block: str) -> str:
         data, at = call["data"], self.head if block == "latest" else int(block, 16)
+        if self.state_blocks is not None and at < self.head - self.state_blocks:
+            raise ValueError("missing trie node 2e2a (path ) state 0x2e2a is not available")
         if call["to"] == MULTICALL3 and self.multicall:
             return self._aggregate(bytes.fromhex(data[10:]), block)
         if call["to"].lower() != self.token.lower():
@@ -130,7 +134,7 @@ class FakeChain:
     def _eth_getLogs(self, query: dict[str, Any]) -> list[dict[str, Any]]:
         first, last = int(query["fromBlock"], 16), int(query["toBlock"], 16)
         if last - first >= self.widest_page:
-            raise ValueError("query returned more than 10000 results")
+            raise ValueError(self.refusal)
         return [
             log
             for log in self.logs

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from payer.chain.logs import PAGE_BLOCKS, read_log
+from payer.chain.log_ranges import PAGE_BLOCKS
+from payer.chain.logs import read_log
 from payer.values.chain_view import NonceState, TransferOut
 from payer.values.errors import ChainUnreachable
 from tests.payer.chain.chain_reads import ASSET, NONCE, OTHER, ask, look, one

@@ -97,6 +97,7 @@ def test_a_purchase_of_a_seller_that_policy_names_no_more_is_looked_at_and_stops
     carry(Payer(context), reserved(Payer(context)))
     seller.headers.clear()
     at = Payer(replace(context, policy=parse_policy(GONE), chain=s.ScriptedChain(lambda: later)))
+    wait(at, 600 if money is Money.VOID else 0)
     found = recover(at)
     [state] = context.ledger.purchases()
     assert (state.money, state.undelivered, seller.headers) == (money, False, [])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,8 @@ def test_recovery_books_what_the_chain_proves_of_another_wallet_and_presents_not
     tmp_path: Path, later: ChainView, money: Money
 ) -> None:
     desk, seller = exposed(tmp_path, later)
+    assert isinstance(desk.context.clock, s.FakeClock)
+    desk.context.clock.at += timedelta(seconds=600 if money is Money.VOID else 0)
     recovered = asyncio.run(desk.recover())
     [purchase] = desk.context.ledger.purchases()
     assert (purchase.money, purchase.data) == (money, Data.ABSENT)

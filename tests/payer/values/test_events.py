@@ -137,13 +137,15 @@ def test_a_person_may_accept_the_loss_of_what_has_come_to_rest(lost: Purchase) -
     assert (accepted.loss_accepted, accepted.buyable) == (True, True)
 
 
-def test_until_a_settlement_is_final_the_dearest_signature_counts_against_the_caps() -> None:
-    """I3: a reorg may take the cheaper one back, and the dearer one settle in its place."""
+def test_the_dearest_signature_counts_against_the_caps_whatever_a_server_says_was_settled() -> None:
+    """I3: that the cheaper one settled, finally, is a chain server's word."""
     dearer = p.after(p.exposed(), p.signed(p.blank(), p.PRICE + 4000))
     cheap = p.after(dearer, Settled(at=p.NOW, settlement=p.settlement(final=False)))
     assert (cheap.spent, cheap.cost, cheap.committed) == (p.PRICE, p.PRICE, p.PRICE + 4000)
     final = p.after(cheap, Settled(at=p.NOW, settlement=p.settlement()))
-    assert (final.spent, final.committed) == (p.PRICE, p.PRICE)
+    assert (final.spent, final.committed) == (p.PRICE, p.PRICE + 4000)
+    dust = p.after(p.exposed(), Settled(at=p.NOW, settlement=p.settlement(value=1)))
+    assert (dust.spent, dust.committed) == (1, p.PRICE)
 
 
 def test_a_second_life_that_was_never_sent_is_free_although_the_first_one_was() -> None:

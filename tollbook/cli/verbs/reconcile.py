@@ -15,10 +15,11 @@ Rescan = Annotated[bool, typer.Option("--rescan", help="Also read blocks again t
 def reconcile(rescan: Rescan = False, as_json: options.Json = False) -> int:
     """Compare the ledger with the chain to the last atomic unit, and every body with its hash."""
     from tasks.ops.reconcile import reconcile_all
+    from tollbook.cli.progress import Blocks
     from tollbook.cli.workspace import in_workspace
 
     output = Output(as_json=as_json)
-    books = in_workspace(lambda ws: reconcile_all(ws, rescan))
+    books = in_workspace(lambda ws: reconcile_all(ws, rescan, Blocks()))
     output.document(books.document())
     for one in books.assets:
         words = "clean" if one.clean else f"{len(one.differences)} differences"

@@ -1,0 +1,44 @@
+"""The block range that a server answers eth_getLogs for: learned once from its errors, and kept between runs."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Protocol
+
+PAGE_BLOCKS = 9_000
+"""The widest range that is asked for."""
+
+
+class LogRanges(Protocol):
+    """Where learned ranges are kept; the ledger does. Servers are named by their hosts."""
+
+    def log_range(self, server: str, now: datetime) -> int | None:
+        """The range that is known for a server, None when there is none."""
+        ...
+
+    def keep_log_range(self, server: str, blocks: int, at: datetime) -> None:
+        """Keep the range of a server."""
+        ...
+
+
+class RangesInMemory:
+    """Ranges for as long as the process lives."""
+
+    def __init__(self) -> None:
+        self._blocks: dict[str, int] = {}
+
+    def log_range(self, server: str, now: datetime) -> int | None:
+        return self._blocks.get(server)
+
+    def keep_log_range(self, server: str, blocks: int, at: datetime) -> None:
+        self._blocks[server] = blocks
+
+
+def scan_requests(blocks: int, log_range: int, stretch: int, *, balances: bool) -> int:
+    """Requests that reading the wallet's transfers in so many blocks takes, at a server's range.
+
+    Each stretch is read in pages: the transfers out and, where the server still has the balances, those in; and one
+    request for both balances.
+    """
+    pages = sum(-(-min(stretch, blocks - at) // min(log_range, PAGE_BLOCKS)) for at in range(0, blocks, stretch))
+    return pages * (2 if balances else 1) + -(-blocks // stretch)

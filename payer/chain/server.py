@@ -1,0 +1,157 @@
+"""Read the chain from one server over JSON-RPC, at pinned blocks; a payment counts only with its logs (I9).
+
+`authorizationState` alone says "used or cancelled" (EIP-3009). Paid means: the token emitted AuthorizationUsed for our
+nonce in a transaction that succeeded, with a Transfer from us beside it. A used nonce whose log is not found within
+`lookback_blocks` is reported as USED without a settlement: neither paid nor cancelled is claimed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from payer.chain.calls import eth_call, word
+from payer.chain.chain import Account, Head
+from payer.chain.log_ranges import LogRanges
+from payer.chain.logs import Log, LogReader, transfers_of
+from payer.chain.nonces import NonceReader
+from payer.chain.rpc import Call, RpcCallFailed, RpcClient, malformed, quantity
+from payer.chain.settlements import Proof, SettlementReader
+from payer.policy.rules import Policy
+from payer.values.chain_view import ChainView, NonceState, Settlement, TransferOut
+from payer.values.clock import Clock
+from payer.values.errors import ChainUnreachable
+from payer.values.money import Asset
+from payer.wire.addresses import address_word, checksum
+
+_BALANCE_OF = "0x70a08231"
+_DOMAIN_SEPARATOR = "0x3644e515"
+
+
+class RpcServer:
+    """`ChainReader` over one server. Reads name their block, so that one look shows one moment.
+
+    `name` is the server's host: its URL may hold a key and is never shown (I10).
+    """
+
+    def __init__(self, policy: Policy, clock: Clock, rpc: RpcClient, name: str, ranges: LogRanges) -> None:
+        self.name = name
+        self._policy = policy
+        self._clock = clock
+        self._rpc = rpc
+        self._nonces = NonceReader(rpc)
+        self._logs = LogReader(rpc, name, ranges)
+        self._settlements = SettlementReader(rpc)
+
+    async def head(self) -> Head:
+        blocks: list[Call] = [
+            ("eth_chainId", []),
+            ("eth_getBlockByNumber", [self._policy.finality, False]),
+            ("eth_getBlockByNumber", ["latest", False]),
+        ]
+        chain_id, final, newest = await self._rpc.read(blocks)
+        self._check_chain(chain_id)
+        head = Head(*_block(newest, "latest"), *_block(final, self._policy.finality))
+        if head.final_number > head.number or head.final_time > head.time:
+            raise malformed(f"its {self._policy.finality} block is newer than its latest")
+        self._check_age(head)
+        return head
+
+    def _check_chain(self, chain_id: object) -> None:
+        if (served := quantity(chain_id, "eth_chainId")) != self._policy.chain_id:
+            raise ChainUnreachable(
+                f"the RPC server serves chain {served}, policy names {self._policy.chain_id}",
+                advice="correct network.rpc_url or network.chain_id in the policy file",
+            )
+
+    def _check_age(self, head: Head) -> None:
+        """Raise ChainUnreachable for a head that is too old, or in the future, which would prove live payments dead."""
+        age = self._clock.now().timestamp() - head.time
+        oldest, furthest = self._policy.max_head_age, self._policy.max_head_ahead
+        if oldest and age > oldest:
+            raise ChainUnreachable(
+                f"the RPC server's newest block is {age:.0f} s old, network.max_head_age is {oldest}"
+            )
+        if furthest and -age > furthest:
+            raise ChainUnreachable(
+                f"the RPC server's newest block is {-age:.0f} s ahead of this machine's clock",
+                advice="set this machine's clock; if it is right, do not trust that server (network.rpc_url)",
+            )
+
+    async def look(self, asset: Asset, payer: str, nonces: Mapping[str, int | None]) -> Mapping[str, ChainView]:
+        head = await self.head()
+        used = await self._nonces.used(asset, payer, list(nonces), head.number)
+        starts = {name: start for name, start in nonces.items() if used[name]}
+        marks = await self._logs.marks(asset, payer, starts, head.number, self._policy.lookback_blocks)
+        proofs = await self._settlements.read(asset, payer, marks, head.final_number) if marks else {}
+        used_final = await self._nonces.used_at_final(asset, payer, nonces, head, used, proofs)
+        return {name: _view(head, used[name], used_final[name], proofs.get(name)) for name in nonces}
+
+    async def balance(self, asset: Asset, owner: str) -> int:
+        data = _BALANCE_OF + address_word(owner).hex()
+        chain_id, value = await self._rpc.read([("eth_chainId", []), eth_call(asset.address, data, "latest")])
+        self._check_chain(chain_id)
+        return int(word(value), 16)
+
+    async def domain_separator(self, asset: Asset) -> bytes:
+        """The token's EIP-712 domain separator; ours differs when the policy has a wrong name or version."""
+        chain_id, value = await self._rpc.read(
+            [("eth_chainId", []), eth_call(asset.address, _DOMAIN_SEPARATOR, "latest")]
+        )
+        self._check_chain(chain_id)
+        return bytes.fromhex(word(value))
+
+    async def transfers(self, asset: Asset, payer: str, from_block: int, to_block: int) -> list[TransferOut]:
+        logs = await self._logs.of_payer(asset, payer, from_block, to_block)
+        return [_transfer(moved, nonce) for moved, nonce in transfers_of(logs)]
+
+    async def account(self, asset: Asset, owner: str, from_block: int, to_block: int) -> Account | None:
+        """As the protocol says. A server that keeps the state of few blocks refuses older ones, each in words of its
+        own ("missing trie node", "state not available"), so that any lasting refusal means that there is no balance."""
+        data = _BALANCE_OF + address_word(owner).hex()
+        blocks = [to_block, from_block - 1] if from_block else [to_block]
+        try:
+            values = await self._rpc.attempt([eth_call(asset.address, data, hex(block)) for block in blocks])
+        except RpcCallFailed:
+            return None
+        if None in values:
+            return None
+        # Before its deployment a token returns "0x".
+        after, before = [0 if value == "0x" else int(word(value), 16) for value in [*values, "0x"][:2]]
+        return Account(before, after, await self._logs.received(asset, owner, from_block, to_block))
+
+    async def aclose(self) -> None:
+        """Close the connections; the reader may be used again afterwards."""
+        await self._rpc.aclose()
+
+
+def _view(head: Head, used: bool, used_final: bool, proof: Proof | None) -> ChainView:
+    state = NonceState.UNUSED
+    if used:
+        state = NonceState.CANCELLED if proof is NonceState.CANCELLED else NonceState.USED
+    return ChainView(
+        head_number=head.number,
+        head_time=head.time,
+        final_number=head.final_number,
+        final_time=head.final_time,
+        state=state,
+        state_final=state if used_final else NonceState.UNUSED,
+        settlement=proof if isinstance(proof, Settlement) else None,
+    )
+
+
+def _block(value: object, tag: str) -> tuple[int, int]:
+    if not isinstance(value, dict):
+        raise malformed(f"it has no {tag} block")
+    return quantity(value.get("number"), f"the {tag} block's number"), quantity(value.get("timestamp"), "a timestamp")
+
+
+def _transfer(log: Log, nonce: str | None) -> TransferOut:
+    return TransferOut(
+        tx_hash=log.tx_hash,
+        log_index=log.index,
+        block_number=log.block_number,
+        block_hash=log.block_hash,
+        pay_to=checksum("0x" + log.topics[2][-40:]),
+        value=log.value,
+        nonce=nonce,
+    )
