@@ -33,7 +33,9 @@ RIDDLE = re.compile(r"(Who|What|Whether|How|Which|Where|Why|When)\b")
 
 def lines_with(pattern: str) -> Iterator[str]:
     word = re.compile(rf"(?<![a-z]){pattern}(?![a-z])", re.IGNORECASE)
-    stored = re.compile(r'"atoms"|\.c\.atoms\b|scope, atoms FROM committed')  # a column of every ledger that exists
+    stored = re.compile(
+        r'"atoms"|\.c\.atoms\b|\batoms FROM committed|SET atoms = :atoms'
+    )  # a column of every ledger that exists
     for path in PAGES:
         for number, line in enumerate(path.read_text().splitlines(), 1):
             if word.search(stored.sub("", line)):

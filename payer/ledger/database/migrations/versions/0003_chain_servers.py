@@ -1,4 +1,4 @@
-"""What a chain server lets be asked for, kept; and spent money counted at the largest value signed for it.
+"""Learned log ranges of chain servers; and spent money counted at the largest value signed for it.
 
 Before, a purchase counted as what the chain had taken, on the word of one server.
 """
