@@ -24,6 +24,7 @@ policy              reviewed limits, and the judge of a seller's terms
 http                requests, and whether a byte of one may have left the machine
 chain, ledger       what the chain says of our payments; the write-ahead record
 wallet              the key, EIP-3009 signatures, the payment header
+stop                the request to begin nothing more
 spool               bodies that arrived while the ledger could not be written
 """
 

@@ -28,8 +28,8 @@ from tollbook.cli.verbs import (
 app = typer.Typer(
     name="tollbook",
     help="Buys data sold by the call over HTTP 402, on a schedule, and pays for each piece exactly once.",
-    epilog="Exit codes: 0 done, 2 usage or configuration, 3 refused by policy or cap, 4 money in doubt (run again "
-    "later), 5 paid but undelivered, 6 seller or chain unreachable.",
+    epilog="Exit codes: 0 done, 2 usage or configuration, 3 refused by policy or cap, 4 money in doubt or work "
+    "left (run again later), 5 paid but undelivered, 6 seller or chain unreachable, 130 or 143 stopped.",
     rich_markup_mode=None,
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -1,0 +1,67 @@
+"""`tollbook accept-loss` of several purchases: by their ids, of one seller, of all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.cli.conftest import Command, Said
+
+if TYPE_CHECKING:
+    from sandbox.world import Buyer, World
+
+THREE = ("backfill", "trading-signals", "--from", "2024-01-01", "--to", "2024-03-27", "--tokens", "3375", "--yes")
+
+
+def lose(tollbook: Command, world: World) -> list[str]:
+    """Pay three calls of which none is delivered, and wait until their payments are final."""
+    world.faults.add("again_402_after", times=3)
+    lost = tollbook(*THREE, "--json")
+    assert (lost.code, lost.document["undelivered"]) == (5, 3)
+    world.faults.clear()
+    said: list[Said] = []
+
+    def final() -> bool:
+        said.append(tollbook("recover", "--json", TOLLBOOK_CLOCK_OFFSET=str(100 * (len(said) + 1))))
+        tried = tollbook("accept-loss", said[-1].document["purchases"][0]["purchase_id"], "no-such-purchase")
+        return "not final" not in tried.err
+
+    world.wait_until("the payments are final", final, timeout=30)
+    return [purchase["purchase_id"] for purchase in said[-1].document["purchases"]]
+
+
+def test_losses_are_accepted_by_their_ids_all_or_none_then_of_a_seller(
+    tollbook: Command, world: World, buyer: Buyer
+) -> None:
+    one, two, three = lose(tollbook, world)
+    wrong = tollbook("accept-loss", one, "0123456789abcdef")
+    assert (wrong.code, "no loss was accepted" in wrong.err) == (2, True)
+    accepted = tollbook("accept-loss", one, two, one, "--json")
+    assert accepted.code == 0
+    assert [each["purchase_id"] for each in accepted.document["purchases"]] == [one, two]
+    assert accepted.document["purchase"]["purchase_id"] == one
+    assert tollbook("accept-loss", "--seller", "nobody").code == 2
+    rest = tollbook("accept-loss", "--seller", "tokenmetrics", "--json")
+    assert [each["purchase_id"] for each in rest.document["purchases"]] == [three]
+    none = tollbook("accept-loss", "--all", "--json")
+    assert (none.code, none.document["accepted"], none.document["purchases"]) == (0, False, [])
+    again = tollbook(*THREE, "--json")
+    assert (again.code, again.document["calls_paid"]) == (0, 3)
+    assert len(world.transfers(buyer.address)) == 6
+
+
+@pytest.mark.parametrize("arguments", [(), ("an-id", "--all"), ("--seller", "tokenmetrics", "--all")])
+def test_it_says_which_ones_it_needs(tollbook: Command, arguments: tuple[str, ...]) -> None:
+    said = tollbook("accept-loss", *arguments)
+    assert (said.code, "--seller" in said.err) == (2, True)
+
+
+def test_all_skips_what_is_not_final_yet_and_says_so(tollbook: Command, world: World) -> None:
+    world.faults.add("again_402_after", times=1)
+    assert tollbook(*THREE, "--json").code == 5
+    said = tollbook("accept-loss", "--all", "--json")
+    done, skipped = said.document["purchases"], said.document["skipped"]
+    assert len(done) + len(skipped) == 1
+    assert said.code == (4 if skipped else 0)
+    assert all("reorg" in each["why"] for each in skipped)
