@@ -38,7 +38,7 @@ class RpcCallFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _NoAnswer:
-    """What came instead of an answer; `after`, the seconds to wait that a busy server asks for."""
+    """The reason why there is no answer; `after`, the seconds that a busy server asks to wait."""
 
     why: str
     after: float | None = None
