@@ -114,7 +114,7 @@ def test_spent_money_counts_at_the_largest_value_signed_once_the_ledger_is_raise
             connection.execute(sa.text("DROP TABLE log_ranges"))
             row = {"id": held.purchase_id, "held": str(p.PRICE)}
             connection.execute(sa.text("UPDATE purchases SET committed = :held WHERE purchase_id = :id"), row)
-            connection.execute(sa.update(schema.committed).values(atoms=2 * p.PRICE))
+            connection.execute(sa.update(schema.committed).values({"atoms": 2 * p.PRICE}))
     with Ledger.open(ledger_url) as raised:
         assert set(raised.committed(p.USDC).values()) == {2 * p.PRICE + 4_000}
         assert sum(one.committed for one in raised.purchases()) == 2 * p.PRICE + 4_000
