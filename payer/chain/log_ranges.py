@@ -10,7 +10,7 @@ PAGE_BLOCKS = 9_000
 
 
 class LogRanges(Protocol):
-    """A store of learned ranges, such as the ledger. Servers are named by their hosts."""
+    """Keeps learned ranges; the ledger does. Servers are named by their hosts."""
 
     def log_range(self, server: str, now: datetime) -> int | None:
         """The range that is known for a server, None when there is none."""

@@ -63,7 +63,7 @@ class RpcChain:
         return await self._first(lambda server: server.account(asset, owner, from_block, to_block))
 
     async def heads(self) -> dict[str, Head | ChainUnreachable]:
-        """Return what each server says, by its host, so that an operator sees which one is at fault."""
+        """The head of each server by its host, or its error: shows which of them is at fault."""
         answers = await asyncio.gather(*(_answer(server.head()) for server in self.servers))
         return {server.name: answer for server, answer in zip(self.servers, answers, strict=True)}
 

@@ -38,7 +38,7 @@ class RpcCallFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _NoAnswer:
-    """A result other than an answer; `after` is the seconds that a busy server asks to wait."""
+    """The reason why there is no answer; `after`, the seconds that a busy server asks to wait."""
 
     why: str
     after: float | None = None

@@ -9,7 +9,7 @@ from typing import Self
 
 import sqlalchemy as sa
 
-from payer.ledger import append, caps, costs, deliveries, log_ranges, quotes, read, reserve, scans
+from payer.ledger import append, caps, costs, deliveries, quotes, read, reserve, scans
 from payer.ledger.append import Body
 from payer.ledger.database import queries
 from payer.ledger.database.connect import connect
@@ -200,11 +200,11 @@ class Ledger:
 
     def log_range(self, server: str, now: datetime) -> int | None:
         """The block range that a chain server was found to answer for at once, None when that is not known."""
-        return log_ranges.kept(self._engine, server, now)
+        return scans.log_range(self._engine, server, now)
 
     def keep_log_range(self, server: str, blocks: int, at: datetime) -> None:
         """Keep the block range that a chain server answers for at once."""
-        log_ranges.keep(self._engine, server, blocks, at)
+        scans.keep_log_range(self._engine, server, blocks, at)
 
     def scanned_through(self, asset: Asset, wallet: str) -> int | None:
         """The last block that was scanned for a wallet, None before the first scan."""

@@ -1,10 +1,11 @@
-"""Transfers read from the chain for reconciliation, and how far each wallet has been scanned."""
+"""Transfers read from the chain for reconciliation, how far each wallet has been scanned, and how many blocks each
+chain server answers for at once."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,6 +16,9 @@ from payer.ledger.database.locks import serialize_scans
 from payer.ledger.database.rows import asset_key
 from payer.values.chain_view import TransferOut
 from payer.values.money import Asset
+
+RANGE_KEPT = timedelta(days=30)
+"""How long a learned range counts: a server may allow more later, or have refused for another reason."""
 
 
 def scanned_through(engine: sa.Engine, asset: Asset, wallet: str) -> int | None:
@@ -72,3 +76,22 @@ def _raise_through(connection: sa.Connection, scan: dict[str, Any]) -> None:
         connection.execute(sa.insert(table).values(scan))
     elif scan["through_block"] > before:
         connection.execute(sa.update(table).where(where).values(scan))
+
+
+def log_range(engine: sa.Engine, server: str, now: datetime) -> int | None:
+    """The blocks that a server (a host, without any key) answers for at once; None when unknown or long ago."""
+    table = schema.log_ranges
+    query = sa.select(table.c.blocks, table.c.learned_at).where(table.c.server == server)
+    with read_connection(engine) as connection:
+        row = connection.execute(query).first()
+    return None if row is None or now - row.learned_at > RANGE_KEPT else int(row.blocks)
+
+
+def keep_log_range(engine: sa.Engine, server: str, blocks: int, at: datetime) -> None:
+    """Keep what was learned about a server, in place of what was known."""
+    table = schema.log_ranges
+    row = {"server": server, "blocks": blocks, "learned_at": at}
+    with write_connection(engine) as connection:
+        serialize_scans(connection)
+        connection.execute(sa.delete(table).where(table.c.server == server))
+        connection.execute(sa.insert(table).values(row))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from tests.cli.conftest import Command
@@ -27,6 +28,24 @@ def test_one_failing_check_does_not_hide_the_next(tollbook: Command) -> None:
     assert "TOLLBOOK_PRIVATE_KEY" in found["wallet"]["fix"]
     assert found["chain"]["ok"]
     assert found["seller tokenmetrics"]["ok"]
+
+
+def test_each_chain_server_is_shown_by_its_host_and_one_that_is_down_is_named(tollbook: Command, buyer: Buyer) -> None:
+    """The addresses may hold keys (I10)."""
+    text = Path(buyer.env["TOLLBOOK_POLICY"]).read_text()
+    policy = buyer.home / "two-servers.toml"
+    policy.parent.mkdir(parents=True, exist_ok=True)
+    url = re.search(r'(?m)^rpc_url = "(.*)"', text)
+    assert url is not None
+    policy.write_text(text.replace(url[0], f'rpc_urls = ["http://127.0.0.1:1/s3cret", "{url[1]}"]'))
+    said = tollbook("doctor", "--json", TOLLBOOK_POLICY=str(policy))
+    [chain] = [check for check in said.document["checks"] if check["check"] == "chain"]
+    assert (said.code, chain["ok"]) == (6, False)
+    assert re.search(
+        r"127\.0\.0\.1:1: the chain's RPC server does not answer.*; 127\.0\.0\.1:\d+: block \d+", chain["detail"]
+    )
+    assert "two must agree before money is freed" in chain["fix"]
+    assert "s3cret" not in said.out + said.err
 
 
 def test_nothing_configured_is_one_failed_check_with_its_fix(bare: Command) -> None:

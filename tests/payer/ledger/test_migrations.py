@@ -14,6 +14,7 @@ from payer.ledger import Ledger
 from payer.ledger.append import Body
 from payer.ledger.database import connect, migrate, schema
 from payer.values.errors import LedgerTooNew
+from payer.values.events import Sent, Settled
 from tests.payer import purchases as p
 
 LATER = "9999"
@@ -98,3 +99,26 @@ def test_two_processes_that_raise_it_at_once_take_turns(ledger_url: str, later: 
     children = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
     ended = [(*child.communicate(timeout=60), child.returncode) for child in children]
     assert ended == [(f"{ids}\n", "", 0)] * 2
+
+
+def test_spent_money_counts_at_the_largest_value_signed_once_the_ledger_is_raised(
+    ledger_url: str,
+) -> None:
+    """An earlier tollbook counted what a chain server said was taken; projection and buckets follow together (I3)."""
+    with Ledger.open(ledger_url) as ledger:
+        [held, other] = ledger.reserve(p.run(), [p.wanted(1), p.wanted(2)], p.CAPS, p.LEASE)
+        dearer = p.signed(held, p.PRICE + 4_000)
+        ledger.append(held, p.signed(held), Sent(at=p.NOW), dearer, Settled(at=p.NOW, settlement=p.settlement()))
+        with ledger._engine.execution_options(write=True).begin() as connection:
+            connection.execute(sa.text("UPDATE alembic_version SET version_num = '0001'"))
+            connection.execute(sa.text("DROP TABLE log_ranges"))
+            row = {"id": held.purchase_id, "held": str(p.PRICE)}
+            connection.execute(sa.text("UPDATE purchases SET committed = :held WHERE purchase_id = :id"), row)
+            connection.execute(sa.update(schema.committed).values({"atoms": 2 * p.PRICE}))
+    with Ledger.open(ledger_url) as raised:
+        assert set(raised.committed(p.USDC).values()) == {2 * p.PRICE + 4_000}
+        assert sum(one.committed for one in raised.purchases()) == 2 * p.PRICE + 4_000
+        with raised._engine.connect() as connection:
+            columns = connection.execute(sa.select(schema.purchases.c.purchase_id, schema.purchases.c.committed)).all()
+        assert dict(map(tuple, columns)) == {held.purchase_id: p.PRICE + 4_000, other.purchase_id: p.PRICE}
+        assert raised.log_range("a.example", p.NOW) is None

@@ -1,4 +1,4 @@
-"""Learned log ranges of chain servers; and spent money counted at the largest value signed for it.
+"""Keep the block ranges that chain servers allow, and count spent money at the largest value signed for it.
 
 Before, a purchase counted as what the chain had taken, on the word of one server.
 """
@@ -41,9 +41,8 @@ def upgrade() -> None:
         day = datetime.fromisoformat(run["started_at"]).astimezone(UTC).strftime("%Y-%m-%d")
         buckets = (("run", run["run_id"]), ("flow_day", f"{run['flow']}/{day}"), ("day", day), ("month", day[:7]))
         more.update({(asset, scope, bucket): added for scope, bucket in buckets})
+    counted = sa.table("committed", *(sa.column(name) for name in ("asset", "scope", "bucket", "atoms")))
     for (asset, scope, bucket), added in more.items():
-        where = {"asset": asset, "scope": scope, "bucket": bucket}
-        query = "SELECT atoms FROM committed WHERE asset = :asset AND scope = :scope AND bucket = :bucket"
-        held = int(connection.execute(sa.text(query), where).scalar() or 0)
-        change = "UPDATE committed SET atoms = :atoms WHERE asset = :asset AND scope = :scope AND bucket = :bucket"
-        connection.execute(sa.text(change), {**where, "atoms": str(held + added)})
+        same = (counted.c.asset == asset) & (counted.c.scope == scope) & (counted.c.bucket == bucket)
+        held = int(connection.execute(sa.select(counted.c.atoms).where(same)).scalar() or 0)
+        connection.execute(sa.update(counted).where(same).values({"atoms": str(held + added)}))
