@@ -11,6 +11,7 @@ from payer.ledger.owners import new_owner
 from payer.policy.attempts import AttemptLimits
 from payer.policy.rules import Policy
 from payer.spool import Spool
+from payer.values.body_check import BodyCheck
 from payer.values.clock import Clock
 from payer.values.errors import Misconfigured
 from payer.values.purchase import Purchase
@@ -22,7 +23,7 @@ class PayerContext:
     """Ledger, policy, chain, transport, wallet and clock. Without a wallet it can only quote and read.
 
     `owner` is the name under which this process leases purchases. Without a spool, a body is lost that arrives while
-    the ledger can't be written.
+    the ledger can't be written. `check_body` judges each delivery; without it every 2xx counts as one that can be used.
     """
 
     ledger: Ledger
@@ -34,6 +35,7 @@ class PayerContext:
     owner: str = field(default_factory=new_owner)
     limits: AttemptLimits = field(default_factory=AttemptLimits)
     spool: Spool | None = None
+    check_body: BodyCheck | None = None
 
     def signer(self) -> Wallet:
         """Return the wallet. Raises Misconfigured when there is none."""
@@ -53,8 +55,8 @@ class PayerContext:
         return purchase.order.seller in self.policy.sellers
 
     def loss_limits(self) -> dict[str, int]:
-        """Loss limit by seller, in atomic units; a seller without one is absent."""
-        return {name: seller.loss_limit for name, seller in self.policy.sellers.items() if seller.loss_limit}
+        """Loss limit by seller, in atomic units; 0 stops at the first loss."""
+        return {name: seller.loss_limit for name, seller in self.policy.sellers.items()}
 
     def answer_timeout(self, seller: str) -> float:
         """Seconds to wait for an answer; 30 and more, because sellers settle before they answer."""

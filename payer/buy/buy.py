@@ -10,7 +10,6 @@ from payer.buy import decide, send
 from payer.buy.decide import next_action
 from payer.buy.lease import append, leased_elsewhere
 from payer.buy.look import look
-from payer.buy.respond import NOTHING_MATCHED
 from payer.context import PayerContext
 from payer.ledger import Conflict
 from payer.policy.attempts import AttemptCounts
@@ -19,6 +18,7 @@ from payer.values.errors import PaidUndelivered, PayerError, Refused, Unforeseen
 from payer.values.events import Event, Sent, Settled, Undelivered, Unsettled, Void
 from payer.values.purchase import Data, Money, Purchase
 
+_NOTHING_MATCHED = 404
 _POLL_SECONDS = (0.2, 0.4, 0.8, 1.6)
 
 
@@ -128,7 +128,7 @@ def _first_counts(context: PayerContext, purchase: Purchase) -> AttemptCounts:
 
 def _after_sending(context: PayerContext, purchase: Purchase, counts: AttemptCounts) -> AttemptCounts:
     """Count one more. A seller that says "nothing matches" settles nothing and would say so again: no more for now."""
-    enough = purchase.last_status == NOTHING_MATCHED
+    enough = purchase.last_status == _NOTHING_MATCHED
     return replace(counts, presents=context.limits.presents if enough else counts.presents + 1)
 
 

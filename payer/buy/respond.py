@@ -10,11 +10,9 @@ from payer.http.outcome import Answer
 from payer.ledger.append import Body
 from payer.ledger.database.rows import digest
 from payer.values.events import Answered, Delivered, Event
-from payer.values.purchase import Money, Purchase
+from payer.values.purchase import Purchase
 from payer.wire.receipt import Receipt, parse_receipt
 from payer.wire.strict_json import shown
-
-NOTHING_MATCHED = 404
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +31,9 @@ class Reading:
 def read_answer(purchase: Purchase, answer: Answer, at: datetime, note: str = "") -> Reading:
     """Read an answer to a paid request as events.
 
-    Any 2xx is the delivery, whatever is in it: it is kept and never bought again (I4). So is a 404 to a claim: the
-    chain shows that the seller was paid for saying "nothing matches". Everything else, including a 402 after settling
-    or a 503 with a successful receipt, is evidence that frees and books nothing.
+    Any 2xx is the delivery, whatever is in it: it is kept and never bought again (I4); `judge_body` says whether it
+    can be used. Everything else, including a 402 or a 404 after settling or a 503 with a successful receipt, is
+    evidence that frees and books nothing.
     """
     receipt = parse_receipt(answer.headers)
     content_type = answer.headers.get("content-type", "")
@@ -49,8 +47,7 @@ def read_answer(purchase: Purchase, answer: Answer, at: datetime, note: str = ""
         receipt_tx=receipt.transaction if receipt is not None and receipt.success and not mismatch else None,
         body_sha256=digest(answer.body) if answer.body else None,
     )
-    paid_for_nothing = answer.status == NOTHING_MATCHED and purchase.money is Money.SPENT
-    if not 200 <= answer.status < 300 and not paid_for_nothing:
+    if not 200 <= answer.status < 300:
         return Reading((answered,), body)
     delivered = Delivered(
         at=at,

@@ -1,6 +1,7 @@
 """The events of a purchase, and the fold that computes its state from them. Append-only; state is never updated.
 
-intent ─▶ signed+sent ─▶ answered* ─▶ delivered            only the chain proves settled, void and undelivered
+intent ─▶ signed+sent ─▶ answered* ─▶ delivered [─▶ deliveryfailed]
+                                                           only the chain proves settled, void and undelivered
 """
 
 from __future__ import annotations
@@ -81,6 +82,13 @@ class Delivered(Event):
     sha256: str
     size: int
     received_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryFailed(Event):
+    """The body that arrived can't be used: no rows for the money. It is kept, and only an operator reopens it."""
+
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,6 +212,9 @@ def fold(p: Purchase, event: Event) -> Purchase:
                 undelivered=False,
                 delivered_at=event.received_at,
             )
+        case DeliveryFailed():
+            _require(p.data is Data.DELIVERED and not p.failure, p, event)
+            return _then(p, failure=event.reason)
         case Settled(settlement=settlement):
             return _then(p, money=Money.SPENT, spent=settlement.value, settlement=settlement)
         case Unsettled():
@@ -243,6 +254,7 @@ KINDS: dict[str, type[Event]] = {
         Unsent,
         Answered,
         Delivered,
+        DeliveryFailed,
         Settled,
         Unsettled,
         Void,

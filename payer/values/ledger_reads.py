@@ -12,7 +12,8 @@ from payer.values.purchase import Delivery
 
 @dataclass(frozen=True, slots=True)
 class CostRow:
-    """One purchase with its cost. `amount_atomic` is what the chain took, or may take; `seq` is its newest event.
+    """One purchase with its cost. `amount_atomic` is what the chain took, or may take; `loss_atomic` is all of it where it
+    brought nothing that can be used, else 0; `seq` is its newest event.
 
     `tx_hash` is set once the transaction was found on chain; a seller's receipt is no proof.
     """
@@ -34,9 +35,11 @@ class CostRow:
     asset: str
     decimals: int
     amount_atomic: int
+    loss_atomic: int
     money: str
     data: str
     undelivered: bool
+    failure: str | None
     denied: str | None
     nonce: str
     tx_hash: str | None

@@ -110,12 +110,13 @@ class Workspace:
         from payer.context import PayerContext
         from payer.http.transport import HttpTransport
         from payer.payer import Payer
+        from tasks.buy.check_body import check_body
 
         wallet = self.wallet if self.has_wallet else None
         self._transport = HttpTransport(self.policy, clock=self.clock, paces=self.home / "state" / "paces")
         self._chain = RpcChain(self.policy, clock=self.clock)
         parts = (self.ledger, self.policy, self._chain, self._transport, wallet, self.clock)
-        return Payer(PayerContext(*parts, spool=self.spool))
+        return Payer(PayerContext(*parts, spool=self.spool, check_body=check_body))
 
     def asset(self, seller: str) -> Asset:
         """Return the asset that a seller is paid in. Raises Misconfigured when policy doesn't name the seller."""

@@ -45,6 +45,7 @@ class Desk:
             world.wallet,
             clock,
             owner=f"{process.name}@{world.loop.time()}",
+            check_body=terms.check_body,
         )
         self.payer = Payer(self.context)
         self._world = world

@@ -91,9 +91,7 @@ def expected(standing: str, answer: str, chain: str) -> tuple[str, Data]:
     if (standing, answer) == ("exposed", "not-sent"):
         return "void", Data.ABSENT
     money = ENDS[standing.removesuffix("-delivered")][chain]
-    claimed = standing in ("spent", "spent-not-final") or (standing, chain) == ("exposed", "used")
-    came = answer == "200" or (answer == "404" and claimed)
-    return money, Data.DELIVERED if held or came else Data.ABSENT
+    return money, Data.DELIVERED if held or answer == "200" else Data.ABSENT
 
 
 class Late(s.ScriptedSeller):

@@ -14,16 +14,18 @@ from payer.ledger import Ledger
 from payer.ledger.append import Body
 from payer.ledger.database import connect, migrate, schema
 from payer.values.errors import LedgerTooNew
+from payer.values.events import DeliveryFailed
 from tests.payer import purchases as p
 
-_SECOND = '''
+LATER = "9999"
+_LATER = f'''
 """A later tollbook's: one more column, filled from what is there."""
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "{LATER}"
+down_revision = "{connect.SCHEMA_VERSION}"
 
 
 def upgrade() -> None:
@@ -31,12 +33,12 @@ def upgrade() -> None:
     op.execute("UPDATE purchases SET label = dataset || '/' || purchase_id")
 '''
 
-_OPEN = """
+_OPEN = f"""
 import sys
 from pathlib import Path
 from payer.ledger import Ledger
 from payer.ledger.database import connect, migrate
-migrate._MIGRATIONS, connect.SCHEMA_VERSION = Path(sys.argv[2]), "0002"
+migrate._MIGRATIONS, connect.SCHEMA_VERSION = Path(sys.argv[2]), "{LATER}"
 with Ledger.open(sys.argv[1]) as ledger:
     print(sorted(one.purchase_id for one in ledger.purchases()))
 """
@@ -47,7 +49,7 @@ def later(tmp_path: Path) -> Path:
     """The migrations of a tollbook that has one more."""
     folder = tmp_path / "migrations"
     shutil.copytree(migrate._MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "versions" / "0002_second.py").write_text(_SECOND)
+    (folder / "versions" / f"{LATER}_later.py").write_text(_LATER)
     return folder
 
 
@@ -79,7 +81,7 @@ def test_a_populated_ledger_is_raised_and_keeps_every_row(
     before = contents(ledger_url)
     with monkeypatch.context() as tomorrow:
         tomorrow.setattr(migrate, "_MIGRATIONS", later)
-        tomorrow.setattr(connect, "SCHEMA_VERSION", "0002")
+        tomorrow.setattr(connect, "SCHEMA_VERSION", LATER)
         with Ledger.open(ledger_url) as ledger:
             assert sorted(one.purchase_id for one in ledger.purchases()) == ids
             assert [delivery.body for delivery in ledger.deliveries()] == [b"{}"]
@@ -87,8 +89,29 @@ def test_a_populated_ledger_is_raised_and_keeps_every_row(
                 labels = connection.execute(sa.text("SELECT label FROM purchases")).scalars()
                 assert sorted(labels) == [f"tm-grade/{one}" for one in ids]
     assert contents(ledger_url) == before
-    with pytest.raises(LedgerTooNew, match="schema 0002; this tollbook knows 0001"):
+    with pytest.raises(LedgerTooNew, match=f"schema {LATER}; this tollbook knows {connect.SCHEMA_VERSION}"):
         Ledger.open(ledger_url)
+
+
+def test_a_ledger_from_before_failed_deliveries_is_raised_and_holds_its_caps(
+    ledger_url: str, later: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """0001 to today: what it bought has no verdict on its bodies, and is no loss."""
+    for newer in (later / "versions").glob("*.py"):
+        if not newer.name.startswith("0001"):
+            newer.unlink()
+    with monkeypatch.context() as yesterday:
+        yesterday.setattr(migrate, "_MIGRATIONS", later)
+        engine = connect.engine_for(ledger_url)
+        migrate.upgrade(engine)
+        engine.dispose()
+    with Ledger.open(ledger_url) as ledger:
+        [first, second] = ledger.reserve(p.run(), [p.wanted(1), p.wanted(2)], p.CAPS, p.LEASE)
+        kept = ledger.append(first, p.signed(first), p.delivered(), body=Body(b"{}", "application/json"))
+        assert ledger.failed_deliveries() == []
+        failed = ledger.append(kept, DeliveryFailed(at=p.NOW, reason="not JSON"))
+        assert ledger.failed_deliveries() == [failed]
+        assert ledger.get(second.purchase_id) == second
 
 
 def test_two_processes_that_raise_it_at_once_take_turns(ledger_url: str, later: Path) -> None:

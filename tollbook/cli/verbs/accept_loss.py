@@ -16,7 +16,7 @@ def accept_loss(
 ) -> None:
     """Book a purchase as lost, so that the next run may buy the same piece again. Sends nothing.
 
-    It is one that was never delivered, or whose body says that it failed; such a body is kept.
+    It is one that was never delivered, or whose body can't be used; such a body is kept.
     """
     from payer.values.money import Amount
     from tasks.ops.accept_loss import accept_loss as accept
