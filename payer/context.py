@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from payer.chain.chain import ChainReader
 from payer.http.transport import Transport
@@ -11,11 +12,18 @@ from payer.ledger.owners import new_owner
 from payer.policy.attempts import AttemptLimits
 from payer.policy.rules import Policy
 from payer.spool import Spool
-from payer.values.body_check import BodyCheck
 from payer.values.clock import Clock
 from payer.values.errors import Misconfigured
-from payer.values.purchase import Purchase
+from payer.values.purchase import Delivery, Purchase
 from payer.wallet.eip3009 import Wallet
+
+
+class BodyCheck(Protocol):
+    """Say whether a delivered body can be used. Pure, and never raises for what a body contains."""
+
+    def __call__(self, delivery: Delivery) -> str:
+        """Return why nothing in the body can be used, "" if something can or if it is an honest empty answer."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from payer.ledger.database.rows import digest
 from payer.values.events import Answered, Delivered, Event
 from payer.values.purchase import Purchase
 from payer.wire.receipt import Receipt, parse_receipt
+from payer.wire.seller_word import seller_word
 from payer.wire.strict_json import shown
 
 
@@ -43,7 +44,7 @@ def read_answer(purchase: Purchase, answer: Answer, at: datetime, note: str = ""
         at=at,
         status=answer.status,
         elapsed_ms=round(answer.elapsed * 1000),
-        note=note or answer.note or mismatch or (receipt.reason or "" if receipt is not None else ""),
+        note="; ".join(filter(None, (_said(answer, receipt), note or answer.note or mismatch))),
         receipt_tx=receipt.transaction if receipt is not None and receipt.success and not mismatch else None,
         body_sha256=digest(answer.body) if answer.body else None,
     )
@@ -58,6 +59,13 @@ def read_answer(purchase: Purchase, answer: Answer, at: datetime, note: str = ""
         received_at=at,
     )
     return Reading((answered, delivered), Body(answer.body, content_type))
+
+
+def _said(answer: Answer, receipt: Receipt | None) -> str:
+    """The seller's word where it did not deliver; of a delivery, only what its receipt says against it."""
+    if 200 <= answer.status < 300:
+        return "" if receipt is None else receipt.reason or ""
+    return seller_word(answer.status, answer.headers, answer.body, receipt)
 
 
 def _receipt_mismatch(receipt: Receipt, purchase: Purchase) -> str:

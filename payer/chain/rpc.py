@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from payer.http.bounded import read_body
+from payer.http.causes import network_cause
 from payer.http.pool import ConnectionPool
 from payer.values.clock import Clock
 from payer.values.errors import ChainUnreachable
+from payer.wire.seller_word import is_html
 from payer.wire.strict_json import Malformed, dump, parse, shown
 
 _BODY_LIMIT = 32 * 1024 * 1024
@@ -96,9 +98,9 @@ class RpcClient:
         except TimeoutError:
             return f"no complete answer within {self._timeout:g} s"
         except (httpx.TransportError, httpx.InvalidURL, OSError) as error:
-            return type(error).__name__
+            return network_cause(error)
         if response.status_code != 200:
-            return f"status {response.status_code}"
+            return f"status {response.status_code}" + (", an HTML page" if is_html(body.data) else "")
         if body.note:
             return body.note
         return body.data if body.whole else "an answer that is too long"
@@ -113,6 +115,11 @@ def _sorted(raw: bytes, count: int) -> list[dict[str, Any]]:
     try:
         document = parse(raw, limit=_BODY_LIMIT)
     except Malformed as why:
+        if is_html(raw):
+            raise ChainUnreachable(
+                "what answers at network.rpc_url is a web page, no RPC server",
+                advice="log in to this network (a captive portal?), or correct network.rpc_url in the policy file",
+            ) from None
         raise ChainUnreachable(f"the chain's RPC server answered something other than JSON: {why}") from None
     if isinstance(document, dict) and "error" in document:
         raise _refusal(document, "the batch")

@@ -67,8 +67,9 @@ class Ledger:
         """Book an intent for each order, all or none, inside every cap and price drift (I3). Raises OverBudget.
 
         `caps` are by asset symbol; `loss_limit` (atomic units by seller) stops buying from a seller that kept as much
-        without delivering (0: anything at all). An order that is already held, or that another process works on, comes back as it is and
-        reserves nothing. One that a process reserved and abandoned is voided, and reserved again for this run.
+        without delivering (0: anything at all). An order that is already held, or that another process works on, comes
+        back as it is and reserves nothing. One that a process reserved and abandoned is voided, and reserved again for
+        this run.
         """
         by = Reserving(run, caps, lease, loss_limit or {}, leased_elsewhere)
         return reserve.reserve(self._engine, by, priced)

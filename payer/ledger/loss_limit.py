@@ -29,6 +29,6 @@ def check(txn: Transaction, seller: str, asset: Asset, limit: int) -> None:
     raise OverBudget(
         f"{seller} {took} {Amount(at_risk, asset)} and {what} "
         f"(sellers.{seller}.loss_limit is {Amount(limit, asset).decimal})",
-        advice="run `tollbook recover`; settle what is lost (`tollbook status` lists it) with the seller or accept-loss "
-        "each, then run again",
+        advice="run `tollbook recover`; settle what `tollbook status` lists as lost with the seller, or accept-loss "
+        "each; then run again",
     )

@@ -12,8 +12,9 @@ from payer.values.purchase import Delivery
 
 @dataclass(frozen=True, slots=True)
 class CostRow:
-    """One purchase with its cost. `amount_atomic` is what the chain took, or may take; `loss_atomic` is all of it where it
-    brought nothing that can be used, else 0; `seq` is its newest event.
+    """One purchase with its cost. `amount_atomic` is what the chain took, or may take; `seq` is its newest event.
+
+    `loss_atomic` is all of the amount where it brought nothing that can be used, else 0.
 
     `tx_hash` is set once the transaction was found on chain; a seller's receipt is no proof.
     """

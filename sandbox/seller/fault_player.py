@@ -182,8 +182,8 @@ def _spoiled(name: str, fault: InjectedFault, answer: Reply) -> Reply:
         case "cut_body":
             return Reply(answer.status, answer.headers, answer.body[: int(len(answer.body) * params["share"])])
         case "unreadable_rows":
-            rows = [dict.fromkeys(row, "?") for row in json.loads(answer.body)["data"]]
-            return Reply(answer.status, answer.headers, _envelope(True, rows))
+            unreadable = [dict.fromkeys(row, "?") for row in json.loads(answer.body)["data"]]
+            return Reply(answer.status, answer.headers, _envelope(True, unreadable))
         case "empty_body":
             return Reply(answer.status, answer.headers, b"")
         case "html_body":

@@ -123,6 +123,7 @@ def purchase_document(p: Purchase) -> dict[str, Any]:
         "tx_hash": p.settlement.tx_hash if p.settlement else None,
         "created_at": p.created_at.isoformat(),
         "valid_until": p.valid_until or None,
+        "answers": list(p.answers),
     }
 
 

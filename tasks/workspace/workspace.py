@@ -110,7 +110,7 @@ class Workspace:
         from payer.context import PayerContext
         from payer.http.transport import HttpTransport
         from payer.payer import Payer
-        from tasks.buy.check_body import check_body
+        from tasks.workspace.check_body import check_body
 
         wallet = self.wallet if self.has_wallet else None
         self._transport = HttpTransport(self.policy, clock=self.clock, paces=self.home / "state" / "paces")

@@ -166,6 +166,8 @@ class Actors:
             await asyncio.sleep(ROUND_SECONDS)
             if number > 0 and not any(reckoning.unfinished(self._world, machine) for machine in self._world.machines):
                 return
+        for machine in self._world.machines:  # what the last round bought is final by now
+            await self.process(machine, "last", lambda desk: desk.recover())
 
     async def _missing(self, desk: Desk) -> None:
         await desk.recover()

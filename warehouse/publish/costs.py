@@ -109,7 +109,7 @@ _AMOUNTS = ("amount", "loss")
 
 
 def _cost_table(rows: Sequence[CostRow]) -> pa.Table:
-    """Arrow rows in the order of the columns of `ledger_costs`: `amount` follows `amount_atomic`, `loss` `loss_atomic`."""
+    """Arrow rows in the order of the columns of `ledger_costs`: each amount follows its atomic units."""
     import pyarrow as pa
 
     time, whole, money = pa.timestamp("us", "UTC"), pa.decimal128(38, 0), pa.decimal128(38, 18)

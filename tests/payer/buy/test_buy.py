@@ -279,7 +279,7 @@ def test_every_answer_is_kept_as_evidence() -> None:
     desk = Payer(s.context(None, seller, s.ScriptedChain(CHAINS["used"].view)))
     state, _ = carry(desk, reserved(desk))
     story = [event for event in desk.context.ledger.events(state.purchase_id) if isinstance(event, Answered)]
-    assert [(event.status, event.note) for event in story] == [(500, ""), (None, "reset"), (200, "")]
+    assert [(event.status, event.note) for event in story] == [(500, '{"why":"x"}'), (None, "reset"), (200, "")]
     desk.context.ledger.close()
 
 

@@ -64,7 +64,9 @@ def test_what_a_seller_settles_after_its_answer_is_looked_for_some_seconds_longe
     """A payment without data was looked for while it was bought: it is not waited for again."""
     chain = LateChain()
     ws = cast(Workspace, SimpleNamespace(payer=chain, clock=chain))
-    [proved] = asyncio.run(verify(ws, [Bought(p.exposed_delivered()), Bought(replace(p.exposed(), purchase_id="absent"))]))
+    [proved] = asyncio.run(
+        verify(ws, [Bought(p.exposed_delivered()), Bought(replace(p.exposed(), purchase_id="absent"))])
+    )
     assert (proved.purchase.money, chain.looked_for, chain.waited) == (Money.SPENT, [2, 1, 1], 3.0)
 
 

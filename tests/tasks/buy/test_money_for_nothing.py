@@ -44,7 +44,7 @@ def test_losses_stay_below_the_limit_and_what_was_on_its_way(desk: Desk, kind: s
     assert done.undelivered == (0 if kind in ARRIVES else desk.taken() // PRICE)
     assert done.left_calls == CALLS - desk.taken() // PRICE
     taken = desk.taken()
-    with pytest.raises(OverBudget, match="loss_limit is 0.034"):
+    with pytest.raises(OverBudget, match=r"loss_limit is 0\.034"):
         desk.backfill(CALLS)
     assert desk.taken() == taken
 

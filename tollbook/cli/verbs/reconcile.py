@@ -36,5 +36,7 @@ def reconcile(rescan: Rescan = False, as_json: options.Json = False) -> int:
             f"  {difference.kind}: {difference.purchase_id or difference.tx_hash}: {difference.detail}", style="red"
         )
     for lost in books.losses:
-        output.line(f"  lost: {lost.purchase_id} ({lost.order.dataset}): {Amount(lost.loss, lost.asset)}, {lost.lost_for}")
+        output.line(
+            f"  lost: {lost.purchase_id} ({lost.order.dataset}): {Amount(lost.loss, lost.asset)}, {lost.lost_for}"
+        )
     return books.exit_code
