@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from payer.buy.judge_body import book_failure
-from tasks.workspace.check_body import check_body
 from tasks.request.expected import expected
+from tasks.workspace.check_body import check_body
 from tasks.workspace.workspace import Workspace
 from warehouse.load import self_repair
 from warehouse.load.report import LoadReport

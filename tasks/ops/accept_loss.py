@@ -6,8 +6,8 @@ import getpass
 
 from payer.values.events import LossAccepted
 from payer.values.purchase import Data, Money, Purchase
-from tasks.workspace.check_body import check_body
 from tasks.request.model import BadRequest
+from tasks.workspace.check_body import check_body
 from tasks.workspace.workspace import Workspace
 from warehouse.load.rebuild import rebuild
 
