@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from payer.chain.chain import ChainReader
 from payer.http.transport import Transport
@@ -14,8 +15,16 @@ from payer.spool import Spool
 from payer.stop import StopRequest
 from payer.values.clock import Clock
 from payer.values.errors import Misconfigured
-from payer.values.purchase import Purchase
+from payer.values.purchase import Delivery, Purchase
 from payer.wallet.eip3009 import Wallet
+
+
+class BodyCheck(Protocol):
+    """Say whether a delivered body can be used. Pure, and never raises for what a body contains."""
+
+    def __call__(self, delivery: Delivery) -> str:
+        """Return why nothing in the body can be used, "" if something can or if it is an honest empty answer."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +32,8 @@ class PayerContext:
     """Ledger, policy, chain, transport, wallet and clock. Without a wallet it can only quote and read.
 
     `stop` is looked at before each call is begun. `owner` is the name under which this process leases purchases.
-    Without a spool, a body is lost that arrives while the ledger can't be written.
+    Without a spool, a body is lost that arrives while the ledger can't be written. `check_body` judges each delivery;
+    without it every 2xx counts as one that can be used.
     """
 
     ledger: Ledger
@@ -36,6 +46,7 @@ class PayerContext:
     limits: AttemptLimits = field(default_factory=AttemptLimits)
     spool: Spool | None = None
     stop: StopRequest = field(default_factory=StopRequest)
+    check_body: BodyCheck | None = None
 
     def signer(self) -> Wallet:
         """Return the wallet. Raises Misconfigured when there is none."""
@@ -55,8 +66,8 @@ class PayerContext:
         return purchase.order.seller in self.policy.sellers
 
     def loss_limits(self) -> dict[str, int]:
-        """Loss limit by seller, in atomic units; a seller without one is absent."""
-        return {name: seller.loss_limit for name, seller in self.policy.sellers.items() if seller.loss_limit}
+        """Loss limit by seller, in atomic units; 0 stops at the first loss."""
+        return {name: seller.loss_limit for name, seller in self.policy.sellers.items()}
 
     def answer_timeout(self, seller: str) -> float:
         """Seconds to wait for an answer; 30 and more, because sellers settle before they answer."""

@@ -140,6 +140,8 @@ CATALOGUE: dict[str, FaultKind] = {
             "rate_after": ("settle, then answer 429", {"retry_after": 1}),
             "redirect_after": ("settle, then answer 307", {"location": "http://127.0.0.1:9/"}),
             "truncated": ("settle, send a share of the body, close", {"share": 0.5}),
+            "cut_body": ("settle, send a share of the body as if it were all of it", {"share": 0.5}),
+            "unreadable_rows": "settle, send 200 with the right rows, of which none has a readable key",
             "empty_body": "settle, send 200 with no body",
             "html_body": "settle, send 200 with an HTML page",
             "garbage_body": "settle, send 200 with bytes that are no text",

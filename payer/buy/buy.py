@@ -10,15 +10,25 @@ from payer.buy import decide, send
 from payer.buy.decide import next_action
 from payer.buy.lease import append, leased_elsewhere
 from payer.buy.look import look
-from payer.buy.respond import NOTHING_MATCHED
 from payer.context import PayerContext
 from payer.ledger import Conflict
 from payer.policy.attempts import AttemptCounts
 from payer.values.chain_view import NotSeen, View
-from payer.values.errors import Interrupted, PaidUndelivered, PayerError, Refused, Unforeseen, Unresolved
+from payer.values.errors import (
+    ChainUnreachable,
+    Interrupted,
+    PaidUndelivered,
+    PayerError,
+    Refused,
+    Unforeseen,
+    Unresolved,
+)
 from payer.values.events import Event, Sent, Settled, Undelivered, Unsettled, Void
+from payer.values.money import Amount
 from payer.values.purchase import Data, Money, Purchase
+from payer.wire.seller_word import INSUFFICIENT_FUNDS, advice_for
 
+_NOTHING_MATCHED = 404
 _POLL_SECONDS = (0.2, 0.4, 0.8, 1.6)
 
 
@@ -67,7 +77,7 @@ async def _carry(context: PayerContext, purchase: Purchase, view: View) -> Purch
                 case decide.Done():
                     return _finished(purchase)
                 case decide.Wait(why):
-                    raise Unresolved(f"{purchase.order.dataset} {purchase.purchase_id}: {why}{_last_answer(purchase)}")
+                    raise await _unresolved(context, purchase, why)
                 case decide.Sign() if purchase.order.free:
                     with context.stop.interruptible():
                         purchase = await send.fetch_free(context, purchase)
@@ -135,7 +145,7 @@ def _first_counts(context: PayerContext, purchase: Purchase) -> AttemptCounts:
 
 def _after_sending(context: PayerContext, purchase: Purchase, counts: AttemptCounts) -> AttemptCounts:
     """Count one more. A seller that says "nothing matches" settles nothing and would say so again: no more for now."""
-    enough = purchase.last_status == NOTHING_MATCHED
+    enough = purchase.last_status == _NOTHING_MATCHED
     return replace(counts, presents=context.limits.presents if enough else counts.presents + 1)
 
 
@@ -147,17 +157,38 @@ def _is_abandoned(context: PayerContext, purchase: Purchase) -> bool:
 
 def _finished(purchase: Purchase) -> Purchase:
     if purchase.undelivered and not purchase.loss_accepted:
-        raise PaidUndelivered(f"{purchase.order.dataset} {purchase.purchase_id} is paid and was never delivered")
+        what = f"{purchase.order.dataset} {purchase.purchase_id} is paid and was never delivered"
+        raise PaidUndelivered(what + _last_answer(purchase))
     if purchase.money is Money.VOID and purchase.denied:
         raise Refused(f"{purchase.order.dataset}: {purchase.denied}")
     return purchase
 
 
+async def _unresolved(context: PayerContext, purchase: Purchase, why: str) -> Unresolved:
+    """The error of a purchase in doubt: what the seller said, and what a person can do about a known reason."""
+    what = f"{purchase.order.dataset} {purchase.purchase_id}: {why}{_last_answer(purchase)}"
+    if any(INSUFFICIENT_FUNDS in said.lower() for said in purchase.answers):
+        what += f"; {await _balance(context, purchase)}"
+    return Unresolved(what, advice=advice_for(purchase.answers))
+
+
+async def _balance(context: PayerContext, purchase: Purchase) -> str:
+    try:
+        held = await context.chain.balance(purchase.asset, purchase.payer)
+    except ChainUnreachable:
+        return f"the balance of {purchase.payer} can't be read"
+    due = Amount(purchase.committed, purchase.asset)
+    return f"{purchase.payer} holds {Amount(held, purchase.asset)}, and {due} are due"
+
+
 def _last_answer(purchase: Purchase) -> str:
+    """Quote the seller's last answer and those before it: the first refusal often explains the others."""
     if purchase.last_status is None and not purchase.last_note:
         return ""
     status = "no answer" if purchase.last_status is None else f"status {purchase.last_status}"
-    return f" (the seller's last answer: {status}{': ' + purchase.last_note if purchase.last_note else ''})"
+    last = f"{status}{': ' + purchase.last_note if purchase.last_note else ''}"
+    earlier = "; before that: " + "; ".join(purchase.answers[:-1]) if len(purchase.answers) > 1 else ""
+    return f" (the seller's last answer: {last}{earlier})"
 
 
 def _stopped(purchase: Purchase) -> PayerError:

@@ -13,10 +13,8 @@ from payer.policy.judge import judge
 from payer.values.errors import QuoteUnacceptable, SellerUnreachable
 from payer.values.request import Order
 from payer.values.terms import Quote, Terms
-from payer.wire.strict_json import Malformed, parse, shown
+from payer.wire.seller_word import body_word, is_html
 from payer.wire.terms import parse_402
-
-_MESSAGE_LIMIT = 4096
 
 
 async def quote(context: PayerContext, orders: Iterable[Order]) -> dict[str, Quote]:
@@ -114,7 +112,13 @@ def terms_for_order(terms: Terms, order: Order) -> Terms:
 
 def _no_terms(order: Order, answer: Answer) -> Exception:
     where = order.request.endpoint
-    message = _message(answer.body)
+    said = body_word(answer.body)
+    message = f": {said}" if said else ""
+    if is_html(answer.body) and answer.status < 400:
+        return SellerUnreachable(
+            f"{order.seller} answered {answer.status} at {where} with a web page instead of an API's answer{message}",
+            advice="log in to this network (a captive portal?), or check the seller's base_url, then run again",
+        )
     if 200 <= answer.status < 300:
         return QuoteUnacceptable(
             f"{where} answered without asking for money, though it is declared as paid",
@@ -126,13 +130,3 @@ def _no_terms(order: Order, answer: Answer) -> Exception:
         f"{where} answered {answer.status} instead of terms{message}",
         advice="check the request's parameters and the seller's documentation",
     )
-
-
-def _message(body: bytes) -> str:
-    """The seller's error message, shortened and escaped so that it can be quoted."""
-    try:
-        document = parse(body, limit=_MESSAGE_LIMIT)
-    except Malformed:
-        return ""
-    message = document.get("message") if isinstance(document, dict) else None
-    return f": {shown(message, 200)}" if isinstance(message, str) else ""

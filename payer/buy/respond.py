@@ -10,11 +10,10 @@ from payer.http.outcome import Answer
 from payer.ledger.append import Body
 from payer.ledger.database.rows import digest
 from payer.values.events import Answered, Delivered, Event
-from payer.values.purchase import Money, Purchase
+from payer.values.purchase import Purchase
 from payer.wire.receipt import Receipt, parse_receipt
+from payer.wire.seller_word import seller_word
 from payer.wire.strict_json import shown
-
-NOTHING_MATCHED = 404
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +32,9 @@ class Reading:
 def read_answer(purchase: Purchase, answer: Answer, at: datetime, note: str = "") -> Reading:
     """Read an answer to a paid request as events.
 
-    Any 2xx is the delivery, whatever is in it: it is kept and never bought again (I4). So is a 404 to a claim: the
-    chain shows that the seller was paid for saying "nothing matches". Everything else, including a 402 after settling
-    or a 503 with a successful receipt, is evidence that frees and books nothing.
+    Any 2xx is the delivery, whatever is in it: it is kept and never bought again (I4); `judge_body` says whether it
+    can be used. Everything else, including a 402 or a 404 after settling or a 503 with a successful receipt, is
+    evidence that frees and books nothing.
     """
     receipt = parse_receipt(answer.headers)
     content_type = answer.headers.get("content-type", "")
@@ -45,12 +44,11 @@ def read_answer(purchase: Purchase, answer: Answer, at: datetime, note: str = ""
         at=at,
         status=answer.status,
         elapsed_ms=round(answer.elapsed * 1000),
-        note=note or answer.note or mismatch or (receipt.reason or "" if receipt is not None else ""),
+        note="; ".join(filter(None, (_said(answer, receipt), note or answer.note or mismatch))),
         receipt_tx=receipt.transaction if receipt is not None and receipt.success and not mismatch else None,
         body_sha256=digest(answer.body) if answer.body else None,
     )
-    paid_for_nothing = answer.status == NOTHING_MATCHED and purchase.money is Money.SPENT
-    if not 200 <= answer.status < 300 and not paid_for_nothing:
+    if not 200 <= answer.status < 300:
         return Reading((answered,), body)
     delivered = Delivered(
         at=at,
@@ -61,6 +59,13 @@ def read_answer(purchase: Purchase, answer: Answer, at: datetime, note: str = ""
         received_at=at,
     )
     return Reading((answered, delivered), Body(answer.body, content_type))
+
+
+def _said(answer: Answer, receipt: Receipt | None) -> str:
+    """The seller's word where it did not deliver; of a delivery, only what its receipt says against it."""
+    if 200 <= answer.status < 300:
+        return "" if receipt is None else receipt.reason or ""
+    return seller_word(answer.status, answer.headers, answer.body, receipt)
 
 
 def _receipt_mismatch(receipt: Receipt, purchase: Purchase) -> str:

@@ -13,6 +13,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 
 from payer.buy.changed_terms import is_unchanged, offered_terms, remember_terms, sign_offered
+from payer.buy.judge_body import judge_body
 from payer.buy.lease import append, new_lease
 from payer.buy.quote import terms_for_order
 from payer.buy.record import record_answer
@@ -52,7 +53,7 @@ def sign(context: PayerContext, purchase: Purchase) -> Purchase:
     crash_point("signed")
     events = Signed(at=now, authorization=authorization, terms=terms), Sent(at=now)
     seller = purchase.order.seller
-    limit = context.loss_limits().get(seller, 0)
+    limit = context.loss_limits().get(seller)
     try:
         sent = context.ledger.append(purchase, *events, lease=new_lease(context, seller), loss_limit=limit)
     except OverBudget as refused:
@@ -80,7 +81,7 @@ async def send(context: PayerContext, purchase: Purchase) -> Purchase:
     recorded = await record_answer(context, purchase, answer, refusal)
     crash_point("delivered")
     if offered is None:
-        return recorded
+        return judge_body(context, recorded)
     remember_terms(context, purchase.order, offered)
     return sign_offered(context, recorded, offered) if is_unchanged(purchase, recorded) else recorded
 
@@ -119,7 +120,7 @@ async def fetch_free(context: PayerContext, purchase: Purchase) -> Purchase:
     if isinstance(answer, NotSent | NoAnswer):
         raise _give_up_free(context, purchase, f"did not answer at {endpoint}: {answer.reason}")
     if 200 <= answer.status < 300:
-        return await record_answer(context, purchase, answer)
+        return judge_body(context, await record_answer(context, purchase, answer))
     if answer.status == 429 or answer.status >= 500:
         raise _give_up_free(context, purchase, f"answered {answer.status} at {endpoint}")
     if answer.status == 402:

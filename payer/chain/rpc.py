@@ -11,10 +11,12 @@ from typing import Any
 
 from payer.chain.refusals import read_refusal
 from payer.http.bounded import read_body
+from payer.http.causes import network_cause
 from payer.http.gate import retry_after
 from payer.http.pool import ConnectionPool
 from payer.values.clock import Clock
 from payer.values.errors import ChainUnreachable
+from payer.wire.seller_word import is_html
 from payer.wire.strict_json import Malformed, dump, parse, shown
 
 _BODY_LIMIT = 32 * 1024 * 1024
@@ -142,12 +144,15 @@ class RpcClient:
         except TimeoutError:
             return _NoAnswer(f"no complete answer within {self._timeout:g} s")
         except (httpx.TransportError, httpx.InvalidURL, OSError) as error:
-            return _NoAnswer(type(error).__name__)
+            return _NoAnswer(network_cause(error))
         if response.status_code in (429, 503):
             after = retry_after(response.headers.get("retry-after"), self._clock.now())
             if after is not None or response.status_code == 429:
                 busy = f"status {response.status_code}: too many requests"
                 return _NoAnswer(busy, after or 0.0)
+        if response.status_code != 200:
+            page = ", an HTML page" if is_html(body.data) else ""
+            return _NoAnswer(f"status {response.status_code}{page}")
         if body.note:
             return _NoAnswer(body.note)
         if response.status_code != 200 and not _is_error(body.data):
@@ -178,6 +183,11 @@ def _sorted(raw: bytes, count: int) -> list[dict[str, Any]]:
     try:
         document = parse(raw, limit=_BODY_LIMIT)
     except Malformed as why:
+        if is_html(raw):
+            raise ChainUnreachable(
+                "what answers at network.rpc_url is a web page, no RPC server",
+                advice="log in to this network (a captive portal?), or correct network.rpc_url in the policy file",
+            ) from None
         raise ChainUnreachable(f"the chain's RPC server answered something other than JSON: {why}") from None
     if isinstance(document, dict) and "error" in document:
         raise _refusal(document, "the batch")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from payer.http.bounded import clip_headers, read_body
+from payer.http.causes import network_cause
 from payer.http.outcome import Answer, NoAnswer, NotSent, Unanswered
 from payer.values.request import Request
 
@@ -55,9 +56,9 @@ class Exchange:
         except (httpx.InvalidURL, httpx.UnsupportedProtocol, UnicodeError):
             return self._failed("the request can't be written as HTTP", never=not self._left)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-            return self._failed(f"no connection: {type(error).__name__}", never=not self._left)
+            return self._failed(f"no connection: {network_cause(error)}", never=not self._left)
         except (httpx.TransportError, OSError) as error:
-            return self._failed(f"the connection failed: {type(error).__name__}")
+            return self._failed(f"the connection failed: {network_cause(error)}")
         except BaseException as error:
             # Cancelled, or a defect: the frames below hold the bytes that were sent, and tracebacks may show locals.
             error.__traceback__ = error.__cause__ = error.__context__ = None

@@ -47,11 +47,11 @@ def append(
     lease: Lease | None = None,
     body: Body | None = None,
     limits: Mapping[str, Caps] | None = None,
-    seller_loss_limit: int = 0,
+    seller_loss_limit: int | None = None,
 ) -> Purchase:
     """Append in one transaction; `Ledger.append` has the contract."""
     with transaction(engine, write=True) as txn:
-        if seller_loss_limit:
+        if seller_loss_limit is not None:
             loss_limit.check(txn, purchase.order.seller, purchase.asset, seller_loss_limit)
         return append_within(txn, purchase, events, lease, body, limits)
 

@@ -74,8 +74,9 @@ class Ledger:
         """Book an intent for each order, all or none, inside every cap and price drift (I3). Raises OverBudget.
 
         `caps` are by asset symbol; `loss_limit` (atomic units by seller) stops buying from a seller that kept as much
-        without delivering. An order that is already held, or that another process works on, comes back as it is and
-        reserves nothing. One that a process reserved and abandoned is voided, and reserved again for this run.
+        without delivering (0: anything at all). An order that is already held, or that another process works on, comes
+        back as it is and reserves nothing. One that a process reserved and abandoned is voided, and reserved again for
+        this run.
         """
         by = Reserving(run, caps, lease, loss_limit or {}, leased_elsewhere)
         return reserve.reserve(self._engine, by, priced)
@@ -87,7 +88,7 @@ class Ledger:
         lease: Lease | None = None,
         body: Body | None = None,
         caps: Mapping[str, Caps] | None = None,
-        loss_limit: int = 0,
+        loss_limit: int | None = None,
     ) -> Purchase:
         """Fold events onto a purchase, in one commit with its projection, its caps and its body.
 
@@ -124,6 +125,10 @@ class Ledger:
     def undelivered(self) -> list[Purchase]:
         """Purchases spent and never delivered, whose loss nobody has accepted."""
         return read.many(self._engine, queries.UNDELIVERED)
+
+    def failed_deliveries(self) -> list[Purchase]:
+        """Purchases whose body can't be used, and whose loss nobody has accepted."""
+        return read.many(self._engine, queries.FAILED)
 
     def purchases(self) -> list[Purchase]:
         """All purchases, oldest first."""

@@ -1,9 +1,10 @@
 """Stop paying a seller that kept too much without delivering (`sellers.NAME.loss_limit` in the policy file).
 
-Counted are purchases that are undelivered, and those in doubt whose request was answered, or failed, without a
-delivery. Payments on their way for the first time are no loss yet, so many calls at once may go beyond the limit.
-Not counted are those whose answer nobody here waited for: a process that dies, or is stopped at once, while a healthy
-seller answers must not lock its user out (they stay undelivered, and count against the caps).
+Counted are purchases that are undelivered, those whose body can't be used, and those in doubt whose request was
+answered, or failed, without a delivery. Payments on their way for the first time are no loss yet, so many calls at
+once may go beyond the limit. Not counted are those whose answer nobody here waited for: a process that dies, or is
+stopped at once, while a healthy seller answers must not lock its user out (they stay undelivered, and count against the
+caps).
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from payer.ledger.database import rows
-from payer.ledger.database.queries import EVENTS, IN_DOUBT, LOSSES
+from payer.ledger.database.queries import EVENTS, FAILURES, IN_DOUBT, LOSSES
 from payer.ledger.database.rows import asset_key
 from payer.ledger.database.statements import Transaction
 from payer.values.errors import OverBudget
@@ -20,24 +21,26 @@ from payer.values.money import Amount, Asset
 
 
 def check(txn: Transaction, seller: str, asset: Asset, limit: int) -> None:
-    """Raise OverBudget when a seller kept `limit` atomic units or more without delivering; 0 is no limit."""
-    if limit <= 0:
-        return
+    """Raise OverBudget when a seller kept `limit` atomic units or more for nothing; at 0, when it kept anything."""
     where = {"seller": seller, "asset": asset_key(asset)}
-    losses: dict[str, int] = dict(txn.rows(LOSSES, **where))
+    undelivered: dict[str, int] = dict(txn.rows(LOSSES, **where))
+    failed = sum(row[0] for row in txn.rows(FAILURES, **where))
     in_doubt = (rows.purchase(doc) for (doc,) in txn.rows(IN_DOUBT, **where))
     doubts = {p.purchase_id: p.committed for p in in_doubt if p.at_risk}
-    if sum(losses.values()) + sum(doubts.values()) < limit:
+    threshold = max(limit, 1)
+    if failed + sum(undelivered.values()) + sum(doubts.values()) < threshold:
         return
-    lost, doubt = (_by_the_seller(txn, amounts) for amounts in (losses, doubts))
-    at_risk = lost + doubt
-    if at_risk < limit:
+    lost, doubt = (_by_the_seller(txn, amounts) for amounts in (undelivered, doubts))
+    at_risk = failed + lost + doubt
+    if at_risk < threshold:
         return
     took = "took" if at_risk == lost else "took, or may have taken,"
+    what = "did not deliver" if not failed else "delivered nothing that can be used for it"
     raise OverBudget(
-        f"{seller} {took} {Amount(at_risk, asset)} and did not deliver "
+        f"{seller} {took} {Amount(at_risk, asset)} and {what} "
         f"(sellers.{seller}.loss_limit is {Amount(limit, asset).decimal})",
-        advice="run `tollbook recover`; settle what is undelivered with the seller or accept-loss each, then run again",
+        advice="run `tollbook recover`; settle what `tollbook status` lists as lost with the seller, or accept-loss "
+        "each; then run again",
     )
 
 

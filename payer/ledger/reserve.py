@@ -67,7 +67,8 @@ def reserve(engine: sa.Engine, by: Reserving, priced: Sequence[PricedOrder]) -> 
         reserved = [purchase for purchase, is_new in results if is_new]
         paid = [purchase for purchase in reserved if purchase.terms is not None]
         for seller, asset in dict.fromkeys((p.order.seller, p.asset) for p in paid):
-            loss_limit.check(txn, seller, asset, by.loss_limits.get(seller, 0))
+            if seller in by.loss_limits:
+                loss_limit.check(txn, seller, asset, by.loss_limits[seller])
         for asset in {item.asset for item in priced}:
             amount = sum(purchase.reserved for purchase in reserved if purchase.asset == asset)
             if amount:

@@ -33,8 +33,8 @@ class Caps:
 class SellerPolicy:
     """One seller that may be paid. An empty `pay_to` means first use: the first payee seen is pinned.
 
-    `tokens` and `watch` (by dataset) are the keys requested when none are named. `loss_limit` is in atomic units, 0
-    for none.
+    `tokens` and `watch` (by dataset) are the keys requested when none are named. `loss_limit` is in atomic units; 0
+    stops at the first loss.
     """
 
     name: str

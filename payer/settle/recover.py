@@ -10,6 +10,7 @@ from datetime import datetime
 from payer.buy import decide
 from payer.buy.buy import book, buy, release
 from payer.buy.decide import claim_is_due, next_action
+from payer.buy.judge_body import judge_body
 from payer.buy.lease import leased_elsewhere
 from payer.buy.look import look
 from payer.buy.record import book_spooled
@@ -102,7 +103,7 @@ async def _carry(
 ) -> Purchase | None:
     async with slots:
         try:
-            return await buy(context, purchase, view)
+            return judge_body(context, await buy(context, purchase, view))
         except PaidUndelivered:
             result.undelivered.append(purchase)
         except PayerError as why:

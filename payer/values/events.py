@@ -1,6 +1,7 @@
 """The events of a purchase, and the fold that computes its state from them. Append-only; state is never updated.
 
-intent ─▶ signed+sent ─▶ answered* ─▶ delivered            only the chain proves settled, void and undelivered
+intent ─▶ signed+sent ─▶ answered* ─▶ delivered [─▶ deliveryfailed]
+                                                           only the chain proves settled, void and undelivered
 """
 
 from __future__ import annotations
@@ -84,6 +85,13 @@ class Delivered(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryFailed(Event):
+    """The body that arrived can't be used: no rows for the money. It is kept, and only an operator reopens it."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settled(Event):
     """The chain shows AuthorizationUsed and the matching Transfer."""
 
@@ -134,6 +142,9 @@ class LossAccepted(Event):
     by: str
 
 
+_ANSWERS_KEPT = 5
+
+
 class IllegalEvent(AssertionError):
     """Raised when an event is impossible in a purchase's state: a defect, caught before the event is committed."""
 
@@ -145,6 +156,16 @@ def _require(allowed: bool, purchase: Purchase, event: Event) -> None:
 
 def _then(purchase: Purchase, **changes: Any) -> Purchase:
     return replace(purchase, version=purchase.version + 1, **changes)
+
+
+def _with_answer(answers: tuple[str, ...], event: Answered) -> tuple[str, ...]:
+    """Add an answer that did not deliver, unless it repeats the one before. The first is kept, and the newest few."""
+    if event.status is not None and 200 <= event.status < 300:
+        return answers
+    said = str(event.status or "no answer") + (f": {event.note}" if event.note else "")
+    if answers[-1:] == (said,):
+        return answers
+    return (*answers, said) if len(answers) < _ANSWERS_KEPT else (answers[0], *answers[2:], said)
 
 
 def fold(p: Purchase, event: Event) -> Purchase:
@@ -166,6 +187,7 @@ def fold(p: Purchase, event: Event) -> Purchase:
                 claims=0,
                 last_status=None,
                 last_note="",
+                answers=(),
                 denied=None,
                 from_block=event.from_block if p.from_block is None else p.from_block,
             )
@@ -193,7 +215,13 @@ def fold(p: Purchase, event: Event) -> Purchase:
             _require(p.money is Money.EXPOSED and p.data is Data.ABSENT and p.sends > 0, p, event)
             return _then(p, money=Money.EXPOSED if p.sends > 1 else Money.RESERVED, sends=p.sends - 1)
         case Answered():
-            return _then(p, last_status=event.status, last_note=event.note, receipt_tx=event.receipt_tx or p.receipt_tx)
+            return _then(
+                p,
+                last_status=event.status,
+                last_note=event.note,
+                receipt_tx=event.receipt_tx or p.receipt_tx,
+                answers=_with_answer(p.answers, event),
+            )
         case Delivered():
             _require(p.data is Data.ABSENT, p, event)
             unpaid = p.money is Money.RESERVED
@@ -204,6 +232,9 @@ def fold(p: Purchase, event: Event) -> Purchase:
                 undelivered=False,
                 delivered_at=event.received_at,
             )
+        case DeliveryFailed():
+            _require(p.data is Data.DELIVERED and not p.failure, p, event)
+            return _then(p, failure=event.reason)
         case Settled(settlement=settlement):
             return _then(p, money=Money.SPENT, spent=settlement.value, settlement=settlement)
         case Unsettled():
@@ -243,6 +274,7 @@ KINDS: dict[str, type[Event]] = {
         Unsent,
         Answered,
         Delivered,
+        DeliveryFailed,
         Settled,
         Unsettled,
         Void,

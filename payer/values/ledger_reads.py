@@ -14,6 +14,8 @@ from payer.values.purchase import Delivery
 class CostRow:
     """One purchase with its cost. `amount_atomic` is what the chain took, or may take; `seq` is its newest event.
 
+    `loss_atomic` is all of the amount where it brought nothing that can be used, else 0.
+
     `tx_hash` is set once the transaction was found on chain; a seller's receipt is no proof.
     """
 
@@ -34,9 +36,11 @@ class CostRow:
     asset: str
     decimals: int
     amount_atomic: int
+    loss_atomic: int
     money: str
     data: str
     undelivered: bool
+    failure: str | None
     denied: str | None
     nonce: str
     tx_hash: str | None

@@ -48,10 +48,12 @@ class Purchase(msgspec.Struct, frozen=True):
     """The fold of one purchase's events. One per (purchase_key, generation).
 
     `valid_until` is the latest validBefore signed for its nonce; `reserved` the largest value signed (or quoted);
-    `spent` what the chain took; `version` counts its events and guards against concurrent writers. `burned`: its nonce
-    was cancelled on chain, so it is bought again only by operator approval. `sends` counts the sends since it was last
-    reserved, `earlier_sends` those before, which ended void by proof. A msgspec struct, because each event makes a new
-    one, and a dataclass of so many fields takes twenty times as long to make.
+    `spent` what the chain took; `failure` why the body that came can't be used; `answers` what the seller said to its
+    payment without delivering, status first, the oldest and the newest few; `version` counts its events and guards
+    against concurrent writers. `burned`: its nonce was cancelled on chain, so it is bought again only by operator
+    approval. `sends` counts the sends since it was last reserved, `earlier_sends` those before, which ended void by
+    proof. A msgspec struct, because each event makes a new one, and a dataclass of so many fields takes twenty times as
+    long to make.
     """
 
     purchase_id: str
@@ -77,8 +79,10 @@ class Purchase(msgspec.Struct, frozen=True):
     claims: int = 0
     last_status: int | None = None
     last_note: str = ""
+    answers: tuple[str, ...] = ()
     denied: str | None = None
     undelivered: bool = False
+    failure: str = ""
     burned: bool = False
     loss_accepted: bool = False
     settlement: Settlement | None = None
@@ -117,6 +121,18 @@ class Purchase(msgspec.Struct, frozen=True):
         """Exposed or spent, tried, and no data yet: a loss unless a delivery still comes."""
         out = self.money in (Money.EXPOSED, Money.SPENT) and self.data is Data.ABSENT and not self.loss_accepted
         return out and (self.undelivered or self.last_status is not None or bool(self.last_note))
+
+    @property
+    def lost_for(self) -> str:
+        """The reason for which its money brought nothing, "" if it did or still may. An accepted loss stays one."""
+        if self.failure:
+            return f"failed delivery: {self.failure}"
+        return "undelivered" if self.undelivered else ""
+
+    @property
+    def loss(self) -> int:
+        """Atomic units that the chain took, or may take, for nothing."""
+        return self.cost if self.lost_for else 0
 
     @property
     def cost(self) -> int:

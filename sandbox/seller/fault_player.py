@@ -179,6 +179,11 @@ def _spoiled(name: str, fault: InjectedFault, answer: Reply) -> Reply:
             return _too_many(fault)
         case "redirect_after":
             return reply(307, b"", headers=[("location", params["location"])])
+        case "cut_body":
+            return Reply(answer.status, answer.headers, answer.body[: int(len(answer.body) * params["share"])])
+        case "unreadable_rows":
+            unreadable = [dict.fromkeys(row, "?") for row in json.loads(answer.body)["data"]]
+            return Reply(answer.status, answer.headers, _envelope(True, unreadable))
         case "empty_body":
             return Reply(answer.status, answer.headers, b"")
         case "html_body":

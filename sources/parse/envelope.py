@@ -13,9 +13,6 @@ import msgspec
 
 from sources.model import Dataset
 
-NOT_FOUND = 404
-"""This status means "nothing matched" (one client, inferred): an empty answer, and no reason to pay again."""
-
 DEEPEST = 100
 """Levels of nesting that are read; deeper bodies are malformed. No seller needs ten."""
 
@@ -34,8 +31,6 @@ class Envelope(StrEnum):
 
 def open_body(dataset: Dataset, status: int, body: bytes) -> tuple[Envelope, list[Any], str]:
     """The rows in a body, and a message where there are none for a reason. Never raises."""
-    if status == NOT_FOUND:
-        return Envelope.OK, [], "404: nothing matched"
     if not 200 <= status < 300:
         return Envelope.FAILED, [], f"status {status}"
     try:

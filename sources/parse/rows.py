@@ -91,13 +91,18 @@ def schema(dataset: Dataset) -> pa.Schema:
 def parse(
     dataset: Dataset, context: Mapping[str, Any], received_at: datetime, status: int, content_type: str, body: bytes
 ) -> ParsedBody:
-    """Parse one delivered body; `context` is its purchase's. Never raises for what a seller may send."""
+    """Parse one delivered body; `context` is its purchase's. Never raises for what a seller may send.
+
+    Rows of which none can be read are no answer: the body is malformed.
+    """
     envelope, rows, message = open_body(dataset, status, body)
     reading = _Reading(dataset, context, received_at, rows)
     if message and "json" not in content_type.lower() and envelope is Envelope.MALFORMED:
         message = f"{message} ({content_type or 'no content type'})"
-    table = reading.table()
-    return ParsedBody(table, reading.quarantine(), reading.drift(), len(rows), envelope.value, message)
+    table, quarantined = reading.table(), reading.quarantine()
+    if rows and not table.num_rows:
+        envelope, message = Envelope.MALFORMED, f"none of {len(rows)} rows can be read: {quarantined[0].reason}"
+    return ParsedBody(table, quarantined, reading.drift(), len(rows), envelope.value, message)
 
 
 class _Reading:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from payer.buy.judge_body import book_failure
 from tasks.request.expected import expected
+from tasks.workspace.check_body import check_body
 from tasks.workspace.workspace import Workspace
 from warehouse.load import self_repair
 from warehouse.load.report import LoadReport
@@ -11,8 +13,17 @@ from warehouse.publish.publication import Publication
 
 
 async def load(ws: Workspace) -> LoadReport:
-    """Load every body that the cache has not seen, whoever bought it. Typed rows; what can't be cast is quarantined."""
-    return self_repair.load(ws.cache, ws.ledger)
+    """Load every body that the cache has not seen, whoever bought it. Typed rows; what can't be cast is quarantined.
+
+    A failed delivery without a verdict in the ledger (its buyer died before) is booked as one.
+    """
+    report = self_repair.load(ws.cache, ws.ledger)
+    for failure in report.failures:
+        purchase, delivery = ws.ledger.get(failure.purchase_id), ws.ledger.delivery(failure.purchase_id)
+        reason = "" if delivery is None or delivery.damaged else check_body(delivery)
+        if purchase is not None and reason:
+            book_failure(ws.ledger, ws.clock, purchase, reason)
+    return report
 
 
 async def publish(ws: Workspace) -> Publication:

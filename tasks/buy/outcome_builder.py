@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import reduce
@@ -15,7 +15,7 @@ from payer.values.request import Run
 from tasks.buy.bill import Bill, Item, Saved
 from tasks.buy.outcome import Bought, Outcome, PriceChange
 from tasks.workspace.cache_trouble import as_payer_errors
-from warehouse.load.report import LoadReport, joined
+from warehouse.load.report import Failure, LoadReport, joined
 
 if TYPE_CHECKING:
     from payer.settle.recover import Recovered
@@ -115,7 +115,7 @@ class OutcomeBuilder:
             amount_atomic=sum(p.cost for p in paid),
             in_doubt=sum(p.committed for p in sent if _in_doubt(p)),
             saved=saved.amount_atomic,
-            loaded=_sum(self.loads),
+            loaded=_with_failures(_sum(self.loads), met.values()),
             open=sum(1 for p in met.values() if _in_doubt(p)),
             undelivered=len(undelivered | set(self.bill.undelivered if self.bill else ())),
             found_on_chain=sum(1 for p in mine if not p.sends and p.money is Money.SPENT),
@@ -171,8 +171,17 @@ def _postponed_note(bill: Bill) -> str | None:
 
 
 def _in_doubt(purchase: Purchase) -> bool:
-    """True for money that may be gone without data. Delivered and not yet proved on chain is not in doubt."""
-    return purchase.money is Money.EXPOSED and purchase.data is Data.ABSENT
+    """True for what was sent and is neither proved spent nor void, with data or without: the seller's word is no
+    proof."""
+    return purchase.money is Money.EXPOSED
+
+
+def _with_failures(loaded: LoadReport, met: Iterable[Purchase]) -> LoadReport:
+    """Add the failed deliveries that this run met and no load of it told of."""
+    told = {failure.purchase_id for failure in loaded.failures}
+    more = [p for p in met if p.failure and not p.loss_accepted and p.purchase_id not in told]
+    found = tuple(Failure(p.purchase_id, p.order.dataset, p.failure) for p in more)
+    return replace(loaded, failures=loaded.failures + found)
 
 
 def _sum(loads: Sequence[LoadReport]) -> LoadReport:

@@ -31,6 +31,7 @@ from tasks.buy.watch import UNWATCHED, Watch
 from tasks.workspace.workspace import Workspace
 
 PAYMENT_REQUIRED = 402
+_LOOK_AGAIN_SECONDS = (1.0, 2.0)
 
 BuyStep = Callable[[Workspace, Run, Purchase, Approved], Awaitable[Purchase]]
 """`buy` below, or the same as a Prefect task."""
@@ -237,9 +238,17 @@ def rows_of(ws: Workspace, bought: Bought) -> int:
 
 
 async def verify(ws: Workspace, bought: Sequence[Bought]) -> list[Bought]:
-    """Look once at the chain for everything this run paid, and book the transactions. Returns what that proved."""
+    """Look at the chain for everything this run paid, and book the transactions. Returns what that proved.
+
+    Some sellers answer before their transaction is in a block: what was delivered is looked for some seconds longer,
+    and is in doubt after that, since a seller's word is no proof.
+    """
     exposed = {b.purchase.purchase_id: b for b in bought if b.purchase.money is Money.EXPOSED}
-    if not exposed:
-        return []
-    proved = await ws.payer.verify([b.purchase for b in exposed.values()])
-    return [replace(exposed[p.purchase_id], purchase=p) for p in proved]
+    proved: list[Bought] = []
+    for pause in (0.0, *_LOOK_AGAIN_SECONDS):
+        waiting = [b.purchase for b in exposed.values() if not pause or b.purchase.data is Data.DELIVERED]
+        if not waiting:
+            break
+        await ws.clock.sleep(pause)
+        proved += [replace(exposed.pop(p.purchase_id), purchase=p) for p in await ws.payer.verify(waiting)]
+    return proved

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 
 from payer.values.events import LossAccepted
 from payer.values.purchase import Data, Money, Purchase
-from sources import registry
-from sources.parse.envelope import Envelope, open_body
 from tasks.request.model import BadRequest
+from tasks.workspace.check_body import check_body
 from tasks.workspace.workspace import Workspace
 from warehouse.load.rebuild import rebuild
 
@@ -96,12 +95,9 @@ def _check(ws: Workspace, purchase: Purchase) -> None:
 
 
 def _failed(ws: Workspace, purchase: Purchase) -> bool:
-    """True for a body in which the seller reports a failure, or that can't be read."""
+    """True for a body that can't be used, as booked when it arrived or, in an older ledger, judged now."""
     delivery = ws.ledger.delivery(purchase.purchase_id)
-    if delivery is None:
-        return False
-    envelope, _, _ = open_body(registry.dataset(delivery.dataset), delivery.status, delivery.body)
-    return envelope is not Envelope.OK
+    return bool(purchase.failure or (delivery is not None and check_body(delivery)))
 
 
 def _person() -> str:

@@ -10,6 +10,8 @@ from payer.settle.reconcile import Difference, Reconciled, damaged_bodies
 from payer.settle.scan import Progress, unwatched
 from payer.values.errors import Unresolved
 from payer.values.money import Amount
+from payer.values.purchase import Purchase
+from tasks.ops.status import purchase_document
 from tasks.workspace.workspace import Workspace
 from warehouse.audit import Fault, check_cache, check_published
 from warehouse.publish.publish import publish
@@ -18,11 +20,15 @@ from warehouse.query import query
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """One Reconciled per asset, and the damaged files. `published` are purchase ids by transaction hash."""
+    """One Reconciled per asset, and the damaged files. `published` are purchase ids by transaction hash.
+
+    `losses` are purchases that brought nothing and await an operator: no difference, as ledger and chain agree on them.
+    """
 
     assets: tuple[Reconciled, ...]
     files: tuple[Difference, ...]
     published: Mapping[str, str] = field(default_factory=dict)
+    losses: tuple[Purchase, ...] = ()
 
     @property
     def differences(self) -> tuple[Difference, ...]:
@@ -48,6 +54,7 @@ class Books:
             "chain_atomic": self._total([one.chain_atomic for one in self.assets]),
             "through_block": max((one.through_block for one in self.assets), default=None),
             "differences": [difference_document(d) for d in self.differences],
+            "losses": [{**purchase_document(p), "why": p.lost_for} for p in self.losses],
             "assets": [_asset(one) for one in self.assets],
         }
 
@@ -62,7 +69,8 @@ async def reconcile_all(ws: Workspace, rescan: bool = False, progress: Progress 
     _ = ws.wallet
     assets = [await ws.payer.reconcile(asset, rescan=rescan, progress=progress) for asset in ws.policy.assets.values()]
     files = (*ws.payer.damaged_bodies(), *_published(ws))
-    return Books(tuple(assets), files, {} if all(one.clean for one in assets) else _by_transaction(ws))
+    losses = (*ws.ledger.undelivered(), *ws.ledger.failed_deliveries())
+    return Books(tuple(assets), files, {} if all(one.clean for one in assets) else _by_transaction(ws), losses)
 
 
 def _by_transaction(ws: Workspace) -> dict[str, str]:

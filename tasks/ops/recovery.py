@@ -23,11 +23,12 @@ class Recovery:
     loaded: LoadReport
     published: Publication | None
     undelivered: tuple[Purchase, ...]
+    failed: tuple[Purchase, ...] = ()
     interrupted: bool = False
 
     @property
     def exit_code(self) -> int:
-        if self.undelivered:
+        if self.undelivered or self.failed:
             return PaidUndelivered.exit_code
         return Unresolved.exit_code if self.found.in_doubt else 0
 
@@ -38,6 +39,7 @@ class Recovery:
             "voided": len(self.found.voided),
             "open": len(self.found.in_doubt),
             "undelivered": len(self.undelivered),
+            "failed": len(self.failed),
         }
 
     def document(self) -> dict[str, Any]:
@@ -48,7 +50,8 @@ class Recovery:
             "rows_changed": self.loaded.rows_changed,
             "published": str(self.published.path) if self.published else None,
             "purchases": [{**purchase_document(p), "why": why} for p, why in self.found.in_doubt]
-            + [{**purchase_document(p), "why": "paid and never delivered"} for p in self.undelivered],
+            + [{**purchase_document(p), "why": "paid and never delivered"} for p in self.undelivered]
+            + [{**purchase_document(p), "why": p.lost_for} for p in self.failed],
         }
 
 
@@ -57,4 +60,5 @@ async def recover_all(ws: Workspace, *, steps: Steps = PLAIN) -> Recovery:
     found = await steps.recover(ws, None)
     loaded = await steps.load(ws)
     published = await steps.publish(ws)
-    return Recovery(found, loaded, published, tuple(ws.ledger.undelivered()), ws.stop.requested)
+    undelivered, failed = tuple(ws.ledger.undelivered()), tuple(ws.ledger.failed_deliveries())
+    return Recovery(found, loaded, published, undelivered, failed, ws.stop.requested)

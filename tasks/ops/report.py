@@ -48,14 +48,14 @@ async def page(ws: Workspace) -> dict[str, Any]:
 
 
 def _unfinished(ws: Workspace) -> dict[str, Any]:
-    """Count open and undelivered purchases: in the ledger, or as last published where it can't be opened."""
+    """Count open, undelivered and failed purchases: in the ledger, or as last published where it can't be opened."""
     try:
         status = read_status(ws)
-        return {"open": len(status.open), "undelivered": len(status.undelivered)}
+        return {"open": len(status.open), "undelivered": len(status.undelivered), "failed": len(status.failed)}
     except LedgerUnavailable:
-        undelivered = "count(*) FILTER (undelivered)"
-        select = f"SELECT count(*) - {undelivered} AS open, {undelivered} AS undelivered FROM open_purchases"
-        return view(ws.home, select)[0]
+        lost = "count(*) FILTER (undelivered) AS undelivered, count(*) FILTER (failure IS NOT NULL) AS failed"
+        rest = "count(*) FILTER (NOT undelivered AND (money <> 'spent' OR data = 'absent')) AS open"
+        return view(ws.home, f"SELECT {rest}, {lost} FROM open_purchases")[0]
 
 
 def _tables(home: Path) -> list[dict[str, Any]]:

@@ -30,7 +30,9 @@ class Cap:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The ledger at one moment. `spent` and `in_flight` are atomic units by asset symbol; `held` are older versions of
+    """The ledger at one moment. `spent`, `in_doubt`, `reserved` and `lost` are atomic units by asset symbol. In doubt
+    is what was sent and is neither proved spent nor void; `lost` is for nothing, undelivered or failed, accepted or
+    not, and part of the others. `held` are older versions of
     the published file that sessions still read."""
 
     at: datetime
@@ -38,10 +40,13 @@ class Status:
     published: str | None
     assets: dict[str, Asset]
     spent: dict[str, int]
-    in_flight: dict[str, int]
+    in_doubt: dict[str, int]
+    reserved: dict[str, int]
     delivered: int
     open: tuple[Purchase, ...]
     undelivered: tuple[Purchase, ...]
+    failed: tuple[Purchase, ...]
+    lost: dict[str, int]
     caps: tuple[Cap, ...]
     held: OldVersions
 
@@ -52,10 +57,13 @@ class Status:
             "published": self.published,
             "held": {"versions": self.held.files, "bytes": self.held.bytes},
             "spent": {symbol: self.text(symbol, amount) for symbol, amount in self.spent.items()},
-            "in_flight": {symbol: self.text(symbol, amount) for symbol, amount in self.in_flight.items()},
+            "in_doubt": {symbol: self.text(symbol, amount) for symbol, amount in self.in_doubt.items()},
+            "reserved": {symbol: self.text(symbol, amount) for symbol, amount in self.reserved.items()},
             "delivered": self.delivered,
             "open": [purchase_document(p) for p in self.open],
             "undelivered": [purchase_document(p) for p in self.undelivered],
+            "failed": [{**purchase_document(p), "why": p.failure} for p in self.failed],
+            "lost": {symbol: self.text(symbol, amount) for symbol, amount in self.lost.items()},
             "caps": [self._cap_document(cap) for cap in self.caps],
         }
 
@@ -74,10 +82,12 @@ class Status:
 def read_status(ws: Workspace) -> Status:
     """Read the status now. Needs neither key nor network."""
     purchases = ws.ledger.purchases()
-    spent: Counter[str] = Counter({asset.symbol: 0 for asset in ws.policy.assets.values()})
-    in_flight: Counter[str] = Counter(spent)
+    none = {asset.symbol: 0 for asset in ws.policy.assets.values()}
+    by_money = {money: Counter(none) for money in Money}
+    lost = Counter(none)
     for p in purchases:
-        (spent if p.money is Money.SPENT else in_flight)[p.asset.symbol] += p.cost
+        by_money[p.money][p.asset.symbol] += p.cost
+        lost[p.asset.symbol] += p.loss
     published = ws.home / "published" / "warehouse.duckdb"
     assets = {asset.symbol: asset for asset in (*ws.policy.assets.values(), *(p.asset for p in purchases))}
     return Status(
@@ -85,11 +95,14 @@ def read_status(ws: Workspace) -> Status:
         home=str(ws.home),
         published=str(published) if published.exists() else None,
         assets=assets,
-        spent=dict(spent),
-        in_flight=dict(in_flight),
+        spent=dict(by_money[Money.SPENT]),
+        in_doubt=dict(by_money[Money.EXPOSED]),
+        reserved=dict(by_money[Money.RESERVED]),
         delivered=sum(1 for p in purchases if p.data is Data.DELIVERED),
         open=tuple(p for p in ws.ledger.open_purchases() if p.data is Data.ABSENT or p.money is not Money.SPENT),
         undelivered=tuple(ws.ledger.undelivered()),
+        failed=tuple(ws.ledger.failed_deliveries()),
+        lost=dict(lost),
         caps=tuple(cap for asset in ws.policy.assets.values() for cap in _caps(ws, asset)),
         held=held_versions(ws.home / "published"),
     )
@@ -110,6 +123,7 @@ def purchase_document(p: Purchase) -> dict[str, Any]:
         "tx_hash": p.settlement.tx_hash if p.settlement else None,
         "created_at": p.created_at.isoformat(),
         "valid_until": p.valid_until or None,
+        "answers": list(p.answers),
     }
 
 

@@ -119,12 +119,13 @@ class Workspace:
         from payer.context import PayerContext
         from payer.http.transport import HttpTransport
         from payer.payer import Payer
+        from tasks.workspace.check_body import check_body
 
         wallet = self.wallet if self.has_wallet else None
         self._transport = HttpTransport(self.policy, clock=self.clock, paces=self.home / "state" / "paces")
         self._chain = RpcChain(self.policy, self.clock, self.ledger)
         parts = (self.ledger, self.policy, self._chain, self._transport, wallet, self.clock)
-        return Payer(PayerContext(*parts, spool=self.spool, stop=self.stop))
+        return Payer(PayerContext(*parts, spool=self.spool, stop=self.stop, check_body=check_body))
 
     def check_in_place(self) -> None:
         """Raise LedgerReplaced when the ledger or the home was deleted or replaced since this process opened it."""

@@ -146,6 +146,20 @@ def test_a_run_killed_at_a_named_point_and_run_again_pays_once(scene: Scene, poi
     assert scene.transfers() == 2
 
 
+@pytest.mark.parametrize("point", ["delivered", "judged", "commit:7", "committed:7"])
+def test_a_run_killed_around_its_verdict_on_a_body_books_the_loss_all_the_same(scene: Scene, point: str) -> None:
+    """I4, I12: the body is durable first; the verdict follows in a commit of its own, this process's or the next's."""
+    scene.job = replace(scene.job, count=1)
+    scene.world.faults.add("html_body")
+    killed(scene, point)
+    [held] = scene.purchases()
+    assert (held.data, bool(held.failure)) == (Data.DELIVERED, point == "committed:7")
+    assert child.run(scene.job) == 0
+    [judged] = scene.purchases()
+    assert (judged.failure, judged.money, judged.loss) == ("malformed: not JSON", Money.SPENT, PRICE)
+    assert scene.transfers() == 1
+
+
 @killing(MOVED, 1)
 def test_a_run_killed_while_the_price_moves_pays_one_of_the_two_prices(scene: Scene, kind: Kind, point: int) -> None:
     """I1, I3: two signatures over one nonce; the larger stays reserved."""

@@ -20,7 +20,7 @@ from payer.settle.recover import Recovered
 from payer.values.chain_view import NotSeen
 from payer.values.errors import PayerError
 from payer.values.identifiers import purchase_key
-from payer.values.purchase import Purchase
+from payer.values.purchase import Delivery, Purchase
 from payer.values.request import Order, Request, Run
 from payer.wallet.eip3009 import Wallet
 
@@ -69,6 +69,11 @@ def orders(
     ]
 
 
+def check_body(delivery: Delivery) -> str:
+    """Judge a body as a dataset's declaration would: a web page can't be used."""
+    return "malformed: not JSON" if delivery.body.startswith(b"<") else ""
+
+
 class Desk:
     """One machine: a wallet, a ledger, a policy. What it buys is what a run buys: quote, approve, buy, verify."""
 
@@ -92,7 +97,8 @@ class Desk:
         async def open_desk() -> T:
             chain = RpcChain(self.policy, self.clock)
             async with HttpTransport(self.policy, self.clock) as transport:
-                context = PayerContext(self.ledger, self.policy, chain, transport, self.wallet, self.clock, self.owner)
+                parts = (self.ledger, self.policy, chain, transport, self.wallet, self.clock, self.owner)
+                context = PayerContext(*parts, check_body=check_body)
                 try:
                     return await work(Payer(context))
                 finally:

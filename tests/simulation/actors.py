@@ -112,9 +112,10 @@ class Actors:
     async def _person(self, desk: Desk) -> None:
         """Someone looks at what was paid and never came, once it is final, and gives some of it up."""
         await desk.recover()
-        maybe = desk.ledger.purchases() if self._world.dice.may("cancel") else desk.ledger.undelivered()
-        for purchase in maybe:
-            lost = purchase.losable and purchase.data is Data.ABSENT and not purchase.loss_accepted
+        losses = [*desk.ledger.undelivered(), *desk.ledger.failed_deliveries()]
+        for purchase in desk.ledger.purchases() if self._world.dice.may("cancel") else losses:
+            lost = purchase.losable and not purchase.loss_accepted
+            lost &= purchase.data is Data.ABSENT or bool(purchase.failure)
             if lost and purchase.generation < LAST_GENERATION and self._chance.random() < 0.5:
                 self._accept(desk, purchase)
 
@@ -167,6 +168,8 @@ class Actors:
             await asyncio.sleep(ROUND_SECONDS)
             if number > 0 and not any(reckoning.unfinished(self._world, machine) for machine in self._world.machines):
                 return
+        for machine in self._world.machines:  # what the last round bought is final by now
+            await self.process(machine, "last", lambda desk: desk.recover())
 
     async def _missing(self, desk: Desk) -> None:
         await desk.recover()

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from payer.ledger.database import rows
 from payer.values.events import Intent, fold
 from payer.values.identifiers import nonce, purchase_key
-from payer.values.purchase import Money, Purchase
+from payer.values.purchase import Data, Money, Purchase
 from payer.values.request import Order
 from payer.values.terms import Authorization
 from tests.simulation import terms
@@ -226,7 +226,9 @@ class Checks:
         if self._world.scenario.tight:
             risk = "SELECT doc FROM purchases WHERE data = 'absent' AND money IN ('exposed', 'spent') AND nonce != ?"
             held = [rows.purchase(doc) for (doc,) in machine.store.peek(risk, signed)]
+            failed = "SELECT committed FROM purchases WHERE failed AND nonce != ?"
             lost = sum(p.committed for p in held if p.at_risk and not self._unheard(machine, p))
+            lost += sum(int(committed) for (committed,) in machine.store.peek(failed, signed))
             self.require(lost < limit, "I3 losses", lambda: f"signed {signed} with {lost} lost, the limit is {limit}")
 
     def _unheard(self, machine: Machine, purchase: Purchase) -> bool:
@@ -243,6 +245,18 @@ class Checks:
             limits = {"run": caps.per_run, "flow_day": caps.per_flow_day, "day": caps.per_day, "month": caps.per_month}
             over = [(scope, held) for scope, held in buckets if held > limits[scope]]
             self.require(not over, "I3 caps", lambda: f"{over} are over {limits}")
+
+    def judged(self, machine: Machine) -> None:
+        """Every body that can't be used is a loss in the books, and no other (I12).
+
+        Where a process may die between the body and its verdict, loading books what this world does not load.
+        """
+        ledger, deadly = machine.store.open(), {"crash", "disk_full", "disk_unsure"} & self._world.scenario.rates.keys()
+        for purchase in ledger.purchases():
+            delivery = ledger.delivery(purchase.purchase_id) if purchase.data is Data.DELIVERED else None
+            spoilt = "" if delivery is None else terms.check_body(delivery)
+            known = purchase.failure == spoilt or purchase.loss_accepted or (deadly and not purchase.failure)
+            self.require(bool(known), "I12 losses", lambda p=purchase: f"{p.purchase_id} is judged {p.failure!r}")
 
     def refold(self, machine: Machine, purchase: Purchase) -> None:
         """The projection is the fold of the events."""

@@ -135,7 +135,7 @@ def the_breaker_sleeps(patch: pytest.MonkeyPatch) -> None:
     append = Ledger.append
 
     def blind(self: Ledger, *args: Any, **rest: Any) -> Purchase:
-        return append(self, *args, **{**rest, "loss_limit": 0})
+        return append(self, *args, **{**rest, "loss_limit": None})
 
     patch.setattr(Ledger, "append", blind)
 

@@ -48,6 +48,7 @@ class Desk:
             clock,
             owner=f"{process.name}@{world.loop.time()}",
             stop=process.stop,
+            check_body=terms.check_body,
         )
         self.stop = self.context.stop
         self.payer = Payer(self.context)

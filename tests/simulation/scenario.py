@@ -20,6 +20,8 @@ FAULTS: dict[str, tuple[float, str]] = {
     "late": (0.12, "settled long after the buyer gave up, or one second around validBefore"),
     "settle_402": (0.10, "settled, then answered 402"),
     "settle_503": (0.08, "settled, then answered 503 with a true receipt"),
+    "settle_404": (0.06, "settled, then answered 404, to each claim too"),
+    "spoil": (0.08, "settled, then answered 200 with a body that can't be used"),
     "settle_hang": (0.08, "settled, then silent"),
     "crash_500": (0.08, "500 and nothing settled"),
     "busy_429": (0.08, "429 with Retry-After"),

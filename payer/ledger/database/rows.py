@@ -77,6 +77,7 @@ def columns(p: Purchase, seq: int) -> dict[str, Any]:
         "data": p.data.value,
         "is_open": is_open(p),
         "undelivered": p.undelivered and not p.loss_accepted,
+        "failed": bool(p.failure) and not p.loss_accepted,
         "committed": p.committed,
         "lease_owner": p.lease.owner if p.lease else None,
         "lease_until": p.lease.until if p.lease else None,

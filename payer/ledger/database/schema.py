@@ -87,6 +87,7 @@ purchases = sa.Table(
     sa.Column("data", sa.Text, nullable=False),
     sa.Column("is_open", sa.Boolean, nullable=False),
     sa.Column("undelivered", sa.Boolean, nullable=False),
+    sa.Column("failed", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("committed", AtomicUnits, nullable=False),
     sa.Column("lease_owner", sa.Text),
     sa.Column("lease_until", Moment),
@@ -96,6 +97,7 @@ purchases = sa.Table(
     sa.Index("purchases_seq", "seq"),
     sa.Index("purchases_nonce", "nonce"),
     sa.Index("purchases_losses", "undelivered", "seller"),
+    sa.Index("purchases_failed", "failed", "seller"),
     sa.Index("purchases_doubtful", "is_open", "data", "money"),
 )
 

@@ -177,9 +177,12 @@ def test_an_answer_after_sending_changes_nothing_only_the_chain_does(kind: str, 
     desk.context.ledger.close()
 
 
-@pytest.mark.parametrize(("status", "delivered"), [(200, True), (404, True), (402, False), (500, False)])
+@pytest.mark.parametrize(
+    ("status", "delivered"),
+    [(200, True), (402, False), (403, False), (404, False), (410, False), (422, False), (500, False)],
+)
 def test_a_claim_of_a_paid_body_takes_what_the_seller_then_gives(status: int, delivered: bool) -> None:
-    """A 404 to a proved payment is its answer: the seller was paid for saying that nothing matches."""
+    """Money that is taken and answered by any 4xx is a loss (I12): nothing came, whatever the seller calls it."""
     seller = s.ScriptedSeller([NoAnswer("reset"), NoAnswer("reset"), NoAnswer("reset"), s.answer(status, b'{"a":1}')])
     desk = Payer(s.context(None, seller, s.ScriptedChain(CHAINS["used"].view)))
     state, raised = carry(desk, reserved(desk))
@@ -286,7 +289,7 @@ def test_every_answer_is_kept_as_evidence() -> None:
     desk = Payer(s.context(None, seller, s.ScriptedChain(CHAINS["used"].view)))
     state, _ = carry(desk, reserved(desk))
     story = [event for event in desk.context.ledger.events(state.purchase_id) if isinstance(event, Answered)]
-    assert [(event.status, event.note) for event in story] == [(500, ""), (None, "reset"), (200, "")]
+    assert [(event.status, event.note) for event in story] == [(500, '{"why":"x"}'), (None, "reset"), (200, "")]
     desk.context.ledger.close()
 
 

@@ -101,9 +101,7 @@ def expected(standing: str, answer: str, when: str, chain: str) -> tuple[str, Da
     alive = when != "after" or (standing, answer) == ("exposed", "402-dearer")  # then it was signed again just now
     if alive and money in ("void", "burned") and standing.removesuffix("-delivered") not in ("void", "burned"):
         money = "exposed"
-    claimed = standing in ("spent", "spent-not-final") or (standing, chain) == ("exposed", "used")
-    came = answer == "200" or (answer == "404" and claimed)
-    return money, Data.DELIVERED if held or came else Data.ABSENT
+    return money, Data.DELIVERED if held or answer == "200" else Data.ABSENT
 
 
 class Late(s.ScriptedSeller):

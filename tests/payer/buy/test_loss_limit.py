@@ -13,7 +13,17 @@ from payer.ledger import Ledger
 from payer.payer import Payer
 from payer.policy.file import parse_policy
 from payer.values.errors import OverBudget, PaidUndelivered, PayerError, Unresolved
-from payer.values.events import Answered, Event, LossAccepted, Sent, Settled, Undelivered
+from payer.values.events import (
+    Answered,
+    Delivered,
+    DeliveryFailed,
+    Event,
+    LossAccepted,
+    Sent,
+    Settled,
+    Undelivered,
+    Void,
+)
 from payer.values.purchase import Data, Money, Purchase
 from payer.values.request import Request
 from tests.payer import purchases as p
@@ -95,6 +105,7 @@ def test_payments_on_their_way_are_no_loss_yet() -> None:
     assert [one.data for one in bought if isinstance(one, Purchase)] == [Data.DELIVERED] * 40
 
 
+FAILED = DeliveryFailed(at=p.NOW, reason="not JSON")
 RISKS: dict[str, tuple[tuple[Event, ...], int]] = {
     "on-its-way": ((), 0),
     "answered-without-delivery": ((Answered(at=p.NOW, status=500, elapsed_ms=1),), p.PRICE),
@@ -128,6 +139,14 @@ RISKS: dict[str, tuple[tuple[Event, ...], int]] = {
         p.PRICE,
     ),
     "presented-again-after-a-death": ((Sent(at=p.NOW), Answered(at=p.NOW, status=402, elapsed_ms=1)), 0),
+    "delivered": ((p.delivered(),), 0),
+    "failed-in-doubt": ((p.delivered(), FAILED), p.PRICE),
+    "failed-and-spent": ((p.delivered(), FAILED, Settled(at=p.NOW, settlement=p.settlement())), p.PRICE),
+    "failed-and-never-paid": ((Void(at=p.NOW, reason="dead", proof_block=9), p.delivered(), FAILED), 0),
+    "failed-and-accepted": (
+        (p.delivered(), FAILED, Settled(at=p.NOW, settlement=p.settlement()), LossAccepted(at=p.NOW, by="me")),
+        0,
+    ),
     "loss-accepted": (
         (
             Settled(at=p.NOW, settlement=p.settlement()),
@@ -145,13 +164,16 @@ def test_what_counts_as_lost(ledger: Ledger, happened: tuple[Event, ...], lost: 
     first, second = ledger.reserve(p.run(), [p.wanted(1), p.wanted(2)], p.CAPS, p.LEASE)
     sent = ledger.append(first, p.signed(first), Sent(at=p.NOW))
     if happened:
-        ledger.append(sent, *happened)
+        body = s.body(b"no") if any(isinstance(event, Delivered) for event in happened) else None
+        ledger.append(sent, *happened, body=body)
     signs = p.signed(second), Sent(at=p.NOW)
     if lost:
-        with pytest.raises(OverBudget, match=r"s took.* 0\.02 USDC and did not deliver"):
+        with pytest.raises(OverBudget, match=r"s took.* 0\.02 USDC and (did not deliver|delivered nothing)"):
             ledger.append(second, *signs, loss_limit=lost)
+        with pytest.raises(OverBudget):
+            ledger.append(second, *signs, loss_limit=0)
         assert ledger.get(second.purchase_id) == second
-    assert ledger.append(second, *signs, loss_limit=lost + 1).money is Money.EXPOSED
+    assert ledger.append(second, *signs, loss_limit=lost + 1 if lost else 0).money is Money.EXPOSED
 
 
 def test_what_is_held_already_is_carried_on_whatever_the_seller_kept(ledger: Ledger) -> None:

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from payer.http.outcome import Answer
 from payer.payer import Payer
 from payer.policy.file import parse_policy
-from payer.values.errors import OverBudget, QuoteUnacceptable
+from payer.values.errors import OverBudget, PayerError, QuoteUnacceptable, SellerUnreachable
 from payer.values.purchase import Data, Money, Purchase
 from tests.payer import purchases as p
 from tests.payer import scripted as s
@@ -41,6 +42,23 @@ def approve(at: Payer, number: int = 0, *, run: str = "run-1", **changes: Any) -
         return (await at.approve(p.run(run, **changes), [order], await at.quote([order]))).purchases[0]
 
     return asyncio.run(work())
+
+
+@pytest.mark.parametrize(
+    ("answer", "raised", "says"),
+    [
+        (s.answer(200, b"<html><title>Hotel</title>"), SellerUnreachable, "a web page .*: an HTML page: Hotel"),
+        (s.answer(302, b"<html>"), SellerUnreachable, "answered 302 .* web page"),
+        (s.answer(503, b"<html>"), SellerUnreachable, "answered 503 .*: an HTML page"),
+        (s.answer(404, b"<html><title>No page</title>"), QuoteUnacceptable, "answered 404 .*: an HTML page: No page"),
+        (s.answer(422, b'{"error":"window too long"}'), QuoteUnacceptable, "answered 422 .*: window too long"),
+        (s.answer(200, b'{"data":[]}'), QuoteUnacceptable, "without asking for money"),
+    ],
+    ids=["portal", "portal-redirect", "busy-page", "wrong-path", "error", "free"],
+)
+def test_what_answers_in_place_of_terms_is_named(answer: Answer, raised: type[PayerError], says: str) -> None:
+    with pytest.raises(raised, match=says):
+        asyncio.run(desk(s.ScriptedSeller([answer])).quote([s.order()]))
 
 
 class TestFirstUse:

@@ -48,6 +48,19 @@ def test_an_answer_that_is_no_answer_leaves_everything_unknown(raw: bytes) -> No
     assert "127.0.0.1" not in error.what, "an address may hold a provider's key"
 
 
+NAMED = {
+    "a web page": (http(200, b"<html><title>Log in</title>"), "is a web page, no RPC server", "captive portal"),
+    "a web page that fails": (http(503, b"<!doctype html>"), "status 503, an HTML page", "rpc_url"),
+}
+
+
+@pytest.mark.parametrize(("raw", "what", "advice"), NAMED.values(), ids=NAMED)
+def test_a_web_page_in_place_of_an_rpc_server_is_named_as_one(raw: bytes, what: str, advice: str) -> None:
+    error = unreachable(FakeChain(broken=[raw] * 10))
+    assert what in error.what
+    assert advice in error.fix
+
+
 RATE_LIMITED = http(200, b'{"jsonrpc":"2.0","error":{"code":-32005,"message":"rate limit"},"id":null}')
 
 

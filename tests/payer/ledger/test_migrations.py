@@ -14,7 +14,7 @@ from payer.ledger import Ledger
 from payer.ledger.append import Body
 from payer.ledger.database import connect, migrate, schema
 from payer.values.errors import LedgerTooNew
-from payer.values.events import Sent, Settled
+from payer.values.events import DeliveryFailed, Sent, Settled
 from tests.payer import purchases as p
 
 LATER = "9999"
@@ -91,6 +91,27 @@ def test_a_populated_ledger_is_raised_and_keeps_every_row(
     assert contents(ledger_url) == before
     with pytest.raises(LedgerTooNew, match=f"schema {LATER}; this tollbook knows {connect.SCHEMA_VERSION}"):
         Ledger.open(ledger_url)
+
+
+def test_a_ledger_from_before_failed_deliveries_is_raised_and_holds_its_caps(
+    ledger_url: str, later: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """0001 to today: what it bought has no verdict on its bodies, and is no loss."""
+    for newer in (later / "versions").glob("*.py"):
+        if not newer.name.startswith("0001"):
+            newer.unlink()
+    with monkeypatch.context() as yesterday:
+        yesterday.setattr(migrate, "_MIGRATIONS", later)
+        engine = connect.engine_for(ledger_url)
+        migrate.upgrade(engine)
+        engine.dispose()
+    with Ledger.open(ledger_url) as ledger:
+        [first, second] = ledger.reserve(p.run(), [p.wanted(1), p.wanted(2)], p.CAPS, p.LEASE)
+        kept = ledger.append(first, p.signed(first), p.delivered(), body=Body(b"{}", "application/json"))
+        assert ledger.failed_deliveries() == []
+        failed = ledger.append(kept, DeliveryFailed(at=p.NOW, reason="not JSON"))
+        assert ledger.failed_deliveries() == [failed]
+        assert ledger.get(second.purchase_id) == second
 
 
 def test_two_processes_that_raise_it_at_once_take_turns(ledger_url: str, later: Path) -> None:

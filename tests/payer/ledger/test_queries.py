@@ -17,6 +17,7 @@ from payer.ledger.database.statements import Statement
     [
         (queries.IN_DOUBT, "purchases_doubtful (is_open=? AND data=? AND money=?)"),
         (queries.LOSSES, "purchases_losses (undelivered=? AND seller=?)"),
+        (queries.FAILURES, "purchases_failed (failed=? AND seller=?)"),
         (queries.OPEN_OF_FLOW, "purchases_open (is_open=? AND flow=?)"),
         (queries.BY_NONCE, "purchases_nonce (nonce=?)"),
         (queries.GENERATIONS, "sqlite_autoindex_purchases_2 (purchase_key=?)"),

@@ -282,3 +282,14 @@ def test_every_key_is_documented_and_no_other() -> None:
     written = {match[1] for match in re.finditer(r"(?m)^(\w+) = ", DOCUMENTED)}
     known = {*policy_file.NETWORK_KEYS, *policy_file.PAYMENT_KEYS, *policy_file.ASSET_KEYS}
     assert written == known | {*policy_file.CAP_KEYS, *policy_file.SELLER_KEYS}
+
+
+@pytest.mark.parametrize(
+    ("line", "limit"),
+    [("", 300_000), ('loss_limit = "0"', 0), ('loss_limit = "0.02"', 20_000)],
+    ids=["left-out", "0", "set"],
+)
+def test_a_loss_limit_of_0_is_a_limit_and_leaving_it_out_is_three_calls(line: str, limit: int) -> None:
+    """I12."""
+    policy = parse_policy(POLICY_TOML + f"\n{line}\n")
+    assert policy.sellers["tokenmetrics"].loss_limit == limit

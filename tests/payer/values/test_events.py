@@ -8,6 +8,7 @@ import pytest
 
 from payer.values.events import (
     Answered,
+    DeliveryFailed,
     Denied,
     Event,
     IllegalEvent,
@@ -93,6 +94,34 @@ def test_a_useless_delivery_that_is_accepted_as_lost_may_be_bought_again_and_sta
     assert (lost.money, lost.data, lost.buyable) == (Money.SPENT, Data.DELIVERED, True)
 
 
+FAILED = DeliveryFailed(at=p.NOW, reason="not JSON")
+
+
+def test_a_body_that_cannot_be_used_is_a_loss_and_stays_one_when_it_is_accepted() -> None:
+    """I12: the money is where the chain says; what it brought is nothing."""
+    kept, failed = p.spent_delivered(), p.after(p.spent_delivered(), FAILED)
+    assert (kept.loss, kept.lost_for) == (0, "")
+    assert (failed.money, failed.data, failed.committed) == (kept.money, kept.data, kept.committed)
+    assert (failed.loss, failed.lost_for) == (p.PRICE, "failed delivery: not JSON")
+    accepted = p.after(failed, ACCEPTED)
+    assert (accepted.loss, accepted.buyable) == (p.PRICE, True)
+
+
+@pytest.mark.parametrize(
+    ("state", "loss"),
+    [
+        (p.exposed, 0),
+        (p.exposed_delivered, 0),
+        (p.undelivered, p.PRICE),
+        (lambda: p.after(p.exposed_delivered(), FAILED), p.PRICE),
+        (lambda: p.after(p.void_delivered(), FAILED), 0),
+    ],
+    ids=["in-doubt", "delivered-in-doubt", "undelivered", "failed-in-doubt", "failed-and-never-paid"],
+)
+def test_a_loss_is_what_the_chain_took_or_may_take_for_nothing(state: Callable[[], Purchase], loss: int) -> None:
+    assert state().loss == loss
+
+
 ILLEGAL: list[tuple[str, Callable[[], Purchase], Event]] = [
     ("send-unsigned", p.reserved, Sent(at=p.NOW)),
     ("send-after-void", p.void, Sent(at=p.NOW)),
@@ -101,6 +130,9 @@ ILLEGAL: list[tuple[str, Callable[[], Purchase], Event]] = [
     ("sign-after-delivery", p.exposed_delivered, p.signed(p.blank())),
     ("sign-after-void", p.void, p.signed(p.blank())),
     ("claim-unspent", p.exposed, Sent(at=p.NOW, claim=True)),
+    ("fail-what-never-came", p.spent, FAILED),
+    ("fail-what-is-undelivered", p.undelivered, FAILED),
+    ("fail-twice", lambda: p.after(p.spent_delivered(), FAILED), FAILED),
     ("deliver-twice", p.spent_delivered, p.delivered()),
     ("void-exposed-without-proof", p.exposed, Void(at=p.NOW, reason="hope")),
     ("void-spent", p.spent, Void(at=p.NOW, reason="hope", proof_block=9)),

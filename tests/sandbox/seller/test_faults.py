@@ -63,6 +63,8 @@ ANSWERED: list[tuple[str, dict[str, Any], int, int, Check]] = [
     ("pending_402_after", {}, 402, PAID, lambda a: receipt_of(a)["errorReason"] == "settlement_pending"),  # type: ignore[index]
     ("rate_after", {}, 429, PAID, lambda a: "retry-after" in a.headers),
     ("redirect_after", {}, 307, PAID, lambda a: "location" in a.headers),
+    ("cut_body", {"share": 0.5}, 200, PAID, lambda a: a.text.startswith('{"') and not a.text.endswith("}")),
+    ("unreadable_rows", {}, 200, PAID, lambda a: set(a.json()["data"][0].values()) == {"?"}),
     ("empty_body", {}, 200, PAID, lambda a: a.content == b""),
     ("html_body", {}, 200, PAID, lambda a: "html" in a.text),
     ("garbage_body", {}, 200, PAID, lambda a: b"\xff" in a.content),

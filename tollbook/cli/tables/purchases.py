@@ -25,3 +25,6 @@ def show_purchases(output: Output, title: str, purchases: Sequence[Purchase]) ->
         for p in purchases
     ]
     output.table(("purchase", "dataset", "money", "amount", "since"), rows, right=frozenset({3}))
+    for p in purchases:
+        for said in (*p.answers, *([p.failure] if p.failure else [])):
+            output.line(f"  {p.purchase_id}: {said}")

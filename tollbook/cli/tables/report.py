@@ -30,7 +30,7 @@ def show_report(output: Output, page: dict[str, Any]) -> None:
     ]
     output.table(("table", "rows", "newest row", "last observed"), tables, right=frozenset({1}))
     _quality(output, page["quality"])
-    for name in ("open", "undelivered"):
+    for name in ("open", "undelivered", "failed"):
         if page[name]:
             output.line(f"  {name}: {page[name]}", style="yellow")
 

@@ -23,8 +23,8 @@ def accept_loss(
 ) -> int:
     """Book purchases as lost, so that the next run may buy the same pieces again. Sends nothing.
 
-    They were never delivered, or have a body that says that it failed; such a body is kept. With --seller or --all,
-    what can't be accepted yet is skipped and told.
+    They were never delivered, or have a body that can't be used; such a body is kept. With --seller or --all, what
+    can't be accepted yet is skipped and told.
     """
     from payer.values.errors import Unresolved
     from payer.values.money import Amount

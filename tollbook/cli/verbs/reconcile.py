@@ -14,6 +14,7 @@ Rescan = Annotated[bool, typer.Option("--rescan", help="Also read blocks again t
 
 def reconcile(rescan: Rescan = False, as_json: options.Json = False) -> int:
     """Compare the ledger with the chain to the last atomic unit, and every body with its hash."""
+    from payer.values.money import Amount
     from tasks.ops.reconcile import reconcile_all
     from tollbook.cli.progress import Blocks
     from tollbook.cli.workspace import in_workspace
@@ -34,5 +35,9 @@ def reconcile(rescan: Rescan = False, as_json: options.Json = False) -> int:
     for difference in books.differences:
         output.line(
             f"  {difference.kind}: {difference.purchase_id or difference.tx_hash}: {difference.detail}", style="red"
+        )
+    for lost in books.losses:
+        output.line(
+            f"  lost: {lost.purchase_id} ({lost.order.dataset}): {Amount(lost.loss, lost.asset)}, {lost.lost_for}"
         )
     return books.exit_code

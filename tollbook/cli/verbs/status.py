@@ -23,9 +23,12 @@ def status(as_json: options.Json = False) -> None:
         output.line(f"  held        {now.held.files} older versions that sessions read, {now.held.bytes / 1e6:,.1f} MB")
     output.line(f"  delivered   {now.delivered} purchases")
     for symbol, spent in now.spent.items():
-        flight = now.in_flight.get(symbol, 0)
-        waiting = f", {now.text(symbol, flight)} not yet proved on chain" if flight else ""
-        output.line(f"  spent       {now.text(symbol, spent)} {symbol}{waiting}")
+        parts = {"in doubt": now.in_doubt.get(symbol, 0), "reserved": now.reserved.get(symbol, 0)}
+        more = "".join(f", {now.text(symbol, amount)} {word}" for word, amount in parts.items() if amount)
+        output.line(f"  spent       {now.text(symbol, spent)} {symbol}{more}")
+    for symbol, lost in now.lost.items():
+        if lost:
+            output.line(f"  lost        {now.text(symbol, lost)} {symbol} of it, for nothing that can be used")
     rows = [
         (
             f"caps.{cap.asset.symbol}.{cap.name}",
@@ -38,3 +41,4 @@ def status(as_json: options.Json = False) -> None:
     output.table(("cap", "committed", "limit"), rows, right=frozenset({1, 2}))
     show_purchases(output, "Open: in doubt, being watched", now.open)
     show_purchases(output, "Undelivered: paid, no data; needs operator approval (accept-loss)", now.undelivered)
+    show_purchases(output, "Failed: a body came that can't be used; needs operator approval (accept-loss)", now.failed)

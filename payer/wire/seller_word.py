@@ -1,0 +1,82 @@
+"""Quote what a seller says in an answer to a payment: bounded, safe for a terminal, and without secrets (I10)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+from payer.wire.headers import decode_header
+from payer.wire.receipt import Receipt
+from payer.wire.strict_json import Malformed, parse, shown
+
+_WORD_LIMIT = 160
+_BODY_LIMIT = 64 * 1024
+_LONG_RUNS = re.compile(r"[0-9A-Za-z+/=_-]{48,}")
+_SPACE = re.compile(r"\s+")
+_TITLE = re.compile(rb"<title[^>]*>(.{0,400}?)</title", re.IGNORECASE | re.DOTALL)
+_HTML = re.compile(rb"\s*(<!doctype html|<html|<head|<body)", re.IGNORECASE)
+
+INSUFFICIENT_FUNDS = "insufficient_funds"
+_ADVICE = {
+    INSUFFICIENT_FUNDS: "top the wallet up, then run `tollbook recover`",
+    "valid_after": "compare this machine's clock with the seller's: it seems to be ahead (payment.clock_skew_seconds)",
+    "valid_before": "compare this machine's clock with the seller's: it seems to be behind, or the seller was slow",
+    "nonce_already_used": "run `tollbook recover`: this payment has been taken already, perhaps by an earlier attempt",
+    "signature": "compare eip712_name, eip712_version and the asset's address in the policy file with the token's own",
+    "recipient_mismatch": "the seller's payee has changed; compare pay_to in the policy file with the seller's terms",
+}
+"""What a person can do, by a part of the reason that facilitators give (x402, exact scheme on EVM)."""
+
+
+def seller_word(status: int, headers: Mapping[str, str], body: bytes, receipt: Receipt | None) -> str:
+    """Return why the seller did not deliver, in its own words: the receipt's reason, the challenge's `error`, or the
+    start of the body; "" where it says nothing."""
+    if receipt is not None and receipt.reason:
+        return _safe(receipt.reason)
+    error = _challenge_error(headers) if status == 402 else None
+    return _safe(error) if error else body_word(body)
+
+
+def body_word(body: bytes) -> str:
+    """Return what a body says: its `error` or `message`, the title of an HTML page, or its first characters."""
+    if not body.strip():
+        return ""
+    if is_html(body):
+        title = _TITLE.search(body)
+        return "an HTML page" + (f": {_safe(title[1].decode(errors='replace'))}" if title and title[1].strip() else "")
+    try:
+        document = parse(body, limit=_BODY_LIMIT)
+    except Malformed:
+        return _safe(body[: 4 * _WORD_LIMIT].decode(errors="replace"))
+    if not document:
+        return ""
+    named = (document.get(name) for name in ("error", "message", "detail")) if isinstance(document, dict) else ()
+    said = next((text for text in named if isinstance(text, str) and text.strip()), None)
+    return _safe(said if said is not None else body[: 4 * _WORD_LIMIT].decode(errors="replace"))
+
+
+def is_html(body: bytes) -> bool:
+    """True for a web page: the answer of a proxy, a captive portal or an error page, not of an API."""
+    return _HTML.match(body) is not None
+
+
+def advice_for(answers: Iterable[str]) -> str | None:
+    """Return what a person can do about the first answer whose reason is known."""
+    return next((advice for said in answers for reason, advice in _ADVICE.items() if reason in said.lower()), None)
+
+
+def _challenge_error(headers: Mapping[str, str]) -> str | None:
+    text = next((value for name, value in headers.items() if name.lower() == "payment-required"), None)
+    if text is None:
+        return None
+    try:
+        error = decode_header("PAYMENT-REQUIRED", text).get("error")
+    except Malformed:
+        return None
+    return error if isinstance(error, str) and error.strip() else None
+
+
+def _safe(text: str) -> str:
+    """One line without control characters. Long runs may be a signature or a payment that is echoed: they are cut."""
+    line = _LONG_RUNS.sub("…", _SPACE.sub(" ", text).strip())
+    return shown(line, _WORD_LIMIT).strip("'\"").replace("\\u2026", "…")

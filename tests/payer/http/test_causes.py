@@ -1,0 +1,44 @@
+"""A connection that fails is named as what it is: DNS, a certificate, a refusal; never with a request in it (I10)."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+
+import pytest
+
+from payer.http.causes import network_cause
+
+
+def wrapped(inner: BaseException) -> Exception:
+    outer = RuntimeError("X-PAYMENT: secret")
+    middle = ConnectionError("https://rpc.example/key")
+    middle.__cause__ = inner
+    outer.__context__ = middle
+    return outer
+
+
+def untrusted() -> ssl.SSLCertVerificationError:
+    error = ssl.SSLCertVerificationError(1, "certificate verify failed")
+    error.verify_message = "self-signed certificate"
+    return error
+
+
+@pytest.mark.parametrize(
+    ("inner", "named"),
+    [
+        (untrusted(), "its certificate is not trusted: self-signed certificate"),
+        (ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number"), "TLS failed"),
+        (socket.gaierror(-2, "Name or service not known"), "DNS does not know its name: Name or service not known"),
+        (ConnectionRefusedError(111, "Connection refused"), "connection refused"),
+        (OSError(101, "Network is unreachable"), "network is unreachable"),
+        (ValueError("X-PAYMENT: secret"), "RuntimeError"),
+        (ExceptionGroup("all failed", [OSError(113, "No route to host")]), "no route to host"),
+    ],
+    ids=["certificate", "tls", "dns", "refused", "network", "unknown", "several-addresses"],
+)
+def test_the_cause_is_found_below_the_librarys_own_error(inner: BaseException, named: str) -> None:
+    said = network_cause(wrapped(inner))
+    assert said.startswith(named)
+    assert "secret" not in said
+    assert "rpc.example" not in said
