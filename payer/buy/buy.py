@@ -16,7 +16,7 @@ from payer.ledger import Conflict
 from payer.policy.attempts import AttemptCounts
 from payer.values.chain_view import NotSeen, View
 from payer.values.errors import PaidUndelivered, PayerError, Refused, Unforeseen, Unresolved
-from payer.values.events import Event, Sent, Settled, Undelivered, Unsettled, Void
+from payer.values.events import Denied, Event, Sent, Settled, Undelivered, Unsettled, Void
 from payer.values.purchase import Data, Money, Purchase
 
 _POLL_SECONDS = (0.2, 0.4, 0.8, 1.6)
@@ -61,13 +61,15 @@ async def _carry(context: PayerContext, purchase: Purchase, view: View) -> Purch
                 case decide.Done():
                     return _finished(purchase)
                 case decide.Wait(why):
-                    raise Unresolved(f"{purchase.order.dataset} {purchase.purchase_id}: {why}{_last_answer(purchase)}")
+                    raise _waiting(context, purchase, why)
                 case decide.Sign() if purchase.order.free:
                     purchase = await send.fetch_free(context, purchase)
                 case decide.Sign() | decide.Present() | decide.Claim() if not context.holds_key_of(purchase):
                     raise _other_wallet(purchase)
                 case decide.Sign() | decide.Present() | decide.Claim() if not context.names_seller_of(purchase):
                     raise _seller_not_named(purchase)
+                case decide.Sign() | decide.Claim() if forbidden := _forbids_signing(context, purchase):
+                    raise _sign_no_more(context, purchase, forbidden)
                 case decide.Sign():
                     async with context.transport.turn(purchase.order.request):
                         purchase = await send.send(context, send.sign(context, purchase))
@@ -121,8 +123,8 @@ def release(context: PayerContext, purchases: Sequence[Purchase]) -> list[Purcha
 
 
 def _first_counts(context: PayerContext, purchase: Purchase) -> AttemptCounts:
-    """Allow looking but no presenting where another wallet pays, or policy no longer names the seller."""
-    able = context.holds_key_of(purchase) and context.names_seller_of(purchase)
+    """Allow looking but no presenting where another wallet pays, or policy no longer allows the payment."""
+    able = context.holds_key_of(purchase) and not context.forbids(purchase)
     return AttemptCounts() if able else AttemptCounts(presents=context.limits.presents)
 
 
@@ -151,6 +153,33 @@ def _last_answer(purchase: Purchase) -> str:
         return ""
     status = "no answer" if purchase.last_status is None else f"status {purchase.last_status}"
     return f" (the seller's last answer: {status}{': ' + purchase.last_note if purchase.last_note else ''})"
+
+
+def _waiting(context: PayerContext, purchase: Purchase, why: str) -> Unresolved:
+    """The error of a payment in doubt, with what keeps it from being presented again."""
+    what = f"{purchase.order.dataset} {purchase.purchase_id}: {why}{_last_answer(purchase)}"
+    forbidden = context.forbids(purchase)
+    if not forbidden:
+        return Unresolved(what)
+    return Unresolved(
+        f"{what}; it is not presented again, because {forbidden}",
+        advice="run `tollbook recover` later: it settles or voids by proof from the chain. To have it presented again, "
+        "change that key back in the policy file first",
+    )
+
+
+def _forbids_signing(context: PayerContext, purchase: Purchase) -> str:
+    """Say why policy forbids a first signature; a claim with the authorization that settled moves no money."""
+    claims_what_settled = purchase.money is Money.SPENT and purchase.authorization is not None
+    return "" if claims_what_settled else context.forbids(purchase)
+
+
+def _sign_no_more(context: PayerContext, purchase: Purchase, forbidden: str) -> PayerError:
+    """The error of a payment that policy forbids before anything is signed; a reservation is void then."""
+    if purchase.money is not Money.RESERVED:
+        return _waiting(context, purchase, "nothing is signed for it now")
+    append(context, purchase, Denied(at=context.clock.now(), reason=forbidden))
+    return Refused(f"{purchase.order.dataset}: {forbidden}")
 
 
 def _other_wallet(purchase: Purchase) -> Unresolved:

@@ -18,7 +18,7 @@ from payer.buy.respond import without_answer
 from payer.context import PayerContext
 from payer.http.outcome import Answer, NoAnswer, NotSent
 from payer.values.crashpoints import crash_point
-from payer.values.errors import OverBudget, SellerUnreachable
+from payer.values.errors import Frozen, OverBudget, SellerUnreachable
 from payer.values.events import Denied, Event, Sent, Signed, Undelivered, Unsent, Void
 from payer.values.purchase import Money, Purchase
 from payer.values.terms import Terms
@@ -30,7 +30,8 @@ _BACKOFF_SECONDS = (0.25, 0.5, 1.0, 2.0)
 def sign(context: PayerContext, purchase: Purchase) -> Purchase:
     """Append what is about to be signed and sent. Nothing leaves the machine before this has returned.
 
-    Raises OverBudget when the seller's loss limit is reached; a reserved purchase is void then.
+    Raises OverBudget when the seller's loss limit is reached, Frozen when an operator froze the seller; a reserved
+    purchase is void then.
     """
     terms = purchase.terms
     assert terms is not None, "a priced order has terms"
@@ -42,7 +43,7 @@ def sign(context: PayerContext, purchase: Purchase) -> Purchase:
     limit = context.loss_limits().get(seller, 0)
     try:
         sent = context.ledger.append(purchase, *events, lease=new_lease(context, seller), loss_limit=limit)
-    except OverBudget as refused:
+    except (OverBudget, Frozen) as refused:
         if purchase.money is Money.RESERVED:
             append(context, purchase, Denied(at=now, reason=refused.what))
         raise

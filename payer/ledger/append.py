@@ -23,6 +23,7 @@ from payer.ledger.database.queries import (
     VERSION,
 )
 from payer.ledger.database.statements import Transaction, transaction
+from payer.ledger.operator import freezes
 from payer.policy.rules import Caps
 from payer.values.events import Delivered, Event, fold
 from payer.values.purchase import Lease, Purchase
@@ -51,6 +52,8 @@ def append(
 ) -> Purchase:
     """Append in one transaction; `Ledger.append` has the contract."""
     with transaction(engine, write=True) as txn:
+        if freezes.signs_new_money(purchase, events):
+            freezes.check(txn, purchase.order.seller)
         if seller_loss_limit:
             loss_limit.check(txn, purchase.order.seller, purchase.asset, seller_loss_limit)
         return append_within(txn, purchase, events, lease, body, limits)

@@ -13,6 +13,8 @@ from payer.ledger import append, caps, costs, deliveries, quotes, read, reserve,
 from payer.ledger.append import Body
 from payer.ledger.database import queries
 from payer.ledger.database.connect import connect
+from payer.ledger.operator import freezes
+from payer.ledger.operator.freezes import Freeze
 from payer.ledger.reserve import PricedOrder, Reserving
 from payer.policy.rules import Caps
 from payer.values.chain_view import TransferOut
@@ -68,7 +70,8 @@ class Ledger:
 
         `caps` are by asset symbol; `loss_limit` (atomic units by seller) stops buying from a seller that kept as much
         without delivering. An order that is already held, or that another process works on, comes back as it is and
-        reserves nothing. One that a process reserved and abandoned is voided, and reserved again for this run.
+        reserves nothing. One that a process reserved and abandoned is voided, and reserved again for this run. Raises
+        Frozen for a seller that an operator froze.
         """
         by = Reserving(run, caps, lease, loss_limit or {}, leased_elsewhere)
         return reserve.reserve(self._engine, by, priced)
@@ -86,7 +89,8 @@ class Ledger:
 
         Raises Conflict when the purchase has changed since it was read. Raises OverBudget when `caps` are given and
         more is committed than they allow (a dearer price signed again), or when the seller kept `loss_limit` atomic
-        units without delivering. Without them, events are booked whatever they cost.
+        units without delivering. Without them, events are booked whatever they cost. Raises Frozen for a signature over
+        new money while an operator has frozen the seller.
         """
         return append.append(self._engine, purchase, events, lease, body, caps, loss_limit)
 
@@ -151,6 +155,20 @@ class Ledger:
     def pin_payee(self, seller: str, asset: Asset, pay_to: str, at: datetime) -> str:
         """Pin the payee seen first; returns the pinned one, which another process may have set."""
         return quotes.pin_payee(self._engine, seller, asset, pay_to, at)
+
+    # ── what an operator decides ─────────────────────────────────────────────────────────────────────────────────
+
+    def freeze(self, freeze: Freeze) -> Freeze:
+        """Stop every new signature for a seller, or for all; returns the freeze that holds, which may be older."""
+        return freezes.add(self._engine, freeze)
+
+    def unfreeze(self, seller: str) -> Freeze | None:
+        """Lift a freeze by its name; returns it, None when there was none."""
+        return freezes.delete(self._engine, seller)
+
+    def freezes(self) -> list[Freeze]:
+        """Every freeze that holds now; that of every seller first."""
+        return freezes.held(self._engine)
 
     # ── reading for the warehouse ────────────────────────────────────────────────────────────────────────────────
 

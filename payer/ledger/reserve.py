@@ -15,6 +15,7 @@ from payer.ledger.database.locks import serialize_caps
 from payer.ledger.database.queries import ADD_PURCHASE, HOLD_VERSION, QUOTE, SET_WHOLE_PURCHASE
 from payer.ledger.database.rows import asset_key
 from payer.ledger.database.statements import Transaction, transaction
+from payer.ledger.operator import freezes
 from payer.policy.rules import Caps
 from payer.values.errors import ConflictingRequest, Refused
 from payer.values.events import Intent, Void, fold
@@ -67,6 +68,7 @@ def reserve(engine: sa.Engine, by: Reserving, priced: Sequence[PricedOrder]) -> 
         reserved = [purchase for purchase, is_new in results if is_new]
         paid = [purchase for purchase in reserved if purchase.terms is not None]
         for seller, asset in dict.fromkeys((p.order.seller, p.asset) for p in paid):
+            freezes.check(txn, seller)
             loss_limit.check(txn, seller, asset, by.loss_limits.get(seller, 0))
         for asset in {item.asset for item in priced}:
             amount = sum(purchase.reserved for purchase in reserved if purchase.asset == asset)

@@ -16,9 +16,12 @@ def fit_caps(ws: Workspace, run: Run, bill: Bill, *, whole: bool, begun: bool = 
 
     A `whole` bill, or one of which nothing fits, stays as it is and carries its refusal. Otherwise what doesn't fit is
     postponed, and only where that can't wait does the bill carry a refusal as well. Once `begun`, a whole bill is
-    trimmed like any other, and carries the refusal that trimmed it.
+    trimmed like any other, and carries the refusal that trimmed it. Of a frozen seller nothing is bought.
     """
     counted = _counted(ws)
+    frozen = next((freeze for freeze in ws.ledger.freezes() if freeze.holds_for(_sellers(bill))), None)
+    if frozen is not None:
+        return replace(bill, caps=_lines(ws, run, bill, counted, beside, "--max-cost"), refusal=frozen.refusal())
     name = "the approved amount" if begun and whole else "--max-cost"
     lines = _lines(ws, run, bill, counted, beside, name)
     refused = refusing(lines)
@@ -51,6 +54,11 @@ def _lines(
     wanted = sum(item.price or 0 for item in bill.all_items if item.key not in counted)
     dearest = max((item.price or 0 for item in bill.all_items), default=0)
     return cap_lines(ws, run, bill.asset, wanted, dearest, beside, budget_name)
+
+
+def _sellers(bill: Bill) -> set[str]:
+    """Return the sellers that the bill pays; one that is asked for free data only is not among them."""
+    return {item.order.seller for item in bill.items if not item.order.free}
 
 
 def _counted(ws: Workspace) -> set[str]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import getpass
-
 from payer.values.events import LossAccepted
 from payer.values.purchase import Data, Money, Purchase
 from sources import registry
 from sources.parse.envelope import Envelope, open_body
+from tasks.operator.name import operator_name
 from tasks.request.model import BadRequest
 from tasks.workspace.workspace import Workspace
 from warehouse.load.rebuild import rebuild
@@ -23,7 +22,7 @@ def accept_loss(ws: Workspace, purchase_id: str) -> Purchase:
     if purchase is None:
         raise BadRequest(f"there is no purchase {purchase_id!r}", advice="`tollbook status` lists the undelivered ones")
     _check(ws, purchase)
-    lost = ws.ledger.append(purchase, LossAccepted(at=ws.clock.now(), by=_person()))
+    lost = ws.ledger.append(purchase, LossAccepted(at=ws.clock.now(), by=operator_name()))
     if lost.data is Data.DELIVERED:
         rebuild(ws.home, ws.ledger)
     return lost
@@ -59,10 +58,3 @@ def _failed(ws: Workspace, purchase: Purchase) -> bool:
         return False
     envelope, _, _ = open_body(registry.dataset(delivery.dataset), delivery.status, delivery.body)
     return envelope is not Envelope.OK
-
-
-def _person() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "unknown"

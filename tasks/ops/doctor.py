@@ -74,6 +74,13 @@ async def _ledger(ws: Workspace) -> Check:
     return Check("ledger", True, f"opens; {ws.ledger.last_seq()} events, {waiting} open, {lost} undelivered")
 
 
+async def _freezes(ws: Workspace) -> Check:
+    frozen = ws.ledger.freezes()
+    if not frozen:
+        return Check("freezes", True, "no seller is frozen")
+    return Check("freezes", False, "; ".join(each.text for each in frozen), frozen[0].refusal().fix, 3)
+
+
 async def _wallet(ws: Workspace) -> Check:
     return Check("wallet", True, ws.wallet.address)
 
@@ -112,6 +119,7 @@ async def _prefect(_ws: Workspace) -> Check:
 _CHECKS: dict[str, Callable[[Workspace], Awaitable[Check]]] = {
     "disk": _disk,
     "ledger": _ledger,
+    "freezes": _freezes,
     "wallet": _wallet,
     "chain": _chain,
     "balance": _balance,

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from payer.ledger.operator.freezes import Freeze
 from payer.values.money import Amount, Asset
 from payer.values.purchase import Data, Money, Purchase
+from tasks.operator.freeze import freeze_document
 from tasks.workspace.workspace import Workspace
 from warehouse.publish.open_files import OldVersions, held_versions
 
@@ -43,6 +45,7 @@ class Status:
     open: tuple[Purchase, ...]
     undelivered: tuple[Purchase, ...]
     caps: tuple[Cap, ...]
+    frozen: tuple[Freeze, ...]
     held: OldVersions
 
     def document(self) -> dict[str, Any]:
@@ -57,6 +60,7 @@ class Status:
             "open": [purchase_document(p) for p in self.open],
             "undelivered": [purchase_document(p) for p in self.undelivered],
             "caps": [self._cap_document(cap) for cap in self.caps],
+            "frozen": [freeze_document(freeze) for freeze in self.frozen],
         }
 
     def _cap_document(self, cap: Cap) -> dict[str, Any]:
@@ -91,6 +95,7 @@ def read_status(ws: Workspace) -> Status:
         open=tuple(p for p in ws.ledger.open_purchases() if p.data is Data.ABSENT or p.money is not Money.SPENT),
         undelivered=tuple(ws.ledger.undelivered()),
         caps=tuple(cap for asset in ws.policy.assets.values() for cap in _caps(ws, asset)),
+        frozen=tuple(ws.ledger.freezes()),
         held=held_versions(ws.home / "published"),
     )
 

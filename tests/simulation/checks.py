@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from payer.ledger.database import rows
+from payer.policy.rules import Policy
 from payer.values.events import Intent, fold
 from payer.values.identifiers import nonce, purchase_key
 from payer.values.purchase import Money, Purchase
@@ -87,7 +88,7 @@ class Checks:
     def leaves(self, process: Process, message: Message) -> None:
         """A payment header is about to leave a machine."""
         assert message.payment is not None
-        a, policy = message.payment.authorization, self._world.policy
+        a, policy = message.payment.authorization, process.policy or self._world.policy
         piece = self.purchase_of.get(a.nonce)
         self.require(piece is not None, "I2 nonce", lambda: f"a nonce nobody derived: {a.nonce}")
         if piece is not None and piece[1] > 0:
@@ -102,6 +103,17 @@ class Checks:
         )
         self.require(allowed, "I6 policy", lambda: f"signed outside policy: {a} for {message.request.url}")
         self._written_ahead(process.machine, a)
+        if process.policy is not None:
+            self._still_allowed(process, policy, a)
+
+    def _still_allowed(self, process: Process, policy: Policy, a: Authorization) -> None:
+        """Nothing that can still pay is presented under a policy that would not have it signed."""
+        found = process.machine.store.peek("SELECT money FROM purchases WHERE nonce = ?", a.nonce)
+        allowed = "s" in policy.sellers and (
+            a.pay_to in policy.sellers["s"].pay_to and a.value <= policy.caps[terms.ASSET.symbol].per_call
+        )
+        rule = allowed or found == [("spent",)]
+        self.require(rule, "I6 stricter", lambda: f"presented again against policy: {a}")
 
     def _written_ahead(self, machine: Machine, a: Authorization) -> None:
         """Durable before the first byte leaves, and what is reserved covers it."""
@@ -194,6 +206,8 @@ class Checks:
             self._row(used, row, key, generation)
             if row.money == "exposed" and (before is None or before.money == "reserved"):
                 self._breaker(machine, used)
+                frozen = machine.store.peek("SELECT seller FROM freezes")
+                self.require(not frozen, "I6 frozen", lambda used=used: f"signed {used} while frozen")
         if moved:
             buckets = machine.store.peek("SELECT scope, atoms FROM committed")
             self._caps(known, [(scope, int(held)) for scope, held in buckets])

@@ -49,6 +49,8 @@ FAULTS: dict[str, tuple[float, str]] = {
     "crash": (0.35, "a process dies at an await, a crash point or a commit"),
     "clock": (0.25, "a process's clock is up to ten minutes off"),
     "delisted": (0.5, "a recovery whose policy names the seller no more"),
+    "stricter": (0.5, "a recovery whose policy lists another payee, or lets a call cost less"),
+    "freeze": (0.15, "an operator freezes the seller, or lifts that"),
     "other_key": (0.5, "a recovery with another wallet's key"),
     "disk_full": (0.02, "a commit fails"),
     "disk_unsure": (0.02, "a commit fails and was durable"),
@@ -57,7 +59,18 @@ FAULTS: dict[str, tuple[float, str]] = {
 }
 """Every kind of fault: how often it strikes at most where it can, and what it is."""
 
-ONCE = ("crash", "clock", "lost", "rollback", "reorg", "deny_resend", "old_signature", "delisted", "other_key")
+ONCE = (
+    "crash",
+    "clock",
+    "lost",
+    "rollback",
+    "reorg",
+    "deny_resend",
+    "old_signature",
+    "delisted",
+    "other_key",
+    "stricter",
+)
 """Faults that strike a process, a world or a choice rather than each message: rare by nature, so never made rarer."""
 
 DISHONEST = ("rpc_forget", "cancel", "lost", "rollback")

@@ -14,6 +14,7 @@ from tollbook.cli.verbs import (
     costs,
     demo,
     doctor,
+    freeze,
     plan,
     probe,
     rebuild,
@@ -50,6 +51,8 @@ VERBS: dict[str, tuple[Callable[..., int | None], str]] = {
     "backup": (backup.backup, "Copy the ledger to one file."),
     "restore": (backup.restore, "Put a backup into an empty ledger."),
     "accept-loss": (accept_loss.accept_loss, "Let a lost purchase be bought again."),
+    "freeze": (freeze.freeze, "Sign nothing new, from this moment on."),
+    "unfreeze": (freeze.unfreeze, "Let buying go on after a freeze."),
     "doctor": (doctor.doctor, "Check that everything is in place."),
     "probe": (probe.probe, "Check every endpoint's terms by policy."),
 }

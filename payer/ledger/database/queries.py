@@ -119,3 +119,10 @@ PAYEE = Statement(
     )
 )
 ADD_PAYEE = _insert(schema.payees)
+_freezes = schema.freezes
+_freeze = sa.select(_freezes.c.seller, _freezes.c.since, _freezes.c.frozen_by, _freezes.c.reason)
+FREEZES = Statement(_freeze.where(_freezes.c.seller.in_([sa.literal_column("'*'"), sa.bindparam("seller")])))
+"""The freezes that hold for a seller. Runs before each signature, by the primary key."""
+ALL_FREEZES = Statement(_freeze.order_by(_freezes.c.seller))
+ADD_FREEZE = _insert(_freezes)
+DELETE_FREEZE = Statement(sa.delete(_freezes).where(_freezes.c.seller == sa.bindparam("seller")))

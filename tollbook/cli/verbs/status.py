@@ -22,6 +22,8 @@ def status(as_json: options.Json = False) -> None:
     if now.held.files:
         output.line(f"  held        {now.held.files} older versions that sessions read, {now.held.bytes / 1e6:,.1f} MB")
     output.line(f"  delivered   {now.delivered} purchases")
+    for freeze in now.frozen:
+        output.line(f"  frozen      {freeze.text}", style="red")
     for symbol, spent in now.spent.items():
         flight = now.in_flight.get(symbol, 0)
         waiting = f", {now.text(symbol, flight)} not yet proved on chain" if flight else ""
