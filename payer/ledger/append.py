@@ -97,9 +97,10 @@ def append_within(
             _insert_evidence(txn, body)
     txn.run(SET_PURCHASE, **rows.columns(after, seq))
     if difference:
-        totals = caps.move(txn, after.asset, after.run, difference)
+        seller = after.order.seller
+        totals = caps.move(txn, after.asset, after.run, seller, difference)
         if limits is not None and difference > 0:
-            caps.check(limits[after.asset.symbol], after.run, after.asset, totals, difference)
+            caps.check(limits[after.asset.symbol], after.run, after.asset, seller, totals, difference)
     return after
 
 

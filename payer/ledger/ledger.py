@@ -145,8 +145,12 @@ class Ledger:
         return quotes.quote(self._engine, endpoint, asset)
 
     def put_quote(self, quote: Quote) -> Quote:
-        """Keep the newest terms of an endpoint. Their baseline stays that of the last bill, from which drift counts."""
+        """Keep the newest terms of an endpoint; the prices from which drift counts stay as they are."""
         return quotes.put_quote(self._engine, quote)
+
+    def accept_price(self, offered: Quote) -> Quote:
+        """Make a quote's price the base of its endpoint, from which drift counts: an operator's decision."""
+        return quotes.accept_price(self._engine, offered)
 
     def payee(self, seller: str, asset: Asset) -> str | None:
         """The payee pinned for a seller, None when there is none."""

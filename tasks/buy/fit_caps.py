@@ -7,11 +7,11 @@ from dataclasses import replace
 
 from payer.values.request import Run
 from tasks.buy.bill import Bill, Due, Item
-from tasks.buy.caps import CapLine, cap_lines, refusing
+from tasks.buy.caps import ALONE, Beside, CapLine, cap_lines, refusing
 from tasks.workspace.workspace import Workspace
 
 
-def fit_caps(ws: Workspace, run: Run, bill: Bill, *, whole: bool, begun: bool = False, beside: int = 0) -> Bill:
+def fit_caps(ws: Workspace, run: Run, bill: Bill, *, whole: bool, begun: bool = False, beside: Beside = ALONE) -> Bill:
     """Return the bill as far as every cap allows, with the caps beside it.
 
     A `whole` bill, or one of which nothing fits, stays as it is and carries its refusal. Otherwise what doesn't fit is
@@ -49,11 +49,11 @@ def urgent_only(bill: Bill) -> Bill:
 
 
 def _lines(
-    ws: Workspace, run: Run, bill: Bill, counted: Collection[str], beside: int, budget_name: str
+    ws: Workspace, run: Run, bill: Bill, counted: Collection[str], beside: Beside, budget_name: str
 ) -> tuple[CapLine, ...]:
     wanted = sum(item.price or 0 for item in bill.all_items if item.key not in counted)
     dearest = max((item.price or 0 for item in bill.all_items), default=0)
-    return cap_lines(ws, run, bill.asset, wanted, dearest, beside, budget_name)
+    return cap_lines(ws, run, bill.asset, bill.seller, wanted, dearest, beside, budget_name)
 
 
 def _sellers(bill: Bill) -> set[str]:

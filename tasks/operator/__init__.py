@@ -1,1 +1,1 @@
-"""Decisions that an operator makes at the prompt and the ledger keeps: freezes."""
+"""Decisions that an operator makes at the prompt and the ledger keeps: freezes and base prices."""

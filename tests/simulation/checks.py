@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from payer.ledger.database import rows
-from payer.policy.rules import Policy
+from payer.policy.rules import Policy, SellerCaps
 from payer.values.events import Intent, fold
 from payer.values.identifiers import nonce, purchase_key
 from payer.values.purchase import Money, Purchase
@@ -234,9 +234,13 @@ class Checks:
     def _caps(self, known: Known, buckets: list[tuple[str, int]]) -> None:
         months = sum(held for scope, held in buckets if scope == "month")
         self.require(months == known.total, "I3 sums", lambda: f"months hold {months}, purchases {known.total}")
+        sold = sum(held for scope, held in buckets if scope == "seller_month")
+        self.require(sold == known.total, "I3 sums", lambda: f"sellers hold {sold}, purchases {known.total}")
         if self._world.scenario.honest:
             caps = self._world.policy.caps[terms.ASSET.symbol]
+            own = caps.sellers.get("s", SellerCaps(caps.per_day, caps.per_month))
             limits = {"run": caps.per_run, "flow_day": caps.per_flow_day, "day": caps.per_day, "month": caps.per_month}
+            limits |= {"seller_day": own.per_day or 0, "seller_month": own.per_month or 0}
             over = [(scope, held) for scope, held in buckets if held > limits[scope]]
             self.require(not over, "I3 caps", lambda: f"{over} are over {limits}")
 

@@ -67,7 +67,7 @@ COMMITTED = Statement(
             *(
                 (schema.committed.c.scope == sa.literal_column(f"'{scope}'"))
                 & (schema.committed.c.bucket == sa.bindparam(scope))
-                for scope in ("run", "flow_day", "day", "month")
+                for scope in ("run", "flow_day", "day", "month", "seller_day", "seller_month")
             )
         ),
     )

@@ -30,7 +30,7 @@ def status(as_json: options.Json = False) -> None:
         output.line(f"  spent       {now.text(symbol, spent)} {symbol}{waiting}")
     rows = [
         (
-            f"caps.{cap.asset.symbol}.{cap.name}",
+            cap.key,
             now.text(cap.asset.symbol, cap.committed),
             now.text(cap.asset.symbol, cap.limit),
         )
