@@ -119,11 +119,11 @@ async def _prefect(_ws: Workspace) -> Check:
 _CHECKS: dict[str, Callable[[Workspace], Awaitable[Check]]] = {
     "disk": _disk,
     "ledger": _ledger,
-    "freezes": _freezes,
     "wallet": _wallet,
     "chain": _chain,
     "balance": _balance,
     "prefect": _prefect,
+    "freezes": _freezes,
 }
 
 
