@@ -11,6 +11,7 @@ from payer.ledger import Ledger
 from payer.ledger.owners import new_owner
 from payer.policy.attempts import AttemptLimits
 from payer.policy.rules import Policy
+from payer.policy.still_allowed import no_longer_allowed
 from payer.spool import Spool
 from payer.stop import StopRequest
 from payer.values.clock import Clock
@@ -60,6 +61,13 @@ class PayerContext:
     def holds_key_of(self, purchase: Purchase) -> bool:
         """True if the purchase was, or will be, paid from this wallet. Raises Misconfigured without a wallet."""
         return self.signer().address == purchase.payer
+
+    def forbids(self, purchase: Purchase) -> str:
+        """Say why today's policy forbids to present a purchase's payment again, or return ""."""
+        seller = self.policy.sellers.get(purchase.order.seller)
+        first_use = seller is not None and not seller.pay_to
+        pinned = self.ledger.payee(purchase.order.seller, purchase.asset) if first_use else None
+        return no_longer_allowed(self.policy, purchase, pinned)
 
     def names_seller_of(self, purchase: Purchase) -> bool:
         """True if policy still names the purchase's seller. Otherwise the purchase is only looked up on chain."""

@@ -16,7 +16,7 @@ from payer.values.events import LossAccepted
 from payer.values.money import Asset
 from payer.values.purchase import Purchase
 from payer.values.request import Order, Run
-from payer.values.terms import Quote
+from payer.values.terms import Quote, Terms
 
 
 class Payer:
@@ -32,6 +32,10 @@ class Payer:
     async def requote(self, orders: Iterable[Order]) -> dict[str, Quote]:
         """Fetch terms again where the kept ones are in doubt. Raises as `quote`."""
         return await quote.requote(self.context, orders)
+
+    async def offered_price(self, order: Order) -> Terms:
+        """Fetch the terms offered now, for an operator to accept a price that rose further than policy allows."""
+        return await quote.offered_price(self.context, order)
 
     async def approve(self, run: Run, orders: Sequence[Order], quotes: Mapping[str, Quote]) -> Approved:
         """Reserve all orders inside every cap, or none. Raises OverBudget, ChainUnreachable."""

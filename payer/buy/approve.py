@@ -92,6 +92,7 @@ def _wanted(context: PayerContext, order: Order, existing: Purchase | None, quot
         amount=0 if terms is None else terms.amount,
         terms=terms,
         from_block=None,
+        drift=None if order.free else context.policy.drift_for(order.seller, order.dataset),
         generation=0 if existing is None else existing.generation + (1 if existing.loss_accepted else 0),
     )
 

@@ -23,7 +23,7 @@ from payer.values.errors import (
     Unforeseen,
     Unresolved,
 )
-from payer.values.events import Event, Sent, Settled, Undelivered, Unsettled, Void
+from payer.values.events import Denied, Event, Sent, Settled, Undelivered, Unsettled, Void
 from payer.values.money import Amount
 from payer.values.purchase import Data, Money, Purchase
 from payer.wire.seller_word import INSUFFICIENT_FUNDS, advice_for
@@ -77,7 +77,7 @@ async def _carry(context: PayerContext, purchase: Purchase, view: View) -> Purch
                 case decide.Done():
                     return _finished(purchase)
                 case decide.Wait(why):
-                    raise await _unresolved(context, purchase, why)
+                    raise await _waiting(context, purchase, why)
                 case decide.Sign() if purchase.order.free:
                     with context.stop.interruptible():
                         purchase = await send.fetch_free(context, purchase)
@@ -85,6 +85,8 @@ async def _carry(context: PayerContext, purchase: Purchase, view: View) -> Purch
                     raise _other_wallet(purchase)
                 case decide.Sign() | decide.Present() | decide.Claim() if not context.names_seller_of(purchase):
                     raise _seller_not_named(purchase)
+                case decide.Sign() | decide.Claim() if forbidden := _forbids_signing(context, purchase):
+                    raise await _sign_no_more(context, purchase, forbidden)
                 case decide.Sign():
                     async with send.turn(context, purchase):
                         purchase = await send.send(context, send.sign(context, purchase))
@@ -138,8 +140,8 @@ def release(context: PayerContext, purchases: Sequence[Purchase]) -> list[Purcha
 
 
 def _first_counts(context: PayerContext, purchase: Purchase) -> AttemptCounts:
-    """Allow looking but no presenting where another wallet pays, or policy no longer names the seller."""
-    able = context.holds_key_of(purchase) and context.names_seller_of(purchase)
+    """Allow looking but no presenting where another wallet pays, or policy no longer allows the payment."""
+    able = context.holds_key_of(purchase) and not context.forbids(purchase)
     return AttemptCounts() if able else AttemptCounts(presents=context.limits.presents)
 
 
@@ -164,12 +166,19 @@ def _finished(purchase: Purchase) -> Purchase:
     return purchase
 
 
-async def _unresolved(context: PayerContext, purchase: Purchase, why: str) -> Unresolved:
-    """The error of a purchase in doubt: what the seller said, and what a person can do about a known reason."""
+async def _waiting(context: PayerContext, purchase: Purchase, why: str) -> Unresolved:
+    """The error of a purchase in doubt: what the seller said, what keeps it from being presented, and what to do."""
     what = f"{purchase.order.dataset} {purchase.purchase_id}: {why}{_last_answer(purchase)}"
     if any(INSUFFICIENT_FUNDS in said.lower() for said in purchase.answers):
         what += f"; {await _balance(context, purchase)}"
-    return Unresolved(what, advice=advice_for(purchase.answers))
+    forbidden = context.forbids(purchase)
+    if not forbidden:
+        return Unresolved(what, advice=advice_for(purchase.answers))
+    return Unresolved(
+        f"{what}; it is not presented again, because {forbidden}",
+        advice="run `tollbook recover` later: it settles or voids by proof from the chain. To have it presented again, "
+        "change that key back in the policy file first",
+    )
 
 
 async def _balance(context: PayerContext, purchase: Purchase) -> str:
@@ -197,6 +206,20 @@ def _stopped(purchase: Purchase) -> PayerError:
     if purchase.money in (Money.RESERVED, Money.VOID):
         return Interrupted(f"{name}: the run was stopped before it was sent")
     return Unresolved(f"{name}: the run was stopped before it was settled{_last_answer(purchase)}")
+
+
+def _forbids_signing(context: PayerContext, purchase: Purchase) -> str:
+    """Say why policy forbids a first signature; a claim with the authorization that settled moves no money."""
+    claims_what_settled = purchase.money is Money.SPENT and purchase.authorization is not None
+    return "" if claims_what_settled else context.forbids(purchase)
+
+
+async def _sign_no_more(context: PayerContext, purchase: Purchase, forbidden: str) -> PayerError:
+    """The error of a payment that policy forbids before anything is signed; a reservation is void then."""
+    if purchase.money is not Money.RESERVED:
+        return await _waiting(context, purchase, "nothing is signed for it now")
+    append(context, purchase, Denied(at=context.clock.now(), reason=forbidden))
+    return Refused(f"{purchase.order.dataset}: {forbidden}")
 
 
 def _other_wallet(purchase: Purchase) -> Unresolved:

@@ -10,7 +10,7 @@ from payer.buy.lease import new_lease
 from payer.buy.quote import judge_answer, keep_quote, terms_for_order
 from payer.context import PayerContext
 from payer.http.outcome import Answer
-from payer.values.errors import OverBudget, QuoteUnacceptable
+from payer.values.errors import Frozen, OverBudget, QuoteUnacceptable
 from payer.values.events import Signed
 from payer.values.purchase import Data, Money, Purchase
 from payer.values.request import Order
@@ -44,7 +44,7 @@ def is_unchanged(presented: Purchase, latest: Purchase) -> bool:
 
 
 def sign_offered(context: PayerContext, purchase: Purchase, offered: Terms) -> Purchase:
-    """Append a signature for the offered terms; without one, if they change nothing or cross a cap.
+    """Append a signature for the offered terms; without one, if they change nothing, cross a cap or are frozen.
 
     Another price or payee is signed over the same nonce, which can settle once: the larger value stays reserved, inside
     every cap (I3). Where only the echoed terms differ, the authorization stays as it is.
@@ -61,7 +61,7 @@ def sign_offered(context: PayerContext, purchase: Purchase, offered: Terms) -> P
     try:
         lease = new_lease(context, purchase.order.seller)
         return context.ledger.append(purchase, event, lease=lease, caps=context.policy.caps)
-    except OverBudget:
+    except (OverBudget, Frozen):
         return purchase
 
 

@@ -10,6 +10,7 @@ from datetime import timedelta
 from payer.context import PayerContext
 from payer.http.outcome import Answer, NoAnswer, NotSent
 from payer.policy.judge import judge
+from payer.policy.price_drift import PriceLimit, limit_of
 from payer.values.errors import QuoteUnacceptable, SellerUnreachable
 from payer.values.request import Order
 from payer.values.terms import Quote, Terms
@@ -60,11 +61,30 @@ def _is_usable(context: PayerContext, order: Order, kept: Quote) -> bool:
     if kept.terms.pay_to not in payees:
         return False
     caps = context.policy.caps[seller.pay_with]
-    ceiling = min(caps.per_call, caps.highest_after(kept.measure))
+    ceiling = min(caps.per_call, _price_limit(context, order, kept).highest)
     return kept.terms.amount <= min(ceiling, order.price_cap if order.price_cap is not None else ceiling)
 
 
+async def offered_price(context: PayerContext, order: Order) -> Terms:
+    """Fetch the terms that a seller offers now, unpaid, whatever its price was before. Keeps and pins nothing.
+
+    They are inside policy in all but price drift. Raises as `quote`.
+    """
+    return judge_answer(context, order, await _ask(context, order), within_drift=False)
+
+
 async def _fetch_terms(context: PayerContext, order: Order) -> Quote:
+    answer = await _ask(context, order)
+    terms = judge_answer(context, order, answer)
+    pinned = context.ledger.pin_payee(order.seller, terms.asset, terms.pay_to, context.clock.now())
+    if terms.pay_to != pinned:
+        # Another process fetched terms at the same time and pinned its payee first.
+        terms = judge_answer(context, order, answer)
+    return keep_quote(context, order, terms)
+
+
+async def _ask(context: PayerContext, order: Order) -> Answer:
+    """Send an unpaid request. Raises unless it is answered by a 402."""
     request = order.request
     try:
         answer = await context.transport.send(
@@ -74,12 +94,7 @@ async def _fetch_terms(context: PayerContext, order: Order) -> Quote:
         raise SellerUnreachable(f"{order.seller} did not answer at {request.url}: {why.reason}") from None
     if answer.status != 402:
         raise _no_terms(order, answer)
-    terms = judge_answer(context, order, answer)
-    pinned = context.ledger.pin_payee(order.seller, terms.asset, terms.pay_to, context.clock.now())
-    if terms.pay_to != pinned:
-        # Another process fetched terms at the same time and pinned its payee first.
-        terms = judge_answer(context, order, answer)
-    return keep_quote(context, order, terms)
+    return answer
 
 
 def keep_quote(context: PayerContext, order: Order, terms: Terms) -> Quote:
@@ -87,8 +102,11 @@ def keep_quote(context: PayerContext, order: Order, terms: Terms) -> Quote:
     return context.ledger.put_quote(Quote(order.request.endpoint, order.seller, terms, context.clock.now()))
 
 
-def judge_answer(context: PayerContext, order: Order, answer: Answer) -> Terms:
-    """Return the terms of a 402 that policy allows for this order. Raises QuoteUnacceptable."""
+def judge_answer(context: PayerContext, order: Order, answer: Answer, *, within_drift: bool = True) -> Terms:
+    """Return the terms of a 402 that policy allows for this order. Raises QuoteUnacceptable.
+
+    Without `within_drift` a price may have risen as far as the other limits allow: for an operator to accept.
+    """
     asset = context.policy.asset_for(order.seller)
     last = context.ledger.quote(order.request.endpoint, asset)
     return judge(
@@ -97,10 +115,14 @@ def judge_answer(context: PayerContext, order: Order, answer: Answer) -> Terms:
         parse_402(answer.status, answer.headers, answer.body),
         request_url=order.request.full_url,
         pinned_pay_to=context.ledger.payee(order.seller, asset),
-        last_price=None if last is None else last.measure,
+        price_limit=_price_limit(context, order, last) if last is not None and within_drift else None,
         order_cap=order.price_cap,
         payer=context.wallet.address if context.wallet is not None else None,
     )
+
+
+def _price_limit(context: PayerContext, order: Order, kept: Quote) -> PriceLimit:
+    return limit_of(kept, context.policy.drift_for(order.seller, order.dataset), context.clock.now())
 
 
 def terms_for_order(terms: Terms, order: Order) -> Terms:

@@ -21,7 +21,7 @@ from payer.buy.respond import without_answer
 from payer.context import PayerContext
 from payer.http.outcome import Answer, NoAnswer, NotSent
 from payer.values.crashpoints import crash_point
-from payer.values.errors import OverBudget, SellerUnreachable
+from payer.values.errors import Frozen, OverBudget, SellerUnreachable
 from payer.values.events import Denied, Event, Sent, Signed, Undelivered, Unsent, Void
 from payer.values.purchase import Money, Purchase
 from payer.values.terms import Terms
@@ -44,7 +44,8 @@ async def turn(context: PayerContext, purchase: Purchase) -> AsyncIterator[None]
 def sign(context: PayerContext, purchase: Purchase) -> Purchase:
     """Append what is about to be signed and sent. Nothing leaves the machine before this has returned.
 
-    Raises OverBudget when the seller's loss limit is reached; a reserved purchase is void then.
+    Raises OverBudget when the seller's loss limit is reached, Frozen when an operator froze the seller; a reserved
+    purchase is void then.
     """
     terms = purchase.terms
     assert terms is not None, "a priced order has terms"
@@ -56,7 +57,7 @@ def sign(context: PayerContext, purchase: Purchase) -> Purchase:
     limit = context.loss_limits().get(seller)
     try:
         sent = context.ledger.append(purchase, *events, lease=new_lease(context, seller), loss_limit=limit)
-    except OverBudget as refused:
+    except (OverBudget, Frozen) as refused:
         if purchase.money is Money.RESERVED:
             append(context, purchase, Denied(at=now, reason=refused.what))
         raise

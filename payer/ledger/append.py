@@ -23,6 +23,7 @@ from payer.ledger.database.queries import (
     VERSION,
 )
 from payer.ledger.database.statements import Transaction, transaction
+from payer.ledger.operator import freezes
 from payer.policy.rules import Caps
 from payer.values.events import Delivered, Event, fold
 from payer.values.purchase import Lease, Purchase
@@ -51,6 +52,8 @@ def append(
 ) -> Purchase:
     """Append in one transaction; `Ledger.append` has the contract."""
     with transaction(engine, write=True) as txn:
+        if freezes.signs_new_money(purchase, events):
+            freezes.check(txn, purchase.order.seller)
         if seller_loss_limit is not None:
             loss_limit.check(txn, purchase.order.seller, purchase.asset, seller_loss_limit)
         return append_within(txn, purchase, events, lease, body, limits)
@@ -94,9 +97,10 @@ def append_within(
             _insert_evidence(txn, body)
     txn.run(SET_PURCHASE, **rows.columns(after, seq))
     if difference:
-        totals = caps.move(txn, after.asset, after.run, difference)
+        seller = after.order.seller
+        totals = caps.move(txn, after.asset, after.run, seller, difference)
         if limits is not None and difference > 0:
-            caps.check(limits[after.asset.symbol], after.run, after.asset, totals, difference)
+            caps.check(limits[after.asset.symbol], after.run, after.asset, seller, totals, difference)
     return after
 
 

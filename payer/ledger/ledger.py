@@ -14,6 +14,8 @@ from payer.ledger.append import Body
 from payer.ledger.database import queries
 from payer.ledger.database.connect import connect
 from payer.ledger.database.engine import read_connection
+from payer.ledger.operator import freezes
+from payer.ledger.operator.freezes import Freeze
 from payer.ledger.reserve import PricedOrder, Reserving
 from payer.policy.rules import Caps
 from payer.values.chain_view import TransferOut
@@ -76,7 +78,7 @@ class Ledger:
         `caps` are by asset symbol; `loss_limit` (atomic units by seller) stops buying from a seller that kept as much
         without delivering (0: anything at all). An order that is already held, or that another process works on, comes
         back as it is and reserves nothing. One that a process reserved and abandoned is voided, and reserved again for
-        this run.
+        this run. Raises Frozen for a seller that an operator froze.
         """
         by = Reserving(run, caps, lease, loss_limit or {}, leased_elsewhere)
         return reserve.reserve(self._engine, by, priced)
@@ -94,7 +96,8 @@ class Ledger:
 
         Raises Conflict when the purchase has changed since it was read. Raises OverBudget when `caps` are given and
         more is committed than they allow (a dearer price signed again), or when the seller kept `loss_limit` atomic
-        units without delivering. Without them, events are booked whatever they cost.
+        units without delivering. Without them, events are booked whatever they cost. Raises Frozen for a signature over
+        new money while an operator has frozen the seller.
         """
         return append.append(self._engine, purchase, events, lease, body, caps, loss_limit)
 
@@ -153,8 +156,12 @@ class Ledger:
         return quotes.quote(self._engine, endpoint, asset)
 
     def put_quote(self, quote: Quote) -> Quote:
-        """Keep the newest terms of an endpoint. Their baseline stays that of the last bill, from which drift counts."""
+        """Keep the newest terms of an endpoint; the prices from which drift counts stay as they are."""
         return quotes.put_quote(self._engine, quote)
+
+    def accept_price(self, offered: Quote) -> Quote:
+        """Make a quote's price the base of its endpoint, from which drift counts: an operator's decision."""
+        return quotes.accept_price(self._engine, offered)
 
     def payee(self, seller: str, asset: Asset) -> str | None:
         """The payee pinned for a seller, None when there is none."""
@@ -163,6 +170,20 @@ class Ledger:
     def pin_payee(self, seller: str, asset: Asset, pay_to: str, at: datetime) -> str:
         """Pin the payee seen first; returns the pinned one, which another process may have set."""
         return quotes.pin_payee(self._engine, seller, asset, pay_to, at)
+
+    # ── what an operator decides ─────────────────────────────────────────────────────────────────────────────────
+
+    def freeze(self, freeze: Freeze) -> Freeze:
+        """Stop every new signature for a seller, or for all; returns the freeze that holds, which may be older."""
+        return freezes.add(self._engine, freeze)
+
+    def unfreeze(self, seller: str) -> Freeze | None:
+        """Lift a freeze by its name; returns it, None when there was none."""
+        return freezes.delete(self._engine, seller)
+
+    def freezes(self) -> list[Freeze]:
+        """Every freeze that holds now; that of every seller first."""
+        return freezes.held(self._engine)
 
     # ── reading for the warehouse ────────────────────────────────────────────────────────────────────────────────
 

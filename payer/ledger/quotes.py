@@ -12,6 +12,7 @@ from payer.ledger.database.locks import serialize_caps
 from payer.ledger.database.queries import ADD_PAYEE, PAYEE, PUT_QUOTE, QUOTE
 from payer.ledger.database.rows import asset_key
 from payer.ledger.database.statements import Transaction, transaction
+from payer.policy.price_drift import with_price
 from payer.values.money import Asset
 from payer.values.terms import Quote
 
@@ -24,11 +25,26 @@ def quote(engine: sa.Engine, endpoint: str, asset: Asset) -> Quote | None:
 
 
 def put_quote(engine: sa.Engine, new: Quote) -> Quote:
-    """Keep new terms, with the baseline of those before them."""
+    """Keep new terms, with the prices that were accepted before them."""
     with transaction(engine, write=True) as txn:
         serialize_caps(txn)
         doc = txn.scalar(QUOTE, endpoint=new.endpoint, asset=asset_key(new.terms.asset))
-        kept = replace(new, baseline=new.terms.amount if doc is None else rows.quote(doc).measure)
+        before = None if doc is None else rows.quote(doc)
+        kept = replace(new, baseline=new.terms.amount)
+        if before is not None:
+            kept = replace(new, baseline=before.measure, base=before.base, accepted=before.accepted)
+        write(txn, kept)
+    return kept
+
+
+def accept_price(engine: sa.Engine, offered: Quote) -> Quote:
+    """Make a quote's price the base of its endpoint, and the newest price accepted; return what is kept."""
+    price, at = offered.terms.amount, offered.quoted_at
+    with transaction(engine, write=True) as txn:
+        serialize_caps(txn)
+        doc = txn.scalar(QUOTE, endpoint=offered.endpoint, asset=asset_key(offered.terms.asset))
+        history = () if doc is None else rows.quote(doc).accepted
+        kept = replace(offered, baseline=price, base=price, accepted=with_price(history, price, at))
         write(txn, kept)
     return kept
 

@@ -15,7 +15,9 @@ from payer.ledger.database.locks import serialize_caps
 from payer.ledger.database.queries import ADD_PURCHASE, HOLD_VERSION, QUOTE, SET_WHOLE_PURCHASE
 from payer.ledger.database.rows import asset_key
 from payer.ledger.database.statements import Transaction, transaction
-from payer.policy.rules import Caps
+from payer.ledger.operator import freezes
+from payer.policy.price_drift import limit_of, with_price
+from payer.policy.rules import Caps, Drift
 from payer.values.errors import ConflictingRequest, Refused
 from payer.values.events import Intent, Void, fold
 from payer.values.identifiers import purchase_id, purchase_key
@@ -30,7 +32,7 @@ class PricedOrder:
     """An order that has a price, in atomic units of `asset`. `terms` None marks a free order.
 
     `nonce_of` holds a nonce per generation. `generation` is the one read before the chain was asked; `reserve` decides
-    again.
+    again. `drift` is how far its price may rise; None leaves that to the asset's caps.
     """
 
     order: Order
@@ -41,6 +43,7 @@ class PricedOrder:
     terms: Terms | None
     from_block: int | None
     generation: int = 0
+    drift: Drift | None = None
 
     @property
     def nonce(self) -> str:
@@ -67,14 +70,16 @@ def reserve(engine: sa.Engine, by: Reserving, priced: Sequence[PricedOrder]) -> 
         reserved = [purchase for purchase, is_new in results if is_new]
         paid = [purchase for purchase in reserved if purchase.terms is not None]
         for seller, asset in dict.fromkeys((p.order.seller, p.asset) for p in paid):
+            freezes.check(txn, seller)
             if seller in by.loss_limits:
                 loss_limit.check(txn, seller, asset, by.loss_limits[seller])
-        for asset in {item.asset for item in priced}:
-            amount = sum(purchase.reserved for purchase in reserved if purchase.asset == asset)
+        for asset, seller in dict.fromkeys((p.asset, p.order.seller) for p in reserved):
+            amount = sum(p.reserved for p in reserved if (p.asset, p.order.seller) == (asset, seller))
             if amount:
-                totals = caps.move(txn, asset, by.run, amount)
-                caps.check(by.caps[asset.symbol], by.run, asset, totals, amount)
-        _accept_prices(txn, paid, by.caps)
+                totals = caps.move(txn, asset, by.run, seller, amount)
+                caps.check(by.caps[asset.symbol], by.run, asset, seller, totals, amount)
+        drifts = {id(purchase): item.drift for (purchase, _), item in zip(results, priced, strict=True)}
+        _accept_prices(txn, by, [(purchase, drifts[id(purchase)]) for purchase in paid])
     return [purchase for purchase, _ in results]
 
 
@@ -149,18 +154,20 @@ def _with_asset_and_wallet(void: Purchase, item: PricedOrder) -> Purchase:
     return replace(void, **changes, authorization=None, valid_until=0, from_block=None, first_sent_at=None)
 
 
-def _accept_prices(txn: Transaction, paid: Sequence[Purchase], limits: Mapping[str, Caps]) -> None:
-    """Check price drift once more, since another bill may have been reserved since this one was judged; then make
-    these prices the baseline for later ones."""
-    latest_by_quote = {(p.order.request.endpoint, p.asset): p for p in paid}
-    for (endpoint, asset), purchase in latest_by_quote.items():
+def _accept_prices(txn: Transaction, by: Reserving, paid: Sequence[tuple[Purchase, Drift | None]]) -> None:
+    """Check price drift once more, since another bill may have been reserved since this one was judged; then keep
+    these prices for later ones to be measured against. The first one becomes the base."""
+    latest_by_quote = {(p.order.request.endpoint, p.asset): (p, drift) for p, drift in paid}
+    for (endpoint, asset), (purchase, drift) in latest_by_quote.items():
         doc = txn.scalar(QUOTE, endpoint=endpoint, asset=asset_key(asset))
         if doc is None:
             continue
         quote = rows.quote(doc)
-        caps.check_drift(limits[asset.symbol], asset, purchase.reserved, quote.measure, purchase.order.dataset)
-        if quote.baseline != purchase.reserved:
-            quotes.write(txn, changed(quote, baseline=purchase.reserved))
+        price, now = purchase.reserved, by.run.started_at
+        general = Drift(by.caps[asset.symbol].price_drift, f"caps.{asset.symbol}.price_drift")
+        caps.check_drift(asset, price, limit_of(quote, drift or general, now), purchase.order.dataset)
+        base = price if quote.base is None else quote.base
+        quotes.write(txn, changed(quote, baseline=price, base=base, accepted=with_price(quote.accepted, price, now)))
 
 
 def _latest_locked(txn: Transaction, key: str) -> Purchase | None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from types import MappingProxyType
 
-from payer.policy.rules import Caps, Policy, SellerPolicy, origin
+from payer.policy.rules import Caps, DatasetPolicy, Policy, SellerCaps, SellerPolicy, origin
 from payer.policy.toml_table import TomlTable
 from payer.values.errors import Misconfigured, PolicyMissing
 from payer.values.money import Asset
@@ -27,6 +27,7 @@ ASSET_KEYS = ("address", "eip712_name", "eip712_version", "decimals", "also_name
 _CEILINGS = ("per_call", "per_run", "per_flow_day", "per_day", "per_month")
 CAP_KEYS = (*_CEILINGS, "price_drift")
 SELLER_KEYS = tuple(key.name for key in fields(SellerPolicy) if key.name != "name")
+DATASET_KEYS = tuple(key.name for key in fields(DatasetPolicy))
 _FINALITIES = ("latest", "safe", "finalized")
 
 # Name, version and decimals of known tokens (EIP-712): others would make signatures that the token refuses.
@@ -70,6 +71,7 @@ def parse_policy(text: str) -> Policy:
     servers = _servers(network)
     assets, also_named = _assets(top, chain_id)
     caps = _caps(top, assets)
+    sellers = _sellers(top, assets, caps)
     return Policy(
         chain_id=chain_id,
         v1_name=network.text("v1_name", r"[a-z0-9][a-z0-9-]{0,39}", '"base"'),
@@ -86,8 +88,8 @@ def parse_policy(text: str) -> Policy:
         quote_max_age=payment.integer("quote_max_age", 0, 31_536_000, 86_400),
         assets=MappingProxyType(assets),
         also_named=MappingProxyType(also_named),
-        caps=MappingProxyType(caps),
-        sellers=MappingProxyType(_sellers(top, assets, caps)),
+        caps=MappingProxyType(_with_sellers(caps, sellers)),
+        sellers=MappingProxyType(sellers),
     )
 
 
@@ -158,9 +160,31 @@ def _caps(top: TomlTable, assets: Mapping[str, Asset]) -> dict[str, Caps]:
     for symbol, table in top.tables("caps", CAP_KEYS):
         if symbol not in assets:
             raise top.wrong(f"caps.{symbol}", "has no asset", f"add [assets.{symbol}] or remove these caps")
-        limits = {name: table.money(name, assets[symbol].decimals) for name in _CEILINGS}
-        caps[symbol] = Caps(**limits, price_drift=table.money("price_drift", 6, 250_000))
+        per_call, per_run, per_flow_day, per_day, per_month = (
+            table.money(name, assets[symbol].decimals) for name in _CEILINGS
+        )
+        drift = table.money("price_drift", 6, 250_000)
+        caps[symbol] = Caps(per_call, per_run, per_flow_day, per_day, per_month, drift)
     return caps
+
+
+def _with_sellers(caps: Mapping[str, Caps], sellers: Mapping[str, SellerPolicy]) -> dict[str, Caps]:
+    """The caps of each asset with those of its sellers that are lower; others would never be met first."""
+    return {
+        symbol: replace(
+            limits,
+            sellers={
+                name: SellerCaps(
+                    seller.per_day if seller.per_day < limits.per_day else None,
+                    seller.per_month if seller.per_month < limits.per_month else None,
+                )
+                for name, seller in sellers.items()
+                if seller.pay_with == symbol
+                and (seller.per_day < limits.per_day or seller.per_month < limits.per_month)
+            },
+        )
+        for symbol, limits in caps.items()
+    }
 
 
 def _sellers(top: TomlTable, assets: Mapping[str, Asset], caps: Mapping[str, Caps]) -> dict[str, SellerPolicy]:
@@ -186,7 +210,19 @@ def _seller(name: str, table: TomlTable, assets: Mapping[str, Asset], caps: Mapp
         timeout_seconds=table.integer("timeout_seconds", 1, 600, 60),
         body_bytes=table.integer("body_bytes", 1024, 1024**3, 16 * 1024**2),
         loss_limit=table.money("loss_limit", assets[symbol].decimals, 3 * caps[symbol].per_call),
+        per_day=table.money("per_day", assets[symbol].decimals, caps[symbol].per_day),
+        per_month=table.money("per_month", assets[symbol].decimals, caps[symbol].per_month),
+        price_drift=table.optional_money("price_drift", 6),
+        datasets=_datasets(table),
     )
+
+
+def _datasets(table: TomlTable) -> Mapping[str, DatasetPolicy]:
+    """The tables below [sellers.NAME.datasets]; none where it is left out."""
+    if table.value("datasets", {}) == {}:
+        return MappingProxyType({})
+    found = table.tables("datasets", DATASET_KEYS)
+    return MappingProxyType({name: DatasetPolicy(each.optional_money("price_drift", 6)) for name, each in found})
 
 
 def _payees(table: TomlTable) -> tuple[str, ...]:

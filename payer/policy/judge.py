@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from payer.policy.offer_rules import OfferRules, RuleFailed
+from payer.policy.price_drift import PriceLimit
 from payer.policy.rules import Policy, SellerPolicy
 from payer.values.errors import QuoteUnacceptable
 from payer.values.money import Asset
@@ -23,16 +24,16 @@ def judge(
     *,
     request_url: str,
     pinned_pay_to: str | None,
-    last_price: int | None = None,
+    price_limit: PriceLimit | None = None,
     order_cap: int | None = None,
     payer: str | None = None,
 ) -> Terms:
     """Choose the offer that policy allows, as terms to sign. Raises QuoteUnacceptable naming the field.
 
     `pinned_pay_to` is the payee recorded for a first-use seller; with None, the offer's payee is the one to record.
-    `last_price` and `order_cap` are in atomic units.
+    `price_limit` is how far the price may have risen, `order_cap` the dataset's ceiling in atomic units.
     """
-    rules = OfferRules(policy, _seller(policy, seller), request_url, pinned_pay_to, last_price, order_cap, payer)
+    rules = OfferRules(policy, _seller(policy, seller), request_url, pinned_pay_to, price_limit, order_cap, payer)
     rules.check_request()
     rules.check_extensions(challenge)
     passed: list[Terms] = []

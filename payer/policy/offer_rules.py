@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from payer.policy.price_drift import PriceLimit
 from payer.policy.rules import Caps, Policy, SellerPolicy, is_https_or_loopback, origin
 from payer.values.errors import QuoteUnacceptable
 from payer.values.money import Amount, Asset
@@ -33,7 +34,7 @@ class RuleFailed(Exception):
 class OfferRules:
     """The rules for the offers of one 402, and what they compare with.
 
-    `pinned_pay_to` is the payee recorded for a first-use seller, `last_price` what drift is measured from, `order_cap`
+    `pinned_pay_to` is the payee recorded for a first-use seller, `price_limit` how far a price may rise, `order_cap`
     the dataset's own ceiling, `payer` the wallet; amounts in atomic units. None leaves a rule out.
     """
 
@@ -41,7 +42,7 @@ class OfferRules:
     seller: SellerPolicy
     request_url: str
     pinned_pay_to: str | None
-    last_price: int | None
+    price_limit: PriceLimit | None
     order_cap: int | None
     payer: str | None
 
@@ -190,10 +191,9 @@ class OfferRules:
         yield self.caps.per_call, f"caps.{symbol}.per_call", f"raise caps.{symbol}.per_call if that price is right"
         if self.order_cap is not None:
             yield self.order_cap, "the dataset's own ceiling", "raise the dataset's price cap if that price is right"
-        if self.last_price is not None:
-            drift = f"caps.{symbol}.price_drift over the last price, {self._money(self.last_price)}"
-            advice = f"raise caps.{symbol}.price_drift if the rise is right"
-            yield self.caps.highest_after(self.last_price), drift, advice
+        limit = self.price_limit
+        if limit is not None:
+            yield limit.highest, f"{limit.key} over {limit.text}", limit.advice
 
     def _money(self, amount: int) -> str:
         return str(Amount(amount, self.asset))

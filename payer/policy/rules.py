@@ -14,8 +14,27 @@ _PORTS = {"https": 443, "http": 80}
 
 
 @dataclass(frozen=True, slots=True)
+class SellerCaps:
+    """Caps of one seller in atomic units, beside those of its asset; None for no such cap."""
+
+    per_day: int | None = None
+    per_month: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """Largest rise of a price, in millionths, and the policy key that sets it."""
+
+    millionths: int
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
 class Caps:
-    """Caps of one asset in atomic units, enforced before signing. `price_drift` is in millionths: 250000 is 25 %."""
+    """Caps of one asset in atomic units, enforced before signing. `price_drift` is in millionths: 250000 is 25 %.
+
+    `sellers` are the caps that sellers paid in this asset have of their own.
+    """
 
     per_call: int
     per_run: int
@@ -23,10 +42,14 @@ class Caps:
     per_day: int
     per_month: int
     price_drift: int = 250_000
+    sellers: Mapping[str, SellerCaps] = field(default_factory=dict)
 
-    def highest_after(self, last_price: int) -> int:
-        """The highest price that `price_drift` allows after the last one accepted."""
-        return last_price * (MILLION + self.price_drift) // MILLION
+
+@dataclass(frozen=True, slots=True)
+class DatasetPolicy:
+    """Limits of one dataset of a seller; None leaves it to the seller's."""
+
+    price_drift: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +57,8 @@ class SellerPolicy:
     """One seller that may be paid. An empty `pay_to` means first use: the first payee seen is pinned.
 
     `tokens` and `watch` (by dataset) are the keys requested when none are named. `loss_limit` is in atomic units; 0
-    stops at the first loss.
+    stops at the first loss. `price_drift`, and that of `datasets` by name, take the place of the asset's, unless they
+    are None. `per_day` and `per_month` are caps in atomic units, by default the asset's.
     """
 
     name: str
@@ -49,6 +73,10 @@ class SellerPolicy:
     timeout_seconds: int = 60
     body_bytes: int = 16 * 1024 * 1024
     loss_limit: int = 0
+    per_day: int = 0
+    per_month: int = 0
+    price_drift: int | None = None
+    datasets: Mapping[str, DatasetPolicy] = field(default_factory=dict)
 
     @property
     def origin(self) -> str:
@@ -90,6 +118,16 @@ class Policy:
     def network(self) -> str:
         """The CAIP-2 name of the chain that payments are made on."""
         return f"eip155:{self.chain_id}"
+
+    def drift_for(self, seller: str, dataset: str) -> Drift:
+        """Return the drift of a dataset's price: its own, else its seller's, else its asset's."""
+        rules = self.sellers[seller]
+        own = rules.datasets.get(dataset)
+        if own is not None and own.price_drift is not None:
+            return Drift(own.price_drift, f'sellers.{seller}.datasets."{dataset}".price_drift')
+        if rules.price_drift is not None:
+            return Drift(rules.price_drift, f"sellers.{seller}.price_drift")
+        return Drift(self.caps[rules.pay_with].price_drift, f"caps.{rules.pay_with}.price_drift")
 
     def asset_for(self, seller: str) -> Asset:
         """The asset that a seller is paid in."""

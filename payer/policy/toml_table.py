@@ -107,6 +107,10 @@ class TomlTable:
             fix = str(error)
         raise self.wrong(key, f"is {shown(value)}", fix)
 
+    def optional_money(self, key: str, decimals: int) -> int | None:
+        """Atomic units of a decimal string, None where the key is left out."""
+        return self.money(key, decimals) if key in self._values else None
+
     def address(self, key: str) -> str:
         """An address in its EIP-55 form."""
         return self.as_address(key, self.value(key))

@@ -5,6 +5,7 @@ PayerError
 │  └─ PolicyMissing       there is no policy file
 ├─ Refused                policy or a cap forbids it; nothing was signed                  exit 3
 │  ├─ OverBudget          a cap, a loss limit or the wallet's balance would be exceeded
+│  ├─ Frozen              an operator froze the seller, or all of them
 │  ├─ QuoteUnacceptable   malformed terms, or host, payTo, asset, network, scheme, price
 │  └─ ConflictingRequest  one purchase key, two different requests
 ├─ Unreachable            no answer, and nothing was spent by this run                    exit 6
@@ -82,6 +83,13 @@ class OverBudget(Refused):
     """Raised when a purchase would cross a cap, a loss limit or the wallet's balance; the message has the amounts."""
 
     advice = "wait for the cap's period to pass, or raise the cap in the policy file"
+
+
+class Frozen(Refused):
+    """Raised when an operator has frozen the seller, or every seller; the message has who, when and why."""
+
+    repeat = "yes, once it is unfrozen: it is judged again"
+    advice = "run `tollbook unfreeze` when buying may go on; payments on their way are still finished"
 
 
 class QuoteUnacceptable(Refused):

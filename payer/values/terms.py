@@ -23,10 +23,20 @@ class Terms:
 
 
 @dataclass(frozen=True, slots=True)
+class AcceptedPrice:
+    """A price that a bill reserved, or an operator accepted, at one time."""
+
+    at: datetime
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
 class Quote:
     """Terms of one endpoint at one time. A quote by itself accepts nothing.
 
     `baseline` is the price that the last bill reserved for the endpoint; before any bill, the first price quoted.
+    `base` is the fixed price that only an operator moves, at first that of the first bill; `accepted` are the prices of
+    the last 30 days that count, newest last.
     """
 
     endpoint: str
@@ -34,11 +44,18 @@ class Quote:
     terms: Terms
     quoted_at: datetime
     baseline: int | None = None
+    base: int | None = None
+    accepted: tuple[AcceptedPrice, ...] = ()
 
     @property
     def measure(self) -> int:
-        """The price that drift is measured from."""
+        """The price of the last bill, or the first one quoted."""
         return self.terms.amount if self.baseline is None else self.baseline
+
+    @property
+    def fixed_base(self) -> int:
+        """The base that drift is measured from; before the first bill, the first price quoted."""
+        return self.measure if self.base is None else self.base
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,6 +150,11 @@ class Bill:
         return tuple(item for line in self.payable for item in line.all_items)
 
     @property
+    def seller(self) -> str:
+        """The one seller that it pays, "" for an empty bill."""
+        return next((item.order.seller for line in self.lines for item in line.all_items), "")
+
+    @property
     def calls(self) -> int:
         return sum(line.calls for line in self.payable)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from payer.ledger.caps import ADVICE, buckets
+from payer.ledger.caps import ADVICE, limits
 from payer.values.errors import OverBudget
 from payer.values.money import Amount, Asset
 from payer.values.request import Run
@@ -15,8 +15,25 @@ from payer.values.request import Run
 if TYPE_CHECKING:
     from tasks.workspace.workspace import Workspace
 
-SHARED = ("per_day", "per_month")
-"""Caps that the flows of one command share; each flow has its own run and flow-day."""
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """The sum of a command's other bills in the same asset, and of those to the same seller, in atomic units.
+
+    They count in the caps that flows share; each flow has its own run and flow-day.
+    """
+
+    in_asset: int = 0
+    to_seller: int = 0
+
+    def counted_in(self, scope: str) -> int:
+        """Atomic units that count in a cap's scope."""
+        shared = {"day": self.in_asset, "month": self.in_asset}
+        return {**shared, "seller_day": self.to_seller, "seller_month": self.to_seller}.get(scope, 0)
+
+
+ALONE = Beside()
+"""No other bill."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,20 +84,18 @@ def cap_lines(
     ws: Workspace,
     run: Run,
     asset: Asset,
+    seller: str,
     wanted: int,
     dearest: int = 0,
-    beside: int = 0,
+    beside: Beside = ALONE,
     budget_name: str = "--max-cost",
 ) -> tuple[CapLine, ...]:
-    """Return every cap with `wanted` atomic units more. `beside` is the sum of the command's other bills."""
-    limits, held = ws.policy.caps[asset.symbol], ws.ledger.committed(asset)
-    lines = [CapLine(f"caps.{asset.symbol}.per_call", asset, limits.per_call, 0, dearest)]
-    for name, bucket in buckets(run).items():
-        committed = held.get(bucket, 0) + (beside if name in SHARED else 0)
-        shown, limit = f"caps.{asset.symbol}.{name}", getattr(limits, name)
-        if name == "per_run" and run.budget is not None and run.budget < limit:
-            shown, limit = budget_name, run.budget
-        lines.append(CapLine(shown, asset, limit, committed, committed + wanted))
+    """Return every cap of a seller's calls with `wanted` atomic units more."""
+    caps, held = ws.policy.caps[asset.symbol], ws.ledger.committed(asset)
+    lines = [CapLine(f"caps.{asset.symbol}.per_call", asset, caps.per_call, 0, dearest)]
+    for limit in limits(caps, run, asset, seller, budget_name):
+        committed = held.get(limit.bucket, 0) + beside.counted_in(limit.bucket[0])
+        lines.append(CapLine(limit.key, asset, limit.amount, committed, committed + wanted))
     return tuple(lines)
 
 
@@ -89,6 +104,6 @@ def refusing(lines: Iterable[CapLine]) -> CapLine | None:
     return next((line for line in lines if line.refuses), None)
 
 
-def room(ws: Workspace, run: Run, asset: Asset) -> int:
+def room(ws: Workspace, run: Run, asset: Asset, seller: str) -> int:
     """Return the atomic units that every cap still allows."""
-    return max(0, min(line.limit - line.committed for line in cap_lines(ws, run, asset, 0) if line.adds_up))
+    return max(0, min(line.limit - line.committed for line in cap_lines(ws, run, asset, seller, 0) if line.adds_up))

@@ -7,18 +7,21 @@ from dataclasses import replace
 
 from payer.values.request import Run
 from tasks.buy.bill import Bill, Due, Item
-from tasks.buy.caps import CapLine, cap_lines, refusing
+from tasks.buy.caps import ALONE, Beside, CapLine, cap_lines, refusing
 from tasks.workspace.workspace import Workspace
 
 
-def fit_caps(ws: Workspace, run: Run, bill: Bill, *, whole: bool, begun: bool = False, beside: int = 0) -> Bill:
+def fit_caps(ws: Workspace, run: Run, bill: Bill, *, whole: bool, begun: bool = False, beside: Beside = ALONE) -> Bill:
     """Return the bill as far as every cap allows, with the caps beside it.
 
     A `whole` bill, or one of which nothing fits, stays as it is and carries its refusal. Otherwise what doesn't fit is
     postponed, and only where that can't wait does the bill carry a refusal as well. Once `begun`, a whole bill is
-    trimmed like any other, and carries the refusal that trimmed it.
+    trimmed like any other, and carries the refusal that trimmed it. Of a frozen seller nothing is bought.
     """
     counted = _counted(ws)
+    frozen = next((freeze for freeze in ws.ledger.freezes() if freeze.holds_for(_sellers(bill))), None)
+    if frozen is not None:
+        return replace(bill, caps=_lines(ws, run, bill, counted, beside, "--max-cost"), refusal=frozen.refusal())
     name = "the approved amount" if begun and whole else "--max-cost"
     lines = _lines(ws, run, bill, counted, beside, name)
     refused = refusing(lines)
@@ -46,11 +49,16 @@ def urgent_only(bill: Bill) -> Bill:
 
 
 def _lines(
-    ws: Workspace, run: Run, bill: Bill, counted: Collection[str], beside: int, budget_name: str
+    ws: Workspace, run: Run, bill: Bill, counted: Collection[str], beside: Beside, budget_name: str
 ) -> tuple[CapLine, ...]:
     wanted = sum(item.price or 0 for item in bill.all_items if item.key not in counted)
     dearest = max((item.price or 0 for item in bill.all_items), default=0)
-    return cap_lines(ws, run, bill.asset, wanted, dearest, beside, budget_name)
+    return cap_lines(ws, run, bill.asset, bill.seller, wanted, dearest, beside, budget_name)
+
+
+def _sellers(bill: Bill) -> set[str]:
+    """Return the sellers that the bill pays; one that is asked for free data only is not among them."""
+    return {item.order.seller for item in bill.items if not item.order.free}
 
 
 def _counted(ws: Workspace) -> set[str]:

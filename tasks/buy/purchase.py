@@ -133,7 +133,7 @@ class Batch:
         """Sign payments again that a price change left in doubt, where the caps have room for the rise."""
         stopped = self.ws.stop.requested
         waiting = [] if stopped else [bought.purchase for bought in self.results.values() if self._outbid(bought)]
-        free = room(self.ws, self.run, waiting[0].asset) if waiting else 0
+        free = room(self.ws, self.run, waiting[0].asset, waiting[0].order.seller) if waiting else 0
         affordable = []
         for purchase in waiting:
             rise = self.moved[purchase.order.request.endpoint].after - purchase.reserved

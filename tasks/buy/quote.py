@@ -15,6 +15,7 @@ from payer.values.terms import Quote
 from sources.model import Kind
 from sources.slots import slot, start_of
 from tasks.buy.bill import Bill, Due, Item, Line, LostData, Saved
+from tasks.buy.caps import ALONE, Beside
 from tasks.buy.fit_caps import fit_caps
 from tasks.buy.load import load
 from tasks.buy.plan import Planned, last_price, order, plan
@@ -85,10 +86,10 @@ async def price(ws: Workspace, orders: Iterable[Order], halted: Mapping[str, Pay
     return found
 
 
-async def current_bill(ws: Workspace, request: DataRequest, budget: int | None = None, beside: int = 0) -> Bill:
+async def current_bill(ws: Workspace, request: DataRequest, budget: int | None = None, beside: Beside = ALONE) -> Bill:
     """Load what the ledger already holds and return the request's bill: what `plan` shows. Books nothing.
 
-    `beside` is the sum of the command's other bills. Raises the first problem where nothing has a price.
+    `beside` are the command's other bills. Raises the first problem where nothing has a price.
     """
     loaded = await load(ws)
     noted = replace(request, notes=(*request.notes, *loaded.notes))

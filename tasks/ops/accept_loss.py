@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from payer.values.events import LossAccepted
 from payer.values.purchase import Data, Money, Purchase
+from tasks.operator.name import operator_name
 from tasks.request.model import BadRequest
 from tasks.workspace.check_body import check_body
 from tasks.workspace.workspace import Workspace
@@ -64,7 +64,7 @@ def accept_undelivered(ws: Workspace, seller: str | None) -> AcceptedLosses:
 
 def _book(ws: Workspace, purchases: Sequence[Purchase]) -> tuple[Purchase, ...]:
     """Append each acceptance; raises Conflict for a purchase that another process changed meanwhile."""
-    now, by = ws.clock.now(), _person()
+    now, by = ws.clock.now(), operator_name()
     lost = tuple(ws.ledger.append(purchase, LossAccepted(at=now, by=by)) for purchase in purchases)
     if any(purchase.data is Data.DELIVERED for purchase in lost):
         rebuild(ws.home, ws.ledger)
@@ -98,10 +98,3 @@ def _failed(ws: Workspace, purchase: Purchase) -> bool:
     """True for a body that can't be used, as booked when it arrived or, in an older ledger, judged now."""
     delivery = ws.ledger.delivery(purchase.purchase_id)
     return bool(purchase.failure or (delivery is not None and check_body(delivery)))
-
-
-def _person() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "unknown"

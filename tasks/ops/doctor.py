@@ -75,6 +75,13 @@ async def _ledger(ws: Workspace) -> Check:
     return Check("ledger", True, f"opens; {ws.ledger.last_seq()} events, {waiting} open, {lost} undelivered")
 
 
+async def _freezes(ws: Workspace) -> Check:
+    frozen = ws.ledger.freezes()
+    if not frozen:
+        return Check("freezes", True, "no seller is frozen")
+    return Check("freezes", False, "; ".join(each.text for each in frozen), frozen[0].refusal().fix, 3)
+
+
 async def _wallet(ws: Workspace) -> Check:
     return Check("wallet", True, ws.wallet.address)
 
@@ -128,6 +135,7 @@ _CHECKS: dict[str, Callable[[Workspace], Awaitable[Check]]] = {
     "chain": _chain,
     "balance": _balance,
     "prefect": _prefect,
+    "freezes": _freezes,
 }
 
 

@@ -13,18 +13,11 @@ from payer.values.request import Order
 from payer.values.terms import Terms
 from payer.wire.terms import parse_402
 from sources import registry
-from sources.planner.held import HeldCells
-from sources.planner.plan import plan
-from sources.slots import slot
-from tasks.buy.plan import order
-from tasks.request.keys import keys_for, sold_by_key
+from tasks.operator.sample import sample_order
 from tasks.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
     from sources.model import Dataset
-
-SAMPLE_KEY = "1"
-"""The key to ask an endpoint with that is not sold by token: terms are the same for every key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +83,7 @@ async def probe(ws: Workspace, seller: str, *, limit: int | None = None) -> list
 
 
 async def _probe_one(ws: Workspace, dataset: Dataset) -> Probe:
-    made = _sample(ws, dataset)
+    made = sample_order(ws, dataset)
     status, terms, problem = None, None, None
     try:
         answer = await _ask(ws, made)
@@ -99,15 +92,6 @@ async def _probe_one(ws: Workspace, dataset: Dataset) -> Probe:
     except PayerError as error:
         problem = error
     return Probe(dataset.name, made.request.endpoint, status, terms, dataset.max_price, problem)
-
-
-def _sample(ws: Workspace, dataset: Dataset) -> Order:
-    """Return the smallest request that the dataset takes."""
-    now = ws.clock.now()
-    current = slot(dataset, now)
-    keys = (SAMPLE_KEY,) if sold_by_key(dataset) else keys_for(ws, dataset)[0]
-    sample = plan(dataset, registry.seller(dataset.seller), keys[:1], current, current, HeldCells(), at=now, now=now)
-    return order(ws, dataset, sample.pieces[0])
 
 
 async def _ask(ws: Workspace, made: Order) -> Answer:

@@ -10,20 +10,25 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from payer.ledger.caps import limits
+from payer.ledger.operator.freezes import Freeze
 from payer.values.money import Amount, Asset
 from payer.values.purchase import Data, Money, Purchase
+from tasks.operator.freeze import freeze_document
+from tasks.workspace.run import new_run
 from tasks.workspace.workspace import Workspace
 from warehouse.publish.open_files import OldVersions, held_versions
 
-PERIODS = ("per_day", "per_month")
+PERIODS = ("day", "month", "seller_day", "seller_month")
+"""Scopes of the caps that are shown: those of a run or a flow belong to a run."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cap:
-    """One cap of the current day or month, in atomic units."""
+    """One cap of the current day or month by its policy key, in atomic units."""
 
     asset: Asset
-    name: str
+    key: str
     limit: int
     committed: int
 
@@ -48,6 +53,7 @@ class Status:
     failed: tuple[Purchase, ...]
     lost: dict[str, int]
     caps: tuple[Cap, ...]
+    frozen: tuple[Freeze, ...]
     held: OldVersions
 
     def document(self) -> dict[str, Any]:
@@ -65,11 +71,12 @@ class Status:
             "failed": [{**purchase_document(p), "why": p.failure} for p in self.failed],
             "lost": {symbol: self.text(symbol, amount) for symbol, amount in self.lost.items()},
             "caps": [self._cap_document(cap) for cap in self.caps],
+            "frozen": [freeze_document(freeze) for freeze in self.frozen],
         }
 
     def _cap_document(self, cap: Cap) -> dict[str, Any]:
         return {
-            "cap": f"caps.{cap.asset.symbol}.{cap.name}",
+            "cap": cap.key,
             "limit": self.text(cap.asset.symbol, cap.limit),
             "committed": self.text(cap.asset.symbol, cap.committed),
             "asset": cap.asset.symbol,
@@ -104,6 +111,7 @@ def read_status(ws: Workspace) -> Status:
         failed=tuple(ws.ledger.failed_deliveries()),
         lost=dict(lost),
         caps=tuple(cap for asset in ws.policy.assets.values() for cap in _caps(ws, asset)),
+        frozen=tuple(ws.ledger.freezes()),
         held=held_versions(ws.home / "published"),
     )
 
@@ -128,10 +136,15 @@ def purchase_document(p: Purchase) -> dict[str, Any]:
 
 
 def _caps(ws: Workspace, asset: Asset) -> list[Cap]:
+    """Return the caps of today and this month: the asset's, and those that its sellers have of their own."""
     if asset.symbol not in ws.policy.caps:
         return []
-    committed = ws.ledger.committed(asset)
-    day = f"{ws.clock.now():%Y-%m-%d}"
-    buckets = {"per_day": ("day", day), "per_month": ("month", day[:7])}
-    limits = ws.policy.caps[asset.symbol]
-    return [Cap(asset, name, getattr(limits, name), committed.get(buckets[name], 0)) for name in PERIODS]
+    held, caps = ws.ledger.committed(asset), ws.policy.caps[asset.symbol]
+    today = new_run("", "status", ws.clock.now())
+    sellers = [name for name, seller in ws.policy.sellers.items() if seller.pay_with == asset.symbol]
+    found = {limit.key: limit for seller in sellers or [""] for limit in limits(caps, today, asset, seller)}
+    return [
+        Cap(asset, key, limit.amount, held.get(limit.bucket, 0))
+        for key, limit in found.items()
+        if limit.bucket[0] in PERIODS
+    ]

@@ -1,4 +1,4 @@
-"""The watch lists of policy.toml, checked against what their sellers sell."""
+"""The watch lists and datasets of policy.toml, checked against what their sellers sell."""
 
 from __future__ import annotations
 
@@ -12,6 +12,19 @@ from sources import registry
 if TYPE_CHECKING:
     from payer.policy.rules import Policy
     from sources.model import Dataset
+
+
+def check_datasets(policy: Policy) -> None:
+    """Raise Misconfigured for a dataset that its seller doesn't sell: a limit there would hold for nothing."""
+    for seller in policy.sellers.values():
+        sold = [dataset.name for dataset in registry.datasets() if dataset.seller == seller.name]
+        for name in seller.datasets:
+            if sold and name not in sold:
+                near = difflib.get_close_matches(name, sold, n=1)
+                advice = f"did you mean {near[0]}?" if near else f"it sells: {', '.join(sold)}"
+                raise Misconfigured(
+                    f"sellers.{seller.name}.datasets names {name!r}, which it doesn't sell", advice=advice
+                )
 
 
 def check_watch_lists(policy: Policy) -> None:

@@ -15,7 +15,7 @@ from payer.values.clock import SystemClock
 from payer.values.errors import LedgerReplaced, Misconfigured
 from payer.values.money import Asset
 from tasks.workspace.settings import Settings
-from tasks.workspace.watch_lists import check_watch_lists
+from tasks.workspace.watch_lists import check_datasets, check_watch_lists
 
 if TYPE_CHECKING:
     from payer.chain.reader import RpcChain
@@ -59,6 +59,7 @@ class Workspace:
     def policy(self) -> Policy:
         policy = load_policy(self.settings.policy)
         check_watch_lists(policy)
+        check_datasets(policy)
         return policy
 
     @cached_property

@@ -167,7 +167,7 @@ def header_of(terms: Terms, payment_id: str | None = None) -> tuple[str, str]:
     return payment_header(terms, authorization, WALLET.sign(authorization), payment_id=payment_id)
 
 
-JUDGED = ("seller", "request_url", "pinned_pay_to", "last_price", "order_cap", "payer")
+JUDGED = ("seller", "request_url", "pinned_pay_to", "price_limit", "order_cap", "payer")
 
 
 def refusal(version: int, *offers: dict[str, Any], rules: Policy | None = None, **changes: Any) -> QuoteUnacceptable:

@@ -106,7 +106,9 @@ def assert_caps_count_what_is_committed(ledger: Ledger) -> None:
         expected: Counter[tuple[str, str]] = Counter()
         for purchase in purchases:
             if purchase.asset == asset:
-                expected.update(dict.fromkeys(buckets(purchase.run).values(), purchase.committed))
+                expected.update(
+                    dict.fromkeys(buckets(purchase.run, purchase.order.seller).values(), purchase.committed)
+                )
         held = ledger.committed(asset)
         assert {k: v for k, v in held.items() if v} == {k: v for k, v in expected.items() if v}
 

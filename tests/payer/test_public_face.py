@@ -13,7 +13,7 @@ from payer.values import errors, request
 
 PUBLIC = {
     *("Payer", "PayerContext", "Order", "Request", "Run"),
-    *("PayerError", "Misconfigured", "Refused", "OverBudget", "QuoteUnacceptable", "ConflictingRequest"),
+    *("PayerError", "Misconfigured", "Refused", "OverBudget", "Frozen", "QuoteUnacceptable", "ConflictingRequest"),
     *("Unreachable", "SellerUnreachable", "ChainUnreachable", "Unresolved", "Unforeseen", "PaidUndelivered"),
     *("PolicyMissing", "LedgerUnavailable", "Unbooked", "BackupFailed", "LedgerTooNew"),
 }

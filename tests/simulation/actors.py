@@ -6,9 +6,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextvars import copy_context
 from dataclasses import replace
+from datetime import UTC, datetime
 from random import Random
 from typing import TYPE_CHECKING
 
+from payer.ledger.operator.freezes import EVERY_SELLER, Freeze
+from payer.policy.rules import Policy
 from payer.values.errors import OverBudget, PayerError
 from payer.values.purchase import Data, Purchase
 from payer.values.request import Order
@@ -17,6 +20,7 @@ from tests.simulation import reckoning
 from tests.simulation.demand import Demand
 from tests.simulation.desk import Desk
 from tests.simulation.machine import PROCESS, Crashed, Machine, Process
+from tests.simulation.terms import THIEF
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -25,7 +29,15 @@ Work = Callable[[Desk], Awaitable[None]]
 ROUNDS = 6
 ROUND_SECONDS = 900.0
 LAST_GENERATION = 2
+SINCE = datetime(2026, 11, 30, tzinfo=UTC)
 OTHER_WALLET = Wallet(b"\x22" * 32)
+
+
+def stricter(policy: Policy, chance: Random) -> Policy:
+    """A policy that allows no payment of this world any more, by its payees or by what a call may cost."""
+    if chance.random() < 0.5:
+        return replace(policy, sellers={"s": replace(policy.sellers["s"], pay_to=(THIEF,))})
+    return replace(policy, caps={"USDC": replace(policy.caps["USDC"], per_call=1)})
 
 
 class Actors:
@@ -64,6 +76,8 @@ class Actors:
         if dice.hit("delisted"):
             sellers = {"renamed": self._world.policy.sellers["s"]}
             return lambda desk: desk.recover_as(policy=replace(self._world.policy, sellers=sellers))
+        if dice.hit("stricter"):
+            return self._recover_strictly
         if dice.hit("other_key"):
             return lambda desk: desk.recover_as(wallet=OTHER_WALLET)
         if kind < 0.10:
@@ -106,6 +120,13 @@ class Actors:
             self._runs += 1
             await desk.run(f"run-{self._runs}", orders)
 
+    async def _recover_strictly(self, desk: Desk) -> None:
+        """What is open meets a policy that no longer allows it: looked at, claimed, and never presented again."""
+        await desk.recover_as(policy=stricter(self._world.policy, self._world.dice.of("stricter")))
+
+    async def _thaw(self, desk: Desk) -> None:
+        desk.ledger.unfreeze(EVERY_SELLER)
+
     async def _reconcile(self, desk: Desk) -> None:
         await desk.payer.reconcile(self._world.policy.asset_for("s"))
 
@@ -136,6 +157,8 @@ class Actors:
             if dice.hit("cancel"):
                 self._cancel(dice.of("cancel"))
             machine = self._chance.choice(world.machines)
+            if dice.hit("freeze"):
+                self._freeze(machine)
             if machine.processes and dice.hit("clock"):
                 self._chance.choice(machine.processes).jump(dice.of("clock"))
             if machine.processes and dice.hit("stop"):
@@ -147,6 +170,14 @@ class Actors:
                     losses[kind] = False
                     machine.lose(kind)
                     world.checks.forget(machine)
+
+    def _freeze(self, machine: Machine) -> None:
+        """An operator freezes every seller, or lifts that, while others sign."""
+        ledger = machine.store.open()
+        lifted = ledger.unfreeze(EVERY_SELLER) is not None
+        if not lifted:
+            ledger.freeze(Freeze(EVERY_SELLER, SINCE, "an operator", ""))
+        self._world.trace(machine.name, "unfrozen" if lifted else "frozen")
 
     def _cancel(self, chance: Random) -> None:
         """Someone with the key uses up a nonce without paying."""
@@ -160,6 +191,8 @@ class Actors:
 
     async def _settle_down(self) -> None:
         """Every machine runs everything again until nothing is open. A person decides about half of what is lost."""
+        for machine in self._world.machines:
+            await self.process(machine, "thaw", self._thaw)
         for number in range(ROUNDS):
             for machine in self._world.machines:
                 if number == 1:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from payer.ledger.database import rows
+from payer.policy.rules import Policy, SellerCaps
 from payer.values.events import Intent, fold
 from payer.values.identifiers import nonce, purchase_key
 from payer.values.purchase import Data, Money, Purchase
@@ -89,7 +90,7 @@ class Checks:
     def leaves(self, process: Process, message: Message) -> None:
         """A payment header is about to leave a machine."""
         assert message.payment is not None
-        a, policy = message.payment.authorization, self._world.policy
+        a, policy = message.payment.authorization, process.policy or self._world.policy
         self.require(not process.stop.requested, "I11 begun", lambda: f"{process.name} was asked to stop and paid")
         piece = self.purchase_of.get(a.nonce)
         self.require(piece is not None, "I2 nonce", lambda: f"a nonce nobody derived: {a.nonce}")
@@ -105,6 +106,17 @@ class Checks:
         )
         self.require(allowed, "I6 policy", lambda: f"signed outside policy: {a} for {message.request.url}")
         self._written_ahead(process.machine, a)
+        if process.policy is not None:
+            self._still_allowed(process, policy, a)
+
+    def _still_allowed(self, process: Process, policy: Policy, a: Authorization) -> None:
+        """Nothing that can still pay is presented under a policy that would not have it signed."""
+        found = process.machine.store.peek("SELECT money FROM purchases WHERE nonce = ?", a.nonce)
+        allowed = "s" in policy.sellers and (
+            a.pay_to in policy.sellers["s"].pay_to and a.value <= policy.caps[terms.ASSET.symbol].per_call
+        )
+        rule = allowed or found == [("spent",)]
+        self.require(rule, "I6 stricter", lambda: f"presented again against policy: {a}")
 
     def _written_ahead(self, machine: Machine, a: Authorization) -> None:
         """Durable before the first byte leaves, and what is reserved covers it."""
@@ -204,6 +216,8 @@ class Checks:
             self._row(used, row, key, generation)
             if row.money == "exposed" and (before is None or before.money == "reserved"):
                 self._breaker(machine, used)
+                frozen = machine.store.peek("SELECT seller FROM freezes")
+                self.require(not frozen, "I6 frozen", lambda used=used: f"signed {used} while frozen")
         if moved:
             buckets = machine.store.peek("SELECT scope, atoms FROM committed")
             self._caps(known, [(scope, int(held)) for scope, held in buckets])
@@ -240,9 +254,13 @@ class Checks:
     def _caps(self, known: Known, buckets: list[tuple[str, int]]) -> None:
         months = sum(held for scope, held in buckets if scope == "month")
         self.require(months == known.total, "I3 sums", lambda: f"months hold {months}, purchases {known.total}")
+        sold = sum(held for scope, held in buckets if scope == "seller_month")
+        self.require(sold == known.total, "I3 sums", lambda: f"sellers hold {sold}, purchases {known.total}")
         if self._world.scenario.caps_hold:
             caps = self._world.policy.caps[terms.ASSET.symbol]
+            own = caps.sellers.get("s", SellerCaps(caps.per_day, caps.per_month))
             limits = {"run": caps.per_run, "flow_day": caps.per_flow_day, "day": caps.per_day, "month": caps.per_month}
+            limits |= {"seller_day": own.per_day or 0, "seller_month": own.per_month or 0}
             over = [(scope, held) for scope, held in buckets if held > limits[scope]]
             self.require(not over, "I3 caps", lambda: f"{over} are over {limits}")
 

@@ -16,6 +16,7 @@ from payer.chain import agreement, reader
 from payer.context import PayerContext
 from payer.http.outcome import Answer
 from payer.ledger import Ledger, caps, read
+from payer.ledger.operator import freezes
 from payer.policy.attempts import AttemptCounts, AttemptLimits
 from payer.settle import reconcile, recover
 from payer.stop import StopRequest
@@ -140,6 +141,16 @@ def the_breaker_sleeps(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Ledger, "append", blind)
 
 
+def a_freeze_is_not_read(patch: pytest.MonkeyPatch) -> None:
+    """A freeze is obeyed when a bill is approved, and not again as it is bought."""
+    patch.setattr(freezes, "signs_new_money", lambda *_: False)
+
+
+def policy_is_read_when_signing_only(patch: pytest.MonkeyPatch) -> None:
+    """A payment that was signed once is presented again whatever policy says by now."""
+    patch.setattr(PayerContext, "forbids", lambda *_: "")
+
+
 def sending_before_writing(patch: pytest.MonkeyPatch) -> None:
     """A payment leaves that the ledger doesn't know of yet."""
 
@@ -231,6 +242,15 @@ DEFECTS = {
     "caps_are_not_checked": Defect(("I3 caps",), caps_are_not_checked, world=("tight=True",)),
     "the_breaker_sleeps": Defect(
         ("I3 losses",), the_breaker_sleeps, ("tight=True", "forgiving=False", "pieces=128"), "settle_503:0.9"
+    ),
+    "a_freeze_is_not_read": Defect(
+        ("I6 frozen",), a_freeze_is_not_read, ("jobs=3", "slots=3", "rpc=False"), "freeze:0.3"
+    ),
+    "policy_is_read_when_signing_only": Defect(
+        ("I6 stricter",),
+        policy_is_read_when_signing_only,
+        ("jobs=3", "slots=2", "rpc=False"),
+        "stricter,drop:0.5,crash",
     ),
     "sending_before_writing": Defect(("write ahead",), sending_before_writing),
     "payees_are_not_pinned": Defect(("I6 policy",), payees_are_not_pinned, faults="swap"),

@@ -16,7 +16,7 @@ from tasks.buy import purchase as buying
 from tasks.buy.bill import Bill, Item, Line
 from tasks.buy.watch import UNWATCHED
 from tests.simulation import terms
-from tests.simulation.machine import Process, SimClock
+from tests.simulation.machine import PROCESS, Process, SimClock
 from tests.simulation.network import SimTransport
 from tests.simulation.oracle import Oracle
 from tests.simulation.rpc import SimRpc
@@ -57,6 +57,7 @@ class Desk:
 
     async def recover_as(self, **changes: Any) -> None:
         """Recover with another policy or key than the world's."""
+        PROCESS.get().policy = changes.get("policy")  # type: ignore[union-attr]
         await Payer(replace(self.context, **changes)).recover()
 
     async def recover(self) -> None:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import TYPE_CHECKING
 
+from payer.policy.rules import Policy
 from payer.stop import StopRequest
 from tests.simulation.disk import Store
 
@@ -25,7 +26,7 @@ class Crashed(BaseException):
 
 
 class Process:
-    """One run of the program. Every boundary it crosses is a place where it may die."""
+    """One run of the program. Every boundary it crosses is a place where it may die. `policy` is its own, if any."""
 
     def __init__(self, world: World, machine: Machine, name: str, fuse: int | None, offset: float) -> None:
         self.world = world
@@ -33,6 +34,7 @@ class Process:
         self.name = name
         self.alive = True
         self.offset = offset
+        self.policy: Policy | None = None
         self.tasks: list[asyncio.Task[object]] = []
         self.stop = StopRequest()
         self._fuse = fuse

@@ -53,6 +53,8 @@ FAULTS: dict[str, tuple[float, str]] = {
     "clock": (0.25, "a process's clock is up to ten minutes off"),
     "stop": (0.30, "a process is asked to stop in the ordinary way"),
     "delisted": (0.5, "a recovery whose policy names the seller no more"),
+    "stricter": (0.5, "a recovery whose policy lists another payee, or lets a call cost less"),
+    "freeze": (0.15, "an operator freezes the seller, or lifts that"),
     "other_key": (0.5, "a recovery with another wallet's key"),
     "disk_full": (0.02, "a commit fails"),
     "disk_unsure": (0.02, "a commit fails and was durable"),
@@ -73,6 +75,7 @@ ONCE = (
     "delisted",
     "other_key",
     "rpc_liar",
+    "stricter",
 )
 """Faults that strike a process, a world or a choice rather than each message: rare by nature, so never made rarer."""
 

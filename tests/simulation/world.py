@@ -11,7 +11,7 @@ from random import Random
 from typing import Any
 
 from payer.policy.file import parse_policy
-from payer.policy.rules import Caps, Policy
+from payer.policy.rules import Caps, Policy, SellerCaps
 from payer.wallet.eip3009 import Wallet
 from tests.simulation import terms
 from tests.simulation.actors import Actors
@@ -111,7 +111,8 @@ class World:
         limits = [price * fits * times for times in (1, 2, 3, 4)]
         self.chance.shuffle(limits)
         sellers = {name: replace(seller, loss_limit=5 * price) for name, seller in policy.sellers.items()}
-        return replace(policy, caps={"USDC": Caps(30_000, *limits)}, sellers=sellers)
+        own = SellerCaps(*(price * fits * self.chance.randint(1, 4) for _ in range(2)))
+        return replace(policy, caps={"USDC": Caps(30_000, *limits, sellers={"s": own})}, sellers=sellers)
 
     def _wire(self) -> None:
         self.chain.on_mined = self.checks.mined

@@ -9,11 +9,13 @@ import typer
 
 from tollbook.cli.verbs import (
     accept_loss,
+    accept_price,
     backfill,
     backup,
     costs,
     demo,
     doctor,
+    freeze,
     plan,
     probe,
     rebuild,
@@ -50,6 +52,9 @@ VERBS: dict[str, tuple[Callable[..., int | None], str]] = {
     "backup": (backup.backup, "Copy the ledger to one file."),
     "restore": (backup.restore, "Put a backup into an empty ledger."),
     "accept-loss": (accept_loss.accept_loss, "Let a lost purchase be bought again."),
+    "accept-price": (accept_price.accept_price, "Make a price that rose the new base."),
+    "freeze": (freeze.freeze, "Sign nothing new, from this moment on."),
+    "unfreeze": (freeze.unfreeze, "Let buying go on after a freeze."),
     "doctor": (doctor.doctor, "Check that everything is in place."),
     "probe": (probe.probe, "Check every endpoint's terms by policy."),
 }

@@ -8,6 +8,7 @@ from dataclasses import replace
 from flows.ingest import ingest
 from payer.values.errors import Interrupted, PayerError
 from tasks.buy.bill import Bill
+from tasks.buy.caps import Beside
 from tasks.buy.load import publish
 from tasks.buy.outcome import Outcome
 from tasks.buy.quote import current_bill
@@ -41,8 +42,10 @@ async def plan_flows(ws: Workspace, selection: Selection, max_cost: str | None =
             notes.append(f"{error.what}: {error.fix}")
             continue
         asset = ws.asset(request.seller)
-        beside = sum(bill.amount_atomic for bill in bills if bill.asset == asset and bill.refusal is None)
-        bills.append(await current_bill(ws, request, None if left is None else left - beside, beside))
+        others = [bill for bill in bills if bill.asset == asset and bill.refusal is None]
+        to_seller = sum(bill.amount_atomic for bill in others if bill.seller == request.seller)
+        beside = Beside(sum(bill.amount_atomic for bill in others), to_seller)
+        bills.append(await current_bill(ws, request, None if left is None else left - beside.in_asset, beside))
     return [*bills[:-1], replace(bills[-1], notes=(*bills[-1].notes, *notes))] if bills else []
 
 

@@ -8,7 +8,7 @@ from payer.ledger.database.engine import cause, engine_for
 from payer.ledger.database.migrate import upgrade
 from payer.values.errors import LedgerTooNew, LedgerUnavailable
 
-SCHEMA_VERSION = "0003"
+SCHEMA_VERSION = "0005"
 """The newest migration in migrations/; a test compares the two."""
 
 

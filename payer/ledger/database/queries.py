@@ -67,7 +67,7 @@ COMMITTED = Statement(
             *(
                 (schema.committed.c.scope == sa.literal_column(f"'{scope}'"))
                 & (schema.committed.c.bucket == sa.bindparam(scope))
-                for scope in ("run", "flow_day", "day", "month")
+                for scope in ("run", "flow_day", "day", "month", "seller_day", "seller_month")
             )
         ),
     )
@@ -133,3 +133,10 @@ PAYEE = Statement(
     )
 )
 ADD_PAYEE = _insert(schema.payees)
+_freezes = schema.freezes
+_freeze = sa.select(_freezes.c.seller, _freezes.c.since, _freezes.c.frozen_by, _freezes.c.reason)
+FREEZES = Statement(_freeze.where(_freezes.c.seller.in_([sa.literal_column("'*'"), sa.bindparam("seller")])))
+"""The freezes that hold for a seller. Runs before each signature, by the primary key."""
+ALL_FREEZES = Statement(_freeze.order_by(_freezes.c.seller))
+ADD_FREEZE = _insert(_freezes)
+DELETE_FREEZE = Statement(sa.delete(_freezes).where(_freezes.c.seller == sa.bindparam("seller")))

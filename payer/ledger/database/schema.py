@@ -150,6 +150,15 @@ payees = sa.Table(
     sa.Column("first_seen", Moment, nullable=False),
 )
 
+freezes = sa.Table(
+    "freezes",
+    metadata,
+    sa.Column("seller", sa.Text, primary_key=True),
+    sa.Column("since", Moment, nullable=False),
+    sa.Column("frozen_by", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+)
+
 avoided = sa.Table(
     "avoided",
     metadata,

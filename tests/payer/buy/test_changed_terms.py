@@ -110,7 +110,7 @@ def test_terms_that_move_at_every_402_are_followed_a_bounded_number_of_times() -
 
 
 def test_a_rising_price_is_measured_from_the_bill_not_from_the_last_402() -> None:
-    """A quarter more is allowed once per bill, not once per answer."""
+    """A quarter more is allowed above the base, not once per answer."""
     seller = s.ScriptedSeller([s.challenge(p.PRICE), s.challenge(25_000), s.challenge(31_250)])
     at = desk(seller, "unused")
     order = s.order()
@@ -119,7 +119,7 @@ def test_a_rising_price_is_measured_from_the_bill_not_from_the_last_402() -> Non
         [purchase] = (await at.approve(p.run(), [order], await at.quote([order]))).purchases
         await at.buy(purchase)
 
-    with pytest.raises(Unresolved, match=r"price_drift over the last price, 0\.02 USDC"):
+    with pytest.raises(Unresolved, match=r"price_drift over the base price, 0\.02 USDC"):
         asyncio.run(run())
     assert {int(payload["authorization"]["value"]) for payload in authorizations(seller)} == {p.PRICE, 25_000}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -14,6 +15,7 @@ from payer.payer import Payer
 from payer.policy.file import parse_policy
 from payer.values.errors import OverBudget, PayerError, QuoteUnacceptable, SellerUnreachable
 from payer.values.purchase import Data, Money, Purchase
+from payer.values.terms import Quote
 from tests.payer import purchases as p
 from tests.payer import scripted as s
 from tests.payer.buy.test_buy import CHAINS
@@ -33,7 +35,7 @@ def wait(at: Payer, seconds: float = 1) -> None:
     at.context.clock.at += timedelta(seconds=seconds)
 
 
-def approve(at: Payer, number: int = 0, *, run: str = "run-1", **changes: Any) -> Purchase:
+def approve(at: Payer, number: int = 0, /, *, run: str = "run-1", **changes: Any) -> Purchase:
     """Quote one piece and reserve it."""
     wait(at)
 
@@ -97,25 +99,83 @@ class TestDrift:
         for _ in range(2):
             asyncio.run(at.quote([s.order()]))
             wait(at)
-        with pytest.raises(QuoteUnacceptable, match=r"price_drift over the last price, 0\.02 USDC"):
+        with pytest.raises(QuoteUnacceptable, match=r"price_drift over the base price, 0\.02 USDC"):
             asyncio.run(at.quote([s.order()]))
 
-    def test_a_bill_that_is_reserved_sets_what_later_prices_are_measured_from(self) -> None:
-        seller = s.ScriptedSeller([s.challenge(p.PRICE), s.challenge(25_000), s.challenge(31_250)])
+    def test_a_price_does_not_climb_a_quarter_at_a_time_for_ever(self) -> None:
+        """From 0.020 to 0.095 in seven runs, before there was a fixed base."""
+        prices = [p.PRICE, 25_000, 25_001, 31_250]
+        at = desk(s.ScriptedSeller([s.challenge(price) for price in prices]), ASKED_EACH_TIME, chain="unused")
+        assert [approve(at, n, run=f"run-{n}").reserved for n in range(2)] == [20_000, 25_000]
+        for n in range(2, 4):
+            with pytest.raises(QuoteUnacceptable, match=r"price_drift over the base price, 0\.02 USDC") as refused:
+                approve(at, n, run=f"run-{n}")
+            assert "tollbook accept-price" in refused.value.fix
+
+    def test_the_ordinary_price_comes_back_after_a_promotional_one(self) -> None:
+        prices = [p.PRICE, 1_000, p.PRICE, 25_000]
+        at = desk(s.ScriptedSeller([s.challenge(price) for price in prices]), ASKED_EACH_TIME, chain="unused")
+        assert [approve(at, n, run=f"run-{n}").reserved for n in range(4)] == prices
+
+    def test_a_price_that_was_low_for_longer_than_a_month_may_come_back_to_the_base_and_no_further(self) -> None:
+        prices = [p.PRICE, 1_000, p.PRICE + 1, p.PRICE]
+        at = desk(s.ScriptedSeller([s.challenge(price) for price in prices]), ASKED_EACH_TIME, chain="unused")
+        approve(at, 0, run="run-0", at=p.NOW)
+        wait(at, 31 * 86_400)
+        approve(at, 1, run="run-1", at=at.context.clock.now())
+        with pytest.raises(QuoteUnacceptable, match=r"dearest of the last 30 days, 0\.001 USDC"):
+            approve(at, 2, run="run-2")
+        assert approve(at, 3, run="run-3", at=at.context.clock.now()).reserved == p.PRICE
+
+    def test_an_operator_moves_the_base_to_the_price_that_is_offered(self) -> None:
+        seller = s.ScriptedSeller([s.challenge(price) for price in (p.PRICE, 40_000, 40_000, 50_000, 50_001)])
         at = desk(seller, ASKED_EACH_TIME, chain="unused")
-        assert [approve(at, n, run=f"run-{n}").reserved for n in range(3)] == [20_000, 25_000, 31_250]
+        approve(at, 0)
+        with pytest.raises(QuoteUnacceptable):
+            approve(at, 1)
+        offered = asyncio.run(at.offered_price(s.order()))
+        at.context.ledger.accept_price(Quote(s.order().request.endpoint, "s", offered, at.context.clock.now()))
+        assert approve(at, 2).reserved == 50_000
+        with pytest.raises(QuoteUnacceptable, match=r"over the base price, 0\.04 USDC"):
+            approve(at, 3)
+
+    @pytest.mark.parametrize(
+        ("keys", "highest", "key"),
+        [
+            ("", 25_000, "caps.USDC.price_drift"),
+            ('price_drift = "0.10"\n', 22_000, "sellers.s.price_drift"),
+            (
+                '[sellers.s.datasets."tm-grade"]\nprice_drift = "0"\n',
+                20_000,
+                'sellers.s.datasets."tm-grade".price_drift',
+            ),
+            ('price_drift = "0"\n[sellers.s.datasets.other]\nprice_drift = "9"\n', 20_000, "sellers.s.price_drift"),
+            (
+                'price_drift = "0"\n[sellers.s.datasets.tm-grade]\nprice_drift = "0.50"\n',
+                30_000,
+                'sellers.s.datasets."tm-grade".price_drift',
+            ),
+        ],
+    )
+    def test_the_nearest_key_of_policy_says_how_far_a_price_may_rise(self, keys: str, highest: int, key: str) -> None:
+        prices = [p.PRICE, highest + 1, highest]
+        seller = s.ScriptedSeller([s.challenge(price) for price in prices])
+        at = desk(seller, ASKED_EACH_TIME + keys, chain="unused")
+        approve(at, 0)
+        with pytest.raises(QuoteUnacceptable, match=re.escape(key)):
+            approve(at, 1)
+        assert approve(at, 2).reserved == highest
 
     def test_a_bill_judged_before_a_cheaper_one_was_reserved_is_judged_again(self) -> None:
         """I6: checked in the transaction that reserves, as the caps are."""
-        seller = s.ScriptedSeller([s.challenge(p.PRICE), s.challenge(24_000), s.challenge(16_000)])
+        seller = s.ScriptedSeller([s.challenge(24_000), s.challenge(16_000)])
         at = desk(seller, ASKED_EACH_TIME, chain="unused")
-        approve(at, 1)
-        wait(at)
         dear = asyncio.run(at.quote([s.order(2)]))
-        approve(at, 3, run="run-2")
+        cheap = {name: replace(quote, terms=replace(quote.terms, amount=16_000)) for name, quote in dear.items()}
+        asyncio.run(at.approve(p.run("run-2"), [s.order(3)], cheap))
         with pytest.raises(OverBudget, match=r"0\.024 USDC is more than caps\.USDC\.price_drift .*, 0\.016 USDC"):
             asyncio.run(at.approve(p.run("run-3"), [s.order(2)], dear))
-        assert [one.reserved for one in at.context.ledger.purchases()] == [20_000, 16_000]
+        assert [one.reserved for one in at.context.ledger.purchases()] == [16_000]
 
 
 def elsewhere(at: Payer, **changes: Any) -> Payer:
@@ -135,7 +195,8 @@ class TestLeftReservations:
         assert (again.run.run_id, again.money, again.reserved) == ("mine", Money.RESERVED, p.PRICE)
         held = {bucket: amount for bucket, amount in at.context.ledger.committed(p.USDC).items() if amount}
         assert set(held) == {
-            ("run", "mine"), ("flow_day", "signals/2026-11-22"), ("day", "2026-11-22"), ("month", "2026-11")
+            ("run", "mine"), ("flow_day", "signals/2026-11-22"), ("day", "2026-11-22"), ("month", "2026-11"),
+            ("seller_day", "s/2026-11-22"), ("seller_month", "s/2026-11"),
         }  # fmt: skip
         assert set(held.values()) == {p.PRICE}
 

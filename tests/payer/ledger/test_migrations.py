@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 
 from payer.ledger import Ledger
 from payer.ledger.append import Body
@@ -112,6 +113,22 @@ def test_a_ledger_from_before_failed_deliveries_is_raised_and_holds_its_caps(
         failed = ledger.append(kept, DeliveryFailed(at=p.NOW, reason="not JSON"))
         assert ledger.failed_deliveries() == [failed]
         assert ledger.get(second.purchase_id) == second
+
+
+def test_a_ledger_of_the_first_schema_keeps_every_row(ledger_url: str) -> None:
+    engine = connect.engine_for(ledger_url)
+    with engine.connect().execution_options(write=True) as connection, connection.begin():
+        config = migrate.configuration()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        first = set(sa.inspect(connection).get_table_names())
+        connection.execute(sa.insert(schema.payees).values(seller="s", asset="a", pay_to=p.PAYEE, first_seen=p.NOW))
+    engine.dispose()
+    with Ledger.open(ledger_url) as ledger, ledger._engine.connect() as connection:
+        assert first < set(sa.inspect(connection).get_table_names())
+        assert connection.execute(sa.select(schema.payees.c.pay_to)).scalars().all() == [p.PAYEE]
+        assert ledger.freezes() == []
+    populate(ledger_url)
 
 
 def test_two_processes_that_raise_it_at_once_take_turns(ledger_url: str, later: Path) -> None:

@@ -79,6 +79,8 @@ def test_a_void_piece_wanted_again_counts_for_the_new_run(ledger: Ledger) -> Non
         ("flow_day", "grades/2026-11-23"): p.PRICE,
         ("day", "2026-11-23"): p.PRICE,
         ("month", "2026-11"): p.PRICE,
+        ("seller_day", "s/2026-11-23"): p.PRICE,
+        ("seller_month", "s/2026-11"): p.PRICE,
     }
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from payer.policy import file as policy_file
 from payer.policy.file import load_policy, parse_policy
-from payer.policy.rules import Caps, SellerPolicy
+from payer.policy.rules import Caps, SellerCaps, SellerPolicy
 from payer.values.errors import Misconfigured
 from tests.paths import DOCS
 from tests.payer.offers import FIRST_USE_TOML, PAYEE, POLICY_TOML, USDC, policy
@@ -55,6 +55,8 @@ def test_the_example_of_the_design_is_read_as_written(tmp_path: Path) -> None:
         pay_to=(PAYEE,),
         tokens=(3375, 3306),
         loss_limit=300_000,
+        per_day=5_000_000,
+        per_month=50_000_000,
     )
     assert rules.asset_for("tokenmetrics") == rules.assets["USDC"]
 
@@ -293,3 +295,36 @@ def test_a_loss_limit_of_0_is_a_limit_and_leaving_it_out_is_three_calls(line: st
     """I12."""
     policy = parse_policy(POLICY_TOML + f"\n{line}\n")
     assert policy.sellers["tokenmetrics"].loss_limit == limit
+
+
+SELLER_LIMITS: dict[str, tuple[str, tuple[int | None, int | None, int]]] = {
+    "none": ("", (None, None, 250_000)),
+    "caps": ('per_day = "1.5"\nper_month = "0"', (1_500_000, 0, 250_000)),
+    "drift": ('price_drift = "0.05"', (None, None, 50_000)),
+    "drift-of-the-dataset": (
+        'price_drift = "0.05"\n[sellers.tokenmetrics.datasets.tm-grade]\nprice_drift = "0"', (None, None, 0),
+    ),
+    "drift-of-another": (
+        'price_drift = "0.05"\n[sellers.tokenmetrics.datasets.other]\nprice_drift = "0"', (None, None, 50_000),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("lines", "expected"), SELLER_LIMITS.values(), ids=SELLER_LIMITS)
+def test_a_seller_has_caps_and_a_drift_of_its_own(lines: str, expected: tuple[int | None, int | None, int]) -> None:
+    rules = policy(with_line("sellers.tokenmetrics", lines) if lines else POLICY_TOML)
+    caps = rules.caps["USDC"].sellers.get("tokenmetrics", SellerCaps())
+    assert (caps.per_day, caps.per_month, rules.drift_for("tokenmetrics", "tm-grade").millionths) == expected
+
+
+@pytest.mark.parametrize(
+    ("lines", "says"),
+    [
+        ("per_day = 1", "sellers.tokenmetrics.per_day is 1"),
+        ('price_drift = "-1"', "sellers.tokenmetrics.price_drift is"),
+        ("datasets = 3", "sellers.tokenmetrics.datasets names nothing"),
+        ('[sellers.tokenmetrics.datasets.a]\ndrift = "1"', "sellers.tokenmetrics.datasets.a.drift is not a key"),
+    ],
+)
+def test_a_wrong_limit_of_a_seller_is_named(lines: str, says: str, tmp_path: Path) -> None:
+    assert says in fault(with_line("sellers.tokenmetrics", lines), tmp_path).what

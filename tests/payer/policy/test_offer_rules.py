@@ -6,11 +6,14 @@ terms in tests/payer/wire/.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from payer.policy.price_drift import PriceLimit, limit_of
+from payer.values.terms import Quote
 from tests.payer.offers import (
     DOMAIN,
     FIRST_USE_TOML,
@@ -29,6 +32,7 @@ from tests.payer.offers import (
     v2_offer,
 )
 
+NOW = datetime(2026, 11, 22, tzinfo=UTC)
 LOOK_ALIKE = "0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02914".lower()
 
 
@@ -154,19 +158,26 @@ class TestPayee:
             assert refusal(2, v2_offer(payTo=payee), rules=self.FIRST_USE).what.startswith("payTo")
 
 
+def over(base: int) -> PriceLimit:
+    """The limit of an endpoint whose base price that is, at a drift of 25 %."""
+    terms = replace(judged(challenge_of(2)), amount=base)
+    quote = Quote("e", "tokenmetrics", terms, NOW, base=base)
+    return limit_of(quote, policy().drift_for("tokenmetrics", "tm-grade"), NOW)
+
+
 class TestPrice:
     def test_a_price_beyond_the_drift_from_the_last_one_is_refused(self) -> None:
-        error = refusal(2, v2_offer(amount="25001"), last_price=20000)
-        assert "caps.USDC.price_drift over the last price, 0.02 USDC" in error.what
+        error = refusal(2, v2_offer(amount="25001"), price_limit=over(20000))
+        assert "caps.USDC.price_drift over the base price, 0.02 USDC" in error.what
         assert "0.025001 USDC" in error.what
 
     @pytest.mark.parametrize(("last", "price"), [(20000, 25000), (20000, 1), (3, 3)])
     def test_a_price_within_the_drift_is_allowed(self, last: int, price: int) -> None:
-        assert judged(challenge_of(2, v2_offer(amount=str(price))), last_price=last).amount == price
+        assert judged(challenge_of(2, v2_offer(amount=str(price))), price_limit=over(last)).amount == price
 
     def test_a_drift_is_never_rounded_up(self) -> None:
         """25 % over 3 atomic units is 3.75: four are too many."""
-        assert "price_drift" in refusal(2, v2_offer(amount="4"), last_price=3).what
+        assert "price_drift" in refusal(2, v2_offer(amount="4"), price_limit=over(3)).what
 
     def test_a_dataset_has_a_ceiling_of_its_own(self) -> None:
         assert "the dataset's own ceiling" in refusal(2, order_cap=19_999).what

@@ -12,6 +12,7 @@ import pytest
 from payer.policy.rules import Caps
 from payer.values.request import Run
 from tasks.buy.bill import Bill, Due, Item, Line
+from tasks.buy.caps import Beside
 from tasks.buy.fit_caps import fit_caps, urgent_only
 from tests.tasks.buy.test_bill import USDC, item
 
@@ -33,6 +34,9 @@ class Books:
         return self.held
 
     def open_purchases(self) -> list[object]:
+        return []
+
+    def freezes(self) -> list[object]:
         return []
 
 
@@ -103,7 +107,7 @@ def test_a_whole_bill_once_begun_goes_on_as_far_as_was_approved() -> None:
 
 
 def test_bills_of_one_command_stand_beside_each_other_in_the_caps_they_share() -> None:
-    found = fit_caps(workspace(day=100_000), run(), new_list(1), whole=False, beside=200_000)
+    found = fit_caps(workspace(day=100_000), run(), new_list(1), whole=False, beside=Beside(200_000))
     committed = {cap.name.rpartition(".")[2]: (cap.committed, cap.after) for cap in found.caps}
     assert committed["per_day"] == (300_000, 300_000 + 4 * PRICE)
     assert committed["per_flow_day"] == (0, 4 * PRICE)

@@ -22,6 +22,8 @@ def status(as_json: options.Json = False) -> None:
     if now.held.files:
         output.line(f"  held        {now.held.files} older versions that sessions read, {now.held.bytes / 1e6:,.1f} MB")
     output.line(f"  delivered   {now.delivered} purchases")
+    for freeze in now.frozen:
+        output.line(f"  frozen      {freeze.text}", style="red")
     for symbol, spent in now.spent.items():
         parts = {"in doubt": now.in_doubt.get(symbol, 0), "reserved": now.reserved.get(symbol, 0)}
         more = "".join(f", {now.text(symbol, amount)} {word}" for word, amount in parts.items() if amount)
@@ -31,7 +33,7 @@ def status(as_json: options.Json = False) -> None:
             output.line(f"  lost        {now.text(symbol, lost)} {symbol} of it, for nothing that can be used")
     rows = [
         (
-            f"caps.{cap.asset.symbol}.{cap.name}",
+            cap.key,
             now.text(cap.asset.symbol, cap.committed),
             now.text(cap.asset.symbol, cap.limit),
         )

@@ -1,0 +1,1 @@
+"""Decisions of an operator that every process on the ledger obeys: freezes."""

@@ -1,0 +1,93 @@
+"""Freeze a seller, or all of them: nothing new is signed until an operator lifts it (`tollbook unfreeze`).
+
+A freeze is read in the transaction that books a signature, so every process on the ledger obeys it from its next
+signature on. It stops new money only: what was signed before is presented again and claimed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from payer.ledger.database.locks import serialize_caps
+from payer.ledger.database.queries import ADD_FREEZE, ALL_FREEZES, DELETE_FREEZE, FREEZES
+from payer.ledger.database.statements import Transaction, transaction
+from payer.values.errors import Frozen
+from payer.values.events import Event, Signed
+from payer.values.purchase import Money, Purchase
+
+EVERY_SELLER = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class Freeze:
+    """A freeze of one seller, or of all (`EVERY_SELLER`): since when, by whom and why."""
+
+    seller: str
+    since: datetime
+    by: str
+    reason: str
+
+    @property
+    def text(self) -> str:
+        """One sentence for people."""
+        who = "every seller" if self.seller == EVERY_SELLER else self.seller
+        why = f": {self.reason}" if self.reason else ""
+        return f"{who} is frozen since {self.since:%Y-%m-%d %H:%M} UTC by {self.by}{why}"
+
+    def holds_for(self, sellers: Collection[str]) -> bool:
+        """Tell whether it stops buying from any of these sellers."""
+        return self.seller in sellers or (self.seller == EVERY_SELLER and bool(sellers))
+
+    def refusal(self) -> Frozen:
+        """Return the error that refuses a signature."""
+        verb = "tollbook unfreeze" if self.seller == EVERY_SELLER else f"tollbook unfreeze {self.seller}"
+        return Frozen(self.text, advice=f"run `{verb}` when buying may go on; payments on their way are still finished")
+
+
+def check(txn: Transaction, seller: str) -> None:
+    """Raise Frozen when the seller, or every seller, is frozen."""
+    for row in txn.rows(FREEZES, seller=seller):
+        raise Freeze(*row).refusal()
+
+
+def signs_new_money(purchase: Purchase, events: Iterable[Event]) -> bool:
+    """Tell whether the events sign an authorization that the purchase's ledger doesn't hold yet.
+
+    The authorization that settled, taken up again to claim with, is not new.
+    """
+    signed = [event.authorization for event in events if isinstance(event, Signed)]
+    if purchase.money is Money.SPENT and purchase.authorization is not None:
+        return False
+    return any(authorization != purchase.authorization for authorization in signed)
+
+
+def add(engine: sa.Engine, freeze: Freeze) -> Freeze:
+    """Book a freeze, unless one of the same name is there; return the one that holds then."""
+    with transaction(engine, write=True) as txn:
+        serialize_caps(txn)
+        for row in txn.rows(ALL_FREEZES):
+            if row[0] == freeze.seller:
+                return Freeze(*row)
+        txn.run(ADD_FREEZE, seller=freeze.seller, since=freeze.since, frozen_by=freeze.by, reason=freeze.reason)
+    return freeze
+
+
+def delete(engine: sa.Engine, seller: str) -> Freeze | None:
+    """Lift the freeze of one name; return it, None when there was none."""
+    with transaction(engine, write=True) as txn:
+        serialize_caps(txn)
+        for row in txn.rows(ALL_FREEZES):
+            if row[0] == seller:
+                txn.run(DELETE_FREEZE, seller=seller)
+                return Freeze(*row)
+    return None
+
+
+def held(engine: sa.Engine) -> list[Freeze]:
+    """Every freeze, by name; that of every seller first."""
+    with transaction(engine, write=False) as txn:
+        return [Freeze(*row) for row in txn.rows(ALL_FREEZES)]
