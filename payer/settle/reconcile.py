@@ -31,6 +31,10 @@ class Difference:
     ledger_atomic: int | None = None
     chain_atomic: int | None = None
 
+    def __str__(self) -> str:
+        """The kind, the purchase or transaction if it has one, and the detail."""
+        return ": ".join(part for part in (self.kind, self.purchase_id or self.tx_hash, self.detail) if part)
+
 
 @dataclass(frozen=True, slots=True)
 class Reconciled:
@@ -56,10 +60,11 @@ class Reconciled:
 
 
 async def reconcile(context: PayerContext, asset: Asset, *, rescan: bool = False) -> Reconciled:
-    """Read the chain to its final block, book what it proves, and compare. Raises ChainUnreachable.
+    """Read the chain to its final block, book what it proves, and compare. Raises ChainUnreachable, and LedgerDamaged.
 
     `rescan` reads closed blocks again, from the first block in which a purchase may have settled.
     """
+    context.ledger.require_intact()
     wallet = context.signer().address
     await verify(context, context.ledger.open_purchases())
     read = await scan(context, asset, wallet, _purchases_of(context, asset, wallet), rescan=rescan)
@@ -199,6 +204,11 @@ def _difference(transfer: TransferOut, detail: str, purchase: Purchase | None = 
         ledger_atomic=None if purchase is None else purchase.spent,
         chain_atomic=transfer.value,
     )
+
+
+def damaged_projection(ledger: Ledger) -> list[Difference]:
+    """Find purchases and caps in the ledger that are not what its events fold to."""
+    return [Difference("projection", each.detail, each.purchase_id) for each in ledger.verify_projection()]
 
 
 def damaged_bodies(ledger: Ledger) -> list[Difference]:

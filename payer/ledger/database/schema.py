@@ -180,3 +180,10 @@ transfers = sa.Table(
     sa.Column("nonce", sa.Text),
     sa.Index("transfers_nonce", "nonce"),
 )
+
+writers = sa.Table(
+    "writers",
+    metadata,
+    sa.Column("owner", sa.Text, primary_key=True),
+    sa.Column("seen_at", Moment, nullable=False),
+)

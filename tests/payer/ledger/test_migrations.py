@@ -16,14 +16,15 @@ from payer.ledger.database import connect, migrate, schema
 from payer.values.errors import LedgerTooNew
 from tests.payer import purchases as p
 
-_SECOND = '''
+LATER = f"{int(connect.SCHEMA_VERSION) + 1:04}"
+_LATER = f'''
 """A later tollbook's: one more column, filled from what is there."""
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "{LATER}"
+down_revision = "{connect.SCHEMA_VERSION}"
 
 
 def upgrade() -> None:
@@ -36,7 +37,7 @@ import sys
 from pathlib import Path
 from payer.ledger import Ledger
 from payer.ledger.database import connect, migrate
-migrate._MIGRATIONS, connect.SCHEMA_VERSION = Path(sys.argv[2]), "0002"
+migrate._MIGRATIONS, connect.SCHEMA_VERSION = Path(sys.argv[2]), sys.argv[3]
 with Ledger.open(sys.argv[1]) as ledger:
     print(sorted(one.purchase_id for one in ledger.purchases()))
 """
@@ -47,7 +48,7 @@ def later(tmp_path: Path) -> Path:
     """The migrations of a tollbook that has one more."""
     folder = tmp_path / "migrations"
     shutil.copytree(migrate._MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "versions" / "0002_second.py").write_text(_SECOND)
+    (folder / "versions" / f"{LATER}_later.py").write_text(_LATER)
     return folder
 
 
@@ -79,7 +80,7 @@ def test_a_populated_ledger_is_raised_and_keeps_every_row(
     before = contents(ledger_url)
     with monkeypatch.context() as tomorrow:
         tomorrow.setattr(migrate, "_MIGRATIONS", later)
-        tomorrow.setattr(connect, "SCHEMA_VERSION", "0002")
+        tomorrow.setattr(connect, "SCHEMA_VERSION", LATER)
         with Ledger.open(ledger_url) as ledger:
             assert sorted(one.purchase_id for one in ledger.purchases()) == ids
             assert [delivery.body for delivery in ledger.deliveries()] == [b"{}"]
@@ -87,13 +88,13 @@ def test_a_populated_ledger_is_raised_and_keeps_every_row(
                 labels = connection.execute(sa.text("SELECT label FROM purchases")).scalars()
                 assert sorted(labels) == [f"tm-grade/{one}" for one in ids]
     assert contents(ledger_url) == before
-    with pytest.raises(LedgerTooNew, match="schema 0002; this tollbook knows 0001"):
+    with pytest.raises(LedgerTooNew, match=f"schema {LATER}; this tollbook knows {connect.SCHEMA_VERSION}"):
         Ledger.open(ledger_url)
 
 
 def test_two_processes_that_raise_it_at_once_take_turns(ledger_url: str, later: Path) -> None:
     ids = populate(ledger_url)
-    command = [sys.executable, "-c", _OPEN, ledger_url, str(later)]
+    command = [sys.executable, "-c", _OPEN, ledger_url, str(later), LATER]
     children = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
     ended = [(*child.communicate(timeout=60), child.returncode) for child in children]
     assert ended == [(f"{ids}\n", "", 0)] * 2
