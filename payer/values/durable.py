@@ -22,7 +22,7 @@ def make_private_folder(path: Path) -> None:
     OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.mkdir(mode=0o700, exist_ok=True)
-    close_to_others(path)
+    close_to_others(path.resolve())
 
 
 def make_private_file(path: Path) -> None:

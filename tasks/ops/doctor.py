@@ -66,9 +66,9 @@ async def _disk(ws: Workspace) -> Check:
             advice = f"correct its permissions or its mount, or name another TOLLBOOK_HOME than {ws.home}"
             raise Misconfigured(f"{folder} can't be written", advice=advice)
     if exposed := open_to_others(ws.home):
-        names = ", ".join(str(path.relative_to(ws.home)) for path in exposed[:5])
+        names = ", ".join(map(str, exposed[:5]))
         advice = f"let their owner run `chmod -R go= {ws.home / 'state'}`: the ledger says what was bought, and how"
-        return Check("disk", False, f"other users may read {names} under {ws.home}", advice, Misconfigured.exit_code)
+        return Check("disk", False, f"other users may read {names}", advice, Misconfigured.exit_code)
     free, folder = min((shutil.disk_usage(folder).free, folder) for folder in folders)
     text, enough = f"{free / 1024**3:.1f} GB free under {folder}", free > FEW_BYTES
     return Check("disk", enough, text, "" if enough else "free some space", 0 if enough else 6)

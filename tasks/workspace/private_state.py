@@ -19,5 +19,5 @@ def make_private_state(home: Path) -> None:
 
 def open_to_others(home: Path) -> list[Path]:
     """Return `state/`, and files and folders below it, that users other than their owner may read, write or enter."""
-    state = home / "state"
+    state = (home / "state").resolve()
     return [path for path in (state, *sorted(state.rglob("*"))) if is_open_to_others(path) and not path.is_symlink()]

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any
 
-import msgspec
-
 from payer.ledger import caps
 from payer.ledger.database import rows
+from payer.values.errors import LedgerDamaged
 from payer.values.events import Event, IllegalEvent, Intent, Signed, fold
 from payer.values.identifiers import purchase_id, purchase_key
 from payer.values.money import Asset
@@ -66,9 +65,10 @@ def compare_purchase(row: Mapping[str, Any], stored: Sequence[StoredEvent]) -> t
     pid = str(row["purchase_id"])
     try:
         kept = rows.purchase(row["doc"])
-        folded = _refold(kept, stored)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except LedgerDamaged:
         return None, [Mismatch("its document in the projection can't be read", pid)]
+    try:
+        folded = _refold(kept, stored)
     except (_Unreadable, IllegalEvent) as error:
         return None, [Mismatch(f"its events can't be folded: {error}", pid)]
     expected = rows.columns(folded, stored[-1].seq)
@@ -147,7 +147,7 @@ def _paid_with(events: Sequence[Event], position: int, kept: Purchase) -> tuple[
 def _decoded(stored: StoredEvent) -> Event:
     try:
         return rows.event(stored.kind, stored.doc)
-    except (KeyError, msgspec.DecodeError, UnicodeDecodeError):
+    except LedgerDamaged:
         raise _Unreadable(f"event {stored.version} can't be read") from None
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 import sqlalchemy as sa
 
 from payer.ledger.audit.compare import Mismatch
 from payer.ledger.audit.refold import mismatches
 from payer.ledger.audit.writers import Writers
-from payer.values.errors import LedgerDamaged
+from payer.values.errors import LedgerDamaged, LedgerUnavailable
 from payer.values.events import Event, Sent, Signed
 
 _NAMED = 5
@@ -56,11 +57,13 @@ class Integrity:
         ended = self._writers.ended() if self._writers is not None else []
         found = mismatches(self._engine)
         if self._writers is not None:
-            if found:
-                self._writers.remember_mismatch()
-            else:
-                self._writers.forget(ended)
             self._found = found
+            # Where the ledger can't be written, nothing can be signed either.
+            with suppress(LedgerUnavailable):
+                if found:
+                    self._writers.remember_mismatch()
+                else:
+                    self._writers.forget(ended)
         return found
 
     def close(self) -> None:

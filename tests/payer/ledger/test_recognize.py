@@ -78,6 +78,21 @@ def test_another_programs_sqlite_file_is_left_as_it_is(tmp_path: Path, journal: 
     assert stat.S_IMODE(path.stat().st_mode) == 0o644
 
 
+def test_the_log_of_another_program_that_died_is_left_as_it_is(tmp_path: Path) -> None:
+    """Closing it as a writer would fold the log into its file."""
+    path = tmp_path / "other.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("PRAGMA journal_mode=WAL")
+        other.execute("CREATE TABLE customers (name TEXT)")
+        left = tmp_path / "left"
+        left.mkdir()
+        for name in ("other.db", "other.db-wal"):
+            (left / name).write_bytes((tmp_path / name).read_bytes())
+    before = [(left / name).read_bytes() for name in ("other.db", "other.db-wal")]
+    assert "another program" in refusal(f"sqlite:///{left}/other.db").what
+    assert [(left / name).read_bytes() for name in ("other.db", "other.db-wal")] == before
+
+
 def test_another_programs_postgresql_database_is_left_as_it_is(request: pytest.FixtureRequest, tmp_path: Path) -> None:
     url = new_ledger_url(request, "postgresql", tmp_path)
     with psycopg.connect(url, autocommit=True) as other:

@@ -18,7 +18,7 @@ from payer.ledger.audit.compare import Mismatch
 from payer.ledger.audit.writers import has_ended
 from payer.ledger.backup import backup, restore
 from payer.ledger.owners import new_owner
-from payer.values.errors import LedgerDamaged
+from payer.values.errors import LedgerDamaged, LedgerUnavailable
 from payer.values.events import Answered, Sent
 from tests.payer import purchases as p
 from tests.payer.purchases import bought
@@ -120,6 +120,8 @@ def test_a_ledger_that_was_closed_is_not_folded_again(ledger_url: str, folds: li
     for number in range(3):
         with Ledger.open(ledger_url) as ledger:
             bought(ledger, number)
+    with Ledger.open(ledger_url) as ledger, ledger._engine.connect() as connection:
+        assert connection.execute(sa.text("SELECT count(*) FROM writers")).scalar() == 0
     assert folds == []
 
 
@@ -206,3 +208,36 @@ def test_many_purchases_are_read_in_pages(ledger: Ledger, monkeypatch: pytest.Mo
         change(ledger, f"DELETE FROM purchases WHERE purchase_id = '{gone}'")
     found = [each.purchase_id for each in ledger.verify_projection() if each.purchase_id]
     assert sorted(found) == [min(ids), max(ids)]
+
+
+@pytest.mark.parametrize(
+    ("statement", "words"),
+    [
+        ("UPDATE purchases SET doc = {rubbish}", "a purchase in the ledger can't be read"),
+        (f"{HOLDS}'x'", "an amount in the ledger is no number"),
+        ("UPDATE events SET doc = {rubbish}", "an event in the ledger can't be read"),
+        ("UPDATE events SET kind = 'unheard'", "of a kind that nothing writes: unheard"),
+    ],
+)
+def test_what_cannot_be_read_is_damage_in_plain_words_wherever_it_is_met(
+    ledger: Ledger, statement: str, words: str
+) -> None:
+    purchase_id = bought(ledger)
+    change(ledger, statement)
+    with pytest.raises(LedgerDamaged) as raised:
+        (ledger.purchases(), ledger.committed(p.USDC), ledger.events(purchase_id))
+    assert words in raised.value.what
+
+
+def test_a_mismatch_is_named_although_it_can_not_be_remembered(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a disk that is read only."""
+
+    def refused(*_: object) -> None:
+        raise LedgerUnavailable("the ledger can't be written: attempt to write a readonly database")
+
+    bought(ledger)
+    change(ledger, CHANGES["a cap's bucket"][0])
+    monkeypatch.setattr(writers.Writers, "_write", refused)
+    assert ledger.verify_projection() != []
+    with pytest.raises(LedgerDamaged):
+        ledger.require_intact()
