@@ -57,6 +57,10 @@ class Payer:
         """Compare ledger and chain to the atomic unit, closed to a block. Raises ChainUnreachable."""
         return await reconcile.reconcile(self.context, asset, rescan=rescan, progress=progress)
 
+    def damaged_projection(self) -> list[Difference]:
+        """Fold the ledger's events again; return each purchase and cap that is not what they say."""
+        return reconcile.damaged_projection(self.context.ledger)
+
     def damaged_bodies(self) -> list[Difference]:
         """Find bodies that are missing, or no longer have the hash they arrived with."""
         return reconcile.damaged_bodies(self.context.ledger)

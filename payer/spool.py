@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 
 from payer.http.outcome import Answer
-from payer.values.durable import fsync_path
+from payer.values.durable import fsync_path, make_private_folder
 
 _KEPT_HEADERS = ("content-type", "content-encoding", "payment-response", "x-payment-response")
 
@@ -56,7 +56,7 @@ class Spool:
         path = self._folder / f"{purchase_id}.body"
         if path.exists():
             return path
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(self._folder)
         headers = {name: answer.headers[name] for name in _KEPT_HEADERS if name in answer.headers}
         sha256 = hashlib.sha256(answer.body).hexdigest()
         label = _Label(purchase_id, at, answer.status, headers, answer.elapsed, answer.note, sha256)

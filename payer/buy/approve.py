@@ -34,8 +34,9 @@ async def approve(context: PayerContext, run: Run, orders: Sequence[Order], quot
 
     A used nonce means that another machine, or this one before its ledger was lost, bought the piece: its view is
     returned, so that the purchase is booked as spent and not paid a second time. Raises OverBudget (a cap, or a wallet
-    that holds less than the bill) and ChainUnreachable, with nothing signed.
+    that holds less than the bill), ChainUnreachable and LedgerDamaged, with nothing signed.
     """
+    context.ledger.require_intact()
     existing = [context.ledger.find(purchase_key(order.request, order.edition)) for order in orders]
     wanted = [_wanted(context, order, purchase, quotes) for order, purchase in zip(orders, existing, strict=True)]
     to_pay = [item for item, purchase in zip(wanted, existing, strict=True) if purchase is None or _costs(purchase)]

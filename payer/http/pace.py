@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from payer.values.durable import make_private_folder
 from payer.values.errors import LedgerUnavailable
 
 LONGEST_PAUSE_SECONDS = 60.0
@@ -51,7 +52,7 @@ class RequestPace:
             yield
             return
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            make_private_folder(self._path.parent)
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX)

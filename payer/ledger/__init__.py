@@ -14,6 +14,7 @@ In reading order:
 - `scans`       transfers read from the chain
 - `owners`      names of the processes that lease purchases
 - `backup`      copy a ledger to a file, and restore it
+- `audit`       fold the events again and compare; which processes did not close the ledger
 - `database`    the engine, tables, statements and migrations under all of these
 """
 

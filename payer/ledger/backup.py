@@ -18,16 +18,19 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from payer.ledger.audit.writers import NEVER, UNVERIFIED
 from payer.ledger.database import schema
 from payer.ledger.database.connect import SCHEMA_VERSION, connect
 from payer.ledger.database.copy_folder import copy_folder
 from payer.ledger.database.engine import cause, engine_for
 from payer.ledger.database.migrate import upgrade_within
 from payer.values.crashpoints import crash_point
-from payer.values.durable import fsync_path
+from payer.values.durable import fsync_path, make_private_file
 from payer.values.errors import BackupFailed, LedgerUnavailable
 
 _BATCH = 1_000
+_TABLES = tuple(table for table in schema.metadata.sorted_tables if table is not schema.writers)
+"""The tables that are copied. A copy has no writers, and is compared with its events before anything is signed."""
 _DISK_FULL = ("SQLITE_FULL", "SQLITE_IOERR_WRITE")
 
 
@@ -52,6 +55,7 @@ def backup(url: str, to: Path) -> Copied:
         to.parent.mkdir(parents=True, exist_ok=True)
         with copy_folder(to.parent) as folder:
             copy = folder / "backup.db"
+            make_private_file(copy)
             with _disposing(engine_for(f"sqlite:///{copy}")) as new:
                 counts = _copy(ledger, new, "the ledger")
             _make_single_file(copy)
@@ -73,6 +77,7 @@ def restore(source: Path, url: str) -> Copied:
         _require_empty(ledger)
         with _naming_write_errors("the ledger", LedgerUnavailable), copy_folder(_folder_beside(url)) as folder:
             copy = folder / "backup.db"
+            make_private_file(copy)
             _copy_file(source, copy)
             crash_point("restore.read")
             with _disposing(connect(f"sqlite:///{copy}")) as old:
@@ -83,7 +88,7 @@ def restore(source: Path, url: str) -> Copied:
 def _require_empty(ledger: sa.Engine) -> None:
     """Raise LedgerUnavailable when any table has a row: prices that `tollbook plan` asked for would conflict, too."""
     with ledger.connect() as connection:
-        for table in (schema.events, *schema.metadata.sorted_tables):
+        for table in (schema.events, *_TABLES):
             count = connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
             if count:
                 raise LedgerUnavailable(
@@ -126,7 +131,8 @@ def _copy(reader: sa.Engine, writer: sa.Engine, source: str) -> tuple[int, int, 
         with writer.connect().execution_options(write=True) as new, new.begin():
             if not sa.inspect(new).has_table("alembic_version"):
                 upgrade_within(new)
-            counts = {table.name: _copy_table(old, new, table, source) for table in schema.metadata.sorted_tables}
+            counts = {table.name: _copy_table(old, new, table, source) for table in _TABLES}
+            _mark_unverified(new)
             if writer.dialect.name == "postgresql":
                 _advance_sequences(new)
             crash_point("copy.written")
@@ -149,6 +155,12 @@ def _batches(old: sa.Connection, table: sa.Table, source: str) -> Iterator[list[
             yield [{str(name): value for name, value in row.items()} for row in batch]
     except sa.exc.SQLAlchemyError as error:
         raise LedgerUnavailable(f"{source} can't be read: {cause(error)}") from None
+
+
+def _mark_unverified(connection: sa.Connection) -> None:
+    table = schema.writers
+    connection.execute(sa.delete(table).where(table.c.owner == UNVERIFIED))
+    connection.execute(sa.insert(table).values(owner=UNVERIFIED, seen_at=NEVER))
 
 
 def _advance_sequences(connection: sa.Connection) -> None:

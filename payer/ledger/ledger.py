@@ -11,6 +11,9 @@ import sqlalchemy as sa
 
 from payer.ledger import append, caps, costs, deliveries, quotes, read, reserve, scans
 from payer.ledger.append import Body
+from payer.ledger.audit.compare import Mismatch
+from payer.ledger.audit.integrity import Integrity
+from payer.ledger.audit.writers import Writers
 from payer.ledger.database import queries
 from payer.ledger.database.connect import connect
 from payer.ledger.database.engine import read_connection
@@ -38,13 +41,15 @@ class Ledger:
     LedgerUnavailable when the database can't be read or written. Implements `LedgerReader`.
     """
 
-    def __init__(self, engine: sa.Engine) -> None:
+    def __init__(self, engine: sa.Engine, writers: Writers | None = None) -> None:
         self._engine = engine
+        self._integrity = Integrity(engine, writers)
 
     @classmethod
     def open(cls, url: str) -> Self:
         """Open a ledger by its database URL, creating or upgrading the schema. Raises LedgerTooNew."""
-        return cls(connect(url))
+        engine = connect(url)
+        return cls(engine, Writers(engine))
 
     def check_in_place(self) -> None:
         """Raise LedgerReplaced when the ledger's file was deleted or replaced since it was opened."""
@@ -54,6 +59,7 @@ class Ledger:
 
     def close(self) -> None:
         """Close every connection."""
+        self._integrity.close()
         self._engine.dispose()
 
     def __enter__(self) -> Self:
@@ -80,6 +86,7 @@ class Ledger:
         back as it is and reserves nothing. One that a process reserved and abandoned is voided, and reserved again for
         this run. Raises Frozen for a seller that an operator froze.
         """
+        self._integrity.before_reserving()
         by = Reserving(run, caps, lease, loss_limit or {}, leased_elsewhere)
         return reserve.reserve(self._engine, by, priced)
 
@@ -97,13 +104,29 @@ class Ledger:
         Raises Conflict when the purchase has changed since it was read. Raises OverBudget when `caps` are given and
         more is committed than they allow (a dearer price signed again), or when the seller kept `loss_limit` atomic
         units without delivering. Without them, events are booked whatever they cost. Raises Frozen for a signature over
-        new money while an operator has frozen the seller.
+        new money while an operator has frozen the seller, and LedgerDamaged, as `require_intact` does, when one of the
+        events signs or sends.
         """
+        self._integrity.before_append(events)
         return append.append(self._engine, purchase, events, lease, body, caps, loss_limit)
 
     def append_all(self, batch: Iterable[tuple[Purchase, Sequence[Event]]]) -> list[Purchase]:
         """Append to many purchases in one commit; those that have changed since they were read are left out."""
+        self._integrity.before_append(())
         return append.append_all(self._engine, batch)
+
+    # ── the projection against the events ────────────────────────────────────────────────────────────────────────
+
+    def verify_projection(self) -> list[Mismatch]:
+        """Fold all events again; return where the projection or the caps' buckets differ. Then nothing is signed.
+
+        While there is a mismatch, every process that opens the ledger folds it again before it signs.
+        """
+        return self._integrity.verify()
+
+    def require_intact(self) -> None:
+        """Raise LedgerDamaged while a mismatch is known. Folds all events once if a process ended without closing."""
+        self._integrity.require()
 
     # ── reading purchases ────────────────────────────────────────────────────────────────────────────────────────
 

@@ -18,6 +18,11 @@ def new_owner() -> str:
     return f"{_machine()}:{os.getpid()}:{secrets.token_hex(4)}"
 
 
+def is_of_this_machine(owner: str) -> bool:
+    """True if the process of that name was started under this boot, in this container."""
+    return owner.partition(":")[0] == _machine()
+
+
 def is_gone(owner: str) -> bool:
     """True if the process of that name has certainly ended. One of another machine counts as running."""
     machine, _, rest = owner.partition(":")

@@ -101,6 +101,10 @@ def _reserve_one(txn: Transaction, by: Reserving, item: PricedOrder) -> tuple[Pu
 
 
 def _write_intent(txn: Transaction, by: Reserving, item: PricedOrder, key: str, latest: Purchase | None) -> Purchase:
+    if latest is None or latest.loss_accepted:
+        base, statement = _new_purchase(key, latest, by.run, item), ADD_PURCHASE
+    else:
+        base, statement = _with_asset_and_wallet(latest, item), SET_WHOLE_PURCHASE
     intent = Intent(
         at=by.run.started_at,
         order=item.order,
@@ -108,11 +112,10 @@ def _write_intent(txn: Transaction, by: Reserving, item: PricedOrder, key: str, 
         reserved=item.amount,
         terms=item.terms,
         from_block=item.from_block,
+        asset=base.asset,
+        payer=base.payer,
+        nonce=base.nonce,
     )
-    if latest is None or latest.loss_accepted:
-        base, statement = _new_purchase(key, latest, by.run, item), ADD_PURCHASE
-    else:
-        base, statement = _with_asset_and_wallet(latest, item), SET_WHOLE_PURCHASE
     after = replace(fold(base, intent), lease=by.lease)
     seq = append.insert_event(txn, after, intent)
     txn.run(statement, **rows.columns(after, seq))
@@ -150,8 +153,7 @@ def _with_asset_and_wallet(void: Purchase, item: PricedOrder) -> Purchase:
             f"it can't be bought in {item.asset.symbol} from {item.payer}",
             advice="one purchase keeps its asset and wallet: buy it with those, or leave it out",
         )
-    changes = {"asset": item.asset, "payer": item.payer, "nonce": item.nonce_of[void.generation]}
-    return replace(void, **changes, authorization=None, valid_until=0, from_block=None, first_sent_at=None)
+    return void.paid_with(item.asset, item.payer, item.nonce_of[void.generation])
 
 
 def _accept_prices(txn: Transaction, by: Reserving, paid: Sequence[tuple[Purchase, Drift | None]]) -> None:

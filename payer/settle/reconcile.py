@@ -32,6 +32,10 @@ class Difference:
     ledger_atomic: int | None = None
     chain_atomic: int | None = None
 
+    def __str__(self) -> str:
+        """The kind, the purchase or transaction if it has one, and the detail."""
+        return ": ".join(part for part in (self.kind, self.purchase_id or self.tx_hash, self.detail) if part)
+
 
 @dataclass(frozen=True, slots=True)
 class Reconciled:
@@ -59,11 +63,12 @@ class Reconciled:
 async def reconcile(
     context: PayerContext, asset: Asset, *, rescan: bool = False, progress: Progress = unwatched
 ) -> Reconciled:
-    """Read the chain to its final block, book what it proves, and compare. Raises ChainUnreachable.
+    """Read the chain to its final block, book what it proves, and compare. Raises ChainUnreachable, and LedgerDamaged.
 
     `rescan` reads closed blocks again, from the first block in which a purchase may have settled. `progress` is called
     while blocks are read.
     """
+    context.ledger.require_intact()
     wallet = context.signer().address
     await verify(context, context.ledger.open_purchases())
     mine = _purchases_of(context, asset, wallet)
@@ -216,6 +221,11 @@ def _difference(transfer: TransferOut, detail: str, purchase: Purchase | None = 
         ledger_atomic=None if purchase is None else purchase.spent,
         chain_atomic=transfer.value,
     )
+
+
+def damaged_projection(ledger: Ledger) -> list[Difference]:
+    """Find purchases and caps in the ledger that are not what its events fold to."""
+    return [Difference("projection", each.detail, each.purchase_id) for each in ledger.verify_projection()]
 
 
 def damaged_bodies(ledger: Ledger) -> list[Difference]:

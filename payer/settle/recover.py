@@ -63,7 +63,8 @@ def due(
 
 
 async def recover(context: PayerContext, flow: str | None = None) -> Recovered:
-    """Carry every due purchase as far as it goes now, after booking the spool's bodies."""
+    """Carry every due purchase as far as it goes now, after booking the spool's bodies. Raises LedgerDamaged."""
+    context.ledger.require_intact()
     result = Recovered()
     booked = book_spooled(context)
     open_ones = due(context.ledger, context.clock.now(), flow, context.limits)

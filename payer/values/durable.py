@@ -1,8 +1,10 @@
-"""Make files and folders survive a crash of the machine."""
+"""Make files and folders survive a crash of the machine, and keep them from other users."""
 
 from __future__ import annotations
 
 import os
+import stat
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -13,3 +15,37 @@ def fsync_path(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def make_private_folder(path: Path) -> None:
+    """Make a folder that only this user may enter, its parents as the umask has it; close an existing one. Raises
+    OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.mkdir(mode=0o700, exist_ok=True)
+    close_to_others(path.resolve())
+
+
+def make_private_file(path: Path) -> None:
+    """Make an empty file that only this user may read, where there is none: another program then fills it. Raises
+    OSError."""
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+
+
+def is_open_to_others(path: Path) -> bool:
+    """True if users other than its owner may read, write or enter it; False for one that is gone."""
+    try:
+        return bool(stat.S_IMODE(path.lstat().st_mode) & 0o077)
+    except OSError:
+        return False
+
+
+def close_to_others(*paths: Path) -> None:
+    """Take every right from users other than the owner. One that belongs to another user stays as it is.
+
+    Opens no file: closing a second handle on a database would drop its locks.
+    """
+    for path in paths:
+        if is_open_to_others(path) and not path.is_symlink():
+            with suppress(OSError):
+                path.chmod(stat.S_IMODE(path.stat().st_mode) & 0o700)

@@ -19,7 +19,9 @@ PayerError
 └─ LedgerUnavailable      the ledger can't be opened or written; nothing may be signed    exit 6
    ├─ LedgerReplaced       its file was deleted or replaced while it was open              exit 4
    ├─ Unbooked            an answer to a payment arrived and can't be written down        exit 4
+   ├─ LedgerDamaged       the ledger's purchases or caps are not what its events say       exit 4
    ├─ BackupFailed        a copy of the ledger can't be written                           exit 6
+   ├─ NotALedger          TOLLBOOK_LEDGER_URL names no ledger, or a damaged one             exit 2
    └─ LedgerTooNew        the ledger was written by a newer tollbook                      exit 2
 
 Errors of other packages derive from these and answer the same questions.
@@ -199,6 +201,18 @@ class Unbooked(LedgerUnavailable):
     exit_code = 4
 
 
+class LedgerDamaged(LedgerUnavailable):
+    """Raised when purchases or caps in the ledger are not what its events fold to; the message names them."""
+
+    money = "none was sent: nothing is signed on such a ledger"
+    repeat = "no, not before the ledger is restored"
+    advice = (
+        "keep a copy of this ledger, move it aside and `tollbook restore` the newest backup (nothing is paid twice: "
+        "the chain knows every nonce that was used); report it if no other program wrote to the ledger"
+    )
+    exit_code = 4
+
+
 class BackupFailed(LedgerUnavailable):
     """Raised when a copy of the ledger can't be written; the ledger is unchanged and the partial copy is removed."""
 
@@ -210,4 +224,18 @@ class LedgerTooNew(LedgerUnavailable):
     """Raised when the ledger's schema is newer than this tollbook knows."""
 
     advice = "upgrade tollbook; an older version never writes a newer ledger"
+    exit_code = 2
+
+
+class NotALedger(LedgerUnavailable):
+    """Raised when the ledger's URL can't be used, or names a damaged file or another program's database.
+
+    Nothing was written to that database.
+    """
+
+    repeat = "yes, once TOLLBOOK_LEDGER_URL names a ledger"
+    advice = (
+        "correct TOLLBOOK_LEDGER_URL (sqlite:////absolute/path, or postgresql://user@host/database with a database of "
+        "its own), or unset it for state/ledger.db under TOLLBOOK_HOME"
+    )
     exit_code = 2

@@ -13,6 +13,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from payer.values.chain_view import Settlement
+from payer.values.money import Asset
 from payer.values.purchase import Data, Money, Purchase
 from payer.values.request import Order, Run
 from payer.values.terms import Authorization, Terms
@@ -27,13 +28,19 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intent(Event):
-    """Money is reserved inside the caps; nothing is signed. On a void purchase: ordered again, over the same nonce."""
+    """Money is reserved inside the caps; nothing is signed. On a void purchase: ordered again, over the same nonce.
+
+    `asset`, `payer` and `nonce` are what it is paid with; intents of older tollbooks do not name them.
+    """
 
     order: Order
     run: Run
     reserved: int
     terms: Terms | None
     from_block: int | None
+    asset: Asset | None = None
+    payer: str = ""
+    nonce: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from payer.values.chain_view import Settlement
 from payer.values.money import Asset
@@ -95,6 +96,14 @@ class Purchase(msgspec.Struct, frozen=True):
     def buyable(self) -> bool:
         """True if an order for it is reserved again: it is void by proof, was never sent, or its loss is accepted."""
         return self.loss_accepted or (self.money is Money.VOID and self.data is Data.ABSENT and not self.burned)
+
+    def paid_with(self, asset: Asset, payer: str, nonce: str) -> Purchase:
+        """Return a void purchase, which was never sent, as it is ordered again in another asset or from another
+        wallet."""
+        if (self.asset, self.payer, self.nonce) == (asset, payer, nonce):
+            return self
+        unsigned = {"authorization": None, "valid_until": 0, "from_block": None, "first_sent_at": None}
+        return replace(self, asset=asset, payer=payer, nonce=nonce, **unsigned)
 
     @property
     def settling(self) -> bool:

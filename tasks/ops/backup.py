@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from payer.ledger.backup import Copied, backup, restore
+from tasks.workspace.private_state import make_private_state
 from tasks.workspace.settings import Settings
 
 
@@ -19,5 +20,5 @@ def restore_ledger(source: Path, environ: Mapping[str, str] | None = None) -> Co
     """Fill the configured, empty ledger from a backup."""
     settings = Settings.read(os.environ if environ is None else environ)
     if settings.ledger_url.startswith("sqlite"):
-        (settings.home / "state").mkdir(parents=True, exist_ok=True)
+        make_private_state(settings.home)
     return restore(source, settings.ledger_url)

@@ -13,6 +13,7 @@ from typing import Any
 from payer.values.errors import ChainUnreachable, Misconfigured, PayerError
 from payer.values.money import Amount
 from tasks.ops.probe import probe
+from tasks.workspace.private_state import open_to_others
 from tasks.workspace.workspace import Workspace
 
 FEW_BYTES = 500 * 1024**2
@@ -58,21 +59,32 @@ def _failed(name: str, error: PayerError) -> Check:
 
 
 async def _disk(ws: Workspace) -> Check:
-    """Check every folder that a run writes to: each may be on another disk."""
+    """Check every folder that a run writes to: each may be on another disk. Only this user may read `state/`."""
     _ = ws.cache
     folders = [ws.home / name for name in WRITTEN_FOLDERS if (ws.home / name).exists()]
     for folder in folders:
         if not os.access(folder, os.W_OK):
             advice = f"correct its permissions or its mount, or name another TOLLBOOK_HOME than {ws.home}"
             raise Misconfigured(f"{folder} can't be written", advice=advice)
+    if exposed := open_to_others(ws.home):
+        names = ", ".join(map(str, exposed[:5]))
+        advice = f"let their owner run `chmod -R go= {ws.home / 'state'}`: the ledger says what was bought, and how"
+        return Check("disk", False, f"other users may read {names}", advice, Misconfigured.exit_code)
     free, folder = min((shutil.disk_usage(folder).free, folder) for folder in folders)
     text, enough = f"{free / 1024**3:.1f} GB free under {folder}", free > FEW_BYTES
     return Check("disk", enough, text, "" if enough else "free some space", 0 if enough else 6)
 
 
 async def _ledger(ws: Workspace) -> Check:
+    """Fold the ledger again and compare. Raises LedgerDamaged."""
+    ws.ledger.verify_projection()
+    ws.ledger.require_intact()
     waiting, lost = len(ws.ledger.open_purchases()), len(ws.ledger.undelivered())
-    return Check("ledger", True, f"opens; {ws.ledger.last_seq()} events, {waiting} open, {lost} undelivered")
+    return Check(
+        "ledger",
+        True,
+        f"opens, and is what its events say; {ws.ledger.last_seq()} events, {waiting} open, {lost} undelivered",
+    )
 
 
 async def _freezes(ws: Workspace) -> Check:

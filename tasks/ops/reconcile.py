@@ -1,4 +1,5 @@
-"""Reconcile: every asset of the policy against the chain, every body and snapshot file against its hash."""
+"""Reconcile: the ledger against its events, every asset of the policy against the chain, bodies and files against their
+hashes."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from payer.settle.reconcile import Difference, Reconciled, damaged_bodies
+from payer.settle.reconcile import Difference, Reconciled, damaged_bodies, damaged_projection
 from payer.settle.scan import Progress, unwatched
 from payer.values.errors import Unresolved
 from payer.values.money import Amount
@@ -59,14 +60,22 @@ class Books:
         }
 
     def _total(self, amounts: list[int]) -> int | None:
-        """The atomic units of the one asset that moved; None for several, whose units differ."""
+        """The atomic units of the one asset that moved; None for several, whose units differ, and for none."""
         moved = [one.ledger_atomic or one.chain_atomic for one in self.assets]
+        if not moved:
+            return None
         return sum(amounts) if sum(map(bool, moved)) <= 1 else None
 
 
 async def reconcile_all(ws: Workspace, rescan: bool = False, progress: Progress = unwatched) -> Books:
-    """Read the chain up to its final block, book what it proves, compare. Raises ChainUnreachable."""
+    """Fold the ledger again, read the chain up to its final block, book what it proves, compare.
+
+    A ledger that is not what its events say is not compared with the chain: nothing is booked in it. Raises
+    ChainUnreachable.
+    """
     _ = ws.wallet
+    if damaged := ws.payer.damaged_projection():
+        return Books((), tuple(damaged))
     assets = [await ws.payer.reconcile(asset, rescan=rescan, progress=progress) for asset in ws.policy.assets.values()]
     files = (*ws.payer.damaged_bodies(), *_published(ws))
     losses = (*ws.ledger.undelivered(), *ws.ledger.failed_deliveries())
@@ -95,7 +104,12 @@ def _difference(fault: Fault, result: str) -> Difference:
 
 
 async def check_all(ws: Workspace) -> list[Difference]:
-    """Bodies, cache and published files against ledger and manifest. Asks no chain, needs no key, changes nothing."""
+    """Ledger against its events; bodies, cache and published files against ledger and manifest.
+
+    Asks no chain, needs no key, changes nothing.
+    """
+    if damaged := damaged_projection(ws.ledger):
+        return damaged
     faults = (*check_cache(ws.home), *check_published(ws.home, ws.ledger))
     return [*damaged_bodies(ws.ledger), *(_difference(fault, "") for fault in faults)]
 

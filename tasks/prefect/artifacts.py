@@ -64,7 +64,8 @@ async def books_artifact(books: Books) -> None:
     """Write a reconciliation as a markdown artifact."""
     head = "Clean." if books.exit_code == 0 else f"{len(books.differences)} differences."
     rows = books.document()
-    text = f"{head}\n\n" + markdown_table([{k: v for k, v in one.items() if k != "foreign"} for one in rows["assets"]])
+    assets = [{k: v for k, v in one.items() if k != "foreign"} for one in rows["assets"]]
+    text = f"{head}\n\n{markdown_table(assets)}" if assets else head
     if rows["differences"]:
         text += "\n\n" + markdown_table(rows["differences"])
     await create_markdown_artifact(markdown=text, key="books", description="ledger against chain")  # type: ignore[misc]

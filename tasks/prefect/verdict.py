@@ -40,8 +40,7 @@ def books_verdict(books: Books) -> State[Any]:
     """Completed when ledger and chain agree, else Failed with the first difference."""
     if books.exit_code == 0:
         return Completed(message="ledger and chain agree to the unit")
-    first = books.differences[0]
-    return Failed(message=f"{len(books.differences)} differences; {first.purchase_id or first.tx_hash}: {first.detail}")
+    return Failed(message=f"{len(books.differences)} differences; {books.differences[0]}")
 
 
 def done(text: str) -> State[Any]:

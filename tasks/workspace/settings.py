@@ -43,6 +43,11 @@ class Settings:
         refuse_unknown(environ)
         home = _home(environ)
         url = environ.get("TOLLBOOK_LEDGER_URL") or f"sqlite:///{home / 'state' / 'ledger.db'}"
+        if url.removesuffix(":memory:") in ("sqlite://", "sqlite:///", "sqlite+pysqlite://", "sqlite+pysqlite:///"):
+            raise Misconfigured(
+                "TOLLBOOK_LEDGER_URL names a ledger in memory, which is lost with the process",
+                advice="write sqlite:////absolute/path, or unset it for state/ledger.db under TOLLBOOK_HOME",
+            )
         policy = Path(environ.get("TOLLBOOK_POLICY") or "policy.toml").expanduser().absolute()
         return cls(home=home, policy=policy, ledger_url=url, clock_offset=_offset(environ))
 

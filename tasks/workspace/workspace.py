@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -14,6 +15,7 @@ from payer.policy.rules import Policy
 from payer.values.clock import SystemClock
 from payer.values.errors import LedgerReplaced, Misconfigured
 from payer.values.money import Asset
+from tasks.workspace.private_state import make_private_state
 from tasks.workspace.settings import Settings
 from tasks.workspace.watch_lists import check_datasets, check_watch_lists
 
@@ -100,6 +102,9 @@ class Workspace:
         """The folder for bodies while the ledger can't be written."""
         from payer.spool import Spool
 
+        # A home that can't be written is named where something has to be: quoting and reading need none.
+        with suppress(Misconfigured):
+            self._make_home()
         return Spool(self.home / "state" / "spool")
 
     @cached_property
@@ -122,11 +127,11 @@ class Workspace:
         from payer.payer import Payer
         from tasks.workspace.check_body import check_body
 
-        wallet = self.wallet if self.has_wallet else None
+        wallet, spool = self.wallet if self.has_wallet else None, self.spool
         self._transport = HttpTransport(self.policy, clock=self.clock, paces=self.home / "state" / "paces")
         self._chain = RpcChain(self.policy, self.clock, self.ledger)
         parts = (self.ledger, self.policy, self._chain, self._transport, wallet, self.clock)
-        return Payer(PayerContext(*parts, spool=self.spool, stop=self.stop, check_body=check_body))
+        return Payer(PayerContext(*parts, spool=spool, stop=self.stop, check_body=check_body))
 
     def check_in_place(self) -> None:
         """Raise LedgerReplaced when the ledger or the home was deleted or replaced since this process opened it."""
@@ -183,7 +188,7 @@ class Workspace:
 
     def _make_home(self) -> None:
         try:
-            (self.home / "state").mkdir(parents=True, exist_ok=True)
+            make_private_state(self.home)
         except OSError as error:
             raise Misconfigured(
                 f"TOLLBOOK_HOME can't be made: {error}", advice="name a directory that this user may write"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from tests.cli.conftest import Command
@@ -22,6 +24,31 @@ def test_after_a_run_ledger_and_chain_agree_to_the_unit(tollbook: Command, world
     assert said.document["clean"] is True
     assert said.document["ledger_atomic"] == said.document["chain_atomic"]
     assert said.document["differences"] == []
+
+
+def test_a_cap_that_was_changed_behind_the_ledgers_back_is_named_and_nothing_is_bought(
+    tollbook: Command, world: World, buyer: Buyer
+) -> None:
+    """I3: the caps are what the events say, or nothing is signed."""
+    tollbook("run", "signals", "--json")
+    paid = len(world.transfers(buyer.address))
+    with closing(sqlite3.connect(buyer.home / "state" / "ledger.db", isolation_level=None)) as other_program:
+        other_program.execute("UPDATE committed SET " + '"atoms" = 0' + " WHERE scope = 'month'")
+    said = tollbook("reconcile", "--json")
+    assert said.code == 4
+    [difference] = said.document["differences"]
+    assert difference["kind"] == "projection"
+    assert "caps: month" in difference["detail"]
+    assert (said.document["clean"], said.document["ledger_atomic"]) == (False, None)
+    assert "projection: caps: month" in tollbook("reconcile").out
+    ledger = {check["check"]: check for check in tollbook("doctor", "--json").document["checks"]}["ledger"]
+    assert (ledger["ok"], "caps: month" in ledger["detail"], "restore" in ledger["fix"]) == (False, True, True)
+    refused = tollbook("run", "grades", "--json")
+    assert refused.code == 4, refused.out
+    error = refused.document["error"]
+    assert (error["kind"], error["money"].startswith("none was sent")) == ("LedgerDamaged", True)
+    assert "caps: month" in error["what"]
+    assert len(world.transfers(buyer.address)) == paid
 
 
 def test_a_damaged_snapshot_is_a_difference_by_name(tollbook: Command, buyer: Buyer) -> None:

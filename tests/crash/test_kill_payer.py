@@ -138,7 +138,7 @@ def test_a_run_killed_at_a_commit_and_run_again_pays_once(scene: Scene, kind: Ki
     assert scene.transfers() == 2
 
 
-@killing(["intent", "signed", "sent", "answered", "delivered"], 1)
+@killing(["registered", "intent", "signed", "sent", "answered", "delivered"], 1)
 def test_a_run_killed_at_a_named_point_and_run_again_pays_once(scene: Scene, point: str) -> None:
     killed(scene, point)
     assert child.run(scene.job) == 0

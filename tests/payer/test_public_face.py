@@ -15,7 +15,7 @@ PUBLIC = {
     *("Payer", "PayerContext", "Order", "Request", "Run"),
     *("PayerError", "Misconfigured", "Refused", "OverBudget", "Frozen", "QuoteUnacceptable", "ConflictingRequest"),
     *("Unreachable", "SellerUnreachable", "ChainUnreachable", "Unresolved", "Unforeseen", "PaidUndelivered"),
-    *("PolicyMissing", "LedgerUnavailable", "Unbooked", "BackupFailed", "LedgerTooNew"),
+    *("PolicyMissing", "LedgerUnavailable", "Unbooked", "BackupFailed", "LedgerDamaged", "NotALedger", "LedgerTooNew"),
 }
 HEAVY = ("httpx", "sqlalchemy", "eth_account", "coincurve", "Crypto", "msgspec", "payer.context")
 

@@ -291,6 +291,11 @@ class Checks:
         same = replace(state, lease=None) == replace(purchase, lease=None)
         self.require(same, "fold", lambda: f"{purchase.purchase_id} is not the fold of its events")
 
+    def whole(self, machine: Machine) -> None:
+        """The ledger finds itself as its events say: purchases, and the buckets of the caps."""
+        found = machine.store.open().verify_projection()
+        self.require(not found, "projection", lambda: f"{found}")
+
 
 @lru_cache(maxsize=4096)
 def _nonces(secret: bytes, key: str) -> tuple[str, ...]:

@@ -42,6 +42,7 @@ ALLOWED = {
     ),
     "a folder or a new file, to make it durable": (
         "payer/values/durable.py fsync_path os.open",
+        "payer/values/durable.py make_private_file os.open",
         "payer/spool.py Spool.put fsync_path",
         "payer/ledger/backup.py backup fsync_path",
         "payer/ledger/backup.py _make_single_file fsync_path",
@@ -61,6 +62,7 @@ ALLOWED = {
         "warehouse/snapshots/verify.py rows_and_purchases pq.ParquetFile",
         "warehouse/snapshots/verify.py sha256_of path.open",
     ),
+    "a SQLite ledger, before it is known to be one": ("payer/ledger/database/recognize.py check_file sqlite3.connect",),
     "a backup of a SQLite ledger": ("payer/ledger/backup.py _copy_file sqlite3.connect",) * 2,
     "a body that waits for the ledger": (
         "payer/spool.py _read path.read_bytes",

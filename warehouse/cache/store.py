@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from payer.values.durable import close_to_others, make_private_folder
 from warehouse.cache import schema
 from warehouse.cache.generation import is_complete, outdated
 from warehouse.cache.integrity import first_line, is_damage
@@ -61,7 +62,10 @@ class KnownDeliveries:
 
 
 class Cache:
-    """The one way to the cache file. Cheap to make: nothing is opened before it is needed."""
+    """The one way to the cache file. Cheap to make: nothing is opened before it is needed.
+
+    DuckDB makes files that others may read, in a folder that they may not enter; each opening closes the files, too.
+    """
 
     def __init__(self, home: Path, file: str = "cache.duckdb") -> None:
         self.home = home
@@ -89,7 +93,8 @@ class Cache:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep every process from opening the file."""
+        """Keep every process from opening the file, and other users out of its folder."""
+        make_private_folder(self.path.parent)
         with file_lock(self._lock):
             yield
 
@@ -178,6 +183,7 @@ class Cache:
         while True:
             try:
                 con.execute(f"ATTACH {literal(self.path)} AS {_NAME} (STORAGE_VERSION '{STORAGE}')")
+                close_to_others(self.path)
                 return
             except duckdb.IOException as error:
                 if "lock on file" not in str(error):
@@ -199,6 +205,7 @@ class Cache:
         except duckdb.Error:
             instance.close()
             self._duckdb = self._single_thread = None
+        close_to_others(self.path, self.log)
 
     def _instance(self) -> duckdb.DuckDBPyConnection:
         """This process's DuckDB, kept between openings: starting one costs more than a small load."""

@@ -3,6 +3,7 @@
 In reading order:
 
 - `schema`       the tables
+- `recognize`    tell a ledger from another program's database, before anything is written
 - `engine`       connect with the durability the ledger needs; read and write connections
 - `statements`   compiled statements on the driver's own cursor, for what runs at every paid call
 - `queries`      those statements

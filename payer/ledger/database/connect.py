@@ -2,34 +2,52 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from pathlib import Path
+
 import sqlalchemy as sa
 
-from payer.ledger.database.engine import cause, engine_for
+from payer.ledger.database.engine import engine_for, unavailable
 from payer.ledger.database.migrate import upgrade
-from payer.values.errors import LedgerTooNew, LedgerUnavailable
+from payer.ledger.database.recognize import check_file, check_tables, ledger_url, sqlite_file
+from payer.values.durable import close_to_others, make_private_file
+from payer.values.errors import LedgerTooNew, LedgerUnavailable, NotALedger
 
 SCHEMA_VERSION = "0005"
 """The newest migration in migrations/; a test compares the two."""
 
 
 def connect(url: str) -> sa.Engine:
-    """Open the ledger at a database URL and upgrade its schema.
+    """Open the ledger at a database URL and upgrade its schema. A new SQLite file can be read by this user only.
 
-    Raises LedgerUnavailable when the database can't be opened, LedgerTooNew when a later tollbook wrote it.
+    Raises LedgerUnavailable when the database can't be opened, NotALedger when it is another program's or damaged,
+    LedgerTooNew when a later tollbook wrote it.
     """
+    parsed = ledger_url(url)
+    file = sqlite_file(parsed)
+    if file is not None:
+        check_file(file)
+        _make_private(file)
     try:
         engine = engine_for(url)
-    except sa.exc.ArgumentError as error:
-        raise LedgerUnavailable(f"TOLLBOOK_LEDGER_URL is not a database URL: {error}") from None
+    except (TypeError, ValueError):
+        raise NotALedger("TOLLBOOK_LEDGER_URL has an option that can't be read") from None
     try:
         _upgrade_if_older(engine)
     except sa.exc.SQLAlchemyError as error:
         engine.dispose()
-        raise LedgerUnavailable(f"the ledger can't be opened: {cause(error)}") from None
-    except LedgerTooNew:
+        raise unavailable(error, "opened") from None
+    except LedgerUnavailable:
         engine.dispose()
         raise
     return engine
+
+
+def _make_private(file: Path) -> None:
+    """Make the file, or close one to other users; SQLite gives its log the rights of the file."""
+    with suppress(OSError):
+        make_private_file(file)
+    close_to_others(*(file.with_name(file.name + end) for end in ("", "-wal", "-shm")))
 
 
 def _upgrade_if_older(engine: sa.Engine) -> None:
@@ -42,8 +60,10 @@ def _upgrade_if_older(engine: sa.Engine) -> None:
 
 
 def _version(engine: sa.Engine) -> str | None:
-    """The schema version of the ledger, None for a new database."""
+    """The schema version of the ledger, None for a new database. Raises NotALedger for another program's."""
     with engine.connect() as connection:
-        if not sa.inspect(connection).has_table("alembic_version"):
+        tables = sa.inspect(connection).get_table_names()
+        if not tables:
             return None
+        check_tables(tables, "the database that TOLLBOOK_LEDGER_URL names")
         return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()

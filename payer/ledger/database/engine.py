@@ -15,25 +15,29 @@ from typing import Any
 import sqlalchemy as sa
 
 from payer.ledger.database import file_identity
+from payer.ledger.database.recognize import damaged, is_damage, ledger_url
 from payer.values.crashpoints import crash_point
 from payer.values.errors import LedgerUnavailable
 
 _BUSY_MS = 30_000
-_BROKEN = (sa.exc.OperationalError, sa.exc.InternalError, sa.exc.InterfaceError, sa.exc.ProgrammingError)
+BROKEN = (
+    *(sa.exc.OperationalError, sa.exc.InternalError, sa.exc.InterfaceError, sa.exc.ProgrammingError),
+    sa.exc.DatabaseError,
+)
+"""Errors of the database itself. Not all are: `unavailable` raises those of what was written to it as they are."""
 
 
 def engine_for(url: str) -> sa.Engine:
     """Make an engine with the ledger's settings; a write transaction takes SQLite's write lock at BEGIN.
 
-    Connects to nothing yet, and looks at no schema. Raises sqlalchemy's ArgumentError for what is no database URL.
+    Connects to nothing yet, and looks at no schema. Raises NotALedger for what is no ledger's URL.
     """
-    if url.startswith("postgresql://"):
-        url = url.replace("postgresql://", "postgresql+psycopg://", 1)
-    if sa.make_url(url).get_backend_name() != "sqlite":
-        engine = sa.create_engine(url, pool_pre_ping=True)
+    parsed = ledger_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        engine = sa.create_engine(parsed, pool_pre_ping=True)
         sa.event.listen(engine, "connect", _postgresql_settings)
         return engine
-    engine = sa.create_engine(url, connect_args={"check_same_thread": False, "timeout": _BUSY_MS / 1000})
+    engine = sa.create_engine(parsed, connect_args={"check_same_thread": False, "timeout": _BUSY_MS / 1000})
     sa.event.listen(engine, "connect", _sqlite_pragmas)
     sa.event.listen(engine, "begin", _sqlite_begin)
     file_identity.watch(engine)
@@ -93,8 +97,8 @@ def write_connection(engine: sa.Engine) -> Iterator[sa.Connection]:
             yield connection
             crash_point("commit")
         crash_point("committed")
-    except _BROKEN as error:
-        raise LedgerUnavailable(f"the ledger can't be written: {cause(error)}") from None
+    except BROKEN as error:
+        raise unavailable(error, "written") from None
 
 
 @contextmanager
@@ -103,8 +107,21 @@ def read_connection(engine: sa.Engine) -> Iterator[sa.Connection]:
     try:
         with engine.connect() as connection, connection.begin():
             yield connection
-    except _BROKEN as error:
-        raise LedgerUnavailable(f"the ledger can't be read: {cause(error)}") from None
+    except BROKEN as error:
+        raise unavailable(error, "read") from None
+
+
+def unavailable(error: BaseException, doing: str) -> BaseException:
+    """Return a database's error as LedgerUnavailable; one about the values that were written, a defect, as it is.
+
+    `doing` is "opened", "read" or "written".
+    """
+    driver = getattr(error, "orig", None) or error
+    if is_damage(driver):
+        return damaged(f"the ledger is damaged and can't be {doing}: {cause(error)}")
+    if isinstance(error, sa.exc.IntegrityError | sa.exc.DataError):
+        return error
+    return LedgerUnavailable(f"the ledger can't be {doing}: {cause(error)}")
 
 
 def cause(error: BaseException) -> str:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import msgspec
 import zstandard
 
+from payer.values.errors import LedgerDamaged
 from payer.values.events import KINDS, Event
 from payer.values.money import Asset
 from payer.values.purchase import Data, Money, Purchase
 from payer.values.terms import Quote
+
+T = TypeVar("T")
 
 _encoder = msgspec.json.Encoder()
 _purchase = msgspec.json.Decoder(Purchase)
@@ -25,18 +28,27 @@ def encode(value: object) -> bytes:
 
 
 def purchase(doc: bytes) -> Purchase:
-    """Decode a purchase's folded state."""
-    return _purchase.decode(doc)
+    """Decode a purchase's folded state. Raises LedgerDamaged."""
+    return _decode(_purchase, doc, "a purchase")
 
 
 def quote(doc: bytes) -> Quote:
-    """Decode accepted terms."""
-    return _quote.decode(doc)
+    """Decode accepted terms. Raises LedgerDamaged."""
+    return _decode(_quote, doc, "accepted terms")
 
 
 def event(kind: str, doc: bytes) -> Event:
-    """Decode an event of a kind."""
-    return cast(Event, _events[kind].decode(doc))
+    """Decode an event of a kind. Raises LedgerDamaged."""
+    if kind not in _events:
+        raise LedgerDamaged(f"an event in the ledger is of a kind that nothing writes: {kind}")
+    return cast(Event, _decode(_events[kind], doc, "an event"))
+
+
+def _decode(decoder: msgspec.json.Decoder[T], doc: bytes, what: str) -> T:
+    try:
+        return decoder.decode(doc)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise LedgerDamaged(f"{what} in the ledger can't be read; `tollbook reconcile` names it") from None
 
 
 def kind_of(event: Event) -> str:

@@ -11,6 +11,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from payer.values.errors import LedgerDamaged
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -27,7 +29,10 @@ class AtomicUnits(sa.types.TypeDecorator[int]):
         return None if value is None else str(value)
 
     def process_result_value(self, value: Any, dialect: sa.Dialect) -> int | None:
-        return None if value is None else int(value)
+        try:
+            return None if value is None else int(value)
+        except ValueError:
+            raise LedgerDamaged("an amount in the ledger is no number; `tollbook reconcile` names it") from None
 
 
 class Moment(sa.types.TypeDecorator[datetime]):
@@ -198,4 +203,11 @@ transfers = sa.Table(
     sa.Column("value", AtomicUnits, nullable=False),
     sa.Column("nonce", sa.Text),
     sa.Index("transfers_nonce", "nonce"),
+)
+
+writers = sa.Table(
+    "writers",
+    metadata,
+    sa.Column("owner", sa.Text, primary_key=True),
+    sa.Column("seen_at", Moment, nullable=False),
 )

@@ -14,9 +14,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from payer.ledger.database.engine import cause
+from payer.ledger.database.engine import unavailable
+from payer.ledger.database.recognize import is_damage
 from payer.values.crashpoints import crash_point
-from payer.values.errors import LedgerUnavailable
 
 Converter = Callable[[Any], Any]
 
@@ -195,9 +195,9 @@ class _TransactionContext:
     def _translate(self, error: BaseException) -> None:
         driver: Any = self._dialect.loaded_dbapi
         broken = (driver.OperationalError, driver.InternalError, driver.InterfaceError, driver.ProgrammingError)
-        if isinstance(error, (*broken, sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError)):
-            doing = "written" if self._write else "read"
-            raise LedgerUnavailable(f"the ledger can't be {doing}: {cause(error)}") from None
+        pool = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError, sa.exc.DatabaseError)
+        if isinstance(error, (*broken, *pool)) or is_damage(error):
+            raise unavailable(error, "written" if self._write else "read") from None
 
 
 def transaction(engine: sa.Engine, *, write: bool) -> AbstractContextManager[Transaction]:

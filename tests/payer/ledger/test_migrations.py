@@ -34,12 +34,12 @@ def upgrade() -> None:
     op.execute("UPDATE purchases SET label = dataset || '/' || purchase_id")
 '''
 
-_OPEN = f"""
+_OPEN = """
 import sys
 from pathlib import Path
 from payer.ledger import Ledger
 from payer.ledger.database import connect, migrate
-migrate._MIGRATIONS, connect.SCHEMA_VERSION = Path(sys.argv[2]), "{LATER}"
+migrate._MIGRATIONS, connect.SCHEMA_VERSION = Path(sys.argv[2]), sys.argv[3]
 with Ledger.open(sys.argv[1]) as ledger:
     print(sorted(one.purchase_id for one in ledger.purchases()))
 """
@@ -133,7 +133,7 @@ def test_a_ledger_of_the_first_schema_keeps_every_row(ledger_url: str) -> None:
 
 def test_two_processes_that_raise_it_at_once_take_turns(ledger_url: str, later: Path) -> None:
     ids = populate(ledger_url)
-    command = [sys.executable, "-c", _OPEN, ledger_url, str(later)]
+    command = [sys.executable, "-c", _OPEN, ledger_url, str(later), LATER]
     children = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
     ended = [(*child.communicate(timeout=60), child.returncode) for child in children]
     assert ended == [(f"{ids}\n", "", 0)] * 2

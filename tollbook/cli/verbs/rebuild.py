@@ -47,7 +47,8 @@ def _check(output: Output) -> int:
 
     differences = in_workspace(check_all)
     output.document({"clean": not differences, "differences": [difference_document(one) for one in differences]})
-    output.line("bodies, cache and published files are whole" if not differences else f"{len(differences)} differences")
+    whole = "ledger, bodies, cache and published files are whole"
+    output.line(f"{len(differences)} differences" if differences else whole)
     for difference in differences:
-        output.line(f"  {difference.kind}: {difference.detail}", style="red")
+        output.line(f"  {difference}", style="red")
     return Unresolved.exit_code if differences else 0

@@ -13,7 +13,7 @@ Rescan = Annotated[bool, typer.Option("--rescan", help="Also read blocks again t
 
 
 def reconcile(rescan: Rescan = False, as_json: options.Json = False) -> int:
-    """Compare the ledger with the chain to the last atomic unit, and every body with its hash."""
+    """Compare the ledger with its events, with the chain to the last atomic unit, and every body with its hash."""
     from payer.values.money import Amount
     from tasks.ops.reconcile import reconcile_all
     from tollbook.cli.progress import Blocks
@@ -33,9 +33,7 @@ def reconcile(rescan: Rescan = False, as_json: options.Json = False) -> int:
         for transfer in one.foreign:
             output.line(f"  not tollbook's: {transfer.value} to {transfer.pay_to} in {transfer.tx_hash}")
     for difference in books.differences:
-        output.line(
-            f"  {difference.kind}: {difference.purchase_id or difference.tx_hash}: {difference.detail}", style="red"
-        )
+        output.line(f"  {difference}", style="red")
     for lost in books.losses:
         output.line(
             f"  lost: {lost.purchase_id} ({lost.order.dataset}): {Amount(lost.loss, lost.asset)}, {lost.lost_for}"

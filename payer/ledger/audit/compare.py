@@ -1,0 +1,167 @@
+"""Compare a purchase's row, and the caps' buckets, with what the events fold to. Pure.
+
+Only what decides about money, identity and delivery is compared. Leases and the last answer's text are advice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import Any
+
+from payer.ledger import caps
+from payer.ledger.database import rows
+from payer.values.errors import LedgerDamaged
+from payer.values.events import Event, IllegalEvent, Intent, Signed, fold
+from payer.values.identifiers import purchase_id, purchase_key
+from payer.values.money import Asset
+from payer.values.purchase import Purchase
+
+Bucket = tuple[str, str, str]
+"""Asset key, scope, bucket."""
+
+FIELDS = (
+    *("purchase_id", "purchase_key", "generation", "order", "run", "asset", "payer", "nonce"),
+    *("money", "data", "version", "terms", "reserved", "spent", "authorization", "valid_until"),
+    *("sends", "earlier_sends", "claims", "undelivered", "burned", "loss_accepted", "settlement"),
+)
+"""Fields of a purchase that its row's document must have as the events fold them."""
+
+SEARCHED = (
+    *("purchase_id", "purchase_key", "generation", "seq", "version", "seller", "dataset", "flow", "run_id", "asset"),
+    *("nonce", "money", "data", "is_open", "undelivered", "committed"),
+)
+"""Columns that queries search, caps and loss limits among them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """One value that is not what the events fold to; `purchase_id` None for a bucket of the caps."""
+
+    detail: str
+    purchase_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """An event's row: its place, its kind and its document."""
+
+    seq: int
+    version: int
+    kind: str
+    doc: bytes
+
+
+class _Unreadable(Exception):
+    """Raised with the reason why a purchase can't be folded from its events."""
+
+
+def compare_purchase(row: Mapping[str, Any], stored: Sequence[StoredEvent]) -> tuple[Purchase | None, list[Mismatch]]:
+    """Return the state that the events fold to, None where they can't be folded, and how the row differs from it.
+
+    `row` has the columns of `purchases` as the database keeps them, amounts as text.
+    """
+    pid = str(row["purchase_id"])
+    try:
+        kept = rows.purchase(row["doc"])
+    except LedgerDamaged:
+        return None, [Mismatch("its document in the projection can't be read", pid)]
+    try:
+        folded = _refold(kept, stored)
+    except (_Unreadable, IllegalEvent) as error:
+        return None, [Mismatch(f"its events can't be folded: {error}", pid)]
+    expected = rows.columns(folded, stored[-1].seq)
+    wrong = [name for name in FIELDS if getattr(kept, name) != getattr(folded, name)]
+    wrong += [name for name in SEARCHED if str(row[name]) != _text(expected[name], row[name]) and name not in wrong]
+    return folded, [Mismatch(_difference(name, row, kept, folded, expected), pid) for name in wrong]
+
+
+def compare_buckets(expected: Mapping[Bucket, int], stored: Mapping[Bucket, str]) -> list[Mismatch]:
+    """Compare what every bucket holds with the sum over the folded purchases. Empty and absent are the same."""
+    found = []
+    for bucket in sorted({*expected, *stored}):
+        holds, counted = stored.get(bucket, "0"), str(expected.get(bucket, 0))
+        if holds != counted:
+            asset, scope, name = bucket
+            found.append(
+                Mismatch(f"caps: {scope} {name} counts {holds} atomic units of {asset}, its purchases {counted}")
+            )
+    return found
+
+
+def count(folded: Purchase, totals: dict[Bucket, int]) -> None:
+    """Add a purchase to the buckets in which it counts."""
+    if folded.committed:
+        for scope, name in caps.buckets(folded.run, folded.order.seller).values():
+            bucket = rows.asset_key(folded.asset), scope, name
+            totals[bucket] = totals.get(bucket, 0) + folded.committed
+
+
+def _refold(kept: Purchase, stored: Sequence[StoredEvent]) -> Purchase:
+    """Fold the events from nothing. Raises _Unreadable and IllegalEvent."""
+    events = [_decoded(one) for one in stored]
+    if not events or not isinstance(events[0], Intent):
+        raise _Unreadable("there is no intent at their beginning")
+    first = events[0]
+    key = purchase_key(first.order.request, first.order.edition)
+    if purchase_id(key, kept.generation) != kept.purchase_id:
+        raise _Unreadable("they are those of another request")
+    asset, payer, nonce = _paid_with(events, 0, kept)
+    state = Purchase(
+        purchase_id=kept.purchase_id,
+        purchase_key=key,
+        generation=kept.generation,
+        order=first.order,
+        run=first.run,
+        asset=asset,
+        payer=payer,
+        nonce=nonce,
+        created_at=first.at,
+    )
+    for position, (event, one) in enumerate(zip(events, stored, strict=True)):
+        if isinstance(event, Intent) and position:
+            state = state.paid_with(*_paid_with(events, position, kept))
+        state = fold(state, event)
+        if state.version != one.version:
+            raise _Unreadable(f"event {state.version} is missing")
+    return state
+
+
+def _paid_with(events: Sequence[Event], position: int, kept: Purchase) -> tuple[Asset, str, str]:
+    """Return the asset, wallet and nonce of the intent at a position.
+
+    Intents of older tollbooks do not name them: then they are those of the next signature before another intent, and
+    where nothing was signed those of the row.
+    """
+    intent = events[position]
+    assert isinstance(intent, Intent), "only an intent names what a purchase is paid with"
+    if intent.asset is not None:
+        return intent.asset, intent.payer, intent.nonce
+    for event in takewhile(lambda later: not isinstance(later, Intent), events[position + 1 :]):
+        if isinstance(event, Signed):
+            return event.authorization.asset, event.authorization.payer, event.authorization.nonce
+    return kept.asset, kept.payer, kept.nonce
+
+
+def _decoded(stored: StoredEvent) -> Event:
+    try:
+        return rows.event(stored.kind, stored.doc)
+    except LedgerDamaged:
+        raise _Unreadable(f"event {stored.version} can't be read") from None
+
+
+def _text(value: object, as_stored: object) -> str:
+    """Write an expected value as the database's own looks: SQLite keeps a boolean as 0 or 1."""
+    return str(int(value)) if isinstance(value, bool) and not isinstance(as_stored, bool) else str(value)
+
+
+def _difference(
+    name: str, row: Mapping[str, Any], kept: Purchase, folded: Purchase, expected: Mapping[str, Any]
+) -> str:
+    """Say what is kept and what the events fold to. Only short values are quoted."""
+    if name in SEARCHED and str(row[name]) != _text(expected[name], row[name]):
+        return f"{name} is {row[name]}, its events fold to {expected[name]}"
+    was, should = getattr(kept, name), getattr(folded, name)
+    plain = all(isinstance(value, (int, str)) for value in (was, should))
+    return f"{name} is {was}, its events fold to {should}" if plain else f"{name} is not what its events fold to"

@@ -1,0 +1,89 @@
+"""Tell a ledger from another program's database and from a damaged file, before anything is written to it."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import quote
+
+import sqlalchemy as sa
+
+from payer.values.errors import NotALedger
+
+DRIVERS = {
+    "sqlite": "sqlite",
+    "sqlite+pysqlite": "sqlite",
+    "postgresql": "postgresql+psycopg",
+    "postgresql+psycopg": "postgresql+psycopg",
+    "postgres": "postgresql+psycopg",
+}
+"""The drivers that URLs may name, and the one that is used."""
+
+RESTORE = "move the file aside, keep it, and `tollbook restore` the newest backup: nothing is paid twice"
+_OURS = {"events", "purchases", "committed", "bodies", "runs", "alembic_version"}
+_WAIT_SECONDS = 30.0
+_DAMAGED = {"SQLITE_CORRUPT", "SQLITE_NOTADB"}
+
+
+def ledger_url(text: str) -> sa.URL:
+    """Read a ledger's URL. Raises NotALedger for another database's, without quoting it: it may hold a password."""
+    try:
+        url = sa.make_url(text)
+    except (sa.exc.ArgumentError, ValueError):
+        raise NotALedger("TOLLBOOK_LEDGER_URL is not a database URL") from None
+    driver = DRIVERS.get(url.drivername)
+    if driver is None:
+        raise NotALedger(f"TOLLBOOK_LEDGER_URL begins with {url.drivername}://, which can't hold a ledger")
+    return url.set(drivername=driver)
+
+
+def sqlite_file(url: sa.URL) -> Path | None:
+    """Return the file of a SQLite ledger; None for one in memory, and for PostgreSQL."""
+    named = url.database if url.get_backend_name() == "sqlite" else None
+    return None if not named or named == ":memory:" or named.startswith("file:") else Path(named)
+
+
+def check_file(path: Path) -> None:
+    """Look at a SQLite file without writing to it. Raises NotALedger for another program's, or a damaged one.
+
+    A file that can't be looked at in that way is left to the ledger's own connection to judge.
+    """
+    try:
+        size = path.stat().st_size
+    except OSError:
+        return
+    if not size or not path.is_file():
+        return
+    try:
+        with closing(
+            sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True, timeout=_WAIT_SECONDS)
+        ) as file:
+            tables = {name for (name,) in file.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+            [(pages,)], [(page,)] = (file.execute(f"PRAGMA {name}").fetchall() for name in ("page_count", "page_size"))
+    except sqlite3.Error as error:
+        if is_damage(error):
+            raise damaged(f"{path} is damaged, or no database") from None
+        return
+    check_tables(tables - {"sqlite_sequence"}, str(path))
+    log = path.with_name(f"{path.name}-wal")
+    if pages * page > size and not (log.exists() and log.stat().st_size):
+        raise damaged(f"{path} is damaged: {size} bytes are left of {pages * page}")
+
+
+def check_tables(tables: Collection[str], name: str) -> None:
+    """Raise NotALedger for a database that has tables, but not a ledger's."""
+    if tables and not _OURS.issubset(tables):
+        raise NotALedger(f"{name} is the database of another program; nothing was written to it")
+
+
+def is_damage(error: BaseException | None) -> bool:
+    """True if SQLite says that a file is damaged or no database."""
+    name = str(getattr(error, "sqlite_errorname", ""))
+    return any(name.startswith(kind) for kind in _DAMAGED)
+
+
+def damaged(what: str) -> NotALedger:
+    """Return the error about a damaged ledger."""
+    return NotALedger(what, advice=RESTORE)
