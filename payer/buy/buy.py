@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import assert_never
 
 from payer.buy import decide, send
+from payer.buy.changed_terms import terms_to_sign
 from payer.buy.decide import next_action
 from payer.buy.lease import append, leased_elsewhere
 from payer.buy.look import look
@@ -70,7 +71,8 @@ async def _carry(context: PayerContext, purchase: Purchase, view: View) -> Purch
                     raise _seller_not_named(purchase)
                 case decide.Sign():
                     async with context.transport.turn(purchase.order.request):
-                        purchase = await send.send(context, send.sign(context, purchase))
+                        terms = await terms_to_sign(context, purchase)
+                        purchase = await send.send(context, send.sign(context, purchase, terms))
                     counts, view = _after_sending(context, purchase, counts), NotSeen.UNREAD
                 case decide.Present():
                     await context.clock.sleep(send.pause(counts.presents))

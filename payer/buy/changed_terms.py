@@ -9,7 +9,7 @@ from __future__ import annotations
 from payer.buy.lease import new_lease
 from payer.buy.quote import judge_answer, keep_quote, terms_for_order
 from payer.context import PayerContext
-from payer.http.outcome import Answer
+from payer.http.outcome import Answer, NoAnswer, NotSent
 from payer.values.errors import OverBudget, QuoteUnacceptable
 from payer.values.events import Signed
 from payer.values.purchase import Data, Money, Purchase
@@ -28,6 +28,27 @@ def offered_terms(context: PayerContext, purchase: Purchase, answer: Answer) -> 
         return terms_for_order(judge_answer(context, purchase.order, answer), purchase.order), ""
     except QuoteUnacceptable as refused:
         return None, refused.what if purchase.money is Money.EXPOSED else ""
+
+
+async def terms_to_sign(context: PayerContext, purchase: Purchase) -> Terms:
+    """Return the terms to sign a reserved purchase for: those that it was reserved for.
+
+    A seller with `pay_to = "any"` names another payee in each 402, which counts for one payment, so it is asked again,
+    unpaid. What it offers then is signed if policy allows it and no more than what is reserved is asked.
+    """
+    reserved = purchase.terms
+    assert reserved is not None, "a priced order has terms"
+    seller, request = purchase.order.seller, purchase.order.request
+    if not context.policy.sellers[seller].any_payee:
+        return reserved
+    try:
+        answer = await context.transport.send(request, dict(request.headers), timeout=context.answer_timeout(seller))
+    except (NotSent, NoAnswer):
+        return reserved
+    offered, _ = offered_terms(context, purchase, answer)
+    if offered is None or offered.asset != purchase.asset or offered.amount > purchase.reserved:
+        return reserved
+    return offered
 
 
 def remember_terms(context: PayerContext, order: Order, offered: Terms) -> None:

@@ -59,7 +59,7 @@ def _is_usable(context: PayerContext, order: Order, kept: Quote) -> bool:
         return False
     seller = context.policy.sellers[order.seller]
     payees = seller.pay_to or (context.ledger.payee(order.seller, kept.terms.asset),)
-    if kept.terms.pay_to not in payees:
+    if kept.terms.pay_to not in payees and not seller.any_payee:
         return False
     caps = context.policy.caps[seller.pay_with]
     ceiling = min(caps.per_call, caps.highest_after(kept.measure))
@@ -77,6 +77,8 @@ async def _fetch_terms(context: PayerContext, order: Order) -> Quote:
     if answer.status != 402:
         raise _no_terms(order, answer)
     terms = judge_answer(context, order, answer)
+    if context.policy.sellers[order.seller].any_payee:
+        return keep_quote(context, order, terms)
     pinned = context.ledger.pin_payee(order.seller, terms.asset, terms.pay_to, context.clock.now())
     if terms.pay_to != pinned:
         # Another process fetched terms at the same time and pinned its payee first.
@@ -96,7 +98,7 @@ def judge_answer(context: PayerContext, order: Order, answer: Answer) -> Terms:
     return judge(
         context.policy,
         order.seller,
-        parse_402(answer.status, answer.headers, answer.body),
+        parse_402(answer.status, answer.headers, answer.body, cut=answer.cut),
         request_url=order.request.full_url,
         pinned_pay_to=context.ledger.payee(order.seller, asset),
         last_price=None if last is None else last.measure,

@@ -24,16 +24,17 @@ from payer.values.purchase import Money, Purchase
 from payer.values.terms import Terms
 from payer.wallet.sign import authorize, present
 
+_UNSHARED = {"cache-control": "no-store"}
+"""Keeps a paid answer out of every cache between the seller and us, which could hand it to others."""
+
 _BACKOFF_SECONDS = (0.25, 0.5, 1.0, 2.0)
 
 
-def sign(context: PayerContext, purchase: Purchase) -> Purchase:
-    """Append what is about to be signed and sent. Nothing leaves the machine before this has returned.
+def sign(context: PayerContext, purchase: Purchase, terms: Terms) -> Purchase:
+    """Append what is about to be signed for these terms and sent. Nothing leaves the machine before this has returned.
 
     Raises OverBudget when the seller's loss limit is reached; a reserved purchase is void then.
     """
-    terms = purchase.terms
-    assert terms is not None, "a priced order has terms"
     now = context.clock.now()
     authorization = authorize(context.policy, purchase, terms, now)
     crash_point("signed")
@@ -57,7 +58,7 @@ async def send(context: PayerContext, purchase: Purchase) -> Purchase:
     written down.
     """
     payment = present(context.signer(), purchase)
-    answer = await _exchange(context, purchase, {payment.header_name: payment.header_value})
+    answer = await _exchange(context, purchase, {payment.header_name: payment.header_value, **_UNSHARED})
     if isinstance(answer, NotSent):
         return _unsent(context, purchase, answer.reason)
     if isinstance(answer, NoAnswer):
@@ -130,7 +131,7 @@ def _unsent(context: PayerContext, purchase: Purchase, reason: str) -> Purchase:
 
 async def _exchange(context: PayerContext, purchase: Purchase, headers: dict[str, str]) -> Answer | NotSent | NoAnswer:
     request = purchase.order.request
-    sent = {**dict(request.headers), **headers}
+    sent = {name: value for name, value in request.headers if name.lower() not in headers} | headers
     try:
         return await context.transport.send(request, sent, timeout=context.answer_timeout(purchase.order.seller))
     except (NotSent, NoAnswer) as outcome:

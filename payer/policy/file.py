@@ -16,6 +16,7 @@ from payer.wire.addresses import ZERO_ADDRESS
 from payer.wire.strict_json import shown
 
 FIRST_USE = "first-use"
+ANY_PAYEE = "any"
 _FILE_LIMIT = 1024 * 1024
 LOCAL_CHAIN = 31337
 NETWORK_KEYS = (
@@ -26,7 +27,8 @@ PAYMENT_KEYS = ("validity_seconds", "clock_skew_seconds", "max_timeout_seconds",
 ASSET_KEYS = ("address", "eip712_name", "eip712_version", "decimals", "also_named")
 _CEILINGS = ("per_call", "per_run", "per_flow_day", "per_day", "per_month")
 CAP_KEYS = (*_CEILINGS, "price_drift")
-SELLER_KEYS = tuple(key.name for key in fields(SellerPolicy) if key.name != "name")
+SELLER_KEYS = tuple(key.name for key in fields(SellerPolicy) if key.name not in ("name", "any_payee"))
+_RESOURCES = ("any", "exact")
 _FINALITIES = ("latest", "safe", "finalized")
 
 # Name, version and decimals of known tokens (EIP-712): others would make signatures that the token refuses.
@@ -79,7 +81,7 @@ def parse_policy(text: str) -> Policy:
         rpc_batch=network.integer("rpc_batch", 1, 1000, 100),
         validity_seconds=payment.integer("validity_seconds", 10, 300, 120),
         clock_skew_seconds=payment.integer("clock_skew_seconds", 0, 300, 60),
-        max_timeout_seconds=payment.integer("max_timeout_seconds", 10, 31_536_000, 86_400),
+        max_timeout_seconds=payment.integer("max_timeout_seconds", 10, 31_536_000, 31_536_000),
         quote_max_age=payment.integer("quote_max_age", 0, 31_536_000, 86_400),
         assets=MappingProxyType(assets),
         also_named=MappingProxyType(also_named),
@@ -152,8 +154,10 @@ def _seller(name: str, table: TomlTable, assets: Mapping[str, Asset], caps: Mapp
         base_url=table.url("base_url"),
         pay_with=symbol,
         pay_to=_payees(table),
+        any_payee=table.value("pay_to") == ANY_PAYEE,
         tokens=_tokens(table),
         watch=_watch(table),
+        resource=table.choice("resource", _RESOURCES, "any"),
         resource_origins=tuple(origin(url) for url in table.texts("resource_origins")),
         parallel=table.integer("parallel", 1, 256, 8),
         requests_per_minute=table.integer("requests_per_minute", 0, 1_000_000, 0),
@@ -165,9 +169,9 @@ def _seller(name: str, table: TomlTable, assets: Mapping[str, Asset], caps: Mapp
 
 def _payees(table: TomlTable) -> tuple[str, ...]:
     value = table.value("pay_to")
-    if value == FIRST_USE:
+    if value in (FIRST_USE, ANY_PAYEE):
         return ()
-    fix = f'write "{FIRST_USE}", or a list of addresses such as ["0x…"]'
+    fix = f'write "{FIRST_USE}", a list of addresses such as ["0x…"], or "{ANY_PAYEE}" (docs/policy.md has its cost)'
     if not isinstance(value, list) or not value:
         raise table.wrong("pay_to", f"is {shown(value)}", fix)
     payees = tuple(table.as_address("pay_to", entry) for entry in value)

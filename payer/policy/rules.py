@@ -33,16 +33,19 @@ class Caps:
 class SellerPolicy:
     """One seller that may be paid. An empty `pay_to` means first use: the first payee seen is pinned.
 
-    `tokens` and `watch` (by dataset) are the keys requested when none are named. `loss_limit` is in atomic units, 0
-    for none.
+    `any_payee` pays whichever address each 402 names. `resource` is "any", or "exact" to refuse terms whose `resource`
+    is not our request. `tokens` and `watch` (by dataset) are the keys requested when none are named. `loss_limit` is
+    in atomic units, 0 for none.
     """
 
     name: str
     base_url: str
     pay_with: str
     pay_to: tuple[str, ...] = ()
+    any_payee: bool = False
     tokens: tuple[int, ...] = ()
     watch: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    resource: str = "any"
     resource_origins: tuple[str, ...] = ()
     parallel: int = 8
     requests_per_minute: int = 0
@@ -74,7 +77,7 @@ class Policy:
     rpc_batch: int = 100
     validity_seconds: int = 120
     clock_skew_seconds: int = 60
-    max_timeout_seconds: int = 86_400
+    max_timeout_seconds: int = 31_536_000
     quote_max_age: int = 86_400
 
     @property

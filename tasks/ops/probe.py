@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from payer.values.errors import PayerError, SellerUnreachable
 from payer.values.money import Amount
 from payer.values.request import Order
 from payer.values.terms import Terms
+from payer.wire.strict_json import shown
 from payer.wire.terms import parse_402
 from sources import registry
 from sources.planner.held import HeldCells
@@ -60,9 +62,24 @@ class Probe:
             return self.problem.what
         if self.terms is None:
             return f"{self.endpoint} is free, as declared"
-        return (
-            f"{self.endpoint} asks {self.price} {self.terms.asset.symbol} (x402 v{self.terms.version}), inside policy"
-        )
+        asks = f"{self.endpoint} asks {self.price} {self.terms.asset.symbol} (x402 v{self.terms.version})"
+        return f"{asks}, inside policy{self._named_otherwise}"
+
+    @property
+    def _named_otherwise(self) -> str:
+        """What to say of a resource that is not the endpoint's URL."""
+        url = self.endpoint.partition(" ")[2]
+        if isinstance(self.resource, str) and self.resource.partition("?")[0] == url:
+            return ""
+        return f"; its resource is {'not named' if self.resource is None else shown(self.resource)}"
+
+    @property
+    def resource(self) -> Any:
+        """What the seller calls the resource, as it wrote it: shown, and judged only where policy says "exact"."""
+        if self.terms is None:
+            return None
+        written = json.loads(self.terms.resource)
+        return written["url"] if isinstance(written, dict) and "url" in written else written or None
 
     def document(self) -> dict[str, Any]:
         terms = self.terms
@@ -77,6 +94,7 @@ class Probe:
             "pay_to": terms.pay_to if terms else None,
             "x402_version": terms.version if terms else None,
             "max_timeout": terms.max_timeout if terms else None,
+            "resource": self.resource,
             "what": self.words,
             "fix": self.fix,
         }
@@ -123,7 +141,7 @@ def _judge(ws: Workspace, made: Order, answer: Answer) -> Terms:
     return judge(
         context.policy,
         made.seller,
-        parse_402(answer.status, answer.headers, answer.body),
+        parse_402(answer.status, answer.headers, answer.body, cut=answer.cut),
         request_url=made.request.full_url,
         pinned_pay_to=context.ledger.payee(made.seller, context.policy.asset_for(made.seller)),
         order_cap=made.price_cap,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.cli.conftest import Command
@@ -42,6 +43,24 @@ def test_probe_reports_every_endpoints_terms(tollbook: Command, world: World, bu
     assert found["tm-grade"]["status"] == 402
     assert found["tm-grade"]["ok"]
     assert world.transfers(buyer.address) == []
+
+
+def test_a_resource_that_is_not_the_endpoint_is_shown_and_payable(tollbook: Command, world: World) -> None:
+    world.faults.add("swap_resource", times=None)
+    said = tollbook("probe", "--json", TOLLBOOK_PRIVATE_KEY=None)
+    found = {each["dataset"]: each for each in said.document["endpoints"]}["tm-grade"]
+    assert (found["ok"], found["resource"]) == (True, f"{world.seller_url.removesuffix('/v2')}/v2/tokens")
+    assert "its resource is" in found["what"]
+
+
+def test_a_seller_that_may_name_any_payee_is_pointed_out(tollbook: Command, world: World, tmp_path: Path) -> None:
+    text = world.policy_path.read_text().replace(f'pay_to = ["{world.pay_to}"]', 'pay_to = "any"', 1)
+    policy = tmp_path / "any.toml"
+    policy.write_text(text)
+    said = tollbook("doctor", "--json", PREFECT_API_URL=None, TOLLBOOK_POLICY=str(policy))
+    found = {check["check"]: check for check in said.document["checks"]}["seller tokenmetrics"]
+    assert found["ok"]
+    assert "nothing checks who is paid" in found["detail"]
 
 
 def test_probe_of_a_seller_that_policy_does_not_name_says_so(tollbook: Command) -> None:

@@ -70,6 +70,20 @@ class TestFirstUse:
         [quote] = asyncio.run(later.quote([s.order()])).values()
         assert (quote.terms.pay_to, len(seller.headers)) == (p.PAYEE, 2)
 
+    def test_a_seller_that_may_name_any_payee_has_none_pinned_and_its_quotes_are_kept(self) -> None:
+        """What was paid under "any" is no payee that a later "first-use" could trust."""
+        seller = s.ScriptedSeller([s.challenge(pay_to=OTHER)])
+        at = desk(seller, FIRST_USE.replace("first-use", "any"))
+        for _ in range(2):
+            [quote] = asyncio.run(at.quote([s.order()])).values()
+            assert quote.terms.pay_to == OTHER
+        assert (len(seller.headers), at.context.ledger.payee("s", p.USDC)) == (1, None)
+
+    def test_a_402_that_was_cut_says_so(self) -> None:
+        seller = s.ScriptedSeller([replace(s.answer(402, b'{"x402Version":1,'), cut=True)])
+        with pytest.raises(QuoteUnacceptable, match="was cut there"):
+            asyncio.run(desk(seller).quote([s.order()]))
+
 
 class TestDrift:
     def test_plans_that_are_never_bought_do_not_move_what_a_price_is_measured_from(self) -> None:
