@@ -47,7 +47,8 @@ _ENDINGS: dict[Ending, tuple[str, ...]] = {
     Ending.BOUGHT: (
         *("verify_500", "verify_invalid", "settle_500_before", "settle_slow", "relayer_broke"),
         *("forget_pending", "slow", "drip", "rate_before", "endless_402", "edit_terms", "huge_header", "huge_402"),
-        *("swap_resource", "offer_list", "reset_before", "hang_before", "status_before", "again_402_before", "new_terms_402_before"),
+        *("offer_list", "reset_before", "hang_before", "status_before", "again_402_before", "new_terms_402_before"),
+        "swap_resource",
         *("empty_body", "html_body", "garbage_body", "wrong_schema", "failed_envelope", "no_receipt", "broken_receipt"),
     ),
     Ending.LOST: (
