@@ -54,4 +54,4 @@ async def ingest(
     builder.count_verified(await steps.verify(ws, list(builder.bought.values())))
     with builder.keeping_errors():
         builder.published = await steps.publish(ws)
-    return builder.outcome(request.notes)
+    return builder.outcome((*request.notes, *ws.clocks.notes()))

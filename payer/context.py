@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from payer.chain.chain import ChainReader
+from payer.http.date import answer_time
+from payer.http.outcome import Answer
 from payer.http.transport import Transport
 from payer.ledger import Ledger
 from payer.ledger.owners import new_owner
 from payer.policy.attempts import AttemptLimits
+from payer.policy.clock_skew import ClockReadings, window_of
 from payer.policy.rules import Policy
 from payer.spool import Spool
 from payer.values.clock import Clock
 from payer.values.errors import Misconfigured
 from payer.values.purchase import Purchase
+from payer.values.request import Request
 from payer.wallet.eip3009 import Wallet
 
 
@@ -22,7 +27,7 @@ class PayerContext:
     """Ledger, policy, chain, transport, wallet and clock. Without a wallet it can only quote and read.
 
     `owner` is the name under which this process leases purchases. Without a spool, a body is lost that arrives while
-    the ledger can't be written.
+    the ledger can't be written. `clocks` collects how far our clock is from others'.
     """
 
     ledger: Ledger
@@ -34,6 +39,7 @@ class PayerContext:
     owner: str = field(default_factory=new_owner)
     limits: AttemptLimits = field(default_factory=AttemptLimits)
     spool: Spool | None = None
+    clocks: ClockReadings = field(default_factory=ClockReadings)
 
     def signer(self) -> Wallet:
         """Return the wallet. Raises Misconfigured when there is none."""
@@ -59,3 +65,14 @@ class PayerContext:
     def answer_timeout(self, seller: str) -> float:
         """Seconds to wait for an answer; 30 and more, because sellers settle before they answer."""
         return float(self.policy.sellers[seller].timeout_seconds)
+
+    async def ask(self, seller: str, request: Request, headers: Mapping[str, str]) -> Answer:
+        """Send a request to a seller, and compare our clock with the answer's. Raises NotSent or NoAnswer."""
+        answer = await self.transport.send(request, headers, timeout=self.answer_timeout(seller))
+        self.clocks.saw(seller, self.clock.now().timestamp(), answer_time(answer.headers), answer.elapsed)
+        return answer
+
+    def clock_fault(self, seller: str, max_timeout: int, head_time: float | None = None) -> str:
+        """Say why our clock is too far off to sign for a seller, or return ""."""
+        head_off = None if head_time is None else self.clock.now().timestamp() - head_time
+        return self.clocks.fault(seller, window_of(self.policy, max_timeout), head_off)

@@ -42,7 +42,7 @@ async def terms_to_sign(context: PayerContext, purchase: Purchase) -> Terms:
     if not context.policy.sellers[seller].any_payee:
         return reserved
     try:
-        answer = await context.transport.send(request, dict(request.headers), timeout=context.answer_timeout(seller))
+        answer = await context.ask(seller, request, dict(request.headers))
     except (NotSent, NoAnswer):
         return reserved
     offered, _ = offered_terms(context, purchase, answer)
@@ -65,7 +65,7 @@ def is_unchanged(presented: Purchase, latest: Purchase) -> bool:
 
 
 def sign_offered(context: PayerContext, purchase: Purchase, offered: Terms) -> Purchase:
-    """Append a signature for the offered terms; without one, if they change nothing or cross a cap.
+    """Append a signature for the offered terms; none if they change nothing or cross a cap, or the clock is off.
 
     Another price or payee is signed over the same nonce, which can settle once: the larger value stays reserved, inside
     every cap (I3). Where only the echoed terms differ, the authorization stays as it is.
@@ -76,6 +76,8 @@ def sign_offered(context: PayerContext, purchase: Purchase, offered: Terms) -> P
     if _echo(offered) == _echo(terms) or offered.asset != purchase.asset:
         return purchase
     same_payment = (offered.amount, offered.pay_to) == (signed.value, signed.pay_to)
+    if not same_payment and context.clock_fault(purchase.order.seller, offered.max_timeout):
+        return purchase
     now = context.clock.now()
     authorization = signed if same_payment else authorize(context.policy, purchase, offered, now)
     event = Signed(at=now, authorization=authorization, terms=offered)

@@ -69,9 +69,7 @@ def _is_usable(context: PayerContext, order: Order, kept: Quote) -> bool:
 async def _fetch_terms(context: PayerContext, order: Order) -> Quote:
     request = order.request
     try:
-        answer = await context.transport.send(
-            request, dict(request.headers), timeout=context.answer_timeout(order.seller)
-        )
+        answer = await context.ask(order.seller, request, dict(request.headers))
     except (NotSent, NoAnswer) as why:
         raise SellerUnreachable(f"{order.seller} did not answer at {request.url}: {why.reason}") from None
     if answer.status != 402:

@@ -17,8 +17,9 @@ from payer.buy.record import record_answer
 from payer.buy.respond import without_answer
 from payer.context import PayerContext
 from payer.http.outcome import Answer, NoAnswer, NotSent
+from payer.policy.clock_skew import CLOCK_ADVICE
 from payer.values.crashpoints import crash_point
-from payer.values.errors import OverBudget, SellerUnreachable
+from payer.values.errors import OverBudget, Refused, SellerUnreachable
 from payer.values.events import Denied, Event, Sent, Signed, Undelivered, Unsent, Void
 from payer.values.purchase import Money, Purchase
 from payer.values.terms import Terms
@@ -33,9 +34,13 @@ _BACKOFF_SECONDS = (0.25, 0.5, 1.0, 2.0)
 def sign(context: PayerContext, purchase: Purchase, terms: Terms) -> Purchase:
     """Append what is about to be signed for these terms and sent. Nothing leaves the machine before this has returned.
 
-    Raises OverBudget when the seller's loss limit is reached; a reserved purchase is void then.
+    Raises OverBudget when the seller's loss limit is reached, and Refused when an answer has shown that our clock is
+    wrong; a reserved purchase is void then.
     """
     now = context.clock.now()
+    if fault := context.clock_fault(purchase.order.seller, terms.max_timeout):
+        _deny(context, purchase, fault)
+        raise Refused(fault, advice=CLOCK_ADVICE)
     authorization = authorize(context.policy, purchase, terms, now)
     crash_point("signed")
     events = Signed(at=now, authorization=authorization, terms=terms), Sent(at=now)
@@ -44,11 +49,16 @@ def sign(context: PayerContext, purchase: Purchase, terms: Terms) -> Purchase:
     try:
         sent = context.ledger.append(purchase, *events, lease=new_lease(context, seller), loss_limit=limit)
     except OverBudget as refused:
-        if purchase.money is Money.RESERVED:
-            append(context, purchase, Denied(at=now, reason=refused.what))
+        _deny(context, purchase, refused.what)
         raise
     crash_point("sent")
     return sent
+
+
+def _deny(context: PayerContext, purchase: Purchase, reason: str) -> None:
+    """Void a purchase of which nothing was signed yet."""
+    if purchase.money is Money.RESERVED:
+        append(context, purchase, Denied(at=context.clock.now(), reason=reason))
 
 
 async def send(context: PayerContext, purchase: Purchase) -> Purchase:
@@ -133,7 +143,7 @@ async def _exchange(context: PayerContext, purchase: Purchase, headers: dict[str
     request = purchase.order.request
     sent = {name: value for name, value in request.headers if name.lower() not in headers} | headers
     try:
-        return await context.transport.send(request, sent, timeout=context.answer_timeout(purchase.order.seller))
+        return await context.ask(purchase.order.seller, request, sent)
     except (NotSent, NoAnswer) as outcome:
         return outcome
 

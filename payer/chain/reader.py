@@ -15,6 +15,7 @@ from payer.chain.logs import Log, LogReader, transfers_of
 from payer.chain.nonces import NonceReader
 from payer.chain.rpc import Call, RpcCallFailed, RpcClient, malformed, quantity
 from payer.chain.settlements import Proof, SettlementReader
+from payer.policy.clock_skew import ClockReadings
 from payer.policy.rules import Policy
 from payer.values.chain_view import ChainView, NonceState, Settlement, TransferOut
 from payer.values.clock import Clock
@@ -29,10 +30,10 @@ _DOMAIN_SEPARATOR = "0x3644e515"
 class RpcChain:
     """`ChainReader` over JSON-RPC. Reads name their block, so that one look shows one moment."""
 
-    def __init__(self, policy: Policy, clock: Clock) -> None:
+    def __init__(self, policy: Policy, clock: Clock, clocks: ClockReadings | None = None) -> None:
         self._policy = policy
         self._clock = clock
-        self._rpc = RpcClient(policy.rpc_url, clock, batch=policy.rpc_batch)
+        self._rpc = RpcClient(policy.rpc_url, clock, batch=policy.rpc_batch, clocks=clocks)
         self._nonces = NonceReader(self._rpc)
         self._logs = LogReader(self._rpc)
         self._settlements = SettlementReader(self._rpc)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import Sequence
 from typing import Any
 
 from payer.http.bounded import read_body
+from payer.http.date import answer_time
 from payer.http.pool import ConnectionPool
+from payer.policy.clock_skew import CHAIN_SERVER, ClockReadings
 from payer.values.clock import Clock
 from payer.values.errors import ChainUnreachable
 from payer.wire.strict_json import Malformed, dump, parse, shown
@@ -30,11 +33,14 @@ class RpcCallFailed(Exception):
 class RpcClient:
     """Calls to one server. The URL may hold a provider's key, so no message shows it (I10)."""
 
-    def __init__(self, url: str, clock: Clock, *, batch: int = 100, timeout: float = 10.0) -> None:
+    def __init__(
+        self, url: str, clock: Clock, *, batch: int = 100, timeout: float = 10.0, clocks: ClockReadings | None = None
+    ) -> None:
         self._url = url
         self._size = batch
         self._timeout = timeout
         self._clock = clock
+        self._clocks = ClockReadings() if clocks is None else clocks
         self._pool = ConnectionPool(secure=url.startswith("https:"))
 
     async def call(self, calls: Sequence[Call]) -> list[Any]:
@@ -83,6 +89,7 @@ class RpcClient:
         """The body of a 200 answer, or a text that says what came instead."""
         import httpx
 
+        started = time.perf_counter()
         headers = {"content-type": "application/json", "accept-encoding": "identity", "user-agent": "tollbook"}
         try:
             request = httpx.Request("POST", self._url, headers=headers, content=content)
@@ -97,6 +104,8 @@ class RpcClient:
             return f"no complete answer within {self._timeout:g} s"
         except (httpx.TransportError, httpx.InvalidURL, OSError) as error:
             return type(error).__name__
+        told = answer_time(response.headers)
+        self._clocks.saw(CHAIN_SERVER, self._clock.now().timestamp(), told, time.perf_counter() - started)
         if response.status_code != 200:
             return f"status {response.status_code}"
         if body.note:

@@ -8,7 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 from types import MappingProxyType
 
-from payer.policy.rules import Caps, Policy, SellerPolicy, origin
+from payer.policy.rules import LOCAL_CHAIN, Caps, Policy, SellerPolicy, origin
 from payer.policy.toml_table import TomlTable
 from payer.values.errors import Misconfigured, PolicyMissing
 from payer.values.money import Asset
@@ -18,7 +18,6 @@ from payer.wire.strict_json import shown
 FIRST_USE = "first-use"
 ANY_PAYEE = "any"
 _FILE_LIMIT = 1024 * 1024
-LOCAL_CHAIN = 31337
 NETWORK_KEYS = (
     *("chain_id", "v1_name", "rpc_url", "finality"),
     *("lookback_blocks", "max_head_age", "max_head_ahead", "rpc_batch"),
@@ -80,7 +79,7 @@ def parse_policy(text: str) -> Policy:
         max_head_ahead=network.integer("max_head_ahead", 0, 31_536_000, 0 if chain_id == LOCAL_CHAIN else 120),
         rpc_batch=network.integer("rpc_batch", 1, 1000, 100),
         validity_seconds=payment.integer("validity_seconds", 10, 300, 120),
-        clock_skew_seconds=payment.integer("clock_skew_seconds", 0, 300, 60),
+        clock_skew_seconds=payment.integer("clock_skew_seconds", 0, 3600, 600),
         max_timeout_seconds=payment.integer("max_timeout_seconds", 10, 31_536_000, 31_536_000),
         quote_max_age=payment.integer("quote_max_age", 0, 31_536_000, 86_400),
         assets=MappingProxyType(assets),
@@ -161,7 +160,7 @@ def _seller(name: str, table: TomlTable, assets: Mapping[str, Asset], caps: Mapp
         resource_origins=tuple(origin(url) for url in table.texts("resource_origins")),
         parallel=table.integer("parallel", 1, 256, 8),
         requests_per_minute=table.integer("requests_per_minute", 0, 1_000_000, 0),
-        timeout_seconds=table.integer("timeout_seconds", 1, 600, 60),
+        timeout_seconds=table.integer("timeout_seconds", 1, 600, 100),
         body_bytes=table.integer("body_bytes", 1024, 1024**3, 16 * 1024**2),
         loss_limit=table.money("loss_limit", assets[symbol].decimals, 3 * caps[symbol].per_call),
     )

@@ -10,6 +10,7 @@ from urllib.parse import SplitResult, urlsplit
 from payer.values.money import Asset
 
 MILLION = 1_000_000
+LOCAL_CHAIN = 31337
 _PORTS = {"https": 443, "http": 80}
 
 
@@ -49,7 +50,7 @@ class SellerPolicy:
     resource_origins: tuple[str, ...] = ()
     parallel: int = 8
     requests_per_minute: int = 0
-    timeout_seconds: int = 60
+    timeout_seconds: int = 100
     body_bytes: int = 16 * 1024 * 1024
     loss_limit: int = 0
 
@@ -76,7 +77,7 @@ class Policy:
     max_head_ahead: int = 120
     rpc_batch: int = 100
     validity_seconds: int = 120
-    clock_skew_seconds: int = 60
+    clock_skew_seconds: int = 600
     max_timeout_seconds: int = 31_536_000
     quote_max_age: int = 86_400
 
@@ -84,6 +85,11 @@ class Policy:
     def network(self) -> str:
         """The CAIP-2 name of the chain that payments are made on."""
         return f"eip155:{self.chain_id}"
+
+    @property
+    def is_local(self) -> bool:
+        """True for the chain of a sandbox, which may stand still or be moved."""
+        return self.chain_id == LOCAL_CHAIN
 
     def asset_for(self, seller: str) -> Asset:
         """The asset that a seller is paid in."""

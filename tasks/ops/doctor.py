@@ -10,7 +10,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from payer.values.errors import Misconfigured, PayerError
+from payer.policy.clock_skew import CLOCK_ADVICE, NOTED_SECONDS, offset_text, window_of
+from payer.values.errors import Misconfigured, PayerError, Refused
 from payer.values.money import Amount
 from tasks.ops.probe import probe
 from tasks.workspace.workspace import Workspace
@@ -50,6 +51,7 @@ async def checkup(environ: Mapping[str, str] | None = None) -> list[Check]:
             except PayerError as error:
                 found.append(_failed(name, error))
         found += await sellers(ws)
+        found += clocks(ws)
     return found
 
 
@@ -132,4 +134,16 @@ async def sellers(ws: Workspace) -> list[Check]:
         for result in results:
             words = result.words + (ANY_PAYEE if ws.policy.sellers[name].any_payee else "")
             found.append(Check(f"seller {name}", result.ok, words, result.fix, result.exit_code))
+    return found
+
+
+def clocks(ws: Workspace) -> list[Check]:
+    """Compare our clock with those of the answers to the other checks; a seller that told no time is left out."""
+    found = []
+    for name, off in sorted(ws.clocks.off.items()):
+        whose = f"that of {name}" if name else "the chain server's"
+        detail = f"within a second of {whose}" if abs(off) < 1 else f"{offset_text(off)} {whose}"
+        fault = ws.clocks.fault(name, window_of(ws.policy, ws.policy.validity_seconds))
+        fix = CLOCK_ADVICE if fault or abs(off) >= NOTED_SECONDS else ""
+        found.append(Check("clock", not fault, fault or detail, fix, Refused.exit_code if fault else 0))
     return found

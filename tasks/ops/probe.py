@@ -131,7 +131,7 @@ def _sample(ws: Workspace, dataset: Dataset) -> Order:
 async def _ask(ws: Workspace, made: Order) -> Answer:
     context = ws.payer.context
     try:
-        return await context.transport.send(made.request, dict(made.request.headers), timeout=30)
+        return await context.ask(made.seller, made.request, dict(made.request.headers))
     except (NotSent, NoAnswer) as why:
         raise SellerUnreachable(f"{made.seller} did not answer at {made.request.url}: {why.reason}") from None
 

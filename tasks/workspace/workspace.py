@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from payer.http.transport import HttpTransport
     from payer.ledger import Ledger
     from payer.payer import Payer
+    from payer.policy.clock_skew import ClockReadings
     from payer.spool import Spool
     from payer.wallet.eip3009 import Wallet
     from warehouse.cache.store import Cache
@@ -62,6 +63,13 @@ class Workspace:
     @cached_property
     def clock(self) -> SystemClock:
         return SystemClock(self.settings.clock_offset)
+
+    @cached_property
+    def clocks(self) -> ClockReadings:
+        """How far our clock is from others', as their answers show."""
+        from payer.policy.clock_skew import ClockReadings
+
+        return ClockReadings()
 
     @cached_property
     def ledger(self) -> Ledger:
@@ -113,9 +121,9 @@ class Workspace:
 
         wallet = self.wallet if self.has_wallet else None
         self._transport = HttpTransport(self.policy, clock=self.clock, paces=self.home / "state" / "paces")
-        self._chain = RpcChain(self.policy, clock=self.clock)
+        self._chain = RpcChain(self.policy, self.clock, self.clocks)
         parts = (self.ledger, self.policy, self._chain, self._transport, wallet, self.clock)
-        return Payer(PayerContext(*parts, spool=self.spool))
+        return Payer(PayerContext(*parts, spool=self.spool, clocks=self.clocks))
 
     def asset(self, seller: str) -> Asset:
         """Return the asset that a seller is paid in. Raises Misconfigured when policy doesn't name the seller."""

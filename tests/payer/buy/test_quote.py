@@ -126,7 +126,7 @@ class TestLeftReservations:
         """I3: and counted in its buckets."""
         at = desk(s.ScriptedSeller([s.challenge()]), chain="unused")
         approve(elsewhere(at), run="dead")
-        wait(at, 91)
+        wait(at, 131)
         again = approve(at, run="mine", flow="signals")
         assert (again.run.run_id, again.money, again.reserved) == ("mine", Money.RESERVED, p.PRICE)
         held = {bucket: amount for bucket, amount in at.context.ledger.committed(p.USDC).items() if amount}
@@ -140,7 +140,7 @@ class TestLeftReservations:
         at = desk(s.ScriptedSeller([s.challenge()]), chain="unused")
         for number in range(3):
             approve(elsewhere(at), number, run="dead")
-        wait(at, 91)
+        wait(at, 131)
         orders = [s.order(number) for number in range(3)]
 
         async def all_three() -> None:
@@ -155,7 +155,7 @@ class TestLeftReservations:
         seller = s.ScriptedSeller([s.challenge(), s.challenge(pay_to=OTHER), s.answer(200)])
         at = desk(seller, chain="unused")
         approve(elsewhere(at))
-        wait(at, 91)
+        wait(at, 131)
         strict = Payer(replace(at.context, policy=parse_policy(s.POLICY.replace(p.PAYEE, OTHER))))
         purchase = approve(strict, run="mine")
         asyncio.run(strict.buy(purchase))

@@ -61,7 +61,7 @@ def test_the_example_of_the_design_is_read_as_written(tmp_path: Path) -> None:
 
 def test_what_is_left_out_has_the_documented_default() -> None:
     rules = policy()
-    assert (rules.validity_seconds, rules.clock_skew_seconds, rules.max_timeout_seconds) == (120, 60, 31_536_000)
+    assert (rules.validity_seconds, rules.clock_skew_seconds, rules.max_timeout_seconds) == (120, 600, 31_536_000)
     assert (rules.quote_max_age, rules.lookback_blocks, rules.max_head_age) == (86_400, 400_000, 0)
     assert (rules.max_head_ahead, rules.rpc_batch) == (120, 100)
     assert policy(POLICY_TOML.replace("8453", "31337")).max_head_ahead == 0
