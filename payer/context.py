@@ -17,9 +17,11 @@ from payer.policy.rules import Policy
 from payer.spool import Spool
 from payer.values.clock import Clock
 from payer.values.errors import Misconfigured
+from payer.values.money import Asset
 from payer.values.purchase import Purchase
 from payer.values.request import Request
 from payer.wallet.eip3009 import Wallet
+from payer.wallet.token import check_token
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,8 @@ class PayerContext:
     """Ledger, policy, chain, transport, wallet and clock. Without a wallet it can only quote and read.
 
     `owner` is the name under which this process leases purchases. Without a spool, a body is lost that arrives while
-    the ledger can't be written. `clocks` collects how far our clock is from others'.
+    the ledger can't be written. `clocks` collects how far our clock is from others',
+    `checked_tokens` the assets that this process has compared with their contracts.
     """
 
     ledger: Ledger
@@ -40,6 +43,7 @@ class PayerContext:
     limits: AttemptLimits = field(default_factory=AttemptLimits)
     spool: Spool | None = None
     clocks: ClockReadings = field(default_factory=ClockReadings)
+    checked_tokens: set[Asset] = field(default_factory=set)
 
     def signer(self) -> Wallet:
         """Return the wallet. Raises Misconfigured when there is none."""
@@ -76,3 +80,9 @@ class PayerContext:
         """Say why our clock is too far off to sign for a seller, or return ""."""
         head_off = None if head_time is None else self.clock.now().timestamp() - head_time
         return self.clocks.fault(seller, window_of(self.policy, max_timeout), head_off)
+
+    async def check_token(self, asset: Asset) -> None:
+        """Compare an asset with its contract, once per process. Raises Misconfigured or ChainUnreachable."""
+        if asset not in self.checked_tokens:
+            await check_token(self.chain, asset)
+            self.checked_tokens.add(asset)

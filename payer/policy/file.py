@@ -110,7 +110,12 @@ def _assets(top: TomlTable, chain_id: int) -> tuple[dict[str, Asset], dict[str, 
 
 
 def _check_known_token(table: TomlTable, asset: Asset) -> None:
-    """Raise Misconfigured when a known token is declared with other EIP-712 data or decimals."""
+    """Raise Misconfigured when a known token is declared with other EIP-712 data or decimals, or for another chain."""
+    homes = [chain_id for chain_id, address in _KNOWN_TOKENS if address == asset.address]
+    if homes and asset.chain_id not in homes and asset.chain_id in {chain_id for chain_id, _ in _KNOWN_TOKENS}:
+        what = f"is this token's on chain {homes[0]}, and network.chain_id is {asset.chain_id}"
+        here = next(address for chain_id, address in _KNOWN_TOKENS if chain_id == asset.chain_id)
+        raise table.wrong("address", what, f"write chain_id = {homes[0]}, or this chain's address: {here}")
     known = _KNOWN_TOKENS.get((asset.chain_id, asset.address))
     if known is None:
         return

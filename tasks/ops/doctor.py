@@ -13,6 +13,7 @@ from typing import Any
 from payer.policy.clock_skew import CLOCK_ADVICE, NOTED_SECONDS, offset_text, window_of
 from payer.values.errors import Misconfigured, PayerError, Refused
 from payer.values.money import Amount
+from payer.wallet.token import check_token
 from tasks.ops.probe import probe
 from tasks.workspace.workspace import Workspace
 
@@ -88,6 +89,17 @@ async def _chain(ws: Workspace) -> Check:
     return Check("chain", True, detail)
 
 
+async def _token(ws: Workspace) -> Check:
+    """Compare each asset that a seller is paid in with its contract."""
+    texts = []
+    for symbol in dict.fromkeys(seller.pay_with for seller in ws.policy.sellers.values()):
+        token = await check_token(ws.payer.context.chain, ws.policy.assets[symbol])
+        texts.append(
+            f"{symbol}: {token.name or 'no name()'}, version {token.version or 'unknown'}, {token.decimals} decimals"
+        )
+    return Check("token", True, "; ".join(texts))
+
+
 async def _balance(ws: Workspace) -> Check:
     texts = []
     enough = True
@@ -119,6 +131,7 @@ _CHECKS: dict[str, Callable[[Workspace], Awaitable[Check]]] = {
     "chain": _chain,
     "balance": _balance,
     "prefect": _prefect,
+    "token": _token,
 }
 
 

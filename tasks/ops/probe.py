@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from payer.http.outcome import Answer, NoAnswer, NotSent
 from payer.policy.judge import judge
-from payer.values.errors import PayerError, SellerUnreachable
+from payer.values.errors import ChainUnreachable, PayerError, SellerUnreachable
 from payer.values.money import Amount
 from payer.values.request import Order
 from payer.values.terms import Terms
@@ -67,7 +68,7 @@ class Probe:
 
     @property
     def _named_otherwise(self) -> str:
-        """What to say of a resource that is not the endpoint's URL."""
+        """A remark on a resource that is not the endpoint's URL."""
         url = self.endpoint.partition(" ")[2]
         if isinstance(self.resource, str) and self.resource.partition("?")[0] == url:
             return ""
@@ -75,7 +76,7 @@ class Probe:
 
     @property
     def resource(self) -> Any:
-        """What the seller calls the resource, as it wrote it: shown, and judged only where policy says "exact"."""
+        """The resource as the seller wrote it: shown, and judged only where policy says "exact"."""
         if self.terms is None:
             return None
         written = json.loads(self.terms.resource)
@@ -114,9 +115,16 @@ async def _probe_one(ws: Workspace, dataset: Dataset) -> Probe:
         answer = await _ask(ws, made)
         status = answer.status
         terms = _judge(ws, made, answer)
+        await _check_token(ws, terms)
     except PayerError as error:
         problem = error
     return Probe(dataset.name, made.request.endpoint, status, terms, dataset.max_price, problem)
+
+
+async def _check_token(ws: Workspace, terms: Terms) -> None:
+    """Compare the asset with its contract, once per probe. Raises Misconfigured; an unreachable chain is doctor's."""
+    with suppress(ChainUnreachable):
+        await ws.payer.context.check_token(terms.asset)
 
 
 def _sample(ws: Workspace, dataset: Dataset) -> Order:

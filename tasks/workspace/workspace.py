@@ -66,7 +66,7 @@ class Workspace:
 
     @cached_property
     def clocks(self) -> ClockReadings:
-        """How far our clock is from others', as their answers show."""
+        """Readings of others' clocks beside ours, from their answers."""
         from payer.policy.clock_skew import ClockReadings
 
         return ClockReadings()

@@ -67,3 +67,20 @@ def test_probe_of_a_seller_that_policy_does_not_name_says_so(tollbook: Command) 
     said = tollbook("probe", "nobody")
     assert said.code == 2
     assert "nobody" in said.err
+
+
+def test_a_token_with_other_decimals_fails_doctor_and_probe_and_signs_nothing(
+    tollbook: Command, world: World, buyer: Buyer, tmp_path: Path
+) -> None:
+    policy = tmp_path / "wide.toml"
+    policy.write_text(world.policy_path.read_text().replace("decimals = 6", "decimals = 18", 1))
+    env = {"TOLLBOOK_POLICY": str(policy)}
+    [token] = [c for c in tollbook("doctor", "--json", **env).document["checks"] if c["check"] == "token"]
+    assert (token["ok"], "decimals() is 6" in token["detail"]) == (False, True)
+    assert "write decimals = 6" in token["fix"]
+    said = tollbook("probe", "--json", **env)
+    assert said.code == 2
+    assert all("decimals() is 6" in each["what"] for each in said.document["endpoints"])
+    said = tollbook("run", "signals", "--json", **env)
+    assert (said.code, "decimals() is 6" in said.out) == (2, True), said.out
+    assert world.transfers(buyer.address) == []

@@ -282,3 +282,23 @@ def test_every_key_is_documented_and_no_other() -> None:
     written = {match[1] for match in re.finditer(r"(?m)^(\w+) = ", DOCUMENTED)}
     known = {*policy_file.NETWORK_KEYS, *policy_file.PAYMENT_KEYS, *policy_file.ASSET_KEYS}
     assert written == known | {*policy_file.CAP_KEYS, *policy_file.SELLER_KEYS}
+
+
+@pytest.mark.parametrize(
+    ("chain_id", "address", "fix"),
+    [
+        (84532, "0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913", "0x036CbD53842c5426634e7929541eC2318f3dCF7e"),
+        (8453, "0x036CbD53842c5426634e7929541eC2318f3dCF7e", "0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913"),
+    ],
+)
+@pytest.mark.parametrize("name", ["USD Coin", "USDC"])
+def test_the_usdc_of_one_chain_under_the_id_of_the_other_is_an_error_offline(
+    chain_id: int, address: str, fix: str, name: str
+) -> None:
+    text = POLICY_TOML.replace("8453", str(chain_id)).replace(USDC, address).replace("USD Coin", name)
+    with pytest.raises(Misconfigured) as caught:
+        parse_policy(text)
+    other = 8453 if chain_id == 84532 else 84532
+    assert caught.value.what.startswith(f"assets.USDC.address is this token's on chain {other}")
+    assert f"network.chain_id is {chain_id}" in caught.value.what
+    assert fix in caught.value.fix
