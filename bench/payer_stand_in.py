@@ -14,10 +14,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs
 
-from payer.chain.chain import Account, Head
+from payer.chain.chain import Account, Head, TokenData
 from payer.values.chain_view import ChainView, NonceState, Settlement, TransferOut
 from payer.values.money import Asset
 from payer.values.request import Order, Request
+from payer.wallet.eip3009 import domain_separator
 from tests.payer import purchases as p
 from tests.payer.scripted import POLICY, SELLER
 
@@ -85,6 +86,9 @@ class StandInChain:
 
     async def balance(self, asset: Asset, owner: str) -> int:
         return 10**15
+
+    async def token(self, asset: Asset) -> TokenData:
+        return TokenData(asset.decimals, asset.eip712_name, asset.eip712_version, domain_separator(asset))
 
     async def transfers(self, asset: Asset, payer: str, from_block: int, to_block: int) -> list[TransferOut]:
         return []

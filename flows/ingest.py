@@ -57,4 +57,4 @@ async def ingest(
         builder.count_verified(await steps.verify(ws, list(builder.bought.values())))
         builder.published = await steps.publish(ws)
         ws.check_in_place()
-    return builder.outcome(request.notes, interrupted=ws.stop.requested)
+    return builder.outcome((*request.notes, *ws.clocks.notes()), interrupted=ws.stop.requested)

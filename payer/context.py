@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from payer.chain.chain import ChainReader
+from payer.http.date import answer_time
+from payer.http.outcome import Answer
 from payer.http.transport import Transport
 from payer.ledger import Ledger
 from payer.ledger.owners import new_owner
 from payer.policy.attempts import AttemptLimits
+from payer.policy.clock_skew import ClockReadings, window_of
 from payer.policy.rules import Policy
 from payer.policy.still_allowed import no_longer_allowed
 from payer.spool import Spool
 from payer.stop import StopRequest
 from payer.values.clock import Clock
 from payer.values.errors import Misconfigured
+from payer.values.money import Asset
 from payer.values.purchase import Delivery, Purchase
+from payer.values.request import Request
 from payer.wallet.eip3009 import Wallet
+from payer.wallet.token import check_token
 
 
 class BodyCheck(Protocol):
@@ -34,7 +41,8 @@ class PayerContext:
 
     `stop` is looked at before each call is begun. `owner` is the name under which this process leases purchases.
     Without a spool, a body is lost that arrives while the ledger can't be written. `check_body` judges each delivery;
-    without it every 2xx counts as one that can be used.
+    without it every 2xx counts as one that can be used. `clocks` collects how far our clock is from others',
+    `checked_tokens` the assets that this process has compared with their contracts.
     """
 
     ledger: Ledger
@@ -48,6 +56,8 @@ class PayerContext:
     spool: Spool | None = None
     stop: StopRequest = field(default_factory=StopRequest)
     check_body: BodyCheck | None = None
+    clocks: ClockReadings = field(default_factory=ClockReadings)
+    checked_tokens: set[Asset] = field(default_factory=set)
 
     def signer(self) -> Wallet:
         """Return the wallet. Raises Misconfigured when there is none."""
@@ -80,3 +90,20 @@ class PayerContext:
     def answer_timeout(self, seller: str) -> float:
         """Seconds to wait for an answer; 30 and more, because sellers settle before they answer."""
         return float(self.policy.sellers[seller].timeout_seconds)
+
+    async def ask(self, seller: str, request: Request, headers: Mapping[str, str]) -> Answer:
+        """Send a request to a seller, and compare our clock with the answer's. Raises NotSent or NoAnswer."""
+        answer = await self.transport.send(request, headers, timeout=self.answer_timeout(seller))
+        self.clocks.saw(seller, self.clock.now().timestamp(), answer_time(answer.headers), answer.elapsed)
+        return answer
+
+    def clock_fault(self, seller: str, max_timeout: int, head_time: float | None = None) -> str:
+        """Say why our clock is too far off to sign for a seller, or return ""."""
+        head_off = None if head_time is None else self.clock.now().timestamp() - head_time
+        return self.clocks.fault(seller, window_of(self.policy, max_timeout), head_off)
+
+    async def check_token(self, asset: Asset) -> None:
+        """Compare an asset with its contract, once per process. Raises Misconfigured or ChainUnreachable."""
+        if asset not in self.checked_tokens:
+            await check_token(self.chain, asset)
+            self.checked_tokens.add(asset)

@@ -9,11 +9,13 @@ import socket
 import threading
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from email.utils import formatdate
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from sandbox.asgi import TRANSPORT, App
+from sandbox.asgi import TRANSPORT, App, Message, Receive, Scope, Send
+from sandbox.clock import WorldClock
 
 HOST = "127.0.0.1"
 _THREADS = 32
@@ -49,11 +51,27 @@ def listen(port: int | None) -> socket.socket:
     raise PortTaken(f"port {port} on {HOST} is in use")
 
 
+def _dated(app: App, clock: WorldClock) -> App:
+    """Put the world's time into the Date header of every answer, where buyers compare their clocks with it."""
+
+    async def dated(scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_dated(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                date = formatdate(clock.time(), usegmt=True).encode("ascii")
+                message["headers"] = [*message.get("headers", []), (b"date", date)]
+            await send(message)
+
+        await app(scope, receive, send_dated)
+
+    return dated
+
+
 class Servers:
     """Serve each application on its socket, from `start` to `stop`."""
 
-    def __init__(self, apps: Mapping[str, App], sockets: Mapping[str, socket.socket]) -> None:
-        self._apps, self._sockets = apps, sockets
+    def __init__(self, apps: Mapping[str, App], sockets: Mapping[str, socket.socket], clock: WorldClock) -> None:
+        self._apps = {name: _dated(app, clock) for name, app in apps.items()}
+        self._sockets = sockets
         self._servers: list[uvicorn.Server] = []
         self._thread = threading.Thread(target=self._run, name="sandbox", daemon=True)
         self._failure: BaseException | None = None
@@ -96,6 +114,7 @@ class Servers:
                 log_config=None,
                 access_log=False,
                 log_level="critical",
+                date_header=False,
                 timeout_keep_alive=120,
                 timeout_graceful_shutdown=1,
             )

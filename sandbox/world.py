@@ -184,7 +184,7 @@ class World:
             "seller": self.seller,
             "control": self.control,
         }
-        self._servers = Servers(apps, sockets)
+        self._servers = Servers(apps, sockets, self.clock)
         self._servers.at_stop(self.seller.close)
         self._open.callback(self._servers.stop)
         self._servers.start()

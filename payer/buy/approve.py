@@ -11,9 +11,10 @@ from payer.buy.look import look
 from payer.buy.quote import terms_for_order
 from payer.context import PayerContext
 from payer.ledger.reserve import PricedOrder
+from payer.policy.clock_skew import CLOCK_ADVICE
 from payer.values.chain_view import ChainView, View
 from payer.values.crashpoints import crash_point
-from payer.values.errors import OverBudget
+from payer.values.errors import OverBudget, Refused
 from payer.values.identifiers import nonce, purchase_key
 from payer.values.money import Amount, Asset
 from payer.values.purchase import Data, Money, Purchase
@@ -34,13 +35,17 @@ async def approve(context: PayerContext, run: Run, orders: Sequence[Order], quot
 
     A used nonce means that another machine, or this one before its ledger was lost, bought the piece: its view is
     returned, so that the purchase is booked as spent and not paid a second time. Raises OverBudget (a cap, or a wallet
-    that holds less than the bill), ChainUnreachable and LedgerDamaged, with nothing signed.
+    that holds less than the bill), Refused (a wrong clock), Misconfigured (a token that differs from policy's),
+    ChainUnreachable and LedgerDamaged, with nothing signed.
     """
     context.ledger.require_intact()
     existing = [context.ledger.find(purchase_key(order.request, order.edition)) for order in orders]
     wanted = [_wanted(context, order, purchase, quotes) for order, purchase in zip(orders, existing, strict=True)]
     to_pay = [item for item, purchase in zip(wanted, existing, strict=True) if purchase is None or _costs(purchase)]
     views = await _views_before_signing(context, to_pay)
+    for asset in {item.asset for item in to_pay if item.terms is not None}:
+        await context.check_token(asset)
+    _check_clock(context, to_pay, views)
     await _check_balance(context, to_pay)
     placed = [replace(item, from_block=_search_from(views.get(item.nonce))) for item in wanted]
     lease = new_lease(context, *{order.seller for order in orders})
@@ -107,6 +112,14 @@ async def _views_before_signing(context: PayerContext, wanted: Sequence[PricedOr
         }
         views.update(await context.chain.look(asset, context.signer().address, nonces))
     return views
+
+
+def _check_clock(context: PayerContext, wanted: Sequence[PricedOrder], views: Mapping[str, ChainView]) -> None:
+    """Raise Refused where our clock is further from the seller's or the newest block's than what is signed allows."""
+    head_time = max((view.head_time for view in views.values()), default=None)
+    for seller, max_timeout in {(item.order.seller, item.terms.max_timeout) for item in wanted if item.terms}:
+        if fault := context.clock_fault(seller, max_timeout, head_time):
+            raise Refused(fault, advice=CLOCK_ADVICE)
 
 
 async def _check_balance(context: PayerContext, wanted: Sequence[PricedOrder]) -> None:

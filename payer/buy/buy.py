@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import assert_never
 
 from payer.buy import decide, send
+from payer.buy.changed_terms import terms_to_sign
 from payer.buy.decide import next_action
 from payer.buy.lease import append, leased_elsewhere
 from payer.buy.look import look
@@ -89,7 +90,8 @@ async def _carry(context: PayerContext, purchase: Purchase, view: View) -> Purch
                     raise await _sign_no_more(context, purchase, forbidden)
                 case decide.Sign():
                     async with send.turn(context, purchase):
-                        purchase = await send.send(context, send.sign(context, purchase))
+                        terms = await terms_to_sign(context, purchase)
+                        purchase = await send.send(context, send.sign(context, purchase, terms))
                     counts, view = _after_sending(context, purchase, counts), NotSeen.UNREAD
                 case decide.Present():
                     await context.clock.sleep(send.pause(counts.presents))

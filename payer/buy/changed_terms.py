@@ -9,7 +9,7 @@ from __future__ import annotations
 from payer.buy.lease import new_lease
 from payer.buy.quote import judge_answer, keep_quote, terms_for_order
 from payer.context import PayerContext
-from payer.http.outcome import Answer
+from payer.http.outcome import Answer, NoAnswer, NotSent
 from payer.values.errors import Frozen, OverBudget, QuoteUnacceptable
 from payer.values.events import Signed
 from payer.values.purchase import Data, Money, Purchase
@@ -30,6 +30,27 @@ def offered_terms(context: PayerContext, purchase: Purchase, answer: Answer) -> 
         return None, refused.what if purchase.money is Money.EXPOSED else ""
 
 
+async def terms_to_sign(context: PayerContext, purchase: Purchase) -> Terms:
+    """Return the terms to sign a reserved purchase for: those that it was reserved for.
+
+    A seller with `pay_to = "any"` names another payee in each 402, which counts for one payment, so it is asked again,
+    unpaid. What it offers then is signed if policy allows it and no more than what is reserved is asked.
+    """
+    reserved = purchase.terms
+    assert reserved is not None, "a priced order has terms"
+    seller, request = purchase.order.seller, purchase.order.request
+    if not context.policy.sellers[seller].any_payee:
+        return reserved
+    try:
+        answer = await context.ask(seller, request, dict(request.headers))
+    except (NotSent, NoAnswer):
+        return reserved
+    offered, _ = offered_terms(context, purchase, answer)
+    if offered is None or offered.asset != purchase.asset or offered.amount > purchase.reserved:
+        return reserved
+    return offered
+
+
 def remember_terms(context: PayerContext, order: Order, offered: Terms) -> None:
     """Keep the newest acceptable terms as the endpoint's, so that the next bill shows them."""
     kept = context.ledger.quote(order.request.endpoint, offered.asset)
@@ -44,7 +65,8 @@ def is_unchanged(presented: Purchase, latest: Purchase) -> bool:
 
 
 def sign_offered(context: PayerContext, purchase: Purchase, offered: Terms) -> Purchase:
-    """Append a signature for the offered terms; without one, if they change nothing, cross a cap or are frozen.
+    """Append a signature for the offered terms; none if they change nothing, cross a cap, are frozen, or the clock is
+    off.
 
     Another price or payee is signed over the same nonce, which can settle once: the larger value stays reserved, inside
     every cap (I3). Where only the echoed terms differ, the authorization stays as it is.
@@ -55,6 +77,8 @@ def sign_offered(context: PayerContext, purchase: Purchase, offered: Terms) -> P
     if _echo(offered) == _echo(terms) or offered.asset != purchase.asset:
         return purchase
     same_payment = (offered.amount, offered.pay_to) == (signed.value, signed.pay_to)
+    if not same_payment and context.clock_fault(purchase.order.seller, offered.max_timeout):
+        return purchase
     now = context.clock.now()
     authorization = signed if same_payment else authorize(context.policy, purchase, offered, now)
     event = Signed(at=now, authorization=authorization, terms=offered)

@@ -58,7 +58,7 @@ def _is_usable(context: PayerContext, order: Order, kept: Quote) -> bool:
         return False
     seller = context.policy.sellers[order.seller]
     payees = seller.pay_to or (context.ledger.payee(order.seller, kept.terms.asset),)
-    if kept.terms.pay_to not in payees:
+    if kept.terms.pay_to not in payees and not seller.any_payee:
         return False
     caps = context.policy.caps[seller.pay_with]
     ceiling = min(caps.per_call, _price_limit(context, order, kept).highest)
@@ -76,6 +76,8 @@ async def offered_price(context: PayerContext, order: Order) -> Terms:
 async def _fetch_terms(context: PayerContext, order: Order) -> Quote:
     answer = await _ask(context, order)
     terms = judge_answer(context, order, answer)
+    if context.policy.sellers[order.seller].any_payee:
+        return keep_quote(context, order, terms)
     pinned = context.ledger.pin_payee(order.seller, terms.asset, terms.pay_to, context.clock.now())
     if terms.pay_to != pinned:
         # Another process fetched terms at the same time and pinned its payee first.
@@ -87,9 +89,7 @@ async def _ask(context: PayerContext, order: Order) -> Answer:
     """Send an unpaid request. Raises unless it is answered by a 402."""
     request = order.request
     try:
-        answer = await context.transport.send(
-            request, dict(request.headers), timeout=context.answer_timeout(order.seller)
-        )
+        answer = await context.ask(order.seller, request, dict(request.headers))
     except (NotSent, NoAnswer) as why:
         raise SellerUnreachable(f"{order.seller} did not answer at {request.url}: {why.reason}") from None
     if answer.status != 402:
@@ -112,7 +112,7 @@ def judge_answer(context: PayerContext, order: Order, answer: Answer, *, within_
     return judge(
         context.policy,
         order.seller,
-        parse_402(answer.status, answer.headers, answer.body),
+        parse_402(answer.status, answer.headers, answer.body, cut=answer.cut),
         request_url=order.request.full_url,
         pinned_pay_to=context.ledger.payee(order.seller, asset),
         price_limit=_price_limit(context, order, last) if last is not None and within_drift else None,

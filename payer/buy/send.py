@@ -20,12 +20,16 @@ from payer.buy.record import record_answer
 from payer.buy.respond import without_answer
 from payer.context import PayerContext
 from payer.http.outcome import Answer, NoAnswer, NotSent
+from payer.policy.clock_skew import CLOCK_ADVICE
 from payer.values.crashpoints import crash_point
-from payer.values.errors import Frozen, OverBudget, SellerUnreachable
+from payer.values.errors import Frozen, OverBudget, Refused, SellerUnreachable
 from payer.values.events import Denied, Event, Sent, Signed, Undelivered, Unsent, Void
 from payer.values.purchase import Money, Purchase
 from payer.values.terms import Terms
 from payer.wallet.sign import authorize, present
+
+_UNSHARED = {"cache-control": "no-store"}
+"""Keeps a paid answer out of every cache between the seller and us, which could hand it to others."""
 
 _BACKOFF_SECONDS = (0.25, 0.5, 1.0, 2.0)
 
@@ -41,15 +45,16 @@ async def turn(context: PayerContext, purchase: Purchase) -> AsyncIterator[None]
             yield
 
 
-def sign(context: PayerContext, purchase: Purchase) -> Purchase:
-    """Append what is about to be signed and sent. Nothing leaves the machine before this has returned.
+def sign(context: PayerContext, purchase: Purchase, terms: Terms) -> Purchase:
+    """Append what is about to be signed for these terms and sent. Nothing leaves the machine before this has returned.
 
-    Raises OverBudget when the seller's loss limit is reached, Frozen when an operator froze the seller; a reserved
-    purchase is void then.
+    Raises OverBudget when the seller's loss limit is reached, Frozen when an operator froze the seller, and Refused
+    when an answer has shown that our clock is wrong; a reserved purchase is void then.
     """
-    terms = purchase.terms
-    assert terms is not None, "a priced order has terms"
     now = context.clock.now()
+    if fault := context.clock_fault(purchase.order.seller, terms.max_timeout):
+        _deny(context, purchase, fault)
+        raise Refused(fault, advice=CLOCK_ADVICE)
     authorization = authorize(context.policy, purchase, terms, now)
     crash_point("signed")
     events = Signed(at=now, authorization=authorization, terms=terms), Sent(at=now)
@@ -58,11 +63,16 @@ def sign(context: PayerContext, purchase: Purchase) -> Purchase:
     try:
         sent = context.ledger.append(purchase, *events, lease=new_lease(context, seller), loss_limit=limit)
     except (OverBudget, Frozen) as refused:
-        if purchase.money is Money.RESERVED:
-            append(context, purchase, Denied(at=now, reason=refused.what))
+        _deny(context, purchase, refused.what)
         raise
     crash_point("sent")
     return sent
+
+
+def _deny(context: PayerContext, purchase: Purchase, reason: str) -> None:
+    """Void a purchase of which nothing was signed yet."""
+    if purchase.money is Money.RESERVED:
+        append(context, purchase, Denied(at=context.clock.now(), reason=reason))
 
 
 async def send(context: PayerContext, purchase: Purchase) -> Purchase:
@@ -72,7 +82,7 @@ async def send(context: PayerContext, purchase: Purchase) -> Purchase:
     written down.
     """
     payment = present(context.signer(), purchase)
-    answer = await _exchange(context, purchase, {payment.header_name: payment.header_value})
+    answer = await _exchange(context, purchase, {payment.header_name: payment.header_value, **_UNSHARED})
     if isinstance(answer, NotSent):
         return _unsent(context, purchase, answer.reason)
     if isinstance(answer, NoAnswer):
@@ -150,9 +160,9 @@ def _unsent(context: PayerContext, purchase: Purchase, reason: str) -> Purchase:
 
 async def _exchange(context: PayerContext, purchase: Purchase, headers: dict[str, str]) -> Answer | NotSent | NoAnswer:
     request = purchase.order.request
-    sent = {**dict(request.headers), **headers}
+    sent = {name: value for name, value in request.headers if name.lower() not in headers} | headers
     try:
-        return await context.transport.send(request, sent, timeout=context.answer_timeout(purchase.order.seller))
+        return await context.ask(purchase.order.seller, request, sent)
     except (NotSent, NoAnswer) as outcome:
         return outcome
 

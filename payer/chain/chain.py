@@ -29,6 +29,16 @@ class Account:
     received: int
 
 
+@dataclass(frozen=True, slots=True)
+class TokenData:
+    """A token contract's own word about itself. None: it has no such function (name and version are optional)."""
+
+    decimals: int
+    name: str | None
+    version: str | None
+    domain_separator: bytes | None
+
+
 class ChainReader(Protocol):
     """Reads of a chain, as the payer uses them. Every method raises ChainUnreachable rather than guess (I9)."""
 
@@ -42,6 +52,10 @@ class ChainReader(Protocol):
 
     async def balance(self, asset: Asset, owner: str) -> int:
         """An owner's balance now, in atomic units."""
+        ...
+
+    async def token(self, asset: Asset) -> TokenData:
+        """The token contract's word about itself, to be compared with policy's asset."""
         ...
 
     async def transfers(self, asset: Asset, payer: str, from_block: int, to_block: int) -> list[TransferOut]:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from payer.chain import multicall
-from payer.chain.calls import eth_call, word
 from payer.chain.chain import Head
-from payer.chain.rpc import RpcCallFailed, RpcClient, malformed
+from payer.chain.rpc import RpcCallFailed, RpcClient, eth_call, malformed, word
 from payer.chain.settlements import Proof
 from payer.values.chain_view import Settlement
 from payer.values.errors import ChainUnreachable

@@ -8,10 +8,11 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from payer.chain.agreement import combine
-from payer.chain.chain import Account, Head
+from payer.chain.chain import Account, Head, TokenData
 from payer.chain.log_ranges import LogRanges, RangesInMemory
 from payer.chain.rpc import RpcClient
 from payer.chain.server import RpcServer
+from payer.policy.clock_skew import ClockReadings
 from payer.policy.rules import Policy
 from payer.values.chain_view import ChainView, TransferOut
 from payer.values.clock import Clock
@@ -25,14 +26,20 @@ Connect = Callable[[str], RpcClient]
 class RpcChain:
     """`ChainReader` over the servers that policy names.
 
-    `ranges` keeps the block ranges that they answer for; without one they are learned by each process.
+    `ranges` keeps the block ranges that they answer for; without one they are learned by each process. `clocks`
+    collects how far our clock is from theirs.
     """
 
     def __init__(
-        self, policy: Policy, clock: Clock, ranges: LogRanges | None = None, connect: Connect | None = None
+        self,
+        policy: Policy,
+        clock: Clock,
+        ranges: LogRanges | None = None,
+        connect: Connect | None = None,
+        clocks: ClockReadings | None = None,
     ) -> None:
         kept = RangesInMemory() if ranges is None else ranges
-        opened = connect or (lambda url: RpcClient(url, clock, batch=policy.rpc_batch))
+        opened = connect or (lambda url: RpcClient(url, clock, batch=policy.rpc_batch, clocks=clocks))
         self._clients = [opened(url) for url in policy.servers]
         named = zip(policy.servers, self._clients, strict=True)
         self.servers = [RpcServer(policy, clock, client, host(url), kept) for url, client in named]
@@ -55,6 +62,9 @@ class RpcChain:
     async def domain_separator(self, asset: Asset) -> bytes:
         """The token's EIP-712 domain separator; ours differs when the policy has a wrong name or version."""
         return await self._first(lambda server: server.domain_separator(asset))
+
+    async def token(self, asset: Asset) -> TokenData:
+        return await self._first(lambda server: server.token(asset))
 
     async def transfers(self, asset: Asset, payer: str, from_block: int, to_block: int) -> list[TransferOut]:
         return await self._first(lambda server: server.transfers(asset, payer, from_block, to_block))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -12,8 +13,10 @@ from typing import Any
 from payer.chain.refusals import read_refusal
 from payer.http.bounded import read_body
 from payer.http.causes import network_cause
+from payer.http.date import answer_time
 from payer.http.gate import retry_after
 from payer.http.pool import ConnectionPool
+from payer.policy.clock_skew import CHAIN_SERVER, ClockReadings
 from payer.values.clock import Clock
 from payer.values.errors import ChainUnreachable
 from payer.wire.seller_word import is_html
@@ -49,11 +52,14 @@ class _NoAnswer:
 class RpcClient:
     """Calls to one server. The URL may hold a provider's key, so no message shows it (I10)."""
 
-    def __init__(self, url: str, clock: Clock, *, batch: int = 100, timeout: float = 10.0) -> None:
+    def __init__(
+        self, url: str, clock: Clock, *, batch: int = 100, timeout: float = 10.0, clocks: ClockReadings | None = None
+    ) -> None:
         self._url = url
         self._size = batch
         self._timeout = timeout
         self._clock = clock
+        self._clocks = ClockReadings() if clocks is None else clocks
         self._pool = ConnectionPool(secure=url.startswith("https:"))
         self._resume_at = datetime.fromtimestamp(0, UTC)
 
@@ -131,6 +137,7 @@ class RpcClient:
         """The body of an answer in JSON-RPC, or what came instead."""
         import httpx
 
+        started = time.perf_counter()
         headers = {"content-type": "application/json", "accept-encoding": "identity", "user-agent": "tollbook"}
         try:
             request = httpx.Request("POST", self._url, headers=headers, content=content)
@@ -145,6 +152,8 @@ class RpcClient:
             return _NoAnswer(f"no complete answer within {self._timeout:g} s")
         except (httpx.TransportError, httpx.InvalidURL, OSError) as error:
             return _NoAnswer(network_cause(error))
+        told = answer_time(response.headers)
+        self._clocks.saw(CHAIN_SERVER, self._clock.now().timestamp(), told, time.perf_counter() - started)
         if response.status_code in (429, 503):
             after = retry_after(response.headers.get("retry-after"), self._clock.now())
             if after is not None or response.status_code == 429:
@@ -224,3 +233,24 @@ def quantity(value: object, what: str) -> int:
     if not isinstance(value, str) or not _QUANTITY.fullmatch(value):
         raise malformed(f"{what} is {shown(value)}")
     return int(value, 16)
+
+
+_WORD_DIGITS = 64
+
+
+def eth_call(to: str, data: str, block: str) -> Call:
+    """A read of a contract at a block: a number in hex, or a tag."""
+    return ("eth_call", [{"to": to, "data": data}, block])
+
+
+def word(value: object) -> str:
+    """The 64 hex digits of one ABI word. Raises ChainUnreachable for anything else."""
+    if value == "0x":  # what an address without code returns
+        raise ChainUnreachable(
+            "there is no token at the asset's address on this chain",
+            advice="correct the asset's address, network.chain_id or network.rpc_url in the policy file",
+        )
+    if not isinstance(value, str) or len(value) != 2 + _WORD_DIGITS or not value.startswith("0x"):
+        raise malformed(f"a call returned {shown(value)}")
+    quantity(value, "a call's result")
+    return value[2:]

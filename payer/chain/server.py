@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from payer.chain.calls import eth_call, word
-from payer.chain.chain import Account, Head
+from payer.chain.chain import Account, Head, TokenData
 from payer.chain.log_ranges import LogRanges
 from payer.chain.logs import Log, LogReader, transfers_of
 from payer.chain.nonces import NonceReader
-from payer.chain.rpc import Call, RpcCallFailed, RpcClient, malformed, quantity
+from payer.chain.rpc import Call, RpcCallFailed, RpcClient, eth_call, malformed, quantity, word
 from payer.chain.settlements import Proof, SettlementReader
+from payer.chain.token import DOMAIN_SEPARATOR, TokenReader
 from payer.policy.rules import Policy
 from payer.values.chain_view import ChainView, NonceState, Settlement, TransferOut
 from payer.values.clock import Clock
@@ -24,7 +24,6 @@ from payer.values.money import Asset
 from payer.wire.addresses import address_word, checksum
 
 _BALANCE_OF = "0x70a08231"
-_DOMAIN_SEPARATOR = "0x3644e515"
 
 
 class RpcServer:
@@ -41,6 +40,7 @@ class RpcServer:
         self._nonces = NonceReader(rpc)
         self._logs = LogReader(rpc, name, ranges)
         self._settlements = SettlementReader(rpc)
+        self._tokens = TokenReader(rpc)
 
     async def head(self) -> Head:
         blocks: list[Call] = [
@@ -95,10 +95,14 @@ class RpcServer:
     async def domain_separator(self, asset: Asset) -> bytes:
         """The token's EIP-712 domain separator; ours differs when the policy has a wrong name or version."""
         chain_id, value = await self._rpc.read(
-            [("eth_chainId", []), eth_call(asset.address, _DOMAIN_SEPARATOR, "latest")]
+            [("eth_chainId", []), eth_call(asset.address, DOMAIN_SEPARATOR, "latest")]
         )
         self._check_chain(chain_id)
         return bytes.fromhex(word(value))
+
+    async def token(self, asset: Asset) -> TokenData:
+        await self.head()
+        return await self._tokens.read(asset)
 
     async def transfers(self, asset: Asset, payer: str, from_block: int, to_block: int) -> list[TransferOut]:
         logs = await self._logs.of_payer(asset, payer, from_block, to_block)

@@ -6,9 +6,12 @@ import zlib
 from collections.abc import AsyncIterable, Iterable
 from dataclasses import dataclass
 
-HEADER_VALUE_LIMIT = 16 * 1024
-HEADER_TOTAL_LIMIT = 64 * 1024
+HEADER_VALUE_LIMIT = 64 * 1024
+HEADER_TOTAL_LIMIT = 96 * 1024
 HEADER_COUNT_LIMIT = 128
+PAYMENT_ANSWERS = frozenset({"payment-required", "payment-response", "x-payment-response"})
+"""Headers that are read however many others come before them."""
+
 _WINDOW = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 
 
@@ -33,9 +36,9 @@ def clip_headers(items: Iterable[tuple[str, str]]) -> dict[str, str]:
     clipped: dict[str, str] = {}
     total = 0
     for count, (name, value) in enumerate(items):
-        if count >= HEADER_COUNT_LIMIT or total > HEADER_TOTAL_LIMIT:
-            break
         key = name.lower()
+        if (count >= HEADER_COUNT_LIMIT or total > HEADER_TOTAL_LIMIT) and key not in PAYMENT_ANSWERS:
+            continue
         text = value if key not in clipped else f"{clipped[key]}, {value}"
         clipped[key] = text[: HEADER_VALUE_LIMIT + 1]
         total += len(name) + min(len(value), HEADER_VALUE_LIMIT)

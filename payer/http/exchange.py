@@ -17,7 +17,12 @@ from payer.values.request import Request
 if TYPE_CHECKING:
     import httpx
 
-ERROR_BODY_LIMIT = 64 * 1024
+ERROR_BODY_LIMIT = 1024 * 1024
+"""As much as a 402 may hold in x402 v1, which has the seller's schemas in its body."""
+
+_HEADERS_TOO_LONG = "Receive buffer too long"
+"""What h11 says of headers above 100 KiB, beside which no answer can be read."""
+
 _CONNECT_SECONDS = 10.0
 
 
@@ -58,6 +63,8 @@ class Exchange:
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             return self._failed(f"no connection: {network_cause(error)}", never=not self._left)
         except (httpx.TransportError, OSError) as error:
+            if _HEADERS_TOO_LONG in str(error):
+                return self._failed("the answer's headers are longer than 100 KiB, and were cut there")
             return self._failed(f"the connection failed: {network_cause(error)}")
         except BaseException as error:
             # Cancelled, or a defect: the frames below hold the bytes that were sent, and tracebacks may show locals.

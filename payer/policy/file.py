@@ -8,7 +8,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from types import MappingProxyType
 
-from payer.policy.rules import Caps, DatasetPolicy, Policy, SellerCaps, SellerPolicy, origin
+from payer.policy.rules import LOCAL_CHAIN, Caps, DatasetPolicy, Policy, SellerCaps, SellerPolicy, origin
 from payer.policy.toml_table import TomlTable
 from payer.values.errors import Misconfigured, PolicyMissing
 from payer.values.money import Asset
@@ -16,8 +16,8 @@ from payer.wire.addresses import ZERO_ADDRESS
 from payer.wire.strict_json import shown
 
 FIRST_USE = "first-use"
+ANY_PAYEE = "any"
 _FILE_LIMIT = 1024 * 1024
-LOCAL_CHAIN = 31337
 NETWORK_KEYS = (
     *("chain_id", "v1_name", "rpc_url", "rpc_urls", "finality"),
     *("lookback_blocks", "max_head_age", "max_head_ahead", "rpc_batch"),
@@ -26,8 +26,9 @@ PAYMENT_KEYS = ("validity_seconds", "clock_skew_seconds", "max_timeout_seconds",
 ASSET_KEYS = ("address", "eip712_name", "eip712_version", "decimals", "also_named")
 _CEILINGS = ("per_call", "per_run", "per_flow_day", "per_day", "per_month")
 CAP_KEYS = (*_CEILINGS, "price_drift")
-SELLER_KEYS = tuple(key.name for key in fields(SellerPolicy) if key.name != "name")
+SELLER_KEYS = tuple(key.name for key in fields(SellerPolicy) if key.name not in ("name", "any_payee"))
 DATASET_KEYS = tuple(key.name for key in fields(DatasetPolicy))
+_RESOURCES = ("any", "exact")
 _FINALITIES = ("latest", "safe", "finalized")
 
 # Name, version and decimals of known tokens (EIP-712): others would make signatures that the token refuses.
@@ -83,8 +84,8 @@ def parse_policy(text: str) -> Policy:
         max_head_ahead=_head_ahead(network, chain_id, validity),
         rpc_batch=network.integer("rpc_batch", 1, 1000, 100),
         validity_seconds=validity,
-        clock_skew_seconds=payment.integer("clock_skew_seconds", 0, 300, 60),
-        max_timeout_seconds=payment.integer("max_timeout_seconds", 10, 31_536_000, 86_400),
+        clock_skew_seconds=payment.integer("clock_skew_seconds", 0, 3600, 600),
+        max_timeout_seconds=payment.integer("max_timeout_seconds", 10, 31_536_000, 31_536_000),
         quote_max_age=payment.integer("quote_max_age", 0, 31_536_000, 86_400),
         assets=MappingProxyType(assets),
         also_named=MappingProxyType(also_named),
@@ -137,7 +138,12 @@ def _assets(top: TomlTable, chain_id: int) -> tuple[dict[str, Asset], dict[str, 
 
 
 def _check_known_token(table: TomlTable, asset: Asset) -> None:
-    """Raise Misconfigured when a known token is declared with other EIP-712 data or decimals."""
+    """Raise Misconfigured when a known token is declared with other EIP-712 data or decimals, or for another chain."""
+    homes = [chain_id for chain_id, address in _KNOWN_TOKENS if address == asset.address]
+    if homes and asset.chain_id not in homes and asset.chain_id in {chain_id for chain_id, _ in _KNOWN_TOKENS}:
+        what = f"is this token's on chain {homes[0]}, and network.chain_id is {asset.chain_id}"
+        here = next(address for chain_id, address in _KNOWN_TOKENS if chain_id == asset.chain_id)
+        raise table.wrong("address", what, f"write chain_id = {homes[0]}, or this chain's address: {here}")
     known = _KNOWN_TOKENS.get((asset.chain_id, asset.address))
     if known is None:
         return
@@ -202,12 +208,14 @@ def _seller(name: str, table: TomlTable, assets: Mapping[str, Asset], caps: Mapp
         base_url=table.url("base_url"),
         pay_with=symbol,
         pay_to=_payees(table),
+        any_payee=table.value("pay_to") == ANY_PAYEE,
         tokens=_tokens(table),
         watch=_watch(table),
+        resource=table.choice("resource", _RESOURCES, "any"),
         resource_origins=tuple(origin(url) for url in table.texts("resource_origins")),
         parallel=table.integer("parallel", 1, 256, 8),
         requests_per_minute=table.integer("requests_per_minute", 0, 1_000_000, 0),
-        timeout_seconds=table.integer("timeout_seconds", 1, 600, 60),
+        timeout_seconds=table.integer("timeout_seconds", 1, 600, 100),
         body_bytes=table.integer("body_bytes", 1024, 1024**3, 16 * 1024**2),
         loss_limit=table.money("loss_limit", assets[symbol].decimals, 3 * caps[symbol].per_call),
         per_day=table.money("per_day", assets[symbol].decimals, caps[symbol].per_day),
@@ -227,9 +235,9 @@ def _datasets(table: TomlTable) -> Mapping[str, DatasetPolicy]:
 
 def _payees(table: TomlTable) -> tuple[str, ...]:
     value = table.value("pay_to")
-    if value == FIRST_USE:
+    if value in (FIRST_USE, ANY_PAYEE):
         return ()
-    fix = f'write "{FIRST_USE}", or a list of addresses such as ["0x…"]'
+    fix = f'write "{FIRST_USE}", a list of addresses such as ["0x…"], or "{ANY_PAYEE}" (docs/policy.md has its cost)'
     if not isinstance(value, list) or not value:
         raise table.wrong("pay_to", f"is {shown(value)}", fix)
     payees = tuple(table.as_address("pay_to", entry) for entry in value)

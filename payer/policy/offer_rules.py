@@ -5,6 +5,7 @@ What is signed is token, payee, amount, window and nonce (EIP-3009); docs/policy
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -84,7 +85,7 @@ class OfferRules:
             amount=offer.amount,
             max_timeout=offer.max_timeout,
             accepted=offer.accepted,
-            resource=challenge.resource if challenge.version == 2 else dump({"url": offer.resource}),
+            resource=challenge.resource if challenge.version == 2 else dump(json.loads(offer.accepted).get("resource")),
             extensions=dump(challenge.extensions),
         )
 
@@ -95,7 +96,8 @@ class OfferRules:
         yield self._asset(offer)
         yield self._transfer_method(offer)
         yield self._eip712_domain(offer)
-        yield self._resource(challenge.resource_url if challenge.version == 2 else offer.resource)
+        if self.seller.resource == "exact":
+            yield self._resource(challenge.resource_url if challenge.version == 2 else offer.resource)
         yield self._timeout(offer)
         yield self._payee(offer)
         yield self._price(offer)
@@ -139,6 +141,7 @@ class OfferRules:
         return None
 
     def _resource(self, url: str | None) -> QuoteUnacceptable | None:
+        """Refuse terms for another URL than ours. EIP-3009 signs no URL, so policy has to ask for this rule."""
         allowed = origin(self.request_url) + urlsplit(self.request_url).path
         if url is None:
             return unacceptable("resource", "terms that name no resource", allowed)
@@ -168,11 +171,16 @@ class OfferRules:
             return unacceptable("payTo", f"{shown(offer.pay_to)} ({why})", "an address")
         if payee in (ZERO_ADDRESS, self.asset.address, self.payer):
             return unacceptable("payTo", payee, "a payee other than zero, the token and ourselves")
+        if self.seller.any_payee:
+            return None
         if self.seller.pay_to and payee not in self.seller.pay_to:
             advice = f"confirm the new address with the seller, then add it to sellers.{name}.pay_to"
             return unacceptable("payTo", payee, " or ".join(self.seller.pay_to), advice)
         if not self.seller.pay_to and self.pinned_pay_to is not None and payee != checksum(self.pinned_pay_to):
-            advice = f"confirm the new address with the seller, then write it into sellers.{name}.pay_to"
+            advice = (
+                f"confirm the new address with the seller, then write it into sellers.{name}.pay_to; if it uses "
+                'another for each payment, pay_to = "any" (docs/policy.md says what that costs in safety)'
+            )
             return unacceptable("payTo", payee, f"{checksum(self.pinned_pay_to)}, recorded at first use", advice)
         return None
 

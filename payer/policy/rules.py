@@ -10,6 +10,7 @@ from urllib.parse import SplitResult, urlsplit
 from payer.values.money import Asset
 
 MILLION = 1_000_000
+LOCAL_CHAIN = 31337
 _PORTS = {"https": 443, "http": 80}
 
 
@@ -56,21 +57,24 @@ class DatasetPolicy:
 class SellerPolicy:
     """One seller that may be paid. An empty `pay_to` means first use: the first payee seen is pinned.
 
-    `tokens` and `watch` (by dataset) are the keys requested when none are named. `loss_limit` is in atomic units; 0
-    stops at the first loss. `price_drift`, and that of `datasets` by name, take the place of the asset's, unless they
-    are None. `per_day` and `per_month` are caps in atomic units, by default the asset's.
+    `any_payee` pays whichever address each 402 names. `resource` is "any", or "exact" to refuse terms whose `resource`
+    is not our request. `tokens` and `watch` (by dataset) are the keys requested when none are named. `loss_limit` is
+    in atomic units; 0 stops at the first loss. `price_drift`, and that of `datasets` by name, take the place of the
+    asset's, unless they are None. `per_day` and `per_month` are caps in atomic units, by default the asset's.
     """
 
     name: str
     base_url: str
     pay_with: str
     pay_to: tuple[str, ...] = ()
+    any_payee: bool = False
     tokens: tuple[int, ...] = ()
     watch: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    resource: str = "any"
     resource_origins: tuple[str, ...] = ()
     parallel: int = 8
     requests_per_minute: int = 0
-    timeout_seconds: int = 60
+    timeout_seconds: int = 100
     body_bytes: int = 16 * 1024 * 1024
     loss_limit: int = 0
     per_day: int = 0
@@ -104,8 +108,8 @@ class Policy:
     max_head_ahead: int = 15
     rpc_batch: int = 100
     validity_seconds: int = 120
-    clock_skew_seconds: int = 60
-    max_timeout_seconds: int = 86_400
+    clock_skew_seconds: int = 600
+    max_timeout_seconds: int = 31_536_000
     quote_max_age: int = 86_400
     rpc_urls: tuple[str, ...] = field(default=(), repr=False)
 
@@ -128,6 +132,11 @@ class Policy:
         if rules.price_drift is not None:
             return Drift(rules.price_drift, f"sellers.{seller}.price_drift")
         return Drift(self.caps[rules.pay_with].price_drift, f"caps.{rules.pay_with}.price_drift")
+
+    @property
+    def is_local(self) -> bool:
+        """True for the chain of a sandbox, which may stand still or be moved."""
+        return self.chain_id == LOCAL_CHAIN
 
     def asset_for(self, seller: str) -> Asset:
         """The asset that a seller is paid in."""

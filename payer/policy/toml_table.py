@@ -89,9 +89,9 @@ class TomlTable:
             raise self.wrong(key, f"is {shown(value)}", 'write a list of texts such as ["…"]')
         return tuple(value)
 
-    def choice(self, key: str, allowed: tuple[str, ...]) -> str:
+    def choice(self, key: str, allowed: tuple[str, ...], default: str = _MISSING) -> str:
         """One of the allowed texts."""
-        value = self.value(key)
+        value = self.value(key, default)
         if value not in allowed:
             raise self.wrong(key, f"is {shown(value)}", "allowed is " + ", ".join(f'"{one}"' for one in allowed))
         return str(value)

@@ -15,7 +15,7 @@ from payer.values.terms import Authorization, SecretStr
 from payer.wire.addresses import ZERO_ADDRESS, address_word, checksum, is_hash, keccak256
 
 UINT256_MAX = 2**256 - 1
-MAX_WINDOW_SECONDS = 600
+MAX_WINDOW_SECONDS = 3_900
 """No authorization lives longer than this from validAfter to validBefore, whatever policy or caller says."""
 
 _DOMAIN_TYPEHASH = bytes.fromhex("8b73c3c69bb8fe3d512ecc4cf759cc79239f7b179b0ffacaa9a75d522b39400f")

@@ -10,7 +10,7 @@ from typing import Any
 from payer.wire import strict_json
 from payer.wire.strict_json import Malformed
 
-HEADER_LIMIT = 16 * 1024
+HEADER_LIMIT = 64 * 1024
 
 
 def single_header(headers: Mapping[str, str], name: str) -> str | None:
@@ -24,7 +24,7 @@ def single_header(headers: Mapping[str, str], name: str) -> str | None:
 def decode_header(name: str, text: str) -> dict[str, Any]:
     """Decode a header's JSON object. Raises Malformed unless its base64 is canonical, padded and bounded."""
     if len(text) > HEADER_LIMIT:
-        raise Malformed(f"the header {name} is longer than {HEADER_LIMIT} bytes")
+        raise Malformed(f"the header {name} is longer than {HEADER_LIMIT} bytes, and was cut there")
     try:
         raw = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):

@@ -20,7 +20,8 @@ def payment_header(
 ) -> tuple[str, SecretStr]:
     """Name and value of the header that pays: byte-identical whenever the arguments are the same.
 
-    v2 echoes the accepted offer, the resource and the extensions unchanged, as sellers compare them (section 5.1.2).
+    v2 echoes the accepted offer and the extensions unchanged, as sellers compare them (section 5.1.2); the resource too
+    where it has the standard's form, and no official seller compares it.
     `payment_id` is added only where the seller declared the payment-identifier extension. Raises ValueError when the
     authorization does not belong to the terms.
     """
@@ -31,7 +32,7 @@ def payment_header(
         before, after = f'{{"x402Version":1,"scheme":"exact","network":{network}', "}"
     else:
         extensions = _with_payment_id(terms.extensions, payment_id)
-        resource = "" if terms.resource == "{}" else f',"resource":{terms.resource}'
+        resource = f',"resource":{terms.resource}' if _is_resource(terms.resource) else ""
         before = f'{{"x402Version":2{resource},"accepted":{terms.accepted}'
         after = "}" if extensions == "{}" else f',"extensions":{extensions}}}'
     payload = dump({"signature": signature, "authorization": _authorization(authorization)})
@@ -49,6 +50,12 @@ def _authorization(authorization: Authorization) -> dict[str, str]:
         "validBefore": str(authorization.valid_before),
         "nonce": authorization.nonce,
     }
+
+
+def _is_resource(text: str) -> bool:
+    """True for the JSON of an object with a URL (section 5.1); sellers' own readers refuse any other form."""
+    resource = json.loads(text)
+    return isinstance(resource, dict) and isinstance(resource.get("url"), str)
 
 
 def _with_payment_id(extensions: str, payment_id: str | None) -> str:

@@ -1,7 +1,7 @@
-"""Read the terms of a 402: x402 v2 in the PAYMENT-REQUIRED header (v2 section 5.1), v1 in the body.
+"""Read the terms of a 402: from the PAYMENT-REQUIRED header where there is one (x402 v2 section 5.1), else the body.
 
-Terms are checked for being well-formed, and not judged; policy does that. Terms found in the other version's place are
-refused.
+The header's document may be of version 2 or 1, as official clients take it; the body's must be of version 1. Terms are
+checked for being well-formed, and not judged; policy does that.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import Any
 from payer.values.errors import QuoteUnacceptable
 from payer.wire.fields import integer, optional_object, optional_text, text_of
 from payer.wire.headers import decode_header, json_object, single_header
-from payer.wire.strict_json import Malformed, dump, shown
+from payer.wire.strict_json import Malformed, dump, parse, shown
 
-BODY_LIMIT = 64 * 1024
-OFFER_LIMIT = 32
+BODY_LIMIT = 1024 * 1024
+OFFER_LIMIT = 128
 UINT256_MAX = 2**256 - 1
 
 _AMOUNT = re.compile(r"[1-9][0-9]{0,77}", re.ASCII)
@@ -41,7 +41,10 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """The terms of a 402. `unreadable` holds a reason for each entry that is no offer and can't be chosen."""
+    """The terms of a 402. `unreadable` holds a reason for each entry that is no offer and can't be chosen.
+
+    `resource` is what a v2 seller wrote as such, as JSON: evidence, in whatever form it has. `resource_url` is its URL.
+    """
 
     version: int
     offers: tuple[Offer, ...]
@@ -57,49 +60,80 @@ def unacceptable(field_name: str, offered: str, allowed: str, advice: str = _ADV
     return QuoteUnacceptable(f"{field_name}: the seller offers {offered}; allowed is {allowed}", advice=advice)
 
 
-def parse_402(status: int, headers: Mapping[str, str], body: bytes) -> Challenge:
-    """Parse the terms of a 402 answer. Raises QuoteUnacceptable unless they are strictly x402 v1 or v2."""
+def parse_402(status: int, headers: Mapping[str, str], body: bytes, *, cut: bool = False) -> Challenge:
+    """Parse the terms of a 402 answer. Raises QuoteUnacceptable unless they are strictly x402 v1 or v2.
+
+    `cut` says that the body was longer than what was read of it.
+    """
     if status != 402:
         raise unacceptable("status", str(status), "402, which alone asks for a payment")
     try:
         text = single_header(headers, "payment-required")
-        return _parse_v1(body) if text is None else _parse_v2(text)
+        return _parse_body(body, cut=cut) if text is None else _parse_header(text, body)
     except Malformed as why:
         reason = str(why)
     raise QuoteUnacceptable(f"the seller's terms can't be read: {reason}", advice=_ADVICE)
 
 
-def _parse_v1(body: bytes) -> Challenge:
-    document = json_object("the 402's body (there is no PAYMENT-REQUIRED header)", body, BODY_LIMIT)
+def _parse_body(body: bytes, *, cut: bool) -> Challenge:
+    where = "the 402's body (there is no PAYMENT-REQUIRED header)"
+    if cut:
+        raise Malformed(f"{where} is longer than {len(body)} bytes, and was cut there")
+    document = json_object(where, body, BODY_LIMIT)
     version = document.get("x402Version")
     if type(version) is int and version == 2:
         raise Malformed("the body holds terms of x402 version 2; they belong in the PAYMENT-REQUIRED header")
-    _check_version(version, 1)
+    _check_version(version, (1,), "the body")
+    return _version_1(document)
+
+
+def _parse_header(text: str, body: bytes) -> Challenge:
+    document = decode_header("PAYMENT-REQUIRED", text)
+    version = document.get("x402Version")
+    _check_version(version, (1, 2), "the PAYMENT-REQUIRED header")
+    return _version_1(document) if version == 1 else _version_2(document, body)
+
+
+def _version_1(document: dict[str, Any]) -> Challenge:
     offers, unreadable = _offers(document, 1)
     return Challenge(1, offers, error=optional_text(document, "error"), unreadable=unreadable)
 
 
-def _parse_v2(text: str) -> Challenge:
-    document = decode_header("PAYMENT-REQUIRED", text)
-    _check_version(document.get("x402Version"), 2)
+def _version_2(document: dict[str, Any], body: bytes) -> Challenge:
     offers, unreadable = _offers(document, 2)
-    resource = optional_object(document, "resource")
+    resource = document.get("resource")
+    resource = _resource_in_body(body) if resource is None else resource
     return Challenge(
         version=2,
         offers=offers,
-        resource=dump(resource),
-        resource_url=optional_text(resource, "url", "resource.url"),
+        resource="{}" if resource is None else dump(resource),
+        resource_url=_url_of(resource),
         extensions=optional_object(document, "extensions"),
         error=optional_text(document, "error"),
         unreadable=unreadable,
     )
 
 
-def _check_version(version: object, expected: int) -> None:
-    if type(version) is not int or version != expected:
+def _resource_in_body(body: bytes) -> Any:
+    """The resource that a v2 seller names in the body alone, which otherwise means nothing; None without one."""
+    try:
+        document = parse(body, limit=BODY_LIMIT)
+    except Malformed:
+        return None
+    return document.get("resource") if isinstance(document, dict) else None
+
+
+def _url_of(resource: object) -> str | None:
+    """The URL of a resource, which sellers write as an object or as a bare text; None without one."""
+    url = resource.get("url") if isinstance(resource, dict) else resource
+    return url if isinstance(url, str) else None
+
+
+def _check_version(version: object, expected: tuple[int, ...], place: str) -> None:
+    if type(version) is not int or version not in expected:
         offered = "no x402Version" if version is None else f"x402Version {shown(version)}"
-        place = "the body" if expected == 1 else "the PAYMENT-REQUIRED header"
-        raise Malformed(f"{place} has {offered}; terms there must have x402Version {expected}")
+        wanted = " or ".join(str(one) for one in expected)
+        raise Malformed(f"{place} has {offered}; terms there must have x402Version {wanted}")
 
 
 def _offers(document: dict[str, Any], version: int) -> tuple[tuple[Offer, ...], tuple[str, ...]]:
@@ -131,7 +165,7 @@ def _offer(entry: object, version: int) -> Offer:
         amount=_amount(entry, version),
         max_timeout=integer(entry, "maxTimeoutSeconds"),
         extra=optional_object(entry, "extra"),
-        resource=optional_text(entry, "resource") if version == 1 else None,
+        resource=_url_of(entry.get("resource")) if version == 1 else None,
         accepted=dump(entry),
     )
 

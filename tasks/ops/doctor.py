@@ -10,14 +10,17 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from payer.values.errors import ChainUnreachable, Misconfigured, PayerError
+from payer.policy.clock_skew import CLOCK_ADVICE, NOTED_SECONDS, offset_text, window_of
+from payer.values.errors import ChainUnreachable, Misconfigured, PayerError, Refused
 from payer.values.money import Amount
+from payer.wallet.token import check_token
 from tasks.ops.probe import probe
 from tasks.workspace.private_state import open_to_others
 from tasks.workspace.workspace import Workspace
 
 FEW_BYTES = 500 * 1024**2
 _FREED_BY = "Of {} servers two must agree before money is freed; with fewer it stays exposed"
+ANY_PAYEE = '; pay_to = "any": nothing checks who is paid, only the caps bound it (docs/policy.md)'
 WRITTEN_FOLDERS = (".", "state", "published", "published/.private", "published/snapshots", "published/snapshots/.files")
 """Folders under TOLLBOOK_HOME."""
 
@@ -51,6 +54,7 @@ async def checkup(environ: Mapping[str, str] | None = None) -> list[Check]:
             except PayerError as error:
                 found.append(_failed(name, error))
         found += await sellers(ws)
+        found += clocks(ws)
     return found
 
 
@@ -116,6 +120,17 @@ async def _chain(ws: Workspace) -> Check:
     return Check("chain", True, detail)
 
 
+async def _token(ws: Workspace) -> Check:
+    """Compare each asset that a seller is paid in with its contract."""
+    texts = []
+    for symbol in dict.fromkeys(seller.pay_with for seller in ws.policy.sellers.values()):
+        token = await check_token(ws.payer.context.chain, ws.policy.assets[symbol])
+        texts.append(
+            f"{symbol}: {token.name or 'no name()'}, version {token.version or 'unknown'}, {token.decimals} decimals"
+        )
+    return Check("token", True, "; ".join(texts))
+
+
 async def _balance(ws: Workspace) -> Check:
     texts = []
     enough = True
@@ -148,6 +163,7 @@ _CHECKS: dict[str, Callable[[Workspace], Awaitable[Check]]] = {
     "balance": _balance,
     "prefect": _prefect,
     "freezes": _freezes,
+    "token": _token,
 }
 
 
@@ -161,5 +177,18 @@ async def sellers(ws: Workspace) -> list[Check]:
             found.append(_failed(f"seller {name}", error))
             continue
         for result in results:
-            found.append(Check(f"seller {name}", result.ok, result.words, result.fix, result.exit_code))
+            words = result.words + (ANY_PAYEE if ws.policy.sellers[name].any_payee else "")
+            found.append(Check(f"seller {name}", result.ok, words, result.fix, result.exit_code))
+    return found
+
+
+def clocks(ws: Workspace) -> list[Check]:
+    """Compare our clock with those of the answers to the other checks; a seller that told no time is left out."""
+    found = []
+    for name, off in sorted(ws.clocks.off.items()):
+        whose = f"that of {name}" if name else "the chain server's"
+        detail = f"within a second of {whose}" if abs(off) < 1 else f"{offset_text(off)} {whose}"
+        fault = ws.clocks.fault(name, window_of(ws.policy, ws.policy.validity_seconds))
+        fix = CLOCK_ADVICE if fault or abs(off) >= NOTED_SECONDS else ""
+        found.append(Check("clock", not fault, fault or detail, fix, Refused.exit_code if fault else 0))
     return found

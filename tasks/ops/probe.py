@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from payer.http.outcome import Answer, NoAnswer, NotSent
 from payer.policy.judge import judge
-from payer.values.errors import PayerError, SellerUnreachable
+from payer.values.errors import ChainUnreachable, PayerError, SellerUnreachable
 from payer.values.money import Amount
 from payer.values.request import Order
 from payer.values.terms import Terms
+from payer.wire.strict_json import shown
 from payer.wire.terms import parse_402
 from sources import registry
 from tasks.operator.sample import sample_order
@@ -53,9 +56,24 @@ class Probe:
             return self.problem.what
         if self.terms is None:
             return f"{self.endpoint} is free, as declared"
-        return (
-            f"{self.endpoint} asks {self.price} {self.terms.asset.symbol} (x402 v{self.terms.version}), inside policy"
-        )
+        asks = f"{self.endpoint} asks {self.price} {self.terms.asset.symbol} (x402 v{self.terms.version})"
+        return f"{asks}, inside policy{self._named_otherwise}"
+
+    @property
+    def _named_otherwise(self) -> str:
+        """A remark on a resource that is not the endpoint's URL."""
+        url = self.endpoint.partition(" ")[2]
+        if isinstance(self.resource, str) and self.resource.partition("?")[0] == url:
+            return ""
+        return f"; its resource is {'not named' if self.resource is None else shown(self.resource)}"
+
+    @property
+    def resource(self) -> Any:
+        """The resource as the seller wrote it: shown, and judged only where policy says "exact"."""
+        if self.terms is None:
+            return None
+        written = json.loads(self.terms.resource)
+        return written["url"] if isinstance(written, dict) and "url" in written else written or None
 
     def document(self) -> dict[str, Any]:
         terms = self.terms
@@ -70,6 +88,7 @@ class Probe:
             "pay_to": terms.pay_to if terms else None,
             "x402_version": terms.version if terms else None,
             "max_timeout": terms.max_timeout if terms else None,
+            "resource": self.resource,
             "what": self.words,
             "fix": self.fix,
         }
@@ -89,15 +108,22 @@ async def _probe_one(ws: Workspace, dataset: Dataset) -> Probe:
         answer = await _ask(ws, made)
         status = answer.status
         terms = _judge(ws, made, answer)
+        await _check_token(ws, terms)
     except PayerError as error:
         problem = error
     return Probe(dataset.name, made.request.endpoint, status, terms, dataset.max_price, problem)
 
 
+async def _check_token(ws: Workspace, terms: Terms) -> None:
+    """Compare the asset with its contract, once per probe. Raises Misconfigured; an unreachable chain is doctor's."""
+    with suppress(ChainUnreachable):
+        await ws.payer.context.check_token(terms.asset)
+
+
 async def _ask(ws: Workspace, made: Order) -> Answer:
     context = ws.payer.context
     try:
-        return await context.transport.send(made.request, dict(made.request.headers), timeout=30)
+        return await context.ask(made.seller, made.request, dict(made.request.headers))
     except (NotSent, NoAnswer) as why:
         raise SellerUnreachable(f"{made.seller} did not answer at {made.request.url}: {why.reason}") from None
 
@@ -107,7 +133,7 @@ def _judge(ws: Workspace, made: Order, answer: Answer) -> Terms:
     return judge(
         context.policy,
         made.seller,
-        parse_402(answer.status, answer.headers, answer.body),
+        parse_402(answer.status, answer.headers, answer.body, cut=answer.cut),
         request_url=made.request.full_url,
         pinned_pay_to=context.ledger.payee(made.seller, context.policy.asset_for(made.seller)),
         order_cap=made.price_cap,

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from payer.http.transport import HttpTransport
     from payer.ledger import Ledger
     from payer.payer import Payer
+    from payer.policy.clock_skew import ClockReadings
     from payer.spool import Spool
     from payer.stop import StopRequest
     from payer.wallet.eip3009 import Wallet
@@ -74,6 +75,13 @@ class Workspace:
         from payer.stop import StopRequest
 
         return StopRequest()
+
+    @cached_property
+    def clocks(self) -> ClockReadings:
+        """Readings of others' clocks beside ours, from their answers."""
+        from payer.policy.clock_skew import ClockReadings
+
+        return ClockReadings()
 
     @cached_property
     def ledger(self) -> Ledger:
@@ -129,9 +137,9 @@ class Workspace:
 
         wallet, spool = self.wallet if self.has_wallet else None, self.spool
         self._transport = HttpTransport(self.policy, clock=self.clock, paces=self.home / "state" / "paces")
-        self._chain = RpcChain(self.policy, self.clock, self.ledger)
+        self._chain = RpcChain(self.policy, self.clock, self.ledger, clocks=self.clocks)
         parts = (self.ledger, self.policy, self._chain, self._transport, wallet, self.clock)
-        return Payer(PayerContext(*parts, spool=spool, stop=self.stop, check_body=check_body))
+        return Payer(PayerContext(*parts, spool=spool, stop=self.stop, check_body=check_body, clocks=self.clocks))
 
     def check_in_place(self) -> None:
         """Raise LedgerReplaced when the ledger or the home was deleted or replaced since this process opened it."""

@@ -19,7 +19,7 @@ def accepted(tollbook: Command, world: World, purchase: str, *options: str) -> S
     said: list[Said] = []
 
     def taken() -> bool:
-        tollbook("recover", TOLLBOOK_CLOCK_OFFSET=str(100 * (len(said) + 1)))
+        tollbook("recover", TOLLBOOK_CLOCK_OFFSET=str(140 * (len(said) + 1)))
         said.append(tollbook("accept-loss", purchase, *options))
         return said[-1].code == 0
 
@@ -35,7 +35,7 @@ def test_doubt_exits_4_from_run_and_from_recover_until_it_is_resolved(
 ) -> None:
     """I9: a seller that only answers 402 proves nothing; once it sells, the same authorization pays once (I1).
 
-    Commands of one process hold a purchase for 90 s against each other, so each comes later than that.
+    Commands of one process hold a purchase for 130 s against each other, so each comes later than that.
     """
     lasting = "[payment]\nvalidity_seconds = 300\n\n[assets.USDC]"
     tollbook.env["TOLLBOOK_POLICY"] = policy_with(buyer, tmp_path, "[assets.USDC]", lasting)
@@ -43,11 +43,11 @@ def test_doubt_exits_4_from_run_and_from_recover_until_it_is_resolved(
     run = tollbook("run", "tm-grade", "--json")
     assert (run.code, run.document["open"], run.document["amount"]) == (4, 1, "0")
     assert run.document["flows"][0]["in_doubt"] == "0.017"
-    recover = tollbook("recover", TOLLBOOK_CLOCK_OFFSET="100")
+    recover = tollbook("recover", TOLLBOOK_CLOCK_OFFSET="135")
     assert recover.code == 4
     assert "Still in doubt" in recover.out
     world.faults.clear()
-    done = tollbook("recover", "--json", TOLLBOOK_CLOCK_OFFSET="200")
+    done = tollbook("recover", "--json", TOLLBOOK_CLOCK_OFFSET="270")
     assert (done.code, done.document["delivered"]) == (0, 1)
     assert len(world.transfers(buyer.address)) == 1
 

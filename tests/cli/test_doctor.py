@@ -63,7 +63,42 @@ def test_probe_reports_every_endpoints_terms(tollbook: Command, world: World, bu
     assert world.transfers(buyer.address) == []
 
 
+def test_a_resource_that_is_not_the_endpoint_is_shown_and_payable(tollbook: Command, world: World) -> None:
+    world.faults.add("swap_resource", times=None)
+    said = tollbook("probe", "--json", TOLLBOOK_PRIVATE_KEY=None)
+    found = {each["dataset"]: each for each in said.document["endpoints"]}["tm-grade"]
+    assert (found["ok"], found["resource"]) == (True, f"{world.seller_url.removesuffix('/v2')}/v2/tokens")
+    assert "its resource is" in found["what"]
+
+
+def test_a_seller_that_may_name_any_payee_is_pointed_out(tollbook: Command, world: World, tmp_path: Path) -> None:
+    text = world.policy_path.read_text().replace(f'pay_to = ["{world.pay_to}"]', 'pay_to = "any"', 1)
+    policy = tmp_path / "any.toml"
+    policy.write_text(text)
+    said = tollbook("doctor", "--json", PREFECT_API_URL=None, TOLLBOOK_POLICY=str(policy))
+    found = {check["check"]: check for check in said.document["checks"]}["seller tokenmetrics"]
+    assert found["ok"]
+    assert "nothing checks who is paid" in found["detail"]
+
+
 def test_probe_of_a_seller_that_policy_does_not_name_says_so(tollbook: Command) -> None:
     said = tollbook("probe", "nobody")
     assert said.code == 2
     assert "nobody" in said.err
+
+
+def test_a_token_with_other_decimals_fails_doctor_and_probe_and_signs_nothing(
+    tollbook: Command, world: World, buyer: Buyer, tmp_path: Path
+) -> None:
+    policy = tmp_path / "wide.toml"
+    policy.write_text(world.policy_path.read_text().replace("decimals = 6", "decimals = 18", 1))
+    env = {"TOLLBOOK_POLICY": str(policy)}
+    [token] = [c for c in tollbook("doctor", "--json", **env).document["checks"] if c["check"] == "token"]
+    assert (token["ok"], "decimals() is 6" in token["detail"]) == (False, True)
+    assert "write decimals = 6" in token["fix"]
+    said = tollbook("probe", "--json", **env)
+    assert said.code == 2
+    assert all("decimals() is 6" in each["what"] for each in said.document["endpoints"])
+    said = tollbook("run", "signals", "--json", **env)
+    assert (said.code, "decimals() is 6" in said.out) == (2, True), said.out
+    assert world.transfers(buyer.address) == []

@@ -18,6 +18,7 @@ ENDINGS = [
     *("The process dies", "The ledger can't take the body", "The ledger is lost", "Another machine paid", "Never sent"),
     *("Held up before it is signed", "The price moves", "The terms move, the price does not"),
     *("Another process was first", "The seller has nothing", "Paid and never delivered", "Delivered as a failure"),
+    *("The clock is wrong", "A payee for each payment"),
     *("The breaker", "Delivered and never paid", "Cancelled", "A chain that lies, lags or forks"),
 ]
 

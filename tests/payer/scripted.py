@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from payer.chain.chain import Account, Head
+from payer.chain.chain import Account, Head, TokenData
 from payer.context import PayerContext
 from payer.http.outcome import Answer, NoAnswer, NotSent
 from payer.ledger import Ledger
@@ -22,7 +22,7 @@ from payer.values.chain_view import ChainView, NonceState, Settlement, TransferO
 from payer.values.errors import ChainUnreachable
 from payer.values.money import Asset
 from payer.values.request import Order, Request
-from payer.wallet.eip3009 import Wallet
+from payer.wallet.eip3009 import Wallet, domain_separator
 from tests.payer import purchases as p
 from tests.simulation.disk import Store
 
@@ -103,6 +103,8 @@ class ScriptedChain:
     view: Callable[[], ChainView | None]
     held: int = 10**12
     looks: int = 0
+    says: TokenData | None = None
+    token_reads: int = 0
 
     async def head(self) -> Head:
         view = self._view()
@@ -114,6 +116,10 @@ class ScriptedChain:
 
     async def balance(self, asset: Asset, owner: str) -> int:
         return self.held
+
+    async def token(self, asset: Asset) -> TokenData:
+        self.token_reads += 1
+        return self.says or TokenData(asset.decimals, asset.eip712_name, asset.eip712_version, domain_separator(asset))
 
     async def transfers(self, asset: Asset, payer: str, from_block: int, to_block: int) -> list[TransferOut]:
         return []

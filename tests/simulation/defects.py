@@ -23,6 +23,7 @@ from payer.stop import StopRequest
 from payer.values.chain_view import ChainView, NonceState, NotSeen
 from payer.values.events import Sent, Signed, Void, fold
 from payer.values.purchase import Data, Money, Purchase
+from payer.values.terms import Terms
 from payer.wallet.eip3009 import Wallet
 from payer.wallet.sign import authorize
 
@@ -154,11 +155,10 @@ def policy_is_read_when_signing_only(patch: pytest.MonkeyPatch) -> None:
 def sending_before_writing(patch: pytest.MonkeyPatch) -> None:
     """A payment leaves that the ledger doesn't know of yet."""
 
-    def forgetful(context: PayerContext, purchase: Purchase) -> Purchase:
-        assert purchase.terms is not None
+    def forgetful(context: PayerContext, purchase: Purchase, terms: Terms) -> Purchase:
         now = context.clock.now()
-        authorization = authorize(context.policy, purchase, purchase.terms, now)
-        signed = fold(purchase, Signed(at=now, authorization=authorization, terms=purchase.terms))
+        authorization = authorize(context.policy, purchase, terms, now)
+        signed = fold(purchase, Signed(at=now, authorization=authorization, terms=terms))
         return fold(signed, Sent(at=now))
 
     patch.setattr(send, "sign", forgetful)

@@ -9,12 +9,13 @@ import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from payer.chain.chain import Account, Head
+from payer.chain.chain import Account, Head, TokenData
 from payer.policy.rules import Policy
 from payer.values.chain_view import ChainView, NonceState, Settlement, TransferOut
 from payer.values.clock import Clock
 from payer.values.errors import ChainUnreachable
 from payer.values.money import Asset
+from payer.wallet.eip3009 import domain_separator
 from tests.simulation.chain import SimChain, Tx, View
 from tests.simulation.dice import Dice
 from tests.simulation.machine import Process
@@ -78,6 +79,10 @@ class Oracle:
     async def balance(self, asset: Asset, owner: str) -> int:
         await self._view()
         return self._chain.balance
+
+    async def token(self, asset: Asset) -> TokenData:
+        await self._view()
+        return TokenData(asset.decimals, asset.eip712_name, asset.eip712_version, domain_separator(asset))
 
     async def transfers(self, asset: Asset, payer: str, from_block: int, to_block: int) -> list[TransferOut]:
         view = await self._view()

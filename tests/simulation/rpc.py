@@ -9,9 +9,12 @@ from typing import Any
 from payer.chain.logs import CANCELLED, TRANSFER, USED
 from payer.chain.multicall import MULTICALL3
 from payer.chain.rpc import Call, RpcCallFailed, RpcClient
+from payer.chain.token import DECIMALS, DOMAIN_SEPARATOR, NAME, VERSION
 from payer.policy.rules import Policy
 from payer.values.clock import Clock
 from payer.values.errors import ChainUnreachable
+from payer.values.money import Asset
+from payer.wallet.eip3009 import domain_separator
 from payer.wire.addresses import address_word
 from tests.simulation.chain import SimChain, Tx, View
 from tests.simulation.dice import Dice
@@ -30,6 +33,7 @@ class SimRpc(RpcClient):
         lies = first and dice.hit("rpc_liar")
         self._liar = Liar(dice.of("rpc_liar").choice(LIES), chain) if lies else None
         self._chain_id = policy.chain_id
+        [self._asset] = policy.assets.values()
         self._truth = chain
         self._dice = dice
         self._process = process
@@ -44,12 +48,13 @@ class SimRpc(RpcClient):
         behind = dice.of("rpc_stale").randint(1, 200) if dice.hit("rpc_stale") else 0
         chain_id = self._chain_id + dice.hit("rpc_other_chain")
         liar = None if dice.calm else self._liar
-        backend = _Backend(self._truth, self._truth.view(behind), chain_id, dice, liar)
+        backend = _Backend(self._truth, self._truth.view(behind), chain_id, dice, liar, self._asset)
         return [backend.answer(method, parameters) for method, parameters in calls]
 
 
 class _Backend:
-    def __init__(self, chain: SimChain, view: View, chain_id: int, dice: Dice, liar: Liar | None) -> None:
+    def __init__(self, chain: SimChain, view: View, chain_id: int, dice: Dice, liar: Liar | None, asset: Asset) -> None:
+        self._asset = asset
         self._chain = chain
         self._view = view
         self._chain_id = chain_id
@@ -99,6 +104,12 @@ class _Backend:
     def _call(self, to: str, data: str, block: int) -> str:
         if to == MULTICALL3:
             return _aggregated([self._call(inner, call, block) for inner, call in _calls_in(data)])
+        if data == DECIMALS:
+            return f"0x{self._asset.decimals:064x}"
+        if data == DOMAIN_SEPARATOR:
+            return "0x" + domain_separator(self._asset).hex()
+        if data in (NAME, VERSION):
+            raise RpcCallFailed("eth_call", -32000, "execution reverted")
         if not data.startswith(AUTHORIZATION_STATE):
             return f"0x{self._chain.balance_at(block):064x}"
         used = self._chain.used_at("0x" + data[-64:], block) is not None

@@ -10,7 +10,7 @@ import pytest
 from msgspec import structs
 
 from payer.buy.buy import buy
-from payer.http.outcome import NoAnswer
+from payer.http.outcome import Answer, NoAnswer
 from payer.payer import Payer
 from payer.policy.file import parse_policy
 from payer.values.chain_view import NonceState
@@ -229,3 +229,57 @@ def test_each_payload_has_its_own_payment_identifier_and_keeps_it_when_presented
     declared = [payment["extensions"]["payment-identifier"] for payment in seller.payments[1:]]  # type: ignore[index]
     first, later = (extension["info"]["id"] for extension in declared)
     assert (first == later) is same
+
+
+ANY = s.POLICY.replace(f'pay_to = ["{p.PAYEE}"]', 'pay_to = "any"')
+
+
+def paid_to(seller: s.ScriptedSeller) -> list[str]:
+    return [payload["authorization"]["to"] for payload in authorizations(seller)]
+
+
+class TestAnyPayee:
+    """A seller that makes a new address for each payment, and knows an old one no more."""
+
+    def test_terms_are_asked_for_again_for_each_payment_and_their_payee_is_signed(self) -> None:
+        seller = s.ScriptedSeller([s.challenge(pay_to=SECOND), s.answer(200)])
+        at = desk(seller, policy=ANY)
+        state, raised = carry(at, reserved(at))
+        assert (paid_to(seller), len(seller.headers)) == ([SECOND], 2)
+        assert (state.data, state.committed, raised) == (Data.DELIVERED, p.PRICE, None)
+
+    def test_a_payee_that_moves_while_it_is_paid_is_signed_over_the_same_nonce(self) -> None:
+        third = "0x" + "44" * 20
+        seller = s.ScriptedSeller([s.challenge(pay_to=SECOND), s.challenge(pay_to=third), s.answer(200)])
+        at = desk(seller, policy=ANY)
+        state, _ = carry(at, reserved(at))
+        nonces = {payload["authorization"]["nonce"] for payload in authorizations(seller)}
+        assert (paid_to(seller), len(nonces), state.committed) == ([SECOND, third], 1, p.PRICE)
+
+    @pytest.mark.parametrize(
+        "first",
+        [s.challenge(DEARER, pay_to=SECOND), s.challenge(10**9, pay_to=SECOND), s.answer(500), NoAnswer("lost")],
+        ids=["dearer than reserved", "over every cap", "no terms", "no answer"],
+    )
+    def test_without_fresh_terms_within_what_is_reserved_the_reserved_ones_are_signed(
+        self, first: Answer | NoAnswer
+    ) -> None:
+        """I3: nothing above the reservation is signed before its caps were checked."""
+        seller = s.ScriptedSeller([first, s.answer(200)])
+        at = desk(seller, policy=ANY)
+        state, _ = carry(at, reserved(at))
+        assert (paid_to(seller), state.committed) == ([p.PAYEE], p.PRICE)
+
+    def test_no_other_seller_is_asked_again(self) -> None:
+        seller = s.ScriptedSeller([s.answer(200)])
+        at = desk(seller)
+        carry(at, reserved(at))
+        assert len(seller.headers) == len(seller.payments) == 1
+
+
+def test_a_paid_answer_is_kept_out_of_every_cache_on_its_way() -> None:
+    """*Five Attacks on x402*, cache leakage: a shared cache would hand a paid body to others, or an old one to us."""
+    seller = s.ScriptedSeller([s.answer(200)])
+    at = desk(seller)
+    carry(at, reserved(at))
+    assert [sent["cache-control"] for sent in seller.headers if "payment-signature" in sent] == ["no-store"]

@@ -90,6 +90,20 @@ class TestFirstUse:
         [quote] = asyncio.run(later.quote([s.order()])).values()
         assert (quote.terms.pay_to, len(seller.headers)) == (p.PAYEE, 2)
 
+    def test_a_seller_that_may_name_any_payee_has_none_pinned_and_its_quotes_are_kept(self) -> None:
+        """What was paid under "any" is no payee that a later "first-use" could trust."""
+        seller = s.ScriptedSeller([s.challenge(pay_to=OTHER)])
+        at = desk(seller, FIRST_USE.replace("first-use", "any"))
+        for _ in range(2):
+            [quote] = asyncio.run(at.quote([s.order()])).values()
+            assert quote.terms.pay_to == OTHER
+        assert (len(seller.headers), at.context.ledger.payee("s", p.USDC)) == (1, None)
+
+    def test_a_402_that_was_cut_says_so(self) -> None:
+        seller = s.ScriptedSeller([replace(s.answer(402, b'{"x402Version":1,'), cut=True)])
+        with pytest.raises(QuoteUnacceptable, match="was cut there"):
+            asyncio.run(desk(seller).quote([s.order()]))
+
 
 class TestDrift:
     def test_plans_that_are_never_bought_do_not_move_what_a_price_is_measured_from(self) -> None:
@@ -190,7 +204,7 @@ class TestLeftReservations:
         """I3: and counted in its buckets."""
         at = desk(s.ScriptedSeller([s.challenge()]), chain="unused")
         approve(elsewhere(at), run="dead")
-        wait(at, 91)
+        wait(at, 131)
         again = approve(at, run="mine", flow="signals")
         assert (again.run.run_id, again.money, again.reserved) == ("mine", Money.RESERVED, p.PRICE)
         held = {bucket: amount for bucket, amount in at.context.ledger.committed(p.USDC).items() if amount}
@@ -205,7 +219,7 @@ class TestLeftReservations:
         at = desk(s.ScriptedSeller([s.challenge()]), chain="unused")
         for number in range(3):
             approve(elsewhere(at), number, run="dead")
-        wait(at, 91)
+        wait(at, 131)
         orders = [s.order(number) for number in range(3)]
 
         async def all_three() -> None:
@@ -220,7 +234,7 @@ class TestLeftReservations:
         seller = s.ScriptedSeller([s.challenge(), s.challenge(pay_to=OTHER), s.answer(200)])
         at = desk(seller, chain="unused")
         approve(elsewhere(at))
-        wait(at, 91)
+        wait(at, 131)
         strict = Payer(replace(at.context, policy=parse_policy(s.POLICY.replace(p.PAYEE, OTHER))))
         purchase = approve(strict, run="mine")
         asyncio.run(strict.buy(purchase))

@@ -153,8 +153,22 @@ class TestSizes:
         answer = answered(answering(http(200, b"\x01\x02", {"content-encoding": "br"})))
         assert (answer.body, answer.headers["content-encoding"]) == (b"\x01\x02", "br")
 
+    def test_terms_as_long_as_real_sellers_send_arrive_whole(self) -> None:
+        """Signed offers of several tiers in a header of 64 KiB; a v1 body with the seller's schemas."""
+        terms = "A" * (64 * 1024)
+        answer = answered(answering(http(402, b"x" * 1_000_000, {"payment-required": terms})))
+        assert (answer.headers["payment-required"], len(answer.body), answer.cut) == (terms, 1_000_000, False)
+
+    def test_headers_that_can_not_be_read_at_all_are_named(self) -> None:
+        assert "longer than 100 KiB" in lost(answering(http(402, b"", {"payment-required": "A" * 400_000}))).reason
+
+    def test_terms_behind_many_other_headers_are_found(self) -> None:
+        many = {f"x-{number}": "y" for number in range(HEADER_COUNT_LIMIT + 9)}
+        answer = answered(answering(http(402, b"", {**many, "payment-required": "AAAA"})))
+        assert answer.headers["payment-required"] == "AAAA"
+
     def test_a_huge_header_is_clipped_so_that_its_reader_sees_it_is_too_long(self) -> None:
-        answer = answered(answering(http(200, b"data", {"payment-response": "A" * 40_000})))
+        answer = answered(answering(http(200, b"data", {"payment-response": "A" * 80_000})))
         assert (answer.body, len(answer.headers["payment-response"])) == (b"data", HEADER_VALUE_LIMIT + 1)
         receipt = parse_receipt(answer.headers)
         assert receipt is not None

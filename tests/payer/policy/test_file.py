@@ -63,7 +63,7 @@ def test_the_example_of_the_design_is_read_as_written(tmp_path: Path) -> None:
 
 def test_what_is_left_out_has_the_documented_default() -> None:
     rules = policy()
-    assert (rules.validity_seconds, rules.clock_skew_seconds, rules.max_timeout_seconds) == (120, 60, 86_400)
+    assert (rules.validity_seconds, rules.clock_skew_seconds, rules.max_timeout_seconds) == (120, 600, 31_536_000)
     assert (rules.quote_max_age, rules.lookback_blocks, rules.max_head_age) == (86_400, 400_000, 0)
     assert (rules.max_head_ahead, rules.rpc_batch) == (15, 100)
     assert policy(POLICY_TOML.replace("8453", "31337")).max_head_ahead == 0
@@ -328,3 +328,23 @@ def test_a_seller_has_caps_and_a_drift_of_its_own(lines: str, expected: tuple[in
 )
 def test_a_wrong_limit_of_a_seller_is_named(lines: str, says: str, tmp_path: Path) -> None:
     assert says in fault(with_line("sellers.tokenmetrics", lines), tmp_path).what
+
+
+@pytest.mark.parametrize(
+    ("chain_id", "address", "fix"),
+    [
+        (84532, "0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913", "0x036CbD53842c5426634e7929541eC2318f3dCF7e"),
+        (8453, "0x036CbD53842c5426634e7929541eC2318f3dCF7e", "0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913"),
+    ],
+)
+@pytest.mark.parametrize("name", ["USD Coin", "USDC"])
+def test_the_usdc_of_one_chain_under_the_id_of_the_other_is_an_error_offline(
+    chain_id: int, address: str, fix: str, name: str
+) -> None:
+    text = POLICY_TOML.replace("8453", str(chain_id)).replace(USDC, address).replace("USD Coin", name)
+    with pytest.raises(Misconfigured) as caught:
+        parse_policy(text)
+    other = 8453 if chain_id == 84532 else 84532
+    assert caught.value.what.startswith(f"assets.USDC.address is this token's on chain {other}")
+    assert f"network.chain_id is {chain_id}" in caught.value.what
+    assert fix in caught.value.fix

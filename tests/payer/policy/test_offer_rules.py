@@ -7,7 +7,6 @@ terms in tests/payer/wire/.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -17,6 +16,7 @@ from payer.values.terms import Quote
 from tests.payer.offers import (
     DOMAIN,
     FIRST_USE_TOML,
+    NOW,
     PAYEE,
     POLICY_TOML,
     POLYGON_USDC,
@@ -27,12 +27,12 @@ from tests.payer.offers import (
     challenge_of,
     judged,
     offer_of,
+    paid,
     policy,
     refusal,
     v2_offer,
 )
 
-NOW = datetime(2026, 11, 22, tzinfo=UTC)
 LOOK_ALIKE = "0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02914".lower()
 
 
@@ -80,10 +80,10 @@ ATTACKS = [
     Attack("a price over the cap of one call", "amount", {"amount": "100001"}, "caps.USDC.per_call"),
     Attack("a price of 10^30", "amount", {"amount": "1" + "0" * 30}, "caps.USDC.per_call"),
     Attack("the largest uint256", "amount", {"amount": str(2**256 - 1)}, "0.1 USDC"),
-    Attack("no validity at all", "maxTimeoutSeconds", {"maxTimeoutSeconds": 0}, "1 to 86400"),
-    Attack("negative validity", "maxTimeoutSeconds", {"maxTimeoutSeconds": -60}, "1 to 86400"),
-    Attack("ten years of validity", "maxTimeoutSeconds", {"maxTimeoutSeconds": 315_360_000}, "1 to 86400"),
-    Attack("endless validity", "maxTimeoutSeconds", {"maxTimeoutSeconds": 10**60}, "1 to 86400"),
+    Attack("no validity at all", "maxTimeoutSeconds", {"maxTimeoutSeconds": 0}, "1 to 31536000"),
+    Attack("negative validity", "maxTimeoutSeconds", {"maxTimeoutSeconds": -60}, "1 to 31536000"),
+    Attack("ten years of validity", "maxTimeoutSeconds", {"maxTimeoutSeconds": 315_360_000}, "1 to 31536000"),
+    Attack("endless validity", "maxTimeoutSeconds", {"maxTimeoutSeconds": 10**60}, "1 to 31536000"),
 ]
 CASES = [pytest.param(version, a, id=f"v{version}: {a.name}") for a in ATTACKS for version in a.versions]
 
@@ -187,44 +187,92 @@ class TestPrice:
         assert judged(challenge_of(2, v2_offer(amount="100000"))).amount == 100_000
 
 
+LISTED, ANY = f'pay_to = ["{PAYEE}"]', 'pay_to = "any"'
+
+
+class TestAnyPayee:
+    """Sellers that name a new address in each 402: only by an explicit choice."""
+
+    RULES = policy(POLICY_TOML.replace(LISTED, ANY))
+
+    def test_whichever_payee_is_named_is_paid_where_policy_says_any(self) -> None:
+        for payee in (PAYEE, STRANGER):
+            assert judged(challenge_of(2, v2_offer(payTo=payee)), self.RULES, pinned_pay_to=PAYEE).pay_to == payee
+
+    @pytest.mark.parametrize("payee", ["0x" + "00" * 20, WALLET.address, USDC, "", "0x12"])
+    def test_zero_ourselves_the_token_and_no_address_are_no_payee_all_the_same(self, payee: str) -> None:
+        assert refusal(2, v2_offer(payTo=payee), v2_offer(payTo=payee), rules=self.RULES).what.count("payTo")
+
+    def test_a_first_use_seller_with_a_new_payee_is_refused_with_that_choice_named(self) -> None:
+        error = refusal(2, v2_offer(payTo=STRANGER), rules=policy(FIRST_USE_TOML), pinned_pay_to=PAYEE)
+        assert ANY in error.fix
+
+
+class TestLongValidity:
+    @pytest.mark.parametrize("seconds", [86_400, 600_000, 604_900])
+    def test_terms_that_are_valid_for_long_are_signed_for_as_short_as_any(self, seconds: int) -> None:
+        terms = judged(challenge_of(2, v2_offer(maxTimeoutSeconds=seconds)))
+        assert paid(terms).valid_before == int(NOW.timestamp()) + policy().validity_seconds
+
+
+OTHER_RESOURCES = [
+    "https://api.tokenmetrics.com/v2/quantmetrics",
+    "https://api.tokenmetrics.com/v2/tm-grade/",
+    "https://api.tokenmetrics.com/v2/../v2/tm-grade",
+    "https://evil.example/v2/tm-grade",
+    "https://api.tokenmetrics.com@evil.example/v2/tm-grade",
+    "https://api.tokenmetrics.com.evil.example/v2/tm-grade",
+    "https://api.tokenmetrics.com:8443/v2/tm-grade",
+    "http://api.tokenmetrics.com/v2/tm-grade",
+    "/v2/tm-grade",
+    "https://[bad/v2/tm-grade",
+    "https://api.tokenmetrics.com:port/v2/tm-grade",
+    "",
+]
+
+
+def resourceful(version: int, resource: object) -> tuple[tuple[dict[str, Any], ...], dict[str, Any]]:
+    """An offer, or changes of the document, with this resource."""
+    return ((offer_of(1, resource=resource),), {}) if version == 1 else ((), {"resource": resource})
+
+
 class TestResource:
-    """The signature does not bind a URL, so terms for another resource must never be answered."""
+    """EIP-3009 signs no URL, and no official seller compares it: a resource is evidence, unless policy says "exact"."""
+
+    EXACT = policy(POLICY_TOML.replace("tokens =", 'resource = "exact"\ntokens ='))
 
     @pytest.mark.parametrize("version", [1, 2])
     @pytest.mark.parametrize(
-        "url",
-        [
-            "https://api.tokenmetrics.com/v2/quantmetrics",
-            "https://api.tokenmetrics.com/v2/tm-grade/",
-            "https://api.tokenmetrics.com/v2/../v2/tm-grade",
-            "https://evil.example/v2/tm-grade",
-            "https://api.tokenmetrics.com@evil.example/v2/tm-grade",
-            "https://api.tokenmetrics.com.evil.example/v2/tm-grade",
-            "https://api.tokenmetrics.com:8443/v2/tm-grade",
-            "http://api.tokenmetrics.com/v2/tm-grade",
-            "/v2/tm-grade",
-            "https://[bad/v2/tm-grade",
-            "https://api.tokenmetrics.com:port/v2/tm-grade",
-            "",
-        ],
+        "resource", [None, {"url": 7}, *OTHER_RESOURCES, *({"url": url} for url in OTHER_RESOURCES)]
     )
-    def test_terms_for_another_resource_are_refused(self, version: int, url: str) -> None:
-        error = refusal(1, offer_of(1, resource=url)) if version == 1 else refusal(2, resource={"url": url})
+    def test_terms_for_any_resource_are_allowed_and_our_request_is_what_is_judged(
+        self, version: int, resource: object
+    ) -> None:
+        offers, changes = resourceful(version, resource)
+        assert judged(challenge_of(version, *offers, **changes)).amount == 20000
+        elsewhere = "https://evil.example/v2/tm-grade"
+        assert refusal(version, *offers, **changes, request_url=elsewhere).what.startswith("url: ")
+
+    @pytest.mark.parametrize("version", [1, 2])
+    @pytest.mark.parametrize("url", OTHER_RESOURCES)
+    def test_terms_for_another_resource_are_refused_where_policy_says_exact(self, version: int, url: str) -> None:
+        offers, changes = resourceful(version, {"url": url})
+        error = refusal(version, *offers, **changes, rules=self.EXACT)
         assert error.what.startswith("resource: the seller offers")
         assert f"allowed is {URL}" in error.what
 
     @pytest.mark.parametrize("version", [1, 2])
-    def test_terms_for_no_resource_are_refused(self, version: int) -> None:
-        error = refusal(1, offer_of(1, resource=None)) if version == 1 else refusal(2, resource=None)
-        assert "terms that name no resource" in error.what
+    def test_terms_for_no_resource_are_refused_where_policy_says_exact(self, version: int) -> None:
+        offers, changes = resourceful(version, None)
+        assert "terms that name no resource" in refusal(version, *offers, **changes, rules=self.EXACT).what
 
     @pytest.mark.parametrize("url", [URL + "?token_id=3375", "https://API.tokenmetrics.com:443/v2/tm-grade"])
     def test_our_own_resource_in_another_spelling_is_ours(self, url: str) -> None:
         asked = URL + "?token_id=3375,3306"
-        assert judged(challenge_of(2, resource={"url": url}), request_url=asked).amount == 20000
+        assert judged(challenge_of(2, resource={"url": url}), self.EXACT, request_url=asked).amount == 20000
 
-    def test_an_inner_origin_needs_operator_approval(self) -> None:
+    def test_an_inner_origin_needs_operator_approval_where_policy_says_exact(self) -> None:
         inner = {"url": "http://10.0.0.5:3000/v2/tm-grade"}
-        assert "resource_origins" in refusal(2, resource=inner).fix
-        text = POLICY_TOML.replace("tokens =", 'resource_origins = ["http://10.0.0.5:3000"]\ntokens =')
-        assert judged(challenge_of(2, resource=inner), policy(text)).amount == 20000
+        assert "resource_origins" in refusal(2, resource=inner, rules=self.EXACT).fix
+        lines = 'resource = "exact"\nresource_origins = ["http://10.0.0.5:3000"]\ntokens ='
+        assert judged(challenge_of(2, resource=inner), policy(POLICY_TOML.replace("tokens =", lines))).amount == 20000

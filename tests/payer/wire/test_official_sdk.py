@@ -69,7 +69,7 @@ def test_our_payment_is_what_it_would_have_written(version: int) -> None:
         "from": WALLET.address,
         "to": PAYEE,
         "value": "20000",
-        "validAfter": str(int(NOW.timestamp()) - 60),
+        "validAfter": str(int(NOW.timestamp()) - 600),
         "validBefore": str(int(NOW.timestamp()) + 60),
         "nonce": NONCE,
     }

@@ -101,7 +101,7 @@ def test_after_a_price_beyond_drift_the_next_bill_shows_it_and_nothing_is_signed
     assert {item.price for item in line.all_items} == {ABSURD}
     assert line.problem is not None
     assert "0.03 USDC" in line.problem.what
-    desk.offset = 100.0
+    desk.offset = 140.0
     again = desk.backfill(2)
     assert (again.exit_code, again.open, again.left_calls, again.left_atomic) == (4, 1, 2, 2 * ABSURD)
     assert desk.signed() == 1
