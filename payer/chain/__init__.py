@@ -12,6 +12,5 @@ In reading order:
 - `log_ranges`   the block ranges that servers answer for
 - `rpc`          JSON-RPC in batches
 - `refusals`     what a server's errors mean
-- `calls`        contract calls and their results
 - `multicall`    many reads in one call
 """

@@ -24,13 +24,13 @@ Bucket = tuple[str, str, str]
 FIELDS = (
     *("purchase_id", "purchase_key", "generation", "order", "run", "asset", "payer", "nonce"),
     *("money", "data", "version", "terms", "reserved", "spent", "authorization", "valid_until"),
-    *("sends", "earlier_sends", "claims", "undelivered", "burned", "loss_accepted", "settlement"),
+    *("sends", "earlier_sends", "claims", "undelivered", "burned", "loss_accepted", "settlement", "failure"),
 )
 """Fields of a purchase that its row's document must have as the events fold them."""
 
 SEARCHED = (
     *("purchase_id", "purchase_key", "generation", "seq", "version", "seller", "dataset", "flow", "run_id", "asset"),
-    *("nonce", "money", "data", "is_open", "undelivered", "committed"),
+    *("nonce", "money", "data", "is_open", "undelivered", "failed", "committed"),
 )
 """Columns that queries search, caps and loss limits among them."""
 
