@@ -171,6 +171,8 @@ def test_buckets_are_the_sum_over_the_purchases_that_count_in_them() -> None:
         (asset, "flow_day", "grades/2026-11-22"): "40000",
         (asset, "day", "2026-11-22"): "40000",
         (asset, "month", "2026-11"): "40000",
+        (asset, "seller_day", "s/2026-11-22"): "40000",
+        (asset, "seller_month", "s/2026-11"): "40000",
     }
     assert compare_buckets(totals, {**right, (asset, "day", "2026-11-21"): "0"}) == []
     for bucket in right:
