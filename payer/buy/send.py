@@ -177,7 +177,7 @@ def _signature_that_paid(context: PayerContext, purchase: Purchase) -> list[Even
 def _append_claim(context: PayerContext, purchase: Purchase, *events: Event) -> Purchase:
     """Append a claim that signs, inside every cap and the seller's loss limit. Raises OverBudget."""
     seller = purchase.order.seller
-    limit = context.loss_limits().get(seller, 0)
+    limit = context.loss_limits().get(seller)
     lease = new_lease(context, seller)
     return context.ledger.append(purchase, *events, lease=lease, caps=context.policy.caps, loss_limit=limit)
 

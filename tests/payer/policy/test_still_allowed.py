@@ -22,6 +22,7 @@ CHANGES: dict[str, tuple[str, str, str | None, str]] = {
     "first-use-and-its-payee-recorded": (LISTED, 'pay_to = "first-use"', p.PAYEE, ""),
     "first-use-and-none-recorded": (LISTED, 'pay_to = "first-use"', None, ""),
     "first-use-and-another-recorded": (LISTED, 'pay_to = "first-use"', OTHER, "sellers.s.pay_to no longer allows"),
+    "any-payee-and-another-recorded": (LISTED, 'pay_to = "any"', OTHER, ""),
     "a-call-may-cost-as-much": ('per_call = "0.10"', 'per_call = "0.020000"', None, ""),
     "a-call-may-cost-less": ('per_call = "0.10"', 'per_call = "0.019999"', None, "caps.USDC.per_call is 0.019999 USDC"),
     "the-seller-removed": ("[sellers.s]", "[sellers.t]", None, "policy no longer names [sellers.s]"),

@@ -195,6 +195,7 @@ def test_a_registration_is_renewed_once_a_minute(ledger: Ledger, monkeypatch: py
         ("another:1:aa", timedelta(minutes=4), False, True),
         (writers.UNVERIFIED, timedelta(days=9999), False, True),
     ],
+    ids=["alive", "alive-a-day-ago", "gone", "elsewhere-sqlite", "elsewhere", "elsewhere-silent", "unverified"],
 )
 def test_which_registered_processes_count_as_ended(owner: str, silent: timedelta, on_sqlite: bool, ended: bool) -> None:
     assert has_ended(owner, silent, on_sqlite=on_sqlite) is ended
