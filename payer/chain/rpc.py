@@ -159,13 +159,11 @@ class RpcClient:
             if after is not None or response.status_code == 429:
                 busy = f"status {response.status_code}: too many requests"
                 return _NoAnswer(busy, after or 0.0)
-        if response.status_code != 200:
-            page = ", an HTML page" if is_html(body.data) else ""
-            return _NoAnswer(f"status {response.status_code}{page}")
         if body.note:
             return _NoAnswer(body.note)
         if response.status_code != 200 and not _is_error(body.data):
-            return _NoAnswer(f"status {response.status_code}")
+            page = ", an HTML page" if is_html(body.data) else ""
+            return _NoAnswer(f"status {response.status_code}{page}")
         return body.data if body.whole else _NoAnswer("an answer that is too long")
 
     def now(self) -> datetime:

@@ -27,10 +27,10 @@ def no_longer_allowed(policy: Policy, purchase: Purchase, pinned_pay_to: str | N
     if payment is None:
         return ""
     amount = signed.value if signed is not None else purchase.reserved
-    caps = policy.caps[seller.pay_with]
     payees = seller.pay_to or ((pinned_pay_to,) if pinned_pay_to is not None else (payment.pay_to,))
-    if payment.asset != policy.asset_for(name):
+    if payment.asset not in policy.assets.values():
         return f"sellers.{name}.pay_with is {seller.pay_with} as policy declares it now, not what was signed"
+    caps = policy.caps[payment.asset.symbol]
     if not seller.any_payee and payment.pay_to.lower() not in {payee.lower() for payee in payees}:
         return f"sellers.{name}.pay_to no longer allows {payment.pay_to}"
     if amount > caps.per_call:

@@ -116,7 +116,7 @@ class OutcomeBuilder:
             in_doubt=sum(p.committed for p in sent if _in_doubt(p)),
             saved=saved.amount_atomic,
             loaded=_with_failures(_sum(self.loads), met.values()),
-            open=sum(1 for p in met.values() if _in_doubt(p)),
+            open=sum(1 for p in met.values() if _in_doubt(p) and not self._is_anothers(p)),
             undelivered=len(undelivered | set(self.bill.undelivered if self.bill else ())),
             found_on_chain=sum(1 for p in mine if not p.sends and p.money is Money.SPENT),
             recovered=sum(1 for p in self.reclaimed.values() if p.data is Data.DELIVERED),
@@ -129,6 +129,11 @@ class OutcomeBuilder:
             notes=self._notes(notes),
             interrupted=interrupted,
         )
+
+    def _is_anothers(self, purchase: Purchase) -> bool:
+        """True if another run bought and has the piece meanwhile: its proof is that run's business."""
+        reclaimed = purchase.purchase_id in self.reclaimed
+        return purchase.run.run_id != self.run.run_id and purchase.data is Data.DELIVERED and not reclaimed
 
     @property
     def _idle(self) -> bool:

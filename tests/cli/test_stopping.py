@@ -79,7 +79,7 @@ def test_a_second_signal_stops_at_once_and_says_how_many_payments_are_on_their_w
     assert f"{PARALLEL} payments are on their way; `tollbook recover` asks for them" in ended.err
     assert ended.count(Money.EXPOSED, Data.ABSENT) == PARALLEL
     assert ended.count(Money.VOID, Data.ABSENT) == CALLS - PARALLEL
-    assert tollbook("status", "--json").document["in_flight"] == {"USDC": "0.136"}
+    assert tollbook("status", "--json").document["in_doubt"] == {"USDC": "0.136"}
 
 
 def test_the_same_signal_sent_twice_at_once_is_one_signal(stopped: StoppedRun) -> None:

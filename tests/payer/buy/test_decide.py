@@ -45,6 +45,8 @@ USED_AFTER_LAG = view(
     NonceState.USED, final=NonceState.UNUSED, final_time=p.VALID_BEFORE, settlement=p.settlement(final=False)
 )
 USED_UNSEEN = view(NonceState.USED, final_time=p.VALID_BEFORE)
+USED_AT_HEAD_ONLY = view(NonceState.USED, final=NonceState.UNUSED, final_time=p.VALID_BEFORE)
+CANCELLED_AT_HEAD_ONLY = view(NonceState.CANCELLED, final=NonceState.UNUSED, final_time=p.VALID_BEFORE)
 CANCELLED = view(NonceState.CANCELLED, final_time=p.VALID_BEFORE)
 CANCELLED_EARLY = view(NonceState.CANCELLED)
 DUST = view(NonceState.USED, settlement=p.settlement(value=1))
@@ -110,6 +112,8 @@ ROWS: list[tuple[str, Purchase, int, ChainView | NotSeen, AttemptCounts, type[Ac
     ("exposed-after-used", p.exposed(), AFTER, USED, FRESH, Settle),
     ("exposed-after-used-at-head-only", p.exposed(), AFTER, USED_AFTER_LAG, FRESH, Settle),
     ("exposed-after-used-transfer-not-found", p.exposed(), AFTER, USED_UNSEEN, FRESH, Wait),
+    ("exposed-after-used-at-head-only-transfer-not-found", p.exposed(), AFTER, USED_AT_HEAD_ONLY, FRESH, Wait),
+    ("exposed-after-cancelled-at-head-only", p.exposed(), AFTER, CANCELLED_AT_HEAD_ONLY, FRESH, Wait),
     ("exposed-after-cancelled", p.exposed(), AFTER, CANCELLED, FRESH, Free),
     ("exposed-delivered-unread", p.exposed_delivered(), BEFORE, UNREAD, FRESH, Look),
     ("exposed-delivered-unused", p.exposed_delivered(), BEFORE, UNUSED, FRESH, Wait),

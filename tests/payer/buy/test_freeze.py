@@ -152,7 +152,8 @@ def test_a_stricter_policy_stops_presenting_and_waits_for_proof(before: str, aft
     seller = s.ScriptedSeller([s.challenge(), NoAnswer("timed out")])
     context = s.context(None, seller, s.ScriptedChain(lambda: UNUSED))
     [purchase] = approve(Payer(context), 1)
-    sent = sign(context, purchase)
+    assert purchase.terms is not None
+    sent = sign(context, purchase, purchase.terms)
     seller.headers.clear()
     stricter = s.policy(s.POLICY.replace(before, after))
     at = Payer(replace(context, policy=stricter))
@@ -170,7 +171,8 @@ def test_a_body_that_was_paid_for_is_claimed_although_policy_would_not_pay_it_ag
     seller = s.ScriptedSeller([s.challenge(), s.answer(200)])
     context = s.context(None, seller, s.ScriptedChain(lambda: UNUSED))
     [purchase] = approve(Payer(context), 1)
-    sent = sign(context, purchase)
+    assert purchase.terms is not None
+    sent = sign(context, purchase, purchase.terms)
     spent = context.ledger.append(sent, Settled(at=p.NOW, settlement=p.settlement()), lease=sent.lease)
     stricter = s.policy(s.POLICY.replace('per_call = "0.10"', 'per_call = "0.01"'))
     assert asyncio.run(Payer(replace(context, policy=stricter)).buy(spent)).data is Data.DELIVERED

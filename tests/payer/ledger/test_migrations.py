@@ -149,7 +149,9 @@ def test_spent_money_counts_at_the_largest_value_signed_once_the_ledger_is_raise
         ledger.append(held, p.signed(held), Sent(at=p.NOW), dearer, Settled(at=p.NOW, settlement=p.settlement()))
         with ledger._engine.execution_options(write=True).begin() as connection:
             connection.execute(sa.text("UPDATE alembic_version SET version_num = '0002'"))
-            connection.execute(sa.text("DROP TABLE log_ranges"))
+            for later in ("log_ranges", "writers", "freezes"):
+                connection.execute(sa.text(f"DROP TABLE {later}"))
+            connection.execute(sa.delete(schema.committed).where(schema.committed.c.scope.like("seller%")))
             row = {"id": held.purchase_id, "held": str(p.PRICE)}
             connection.execute(sa.text("UPDATE purchases SET committed = :held WHERE purchase_id = :id"), row)
             connection.execute(sa.update(schema.committed).values({"atoms": 2 * p.PRICE}))

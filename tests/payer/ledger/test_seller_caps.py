@@ -52,7 +52,7 @@ def test_an_older_ledger_counts_what_its_sellers_got_before(ledger_url: str) -> 
     with engine.connect().execution_options(write=True) as connection, connection.begin():
         connection.execute(sa.delete(schema.committed).where(schema.committed.c.scope.like("seller%")))
         schema.freezes.drop(connection)
-        connection.execute(sa.text("UPDATE alembic_version SET version_num = '0001'"))
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '0004'"))
     engine.dispose()
     with Ledger.open(ledger_url) as ledger:
         assert ledger.committed(p.USDC) == before

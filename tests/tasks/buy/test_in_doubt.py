@@ -30,9 +30,9 @@ def test_a_seller_that_says_paid_and_never_settles_is_in_doubt_everywhere_until_
     assert done.loaded.rows_new > 0
     assert in_status(desk) == {"USDC": "0.017"}
     assert in_costs(desk) == "0.017"
-    desk.offset = 100.0
+    desk.offset = 140.0
     assert desk.work(recover_all).exit_code == 4
-    desk.offset = 200.0
+    desk.offset = 275.0
     again = desk.backfill(1)
     assert (again.exit_code, again.open) == (4, 1)
     desk.world.settle_time(400)

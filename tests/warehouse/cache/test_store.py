@@ -16,7 +16,7 @@ from tests.warehouse.child_processes import run
 from tests.warehouse.deliveries import T0, MemoryLedger, body, pieces
 from tests.warehouse.sample_deliveries import many, story
 from warehouse.cache import store as caching
-from warehouse.cache.generation import write_meta
+from warehouse.cache.generation import FORMAT, write_meta
 from warehouse.cache.integrity import fingerprints
 from warehouse.cache.store import Cache, CacheIncomplete, Token
 from warehouse.cache.tables import create_table, declared_tables
@@ -253,7 +253,7 @@ def test_a_file_laid_out_in_an_older_way_is_rebuilt_and_only_what_is_new_is_repo
         beginnings(older, registry.dataset("tm-grade-history"), ["1"])
     report = load(older, story())
     assert report.deliveries == 5
-    assert report.notes == ("the cache is of format 1, now it is 2: the cache was rebuilt from the ledger",)
+    assert report.notes == (f"the cache is of format 1, now it is {FORMAT}: the cache was rebuilt from the ledger",)
     fresh = Cache(tmp_path / "fresh")
     load(fresh, story())
     assert hashes(older) == hashes(fresh)
