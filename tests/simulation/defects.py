@@ -244,7 +244,7 @@ DEFECTS = {
         ("I3 losses",), the_breaker_sleeps, ("tight=True", "forgiving=False", "pieces=128"), "settle_503:0.9"
     ),
     "a_freeze_is_not_read": Defect(
-        ("I6 frozen",), a_freeze_is_not_read, ("jobs=3", "slots=3", "rpc=False"), "freeze:0.3"
+        ("I6 frozen",), a_freeze_is_not_read, ("jobs=3", "slots=1", "rpc=False", "pieces=128"), "freeze:0.6"
     ),
     "policy_is_read_when_signing_only": Defect(
         ("I6 stricter",),
@@ -257,7 +257,12 @@ DEFECTS = {
     "unreachable_is_unused": Defect(BOOKS, unreachable_is_unused, ("jobs=4",), "rpc_down,late,clock"),
     "bodies_lose_races": Defect(("I4 body",), bodies_lose_races, world=("slots=3",), faults="settle_402,lose,slow"),
     "a_stop_is_not_looked_at": Defect(("I11 begun",), a_stop_is_not_looked_at, ("jobs=4",), "stop:1,lose,settle_402"),
-    "one_server_frees": Defect(BOOKS, one_server_frees, ("servers=2", "machines=1"), "rpc_liar,rpc_down:0.4,late,drop"),
+    "one_server_frees": Defect(
+        BOOKS,
+        one_server_frees,
+        ("servers=2", "machines=1", "jobs=3"),
+        "rpc_liar,rpc_down:0.2,settle_402:0.5,lose:0.5",
+    ),
     "the_first_server_is_believed": Defect(
         BOOKS, the_first_server_is_believed, ("servers=2", "machines=1"), "rpc_liar,late,drop"
     ),

@@ -6,7 +6,7 @@ import asyncio
 import multiprocessing
 import time
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -163,6 +163,8 @@ def test_a_stricter_policy_stops_presenting_and_waits_for_proof(before: str, aft
     assert says in told[0][1]
     assert (seller.headers, context.ledger.purchases()[0].money) == ([], Money.EXPOSED)
     dead = s.ScriptedChain(lambda: s.chain_view(NonceState.UNUSED, final_time=LATE))
+    assert isinstance(context.clock, s.FakeClock)
+    context.clock.at += timedelta(hours=1)
     [void] = asyncio.run(Payer(replace(context, policy=stricter, chain=dead)).recover()).voided
     assert (void.money, seller.headers) == (Money.VOID, [])
 
