@@ -25,7 +25,7 @@ export PYTHONDONTWRITEBYTECODE :=
 export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
-.PHONY: demo test check style types bench backfill sim format lock clean
+.PHONY: demo test check style types bench backfill sim mutants format lock clean
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/run.stamp   ## the main job, in a paid world on loopback
@@ -51,6 +51,9 @@ backfill: $(VENV)/dev.stamp  ## a long backfill in the paid world, killed twice,
 
 sim: $(VENV)/dev.stamp    ## seeded worlds from SEED on, until N purchases are carried; N=1 plays the one world of SEED
 	@$(BIN)/python -m tests.simulation -n $(or $(N),20000) --seed $(or $(SEED),1) $(ARGS)
+
+mutants: $(VENV)/dev.stamp ## plant each money-critical fault in a copy of the tree and run its nearest tests; ARGS=word for some
+	@$(BIN)/python -m tests.mutants $(ARGS)
 
 format: $(VENV)/dev.stamp
 	@$(BIN)/ruff check --fix $(CODE)

@@ -1,0 +1,227 @@
+"""The faults that would cost money or lose what was paid for, room by room."""
+
+from __future__ import annotations
+
+from tests.mutants.mutant import Mutant
+
+DECIDE = ("tests/payer/buy/test_decide.py", "tests/payer/buy/test_lying_servers.py", "tests/payer/buy/test_buy.py")
+LEDGER = (
+    "tests/payer/ledger/test_reserve.py",
+    "tests/payer/ledger/test_append.py",
+    "tests/payer/ledger/test_seller_caps.py",
+)
+IDENTITY = ("tests/payer/values/test_identity_vectors.py",)
+EVENTS = ("tests/payer/values/test_events.py", "tests/payer/buy/test_late_answers.py")
+RULES = ("tests/payer/policy/test_offer_rules.py", "tests/payer/policy/test_judge.py")
+
+
+def of(file: str, tests: tuple[str, ...], **faults: tuple[str, str]) -> list[Mutant]:
+    """Mutants of one file that the same tests must notice, by name."""
+    return [Mutant(name.replace("_", "-"), file, before, after, tests) for name, (before, after) in faults.items()]
+
+
+MUTANTS = (
+    # Identity: a key or nonce that moves pays for held pieces again.
+    *of(
+        "payer/values/identifiers.py",
+        IDENTITY,
+        unsorted_params=("sorted(request.params, key=lambda pair: pair[0])", "list(request.params)"),
+        params_sorted_by_value=("key=lambda pair: pair[0]", "key=lambda pair: pair[1]"),
+        edition_left_out=('        "edition": edition,\n', ""),
+        body_left_out=('        "body": hashlib.sha256(request.body).hexdigest(),\n', ""),
+        method_as_written=('"method": request.method.upper()', '"method": request.method'),
+        nonce_without_generation=('        + generation.to_bytes(8, "big")\n', ""),
+        nonce_without_chain=('asset.chain_id.to_bytes(32, "big")', '(0).to_bytes(32, "big")'),
+    ),
+    *of(
+        "payer/wallet/eip3009.py",
+        (*IDENTITY, "tests/payer/wallet/test_eip3009.py"),
+        another_nonce_secret=('b"tollbook nonce secret v1"', 'b"tollbook nonce secret v2"'),
+        another_payers_authorization=("if authorization.payer != address:", "if False:"),
+        worthless_value=("if not 1 <= authorization.value <= UINT256_MAX:", "if False:"),
+        endless_window=("not 0 < window <= MAX_WINDOW_SECONDS", "not 0 < window"),
+    ),
+    # The decision: what frees money, and what is sent again.
+    *of(
+        "payer/buy/decide.py",
+        DECIDE,
+        head_check_of_dead_left_out=("        and chain.state is NonceState.UNUSED\n", ""),
+        dead_before_the_end=("chain.final_time >= p.valid_until > 0", "p.valid_until > 0"),
+        dead_without_agreement=(
+            "        chain.agreed\n        and chain.state_final is NonceState.UNUSED",
+            "        chain.state_final is NonceState.UNUSED",
+        ),
+        freed_by_block_time_alone=("if _dead(p, chain) and now >= p.valid_until:", "if _dead(p, chain):"),
+        cancelled_before_the_end=(
+            "and chain.state_final is NonceState.CANCELLED and _expired(p, now, chain)",
+            "and chain.state_final is NonceState.CANCELLED",
+        ),
+        any_settlement_believed=(
+            "    if settled is None:\n        return False\n",
+            "    if settled is None:\n        return False\n    return True\n",
+        ),
+        presented_past_its_end=("wanted and now < p.valid_until - limits.margin", "wanted"),
+        presented_though_used=(
+            "counts.presents < limits.presents and not _seen_used(chain)",
+            "counts.presents < limits.presents",
+        ),
+        presented_for_ever=("if may_present and counts.presents < limits.presents and", "if may_present and"),
+        signed_though_used=("    if chain.state is NonceState.UNUSED:\n        return Sign()\n", "    return Sign()\n"),
+        claimed_for_ever=("return Claim() if p.claims < limits.claims else GiveUp()", "return Claim()"),
+        delivered_and_claimed=(
+            "    if p.data is Data.DELIVERED or p.loss_accepted:\n        return Done()\n    if p.undelivered",
+            "    if p.loss_accepted:\n        return Done()\n    if p.undelivered",
+        ),
+        a_lagging_head_takes_back=(" or chain.head_number < booked.block_number", ""),
+    ),
+    *of(
+        "payer/chain/agreement.py",
+        ("tests/payer/chain/test_agreement.py",),
+        one_server_is_enough=("NEEDED = 2", "NEEDED = 1"),
+        the_newest_final_block=(
+            "final = min(views, key=lambda view: (view.final_time",
+            "final = max(views, key=lambda view: (view.final_time",
+        ),
+        any_server_makes_it_final=("sum(one.final for one in shown) >= needed", "any(one.final for one in shown)"),
+        disputed_settlements=(
+            "if not shown or len({(s.tx_hash, s.block_hash, s.pay_to, s.value) for s in shown}) > 1:",
+            "if not shown:",
+        ),
+    ),
+    # The ledger: caps, losses, freezes, one purchase's one rail.
+    *of(
+        "payer/ledger/caps.py",
+        LEDGER,
+        caps_never_reached=("        if held > limit.amount:\n", "        if False:\n"),
+        a_cap_is_open=("        if held > limit.amount:\n", "        if held > limit.amount + asked:\n"),
+        months_not_counted=('        "per_month": ("month", day[:7]),\n', ""),
+        a_call_of_any_price=("if amount > caps.per_call:", "if False:"),
+        drift_not_checked_in_the_ledger=("if amount > limit.highest:", "if False:"),
+        budget_forgotten=('if name == "per_run" and run.budget is not None and run.budget < amount:', "if False:"),
+    ),
+    *of(
+        "payer/ledger/reserve.py",
+        (*LEDGER, "tests/payer/ledger/test_asset_change.py", "tests/payer/buy/test_void_purchases.py"),
+        rail_moved_after_a_send=("    if void.sends or void.earlier_sends:\n", "    if False:\n"),
+        another_process_works_on_it=(
+            "and _was_abandoned(latest, by) and not by.leased_elsewhere(latest):",
+            "and _was_abandoned(latest, by):",
+        ),
+        held_pieces_reserved_again=(
+            "    if latest is not None and not latest.buyable:\n        return latest, False\n",
+            "",
+        ),
+        another_dataset_under_one_key=("latest is not None and latest.order.dataset != item.order.dataset", "False"),
+    ),
+    *of(
+        "payer/ledger/append.py",
+        (
+            *LEDGER,
+            "tests/payer/ledger/test_freezes.py",
+            "tests/payer/buy/test_loss_limit.py",
+            "tests/payer/buy/test_changed_terms.py",
+        ),
+        stale_versions_written=("    if version != purchase.version:\n", "    if False:\n"),
+        caps_not_moved=("    if difference:\n        seller", "    if False:\n        seller"),
+        raised_reservations_unchecked=("if limits is not None and difference > 0:", "if False:"),
+        frozen_and_signed=("if freezes.signs_new_money(purchase, events):", "if False:"),
+        losses_not_looked_at=("if seller_loss_limit is not None:", "if False:"),
+    ),
+    *of(
+        "payer/ledger/loss_limit.py",
+        ("tests/payer/buy/test_loss_limit.py", "tests/payer/buy/test_failed_deliveries.py"),
+        failed_deliveries_are_no_loss=("at_risk = failed + lost + doubt", "at_risk = lost + doubt"),
+        zero_is_no_limit=("threshold = max(limit, 1)", "threshold = limit or 10**30"),
+        doubts_are_no_loss=("at_risk = failed + lost + doubt", "at_risk = failed + lost"),
+    ),
+    *of(
+        "payer/ledger/database/engine.py",
+        ("tests/payer/ledger/test_connect.py",),
+        synchronous_normal=('"synchronous=FULL"', '"synchronous=NORMAL"'),
+    ),
+    *of(
+        "payer/values/purchase.py",
+        EVENTS,
+        spent_counts_what_a_server_says=("return max(self.reserved, self.spent)", "return self.spent"),
+        losses_accepted_while_settling=(
+            "(self.undelivered or self.data is Data.DELIVERED) and not self.settling",
+            "(self.undelivered or self.data is Data.DELIVERED)",
+        ),
+        burned_nonces_bought_again=("self.data is Data.ABSENT and not self.burned)", "self.data is Data.ABSENT)"),
+    ),
+    # The spool: a body that arrived is durable.
+    *of(
+        "payer/spool.py",
+        ("tests/payer/buy/test_spool.py",),
+        spool_without_fsync_of_the_file=("        os.fsync(handle)\n", ""),
+        spool_without_fsync_of_the_folder=(
+            "        fsync_path(self._folder)\n        return path",
+            "        return path",
+        ),
+        damaged_spool_is_booked=("    if hashlib.sha256(body).hexdigest() != label.sha256:\n        return None\n", ""),
+        a_second_body_replaces_the_first=("        if path.exists():\n            return path\n", ""),
+    ),
+    # Buying: releases, leases, prices.
+    *of(
+        "payer/buy/buy.py",
+        ("tests/payer/buy/test_buy.py", "tests/payer/buy/test_quote.py", "tests/payer/settle/test_recover.py"),
+        release_ignores_leases=(
+            "p.money is Money.RESERVED and not leased_elsewhere(context, p)",
+            "p.money is Money.RESERVED",
+        ),
+    ),
+    *of(
+        "payer/buy/quote.py",
+        ("tests/payer/buy/test_quote.py", "tests/payer/buy/test_changed_terms.py"),
+        kept_quotes_beyond_the_ceiling=(
+            "min(ceiling, order.price_cap if order.price_cap is not None else ceiling)",
+            "ceiling",
+        ),
+        kept_quotes_of_another_payee=("if kept.terms.pay_to not in payees and not seller.any_payee:", "if False:"),
+        terms_without_the_datasets_ceiling=("        order_cap=order.price_cap,\n", ""),
+    ),
+    *of(
+        "payer/buy/changed_terms.py",
+        ("tests/payer/buy/test_changed_terms.py", "tests/payer/buy/test_freeze.py", "tests/payer/buy/test_quote.py"),
+        another_asset_signed=(
+            " or offered.asset != purchase.asset:\n        return purchase",
+            ":\n        return purchase",
+        ),
+        signed_again_without_caps=("event, lease=lease, caps=context.policy.caps)", "event, lease=lease)"),
+    ),
+    # Policy: nothing is signed outside it.
+    *of(
+        "payer/policy/offer_rules.py",
+        RULES,
+        any_scheme=('if offer.scheme == "exact":', "if True:"),
+        any_asset=("if offer.asset.lower() == self.asset.address.lower():", "if True:"),
+        any_network=("return None if offer.network == allowed else", "return None if True else"),
+        any_transfer_method=('if method not in (None, "eip3009"):', "if False:"),
+        any_payment_flow=('if flow not in (None, "authorization"):', "if False:"),
+        another_domain_name=("if name is not None and name not in names:", "if False:"),
+        paid_to_nobody=("if payee in (ZERO_ADDRESS, self.asset.address, self.payer):", "if False:"),
+        payee_not_listed=("if self.seller.pay_to and payee not in self.seller.pay_to:", "if False:"),
+        payee_not_pinned=("if not self.seller.pay_to and self.pinned_pay_to is not None and", "if False and"),
+        any_price=("            if offer.amount > limit:\n", "            if False:\n"),
+        any_timeout=("if 1 <= offer.max_timeout <= highest:", "if True:"),
+        approvals_signed=("            if name in challenge.extensions:\n", "            if False:\n"),
+    ),
+    *of(
+        "payer/policy/price_drift.py",
+        ("tests/payer/policy/test_price_drift.py",),
+        prices_climb=(
+            "return min(over_base, max(base, _over(max(recent), drift))) if recent else over_base",
+            "return _over(max(recent), drift) if recent else over_base",
+        ),
+        promotions_lock_out=("max(base, _over(max(recent), drift))", "_over(max(recent), drift)"),
+    ),
+    *of(
+        "payer/policy/still_allowed.py",
+        ("tests/payer/policy/test_still_allowed.py",),
+        removed_payees_presented=(
+            "if not seller.any_payee and payment.pay_to.lower() not in",
+            "if False and payment.pay_to.lower() not in",
+        ),
+        lowered_caps_presented=("    if amount > caps.per_call:\n", "    if False:\n"),
+    ),
+)
