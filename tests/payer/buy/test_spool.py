@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from payer.http.outcome import Answer
 from payer.ledger import Ledger
 from payer.payer import Payer
 from payer.spool import Spool
@@ -123,3 +125,39 @@ def test_without_room_for_the_file_the_loss_is_said(desk: Desk) -> None:
     with pytest.raises(Unbooked, match=r"the body that came is lost, as .* can't be written either"):
         desk.buy()
     assert desk.purchase.money is Money.EXPOSED
+
+
+def spooled(folder: Path) -> tuple[Spool, Path]:
+    spool = Spool(folder)
+    return spool, spool.put("abc", Answer(200, {"content-type": "application/json"}, b"body", 0.1), p.NOW)
+
+
+def test_a_body_and_its_name_are_on_the_disk_before_the_spool_returns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """I4: a power failure right after it loses neither the file's content nor its place in the folder."""
+    synced: list[str] = []
+    sync = os.fsync
+
+    def fsync(handle: int) -> None:
+        synced.append(os.readlink(f"/proc/self/fd/{handle}"))
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    _, path = spooled(tmp_path / "spool")
+    assert len(synced) == 2
+    assert Path(synced[0]).parent == path.parent
+    assert Path(synced[1]) == path.parent
+
+
+def test_a_spooled_body_that_was_damaged_is_not_booked(tmp_path: Path) -> None:
+    spool, path = spooled(tmp_path / "spool")
+    assert [each.answer.body for each in spool.waiting()] == [b"body"]
+    path.write_bytes(path.read_bytes().replace(b"body", b"b0dy"))
+    assert spool.waiting() == []
+
+
+def test_the_first_body_of_a_purchase_stays_in_the_spool(tmp_path: Path) -> None:
+    spool, path = spooled(tmp_path / "spool")
+    assert spool.put("abc", Answer(200, {}, b"another", 0.1), p.NOW) == path
+    assert [each.answer.body for each in spool.waiting()] == [b"body"]

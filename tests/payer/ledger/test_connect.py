@@ -78,3 +78,10 @@ def test_a_new_ledger_is_begun_by_several_at_the_same_moment(tmp_path: Path) -> 
     with ThreadPoolExecutor(AT_ONCE) as pool:
         for number in range(ROUNDS):
             assert list(pool.map(begin, [number] * AT_ONCE)) == [[]] * AT_ONCE
+
+
+def test_a_commit_of_a_sqlite_ledger_is_on_the_disk_when_it_returns(tmp_path: Path) -> None:
+    """WAL with synchronous=FULL (2): with NORMAL a power failure takes back what was booked before it was sent."""
+    with Ledger.open(f"sqlite:///{tmp_path}/ledger.db") as ledger, ledger._engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
