@@ -267,3 +267,19 @@ class TestLeftReservations:
         one, same = asyncio.run(twice())
         assert one == same
         assert set(at.context.ledger.committed(p.USDC).values()) == {p.PRICE}
+
+
+class TestTheDatasetsCeiling:
+    def test_terms_above_it_are_refused_whatever_the_caps_allow(self) -> None:
+        """I6."""
+        at = desk(s.ScriptedSeller([s.challenge()]))
+        with pytest.raises(QuoteUnacceptable, match="the dataset's own ceiling"):
+            asyncio.run(at.quote([replace(s.order(), price_cap=p.PRICE - 1)]))
+
+    def test_a_kept_quote_above_it_is_not_used(self) -> None:
+        """I6: the quote was kept for an order without a ceiling, or before one was declared."""
+        seller = s.ScriptedSeller([s.challenge(), s.challenge(p.PRICE - 1)])
+        at = desk(seller)
+        asyncio.run(at.quote([s.order()]))
+        [quote] = asyncio.run(at.quote([replace(s.order(), price_cap=p.PRICE - 1)])).values()
+        assert (quote.terms.amount, len(seller.headers)) == (p.PRICE - 1, 2)
