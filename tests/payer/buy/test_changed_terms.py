@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -283,3 +284,19 @@ def test_a_paid_answer_is_kept_out_of_every_cache_on_its_way() -> None:
     at = desk(seller)
     carry(at, reserved(at))
     assert [sent["cache-control"] for sent in seller.headers if "payment-signature" in sent] == ["no-store"]
+
+
+def test_a_dearer_price_that_crosses_a_cap_is_not_signed_though_it_is_no_drift() -> None:
+    """I3: the raised reservation is checked in the transaction that would sign it."""
+    seller = s.ScriptedSeller([s.challenge(p.PRICE + 1), s.answer(200)])
+    at = desk(seller, policy=tight_day(p.PRICE))
+    state, _ = carry(at, reserved(at))
+    assert {one["authorization"]["value"] for one in authorizations(seller)} == {str(p.PRICE)}
+    assert state.committed == p.PRICE
+
+
+def tight_day(amount: int) -> str:
+    """The policy with a day's cap of so many atomic units."""
+    text, found = re.subn(r'per_day = "[^"]*"', f'per_day = "{amount / 10**6:.6f}"', s.POLICY, count=1)
+    assert found == 1
+    return text

@@ -191,3 +191,10 @@ def test_signing_another_nonce_or_payer_for_a_purchase_is_refused() -> None:
     """I1: chain, asset and payer are pinned for a purchase's whole life."""
     with pytest.raises(IllegalEvent):
         fold(p.reserved(), p.signed(p.blank(1)))
+
+
+def test_a_void_purchase_may_be_bought_again_unless_its_nonce_was_cancelled() -> None:
+    """I2: a cancelled nonce never settles; the next generation takes an operator's approval."""
+    void = Void(at=p.NOW, reason="dead", proof_block=9)
+    assert p.after(p.exposed(), void).buyable
+    assert not p.after(p.exposed(), Void(at=p.NOW, reason="dead", proof_block=9, burned=True)).buyable
