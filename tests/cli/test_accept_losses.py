@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,7 +12,8 @@ from tests.cli.conftest import Command, Said
 if TYPE_CHECKING:
     from sandbox.world import Buyer, World
 
-THREE = ("backfill", "trading-signals", "--from", "2024-01-01", "--to", "2024-03-27", "--tokens", "3375", "--yes")
+BACKFILL = ("backfill", "trading-signals", "--tokens", "3375", "--yes", "--from", "2024-01-01")
+ONE, THREE = (*BACKFILL, "--to", "2024-01-29"), (*BACKFILL, "--to", "2024-03-27")
 
 
 def lose(tollbook: Command, world: World) -> list[str]:
@@ -20,14 +22,20 @@ def lose(tollbook: Command, world: World) -> list[str]:
     lost = tollbook(*THREE, "--json")
     assert (lost.code, lost.document["undelivered"]) == (5, 3)
     world.faults.clear()
+    return final(tollbook, world)
+
+
+def final(tollbook: Command, world: World) -> list[str]:
+    """Recover until no payment of a loss can be taken back any more; the ids of what is lost."""
     said: list[Said] = []
 
-    def final() -> bool:
+    def settled() -> bool:
         said.append(tollbook("recover", "--json", TOLLBOOK_CLOCK_OFFSET=str(100 * (len(said) + 1))))
-        tried = tollbook("accept-loss", said[-1].document["purchases"][0]["purchase_id"], "no-such-purchase")
-        return "not final" not in tried.err
+        lost = [purchase["purchase_id"] for purchase in said[-1].document["purchases"]]
+        tried = tollbook("accept-loss", *lost, "no-such-purchase")
+        return "no purchase 'no-such-purchase'" in tried.err
 
-    world.wait_until("the payments are final", final, timeout=30)
+    world.wait_until("the payments are final", settled, timeout=30)
     return [purchase["purchase_id"] for purchase in said[-1].document["purchases"]]
 
 
@@ -49,6 +57,38 @@ def test_losses_are_accepted_by_their_ids_all_or_none_then_of_a_seller(
     again = tollbook(*THREE, "--json")
     assert (again.code, again.document["calls_paid"]) == (0, 3)
     assert len(world.transfers(buyer.address)) == 6
+
+
+class Terminal(io.StringIO):
+    """A person who types this."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_all_covers_failed_and_undelivered_alike_shows_what_was_paid_and_asks_a_person(
+    tollbook: Command, world: World, buyer: Buyer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """I12, I2."""
+    world.faults.add("failed_envelope", times=1)
+    assert tollbook("run", "tm-grade", "--tokens", "3375", "--json").code == 5
+    world.faults.add("again_402_after", times=1)
+    assert tollbook(*ONE, "--json").code == 5
+    world.faults.clear()
+    lost = final(tollbook, world)
+    assert len(lost) == 2
+    monkeypatch.setattr("sys.stdin", Terminal("n\n"))
+    declined = tollbook("accept-loss", "--all")
+    assert (declined.code, "nothing was booked" in declined.err) == (3, True)
+    shown, _, asked = declined.out.partition("Accept these losses?")
+    assert asked
+    assert all(words in shown for words in (*lost, "undelivered", "failed delivery", "0.034 USDC"))
+    accepted = tollbook("accept-loss", "--all", "--yes", "--json")
+    assert (accepted.code, accepted.document["lost"]) == (0, {"USDC": "0.034"})
+    assert sorted(each["purchase_id"] for each in accepted.document["purchases"]) == sorted(lost)
+    again = tollbook("run", "tm-grade", "--tokens", "3375", "--json")
+    assert (again.code, again.document["calls_paid"]) == (0, 1)
+    assert len(world.transfers(buyer.address)) == 3
 
 
 @pytest.mark.parametrize("arguments", [(), ("an-id", "--all"), ("--seller", "tokenmetrics", "--all")])

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from payer.values.errors import OverBudget
-from tasks.ops.accept_loss import accept_losses
+from tasks.ops.accept_loss import accept, losses_by_id
 from tasks.ops.costs import cost_table
 from tasks.ops.recovery import recover_all
 from tasks.ops.status import read_status
@@ -67,7 +67,7 @@ def test_a_failed_delivery_stands_in_every_report_until_an_operator_reopens_it(d
     [day] = desk.work(lambda ws: cost_table(ws, "day")).rows
     assert day["loss"] == "0.017"
     desk.world.wait_until("the payment is final", lambda: settled(desk))
-    desk.work(lambda ws: asyncio.sleep(0, accept_losses(ws, [failure.purchase_id])))
+    desk.work(lambda ws: asyncio.sleep(0, accept(ws, losses_by_id(ws, [failure.purchase_id]))))
     bought = desk.backfill(1)
     assert (bought.exit_code, bought.calls_paid, desk.taken()) == (0, 1, 2 * PRICE)
 

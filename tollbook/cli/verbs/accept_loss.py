@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import sys
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tollbook.cli import options
 from tollbook.cli.output import Output
+
+if TYPE_CHECKING:
+    from payer.values.purchase import Purchase
+    from tasks.ops.accept_loss import Losses
 
 
 def accept_loss(
@@ -16,38 +21,74 @@ def accept_loss(
         typer.Argument(metavar="PURCHASE", help="Their ids, as `run` or `status` shows them.", show_default=False),
     ] = None,
     seller: Annotated[
-        str | None, typer.Option("--seller", metavar="NAME", help="Every undelivered purchase of this seller.")
+        str | None, typer.Option("--seller", metavar="NAME", help="Every loss of this seller, undelivered or failed.")
     ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Every undelivered purchase.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Every loss, undelivered or failed.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Accept what --seller or --all finds without asking.")] = False,
     as_json: options.Json = False,
 ) -> int:
     """Book purchases as lost, so that the next run may buy the same pieces again. Sends nothing.
 
-    They were never delivered, or have a body that can't be used; such a body is kept. With --seller or --all, what
-    can't be accepted yet is skipped and told.
+    They were never delivered, or have a body that can't be used; such a body is kept. What was paid for them is shown
+    first, and on a terminal --seller and --all ask. With these two, what can't be accepted yet is skipped and told.
     """
     from payer.values.errors import Unresolved
     from payer.values.money import Amount
-    from tasks.ops.accept_loss import accept_losses, accept_undelivered
+    from tasks.ops.accept_loss import accept, losses_by_id, losses_of
     from tasks.ops.status import purchase_document
     from tasks.workspace.workspace import Workspace
     from tollbook.cli.errors import BadUsage
 
     output = Output(as_json=as_json)
     if sum((bool(purchases), seller is not None, everything)) != 1:
-        advice = "give the ids of purchases, or --seller NAME, or --all; `tollbook status` lists what is undelivered"
+        advice = "give the ids of purchases, or --seller NAME, or --all; `tollbook status` lists what is lost"
         raise BadUsage("one of PURCHASE, --seller and --all is needed", advice=advice)
     with Workspace.open() as ws:
-        done = accept_losses(ws, purchases) if purchases else accept_undelivered(ws, seller)
+        found = losses_by_id(ws, purchases) if purchases else losses_of(ws, seller)
+        _show(output, found)
+        if found.purchases and not (purchases or yes):
+            _ask(output)
+        done = accept(ws, found)
     documents = [purchase_document(lost) for lost in done.purchases]
     skipped = [{**purchase_document(purchase), "why": why} for purchase, why in done.skipped]
     first = documents[0] if documents else None
-    output.document({"accepted": bool(documents), "purchase": first, "purchases": documents, "skipped": skipped})
+    said = {"accepted": bool(documents), "lost": done.amounts, "purchase": first}
+    output.document({**said, "purchases": documents, "skipped": skipped})
     for lost in done.purchases:
-        amount = f"{Amount(lost.spent, lost.asset)}"
+        amount = f"{Amount(lost.cost, lost.asset)}"
         output.line(f"{lost.purchase_id} ({lost.order.dataset}): the loss of {amount} is accepted.")
     for _, why in done.skipped:
         output.line(f"skipped: {why}", style="yellow")
-    nothing = "nothing is undelivered: nothing was accepted"
+    nothing = "nothing is lost that could be accepted now: nothing was accepted"
     output.line("The next run may buy each piece again, once." if documents else nothing)
     return Unresolved.exit_code if skipped else 0
+
+
+def _show(output: Output, found: Losses) -> None:
+    """Print what was paid for nothing, purchase by purchase, and its sum."""
+    from payer.values.money import Amount
+
+    if not found.purchases:
+        return
+    rows = [
+        (p.purchase_id, p.order.seller, p.order.dataset, _what(p), f"{Amount(p.cost, p.asset)}")
+        for p in found.purchases
+    ]
+    total = " + ".join(f"{amount} {symbol}" for symbol, amount in found.amounts.items())
+    foot = ("total", "", "", "", total)
+    output.table(("purchase", "seller", "dataset", "lost", "paid"), rows, right=frozenset({4}), foot=foot)
+
+
+def _what(lost: Purchase) -> str:
+    return lost.lost_for or ("its nonce was cancelled" if lost.burned else "failed delivery")
+
+
+def _ask(output: Output) -> None:
+    """Ask on a terminal; a script that names --seller or --all has decided."""
+    from tollbook.cli.approval import Declined
+
+    if output.as_json or not sys.stdin.isatty():
+        return
+    print("\nAccept these losses? The next run may pay for each piece once more. [y/N] ", end="", flush=True)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise Declined("not accepted: nothing was booked")
