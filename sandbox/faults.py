@@ -16,6 +16,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from sandbox.keys import PAY_TO
+
 
 @dataclass(frozen=True, slots=True)
 class FaultKind:
@@ -43,6 +45,7 @@ CATALOGUE: dict[str, FaultKind] = {
             "rpc_down": "reset the connection",
             "rpc_error": ("answer a JSON-RPC error", {"code": -32000, "message": "injected"}),
             "rpc_status": ("answer with an HTTP status and no JSON", {"status": 500}),
+            "rpc_busy": ("answer 429, too many requests, with Retry-After", {"retry_after": 1}),
             "rpc_slow": ("wait before answering", {"seconds": 1.0}),
             "rpc_hang": ("never answer, close after a while", {"seconds": 60.0}),
             "rpc_garbage": "answer with HTML instead of JSON",
@@ -50,11 +53,17 @@ CATALOGUE: dict[str, FaultKind] = {
             "rpc_frozen_head": "show no block later than the one at the first use",
             "rpc_no_tags": "know neither safe nor finalized",
             "rpc_log_range": ("refuse to search more blocks than so many at once", {"blocks": 1000}),
+            "rpc_pruned": ("keep the state of so many blocks only", {"blocks": 128}),
             "rpc_no_logs": "leave every log out of answers",
             "rpc_double_logs": "give every log twice",
             "rpc_foreign_logs": "give logs as if another contract had written them",
             "rpc_receipt_missing": "answer null for a receipt",
             "rpc_receipt_failed": "give receipts with status 0",
+            "rpc_forged_settlement": (
+                "show every nonce as used, settled for so many atomic units in a final block",
+                {"value": 1, "pay_to": PAY_TO},
+            ),
+            "rpc_blocks_ahead": ("stamp blocks so many seconds ahead of time", {"seconds": 120}),
         },
     ),
     **_kinds(

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from sandbox.asgi import Receive, Scope, Send, hang_up, read_body, reply, reset, send_reply
+from sandbox.chain.forgery import forge
 from sandbox.chain.rpc import NodeError, NodeRpc, View
 from sandbox.faults import Faults, InjectedFault
 
@@ -43,6 +44,9 @@ class RpcApp:
                 reset(scope)
             case "rpc_status":
                 await send_reply(send, reply(fault.params["status"], b"", "text/plain"))
+            case "rpc_busy":
+                wait = [("retry-after", str(fault.params["retry_after"]))]
+                await send_reply(send, reply(429, b"too many requests", "text/plain", wait))
             case "rpc_garbage":
                 await send_reply(send, reply(200, b"<html><body>gateway</body></html>", "text/html"))
             case "rpc_hang":
@@ -71,6 +75,8 @@ class RpcApp:
             return _error(call.get("id"), problem)
         for fault in firing:
             result = _changed(fault, call["method"], result)
+            if fault.name == "rpc_forged_settlement":
+                result = forge(fault, self._rpc, call["method"], params, result)
         return {"jsonrpc": "2.0", "id": call.get("id"), "result": result}
 
     def _view(self, firing: list[InjectedFault]) -> View:
@@ -81,6 +87,8 @@ class RpcApp:
                 view = replace(view, head=head)
             elif fault.name == "rpc_log_range":
                 view = replace(view, log_range=fault.params["blocks"])
+            elif fault.name == "rpc_pruned":
+                view = replace(view, states=fault.params["blocks"])
         return view
 
 
@@ -98,6 +106,8 @@ def _changed(fault: InjectedFault, method: str, result: Any) -> Any:
             return _logs(fault.name, result)
         case "rpc_no_logs" | "rpc_double_logs" | "rpc_foreign_logs" if receipt:
             return {**result, "logs": _logs(fault.name, result["logs"])}
+        case "rpc_blocks_ahead" if method.startswith("eth_getBlockBy") and result is not None:
+            return {**result, "timestamp": hex(int(result["timestamp"], 16) + fault.params["seconds"])}
     return result
 
 

@@ -37,11 +37,12 @@ class NodeError(Exception):
 @dataclass(frozen=True, slots=True)
 class View:
     """The view through a faulty endpoint: nothing above `head`, no `safe` or `finalized` tags, logs of at most
-    `log_range` blocks at once."""
+    `log_range` blocks at once, the state of the newest `states` blocks only."""
 
     head: int | None = None
     tags: bool = True
     log_range: int | None = None
+    states: int | None = None
 
 
 class NodeRpc:
@@ -124,6 +125,15 @@ class NodeRpc:
             raise NodeError(-32000, "header not found")
         return row
 
+    def _with_state(self, view: View, tag: str | dict[str, Any]) -> BlockRow:
+        """The block, if its state is kept. The error is geth's."""
+        row = self._existing(view, tag)
+        if view.states is not None and self._head(view).number - row.number >= view.states:
+            raise NodeError(
+                -32000, f"missing trie node {'00' * 32} (path ) state of block {row.number} is not available"
+            )
+        return row
+
     def eth_blockNumber(self, view: View) -> str:
         return quantity(self._head(view).number)
 
@@ -144,19 +154,19 @@ class NodeRpc:
     # -- accounts at a block ----------------------------------------------------------------------
 
     def eth_getBalance(self, view: View, address: str, tag: Any = "latest") -> str:
-        return quantity(self._chain.state(self._existing(view, tag)).get_balance(_address(address)))
+        return quantity(self._chain.state(self._with_state(view, tag)).get_balance(_address(address)))
 
     def eth_getCode(self, view: View, address: str, tag: Any = "latest") -> str:
-        return data(self._chain.state(self._existing(view, tag)).get_code(_address(address)))
+        return data(self._chain.state(self._with_state(view, tag)).get_code(_address(address)))
 
     def eth_getStorageAt(self, view: View, address: str, slot: str, tag: Any = "latest") -> str:
-        value = self._chain.state(self._existing(view, tag)).get_storage(_address(address), _int(slot))
+        value = self._chain.state(self._with_state(view, tag)).get_storage(_address(address), _int(slot))
         return data(value.to_bytes(32, "big"))
 
     def eth_getTransactionCount(self, view: View, address: str, tag: Any = "latest") -> str:
         if tag == "pending":
             return quantity(self._chain.next_nonce(_address(address)))
-        return quantity(self._chain.state(self._existing(view, tag)).get_nonce(_address(address)))
+        return quantity(self._chain.state(self._with_state(view, tag)).get_nonce(_address(address)))
 
     def eth_call(self, view: View, request: dict[str, Any], tag: Any = "latest", *overrides: Any) -> str:
         if overrides and any(overrides):
@@ -176,7 +186,7 @@ class NodeRpc:
     def _run(self, view: View, request: dict[str, Any], tag: Any) -> Called:
         at_head = tag in ("latest", "pending") and view.head is None
         return self._chain.call(
-            None if at_head else self._existing(view, tag),
+            None if at_head else self._with_state(view, tag),
             sender=_address(request.get("from") or _ZERO),
             to=_address(request["to"]) if request.get("to") else b"",
             data=_bytes(request.get("input") or request.get("data") or "0x"),

@@ -187,7 +187,16 @@ MUTANTS = (
             " or offered.asset != purchase.asset:\n        return purchase",
             ":\n        return purchase",
         ),
+        another_asset_for_any_payee=("offered is None or offered.asset != purchase.asset or", "offered is None or"),
         signed_again_without_caps=("event, lease=lease, caps=context.policy.caps)", "event, lease=lease)"),
+    ),
+    *of(
+        "tasks/ops/accept_loss.py",
+        ("tests/tasks/ops/test_accept_loss.py",),
+        losses_accepted_before_they_are_final=("    if purchase.settling:\n", "    if False:\n"),
+        losses_accepted_before_they_are_proved=("        if purchase.money is Money.EXPOSED:\n", "        if False:\n"),
+        failed_deliveries_never_accepted=(", *ws.ledger.failed_deliveries())}", ",)}"),
+        deliveries_accepted_as_lost=("    elif not (purchase.undelivered or purchase.burned):", "    elif False:"),
     ),
     # Policy: nothing is signed outside it.
     *of(

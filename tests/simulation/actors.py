@@ -36,7 +36,7 @@ OTHER_WALLET = Wallet(b"\x22" * 32)
 def stricter(policy: Policy, chance: Random) -> Policy:
     """A policy that allows no payment of this world any more, by its payees or by what a call may cost."""
     if chance.random() < 0.5:
-        return replace(policy, sellers={"s": replace(policy.sellers["s"], pay_to=(THIEF,))})
+        return replace(policy, sellers={"s": replace(policy.sellers["s"], pay_to=(THIEF,), any_payee=False)})
     return replace(policy, caps={"USDC": replace(policy.caps["USDC"], per_call=1)})
 
 
@@ -86,6 +86,8 @@ class Actors:
             return self._reconcile
         if kind < 0.18:
             return self._person
+        if dice.may("raise") and kind < 0.30:
+            return self._accept_prices
         return self._flow
 
     async def process(self, machine: Machine, name: str, work: Work) -> None:
@@ -125,7 +127,13 @@ class Actors:
         await desk.recover_as(policy=stricter(self._world.policy, self._world.dice.of("stricter")))
 
     async def _thaw(self, desk: Desk) -> None:
+        """What an operator does before everything is run again: lift a freeze, accept a price that rose."""
         desk.ledger.unfreeze(EVERY_SELLER)
+        if self._world.dice.may("raise"):
+            await self._accept_prices(desk)
+
+    async def _accept_prices(self, desk: Desk) -> None:
+        await desk.accept_prices(self.demand.all(desk.machine))
 
     async def _reconcile(self, desk: Desk) -> None:
         await desk.payer.reconcile(self._world.policy.asset_for("s"))
@@ -149,6 +157,7 @@ class Actors:
         """Strikes from outside: reorgs, cancelled nonces, clocks that are set, lost disks."""
         world, dice = self._world, self._world.dice
         losses = {kind: dice.hit(kind) for kind in ("lost", "rollback")}
+        rises = dice.hit("raise")
         while True:
             await asyncio.sleep(self._chance.uniform(3, 25))
             if dice.hit("reorg"):
@@ -159,6 +168,12 @@ class Actors:
             machine = self._chance.choice(world.machines)
             if dice.hit("freeze"):
                 self._freeze(machine)
+            if dice.hit("disk_down"):
+                machine.go_down(dice.of("disk_down").uniform(2, 40))
+            if rises and dice.of("raise").random() < 0.2:
+                rises = False
+                world.trace("the price rises")
+                world.seller.raise_price()
             if machine.processes and dice.hit("clock"):
                 self._chance.choice(machine.processes).jump(dice.of("clock"))
             if machine.processes and dice.hit("stop"):

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from payer.http.date import answer_time
+from payer.http.outcome import Answer
 from payer.ledger.database import rows
 from payer.policy.rules import Policy, SellerCaps
 from payer.values.events import Intent, fold
@@ -24,13 +26,14 @@ from tests.simulation import terms
 from tests.simulation.chain import Tx
 from tests.simulation.failure import Broken
 from tests.simulation.machine import Machine, Process
-from tests.simulation.seller import BASE_PRICE, Message
+from tests.simulation.prices import PriceChecks
+from tests.simulation.seller import Message
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
 GENERATIONS = 4
-DEAREST = BASE_PRICE * 110 // 100
+DISK = ("disk_full", "disk_unsure", "disk_down")
 
 
 @dataclass(slots=True)
@@ -69,6 +72,7 @@ class Checks:
         self._ever_moved: dict[str, set[int]] = {}
         self._known: dict[str, Known] = {}
         self._in_hand: dict[tuple[str, str], Process] = {}
+        self.prices = PriceChecks()
 
     def require(self, holds: bool, rule: str, detail: Callable[[], str]) -> None:
         self.made += 1
@@ -99,8 +103,8 @@ class Checks:
             self.require(word, "I2 generation", lambda: f"generation {piece[1]} of {piece[0][:16]} without a word")
         allowed = (
             message.payment.signer == a.payer == self._world.wallet.address
-            and a.pay_to == terms.PAYEE
-            and 0 < a.value <= DEAREST
+            and a.pay_to in self._world.seller.payees
+            and 0 < a.value <= self.prices.highest(process.machine, a.value)
             and a.valid_before - a.valid_after <= policy.validity_seconds + policy.clock_skew_seconds
             and message.request.url.startswith(terms.BASE_URL)
         )
@@ -136,22 +140,19 @@ class Checks:
     def died(self, process: Process) -> None:
         self._in_hand = {place: owner for place, owner in self._in_hand.items() if owner is not process}
 
-    disk_failed = died
-
     def finished(self, process: Process) -> None:
         """A process came to its end by itself: what it was handed is in its ledger, what it did not send is free."""
         dice = self._world.dice
-        if process.stop.requested and not (dice.may("disk_full") or dice.may("disk_unsure")):
+        if process.stop.requested and not any(map(dice.may, DISK)):
             reserved = process.machine.store.peek("SELECT doc FROM purchases WHERE money = 'reserved'")
             leases = [p.lease for p in (rows.purchase(doc) for (doc,) in reserved) if not p.order.free]
             kept = [lease for lease in leases if lease is not None and lease.owner.startswith(f"{process.name}@")]
             self.require(not kept, "I11 reserved", lambda: f"{process.name} was asked to stop and left {len(kept)}")
         for (_, used), owner in list(self._in_hand.items()):
             if owner is process:
-                found = process.machine.store.peek("SELECT data FROM purchases WHERE nonce = ?", used)
-                self.require(
-                    found == [("delivered",)], "I4 body", lambda used=used: f"a body that came for {used} is lost"
-                )
+                found = process.machine.store.peek("SELECT purchase_id, data FROM purchases WHERE nonce = ?", used)
+                kept = any(data == "delivered" or process.machine.spool.holds(name) for name, data in found)
+                self.require(kept, "I4 body", lambda used=used: f"a body that came for {used} is lost")
         self.died(process)
 
     # ── on the chain ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -195,6 +196,7 @@ class Checks:
     def forget(self, machine: Machine) -> None:
         """Its ledger was replaced."""
         self._known[machine.name] = Known()
+        self.prices.forget(machine)
 
     def _books(self, machine: Machine) -> None:
         known = self._known.setdefault(machine.name, Known())
@@ -216,6 +218,7 @@ class Checks:
             self._row(used, row, key, generation)
             if row.money == "exposed" and (before is None or before.money == "reserved"):
                 self._breaker(machine, used)
+                self._clock(machine, used)
                 frozen = machine.store.peek("SELECT seller FROM freezes")
                 self.require(not frozen, "I6 frozen", lambda used=used: f"signed {used} while frozen")
         if moved:
@@ -251,6 +254,20 @@ class Checks:
         told = [kind for kind in kinds if kind in ("Sent", "Answered", "Delivered", "Unsent")]
         return any(pair == ("Sent", "Sent") for pair in pairwise(told))
 
+    def heard(self, process: Process, answer: Answer) -> None:
+        """An answer told its maker's time."""
+        told = answer_time(answer.headers)
+        if told is not None:
+            process.heard.append(self._world.chain.now() + process.offset - told)
+
+    def _clock(self, machine: Machine, signed: str) -> None:
+        """Nothing is signed by a clock that the seller's last answers showed to be further off than the window."""
+        policy, latest = self._world.policy, [] if machine.writer is None else machine.writer.heard[-2:]
+        # An answer is up to two minutes old when it is heard; one that came while this was signed may be an honest one.
+        wrong = [off for off in latest if off > policy.clock_skew_seconds + 130 or -off > policy.validity_seconds]
+        sound = not latest or len(wrong) < len(latest)
+        self.require(sound, "I6 clock", lambda: f"signed {signed} by a clock that is {latest} s ahead")
+
     def _caps(self, known: Known, buckets: list[tuple[str, int]]) -> None:
         months = sum(held for scope, held in buckets if scope == "month")
         self.require(months == known.total, "I3 sums", lambda: f"months hold {months}, purchases {known.total}")
@@ -269,7 +286,7 @@ class Checks:
 
         Where a process may die between the body and its verdict, loading books what this world does not load.
         """
-        ledger, deadly = machine.store.open(), {"crash", "disk_full", "disk_unsure"} & self._world.scenario.rates.keys()
+        ledger, deadly = machine.store.open(), {"crash", *DISK} & self._world.scenario.rates.keys()
         for purchase in ledger.purchases():
             delivery = ledger.delivery(purchase.purchase_id) if purchase.data is Data.DELIVERED else None
             spoilt = "" if delivery is None else terms.check_body(delivery)

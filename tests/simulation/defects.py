@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +18,9 @@ from payer.context import PayerContext
 from payer.http.outcome import Answer
 from payer.ledger import Ledger, caps, read
 from payer.ledger.operator import freezes
+from payer.policy import price_drift
 from payer.policy.attempts import AttemptCounts, AttemptLimits
+from payer.policy.clock_skew import ClockReadings
 from payer.settle import reconcile, recover
 from payer.stop import StopRequest
 from payer.values.chain_view import ChainView, NonceState, NotSeen
@@ -26,6 +29,7 @@ from payer.values.purchase import Data, Money, Purchase
 from payer.values.terms import Terms
 from payer.wallet.eip3009 import Wallet
 from payer.wallet.sign import authorize
+from tests.simulation.spool import SimSpool
 
 Patch = Callable[[pytest.MonkeyPatch], None]
 
@@ -72,12 +76,17 @@ def nonce_by_machine(patch: pytest.MonkeyPatch) -> None:
 
 def a_402_frees_the_money(patch: pytest.MonkeyPatch) -> None:
     """A 402 after sending is taken for a refusal."""
+    _frees_at(patch, 402)
+
+
+def _frees_at(patch: pytest.MonkeyPatch, status: int) -> None:
     record_answer = send.record_answer
 
     async def freeing(context: PayerContext, purchase: Purchase, answer: Answer, *rest: Any) -> Purchase:
         after = await record_answer(context, purchase, answer, *rest)
-        if answer.status == 402 and after.money is Money.EXPOSED:
-            after = context.ledger.append(after, Void(at=context.clock.now(), reason="402", proof_block=0))
+        if answer.status == status and after.money is Money.EXPOSED:
+            event = Void(at=context.clock.now(), reason=str(status), proof_block=0)
+            after = context.ledger.append(after, event)
         return after
 
     patch.setattr(send, "record_answer", freeing)
@@ -223,6 +232,47 @@ def the_first_server_is_believed(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(reader, "combine", lambda views, configured: agreement.combine(views[:1], 1))
 
 
+def a_404_is_known_empty(patch: pytest.MonkeyPatch) -> None:
+    """A seller that says "nothing matches" is believed not to have taken the money."""
+    _frees_at(patch, 404)
+
+
+def the_spool_is_left_out(patch: pytest.MonkeyPatch) -> None:
+    """A body that comes while the ledger can't be written is dropped."""
+    patch.setattr(SimSpool, "put", lambda self, purchase_id, *_: Path(purchase_id))
+
+
+def the_spool_is_never_booked(patch: pytest.MonkeyPatch) -> None:
+    """A body is kept, and nobody looks for it."""
+    patch.setattr(recover, "book_spooled", lambda _: set())
+
+
+def bodies_are_not_judged(patch: pytest.MonkeyPatch) -> None:
+    """Whatever comes with a 200 is what was paid for."""
+    for module in (send, recover):
+        patch.setattr(module, "judge_body", lambda _, purchase: purchase)
+
+
+def the_clock_is_not_compared(patch: pytest.MonkeyPatch) -> None:
+    """A payment is signed by our clock, whatever the seller's Date says."""
+    patch.setattr(ClockReadings, "fault", lambda *_: "")
+
+
+def fresh_terms_are_signed_at_any_price(patch: pytest.MonkeyPatch) -> None:
+    """A seller of any payee is asked once more, and what it asks then is signed, reserved or not."""
+
+    async def signed(context: PayerContext, purchase: Purchase) -> Terms:
+        answer = await context.ask(purchase.order.seller, purchase.order.request, {})
+        return changed_terms.offered_terms(context, purchase, answer)[0] or purchase.terms  # type: ignore[return-value]
+
+    patch.setattr(buy, "terms_to_sign", signed)
+
+
+def drift_is_not_limited(patch: pytest.MonkeyPatch) -> None:
+    """A price that rose is paid without an operator, as long as the caps hold."""
+    patch.setattr(price_drift, "highest_allowed", lambda *_: 10**9)
+
+
 def a_lease_is_ignored(patch: pytest.MonkeyPatch) -> None:
     """No defect: a lease is courtesy, and the nonce is what pays once."""
     for module in (buy, approve, recover):
@@ -235,6 +285,15 @@ DEFECTS = {
     "random_nonce": Defect(("I2 nonce",), random_nonce),
     "nonce_by_machine": Defect((PAID,), nonce_by_machine, faults="lost"),
     "a_402_frees_the_money": Defect(BOOKS, a_402_frees_the_money, faults="settle_402,late"),
+    "a_404_is_known_empty": Defect(BOOKS, a_404_is_known_empty, faults="settle_404:0.5"),
+    "the_spool_is_left_out": Defect(("I4 body",), the_spool_is_left_out, ("jobs=4",), "disk_down:0.6"),
+    "the_spool_is_never_booked": Defect(("I4 spool",), the_spool_is_never_booked, ("jobs=4",), "disk_down:0.6"),
+    "bodies_are_not_judged": Defect(("I12 losses",), bodies_are_not_judged, faults="spoil"),
+    "the_clock_is_not_compared": Defect(("I6 clock",), the_clock_is_not_compared, ("jobs=3",), "clock,wrong_date:0.3"),
+    "fresh_terms_are_signed_at_any_price": Defect(
+        ("I3 caps",), fresh_terms_are_signed_at_any_price, ("any_payee=True", "tight=True"), "new_price:0.5"
+    ),
+    "drift_is_not_limited": Defect(("I6 policy",), drift_is_not_limited, ("jobs=4", "slots=1"), "raise"),
     "the_clock_voids": Defect(BOOKS, the_clock_voids, faults="clock,lose,late"),
     "the_head_voids": Defect(BOOKS, the_head_voids, ("finality_blocks=40", "jobs=8", "slots=2"), "reorg,late"),
     "expiry_bumps_the_generation": Defect(("I2 generation",), expiry_bumps_the_generation, faults="drop,crash"),

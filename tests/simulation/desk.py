@@ -12,6 +12,7 @@ from payer.context import PayerContext
 from payer.payer import Payer
 from payer.settle.recover import due
 from payer.values.request import Order, Run
+from payer.values.terms import Quote
 from tasks.buy import purchase as buying
 from tasks.buy.bill import Bill, Item, Line
 from tasks.buy.watch import UNWATCHED
@@ -47,6 +48,7 @@ class Desk:
             world.wallet,
             clock,
             owner=f"{process.name}@{world.loop.time()}",
+            spool=cast(Any, process.machine.spool),
             stop=process.stop,
             check_body=terms.check_body,
         )
@@ -61,8 +63,16 @@ class Desk:
         await Payer(replace(self.context, **changes)).recover()
 
     async def recover(self) -> None:
-        if due(self.ledger, self.clock.now()):
+        if due(self.ledger, self.clock.now()) or self.machine.spool.waiting():
             await self.payer.recover()
+
+    async def accept_prices(self, orders: Sequence[Order]) -> None:
+        """Make what is asked now the base of each endpoint that was quoted before, as `accept-price` does."""
+        for order in {order.request.endpoint: order for order in orders if not order.free}.values():
+            if self.ledger.quote(order.request.endpoint, terms.ASSET) is not None:
+                offered = await self.payer.offered_price(order)
+                self._world.checks.prices.accepted(self.machine, offered.amount)
+                self.ledger.accept_price(Quote(order.request.endpoint, order.seller, offered, self.clock.now()))
 
     async def run(self, name: str, orders: Sequence[Order]) -> None:
         """Quote, approve, buy, verify: the paid middle of a flow run. Raises PayerError."""

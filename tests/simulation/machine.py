@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from payer.policy.rules import Policy
 from payer.stop import StopRequest
 from tests.simulation.disk import Store
+from tests.simulation.spool import SimSpool
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -26,7 +27,10 @@ class Crashed(BaseException):
 
 
 class Process:
-    """One run of the program. Every boundary it crosses is a place where it may die. `policy` is its own, if any."""
+    """One run of the program. Every boundary it crosses is a place where it may die. `policy` is its own, if any.
+
+    `heard` is by how much its clock was ahead of the seller's Date at each answer that told one.
+    """
 
     def __init__(self, world: World, machine: Machine, name: str, fuse: int | None, offset: float) -> None:
         self.world = world
@@ -37,6 +41,7 @@ class Process:
         self.policy: Policy | None = None
         self.tasks: list[asyncio.Task[object]] = []
         self.stop = StopRequest()
+        self.heard: list[float] = []
         self._fuse = fuse
 
     def check(self) -> None:
@@ -100,6 +105,9 @@ class Machine:
         self.store = store
         self.processes: list[Process] = []
         self.changed = False
+        self.spool = SimSpool(lambda: PROCESS.get())
+        self.writer: Process | None = None
+        self.down_until = 0.0
         self._backup: bytes | None = None
         store.connection.witness = None
         store.blank()
@@ -137,7 +145,18 @@ class Machine:
             self.store.restore(self._backup)
         else:
             self.store.blank()
+            self.spool.clear()
+        self.writer = None
         self.changed = self.world.checks.due = True
+
+    @property
+    def is_down(self) -> bool:
+        """True while no commit of a process succeeds."""
+        return self.world.loop.time() < self.down_until and not self.world.dice.calm
+
+    def go_down(self, seconds: float) -> None:
+        self.world.trace(self.name, "ledger can't be written for", f"{seconds:.0f} s")
+        self.down_until = self.world.loop.time() + seconds
 
     # ── the disk's witness ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -150,16 +169,14 @@ class Machine:
         process = PROCESS.get()
         if process is not None:
             process.touch("before commit")
-            if self.world.dice.hit("disk_full"):
-                self.world.checks.disk_failed(process)
+            if self.is_down or self.world.dice.hit("disk_full"):
                 raise sqlite3.OperationalError("database or disk is full")
 
     def after_commit(self) -> None:
         self.changed = self.world.checks.due = True
-        process = PROCESS.get()
+        self.writer = process = PROCESS.get()
         if process is not None:
             if self.world.dice.hit("disk_unsure"):
-                self.world.checks.disk_failed(process)
                 raise sqlite3.OperationalError("disk I/O error")
             process.touch("after commit")
 

@@ -50,6 +50,7 @@ class SimTransport:
         if isinstance(outcome, NoAnswer):
             process.touch("no answer")
             raise outcome
+        self._world.checks.heard(process, outcome)
         if message.payment is not None and outcome.status == 200:
             self._world.checks.handed_over(process, message.payment.authorization.nonce)
         process.touch("answer")

@@ -41,6 +41,8 @@ def liveness(world: World, demand: Demand) -> dict[str, list[Purchase]]:
             wanted = [] if world.scenario.planned else demand.all(machine)
             missing = [o for o in wanted if purchase_key(o.request, o.edition) not in latest]
             world.checks.require(not missing, "liveness", lambda missing=missing: f"never bought: {missing[:2]}")
+        left = [one.purchase_id for one in machine.spool.waiting() if ledger.get(one.purchase_id) is not None]
+        world.checks.require(not left, "I4 spool", lambda left=left: f"bodies left in the spool: {left[:4]}")
         if "spoil" in world.scenario.rates:
             world.checks.judged(machine)
         for purchase in list(latest.values())[: 2 if world.scenario.seed % 4 == 0 else 0]:

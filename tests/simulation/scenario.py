@@ -31,6 +31,8 @@ FAULTS: dict[str, tuple[float, str]] = {
     "conflict": (0.06, "409, 412 or 400 and nothing settled"),
     "spike": (0.05, "402 with a price far beyond the drift policy allows"),
     "swap": (0.05, "402 with another payee"),
+    "raise": (0.8, "the price rises further than policy allows, until an operator accepts it"),
+    "wrong_date": (0.10, "an answer whose Date is hours off"),
     "forge": (0.08, "402 with a forged receipt of success, nothing settled"),
     "gift": (0.05, "200 with a body and a forged receipt, never settled"),
     "deny_resend": (0.50, "a payment presented again is refused although it settled"),
@@ -58,12 +60,17 @@ FAULTS: dict[str, tuple[float, str]] = {
     "other_key": (0.5, "a recovery with another wallet's key"),
     "disk_full": (0.02, "a commit fails"),
     "disk_unsure": (0.02, "a commit fails and was durable"),
+    "disk_down": (0.20, "no commit succeeds for some seconds: bodies that come meanwhile go to the spool"),
     "lost": (0.5, "the ledger is lost"),
     "rollback": (0.5, "the ledger is an earlier backup"),
 }
 """Every kind of fault: how often it strikes at most where it can, and what it is."""
 
+LATER = ("disk_down", "raise", "wrong_date")
+"""Drawn from a stream of their own, so that older seeds keep the faults they had."""
+
 ONCE = (
+    "raise",
     "crash",
     "clock",
     "stop",
@@ -98,6 +105,7 @@ class Scenario:
     planned: bool = False
     rpc: bool = False
     servers: int = 1
+    any_payee: bool = False
     forgiving: bool = False
     free: bool = False
     rates: dict[str, float] = field(default_factory=dict)
@@ -139,11 +147,13 @@ def from_seed(seed: int) -> Scenario:
     One in ten is a storm: few pieces, and every third thing goes wrong. In the others most pieces meet no fault or one.
     """
     chance = Random(f"{seed}/scenario")
-    kinds = [] if chance.random() < 0.1 else chance.sample(sorted(FAULTS), k=chance.choice((1, 2, 3, 4, 5, 6, 8)))
+    first = sorted(FAULTS.keys() - set(LATER))
+    kinds = [] if chance.random() < 0.1 else chance.sample(first, k=chance.choice((1, 2, 3, 4, 5, 6, 8)))
     storm = chance.random() < 0.07
     low, high = (0.5, 1.0) if storm else (0.15, 0.8)
     rates = {kind: round(FAULTS[kind][0] * chance.uniform(low, high), 4) for kind in kinds}
     rates |= {kind: FAULTS[kind][0] for kind in kinds if kind in ONCE}
+    rates |= later_faults(seed) if kinds else {}
     servers = chance_of_servers(seed, kinds)
     return Scenario(
         seed=seed,
@@ -157,10 +167,19 @@ def from_seed(seed: int) -> Scenario:
         planned=chance.random() < 0.04,
         rpc=chance.random() < 0.08,
         servers=servers,
+        any_payee=Random(f"{seed}/payees").random() < 0.08,
         forgiving=chance.random() < 0.6,
         free=chance.random() < 0.15,
         rates=rates,
     )
+
+
+def later_faults(seed: int) -> dict[str, float]:
+    """In a third of the worlds one or two kinds of faults more."""
+    chance = Random(f"{seed}/later")
+    kinds = chance.sample(LATER, k=chance.choice((1, 1, 2))) if chance.random() < 0.33 else []
+    shares = {kind: 1.0 if kind in ONCE else chance.uniform(0.3, 1.0) for kind in kinds}
+    return {kind: round(FAULTS[kind][0] * share, 4) for kind, share in shares.items()}
 
 
 def chance_of_servers(seed: int, kinds: Sequence[str]) -> int:

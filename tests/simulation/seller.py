@@ -18,6 +18,10 @@ from tests.simulation.terms import Asking, Presented
 BASE_PRICE = 20_000
 SETTLE_SECONDS = 6
 FORGED = "0x" + "f0" * 32
+RAISED_PRICE = 28_500
+USUAL, RAISED = (BASE_PRICE, 90, 110), (RAISED_PRICE, 97, 104)
+"""A price, and between which percentages of it prices move. The raised ones are beyond any drift from the usual ones,
+and inside a call's cap."""
 
 
 @dataclass(slots=True)
@@ -46,14 +50,18 @@ class Silence(Exception):
 class SimSeller:
     """Answers messages. The price of an endpoint moves within what policy calls no jump."""
 
-    def __init__(self, chain: SimChain, dice: Dice, chance: Random, version: int, forgiving: bool) -> None:
+    def __init__(
+        self, chain: SimChain, dice: Dice, chance: Random, version: int, forgiving: bool, any_payee: bool = False
+    ) -> None:
         self._chain = chain
         self._dice = dice
         self._chance = chance
         self._version = version
         self._serves_resends = forgiving
         self._tills: dict[str, Till] = {}
-        self.price = BASE_PRICE
+        self.price, self._range = BASE_PRICE, USUAL
+        self.payees = {terms.PAYEE}
+        self._names_each = any_payee
         self._timeout, self._tier = 300, ""
         self.delivered = 0
 
@@ -64,7 +72,7 @@ class SimSeller:
         if message.request.url == terms.FREE_URL:
             return self._answer(200, {"content-type": "application/json"}, b'{"success":true,"data":[]}')
         if message.payment is None:
-            return self._ask(message, pay_to=terms.THIEF if self._dice.hit("swap") else terms.PAYEE)
+            return self._ask(message, pay_to=terms.THIEF if self._swaps() else self._payee())
         return await self._sell(message, message.payment)
 
     # ── terms ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -73,13 +81,30 @@ class SimSeller:
     def asking(self) -> Asking:
         return Asking(self._version, self.price, self._timeout, self._tier)
 
-    def _ask(self, message: Message, *, price: int | None = None, pay_to: str = terms.PAYEE) -> Answer:
-        asking = replace(self.asking, amount=price or self.price, pay_to=pay_to)
+    def _swaps(self) -> bool:
+        """Where any payee is paid, a thief's is as good as any."""
+        return not self._names_each and self._dice.hit("swap")
+
+    def _payee(self) -> str:
+        """The seller's address, or a new one for each 402."""
+        if self._names_each:
+            self.payees.add(payee := "0x" + f"{len(self.payees):04x}".rjust(40, "2"))
+            return payee
+        return terms.PAYEE
+
+    def raise_price(self) -> None:
+        """From now on it asks more than any drift allows."""
+        self._range = RAISED
+        self._new_price()
+
+    def _ask(self, message: Message, *, price: int | None = None, pay_to: str = "") -> Answer:
+        asking = replace(self.asking, amount=price or self.price, pay_to=pay_to or self._payee())
         headers, body = terms.asked(asking, message.request.url)
         return self._answer(402, headers, body)
 
     def _new_price(self) -> int:
-        self.price = BASE_PRICE * self._chance.randint(90, 110) // 100
+        price, low, high = self._range
+        self.price = price * self._chance.randint(low, high) // 100
         return self.price
 
     def _new_terms(self) -> None:
@@ -101,7 +126,7 @@ class SimSeller:
             return self._failed("settlement_pending")
         if (refusal := self._refused(message, payment)) is not None:
             return refusal
-        if self._dice.hit("swap"):
+        if self._swaps():
             return self._ask(message, pay_to=terms.THIEF)
         if self._dice.hit("spike"):
             return self._ask(message, price=self.price * 2)
@@ -115,12 +140,13 @@ class SimSeller:
     def _refused(self, message: Message, payment: Presented) -> Answer | None:
         """The facilitator's rules (exact, EVM)."""
         a, now = payment.authorization, self._chain.now()
-        if a.value != self.price or (payment.version > 1 and payment.accepted != terms.echo(self.asking)):
+        asking = replace(self.asking, pay_to=a.pay_to)
+        if a.value != self.price or (payment.version > 1 and payment.accepted != terms.echo(asking)):
             return self._ask(message)
         reason = None
         if payment.signer != a.payer:
             reason = "invalid_exact_evm_payload_signature"
-        elif a.pay_to != terms.PAYEE:
+        elif a.pay_to not in self.payees:
             reason = "invalid_exact_evm_payload_recipient_mismatch"
         elif a.valid_after > now:
             reason = "invalid_exact_evm_payload_authorization_valid_after"
@@ -205,4 +231,6 @@ class SimSeller:
         return self._answer(402, terms.receipt(self._version, False, tx_hash, reason), b"{}")
 
     def _answer(self, status: int, headers: Mapping[str, str], body: bytes) -> Answer:
-        return Answer(status, dict(headers), body, 0.2)
+        now = self._chain.now()
+        off = self._dice.of("wrong_date").choice((-1, 1)) * 7200 if self._dice.hit("wrong_date") else 0
+        return Answer(status, {**headers, "date": terms.date(int(now) + off)}, body, 0.2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from dataclasses import dataclass
+from email.utils import formatdate
 from functools import lru_cache
 from typing import Any
 
@@ -81,6 +82,12 @@ def asked(asking: Asking, url: str) -> tuple[dict[str, str], bytes]:
 def echo(asking: Asking) -> str:
     """The part that a v2 payment must echo, as `read` gives it."""
     return json.dumps(asking.entry(""), sort_keys=True)
+
+
+@lru_cache(maxsize=4096)
+def date(seconds: int) -> str:
+    """A Date header."""
+    return formatdate(seconds, usegmt=True)
 
 
 def receipt(version: int, success: bool, tx_hash: str, reason: str | None = None) -> dict[str, str]:

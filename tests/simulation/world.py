@@ -94,7 +94,12 @@ class World:
             self.loop, self.dice, Random(f"{scenario.seed}/chain"), self.epoch, scenario.finality_blocks
         )
         self.seller = SimSeller(
-            self.chain, self.dice, Random(f"{scenario.seed}/seller"), scenario.version, scenario.forgiving
+            self.chain,
+            self.dice,
+            Random(f"{scenario.seed}/seller"),
+            scenario.version,
+            scenario.forgiving,
+            scenario.any_payee,
         )
         self.machines = [Machine(self, f"m{number}", store(number)) for number in range(scenario.machines)]
         self._trace: deque[tuple[Any, ...]] = deque(maxlen=TRACE)
@@ -104,6 +109,8 @@ class World:
     def _policy(self) -> Policy:
         urls = tuple(f"https://rpc{number}.example" for number in range(self.scenario.servers))
         policy = replace(base_policy(), rpc_urls=urls, rpc_url=urls[0])
+        if self.scenario.any_payee:
+            policy = replace(policy, sellers={"s": replace(policy.sellers["s"], pay_to=(), any_payee=True)})
         if not self.scenario.tight:
             return policy
         price = 20_000

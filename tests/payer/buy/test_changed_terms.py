@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -300,3 +301,55 @@ def tight_day(amount: int) -> str:
     text, found = re.subn(r'per_day = "[^"]*"', f'per_day = "{amount / 10**6:.6f}"', s.POLICY, count=1)
     assert found == 1
     return text
+
+
+OTHER_TOKEN = "0x" + "ee" * 20
+OTHER_RAIL = f"""
+[assets.EURC]
+address = "{OTHER_TOKEN}"
+eip712_name = "EURC"
+eip712_version = "2"
+decimals = 6
+
+[caps.EURC]
+per_call = "0.10"
+per_run = "1.00"
+per_flow_day = "2.00"
+per_day = "5.00"
+per_month = "50.00"
+"""
+
+
+def paid_with(rail: str, policy: str = s.POLICY) -> str:
+    """A policy of two assets, of which the seller is paid with this one."""
+    return policy.replace('pay_with = "USDC"', f'pay_with = "{rail}"') + OTHER_RAIL
+
+
+def in_euros(amount: int = p.PRICE, **changes: Any) -> Answer:
+    return s.challenge(amount, asset=OTHER_TOKEN, extra={"name": "EURC", "version": "2"}, **changes)
+
+
+@pytest.mark.parametrize("amount", [p.PRICE, DEARER, p.PRICE - 1], ids=["same", "dearer", "cheaper"])
+def test_a_payment_in_doubt_is_never_signed_again_in_another_asset(amount: int) -> None:
+    """I1: over the same nonce, another token would take a second payment. An operator changed `pay_with` meanwhile."""
+    seller = s.ScriptedSeller([NoAnswer("lost")])
+    before = desk(seller, chain="unused", policy=paid_with("USDC"))
+    doubtful, _ = carry(before, reserved(before))
+    sent = len(seller.payments)
+    seller.script[:] = [in_euros(amount), s.answer(200)]
+    now = Payer(replace(before.context, policy=parse_policy(paid_with("EURC"))))
+    state, _ = carry(now, doubtful)
+    assert len(seller.payments) == sent + 2
+    assert all(payload == authorizations(seller)[0] for payload in authorizations(seller))
+    assert {payment["accepted"]["asset"] for payment in seller.payments} == {p.USDC.address}  # type: ignore[index]
+    assert (state.data, state.committed, state.terms and state.terms.asset) == (Data.DELIVERED, p.PRICE, p.USDC)
+
+
+def test_terms_in_another_asset_are_not_signed_for_what_is_reserved_in_this_one() -> None:
+    """A seller of any payee is asked once more before it is paid: by then its rail may be another."""
+    seller = s.ScriptedSeller([in_euros(pay_to=SECOND), s.answer(200)])
+    at = desk(seller, policy=paid_with("USDC", ANY))
+    purchase = reserved(at)
+    state, _ = carry(Payer(replace(at.context, policy=parse_policy(paid_with("EURC", ANY)))), purchase)
+    assert (paid_to(seller), state.committed) == ([p.PAYEE], p.PRICE)
+    assert {payment["accepted"]["asset"] for payment in seller.payments} == {p.USDC.address}  # type: ignore[index]

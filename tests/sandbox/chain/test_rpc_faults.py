@@ -78,3 +78,35 @@ def test_a_frozen_endpoint_shows_nothing_newer_while_the_chain_goes_on(own_world
     assert rpc(own_world, "eth_getBlockByNumber", hex(int(frozen, 16) + 1))["result"] is None
     own_world.faults.clear()
     assert int(rpc(own_world, "eth_blockNumber")["result"], 16) >= int(frozen, 16) + 3
+
+
+def test_a_node_prunes_is_busy_forges_and_stamps_its_blocks_ahead_as_named(own_world: World) -> None:
+    own_world.mine(20)
+    owner = own_world.wallet_address
+    own_world.faults.add("rpc_pruned", times=None, blocks=10)
+    assert "missing trie node" in rpc(own_world, "eth_getBalance", owner, "0x2")["error"]["message"]
+    assert rpc(own_world, "eth_getBalance", owner, "latest")["result"]
+    own_world.faults.clear()
+    own_world.faults.add("rpc_busy", retry_after=7)
+    refused = client().post(own_world.rpc_url, json={})
+    assert (refused.status_code, refused.headers["retry-after"]) == (429, "7")
+    honest = int(rpc(own_world, "eth_getBlockByNumber", "0x2")["result"]["timestamp"], 16)
+    own_world.faults.add("rpc_blocks_ahead")
+    ahead = int(rpc(own_world, "eth_getBlockByNumber", "0x2")["result"]["timestamp"], 16)
+    assert ahead - honest == 120
+
+
+def test_a_forged_settlement_is_consistent_from_the_flag_to_the_receipt(own_world: World) -> None:
+    own_world.faults.add("rpc_forged_settlement", times=None, value=5)
+    nonce, payer = "0x" + "ab" * 32, "0x" + own_world.wallet_address[2:].lower().rjust(64, "0")
+    state = {"to": own_world.token.address, "data": "0xe94a0102" + payer[2:] + nonce[2:]}
+    assert int(rpc(own_world, "eth_call", state, "latest")["result"], 16) == 1
+    topics = [None, payer, [nonce]]
+    query = {"address": own_world.token.address, "fromBlock": "0x0", "toBlock": "latest", "topics": topics}
+    [log] = rpc(own_world, "eth_getLogs", query)["result"]
+    assert log["topics"][2] == nonce
+    receipt = rpc(own_world, "eth_getTransactionReceipt", log["transactionHash"])["result"]
+    assert (receipt["blockHash"], receipt["logs"][0]) == (log["blockHash"], log)
+    assert int(receipt["logs"][1]["data"], 16) == 5
+    final = rpc(own_world, "eth_getBlockByNumber", "safe")["result"]
+    assert int(final["number"], 16) >= int(log["blockNumber"], 16)
