@@ -10,6 +10,7 @@ from random import Random
 from payer.http.outcome import Answer
 from payer.values.request import Request
 from payer.values.terms import Authorization
+from payer.wire.addresses import checksum
 from tests.simulation import terms
 from tests.simulation.chain import BLOCK_SECONDS, SimChain, Tx
 from tests.simulation.dice import Dice
@@ -88,7 +89,7 @@ class SimSeller:
     def _payee(self) -> str:
         """The seller's address, or a new one for each 402."""
         if self._names_each:
-            self.payees.add(payee := "0x" + f"{len(self.payees):04x}".rjust(40, "2"))
+            self.payees.add(payee := checksum("0x" + f"{len(self.payees):04x}".rjust(40, "2")))
             return payee
         return terms.PAYEE
 
