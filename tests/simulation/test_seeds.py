@@ -46,6 +46,13 @@ def test_each_fault_strikes_and_nothing_breaks(fault: str) -> None:
     pytest.fail(f"{fault} never struck")
 
 
+def test_a_seller_that_names_another_payee_in_each_402_is_paid_once_for_each_piece() -> None:
+    """I1, I3, I6: with prices and terms that move, and of several signatures any settled."""
+    shape = ("pieces=12", "slots=2", "tight=False", "planned=False", "any_payee=True")
+    for seed in range(1, 9):
+        held(play(narrowed(from_seed(seed), shape, "new_price:0.4,new_terms:0.2,old_signature,lose:0.2,settle_402")))
+
+
 def test_leases_are_courtesy_and_safety_rests_on_the_nonce(monkeypatch: pytest.MonkeyPatch) -> None:
     """I1: processes that ignore each other's leases get in each other's way, and still pay once."""
     a_lease_is_ignored(monkeypatch)
