@@ -72,13 +72,13 @@ ENDINGS = {name: ending for ending, names in _ENDINGS.items() for name in names}
 
 BLINDING = {
     *("rpc_down", "rpc_error", "rpc_status", "rpc_hang", "rpc_garbage", "rpc_wrong_chain", "rpc_no_tags"),
-    "rpc_blocks_ahead",
 }
 """RPC faults under which the chain says nothing at all."""
 UNBELIEVABLE = {"rpc_no_logs", "rpc_foreign_logs", "rpc_receipt_missing", "rpc_receipt_failed"}
 UNBELIEVABLE |= {"rpc_forged_settlement"}
 """RPC faults under which it says "used" and can't show by what, or by what was never signed."""
 HARMLESS = {"rpc_slow", "rpc_frozen_head", "rpc_double_logs", "rpc_log_range", "rpc_pruned"}
+HARMLESS |= {"rpc_blocks_ahead"}
 BUSY = {"rpc_busy"}
 """Waited for as long as the server asks: tried in test_node_faults.py."""
 

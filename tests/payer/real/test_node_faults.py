@@ -103,8 +103,8 @@ def test_what_is_bought_while_the_node_lies_is_paid_once_and_inside_the_caps(sce
 
 def test_a_node_that_keeps_little_state_leaves_the_balance_unchecked_and_the_books_closed(scene: Scene) -> None:
     scene.desk.buy([scene.piece(number) for number in (1, 2)])
-    scene.world.rpc.call("evm_mine", [40])
     scene.world.settle_time(20)
+    scene.world.rpc.call("evm_mine", [5])
     scene.world.faults.add("rpc_pruned", times=None, blocks=3)
     books = scene.reconcile()
     assert (books.balance, books.clean, books.ledger_atomic) == (Balance.NOT_CHECKED, True, 2 * PRICE)
