@@ -15,11 +15,12 @@ from payer.policy.file import parse_policy
 from payer.values.identifiers import purchase_key
 from payer.values.money import parse_decimal
 from payer.values.purchase import Data
-from payer.values.request import Order
 from tests.payer.desk import PRICE
 
 TITLE = "Judges: tollbook beside x402[httpx] 2.25.0, by hostile-facilitator 0.2.2 and x402-conformance 1.6.0"
 _TRIES = 2
+_LIMIT = 100_000
+"""The most that the SDK's client may pay for one call; ours has the same in its policy."""
 _SECONDS = 4
 """A buyer's patience, longer than the seller's with its facilitator."""
 
@@ -32,21 +33,21 @@ class Figure:
     paid: int
     crossed: bool
     passed: bool
+    note: str = ""
 
     def __str__(self) -> str:
         crossed = ", cap crossed" if self.crossed else ""
-        return f"{self.signed} signed, {self.paid} paid{crossed}: {'pass' if self.passed else 'FAIL'}"
+        return f"{self.signed} signed, {self.paid} paid{crossed}{self.note}: {'pass' if self.passed else 'FAIL'}"
 
 
 def rows() -> Iterator[Row]:
     with court() as place:
-        modes = load("hostile_facilitator").ALL_MODES
-        for mode in modes:
+        for mode in load("hostile_facilitator").ALL_MODES:
             yield _row(f"hostile-facilitator: {mode}", [_under(place, mode, name) for name in ("ours", "peer")])
         for name, rule in RULES.items():
-            basis = load("x402conf.spec").CATALOG[name]["basis"]
+            assert name in load("x402conf.spec").CATALOG, "a rule that is no longer listed"
             figures = [_by_rule(place, Double(_token(place), rule), buyer) for buyer in ("ours", "peer")]
-            yield _row(f"x402-conformance {name}: {basis}", figures)
+            yield _row(f"x402-conformance {name}: {rule.says}", figures)
 
 
 def _row(measure: str, figures: list[Figure]) -> Row:
@@ -57,30 +58,32 @@ def _row(measure: str, figures: list[Figure]) -> Row:
 
 
 def _under(place: Court, mode: str, buyer: str) -> Figure:
-    """One purchase in one of the judge's modes; the verdict is the judge's: at most one distinct payment."""
+    """One purchase in one of the judge's modes. The verdict is the judge's: at most one distinct payment, and one where
+    it hides nothing. Where it lies to those who ask what landed, the figure says if nobody asked."""
     with place.judged(mode) as judge:
-        address, _, _ = asyncio.run(_buy(place, buyer))
-    paid = place.paid(address)
-    return Figure(judge.distinct_payments, paid, _crosses(paid), judge.distinct_payments <= 1)
+        address, _ = asyncio.run(_buy(place, buyer))
+    paid, signed = place.paid(address), judge.distinct_payments
+    fewest = 1 if mode in ("clean", "declared_safe", "slow_answer") else 0
+    asked = "" if judge.reconcile_calls or not place.reads_are_lied_about(mode) else ", never asked the chain"
+    return Figure(signed, paid, _crosses(paid), fewest <= signed <= 1, asked)
 
 
 def _by_rule(place: Court, seller: Double, buyer: str) -> Figure:
     with serving(seller) as url:
-        _, _, got_body = asyncio.run(_buy(place.at(f"{url}/v2"), buyer))
-    signed = len(seller.nonces)
-    return Figure(signed, 0, _crosses(signed), seller.rule.kept(seller, got_body))
+        _, got_body = asyncio.run(_buy(place.at(f"{url}/v2"), buyer))
+    return Figure(len(seller.nonces), 0, False, seller.rule.kept(seller, got_body))
 
 
-async def _buy(place: Court, buyer: str) -> tuple[str, Order, bool]:
-    """The wallet, the order, and whether its body came."""
+async def _buy(place: Court, buyer: str) -> tuple[str, bool]:
+    """The wallet, and whether the body came."""
     [order] = place.pieces(1)
     if buyer == "peer":
-        async with Reference(place, timeout=float(_SECONDS)) as peer:
-            return peer.address, order, await peer.get(order, tries=_TRIES) is not None
+        async with Reference(place, timeout=float(_SECONDS), limit=_LIMIT) as peer:
+            return peer.address, await peer.get(order, tries=_TRIES) is not None
     async with Tollbook(place, timeout_seconds=_SECONDS) as ours:
         await ours.try_hard(order, _TRIES)
         found = ours.ledger.find(purchase_key(order.request, order.edition))
-        return ours.address, order, found is not None and found.data is Data.DELIVERED
+        return ours.address, found is not None and found.data is Data.DELIVERED
 
 
 def _crosses(payments: int) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -110,14 +110,18 @@ class Court(Market):
         """The same world and chain, with another seller."""
         return Court(self.world, self.folder, self.relay, seller, self._rpc_url)
 
+    def reads_are_lied_about(self, mode: str) -> bool:
+        """True in the modes that answer with no answer to what asks whether a payment landed."""
+        return mode in load("hostile_facilitator.hostile").RECONCILE_MODES
+
     @contextmanager
     def judged(self, mode: str) -> Iterator[Any]:
         """One purchase in one mode of `hostile-facilitator`; its server counts the payments."""
-        battery = load("hostile_facilitator.hostile")
         with load("hostile_facilitator").HostileServer(mode, client_timeout_s=PATIENCE) as judge:
-            self.relay.judge, self.relay.lies_about_reads = judge, mode in battery.RECONCILE_MODES
+            self.relay.judge, self.relay.lies_about_reads = judge, self.reads_are_lied_about(mode)
             yield judge
             self.relay.lies_about_reads = False
+        judge._httpd.server_close()  # its own exit leaves the socket open
 
 
 @contextmanager
@@ -127,20 +131,21 @@ def court() -> Iterator[Court]:
         folder = Path(stack.enter_context(TemporaryDirectory()))
         world = stack.enter_context(WorldProcess(folder / "world"))
         relay = Relay(world)
-        relay_url = stack.enter_context(serving(relay))
+        relay_url = stack.enter_context(serving(relay, relay.close))
         policy = parse_policy(Path(world.env["TOLLBOOK_POLICY"]).read_text())
-        seller = _seller(relay_url, policy.asset_for("tokenmetrics").address)
-        seller_url = stack.enter_context(serving(seller))
+        client = HTTPFacilitatorClient(FacilitatorConfig(url=relay_url, timeout=PATIENCE))
+        seller = _seller(client, policy.asset_for("tokenmetrics").address)
+        seller_url = stack.enter_context(serving(seller, client.aclose))
         yield Court(world, folder, relay, f"{seller_url}/v2", relay_url)
 
 
 @contextmanager
-def serving(app: App) -> Iterator[str]:
-    """An application on a free port of loopback, in a thread; its address."""
+def serving(app: App, close: Callable[[], Awaitable[None]] | None = None) -> Iterator[str]:
+    """An application on a free port of loopback, in a thread; its address. `close` is called in its loop at the end."""
     opened = listen(None)
     servers = Servers({"app": app}, {"app": opened}, WorldClock())
-    if isinstance(app, Relay):
-        servers.at_stop(app.close)
+    if close is not None:
+        servers.at_stop(close)
     servers.start()
     try:
         yield f"http://{HOST}:{opened.getsockname()[1]}"
@@ -148,9 +153,9 @@ def serving(app: App) -> Iterator[str]:
         servers.stop()
 
 
-def _seller(facilitator_url: str, token: str) -> App:
+def _seller(facilitator: HTTPFacilitatorClient, token: str) -> App:
     """The SDK's FastAPI seller as its documentation makes it, with one thing to sell."""
-    server = x402ResourceServer(HTTPFacilitatorClient(FacilitatorConfig(url=facilitator_url, timeout=PATIENCE)))
+    server = x402ResourceServer(facilitator)
     register_exact_evm_server(server, NETWORK)
     price = AssetAmount(amount=str(PRICE), asset=token, extra={"name": "USD Coin", "version": "2"})
     option = PaymentOption(scheme="exact", network=NETWORK, pay_to=PAY_TO, price=price, max_timeout_seconds=300)

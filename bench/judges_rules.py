@@ -1,6 +1,6 @@
 """The rules of `x402-conformance` for clients (C1, C2, C3, R20), played by a seller of our own.
 
-Its package on PyPI states each rule and what it rests on (`x402conf.spec`); the code that tries them is an npm package,
+Its package on PyPI lists each rule and what it rests on (`x402conf.spec`); the code that tries them is an npm package,
 `x402-conformance-svm`, that the registry here does not have. So the seller below is ours, written after those words.
 """
 
@@ -80,8 +80,9 @@ Verdict = Callable[[Double, bool], bool]
 
 @dataclass(frozen=True)
 class Rule:
-    """What the seller does, and whether a client that ended with or without a body kept the rule."""
+    """A rule in our words, what the seller does, and whether a client that ended with or without a body kept it."""
 
+    says: str
     kept: Verdict
     offers: tuple[Mapping[str, object], ...] = ({},)
     with_v1: bool = False
@@ -108,8 +109,12 @@ def _same_payment(seller: Double, _: bool) -> bool:
 
 
 RULES: dict[str, Rule] = {
-    "C1": Rule(_raises, sells=False),
-    "C2": Rule(_its_own_offer, ({"network": _ELSEWHERE, "amount": "1"}, {"amount": str(10**9)}, {})),
-    "C3": Rule(_version_2, with_v1=True),
-    "R20b": Rule(_same_payment, hangs=True),
+    "C1": Rule("a 402 that never ends is an error, not data", _raises, sells=False),
+    "C2": Rule(
+        "of several offers, one on our network and within our limits",
+        _its_own_offer,
+        ({"network": _ELSEWHERE, "amount": "1"}, {"amount": str(10**9)}, {}),
+    ),
+    "C3": Rule("version 2 is paid where the body offers version 1 beside it", _version_2, with_v1=True),
+    "R20b": Rule("no answer in time: the retry shows the same payment", _same_payment, hangs=True),
 }

@@ -148,11 +148,11 @@ class Tollbook:
 class Reference(ReferenceClient):
     """The SDK's client: nothing durable, nothing asked of the chain."""
 
-    def __init__(self, market: Market, *, timeout: float = 60.0) -> None:
+    def __init__(self, market: Market, *, timeout: float = 60.0, limit: int | None = None) -> None:
         self.address, key = market.buyer()
         policy = parse_policy(market.policy())
         asset = policy.asset_for("tokenmetrics")
-        super().__init__(key, {"chain_id": asset.chain_id, "address": asset.address}, timeout=timeout)
+        super().__init__(key, {"chain_id": asset.chain_id, "address": asset.address}, timeout=timeout, limit=limit)
 
     async def buy(self, wanted: Sequence[Order], *, at_once: int = 1) -> Round:
         async def one(order: Order) -> None:

@@ -17,13 +17,20 @@ from payer.values.request import Order
 
 
 class ReferenceClient:
-    """Signs again for each 402, with a random nonce; keeps nothing. `signed` counts its authorizations."""
+    """Signs again for each 402, with a random nonce; keeps nothing. `signed` counts its authorizations.
 
-    def __init__(self, private_key: str, asset: Mapping[str, object], *, timeout: float = 60.0) -> None:
+    `limit` is the most that one payment may be, in atomic units: its own default holds for tokens it knows.
+    """
+
+    def __init__(
+        self, private_key: str, asset: Mapping[str, object], *, timeout: float = 60.0, limit: int | None = None
+    ) -> None:
         client = x402Client()
         register_exact_evm_client(client, Account.from_key(private_key))
         network = f"eip155:{asset['chain_id']}"
-        client.set_spend_controls({"allowed_assets": [{"network": network, "asset": str(asset["address"])}]})
+        allowed = {"network": network, "asset": str(asset["address"])}
+        most = {} if limit is None else {"max_amount_per_payment": str(limit)}
+        client.set_spend_controls({"allowed_assets": [{**allowed, **most}]})
         client.on_after_payment_creation(self._count)
         self._http = wrapHttpxWithPayment(client, timeout=timeout)
         self.signed = 0
