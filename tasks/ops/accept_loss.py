@@ -29,7 +29,7 @@ class Losses:
 
     @property
     def amounts(self) -> dict[str, str]:
-        """What was paid for them, as a decimal by asset symbol."""
+        """The sums that were paid for them, as decimals by asset symbol."""
         assets = {purchase.asset.symbol: purchase.asset for purchase in self.purchases}
         totals: Counter[str] = Counter()
         for purchase in self.purchases:
