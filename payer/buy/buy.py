@@ -91,6 +91,7 @@ async def _carry(context: PayerContext, purchase: Purchase, view: View) -> Purch
                 case decide.Sign():
                     async with send.turn(context, purchase):
                         terms = await terms_to_sign(context, purchase)
+                        context.stop.check()
                         purchase = await send.send(context, send.sign(context, purchase, terms))
                     counts, view = _after_sending(context, purchase, counts), NotSeen.UNREAD
                 case decide.Present():

@@ -164,10 +164,17 @@ MUTANTS = (
     # Buying: releases, leases, prices.
     *of(
         "payer/buy/buy.py",
-        ("tests/payer/buy/test_buy.py", "tests/payer/buy/test_quote.py", "tests/payer/settle/test_recover.py"),
+        (
+            *("tests/payer/buy/test_buy.py", "tests/payer/buy/test_quote.py", "tests/payer/settle/test_recover.py"),
+            "tests/payer/buy/test_changed_terms.py",
+        ),
         release_ignores_leases=(
             "p.money is Money.RESERVED and not leased_elsewhere(context, p)",
             "p.money is Money.RESERVED",
+        ),
+        signed_after_a_stop=(
+            "terms_to_sign(context, purchase)\n                        context.stop.check()\n",
+            "terms_to_sign(context, purchase)\n",
         ),
     ),
     *of(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -16,9 +17,10 @@ from payer.http.outcome import Answer, NoAnswer
 from payer.payer import Payer
 from payer.policy.file import parse_policy
 from payer.values.chain_view import NonceState
-from payer.values.errors import Unresolved
+from payer.values.errors import Interrupted, Unresolved
 from payer.values.events import Event, Settled, Void
 from payer.values.purchase import Data, Money, Purchase
+from payer.values.request import Request
 from tests.payer import purchases as p
 from tests.payer import scripted as s
 from tests.payer.buy.test_buy import CHAINS, carry, reserved
@@ -271,6 +273,20 @@ class TestAnyPayee:
         at = desk(seller, policy=ANY)
         state, _ = carry(at, reserved(at))
         assert (paid_to(seller), state.committed) == ([p.PAYEE], p.PRICE)
+
+    def test_a_run_that_is_stopped_while_terms_are_asked_for_signs_nothing(self) -> None:
+        """I11: nothing has begun yet."""
+        seller = s.ScriptedSeller([s.challenge(pay_to=SECOND), s.answer(200)])
+        at = desk(seller, policy=ANY)
+        send = seller.send
+
+        async def stopping(request: Request, headers: Mapping[str, str], *, timeout: float) -> Answer:
+            at.context.stop.request()
+            return await send(request, headers, timeout=timeout)
+
+        seller.send = stopping  # type: ignore[method-assign]
+        state, raised = carry(at, reserved(at))
+        assert (raised, state.money, len(seller.headers), seller.payments) == (Interrupted, Money.RESERVED, 1, [])
 
     def test_no_other_seller_is_asked_again(self) -> None:
         seller = s.ScriptedSeller([s.answer(200)])
