@@ -52,10 +52,14 @@ class Demand:
         return self._planned(machine.store.open()) if self._scenario.planned else self._fixed
 
     def missing(self, machine: Machine) -> list[Order]:
-        """Everything wanted and not delivered, as a planner over a warehouse would find it."""
+        """Everything wanted and not delivered, or as a body whose loss was accepted, as a planner would find it."""
         if self._scenario.planned:
             return self._planned(machine.store.open())
-        held = {key for (key,) in machine.store.peek("SELECT purchase_key FROM purchases WHERE data = 'delivered'")}
+        if "spoil" in self._scenario.rates:
+            rows = machine.store.peek("SELECT purchase_key, doc FROM purchases WHERE data = 'delivered'")
+            held = {key for key, doc in rows if b'"loss_accepted":true' not in doc}
+        else:
+            held = {key for (key,) in machine.store.peek("SELECT purchase_key FROM purchases WHERE data = 'delivered'")}
         return [order for key, order in self._keyed if key not in held]
 
     def some(self, machine: Machine) -> list[Order]:
