@@ -234,7 +234,7 @@ def rows_of(ws: Workspace, bought: Bought) -> int:
     found = ws.ledger.delivery(purchase.purchase_id) if purchase.data is Data.DELIVERED else None
     if found is None:
         return 0
-    return len(open_body(registry.dataset(found.dataset), found.status, found.body)[1])
+    return len(open_body(registry.dataset(found.dataset), found.status, found.body, found.content_type)[1])
 
 
 async def verify(ws: Workspace, bought: Sequence[Bought]) -> list[Bought]:

@@ -6,6 +6,7 @@ import hashlib
 from functools import cache
 from typing import TYPE_CHECKING
 
+from sources.parse import PARSER
 from warehouse.cache.tables import declared_tables
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ def outdated(meta: dict[str, str]) -> str | None:
         return f"the cache is of format {meta['format']}, now it is {FORMAT}"
     if meta["built"] != declaration():
         return "the declared tables have changed"
+    if meta.get("parser", "1") != str(PARSER):
+        return "bodies are read otherwise by this release"
     return None if meta["hash"] == hash_function() else "this release of DuckDB has another hash function"
 
 
