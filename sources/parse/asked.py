@@ -42,11 +42,12 @@ def _other_keys(dataset: Dataset, keys: list[str], table: pa.Table) -> dict[int,
 
 
 def _other_times(dataset: Dataset, first: int, last: int, received_at: datetime, table: pa.Table) -> dict[int, str]:
-    """A window is judged as the request wrote it: by whole UTC days, or to the second."""
+    """A window is judged as the request wrote it: by whole UTC days, or to the second. Events (any number of rows in a
+    cell) may lie ahead."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    if dataset.undated:
+    if dataset.undated or dataset.rows_per_cell is None:
         return {}
     begin, end = None, unix(received_at) + AHEAD
     if dataset.window:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from sources.model import Cast
 from sources.parse import times
 from sources.parse.json_text import written
-from sources.parse.shown import shown
+from sources.shown import shown
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
-from sources.parse.shown import shown
+from sources.shown import shown
 
 if TYPE_CHECKING:
     import pyarrow as pa

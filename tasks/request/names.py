@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sources import registry
-from sources.feeds import FEEDS
 from sources.model import Dataset, Feed
 from tasks.request.keys import can_be_requested
 from tasks.request.model import BadRequest
@@ -17,7 +16,7 @@ def named(name: str) -> Feed | Dataset:
     try:
         return registry.resolve(name)
     except registry.UnknownName as unknown:
-        names = ", ".join((*FEEDS, *(dataset.name for dataset in registry.datasets())))
+        names = ", ".join((*registry.feeds(), *(dataset.name for dataset in registry.datasets())))
         hint = f"did you mean {' or '.join(unknown.similar)}?" if unknown.similar else f"there are {names}"
         raise BadRequest(f"there is no flow, table or dataset {name!r}", advice=hint) from None
 

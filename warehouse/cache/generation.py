@@ -6,6 +6,7 @@ import hashlib
 from functools import cache
 from typing import TYPE_CHECKING
 
+from sources import registry
 from sources.parse import PARSER
 from warehouse.cache.tables import declared_tables
 
@@ -18,7 +19,7 @@ FORMAT = 3
 _SAMPLE = "SELECT hash('a', 1::BIGINT, NULL, 0.1::DOUBLE, DATE '2025-01-01', TIMESTAMPTZ '2025-01-01 00:00:00+00')"
 
 
-@cache
+@registry.cached
 def declaration() -> str:
     """Fingerprint of all declared tables."""
     declared = [(t.name, t.fields, t.natural_key, t.compared, t.datasets) for t in declared_tables().values()]

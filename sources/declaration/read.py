@@ -1,0 +1,249 @@
+"""Read a seller's TOML file into the model. Every fault names the file, the line, the key and the fix."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path as FilePath
+
+from sources.declaration.fault import DeclarationFault
+from sources.declaration.lines import Path, lines_of
+from sources.declaration.rules import check_dataset, check_table
+from sources.declaration.table import Table
+from sources.model import (
+    EXTRAS,
+    Cast,
+    Column,
+    Dataset,
+    Dates,
+    Evidence,
+    Feed,
+    Kind,
+    Layout,
+    Packing,
+    Paging,
+    Seller,
+    Since,
+    Window,
+)
+
+SELLER_KEYS = ("base_url", "headers", "payment_token_header", "parallel", "doc", "datasets", "feeds")
+DATASET_KEYS = (
+    *(
+        "table",
+        "kind",
+        "path",
+        "method",
+        "params",
+        "body",
+        "packing",
+        "window",
+        "paging",
+        "grain",
+        "settle",
+        "patience",
+    ),
+    *(
+        "lookback",
+        "since",
+        "natural_key",
+        "key_column",
+        "time_column",
+        "undated",
+        "rows_per_cell",
+        "rows_path",
+        "layout",
+    ),
+    *("keyed_rows", "success", "max_price", "free", "repaired_by", "doc", "columns"),
+)
+COLUMN_KEYS = ("cast", "names", "doc", "from_request", "expected")
+PAGING_KEYS = ("rows", "page_param", "limit_param", "first", "depth", "newest_first")
+WINDOW_KEYS = ("start_param", "end_param", "days", "dates")
+PACKING_KEYS = ("param", "ids", "separator")
+SINCE_KEYS = ("day", "evidence")
+FEED_KEYS = ("datasets", "repairs")
+
+_LONGEST_FILE = 1024 * 1024
+_DATASET_NAME = r"[a-z][a-z0-9]*(-[a-z0-9]+)*"
+_COLUMN_NAME = r"[a-z][a-z0-9_]{0,59}"
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """What one file declares: a seller, and the feeds that keep its datasets fresh; `lines` say where."""
+
+    seller: Seller
+    feeds: tuple[Feed, ...] = ()
+    file: str = ""
+    lines: Mapping[Path, int] = field(default_factory=dict, repr=False)
+
+    def wrong(self, path: Path, what: str, fix: str) -> DeclarationFault:
+        """An error about what stands at a path."""
+        return DeclarationFault(f"{'.'.join(map(str, path))} {what}", fix, self.lines.get(path, 0), self.file)
+
+
+def read_declaration(path: FilePath, name: str) -> Declaration:
+    """Read the file that declares the seller `name` of the policy. Raises DeclarationFault."""
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        fix = "name a file that this user may read; its path counts from the policy file's folder"
+        raise DeclarationFault(f"can't be read: {error.strerror}", fix, file=str(path)) from None
+    if len(raw) > _LONGEST_FILE:
+        raise DeclarationFault(f"is longer than {_LONGEST_FILE} bytes", "it should be some pages", file=str(path))
+    try:
+        return replace(parse_declaration(raw.decode("utf-8"), name), file=str(path))
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        raise DeclarationFault("has text that is not UTF-8", "save it as UTF-8", line, str(path)) from None
+    except DeclarationFault as fault:
+        raise DeclarationFault(fault.what, fault.fix, fault.line, str(path)) from None
+
+
+def parse_declaration(text: str, name: str) -> Declaration:
+    """Parse the declaration of the seller `name` from TOML. Raises DeclarationFault."""
+    text = text.replace("\r\n", "\n")
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        place = re.search(r"line (\d+)", str(error))
+        line = int(place[1]) if place else text.count("\n") + 1
+        raise DeclarationFault(f"is not TOML: {error}", "correct that line", line) from None
+    lines = lines_of(text)
+    top = Table((), values, lines, SELLER_KEYS)
+    tables = top.table("datasets", None)
+    if tables is None or not tables.names:
+        raise top.wrong("datasets", "names nothing", "add a table such as [datasets.levels]")
+    datasets = tuple(_dataset(name, each, tables) for each in tables.names)
+    for dataset in datasets:
+        check_table(dataset, [other for other in datasets if other.table == dataset.table], tables)
+    seller = Seller(
+        name=name,
+        base_url=top.text("base_url", '"https://api.example.com"', "", r"(https?://[^\s?#]+)?").rstrip("/"),
+        headers=top.text_map("headers"),
+        datasets=datasets,
+        payment_token_header=top.text("payment_token_header") if top.has("payment_token_header") else None,
+        parallel=top.integer("parallel", 1, 256, 4),
+        doc=top.text("doc", default=""),
+    )
+    return Declaration(seller, _feeds(top, datasets), lines=lines)
+
+
+def _feeds(top: Table, datasets: tuple[Dataset, ...]) -> tuple[Feed, ...]:
+    tables = top.table("feeds", None)
+    feeds = []
+    for name in tables.names if tables else ():
+        assert tables is not None
+        table = tables.table(name, FEED_KEYS)
+        assert table is not None
+        wanted, known = table.texts("datasets", least=1), [dataset.name for dataset in datasets]
+        if strangers := [each for each in wanted if each not in known]:
+            raise table.wrong("datasets", f"names {strangers[0]!r}", f"declared here: {', '.join(known)}")
+        feeds.append(Feed(name, wanted, table.flag("repairs", default=False)))
+    return tuple(feeds)
+
+
+def _dataset(seller: str, name: str, tables: Table) -> Dataset:
+    if not re.fullmatch(_DATASET_NAME, name):
+        raise tables.wrong(name, "is no name of a dataset", 'write small letters, digits and "-", such as tide-levels')
+    table = tables.table(name, DATASET_KEYS)
+    assert table is not None
+    dataset = Dataset(
+        name=name,
+        seller=seller,
+        table=table.text("table", '"tide_levels"', pattern=_COLUMN_NAME),
+        kind=table.choice("kind", Kind),
+        path=table.text("path", '"/v1/levels"', pattern=r"/[!-~]*"),
+        grain=table.seconds("grain"),
+        natural_key=table.texts("natural_key", least=1),
+        time_column=table.text("time_column", '"date"'),
+        columns=_columns(table),
+        key_column=table.text("key_column", '"station"') if table.has("key_column") else None,
+        undated=table.flag("undated", default=False),
+        settle=table.seconds("settle", 0),
+        patience=table.seconds("patience", 0),
+        lookback=table.integer("lookback", 0, 100_000, 0),
+        since=_since(table),
+        rows_per_cell=_rows_per_cell(table),
+        method=table.text("method", '"GET"', "GET", r"GET|POST"),
+        params=table.text_map("params"),
+        body=table.json_object("body"),
+        window=_window(table),
+        paging=_paging(table),
+        packing=_packing(table),
+        rows_path=table.texts("rows_path", ("data",)),
+        layout=table.choice("layout", Layout, Layout.ROWS),
+        keyed_rows=table.text("keyed_rows", default=""),
+        success=table.json_object("success") or {},
+        max_price=table.text("max_price", '"0.05"', "0.10", r"[0-9]{1,9}([.][0-9]{1,18})?"),
+        free=table.flag("free", default=False),
+        repaired_by=table.text("repaired_by") if table.has("repaired_by") else None,
+        doc=table.text("doc", default=""),
+    )
+    check_dataset(dataset, table)
+    return dataset
+
+
+def _columns(table: Table) -> tuple[Column, ...]:
+    columns = table.table("columns", None)
+    if columns is None or not columns.names:
+        raise table.wrong("columns", "names nothing", 'add a table of columns: station = { cast = "text" }')
+    return (*(_column(name, columns) for name in columns.names), EXTRAS)
+
+
+def _column(name: str, columns: Table) -> Column:
+    if not re.fullmatch(_COLUMN_NAME, name):
+        raise columns.wrong(name, "is no name of a column", 'write small letters, digits and "_", such as high_water')
+    column = columns.table(name, COLUMN_KEYS)
+    assert column is not None
+    from_request = column.flag("from_request", default=False)
+    names = column.texts("names", () if from_request else (name,))
+    if from_request and names:
+        raise column.wrong("names", "stands beside from_request", "leave one of them out")
+    cast, expected = column.choice("cast", Cast), column.flag("expected", default=True)
+    return Column(name, cast, names, column.text("doc", default=""), from_request, expected)
+
+
+def _rows_per_cell(table: Table) -> int | None:
+    """A number, 1 where it is left out, or "any"."""
+    if table.has("rows_per_cell") and table.value("rows_per_cell", "1") == "any":
+        return None
+    return table.integer("rows_per_cell", 1, 1_000_000, 1)
+
+
+def _since(table: Table) -> Since | None:
+    since = table.table("since", SINCE_KEYS)
+    return Since(since.day("day"), since.choice("evidence", Evidence, Evidence.INFERRED)) if since else None
+
+
+def _window(table: Table) -> Window | None:
+    window = table.table("window", WINDOW_KEYS)
+    if window is None:
+        return None
+    ends = window.text("start_param", '"from"'), window.text("end_param", '"to"')
+    return Window(*ends, window.integer("days", 1, 36_600), window.choice("dates", Dates, Dates.DAYS))
+
+
+def _packing(table: Table) -> Packing | None:
+    packing = table.table("packing", PACKING_KEYS)
+    if packing is None:
+        return None
+    return Packing(
+        packing.text("param", '"ids"'), packing.integer("ids", 1, 100_000), packing.text("separator", default=",")
+    )
+
+
+def _paging(table: Table) -> Paging | None:
+    paging = table.table("paging", PAGING_KEYS)
+    if paging is None:
+        return None
+    return Paging(
+        rows=paging.integer("rows", 1, 1_000_000),
+        page_param=paging.text("page_param", default="page"),
+        limit_param=paging.text("limit_param", default="limit"),
+        first=paging.integer("first", 0, 1, 1),
+        depth=paging.optional_integer("depth", 1, 1_000_000),
+        newest_first=paging.flag("newest_first", default=False),
+    )
