@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any
 
 from eth_account import Account
@@ -38,6 +38,8 @@ from sandbox.seller.seller import SellerApp
 from sandbox.seller.shop import Shop
 from sandbox.servers import HOST, PortTaken, Servers, listen
 from sandbox.settings import WorldSettings
+from sources import registry
+from sources.declaration.read import read_declaration
 
 FACES = ("rpc", "facilitator", "seller", "control")
 FUNDS = 1_000
@@ -74,9 +76,11 @@ class World:
         pace: BlockPace | None = None,
         offset: float | None = None,
         watch: tuple[int, ...] = (3375, 3306, 3988, 3369, 3377),
+        declarations: Mapping[str, Path] = MappingProxyType({}),
         **settings: Any,
     ) -> None:
         self.home = Path(home).resolve()
+        self.declarations = declarations
         self.settings = WorldSettings()
         self.settings.update(**settings)
         self._dir = self.home / "sandbox"
@@ -96,6 +100,8 @@ class World:
         self.stop()
 
     def start(self) -> None:
+        if self.declarations:
+            registry.declare([read_declaration(path, name) for name, path in self.declarations.items()])
         self._dir.mkdir(parents=True, exist_ok=True)
         self._lock = FileLock(self._dir / "lock")
         try:
@@ -210,6 +216,7 @@ class World:
             tokens=self.watch,
             assets=[self.asset_of(symbol) for symbol in symbols],
             other_sellers={name: self.seller_base + path for name, path in other_sellers.base_paths().items()},
+            declarations=self.declarations,
         )
 
     # -- for buyers -------------------------------------------------------------------------------

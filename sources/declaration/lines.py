@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from bisect import bisect_right
 
 Path = tuple[str | int, ...]
@@ -19,6 +20,12 @@ _BARE = re.compile(r"[^,\]}\n#]*")
 def lines_of(text: str) -> dict[Path, int]:
     """Map the path of every key, table and element to its line. `text` is TOML that tomllib has read."""
     return _Scan(text).lines
+
+
+def _unescaped(text: str) -> str:
+    """A quoted key's text."""
+    key: str = tomllib.loads(f'key = "{text}"')["key"]
+    return key
 
 
 class _Scan:
@@ -52,7 +59,9 @@ class _Scan:
         """A dotted key, from its first part on."""
         keys: list[str] = []
         while match := _KEY.match(self.text, self.at):
-            keys.append(next(part for part in match.groups() if part is not None))
+            keys.append(
+                _unescaped(match[1]) if match[1] is not None else match[2] if match[2] is not None else match[3]
+            )
             self.at = match.end()
             if self.text[self.at : self.at + 1] != ".":
                 break

@@ -19,12 +19,14 @@ _PARTS = ("window", "packing", "paging", "since")
 def write_declaration(seller: Seller, feeds: Sequence[Feed] = ()) -> str:
     """The TOML text that `parse_declaration` reads as this seller and these feeds."""
     lines = [
-        f"{name} = {_value(value)}" for name, value in _changed(seller) if value and name not in ("name", "datasets")
+        f"{name} = {value_text(value)}"
+        for name, value in _changed(seller)
+        if value and name not in ("name", "datasets")
     ]
     for dataset in seller.datasets:
         lines += ["", *_dataset(dataset)]
     for feed in feeds:
-        lines += ["", f"[feeds.{_key(feed.name)}]", f"datasets = {_value(feed.datasets)}"]
+        lines += ["", f"[feeds.{_key(feed.name)}]", f"datasets = {value_text(feed.datasets)}"]
         lines += ["repairs = true"] if feed.repairs else []
     return "\n".join(lines) + "\n"
 
@@ -42,12 +44,12 @@ def _dataset(dataset: Dataset) -> Iterator[str]:
             value = "any" if value is None else value
         elif isinstance(value, Mapping) and _has_null(value):
             value = json.dumps(value)
-        yield f"{name} = {_value(value)}"
+        yield f"{name} = {value_text(value)}"
     yield ""
     yield f"[datasets.{_key(dataset.name)}.columns]"
     for column in dataset.columns:
         if column != EXTRAS:
-            yield f"{_key(column.name)} = {_value(_column(column))}"
+            yield f"{_key(column.name)} = {value_text(_column(column))}"
 
 
 def _column(column: Column) -> dict[str, Any]:
@@ -85,7 +87,8 @@ def _key(name: str) -> str:
     return name if _BARE_KEY.fullmatch(name) else _text(name)
 
 
-def _value(value: Any) -> str:
+def value_text(value: Any) -> str:
+    """A value as TOML."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
@@ -94,10 +97,12 @@ def _value(value: Any) -> str:
         return value.isoformat()
     if isinstance(value, Mapping):
         return (
-            "{ " + ", ".join(f"{_key(name)} = {_value(part)}" for name, part in value.items()) + " }" if value else "{}"
+            "{ " + ", ".join(f"{_key(name)} = {value_text(part)}" for name, part in value.items()) + " }"
+            if value
+            else "{}"
         )
     if isinstance(value, (list, tuple)):
-        return f"[{', '.join(map(_value, value))}]"
+        return f"[{', '.join(map(value_text, value))}]"
     return str(value)
 
 
