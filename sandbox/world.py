@@ -31,15 +31,13 @@ from sandbox.faults import Faults
 from sandbox.keys import CHAIN_ID, PAY_TO, WALLET_KEY, buyer_key
 from sandbox.market.market import Market
 from sandbox.market.tokens import day_of
-from sandbox.seller import other_sellers, tokenmetrics
+from sandbox.seller import from_files, other_sellers, tokenmetrics
 from sandbox.seller.paid_v1 import PaidV1
 from sandbox.seller.paid_v2 import PaidV2
 from sandbox.seller.seller import SellerApp
 from sandbox.seller.shop import Shop
 from sandbox.servers import HOST, PortTaken, Servers, listen
 from sandbox.settings import WorldSettings
-from sources import registry
-from sources.declaration.read import read_declaration
 
 FACES = ("rpc", "facilitator", "seller", "control")
 FUNDS = 1_000
@@ -80,13 +78,12 @@ class World:
         **settings: Any,
     ) -> None:
         self.home = Path(home).resolve()
-        self.declarations = declarations
         self.settings = WorldSettings()
         self.settings.update(**settings)
         self._dir = self.home / "sandbox"
-        self._seed, self._count, self._pace, self._watch = seed, tokens, pace, watch
+        self._seed, self._count, self._pace, self.watch = seed, tokens, pace, watch
         self._notes: dict[str, Any] = {}
-        self._wanted_offset = offset
+        self._wanted_offset, self.declarations = offset, declarations
         self._first_settings = self.settings.as_json()
         self._open = contextlib.ExitStack()
 
@@ -100,8 +97,7 @@ class World:
         self.stop()
 
     def start(self) -> None:
-        if self.declarations:
-            registry.declare([read_declaration(path, name) for name, path in self.declarations.items()])
+        from_files.declare(self.declarations)
         self._dir.mkdir(parents=True, exist_ok=True)
         self._lock = FileLock(self._dir / "lock")
         try:
@@ -143,10 +139,8 @@ class World:
         if self._chain.is_new:
             self._notes["addresses"] = make_genesis(self._chain, self.rpc, self._deployer, FUNDS)
             self._write_notes()
-        specs = {"USDC": USDC, "TMAI": TMAI}
-        self.tokens = {
-            name: TokenContract(self.rpc, self._notes["addresses"][name], spec) for name, spec in specs.items()
-        }
+        specs, addresses = {"USDC": USDC, "TMAI": TMAI}, self._notes["addresses"]
+        self.tokens = {name: TokenContract(self.rpc, addresses[name], spec) for name, spec in specs.items()}
         self.token = self.tokens["USDC"]
         self.private_key, self.wallet_address = WALLET_KEY, Account.from_key(WALLET_KEY).address
         self.pay_to = PAY_TO
@@ -250,10 +244,6 @@ class World:
             "eip712_version": token.spec.eip712_version,
             "decimals": token.spec.decimals,
         }
-
-    @property
-    def watch(self) -> tuple[int, ...]:
-        return self._watch
 
     def buyer(self, name: str, funds: int = FUNDS, symbol: str = "USDC") -> Buyer:
         """Another funded wallet, the same for the same name; its home is inside this world's."""

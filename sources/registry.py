@@ -46,7 +46,7 @@ def declare(declarations: Sequence[Declaration]) -> None:
 
 
 def declared() -> tuple[Declaration, ...]:
-    """What `declare` was last told; a child process is told the same."""
+    """The declarations of files, for a child process to declare the same."""
     return _declared
 
 

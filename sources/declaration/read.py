@@ -11,7 +11,7 @@ from pathlib import Path as FilePath
 from sources.declaration.fault import DeclarationFault
 from sources.declaration.lines import Path, lines_of
 from sources.declaration.rules import check_dataset, check_table
-from sources.declaration.table import Table
+from sources.declaration.table import StrictTable
 from sources.model import (
     EXTRAS,
     Cast,
@@ -72,7 +72,7 @@ _COLUMN_NAME = r"[a-z][a-z0-9_]{0,59}"
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """What one file declares: a seller, and the feeds that keep its datasets fresh; `lines` say where."""
+    """One file's seller, and the feeds that keep its datasets fresh; `lines` say where each part stands."""
 
     seller: Seller
     feeds: tuple[Feed, ...] = ()
@@ -112,7 +112,7 @@ def parse_declaration(text: str, name: str) -> Declaration:
         line = int(place[1]) if place else text.count("\n") + 1
         raise DeclarationFault(f"is not TOML: {error}", "correct that line", line) from None
     lines = lines_of(text)
-    top = Table((), values, lines, SELLER_KEYS)
+    top = StrictTable((), values, lines, SELLER_KEYS)
     tables = top.table("datasets", None)
     if tables is None or not tables.names:
         raise top.wrong("datasets", "names nothing", "add a table such as [datasets.levels]")
@@ -131,7 +131,7 @@ def parse_declaration(text: str, name: str) -> Declaration:
     return Declaration(seller, _feeds(top, datasets), lines=lines)
 
 
-def _feeds(top: Table, datasets: tuple[Dataset, ...]) -> tuple[Feed, ...]:
+def _feeds(top: StrictTable, datasets: tuple[Dataset, ...]) -> tuple[Feed, ...]:
     tables = top.table("feeds", None)
     feeds = []
     for name in tables.names if tables else ():
@@ -145,7 +145,7 @@ def _feeds(top: Table, datasets: tuple[Dataset, ...]) -> tuple[Feed, ...]:
     return tuple(feeds)
 
 
-def _dataset(seller: str, name: str, tables: Table) -> Dataset:
+def _dataset(seller: str, name: str, tables: StrictTable) -> Dataset:
     if not re.fullmatch(_DATASET_NAME, name):
         raise tables.wrong(name, "is no name of a dataset", 'write small letters, digits and "-", such as tide-levels')
     table = tables.table(name, DATASET_KEYS)
@@ -186,14 +186,14 @@ def _dataset(seller: str, name: str, tables: Table) -> Dataset:
     return dataset
 
 
-def _columns(table: Table) -> tuple[Column, ...]:
+def _columns(table: StrictTable) -> tuple[Column, ...]:
     columns = table.table("columns", None)
     if columns is None or not columns.names:
         raise table.wrong("columns", "names nothing", 'add a table of columns: station = { cast = "text" }')
     return (*(_column(name, columns) for name in columns.names), EXTRAS)
 
 
-def _column(name: str, columns: Table) -> Column:
+def _column(name: str, columns: StrictTable) -> Column:
     if not re.fullmatch(_COLUMN_NAME, name):
         raise columns.wrong(name, "is no name of a column", 'write small letters, digits and "_", such as high_water')
     column = columns.table(name, COLUMN_KEYS)
@@ -206,19 +206,19 @@ def _column(name: str, columns: Table) -> Column:
     return Column(name, cast, names, column.text("doc", default=""), from_request, expected)
 
 
-def _rows_per_cell(table: Table) -> int | None:
+def _rows_per_cell(table: StrictTable) -> int | None:
     """A number, 1 where it is left out, or "any"."""
     if table.has("rows_per_cell") and table.value("rows_per_cell", "1") == "any":
         return None
     return table.integer("rows_per_cell", 1, 1_000_000, 1)
 
 
-def _since(table: Table) -> Since | None:
+def _since(table: StrictTable) -> Since | None:
     since = table.table("since", SINCE_KEYS)
     return Since(since.day("day"), since.choice("evidence", Evidence, Evidence.INFERRED)) if since else None
 
 
-def _window(table: Table) -> Window | None:
+def _window(table: StrictTable) -> Window | None:
     window = table.table("window", WINDOW_KEYS)
     if window is None:
         return None
@@ -226,7 +226,7 @@ def _window(table: Table) -> Window | None:
     return Window(*ends, window.integer("days", 1, 36_600), window.choice("dates", Dates, Dates.DAYS))
 
 
-def _packing(table: Table) -> Packing | None:
+def _packing(table: StrictTable) -> Packing | None:
     packing = table.table("packing", PACKING_KEYS)
     if packing is None:
         return None
@@ -235,7 +235,7 @@ def _packing(table: Table) -> Packing | None:
     )
 
 
-def _paging(table: Table) -> Paging | None:
+def _paging(table: StrictTable) -> Paging | None:
     paging = table.table("paging", PAGING_KEYS)
     if paging is None:
         return None

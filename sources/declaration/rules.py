@@ -1,10 +1,10 @@
-"""What the parts of a dataset's declaration must agree in: each rule names the key that breaks it, and the fix."""
+"""Rules that the parts of a dataset's declaration follow together; each names the key that breaks it, and the fix."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sources.declaration.table import Table
+from sources.declaration.table import StrictTable
 from sources.model import DAY, EXTRAS, HOUR, Cast, Dataset, Kind, Layout
 
 RESERVED_COLUMNS = frozenset(
@@ -17,7 +17,7 @@ _BOOKKEEPING = ("meta", "rewinds", "declared", "scheduled", "watched", "coverage
 _ENDINGS = ("_observations", "_newest", "_versions", "_current", "_as_of", "_known_at", "_snapshots")
 
 
-def check_dataset(dataset: Dataset, table: Table) -> None:
+def check_dataset(dataset: Dataset, table: StrictTable) -> None:
     """Raise DeclarationFault where parts of a dataset contradict each other."""
     _check_names(dataset, table)
     _check_times(dataset, table)
@@ -25,7 +25,7 @@ def check_dataset(dataset: Dataset, table: Table) -> None:
     _check_answer(dataset, table)
 
 
-def _check_names(dataset: Dataset, table: Table) -> None:
+def _check_names(dataset: Dataset, table: StrictTable) -> None:
     names = [column.name for column in dataset.columns[:-1]]
     columns = table.table("columns", None)
     for name in names:
@@ -47,7 +47,7 @@ def _check_names(dataset: Dataset, table: Table) -> None:
         raise table.wrong("natural_key", "names a column twice", "name each once")
 
 
-def _check_times(dataset: Dataset, table: Table) -> None:
+def _check_times(dataset: Dataset, table: StrictTable) -> None:
     grain, cast = dataset.grain, {column.name: column.cast for column in dataset.columns}[dataset.time_column]
     if grain < HOUR or grain % HOUR or (DAY % grain if grain < DAY else grain % DAY):
         fix = 'write whole hours that divide a day ("hour", "6 hours"), or whole days ("day", "week")'
@@ -70,7 +70,7 @@ def _check_times(dataset: Dataset, table: Table) -> None:
         raise table.wrong("kind", "is series, and nothing asks for its past", fix)
 
 
-def _check_request(dataset: Dataset, table: Table) -> None:
+def _check_request(dataset: Dataset, table: StrictTable) -> None:
     if (dataset.key_column is None) != (dataset.packing is None):
         missing = "key_column" if dataset.key_column is None else "packing"
         fix = "key_column names the column of the keys, packing the parameter that asks for them: declare both, or none"
@@ -102,7 +102,7 @@ def _written_parameters(dataset: Dataset) -> dict[str, tuple[str, ...]]:
     return written
 
 
-def _check_answer(dataset: Dataset, table: Table) -> None:
+def _check_answer(dataset: Dataset, table: StrictTable) -> None:
     if dataset.keyed_rows and dataset.layout is not Layout.ROWS:
         raise table.wrong("layout", "stands beside keyed_rows", "leave one of them out")
     spellings = {name for column in dataset.columns for name in column.names}
@@ -115,7 +115,7 @@ def _check_answer(dataset: Dataset, table: Table) -> None:
             raise table.wrong("columns", f"has {column.name!r}, which nothing fills", "give it names")
 
 
-def check_table(dataset: Dataset, sharing: Sequence[Dataset], tables: Table) -> None:
+def check_table(dataset: Dataset, sharing: Sequence[Dataset], tables: StrictTable) -> None:
     """Raise DeclarationFault where datasets that share a table differ in its key or in a column's type."""
     casts: dict[str, Cast] = {}
     for other in sharing:

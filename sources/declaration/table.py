@@ -21,7 +21,7 @@ _UNITS = {"second": 1, "minute": 60, "hour": HOUR, "day": DAY, "week": WEEK}
 _SPAN = re.compile(r"(?:([0-9]{1,6}) )?(second|minute|hour|day|week)s?")
 
 
-class Table:
+class StrictTable:
     """One table. Unknown keys are refused at once, each value when it is taken; methods raise DeclarationFault."""
 
     def __init__(self, path: Path, values: Mapping[str, Any], lines: Mapping[Path, int], known: tuple[str, ...] | None):
@@ -51,13 +51,13 @@ class Table:
             raise self.wrong(key, "is missing", f"add it, such as {key} = {example}")
         return self._values[key]
 
-    def table(self, key: str, known: tuple[str, ...] | None) -> Table | None:
+    def table(self, key: str, known: tuple[str, ...] | None) -> StrictTable | None:
         """A table below this one with known keys (None: any), where it is there."""
         if key not in self._values:
             return None
         if not isinstance(self._values[key], dict):
             raise self.wrong(key, f"is {shown(self._values[key])}", f"write a table: {key} = {{ … }}")
-        return Table((*self._path, key), self._values[key], self._lines, known)
+        return StrictTable((*self._path, key), self._values[key], self._lines, known)
 
     def text(self, key: str, example: str = '"…"', default: str | None = None, pattern: str = r"[^\x00]*") -> str:
         """A text, required where there is no default."""

@@ -1,4 +1,4 @@
-"""What sellers of files must agree in with each other and with those that ship: unique names, one owner a table."""
+"""Rules for sellers of files with each other and with those that ship: unique names, one owner a table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Write a seller's declaration as TOML: `python -m sources.declaration.write NAME` prints a shipped one, to read."""
+"""Write a seller's declaration as TOML."""
 
 from __future__ import annotations
 
@@ -108,12 +108,3 @@ def value_text(value: Any) -> str:
 
 def _text(value: str) -> str:
     return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
-if __name__ == "__main__":
-    import sys
-
-    from sources import registry
-
-    for name in sys.argv[1:]:
-        print(write_declaration(registry.seller(name)), end="")

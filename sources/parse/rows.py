@@ -114,8 +114,7 @@ class _Reading:
     """One pass over a body's rows, column by column."""
 
     def __init__(self, dataset: Dataset, context: Mapping[str, Any], received_at: datetime, opened: OpenedBody) -> None:
-        rows = opened.rows
-        self.opened = opened
+        rows, self.opened = opened.rows, opened
         self.dataset = dataset
         self.context = context
         self.received_at = received_at
@@ -254,7 +253,7 @@ class _Reading:
         return pa.array([written(extra) if extra else None for extra in kept], pa.string())
 
     def notes(self) -> tuple[str, ...]:
-        """What the columns can't show; call it after `table`."""
+        """Notes on values that their columns can't hold; call it after `table`."""
         names = sorted({name for values in self.rounded.values() for name in values})
         return (f"more digits than a double has, exact in extras: {', '.join(names)}",) if names else ()
 
@@ -268,7 +267,7 @@ class _Reading:
         reasons = {self.numbers[number]: reason for number, reason in self.reasons.items()}
         reasons.update(dict.fromkeys(no_objects, "not a row of named values"))
         return tuple(
-            QuarantinedRow(number, reasons[number], _raw(self.body_rows[number])) for number in sorted(reasons)
+            QuarantinedRow(number, reasons[number], written(self.body_rows[number])) for number in sorted(reasons)
         )
 
     def drift(self) -> SchemaDrift:
@@ -293,10 +292,6 @@ def _kind(values: Iterable[Any]) -> str:
     """The JSON type of the first value that is not null."""
     words = {bool: "boolean", int: "integer", float: "float", Decimal: "float", str: "text", list: "list"}
     return next((words.get(type(value), "object") for value in values if value is not None), "null")
-
-
-def _raw(row: Any) -> str:
-    return written(row)
 
 
 def empty_table(dataset: Dataset) -> pa.Table:

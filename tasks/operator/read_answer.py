@@ -35,7 +35,7 @@ class ReadAnswer:
 
     @property
     def words(self) -> tuple[str, ...]:
-        """What is not as declared, in sentences."""
+        """Sentences on all that is not as declared."""
         drift, parsed = self.parsed.drift, self.parsed
         failed = (f"a failed delivery: {parsed.envelope}: {parsed.message}",) if self.exit_code else ()
         return (

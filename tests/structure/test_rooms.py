@@ -38,6 +38,7 @@ FLOORS = {
         "planner",
         "coverage",
         "docs_table",
+        "as_toml",
     ),
     "warehouse": ("errors", "cache", "coverage", "load", "snapshots", "publish", "query", "exports", "audit"),
     "tasks": ("workspace", "request", "buy", "operator", "ops", "prefect"),

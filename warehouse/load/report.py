@@ -104,7 +104,7 @@ def of_pages(pages: Sequence[Page], counts: Mapping[str, tuple[int, int]], drift
 
 
 def _notes(pages: Sequence[Page]) -> tuple[str, ...]:
-    """What was forgiven in the bodies, once per dataset, with the first purchase that showed it."""
+    """Say what was forgiven in the bodies, once per dataset, with the first purchase that showed it."""
     notes: dict[str, str] = {}
     for page in pages:
         for note in page.parsed.notes if page.parsed else ():

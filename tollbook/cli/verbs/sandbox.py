@@ -36,11 +36,11 @@ def sandbox(
 
     Writes DIR/policy.toml and DIR/sandbox.env (shell exports) and prints one line starting with `ready`.
     """
-    from sources.declaration.fault import DeclarationFault
     from tollbook.cli.errors import BadUsage
     from tollbook.cli.sandbox_extra import needs_sandbox
 
     with needs_sandbox():
+        from sandbox.seller.from_files import UnusableDeclaration
         from sandbox.world import HomeInUse, World
     output = Output(as_json=as_json)
     stopped = threading.Event()
@@ -53,8 +53,8 @@ def sandbox(
             output.document({"ready": True, **doors})
             output.line("ready " + " ".join(f"{name}={value}" for name, value in doors.items()))
             stopped.wait()
-    except DeclarationFault as fault:
-        raise BadUsage(f"{fault.file}, line {fault.line}: {fault.what}", advice=fault.fix) from None
+    except UnusableDeclaration as fault:
+        raise BadUsage(str(fault), advice=fault.fix) from None
     except HomeInUse as problem:
         raise BadUsage(str(problem), advice="stop the other sandbox, or name another --home") from None
 
