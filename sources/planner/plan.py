@@ -15,7 +15,7 @@ from sources.planner.demand import Demand
 from sources.planner.grid import Span, gaps, in_order
 from sources.planner.held import HeldCells, OpenGroup, union
 from sources.planner.pieces import AGAIN, Group, Piece, PieceWriter
-from sources.slots import earliest, slot
+from sources.slots import earliest, is_listing, slot
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +124,9 @@ def _repairs(demand: Demand, held: HeldCells, spans: Mapping[str, Sequence[Span]
 
 def _on_sale(dataset: Dataset, first: int, last: int, at: datetime, now: datetime) -> Span:
     """The part of first…last that is on sale: no slot to come, none before the first one sold, and of a snapshot only
-    the current slot."""
-    last = min(last, slot(dataset, at), slot(dataset, now))
+    the current slot. A listing's answer reaches to now: late runs find what the first of them brought."""
+    current = slot(dataset, now)
+    last = current if is_listing(dataset) and last >= slot(dataset, at) else min(last, slot(dataset, at), current)
     return max(first, earliest(dataset) if dataset.kind is Kind.SERIES else slot(dataset, now)), last
 
 

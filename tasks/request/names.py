@@ -37,7 +37,7 @@ def with_history(name: str) -> tuple[Dataset, tuple[str, ...]]:
     """Return the dataset whose past is sold under this name, and notes. Raises BadRequest when none is."""
     candidates = _datasets(named(name))
     past = registry.history(name)
-    if past is None or past.window is None:
+    if past is None or (past.window is None and past.paging is None):
         raise BadRequest(
             f"{name} has no history to buy by date: {candidates[0].name} is sold only as it is now",
             advice=_no_history_advice(candidates),
