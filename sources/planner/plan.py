@@ -37,7 +37,8 @@ class Plan:
     """Requests to buy `pieces` now and `later` the pages that follow them.
 
     `avoided` are calls that held cells save. `missing_cells` counts wanted cells that can be bought and are not held.
-    `open_ended`: it has a listing of unknown length, which may take more pages.
+    `open_ended`: it has a listing of unknown length, which may take more pages; `may_grow`: also one of known length,
+    whose rows may move while it is read. `most_calls` is the declared limit of either, None without one.
     """
 
     pieces: tuple[Piece, ...]
@@ -46,6 +47,8 @@ class Plan:
     lost: tuple[LostCells, ...] = ()
     missing_cells: int = 0
     open_ended: bool = False
+    may_grow: bool = False
+    most_calls: int | None = None
 
     @property
     def calls(self) -> int:
@@ -210,7 +213,10 @@ def _as_plan(
     avoided = _avoided(demand, writer, held, whole, len(pieces) + len(later)) if held.spans else ()
     paging = demand.dataset.paging
     open_ended = paging is not None and paging.depth != 1 and any(piece.group.rows is None for piece in pieces)
-    return Plan(tuple(pieces), tuple(later), avoided, lost, demand.missing(held.spans), open_ended)
+    may_grow = open_ended or (is_listing(demand.dataset) and bool(pieces))
+    most = max(paging.depth * len(groups), len(pieces) + len(later)) if paging and paging.depth else None
+    missing = demand.missing(held.spans)
+    return Plan(tuple(pieces), tuple(later), avoided, lost, missing, open_ended, may_grow, most)
 
 
 def _avoided(demand: Demand, writer: PieceWriter, held: HeldCells, whole: list[Group], calls: int) -> tuple[Piece, ...]:
