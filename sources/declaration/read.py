@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import Field, dataclass, field, fields, replace
+from enum import StrEnum
 from pathlib import Path as FilePath
+from typing import Any
 
 from sources.declaration.fault import DeclarationFault
 from sources.declaration.lines import Path, lines_of
@@ -21,7 +23,6 @@ from sources.model import (
     Evidence,
     Feed,
     Kind,
-    Layout,
     Packing,
     Paging,
     Seller,
@@ -29,41 +30,13 @@ from sources.model import (
     Window,
 )
 
-SELLER_KEYS = ("base_url", "headers", "payment_token_header", "parallel", "doc", "datasets", "feeds")
-DATASET_KEYS = (
-    *(
-        "table",
-        "kind",
-        "path",
-        "method",
-        "params",
-        "body",
-        "packing",
-        "window",
-        "paging",
-        "grain",
-        "settle",
-        "patience",
-    ),
-    *(
-        "lookback",
-        "since",
-        "natural_key",
-        "key_column",
-        "time_column",
-        "undated",
-        "rows_per_cell",
-        "rows_path",
-        "layout",
-    ),
-    *("keyed_rows", "success", "max_price", "free", "repaired_by", "doc", "columns"),
+SELLER_KEYS = (*(field.name for field in fields(Seller) if field.name != "name"), "feeds")
+DATASET_KEYS = tuple(field.name for field in fields(Dataset) if field.name not in ("name", "seller"))
+COLUMN_KEYS = tuple(field.name for field in fields(Column) if field.name != "name")
+PAGING_KEYS, WINDOW_KEYS, PACKING_KEYS, SINCE_KEYS = (
+    tuple(field.name for field in fields(part)) for part in (Paging, Window, Packing, Since)
 )
-COLUMN_KEYS = ("cast", "names", "doc", "from_request", "expected")
-PAGING_KEYS = ("rows", "page_param", "limit_param", "first", "depth", "newest_first")
-WINDOW_KEYS = ("start_param", "end_param", "days", "dates")
-PACKING_KEYS = ("param", "ids", "separator")
-SINCE_KEYS = ("day", "evidence")
-FEED_KEYS = ("datasets", "repairs")
+FEED_KEYS = tuple(field.name for field in fields(Feed) if field.name != "name")
 
 _LONGEST_FILE = 1024 * 1024
 _DATASET_NAME = r"[a-z][a-z0-9]*(-[a-z0-9]+)*"
@@ -150,7 +123,9 @@ def _dataset(seller: str, name: str, tables: StrictTable) -> Dataset:
         raise tables.wrong(name, "is no name of a dataset", 'write small letters, digits and "-", such as tide-levels')
     table = tables.table(name, DATASET_KEYS)
     assert table is not None
+    rest = _plain_fields(Dataset, table)
     dataset = Dataset(
+        **rest,
         name=name,
         seller=seller,
         table=table.text("table", '"tide_levels"', pattern=_COLUMN_NAME),
@@ -161,7 +136,6 @@ def _dataset(seller: str, name: str, tables: StrictTable) -> Dataset:
         time_column=table.text("time_column", '"date"'),
         columns=_columns(table),
         key_column=table.text("key_column", '"station"') if table.has("key_column") else None,
-        undated=table.flag("undated", default=False),
         settle=table.seconds("settle", 0),
         patience=table.seconds("patience", 0),
         lookback=table.integer("lookback", 0, 100_000, 0),
@@ -174,13 +148,9 @@ def _dataset(seller: str, name: str, tables: StrictTable) -> Dataset:
         paging=_paging(table),
         packing=_packing(table),
         rows_path=table.texts("rows_path", ("data",)),
-        layout=table.choice("layout", Layout, Layout.ROWS),
-        keyed_rows=table.text("keyed_rows", default=""),
         success=table.json_object("success") or {},
         max_price=table.text("max_price", '"0.05"', "0.10", r"[0-9]{1,9}([.][0-9]{1,18})?"),
-        free=table.flag("free", default=False),
         repaired_by=table.text("repaired_by") if table.has("repaired_by") else None,
-        doc=table.text("doc", default=""),
     )
     check_dataset(dataset, table)
     return dataset
@@ -202,8 +172,29 @@ def _column(name: str, columns: StrictTable) -> Column:
     names = column.texts("names", () if from_request else (name,))
     if from_request and names:
         raise column.wrong("names", "stands beside from_request", "leave one of them out")
-    cast, expected = column.choice("cast", Cast), column.flag("expected", default=True)
-    return Column(name, cast, names, column.text("doc", default=""), from_request, expected)
+    rest = {key: value for key, value in _plain_fields(Column, column).items() if key not in ("names", "from_request")}
+    return Column(**rest, name=name, cast=column.choice("cast", Cast), names=names, from_request=from_request)
+
+
+_OF_THEIR_OWN = frozenset({"settle", "patience", "lookback", "rows_per_cell", "method", "max_price", "rows_path"})
+"""Fields of a dataset that are written in a form of their own, or within bounds."""
+
+
+def _plain_fields(part: type[Dataset] | type[Column], table: StrictTable) -> dict[str, Any]:
+    """Fields with a default that is a text, a number, a flag or a choice, as far as the table has them."""
+    named = [each for each in fields(part) if table.has(each.name) and each.name not in _OF_THEIR_OWN]
+    return {each.name: value for each in named if (value := _plain(each, table)) is not None}
+
+
+def _plain(each: Field[Any], table: StrictTable) -> Any:
+    default = each.default
+    if isinstance(default, bool):
+        return table.flag(each.name, default=default)
+    if isinstance(default, StrEnum):
+        return table.choice(each.name, type(default))
+    if isinstance(default, int):
+        return table.integer(each.name, 0, 1_000_000)
+    return table.text(each.name) if isinstance(default, str) else None
 
 
 def _rows_per_cell(table: StrictTable) -> int | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 import tomllib
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import date
 from io import BytesIO
 from pathlib import Path
@@ -287,3 +287,18 @@ def test_a_sketch_is_a_declaration(method: str, body: str, headers: dict[str, st
     dataset = parse_declaration(text, "tidewatch").seller.datasets[0]
     assert (dataset.method, dataset.path, dataset.params) == (method, "/v1/levels", {"stations": "HAM"})
     assert dataset.body == ({"q": None} if body else None)
+
+
+def test_every_field_of_the_model_can_be_written_in_a_file() -> None:
+    """A field that is new to the model is read by the type of its default; one that is not fails here."""
+    base = registry.dataset("trading-signals")
+    read = {"name", "seller", "table", "kind", "path", "grain", "natural_key", "time_column", "columns", "key_column"}
+    read |= {"settle", "patience", "lookback", "since", "rows_per_cell", "method", "params", "body", "window", "paging"}
+    read |= {"packing", "rows_path", "success", "max_price", "repaired_by"}
+    for each in fields(Dataset):
+        if each.name not in read:
+            other = {bool: True, int: 7, str: "day"}.get(type(each.default)) or list(type(each.default))[-1]
+            said = replace(base, seller="own", table="own_rows", paging=base.paging, **{each.name: other})
+            if not said.keyed_rows and not said.undated:
+                seller = Seller("own", "", {}, (said,))
+                assert parse_declaration(write_declaration(seller), "own").seller == seller, each.name
