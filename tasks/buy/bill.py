@@ -208,7 +208,8 @@ class Bill:
         known, prices = line.known_atomic, [item.price or 0 for item in line.all_items]
         if known is None or not line.may_grow or not prices:
             return known
-        room = [cap.limit - cap.committed for cap in self.caps if cap.adds_up]
+        others = self.amount_atomic - known
+        room = [cap.limit - cap.committed - others for cap in self.caps if cap.adds_up]
         most = [*([min(room)] if room else []), *([max(prices) * line.most_calls] if line.most_calls else [])]
         return max(known, min(most)) if most else None
 

@@ -13,7 +13,6 @@ from datetime import timedelta
 
 from payer.buy.approve import Approved
 from payer.ledger.owners import is_gone, is_of_this_machine
-from payer.values.crashpoints import crash_point
 from payer.values.errors import PayerError
 from payer.values.purchase import Data, Money, Purchase
 from payer.values.request import Order, Run
@@ -84,7 +83,6 @@ async def claim(ws: Workspace, run: Run, approved: Approved) -> Approved:
     while rivals := _rivals(ws, run, mine):
         if lost := lost_to(run.run_id, mine, rivals, held):
             ws.payer.release(lost)
-            crash_point("claim.released")
             break
         await ws.clock.sleep(_LOOK_EVERY)
         held += _LOOK_EVERY
