@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from sandbox.keys import CHAIN_ID, V1_NAME
@@ -33,7 +35,7 @@ base_url = "{base_url}"
 pay_with = "USDC"
 pay_to = ["{pay_to}"]
 watch = {watch}
-"""
+{declaration}"""
 
 _WATCHED = {
     "heurist": '{"heurist-token-search" = ["BTC", "ETH"]}',
@@ -75,10 +77,12 @@ def policy(
     tokens: Sequence[int],
     assets: Sequence[Mapping[str, Any]],
     other_sellers: Mapping[str, str],
+    declarations: Mapping[str, Path] = MappingProxyType({}),
 ) -> str:
     """The text of policy.toml: caps, and terms for Token Metrics at `seller_url` and `other_sellers` (name to URL).
 
-    `assets` are fields of payer.values.money.Asset, of which `pay_with` names one; `tokens` are watched token ids.
+    `declarations` are the files that declare some of those, by name. `assets` are fields of payer.values.money.Asset,
+    of which `pay_with` names one; `tokens` are watched token ids.
     """
     return _POLICY.format(
         chain_id=CHAIN_ID,
@@ -90,7 +94,13 @@ def policy(
         pay_to=pay_to,
         tokens=list(tokens),
         others="\n".join(
-            _OTHER.format(name=name, base_url=url, pay_to=pay_to, watch=_WATCHED.get(name, "{}"))
+            _OTHER.format(
+                name=name,
+                base_url=url,
+                pay_to=pay_to,
+                watch=_WATCHED.get(name, "{}"),
+                declaration=f"declaration = {json.dumps(str(declarations[name]))}\n" if name in declarations else "",
+            )
             for name, url in other_sellers.items()
         ),
     )

@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any
 
 from eth_account import Account
@@ -31,7 +31,7 @@ from sandbox.faults import Faults
 from sandbox.keys import CHAIN_ID, PAY_TO, WALLET_KEY, buyer_key
 from sandbox.market.market import Market
 from sandbox.market.tokens import day_of
-from sandbox.seller import other_sellers, tokenmetrics
+from sandbox.seller import from_files, other_sellers, tokenmetrics
 from sandbox.seller.paid_v1 import PaidV1
 from sandbox.seller.paid_v2 import PaidV2
 from sandbox.seller.seller import SellerApp
@@ -74,15 +74,16 @@ class World:
         pace: BlockPace | None = None,
         offset: float | None = None,
         watch: tuple[int, ...] = (3375, 3306, 3988, 3369, 3377),
+        declarations: Mapping[str, Path] = MappingProxyType({}),
         **settings: Any,
     ) -> None:
         self.home = Path(home).resolve()
         self.settings = WorldSettings()
         self.settings.update(**settings)
         self._dir = self.home / "sandbox"
-        self._seed, self._count, self._pace, self._watch = seed, tokens, pace, watch
+        self._seed, self._count, self._pace, self.watch = seed, tokens, pace, watch
         self._notes: dict[str, Any] = {}
-        self._wanted_offset = offset
+        self._wanted_offset, self.declarations = offset, declarations
         self._first_settings = self.settings.as_json()
         self._open = contextlib.ExitStack()
 
@@ -96,6 +97,7 @@ class World:
         self.stop()
 
     def start(self) -> None:
+        from_files.declare(self.declarations)
         self._dir.mkdir(parents=True, exist_ok=True)
         self._lock = FileLock(self._dir / "lock")
         try:
@@ -137,10 +139,8 @@ class World:
         if self._chain.is_new:
             self._notes["addresses"] = make_genesis(self._chain, self.rpc, self._deployer, FUNDS)
             self._write_notes()
-        specs = {"USDC": USDC, "TMAI": TMAI}
-        self.tokens = {
-            name: TokenContract(self.rpc, self._notes["addresses"][name], spec) for name, spec in specs.items()
-        }
+        specs, addresses = {"USDC": USDC, "TMAI": TMAI}, self._notes["addresses"]
+        self.tokens = {name: TokenContract(self.rpc, addresses[name], spec) for name, spec in specs.items()}
         self.token = self.tokens["USDC"]
         self.private_key, self.wallet_address = WALLET_KEY, Account.from_key(WALLET_KEY).address
         self.pay_to = PAY_TO
@@ -210,6 +210,7 @@ class World:
             tokens=self.watch,
             assets=[self.asset_of(symbol) for symbol in symbols],
             other_sellers={name: self.seller_base + path for name, path in other_sellers.base_paths().items()},
+            declarations=self.declarations,
         )
 
     # -- for buyers -------------------------------------------------------------------------------
@@ -243,10 +244,6 @@ class World:
             "eip712_version": token.spec.eip712_version,
             "decimals": token.spec.decimals,
         }
-
-    @property
-    def watch(self) -> tuple[int, ...]:
-        return self._watch
 
     def buyer(self, name: str, funds: int = FUNDS, symbol: str = "USDC") -> Buyer:
         """Another funded wallet, the same for the same name; its home is inside this world's."""

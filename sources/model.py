@@ -109,6 +109,15 @@ class Packing:
     separator: str = ","
 
 
+class Layout(StrEnum):
+    """The form of the rows in an answer. ROWS: a list. ROW: one object, which is one row. COLUMNS: an object from name
+    to a list of values, all equally long."""
+
+    ROWS = "rows"
+    ROW = "row"
+    COLUMNS = "columns"
+
+
 class Evidence(StrEnum):
     """The source of a fact about a seller: seen in an answer, stated by the seller, or concluded from other facts."""
 
@@ -137,8 +146,9 @@ class Dataset:
     - `lookback`: slots before the newest in which a run buys gaps and rows that had not settled (of a snapshot: reports
       missed slots). `since`: the first day that is sold.
     - `rows_per_cell`: None where a cell may have any number of rows.
-    - `rows_path`: names that lead to the rows in the answer. `keyed_rows`: the column for the key, where the answer is
-      an object from key to row. `success`: fields and values that the answer must have.
+    - `rows_path`: names that lead to the rows in the answer, which are laid out as `layout` says. `keyed_rows`: the
+      column for the key, where the answer is an object from key to row. `success`: fields and values that the answer
+      must have. An answer of another form is a failed delivery.
     - `max_price`: the most that a call may cost, decimal text in USDC. For other assets only policy's caps apply.
     - `repaired_by`: the dataset that sells missed slots later, such as a history twin.
     """
@@ -166,6 +176,7 @@ class Dataset:
     paging: Paging | None = None
     packing: Packing | None = None
     rows_path: tuple[str, ...] = ("data",)
+    layout: Layout = Layout.ROWS
     keyed_rows: str = ""
     success: Mapping[str, Any] = field(default_factory=dict)
     max_price: str = "0.10"

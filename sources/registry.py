@@ -1,14 +1,25 @@
-"""Every seller, dataset and feed, found by name."""
+"""Every seller, dataset and feed, found by name: those that ship, and those that the policy's files declare.
+
+What is declared holds for the whole process, as the policy does: a seller of a file takes the place of a shipped one of
+its name.
+"""
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
+from typing import TypeVar
 
+from sources.declaration.read import Declaration
+from sources.declaration.together import check_together
 from sources.feeds import FEEDS
 from sources.model import Dataset, Feed, Kind, Seller
 from sources.sellers import coingecko, firecrawl, glassnode, heurist, tavily, tokenmetrics
 
-_SELLERS = (
+_T = TypeVar("_T")
+
+SHIPPED = (
     tokenmetrics.SELLER,
     coingecko.SELLER,
     firecrawl.SELLER,
@@ -16,6 +27,34 @@ _SELLERS = (
     heurist.SELLER,
     tavily.SELLER,
 )
+
+
+_declared: tuple[Declaration, ...] = ()
+_caches: list[Callable[[], None]] = []
+
+
+def declare(declarations: Sequence[Declaration]) -> None:
+    """Make these the sellers of files in this process, instead of any before. Raises DeclarationFault where two, or one
+    and a shipped one, don't go together; then nothing changes."""
+    global _declared
+    if tuple(declarations) == _declared:
+        return
+    check_together(declarations, SHIPPED, FEEDS)
+    _declared = tuple(declarations)
+    for clear in _caches:
+        clear()
+
+
+def declared() -> tuple[Declaration, ...]:
+    """The declarations of files, for a child process to declare the same."""
+    return _declared
+
+
+def cached(function: Callable[..., _T]) -> functools._lru_cache_wrapper[_T]:
+    """Cache what a function of all declarations returns, until `declare` changes them."""
+    found = functools.cache(function)
+    _caches.append(found.cache_clear)
+    return found
 
 
 class UnknownName(LookupError):
@@ -31,21 +70,27 @@ class UnknownName(LookupError):
 
 
 def sellers() -> tuple[Seller, ...]:
-    """Every seller, in the order of docs/sources.md."""
-    return _SELLERS
+    """Every seller, in the order of docs/sources.md, then those of files."""
+    replaced = {declaration.seller.name for declaration in _declared}
+    return (*(each for each in SHIPPED if each.name not in replaced), *(each.seller for each in _declared))
+
+
+def feeds() -> Mapping[str, Feed]:
+    """Every feed by name."""
+    return {**FEEDS, **{feed.name: feed for declaration in _declared for feed in declaration.feeds}}
 
 
 def seller(name: str) -> Seller:
     """The seller of this name in policy.toml. Raises UnknownName."""
-    for candidate in _SELLERS:
+    for candidate in sellers():
         if candidate.name == name:
             return candidate
-    raise UnknownName(name, tuple(get_close_matches(name, [known.name for known in _SELLERS])))
+    raise UnknownName(name, tuple(get_close_matches(name, [known.name for known in sellers()])))
 
 
 def datasets() -> tuple[Dataset, ...]:
     """Every dataset of every seller."""
-    return tuple(dataset for seller in _SELLERS for dataset in seller.datasets)
+    return tuple(dataset for seller in sellers() for dataset in seller.datasets)
 
 
 def dataset(name: str) -> Dataset:
@@ -65,8 +110,8 @@ def resolve(name: str) -> Feed | Dataset:
 
     Of several datasets that fill a table, the history: it can be bought for any time.
     """
-    if name in FEEDS:
-        return FEEDS[name]
+    if name in feeds():
+        return feeds()[name]
     for candidate in datasets():
         if candidate.name == name:
             return candidate
@@ -106,5 +151,5 @@ def history_of(snapshot: Dataset) -> Dataset | None:
 
 
 def _similar_names(name: str) -> tuple[str, ...]:
-    names = {*FEEDS, *(known.name for known in datasets()), *(known.table for known in datasets())}
+    names = {*feeds(), *(known.name for known in datasets()), *(known.table for known in datasets())}
     return tuple(get_close_matches(name.lower().replace("_", "-"), sorted(names), n=3, cutoff=0.6))

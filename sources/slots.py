@@ -32,6 +32,12 @@ def earliest(dataset: Dataset) -> int:
     return (dataset.since.day - date(1970, 1, 1)).days * DAY // dataset.grain if dataset.since else 0
 
 
+def is_listing(dataset: Dataset) -> bool:
+    """True for a series that is asked for without dates: it answers with its newest rows, older ones on further pages.
+    Its answer reaches to the moment that it is given, whichever slot was wanted."""
+    return dataset.kind is Kind.SERIES and dataset.window is None
+
+
 def slots_per_step(dataset: Dataset) -> int:
     """Slots that one date of a window spans: 24 for hourly rows that are asked for by the day."""
     return max(1, DAY // dataset.grain) if dataset.window else 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -17,6 +17,9 @@ from payer.values.ledger_reads import AvoidedRow, CostRow
 from payer.values.purchase import Purchase
 from payer.values.request import Request, Run
 
+_REMEMBERED = 20_000
+"""Avoided calls among which one is looked for again: those of some months."""
+
 _PAGE = 500
 
 
@@ -27,13 +30,32 @@ def start_run(engine: sa.Engine, run: Run) -> None:
 
 
 def note_avoided(engine: sa.Engine, entries: Sequence[Mapping[str, object]], run: Run) -> None:
-    """Record avoided calls; each entry is an AvoidedRow without its seq."""
+    """Record avoided calls, once per request and edition: a rerun avoids nothing that was due again.
+
+    Each entry is an AvoidedRow without its seq. Those of the newest _REMEMBERED calls are recognized.
+    """
     if not entries:
         return
     with write_connection(engine) as connection:
-        connection.execute(
-            sa.insert(schema.avoided), [{"run_id": run.run_id, "doc": rows.encode(entry)} for entry in entries]
-        )
+        recorded = _recorded(connection, {str(entry["dataset"]) for entry in entries})
+        fresh = [entry for entry in entries if _due(entry) not in recorded]
+        if fresh:
+            documents = [{"run_id": run.run_id, "doc": rows.encode(entry)} for entry in fresh]
+            connection.execute(sa.insert(schema.avoided), documents)
+
+
+def _due(entry: Mapping[str, object]) -> tuple[object, ...]:
+    """Identify what was due: one request in one edition."""
+    return entry["dataset"], entry["request"], entry["edition"]
+
+
+def _recorded(connection: sa.Connection, datasets: Collection[str]) -> set[tuple[object, ...]]:
+    """Identities of what the newest avoided calls of these datasets were due for."""
+    table = schema.avoided
+    query = sa.select(table.c.doc).order_by(table.c.seq.desc()).limit(_REMEMBERED)
+    names = [name.encode() for name in datasets]
+    documents = [doc for (doc,) in connection.execute(query) if any(name in doc for name in names)]
+    return {_due(msgspec.json.decode(doc)) for doc in documents}
 
 
 def avoided_rows(engine: sa.Engine, after: int = 0) -> Iterator[AvoidedRow]:

@@ -222,6 +222,7 @@ def _seller(name: str, table: TomlTable, assets: Mapping[str, Asset], caps: Mapp
         per_month=table.money("per_month", assets[symbol].decimals, caps[symbol].per_month),
         price_drift=table.optional_money("price_drift", 6),
         datasets=_datasets(table),
+        declaration=_declaration(table),
     )
 
 
@@ -231,6 +232,13 @@ def _datasets(table: TomlTable) -> Mapping[str, DatasetPolicy]:
         return MappingProxyType({})
     found = table.tables("datasets", DATASET_KEYS)
     return MappingProxyType({name: DatasetPolicy(each.optional_money("price_drift", 6)) for name, each in found})
+
+
+def _declaration(table: TomlTable) -> str:
+    """The path of the file that says what the seller sells, as written; "" where it is left out."""
+    if not table.has("declaration"):
+        return ""
+    return table.text("declaration", r"[^\x00-\x1f]{1,1000}", '"sellers/example.toml", from the policy file\'s folder')
 
 
 def _payees(table: TomlTable) -> tuple[str, ...]:

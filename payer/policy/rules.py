@@ -61,6 +61,7 @@ class SellerPolicy:
     is not our request. `tokens` and `watch` (by dataset) are the keys requested when none are named. `loss_limit` is
     in atomic units; 0 stops at the first loss. `price_drift`, and that of `datasets` by name, take the place of the
     asset's, unless they are None. `per_day` and `per_month` are caps in atomic units, by default the asset's.
+    `declaration` is the path of the file that says what it sells, as policy writes it; "" for a seller that ships.
     """
 
     name: str
@@ -81,6 +82,7 @@ class SellerPolicy:
     per_month: int = 0
     price_drift: int | None = None
     datasets: Mapping[str, DatasetPolicy] = field(default_factory=dict)
+    declaration: str = ""
 
     @property
     def origin(self) -> str:

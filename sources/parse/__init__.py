@@ -1,4 +1,8 @@
 """From a delivered body to typed rows.
 
-Reading order: rows (an Arrow table, quarantine, schema drift) · envelope (what wraps the rows) · casts (typed columns).
+Reading order: rows (an Arrow table, quarantine, schema drift) · envelope (what wraps the rows) · charset and json_text
+(from bytes to values) · casts and times (typed columns) · asked (what nobody asked for).
 """
+
+PARSER = 2
+"""Raised when bodies are parsed to other rows than before: caches are then rebuilt from the ledger's bodies."""

@@ -1,19 +1,21 @@
 """Cast a seller's JSON values to typed Arrow columns: a whole column at once where all values agree, else one by one.
 
 Spelling is tolerated (numbers as text, dates with or without a time); a value that can't be cast is an error, and is
-never read as zero. Empty text is null, except in a text column.
+never read as zero. Empty text, and words such as "N/A", are null, except in a text column.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
-from datetime import UTC, date, datetime
+from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from sources.model import Cast
+from sources.parse import times
+from sources.parse.json_text import written
+from sources.shown import shown
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -21,8 +23,8 @@ if TYPE_CHECKING:
 CastErrors = dict[int, str]
 """Row number to the reason why its value can't be cast."""
 
-MILLISECONDS = 100_000_000_000
-"""Unix times from here on are milliseconds: as seconds they would be past the year 5138."""
+_DIGITS = re.compile(r"[+-]?[0-9]{1,4000}")
+_NUMBER = re.compile(r"[+-]?([0-9]+([.][0-9]*)?|[.][0-9]+)([eE][+-]?[0-9]{1,9})?")
 
 
 def arrow_type(cast: Cast) -> pa.DataType:
@@ -67,7 +69,7 @@ def cast_column(values: Sequence[Any], cast: Cast) -> tuple[pa.Array, CastErrors
     if kinds <= {str, type(None)} and cast in _WHOLE:
         try:
             return _WHOLE[cast](pa.array(values, pa.string())), {}
-        except pa.ArrowInvalid:
+        except (pa.ArrowInvalid, UnicodeEncodeError):
             return _one_by_one(values, cast)
     return _one_by_one(values, cast)
 
@@ -81,13 +83,18 @@ def _one_by_one(values: Sequence[Any], cast: Cast) -> tuple[pa.Array, CastErrors
     for number, value in enumerate(values):
         try:
             out.append(None if value is None else read(value))
-        except (ValueError, OverflowError) as error:
+        except (ValueError, ArithmeticError) as error:
             errors[number] = str(error)
             out.append(None)
     return pa.array(out, arrow_type(cast)), errors
 
 
 def _floats(texts: pa.Array) -> pa.Array:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if pc.any(pc.match_substring(texts, "e-", ignore_case=True)).as_py():
+        raise pa.ArrowInvalid("perhaps too small for a double, which Arrow reads as zero")
     return _finite(texts.cast(arrow_type(Cast.FLOAT)))
 
 
@@ -100,132 +107,111 @@ def _finite(numbers: pa.Array) -> pa.Array:
     return numbers
 
 
-def _stamps(texts: pa.Array) -> pa.Array:
-    """Cast ISO 8601 texts. Arrow refuses texts without a zone; those are read one by one, as UTC."""
-    import pyarrow as pa
-
-    stamps = texts.cast(arrow_type(Cast.TIMESTAMP))
-    _refuse_year_zero(stamps.cast(pa.int64()), _YEAR_ONE * 86_400_000_000)
-    return stamps
-
-
-def _days(texts: pa.Array) -> pa.Array:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    longest = pc.max(pc.binary_length(texts)).as_py() or 0
-    if longest > len("2025-04-10"):
-        return _stamps(texts).cast(pa.timestamp("us")).cast(pa.date32(), safe=False)
-    days = texts.cast(pa.date32())
-    _refuse_year_zero(days.cast(pa.int32()), _YEAR_ONE)
-    return days
-
-
-_YEAR_ONE = -719_162
-"""0001-01-01 in days since 1970. Arrow reads a year 0, which neither Python nor the calendar has."""
-
-
-def _refuse_year_zero(numbers: pa.Array, least: int) -> None:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    first = pc.min(numbers).as_py()
-    if first is not None and first < least:
-        raise pa.ArrowInvalid("there is no year 0")
-
-
 _WHOLE: dict[Cast, Callable[[pa.Array], pa.Array]] = {
     Cast.FLOAT: _floats,
-    Cast.TIMESTAMP: _stamps,
-    Cast.DATE: _days,
+    Cast.TIMESTAMP: times.stamps,
+    Cast.DATE: times.days,
 }
 
 
+NONE_WORDS = frozenset({"", "null", "none", "nil", "nan", "nat", "n/a", "#n/a", "na", "<na>", "undefined", "-", "--"})
+"""How sellers write "no value" as text, in lower case. In a text column these are texts."""
+
+
+def _word(value: str) -> str | None:
+    """The text without blanks around it; None where it means no value."""
+    text = value.strip()
+    return None if text.lower() in NONE_WORDS else text
+
+
 def _integer(value: Any) -> int | None:
+    number: int | Decimal | None
     if type(value) is str:
-        text = value.strip()
-        if not text:
-            return None
-        value = int(text) if text.lstrip("+-").isdecimal() else _float(text)
-    if type(value) is float and value.is_integer():
-        value = int(value)
-    if type(value) is not int:
-        raise ValueError(f"not a whole number: {_shown(value)}")
-    if not -(2**63) <= value < 2**63:
-        raise ValueError(f"too large for an integer: {_shown(value)}")
-    return value
+        text = _word(value)
+        number = None if text is None else int(text) if _DIGITS.fullmatch(text) else _decimal(text)
+    elif type(value) is float and value.is_integer():
+        number = int(value)
+    elif type(value) in (int, Decimal):
+        number = value
+    else:
+        raise ValueError(f"not a whole number: {shown(value)}")
+    if type(number) is Decimal:
+        if not number.is_finite() or number.adjusted() > 20 or number != number.to_integral_value():
+            raise ValueError(f"not a whole number: {shown(value)}")
+        number = int(number)
+    if number is not None and not -(2**63) <= number < 2**63:
+        raise ValueError(f"too large for an integer: {shown(value)}")
+    return number if number is None else int(number)
 
 
 def _float(value: Any) -> float | None:
     if type(value) is str:
-        text = value.strip()
-        if not text:
+        text = _word(value)
+        if text is None:
             return None
-        if not text.isascii() or "_" in text:
-            raise ValueError(f"not a number: {_shown(value)}")
-        value = _parsed(text)
-    if type(value) not in (int, float):
-        raise ValueError(f"not a number: {_shown(value)}")
-    if not math.isfinite(value):
-        raise ValueError(f"not a finite number: {_shown(value)}")
-    return float(value)
+        value = _decimal(text)
+    if type(value) not in (int, float, Decimal):
+        raise ValueError(f"not a number: {shown(value)}")
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"not a finite number: {shown(value)}")
+    if number == 0 and value:
+        raise ValueError(f"too small for a number: {shown(value)}")
+    return number
 
 
-def _parsed(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise ValueError(f"not a number: {_shown(text)}") from None
+def _decimal(text: str) -> Decimal:
+    if _NUMBER.fullmatch(text):
+        try:
+            return Decimal(text)
+        except InvalidOperation:
+            pass
+    raise ValueError(f"not a number: {shown(text)}")
 
 
 def _text(value: Any) -> str:
     if type(value) is str:
         return value
-    if type(value) in (int, float, bool):
-        return msgspec.json.encode(value).decode()
-    raise ValueError(f"not text: {_shown(value)}")
+    if type(value) is Decimal:
+        if value.is_finite():
+            return str(value)
+    elif type(value) in (int, float, bool) and value - value == 0:
+        return written(value)
+    raise ValueError(f"not text: {shown(value)}")
 
 
 def _boolean(value: Any) -> bool | None:
-    word = value.strip().lower() if type(value) is str else msgspec.json.encode(value).decode()
-    if word not in ("true", "false", "1", "0", ""):
-        raise ValueError(f"not true or false: {_shown(value)}")
-    return word in ("true", "1") if word else None
+    word = _word(value) if type(value) is str else written(value)
+    if word is None:
+        return None
+    if word.lower() not in ("true", "false", "1", "0"):
+        raise ValueError(f"not true or false: {shown(value)}")
+    return word.lower() in ("true", "1")
 
 
-def _timestamp(value: Any) -> datetime | None:
+def _time_word(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """A reader of times to which the words for "no value" are none."""
+    return lambda value: None if type(value) is str and _word(value) is None else read(value)
+
+
+def inexact(values: Sequence[Any], cast: Cast) -> tuple[int, ...]:
+    """Row numbers of values that a FLOAT column holds only rounded: their last digits are lost in it."""
+    if cast is not Cast.FLOAT or set(map(type, values)) <= {float, type(None)}:
+        return ()
+    return tuple(number for number, value in enumerate(values) if _is_rounded(value))
+
+
+def _is_rounded(value: Any) -> bool:
+    if type(value) is int:
+        value = Decimal(value) if value.bit_length() > 53 else None
     if type(value) is str:
-        text = value.strip()
-        return _iso(text) if text else None
-    if type(value) not in (int, float):
-        raise ValueError(f"not a time: {_shown(value)}")
-    seconds = value / 1000 if abs(value) >= MILLISECONDS else value
-    try:
-        return datetime.fromtimestamp(seconds, UTC)
-    except (ValueError, OverflowError, OSError):
-        raise ValueError(f"not a time: {_shown(value)}") from None
-
-
-def _iso(text: str) -> datetime:
-    try:
-        when = datetime.fromisoformat(text)
-    except ValueError:
-        raise ValueError(f"not a time: {_shown(text)}") from None
-    return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
-
-
-def _date(value: Any) -> date | None:
-    when = _timestamp(value)
-    return when.date() if when else None
-
-
-def _json(value: Any) -> str:
-    return msgspec.json.encode(value).decode()
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+        if len(value) < 16 or not _NUMBER.fullmatch(value.strip()):
+            return False
+        value = Decimal(value.strip())
+    if type(value) is not Decimal or not value.is_finite():
+        return False
+    number = float(value)
+    return math.isfinite(number) and Decimal(repr(number)) != value
 
 
 _READERS: dict[Cast, Callable[[Any], Any]] = {
@@ -233,7 +219,7 @@ _READERS: dict[Cast, Callable[[Any], Any]] = {
     Cast.FLOAT: _float,
     Cast.TEXT: _text,
     Cast.BOOLEAN: _boolean,
-    Cast.TIMESTAMP: _timestamp,
-    Cast.DATE: _date,
-    Cast.JSON: _json,
+    Cast.TIMESTAMP: _time_word(times.timestamp),
+    Cast.DATE: _time_word(times.day),
+    Cast.JSON: written,
 }

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
-from itertools import accumulate
 from typing import Any
 
-import msgspec
+from sources.model import Dataset, Layout
+from sources.parse.charset import as_utf8
+from sources.parse.json_text import Ambiguous, Document, read_json
 
-from sources.model import Dataset
-
-DEEPEST = 100
-"""Levels of nesting that are read; deeper bodies are malformed. No seller needs ten."""
-
-_STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
-_NO_BRACKETS = bytes(set(range(256)) - set(_STEPS))
-_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
+_YES, _NO = frozenset({"true", "1", "yes", "ok", "success"}), frozenset({"false", "0", "no"})
 
 
 class Envelope(StrEnum):
@@ -29,51 +22,46 @@ class Envelope(StrEnum):
     MALFORMED = "malformed"
 
 
-def open_body(dataset: Dataset, status: int, body: bytes) -> tuple[Envelope, list[Any], str]:
-    """The rows in a body, and a message where there are none for a reason. Never raises."""
-    if not 200 <= status < 300:
-        return Envelope.FAILED, [], f"status {status}"
-    try:
-        document = decode(body)
-    except ValueError as error:
-        return Envelope.MALFORMED, [], f"not JSON: {error}"
-    failure = _failure(dataset, document)
-    if failure:
-        return Envelope.FAILED, [], failure
-    return _rows(dataset, document)
+@dataclass(frozen=True, slots=True)
+class OpenedBody:
+    """The rows of a body, or a message where there are none for a reason. `notes` say what was forgiven in its text.
 
-
-def decode(body: bytes) -> Any:
-    """Decode JSON, also with NaN, Infinity or a byte order mark, which some sellers write and RFC 8259 forbids.
-
-    NaN and Infinity stay floats that no cast takes. Raises ValueError for anything else that is no JSON, for nesting
-    deeper than DEEPEST, and for invalid Unicode.
+    `ambiguous`: some row may be. `replaced` is its Document's.
     """
-    if _depth(body) > DEEPEST and _depth(_STRINGS.sub(b"", body)) > DEEPEST:
-        raise ValueError(f"nested more than {DEEPEST} deep")
+
+    envelope: Envelope
+    rows: list[Any]
+    message: str = ""
+    notes: tuple[str, ...] = ()
+    ambiguous: bool = False
+    replaced: bool = False
+
+
+def open_body(dataset: Dataset, status: int, body: bytes, content_type: str = "") -> tuple[Envelope, list[Any], str]:
+    """The rows in a body, and a message where there are none for a reason. Never raises."""
+    opened = opened_body(dataset, status, content_type, body)
+    return opened.envelope, opened.rows, opened.message
+
+
+def opened_body(dataset: Dataset, status: int, content_type: str, body: bytes) -> OpenedBody:
+    """Open a body by its dataset's declaration. Never raises."""
+    if not 200 <= status < 300:
+        return OpenedBody(Envelope.FAILED, [], f"status {status}")
+    text, notes = as_utf8(body, content_type)
     try:
-        return msgspec.json.decode(body)
-    except RecursionError as error:
-        raise ValueError(str(error)) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        if b"NaN" not in body and b"Infinity" not in body and not body.startswith(b"\xef\xbb\xbf"):
-            raise ValueError(str(error)) from None
-    return _leniently(body)
+        document = read_json(text)
+    except ValueError as error:
+        return OpenedBody(Envelope.MALFORMED, [], f"not JSON: {error}", notes)
+    notes += document.notes
+    failure = _failure(dataset, document.value)
+    envelope, rows, message = (Envelope.FAILED, [], failure) if failure else _rows(dataset, document)
+    ambiguous = document.ambiguous or bool(dataset.keyed_rows)
+    return OpenedBody(envelope, rows, message, notes, ambiguous, document.replaced)
 
 
-def _depth(text: bytes) -> int:
-    """Depth of nested brackets. Decoders recurse on the C stack, which a body of brackets would overflow."""
-    brackets = text.translate(None, _NO_BRACKETS)
-    return max(accumulate(map(_STEPS.__getitem__, brackets)), default=0)
-
-
-def _leniently(body: bytes) -> Any:
-    try:
-        document = json.loads(body.decode("utf-8-sig"))
-        json.dumps(document, ensure_ascii=False).encode()
-    except RecursionError as error:
-        raise ValueError(str(error)) from None
-    return document
+def decode(body: bytes, content_type: str = "") -> Any:
+    """Decode a body's JSON as `read_json` does, whatever its charset. Raises ValueError."""
+    return read_json(as_utf8(body, content_type)[0]).value
 
 
 def _failure(dataset: Dataset, document: Any) -> str:
@@ -81,30 +69,82 @@ def _failure(dataset: Dataset, document: Any) -> str:
     for name, wanted in dataset.success.items():
         if not isinstance(document, Mapping) or name not in document:
             continue
-        if document[name] != wanted:
+        if not _is(wanted, document[name]):
             return str(document.get("message") or document.get("error") or f"{name} is {document[name]!r}")[:200]
     return ""
 
 
-def _rows(dataset: Dataset, document: Any) -> tuple[Envelope, list[Any], str]:
+def _is(wanted: Any, value: Any) -> bool:
+    """True when a success field has the declared value, perhaps as text or in another case."""
+    if value == wanted:
+        return True
+    if isinstance(value, (bool, int, str)) and isinstance(wanted, (bool, int, str)):
+        word = str(value).strip().casefold()
+        if isinstance(wanted, bool):
+            return word in (_YES if wanted else _NO)
+        return word == str(wanted).casefold()
+    return False
+
+
+def _rows(dataset: Dataset, document: Document) -> tuple[Envelope, list[Any], str]:
     """The rows at the declared path. A bare list counts as the rows, whatever the path."""
-    if isinstance(document, list):
-        return Envelope.OK, document, ""
-    part = document
-    for name in dataset.rows_path:
-        if not isinstance(part, Mapping) or name not in part:
-            return Envelope.MALFORMED, [], f"no {'.'.join(dataset.rows_path)} in the answer"
-        part = part[name]
-    if dataset.keyed_rows and isinstance(part, Mapping):
-        return Envelope.OK, [_keyed(dataset.keyed_rows, key, row) for key, row in part.items()], ""
-    if part is None:
-        return Envelope.OK, [], ""
+    part = document.value
     if isinstance(part, list):
         return Envelope.OK, part, ""
-    if isinstance(part, Mapping):
+    for name in dataset.rows_path:
+        if isinstance(part, Ambiguous):
+            return _malformed(f"the answer has {' and '.join(part.names)} twice, with different values")
+        if not isinstance(part, Mapping) or name not in part:
+            return _malformed(f"no {'.'.join(dataset.rows_path)} in the answer")
+        part = part[name]
+    if part is None:
+        return Envelope.OK, [], ""
+    return _laid_out(dataset, part)
+
+
+def _laid_out(dataset: Dataset, part: Any) -> tuple[Envelope, list[Any], str]:
+    """Rows as the declaration lays them out. An object is rows only where the declaration says how to read it."""
+    place = ".".join(dataset.rows_path) or "the answer"
+    if isinstance(part, list):
+        return Envelope.OK, part, ""
+    if not isinstance(part, Mapping):
+        return _malformed(f"{place} is no list of rows")
+    if dataset.keyed_rows:
+        if isinstance(part, Ambiguous):
+            return _malformed(f"{place} has {' and '.join(part.names)} twice, with different values")
+        return Envelope.OK, [_keyed(dataset.keyed_rows, key, row) for key, row in part.items()], ""
+    if dataset.layout is Layout.ROW:
         return Envelope.OK, [part], ""
-    return Envelope.MALFORMED, [], f"{'.'.join(dataset.rows_path) or 'the answer'} is no list of rows"
+    if dataset.layout is Layout.COLUMNS:
+        return _from_columns(place, part)
+    return _malformed(f"{place} is one object where a list of rows was due: {_names(part)}")
+
+
+def _from_columns(place: str, part: Mapping[str, Any]) -> tuple[Envelope, list[Any], str]:
+    columns = list(part.values())
+    if isinstance(part, Ambiguous) or not all(isinstance(column, list) for column in columns):
+        return _malformed(f"{place} is no object of columns")
+    if len({len(column) for column in columns}) > 1:
+        return _malformed(f"{place} is no table: its columns differ in length")
+    return Envelope.OK, [dict(zip(part, values, strict=True)) for values in zip(*columns, strict=True)], ""
 
 
 def _keyed(name: str, key: str, row: Any) -> Any:
-    return {name: key, **row} if isinstance(row, Mapping) else row
+    """A row with its key in the column `name`. A row that names another key is ambiguous."""
+    if not isinstance(row, Mapping):
+        return row
+    if name in row and str(row[name]) != key:
+        ambiguous = Ambiguous({**row, name: key})
+        ambiguous.names = (name,)
+        return ambiguous
+    return {name: key, **row} if not isinstance(row, Ambiguous) else row
+
+
+def _names(part: Mapping[str, Any]) -> str:
+    """The first few names of an object, for a message."""
+    names = list(part)
+    return ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
+
+
+def _malformed(message: str) -> tuple[Envelope, list[Any], str]:
+    return Envelope.MALFORMED, [], message[:200]

@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from sources.model import DAY, EVERYTHING, EXTRAS, Column, Dataset
-from sources.parse.casts import CastErrors, arrow_type, cast_column
-from sources.parse.envelope import Envelope, open_body
+from sources.parse.asked import outside
+from sources.parse.casts import CastErrors, arrow_type, cast_column, inexact
+from sources.parse.envelope import Envelope, OpenedBody, opened_body
+from sources.parse.json_text import LOST, ambiguous_names, written
 from sources.slots import unix
 
 if TYPE_CHECKING:
@@ -53,7 +54,8 @@ class SchemaDrift:
 class ParsedBody:
     """A parsed body: its good rows as one table, in the body's order, and the rest.
 
-    `rows_in_body` also counts quarantined and repeated rows: the end of a listing is judged by it.
+    `rows_in_body` also counts quarantined and repeated rows: the end of a listing is judged by it. `notes` say what was
+    forgiven to keep the page.
     """
 
     table: pa.Table
@@ -62,6 +64,7 @@ class ParsedBody:
     rows_in_body: int
     envelope: str
     message: str = ""
+    notes: tuple[str, ...] = ()
 
     def cells(self, dataset: Dataset) -> tuple[tuple[str, int], ...]:
         """The (key, slot) of each good row, in the body's order."""
@@ -95,22 +98,23 @@ def parse(
 
     Rows of which none can be read are no answer: the body is malformed.
     """
-    envelope, rows, message = open_body(dataset, status, body)
-    reading = _Reading(dataset, context, received_at, rows)
+    opened = opened_body(dataset, status, content_type, body)
+    envelope, rows, message = opened.envelope, opened.rows, opened.message
+    reading = _Reading(dataset, context, received_at, opened)
     if message and "json" not in content_type.lower() and envelope is Envelope.MALFORMED:
         message = f"{message} ({content_type or 'no content type'})"
     table, quarantined = reading.table(), reading.quarantine()
     if rows and not table.num_rows:
         envelope, message = Envelope.MALFORMED, f"none of {len(rows)} rows can be read: {quarantined[0].reason}"
-    return ParsedBody(table, quarantined, reading.drift(), len(rows), envelope.value, message)
+    notes = (*opened.notes, *reading.notes())
+    return ParsedBody(table, quarantined, reading.drift(), len(rows), envelope.value, message, notes)
 
 
 class _Reading:
     """One pass over a body's rows, column by column."""
 
-    def __init__(
-        self, dataset: Dataset, context: Mapping[str, Any], received_at: datetime, rows: Sequence[Any]
-    ) -> None:
+    def __init__(self, dataset: Dataset, context: Mapping[str, Any], received_at: datetime, opened: OpenedBody) -> None:
+        rows, self.opened = opened.rows, opened
         self.dataset = dataset
         self.context = context
         self.received_at = received_at
@@ -121,6 +125,7 @@ class _Reading:
         self.reasons: dict[int, str] = {}
         self.vanished: list[str] = []
         self.changed: dict[str, str] = {}
+        self.rounded: dict[int, dict[str, Any]] = {}
         shapes = set(map(tuple, self.rows))
         self.seen = dict.fromkeys(
             name for shape in sorted(shapes, key=lambda shape: (-len(shape), shape)) for name in shape
@@ -131,9 +136,15 @@ class _Reading:
         """The good rows, in the body's order, each natural key once."""
         import pyarrow as pa
 
-        arrays = [self._array(column) for column in self.dataset.columns]
-        table = pa.Table.from_arrays(arrays, schema=schema(self.dataset))
+        if self.opened.ambiguous:
+            self._reject_ambiguous()
+        arrays = {column.name: self._array(column) for column in self.dataset.columns if column.name != EXTRAS.name}
+        arrays |= {column.name: self._extras() for column in self.dataset.columns if column.name == EXTRAS.name}
+        table = pa.Table.from_arrays(
+            [arrays[column.name] for column in self.dataset.columns], schema=schema(self.dataset)
+        )
         self._reject_without_key(table)
+        self._reject_outside(table)
         repeated = self._repeated(table)
         if not self.reasons and not repeated:
             return table
@@ -142,8 +153,6 @@ class _Reading:
     def _array(self, column: Column) -> pa.Array:
         import pyarrow as pa
 
-        if column.name == EXTRAS.name:
-            return self._extras()
         if column.from_request:
             return cast_column([self._requested_key()] * len(self.rows), column.cast)[0]
         names = [name for name in column.names if name in self.seen]
@@ -151,9 +160,13 @@ class _Reading:
             if column.expected and self.rows and not self._is_observation_day(column):
                 self.vanished.append(column.name)
             return self._dated(column, pa.nulls(len(self.rows), arrow_type(column.cast)))
-        array, errors = cast_column(self._values(names), column.cast)
+        values = self._values(names)
+        array, errors = cast_column(values, column.cast)
         if errors:
             self._reject(column, names, errors)
+        for number in inexact(values, column.cast):
+            name = next(name for name in names if self.rows[number].get(name) is not None)
+            self.rounded.setdefault(number, {})[name] = values[number]
         return self._dated(column, array)
 
     def _values(self, names: Sequence[str]) -> list[Any]:
@@ -211,14 +224,38 @@ class _Reading:
                     self.reasons[number] = f"{', '.join(self.dataset.natural_key)}: a second row of the same key"
         return repeated
 
+    def _reject_ambiguous(self) -> None:
+        for number, row in enumerate(self.rows):
+            if names := ambiguous_names(row):
+                self.reasons[number] = f"{', '.join(names)}: there twice, with different values"
+
+    def _reject_outside(self, table: pa.Table) -> None:
+        """Reject rows of keys or times that were not asked for, and keys of which a character was lost."""
+        for number, reason in outside(self.dataset, self.context, self.received_at, table).items():
+            self.reasons.setdefault(number, reason)
+        if self.opened.replaced:
+            for name in self.dataset.natural_key:
+                for number, value in enumerate(table[name].to_pylist()):
+                    if isinstance(value, str) and LOST in value:
+                        self.reasons.setdefault(number, f"{name}: a character of it could not be read")
+
     def _extras(self) -> pa.Array:
+        """Undeclared values, and the exact ones that a column holds rounded, as JSON."""
         import pyarrow as pa
 
         new = self._undeclared()
-        if not new:
+        if not new and not self.rounded:
             return pa.nulls(len(self.rows), pa.string())
-        kept = ({name: row[name] for name in new if name in row} for row in self.rows)
-        return pa.array([msgspec.json.encode(extra).decode() if extra else None for extra in kept], pa.string())
+        kept = (
+            {name: row[name] for name in new if name in row} | self.rounded.get(number, {})
+            for number, row in enumerate(self.rows)
+        )
+        return pa.array([written(extra) if extra else None for extra in kept], pa.string())
+
+    def notes(self) -> tuple[str, ...]:
+        """Notes on values that their columns can't hold; call it after `table`."""
+        names = sorted({name for values in self.rounded.values() for name in values})
+        return (f"more digits than a double has, exact in extras: {', '.join(names)}",) if names else ()
 
     def _undeclared(self) -> list[str]:
         declared = {name for column in self.dataset.columns for name in column.names}
@@ -230,7 +267,7 @@ class _Reading:
         reasons = {self.numbers[number]: reason for number, reason in self.reasons.items()}
         reasons.update(dict.fromkeys(no_objects, "not a row of named values"))
         return tuple(
-            QuarantinedRow(number, reasons[number], _raw(self.body_rows[number])) for number in sorted(reasons)
+            QuarantinedRow(number, reasons[number], written(self.body_rows[number])) for number in sorted(reasons)
         )
 
     def drift(self) -> SchemaDrift:
@@ -253,12 +290,8 @@ def _comparable(array: pa.ChunkedArray) -> list[Any]:
 
 def _kind(values: Iterable[Any]) -> str:
     """The JSON type of the first value that is not null."""
-    words = {bool: "boolean", int: "integer", float: "float", str: "text", list: "list", dict: "object"}
-    return next((words[type(value)] for value in values if value is not None), "null")
-
-
-def _raw(row: Any) -> str:
-    return msgspec.json.encode(row).decode()
+    words = {bool: "boolean", int: "integer", float: "float", Decimal: "float", str: "text", list: "list"}
+    return next((words.get(type(value), "object") for value in values if value is not None), "null")
 
 
 def empty_table(dataset: Dataset) -> pa.Table:

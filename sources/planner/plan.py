@@ -15,7 +15,7 @@ from sources.planner.demand import Demand
 from sources.planner.grid import Span, gaps, in_order
 from sources.planner.held import HeldCells, OpenGroup, union
 from sources.planner.pieces import AGAIN, Group, Piece, PieceWriter
-from sources.slots import earliest, slot
+from sources.slots import earliest, is_listing, slot
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,8 @@ class Plan:
     """Requests to buy `pieces` now and `later` the pages that follow them.
 
     `avoided` are calls that held cells save. `missing_cells` counts wanted cells that can be bought and are not held.
-    `open_ended`: it has a listing of unknown length, which may take more pages.
+    `open_ended`: it has a listing of unknown length, which may take more pages; `may_grow`: also one of known length,
+    whose rows may move while it is read. `most_calls` is the declared limit of either, None without one.
     """
 
     pieces: tuple[Piece, ...]
@@ -46,6 +47,8 @@ class Plan:
     lost: tuple[LostCells, ...] = ()
     missing_cells: int = 0
     open_ended: bool = False
+    may_grow: bool = False
+    most_calls: int | None = None
 
     @property
     def calls(self) -> int:
@@ -124,8 +127,9 @@ def _repairs(demand: Demand, held: HeldCells, spans: Mapping[str, Sequence[Span]
 
 def _on_sale(dataset: Dataset, first: int, last: int, at: datetime, now: datetime) -> Span:
     """The part of first…last that is on sale: no slot to come, none before the first one sold, and of a snapshot only
-    the current slot."""
-    last = min(last, slot(dataset, at), slot(dataset, now))
+    the current slot. A listing's answer reaches to now: late runs find what the first of them brought."""
+    current = slot(dataset, now)
+    last = current if is_listing(dataset) and last >= slot(dataset, at) else min(last, slot(dataset, at), current)
     return max(first, earliest(dataset) if dataset.kind is Kind.SERIES else slot(dataset, now)), last
 
 
@@ -209,7 +213,10 @@ def _as_plan(
     avoided = _avoided(demand, writer, held, whole, len(pieces) + len(later)) if held.spans else ()
     paging = demand.dataset.paging
     open_ended = paging is not None and paging.depth != 1 and any(piece.group.rows is None for piece in pieces)
-    return Plan(tuple(pieces), tuple(later), avoided, lost, demand.missing(held.spans), open_ended)
+    may_grow = open_ended or (is_listing(demand.dataset) and bool(pieces))
+    most = max(paging.depth * len(groups), len(pieces) + len(later)) if paging and paging.depth else None
+    missing = demand.missing(held.spans)
+    return Plan(tuple(pieces), tuple(later), avoided, lost, missing, open_ended, may_grow, most)
 
 
 def _avoided(demand: Demand, writer: PieceWriter, held: HeldCells, whole: list[Group], calls: int) -> tuple[Piece, ...]:

@@ -79,7 +79,8 @@ class Saved:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One dataset of the bill. `later` pages follow `items` once those are read; `open_ended`: there may be more.
+    """One dataset of the bill. `later` pages follow `items` once those are read; `open_ended`: there may be more, and
+    `may_grow`: also where their number is known, as rows move. `most_calls` are the pages at most, where declared.
 
     `undelivered` are purchases paid for and never delivered: wanted, and bought again only with operator approval (I2).
     With a `problem` there are no terms that may be signed: nothing of this line is bought; other lines are.
@@ -93,6 +94,8 @@ class Line:
     lost: tuple[LostData, ...] = ()
     undelivered: tuple[str, ...] = ()
     open_ended: bool = False
+    may_grow: bool = False
+    most_calls: int | None = None
     problem: PayerError | None = None
 
     @property
@@ -199,6 +202,17 @@ class Bill:
     def postponed_atomic(self) -> int:
         return sum(item.price or 0 for item in self.postponed)
 
+    def at_most(self, line: Line) -> int | None:
+        """Atomic units that a line may cost at most: for a listing, further pages as far as the caps allow, or as many
+        as are declared. None where a price is unknown."""
+        known, prices = line.known_atomic, [item.price or 0 for item in line.all_items]
+        if known is None or not line.may_grow or not prices:
+            return known
+        others = self.amount_atomic - known
+        room = [cap.limit - cap.committed - others for cap in self.caps if cap.adds_up]
+        most = [*([min(room)] if room else []), *([max(prices) * line.most_calls] if line.most_calls else [])]
+        return max(known, min(most)) if most else None
+
     def money(self, amount_atomic: int | None) -> str:
         """Return decimal text in the asset, or the word unknown."""
         return "unknown" if amount_atomic is None else Amount(amount_atomic, self.asset).decimal
@@ -216,6 +230,7 @@ class Bill:
             "amount": self.money(line.known_atomic),
             "asset": self.asset.symbol,
             "open_ended": line.open_ended,
+            "at_most": self.money(self.at_most(line)),
             "saved": {"calls": line.saved.calls, "amount": self.money(line.saved.amount_atomic)},
             "gone": [lost.document() for lost in line.lost],
             "undelivered": list(line.undelivered),

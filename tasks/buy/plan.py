@@ -11,7 +11,7 @@ from payer.values.request import Order, Request, Run
 from sources import registry
 from sources.planner import plan as planner
 from sources.planner.held import held_before, union
-from sources.slots import slot
+from sources.slots import is_listing, slot
 from tasks.request.model import DataRequest, DatasetRequest
 from tasks.workspace.workspace import Workspace
 from warehouse.coverage.held import held
@@ -97,7 +97,8 @@ def _held(
     notes: list[str] = []
 
     def held_of(other: Dataset) -> HeldCells:
-        cells, more = ws.from_cache(lambda cache: held(cache, other, part.keys, part.first, part.last, at))
+        last = max(part.last, slot(other, now)) if is_listing(other) else part.last
+        cells, more = ws.from_cache(lambda cache: held(cache, other, part.keys, part.first, last, at))
         notes.extend(more)
         return cells
 

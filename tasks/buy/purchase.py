@@ -25,6 +25,7 @@ from sources import registry
 from sources.parse.envelope import open_body
 from tasks.buy.bill import Bill
 from tasks.buy.caps import room
+from tasks.buy.claims import claim
 from tasks.buy.fit_caps import urgent_only
 from tasks.buy.outcome import Bought, PriceChange
 from tasks.buy.watch import UNWATCHED, Watch
@@ -45,19 +46,20 @@ async def recover(ws: Workspace, flow: str | None = None) -> Recovered:
 
 
 async def approve(ws: Workspace, run: Run, bill: Bill) -> Approved:
-    """Reserve what can be bought now, inside every cap. Raises OverBudget with nothing signed.
+    """Reserve what can be bought now, inside every cap, and nobody else buys. Raises OverBudget with nothing signed.
 
     Where the wallet, or another process, leaves less than the bill counted on, only what is urgent is reserved.
     """
     if bill.refusal is not None and not bill.postponed:
         raise bill.refusal
     try:
-        return await ws.payer.approve(run, [item.order for item in bill.items], bill.quotes)
+        approved = await ws.payer.approve(run, [item.order for item in bill.items], bill.quotes)
     except OverBudget:
         urgent = urgent_only(bill)
         if run.budget is not None or not 0 < len(urgent.items) < len(bill.items):
             raise
-        return await ws.payer.approve(run, [item.order for item in urgent.items], bill.quotes)
+        approved = await ws.payer.approve(run, [item.order for item in urgent.items], bill.quotes)
+    return await claim(ws, run, approved)
 
 
 async def buy(ws: Workspace, run: Run, purchase: Purchase, approved: Approved) -> Purchase:
@@ -234,7 +236,7 @@ def rows_of(ws: Workspace, bought: Bought) -> int:
     found = ws.ledger.delivery(purchase.purchase_id) if purchase.data is Data.DELIVERED else None
     if found is None:
         return 0
-    return len(open_body(registry.dataset(found.dataset), found.status, found.body)[1])
+    return len(open_body(registry.dataset(found.dataset), found.status, found.body, found.content_type)[1])
 
 
 async def verify(ws: Workspace, bought: Sequence[Bought]) -> list[Bought]:

@@ -125,6 +125,8 @@ def _line(
         saved=_saved(ws, dataset, found.avoided),
         lost=tuple(_lost_data(dataset, lost) for lost in found.lost),
         open_ended=found.open_ended,
+        may_grow=found.may_grow,
+        most_calls=found.most_calls,
         problem=next((problem for problem in problems if problem), None),
     )
 

@@ -12,7 +12,6 @@ from payer.values.money import Amount, Asset
 from sources import registry
 from sources.coverage import cover as coverage
 from sources.coverage.delivered_page import DeliveredPage
-from sources.feeds import FEEDS
 from sources.model import Kind
 from sources.planner import plan as planner
 from sources.planner.held import union
@@ -113,7 +112,7 @@ async def forecast(
     only the free token catalogue may be fetched.
     """
     start, held = ws.clock.now(), _FutureCoverage(ws)
-    chosen = [s for s in schedules if s.flow in FEEDS and s.active and (not flows or s.flow in flows)]
+    chosen = [s for s in schedules if s.flow in registry.feeds() and s.active and (not flows or s.flow in flows)]
     _check_scheduled(flows or (), chosen)
     keys = [await resolve_keys(ws, tokens if tokens is not None else schedule.tokens) for schedule in chosen]
     found = [Forecast(s.flow, _asset(ws, s.flow), s.cron) for s in chosen]
@@ -133,7 +132,7 @@ def _check_scheduled(flows: Sequence[str], chosen: Sequence[Schedule]) -> None:
 
 
 def _asset(ws: Workspace, flow: str) -> Asset:
-    return ws.asset(registry.dataset(FEEDS[flow].datasets[0]).seller)
+    return ws.asset(registry.dataset(registry.feeds()[flow].datasets[0]).seller)
 
 
 def _add_run(ws: Workspace, request: DataRequest, held: _FutureCoverage, result: Forecast) -> None:

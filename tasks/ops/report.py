@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from payer.values.errors import LedgerUnavailable
+from payer.values.errors import LedgerUnavailable, Misconfigured
+from tasks.operator.paging_bill import paging_bills
 from tasks.ops.costs import up_to_date, view
 from tasks.ops.status import read_status
 from tasks.workspace.workspace import Workspace
@@ -14,6 +15,11 @@ from warehouse.cache.tables import declared_tables
 from warehouse.publish.views.catalog import time_column
 
 TOP = 5
+LISTED_GAPS = (
+    "SELECT dataset, min(first_slot) AS first, count(DISTINCT key) AS keys, sum(slots)::BIGINT AS slots "
+    "FROM quality_gaps WHERE can_be_bought GROUP BY dataset ORDER BY dataset"
+)
+"""Gaps by dataset, of which those of listings are bought by paging."""
 LOOKS = {
     "late": "SELECT dataset, key, newest_slot, expected_at FROM quality_keys WHERE late",
     "gaps": "SELECT dataset, key, first_slot, last_slot, slots, can_be_bought FROM quality_gaps",
@@ -42,9 +48,18 @@ async def page(ws: Workspace) -> dict[str, Any]:
         "cost_per_new_row": view(ws.home, "SELECT * FROM cost_per_new_row"),
         "tables": _tables(ws.home),
         "quality": _quality(ws.home),
+        "by_paging": _by_paging(ws),
         "quarantined": view(ws.home, "SELECT count(*) AS rows FROM quarantined")[0]["rows"],
         **_unfinished(ws),
     }
+
+
+def _by_paging(ws: Workspace) -> list[dict[str, Any]]:
+    """Gaps that are bought by paging, with the bill; none where the ledger, which has the prices, can't be opened."""
+    try:
+        return [bill.document() for bill in paging_bills(ws, view(ws.home, LISTED_GAPS))]
+    except (LedgerUnavailable, Misconfigured):
+        return []
 
 
 def _unfinished(ws: Workspace) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from payer.values.money import parse_decimal
 from sources import registry
 from sources.feeds import wanted_slots
 from sources.model import Dataset, Feed
-from sources.slots import slot, start_of
+from sources.slots import is_listing, slot, start_of
 from tasks.request.keys import EVERY_KEY, keys_for
 from tasks.request.model import BadRequest, DataRequest, DatasetRequest, Keys
 from tasks.request.names import datasets_of, named, with_history
@@ -94,6 +94,9 @@ def _range_request(
 ) -> tuple[DatasetRequest, tuple[str, ...]]:
     start = datetime.combine(first, datetime.min.time(), UTC)
     end = datetime.combine(last + timedelta(days=1), datetime.min.time(), UTC) - timedelta(seconds=1)
+    if is_listing(dataset):
+        part, notes = _dataset_request(ws, dataset, keys, slot(dataset, start), slot(dataset, at))
+        return part, (*notes, f"{dataset.name} is read page by page, from its newest row down to {first}")
     return _dataset_request(ws, dataset, keys, slot(dataset, start), min(slot(dataset, end), slot(dataset, at)))
 
 

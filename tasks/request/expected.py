@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from payer.values.errors import Misconfigured
 from sources import registry
-from sources.feeds import FEEDS
 from tasks.request.keys import keys_for
 from tasks.request.model import BadRequest
 from tasks.workspace.schedules import Schedule, read_schedules
@@ -41,8 +40,8 @@ def expected(ws: Workspace, path: Path = SCHEDULES) -> Expected | None:
 
 
 def _bought(ws: Workspace, schedule: Schedule) -> Iterator[Dataset]:
-    if schedule.active and schedule.flow in FEEDS:
-        for name in FEEDS[schedule.flow].datasets:
+    if schedule.active and schedule.flow in registry.feeds():
+        for name in registry.feeds()[schedule.flow].datasets:
             dataset = registry.dataset(name)
             if dataset.seller in ws.policy.sellers:
                 yield dataset

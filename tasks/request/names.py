@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sources import registry
-from sources.feeds import FEEDS
 from sources.model import Dataset, Feed
 from tasks.request.keys import can_be_requested
 from tasks.request.model import BadRequest
@@ -17,7 +16,7 @@ def named(name: str) -> Feed | Dataset:
     try:
         return registry.resolve(name)
     except registry.UnknownName as unknown:
-        names = ", ".join((*FEEDS, *(dataset.name for dataset in registry.datasets())))
+        names = ", ".join((*registry.feeds(), *(dataset.name for dataset in registry.datasets())))
         hint = f"did you mean {' or '.join(unknown.similar)}?" if unknown.similar else f"there are {names}"
         raise BadRequest(f"there is no flow, table or dataset {name!r}", advice=hint) from None
 
@@ -38,7 +37,7 @@ def with_history(name: str) -> tuple[Dataset, tuple[str, ...]]:
     """Return the dataset whose past is sold under this name, and notes. Raises BadRequest when none is."""
     candidates = _datasets(named(name))
     past = registry.history(name)
-    if past is None or past.window is None:
+    if past is None or (past.window is None and past.paging is None):
         raise BadRequest(
             f"{name} has no history to buy by date: {candidates[0].name} is sold only as it is now",
             advice=_no_history_advice(candidates),

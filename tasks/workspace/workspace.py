@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Self, TypeVar
 from payer.policy.file import load_policy
 from payer.policy.rules import Policy
 from payer.values.clock import SystemClock
-from payer.values.errors import LedgerReplaced, Misconfigured
+from payer.values.errors import LedgerReplaced, Misconfigured, PolicyMissing
 from payer.values.money import Asset
+from tasks.workspace.declarations import declare_sellers
 from tasks.workspace.private_state import make_private_state
 from tasks.workspace.settings import Settings
 from tasks.workspace.watch_lists import check_datasets, check_watch_lists
@@ -61,6 +62,7 @@ class Workspace:
     @cached_property
     def policy(self) -> Policy:
         policy = load_policy(self.settings.policy)
+        declare_sellers(policy, self.settings.policy.parent)
         check_watch_lists(policy)
         check_datasets(policy)
         return policy
@@ -95,6 +97,9 @@ class Workspace:
     def cache(self) -> Cache:
         from warehouse.cache.store import Cache
 
+        # What the cache's tables are depends on the sellers that policy declares by files.
+        with suppress(PolicyMissing):
+            _ = self.policy
         self._make_home()
         return Cache(self.home)
 

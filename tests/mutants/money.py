@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.mutants.mutant import Mutant
+from tests.mutants.mutant import of
 
 DECIDE = ("tests/payer/buy/test_decide.py", "tests/payer/buy/test_lying_servers.py", "tests/payer/buy/test_buy.py")
 LEDGER = (
@@ -13,11 +13,6 @@ LEDGER = (
 IDENTITY = ("tests/payer/values/test_identity_vectors.py",)
 EVENTS = ("tests/payer/values/test_events.py", "tests/payer/buy/test_late_answers.py")
 RULES = ("tests/payer/policy/test_offer_rules.py", "tests/payer/policy/test_judge.py")
-
-
-def of(file: str, tests: tuple[str, ...], **faults: tuple[str, str]) -> list[Mutant]:
-    """Mutants of one file that the same tests must notice, by name."""
-    return [Mutant(name.replace("_", "-"), file, before, after, tests) for name, (before, after) in faults.items()]
 
 
 MUTANTS = (

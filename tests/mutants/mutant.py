@@ -22,3 +22,8 @@ class Mutant:
         if (found := text.count(self.before)) != 1:
             raise ValueError(f"{self.name}: {self.file} has its place {found} times; write it again")
         return text.replace(self.before, self.after)
+
+
+def of(file: str, tests: tuple[str, ...], **faults: tuple[str, str]) -> list[Mutant]:
+    """Mutants of one file that the same tests must notice, by name."""
+    return [Mutant(name.replace("_", "-"), file, before, after, tests) for name, (before, after) in faults.items()]

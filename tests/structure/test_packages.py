@@ -34,7 +34,7 @@ HOMES = {
     "coincurve": {"payer"},
     "duckdb": {"warehouse", "tollbook/read.py"},
     "pandas": {"warehouse", "tollbook/read.py"},
-    "pyarrow": {"warehouse", "tollbook/read.py", "sources/parse/rows.py", "sources/parse/casts.py"},
+    "pyarrow": {"warehouse", "tollbook/read.py", "sources/parse"},
     "prefect": {"tasks/prefect", "flows"},
     "typer": {"tollbook"},
     "rich": {"tollbook"},

@@ -73,6 +73,8 @@ ALLOWED = {
         "payer/wallet/load.py _from_keystore Path(password_path).read_bytes",
         "payer/wallet/load.py _from_keystore path.read_bytes",
         "tasks/workspace/schedules.py read_schedules path.read_bytes",
+        "sources/declaration/read.py read_declaration path.read_bytes",
+        "tasks/operator/read_answer.py read_answer file.read_bytes",
     ),
     "the system's name for this boot": ("payer/ledger/owners.py _machine _BOOT.read_text",),
     "SQL that comes with the package": (

@@ -6,6 +6,8 @@ import hashlib
 from functools import cache
 from typing import TYPE_CHECKING
 
+from sources import registry
+from sources.parse import PARSER
 from warehouse.cache.tables import declared_tables
 
 if TYPE_CHECKING:
@@ -17,7 +19,7 @@ FORMAT = 3
 _SAMPLE = "SELECT hash('a', 1::BIGINT, NULL, 0.1::DOUBLE, DATE '2025-01-01', TIMESTAMPTZ '2025-01-01 00:00:00+00')"
 
 
-@cache
+@registry.cached
 def declaration() -> str:
     """Fingerprint of all declared tables."""
     declared = [(t.name, t.fields, t.natural_key, t.compared, t.datasets) for t in declared_tables().values()]
@@ -39,6 +41,8 @@ def outdated(meta: dict[str, str]) -> str | None:
         return f"the cache is of format {meta['format']}, now it is {FORMAT}"
     if meta["built"] != declaration():
         return "the declared tables have changed"
+    if meta.get("parser", "1") != str(PARSER):
+        return "bodies are read otherwise by this release"
     return None if meta["hash"] == hash_function() else "this release of DuckDB has another hash function"
 
 

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 from sources import registry
 from sources.model import Kind
+from sources.parse import PARSER
 from warehouse.cache.generation import FORMAT, declaration, hash_function, read_meta, write_meta
 from warehouse.cache.tables import add_missing_columns
 
@@ -53,7 +54,8 @@ def prepare(con: duckdb.DuckDBPyConnection) -> dict[str, str]:
     _fill_declared(con)
     write_meta(con, prepared=_prepared())
     if not meta:
-        write_meta(con, format=str(FORMAT), hash=hash_function(), built=declaration(), whole="no", build=uuid4().hex)
+        generation = {"format": str(FORMAT), "parser": str(PARSER), "hash": hash_function(), "built": declaration()}
+        write_meta(con, **generation, whole="no", build=uuid4().hex)
     con.execute("COMMIT")
     return read_meta(con)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING
 
 from sources import registry
@@ -65,7 +64,7 @@ class Table:
         return tuple((name, kind) for name, kind in self.fields if name in names)
 
 
-@cache
+@registry.cached
 def declared_tables() -> dict[str, Table]:
     """Every declared table by name."""
     sharing: dict[str, list[Dataset]] = {}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 from typing import TYPE_CHECKING
 
 from sources import registry
@@ -68,7 +67,7 @@ class Page:
             yield row.reason, row.raw
 
 
-@cache
+@registry.cached
 def declared(name: str) -> Dataset | None:
     """The dataset of that name, if there is one."""
     try:

@@ -6,7 +6,6 @@ import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from sources import registry
@@ -27,7 +26,7 @@ GroupId = tuple[str, str]
 """Dataset and group."""
 
 
-@cache
+@registry.cached
 def followed_listings() -> dict[str, str]:
     """Map each listing whose rows move to a newest-first listing to that one, as open picks do when they close."""
     pairs = {each.name: registry.dataset(each.repaired_by) for each in registry.datasets() if each.repaired_by}

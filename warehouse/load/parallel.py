@@ -17,6 +17,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from queue import SimpleQueue
 from typing import IO, TYPE_CHECKING
 
+from sources import registry
 from warehouse.load.child_environment import child_environment
 from warehouse.load.packing import packed, unpacked
 from warehouse.load.parse import read
@@ -91,6 +92,8 @@ class _Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
+        assert self._process.stdin is not None
+        pickle.dump(registry.declared(), self._process.stdin, pickle.HIGHEST_PROTOCOL)
 
     def read(self, chunk: Sequence[Delivery]) -> list[Page]:
         """Read a chunk in the worker. Raises EOFError when it died."""
@@ -106,7 +109,8 @@ class _Worker:
 
 
 def serve(incoming: IO[bytes], outgoing: IO[bytes]) -> None:
-    """Read chunks and answer with pages until the input ends."""
+    """Read the declared sellers, then chunks, and answer with pages until the input ends."""
+    registry.declare(pickle.load(incoming))
     while True:
         try:
             chunk = pickle.load(incoming)

@@ -60,7 +60,7 @@ class RowCounts:
 
 @dataclass(frozen=True, slots=True)
 class LoadReport(RowCounts):
-    """One load in all, and per dataset. `notes` say what was rebuilt, if anything was."""
+    """One load in all, and per dataset. `notes` say what was rebuilt, and what was forgiven in bodies."""
 
     per_dataset: Mapping[str, RowCounts] = field(default_factory=dict)
     drift: tuple[Drifted, ...] = ()
@@ -69,21 +69,25 @@ class LoadReport(RowCounts):
 
 
 def summed(
-    per_dataset: Mapping[str, RowCounts], drift: tuple[Drifted, ...] = (), failures: tuple[Failure, ...] = ()
+    per_dataset: Mapping[str, RowCounts],
+    drift: tuple[Drifted, ...] = (),
+    failures: tuple[Failure, ...] = (),
+    notes: tuple[str, ...] = (),
 ) -> LoadReport:
     """The report whose totals are the sums over its datasets."""
     total = RowCounts()
     for one in per_dataset.values():
         total = total.plus(one)
-    return LoadReport(**asdict(total), per_dataset=per_dataset, drift=drift, failures=failures)
+    return LoadReport(**asdict(total), per_dataset=per_dataset, drift=drift, notes=notes, failures=failures)
 
 
 def joined(one: LoadReport, other: LoadReport) -> LoadReport:
-    """Both loads as one report, without notes."""
+    """Both loads as one report, each note once."""
     per_dataset = dict(one.per_dataset)
     for name, counts in other.per_dataset.items():
         per_dataset[name] = per_dataset.get(name, RowCounts()).plus(counts)
-    return summed(per_dataset, one.drift + other.drift, one.failures + other.failures)
+    notes = tuple(dict.fromkeys(one.notes + other.notes))
+    return summed(per_dataset, one.drift + other.drift, one.failures + other.failures, notes)
 
 
 def of_pages(pages: Sequence[Page], counts: Mapping[str, tuple[int, int]], drift: tuple[Drifted, ...]) -> LoadReport:
@@ -96,7 +100,16 @@ def of_pages(pages: Sequence[Page], counts: Mapping[str, tuple[int, int]], drift
         failed = int(page.envelope != Envelope.OK)
         one = RowCounts(1, page.rows_in, new, changed, page.rows_quarantined, failed)
         per_dataset[page.name] = per_dataset.get(page.name, RowCounts()).plus(one)
-    return summed(per_dataset, drift, tuple(failures))
+    return summed(per_dataset, drift, tuple(failures), _notes(pages))
+
+
+def _notes(pages: Sequence[Page]) -> tuple[str, ...]:
+    """Say what was forgiven in the bodies, once per dataset, with the first purchase that showed it."""
+    notes: dict[str, str] = {}
+    for page in pages:
+        for note in page.parsed.notes if page.parsed else ():
+            notes.setdefault(f"{page.name}: {note}", page.purchase_id)
+    return tuple(f"{note} (first in {purchase})" for note, purchase in notes.items())
 
 
 def recount(con: duckdb.DuckDBPyConnection, earlier: Collection[str]) -> LoadReport:

@@ -45,7 +45,8 @@ def load(cache: Cache, ledger: LedgerReader) -> LoadReport:
         return _rebuilt(cache, ledger, str(error))
     except (CacheDamaged, NotUnique, duckdb.Error) as error:
         notes = _set_aside(cache, identity, error)
-        return replace(load_missing(cache, ledger), notes=notes)
+        done = load_missing(cache, ledger)
+        return replace(done, notes=(*notes, *done.notes))
 
 
 def with_repair(cache: Cache, ledger: LedgerReader, work: Callable[[Cache], T]) -> tuple[T, tuple[str, ...]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -13,6 +14,10 @@ from sources.model import Cast
 from sources.parse.casts import arrow_type, cast_column
 
 APRIL = datetime(2025, 4, 10, tzinfo=UTC)
+NO_TIMES = (0, -1, 1, 20251301, 20250431, 45757, 202504, 1744243200 * 10, 99999999, 1e300, 10**25, 5 * 10**9)
+"""Numbers that mean no day: none, a thirteenth month, spreadsheet serials, what lies before 1980 or after 2100."""
+
+NUMBERS_AND_TIMES = (Cast.INTEGER, Cast.FLOAT, Cast.BOOLEAN, Cast.TIMESTAMP, Cast.DATE)
 
 
 @pytest.mark.parametrize(
@@ -41,10 +46,30 @@ APRIL = datetime(2025, 4, 10, tzinfo=UTC)
         (Cast.TIMESTAMP, "2025-04-10T02:00:00+02:00", APRIL),
         (Cast.TIMESTAMP, 1744243200, APRIL),
         (Cast.TIMESTAMP, 1744243200000, APRIL),
+        *(
+            (cast, form(1744243200 * unit), day)
+            for cast, day in ((Cast.TIMESTAMP, APRIL), (Cast.DATE, date(2025, 4, 10)))
+            for unit in (1, 1_000, 1_000_000, 1_000_000_000)
+            for form in (int, str, float, lambda number: f"{number}.0")
+        ),
+        (Cast.DATE, 20250410, date(2025, 4, 10)),
+        (Cast.DATE, "20250410", date(2025, 4, 10)),
+        (Cast.TIMESTAMP, 20250410, APRIL),
+        (Cast.DATE, 1744243199, date(2025, 4, 9)),
+        (Cast.DATE, "1612123100000", date(2021, 1, 31)),
         (Cast.TIMESTAMP, "", None),
+        (Cast.TIMESTAMP, "0001-01-01T00:00:00Z", None),
+        (Cast.DATE, "0000-00-00", None),
+        *((cast, word, None) for cast in NUMBERS_AND_TIMES for word in ("NaN", "null", "None", "N/A", "-", " ")),
+        (Cast.TEXT, "N/A", "N/A"),
+        (Cast.TEXT, Decimal("12345678901234567890.5"), "12345678901234567890.5"),
+        (Cast.INTEGER, "9007199254740993.0", 2**53 + 1),
+        (Cast.INTEGER, Decimal("9007199254740993"), 2**53 + 1),
         (Cast.DATE, "2025-04-10T00:00:00.000Z", date(2025, 4, 10)),
         (Cast.DATE, "2025-04-10", date(2025, 4, 10)),
-        (Cast.DATE, "2025-04-10T23:30:00-01:00", date(2025, 4, 11)),
+        (Cast.DATE, "2025-04-10T00:00:00+02:00", date(2025, 4, 10)),
+        (Cast.DATE, "2025-04-10T00:00:00-11:00", date(2025, 4, 10)),
+        (Cast.DATE, "2025-04-10T02:00:00+02:00", date(2025, 4, 10)),
         (Cast.DATE, 1744243200, date(2025, 4, 10)),
         (Cast.DATE, "1969-12-31T12:00:00Z", date(1969, 12, 31)),
         (Cast.DATE, "", None),
@@ -72,7 +97,6 @@ def test_a_value_is_read_alone_and_among_others(cast: Cast, value: Any, read: An
         (Cast.INTEGER, 2**63),
         (Cast.INTEGER, "9223372036854775808"),
         (Cast.FLOAT, "Buy"),
-        (Cast.FLOAT, "NaN"),
         (Cast.FLOAT, "inf"),
         (Cast.FLOAT, float("nan")),
         (Cast.FLOAT, False),
@@ -81,6 +105,13 @@ def test_a_value_is_read_alone_and_among_others(cast: Cast, value: Any, read: An
         (Cast.FLOAT, "٣"),
         (Cast.FLOAT, {"usd": 1}),
         (Cast.FLOAT, 10**400),
+        (Cast.FLOAT, "1e400"),
+        (Cast.FLOAT, "1e-400"),
+        (Cast.FLOAT, Decimal("1e400")),
+        (Cast.FLOAT, Decimal("1e-400")),
+        (Cast.FLOAT, Decimal("Infinity")),
+        (Cast.INTEGER, Decimal("1e999999")),
+        (Cast.TEXT, Decimal("Infinity")),
         (Cast.TEXT, {"a": 1}),
         (Cast.TEXT, []),
         (Cast.BOOLEAN, "perhaps"),
@@ -93,6 +124,10 @@ def test_a_value_is_read_alone_and_among_others(cast: Cast, value: Any, read: An
         (Cast.DATE, "0000-01-01"),
         (Cast.TIMESTAMP, "0000-01-01T00:00:00Z"),
         (Cast.DATE, []),
+        (Cast.DATE, "2025-04-10T23:30:00-01:00"),
+        (Cast.DATE, "2025-04-10T01:00:00+02:00"),
+        *((cast, number) for cast in (Cast.DATE, Cast.TIMESTAMP) for number in NO_TIMES),
+        *((cast, str(number)) for cast in (Cast.DATE, Cast.TIMESTAMP) for number in NO_TIMES),
     ],
 )
 def test_a_value_that_no_cast_bridges_is_bad_and_never_zero(cast: Cast, value: Any) -> None:

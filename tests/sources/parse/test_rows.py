@@ -218,13 +218,16 @@ def test_what_is_no_row_is_quarantined(stranger: Any) -> None:
         (200, b"\xff\xfe\x00", "malformed", "not JSON"),
         pytest.param(200, b"[" * 100_000, "malformed", "not JSON", id="nested without end"),
         pytest.param(200, b"[NaN, " + b"[" * 100_000, "malformed", "not JSON", id="nested without end, with NaN"),
-        (200, b'{"success":true,"data":[{"a":"\\ud800"}],"b":NaN}', "malformed", "not JSON"),
+        (200, b'{"success":true,"data":[{"a":"\\ud800"}],"b":NaN}', "malformed", "none of 1 rows"),
         (200, b'{"success":true}', "malformed", "no data in the answer"),
         (200, b'{"success":true,"data":"none"}', "malformed", "no list of rows"),
         (200, b"7", "malformed", "no data in the answer"),
         (200, b'{"success":false,"message":"try later"}', "failed", "try later"),
         (200, b'{"success":false,"error":"no such token"}', "failed", "no such token"),
-        (200, b'{"success":"true","data":[]}', "failed", "success is 'true'"),
+        (200, b'{"success":"false","data":[]}', "failed", "success is 'false'"),
+        (200, b'{"success":null,"data":[]}', "failed", "success is None"),
+        (200, b'{"success":"True","data":[]}', "ok", ""),
+        (200, b'{"success":1,"data":[]}', "ok", ""),
         (500, b'{"success":true,"data":[]}', "failed", "status 500"),
         (422, b'{"success":false,"message":"window"}', "failed", "status 422"),
         (404, b'{"success":false,"message":"No data found"}', "failed", "status 404"),
@@ -264,10 +267,10 @@ def test_a_text_that_is_no_json_says_what_it_claimed_to_be() -> None:
     assert "text/html" in parse(SIGNALS, {}, RECEIVED, 200, "text/html", b"<html>").message
 
 
-def test_not_a_number_spoils_its_row_and_no_other() -> None:
-    """Some sellers write NaN, which JSON has not."""
-    sent = body({**SIGNAL, "HOLDING_RETURNS": float("nan")}, {**SIGNAL, "TOKEN_ID": 2})
-    assert b"NaN" in sent
+def test_infinity_spoils_its_row_and_no_other() -> None:
+    """Some sellers write Infinity, which JSON has not."""
+    sent = body({**SIGNAL, "HOLDING_RETURNS": float("inf")}, {**SIGNAL, "TOKEN_ID": 2})
+    assert b"Infinity" in sent
     parsed = parse(SIGNALS, {}, RECEIVED, 200, "application/json", sent)
     assert parsed.table["token_id"].to_pylist() == [2]
     assert "not a finite number" in parsed.quarantined[0].reason

@@ -386,3 +386,20 @@ def test_five_thousand_tokens_with_a_year_held_are_planned_quickly() -> None:
 
 def test_times_are_those_of_the_schedule_not_of_the_machine() -> None:
     assert start_of(SIGNALS, TODAY) == datetime(2026, 11, 22, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2, 3, 4, 5), (5, 4, 3, 2, 1, 0), (3, 0, 5, 1, 4, 2)])
+def test_late_runs_fired_together_after_an_outage_buy_one_listing(order: tuple[int, ...]) -> None:
+    """The first answer reaches to the moment it came: the others find what they want in it."""
+    here = today(HOURLY_SIGNALS)
+    buyer, now = Buyer(SellerListing(HOURLY_SIGNALS, dense(keys(3), here - 40, here + 5))), AT + timedelta(hours=5.2)
+    buyer.fill(keys(3), here - 24, here - 1, AT - timedelta(hours=1))
+    calls = [buyer.fill(keys(3), here + late - 24, here + late, AT + timedelta(hours=late), now=now) for late in order]
+    assert sum(calls) == 1
+
+
+def test_a_listing_is_read_from_its_newest_row_however_old_the_gap() -> None:
+    here = today(HOURLY_SIGNALS)
+    seller = registry.seller_of(HOURLY_SIGNALS)
+    found = plan(HOURLY_SIGNALS, seller, keys(2), here - 240, here, HeldCells(), AT, AT)
+    assert (found.calls, found.pieces[0].first, found.pieces[0].last) == (5, here - 240, here)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from payer.values.money import Asset
 from payer.values.request import Order, Request
 from tasks.buy.bill import Bill, Item, Line, Saved, plan_document
+from tasks.buy.caps import CapLine
 
 USDC = Asset("USDC", 31337, "0x" + "11" * 20, "USD Coin", "2", 6)
 TMAI = Asset("TMAI", 31337, "0x" + "22" * 20, "TMAI", "1", 18)
@@ -55,6 +57,40 @@ def test_an_approval_is_bound_to_requests_editions_and_prices(other: Bill) -> No
     ours = bill(item(1), item(2))
     assert ours.fingerprint == bill(item(1), item(2)).fingerprint
     assert ours.fingerprint != other.fingerprint
+
+
+CAPS = (
+    CapLine("caps.USDC.per_call", USDC, 20_000, 0, 17_000),
+    CapLine("caps.USDC.per_run", USDC, 100_000, 0, 51_000),
+    CapLine("caps.USDC.per_day", USDC, 500_000, 420_000, 471_000),
+)
+
+
+@pytest.mark.parametrize(
+    ("listing", "most"),
+    [
+        ({}, 34_000),
+        ({"may_grow": True}, 63_000),
+        ({"may_grow": True, "most_calls": 3}, 51_000),
+        ({"may_grow": True, "most_calls": 9}, 63_000),
+        ({"may_grow": True, "most_calls": 1}, 34_000),
+    ],
+    ids=["known", "by the caps", "by its pages", "by the caps before its pages", "never less than it lists"],
+)
+def test_a_listing_says_what_it_may_cost_at_most(listing: dict[str, Any], most: int) -> None:
+    """The other line of the bill, of 17000, counts in the same caps."""
+    line = Line("listing", 10, (item(1),), later=(item(2),), **listing)
+    whole = Bill("signals", USDC, (line, Line("grades", 1, (item(3),))), caps=CAPS)
+    assert whole.at_most(line) == most
+    assert whole.documents()[0]["at_most"] == whole.money(most)
+
+
+def test_a_listing_whose_price_or_caps_are_unknown_may_cost_an_unknown_amount() -> None:
+    """I9."""
+    unknown = Line("listing", 10, (item(1, price=None),), may_grow=True)
+    assert Bill("signals", USDC, (unknown,), caps=CAPS).at_most(unknown) is None
+    growing = Line("listing", 10, (item(1),), may_grow=True)
+    assert Bill("signals", USDC, (growing,)).at_most(growing) is None
 
 
 def test_flows_paid_in_several_assets_have_amounts_and_no_single_amount() -> None:

@@ -309,3 +309,30 @@ def test_a_body_damaged_in_the_ledger_is_named_and_hides_no_other(cache: Cache, 
     assert (purchase, "copy of it is damaged" in reason) == (bad.purchase_id, True)
     first, last = (int(day.timestamp()) // 86400 for day in (T0 - DAY * 9, T0 - DAY * 5))
     assert held(cache, _history(), ["1"], first, last, T0).spans == {"1": ((first, last),)}
+
+
+def test_what_is_forgiven_in_a_body_is_noted_and_no_digit_is_lost(cache: Cache) -> None:
+    books = MemoryLedger()
+    [page, *_] = pieces("tm-grade-history", ["1"], T0 - DAY * 5, T0, T0)
+    row = grade(1, T0 - DAY * 5, 50.0, SUPPLY="?", SHARE="?")
+    sent = body(row).decode().replace('"?"', "12345678901234567890123", 1).replace('"?"', "0.1234567890123456789", 1)
+    books.deliver(page, sent.replace("Token 1", "To\tken").encode() + b"\0", T0)
+    report = load(cache, books)
+    assert [note.split(": ")[1].split(",")[0] for note in report.notes] == [
+        "control characters in texts",
+        "what follows the end was left out (first in purchase-1)",
+    ]
+    [values] = rows(cache, "SELECT token_name, extras::JSON ->> '$.SUPPLY', extras::JSON ->> '$.SHARE' FROM grades")
+    assert values == ("To\tken", "12345678901234567890123", "0.1234567890123456789")
+
+
+def test_a_cache_read_by_an_older_parser_is_rebuilt(cache: Cache) -> None:
+    books = MemoryLedger()
+    history(books, 51.5, 2, T0)
+    load(cache, books)
+    with cache.open() as con:
+        con.execute("DELETE FROM meta WHERE name = 'parser'")
+    history(books, 51.5, 3, T0 + DAY)
+    assert load(Cache(cache.home), books).notes == (
+        "bodies are read otherwise by this release: the cache was rebuilt from the ledger",
+    )

@@ -52,8 +52,11 @@ def bill_notes(output: Output, bill: Bill) -> None:
         output.line(
             f"  {bill.flow}: {calls} more, {amount(bill, worth)}, left for a later run by the caps", style="yellow"
         )
-    if any(line.open_ended for line in bill.lines):
-        output.line(f"  + {bill.flow}: a listing of unknown length; further pages come on top")
+    for line in bill.lines:
+        if line.may_grow and line.problem is None:
+            length = "of unknown length" if line.open_ended else "whose rows may move while it is read"
+            most = f"at most {amount(bill, bill.at_most(line))} in all"
+            output.line(f"  + {line.dataset}: a listing {length}; further pages come on top, {most}")
     for note in bill.notes:
         output.line(f"  {note}")
     for words in limit_lines(bill):

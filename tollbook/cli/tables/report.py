@@ -30,6 +30,11 @@ def show_report(output: Output, page: dict[str, Any]) -> None:
     ]
     output.table(("table", "rows", "newest row", "last observed"), tables, right=frozenset({1}))
     _quality(output, page["quality"])
+    for bill in page["by_paging"]:
+        output.line(
+            f"  {bill['dataset']}: {bill['slots']} missing hours can be bought by paging, {bill['calls']} calls for "
+            f"{bill['amount']}: {bill['command']}"
+        )
     for name in ("open", "undelivered", "failed"):
         if page[name]:
             output.line(f"  {name}: {page[name]}", style="yellow")

@@ -21,6 +21,15 @@ def sandbox(
     tokens: Annotated[int, typer.Option("--tokens", min=64, help="How many tokens the market lists.")] = 64,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the data and of injected faults.")] = 7,
     x402: Annotated[int, typer.Option("--x402", min=1, max=2, help="x402 version that the seller speaks.")] = 2,
+    declarations: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--declaration",
+            metavar="FILE",
+            help="Sell, too, what this file declares. Repeat it for more.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: options.Json = False,
 ) -> None:
     """Serve chain, token, facilitator and seller on loopback until interrupted; the same home continues its chain.
@@ -31,17 +40,21 @@ def sandbox(
     from tollbook.cli.sandbox_extra import needs_sandbox
 
     with needs_sandbox():
+        from sandbox.seller.from_files import UnusableDeclaration
         from sandbox.world import HomeInUse, World
     output = Output(as_json=as_json)
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
     try:
-        with World(home, tokens=tokens, seed=seed, x402_version=x402) as world:
+        more = {path.stem: path.absolute() for path in declarations or []}
+        with World(home, tokens=tokens, seed=seed, x402_version=x402, declarations=more) as world:
             doors = _doors(world)
             output.document({"ready": True, **doors})
             output.line("ready " + " ".join(f"{name}={value}" for name, value in doors.items()))
             stopped.wait()
+    except UnusableDeclaration as fault:
+        raise BadUsage(str(fault), advice=fault.fix) from None
     except HomeInUse as problem:
         raise BadUsage(str(problem), advice="stop the other sandbox, or name another --home") from None
 

@@ -1,0 +1,146 @@
+"""Read one TOML table of a declaration strictly; every error names the line, the key, its value and the fix."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Mapping
+from datetime import date
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from sources.declaration.fault import DeclarationFault
+from sources.declaration.lines import Path
+from sources.model import DAY, HOUR, WEEK
+from sources.shown import shown
+
+E = TypeVar("E", bound=StrEnum)
+
+_UNITS = {"second": 1, "minute": 60, "hour": HOUR, "day": DAY, "week": WEEK}
+_SPAN = re.compile(r"(?:([0-9]{1,6}) )?(second|minute|hour|day|week)s?")
+
+
+class StrictTable:
+    """One table. Unknown keys are refused at once, each value when it is taken; methods raise DeclarationFault."""
+
+    def __init__(self, path: Path, values: Mapping[str, Any], lines: Mapping[Path, int], known: tuple[str, ...] | None):
+        self._path, self._values, self._lines = path, values, lines
+        for key in values:
+            if known is not None and key not in known:
+                near = difflib.get_close_matches(key, known, n=1)
+                fix = f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}"
+                raise self.wrong(key, "is not a key that tollbook knows", fix)
+
+    def wrong(self, key: str, what: str, fix: str) -> DeclarationFault:
+        """An error about a key, or about the table where the key is missing."""
+        path = (*self._path, key)
+        line = next((self._lines[path[:end]] for end in range(len(path), 0, -1) if path[:end] in self._lines), 0)
+        return DeclarationFault(f"{'.'.join(map(str, path))} {what}", fix, line)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._values)
+
+    def has(self, key: str) -> bool:
+        return key in self._values
+
+    def value(self, key: str, example: str) -> Any:
+        """A value that is required."""
+        if key not in self._values:
+            raise self.wrong(key, "is missing", f"add it, such as {key} = {example}")
+        return self._values[key]
+
+    def table(self, key: str, known: tuple[str, ...] | None) -> StrictTable | None:
+        """A table below this one with known keys (None: any), where it is there."""
+        if key not in self._values:
+            return None
+        if not isinstance(self._values[key], dict):
+            raise self.wrong(key, f"is {shown(self._values[key])}", f"write a table: {key} = {{ … }}")
+        return StrictTable((*self._path, key), self._values[key], self._lines, known)
+
+    def text(self, key: str, example: str = '"…"', default: str | None = None, pattern: str = r"[^\x00]*") -> str:
+        """A text, required where there is no default."""
+        if default is not None and key not in self._values:
+            return default
+        value = self.value(key, example)
+        if not isinstance(value, str) or not re.fullmatch(pattern, value):
+            raise self.wrong(key, f"is {shown(value)}", f"write text such as {example}")
+        return value
+
+    def texts(self, key: str, default: tuple[str, ...] | None = None, *, least: int = 0) -> tuple[str, ...]:
+        """A list of texts, required where there is no default."""
+        if default is not None and key not in self._values:
+            return default
+        value = self.value(key, '["…"]')
+        if not isinstance(value, list) or len(value) < least or not all(isinstance(e, str) and e for e in value):
+            raise self.wrong(key, f"is {shown(value)}", f'write a list of texts such as {key} = ["…"]')
+        return tuple(value)
+
+    def choice(self, key: str, kind: type[E], default: E | None = None) -> E:
+        """A member of an enumeration."""
+        allowed = ", ".join(f'"{one}"' for one in kind)
+        if default is not None and key not in self._values:
+            return default
+        value = self.value(key, f'"{next(iter(kind))}"')
+        if not isinstance(value, str) or value not in tuple(kind):
+            raise self.wrong(key, f"is {shown(value)}", f"allowed is {allowed}")
+        return kind(value)
+
+    def flag(self, key: str, *, default: bool) -> bool:
+        """True or false."""
+        value = self._values.get(key, default)
+        if not isinstance(value, bool):
+            raise self.wrong(key, f"is {shown(value)}", "write true or false, without quotes")
+        return value
+
+    def integer(self, key: str, low: int, high: int, default: int | None = None) -> int:
+        """A whole number within bounds, both inclusive; required where there is no default."""
+        if default is not None and key not in self._values:
+            return default
+        value = self.value(key, str(low))
+        if type(value) is not int or not low <= value <= high:
+            raise self.wrong(key, f"is {shown(value)}", f"write a whole number from {low} to {high}, without quotes")
+        return value
+
+    def optional_integer(self, key: str, low: int, high: int) -> int | None:
+        """The same; None where the key is left out."""
+        return self.integer(key, low, high) if key in self._values else None
+
+    def seconds(self, key: str, default: int | None = None) -> int:
+        """A span of time: whole seconds, or text such as "day", "6 hours"."""
+        if default is not None and key not in self._values:
+            return default
+        value = self.value(key, '"day"')
+        if type(value) is int and 0 <= value <= 366 * DAY:
+            return value
+        match = _SPAN.fullmatch(value) if isinstance(value, str) else None
+        if not match:
+            raise self.wrong(key, f"is {shown(value)}", 'write seconds, or text such as "day", "6 hours" or "2 days"')
+        return int(match[1] or 1) * _UNITS[match[2]]
+
+    def day(self, key: str) -> date:
+        """A date without a time."""
+        value = self.value(key, "2021-01-01")
+        if type(value) is not date:
+            raise self.wrong(key, f"is {shown(value)}", "write a date without quotes, such as 2021-01-01")
+        return value
+
+    def text_map(self, key: str) -> dict[str, str]:
+        """A table from name to text; empty when absent."""
+        value = self._values.get(key, {})
+        if not isinstance(value, dict) or not all(isinstance(entry, str) for entry in value.values()):
+            raise self.wrong(key, f"is {shown(value)}", f'write a table of texts such as {key} = {{ name = "…" }}')
+        return dict(value)
+
+    def json_object(self, key: str) -> dict[str, Any] | None:
+        """A table of JSON values, or the same as JSON text, which alone can say null; None when absent."""
+        value = self._values.get(key)
+        if isinstance(value, str):
+            try:
+                value = json.loads(value)
+            except ValueError as error:
+                raise self.wrong(key, f"is no JSON: {error}", "write a table, or one JSON object as text") from None
+        if value is not None and not isinstance(value, dict):
+            raise self.wrong(key, f"is {shown(value)}", f"write a table such as {key} = {{ limit = 10 }}")
+        return value
