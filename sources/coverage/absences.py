@@ -1,0 +1,210 @@
+"""The absent cells of one key: their state, whether its rows begin or end there, and when they are asked for. Pure.
+
+Days before a key's first row, or after its last, are not asked for one by one: the one that is nearest to the rows is,
+and what is further away follows it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+from sources.coverage.cell_state import (
+    NEVER,
+    Ask,
+    CellState,
+    Place,
+    cell_state,
+    closed_until,
+    expected_until,
+    is_closed,
+    pause,
+    spaced,
+)
+from sources.model import Dataset, Kind
+from sources.planner.grid import Span, gaps, merged
+from sources.planner.held import Absence, AbsentCells
+
+ENDLESS = 1 << 40
+"""Later than any slot."""
+
+
+@dataclass(frozen=True, slots=True)
+class AbsentSpan:
+    """One answer had no row of a key's slots first…last: a fact, kept per group of pages."""
+
+    key: str
+    first: int
+    last: int
+    ask: Ask
+
+
+@dataclass(frozen=True, slots=True)
+class Resting:
+    """The rows of a key have ended: slots from `first` on are not asked for before the bucket `due`."""
+
+    first: int
+    due: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeyAbsences:
+    """Absent cells of one key by state, in order; `resting` where its rows have ended."""
+
+    cells: tuple[AbsentCells, ...]
+    resting: Resting | None = None
+
+
+def key_absences(
+    dataset: Dataset, asked: Sequence[AbsentSpan], rows: Iterable[Span], alive: Span | None = None
+) -> KeyAbsences:
+    """Judge all absent cells of one key. `rows` are spans of the dataset's own settled rows of it; `alive` is its first
+    and last slot with a row of any dataset that fills the table, None where it has none."""
+    with_row = merged(rows)
+    parts = [part for part in _parts(dataset, asked) for part in _without(part, with_row)]
+    if dataset.kind is Kind.SNAPSHOT:
+        parts = _with_later(parts, alive)
+    doubted = frozenset(span.ask for span in asked if _is_doubted(dataset, span, with_row))
+    inside = [(part, cell_state(dataset, part.last, part.asks, Place.INSIDE, doubted)) for part in parts]
+    empty = [part for part, state in inside if state.absence is Absence.EMPTY]
+    first_row, last_row = alive or (ENDLESS, -ENDLESS)
+    begun = max((part.last for part in empty if part.last < first_row), default=-ENDLESS)
+    ended = min((part.first for part in empty if part.first > last_row), default=ENDLESS)
+    nearest = _nearest(dataset, parts, alive, begun, doubted)
+    cells: list[AbsentCells] = []
+    for part in _split(parts, nearest):
+        place = Place.INSIDE
+        if part.last <= begun or part.first >= ended:
+            place = Place.BEYOND
+        elif part.last < first_row and part.last != nearest:
+            place = Place.WAITING
+        state = cell_state(dataset, part.last, part.asks, place, doubted)
+        cells.append(_cells(dataset, part, asked[0].key, state, place, first_row))
+    if ended == ENDLESS:
+        return KeyAbsences(tuple(cells))
+    return _at_rest(dataset, cells, ended)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Slots first…last, of which the same answers (in order) had no row."""
+
+    first: int
+    last: int
+    asks: tuple[Ask, ...]
+
+
+def _parts(dataset: Dataset, asked: Sequence[AbsentSpan]) -> Iterator[_Part]:
+    """The asked slots as parts in which all answers, closed or not, say the same."""
+    begins: dict[int, list[Ask]] = {}
+    ends: dict[int, list[Ask]] = {}
+    points = set[int]()
+    for span in asked:
+        begins.setdefault(span.first, []).append(span.ask)
+        ends.setdefault(span.last + 1, []).append(span.ask)
+        points |= {span.first, span.last + 1}
+        if dataset.kind is Kind.SERIES:
+            limits = (closed_until(dataset, span.ask) + 1, expected_until(dataset, span.ask) + 1)
+            points |= {limit for limit in limits if span.first < limit <= span.last}
+    active: list[Ask] = []
+    ordered = sorted(points)
+    for point, following in pairwise(ordered):
+        for ask in ends.get(point, ()):
+            active.remove(ask)
+        active += begins.get(point, ())
+        if active:
+            yield _Part(point, following - 1, tuple(sorted(active)))
+
+
+def _without(part: _Part, rows: Sequence[Span]) -> Iterator[_Part]:
+    if not rows or part.last < rows[0][0] or part.first > rows[-1][1]:
+        yield part
+        return
+    for first, last in gaps(rows, part.first, part.last):
+        yield replace(part, first=first, last=last)
+
+
+def _with_later(parts: list[_Part], alive: Span | None) -> list[_Part]:
+    """Of a snapshot, a later answer without the key says as much about the days since its last row."""
+    last_row = alive[1] if alive else -ENDLESS
+    trailing = sorted({ask for part in parts if part.first > last_row for ask in part.asks})
+    out: list[_Part] = []
+    for part in parts:
+        if part.first > last_row:
+            later = [ask for ask in trailing if ask.bucket >= part.last and not ask.failed]
+            counted = set(spaced([ask.bucket for ask in later], NEVER))
+            kept = {ask.bucket: ask for ask in reversed(later) if ask.bucket in counted}
+            part = replace(part, asks=tuple(sorted({*part.asks, *kept.values(), *later[-1:]})))
+        out.append(part)
+    return out
+
+
+def _is_doubted(dataset: Dataset, span: AbsentSpan, rows: Sequence[Span]) -> bool:
+    """Tell whether the answer lacked a row of this key that another answer has."""
+    return any(
+        first <= span.last and last >= span.first and is_closed(dataset, max(first, span.first), span.ask)
+        for first, last in rows
+    )
+
+
+def _nearest(
+    dataset: Dataset, parts: Sequence[_Part], alive: Span | None, begun: int, doubted: frozenset[Ask]
+) -> int | None:
+    """The one slot before the first row that is asked for again in place of all before it.
+
+    Of a key without any row it is the one that was asked for most.
+    """
+    first_row = alive[0] if alive else ENDLESS
+    leading = [part for part in parts if begun < part.first and part.last < first_row]
+    leading = [part for part in leading if _believed(dataset, part, doubted)]
+    if not leading:
+        return None
+    if alive:
+        return leading[-1].last
+    return max(leading, key=lambda part: (_believed(dataset, part, doubted), part.last)).last
+
+
+def _believed(dataset: Dataset, part: _Part, doubted: frozenset[Ask]) -> int:
+    counted = [
+        ask.bucket for ask in part.asks if not ask.failed and ask not in doubted and is_closed(dataset, part.last, ask)
+    ]
+    return len(spaced(counted, NEVER))
+
+
+def _split(parts: Iterable[_Part], at: int | None) -> Iterator[_Part]:
+    """The parts, with the slot `at`, the last of its part, as a part of its own."""
+    for part in parts:
+        if part.last == at and part.first < part.last:
+            yield replace(part, last=at - 1)
+            yield replace(part, first=at)
+        else:
+            yield part
+
+
+def _cells(dataset: Dataset, part: _Part, key: str, state: CellState, place: Place, first_row: int) -> AbsentCells:
+    last = part.asks[-1]
+    return AbsentCells(
+        key=key,
+        first=part.first,
+        last=part.last,
+        absence=state.absence,
+        asked=len(part.asks),
+        last_bucket=last.bucket,
+        last_asked_at=last.asked_at,
+        due=state.due,
+        closed=any(is_closed(dataset, part.last, ask) for ask in part.asks),
+        before_first=part.last < first_row < ENDLESS,
+        beyond=place is Place.BEYOND,
+    )
+
+
+def _at_rest(dataset: Dataset, cells: Sequence[AbsentCells], ended: int) -> KeyAbsences:
+    """The absences of a key whose rows have ended at the slot `ended`: looked for again after the longest pause."""
+    last = max(cell.last_bucket for cell in cells if cell.first >= ended)
+    due = last + pause(max(1, dataset.asked_again))
+    at_rest = [
+        replace(cell, due=due) if cell.first >= ended and cell.absence == Absence.PENDING else cell for cell in cells
+    ]
+    newest = max(cell.last for cell in cells)
+    return KeyAbsences(tuple(at_rest), Resting(newest + 1, due))
