@@ -14,6 +14,7 @@ from payer.values.purchase import Data, Money, Purchase
 from payer.values.request import Run
 from tasks.buy.bill import Bill, Item, Saved
 from tasks.buy.outcome import Bought, Outcome, PriceChange
+from tasks.buy.unconfirmed import unconfirmed_of
 from tasks.workspace.cache_trouble import as_payer_errors
 from warehouse.load.report import Failure, LoadReport, joined
 
@@ -128,6 +129,7 @@ class OutcomeBuilder:
             published=self.published,
             notes=self._notes(notes),
             interrupted=interrupted,
+            unconfirmed=unconfirmed_of(self.bill.lines if self.bill else (), (*mine, *self.reclaimed.values())),
         )
 
     def _is_anothers(self, purchase: Purchase) -> bool:

@@ -126,6 +126,8 @@ def _line(
         lost=tuple(_lost_data(dataset, lost) for lost in found.lost),
         open_ended=found.open_ended,
         problem=next((problem for problem in problems if problem), None),
+        unconfirmed=found.unconfirmed,
+        confirmed_empty=found.confirmed_empty,
     )
 
 

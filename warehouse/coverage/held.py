@@ -51,7 +51,7 @@ def held(
             _open_groups(con, dataset, current_slot),
             _listing_rows(con, dataset),
             absent.asked,
-            absent.elsewhere,
+            absent.edges,
             _page_rows(con, dataset, at),
         )
         return replace(cells, complete=_complete_again(con, dataset, at)) if again else cells

@@ -14,6 +14,7 @@ from sources import registry
 from sources.coverage import cover as rules
 from sources.coverage.cover import CoveredSpan
 from sources.coverage.delivered_page import Cell
+from sources.coverage.page_ends import is_short, unbroken
 from sources.planner.grid import Span, gaps, merged
 from sources.planner.held import OpenGroup
 from warehouse.cache.sql import among, append
@@ -86,7 +87,7 @@ def _judge(con: duckdb.DuckDBPyConnection, group_id: GroupId, stored: Sequence[S
         coverage = rules.cover(dataset, answers)
         if coverage.possibly_hidden:
             coverage = rules.cover(dataset, answers, _cells_with_rows(con, dataset, coverage.possibly_hidden))
-        if not rules.unbroken(answers):
+        if not unbroken(answers):
             coverage = replace(coverage, open_group=OpenGroup(answers[0].group, ()))
     rows, last_at = sum(answer.rows for answer in answers), max(answer.received_at for answer in answers)
     return GroupPages(*group_id, tuple(stored), coverage, rows, last_at)
@@ -116,7 +117,7 @@ def _canonical(dataset: Dataset, stored: Sequence[StoredPage]) -> list[StoredPag
     pages: list[StoredPage] = []
     for number in sorted(first):
         pages.append(first[number])
-        if first[number].alone or rules.is_short([page.answer for page in pages], dataset):
+        if first[number].alone or is_short([page.answer for page in pages], dataset):
             break
     return pages
 

@@ -131,7 +131,7 @@ def test_replanning_later_in_the_same_edition_from_nothing_makes_the_same_pieces
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([0.05, 0.3, 0.8]), st.integers(1, 12), st.integers(1, 60))
 def test_holes_are_filled_and_nothing_is_bought_twice(seed: int, density: float, count: int, days: int) -> None:
-    """Also against a seller with ragged rows: what was asked for in vain is asked for again a few times, and no more."""
+    """Also against a seller with ragged rows: what was asked for in vain is asked for a few times more."""
     rng = np.random.default_rng(seed)
     first, last = TODAY - 5 - days, TODAY - 5
     rows = {cell for cell in dense(keys(count), first, last) if rng.random() < 0.9}
