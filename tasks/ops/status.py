@@ -1,6 +1,6 @@
 """Read the ledger's status: money by state, open and undelivered purchases, caps; and disk held by old versions.
 
-Opens no file but the ledger.
+Opens no file but the ledger and, read-only, what is published.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from payer.ledger.operator.freezes import Freeze
 from payer.values.money import Amount, Asset
 from payer.values.purchase import Data, Money, Purchase
 from tasks.operator.freeze import freeze_document
+from tasks.ops.absent_cells import AbsentCounts, absent_counts
 from tasks.workspace.run import new_run
 from tasks.workspace.workspace import Workspace
 from warehouse.publish.open_files import OldVersions, held_versions
@@ -38,7 +39,8 @@ class Status:
     """The ledger at one moment. `spent`, `in_doubt`, `reserved` and `lost` are atomic units by asset symbol. In doubt
     is what was sent and is neither proved spent nor void; `lost` is for nothing, undelivered or failed, accepted or
     not, and part of the others. `held` are older versions of
-    the published file that sessions still read."""
+    the published file that sessions still read. `absent` counts cells that were asked for and not delivered, as last
+    published; None where that is not known."""
 
     at: datetime
     home: str
@@ -55,6 +57,7 @@ class Status:
     caps: tuple[Cap, ...]
     frozen: tuple[Freeze, ...]
     held: OldVersions
+    absent: AbsentCounts | None
 
     def document(self) -> dict[str, Any]:
         return {
@@ -62,6 +65,8 @@ class Status:
             "home": self.home,
             "published": self.published,
             "held": {"versions": self.held.files, "bytes": self.held.bytes},
+            "unconfirmed": self.absent.unconfirmed if self.absent else None,
+            "confirmed_empty": self.absent.confirmed_empty if self.absent else None,
             "spent": {symbol: self.text(symbol, amount) for symbol, amount in self.spent.items()},
             "in_doubt": {symbol: self.text(symbol, amount) for symbol, amount in self.in_doubt.items()},
             "reserved": {symbol: self.text(symbol, amount) for symbol, amount in self.reserved.items()},
@@ -113,6 +118,7 @@ def read_status(ws: Workspace) -> Status:
         caps=tuple(cap for asset in ws.policy.assets.values() for cap in _caps(ws, asset)),
         frozen=tuple(ws.ledger.freezes()),
         held=held_versions(ws.home / "published"),
+        absent=absent_counts(ws.home) if published.exists() else None,
     )
 
 

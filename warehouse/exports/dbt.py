@@ -33,6 +33,11 @@ _COSTS_AND_QUALITY = (
     ("quality_keys", "How fresh each key of a dataset is.", ("dataset", "key")),
     ("quality_gaps", "Slots without a row: never asked for, or not delivered.", ("dataset", "key", "first_slot")),
     ("quality_confirmed_empty", "Slots that are confirmed to have no row.", ("dataset", "key", "first_slot")),
+    (
+        "quality_restatements",
+        "Values that changed after their row had settled.",
+        ("table_name", "row_key", "column_name", "seen_at"),
+    ),
     ("quality_duplicates", "Rows bought again that said nothing new.", ("dataset",)),
     ("quality_quarantined", "Rows that could not be read, by reason.", ("dataset", "reason")),
     ("quality_drift", "Columns that came, went or changed.", ("dataset", "column", "change")),
