@@ -42,5 +42,5 @@ def wanted_slots(feed: Feed, at: datetime, find_dataset: Callable[[str], Dataset
 
 
 def _lookback(dataset: Dataset) -> int:
-    """Slots before the newest in which a row may be missing, or may have changed."""
-    return max(dataset.lookback, dataset.restated_for)
+    """Slots before the newest in which a row may be missing, or may have changed since it was last seen."""
+    return max(dataset.lookback, dataset.restated_for + dataset.look_again)

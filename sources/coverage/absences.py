@@ -6,6 +6,7 @@ and what is further away follows it.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -63,15 +64,12 @@ def key_absences(
     and last slot with a row of any dataset that fills the table, None where it has none."""
     with_row = merged(rows)
     parts = [part for part in _parts(dataset, asked) for part in _without(part, with_row)]
-    if dataset.kind is Kind.SNAPSHOT:
-        parts = _with_later(parts, alive)
     doubted = frozenset(span.ask for span in asked if _is_doubted(dataset, span, with_row))
-    inside = [(part, cell_state(dataset, part.last, part.asks, Place.INSIDE, doubted)) for part in parts]
-    empty = [part for part, state in inside if state.absence is Absence.EMPTY]
+    judge = _Judge(dataset, parts, alive, doubted)
     first_row, last_row = alive or (ENDLESS, -ENDLESS)
-    begun = max((part.last for part in empty if part.last < first_row), default=-ENDLESS)
-    ended = min((part.first for part in empty if part.first > last_row), default=ENDLESS)
-    nearest = _nearest(dataset, parts, alive, begun, doubted)
+    begun = next((part.last for part in reversed(parts) if part.last < first_row and judge.is_empty(part)), -ENDLESS)
+    ended = next((part.first for part in parts if part.first > last_row and judge.is_empty(part)), ENDLESS)
+    nearest = judge.nearest(begun)
     cells: list[AbsentCells] = []
     for part in _split(parts, nearest):
         place = Place.INSIDE
@@ -79,11 +77,8 @@ def key_absences(
             place = Place.BEYOND
         elif part.last < first_row and part.last != nearest:
             place = Place.WAITING
-        state = cell_state(dataset, part.last, part.asks, place, doubted)
-        cells.append(_cells(dataset, part, asked[0].key, state, place, first_row))
-    if ended == ENDLESS:
-        return KeyAbsences(tuple(cells))
-    return _at_rest(dataset, cells, ended)
+        _append(cells, _cells(dataset, part, asked[0].key, judge.state(part, place), place, first_row))
+    return KeyAbsences(tuple(cells)) if ended == ENDLESS else _at_rest(dataset, cells, ended)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,21 +120,6 @@ def _without(part: _Part, rows: Sequence[Span]) -> Iterator[_Part]:
         yield replace(part, first=first, last=last)
 
 
-def _with_later(parts: list[_Part], alive: Span | None) -> list[_Part]:
-    """Of a snapshot, a later answer without the key says as much about the days since its last row."""
-    last_row = alive[1] if alive else -ENDLESS
-    trailing = sorted({ask for part in parts if part.first > last_row for ask in part.asks})
-    out: list[_Part] = []
-    for part in parts:
-        if part.first > last_row:
-            later = [ask for ask in trailing if ask.bucket >= part.last and not ask.failed]
-            counted = set(spaced([ask.bucket for ask in later], NEVER))
-            kept = {ask.bucket: ask for ask in reversed(later) if ask.bucket in counted}
-            part = replace(part, asks=tuple(sorted({*part.asks, *kept.values(), *later[-1:]})))
-        out.append(part)
-    return out
-
-
 def _is_doubted(dataset: Dataset, span: AbsentSpan, rows: Sequence[Span]) -> bool:
     """Tell whether the answer lacked a row of this key that another answer has."""
     return any(
@@ -148,28 +128,57 @@ def _is_doubted(dataset: Dataset, span: AbsentSpan, rows: Sequence[Span]) -> boo
     )
 
 
-def _nearest(
-    dataset: Dataset, parts: Sequence[_Part], alive: Span | None, begun: int, doubted: frozenset[Ask]
-) -> int | None:
-    """The one slot before the first row that is asked for again in place of all before it.
+class _Judge:
+    """The states of a key's parts, each computed when it is asked for."""
 
-    Of a key without any row it is the one that was asked for most.
-    """
-    first_row = alive[0] if alive else ENDLESS
-    leading = [part for part in parts if begun < part.first and part.last < first_row]
-    leading = [part for part in leading if _believed(dataset, part, doubted)]
-    if not leading:
-        return None
-    if alive:
-        return leading[-1].last
-    return max(leading, key=lambda part: (_believed(dataset, part, doubted), part.last)).last
+    def __init__(self, dataset: Dataset, parts: Sequence[_Part], alive: Span | None, doubted: frozenset[Ask]) -> None:
+        self.dataset, self.parts, self.alive, self.doubted = dataset, parts, alive, doubted
+        self.first_row, self.last_row = alive or (ENDLESS, -ENDLESS)
+        self._inside: dict[_Part, CellState] = {}
+        self._later: dict[int, Ask] = {}
+        if dataset.kind is Kind.SNAPSHOT:
+            trailing = (ask for part in parts if part.first > self.last_row for ask in part.asks if not ask.failed)
+            self._later = {ask.bucket: ask for ask in trailing}
+        self._buckets = sorted(self._later)
 
+    def is_empty(self, part: _Part) -> bool:
+        """Tell whether the part's own answers confirm that it has no row."""
+        return self.state(part, Place.INSIDE).absence is Absence.EMPTY
 
-def _believed(dataset: Dataset, part: _Part, doubted: frozenset[Ask]) -> int:
-    counted = [
-        ask.bucket for ask in part.asks if not ask.failed and ask not in doubted and is_closed(dataset, part.last, ask)
-    ]
-    return len(spaced(counted, NEVER))
+    def state(self, part: _Part, place: Place) -> CellState:
+        if place is Place.BEYOND and self._is_believed(part.asks[0], part):
+            return CellState(Absence.EMPTY, NEVER)
+        if place is not Place.INSIDE:
+            return cell_state(self.dataset, part.last, self._asks(part), place, self.doubted)
+        if part not in self._inside:
+            self._inside[part] = cell_state(self.dataset, part.last, self._asks(part), place, self.doubted)
+        return self._inside[part]
+
+    def nearest(self, begun: int) -> int | None:
+        """The one slot before the first row, and after `begun`, that is asked for again in place of all before it.
+
+        Of a key without any row it is the one that was asked for most.
+        """
+        leading = [part for part in reversed(self.parts) if begun < part.first and part.last < self.first_row]
+        if self.alive:
+            return next((part.last for part in leading if self._times(part)), None)
+        counts = {part.last: self._times(part) for part in leading}
+        most = max(counts.values(), default=0)
+        return next((last for last, count in counts.items() if count == most), None) if most else None
+
+    def _asks(self, part: _Part) -> Sequence[Ask]:
+        """The part's answers; of a snapshot, later ones without the key say as much about the days since its last
+        row."""
+        if part.first <= self.last_row or not self._buckets:
+            return part.asks
+        later = spaced(self._buckets, self.dataset.asked_again + 1, bisect_left(self._buckets, part.last))
+        return sorted({*part.asks, *(self._later[bucket] for bucket in (*later, self._buckets[-1]))})
+
+    def _is_believed(self, ask: Ask, part: _Part) -> bool:
+        return not ask.failed and ask not in self.doubted and is_closed(self.dataset, part.last, ask)
+
+    def _times(self, part: _Part) -> int:
+        return len(spaced([ask.bucket for ask in part.asks if self._is_believed(ask, part)], NEVER))
 
 
 def _split(parts: Iterable[_Part], at: int | None) -> Iterator[_Part]:
@@ -199,9 +208,19 @@ def _cells(dataset: Dataset, part: _Part, key: str, state: CellState, place: Pla
     )
 
 
+def _append(cells: list[AbsentCells], more: AbsentCells) -> None:
+    """Add cells; those beyond the rows, confirmed with their neighbours, as one with them."""
+    before = cells[-1] if cells else None
+    if before and before.last + 1 == more.first and before.beyond and more.beyond and before.due == more.due == NEVER:
+        newest = max((before, more), key=lambda each: each.last_asked_at)
+        more = replace(newest, first=before.first, last=more.last, asked=max(before.asked, more.asked))
+        cells.pop()
+    cells.append(more)
+
+
 def _at_rest(dataset: Dataset, cells: Sequence[AbsentCells], ended: int) -> KeyAbsences:
     """The absences of a key whose rows have ended at the slot `ended`: looked for again after the longest pause."""
-    last = max(cell.last_bucket for cell in cells if cell.first >= ended)
+    last = max(cell.last_bucket for cell in cells if cell.last >= ended)
     due = last + pause(max(1, dataset.asked_again))
     at_rest = [
         replace(cell, due=due) if cell.first >= ended and cell.absence == Absence.PENDING else cell for cell in cells

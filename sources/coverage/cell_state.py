@@ -10,13 +10,11 @@ import sys
 from bisect import bisect_left
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import NamedTuple
 
 from sources.model import Dataset, Kind
 from sources.planner.held import Absence
-from sources.slots import last_closed, last_settled, start_of
 
 NEVER = sys.maxsize
 """The bucket of a cell that is not asked for again."""
@@ -88,13 +86,14 @@ def pause(asked: int) -> int:
     return int(GROWTH ** (asked - 1))
 
 
-def spaced(buckets: Sequence[int], most: int) -> list[int]:
-    """The buckets, in order, that lie far enough apart to count as answers of their own: at most `most`."""
-    ordered, found = sorted(buckets), list[int]()
-    place = 0
-    while place < len(ordered) and len(found) < most:
-        found.append(ordered[place])
-        place = bisect_left(ordered, found[-1] + pause(len(found)), lo=place + 1)
+def spaced(buckets: Sequence[int], most: int, start: int = 0) -> list[int]:
+    """The buckets, given in order, that lie far enough apart to count as answers of their own: at most `most`, from the
+    place `start` on."""
+    found = list[int]()
+    place = start
+    while place < len(buckets) and len(found) < most:
+        found.append(buckets[place])
+        place = bisect_left(buckets, found[-1] + pause(len(found)), lo=place + 1)
     return found
 
 
@@ -111,10 +110,10 @@ def is_expected(dataset: Dataset, number: int, ask: Ask) -> bool:
 
 
 def closed_until(dataset: Dataset, ask: Ask) -> int:
-    """The newest slot of a series whose absence the answer can prove."""
-    return last_closed(dataset, start_of(dataset, ask.bucket))
+    """The newest slot of a series whose absence the answer can prove: `last_closed` at the start of its bucket."""
+    return ask.bucket - -(-max(dataset.settle, dataset.patience) // dataset.grain) - 1
 
 
 def expected_until(dataset: Dataset, ask: Ask) -> int:
-    """The newest slot of a series whose row was due when the answer arrived."""
-    return last_settled(dataset, datetime.fromtimestamp(ask.asked_at, UTC))
+    """The newest slot of a series whose row was due when the answer arrived: `last_settled` at that time."""
+    return (ask.asked_at - dataset.settle) // dataset.grain - 1

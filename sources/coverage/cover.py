@@ -62,12 +62,12 @@ def is_held(dataset: Dataset, span: CoveredSpan, at: datetime) -> bool:
 
 
 def _held_parts(dataset: Dataset, span: CoveredSpan, current: int) -> tuple[Span, ...]:
-    """The slots of the span that need not be bought in the bucket `current`: rows that may be restated are looked at
-    again once the declared pause is over."""
+    """The slots of the span that need not be bought in the bucket `current`: rows that may have been restated since are
+    looked at again once the declared pause is over, the last time when they can't change any more."""
     if not span.settled and span.bucket < current:
         return ()
-    look_again = dataset.look_again and span.bucket + dataset.look_again <= current
-    until = current - dataset.restated_for - 1 if dataset.restated_for and look_again else span.last
+    look_again = dataset.restated_for and dataset.look_again and span.bucket + dataset.look_again <= current
+    until = span.bucket - dataset.restated_for if look_again else span.last
     return ((span.first, min(span.last, until)),) if until >= span.first else ()
 
 
@@ -77,14 +77,12 @@ def held_cells(
     at: datetime,
     open_groups: Iterable[OpenGroup] = (),
     listing_rows: int | None = None,
-    asked: Mapping[str, Sequence[AbsentSpan]] | None = None,
-    alive: Mapping[str, Span] | None = None,
+    absences: Mapping[str, KeyAbsences] | None = None,
     page_rows: int | None = None,
 ) -> HeldCells:
     """The planner's input for a run at `at`: cells that need not be bought, and groups that are still open.
 
-    `asked` are the absent spans per key, and for these keys `spans` are whole. `alive` maps a key to its first and last
-    slot with a row of another dataset that fills the table.
+    `absences` are those of every key that lacks a cell, by `absences_of`.
     """
     current = slot(dataset, at)
     by_key: dict[str, list[CoveredSpan]] = {}
@@ -93,8 +91,7 @@ def held_cells(
     held = {key: [part for span in own for part in _held_parts(dataset, span, current)] for key, own in by_key.items()}
     known = {key: list(slots) for key, slots in held.items()}
     absent: dict[str, tuple[AbsentCells, ...]] = {}
-    for key, facts in (asked or {}).items():
-        found = absences_of(dataset, facts, by_key.get(key, ()), (alive or {}).get(key))
+    for key, found in (absences or {}).items():
         absent[key] = found.cells
         held.setdefault(key, []).extend((cell.first, cell.last) for cell in found.cells if cell.due > current)
         if dataset.kind is Kind.SERIES:

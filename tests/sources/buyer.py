@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from sources.coverage.absences import AbsentSpan
-from sources.coverage.cover import CoveredSpan, cover, held_cells
+from sources.coverage.cover import CoveredSpan, absences_of, cover, held_cells
 from sources.coverage.delivered_page import Cell, DeliveredPage
 from sources.model import Dataset
 from sources.planner.held import HeldCells, OpenGroup
@@ -73,8 +73,12 @@ class Buyer:
         for spans in self.absent.values():
             for span in spans:
                 asked.setdefault(span.key, []).append(span)
+        absences = {
+            key: absences_of(self.dataset, facts, [span for span in own if span.key == key])
+            for key, facts in asked.items()
+        }
         groups = self.open_groups.values()
-        return held_cells(self.dataset, own, at, groups, asked=asked, page_rows=self.page_rows)
+        return held_cells(self.dataset, own, at, groups, absences=absences, page_rows=self.page_rows)
 
     def plan(
         self, wanted: Iterable[str], first: int, last: int, at: datetime = AT, now: datetime | None = None

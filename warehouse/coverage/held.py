@@ -46,12 +46,11 @@ def held(
         absent = read_absent(con, dataset, "wanted")
         cells = rules.held_cells(
             dataset,
-            [*spans, *(span for rows in absent.rows.values() for span in rows)],
+            spans,
             at,
             _open_groups(con, dataset, current_slot),
             _listing_rows(con, dataset),
-            absent.asked,
-            absent.edges,
+            absent.judged(dataset),
             _page_rows(con, dataset, at),
         )
         return replace(cells, complete=_complete_again(con, dataset, at)) if again else cells

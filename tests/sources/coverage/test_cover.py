@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sources import registry
-from sources.coverage.cover import Coverage, CoveredSpan, cover, held_cells, is_held
+from sources.coverage.cover import Coverage, CoveredSpan, absences_of, cover, held_cells, is_held
 from sources.coverage.delivered_page import DeliveredPage
 from sources.model import Dataset
 from sources.planner.pieces import Group, Piece
@@ -98,7 +98,10 @@ def test_a_malformed_answer_is_not_bought_again_by_a_retry(edition: str) -> None
     found = cover(SIGNALS, [page(own, 1, [], readable=False)])
     assert found.complete
     asked = {key: [span for span in found.absent if span.key == key] for key in keys(2)}
-    assert held_cells(SIGNALS, found.spans, AT, asked=asked).spans == dict.fromkeys(keys(2), ((TODAY - 1, TODAY),))
+    absences = {key: absences_of(SIGNALS, facts, ()) for key, facts in asked.items()}
+    assert held_cells(SIGNALS, found.spans, AT, absences=absences).spans == dict.fromkeys(
+        keys(2), ((TODAY - 1, TODAY),)
+    )
 
 
 def test_a_full_page_of_many_goes_on() -> None:
