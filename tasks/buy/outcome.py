@@ -11,7 +11,6 @@ from payer.values.money import Amount, Asset
 from payer.values.purchase import Purchase
 from payer.values.request import Run
 from tasks.buy.bill import LostData
-from tasks.buy.unconfirmed import UnconfirmedCells
 
 if TYPE_CHECKING:
     from warehouse.load.report import LoadReport
@@ -34,6 +33,27 @@ class PriceChange:
     before: int
     after: int
     call: int
+
+
+@dataclass(frozen=True, slots=True)
+class UnconfirmedCells:
+    """Cells of one dataset that were asked for and not delivered. `span` is their days as text; `again` says, as a
+    person reads it, when or how they are asked for again."""
+
+    dataset: str
+    cells: int
+    keys: tuple[str, ...]
+    span: str
+    again: str
+
+    def document(self) -> dict[str, Any]:
+        return {
+            "dataset": self.dataset,
+            "cells": self.cells,
+            "keys": list(self.keys),
+            "span": self.span,
+            "again": self.again,
+        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from payer.ledger.caps import limits
@@ -15,10 +16,10 @@ from payer.ledger.operator.freezes import Freeze
 from payer.values.money import Amount, Asset
 from payer.values.purchase import Data, Money, Purchase
 from tasks.operator.freeze import freeze_document
-from tasks.ops.absent_cells import AbsentCounts, absent_counts
 from tasks.workspace.run import new_run
 from tasks.workspace.workspace import Workspace
 from warehouse.publish.open_files import OldVersions, held_versions
+from warehouse.query import query, update_errors
 
 PERIODS = ("day", "month", "seller_day", "seller_month")
 """Scopes of the caps that are shown: those of a run or a flow belong to a run."""
@@ -32,6 +33,18 @@ class Cap:
     key: str
     limit: int
     committed: int
+
+
+@dataclass(frozen=True, slots=True)
+class AbsentCounts:
+    """Cells that are to be asked for again, and those that are confirmed to have no row."""
+
+    unconfirmed: int
+    confirmed_empty: int
+
+    @property
+    def text(self) -> str:
+        return f"{self.unconfirmed} cells unconfirmed, {self.confirmed_empty} confirmed empty"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +133,17 @@ def read_status(ws: Workspace) -> Status:
         held=held_versions(ws.home / "published"),
         absent=absent_counts(ws.home) if published.exists() else None,
     )
+
+
+def absent_counts(home: Path) -> AbsentCounts | None:
+    """Return the counts of the published file; None where there is none that has them."""
+    select = """SELECT coalesce(sum(slots_unconfirmed), 0)::BIGINT, coalesce(sum(slots_confirmed_empty), 0)::BIGINT
+                FROM quality_summary"""
+    try:
+        _, [(unconfirmed, empty)] = query(home, select)
+    except update_errors():
+        return None
+    return AbsentCounts(unconfirmed, empty)
 
 
 def purchase_document(p: Purchase) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A year in which a seller has bad days: in the end every cell is held, a gap, or confirmed empty, never silently wrong.
+"""A year of a seller's bad days: in the end every cell is held, a gap, or confirmed empty, never silently wrong.
 
 YEARS=N lives through so many years; `python -m tests.sources.bad_year SEED …` tells of single ones.
 """
