@@ -70,14 +70,20 @@ def key_absences(
     begun = next((part.last for part in reversed(parts) if part.last < first_row and judge.is_empty(part)), -ENDLESS)
     ended = next((part.first for part in parts if part.first > last_row and judge.is_empty(part)), ENDLESS)
     nearest = judge.nearest(begun)
-    cells: list[AbsentCells] = []
-    for part in _split(parts, nearest):
+    key, follow, left = asked[0].key, list[_Part](), list[_Part]()
+    for part in parts:
+        beyond = part.last <= begun or part.first >= ended
+        (follow if beyond and judge.follows(part) else left).append(part)
+    empty = CellState(Absence.EMPTY, NEVER)
+    cells = [_cells(dataset, part, key, empty, Place.BEYOND, first_row) for part in _joined(follow)]
+    for part in _split(left, nearest):
         place = Place.INSIDE
         if part.last <= begun or part.first >= ended:
             place = Place.BEYOND
         elif part.last < first_row and part.last != nearest:
             place = Place.WAITING
-        _append(cells, _cells(dataset, part, asked[0].key, judge.state(part, place), place, first_row))
+        cells.append(_cells(dataset, part, key, judge.state(part, place), place, first_row))
+    cells.sort(key=lambda each: each.first)
     return KeyAbsences(tuple(cells)) if ended == ENDLESS else _at_rest(dataset, cells, ended)
 
 
@@ -146,13 +152,15 @@ class _Judge:
         return self.state(part, Place.INSIDE).absence is Absence.EMPTY
 
     def state(self, part: _Part, place: Place) -> CellState:
-        if place is Place.BEYOND and self._is_believed(part.asks[0], part):
-            return CellState(Absence.EMPTY, NEVER)
         if place is not Place.INSIDE:
             return cell_state(self.dataset, part.last, self._asks(part), place, self.doubted)
         if part not in self._inside:
             self._inside[part] = cell_state(self.dataset, part.last, self._asks(part), place, self.doubted)
         return self._inside[part]
+
+    def follows(self, part: _Part) -> bool:
+        """Tell whether one answer is enough for a part that lies beyond a confirmed one."""
+        return self._is_believed(part.asks[0], part)
 
     def nearest(self, begun: int) -> int | None:
         """The one slot before the first row, and after `begun`, that is asked for again in place of all before it.
@@ -208,14 +216,14 @@ def _cells(dataset: Dataset, part: _Part, key: str, state: CellState, place: Pla
     )
 
 
-def _append(cells: list[AbsentCells], more: AbsentCells) -> None:
-    """Add cells; those beyond the rows, confirmed with their neighbours, as one with them."""
-    before = cells[-1] if cells else None
-    if before and before.last + 1 == more.first and before.beyond and more.beyond and before.due == more.due == NEVER:
-        newest = max((before, more), key=lambda each: each.last_asked_at)
-        more = replace(newest, first=before.first, last=more.last, asked=max(before.asked, more.asked))
-        cells.pop()
-    cells.append(more)
+def _joined(parts: Sequence[_Part]) -> Iterator[_Part]:
+    """Parts that touch as one, with the answers of the one that was asked for last."""
+    start = 0
+    for end in range(1, len(parts) + 1):
+        if end == len(parts) or parts[end].first != parts[end - 1].last + 1:
+            newest = max(parts[start:end], key=lambda part: part.asks[-1])
+            yield _Part(parts[start].first, parts[end - 1].last, newest.asks)
+            start = end
 
 
 def _at_rest(dataset: Dataset, cells: Sequence[AbsentCells], ended: int) -> KeyAbsences:

@@ -38,8 +38,8 @@ class Plan:
 
     `avoided` are calls that held cells save. `missing_cells` counts wanted cells that can be bought and are not held.
     `open_ended`: it has a listing of unknown length, which may take more pages. `unconfirmed` are wanted cells that
-    were asked for and not delivered, also those not due again yet; `confirmed_empty` counts those that enough answers
-    agree on.
+    were asked for and not delivered, also those not due again yet, `pending` those whose row was not due either;
+    `confirmed_empty` counts those that enough answers agree on.
     """
 
     pieces: tuple[Piece, ...]
@@ -49,6 +49,7 @@ class Plan:
     missing_cells: int = 0
     open_ended: bool = False
     unconfirmed: tuple[AbsentCells, ...] = ()
+    pending: tuple[AbsentCells, ...] = ()
     confirmed_empty: int = 0
 
     @property
@@ -132,7 +133,8 @@ def _counted(plan: Plan, absent: Iterable[AbsentCells]) -> Plan:
     cells = tuple(absent)
     unconfirmed = tuple(each for each in cells if each.absence in (Absence.UNCONFIRMED, Absence.FAILED))
     empty = sum(each.slots for each in cells if each.absence is Absence.EMPTY)
-    return replace(plan, unconfirmed=unconfirmed, confirmed_empty=empty)
+    pending = tuple(each for each in cells if each.absence is Absence.PENDING)
+    return replace(plan, unconfirmed=unconfirmed, pending=pending, confirmed_empty=empty)
 
 
 def _with_begun(demand: Demand, whole: list[Group], held: HeldCells, begun: list[OpenGroup]) -> list[tuple[Group, int]]:

@@ -83,7 +83,8 @@ class Line:
     """One dataset of the bill. `later` pages follow `items` once those are read; `open_ended`: there may be more.
 
     `undelivered` are purchases paid for and never delivered: wanted, and bought again only with operator approval (I2).
-    `unconfirmed` are wanted cells that were asked for and not delivered, `confirmed_empty` counts those without a row.
+    `unconfirmed` are wanted cells that were asked for and not delivered, `pending` those whose rows were not due yet,
+    `confirmed_empty` counts those without a row.
     With a `problem` there are no terms that may be signed: nothing of this line is bought; other lines are.
     """
 
@@ -97,6 +98,7 @@ class Line:
     open_ended: bool = False
     problem: PayerError | None = None
     unconfirmed: tuple[AbsentCells, ...] = ()
+    pending: tuple[AbsentCells, ...] = ()
     confirmed_empty: int = 0
 
     @property

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import reduce
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from payer.values.errors import Interrupted, PayerError
 from payer.values.money import Asset
@@ -206,21 +206,42 @@ def _sum(loads: Sequence[LoadReport]) -> LoadReport:
 def unconfirmed_of(lines: Iterable[Line], purchases: Iterable[Purchase]) -> tuple[UnconfirmedCells, ...]:
     """The cells of these purchases that the bill's lines have as unconfirmed, a line per dataset.
 
-    Days before a key's first row are left out: that a history begins is no fault of the answer.
+    Of an answer that brought no row at all, these are also cells whose rows were not due yet. Days before a key's first
+    row are left out: that a history begins is no fault of the answer.
     """
-    asked: dict[tuple[str, str], list[Span]] = {}
-    for purchase in purchases:
-        context = purchase.order.context
-        for key in context.get("keys", ()):
-            asked.setdefault((purchase.order.dataset, key), []).append((context["first"], context["last"]))
-    spans = {where: merged(slots) for where, slots in asked.items()}
+    contexts = [(purchase.order.dataset, purchase.order.context) for purchase in purchases]
     found = []
     for line in lines:
-        cells = [part for part in line.unconfirmed if not part.before_first]
-        slots = [(part, span) for part in cells for span in _common(part, spans.get((line.dataset, part.key), ()))]
+        asked = [context for name, context in contexts if name == line.dataset and context.get("keys")]
+        absent = [part for part in (*line.unconfirmed, *line.pending) if not part.before_first]
+        empty = _spans(context for context in asked if _brought_nothing(context, absent))
+        slots = [
+            (part, span)
+            for some, parts in ((_spans(asked), line.unconfirmed), (empty, line.pending))
+            for part in parts
+            if not part.before_first
+            for span in _common(part, some.get(part.key, ()))
+        ]
         if slots:
             found.append(_summary(registry.dataset(line.dataset), slots))
     return tuple(found)
+
+
+def _spans(contexts: Iterable[Mapping[str, Any]]) -> dict[str, Sequence[Span]]:
+    """The slots that requests asked for, per key."""
+    spans: dict[str, list[Span]] = {}
+    for context in contexts:
+        for key in context["keys"]:
+            spans.setdefault(key, []).append((context["first"], context["last"]))
+    return {key: merged(slots) for key, slots in spans.items()}
+
+
+def _brought_nothing(context: Mapping[str, Any], absent: Sequence[AbsentCells]) -> bool:
+    first, last = context["first"], context["last"]
+    return all(
+        not gaps([(part.first, part.last) for part in absent if part.key == key], first, last)
+        for key in context["keys"]
+    )
 
 
 def _common(cells: AbsentCells, asked: Sequence[Span]) -> list[Span]:

@@ -127,6 +127,7 @@ def _line(
         open_ended=found.open_ended,
         problem=next((problem for problem in problems if problem), None),
         unconfirmed=found.unconfirmed,
+        pending=found.pending,
         confirmed_empty=found.confirmed_empty,
     )
 
