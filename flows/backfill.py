@@ -32,12 +32,13 @@ async def backfill(
     max_cost: str | None = None,
     approve_above: str = "1.00",
     approval_seconds: int = 3600,
+    again: bool = False,
 ) -> State[Any]:
     """Buy what is missing of one dataset, or of several in one bill, from `first` to `last` (YYYY-MM-DD, inclusive).
 
     Without `last` it ends with the newest settled day. A bill above `approve_above` pauses the run for operator
     approval, at most `approval_seconds`; the approval is bound to exactly this plan. Run it again after anything: only
-    the rest is planned.
+    the rest is planned. `again` buys all of the range once more, held or not; that always needs approval.
     """
 
     async def work(ws: Workspace) -> State[Any]:
@@ -45,11 +46,12 @@ async def backfill(
         start, end = parse_range(first, last)
         check_named(datasets_of(names), tokens, keys or ())
         chosen = await resolve_keys(ws, tokens, keys or ())
-        request = request_range(ws, names, start, end, at=ws.clock.now(), keys=chosen)
+        request = request_range(ws, names, start, end, at=ws.clock.now(), keys=chosen, again=again)
         budget = budget_of(ws, names, max_cost)
         run, _ = prefect_run(ws, request.flow, request.reason, budget=budget)
         threshold = budget_of(ws, names, approve_above)
-        approval = PausingApproval(threshold=threshold or 0, budget=budget, seconds=approval_seconds, clock=ws.clock)
+        threshold = 0 if again else threshold or 0
+        approval = PausingApproval(threshold=threshold, budget=budget, seconds=approval_seconds, clock=ws.clock)
         async with ProgressArtifact() as watch:
             outcome = await ingest(ws, request, run, steps=AS_TASKS, watch=watch, approve_bill=approval)
         await cost_artifact(ws)

@@ -152,6 +152,7 @@ CATALOGUE: dict[str, FaultKind] = {
             "cut_body": ("settle, send a share of the body as if it were all of it", {"share": 0.5}),
             "unreadable_rows": "settle, send 200 with the right rows, of which none has a readable key",
             "empty_body": "settle, send 200 with no body",
+            "no_rows": "settle, send 200 with success true and no rows",
             "html_body": "settle, send 200 with an HTML page",
             "garbage_body": "settle, send 200 with bytes that are no text",
             "wrong_schema": "settle, send 200 with rows of other columns",

@@ -16,7 +16,8 @@ class WorldSettings:
     - `resend`: presenting a settled payment again is refused (as the SDK does) or served again.
     - `rate`: requests a second before 429, None for no limit; `burst` may come at once. `retry_after`: 429 says when.
     - `prices`: atomic units by endpoint name, instead of the built-in prices. `tmai`: also sell for the 18-decimals
-      token, 10 % cheaper. `empty`: the status of a search without results.
+      token, 10 % cheaper. `empty`: the status of a search without results. `page_rows`: the most rows of a page,
+      whatever is asked for (None: as many as are asked for).
     - `payment_identifier`: not offered, offered and ignored (as the SDK does), or honoured.
     - `confirmation_timeout`: seconds that the facilitator waits for a receipt before it calls a settlement pending.
     - `facilitator_timeout`: seconds that the seller waits for the facilitator; read when the world starts.
@@ -31,6 +32,7 @@ class WorldSettings:
     retry_after: bool = True
     tmai: bool = False
     empty: Literal["200", "404"] = "200"
+    page_rows: int | None = None
     payment_identifier: Literal["none", "ignored", "honoured"] = "none"
     latency: float = 0.0
     prices: dict[str, int] = dataclasses.field(default_factory=dict)

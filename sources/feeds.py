@@ -34,8 +34,13 @@ def wanted_slots(feed: Feed, at: datetime, find_dataset: Callable[[str], Dataset
     wanted: list[WantedSlots] = []
     for dataset in map(find_dataset, feed.datasets):
         current = slot(dataset, at)
-        wanted.append(WantedSlots(dataset.name, current - dataset.lookback, current))
+        wanted.append(WantedSlots(dataset.name, current - _lookback(dataset), current))
         twin = find_dataset(dataset.repaired_by) if feed.repairs and dataset.repaired_by else None
         if twin and twin.kind is Kind.SERIES:
-            wanted.append(WantedSlots(twin.name, current - twin.lookback, current - 1))
+            wanted.append(WantedSlots(twin.name, current - _lookback(twin), current - 1))
     return tuple(wanted)
+
+
+def _lookback(dataset: Dataset) -> int:
+    """Slots before the newest in which a row may be missing, or may have changed since it was last seen."""
+    return max(dataset.lookback, dataset.restated_for + dataset.look_again)

@@ -146,9 +146,14 @@ class Dataset:
     - `lookback`: slots before the newest in which a run buys gaps and rows that had not settled (of a snapshot: reports
       missed slots). `since`: the first day that is sold.
     - `rows_per_cell`: None where a cell may have any number of rows.
+    - `asked_again`: how often a closed cell that came back without a row is asked for again, one slot after the first
+      answer, then 3, 9, … slots after the last; an absence that all of them confirm is believed.
+    - `restated_for`, `look_again`: slots. A settled row may still change for `restated_for` slots after its own: in
+      that time it is bought again every `look_again` slots (0: never).
     - `rows_path`: names that lead to the rows in the answer, which are laid out as `layout` says. `keyed_rows`: the
       column for the key, where the answer is an object from key to row. `success`: fields and values that the answer
-      must have. An answer of another form is a failed delivery.
+      must have. `length`: the field that says how many rows there are ("" where none does). An answer of another form
+      is a failed delivery.
     - `max_price`: the most that a call may cost, decimal text in USDC. For other assets only policy's caps apply.
     - `repaired_by`: the dataset that sells missed slots later, such as a history twin.
     """
@@ -169,6 +174,9 @@ class Dataset:
     lookback: int = 0
     since: Since | None = None
     rows_per_cell: int | None = 1
+    asked_again: int = 3
+    restated_for: int = 0
+    look_again: int = 0
     method: str = "GET"
     params: Mapping[str, str] = field(default_factory=dict)
     body: Mapping[str, Any] | None = None
@@ -179,6 +187,7 @@ class Dataset:
     layout: Layout = Layout.ROWS
     keyed_rows: str = ""
     success: Mapping[str, Any] = field(default_factory=dict)
+    length: str = ""
     max_price: str = "0.10"
     free: bool = False
     repaired_by: str | None = None

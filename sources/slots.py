@@ -56,11 +56,13 @@ def last_closed(dataset: Dataset, when: datetime) -> int:
 def final_until(dataset: Dataset, at: datetime) -> int:
     """The newest slot that a run scheduled for `at` buys as `final`; -1 where the dataset has no closed windows.
 
-    Computed for the start of the bucket of `at`, so that a second run in the same bucket buys the same edition.
+    Computed for the start of the bucket of `at`, so that a second run in the same bucket buys the same edition. A slot
+    that may still be restated is not closed.
     """
     if dataset.kind is not Kind.SERIES or not dataset.window:
         return -1
-    return last_closed(dataset, start_of(dataset, slot(dataset, at)))
+    current = slot(dataset, at)
+    return min(last_closed(dataset, start_of(dataset, current)), current - dataset.restated_for - 1)
 
 
 def edition(dataset: Dataset, first: int, last: int, at: datetime) -> str:

@@ -184,6 +184,8 @@ def _spoiled(name: str, fault: InjectedFault, answer: Reply) -> Reply:
         case "unreadable_rows":
             unreadable = [dict.fromkeys(row, "?") for row in json.loads(answer.body)["data"]]
             return Reply(answer.status, answer.headers, _envelope(True, unreadable))
+        case "no_rows":
+            return Reply(answer.status, answer.headers, _envelope(True, []))
         case "empty_body":
             return Reply(answer.status, answer.headers, b"")
         case "html_body":

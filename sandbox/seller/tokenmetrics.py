@@ -35,9 +35,19 @@ def _serve(
     market: Market, settings: WorldSettings, name: str, version: int, params: Sequence[tuple[str, str]], _body: bytes
 ) -> Reply:
     try:
-        document = market.answer(name, params, version)
+        document = market.answer(name, _capped(params, settings.page_rows), version)
     except Unprocessable as problem:
         return refused(problem.status, str(problem))
     if settings.empty == "404" and not document["data"]:
         return refused(404, "No data found")
     return Reply(200, list(_JSON), msgspec.json.encode(document))
+
+
+def _capped(params: Sequence[tuple[str, str]], most: int | None) -> Sequence[tuple[str, str]]:
+    """The parameters of a seller whose pages have `most` rows, though it takes larger limits without a word."""
+    if most is None:
+        return params
+    return [
+        (name, str(most) if name == "limit" and value.isdecimal() and int(value) > most else value)
+        for name, value in params
+    ]

@@ -1,27 +1,33 @@
 """The rules of coverage: which cells the pages of a group settle, and what has to be asked again. Pure.
 
-The warehouse keeps a `DeliveredPage` per delivery and calls `cover` with all pages of one group. A span that is
-`settled` is held for good. Any other is held for the freshness bucket it was bought in, and due again in the next.
+The warehouse keeps a `DeliveredPage` per delivery and calls `cover` with all pages of one group. Coverage follows rows,
+not questions: a cell is held where its row was delivered. A row that had settled is held for good; any other for the
+freshness bucket it was bought in, and due again in the next. What was asked for and not delivered is a fact of its own,
+an `AbsentSpan`, judged with all others of its key.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 
+from sources.coverage.absences import ENDLESS, AbsentSpan, KeyAbsences, key_absences
+from sources.coverage.cell_state import Ask
+from sources.coverage.cut_pages import proved_page_size
 from sources.coverage.delivered_page import Cell, DeliveredPage
+from sources.coverage.page_ends import ended, unbroken
 from sources.coverage.shifted_pages import find_shift, is_newest_first, possibly_hidden
 from sources.model import Dataset, Kind
 from sources.planner.grid import Span, merged
-from sources.planner.held import HeldCells, OpenGroup
-from sources.slots import FINAL, last_closed, last_settled, slot
+from sources.planner.held import Absence, AbsentCells, HeldCells, OpenGroup
+from sources.slots import FINAL, last_settled, slot, unix
 
 
 @dataclass(frozen=True, slots=True)
 class CoveredSpan:
-    """Slots first…last of a key that need not be bought: for good if `settled`, else by runs up to `bucket`."""
+    """Slots first…last of a key whose rows were delivered: held for good if `settled`, else by runs up to `bucket`."""
 
     key: str
     first: int
@@ -32,15 +38,18 @@ class CoveredSpan:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """The cells that a group's pages cover.
+    """The cells that a group's pages cover, and those that they should have had and lack (`absent`).
 
     `open_group` is the group while more of its pages are due, or cells in it are still unknown. `possibly_hidden` are
-    cells without a row that a shift between two pages may have hidden.
+    cells without a row that a shift between two pages may have hidden. `page_rows` is the size of the seller's pages,
+    where they proved to be smaller than asked for.
     """
 
     spans: tuple[CoveredSpan, ...]
     open_group: OpenGroup | None = None
     possibly_hidden: tuple[Cell, ...] = ()
+    absent: tuple[AbsentSpan, ...] = ()
+    page_rows: int | None = None
 
     @property
     def complete(self) -> bool:
@@ -48,8 +57,18 @@ class Coverage:
 
 
 def is_held(dataset: Dataset, span: CoveredSpan, at: datetime) -> bool:
-    """Tell whether a run scheduled for `at` need not buy the span."""
-    return span.settled or span.bucket >= slot(dataset, at)
+    """Tell whether a run scheduled for `at` need not buy any of the span."""
+    return _held_parts(dataset, span, slot(dataset, at)) == ((span.first, span.last),)
+
+
+def _held_parts(dataset: Dataset, span: CoveredSpan, current: int) -> tuple[Span, ...]:
+    """The slots of the span that need not be bought in the bucket `current`: rows that may have been restated since are
+    looked at again once the declared pause is over, the last time when they can't change any more."""
+    if not span.settled and span.bucket < current:
+        return ()
+    look_again = dataset.restated_for and dataset.look_again and span.bucket + dataset.look_again <= current
+    until = span.bucket - dataset.restated_for if look_again else span.last
+    return ((span.first, min(span.last, until)),) if until >= span.first else ()
 
 
 def held_cells(
@@ -58,13 +77,46 @@ def held_cells(
     at: datetime,
     open_groups: Iterable[OpenGroup] = (),
     listing_rows: int | None = None,
+    absences: Mapping[str, KeyAbsences] | None = None,
+    page_rows: int | None = None,
 ) -> HeldCells:
-    """The planner's input: spans that are held at `at`, joined per key, and the groups that are still open."""
-    by_key: dict[str, list[Span]] = {}
+    """The planner's input for a run at `at`: cells that need not be bought, and groups that are still open.
+
+    `absences` are those of every key that lacks a cell, by `absences_of`.
+    """
+    current = slot(dataset, at)
+    by_key: dict[str, list[CoveredSpan]] = {}
     for span in spans:
-        if is_held(dataset, span, at):
-            by_key.setdefault(span.key, []).append((span.first, span.last))
-    return HeldCells({key: merged(slots) for key, slots in by_key.items()}, tuple(open_groups), listing_rows)
+        by_key.setdefault(span.key, []).append(span)
+    held = {key: [part for span in own for part in _held_parts(dataset, span, current)] for key, own in by_key.items()}
+    known = {key: list(slots) for key, slots in held.items()}
+    absent: dict[str, tuple[AbsentCells, ...]] = {}
+    for key, found in (absences or {}).items():
+        absent[key] = found.cells
+        held.setdefault(key, []).extend((cell.first, cell.last) for cell in found.cells if cell.due > current)
+        if dataset.kind is Kind.SERIES:
+            empty = [(cell.first, cell.last) for cell in found.cells if cell.absence is Absence.EMPTY]
+            known.setdefault(key, []).extend(empty)
+        if found.resting and found.resting.due > current:
+            held[key].append((found.resting.first, ENDLESS))
+    return HeldCells(
+        {key: merged(slots) for key, slots in held.items() if slots},
+        tuple(open_groups),
+        listing_rows,
+        {key: merged(slots) for key, slots in known.items() if slots},
+        absent,
+        page_rows,
+    )
+
+
+def absences_of(
+    dataset: Dataset, facts: Sequence[AbsentSpan], spans: Sequence[CoveredSpan], elsewhere: Span | None = None
+) -> KeyAbsences:
+    """Judge the absent cells of one key by all its facts and all its rows; `elsewhere` is its first and last slot with
+    a row of another dataset of the table. A row that had not settled doesn't end the question."""
+    edges = [edge for span in spans for edge in (span.first, span.last)] + list(elsewhere or ())
+    settled = [(span.first, span.last) for span in spans if span.settled]
+    return key_absences(dataset, facts, settled, (min(edges), max(edges)) if edges else None)
 
 
 def cover(dataset: Dataset, delivered: Sequence[DeliveredPage], elsewhere: Set[Cell] = frozenset()) -> Coverage:
@@ -77,46 +129,6 @@ def cover(dataset: Dataset, delivered: Sequence[DeliveredPage], elsewhere: Set[C
     if dataset.window is None:
         return _cover_listing(dataset, pages, elsewhere)
     return _cover_window(dataset, pages, elsewhere)
-
-
-def unbroken(delivered: Sequence[DeliveredPage]) -> list[DeliveredPage]:
-    """Pages from the first on, up to the first gap. Of a page that was delivered twice, the later delivery."""
-    latest = {page.page: page for page in sorted(delivered, key=lambda page: page.received_at)}
-    pages: list[DeliveredPage] = []
-    while delivered and (number := delivered[0].group.first_page + len(pages)) in latest:
-        pages.append(latest[number])
-    return pages
-
-
-def ended(dataset: Dataset, pages: Sequence[DeliveredPage]) -> bool:
-    """Tell whether no page can follow: a short or unreadable page, all rows seen, or the depth limit reached."""
-    group, last, paging = pages[0].group, pages[-1], dataset.paging
-    if paging is None or group.limit is None or last.rows < group.limit or not last.readable:
-        return True
-    if paging.newest_first and last.known:
-        return True
-    if paging.depth is not None and len(pages) >= paging.depth:
-        return True
-    if dataset.kind is Kind.SERIES and dataset.window is None:
-        return False
-    return group.rows is not None and _rows_seen(dataset, pages) >= group.rows
-
-
-def _rows_seen(dataset: Dataset, pages: Sequence[DeliveredPage]) -> int:
-    """Rows of the group, each counted once: pages that shifted repeat rows.
-
-    A snapshot's rows may carry an older date, and where a key has several, the group's count expected one: they count
-    by key.
-    """
-    if dataset.rows_per_cell is None:
-        return sum(page.rows for page in pages)
-    group, wanted = pages[0].group, set(pages[0].group.keys)
-    cells = [cell for page in pages for cell in page.cells if cell[0] in wanted]
-    if dataset.kind is Kind.SERIES:
-        distinct = len({cell for cell in cells if group.first <= cell[1] <= group.last})
-    else:
-        distinct = len({key for key, _ in cells})
-    return sum(page.rows - len(page.cells) for page in pages) + distinct
 
 
 def _open(pages: Sequence[DeliveredPage], ended: bool = False) -> OpenGroup:
@@ -140,8 +152,21 @@ def _cover_snapshot(dataset: Dataset, pages: Sequence[DeliveredPage]) -> Coverag
     shift = None if grows_at_top or pages[0].group.again else find_shift(pages)
     if shift:
         return Coverage((), _open(pages[: shift.pages], ended=True))
-    arrived = slot(dataset, pages[0].received_at)
-    return Coverage(tuple(CoveredSpan(key, arrived, arrived, arrived, True) for key in pages[0].group.keys))
+    arrived, ask = slot(dataset, pages[0].received_at), _ask(dataset, pages)
+    present = _keys_present(dataset, pages)
+    return Coverage(
+        tuple(CoveredSpan(key, arrived, arrived, arrived, True) for key in pages[0].group.keys if key in present),
+        absent=tuple(AbsentSpan(key, arrived, arrived, ask) for key in pages[0].group.keys if key not in present),
+        page_rows=proved_page_size(pages),
+    )
+
+
+def _keys_present(dataset: Dataset, pages: Sequence[DeliveredPage]) -> Set[str]:
+    """The keys that have a row. Rows that don't say whose they are, such as those of one listing of everything, are of
+    all keys that were asked for."""
+    if dataset.rows_per_cell is not None and dataset.key_column is not None:
+        return {key for page in pages for key, _ in page.cells}
+    return set(pages[0].group.keys) if any(page.cells for page in pages) else set()
 
 
 def _cover_listing(dataset: Dataset, pages: Sequence[DeliveredPage], elsewhere: Set[Cell]) -> Coverage:
@@ -150,7 +175,7 @@ def _cover_listing(dataset: Dataset, pages: Sequence[DeliveredPage], elsewhere: 
     Where rows come newest first, every key is covered down to the last row read, also a key without rows.
     """
     group, complete = pages[0].group, ended(dataset, pages)
-    present, settling = _slots_by_key(pages), _settling(dataset, pages)
+    present = _slots_by_key(pages)
     oldest = pages[-1].cells[-1:] if is_newest_first(pages) else ()
     passed = oldest[0][1] + 1 if oldest else group.last + 1
     starts = {key: min((*present.get(key, ()), passed)) for key in group.keys}
@@ -158,35 +183,21 @@ def _cover_listing(dataset: Dataset, pages: Sequence[DeliveredPage], elsewhere: 
         starts = dict.fromkeys(group.keys, group.first)
     deep_enough = all(start <= group.first for start in starts.values())
     hidden = possibly_hidden(group, pages, present, elsewhere) if deep_enough else set()
-    spans: list[CoveredSpan] = []
+    answer = _Answer(dataset, pages, hidden)
     for key, start in starts.items():
-        slots = [n for n in range(max(group.first, start), group.last + 1) if (key, n) not in hidden]
-        spans += _spans(settling, key, present.get(key, set()), slots)
-    return _coverage(pages, spans, hidden, deep_enough)
+        answer.add(key, present.get(key, set()), max(group.first, start), group.last)
+    return answer.coverage(deep_enough)
 
 
 def _cover_window(dataset: Dataset, pages: Sequence[DeliveredPage], elsewhere: Set[Cell]) -> Coverage:
-    """A window covers its cells with a row, and those without once all pages are delivered and none shifted."""
+    """A window covers its cells with a row; those without are absent once all pages are delivered and none shifted."""
     group, complete = pages[0].group, ended(dataset, pages)
-    present, settling = _slots_by_key(pages), _settling(dataset, pages)
+    present = _slots_by_key(pages)
     hidden = possibly_hidden(group, pages, present, elsewhere) if complete else set()
-    if complete and not hidden and group.last <= min(settling.rows_until, settling.absence_until):
-        whole = (CoveredSpan(key, group.first, group.last, settling.bucket, True) for key in group.keys)
-        return Coverage(tuple(whole))
-    spans: list[CoveredSpan] = []
+    answer = _Answer(dataset, pages, hidden)
     for key in group.keys:
-        with_row = present.get(key, set())
-        slots = [number for number in range(group.first, group.last + 1) if complete or number in with_row]
-        spans += _spans(settling, key, with_row, [number for number in slots if (key, number) not in hidden])
-    return _coverage(pages, spans, hidden, complete)
-
-
-def _coverage(
-    pages: Sequence[DeliveredPage], spans: Iterable[CoveredSpan], hidden: Iterable[Cell], complete: bool
-) -> Coverage:
-    """The group stays open until all its pages are delivered and no cell in it may be hidden."""
-    cells = tuple(sorted(hidden))
-    return Coverage(tuple(spans), _open(pages, ended=complete) if cells or not complete else None, cells)
+        answer.add(key, present.get(key, set()), group.first, group.last, rows_only=not complete)
+    return answer.coverage(complete)
 
 
 def _slots_by_key(pages: Sequence[DeliveredPage]) -> dict[str, set[int]]:
@@ -197,30 +208,56 @@ def _slots_by_key(pages: Sequence[DeliveredPage]) -> dict[str, set[int]]:
     return present
 
 
-@dataclass(frozen=True, slots=True)
-class _Settling:
-    """The validity of pages: their bucket, and up to which slot a row, or its absence, has settled."""
-
-    bucket: int
-    rows_until: int
-    absence_until: int
+def _ask(dataset: Dataset, pages: Sequence[DeliveredPage]) -> Ask:
+    """The answer of these pages, as a fact about cells that they lack."""
+    failed = not all(page.readable for page in pages)
+    return Ask(_bucket(dataset, pages), unix(min(page.received_at for page in pages)), failed)
 
 
-def _settling(dataset: Dataset, pages: Sequence[DeliveredPage]) -> _Settling:
-    """Settled slots of the pages. A `final` request can't be bought again, so all of its answer counts as settled."""
-    when, bucket = min(page.received_at for page in pages), _bucket(dataset, pages)
+class _Answer:
+    """Collects the covered and the absent spans of a group's pages, key by key. `hidden` cells are neither."""
+
+    def __init__(self, dataset: Dataset, pages: Sequence[DeliveredPage], hidden: Set[Cell]) -> None:
+        self.pages, self.hidden = pages, hidden
+        self.ask, self.bucket = _ask(dataset, pages), _bucket(dataset, pages)
+        self.settled_until = _settled_until(dataset, pages)
+        self.spans: list[CoveredSpan] = []
+        self.absent: list[AbsentSpan] = []
+
+    def add(self, key: str, with_row: Set[int], first: int, last: int, *, rows_only: bool = False) -> None:
+        """Add slots first…last of a key. `rows_only`: pages are still to come that may have the others."""
+        inside = [number for number in with_row if first <= number <= last]
+        if len(inside) == last - first + 1 and not self.hidden and last <= self.settled_until:
+            self.spans.append(CoveredSpan(key, first, last, self.bucket, True))
+            return
+        for start, end in _runs(sorted(inside)):
+            middle = min(end, max(start - 1, self.settled_until))
+            self.spans += [CoveredSpan(key, start, middle, self.bucket, True)] if middle >= start else []
+            self.spans += [CoveredSpan(key, middle + 1, end, self.bucket, False)] if middle < end else []
+        if not rows_only:
+            left = [n for n in range(first, last + 1) if n not in with_row and (key, n) not in self.hidden]
+            self.absent += [AbsentSpan(key, start, end, self.ask) for start, end in _runs(left)]
+
+    def coverage(self, complete: bool) -> Coverage:
+        """The group stays open until all its pages are delivered and no cell in it may be hidden."""
+        cells = tuple(sorted(self.hidden))
+        opened = _open(self.pages, ended=complete) if cells or not complete else None
+        return Coverage(tuple(self.spans), opened, cells, tuple(self.absent), proved_page_size(self.pages))
+
+
+def _settled_until(dataset: Dataset, pages: Sequence[DeliveredPage]) -> int:
+    """The newest slot whose row had settled. All of a `final` request's had: it can't be bought again."""
     if pages[0].group.edition == FINAL:
-        return _Settling(bucket, sys.maxsize, sys.maxsize)
-    return _Settling(bucket, last_settled(dataset, when), last_closed(dataset, when))
+        return sys.maxsize
+    return last_settled(dataset, min(page.received_at for page in pages))
 
 
-def _spans(settling: _Settling, key: str, with_row: set[int], slots: Sequence[int]) -> list[CoveredSpan]:
-    """A key's covered slots, given in order, as spans of equal settling."""
-    runs: list[tuple[int, int, bool]] = []
-    for number in slots:
-        settled = number <= (settling.rows_until if number in with_row else settling.absence_until)
-        if runs and runs[-1][1] == number - 1 and runs[-1][2] == settled:
-            runs[-1] = runs[-1][0], number, settled
+def _runs(numbers: Iterable[int]) -> list[Span]:
+    """Slots, given in order, as spans without gaps."""
+    runs: list[Span] = []
+    for number in numbers:
+        if runs and runs[-1][1] == number - 1:
+            runs[-1] = runs[-1][0], number
         else:
-            runs.append((number, number, settled))
-    return [CoveredSpan(key, first, last, settling.bucket, settled) for first, last, settled in runs]
+            runs.append((number, number))
+    return runs

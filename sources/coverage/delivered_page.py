@@ -22,7 +22,7 @@ class DeliveredPage:
     `rows` counts every row of the body. `cells` holds the (key, slot) of each readable row, in the body's order; for
     a listing that may have any number of rows per key, each row's natural key instead. `known` (only for listings
     that grow at the top): a complete listing was held before, and this page's last row was in it. `readable` is False
-    for a failed or malformed answer.
+    for a failed or malformed answer. `stated` is how many rows the answer says there are, None where it doesn't.
     """
 
     group: Group
@@ -32,10 +32,16 @@ class DeliveredPage:
     cells: tuple[Cell, ...]
     known: bool = False
     readable: bool = True
+    stated: int | None = None
 
 
 def delivered_page(
-    dataset: Dataset, context: Mapping[str, Any], received_at: datetime, parsed: ParsedBody, known: bool = False
+    dataset: Dataset,
+    context: Mapping[str, Any],
+    received_at: datetime,
+    parsed: ParsedBody,
+    known: bool = False,
+    stated: int | None = None,
 ) -> DeliveredPage:
     """Build the record of a delivery from its purchase's context (`Piece.context`) and its parsed body.
 
@@ -44,4 +50,5 @@ def delivered_page(
     counts_cells = dataset.kind is Kind.SERIES or dataset.rows_per_cell
     cells = parsed.cells(dataset) if counts_cells else identities(dataset, parsed.table)
     readable = parsed.envelope == "ok"
-    return DeliveredPage(group_of(context), context["page"], received_at, parsed.rows_in_body, cells, known, readable)
+    group, rows = group_of(context), parsed.rows_in_body
+    return DeliveredPage(group, context["page"], received_at, rows, cells, known, readable, stated)

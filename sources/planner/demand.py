@@ -1,4 +1,8 @@
-"""The demand on one dataset, as groups of pages under the seller's limits. Pure."""
+"""The demand on one dataset, as groups of pages under the seller's limits. Pure.
+
+A closed window is bought as `final` once. Cells of it that came back without a row are asked for again in the bucket of
+the run, as live data is; what an operator asks for again is bought in an edition of the day.
+"""
 
 from __future__ import annotations
 
@@ -26,8 +30,17 @@ RequestKey = tuple[str, tuple[str, ...], int, int]
 """Edition, keys, and the first and last step that dates are written for: equal for groups with equal requests."""
 
 
+def again_edition(edition: str, at: datetime) -> str:
+    """The edition in which an operator asks again on the UTC day of `at`: however often that is begun on a day, each
+    request is paid for once."""
+    return f"{edition}+again-{at:%Y-%m-%d}"
+
+
 class Demand:
-    """Keys × first…last (slots, both inclusive) of one dataset at a scheduled time. All of it is on sale."""
+    """Keys × first…last (slots, both inclusive) of one dataset at a scheduled time. All of it is on sale.
+
+    `asked` are cells that were asked for before, in vain. `again`: an operator asks for all of it again.
+    """
 
     def __init__(
         self,
@@ -37,8 +50,12 @@ class Demand:
         last: int,
         at: datetime,
         max_rows: int | None = None,
+        asked: Spans | None = None,
+        again: bool = False,
     ) -> None:
         self.dataset = dataset
+        self.asked = asked or {}
+        self.again = again
         self.keys = keys
         self.first = first
         self.last = last
@@ -54,9 +71,27 @@ class Demand:
         self._live = edition(dataset, self._bucket, self._bucket, at)
         self._final = final_until(dataset, at)
 
-    def edition(self, last: int) -> str:
-        """The edition of a group whose newest slot is `last`."""
-        return FINAL if last <= self._final else self._live
+    def may_continue(self, group: Group) -> bool:
+        """Tell whether a group that was begun is in an edition that the demand buys its cells in."""
+        closed = group.last <= self._final
+        editions = {FINAL, self._live} if closed else {self._live}
+        if self.again:
+            editions = {again_edition(edition, self.at) for edition in editions}
+        return group.edition.removesuffix(AGAIN) in editions
+
+    def _edition(self, keys: tuple[str, ...], first: int, last: int) -> tuple[str, int]:
+        """Edition and freshness bucket of a group of these cells."""
+        closed = last <= self._final
+        if self.again:
+            return again_edition(FINAL if closed else self._live, self.at), self._bucket
+        if closed and not self._was_asked(keys, first, last):
+            return FINAL, last
+        return self._live, self._bucket
+
+    def _was_asked(self, keys: tuple[str, ...], first: int, last: int) -> bool:
+        return bool(self.asked) and any(
+            start <= last and end >= first for key in keys for start, end in self.asked.get(key, ())
+        )
 
     def overlaps(self, group: Group) -> bool:
         """Tell whether the demand wants some cell of the group."""
@@ -164,11 +199,31 @@ class Demand:
         wanted = self._wanted(spans)
         if not wanted:
             return
-        first = min(gaps(spans.get(key, ()), self.first, self.last)[0][0] for key in wanted)
-        start = 0
-        for size in split(self._limits(1), len(wanted), self.last - first + 1):
-            yield self._group(tuple(wanted[start : start + size]), first, self.last)
-            start += size
+        oldest = {key: gaps(spans.get(key, ()), self.first, self.last)[0][0] for key in wanted}
+        for keys in self._by_depth(wanted, oldest):
+            first = min(oldest[key] for key in keys)
+            start = 0
+            for size in split(self._limits(1), len(keys), self.last - first + 1):
+                yield self._group(tuple(keys[start : start + size]), first, self.last)
+                start += size
+
+    def _by_depth(self, wanted: Sequence[str], oldest: Mapping[str, int]) -> list[list[str]]:
+        """The keys as one part or two, the deeper apart where that takes fewer pages: what is missing of one key far
+        down is no reason to read all keys down to there."""
+        limits, slots = self._limits(1), sorted(set(oldest.values()))
+
+        def pages(keys: Sequence[str]) -> int:
+            steps = self.last - min(oldest[key] for key in keys) + 1
+            return sum(limits.pages(size, steps) for size in split(limits, len(keys), steps))
+
+        best = [list(wanted)]
+        fewest = pages(wanted)
+        for slot_of_rest in slots[1:]:
+            deep = [key for key in wanted if oldest[key] < slot_of_rest]
+            rest = [key for key in wanted if oldest[key] >= slot_of_rest]
+            if (count := pages(deep) + pages(rest)) < fewest:
+                best, fewest = [deep, rest], count
+        return best
 
     def _windows(self, spans: Spans) -> Iterator[Group]:
         """Groups for windows: the fewest pages under the seller's limits."""
@@ -203,8 +258,7 @@ class Demand:
     def _group(self, keys: tuple[str, ...], first: int, last: int) -> Group:
         each = self.dataset.rows_per_cell
         rows = each * len(keys) * (last - first + 1) if each else None
-        final = last <= self._final
-        name, bucket = (FINAL, last) if final else (self._live, self._bucket)
+        name, bucket = self._edition(keys, first, last)
         return Group(self.dataset.name, name, bucket, keys, first, last, self.limit, rows, self.first_page)
 
     def _halves(self, group: Group) -> tuple[Group, ...]:

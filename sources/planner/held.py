@@ -1,11 +1,12 @@
-"""Cells that need not be bought: spans of slots per key, and groups that are delivered in part. Pure."""
+"""Cells that need not be bought, cells that were asked for in vain, and groups that are delivered in part. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
 
-from sources.planner.grid import Span, merged
+from sources.planner.grid import Span, gaps, merged
 from sources.planner.pieces import Group
 
 
@@ -21,30 +22,110 @@ class OpenGroup:
     ended: bool = False
 
 
+class Absence(StrEnum):
+    """PENDING: its row is not due yet. UNCONFIRMED: asked for, not delivered, to be asked for again. EMPTY: enough
+    answers agree that there is no row. FAILED: the answer could not be used; an operator decides."""
+
+    PENDING = "pending"
+    UNCONFIRMED = "unconfirmed"
+    EMPTY = "confirmed empty"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class AbsentCells:
+    """Slots first…last of a key, asked for `asked` times and never delivered, in one state.
+
+    `last_bucket` and `last_asked_at` (unix seconds) are of the newest answer; `due` is the bucket from which they are
+    asked for again. `closed`: an answer arrived when their absence had settled. `before_first`: the key's first row
+    comes later. `beyond`: they lie further from the rows than a cell that is confirmed empty.
+    """
+
+    key: str
+    first: int
+    last: int
+    absence: Absence
+    asked: int
+    last_bucket: int
+    last_asked_at: int
+    due: int
+    closed: bool = True
+    before_first: bool = False
+    beyond: bool = False
+
+    @property
+    def slots(self) -> int:
+        return self.last - self.first + 1
+
+
 @dataclass(frozen=True, slots=True)
 class HeldCells:
-    """Cells that need not be bought: held spans of slots per key, and open groups.
+    """Cells that need not be bought: spans of slots per key, and open groups.
 
-    `listing_rows` is how many rows the dataset's last complete listing had; the next bill assumes as many.
+    `spans` are held cells, those that are confirmed empty, and those that are not due again yet. `known` are the first
+    two: other datasets of the table count them as held. `absent` are all cells that were asked for and not delivered.
+    `listing_rows` is how many rows the dataset's last complete listing had; the next bill assumes as many. `page_rows`
+    is the size of the seller's pages, where they proved to be smaller than asked for. `complete` are the ids of groups
+    that an operator asked for again and that are complete.
     """
 
     spans: Mapping[str, Sequence[Span]] = field(default_factory=dict)
     open_groups: tuple[OpenGroup, ...] = ()
     listing_rows: int | None = None
+    known: Mapping[str, Sequence[Span]] | None = None
+    absent: Mapping[str, tuple[AbsentCells, ...]] = field(default_factory=dict)
+    page_rows: int | None = None
+    complete: frozenset[str] = frozenset()
+
+    def counted_by_others(self) -> HeldCells:
+        """The cells that count as held for a dataset which fills the same table."""
+        return HeldCells(self.spans if self.known is None else self.known)
 
 
 NOTHING_HELD = HeldCells()
 
 
 def union(*parts: HeldCells) -> HeldCells:
-    """Cells that any of the parts holds, such as a series' own and those of the snapshots that fill its table."""
+    """Cells that any of the parts holds, such as a series' own and those of the snapshots that fill its table.
+
+    Everything but the spans, and what was asked for in vain, is of the first part alone.
+    """
+    spans: dict[str, list[Span]] = {}
+    known: dict[str, list[Span]] = {}
+    for part in parts:
+        for key, slots in part.spans.items():
+            spans.setdefault(key, []).extend(slots)
+        for key, slots in (part.spans if part.known is None else part.known).items():
+            known.setdefault(key, []).extend(slots)
+    open_groups = tuple(group for part in parts for group in part.open_groups)
+    others = union_spans(parts[1:])
+    return replace(
+        parts[0] if parts else NOTHING_HELD,
+        spans={key: merged(slots) for key, slots in spans.items()},
+        open_groups=open_groups,
+        known={key: merged(slots) for key, slots in known.items()},
+        absent={key: left for key, cells in _absent(parts).items() if (left := _outside(cells, others.get(key, ())))},
+    )
+
+
+def union_spans(parts: Iterable[HeldCells]) -> dict[str, list[Span]]:
+    """The spans of all parts, per key."""
     spans: dict[str, list[Span]] = {}
     for part in parts:
         for key, slots in part.spans.items():
             spans.setdefault(key, []).extend(slots)
-    open_groups = tuple(group for part in parts for group in part.open_groups)
-    listing_rows = parts[0].listing_rows if parts else None
-    return HeldCells({key: merged(slots) for key, slots in spans.items()}, open_groups, listing_rows)
+    return spans
+
+
+def _absent(parts: Sequence[HeldCells]) -> Mapping[str, tuple[AbsentCells, ...]]:
+    return parts[0].absent if parts else {}
+
+
+def _outside(cells: Sequence[AbsentCells], spans: Sequence[Span]) -> tuple[AbsentCells, ...]:
+    """The parts of the cells that no span covers."""
+    return tuple(
+        replace(each, first=first, last=last) for each in cells for first, last in gaps(spans, each.first, each.last)
+    )
 
 
 def held_before(held: HeldCells, end: int) -> HeldCells:

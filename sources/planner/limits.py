@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -90,6 +90,7 @@ def table_of_chains(limits: CallLimits, keys: int, width: int) -> Ints:
     return _tables(limits, keys, width)[1]
 
 
+@lru_cache(maxsize=32)
 def _tables(limits: CallLimits, keys: int, width: int) -> tuple[Ints, Ints]:
     import numpy as np
 

@@ -7,14 +7,14 @@ loaded: buy, load, plan again, until there are no pieces. `Plan.calls` counts th
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sources.model import EVERYTHING, Dataset, Kind, Seller
 from sources.planner.demand import Demand
 from sources.planner.grid import Span, gaps, in_order
-from sources.planner.held import HeldCells, OpenGroup, union
-from sources.planner.pieces import AGAIN, Group, Piece, PieceWriter
+from sources.planner.held import Absence, AbsentCells, HeldCells, OpenGroup, union
+from sources.planner.pieces import Group, Piece, PieceWriter
 from sources.slots import earliest, is_listing, slot
 
 
@@ -39,6 +39,8 @@ class Plan:
     `avoided` are calls that held cells save. `missing_cells` counts wanted cells that can be bought and are not held.
     `open_ended`: it has a listing of unknown length, which may take more pages; `may_grow`: also one of known length,
     whose rows may move while it is read. `most_calls` is the declared limit of either, None without one.
+    `unconfirmed` are wanted cells that were asked for and not delivered, also those not due again yet, `pending` those
+    whose row was not due either; `confirmed_empty` counts those that enough answers agree on.
     """
 
     pieces: tuple[Piece, ...]
@@ -49,6 +51,9 @@ class Plan:
     open_ended: bool = False
     may_grow: bool = False
     most_calls: int | None = None
+    unconfirmed: tuple[AbsentCells, ...] = ()
+    pending: tuple[AbsentCells, ...] = ()
+    confirmed_empty: int = 0
 
     @property
     def calls(self) -> int:
@@ -65,25 +70,74 @@ def plan(
     at: datetime,
     now: datetime,
     max_rows: int | None = None,
+    again: bool = False,
 ) -> Plan:
     """Plan what to buy so that every cell of keys × first…last (slots, both inclusive) is held.
 
     `at` is the scheduled time: editions come from it, and no later slot is bought. `now` is the clock: a snapshot's
-    slot that has passed is lost. `max_rows` lowers the rows of a page.
+    slot that has passed is lost. `max_rows` lowers the rows of a page. `again`: an operator asks for all cells once
+    more, held or not.
     """
     wanted = in_order(keys) if dataset.key_column else (EVERYTHING,)
     lost = _lost_cells(dataset, wanted, first, min(last, slot(dataset, now) - 1), held, slot(dataset, at))
+    absent = _absent_in(held, wanted, first, last)
     first, last = _on_sale(dataset, first, last, at, now)
     if first > last or not wanted:
-        return Plan((), lost=lost)
-    demand = Demand(dataset, wanted, first, last, at, max_rows)
+        return _counted(Plan((), lost=lost), absent)
+    sizes = [size for size in (max_rows, held.page_rows) if size is not None]
+    demand = Demand(dataset, wanted, first, last, at, min(sizes, default=None), _asked(held), again)
+    found = _all_again(demand, held, seller) if again else _missing(demand, held, seller, lost)
+    return _counted(found, absent)
+
+
+def _missing(demand: Demand, held: HeldCells, seller: Seller, lost: tuple[LostCells, ...]) -> Plan:
+    """The plan for cells that are not held."""
     whole = demand.groups({})
     begun = _begun(demand, held)
     groups = _with_begun(demand, whole, held, begun)
     inside = [part for part in begun if demand.contains(part.group)]
     if len(inside) < len(begun):
         groups = min(groups, _with_begun(demand, whole, held, inside), key=_calls)
-    return _as_plan(demand, PieceWriter(dataset, seller), held, whole, groups, lost)
+    return _as_plan(demand, PieceWriter(demand.dataset, seller), held, whole, groups, lost)
+
+
+def _all_again(demand: Demand, held: HeldCells, seller: Seller) -> Plan:
+    """The plan from nothing, in the edition of the day, without the groups that are complete in it."""
+    begun = {part.group.id: part for part in held.open_groups}
+    groups = [group for group in demand.groups({}) if group.id not in held.complete]
+    groups = [group for group in groups if group.id not in begun or not begun[group.id].ended]
+    pages = [(group, group.first_page + (len(begun[group.id].pages) if group.id in begun else 0)) for group in groups]
+    found = _as_plan(demand, PieceWriter(demand.dataset, seller), HeldCells(), [], pages, ())
+    cells = sum(len(group.keys) * (group.last - group.first + 1) for group in groups)
+    return replace(found, missing_cells=cells)
+
+
+def _absent_in(held: HeldCells, keys: Iterable[str], first: int, last: int) -> tuple[AbsentCells, ...]:
+    """The cells of keys × first…last that were asked for and not delivered."""
+    return tuple(
+        replace(cells, first=max(cells.first, first), last=min(cells.last, last))
+        for key in keys
+        for cells in held.absent.get(key, ())
+        if cells.first <= last and cells.last >= first
+    )
+
+
+def _asked(held: HeldCells) -> dict[str, list[Span]]:
+    """Cells whose absence was closed when it was answered: the same request as `final` would get the same answer."""
+    return {
+        key: spans
+        for key, cells in held.absent.items()
+        if (spans := [(each.first, each.last) for each in cells if each.closed])
+    }
+
+
+def _counted(plan: Plan, absent: Iterable[AbsentCells]) -> Plan:
+    """The plan with the absent cells of its demand: those to be confirmed, and how many are confirmed."""
+    cells = tuple(absent)
+    unconfirmed = tuple(each for each in cells if each.absence in (Absence.UNCONFIRMED, Absence.FAILED))
+    empty = sum(each.slots for each in cells if each.absence is Absence.EMPTY)
+    pending = tuple(each for each in cells if each.absence is Absence.PENDING)
+    return replace(plan, unconfirmed=unconfirmed, pending=pending, confirmed_empty=empty)
 
 
 def _with_begun(demand: Demand, whole: list[Group], held: HeldCells, begun: list[OpenGroup]) -> list[tuple[Group, int]]:
@@ -157,7 +211,7 @@ def _begun(demand: Demand, held: HeldCells) -> list[OpenGroup]:
         for part in held.open_groups
         if not part.ended
         and part.group.dataset == demand.dataset.name
-        and part.group.edition.removesuffix(AGAIN) == demand.edition(part.group.last)
+        and demand.may_continue(part.group)
         and demand.overlaps(part.group)
     ]
     missing = demand.has_missing([part.group for part in begun], held.spans)
@@ -220,8 +274,15 @@ def _as_plan(
 
 
 def _avoided(demand: Demand, writer: PieceWriter, held: HeldCells, whole: list[Group], calls: int) -> tuple[Piece, ...]:
-    """As many pieces of the plan from nothing as calls are saved: first those that are wholly held."""
+    """As many pieces of the plan from nothing as calls are saved: first those that are wholly held.
+
+    A call that is left out because its cells are not due again yet has saved nothing.
+    """
     missing = demand.has_missing(whole, held.spans)
+    if held.absent and held.known is not None:
+        unknown = demand.has_missing(whole, held.known)
+        kept = [index for index, is_unknown in enumerate(unknown) if missing[index] or not is_unknown]
+        whole, missing = [whole[index] for index in kept], [missing[index] for index in kept]
     pages = [
         (is_missing, group, list(demand.pages(group, group.first_page, held.listing_rows)))
         for is_missing, group in zip(missing, whole, strict=True)

@@ -14,6 +14,7 @@ from payer.values.identifiers import purchase_key
 from payer.values.money import Amount, Asset, decimal_text
 from payer.values.request import Order
 from payer.values.terms import Quote
+from sources.planner.held import AbsentCells
 from tasks.buy.caps import CapLine
 
 
@@ -83,6 +84,8 @@ class Line:
     `may_grow`: also where their number is known, as rows move. `most_calls` are the pages at most, where declared.
 
     `undelivered` are purchases paid for and never delivered: wanted, and bought again only with operator approval (I2).
+    `unconfirmed` are wanted cells that were asked for and not delivered, `pending` those whose rows were not due yet,
+    `confirmed_empty` counts those without a row.
     With a `problem` there are no terms that may be signed: nothing of this line is bought; other lines are.
     """
 
@@ -97,10 +100,17 @@ class Line:
     may_grow: bool = False
     most_calls: int | None = None
     problem: PayerError | None = None
+    unconfirmed: tuple[AbsentCells, ...] = ()
+    pending: tuple[AbsentCells, ...] = ()
+    confirmed_empty: int = 0
 
     @property
     def all_items(self) -> tuple[Item, ...]:
         return self.items + self.later
+
+    @property
+    def unconfirmed_cells(self) -> int:
+        return sum(cells.slots for cells in self.unconfirmed)
 
     @property
     def calls(self) -> int:
@@ -234,6 +244,8 @@ class Bill:
             "saved": {"calls": line.saved.calls, "amount": self.money(line.saved.amount_atomic)},
             "gone": [lost.document() for lost in line.lost],
             "undelivered": list(line.undelivered),
+            "unconfirmed": line.unconfirmed_cells,
+            "confirmed_empty": line.confirmed_empty,
             "refused": line.problem.what if line.problem and line.all_items else None,
             "requests": [item.document(self.asset) for item in line.all_items],
         }

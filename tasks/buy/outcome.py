@@ -36,12 +36,34 @@ class PriceChange:
 
 
 @dataclass(frozen=True, slots=True)
+class UnconfirmedCells:
+    """Cells of one dataset that were asked for and not delivered. `span` is their days as text; `again` says, as a
+    person reads it, when or how they are asked for again."""
+
+    dataset: str
+    cells: int
+    keys: tuple[str, ...]
+    span: str
+    again: str
+
+    def document(self) -> dict[str, Any]:
+        return {
+            "dataset": self.dataset,
+            "cells": self.cells,
+            "keys": list(self.keys),
+            "span": self.span,
+            "again": self.again,
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """The result of one run. Amounts are in atomic units: `amount_atomic` was spent, `in_doubt` may have been.
 
     `left_…` count what the bill still lists and was not bought, at the newest prices (None: unknown). `found_on_chain`
     counts purchases that the chain shows as paid before this ledger knew them, by another machine or a lost ledger:
     they cost this run nothing. `loaded` sums the run's loads. `interrupted`: it was asked to stop before its end.
+    `unconfirmed` are cells that this run asked for and that were not delivered.
     """
 
     run: Run
@@ -65,20 +87,21 @@ class Outcome:
     published: Publication | None
     notes: tuple[str, ...] = ()
     interrupted: bool = False
+    unconfirmed: tuple[UnconfirmedCells, ...] = ()
 
     @property
     def exit_code(self) -> int:
         """The command's exit code: a loss needs a person, doubt needs another run, a refusal a decision.
 
         The code of "unreachable" promises that nothing was spent: once something was, it becomes that of "run again",
-        which is also that of wanted work left unbought for no other reason (I12).
+        which is also that of wanted work left unbought, or bought and not delivered, for no other reason (I12).
         """
         codes = [problem.exit_code for problem in self.problems]
         if self.amount_atomic:
             codes = [Unresolved.exit_code if code == Unreachable.exit_code else code for code in codes]
         codes += [PaidUndelivered.exit_code] if self.undelivered or self.loaded.failures else []
         codes += [Unresolved.exit_code] if self.open else []
-        return worst(codes) or (Unresolved.exit_code if self.left_calls else 0)
+        return worst(codes) or (Unresolved.exit_code if self.left_calls or self.unconfirmed else 0)
 
     def money(self, amount_atomic: int | None) -> str:
         """Return decimal text in the asset, or the word unknown."""
@@ -96,6 +119,7 @@ class Outcome:
             "recovered": self.recovered,
             "open": self.open,
             "undelivered": self.undelivered,
+            "unconfirmed": [cells.document() for cells in self.unconfirmed],
             "left": {"calls": self.left_calls, "amount": self.money(self.left_atomic)},
             "gone": [lost.document() for lost in self.lost],
             "problems": [{"kind": type(p).__name__, "what": p.what, "exit_code": p.exit_code} for p in self.problems],

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import reduce
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from payer.values.errors import Interrupted, PayerError
 from payer.values.money import Asset
 from payer.values.purchase import Data, Money, Purchase
 from payer.values.request import Run
-from tasks.buy.bill import Bill, Item, Saved
-from tasks.buy.outcome import Bought, Outcome, PriceChange
+from sources import registry
+from sources.coverage.cell_state import NEVER
+from sources.model import Kind
+from sources.planner.grid import Span, gaps, merged
+from sources.slots import start_of
+from tasks.buy.bill import Bill, Item, Line, Saved
+from tasks.buy.outcome import Bought, Outcome, PriceChange, UnconfirmedCells
 from tasks.workspace.cache_trouble import as_payer_errors
 from warehouse.load.report import Failure, LoadReport, joined
 
 if TYPE_CHECKING:
     from payer.settle.recover import Recovered
+    from sources.model import Dataset
+    from sources.planner.held import AbsentCells
     from tasks.buy.purchase import Batch
     from warehouse.publish.publication import Publication
 
@@ -128,6 +135,7 @@ class OutcomeBuilder:
             published=self.published,
             notes=self._notes(notes),
             interrupted=interrupted,
+            unconfirmed=unconfirmed_of(self.bill.lines if self.bill else (), (*mine, *self.reclaimed.values())),
         )
 
     def _is_anothers(self, purchase: Purchase) -> bool:
@@ -193,3 +201,72 @@ def _sum(loads: Sequence[LoadReport]) -> LoadReport:
     """Sum the counts; list each drift and each failed body once."""
     total = reduce(joined, loads, LoadReport())
     return replace(total, drift=tuple(dict.fromkeys(total.drift)), failures=tuple(dict.fromkeys(total.failures)))
+
+
+def unconfirmed_of(lines: Iterable[Line], purchases: Iterable[Purchase]) -> tuple[UnconfirmedCells, ...]:
+    """The cells of these purchases that the bill's lines have as unconfirmed, a line per dataset.
+
+    Of an answer that brought no row at all, these are also cells whose rows were not due yet. Days before a key's first
+    row are left out: that a history begins is no fault of the answer.
+    """
+    contexts = [(purchase.order.dataset, purchase.order.context) for purchase in purchases]
+    found = []
+    for line in lines:
+        asked = [context for name, context in contexts if name == line.dataset and context.get("keys")]
+        absent = [part for part in (*line.unconfirmed, *line.pending) if not part.before_first]
+        empty = _spans(context for context in asked if _brought_nothing(context, absent))
+        slots = [
+            (part, span)
+            for some, parts in ((_spans(asked), line.unconfirmed), (empty, line.pending))
+            for part in parts
+            if not part.before_first
+            for span in _common(part, some.get(part.key, ()))
+        ]
+        if slots:
+            found.append(_summary(registry.dataset(line.dataset), slots))
+    return tuple(found)
+
+
+def _spans(contexts: Iterable[Mapping[str, Any]]) -> dict[str, Sequence[Span]]:
+    """The slots that requests asked for, per key."""
+    spans: dict[str, list[Span]] = {}
+    for context in contexts:
+        for key in context["keys"]:
+            spans.setdefault(key, []).append((context["first"], context["last"]))
+    return {key: merged(slots) for key, slots in spans.items()}
+
+
+def _brought_nothing(context: Mapping[str, Any], absent: Sequence[AbsentCells]) -> bool:
+    first, last = context["first"], context["last"]
+    return all(
+        not gaps([(part.first, part.last) for part in absent if part.key == key], first, last)
+        for key in context["keys"]
+    )
+
+
+def _common(cells: AbsentCells, asked: Sequence[Span]) -> list[Span]:
+    outside = gaps(asked, cells.first, cells.last)
+    return list(gaps(outside, cells.first, cells.last)) if asked else []
+
+
+def _summary(dataset: Dataset, slots: Sequence[tuple[AbsentCells, Span]]) -> UnconfirmedCells:
+    spans = [span for _, span in slots]
+    first, last = min(a for a, _ in spans), max(b for _, b in spans)
+    edges = [f"{start_of(dataset, edge):%Y-%m-%d %H:%M}".removesuffix(" 00:00") for edge in (first, last)]
+    due = min(part.due for part, _ in slots)
+    return UnconfirmedCells(
+        dataset.name,
+        sum(b - a + 1 for a, b in spans),
+        tuple(dict.fromkeys(part.key for part, _ in slots)),
+        edges[0] if first == last else f"{edges[0]} to {edges[1]}",
+        _again(dataset, due),
+    )
+
+
+def _again(dataset: Dataset, due: int) -> str:
+    if dataset.kind is not Kind.SERIES:
+        repaired = registry.history_of(dataset)
+        return f"its history, {repaired.name}, is asked for them" if repaired else "they can't be bought any more"
+    if due == NEVER:
+        return "`tollbook backfill … --again` asks for them"
+    return f"asked for again from {start_of(dataset, due):%Y-%m-%d %H:%M}".removesuffix(" 00:00")

@@ -39,9 +39,11 @@ async def plan(ws: Workspace, request: DataRequest) -> Planned:
     for part in request.datasets:
         dataset = registry.dataset(part.dataset)
         seller = registry.seller(dataset.seller)
-        held, more = _held(ws, dataset, part, request.at, now)
+        held, more = _held(ws, dataset, part, request, now)
         notes += more
-        found = planner.plan(dataset, seller, part.keys, part.first, part.last, held, at=request.at, now=now)
+        found = planner.plan(
+            dataset, seller, part.keys, part.first, part.last, held, at=request.at, now=now, again=request.again
+        )
         plans.append((dataset, found))
     noted = replace(request, notes=tuple(dict.fromkeys(notes)))
     return Planned(noted, ws.asset(request.seller), tuple(plans))
@@ -88,7 +90,7 @@ def last_price(ws: Workspace, made: Order) -> int | None:
 
 
 def _held(
-    ws: Workspace, dataset: Dataset, part: DatasetRequest, at: datetime, now: datetime
+    ws: Workspace, dataset: Dataset, part: DatasetRequest, request: DataRequest, now: datetime
 ) -> tuple[HeldCells, tuple[str, ...]]:
     """Join what the dataset and those that count for it hold; for a snapshot's past also its history twin.
 
@@ -98,14 +100,17 @@ def _held(
 
     def held_of(other: Dataset) -> HeldCells:
         last = max(part.last, slot(other, now)) if is_listing(other) else part.last
-        cells, more = ws.from_cache(lambda cache: held(cache, other, part.keys, part.first, last, at))
+        cells, more = ws.from_cache(
+            lambda cache: held(cache, other, part.keys, part.first, last, request.at, again=request.again)
+        )
         notes.extend(more)
         return cells
 
-    parts = [held_of(registry.dataset(name)) for name in (part.dataset, *part.held_by)]
+    parts = [held_of(dataset)]
+    parts += [held_of(registry.dataset(name)).counted_by_others() for name in part.held_by]
     history = registry.history_of(dataset)
     if history and part.first < part.last:
-        parts.append(held_before(held_of(history), slot(dataset, now)))
+        parts.append(held_before(held_of(history).counted_by_others(), slot(dataset, now)))
     return union(*parts), tuple(notes)
 
 

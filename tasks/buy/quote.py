@@ -128,6 +128,9 @@ def _line(
         may_grow=found.may_grow,
         most_calls=found.most_calls,
         problem=next((problem for problem in problems if problem), None),
+        unconfirmed=found.unconfirmed,
+        pending=found.pending,
+        confirmed_empty=found.confirmed_empty,
     )
 
 

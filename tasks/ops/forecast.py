@@ -72,7 +72,7 @@ class _FutureCoverage:
         for name in (part.dataset, *part.held_by):
             dataset = registry.dataset(name)
             cells, _ = self._ws.from_cache(partial(_held_by_cache, dataset, part, at))
-            parts.append(cells)
+            parts.append(cells if name == part.dataset else cells.counted_by_others())
             parts.append(coverage.held_cells(dataset, self._delivered.get(name, ()), at))
         return union(*parts)
 

@@ -1,6 +1,6 @@
 """Read the ledger's status: money by state, open and undelivered purchases, caps; and disk held by old versions.
 
-Opens no file but the ledger.
+Opens no file but the ledger and, read-only, what is published.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from payer.ledger.caps import limits
@@ -18,6 +19,7 @@ from tasks.operator.freeze import freeze_document
 from tasks.workspace.run import new_run
 from tasks.workspace.workspace import Workspace
 from warehouse.publish.open_files import OldVersions, held_versions
+from warehouse.query import query, update_errors
 
 PERIODS = ("day", "month", "seller_day", "seller_month")
 """Scopes of the caps that are shown: those of a run or a flow belong to a run."""
@@ -34,11 +36,24 @@ class Cap:
 
 
 @dataclass(frozen=True, slots=True)
+class AbsentCounts:
+    """Cells that are to be asked for again, and those that are confirmed to have no row."""
+
+    unconfirmed: int
+    confirmed_empty: int
+
+    @property
+    def text(self) -> str:
+        return f"{self.unconfirmed} cells unconfirmed, {self.confirmed_empty} confirmed empty"
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """The ledger at one moment. `spent`, `in_doubt`, `reserved` and `lost` are atomic units by asset symbol. In doubt
     is what was sent and is neither proved spent nor void; `lost` is for nothing, undelivered or failed, accepted or
     not, and part of the others. `held` are older versions of
-    the published file that sessions still read."""
+    the published file that sessions still read. `absent` counts cells that were asked for and not delivered, as last
+    published; None where that is not known."""
 
     at: datetime
     home: str
@@ -55,6 +70,7 @@ class Status:
     caps: tuple[Cap, ...]
     frozen: tuple[Freeze, ...]
     held: OldVersions
+    absent: AbsentCounts | None
 
     def document(self) -> dict[str, Any]:
         return {
@@ -62,6 +78,8 @@ class Status:
             "home": self.home,
             "published": self.published,
             "held": {"versions": self.held.files, "bytes": self.held.bytes},
+            "unconfirmed": self.absent.unconfirmed if self.absent else None,
+            "confirmed_empty": self.absent.confirmed_empty if self.absent else None,
             "spent": {symbol: self.text(symbol, amount) for symbol, amount in self.spent.items()},
             "in_doubt": {symbol: self.text(symbol, amount) for symbol, amount in self.in_doubt.items()},
             "reserved": {symbol: self.text(symbol, amount) for symbol, amount in self.reserved.items()},
@@ -113,7 +131,19 @@ def read_status(ws: Workspace) -> Status:
         caps=tuple(cap for asset in ws.policy.assets.values() for cap in _caps(ws, asset)),
         frozen=tuple(ws.ledger.freezes()),
         held=held_versions(ws.home / "published"),
+        absent=absent_counts(ws.home) if published.exists() else None,
     )
+
+
+def absent_counts(home: Path) -> AbsentCounts | None:
+    """Return the counts of the published file; None where there is none that has them."""
+    select = """SELECT coalesce(sum(slots_unconfirmed), 0)::BIGINT, coalesce(sum(slots_confirmed_empty), 0)::BIGINT
+                FROM quality_summary"""
+    try:
+        _, [(unconfirmed, empty)] = query(home, select)
+    except update_errors():
+        return None
+    return AbsentCounts(unconfirmed, empty)
 
 
 def purchase_document(p: Purchase) -> dict[str, Any]:

@@ -32,6 +32,8 @@ def _reasons(outcome: Outcome) -> Iterator[str]:
         yield f"{outcome.undelivered} paid and undelivered"
     for failure in outcome.loaded.failures[:1]:
         yield f"failed body {failure.purchase_id} ({failure.dataset}): {failure.message}"
+    for cells in outcome.unconfirmed[:1]:
+        yield f"{cells.cells} cells of {cells.dataset} not delivered ({cells.span}): {cells.again}"
     if outcome.left_calls:
         yield f"{outcome.left_calls} calls left"
 

@@ -31,12 +31,19 @@ def request_fresh(ws: Workspace, name: str, *, reason: str, at: datetime, keys: 
 
 
 def request_range(
-    ws: Workspace, names: Sequence[str], first: date, last: date | None, *, at: datetime, keys: Keys = EVERY_KEY
+    ws: Workspace,
+    names: Sequence[str],
+    first: date,
+    last: date | None,
+    *,
+    at: datetime,
+    keys: Keys = EVERY_KEY,
+    again: bool = False,
 ) -> DataRequest:
     """Request a past range of one seller's datasets, both days inclusive.
 
-    Without `last` it ends with the newest settled day. A snapshot's past is requested from its history twin. Raises
-    BadRequest for a range or a mix of datasets that can't be bought.
+    Without `last` it ends with the newest settled day. A snapshot's past is requested from its history twin. `again`:
+    all of it once more, held or not. Raises BadRequest for a range or a mix of datasets that can't be bought.
     """
     found = [with_history(name) for name in names]
     datasets = list({dataset.name: dataset for dataset, _ in found}.values())
@@ -54,7 +61,9 @@ def request_range(
         part, more = _range_request(ws, dataset, keys, first, last, at)
         parts.append(part)
         notes += [*more, *_beginnings(ws, dataset, part)]
-    return DataRequest("backfill", "backfill", seller, at, tuple(parts), tuple(dict.fromkeys(notes)))
+    if again:
+        notes.append(f"asked for again, held or not, in the edition of {at:%Y-%m-%d}: on that day each request once")
+    return DataRequest("backfill", "backfill", seller, at, tuple(parts), tuple(dict.fromkeys(notes)), again)
 
 
 def parse_range(first: str | None, last: str | None) -> tuple[date, date | None]:

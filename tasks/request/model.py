@@ -40,7 +40,10 @@ class Keys:
 
 @dataclass(frozen=True, slots=True)
 class DataRequest:
-    """Everything one run wants of one seller. `at` is the scheduled time: editions come from it, never from now()."""
+    """Everything one run wants of one seller. `at` is the scheduled time: editions come from it, never from now().
+
+    `again`: an operator asks for all of it once more, held or not, in an edition of its own.
+    """
 
     flow: str
     reason: str
@@ -48,6 +51,7 @@ class DataRequest:
     at: datetime
     datasets: tuple[DatasetRequest, ...]
     notes: tuple[str, ...] = ()
+    again: bool = False
 
     @property
     def whole(self) -> bool:

@@ -235,4 +235,32 @@ MUTANTS = (
         ),
         lowered_caps_presented=("    if amount > caps.per_call:\n", "    if False:\n"),
     ),
+    # Asking again: what was not delivered is asked for a bounded number of times, and never twice in one bucket.
+    *of(
+        "sources/coverage/cell_state.py",
+        ("tests/sources/coverage/test_cell_state.py", "tests/sources/planner/test_plan.py"),
+        asked_for_ever=("if len(believed) > dataset.asked_again or", "if"),
+        asked_daily=("max(last.bucket + 1, believed[-1] + pause(len(believed)))", "last.bucket + 1"),
+        asked_at_once=("max(last.bucket + 1, believed[-1] + pause(len(believed)))", "last.bucket"),
+        failed_deliveries_bought_again=("    if last.failed:\n", "    if False:\n"),
+        answers_of_one_day_counted=("lo=place + 1)", "lo=place + 1) and place + 1"),
+    ),
+    *of(
+        "sources/planner/demand.py",
+        ("tests/sources/planner/test_again.py",),
+        asked_again_without_a_day=(
+            'return f"{edition}+again-{at:%Y-%m-%d}"',
+            'return f"{edition}+again-{at:%H:%M:%S.%f}"',
+        ),
+        asked_again_in_a_bought_edition=(
+            "return again_edition(FINAL if closed else self._live, self.at), self._bucket",
+            "return FINAL, last",
+        ),
+        not_delivered_asked_as_final=("if closed and not self._was_asked(keys, first, last):", "if closed:"),
+    ),
+    *of(
+        "sources/planner/plan.py",
+        ("tests/sources/planner/test_again.py",),
+        complete_groups_asked_again=("if group.id not in held.complete]", "if group.id]"),
+    ),
 )

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from sources.coverage.cover import CoveredSpan, cover, held_cells
+from sources.coverage.absences import AbsentSpan
+from sources.coverage.cover import CoveredSpan, absences_of, cover, held_cells
 from sources.coverage.delivered_page import Cell, DeliveredPage
 from sources.model import Dataset
 from sources.planner.held import HeldCells, OpenGroup
@@ -56,6 +57,8 @@ class Buyer:
 
     market: SellerListing
     spans: dict[str, tuple[CoveredSpan, ...]] = field(default_factory=dict)
+    absent: dict[str, tuple[AbsentSpan, ...]] = field(default_factory=dict)
+    page_rows: int | None = None
     open_groups: dict[str, OpenGroup] = field(default_factory=dict)
     answers: dict[str, list[DeliveredPage]] = field(default_factory=dict)
     bought: set[tuple[object, ...]] = field(default_factory=set)
@@ -65,8 +68,17 @@ class Buyer:
         return self.market.dataset
 
     def held(self, at: datetime) -> HeldCells:
-        own = (span for spans in self.spans.values() for span in spans)
-        return held_cells(self.dataset, own, at, self.open_groups.values())
+        own = [span for spans in self.spans.values() for span in spans]
+        asked: dict[str, list[AbsentSpan]] = {}
+        for spans in self.absent.values():
+            for span in spans:
+                asked.setdefault(span.key, []).append(span)
+        absences = {
+            key: absences_of(self.dataset, facts, [span for span in own if span.key == key])
+            for key, facts in asked.items()
+        }
+        groups = self.open_groups.values()
+        return held_cells(self.dataset, own, at, groups, absences=absences, page_rows=self.page_rows)
 
     def plan(
         self, wanted: Iterable[str], first: int, last: int, at: datetime = AT, now: datetime | None = None
@@ -89,7 +101,8 @@ class Buyer:
         """What the group tells, beside all others."""
         elsewhere = {cell for name, own in self.answers.items() if name != group for one in own for cell in one.cells}
         found = cover(self.dataset, self.answers[group], elsewhere)
-        self.spans[group] = found.spans
+        self.spans[group], self.absent[group] = found.spans, found.absent
+        self.page_rows = found.page_rows or self.page_rows
         self.open_groups.pop(group, None)
         if found.open_group:
             self.open_groups[group] = found.open_group
@@ -108,8 +121,8 @@ class Buyer:
         raise AssertionError("planning does not come to an end")
 
     def knows(self, at: datetime = AT) -> set[Cell]:
-        """Every cell that is held at a time."""
-        spans = self.held(at).spans
+        """Every cell that is held at a time, or confirmed empty."""
+        spans = self.held(at).counted_by_others().spans
         return {(key, number) for key, own in spans.items() for a, b in own for number in range(a, b + 1)}
 
 

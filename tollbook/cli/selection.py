@@ -52,6 +52,8 @@ async def range_request(
     last: str | None,
     tokens: str | None,
     keys: Sequence[str] | None,
+    *,
+    again: bool = False,
 ) -> DataRequest:
     """Build a backfill's request. Raises BadRequest before any seller is asked for terms."""
     start, end = parse_range(first, last)
@@ -59,4 +61,4 @@ async def range_request(
         with_history(name)
     check_named(datasets_of(names), tokens, keys or ())
     named = await resolve_keys(ws, tokens, keys or ())
-    return request_range(ws, names, start, end, at=ws.clock.now(), keys=named)
+    return request_range(ws, names, start, end, at=ws.clock.now(), keys=named, again=again)

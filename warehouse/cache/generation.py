@@ -13,7 +13,7 @@ from warehouse.cache.tables import declared_tables
 if TYPE_CHECKING:
     import duckdb
 
-FORMAT = 3
+FORMAT = 4
 """Raised when tables of the cache change in meaning: an older file is then rebuilt from the ledger."""
 
 _SAMPLE = "SELECT hash('a', 1::BIGINT, NULL, 0.1::DOUBLE, DATE '2025-01-01', TIMESTAMPTZ '2025-01-01 00:00:00+00')"

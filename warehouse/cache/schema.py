@@ -33,12 +33,15 @@ CREATE TABLE IF NOT EXISTS coverage (
     dataset VARCHAR, key VARCHAR, first BIGINT, last BIGINT, bucket BIGINT, settled BOOLEAN);
 CREATE TABLE IF NOT EXISTS coverage_open (
     dataset VARCHAR, group_id VARCHAR, key VARCHAR, first BIGINT, last BIGINT, bucket BIGINT, settled BOOLEAN);
+CREATE TABLE IF NOT EXISTS coverage_absent (
+    dataset VARCHAR, group_id VARCHAR, key VARCHAR, first BIGINT, last BIGINT, bucket BIGINT, asked_at BIGINT,
+    failed BOOLEAN);
 CREATE TABLE IF NOT EXISTS coverage_groups (
     dataset VARCHAR, group_id VARCHAR, edition VARCHAR, bucket BIGINT, context VARCHAR, pages BIGINT[], state VARCHAR,
-    rows BIGINT, completed_at TIMESTAMPTZ);
+    rows BIGINT, page_rows BIGINT, completed_at TIMESTAMPTZ);
 CREATE TABLE IF NOT EXISTS coverage_pages (
     dataset VARCHAR, group_id VARCHAR, page BIGINT, purchase_id VARCHAR, observed_at TIMESTAMPTZ, rows BIGINT,
-    keys VARCHAR[], slots BIGINT[], known BOOLEAN, readable BOOLEAN);
+    keys VARCHAR[], slots BIGINT[], known BOOLEAN, readable BOOLEAN, stated BIGINT);
 """
 
 

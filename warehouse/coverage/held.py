@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from sources.coverage import cover as rules
+from sources.planner.demand import again_edition
 from sources.planner.held import HeldCells, OpenGroup
 from sources.planner.pieces import AGAIN, group_of
 from sources.slots import FINAL, slot
+from warehouse.coverage.absent import ROWS, read_absent
 from warehouse.coverage.store import DONE, ENDED, OPEN, key_sql, read_spans
 
 if TYPE_CHECKING:
@@ -20,24 +23,41 @@ if TYPE_CHECKING:
     from warehouse.cache.store import Cache
 
 
-def held(cache: Cache, dataset: Dataset, keys: Iterable[str], first: int, last: int, at: datetime) -> HeldCells:
-    """Return the cells that a run scheduled for `at` need not buy of keys × slots first…last (inclusive).
+PAGE_SIZE_KEPT = timedelta(days=28)
+"""A seller's page size that proved to be smaller than asked for is assumed so long; asking for more then costs no call
+that the smaller pages would not."""
 
-    The listings that it may continue are among them. Raises CacheIncomplete.
+
+def held(
+    cache: Cache, dataset: Dataset, keys: Iterable[str], first: int, last: int, at: datetime, *, again: bool = False
+) -> HeldCells:
+    """Return the cells that a run scheduled for `at` need not buy of keys × slots first…last (inclusive), and those
+    that were asked for in vain.
+
+    The listings that it may continue are among them. `again`: also the groups that an operator asked for again on the
+    day of `at`, as far as they are complete. Raises CacheIncomplete.
     """
     with cache.open(complete=True) as con:
         current_slot = slot(dataset, at)
         _register_wanted(con, dataset, keys)
-        query = """SELECT key, first, last, bucket, settled
-           FROM (FROM coverage UNION ALL SELECT * EXCLUDE (group_id) FROM coverage_open) SEMI JOIN wanted USING (key)
-           WHERE dataset = ? AND last >= ? AND first <= ? AND (settled OR bucket >= ?)"""
+        query = f"""SELECT key, first, last, bucket, settled FROM {ROWS} SEMI JOIN wanted USING (key)
+            WHERE dataset = ? AND last >= ? AND first <= ? AND (settled OR bucket >= ?)"""
         spans = read_spans(con, query, [dataset.name, first, last, current_slot])
-        groups = _open_groups(con, dataset, current_slot)
-        return rules.held_cells(dataset, spans, at, groups, _listing_rows(con, dataset))
+        absent = read_absent(con, dataset, "wanted")
+        cells = rules.held_cells(
+            dataset,
+            spans,
+            at,
+            _open_groups(con, dataset, current_slot),
+            _listing_rows(con, dataset),
+            absent.judged(dataset),
+            _page_rows(con, dataset, at),
+        )
+        return replace(cells, complete=_complete_again(con, dataset, at)) if again else cells
 
 
 def beginnings(cache: Cache, dataset: Dataset, keys: Iterable[str]) -> dict[str, int]:
-    """Map a key to the slot of its first row, where a settled answer for the slot before had no row."""
+    """Map a key to the slot of its first row, where an answer for the slot before had no row."""
     with cache.open() as con:
         cache.create_tables(con, [dataset.table])
         _register_wanted(con, dataset, keys)
@@ -45,8 +65,9 @@ def beginnings(cache: Cache, dataset: Dataset, keys: Iterable[str]) -> dict[str,
             f"""WITH began AS (
                     SELECT {key_sql(dataset)} AS key, min(epoch("{dataset.time_column}"))::BIGINT // ? AS first
                     FROM "{dataset.table}" GROUP BY 1)
-                SELECT DISTINCT key, began.first FROM began SEMI JOIN wanted USING (key) JOIN coverage c USING (key)
-                WHERE c.dataset = ? AND c.settled AND began.first - 1 BETWEEN c.first AND c.last""",
+                SELECT DISTINCT key, began.first
+                FROM began SEMI JOIN wanted USING (key) JOIN coverage_absent c USING (key)
+                WHERE c.dataset = ? AND NOT c.failed AND began.first - 1 BETWEEN c.first AND c.last""",
             [dataset.grain, dataset.name],
         ).fetchall()
     return dict(rows)
@@ -77,3 +98,21 @@ def _listing_rows(con: duckdb.DuckDBPyConnection, dataset: Dataset) -> int | Non
         [dataset.name, OPEN, AGAIN],
     ).fetchall()
     return rows[0][0] if rows else None
+
+
+def _page_rows(con: duckdb.DuckDBPyConnection, dataset: Dataset, at: datetime) -> int | None:
+    """The size of the seller's pages, where it proved to be smaller than asked for."""
+    rows = con.execute(
+        """SELECT page_rows FROM coverage_groups WHERE dataset = ? AND page_rows IS NOT NULL AND completed_at > ?
+           ORDER BY completed_at DESC, group_id LIMIT 1""",
+        [dataset.name, at - PAGE_SIZE_KEPT],
+    ).fetchall()
+    return rows[0][0] if rows else None
+
+
+def _complete_again(con: duckdb.DuckDBPyConnection, dataset: Dataset, at: datetime) -> frozenset[str]:
+    rows = con.execute(
+        "SELECT group_id FROM coverage_groups WHERE dataset = ? AND state = ? AND ends_with(edition, ?)",
+        [dataset.name, DONE, again_edition("", at)],
+    ).fetchall()
+    return frozenset(group_id for (group_id,) in rows)

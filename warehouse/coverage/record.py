@@ -14,6 +14,7 @@ from sources import registry
 from sources.coverage import cover as rules
 from sources.coverage.cover import CoveredSpan
 from sources.coverage.delivered_page import Cell
+from sources.coverage.page_ends import is_short, unbroken
 from sources.planner.grid import Span, gaps, merged
 from sources.planner.held import OpenGroup
 from warehouse.cache.sql import among, append
@@ -78,15 +79,15 @@ def _stored(con: duckdb.DuckDBPyConnection, new: Sequence[Page], changed: Sequen
 
 def _judge(con: duckdb.DuckDBPyConnection, group_id: GroupId, stored: Sequence[StoredPage]) -> GroupPages:
     """A group with what all its pages, stored and new, cover together."""
-    pages = _canonical(stored)
+    dataset = registry.dataset(group_id[0])
+    pages = _canonical(dataset, stored)
     answers = [page.answer for page in pages]
     coverage = pages[0].alone if len(pages) == 1 else None
     if coverage is None:
-        dataset = registry.dataset(group_id[0])
         coverage = rules.cover(dataset, answers)
         if coverage.possibly_hidden:
             coverage = rules.cover(dataset, answers, _cells_with_rows(con, dataset, coverage.possibly_hidden))
-        if not rules.unbroken(answers):
+        if not unbroken(answers):
             coverage = replace(coverage, open_group=OpenGroup(answers[0].group, ()))
     rows, last_at = sum(answer.rows for answer in answers), max(answer.received_at for answer in answers)
     return GroupPages(*group_id, tuple(stored), coverage, rows, last_at)
@@ -107,7 +108,7 @@ def _cells_with_rows(con: duckdb.DuckDBPyConnection, dataset: Dataset, cells: Se
     return set(rows)
 
 
-def _canonical(stored: Sequence[StoredPage]) -> list[StoredPage]:
+def _canonical(dataset: Dataset, stored: Sequence[StoredPage]) -> list[StoredPage]:
     """Each page once, as first answered, up to the first that ends the listing: neither a request beyond the end nor a
     second answer changes the result, whenever it was loaded."""
     first: dict[int, StoredPage] = {}
@@ -116,8 +117,7 @@ def _canonical(stored: Sequence[StoredPage]) -> list[StoredPage]:
     pages: list[StoredPage] = []
     for number in sorted(first):
         pages.append(first[number])
-        answer = first[number].answer
-        if first[number].alone or (answer.group.limit is not None and answer.rows < answer.group.limit):
+        if first[number].alone or is_short([page.answer for page in pages], dataset):
             break
     return pages
 
@@ -134,15 +134,18 @@ def add_spans(con: duckdb.DuckDBPyConnection, name: str, spans: Sequence[Covered
         by_key[span.key].append(span)
     if stored:
         con.execute(f"DELETE FROM coverage WHERE dataset = ? AND {predicate}", [name, *keys])
-    append(con, "coverage", store.span_rows(name, [span for each in by_key.values() for span in flattened(each)]))
+    dated = registry.dataset(name).restated_for > 0
+    flat = [span for each in by_key.values() for span in flattened(each, dated=dated)]
+    append(con, "coverage", store.span_rows(name, flat))
 
 
-def flattened(spans: Sequence[CoveredSpan]) -> list[CoveredSpan]:
+def flattened(spans: Sequence[CoveredSpan], *, dated: bool = False) -> list[CoveredSpan]:
     """Spans of one key with each slot once: settled where any span says so, else in the latest bucket. Equal content
-    gives equal spans."""
+    gives equal spans. `dated`: settled rows may be restated, so the bucket they were last seen in counts, too."""
     layers: dict[tuple[bool, int], list[Span]] = {}
     for span in spans:
-        layers.setdefault((span.settled, 0 if span.settled else span.bucket), []).append((span.first, span.last))
+        bucket = 0 if span.settled and not dated else span.bucket
+        layers.setdefault((span.settled, bucket), []).append((span.first, span.last))
     out: list[CoveredSpan] = []
     taken: list[Span] = []
     for (settled, bucket), layer in sorted(layers.items(), reverse=True):

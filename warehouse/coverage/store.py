@@ -98,14 +98,15 @@ def _pages(con: duckdb.DuckDBPyConnection, keys: Collection[GroupId]) -> dict[Gr
     if keys:
         predicate, group_ids = among("group_id", [group_id for _, group_id in keys])
         rows = con.execute(
-            f"""SELECT dataset, group_id, purchase_id, context, page, observed_at, p.rows, keys, slots, known, readable
+            f"""SELECT dataset, group_id, purchase_id, context, page, observed_at, p.rows, keys, slots, known, readable,
+                       stated
                 FROM coverage_pages p JOIN coverage_groups g USING (dataset, group_id)
                 WHERE state <> ? AND {predicate}""",
             [DONE, *group_ids],
         ).fetchall()
-        for name, group_id, purchase_id, context, page, seen_at, count, names, slots, known, readable in rows:
+        for name, group_id, purchase_id, context, page, seen_at, count, names, slots, *rest in rows:
             cells = tuple(zip(names, slots, strict=True))
-            answer = DeliveredPage(group_of(json.loads(context)), page, seen_at, count, cells, known, readable)
+            answer = DeliveredPage(group_of(json.loads(context)), page, seen_at, count, cells, *rest)
             pages.setdefault((name, group_id), []).append(StoredPage(purchase_id, answer))
     return pages
 
@@ -128,15 +129,17 @@ def delete_groups(con: duckdb.DuckDBPyConnection, groups: Sequence[GroupPages]) 
         return
     ids = {"dataset": [group.dataset for group in groups], "group_id": [group.group_id for group in groups]}
     con.register("touched", pa.table({name: pa.array(values, pa.string()) for name, values in ids.items()}))
-    for table in ("coverage_groups", "coverage_open", "coverage_pages"):
+    for table in ("coverage_groups", "coverage_open", "coverage_absent", "coverage_pages"):
         con.execute(
             f"DELETE FROM {table} t USING touched WHERE t.dataset = touched.dataset AND t.group_id = touched.group_id"
         )
 
 
 def write_groups(con: duckdb.DuckDBPyConnection, groups: Sequence[GroupPages]) -> None:
-    """Write the groups as they are now: spans only of open ones; pages also of listings that another one follows."""
+    """Write the groups as they are now: what they lack; spans only of open ones; pages also of listings that another
+    one follows."""
     append(con, "coverage_groups", _group_rows(groups))
+    append(con, "coverage_absent", _absent_rows(groups))
     for group in groups:
         if group.state != DONE or group.dataset in followed_listings():
             append(con, "coverage_pages", _page_rows(group))
@@ -159,6 +162,24 @@ def span_rows(name: str, spans: Sequence[CoveredSpan], group_id: str | None = No
     return pa.table(columns)
 
 
+def _absent_rows(groups: Sequence[GroupPages]) -> pa.Table:
+    import pyarrow as pa
+
+    absent = [(group, span) for group in groups for span in group.coverage.absent]
+    return pa.table(
+        {
+            "dataset": pa.array([group.dataset for group, _ in absent], pa.string()),
+            "group_id": pa.array([group.group_id for group, _ in absent], pa.string()),
+            "key": pa.array([span.key for _, span in absent], pa.string()),
+            "first": pa.array([span.first for _, span in absent], pa.int64()),
+            "last": pa.array([span.last for _, span in absent], pa.int64()),
+            "bucket": pa.array([span.ask.bucket for _, span in absent], pa.int64()),
+            "asked_at": pa.array([span.ask.asked_at for _, span in absent], pa.int64()),
+            "failed": pa.array([span.ask.failed for _, span in absent], pa.bool_()),
+        }
+    )
+
+
 def _group_rows(groups: Sequence[GroupPages]) -> pa.Table:
     import pyarrow as pa
 
@@ -174,6 +195,7 @@ def _group_rows(groups: Sequence[GroupPages]) -> pa.Table:
             "pages": pa.array(pages, pa.list_(pa.int64())),
             "state": pa.array([group.state for group in groups], pa.string()),
             "rows": pa.array([group.rows for group in groups], pa.int64()),
+            "page_rows": pa.array([group.coverage.page_rows for group in groups], pa.int64()),
             "completed_at": pa.array([group.last_at for group in groups], pa.timestamp("us", "UTC")),
         }
     )
@@ -209,5 +231,6 @@ def _page_rows(group: GroupPages) -> pa.Table:
             "slots": pa.array([[number for _, number in answer.cells] for answer in answers], pa.list_(pa.int64())),
             "known": [answer.known for answer in answers],
             "readable": [answer.readable for answer in answers],
+            "stated": pa.array([answer.stated for answer in answers], pa.int64()),
         }
     )

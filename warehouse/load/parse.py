@@ -10,6 +10,7 @@ from sources.coverage.cover import cover
 from sources.coverage.delivered_page import delivered_page
 from sources.parse import rows
 from sources.parse.envelope import Envelope
+from sources.parse.length import stated_length
 from warehouse.coverage.page import Page, declared
 
 if TYPE_CHECKING:
@@ -79,7 +80,8 @@ def _no_rows(dataset: Dataset, message: str) -> ParsedBody:
 
 def _answered(dataset: Dataset, delivery: Delivery, parsed: ParsedBody) -> DeliveredPage | None:
     try:
-        return delivered_page(dataset, delivery.context, delivery.received_at, parsed)
+        stated = stated_length(dataset, delivery.body)
+        return delivered_page(dataset, delivery.context, delivery.received_at, parsed, stated=stated)
     except UNREADABLE:
         return None
 

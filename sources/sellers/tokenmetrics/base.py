@@ -79,7 +79,8 @@ AS_OF = Column("as_of", Cast.DATE, (), "UTC day on which the row was observed; t
 
 def declare(name: str, table: str, kind: Kind, *columns: Column, **rest: Any) -> Dataset:
     """A dataset with the shared envelope, path, paging and highest ceiling, unless `rest` says otherwise."""
-    usual: Mapping[str, Any] = {"path": f"/{name}", "paging": PAGES, "success": {"success": True}, **HIGHEST}
+    answers: Mapping[str, Any] = {"success": {"success": True}, "length": "length"}
+    usual: Mapping[str, Any] = {"path": f"/{name}", "paging": PAGES, **answers, **HIGHEST}
     return Dataset(name=name, seller=NAME, table=table, kind=kind, columns=(*columns, EXTRAS), **{**usual, **rest})
 
 

@@ -66,6 +66,7 @@ ANSWERED: list[tuple[str, dict[str, Any], int, int, Check]] = [
     ("cut_body", {"share": 0.5}, 200, PAID, lambda a: a.text.startswith('{"') and not a.text.endswith("}")),
     ("unreadable_rows", {}, 200, PAID, lambda a: set(a.json()["data"][0].values()) == {"?"}),
     ("empty_body", {}, 200, PAID, lambda a: a.content == b""),
+    ("no_rows", {}, 200, PAID, lambda a: a.json()["success"] and a.json()["data"] == []),
     ("html_body", {}, 200, PAID, lambda a: "html" in a.text),
     ("garbage_body", {}, 200, PAID, lambda a: b"\xff" in a.content),
     ("wrong_schema", {}, 200, PAID, lambda a: "TOKEN_ID" not in a.json()["data"][0]),

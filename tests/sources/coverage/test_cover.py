@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sources import registry
-from sources.coverage.cover import Coverage, CoveredSpan, cover, held_cells, is_held
+from sources.coverage.cover import Coverage, CoveredSpan, absences_of, cover, held_cells, is_held
 from sources.coverage.delivered_page import DeliveredPage
 from sources.model import Dataset
 from sources.planner.pieces import Group, Piece
@@ -42,31 +42,32 @@ def known(found: Coverage) -> set[tuple[str, int, bool]]:
     return {(span.key, n, span.settled) for span in found.spans for n in range(span.first, span.last + 1)}
 
 
+def lacking(found: Coverage) -> set[tuple[str, int]]:
+    return {(span.key, n) for span in found.absent for n in range(span.first, span.last + 1)}
+
+
 def newest_first(count: int, first: int, last: int) -> list[tuple[str, int]]:
     return [(key, number) for number in range(last, first - 1, -1) for key in keys(count)]
 
 
-def test_an_absent_row_of_a_closed_window_is_knowledge() -> None:
+def test_what_was_asked_for_and_not_delivered_is_not_held() -> None:
     own = group(2, OLD, OLD + 2)
     found = cover(SIGNALS, [page(own, 1, [("3000", OLD)])])
     assert found.complete
-    assert known(found) == {(key, n, True) for key in keys(2) for n in range(OLD, OLD + 3)}
-
-
-def test_an_empty_answer_is_knowledge_too() -> None:
-    found = cover(SIGNALS, [page(group(1, OLD, OLD), 1, [])])
     assert known(found) == {("3000", OLD, True)}
+    assert lacking(found) == {(key, n) for key in keys(2) for n in range(OLD, OLD + 3)} - {("3000", OLD)}
 
 
-def test_a_row_settles_before_an_absence_is_believed() -> None:
+def test_an_empty_answer_holds_nothing() -> None:
+    found = cover(SIGNALS, [page(group(1, OLD, OLD), 1, [])])
+    assert (known(found), lacking(found)) == (set(), {("3000", OLD)})
+
+
+def test_a_row_is_held_for_good_once_it_has_settled() -> None:
     own = group(2, TODAY - 1, TODAY, edition="day:2026-11-22")
     found = cover(SIGNALS, [page(own, 1, [("3000", TODAY - 1), ("3000", TODAY)])])
-    assert known(found) == {
-        ("3000", TODAY - 1, True),
-        ("3000", TODAY, False),
-        ("3001", TODAY - 1, False),
-        ("3001", TODAY, False),
-    }
+    assert known(found) == {("3000", TODAY - 1, True), ("3000", TODAY, False)}
+    assert lacking(found) == {("3001", TODAY - 1), ("3001", TODAY)}
 
 
 def test_what_has_not_settled_holds_in_its_bucket_and_is_due_in_the_next() -> None:
@@ -86,10 +87,8 @@ def test_an_answer_that_came_late_is_as_fresh_as_the_day_it_came() -> None:
 def test_a_snapshot_tells_of_the_slot_it_arrived_in() -> None:
     own = group(2, TODAY, TODAY, edition="day:2026-11-22", dataset=GRADE)
     found = cover(GRADE, [page(own, 1, [("3000", TODAY)], AT + DAY)])
-    assert {(span.key, span.first, span.last) for span in found.spans} == {
-        ("3000", TODAY + 1, TODAY + 1),
-        ("3001", TODAY + 1, TODAY + 1),
-    }
+    assert {(span.key, span.first, span.last) for span in found.spans} == {("3000", TODAY + 1, TODAY + 1)}
+    assert lacking(found) == {("3001", TODAY + 1)}
 
 
 @pytest.mark.parametrize("edition", ["final", "day:2026-11-22"])
@@ -98,7 +97,11 @@ def test_a_malformed_answer_is_not_bought_again_by_a_retry(edition: str) -> None
     own = group(2, TODAY - 1, TODAY, edition=edition)
     found = cover(SIGNALS, [page(own, 1, [], readable=False)])
     assert found.complete
-    assert held_cells(SIGNALS, found.spans, AT).spans == dict.fromkeys(keys(2), ((TODAY - 1, TODAY),))
+    asked = {key: [span for span in found.absent if span.key == key] for key in keys(2)}
+    absences = {key: absences_of(SIGNALS, facts, ()) for key, facts in asked.items()}
+    assert held_cells(SIGNALS, found.spans, AT, absences=absences).spans == dict.fromkeys(
+        keys(2), ((TODAY - 1, TODAY),)
+    )
 
 
 def test_a_full_page_of_many_goes_on() -> None:
@@ -194,7 +197,7 @@ def test_doubt_is_over_once_the_hidden_row_was_found_elsewhere() -> None:
     assert cover(SIGNALS, answers).possibly_hidden == tuple(sorted((hidden, absent)))
     found = cover(SIGNALS, answers, elsewhere={hidden})
     assert found.complete
-    assert len(known(found)) == 13 * 29
+    assert (len(known(found)), lacking(found)) == (13 * 29 - 2, {hidden, absent})
 
 
 def test_a_snapshot_listing_that_shifted_is_asked_for_once_more() -> None:
@@ -264,7 +267,8 @@ def test_a_token_without_rows_in_a_listing_is_known_when_the_listing_ends() -> N
     own = Group(HOURLY.name, "hour:2026-11-22T09", here, keys(2), here - 5, here, 100, 12)
     found = cover(HOURLY, [page(own, 1, [("3000", here - n) for n in range(6)])])
     assert found.complete
-    assert {key for key, _, _ in known(found)} == set(keys(2))
+    assert {key for key, _, _ in known(found)} == {"3000"}
+    assert lacking(found) == {("3001", here - n) for n in range(6)}
 
 
 def test_a_token_without_rows_in_a_listing_is_absent_once_older_rows_were_seen() -> None:
@@ -274,8 +278,9 @@ def test_a_token_without_rows_in_a_listing_is_absent_once_older_rows_were_seen()
     found = cover(HOURLY, [page(own, 1, rows)])
     assert found.complete
     assert {(span.key, span.first) for span in found.spans if span.first < here - 7} == {
-        (key, here - 24) for key in keys(3)
+        (key, here - 24) for key in keys(2)
     }
+    assert lacking(found) == {("3002", number) for number in range(here - 24, here + 1)}
 
 
 def test_a_token_without_rows_is_unknown_where_a_listing_is_not_in_order_of_time() -> None:

@@ -131,7 +131,7 @@ def test_replanning_later_in_the_same_edition_from_nothing_makes_the_same_pieces
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([0.05, 0.3, 0.8]), st.integers(1, 12), st.integers(1, 60))
 def test_holes_are_filled_and_nothing_is_bought_twice(seed: int, density: float, count: int, days: int) -> None:
-    """Also against a seller with ragged rows: an absent row is knowledge once its time has passed."""
+    """Also against a seller with ragged rows: what was asked for in vain is asked for a few times more."""
     rng = np.random.default_rng(seed)
     first, last = TODAY - 5 - days, TODAY - 5
     rows = {cell for cell in dense(keys(count), first, last) if rng.random() < 0.9}
@@ -141,8 +141,12 @@ def test_holes_are_filled_and_nothing_is_bought_twice(seed: int, density: float,
             if rng.random() > density:
                 buyer.fill((key,), number, number) if rng.random() < 0.05 else None
     buyer.fill(keys(count), first, last)
+    assert buyer.knows() >= rows
+    assert buyer.fill(keys(count), first, last) == 0
+    for later in (30, 31, 34, 43, 47, 50, 59):
+        buyer.fill(keys(count), first, last, AT + later * DAY)
     assert buyer.knows() >= dense(keys(count), first, last)
-    assert buyer.fill(keys(count), first, last, AT + 30 * DAY) == 0
+    assert buyer.fill(keys(count), first, last, AT + 90 * DAY) == 0
 
 
 def test_a_ragged_listing_stops_at_its_short_page() -> None:
@@ -151,7 +155,8 @@ def test_a_ragged_listing_stops_at_its_short_page() -> None:
     billed = buyer.plan(keys(13), TODAY - 32, TODAY - 4).calls
     assert billed == 4
     assert buyer.fill(keys(13), TODAY - 32, TODAY - 4) < billed
-    assert buyer.fill(keys(13), TODAY - 32, TODAY - 4, AT + DAY) == 0
+    again = [buyer.fill(keys(13), TODAY - 32, TODAY - 4, AT + days * DAY) for days in range(30)]
+    assert (sum(again), [day for day, calls in enumerate(again) if calls]) == (3, [1, 4, 13])
 
 
 def test_a_full_last_page_is_not_followed_by_an_empty_one() -> None:
@@ -245,10 +250,13 @@ def test_the_newest_day_is_looked_at_again_until_it_has_settled() -> None:
     assert bought == [1, 1, 0, 0]
 
 
-def test_an_absent_newest_day_is_asked_for_until_patience_ends() -> None:
-    buyer = Buyer(SellerListing(SIGNALS, set()))
-    bought = [buyer.fill(keys(2), TODAY, TODAY, AT + days * DAY) for days in range(6)]
-    assert bought == [1, 1, 1, 1, 0, 0]
+def test_an_absent_day_is_asked_for_daily_until_patience_ends_then_ever_more_rarely() -> None:
+    """From the fourth day on the absence counts: once more after a day, after three, after nine, and never again."""
+    buyer = Buyer(SellerListing(SIGNALS, dense(keys(2), TODAY - 9, TODAY - 1) | dense(keys(2), TODAY + 1, TODAY + 1)))
+    buyer.fill(keys(2), TODAY - 9, TODAY - 1)
+    buyer.fill(keys(2), TODAY + 1, TODAY + 1, AT + 3 * DAY)
+    bought = [buyer.fill(keys(2), TODAY, TODAY, AT + days * DAY) for days in range(60)]
+    assert [day for day, calls in enumerate(bought) if calls] == [0, 1, 2, 3, 4, 7, 16]
 
 
 def test_an_outage_is_filled_by_the_next_run() -> None:

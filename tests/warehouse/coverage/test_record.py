@@ -112,14 +112,66 @@ def test_what_moves_yet_is_held_for_its_bucket_and_due_in_the_next(tmp_path: Pat
     assert held(cache, HISTORY, ["1"], 0, 99999, T0 + DAY).spans["1"] == ((piece.first, piece.last - 1),)
 
 
-def test_a_day_without_a_row_is_believed_when_it_is_old_enough(tmp_path: Path) -> None:
+def test_a_day_without_a_row_is_no_day_held(tmp_path: Path) -> None:
+    """It is not due again in the bucket of its answer, and missing in the next."""
     cache, books = Cache(tmp_path), MemoryLedger()
     [piece, *_] = pieces(HISTORY.name, ["1"], T0 - DAY * 9, T0, T0)
     old, recent = slot(HISTORY, T0 - DAY * 8), slot(HISTORY, T0 - DAY * 2)
     answer(books, piece, T0, skip=[old, recent])
     load(cache, books)
+    assert missing(cache, HISTORY.name, ["1"], T0 - DAY * 9, T0, T0).missing_cells == 0
     cells = held(cache, HISTORY, ["1"], 0, 99999, T0 + DAY)
-    assert cells.spans["1"] == ((piece.first, recent - 1), (recent + 1, piece.last - 1))
+    assert cells.spans["1"] == ((piece.first, old - 1), (old + 1, recent - 1), (recent + 1, piece.last - 1))
+    todo = missing(cache, HISTORY.name, ["1"], T0 - DAY * 9, T0, T0 + DAY)
+    assert sum(each.slots for each in todo.unconfirmed) == 2
+
+
+def test_what_is_not_delivered_is_the_same_after_a_rebuild_in_any_order(tmp_path: Path) -> None:
+    """I8: coverage is made of facts alone."""
+    cache, books = Cache(tmp_path), MemoryLedger()
+    load(cache, books)
+    days = range(slot(HISTORY, T0 - DAY * 9), slot(HISTORY, T0))
+    for later, skip in ((0, days[2:5]), (1, days[3:5]), (4, days[3:4])):
+        at = T0 + DAY * later
+        for piece in missing(cache, HISTORY.name, ["1", "2"], T0 - DAY * 9, T0 - DAY, at).pieces:
+            answer(books, piece, at, skip)
+        load(cache, books)
+    again = Cache(tmp_path / "again")
+    load(again, MemoryLedger(books.held[::-1]))
+    at = T0 + DAY * 5
+    states = [held(each, HISTORY, ["1", "2"], days[0], days[-1], at) for each in (cache, again)]
+    assert states[0] == states[1]
+    assert [(cells.first, cells.last, cells.asked) for cells in states[0].absent["1"]] == [(days[3], days[3], 3)]
+    facts = []
+    for each in (cache, again):
+        with each.open() as con:
+            facts.append(con.execute("FROM coverage_absent ORDER BY ALL").fetchall())
+    assert facts[0] == facts[1]
+
+
+def test_pages_that_the_seller_cuts_are_read_on_and_asked_for_in_its_size(tmp_path: Path) -> None:
+    """Fifty rows of a hundred asked for, newest first: the second page is the next request, and later plans ask for
+    fifty."""
+    cache, books = Cache(tmp_path), MemoryLedger()
+    load(cache, books)
+    keys, begin, end = [str(number) for number in range(1, 11)], T0 - DAY * 13, T0 - DAY * 4
+    pages = []
+    while left := missing(cache, HISTORY.name, keys, begin, end, T0).pieces:
+        [piece] = left
+        pages.append((piece.page, dict(piece.params)["limit"]))
+        rows = [
+            grade(int(key), datetime.fromtimestamp(number * 86400, T0.tzinfo))
+            for number in range(piece.last, piece.first - 1, -1)
+            for key in piece.keys
+        ]
+        books.deliver(piece, body(*rows[piece.page * 50 - 50 : piece.page * 50], length=50), T0)
+        load(cache, books)
+    assert pages == [(1, "100"), (2, "100")]
+    assert held(cache, HISTORY, keys, 0, 99999, T0).absent == {}
+    later = missing(cache, HISTORY.name, keys, begin - DAY * 10, begin - DAY, T0 + DAY)
+    assert {dict(piece.params)["limit"] for piece in later.pieces} == {"50"}
+    forgotten = missing(cache, HISTORY.name, keys, begin - DAY * 10, begin - DAY, T0 + DAY * 40)
+    assert {dict(piece.params)["limit"] for piece in forgotten.pieces} == {"100"}
 
 
 def test_a_row_that_came_between_pages_is_found_with_one_call(tmp_path: Path) -> None:

@@ -45,6 +45,8 @@ def bill_notes(output: Output, bill: Bill) -> None:
             f"  {lost.dataset}: {lost.cells} cells can't be bought any more ({lost.what}){repair}", style="yellow"
         )
     for line in bill.lines:
+        for words in absent_words(line):
+            output.line(f"  {words}", style="yellow" if line.unconfirmed else "")
         if line.problem and line.all_items:
             output.line(f"  {line.dataset}: not bought. {line.problem.what}", style="red")
     if bill.postponed:
@@ -61,6 +63,17 @@ def bill_notes(output: Output, bill: Bill) -> None:
         output.line(f"  {note}")
     for words in limit_lines(bill):
         output.line(f"  {words}", style="red" if bill.refusal else "")
+
+
+def absent_words(line: Line) -> list[str]:
+    """Say how many wanted cells were asked for and not delivered, and how many are confirmed to have no row."""
+    words = []
+    if line.unconfirmed:
+        cells = plural(line.unconfirmed_cells, "cell")
+        words.append(f"{cells} unconfirmed: asked for and not delivered, to be asked for again")
+    if line.confirmed_empty:
+        words.append(f"{plural(line.confirmed_empty, 'cell')} confirmed empty")
+    return [f"{line.dataset}: {', '.join(words)}"] if words else []
 
 
 def limit_lines(bill: Bill) -> list[str]:

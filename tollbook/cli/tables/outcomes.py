@@ -73,6 +73,9 @@ def _remarks(done: Outcome) -> Iterator[tuple[str, str, str]]:
 
 
 def _about_bodies(done: Outcome) -> Iterator[tuple[str, str, str]]:
+    for absent in done.unconfirmed:
+        cells = f"{plural(absent.cells, 'cell')} of {absent.dataset} asked for and not delivered ({absent.span})"
+        yield "unconfirmed", f"{cells}: {absent.again}", "yellow"
     if done.loaded.quarantined:
         yield "quarantined", f"{plural(done.loaded.quarantined, 'row')}, kept with their bodies", "yellow"
     for body in done.loaded.failures[:SOME]:

@@ -19,6 +19,10 @@ def backfill(
     tokens: options.Tokens = None,
     keys: options.Keys = None,
     max_cost: options.MaxCost = None,
+    again: Annotated[
+        bool,
+        typer.Option("--again", help="Buy all of the range once more: what is held, confirmed empty, or failed."),
+    ] = False,
     yes: options.Yes = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Stop at the bill.")] = False,
     as_json: options.Json = False,
@@ -42,7 +46,7 @@ def backfill(
     output = Output(as_json=as_json)
 
     async def work(ws: Workspace) -> Bill | Outcome:
-        request = await range_request(ws, datasets, first, last, tokens, keys)
+        request = await range_request(ws, datasets, first, last, tokens, keys, again=again)
         budget = budget_of(ws, datasets, max_cost)
         if dry_run:
             return await current_bill(ws, request, budget)

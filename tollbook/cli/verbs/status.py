@@ -22,6 +22,8 @@ def status(as_json: options.Json = False) -> None:
     if now.held.files:
         output.line(f"  held        {now.held.files} older versions that sessions read, {now.held.bytes / 1e6:,.1f} MB")
     output.line(f"  delivered   {now.delivered} purchases")
+    if now.absent and (now.absent.unconfirmed or now.absent.confirmed_empty):
+        output.line(f"  absent      {now.absent.text}", style="yellow" if now.absent.unconfirmed else "")
     for freeze in now.frozen:
         output.line(f"  frozen      {freeze.text}", style="red")
     for symbol, spent in now.spent.items():

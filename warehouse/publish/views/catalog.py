@@ -11,6 +11,7 @@ from warehouse.cache.generation import declaration
 from warehouse.cache.sql import column_list, literal, quoted
 from warehouse.cache.tables import Table, declared_tables
 from warehouse.publish.views import point_in_time, quality
+from warehouse.publish.views.restatements import restatements_sql
 
 
 def table(name: str) -> Table:
@@ -92,7 +93,7 @@ def statements() -> list[str]:
     macros = [
         sql for table in declared_tables().values() for sql in (as_of_sql(table), *point_in_time.statements(table))
     ]
-    return [row_keys_sql(), tables_sql(), *macros, views_sql(), *quality.live_views()]
+    return [row_keys_sql(), tables_sql(), *macros, views_sql(), restatements_sql(), *quality.live_views()]
 
 
 def shape() -> str:

@@ -9,11 +9,13 @@ from datetime import datetime
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from warehouse.coverage.absent import absent_cells
+
 if TYPE_CHECKING:
     import duckdb
 
 FACTS = (
-    *("quality_datasets", "quality_held", "quality_gaps"),
+    *("quality_datasets", "quality_held", "quality_gaps", "quality_confirmed_empty"),
     *("quality_duplicates", "quality_quarantined", "quality_drift"),
 )
 """The facts, published as tables. The other quality_* names are views on these, judged when asked."""
@@ -47,11 +49,13 @@ def expect(con: duckdb.DuckDBPyConnection, expected: Expected) -> None:
 @contextmanager
 def facts(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
     """The facts as temporary views on the open cache, dropped at the end: the cache opens faster without views."""
+    con.register("absent_cells", absent_cells(con))
     for statement in _statements("quality.sql"):
         con.execute(statement)
     yield
     for name in (*FACTS, "held_spans"):
         con.execute(f"DROP VIEW temp.{name}")
+    con.unregister("absent_cells")
 
 
 def live_views() -> list[str]:

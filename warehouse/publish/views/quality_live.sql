@@ -1,10 +1,13 @@
 -- Judgements on the facts of quality.sql, made when asked: a pipeline that no longer runs can't say that it is late.
 
 -- Each key and its next expected slot. `late` is null for a key that the schedule doesn't request; a key that it
--- requests and that was never delivered is late.
+-- requests and that was never delivered is late, and so is one with slots that were asked for and not delivered. One
+-- whose rows have ended is not.
 CREATE OR REPLACE VIEW quality_keys AS
 SELECT dataset, key, watched, oldest_slot, newest_slot, due_at, judged_by, expected_at,
-       CASE WHEN watched IS NOT false THEN coalesce(now() > expected_at, true) END AS late
+       CASE WHEN watched IS NOT false
+            THEN unconfirmed > 0 OR (NOT ended AND coalesce(now() > expected_at, true)) END AS late,
+       unconfirmed, confirmed_empty, ended
 FROM quality_held ORDER BY dataset, key;
 
 -- How fresh each dataset is. `late`: at least one of its keys is, `keys_late` says how many.
@@ -31,11 +34,17 @@ WITH total AS (
            sum(rows_changed)::BIGINT AS rows_changed, sum(rows_quarantined)::BIGINT AS rows_quarantined,
            count(*) FILTER (envelope <> 'ok') AS failed_bodies
     FROM loads GROUP BY dataset),
-gaps AS (SELECT dataset, count(DISTINCT key) AS keys, sum(slots)::BIGINT AS slots FROM quality_gaps GROUP BY dataset),
+gaps AS (
+    SELECT dataset, count(DISTINCT key) AS keys, sum(slots)::BIGINT AS slots,
+           coalesce(sum(slots) FILTER (state = 'unconfirmed'), 0)::BIGINT AS unconfirmed
+    FROM quality_gaps GROUP BY dataset),
+empty AS (SELECT dataset, sum(slots)::BIGINT AS slots FROM quality_confirmed_empty GROUP BY dataset),
 drifted AS (SELECT dataset, count(*) AS columns FROM quality_drift GROUP BY dataset)
 SELECT dataset, f.table_name, f.kind, f.newest_slot, f.last_delivery, f.late, f.keys, f.keys_late, t.deliveries,
        t.rows_in, t.rows_new, t.rows_changed, t.rows_quarantined, t.failed_bodies,
        coalesce(gaps.keys, 0) AS keys_with_gaps, coalesce(gaps.slots, 0) AS slots_missing,
+       coalesce(gaps.unconfirmed, 0) AS slots_unconfirmed, coalesce(empty.slots, 0) AS slots_confirmed_empty,
        coalesce(drifted.columns, 0) AS columns_drifted
-FROM total t JOIN quality_freshness f USING (dataset) LEFT JOIN gaps USING (dataset) LEFT JOIN drifted USING (dataset)
+FROM total t JOIN quality_freshness f USING (dataset) LEFT JOIN gaps USING (dataset) LEFT JOIN empty USING (dataset)
+     LEFT JOIN drifted USING (dataset)
 ORDER BY dataset;

@@ -9,7 +9,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from tests.warehouse.deliveries import DAY, T0, MemoryLedger, body, grade, grades, pieces
+from tests.warehouse.deliveries import DAY, T0, MemoryLedger, body, grade, grades, pieces, replace
 from tests.warehouse.purchases import buy, open_ledger
 from tests.warehouse.sample_deliveries import story
 from warehouse.cache.store import Cache
@@ -44,8 +44,8 @@ def test_every_view_is_there_before_anything_is_bought(tmp_path: Path) -> None:
 def test_freshness_is_judged_by_the_datasets_own_cadence_where_no_schedule_is_known(cache: Cache) -> None:
     columns = "newest_slot, due_at, expected_at, judged_by, late, last_delivery"
     found = rows(cache, f"SELECT {columns} FROM quality_freshness WHERE {GRADES}")
-    newest = datetime(2025, 6, 25, tzinfo=UTC)
-    due, first_due = datetime(2025, 6, 27, 6, tzinfo=UTC), datetime(2025, 6, 23, 6, tzinfo=UTC)
+    newest = datetime(2025, 6, 23, tzinfo=UTC)
+    due, first_due = datetime(2025, 6, 25, 6, tzinfo=UTC), datetime(2025, 6, 22, 6, tzinfo=UTC)
     assert found == [(newest, due, first_due, "cadence", True, story().held[-1].received_at)]
 
 
@@ -150,6 +150,45 @@ def test_slots_that_were_never_answered_are_gaps(tmp_path: Path) -> None:
     midnight = T0.replace(hour=0)
     found = rows(cache, "SELECT key, first_slot, last_slot, slots, can_be_bought FROM quality_gaps")
     assert found == [("1", midnight - DAY * 35, midnight - DAY * 21, 15, True)]
+
+
+def test_what_was_asked_for_and_not_delivered_is_a_gap_and_its_key_late(tmp_path: Path) -> None:
+    """An empty snapshot is a gap that its history can fill; while it does not, the key is late."""
+    cache, books = Cache(tmp_path), MemoryLedger()
+    now = datetime.now(UTC)
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    snapshots(books, [1], now - 2 * DAY)
+    at = (now - DAY).replace(hour=7)
+    [piece, *_] = pieces("tm-grade", ["1"], at, at, at)
+    books.deliver(piece, body(), at)
+    snapshots(books, [1], now)
+    load(cache, books)
+    columns = "dataset, first_slot, slots, can_be_bought, state, asked, last_asked_at"
+    gap = ("tm-grade", midnight - DAY, 1, True, "unconfirmed", 1, at.replace(microsecond=0))
+    assert rows(cache, f"SELECT {columns} FROM quality_gaps") == [gap]
+    assert rows(cache, "SELECT late, unconfirmed FROM quality_keys") == [(True, 1)]
+    assert rows(cache, "SELECT slots_missing, slots_unconfirmed FROM quality_summary") == [(1, 1)]
+    [piece, *_] = pieces("tm-grade-history", ["1"], now - DAY, now - DAY, now)
+    books.deliver(piece, grades([1], now - DAY, 1), now)
+    load(cache, books)
+    assert rows(cache, "FROM quality_gaps") == []
+    assert rows(cache, "SELECT late FROM quality_keys WHERE dataset = 'tm-grade'") == [(False,)]
+
+
+def test_a_day_that_enough_answers_lack_is_confirmed_empty_and_no_gap(tmp_path: Path) -> None:
+    cache, books = Cache(tmp_path), MemoryLedger()
+    first = T0 - 20 * DAY
+    for days in (0, 1, 4, 13):
+        at = T0 + days * DAY
+        [piece, *_] = pieces("tm-grade-history", ["1"], first, first + 4 * DAY, at)
+        group = replace(piece.group, edition=f"day:{at:%Y-%m-%d}", bucket=int(at.timestamp()) // 86400)
+        rows_of_days = (grade(1, first + n * DAY) for n in (0, 1, 3, 4))
+        books.deliver(replace(piece, group=group), body(*rows_of_days), at)
+    load(cache, books)
+    assert rows(cache, "FROM quality_gaps") == []
+    [found] = rows(cache, "SELECT key, first_slot, slots, asked FROM quality_confirmed_empty")
+    assert found == ("1", first.replace(hour=0) + 2 * DAY, 1, 4)
+    assert rows(cache, "SELECT late, unconfirmed, confirmed_empty FROM quality_keys") == [(True, 0, 1)]
 
 
 def test_rows_bought_again_for_nothing_are_counted(tmp_path: Path) -> None:
