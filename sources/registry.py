@@ -91,7 +91,7 @@ def history(name: str) -> Dataset | None:
 
 
 def snapshots_of(history: Dataset) -> tuple[str, ...]:
-    """Names of the snapshots that show a series' newest slots: until one has settled, it is not bought from the series."""
+    """Names of the snapshots that show a series' newest slots: until a slot has settled, they are enough."""
     return tuple(
         candidate.name
         for candidate in datasets()

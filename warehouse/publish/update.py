@@ -81,6 +81,8 @@ def _update_table(con: duckdb.DuckDBPyConnection, table: Table, first: int, last
         of_news = f"seq BETWEEN {first} AND {last} AND purchase_id IN (SELECT purchase_id FROM news)"
         key = column_list(table.natural_key)
         touched = [f"SELECT {key} FROM {quoted(name)} WHERE {of_news}" for name in replay.sources(table)]
+        unsettled = f"(FROM pub.{quoted(table.name)} WHERE NOT is_final)"
+        touched.append(row_versions.settled(table, unsettled, key))
         if table.is_history:
             touched.append(_ended(table, of_news))
         [(count,)] = con.execute(f"CREATE OR REPLACE TEMP TABLE touched AS {' UNION '.join(touched)}").fetchall()

@@ -11,6 +11,8 @@ import os
 import shutil
 from pathlib import Path
 
+from payer.values.crashpoints import crash_point
+from payer.values.durable import fsync_path
 from warehouse.snapshots.manifest import FILES, contents, manifest_path
 
 _MANIFEST, _DAMAGED, _FILES, _STAGING = "_manifest.json", "_manifest.damaged.json", ".files", ".staging"
@@ -32,9 +34,14 @@ def migrate(root: Path) -> None:
             target = contents(root) / path.stem
             if not target.exists():
                 os.link(path, target)
+        fsync_path(contents(root))
+        crash_point("migrate.linked")
         draft = manifest_path(root).with_suffix(".json.tmp")
         draft.write_text(_converted((root / _MANIFEST).read_text("utf-8", errors="replace")), "utf-8")
+        fsync_path(draft)
         os.replace(draft, manifest_path(root))
+        fsync_path(root.parent)
+        crash_point("migrate.manifest")
     for name in (_MANIFEST, _DAMAGED, f"{_MANIFEST}.tmp"):
         (root / name).unlink(missing_ok=True)
     for name in (_FILES, _STAGING):

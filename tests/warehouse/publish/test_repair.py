@@ -71,7 +71,7 @@ def _content_and_link_gone(home: Path) -> None:
 
 
 def _manifest_cut(home: Path) -> None:
-    path = snapshots(home) / "_manifest.json"
+    path = home / "published" / "snapshots.json"
     path.write_text(path.read_text()[:-40])
 
 

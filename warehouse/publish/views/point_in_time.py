@@ -67,10 +67,8 @@ _WRONG_BASIS = "basis is ''observed'' (when rows arrived) or ''published'' (when
 
 
 def _known_at(table: Table, only_here: str) -> str:
-    seen = (
-        "CASE basis WHEN 'observed' THEN o.observed_at WHEN 'published' THEN o.public_at "
-        f"ELSE error('{_WRONG_BASIS}' || basis) END"
-    )
+    seen = "CASE basis WHEN 'published' THEN o.public_at ELSE o.observed_at END"
+    valid = f"CASE WHEN basis IN ('observed', 'published') THEN true ELSE error('{_WRONG_BASIS}' || basis) END"
     column = dataset(table.datasets[0]).time_column
     known, time = f"known_{column}", column_list([column])
     ids = [name for name in table.natural_key if name != column]
@@ -89,7 +87,7 @@ def _known_at(table: Table, only_here: str) -> str:
     return f"""
 CREATE OR REPLACE MACRO {table.name}_known_at(events, basis := 'observed') AS TABLE
 WITH event AS MATERIALIZED (
-    SELECT {key}, {time}, {utc("at_time")} AS at_time FROM query_table(events) WHERE {only_here}),
+    SELECT {key}, {time}, {utc("at_time")} AS at_time FROM query_table(events) WHERE {only_here} AND {valid}),
 same AS MATERIALIZED (
     SELECT {answer} FROM event e JOIN {table.observations} o ON {arrived} AND e.{time} = o.{time} {newest}),
 rest AS MATERIALIZED (

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sources.model import Dataset, Kind
+from sources.model import EVERYTHING, Dataset, Kind
 from sources.registry import dataset
 from warehouse.cache.sql import column_list, literal, quoted
 from warehouse.cache.tables import Table, declared_tables
@@ -78,8 +78,9 @@ def _own(table: Table, keys: str | None) -> str:
     if keys:
         chosen += f" SEMI JOIN {keys} k ON {same_key(table, 'o', 'k')}"
     value = f", {_value_at(table)} AS value_at" if table.twin else ""
+    seen_again = settled(table, f"(SELECT * {chosen} WHERE NOT {_is_final(table)})", key, "o.seq")
     return f"""
-SELECT o.*, {_is_final(table)} AS is_final,
+SELECT o.*, {_is_final(table)} OR (e.valid_to IS NULL AND again.seq IS NOT NULL) AS is_final,
        CASE WHEN coalesce(e.is_first, true) THEN {_public_at(table)} ELSE o.observed_at END AS public_at{value},
        o.observed_at AS valid_from, e.valid_to
 FROM (SELECT * {chosen}) o LEFT JOIN (
@@ -88,7 +89,22 @@ FROM (SELECT * {chosen}) o LEFT JOIN (
     FROM (SELECT {key}, o.seq, o.observed_at, {_is_final(table)} AS is_final {chosen}) SEMI JOIN (
         SELECT DISTINCT {key} FROM (SELECT {key}, o.seq {chosen}) ANTI JOIN {quoted(table.newest)} USING ({key}, seq)
     ) repeated USING ({key})
-) e USING ({key}, seq)"""
+) e USING ({key}, seq) LEFT JOIN ({seen_again}) again USING ({key}, seq)"""
+
+
+def settled(table: Table, rows: str, *columns: str) -> str:
+    """These columns of the rows, named `o`, whose cells are held for good.
+
+    What is seen again once it has settled, and says the same, is no new observation; the cache's coverage knows of it.
+    """
+    series = [each for each in map(dataset, table.datasets) if each.kind is Kind.SERIES]
+    chosen = ", ".join(columns)
+    if not series:
+        return f"SELECT {chosen} FROM {rows} o WHERE false"
+    cell = _by_dataset(table, lambda each: f"floor(epoch(o.{quoted(each.time_column)}) / {each.grain})::BIGINT", "0")
+    key = f"o.{quoted(series[0].key_column)}::VARCHAR" if series[0].key_column else literal(EVERYTHING)
+    held = f"c.dataset = o.dataset AND c.key = {key} AND {cell} BETWEEN c.first AND c.last"
+    return f"SELECT {chosen} FROM {rows} o SEMI JOIN (FROM coverage WHERE settled) c ON {held}"
 
 
 def _provisional(table: Table, keys: str | None) -> str:
@@ -112,7 +128,7 @@ WHERE h.arrived_at IS NULL OR h.arrived_at > s.observed_at"""
 
 
 def _is_final(table: Table) -> str:
-    """A series' row has settled once observed `settle` after its slot's end. Of the rest, a row is what was seen."""
+    """A series' row has settled once observed `settle` after its slot's end; any other row is what was seen then."""
     return _by_dataset(table, lambda each: f"o.observed_at >= {_after_slot(each, each.settle)}", "true")
 
 
