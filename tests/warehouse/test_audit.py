@@ -83,8 +83,8 @@ def test_contents_are_durable_before_the_manifest_that_names_them(
     synced: list[int] = []
     (tmp_path / ".files").mkdir()
     monkeypatch.setattr(os, "fsync", lambda handle: synced.append(os.fstat(handle).st_ino))
-    write_manifest(tmp_path, Manifest())
-    places = (tmp_path / ".files", tmp_path / "_manifest.json", tmp_path)
+    write_manifest(tmp_path / "snapshots", Manifest())
+    places = (tmp_path / ".files", tmp_path / "snapshots.json", tmp_path)
     assert synced == [path.stat().st_ino for path in places]
 
 

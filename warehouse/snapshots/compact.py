@@ -21,7 +21,7 @@ from payer.values.ledger_reads import CostRow, LedgerReader
 from warehouse.cache.locking import file_lock
 from warehouse.cache.sql import column_list, literal
 from warehouse.cache.store import MEMORY
-from warehouse.snapshots.layout import PUBLISH_LOCK, apply_manifest, empty_staging, exchange, link
+from warehouse.snapshots.layout import PUBLISH_LOCK, apply_manifest, empty_staging, exchange, link, require_writable
 from warehouse.snapshots.manifest import Manifest, SnapshotFile, read_manifest, write_manifest
 from warehouse.snapshots.migrate import migrate
 from warehouse.snapshots.partition import table_of
@@ -89,6 +89,7 @@ def _merge(
     manifest = read_manifest(root)
     if not {file.content for file in files} <= {file.content for file in manifest.files}:
         return
+    require_writable(root)
     merged = _write_merged(con, root, costs, files, now)
     replaced = {file.content for file in files}
     kept = tuple(file for file in manifest.files if file.content not in replaced)

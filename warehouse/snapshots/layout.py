@@ -10,6 +10,7 @@ import ctypes
 import os
 import shutil
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -58,6 +59,11 @@ def empty_staging(root: Path) -> Path:
     staging = root.with_name(".staging")
     shutil.rmtree(staging, ignore_errors=True)
     return staging
+
+
+def require_writable(root: Path) -> None:
+    """Raise OSError where no entry can be made among the partition folders: before a manifest names one."""
+    os.rmdir(tempfile.mkdtemp(dir=root))
 
 
 def link(root: Path, file: SnapshotFile) -> None:

@@ -30,7 +30,7 @@ from payer.values.money import exact_decimal
 from warehouse.cache.rewinds import CacheVersion, cache_version
 from warehouse.cache.sql import column_list, quoted
 from warehouse.cache.tables import Table, declared_tables
-from warehouse.snapshots.layout import apply_manifest, link
+from warehouse.snapshots.layout import apply_manifest, link, require_writable
 from warehouse.snapshots.manifest import (
     Manifest,
     ManifestDamaged,
@@ -84,6 +84,7 @@ def write(
     """
     root.mkdir(parents=True, exist_ok=True)
     contents(root).mkdir(exist_ok=True)
+    require_writable(root)
     manifest, note = _read_or_rebuild(root)
     if note is None:
         apply_manifest(root, manifest)

@@ -64,7 +64,7 @@ def test_a_kill_while_moving_loses_nothing(tmp_path: Path, ledger: Ledger, point
 
 
 def test_a_damaged_manifest_is_rebuilt_and_compaction_moves_as_well(tmp_path: Path, ledger: Ledger) -> None:
-    for number in (0, 0):
+    for number in range(2):
         month(ledger, number)
         bring_up(tmp_path, ledger)
     rows, root = parquet_rows(tmp_path), as_before(tmp_path)

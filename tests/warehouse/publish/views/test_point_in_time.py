@@ -172,7 +172,9 @@ def test_what_a_backfill_brought_is_decided_by_the_declared_delay_not_by_arrival
         ("published", "public_at", 2000),
     ):
         con.execute(f"CREATE OR REPLACE TABLE events AS SELECT token_id, date, {at_time} AS at_time FROM signals")
-        found = f"SELECT count(*), count(*) FILTER (known_date = date) FROM grades_known_at('events', basis => '{basis}')"
+        found = (
+            f"SELECT count(*), count(*) FILTER (known_date = date) FROM grades_known_at('events', basis => '{basis}')"
+        )
         assert rows(con, found) == [(decided, decided)]
 
 
