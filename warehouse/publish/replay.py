@@ -52,13 +52,19 @@ def replace_rows(con: duckdb.DuckDBPyConnection, table: Table, *, every: bool = 
     """Replace the published rows of the keys in the table `touched` by those of the cache; with `every`, add the rows
     of all keys to tables that are empty."""
     current, versions = f"pub.{quoted(table.name)}", f"pub.{quoted(row_versions.name_of(table))}"
-    same = row_versions.same_key(table, "p", "k")
+    chosen = [quoted(name) for name in sources(table)]
     if not every:
+        same = row_versions.same_key(table, "p", "k")
+        for number, name in enumerate(chosen):
+            rows = f"SELECT p.* FROM {name} p SEMI JOIN touched k ON {same}"
+            con.execute(f"CREATE OR REPLACE TEMP TABLE chosen_{number} AS {rows}")
+        chosen = [f"chosen_{number}" for number in range(len(chosen))]
         for name in (current, versions):
             con.execute(f"DELETE FROM {name} p USING touched k WHERE {same}")
-    con.execute(f"INSERT INTO {versions} BY NAME {row_versions.query(table, None if every else 'touched')}")
-    chosen = f"FROM {versions} p" if every else f"FROM {versions} p SEMI JOIN touched k ON {same}"
-    rows = f"SELECT p.* EXCLUDE (valid_from, valid_to) {chosen} WHERE valid_to IS NULL"
+    query = row_versions.query(table, chosen[0], chosen[-1], few=not every)
+    con.execute(f"INSERT INTO {versions} BY NAME {query}")
+    among = "" if every else f"SEMI JOIN touched k ON {row_versions.same_key(table, 'p', 'k')}"
+    rows = f"SELECT p.* EXCLUDE (valid_from, valid_to) FROM {versions} p {among} WHERE valid_to IS NULL"
     con.execute(f"INSERT INTO {current} BY NAME {rows}")
 
 

@@ -151,6 +151,7 @@ def store(con: duckdb.DuckDBPyConnection, root: Path, query: str) -> tuple[str, 
 
     The bytes are durable; the file's name is once the manifest is written.
     """
+    contents(root).mkdir(exist_ok=True)
     draft = contents(root) / "writing.tmp"
     rows = write_parquet(con, query, draft)
     crash_point("snapshot.written")

@@ -117,6 +117,7 @@ def statements(file_id: str) -> list[str]:
     tables = declared_tables().values()
     return [
         f"CREATE OR REPLACE VIEW {marker} AS SELECT true AS own_file",
+        f"COMMENT ON VIEW {marker} IS 'Asked for by the macros of this file: they work only where it is open itself'",
         *map(observations_sql, tables),
         row_keys_sql(),
         tables_sql(),

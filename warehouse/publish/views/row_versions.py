@@ -39,13 +39,14 @@ def version_fields(table: Table) -> Fields:
     return (*current_fields(table), *VALIDITY)
 
 
-def query(table: Table, keys: str | None = None) -> str:
-    """The versions of all keys, or of those in the relation `keys`, in the columns of `version_fields`.
+def query(table: Table, observations: str, snapshots: str, *, few: bool) -> str:
+    """The versions that these observations make, in the columns of `version_fields`.
 
-    The cache must have the table, and its twin's where it is a history.
+    `observations` names a relation with all observations of the keys in question, `snapshots` the same of a history's
+    snapshots. `few`: sorting all of them costs less than looking for those that need it.
     """
-    own = _own(table, keys)
-    return f"{own}\nUNION ALL BY NAME\n{_provisional(table, keys)}" if table.is_history and table.twin else own
+    own = _own(table, observations, few=few)
+    return f"{own}\nUNION ALL BY NAME\n{_provisional(table, snapshots)}" if table.is_history and table.twin else own
 
 
 def time_of(table: Table) -> str:
@@ -71,25 +72,22 @@ def provisional_datasets(table: Table) -> str:
     return f"({', '.join(literal(name) for name in twin.datasets)})" if twin else "('')"
 
 
-def _own(table: Table, keys: str | None) -> str:
-    """Only keys with several versions are sorted: most have one."""
+def _own(table: Table, observations: str, *, few: bool) -> str:
+    """Where there are many, only keys with several versions are sorted: most have one."""
     key = column_list(table.natural_key)
-    chosen = f"FROM {quoted(table.observations)} o"
-    if keys:
-        chosen += f" SEMI JOIN {keys} k ON {same_key(table, 'o', 'k')}"
     value = f", {_value_at(table)} AS value_at" if table.twin else ""
-    seen_again = settled(table, f"(SELECT * {chosen} WHERE NOT {_is_final(table)})", key, "o.seq")
+    again = settled(table, f"(FROM {observations} o WHERE NOT {_is_final(table)})", key, "o.seq")
+    superseded = f"SELECT DISTINCT {key} FROM {observations} ANTI JOIN {quoted(table.newest)} USING ({key}, seq)"
+    repeated = "" if few else f" SEMI JOIN ({superseded}) repeated USING ({key})"
     return f"""
 SELECT o.*, {_is_final(table)} OR (e.valid_to IS NULL AND again.seq IS NOT NULL) AS is_final,
        CASE WHEN coalesce(e.is_first, true) THEN {_public_at(table)} ELSE o.observed_at END AS public_at{value},
        o.observed_at AS valid_from, e.valid_to
-FROM (SELECT * {chosen}) o LEFT JOIN (
+FROM {observations} o LEFT JOIN (
     SELECT {key}, seq, lead(observed_at) OVER (PARTITION BY {key} ORDER BY observed_at, seq) AS valid_to,
            row_number() OVER (PARTITION BY {key}, is_final ORDER BY observed_at, seq) = 1 AS is_first
-    FROM (SELECT {key}, o.seq, o.observed_at, {_is_final(table)} AS is_final {chosen}) SEMI JOIN (
-        SELECT DISTINCT {key} FROM (SELECT {key}, o.seq {chosen}) ANTI JOIN {quoted(table.newest)} USING ({key}, seq)
-    ) repeated USING ({key})
-) e USING ({key}, seq) LEFT JOIN ({seen_again}) again USING ({key}, seq)"""
+    FROM (SELECT {key}, o.seq, o.observed_at, {_is_final(table)} AS is_final FROM {observations} o){repeated}
+) e USING ({key}, seq) LEFT JOIN ({again}) again USING ({key}, seq)"""
 
 
 def settled(table: Table, rows: str, *columns: str) -> str:
@@ -107,22 +105,19 @@ def settled(table: Table, rows: str, *columns: str) -> str:
     return f"SELECT {chosen} FROM {rows} o SEMI JOIN (FROM coverage WHERE settled) c ON {held}"
 
 
-def _provisional(table: Table, keys: str | None) -> str:
+def _provisional(table: Table, snapshots: str) -> str:
     twin = declared_tables()[str(table.twin)]
     shared = [name for name, _ in table.fields if name in dict(twin.fields)]
     ids, time, key = column_list(ids_of(table)), time_of(table), column_list(table.natural_key)
-    chosen = f"FROM {quoted(twin.observations)} o"
-    if keys:
-        chosen += f" SEMI JOIN {keys} k ON {same_key(table, 'o', 'k')}"
-    since = f"WHERE {time} >= (SELECT min({time}) {chosen})"
     same = " AND ".join(f"s.{quoted(name)} = h.{quoted(name)}" for name in ids_of(table))
     return f"""
 SELECT {", ".join(f"s.{quoted(name)}" for name in shared)}, false AS is_final, s.observed_at AS public_at,
        s.observed_at AS value_at, s.observed_at AS valid_from, least(s.replaced_at, h.arrived_at) AS valid_to
-FROM (SELECT *, lead(observed_at) OVER (PARTITION BY {key} ORDER BY observed_at, seq) AS replaced_at {chosen}) s
+FROM (SELECT *, lead(observed_at) OVER (PARTITION BY {key} ORDER BY observed_at, seq) AS replaced_at
+      FROM {snapshots}) s
 ASOF LEFT JOIN (
     SELECT {ids}, {time}, min(min(observed_at)) OVER (PARTITION BY {ids} ORDER BY {time} DESC) AS arrived_at
-    FROM {quoted(table.observations)} {since} GROUP BY {ids}, {time}
+    FROM {quoted(table.observations)} WHERE {time} >= (SELECT min({time}) FROM {snapshots}) GROUP BY {ids}, {time}
 ) h ON {same} AND s.{time} <= h.{time}
 WHERE h.arrived_at IS NULL OR h.arrived_at > s.observed_at"""
 
