@@ -17,7 +17,7 @@ from payer.wallet.token import check_token
 from tasks.ops.probe import probe
 from tasks.workspace.private_state import open_to_others
 from tasks.workspace.workspace import Workspace
-from warehouse.publish.versions import foreign_log
+from warehouse.publish.versions import Standby, foreign_log
 
 FEW_BYTES = 500 * 1024**2
 _FREED_BY = "Of {} servers two must agree before money is freed; with fewer it stays exposed"
@@ -94,16 +94,20 @@ async def _ledger(ws: Workspace) -> Check:
 
 async def _published(ws: Workspace) -> Check:
     """Look for what somebody left who opened the published file for writing: readers see those rows as ours."""
-    log = foreign_log(ws.home / "published")
-    if not log.exists():
-        return Check("published", True, "nobody has written to the published file")
-    return Check(
-        "published",
-        False,
-        f"{log} is there: a program that opened the published file for writing was killed, and readers see its changes",
-        f"end that program and delete {log.name}, or let the next publication do so; open the file read-only",
-        Misconfigured.exit_code,
-    )
+    published = ws.home / "published"
+    log, code = foreign_log(published), Misconfigured.exit_code
+    if log.exists():
+        what = (
+            f"{log} is there: a program that opened the published file for writing was killed, and readers see its rows"
+        )
+        fix = f"end that program and delete {log.name}, or let the next publication do so; open the file read-only"
+        return Check("published", False, what, fix, code)
+    if (published / ".private").exists() and Standby(published).is_altered():
+        what = (
+            "published/warehouse.duckdb is not as it was published: another program wrote to it, or it was copied here"
+        )
+        return Check("published", False, what, "`tollbook rebuild` publishes it again, for $0", code)
+    return Check("published", True, "nobody has written to the published file")
 
 
 async def _freezes(ws: Workspace) -> Check:

@@ -73,16 +73,16 @@ class Table:
 
 @cache
 def declared_tables() -> dict[str, Table]:
-    """Every declared table by name."""
+    """Every declared table by name, in the order of declaration; a history comes before its snapshots."""
     sharing: dict[str, list[Dataset]] = {}
     for dataset in registry.datasets():
         sharing.setdefault(dataset.table, []).append(dataset)
     histories = _histories()
     snapshots = {history: name for name, history in histories.items()}
     twins = {**histories, **snapshots}
+    names = dict.fromkeys(each for name in sharing for each in (histories.get(name, name), name))
     return {
-        name: replace(_table(name, members), twin=twins.get(name), is_history=name in snapshots)
-        for name, members in sharing.items()
+        name: replace(_table(name, sharing[name]), twin=twins.get(name), is_history=name in snapshots) for name in names
     }
 
 

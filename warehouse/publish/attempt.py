@@ -42,7 +42,7 @@ def publish_once(home: Path, ledger: LedgerReader, expected: Expected | None, op
         standby.finish_swap()
         migrate(published / "snapshots")
         first, snapshot = _write_snapshots(cache, standby, ledger, options)
-        changed, deliveries = options.rebuild or not first.current or standby.is_altered(), 0
+        changed, deliveries = options.rebuild or not first.current, 0
         if changed:
             _choose_version(standby, rebuild=options.rebuild, of_this_ledger=first.of_this_ledger)
             deliveries = _update_standby(cache, standby, ledger, expected, snapshot)
@@ -60,7 +60,7 @@ def publish_once(home: Path, ledger: LedgerReader, expected: Expected | None, op
             snapshot_files=len(first.written.files),
             bytes=standby.public.stat().st_size,
             held=standby.held(),
-            note=first.written.note,
+            note="; ".join([*filter(None, [first.written.note]), *standby.notes]) or None,
         )
 
 

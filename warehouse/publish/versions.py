@@ -8,7 +8,8 @@ publication to finish even where its open file can't be seen.
 
 The public file is read-only (0444). A user whom that doesn't stop, root or the owner, may still write to it; one who is
 killed at it leaves `warehouse.duckdb.wal`, which DuckDB would replay onto the next version too. So each swap removes
-that log, and a version that is no longer as it was when it became public is neither updated nor copied.
+that log, and a version that is no longer as it was when it became public is neither updated nor copied. Until the next
+publication has something new, readers see such a version; `doctor` says so.
 
 Never open one of these files except through DuckDB while it may be open here: closing any other descriptor drops this
 process's POSIX locks on it, and with them the only sign that somebody reads it.
@@ -56,6 +57,8 @@ class Standby:
         self.stamp_draft = self._private / "shown.tmp.duckdb"
         self._previous = self._private / "previous.duckdb"
         self._private.mkdir(parents=True, exist_ok=True)
+        self.notes: list[str] = []
+        """What strangers had changed, and is gone."""
 
     @property
     def public_stamp(self) -> Path:
@@ -81,10 +84,12 @@ class Standby:
             self.path.unlink()
         for draft in self._private.glob("*.tmp*"):
             draft.unlink()
-        kept = {self._stamp_of(path) for path in (self.public, *self.older_versions()) if path.exists()}
-        for stamp in self._private.glob("shown-*"):
-            if stamp not in kept:
-                stamp.unlink()
+        kept = {self._stamp_of(self.public)} if self.public.exists() else set()
+        kept |= {self._mark_of(path) for path in self.older_versions()}
+        for pattern in ("shown-*", "unaltered-*"):
+            for path in self._private.glob(pattern):
+                if path not in kept:
+                    path.unlink()
         self._drop_unread()
 
     def prepare(self) -> None:
@@ -146,10 +151,12 @@ class Standby:
     def _demote(self) -> None:
         """Make what was public the standby, which may be written again; remove one that a stranger has written to."""
         if self._stamp_of(self._previous).exists():
+            self._mark_of(self._previous).touch()
             self._previous.chmod(_STANDBY_MODE)
             os.replace(self._previous, self.path)
         else:
             self._previous.unlink()
+            self.notes.append("another program had changed the published file: rebuilt from the cache")
 
     def held(self) -> OldVersions:
         """Old versions that are read now, and their disk."""
@@ -158,6 +165,11 @@ class Standby:
     def _stamp_of(self, path: Path) -> Path:
         status = path.stat()
         return self._private / f"shown-{status.st_size}-{status.st_mtime_ns}.duckdb"
+
+    def _mark_of(self, path: Path) -> Path:
+        """An empty file that says how an older version was when it was replaced."""
+        status = path.stat()
+        return self._private / f"unaltered-{status.st_size}-{status.st_mtime_ns}"
 
     def _retired(self) -> list[Path]:
         """Older versions under a number, oldest first."""
@@ -174,9 +186,10 @@ class Standby:
         """Retired versions that no process has open; those among them that a stranger has written to are removed."""
         opened = open_inodes()
         unread = [path for path in self._retired() if not _is_read(path, opened)]
-        altered = [path for path in unread if not self._stamp_of(path).exists()]
+        altered = [path for path in unread if not self._mark_of(path).exists()]
         for path in altered:
             path.unlink()
+            self.notes.append("another program had changed an older version of the published file: rebuilt")
         return [path for path in unread if path not in altered]
 
     def _drop_unread(self) -> None:

@@ -26,3 +26,11 @@ def test_the_log_of_whoever_wrote_to_the_published_file_is_named_with_what_to_do
     assert "delete warehouse.duckdb.wal" in found.fix
     log.unlink()
     assert check(tmp_path).ok
+
+
+def test_a_published_file_that_was_changed_is_named(tmp_path: Path) -> None:
+    (tmp_path / "published" / ".private").mkdir(parents=True)
+    (tmp_path / "published" / "warehouse.duckdb").write_bytes(b"changed")
+    found = check(tmp_path)
+    assert (found.ok, found.exit_code) == (False, 2)
+    assert "tollbook rebuild" in found.fix

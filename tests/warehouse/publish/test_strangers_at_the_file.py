@@ -64,9 +64,14 @@ def test_what_a_stranger_wrote_is_gone_with_the_next_publication_and_never_comes
     log = foreign_log(tmp_path / "published")
     assert log.exists() == (how == "killed")
     assert contents(tmp_path) == (0, 0, 3)
-    publish(tmp_path, ledger)
-    assert (contents(tmp_path), log.exists()) == (right, False)
-    for number in range(2, 5):
+    note = publish(tmp_path, ledger).note
+    if how == "killed":
+        assert (contents(tmp_path), log.exists(), note) == (right, False, None)
+    month(ledger, 2)
+    note = bring_up(tmp_path, ledger).note
+    assert (note is None) == (how == "killed")
+    assert contents(tmp_path) == (60, 60, 3)
+    for number in range(3, 5):
         month(ledger, number)
         bring_up(tmp_path, ledger)
         assert contents(tmp_path) == (20 * (number + 1), 20 * (number + 1), number + 1)
