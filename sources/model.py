@@ -210,8 +210,8 @@ class Seller:
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """The datasets that one scheduled flow keeps fresh. `repairs`: days that a snapshot missed are bought from its
-    history twin."""
+    """The datasets that one scheduled flow keeps fresh. `repairs`: of a snapshot also its history twin, each day once
+    it has settled."""
 
     name: str
     datasets: tuple[str, ...]

@@ -73,7 +73,7 @@ def provisional_datasets(table: Table) -> str:
 
 
 def _own(table: Table, observations: str, *, few: bool) -> str:
-    """Where there are many, only keys with several versions are sorted: most have one."""
+    """The versions of the table's own observations. Of many, only keys with several are sorted: most have one."""
     key = column_list(table.natural_key)
     value = f", {_value_at(table)} AS value_at" if table.twin else ""
     again = settled(table, f"(FROM {observations} o WHERE NOT {_is_final(table)})", key, "o.seq")
@@ -106,6 +106,7 @@ def settled(table: Table, rows: str, *columns: str) -> str:
 
 
 def _provisional(table: Table, snapshots: str) -> str:
+    """The versions that a history shows of its snapshots, until it has the same day or a later one."""
     twin = declared_tables()[str(table.twin)]
     shared = [name for name, _ in table.fields if name in dict(twin.fields)]
     ids, time, key = column_list(ids_of(table)), time_of(table), column_list(table.natural_key)
@@ -128,7 +129,7 @@ def _is_final(table: Table) -> str:
 
 
 def _public_at(table: Table) -> str:
-    """For the first final version of a key: when the seller had published it. Others are known since they arrived."""
+    """The time when the seller had published the first final version of a key; others are known since they arrived."""
 
     def of_series(each: Dataset) -> str:
         published = f"least(o.observed_at, {_after_slot(each, each.published_after)})"
