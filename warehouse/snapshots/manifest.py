@@ -91,7 +91,7 @@ def manifest_path(root: Path) -> Path:
 
 
 def damaged_path(root: Path) -> Path:
-    """Where a manifest that can't be read is kept."""
+    """The path where a manifest that can't be read is kept."""
     return root.with_name("snapshots.damaged.json")
 
 
