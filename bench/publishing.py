@@ -187,7 +187,7 @@ def _year() -> Iterator[Row]:
     """Files of a year of hourly runs, compacted each week: what the manifest holds at most, for one dataset."""
     with tempfile.TemporaryDirectory() as folder, open_ledger(Path(folder)) as ledger:
         root, most = Path(folder) / "published" / "snapshots", 0
-        (root / ".files").mkdir(parents=True)
+        root.mkdir(parents=True)
         start = datetime(2026, 1, 1, tzinfo=UTC)
         for week in range(52):
             _hourly_files(root, [start + timedelta(hours=hour) for hour in range(week * 168, week * 168 + 168)])

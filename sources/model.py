@@ -138,9 +138,10 @@ class Since:
 class Dataset:
     """The data that one endpoint sells.
 
-    - `table`: where its rows go; a snapshot and its history twin share one.
+    - `table`: where its rows go. A snapshot and its history twin have one each: their values are of different times.
     - `grain`, `settle`, `patience`: seconds. A slot is `grain` long; its row has settled once observed `settle` after
       the slot's end; an absence has settled once observed `patience` after it.
+    - `publishing_delay`: seconds after a slot's end at which the seller publishes its row; None: when it has settled.
     - `key_column`: the column with the cells' keys (None: one listing of everything). `time_column` dates a row; where
       rows are `undated`, it is the UTC day, or shorter slot, in which they were observed.
     - `lookback`: slots before the newest in which a run buys gaps and rows that had not settled (of a snapshot: reports
@@ -171,6 +172,7 @@ class Dataset:
     undated: bool = False
     settle: int = 0
     patience: int = 0
+    publishing_delay: int | None = None
     lookback: int = 0
     since: Since | None = None
     rows_per_cell: int | None = 1
@@ -198,6 +200,11 @@ class Dataset:
         return self.max_price if asset == USDC else None
 
     @property
+    def published_after(self) -> int:
+        """Seconds after a slot's end at which its row is public: the declared delay, else the settling time."""
+        return self.settle if self.publishing_delay is None else self.publishing_delay
+
+    @property
     def compared(self) -> tuple[str, ...]:
         """Columns whose change makes a new version of a row: all but its key and the day on which it was observed."""
         identity = {*self.natural_key, *((self.time_column,) if self.undated else ())}
@@ -223,8 +230,8 @@ class Seller:
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """The datasets that one scheduled flow keeps fresh. `repairs`: days that a snapshot missed are bought from its
-    history twin."""
+    """The datasets that one scheduled flow keeps fresh. `repairs`: of a snapshot also its history twin, each day once
+    it has settled."""
 
     name: str
     datasets: tuple[str, ...]

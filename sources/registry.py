@@ -136,7 +136,7 @@ def history(name: str) -> Dataset | None:
 
 
 def snapshots_of(history: Dataset) -> tuple[str, ...]:
-    """Names of the snapshots that fill a series' table slot by slot: cells they hold are not bought from the series."""
+    """Names of the snapshots that show a series' newest slots: until a slot has settled, they are enough."""
     return tuple(
         candidate.name
         for candidate in datasets()

@@ -108,9 +108,13 @@ def _aliases(con: duckdb.DuckDBPyConnection) -> Iterator[str]:
         yield f"CREATE VIEW memory.{_quoted(name)} AS FROM {CATALOG}.{_quoted(name)};\n"
     for name, parameters in con.execute(macros, [CATALOG]).fetchall():
         # A macro's body looks names up in the caller's catalog, where the views above have them.
-        given = ", ".join(map(_quoted, parameters))
-        yield f"CREATE MACRO memory.{_quoted(name)}({given}) AS TABLE FROM {CATALOG}.{_quoted(name)}({given});\n"
+        taken = ", ".join(_quoted(each) + DEFAULTS.get(each, "") for each in parameters)
+        given = ", ".join(f"{each} => {each}" if each in DEFAULTS else _quoted(each) for each in parameters)
+        yield f"CREATE MACRO memory.{_quoted(name)}({taken}) AS TABLE FROM {CATALOG}.{_quoted(name)}({given});\n"
 
+
+DEFAULTS = {"basis": " := 'observed'"}
+"""Parameters of macros that may be left out; DuckDB doesn't list what they are then."""
 
 CATALOG = "warehouse"
 """The name under which the published file is attached."""

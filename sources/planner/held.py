@@ -86,7 +86,7 @@ NOTHING_HELD = HeldCells()
 
 
 def union(*parts: HeldCells) -> HeldCells:
-    """Cells that any of the parts holds, such as a series' own and those of the snapshots that fill its table.
+    """Cells that any of the parts holds, such as a series' own and those that its snapshots hold for now.
 
     Everything but the spans, and what was asked for in vain, is of the first part alone.
     """
@@ -132,6 +132,15 @@ def held_before(held: HeldCells, end: int) -> HeldCells:
     """The held cells of slots before `end`, such as days of a snapshot that its history twin repaired."""
     spans = {
         key: tuple((first, min(last, end - 1)) for first, last in slots if first < end)
+        for key, slots in held.spans.items()
+    }
+    return HeldCells({key: slots for key, slots in spans.items() if slots})
+
+
+def held_from(held: HeldCells, start: int) -> HeldCells:
+    """The held cells of slots from `start` on, such as the days that a snapshot shows until its history has settled."""
+    spans = {
+        key: tuple((max(first, start), last) for first, last in slots if last >= start)
         for key, slots in held.spans.items()
     }
     return HeldCells({key: slots for key, slots in spans.items() if slots})

@@ -10,8 +10,8 @@ from payer.values.money import Asset, parse_decimal
 from payer.values.request import Order, Request, Run
 from sources import registry
 from sources.planner import plan as planner
-from sources.planner.held import held_before, union
-from sources.slots import is_listing, slot
+from sources.planner.held import held_before, held_from, union
+from sources.slots import is_listing, last_settled, slot
 from tasks.request.model import DataRequest, DatasetRequest
 from tasks.workspace.workspace import Workspace
 from warehouse.coverage.held import held
@@ -92,7 +92,8 @@ def last_price(ws: Workspace, made: Order) -> int | None:
 def _held(
     ws: Workspace, dataset: Dataset, part: DatasetRequest, request: DataRequest, now: datetime
 ) -> tuple[HeldCells, tuple[str, ...]]:
-    """Join what the dataset and those that count for it hold; for a snapshot's past also its history twin.
+    """Join what the dataset holds and, of days that have not settled, its snapshots; for a snapshot's past also its
+    history twin. A settled day has another value than any snapshot of it.
 
     Returned with notes on what was repaired.
     """
@@ -106,8 +107,9 @@ def _held(
         notes.extend(more)
         return cells
 
-    parts = [held_of(dataset)]
-    parts += [held_of(registry.dataset(name)).counted_by_others() for name in part.held_by]
+    unsettled = last_settled(dataset, request.at) + 1
+    snapshots = (held_of(registry.dataset(name)).counted_by_others() for name in part.held_by)
+    parts = [held_of(dataset), *(held_from(cells, unsettled) for cells in snapshots)]
     history = registry.history_of(dataset)
     if history and part.first < part.last:
         parts.append(held_before(held_of(history).counted_by_others(), slot(dataset, now)))

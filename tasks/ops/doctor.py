@@ -17,11 +17,12 @@ from payer.wallet.token import check_token
 from tasks.ops.probe import probe
 from tasks.workspace.private_state import open_to_others
 from tasks.workspace.workspace import Workspace
+from warehouse.publish.versions import Standby, foreign_log
 
 FEW_BYTES = 500 * 1024**2
 _FREED_BY = "Of {} servers two must agree before money is freed; with fewer it stays exposed"
 ANY_PAYEE = '; pay_to = "any": nothing checks who is paid, only the caps bound it (docs/policy.md)'
-WRITTEN_FOLDERS = (".", "state", "published", "published/.private", "published/snapshots", "published/snapshots/.files")
+WRITTEN_FOLDERS = (".", "state", "published", "published/.private", "published/snapshots", "published/.files")
 """Folders under TOLLBOOK_HOME."""
 
 
@@ -89,6 +90,24 @@ async def _ledger(ws: Workspace) -> Check:
         True,
         f"opens, and is what its events say; {ws.ledger.last_seq()} events, {waiting} open, {lost} undelivered",
     )
+
+
+async def _published(ws: Workspace) -> Check:
+    """Look for what somebody left who opened the published file for writing: readers see those rows as ours."""
+    published = ws.home / "published"
+    log, code = foreign_log(published), Misconfigured.exit_code
+    if log.exists():
+        what = (
+            f"{log} is there: a program that opened the published file for writing was killed, and readers see its rows"
+        )
+        fix = f"end that program and delete {log.name}, or let the next publication do so; open the file read-only"
+        return Check("published", False, what, fix, code)
+    if (published / ".private").exists() and Standby(published).is_altered():
+        what = (
+            "published/warehouse.duckdb is not as it was published: another program wrote to it, or it was copied here"
+        )
+        return Check("published", False, what, "`tollbook rebuild` publishes it again, for $0", code)
+    return Check("published", True, "nobody has written to the published file")
 
 
 async def _freezes(ws: Workspace) -> Check:
@@ -164,6 +183,7 @@ _CHECKS: dict[str, Callable[[Workspace], Awaitable[Check]]] = {
     "prefect": _prefect,
     "freezes": _freezes,
     "token": _token,
+    "published": _published,
 }
 
 

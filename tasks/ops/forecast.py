@@ -14,7 +14,8 @@ from sources.coverage import cover as coverage
 from sources.coverage.delivered_page import DeliveredPage
 from sources.model import Kind
 from sources.planner import plan as planner
-from sources.planner.held import union
+from sources.planner.held import held_from, union
+from sources.slots import last_settled
 from tasks.buy.plan import last_price, order
 from tasks.buy.refresh_reference import resolve_keys
 from tasks.request.build import request_fresh
@@ -68,13 +69,14 @@ class _FutureCoverage:
         self._delivered: dict[str, list[CoveredSpan]] = {}
 
     def held(self, part: DatasetRequest, at: datetime) -> HeldCells:
-        parts = []
-        for name in (part.dataset, *part.held_by):
-            dataset = registry.dataset(name)
-            cells, _ = self._ws.from_cache(partial(_held_by_cache, dataset, part, at))
-            parts.append(cells if name == part.dataset else cells.counted_by_others())
-            parts.append(coverage.held_cells(dataset, self._delivered.get(name, ()), at))
-        return union(*parts)
+        own = registry.dataset(part.dataset)
+        unsettled = last_settled(own, at) + 1
+        snapshots = (self._held_of(registry.dataset(name), part, at).counted_by_others() for name in part.held_by)
+        return union(self._held_of(own, part, at), *(held_from(cells, unsettled) for cells in snapshots))
+
+    def _held_of(self, dataset: Dataset, part: DatasetRequest, at: datetime) -> HeldCells:
+        cells, _ = self._ws.from_cache(partial(_held_by_cache, dataset, part, at))
+        return union(cells, coverage.held_cells(dataset, self._delivered.get(dataset.name, ()), at))
 
     def deliver(self, dataset: Dataset, plan: Plan, at: datetime) -> None:
         groups: dict[str, list[DeliveredPage]] = {}

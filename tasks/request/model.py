@@ -17,7 +17,7 @@ class BadRequest(Misconfigured):
 @dataclass(frozen=True, slots=True)
 class DatasetRequest:
     """Cells of one dataset: `keys` × the slots from `first` to `last`, both inclusive. What the datasets in `held_by`
-    hold counts as held, too."""
+    hold counts as held, too, as long as a day has not settled."""
 
     dataset: str
     keys: tuple[str, ...]

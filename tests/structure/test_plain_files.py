@@ -48,11 +48,17 @@ ALLOWED = {
         "payer/ledger/backup.py _make_single_file fsync_path",
         "warehouse/load/rebuild.py _swap fsync_path",
         *("warehouse/snapshots/manifest.py write_manifest fsync_path",) * 2,
+        *("warehouse/snapshots/migrate.py migrate fsync_path",) * 3,
         "warehouse/snapshots/write.py store fsync_path",
         "warehouse/publish/versions.py Standby.swap fsync_path",
     ),
+    "an empty file that tells a version by its size and time": (
+        "warehouse/publish/versions.py Standby._demote self._mark_of(self._previous).touch",
+    ),
     "Parquet, or the manifest beside it": (
-        "warehouse/snapshots/manifest.py read_manifest (root / MANIFEST).read_text",
+        "warehouse/snapshots/manifest.py read_manifest manifest_path(root).read_text",
+        "warehouse/snapshots/migrate.py migrate (root / _MANIFEST).read_text",
+        "warehouse/snapshots/migrate.py migrate draft.write_text",
         "warehouse/snapshots/manifest.py write_manifest draft.open",
         "warehouse/snapshots/write.py store draft.read_bytes",
         "warehouse/audit.py _damage sha256_of",

@@ -51,6 +51,7 @@ def test_tables_views_and_macros_have_their_published_names(market_home: Path) -
             "FROM signals WHERE token_symbol = 'ETH' AND trading_signal = 0": 0,
             f"FROM signals_as_of(DATE '{DAYS[4]:%Y-%m-%d}') WHERE token_symbol = 'ETH' AND trading_signal = 0": 1,
             "FROM signals_first_seen s JOIN grades_known_at('signals_first_seen') g USING (token_id, date)": 15,
+            "FROM grades_known_at('signals_first_published', basis => 'published')": 15,
             "FROM provenance('grades', '3375')": 6,
             "FROM warehouse.moonshots": 4,
         }

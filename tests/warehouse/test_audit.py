@@ -36,13 +36,13 @@ def test_what_the_manifest_says_is_held_against_the_files_and_the_ledger(tmp_pat
     changed = tuple(change(file) for file, change in zip(files, CHANGES.values(), strict=True))
     write_manifest(root, replace(read_manifest(root), files=(*changed, *read_manifest(root).files[4:])))
     (root / files[-1].content).write_bytes(b"y")
-    (root / ".files" / "stray.parquet").write_bytes(b"x")
+    (root.parent / ".files" / "stray").write_bytes(b"x")
     found = check_published(tmp_path, ledger)
     for words, file in zip(CHANGES, files, strict=True):
         [fault, *_] = [fault for fault in found if words in fault.detail]
         assert set(file.purchases) & set(fault.purchases) or "x" in fault.purchases
         assert fault.purchases[0] in str(fault)
-    assert Fault(".files/stray.parquet is not in the manifest") in found
+    assert Fault(".files/stray is not in the manifest") in found
     publish(tmp_path, ledger, thorough=True)
     assert check_published(tmp_path, ledger) == []
 
@@ -83,8 +83,8 @@ def test_contents_are_durable_before_the_manifest_that_names_them(
     synced: list[int] = []
     (tmp_path / ".files").mkdir()
     monkeypatch.setattr(os, "fsync", lambda handle: synced.append(os.fstat(handle).st_ino))
-    write_manifest(tmp_path, Manifest())
-    places = (tmp_path / ".files", tmp_path / "_manifest.json", tmp_path)
+    write_manifest(tmp_path / "snapshots", Manifest())
+    places = (tmp_path / ".files", tmp_path / "snapshots.json", tmp_path)
     assert synced == [path.stat().st_ino for path in places]
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 from sources import registry
@@ -35,13 +36,19 @@ ORIGIN = (
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table and the datasets that share it: every column of any of them, in the order of declaration."""
+    """A table and the datasets that share it: every column of any of them, in the order of declaration.
+
+    `twin` is the other table where a snapshot and its history have one each. Of a history (`is_history`), the published
+    rows of its newest days are those of the snapshots, until it has its own.
+    """
 
     name: str
     columns: tuple[Column, ...]
     natural_key: tuple[str, ...]
     compared: tuple[str, ...]
     datasets: tuple[str, ...]
+    twin: str | None = None
+    is_history: bool = False
 
     @property
     def observations(self) -> str:
@@ -66,11 +73,23 @@ class Table:
 
 @registry.cached
 def declared_tables() -> dict[str, Table]:
-    """Every declared table by name."""
+    """Every declared table by name, in the order of declaration; a history comes before its snapshots."""
     sharing: dict[str, list[Dataset]] = {}
     for dataset in registry.datasets():
         sharing.setdefault(dataset.table, []).append(dataset)
-    return {name: _table(name, members) for name, members in sharing.items()}
+    histories = _histories()
+    snapshots = {history: name for name, history in histories.items()}
+    twins = {**histories, **snapshots}
+    names = dict.fromkeys(each for name in sharing for each in (histories.get(name, name), name))
+    return {
+        name: replace(_table(name, sharing[name]), twin=twins.get(name), is_history=name in snapshots) for name in names
+    }
+
+
+def _histories() -> dict[str, str]:
+    """Map the table of each snapshot that has a history twin with a table of its own to that table."""
+    pairs = ((each, registry.history_of(each)) for each in registry.datasets())
+    return {each.table: twin.table for each, twin in pairs if twin and twin.table != each.table}
 
 
 def _table(name: str, members: list[Dataset]) -> Table:

@@ -8,6 +8,7 @@ from typing import TextIO
 
 from sources.registry import dataset
 from warehouse.cache.tables import Table, declared_tables
+from warehouse.publish.views import row_versions
 
 _HEAD = """version: 2
 
@@ -52,11 +53,15 @@ def write_sources(out: TextIO) -> None:
     out.write(_HEAD)
     for table in declared_tables().values():
         datasets, key = ", ".join(table.datasets), table.natural_key
+        current = row_versions.current_fields(table)
         out.writelines(_head(table.name, f"Current row per {', '.join(key)}; bought as {datasets}.", key))
-        out.writelines(_columns(table))
-        versions = f"Every version of {table.name} ever seen."
-        out.writelines(_head(table.observations, versions, (*key, "observed_at", "seq")))
-        out.writelines(_columns(table))
+        out.writelines(_columns(table, current))
+        versions = f"Every version of {table.name} with the time for which it was current: as of is a WHERE clause."
+        out.writelines(_head(row_versions.name_of(table), versions, (*key, "valid_from", "seq")))
+        out.writelines(_columns(table, row_versions.version_fields(table)))
+        observations = f"Every version of {table.name} as it arrived."
+        out.writelines(_head(table.observations, observations, (*key, "observed_at", "seq")))
+        out.writelines(_columns(table, current))
     for name, description, key in _COSTS_AND_QUALITY:
         out.writelines(_head(name, description, key))
         out.write("        columns:\n")
@@ -75,10 +80,19 @@ def _head(name: str, description: str, key: Sequence[str]) -> list[str]:
     ]
 
 
-def _columns(table: Table) -> list[str]:
-    docs = {column.name: column.doc for name in table.datasets for column in dataset(name).columns}
+_DERIVED = {
+    "is_final": "true once the row no longer changes by the dataset's settling rule",
+    "public_at": "when the row was public: its slot's end and the publishing delay, or when it arrived",
+    "value_at": "the time that the values are of",
+    "valid_from": "since when this version was the current one, UTC",
+    "valid_to": "until before when it was, UTC; null for the current one",
+}
+
+
+def _columns(table: Table, fields: row_versions.Fields) -> list[str]:
+    docs = {column.name: column.doc for name in table.datasets for column in dataset(name).columns} | _DERIVED
     lines = ["        columns:\n"]
-    for name, kind in table.fields:
+    for name, kind in fields:
         lines += [f'          - name: "{name}"\n', "            quote: true\n", f"            data_type: {kind}\n"]
         if docs.get(name):
             lines.append(f"            description: {_quoted(docs[name])}\n")

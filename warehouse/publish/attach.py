@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from warehouse.cache.rewinds import cache_version
 from warehouse.cache.sql import definition, literal, quoted
@@ -12,7 +13,7 @@ from warehouse.cache.store import STORAGE
 from warehouse.cache.tables import declared_tables
 from warehouse.publish import costs, stamp
 from warehouse.publish.versions import Standby
-from warehouse.publish.views import catalog, quality
+from warehouse.publish.views import catalog, quality, row_versions
 
 if TYPE_CHECKING:
     import duckdb
@@ -78,9 +79,11 @@ def _create_tables(con: duckdb.DuckDBPyConnection) -> None:
     """Create what is declared and missing, also in a file of an earlier declaration."""
     with transaction(con):
         for table in declared_tables().values():
-            for name in (table.observations, table.name):
-                con.execute(f"CREATE TABLE IF NOT EXISTS pub.{quoted(name)} ({definition(table.fields)})")
-                _add_columns(con, name, table.fields)
+            parts = {table.name: row_versions.current_fields(table)}
+            parts[row_versions.name_of(table)] = row_versions.version_fields(table)
+            for name, fields in parts.items():
+                con.execute(f"CREATE TABLE IF NOT EXISTS pub.{quoted(name)} ({definition(fields)})")
+                _add_columns(con, name, fields)
         for name in (*MIRRORED, "drift"):
             con.execute(f"CREATE TABLE IF NOT EXISTS pub.{name} AS FROM {name} LIMIT 0")
         stamp.create(con)
@@ -101,6 +104,9 @@ def _add_columns(con: duckdb.DuckDBPyConnection, name: str, fields: tuple[tuple[
 def _create_views(con: duckdb.DuckDBPyConnection) -> None:
     [(cache,)] = con.execute("SELECT current_database()").fetchall()
     con.execute("USE pub")
-    for statement in catalog.statements():
+    marked = "SELECT view_name FROM duckdb_views() WHERE database_name = 'pub' AND starts_with(view_name, ?)"
+    for (marker,) in con.execute(marked, [catalog.ONLY_HERE]).fetchall():
+        con.execute(f"DROP VIEW {quoted(marker)}")
+    for statement in catalog.statements(uuid4().hex[:12]):
         con.execute(statement)
     con.execute(f"USE {quoted(cache)}")

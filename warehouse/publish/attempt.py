@@ -20,10 +20,11 @@ from warehouse.publish import stamp
 from warehouse.publish.attach import attached, transaction
 from warehouse.publish.ledger_snapshot import LedgerNeeds, LedgerSnapshot, with_ledger
 from warehouse.publish.publication import Publication, PublishOptions
-from warehouse.publish.update import update, update_needs
+from warehouse.publish.update import create_sources, update, update_needs
 from warehouse.publish.versions import Standby
 from warehouse.publish.views.quality import Expected, expect
 from warehouse.snapshots.layout import PUBLISH_LOCK
+from warehouse.snapshots.migrate import migrate
 from warehouse.snapshots.write import WrittenSnapshots, costs_needed
 from warehouse.snapshots.write import write as write_snapshots
 
@@ -39,6 +40,7 @@ def publish_once(home: Path, ledger: LedgerReader, expected: Expected | None, op
     with file_lock(published / PUBLISH_LOCK):
         cache, standby = Cache(home), Standby(published)
         standby.finish_swap()
+        migrate(published / "snapshots")
         first, snapshot = _write_snapshots(cache, standby, ledger, options)
         changed, deliveries = options.rebuild or not first.current, 0
         if changed:
@@ -58,7 +60,7 @@ def publish_once(home: Path, ledger: LedgerReader, expected: Expected | None, op
             snapshot_files=len(first.written.files),
             bytes=standby.public.stat().st_size,
             held=standby.held(),
-            note=first.written.note,
+            note="; ".join([*filter(None, [first.written.note]), *standby.notes]) or None,
         )
 
 
@@ -135,6 +137,7 @@ def _update_standby(
     def work(con: duckdb.DuckDBPyConnection, snapshot: LedgerSnapshot) -> int:
         if expected is not None:
             expect(con, expected)
+        create_sources(con)
         with attached(con, standby):
             with transaction(con):
                 deliveries = update(con, snapshot)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from warehouse.cache.rewinds import rewound_tables
 from warehouse.cache.sql import column_list, literal, quoted
-from warehouse.cache.tables import Table
+from warehouse.cache.tables import Table, declared_tables
+from warehouse.publish.views import row_versions
 
 if TYPE_CHECKING:
     import duckdb
@@ -16,33 +17,55 @@ if TYPE_CHECKING:
 def replay(con: duckdb.DuckDBPyConnection, after: int) -> None:
     """Replace rows of `pub` that a rewind behind the first `after` may have changed, for deliveries known to both."""
     for table, since in rewound_tables(con, after):
-        _replay_table(con, table, since)
+        later = f"observed_at >= TIMESTAMPTZ '{since.isoformat()}'"
+        for each in (table, *showing(table)):
+            _replay_table(con, each, since)
+        datasets = f"dataset IN ({', '.join(literal(name) for name in table.datasets)})"
+        con.execute(f"DELETE FROM pub.loads WHERE {datasets} AND {later}")
+        con.execute(f"INSERT INTO pub.loads BY NAME FROM loads WHERE {datasets} AND {later}")
+
+
+def showing(table: Table) -> list[Table]:
+    """The history that shows this table's rows provisionally, if it is one of snapshots."""
+    return [declared_tables()[table.twin]] if table.twin and not table.is_history else []
 
 
 def _replay_table(con: duckdb.DuckDBPyConnection, table: Table, since: datetime) -> None:
-    published, cached = f"pub.{quoted(table.observations)}", quoted(table.observations)
-    key = column_list(table.natural_key)
-    later = f"observed_at >= TIMESTAMPTZ '{since.isoformat()}'"
-    con.execute(
-        f"CREATE OR REPLACE TEMP TABLE touched AS SELECT {key} FROM {published} WHERE {later} "
-        f"UNION SELECT {key} FROM {cached} WHERE {later}"
-    )
-    con.execute(f"DELETE FROM {published} WHERE {later}")
-    con.execute(f"INSERT INTO {published} BY NAME FROM {cached} WHERE {later}")
-    replace_current_rows(con, table)
-    datasets = f"dataset IN ({', '.join(literal(name) for name in table.datasets)})"
-    con.execute(f"DELETE FROM pub.loads WHERE {datasets} AND {later}")
-    con.execute(f"INSERT INTO pub.loads BY NAME FROM loads WHERE {datasets} AND {later}")
+    key, published = column_list(table.natural_key), f"pub.{quoted(row_versions.name_of(table))}"
+    moment = f"TIMESTAMPTZ '{since.isoformat()}'"
+    touched = [
+        f"SELECT {key} FROM {published} WHERE observed_at >= {moment} OR valid_to >= {moment} "
+        f"OR (valid_to IS NULL AND dataset IN {row_versions.provisional_datasets(table)})",
+        *(f"SELECT {key} FROM {quoted(name)} WHERE observed_at >= {moment}" for name in sources(table)),
+    ]
+    con.execute(f"CREATE OR REPLACE TEMP TABLE touched AS {' UNION '.join(touched)}")
+    replace_rows(con, table)
 
 
-def replace_current_rows(con: duckdb.DuckDBPyConnection, table: Table) -> None:
-    """Replace the published current rows of the keys in the table `touched` by those of the cache."""
-    same = " AND ".join(f"p.{quoted(n)} IS NOT DISTINCT FROM k.{quoted(n)}" for n in table.natural_key)
-    con.execute(f"DELETE FROM pub.{quoted(table.name)} p USING touched k WHERE {same}")
-    newest = f"FROM {quoted(table.newest)} p SEMI JOIN touched k ON {same}"
-    version = column_list((*table.natural_key, "seq"))
-    current = f"FROM {quoted(table.observations)} SEMI JOIN ({newest}) USING ({version})"
-    con.execute(f"INSERT INTO pub.{quoted(table.name)} BY NAME {current}")
+def sources(table: Table) -> list[str]:
+    """The cache's observations that a published table is made of: its own and, of a history, its snapshots'."""
+    twin = declared_tables()[table.twin] if table.is_history and table.twin else None
+    return [table.observations, *([twin.observations] if twin else [])]
+
+
+def replace_rows(con: duckdb.DuckDBPyConnection, table: Table, *, every: bool = False) -> None:
+    """Replace the published rows of the keys in the table `touched` by those of the cache; with `every`, add the rows
+    of all keys to tables that are empty."""
+    current, versions = f"pub.{quoted(table.name)}", f"pub.{quoted(row_versions.name_of(table))}"
+    chosen = [quoted(name) for name in sources(table)]
+    if not every:
+        same = row_versions.same_key(table, "p", "k")
+        for number, name in enumerate(chosen):
+            rows = f"SELECT p.* FROM {name} p SEMI JOIN touched k ON {same}"
+            con.execute(f"CREATE OR REPLACE TEMP TABLE chosen_{number} AS {rows}")
+        chosen = [f"chosen_{number}" for number in range(len(chosen))]
+        for name in (current, versions):
+            con.execute(f"DELETE FROM {name} p USING touched k WHERE {same}")
+    query = row_versions.query(table, chosen[0], chosen[-1], few=not every)
+    con.execute(f"INSERT INTO {versions} BY NAME {query}")
+    among = "" if every else f"SEMI JOIN touched k ON {row_versions.same_key(table, 'p', 'k')}"
+    rows = f"SELECT p.* EXCLUDE (valid_from, valid_to) FROM {versions} p {among} WHERE valid_to IS NULL"
+    con.execute(f"INSERT INTO {current} BY NAME {rows}")
 
 
 def replace_drift(con: duckdb.DuckDBPyConnection) -> None:

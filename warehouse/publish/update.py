@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from warehouse.cache.rewinds import cache_version
 from warehouse.cache.sql import column_list, quoted
-from warehouse.cache.tables import Table, declared_tables
+from warehouse.cache.tables import Table, create_table, declared_tables
 from warehouse.publish import costs, replay, stamp
 from warehouse.publish.attach import MIRRORED, publish_facts
 from warehouse.publish.ledger_snapshot import LedgerNeeds, LedgerSnapshot
+from warehouse.publish.views import row_versions
 
 if TYPE_CHECKING:
     import duckdb
@@ -44,9 +45,15 @@ def update(con: duckdb.DuckDBPyConnection, ledger: LedgerSnapshot) -> int:
     )
     [(deliveries, first, last)] = con.execute("SELECT count(*), min(seq), max(seq) FROM news").fetchall()
     datasets = {name for (name,) in con.execute("SELECT DISTINCT dataset FROM news").fetchall()}
-    for table in declared_tables().values():
-        if datasets.intersection(table.datasets):
-            _update_table(con, table, first, last)
+    [(known,)] = con.execute("SELECT count(*) FROM pub.loads").fetchall()
+    changed = {
+        each.name: each
+        for table in declared_tables().values()
+        if datasets.intersection(table.datasets)
+        for each in (table, *replay.showing(table))
+    }
+    for table in changed.values():
+        _update_table(con, table, first, last, every=not known)
     for name in MIRRORED:
         con.execute(f"INSERT INTO pub.{name} BY NAME SELECT * FROM {name} SEMI JOIN news USING (purchase_id)")
     replay.replace_drift(con)
@@ -56,16 +63,41 @@ def update(con: duckdb.DuckDBPyConnection, ledger: LedgerSnapshot) -> int:
     return int(deliveries)
 
 
-def _update_table(con: duckdb.DuckDBPyConnection, table: Table, first: int, last: int) -> None:
-    """Add new observations, and replace the current rows of their keys.
+def create_sources(con: duckdb.DuckDBPyConnection) -> None:
+    """Create what the cache lacks of a pair of tables of which it has one. Not inside a transaction."""
+    datasets = {name for (name,) in con.execute("SELECT DISTINCT dataset FROM loads").fetchall()}
+    for table in declared_tables().values():
+        if table.twin and datasets.intersection(table.datasets):
+            for name in (table.name, table.twin):
+                create_table(con, declared_tables()[name])
+
+
+def _update_table(con: duckdb.DuckDBPyConnection, table: Table, first: int, last: int, *, every: bool) -> None:
+    """Add new versions, and replace those of their keys; `every`: nothing was published yet.
 
     Rows lie in the order of their seq, so that the bounds `first` and `last` leave the history unread.
     """
-    of_news = f"seq BETWEEN {first} AND {last} AND purchase_id IN (SELECT purchase_id FROM news)"
-    observations = f"FROM {quoted(table.observations)} WHERE {of_news}"
-    [(count,)] = con.execute(f"INSERT INTO pub.{quoted(table.observations)} BY NAME {observations}").fetchall()
-    if not count:
-        return
-    key = column_list(table.natural_key)
-    con.execute(f"CREATE OR REPLACE TEMP TABLE touched AS SELECT DISTINCT {key} {observations}")
-    replay.replace_current_rows(con, table)
+    if not every:
+        of_news = f"seq BETWEEN {first} AND {last} AND purchase_id IN (SELECT purchase_id FROM news)"
+        key = column_list(table.natural_key)
+        touched = [f"SELECT {key} FROM {quoted(name)} WHERE {of_news}" for name in replay.sources(table)]
+        unsettled = f"(FROM pub.{quoted(table.name)} WHERE NOT is_final)"
+        touched.append(row_versions.settled(table, unsettled, key))
+        if table.is_history:
+            touched.append(_ended(table, of_news))
+        [(count,)] = con.execute(f"CREATE OR REPLACE TEMP TABLE touched AS {' UNION '.join(touched)}").fetchall()
+        if not count:
+            return
+    replay.replace_rows(con, table, every=every)
+
+
+def _ended(table: Table, of_news: str) -> str:
+    """The keys of provisional rows that new rows of the history replace: of the same day, or of one before."""
+    ids, time = row_versions.ids_of(table), row_versions.time_of(table)
+    newest = f"SELECT {column_list(ids)}, max({time}) AS newest FROM {quoted(table.observations)} WHERE {of_news}"
+    same = " AND ".join(f"p.{quoted(name)} = n.{quoted(name)}" for name in ids)
+    provisional = f"p.dataset IN {row_versions.provisional_datasets(table)}"
+    return (
+        f"SELECT {', '.join(f'p.{quoted(name)}' for name in table.natural_key)} FROM pub.{quoted(table.name)} p "
+        f"SEMI JOIN ({newest} GROUP BY ALL) n ON {same} AND p.{time} <= n.newest WHERE {provisional}"
+    )

@@ -6,6 +6,11 @@ rename. A reader keeps its inode as long as it likes; a new one sees a whole fil
 that was public last is never written next, so that a plain copy, which takes no lock, has the time of a whole
 publication to finish even where its open file can't be seen.
 
+The public file is read-only (0444). A user whom that doesn't stop, root or the owner, may still write to it; one who is
+killed at it leaves `warehouse.duckdb.wal`, which DuckDB would replay onto the next version too. So each swap removes
+that log, and a version that is no longer as it was when it became public is neither updated nor copied. Until the next
+publication has something new, readers see such a version; `doctor` says so.
+
 Never open one of these files except through DuckDB while it may be open here: closing any other descriptor drops this
 process's POSIX locks on it, and with them the only sign that somebody reads it.
 """
@@ -25,6 +30,8 @@ from warehouse.publish.open_files import OldVersions, held_versions, open_inodes
 _MAX_RETIRED = 4
 """Older versions that keep a name. The oldest ones beyond it lose theirs; their disk is free once no reader is left."""
 
+PUBLIC_MODE, _STANDBY_MODE = 0o444, 0o644
+
 _SPARE = 1
 """Older versions that nobody reads and that are kept for being written next."""
 
@@ -33,6 +40,11 @@ import os, shutil, sys
 shutil.copyfile(sys.argv[1], sys.argv[2])
 os.fsync(os.open(sys.argv[2], os.O_RDWR))
 """
+
+
+def foreign_log(published: Path) -> Path:
+    """The log of somebody who opened the public file for writing. Nothing of ours ever writes there."""
+    return _wal(published / "warehouse.duckdb")
 
 
 class Standby:
@@ -45,30 +57,39 @@ class Standby:
         self.stamp_draft = self._private / "shown.tmp.duckdb"
         self._previous = self._private / "previous.duckdb"
         self._private.mkdir(parents=True, exist_ok=True)
+        self.notes: list[str] = []
+        """What strangers had changed, and is gone."""
 
     @property
     def public_stamp(self) -> Path:
-        """A small file with the stamp of the public one, named for its inode, size and time of change.
+        """A small file with the stamp of the public one, named for its size and time of change.
 
         Opening the public file to read its stamp would drop the lock of a session that this process has on it.
         """
         return self._stamp_of(self.public)
 
+    def is_altered(self) -> bool:
+        """True when the public file is not as it was when it became public."""
+        return self.public.exists() and not self.public_stamp.exists()
+
     def finish_swap(self) -> None:
-        """Clean up after a publication that was killed. Whatever was public stays public."""
+        """Clean up after a publication that was killed, and after strangers. Whatever was public stays public."""
         if self._previous.exists():
             if _is_same(self._previous, self.public):
                 self._previous.unlink()
             else:
-                os.replace(self._previous, self.path)
+                self._demote()
+        foreign_log(self.public.parent).unlink(missing_ok=True)
         if _is_same(self.path, self.public):
             self.path.unlink()
         for draft in self._private.glob("*.tmp*"):
             draft.unlink()
-        current = self.public_stamp if self.public.exists() else None
-        for stamp in self._private.glob("shown-*"):
-            if stamp != current:
-                stamp.unlink()
+        kept = {self._stamp_of(self.public)} if self.public.exists() else set()
+        kept |= {self._mark_of(path) for path in self.older_versions()}
+        for pattern in ("shown-*", "unaltered-*"):
+            for path in self._private.glob(pattern):
+                if path not in kept:
+                    path.unlink()
         self._drop_unread()
 
     def prepare(self) -> None:
@@ -77,7 +98,7 @@ class Standby:
         self._retire_standby()
         if oldest is not None:
             os.replace(oldest, self.path)
-        elif self.public.exists():
+        elif self.public.exists() and not self.is_altered():
             self.copy_public()
         for surplus in self._retired()[:-_MAX_RETIRED]:
             surplus.unlink()
@@ -117,13 +138,25 @@ class Standby:
             raise RuntimeError("the standby file was not checkpointed")
         if self.stamp_draft.exists():
             os.replace(self.stamp_draft, self._stamp_of(self.path))
+        self.path.chmod(PUBLIC_MODE)
         if self.public.exists():
             os.link(self.public, self._previous)
         crash_point("publish.linked")
         os.replace(self.path, self.public)
+        foreign_log(self.public.parent).unlink(missing_ok=True)
         fsync_path(self.public.parent)
         if self._previous.exists():
+            self._demote()
+
+    def _demote(self) -> None:
+        """Make what was public the standby, which may be written again; remove one that a stranger has written to."""
+        if self._stamp_of(self._previous).exists():
+            self._mark_of(self._previous).touch()
+            self._previous.chmod(_STANDBY_MODE)
             os.replace(self._previous, self.path)
+        else:
+            self._previous.unlink()
+            self.notes.append("another program had changed the published file: rebuilt from the cache")
 
     def held(self) -> OldVersions:
         """Old versions that are read now, and their disk."""
@@ -131,7 +164,12 @@ class Standby:
 
     def _stamp_of(self, path: Path) -> Path:
         status = path.stat()
-        return self._private / f"shown-{status.st_ino}-{status.st_size}-{status.st_mtime_ns}.duckdb"
+        return self._private / f"shown-{status.st_size}-{status.st_mtime_ns}.duckdb"
+
+    def _mark_of(self, path: Path) -> Path:
+        """An empty file that says how an older version was when it was replaced."""
+        status = path.stat()
+        return self._private / f"unaltered-{status.st_size}-{status.st_mtime_ns}"
 
     def _retired(self) -> list[Path]:
         """Older versions under a number, oldest first."""
@@ -145,8 +183,14 @@ class Standby:
             os.replace(self.path, self._private / f"retired-{number}.duckdb")
 
     def _unread(self) -> list[Path]:
+        """Retired versions that no process has open; those among them that a stranger has written to are removed."""
         opened = open_inodes()
-        return [path for path in self._retired() if not _is_read(path, opened)]
+        unread = [path for path in self._retired() if not _is_read(path, opened)]
+        altered = [path for path in unread if not self._mark_of(path).exists()]
+        for path in altered:
+            path.unlink()
+            self.notes.append("another program had changed an older version of the published file: rebuilt")
+        return [path for path in unread if path not in altered]
 
     def _drop_unread(self) -> None:
         unread = self._unread() if len(self._retired()) > _SPARE else []

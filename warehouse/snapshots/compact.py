@@ -21,8 +21,9 @@ from payer.values.ledger_reads import CostRow, LedgerReader
 from warehouse.cache.locking import file_lock
 from warehouse.cache.sql import column_list, literal
 from warehouse.cache.store import MEMORY
-from warehouse.snapshots.layout import PUBLISH_LOCK, apply_manifest, exchange, link
+from warehouse.snapshots.layout import PUBLISH_LOCK, apply_manifest, empty_staging, exchange, link, require_writable
 from warehouse.snapshots.manifest import Manifest, SnapshotFile, read_manifest, write_manifest
+from warehouse.snapshots.migrate import migrate
 from warehouse.snapshots.partition import table_of
 from warehouse.snapshots.verify import require_intact
 from warehouse.snapshots.write import store, total_cost
@@ -52,11 +53,13 @@ def compact_files(home: Path, ledger: LedgerReader, *, at_least: int, now: datet
     import duckdb
 
     root, lock = home / "published" / "snapshots", home / "published" / PUBLISH_LOCK
+    with file_lock(lock):
+        migrate(root)
     manifest = read_manifest(root)
     partitions, before = _partitions(manifest, at_least), len(manifest.files)
     costs = _costs(ledger, {purchase for files in partitions for file in files for purchase in file.purchases})
     with file_lock(lock):
-        shutil.rmtree(root / ".staging", ignore_errors=True)
+        empty_staging(root)
         apply_manifest(root, read_manifest(root))
     with duckdb.connect(config={"memory_limit": MEMORY}) as con:
         con.execute("SET TimeZone = 'UTC'")
@@ -86,6 +89,7 @@ def _merge(
     manifest = read_manifest(root)
     if not {file.content for file in files} <= {file.content for file in manifest.files}:
         return
+    require_writable(root)
     merged = _write_merged(con, root, costs, files, now)
     replaced = {file.content for file in files}
     kept = tuple(file for file in manifest.files if file.content not in replaced)
@@ -120,7 +124,7 @@ def _write_merged(
 
 def _replace_folder(root: Path, manifest: Manifest, merged: SnapshotFile) -> None:
     """Write the manifest and exchange the merged file's folder for one that shows what it names."""
-    staging = root / ".staging"
+    staging = empty_staging(root)
     (staging / merged.folder).mkdir(parents=True)
     for file in manifest.files:
         if file.folder == merged.folder:

@@ -10,10 +10,11 @@ import ctypes
 import os
 import shutil
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from warehouse.snapshots.manifest import Manifest, SnapshotFile
+from warehouse.snapshots.manifest import FILES, Manifest, SnapshotFile, contents
 
 PUBLISH_LOCK = ".publish.lock"
 """Name of the lock file in published/: every writer of anything in there holds it."""
@@ -29,8 +30,8 @@ def apply_manifest(root: Path, manifest: Manifest) -> None:
     for folder in sorted(present | set(wanted)):
         _show_files(root, folder, wanted.get(folder, []))
     kept = {file.content for file in manifest.files} | set(manifest.retired)
-    for path in (root / ".files").glob("*"):
-        if str(path.relative_to(root)) not in kept:
+    for path in contents(root).glob("*"):
+        if f"{FILES}/{path.name}" not in kept:
             path.unlink()
 
 
@@ -42,8 +43,7 @@ def _show_files(root: Path, folder: str, files: Sequence[SnapshotFile]) -> None:
         for file in files:
             link(root, file)
         return
-    staging = root / ".staging"
-    shutil.rmtree(staging, ignore_errors=True)
+    staging = empty_staging(root)
     (staging / folder).mkdir(parents=True)
     for file in files:
         if (root / file.content).exists():
@@ -52,6 +52,18 @@ def _show_files(root: Path, folder: str, files: Sequence[SnapshotFile]) -> None:
     shutil.rmtree(staging)
     if not files:
         (root / folder).rmdir()
+
+
+def empty_staging(root: Path) -> Path:
+    """The folder in which a partition's next folder is made, emptied: beside snapshots/, where no reader looks."""
+    staging = root.with_name(".staging")
+    shutil.rmtree(staging, ignore_errors=True)
+    return staging
+
+
+def require_writable(root: Path) -> None:
+    """Raise OSError where no entry can be made among the partition folders: before a manifest names one."""
+    os.rmdir(tempfile.mkdtemp(dir=root))
 
 
 def link(root: Path, file: SnapshotFile) -> None:
@@ -75,7 +87,7 @@ def exchange(one: Path, other: Path) -> None:
         done = libc.renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE)
         if done == 0:
             return
-    aside = one.with_name(one.name + ".old")
+    aside = one.with_name(one.name + ".old")  # `one` is in staging: no reader looks there
     os.rename(other, aside)
     os.rename(one, other)
     os.rename(aside, one)

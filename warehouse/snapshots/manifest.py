@@ -1,4 +1,8 @@
-"""Read and write published/snapshots/_manifest.json: every snapshot file that counts, with rows, hash and cost."""
+"""Read and write published/snapshots.json, the manifest: every snapshot file that counts, with rows, hash and cost.
+
+Manifest and contents stand beside published/snapshots, so that whoever reads everything below that folder, whatever the
+tool, finds each row once and nothing that is no data.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,8 @@ from pathlib import Path
 from payer.values.durable import fsync_path
 from warehouse.errors import WarehouseError
 
-MANIFEST, DAMAGED = "_manifest.json", "_manifest.damaged.json"
+FILES = "../.files"
+"""The folder of contents, relative to snapshots/."""
 
 Partition = tuple[str, str]
 """Dataset and month (2026-11): one folder of snapshots."""
@@ -53,8 +58,8 @@ class SnapshotFile:
 
     @property
     def content(self) -> str:
-        """The path of its bytes, relative to snapshots/."""
-        return f".files/{self.sha256}.parquet"
+        """The path of its bytes, relative to snapshots/. No name there ends as a data file's does."""
+        return f"{FILES}/{self.sha256}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,32 +85,48 @@ class Manifest:
         return grouped
 
 
+def manifest_path(root: Path) -> Path:
+    """The manifest of the snapshots in `root`."""
+    return root.with_name("snapshots.json")
+
+
+def damaged_path(root: Path) -> Path:
+    """The path where a manifest that can't be read is kept."""
+    return root.with_name("snapshots.damaged.json")
+
+
+def contents(root: Path) -> Path:
+    """The folder of the contents that the snapshots in `root` are links to."""
+    return root.with_name(".files")
+
+
 def read_manifest(root: Path) -> Manifest:
-    """Read the manifest below `root`; an empty one where there is none. Raises ManifestDamaged."""
+    """Read the manifest of the snapshots in `root`; an empty one where there is none. Raises ManifestDamaged."""
     try:
-        document = json.loads((root / MANIFEST).read_text("utf-8"))
+        document = json.loads(manifest_path(root).read_text("utf-8"))
         files = tuple(SnapshotFile(**{**entry, "purchases": tuple(entry["purchases"])}) for entry in document["files"])
         return Manifest(files, document["retired"], document.get("build"), document.get("rewinds", 0))
     except FileNotFoundError:
         return Manifest()
     except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise ManifestDamaged(f"{root / MANIFEST} can't be read: {error}") from error
+        raise ManifestDamaged(f"{manifest_path(root)} can't be read: {error}") from error
 
 
 def write_manifest(root: Path, manifest: Manifest) -> None:
     """Replace the manifest atomically, once the files that it names are durable."""
-    fsync_path(root / ".files")
+    fsync_path(contents(root))
     document = {
-        "version": 1,
+        "version": 2,
         "files": [asdict(file) for file in manifest.files],
         "retired": manifest.retired,
         "build": manifest.build,
         "rewinds": manifest.rewinds,
     }
-    draft = root / f"{MANIFEST}.tmp"
+    path = manifest_path(root)
+    draft = path.with_name(f"{path.name}.tmp")
     with draft.open("w", encoding="utf-8") as out:
         json.dump(document, out, indent=1)
         out.flush()
         os.fsync(out.fileno())
-    os.replace(draft, root / MANIFEST)
-    fsync_path(root)
+    os.replace(draft, path)
+    fsync_path(path.parent)

@@ -13,6 +13,7 @@ from warehouse.cache.rewinds import cache_version, rewound_tables
 from warehouse.cache.sql import literal, quoted
 from warehouse.cache.tables import Table, create_table, declared_tables
 from warehouse.snapshots.manifest import Manifest, Partition, SnapshotFile, SnapshotsDamaged
+from warehouse.snapshots.parquet import is_nullable
 from warehouse.snapshots.partition import month_sql, partition_sql, table_of
 
 if TYPE_CHECKING:
@@ -111,8 +112,9 @@ def _rewound_partitions(con: duckdb.DuckDBPyConnection, manifest: Manifest) -> s
 
 
 def _differs(con: duckdb.DuckDBPyConnection, root: Path, partition: Partition, files: Sequence[SnapshotFile]) -> bool:
-    """True for other rows, other values, columns of another name or type, and files that can't be read."""
-    if not all(_is_intact(root, file, thorough=True) for file in files):
+    """True for other rows, other values, columns of another name or type, and files that can't be read; also for files
+    of an older tollbook, in which some columns may not be null."""
+    if not all(_is_intact(root, file, thorough=True) and is_nullable(root / file.content) for file in files):
         return True
     table = table_of(partition[0])
     rows = f"SELECT * EXCLUDE (dataset) FROM {quoted(table.observations)} WHERE {partition_sql(table, partition)}"

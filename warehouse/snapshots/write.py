@@ -1,9 +1,11 @@
 """Write published/snapshots: immutable Parquet files, some per publication that brought rows, and a manifest.
 
-snapshots/.files/<sha256>.parquet      the content, never changed; old ones are kept a while for readers of a manifest
-snapshots/dataset=…/month=…/*.parquet  hard links to it, for readers that list folders (hive partitions)
-snapshots/_manifest.json               every file with rows, hash, purchases and cost; replaced atomically. Readers of
-                                       folders skip names that begin with _; any other they would take for Parquet
+snapshots/dataset=…/month=…/*.parquet  data, and nothing but data: hard links to the contents, in hive partitions
+.files/<sha256>                        a content, never changed; old ones are kept a while for readers of a manifest
+snapshots.json                         the manifest: every file with rows, hash, purchases and cost; replaced atomically
+
+Every column of every file may be null, whether or not a file has a null in it: a tool that reads some files and writes
+others has one schema. (DuckDB's own COPY would declare a column without nulls as required.)
 
 The manifest is what counts: a file that it does not name was left by a killed run, and the next run removes it. A
 partition whose rows are no longer those of the cache, or whose files are damaged, is rebuilt as one file; its old files
@@ -26,19 +28,21 @@ from payer.values.durable import fsync_path
 from payer.values.ledger_reads import CostRow
 from payer.values.money import exact_decimal
 from warehouse.cache.rewinds import CacheVersion, cache_version
-from warehouse.cache.sql import column_list, literal, quoted
+from warehouse.cache.sql import column_list, quoted
 from warehouse.cache.tables import Table, declared_tables
-from warehouse.snapshots.layout import apply_manifest, link
+from warehouse.snapshots.layout import apply_manifest, link, require_writable
 from warehouse.snapshots.manifest import (
-    DAMAGED,
-    MANIFEST,
     Manifest,
     ManifestDamaged,
     Partition,
     SnapshotFile,
+    contents,
+    damaged_path,
+    manifest_path,
     read_manifest,
     write_manifest,
 )
+from warehouse.snapshots.parquet import write_parquet
 from warehouse.snapshots.partition import month_sql, partition_sql, table_of
 from warehouse.snapshots.verify import damaged_partitions, outdated_partitions
 
@@ -47,8 +51,6 @@ if TYPE_CHECKING:
 
 Costs = Mapping[str, CostRow]
 """The ledger's cost rows by purchase id."""
-
-_ROW_GROUP = 122_880
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,9 @@ def write(
     `thorough` reads every content to find damaged ones, and compares every partition. `cost_rows` are the ledger's,
     from `costs_needed` on.
     """
-    (root / ".files").mkdir(parents=True, exist_ok=True)
+    root.mkdir(parents=True, exist_ok=True)
+    contents(root).mkdir(exist_ok=True)
+    require_writable(root)
     manifest, note = _read_or_rebuild(root)
     if note is None:
         apply_manifest(root, manifest)
@@ -98,7 +102,7 @@ def write(
         if thorough:
             after = replace(after, files=tuple(_with_cost(file, costs) for file in after.files))
         if note:
-            os.replace(root / MANIFEST, root / DAMAGED)
+            os.replace(manifest_path(root), damaged_path(root))
         write_manifest(root, after)
         crash_point("snapshot.after_manifest")
         _show(root, after, added, everything=bool(rebuilding or note))
@@ -112,7 +116,8 @@ def _read_or_rebuild(root: Path) -> tuple[Manifest, str | None]:
     try:
         return read_manifest(root), None
     except ManifestDamaged:
-        return Manifest(), f"the manifest could not be read: rebuilt with its files, the old one is kept as {DAMAGED}"
+        kept = damaged_path(root).name
+        return Manifest(), f"the manifest could not be read: rebuilt with its files, the old one is kept as {kept}"
 
 
 def _successor(
@@ -146,17 +151,15 @@ def store(con: duckdb.DuckDBPyConnection, root: Path, query: str) -> tuple[str, 
 
     The bytes are durable; the file's name is once the manifest is written.
     """
-    draft = root / ".files" / "writing.tmp"
-    [(rows,)] = con.execute(
-        f"COPY ({query}) TO {literal(draft)} (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 3, "
-        f"ROW_GROUP_SIZE {_ROW_GROUP})"
-    ).fetchall()
+    contents(root).mkdir(exist_ok=True)
+    draft = contents(root) / "writing.tmp"
+    rows = write_parquet(con, query, draft)
     crash_point("snapshot.written")
     data = draft.read_bytes()
     sha256 = hashlib.sha256(data).hexdigest()
     fsync_path(draft)
-    os.replace(draft, root / ".files" / f"{sha256}.parquet")
-    return sha256, int(rows), len(data)
+    os.replace(draft, contents(root) / sha256)
+    return sha256, rows, len(data)
 
 
 def _name_new_deliveries(con: duckdb.DuckDBPyConnection, manifest: Manifest) -> None:

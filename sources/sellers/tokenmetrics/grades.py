@@ -1,4 +1,4 @@
-"""Grades of every kind. Each snapshot shares its table with its history twin, which repairs missed days."""
+"""Grades of every kind. A snapshot is of the time of its call, its history twin of the end of a day: two tables."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _TM_GRADE = (
 )
 TM_GRADE = token_snapshot(
     "tm-grade",
-    "grades",
+    "grades_snapshots",
     *_TM_GRADE,
     undated=True,
     repaired_by="tm-grade-history",
@@ -49,7 +49,7 @@ _FUNDAMENTAL = (
 )
 FUNDAMENTAL_GRADE = token_snapshot(
     "fundamental-grade",
-    "fundamental_grades",
+    "fundamental_grades_snapshots",
     *_FUNDAMENTAL,
     undated=True,
     repaired_by="fundamental-grade-history",
@@ -70,7 +70,7 @@ _TECHNOLOGY = (
 )
 TECHNOLOGY_GRADE = token_snapshot(
     "technology-grade",
-    "technology_grades",
+    "technology_grades_snapshots",
     *_TECHNOLOGY,
     repaired_by="technology-grade-history",
     doc="The technology grade of each token now; its rows carry their own date.",

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from sources import registry
 from sources.feeds import wanted_slots
 from sources.model import Dataset, Feed
-from sources.planner.held import NOTHING_HELD, HeldCells, held_before, union
+from sources.planner.held import NOTHING_HELD, HeldCells, held_before, held_from, union
 from sources.planner.pieces import group_of
 from sources.planner.plan import Plan, plan
 from sources.slots import start_of
@@ -219,6 +219,12 @@ def test_after_an_outage_every_missed_snapshot_is_reported_and_none_is_bought() 
     assert [(gone.first, gone.last, gone.keys) for gone in found.lost] == [(TODAY + 1, TODAY + 4, ("3000",))]
     [piece] = found.pieces
     assert (piece.keys, piece.first, piece.last) == (keys(3), TODAY + 5, TODAY + 5)
+
+
+def test_held_cells_are_cut_to_the_slots_from_a_start_on() -> None:
+    held = HeldCells({"1": ((3, 5), (8, 9)), "2": ((1, 2),)})
+    assert held_from(held, 5).spans == {"1": ((5, 5), (8, 9))}
+    assert held_from(held, 0).spans == held.spans
 
 
 def test_a_snapshot_run_that_comes_a_day_late_finds_its_day_gone() -> None:

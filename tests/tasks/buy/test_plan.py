@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,8 +14,12 @@ from sources import registry
 from sources.planner.held import NOTHING_HELD
 from sources.planner.plan import plan
 from sources.slots import slot
-from tasks.buy.plan import order
+from tasks.buy.plan import _held, order
+from tasks.request.model import DatasetRequest
 from tests.sources.buyer import AT
+from tests.warehouse.deliveries import DAY, T0, MemoryLedger, body, grade, pieces
+from warehouse.cache.store import Cache
+from warehouse.load.self_repair import load
 
 USDC = Asset("USDC", 31337, "0x0000000000000000000000000000000000000001", "USD Coin", "2", 6)
 TMAI = Asset("TMAI", 31337, "0x0000000000000000000000000000000000000002", "TMAI", "1", 18)
@@ -44,3 +50,17 @@ def test_an_order_may_cost_twice_the_dollars_that_were_seen_and_in_other_tokens_
     made = order(ws, dataset, piece)
     assert made.price_cap == ceiling
     assert ceiling is None or seen < ceiling <= 2 * seen
+
+
+def test_a_day_that_a_snapshot_saw_is_bought_from_the_history_once_it_has_settled(tmp_path: Path) -> None:
+    """At 06:00 of the next day. Until then what the snapshot saw is shown, and the history need not be asked."""
+    history, books, cache = registry.dataset("tm-grade-history"), MemoryLedger(), Cache(tmp_path)
+    [page, *_] = pieces("tm-grade", ["1"], T0, T0, T0)
+    books.deliver(page, body({**grade(1, T0), "DATE": None}), T0)
+    load(cache, books)
+    ws: Any = SimpleNamespace(from_cache=lambda work: (work(cache), ()))
+    day, midnight = slot(history, T0), T0.replace(hour=0) + DAY
+    part = DatasetRequest(history.name, ("1",), day, day, registry.snapshots_of(history))
+    for at, bought in ((T0, False), (midnight + timedelta(hours=5.9), False), (midnight + timedelta(hours=6), True)):
+        cells, notes = _held(ws, history, part, at, at)
+        assert (dict(cells.spans), notes) == ({} if bought else {"1": ((day, day),)}, ())

@@ -71,7 +71,7 @@ def _content_and_link_gone(home: Path) -> None:
 
 
 def _manifest_cut(home: Path) -> None:
-    path = snapshots(home) / "_manifest.json"
+    path = home / "published" / "snapshots.json"
     path.write_text(path.read_text()[:-40])
 
 
@@ -79,7 +79,7 @@ def _standby_block(home: Path) -> None:
     """Of the version that is first in line to be written next."""
     elder = standby(home).with_name("retired-1.duckdb")
     standby(home).replace(elder)
-    spoil(elder, "grades_observations")
+    spoil(elder, "grades_versions")
 
 
 def _cache_block(home: Path) -> None:
@@ -112,7 +112,7 @@ def _rotten_parquet(home: Path) -> None:
 
 
 def _public_block(home: Path) -> None:
-    spoil(public(home), "grades_observations")
+    spoil(public(home), "grades_versions")
 
 
 @pytest.mark.parametrize("damage", [_rotten_parquet, _public_block, _content_and_link_gone, _manifest_cut])

@@ -58,8 +58,8 @@ import duckdb, json, pathlib, sys
 root, stop, reads = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), 0
 con = duckdb.connect()
 while not stop.exists() or not reads:
-    files = json.loads((root / "_manifest.json").read_text())["files"]
-    paths = [str(root / ".files" / (file["sha256"] + ".parquet")) for file in files]
+    files = json.loads((root.parent / "snapshots.json").read_text())["files"]
+    paths = [str(root.parent / ".files" / file["sha256"]) for file in files]
     [(rows, keys)] = con.execute(
         "SELECT count(*), count(DISTINCT (token_id, date)) FROM read_parquet(?, union_by_name = true)", [paths]
     ).fetchall()

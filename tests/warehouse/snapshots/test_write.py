@@ -35,5 +35,5 @@ def test_a_run_adds_files_and_changes_none(tmp_path: Path, ledger: Ledger) -> No
 def test_the_manifest_is_plain_json(tmp_path: Path, ledger: Ledger) -> None:
     month(ledger, 0)
     bring_up(tmp_path, ledger)
-    document = json.loads((tmp_path / "published" / "snapshots" / "_manifest.json").read_text())
+    document = json.loads((tmp_path / "published" / "snapshots.json").read_text())
     assert set(document) == {"version", "files", "retired", "build", "rewinds"}

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 from importlib.resources import files
 
-from sources.model import Cast
+from sources.model import Cast, Kind
 from sources.registry import dataset
 from warehouse.cache.generation import declaration
-from warehouse.cache.sql import column_list, literal, quoted
+from warehouse.cache.sql import literal, quoted
 from warehouse.cache.tables import Table, declared_tables
-from warehouse.publish.views import point_in_time, quality
+from warehouse.publish.views import point_in_time, quality, row_versions
 from warehouse.publish.views.restatements import restatements_sql
 
 
@@ -30,21 +30,43 @@ def time_column(table: Table) -> str:
     return dataset(table.datasets[0]).time_column
 
 
-def as_of_sql(table: Table) -> str:
-    """The macro `*_as_of(ts)`: for each row the version that had arrived last by then, restatements included.
+ONLY_HERE = "only_in_its_own_file_use_the_versions_tables"
+"""Beginning of the name of a view that each file has under a name of its own. Macros ask for it, as DuckDB looks up the
+names in a macro's body where the caller is: attached under another name, they would read the caller's own tables."""
 
-    Most current rows had arrived by then and are the answer; versions are compared only of those that had not.
-    """
+
+def observations_sql(table: Table) -> str:
+    """The view of all versions as they arrived."""
+    rows = f"SELECT * EXCLUDE (valid_from, valid_to) FROM {row_versions.name_of(table)}"
+    return f"CREATE OR REPLACE VIEW {table.observations} AS {rows}"
+
+
+def as_of_sql(table: Table, only_here: str) -> str:
+    """The macro `*_as_of(ts)`: for each row the version that had arrived last by then, restatements included."""
     at = point_in_time.utc("ts")
-    key = column_list(table.natural_key)
     return f"""
 CREATE OR REPLACE MACRO {table.name}_as_of(ts) AS TABLE
-SELECT * FROM {table.name} WHERE observed_at <= {at}
-UNION ALL BY NAME
-SELECT * FROM (
-    SELECT o.* FROM {table.observations} o SEMI JOIN (FROM {table.name} WHERE observed_at > {at}) later USING ({key})
-    WHERE o.observed_at <= {at}
-    QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY o.observed_at DESC, o.seq DESC) = 1)"""
+SELECT * EXCLUDE (valid_from, valid_to) FROM {row_versions.name_of(table)}
+WHERE valid_from <= {at} AND (valid_to IS NULL OR valid_to > {at}) AND {only_here}"""
+
+
+def has_newest(table: Table) -> bool:
+    """True for snapshots: a row in them is of the time when it was seen, and of each key one time is the newest."""
+    declared = dataset(table.datasets[0])
+    of_its_time = declared.undated or declared.key_column is not None
+    return declared.kind is Kind.SNAPSHOT and of_its_time and declared.time_column in table.natural_key
+
+
+def newest_sql(table: Table) -> str:
+    """The view `*_current`: of each key, or of a listing that has no keys, the rows of the newest time only."""
+    declared, time = dataset(table.datasets[0]), row_versions.time_of(table)
+    keys = [quoted(declared.key_column)] if declared.key_column else []
+    newest = f"SELECT {', '.join([*keys, f'max({time}) AS {time}'])} FROM {table.name}"
+    grouped = f"{newest} GROUP BY {', '.join(keys)}" if keys else newest
+    return (
+        f"CREATE OR REPLACE VIEW {table.name}_current AS\n"
+        f"FROM {table.name} SEMI JOIN ({grouped}) newest USING ({', '.join([*keys, time])})"
+    )
 
 
 def row_keys_sql() -> str:
@@ -82,21 +104,34 @@ def tables_sql() -> str:
     return f"CREATE OR REPLACE VIEW published_tables AS SELECT * FROM (VALUES\n{rows}) AS t({columns})"
 
 
-def views_sql() -> str:
+def views_sql(only_here: str) -> str:
     """The views written by hand: on costs, and on what sellers nest in a row."""
     package = files("warehouse.publish.views")
-    return "\n".join(package.joinpath(name).read_text("utf-8") for name in ("costs.sql", "nested.sql"))
+    text = "\n".join(package.joinpath(name).read_text("utf-8") for name in ("costs.sql", "nested.sql"))
+    return text.replace("{only_here}", only_here)
 
 
-def statements() -> list[str]:
-    """The statements that create every view and macro, in an order that works."""
-    macros = [
-        sql for table in declared_tables().values() for sql in (as_of_sql(table), *point_in_time.statements(table))
+def statements(file_id: str) -> list[str]:
+    """The statements that create every view and macro, in an order that works. `file_id` is this file's own."""
+    marker = f"{ONLY_HERE}_{file_id}"
+    only_here = f"EXISTS (FROM {marker})"
+    tables = declared_tables().values()
+    return [
+        f"CREATE OR REPLACE VIEW {marker} AS SELECT true AS own_file",
+        f"COMMENT ON VIEW {marker} IS 'Asked for by the macros of this file: they work only where it is open itself'",
+        *map(observations_sql, tables),
+        row_keys_sql(),
+        tables_sql(),
+        *(as_of_sql(table, only_here) for table in tables),
+        *(sql for table in tables for sql in point_in_time.statements(table, only_here)),
+        *(newest_sql(table) for table in tables if has_newest(table)),
+        views_sql(only_here),
+        restatements_sql(),
+        *quality.live_views(),
     ]
-    return [row_keys_sql(), tables_sql(), *macros, views_sql(), restatements_sql(), *quality.live_views()]
 
 
 def shape() -> str:
     """Fingerprint of all statements and declared tables. A file of another shape gets what it lacks."""
-    text = "\n".join([declaration(), *statements()])
+    text = "\n".join([declaration(), *statements("")])
     return hashlib.blake2s(text.encode(), digest_size=12).hexdigest()

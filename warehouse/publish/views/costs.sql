@@ -61,6 +61,6 @@ SELECT k.table_name, k.row_key, k.observed_at, k.purchase_id, c.dataset, c.reque
        c.run_id, c.reason, c.amount, c.asset, c.network, c.money, c.tx_hash, c.block_time, c.verified_on_chain,
        c.rows_delivered, c.amount::DOUBLE / nullif(c.rows_delivered, 0) AS amount_per_row
 FROM row_keys k LEFT JOIN costs c USING (purchase_id)
-WHERE k.table_name = of_table
+WHERE {only_here} AND k.table_name = of_table
   AND (k.row_key = of_key OR starts_with(k.row_key, of_key || '/'))
 ORDER BY k.row_key, k.observed_at;

@@ -32,3 +32,17 @@ SELECT s.token_id, s.token_symbol, s.date, e.key::BIGINT + 1 AS number, e.value 
        try_cast(e.value ->> '$.value' AS DOUBLE) AS value,
        e.value::VARCHAR AS element, s.observed_at, s.purchase_id
 FROM scenario_analyses s, json_each(CASE json_type(s.scenario_analysis) WHEN 'ARRAY' THEN s.scenario_analysis END) e;
+
+-- The same of each token's newest snapshot only.
+
+CREATE OR REPLACE VIEW resistance_support_levels_current AS
+FROM resistance_support_levels SEMI JOIN resistance_support_current USING (token_id, date);
+
+CREATE OR REPLACE VIEW correlation_pairs_current AS
+FROM correlation_pairs SEMI JOIN correlations_current USING (token_id, date);
+
+CREATE OR REPLACE VIEW price_scenarios_current AS
+FROM price_scenarios SEMI JOIN price_predictions_current USING (token_id, date);
+
+CREATE OR REPLACE VIEW scenario_values_current AS
+FROM scenario_values SEMI JOIN scenario_analyses_current USING (token_id, date);

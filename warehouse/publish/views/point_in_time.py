@@ -1,4 +1,6 @@
-"""Look-ups by time for back-tests: the macro `T_known_at('events')`, and the view `T_first_seen` to take events from.
+"""Look-ups by time for back-tests: the macro `T_known_at('events')`, and views to take events from.
+
+A row is known since it arrived (basis 'observed') or since the seller had published it (basis 'published').
 
 The query has to hold for a million events over ten million observations. Joining each event with every earlier row of
 its token makes pairs by the billion, and sorting every row by its time of arrival costs more than all else. Most
@@ -13,6 +15,7 @@ from __future__ import annotations
 from sources.registry import dataset
 from warehouse.cache.sql import column_list
 from warehouse.cache.tables import Table
+from warehouse.publish.views.row_versions import current_fields
 
 
 def utc(name: str) -> str:
@@ -30,16 +33,20 @@ def is_dated(table: Table) -> bool:
     return keyed and declared.rows_per_cell == 1
 
 
-def statements(table: Table) -> list[str]:
-    """The statements that create view and macro of a dated table; none for another."""
-    return [_first_seen(table), _known_at(table)] if is_dated(table) else []
+def statements(table: Table, only_here: str = "true") -> list[str]:
+    """The statements that create views and macro of a dated table; none for another."""
+    return [*_first(table), _known_at(table, only_here)] if is_dated(table) else []
 
 
-def _first_seen(table: Table) -> str:
-    return f"""
-CREATE OR REPLACE VIEW {table.name}_first_seen AS
-SELECT *, observed_at AS at_time FROM {table.observations}
-QUALIFY row_number() OVER (PARTITION BY {column_list(table.natural_key)} ORDER BY observed_at, seq) = 1"""
+def _first(table: Table) -> list[str]:
+    """Each row as it was first told, as events: `first_seen` when it arrived, `first_published` when it was public."""
+
+    def view(name: str, time: str) -> str:
+        first = f"row_number() OVER (PARTITION BY {column_list(table.natural_key)} ORDER BY {time}, seq) = 1"
+        rows = f"SELECT *, {time} AS at_time FROM {table.observations} QUALIFY {first}"
+        return f"CREATE OR REPLACE VIEW {table.name}_{name} AS\n{rows}"
+
+    return [view("first_seen", "observed_at"), view("first_published", "public_at")]
 
 
 STRETCH = 24
@@ -56,23 +63,31 @@ def _stretch(table: Table, time: str) -> str:
     )
 
 
-def _known_at(table: Table) -> str:
+_WRONG_BASIS = "basis is ''observed'' (when rows arrived) or ''published'' (when the seller had published them), not "
+
+
+def _known_at(table: Table, only_here: str) -> str:
+    seen = "CASE basis WHEN 'published' THEN o.public_at ELSE o.observed_at END"
+    valid = f"CASE WHEN basis IN ('observed', 'published') THEN true ELSE error('{_WRONG_BASIS}' || basis) END"
     column = dataset(table.datasets[0]).time_column
     known, time = f"known_{column}", column_list([column])
     ids = [name for name in table.natural_key if name != column]
     key = column_list(ids)
     event = ", ".join(f'e."{name}"' for name in (*ids, column, "at_time"))
-    carried = ", ".join(f'o."{name}"' for name, _ in table.fields if name not in table.natural_key)
+    carried = ", ".join(f'o."{name}"' for name, _ in current_fields(table) if name not in table.natural_key)
     answer = f"{event}, o.{time} AS {known}, {carried}"
-    arrived = " AND ".join([*(f'e."{name}" = o."{name}"' for name in ids), "e.at_time >= o.observed_at"])
-    newest = f"QUALIFY row_number() OVER (PARTITION BY {event} ORDER BY o.observed_at DESC, o.seq DESC) = 1"
+    same_ids = [f'e."{name}" = o."{name}"' for name in ids]
+    began = " AND ".join([*same_ids, "e.at_time >= o.seen_at"])
+    arrived = " AND ".join([*same_ids, f"e.at_time >= {seen}"])
+    newest = f"QUALIFY row_number() OVER (PARTITION BY {event} ORDER BY {seen} DESC, o.seq DESC) = 1"
     row_stretch = _stretch(table, f"o.{time}")
     inside = f"{arrived} AND e.stretch = {row_stretch} AND e.{time} > o.{time}"
     # Of joins by several columns DuckDB expects rows by the billion, and would then hold the observations in memory
     # instead of the events; by a number of their own (nth) it expects about as many as there are.
     return f"""
-CREATE OR REPLACE MACRO {table.name}_known_at(events) AS TABLE
-WITH event AS MATERIALIZED (SELECT {key}, {time}, {utc("at_time")} AS at_time FROM query_table(events)),
+CREATE OR REPLACE MACRO {table.name}_known_at(events, basis := 'observed') AS TABLE
+WITH event AS MATERIALIZED (
+    SELECT {key}, {time}, {utc("at_time")} AS at_time FROM query_table(events) WHERE {only_here} AND {valid}),
 same AS MATERIALIZED (
     SELECT {answer} FROM event e JOIN {table.observations} o ON {arrived} AND e.{time} = o.{time} {newest}),
 rest AS MATERIALIZED (
@@ -82,11 +97,11 @@ near AS MATERIALIZED (
     SELECT e.nth, max(o.{time}) AS {known} FROM rest e JOIN {table.observations} o ON {inside} GROUP BY e.nth),
 far AS MATERIALIZED (FROM rest ANTI JOIN near USING (nth)),
 began AS (
-    SELECT {key}, {row_stretch} AS stretch, min(o.observed_at) AS observed_at
+    SELECT {key}, {row_stretch} AS stretch, min({seen}) AS seen_at
     FROM {table.observations} o SEMI JOIN far USING ({key}) GROUP BY ALL),
 latest AS (
     SELECT e.nth, max(o.stretch) AS stretch
-    FROM far e JOIN began o ON {arrived} AND e.stretch > o.stretch GROUP BY e.nth),
+    FROM far e JOIN began o ON {began} AND e.stretch > o.stretch GROUP BY e.nth),
 there AS MATERIALIZED (SELECT far.* REPLACE (latest.stretch AS stretch) FROM far JOIN latest USING (nth)),
 dated AS (
     FROM near UNION ALL

@@ -11,6 +11,7 @@ import pytest
 from warehouse.cache.sql import definition
 from warehouse.cache.tables import declared_tables
 from warehouse.publish.views import catalog, point_in_time
+from warehouse.publish.views.row_versions import current_fields
 
 GRADES = catalog.table("grades")
 HOURLY = catalog.table("signals_hourly")
@@ -50,7 +51,7 @@ def con() -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect() as con:
         con.execute("SET TimeZone = 'Asia/Tokyo'")
         for own in (GRADES, HOURLY):
-            con.execute(f"CREATE TABLE {own.observations} ({definition(own.fields)})")
+            con.execute(f"CREATE TABLE {own.observations} ({definition(current_fields(own))})")
             for statement in point_in_time.statements(own):
                 con.execute(statement)
         yield con
@@ -155,3 +156,38 @@ def test_every_table_with_one_row_per_key_and_time_has_it() -> None:
     dated = {own.name for own in declared_tables().values() if point_in_time.is_dated(own)}
     assert {"grades", "signals", "signals_hourly", "ohlcv_daily", "investor_grades"} <= dated
     assert dated.isdisjoint({"moonshots", "market_metrics", "sentiments"})
+
+
+def test_what_a_backfill_brought_is_decided_by_the_declared_delay_not_by_arrival(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
+    """Everything bought at once, the signals a minute before the grades: by arrival no signal has a grade, by what was
+    public each has that of its own day."""
+    public = "least(observed_at, (date + 1)::TIMESTAMP AT TIME ZONE 'UTC' + INTERVAL 6 HOUR)"
+    con.execute(_OBSERVED.format(arrival="TIMESTAMPTZ '2026-11-01 12:00:00Z'", restated=0))
+    con.execute(f"UPDATE grades_observations SET public_at = {public}")
+    con.execute("CREATE TABLE signals AS SELECT token_id, date, public_at FROM grades_observations")
+    for basis, at_time, decided in (
+        ("observed", "TIMESTAMPTZ '2026-11-01 11:59:00Z'", 0),
+        ("published", "public_at", 2000),
+    ):
+        con.execute(f"CREATE OR REPLACE TABLE events AS SELECT token_id, date, {at_time} AS at_time FROM signals")
+        found = (
+            f"SELECT count(*), count(*) FILTER (known_date = date) FROM grades_known_at('events', basis => '{basis}')"
+        )
+        assert rows(con, found) == [(decided, decided)]
+
+
+def test_by_the_published_basis_a_day_is_unknown_until_its_delay_has_passed(con: duckdb.DuckDBPyConnection) -> None:
+    con.execute(_OBSERVED.format(arrival=LIVE, restated=0))
+    con.execute("UPDATE grades_observations SET public_at = (date + 1)::TIMESTAMP AT TIME ZONE 'UTC' + INTERVAL 6 HOUR")
+    sql = """WITH mine AS (SELECT 3 AS token_id, DATE '2026-01-05' AS date, TIMESTAMPTZ '2026-01-06 {}Z' AS at_time)
+             SELECT known_date::VARCHAR FROM grades_known_at('mine', basis => 'published')"""
+    assert rows(con, sql.format("05:59:59")) == [("2026-01-04",)]
+    assert rows(con, sql.format("06:00:00")) == [("2026-01-05",)]
+
+
+def test_another_basis_is_refused_by_name(con: duckdb.DuckDBPyConnection) -> None:
+    con.execute("CREATE TABLE events AS SELECT 1 AS token_id, DATE '2026-01-05' AS date, now() AS at_time")
+    with pytest.raises(duckdb.InvalidInputException, match=r"'observed' .* or 'published' .*, not arrival"):
+        con.execute("FROM grades_known_at('events', basis => 'arrival')")
