@@ -110,6 +110,8 @@ def _cost_row(seq: int, p: Purchase, latency_ms: int | None) -> CostRow:
         undelivered=p.undelivered,
         failure=p.failure or None,
         denied=p.denied,
+        wallet=p.payer,
+        payee=settled.pay_to if settled else p.terms.pay_to if p.terms else None,
         nonce=p.nonce,
         tx_hash=settled.tx_hash if settled else None,
         block_number=settled.block_number if settled else None,

@@ -15,7 +15,7 @@ from warehouse.publish.views import catalog
 if TYPE_CHECKING:
     import duckdb
 
-LAYOUT = 4
+LAYOUT = 5
 """Raised when the analysts' file changes in a way that an update can't follow; it is then rebuilt."""
 
 _COLUMNS = "layout, ledger_seq, ledger_mark, loads, avoided_seq, build, rewinds"

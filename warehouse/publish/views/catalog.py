@@ -5,12 +5,11 @@ from __future__ import annotations
 import hashlib
 from importlib.resources import files
 
-from sources.model import Cast
 from sources.registry import dataset
 from warehouse.cache.generation import declaration
-from warehouse.cache.sql import column_list, literal, quoted
+from warehouse.cache.sql import column_list, literal
 from warehouse.cache.tables import Table, declared_tables
-from warehouse.publish.views import point_in_time, quality
+from warehouse.publish.views import money, point_in_time, quality
 
 
 def table(name: str) -> Table:
@@ -47,26 +46,13 @@ SELECT * FROM (
 
 
 def row_keys_sql() -> str:
-    """The view `row_keys`: every observation's key as text, for the macro `provenance`."""
-    parts = []
-    for table in declared_tables().values():
-        key = ", ".join(_key_text(table, name) for name in table.natural_key)
-        parts.append(
-            f"SELECT '{table.name}' AS table_name, concat_ws('/', {key}) AS row_key, observed_at, purchase_id "
-            f"FROM {table.observations}"
-        )
+    """The view `row_keys`: every observation's key as text, as the macro `provenance` takes it."""
+    parts = [
+        f"SELECT '{table.name}' AS table_name, {money.row_key(table)} AS row_key, observed_at, purchase_id "
+        f"FROM {table.observations}"
+        for table in declared_tables().values()
+    ]
     return "CREATE OR REPLACE VIEW row_keys AS\n" + "\nUNION ALL\n".join(parts)
-
-
-def _key_text(table: Table, name: str) -> str:
-    """Days as 2026-11-20, times as 2026-11-20T14:00:00Z, in UTC whatever the session's zone; the rest as it is."""
-    match next(column.cast for column in table.columns if column.name == name):
-        case Cast.DATE:
-            return f"strftime({quoted(name)}, '%Y-%m-%d')"
-        case Cast.TIMESTAMP:
-            return f"strftime({quoted(name)} AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%M:%SZ')"
-        case _:
-            return quoted(name)
 
 
 def tables_sql() -> str:
@@ -92,7 +78,7 @@ def statements() -> list[str]:
     macros = [
         sql for table in declared_tables().values() for sql in (as_of_sql(table), *point_in_time.statements(table))
     ]
-    return [row_keys_sql(), tables_sql(), *macros, views_sql(), *quality.live_views()]
+    return [row_keys_sql(), tables_sql(), *macros, *money.statements(), views_sql(), *quality.live_views()]
 
 
 def shape() -> str:
