@@ -8,14 +8,15 @@ brought no row are lines of their own, so that every view adds up to what the le
 from __future__ import annotations
 
 from sources.model import Cast
-from warehouse.cache.sql import column_list, quoted
+from warehouse.cache.sql import column_list, literal, quoted
 from warehouse.cache.tables import Table, declared_tables
 
 _TOKEN = ("token_id", "token_symbol")
+"""Columns that tell tokens apart; the first that a table has counts."""
 
 
 def statements() -> list[str]:
-    """The statements that create `costs`, `cost_per_new_row`, `cost_per_row`, `cost_by_token` and the macro `provenance`."""
+    """The statements that create `costs`, `cost_per_*`, `cost_by_token` and the macro `provenance`."""
     return [_COSTS, _COST_PER_NEW_ROW, _COST_PER_ROW, _cost_by_token(), _provenance()]
 
 
@@ -121,9 +122,10 @@ def _stored(table: Table) -> str:
     token_id = "token_id" if "token_id" in names else "NULL::BIGINT AS token_id"
     token_symbol = "max(token_symbol)" if "token_symbol" in names else "NULL::VARCHAR"
     symbol = "token_symbol" if "token_symbol" in names and "token_id" not in names else "NULL::VARCHAR"
+    by = ", token_id" if "token_id" in names else ", token_symbol" if "token_symbol" in names else ""
     return (
-        f"SELECT purchase_id, {token_id}, {symbol} AS symbol, {token_symbol} AS token_symbol, count(*) AS rows "
-        f"FROM {table.observations} GROUP BY ALL"
+        f"SELECT any_value(purchase_id) AS purchase_id, {token_id}, {symbol} AS symbol, "
+        f"{token_symbol} AS token_symbol, count(*) AS rows FROM {table.observations} GROUP BY seq{by}"
     )
 
 
@@ -153,12 +155,12 @@ _TYPED = {Cast.INTEGER: "BIGINT", Cast.DATE: "DATE", Cast.TIMESTAMP: "TIMESTAMPT
 def _of_key(table: Table) -> str:
     """The condition that a row has the key, or one that begins with it. What the parts exclude is not read."""
     text = row_key(table)
-    conditions = [f"of_table = '{table.name}'", f"({text} = of_key OR starts_with({text}, of_key || '/'))"]
+    conditions = [f"({text} = $of_key OR starts_with({text}, $of_key || '/'))"]
     for number, name in enumerate(table.natural_key, 1):
         kind = _TYPED.get(_cast(table, name))
         if kind is None:
             break
-        part = f"split_part(of_key, '/', {number})"
+        part = f"split_part($of_key, '/', {number})"
         conditions.append(f"({part} = '' OR {quoted(name)} = try_cast({part} AS {kind}))")
     return " AND ".join(conditions)
 
@@ -166,32 +168,46 @@ def _of_key(table: Table) -> str:
 def _provenance() -> str:
     """The macro `provenance(of_table, of_key)`: the purchase behind each version of a row, and the row's share.
 
-    Each table has an arm of its own, with conditions on its key columns: all arms but one are empty when planned.
+    Its query is made as text for the one table that is asked for: to plan every table takes longer than the answer.
     """
-    matches, places = [], []
-    for table in declared_tables().values():
-        names = [column.name for column in table.columns]
-        order = column_list(dict.fromkeys([*(name for name in _TOKEN if name in names), *table.natural_key]))
-        matches.append(
-            f"SELECT '{table.name}' AS table_name, {row_key(table)} AS row_key, observed_at, purchase_id, seq "
-            f"FROM {table.observations} WHERE {_of_key(table)}"
-        )
-        places.append(
-            f"SELECT purchase_id, {row_key(table)} AS row_key, "
-            f"row_number() OVER (PARTITION BY purchase_id ORDER BY {order}) AS nth "
-            f"FROM {table.observations} SEMI JOIN matching USING (seq, purchase_id) WHERE of_table = '{table.name}'"
-        )
+    arms = " ".join(
+        f"WHEN {literal(name)} THEN {literal(_found(table) + _TRACED)}" for name, table in declared_tables().items()
+    )
+    unknown = literal("SELECT error('provenance: no such table; published_tables lists them')")
+    key = "chr(39) || replace(of_key, chr(39), chr(39) || chr(39)) || chr(39)"
     return f"""
 CREATE OR REPLACE MACRO provenance(of_table, of_key) AS TABLE
-WITH matching AS MATERIALIZED (
-    {" UNION ALL ".join(matches)}),
-placed AS (
-    {" UNION ALL ".join(places)}),
-priced AS ({_PRICED} AND purchase_id IN (SELECT purchase_id FROM matching))
-SELECT k.table_name, k.row_key, k.observed_at, k.purchase_id, c.dataset, c.request, c.flow, c.deployment, c.flow_run_id,
+FROM query(replace(CASE of_table {arms} ELSE {unknown} END, '$of_key', {key}))"""
+
+
+def _found(table: Table) -> str:
+    """A table's rows of the key, and how many rows of its purchase stand before each that has units left over.
+
+    Counting them is quicker than numbering every row of every purchase.
+    """
+    names = [column.name for column in table.columns]
+    token = next((name for name in _TOKEN if name in names), table.natural_key[0])
+    order = [*dict.fromkeys([token, *table.natural_key])]
+    mine, other = (", ".join(f"{of}.{quoted(name)}" for name in order) for of in ("m", "o"))
+    return (
+        f"WITH matching AS MATERIALIZED (SELECT row_number() OVER () AS m, {row_key(table)} AS row_key, observed_at, "
+        f"purchase_id, seq, {column_list(order)} FROM {table.observations} WHERE {_of_key(table)}), "
+        "paid AS MATERIALIZED (SELECT *, rows_new + rows_changed + rows_same + rows_quarantined AS rows, "
+        "CASE WHEN rows > 0 THEN amount_atomic::HUGEINT // rows END AS unit, "
+        "CASE WHEN rows > 0 THEN amount_atomic::HUGEINT % rows END AS left_over FROM ("
+        "SELECT *, greatest(0, rows_checked - rows_changed) AS rows_same FROM costs SEMI JOIN matching "
+        "USING (purchase_id))), "
+        f"before AS (SELECT m.m, count(*) AS before FROM matching m JOIN paid USING (purchase_id) "
+        f"JOIN {table.observations} o ON o.purchase_id = m.purchase_id AND o.seq = m.seq "
+        f"AND row({other}) < row({mine}) WHERE left_over > 0 GROUP BY m.m) "
+        f"SELECT '{table.name}' AS table_name, "
+    )
+
+
+_ATOMIC = "(unit + (coalesce(before, 0) < left_over)::INTEGER)"
+_TRACED = f"""k.row_key, k.observed_at, k.purchase_id, c.dataset, c.request, c.flow, c.deployment, c.flow_run_id,
        c.run_id, c.reason, c.amount, c.asset, c.network, c.money, c.tx_hash, c.block_time, c.verified_on_chain,
-       c.rows_delivered, {_share("(nth - 1)", "nth")}::DECIMAL(38, 0) AS amount_per_row_atomic,
-       {_in_asset(_share("(nth - 1)", "nth"), "c.decimals")} AS amount_per_row
-FROM matching k LEFT JOIN costs c USING (purchase_id) LEFT JOIN priced p USING (purchase_id)
-     LEFT JOIN placed USING (purchase_id, row_key)
+       c.rows_delivered, {_ATOMIC}::DECIMAL(38, 0) AS amount_per_row_atomic,
+       {_in_asset(_ATOMIC, "c.decimals")} AS amount_per_row
+FROM matching k LEFT JOIN paid c USING (purchase_id) LEFT JOIN before USING (m)
 ORDER BY k.row_key, k.observed_at"""
