@@ -1,4 +1,7 @@
-"""Writes the generated parts of docs/operating.md: `python -m tests.docs.generate`. A test holds them up to date."""
+"""Writes docs/dictionary.md and the generated parts of docs/operating.md: `python -m tests.docs.generate`.
+
+Tests hold them up to date.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,10 @@ import re
 from tasks.workspace.settings import VARIABLES
 from tests.paths import DOCS
 from tollbook.cli.app import VERBS, app
+from warehouse.exports import dictionary
 
 PAGE = DOCS / "operating.md"
+DICTIONARY = DOCS / "dictionary.md"
 
 
 def variables() -> str:
@@ -46,3 +51,4 @@ def generated(page: str) -> str:
 
 if __name__ == "__main__":
     PAGE.write_text(generated(PAGE.read_text()))
+    DICTIONARY.write_text(dictionary.page())

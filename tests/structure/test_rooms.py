@@ -27,7 +27,18 @@ FLOORS = {
         "payer",
     ),
     "sources": ("model", "slots", "feeds", "sellers", "registry", "parse", "planner", "coverage", "docs_table"),
-    "warehouse": ("errors", "cache", "coverage", "load", "snapshots", "publish", "query", "exports", "audit"),
+    "warehouse": (
+        "errors",
+        "cache",
+        "dictionary",
+        "coverage",
+        "load",
+        "snapshots",
+        "publish",
+        "query",
+        "exports",
+        "audit",
+    ),
     "tasks": ("workspace", "request", "buy", "operator", "ops", "prefect"),
 }
 """The rooms of each package from the ground up: a room imports only those before it."""

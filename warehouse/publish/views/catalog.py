@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from importlib.resources import files
 
 from sources.registry import dataset
 from warehouse.cache.generation import declaration
 from warehouse.cache.sql import column_list, literal
 from warehouse.cache.tables import Table, declared_tables
+from warehouse.dictionary import find
+from warehouse.dictionary.tables import TABLES
 from warehouse.publish.views import money, point_in_time, quality
 
 
@@ -58,11 +61,13 @@ def row_keys_sql() -> str:
 def tables_sql() -> str:
     """The view `published_tables`: name, natural key, time column and datasets of each, for `tollbook.read`."""
 
-    def row(table: Table) -> str:
-        key, datasets = (", ".join(map(literal, names)) for names in (table.natural_key, table.datasets))
-        return f"({literal(table.name)}, [{key}], {literal(time_column(table))}, [{datasets}])"
+    def row(name: str, key: Iterable[str], time: str | None, datasets: Iterable[str]) -> str:
+        keys, bought = (f"[{', '.join(map(literal, names))}]::VARCHAR[]" for names in (key, datasets))
+        return f"({literal(name)}, {keys}, {literal(time) if time else 'NULL'}, {bought})"
 
-    rows = ",\n".join(map(row, declared_tables().values()))
+    tables = [row(t.name, t.natural_key, time_column(t), t.datasets) for t in declared_tables().values()]
+    own = [row(name, entry.key, entry.time_column, ()) for name, entry in TABLES.items()]
+    rows = ",\n".join([*tables, *own])
     columns = "table_name, natural_key, time_column, datasets"
     return f"CREATE OR REPLACE VIEW published_tables AS SELECT * FROM (VALUES\n{rows}) AS t({columns})"
 
@@ -82,6 +87,6 @@ def statements() -> list[str]:
 
 
 def shape() -> str:
-    """Fingerprint of all statements and declared tables. A file of another shape gets what it lacks."""
-    text = "\n".join([declaration(), *statements()])
+    """Fingerprint of all statements, comments and declared tables. A file of another shape gets what it lacks."""
+    text = "\n".join([declaration(), *statements(), find.fingerprint()])
     return hashlib.blake2s(text.encode(), digest_size=12).hexdigest()

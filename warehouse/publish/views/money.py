@@ -15,9 +15,12 @@ _TOKEN = ("token_id", "token_symbol")
 """Columns that tell tokens apart; the first that a table has counts."""
 
 
-def statements() -> list[str]:
-    """The statements that create `costs`, `cost_per_*`, `cost_by_token` and the macro `provenance`."""
-    return [_COSTS, _COST_PER_NEW_ROW, _COST_PER_ROW, _cost_by_token(), _provenance()]
+def statements(only_here: str = "true") -> list[str]:
+    """The statements that create `costs`, `cost_per_*`, `cost_by_token` and the macro `provenance`.
+
+    `only_here` is the condition under which the macro reads the tables of its own file.
+    """
+    return [_COSTS, _COST_PER_NEW_ROW, _COST_PER_ROW, _cost_by_token(), _provenance(only_here)]
 
 
 _COSTS = """
@@ -125,7 +128,8 @@ def _stored(table: Table) -> str:
     by = ", token_id" if "token_id" in names else ", token_symbol" if "token_symbol" in names else ""
     return (
         f"SELECT any_value(purchase_id) AS purchase_id, {token_id}, {symbol} AS symbol, "
-        f"{token_symbol} AS token_symbol, count(*) AS rows FROM {table.observations} GROUP BY seq{by}"
+        f"{token_symbol} AS token_symbol, count(*) AS rows FROM {table.observations} "
+        f"WHERE dataset IN {_datasets(table)} GROUP BY seq{by}"
     )
 
 
@@ -165,13 +169,14 @@ def _of_key(table: Table) -> str:
     return " AND ".join(conditions)
 
 
-def _provenance() -> str:
+def _provenance(only_here: str) -> str:
     """The macro `provenance(of_table, of_key)`: the purchase behind each version of a row, and the row's share.
 
     Its query is made as text for the one table that is asked for: to plan every table takes longer than the answer.
     """
     arms = " ".join(
-        f"WHEN {literal(name)} THEN {literal(_found(table) + _TRACED)}" for name, table in declared_tables().items()
+        f"WHEN {literal(name)} THEN {literal(_found(table, only_here) + _TRACED)}"
+        for name, table in declared_tables().items()
     )
     unknown = literal("SELECT error('provenance: no such table; published_tables lists them')")
     key = "chr(39) || replace(of_key, chr(39), chr(39) || chr(39)) || chr(39)"
@@ -180,7 +185,7 @@ CREATE OR REPLACE MACRO provenance(of_table, of_key) AS TABLE
 FROM query(replace(CASE of_table {arms} ELSE {unknown} END, '$of_key', {key}))"""
 
 
-def _found(table: Table) -> str:
+def _found(table: Table, only_here: str) -> str:
     """A table's rows of the key, and how many rows of its purchase stand before each that has units left over.
 
     Counting them is quicker than numbering every row of every purchase.
@@ -191,7 +196,8 @@ def _found(table: Table) -> str:
     mine, other = (", ".join(f"{of}.{quoted(name)}" for name in order) for of in ("m", "o"))
     return (
         f"WITH matching AS MATERIALIZED (SELECT row_number() OVER () AS m, {row_key(table)} AS row_key, observed_at, "
-        f"purchase_id, seq, {column_list(order)} FROM {table.observations} WHERE {_of_key(table)}), "
+        f"purchase_id, seq, {column_list(order)}, dataset IN {_datasets(table)} AS bought "
+        f"FROM {table.observations} WHERE {only_here} AND {_of_key(table)}), "
         "paid AS MATERIALIZED (SELECT *, rows_new + rows_changed + rows_same + rows_quarantined AS rows, "
         "CASE WHEN rows > 0 THEN amount_atomic::HUGEINT // rows END AS unit, "
         "CASE WHEN rows > 0 THEN amount_atomic::HUGEINT % rows END AS left_over FROM ("
@@ -199,15 +205,20 @@ def _found(table: Table) -> str:
         "USING (purchase_id))), "
         f"before AS (SELECT m.m, count(*) AS before FROM matching m JOIN paid USING (purchase_id) "
         f"JOIN {table.observations} o ON o.purchase_id = m.purchase_id AND o.seq = m.seq "
-        f"AND row({other}) < row({mine}) WHERE left_over > 0 GROUP BY m.m) "
+        f"AND row({other}) < row({mine}) AND o.dataset IN {_datasets(table)} WHERE left_over > 0 GROUP BY m.m) "
         f"SELECT '{table.name}' AS table_name, "
     )
 
 
-_ATOMIC = "(unit + (coalesce(before, 0) < left_over)::INTEGER)"
+def _datasets(table: Table) -> str:
+    """The datasets whose purchases bring the table's rows: those of others are shown in it, and counted elsewhere."""
+    return f"({', '.join(map(literal, table.datasets))})"
+
+
+_ATOMIC = "CASE WHEN bought THEN unit + (coalesce(before, 0) < left_over)::INTEGER END"
 _TRACED = f"""k.row_key, k.observed_at, k.purchase_id, c.dataset, c.request, c.flow, c.deployment, c.flow_run_id,
        c.run_id, c.reason, c.amount, c.asset, c.network, c.money, c.tx_hash, c.block_time, c.verified_on_chain,
-       c.rows_delivered, {_ATOMIC}::DECIMAL(38, 0) AS amount_per_row_atomic,
+       c.rows_delivered, ({_ATOMIC})::DECIMAL(38, 0) AS amount_per_row_atomic,
        {_in_asset(_ATOMIC, "c.decimals")} AS amount_per_row
 FROM matching k LEFT JOIN paid c USING (purchase_id) LEFT JOIN before USING (m)
 ORDER BY k.row_key, k.observed_at"""
