@@ -28,7 +28,8 @@ def test_a_token_may_be_written_in_every_natural_way(market_home: Path, tokens: 
 
 
 def test_several_tokens_may_be_a_list_or_comma_text(market_home: Path) -> None:
-    for tokens in (["BTC", 3306], "BTC,3306", "BTC, ETH"):
+    several: list[Any] = [["BTC", 3306], "BTC,3306", "BTC, ETH"]
+    for tokens in several:
         frame = read("signals", tokens=tokens, home=market_home)
         assert sorted(frame["token_symbol"].unique()) == ["BTC", "ETH"]
     assert read("signals", tokens=[], home=market_home).empty

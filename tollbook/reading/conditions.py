@@ -7,23 +7,21 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tollbook.reading.file import PublishedTable, literal, quoted, refuse
 
 if TYPE_CHECKING:
     import duckdb
+    import numpy as np
     import pyarrow as pa
 
-When = str | date | datetime
+When: TypeAlias = "str | date | datetime | np.datetime64"
 """A day or time, also as a timestamp of pandas or NumPy."""
 Words = int | str | Iterable[int | str]
-"""A number, a word, a comma list, or any iterable of them; numbers of NumPy and pandas, too."""
-Tokens = Words
-"""Ids, symbols or names of tokens."""
+"""A number, a word, a comma list, or any iterable of them (ids, symbols); numbers of NumPy and pandas, too."""
 
-_DAY = timedelta(days=1)
-_INSTANT = timedelta(microseconds=1)
+_LAST_INSTANT = timedelta(days=1) - timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +46,7 @@ TOKEN = ("token_id", "token_symbol")
 """Columns that tell tokens apart."""
 
 
-def one_of(**names: Any) -> tuple[str, Any]:
-    """Return the name and value that was given, of several names for the same parameter."""
-    given = {name: value for name, value in names.items() if value is not None}
-    if len(given) > 1:
-        raise TypeError(f"{' and '.join(given)} are names for the same: give one of them")
-    return next(iter(given.items()), (next(iter(names)), None))
-
-
-def tokens_of(table: PublishedTable, name: str, tokens: Tokens) -> Chosen:
+def tokens_of(table: PublishedTable, name: str, tokens: Words) -> Chosen:
     """Split tokens into ids and words. A table without token ids (moonshots) is selected from by symbol only."""
     ids, words = _split(name, tokens, "is neither an id nor a symbol: write 3375 or 'BTC'")
     if ids and "token_id" not in table.columns:
@@ -151,13 +141,11 @@ def period(table: PublishedTable, start: tuple[str, Any], end: tuple[str, Any]) 
     if table.time_column is None:
         raise ValueError(f"the rows of {table.name} have no time of their own: leave {given[0][0]} out")
     column, daily = quoted(table.time_column), table.columns[table.time_column] == "DATE"
-    parts = []
+    sql, parts = _day_sql if daily else _time_sql, []
     if start[1] is not None:
-        first, _ = span(*start)
-        parts.append(f"{column} >= {_day_sql(first) if daily else _time_sql(first)}")
+        parts.append(f"{column} >= {sql(span(*start)[0])}")
     if end[1] is not None:
-        _, last = span(*end)
-        parts.append(f"{column} <= {_day_sql(last) if daily else _time_sql(last)}")
+        parts.append(f"{column} <= {sql(span(*end)[1])}")
     if len(given) == 2 and span(*start)[0] > span(*end)[1]:
         raise ValueError(f"{start[0]}={start[1]!r} is after {end[0]}={end[1]!r}: swap them")
     return parts
@@ -201,7 +189,7 @@ def span(name: str, when: Any) -> tuple[datetime, datetime]:
         instant = (when if when.tzinfo else when.replace(tzinfo=UTC)).astimezone(UTC)
         return instant, instant
     first = datetime(when.year, when.month, when.day, tzinfo=UTC)
-    return first, first + _DAY - _INSTANT
+    return first, first + _LAST_INSTANT
 
 
 def _day_sql(when: datetime) -> str:
@@ -280,9 +268,8 @@ def of_category(con: duckdb.DuckDBPyConnection, table: PublishedTable, category:
         "WHERE json_type(t.category_list) = 'ARRAY'"
     )
     names = {str(value) for (values,) in con.execute(query).fetchall() for value in values if value is not None}
-    lowered = {name.lower() for name in names}
     for each in wanted:
-        if each not in lowered:
+        if each not in {name.lower() for name in names}:
             refuse(f"no token is in the category {each!r}", each, sorted(names), otherwise="there are")
     listed = ", ".join(map(literal, wanted))
     own = f"list_transform(json_extract(category_list, '$[*]'), lambda c: {_CATEGORY.replace('c.value', 'c')})"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from tollbook.reading import conditions
-from tollbook.reading.conditions import TOKEN, Chosen, Tokens, When, Words
+from tollbook.reading.conditions import TOKEN, Chosen, When, Words
 from tollbook.reading.file import CATALOG, PublishedTable, attached, find_table, published, quoted
 
 if TYPE_CHECKING:
@@ -21,26 +21,26 @@ FORMATS = ("pandas", "polars", "arrow")
 
 @overload
 def read(
-    name: str, *, tokens: Tokens | None = ..., start: When | None = ..., end: When | None = ...,
+    name: str, *, tokens: Words | None = ..., start: When | None = ..., end: When | None = ...,
     as_of: When | None = ..., columns: str | Iterable[str] | None = ..., signal: Words | None = ...,
     category: str | Iterable[str] | None = ..., market_cap: float | None = ..., home: Path | str | None = ...,
-    format: Literal["pandas"] = ..., symbol: Tokens | None = ..., token_id: Tokens | None = ...,
+    format: Literal["pandas"] = ..., symbol: Words | None = ..., token_id: Words | None = ...,
     startDate: When | None = ..., endDate: When | None = ..., marketcap: float | None = ...,
 ) -> pd.DataFrame: ...  # fmt: skip
 @overload
 def read(
-    name: str, *, tokens: Tokens | None = ..., start: When | None = ..., end: When | None = ...,
+    name: str, *, tokens: Words | None = ..., start: When | None = ..., end: When | None = ...,
     as_of: When | None = ..., columns: str | Iterable[str] | None = ..., signal: Words | None = ...,
     category: str | Iterable[str] | None = ..., market_cap: float | None = ..., home: Path | str | None = ...,
-    format: Literal["polars"], symbol: Tokens | None = ..., token_id: Tokens | None = ...,
+    format: Literal["polars"], symbol: Words | None = ..., token_id: Words | None = ...,
     startDate: When | None = ..., endDate: When | None = ..., marketcap: float | None = ...,
 ) -> pl.DataFrame: ...  # fmt: skip
 @overload
 def read(
-    name: str, *, tokens: Tokens | None = ..., start: When | None = ..., end: When | None = ...,
+    name: str, *, tokens: Words | None = ..., start: When | None = ..., end: When | None = ...,
     as_of: When | None = ..., columns: str | Iterable[str] | None = ..., signal: Words | None = ...,
     category: str | Iterable[str] | None = ..., market_cap: float | None = ..., home: Path | str | None = ...,
-    format: Literal["arrow"], symbol: Tokens | None = ..., token_id: Tokens | None = ...,
+    format: Literal["arrow"], symbol: Words | None = ..., token_id: Words | None = ...,
     startDate: When | None = ..., endDate: When | None = ..., marketcap: float | None = ...,
 ) -> pa.Table: ...  # fmt: skip
 
@@ -48,7 +48,7 @@ def read(
 def read(
     name: str,
     *,
-    tokens: Tokens | None = None,
+    tokens: Words | None = None,
     start: When | None = None,
     end: When | None = None,
     as_of: When | None = None,
@@ -58,8 +58,8 @@ def read(
     market_cap: float | None = None,
     home: Path | str | None = None,
     format: Literal["pandas", "polars", "arrow"] = "pandas",
-    symbol: Tokens | None = None,
-    token_id: Tokens | None = None,
+    symbol: Words | None = None,
+    token_id: Words | None = None,
     startDate: When | None = None,
     endDate: When | None = None,
     marketcap: float | None = None,
@@ -82,16 +82,16 @@ def read(
     """
     if format not in FORMATS:
         raise ValueError(f"format={format!r}: there are {', '.join(map(repr, FORMATS))}")
-    asked = conditions.one_of(tokens=tokens, symbol=symbol, token_id=token_id)
-    least = conditions.one_of(market_cap=market_cap, marketcap=marketcap)
+    asked = _one_of(tokens=tokens, symbol=symbol, token_id=token_id)
+    least = _one_of(market_cap=market_cap, marketcap=marketcap)
     with attached(published(home, name)) as con:
         con.execute(f"USE {CATALOG}")
         table = find_table(con, name)
         wanted = _columns(table, columns)
         where = conditions.period(
             table,
-            conditions.one_of(start=start, startDate=startDate),
-            conditions.one_of(end=end, endDate=endDate),
+            _one_of(start=start, startDate=startDate),
+            _one_of(end=end, endDate=endDate),
         )
         where += [conditions.of_signal(con, table, signal)] if signal is not None else []
         where += [conditions.of_category(con, table, category)] if category is not None else []
@@ -108,6 +108,14 @@ def frame(relation: duckdb.DuckDBPyRelation) -> pd.DataFrame:
     otherwise. Days are datetime64[us], times are aware.
     """
     return _pandas(relation.to_arrow_table())
+
+
+def _one_of(**names: Any) -> tuple[str, Any]:
+    """Return the name and value that was given, of several names for the same parameter."""
+    given = {name: value for name, value in names.items() if value is not None}
+    if len(given) > 1:
+        raise TypeError(f"{' and '.join(given)} are names for the same: give one of them")
+    return next(iter(given.items()), (next(iter(names)), None))
 
 
 def _columns(table: PublishedTable, columns: str | Iterable[str] | None) -> list[str]:

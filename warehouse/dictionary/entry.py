@@ -1,4 +1,4 @@
-"""What the dictionary says of one column and of one table."""
+"""Entries of the dictionary: of one column, and of one table."""
 
 from __future__ import annotations
 

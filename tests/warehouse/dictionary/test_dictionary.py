@@ -18,7 +18,7 @@ FIX = "declare it in warehouse/dictionary/, or with the dataset's column in sour
 
 
 def test_no_table_and_no_column_is_without_meaning_and_unit() -> None:
-    tables = [name for name in published_columns() if not ((entry := find.table(name)) and entry.meaning)]
+    tables = [name for name in published_columns() if not ((own := find.table(name)) and own.meaning)]
     assert tables == [], FIX
     columns = [
         f"{table}.{name}"
