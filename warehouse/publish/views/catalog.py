@@ -78,6 +78,12 @@ def views_sql() -> str:
     return "\n".join(package.joinpath(name).read_text("utf-8") for name in ("costs.sql", "nested.sql"))
 
 
+def view_query(name: str) -> str:
+    """The query of a view on costs that is written by hand, to be asked of a part of `costs` and `avoided`."""
+    _, _, rest = views_sql().partition(f"CREATE OR REPLACE VIEW {name} AS\n")
+    return rest.partition(";\n")[0]
+
+
 def statements() -> list[str]:
     """The statements that create every view and macro, in an order that works."""
     macros = [
