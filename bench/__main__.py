@@ -7,7 +7,7 @@ import sys
 
 from bench.rows import table
 
-PARTS = ("payer", "planner", "warehouse", "publishing", "analysts")
+PARTS = ("payer", "planner", "warehouse", "publishing", "analysts", "questions")
 
 
 def main(argv: list[str]) -> int:

@@ -48,10 +48,8 @@ async def cost_table(ws: Workspace, by: str, period: Period = ALWAYS) -> CostTab
 
     Publishes only where nothing ever was.
     """
-    if (ws.home / "published" / "warehouse.duckdb").exists():
-        stale = _behind(ws)
-    else:
-        stale = await up_to_date(ws)
+    published = (ws.home / "published" / "warehouse.duckdb").exists()
+    stale = None if published else await up_to_date(ws)
     when, then = (
         "(coalesce(block_time, created_at) AT TIME ZONE 'UTC')::DATE",
         "(avoided_at AT TIME ZONE 'UTC')::DATE",
@@ -63,8 +61,11 @@ async def cost_table(ws: Workspace, by: str, period: Period = ALWAYS) -> CostTab
     in_order = "FROM costs ORDER BY coalesce(block_time, created_at), purchase_id"
     asked = in_order if by == "purchase" else view_query(VIEWS[by])
     rows = view(ws.home, f"WITH {', '.join(parts)} SELECT * FROM ({asked})")
-    [days] = view(ws.home, f"WITH {parts[0]} SELECT min({when}) AS first, max({when}) AS last FROM costs")
-    return CostTable(rows, stale, days["first"], days["last"])
+    since = f"min({when}) AS first, max({when}) AS last, (SELECT ledger_seq FROM publication) AS seq, {_AT} AS at"
+    [shown] = view(ws.home, f"WITH {parts[0]} SELECT {since} FROM costs")
+    if published:
+        stale = _behind(ws, shown["seq"], shown["at"])
+    return CostTable(rows, stale, shown["first"], shown["last"])
 
 
 def _within(day: str, period: Period) -> str:
@@ -73,16 +74,15 @@ def _within(day: str, period: Period) -> str:
     return f"{first} AND {day} <= DATE '{period.last}'" if period.last else first
 
 
-def _behind(ws: Workspace) -> str | None:
+def _behind(ws: Workspace, shown_seq: int, at: str) -> str | None:
     """Say that the ledger has events that are not published, and since when that is so."""
-    [shown] = view(ws.home, "SELECT ledger_seq FROM publication")
     try:
-        if ws.ledger.last_seq() <= shown["ledger_seq"]:
+        if ws.ledger.last_seq() <= shown_seq:
             return None
         reason = "the ledger has newer events: the next run or `tollbook rebuild` publishes them"
     except (LedgerUnavailable, Misconfigured) as error:
         reason = str(error).strip().splitlines()[0]
-    return f"not brought up to date ({reason}): this is what was published on {_published_at(ws.home)}"
+    return _stale(reason, at)
 
 
 async def up_to_date(ws: Workspace) -> str | None:
@@ -99,13 +99,16 @@ async def up_to_date(ws: Workspace) -> str | None:
         if not (ws.home / "published" / "warehouse.duckdb").exists():
             raise
         reason = str(as_payer_error(error) or error).strip().splitlines()[0]
-        return f"not brought up to date ({reason}): this is what was published on {_published_at(ws.home)}"
+        [shown] = view(ws.home, f"SELECT {_AT} AS at")
+        return _stale(reason, shown["at"])
     return None
 
 
-def _published_at(home: Path) -> str:
-    [row] = view(home, "SELECT strftime(published_at, '%Y-%m-%d %H:%M UTC') AS at FROM publication")
-    return str(row["at"])
+_AT = "(SELECT strftime(published_at, '%Y-%m-%d %H:%M UTC') FROM publication)"
+
+
+def _stale(reason: str, at: str) -> str:
+    return f"not brought up to date ({reason}): this is what was published on {at}"
 
 
 def view(home: Path, select: str) -> list[dict[str, Any]]:

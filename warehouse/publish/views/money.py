@@ -7,6 +7,8 @@ brought no row are lines of their own, so that every view adds up to what the le
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sources.model import Cast
 from warehouse.cache.sql import column_list, literal, quoted
 from warehouse.cache.tables import Table, declared_tables
@@ -23,10 +25,11 @@ def statements(only_here: str = "true") -> list[str]:
     return [_COSTS, _COST_PER_NEW_ROW, _COST_PER_ROW, _cost_by_token(), _provenance(only_here)]
 
 
-_COSTS = """
+_MONEY = "CASE WHEN c.money = 'void' AND c.data = 'delivered' THEN 'free' ELSE c.money END"
+
+_COSTS = f"""
 CREATE OR REPLACE VIEW costs AS
-SELECT c.* EXCLUDE (seq)
-           REPLACE (CASE WHEN c.money = 'void' AND c.data = 'delivered' THEN 'free' ELSE c.money END AS money),
+SELECT c.* EXCLUDE (seq) REPLACE ({_MONEY} AS money),
        coalesce(l.rows_in, 0) AS rows_delivered,
        coalesce(l.rows_new, 0) AS rows_new,
        coalesce(l.rows_changed, 0) AS rows_changed,
@@ -175,39 +178,38 @@ def _provenance(only_here: str) -> str:
     Its query is made as text for the one table that is asked for: to plan every table takes longer than the answer.
     """
     arms = " ".join(
-        f"WHEN {literal(name)} THEN {literal(_found(table, only_here) + _TRACED)}"
-        for name, table in declared_tables().items()
+        f"WHEN {literal(name)} THEN {literal(_found(table, only_here))}" for name, table in declared_tables().items()
     )
-    unknown = literal("SELECT error('provenance: no such table; published_tables lists them')")
+    unknown = "error('provenance: no such table; published_tables lists them')"
     key = "chr(39) || replace(of_key, chr(39), chr(39) || chr(39)) || chr(39)"
     return f"""
 CREATE OR REPLACE MACRO provenance(of_table, of_key) AS TABLE
-FROM query(replace(CASE of_table {arms} ELSE {unknown} END, '$of_key', {key}))"""
+FROM query(replace(CASE of_table {arms} ELSE {unknown} END || {literal(_TRACED)}, '$of_key', {key}))"""
 
 
 def _found(table: Table, only_here: str) -> str:
-    """A table's rows of the key, and how many rows of its purchase stand before each that has units left over.
+    """A table's rows of the key, and how many rows of its purchase stand before each.
 
     Counting them is quicker than numbering every row of every purchase.
     """
     names = [column.name for column in table.columns]
     token = next((name for name in _TOKEN if name in names), table.natural_key[0])
     order = [*dict.fromkeys([token, *table.natural_key])]
-    mine, other = (", ".join(f"{of}.{quoted(name)}" for name in order) for of in ("m", "o"))
     return (
-        f"WITH matching AS MATERIALIZED (SELECT row_number() OVER () AS m, {row_key(table)} AS row_key, observed_at, "
-        f"purchase_id, seq, {column_list(order)}, dataset IN {_datasets(table)} AS bought "
+        f"WITH matching AS MATERIALIZED (SELECT '{table.name}' AS table_name, {row_key(table)} AS row_key, "
+        f"observed_at, purchase_id, seq, {column_list(order)}, dataset IN {_datasets(table)} AS bought "
         f"FROM {table.observations} WHERE {only_here} AND {_of_key(table)}), "
-        "paid AS MATERIALIZED (SELECT *, rows_new + rows_changed + rows_same + rows_quarantined AS rows, "
-        "CASE WHEN rows > 0 THEN amount_atomic::HUGEINT // rows END AS unit, "
-        "CASE WHEN rows > 0 THEN amount_atomic::HUGEINT % rows END AS left_over FROM ("
-        "SELECT *, greatest(0, rows_checked - rows_changed) AS rows_same FROM costs SEMI JOIN matching "
-        "USING (purchase_id))), "
-        f"before AS (SELECT m.m, count(*) AS before FROM matching m JOIN paid USING (purchase_id) "
-        f"JOIN {table.observations} o ON o.purchase_id = m.purchase_id AND o.seq = m.seq "
-        f"AND row({other}) < row({mine}) AND o.dataset IN {_datasets(table)} WHERE left_over > 0 GROUP BY m.m) "
-        f"SELECT '{table.name}' AS table_name, "
+        f"before AS (SELECT m.seq, m.row_key, count(*) AS before FROM matching m JOIN {table.observations} o "
+        f"ON o.seq = m.seq AND ({_stands_before(order)}) GROUP BY ALL) "
     )
+
+
+def _stands_before(order: Sequence[str]) -> str:
+    """The condition that row `o` of a purchase stands before row `m`: by the first column that differs."""
+    name, *rest = order
+    first = f"o.{quoted(name)} < m.{quoted(name)}"
+    same = f"o.{quoted(name)} = m.{quoted(name)}"
+    return f"{first} OR ({same} AND ({_stands_before(rest)}))" if rest else first
 
 
 def _datasets(table: Table) -> str:
@@ -215,10 +217,17 @@ def _datasets(table: Table) -> str:
     return f"({', '.join(map(literal, table.datasets))})"
 
 
-_ATOMIC = "CASE WHEN bought THEN unit + (coalesce(before, 0) < left_over)::INTEGER END"
-_TRACED = f"""k.row_key, k.observed_at, k.purchase_id, c.dataset, c.request, c.flow, c.deployment, c.flow_run_id,
-       c.run_id, c.reason, c.amount, c.asset, c.network, c.money, c.tx_hash, c.block_time, c.verified_on_chain,
-       c.rows_delivered, ({_ATOMIC})::DECIMAL(38, 0) AS amount_per_row_atomic,
-       {_in_asset(_ATOMIC, "c.decimals")} AS amount_per_row
-FROM matching k LEFT JOIN paid c USING (purchase_id) LEFT JOIN before USING (m)
-ORDER BY k.row_key, k.observed_at"""
+_ROWS = "nullif(greatest(l.rows_in, l.rows_new + l.rows_changed + l.rows_quarantined), 0)"
+_WHOLE = "c.amount_atomic::HUGEINT"
+# Joined to the tables behind `costs`: the view would be computed for every purchase.
+_TRACED = f"""
+SELECT * EXCLUDE (share, decimals), share::DECIMAL(38, 0) AS amount_per_row_atomic,
+       {_in_asset("share")} AS amount_per_row
+FROM (SELECT k.table_name, k.row_key, k.observed_at, k.purchase_id, c.dataset, c.request, c.flow, c.deployment,
+             c.flow_run_id, c.run_id, c.reason, c.amount, c.asset, c.network, {_MONEY} AS money, c.tx_hash,
+             c.block_time, c.verified_on_chain, coalesce(l.rows_in, 0) AS rows_delivered, c.decimals,
+             CASE WHEN bought THEN {_WHOLE} // {_ROWS} + (coalesce(before, 0) < {_WHOLE} % {_ROWS})::INTEGER END
+                 AS share
+      FROM matching k LEFT JOIN ledger_costs c USING (purchase_id) LEFT JOIN loads l USING (purchase_id)
+           LEFT JOIN before b ON b.seq = k.seq AND b.row_key = k.row_key)
+ORDER BY row_key, observed_at"""
