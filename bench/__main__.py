@@ -7,7 +7,7 @@ import sys
 
 from bench.rows import table
 
-PARTS = ("payer", "judges", "planner", "warehouse", "publishing", "analysts")
+PARTS = ("payer", "judges", "planner", "warehouse", "publishing", "analysts", "questions")
 
 
 def main(argv: list[str]) -> int:

@@ -43,6 +43,16 @@ class Cast(StrEnum):
     JSON = "json"
 
 
+class Evidence(StrEnum):
+    """The source of a fact or column: seen in an answer, stated by the seller, concluded from other facts, or computed
+    by tollbook itself."""
+
+    OBSERVED = "observed"
+    DOCUMENTED = "documented"
+    INFERRED = "inferred"
+    DERIVED = "derived"
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """One column of a table.
@@ -50,6 +60,9 @@ class Column:
     `names` are the seller's spellings, compared exactly; the first with a value wins. `from_request`: the value is the
     key of the request, which the seller doesn't repeat in its rows. `expected` is False for a column that only some
     versions of the row have: its absence is no schema drift.
+
+    For the data dictionary: `doc` is the meaning, `unit` its unit ("none" for what has none, "unknown" where the seller
+    doesn't say), `time_basis` the time that the value is of (empty: the row's own), `source` where the meaning is from.
     """
 
     name: str
@@ -58,9 +71,20 @@ class Column:
     doc: str = ""
     from_request: bool = False
     expected: bool = True
+    unit: str = ""
+    time_basis: str = ""
+    source: Evidence = Evidence.DOCUMENTED
 
 
-EXTRAS = Column("extras", Cast.JSON, (), "columns the seller sends that are not declared yet", expected=False)
+EXTRAS = Column(
+    "extras",
+    Cast.JSON,
+    (),
+    "columns the seller sends that are not declared yet, as JSON",
+    expected=False,
+    unit="none",
+    source=Evidence.DERIVED,
+)
 """The last column of every dataset: undeclared values as JSON, so that they are kept and can be queried."""
 
 
@@ -116,14 +140,6 @@ class Layout(StrEnum):
     ROWS = "rows"
     ROW = "row"
     COLUMNS = "columns"
-
-
-class Evidence(StrEnum):
-    """The source of a fact about a seller: seen in an answer, stated by the seller, or concluded from other facts."""
-
-    OBSERVED = "observed"
-    DOCUMENTED = "documented"
-    INFERRED = "inferred"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,21 +6,23 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from warehouse.cache.sql import literal
 from warehouse.errors import CacheBusy, CacheDamaged
 
 
 def query(home: Path | str, sql: str, values: Sequence[object] = ()) -> tuple[list[str], list[tuple[Any, ...]]]:
-    """Column names and rows of one query over the published file; times are in UTC.
+    """Column names and rows of one query over the newest publication; times are in UTC.
 
-    Raises FileNotFoundError before the first publication.
+    The file is attached: a connection to its path would give the version that this process may still hold open. Raises
+    FileNotFoundError before the first publication.
     """
     import duckdb
 
     path = Path(home) / "published" / "warehouse.duckdb"
     if not path.exists():
         raise FileNotFoundError(f"{path} is not there: nothing was published yet")
-    with duckdb.connect(str(path), read_only=True) as con:
-        con.execute("SET TimeZone = 'UTC'")
+    with duckdb.connect() as con:
+        con.execute(f"SET TimeZone = 'UTC'; ATTACH {literal(path)} AS warehouse (READ_ONLY); USE warehouse")
         result = con.execute(sql, list(values))
         return [column[0] for column in result.description or []], result.fetchall()
 

@@ -1,8 +1,10 @@
-"""Runs, what each purchase cost, and calls that were avoided."""
+"""Runs, what each purchase cost and all of them together, and calls that were avoided."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -12,9 +14,11 @@ from payer.ledger.database import rows, schema
 from payer.ledger.database.engine import read_connection, write_connection
 from payer.ledger.database.queries import ADD_RUN
 from payer.ledger.database.statements import transaction
+from payer.values.errors import LedgerDamaged
 from payer.values.events import Answered
 from payer.values.ledger_reads import AvoidedRow, CostRow
-from payer.values.purchase import Purchase
+from payer.values.money import Asset
+from payer.values.purchase import Data, Money, Purchase
 from payer.values.request import Request, Run
 
 _REMEMBERED = 20_000
@@ -132,6 +136,8 @@ def _cost_row(seq: int, p: Purchase, latency_ms: int | None) -> CostRow:
         undelivered=p.undelivered,
         failure=p.failure or None,
         denied=p.denied,
+        wallet=p.payer,
+        payee=settled.pay_to if settled else p.terms.pay_to if p.terms else None,
         nonce=p.nonce,
         tx_hash=settled.tx_hash if settled else None,
         block_number=settled.block_number if settled else None,
@@ -142,3 +148,59 @@ def _cost_row(seq: int, p: Purchase, latency_ms: int | None) -> CostRow:
         created_at=p.created_at,
         delivered_at=p.delivered_at,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Atomic units by state of money and asset, those lost, and how many purchases were delivered."""
+
+    by_money: dict[Money, Counter[Asset]] = field(default_factory=lambda: {money: Counter() for money in Money})
+    lost: Counter[Asset] = field(default_factory=Counter)
+    delivered: int = 0
+
+
+class _PurchaseMoney(msgspec.Struct, frozen=True):
+    """The part of a purchase's document that its cost and loss follow from, by the same rules.
+
+    The asset stays as it is written, and is decoded once for all purchases that have it.
+    """
+
+    asset: msgspec.Raw
+    money: Money = Money.RESERVED
+    data: Data = Data.ABSENT
+    reserved: int = 0
+    spent: int = 0
+    undelivered: bool = False
+    failure: str = ""
+
+    committed = Purchase.committed
+    cost = Purchase.cost
+    lost_for = Purchase.lost_for
+    loss = Purchase.loss
+
+
+_decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(_PurchaseMoney)
+
+
+def totals(engine: sa.Engine) -> Totals:
+    """Add up every purchase. Raises LedgerDamaged for one that can't be read."""
+    with read_connection(engine) as connection:
+        docs = connection.execute(sa.select(schema.purchases.c.doc)).scalars().all()
+    costs: Counter[tuple[Money, bytes]] = Counter()
+    losses: Counter[bytes] = Counter()
+    delivered = 0
+    try:
+        for one in map(_decoder.decode, docs):
+            asset = bytes(one.asset)
+            costs[one.money, asset] += one.cost
+            losses[asset] += one.loss
+            delivered += one.data is Data.DELIVERED
+        assets = {written: msgspec.json.decode(written, type=Asset) for written in losses}
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise LedgerDamaged("a purchase in the ledger can't be read; `tollbook reconcile` names it") from None
+    found = Totals(delivered=delivered)
+    for (money, written), amount in costs.items():
+        found.by_money[money][assets[written]] += amount
+    for written, amount in losses.items():
+        found.lost[assets[written]] += amount
+    return found

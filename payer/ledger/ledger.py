@@ -160,6 +160,10 @@ class Ledger:
         """All purchases, oldest first."""
         return read.many(self._engine, queries.PURCHASES)
 
+    def totals(self) -> costs.Totals:
+        """Sums over all purchases; quicker than making them."""
+        return costs.totals(self._engine)
+
     def events(self, purchase_id: str) -> list[Event]:
         """A purchase's events in order."""
         return read.events(self._engine, purchase_id)

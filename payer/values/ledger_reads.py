@@ -16,7 +16,8 @@ class CostRow:
 
     `loss_atomic` is all of the amount where it brought nothing that can be used, else 0.
 
-    `tx_hash` is set once the transaction was found on chain; a seller's receipt is no proof.
+    `tx_hash` is set once the transaction was found on chain; a seller's receipt is no proof. `payee` is who was paid
+    or, until then, who the accepted terms name; None for a free purchase.
     """
 
     seq: int
@@ -42,6 +43,8 @@ class CostRow:
     undelivered: bool
     failure: str | None
     denied: str | None
+    wallet: str
+    payee: str | None
     nonce: str
     tx_hash: str | None
     block_number: int | None

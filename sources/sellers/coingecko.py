@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sources.model import EXTRAS, HOUR, Cast, Column, Dataset, Kind, Packing, Seller
+from sources.model import EXTRAS, HOUR, Cast, Column, Dataset, Evidence, Kind, Packing, Seller
 
 PRICE = Dataset(
     name="coingecko-price",
@@ -20,11 +20,24 @@ PRICE = Dataset(
     rows_path=(),
     keyed_rows="coin",
     columns=(
-        Column("coin", Cast.TEXT, ("coin",), "CoinGecko's id"),
-        Column("as_of", Cast.TIMESTAMP, (), "UTC hour in which the price was observed"),
-        Column("price_usd", Cast.FLOAT, ("usd",)),
-        Column("market_cap_usd", Cast.FLOAT, ("usd_market_cap",)),
-        Column("updated_at", Cast.TIMESTAMP, ("last_updated_at",)),
+        Column("coin", Cast.TEXT, ("coin",), "CoinGecko's id", unit="none", time_basis="none"),
+        Column(
+            *("as_of", Cast.TIMESTAMP, (), "UTC hour in which the price was observed, its beginning"),
+            unit="UTC time",
+            time_basis="none",
+            source=Evidence.DERIVED,
+        ),
+        Column("price_usd", Cast.FLOAT, ("usd",), "price", unit="USD", time_basis="updated_at"),
+        Column(
+            *("market_cap_usd", Cast.FLOAT, ("usd_market_cap",), "market capitalisation"),
+            unit="USD",
+            time_basis="updated_at",
+        ),
+        Column(
+            *("updated_at", Cast.TIMESTAMP, ("last_updated_at",), "when CoinGecko last updated the price"),
+            unit="UTC time",
+            time_basis="none",
+        ),
         EXTRAS,
     ),
     doc="Prices and market capitalisation of coins now.",

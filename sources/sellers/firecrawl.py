@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sources.model import DAY, EXTRAS, Cast, Column, Dataset, Kind, Packing, Seller
+from sources.model import DAY, EXTRAS, Cast, Column, Dataset, Evidence, Kind, Packing, Seller
 
 SEARCH = Dataset(
     name="firecrawl-search",
@@ -21,12 +21,17 @@ SEARCH = Dataset(
     rows_per_cell=None,
     success={"success": True},
     columns=(
-        Column("query", Cast.TEXT, (), "the query of the request", from_request=True),
-        Column("url", Cast.TEXT, ("url",)),
-        Column("as_of", Cast.DATE, (), "UTC day of the search"),
-        Column("title", Cast.TEXT, ("title",)),
-        Column("description", Cast.TEXT, ("description",)),
-        Column("markdown", Cast.TEXT, ("markdown",), expected=False),
+        Column("query", Cast.TEXT, (), "the query of the request", from_request=True, unit="none", time_basis="none"),
+        Column("url", Cast.TEXT, ("url",), "the page's address", unit="none", time_basis="none"),
+        Column(
+            *("as_of", Cast.DATE, (), "UTC day of the search"),
+            unit="UTC day",
+            time_basis="none",
+            source=Evidence.DERIVED,
+        ),
+        Column("title", Cast.TEXT, ("title",), "the page's title", unit="none"),
+        Column("description", Cast.TEXT, ("description",), "what the page is about", unit="none"),
+        Column("markdown", Cast.TEXT, ("markdown",), "the page's text", expected=False, unit="none"),
         EXTRAS,
     ),
     doc="Web pages found for a query, per day.",

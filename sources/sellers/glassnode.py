@@ -25,9 +25,16 @@ PRICE_CLOSE = Dataset(
     time_column="date",
     rows_path=(),
     columns=(
-        Column("asset", Cast.TEXT, (), "the asset of the request: rows don't repeat it", from_request=True),
-        Column("date", Cast.DATE, ("t",), "UTC day of the row"),
-        Column("price_usd", Cast.FLOAT, ("v",)),
+        Column(
+            *("asset", Cast.TEXT, (), "the asset of the request: rows don't repeat it"),
+            from_request=True,
+            unit="none",
+            time_basis="none",
+        ),
+        Column("date", Cast.DATE, ("t",), "UTC day of the row", unit="UTC day", time_basis="none"),
+        Column(
+            "price_usd", Cast.FLOAT, ("v",), "closing price", unit="USD", time_basis="the end of the UTC day `date`"
+        ),
         EXTRAS,
     ),
     doc="Closing price of an asset per day.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sources.model import DAY, EXTRAS, Cast, Column, Dataset, Kind, Packing, Seller
+from sources.model import DAY, EXTRAS, Cast, Column, Dataset, Evidence, Kind, Packing, Seller
 
 SEARCH = Dataset(
     name="tavily-search",
@@ -21,12 +21,17 @@ SEARCH = Dataset(
     rows_per_cell=None,
     rows_path=("results",),
     columns=(
-        Column("query", Cast.TEXT, (), "the query of the request", from_request=True),
-        Column("url", Cast.TEXT, ("url",)),
-        Column("as_of", Cast.DATE, (), "UTC day of the search"),
-        Column("title", Cast.TEXT, ("title",)),
-        Column("content", Cast.TEXT, ("content",)),
-        Column("score", Cast.FLOAT, ("score",)),
+        Column("query", Cast.TEXT, (), "the query of the request", from_request=True, unit="none", time_basis="none"),
+        Column("url", Cast.TEXT, ("url",), "the page's address", unit="none", time_basis="none"),
+        Column(
+            *("as_of", Cast.DATE, (), "UTC day of the search"),
+            unit="UTC day",
+            time_basis="none",
+            source=Evidence.DERIVED,
+        ),
+        Column("title", Cast.TEXT, ("title",), "the page's title", unit="none"),
+        Column("content", Cast.TEXT, ("content",), "what of the page answers the query", unit="none"),
+        Column("score", Cast.FLOAT, ("score",), "relevance of the page", unit="0 to 1", source=Evidence.INFERRED),
         EXTRAS,
     ),
     doc="Web pages found for a query, with their relevance, per day.",

@@ -1,4 +1,4 @@
-"""Read what was spent and what the cache saved from the published cost views, updated first."""
+"""Read what was spent and what the cache saved from the published cost views; export the books from the ledger."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from typing import Any, TextIO
 
 from payer.values.errors import LedgerUnavailable, Misconfigured
 from tasks.buy.load import load, publish
+from tasks.ops.period import Period
 from tasks.workspace.cache_trouble import as_payer_error
 from tasks.workspace.workspace import Workspace
 from warehouse.exports import accounting
+from warehouse.publish.views.catalog import view_query
 from warehouse.query import query, update_errors
 
 VIEWS = {
@@ -26,16 +28,61 @@ VIEWS = {
 
 @dataclass(frozen=True, slots=True)
 class CostTable:
-    """Rows of a cost view: amounts are exact text in the asset, times ISO 8601 in UTC. `stale` as `up_to_date` says."""
+    """Rows of a cost view: amounts are exact text in the asset, times ISO 8601 in UTC.
+
+    `stale` says why they are older than the ledger, None where they are not; `first` and `last` are the days of the
+    oldest and newest purchase in them.
+    """
 
     rows: list[dict[str, Any]]
     stale: str | None = None
+    first: str | None = None
+    last: str | None = None
 
 
-async def cost_table(ws: Workspace, by: str) -> CostTable:
-    """Return a cost view of the whole ledger, or as last published where the disk can't be written."""
-    stale = await up_to_date(ws)
-    return CostTable(view(ws.home, f"SELECT * FROM {VIEWS[by]}"), stale)
+ALWAYS = Period()
+
+
+async def cost_table(ws: Workspace, by: str, period: Period = ALWAYS) -> CostTable:
+    """Return a cost view as it was published, of purchases that settled or, until then, were ordered in the period.
+
+    Publishes only where nothing ever was.
+    """
+    published = (ws.home / "published" / "warehouse.duckdb").exists()
+    stale = None if published else await up_to_date(ws)
+    when, then = (
+        "(coalesce(block_time, created_at) AT TIME ZONE 'UTC')::DATE",
+        "(avoided_at AT TIME ZONE 'UTC')::DATE",
+    )
+    parts = (
+        f"costs AS (SELECT * FROM main.costs WHERE {_within(when, period)})",
+        f"avoided AS (SELECT * FROM main.avoided WHERE {_within(then, period)})",
+    )
+    in_order = "FROM costs ORDER BY coalesce(block_time, created_at), purchase_id"
+    asked = in_order if by == "purchase" else view_query(VIEWS[by])
+    rows = view(ws.home, f"WITH {', '.join(parts)} SELECT * FROM ({asked})")
+    since = f"min({when}) AS first, max({when}) AS last, (SELECT ledger_seq FROM publication) AS seq, {_AT} AS at"
+    [shown] = view(ws.home, f"WITH {parts[0]} SELECT {since} FROM costs")
+    if published:
+        stale = _behind(ws, shown["seq"], shown["at"])
+    return CostTable(rows, stale, shown["first"], shown["last"])
+
+
+def _within(day: str, period: Period) -> str:
+    """The condition that a day is in the period."""
+    first = f"{day} >= DATE '{period.first}'" if period.first else "true"
+    return f"{first} AND {day} <= DATE '{period.last}'" if period.last else first
+
+
+def _behind(ws: Workspace, shown_seq: int, at: str) -> str | None:
+    """Say that the ledger has events that are not published, and since when that is so."""
+    try:
+        if ws.ledger.last_seq() <= shown_seq:
+            return None
+        reason = "the ledger has newer events: the next run or `tollbook rebuild` publishes them"
+    except (LedgerUnavailable, Misconfigured) as error:
+        reason = str(error).strip().splitlines()[0]
+    return _stale(reason, at)
 
 
 async def up_to_date(ws: Workspace) -> str | None:
@@ -52,13 +99,16 @@ async def up_to_date(ws: Workspace) -> str | None:
         if not (ws.home / "published" / "warehouse.duckdb").exists():
             raise
         reason = str(as_payer_error(error) or error).strip().splitlines()[0]
-        return f"not brought up to date ({reason}): this is what was published on {_published_at(ws.home)}"
+        [shown] = view(ws.home, f"SELECT {_AT} AS at")
+        return _stale(reason, shown["at"])
     return None
 
 
-def _published_at(home: Path) -> str:
-    [row] = view(home, "SELECT strftime(published_at, '%Y-%m-%d %H:%M UTC') AS at FROM publication")
-    return str(row["at"])
+_AT = "(SELECT strftime(published_at, '%Y-%m-%d %H:%M UTC') FROM publication)"
+
+
+def _stale(reason: str, at: str) -> str:
+    return f"not brought up to date ({reason}): this is what was published on {at}"
 
 
 def view(home: Path, select: str) -> list[dict[str, Any]]:
@@ -68,7 +118,9 @@ def view(home: Path, select: str) -> list[dict[str, Any]]:
 
 
 def plain(value: Any) -> Any:
-    """Return decimals as text without trailing zeros, dates and times as ISO 8601, lists item by item."""
+    """Return atomic units as integers, other decimals as text without trailing zeros, dates and times as ISO 8601."""
+    if isinstance(value, Decimal) and value.as_tuple().exponent == 0:
+        return int(value)
     if isinstance(value, Decimal):
         text = format(value, "f")
         return text.rstrip("0").rstrip(".") if "." in text else text
@@ -81,6 +133,9 @@ def plain(value: Any) -> Any:
     return value
 
 
-def export_accounting(ws: Workspace, out: TextIO, *, totals: bool = False) -> None:
-    """Write CSV for bookkeeping, from the ledger alone: a line per purchase, or the months' totals."""
-    (accounting.export_totals if totals else accounting.export_accounting)(ws.ledger, out)
+def export_accounting(ws: Workspace, out: TextIO, period: Period = ALWAYS, *, totals: bool = False) -> None:
+    """Write CSV for bookkeeping, from the ledger alone: a line per purchase, or the months' totals with balances."""
+    if totals:
+        accounting.export_totals(ws.ledger, out, period)
+    else:
+        accounting.export_accounting(ws.ledger, out, period)

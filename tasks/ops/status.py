@@ -6,6 +6,7 @@ Opens no file but the ledger and, read-only, what is published.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -106,28 +107,24 @@ class Status:
 
 def read_status(ws: Workspace) -> Status:
     """Read the status now. Needs neither key nor network."""
-    purchases = ws.ledger.purchases()
+    totals = ws.ledger.totals()
     none = {asset.symbol: 0 for asset in ws.policy.assets.values()}
-    by_money = {money: Counter(none) for money in Money}
-    lost = Counter(none)
-    for p in purchases:
-        by_money[p.money][p.asset.symbol] += p.cost
-        lost[p.asset.symbol] += p.loss
+    by_money = {money: _by_symbol(none, sums) for money, sums in totals.by_money.items()}
     published = ws.home / "published" / "warehouse.duckdb"
-    assets = {asset.symbol: asset for asset in (*ws.policy.assets.values(), *(p.asset for p in purchases))}
+    assets = {asset.symbol: asset for asset in (*ws.policy.assets.values(), *totals.lost)}
     return Status(
         at=ws.clock.now(),
         home=str(ws.home),
         published=str(published) if published.exists() else None,
         assets=assets,
-        spent=dict(by_money[Money.SPENT]),
-        in_doubt=dict(by_money[Money.EXPOSED]),
-        reserved=dict(by_money[Money.RESERVED]),
-        delivered=sum(1 for p in purchases if p.data is Data.DELIVERED),
+        spent=by_money[Money.SPENT],
+        in_doubt=by_money[Money.EXPOSED],
+        reserved=by_money[Money.RESERVED],
+        delivered=totals.delivered,
         open=tuple(p for p in ws.ledger.open_purchases() if p.data is Data.ABSENT or p.money is not Money.SPENT),
         undelivered=tuple(ws.ledger.undelivered()),
         failed=tuple(ws.ledger.failed_deliveries()),
-        lost=dict(lost),
+        lost=_by_symbol(none, totals.lost),
         caps=tuple(cap for asset in ws.policy.assets.values() for cap in _caps(ws, asset)),
         frozen=tuple(ws.ledger.freezes()),
         held=held_versions(ws.home / "published"),
@@ -144,6 +141,14 @@ def absent_counts(home: Path) -> AbsentCounts | None:
     except update_errors():
         return None
     return AbsentCounts(unconfirmed, empty)
+
+
+def _by_symbol(none: Mapping[str, int], sums: Mapping[Asset, int]) -> dict[str, int]:
+    """Add up by symbol; an asset of policy that nothing was paid in has 0."""
+    found = Counter(none)
+    for asset, amount in sums.items():
+        found[asset.symbol] += amount
+    return dict(found)
 
 
 def purchase_document(p: Purchase) -> dict[str, Any]:

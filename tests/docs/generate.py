@@ -1,14 +1,20 @@
-"""Writes the generated parts of docs/operating.md: `python -m tests.docs.generate`. A test holds them up to date."""
+"""Writes docs/dictionary.md and the generated parts of docs/operating.md: `python -m tests.docs.generate`.
+
+Tests hold them up to date.
+"""
 
 from __future__ import annotations
 
 import re
+from functools import partial
 
 from tasks.workspace.settings import VARIABLES
 from tests.paths import DOCS
 from tollbook.cli.app import VERBS, app
+from warehouse.exports import dictionary
 
 PAGE = DOCS / "operating.md"
+DICTIONARY = DOCS / "dictionary.md"
 
 
 def variables() -> str:
@@ -39,10 +45,15 @@ def generated(page: str) -> str:
     parts = {"variables": variables(), "help": help_text()}
     for name, text in parts.items():
         pattern = re.compile(rf"(<!-- generated: {name} -->\n).*?(<!-- end -->)", re.S)
-        page, count = pattern.subn(lambda match, text=text: f"{match[1]}{text}\n{match[2]}", page)
+        page, count = pattern.subn(partial(_filled, text), page)
         assert count == 1, f"one place for {name}"
     return page
 
 
+def _filled(text: str, match: re.Match[str]) -> str:
+    return f"{match[1]}{text}\n{match[2]}"
+
+
 if __name__ == "__main__":
     PAGE.write_text(generated(PAGE.read_text()))
+    DICTIONARY.write_text(dictionary.page())

@@ -40,7 +40,18 @@ FLOORS = {
         "docs_table",
         "as_toml",
     ),
-    "warehouse": ("errors", "cache", "coverage", "load", "snapshots", "publish", "query", "exports", "audit"),
+    "warehouse": (
+        "errors",
+        "cache",
+        "dictionary",
+        "coverage",
+        "load",
+        "snapshots",
+        "publish",
+        "query",
+        "exports",
+        "audit",
+    ),
     "tasks": ("workspace", "request", "buy", "operator", "ops", "prefect"),
 }
 """The rooms of each package from the ground up: a room imports only those before it."""

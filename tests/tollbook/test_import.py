@@ -42,7 +42,8 @@ def test_it_loads_none_of_our_packages_and_no_library(tmp_path: Path) -> None:
     loaded = set(python(code, tmp_path).split())
     assert {name for name in loaded if name.split(".")[0] in OURS} == set()
     assert loaded & set(HEAVY) == set()
-    assert {name for name in loaded if name.split(".")[0] == "tollbook"} == {"tollbook", "tollbook.read"}
+    modules = ("", ".reading", ".reading.conditions", ".reading.file", ".reading.read")
+    assert {name for name in loaded if name.split(".")[0] == "tollbook"} == {f"tollbook{name}" for name in modules}
 
 
 def test_reading_loads_none_of_our_packages(tmp_path: Path, market_home: Path) -> None:
@@ -84,7 +85,7 @@ def test_it_costs_at_most_a_third_more_than_importing_duckdb(tmp_path: Path) -> 
 
 
 def test_the_reading_module_names_no_package_of_ours() -> None:
-    for name in ("__init__.py", "read.py"):
+    for name in ("__init__.py", "reading/file.py", "reading/conditions.py", "reading/read.py"):
         tree = ast.parse((ROOT / "tollbook" / name).read_text())
         modules = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
         modules |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}

@@ -1,1 +1,2 @@
-"""Exports for other tools: `accounting` (CSV for bookkeeping), `dbt` (a source file of the published tables)."""
+"""Exports for other tools: `accounting` (CSV for bookkeeping), `published` (names and types of all that is published),
+`dbt` (a source file of it), `dictionary` (every table and column, for people)."""

@@ -1,59 +1,165 @@
-"""Export CSV for bookkeeping: a line per purchase and, as a file of its own, the months' totals.
+"""Export CSV for bookkeeping: a line per purchase and, as a file of its own, the months' totals with balances.
 
 One rule for dates here and in the cost views: a purchase belongs to the day and month (UTC) in which it settled, and
-until it has, to those in which it was ordered. What is proven spent and what may still be are never in one column.
+until it has, to those in which it was ordered. What is proven spent and what may still be are never in one column; a
+loss is the part of what was spent that brought nothing. The payer pays no fee: the seller's facilitator pays the gas.
 """
 
 from __future__ import annotations
 
 import csv
-from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
-from typing import TextIO
+from typing import Protocol, TextIO
 
 from payer.values.ledger_reads import CostRow, LedgerReader
 from payer.values.money import exact_decimal
 
+
+class Range(Protocol):
+    """A range of UTC days."""
+
+    def holds(self, when: datetime) -> bool: ...
+    def is_after(self, when: datetime) -> bool: ...
+
+
+class Always:
+    """The range of all days."""
+
+    def holds(self, when: datetime) -> bool:
+        return True
+
+    def is_after(self, when: datetime) -> bool:
+        return False
+
+
+ALL: Range = Always()
+
 _LINE = (
     *("date", "time_utc", "document", "description", "seller", "flow", "run", "network", "asset"),
-    *("amount", "pending", "status", "transaction", "block"),
+    *(
+        "amount",
+        "pending",
+        "loss",
+        "fee",
+        "status",
+        "wallet",
+        "payee",
+        "nonce",
+        "transaction",
+        "block",
+        "block_time_utc",
+    ),
 )
-_TOTAL = ("month", "network", "asset", "purchases", "amount", "pending")
+_TOTAL = (
+    *("month", "network", "asset", "wallet", "purchases", "opening_balance", "amount", "closing_balance"),
+    *("pending", "loss", "fee"),
+)
 _SPENT = "spent"
 
 
-def export_accounting(ledger: LedgerReader, out: TextIO) -> None:
-    """Write a line per purchase that cost or may cost money, by date: `amount` if proven spent, else `pending`."""
+def export_accounting(ledger: LedgerReader, out: TextIO, during: Range = ALL) -> None:
+    """Write a line per purchase that cost or may cost money, by time: `amount` if proven spent, else `pending`.
+
+    `loss` is the part of `amount` that brought nothing that can be used.
+    """
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(_LINE)
-    for row in sorted(_counted(ledger), key=lambda r: (_when(r), r.purchase_id)):
+    for row in _counted(ledger):
+        if not during.holds(_when(row)):
+            continue
         amount = _text(row.amount_atomic, row.decimals)
+        settled = (row.tx_hash, row.block_number, f"{row.block_time:%Y-%m-%dT%H:%M:%SZ}" if row.block_time else "")
         writer.writerow(
             [
                 *(f"{_when(row):%Y-%m-%d}", f"{_when(row):%H:%M:%S}", row.purchase_id),
                 *(f"{row.dataset} {row.edition}", row.seller, row.flow, row.run_id, row.network, row.asset),
                 *((amount, "") if row.money == _SPENT else ("", amount)),
+                *(_text(_loss(row), row.decimals), _text(0, row.decimals)),
                 "undelivered" if row.undelivered else "failed" if row.failure else row.money,
-                *((row.tx_hash, row.block_number) if row.verified_on_chain else ("", "")),
+                *(row.wallet, row.payee or "", row.nonce),
+                *(settled if row.verified_on_chain else ("", "", "")),
             ]
         )
 
 
-def export_totals(ledger: LedgerReader, out: TextIO) -> None:
-    """Write the sums by month, network and asset."""
-    totals: dict[tuple[str, str, str, int], list[int]] = defaultdict(lambda: [0, 0, 0])
-    for row in _counted(ledger):
-        sums = totals[f"{_when(row):%Y-%m}", row.network, row.asset, row.decimals]
-        sums[0] += 1
-        sums[1 if row.money == _SPENT else 2] += row.amount_atomic
+@dataclass(slots=True)
+class _Account:
+    """What one wallet paid in one asset. `balance` is all that was spent so far; the rest is of the current month."""
+
+    decimals: int
+    balance: int = 0
+    month: str = ""
+    purchases: int = 0
+    spent: int = 0
+    pending: int = 0
+    loss: int = 0
+
+    def begin(self, month: str) -> None:
+        self.balance += self.spent
+        self.month, self.purchases, self.spent, self.pending, self.loss = month, 0, 0, 0, 0
+
+
+def export_totals(ledger: LedgerReader, out: TextIO, during: Range = ALL) -> None:
+    """Write the sums by month, network, asset and wallet, with the balance before and after.
+
+    The balance is that of the account of payments to sellers: all that was spent since the ledger's beginning. An
+    account without a purchase in the range has one line without a month, so that its balance is there.
+    """
+    lines = [line for account in _accounts(ledger).values() for line in _months(account, during)]
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(_TOTAL)
-    for (month, network, asset, decimals), (count, spent, pending) in sorted(totals.items()):
-        writer.writerow([month, network, asset, count, _text(spent, decimals), _text(pending, decimals)])
+    writer.writerows(sorted(lines))
+
+
+def _accounts(ledger: LedgerReader) -> dict[tuple[str, str, str], list[CostRow]]:
+    """Purchases by network, asset and wallet, each in the order of time."""
+    accounts: dict[tuple[str, str, str], list[CostRow]] = {}
+    for row in _counted(ledger):
+        accounts.setdefault((row.network, row.asset, row.wallet), []).append(row)
+    return accounts
+
+
+def _months(rows: list[CostRow], during: Range) -> Iterator[list[str]]:
+    account = _Account(rows[0].decimals)
+    for row in rows:
+        if during.is_after(_when(row)):
+            account.balance += row.amount_atomic if row.money == _SPENT else 0
+            continue
+        if not during.holds(_when(row)):
+            break
+        if (month := f"{_when(row):%Y-%m}") != account.month:
+            if account.month:
+                yield _line(rows[0], account)
+            account.begin(month)
+        account.purchases += 1
+        account.loss += _loss(row)
+        if row.money == _SPENT:
+            account.spent += row.amount_atomic
+        else:
+            account.pending += row.amount_atomic
+    yield _line(rows[0], account)
+
+
+def _line(row: CostRow, account: _Account) -> list[str]:
+    def text(amount_atomic: int) -> str:
+        return _text(amount_atomic, account.decimals)
+
+    return [
+        *(account.month, row.network, row.asset, row.wallet, str(account.purchases)),
+        *(text(account.balance), text(account.spent), text(account.balance + account.spent)),
+        *(text(account.pending), text(account.loss), text(0)),
+    ]
 
 
 def _counted(ledger: LedgerReader) -> list[CostRow]:
-    return [row for row in ledger.cost_rows() if row.money != "void"]
+    """Purchases that cost or may cost money, in the order of time."""
+    return sorted((row for row in ledger.cost_rows() if row.money != "void"), key=lambda r: (_when(r), r.purchase_id))
+
+
+def _loss(row: CostRow) -> int:
+    return row.loss_atomic if row.money == _SPENT else 0
 
 
 def _when(row: CostRow) -> datetime:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator
 from typing import TextIO
 
-from sources.registry import dataset
-from warehouse.cache.tables import Table, declared_tables
-from warehouse.publish.views import row_versions
+from warehouse.dictionary import find
+from warehouse.dictionary.entry import TableEntry
+from warehouse.exports.published import published_columns
 
 _HEAD = """version: 2
 
@@ -19,86 +19,39 @@ sources:
     tables:
 """
 
-_COSTS_AND_QUALITY = (
-    ("costs", "One row per purchase: what, why, for how much, in which transaction.", ("purchase_id",)),
-    ("avoided", "One row per call not made because the cache had it, with its price then.", ("seq",)),
-    ("loads", "One row per body loaded.", ("purchase_id",)),
-    ("cost_by_flow", "What each flow spent and saved, by asset.", ("flow", "network", "asset")),
-    ("cost_by_day", "What was spent on each day, by asset.", ("day", "network", "asset")),
-    ("cost_by_month", "What was spent in each month, by asset.", ("month", "network", "asset")),
-    ("cost_by_dataset", "What each dataset cost, by asset.", ("dataset", "network", "asset")),
-    ("cost_per_new_row", "What a new row of each dataset cost, by asset.", ("dataset", "network", "asset")),
-    ("open_purchases", "Purchases that are unfinished, or have no data.", ("purchase_id",)),
-    ("quality_summary", "One row per dataset ever bought: how fresh and how whole.", ("dataset",)),
-    ("quality_freshness", "How fresh each dataset is, against its schedule.", ("dataset",)),
-    ("quality_keys", "How fresh each key of a dataset is.", ("dataset", "key")),
-    ("quality_gaps", "Slots without a row: never asked for, or not delivered.", ("dataset", "key", "first_slot")),
-    ("quality_confirmed_empty", "Slots that are confirmed to have no row.", ("dataset", "key", "first_slot")),
-    (
-        "quality_restatements",
-        "Values that changed after their row had settled.",
-        ("table_name", "row_key", "column_name", "seen_at"),
-    ),
-    ("quality_duplicates", "Rows bought again that said nothing new.", ("dataset",)),
-    ("quality_quarantined", "Rows that could not be read, by reason.", ("dataset", "reason")),
-    ("quality_drift", "Columns that came, went or changed.", ("dataset", "column", "change")),
-    ("publication", "What the published file shows, and since when.", ("ledger_seq",)),
-)
-"""Tables and views on costs and quality: name, description, and the columns that identify a row."""
-
 
 def write_sources(out: TextIO) -> None:
-    """Write dbt sources, version 2: every table, its versions, costs and quality, each with its grain as a uniqueness
-    test."""
+    """Write dbt sources, version 2: every published table and view, described by the dictionary, each with its grain as
+    a uniqueness test."""
     out.write(_HEAD)
-    for table in declared_tables().values():
-        datasets, key = ", ".join(table.datasets), table.natural_key
-        current = row_versions.current_fields(table)
-        out.writelines(_head(table.name, f"Current row per {', '.join(key)}; bought as {datasets}.", key))
-        out.writelines(_columns(table, current))
-        versions = f"Every version of {table.name} with the time for which it was current: as of is a WHERE clause."
-        out.writelines(_head(row_versions.name_of(table), versions, (*key, "valid_from", "seq")))
-        out.writelines(_columns(table, row_versions.version_fields(table)))
-        observations = f"Every version of {table.name} as it arrived."
-        out.writelines(_head(table.observations, observations, (*key, "observed_at", "seq")))
-        out.writelines(_columns(table, current))
-    for name, description, key in _COSTS_AND_QUALITY:
-        out.writelines(_head(name, description, key))
+    for name, columns in published_columns().items():
+        entry = find.table(name) or TableEntry("", ())
+        out.writelines(_head(name, entry))
         out.write("        columns:\n")
-        for column in key:
-            out.write(f'          - name: "{column}"\n            quote: true\n            data_tests: [not_null]\n')
+        for column, kind in columns:
+            out.writelines(_column(name, entry, column, kind))
 
 
-def _head(name: str, description: str, key: Sequence[str]) -> list[str]:
+def _head(name: str, entry: TableEntry) -> Iterator[str]:
     """A table's head, with the test that no two rows share a key. A key of several columns is compared as a struct."""
-    values = ", ".join(f'"{column}"' for column in key)
-    return [
-        f"      - name: {name}\n",
-        f"        description: {_quoted(description)}\n",
-        "        data_tests:\n",
-        f"          - unique:\n              arguments:\n                column_name: {_quoted(f'row({values})')}\n",
-    ]
+    yield f"      - name: {name}\n"
+    yield f"        description: {_quoted(entry.comment)}\n"
+    if entry.key:
+        values = ", ".join(f'"{column}"' for column in entry.key)
+        test = (
+            f"          - unique:\n              arguments:\n                column_name: {_quoted(f'row({values})')}\n"
+        )
+        yield f"        data_tests:\n{test}"
 
 
-_DERIVED = {
-    "is_final": "true once the row no longer changes by the dataset's settling rule",
-    "public_at": "when the row was public: its slot's end and the publishing delay, or when it arrived",
-    "value_at": "the time that the values are of",
-    "valid_from": "since when this version was the current one, UTC",
-    "valid_to": "until before when it was, UTC; null for the current one",
-}
-
-
-def _columns(table: Table, fields: row_versions.Fields) -> list[str]:
-    docs = {column.name: column.doc for name in table.datasets for column in dataset(name).columns} | _DERIVED
-    lines = ["        columns:\n"]
-    for name, kind in fields:
-        lines += [f'          - name: "{name}"\n', "            quote: true\n", f"            data_type: {kind}\n"]
-        if docs.get(name):
-            lines.append(f"            description: {_quoted(docs[name])}\n")
-        if name in table.natural_key:
-            lines.append("            data_tests: [not_null]\n")
-    return lines
+def _column(table: str, entry: TableEntry, name: str, kind: str) -> Iterator[str]:
+    yield f'          - name: "{name}"\n'
+    yield "            quote: true\n"
+    yield f"            data_type: {kind}\n"
+    if described := find.column(table, name):
+        yield f"            description: {_quoted(described.comment)}\n"
+    if name in entry.key and name not in entry.nullable:
+        yield "            data_tests: [not_null]\n"
 
 
 def _quoted(text: str) -> str:

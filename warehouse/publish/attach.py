@@ -1,4 +1,4 @@
-"""Attach the standby file to the open cache as `pub`, with every table, column, view and macro declared today."""
+"""Attach the standby file to the open cache as `pub`, with every table, column, view, macro and comment of today."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from warehouse.cache.rewinds import cache_version
 from warehouse.cache.sql import definition, literal, quoted
 from warehouse.cache.store import STORAGE
 from warehouse.cache.tables import declared_tables
+from warehouse.dictionary.comments import comment
 from warehouse.publish import costs, stamp
 from warehouse.publish.versions import Standby
 from warehouse.publish.views import catalog, quality, row_versions
@@ -38,7 +39,7 @@ def attached(con: duckdb.DuckDBPyConnection, standby: Standby) -> Iterator[None]
         con.execute(attach)
     try:
         if stamp.read(con, "pub") is None or _shape(con) != catalog.shape():
-            _create_tables(con)
+            create_tables(con)
         yield
     finally:
         con.execute("DETACH pub")
@@ -56,8 +57,13 @@ def transaction(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
     con.execute("COMMIT")
 
 
-def publish_facts(con: duckdb.DuckDBPyConnection, limit: str = "") -> None:
+def publish_facts(con: duckdb.DuckDBPyConnection) -> None:
     """Replace the published facts on quality by those of the open cache."""
+    _copy_facts(con)
+    comment(con, "pub", quality.FACTS)
+
+
+def _copy_facts(con: duckdb.DuckDBPyConnection, limit: str = "") -> None:
     with quality.facts(con):
         for name in quality.FACTS:
             con.execute(f"CREATE OR REPLACE TABLE pub.{name} AS FROM temp.{name} {limit}")
@@ -75,8 +81,8 @@ def _shape(con: duckdb.DuckDBPyConnection) -> str | None:
     return str(rows[0][0]) if rows else None
 
 
-def _create_tables(con: duckdb.DuckDBPyConnection) -> None:
-    """Create what is declared and missing, also in a file of an earlier declaration."""
+def create_tables(con: duckdb.DuckDBPyConnection, *, comments: bool = True) -> None:
+    """Create in `pub` what is declared and missing, also in a file of an earlier declaration."""
     with transaction(con):
         for table in declared_tables().values():
             parts = {table.name: row_versions.current_fields(table)}
@@ -87,9 +93,11 @@ def _create_tables(con: duckdb.DuckDBPyConnection) -> None:
         for name in (*MIRRORED, "drift"):
             con.execute(f"CREATE TABLE IF NOT EXISTS pub.{name} AS FROM {name} LIMIT 0")
         stamp.create(con)
-        publish_facts(con, "LIMIT 0")
+        _copy_facts(con, "LIMIT 0")
         costs.create(con, "pub")
         _create_views(con)
+        if comments:
+            comment(con, "pub")
 
 
 def _add_columns(con: duckdb.DuckDBPyConnection, name: str, fields: tuple[tuple[str, str], ...]) -> None:

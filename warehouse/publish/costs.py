@@ -21,13 +21,15 @@ _LATE = 1_000
 
 _BATCH = 50_000
 
+# DECIMAL(38, 0) and not HUGEINT, of which Parquet makes a float.
 _COSTS_DDL = """
 CREATE TABLE IF NOT EXISTS {schema}.ledger_costs (
     seq BIGINT, purchase_id VARCHAR, purchase_key VARCHAR, generation INTEGER, run_id VARCHAR, flow VARCHAR,
     deployment VARCHAR, flow_run_id VARCHAR, reason VARCHAR, seller VARCHAR, dataset VARCHAR, request VARCHAR,
-    edition VARCHAR, network VARCHAR, asset VARCHAR, amount_atomic HUGEINT, amount DECIMAL(38, 18),
-    loss_atomic HUGEINT, loss DECIMAL(38, 18), money VARCHAR, data VARCHAR, undelivered BOOLEAN, failure VARCHAR,
-    denied VARCHAR, nonce VARCHAR, tx_hash VARCHAR, block_number BIGINT,
+    edition VARCHAR, network VARCHAR, asset VARCHAR, decimals INTEGER, amount_atomic DECIMAL(38, 0),
+    amount DECIMAL(38, 18), loss_atomic DECIMAL(38, 0), loss DECIMAL(38, 18), money VARCHAR, data VARCHAR,
+    undelivered BOOLEAN, failure VARCHAR, denied VARCHAR, wallet VARCHAR, payee VARCHAR, nonce VARCHAR,
+    tx_hash VARCHAR, block_number BIGINT,
     block_time TIMESTAMPTZ, verified_on_chain BOOLEAN, attempts INTEGER, latency_ms BIGINT, created_at TIMESTAMPTZ,
     delivered_at TIMESTAMPTZ
 )"""
@@ -35,7 +37,7 @@ CREATE TABLE IF NOT EXISTS {schema}.ledger_costs (
 _AVOIDED_DDL = """
 CREATE TABLE IF NOT EXISTS {schema}.avoided (
     seq BIGINT, run_id VARCHAR, flow VARCHAR, deployment VARCHAR, flow_run_id VARCHAR, reason VARCHAR,
-    dataset VARCHAR, request VARCHAR, edition VARCHAR, network VARCHAR, asset VARCHAR, price_atomic HUGEINT,
+    dataset VARCHAR, request VARCHAR, edition VARCHAR, network VARCHAR, asset VARCHAR, price_atomic DECIMAL(38, 0),
     price DECIMAL(38, 18), avoided_at TIMESTAMPTZ
 )"""
 
@@ -115,9 +117,10 @@ def _cost_table(rows: Sequence[CostRow]) -> pa.Table:
     time, whole, money = pa.timestamp("us", "UTC"), pa.decimal128(38, 0), pa.decimal128(38, 18)
     types = {"amount_atomic": whole, "amount": money, "loss_atomic": whole, "loss": money}
     types |= {"block_time": time, "created_at": time, "delivered_at": time}
-    types |= {"seq": pa.int64(), "generation": pa.int32(), "block_number": pa.int64(), "attempts": pa.int32()}
+    types |= {"seq": pa.int64(), "generation": pa.int32(), "block_number": pa.int64()}
+    types |= {"decimals": pa.int32(), "attempts": pa.int32()}
     types |= {"latency_ms": pa.int64(), "undelivered": pa.bool_(), "verified_on_chain": pa.bool_()}
-    names = [name for name in CostRow.__slots__ if name != "decimals"]
+    names = [*CostRow.__slots__]
     for name in _AMOUNTS:
         names.insert(names.index(f"{name}_atomic") + 1, name)
     columns = {}

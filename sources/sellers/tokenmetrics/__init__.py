@@ -1,6 +1,7 @@
 """Token Metrics: grades, signals, moonshots, prices and more, sold by the call in USDC on Base.
 
-Reading order: base (what all endpoints share) · grades · signals · moonshots · market · research · indices · catalog.
+Reading order: base (what all endpoints share) · meanings (of columns) · grades · signals · moonshots · market ·
+research · indices · catalog.
 Left out: the chat at /tmai, which is no dataset, and the legacy trader-, investor-, sector- and index- endpoints.
 """
 

@@ -1,4 +1,7 @@
-"""Shared by all Token Metrics endpoints: envelope, pages, windows, id lists (observed and documented, 2025)."""
+"""Shared by all Token Metrics endpoints: envelope, pages, windows, id lists (observed and documented, 2025).
+
+Meaning and unit of a column are in `meanings`, by its name.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +16,14 @@ from sources.model import (
     Cast,
     Column,
     Dataset,
+    Evidence,
     Kind,
     Packing,
     Paging,
     Since,
     Window,
 )
+from sources.sellers.tokenmetrics.meanings import MEANINGS, NONE, TIME
 
 NAME = "tokenmetrics"
 
@@ -52,12 +57,28 @@ FOUNDED = Since(date(2017, 1, 1))
 not known; this refuses only what can't be there."""
 
 
-def spelled(name: str, cast: Cast, *names: str, doc: str = "", expected: bool = True) -> Column:
+def column(
+    name: str, cast: Cast, names: tuple[str, ...], *, doc: str = "", unit: str = "", expected: bool = True
+) -> Column:
+    """A column with its spellings; meaning and unit are those of its name, unless the dataset has others."""
+    meaning = MEANINGS[name]
+    return Column(
+        name,
+        cast,
+        names,
+        doc or meaning.doc,
+        expected=expected,
+        unit=unit or meaning.unit,
+        time_basis=meaning.time_basis,
+        source=meaning.source,
+    )
+
+
+def spelled(name: str, cast: Cast, *names: str, doc: str = "", unit: str = "", expected: bool = True) -> Column:
     """A column with its v2 spelling (upper case), its v3 spelling (lower case), and any others."""
     usual = (name.upper(), name)
-    return Column(
-        name, cast, (*names, *(spelling for spelling in usual if spelling not in names)), doc, expected=expected
-    )
+    spellings = (*names, *(spelling for spelling in usual if spelling not in names))
+    return column(name, cast, spellings, doc=doc, unit=unit, expected=expected)
 
 
 def floats(*names: str, expected: bool = True) -> tuple[Column, ...]:
@@ -70,11 +91,22 @@ def texts(*names: str, expected: bool = True) -> tuple[Column, ...]:
     return tuple(spelled(name, Cast.TEXT, expected=expected) for name in names)
 
 
-TOKEN_ID = spelled("token_id", Cast.INTEGER, doc="the seller's id: symbols are not unique")
+TOKEN_ID = spelled("token_id", Cast.INTEGER)
 TOKEN = (TOKEN_ID, *texts("token_name", "token_symbol"))
-DATE = Column("date", Cast.DATE, ("DATE", "date", "TIMESTAMP", "timestamp"), "UTC day of the row")
-HOUR_OF = Column("timestamp", Cast.TIMESTAMP, ("TIMESTAMP", "timestamp", "DATE", "date"), "UTC hour of the row")
-AS_OF = Column("as_of", Cast.DATE, (), "UTC day on which the row was observed; the seller doesn't date it")
+DATE = Column(
+    "date", Cast.DATE, ("DATE", "date", "TIMESTAMP", "timestamp"), "UTC day of the row", unit="UTC day", time_basis=NONE
+)
+HOUR_OF = Column(
+    *("timestamp", Cast.TIMESTAMP, ("TIMESTAMP", "timestamp", "DATE", "date"), "UTC hour of the row, its beginning"),
+    unit=TIME,
+    time_basis=NONE,
+)
+AS_OF = Column(
+    *("as_of", Cast.DATE, (), "UTC day on which the row was observed; the seller doesn't date it"),
+    unit="UTC day",
+    time_basis=NONE,
+    source=Evidence.DERIVED,
+)
 
 
 def declare(name: str, table: str, kind: Kind, *columns: Column, **rest: Any) -> Dataset:

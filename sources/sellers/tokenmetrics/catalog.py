@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from sources.model import DAY, HOUR, Cast, Column, Kind, Paging
-from sources.sellers.tokenmetrics.base import AS_OF, TOKEN, TOKENS, declare, floats, spelled
+from sources.model import DAY, HOUR, Cast, Column, Evidence, Kind, Paging
+from sources.sellers.tokenmetrics.base import AS_OF, TOKEN, TOKENS, column, declare, floats, spelled
 
 _MARKET = (
     *floats("current_price", "market_cap", "total_volume", expected=False),
     *floats("circulating_supply", "total_supply", "max_supply", "fully_diluted_valuation", expected=False),
     *floats("high_24h", "low_24h", expected=False),
-    Column(
+    column(
         "price_change_pct_24h",
         Cast.FLOAT,
         ("PRICE_CHANGE_PERCENTAGE_24H_IN_CURRENCY", "price_change_percentage_24h_in_currency"),
@@ -19,8 +19,8 @@ _MARKET = (
 _LISTS = (
     spelled("exchange_list", Cast.JSON, expected=False),
     spelled("category_list", Cast.JSON, expected=False),
-    Column("tm_link", Cast.TEXT, ("TM_LINK", "app_link"), expected=False),
-    Column("tm_slug", Cast.TEXT, ("tm_link", "slug"), expected=False),
+    column("tm_link", Cast.TEXT, ("TM_LINK", "app_link"), expected=False),
+    column("tm_slug", Cast.TEXT, ("tm_link", "slug"), expected=False),
 )
 
 TOKENS_LIST = declare(
@@ -44,7 +44,12 @@ PRICE = declare(
     "prices",
     Kind.SNAPSHOT,
     *TOKEN,
-    Column("as_of", Cast.TIMESTAMP, (), "UTC hour in which the price was observed"),
+    Column(
+        *("as_of", Cast.TIMESTAMP, (), "UTC hour in which the price was observed, its beginning"),
+        unit="UTC time",
+        time_basis="none",
+        source=Evidence.DERIVED,
+    ),
     *floats("current_price"),
     natural_key=("token_id", "as_of"),
     time_column="as_of",

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from sources.model import Cast, Column, Evidence, Since
-from sources.sellers.tokenmetrics.base import GRADED, LOWEST, floats, spelled, texts, token_series, token_snapshot
+from sources.model import Cast, Evidence, Since
+from sources.sellers.tokenmetrics.base import (
+    GRADED,
+    LOWEST,
+    column,
+    floats,
+    spelled,
+    texts,
+    token_series,
+    token_snapshot,
+)
 
 _SINCE = Since(GRADED)
 
+# v2 mixes case, v3 spells it two ways
 _CHANGE_SPELLINGS = (
     "TM_GRADE_24h_PCT_CHANGE",
     "TM_GRADE_24H_PCT_CHANGE",
@@ -16,12 +26,11 @@ _CHANGE_SPELLINGS = (
 
 _TM_GRADE = (
     *floats("tm_grade"),
-    Column("tm_grade_24h_pct_change", Cast.FLOAT, _CHANGE_SPELLINGS, "v2 mixes case, v3 spells it two ways"),
+    column("tm_grade_24h_pct_change", Cast.FLOAT, _CHANGE_SPELLINGS),
     *floats("tm_trader_grade_24h_change"),
     *floats("quant_grade", "fundamental_grade", expected=False),
     *texts("fundamental_grade_class", expected=False),
-    spelled("tm_grade_signal", Cast.TEXT, doc="Strong Buy, Buy, Neutral, Sell, Strong Sell; other words are kept"),
-    *texts("momentum"),
+    *texts("tm_grade_signal", "momentum"),
     spelled("trading_signal", Cast.INTEGER, expected=False),
     *texts("slug", expected=False),
 )
@@ -43,7 +52,7 @@ TM_GRADE_HISTORY = token_series(
 
 _FUNDAMENTAL = (
     *floats("fundamental_grade"),
-    spelled("fundamental_grade_class", Cast.TEXT, doc="storeOfValue, blueChip, emerging, speculative, highRisk"),
+    *texts("fundamental_grade_class"),
     *floats("community_score", "exchange_score", "vc_score", "tokenomics_score", "defi_scanner_score"),
     *texts("slug", expected=False),
 )

@@ -11,6 +11,7 @@ from sources.sellers.tokenmetrics.base import (
     MIDDLE,
     TOKEN,
     WINDOW,
+    column,
     declare,
     floats,
     json,
@@ -18,7 +19,7 @@ from sources.sellers.tokenmetrics.base import (
     texts,
 )
 
-_INDEX_ID = Column("index_id", Cast.INTEGER, ("ID", "id"))
+_INDEX_ID = column("index_id", Cast.INTEGER, ("ID", "id"))
 _ONE_INDEX = Packing("id", ids=1)
 
 INDICES = declare(
@@ -28,13 +29,14 @@ INDICES = declare(
     _INDEX_ID,
     *texts("name", "ticker"),
     AS_OF,
-    *floats("price"),
-    spelled("coins", Cast.INTEGER, doc="number of tokens in it"),
-    Column("change_24h", Cast.FLOAT, ("24H", "24h"), "the seller's name begins with a digit"),
-    Column("change_7d", Cast.FLOAT, ("7D", "7d")),
-    Column("change_1m", Cast.FLOAT, ("1M", "1m")),
-    Column("volume_24h", Cast.FLOAT, ("24H_VOLUME", "24h_volume")),
-    *floats("index_grade", "all_time", "market_cap"),
+    spelled("price", Cast.FLOAT, doc="value of the index", unit="USD (inferred)"),
+    spelled("coins", Cast.INTEGER),
+    column("change_24h", Cast.FLOAT, ("24H", "24h")),
+    column("change_7d", Cast.FLOAT, ("7D", "7d")),
+    column("change_1m", Cast.FLOAT, ("1M", "1m")),
+    column("volume_24h", Cast.FLOAT, ("24H_VOLUME", "24h_volume")),
+    *floats("index_grade", "all_time"),
+    spelled("market_cap", Cast.FLOAT, doc="market capitalisation of the index's tokens"),
     json("top_gainers_icons"),
     natural_key=("index_id", "as_of"),
     time_column="as_of",
@@ -49,7 +51,12 @@ INDICES_HOLDINGS = declare(
     "indices-holdings",
     "index_holdings",
     Kind.SNAPSHOT,
-    Column("index_id", Cast.INTEGER, (), "the id of the request: rows don't repeat it", from_request=True),
+    Column(
+        *("index_id", Cast.INTEGER, (), "the index's id, from the request: rows don't repeat it"),
+        from_request=True,
+        unit="none",
+        time_basis="none",
+    ),
     *TOKEN,
     DATE,
     *texts("coin", "cg_id"),
@@ -71,7 +78,10 @@ INDICES_PERFORMANCE = declare(
     Kind.SERIES,
     _INDEX_ID,
     DATE,
-    *floats("index_cumulative_roi", "market_cap", "volume", "fdv"),
+    *floats("index_cumulative_roi"),
+    spelled("market_cap", Cast.FLOAT, doc="market capitalisation of the index's tokens"),
+    spelled("volume", Cast.FLOAT, doc="traded volume of the index's tokens"),
+    spelled("fdv", Cast.FLOAT, doc="fully diluted valuation of the index's tokens"),
     natural_key=("index_id", "date"),
     time_column="date",
     key_column="index_id",

@@ -58,7 +58,9 @@ MARKET_METRICS = declare(
     Kind.SERIES,
     DATE,
     *floats("total_crypto_mcap", "tm_grade_perc_high_coins"),
-    spelled("tm_grade_signal", Cast.INTEGER),
+    spelled(
+        "tm_grade_signal", Cast.INTEGER, doc="signal of the whole market: 1 bullish, 0 neutral, -1 bearish (inferred)"
+    ),
     spelled("last_tm_grade_signal", Cast.INTEGER),
     natural_key=("date",),
     time_column="date",
@@ -72,7 +74,11 @@ SENTIMENTS = declare(
     "sentiments",
     "sentiments",
     Kind.SNAPSHOT,
-    Column("timestamp", Cast.TIMESTAMP, ("DATETIME", "datetime"), "UTC hour of the row"),
+    Column(
+        *("timestamp", Cast.TIMESTAMP, ("DATETIME", "datetime"), "UTC hour of the row, its beginning"),
+        unit="UTC time",
+        time_basis="none",
+    ),
     *floats("market_sentiment_grade"),
     *texts("market_sentiment_label"),
     *floats("news_sentiment_grade"),

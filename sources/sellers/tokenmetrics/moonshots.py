@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from sources.model import DAY, HOUR, Cast, Column, Kind, Paging
-from sources.sellers.tokenmetrics.base import declare, floats, spelled, texts
+from sources.model import DAY, HOUR, Cast, Kind, Paging
+from sources.sellers.tokenmetrics.base import column, declare, floats, spelled, texts
 
 _COLUMNS = (
     *texts("token_name", "token_symbol"),
-    spelled("moonshot_at", Cast.TIMESTAMP, doc="when it was picked; with name and symbol the key, as there is no id"),
-    spelled("moonshot_end_at", Cast.TIMESTAMP, doc="null while the pick is open"),
+    spelled("moonshot_at", Cast.TIMESTAMP),
+    spelled("moonshot_end_at", Cast.TIMESTAMP),
     *floats("moonshot_roi"),
     spelled("last_trading_signal_time", Cast.TIMESTAMP),
     *floats("tm_trader_grade", "tm_trader_grade_24h_pct_change"),
-    Column(
+    column(
         "price_change_pct_7d",
         Cast.FLOAT,
         ("PRICE_CHANGE_PERCENTAGE_7D_IN_CURRENCY", "price_change_percentage_7d_in_currency"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sources.model import Cast, Column, Kind
+from sources.model import Cast, Kind
 from sources.sellers.tokenmetrics.base import (
     HOUR_OF,
     HOURLY,
@@ -10,6 +10,7 @@ from sources.sellers.tokenmetrics.base import (
     MIDDLE,
     TOKEN,
     TOKENS,
+    column,
     declare,
     floats,
     spelled,
@@ -20,14 +21,14 @@ from sources.sellers.tokenmetrics.base import (
 TRADING_SIGNALS = token_series(
     "trading-signals",
     "signals",
-    spelled("trading_signal", Cast.INTEGER, doc="1 long, 0 no position, -1 short"),
+    spelled("trading_signal", Cast.INTEGER),
     spelled("token_trend", Cast.INTEGER),
     *floats("trading_signals_returns", "holding_returns"),
     *floats("tm_trader_grade", "tm_investor_grade", expected=False),
-    Column("tm_slug", Cast.TEXT, ("tm_link", "slug"), "the seller's tm_link; its TM_LINK differs only in case"),
-    Column("tm_link", Cast.TEXT, ("TM_LINK", "app_link")),
-    Column("signal_word", Cast.TEXT, ("token_signal_str",), expected=False),
-    Column("trend_word", Cast.TEXT, ("token_trend_str",), expected=False),
+    column("tm_slug", Cast.TEXT, ("tm_link", "slug")),
+    column("tm_link", Cast.TEXT, ("TM_LINK", "app_link")),
+    column("signal_word", Cast.TEXT, ("token_signal_str",), expected=False),
+    column("trend_word", Cast.TEXT, ("token_trend_str",), expected=False),
     *floats("tm_grade", "fundamental_grade", expected=False),
     **LOWEST,
     doc="Daily long and short signals per token, with the returns of following them.",
@@ -40,7 +41,7 @@ HOURLY_TRADING_SIGNALS = declare(
     *TOKEN,
     HOUR_OF,
     *floats("close"),
-    spelled("signal", Cast.INTEGER, doc="text at the seller, the same idea as trading_signal"),
+    spelled("signal", Cast.INTEGER),
     *texts("position"),
     natural_key=("token_id", "timestamp"),
     time_column="timestamp",

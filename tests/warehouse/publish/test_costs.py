@@ -104,7 +104,9 @@ def test_open_purchases_are_all_that_need_a_look(home: Path) -> None:
 def test_the_cost_of_a_new_row_is_all_that_was_spent_for_the_rows(home: Path, ledger: Ledger) -> None:
     found = query(home, "SELECT asset, rows_new::BIGINT, amount_per_new_row FROM cost_per_new_row ORDER BY 1")[1]
     usdc, tmai = committed(ledger)["USDC"], committed(ledger)["TMAI"]
-    assert found == [("TMAI", 2, pytest.approx(tmai / 1e18 / 2)), ("USDC", 4, pytest.approx(usdc / 1e6 / 4))]
+    with localcontext(prec=60):
+        each = [("TMAI", 2, Decimal(tmai // 2).scaleb(-18)), ("USDC", 4, Decimal(usdc).scaleb(-6) / 4)]
+    assert found == each
 
 
 def test_a_month_is_that_of_the_settlement_in_every_view_and_file(home: Path, ledger: Ledger) -> None:
@@ -168,3 +170,14 @@ def test_the_totals_are_those_of_the_lines(ledger: Ledger) -> None:
     for column in ("amount", "pending"):
         assert summed_text(lines, column) == summed_text(months, column)
     assert sum(int(row["purchases"]) for row in months) == len(lines)
+
+
+@pytest.mark.parametrize("view", ["cost_per_row", "cost_by_token"])
+def test_money_per_row_adds_up_to_the_ledger_to_the_unit(home: Path, ledger: Ledger, view: str) -> None:
+    """What brought no row stands in a line of its own; assets are never added together."""
+    assert summed(home, view) == committed(ledger)
+    nothing = query(home, f"SELECT asset, amount_atomic::BIGINT FROM {view} WHERE brought = 'no row' ORDER BY 1")[1]
+    assert nothing == [("TMAI", 11_000), ("USDC", 5_000 + 6_000 + 7_000 + 9_000)]
+    for asset, amount in committed(ledger).items():
+        [(text,)] = query(home, f"SELECT sum(amount)::VARCHAR FROM {view} WHERE asset = ?", [asset])[1]
+        assert int(text.replace(".", "")) == amount * 10 ** (18 - DECIMALS[asset])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import subprocess
 import sys
+from decimal import Decimal
 from pathlib import Path
 
 import duckdb
@@ -77,7 +78,7 @@ def test_a_row_leads_to_its_purchase_transaction_and_price(tmp_path: Path, ledge
     bring_up(tmp_path, ledger)
     sql = "SELECT tx_hash, flow, amount::DOUBLE, amount_per_row FROM provenance('grades', '2/2025-05-03')"
     [row] = ledger.cost_rows()
-    assert query(tmp_path, sql)[1] == [(row.tx_hash, "grades", 0.02, 0.001)]
+    assert query(tmp_path, sql)[1] == [(row.tx_hash, "grades", 0.02, Decimal("0.001"))]
     assert len(query(tmp_path, "FROM provenance('grades', '2')")[1]) == 10
 
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import sys
+from decimal import Decimal, localcontext
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tollbook.cli import options
 from tollbook.cli.output import Output
+
+if TYPE_CHECKING:
+    from tasks.ops.costs import CostTable
 
 
 class By(StrEnum):
@@ -32,38 +36,104 @@ class Format(StrEnum):
     ACCOUNTING_TOTALS = "accounting-totals"
 
 
+BOOKS = (Format.ACCOUNTING, Format.ACCOUNTING_TOTALS)
+
+
 def costs(
-    by: Annotated[By, typer.Option("--by", help="What to sum by.")] = By.FLOW,
-    shape: Annotated[Format, typer.Option("--format", help="How to print it.")] = Format.TABLE,
+    by: Annotated[By | None, typer.Option("--by", help="What to sum by; by default the flow.")] = None,
+    shape: Annotated[Format | None, typer.Option("--format", help="How to print it; by default a table.")] = None,
+    month: Annotated[str | None, typer.Option("--month", metavar="M", help="Only this month, YYYY-MM (UTC).")] = None,
+    first: options.First = None,
+    last: Annotated[
+        str | None, typer.Option("--to", metavar="D", help="Last day, YYYY-MM-DD, inclusive (UTC).")
+    ] = None,
     as_json: options.Json = False,
 ) -> None:
-    """Show what was spent and what the cache saved. Needs no key, no network."""
+    """Show what was spent and what the cache saved, as published. Needs no key, no network.
+
+    A purchase belongs to the day in which it settled or, until then, in which it was ordered.
+    """
+    _check(by, shape, month, first, last, as_json=as_json)
     from tasks.ops.costs import cost_table, export_accounting
+    from tasks.ops.period import parse_period
     from tasks.workspace.workspace import Workspace
     from tollbook.cli.workspace import in_workspace
 
+    period = parse_period(month, first, last)
     output = Output(as_json=as_json or shape is Format.JSON)
-    if shape in (Format.ACCOUNTING, Format.ACCOUNTING_TOTALS) and not output.as_json:
+    if shape in BOOKS:
         with Workspace.open() as ws:
-            export_accounting(ws, sys.stdout, totals=shape is Format.ACCOUNTING_TOTALS)
+            export_accounting(ws, sys.stdout, period, totals=shape is Format.ACCOUNTING_TOTALS)
         return
-    table = in_workspace(lambda ws: cost_table(ws, by.value))
-    rows = table.rows
+    group = by or By.FLOW
+    table = in_workspace(lambda ws: cost_table(ws, group.value, period))
     output.warn(table.stale)
-    output.document(rows)
-    if shape is Format.CSV and not output.as_json:
-        _csv(rows)
-        return
-    if not rows:
-        output.line("nothing was bought yet")
-        return
-    columns = tuple(name for name in rows[0] if name in SHOWN)
+    output.document(table.rows)
+    if shape is Format.CSV:
+        _csv(table.rows)
+    elif table.rows:
+        _show(output, table, group)
+    else:
+        output.line("nothing was bought yet" if period.first is period.last is None else "nothing was bought then")
+
+
+def _check(
+    by: By | None, shape: Format | None, month: str | None, first: str | None, last: str | None, *, as_json: bool
+) -> None:
+    """Raise BadUsage for options that exclude each other."""
+    from tollbook.cli.errors import BadUsage
+
+    if month is not None and (first is not None or last is not None):
+        raise BadUsage("--month and --from or --to were both given", advice="give the month, or the days")
+    if as_json and shape not in (None, Format.JSON):
+        raise BadUsage(f"--json and --format {shape} were both given", advice="give one of them")
+    if shape in BOOKS and by is not None:
+        advice = "leave --by out: the books are by purchase (accounting) or by month (accounting-totals)"
+        raise BadUsage(f"--format {shape} can't be summed by {by}", advice=advice)
+
+
+def _show(output: Output, table: CostTable, by: By) -> None:
+    """Print the dates, the rows and, for each asset, the total of every column with money or counts."""
+    when = table.first if table.first == table.last else f"{table.first} to {table.last}"
+    output.line(f"costs by {by.value}, {when or 'no purchase'} (UTC)")
+    output.line()
+    rows = [_times(row) for row in table.rows]
+    columns = tuple(name for name in SHOWN if name in rows[0])
     figures = frozenset(at for at, name in enumerate(columns) if name not in TEXTS)
-    output.table(columns, [tuple(_shown(row[name]) for name in columns) for row in rows], right=figures)
+    shown = [tuple(_shown(row[name]) for name in columns) for row in rows]
+    totals = [tuple(_total(columns, rows, asset)) for asset in dict.fromkeys(row["asset"] for row in rows)]
+    if len(totals) == 1:
+        output.table(columns, shown, right=figures, foot=totals[0])
+        return
+    output.table(columns, shown, right=figures)
+    output.line()
+    output.table(columns, totals, right=figures)
 
 
-TEXTS = frozenset({"flow", "day", "month", "dataset", "asset", "purchase_id", "money", "data"})
-SHOWN = (*TEXTS, "calls_paid", "amount", "in_doubt", "rows_new", "calls_avoided", "saved")
+def _times(row: dict[str, Any]) -> dict[str, Any]:
+    """A purchase's row with its time, as people read it."""
+    when = row.get("block_time") or row.get("created_at")
+    return {"time": str(when)[:16].replace("T", " "), **row} if when else row
+
+
+def _total(columns: tuple[str, ...], rows: list[dict[str, Any]], asset: str) -> list[str]:
+    """The sums of one asset's rows."""
+    cells = []
+    for at, name in enumerate(columns):
+        if name in TEXTS:
+            cells.append("total" if at == 0 else asset if name == "asset" else "")
+        else:
+            with localcontext(prec=80):  # an asset of 18 decimals has more digits than Decimal adds up unasked
+                total = sum((Decimal(row[name] or 0) for row in rows if row["asset"] == asset), Decimal(0))
+            cells.append(format(total, "f"))
+    return cells
+
+
+TEXTS = frozenset({"time", "flow", "day", "month", "dataset", "asset", "purchase_id", "money", "data"})
+SHOWN = (
+    *("time", "day", "month", "flow", "dataset", "purchase_id", "money", "data", "asset"),
+    *("calls_paid", "amount", "loss", "in_doubt", "rows_new", "rows_checked", "calls_avoided", "saved"),
+)
 """Columns that fit a terminal; json and csv have every column of the view."""
 
 
@@ -71,7 +141,7 @@ def _shown(value: object) -> str:
     return "-" if value is None else str(value)
 
 
-def _csv(rows: list[dict[str, object]]) -> None:
+def _csv(rows: list[dict[str, Any]]) -> None:
     import csv
 
     writer = csv.DictWriter(sys.stdout, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from importlib.resources import files
 
-from sources.model import Cast, Kind
+from sources.model import Kind
 from sources.registry import dataset
 from warehouse.cache.generation import declaration
 from warehouse.cache.sql import literal, quoted
 from warehouse.cache.tables import Table, declared_tables
-from warehouse.publish.views import point_in_time, quality, row_versions
+from warehouse.dictionary import find
+from warehouse.dictionary.tables import TABLES
+from warehouse.publish.views import money, point_in_time, quality, row_versions
 from warehouse.publish.views.restatements import restatements_sql
 
 
@@ -70,45 +73,39 @@ def newest_sql(table: Table) -> str:
 
 
 def row_keys_sql() -> str:
-    """The view `row_keys`: every observation's key as text, for the macro `provenance`."""
-    parts = []
-    for table in declared_tables().values():
-        key = ", ".join(_key_text(table, name) for name in table.natural_key)
-        parts.append(
-            f"SELECT '{table.name}' AS table_name, concat_ws('/', {key}) AS row_key, observed_at, purchase_id "
-            f"FROM {table.observations}"
-        )
+    """The view `row_keys`: every observation's key as text, as the macro `provenance` takes it."""
+    parts = [
+        f"SELECT '{table.name}' AS table_name, {money.row_key(table)} AS row_key, observed_at, purchase_id "
+        f"FROM {table.observations}"
+        for table in declared_tables().values()
+    ]
     return "CREATE OR REPLACE VIEW row_keys AS\n" + "\nUNION ALL\n".join(parts)
-
-
-def _key_text(table: Table, name: str) -> str:
-    """Days as 2026-11-20, times as 2026-11-20T14:00:00Z, in UTC whatever the session's zone; the rest as it is."""
-    match next(column.cast for column in table.columns if column.name == name):
-        case Cast.DATE:
-            return f"strftime({quoted(name)}, '%Y-%m-%d')"
-        case Cast.TIMESTAMP:
-            return f"strftime({quoted(name)} AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%M:%SZ')"
-        case _:
-            return quoted(name)
 
 
 def tables_sql() -> str:
     """The view `published_tables`: name, natural key, time column and datasets of each, for `tollbook.read`."""
 
-    def row(table: Table) -> str:
-        key, datasets = (", ".join(map(literal, names)) for names in (table.natural_key, table.datasets))
-        return f"({literal(table.name)}, [{key}], {literal(time_column(table))}, [{datasets}])"
+    def row(name: str, key: Iterable[str], time: str | None, datasets: Iterable[str]) -> str:
+        keys, bought = (f"[{', '.join(map(literal, names))}]::VARCHAR[]" for names in (key, datasets))
+        return f"({literal(name)}, {keys}, {literal(time) if time else 'NULL'}, {bought})"
 
-    rows = ",\n".join(map(row, declared_tables().values()))
+    tables = [row(t.name, t.natural_key, time_column(t), t.datasets) for t in declared_tables().values()]
+    own = [row(name, entry.key, entry.time_column, ()) for name, entry in TABLES.items()]
+    rows = ",\n".join([*tables, *own])
     columns = "table_name, natural_key, time_column, datasets"
     return f"CREATE OR REPLACE VIEW published_tables AS SELECT * FROM (VALUES\n{rows}) AS t({columns})"
 
 
-def views_sql(only_here: str) -> str:
+def views_sql() -> str:
     """The views written by hand: on costs, and on what sellers nest in a row."""
     package = files("warehouse.publish.views")
-    text = "\n".join(package.joinpath(name).read_text("utf-8") for name in ("costs.sql", "nested.sql"))
-    return text.replace("{only_here}", only_here)
+    return "\n".join(package.joinpath(name).read_text("utf-8") for name in ("costs.sql", "nested.sql"))
+
+
+def view_query(name: str) -> str:
+    """The query of a view on costs that is written by hand, to be asked of a part of `costs` and `avoided`."""
+    _, _, rest = views_sql().partition(f"CREATE OR REPLACE VIEW {name} AS\n")
+    return rest.partition(";\n")[0]
 
 
 def statements(file_id: str) -> list[str]:
@@ -125,13 +122,14 @@ def statements(file_id: str) -> list[str]:
         *(as_of_sql(table, only_here) for table in tables),
         *(sql for table in tables for sql in point_in_time.statements(table, only_here)),
         *(newest_sql(table) for table in tables if has_newest(table)),
-        views_sql(only_here),
+        *money.statements(only_here),
+        views_sql(),
         restatements_sql(),
         *quality.live_views(),
     ]
 
 
 def shape() -> str:
-    """Fingerprint of all statements and declared tables. A file of another shape gets what it lacks."""
-    text = "\n".join([declaration(), *statements("")])
+    """Fingerprint of all statements, comments and declared tables. A file of another shape gets what it lacks."""
+    text = "\n".join([declaration(), *statements(""), find.fingerprint()])
     return hashlib.blake2s(text.encode(), digest_size=12).hexdigest()
