@@ -100,6 +100,7 @@ class Scenario:
     servers: int = 1
     forgiving: bool = False
     free: bool = False
+    remote: bool = False
     rates: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -159,6 +160,7 @@ def from_seed(seed: int) -> Scenario:
         servers=servers,
         forgiving=chance.random() < 0.6,
         free=chance.random() < 0.15,
+        remote=Random(f"{seed}/remote").random() < 0.08,
         rates=rates,
     )
 
