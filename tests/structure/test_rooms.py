@@ -25,6 +25,7 @@ FLOORS = {
         "buy",
         "settle",
         "payer",
+        "paid_transport",
     ),
     "sources": ("model", "slots", "feeds", "sellers", "registry", "parse", "planner", "coverage", "docs_table"),
     "warehouse": ("errors", "cache", "coverage", "load", "snapshots", "publish", "query", "exports", "audit"),
