@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench import payer_claims, payer_faults
+from bench import payer_claims, payer_faults, payer_httpx
 from bench.payer_desk import Market, Reference, Round, Tollbook, market
 from bench.rows import Row
 
@@ -23,6 +23,7 @@ def rows() -> Iterator[Row]:
     with market() as place:
         yield from asyncio.run(_speed(place))
         yield from payer_claims.rows()
+        yield from payer_httpx.rows()
         yield from asyncio.run(payer_faults.rows(place))
 
 

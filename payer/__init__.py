@@ -1,7 +1,7 @@
 """The exactly-once x402 buyer. It knows no Prefect, no DuckDB and no particular seller.
 
-This module is its public face: `Payer`, `PayerContext`, `Order`, `Request`, `Run` and the errors. They are loaded on
-first use, so that importing one module of the payer stays cheap.
+This module is its public face: `Payer`, `PayerContext`, `Order`, `Request`, `Run`, `PaidTransport` and the errors. They
+are loaded on first use, so that importing one module of the payer stays cheap.
 
 The main path, in the order a purchase takes it:
 
@@ -15,6 +15,7 @@ buy/send            sign, send, claim; changed_terms follows a 402 whose terms m
 buy/respond         turn an answer into events; record writes it to the ledger, or to the spool
 settle/recover      finish or void what was left open
 settle/reconcile    compare ledger and chain
+paid_transport      all of it behind an httpx client
 
 Beneath it, each room importing only those above its name:
 
@@ -23,7 +24,7 @@ wire                the x402 documents that strangers write, parsed strictly
 policy              reviewed limits, and the judge of a seller's terms
 http                requests, and whether a byte of one may have left the machine
 chain, ledger       what the chain says of our payments; the write-ahead record
-wallet              the key, EIP-3009 signatures, the payment header
+wallet              the key or the remote signer, EIP-3009 signatures, the payment header
 stop                the request to begin nothing more
 spool               bodies that arrived while the ledger could not be written
 """
@@ -35,6 +36,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from payer.context import PayerContext
+    from payer.paid_transport.transport import PaidTransport, PaidTransportError
     from payer.payer import Payer
     from payer.values.errors import (
         BackupFailed,
@@ -56,6 +58,8 @@ if TYPE_CHECKING:
         QuoteUnacceptable,
         Refused,
         SellerUnreachable,
+        SignerRefused,
+        SignerUnreachable,
         Unbooked,
         Unforeseen,
         Unreachable,
@@ -78,6 +82,8 @@ __all__ = [
     "NotALedger",
     "Order",
     "OverBudget",
+    "PaidTransport",
+    "PaidTransportError",
     "PaidUndelivered",
     "Payer",
     "PayerContext",
@@ -88,6 +94,8 @@ __all__ = [
     "Request",
     "Run",
     "SellerUnreachable",
+    "SignerRefused",
+    "SignerUnreachable",
     "Unbooked",
     "Unforeseen",
     "Unreachable",
@@ -97,6 +105,8 @@ __all__ = [
 _MODULES = {
     "Payer": "payer.payer",
     "PayerContext": "payer.context",
+    "PaidTransport": "payer.paid_transport.transport",
+    "PaidTransportError": "payer.paid_transport.transport",
     "Order": "payer.values.request",
     "Request": "payer.values.request",
     "Run": "payer.values.request",

@@ -23,7 +23,8 @@ from payer.values.errors import Misconfigured
 from payer.values.money import Asset
 from payer.values.purchase import Delivery, Purchase
 from payer.values.request import Request
-from payer.wallet.eip3009 import Wallet
+from payer.wallet.account import check_account
+from payer.wallet.signer import Signer
 from payer.wallet.token import check_token
 
 
@@ -42,14 +43,15 @@ class PayerContext:
     `stop` is looked at before each call is begun. `owner` is the name under which this process leases purchases.
     Without a spool, a body is lost that arrives while the ledger can't be written. `check_body` judges each delivery;
     without it every 2xx counts as one that can be used. `clocks` collects how far our clock is from others',
-    `checked_tokens` the assets that this process has compared with their contracts.
+    `checked_tokens` the assets that this process has compared with their contracts, `checked_accounts` those whose
+    contracts take this wallet's signatures.
     """
 
     ledger: Ledger
     policy: Policy
     chain: ChainReader
     transport: Transport
-    wallet: Wallet | None
+    wallet: Signer | None
     clock: Clock
     owner: str = field(default_factory=new_owner)
     limits: AttemptLimits = field(default_factory=AttemptLimits)
@@ -58,13 +60,15 @@ class PayerContext:
     check_body: BodyCheck | None = None
     clocks: ClockReadings = field(default_factory=ClockReadings)
     checked_tokens: set[Asset] = field(default_factory=set)
+    checked_accounts: set[Asset] = field(default_factory=set)
 
-    def signer(self) -> Wallet:
-        """Return the wallet. Raises Misconfigured when there is none."""
+    def signer(self) -> Signer:
+        """Return the wallet's signer. Raises Misconfigured when there is none."""
         if self.wallet is None:
             raise Misconfigured(
                 "there is no key to pay with",
-                advice="set TOLLBOOK_PRIVATE_KEY, or TOLLBOOK_KEYSTORE with TOLLBOOK_KEYSTORE_PASSWORD_FILE",
+                advice="set TOLLBOOK_PRIVATE_KEY, or TOLLBOOK_KEYSTORE with TOLLBOOK_KEYSTORE_PASSWORD_FILE, or "
+                "TOLLBOOK_SIGNER_URL",
             )
         return self.wallet
 
@@ -107,3 +111,12 @@ class PayerContext:
         if asset not in self.checked_tokens:
             await check_token(self.chain, asset)
             self.checked_tokens.add(asset)
+
+    async def check_account(self, asset: Asset) -> None:
+        """See that an asset takes this wallet's signatures, once per process.
+
+        Raises Misconfigured, ChainUnreachable, and what a remote signer raises.
+        """
+        if asset not in self.checked_accounts:
+            await check_account(self.chain, self.signer(), asset)
+            self.checked_accounts.add(asset)

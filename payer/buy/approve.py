@@ -35,8 +35,8 @@ async def approve(context: PayerContext, run: Run, orders: Sequence[Order], quot
 
     A used nonce means that another machine, or this one before its ledger was lost, bought the piece: its view is
     returned, so that the purchase is booked as spent and not paid a second time. Raises OverBudget (a cap, or a wallet
-    that holds less than the bill), Refused (a wrong clock), Misconfigured (a token that differs from policy's),
-    ChainUnreachable and LedgerDamaged, with nothing signed.
+    that holds less than the bill), Refused (a wrong clock), Misconfigured (a token that differs from policy's, or does
+    not take this wallet's signatures), ChainUnreachable and LedgerDamaged, with nothing signed.
     """
     context.ledger.require_intact()
     existing = [context.ledger.find(purchase_key(order.request, order.edition)) for order in orders]
@@ -45,6 +45,7 @@ async def approve(context: PayerContext, run: Run, orders: Sequence[Order], quot
     views = await _views_before_signing(context, to_pay)
     for asset in {item.asset for item in to_pay if item.terms is not None}:
         await context.check_token(asset)
+        await context.check_account(asset)
     _check_clock(context, to_pay, views)
     await _check_balance(context, to_pay)
     placed = [replace(item, from_block=_search_from(views.get(item.nonce))) for item in wanted]

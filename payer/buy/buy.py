@@ -21,10 +21,12 @@ from payer.values.errors import (
     PaidUndelivered,
     PayerError,
     Refused,
+    SignerRefused,
+    SignerUnreachable,
     Unforeseen,
     Unresolved,
 )
-from payer.values.events import Denied, Event, Sent, Settled, Undelivered, Unsettled, Void
+from payer.values.events import Denied, Event, Settled, Undelivered, Unsettled, Void
 from payer.values.money import Amount
 from payer.values.purchase import Data, Money, Purchase
 from payer.wire.seller_word import INSUFFICIENT_FUNDS, advice_for
@@ -41,13 +43,16 @@ async def buy(context: PayerContext, purchase: Purchase, view: View = NotSeen.UN
 
     Raises PaidUndelivered, or Unresolved when it stays in doubt; the ledger says so too. Raises Refused when an order
     declared free is answered by a demand for money, or when the seller's loss limit is reached. Raises Interrupted when
-    the run was stopped before anything was signed. Any other failure is
-    Unforeseen, so that a caller who awaits many purchases together loses no answer that is on its way.
+    the run was stopped before anything was signed, SignerUnreachable or SignerRefused when the first signature was not
+    made. Any other failure is Unforeseen, so that a caller who awaits many purchases together loses no answer that is
+    on its way.
     """
     try:
         return await _carry(context, purchase, view)
     except Interrupted:
         raise _stopped(_reread(context, purchase)) from None
+    except (SignerRefused, SignerUnreachable) as failed:
+        raise _not_signed(_reread(context, purchase), failed) from None
     except PayerError:
         raise
     except Exception as error:
@@ -92,7 +97,7 @@ async def _carry(context: PayerContext, purchase: Purchase, view: View) -> Purch
                     async with send.turn(context, purchase):
                         terms = await terms_to_sign(context, purchase)
                         context.stop.check()
-                        purchase = await send.send(context, send.sign(context, purchase, terms))
+                        purchase = await send.send_signed(context, send.sign(context, purchase, terms))
                     counts, view = _after_sending(context, purchase, counts), NotSeen.UNREAD
                 case decide.Present():
                     await context.clock.sleep(send.pause(counts.presents))
@@ -100,7 +105,7 @@ async def _carry(context: PayerContext, purchase: Purchase, view: View) -> Purch
                         now = context.clock.now()
                         if next_action(purchase, now.timestamp(), view, context.limits, counts) != action:
                             continue
-                        purchase = await send.send(context, append(context, purchase, Sent(at=now)))
+                        purchase = await send.send_again(context, purchase)
                     counts, view = _after_sending(context, purchase, counts), NotSeen.UNREAD
                 case decide.Claim():
                     counts = replace(counts, claims=counts.claims + 1)
@@ -209,6 +214,14 @@ def _stopped(purchase: Purchase) -> PayerError:
     if purchase.money in (Money.RESERVED, Money.VOID):
         return Interrupted(f"{name}: the run was stopped before it was sent")
     return Unresolved(f"{name}: the run was stopped before it was settled{_last_answer(purchase)}")
+
+
+def _not_signed(purchase: Purchase, failed: PayerError) -> PayerError:
+    """Tell a purchase of which nothing was sent from one whose earlier payment waits for another signature."""
+    if purchase.money in (Money.RESERVED, Money.VOID):
+        return failed
+    name = f"{purchase.order.dataset} {purchase.purchase_id}"
+    return Unresolved(f"{name} waits for the signer: {failed.what}{_last_answer(purchase)}", advice=failed.fix)
 
 
 def _forbids_signing(context: PayerContext, purchase: Purchase) -> str:

@@ -17,6 +17,8 @@ from payer.values.terms import Quote, Terms
 from payer.wire.seller_word import body_word, is_html
 from payer.wire.terms import parse_402
 
+_PAYMENT_REQUIRED = 402
+
 
 async def quote(context: PayerContext, orders: Iterable[Order]) -> dict[str, Quote]:
     """Return current terms by endpoint, for every order that isn't free.
@@ -52,6 +54,24 @@ async def requote(context: PayerContext, orders: Iterable[Order]) -> dict[str, Q
     return await quote(context, wanted)
 
 
+async def terms_or_answer(context: PayerContext, order: Order, *, ask_first: bool = True) -> Quote | Answer:
+    """Return an order's terms; the seller's answer itself where it asks for no money, whatever its status.
+
+    With `ask_first` the seller is asked, unpaid, even while the kept terms are fresh. Raises as `quote`.
+    """
+    asset = context.policy.asset_for(order.seller)
+    kept = context.ledger.quote(order.request.endpoint, asset)
+    usable = kept is not None and _is_usable(context, order, kept)
+    if kept is not None and usable and not ask_first:
+        return kept
+    answer = await _send_unpaid(context, order)
+    if answer.status != _PAYMENT_REQUIRED:
+        return answer
+    if kept is not None and usable and judge_answer(context, order, answer) == kept.terms:
+        return kept
+    return _accept_terms(context, order, answer)
+
+
 def _is_usable(context: PayerContext, order: Order, kept: Quote) -> bool:
     """True if a kept quote is fresh enough, and still inside policy and the pinned payee, which may have changed."""
     if context.clock.now() - kept.quoted_at > timedelta(seconds=context.policy.quote_max_age):
@@ -74,7 +94,11 @@ async def offered_price(context: PayerContext, order: Order) -> Terms:
 
 
 async def _fetch_terms(context: PayerContext, order: Order) -> Quote:
-    answer = await _ask(context, order)
+    return _accept_terms(context, order, await _ask(context, order))
+
+
+def _accept_terms(context: PayerContext, order: Order, answer: Answer) -> Quote:
+    """Judge the terms of a 402, pin a first payee, and keep them as the endpoint's quote."""
     terms = judge_answer(context, order, answer)
     if context.policy.sellers[order.seller].any_payee:
         return keep_quote(context, order, terms)
@@ -87,14 +111,18 @@ async def _fetch_terms(context: PayerContext, order: Order) -> Quote:
 
 async def _ask(context: PayerContext, order: Order) -> Answer:
     """Send an unpaid request. Raises unless it is answered by a 402."""
-    request = order.request
-    try:
-        answer = await context.ask(order.seller, request, dict(request.headers))
-    except (NotSent, NoAnswer) as why:
-        raise SellerUnreachable(f"{order.seller} did not answer at {request.url}: {why.reason}") from None
-    if answer.status != 402:
+    answer = await _send_unpaid(context, order)
+    if answer.status != _PAYMENT_REQUIRED:
         raise _no_terms(order, answer)
     return answer
+
+
+async def _send_unpaid(context: PayerContext, order: Order) -> Answer:
+    request = order.request
+    try:
+        return await context.ask(order.seller, request, dict(request.headers))
+    except (NotSent, NoAnswer) as why:
+        raise SellerUnreachable(f"{order.seller} did not answer at {request.url}: {why.reason}") from None
 
 
 def keep_quote(context: PayerContext, order: Order, terms: Terms) -> Quote:

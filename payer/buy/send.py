@@ -4,6 +4,10 @@ If the process dies before `append` of Signed and Sent returns, nothing has left
 reserved. After it the money is exposed, and the same header, derived again from the ledger, is presented. Once the
 answer's `append` returns, or its body lies in the spool for a recovery to book, the body is durable (I4) and nothing is
 ever sent for it again (I1).
+
+A remote signer is asked after Signed and Sent are booked, or before Sent where the authorization was booked earlier. If
+it fails, or the process dies while it is asked, nothing has left: the first is booked as unsent, the second is exposed
+until the chain or the seller says more.
 """
 
 from __future__ import annotations
@@ -22,10 +26,17 @@ from payer.context import PayerContext
 from payer.http.outcome import Answer, NoAnswer, NotSent
 from payer.policy.clock_skew import CLOCK_ADVICE
 from payer.values.crashpoints import crash_point
-from payer.values.errors import Frozen, OverBudget, Refused, SellerUnreachable
+from payer.values.errors import (
+    Frozen,
+    OverBudget,
+    Refused,
+    SellerUnreachable,
+    SignerRefused,
+    SignerUnreachable,
+)
 from payer.values.events import Denied, Event, Sent, Signed, Undelivered, Unsent, Void
 from payer.values.purchase import Money, Purchase
-from payer.values.terms import Terms
+from payer.values.terms import SignedPayment, Terms
 from payer.wallet.sign import authorize, present
 
 _UNSHARED = {"cache-control": "no-store"}
@@ -75,13 +86,42 @@ def _deny(context: PayerContext, purchase: Purchase, reason: str) -> None:
         append(context, purchase, Denied(at=context.clock.now(), reason=reason))
 
 
-async def send(context: PayerContext, purchase: Purchase) -> Purchase:
-    """Present the payment once and append what came back.
+async def send_signed(context: PayerContext, purchase: Purchase) -> Purchase:
+    """Have the payment signed that `sign` has booked, and send it. Raises as `send`, and SignerUnreachable or
+    SignerRefused when it is not signed: not one byte left."""
+    try:
+        payment = await signed_payment(context, purchase)
+    except (SignerUnreachable, SignerRefused) as failed:
+        _book_unsent(context, purchase, failed.what)
+        raise
+    crash_point("payment.signed")
+    return await send(context, purchase, payment)
+
+
+async def send_again(context: PayerContext, purchase: Purchase) -> Purchase:
+    """Present the booked authorization again. Raises as `send_signed`; then nothing was booked."""
+    payment = await signed_payment(context, purchase)
+    return await send(context, append(context, purchase, Sent(at=context.clock.now())), payment)
+
+
+async def signed_payment(context: PayerContext, purchase: Purchase) -> SignedPayment:
+    """Sign the booked authorization. Raises SignerUnreachable and SignerRefused, also for a signature that came too
+    late to be presented."""
+    payment = await present(context.signer(), purchase)
+    if context.clock.now().timestamp() < payment.authorization.valid_before or purchase.money is Money.SPENT:
+        return payment
+    raise SignerUnreachable(
+        "the signer took so long that the authorization has run out; nothing was sent",
+        advice="let the signer sign without asking a person (rules in Clef), or raise payment.validity_seconds",
+    )
+
+
+async def send(context: PayerContext, purchase: Purchase, payment: SignedPayment) -> Purchase:
+    """Send the payment once and append what came back.
 
     Raises SellerUnreachable when not one byte of any attempt left the machine, and Unbooked when the answer can't be
     written down.
     """
-    payment = present(context.signer(), purchase)
     answer = await _exchange(context, purchase, {payment.header_name: payment.header_value, **_UNSHARED})
     if isinstance(answer, NotSent):
         return _unsent(context, purchase, answer.reason)
@@ -111,14 +151,13 @@ async def claim(context: PayerContext, purchase: Purchase) -> Purchase:
         await context.clock.sleep(pause(purchase.claims))
     async with turn(context, purchase):
         now = context.clock.now()
-        events: list[Event] = [Sent(at=now, claim=True)]
         if purchase.authorization is None and terms is not None:
             authorization = authorize(context.policy, purchase, terms, now)
-            signed = Signed(at=now, authorization=authorization, terms=terms)
-            return await send(context, _append_claim(context, purchase, signed, *events))
-        elif purchase.authorization is not None and not purchase.paid_by(purchase.authorization):
-            events = [*_signature_that_paid(context, purchase), *events]
-        return await send(context, append(context, purchase, *events))
+            purchase = _append_claim(context, purchase, Signed(at=now, authorization=authorization, terms=terms))
+        elif not purchase.paid_by(purchase.authorization) and (paid := _signature_that_paid(context, purchase)):
+            purchase = append(context, purchase, *paid)
+        payment = await signed_payment(context, purchase)
+        return await send(context, append(context, purchase, Sent(at=context.clock.now(), claim=True)), payment)
 
 
 async def fetch_free(context: PayerContext, purchase: Purchase) -> Purchase:
@@ -146,16 +185,23 @@ def pause(times: int) -> float:
 
 def _unsent(context: PayerContext, purchase: Purchase, reason: str) -> Purchase:
     """Append that no byte of this attempt left. If no earlier one left either, the money is free again."""
-    now = context.clock.now()
     if purchase.money is Money.SPENT:
-        return append(context, purchase, without_answer(reason, now))
-    unsent = append(context, purchase, Unsent(at=now, reason=reason))
-    if unsent.money is Money.RESERVED:
-        append(context, unsent, Void(at=now, reason=f"never sent: {reason}"))
+        return append(context, purchase, without_answer(reason, context.clock.now()))
+    unsent = _book_unsent(context, purchase, reason)
+    if unsent.money is Money.VOID:
         raise SellerUnreachable(
             f"{purchase.order.seller} could not be reached at {purchase.order.request.url}: {reason}"
         )
     return unsent
+
+
+def _book_unsent(context: PayerContext, purchase: Purchase, reason: str) -> Purchase:
+    """Append that this attempt left nothing; the purchase is void if no earlier one left anything either."""
+    now = context.clock.now()
+    unsent = append(context, purchase, Unsent(at=now, reason=reason))
+    if unsent.money is not Money.RESERVED:
+        return unsent
+    return append(context, unsent, Void(at=now, reason=f"never sent: {reason}"))
 
 
 async def _exchange(context: PayerContext, purchase: Purchase, headers: dict[str, str]) -> Answer | NotSent | NoAnswer:

@@ -58,6 +58,14 @@ class ChainReader(Protocol):
         """The token contract's word about itself, to be compared with policy's asset."""
         ...
 
+    async def code(self, address: str) -> bytes:
+        """The code at an address now; none where it is a key's own address."""
+        ...
+
+    async def ask(self, contract: str, data: str) -> str | None:
+        """A contract's answer to a call (eth_call) now, as 0x hex; None when it reverts, or answers nothing."""
+        ...
+
     async def transfers(self, asset: Asset, payer: str, from_block: int, to_block: int) -> list[TransferOut]:
         """Every transfer out of the payer in the blocks, both ends included, in the chain's order."""
         ...

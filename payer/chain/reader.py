@@ -66,6 +66,12 @@ class RpcChain:
     async def token(self, asset: Asset) -> TokenData:
         return await self._first(lambda server: server.token(asset))
 
+    async def code(self, address: str) -> bytes:
+        return await self._first(lambda server: server.code(address))
+
+    async def ask(self, contract: str, data: str) -> str | None:
+        return await self._first(lambda server: server.ask(contract, data))
+
     async def transfers(self, asset: Asset, payer: str, from_block: int, to_block: int) -> list[TransferOut]:
         return await self._first(lambda server: server.transfers(asset, payer, from_block, to_block))
 

@@ -7,6 +7,7 @@ nonce in a transaction that succeeded, with a Transfer from us beside it. A used
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from payer.chain.chain import Account, Head, TokenData
@@ -22,8 +23,10 @@ from payer.values.clock import Clock
 from payer.values.errors import ChainUnreachable
 from payer.values.money import Asset
 from payer.wire.addresses import address_word, checksum
+from payer.wire.strict_json import shown
 
 _BALANCE_OF = "0x70a08231"
+_BYTES = re.compile(r"0x([0-9a-fA-F]{2})*", re.ASCII)
 
 
 class RpcServer:
@@ -104,6 +107,18 @@ class RpcServer:
         await self.head()
         return await self._tokens.read(asset)
 
+    async def code(self, address: str) -> bytes:
+        chain_id, code = await self._rpc.read([("eth_chainId", []), ("eth_getCode", [address, "latest"])])
+        self._check_chain(chain_id)
+        return _bytes(code, "eth_getCode")
+
+    async def ask(self, contract: str, data: str) -> str | None:
+        try:
+            [answer] = await self._rpc.attempt([eth_call(contract, data, "latest")])
+        except RpcCallFailed:
+            return None
+        return answer if isinstance(answer, str) and answer != "0x" else None
+
     async def transfers(self, asset: Asset, payer: str, from_block: int, to_block: int) -> list[TransferOut]:
         logs = await self._logs.of_payer(asset, payer, from_block, to_block)
         return [_transfer(moved, nonce) for moved, nonce in transfers_of(logs)]
@@ -147,6 +162,12 @@ def _block(value: object, tag: str) -> tuple[int, int]:
     if not isinstance(value, dict):
         raise malformed(f"it has no {tag} block")
     return quantity(value.get("number"), f"the {tag} block's number"), quantity(value.get("timestamp"), "a timestamp")
+
+
+def _bytes(value: object, what: str) -> bytes:
+    if not isinstance(value, str) or not _BYTES.fullmatch(value):
+        raise malformed(f"{what} is {shown(value)}")
+    return bytes.fromhex(value[2:])
 
 
 def _transfer(log: Log, nonce: str | None) -> TransferOut:

@@ -1,7 +1,8 @@
 """Copy a ledger to a file while it is in use, and restore it: between SQLite and PostgreSQL in either direction.
 
 A backup is a SQLite ledger. One from yesterday, restored today, pays nothing twice: nonces are derived from what is
-bought, and the chain knows those that were used since.
+bought, and the chain knows those that were used since. The secret that they are derived from is not in it: where a
+remote signer holds the key, it is a file of its own, copied beside the backup (payer/wallet/nonce_secret).
 
 When the process dies or the disk is full, no half backup remains under its name: tables and rows are written in one
 transaction, in a temporary folder, which the next copy made in the same place removes.

@@ -142,6 +142,10 @@ class Ledger:
         """The latest generation of a purchase key."""
         return read.find(self._engine, purchase_key)
 
+    def newest_of(self, payer: str) -> Purchase | None:
+        """The newest purchase of a wallet, None when it has none."""
+        return read.newest_of(self._engine, payer)
+
     def open_purchases(self, flow: str | None = None) -> list[Purchase]:
         """Purchases with something left to do, of one flow or all, oldest first."""
         if flow is None:

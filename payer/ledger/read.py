@@ -37,6 +37,15 @@ def latest(txn: Transaction, purchase_key: str) -> Purchase | None:
     return None if doc is None else rows.purchase(doc)
 
 
+def newest_of(engine: sa.Engine, payer: str) -> Purchase | None:
+    """The newest purchase paid, or to be paid, from a wallet."""
+    table = schema.purchases
+    query = sa.select(table.c.doc).order_by(table.c.seq.desc())
+    with read_connection(engine) as connection, connection.execution_options(yield_per=100).execute(query) as found:
+        purchases = (rows.purchase(doc) for (doc,) in found)
+        return next((purchase for purchase in purchases if purchase.payer == payer), None)
+
+
 def events(engine: sa.Engine, purchase_id: str) -> list[Event]:
     """A purchase's events in order."""
     table = schema.events

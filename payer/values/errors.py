@@ -7,10 +7,12 @@ PayerError
 │  ├─ OverBudget          a cap, a loss limit or the wallet's balance would be exceeded
 │  ├─ Frozen              an operator froze the seller, or all of them
 │  ├─ QuoteUnacceptable   malformed terms, or host, payTo, asset, network, scheme, price
-│  └─ ConflictingRequest  one purchase key, two different requests
+│  ├─ ConflictingRequest  one purchase key, two different requests
+│  └─ SignerRefused       the remote signer refuses, or its answer is not this wallet's signature
 ├─ Unreachable            no answer, and nothing was spent by this run                    exit 6
 │  ├─ SellerUnreachable   the seller
-│  └─ ChainUnreachable    the chain's RPC server
+│  ├─ ChainUnreachable    the chain's RPC server
+│  └─ SignerUnreachable   the remote signer that holds the key
 ├─ Interrupted            the run was stopped before this was begun                       exit 4
 ├─ EndedVoid              sent, and proved by the chain that it can never be taken        exit 4
 ├─ Unresolved             sent, outcome unknown, money exposed                            exit 4
@@ -109,6 +111,16 @@ class ConflictingRequest(Refused):
     advice = "report this: a purchase key must belong to one request"
 
 
+class SignerRefused(Refused):
+    """Raised when the remote signer refuses to sign, or answers with what is not this wallet's signature.
+
+    Nothing was sent: a wrong signature is discarded before anything leaves this machine.
+    """
+
+    repeat = "yes, once the signer signs: the same nonce is signed, which can settle once only"
+    advice = "check the signer's rules, its log, and the key that it uses for this wallet"
+
+
 class Unreachable(PayerError):
     """Raised when a server does not answer and this run has spent nothing on the request."""
 
@@ -127,6 +139,14 @@ class ChainUnreachable(Unreachable):
     """Raised when the chain's RPC server does not answer, lags or serves another chain (I9)."""
 
     advice = "check network.rpc_url in the policy file; open purchases stay exposed until the chain can be read"
+
+
+class SignerUnreachable(Unreachable):
+    """Raised when the remote signer does not answer in time, or not as a signer does; nothing was sent."""
+
+    money = "none was sent"
+    repeat = "yes: the same nonce is signed, which can settle once only"
+    advice = "check that the signer runs, and TOLLBOOK_SIGNER_URL; then run again"
 
 
 class Interrupted(PayerError):

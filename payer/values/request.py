@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+CLIENT = "client"
+"""The key of an order's context that names the program which made the request: its body is for no table."""
+
 
 @dataclass(frozen=True, slots=True)
 class Request:

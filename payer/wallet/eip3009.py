@@ -73,6 +73,7 @@ class Wallet:
 
     address: str
     nonce_secret: bytes
+    repeats = True
 
     def __init__(self, private_key: bytes) -> None:
         from coincurve import PrivateKey
@@ -86,9 +87,16 @@ class Wallet:
 
         Raises ValueError for what no policy allows: another payer, a zero value, a window that is too long.
         """
-        _check(authorization, self.address)
+        check_signable(authorization, self.address)
         raw = self._key.sign_recoverable(digest(authorization), hasher=None)
         return SecretStr("0x" + raw[:64].hex() + format(27 + raw[64], "02x"))
+
+    async def signature_of(self, authorization: Authorization) -> SecretStr:
+        """Sign as `sign` does, for callers that know a `Signer`."""
+        return self.sign(authorization)
+
+    async def aclose(self) -> None:
+        """Close nothing: the key is in this process."""
 
     def __repr__(self) -> str:
         return f"Wallet({self.address})"
@@ -97,7 +105,8 @@ class Wallet:
         raise TypeError("a wallet never leaves its process")
 
 
-def _check(authorization: Authorization, address: str) -> None:
+def check_signable(authorization: Authorization, address: str) -> None:
+    """Raise ValueError for an authorization that this address may not sign, whatever policy says."""
     window = authorization.valid_before - authorization.valid_after
     if authorization.payer != address:
         raise ValueError(f"the authorization's payer is {authorization.payer}, the wallet is {address}")

@@ -1,4 +1,4 @@
-"""Load the payer's key from the environment or an encrypted keystore file.
+"""Load what signs: a key from the environment or an encrypted keystore file, or a remote signer's address.
 
 No frame that raises here holds the key, and no message quotes what was read (I10).
 """
@@ -6,22 +6,53 @@ No frame that raises here holds the key, and no message quotes what was read (I1
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from payer.values.errors import Misconfigured
 from payer.wallet.eip3009 import Wallet
+from payer.wallet.nonce_secret import NONCE_SECRET_FILE
+from payer.wallet.remote import SIGNER_ADDRESS, SIGNER_URL, RemoteSigner, check_signer_url, signer_address
+from payer.wallet.signer import Signer
 
 PRIVATE_KEY = "TOLLBOOK_PRIVATE_KEY"
 KEYSTORE = "TOLLBOOK_KEYSTORE"
 PASSWORD_FILE = "TOLLBOOK_KEYSTORE_PASSWORD_FILE"
 
+SOURCES = (PRIVATE_KEY, KEYSTORE, SIGNER_URL)
+"""The variables that name a wallet; one of them is set."""
+
 _KEY = re.compile(r"(0x)?[0-9a-fA-F]{64}", re.ASCII)
 _FILE_LIMIT = 64 * 1024
 
 
+def names_wallet(environ: Mapping[str, str]) -> bool:
+    """True if the environment names something to sign with."""
+    return any(environ.get(name) for name in SOURCES)
+
+
+def nonce_secret_path(environ: Mapping[str, str], home: Path) -> Path:
+    """The file of the nonce secret that a remote signer needs: beside `state/`, so that neither takes the other
+    along."""
+    named = environ.get(NONCE_SECRET_FILE)
+    return Path(named).expanduser().absolute() if named else home / "nonce-secret"
+
+
+def load_signer(environ: Mapping[str, str], nonce_secret: Callable[[str], bytes]) -> Signer:
+    """Load what the environment names. `nonce_secret` returns the secret for a remote signer's address.
+
+    Raises Misconfigured, SignerUnreachable and SignerRefused; none quotes a secret.
+    """
+    url = environ.get(SIGNER_URL)
+    if not url or any(environ.get(name) for name in (PRIVATE_KEY, KEYSTORE)):
+        return load_wallet(environ)
+    check_signer_url(url)
+    address = signer_address(url, environ.get(SIGNER_ADDRESS))
+    return RemoteSigner(url, address, nonce_secret(address))
+
+
 def load_wallet(environ: Mapping[str, str]) -> Wallet:
-    """Load the wallet that the environment names. Raises Misconfigured, which never quotes a secret."""
+    """Load the key that the environment names. Raises Misconfigured, which never quotes a secret."""
     loaded = _load(environ)
     del environ
     if isinstance(loaded, Wallet):
@@ -31,13 +62,13 @@ def load_wallet(environ: Mapping[str, str]) -> Wallet:
 
 
 def _load(environ: Mapping[str, str]) -> Wallet | tuple[str, str]:
-    if environ.get(PRIVATE_KEY) and environ.get(KEYSTORE):
-        return f"{PRIVATE_KEY} and {KEYSTORE} are both set", "unset one of them: a wallet has one source"
+    if len(named := [name for name in SOURCES if environ.get(name)]) > 1:
+        return f"{' and '.join(named[:2])} are both set", "unset one of them: a wallet has one source"
     if text := environ.get(PRIVATE_KEY):
         return _from_text(text.strip())
     if path := environ.get(KEYSTORE):
         return _from_keystore(Path(path), environ.get(PASSWORD_FILE))
-    return "there is no wallet to pay with", f"set {PRIVATE_KEY}, or {KEYSTORE} with {PASSWORD_FILE}"
+    return "there is no wallet to pay with", f"set {PRIVATE_KEY}, or {KEYSTORE} with {PASSWORD_FILE}, or {SIGNER_URL}"
 
 
 def _from_text(text: str) -> Wallet | tuple[str, str]:

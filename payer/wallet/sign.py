@@ -10,7 +10,8 @@ from payer.policy.judge import draft
 from payer.policy.rules import Policy
 from payer.values.purchase import Purchase
 from payer.values.terms import Authorization, SignedPayment, Terms
-from payer.wallet.eip3009 import Wallet, digest
+from payer.wallet.eip3009 import digest
+from payer.wallet.signer import Signer
 from payer.wire.payment import PAYMENT_IDENTIFIER, payment_header
 
 
@@ -19,17 +20,21 @@ def authorize(policy: Policy, purchase: Purchase, terms: Terms, now: datetime) -
     return draft(policy, terms, payer=purchase.payer, nonce=purchase.nonce, now=now)
 
 
-def present(wallet: Wallet, purchase: Purchase) -> SignedPayment:
-    """Make the purchase's signed payment, byte for byte the same each time.
+async def present(signer: Signer, purchase: Purchase) -> SignedPayment:
+    """Make the purchase's signed payment from the authorization in the ledger; the signature is never stored (I10).
 
-    The signature is derived again from the authorization in the ledger, and never stored (I10).
+    Raises SignerUnreachable and SignerRefused of a remote signer. With a key in this process the payment is the same
+    each time, byte for byte; a remote signer may sign differently, which settles once all the same.
     """
     authorization, terms = purchase.authorization, purchase.terms
     assert authorization is not None, "nothing was signed for this purchase"
     assert terms is not None, "an authorization has terms"
-    signature = wallet.sign(authorization)
-    declared = PAYMENT_IDENTIFIER in terms.extensions
-    payment_id = payment_identifier(wallet.nonce_secret, authorization, terms.accepted) if declared else None
+    signature = await signer.signature_of(authorization)
+    payment_id = None
+    if PAYMENT_IDENTIFIER in terms.extensions:
+        marked = terms.accepted if signer.repeats else terms.accepted + signature
+        payment_id = payment_identifier(signer.nonce_secret, authorization, marked)
+        del marked
     name, value = payment_header(terms, authorization, signature, payment_id=payment_id)
     return SignedPayment(authorization, name, value)
 
@@ -38,8 +43,9 @@ def payment_identifier(secret: bytes, authorization: Authorization, accepted: st
     """Derive the x402 payment-identifier (16 to 128 of [A-Za-z0-9_-]), which is sent where the seller declares it.
 
     One payload has one identifier: presented again it is the same; signed again, or under other terms, it differs,
-    because a seller that honours identifiers answers 409 to one that comes with another payload. The wallet's secret
-    keeps the identifiers of two buyers of one piece apart, and makes them impossible to guess.
+    because a seller that honours identifiers answers 409 to one that comes with another payload. `accepted` ends in the
+    signature where a signer may sign differently each time: it is part of the payload. The wallet's secret keeps the
+    identifiers of two buyers of one piece apart, and makes them impossible to guess.
     """
     message = b"payment-identifier:" + digest(authorization) + accepted.encode()
     return "tb_" + hmac.new(secret, message, hashlib.sha256).hexdigest()[:40]

@@ -18,6 +18,7 @@ from payer.values.errors import (
     QuoteUnacceptable,
     Refused,
     SellerUnreachable,
+    SignerUnreachable,
 )
 from payer.values.purchase import Data, Money, Purchase
 from payer.values.request import Run
@@ -162,7 +163,7 @@ class Batch:
         after, endpoint = bought.purchase, before.order.request.endpoint
         if isinstance(bought.problem, LedgerUnavailable):
             self.stopped = bought.problem
-        elif isinstance(bought.problem, Refused):
+        elif isinstance(bought.problem, Refused | SignerUnreachable):
             self.halted[endpoint] = bought.problem
         elif _signed(after) not in (None, _signed(before)):
             self._move(after, _signed(before), _signed(after))

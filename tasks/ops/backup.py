@@ -1,24 +1,56 @@
-"""Back up the ledger to a file, and restore it."""
+"""Back up the ledger to a file, and restore it; with the nonce secret beside it where the wallet has a file of it."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from payer.ledger.backup import Copied, backup, restore
+from payer.values.errors import LedgerUnavailable
+from payer.wallet.load import load_wallet, nonce_secret_path
+from payer.wallet.nonce_secret import beside, copy_nonce_secret, other_secret, read_nonce_secret
 from tasks.workspace.private_state import make_private_state
 from tasks.workspace.settings import Settings
 
 
-def backup_ledger(to: Path, environ: Mapping[str, str] | None = None) -> Copied:
-    """Copy the configured ledger to a file that does not exist yet."""
-    return backup(Settings.read(os.environ if environ is None else environ).ledger_url, to)
+@dataclass(frozen=True, slots=True)
+class BackedUp:
+    """The copied ledger, and the file that the nonce secret was copied to, None where there is none to copy."""
+
+    ledger: Copied
+    nonce_secret: Path | None
 
 
-def restore_ledger(source: Path, environ: Mapping[str, str] | None = None) -> Copied:
-    """Fill the configured, empty ledger from a backup."""
-    settings = Settings.read(os.environ if environ is None else environ)
+def backup_ledger(to: Path, environ: Mapping[str, str] | None = None, *, nonce_secret: bool = False) -> BackedUp:
+    """Copy the configured ledger to a file that does not exist yet, and the nonce secret to FILE.nonce-secret.
+
+    With `nonce_secret` also that of a key in this process, which is derived from it: a remote signer that takes over
+    the key needs it.
+    """
+    environ = os.environ if environ is None else environ
+    settings = Settings.read(environ)
+    secret = read_nonce_secret(nonce_secret_path(environ, settings.home))
+    if secret is None and nonce_secret:
+        secret = load_wallet(environ).nonce_secret
+    if to.exists():
+        raise LedgerUnavailable(f"{to} already exists", advice="name a file that does not exist yet")
+    copied = None if secret is None else copy_nonce_secret(secret, beside(to))
+    return BackedUp(backup(settings.ledger_url, to), copied)
+
+
+def restore_ledger(source: Path, environ: Mapping[str, str] | None = None) -> BackedUp:
+    """Fill the configured, empty ledger from a backup, and put the nonce secret back that was beside it.
+
+    Raises Misconfigured where another one is in its place: nothing is restored then.
+    """
+    environ = os.environ if environ is None else environ
+    settings = Settings.read(environ)
     if settings.ledger_url.startswith("sqlite"):
         make_private_state(settings.home)
-    return restore(source, settings.ledger_url)
+    kept, place = read_nonce_secret(beside(source)), nonce_secret_path(environ, settings.home)
+    if kept is not None and read_nonce_secret(place) not in (None, kept):
+        raise other_secret(place)
+    restored = restore(source, settings.ledger_url)
+    return BackedUp(restored, None if kept is None else copy_nonce_secret(kept, place))

@@ -13,6 +13,7 @@ from typing import Any
 from payer.policy.clock_skew import CLOCK_ADVICE, NOTED_SECONDS, offset_text, window_of
 from payer.values.errors import ChainUnreachable, Misconfigured, PayerError, Refused
 from payer.values.money import Amount
+from payer.wallet.account import check_account, expired_authorization
 from payer.wallet.token import check_token
 from tasks.ops.probe import probe
 from tasks.workspace.private_state import open_to_others
@@ -150,6 +151,18 @@ async def _token(ws: Workspace) -> Check:
     return Check("token", True, "; ".join(texts))
 
 
+async def _account(ws: Workspace) -> Check:
+    """See that tokens take this wallet's signatures, and have a remote signer sign what can never move anything."""
+    asset = next(iter(ws.policy.assets.values()))
+    delegate = await check_account(ws.payer.context.chain, ws.wallet, asset)
+    accepted = f"delegates to {delegate} (EIP-7702), which accepts its key's signatures"
+    texts = [accepted if delegate else "no code at its address"]
+    if not ws.wallet.repeats:
+        await ws.wallet.signature_of(expired_authorization(asset, ws.wallet.address))
+        texts.append("the remote signer signs for it")
+    return Check("account", True, "; ".join(texts))
+
+
 async def _balance(ws: Workspace) -> Check:
     texts = []
     enough = True
@@ -184,6 +197,7 @@ _CHECKS: dict[str, Callable[[Workspace], Awaitable[Check]]] = {
     "freezes": _freezes,
     "token": _token,
     "published": _published,
+    "account": _account,
 }
 
 

@@ -11,6 +11,7 @@ from prefect.blocks.system import Secret
 from prefect.client.schemas.objects import State
 
 from payer.values.errors import Interrupted, PayerError
+from payer.wallet.load import names_wallet
 from tasks.prefect.verdict import failure, stopped
 from tasks.workspace.cache_trouble import as_payer_errors
 from tasks.workspace.stop_signals import STDERR, StopSignals
@@ -71,7 +72,7 @@ def stop_signals(ws: Workspace) -> StopSignals:
 async def environ_with_key() -> dict[str, str]:
     """Return the worker's environment; where it names no wallet, with the Secret block's key (kept in this process)."""
     environ = dict(os.environ)
-    if environ.get("TOLLBOOK_PRIVATE_KEY") or environ.get("TOLLBOOK_KEYSTORE"):
+    if names_wallet(environ):
         return environ
     try:
         block: Any = await Secret.aload(KEY_BLOCK)

@@ -18,6 +18,11 @@ VARIABLES: Mapping[str, str] = {
     "TOLLBOOK_PRIVATE_KEY": "the paying wallet's key, 0x and 64 hex digits",
     "TOLLBOOK_KEYSTORE": "an encrypted keystore file (JSON, as geth writes it), instead of the key itself",
     "TOLLBOOK_KEYSTORE_PASSWORD_FILE": "file holding the keystore's password",
+    "TOLLBOOK_SIGNER_URL": "a remote signer that holds the key (JSON-RPC, `eth_signTypedData_v4`), instead of the key: "
+    "https, or http to this machine",
+    "TOLLBOOK_SIGNER_ADDRESS": "the wallet's address at the remote signer; default its only account",
+    "TOLLBOOK_NONCE_SECRET_FILE": "the nonce secret that a remote signer's wallet needs; default `nonce-secret` in the "
+    "home",
     "TOLLBOOK_LEDGER_URL": "the ledger's database, `sqlite:////absolute/path` or `postgresql+psycopg://…`; "
     "default SQLite under the home",
     "TOLLBOOK_CLOCK_OFFSET": "seconds added to the clock, for a sandbox (chain id 31337) only",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import cached_property
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from payer.policy.clock_skew import ClockReadings
     from payer.spool import Spool
     from payer.stop import StopRequest
-    from payer.wallet.eip3009 import Wallet
+    from payer.wallet.signer import Signer
     from warehouse.cache.store import Cache
 
 T = TypeVar("T")
@@ -121,15 +122,28 @@ class Workspace:
         return Spool(self.home / "state" / "spool")
 
     @cached_property
-    def wallet(self) -> Wallet:
-        """The paying wallet; loaded only where something may be signed."""
-        from payer.wallet.load import load_wallet
+    def wallet(self) -> Signer:
+        """The signer of the paying wallet; loaded only where something may be signed."""
+        from payer.wallet.load import load_signer
 
-        return load_wallet(self._environ)
+        return load_signer(self._environ, self._nonce_secret)
+
+    def _nonce_secret(self, address: str) -> bytes:
+        """The nonce secret for a remote signer's wallet; says so on stderr when it is made."""
+        from payer.wallet.load import nonce_secret_path
+        from payer.wallet.nonce_secret import nonce_secret_for
+
+        self._make_home()
+        secret, note = nonce_secret_for(self.ledger, address, nonce_secret_path(self._environ, self.home))
+        if note:
+            print(f"tollbook: {note}", file=sys.stderr)
+        return secret
 
     @property
     def has_wallet(self) -> bool:
-        return any(self._environ.get(name) for name in ("TOLLBOOK_PRIVATE_KEY", "TOLLBOOK_KEYSTORE"))
+        from payer.wallet.load import names_wallet
+
+        return names_wallet(self._environ)
 
     @cached_property
     def payer(self) -> Payer:
@@ -173,7 +187,7 @@ class Workspace:
 
     async def aclose(self) -> None:
         """Close the sockets and the ledger, as far as they were opened."""
-        for part in (self._transport, self._chain):
+        for part in (self._transport, self._chain, self.__dict__.get("wallet")):
             if part is not None:
                 await part.aclose()
         self._transport = self._chain = None

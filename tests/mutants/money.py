@@ -36,6 +36,79 @@ MUTANTS = (
         worthless_value=("if not 1 <= authorization.value <= UINT256_MAX:", "if False:"),
         endless_window=("not 0 < window <= MAX_WINDOW_SECONDS", "not 0 < window"),
     ),
+    # A signer elsewhere: its answers are a stranger's.
+    *of(
+        "payer/wallet/signer.py",
+        ("tests/payer/wallet/test_remote.py",),
+        another_addresss_signature=("if signed_by != authorization.payer:", "if False:"),
+        any_text_as_signature=(
+            "isinstance(answer, str) and _SIGNATURE.fullmatch(answer)",
+            "isinstance(answer, str) and len(answer) > 2",
+        ),
+    ),
+    *of(
+        "payer/wallet/eip3009.py",
+        ("tests/payer/wallet/test_remote.py", "tests/payer/wallet/test_eip3009.py"),
+        malleable_signatures=('if int.from_bytes(raw[32:64], "big") > _CURVE_ORDER // 2:', "if False:"),
+    ),
+    *of(
+        "payer/wallet/sign.py",
+        ("tests/payer/buy/test_remote_signer.py",),
+        one_identifier_for_two_payloads=(
+            "terms.accepted if signer.repeats else terms.accepted + signature",
+            "terms.accepted",
+        ),
+    ),
+    *of(
+        "payer/wallet/nonce_secret.py",
+        ("tests/payer/wallet/test_nonce_secret.py",),
+        any_nonce_secret=("(known is not None and not _derives(secret, known))", "False"),
+        secret_made_a_second_time=("if known is None and secret is None:", "if secret is None:"),
+        secret_for_everybody=("os.O_EXCL | os.O_CLOEXEC, 0o600)", "os.O_EXCL | os.O_CLOEXEC, 0o644)"),
+    ),
+    *of(
+        "payer/wallet/account.py",
+        ("tests/payer/wallet/test_account.py",),
+        wallet_contracts_pay=(
+            "if len(code) != _DELEGATION_BYTES or not code.startswith(_DELEGATION):",
+            "if len(code) < 3:",
+        ),
+        any_delegate_pays=('if answer is not None and answer.lower() == "0x"', 'if True or answer == "0x"'),
+    ),
+    *of(
+        "payer/buy/send.py",
+        ("tests/payer/buy/test_remote_signer.py",),
+        unsigned_stays_exposed=("        _book_unsent(context, purchase, failed.what)\n", ""),
+        late_signatures_sent=(
+            "context.clock.now().timestamp() < payment.authorization.valid_before or",
+            "True or",
+        ),
+    ),
+    # The httpx transport: one request in one edition is one purchase.
+    *of(
+        "payer/paid_transport/order.py",
+        ("tests/payer/paid_transport/test_order.py",),
+        streams_bought=("if not isinstance(request.stream, httpx.ByteStream):", "if False:"),
+        secrets_kept=("        if name in _SECRET:\n", "        if False:\n"),
+        parts_bought=("        if name in _PARTIAL:\n", "        if False:\n"),
+        one_edition_for_all=('return f"hour:{now:%Y-%m-%dT%H}"', 'return f"hour:{now:%Y-%m-%d}"'),
+    ),
+    *of(
+        "payer/paid_transport/transport.py",
+        ("tests/payer/paid_transport/test_transport.py",),
+        each_caller_buys=("task, joined = self._on_their_way.get(key), True", "task, joined = None, True"),
+        callers_cancel_payments=("await asyncio.shield(task)", "await task"),
+    ),
+    *of(
+        "payer/paid_transport/purchase.py",
+        ("tests/payer/paid_transport/test_transport.py",),
+        kept_bodies_bought_again=(
+            "if existing.data is Data.DELIVERED and not existing.loss_accepted:",
+            "if False:",
+        ),
+        losses_returned=("        if purchase.failure:\n", "        if False:\n"),
+        spool_forgotten=("if book_spooled(self.context) else existing", "if False else existing"),
+    ),
     # The decision: what frees money, and what is sent again.
     *of(
         "payer/buy/decide.py",

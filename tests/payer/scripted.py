@@ -105,6 +105,9 @@ class ScriptedChain:
     looks: int = 0
     says: TokenData | None = None
     token_reads: int = 0
+    code_at: bytes = b""
+    says_of_signatures: str | None = None
+    asked: list[tuple[str, str]] = field(default_factory=list)
 
     async def head(self) -> Head:
         view = self._view()
@@ -120,6 +123,13 @@ class ScriptedChain:
     async def token(self, asset: Asset) -> TokenData:
         self.token_reads += 1
         return self.says or TokenData(asset.decimals, asset.eip712_name, asset.eip712_version, domain_separator(asset))
+
+    async def code(self, address: str) -> bytes:
+        return self.code_at
+
+    async def ask(self, contract: str, data: str) -> str | None:
+        self.asked.append((contract, data))
+        return self.says_of_signatures
 
     async def transfers(self, asset: Asset, payer: str, from_block: int, to_block: int) -> list[TransferOut]:
         return []

@@ -16,7 +16,8 @@ PUBLIC = {
     *("PayerError", "Misconfigured", "Refused", "OverBudget", "Frozen", "QuoteUnacceptable", "ConflictingRequest"),
     *("Unreachable", "SellerUnreachable", "ChainUnreachable", "Unresolved", "Unforeseen", "PaidUndelivered"),
     *("PolicyMissing", "LedgerUnavailable", "Unbooked", "BackupFailed", "LedgerDamaged", "NotALedger", "LedgerTooNew"),
-    *("EndedVoid", "Interrupted", "LedgerReplaced"),
+    *("EndedVoid", "Interrupted", "LedgerReplaced", "SignerRefused", "SignerUnreachable"),
+    *("PaidTransport", "PaidTransportError"),
 }
 HEAVY = ("httpx", "sqlalchemy", "eth_account", "coincurve", "Crypto", "msgspec", "payer.context")
 

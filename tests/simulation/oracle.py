@@ -84,6 +84,12 @@ class Oracle:
         await self._view()
         return TokenData(asset.decimals, asset.eip712_name, asset.eip712_version, domain_separator(asset))
 
+    async def code(self, address: str) -> bytes:
+        return b""
+
+    async def ask(self, contract: str, data: str) -> str | None:
+        return None
+
     async def transfers(self, asset: Asset, payer: str, from_block: int, to_block: int) -> list[TransferOut]:
         view = await self._view()
         if self._dice.hit("rpc_no_logs"):

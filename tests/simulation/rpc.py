@@ -39,6 +39,8 @@ class SimRpc(RpcClient):
         self._process = process
 
     async def call(self, calls: Sequence[Call]) -> list[Any]:
+        if calls[-1][0] == "eth_getCode":  # a wallet has no code: nothing here depends on a roll of the dice
+            return [hex(self._chain_id), "0x"]
         self._process.touch("rpc")
         await asyncio.sleep(0.05)
         self._process.check()

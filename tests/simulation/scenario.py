@@ -108,6 +108,7 @@ class Scenario:
     any_payee: bool = False
     forgiving: bool = False
     free: bool = False
+    remote: bool = False
     rates: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -170,6 +171,7 @@ def from_seed(seed: int) -> Scenario:
         any_payee=Random(f"{seed}/payees").random() < 0.08,
         forgiving=chance.random() < 0.6,
         free=chance.random() < 0.15,
+        remote=Random(f"{seed}/remote").random() < 0.08,
         rates=rates,
     )
 

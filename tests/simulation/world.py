@@ -13,6 +13,7 @@ from typing import Any
 from payer.policy.file import parse_policy
 from payer.policy.rules import Caps, Policy, SellerCaps
 from payer.wallet.eip3009 import Wallet
+from payer.wallet.signer import Signer
 from tests.simulation import terms
 from tests.simulation.actors import Actors
 from tests.simulation.chain import SimChain
@@ -23,6 +24,7 @@ from tests.simulation.loop import VirtualLoop
 from tests.simulation.machine import PROCESS, Crashed, Machine
 from tests.simulation.scenario import Scenario
 from tests.simulation.seller import SimSeller
+from tests.simulation.signer import SimSigner
 
 TRACE = 400
 POLICY = f"""
@@ -61,9 +63,12 @@ def base_policy() -> Policy:
     return parse_policy(POLICY)
 
 
+KEY = b"\x11" * 32
+
+
 @cache
 def the_wallet() -> Wallet:
-    return Wallet(b"\x11" * 32)
+    return Wallet(KEY)
 
 
 _stores: list[Store] = []
@@ -87,7 +92,7 @@ class World:
         self.network_chance = Random(f"{scenario.seed}/network")
         # Some time of a day near the end of a month, so that days and months end in the middle of things.
         self.epoch = 1_795_996_800 + self.chance.randrange(0, 3 * 86_400, 2)
-        self.wallet = the_wallet()
+        self.wallet: Signer = SimSigner(self, KEY, the_wallet()) if scenario.remote else the_wallet()
         self.policy = self._policy()
         self.checks = Checks(self)
         self.chain = SimChain(

