@@ -32,7 +32,11 @@ def restore(
     from tasks.ops.backup import restore_ledger
 
     output = Output(as_json=as_json)
-    done = restore_ledger(source)
-    output.document({"path": done.path, "purchases": done.purchases, "events": done.events, "bodies": done.bodies})
+    restored = restore_ledger(source)
+    done = restored.copied
+    counts = {"path": done.path, "purchases": done.purchases, "events": done.events, "bodies": done.bodies}
+    output.document({**counts, "kept": restored.kept})
     output.line(f"restored {done.purchases} purchases, {done.events} events and {done.bodies} bodies")
+    if restored.kept:
+        output.line(f"  kept        {restored.kept} deliveries that the backup lacks: held, and not bought again")
     output.line("  next: tollbook reconcile; then run as before, with the cache and the published files as they are")
