@@ -135,13 +135,17 @@ def _attached(con: duckdb.DuckDBPyConnection, public: Path) -> Iterator[set[str]
     """The public file as `pub`, and as `held` the file beside it in which a publication wrote coverage; yields the
     names of the tables in there."""
     _attach(con, public, "pub")
-    beside = sorted(public.parent.glob(".private/shown-*.duckdb"))[:1]
-    for path in beside:
-        _attach(con, path, "held")
+    attached = ["pub"]
     try:
-        yield coverage_tables(con, "held") if beside else set()
+        for path in sorted(public.parent.glob(".private/shown-*.duckdb")):
+            _attach(con, path, "held")
+            attached.append("held")
+            if con.execute("FROM held.publication INTERSECT FROM pub.publication").fetchall():
+                break
+            con.execute(f"DETACH {attached.pop()}")
+        yield coverage_tables(con, "held") if "held" in attached else set()
     finally:
-        for name in ("pub", *("held" for _ in beside)):
+        for name in attached:
             con.execute(f"DETACH {name}")
 
 
