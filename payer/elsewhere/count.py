@@ -96,7 +96,7 @@ def _unknown(error: ChainUnreachable, period: str) -> ChainUnreachable:
     return ChainUnreachable(
         f"the chain can't be read, so what this wallet paid elsewhere {when} is unknown and nothing was signed: "
         f"{error.what}",
-        advice=f"{error.fix}; or set payment.count_chain_spend to {_narrower(period)} in the policy file: the caps then "
+        advice=f"{error.fix}; or set payment.count_chain_spend to {_narrower(period)} in the policy file: then the caps "
         "count what this ledger knows",
     )
 

@@ -46,7 +46,7 @@ ALLOWED = {
         "payer/spool.py Spool.put fsync_path",
         "payer/ledger/backup.py backup fsync_path",
         "payer/ledger/backup.py _make_single_file fsync_path",
-        "warehouse/load/rebuild.py _swap fsync_path",
+        "warehouse/load/rebuild.py swap fsync_path",
         *("warehouse/snapshots/manifest.py write_manifest fsync_path",) * 2,
         "warehouse/snapshots/write.py store fsync_path",
         "warehouse/publish/versions.py Standby.swap fsync_path",

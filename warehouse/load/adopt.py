@@ -1,4 +1,4 @@
-"""Keep what the published files hold and neither ledger nor cache has, after both were lost or the ledger restored.
+"""Keep rows that the published files hold and neither ledger nor cache has: both were lost, or the ledger restored.
 
 Such rows can't be read again from any body, and asking for them again would cost money. A new cache is filled from the
 published file, with its coverage, and replaces the present one in one step; the ledger's deliveries are loaded into it.
@@ -58,7 +58,7 @@ def adopt_published(home: Path, ledger: LedgerReader) -> tuple[str, ...]:
 
 
 def coverage_tables(con: duckdb.DuckDBPyConnection, database: str) -> set[str]:
-    """Which of the coverage tables an attached file has."""
+    """The coverage tables that an attached file has."""
     query = "SELECT table_name FROM duckdb_tables() WHERE database_name = ?"
     return {name for (name,) in con.execute(query, [database]).fetchall()} & set(COVERAGE)
 
@@ -91,12 +91,12 @@ def _adopt(home: Path, public: Path, cache: Cache, ledger: LedgerReader) -> tupl
     return (note,)
 
 
-def _fill(home: Path, public: Path, cache: Cache, ledger: LedgerReader, build: str, rewinds: int) -> None:
-    beside = Cache(home, BESIDE)
-    remove(beside)
-    with beside.open() as con, _attached(con, public) as held:
+def _fill(home: Path, public: Path, old: Cache, ledger: LedgerReader, build: str, rewinds: int) -> None:
+    cache = Cache(home, BESIDE)
+    remove(cache)
+    with cache.open() as con, _attached(con, public) as held:
         tables = [table for table in declared_tables().values() if _columns(con, "pub", table.observations)]
-        beside.create_tables(con, [table.name for table in tables])
+        cache.create_tables(con, [table.name for table in tables])
         con.execute("BEGIN")
         for table in tables:
             _copy_rows(con, table)
@@ -110,11 +110,11 @@ def _fill(home: Path, public: Path, cache: Cache, ledger: LedgerReader, build: s
         con.execute("INSERT INTO rewinds SELECT '', now(), 0, 0 FROM range(?)", [rewinds])
         write_meta(con, build=build)
         con.execute("COMMIT")
-    load_missing(beside, ledger)
+    load_missing(cache, ledger)
     crash_point("adopt.before_swap")
-    with cache.locked():
-        beside.checkpoint()
-        swap(beside, cache)
+    with old.locked():
+        cache.checkpoint()
+        swap(cache, old)
     crash_point("adopt.after_swap")
 
 

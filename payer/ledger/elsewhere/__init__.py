@@ -1,1 +1,1 @@
-"""What a wallet paid that its ledger doesn't count: by another home of the wallet, or before the ledger was lost."""
+"""Payments of a wallet that its ledger doesn't count: by another home of the wallet, or before the ledger was lost."""

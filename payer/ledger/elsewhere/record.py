@@ -46,7 +46,7 @@ class SpentElsewhere:
         self._engine = engine
 
     def scan(self, asset: Asset, wallet: str | None = None) -> SpendScan | None:
-        """How far a wallet's transfers were read, None before the first time; without a wallet, the one read last."""
+        """The blocks read for a wallet, None before the first time; without a wallet, for the one read last."""
         table = schema.spend_scans
         query = sa.select(table.c.since, table.c.first_block, table.c.through_block).where(
             table.c.asset == asset_key(asset)

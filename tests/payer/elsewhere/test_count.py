@@ -1,4 +1,4 @@
-"""Counting what the wallet paid elsewhere before a bill is reserved: how far back, how often, and what it may not miss."""
+"""Counting what the wallet paid elsewhere before a bill is reserved: how far back, how often, and what it can't miss."""
 
 from __future__ import annotations
 

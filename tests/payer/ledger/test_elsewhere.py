@@ -52,7 +52,7 @@ def nonce_of(number: int) -> str:
         pytest.param({"per_day": 3 * p.PRICE}, "caps.USDC.per_day", id="day"),
         pytest.param({"per_month": 3 * p.PRICE}, "caps.USDC.per_month", id="month"),
         pytest.param({"sellers": {"s": SellerCaps(3 * p.PRICE, None, (p.PAYEE,))}}, "sellers.s.per_day", id="seller"),
-        pytest.param({"sellers": {"s": SellerCaps(None, 3 * p.PRICE, (p.PAYEE,))}}, "sellers.s.per_month", id="sellers-month"),
+        pytest.param({"sellers": {"s": SellerCaps(None, 3 * p.PRICE, (p.PAYEE,))}}, "sellers.s.per_month", id="both"),
     ],
 )  # fmt: skip
 def test_what_the_wallet_paid_elsewhere_counts_in_the_transaction_that_reserves(
