@@ -37,7 +37,9 @@ class Foreign:
             f"{plain} without an authorization" if plain else "",
         ]
         total = Amount(sum(transfer.value for transfer in self.transfers), self.asset)
-        return f"{len(self.transfers)} transfers, {total}, are not this ledger's: " + "; ".join(filter(None, parts))
+        count = len(self.transfers)
+        told = f"{count} transfer" if count == 1 else f"{count} transfers"
+        return f"{total} in {told} is not this ledger's: {'; '.join(filter(None, parts))}"
 
     def document(self, *, listed: bool) -> dict[str, Any]:
         """The counts, and with `listed` each transfer."""

@@ -72,7 +72,7 @@ def _is_named_by_reconcile(tollbook: Command, world: World, lost: int) -> None:
     assert (foreign["transfers"], foreign["signed"]) == (lost, lost)
     assert all(one["purchase_id"] for one in foreign["listed"])
     told = tollbook("reconcile").out
-    assert f"{lost} transfers, " in told
+    assert f" in {lost} transfers is not this ledger's: {lost} by authorizations" in told
     assert f"the rows of {lost} are in the tables; --list-foreign lists them" in told
     refused = tollbook("rebuild")
     assert (refused.code, f"has {lost} deliveries that the ledger lacks" in refused.err) == (2, True)

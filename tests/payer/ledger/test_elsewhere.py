@@ -115,6 +115,10 @@ def test_a_day_and_a_month_count_what_was_paid_in_them_by_the_chains_time(ledger
     paid(ledger, transfer(2), at=datetime(2026, 10, 31, 23, 59, 59, tzinfo=UTC))
     paid(ledger, transfer(3), at=datetime(2026, 12, 1, tzinfo=UTC))
     assert totals(ledger) == {MONTH: p.PRICE}
+    paid(ledger, transfer(4), at=datetime(2026, 12, 31, 23, 59, 59, tzinfo=UTC))
+    later = p.run(at=datetime(2026, 12, 31, 12, tzinfo=UTC))
+    found = ledger.elsewhere.totals(p.USDC, later, "s", ROOMY, p.PAYER)
+    assert (found["day", "2026-12-31"], found["month", "2026-12"]) == (p.PRICE, 2 * p.PRICE)
 
 
 def test_a_seller_counts_what_went_to_its_payees(ledger: Ledger) -> None:
@@ -148,6 +152,7 @@ def test_blocks_that_are_read_again_replace_what_they_held(ledger: Ledger) -> No
     """A reorg took one transfer back, and moved another."""
     paid(ledger, transfer(1), transfer(2))
     paid(ledger, replace(transfer(2), block_number=104, log_index=9))
+    assert totals(ledger)[DAY] == 2 * p.PRICE
     ledger.elsewhere.close(p.USDC, p.PAYER, range(101, 104), [], 103, p.NOW)
     assert totals(ledger) == {DAY: p.PRICE, MONTH: p.PRICE}
 

@@ -127,6 +127,7 @@ def test_a_transfer_that_came_after_a_lie_of_the_chain_server_is_booked_late(sce
     scene.world.faults.add("reset_after", times=1)
     scene.world.faults.add("hang_before", times=None, after=1, seconds=0.0)
     [order] = orders(scene.desk.policy_text, 1)
+    scene.desk.policy = replace(scene.desk.policy, count_chain_spend="off")
     scene.world.faults.add("rpc_error", times=None, path="eth_getLogs")
     scene.desk.buy([order])
     lied_to = scene.desk.found(order)
