@@ -22,6 +22,9 @@ from payer.values.money import Asset
 STRETCH = 45_000
 """Blocks that are kept at once: five pages of the widest range that is asked for."""
 
+OVERLAP = 128
+"""Blocks that are read again where policy calls every block final."""
+
 FRESH = timedelta(seconds=10)
 """How long a count holds for further bills of the same process."""
 
@@ -54,12 +57,13 @@ async def count_elsewhere(context: PayerContext, started_at: datetime, assets: I
 
 async def _count(context: PayerContext, asset: Asset, since: datetime) -> None:
     wallet, head = context.signer().address, await context.chain.head()
+    final = min(head.final_number, head.number - OVERLAP) if context.policy.finality == "latest" else head.final_number
     scan = await _begun(context, asset, wallet, head, since)
     start = first = scan.through_block + 1
     context.progress(0, max(0, head.number + 1 - first))
     while start <= head.number:
         blocks = range(start, min(start + STRETCH, head.number + 1))
-        await _read(context, asset, wallet, blocks, min(blocks[-1], head.final_number))
+        await _read(context, asset, wallet, blocks, min(blocks[-1], final))
         start = blocks.stop
         context.progress(start - first, head.number + 1 - first)
 
@@ -96,7 +100,7 @@ def _unknown(error: ChainUnreachable, period: str) -> ChainUnreachable:
     return ChainUnreachable(
         f"the chain can't be read, so what this wallet paid elsewhere {when} is unknown and nothing was signed: "
         f"{error.what}",
-        advice=f"{error.fix}; or set payment.count_chain_spend to {_narrower(period)} in the policy file: then the caps "
+        advice=f"{error.fix}; or set payment.count_chain_spend to {_narrower(period)} in the policy file: then caps "
         "count what this ledger knows",
     )
 

@@ -186,10 +186,10 @@ _CHECKS: dict[str, Callable[[Workspace], Awaitable[Check]]] = {
     "wallet": _wallet,
     "chain": _chain,
     "balance": _balance,
-    "elsewhere": _elsewhere,
     "prefect": _prefect,
     "freezes": _freezes,
     "token": _token,
+    "elsewhere": _elsewhere,
 }
 
 

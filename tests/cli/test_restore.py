@@ -119,6 +119,20 @@ def test_a_lost_ledger_and_cache_are_made_again_from_the_published_files_and_not
     assert query(buyer.home, "SELECT count(*) FROM grades")[1] == [(0,)]
 
 
+def test_published_files_without_their_coverage_hold_the_cells_that_have_rows(
+    tollbook: Command, world: World, buyer: Buyer
+) -> None:
+    """Those of an older tollbook, or copied without what lies beside them."""
+    assert tollbook("run", "grades", "signals", "--json").code == 0
+    paid = len(world.transfers(buyer.address))
+    _lose_the_ledger(buyer.home)
+    (buyer.home / "state" / "cache.duckdb").unlink()
+    for path in (buyer.home / "published" / ".private").glob("shown-*"):
+        path.unlink()
+    again = tollbook("run", "grades", "signals", "--json")
+    assert (again.code, again.document["calls_paid"], len(world.transfers(buyer.address))) == (0, 0, paid)
+
+
 def test_a_restore_takes_over_what_the_published_files_have_of_the_time_since(
     tollbook: Command, world: World, buyer: Buyer, tmp_path: Path
 ) -> None:

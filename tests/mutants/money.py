@@ -165,7 +165,7 @@ MUTANTS = (
             "            raise _unknown(error, period) from None\n",
             "            continue\n",
         ),
-        blocks_that_are_not_final_closed=("min(blocks[-1], head.final_number)", "blocks[-1]"),
+        blocks_that_are_not_final_closed=("min(blocks[-1], final)", "blocks[-1]"),
         the_count_holds_for_ever=("timedelta(0) <= now - counted[1] < FRESH", "True"),
         one_block_left_out=(
             "range(start, min(start + STRETCH, head.number + 1))",

@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from payer.values.crashpoints import crash_point
+from sources import registry
 from warehouse.cache.generation import write_meta
 from warehouse.cache.integrity import is_damage
 from warehouse.cache.locking import file_lock
 from warehouse.cache.sql import column_list, literal, quoted
 from warehouse.cache.store import Cache, file_identity
 from warehouse.cache.tables import Table, declared_tables
+from warehouse.coverage.from_rows import cover_rows
 from warehouse.errors import CacheDamaged
 from warehouse.load.load import load_missing
 from warehouse.load.rebuild import loaded_purchases, remove, swap
@@ -102,9 +104,15 @@ def _fill(home: Path, public: Path, old: Cache, ledger: LedgerReader, build: str
             _copy_rows(con, table)
         for name in MIRRORED:
             _copy_table(con, "pub", name)
-        for name in sorted(held):
-            if _columns(con, "held", name) == _columns(con, "cache", name):
-                _copy_table(con, "held", name)
+        known = [
+            name for name in COVERAGE if name in held and _columns(con, "held", name) == _columns(con, "cache", name)
+        ]
+        for name in known:
+            _copy_table(con, "held", name)
+        if not known:  # the file of an older tollbook, or one that was copied without what lies beside it
+            for table in tables:
+                for dataset in map(registry.dataset, table.datasets):
+                    cover_rows(con, dataset)
         # A published file that follows this build and so many rewinds is updated, not begun again: it has the costs of
         # what the ledger lost.
         con.execute("INSERT INTO rewinds SELECT '', now(), 0, 0 FROM range(?)", [rewinds])

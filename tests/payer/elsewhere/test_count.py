@@ -1,4 +1,4 @@
-"""Counting what the wallet paid elsewhere before a bill is reserved: how far back, how often, and what it can't miss."""
+"""Counting what the wallet paid elsewhere before a bill is reserved: how far back, how often, and what stops it."""
 
 from __future__ import annotations
 
@@ -162,6 +162,15 @@ def test_blocks_that_are_not_final_are_read_again_and_what_a_reorg_took_back_cou
     scene.wait(60)
     scene.count()
     assert scene.amounts.get("day", 0) == 0
+
+
+def test_where_every_block_is_final_the_newest_are_read_again_all_the_same(scene: Scene) -> None:
+    scene.chain.final_number = HEAD
+    scene.count(finality="latest")
+    scene.wait(60)
+    before = len(scene.chain.ranges)
+    scene.count(finality="latest")
+    assert scene.chain.ranges[before:] == [(HEAD - counting.OVERLAP + 1, HEAD)]
 
 
 def test_what_the_wallet_sends_to_itself_is_not_spent(scene: Scene) -> None:
