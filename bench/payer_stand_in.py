@@ -9,7 +9,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs
@@ -98,6 +98,13 @@ class StandInChain:
 
     async def transfers(self, asset: Asset, payer: str, from_block: int, to_block: int) -> list[TransferOut]:
         return []
+
+    async def paid(self, asset: Asset, payer: str, from_block: int, to_block: int) -> list[TransferOut]:
+        return await self.transfers(asset, payer, from_block, to_block)
+
+    async def block_times(self, blocks: Collection[int]) -> Mapping[int, int]:
+        head = await self.head()
+        return {number: head.time - 2 * (head.number - number) for number in blocks}
 
     async def account(self, asset: Asset, owner: str, from_block: int, to_block: int) -> Account | None:
         return None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol
 
 from payer.chain.chain import ChainReader
@@ -27,6 +28,13 @@ from payer.wallet.account import check_account
 from payer.wallet.signer import Signer
 from payer.wallet.token import check_token
 
+Progress = Callable[[int, int], None]
+"""Called with the blocks that were read and those there are to read, before the first stretch and after each."""
+
+
+def unwatched(_read: int, _of: int) -> None:
+    """The Progress that shows nothing."""
+
 
 class BodyCheck(Protocol):
     """Say whether a delivered body can be used. Pure, and never raises for what a body contains."""
@@ -44,7 +52,8 @@ class PayerContext:
     Without a spool, a body is lost that arrives while the ledger can't be written. `check_body` judges each delivery;
     without it every 2xx counts as one that can be used. `clocks` collects how far our clock is from others',
     `checked_tokens` the assets that this process has compared with their contracts, `checked_accounts` those whose
-    contracts take this wallet's signatures.
+    contracts take this wallet's signatures, `counted` from when and at what time it last counted what the wallet paid
+    elsewhere. `progress` is called while blocks are read for that.
     """
 
     ledger: Ledger
@@ -61,6 +70,8 @@ class PayerContext:
     clocks: ClockReadings = field(default_factory=ClockReadings)
     checked_tokens: set[Asset] = field(default_factory=set)
     checked_accounts: set[Asset] = field(default_factory=set)
+    counted: dict[Asset, tuple[datetime, datetime]] = field(default_factory=dict)
+    progress: Progress = unwatched
 
     def signer(self) -> Signer:
         """Return the wallet's signer. Raises Misconfigured when there is none."""

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from payer.buy import approve, buy, quote
 from payer.buy.approve import Approved
-from payer.context import PayerContext
+from payer.context import PayerContext, Progress, unwatched
+from payer.elsewhere.pieces import bought_elsewhere
 from payer.settle import reconcile, recover
 from payer.settle.reconcile import Difference, Reconciled
 from payer.settle.recover import Recovered
-from payer.settle.scan import Progress, unwatched
 from payer.values.chain_view import NotSeen, View
 from payer.values.events import LossAccepted
 from payer.values.money import Asset
@@ -40,6 +40,11 @@ class Payer:
     async def approve(self, run: Run, orders: Sequence[Order], quotes: Mapping[str, Quote]) -> Approved:
         """Reserve all orders inside every cap, or none. Raises OverBudget, ChainUnreachable."""
         return await approve.approve(self.context, run, orders, quotes)
+
+    def bought_elsewhere(self, orders: Sequence[Order], asset: Asset, run: Run) -> set[str]:
+        """Return the purchase keys of orders that another home of the wallet paid for, as far as they were counted."""
+        paid = [order for order in orders if not order.free]
+        return bought_elsewhere(self.context.ledger, self.context.signer(), asset, paid, run.started_at)
 
     async def buy(self, purchase: Purchase, view: View = NotSeen.UNREAD) -> Purchase:
         """Carry one purchase as far as it goes now. Raises Unresolved, PaidUndelivered, Refused, SellerUnreachable."""

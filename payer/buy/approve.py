@@ -10,6 +10,7 @@ from payer.buy.lease import leased_elsewhere, new_lease
 from payer.buy.look import look
 from payer.buy.quote import terms_for_order
 from payer.context import PayerContext
+from payer.elsewhere.count import count_elsewhere
 from payer.ledger.reserve import PricedOrder
 from payer.policy.clock_skew import CLOCK_ADVICE
 from payer.values.chain_view import ChainView, View
@@ -31,7 +32,8 @@ class Approved:
 
 
 async def approve(context: PayerContext, run: Run, orders: Sequence[Order], quotes: Mapping[str, Quote]) -> Approved:
-    """Reserve every order inside every cap, all or none, after a look at each nonce on the chain (I2, I3).
+    """Reserve every order inside every cap, all or none, after a look at each nonce on the chain (I2, I3), and at what
+    the wallet paid elsewhere.
 
     A used nonce means that another machine, or this one before its ledger was lost, bought the piece: its view is
     returned, so that the purchase is booked as spent and not paid a second time. Raises OverBudget (a cap, or a wallet
@@ -47,6 +49,8 @@ async def approve(context: PayerContext, run: Run, orders: Sequence[Order], quot
         await context.check_token(asset)
         await context.check_account(asset)
     _check_clock(context, to_pay, views)
+    priced = {item.asset for item in to_pay if item.terms is not None}
+    await count_elsewhere(context, run.started_at, sorted(priced, key=lambda asset: asset.address))
     await _check_balance(context, to_pay)
     placed = [replace(item, from_block=_search_from(views.get(item.nonce))) for item in wanted]
     lease = new_lease(context, *{order.seller for order in orders})

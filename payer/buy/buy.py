@@ -12,6 +12,7 @@ from payer.buy.decide import next_action
 from payer.buy.lease import append, leased_elsewhere
 from payer.buy.look import look
 from payer.context import PayerContext
+from payer.elsewhere.pieces import where_it_is, whose
 from payer.ledger import Conflict
 from payer.policy.attempts import AttemptCounts
 from payer.values.chain_view import NotSeen, View
@@ -167,8 +168,10 @@ def _is_abandoned(context: PayerContext, purchase: Purchase) -> bool:
 
 def _finished(purchase: Purchase) -> Purchase:
     if purchase.undelivered and not purchase.loss_accepted:
-        what = f"{purchase.order.dataset} {purchase.purchase_id} is paid and was never delivered"
-        raise PaidUndelivered(what + _last_answer(purchase))
+        name = f"{purchase.order.dataset} {purchase.purchase_id}"
+        if told := whose(purchase):
+            raise PaidUndelivered(f"{name} was {told}{_last_answer(purchase)}", advice=where_it_is(purchase))
+        raise PaidUndelivered(f"{name} is paid and was never delivered{_last_answer(purchase)}")
     if purchase.money is Money.VOID and purchase.denied:
         raise Refused(f"{purchase.order.dataset}: {purchase.denied}")
     return purchase

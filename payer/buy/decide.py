@@ -78,6 +78,7 @@ _TRANSFER_NOT_FOUND = (
     "the nonce is used, its transfer is not found yet (one older than network.lookback_blocks is found once that is "
     "raised)"
 )
+_BOUGHT_ELSEWHERE = "another home of this wallet, or a ledger that was lost, used this piece's nonce"
 _NOT_AS_SIGNED = (
     "the chain server shows a settlement whose payee or amount was not signed here for this nonce; it counts once what "
     "was signed has expired. `tollbook reconcile` names it"
@@ -120,7 +121,7 @@ def _reserved(p: Purchase, now: float, chain: View) -> Action:
         return Sign()
     if chain.settlement is not None:
         return Settle(chain.settlement)
-    return Wait(_why_unproved(chain))
+    return Wait(f"{_BOUGHT_ELSEWHERE}: {_why_unproved(chain)}")
 
 
 def _exposed(p: Purchase, now: float, chain: View, limits: AttemptLimits, counts: AttemptCounts) -> Action:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -68,6 +68,14 @@ class ChainReader(Protocol):
 
     async def transfers(self, asset: Asset, payer: str, from_block: int, to_block: int) -> list[TransferOut]:
         """Every transfer out of the payer in the blocks, both ends included, in the chain's order."""
+        ...
+
+    async def paid(self, asset: Asset, payer: str, from_block: int, to_block: int) -> list[TransferOut]:
+        """As `transfers`, of all that any server shows: for counting what was spent."""
+        ...
+
+    async def block_times(self, blocks: Collection[int]) -> Mapping[int, int]:
+        """The times of blocks, in unix seconds."""
         ...
 
     async def account(self, asset: Asset, owner: str, from_block: int, to_block: int) -> Account | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -74,6 +74,19 @@ class RpcChain:
 
     async def transfers(self, asset: Asset, payer: str, from_block: int, to_block: int) -> list[TransferOut]:
         return await self._first(lambda server: server.transfers(asset, payer, from_block, to_block))
+
+    async def paid(self, asset: Asset, payer: str, from_block: int, to_block: int) -> list[TransferOut]:
+        """Ask every server, and join what those show that answer: a log that one leaves out is still counted."""
+        asked = (_answer(server.transfers(asset, payer, from_block, to_block)) for server in self.servers)
+        answers = await asyncio.gather(*asked)
+        shown = [answer for answer in answers if not isinstance(answer, ChainUnreachable)]
+        if not shown:
+            raise self._unreachable([answer for answer in answers if isinstance(answer, ChainUnreachable)])
+        joined = {(each.tx_hash, each.log_index): each for answer in shown for each in answer}
+        return sorted(joined.values(), key=lambda each: (each.block_number, each.log_index))
+
+    async def block_times(self, blocks: Collection[int]) -> Mapping[int, int]:
+        return await self._first(lambda server: server.block_times(blocks))
 
     async def account(self, asset: Asset, owner: str, from_block: int, to_block: int) -> Account | None:
         return await self._first(lambda server: server.account(asset, owner, from_block, to_block))

@@ -8,7 +8,7 @@ nonce in a transaction that succeeded, with a Transfer from us beside it. A used
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from payer.chain.chain import Account, Head, TokenData
 from payer.chain.log_ranges import LogRanges
@@ -122,6 +122,14 @@ class RpcServer:
     async def transfers(self, asset: Asset, payer: str, from_block: int, to_block: int) -> list[TransferOut]:
         logs = await self._logs.of_payer(asset, payer, from_block, to_block)
         return [_transfer(moved, nonce) for moved, nonce in transfers_of(logs)]
+
+    async def block_times(self, blocks: Collection[int]) -> Mapping[int, int]:
+        wanted = sorted(blocks)
+        calls: list[Call] = [("eth_getBlockByNumber", [hex(number), False]) for number in wanted]
+        found = dict(_block(value, "requested") for value in await self._rpc.read(calls))
+        if set(found) != set(wanted):
+            raise malformed("it returned other blocks than were requested")
+        return found
 
     async def account(self, asset: Asset, owner: str, from_block: int, to_block: int) -> Account | None:
         """As the protocol says. A server that keeps the state of few blocks refuses older ones, each in words of its

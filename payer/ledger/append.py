@@ -23,6 +23,7 @@ from payer.ledger.database.queries import (
     VERSION,
 )
 from payer.ledger.database.statements import Transaction, transaction
+from payer.ledger.elsewhere.sums import elsewhere
 from payer.ledger.operator import freezes
 from payer.policy.rules import Caps
 from payer.values.events import Delivered, Event, fold
@@ -100,7 +101,9 @@ def append_within(
         seller = after.order.seller
         totals = caps.move(txn, after.asset, after.run, seller, difference)
         if limits is not None and difference > 0:
-            caps.check(limits[after.asset.symbol], after.run, after.asset, seller, totals, difference)
+            own = limits[after.asset.symbol]
+            other = elsewhere(txn, after.asset, after.payer, after.run, seller, own)
+            caps.check(own, after.run, after.asset, seller, totals, difference, other)
     return after
 
 

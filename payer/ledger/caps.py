@@ -25,6 +25,8 @@ from payer.values.request import Run
 
 Bucket = tuple[str, str]
 
+NOTHING_ELSEWHERE: Mapping[Bucket, int] = {}
+
 _RUN = "ask for fewer days or tokens in one run, or raise"
 ADVICE = {"--max-cost": f"{_RUN} it", "per_run": f"{_RUN} per_run in the policy file: waiting does not help"}
 """Advice for the caps that no waiting opens again."""
@@ -94,12 +96,22 @@ def move(txn: Transaction, asset: Asset, run: Run, seller: str, amount: int) -> 
     return totals
 
 
-def check(caps: Caps, run: Run, asset: Asset, seller: str, totals: Mapping[Bucket, int], asked: int) -> None:
-    """Raise OverBudget when a bucket holds more than its cap; the transaction that changed it then rolls back."""
+def check(
+    caps: Caps,
+    run: Run,
+    asset: Asset,
+    seller: str,
+    totals: Mapping[Bucket, int],
+    asked: int,
+    elsewhere: Mapping[Bucket, int] = NOTHING_ELSEWHERE,
+) -> None:
+    """Raise OverBudget when a bucket holds more than its cap, with what the wallet paid elsewhere; the transaction that
+    changed it then rolls back."""
     for limit in limits(caps, run, asset, seller):
-        held = totals.get(limit.bucket, 0)
+        other = elsewhere.get(limit.bucket, 0)
+        held = totals.get(limit.bucket, 0) + other
         if held > limit.amount:
-            what = _message(limit.key, limit.amount, held - asked, asked, asset)
+            what = _message(limit.key, limit.amount, held - asked, asked, asset) + elsewhere_text(other, asset)
             raise OverBudget(what, advice=ADVICE.get(limit.key.rsplit(".", 1)[-1]))
 
 
@@ -117,6 +129,16 @@ def check_drift(asset: Asset, amount: int, limit: PriceLimit, dataset: str) -> N
             f"{dataset}: {Amount(amount, asset)} is more than {limit.key} allows over {limit.text}",
             advice=f"plan again; {limit.advice}",
         )
+
+
+def elsewhere_text(amount: int, asset: Asset) -> str:
+    """Say how much of what is committed the wallet paid elsewhere; "" for nothing."""
+    if not amount:
+        return ""
+    return (
+        f" ({Amount(amount, asset)} of it this wallet paid elsewhere: transfers on the chain that this ledger does not "
+        "have; payment.count_chain_spend)"
+    )
 
 
 def _message(key: str, cap: int, before: int, asked: int, asset: Asset) -> str:

@@ -17,6 +17,7 @@ from payer.ledger.audit.writers import Writers
 from payer.ledger.database import queries
 from payer.ledger.database.connect import connect
 from payer.ledger.database.engine import read_connection
+from payer.ledger.elsewhere.record import SpentElsewhere
 from payer.ledger.operator import freezes
 from payer.ledger.operator.freezes import Freeze
 from payer.ledger.reserve import PricedOrder, Reserving
@@ -44,6 +45,8 @@ class Ledger:
     def __init__(self, engine: sa.Engine, writers: Writers | None = None) -> None:
         self._engine = engine
         self._integrity = Integrity(engine, writers)
+        self.elsewhere = SpentElsewhere(engine)
+        """What the chain shows as paid by the wallet and this ledger does not have."""
 
     @classmethod
     def open(cls, url: str) -> Self:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import replace as changed
@@ -15,6 +16,7 @@ from payer.ledger.database.locks import serialize_caps
 from payer.ledger.database.queries import ADD_PURCHASE, HOLD_VERSION, QUOTE, SET_WHOLE_PURCHASE
 from payer.ledger.database.rows import asset_key
 from payer.ledger.database.statements import Transaction, transaction
+from payer.ledger.elsewhere.sums import elsewhere
 from payer.ledger.operator import freezes
 from payer.policy.price_drift import limit_of, with_price
 from payer.policy.rules import Caps, Drift
@@ -76,8 +78,11 @@ def reserve(engine: sa.Engine, by: Reserving, priced: Sequence[PricedOrder]) -> 
         for asset, seller in dict.fromkeys((p.asset, p.order.seller) for p in reserved):
             amount = sum(p.reserved for p in reserved if (p.asset, p.order.seller) == (asset, seller))
             if amount:
-                totals = caps.move(txn, asset, by.run, seller, amount)
-                caps.check(by.caps[asset.symbol], by.run, asset, seller, totals, amount)
+                totals, limits = caps.move(txn, asset, by.run, seller, amount), by.caps[asset.symbol]
+                other: Counter[caps.Bucket] = Counter()
+                for wallet in {p.payer for p in reserved if p.asset == asset}:
+                    other.update(elsewhere(txn, asset, wallet, by.run, seller, limits))
+                caps.check(limits, by.run, asset, seller, totals, amount, other)
         drifts = {id(purchase): item.drift for (purchase, _), item in zip(results, priced, strict=True)}
         _accept_prices(txn, by, [(purchase, drifts[id(purchase)]) for purchase in paid])
     return [purchase for purchase, _ in results]

@@ -22,7 +22,10 @@ NETWORK_KEYS = (
     *("chain_id", "v1_name", "rpc_url", "rpc_urls", "finality"),
     *("lookback_blocks", "max_head_age", "max_head_ahead", "rpc_batch"),
 )
-PAYMENT_KEYS = ("validity_seconds", "clock_skew_seconds", "max_timeout_seconds", "quote_max_age")
+PAYMENT_KEYS = (
+    *("validity_seconds", "clock_skew_seconds", "max_timeout_seconds", "quote_max_age"),
+    "count_chain_spend",
+)
 ASSET_KEYS = ("address", "eip712_name", "eip712_version", "decimals", "also_named")
 _CEILINGS = ("per_call", "per_run", "per_flow_day", "per_day", "per_month")
 CAP_KEYS = (*_CEILINGS, "price_drift")
@@ -30,6 +33,8 @@ SELLER_KEYS = tuple(key.name for key in fields(SellerPolicy) if key.name not in 
 DATASET_KEYS = tuple(key.name for key in fields(DatasetPolicy))
 _RESOURCES = ("any", "exact")
 _FINALITIES = ("latest", "safe", "finalized")
+COUNT_NOTHING = "off"
+_COUNTED = ("month", "day", COUNT_NOTHING)
 
 # Name, version and decimals of known tokens (EIP-712): others would make signatures that the token refuses.
 _KNOWN_TOKENS = {
@@ -73,6 +78,7 @@ def parse_policy(text: str) -> Policy:
     assets, also_named = _assets(top, chain_id)
     caps = _caps(top, assets)
     sellers = _sellers(top, assets, caps)
+    counted = payment.choice("count_chain_spend", _COUNTED, _COUNTED[0])
     return Policy(
         chain_id=chain_id,
         v1_name=network.text("v1_name", r"[a-z0-9][a-z0-9-]{0,39}", '"base"'),
@@ -89,8 +95,9 @@ def parse_policy(text: str) -> Policy:
         quote_max_age=payment.integer("quote_max_age", 0, 31_536_000, 86_400),
         assets=MappingProxyType(assets),
         also_named=MappingProxyType(also_named),
-        caps=MappingProxyType(_with_sellers(caps, sellers)),
+        caps=MappingProxyType(_with_sellers(caps, sellers, counted != COUNT_NOTHING)),
         sellers=MappingProxyType(sellers),
+        count_chain_spend=counted,
     )
 
 
@@ -174,15 +181,19 @@ def _caps(top: TomlTable, assets: Mapping[str, Asset]) -> dict[str, Caps]:
     return caps
 
 
-def _with_sellers(caps: Mapping[str, Caps], sellers: Mapping[str, SellerPolicy]) -> dict[str, Caps]:
+def _with_sellers(
+    caps: Mapping[str, Caps], sellers: Mapping[str, SellerPolicy], counts_elsewhere: bool
+) -> dict[str, Caps]:
     """The caps of each asset with those of its sellers that are lower; others would never be met first."""
     return {
         symbol: replace(
             limits,
+            counts_elsewhere=counts_elsewhere,
             sellers={
                 name: SellerCaps(
                     seller.per_day if seller.per_day < limits.per_day else None,
                     seller.per_month if seller.per_month < limits.per_month else None,
+                    seller.pay_to,
                 )
                 for name, seller in sellers.items()
                 if seller.pay_with == symbol

@@ -16,10 +16,14 @@ _PORTS = {"https": 443, "http": 80}
 
 @dataclass(frozen=True, slots=True)
 class SellerCaps:
-    """Caps of one seller in atomic units, beside those of its asset; None for no such cap."""
+    """Caps of one seller in atomic units, beside those of its asset; None for no such cap.
+
+    `payees` are the addresses that policy lists for it: what the wallet paid to them elsewhere counts, too.
+    """
 
     per_day: int | None = None
     per_month: int | None = None
+    payees: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,8 @@ class Drift:
 class Caps:
     """Caps of one asset in atomic units, enforced before signing. `price_drift` is in millionths: 250000 is 25 %.
 
-    `sellers` are the caps that sellers paid in this asset have of their own.
+    `sellers` are the caps that sellers paid in this asset have of their own. `counts_elsewhere`: what the chain shows
+    as paid by the wallet, and this ledger doesn't have, counts in the day's and the month's caps.
     """
 
     per_call: int
@@ -44,6 +49,7 @@ class Caps:
     per_month: int
     price_drift: int = 250_000
     sellers: Mapping[str, SellerCaps] = field(default_factory=dict)
+    counts_elsewhere: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +101,7 @@ class Policy:
     """Everything that may be paid for; what is not named is refused.
 
     `rpc_urls` are the chain's servers, `rpc_url` the first of them. They may hold keys: they are not in repr.
+    `count_chain_spend` says how far back the wallet's transfers count in the caps: "month", "day" or "off".
     """
 
     chain_id: int
@@ -114,6 +121,7 @@ class Policy:
     max_timeout_seconds: int = 31_536_000
     quote_max_age: int = 86_400
     rpc_urls: tuple[str, ...] = field(default=(), repr=False)
+    count_chain_spend: str = "month"
 
     @property
     def servers(self) -> tuple[str, ...]:

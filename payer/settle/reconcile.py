@@ -1,5 +1,8 @@
 """Reconcile the ledger with the chain, to the atomic unit: every transfer out of the wallet is explained or named.
 
+A transfer that this ledger has no purchase for is foreign: another home of the wallet made it, a ledger that was lost,
+or no authorization at all. The books of this ledger agree without it.
+
 A settlement that the chain proves and the ledger lacks is booked. Whatever booking can't repair is a difference, with
 its purchase's id.
 """
@@ -11,10 +14,10 @@ from dataclasses import dataclass, field
 from payer.buy.decide import believes
 from payer.buy.look import look
 from payer.chain.settlements import paid_as_signed
-from payer.context import PayerContext
+from payer.context import PayerContext, Progress, unwatched
 from payer.ledger import Conflict, Ledger
 from payer.settle.recover import verify
-from payer.settle.scan import Balance, Progress, Scan, read_again, scan, unwatched
+from payer.settle.scan import Balance, Scan, read_again, scan
 from payer.values.chain_view import ChainView, NotSeen, TransferOut
 from payer.values.events import Settled
 from payer.values.money import Asset
@@ -41,8 +44,8 @@ class Difference:
 class Reconciled:
     """The result for one asset, closed to a block. Amounts are in atomic units.
 
-    `foreign` are transfers without an authorization, which need no explanation here. `balance` is the check of the
-    blocks that this call read.
+    `foreign` are transfers that this ledger has no purchase for; those with a nonce were made by an authorization of
+    the wallet. `balance` is the check of the blocks that this call read.
     """
 
     asset: Asset
@@ -77,8 +80,9 @@ async def reconcile(
     mine = _purchases_of(context, asset, wallet)
     closed = [p for p in mine if p.settlement is not None and p.settlement.block_number <= read.through]
     seen = await _transfers_seen(context, asset, wallet, closed)
-    ours = [transfer for transfer in seen if transfer.nonce is not None]
-    compared = _compare(closed, ours, {p.nonce: p for p in mine})
+    by_nonce = {p.nonce: p for p in mine}
+    ours = [transfer for transfer in seen if transfer.nonce in by_nonce]
+    compared = _compare(closed, ours, by_nonce)
     disputed = {difference.purchase_id for difference in compared}
     agreed = [p for p in closed if p.purchase_id not in disputed]
     return Reconciled(
@@ -89,7 +93,7 @@ async def reconcile(
         chain_atomic=sum(transfer.value for transfer in ours),
         balance=read.balance,
         booked_late=late,
-        foreign=[transfer for transfer in seen if transfer.nonce is None],
+        foreign=[transfer for transfer in seen if transfer.nonce not in by_nonce],
         differences=[*compared, *_never_signed(context, agreed), *_unexplained_balance(read)],
     )
 
@@ -153,13 +157,8 @@ def _compare(closed: list[Purchase], ours: list[TransferOut], by_nonce: dict[str
     differences = []
     on_chain = {transfer.nonce: transfer for transfer in ours}
     for transfer in ours:
-        purchase = by_nonce.get(transfer.nonce or "")
-        if purchase is None:
-            detail = (
-                "an authorization of this wallet that is not in this ledger (another machine's, or a lost ledger's)"
-            )
-            differences.append(_difference(transfer, detail))
-        elif purchase.money is not Money.SPENT:
+        purchase = by_nonce[transfer.nonce or ""]
+        if purchase.money is not Money.SPENT:
             differences.append(_difference(transfer, _unbooked(purchase, transfer), purchase))
         elif purchase.spent != transfer.value or _tx(purchase) != transfer.tx_hash:
             differences.append(_difference(transfer, "the ledger has another amount or transaction", purchase))
@@ -212,13 +211,13 @@ def _tx(purchase: Purchase) -> str | None:
     return purchase.settlement.tx_hash if purchase.settlement is not None else None
 
 
-def _difference(transfer: TransferOut, detail: str, purchase: Purchase | None = None) -> Difference:
+def _difference(transfer: TransferOut, detail: str, purchase: Purchase) -> Difference:
     return Difference(
-        kind="not_in_ledger" if purchase is None else "disagrees",
+        kind="disagrees",
         detail=detail,
-        purchase_id=None if purchase is None else purchase.purchase_id,
+        purchase_id=purchase.purchase_id,
         tx_hash=transfer.tx_hash,
-        ledger_atomic=None if purchase is None else purchase.spent,
+        ledger_atomic=purchase.spent,
         chain_atomic=transfer.value,
     )
 

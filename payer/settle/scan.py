@@ -6,13 +6,13 @@ blocks are read again each time, so that a reorg which reached below them is not
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from payer.chain.chain import Account
 from payer.chain.log_ranges import PAGE_BLOCKS
-from payer.context import PayerContext
+from payer.context import PayerContext, Progress, unwatched
 from payer.values.chain_view import TransferOut
 from payer.values.money import Asset
 from payer.values.purchase import Purchase
@@ -39,14 +39,6 @@ class Scan:
     through: int
     balance: Balance
     unexplained: int = 0
-
-
-Progress = Callable[[int, int], None]
-"""Called with the blocks that were read and those there are to read, before the first stretch and after each."""
-
-
-def unwatched(_read: int, _of: int) -> None:
-    """The Progress that shows nothing."""
 
 
 async def scan(

@@ -118,6 +118,12 @@ class Purchase(msgspec.Struct, frozen=True):
         return (authorization.pay_to, authorization.value) == (settled.pay_to, settled.value)
 
     @property
+    def bought_elsewhere(self) -> bool:
+        """True if its nonce was used on chain and this ledger never presented a payment over it: another home of the
+        wallet bought it, or a ledger that was lost."""
+        return self.money is Money.SPENT and not self.sends and not self.earlier_sends
+
+    @property
     def losable(self) -> bool:
         """True if an operator may accept its loss (I2): its money can't move any more, and it brought nothing, or
         nothing of use."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from payer.ledger.caps import ADVICE, limits
+from payer.ledger.caps import ADVICE, elsewhere_text, limits
 from payer.values.errors import OverBudget
 from payer.values.money import Amount, Asset
 from payer.values.request import Run
@@ -38,13 +38,15 @@ ALONE = Beside()
 
 @dataclass(frozen=True, slots=True)
 class CapLine:
-    """One cap beside a bill, in atomic units of its asset. For per_call, `after` is the dearest call of the bill."""
+    """One cap beside a bill, in atomic units of its asset. For per_call, `after` is the dearest call of the bill;
+    `elsewhere` is the part of what is committed that the wallet paid elsewhere."""
 
     name: str
     asset: Asset
     limit: int
     committed: int
     after: int
+    elsewhere: int = 0
 
     @property
     def refuses(self) -> bool:
@@ -66,7 +68,7 @@ class CapLine:
     def refusal(self) -> OverBudget:
         return OverBudget(
             f"{self.name} is {self.text(self.limit)}: {self.text(self.committed)} are committed and "
-            f"{self.text(self.after - self.committed)} more were asked",
+            f"{self.text(self.after - self.committed)} more were asked{elsewhere_text(self.elsewhere, self.asset)}",
             advice=ADVICE.get(self.name.rsplit(".", 1)[-1]),
         )
 
@@ -76,6 +78,7 @@ class CapLine:
             "limit": Amount(self.limit, self.asset).decimal,
             "committed": Amount(self.committed, self.asset).decimal,
             "after": Amount(self.after, self.asset).decimal,
+            "elsewhere": Amount(self.elsewhere, self.asset).decimal,
             "refuses": self.refuses,
         }
 
@@ -92,10 +95,12 @@ def cap_lines(
 ) -> tuple[CapLine, ...]:
     """Return every cap of a seller's calls with `wanted` atomic units more."""
     caps, held = ws.policy.caps[asset.symbol], ws.ledger.committed(asset)
+    other = ws.ledger.elsewhere.totals(asset, run, seller, caps, None)
     lines = [CapLine(f"caps.{asset.symbol}.per_call", asset, caps.per_call, 0, dearest)]
     for limit in limits(caps, run, asset, seller, budget_name):
-        committed = held.get(limit.bucket, 0) + beside.counted_in(limit.bucket[0])
-        lines.append(CapLine(limit.key, asset, limit.amount, committed, committed + wanted))
+        paid = other.get(limit.bucket, 0)
+        committed = held.get(limit.bucket, 0) + paid + beside.counted_in(limit.bucket[0])
+        lines.append(CapLine(limit.key, asset, limit.amount, committed, committed + wanted, paid))
     return tuple(lines)
 
 

@@ -18,7 +18,7 @@ def fit_caps(ws: Workspace, run: Run, bill: Bill, *, whole: bool, begun: bool = 
     postponed, and only where that can't wait does the bill carry a refusal as well. Once `begun`, a whole bill is
     trimmed like any other, and carries the refusal that trimmed it. Of a frozen seller nothing is bought.
     """
-    counted = _counted(ws)
+    counted = _counted(ws, run, bill)
     frozen = next((freeze for freeze in ws.ledger.freezes() if freeze.holds_for(_sellers(bill))), None)
     if frozen is not None:
         return replace(bill, caps=_lines(ws, run, bill, counted, beside, "--max-cost"), refusal=frozen.refusal())
@@ -61,9 +61,13 @@ def _sellers(bill: Bill) -> set[str]:
     return {item.order.seller for item in bill.items if not item.order.free}
 
 
-def _counted(ws: Workspace) -> set[str]:
-    """Return purchase keys that the caps hold already: open purchases of an earlier run."""
-    return {purchase.purchase_key for purchase in ws.ledger.open_purchases() if purchase.committed > 0}
+def _counted(ws: Workspace, run: Run, bill: Bill) -> set[str]:
+    """Return purchase keys that the caps hold already: open purchases of an earlier run, and pieces that another home
+    of the wallet paid for."""
+    held = {purchase.purchase_key for purchase in ws.ledger.open_purchases() if purchase.committed > 0}
+    if not ws.has_wallet or not ws.ledger.elsewhere.nonces(bill.asset, None, run.started_at):
+        return held
+    return held | ws.payer.bought_elsewhere([item.order for item in bill.all_items], bill.asset, run)
 
 
 def _fitting(items: Sequence[Item], lines: Sequence[CapLine], counted: Collection[str]) -> set[str]:

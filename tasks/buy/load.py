@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from payer.buy.judge_body import book_failure
 from tasks.request.expected import expected
 from tasks.workspace.check_body import check_body
 from tasks.workspace.workspace import Workspace
 from warehouse.load import self_repair
+from warehouse.load.adopt import adopt_published
 from warehouse.load.report import LoadReport
 from warehouse.publish import publish as publishing
 from warehouse.publish.publication import Publication
@@ -15,9 +18,11 @@ from warehouse.publish.publication import Publication
 async def load(ws: Workspace) -> LoadReport:
     """Load every body that the cache has not seen, whoever bought it. Typed rows; what can't be cast is quarantined.
 
-    A failed delivery without a verdict in the ledger (its buyer died before) is booked as one.
+    What the published file holds and neither ledger nor cache has is taken over: it is not bought again. A failed
+    delivery without a verdict in the ledger (its buyer died before) is booked as one.
     """
     report = self_repair.load(ws.cache, ws.ledger)
+    report = replace(report, notes=(*report.notes, *adopt_published(ws.home, ws.ledger)))
     for failure in report.failures:
         purchase, delivery = ws.ledger.get(failure.purchase_id), ws.ledger.delivery(failure.purchase_id)
         reason = "" if delivery is None or delivery.damaged else check_body(delivery)

@@ -9,7 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from payer.elsewhere.pieces import WHO
 from payer.values.errors import PayerError, QuoteUnacceptable, SellerUnreachable, Unreachable
+from payer.values.purchase import Purchase
 from payer.values.request import Order
 from payer.values.terms import Quote
 from sources.model import Kind
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from sources.planner.pieces import Piece
     from sources.planner.plan import LostCells, Plan
 
+_FEW = 3
 NOTHING_HALTED: Mapping[str, PayerError] = {}
 
 
@@ -59,9 +62,21 @@ async def quote(ws: Workspace, planned: Planned, halted: Mapping[str, PayerError
         for piece in (*found.pieces, *found.later)
     }
     priced = await price(ws, orders.values(), halted)
-    lost = {purchase.purchase_key: purchase.purchase_id for purchase in ws.ledger.undelivered()}
+    undelivered = {purchase.purchase_key: purchase for purchase in ws.ledger.undelivered()}
+    lost = {key: purchase.purchase_id for key, purchase in undelivered.items()}
     lines = tuple(_line(ws, planned, dataset, found, orders, priced, lost) for dataset, found in planned.plans)
-    return Bill(planned.request.flow, planned.asset, lines, priced.quotes, planned.request.notes)
+    notes = (*planned.request.notes, *_elsewhere_note(undelivered.values(), lines))
+    return Bill(planned.request.flow, planned.asset, lines, priced.quotes, notes)
+
+
+def _elsewhere_note(undelivered: Iterable[Purchase], lines: Iterable[Line]) -> tuple[str, ...]:
+    """Name the pieces of a bill whose body another home of the wallet has."""
+    listed = {purchase_id for line in lines for purchase_id in line.undelivered}
+    ids = [p.purchase_id for p in undelivered if p.bought_elsewhere and p.purchase_id in listed]
+    if not ids:
+        return ()
+    some = ", ".join(ids[:_FEW]) + (", …" if len(ids) > _FEW else "")
+    return (f"{len(ids)} of the undelivered were bought by {WHO}, which has their bodies ({some}): `tollbook status`",)
 
 
 async def price(ws: Workspace, orders: Iterable[Order], halted: Mapping[str, PayerError]) -> Priced:

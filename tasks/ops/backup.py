@@ -7,12 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from payer.ledger import Ledger
 from payer.ledger.backup import Copied, backup, restore
 from payer.values.errors import LedgerUnavailable
 from payer.wallet.load import load_wallet, nonce_secret_path
 from payer.wallet.nonce_secret import beside, copy_nonce_secret, other_secret, read_nonce_secret
 from tasks.workspace.private_state import make_private_state
 from tasks.workspace.settings import Settings
+from warehouse.cache.store import Cache
+from warehouse.load.adopt import adopt_published
+from warehouse.load.rebuild import lacking
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,17 +44,34 @@ def backup_ledger(to: Path, environ: Mapping[str, str] | None = None, *, nonce_s
     return BackedUp(backup(settings.ledger_url, to), copied)
 
 
-def restore_ledger(source: Path, environ: Mapping[str, str] | None = None) -> BackedUp:
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """The result of a restore: `kept` are deliveries that the backup lacks and the cache holds, from its own file or
+    from the published one."""
+
+    copied: BackedUp
+    kept: int
+    notes: tuple[str, ...]
+
+
+def restore_ledger(source: Path, environ: Mapping[str, str] | None = None) -> Restored:
     """Fill the configured, empty ledger from a backup, and put the nonce secret back that was beside it.
 
-    Raises Misconfigured where another one is in its place: nothing is restored then.
+    What cache and published files hold besides is kept, so that nothing of it is bought again. Raises Misconfigured
+    where another nonce secret is in its place: nothing is restored then.
     """
     environ = os.environ if environ is None else environ
     settings = Settings.read(environ)
     if settings.ledger_url.startswith("sqlite"):
         make_private_state(settings.home)
-    kept, place = read_nonce_secret(beside(source)), nonce_secret_path(environ, settings.home)
-    if kept is not None and read_nonce_secret(place) not in (None, kept):
+    secret, place = read_nonce_secret(beside(source)), nonce_secret_path(environ, settings.home)
+    if secret is not None and read_nonce_secret(place) not in (None, secret):
         raise other_secret(place)
     restored = restore(source, settings.ledger_url)
-    return BackedUp(restored, None if kept is None else copy_nonce_secret(kept, place))
+    copied = BackedUp(restored, None if secret is None else copy_nonce_secret(secret, place))
+    if not settings.home.exists():
+        return Restored(copied, 0, ())
+    with Ledger.open(settings.ledger_url) as ledger:
+        notes = adopt_published(settings.home, ledger)
+        kept = lacking(Cache(settings.home), ledger)
+    return Restored(copied, len(kept), notes)

@@ -11,15 +11,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from payer.policy.clock_skew import CLOCK_ADVICE, NOTED_SECONDS, offset_text, window_of
+from payer.policy.file import COUNT_NOTHING
 from payer.values.errors import ChainUnreachable, Misconfigured, PayerError, Refused
 from payer.values.money import Amount
 from payer.wallet.account import check_account, expired_authorization
 from payer.wallet.token import check_token
 from tasks.ops.probe import probe
 from tasks.workspace.private_state import open_to_others
+from tasks.workspace.run import new_run
 from tasks.workspace.workspace import Workspace
 from warehouse.publish.versions import Standby, foreign_log
 
+NOT_SEEN = "What another home has signed and is not settled yet is not seen by anyone"
+NOT_SEEN_AT_ALL = "the caps count this ledger alone, whatever other homes of this wallet pay"
 FEW_BYTES = 500 * 1024**2
 _FREED_BY = "Of {} servers two must agree before money is freed; with fewer it stays exposed"
 ANY_PAYEE = '; pay_to = "any": nothing checks who is paid, only the caps bound it (docs/policy.md)'
@@ -175,6 +179,27 @@ async def _balance(ws: Workspace) -> Check:
     return Check("balance", enough, ", ".join(texts), fix, 0 if enough else 3)
 
 
+async def _elsewhere(ws: Workspace) -> Check:
+    """Say what the wallet paid elsewhere, as last counted. Reads no block: the first count may take minutes."""
+    if ws.policy.count_chain_spend == COUNT_NOTHING:
+        return Check("elsewhere", True, f"not counted (payment.count_chain_spend): {NOT_SEEN_AT_ALL}")
+    texts, today = [], new_run("", "doctor", ws.clock.now())
+    for symbol in dict.fromkeys(seller.pay_with for seller in ws.policy.sellers.values()):
+        asset, caps = ws.policy.assets[symbol], ws.policy.caps[symbol]
+        scan = ws.ledger.elsewhere.scan(asset, ws.wallet.address)
+        if scan is None:
+            texts.append(f"{symbol}: not counted yet; the next run that pays counts first")
+            continue
+        paid = ws.ledger.elsewhere.totals(asset, today, "", caps, ws.wallet.address)
+        amounts = {scope: Amount(amount, asset) for (scope, _), amount in paid.items()}
+        nothing = Amount(0, asset)
+        texts.append(
+            f"{amounts.get('day', nothing)} today, {amounts.get('month', nothing)} this month, "
+            f"through block {scan.through_block}"
+        )
+    return Check("elsewhere", True, f"paid by this wallet and not by this ledger: {'; '.join(texts)}. {NOT_SEEN}")
+
+
 async def _prefect(_ws: Workspace) -> Check:
     url = os.environ.get("PREFECT_API_URL")
     if not url:
@@ -198,6 +223,7 @@ _CHECKS: dict[str, Callable[[Workspace], Awaitable[Check]]] = {
     "token": _token,
     "published": _published,
     "account": _account,
+    "elsewhere": _elsewhere,
 }
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from tasks.request.expected import expected
 from tasks.workspace.workspace import Workspace
+from warehouse.load.adopt import adopt_published
 from warehouse.load.rebuild import Rebuilt, rebuild
 from warehouse.publish.publication import Publication
 from warehouse.publish.publish import publish
@@ -14,10 +15,14 @@ from warehouse.publish.publish import publish
 async def rebuild_all(ws: Workspace, *, forget_lost: bool = False) -> tuple[Rebuilt, Publication]:
     """Rebuild from the bodies in the ledger alone, to identical tables (I8).
 
-    Raises LedgerLacks where the cache has deliveries that the ledger lacks, unless they may be forgotten.
+    Raises LedgerLacks where the cache, or the published file, has deliveries that the ledger lacks, unless they may be
+    forgotten.
     """
+    if not forget_lost:
+        adopt_published(ws.home, ws.ledger)
     rebuilt = rebuild(ws.home, ws.ledger, forget_lost=forget_lost)
-    return rebuilt, publish(ws.home, ws.ledger, rebuild=True, thorough=True, expected=expected(ws))
+    options = {"rebuild": True, "thorough": True, "forget_lost": forget_lost}
+    return rebuilt, publish(ws.home, ws.ledger, expected=expected(ws), **options)
 
 
 def rebuild_document(rebuilt: Rebuilt, publication: Publication) -> dict[str, Any]:

@@ -4,11 +4,13 @@ hashes."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
+from payer.context import Progress, unwatched
+from payer.elsewhere.pieces import whose
+from payer.settle.foreign import Foreign
 from payer.settle.reconcile import Difference, Reconciled, damaged_bodies, damaged_projection
-from payer.settle.scan import Progress, unwatched
 from payer.values.errors import Unresolved
 from payer.values.money import Amount
 from payer.values.purchase import Purchase
@@ -21,7 +23,8 @@ from warehouse.query import query
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """One Reconciled per asset, and the damaged files. `published` are purchase ids by transaction hash.
+    """One Reconciled per asset, and the damaged files. `published` are purchase ids by transaction hash; `listed` lists
+    every foreign transfer.
 
     `losses` are purchases that brought nothing and await an operator: no difference, as ledger and chain agree on them.
     """
@@ -30,18 +33,15 @@ class Books:
     files: tuple[Difference, ...]
     published: Mapping[str, str] = field(default_factory=dict)
     losses: tuple[Purchase, ...] = ()
+    listed: bool = False
 
     @property
     def differences(self) -> tuple[Difference, ...]:
-        found = (d for one in self.assets for d in one.differences)
-        return (*(self._named(difference) for difference in found), *self.files)
+        return (*(difference for one in self.assets for difference in one.differences), *self.files)
 
-    def _named(self, found: Difference) -> Difference:
-        """Add the purchase id that the published costs still have for a transfer of a lost ledger."""
-        purchase = self.published.get(found.tx_hash or "")
-        if found.purchase_id is not None or purchase is None:
-            return found
-        return replace(found, purchase_id=purchase, detail=f"{found.detail}; its rows are in the tables")
+    def foreign(self, one: Reconciled) -> Foreign:
+        """An asset's transfers that this ledger did not make, with the purchase ids that the published costs have."""
+        return Foreign(one.asset, tuple(one.foreign), self.published)
 
     @property
     def exit_code(self) -> int:
@@ -55,8 +55,10 @@ class Books:
             "chain_atomic": self._total([one.chain_atomic for one in self.assets]),
             "through_block": max((one.through_block for one in self.assets), default=None),
             "differences": [difference_document(d) for d in self.differences],
-            "losses": [{**purchase_document(p), "why": p.lost_for} for p in self.losses],
-            "assets": [_asset(one) for one in self.assets],
+            "losses": [{**purchase_document(p), "why": whose(p) or p.lost_for} for p in self.losses],
+            "assets": [
+                {**_asset(one), "foreign": self.foreign(one).document(listed=self.listed)} for one in self.assets
+            ],
         }
 
     def _total(self, amounts: list[int]) -> int | None:
@@ -67,7 +69,9 @@ class Books:
         return sum(amounts) if sum(map(bool, moved)) <= 1 else None
 
 
-async def reconcile_all(ws: Workspace, rescan: bool = False, progress: Progress = unwatched) -> Books:
+async def reconcile_all(
+    ws: Workspace, rescan: bool = False, progress: Progress = unwatched, *, list_foreign: bool = False
+) -> Books:
     """Fold the ledger again, read the chain up to its final block, book what it proves, compare.
 
     A ledger that is not what its events say is not compared with the chain: nothing is booked in it. Raises
@@ -79,7 +83,8 @@ async def reconcile_all(ws: Workspace, rescan: bool = False, progress: Progress 
     assets = [await ws.payer.reconcile(asset, rescan=rescan, progress=progress) for asset in ws.policy.assets.values()]
     files = (*ws.payer.damaged_bodies(), *_published(ws))
     losses = (*ws.ledger.undelivered(), *ws.ledger.failed_deliveries())
-    return Books(tuple(assets), files, {} if all(one.clean for one in assets) else _by_transaction(ws), losses)
+    published = _by_transaction(ws) if any(one.foreign for one in assets) else {}
+    return Books(tuple(assets), files, published, losses, list_foreign)
 
 
 def _by_transaction(ws: Workspace) -> dict[str, str]:
@@ -136,5 +141,4 @@ def _asset(one: Reconciled) -> dict[str, Any]:
         "through_block": one.through_block,
         "balance": one.balance.value,
         "booked_late": list(one.booked_late),
-        "foreign": [{"tx_hash": t.tx_hash, "to": t.pay_to, "value_atomic": t.value} for t in one.foreign],
     }

@@ -9,7 +9,7 @@ from payer.settle.recover import Recovered
 from payer.values.errors import PaidUndelivered, Unresolved
 from payer.values.purchase import Purchase
 from tasks.buy.steps import PLAIN, Steps
-from tasks.ops.status import purchase_document
+from tasks.ops.status import purchase_document, undelivered_text
 from tasks.workspace.workspace import Workspace
 from warehouse.load.report import LoadReport
 from warehouse.publish.publication import Publication
@@ -49,8 +49,9 @@ class Recovery:
             "rows_new": self.loaded.rows_new,
             "rows_changed": self.loaded.rows_changed,
             "published": str(self.published.path) if self.published else None,
+            "notes": list(self.loaded.notes),
             "purchases": [{**purchase_document(p), "why": why} for p, why in self.found.in_doubt]
-            + [{**purchase_document(p), "why": "paid and never delivered"} for p in self.undelivered]
+            + [{**purchase_document(p), "why": undelivered_text(p)} for p in self.undelivered]
             + [{**purchase_document(p), "why": p.lost_for} for p in self.failed],
         }
 

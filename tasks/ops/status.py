@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from payer.elsewhere.pieces import whose
 from payer.ledger.caps import limits
 from payer.ledger.operator.freezes import Freeze
 from payer.values.money import Amount, Asset
@@ -28,12 +29,14 @@ PERIODS = ("day", "month", "seller_day", "seller_month")
 
 @dataclass(frozen=True, slots=True)
 class Cap:
-    """One cap of the current day or month by its policy key, in atomic units."""
+    """One cap of the current day or month by its policy key, in atomic units; `elsewhere` is the part of what is
+    committed that the wallet paid elsewhere."""
 
     asset: Asset
     key: str
     limit: int
     committed: int
+    elsewhere: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +89,7 @@ class Status:
             "reserved": {symbol: self.text(symbol, amount) for symbol, amount in self.reserved.items()},
             "delivered": self.delivered,
             "open": [purchase_document(p) for p in self.open],
-            "undelivered": [purchase_document(p) for p in self.undelivered],
+            "undelivered": [{**purchase_document(p), "why": undelivered_text(p)} for p in self.undelivered],
             "failed": [{**purchase_document(p), "why": p.failure} for p in self.failed],
             "lost": {symbol: self.text(symbol, amount) for symbol, amount in self.lost.items()},
             "caps": [self._cap_document(cap) for cap in self.caps],
@@ -98,6 +101,7 @@ class Status:
             "cap": cap.key,
             "limit": self.text(cap.asset.symbol, cap.limit),
             "committed": self.text(cap.asset.symbol, cap.committed),
+            "elsewhere": self.text(cap.asset.symbol, cap.elsewhere),
             "asset": cap.asset.symbol,
         }
 
@@ -167,7 +171,13 @@ def purchase_document(p: Purchase) -> dict[str, Any]:
         "created_at": p.created_at.isoformat(),
         "valid_until": p.valid_until or None,
         "answers": list(p.answers),
+        "bought_elsewhere": p.bought_elsewhere,
     }
+
+
+def undelivered_text(p: Purchase) -> str:
+    """Say why a purchase brought no body: another home of the wallet has it, or the seller kept it."""
+    return whose(p) or "paid and never delivered"
 
 
 def _caps(ws: Workspace, asset: Asset) -> list[Cap]:
@@ -177,9 +187,11 @@ def _caps(ws: Workspace, asset: Asset) -> list[Cap]:
     held, caps = ws.ledger.committed(asset), ws.policy.caps[asset.symbol]
     today = new_run("", "status", ws.clock.now())
     sellers = [name for name, seller in ws.policy.sellers.items() if seller.pay_with == asset.symbol]
-    found = {limit.key: limit for seller in sellers or [""] for limit in limits(caps, today, asset, seller)}
-    return [
-        Cap(asset, key, limit.amount, held.get(limit.bucket, 0))
-        for key, limit in found.items()
-        if limit.bucket[0] in PERIODS
-    ]
+    found: dict[str, Cap] = {}
+    for seller in sellers or [""]:
+        other = ws.ledger.elsewhere.totals(asset, today, seller, caps, None)
+        for limit in limits(caps, today, asset, seller):
+            if limit.bucket[0] in PERIODS:
+                paid = other.get(limit.bucket, 0)
+                found[limit.key] = Cap(asset, limit.key, limit.amount, held.get(limit.bucket, 0) + paid, paid)
+    return list(found.values())

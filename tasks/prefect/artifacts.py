@@ -66,6 +66,7 @@ async def books_artifact(books: Books) -> None:
     rows = books.document()
     assets = [{k: v for k, v in one.items() if k != "foreign"} for one in rows["assets"]]
     text = f"{head}\n\n{markdown_table(assets)}" if assets else head
+    text += "".join(f"\n\n{line}" for line in (books.foreign(one).line for one in books.assets) if line)
     if rows["differences"]:
         text += "\n\n" + markdown_table(rows["differences"])
     await create_markdown_artifact(markdown=text, key="books", description="ledger against chain")  # type: ignore[misc]

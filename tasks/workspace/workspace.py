@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -23,6 +24,7 @@ from tasks.workspace.watch_lists import check_datasets, check_watch_lists
 
 if TYPE_CHECKING:
     from payer.chain.reader import RpcChain
+    from payer.context import Progress
     from payer.http.transport import HttpTransport
     from payer.ledger import Ledger
     from payer.payer import Payer
@@ -47,6 +49,8 @@ class Workspace:
         self._transport: HttpTransport | None = None
         self._chain: RpcChain | None = None
         self._state: tuple[int, int] | None = None
+        self.progress: Progress | None = None
+        """Called while many blocks of the chain are read."""
 
     @classmethod
     def open(cls, environ: Mapping[str, str] | None = None) -> Self:
@@ -158,7 +162,8 @@ class Workspace:
         self._transport = HttpTransport(self.policy, clock=self.clock, paces=self.home / "state" / "paces")
         self._chain = RpcChain(self.policy, self.clock, self.ledger, clocks=self.clocks)
         parts = (self.ledger, self.policy, self._chain, self._transport, wallet, self.clock)
-        return Payer(PayerContext(*parts, spool=spool, stop=self.stop, check_body=check_body, clocks=self.clocks))
+        context = PayerContext(*parts, spool=spool, stop=self.stop, check_body=check_body, clocks=self.clocks)
+        return Payer(context if self.progress is None else replace(context, progress=self.progress))
 
     def check_in_place(self) -> None:
         """Raise LedgerReplaced when the ledger or the home was deleted or replaced since this process opened it."""

@@ -11,6 +11,8 @@ import pytest
 
 from tests.cli.conftest import Command
 from tests.payer.onchain import wait_until_final
+from warehouse.cache.integrity import fingerprints
+from warehouse.cache.store import Cache
 from warehouse.query import query
 
 if TYPE_CHECKING:
@@ -41,7 +43,7 @@ def test_a_ledger_restored_from_a_backup_pays_nothing_twice_and_loses_no_row(
 
     _lose_the_ledger(buyer.home)
     restored = tollbook("restore", str(tmp_path / "copy.db"), "--json").document
-    assert {**restored, "path": ""} == {**backed_up, "path": ""}
+    assert {**restored, "path": ""} == {**backed_up, "path": "", "kept": lost}
     done = tollbook("run", "grades", "signals", "--json").document
     assert (done["calls_paid"], done["undelivered"], len(own_world.transfers(buyer.address))) == (0, 0, paid)
     assert shown == {name: _rows(buyer.home, name) for name in _TABLES}
@@ -61,11 +63,17 @@ def test_a_ledger_restored_from_a_backup_pays_nothing_twice_and_loses_no_row(
 
 
 def _is_named_by_reconcile(tollbook: Command, world: World, lost: int) -> None:
-    """The chain has the lost purchases' transfers, and the published costs say whose they are. A rebuild is refused."""
+    """The chain has the lost purchases' transfers, and the published costs say whose they are. The books of the ledger
+    agree without them. A rebuild is refused."""
     wait_until_final(world)
-    found = tollbook("reconcile", "--json")
-    strangers = [one for one in found.document["differences"] if one["kind"] == "not_in_ledger"]
-    assert (found.code, len(strangers), all(one["purchase_id"] for one in strangers)) == (4, lost, True)
+    found = tollbook("reconcile", "--list-foreign", "--json")
+    assert found.code == 0, found.out
+    [foreign] = [one["foreign"] for one in found.document["assets"] if one["asset"] == "USDC"]
+    assert (foreign["transfers"], foreign["signed"]) == (lost, lost)
+    assert all(one["purchase_id"] for one in foreign["listed"])
+    told = tollbook("reconcile").out
+    assert f" in {lost} transfers is not this ledger's: {lost} by authorizations" in told
+    assert f"the rows of {lost} are in the tables; --list-foreign lists them" in told
     refused = tollbook("rebuild")
     assert (refused.code, f"has {lost} deliveries that the ledger lacks" in refused.err) == (2, True)
 
@@ -82,4 +90,83 @@ def _can_be_forgotten(tollbook: Command, world: World, buyer: Buyer, home: Path,
     assert len(world.transfers(buyer.address)) == paid
 
 
+def test_a_lost_ledger_beside_its_cache_buys_nothing(tollbook: Command, world: World, buyer: Buyer) -> None:
+    """I1: what the cache holds is held, whoever's ledger it came from."""
+    paid, shown = _bought(tollbook, world, buyer)
+    _lose_the_ledger(buyer.home)
+    _buys_nothing(tollbook, world, buyer, paid, shown)
+
+
+def test_a_lost_ledger_and_cache_are_made_again_from_the_published_files_and_nothing_is_paid(
+    tollbook: Command, world: World, buyer: Buyer
+) -> None:
+    """Rows, coverage and prices; then the cache is whole, and `--forget-lost` still drops what no ledger has."""
+    paid, shown = _bought(tollbook, world, buyer)
+    priced = query(buyer.home, "SELECT purchase_id, amount FROM costs ORDER BY ALL")
+    coverage = _coverage(buyer.home)
+    _lose_the_ledger(buyer.home)
+    (buyer.home / "state" / "cache.duckdb").unlink()
+    recovered = tollbook("recover", "--json")
+    assert recovered.code == 0, recovered.out
+    [note] = recovered.document["notes"]
+    assert note.startswith(f"{paid} deliveries that the ledger lacks were taken over from the published file")
+    assert _coverage(buyer.home) == coverage
+    _buys_nothing(tollbook, world, buyer, paid, shown)
+    assert query(buyer.home, "SELECT purchase_id, amount FROM costs ORDER BY ALL") == priced
+    refused = tollbook("rebuild")
+    assert (refused.code, f"has {paid} deliveries that the ledger lacks" in refused.err) == (2, True)
+    assert tollbook("rebuild", "--forget-lost", "--json").document["forgotten"] == paid
+    assert query(buyer.home, "SELECT count(*) FROM grades")[1] == [(0,)]
+
+
+def test_published_files_without_their_coverage_hold_the_cells_that_have_rows(
+    tollbook: Command, world: World, buyer: Buyer
+) -> None:
+    """Those of an older tollbook, or copied without what lies beside them."""
+    assert tollbook("run", "grades", "signals", "--json").code == 0
+    paid = len(world.transfers(buyer.address))
+    _lose_the_ledger(buyer.home)
+    (buyer.home / "state" / "cache.duckdb").unlink()
+    for path in (buyer.home / "published" / ".private").glob("shown-*"):
+        path.unlink()
+    again = tollbook("run", "grades", "signals", "--json")
+    assert (again.code, again.document["calls_paid"], len(world.transfers(buyer.address))) == (0, 0, paid)
+
+
+def test_a_restore_takes_over_what_the_published_files_have_of_the_time_since(
+    tollbook: Command, world: World, buyer: Buyer, tmp_path: Path
+) -> None:
+    tollbook("run", "grades", "--json")
+    backed_up = tollbook("backup", str(tmp_path / "copy.db"), "--json").document
+    paid, shown = _bought(tollbook, world, buyer)
+    _lose_the_ledger(buyer.home)
+    (buyer.home / "state" / "cache.duckdb").unlink()
+    restored = tollbook("restore", str(tmp_path / "copy.db"), "--json")
+    assert restored.document["kept"] == paid - backed_up["purchases"] > 0
+    _buys_nothing(tollbook, world, buyer, paid, shown)
+
+
+def _bought(tollbook: Command, world: World, buyer: Buyer) -> tuple[int, dict[str, Any]]:
+    """Buy three flows; the transfers, and the rows that are shown."""
+    assert tollbook("run", *_FLOWS, "--json").code == 0
+    return len(world.transfers(buyer.address)), {name: _all(buyer.home, name) for name in _FLOWS}
+
+
+def _buys_nothing(tollbook: Command, world: World, buyer: Buyer, paid: int, shown: dict[str, Any]) -> None:
+    again = tollbook("run", *_FLOWS, "--json")
+    assert again.code == 0, again.out
+    assert (again.document["calls_paid"], len(world.transfers(buyer.address))) == (0, paid)
+    assert {name: _all(buyer.home, name) for name in _FLOWS} == shown
+
+
+def _all(home: Path, table: str) -> Any:
+    return query(home, f"SELECT * FROM {table} ORDER BY ALL")
+
+
+def _coverage(home: Path) -> dict[str, str]:
+    with Cache(home).open() as con:
+        return {name: text for name, text in fingerprints(con).items() if name.startswith("coverage")}
+
+
 _TABLES = ("grades", "signals")
+_FLOWS = ("grades", "signals", "moonshots")

@@ -34,15 +34,17 @@ BOUGHT = {
     1: "the run",
     2: "the payee",
     3: "the quote",
-    4: "intents and caps",
-    5: "first signed and sent",
-    6: "second signed and sent",
-    7: "first answer",
-    8: "second answer",
-    9: "the chain's proof",
+    4: "the count begun",
+    5: "paid elsewhere",
+    6: "intents and caps",
+    7: "first signed and sent",
+    8: "second signed and sent",
+    9: "first answer",
+    10: "second answer",
+    11: "the chain's proof",
 }
-MOVED = {4: "the answer with new terms", 5: "signed again", 6: "the new quote", 7: "sent again", 8: "the second answer"}
-CLAIMED = {7: "sent again", 11: "settled", 12: "the claim", 13: "its answer", 18: "undelivered", 20: "loss accepted"}
+MOVED = {5: "the answer with new terms", 6: "signed again", 7: "the new quote", 8: "sent again", 9: "the second answer"}
+CLAIMED = {9: "sent again", 13: "settled", 14: "the claim", 15: "its answer", 20: "undelivered", 22: "loss accepted"}
 RECOVERED = {1: "released", 2: "proofs", 10: "closed blocks"}
 
 Kind = tuple[str, str, str]
@@ -138,7 +140,7 @@ def test_a_run_killed_at_a_commit_and_run_again_pays_once(scene: Scene, kind: Ki
     assert scene.transfers() == 2
 
 
-@killing(["registered", "intent", "signed", "sent", "answered", "delivered"], 1)
+@killing(["registered", "counted", "intent", "signed", "sent", "answered", "delivered"], 1)
 def test_a_run_killed_at_a_named_point_and_run_again_pays_once(scene: Scene, point: str) -> None:
     killed(scene, point)
     assert child.run(scene.job) == 0
@@ -146,14 +148,14 @@ def test_a_run_killed_at_a_named_point_and_run_again_pays_once(scene: Scene, poi
     assert scene.transfers() == 2
 
 
-@pytest.mark.parametrize("point", ["delivered", "judged", "commit:7", "committed:7"])
+@pytest.mark.parametrize("point", ["delivered", "judged", "commit:9", "committed:9"])
 def test_a_run_killed_around_its_verdict_on_a_body_books_the_loss_all_the_same(scene: Scene, point: str) -> None:
     """I4, I12: the body is durable first; the verdict follows in a commit of its own, this process's or the next's."""
     scene.job = replace(scene.job, count=1)
     scene.world.faults.add("html_body")
     killed(scene, point)
     [held] = scene.purchases()
-    assert (held.data, bool(held.failure)) == (Data.DELIVERED, point == "committed:7")
+    assert (held.data, bool(held.failure)) == (Data.DELIVERED, point == "committed:9")
     assert child.run(scene.job) == 0
     [judged] = scene.purchases()
     assert (judged.failure, judged.money, judged.loss) == ("malformed: not JSON", Money.SPENT, PRICE)
@@ -232,7 +234,7 @@ def kill_when(scene: Scene, moment: Callable[[], bool]) -> None:
 
 @pytest.mark.parametrize(
     ("first", "second"),
-    [("sent", "answered"), ("answered:2", "commit:1"), ("committed:5", "committed:2")],
+    [("sent", "answered"), ("answered:2", "commit:1"), ("committed:7", "committed:2")],
 )
 def test_a_recovery_killed_in_its_turn_changes_nothing(scene: Scene, first: str, second: str) -> None:
     """I1: a process dies, the one that recovers dies too, a third finishes."""

@@ -10,6 +10,7 @@ LEDGER = (
     "tests/payer/ledger/test_append.py",
     "tests/payer/ledger/test_seller_caps.py",
 )
+ELSEWHERE = ("tests/payer/ledger/test_elsewhere.py",)
 IDENTITY = ("tests/payer/values/test_identity_vectors.py",)
 EVENTS = ("tests/payer/values/test_events.py", "tests/payer/buy/test_late_answers.py")
 RULES = ("tests/payer/policy/test_offer_rules.py", "tests/payer/policy/test_judge.py")
@@ -180,6 +181,78 @@ MUTANTS = (
             "",
         ),
         another_dataset_under_one_key=("latest is not None and latest.order.dataset != item.order.dataset", "False"),
+    ),
+    # The whole wallet: what other homes paid counts, once, and unknown is not zero.
+    *of(
+        "payer/ledger/caps.py",
+        ELSEWHERE,
+        elsewhere_not_added=("held = totals.get(limit.bucket, 0) + other", "held = totals.get(limit.bucket, 0)"),
+    ),
+    *of(
+        "payer/ledger/reserve.py",
+        ELSEWHERE,
+        reserved_without_the_wallet=(
+            "caps.check(limits, by.run, asset, seller, totals, amount, other)",
+            "caps.check(limits, by.run, asset, seller, totals, amount)",
+        ),
+    ),
+    *of(
+        "payer/ledger/elsewhere/sums.py",
+        ELSEWHERE,
+        own_purchases_counted_twice=(
+            "Counted(at, pay_to, nonce, value - (held or 0))",
+            "Counted(at, pay_to, nonce, value)",
+        ),
+        known_nonces_count_nothing=("        if value > (held or 0)\n", "        if held is None\n"),
+        yesterday_is_today=("if each.at.date() == run.started_at.date()]", "]"),
+        months_end_on_the_thirtieth=(
+            "after = (first + timedelta(days=32)).replace(day=1)",
+            "after = first + timedelta(days=30)",
+        ),
+        every_payee_is_the_sellers=("if payees is None or each.pay_to.lower() in payees)", ")"),
+    ),
+    *of(
+        "payer/ledger/elsewhere/record.py",
+        ELSEWHERE,
+        exposed_money_taken_for_settled=("(table.c.money == Money.SPENT.value) & table.c.nonce", "table.c.nonce"),
+        a_scan_that_begins_too_late=(
+            "if kept is not None and kept.since <= scan.since and kept.through_block",
+            "if kept is not None and kept.through_block",
+        ),
+        a_slower_process_takes_the_scan_back=(" & (scans.c.through_block < through)", ""),
+        moved_transactions_counted_twice=(
+            "            for tx_hash in {transfer.tx_hash for transfer, _ in paid}:\n"
+            "                connection.execute(sa.delete(table).where(of_wallet, table.c.tx_hash == tx_hash))\n",
+            "",
+        ),
+    ),
+    *of(
+        "payer/elsewhere/count.py",
+        ("tests/payer/elsewhere/test_count.py",),
+        an_unread_chain_is_nothing_spent=(
+            "            raise _unknown(error, period) from None\n",
+            "            continue\n",
+        ),
+        blocks_that_are_not_final_closed=("min(blocks[-1], final)", "blocks[-1]"),
+        the_count_holds_for_ever=("timedelta(0) <= now - counted[1] < FRESH", "True"),
+        one_block_left_out=(
+            "range(start, min(start + STRETCH, head.number + 1))",
+            "range(start, min(start + STRETCH, head.number))",
+        ),
+        money_to_ourselves_is_spent=("if transfer.value and transfer.pay_to.lower() != wallet.lower()]", "]"),
+    ),
+    *of(
+        "payer/elsewhere/first_block.py",
+        ("tests/payer/elsewhere/test_first_block.py",),
+        the_period_begins_later=("    return low + 1\n", "    return high + 1\n"),
+    ),
+    *of(
+        "payer/ledger/append.py",
+        ELSEWHERE,
+        dearer_signatures_without_the_wallet=(
+            "caps.check(own, after.run, after.asset, seller, totals, difference, other)",
+            "caps.check(own, after.run, after.asset, seller, totals, difference)",
+        ),
     ),
     *of(
         "payer/ledger/append.py",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -133,6 +133,13 @@ class ScriptedChain:
 
     async def transfers(self, asset: Asset, payer: str, from_block: int, to_block: int) -> list[TransferOut]:
         return []
+
+    async def paid(self, asset: Asset, payer: str, from_block: int, to_block: int) -> list[TransferOut]:
+        return await self.transfers(asset, payer, from_block, to_block)
+
+    async def block_times(self, blocks: Collection[int]) -> Mapping[int, int]:
+        head = await self.head()
+        return {number: head.time - 2 * (head.number - number) for number in blocks}
 
     async def account(self, asset: Asset, owner: str, from_block: int, to_block: int) -> Account | None:
         return None

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
+from payer.values.money import Asset
 from payer.values.terms import Authorization
 from tests.simulation.dice import Dice
 from tests.simulation.loop import VirtualLoop
@@ -56,6 +57,7 @@ class SimChain:
         self.log: list[Tx] = []
         self.by_hash: dict[str, Tx] = {}
         self.balance = 10**12
+        self.past: list[Tx] = []
         self._orphans: list[Tx] = []
         self._forks: list[tuple[int, int]] = [(0, 0)]
         self._count = 0
@@ -86,6 +88,15 @@ class SimChain:
     def balance_at(self, block: int) -> int:
         """The wallet's balance once a block was mined."""
         return self.balance + sum(tx.moved for tx in self.log if tx.block is not None and tx.block > block)
+
+    def paid_before(self, block: int, pay_to: str, value: int, asset: Asset, payer: str) -> None:
+        """A payment of the wallet before the world began, by a ledger that nobody has any more."""
+        self._count += 1
+        nonce = "0x" + hashlib.sha256(b"past %d" % self._count).hexdigest()
+        at = self.time_of(block)
+        authorization = Authorization(asset, payer, pay_to, value, at - 60, at + 60, nonce)
+        tx_hash = "0x" + hashlib.sha256(b"tx %d" % self._count).hexdigest()
+        self.past.append(Tx(self._count, tx_hash, authorization, block=block))
 
     # ── transactions ─────────────────────────────────────────────────────────────────────────────────────────────
 

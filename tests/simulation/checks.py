@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -23,7 +24,7 @@ from payer.values.purchase import Data, Money, Purchase
 from payer.values.request import Order
 from payer.values.terms import Authorization
 from tests.simulation import terms
-from tests.simulation.chain import Tx
+from tests.simulation.chain import BLOCK_SECONDS, FIRST_BLOCK, Tx
 from tests.simulation.failure import Broken
 from tests.simulation.machine import Machine, Process
 from tests.simulation.prices import PriceChecks
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 GENERATIONS = 4
 DISK = ("disk_full", "disk_unsure", "disk_down")
+STALEST = 201
+"""Blocks that a server may be behind at most (rpc_stale)."""
 
 
 @dataclass(slots=True)
@@ -204,7 +207,7 @@ class Checks:
             "SELECT seq, nonce, money, data, committed, generation, purchase_key, doc FROM purchases WHERE seq > ?",
             known.seq,
         )
-        moved = False
+        moved, reserved = False, list[Purchase]()
         for seq, used, money, data, text, generation, key, doc in changed:
             known.seq = max(known.seq, seq)
             state = rows.purchase(doc) if money == "spent" else None
@@ -216,11 +219,15 @@ class Checks:
             known.total += difference
             moved = moved or difference != 0
             self._row(used, row, key, generation)
+            if row.money == "reserved" and (before is None or before.money == "void") and row.committed:
+                reserved.append(rows.purchase(doc))
             if row.money == "exposed" and (before is None or before.money == "reserved"):
                 self._breaker(machine, used)
                 self._clock(machine, used)
                 frozen = machine.store.peek("SELECT seller FROM freezes")
                 self.require(not frozen, "I6 frozen", lambda used=used: f"signed {used} while frozen")
+        for purchase in reserved:
+            self._reserved(machine, known, purchase)
         if moved:
             buckets = machine.store.peek("SELECT scope, atoms FROM committed")
             self._caps(known, [(scope, int(held)) for scope, held in buckets])
@@ -280,6 +287,34 @@ class Checks:
             limits |= {"seller_day": own.per_day or 0, "seller_month": own.per_month or 0}
             over = [(scope, held) for scope, held in buckets if held > limits[scope]]
             self.require(not over, "I3 caps", lambda: f"{over} are over {limits}")
+
+    def _reserved(self, machine: Machine, known: Known, purchase: Purchase) -> None:
+        """What one wallet's homes spend together stays inside the caps: the wallet was counted by this process, and
+        what had settled by then leaves room for what is reserved (I3)."""
+        counted = machine.store.peek("SELECT through_block FROM spend_scans")
+        began = float(purchase.lease.owner.partition("@")[2]) if purchase.lease else 0.0
+        oldest = FIRST_BLOCK + int(began) // BLOCK_SECONDS - self._world.scenario.finality_blocks - STALEST
+        through = counted[0][0] if counted else -1
+        self.require(through >= oldest, "I3 wallet", lambda: f"reserved with a count through {through}, not {oldest}")
+        if not (self._world.scenario.tight and self._world.scenario.wallet_caps_hold):
+            return
+        caps, day = self._world.policy.caps[terms.ASSET.symbol], purchase.run.started_at
+        for scope, bucket, cap in (("day", f"{day:%Y-%m-%d}", caps.per_day), ("month", f"{day:%Y-%m}", caps.per_month)):
+            held = machine.store.peek("SELECT atoms FROM committed WHERE scope = ? AND bucket = ?", scope, bucket)
+            other = self._elsewhere(known, bucket, through)
+            total = int(held[0][0]) + other
+            told = f"{scope}: {total} of {cap}, of which {other} elsewhere, through {through}"
+            self.require(total <= cap, "I3 wallet", lambda told=told: told)
+
+    def _elsewhere(self, known: Known, period: str, through: int) -> int:
+        """Atomic units that the chain moved by a block in a period, and this machine's ledger doesn't count."""
+        chain, total = self._world.chain, 0
+        for tx in (*chain.past, *chain.log):
+            row = known.rows.get(tx.authorization.nonce)
+            when = datetime.fromtimestamp(chain.time_of(tx.block or 0), UTC)
+            if tx.block is not None and tx.block <= through and f"{when:%Y-%m-%d}".startswith(period):
+                total += max(0, tx.moved - (row.committed if row else 0))
+        return total
 
     def judged(self, machine: Machine) -> None:
         """Every body that can't be used is a loss in the books, and no other (I12).

@@ -15,8 +15,9 @@ from payer.buy import approve, buy, changed_terms, decide, quote, record, send
 from payer.buy.look import look
 from payer.chain import agreement, reader
 from payer.context import PayerContext
+from payer.elsewhere import count as counting
 from payer.http.outcome import Answer
-from payer.ledger import Ledger, caps, read
+from payer.ledger import Ledger, caps, read, reserve
 from payer.ledger.operator import freezes
 from payer.policy import price_drift
 from payer.policy.attempts import AttemptCounts, AttemptLimits
@@ -149,6 +150,22 @@ def the_breaker_sleeps(patch: pytest.MonkeyPatch) -> None:
         return append(self, *args, **{**rest, "loss_limit": None})
 
     patch.setattr(Ledger, "append", blind)
+
+
+def other_homes_are_not_counted(patch: pytest.MonkeyPatch) -> None:
+    """What the wallet paid is read from the chain, and the caps look at this ledger alone."""
+    patch.setattr(reserve, "elsewhere", lambda *_: {})
+
+
+def the_wallet_is_counted_once(patch: pytest.MonkeyPatch) -> None:
+    """A ledger counts what its wallet paid when it is new, and never again."""
+    begun = counting._count
+
+    async def once(context: PayerContext, asset: Any, since: Any) -> None:
+        if context.ledger.elsewhere.scan(asset, context.signer().address) is None:
+            await begun(context, asset, since)
+
+    patch.setattr(counting, "_count", once)
 
 
 def a_freeze_is_not_read(patch: pytest.MonkeyPatch) -> None:
@@ -299,6 +316,15 @@ DEFECTS = {
     "expiry_bumps_the_generation": Defect(("I2 generation",), expiry_bumps_the_generation, faults="drop,crash"),
     "late_settlements_are_not_booked": Defect(("liveness", *BOOKS), late_settlements_are_not_booked, faults="late"),
     "caps_are_not_checked": Defect(("I3 caps",), caps_are_not_checked, world=("tight=True",)),
+    "other_homes_are_not_counted": Defect(
+        ("I3 wallet",),
+        other_homes_are_not_counted,
+        ("tight=True", "machines=2", "jobs=3", "past=4", "rpc=False"),
+        "none",
+    ),
+    "the_wallet_is_counted_once": Defect(
+        ("I3 wallet",), the_wallet_is_counted_once, ("jobs=8", "slots=1", "pieces=64", "rpc=False"), "slow"
+    ),
     "the_breaker_sleeps": Defect(
         ("I3 losses",), the_breaker_sleeps, ("tight=True", "forgiving=False", "pieces=128"), "settle_503:0.9"
     ),

@@ -6,7 +6,7 @@ It lags, fails and lies as the RPC server of rpc.py does; worlds with `rpc` read
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 
 from payer.chain.chain import Account, Head, TokenData
@@ -94,8 +94,16 @@ class Oracle:
         view = await self._view()
         if self._dice.hit("rpc_no_logs"):
             return []
-        mined = [tx for tx in self._chain.log if tx.block is not None and from_block <= tx.block <= to_block]
+        every = (*self._chain.past, *self._chain.log)
+        mined = [tx for tx in every if tx.block is not None and from_block <= tx.block <= to_block]
         return [_transfer(tx, self._chain) for tx in mined if not tx.cancels and (tx.block or 0) <= view.head]
+
+    async def paid(self, asset: Asset, payer: str, from_block: int, to_block: int) -> list[TransferOut]:
+        return await self.transfers(asset, payer, from_block, to_block)
+
+    async def block_times(self, blocks: Collection[int]) -> Mapping[int, int]:
+        await self._view()
+        return {number: self._chain.time_of(number) for number in blocks}
 
     async def account(self, asset: Asset, owner: str, from_block: int, to_block: int) -> Account | None:
         return None

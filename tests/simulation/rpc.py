@@ -128,7 +128,7 @@ class _Backend:
             found = [self._chain.used.get(nonce) for nonce in query["topics"][2]]
             kinds: tuple[str, ...] = (USED, CANCELLED)
         else:
-            found, kinds = list(self._chain.log), (USED, TRANSFER)
+            found, kinds = [*self._chain.past, *self._chain.log], (USED, TRANSFER)
         mined = [tx for tx in found if tx is not None and tx.block is not None and first <= tx.block <= last]
         return [log for tx in mined for log in self._logs_of(tx) if log["topics"][0] in kinds]
 

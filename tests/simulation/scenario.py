@@ -109,6 +109,7 @@ class Scenario:
     forgiving: bool = False
     free: bool = False
     remote: bool = False
+    past: int = 0
     rates: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -121,6 +122,11 @@ class Scenario:
         """Nothing is booked after it was freed: no ledger goes back in time, and no server is alone with a lie that
         frees what is spent."""
         return not any(name in self.rates for name in ("rollback", "rpc_forget"))
+
+    @property
+    def wallet_caps_hold(self) -> bool:
+        """Every server shows every transfer: what one leaves out, where no other answers, nobody can count."""
+        return not any(name in self.rates for name in ("rpc_no_logs", "rpc_forget", "rpc_liar"))
 
     def without(self, fault: str) -> Scenario:
         return replace(self, rates={name: rate for name, rate in self.rates.items() if name != fault})
@@ -172,6 +178,7 @@ def from_seed(seed: int) -> Scenario:
         forgiving=chance.random() < 0.6,
         free=chance.random() < 0.15,
         remote=Random(f"{seed}/remote").random() < 0.08,
+        past=past_of(seed),
         rates=rates,
     )
 
@@ -182,6 +189,13 @@ def later_faults(seed: int) -> dict[str, float]:
     kinds = chance.sample(LATER, k=chance.choice((1, 1, 2))) if chance.random() < 0.33 else []
     shares = {kind: 1.0 if kind in ONCE else chance.uniform(0.3, 1.0) for kind in kinds}
     return {kind: round(FAULTS[kind][0] * share, 4) for kind, share in shares.items()}
+
+
+def past_of(seed: int) -> int:
+    """Transfers that the wallet made before the world began, in one world of four. A stream of its own: older seeds
+    stay."""
+    chance = Random(f"{seed}/past")
+    return chance.randint(1, 4) if chance.random() < 0.25 else 0
 
 
 def chance_of_servers(seed: int, kinds: Sequence[str]) -> int:

@@ -53,6 +53,21 @@ def test_a_seller_that_names_another_payee_in_each_402_is_paid_once_for_each_pie
         held(play(narrowed(from_seed(seed), shape, "new_price:0.4,new_terms:0.2,old_signature,lose:0.2,settle_402")))
 
 
+@pytest.mark.parametrize(
+    ("shape", "faults"),
+    [
+        pytest.param(("machines=2",), "none", id="two homes over one wallet"),
+        pytest.param(("machines=1", "past=4"), "none", id="a new ledger on an old wallet"),
+        pytest.param(("machines=1",), "lost,reorg,late", id="a ledger that is lost"),
+        pytest.param(("machines=2", "past=2"), "reorg,lose,rpc_stale,slow_block", id="two homes and faults"),
+    ],
+)
+def test_the_caps_of_a_wallet_hold_for_all_its_ledgers(shape: tuple[str, ...], faults: str) -> None:
+    """I3: each counts what had settled elsewhere before it reserves."""
+    for seed in range(1, 13):
+        held(play(narrowed(from_seed(seed), ("tight=True", "pieces=16", "jobs=3", "planned=False", *shape), faults)))
+
+
 def test_leases_are_courtesy_and_safety_rests_on_the_nonce(monkeypatch: pytest.MonkeyPatch) -> None:
     """I1: processes that ignore each other's leases get in each other's way, and still pay once."""
     a_lease_is_ignored(monkeypatch)

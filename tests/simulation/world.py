@@ -16,7 +16,7 @@ from payer.wallet.eip3009 import Wallet
 from payer.wallet.signer import Signer
 from tests.simulation import terms
 from tests.simulation.actors import Actors
-from tests.simulation.chain import SimChain
+from tests.simulation.chain import FIRST_BLOCK, SimChain
 from tests.simulation.checks import Checks
 from tests.simulation.dice import Dice
 from tests.simulation.disk import Store
@@ -27,6 +27,7 @@ from tests.simulation.seller import SimSeller
 from tests.simulation.signer import SimSigner
 
 TRACE = 400
+PAST_PRICE = 20_000
 POLICY = f"""
 [network]
 chain_id = {terms.CHAIN_ID}
@@ -98,6 +99,9 @@ class World:
         self.chain = SimChain(
             self.loop, self.dice, Random(f"{scenario.seed}/chain"), self.epoch, scenario.finality_blocks
         )
+        for _ in range(scenario.past):
+            block = FIRST_BLOCK - self.chance.randint(1, 3 * 43_200)
+            self.chain.paid_before(block, terms.PAYEE, PAST_PRICE, terms.ASSET, self.wallet.address)
         self.seller = SimSeller(
             self.chain,
             self.dice,

@@ -47,7 +47,7 @@ ALLOWED = {
         "payer/wallet/nonce_secret.py write_nonce_secret fsync_path",
         "payer/ledger/backup.py backup fsync_path",
         "payer/ledger/backup.py _make_single_file fsync_path",
-        "warehouse/load/rebuild.py _swap fsync_path",
+        "warehouse/load/rebuild.py swap fsync_path",
         *("warehouse/snapshots/manifest.py write_manifest fsync_path",) * 2,
         *("warehouse/snapshots/migrate.py migrate fsync_path",) * 3,
         "warehouse/snapshots/write.py store fsync_path",

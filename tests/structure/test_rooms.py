@@ -22,6 +22,7 @@ FLOORS = {
         "wallet",
         "spool",
         "context",
+        "elsewhere",
         "buy",
         "settle",
         "payer",

@@ -65,7 +65,7 @@ def rebuild(home: Path, ledger: LedgerReader, *, forget_lost: bool = False) -> R
     started = time.monotonic()
     cache, beside = Cache(home), Cache(home, BESIDE)
     with file_lock(home / "state" / "rebuild.lock"):
-        _remove(beside)
+        remove(beside)
         lost = lacking(cache, ledger)
         if lost and not forget_lost:
             raise LedgerLacks(f"the cache has {len(lost)} deliveries that the ledger lacks: they would be lost")
@@ -74,11 +74,11 @@ def rebuild(home: Path, ledger: LedgerReader, *, forget_lost: bool = False) -> R
         while hashes is None:
             rows += load_missing(beside, ledger).rows_in
             with cache.locked():
-                missing = _loaded_purchases(cache) - _loaded_purchases(beside)
+                missing = loaded_purchases(cache) - loaded_purchases(beside)
                 if not missing or missing == missed:
                     hashes = _hashes(cache), _hashes(beside)
                     beside.checkpoint()
-                    _swap(beside, cache)
+                    swap(beside, cache)
                 missed = missing
         before, after = hashes
         crash_point("rebuild.after_swap")
@@ -88,11 +88,11 @@ def rebuild(home: Path, ledger: LedgerReader, *, forget_lost: bool = False) -> R
 def lacking(cache: Cache, ledger: LedgerReader) -> set[str]:
     """Purchases that the cache has loaded and the ledger lacks, as after a restore from a backup."""
     with cache.locked():
-        loaded = _loaded_purchases(cache)
+        loaded = loaded_purchases(cache)
     return loaded - {purchase for _, purchase in ledger.delivery_index()}
 
 
-def _loaded_purchases(cache: Cache) -> set[str]:
+def loaded_purchases(cache: Cache) -> set[str]:
     """Empty where there is no file, or none that can be read. Hold the lock."""
     import duckdb
 
@@ -126,7 +126,7 @@ def _hashes(cache: Cache) -> dict[str, str]:
         return {}
 
 
-def _swap(new: Cache, old: Cache) -> None:
+def swap(new: Cache, old: Cache) -> None:
     """Replace the old file. Its log is removed first: without it the old file is merely behind, and the ledger has the
     rest."""
     old.log.unlink(missing_ok=True)
@@ -134,6 +134,7 @@ def _swap(new: Cache, old: Cache) -> None:
     fsync_path(old.path.parent)
 
 
-def _remove(cache: Cache) -> None:
+def remove(cache: Cache) -> None:
+    """Remove a file and its log."""
     cache.log.unlink(missing_ok=True)
     cache.path.unlink(missing_ok=True)

@@ -179,6 +179,13 @@ def delete_deliveries(con: duckdb.DuckDBPyConnection, table: Table, purchases: C
     con.execute("DROP TABLE affected")
 
 
+def make_all_current(con: duckdb.DuckDBPyConnection, table: Table) -> None:
+    """Fill the index of current rows, which is empty, from all observations."""
+    con.execute(f"""
+        INSERT INTO {quoted(table.newest)} SELECT {_version(table)} FROM {quoted(table.observations)}
+        QUALIFY {_is_last_version(table)}""")
+
+
 def _recompute_current(con: duckdb.DuckDBPyConnection, table: Table, keys: str) -> None:
     """Make the newest observation of every key in the relation `keys` the current one."""
     newest = quoted(table.newest)

@@ -9,6 +9,7 @@ from pathlib import Path
 from payer.values.ledger_reads import LedgerReader
 from warehouse.cache.store import Cache
 from warehouse.errors import CacheDamaged, CacheIncomplete
+from warehouse.load.adopt import adopt_published
 from warehouse.load.self_repair import load
 from warehouse.publish.attempt import publish_once
 from warehouse.publish.publication import Publication, PublishOptions
@@ -27,12 +28,14 @@ def publish(
     rebuild: bool = False,
     thorough: bool = False,
     expected: Expected | None = None,
+    forget_lost: bool = False,
 ) -> Publication:
     """Bring snapshots and the analysts' file up to the cache and the ledger. One process publishes, others wait.
 
     `rebuild` writes a new file from the cache instead of updating an older version; readers see one swap in either
     case. `thorough` reads everything published to find what is damaged. What is damaged is rebuilt, and the note says
-    so. `expected` is what the schedules keep fresh; without it, what was given last.
+    so. `expected` is what the schedules keep fresh; without it, what was given last. `forget_lost` drops published rows
+    that neither ledger nor cache has, which are otherwise taken over first.
     """
     import duckdb
 
@@ -40,6 +43,7 @@ def publish(
     options = PublishOptions(rebuild or bool(notes), thorough)
     for _ in range(MAX_REPAIRS):
         try:
+            notes += () if forget_lost else adopt_published(home, ledger)
             return _with_notes(publish_once(home, ledger, expected, options), notes)
         except CacheIncomplete:
             notes += load(Cache(home), ledger).notes

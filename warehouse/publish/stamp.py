@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from warehouse.cache.rewinds import CacheVersion, cache_version
 from warehouse.cache.sql import literal
 from warehouse.cache.store import STORAGE
+from warehouse.load.adopt import coverage_tables
 from warehouse.publish.ledger_snapshot import LedgerSnapshot
 from warehouse.publish.views import catalog
 
@@ -88,9 +89,12 @@ def write(con: duckdb.DuckDBPyConnection, ledger: LedgerSnapshot) -> None:
 
 
 def write_file(con: duckdb.DuckDBPyConnection, path: Path) -> None:
-    """Copy the stamp of `pub` into a file of its own, so that it can be read without opening the public file."""
+    """Copy the stamp of `pub` into a file of its own, so that it can be read without opening the public file; and what
+    the open cache holds, so that a cache and a ledger that are lost cost nothing (warehouse/load/adopt.py)."""
     path.unlink(missing_ok=True)
     con.execute(f"ATTACH {literal(path)} AS stamped (STORAGE_VERSION '{STORAGE}')")
     con.execute("CREATE TABLE stamped.publication AS FROM pub.publication")
+    for name in sorted(coverage_tables(con, "cache")):
+        con.execute(f"CREATE TABLE stamped.{name} AS FROM {name}")
     con.execute("CHECKPOINT stamped")
     con.execute("DETACH stamped")

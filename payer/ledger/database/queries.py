@@ -133,6 +133,21 @@ PAYEE = Statement(
     )
 )
 ADD_PAYEE = _insert(schema.payees)
+_paid = schema.paid_on_chain
+PAID_ON_CHAIN = Statement(
+    sa.select(_paid.c.at, _paid.c.pay_to, _paid.c.nonce, _paid.c.value, _purchases.c.committed)
+    .join_from(
+        _paid, _purchases, (_purchases.c.nonce == _paid.c.nonce) & (_purchases.c.asset == _paid.c.asset), isouter=True
+    )
+    .where(
+        _paid.c.wallet == sa.bindparam("wallet"),
+        _paid.c.asset == sa.bindparam("asset"),
+        _paid.c.at >= sa.bindparam("first", type_=_paid.c.at.type),
+        _paid.c.at < sa.bindparam("after", type_=_paid.c.at.type),
+    )
+)
+"""A wallet's transfers of a time, each with what the purchase over its nonce commits, if there is one. Runs in each
+transaction that reserves."""
 _freezes = schema.freezes
 _freeze = sa.select(_freezes.c.seller, _freezes.c.since, _freezes.c.frozen_by, _freezes.c.reason)
 FREEZES = Statement(_freeze.where(_freezes.c.seller.in_([sa.literal_column("'*'"), sa.bindparam("seller")])))

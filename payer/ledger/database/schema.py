@@ -205,6 +205,32 @@ transfers = sa.Table(
     sa.Index("transfers_nonce", "nonce"),
 )
 
+paid_on_chain = sa.Table(
+    "paid_on_chain",
+    metadata,
+    sa.Column("asset", sa.Text, primary_key=True),
+    sa.Column("tx_hash", sa.Text, primary_key=True),
+    sa.Column("log_index", sa.Integer, primary_key=True),
+    sa.Column("wallet", sa.Text, nullable=False),
+    sa.Column("block_number", sa.BigInteger, nullable=False),
+    sa.Column("at", Moment, nullable=False),
+    sa.Column("pay_to", sa.Text, nullable=False),
+    sa.Column("value", AtomicUnits, nullable=False),
+    sa.Column("nonce", sa.Text),
+    sa.Index("paid_on_chain_at", "wallet", "asset", "at"),
+)
+
+spend_scans = sa.Table(
+    "spend_scans",
+    metadata,
+    sa.Column("wallet", sa.Text, primary_key=True),
+    sa.Column("asset", sa.Text, primary_key=True),
+    sa.Column("since", Moment, nullable=False),
+    sa.Column("first_block", sa.BigInteger, nullable=False),
+    sa.Column("through_block", sa.BigInteger, nullable=False),
+    sa.Column("scanned_at", Moment, nullable=False),
+)
+
 writers = sa.Table(
     "writers",
     metadata,

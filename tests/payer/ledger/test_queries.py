@@ -21,6 +21,7 @@ from payer.ledger.database.statements import Statement
         (queries.OPEN_OF_FLOW, "purchases_open (is_open=? AND flow=?)"),
         (queries.BY_NONCE, "purchases_nonce (nonce=?)"),
         (queries.GENERATIONS, "sqlite_autoindex_purchases_2 (purchase_key=?)"),
+        (queries.PAID_ON_CHAIN, "paid_on_chain_at (wallet=? AND asset=? AND at>? AND at<?)"),
         (queries.FREEZES, "sqlite_autoindex_freezes_1 (seller=?)"),
         (queries.VERSION, "sqlite_autoindex_purchases_1 (purchase_id=?)"),
     ],

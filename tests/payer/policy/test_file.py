@@ -183,7 +183,9 @@ def test_a_bad_value_is_refused_naming_the_key_and_the_fix(table: str, line: str
     assert fix in error.fix
 
 
-@pytest.mark.parametrize("line", ["validity_seconds = 301", "validity_seconds = 9", 'quote_max_age = "1h"'])
+@pytest.mark.parametrize(
+    "line", ['count_chain_spend = "year"', "validity_seconds = 301", "validity_seconds = 9", 'quote_max_age = "1h"']
+)
 def test_the_longest_validity_has_a_bound_of_its_own(line: str, tmp_path: Path) -> None:
     """I6: no policy can ask for authorizations that outlive any sensible expiry."""
     error = fault(POLICY_TOML + f"\n[payment]\n{line}\n", tmp_path)

@@ -96,17 +96,17 @@ def test_a_transfer_that_no_authorization_made_is_listed_as_foreign(scene: Scene
     assert books.chain_atomic == PRICE
 
 
-def test_a_purchase_of_another_machine_is_named_with_its_transaction(scene: Scene, tmp_path: Path) -> None:
+def test_a_purchase_of_another_home_is_foreign_and_the_books_agree(scene: Scene, tmp_path: Path) -> None:
+    """I5 is about what this ledger paid; what it did not pay is named with its transaction."""
     elsewhere = f"sqlite:///{tmp_path}/elsewhere.db"
     with Desk(scene.desk.policy_text, scene.buyer.private_key, elsewhere, scene.desk.clock) as machine:
         machine.buy(orders(machine.policy_text, 1))
     scene.desk.buy(orders(scene.desk.policy_text, 1, first=5))
     scene.finalise()
     books = scene.reconcile()
-    [difference] = books.differences
     unknown = payments(scene.world, scene.buyer.address)[0]
-    assert (difference.kind, difference.tx_hash) == ("not_in_ledger", unknown.tx_hash)
-    assert (difference.ledger_atomic, difference.chain_atomic) == (None, PRICE)
+    assert [(one.tx_hash, one.nonce, one.value) for one in books.foreign] == [(unknown.tx_hash, unknown.nonce, PRICE)]
+    assert (books.clean, books.ledger_atomic, books.chain_atomic) == (True, PRICE, PRICE)
 
 
 def test_a_settlement_that_the_chain_does_not_have_is_a_difference(scene: Scene) -> None:
@@ -127,6 +127,7 @@ def test_a_transfer_that_came_after_a_lie_of_the_chain_server_is_booked_late(sce
     scene.world.faults.add("reset_after", times=1)
     scene.world.faults.add("hang_before", times=None, after=1, seconds=0.0)
     [order] = orders(scene.desk.policy_text, 1)
+    scene.desk.policy = replace(scene.desk.policy, count_chain_spend="off")
     scene.world.faults.add("rpc_error", times=None, path="eth_getLogs")
     scene.desk.buy([order])
     lied_to = scene.desk.found(order)

@@ -29,6 +29,7 @@ class Books:
     """A ledger of which only the caps are asked; no purchase is open."""
 
     held: dict[tuple[str, str], int] = field(default_factory=dict)
+    paid: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def committed(self, _asset: object) -> dict[tuple[str, str], int]:
         return self.held
@@ -39,11 +40,16 @@ class Books:
     def freezes(self) -> list[object]:
         return []
 
+    @property
+    def elsewhere(self) -> SimpleNamespace:
+        return SimpleNamespace(totals=lambda *_: self.paid)
+
 
 def workspace(**held: int) -> Workspace:
     buckets = {"day": ("day", "2026-11-25"), "month": ("month", "2026-11")}
     books = Books({buckets[scope]: amount for scope, amount in held.items()})
-    return cast("Workspace", SimpleNamespace(ledger=books, policy=SimpleNamespace(caps={"USDC": CAPS})))
+    policy = SimpleNamespace(caps={"USDC": CAPS})
+    return cast("Workspace", SimpleNamespace(ledger=books, policy=policy, has_wallet=False))
 
 
 def pieces(count: int, due: Due, first: int) -> tuple[Item, ...]:

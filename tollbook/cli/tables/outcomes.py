@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from payer.elsewhere.pieces import WHO
 from tasks.buy.outcome import Outcome
 from tollbook.cli.output import Output
 from tollbook.cli.tables.bills import FIGURES, amount, plural
@@ -60,7 +61,7 @@ def _remarks(done: Outcome) -> Iterator[tuple[str, str, str]]:
         yield "interrupted", "what was on its way was waited for and kept; run again to go on", "yellow"
     if done.found_on_chain:
         found = plural(done.found_on_chain, "purchase")
-        yield "on chain", f"{found} found there, paid before, not paid again", ""
+        yield "on chain", f"{found} found there, bought by {WHO}: not paid again", ""
     if done.recovered:
         yield "recovered", f"{plural(done.recovered, 'purchase')} of an earlier run", ""
     yield from _about_bodies(done)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from payer.elsewhere.pieces import where_it_is, whose
 from payer.values.money import Amount
 from payer.values.purchase import Purchase
 from tollbook.cli.output import Output
@@ -26,5 +27,8 @@ def show_purchases(output: Output, title: str, purchases: Sequence[Purchase]) ->
     ]
     output.table(("purchase", "dataset", "money", "amount", "since"), rows, right=frozenset({3}))
     for p in purchases:
+        if told := whose(p):
+            output.line(f"  {p.purchase_id}: {told}")
+            output.line(f"  {p.purchase_id}: {where_it_is(p)}")
         for said in (*p.answers, *([p.failure] if p.failure else [])):
             output.line(f"  {p.purchase_id}: {said}")

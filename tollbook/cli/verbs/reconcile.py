@@ -12,7 +12,12 @@ from tollbook.cli.output import Output
 Rescan = Annotated[bool, typer.Option("--rescan", help="Also read blocks again that an earlier reconciliation closed.")]
 
 
-def reconcile(rescan: Rescan = False, as_json: options.Json = False) -> int:
+ListForeign = Annotated[
+    bool, typer.Option("--list-foreign", help="List every transfer of the wallet that is not this ledger's.")
+]
+
+
+def reconcile(rescan: Rescan = False, list_foreign: ListForeign = False, as_json: options.Json = False) -> int:
     """Compare the ledger with its events, with the chain to the last atomic unit, and every body with its hash."""
     from payer.values.money import Amount
     from tasks.ops.reconcile import reconcile_all
@@ -20,7 +25,7 @@ def reconcile(rescan: Rescan = False, as_json: options.Json = False) -> int:
     from tollbook.cli.workspace import in_workspace
 
     output = Output(as_json=as_json)
-    books = in_workspace(lambda ws: reconcile_all(ws, rescan, Blocks()))
+    books = in_workspace(lambda ws: reconcile_all(ws, rescan, Blocks(), list_foreign=list_foreign))
     output.document(books.document())
     for one in books.assets:
         words = "clean" if one.clean else f"{len(one.differences)} differences"
@@ -30,8 +35,12 @@ def reconcile(rescan: Rescan = False, as_json: options.Json = False) -> int:
         output.line(f"  the wallet's balance against its transfers: {one.balance}")
         if one.booked_late:
             output.line(f"  booked late: {', '.join(one.booked_late)}", style="yellow")
-        for transfer in one.foreign:
-            output.line(f"  not tollbook's: {transfer.value} to {transfer.pay_to} in {transfer.tx_hash}")
+        foreign = books.foreign(one)
+        if foreign.line:
+            output.line(f"  {foreign.line}" + ("" if list_foreign else "; --list-foreign lists them"))
+        for entry in foreign.document(listed=list_foreign)["listed"]:
+            whose = "rows of " + entry["purchase_id"] if entry["purchase_id"] else "not this ledger's"
+            output.line(f"  {whose}: {entry['value_atomic']} to {entry['to']} in {entry['tx_hash']}")
     for difference in books.differences:
         output.line(f"  {difference}", style="red")
     for lost in books.losses:

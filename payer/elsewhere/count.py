@@ -1,0 +1,109 @@
+"""Count what the wallet paid on the chain, up to its newest block, before a bill is reserved.
+
+Two homes with ledgers of their own over one wallet see each other's payments by this, and so does a new ledger what
+was paid before it. An authorization that another home has signed, and that is not settled, is seen by nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+
+from payer.chain.chain import ChainReader, Head
+from payer.context import PayerContext
+from payer.elsewhere.first_block import first_block
+from payer.ledger.elsewhere.record import SpendScan
+from payer.policy.file import COUNT_NOTHING
+from payer.values.chain_view import TransferOut
+from payer.values.crashpoints import crash_point
+from payer.values.errors import ChainUnreachable
+from payer.values.money import Asset
+
+STRETCH = 45_000
+"""Blocks that are kept at once: five pages of the widest range that is asked for."""
+
+OVERLAP = 128
+"""Blocks that are read again where policy calls every block final."""
+
+FRESH = timedelta(seconds=10)
+"""How long a count holds for further bills of the same process."""
+
+
+def period_start(period: str, at: datetime) -> datetime:
+    """Return when the day or the month of a time began, in UTC."""
+    midnight = at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return midnight if period == "day" else midnight.replace(day=1)
+
+
+async def count_elsewhere(context: PayerContext, started_at: datetime, assets: Iterable[Asset]) -> None:
+    """Read the wallet's transfers since the last count, the first time since the beginning of the policy's period.
+
+    Raises ChainUnreachable where they can't be read: what is unknown is not zero (I9), so nothing is signed then.
+    """
+    period, now = context.policy.count_chain_spend, context.clock.now()
+    if period == COUNT_NOTHING:
+        return
+    since = period_start(period, min(started_at, now))
+    for asset in assets:
+        counted = context.counted.get(asset)
+        if counted is not None and counted[0] <= since and timedelta(0) <= now - counted[1] < FRESH:
+            continue
+        try:
+            await _count(context, asset, since)
+        except ChainUnreachable as error:
+            raise _unknown(error, period) from None
+        context.counted[asset] = since, now
+
+
+async def _count(context: PayerContext, asset: Asset, since: datetime) -> None:
+    wallet, head = context.signer().address, await context.chain.head()
+    final = min(head.final_number, head.number - OVERLAP) if context.policy.finality == "latest" else head.final_number
+    scan = await _begun(context, asset, wallet, head, since)
+    start = first = scan.through_block + 1
+    context.progress(0, max(0, head.number + 1 - first))
+    while start <= head.number:
+        blocks = range(start, min(start + STRETCH, head.number + 1))
+        await _read(context, asset, wallet, blocks, min(blocks[-1], final))
+        start = blocks.stop
+        context.progress(start - first, head.number + 1 - first)
+
+
+async def _begun(context: PayerContext, asset: Asset, wallet: str, head: Head, since: datetime) -> SpendScan:
+    """Return the scan to go on with: the one that is kept, or a new one where that begins too late, or ended so long
+    ago that finding the period's first block costs less than reading up to it."""
+    kept = context.ledger.elsewhere.scan(asset, wallet)
+    if kept is not None and kept.since <= since and head.number - kept.through_block <= STRETCH:
+        return kept
+    first = await first_block(context.chain, head, since.timestamp())
+    if kept is not None and kept.since <= since and first <= kept.through_block + 1:
+        return kept
+    return context.ledger.elsewhere.begin(asset, wallet, SpendScan(since, first, first - 1), context.clock.now())
+
+
+async def _read(context: PayerContext, asset: Asset, wallet: str, blocks: range, through: int) -> None:
+    """Keep the transfers of some blocks that this ledger has not booked as spent."""
+    out = await context.chain.paid(asset, wallet, blocks[0], blocks[-1])
+    moved = [transfer for transfer in out if transfer.value and transfer.pay_to.lower() != wallet.lower()]
+    counted = context.ledger.elsewhere.not_settled_here(moved)
+    timed = await _with_times(context.chain, counted)
+    context.ledger.elsewhere.close(asset, wallet, blocks, timed, through, context.clock.now())
+    crash_point("counted")
+
+
+async def _with_times(chain: ChainReader, transfers: list[TransferOut]) -> list[tuple[TransferOut, datetime]]:
+    times = await chain.block_times({transfer.block_number for transfer in transfers}) if transfers else {}
+    return [(each, datetime.fromtimestamp(times[each.block_number], UTC)) for each in transfers]
+
+
+def _unknown(error: ChainUnreachable, period: str) -> ChainUnreachable:
+    when = "today" if period == "day" else "this month"
+    return ChainUnreachable(
+        f"the chain can't be read, so what this wallet paid elsewhere {when} is unknown and nothing was signed: "
+        f"{error.what}",
+        advice=f"{error.fix}; or set payment.count_chain_spend to {_narrower(period)} in the policy file: then caps "
+        "count what this ledger knows",
+    )
+
+
+def _narrower(period: str) -> str:
+    return '"off"' if period == "day" else '"day" or "off"'

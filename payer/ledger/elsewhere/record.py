@@ -1,0 +1,142 @@
+"""Keep the transfers that were read for the caps, and how far the chain was read."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from payer.ledger.caps import Bucket
+from payer.ledger.database import schema
+from payer.ledger.database.engine import read_connection, write_connection
+from payer.ledger.database.locks import serialize_scans
+from payer.ledger.database.rows import asset_key
+from payer.ledger.database.statements import transaction
+from payer.ledger.elsewhere.sums import elsewhere, paid_elsewhere
+from payer.policy.rules import Caps
+from payer.values.chain_view import TransferOut
+from payer.values.money import Asset
+from payer.values.purchase import Money
+from payer.values.request import Run
+
+KEPT = timedelta(days=70)
+"""How long a transfer is kept: no cap reaches further back than a month."""
+
+_AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class SpendScan:
+    """The blocks that were read: from the first one of `since` (the beginning of a day or a month) through a final one.
+
+    Blocks above `through_block` are read again each time, as they may still be replaced.
+    """
+
+    since: datetime
+    first_block: int
+    through_block: int
+
+
+class SpentElsewhere:
+    """The part of a ledger about transfers that other homes of its wallet made, and those that a lost ledger made."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+
+    def scan(self, asset: Asset, wallet: str | None = None) -> SpendScan | None:
+        """The blocks read for a wallet, None before the first time; without a wallet, for the one read last."""
+        table = schema.spend_scans
+        query = sa.select(table.c.since, table.c.first_block, table.c.through_block).where(
+            table.c.asset == asset_key(asset)
+        )
+        if wallet is not None:
+            query = query.where(table.c.wallet == wallet)
+        with read_connection(self._engine) as connection:
+            row = connection.execute(query.order_by(table.c.scanned_at.desc())).first()
+        return None if row is None else SpendScan(*row)
+
+    def begin(self, asset: Asset, wallet: str, scan: SpendScan, at: datetime) -> SpendScan:
+        """Begin at a scan's first block; return what holds then, which another process may have begun before."""
+        table, key = schema.spend_scans, {"asset": asset_key(asset), "wallet": wallet}
+        where = (table.c.asset == key["asset"]) & (table.c.wallet == wallet)
+        with write_connection(self._engine) as connection:
+            serialize_scans(connection)
+            query = sa.select(table.c.since, table.c.first_block, table.c.through_block).where(where)
+            row = connection.execute(query).first()
+            kept = None if row is None else SpendScan(*row)
+            if kept is not None and kept.since <= scan.since and kept.through_block >= scan.first_block - 1:
+                return kept
+            connection.execute(sa.delete(table).where(where))
+            connection.execute(sa.insert(table).values({**key, **asdict(scan), "scanned_at": at}))
+        return scan
+
+    def close(
+        self,
+        asset: Asset,
+        wallet: str,
+        blocks: range,
+        paid: Sequence[tuple[TransferOut, datetime]],
+        through: int,
+        at: datetime,
+    ) -> None:
+        """Replace the transfers of some blocks by those read now, each with its block's time; `through` is the last of
+        the blocks that is final."""
+        table, scans = schema.paid_on_chain, schema.spend_scans
+        key = {"asset": asset_key(asset), "wallet": wallet}
+        of_wallet = (table.c.asset == key["asset"]) & (table.c.wallet == wallet)
+        with write_connection(self._engine) as connection:
+            serialize_scans(connection)
+            in_blocks = table.c.block_number.between(blocks.start, blocks.stop - 1)
+            connection.execute(sa.delete(table).where(of_wallet, in_blocks | (table.c.at < at - KEPT)))
+            for tx_hash in {transfer.tx_hash for transfer, _ in paid}:
+                connection.execute(sa.delete(table).where(of_wallet, table.c.tx_hash == tx_hash))
+            if paid:
+                rows = [{**key, **_columns(transfer), "at": when} for transfer, when in paid]
+                connection.execute(sa.insert(table), rows)
+            later = (scans.c.wallet == wallet) & (scans.c.asset == key["asset"]) & (scans.c.through_block < through)
+            connection.execute(sa.update(scans).where(later).values(through_block=through, scanned_at=at))
+
+    def not_settled_here(self, transfers: Iterable[TransferOut]) -> list[TransferOut]:
+        """Leave out transfers that this ledger has booked as spent: they count in its own caps for good."""
+        found = list(transfers)
+        nonces = sorted({transfer.nonce for transfer in found if transfer.nonce is not None})
+        table, booked = schema.purchases, set[str]()
+        with read_connection(self._engine) as connection:
+            for first in range(0, len(nonces), _AT_ONCE):
+                spent = (table.c.money == Money.SPENT.value) & table.c.nonce.in_(nonces[first : first + _AT_ONCE])
+                booked |= set(connection.execute(sa.select(table.c.nonce).where(spent)).scalars())
+        return [transfer for transfer in found if transfer.nonce not in booked]
+
+    def totals(self, asset: Asset, run: Run, seller: str, caps: Caps, wallet: str | None) -> dict[Bucket, int]:
+        """Atomic units that the wallet paid elsewhere, by bucket of a run's caps; those that are zero may be absent.
+
+        Without a wallet, that of the newest count.
+        """
+        counted = wallet or self._newest_wallet(asset)
+        if counted is None:
+            return {}
+        with transaction(self._engine, write=False) as txn:
+            return elsewhere(txn, asset, counted, run, seller, caps)
+
+    def nonces(self, asset: Asset, wallet: str | None, at: datetime) -> Collection[str]:
+        """Nonces over which the wallet (None: that of the newest count) paid elsewhere in the month of a time."""
+        counted = wallet or self._newest_wallet(asset)
+        if counted is None:
+            return set()
+        with transaction(self._engine, write=False) as txn:
+            found = paid_elsewhere(txn, asset, counted, at)
+        return {each.nonce for each in found if each.nonce is not None}
+
+    def _newest_wallet(self, asset: Asset) -> str | None:
+        table = schema.spend_scans
+        query = sa.select(table.c.wallet).where(table.c.asset == asset_key(asset)).order_by(table.c.scanned_at.desc())
+        with read_connection(self._engine) as connection:
+            wallet = connection.execute(query).scalar()
+        return None if wallet is None else str(wallet)
+
+
+def _columns(transfer: TransferOut) -> dict[str, object]:
+    columns = asdict(transfer)
+    return {name: columns[name] for name in ("tx_hash", "log_index", "block_number", "pay_to", "value", "nonce")}
