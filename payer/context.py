@@ -72,11 +72,11 @@ class PayerContext:
         """True if the purchase was, or will be, paid from this wallet. Raises Misconfigured without a wallet."""
         return self.signer().address == purchase.payer
 
-    def forbids(self, purchase: Purchase) -> str:
+    async def forbids(self, purchase: Purchase) -> str:
         """Say why today's policy forbids to present a purchase's payment again, or return ""."""
-        seller = self.policy.sellers.get(purchase.order.seller)
-        first_use = seller is not None and not seller.pay_to
-        pinned = self.ledger.payee(purchase.order.seller, purchase.asset) if first_use else None
+        name, seller, pinned = purchase.order.seller, self.policy.sellers.get(purchase.order.seller), None
+        if seller is not None and not seller.pay_to:
+            pinned = await self.ledger.in_thread(self.ledger.payee, name, purchase.asset)
         return no_longer_allowed(self.policy, purchase, pinned)
 
     def names_seller_of(self, purchase: Purchase) -> bool:

@@ -47,7 +47,7 @@ async def buy(context: PayerContext, purchase: Purchase, view: View = NotSeen.UN
     try:
         return await _carry(context, purchase, view)
     except Interrupted:
-        raise _stopped(_reread(context, purchase)) from None
+        raise _stopped(await _reread(context, purchase)) from None
     except PayerError:
         raise
     except Exception as error:
@@ -60,15 +60,16 @@ def unforeseen(purchase: Purchase, error: Exception) -> Exception:
 
 
 async def _carry(context: PayerContext, purchase: Purchase, view: View) -> Purchase:
-    counts, polls = _first_counts(context, purchase), 0
+    counts, polls = await _first_counts(context, purchase), 0
     while purchase.data is Data.ABSENT:
         if leased_elsewhere(context, purchase) and _is_open(purchase):
             context.stop.check()
             await context.clock.sleep(_POLL_SECONDS[min(polls, len(_POLL_SECONDS) - 1)])
-            purchase, polls = _reread(context, purchase), polls + 1
+            purchase, polls = await _reread(context, purchase), polls + 1
             continue
         if _is_abandoned(context, purchase):
-            [purchase] = release(context, [purchase]) or [_reread(context, purchase)]
+            released = await context.ledger.in_thread(release, context, [purchase])
+            purchase = released[0] if released else await _reread(context, purchase)
             continue
         action = next_action(purchase, context.clock.now().timestamp(), view, context.limits, counts)
         if isinstance(action, decide.Sign | decide.Present | decide.Claim):
@@ -86,12 +87,12 @@ async def _carry(context: PayerContext, purchase: Purchase, view: View) -> Purch
                     raise _other_wallet(purchase)
                 case decide.Sign() | decide.Present() | decide.Claim() if not context.names_seller_of(purchase):
                     raise _seller_not_named(purchase)
-                case decide.Sign() | decide.Claim() if forbidden := _forbids_signing(context, purchase):
+                case decide.Sign() | decide.Claim() if forbidden := await _forbids_signing(context, purchase):
                     raise await _sign_no_more(context, purchase, forbidden)
                 case decide.Sign():
                     async with send.turn(context, purchase):
                         terms = await terms_to_sign(context, purchase)
-                        purchase = await send.send(context, send.sign(context, purchase, terms))
+                        purchase = await send.send(context, await send.sign(context, purchase, terms))
                     counts, view = _after_sending(context, purchase, counts), NotSeen.UNREAD
                 case decide.Present():
                     await context.clock.sleep(send.pause(counts.presents))
@@ -99,7 +100,7 @@ async def _carry(context: PayerContext, purchase: Purchase, view: View) -> Purch
                         now = context.clock.now()
                         if next_action(purchase, now.timestamp(), view, context.limits, counts) != action:
                             continue
-                        purchase = await send.send(context, append(context, purchase, Sent(at=now)))
+                        purchase = await send.send(context, await append(context, purchase, Sent(at=now)))
                     counts, view = _after_sending(context, purchase, counts), NotSeen.UNREAD
                 case decide.Claim():
                     counts = replace(counts, claims=counts.claims + 1)
@@ -107,11 +108,11 @@ async def _carry(context: PayerContext, purchase: Purchase, view: View) -> Purch
                 case decide.Look():
                     view = (await look(context, [purchase]))[purchase.purchase_id]
                 case decide.Settle() | decide.Free() | decide.Unsettle() | decide.GiveUp():
-                    purchase = append(context, purchase, *book(context, purchase, action))
+                    purchase = await append(context, purchase, *book(context, purchase, action))
                 case _ as unreachable:
                     assert_never(unreachable)
         except Conflict:
-            purchase, view = _reread(context, purchase), NotSeen.UNREAD
+            purchase, view = await _reread(context, purchase), NotSeen.UNREAD
     return purchase
 
 
@@ -141,9 +142,9 @@ def release(context: PayerContext, purchases: Sequence[Purchase]) -> list[Purcha
     return context.ledger.append_all([(p, [Void(at=now, reason="never sent")]) for p in reserved]) if reserved else []
 
 
-def _first_counts(context: PayerContext, purchase: Purchase) -> AttemptCounts:
+async def _first_counts(context: PayerContext, purchase: Purchase) -> AttemptCounts:
     """Allow looking but no presenting where another wallet pays, or policy no longer allows the payment."""
-    able = context.holds_key_of(purchase) and not context.forbids(purchase)
+    able = context.holds_key_of(purchase) and not await context.forbids(purchase)
     return AttemptCounts() if able else AttemptCounts(presents=context.limits.presents)
 
 
@@ -173,7 +174,7 @@ async def _waiting(context: PayerContext, purchase: Purchase, why: str) -> Unres
     what = f"{purchase.order.dataset} {purchase.purchase_id}: {why}{_last_answer(purchase)}"
     if any(INSUFFICIENT_FUNDS in said.lower() for said in purchase.answers):
         what += f"; {await _balance(context, purchase)}"
-    forbidden = context.forbids(purchase)
+    forbidden = await context.forbids(purchase)
     if not forbidden:
         return Unresolved(what, advice=advice_for(purchase.answers))
     return Unresolved(
@@ -210,17 +211,17 @@ def _stopped(purchase: Purchase) -> PayerError:
     return Unresolved(f"{name}: the run was stopped before it was settled{_last_answer(purchase)}")
 
 
-def _forbids_signing(context: PayerContext, purchase: Purchase) -> str:
+async def _forbids_signing(context: PayerContext, purchase: Purchase) -> str:
     """Say why policy forbids a first signature; a claim with the authorization that settled moves no money."""
     claims_what_settled = purchase.money is Money.SPENT and purchase.authorization is not None
-    return "" if claims_what_settled else context.forbids(purchase)
+    return "" if claims_what_settled else await context.forbids(purchase)
 
 
 async def _sign_no_more(context: PayerContext, purchase: Purchase, forbidden: str) -> PayerError:
     """The error of a payment that policy forbids before anything is signed; a reservation is void then."""
     if purchase.money is not Money.RESERVED:
         return await _waiting(context, purchase, "nothing is signed for it now")
-    append(context, purchase, Denied(at=context.clock.now(), reason=forbidden))
+    await append(context, purchase, Denied(at=context.clock.now(), reason=forbidden))
     return Refused(f"{purchase.order.dataset}: {forbidden}")
 
 
@@ -243,7 +244,7 @@ def _is_open(purchase: Purchase) -> bool:
     return purchase.data is Data.ABSENT and purchase.money in (Money.RESERVED, Money.EXPOSED, Money.SPENT)
 
 
-def _reread(context: PayerContext, purchase: Purchase) -> Purchase:
-    latest = context.ledger.get(purchase.purchase_id)
+async def _reread(context: PayerContext, purchase: Purchase) -> Purchase:
+    latest = await context.ledger.in_thread(context.ledger.get, purchase.purchase_id)
     assert latest is not None, "the ledger never forgets a purchase"
     return latest

@@ -31,6 +31,7 @@ def leased_elsewhere(context: PayerContext, purchase: Purchase) -> bool:
     return not is_gone(lease.owner)
 
 
-def append(context: PayerContext, purchase: Purchase, *events: Event) -> Purchase:
+async def append(context: PayerContext, purchase: Purchase, *events: Event) -> Purchase:
     """Append events to the ledger and renew the lease for the time of the next answer. Raises Conflict."""
-    return context.ledger.append(purchase, *events, lease=new_lease(context, purchase.order.seller))
+    lease = new_lease(context, purchase.order.seller)
+    return await context.ledger.in_thread(context.ledger.append, purchase, *events, lease=lease)

@@ -12,6 +12,7 @@ from payer.http.outcome import Answer, NoAnswer, NotSent
 from payer.policy.judge import judge
 from payer.policy.price_drift import PriceLimit, limit_of
 from payer.values.errors import QuoteUnacceptable, SellerUnreachable
+from payer.values.money import Asset
 from payer.values.request import Order
 from payer.values.terms import Quote, Terms
 from payer.wire.seller_word import body_word, is_html
@@ -30,10 +31,8 @@ async def quote(context: PayerContext, orders: Iterable[Order]) -> dict[str, Quo
         if order.free or endpoint in quotes:
             continue
         asset = context.policy.asset_for(order.seller)
-        kept = context.ledger.quote(endpoint, asset)
-        if kept is None or not _is_usable(context, order, kept):
-            kept = await _fetch_terms(context, order)
-        quotes[endpoint] = kept
+        kept = await context.ledger.in_thread(_usable_quote, context, order, asset)
+        quotes[endpoint] = kept or await _fetch_terms(context, order)
     return quotes
 
 
@@ -44,12 +43,21 @@ async def requote(context: PayerContext, orders: Iterable[Order]) -> dict[str, Q
     Raises as `quote`.
     """
     wanted = [order for order in orders if not order.free]
+    await context.ledger.in_thread(_expire_quotes, context, wanted)
+    return await quote(context, wanted)
+
+
+def _expire_quotes(context: PayerContext, orders: Iterable[Order]) -> None:
     stale = context.clock.now() - timedelta(seconds=context.policy.quote_max_age + 1)
-    for order in wanted:
+    for order in orders:
         kept = context.ledger.quote(order.request.endpoint, context.policy.asset_for(order.seller))
         if kept is not None:
             context.ledger.put_quote(replace(kept, quoted_at=stale))
-    return await quote(context, wanted)
+
+
+def _usable_quote(context: PayerContext, order: Order, asset: Asset) -> Quote | None:
+    kept = context.ledger.quote(order.request.endpoint, asset)
+    return kept if kept is not None and _is_usable(context, order, kept) else None
 
 
 def _is_usable(context: PayerContext, order: Order, kept: Quote) -> bool:
@@ -70,11 +78,16 @@ async def offered_price(context: PayerContext, order: Order) -> Terms:
 
     They are inside policy in all but price drift. Raises as `quote`.
     """
-    return judge_answer(context, order, await _ask(context, order), within_drift=False)
+    answer = await _ask(context, order)
+    return await context.ledger.in_thread(judge_answer, context, order, answer, within_drift=False)
 
 
 async def _fetch_terms(context: PayerContext, order: Order) -> Quote:
-    answer = await _ask(context, order)
+    return await context.ledger.in_thread(_keep_terms, context, order, await _ask(context, order))
+
+
+def _keep_terms(context: PayerContext, order: Order, answer: Answer) -> Quote:
+    """Keep the terms of a 402, and pin the payee of a seller that policy names none for."""
     terms = judge_answer(context, order, answer)
     if context.policy.sellers[order.seller].any_payee:
         return keep_quote(context, order, terms)

@@ -45,7 +45,7 @@ async def turn(context: PayerContext, purchase: Purchase) -> AsyncIterator[None]
             yield
 
 
-def sign(context: PayerContext, purchase: Purchase, terms: Terms) -> Purchase:
+async def sign(context: PayerContext, purchase: Purchase, terms: Terms) -> Purchase:
     """Append what is about to be signed for these terms and sent. Nothing leaves the machine before this has returned.
 
     Raises OverBudget when the seller's loss limit is reached, Frozen when an operator froze the seller, and Refused
@@ -53,7 +53,7 @@ def sign(context: PayerContext, purchase: Purchase, terms: Terms) -> Purchase:
     """
     now = context.clock.now()
     if fault := context.clock_fault(purchase.order.seller, terms.max_timeout):
-        _deny(context, purchase, fault)
+        await _deny(context, purchase, fault)
         raise Refused(fault, advice=CLOCK_ADVICE)
     authorization = authorize(context.policy, purchase, terms, now)
     crash_point("signed")
@@ -61,40 +61,44 @@ def sign(context: PayerContext, purchase: Purchase, terms: Terms) -> Purchase:
     seller = purchase.order.seller
     limit = context.loss_limits().get(seller)
     try:
-        sent = context.ledger.append(purchase, *events, lease=new_lease(context, seller), loss_limit=limit)
+        lease = new_lease(context, seller)
+        sent = await context.ledger.in_thread(context.ledger.append, purchase, *events, lease=lease, loss_limit=limit)
     except (OverBudget, Frozen) as refused:
-        _deny(context, purchase, refused.what)
+        await _deny(context, purchase, refused.what)
         raise
     crash_point("sent")
     return sent
 
 
-def _deny(context: PayerContext, purchase: Purchase, reason: str) -> None:
+async def _deny(context: PayerContext, purchase: Purchase, reason: str) -> None:
     """Void a purchase of which nothing was signed yet."""
     if purchase.money is Money.RESERVED:
-        append(context, purchase, Denied(at=context.clock.now(), reason=reason))
+        await append(context, purchase, Denied(at=context.clock.now(), reason=reason))
 
 
 async def send(context: PayerContext, purchase: Purchase) -> Purchase:
     """Present the payment once and append what came back.
 
-    Raises SellerUnreachable when not one byte of any attempt left the machine, and Unbooked when the answer can't be
-    written down.
+    Nothing is sent, and the purchase returned as not sent, where the ledger took so long to book the payment that it
+    has expired. Raises SellerUnreachable when not one byte of any attempt left the machine, and Unbooked when the
+    answer can't be written down.
     """
+    if _has_expired(context, purchase):
+        return await append(context, purchase, Unsent(at=context.clock.now(), reason="expired while it was booked"))
     payment = present(context.signer(), purchase)
     answer = await _exchange(context, purchase, {payment.header_name: payment.header_value, **_UNSHARED})
     if isinstance(answer, NotSent):
-        return _unsent(context, purchase, answer.reason)
+        return await _unsent(context, purchase, answer.reason)
     if isinstance(answer, NoAnswer):
-        return append(context, purchase, without_answer(answer.reason, context.clock.now()))
+        return await append(context, purchase, without_answer(answer.reason, context.clock.now()))
     crash_point("answered")
-    offered, refusal = offered_terms(context, purchase, answer)
+    offered, refusal = await offered_terms(context, purchase, answer)
     recorded = await record_answer(context, purchase, answer, refusal)
     crash_point("delivered")
     if offered is None:
-        return judge_body(context, recorded)
-    remember_terms(context, purchase.order, offered)
-    return sign_offered(context, recorded, offered) if is_unchanged(purchase, recorded) else recorded
+        return await judge_body(context, recorded)
+    await context.ledger.in_thread(remember_terms, context, purchase.order, offered)
+    return await sign_offered(context, recorded, offered) if is_unchanged(purchase, recorded) else recorded
 
 
 async def claim(context: PayerContext, purchase: Purchase) -> Purchase:
@@ -103,10 +107,10 @@ async def claim(context: PayerContext, purchase: Purchase) -> Purchase:
     Where this ledger never signed for the nonce, it signs now, as for a payment: that the nonce is used is a chain
     server's word. Raises OverBudget when a cap or the seller's loss limit forbids it; the claim is due again later.
     """
-    terms = _claim_terms(context, purchase)
+    terms = await _claim_terms(context, purchase)
     if purchase.authorization is None and terms is None:
         event = Undelivered(at=context.clock.now(), reason="no terms are known to claim it with")
-        return append(context, purchase, event)
+        return await append(context, purchase, event)
     if purchase.claims:
         await context.clock.sleep(pause(purchase.claims))
     async with turn(context, purchase):
@@ -115,10 +119,10 @@ async def claim(context: PayerContext, purchase: Purchase) -> Purchase:
         if purchase.authorization is None and terms is not None:
             authorization = authorize(context.policy, purchase, terms, now)
             signed = Signed(at=now, authorization=authorization, terms=terms)
-            return await send(context, _append_claim(context, purchase, signed, *events))
+            return await send(context, await _append_claim(context, purchase, signed, *events))
         elif purchase.authorization is not None and not purchase.paid_by(purchase.authorization):
-            events = [*_signature_that_paid(context, purchase), *events]
-        return await send(context, append(context, purchase, *events))
+            events = [*await _signature_that_paid(context, purchase), *events]
+        return await send(context, await append(context, purchase, *events))
 
 
 async def fetch_free(context: PayerContext, purchase: Purchase) -> Purchase:
@@ -129,14 +133,23 @@ async def fetch_free(context: PayerContext, purchase: Purchase) -> Purchase:
     answer = await _exchange(context, purchase, {})
     now, endpoint = context.clock.now(), purchase.order.request.endpoint
     if isinstance(answer, NotSent | NoAnswer):
-        raise _give_up_free(context, purchase, f"did not answer at {endpoint}: {answer.reason}")
+        raise await _give_up_free(context, purchase, f"did not answer at {endpoint}: {answer.reason}")
     if 200 <= answer.status < 300:
-        return judge_body(context, await record_answer(context, purchase, answer))
+        return await judge_body(context, await record_answer(context, purchase, answer))
     if answer.status == 429 or answer.status >= 500:
-        raise _give_up_free(context, purchase, f"answered {answer.status} at {endpoint}")
+        raise await _give_up_free(context, purchase, f"answered {answer.status} at {endpoint}")
+    reason = f"the seller answered {answer.status} to {endpoint}"
     if answer.status == 402:
-        return append(context, purchase, Denied(at=now, reason=f"{endpoint} is declared free and asked for money"))
-    return append(context, purchase, Denied(at=now, reason=f"the seller answered {answer.status} to {endpoint}"))
+        reason = f"{endpoint} is declared free and asked for money"
+    return await append(context, purchase, Denied(at=now, reason=reason))
+
+
+def _has_expired(context: PayerContext, purchase: Purchase) -> bool:
+    """True for a payment that no seller can settle any more; a claim moves no money, and is good at any time."""
+    signed = purchase.authorization
+    if signed is None or purchase.money is not Money.EXPOSED:
+        return False
+    return context.clock.now().timestamp() >= signed.valid_before
 
 
 def pause(times: int) -> float:
@@ -144,14 +157,14 @@ def pause(times: int) -> float:
     return _BACKOFF_SECONDS[min(max(times, 1), len(_BACKOFF_SECONDS)) - 1]
 
 
-def _unsent(context: PayerContext, purchase: Purchase, reason: str) -> Purchase:
+async def _unsent(context: PayerContext, purchase: Purchase, reason: str) -> Purchase:
     """Append that no byte of this attempt left. If no earlier one left either, the money is free again."""
     now = context.clock.now()
     if purchase.money is Money.SPENT:
-        return append(context, purchase, without_answer(reason, now))
-    unsent = append(context, purchase, Unsent(at=now, reason=reason))
+        return await append(context, purchase, without_answer(reason, now))
+    unsent = await append(context, purchase, Unsent(at=now, reason=reason))
     if unsent.money is Money.RESERVED:
-        append(context, unsent, Void(at=now, reason=f"never sent: {reason}"))
+        await append(context, unsent, Void(at=now, reason=f"never sent: {reason}"))
         raise SellerUnreachable(
             f"{purchase.order.seller} could not be reached at {purchase.order.request.url}: {reason}"
         )
@@ -167,29 +180,33 @@ async def _exchange(context: PayerContext, purchase: Purchase, headers: dict[str
         return outcome
 
 
-def _signature_that_paid(context: PayerContext, purchase: Purchase) -> list[Event]:
+async def _signature_that_paid(context: PayerContext, purchase: Purchase) -> list[Event]:
     """Find, among several signatures over the nonce, the one that settled: it is the one to claim with."""
-    signed = [event for event in context.ledger.events(purchase.purchase_id) if isinstance(event, Signed)]
+    events = await context.ledger.in_thread(context.ledger.events, purchase.purchase_id)
+    signed = [event for event in events if isinstance(event, Signed)]
     paid = [event for event in signed if purchase.paid_by(event.authorization)]
     return [replace(paid[-1], at=context.clock.now())] if paid else []
 
 
-def _append_claim(context: PayerContext, purchase: Purchase, *events: Event) -> Purchase:
+async def _append_claim(context: PayerContext, purchase: Purchase, *events: Event) -> Purchase:
     """Append a claim that signs, inside every cap and the seller's loss limit. Raises OverBudget."""
     seller = purchase.order.seller
     limit = context.loss_limits().get(seller)
     lease = new_lease(context, seller)
-    return context.ledger.append(purchase, *events, lease=lease, caps=context.policy.caps, loss_limit=limit)
+    return await context.ledger.in_thread(
+        context.ledger.append, purchase, *events, lease=lease, caps=context.policy.caps, loss_limit=limit
+    )
 
 
-def _claim_terms(context: PayerContext, purchase: Purchase) -> Terms | None:
+async def _claim_terms(context: PayerContext, purchase: Purchase) -> Terms | None:
     if purchase.terms is not None:
         return purchase.terms
-    quote = context.ledger.quote(purchase.order.request.endpoint, purchase.asset)
+    endpoint = purchase.order.request.endpoint
+    quote = await context.ledger.in_thread(context.ledger.quote, endpoint, purchase.asset)
     return None if quote is None else terms_for_order(quote.terms, purchase.order)
 
 
-def _give_up_free(context: PayerContext, purchase: Purchase, why: str) -> SellerUnreachable:
+async def _give_up_free(context: PayerContext, purchase: Purchase, why: str) -> SellerUnreachable:
     """Void a free order that got no answer: it carries no money, and may be ordered again."""
-    append(context, purchase, Void(at=context.clock.now(), reason=why))
+    await append(context, purchase, Void(at=context.clock.now(), reason=why))
     return SellerUnreachable(f"{purchase.order.seller} {why}")

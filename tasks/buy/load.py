@@ -17,6 +17,10 @@ async def load(ws: Workspace) -> LoadReport:
 
     A failed delivery without a verdict in the ledger (its buyer died before) is booked as one.
     """
+    return await ws.in_thread(_load, ws)
+
+
+def _load(ws: Workspace) -> LoadReport:
     report = self_repair.load(ws.cache, ws.ledger)
     for failure in report.failures:
         purchase, delivery = ws.ledger.get(failure.purchase_id), ws.ledger.delivery(failure.purchase_id)
@@ -28,4 +32,8 @@ async def load(ws: Workspace) -> LoadReport:
 
 async def publish(ws: Workspace) -> Publication:
     """Write snapshot files of what is new and replace the file that analysts open, atomically."""
+    return await ws.in_thread(_publish, ws)
+
+
+def _publish(ws: Workspace) -> Publication:
     return publishing.publish(ws.home, ws.ledger, expected=expected(ws))

@@ -81,6 +81,10 @@ async def _disk(ws: Workspace) -> Check:
 
 async def _ledger(ws: Workspace) -> Check:
     """Fold the ledger again and compare. Raises LedgerDamaged."""
+    return await ws.in_thread(_compare_ledger, ws)
+
+
+def _compare_ledger(ws: Workspace) -> Check:
     ws.ledger.verify_projection()
     ws.ledger.require_intact()
     waiting, lost = len(ws.ledger.open_purchases()), len(ws.ledger.undelivered())
@@ -92,7 +96,7 @@ async def _ledger(ws: Workspace) -> Check:
 
 
 async def _freezes(ws: Workspace) -> Check:
-    frozen = ws.ledger.freezes()
+    frozen = await ws.in_thread(lambda: ws.ledger.freezes())
     if not frozen:
         return Check("freezes", True, "no seller is frozen")
     return Check("freezes", False, "; ".join(each.text for each in frozen), frozen[0].refusal().fix, 3)

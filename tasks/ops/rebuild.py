@@ -16,6 +16,10 @@ async def rebuild_all(ws: Workspace, *, forget_lost: bool = False) -> tuple[Rebu
 
     Raises LedgerLacks where the cache has deliveries that the ledger lacks, unless they may be forgotten.
     """
+    return await ws.in_thread(_rebuild_all, ws, forget_lost=forget_lost)
+
+
+def _rebuild_all(ws: Workspace, *, forget_lost: bool) -> tuple[Rebuilt, Publication]:
     rebuilt = rebuild(ws.home, ws.ledger, forget_lost=forget_lost)
     return rebuilt, publish(ws.home, ws.ledger, rebuild=True, thorough=True, expected=expected(ws))
 
