@@ -72,12 +72,15 @@ class PayerContext:
         """True if the purchase was, or will be, paid from this wallet. Raises Misconfigured without a wallet."""
         return self.signer().address == purchase.payer
 
-    async def forbids(self, purchase: Purchase) -> str:
+    def forbids(self, purchase: Purchase) -> str:
         """Say why today's policy forbids to present a purchase's payment again, or return ""."""
-        name, seller, pinned = purchase.order.seller, self.policy.sellers.get(purchase.order.seller), None
-        if seller is not None and not seller.pay_to:
-            pinned = await self.ledger.in_thread(self.ledger.payee, name, purchase.asset)
+        pinned = self.ledger.payee(purchase.order.seller, purchase.asset) if self.pins_payee_of(purchase) else None
         return no_longer_allowed(self.policy, purchase, pinned)
+
+    def pins_payee_of(self, purchase: Purchase) -> bool:
+        """True if the ledger holds whom the purchase's seller may be paid through: policy names no payee."""
+        seller = self.policy.sellers.get(purchase.order.seller)
+        return seller is not None and not seller.pay_to
 
     def names_seller_of(self, purchase: Purchase) -> bool:
         """True if policy still names the purchase's seller. Otherwise the purchase is only looked up on chain."""

@@ -6,8 +6,6 @@ caps.
 
 from __future__ import annotations
 
-from functools import partial
-
 from payer.buy.lease import new_lease
 from payer.buy.quote import judge_answer, keep_quote, terms_for_order
 from payer.context import PayerContext
@@ -22,15 +20,21 @@ from payer.wallet.sign import authorize
 _PAYMENT_REQUIRED = 402
 
 
-async def offered_terms(context: PayerContext, purchase: Purchase, answer: Answer) -> tuple[Terms | None, str]:
+def offered_terms(context: PayerContext, purchase: Purchase, answer: Answer) -> tuple[Terms | None, str]:
     """Return the terms of a 402 to a payment, if policy allows them, and else the reason why not."""
     if answer.status != _PAYMENT_REQUIRED or not context.names_seller_of(purchase):
         return None, ""
     try:
-        judged = await context.ledger.in_thread(judge_answer, context, purchase.order, answer)
-        return terms_for_order(judged, purchase.order), ""
+        return terms_for_order(judge_answer(context, purchase.order, answer), purchase.order), ""
     except QuoteUnacceptable as refused:
         return None, refused.what if purchase.money is Money.EXPOSED else ""
+
+
+async def judge_terms(context: PayerContext, purchase: Purchase, answer: Answer) -> tuple[Terms | None, str]:
+    """As `offered_terms`, in the ledger's thread where the answer has terms to judge."""
+    if answer.status != _PAYMENT_REQUIRED:
+        return None, ""
+    return await context.ledger.in_thread(offered_terms, context, purchase, answer)
 
 
 async def terms_to_sign(context: PayerContext, purchase: Purchase) -> Terms:
@@ -48,7 +52,7 @@ async def terms_to_sign(context: PayerContext, purchase: Purchase) -> Terms:
         answer = await context.ask(seller, request, dict(request.headers))
     except (NotSent, NoAnswer):
         return reserved
-    offered, _ = await offered_terms(context, purchase, answer)
+    offered, _ = await judge_terms(context, purchase, answer)
     if offered is None or offered.asset != purchase.asset or offered.amount > purchase.reserved:
         return reserved
     return offered
@@ -67,7 +71,7 @@ def is_unchanged(presented: Purchase, latest: Purchase) -> bool:
     return in_doubt and (latest.authorization, latest.terms) == (presented.authorization, presented.terms)
 
 
-async def sign_offered(context: PayerContext, purchase: Purchase, offered: Terms) -> Purchase:
+def sign_offered(context: PayerContext, purchase: Purchase, offered: Terms) -> Purchase:
     """Append a signature for the offered terms; none if they change nothing, cross a cap, are frozen, or the clock is
     off.
 
@@ -87,8 +91,7 @@ async def sign_offered(context: PayerContext, purchase: Purchase, offered: Terms
     event = Signed(at=now, authorization=authorization, terms=offered)
     try:
         lease = new_lease(context, purchase.order.seller)
-        append = partial(context.ledger.append, purchase, event, lease=lease, caps=context.policy.caps)
-        return await context.ledger.in_thread(append)
+        return context.ledger.append(purchase, event, lease=lease, caps=context.policy.caps)
     except (OverBudget, Frozen):
         return purchase
 

@@ -6,7 +6,7 @@ deliveries of open purchases again, and whoever loads the body books what it fin
 
 from __future__ import annotations
 
-from payer.context import BodyCheck, PayerContext
+from payer.context import PayerContext
 from payer.ledger import Conflict, Ledger
 from payer.values.clock import Clock
 from payer.values.crashpoints import crash_point
@@ -15,7 +15,7 @@ from payer.values.events import DeliveryFailed
 from payer.values.purchase import Data, Purchase
 
 
-async def judge_body(context: PayerContext, purchase: Purchase) -> Purchase:
+def judge_body(context: PayerContext, purchase: Purchase) -> Purchase:
     """Judge the ledger's copy of a purchase's body. Returns the purchase as it is after that.
 
     Raises Unbooked when the ledger can't be read or written: nothing more may be signed without the verdict.
@@ -23,16 +23,12 @@ async def judge_body(context: PayerContext, purchase: Purchase) -> Purchase:
     if context.check_body is None or purchase.data is not Data.DELIVERED or purchase.failure or purchase.loss_accepted:
         return purchase
     try:
-        return await context.ledger.in_thread(_judge, context, context.check_body, purchase)
+        delivery = context.ledger.delivery(purchase.purchase_id)
+        failure = "" if delivery is None or delivery.damaged else context.check_body(delivery)
+        return book_failure(context.ledger, context.clock, purchase, failure) if failure else purchase
     except LedgerUnavailable as broken:
         what = broken.what
     raise Unbooked(f"{what}; the body that came for {purchase.purchase_id} is kept in it, and is not judged yet")
-
-
-def _judge(context: PayerContext, check_body: BodyCheck, purchase: Purchase) -> Purchase:
-    delivery = context.ledger.delivery(purchase.purchase_id)
-    failure = "" if delivery is None or delivery.damaged else check_body(delivery)
-    return book_failure(context.ledger, context.clock, purchase, failure) if failure else purchase
 
 
 def book_failure(ledger: Ledger, clock: Clock, purchase: Purchase, reason: str) -> Purchase:

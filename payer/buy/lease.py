@@ -31,7 +31,11 @@ def leased_elsewhere(context: PayerContext, purchase: Purchase) -> bool:
     return not is_gone(lease.owner)
 
 
-async def append(context: PayerContext, purchase: Purchase, *events: Event) -> Purchase:
+def append(context: PayerContext, purchase: Purchase, *events: Event) -> Purchase:
     """Append events to the ledger and renew the lease for the time of the next answer. Raises Conflict."""
-    lease = new_lease(context, purchase.order.seller)
-    return await context.ledger.in_thread(context.ledger.append, purchase, *events, lease=lease)
+    return context.ledger.append(purchase, *events, lease=new_lease(context, purchase.order.seller))
+
+
+async def appended(context: PayerContext, purchase: Purchase, *events: Event) -> Purchase:
+    """As `append`, in the ledger's thread."""
+    return await context.ledger.in_thread(append, context, purchase, *events)

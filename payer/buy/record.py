@@ -107,15 +107,15 @@ def _append_answer(context: PayerContext, purchase: Purchase, answer: Answer, at
         lease = new_lease(context, purchase.order.seller)
         return context.ledger.append(purchase, *reading.events, body=reading.body, lease=lease)
     except Conflict:
-        return _append_to_latest(context, purchase, answer, at)
+        return _append_to_latest(context, purchase, answer)
 
 
-def _append_to_latest(context: PayerContext, purchase: Purchase, answer: Answer, at: datetime) -> Purchase:
+def _append_to_latest(context: PayerContext, purchase: Purchase, answer: Answer) -> Purchase:
     """Keep a body although another process wrote first, unless that one has a body already."""
     while True:
         latest = context.ledger.get(purchase.purchase_id)
         assert latest is not None, "the ledger never forgets a purchase"
-        reading = read_answer(latest, answer, at)
+        reading = read_answer(latest, answer, context.clock.now())
         if latest.data is Data.DELIVERED or not reading.delivers:
             return latest
         try:

@@ -12,9 +12,9 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 
-from payer.buy.changed_terms import is_unchanged, offered_terms, remember_terms, sign_offered
+from payer.buy.changed_terms import is_unchanged, judge_terms, remember_terms, sign_offered
 from payer.buy.judge_body import judge_body
-from payer.buy.lease import append, new_lease
+from payer.buy.lease import append, appended, new_lease
 from payer.buy.quote import terms_for_order
 from payer.buy.record import record_answer
 from payer.buy.respond import without_answer
@@ -45,7 +45,7 @@ async def turn(context: PayerContext, purchase: Purchase) -> AsyncIterator[None]
             yield
 
 
-async def sign(context: PayerContext, purchase: Purchase, terms: Terms) -> Purchase:
+def sign(context: PayerContext, purchase: Purchase, terms: Terms) -> Purchase:
     """Append what is about to be signed for these terms and sent. Nothing leaves the machine before this has returned.
 
     Raises OverBudget when the seller's loss limit is reached, Frozen when an operator froze the seller, and Refused
@@ -53,7 +53,7 @@ async def sign(context: PayerContext, purchase: Purchase, terms: Terms) -> Purch
     """
     now = context.clock.now()
     if fault := context.clock_fault(purchase.order.seller, terms.max_timeout):
-        await _deny(context, purchase, fault)
+        _deny(context, purchase, fault)
         raise Refused(fault, advice=CLOCK_ADVICE)
     authorization = authorize(context.policy, purchase, terms, now)
     crash_point("signed")
@@ -61,19 +61,18 @@ async def sign(context: PayerContext, purchase: Purchase, terms: Terms) -> Purch
     seller = purchase.order.seller
     limit = context.loss_limits().get(seller)
     try:
-        lease = new_lease(context, seller)
-        sent = await context.ledger.in_thread(context.ledger.append, purchase, *events, lease=lease, loss_limit=limit)
+        sent = context.ledger.append(purchase, *events, lease=new_lease(context, seller), loss_limit=limit)
     except (OverBudget, Frozen) as refused:
-        await _deny(context, purchase, refused.what)
+        _deny(context, purchase, refused.what)
         raise
     crash_point("sent")
     return sent
 
 
-async def _deny(context: PayerContext, purchase: Purchase, reason: str) -> None:
+def _deny(context: PayerContext, purchase: Purchase, reason: str) -> None:
     """Void a purchase of which nothing was signed yet."""
     if purchase.money is Money.RESERVED:
-        await append(context, purchase, Denied(at=context.clock.now(), reason=reason))
+        append(context, purchase, Denied(at=context.clock.now(), reason=reason))
 
 
 async def send(context: PayerContext, purchase: Purchase) -> Purchase:
@@ -83,22 +82,23 @@ async def send(context: PayerContext, purchase: Purchase) -> Purchase:
     has expired. Raises SellerUnreachable when not one byte of any attempt left the machine, and Unbooked when the
     answer can't be written down.
     """
+    in_thread = context.ledger.in_thread
     if _has_expired(context, purchase):
-        return await append(context, purchase, Unsent(at=context.clock.now(), reason="expired while it was booked"))
+        return await appended(context, purchase, Unsent(at=context.clock.now(), reason="expired while it was booked"))
     payment = present(context.signer(), purchase)
     answer = await _exchange(context, purchase, {payment.header_name: payment.header_value, **_UNSHARED})
     if isinstance(answer, NotSent):
-        return await _unsent(context, purchase, answer.reason)
+        return await in_thread(_unsent, context, purchase, answer.reason)
     if isinstance(answer, NoAnswer):
-        return await append(context, purchase, without_answer(answer.reason, context.clock.now()))
+        return await appended(context, purchase, without_answer(answer.reason, context.clock.now()))
     crash_point("answered")
-    offered, refusal = await offered_terms(context, purchase, answer)
+    offered, refusal = await judge_terms(context, purchase, answer)
     recorded = await record_answer(context, purchase, answer, refusal)
     crash_point("delivered")
     if offered is None:
-        return await judge_body(context, recorded)
-    await context.ledger.in_thread(remember_terms, context, purchase.order, offered)
-    return await sign_offered(context, recorded, offered) if is_unchanged(purchase, recorded) else recorded
+        return await in_thread(judge_body, context, recorded)
+    await in_thread(remember_terms, context, purchase.order, offered)
+    return await in_thread(sign_offered, context, recorded, offered) if is_unchanged(purchase, recorded) else recorded
 
 
 async def claim(context: PayerContext, purchase: Purchase) -> Purchase:
@@ -107,22 +107,27 @@ async def claim(context: PayerContext, purchase: Purchase) -> Purchase:
     Where this ledger never signed for the nonce, it signs now, as for a payment: that the nonce is used is a chain
     server's word. Raises OverBudget when a cap or the seller's loss limit forbids it; the claim is due again later.
     """
-    terms = await _claim_terms(context, purchase)
+    terms = await context.ledger.in_thread(_claim_terms, context, purchase)
     if purchase.authorization is None and terms is None:
         event = Undelivered(at=context.clock.now(), reason="no terms are known to claim it with")
-        return await append(context, purchase, event)
+        return await appended(context, purchase, event)
     if purchase.claims:
         await context.clock.sleep(pause(purchase.claims))
     async with turn(context, purchase):
-        now = context.clock.now()
-        events: list[Event] = [Sent(at=now, claim=True)]
-        if purchase.authorization is None and terms is not None:
-            authorization = authorize(context.policy, purchase, terms, now)
-            signed = Signed(at=now, authorization=authorization, terms=terms)
-            return await send(context, await _append_claim(context, purchase, signed, *events))
-        elif purchase.authorization is not None and not purchase.paid_by(purchase.authorization):
-            events = [*await _signature_that_paid(context, purchase), *events]
-        return await send(context, await append(context, purchase, *events))
+        return await send(context, await context.ledger.in_thread(_begin_claim, context, purchase, terms))
+
+
+def _begin_claim(context: PayerContext, purchase: Purchase, terms: Terms | None) -> Purchase:
+    """Append the claim that is sent next, with the signature that it is made with."""
+    now = context.clock.now()
+    events: list[Event] = [Sent(at=now, claim=True)]
+    if purchase.authorization is None and terms is not None:
+        authorization = authorize(context.policy, purchase, terms, now)
+        signed = Signed(at=now, authorization=authorization, terms=terms)
+        return _append_claim(context, purchase, signed, *events)
+    elif purchase.authorization is not None and not purchase.paid_by(purchase.authorization):
+        events = [*_signature_that_paid(context, purchase), *events]
+    return append(context, purchase, *events)
 
 
 async def fetch_free(context: PayerContext, purchase: Purchase) -> Purchase:
@@ -130,18 +135,19 @@ async def fetch_free(context: PayerContext, purchase: Purchase) -> Purchase:
 
     Raises SellerUnreachable when the seller is busy or silent; the purchase is void then, and may be ordered again.
     """
+    in_thread = context.ledger.in_thread
     answer = await _exchange(context, purchase, {})
     now, endpoint = context.clock.now(), purchase.order.request.endpoint
     if isinstance(answer, NotSent | NoAnswer):
-        raise await _give_up_free(context, purchase, f"did not answer at {endpoint}: {answer.reason}")
+        raise await in_thread(_give_up_free, context, purchase, f"did not answer at {endpoint}: {answer.reason}")
     if 200 <= answer.status < 300:
-        return await judge_body(context, await record_answer(context, purchase, answer))
+        return await in_thread(judge_body, context, await record_answer(context, purchase, answer))
     if answer.status == 429 or answer.status >= 500:
-        raise await _give_up_free(context, purchase, f"answered {answer.status} at {endpoint}")
+        raise await in_thread(_give_up_free, context, purchase, f"answered {answer.status} at {endpoint}")
     reason = f"the seller answered {answer.status} to {endpoint}"
     if answer.status == 402:
         reason = f"{endpoint} is declared free and asked for money"
-    return await append(context, purchase, Denied(at=now, reason=reason))
+    return await appended(context, purchase, Denied(at=now, reason=reason))
 
 
 def _has_expired(context: PayerContext, purchase: Purchase) -> bool:
@@ -157,14 +163,14 @@ def pause(times: int) -> float:
     return _BACKOFF_SECONDS[min(max(times, 1), len(_BACKOFF_SECONDS)) - 1]
 
 
-async def _unsent(context: PayerContext, purchase: Purchase, reason: str) -> Purchase:
+def _unsent(context: PayerContext, purchase: Purchase, reason: str) -> Purchase:
     """Append that no byte of this attempt left. If no earlier one left either, the money is free again."""
     now = context.clock.now()
     if purchase.money is Money.SPENT:
-        return await append(context, purchase, without_answer(reason, now))
-    unsent = await append(context, purchase, Unsent(at=now, reason=reason))
+        return append(context, purchase, without_answer(reason, now))
+    unsent = append(context, purchase, Unsent(at=now, reason=reason))
     if unsent.money is Money.RESERVED:
-        await append(context, unsent, Void(at=now, reason=f"never sent: {reason}"))
+        append(context, unsent, Void(at=now, reason=f"never sent: {reason}"))
         raise SellerUnreachable(
             f"{purchase.order.seller} could not be reached at {purchase.order.request.url}: {reason}"
         )
@@ -180,33 +186,29 @@ async def _exchange(context: PayerContext, purchase: Purchase, headers: dict[str
         return outcome
 
 
-async def _signature_that_paid(context: PayerContext, purchase: Purchase) -> list[Event]:
+def _signature_that_paid(context: PayerContext, purchase: Purchase) -> list[Event]:
     """Find, among several signatures over the nonce, the one that settled: it is the one to claim with."""
-    events = await context.ledger.in_thread(context.ledger.events, purchase.purchase_id)
-    signed = [event for event in events if isinstance(event, Signed)]
+    signed = [event for event in context.ledger.events(purchase.purchase_id) if isinstance(event, Signed)]
     paid = [event for event in signed if purchase.paid_by(event.authorization)]
     return [replace(paid[-1], at=context.clock.now())] if paid else []
 
 
-async def _append_claim(context: PayerContext, purchase: Purchase, *events: Event) -> Purchase:
+def _append_claim(context: PayerContext, purchase: Purchase, *events: Event) -> Purchase:
     """Append a claim that signs, inside every cap and the seller's loss limit. Raises OverBudget."""
     seller = purchase.order.seller
     limit = context.loss_limits().get(seller)
     lease = new_lease(context, seller)
-    return await context.ledger.in_thread(
-        context.ledger.append, purchase, *events, lease=lease, caps=context.policy.caps, loss_limit=limit
-    )
+    return context.ledger.append(purchase, *events, lease=lease, caps=context.policy.caps, loss_limit=limit)
 
 
-async def _claim_terms(context: PayerContext, purchase: Purchase) -> Terms | None:
+def _claim_terms(context: PayerContext, purchase: Purchase) -> Terms | None:
     if purchase.terms is not None:
         return purchase.terms
-    endpoint = purchase.order.request.endpoint
-    quote = await context.ledger.in_thread(context.ledger.quote, endpoint, purchase.asset)
+    quote = context.ledger.quote(purchase.order.request.endpoint, purchase.asset)
     return None if quote is None else terms_for_order(quote.terms, purchase.order)
 
 
-async def _give_up_free(context: PayerContext, purchase: Purchase, why: str) -> SellerUnreachable:
+def _give_up_free(context: PayerContext, purchase: Purchase, why: str) -> SellerUnreachable:
     """Void a free order that got no answer: it carries no money, and may be ordered again."""
-    await append(context, purchase, Void(at=context.clock.now(), reason=why))
+    append(context, purchase, Void(at=context.clock.now(), reason=why))
     return SellerUnreachable(f"{purchase.order.seller} {why}")

@@ -17,10 +17,10 @@ from payer.ledger.audit.writers import Writers
 from payer.ledger.database import queries
 from payer.ledger.database.connect import connect
 from payer.ledger.database.engine import read_connection
+from payer.ledger.database.thread import CallsInThread, LedgerThread
 from payer.ledger.operator import freezes
 from payer.ledger.operator.freezes import Freeze
 from payer.ledger.reserve import PricedOrder, Reserving
-from payer.ledger.database.thread import CallsInThread, LedgerThread
 from payer.policy.rules import Caps
 from payer.values.chain_view import TransferOut
 from payer.values.events import Event

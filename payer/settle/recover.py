@@ -109,7 +109,7 @@ async def _carry(
 ) -> Purchase | None:
     async with slots:
         try:
-            return await judge_body(context, await buy(context, purchase, view))
+            return await context.ledger.in_thread(judge_body, context, await buy(context, purchase, view))
         except PaidUndelivered:
             result.undelivered.append(purchase)
         except PayerError as why:
