@@ -94,7 +94,7 @@ class Desk:
 
     @property
     def files(self) -> list[str]:
-        return [path.suffix for path in self.folder.glob("*")] if self.folder.exists() else []
+        return [path.suffix for path in self.folder.glob("*.body")]
 
     @property
     def purchase(self) -> Purchase:
