@@ -165,7 +165,10 @@ MUTANTS = (
     *of(
         "payer/buy/record.py",
         ("tests/payer/buy/test_ledger_waits.py",),
-        bodies_only_in_memory_while_it_waits=("                await ledger.beside(self.spool)\n", "                pass\n"),
+        bodies_only_in_memory_while_it_waits=(
+            "                await ledger.beside(self.spool)\n",
+            "                pass\n",
+        ),
         a_cancelled_wait_drops_the_body=("            self.spool()\n            if await", "            if await"),
         spooled_bodies_removed_unbooked=("            if await booking.give_up():\n", "            if True:\n"),
         asked_for_ever=("        if loop.time() >= until:\n            break\n", ""),
@@ -179,7 +182,10 @@ MUTANTS = (
         "payer/ledger/database/thread.py",
         ("tests/payer/ledger/test_thread.py",),
         what_has_begun_is_abandoned=("                if self._take_back():\n", "                if True:\n"),
-        given_up_and_done_all_the_same=("        if not self._claim.acquire(blocking=False):\n            return\n", ""),
+        given_up_and_done_all_the_same=(
+            "        if not self._claim.acquire(blocking=False):\n            return\n",
+            "",
+        ),
     ),
     *of(
         "payer/buy/send.py",
