@@ -51,11 +51,11 @@ def main(command: Sequence[str]) -> int:
 
 
 def leave_dead_parent() -> None:
-    """Write to nowhere once the process that reads this one's output is gone. For a signal handler."""
+    """Write to memory once the process that reads this one's output is gone. For a signal handler."""
     parent = os.environ.get(PARENT)
     if parent is None or int(parent) == os.getppid():
         return
-    nowhere = os.open(os.devnull, os.O_WRONLY)
+    nowhere = os.memfd_create("output of a flow run without its worker")
     for stream in (1, 2):
         os.dup2(nowhere, stream)
     os.close(nowhere)
