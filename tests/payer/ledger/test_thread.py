@@ -127,15 +127,23 @@ def test_cancelled_work_that_has_not_begun_is_given_up(thread: LedgerThread) -> 
 
 
 def test_a_timeout_around_work_ends_after_the_work(thread: LedgerThread) -> None:
-    async def timed() -> bool:
-        gate = Gate()
-        asyncio.get_running_loop().call_later(0.05, gate.opened.set)
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.01):
-                await thread.run(gate)
-        return gate.done
+    gate = Gate()
 
-    assert asyncio.run(timed()) is True
+    async def pass_limit(limit: asyncio.Timeout) -> None:
+        await begun(gate)
+        limit.reschedule(asyncio.get_running_loop().time())
+        await asyncio.sleep(0.02)
+        gate.opened.set()
+
+    async def timed() -> None:
+        async with asyncio.timeout(None) as limit:
+            passing = asyncio.create_task(pass_limit(limit))
+            await thread.run(gate)
+        await passing
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(timed())
+    assert gate.done
 
 
 def test_what_was_begun_can_be_asked_whether_it_ended(thread: LedgerThread) -> None:
