@@ -46,7 +46,7 @@ async def backfill(
         start, end = parse_range(first, last)
         check_named(datasets_of(names), tokens, keys or ())
         chosen = await resolve_keys(ws, tokens, keys or ())
-        request = request_range(ws, names, start, end, at=ws.clock.now(), keys=chosen, again=again)
+        request = await ws.in_thread(request_range, ws, names, start, end, at=ws.clock.now(), keys=chosen, again=again)
         budget = budget_of(ws, names, max_cost)
         run, _ = prefect_run(ws, request.flow, request.reason, budget=budget)
         threshold = budget_of(ws, names, approve_above)

@@ -12,7 +12,7 @@ from tasks.buy.purchase import buy_all
 from tasks.buy.steps import PLAIN, Steps
 from tasks.buy.watch import UNWATCHED, Watch
 from tasks.request.model import DataRequest
-from tasks.workspace.run import Run
+from tasks.workspace.run import Run, start_run
 from tasks.workspace.workspace import Workspace
 
 MOST_TURNS = 1000
@@ -30,7 +30,7 @@ async def ingest(
 ) -> Outcome:
     """Recover, load; plan, quote, approve, buy, load until nothing is missing or `ws.stop`; verify and publish."""
     builder, whole = OutcomeBuilder(run, ws.asset(request.seller)), request.whole or run.budget is not None
-    ws.ledger.start_run(run)
+    await start_run(ws, run)
     builder.count_recovered(await steps.recover(ws, run.flow))
     builder.loads.append(await steps.load(ws))
     with builder.keeping_errors():
@@ -38,7 +38,7 @@ async def ingest(
             with ws.stop.interruptible():
                 planned = await steps.plan(ws, request)
                 quoted = builder.untried(await steps.quote(ws, planned, builder.halted))
-            bill = fit_caps(ws, run, quoted, whole=whole, begun=turn > 0)
+            bill = await ws.in_thread(fit_caps, ws, run, quoted, whole=whole, begun=turn > 0)
             builder.note_problems(bill)
             if turn == 0:
                 await steps.note_avoided(ws, run, planned)
@@ -56,5 +56,5 @@ async def ingest(
     with builder.keeping_errors():
         builder.count_verified(await steps.verify(ws, list(builder.bought.values())))
         builder.published = await steps.publish(ws)
-        ws.check_in_place()
+        await ws.in_thread(ws.check_in_place)
     return builder.outcome((*request.notes, *ws.clocks.notes()), interrupted=ws.stop.requested)

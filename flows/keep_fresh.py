@@ -28,7 +28,7 @@ async def keep_fresh(name: str, max_cost: str | None, tokens: str | None) -> Sta
         run, at = prefect_run(ws, name, "manual")
         check_named(datasets_of([name]), tokens, ())
         keys = await resolve_keys(ws, tokens)
-        request = request_fresh(ws, name, reason=run.reason, at=at, keys=keys)
+        request = await ws.in_thread(request_fresh, ws, name, reason=run.reason, at=at, keys=keys)
         run, at = prefect_run(ws, name, run.reason, budget=budget_of(ws, [name], max_cost))
         async with ProgressArtifact() as watch:
             outcome = await ingest(ws, request, run, steps=AS_TASKS, watch=watch, approve_bill=show_bill)

@@ -89,10 +89,13 @@ class PayerContext:
 
     def forbids(self, purchase: Purchase) -> str:
         """Say why today's policy forbids to present a purchase's payment again, or return ""."""
-        seller = self.policy.sellers.get(purchase.order.seller)
-        first_use = seller is not None and not seller.pay_to
-        pinned = self.ledger.payee(purchase.order.seller, purchase.asset) if first_use else None
+        pinned = self.ledger.payee(purchase.order.seller, purchase.asset) if self.pins_payee_of(purchase) else None
         return no_longer_allowed(self.policy, purchase, pinned)
+
+    def pins_payee_of(self, purchase: Purchase) -> bool:
+        """True if the ledger holds whom the purchase's seller may be paid through: policy names no payee."""
+        seller = self.policy.sellers.get(purchase.order.seller)
+        return seller is not None and not seller.pay_to
 
     def names_seller_of(self, purchase: Purchase) -> bool:
         """True if policy still names the purchase's seller. Otherwise the purchase is only looked up on chain."""

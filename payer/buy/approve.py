@@ -40,8 +40,7 @@ async def approve(context: PayerContext, run: Run, orders: Sequence[Order], quot
     that holds less than the bill), Refused (a wrong clock), Misconfigured (a token that differs from policy's, or does
     not take this wallet's signatures), ChainUnreachable and LedgerDamaged, with nothing signed.
     """
-    context.ledger.require_intact()
-    existing = [context.ledger.find(purchase_key(order.request, order.edition)) for order in orders]
+    existing = await context.ledger.in_thread(_existing, context, orders)
     wanted = [_wanted(context, order, purchase, quotes) for order, purchase in zip(orders, existing, strict=True)]
     to_pay = [item for item, purchase in zip(wanted, existing, strict=True) if purchase is None or _costs(purchase)]
     views = await _views_before_signing(context, to_pay)
@@ -54,13 +53,20 @@ async def approve(context: PayerContext, run: Run, orders: Sequence[Order], quot
     await _check_balance(context, to_pay)
     placed = [replace(item, from_block=_search_from(views.get(item.nonce))) for item in wanted]
     lease = new_lease(context, *{order.seller for order in orders})
-    reserved = context.ledger.reserve(
-        run, placed, context.policy.caps, lease, context.loss_limits(), partial(leased_elsewhere, context)
+    limits, elsewhere = context.loss_limits(), partial(leased_elsewhere, context)
+    reserved = await context.ledger.in_thread(
+        context.ledger.reserve, run, placed, context.policy.caps, lease, limits, elsewhere
     )
     crash_point("intent")
     seen: dict[str, View] = {p.purchase_id: views[p.nonce] for p in reserved if p.nonce in views}
     in_doubt = [p for p in reserved if p.purchase_id not in seen and p.data is Data.ABSENT and not p.undelivered]
     return Approved(reserved, {**seen, **await look(context, (p for p in in_doubt if not p.order.free))})
+
+
+def _existing(context: PayerContext, orders: Sequence[Order]) -> list[Purchase | None]:
+    """Find the purchase of each order in a ledger that is intact. Raises LedgerDamaged."""
+    context.ledger.require_intact()
+    return [context.ledger.find(purchase_key(order.request, order.edition)) for order in orders]
 
 
 def _costs(existing: Purchase) -> bool:

@@ -9,7 +9,7 @@ from typing import assert_never
 from payer.buy import decide, send
 from payer.buy.changed_terms import terms_to_sign
 from payer.buy.decide import next_action
-from payer.buy.lease import append, leased_elsewhere
+from payer.buy.lease import appended, leased_elsewhere
 from payer.buy.look import look
 from payer.context import PayerContext
 from payer.elsewhere.pieces import where_it_is, whose
@@ -51,9 +51,9 @@ async def buy(context: PayerContext, purchase: Purchase, view: View = NotSeen.UN
     try:
         return await _carry(context, purchase, view)
     except Interrupted:
-        raise _stopped(_reread(context, purchase)) from None
+        raise _stopped(await context.ledger.in_thread(_reread, context, purchase)) from None
     except (SignerRefused, SignerUnreachable) as failed:
-        raise _not_signed(_reread(context, purchase), failed) from None
+        raise _not_signed(await context.ledger.in_thread(_reread, context, purchase), failed) from None
     except PayerError:
         raise
     except Exception as error:
@@ -66,15 +66,16 @@ def unforeseen(purchase: Purchase, error: Exception) -> Exception:
 
 
 async def _carry(context: PayerContext, purchase: Purchase, view: View) -> Purchase:
-    counts, polls = _first_counts(context, purchase), 0
+    in_thread = context.ledger.in_thread
+    counts, polls = await _first_counts(context, purchase), 0
     while purchase.data is Data.ABSENT:
         if leased_elsewhere(context, purchase) and _is_open(purchase):
             context.stop.check()
             await context.clock.sleep(_POLL_SECONDS[min(polls, len(_POLL_SECONDS) - 1)])
-            purchase, polls = _reread(context, purchase), polls + 1
+            purchase, polls = await in_thread(_reread, context, purchase), polls + 1
             continue
         if _is_abandoned(context, purchase):
-            [purchase] = release(context, [purchase]) or [_reread(context, purchase)]
+            [purchase] = await in_thread(_released, context, purchase)
             continue
         action = next_action(purchase, context.clock.now().timestamp(), view, context.limits, counts)
         if isinstance(action, decide.Sign | decide.Present | decide.Claim):
@@ -92,13 +93,14 @@ async def _carry(context: PayerContext, purchase: Purchase, view: View) -> Purch
                     raise _other_wallet(purchase)
                 case decide.Sign() | decide.Present() | decide.Claim() if not context.names_seller_of(purchase):
                     raise _seller_not_named(purchase)
-                case decide.Sign() | decide.Claim() if forbidden := _forbids_signing(context, purchase):
+                case decide.Sign() | decide.Claim() if forbidden := await _forbids_signing(context, purchase):
                     raise await _sign_no_more(context, purchase, forbidden)
                 case decide.Sign():
                     async with send.turn(context, purchase):
                         terms = await terms_to_sign(context, purchase)
                         context.stop.check()
-                        purchase = await send.send_signed(context, send.sign(context, purchase, terms))
+                        booked = await in_thread(send.sign, context, purchase, terms)
+                        purchase = await send.send_signed(context, booked)
                     counts, view = _after_sending(context, purchase, counts), NotSeen.UNREAD
                 case decide.Present():
                     await context.clock.sleep(send.pause(counts.presents))
@@ -114,11 +116,11 @@ async def _carry(context: PayerContext, purchase: Purchase, view: View) -> Purch
                 case decide.Look():
                     view = (await look(context, [purchase]))[purchase.purchase_id]
                 case decide.Settle() | decide.Free() | decide.Unsettle() | decide.GiveUp():
-                    purchase = append(context, purchase, *book(context, purchase, action))
+                    purchase = await appended(context, purchase, *book(context, purchase, action))
                 case _ as unreachable:
                     assert_never(unreachable)
         except Conflict:
-            purchase, view = _reread(context, purchase), NotSeen.UNREAD
+            purchase, view = await in_thread(_reread, context, purchase), NotSeen.UNREAD
     return purchase
 
 
@@ -148,9 +150,9 @@ def release(context: PayerContext, purchases: Sequence[Purchase]) -> list[Purcha
     return context.ledger.append_all([(p, [Void(at=now, reason="never sent")]) for p in reserved]) if reserved else []
 
 
-def _first_counts(context: PayerContext, purchase: Purchase) -> AttemptCounts:
+async def _first_counts(context: PayerContext, purchase: Purchase) -> AttemptCounts:
     """Allow looking but no presenting where another wallet pays, or policy no longer allows the payment."""
-    able = context.holds_key_of(purchase) and not context.forbids(purchase)
+    able = context.holds_key_of(purchase) and not await _forbids(context, purchase)
     return AttemptCounts() if able else AttemptCounts(presents=context.limits.presents)
 
 
@@ -182,7 +184,7 @@ async def _waiting(context: PayerContext, purchase: Purchase, why: str) -> Unres
     what = f"{purchase.order.dataset} {purchase.purchase_id}: {why}{_last_answer(purchase)}"
     if any(INSUFFICIENT_FUNDS in said.lower() for said in purchase.answers):
         what += f"; {await _balance(context, purchase)}"
-    forbidden = context.forbids(purchase)
+    forbidden = await _forbids(context, purchase)
     if not forbidden:
         return Unresolved(what, advice=advice_for(purchase.answers))
     return Unresolved(
@@ -227,17 +229,24 @@ def _not_signed(purchase: Purchase, failed: PayerError) -> PayerError:
     return Unresolved(f"{name} waits for the signer: {failed.what}{_last_answer(purchase)}", advice=failed.fix)
 
 
-def _forbids_signing(context: PayerContext, purchase: Purchase) -> str:
+async def _forbids_signing(context: PayerContext, purchase: Purchase) -> str:
     """Say why policy forbids a first signature; a claim with the authorization that settled moves no money."""
     claims_what_settled = purchase.money is Money.SPENT and purchase.authorization is not None
-    return "" if claims_what_settled else context.forbids(purchase)
+    return "" if claims_what_settled else await _forbids(context, purchase)
+
+
+async def _forbids(context: PayerContext, purchase: Purchase) -> str:
+    """As the context says, which reads the ledger where policy names no payee."""
+    if context.pins_payee_of(purchase):
+        return await context.ledger.in_thread(context.forbids, purchase)
+    return context.forbids(purchase)
 
 
 async def _sign_no_more(context: PayerContext, purchase: Purchase, forbidden: str) -> PayerError:
     """The error of a payment that policy forbids before anything is signed; a reservation is void then."""
     if purchase.money is not Money.RESERVED:
         return await _waiting(context, purchase, "nothing is signed for it now")
-    append(context, purchase, Denied(at=context.clock.now(), reason=forbidden))
+    await appended(context, purchase, Denied(at=context.clock.now(), reason=forbidden))
     return Refused(f"{purchase.order.dataset}: {forbidden}")
 
 
@@ -258,6 +267,11 @@ def _seller_not_named(purchase: Purchase) -> Unresolved:
 
 def _is_open(purchase: Purchase) -> bool:
     return purchase.data is Data.ABSENT and purchase.money in (Money.RESERVED, Money.EXPOSED, Money.SPENT)
+
+
+def _released(context: PayerContext, purchase: Purchase) -> list[Purchase]:
+    """The purchase voided, or as another process has left it."""
+    return release(context, [purchase]) or [_reread(context, purchase)]
 
 
 def _reread(context: PayerContext, purchase: Purchase) -> Purchase:

@@ -30,6 +30,13 @@ def offered_terms(context: PayerContext, purchase: Purchase, answer: Answer) -> 
         return None, refused.what if purchase.money is Money.EXPOSED else ""
 
 
+async def judge_terms(context: PayerContext, purchase: Purchase, answer: Answer) -> tuple[Terms | None, str]:
+    """As `offered_terms`, in the ledger's thread where the answer has terms to judge."""
+    if answer.status != _PAYMENT_REQUIRED:
+        return None, ""
+    return await context.ledger.in_thread(offered_terms, context, purchase, answer)
+
+
 async def terms_to_sign(context: PayerContext, purchase: Purchase) -> Terms:
     """Return the terms to sign a reserved purchase for: those that it was reserved for.
 
@@ -45,7 +52,7 @@ async def terms_to_sign(context: PayerContext, purchase: Purchase) -> Terms:
         answer = await context.ask(seller, request, dict(request.headers))
     except (NotSent, NoAnswer):
         return reserved
-    offered, _ = offered_terms(context, purchase, answer)
+    offered, _ = await judge_terms(context, purchase, answer)
     if offered is None or offered.asset != purchase.asset or offered.amount > purchase.reserved:
         return reserved
     return offered

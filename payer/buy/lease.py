@@ -34,3 +34,8 @@ def leased_elsewhere(context: PayerContext, purchase: Purchase) -> bool:
 def append(context: PayerContext, purchase: Purchase, *events: Event) -> Purchase:
     """Append events to the ledger and renew the lease for the time of the next answer. Raises Conflict."""
     return context.ledger.append(purchase, *events, lease=new_lease(context, purchase.order.seller))
+
+
+async def appended(context: PayerContext, purchase: Purchase, *events: Event) -> Purchase:
+    """As `append`, in the ledger's thread."""
+    return await context.ledger.in_thread(append, context, purchase, *events)

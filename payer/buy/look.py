@@ -29,8 +29,12 @@ async def look(context: PayerContext, purchases: Iterable[Purchase]) -> Mapping[
         except ChainUnreachable:
             views.update({p.purchase_id: NotSeen.UNREACHABLE for p in members})
         else:
-            views.update({p.purchase_id: compared(context.ledger, p, seen[p.nonce]) for p in members})
+            views.update(await context.ledger.in_thread(_compared, context.ledger, members, seen))
     return views
+
+
+def _compared(ledger: Ledger, purchases: Iterable[Purchase], seen: Mapping[str, ChainView]) -> dict[str, View]:
+    return {p.purchase_id: compared(ledger, p, seen[p.nonce]) for p in purchases}
 
 
 def compared(ledger: Ledger, purchase: Purchase, view: ChainView) -> ChainView:

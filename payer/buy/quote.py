@@ -12,6 +12,7 @@ from payer.http.outcome import Answer, NoAnswer, NotSent
 from payer.policy.judge import judge
 from payer.policy.price_drift import PriceLimit, limit_of
 from payer.values.errors import QuoteUnacceptable, SellerUnreachable
+from payer.values.money import Asset
 from payer.values.request import Order
 from payer.values.terms import Quote, Terms
 from payer.wire.seller_word import body_word, is_html
@@ -32,10 +33,8 @@ async def quote(context: PayerContext, orders: Iterable[Order]) -> dict[str, Quo
         if order.free or endpoint in quotes:
             continue
         asset = context.policy.asset_for(order.seller)
-        kept = context.ledger.quote(endpoint, asset)
-        if kept is None or not _is_usable(context, order, kept):
-            kept = await _fetch_terms(context, order)
-        quotes[endpoint] = kept
+        kept = await context.ledger.in_thread(_usable_quote, context, order, asset)
+        quotes[endpoint] = kept or await _fetch_terms(context, order)
     return quotes
 
 
@@ -46,12 +45,21 @@ async def requote(context: PayerContext, orders: Iterable[Order]) -> dict[str, Q
     Raises as `quote`.
     """
     wanted = [order for order in orders if not order.free]
+    await context.ledger.in_thread(_expire_quotes, context, wanted)
+    return await quote(context, wanted)
+
+
+def _expire_quotes(context: PayerContext, orders: Iterable[Order]) -> None:
     stale = context.clock.now() - timedelta(seconds=context.policy.quote_max_age + 1)
-    for order in wanted:
+    for order in orders:
         kept = context.ledger.quote(order.request.endpoint, context.policy.asset_for(order.seller))
         if kept is not None:
             context.ledger.put_quote(replace(kept, quoted_at=stale))
-    return await quote(context, wanted)
+
+
+def _usable_quote(context: PayerContext, order: Order, asset: Asset) -> Quote | None:
+    kept = context.ledger.quote(order.request.endpoint, asset)
+    return kept if kept is not None and _is_usable(context, order, kept) else None
 
 
 async def terms_or_answer(context: PayerContext, order: Order, *, ask_first: bool = True) -> Quote | Answer:
@@ -59,15 +67,19 @@ async def terms_or_answer(context: PayerContext, order: Order, *, ask_first: boo
 
     With `ask_first` the seller is asked, unpaid, even while the kept terms are fresh. Raises as `quote`.
     """
-    asset = context.policy.asset_for(order.seller)
-    kept = context.ledger.quote(order.request.endpoint, asset)
-    usable = kept is not None and _is_usable(context, order, kept)
-    if kept is not None and usable and not ask_first:
+    in_thread, asset = context.ledger.in_thread, context.policy.asset_for(order.seller)
+    kept = await in_thread(_usable_quote, context, order, asset)
+    if kept is not None and not ask_first:
         return kept
     answer = await _send_unpaid(context, order)
     if answer.status != _PAYMENT_REQUIRED:
         return answer
-    if kept is not None and usable and judge_answer(context, order, answer) == kept.terms:
+    return await in_thread(_keep_or_accept, context, order, kept, answer)
+
+
+def _keep_or_accept(context: PayerContext, order: Order, kept: Quote | None, answer: Answer) -> Quote:
+    """Return the kept terms where the answer offers the same, else accept those that it offers."""
+    if kept is not None and judge_answer(context, order, answer) == kept.terms:
         return kept
     return _accept_terms(context, order, answer)
 
@@ -90,11 +102,12 @@ async def offered_price(context: PayerContext, order: Order) -> Terms:
 
     They are inside policy in all but price drift. Raises as `quote`.
     """
-    return judge_answer(context, order, await _ask(context, order), within_drift=False)
+    answer = await _ask(context, order)
+    return await context.ledger.in_thread(judge_answer, context, order, answer, within_drift=False)
 
 
 async def _fetch_terms(context: PayerContext, order: Order) -> Quote:
-    return _accept_terms(context, order, await _ask(context, order))
+    return await context.ledger.in_thread(_accept_terms, context, order, await _ask(context, order))
 
 
 def _accept_terms(context: PayerContext, order: Order, answer: Answer) -> Quote:

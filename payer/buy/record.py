@@ -2,37 +2,107 @@
 
 from __future__ import annotations
 
+import asyncio
+from datetime import datetime
+from pathlib import Path
+
 from payer.buy.lease import new_lease
 from payer.buy.respond import read_answer
 from payer.context import PayerContext
 from payer.http.outcome import Answer
 from payer.ledger import Conflict
+from payer.values.crashpoints import crash_point
 from payer.values.errors import LedgerUnavailable, Unbooked
 from payer.values.purchase import Data, Purchase
 
 _BACKOFF_SECONDS = (0.25, 0.5, 1.0, 2.0)
 
+_SPOOL_AFTER_SECONDS = 2.0
+"""A body that the ledger has not taken by then is kept in the spool as well, whatever becomes of this process."""
+
+_PATIENCE_SECONDS = 150.0
+"""The ledger is not asked again so long after the answer came; one call waits for its lock for 30 s by itself."""
+
 
 async def record_answer(context: PayerContext, purchase: Purchase, answer: Answer, note: str = "") -> Purchase:
     """Append the answer to the purchase and return the result.
 
-    While the ledger can't be written, it is tried a few times more. Then a body goes to the spool, and Unbooked is
-    raised.
+    While the ledger waits for a lock, the body lies in the spool too. While it can't be written, it is tried a few
+    times more; then Unbooked is raised, and the spool keeps the body for a recovery. So it does when the wait is
+    cancelled.
     """
+    arrived, loop = _Arrived(context, purchase, answer), asyncio.get_running_loop()
+    until = loop.time() + _PATIENCE_SECONDS
     for seconds in _BACKOFF_SECONDS:
         try:
-            return _append_answer(context, purchase, answer, note)
-        except LedgerUnavailable:
-            await context.clock.sleep(seconds)
-    try:
-        return _append_answer(context, purchase, answer, note)
-    except LedgerUnavailable as broken:
-        what = broken.what
-    raise Unbooked(f"{what}; {_spool_answer(context, purchase, answer)}")
+            return await arrived.book(note)
+        except LedgerUnavailable as broken:
+            what = broken.what
+        if loop.time() >= until:
+            break
+        await arrived.pause(seconds)
+    else:
+        try:
+            return await arrived.book(note)
+        except LedgerUnavailable as broken:
+            what = broken.what
+    raise Unbooked(f"{what}; {await context.ledger.beside(arrived.spool)}")
 
 
-def _append_answer(context: PayerContext, purchase: Purchase, answer: Answer, note: str) -> Purchase:
-    reading = read_answer(purchase, answer, context.clock.now(), note)
+class _Arrived:
+    """An answer between its socket and the ledger."""
+
+    def __init__(self, context: PayerContext, purchase: Purchase, answer: Answer) -> None:
+        self._context = context
+        self._purchase = purchase
+        self._answer = answer
+        self._at = context.clock.now()
+        self._spooled: Path | None = None
+
+    async def book(self, note: str) -> Purchase:
+        """Append the answer. Raises LedgerUnavailable."""
+        ledger = self._context.ledger
+        booking = ledger.begin(_append_answer, self._context, self._purchase, self._answer, self._at, note)
+        try:
+            if not await booking.ends_within(_SPOOL_AFTER_SECONDS):
+                await ledger.beside(self.spool)
+            booked = await booking.outcome()
+        except asyncio.CancelledError:
+            self.spool()
+            if await booking.give_up():
+                self._unspool()
+            raise
+        self._unspool()
+        return booked
+
+    def _unspool(self) -> None:
+        if self._spooled is not None:
+            self._spooled.unlink(missing_ok=True)
+
+    async def pause(self, seconds: float) -> None:
+        """Wait until the ledger is asked again."""
+        try:
+            await self._context.clock.sleep(seconds)
+        except asyncio.CancelledError:
+            self.spool()
+            raise
+
+    def spool(self) -> str:
+        """Put a body into the spool and say, for the error's text, what became of it."""
+        if not read_answer(self._purchase, self._answer, self._at).delivers:
+            return "the seller had answered without the data"
+        if self._context.spool is None:
+            return "the body that came is lost"
+        try:
+            self._spooled = self._context.spool.put(self._purchase.purchase_id, self._answer, self._at)
+            crash_point("spooled")
+        except OSError as error:
+            return f"the body that came is lost, as {error.filename} can't be written either: {error.strerror}"
+        return f"the body that came is kept in {self._spooled}"
+
+
+def _append_answer(context: PayerContext, purchase: Purchase, answer: Answer, at: datetime, note: str) -> Purchase:
+    reading = read_answer(purchase, answer, at, note)
     try:
         lease = new_lease(context, purchase.order.seller)
         return context.ledger.append(purchase, *reading.events, body=reading.body, lease=lease)
@@ -53,19 +123,6 @@ def _append_to_latest(context: PayerContext, purchase: Purchase, answer: Answer)
             return context.ledger.append(latest, *reading.events, body=reading.body, lease=lease)
         except Conflict:
             continue
-
-
-def _spool_answer(context: PayerContext, purchase: Purchase, answer: Answer) -> str:
-    """Put a body into the spool and say, for the error's text, what became of it."""
-    if not read_answer(purchase, answer, context.clock.now()).delivers:
-        return "the seller had answered without the data"
-    if context.spool is None:
-        return "the body that came is lost"
-    try:
-        path = context.spool.put(purchase.purchase_id, answer, context.clock.now())
-    except OSError as error:
-        return f"the body that came is lost, as {error.filename} can't be written either: {error.strerror}"
-    return f"the body that came is kept in {path}"
 
 
 def book_spooled(context: PayerContext) -> set[str]:

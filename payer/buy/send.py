@@ -16,9 +16,9 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 
-from payer.buy.changed_terms import is_unchanged, offered_terms, remember_terms, sign_offered
+from payer.buy.changed_terms import is_unchanged, judge_terms, remember_terms, sign_offered
 from payer.buy.judge_body import judge_body
-from payer.buy.lease import append, new_lease
+from payer.buy.lease import append, appended, new_lease
 from payer.buy.quote import terms_for_order
 from payer.buy.record import record_answer
 from payer.buy.respond import without_answer
@@ -41,6 +41,8 @@ from payer.wallet.sign import authorize, present
 
 _UNSHARED = {"cache-control": "no-store"}
 """Keeps a paid answer out of every cache between the seller and us, which could hand it to others."""
+
+_EXPIRED = "expired while it was booked"
 
 _BACKOFF_SECONDS = (0.25, 0.5, 1.0, 2.0)
 
@@ -87,12 +89,15 @@ def _deny(context: PayerContext, purchase: Purchase, reason: str) -> None:
 
 
 async def send_signed(context: PayerContext, purchase: Purchase) -> Purchase:
-    """Have the payment signed that `sign` has booked, and send it. Raises as `send`, and SignerUnreachable or
-    SignerRefused when it is not signed: not one byte left."""
+    """Have the payment signed that `sign` has booked, and send it. One that has expired while the ledger booked it is
+    not sent, as in `send`. Raises as `send`, and SignerUnreachable or SignerRefused when it is not signed: not one byte
+    left."""
+    if _has_expired(context, purchase):
+        return await appended(context, purchase, Unsent(at=context.clock.now(), reason=_EXPIRED))
     try:
         payment = await signed_payment(context, purchase)
     except (SignerUnreachable, SignerRefused) as failed:
-        _book_unsent(context, purchase, failed.what)
+        await context.ledger.in_thread(_book_unsent, context, purchase, failed.what)
         raise
     crash_point("payment.signed")
     return await send(context, purchase, payment)
@@ -101,7 +106,7 @@ async def send_signed(context: PayerContext, purchase: Purchase) -> Purchase:
 async def send_again(context: PayerContext, purchase: Purchase) -> Purchase:
     """Present the booked authorization again. Raises as `send_signed`; then nothing was booked."""
     payment = await signed_payment(context, purchase)
-    return await send(context, append(context, purchase, Sent(at=context.clock.now())), payment)
+    return await send(context, await appended(context, purchase, Sent(at=context.clock.now())), payment)
 
 
 async def signed_payment(context: PayerContext, purchase: Purchase) -> SignedPayment:
@@ -119,22 +124,26 @@ async def signed_payment(context: PayerContext, purchase: Purchase) -> SignedPay
 async def send(context: PayerContext, purchase: Purchase, payment: SignedPayment) -> Purchase:
     """Send the payment once and append what came back.
 
-    Raises SellerUnreachable when not one byte of any attempt left the machine, and Unbooked when the answer can't be
-    written down.
+    Nothing is sent, and the purchase returned as not sent, where the ledger took so long to book the payment that it
+    has expired. Raises SellerUnreachable when not one byte of any attempt left the machine, and Unbooked when the
+    answer can't be written down.
     """
+    in_thread = context.ledger.in_thread
+    if _has_expired(context, purchase):
+        return await appended(context, purchase, Unsent(at=context.clock.now(), reason=_EXPIRED))
     answer = await _exchange(context, purchase, {payment.header_name: payment.header_value, **_UNSHARED})
     if isinstance(answer, NotSent):
-        return _unsent(context, purchase, answer.reason)
+        return await in_thread(_unsent, context, purchase, answer.reason)
     if isinstance(answer, NoAnswer):
-        return append(context, purchase, without_answer(answer.reason, context.clock.now()))
+        return await appended(context, purchase, without_answer(answer.reason, context.clock.now()))
     crash_point("answered")
-    offered, refusal = offered_terms(context, purchase, answer)
+    offered, refusal = await judge_terms(context, purchase, answer)
     recorded = await record_answer(context, purchase, answer, refusal)
     crash_point("delivered")
     if offered is None:
-        return judge_body(context, recorded)
-    remember_terms(context, purchase.order, offered)
-    return sign_offered(context, recorded, offered) if is_unchanged(purchase, recorded) else recorded
+        return await in_thread(judge_body, context, recorded)
+    await in_thread(remember_terms, context, purchase.order, offered)
+    return await in_thread(sign_offered, context, recorded, offered) if is_unchanged(purchase, recorded) else recorded
 
 
 async def claim(context: PayerContext, purchase: Purchase) -> Purchase:
@@ -143,21 +152,27 @@ async def claim(context: PayerContext, purchase: Purchase) -> Purchase:
     Where this ledger never signed for the nonce, it signs now, as for a payment: that the nonce is used is a chain
     server's word. Raises OverBudget when a cap or the seller's loss limit forbids it; the claim is due again later.
     """
-    terms = _claim_terms(context, purchase)
+    terms = await context.ledger.in_thread(_claim_terms, context, purchase)
     if purchase.authorization is None and terms is None:
         event = Undelivered(at=context.clock.now(), reason="no terms are known to claim it with")
-        return append(context, purchase, event)
+        return await appended(context, purchase, event)
     if purchase.claims:
         await context.clock.sleep(pause(purchase.claims))
     async with turn(context, purchase):
-        now = context.clock.now()
-        if purchase.authorization is None and terms is not None:
-            authorization = authorize(context.policy, purchase, terms, now)
-            purchase = _append_claim(context, purchase, Signed(at=now, authorization=authorization, terms=terms))
-        elif not purchase.paid_by(purchase.authorization) and (paid := _signature_that_paid(context, purchase)):
-            purchase = append(context, purchase, *paid)
+        purchase = await context.ledger.in_thread(_sign_claim, context, purchase, terms)
         payment = await signed_payment(context, purchase)
-        return await send(context, append(context, purchase, Sent(at=context.clock.now(), claim=True)), payment)
+        return await send(context, await appended(context, purchase, Sent(at=context.clock.now(), claim=True)), payment)
+
+
+def _sign_claim(context: PayerContext, purchase: Purchase, terms: Terms | None) -> Purchase:
+    """Append the signature that the claim is made with, where it is not the purchase's newest."""
+    now = context.clock.now()
+    if purchase.authorization is None and terms is not None:
+        authorization = authorize(context.policy, purchase, terms, now)
+        return _append_claim(context, purchase, Signed(at=now, authorization=authorization, terms=terms))
+    if not purchase.paid_by(purchase.authorization) and (paid := _signature_that_paid(context, purchase)):
+        return append(context, purchase, *paid)
+    return purchase
 
 
 async def fetch_free(context: PayerContext, purchase: Purchase) -> Purchase:
@@ -165,17 +180,27 @@ async def fetch_free(context: PayerContext, purchase: Purchase) -> Purchase:
 
     Raises SellerUnreachable when the seller is busy or silent; the purchase is void then, and may be ordered again.
     """
+    in_thread = context.ledger.in_thread
     answer = await _exchange(context, purchase, {})
     now, endpoint = context.clock.now(), purchase.order.request.endpoint
     if isinstance(answer, NotSent | NoAnswer):
-        raise _give_up_free(context, purchase, f"did not answer at {endpoint}: {answer.reason}")
+        raise await in_thread(_give_up_free, context, purchase, f"did not answer at {endpoint}: {answer.reason}")
     if 200 <= answer.status < 300:
-        return judge_body(context, await record_answer(context, purchase, answer))
+        return await in_thread(judge_body, context, await record_answer(context, purchase, answer))
     if answer.status == 429 or answer.status >= 500:
-        raise _give_up_free(context, purchase, f"answered {answer.status} at {endpoint}")
+        raise await in_thread(_give_up_free, context, purchase, f"answered {answer.status} at {endpoint}")
+    reason = f"the seller answered {answer.status} to {endpoint}"
     if answer.status == 402:
-        return append(context, purchase, Denied(at=now, reason=f"{endpoint} is declared free and asked for money"))
-    return append(context, purchase, Denied(at=now, reason=f"the seller answered {answer.status} to {endpoint}"))
+        reason = f"{endpoint} is declared free and asked for money"
+    return await appended(context, purchase, Denied(at=now, reason=reason))
+
+
+def _has_expired(context: PayerContext, purchase: Purchase) -> bool:
+    """True for a payment that no seller can settle any more; a claim moves no money, and is good at any time."""
+    signed = purchase.authorization
+    if signed is None or purchase.money is not Money.EXPOSED:
+        return False
+    return context.clock.now().timestamp() >= signed.valid_before
 
 
 def pause(times: int) -> float:

@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
-from typing import Protocol
+from typing import ParamSpec, Protocol, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 PAGE_BLOCKS = 9_000
 """The widest range that is asked for."""
 
 
+Searching = Callable[[int, int], None]
+"""Called with the blocks that a search for payments has read and those it may have to read, before the first page and
+after each."""
+
+
+def unseen(_read: int, _of: int) -> None:
+    """Show nothing of a search."""
+
+
 class LogRanges(Protocol):
     """Keeps learned ranges; the ledger does. Servers are named by their hosts."""
+
+    async def in_thread(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call one of the others where it may wait for a database."""
+        ...
 
     def log_range(self, server: str, now: datetime) -> int | None:
         """The range that is known for a server, None when there is none."""
@@ -26,6 +43,9 @@ class RangesInMemory:
 
     def __init__(self) -> None:
         self._blocks: dict[str, int] = {}
+
+    async def in_thread(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return work(*args, **kwargs)
 
     def log_range(self, server: str, now: datetime) -> int | None:
         return self._blocks.get(server)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from payer.chain.log_ranges import PAGE_BLOCKS, LogRanges
+from payer.chain.log_ranges import PAGE_BLOCKS, LogRanges, Searching, unseen
 from payer.chain.rpc import Call, RpcCallFailed, RpcClient, malformed, quantity
 from payer.values.errors import ChainUnreachable
 from payer.values.money import Asset
@@ -51,12 +51,16 @@ class Mark:
 
 
 class LogReader:
-    """Reads eth_getLogs in pages as wide as the server answers for, which is learned from its errors and kept."""
+    """Reads eth_getLogs in pages as wide as the server answers for, which is learned from its errors and kept.
+
+    `searching` is told of each search for nonces.
+    """
 
     def __init__(self, rpc: RpcClient, server: str, ranges: LogRanges) -> None:
         self._rpc = rpc
         self._server = server
         self._ranges = ranges
+        self.searching: Searching = unseen
 
     async def marks(
         self, asset: Asset, payer: str, starts: Mapping[str, int | None], head: int, lookback: int
@@ -71,44 +75,47 @@ class LogReader:
         signed_at = {nonce: min(start, head) for nonce, start in starts.items() if start is not None}
         for group in _near_each_other(signed_at):
             start = signed_at[group[0]]
-            pages = self._pages(start, min(head, start + lookback + PAGE_BLOCKS))
+            pages = await self._pages(start, min(head, start + lookback + PAGE_BLOCKS))
             await self._search(asset, payer, group, pages, marks)
         missing = sorted(nonce for nonce in starts if nonce not in marks)
         for first in range(0, len(missing), _NONCES_PER_QUERY):
-            pages = self._pages(max(0, head - lookback), head)[::-1]
-            await self._search(asset, payer, missing[first : first + _NONCES_PER_QUERY], pages, marks)
+            pages = await self._pages(max(0, head - lookback), head)
+            await self._search(asset, payer, missing[first : first + _NONCES_PER_QUERY], pages[::-1], marks)
         return marks
 
     async def _search(
         self, asset: Asset, payer: str, group: list[str], pages: Sequence[range], marks: dict[str, list[Mark]]
     ) -> None:
         """Add the claims in some pages to `marks`, until every nonce of the group has one."""
-        missing = set(group)
+        missing, read, of = set(group), 0, sum(map(len, pages))
+        self.searching(read, of)
         for page in pages:
             topics = [[USED, CANCELLED], _topic(payer), sorted(missing)]
             logs = await self._page(asset, topics, page)
             marks.update(marks_of(logs))
             missing -= set(marks)
+            read += len(page)
+            self.searching(read, of)
             if not missing:
                 return
 
     async def of_payer(self, asset: Asset, payer: str, from_block: int, to_block: int) -> list[Log]:
         """Every AuthorizationUsed of the payer and every Transfer out of it, in the blocks, both ends included."""
         logs: list[Log] = []
-        for page in self._pages(from_block, to_block):
+        for page in await self._pages(from_block, to_block):
             logs += await self._page(asset, [[USED, TRANSFER], _topic(payer)], page)
         return logs
 
     async def received(self, asset: Asset, owner: str, from_block: int, to_block: int) -> int:
         """Atomic units of every Transfer to the owner in the blocks, both ends included."""
         topics = [TRANSFER, None, _topic(owner)]
-        pages = self._pages(from_block, to_block)
+        pages = await self._pages(from_block, to_block)
         return sum([log.value for page in pages for log in await self._page(asset, topics, page)])
 
     async def _page(self, asset: Asset, topics: list[Any], page: range) -> list[Log]:
         """The logs of a page, in parts where the server refuses it as a whole."""
         logs: list[Log] = []
-        at, width, known = page.start, self._width(), None
+        at, width, known = page.start, await self._width(), None
         while at < page.stop:
             part = range(at, min(at + width, page.stop))
             query = {"address": asset.address, "topics": topics, "fromBlock": hex(part[0]), "toBlock": hex(part[-1])}
@@ -123,18 +130,21 @@ class LogReader:
                 known = None if error.refusal.results else width
                 continue
             if known is not None and len(part) == known:
-                self._ranges.keep_log_range(self._server, known, self._rpc.now())
+                ranges, now = self._ranges, self._rpc.now()
+                await ranges.in_thread(ranges.keep_log_range, self._server, known, now)
                 known = None
             logs += _checked(raw, asset, topics, part)
             at = part.stop
         return logs
 
-    def _width(self) -> int:
+    async def _width(self) -> int:
         """The widest range to ask for: the one that is known for the server, if that is narrower than ours."""
-        return min(self._ranges.log_range(self._server, self._rpc.now()) or PAGE_BLOCKS, PAGE_BLOCKS)
+        ranges = self._ranges
+        known = await ranges.in_thread(ranges.log_range, self._server, self._rpc.now())
+        return min(known or PAGE_BLOCKS, PAGE_BLOCKS)
 
-    def _pages(self, first: int, last: int) -> list[range]:
-        width = self._width()
+    async def _pages(self, first: int, last: int) -> list[range]:
+        width = await self._width()
         return [range(at, min(at + width, last + 1)) for at in range(max(0, first), last + 1, width)]
 
 

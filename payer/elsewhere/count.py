@@ -71,22 +71,24 @@ async def _count(context: PayerContext, asset: Asset, since: datetime) -> None:
 async def _begun(context: PayerContext, asset: Asset, wallet: str, head: Head, since: datetime) -> SpendScan:
     """Return the scan to go on with: the one that is kept, or a new one where that begins too late, or ended so long
     ago that finding the period's first block costs less than reading up to it."""
-    kept = context.ledger.elsewhere.scan(asset, wallet)
+    in_thread, elsewhere = context.ledger.in_thread, context.ledger.elsewhere
+    kept = await in_thread(elsewhere.scan, asset, wallet)
     if kept is not None and kept.since <= since and head.number - kept.through_block <= STRETCH:
         return kept
     first = await first_block(context.chain, head, since.timestamp())
     if kept is not None and kept.since <= since and first <= kept.through_block + 1:
         return kept
-    return context.ledger.elsewhere.begin(asset, wallet, SpendScan(since, first, first - 1), context.clock.now())
+    return await in_thread(elsewhere.begin, asset, wallet, SpendScan(since, first, first - 1), context.clock.now())
 
 
 async def _read(context: PayerContext, asset: Asset, wallet: str, blocks: range, through: int) -> None:
     """Keep the transfers of some blocks that this ledger has not booked as spent."""
     out = await context.chain.paid(asset, wallet, blocks[0], blocks[-1])
     moved = [transfer for transfer in out if transfer.value and transfer.pay_to.lower() != wallet.lower()]
-    counted = context.ledger.elsewhere.not_settled_here(moved)
+    in_thread, elsewhere = context.ledger.in_thread, context.ledger.elsewhere
+    counted = await in_thread(elsewhere.not_settled_here, moved)
     timed = await _with_times(context.chain, counted)
-    context.ledger.elsewhere.close(asset, wallet, blocks, timed, through, context.clock.now())
+    await in_thread(elsewhere.close, asset, wallet, blocks, timed, through, context.clock.now())
     crash_point("counted")
 
 

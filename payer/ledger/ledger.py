@@ -17,6 +17,7 @@ from payer.ledger.audit.writers import Writers
 from payer.ledger.database import queries
 from payer.ledger.database.connect import connect
 from payer.ledger.database.engine import read_connection
+from payer.ledger.database.thread import CallsInThread, LedgerThread
 from payer.ledger.elsewhere.record import SpentElsewhere
 from payer.ledger.operator import freezes
 from payer.ledger.operator.freezes import Freeze
@@ -35,24 +36,31 @@ def _by_no_other_process(_purchase: Purchase) -> bool:
     return False
 
 
-class Ledger:
+class Ledger(CallsInThread):
     """Append-only events, the purchases folded from them, and the caps counted in the same commits.
 
     Any number of processes may write. Each write is one durable commit when the call returns. Every method raises
     LedgerUnavailable when the database can't be read or written. Implements `LedgerReader`.
+
+    Every method may block for as long as another process holds the database's lock. A coroutine calls none of them
+    itself: it awaits `in_thread`.
     """
 
-    def __init__(self, engine: sa.Engine, writers: Writers | None = None) -> None:
+    def __init__(self, engine: sa.Engine, writers: Writers | None = None, thread: LedgerThread | None = None) -> None:
+        super().__init__(thread or LedgerThread(inline=True))
         self._engine = engine
         self._integrity = Integrity(engine, writers)
         self.elsewhere = SpentElsewhere(engine)
         """What the chain shows as paid by the wallet and this ledger does not have."""
 
     @classmethod
-    def open(cls, url: str) -> Self:
-        """Open a ledger by its database URL, creating or upgrading the schema. Raises LedgerTooNew."""
+    def open(cls, url: str, thread: LedgerThread | None = None) -> Self:
+        """Open a ledger by its database URL, creating or upgrading the schema. Raises LedgerTooNew.
+
+        `thread` is the one for its calls; the ledger closes it.
+        """
         engine = connect(url)
-        return cls(engine, Writers(engine))
+        return cls(engine, Writers(engine), thread or LedgerThread())
 
     def check_in_place(self) -> None:
         """Raise LedgerReplaced when the ledger's file was deleted or replaced since it was opened."""
@@ -61,7 +69,16 @@ class Ledger:
                 return
 
     def close(self) -> None:
-        """Close every connection."""
+        """Close every connection, after the calls that the ledger's thread was given."""
+        self._thread.close()
+        self._end()
+
+    async def aclose(self) -> None:
+        """Close every connection, in the ledger's thread."""
+        await self._thread.run(self._end)
+        self._thread.close()
+
+    def _end(self) -> None:
         self._integrity.close()
         self._engine.dispose()
 

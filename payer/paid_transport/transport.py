@@ -172,7 +172,7 @@ class PaidTransport(httpx.AsyncBaseTransport, httpx.BaseTransport):
         for part in (context.transport, context.chain, context.wallet):
             if (close := getattr(part, "aclose", None)) is not None:
                 await close()
-        context.ledger.close()
+        await context.ledger.aclose()
 
     def _in_thread(self, work: Coroutine[Any, Any, T]) -> T:
         with self._opening:

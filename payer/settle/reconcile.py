@@ -71,13 +71,13 @@ async def reconcile(
     `rescan` reads closed blocks again, from the first block in which a purchase may have settled. `progress` is called
     while blocks are read.
     """
-    context.ledger.require_intact()
-    wallet = context.signer().address
-    await verify(context, context.ledger.open_purchases())
-    mine = _purchases_of(context, asset, wallet)
+    wallet, in_thread = context.signer().address, context.ledger.in_thread
+    await in_thread(context.ledger.require_intact)
+    await verify(context, await in_thread(context.ledger.open_purchases))
+    mine = await in_thread(_purchases_of, context, asset, wallet)
     read = await scan(context, asset, wallet, mine, rescan=rescan, progress=progress)
-    late = await _book_late(context, asset, context.ledger.transfers_seen(asset, wallet))
-    mine = _purchases_of(context, asset, wallet)
+    late = await _book_late(context, asset, wallet)
+    mine = await in_thread(_purchases_of, context, asset, wallet)
     closed = [p for p in mine if p.settlement is not None and p.settlement.block_number <= read.through]
     seen = await _transfers_seen(context, asset, wallet, closed)
     by_nonce = {p.nonce: p for p in mine}
@@ -94,7 +94,7 @@ async def reconcile(
         balance=read.balance,
         booked_late=late,
         foreign=[transfer for transfer in seen if transfer.nonce not in by_nonce],
-        differences=[*compared, *_never_signed(context, agreed), *_unexplained_balance(read)],
+        differences=[*compared, *await in_thread(_never_signed, context, agreed), *_unexplained_balance(read)],
     )
 
 
@@ -106,13 +106,13 @@ async def _transfers_seen(
     context: PayerContext, asset: Asset, wallet: str, closed: list[Purchase]
 ) -> list[TransferOut]:
     """Return every transfer read from the chain, after reading the blocks of settlements that are missing again."""
-    seen = context.ledger.transfers_seen(asset, wallet)
+    seen = await context.ledger.in_thread(context.ledger.transfers_seen, asset, wallet)
     nonces = {transfer.nonce for transfer in seen}
     missing = {p.settlement.block_number for p in closed if p.settlement is not None and p.nonce not in nonces}
     if not missing:
         return seen
     await read_again(context, asset, wallet, missing)
-    return context.ledger.transfers_seen(asset, wallet)
+    return await context.ledger.in_thread(context.ledger.transfers_seen, asset, wallet)
 
 
 def _unexplained_balance(read: Scan) -> list[Difference]:
@@ -126,13 +126,9 @@ def _unexplained_balance(read: Scan) -> list[Difference]:
     return [Difference("balance", detail, chain_atomic=read.unexplained)]
 
 
-async def _book_late(context: PayerContext, asset: Asset, seen: list[TransferOut]) -> list[str]:
+async def _book_late(context: PayerContext, asset: Asset, wallet: str) -> list[str]:
     """Book purchases that only the chain shows as paid: an RPC server was wrong, or the ledger is an older backup."""
-    late = []
-    for transfer in seen:
-        purchase = context.ledger.by_nonce(transfer.nonce) if transfer.nonce is not None else None
-        if purchase is not None and purchase.money is not Money.SPENT and purchase.asset == asset:
-            late.append(purchase)
+    late = await context.ledger.in_thread(_paid_by_chain, context, asset, wallet)
     views = await look(context, late)
     booked = []
     for purchase in late:
@@ -143,11 +139,22 @@ async def _book_late(context: PayerContext, asset: Asset, seen: list[TransferOut
     return booked
 
 
+def _paid_by_chain(context: PayerContext, asset: Asset, wallet: str) -> list[Purchase]:
+    """Return the purchases of the transfers seen that the ledger does not have as spent."""
+    late = []
+    for transfer in context.ledger.transfers_seen(asset, wallet):
+        purchase = context.ledger.by_nonce(transfer.nonce) if transfer.nonce is not None else None
+        if purchase is not None and purchase.money is not Money.SPENT and purchase.asset == asset:
+            late.append(purchase)
+    return late
+
+
 async def _book(context: PayerContext, purchase: Purchase, view: ChainView) -> bool:
     if view.settlement is None or not believes(purchase, context.clock.now().timestamp(), view):
         return False
     try:
-        context.ledger.append(purchase, Settled(at=context.clock.now(), settlement=view.settlement))
+        settled = Settled(at=context.clock.now(), settlement=view.settlement)
+        await context.ledger.in_thread(context.ledger.append, purchase, settled)
     except Conflict:
         return False
     return True

@@ -48,7 +48,7 @@ async def verify(context: PayerContext, purchases: Sequence[Purchase]) -> list[P
         action = next_action(purchase, context.clock.now().timestamp(), views[purchase.purchase_id], context.limits)
         if isinstance(action, decide.Settle | decide.Free | decide.Unsettle):
             batch.append((purchase, book(context, purchase, action)))
-    return context.ledger.append_all(batch) if batch else []
+    return await context.ledger.in_thread(context.ledger.append_all, batch) if batch else []
 
 
 def due(
@@ -64,12 +64,9 @@ def due(
 
 async def recover(context: PayerContext, flow: str | None = None) -> Recovered:
     """Carry every due purchase as far as it goes now, after booking the spool's bodies. Raises LedgerDamaged."""
-    context.ledger.require_intact()
     result = Recovered()
-    booked = book_spooled(context)
-    open_ones = due(context.ledger, context.clock.now(), flow, context.limits)
-    mine = [p for p in open_ones if not leased_elsewhere(context, p)]
-    result.voided.extend(release(context, mine))
+    booked, mine = await context.ledger.in_thread(_open, context, flow)
+    result.voided.extend(await context.ledger.in_thread(release, context, mine))
     sent = [p for p in mine if p.money is not Money.RESERVED]
     views = await look(context, sent)
     had_data = {p.purchase_id for p in sent if p.data is Data.DELIVERED} - booked
@@ -84,6 +81,14 @@ async def recover(context: PayerContext, flow: str | None = None) -> Recovered:
     return result
 
 
+def _open(context: PayerContext, flow: str | None) -> tuple[set[str], list[Purchase]]:
+    """Book the spool's bodies; return the ids of their purchases, and what is due and leased by no other process."""
+    context.ledger.require_intact()
+    booked = book_spooled(context)
+    open_ones = due(context.ledger, context.clock.now(), flow, context.limits)
+    return booked, [p for p in open_ones if not leased_elsewhere(context, p)]
+
+
 async def _book_proofs(
     context: PayerContext, purchases: Sequence[Purchase], views: Mapping[str, View]
 ) -> list[Purchase]:
@@ -96,7 +101,7 @@ async def _book_proofs(
             batch.append((purchase, book(context, purchase, action)))
         else:
             rest.append(purchase)
-    return (context.ledger.append_all(batch) if batch else []) + rest
+    return (await context.ledger.in_thread(context.ledger.append_all, batch) if batch else []) + rest
 
 
 async def _carry(
@@ -104,7 +109,7 @@ async def _carry(
 ) -> Purchase | None:
     async with slots:
         try:
-            return judge_body(context, await buy(context, purchase, view))
+            return await context.ledger.in_thread(judge_body, context, await buy(context, purchase, view))
         except PaidUndelivered:
             result.undelivered.append(purchase)
         except PayerError as why:

@@ -55,7 +55,7 @@ async def scan(
     Each stretch is kept as it is closed, so that a scan which is interrupted goes on there. Raises ChainUnreachable.
     """
     final = (await context.chain.head()).final_number
-    closed = context.ledger.scanned_through(asset, wallet)
+    closed = await context.ledger.in_thread(context.ledger.scanned_through, asset, wallet)
     start = _first_block(context, mine, final) if closed is None or rescan else max(0, closed + 1 - OVERLAP)
     balance = Balance.EQUAL if start <= final else Balance.NOT_CHECKED
     first = start
@@ -68,7 +68,7 @@ async def scan(
             balance = Balance.NOT_CHECKED
         elif unexplained := _unexplained(account, transfers):
             return Scan(max(start - 1, closed or 0), Balance.DIFFERS, unexplained)
-        _close(context, asset, wallet, start, end, transfers)
+        await _close(context, asset, wallet, start, end, transfers)
         start = end + 1
         progress(start - first, final + 1 - first)
     return Scan(max(final, closed or 0), balance)
@@ -81,7 +81,7 @@ async def read_again(context: PayerContext, asset: Asset, wallet: str, blocks: I
     """
     for first, last in _ranges(sorted(blocks)):
         transfers = await context.chain.transfers(asset, wallet, first, last)
-        _close(context, asset, wallet, first, last, transfers)
+        await _close(context, asset, wallet, first, last, transfers)
 
 
 def _first_block(context: PayerContext, mine: Sequence[Purchase], final: int) -> int:
@@ -106,7 +106,8 @@ def _ranges(blocks: Sequence[int]) -> Iterator[tuple[int, int]]:
         yield group[0], group[-1]
 
 
-def _close(
+async def _close(
     context: PayerContext, asset: Asset, wallet: str, first: int, last: int, transfers: Sequence[TransferOut]
 ) -> None:
-    context.ledger.close_scan(asset, wallet, first, last, transfers, context.clock.now())
+    now = context.clock.now()
+    await context.ledger.in_thread(context.ledger.close_scan, asset, wallet, first, last, transfers, now)

@@ -80,9 +80,9 @@ async def claim(ws: Workspace, run: Run, approved: Approved) -> Approved:
     mine = [p for p in approved.purchases if p.run.run_id == run.run_id and p.money is Money.RESERVED]
     lost: list[Purchase] = []
     held = 0.0
-    while rivals := _rivals(ws, run, mine):
+    while rivals := await ws.in_thread(_rivals, ws, run, mine):
         if lost := lost_to(run.run_id, mine, rivals, held):
-            ws.payer.release(lost)
+            await ws.in_thread(ws.payer.release, lost)
             break
         await ws.clock.sleep(_LOOK_EVERY)
         held += _LOOK_EVERY
@@ -96,7 +96,7 @@ async def claim(ws: Workspace, run: Run, approved: Approved) -> Approved:
 async def _wait_for_others(ws: Workspace, run: Run, lost: Sequence[Purchase]) -> None:
     waited = 0.0
     while not ws.stop.requested:
-        rivals = [q for q in _rivals(ws, run, lost) if q.data is Data.ABSENT]
+        rivals = [q for q in await ws.in_thread(_rivals, ws, run, lost) if q.data is Data.ABSENT]
         if not rivals:
             return
         if waited >= LONGEST_WAIT:

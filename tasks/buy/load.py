@@ -21,6 +21,10 @@ async def load(ws: Workspace) -> LoadReport:
     What the published file holds and neither ledger nor cache has is taken over: it is not bought again. A failed
     delivery without a verdict in the ledger (its buyer died before) is booked as one.
     """
+    return await ws.in_thread(_load, ws)
+
+
+def _load(ws: Workspace) -> LoadReport:
     report = self_repair.load(ws.cache, ws.ledger)
     report = replace(report, notes=(*report.notes, *adopt_published(ws.home, ws.ledger)))
     for failure in report.failures:
@@ -33,4 +37,8 @@ async def load(ws: Workspace) -> LoadReport:
 
 async def publish(ws: Workspace) -> Publication:
     """Write snapshot files of what is new and replace the file that analysts open, atomically."""
+    return await ws.in_thread(_publish, ws)
+
+
+def _publish(ws: Workspace) -> Publication:
     return publishing.publish(ws.home, ws.ledger, expected=expected(ws))

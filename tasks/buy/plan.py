@@ -34,6 +34,10 @@ class Planned:
 
 async def plan(ws: Workspace, request: DataRequest) -> Planned:
     """Plan the fewest purchases that cover what is missing and due. Reads only the cache."""
+    return await ws.in_thread(_plan, ws, request)
+
+
+def _plan(ws: Workspace, request: DataRequest) -> Planned:
     now = ws.clock.now()
     plans, notes = [], list(request.notes)
     for part in request.datasets:
@@ -51,6 +55,10 @@ async def plan(ws: Workspace, request: DataRequest) -> Planned:
 
 async def note_avoided(ws: Workspace, run: Run, planned: Planned) -> None:
     """Book every call that the cache saved, at its last quoted price, for the `avoided` table."""
+    await ws.in_thread(_note_avoided, ws, run, planned)
+
+
+def _note_avoided(ws: Workspace, run: Run, planned: Planned) -> None:
     entries = [
         _avoided_entry(ws, run, planned, dataset, order(ws, dataset, piece))
         for dataset, found in planned.plans

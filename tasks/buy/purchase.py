@@ -41,9 +41,13 @@ BuyStep = Callable[[Workspace, Run, Purchase, Approved], Awaitable[Purchase]]
 
 async def recover(ws: Workspace, flow: str | None = None) -> Recovered:
     """Carry every open purchase of a flow (None: of all) as far as it goes. Without any, no chain is asked."""
-    if not due(ws.ledger, ws.clock.now(), flow) and not ws.spool.waiting():
+    if not await ws.in_thread(_is_open, ws, flow):
         return Recovered()
     return await ws.payer.recover(flow)
+
+
+def _is_open(ws: Workspace, flow: str | None) -> bool:
+    return bool(due(ws.ledger, ws.clock.now(), flow) or ws.spool.waiting())
 
 
 async def approve(ws: Workspace, run: Run, bill: Bill) -> Approved:
@@ -92,7 +96,7 @@ async def buy_all(buy: BuyStep, ws: Workspace, run: Run, approved: Approved, wat
     try:
         await asyncio.gather(*(one(purchase) for purchase in approved.purchases))
     finally:
-        batch.release()
+        await batch.release()
     await batch.follow_prices()
     return batch
 
@@ -122,12 +126,13 @@ class Batch:
         if bought is None:
             return
         await self._judge(purchase, bought)
-        self._report(bought)
+        await self._report(bought)
 
-    def release(self) -> None:
+    async def release(self) -> None:
         """Void what was not begun. A lost ledger is told by what met it first, with where its body is kept."""
         try:
-            self.ws.payer.release([p for p in self.approved.purchases if p.purchase_id not in self.results])
+            left = [p for p in self.approved.purchases if p.purchase_id not in self.results]
+            await self.ws.ledger.in_thread(self.ws.payer.release, left)
         except LedgerUnavailable:
             if self.stopped is None:
                 raise
@@ -136,8 +141,10 @@ class Batch:
         """Sign payments again that a price change left in doubt, where the caps have room for the rise."""
         stopped = self.ws.stop.requested
         waiting = [] if stopped else [bought.purchase for bought in self.results.values() if self._outbid(bought)]
-        free = room(self.ws, self.run, waiting[0].asset, waiting[0].order.seller) if waiting else 0
-        affordable = []
+        if not waiting:
+            return
+        asset, seller = waiting[0].asset, waiting[0].order.seller
+        free, affordable = await self.ws.ledger.in_thread(room, self.ws, self.run, asset, seller), []
         for purchase in waiting:
             rise = self.moved[purchase.order.request.endpoint].after - purchase.reserved
             if rise <= free:
@@ -145,7 +152,7 @@ class Batch:
                 affordable.append(purchase)
         for bought in await asyncio.gather(*(self._attempt(purchase) for purchase in affordable)):
             if bought is not None:
-                self._report(bought)
+                await self._report(bought)
 
     async def _attempt(self, purchase: Purchase) -> Bought | None:
         """Buy it and keep how that ended; None for what a stopped run has not begun."""
@@ -154,7 +161,8 @@ class Batch:
         except Interrupted:
             return None
         except PayerError as problem:
-            bought = Bought(self.ws.ledger.get(purchase.purchase_id) or purchase, problem)
+            latest = await self.ws.ledger.in_thread(self.ws.ledger.get, purchase.purchase_id)
+            bought = Bought(latest or purchase, problem)
         self.results[purchase.purchase_id] = bought
         return bought
 
@@ -203,10 +211,11 @@ class Batch:
         ours = purchase.run.run_id == self.run.run_id and purchase.last_status == PAYMENT_REQUIRED
         return bool(in_doubt and ours and change and purchase.order.request.endpoint not in self.halted)
 
-    def _report(self, bought: Bought) -> None:
+    async def _report(self, bought: Bought) -> None:
         if self.watch is not UNWATCHED:
             problem = bought.problem
-            self.watch.bought(bought.purchase, rows_of(self.ws, bought), problem.what if problem else None)
+            rows = await self.ws.ledger.in_thread(rows_of, self.ws, bought)
+            self.watch.bought(bought.purchase, rows, problem.what if problem else None)
 
 
 def _ended_void(purchase: Purchase) -> bool:

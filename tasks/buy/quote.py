@@ -61,7 +61,10 @@ async def quote(ws: Workspace, planned: Planned, halted: Mapping[str, PayerError
         for dataset, found in planned.plans
         for piece in (*found.pieces, *found.later)
     }
-    priced = await price(ws, orders.values(), halted)
+    return await ws.in_thread(_bill, ws, planned, orders, await price(ws, orders.values(), halted))
+
+
+def _bill(ws: Workspace, planned: Planned, orders: Mapping[int, Order], priced: Priced) -> Bill:
     undelivered = {purchase.purchase_key: purchase for purchase in ws.ledger.undelivered()}
     lost = {key: purchase.purchase_id for key, purchase in undelivered.items()}
     lines = tuple(_line(ws, planned, dataset, found, orders, priced, lost) for dataset, found in planned.plans)
@@ -112,7 +115,7 @@ async def current_bill(ws: Workspace, request: DataRequest, budget: int | None =
     if bill.problems and not any(line.known_atomic for line in bill.lines):
         raise bill.problems[0]
     run = new_run(request.flow, request.reason, ws.clock.now(), budget=budget)
-    return fit_caps(ws, run, bill, whole=request.whole or budget is not None, beside=beside)
+    return await ws.in_thread(fit_caps, ws, run, bill, whole=request.whole or budget is not None, beside=beside)
 
 
 def _line(

@@ -16,7 +16,7 @@ from tasks.request.build import request_fresh
 from tasks.request.keys import TOKENS
 from tasks.request.model import Keys
 from tasks.request.tokens import all_known, token_ids, words_of
-from tasks.workspace.run import new_run
+from tasks.workspace.run import new_run, start_run
 from tasks.workspace.workspace import Workspace
 from warehouse.coverage.held import held
 
@@ -53,17 +53,17 @@ async def resolve_tokens(ws: Workspace, text: str) -> tuple[tuple[str, ...], tup
 async def catalogue(ws: Workspace, *, today: bool = False) -> tuple[Catalogue, tuple[str, ...]]:
     """Return every token by id, from a list read to its end at any time, or today; and notes on what was repaired."""
     loaded = await load(ws)
-    if not _was_read(ws, today=today):
+    if not await ws.in_thread(_was_read, ws, today=today):
         await refresh_reference(ws, TOKENS)
-    tokens, notes = ws.from_cache(lambda cache: cache.tokens())
+    tokens, notes = await ws.in_thread(ws.from_cache, lambda cache: cache.tokens())
     return {str(token.token_id): token for token in tokens}, (*loaded.notes, *notes)
 
 
 async def refresh_reference(ws: Workspace, name: str) -> None:
     """Fetch and load every page of a free dataset. Raises Misconfigured when it is not free: nothing is paid here."""
-    request = request_fresh(ws, name, reason="lookup", at=ws.clock.now())
+    request = await ws.in_thread(request_fresh, ws, name, reason="lookup", at=ws.clock.now())
     run = new_run(request.flow, request.reason, ws.clock.now(), budget=0)
-    ws.ledger.start_run(run)
+    await start_run(ws, run)
     requested: set[str] = set()
     for _ in range(MOST_TURNS):
         bill = await quote(ws, await plan(ws, request))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from payer.values.money import Amount
+from payer.values.request import Order
 from payer.values.terms import Quote
 from sources import registry
 from tasks.operator.sample import sample_order
@@ -57,7 +58,7 @@ async def price_moves(ws: Workspace, name: str) -> list[PriceMove]:
     moves = []
     for dataset in _datasets(ws, name):
         order = sample_order(ws, dataset)
-        kept = ws.ledger.quote(order.request.endpoint, ws.asset(order.seller))
+        kept = await ws.in_thread(_kept, ws, order)
         if kept is None and dataset.name != name:
             continue
         terms = await ws.payer.offered_price(order)
@@ -65,6 +66,10 @@ async def price_moves(ws: Workspace, name: str) -> list[PriceMove]:
         if kept is None or kept.fixed_base != terms.amount:
             moves.append(PriceMove(dataset.name, None if kept is None else kept.fixed_base, offered))
     return moves
+
+
+def _kept(ws: Workspace, order: Order) -> Quote | None:
+    return ws.ledger.quote(order.request.endpoint, ws.asset(order.seller))
 
 
 def accept_prices(ws: Workspace, moves: Sequence[PriceMove]) -> None:

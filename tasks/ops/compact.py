@@ -8,5 +8,5 @@ from warehouse.publish import publish as publishing
 
 async def compact(ws: Workspace) -> str:
     """Compact each month of the snapshots; return how many months and files that were."""
-    done = publishing.compact(ws.home, ws.ledger)
+    done = await ws.in_thread(lambda: publishing.compact(ws.home, ws.ledger))
     return f"{done.months} months rewritten, {done.files_before} files before, {done.files_after} after"

@@ -87,6 +87,10 @@ async def _disk(ws: Workspace) -> Check:
 
 async def _ledger(ws: Workspace) -> Check:
     """Fold the ledger again and compare. Raises LedgerDamaged."""
+    return await ws.in_thread(_compare_ledger, ws)
+
+
+def _compare_ledger(ws: Workspace) -> Check:
     ws.ledger.verify_projection()
     ws.ledger.require_intact()
     waiting, lost = len(ws.ledger.open_purchases()), len(ws.ledger.undelivered())
@@ -116,7 +120,7 @@ async def _published(ws: Workspace) -> Check:
 
 
 async def _freezes(ws: Workspace) -> Check:
-    frozen = ws.ledger.freezes()
+    frozen = await ws.in_thread(lambda: ws.ledger.freezes())
     if not frozen:
         return Check("freezes", True, "no seller is frozen")
     return Check("freezes", False, "; ".join(each.text for each in frozen), frozen[0].refusal().fix, 3)
@@ -180,6 +184,10 @@ async def _balance(ws: Workspace) -> Check:
 
 
 async def _elsewhere(ws: Workspace) -> Check:
+    return await ws.in_thread(_paid_elsewhere, ws)
+
+
+def _paid_elsewhere(ws: Workspace) -> Check:
     """Say what the wallet paid elsewhere, as last counted. Reads no block: the first count may take minutes."""
     if ws.policy.count_chain_spend == COUNT_NOTHING:
         return Check("elsewhere", True, f"not counted (payment.count_chain_spend): {NOT_SEEN_AT_ALL}")

@@ -121,8 +121,9 @@ async def forecast(
     end = start + timedelta(days=days)
     for at, number in sorted((at, number) for number, s in enumerate(chosen) for at in s.times(start, end)):
         found[number].runs += 1
-        request = request_fresh(ws, chosen[number].flow, reason="forecast", at=at, keys=keys[number])
-        _add_run(ws, request, held, found[number])
+        flow, named = chosen[number].flow, keys[number]
+        request = await ws.in_thread(request_fresh, ws, flow, reason="forecast", at=at, keys=named)
+        await ws.in_thread(_add_run, ws, request, held, found[number])
     return found
 
 

@@ -97,6 +97,7 @@ class Probe:
 async def probe(ws: Workspace, seller: str, *, limit: int | None = None) -> list[Probe]:
     """Probe each dataset that is sold for money (at most `limit`). Pays nothing, pins nothing."""
     ws.asset(seller)
+    await ws.in_thread(lambda: ws.ledger)
     paid = [d for d in registry.seller(seller).datasets if not d.free]
     return [await _probe_one(ws, dataset) for dataset in paid[:limit]]
 
@@ -107,7 +108,7 @@ async def _probe_one(ws: Workspace, dataset: Dataset) -> Probe:
     try:
         answer = await _ask(ws, made)
         status = answer.status
-        terms = _judge(ws, made, answer)
+        terms = await ws.in_thread(_judge, ws, made, answer)
         await _check_token(ws, terms)
     except PayerError as error:
         problem = error

@@ -18,6 +18,10 @@ async def rebuild_all(ws: Workspace, *, forget_lost: bool = False) -> tuple[Rebu
     Raises LedgerLacks where the cache, or the published file, has deliveries that the ledger lacks, unless they may be
     forgotten.
     """
+    return await ws.in_thread(_rebuild_all, ws, forget_lost=forget_lost)
+
+
+def _rebuild_all(ws: Workspace, *, forget_lost: bool) -> tuple[Rebuilt, Publication]:
     if not forget_lost:
         adopt_published(ws.home, ws.ledger)
     rebuilt = rebuild(ws.home, ws.ledger, forget_lost=forget_lost)

@@ -78,13 +78,17 @@ async def reconcile_all(
     ChainUnreachable.
     """
     _ = ws.wallet
-    if damaged := ws.payer.damaged_projection():
+    if damaged := await ws.in_thread(lambda: damaged_projection(ws.ledger)):
         return Books((), tuple(damaged))
     assets = [await ws.payer.reconcile(asset, rescan=rescan, progress=progress) for asset in ws.policy.assets.values()]
-    files = (*ws.payer.damaged_bodies(), *_published(ws))
+    return await ws.in_thread(_books, ws, tuple(assets), list_foreign)
+
+
+def _books(ws: Workspace, assets: tuple[Reconciled, ...], list_foreign: bool) -> Books:
+    files = (*damaged_bodies(ws.ledger), *_published(ws))
     losses = (*ws.ledger.undelivered(), *ws.ledger.failed_deliveries())
     published = _by_transaction(ws) if any(one.foreign for one in assets) else {}
-    return Books(tuple(assets), files, published, losses, list_foreign)
+    return Books(assets, files, published, losses, list_foreign)
 
 
 def _by_transaction(ws: Workspace) -> dict[str, str]:
@@ -113,6 +117,10 @@ async def check_all(ws: Workspace) -> list[Difference]:
 
     Asks no chain, needs no key, changes nothing.
     """
+    return await ws.in_thread(_check_all, ws)
+
+
+def _check_all(ws: Workspace) -> list[Difference]:
     if damaged := damaged_projection(ws.ledger):
         return damaged
     faults = (*check_cache(ws.home), *check_published(ws.home, ws.ledger))

@@ -61,5 +61,10 @@ async def recover_all(ws: Workspace, *, steps: Steps = PLAIN) -> Recovery:
     found = await steps.recover(ws, None)
     loaded = await steps.load(ws)
     published = await steps.publish(ws)
-    undelivered, failed = tuple(ws.ledger.undelivered()), tuple(ws.ledger.failed_deliveries())
+    undelivered, failed = await ws.in_thread(_lost, ws)
     return Recovery(found, loaded, published, undelivered, failed, ws.stop.requested)
+
+
+def _lost(ws: Workspace) -> tuple[tuple[Purchase, ...], tuple[Purchase, ...]]:
+    """Return the purchases that were never delivered, and those whose body can't be used."""
+    return tuple(ws.ledger.undelivered()), tuple(ws.ledger.failed_deliveries())

@@ -40,6 +40,10 @@ _WORST = {
 async def page(ws: Workspace) -> dict[str, Any]:
     """The document of `report`, from the published file, updated first; `stale` says why it could not be."""
     stale = await up_to_date(ws)
+    return await ws.in_thread(_contents, ws, stale)
+
+
+def _contents(ws: Workspace, stale: str | None) -> dict[str, Any]:
     return {
         "at": ws.clock.now().isoformat(),
         "home": str(ws.home),

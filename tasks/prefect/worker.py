@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 from prefect.blocks.system import Secret
@@ -12,6 +13,7 @@ from prefect.client.schemas.objects import State
 
 from payer.values.errors import Interrupted, PayerError
 from payer.wallet.load import names_wallet
+from tasks.prefect.process import leave_dead_parent
 from tasks.prefect.verdict import failure, stopped
 from tasks.workspace.cache_trouble import as_payer_errors
 from tasks.workspace.stop_signals import STDERR, StopSignals
@@ -60,7 +62,9 @@ def stop_signals(ws: Workspace) -> StopSignals:
     """
 
     def first(_number: int) -> None:
-        os.write(STDERR, f"tollbook: no more calls are begun, {ws.stop.on_their_way} are waited for\n".encode())
+        leave_dead_parent()
+        with suppress(OSError):
+            os.write(STDERR, f"tollbook: no more calls are begun, {ws.stop.on_their_way} are waited for\n".encode())
 
     def again(number: int) -> None:
         if number == signal.SIGINT:

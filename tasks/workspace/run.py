@@ -6,8 +6,14 @@ import secrets
 from datetime import datetime
 
 from payer.values.request import Run
+from tasks.workspace.workspace import Workspace
 
-__all__ = ["Run", "new_run"]
+__all__ = ["Run", "new_run", "start_run"]
+
+
+async def start_run(ws: Workspace, run: Run) -> None:
+    """Record in the ledger who runs and why."""
+    await ws.in_thread(lambda: ws.ledger.start_run(run))
 
 
 def new_run(

@@ -7,10 +7,10 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, Self, TypeVar
 
 from payer.policy.file import load_policy
 from payer.policy.rules import Policy
@@ -23,10 +23,12 @@ from tasks.workspace.settings import Settings
 from tasks.workspace.watch_lists import check_datasets, check_watch_lists
 
 if TYPE_CHECKING:
+    from payer.chain.log_ranges import Searching
     from payer.chain.reader import RpcChain
     from payer.context import Progress
     from payer.http.transport import HttpTransport
     from payer.ledger import Ledger
+    from payer.ledger.database.thread import LedgerThread
     from payer.payer import Payer
     from payer.policy.clock_skew import ClockReadings
     from payer.spool import Spool
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from payer.wallet.signer import Signer
     from warehouse.cache.store import Cache
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 SANDBOX_CHAIN = 31337
@@ -41,7 +44,10 @@ SANDBOX_CHAIN = 31337
 
 class Workspace:
     """Policy, ledger, cache, payer and clock of one process. Parts are opened when first used: a verb that only reads
-    opens no socket and loads no key. Not a dataclass, so that nothing walks into it (I10)."""
+    opens no socket and loads no key. Not a dataclass, so that nothing walks into it (I10).
+
+    `searching_of`, set before the payer is first used, shows how far a chain server's search for payments is.
+    """
 
     def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
         self.settings = settings
@@ -51,6 +57,7 @@ class Workspace:
         self._state: tuple[int, int] | None = None
         self.progress: Progress | None = None
         """Called while many blocks of the chain are read."""
+        self.searching_of: Callable[[str], Searching] | None = None
 
     @classmethod
     def open(cls, environ: Mapping[str, str] | None = None) -> Self:
@@ -96,7 +103,21 @@ class Workspace:
 
         if self.settings.ledger_url.startswith("sqlite"):
             self._make_home()
-        return Ledger.open(self.settings.ledger_url)
+        return Ledger.open(self.settings.ledger_url, self._ledger_thread)
+
+    @cached_property
+    def _ledger_thread(self) -> LedgerThread:
+        from payer.ledger.database.thread import LedgerThread
+
+        return LedgerThread()
+
+    async def in_thread(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do in the ledger's thread what reaches the ledger, or the cache, which waits for it when it is repaired.
+
+        No step of a run does so on the event loop's thread: while one waits for a lock, answers that lie in their
+        sockets would run into their timeouts. The ledger is opened there too.
+        """
+        return await self._ledger_thread.run(partial(work, *args, **kwargs))
 
     @cached_property
     def cache(self) -> Cache:
@@ -161,6 +182,8 @@ class Workspace:
         wallet, spool = self.wallet if self.has_wallet else None, self.spool
         self._transport = HttpTransport(self.policy, clock=self.clock, paces=self.home / "state" / "paces")
         self._chain = RpcChain(self.policy, self.clock, self.ledger, clocks=self.clocks)
+        if self.searching_of is not None:
+            self._chain.watch(self.searching_of)
         parts = (self.ledger, self.policy, self._chain, self._transport, wallet, self.clock)
         context = PayerContext(*parts, spool=spool, stop=self.stop, check_body=check_body, clocks=self.clocks)
         return Payer(context if self.progress is None else replace(context, progress=self.progress))
@@ -197,12 +220,16 @@ class Workspace:
                 await part.aclose()
         self._transport = self._chain = None
         self.__dict__.pop("payer", None)
+        ledger = self.__dict__.pop("ledger", None)
+        if ledger is not None:
+            await ledger.aclose()
         self.close()
 
     def close(self) -> None:
         ledger = self.__dict__.pop("ledger", None)
         if ledger is not None:
             ledger.close()
+        self._ledger_thread.close()
 
     def __enter__(self) -> Self:
         return self

@@ -72,11 +72,19 @@ class Prefect:
                 self._start([word if word != DOCUMENTED_PORT else self.port for word in command], "server.log")
                 self.wait("the server is up", lambda: self.get("/health"), seconds=180)
             case ["prefect", "worker", "start", *_]:
-                self._start(command, "worker.log")
+                self.worker = self._start(command, "worker.log")
             case ["prefect", "deployment", *_]:
                 pass
             case _:
                 self.run(*command)
+
+    def stop_worker(self) -> int:
+        """Send the worker SIGTERM, wait for its end, and start another; the exit code."""
+        self.worker.send_signal(signal.SIGTERM)
+        code, command = self.worker.wait(60), self.worker.args
+        assert isinstance(command, list)
+        self.worker = self._start(command, "worker.log", "ab")
+        return code
 
     def run(self, *command: str) -> str:
         """A command of the page, to its end; what it printed."""
@@ -124,10 +132,11 @@ class Prefect:
         with urllib.request.urlopen(request, timeout=30) as answer:
             return json.loads(answer.read() or b"null")
 
-    def _start(self, command: list[str], log: str) -> None:
-        with (self.home / log).open("wb") as out:
+    def _start(self, command: list[str], log: str, mode: str = "wb") -> subprocess.Popen[bytes]:
+        with (self.home / log).open(mode) as out:
             child = subprocess.Popen(command, env=self.env, cwd=PROJECT, stdout=out, stderr=out)
         self._children.append(child)
+        return child
 
     def _stop(self) -> None:
         for child in reversed(self._children):

@@ -188,33 +188,54 @@ def test_a_backfill_waits_for_operator_approval_and_then_costs_exactly_its_bill(
     assert before - session_world.balance(buyer.address) == sum(parse_decimal(each, 6) for each in lines.values())
 
 
+def eight_calls_on_their_way(prefect: Prefect, world: World, tokens: str, seconds: float) -> tuple[Any, Any]:
+    """A flow run whose first eight payments are at the seller, and the fault that keeps their answers so long."""
+    slow = world.faults.add("slow", path="*trading-signals*", leg="paid", times=None, seconds=seconds)
+    deployment = deployments(prefect)["backfill/on-demand"]["id"]
+    asked = {"dataset": "trading-signals", "first": "2024-01-01", "last": "2024-12-13", "tokens": tokens}
+    body = {"state": {"type": "SCHEDULED"}, "parameters": {**asked, "approve_above": "10"}}
+    run = prefect.post(f"/deployments/{deployment}/create_flow_run", body)
+    prefect.wait("eight calls are on their way", lambda: slow.fired >= 8)
+    return run, slow
+
+
+def assert_none_lost(prefect: Prefect, buyer: Buyer, world: World, run: Any, slow: Any, before: int) -> None:
+    """The run ends as cancelled; what was sent is delivered and published, what was not is void (I11)."""
+    ended = prefect.wait(
+        "the run ended",
+        lambda: (found := prefect.get(f"/flow_runs/{run['id']}"))["state_name"] in ENDED and found,
+    )
+    world.faults.clear()
+    assert ended["state_name"] == "Cancelled", ended["state"]["message"]
+    sent = slow.fired
+    assert 8 <= sent < 12, "the command to stop takes seconds itself; what it met is waited for, the rest not begun"
+    with Ledger.open(f"sqlite:///{buyer.home}/state/ledger.db") as ledger:
+        mine = [purchase for purchase in ledger.purchases() if purchase.run.flow_run_id == run["id"]]
+    assert Counter((p.money, p.data) for p in mine if p.sends) == {(Money.SPENT, Data.DELIVERED): sent}
+    assert {p.money for p in mine if not p.sends} == {Money.VOID}
+    assert len(world.transfers(buyer.address)) == before + sent
+    bought = f"SELECT count(*) FROM signals JOIN costs USING (purchase_id) WHERE flow_run_id = '{run['id']}'"
+    assert query(buyer.home, bought)[1] == [(sent * 29,)]
+
+
 def test_a_cancelled_run_waits_for_the_calls_on_their_way_and_loses_none(
     prefect: Prefect, buyer: Buyer, session_world: World
 ) -> None:
     """I11, through a worker: the seller refuses used authorizations, so an answer that nobody heard would be lost."""
     before = len(session_world.transfers(buyer.address))
-    slow = session_world.faults.add("slow", path="*trading-signals*", leg="paid", times=None, seconds=6.0)
-    deployment = deployments(prefect)["backfill/on-demand"]["id"]
-    asked = {"dataset": "trading-signals", "first": "2024-01-01", "last": "2024-12-13", "tokens": "3375"}
-    body = {"state": {"type": "SCHEDULED"}, "parameters": {**asked, "approve_above": "10"}}
-    run = prefect.post(f"/deployments/{deployment}/create_flow_run", body)
-    prefect.wait("eight calls are on their way", lambda: slow.fired >= 8)
+    run, slow = eight_calls_on_their_way(prefect, session_world, "3375", 6.0)
     prefect.run("prefect", "flow-run", "cancel", run["id"])
-    ended = prefect.wait(
-        "the run ended",
-        lambda: (found := prefect.get(f"/flow_runs/{run['id']}"))["state_name"] in ENDED and found,
-    )
-    session_world.faults.clear()
-    assert ended["state_name"] == "Cancelled", ended["state"]["message"]
-    sent = slow.fired
-    assert 8 <= sent < 12, "the command to cancel takes seconds itself; what it met is waited for, the rest not begun"
-    with Ledger.open(f"sqlite:///{buyer.home}/state/ledger.db") as ledger:
-        mine = [purchase for purchase in ledger.purchases() if purchase.run.flow_run_id == run["id"]]
-    assert Counter((p.money, p.data) for p in mine if p.sends) == {(Money.SPENT, Data.DELIVERED): sent}
-    assert {p.money for p in mine if not p.sends} == {Money.VOID}
-    assert len(session_world.transfers(buyer.address)) == before + sent
-    bought = f"SELECT count(*) FROM signals JOIN costs USING (purchase_id) WHERE flow_run_id = '{run['id']}'"
-    assert query(buyer.home, bought)[1] == [(sent * 29,)]
+    assert_none_lost(prefect, buyer, session_world, run, slow, before)
+
+
+def test_a_worker_that_is_told_to_stop_loses_none_of_the_calls_on_their_way(
+    prefect: Prefect, buyer: Buyer, session_world: World
+) -> None:
+    """It kills its processes and is gone in seconds; the flow run outlives it, and ends as a cancelled one does."""
+    before = len(session_world.transfers(buyer.address))
+    run, slow = eight_calls_on_their_way(prefect, session_world, "3306", 8.0)
+    assert prefect.stop_worker() == 0
+    assert_none_lost(prefect, buyer, session_world, run, slow, before)
 
 
 def test_compaction_leaves_fewer_files_with_the_same_rows_and_who_reads_goes_on(prefect: Prefect, buyer: Buyer) -> None:

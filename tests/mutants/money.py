@@ -302,6 +302,37 @@ MUTANTS = (
         damaged_spool_is_booked=("    if hashlib.sha256(body).hexdigest() != label.sha256:\n        return None\n", ""),
         a_second_body_replaces_the_first=("        if path.exists():\n            return path\n", ""),
     ),
+    # Waiting for the ledger: what arrives meanwhile is kept, and no commit is left half-known.
+    *of(
+        "payer/buy/record.py",
+        ("tests/payer/buy/test_ledger_waits.py",),
+        bodies_only_in_memory_while_it_waits=(
+            "                await ledger.beside(self.spool)\n",
+            "                pass\n",
+        ),
+        a_cancelled_wait_drops_the_body=("            self.spool()\n            if await", "            if await"),
+        spooled_bodies_removed_unbooked=("            if await booking.give_up():\n", "            if True:\n"),
+        asked_for_ever=("        if loop.time() >= until:\n            break\n", ""),
+    ),
+    *of(
+        "payer/ledger/ledger.py",
+        ("tests/payer/buy/test_ledger_waits.py",),
+        the_ledger_blocks_the_loop=("thread or LedgerThread())", "thread or LedgerThread(inline=True))"),
+    ),
+    *of(
+        "payer/ledger/database/thread.py",
+        ("tests/payer/ledger/test_thread.py",),
+        what_has_begun_is_abandoned=("                if self._take_back():\n", "                if True:\n"),
+        given_up_and_done_all_the_same=(
+            "        if not self._claim.acquire(blocking=False):\n            return\n",
+            "",
+        ),
+    ),
+    *of(
+        "payer/buy/send.py",
+        ("tests/payer/buy/test_ledger_waits.py",),
+        expired_payments_sent=(">= signed.valid_before", ">= signed.valid_before + 10**9"),
+    ),
     # Buying: releases, leases, prices.
     *of(
         "payer/buy/buy.py",

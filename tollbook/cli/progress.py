@@ -52,8 +52,21 @@ class Blocks:
             return
         self._last = now
         left = (now - self._started) * (of - read) / read / 60
-        words = f"reading the chain: {read:,} of {of:,} blocks, about {left:.0f} min left; what was read is kept"
-        print(words, file=sys.stderr, flush=True)
+        print(self._words(read, of, left), file=sys.stderr, flush=True)
+
+    def _words(self, read: int, of: int, left: float) -> str:
+        return f"reading the chain: {read:,} of {of:,} blocks, about {left:.0f} min left; what was read is kept"
+
+
+class Searches(Blocks):
+    """Progress lines of a server's search for payments, such as a recovery makes."""
+
+    def __init__(self, server: str, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(clock)
+        self._server = server
+
+    def _words(self, read: int, of: int, left: float) -> str:
+        return f"{self._server}: searching for payments: {read:,} of at most {of:,} blocks, about {left:.0f} min left"
 
 
 class Bar(Counting):

@@ -30,12 +30,12 @@ async def plan_flows(ws: Workspace, selection: Selection, max_cost: str | None =
     With --all, a dataset whose keys are not known yet becomes a note of the last bill.
     """
     keys = await resolve_keys(ws, selection.tokens, selection.keys or ())
-    names, notes = selection.names(ws)
+    names, notes = await ws.in_thread(selection.names, ws)
     bills: list[Bill] = []
     left = budget_of(ws, names, max_cost)
     for name in names:
         try:
-            request = request_fresh(ws, name, reason="plan", at=ws.clock.now(), keys=keys)
+            request = await ws.in_thread(request_fresh, ws, name, reason="plan", at=ws.clock.now(), keys=keys)
         except BadRequest as error:
             if not selection.everything:
                 raise
@@ -57,7 +57,7 @@ async def run_flows(
     The error of a flow takes its outcome's place, and the next flow still runs, unless the stop is requested.
     """
     keys = await resolve_keys(ws, selection.tokens, selection.keys or ())
-    names, notes = selection.names(ws)
+    names, notes = await ws.in_thread(selection.names, ws)
     left = budget_of(ws, names, max_cost)
     ended: list[Outcome | tuple[str, PayerError]] = []
     for name in names:
@@ -66,7 +66,7 @@ async def run_flows(
             continue
         steps = PLAIN if _publishes_itself(name, names) else replace(PLAIN, publish=publish_later)
         try:
-            request = request_fresh(ws, name, reason=reason, at=ws.clock.now(), keys=keys)
+            request = await ws.in_thread(request_fresh, ws, name, reason=reason, at=ws.clock.now(), keys=keys)
             run = new_run(request.flow, reason, ws.clock.now(), budget=left)
             with as_payer_errors():
                 outcome = await ingest(ws, request, run, watch=watch, steps=steps)

@@ -61,4 +61,4 @@ async def range_request(
         with_history(name)
     check_named(datasets_of(names), tokens, keys or ())
     named = await resolve_keys(ws, tokens, keys or ())
-    return request_range(ws, names, start, end, at=ws.clock.now(), keys=named, again=again)
+    return await ws.in_thread(request_range, ws, names, start, end, at=ws.clock.now(), keys=named, again=again)

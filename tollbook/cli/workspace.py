@@ -11,7 +11,7 @@ from payer.stop import StopRequest
 from tasks.workspace.stop_signals import StopSignals
 from tasks.workspace.workspace import Workspace
 from tollbook.cli import interruption
-from tollbook.cli.progress import Blocks
+from tollbook.cli.progress import Blocks, Searches
 
 T = TypeVar("T")
 
@@ -28,6 +28,7 @@ def in_workspace(work: Callable[[Workspace], Awaitable[T]], *, waits: bool = Fal
     async def opened() -> T:
         async with Workspace.open() as ws:
             ws.progress = Blocks()
+            ws.searching_of = Searches
             with _signals(ws.stop, left).installed() if waits else nullcontext():
                 return await work(ws)
 

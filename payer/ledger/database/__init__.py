@@ -7,6 +7,7 @@ In reading order:
 - `engine`       connect with the durability the ledger needs; read and write connections
 - `statements`   compiled statements on the driver's own cursor, for what runs at every paid call
 - `queries`      those statements
+- `thread`       the thread in which coroutines have the ledger called
 - `locks`        advisory locks that put writers in order on PostgreSQL
 - `rows`         values as JSON documents, bodies as zstd
 - `migrate`      upgrade a ledger's schema, with Alembic's scripts in `migrations`

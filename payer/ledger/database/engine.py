@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.pool import StaticPool
 
 from payer.ledger.database import file_identity
 from payer.ledger.database.recognize import damaged, is_damage, ledger_url
@@ -37,7 +38,11 @@ def engine_for(url: str) -> sa.Engine:
         engine = sa.create_engine(parsed, pool_pre_ping=True)
         sa.event.listen(engine, "connect", _postgresql_settings)
         return engine
-    engine = sa.create_engine(parsed, connect_args={"check_same_thread": False, "timeout": _BUSY_MS / 1000})
+    # Connections are used from the ledger's thread and from others, one at a time; that of a ledger in memory is the
+    # ledger, so that there is one for all threads.
+    pool = StaticPool if parsed.database in (None, "", ":memory:") else None
+    waits = {"check_same_thread": False, "timeout": _BUSY_MS / 1000}
+    engine = sa.create_engine(parsed, connect_args=waits, poolclass=pool)
     sa.event.listen(engine, "connect", _sqlite_pragmas)
     sa.event.listen(engine, "begin", _sqlite_begin)
     file_identity.watch(engine)
@@ -71,7 +76,8 @@ def _write_ahead(connection: Any) -> None:
 def _postgresql_settings(connection: Any, _record: object) -> None:
     """Set durability and isolation, whatever the server, the database or the role has as its default.
 
-    A commit that returns is on disk, and a statement sees what others committed while it waited for its lock.
+    A commit that returns is on disk, and a statement sees what others committed while it waited for its lock, which it
+    does as long as on SQLite.
     """
     with connection.cursor() as cursor:
         # A server with standbys may be stricter than "on"; it may never be weaker.
@@ -81,6 +87,7 @@ def _postgresql_settings(connection: Any, _record: object) -> None:
         )
         cursor.execute("SET default_transaction_isolation = 'read committed'")
         cursor.execute("SET default_transaction_read_only = off")
+        cursor.execute(f"SET lock_timeout = {_BUSY_MS}")
     connection.commit()
 
 

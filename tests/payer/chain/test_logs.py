@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from payer.chain.log_ranges import PAGE_BLOCKS
 from payer.chain.logs import read_log
-from payer.values.chain_view import NonceState, TransferOut
+from payer.chain.reader import RpcChain
+from payer.values.chain_view import ChainView, NonceState, TransferOut
 from payer.values.errors import ChainUnreachable
 from tests.payer.chain.chain_reads import ASSET, NONCE, OTHER, ask, look, one
 from tests.payer.chain.fake_chain import FakeChain
@@ -183,3 +184,18 @@ def test_any_log_is_a_log_or_nothing_or_unbelievable(entry: Any, field: str, val
         with contextlib.suppress(ChainUnreachable):
             log = read_log(candidate, ASSET)
             assert log is None or (log.value >= 0 and len(log.topics) == 3)
+
+
+def test_a_search_says_how_far_it_is_after_each_page() -> None:
+    """Downwards from the head, page by page, until every nonce has its log; each server names itself."""
+    fake, shown = FakeChain(head=40_000, final=39_990), dict[str, list[tuple[int, int]]]()
+    fake.settle(NONCE, 20_000)
+
+    async def search(chain: RpcChain) -> ChainView:
+        chain.watch(lambda server: lambda read, of: shown.setdefault(server, []).append((read, of)))
+        return (await chain.look(ASSET, WALLET.address, {NONCE: None}))[NONCE]
+
+    assert ask(fake, search, "lookback_blocks = 30000").settlement is not None
+    [(server, pages)] = shown.items()
+    assert server.startswith("127.0.0.1:")
+    assert pages == [(0, 30_001), (3_001, 30_001), (12_001, 30_001), (21_001, 30_001)]

@@ -84,19 +84,20 @@ async def _run(world: World, output: Output, started: float) -> DemoResult:
         first = await _buy(ws, output, bills)
         pages.newest_rows(output, ws.home)
         pages.costs(output, ws.home)
-        transfers, ledger = world.transfers(), ws.ledger.purchases()
+        transfers, ledger = world.transfers(), await ws.in_thread(ws.ledger.purchases)
         after = world.balance()
         pages.books(output, asset, before, after, sum(p.spent for p in ledger), len(transfers))
         again = await _again(ws, output)
+        booked = await ws.in_thread(ws.ledger.purchases)
         result = DemoResult(
             asset=asset,
             bill_atomic=sum(bill.amount_atomic for bill in bills),
             before=before,
             after=world.balance(),
-            ledger=sum(p.spent for p in ws.ledger.purchases()),
+            ledger=sum(p.spent for p in booked),
             chain=sum(int(transfer["value"]) for transfer in world.transfers()),
             transfers=len(world.transfers()),
-            purchases=sum(1 for p in ws.ledger.purchases() if p.spent),
+            purchases=sum(1 for p in booked if p.spent),
             first=run_document(first),
             again=run_document(again),
             home=str(ws.home),

@@ -1,0 +1,186 @@
+"""One thread for what a process asks of its ledger, so that waiting for the ledger is never network time.
+
+A database call can block for as long as another process holds the write lock. On the event loop's thread that would
+keep an answer unread until its request runs into its timeout.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from contextvars import copy_context
+from functools import partial
+from queue import SimpleQueue
+from typing import Any, Generic, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_CLOSE_SECONDS = 35.0
+"""Longer than the ledger waits for a lock."""
+
+
+class LedgerWork(Generic[T]):
+    """One piece of work that was given to the thread. A coroutine of the loop that gave it waits for its end."""
+
+    def __init__(self, work: Callable[[], T]) -> None:
+        self._work = work
+        self._context = copy_context()
+        self._loop = asyncio.get_running_loop()
+        self._claim = threading.Lock()
+        self._waiter: asyncio.Future[None] | None = None
+        self._result: T
+        self._error: BaseException | None = None
+        self._ended = self._given_up = False
+
+    def run(self) -> None:
+        """Do the work in the ledger's thread, unless it was given up."""
+        if not self._claim.acquire(blocking=False):
+            return
+        try:
+            self._result = self._context.run(self._work)
+        except BaseException as error:  # noqa: BLE001 - raised where the work is waited for
+            self._error = error
+        # A loop that is closed has nobody who waits.
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._end)
+
+    async def ends_within(self, seconds: float) -> bool:
+        """Wait so long. The work goes on whatever happens here, also when the wait is cancelled."""
+        if not self._ended:
+            timer = self._loop.call_later(seconds, self._wake)
+            try:
+                await self._woken()
+            finally:
+                timer.cancel()
+        return self._ended
+
+    async def outcome(self) -> T:
+        """Return the result, or raise the work's exception.
+
+        Cancelled, work that has not begun is given up. What has begun is waited for before CancelledError is raised, so
+        that a commit is never left half-known.
+        """
+        cancelled: asyncio.CancelledError | None = None
+        while not self._ended:
+            try:
+                await self._woken()
+            except asyncio.CancelledError as error:
+                cancelled = error
+                if self._take_back():
+                    break
+        if cancelled is not None:
+            raise cancelled
+        if self._error is not None:
+            raise self._error
+        return self._result
+
+    async def give_up(self) -> bool:
+        """Take the work back unless it has begun; then wait for its end. True if it was done."""
+        while not self._ended and not self._take_back():
+            with suppress(asyncio.CancelledError):
+                await self._woken()
+        return self._ended and self._error is None
+
+    def _take_back(self) -> bool:
+        self._given_up = self._given_up or self._claim.acquire(blocking=False)
+        return self._given_up
+
+    async def _woken(self) -> None:
+        self._waiter = self._loop.create_future()
+        await self._waiter
+
+    def _end(self) -> None:
+        self._ended = True
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+
+class FinishedWork(Generic[T]):
+    """Work that was done where it was given."""
+
+    def __init__(self, result: T) -> None:
+        self._result = result
+
+    async def ends_within(self, _seconds: float) -> bool:
+        return True
+
+    async def outcome(self) -> T:
+        return self._result
+
+    async def give_up(self) -> bool:
+        return True
+
+
+class LedgerThread:
+    """Does what it is given one after the other, in that order. The thread begins with the first work.
+
+    `inline` does everything at once, where it is given: for a ledger in memory, and for simulated time.
+    """
+
+    def __init__(self, *, inline: bool = False) -> None:
+        self._inline = inline
+        self._queue: SimpleQueue[LedgerWork[Any] | None] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """Do the work in the thread and return its result, as `LedgerWork.outcome` does."""
+        if self._inline:
+            return work()
+        return await self.begin(work).outcome()
+
+    def begin(self, work: Callable[[], T]) -> LedgerWork[T] | FinishedWork[T]:
+        """Give the work to the thread; whoever gave it waits for its end."""
+        if self._inline:
+            return FinishedWork(work())
+        given = LedgerWork(work)
+        if self._thread is None:
+            self._queue = SimpleQueue()
+            self._thread = threading.Thread(target=_work, args=(self._queue,), name="tollbook-ledger", daemon=True)
+            self._thread.start()
+        self._queue.put(given)
+        return given
+
+    async def beside(self, work: Callable[[], T]) -> T:
+        """Do work that needs no ledger in another thread, also while this one waits."""
+        return work() if self._inline else await asyncio.to_thread(work)
+
+    def close(self) -> None:
+        """End the thread after what it was given. One that waits for a dead server ends with the process."""
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            self._queue.put(None)
+            thread.join(_CLOSE_SECONDS)
+
+
+def _work(queue: SimpleQueue[LedgerWork[Any] | None]) -> None:
+    while (given := queue.get()) is not None:
+        given.run()
+        del given
+
+
+class CallsInThread:
+    """The ledger's calls as coroutines await them."""
+
+    def __init__(self, thread: LedgerThread) -> None:
+        self._thread = thread
+
+    async def in_thread(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do in the ledger's thread what reaches the ledger; the event loop goes on meanwhile.
+
+        Cancelled, what was not begun is given up, and what was begun is waited for.
+        """
+        return await self._thread.run(partial(work, *args, **kwargs))
+
+    def begin(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> LedgerWork[T] | FinishedWork[T]:
+        """Begin in the ledger's thread what reaches the ledger; `outcome` waits for it."""
+        return self._thread.begin(partial(work, *args, **kwargs))
+
+    async def beside(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do what needs no ledger in another thread, while the ledger may be waiting."""
+        return await self._thread.beside(partial(work, *args, **kwargs))
