@@ -23,7 +23,8 @@ def show_report(output: Output, page: dict[str, Any]) -> None:
         for row in page["costs"]
     ]
     columns = ("flow", "paid calls", "amount", "asset", "new rows", "calls saved", "saved")
-    output.table(columns, [tuple(map(str, row)) for row in costs], right=frozenset({1, 2, 4, 5, 6}))
+    rows = [tuple(map(str, row)) for row in costs]
+    output.table(columns, rows, right=frozenset({1, 2, 4, 5, 6}), optional=("calls saved", "new rows"))
     output.heading("Tables")
     tables = [
         (row["table"], str(row["rows"]), _when(row["newest"]), _when(row["observed_at"])) for row in page["tables"]
@@ -50,7 +51,7 @@ def _quality(output: Output, quality: dict[str, Any]) -> None:
         )
         for row in quality["datasets"]
     ]
-    output.table(columns, rows, right=frozenset({3, 4, 5, 6}))
+    output.table(columns, rows, right=frozenset({3, 4, 5, 6}), optional=("drift", "quarantined", "slots missing"))
     for name, title, where in PROBLEMS:
         _worst(output, title, where, quality[name])
 

@@ -18,6 +18,7 @@ def backfill(
     last: options.Last = None,
     tokens: options.Tokens = None,
     keys: options.Keys = None,
+    top: options.Top = False,
     max_cost: options.MaxCost = None,
     yes: options.Yes = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Stop at the bill.")] = False,
@@ -42,7 +43,7 @@ def backfill(
     output = Output(as_json=as_json)
 
     async def work(ws: Workspace) -> Bill | Outcome:
-        request = await range_request(ws, datasets, first, last, tokens, keys)
+        request = await range_request(ws, datasets, first, last, tokens, keys, top)
         budget = budget_of(ws, datasets, max_cost)
         if dry_run:
             return await current_bill(ws, request, budget)
