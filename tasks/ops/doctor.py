@@ -13,6 +13,7 @@ from typing import Any
 from payer.policy.clock_skew import CLOCK_ADVICE, NOTED_SECONDS, offset_text, window_of
 from payer.values.errors import ChainUnreachable, Misconfigured, PayerError, Refused
 from payer.values.money import Amount
+from payer.values.purchase import Money
 from payer.wallet.token import check_token
 from tasks.ops.probe import probe
 from tasks.workspace.private_state import open_to_others
@@ -91,6 +92,21 @@ async def _ledger(ws: Workspace) -> Check:
     )
 
 
+async def _losses(ws: Workspace) -> Check:
+    """Name purchases that brought nothing, and money in doubt."""
+    lost = [*ws.ledger.undelivered(), *ws.ledger.failed_deliveries()]
+    if lost:
+        text = f"{len(lost)} purchases were paid and brought nothing that can be used"
+        return Check("losses", False, text, "see `tollbook status`, then `tollbook accept-loss`", 5)
+    in_doubt = [p for p in ws.ledger.open_purchases() if p.money is Money.EXPOSED]
+    if in_doubt:
+        text = f"{len(in_doubt)} purchases are in doubt: sent, and not yet proved paid or void"
+        return Check(
+            "losses", False, text, "run `tollbook recover`; money that the chain doesn't prove stays counted", 4
+        )
+    return Check("losses", True, "nothing was paid for in vain, nothing is in doubt")
+
+
 async def _freezes(ws: Workspace) -> Check:
     frozen = ws.ledger.freezes()
     if not frozen:
@@ -162,6 +178,7 @@ _CHECKS: dict[str, Callable[[Workspace], Awaitable[Check]]] = {
     "chain": _chain,
     "balance": _balance,
     "prefect": _prefect,
+    "losses": _losses,
     "freezes": _freezes,
     "token": _token,
 }

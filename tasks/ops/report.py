@@ -14,6 +14,8 @@ from warehouse.cache.tables import declared_tables
 from warehouse.publish.views.catalog import time_column
 
 TOP = 5
+LOSSES = "SELECT asset, sum(loss) AS loss FROM costs WHERE loss > 0 GROUP BY asset ORDER BY asset"
+"""Money for nothing by asset: undelivered or failed, accepted or not."""
 LOOKS = {
     "late": "SELECT dataset, key, newest_slot, expected_at FROM quality_keys WHERE late",
     "gaps": "SELECT dataset, key, first_slot, last_slot, slots, can_be_bought FROM quality_gaps",
@@ -38,6 +40,7 @@ async def page(ws: Workspace) -> dict[str, Any]:
         "at": ws.clock.now().isoformat(),
         "home": str(ws.home),
         "stale": stale,
+        "losses": view(ws.home, LOSSES),
         "costs": view(ws.home, "SELECT * FROM cost_by_flow"),
         "cost_per_new_row": view(ws.home, "SELECT * FROM cost_per_new_row"),
         "tables": _tables(ws.home),

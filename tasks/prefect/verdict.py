@@ -19,7 +19,8 @@ def verdict(outcome: Outcome) -> State[Any]:
     if outcome.interrupted:
         return Cancelled(message="; ".join((f"stopped: {text}", *_reasons(outcome))))
     if outcome.exit_code == 0:
-        return Completed(message=f"{text}; {outcome.calls_avoided} saved by the cache", data=outcome.document())
+        words = (text, f"{outcome.calls_avoided} saved by the cache", *_prices(outcome))
+        return Completed(message="; ".join(words), data=outcome.document())
     return Failed(message=f"{text}; {'; '.join(_reasons(outcome))} (exit code {outcome.exit_code})")
 
 
@@ -34,13 +35,23 @@ def _reasons(outcome: Outcome) -> Iterator[str]:
         yield f"failed body {failure.purchase_id} ({failure.dataset}): {failure.message}"
     if outcome.left_calls:
         yield f"{outcome.left_calls} calls left"
+    yield from _prices(outcome)
+
+
+def _prices(outcome: Outcome) -> Iterator[str]:
+    """Name each price that moved while the run was buying."""
+    for change in outcome.price_changes:
+        before, after = outcome.money(change.before), outcome.money(change.after)
+        yield f"the price of {change.dataset} moved from {before} to {after} {outcome.asset.symbol}"
 
 
 def books_verdict(books: Books) -> State[Any]:
-    """Completed when ledger and chain agree, else Failed with the first difference."""
+    """Completed when ledger and chain agree and nothing is lost, else Failed with losses and the first difference."""
     if books.exit_code == 0:
         return Completed(message="ledger and chain agree to the unit")
-    return Failed(message=f"{len(books.differences)} differences; {books.differences[0]}")
+    found = f"{len(books.differences)} differences; {books.differences[0]}" if books.differences else ""
+    agree = "" if books.differences else "ledger and chain agree to the unit"
+    return Failed(message="; ".join(part for part in (books.loss_text, found, agree) if part))
 
 
 def done(text: str) -> State[Any]:

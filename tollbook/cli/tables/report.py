@@ -10,6 +10,8 @@ from tollbook.cli.output import Output
 def show_report(output: Output, page: dict[str, Any]) -> None:
     """Print costs, then tables, then what needs attention."""
     output.heading(f"tollbook report, {page['at'][:16].replace('T', ' ')} UTC")
+    for lost in page["losses"]:
+        output.line(f"  lost: {lost['loss']} {lost['asset']} was paid for nothing that can be used", style="red")
     costs = [
         (
             row["flow"],

@@ -32,6 +32,8 @@ def reconcile(rescan: Rescan = False, as_json: options.Json = False) -> int:
             output.line(f"  booked late: {', '.join(one.booked_late)}", style="yellow")
         for transfer in one.foreign:
             output.line(f"  not tollbook's: {transfer.value} to {transfer.pay_to} in {transfer.tx_hash}")
+    if books.losses:
+        output.line(f"  {books.loss_text}", style="red")
     for difference in books.differences:
         output.line(f"  {difference}", style="red")
     for lost in books.losses:
