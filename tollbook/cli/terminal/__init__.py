@@ -1,1 +1,1 @@
-"""What the command reads from and writes to a terminal or a pipe."""
+"""Input and output of the command at a terminal or a pipe."""
