@@ -6,7 +6,7 @@ import os
 import shutil
 import urllib.error
 import urllib.request
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,14 +48,22 @@ async def checkup(environ: Mapping[str, str] | None = None) -> list[Check]:
     except PayerError as error:
         return [_failed("configuration", error)]
     async with workspace as ws:
-        found = [Check("configuration", True, f"policy {ws.settings.policy}, home {ws.home}")]
-        for name, check in _CHECKS.items():
-            try:
-                found.append(await check(ws))
-            except PayerError as error:
-                found.append(_failed(name, error))
-        found += await sellers(ws)
-        found += clocks(ws)
+        return [
+            Check("configuration", True, f"policy {ws.settings.policy}, home {ws.home}"),
+            *await run_checks(ws, _CHECKS),
+        ]
+
+
+async def run_checks(ws: Workspace, names: Iterable[str]) -> list[Check]:
+    """Run the named checks, then those of each seller's terms and of clocks."""
+    found = []
+    for name in names:
+        try:
+            found.append(await _CHECKS[name](ws))
+        except PayerError as error:
+            found.append(_failed(name, error))
+    found += await sellers(ws)
+    found += clocks(ws)
     return found
 
 

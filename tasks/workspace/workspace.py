@@ -123,6 +123,11 @@ class Workspace:
         return load_wallet(self._environ)
 
     @property
+    def notify_urls(self) -> str | None:
+        """Services that are notified; a URL may hold a secret (I10)."""
+        return self._environ.get("TOLLBOOK_NOTIFY_URL") or None
+
+    @property
     def has_wallet(self) -> bool:
         return any(self._environ.get(name) for name in ("TOLLBOOK_PRIVATE_KEY", "TOLLBOOK_KEYSTORE"))
 

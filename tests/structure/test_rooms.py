@@ -28,7 +28,7 @@ FLOORS = {
     ),
     "sources": ("model", "slots", "feeds", "sellers", "registry", "parse", "planner", "coverage", "docs_table"),
     "warehouse": ("errors", "cache", "coverage", "load", "snapshots", "publish", "query", "exports", "audit"),
-    "tasks": ("workspace", "request", "buy", "operator", "ops", "prefect"),
+    "tasks": ("workspace", "request", "buy", "operator", "ops", "health", "prefect"),
 }
 """The rooms of each package from the ground up: a room imports only those before it."""
 

@@ -16,6 +16,7 @@ from tollbook.cli.verbs import (
     demo,
     doctor,
     freeze,
+    health,
     plan,
     probe,
     rebuild,
@@ -57,6 +58,7 @@ VERBS: dict[str, tuple[Callable[..., int | None], str]] = {
     "freeze": (freeze.freeze, "Sign nothing new, from this moment on."),
     "unfreeze": (freeze.unfreeze, "Let buying go on after a freeze."),
     "doctor": (doctor.doctor, "Check that everything is in place."),
+    "health": (health.health, "Find what may need a person, and tell it once."),
     "tokens": (tokens.tokens, "Find tokens by id, symbol or name, for $0."),
     "probe": (probe.probe, "Check every endpoint's terms by policy."),
 }
