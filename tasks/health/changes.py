@@ -1,4 +1,4 @@
-"""What people were told of: each finding once when it appears or changes, and once when it is over.
+"""Memory of what people were told: each finding once when it appears or changes, and once when it is over.
 
 Kept in `state/health.json`. What could not be told stays untold, so that the next check tries again.
 """
@@ -27,7 +27,7 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
-class Changes:
+class HealthChanges:
     """Findings that are new or changed, and keys with texts of those that are over."""
 
     appeared: tuple[Finding, ...]
@@ -37,15 +37,15 @@ class Changes:
         return bool(self.appeared or self.over)
 
 
-def compare(told: Mapping[str, Told], findings: Sequence[Finding]) -> Changes:
+def compare(told: Mapping[str, Told], findings: Sequence[Finding]) -> HealthChanges:
     """Compare what is found with what was told. Pure."""
     current = {finding.key for finding in findings}
     appeared = tuple(each for each in findings if each.key not in told or told[each.key].sign != each.sign)
-    return Changes(appeared, {key: each.text for key, each in told.items() if key not in current})
+    return HealthChanges(appeared, {key: each.text for key, each in told.items() if key not in current})
 
 
 def after(findings: Sequence[Finding]) -> dict[str, Told]:
-    """What is told once people know all of it."""
+    """Return the memory once people know all of it."""
     return {finding.key: Told(finding.sign, finding.text) for finding in findings}
 
 
@@ -62,7 +62,7 @@ class Memory:
             yield
 
     def read(self, *, sent: bool = False) -> dict[str, Told]:
-        """What was told; with `sent`, what was sent to people, not only shown.
+        """Return what was told; with `sent`, what was sent to people, not only shown.
 
         Nothing where the file is missing or can't be read, so that all is told again.
         """

@@ -6,7 +6,7 @@ import asyncio
 import logging
 
 from payer.values.errors import Misconfigured
-from tasks.health.changes import Changes, Memory, after, compare
+from tasks.health.changes import HealthChanges, Memory, after, compare
 from tasks.health.check import Health
 from tasks.health.finding import Severity
 
@@ -14,7 +14,7 @@ PATIENCE_SECONDS = 30.0
 """All services together; a slow one never holds up a flow for longer."""
 
 
-async def notify(health: Health, memory: Memory, urls: str | None) -> tuple[Changes, str]:
+async def notify(health: Health, memory: Memory, urls: str | None) -> tuple[HealthChanges, str]:
     """Tell what changed since people were told last; return it, and why it could not be told ("" if it was).
 
     Without `urls` nothing is sent: events and reports show what changed. Once there are some, all is told.
@@ -27,7 +27,7 @@ async def notify(health: Health, memory: Memory, urls: str | None) -> tuple[Chan
     return changes, problem
 
 
-def message(changes: Changes) -> tuple[str, str]:
+def message(changes: HealthChanges) -> tuple[str, str]:
     """Title and text of a notification."""
     count = len(changes.appeared)
     title = f"tollbook: {count} finding{'s' if count != 1 else ''}" if count else "tollbook: all that was told is over"
@@ -38,7 +38,7 @@ def message(changes: Changes) -> tuple[str, str]:
     return title, "\n".join(lines)
 
 
-async def _send(changes: Changes, urls: str) -> str:
+async def _send(changes: HealthChanges, urls: str) -> str:
     title, text = message(changes)
     critical = any(each.severity is Severity.CRITICAL for each in changes.appeared)
     try:

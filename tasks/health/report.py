@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from tasks.health.changes import Changes, Memory, compare
+from tasks.health.changes import HealthChanges, Memory, compare
 from tasks.health.check import Health, check_health
 from tasks.health.notify import notify
 from tasks.workspace.workspace import Workspace
@@ -13,10 +13,10 @@ from tasks.workspace.workspace import Workspace
 
 @dataclass(frozen=True, slots=True)
 class HealthReport:
-    """What is found, what changed since people were told, and why they could not be told ("" if they were)."""
+    """Findings, what changed since people were told, and why they could not be told ("" if they were)."""
 
     health: Health
-    changes: Changes
+    changes: HealthChanges
     problem: str = ""
 
     def document(self) -> dict[str, Any]:

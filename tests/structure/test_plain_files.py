@@ -69,6 +69,11 @@ ALLOWED = {
         "payer/spool.py _read path.read_bytes",
         "payer/spool.py _write os.open",
     ),
+    "what people were told of their health": (
+        "tasks/health/changes.py Memory.read self._path.read_text",
+        "tasks/health/changes.py Memory.write new.write_text",
+        *("tasks/health/changes.py Memory.write fsync_path",) * 2,
+    ),
     "configuration and keys": (
         "payer/policy/file.py load_policy path.read_bytes",
         "payer/wallet/load.py _from_keystore Path(password_path).read_bytes",
