@@ -9,6 +9,7 @@ from prefect.client.schemas.objects import State
 
 from tasks.health.report import report_health
 from tasks.prefect.health_events import emit_changes, health_artifact, health_verdict
+from tasks.prefect.verdict import Verdict
 from tasks.prefect.worker import in_workspace
 from tasks.workspace.workspace import Workspace
 
@@ -17,7 +18,7 @@ from tasks.workspace.workspace import Workspace
 async def health() -> State[Any]:
     """Check money, data and set-up. Fails while a finding is critical; each change is an event, told once."""
 
-    async def work(ws: Workspace) -> State[Any]:
+    async def work(ws: Workspace) -> Verdict:
         report = await report_health(ws)
         emit_changes(report)
         await health_artifact(report)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from prefect.artifacts import create_markdown_artifact
-from prefect.client.schemas.objects import State
 from prefect.events import emit_event
 from prefect.states import Completed, Failed
 
 from tasks.health.finding import Severity
 from tasks.health.report import HealthReport
 from tasks.prefect.artifacts import markdown_table
+from tasks.prefect.verdict import Verdict
 
 EVENT = "tollbook.finding"
 """Events are `tollbook.finding.critical`, `.warning`, `.notice` and `.over`; automations match on them."""
@@ -39,12 +37,12 @@ async def health_artifact(report: HealthReport) -> None:
     await create_markdown_artifact(markdown=text, key="health", description="what may need a person")  # type: ignore[misc]
 
 
-def health_verdict(report: HealthReport) -> State[Any]:
+def health_verdict(report: HealthReport) -> Verdict:
     """Failed while a finding is critical, or while people could not be told; else Completed with the counts."""
     findings = report.health.findings
     critical = [each for each in findings if each.severity is Severity.CRITICAL]
     if critical:
-        return Failed(message="; ".join(each.text for each in critical[:3]))
+        return Verdict(Failed(message="; ".join(each.text for each in critical[:3])))
     if report.problem:
-        return Failed(message=f"not notified: {report.problem}")
-    return Completed(message=f"{len(findings)} findings, none critical" if findings else "all is well")
+        return Verdict(Failed(message=f"not notified: {report.problem}"))
+    return Verdict(Completed(message=f"{len(findings)} findings, none critical" if findings else "all is well"))

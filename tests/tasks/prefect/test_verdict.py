@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from payer.settle.reconcile import Difference
+from payer.values.errors import (
+    ChainUnreachable,
+    EndedVoid,
+    Frozen,
+    LedgerDamaged,
+    LedgerUnavailable,
+    Misconfigured,
+    OverBudget,
+    PaidUndelivered,
+    PayerError,
+    SellerUnreachable,
+    Unresolved,
+)
 from payer.values.purchase import Purchase
 from tasks.buy.outcome import Outcome, PriceChange
 from tasks.buy.outcome_builder import OutcomeBuilder
 from tasks.ops.reconcile import Books
-from tasks.prefect.verdict import books_verdict, verdict
+from tasks.prefect.verdict import books_verdict, failure, verdict, worth_repeating
 from tests.payer import purchases as p
 
 DIFFERENCE = Difference("missing", "a transfer that the chain doesn't have", "f00")
@@ -35,7 +49,7 @@ def test_a_reconciliation_is_completed_only_when_nothing_is_lost_and_all_agrees(
 ) -> None:
     books = Books((), differences, losses=losses)
     assert books.exit_code == exit_code
-    ended = books_verdict(books)
+    ended = books_verdict(books).state
     assert ended.name == state
     assert words in str(ended.message)
 
@@ -43,7 +57,7 @@ def test_a_reconciliation_is_completed_only_when_nothing_is_lost_and_all_agrees(
 def test_a_run_names_the_prices_that_moved_whether_it_completed_or_failed() -> None:
     moved = replace(outcome(), price_changes=(PriceChange("tm-grade", 20_000, 25_000, 3),))
     words = "the price of tm-grade moved from 0.02 to 0.025 USDC"
-    completed, failed = verdict(moved), verdict(replace(moved, left_calls=2))
+    completed, failed = verdict(moved).state, verdict(replace(moved, left_calls=2)).state
     assert (completed.name, failed.name) == ("Completed", "Failed")
     assert words in str(completed.message)
     assert words in str(failed.message)
@@ -52,4 +66,38 @@ def test_a_run_names_the_prices_that_moved_whether_it_completed_or_failed() -> N
 @pytest.mark.parametrize("change", [{"undelivered": 1}, {"open": 1}, {"left_calls": 1}])
 def test_a_run_that_lost_doubts_or_leaves_something_fails(change: dict[str, int]) -> None:
     ended = verdict(replace(outcome(), **change))  # type: ignore[arg-type]
-    assert ended.name == "Failed"
+    assert ended.state.name == "Failed"
+
+
+@pytest.mark.parametrize(
+    ("change", "again"),
+    [
+        ({"left_calls": 1}, False),
+        ({"undelivered": 1}, False),
+        ({"open": 1}, True),
+        ({"problems": (OverBudget("the cap is full"),)}, False),
+        ({"problems": (SellerUnreachable("no answer"),)}, True),
+        ({"problems": (OverBudget("the cap is full"), ChainUnreachable("no answer"))}, True),
+    ],
+)
+def test_a_run_is_repeated_only_where_it_may_end_better(change: dict[str, Any], again: bool) -> None:
+    assert verdict(replace(outcome(), **change)).again is again
+
+
+@pytest.mark.parametrize(
+    ("error", "again"),
+    [
+        (Misconfigured("no key"), False),
+        (OverBudget("the cap is full"), False),
+        (Frozen("frozen"), False),
+        (PaidUndelivered("lost"), False),
+        (EndedVoid("all void"), False),
+        (LedgerDamaged("damaged"), False),
+        (Unresolved("in doubt"), True),
+        (SellerUnreachable("no answer"), True),
+        (LedgerUnavailable("locked"), True),
+    ],
+)
+def test_an_error_that_would_be_the_same_again_is_not_repeated(error: PayerError, again: bool) -> None:
+    assert worth_repeating(error) is again
+    assert failure(error).again is again
