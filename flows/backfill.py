@@ -14,7 +14,7 @@ from tasks.prefect.artifacts import cost_artifact
 from tasks.prefect.flow_run import prefect_run
 from tasks.prefect.progress import ProgressArtifact
 from tasks.prefect.steps import AS_TASKS
-from tasks.prefect.verdict import verdict
+from tasks.prefect.verdict import Verdict, verdict
 from tasks.prefect.worker import in_workspace
 from tasks.request.build import budget_of, parse_range, request_range
 from tasks.request.keys import check_named
@@ -41,7 +41,7 @@ async def backfill(
     the rest is planned. `again` buys all of the range once more, held or not; that always needs approval.
     """
 
-    async def work(ws: Workspace) -> State[Any]:
+    async def work(ws: Workspace) -> Verdict:
         names = [dataset] if isinstance(dataset, str) else dataset
         start, end = parse_range(first, last)
         check_named(datasets_of(names), tokens, keys or ())

@@ -8,7 +8,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from tasks.prefect.steps import compact_task
-from tasks.prefect.verdict import done
+from tasks.prefect.verdict import Verdict, done
 from tasks.prefect.worker import PAUSE, RETRIES, in_workspace
 from tasks.workspace.workspace import Workspace
 
@@ -17,7 +17,7 @@ from tasks.workspace.workspace import Workspace
 async def compact() -> State[Any]:
     """Compact the snapshot files: same rows, same cost, fewer files. Buys nothing."""
 
-    async def work(ws: Workspace) -> State[Any]:
+    async def work(ws: Workspace) -> Verdict:
         return done(await compact_task(ws))
 
     return await in_workspace(work)

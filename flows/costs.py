@@ -8,7 +8,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from tasks.prefect.artifacts import cost_artifact
-from tasks.prefect.verdict import done
+from tasks.prefect.verdict import Verdict, done
 from tasks.prefect.worker import in_workspace
 from tasks.workspace.workspace import Workspace
 
@@ -19,7 +19,7 @@ VIEWS = ("flow", "dataset", "month")
 async def costs() -> State[Any]:
     """Write the cost tables as artifacts. Reads only the ledger."""
 
-    async def work(ws: Workspace) -> State[Any]:
+    async def work(ws: Workspace) -> Verdict:
         for by in VIEWS:
             await cost_artifact(ws, by)
         return done(f"costs by {', '.join(VIEWS)}")

@@ -13,7 +13,7 @@ from tasks.prefect.artifacts import bill_artifact, cost_artifact
 from tasks.prefect.flow_run import prefect_run
 from tasks.prefect.progress import ProgressArtifact
 from tasks.prefect.steps import AS_TASKS
-from tasks.prefect.verdict import verdict
+from tasks.prefect.verdict import Verdict, verdict
 from tasks.prefect.worker import in_workspace
 from tasks.request.build import budget_of, request_fresh
 from tasks.request.keys import check_named
@@ -24,7 +24,7 @@ from tasks.workspace.workspace import Workspace
 async def keep_fresh(name: str, max_cost: str | None, tokens: str | None) -> State[Any]:
     """Run a feed or dataset once, as of the time it was scheduled for."""
 
-    async def work(ws: Workspace) -> State[Any]:
+    async def work(ws: Workspace) -> Verdict:
         run, at = prefect_run(ws, name, "manual")
         check_named(datasets_of([name]), tokens, ())
         keys = await resolve_keys(ws, tokens)

@@ -10,7 +10,7 @@ from prefect.client.schemas.objects import State
 from tasks.ops.recovery import recover_all
 from tasks.prefect.artifacts import books_artifact
 from tasks.prefect.steps import AS_TASKS, reconcile_task
-from tasks.prefect.verdict import books_verdict
+from tasks.prefect.verdict import Verdict, books_verdict
 from tasks.prefect.worker import PAUSE, RETRIES, in_workspace
 from tasks.workspace.workspace import Workspace
 
@@ -19,7 +19,7 @@ from tasks.workspace.workspace import Workspace
 async def reconcile() -> State[Any]:
     """Finish open purchases of every flow, then compare ledger, chain and bodies. Fails on a difference."""
 
-    async def work(ws: Workspace) -> State[Any]:
+    async def work(ws: Workspace) -> Verdict:
         await recover_all(ws, steps=AS_TASKS)
         with ws.stop.interruptible():
             books = await reconcile_task(ws)

@@ -206,6 +206,10 @@ class Ledger(CallsInThread):
         """The newest terms accepted for an endpoint in an asset."""
         return quotes.quote(self._engine, endpoint, asset)
 
+    def quotes(self) -> list[Quote]:
+        """The newest terms accepted for every endpoint."""
+        return quotes.every(self._engine)
+
     def put_quote(self, quote: Quote) -> Quote:
         """Keep the newest terms of an endpoint; the prices from which drift counts stay as they are."""
         return quotes.put_quote(self._engine, quote)

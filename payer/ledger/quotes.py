@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from payer.ledger.database import rows
 from payer.ledger.database.locks import serialize_caps
-from payer.ledger.database.queries import ADD_PAYEE, PAYEE, PUT_QUOTE, QUOTE
+from payer.ledger.database.queries import ADD_PAYEE, PAYEE, PUT_QUOTE, QUOTE, QUOTES
 from payer.ledger.database.rows import asset_key
 from payer.ledger.database.statements import Transaction, transaction
 from payer.policy.price_drift import with_price
@@ -22,6 +22,12 @@ def quote(engine: sa.Engine, endpoint: str, asset: Asset) -> Quote | None:
     with transaction(engine, write=False) as txn:
         doc = txn.scalar(QUOTE, endpoint=endpoint, asset=asset_key(asset))
     return None if doc is None else rows.quote(doc)
+
+
+def every(engine: sa.Engine) -> list[Quote]:
+    """The newest terms of every endpoint, by endpoint."""
+    with transaction(engine, write=False) as txn:
+        return [rows.quote(row[0]) for row in txn.rows(QUOTES)]
 
 
 def put_quote(engine: sa.Engine, new: Quote) -> Quote:

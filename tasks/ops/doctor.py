@@ -6,7 +6,7 @@ import os
 import shutil
 import urllib.error
 import urllib.request
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from payer.policy.clock_skew import CLOCK_ADVICE, NOTED_SECONDS, offset_text, wi
 from payer.policy.file import COUNT_NOTHING
 from payer.values.errors import ChainUnreachable, Misconfigured, PayerError, Refused
 from payer.values.money import Amount
+from payer.values.purchase import Money
 from payer.wallet.account import check_account, expired_authorization
 from payer.wallet.token import check_token
 from tasks.ops.probe import probe
@@ -53,14 +54,22 @@ async def checkup(environ: Mapping[str, str] | None = None) -> list[Check]:
     except PayerError as error:
         return [_failed("configuration", error)]
     async with workspace as ws:
-        found = [Check("configuration", True, f"policy {ws.settings.policy}, home {ws.home}")]
-        for name, check in _CHECKS.items():
-            try:
-                found.append(await check(ws))
-            except PayerError as error:
-                found.append(_failed(name, error))
-        found += await sellers(ws)
-        found += clocks(ws)
+        return [
+            Check("configuration", True, f"policy {ws.settings.policy}, home {ws.home}"),
+            *await run_checks(ws, _CHECKS),
+        ]
+
+
+async def run_checks(ws: Workspace, names: Iterable[str]) -> list[Check]:
+    """Run the named checks, then those of each seller's terms and of clocks."""
+    found = []
+    for name in names:
+        try:
+            found.append(await _CHECKS[name](ws))
+        except PayerError as error:
+            found.append(_failed(name, error))
+    found += await sellers(ws)
+    found += clocks(ws)
     return found
 
 
@@ -117,6 +126,25 @@ async def _published(ws: Workspace) -> Check:
         )
         return Check("published", False, what, "`tollbook rebuild` publishes it again, for $0", code)
     return Check("published", True, "nobody has written to the published file")
+
+
+async def _losses(ws: Workspace) -> Check:
+    return await ws.in_thread(_in_vain, ws)
+
+
+def _in_vain(ws: Workspace) -> Check:
+    """Name purchases that brought nothing, and money in doubt."""
+    lost = [*ws.ledger.undelivered(), *ws.ledger.failed_deliveries()]
+    if lost:
+        text = f"{len(lost)} purchases were paid and brought nothing that can be used"
+        return Check("losses", False, text, "see `tollbook status`, then `tollbook accept-loss`", 5)
+    in_doubt = [p for p in ws.ledger.open_purchases() if p.money is Money.EXPOSED]
+    if in_doubt:
+        text = f"{len(in_doubt)} purchases are in doubt: sent, and not yet proved paid or void"
+        return Check(
+            "losses", False, text, "run `tollbook recover`; money that the chain doesn't prove stays counted", 4
+        )
+    return Check("losses", True, "nothing was paid for in vain, nothing is in doubt")
 
 
 async def _freezes(ws: Workspace) -> Check:
@@ -227,6 +255,7 @@ _CHECKS: dict[str, Callable[[Workspace], Awaitable[Check]]] = {
     "chain": _chain,
     "balance": _balance,
     "prefect": _prefect,
+    "losses": _losses,
     "freezes": _freezes,
     "token": _token,
     "published": _published,

@@ -3,6 +3,7 @@ hashes."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,8 +12,8 @@ from payer.context import Progress, unwatched
 from payer.elsewhere.pieces import whose
 from payer.settle.foreign import Foreign
 from payer.settle.reconcile import Difference, Reconciled, damaged_bodies, damaged_projection
-from payer.values.errors import Unresolved
-from payer.values.money import Amount
+from payer.values.errors import PaidUndelivered, Unresolved, worst
+from payer.values.money import Amount, Asset
 from payer.values.purchase import Purchase
 from tasks.ops.status import purchase_document
 from tasks.workspace.workspace import Workspace
@@ -45,8 +46,22 @@ class Books:
 
     @property
     def exit_code(self) -> int:
-        """4 for any difference: money is in doubt until an operator has looked."""
-        return Unresolved.exit_code if self.differences else 0
+        """5 for losses, which need an operator; 4 for any difference: money is in doubt until one has looked."""
+        lost = [PaidUndelivered.exit_code] if self.losses else []
+        return worst([*lost, *([Unresolved.exit_code] if self.differences else [])])
+
+    @property
+    def loss_text(self) -> str:
+        """The purchases that brought nothing and their money, in a sentence; empty when there are none."""
+        if not self.losses:
+            return ""
+        sums: Counter[Asset] = Counter()
+        for purchase in self.losses:
+            sums[purchase.asset] += purchase.loss
+        money = " and ".join(str(Amount(amount, asset)) for asset, amount in sums.items())
+        count = len(self.losses)
+        words = "1 purchase was paid and brought" if count == 1 else f"{count} purchases were paid and brought"
+        return f"{words} nothing that can be used: {money}. An operator decides: tollbook accept-loss"
 
     def document(self) -> dict[str, Any]:
         return {

@@ -20,6 +20,8 @@ LISTED_GAPS = (
     "FROM quality_gaps WHERE can_be_bought GROUP BY dataset ORDER BY dataset"
 )
 """Gaps by dataset, of which those of listings are bought by paging."""
+LOSSES = "SELECT asset, sum(loss) AS loss FROM costs WHERE loss > 0 GROUP BY asset ORDER BY asset"
+"""Money for nothing by asset: undelivered or failed, accepted or not."""
 LOOKS = {
     "late": "SELECT dataset, key, newest_slot, expected_at FROM quality_keys WHERE late",
     "gaps": "SELECT dataset, key, first_slot, last_slot, slots, can_be_bought FROM quality_gaps",
@@ -48,6 +50,7 @@ def _contents(ws: Workspace, stale: str | None) -> dict[str, Any]:
         "at": ws.clock.now().isoformat(),
         "home": str(ws.home),
         "stale": stale,
+        "losses": view(ws.home, LOSSES),
         "costs": view(ws.home, "SELECT * FROM cost_by_flow"),
         "cost_per_new_row": view(ws.home, "SELECT * FROM cost_per_new_row"),
         "tables": _tables(ws.home),

@@ -15,6 +15,7 @@ from typing import Any
 from payer.elsewhere.pieces import whose
 from payer.ledger.caps import limits
 from payer.ledger.operator.freezes import Freeze
+from payer.values.errors import PaidUndelivered, Unresolved, worst
 from payer.values.money import Amount, Asset
 from payer.values.purchase import Data, Money, Purchase
 from tasks.operator.freeze import freeze_document
@@ -75,6 +76,13 @@ class Status:
     frozen: tuple[Freeze, ...]
     held: OldVersions
     absent: AbsentCounts | None
+
+    @property
+    def exit_code(self) -> int:
+        """5 for purchases that brought nothing and await an operator, 4 for money in doubt, else 0 (I12)."""
+        lost = [PaidUndelivered.exit_code] if self.undelivered or self.failed else []
+        in_doubt = [Unresolved.exit_code] if any(self.in_doubt.values()) else []
+        return worst([*lost, *in_doubt])
 
     def document(self) -> dict[str, Any]:
         return {

@@ -62,7 +62,8 @@ async def cost_artifact(ws: Workspace, by: str = "flow") -> None:
 
 async def books_artifact(books: Books) -> None:
     """Write a reconciliation as a markdown artifact."""
-    head = "Clean." if books.exit_code == 0 else f"{len(books.differences)} differences."
+    head = "Clean." if not books.differences else f"{len(books.differences)} differences."
+    head = f"{head} {books.loss_text}".strip()
     rows = books.document()
     assets = [{k: v for k, v in one.items() if k != "foreign"} for one in rows["assets"]]
     text = f"{head}\n\n{markdown_table(assets)}" if assets else head

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import httpx
+from prefect import get_run_logger
+from prefect.client.orchestration import get_client
 from prefect.context import FlowRunContext
-from prefect.exceptions import MissingContextError
+from prefect.exceptions import MissingContextError, PrefectHTTPStatusError
 
 from payer.values.request import Run
 from tasks.workspace.run import new_run
@@ -38,6 +41,24 @@ def flow_run() -> FlowRun:
         scheduled_for=run.expected_start_time,
         by_schedule=bool(run.auto_scheduled),
     )
+
+
+async def give_up_retries() -> None:
+    """Make the running flow run's next failed state its last. Outside of a flow nothing happens.
+
+    Prefect has a condition for a task's retries, and none for a flow's. A server that can't be told repeats the run,
+    which is safe and only takes time.
+    """
+    context = FlowRunContext.get()
+    if context is None or context.flow_run is None:
+        return
+    policy = context.flow_run.empirical_policy
+    policy.retries = 0
+    try:
+        async with get_client() as client:
+            await client.update_flow_run(context.flow_run.id, empirical_policy=policy)
+    except (httpx.HTTPError, PrefectHTTPStatusError) as error:
+        get_run_logger().warning("the server repeats this run in vain: it can't be told not to (%s)", error)
 
 
 def prefect_run(ws: Workspace, flow: str, reason: str, *, budget: int | None = None) -> tuple[Run, datetime]:

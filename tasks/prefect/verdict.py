@@ -3,24 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from prefect.client.schemas.objects import State
 from prefect.states import Cancelled, Completed, Failed
 
-from payer.values.errors import PayerError
+from payer.values.errors import EndedVoid, LedgerDamaged, PayerError, Unreachable, Unresolved
 from tasks.buy.outcome import Outcome
 from tasks.ops.reconcile import Books
 
+MAY_PASS = (Unresolved.exit_code, Unreachable.exit_code)
+"""Exit codes of what another attempt may get past: doubt, and a peer that doesn't answer."""
 
-def verdict(outcome: Outcome) -> State[Any]:
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The state that a flow run ends in, and whether running it again in a minute may end better."""
+
+    state: State[Any]
+    again: bool = False
+
+
+def worth_repeating(error: PayerError) -> bool:
+    """False for configuration, keys, policy, caps and losses: they would be the same again."""
+    return error.exit_code in MAY_PASS and not isinstance(error, (EndedVoid, LedgerDamaged))
+
+
+def verdict(outcome: Outcome) -> Verdict:
     """Completed for exit code 0, Cancelled for a stopped run, else Failed with what is in the way. Money first."""
     text = f"{outcome.calls_paid} paid calls, {outcome.money(outcome.amount_atomic)} {outcome.asset.symbol}"
     if outcome.interrupted:
-        return Cancelled(message="; ".join((f"stopped: {text}", *_reasons(outcome))))
+        return Verdict(Cancelled(message="; ".join((f"stopped: {text}", *_reasons(outcome)))))
     if outcome.exit_code == 0:
-        return Completed(message=f"{text}; {outcome.calls_avoided} saved by the cache", data=outcome.document())
-    return Failed(message=f"{text}; {'; '.join(_reasons(outcome))} (exit code {outcome.exit_code})")
+        words = (text, f"{outcome.calls_avoided} saved by the cache", *_prices(outcome))
+        return Verdict(Completed(message="; ".join(words), data=outcome.document()))
+    state: State[Any] = Failed(message=f"{text}; {'; '.join(_reasons(outcome))} (exit code {outcome.exit_code})")
+    return Verdict(state, bool(outcome.open) or any(map(worth_repeating, outcome.problems)))
 
 
 def _reasons(outcome: Outcome) -> Iterator[str]:
@@ -36,17 +55,27 @@ def _reasons(outcome: Outcome) -> Iterator[str]:
         yield f"{cells.cells} cells of {cells.dataset} not delivered ({cells.span}): {cells.again}"
     if outcome.left_calls:
         yield f"{outcome.left_calls} calls left"
+    yield from _prices(outcome)
 
 
-def books_verdict(books: Books) -> State[Any]:
-    """Completed when ledger and chain agree, else Failed with the first difference."""
+def _prices(outcome: Outcome) -> Iterator[str]:
+    """Name each price that moved while the run was buying."""
+    for change in outcome.price_changes:
+        before, after = outcome.money(change.before), outcome.money(change.after)
+        yield f"the price of {change.dataset} moved from {before} to {after} {outcome.asset.symbol}"
+
+
+def books_verdict(books: Books) -> Verdict:
+    """Completed when ledger and chain agree and nothing is lost, else Failed with losses and the first difference."""
     if books.exit_code == 0:
-        return Completed(message="ledger and chain agree to the unit")
-    return Failed(message=f"{len(books.differences)} differences; {books.differences[0]}")
+        return Verdict(Completed(message="ledger and chain agree to the unit"))
+    found = f"{len(books.differences)} differences; {books.differences[0]}" if books.differences else ""
+    agree = "" if books.differences else "ledger and chain agree to the unit"
+    return Verdict(Failed(message="; ".join(part for part in (books.loss_text, found, agree) if part)))
 
 
-def done(text: str) -> State[Any]:
-    return Completed(message=text)
+def done(text: str) -> Verdict:
+    return Verdict(Completed(message=text))
 
 
 def stopped() -> State[Any]:
@@ -54,6 +83,7 @@ def stopped() -> State[Any]:
     return Cancelled(message="stopped before anything was bought")
 
 
-def failure(error: PayerError) -> State[Any]:
+def failure(error: PayerError) -> Verdict:
     """Failed with the error and its three sentences: money, repeat, advice."""
-    return Failed(message=f"{error.what}. Money: {error.money}. Run it again? {error.repeat}. What to do: {error.fix}")
+    words = f"{error.what}. Money: {error.money}. Run it again? {error.repeat}. What to do: {error.fix}"
+    return Verdict(Failed(message=words), worth_repeating(error))

@@ -13,8 +13,9 @@ from prefect.client.schemas.objects import State
 
 from payer.values.errors import Interrupted, PayerError
 from payer.wallet.load import names_wallet
+from tasks.prefect.flow_run import give_up_retries
 from tasks.prefect.process import leave_dead_parent
-from tasks.prefect.verdict import failure, stopped
+from tasks.prefect.verdict import Verdict, failure, stopped
 from tasks.workspace.cache_trouble import as_payer_errors
 from tasks.workspace.stop_signals import STDERR, StopSignals
 from tasks.workspace.workspace import Workspace
@@ -34,8 +35,10 @@ class RunFailed(Exception):
     """
 
 
-async def in_workspace(work: Callable[[Workspace], Awaitable[State[Any]]]) -> State[Any]:
+async def in_workspace(work: Callable[[Workspace], Awaitable[Verdict]]) -> State[Any]:
     """Open the worker's workspace for the work. Raises RunFailed for a failed state, and for an error of ours.
+
+    What would fail again is not repeated, whatever retries the flow has: policy, caps, keys, configuration, losses.
 
     SIGTERM (a cancelled flow run, a worker that stops, `docker stop`) and SIGINT stop the run in the ordinary way: what
     was paid and is on its way is waited for, booked, loaded and told, and the flow run ends as Cancelled.
@@ -44,14 +47,16 @@ async def in_workspace(work: Callable[[Workspace], Awaitable[State[Any]]]) -> St
         with as_payer_errors():
             async with Workspace.open(await environ_with_key()) as ws:
                 with stop_signals(ws).installed():
-                    state = await work(ws)
+                    ended = await work(ws)
     except Interrupted:
         return stopped()
     except PayerError as error:
-        state = failure(error)
-    if state.is_failed():
-        raise RunFailed(state.message or "the run failed")
-    return state
+        ended = failure(error)
+    if ended.state.is_failed():
+        if not ended.again:
+            await give_up_retries()
+        raise RunFailed(ended.state.message or "the run failed")
+    return ended.state
 
 
 def stop_signals(ws: Workspace) -> StopSignals:

@@ -28,12 +28,36 @@ def all_known(words: Iterable[str], tokens: Catalogue) -> bool:
     return all(_matches(word, tokens) for word in words)
 
 
-def token_ids(words: Iterable[str], tokens: Catalogue) -> tuple[str, ...]:
+def any_ambiguous(words: Iterable[str], tokens: Catalogue) -> bool:
+    """True when a word fits several tokens."""
+    return any(len(_matches(word, tokens)) > 1 for word in words)
+
+
+def token_ids(words: Iterable[str], tokens: Catalogue, *, top: bool = False) -> tuple[str, ...]:
     """Return the id of each word's token, each once, in the order of the words.
 
-    Raises BadRequest for an unknown token (with near matches) and for a symbol that several tokens have.
+    A word that fits several is refused, or with `top` means the one with the greatest market cap.
+    Raises BadRequest for an unknown token (with near matches), for a word that fits several, and with `top` where
+    the seller doesn't say which of them is the largest.
     """
-    return tuple(dict.fromkeys(_token_id(word, tokens) for word in words))
+    return tuple(dict.fromkeys(_token_id(word, tokens, top=top) for word in words))
+
+
+def search(query: str, tokens: Catalogue) -> list[Token]:
+    """Find tokens whose id is the query, or whose symbol or name contains it in any case, the largest first."""
+    lowered = query.lower()
+    found = [
+        token
+        for key, token in tokens.items()
+        if key == query or lowered in (token.symbol or "").lower() or lowered in (token.name or "").lower()
+    ]
+    return sorted(found, key=_by_size)
+
+
+def size_text(token: Token) -> str:
+    """Rank and market cap for people, such as `rank 3, $12,300,000,000`; empty where the seller gives neither."""
+    cap = "" if token.market_cap is None else f"${token.market_cap:,.0f}"
+    return ", ".join(part for part in (f"rank {token.rank}" if token.rank else "", cap) if part)
 
 
 def _matches(word: str, tokens: Catalogue) -> list[Token]:
@@ -45,14 +69,36 @@ def _matches(word: str, tokens: Catalogue) -> list[Token]:
     return matches or [token for token in tokens.values() if (token.name or "").lower() == lowered]
 
 
-def _token_id(word: str, tokens: Catalogue) -> str:
-    matches = _matches(word, tokens)
-    if len(matches) == 1:
+def _by_size(token: Token) -> tuple[float, float, int]:
+    """Sort key: by rank, then by market cap, then by id; those without come last."""
+    return token.rank or float("inf"), -(token.market_cap or 0), token.token_id
+
+
+def _token_id(word: str, tokens: Catalogue, *, top: bool) -> str:
+    matches = sorted(_matches(word, tokens), key=_by_size)
+    if len(matches) == 1 or (top and _largest_is_known(matches)):
         return str(matches[0].token_id)
     if matches:
-        listed = "; ".join(f"{t.token_id} {t.name or ''}" for t in sorted(matches, key=lambda t: t.token_id))
-        raise BadRequest(f"{word!r} fits {len(matches)} tokens: {listed}", advice="name the one you mean by its id")
+        listed = "; ".join(_described(token) for token in matches)
+        if top:
+            advice = "the seller doesn't say which is the largest: name the one you mean by its id"
+        else:
+            advice = "name the one you mean by its id, or add --top to take the one with the greatest market cap"
+        raise BadRequest(f"{word!r} fits {len(matches)} tokens: {listed}", advice=advice)
     raise BadRequest(f"no token is called {word!r} among {len(tokens)} known", advice=_near(word, tokens))
+
+
+def _largest_is_known(matches: list[Token]) -> bool:
+    """True when the first by size is surely the largest: it alone is ranked, or each has its rank or its cap."""
+    if not matches:
+        return False
+    by_rank = matches[0].rank is not None
+    return by_rank or all(token.market_cap is not None for token in matches)
+
+
+def _described(token: Token) -> str:
+    size = size_text(token)
+    return f"{token.token_id} {token.name or ''}" + (f" ({size})" if size else "")
 
 
 def _near(word: str, tokens: Catalogue) -> str:
@@ -64,6 +110,6 @@ def _near(word: str, tokens: Catalogue) -> str:
     }
     near = [by_word[match] for match in difflib.get_close_matches(word.lower(), by_word, n=3, cutoff=0.6)]
     if not near:
-        return "the `tokens` table lists them all: id, symbol and name"
+        return "`tollbook tokens QUERY` finds ids, symbols and names"
     names = dict.fromkeys(f"{token.symbol or ''} ({token.token_id} {token.name or ''})" for token in near)
     return "did you mean " + " or ".join(names) + "?"

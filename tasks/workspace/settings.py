@@ -25,6 +25,8 @@ VARIABLES: Mapping[str, str] = {
     "home",
     "TOLLBOOK_LEDGER_URL": "the ledger's database, `sqlite:////absolute/path` or `postgresql+psycopg://…`; "
     "default SQLite under the home",
+    "TOLLBOOK_NOTIFY_URL": "where `health` sends what changed: URLs of apprise (mail, Slack, Telegram, webhooks …), "
+    "separated by spaces",
     "TOLLBOOK_CLOCK_OFFSET": "seconds added to the clock, for a sandbox (chain id 31337) only",
 }
 

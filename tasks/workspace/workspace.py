@@ -165,6 +165,11 @@ class Workspace:
         return secret
 
     @property
+    def notify_urls(self) -> str | None:
+        """Services that are notified; a URL may hold a secret (I10)."""
+        return self._environ.get("TOLLBOOK_NOTIFY_URL") or None
+
+    @property
     def has_wallet(self) -> bool:
         from payer.wallet.load import names_wallet
 

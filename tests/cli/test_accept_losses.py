@@ -43,6 +43,10 @@ def test_losses_are_accepted_by_their_ids_all_or_none_then_of_a_seller(
     tollbook: Command, world: World, buyer: Buyer
 ) -> None:
     one, two, three = lose(tollbook, world)
+    assert tollbook("status", "--json").code == 5
+    assert tollbook("reconcile", "--json").code == 5
+    report = tollbook("report")
+    assert "lost: 0.051 USDC was paid for nothing" in report.out
     wrong = tollbook("accept-loss", one, "0123456789abcdef")
     assert (wrong.code, "no loss was accepted" in wrong.err) == (2, True)
     accepted = tollbook("accept-loss", one, two, one, "--json")
@@ -56,6 +60,7 @@ def test_losses_are_accepted_by_their_ids_all_or_none_then_of_a_seller(
     assert (none.code, none.document["accepted"], none.document["purchases"]) == (0, False, [])
     again = tollbook(*THREE, "--json")
     assert (again.code, again.document["calls_paid"]) == (0, 3)
+    assert tollbook("status", "--json").code == 0
     assert len(world.transfers(buyer.address)) == 6
 
 

@@ -91,7 +91,7 @@ def test_every_example_has_the_shape_of_the_real_document(
     schedules = str(PROJECT / "prefect.yaml")
     fits(shown["month"], tollbook("plan", "grades", "--month", "--schedules", schedules, "--json").document)
     fits(shown["run"], tollbook("run", "grades", "--json").document)
-    for verb in ("status", "costs", "recover", "reconcile", "rebuild", "doctor", "probe"):
+    for verb in ("status", "costs", "recover", "reconcile", "rebuild", "doctor", "health", "probe"):
         fits(shown[verb], tollbook(verb, "--json").document)
     fits(shown["check"], tollbook("rebuild", "--check", "--json").document)
     fits(shown["backup"], tollbook("backup", str(buyer.home / "copy.db"), "--json").document)

@@ -35,6 +35,7 @@ METHODS = {"read_bytes", "read_text", "write_bytes", "write_text", "touch", "ope
 NO_PATHS = {"Workspace", "Ledger", "cache", "self", "self._pool", "self._evm", "self.seller"}
 
 ALLOWED = {
+    "nowhere, for what nobody reads": ("tollbook/cli/terminal/pipes.py LeavableStream._leave os.open",),
     "a lock of its own, made for that": (
         "warehouse/cache/locking.py _lock os.open",
         "payer/http/pace.py RequestPace._locked os.open",
@@ -74,6 +75,11 @@ ALLOWED = {
     "a body that waits for the ledger": (
         "payer/spool.py _read path.read_bytes",
         "payer/spool.py _write os.open",
+    ),
+    "what people were told of their health": (
+        "tasks/health/changes.py Memory.read self._path.read_text",
+        "tasks/health/changes.py Memory.write new.write_text",
+        *("tasks/health/changes.py Memory.write fsync_path",) * 2,
     ),
     "configuration and keys": (
         "payer/policy/file.py load_policy path.read_bytes",

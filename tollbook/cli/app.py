@@ -17,6 +17,7 @@ from tollbook.cli.verbs import (
     demo,
     doctor,
     freeze,
+    health,
     plan,
     probe,
     rebuild,
@@ -26,6 +27,7 @@ from tollbook.cli.verbs import (
     run,
     sandbox,
     status,
+    tokens,
 )
 
 app = typer.Typer(
@@ -34,7 +36,7 @@ app = typer.Typer(
     epilog="Exit codes: 0 done, 2 usage or configuration, 3 refused by policy or cap, 4 money in doubt or work "
     "left (run again later), 5 paid but undelivered, 6 seller or chain unreachable, 130 or 143 stopped.",
     rich_markup_mode=None,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
 
@@ -58,6 +60,8 @@ VERBS: dict[str, tuple[Callable[..., int | None], str]] = {
     "freeze": (freeze.freeze, "Sign nothing new, from this moment on."),
     "unfreeze": (freeze.unfreeze, "Let buying go on after a freeze."),
     "doctor": (doctor.doctor, "Check that everything is in place."),
+    "health": (health.health, "Find what may need a person, and tell it once."),
+    "tokens": (tokens.tokens, "Find tokens by id, symbol or name, for $0."),
     "probe": (probe.probe, "Check every endpoint's terms by policy."),
 }
 """Every verb with its line in `tollbook --help`, in that order."""
@@ -68,7 +72,7 @@ for _name, (_verb, _line) in VERBS.items():
 
 @app.callback(invoke_without_command=True)
 def tollbook(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+    version: Annotated[bool, typer.Option("--version", "-V", help="Print the version and stop.")] = False,
 ) -> None:
     if version:
         from importlib.metadata import version as installed
@@ -77,7 +81,16 @@ def tollbook(
         raise typer.Exit
 
 
+def verb_first(arguments: list[str]) -> list[str]:
+    """Move the options that stand before the verb behind it: `--json status` is `status --json`."""
+    if not arguments or not arguments[0].startswith("-"):
+        return arguments
+    at = next((at for at, word in enumerate(arguments) if word in VERBS), 0)
+    return [arguments[at], *arguments[:at], *arguments[at + 1 :]]
+
+
 def command(arguments: list[str]) -> int:
     """Run one verb and return its exit code. Errors of usage and of the payer are raised, not printed."""
-    result = typer.main.get_command(app).main(args=arguments or ["--help"], prog_name="tollbook", standalone_mode=False)
+    words = verb_first(arguments) or ["--help"]
+    result = typer.main.get_command(app).main(args=words, prog_name="tollbook", standalone_mode=False)
     return result if isinstance(result, int) else 0

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from tollbook.cli import errors, interruption
+from tollbook.cli.terminal import pipes
 
 CTRL_C = 130
 """What typer makes of a KeyboardInterrupt; no verb returns it."""
@@ -34,6 +35,7 @@ def _run(arguments: Sequence[str], as_json: bool) -> int:
 def main() -> None:
     """Run the console script. Verbs that pay wait for what is on its way; others end at once."""
     interruption.end_on_sigterm()
+    pipes.let_readers_leave()
     try:
         code = run(sys.argv[1:])
     except KeyboardInterrupt:

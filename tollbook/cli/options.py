@@ -10,8 +10,16 @@ Json: TypeAlias = Annotated[
     bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else there.")
 ]
 Tokens: TypeAlias = Annotated[
-    str | None,
-    typer.Option("--tokens", metavar="LIST", help="Token ids or symbols, separated by commas (3375,ETH)."),
+    list[str] | None,
+    typer.Option(
+        "--tokens",
+        metavar="LIST",
+        help="Token ids or symbols, separated by commas (3375,ETH). Repeat it for more.",
+        show_default=False,
+    ),
+]
+Top: TypeAlias = Annotated[
+    bool, typer.Option("--top", help="Of several tokens with one symbol, take the one with the greatest market cap.")
 ]
 Keys: TypeAlias = Annotated[
     list[str] | None,

@@ -40,12 +40,28 @@ class Output:
         self.line()
         self.line(text, style="bold")
 
-    def table(self, columns: Row, rows: Sequence[Row], *, right: frozenset[int] = frozenset(), foot: Row = ()) -> None:
-        """Print rows under headings; `right` has the indexes of right-aligned columns, `foot` is the line of totals."""
+    def table(
+        self,
+        columns: Row,
+        rows: Sequence[Row],
+        *,
+        right: frozenset[int] = frozenset(),
+        foot: Row = (),
+        optional: Sequence[str] = (),
+    ) -> None:
+        """Print rows under headings; `right` has the indexes of right-aligned columns, `foot` is the line of totals.
+
+        A terminal too narrow for all columns doesn't get those of `optional`, the first named left out first.
+        """
         if self.as_json:
             return
         if self.terminal:
-            _rich_table(columns, rows, right, foot)
+            console = _console()
+            left_out = too_wide([columns, *rows, *([foot] if foot else [])], console.width, optional)
+            _rich_table(console, columns, rows, right, foot, left_out)
+            if left_out:
+                names = ", ".join(column for column in columns if column in left_out)
+                self.line(f"not shown in {console.width} columns: {names}; --json has them", style="dim")
         else:
             print("\n".join(plain_table(columns, rows, right=right, foot=foot)))
 
@@ -69,13 +85,38 @@ def plain_table(
     return [aligned(columns), rule, *body, *([rule, aligned(foot)] if foot else [])]
 
 
+GAP = 2
+"""Spaces between columns."""
+
+
+def too_wide(lines: Sequence[Row], width: int, optional: Sequence[str]) -> frozenset[str]:
+    """Choose columns of `optional`, in its order, to leave out until the lines fit the width; the first line has the
+    columns' names."""
+    names = lines[0]
+    widths = {name: max(len(line[at]) for line in lines) + GAP for at, name in enumerate(names)}
+    left_out: set[str] = set()
+    for name in optional:
+        if sum(size for column, size in widths.items() if column not in left_out) <= width:
+            break
+        left_out.add(name)
+    return frozenset(left_out)
+
+
 def _console() -> Any:
     from rich.console import Console
 
     return Console()
 
 
-def _rich_table(columns: Row, rows: Sequence[Row], right: frozenset[int], foot: Row) -> None:
+def _rich_table(
+    console: Any,
+    columns: Row,
+    rows: Sequence[Row],
+    right: frozenset[int],
+    foot: Row,
+    left_out: frozenset[str],
+) -> None:
+    """Print with rich. A heading is never folded: only cells are, of columns that are wider than their heading."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -86,12 +127,17 @@ def _rich_table(columns: Row, rows: Sequence[Row], right: frozenset[int], foot: 
         header_style="bold",
         footer_style="bold",
         pad_edge=False,
-        padding=(0, 2, 0, 0),
+        padding=(0, GAP, 0, 0),
     )
-    for at, column in enumerate(columns):
+    shown = [at for at, column in enumerate(columns) if column not in left_out]
+    for at in shown:
         table.add_column(
-            column, justify="right" if at in right else "left", footer=Text(foot[at]) if foot else "", overflow="fold"
+            columns[at],
+            justify="right" if at in right else "left",
+            footer=Text(foot[at]) if foot else "",
+            overflow="fold",
+            min_width=len(columns[at]),
         )
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
-    _console().print(table)
+        table.add_row(*(Text(row[at]) for at in shown))
+    console.print(table)

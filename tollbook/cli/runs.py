@@ -29,7 +29,7 @@ async def plan_flows(ws: Workspace, selection: Selection, max_cost: str | None =
 
     With --all, a dataset whose keys are not known yet becomes a note of the last bill.
     """
-    keys = await resolve_keys(ws, selection.tokens, selection.keys or ())
+    keys = await resolve_keys(ws, selection.token_list, selection.keys or (), top=selection.top)
     names, notes = await ws.in_thread(selection.names, ws)
     bills: list[Bill] = []
     left = budget_of(ws, names, max_cost)
@@ -56,7 +56,7 @@ async def run_flows(
 
     The error of a flow takes its outcome's place, and the next flow still runs, unless the stop is requested.
     """
-    keys = await resolve_keys(ws, selection.tokens, selection.keys or ())
+    keys = await resolve_keys(ws, selection.token_list, selection.keys or (), top=selection.top)
     names, notes = await ws.in_thread(selection.names, ws)
     left = budget_of(ws, names, max_cost)
     ended: list[Outcome | tuple[str, PayerError]] = []

@@ -20,8 +20,14 @@ class Selection:
 
     flows: Sequence[str] | None
     everything: bool = False
-    tokens: str | None = None
+    tokens: Sequence[str] | None = None
     keys: Sequence[str] | None = None
+    top: bool = False
+
+    @property
+    def token_list(self) -> str | None:
+        """Every --tokens as one comma list; None where none was given."""
+        return one_list(self.tokens)
 
     def check(self) -> None:
         """Raise BadUsage or BadRequest for names that are missing, unknown or at odds, before anything is opened."""
@@ -34,7 +40,7 @@ class Selection:
             advice = "name what they are for, or list each dataset's under `watch` in the policy file"
             raise BadUsage("--keys with --all could be of any dataset", advice=advice)
         if self.flows:
-            check_named(datasets_of(self.flows), self.tokens, self.keys or ())
+            check_named(datasets_of(self.flows), self.token_list, self.keys or ())
 
     def names(self, ws: Workspace) -> tuple[list[str], list[str]]:
         """The names in order, and notes on the datasets that --all leaves out."""
@@ -45,20 +51,27 @@ class Selection:
         return names, [f"left out, sold by keys that nobody named ({where}): {', '.join(left)}"] if left else []
 
 
+def one_list(tokens: Sequence[str] | None) -> str | None:
+    """Join every --tokens of a command line to one comma list; None where none was given."""
+    return ",".join(tokens) if tokens else None
+
+
 async def range_request(
     ws: Workspace,
     names: Sequence[str],
     first: str | None,
     last: str | None,
-    tokens: str | None,
+    tokens: Sequence[str] | None,
     keys: Sequence[str] | None,
     *,
+    top: bool = False,
     again: bool = False,
 ) -> DataRequest:
     """Build a backfill's request. Raises BadRequest before any seller is asked for terms."""
     start, end = parse_range(first, last)
     for name in names:
         with_history(name)
-    check_named(datasets_of(names), tokens, keys or ())
-    named = await resolve_keys(ws, tokens, keys or ())
+    listed = one_list(tokens)
+    check_named(datasets_of(names), listed, keys or ())
+    named = await resolve_keys(ws, listed, keys or (), top=top)
     return await ws.in_thread(request_range, ws, names, start, end, at=ws.clock.now(), keys=named, again=again)

@@ -45,11 +45,16 @@ _NAME = "cache"
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """One line of the catalogue."""
+    """One line of the catalogue. Market cap is in US dollars; `rank` is the place by it, from 1, among the largest.
+
+    Either is None where the seller doesn't say.
+    """
 
     token_id: int
     symbol: str | None
     name: str | None
+    market_cap: float | None = None
+    rank: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +157,16 @@ class Cache:
         """The catalogue as last read, by id."""
         with self.open() as con:
             self.create_tables(con, ["tokens"])
-            rows = con.execute("SELECT token_id, token_symbol, token_name FROM tokens ORDER BY token_id").fetchall()
+            query = "SELECT token_id, token_symbol, token_name, market_cap FROM tokens ORDER BY token_id"
+            rows = con.execute(query).fetchall()
         return [Token(*row) for row in rows]
+
+    def newest_purchase(self, table: str) -> str | None:
+        """The purchase that delivered the newest current row; None for an empty table."""
+        with self.open(complete=True) as con:
+            self.create_tables(con, [table])
+            row = con.execute(f"SELECT purchase_id FROM {quoted(table)} ORDER BY seq DESC LIMIT 1").fetchone()
+        return None if row is None else str(row[0])
 
     def distinct(self, table: str, columns: Sequence[str]) -> list[tuple[object, ...]]:
         """Distinct values of these columns over the current rows, in order."""

@@ -127,6 +127,7 @@ QUOTE = Statement(
         _quotes.c.endpoint == sa.bindparam("endpoint"), _quotes.c.asset == sa.bindparam("asset")
     )
 )
+QUOTES = Statement(sa.select(_quotes.c.doc).order_by(_quotes.c.endpoint, _quotes.c.asset))
 PAYEE = Statement(
     sa.select(schema.payees.c.pay_to).where(
         schema.payees.c.seller == sa.bindparam("seller"), schema.payees.c.asset == sa.bindparam("asset")

@@ -225,10 +225,10 @@ def test_a_facilitator_that_answers_late_lets_the_seller_give_up_after_the_money
     with World(tmp_path_factory.mktemp("impatient"), facilitator_timeout=0.5) as world:
         hand = ManualBuyer(world, world.buyer("late"))
         signed = hand.sign()
-        world.faults.add("settle_timeout_after", seconds=1.0)
+        world.faults.add("settle_timeout_after", seconds=5.0)
         started = time.monotonic()
         assert hand.send(signed).status_code == 402
-        assert time.monotonic() - started < 1.0
+        assert time.monotonic() - started < 5.0, "the seller waited for the facilitator's answer"
         assert len(hand.transfers()) == 1
 
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Any
 
 import pytest
-from prefect.client.schemas.objects import State
 
 from tasks.ops.compact import compact
-from tasks.prefect.verdict import done
+from tasks.prefect.verdict import Verdict, done
 from tasks.prefect.worker import RunFailed, in_workspace
 from tasks.workspace.workspace import Workspace
 from tests.paths import ROOT
@@ -37,7 +35,7 @@ def test_a_compaction_that_can_not_write_says_so_in_plain_words_and_the_next_doe
     gate.unlink()
     gate.mkdir()
 
-    async def work(ws: Workspace) -> State[Any]:
+    async def work(ws: Workspace) -> Verdict:
         return done(await compact(ws))
 
     with pytest.raises(RunFailed) as failed:

@@ -10,6 +10,8 @@ from tollbook.cli.output import Output
 def show_report(output: Output, page: dict[str, Any]) -> None:
     """Print costs, then tables, then what needs attention."""
     output.heading(f"tollbook report, {page['at'][:16].replace('T', ' ')} UTC")
+    for lost in page["losses"]:
+        output.line(f"  lost: {lost['loss']} {lost['asset']} was paid for nothing that can be used", style="red")
     costs = [
         (
             row["flow"],
@@ -23,7 +25,8 @@ def show_report(output: Output, page: dict[str, Any]) -> None:
         for row in page["costs"]
     ]
     columns = ("flow", "paid calls", "amount", "asset", "new rows", "calls saved", "saved")
-    output.table(columns, [tuple(map(str, row)) for row in costs], right=frozenset({1, 2, 4, 5, 6}))
+    rows = [tuple(map(str, row)) for row in costs]
+    output.table(columns, rows, right=frozenset({1, 2, 4, 5, 6}), optional=("calls saved", "new rows"))
     output.heading("Tables")
     tables = [
         (row["table"], str(row["rows"]), _when(row["newest"]), _when(row["observed_at"])) for row in page["tables"]
@@ -55,7 +58,7 @@ def _quality(output: Output, quality: dict[str, Any]) -> None:
         )
         for row in quality["datasets"]
     ]
-    output.table(columns, rows, right=frozenset({3, 4, 5, 6}))
+    output.table(columns, rows, right=frozenset({3, 4, 5, 6}), optional=("drift", "quarantined", "slots missing"))
     for name, title, where in PROBLEMS:
         _worst(output, title, where, quality[name])
 

@@ -18,6 +18,7 @@ def backfill(
     last: options.Last = None,
     tokens: options.Tokens = None,
     keys: options.Keys = None,
+    top: options.Top = False,
     max_cost: options.MaxCost = None,
     again: Annotated[
         bool,
@@ -46,7 +47,7 @@ def backfill(
     output = Output(as_json=as_json)
 
     async def work(ws: Workspace) -> Bill | Outcome:
-        request = await range_request(ws, datasets, first, last, tokens, keys, again=again)
+        request = await range_request(ws, datasets, first, last, tokens, keys, top=top, again=again)
         budget = budget_of(ws, datasets, max_cost)
         if dry_run:
             return await current_bill(ws, request, budget)

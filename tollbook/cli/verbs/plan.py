@@ -13,6 +13,7 @@ from tollbook.cli.output import Output
 if TYPE_CHECKING:
     from tasks.ops.forecast import Forecast
     from tasks.workspace.workspace import Workspace
+    from tollbook.cli.selection import Selection
 
 
 def plan(
@@ -20,6 +21,7 @@ def plan(
     everything: Annotated[bool, typer.Option("--all", help="Every dataset there is.")] = False,
     tokens: options.Tokens = None,
     keys: options.Keys = None,
+    top: options.Top = False,
     month: Annotated[
         bool, typer.Option("--month", help="What the next 30 days would cost at the schedules of prefect.yaml.")
     ] = False,
@@ -34,29 +36,22 @@ def plan(
     as_json: options.Json = False,
 ) -> int:
     """Show what would be bought now, and the exact bill. Signs nothing, needs no key."""
+    from tollbook.cli.selection import Selection, one_list
+
     output = Output(as_json=as_json)
     if month:
-        return _plan_month(output, schedules, flows, tokens)
-    return plan_bills(output, flows, everything, tokens, keys)
+        return _plan_month(output, schedules, flows, one_list(tokens))
+    return plan_bills(output, Selection(flows, everything, tokens, keys, top))
 
 
-def plan_bills(
-    output: Output,
-    flows: list[str] | None,
-    everything: bool,
-    tokens: str | None,
-    keys: list[str] | None,
-    max_cost: str | None = None,
-) -> int:
+def plan_bills(output: Output, selection: Selection, max_cost: str | None = None) -> int:
     """Show the bills of a selection, and return the exit code of a run that they would refuse."""
     from payer.values.errors import worst
     from tasks.buy.bill import plan_document
     from tollbook.cli.runs import plan_flows
-    from tollbook.cli.selection import Selection
     from tollbook.cli.tables.bills import show_bills
     from tollbook.cli.workspace import in_workspace
 
-    selection = Selection(flows, everything, tokens, keys)
     selection.check()
     bills = in_workspace(lambda ws: plan_flows(ws, selection, max_cost))
     output.document(plan_document(bills))

@@ -41,6 +41,8 @@ def reconcile(rescan: Rescan = False, list_foreign: ListForeign = False, as_json
         for entry in foreign.document(listed=list_foreign)["listed"]:
             whose = "rows of " + entry["purchase_id"] if entry["purchase_id"] else "not this ledger's"
             output.line(f"  {whose}: {entry['value_atomic']} to {entry['to']} in {entry['tx_hash']}")
+    if books.losses:
+        output.line(f"  {books.loss_text}", style="red")
     for difference in books.differences:
         output.line(f"  {difference}", style="red")
     for lost in books.losses:

@@ -17,6 +17,7 @@ def run(
     max_cost: options.MaxCost = None,
     tokens: options.Tokens = None,
     keys: options.Keys = None,
+    top: options.Top = False,
     as_json: options.Json = False,
 ) -> int:
     """Buy what is missing or due, load it and publish. Run again at any time: nothing is bought twice."""
@@ -31,9 +32,9 @@ def run(
     from tollbook.cli.verbs.plan import plan_bills
     from tollbook.cli.workspace import in_workspace
 
+    output, selection = Output(as_json=as_json), Selection(flows, everything, tokens, keys, top)
     if dry_run:
-        return plan_bills(Output(as_json=as_json), flows, everything, tokens, keys, max_cost)
-    output, selection = Output(as_json=as_json), Selection(flows, everything, tokens, keys)
+        return plan_bills(output, selection, max_cost)
     selection.check()
 
     async def work(ws: Workspace) -> list[Outcome | tuple[str, PayerError]]:

@@ -6,8 +6,11 @@ from tollbook.cli import options
 from tollbook.cli.output import Output
 
 
-def status(as_json: options.Json = False) -> None:
-    """Show what was spent, what is open or undelivered, and how full the caps are. Needs no key, no network."""
+def status(as_json: options.Json = False) -> int:
+    """Show what was spent, what is open or undelivered, and how full the caps are. Needs no key, no network.
+
+    Exits 5 while a purchase that brought nothing awaits an operator, 4 while money is in doubt.
+    """
     from tasks.ops.status import read_status
     from tasks.workspace.workspace import Workspace
     from tollbook.cli.tables.purchases import show_purchases
@@ -46,3 +49,4 @@ def status(as_json: options.Json = False) -> None:
     show_purchases(output, "Open: in doubt, being watched", now.open)
     show_purchases(output, "Undelivered: paid, no data; needs operator approval (accept-loss)", now.undelivered)
     show_purchases(output, "Failed: a body came that can't be used; needs operator approval (accept-loss)", now.failed)
+    return now.exit_code

@@ -1,0 +1,48 @@
+"""Health findings as Prefect events, an artifact, and the flow's final state."""
+
+from __future__ import annotations
+
+from prefect.artifacts import create_markdown_artifact
+from prefect.events import emit_event
+from prefect.states import Completed, Failed
+
+from tasks.health.finding import Severity
+from tasks.health.report import HealthReport
+from tasks.prefect.artifacts import markdown_table
+from tasks.prefect.verdict import Verdict
+
+EVENT = "tollbook.finding"
+"""Events are `tollbook.finding.critical`, `.warning`, `.notice` and `.over`; automations match on them."""
+
+
+def emit_changes(report: HealthReport) -> None:
+    """Emit one event for each finding that appeared, changed or is over; its resource is the finding's subject."""
+    for finding in report.changes.appeared:
+        emit_event(
+            event=f"{EVENT}.{finding.severity.value}",
+            resource={"prefect.resource.id": f"tollbook.{finding.key}", "prefect.resource.name": finding.subject},
+            payload=finding.document(),
+        )
+    for key, text in report.changes.over.items():
+        emit_event(event=f"{EVENT}.over", resource={"prefect.resource.id": f"tollbook.{key}"}, payload={"what": text})
+
+
+async def health_artifact(report: HealthReport) -> None:
+    """Write the findings as a markdown artifact."""
+    rows = [
+        {"severity": each.severity.value, "finding": each.text, "what to do": each.advice}
+        for each in report.health.findings
+    ]
+    text = markdown_table(rows) if rows else "All is well."
+    await create_markdown_artifact(markdown=text, key="health", description="what may need a person")  # type: ignore[misc]
+
+
+def health_verdict(report: HealthReport) -> Verdict:
+    """Failed while a finding is critical, or while people could not be told; else Completed with the counts."""
+    findings = report.health.findings
+    critical = [each for each in findings if each.severity is Severity.CRITICAL]
+    if critical:
+        return Verdict(Failed(message="; ".join(each.text for each in critical[:3])))
+    if report.problem:
+        return Verdict(Failed(message=f"not notified: {report.problem}"))
+    return Verdict(Completed(message=f"{len(findings)} findings, none critical" if findings else "all is well"))

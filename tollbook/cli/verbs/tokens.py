@@ -1,0 +1,74 @@
+"""`tollbook tokens`: find tokens in the seller's free catalogue."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tollbook.cli import options
+from tollbook.cli.output import Output
+
+if TYPE_CHECKING:
+    from tasks.workspace.workspace import Workspace
+    from warehouse.cache.store import Token
+
+SHOWN = 30
+"""Rows for a terminal; --json has all."""
+
+
+def tokens(
+    query: Annotated[
+        str | None,
+        typer.Argument(metavar="QUERY", help="An id, or part of a symbol or name; all without it.", show_default=False),
+    ] = None,
+    as_json: options.Json = False,
+) -> int:
+    """Find tokens by id, symbol or name, the largest first. The catalogue is free, and fetched once a day."""
+    from payer.values.errors import Misconfigured
+    from tasks.buy.refresh_reference import catalogue, ranked
+    from tasks.request.tokens import search
+    from tollbook.cli.workspace import in_workspace
+
+    output = Output(as_json=as_json)
+
+    async def work(ws: Workspace) -> tuple[list[Token], tuple[str, ...]]:
+        known, notes = await catalogue(ws, today=True)
+        ranks, more = await ranked(ws, known)
+        return search(query or "", ranks), (*notes, *more)
+
+    found, notes = in_workspace(work)
+    for note in notes:
+        output.warn(note)
+    output.document({"query": query, "tokens": [_document(token) for token in found]})
+    if not found:
+        output.line(f"no token's id, symbol or name fits {query!r}")
+        return Misconfigured.exit_code
+    _show(output, found)
+    return 0
+
+
+def _document(token: Token) -> dict[str, Any]:
+    return {
+        "token_id": token.token_id,
+        "symbol": token.symbol,
+        "name": token.name,
+        "rank": token.rank,
+        "market_cap_usd": token.market_cap,
+    }
+
+
+def _show(output: Output, found: list[Token]) -> None:
+    rows = [
+        (
+            str(token.token_id),
+            token.symbol or "-",
+            token.name or "-",
+            "-" if token.rank is None else str(token.rank),
+            "-" if token.market_cap is None else f"{token.market_cap:,.0f}",
+        )
+        for token in found[:SHOWN]
+    ]
+    output.table(("id", "symbol", "name", "rank", "market cap, USD"), rows, right=frozenset({0, 3, 4}))
+    if len(found) > SHOWN:
+        output.line(f"  and {len(found) - SHOWN} more; a longer QUERY finds fewer, --json has all")
