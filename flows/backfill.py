@@ -8,7 +8,6 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from flows.ingest import ingest
-from tasks.buy.refresh_reference import resolve_keys
 from tasks.prefect.approval import PausingApproval
 from tasks.prefect.artifacts import cost_artifact
 from tasks.prefect.flow_run import prefect_run
@@ -16,6 +15,7 @@ from tasks.prefect.progress import ProgressArtifact
 from tasks.prefect.steps import AS_TASKS
 from tasks.prefect.verdict import Verdict, verdict
 from tasks.prefect.worker import in_workspace
+from tasks.reference.catalogue import resolve_keys
 from tasks.request.build import budget_of, parse_range, request_range
 from tasks.request.keys import check_named
 from tasks.request.names import datasets_of

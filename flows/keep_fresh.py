@@ -8,13 +8,13 @@ from prefect.client.schemas.objects import State
 
 from flows.ingest import ingest
 from tasks.buy.bill import Bill
-from tasks.buy.refresh_reference import resolve_keys
 from tasks.prefect.artifacts import bill_artifact, cost_artifact
 from tasks.prefect.flow_run import prefect_run
 from tasks.prefect.progress import ProgressArtifact
 from tasks.prefect.steps import AS_TASKS
 from tasks.prefect.verdict import Verdict, verdict
 from tasks.prefect.worker import in_workspace
+from tasks.reference.catalogue import resolve_keys
 from tasks.request.build import budget_of, request_fresh
 from tasks.request.keys import check_named
 from tasks.request.names import datasets_of

@@ -39,11 +39,9 @@ def _by_no_other_process(_purchase: Purchase) -> bool:
 class Ledger(CallsInThread):
     """Append-only events, the purchases folded from them, and the caps counted in the same commits.
 
-    Any number of processes may write. Each write is one durable commit when the call returns. Every method raises
-    LedgerUnavailable when the database can't be read or written. Implements `LedgerReader`.
-
-    Every method may block for as long as another process holds the database's lock. A coroutine calls none of them
-    itself: it awaits `in_thread`.
+    Any number of processes may write. Each write is one durable commit when the call returns. Implements
+    `LedgerReader`. Every method raises LedgerUnavailable when the database can't be read or written, and may block for
+    as long as another process holds its lock: a coroutine calls none itself, it awaits `in_thread`.
     """
 
     def __init__(self, engine: sa.Engine, writers: Writers | None = None, thread: LedgerThread | None = None) -> None:
@@ -55,10 +53,7 @@ class Ledger(CallsInThread):
 
     @classmethod
     def open(cls, url: str, thread: LedgerThread | None = None) -> Self:
-        """Open a ledger by its database URL, creating or upgrading the schema. Raises LedgerTooNew.
-
-        `thread` is the one for its calls; the ledger closes it.
-        """
+        """Open a ledger, creating or upgrading the schema; it closes `thread` with itself. Raises LedgerTooNew."""
         engine = connect(url)
         return cls(engine, Writers(engine), thread or LedgerThread())
 

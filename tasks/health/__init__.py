@@ -1,2 +1,3 @@
-"""Health: findings about `money`, `data` and `machine`, gathered by `check`; `changes` keeps what people were told of,
-`notify` tells them, `report` is one check from beginning to end."""
+"""Health: `doctor` checks a configuration without paying. Findings about `money`, `data` and `machine` are gathered by
+`check`; `changes` keeps what people were told of, `notify` tells them, `report` is one check from beginning to end.
+"""

@@ -9,8 +9,8 @@ from typing import Any
 
 from payer.values.errors import ChainUnreachable, worst
 from tasks.health import data, machine, money
+from tasks.health.doctor import run_checks
 from tasks.health.finding import Finding, Severity
-from tasks.ops.doctor import run_checks
 from tasks.ops.status import read_status
 from tasks.workspace.workspace import Workspace
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from tasks.health.doctor import Check
 from tasks.health.finding import Finding, Severity
-from tasks.ops.doctor import Check
 
 
 def failed_checks(checks: Iterable[Check]) -> Iterator[Finding]:

@@ -17,7 +17,7 @@ from sources.planner import plan as planner
 from sources.planner.held import held_from, union
 from sources.slots import last_settled
 from tasks.buy.plan import last_price, order
-from tasks.buy.refresh_reference import resolve_keys
+from tasks.reference.catalogue import resolve_keys
 from tasks.request.build import request_fresh
 from tasks.request.model import BadRequest, DataRequest, DatasetRequest
 from tasks.workspace.schedules import Schedule

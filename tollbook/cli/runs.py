@@ -12,9 +12,9 @@ from tasks.buy.caps import Beside
 from tasks.buy.load import publish
 from tasks.buy.outcome import Outcome
 from tasks.buy.quote import current_bill
-from tasks.buy.refresh_reference import resolve_keys
 from tasks.buy.steps import PLAIN, publish_later
 from tasks.buy.watch import Watch
+from tasks.reference.catalogue import resolve_keys
 from tasks.request.build import budget_of, request_fresh
 from tasks.request.keys import KEY_TABLES
 from tasks.request.model import BadRequest

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tasks.buy.refresh_reference import resolve_keys
+from tasks.reference.catalogue import resolve_keys
 from tasks.request.build import parse_range, request_range
 from tasks.request.keys import check_named
 from tasks.request.model import DataRequest

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flows.ingest import ingest
-from tasks.buy.refresh_reference import resolve_keys
 from tasks.ops.forecast import forecast
+from tasks.reference.catalogue import resolve_keys
 from tasks.request.build import request_fresh
 from tasks.workspace.run import new_run
 from tasks.workspace.schedules import Schedule, read_schedules

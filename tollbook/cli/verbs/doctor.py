@@ -11,7 +11,7 @@ from tollbook.cli.output import Output
 def doctor(as_json: options.Json = False) -> int:
     """Check configuration, wallet, balance, chain, sellers' terms against policy, disk and Prefect. Pays nothing."""
     from payer.values.errors import worst
-    from tasks.ops.doctor import checkup
+    from tasks.health.doctor import checkup
 
     output = Output(as_json=as_json)
     checks = asyncio.run(checkup())

@@ -26,7 +26,7 @@ def tokens(
 ) -> int:
     """Find tokens by id, symbol or name, the largest first. The catalogue is free, and fetched once a day."""
     from payer.values.errors import Misconfigured
-    from tasks.buy.refresh_reference import catalogue, ranked
+    from tasks.reference.catalogue import catalogue, ranked
     from tasks.request.tokens import search
     from tollbook.cli.workspace import in_workspace
 

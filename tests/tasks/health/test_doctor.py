@@ -7,7 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from tasks.ops.doctor import Check, _published
+from tasks.health.doctor import Check, _published
 
 
 def check(home: Path) -> Check:

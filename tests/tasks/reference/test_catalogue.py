@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tasks.buy import refresh_reference as reference
+from tasks.reference import catalogue as reference
 from tasks.request.keys import TOKENS
 from tests.cli.conftest import Command, tollbook
 from tests.warehouse.deliveries import T0, MemoryLedger, body, pieces

@@ -1,0 +1,1 @@
+"""Free reference data: `refresh` fetches a list of it, `catalogue` finds tokens in one."""
