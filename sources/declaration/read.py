@@ -139,6 +139,7 @@ def _dataset(seller: str, name: str, tables: StrictTable) -> Dataset:
         settle=table.seconds("settle", 0),
         patience=table.seconds("patience", 0),
         lookback=table.integer("lookback", 0, 100_000, 0),
+        publishing_delay=table.seconds("publishing_delay") if table.has("publishing_delay") else None,
         since=_since(table),
         rows_per_cell=_rows_per_cell(table),
         method=table.text("method", '"GET"', "GET", r"GET|POST"),

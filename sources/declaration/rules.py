@@ -8,13 +8,38 @@ from sources.declaration.table import StrictTable
 from sources.model import DAY, EXTRAS, HOUR, Cast, Dataset, Kind, Layout
 
 RESERVED_COLUMNS = frozenset(
-    {EXTRAS.name, "observed_at", "purchase_id", "dataset", "row_hash", "seq", "is_final", "valid_from", "valid_to"}
+    {
+        *(EXTRAS.name, "observed_at", "purchase_id", "dataset", "row_hash", "seq"),
+        *("is_final", "public_at", "value_at", "valid_from", "valid_to"),
+    }
 )
 """Columns that every table has beside its own."""
 
-_OURS = ("avoided", "costs", "cost_", "open_purchases", "provenance", "quality_", "loads", "quarantined", "drift")
+_OURS = (
+    "avoided",
+    "costs",
+    "cost_",
+    "open_purchases",
+    "provenance",
+    "quality_",
+    "loads",
+    "quarantined",
+    "drift",
+    "ledger_",
+    "row_keys",
+    "publi",
+)
 _BOOKKEEPING = ("meta", "rewinds", "declared", "scheduled", "watched", "coverage", "tollbook")
-_ENDINGS = ("_observations", "_newest", "_versions", "_current", "_as_of", "_known_at", "_snapshots")
+_ENDINGS = (
+    "_observations",
+    "_newest",
+    "_versions",
+    "_current",
+    "_as_of",
+    "_known_at",
+    "_first_seen",
+    "_first_published",
+)
 
 
 def check_dataset(dataset: Dataset, table: StrictTable) -> None:

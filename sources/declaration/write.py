@@ -12,7 +12,7 @@ from typing import Any
 from sources.model import DAY, EXTRAS, HOUR, WEEK, Column, Dataset, Feed, Seller
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
-_SPANS = frozenset({"grain", "settle", "patience"})
+_SPANS = frozenset({"grain", "settle", "patience", "publishing_delay"})
 _PARTS = ("window", "packing", "paging", "since")
 
 

@@ -94,6 +94,7 @@ def test_what_no_shipped_seller_says_can_be_said_too() -> None:
         rows_per_cell=7,
         grain=3 * DAY,
         settle=90,
+        publishing_delay=5 * HOUR,
         since=Since(date(2020, 2, 29), Evidence.DOCUMENTED),
         paging=Paging(rows=5, page_param="p", limit_param="n", first=0, depth=3, newest_first=True),
     )
@@ -294,7 +295,7 @@ def test_every_field_of_the_model_can_be_written_in_a_file() -> None:
     base = registry.dataset("trading-signals")
     read = {"name", "seller", "table", "kind", "path", "grain", "natural_key", "time_column", "columns", "key_column"}
     read |= {"settle", "patience", "lookback", "since", "rows_per_cell", "method", "params", "body", "window", "paging"}
-    read |= {"packing", "rows_path", "success", "max_price", "repaired_by"}
+    read |= {"packing", "rows_path", "success", "max_price", "repaired_by", "publishing_delay"}
     for each in fields(Dataset):
         if each.name not in read:
             other = {bool: True, int: 7, str: "day"}.get(type(each.default)) or list(type(each.default))[-1]
