@@ -27,8 +27,8 @@ from tasks.buy.bill import Bill
 from tasks.buy.caps import room
 from tasks.buy.fit_caps import urgent_only
 from tasks.buy.outcome import Bought, PriceChange
-from tasks.buy.overlaps import give_way
 from tasks.buy.watch import UNWATCHED, Watch
+from tasks.reserve.overlaps import give_way
 from tasks.workspace.workspace import Workspace
 
 PAYMENT_REQUIRED = 402

@@ -41,7 +41,7 @@ FLOORS = {
         "as_toml",
     ),
     "warehouse": ("errors", "cache", "coverage", "load", "snapshots", "publish", "query", "exports", "audit"),
-    "tasks": ("workspace", "request", "buy", "operator", "ops", "prefect"),
+    "tasks": ("workspace", "request", "reserve", "buy", "operator", "ops", "prefect"),
 }
 """The rooms of each package from the ground up: a room imports only those before it."""
 
