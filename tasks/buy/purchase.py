@@ -26,10 +26,10 @@ from sources import registry
 from sources.parse.envelope import open_body
 from tasks.buy.bill import Bill
 from tasks.buy.caps import room
-from tasks.buy.claims import claim
 from tasks.buy.fit_caps import urgent_only
 from tasks.buy.outcome import Bought, PriceChange
 from tasks.buy.watch import UNWATCHED, Watch
+from tasks.reserve.overlaps import give_way
 from tasks.workspace.workspace import Workspace
 
 PAYMENT_REQUIRED = 402
@@ -64,7 +64,7 @@ async def approve(ws: Workspace, run: Run, bill: Bill) -> Approved:
         if run.budget is not None or not 0 < len(urgent.items) < len(bill.items):
             raise
         approved = await ws.payer.approve(run, [item.order for item in urgent.items], bill.quotes)
-    return await claim(ws, run, approved)
+    return await give_way(ws, run, approved)
 
 
 async def buy(ws: Workspace, run: Run, purchase: Purchase, approved: Approved) -> Purchase:

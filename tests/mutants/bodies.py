@@ -1,4 +1,4 @@
-"""The faults that would load a wrong value, or take a body that can't be used for a delivery: nobody would notice."""
+"""The faults that would load a wrong value, take a body that can't be used for a delivery, or buy a cell twice."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ MUTANTS = (
         any_object_is_a_row=("if dataset.layout is Layout.ROW:", "if True:"),
         ragged_columns=("if len({len(column) for column in columns}) > 1:", "if False:"),
         repeated_names_in_the_envelope=(
-            "        if isinstance(part, Ambiguous):\n            return",
-            "        if False:\n            return",
+            "    for name in dataset.rows_path:\n        if isinstance(part, Ambiguous):",
+            "    for name in dataset.rows_path:\n        if False:",
         ),
         any_word_is_success=("return word in (_YES if wanted else _NO)", "return True"),
         any_status_is_success=("if not 200 <= status < 300:", "if False:"),
@@ -82,5 +82,40 @@ MUTANTS = (
             "purchase, failure) if failure else purchase",
             "purchase, failure) if False else purchase",
         ),
+    ),
+    *of(
+        "tasks/reserve/overlaps.py",
+        ("tests/tasks/reserve/test_overlaps.py",),
+        nobody_gives_way=(
+            "return not only_reserved or rival.run.run_id < run_id or held >= _HOLD_SECONDS",
+            "return False",
+        ),
+        only_the_smaller_run_id_gives_way=("rival.run.run_id < run_id", "rival.run.run_id > run_id"),
+        what_is_on_its_way_is_bought_again=("return not only_reserved or", "return"),
+        any_times_overlap_not=('if ours["first"] > theirs["last"] or theirs["first"] > ours["last"]:', "if True:"),
+        any_keys_overlap_not=('return not set(ours["keys"]).isdisjoint(theirs["keys"])', "return False"),
+        bought_while_another_waits=("ws.payer.release(lost)", "pass"),
+        dead_processes_are_waited_for=("if lease is None or is_gone(lease.owner):", "if lease is None:"),
+        fresh_deliveries_overlooked=("    candidates += _delivered_since(ws)\n", ""),
+    ),
+    *of(
+        "payer/ledger/costs.py",
+        ("tests/payer/ledger/test_avoided.py",),
+        reruns_avoid_again=("if _due(entry) not in recorded]", "]"),
+        editions_avoid_once=(
+            'return entry["dataset"], entry["request"], entry["edition"]',
+            'return entry["dataset"], entry["request"]',
+        ),
+    ),
+    *of(
+        "sources/planner/plan.py",
+        ("tests/sources/planner/test_plan.py",),
+        late_runs_buy_a_listing_each=("if is_listing(dataset) and last >= slot(dataset, at)", "if False"),
+    ),
+    *of(
+        "tasks/buy/bill.py",
+        ("tests/tasks/buy/test_bill.py",),
+        listings_cost_what_is_listed=("if known is None or not line.may_grow or not prices:", "if True:"),
+        other_lines_forgotten_in_the_caps=("cap.limit - cap.committed - others", "cap.limit - cap.committed"),
     ),
 )

@@ -17,7 +17,7 @@ from payer.ledger.owners import _machine
 from payer.values.money import Asset
 from payer.values.purchase import Data, Lease, Money, Purchase
 from payer.values.request import Order, Request, Run
-from tasks.buy.claims import BoughtElsewhere, claim, lost_to, overlap
+from tasks.reserve.overlaps import BoughtElsewhere, give_way, lost_to, overlap
 from warehouse.cache.store import KnownDeliveries
 
 AT = datetime(2026, 11, 22, tzinfo=UTC)
@@ -131,9 +131,9 @@ def leased(made: Purchase, owner: str = "another-host:7:bbbb", seconds: float = 
     return replace(made, lease=Lease(owner, AT + timedelta(seconds=seconds)))
 
 
-def claimed(ws: Elsewhere, *mine: Purchase) -> list[Purchase]:
+def bought(ws: Elsewhere, *mine: Purchase) -> list[Purchase]:
     run = Run("m", "signals", "test", AT)
-    return asyncio.run(claim(cast(Any, ws), run, Approved(list(mine), {}))).purchases
+    return asyncio.run(give_way(cast(Any, ws), run, Approved(list(mine), {}))).purchases
 
 
 MINE, SAME_SET, APART = (
@@ -145,13 +145,13 @@ MINE, SAME_SET, APART = (
 
 def test_nothing_is_given_up_where_nobody_else_wants_the_cells() -> None:
     ws = Elsewhere([leased(purchase("a", order("9"))), purchase("m", OTHER)])
-    assert claimed(ws, MINE, APART) == [MINE, APART]
+    assert bought(ws, MINE, APART) == [MINE, APART]
     assert (ws.released, ws.slept) == ([], 0)
 
 
 def test_what_another_buys_is_released_and_what_nobody_wants_is_bought_at_once() -> None:
     ws = Elsewhere([leased(purchase("a", OTHER))])
-    assert claimed(ws, MINE, SAME_SET, APART) == [APART]
+    assert bought(ws, MINE, SAME_SET, APART) == [APART]
     assert ws.released == [MINE.purchase_id, SAME_SET.purchase_id]
     assert ws.slept == 0
 
@@ -159,20 +159,20 @@ def test_what_another_buys_is_released_and_what_nobody_wants_is_bought_at_once()
 def test_with_nothing_left_the_run_waits_until_the_other_has_it() -> None:
     busy = leased(purchase("a", OTHER, money=Money.EXPOSED))
     ws = Elsewhere([busy], [busy], [busy], [])
-    assert claimed(ws, MINE) == []
+    assert bought(ws, MINE) == []
     assert (ws.released, ws.slept) == ([MINE.purchase_id], 0.5)
 
 
 def test_a_younger_reservation_is_waited_out_and_then_its_cells_are_bought() -> None:
     younger = leased(purchase("z", OTHER))
     ws = Elsewhere([younger], [younger], [])
-    assert claimed(ws, MINE) == [MINE]
+    assert bought(ws, MINE) == [MINE]
     assert (ws.released, ws.slept) == ([], 0.5)
 
 
 def test_a_run_that_waited_long_enough_says_whom_it_waited_for() -> None:
     with pytest.raises(BoughtElsewhere, match="being bought by a") as found:
-        claimed(Elsewhere([leased(purchase("a", OTHER), seconds=10_000)]), MINE)
+        bought(Elsewhere([leased(purchase("a", OTHER), seconds=10_000)]), MINE)
     assert (found.value.exit_code, found.value.money) == (4, "none was sent for this by this run")
 
 
@@ -185,12 +185,12 @@ def test_a_run_that_waited_long_enough_says_whom_it_waited_for() -> None:
     ],
     ids=["no lease", "a lease that ended", "a process that was killed"],
 )
-def test_a_claim_lapses_with_its_lease_or_its_process(lapsed: Purchase) -> None:
-    assert claimed(Elsewhere([lapsed]), MINE) == [MINE]
+def test_a_reservation_counts_no_longer_than_its_lease_or_its_process(lapsed: Purchase) -> None:
+    assert bought(Elsewhere([lapsed]), MINE) == [MINE]
 
 
 def test_what_was_delivered_since_the_cache_was_loaded_is_not_bought_again() -> None:
     """It is loaded next, without waiting, and the plan is made again."""
     ws = Elsewhere([], delivered=(purchase("a", OTHER, money=Money.SPENT, data=Data.DELIVERED),))
-    assert claimed(ws, MINE) == []
+    assert bought(ws, MINE) == []
     assert (ws.released, ws.slept) == ([MINE.purchase_id], 0)

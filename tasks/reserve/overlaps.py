@@ -1,9 +1,9 @@
 """Buy cells once, also where two runs want them at the same time in different requests.
 
-A reservation is a run's claim on the cells of its request; it is in the ledger, so that another process, and another
-home on the same ledger, sees it. After reserving, a run looks for claims of others on the same cells: what is on its
-way is theirs, and of two runs that both only reserved, the one with the smaller run id goes on. The other releases its
-reservation, waits, loads what came, and plans again. A claim lapses with its process, or with its lease.
+A reservation is in the ledger, so that another process, and another home on the same ledger, sees it. After reserving,
+a run looks for others' purchases of the same cells: what is on its way is theirs, and of two runs that both only
+reserved, the one with the smaller run id goes on. The other releases its reservation, waits, loads what came, and plans
+again. A reservation counts for others as long as its process, or its lease, lives.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _HOLD_SECONDS = 20.0
 
 _LOOK_EVERY = 0.25
 _SLOW = timedelta(minutes=15)
-"""Time after its lease in which a claim of a process that lives on this machine still counts: its batch may be long."""
+"""Time after its lease in which a reservation of a process that lives on this machine still counts: a long batch."""
 
 
 class BoughtElsewhere(PayerError):
@@ -71,7 +71,7 @@ def _both_want(one: Purchase, other: Purchase) -> bool:
     return one.purchase_key != other.purchase_key and overlap(one.order, other.order)
 
 
-async def claim(ws: Workspace, run: Run, approved: Approved) -> Approved:
+async def give_way(ws: Workspace, run: Run, approved: Approved) -> Approved:
     """Return what this run may buy of what it reserved; the rest is released, because another run buys its cells.
 
     With nothing left it returns once the others are done: their rows are loaded next, and the plan is made again.
@@ -107,7 +107,7 @@ async def _wait_for_others(ws: Workspace, run: Run, lost: Sequence[Purchase]) ->
 
 
 def _rivals(ws: Workspace, run: Run, mine: Sequence[Purchase]) -> list[Purchase]:
-    """Others' purchases of cells that these reservations want: claimed now, or delivered since the cache was loaded."""
+    """Others' purchases of cells that these reservations want: open now, or delivered since the cache was loaded."""
     if not mine:
         return []
     candidates = [q for q in ws.ledger.open_purchases() if q.data is Data.ABSENT and is_live(ws, q)]
@@ -117,7 +117,7 @@ def _rivals(ws: Workspace, run: Run, mine: Sequence[Purchase]) -> list[Purchase]
 
 
 def is_live(ws: Workspace, purchase: Purchase) -> bool:
-    """Tell whether some process may still be working on a purchase: its claim counts."""
+    """Tell whether some process may still be working on a purchase."""
     lease, now = purchase.lease, ws.clock.now()
     if lease is None or is_gone(lease.owner):
         return False

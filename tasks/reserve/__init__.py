@@ -1,0 +1,1 @@
+"""Reservations beside those of other runs: `overlaps` lets each cell be bought by one of them."""
