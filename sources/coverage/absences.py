@@ -213,6 +213,7 @@ def _cells(dataset: Dataset, part: _Part, key: str, state: CellState, place: Pla
         closed=any(is_closed(dataset, part.last, ask) for ask in part.asks),
         before_first=part.last < first_row < ENDLESS,
         beyond=place is Place.BEYOND,
+        never=first_row == ENDLESS,
     )
 
 

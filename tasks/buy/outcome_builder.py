@@ -206,20 +206,25 @@ def _sum(loads: Sequence[LoadReport]) -> LoadReport:
 def unconfirmed_of(lines: Iterable[Line], purchases: Iterable[Purchase]) -> tuple[UnconfirmedCells, ...]:
     """The cells of these purchases that the bill's lines have as unconfirmed, a line per dataset.
 
-    Of an answer that brought no row at all, these are also cells whose rows were not due yet. Days before a key's first
-    row are left out: that a history begins is no fault of the answer.
+    Of an answer that brought no row at all, these are also cells whose rows were not due yet. Left out are days before
+    a key's first row, as that a history begins is no fault of the answer, and lists that may have any number of rows,
+    as long as they never had one.
     """
     contexts = [(purchase.order.dataset, purchase.order.context) for purchase in purchases]
     found = []
     for line in lines:
         asked = [context for name, context in contexts if name == line.dataset and context.get("keys")]
-        absent = [part for part in (*line.unconfirmed, *line.pending) if not part.before_first]
+        any_number = registry.dataset(line.dataset).rows_per_cell is None
+        unconfirmed, pending = (
+            [part for part in parts if not (part.before_first or (any_number and part.never))]
+            for parts in (line.unconfirmed, line.pending)
+        )
+        absent = [*unconfirmed, *pending]
         empty = _spans(context for context in asked if _brought_nothing(context, absent))
         slots = [
             (part, span)
-            for some, parts in ((_spans(asked), line.unconfirmed), (empty, line.pending))
+            for some, parts in ((_spans(asked), unconfirmed), (empty, pending))
             for part in parts
-            if not part.before_first
             for span in _common(part, some.get(part.key, ()))
         ]
         if slots:

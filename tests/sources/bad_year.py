@@ -89,6 +89,8 @@ class Store:
     open_groups: dict[str, OpenGroup] = field(default_factory=dict)
     proved: tuple[int, int] | None = None
     judged: dict[str, tuple[object, KeyAbsences]] = field(default_factory=dict)
+    version: Counter[str] = field(default_factory=Counter)
+    newest: Counter[str] = field(default_factory=Counter)
 
     def add(self, page: DeliveredPage) -> None:
         group = page.group.id
@@ -110,6 +112,8 @@ class Store:
             lacking.setdefault(absent.key, []).append(absent)
         for key, facts in lacking.items():
             self.absent.setdefault(key, {})[group] = tuple(facts)
+            self.version[key] += 1
+            self.newest[key] = max(self.newest[key], *(fact.last for fact in facts))
 
     def held(self, at: datetime, others: Store | None) -> HeldCells:
         current = slot(self.dataset, at)
@@ -122,14 +126,16 @@ class Store:
         return held_cells(self.dataset, spans, at, groups, absences=absences, page_rows=size)
 
     def _absences(self, key: str, elsewhere: Span | None) -> KeyAbsences:
-        """Those of one key, judged again only when something new is known of it."""
-        facts = [span for own in self.absent[key].values() for span in own]
-        settled = self.settled.get(key, ())
-        known = len(facts), len(self.absent[key]), settled, elsewhere
-        if self.judged.get(key, (None,))[0] != known:
+        """Those of one key, judged again only when something new is known of it: of rows after its newest absent cell
+        counts only that there are some."""
+        end = self.newest[key] + 1
+        settled = tuple((a, min(b, end)) for a, b in self.settled.get(key, ()) if a <= end)
+        edges = (elsewhere[0], min(elsewhere[1], end)) if elsewhere else None
+        known = self.version[key], settled, edges
+        if key not in self.judged or self.judged[key][0] != known:
+            facts = [span for own in self.absent[key].values() for span in own]
             spans = [CoveredSpan(key, a, b, 0, True) for a, b in settled]
-            found = absences_of(self.dataset, facts, spans, elsewhere) if facts else KeyAbsences(())
-            self.judged[key] = known, found
+            self.judged[key] = known, absences_of(self.dataset, facts, spans, edges)
         return self.judged[key][1]
 
     def has(self, cell: Cell) -> bool:

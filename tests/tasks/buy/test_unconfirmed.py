@@ -60,3 +60,13 @@ def test_rows_that_are_not_due_yet_count_where_nothing_came_at_all() -> None:
     before = absent("1", TODAY - 1, TODAY - 1, Absence.PENDING)
     [found] = unconfirmed_of([line("trading-signals", pending, before)], [run])
     assert found.cells == 2
+
+
+def test_a_list_that_never_had_a_row_may_be_empty_and_one_that_had_may_not() -> None:
+    """An index without members is no fault; one whose members are gone is worth a word."""
+    run = bought("indices-holdings", ["9"], TODAY, TODAY)
+    assert unconfirmed_of([line("indices-holdings", absent("9", TODAY, TODAY, never=True))], [run]) == ()
+    [found] = unconfirmed_of([line("indices-holdings", absent("9", TODAY, TODAY))], [run])
+    assert found.again == "they can't be bought any more"
+    token = bought("trading-signals", ["9"], TODAY - 1, TODAY - 1)
+    assert unconfirmed_of([line("trading-signals", absent("9", TODAY - 1, TODAY - 1, never=True))], [token])
