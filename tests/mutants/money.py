@@ -224,4 +224,11 @@ MUTANTS = (
         ),
         lowered_caps_presented=("    if amount > caps.per_call:\n", "    if False:\n"),
     ),
+    # The plan: a day is not paid for in both series while it moves, and not left to its snapshot once it has settled.
+    *of(
+        "tasks/buy/plan.py",
+        ("tests/tasks/buy/test_plan.py",),
+        snapshots_stand_for_settled_days=("unsettled = last_settled(dataset, at) + 1", "unsettled = 0"),
+        today_is_bought_twice=("unsettled = last_settled(dataset, at) + 1", "unsettled = slot(dataset, at) + 1"),
+    ),
 )
