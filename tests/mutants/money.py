@@ -440,4 +440,11 @@ MUTANTS = (
         ("tests/sources/planner/test_again.py",),
         complete_groups_asked_again=("if group.id not in held.complete]", "if group.id]"),
     ),
+    # The plan: a day is not paid for in both series while it moves, and not left to its snapshot once it has settled.
+    *of(
+        "tasks/buy/plan.py",
+        ("tests/tasks/buy/test_plan.py",),
+        snapshots_stand_for_settled_days=("unsettled = last_settled(dataset, request.at) + 1", "unsettled = 0"),
+        today_is_bought_twice=("unsettled = last_settled(dataset, request.at) + 1", "unsettled = slot(dataset, request.at) + 1"),
+    ),
 )
