@@ -86,7 +86,7 @@ def export_accounting(ledger: LedgerReader, out: TextIO, during: Range = ALL) ->
 
 @dataclass(slots=True)
 class _Account:
-    """What one wallet paid in one asset. `balance` is all that was spent so far; the rest is of the current month."""
+    """The account of one wallet in one asset. `balance` is all that was spent so far; the rest is of the current month."""
 
     decimals: int
     balance: int = 0
