@@ -10,7 +10,7 @@ from typing import Any, TextIO
 
 from payer.values.errors import LedgerUnavailable, Misconfigured
 from tasks.buy.load import load, publish
-from tasks.ops.period import Period
+from tasks.request.period import Period
 from tasks.workspace.cache_trouble import as_payer_error
 from tasks.workspace.workspace import Workspace
 from warehouse.exports import accounting

@@ -79,7 +79,7 @@ MUTANTS = (
     *of(
         "payer/buy/send.py",
         ("tests/payer/buy/test_remote_signer.py",),
-        unsigned_stays_exposed=("        _book_unsent(context, purchase, failed.what)\n", ""),
+        unsigned_stays_exposed=("        await context.ledger.in_thread(_book_unsent, context, purchase, failed.what)\n", ""),
         late_signatures_sent=(
             "context.clock.now().timestamp() < payment.authorization.valid_before or",
             "True or",
@@ -445,6 +445,29 @@ MUTANTS = (
         "tasks/buy/plan.py",
         ("tests/tasks/buy/test_plan.py",),
         snapshots_stand_for_settled_days=("unsettled = last_settled(dataset, request.at) + 1", "unsettled = 0"),
-        today_is_bought_twice=("unsettled = last_settled(dataset, request.at) + 1", "unsettled = slot(dataset, request.at) + 1"),
+        today_is_bought_twice=(
+            "unsettled = last_settled(dataset, request.at) + 1",
+            "unsettled = slot(dataset, request.at) + 1",
+        ),
+    ),
+    # The books: what was spent is told, to the unit, and losses with it.
+    *of(
+        "payer/ledger/costs.py",
+        ("tests/payer/ledger/test_totals.py",),
+        losses_not_summed=("losses[asset] += one.loss", "losses[asset] += 0"),
+    ),
+    *of(
+        "warehouse/publish/views/money.py",
+        ("tests/warehouse/publish/views/test_money.py", "tests/warehouse/publish/test_costs.py"),
+        units_left_over_lost=("+ (coalesce(before, 0) < {_WHOLE} % {_ROWS})::INTEGER", ""),
+        left_over_shared_twice=("least(left_over, {last}) - least(left_over, {first})", "least(left_over, {last})"),
+        money_without_a_row_left_out=("FROM priced WHERE rows = 0 AND whole > 0", "FROM priced WHERE false"),
+    ),
+    *of(
+        "warehouse/exports/accounting.py",
+        ("tests/warehouse/publish/test_costs.py",),
+        balance_forgets_the_month_before=("        self.balance += self.spent\n", ""),
+        balance_forgets_what_was_before_the_range=("row.amount_atomic if row.money == _SPENT else 0", "0"),
+        pending_counted_as_spent=("        if row.money == _SPENT:\n", "        if True:\n"),
     ),
 )

@@ -86,7 +86,7 @@ def export_accounting(ledger: LedgerReader, out: TextIO, during: Range = ALL) ->
 
 @dataclass(slots=True)
 class _Account:
-    """Payments of one wallet in one asset. `balance` is all that was spent so far; the rest is of the current month."""
+    """The account of one wallet in one asset: `balance` is all spent before the current month, the rest is of it."""
 
     decimals: int
     balance: int = 0

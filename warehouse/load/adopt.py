@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 BESIDE = "cache-adopted.duckdb"
 MIRRORED = ("loads", "quarantined", "drift")
-COVERAGE = ("coverage", "coverage_open", "coverage_groups", "coverage_pages")
+COVERAGE = ("coverage", "coverage_open", "coverage_absent", "coverage_groups", "coverage_pages")
 """Tables of the cache that say what is held; a publication keeps them beside the public file."""
 
 log = logging.getLogger(__name__)
@@ -130,10 +130,11 @@ def _copy_rows(con: duckdb.DuckDBPyConnection, table: Table) -> None:
     """Copy every version of a table's rows, hashed again: another release of DuckDB may hash otherwise."""
     have = _columns(con, "pub", table.observations) - {"row_hash"}
     names = column_list(name for name, _ in table.fields if name in have)
+    bought = f"({', '.join(map(literal, table.datasets))})"  # the others are shown there provisionally
     con.execute(
         f"INSERT INTO {quoted(table.observations)} BY NAME SELECT {names}, {content_hash(table)} AS row_hash FROM "
         f"(SELECT * FROM {quoted(table.observations)} WHERE false UNION ALL BY NAME "
-        f"SELECT {names} FROM pub.{quoted(table.observations)}) AS batch ORDER BY seq"
+        f"SELECT {names} FROM pub.{quoted(table.observations)} WHERE dataset IN {bought}) AS batch ORDER BY seq"
     )
     make_all_current(con, table)
 

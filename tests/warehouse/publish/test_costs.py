@@ -6,6 +6,7 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Iterator
+from datetime import date
 from decimal import Decimal, localcontext
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ import pytest
 
 from payer.ledger import Ledger
 from payer.values.purchase import Money
+from tasks.request.period import Period
+from tests.payer import purchases as p
 from tests.warehouse import purchases_in_every_state as mixed
 from tests.warehouse.purchases import open_ledger
 from warehouse.cache.store import Cache
@@ -181,3 +184,43 @@ def test_money_per_row_adds_up_to_the_ledger_to_the_unit(home: Path, ledger: Led
     for asset, amount in committed(ledger).items():
         [(text,)] = query(home, f"SELECT sum(amount)::VARCHAR FROM {view} WHERE asset = ?", [asset])[1]
         assert int(text.replace(".", "")) == amount * 10 ** (18 - DECIMALS[asset])
+
+
+def amount_of(row: dict[str, Any], column: str) -> Decimal:
+    return Decimal(row[column])
+
+
+def test_each_months_opening_balance_is_the_closing_one_of_the_month_before(ledger: Ledger) -> None:
+    """The balance is all that was paid to sellers since the ledger's beginning; losses are a part of it, fees none."""
+    months = [row for row in totals(ledger) if row["asset"] == "USDC"]
+    assert [row["month"] for row in months] == ["2026-10", "2026-11"]
+    before = Decimal(0)
+    for row in months:
+        assert amount_of(row, "opening_balance") == before
+        assert amount_of(row, "opening_balance") + amount_of(row, "amount") == amount_of(row, "closing_balance")
+        before = amount_of(row, "closing_balance")
+    assert before == Decimal(committed(ledger, Money.SPENT)["USDC"]).scaleb(-6)
+    assert sum(amount_of(row, "loss") for row in months) == Decimal("0.007")
+    assert {amount_of(row, "fee") for row in months} == {Decimal(0)}
+
+
+def test_a_range_opens_with_what_was_spent_before_it_and_has_its_own_lines(ledger: Ledger) -> None:
+    november = Period(date(2026, 11, 1), date(2026, 11, 30))
+    out = io.StringIO()
+    export_totals(ledger, out, november)
+    usdc = next(row for row in csv.DictReader(io.StringIO(out.getvalue())) if row["asset"] == "USDC")
+    october = next(row for row in totals(ledger) if row["asset"] == "USDC")
+    assert usdc["opening_balance"] == october["closing_balance"]
+    lines = io.StringIO()
+    export_accounting(ledger, lines, november)
+    inside = [line["document"] for line in accounting(ledger) if line["date"].startswith("2026-11")]
+    assert [line["document"] for line in csv.DictReader(io.StringIO(lines.getvalue()))] == inside
+    assert inside
+
+
+def test_a_line_names_wallet_and_payee_and_stands_in_the_order_of_time(ledger: Ledger) -> None:
+    lines = accounting(ledger)
+    assert {(line["wallet"], line["payee"]) for line in lines} == {(p.PAYER, p.PAYEE)}
+    assert len({line["nonce"] for line in lines}) == len(lines)
+    times = [f"{line['date']} {line['time_utc']}" for line in lines]
+    assert times == sorted(times)

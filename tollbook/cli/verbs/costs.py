@@ -55,7 +55,7 @@ def costs(
     """
     _check(by, shape, month, first, last, as_json=as_json)
     from tasks.ops.costs import cost_table, export_accounting
-    from tasks.ops.period import parse_period
+    from tasks.request.period import parse_period
     from tasks.workspace.workspace import Workspace
     from tollbook.cli.workspace import in_workspace
 
