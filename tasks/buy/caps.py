@@ -78,7 +78,6 @@ class CapLine:
             "limit": Amount(self.limit, self.asset).decimal,
             "committed": Amount(self.committed, self.asset).decimal,
             "after": Amount(self.after, self.asset).decimal,
-            "elsewhere": Amount(self.elsewhere, self.asset).decimal,
             "refuses": self.refuses,
         }
 

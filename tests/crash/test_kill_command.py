@@ -63,6 +63,22 @@ def test_a_run_killed_after_it_paid_is_whole_after_the_next(
     assert_whole(tollbook, world, buyer, f"sqlite:///{buyer.home}/state/ledger.db", before)
 
 
+def test_a_recovery_killed_while_it_takes_over_published_rows_is_whole_after_the_next(
+    tollbook: Command, world: World, buyer: Buyer
+) -> None:
+    """I1: ledger and cache are lost; nothing is paid for what the published files hold."""
+    assert tollbook("run", "tm-grade", "--json").code == 0
+    paid, bought = len(world.transfers(buyer.address)), query(buyer.home, "SELECT * FROM grades ORDER BY ALL")
+    for path in [*(buyer.home / "state").glob("ledger.db*"), *(buyer.home / "state").glob("cache.duckdb*")]:
+        path.unlink()
+    for point in ("adopt.before_swap", "adopt.after_swap"):
+        assert child.run_command(tollbook.env, "recover", crash_at=point) == child.KILLED, point
+    assert tollbook("recover", "--json").code == 0
+    done = tollbook("run", "tm-grade", "--json")
+    assert (done.code, done.document["calls_paid"], len(world.transfers(buyer.address))) == (0, 0, paid), done.out
+    assert query(buyer.home, "SELECT * FROM grades ORDER BY ALL") == bought
+
+
 def test_a_ledger_on_postgresql_is_killed_recovered_reconciled_and_rebuilt(
     request: pytest.FixtureRequest, tollbook: Command, world: World, buyer: Buyer, tmp_path: Path
 ) -> None:
