@@ -312,7 +312,7 @@ MUTANTS = (
         ),
         a_cancelled_wait_drops_the_body=("            self.spool()\n            if await", "            if await"),
         spooled_bodies_removed_unbooked=("            if await booking.give_up():\n", "            if True:\n"),
-        asked_for_ever=("        if loop.time() >= until:\n            break\n", ""),
+        ledger_asked_for_ever=("        if loop.time() >= until:\n            break\n", ""),
     ),
     *of(
         "payer/ledger/ledger.py",
