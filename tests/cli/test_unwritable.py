@@ -87,7 +87,8 @@ def test_a_run_with_nothing_to_buy_says_in_plain_words_what_can_not_be_written(
     assert re.fullmatch(rf"error: \S+{IN_THE_WAY}", first), said.err
     assert [line.split()[0] for line in sentences] == ["Money:", "Run", "What"]
     assert (costs.code, [row["amount"] for row in costs.document]) == (0, ["0.017"])
-    assert costs.err == "", "what is published is all that there is"
+    assert "not brought up to date (the ledger has newer events" in costs.err
+    assert re.search(r"this is what was published on 20\d\d-", costs.err)
     [disk] = [check for check in doctor.document["checks"] if check["check"] == "disk"]
     assert (disk["ok"], disk["detail"]) == (False, f"{buyer.home}/published can't be written")
     assert grades(buyer) == shown
