@@ -16,7 +16,7 @@ from warehouse.publish.views import catalog
 if TYPE_CHECKING:
     import duckdb
 
-LAYOUT = 5
+LAYOUT = 6
 """Raised when the analysts' file changes in a way that an update can't follow; it is then rebuilt."""
 
 _COLUMNS = "layout, ledger_seq, ledger_mark, loads, avoided_seq, build, rewinds"
