@@ -79,7 +79,10 @@ MUTANTS = (
     *of(
         "payer/buy/send.py",
         ("tests/payer/buy/test_remote_signer.py",),
-        unsigned_stays_exposed=("        await context.ledger.in_thread(_book_unsent, context, purchase, failed.what)\n", ""),
+        unsigned_stays_exposed=(
+            "        await context.ledger.in_thread(_book_unsent, context, purchase, failed.what)\n",
+            "",
+        ),
         late_signatures_sent=(
             "context.clock.now().timestamp() < payment.authorization.valid_before or",
             "True or",

@@ -152,6 +152,9 @@ COLUMNS: Mapping[str, ColumnEntry] = {
     "raw": ColumnEntry("the row as it was delivered", NONE, _ANSWER, _OBSERVED),
     "example": ColumnEntry("the reason in full, of the first such row"),
     "example_raw": ColumnEntry("the first such row as it was delivered", NONE, NONE, _OBSERVED),
+    "column_name": ColumnEntry("the column whose value changed"),
+    "seen_before": ColumnEntry("when the body with the value before arrived", TIME),
+    "seen_at": ColumnEntry("when the body with the value after arrived", TIME),
     "before": ColumnEntry("the value before", "that of the column"),
     "after": ColumnEntry("the value after", "that of the column"),
     # the file itself

@@ -46,6 +46,14 @@ TABLES: Mapping[str, TableEntry] = {
     "quality_keys": TableEntry("How fresh each key of a dataset is, judged when you ask", ("dataset", "key")),
     "quality_held": TableEntry("What is held of each key: the facts behind quality_keys", ("dataset", "key")),
     "quality_gaps": TableEntry("Slots without a row", ("dataset", "key", "first_slot"), "first_slot"),
+    "quality_confirmed_empty": TableEntry(
+        "Slots that are confirmed to have no row", ("dataset", "key", "first_slot"), "first_slot"
+    ),
+    "quality_restatements": TableEntry(
+        "Values that changed after their row had settled",
+        ("table_name", "row_key", "column_name", "seen_at"),
+        "seen_at",
+    ),
     "quality_duplicates": TableEntry("Rows bought again that said nothing new, and rows that contradict", ("dataset",)),
     "quality_quarantined": TableEntry("Rows that could not be read, by reason", ("dataset", "reason"), "last_seen"),
     "quality_drift": TableEntry(

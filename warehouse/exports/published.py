@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from functools import cache
-
+from sources import registry
 from warehouse.cache.schema import prepare
 from warehouse.publish.attach import create_tables
+from warehouse.publish.views.catalog import ONLY_HERE
 
 PublishedColumns = dict[str, tuple[tuple[str, str], ...]]
 """Name and SQL type of each column, by table or view."""
 
 
-@cache
+@registry.cached
 def published_columns() -> PublishedColumns:
-    """Return every published table and view with its columns, as one publication would make them."""
+    """Return every published table and view with its columns, as one publication would make them; without the marker
+    of the file itself, whose name is each file's own."""
     import duckdb
 
     with duckdb.connect() as con:
@@ -27,4 +28,5 @@ def published_columns() -> PublishedColumns:
         found: dict[str, list[tuple[str, str]]] = {}
         for table, column, kind in con.execute(query).fetchall():
             found.setdefault(table, []).append((column, kind))
-    return {table: tuple(columns) for table, columns in found.items()}
+    named = {table: columns for table, columns in found.items() if not table.startswith(ONLY_HERE)}
+    return {table: tuple(columns) for table, columns in named.items()}
