@@ -4,7 +4,7 @@ hashes."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -100,9 +100,10 @@ async def reconcile_all(
 
 
 def _books(ws: Workspace, assets: tuple[Reconciled, ...], list_foreign: bool) -> Books:
-    files = (*damaged_bodies(ws.ledger), *_published(ws))
-    losses = (*ws.ledger.undelivered(), *ws.ledger.failed_deliveries())
     published = _by_transaction(ws) if any(one.foreign for one in assets) else {}
+    paid = {published[transfer.tx_hash] for one in assets for transfer in one.foreign if transfer.tx_hash in published}
+    files = (*damaged_bodies(ws.ledger), *_published(ws, paid))
+    losses = (*ws.ledger.undelivered(), *ws.ledger.failed_deliveries())
     return Books(assets, files, published, losses, list_foreign)
 
 
@@ -113,14 +114,21 @@ def _by_transaction(ws: Workspace) -> dict[str, str]:
     return dict(query(ws.home, "SELECT tx_hash, purchase_id FROM costs WHERE tx_hash IS NOT NULL")[1])
 
 
-def _published(ws: Workspace) -> list[Difference]:
-    """Check the published files, and rebuild what is damaged, so that the next check finds nothing."""
-    found = check_published(ws.home, ws.ledger)
+def _published(ws: Workspace, paid: Collection[str]) -> list[Difference]:
+    """Check the published files, and rebuild what is damaged, so that the next check finds nothing.
+
+    Rows of purchases in `paid`, whose transfers the chain has and the ledger lost, are no fault: they are held.
+    """
+    found = [fault for fault in check_published(ws.home, ws.ledger) if not _is_explained(fault, paid)]
     if not any(fault.repairable for fault in found):
         return [_difference(fault, "") for fault in found]
     publish(ws.home, ws.ledger, thorough=True)
     left = check_published(ws.home, ws.ledger)
     return [_difference(fault, "" if fault in left else ": rebuilt") for fault in found]
+
+
+def _is_explained(fault: Fault, paid: Collection[str]) -> bool:
+    return not fault.repairable and bool(fault.purchases) and set(fault.purchases) <= set(paid)
 
 
 def _difference(fault: Fault, result: str) -> Difference:

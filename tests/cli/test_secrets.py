@@ -14,6 +14,7 @@ from payer.ledger import Ledger
 from payer.values.purchase import Purchase
 from payer.values.terms import SignedPayment
 from payer.wallet.eip3009 import Wallet
+from payer.wallet.signer import Signer
 from tests.cli.conftest import Command
 from tests.payer import secrets
 
@@ -33,8 +34,8 @@ def payments(monkeypatch: pytest.MonkeyPatch) -> list[SignedPayment]:
     made: list[SignedPayment] = []
     present = send.present
 
-    def kept(wallet: Wallet, purchase: Purchase) -> SignedPayment:
-        made.append(present(wallet, purchase))
+    async def kept(signer: Signer, purchase: Purchase) -> SignedPayment:
+        made.append(await present(signer, purchase))
         return made[-1]
 
     monkeypatch.setattr(send, "present", kept)

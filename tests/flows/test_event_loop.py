@@ -61,7 +61,7 @@ def test_no_call_of_the_ledger_blocks_the_loop_of_a_run(world: World, buyer: Buy
     world.faults.add("new_terms_402_after", path="*trading-signals*", times=1)
 
     async def everything(ws: Workspace) -> None:
-        await run_flows(ws, Selection(("grades", "signals"), tokens="3375"), "manual", None, Counting())
+        await run_flows(ws, Selection(("grades", "signals"), tokens=("3375",)), "manual", None, Counting())
         await recover_all(ws)
         await reconcile_all(ws)
 

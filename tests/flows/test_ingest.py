@@ -100,9 +100,10 @@ def test_two_processes_running_the_same_flow_at_once_pay_once(world: World, buye
 
 
 def test_a_lost_state_never_leads_to_a_second_transfer(world: World, buyer: Buyer) -> None:
-    """I1: the same pieces have the same nonces, and the chain has seen them."""
+    """I1: the same pieces have the same nonces, and the chain has seen them; with `published/` they would be held."""
     run(buyer, "tm-grade")
     shutil.rmtree(buyer.home / "state")
+    shutil.rmtree(buyer.home / "published")
     again = run(buyer, "tm-grade")
     assert len(world.transfers(buyer.address)) == 1
     assert (again.calls_paid, again.amount_atomic, again.found_on_chain) == (0, 0, 1)

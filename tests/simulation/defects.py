@@ -312,10 +312,15 @@ DEFECTS = {
     ),
     "drift_is_not_limited": Defect(("I6 policy",), drift_is_not_limited, ("jobs=4", "slots=1"), "raise"),
     "the_clock_voids": Defect(BOOKS, the_clock_voids, faults="clock,lose,late"),
-    "the_head_voids": Defect(BOOKS, the_head_voids, ("finality_blocks=40", "jobs=8", "slots=2"), "reorg,late"),
+    "the_head_voids": Defect(
+        BOOKS,
+        the_head_voids,
+        ("finality_blocks=40", "jobs=8", "slots=1", "pieces=60", "rpc=False"),
+        "reorg:1,late:0.8",
+    ),
     "expiry_bumps_the_generation": Defect(("I2 generation",), expiry_bumps_the_generation, faults="drop,crash"),
     "late_settlements_are_not_booked": Defect(("liveness", *BOOKS), late_settlements_are_not_booked, faults="late"),
-    "caps_are_not_checked": Defect(("I3 caps",), caps_are_not_checked, world=("tight=True",)),
+    "caps_are_not_checked": Defect(("I3 caps", "I3 wallet"), caps_are_not_checked, world=("tight=True",)),
     "other_homes_are_not_counted": Defect(
         ("I3 wallet",),
         other_homes_are_not_counted,
@@ -339,14 +344,14 @@ DEFECTS = {
     ),
     "sending_before_writing": Defect(("write ahead",), sending_before_writing),
     "payees_are_not_pinned": Defect(("I6 policy",), payees_are_not_pinned, faults="swap"),
-    "unreachable_is_unused": Defect(BOOKS, unreachable_is_unused, ("jobs=4",), "rpc_down,late,clock"),
+    "unreachable_is_unused": Defect(BOOKS, unreachable_is_unused, ("jobs=6",), "rpc_down:0.05,late:0.8,clock"),
     "bodies_lose_races": Defect(("I4 body",), bodies_lose_races, world=("slots=3",), faults="settle_402,lose,slow"),
     "a_stop_is_not_looked_at": Defect(("I11 begun",), a_stop_is_not_looked_at, ("jobs=4",), "stop:1,lose,settle_402"),
     "one_server_frees": Defect(
         BOOKS,
         one_server_frees,
-        ("servers=2", "machines=1", "jobs=3"),
-        "rpc_liar,rpc_down:0.2,settle_402:0.5,lose:0.5",
+        ("servers=2", "machines=1", "jobs=6"),
+        "rpc_liar,rpc_down:0.05,settle_402:0.5,lose:0.5",
     ),
     "the_first_server_is_believed": Defect(
         BOOKS, the_first_server_is_believed, ("servers=2", "machines=1"), "rpc_liar,late,drop"

@@ -89,13 +89,18 @@ class Store:
 class _Lent:
     """The store's connection as a pool would lend it. It is never dropped, whatever an error says of it."""
 
-    __slots__ = ("close", "commit", "cursor", "dbapi_connection", "rollback")
+    __slots__ = ("commit", "cursor", "dbapi_connection", "rollback")
     is_valid = True
 
     def __init__(self, connection: SimConnection) -> None:
         self.dbapi_connection = connection
         self.cursor, self.commit = connection.cursor, connection.commit
-        self.rollback, self.close = connection.rollback, connection.close
+        self.rollback = connection.rollback
+
+    def close(self) -> None:
+        """Undo what a commit that failed has left, as a pool does with each connection that comes back."""
+        if self.dbapi_connection.in_transaction:
+            self.rollback()
 
     def invalidate(self, *_: object, **__: object) -> None:
         """Keep it."""

@@ -50,7 +50,7 @@ _ENDINGS: dict[Ending, tuple[str, ...]] = {
         *("offer_list", "reset_before", "hang_before", "status_before", "again_402_before", "new_terms_402_before"),
         "swap_resource",
         *("empty_body", "html_body", "garbage_body", "wrong_schema", "failed_envelope", "no_receipt", "broken_receipt"),
-        *("cut_body", "unreadable_rows"),
+        *("cut_body", "unreadable_rows", "no_rows"),
     ),
     Ending.LOST: (
         *("reset_after", "hang_after", "status_after", "status_after_bare", "again_402_after", "new_terms_402_after"),

@@ -20,6 +20,7 @@ from payer.values.errors import Unbooked, Unforeseen
 from payer.values.purchase import Purchase
 from payer.values.terms import SignedPayment
 from payer.wallet.eip3009 import Wallet
+from payer.wallet.signer import Signer
 from tests.payer import sandbox_policy, secrets
 from tests.payer.desk import Desk, HurriedClock, orders
 from tests.stores import STORES, new_ledger_url
@@ -97,8 +98,8 @@ def watched(
         watched.log = everything_logged
         present = send.present
 
-        def kept(wallet: Wallet, purchase: Purchase) -> SignedPayment:
-            watched.payments.append(present(wallet, purchase))
+        async def kept(signer: Signer, purchase: Purchase) -> SignedPayment:
+            watched.payments.append(await present(signer, purchase))
             return watched.payments[-1]
 
         monkeypatch.setattr(send, "present", kept)

@@ -15,7 +15,7 @@ from sources.planner.held import NOTHING_HELD
 from sources.planner.plan import plan
 from sources.slots import slot
 from tasks.buy.plan import _held, order
-from tasks.request.model import DatasetRequest
+from tasks.request.model import DataRequest, DatasetRequest
 from tests.sources.buyer import AT
 from tests.warehouse.deliveries import DAY, T0, MemoryLedger, body, grade, pieces
 from warehouse.cache.store import Cache
@@ -62,5 +62,6 @@ def test_a_day_that_a_snapshot_saw_is_bought_from_the_history_once_it_has_settle
     day, midnight = slot(history, T0), T0.replace(hour=0) + DAY
     part = DatasetRequest(history.name, ("1",), day, day, registry.snapshots_of(history))
     for at, bought in ((T0, False), (midnight + timedelta(hours=5.9), False), (midnight + timedelta(hours=6), True)):
-        cells, notes = _held(ws, history, part, at, at)
+        request = DataRequest("grades", "test", history.seller, at, (part,))
+        cells, notes = _held(ws, history, part, request, at)
         assert (dict(cells.spans), notes) == ({} if bought else {"1": ((day, day),)}, ())

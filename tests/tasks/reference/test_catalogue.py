@@ -34,7 +34,11 @@ def test_some_pages_of_a_catalogue_are_no_catalogue(tmp_path: Path, monkeypatch:
     first = next(piece for piece in pieces(TOKENS, ["*"], T0, T0, T0) if piece.page == 1)
     books.deliver(first, body(*map(listed, range(100))), T0)
     clock = SimpleNamespace(now=lambda: T0)
-    ws: Any = SimpleNamespace(cache=cache, from_cache=lambda work: (work(cache), ()), clock=clock)
+
+    async def in_thread(work: Any, *args: Any, **named: Any) -> Any:
+        return work(*args, **named)
+
+    ws: Any = SimpleNamespace(cache=cache, from_cache=lambda work: (work(cache), ()), clock=clock, in_thread=in_thread)
 
     async def loading(_ws: object) -> LoadReport:
         return load_cache(cache, books)

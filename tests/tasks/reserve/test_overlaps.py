@@ -105,6 +105,9 @@ class Elsewhere:
         self.owner = "0123456789ab:1:aaaa"
         self.stop = SimpleNamespace(requested=False)
 
+    async def in_thread(self, work: Any, *args: Any) -> Any:
+        return work(*args)
+
     def open_purchases(self) -> list[Purchase]:
         return self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
 

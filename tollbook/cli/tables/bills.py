@@ -56,9 +56,8 @@ def bill_notes(output: Output, bill: Bill) -> None:
         )
     for line in bill.lines:
         if line.may_grow and line.problem is None:
-            length = "of unknown length" if line.open_ended else "whose rows may move while it is read"
-            most = f"at most {amount(bill, bill.at_most(line))} in all"
-            output.line(f"  + {line.dataset}: a listing {length}; further pages come on top, {most}")
+            length = "without end" if line.open_ended else "that may grow"
+            output.line(f"  + {line.dataset}: a listing {length}; at most {amount(bill, bill.at_most(line))} in all")
     for note in bill.notes:
         output.line(f"  {note}")
     for words in limit_lines(bill):
