@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import shutil
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -14,17 +15,32 @@ import pytest
 from payer.ledger import Ledger
 from payer.values.events import Answered
 from tests.cli.conftest import Command
+from tollbook.cli.main import run
 
 if TYPE_CHECKING:
-    from sandbox.world import Buyer
+    from sandbox.world import Buyer, World
+
+
+@pytest.fixture(scope="module")
+def bought(session_world: World) -> Buyer:
+    """A buyer whose home has one flow that was bought, and asked for again."""
+    buyer = session_world.buyer("costs")
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in buyer.env.items():
+            patch.setenv(name, value)
+        for _ in range(2):
+            assert run(["run", "grades", "--json"]) == 0
+    return buyer
 
 
 @pytest.fixture
-def spent(tollbook: Command) -> Command:
-    """The command after one flow was bought, and asked for again."""
-    for _ in range(2):
-        assert tollbook("run", "grades", "--json").code == 0
-    return tollbook
+def spent(
+    bought: Buyer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Command:
+    """The command over a copy of that home."""
+    home = tmp_path / "home"
+    shutil.copytree(bought.home, home)
+    return Command({**bought.env, "TOLLBOOK_HOME": str(home)}, monkeypatch, capsys)
 
 
 @pytest.mark.parametrize("by", ["flow", "dataset", "day", "month", "purchase"])
@@ -74,9 +90,9 @@ def books(said: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(said)))
 
 
-def test_the_books_name_wallet_payee_nonce_transaction_and_block_time(spent: Command, buyer: Buyer) -> None:
+def test_the_books_name_wallet_payee_nonce_transaction_and_block_time(spent: Command, bought: Buyer) -> None:
     for row in books(spent("costs", "--format", "accounting").out):
-        assert row["wallet"].lower() == buyer.address.lower()
+        assert row["wallet"].lower() == bought.address.lower()
         assert all(row[name].startswith("0x") for name in ("payee", "nonce", "transaction"))
         assert datetime.fromisoformat(row["block_time_utc"]).strftime("%Y-%m-%d %H:%M:%S") == (
             f"{row['date']} {row['time_utc']}"
@@ -132,11 +148,12 @@ def test_flags_that_do_not_go_together_or_say_nothing_are_refused(
     assert "What to do:" in said.err or "advice" in said.out
 
 
-def test_costs_reads_what_is_published_and_says_what_is_not(spent: Command, buyer: Buyer) -> None:
+def test_costs_reads_what_is_published_and_says_what_is_not(spent: Command) -> None:
     """It doesn't publish: an operator's look costs no time, and no run waits for it."""
-    published = buyer.home / "published" / "warehouse.duckdb"
+    home = Path(spent.env["TOLLBOOK_HOME"])
+    published = home / "published" / "warehouse.duckdb"
     before = published.stat().st_ino
-    with Ledger.open(f"sqlite:///{buyer.home}/state/ledger.db") as ledger:
+    with Ledger.open(f"sqlite:///{home}/state/ledger.db") as ledger:
         held = ledger.purchases()[0]
         ledger.append(held, Answered(at=held.created_at, status=200, elapsed_ms=1))
     said = spent("costs", "--json")
