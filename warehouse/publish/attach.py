@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from warehouse.cache.rewinds import cache_version
 from warehouse.cache.sql import definition, literal, quoted
-from warehouse.cache.store import STORAGE
+from warehouse.cache.store import STORAGE, file_identity
 from warehouse.cache.tables import declared_tables
 from warehouse.dictionary.comments import comment
 from warehouse.publish import costs, stamp
@@ -25,21 +25,28 @@ MIRRORED = ("loads", "quarantined")
 
 @contextmanager
 def attached(con: duckdb.DuckDBPyConnection, standby: Standby) -> Iterator[None]:
-    """The standby file as `pub`. One that is missing, damaged, of another layout or another cache is begun again."""
+    """The standby file as `pub`. One that is missing, damaged, of another layout or another cache is begun again.
+
+    One that this publication has begun, and not stamped yet, is gone on with: beginning takes a second.
+    """
     attach = f"ATTACH {literal(standby.path)} AS pub (STORAGE_VERSION '{STORAGE}')"
+    begun = standby.begun is not None and standby.begun == file_identity(standby.path)
     try:
         con.execute(attach)
         shown = stamp.read(con, "pub")
-        if shown is None or not shown.follows(cache_version(con)):
+        if not (begun if shown is None else shown.follows(cache_version(con))):
             con.execute("DETACH pub")
             standby.discard()
             con.execute(attach)
+            begun = False
     except _unusable():
         standby.discard()
         con.execute(attach)
+        begun = False
     try:
-        if stamp.read(con, "pub") is None or _shape(con) != catalog.shape():
+        if not begun and (stamp.read(con, "pub") is None or _shape(con) != catalog.shape()):
             create_tables(con)
+            standby.begun = file_identity(standby.path)
         yield
     finally:
         con.execute("DETACH pub")
@@ -84,12 +91,15 @@ def _shape(con: duckdb.DuckDBPyConnection) -> str | None:
 def create_tables(con: duckdb.DuckDBPyConnection, *, comments: bool = True) -> None:
     """Create in `pub` what is declared and missing, also in a file of an earlier declaration."""
     with transaction(con):
+        present = _columns(con)
         for table in declared_tables().values():
             parts = {table.name: row_versions.current_fields(table)}
             parts[row_versions.name_of(table)] = row_versions.version_fields(table)
             for name, fields in parts.items():
-                con.execute(f"CREATE TABLE IF NOT EXISTS pub.{quoted(name)} ({definition(fields)})")
-                _add_columns(con, name, fields)
+                if name in present:
+                    _add_columns(con, name, fields, present[name])
+                else:
+                    con.execute(f"CREATE TABLE pub.{quoted(name)} ({definition(fields)})")
         for name in (*MIRRORED, "drift"):
             con.execute(f"CREATE TABLE IF NOT EXISTS pub.{name} AS FROM {name} LIMIT 0")
         stamp.create(con)
@@ -100,10 +110,19 @@ def create_tables(con: duckdb.DuckDBPyConnection, *, comments: bool = True) -> N
             comment(con, "pub")
 
 
-def _add_columns(con: duckdb.DuckDBPyConnection, name: str, fields: tuple[tuple[str, str], ...]) -> None:
+def _columns(con: duckdb.DuckDBPyConnection) -> dict[str, set[str]]:
+    """The columns of each table of `pub`."""
+    query = "SELECT table_name, column_name FROM duckdb_columns() WHERE database_name = 'pub' AND NOT internal"
+    found: dict[str, set[str]] = {}
+    for table, column in con.execute(query).fetchall():
+        found.setdefault(table, set()).add(column)
+    return found
+
+
+def _add_columns(
+    con: duckdb.DuckDBPyConnection, name: str, fields: tuple[tuple[str, str], ...], present: Collection[str]
+) -> None:
     """Add columns that were declared since the file was made."""
-    query = "SELECT column_name FROM duckdb_columns() WHERE table_name = ? AND database_name = 'pub'"
-    present = {column for (column,) in con.execute(query, [name]).fetchall()}
     for column, kind in fields:
         if column not in present:
             con.execute(f"ALTER TABLE pub.{quoted(name)} ADD COLUMN {quoted(column)} {kind}")

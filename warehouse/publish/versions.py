@@ -59,6 +59,8 @@ class Standby:
         self._private.mkdir(parents=True, exist_ok=True)
         self.notes: list[str] = []
         """What strangers had changed, and is gone."""
+        self.begun: tuple[int, int] | None = None
+        """Identity of the file at `path` in which this publication has made the tables of today."""
 
     @property
     def public_stamp(self) -> Path:
