@@ -31,8 +31,8 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 demo: $(VENV)/run.stamp   ## the main job, in a paid world on loopback
 	@$(BIN)/tollbook demo
 
-test: $(VENV)/dev.stamp   ## every suite, under ten minutes on two cores
-	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+test: $(VENV)/dev.stamp   ## every suite, on two cores: three at a time, as many wait for children
+	@$(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS)
 
 check: style types      ## style, types
 
