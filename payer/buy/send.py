@@ -43,6 +43,7 @@ _UNSHARED = {"cache-control": "no-store"}
 """Keeps a paid answer out of every cache between the seller and us, which could hand it to others."""
 
 _EXPIRED = "expired while it was booked"
+_STOPPED = "the run was stopped before it was sent"
 
 _BACKOFF_SECONDS = (0.25, 0.5, 1.0, 2.0)
 
@@ -91,7 +92,7 @@ def _deny(context: PayerContext, purchase: Purchase, reason: str) -> None:
 async def send_signed(context: PayerContext, purchase: Purchase) -> Purchase:
     """Have the payment signed that `sign` has booked, and send it. One that has expired while the ledger booked it is
     not sent, as in `send`. Raises as `send`, and SignerUnreachable or SignerRefused when it is not signed: not one byte
-    left."""
+    left. So does Interrupted, when the run was stopped while the ledger booked it or the signer signed (I11)."""
     if _has_expired(context, purchase):
         return await appended(context, purchase, Unsent(at=context.clock.now(), reason=_EXPIRED))
     try:
@@ -100,12 +101,16 @@ async def send_signed(context: PayerContext, purchase: Purchase) -> Purchase:
         await context.ledger.in_thread(_book_unsent, context, purchase, failed.what)
         raise
     crash_point("payment.signed")
+    if context.stop.requested:
+        await context.ledger.in_thread(_book_unsent, context, purchase, _STOPPED)
+        context.stop.check()
     return await send(context, purchase, payment)
 
 
 async def send_again(context: PayerContext, purchase: Purchase) -> Purchase:
     """Present the booked authorization again. Raises as `send_signed`; then nothing was booked."""
     payment = await signed_payment(context, purchase)
+    context.stop.check()
     return await send(context, await appended(context, purchase, Sent(at=context.clock.now())), payment)
 
 
@@ -161,6 +166,7 @@ async def claim(context: PayerContext, purchase: Purchase) -> Purchase:
     async with turn(context, purchase):
         purchase = await context.ledger.in_thread(_sign_claim, context, purchase, terms)
         payment = await signed_payment(context, purchase)
+        context.stop.check()
         return await send(context, await appended(context, purchase, Sent(at=context.clock.now(), claim=True)), payment)
 
 

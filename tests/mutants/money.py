@@ -83,6 +83,11 @@ MUTANTS = (
             "        await context.ledger.in_thread(_book_unsent, context, purchase, failed.what)\n",
             "",
         ),
+        sent_after_a_stop=("    if context.stop.requested:\n        await", "    if False:\n        await"),
+        presented_after_a_stop=(
+            "    payment = await signed_payment(context, purchase)\n    context.stop.check()\n",
+            "    payment = await signed_payment(context, purchase)\n",
+        ),
         late_signatures_sent=(
             "context.clock.now().timestamp() < payment.authorization.valid_before or",
             "True or",

@@ -16,7 +16,7 @@ from payer.context import PayerContext
 from payer.http.outcome import NoAnswer, NotSent
 from payer.payer import Payer
 from payer.values.chain_view import ChainView, NonceState
-from payer.values.errors import PayerError, SignerRefused, SignerUnreachable, Unresolved
+from payer.values.errors import Interrupted, PayerError, SignerRefused, SignerUnreachable, Unresolved
 from payer.values.events import Sent, Signed, Unsent, Void
 from payer.values.purchase import Data, Money, Purchase
 from payer.values.terms import Authorization, SecretStr
@@ -150,6 +150,30 @@ def test_a_payment_in_doubt_stays_so_while_the_signer_is_away() -> None:
     signer.before = lambda: None
     bought, raised = carry(payer, stored)
     assert (bought.data, raised, len(seller.payments)) == (Data.DELIVERED, None, 2)
+
+
+def test_a_stop_that_comes_while_the_signer_signs_sends_nothing_and_frees_the_money() -> None:
+    """I11: the payment had not left, so it was not on its way. The next run buys the piece once."""
+    signer = HardwareSigner()
+    payer, seller = desk(signer)
+    purchase = reserved(payer)
+    signer.before = payer.context.stop.request
+    stored, raised = carry(payer, purchase)
+    assert (stored.money, raised, seller.headers) == (Money.VOID, Interrupted, [])
+    assert kinds(payer, purchase)[1:] == [Signed, Sent, Unsent, Void]
+    assert sum(payer.context.ledger.committed(p.USDC).values()) == 0
+    payer.context.stop.requested, signer.before = False, lambda: None
+    bought, raised = carry(payer, reserved(payer))
+    assert (bought.data, raised, len(seller.payments)) == (Data.DELIVERED, None, 1)
+
+
+def test_a_stop_that_comes_while_a_payment_is_signed_again_presents_it_no_more() -> None:
+    """I11: what was sent before stays in doubt, and nothing is booked for the attempt that was not made."""
+    signer = HardwareSigner()
+    payer, seller = desk(signer, NoAnswer("reset"), s.answer(200))
+    signer.before = lambda: payer.context.stop.request() if signer.signatures else None
+    stored, raised = carry(payer, reserved(payer))
+    assert (stored.money, raised, stored.sends, len(seller.payments)) == (Money.EXPOSED, Unresolved, 1, 1)
 
 
 def test_a_claim_that_is_not_signed_counts_as_none() -> None:
