@@ -9,11 +9,10 @@ from pathlib import Path
 from types import MappingProxyType
 
 from payer.policy.rules import LOCAL_CHAIN, Caps, DatasetPolicy, Policy, SellerCaps, SellerPolicy, origin
-from payer.policy.toml_table import TomlTable
+from payer.policy.toml_table import TomlTable, shown_safely
 from payer.values.errors import Misconfigured, PolicyMissing
 from payer.values.money import Asset
 from payer.wire.addresses import ZERO_ADDRESS
-from payer.wire.strict_json import shown
 
 FIRST_USE = "first-use"
 ANY_PAYEE = "any"
@@ -258,7 +257,7 @@ def _payees(table: TomlTable) -> tuple[str, ...]:
         return ()
     fix = f'write "{FIRST_USE}", a list of addresses such as ["0x…"], or "{ANY_PAYEE}" (docs/policy.md has its cost)'
     if not isinstance(value, list) or not value:
-        raise table.wrong("pay_to", f"is {shown(value)}", fix)
+        raise table.wrong("pay_to", f"is {shown_safely(value)}", fix)
     payees = tuple(table.as_address("pay_to", entry) for entry in value)
     if ZERO_ADDRESS in payees:
         raise table.wrong("pay_to", "names the zero address", "remove it: what is paid there is destroyed")
@@ -268,7 +267,9 @@ def _payees(table: TomlTable) -> tuple[str, ...]:
 def _tokens(table: TomlTable) -> tuple[int, ...]:
     value = table.value("tokens", [])
     if not isinstance(value, list) or any(type(entry) is not int or entry < 1 for entry in value):
-        raise table.wrong("tokens", f"is {shown(value)}", "write a list of the seller's token numbers: [3375, 3306]")
+        raise table.wrong(
+            "tokens", f"is {shown_safely(value)}", "write a list of the seller's token numbers: [3375, 3306]"
+        )
     return tuple(dict.fromkeys(value))
 
 
@@ -276,10 +277,10 @@ def _watch(table: TomlTable) -> Mapping[str, tuple[str, ...]]:
     value = table.value("watch", {})
     fix = 'write the keys by dataset: watch = {"glassnode-price-close" = ["BTC", "ETH"]}'
     if not isinstance(value, dict):
-        raise table.wrong("watch", f"is {shown(value)}", fix)
+        raise table.wrong("watch", f"is {shown_safely(value)}", fix)
     for name, keys in value.items():
         if not isinstance(keys, list) or not all(_is_key(key) for key in keys):
-            raise table.wrong(f"watch.{shown(name)}", f"is {shown(keys)}", fix)
+            raise table.wrong(f"watch.{shown_safely(name)}", f"is {shown_safely(keys)}", fix)
     return MappingProxyType({name: tuple(dict.fromkeys(str(key) for key in keys)) for name, keys in value.items()})
 
 

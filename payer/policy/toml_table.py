@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from payer.environment.pasted import looks_secret
 from payer.policy.rules import is_https_or_loopback
 from payer.values.errors import Misconfigured
 from payer.values.money import parse_decimal
@@ -52,7 +53,7 @@ class TomlTable:
         """A table with known keys, an empty one where it is optional and absent."""
         value = self.value(key, {} if optional else _MISSING)
         if not isinstance(value, dict):
-            raise self.wrong(key, f"is {shown(value)}, not a table", f"write it as [{self.name(key)}]")
+            raise self.wrong(key, f"is {shown_safely(value)}, not a table", f"write it as [{self.name(key)}]")
         return TomlTable(self.name(key), value, known)
 
     def tables(self, key: str, known: tuple[str, ...]) -> list[tuple[str, TomlTable]]:
@@ -62,7 +63,7 @@ class TomlTable:
             raise self.wrong(key, "names nothing", f"add a table such as [{key}.NAME]")
         for name in names:
             if not _NAME.fullmatch(name):
-                raise self.wrong(f"{key}.{shown(name)}", "is no name", "use letters, digits, '.', '_' and '-'")
+                raise self.wrong(f"{key}.{shown_safely(name)}", "is no name", "use letters, digits, '.', '_' and '-'")
         group = TomlTable(self.name(key), names, tuple(names))
         return [(name, group.table(name, known)) for name in names]
 
@@ -70,30 +71,30 @@ class TomlTable:
         """A whole number within bounds, both inclusive."""
         value = self.value(key, default)
         if type(value) is not int:
-            raise self.wrong(key, f"is {shown(value)}", f"write a whole number without quotes, {low} to {high}")
+            raise self.wrong(key, f"is {shown_safely(value)}", f"write a whole number without quotes, {low} to {high}")
         if not low <= value <= high:
-            raise self.wrong(key, f"is {shown(value)}", f"allowed is {low} to {high}")
+            raise self.wrong(key, f"is {shown_safely(value)}", f"allowed is {low} to {high}")
         return value
 
     def text(self, key: str, pattern: str, example: str) -> str:
         """A text that matches a pattern."""
         value = self.value(key)
         if not isinstance(value, str) or not re.fullmatch(pattern, value):
-            raise self.wrong(key, f"is {shown(value)}", f"write text such as {example}")
+            raise self.wrong(key, f"is {shown_safely(value)}", f"write text such as {example}")
         return value
 
     def texts(self, key: str) -> tuple[str, ...]:
         """A list of non-empty texts, empty when absent."""
         value = self.value(key, [])
         if not isinstance(value, list) or any(not isinstance(entry, str) or not entry for entry in value):
-            raise self.wrong(key, f"is {shown(value)}", 'write a list of texts such as ["…"]')
+            raise self.wrong(key, f"is {shown_safely(value)}", 'write a list of texts such as ["…"]')
         return tuple(value)
 
     def choice(self, key: str, allowed: tuple[str, ...], default: str = _MISSING) -> str:
         """One of the allowed texts."""
         value = self.value(key, default)
         if value not in allowed:
-            raise self.wrong(key, f"is {shown(value)}", "allowed is " + ", ".join(f'"{one}"' for one in allowed))
+            raise self.wrong(key, f"is {shown_safely(value)}", "allowed is " + ", ".join(f'"{one}"' for one in allowed))
         return str(value)
 
     def money(self, key: str, decimals: int, default: int = _MISSING) -> int:
@@ -105,7 +106,7 @@ class TomlTable:
             return parse_decimal(value, decimals)
         except (TypeError, ValueError) as error:
             fix = str(error)
-        raise self.wrong(key, f"is {shown(value)}", fix)
+        raise self.wrong(key, f"is {shown_safely(value)}", fix)
 
     def optional_money(self, key: str, decimals: int) -> int | None:
         """Atomic units of a decimal string, None where the key is left out."""
@@ -121,7 +122,7 @@ class TomlTable:
             return checksum(value)
         except ValueError as error:
             fix = str(error)
-        raise self.wrong(key, f"is {shown(value)}", f"{fix}; copy it again from its source")
+        raise self.wrong(key, f"is {shown_safely(value)}", f"{fix}; copy it again from its source")
 
     def url(self, key: str, *, secret: bool = False) -> str:
         """An absolute URL without user, fragment or trailing slash; errors never quote a `secret` one (I10)."""
@@ -135,7 +136,7 @@ class TomlTable:
         return tuple(self._as_url(key, entry, secret=secret) for entry in value)
 
     def _as_url(self, key: str, value: Any, *, secret: bool) -> str:
-        quoted = "is not a usable address" if secret else f"is {shown(value)}"
+        quoted = "is not a usable address" if secret else f"is {shown_safely(value)}"
         fix = "write an https address without user, query or fragment (http is for this machine only)"
         if not isinstance(value, str) or not value.isascii() or not value.isprintable() or " " in value:
             raise self.wrong(key, quoted, fix)
@@ -147,6 +148,13 @@ class TomlTable:
         if not usable or "@" in parts.netloc or parts.fragment or (parts.query and not secret):
             raise self.wrong(key, quoted, fix)
         return value.rstrip("/")
+
+
+def shown_safely(value: object) -> str:
+    """A value for a message; never a key or a recovery phrase that was pasted there (I10)."""
+    if isinstance(value, str) and looks_secret(value):
+        return "a private key or a recovery phrase, which belongs in no policy file: remove it"
+    return shown(value)
 
 
 def _did_you_mean(key: str, known: tuple[str, ...]) -> str:

@@ -5,10 +5,10 @@ No frame that raises here holds the key, and no message quotes what was read (I1
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from payer.environment.pasted import is_private_key, looks_secret, not_a_key
 from payer.values.errors import Misconfigured
 from payer.wallet.eip3009 import Wallet
 from payer.wallet.nonce_secret import NONCE_SECRET_FILE
@@ -22,7 +22,6 @@ PASSWORD_FILE = "TOLLBOOK_KEYSTORE_PASSWORD_FILE"
 SOURCES = (PRIVATE_KEY, KEYSTORE, SIGNER_URL)
 """The variables that name a wallet; one of them is set."""
 
-_KEY = re.compile(r"(0x)?[0-9a-fA-F]{64}", re.ASCII)
 _FILE_LIMIT = 64 * 1024
 
 
@@ -72,8 +71,9 @@ def _load(environ: Mapping[str, str]) -> Wallet | tuple[str, str]:
 
 
 def _from_text(text: str) -> Wallet | tuple[str, str]:
-    if not _KEY.fullmatch(text):
-        return f"{PRIVATE_KEY} is not a private key", "it must be 64 hexadecimal digits, with or without 0x"
+    if not is_private_key(text):
+        what, advice = not_a_key(text)
+        return f"{PRIVATE_KEY} is not a private key: it holds {what}", advice
     return _wallet(bytes.fromhex(text.removeprefix("0x")), PRIVATE_KEY)
 
 
@@ -87,12 +87,29 @@ def _wallet(key: bytes, source: str) -> Wallet | tuple[str, str]:
 def _from_keystore(path: Path, password_path: str | None) -> Wallet | tuple[str, str]:
     if not password_path:
         return f"{KEYSTORE} is set without {PASSWORD_FILE}", f"set {PASSWORD_FILE} to a file that holds the password"
+    if named := _secret_as_path(str(path), password_path):
+        return named
     try:
         sealed = path.read_bytes()[: _FILE_LIMIT + 1]
         password = Path(password_path).read_bytes()[: _FILE_LIMIT + 1]
     except OSError as error:
         return f"{error.filename} can't be read: {error.strerror}", f"check {KEYSTORE} and {PASSWORD_FILE}"
     return _unseal(path, sealed, password.rstrip(b"\r\n"))
+
+
+def _secret_as_path(path: str, password_path: str) -> tuple[str, str] | None:
+    """A fault where a secret itself stands in place of the file that holds it: no message quotes it then."""
+    if looks_secret(path):
+        return (
+            f"{KEYSTORE} holds a key itself, and names a file",
+            f"set {PRIVATE_KEY} to a key; {KEYSTORE} is the path of an encrypted keystore file",
+        )
+    if looks_secret(password_path) or not (set("/\\.") & set(password_path) or Path(password_path).exists()):
+        return (
+            f"{PASSWORD_FILE} names no file that is there",
+            "set it to the path of a file that holds the password, not to the password itself",
+        )
+    return None
 
 
 def _unseal(path: Path, sealed: bytes, password: bytes) -> Wallet | tuple[str, str]:

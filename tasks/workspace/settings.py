@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from payer.environment.pasted import looks_secret
 from payer.values.errors import Misconfigured
 
 PREFIX = "TOLLBOOK_"
@@ -48,6 +49,7 @@ class Settings:
     def read(cls, environ: Mapping[str, str]) -> Settings:
         """Read and validate the variables. Raises Misconfigured naming the variable and the fix."""
         refuse_unknown(environ)
+        refuse_misplaced(environ)
         home = _home(environ)
         url = environ.get("TOLLBOOK_LEDGER_URL") or f"sqlite:///{home / 'state' / 'ledger.db'}"
         if url.removesuffix(":memory:") in ("sqlite://", "sqlite:///", "sqlite+pysqlite://", "sqlite+pysqlite:///"):
@@ -68,6 +70,16 @@ def refuse_unknown(environ: Mapping[str, str]) -> None:
             raise Misconfigured(
                 f"unknown environment variable {name}",
                 advice=f"{meant}unset it; the variables are {', '.join(VARIABLES)}",
+            )
+
+
+def refuse_misplaced(environ: Mapping[str, str]) -> None:
+    """Raise Misconfigured for a key or a recovery phrase in a variable that holds none: messages quote the others."""
+    for name in VARIABLES:
+        if name != "TOLLBOOK_PRIVATE_KEY" and looks_secret(environ.get(name, "")):
+            raise Misconfigured(
+                f"{name} holds a private key or a recovery phrase",
+                advice=f"remove it from there; {name} is for this: {VARIABLES[name]}",
             )
 
 

@@ -37,6 +37,14 @@ MUTANTS = (
         worthless_value=("if not 1 <= authorization.value <= UINT256_MAX:", "if False:"),
         endless_window=("not 0 < window <= MAX_WINDOW_SECONDS", "not 0 < window"),
     ),
+    # What was pasted in place of a key is never quoted.
+    *of(
+        "payer/environment/pasted.py",
+        ("tests/payer/environment/test_pasted.py", "tests/payer/policy/test_file.py"),
+        quotes_most_of_a_key=("len(digits) >= 48 and _all_hex(digits)", "len(digits) >= 68 and _all_hex(digits)"),
+        quotes_phrases=("or _is_phrase(bare) or", "or"),
+        phrase_taken_for_anything=("if not _is_phrase(text):\n        return None", "if True:\n        return None"),
+    ),
     # A signer elsewhere: its answers are a stranger's.
     *of(
         "payer/wallet/signer.py",

@@ -15,6 +15,7 @@ FLOORS = {
         "values",
         "stop",
         "wire",
+        "environment",
         "policy",
         "http",
         "chain",

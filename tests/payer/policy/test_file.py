@@ -183,6 +183,14 @@ def test_a_bad_value_is_refused_naming_the_key_and_the_fix(table: str, line: str
     assert fix in error.fix
 
 
+@pytest.mark.parametrize("line", ['pay_to = ["0x{}"]', 'pay_to = "0x{}"', 'pay_to = "{}"', 'base_url = "{}"'])
+def test_a_key_that_was_pasted_into_the_policy_is_refused_and_not_quoted(line: str, tmp_path: Path) -> None:
+    """I10."""
+    error = fault(with_line("sellers.tokenmetrics", line.format("4c" * 32)), tmp_path)
+    assert "a private key or a recovery phrase" in error.what
+    assert "4c4c" not in f"{error} {error.fix}"
+
+
 @pytest.mark.parametrize(
     "line", ['count_chain_spend = "year"', "validity_seconds = 301", "validity_seconds = 9", 'quote_max_age = "1h"']
 )

@@ -37,3 +37,11 @@ def test_a_bad_value_names_the_variable_and_the_fix(environ: dict[str, str], nam
     with pytest.raises(Misconfigured, match=names) as caught:
         Settings.read(environ)
     assert caught.value.fix
+
+
+@pytest.mark.parametrize("name", ["TOLLBOOK_KEYSTORE", "TOLLBOOK_SIGNER_ADDRESS", "TOLLBOOK_KEYSTORE_PASSWORD_FILE"])
+def test_a_key_in_a_variable_of_another_kind_is_refused_and_not_quoted(name: str, tmp_path: Path) -> None:
+    """I10: the messages about these variables quote their values."""
+    with pytest.raises(Misconfigured, match=f"{name} holds a private key") as caught:
+        Settings.read({"TOLLBOOK_HOME": str(tmp_path), name: "0x" + "4c" * 32})
+    assert "4c4c" not in f"{caught.value} {caught.value.fix}"
