@@ -37,7 +37,8 @@ def quiet_environment(home: Path, env: Mapping[str, str]) -> dict[str, str]:
 
 
 class Prefect:
-    """`with Prefect(home, env) as prefect:` serves, deploys everything and works until the block ends."""
+    """`with Prefect(home, env) as prefect:` serves and deploys everything until the block ends. The worker is the
+    caller's to start."""
 
     def __init__(self, home: Path, env: Mapping[str, str]) -> None:
         self.home = home
@@ -72,18 +73,20 @@ class Prefect:
                 self._start([word if word != DOCUMENTED_PORT else self.port for word in command], "server.log")
                 self.wait("the server is up", lambda: self.get("/health"), seconds=180)
             case ["prefect", "worker", "start", *_]:
-                self.worker = self._start(command, "worker.log")
+                self._work = command
             case ["prefect", "deployment", *_]:
                 pass
             case _:
                 self.run(*command)
 
+    def start_worker(self) -> None:
+        self.worker = self._start(self._work, "worker.log", "ab")
+
     def stop_worker(self) -> int:
         """Send the worker SIGTERM, wait for its end, and start another; the exit code."""
         self.worker.send_signal(signal.SIGTERM)
-        code, command = self.worker.wait(60), self.worker.args
-        assert isinstance(command, list)
-        self.worker = self._start(command, "worker.log", "ab")
+        code = self.worker.wait(60)
+        self.start_worker()
         return code
 
     def run(self, *command: str) -> str:
@@ -99,6 +102,13 @@ class Prefect:
     def post(self, path: str, body: Mapping[str, Any]) -> Any:
         headers = {"content-type": "application/json"}
         return self._ask(urllib.request.Request(self.api + path, json.dumps(body).encode(), headers))
+
+    def patch(self, path: str, body: Mapping[str, Any]) -> None:
+        headers = {"content-type": "application/json"}
+        self._ask(urllib.request.Request(self.api + path, json.dumps(body).encode(), headers, method="PATCH"))
+
+    def delete(self, path: str) -> None:
+        self._ask(urllib.request.Request(self.api + path, method="DELETE"))
 
     def wait(self, what: str, condition: Callable[[], Any], *, seconds: float = 180) -> Any:
         """Poll until the condition gives something."""
@@ -129,7 +139,7 @@ class Prefect:
         return self._ask_once(request)
 
     def _ask_once(self, request: urllib.request.Request) -> Any:
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return json.loads(answer.read() or b"null")
 
     def _start(self, command: list[str], log: str, mode: str = "wb") -> subprocess.Popen[bytes]:

@@ -65,10 +65,22 @@ def embedded(session_world: World, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.fixture(scope="module")
-def prefect(buyer: Buyer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prefect]:
-    """One server for the module."""
+def deployed(buyer: Buyer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prefect]:
+    """One server for the module, with the schedules of the file."""
     with Prefect(tmp_path_factory.mktemp("prefect"), buyer.env) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def prefect(deployed: Prefect) -> Prefect:
+    """A worker beside it, those schedules switched off: at 12:30 one would fire in earnest, and buy beside a test."""
+    for one in deployments(deployed).values():
+        for schedule in one["schedules"]:
+            deployed.patch(f"/deployments/{one['id']}/schedules/{schedule['id']}", {"active": False})
+    for run in deployed.post("/flow_runs/filter", {}):
+        deployed.delete(f"/flow_runs/{run['id']}")
+    deployed.start_worker()
+    return deployed
 
 
 def deployments(prefect: Prefect) -> dict[str, Any]:
@@ -84,11 +96,11 @@ def runs_of(prefect: Prefect, deployment: str) -> list[dict[str, Any]]:
     return found
 
 
-def test_deploying_gives_every_schedule_of_the_file_its_slug(prefect: Prefect) -> None:
+def test_deploying_gives_every_schedule_of_the_file_its_slug(deployed: Prefect) -> None:
     expected = {(s.slug, s.cron) for s in read_schedules(PROJECT / "prefect.yaml")}
     found = {
         (schedule["slug"], schedule["schedule"]["cron"])
-        for one in deployments(prefect).values()
+        for one in deployments(deployed).values()
         for schedule in one["schedules"]
         if "cron" in schedule["schedule"]
     }
@@ -96,18 +108,18 @@ def test_deploying_gives_every_schedule_of_the_file_its_slug(prefect: Prefect) -
     assert all(slug for slug, _ in found)
 
 
-def test_deploying_again_changes_schedules_and_adds_none(prefect: Prefect) -> None:
-    before = {name: len(one["schedules"]) for name, one in deployments(prefect).items()}
-    prefect.run("prefect", "--no-prompt", "deploy", "--all")
-    assert {name: len(one["schedules"]) for name, one in deployments(prefect).items()} == before
+def test_deploying_again_changes_schedules_and_adds_none(deployed: Prefect) -> None:
+    before = {name: len(one["schedules"]) for name, one in deployments(deployed).items()}
+    deployed.run("prefect", "--no-prompt", "deploy", "--all")
+    assert {name: len(one["schedules"]) for name, one in deployments(deployed).items()} == before
 
 
-def test_every_schedule_creates_runs_at_its_own_times(prefect: Prefect) -> None:
+def test_every_schedule_creates_runs_at_its_own_times(deployed: Prefect) -> None:
     """The server of an unlucky set of pins says all is well and creates none."""
     now = datetime.now(UTC)
     for schedule in read_schedules(PROJECT / "prefect.yaml"):
         name = f"{schedule.flow}/{schedule.deployment}"
-        runs = prefect.wait(f"{name} has scheduled runs", lambda name=name: runs_of(prefect, name))
+        runs = deployed.wait(f"{name} has scheduled runs", lambda name=name: runs_of(deployed, name))
         planned = {datetime.fromisoformat(run["expected_start_time"]) for run in runs if run["auto_scheduled"]}
         assert planned, name
         assert planned <= set(schedule.times(now - timedelta(minutes=5), now + timedelta(days=200))), name
