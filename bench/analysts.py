@@ -37,7 +37,8 @@ MEMORY, LIMIT_MB = "1500MB", 2048
 
 _OBSERVED = f"""
 SELECT t AS token_id, 'Token ' || t AS token_name, 'T' || t AS token_symbol, DATE '2020-01-01' + d::INTEGER AS date,
-       hash(t, d, v) % 10000 / 100.0 AS tm_grade, hash(t, d) % 100 / 10.0 AS quant_grade, 'Buy' AS tm_grade_signal,
+       hash(t, d, v) % 10000 / 100.0 AS tm_grade, hash(t, d) % 100 / 10.0 AS fundamental_grade,
+       'Buy' AS tm_grade_signal,
        TIMESTAMPTZ '2020-01-01 06:15:00Z' + to_days((d + v * (1 + hash(t, d, 5) % 30))::INTEGER)
            + to_hours(v * 6) AS observed_at,
        v || '-' || d AS purchase_id, 'tm-grade-history' AS dataset, hash(t, d, v) AS row_hash, d * 2 + v AS seq

@@ -43,7 +43,7 @@ LIMIT_MB = 2048
 
 _ROW = """
 SELECT t AS token_id, 'Token ' || t AS token_name, 'T' || t AS token_symbol, DATE '2015-01-01' + d::INTEGER AS date,
-       hash(t, d, {salt}) % 10000 / 100.0 AS tm_grade, hash(t, d) % 100 / 10.0 AS quant_grade,
+       hash(t, d, {salt}) % 10000 / 100.0 AS tm_grade, hash(t, d) % 100 / 10.0 AS fundamental_grade,
        'Buy' AS tm_grade_signal, TIMESTAMPTZ '2026-01-01 00:00:00+00' + INTERVAL 1 DAY * {salt} AS observed_at,
        '{purchase}' AS purchase_id, 'tm-grade-history' AS dataset, hash(t, d, {salt}) AS row_hash, {salt} AS seq
 FROM range({tokens}) a(t), range({first}, {last}) b(d)

@@ -85,7 +85,8 @@ EXTRAS = Column(
     unit="none",
     source=Evidence.DERIVED,
 )
-"""The last column of every dataset: undeclared values as JSON, so that they are kept and can be queried."""
+"""The last column of every dataset: undeclared values as JSON, so that they are kept and can be queried. Its own
+`names` are fields that some versions of a row have, and that are no news: they are kept there, too."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,22 +9,34 @@ from typing import Any
 from warehouse.cache.sql import literal
 from warehouse.errors import CacheBusy, CacheDamaged
 
+Answer = tuple[list[str], list[tuple[Any, ...]]]
+"""Column names and rows of one query."""
 
-def query(home: Path | str, sql: str, values: Sequence[object] = ()) -> tuple[list[str], list[tuple[Any, ...]]]:
-    """Column names and rows of one query over the newest publication; times are in UTC.
+
+def query(home: Path | str, sql: str, values: Sequence[object] = ()) -> Answer:
+    """Ask one query of the newest publication; times are in UTC.
 
     The file is attached: a connection to its path would give the version that this process may still hold open. Raises
     FileNotFoundError before the first publication.
     """
+    [answer] = queries(home, (sql, values))
+    return answer
+
+
+def queries(home: Path | str, *asked: tuple[str, Sequence[object]]) -> list[Answer]:
+    """Ask several queries, with their values, of one and the same publication: opening the file costs most."""
     import duckdb
 
     path = Path(home) / "published" / "warehouse.duckdb"
     if not path.exists():
         raise FileNotFoundError(f"{path} is not there: nothing was published yet")
+    answers: list[Answer] = []
     with duckdb.connect() as con:
         con.execute(f"SET TimeZone = 'UTC'; ATTACH {literal(path)} AS warehouse (READ_ONLY); USE warehouse")
-        result = con.execute(sql, list(values))
-        return [column[0] for column in result.description or []], result.fetchall()
+        for sql, values in asked:
+            result = con.execute(sql, list(values))
+            answers.append(([column[0] for column in result.description or []], result.fetchall()))
+    return answers
 
 
 def update_errors() -> tuple[type[Exception], ...]:

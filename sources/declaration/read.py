@@ -161,7 +161,9 @@ def _columns(table: StrictTable) -> tuple[Column, ...]:
     columns = table.table("columns", None)
     if columns is None or not columns.names:
         raise table.wrong("columns", "names nothing", 'add a table of columns: station = { cast = "text" }')
-    return (*(_column(name, columns) for name in columns.names), EXTRAS)
+    extras = columns.table(EXTRAS.name, ("names",))
+    kept = replace(EXTRAS, names=extras.texts("names", least=1)) if extras else EXTRAS
+    return (*(_column(name, columns) for name in columns.names if name != EXTRAS.name), kept)
 
 
 def _column(name: str, columns: StrictTable) -> Column:

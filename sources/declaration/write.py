@@ -48,7 +48,9 @@ def _dataset(dataset: Dataset) -> Iterator[str]:
     yield ""
     yield f"[datasets.{_key(dataset.name)}.columns]"
     for column in dataset.columns:
-        if column != EXTRAS:
+        if column.name == EXTRAS.name and column.names:
+            yield f"{EXTRAS.name} = {value_text({'names': column.names})}"
+        elif column.name != EXTRAS.name:
             yield f"{_key(column.name)} = {value_text(_column(column))}"
 
 

@@ -240,10 +240,11 @@ class _Reading:
                         self.reasons.setdefault(number, f"{name}: a character of it could not be read")
 
     def _extras(self) -> pa.Array:
-        """Undeclared values, and the exact ones that a column holds rounded, as JSON."""
+        """Values without a column of their own, and the exact ones that a column holds rounded, as JSON."""
         import pyarrow as pa
 
-        new = self._undeclared()
+        declared = {name for column in self.dataset.columns if column.name != EXTRAS.name for name in column.names}
+        new = [name for name in self.seen if name not in declared]
         if not new and not self.rounded:
             return pa.nulls(len(self.rows), pa.string())
         kept = (

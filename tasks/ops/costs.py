@@ -15,7 +15,7 @@ from tasks.workspace.cache_trouble import as_payer_error
 from tasks.workspace.workspace import Workspace
 from warehouse.exports import accounting
 from warehouse.publish.views.catalog import view_query
-from warehouse.query import query, update_errors
+from warehouse.query import queries, update_errors
 
 VIEWS = {
     "flow": "cost_by_flow",
@@ -60,9 +60,12 @@ async def cost_table(ws: Workspace, by: str, period: Period = ALWAYS) -> CostTab
     )
     in_order = "FROM costs ORDER BY coalesce(block_time, created_at), purchase_id"
     asked = in_order if by == "purchase" else view_query(VIEWS[by])
-    rows = view(ws.home, f"WITH {', '.join(parts)} SELECT * FROM ({asked})")
     since = f"min({when}) AS first, max({when}) AS last, (SELECT ledger_seq FROM publication) AS seq, {_AT} AS at"
-    [shown] = view(ws.home, f"WITH {parts[0]} SELECT {since} FROM costs")
+    rows, [shown] = views(
+        ws.home,
+        f"WITH {', '.join(parts)} SELECT * FROM ({asked})",
+        f"WITH {parts[0]} SELECT {since} FROM costs",
+    )
     if published:
         stale = _behind(ws, shown["seq"], shown["at"])
     return CostTable(rows, stale, shown["first"], shown["last"])
@@ -113,8 +116,14 @@ def _stale(reason: str, at: str) -> str:
 
 def view(home: Path, select: str) -> list[dict[str, Any]]:
     """Return the rows of a query over the published file, in types that JSON has."""
-    names, rows = query(home, select)
-    return [dict(zip(names, map(plain, row), strict=True)) for row in rows]
+    [rows] = views(home, select)
+    return rows
+
+
+def views(home: Path, *selects: str) -> list[list[dict[str, Any]]]:
+    """Return the rows of several queries over one publication."""
+    answers = queries(home, *((select, ()) for select in selects))
+    return [[dict(zip(names, map(plain, row), strict=True)) for row in rows] for names, rows in answers]
 
 
 def plain(value: Any) -> Any:

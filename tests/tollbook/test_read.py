@@ -217,7 +217,7 @@ def test_the_sellers_filters_select_rows(market_home: Path) -> None:
     assert read("grades", signal="Strong Sell", home=market_home).empty
     with pytest.raises(ValueError, match="knows no signal 'Byu': did you mean 'Buy'"):
         read("grades", signal="Byu", home=market_home)
-    with pytest.raises(ValueError, match=r"grades.trading_signal has no value in this file; ask .* tm_grade_signal"):
+    with pytest.raises(ValueError, match=r"grades has no such signal; ask .* tm_grade_signal"):
         read("grades", signal=1, home=market_home)
     assert read("tokens", category="layer 1", home=market_home)["token_id"].tolist() == [3375]
     with pytest.raises(ValueError, match="no token is in the category 'layer1': did you mean 'Layer 1'"):

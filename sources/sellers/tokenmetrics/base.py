@@ -6,6 +6,7 @@ Meaning and unit of a column are in `meanings`, by its name.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -110,10 +111,15 @@ AS_OF = Column(
 
 
 def declare(name: str, table: str, kind: Kind, *columns: Column, **rest: Any) -> Dataset:
-    """A dataset with the shared envelope, path, paging and highest ceiling, unless `rest` says otherwise."""
+    """A dataset with the shared envelope, path, paging and highest ceiling, unless `rest` says otherwise.
+
+    `extras` of `rest` names fields that are known and have no column of their own, in lower case.
+    """
     answers: Mapping[str, Any] = {"success": {"success": True}, "length": "length"}
     usual: Mapping[str, Any] = {"path": f"/{name}", "paging": PAGES, **answers, **HIGHEST}
-    return Dataset(name=name, seller=NAME, table=table, kind=kind, columns=(*columns, EXTRAS), **{**usual, **rest})
+    known: tuple[str, ...] = rest.pop("extras", ())
+    kept = replace(EXTRAS, names=tuple(spelling for field in known for spelling in (field.upper(), field)))
+    return Dataset(name=name, seller=NAME, table=table, kind=kind, columns=(*columns, kept), **{**usual, **rest})
 
 
 def json(name: str) -> Column:

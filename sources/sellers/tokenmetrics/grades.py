@@ -8,7 +8,6 @@ from sources.sellers.tokenmetrics.base import (
     LOWEST,
     column,
     floats,
-    spelled,
     texts,
     token_series,
     token_snapshot,
@@ -28,16 +27,18 @@ _TM_GRADE = (
     *floats("tm_grade"),
     column("tm_grade_24h_pct_change", Cast.FLOAT, _CHANGE_SPELLINGS),
     *floats("tm_trader_grade_24h_change"),
-    *floats("quant_grade", "fundamental_grade", expected=False),
-    *texts("fundamental_grade_class", expected=False),
     *texts("tm_grade_signal", "momentum"),
-    spelled("trading_signal", Cast.INTEGER, expected=False),
     *texts("slug", expected=False),
 )
+# The two are sold with different figures. Rows of other generations, and of a client's examples, mix them: those stay
+# in extras, so that neither table has a column that its own endpoint leaves empty.
+_QUANT, _FUNDAMENTALS = ("quant_grade",), ("fundamental_grade", "fundamental_grade_class")
 TM_GRADE = token_snapshot(
     "tm-grade",
     "grades_snapshots",
     *_TM_GRADE,
+    *floats(*_QUANT, expected=False),
+    extras=(*_FUNDAMENTALS, "trading_signal"),
     undated=True,
     repaired_by="tm-grade-history",
     doc="The Token Metrics grade of each token now.",
@@ -46,6 +47,9 @@ TM_GRADE_HISTORY = token_series(
     "tm-grade-history",
     "grades",
     *_TM_GRADE,
+    *floats(_FUNDAMENTALS[0], expected=False),
+    *texts(_FUNDAMENTALS[1], expected=False),
+    extras=(*_QUANT, "trading_signal"),
     since=_SINCE,
     doc="The Token Metrics grade per token and day.",
 )

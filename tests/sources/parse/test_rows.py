@@ -104,11 +104,25 @@ def test_a_bar_may_be_dated_under_either_name(name: str) -> None:
 
 
 def test_both_generations_of_a_row_load_side_by_side() -> None:
+    """What the endpoint is not sold with any more is kept, and is no news."""
     newer = {"TOKEN_ID": 1, "TOKEN_NAME": "A", "TOKEN_SYMBOL": "A", "TM_GRADE": "1", "QUANT_GRADE": "71.4"}
     older = {"TOKEN_ID": 2, "TOKEN_NAME": "B", "TOKEN_SYMBOL": "B", "TM_GRADE": "2", "FUNDAMENTAL_GRADE": "88.1"}
-    table = read(GRADE, newer, older).table
-    assert table["quant_grade"].to_pylist() == [71.4, None]
-    assert table["fundamental_grade"].to_pylist() == [None, 88.1]
+    parsed = read(GRADE, newer, older)
+    assert parsed.table["quant_grade"].to_pylist() == [71.4, None]
+    assert parsed.table["extras"].to_pylist() == [None, '{"FUNDAMENTAL_GRADE":"88.1"}']
+    assert parsed.drift.new == {}
+
+
+def test_a_history_and_its_snapshots_have_the_columns_that_each_is_sold_with() -> None:
+    """A column that only the one has would be a hole in the other."""
+    history = registry.dataset("tm-grade-history")
+    names = {each.name: {column.name for column in each.columns} for each in (GRADE, history)}
+    assert {"fundamental_grade", "trading_signal"}.isdisjoint(names["tm-grade"])
+    assert {"quant_grade", "trading_signal"}.isdisjoint(names["tm-grade-history"])
+    row = {"TOKEN_ID": 3306, "TOKEN_NAME": "Ethereum", "TOKEN_SYMBOL": "ETH", "DATE": "2025-10-30", "TM_GRADE": 63.21}
+    parsed = read(history, {**row, "QUANT_GRADE": 71.4, "TRADING_SIGNAL": 0})
+    assert parsed.table["extras"].to_pylist() == ['{"QUANT_GRADE":71.4,"TRADING_SIGNAL":0}']
+    assert parsed.drift.new == {}
 
 
 @pytest.mark.parametrize(
