@@ -27,7 +27,11 @@ def looks_secret(text: str) -> bool:
     """True for what no message may quote: a private key, most of one, or a recovery phrase."""
     bare = _HIDDEN.sub("", text).strip(" \t\r\n\"'")
     digits = bare.removeprefix("0x").removeprefix("0X")
-    return (len(digits) >= 48 and _all_hex(digits)) or _is_phrase(bare) or "PRIVATE KEY" in bare
+    return (
+        (len(digits) >= 48 and _all_hex(digits))
+        or (_is_phrase(bare) and len(_words(bare)) >= 11)
+        or "PRIVATE KEY" in bare
+    )
 
 
 def not_a_key(text: str) -> tuple[str, str]:

@@ -14,6 +14,7 @@ from typing import Any, TypeVar, cast
 import httpx
 
 from payer.context import BodyCheck, PayerContext
+from payer.environment.env_file import env_file_beside, laid_over
 from payer.http.outcome import Answer
 from payer.paid_transport.order import EDITIONS, EXTENSION, order_for
 from payer.paid_transport.purchase import PaidBody, RequestBuyer, open_context
@@ -57,7 +58,8 @@ class PaidTransport(httpx.AsyncBaseTransport, httpx.BaseTransport):
     payment that nobody waits for is in doubt. A caller that gives up leaves the payment running; its body is kept.
 
     Without `ask_first`, a payment goes with the first request while an endpoint's terms are known. `check_body` says
-    why a body is of no use. `environ` and `context` take the place of the process's environment and of what it names.
+    why a body is of no use. `environ` and `context` take the place of the environment (the process's, over the file
+    `.env` beside the policy file) and of what it names.
     """
 
     def __init__(
@@ -73,10 +75,12 @@ class PaidTransport(httpx.AsyncBaseTransport, httpx.BaseTransport):
     ) -> None:
         if edition not in EDITIONS:
             raise Misconfigured(f"the edition {edition!r} is unknown", advice=f"write one of {', '.join(EDITIONS)}")
+        file = None if isinstance(policy, Policy) else Path(policy).expanduser().absolute()
         self._policy = policy if isinstance(policy, Policy) else load_policy(Path(policy).expanduser())
         self._edition, self._ask_first, self._flow = edition, ask_first, flow
         self._check_body = check_body
-        self._environ = dict(os.environ) if environ is None else dict(environ)
+        beside = env_file_beside(file) if file and environ is None else None
+        self._environ = laid_over(beside, os.environ if environ is None else environ)
         self._given = context
         self._buyer: RequestBuyer | None = None
         self._opening = threading.Lock()

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from payer.environment.env_file import laid_over
 from payer.policy.clock_skew import CLOCK_ADVICE, NOTED_SECONDS, offset_text, window_of
 from payer.policy.file import COUNT_NOTHING
 from payer.values.errors import ChainUnreachable, Misconfigured, PayerError, Refused
@@ -18,6 +19,7 @@ from payer.values.purchase import Money
 from payer.wallet.account import check_account, expired_authorization
 from payer.wallet.token import check_token
 from tasks.ops.probe import probe
+from tasks.workspace.environment import env_file, sources_text
 from tasks.workspace.private_state import open_to_others
 from tasks.workspace.run import new_run
 from tasks.workspace.workspace import Workspace
@@ -47,16 +49,22 @@ class Check:
 
 
 async def checkup(environ: Mapping[str, str] | None = None) -> list[Check]:
-    """Run every check; one that fails doesn't hide the next."""
+    """Run every check; one that fails doesn't hide the next. Without `environ` it is this process's, with the file."""
     try:
-        workspace = Workspace.open(environ)
+        file = env_file(os.environ) if environ is None else None
+        given = Check("environment", True, sources_text(os.environ if environ is None else environ, file))
+    except PayerError as error:
+        return [_failed("environment", error)]
+    try:
+        workspace = Workspace.open(laid_over(file, os.environ if environ is None else environ))
         _ = workspace.policy
     except PayerError as error:
-        return [_failed("configuration", error)]
+        return [_failed("configuration", error), given]
     async with workspace as ws:
         return [
             Check("configuration", True, f"policy {ws.settings.policy}, home {ws.home}"),
             *await run_checks(ws, _CHECKS),
+            given,
         ]
 
 

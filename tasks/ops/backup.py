@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from payer.ledger.backup import Copied, backup, restore
 from payer.values.errors import LedgerUnavailable
 from payer.wallet.load import load_wallet, nonce_secret_path
 from payer.wallet.nonce_secret import beside, copy_nonce_secret, other_secret, read_nonce_secret
+from tasks.workspace.environment import environment
 from tasks.workspace.private_state import make_private_state
 from tasks.workspace.settings import Settings
 from warehouse.cache.store import Cache
@@ -33,7 +33,7 @@ def backup_ledger(to: Path, environ: Mapping[str, str] | None = None, *, nonce_s
     With `nonce_secret` also that of a key in this process, which is derived from it: a remote signer that takes over
     the key needs it.
     """
-    environ = os.environ if environ is None else environ
+    environ = environment() if environ is None else environ
     settings = Settings.read(environ)
     secret = read_nonce_secret(nonce_secret_path(environ, settings.home))
     if secret is None and nonce_secret:
@@ -60,7 +60,7 @@ def restore_ledger(source: Path, environ: Mapping[str, str] | None = None) -> Re
     What cache and published files hold besides is kept, so that nothing of it is bought again. Raises Misconfigured
     where another nonce secret is in its place: nothing is restored then.
     """
-    environ = os.environ if environ is None else environ
+    environ = environment() if environ is None else environ
     settings = Settings.read(environ)
     if settings.ledger_url.startswith("sqlite"):
         make_private_state(settings.home)

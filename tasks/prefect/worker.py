@@ -17,6 +17,7 @@ from tasks.prefect.flow_run import give_up_retries
 from tasks.prefect.process import leave_dead_parent
 from tasks.prefect.verdict import Verdict, failure, stopped
 from tasks.workspace.cache_trouble import as_payer_errors
+from tasks.workspace.environment import environment
 from tasks.workspace.stop_signals import STDERR, StopSignals
 from tasks.workspace.workspace import Workspace
 
@@ -79,8 +80,9 @@ def stop_signals(ws: Workspace) -> StopSignals:
 
 
 async def environ_with_key() -> dict[str, str]:
-    """Return the worker's environment; where it names no wallet, with the Secret block's key (kept in this process)."""
-    environ = dict(os.environ)
+    """Return the worker's environment over the file `.env` beside its policy; where neither names a wallet, with the
+    Secret block's key (kept in this process)."""
+    environ = environment()
     if names_wallet(environ):
         return environ
     try:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from payer.environment.env_file import EnvFile, policy_path
 from payer.environment.pasted import looks_secret
 from payer.values.errors import Misconfigured
 
@@ -57,20 +58,34 @@ class Settings:
                 "TOLLBOOK_LEDGER_URL names a ledger in memory, which is lost with the process",
                 advice="write sqlite:////absolute/path, or unset it for state/ledger.db under TOLLBOOK_HOME",
             )
-        policy = Path(environ.get("TOLLBOOK_POLICY") or "policy.toml").expanduser().absolute()
-        return cls(home=home, policy=policy, ledger_url=url, clock_offset=_offset(environ))
+        return cls(home=home, policy=policy_path(environ), ledger_url=url, clock_offset=_offset(environ))
 
 
 def refuse_unknown(environ: Mapping[str, str]) -> None:
     """Raise Misconfigured for an unknown TOLLBOOK_* variable: a misspelt one would silently be its default."""
     for name in sorted(environ):
-        if name.startswith(PREFIX) and name not in VARIABLES and name not in FOR_TESTS:
-            near = difflib.get_close_matches(name, VARIABLES, n=1)
-            meant = f"did you mean {near[0]}? " if near else ""
-            raise Misconfigured(
-                f"unknown environment variable {name}",
-                advice=f"{meant}unset it; the variables are {', '.join(VARIABLES)}",
-            )
+        if _is_unknown(name):
+            raise _unknown(f"unknown environment variable {name}", name)
+
+
+def refuse_unknown_in(file: EnvFile) -> None:
+    """Raise Misconfigured for a variable of the environment file that is unknown, with its line."""
+    for name in file.variables:
+        if _is_unknown(name):
+            raise _unknown(f"unknown variable {name} in {file.place(name)}", name)
+
+
+def _is_unknown(name: str) -> bool:
+    """True for a name of ours that is none, and for one that is nearly one (`TOLBOOK_HOME`, `tollbook_home`)."""
+    if name in VARIABLES or name in FOR_TESTS:
+        return False
+    return name.startswith(PREFIX) or bool(difflib.get_close_matches(name.upper(), VARIABLES, n=1, cutoff=0.9))
+
+
+def _unknown(what: str, name: str) -> Misconfigured:
+    near = difflib.get_close_matches(name.upper(), VARIABLES, n=1)
+    meant = f"did you mean {near[0]}? " if near else ""
+    return Misconfigured(what, advice=f"{meant}unset it; the variables are {', '.join(VARIABLES)}")
 
 
 def refuse_misplaced(environ: Mapping[str, str]) -> None:

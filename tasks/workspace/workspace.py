@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -18,6 +17,7 @@ from payer.values.clock import SystemClock
 from payer.values.errors import LedgerReplaced, Misconfigured, PolicyMissing
 from payer.values.money import Asset
 from tasks.workspace.declarations import declare_sellers
+from tasks.workspace.environment import environment
 from tasks.workspace.private_state import make_private_state
 from tasks.workspace.settings import Settings
 from tasks.workspace.watch_lists import check_datasets, check_watch_lists
@@ -61,8 +61,11 @@ class Workspace:
 
     @classmethod
     def open(cls, environ: Mapping[str, str] | None = None) -> Self:
-        """Read and check the configuration; raises Misconfigured naming the key and the fix."""
-        environ = os.environ if environ is None else environ
+        """Read and check the configuration; raises Misconfigured naming the key and the fix.
+
+        Without `environ` it is this process's, over the file `.env` beside the policy.
+        """
+        environ = environment() if environ is None else environ
         workspace = cls(Settings.read(environ), environ)
         workspace._check_offset()
         return workspace

@@ -42,7 +42,7 @@ MUTANTS = (
         "payer/environment/pasted.py",
         ("tests/payer/environment/test_pasted.py", "tests/payer/policy/test_file.py"),
         quotes_most_of_a_key=("len(digits) >= 48 and _all_hex(digits)", "len(digits) >= 68 and _all_hex(digits)"),
-        quotes_phrases=("or _is_phrase(bare) or", "or"),
+        quotes_phrases=("(_is_phrase(bare) and", "(False and"),
         phrase_taken_for_anything=("if not _is_phrase(text):\n        return None", "if True:\n        return None"),
     ),
     # A signer elsewhere: its answers are a stranger's.

@@ -36,6 +36,7 @@ HOMES = {
     "pandas": {"warehouse", "tollbook/reading"},
     "pyarrow": {"warehouse", "tollbook/reading", "sources/parse"},
     "prefect": {"tasks/prefect", "flows"},
+    "dotenv": {"payer/environment"},
     "typer": {"tollbook"},
     "rich": {"tollbook"},
 }

@@ -82,6 +82,7 @@ ALLOWED = {
         *("tasks/health/changes.py Memory.write fsync_path",) * 2,
     ),
     "configuration and keys": (
+        "payer/environment/env_file.py env_file_beside path.open",
         "payer/policy/file.py load_policy path.read_bytes",
         "payer/wallet/load.py _from_keystore Path(password_path).read_bytes",
         "payer/wallet/load.py _from_keystore path.read_bytes",
