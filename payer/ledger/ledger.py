@@ -22,6 +22,7 @@ from payer.ledger.elsewhere.record import SpentElsewhere
 from payer.ledger.operator import freezes
 from payer.ledger.operator.freezes import Freeze
 from payer.ledger.reserve import PricedOrder, Reserving
+from payer.ledger.stream.changes import PurchaseChanges
 from payer.policy.rules import Caps
 from payer.values.chain_view import TransferOut
 from payer.values.events import Event
@@ -48,8 +49,8 @@ class Ledger(CallsInThread):
         super().__init__(thread or LedgerThread(inline=True))
         self._engine = engine
         self._integrity = Integrity(engine, writers)
-        self.elsewhere = SpentElsewhere(engine)
-        """What the chain shows as paid by the wallet and this ledger does not have."""
+        self.elsewhere, self.changes = SpentElsewhere(engine), PurchaseChanges(engine)
+        """What the wallet paid and this ledger does not have; and its calls as they change, for who watches them."""
 
     @classmethod
     def open(cls, url: str, thread: LedgerThread | None = None) -> Self:
@@ -102,8 +103,7 @@ class Ledger(CallsInThread):
         this run. Raises Frozen for a seller that an operator froze.
         """
         self._integrity.before_reserving()
-        by = Reserving(run, caps, lease, loss_limit or {}, leased_elsewhere)
-        return reserve.reserve(self._engine, by, priced)
+        return reserve.reserve(self._engine, Reserving(run, caps, lease, loss_limit or {}, leased_elsewhere), priced)
 
     def append(
         self,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from payer.values.purchase import Delivery
 
@@ -58,7 +58,10 @@ class CostRow:
 
 @dataclass(frozen=True, slots=True)
 class AvoidedRow:
-    """One call that the cache saved, with the endpoint's last quoted price (None: never quoted, unknown)."""
+    """One call that the cache saved, with the endpoint's last quoted price (None: never quoted, unknown).
+
+    `context` is the plan's JSON about the piece, as an order has it; empty in what older tollbooks recorded.
+    """
 
     seq: int
     run_id: str
@@ -74,6 +77,7 @@ class AvoidedRow:
     decimals: int
     price_atomic: int | None
     at: datetime
+    context: Mapping[str, Any] = field(default_factory=dict)
 
 
 class LedgerReader(Protocol):

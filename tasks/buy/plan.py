@@ -139,6 +139,7 @@ def _avoided_entry(ws: Workspace, run: Run, planned: Planned, dataset: Dataset, 
         "decimals": planned.asset.decimals,
         "price_atomic": last_price(ws, made),
         "at": ws.clock.now(),
+        "context": {name: made.context[name] for name in ("keys", "first", "last", "page", "first_page")},
     }
 
 

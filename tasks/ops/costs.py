@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any, TextIO
 
 from payer.values.errors import LedgerUnavailable, Misconfigured
 from tasks.buy.load import load, publish
+from tasks.calls.explorer import transaction_url
 from tasks.request.period import Period
 from tasks.workspace.cache_trouble import as_payer_error
 from tasks.workspace.workspace import Workspace
@@ -69,6 +70,13 @@ async def cost_table(ws: Workspace, by: str, period: Period = ALWAYS) -> CostTab
     if published:
         stale = _behind(ws, shown["seq"], shown["at"])
     return CostTable(rows, stale, shown["first"], shown["last"])
+
+
+def with_links(table: CostTable) -> CostTable:
+    """Add `tx_url`, each transaction's page at its chain's public explorer, None where it has none."""
+    return replace(
+        table, rows=[{**row, "tx_url": transaction_url(row["network"], row["tx_hash"])} for row in table.rows]
+    )
 
 
 def _within(day: str, period: Period) -> str:

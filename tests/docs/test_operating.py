@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -93,6 +94,8 @@ def test_every_example_has_the_shape_of_the_real_document(
     fits(shown["run"], tollbook("run", "grades", "--json").document)
     for verb in ("status", "costs", "recover", "reconcile", "rebuild", "doctor", "health", "probe"):
         fits(shown[verb], tollbook(verb, "--json").document)
+    for line in tollbook("watch", "--no-follow", "--json").out.splitlines():
+        fits(shown["watch"], json.loads(line))
     fits(shown["check"], tollbook("rebuild", "--check", "--json").document)
     fits(shown["backup"], tollbook("backup", str(buyer.home / "copy.db"), "--json").document)
     assert world.transfers(buyer.address)

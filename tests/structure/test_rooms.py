@@ -55,7 +55,7 @@ FLOORS = {
         "exports",
         "audit",
     ),
-    "tasks": ("workspace", "request", "reserve", "buy", "reference", "operator", "ops", "health", "prefect"),
+    "tasks": ("workspace", "request", "calls", "reserve", "buy", "reference", "operator", "ops", "health", "prefect"),
 }
 """The rooms of each package from the ground up: a room imports only those before it."""
 

@@ -28,6 +28,7 @@ from tollbook.cli.verbs import (
     sandbox,
     status,
     tokens,
+    watch,
 )
 
 app = typer.Typer(
@@ -47,6 +48,7 @@ VERBS: dict[str, tuple[Callable[..., int | None], str]] = {
     "run": (run.run, "Buy what is missing or due, load it and publish."),
     "backfill": (backfill.backfill, "Buy what is missing of a past range."),
     "status": (status.status, "Show money, open purchases and caps."),
+    "watch": (watch.watch, "Show each call as it happens, of every process."),
     "costs": (costs.costs, "Show what was spent, and what the cache saved."),
     "columns": (columns.columns, "Explain what is published: meaning, unit, time, source."),
     "report": (report.report, "Show one page on money and data."),

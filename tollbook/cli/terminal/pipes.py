@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import select
 import sys
+import time
 from typing import Any, TextIO
 
 
@@ -39,3 +41,17 @@ class LeavableStream:
 def let_readers_leave() -> None:
     """Make stdout and stderr leavable. The exit code stays the verb's, whoever reads."""
     sys.stdout, sys.stderr = LeavableStream(sys.stdout), LeavableStream(sys.stderr)
+
+
+def reader_left(stream: Any, seconds: float) -> bool:
+    """Wait, and return True as soon as nobody reads the stream any more: a pipe whose reader ended, a closed terminal.
+
+    A program that writes rarely would else notice it at its next line only.
+    """
+    try:
+        poll = select.poll()
+        poll.register(stream.fileno(), 0)
+    except (AttributeError, OSError, ValueError):
+        time.sleep(seconds)
+        return False
+    return bool(poll.poll(seconds * 1000))

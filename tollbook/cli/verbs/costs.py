@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from decimal import Decimal, localcontext
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from payer.values.errors import Misconfigured
 from tollbook.cli import options
 from tollbook.cli.output import Output
 
@@ -54,7 +56,7 @@ def costs(
     A purchase belongs to the day in which it settled or, until then, in which it was ordered.
     """
     _check(by, shape, month, first, last, as_json=as_json)
-    from tasks.ops.costs import cost_table, export_accounting
+    from tasks.ops.costs import cost_table, export_accounting, with_links
     from tasks.request.period import parse_period
     from tasks.workspace.workspace import Workspace
     from tollbook.cli.workspace import in_workspace
@@ -67,10 +69,16 @@ def costs(
         return
     group = by or By.FLOW
     table = in_workspace(lambda ws: cost_table(ws, group.value, period))
+    if group is By.PURCHASE:
+        table = with_links(table)
     output.warn(table.stale)
     output.document(table.rows)
     if shape is Format.CSV:
         _csv(table.rows)
+    elif output.as_json:
+        return
+    elif table.rows and group is By.PURCHASE:
+        _show_calls(output, table)
     elif table.rows:
         _show(output, table, group)
     else:
@@ -92,12 +100,40 @@ def _check(
         raise BadUsage(f"--format {shape} can't be summed by {by}", advice=advice)
 
 
+def _show_calls(output: Output, table: CostTable) -> None:
+    """Print each purchase as `watch` does, in the order of time, and the totals."""
+    from tasks.calls.call import of_cost
+    from tasks.calls.key_names import KeyNames
+    from tasks.workspace.workspace import Workspace
+    from tollbook.cli.tables.calls import lines_for
+
+    output.line(_title(table, By.PURCHASE))
+    output.line()
+    with Workspace.open() as ws:
+        with suppress(Misconfigured):  # as in `watch`
+            _ = ws.policy
+        lines_for(as_json=False, name=KeyNames(ws.home)).show(map(of_cost, table.rows))
+    output.line()
+    for asset in dict.fromkeys(row["asset"] for row in table.rows):
+        rows = [row for row in table.rows if row["asset"] == asset]
+        parts = [f"total  {_sum(rows, 'amount')} {asset}, {len(rows)} calls"]
+        if lost := _sum(rows, "loss"):
+            parts.append(f"{lost} {asset} of it lost")
+        if in_doubt := _sum([row for row in rows if row["money"] == "exposed"], "amount"):
+            parts.append(f"{in_doubt} {asset} in doubt")
+        output.line(", ".join(parts), style="bold")
+
+
+def _title(table: CostTable, by: By) -> str:
+    when = table.first if table.first == table.last else f"{table.first} to {table.last}"
+    return f"costs by {by.value}, {when or 'no purchase'} (UTC)"
+
+
 def _show(output: Output, table: CostTable, by: By) -> None:
     """Print the dates, the rows and, for each asset, the total of every column with money or counts."""
-    when = table.first if table.first == table.last else f"{table.first} to {table.last}"
-    output.line(f"costs by {by.value}, {when or 'no purchase'} (UTC)")
+    output.line(_title(table, by))
     output.line()
-    rows = [_times(row) for row in table.rows]
+    rows = table.rows
     columns = tuple(name for name in SHOWN if name in rows[0])
     figures = frozenset(at for at, name in enumerate(columns) if name not in TEXTS)
     shown = [tuple(_shown(row[name]) for name in columns) for row in rows]
@@ -110,12 +146,6 @@ def _show(output: Output, table: CostTable, by: By) -> None:
     output.table(columns, totals, right=figures)
 
 
-def _times(row: dict[str, Any]) -> dict[str, Any]:
-    """A purchase's row with its time, as people read it."""
-    when = row.get("block_time") or row.get("created_at")
-    return {"time": str(when)[:16].replace("T", " "), **row} if when else row
-
-
 def _total(columns: tuple[str, ...], rows: list[dict[str, Any]], asset: str) -> list[str]:
     """The sums of one asset's rows."""
     cells = []
@@ -123,10 +153,14 @@ def _total(columns: tuple[str, ...], rows: list[dict[str, Any]], asset: str) -> 
         if name in TEXTS:
             cells.append("total" if at == 0 else asset if name == "asset" else "")
         else:
-            with localcontext(prec=80):  # an asset of 18 decimals has more digits than Decimal adds up unasked
-                total = sum((Decimal(row[name] or 0) for row in rows if row["asset"] == asset), Decimal(0))
-            cells.append(format(total, "f"))
+            cells.append(format(_sum([row for row in rows if row["asset"] == asset], name), "f"))
     return cells
+
+
+def _sum(rows: list[dict[str, Any]], name: str) -> Decimal:
+    """The exact sum of a column: an asset of 18 decimals has more digits than Decimal adds up unasked."""
+    with localcontext(prec=80):
+        return sum((Decimal(row[name] or 0) for row in rows), Decimal(0))
 
 
 TEXTS = frozenset({"time", "flow", "day", "month", "dataset", "asset", "purchase_id", "money", "data"})

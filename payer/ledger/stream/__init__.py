@@ -1,0 +1,1 @@
+"""The ledger's calls as they change, for those who watch it from another process."""

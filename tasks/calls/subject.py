@@ -1,0 +1,96 @@
+"""The keys and the window that a call asks for, from its plan or from its request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from sources import registry
+from sources.model import DAY, EVERYTHING, Dataset, Dates
+from sources.slots import start_of
+
+
+@dataclass(frozen=True, slots=True)
+class AskedFor:
+    """Keys, such as token ids, none for what is not sold by key; first and last slot, both inclusive: a day
+    (2026-11-29), or an hour of it (2026-11-29T13), None where a request names neither; and a page
+    after the first."""
+
+    keys: tuple[str, ...] = ()
+    first: str | None = None
+    last: str | None = None
+    page: int | None = None
+
+
+def of_plan(dataset: str, context: Mapping[str, Any], request: Sequence[tuple[str, str]] = ()) -> AskedFor:
+    """Read the plan's own words about a call, which its purchase keeps; those of the request where there are none."""
+    try:
+        sold = registry.dataset(dataset)
+        days = sold.grain % DAY == 0
+        first, last = (_slot_text(start_of(sold, int(context[end])), days=days) for end in ("first", "last"))
+        page = context.get("page")
+        further = isinstance(page, int) and page > context.get("first_page", page)
+        return AskedFor(_keys(map(str, context["keys"])), first, last, page if further else None)
+    except (LookupError, TypeError, ValueError, OverflowError):
+        return of_request(dataset, request)
+
+
+def of_request(dataset: str, params: Sequence[tuple[str, str]]) -> AskedFor:
+    """Read a request's parameters by the dataset's declaration. One that nothing declares has neither."""
+    try:
+        sold = registry.dataset(dataset)
+    except registry.UnknownName:
+        return AskedFor()
+    values = dict(params)
+    keys: tuple[str, ...] = ()
+    if sold.packing and sold.packing.param in values:
+        listed = values[sold.packing.param]
+        keys = _keys(listed.split(sold.packing.separator) if sold.packing.separator else (listed,))
+    page = _further_page(sold, values)
+    if sold.window is None or sold.window.start_param not in values or sold.window.end_param not in values:
+        return AskedFor(keys, page=page)
+    first, last = values[sold.window.start_param], values[sold.window.end_param]
+    if sold.window.dates is Dates.UNIX:
+        first, last = _unix_day(first, 0), _unix_day(last, 1)
+    return AskedFor(keys, first, last, page)
+
+
+def of_text(dataset: str, request: str, edition: str) -> AskedFor:
+    """Read a request as the books write it ("GET https://host/path?a=b"); what asks for "now" has its edition's
+    bucket as its window."""
+    found = of_request(dataset, parse_qsl(urlsplit(request.partition(" ")[2]).query))
+    bucket = edition.partition(":")[2] or None
+    return found if found.first else replace(found, first=bucket, last=bucket)
+
+
+def _further_page(sold: Dataset, values: Mapping[str, str]) -> int | None:
+    """The page that is asked for, None for a first one, or where there are none."""
+    number = values.get(sold.paging.page_param, "") if sold.paging else ""
+    return int(number) if sold.paging and number.isdecimal() and int(number) > sold.paging.first else None
+
+
+def _keys(keys: Any) -> tuple[str, ...]:
+    return tuple(key for key in keys if key != EVERYTHING)
+
+
+def _slot_text(start: datetime, *, days: bool) -> str:
+    return f"{start:%Y-%m-%d}" if days else f"{start:%Y-%m-%dT%H}"
+
+
+def _unix_day(seconds: str, before: int) -> str:
+    """The UTC day of unix seconds, less `before` seconds: such a window's end is exclusive."""
+    try:
+        return f"{datetime.fromtimestamp(int(seconds) - before, UTC):%Y-%m-%d}"
+    except (ValueError, OverflowError, OSError):
+        return seconds
+
+
+def seller_of(dataset: str) -> str | None:
+    """The seller of a dataset, None for one that nothing declares."""
+    try:
+        return registry.dataset(dataset).seller
+    except registry.UnknownName:
+        return None
