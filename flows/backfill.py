@@ -11,7 +11,19 @@ from flows.ingest import ingest
 from tasks.prefect.approval import PausingApproval
 from tasks.prefect.artifacts import cost_artifact
 from tasks.prefect.flow_run import prefect_run
+from tasks.prefect.parameters import (
+    Again,
+    ApprovalSeconds,
+    ApproveAbove,
+    Datasets,
+    FirstDay,
+    Keys,
+    LastDay,
+    MaxCost,
+    Tokens,
+)
 from tasks.prefect.progress import ProgressArtifact
+from tasks.prefect.run_names import run_name
 from tasks.prefect.steps import AS_TASKS
 from tasks.prefect.verdict import Verdict, verdict
 from tasks.prefect.worker import in_workspace
@@ -22,17 +34,17 @@ from tasks.request.names import datasets_of
 from tasks.workspace.workspace import Workspace
 
 
-@flow(name="backfill", persist_result=False)
+@flow(name="backfill", flow_run_name=run_name, persist_result=False)
 async def backfill(
-    dataset: str | list[str],
-    first: str,
-    last: str | None = None,
-    tokens: str | None = None,
-    keys: list[str] | None = None,
-    max_cost: str | None = None,
-    approve_above: str = "1.00",
-    approval_seconds: int = 3600,
-    again: bool = False,
+    dataset: Datasets,
+    first: FirstDay,
+    last: LastDay = None,
+    tokens: Tokens = None,
+    keys: Keys = None,
+    max_cost: MaxCost = None,
+    approve_above: ApproveAbove = "1.00",
+    approval_seconds: ApprovalSeconds = 3600,
+    again: Again = False,
 ) -> State[Any]:
     """Buy what is missing of one dataset, or of several in one bill, from `first` to `last` (YYYY-MM-DD, inclusive).
 

@@ -7,13 +7,14 @@ from typing import Any
 from prefect import flow
 from prefect.client.schemas.objects import State
 
+from tasks.prefect.run_names import run_name
 from tasks.prefect.steps import compact_task
 from tasks.prefect.verdict import Verdict, done
 from tasks.prefect.worker import PAUSE, RETRIES, in_workspace
 from tasks.workspace.workspace import Workspace
 
 
-@flow(name="compact", persist_result=False, retries=RETRIES, retry_delay_seconds=PAUSE)
+@flow(name="compact", flow_run_name=run_name, persist_result=False, retries=RETRIES, retry_delay_seconds=PAUSE)
 async def compact() -> State[Any]:
     """Compact the snapshot files: same rows, same cost, fewer files. Buys nothing."""
 

@@ -8,6 +8,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from tasks.prefect.artifacts import cost_artifact
+from tasks.prefect.run_names import run_name
 from tasks.prefect.verdict import Verdict, done
 from tasks.prefect.worker import in_workspace
 from tasks.workspace.workspace import Workspace
@@ -15,7 +16,7 @@ from tasks.workspace.workspace import Workspace
 VIEWS = ("flow", "dataset", "month")
 
 
-@flow(name="costs", persist_result=False)
+@flow(name="costs", flow_run_name=run_name, persist_result=False)
 async def costs() -> State[Any]:
     """Write the cost tables as artifacts. Reads only the ledger."""
 

@@ -9,12 +9,13 @@ from prefect.client.schemas.objects import State
 
 from tasks.health.report import report_health
 from tasks.prefect.health_events import emit_changes, health_artifact, health_verdict
+from tasks.prefect.run_names import run_name
 from tasks.prefect.verdict import Verdict
 from tasks.prefect.worker import in_workspace
 from tasks.workspace.workspace import Workspace
 
 
-@flow(name="health", persist_result=False)
+@flow(name="health", flow_run_name=run_name, persist_result=False)
 async def health() -> State[Any]:
     """Check money, data and set-up. Fails while a finding is critical; each change is an event, told once."""
 

@@ -8,10 +8,12 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from flows.keep_fresh import keep_fresh
+from tasks.prefect.parameters import MaxCost, Tokens
+from tasks.prefect.run_names import run_name
 from tasks.prefect.worker import PAUSE, RETRIES
 
 
-@flow(name="moonshots", persist_result=False, retries=RETRIES, retry_delay_seconds=PAUSE)
-async def moonshots(max_cost: str | None = None, tokens: str | None = None) -> State[Any]:
+@flow(name="moonshots", flow_run_name=run_name, persist_result=False, retries=RETRIES, retry_delay_seconds=PAUSE)
+async def moonshots(max_cost: MaxCost = None, tokens: Tokens = None) -> State[Any]:
     """Buy what is missing or due of moonshots, load it and publish. Nothing is bought twice."""
     return await keep_fresh("moonshots", max_cost, tokens)

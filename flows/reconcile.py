@@ -9,13 +9,14 @@ from prefect.client.schemas.objects import State
 
 from tasks.ops.recovery import recover_all
 from tasks.prefect.artifacts import books_artifact
+from tasks.prefect.run_names import run_name
 from tasks.prefect.steps import AS_TASKS, reconcile_task
 from tasks.prefect.verdict import Verdict, books_verdict
 from tasks.prefect.worker import PAUSE, RETRIES, in_workspace
 from tasks.workspace.workspace import Workspace
 
 
-@flow(name="reconcile", persist_result=False, retries=RETRIES, retry_delay_seconds=PAUSE)
+@flow(name="reconcile", flow_run_name=run_name, persist_result=False, retries=RETRIES, retry_delay_seconds=PAUSE)
 async def reconcile() -> State[Any]:
     """Finish open purchases of every flow, then compare ledger, chain and bodies. Fails on a difference."""
 

@@ -9,6 +9,7 @@ from typing import Any
 from prefect.exceptions import FlowPauseTimeout
 from prefect.flow_runs import pause_flow_run
 from prefect.input import RunInput
+from pydantic import Field
 
 from payer.values.clock import Clock
 from payer.values.errors import OverBudget, Refused
@@ -20,9 +21,13 @@ from tasks.prefect.artifacts import bill_artifact
 class ApprovalInput(RunInput):
     """The form that resumes the paused run. `plan` is the code shown beside the bill."""
 
-    approve: bool = False
-    plan: str = ""
-    at_most: str = ""
+    approve: bool = Field(False, title="Buy it", description="Yes, buy exactly this plan. Otherwise nothing is bought.")
+    plan: str = Field("", title="Code of the plan", description="The plan's code, as it is shown above.")
+    at_most: str = Field(
+        "",
+        title="Spend at most",
+        description="In the seller's asset, plain digits such as 3.40; no less than the bill.",
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,27 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from decimal import Decimal, localcontext
 from typing import Any
 
+from prefect import get_run_logger
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from tasks.buy.bill import Bill, Line
+from tasks.buy.caps import CapLine
 from tasks.ops.costs import cost_table
 from tasks.ops.reconcile import Books
 from tasks.workspace.workspace import Workspace
+
+WITHIN = "within cap"
+NOTHING = "nothing to buy"
+
+COST_COLUMNS = {
+    "day": "day",
+    "month": "month",
+    "flow": "flow",
+    "dataset": "dataset",
+    "calls_paid": "paid calls",
+    "amount": "spent",
+    "loss": "lost",
+    "in_doubt": "in doubt",
+    "asset": "asset",
+    "rows_new": "new rows",
+    "calls_avoided": "calls saved",
+    "saved": "saved",
+}
+"""Columns of a cost view that an artifact shows, with their headings."""
+
+COST_LABELS = frozenset({"day", "month", "flow", "dataset", "asset"})
 
 
 async def bill_artifact(bill: Bill) -> None:
     """Write the bill as a table artifact, before anything is signed; caps, and what can't be bought, above it."""
     rows = [_bill_row(bill, line) for line in bill.lines]
-    await create_table_artifact(table=rows, key=f"{slug(bill.flow)}-bill", description=_bill_text(bill))  # type: ignore[misc]
+    rows += [_total_row(bill)] if len(bill.lines) > 1 else []
+    await write_artifact(create_table_artifact, table=rows, key=f"{slug(bill.flow)}-bill", description=_bill_text(bill))
 
 
 def _bill_row(bill: Bill, line: Line) -> dict[str, Any]:
     symbol, prices = bill.asset.symbol, {item.price for item in line.all_items}
     return {
         "dataset": line.dataset,
+        "verdict": line_verdict(bill, line),
         "missing cells": line.missing_cells,
         "calls": line.calls,
         f"a call {symbol}": ", ".join(sorted(map(bill.money, prices))) or "-",
@@ -31,6 +57,49 @@ def _bill_row(bill: Bill, line: Line) -> dict[str, Any]:
         f"saved {symbol}": bill.money(line.saved.amount_atomic),
         "gone cells": sum(lost.cells for lost in line.lost),
     }
+
+
+def _total_row(bill: Bill) -> dict[str, Any]:
+    """The sums of what can be bought; refused lines are not in them."""
+    symbol = bill.asset.symbol
+    return {
+        "dataset": "total",
+        "verdict": _whole_verdict(bill),
+        "missing cells": sum(line.missing_cells for line in bill.lines),
+        "calls": bill.calls,
+        f"a call {symbol}": "-",
+        f"amount {symbol}": bill.money(bill.amount_atomic),
+        "saved calls": bill.saved.calls,
+        f"saved {symbol}": bill.money(bill.saved.amount_atomic),
+        "gone cells": sum(lost.cells for lost in bill.lost),
+    }
+
+
+def line_verdict(bill: Bill, line: Line) -> str:
+    """Say what becomes of one dataset of the bill, and which cap, price or person stands in its way."""
+    if line.problem is not None and line.all_items:
+        return f"refused: {line.problem.what}"
+    waiting = sum(item.order.dataset == line.dataset for item in bill.postponed)
+    if not line.all_items and not waiting:
+        return "paid and undelivered: waits for a person" if line.undelivered else NOTHING
+    if not line.all_items:
+        return "left for a later run by the caps"
+    whole = _whole_verdict(bill)
+    return f"{whole}, {waiting} calls left for a later run" if waiting and whole == WITHIN else whole
+
+
+def _whole_verdict(bill: Bill) -> str:
+    if bill.refusal is not None and not bill.postponed:
+        names = [_short(cap) for cap in bill.caps if cap.refuses]
+        return f"refused by {' and '.join(names)}" if names else f"refused: {bill.refusal.what}"
+    return WITHIN if bill.calls else NOTHING
+
+
+def _short(cap: CapLine) -> str:
+    """Return per_day for caps.USDC.per_day, and max_cost for a run's own maximum; a seller's cap keeps its name."""
+    if cap.name.startswith("caps."):
+        return cap.name.rsplit(".", 1)[-1]
+    return cap.name.removeprefix("--").replace("-", "_")
 
 
 def _bill_text(bill: Bill) -> str:
@@ -49,15 +118,62 @@ def _bill_text(bill: Bill) -> str:
         lines.append(f"Gone: {lost.cells} cells of {lost.dataset} ({lost.what}){repair}")
     lines += bill.notes
     if bill.caps:
-        lines.append(markdown_table([cap.document() for cap in bill.caps]))
+        lines.append(markdown_table([_cap_row(cap) for cap in bill.caps]))
     return "\n\n".join(lines)
+
+
+def _cap_row(cap: CapLine) -> dict[str, Any]:
+    document, symbol = cap.document(), cap.asset.symbol
+    return {
+        "cap": document["cap"],
+        f"limit {symbol}": document["limit"],
+        f"committed {symbol}": document["committed"],
+        f"after this bill {symbol}": document["after"],
+        "verdict": f"refused by {_short(cap)}" if cap.refuses else WITHIN,
+    }
 
 
 async def cost_artifact(ws: Workspace, by: str = "flow") -> None:
     """Write a cost view as a markdown artifact."""
     found = await cost_table(ws, by)
-    text = markdown_table(found.rows) + (f"\n\n{found.stale}" if found.stale else "")
-    await create_markdown_artifact(markdown=text, key=f"costs-by-{by}", description=f"costs by {by}")  # type: ignore[misc]
+    text = cost_text(found.rows) + (f"\n\n{found.stale}" if found.stale else "")
+    await write_artifact(create_markdown_artifact, markdown=text, key=f"costs-by-{by}", description=f"costs by {by}")
+
+
+def cost_text(rows: Sequence[dict[str, Any]]) -> str:
+    """Markdown: a sentence per asset, losses first, then the rows, and a total for each asset."""
+    if not rows:
+        return markdown_table(rows)
+    assets = list(dict.fromkeys(row["asset"] for row in rows))
+    totals = [_cost_total([row for row in rows if row["asset"] == asset]) for asset in assets]
+    heads = [_cost_sentence(total) for total in totals]
+    names = [name for name in COST_COLUMNS if name in rows[0]]
+    shown = [{COST_COLUMNS[name]: _cell(row[name]) for name in names} for row in [*rows, *totals]]
+    return "\n\n".join([*heads, markdown_table(shown)])
+
+
+def _cost_total(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Sums of one asset's rows, exact; the first column says that it is a total."""
+    found: dict[str, Any] = {}
+    for name in (name for name in COST_COLUMNS if name in rows[0]):
+        if name not in COST_LABELS:
+            with localcontext(prec=80):  # an asset of 18 decimals has more digits than Decimal adds up unasked
+                found[name] = sum((Decimal(row[name] or 0) for row in rows), Decimal(0))
+        else:
+            found[name] = rows[0]["asset"] if name == "asset" else "" if found else "**total**"
+    return found
+
+
+def _cost_sentence(total: dict[str, Any]) -> str:
+    asset, lost, doubt = total["asset"], total.get("loss", 0), total.get("in_doubt", 0)
+    head = f"**{_cell(lost)} {asset} lost**: paid, and nothing that can be used came. " if lost else ""
+    doubtful = f"{_cell(doubt)} {asset} in doubt. " if doubt else ""
+    nothing = "" if lost or doubt else " Nothing lost, nothing in doubt."
+    return f"{head}{doubtful}**{_cell(total['amount'])} {asset} spent** in {_cell(total['calls_paid'])} calls.{nothing}"
+
+
+def _cell(value: Any) -> str:
+    return "-" if value is None else format(value, "f") if isinstance(value, Decimal) else str(value)
 
 
 async def books_artifact(books: Books) -> None:
@@ -70,7 +186,16 @@ async def books_artifact(books: Books) -> None:
     text += "".join(f"\n\n{line}" for line in (books.foreign(one).line for one in books.assets) if line)
     if rows["differences"]:
         text += "\n\n" + markdown_table(rows["differences"])
-    await create_markdown_artifact(markdown=text, key="books", description="ledger against chain")  # type: ignore[misc]
+    await write_artifact(create_markdown_artifact, markdown=text, key="books", description="ledger against chain")
+
+
+async def write_artifact(create: Callable[..., Any], **artifact: Any) -> None:
+    """Write an artifact. A server that is gone keeps nobody from buying, booking and ending."""
+    try:
+        await create(**artifact)
+    except Exception as error:  # noqa: BLE001 - whatever the server or the network says
+        log = get_run_logger()
+        log.warning("%s is not shown in Prefect (%s); the ledger has it all the same", artifact["key"], error)
 
 
 def markdown_table(rows: Sequence[dict[str, Any]]) -> str:
@@ -79,7 +204,12 @@ def markdown_table(rows: Sequence[dict[str, Any]]) -> str:
         return "Nothing was bought yet."
     head = list(rows[0])
     lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
-    return "\n".join(lines + ["| " + " | ".join(str(row[name]) for name in head) + " |" for row in rows])
+    return "\n".join(lines + ["| " + " | ".join(_escaped(row[name]) for name in head) + " |" for row in rows])
+
+
+def _escaped(value: Any) -> str:
+    """A cell's text: a line break or a bar of a seller's would end the cell."""
+    return " ".join(str(value).split()).replace("|", "\\|")
 
 
 def slug(name: str) -> str:

@@ -25,12 +25,17 @@ class FlowRun:
     by_schedule: bool = False
 
 
+def flow_run_context() -> FlowRunContext | None:
+    """Return Prefect's context of the running flow run, None outside of a flow."""
+    try:
+        return FlowRunContext.get()
+    except MissingContextError:
+        return None
+
+
 def flow_run() -> FlowRun:
     """Return the running flow run; an empty one outside of a flow."""
-    try:
-        context = FlowRunContext.get()
-    except MissingContextError:
-        context = None
+    context = flow_run_context()
     if context is None or context.flow_run is None:
         return FlowRun()
     run = context.flow_run

@@ -8,7 +8,7 @@ from prefect.states import Completed, Failed
 
 from tasks.health.finding import Severity
 from tasks.health.report import HealthReport
-from tasks.prefect.artifacts import markdown_table
+from tasks.prefect.artifacts import markdown_table, write_artifact
 from tasks.prefect.verdict import Verdict
 
 EVENT = "tollbook.finding"
@@ -34,7 +34,7 @@ async def health_artifact(report: HealthReport) -> None:
         for each in report.health.findings
     ]
     text = markdown_table(rows) if rows else "All is well."
-    await create_markdown_artifact(markdown=text, key="health", description="what may need a person")  # type: ignore[misc]
+    await write_artifact(create_markdown_artifact, markdown=text, key="health", description="what may need a person")
 
 
 def health_verdict(report: HealthReport) -> Verdict:

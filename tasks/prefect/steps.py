@@ -1,7 +1,8 @@
-"""The steps of a run as Prefect tasks: names, tags, retries; nothing cached, nothing persisted.
+"""The steps of a run as Prefect tasks: names and retries; nothing cached, nothing persisted, no tags.
 
-Prefect can't keep money safe: its caches and transactions record after the fact (docs/operating.md). Repeating a task
-is safe only because the payer resumes from its own ledger.
+Before each run of a tagged task Prefect asks its server for slots of the tags' limits: with the server gone, a payment
+would wait for it and fail. Prefect can't keep money safe: its caches and transactions record after the fact
+(docs/operating.md). Repeating a task is safe only because the payer resumes from its own ledger.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 
 from payer.values.errors import Unreachable
-from payer.values.purchase import Purchase
 from tasks.buy.load import load, publish
 from tasks.buy.plan import note_avoided, plan
 from tasks.buy.purchase import approve, buy, recover, verify
@@ -24,12 +24,10 @@ from tasks.buy.quote import quote
 from tasks.buy.steps import Steps
 from tasks.ops.compact import compact
 from tasks.ops.reconcile import reconcile_all
+from tasks.prefect.task_names import task_name
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-LOADER = "tollbook-loader"
-"""Tag of the steps that write DuckDB. A lock makes them take turns, also without a limit on the tag."""
 
 
 class Call:
@@ -40,8 +38,7 @@ class Call:
 
     def __init__(self, step: Callable[..., Awaitable[Any]], arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
         self.step, self.arguments, self.named = step, arguments, named
-        purchase = next((each for each in arguments if isinstance(each, Purchase)), None)
-        self.label = f"{purchase.order.dataset} {purchase.purchase_id}" if purchase else step.__name__
+        self.label = task_name(step.__name__, arguments)
 
     def __str__(self) -> str:
         return self.label
@@ -61,13 +58,12 @@ def _worth_repeating(_task: Task[..., Any], _run: TaskRun, state: State[Any]) ->
 
 
 def task(
-    step: Callable[P, Awaitable[R]], *, tags: tuple[str, ...] = (), retries: int = 0, retry_delay_seconds: float = 0
+    step: Callable[P, Awaitable[R]], *, retries: int = 0, retry_delay_seconds: float = 0
 ) -> Callable[P, Awaitable[R]]:
     """Return the step as a Prefect task of its own name, to be called inside a flow like the step itself."""
     prefect_task: Task[[Call], Any] = prefect.task(
         name=step.__name__,
         task_run_name="{call}",
-        tags={"tollbook", *tags},
         retries=retries,
         retry_delay_seconds=retry_delay_seconds,
         retry_condition_fn=_worth_repeating,
@@ -80,18 +76,19 @@ def task(
         result: R = await prefect_task(Call(step, args, dict(kwargs)))
         return result
 
+    vars(run_as_task)["prefect_task"] = prefect_task
     return run_as_task
 
 
 recover_task = task(recover, retries=2, retry_delay_seconds=10)
-load_task = task(load, tags=(LOADER,))
+load_task = task(load)
 plan_task = task(plan)
 quote_task = task(quote, retries=3, retry_delay_seconds=10)
 note_avoided_task = task(note_avoided)
 approve_task = task(approve, retries=2, retry_delay_seconds=10)
 buy_task = task(buy)
 verify_task = task(verify, retries=2, retry_delay_seconds=10)
-publish_task = task(publish, tags=(LOADER,))
+publish_task = task(publish)
 compact_task = task(compact)
 reconcile_task = task(reconcile_all)
 

@@ -47,6 +47,13 @@ def with_history(name: str) -> tuple[Dataset, tuple[str, ...]]:
     return past, (f"{candidates[0].name} is sold only for now; its past is bought from {past.name}",)
 
 
+def names_with_history() -> list[str]:
+    """Return every flow and dataset that `with_history` accepts, flows first."""
+    names = (*registry.feeds(), *(dataset.name for dataset in registry.datasets()))
+    pasts = ((name, registry.history(name)) for name in names)
+    return [name for name, past in pasts if past is not None and (past.window or past.paging)]
+
+
 def _datasets(found: Feed | Dataset) -> list[Dataset]:
     return [found] if isinstance(found, Dataset) else [registry.dataset(name) for name in found.datasets]
 

@@ -133,7 +133,7 @@ def test_a_schedule_fires_and_its_data_arrives(prefect: Prefect, buyer: Buyer) -
     prefect.run(*create)
 
     def fired() -> list[dict[str, Any]]:
-        done = [run for run in runs_of(prefect, "grades/daily") if run["auto_scheduled"]]
+        done = [run for run in runs_of(prefect, "grades/buy-grades-daily") if run["auto_scheduled"]]
         return [run for run in done if run["state_type"] in ("COMPLETED", "FAILED", "CRASHED")]
 
     ended = {run["id"]: run for run in prefect.wait("a scheduled run ended", fired)}
@@ -144,14 +144,14 @@ def test_a_schedule_fires_and_its_data_arrives(prefect: Prefect, buyer: Buyer) -
     assert rows > 100
     bought = "SELECT DISTINCT reason, flow_run_id, deployment, verified_on_chain FROM costs WHERE flow = 'grades'"
     [(reason, flow_run, deployment, proved)] = query(buyer.home, bought)[1]
-    assert (reason, deployment, proved) == ("schedule", deployments(prefect)["grades/daily"]["id"], True)
+    assert (reason, deployment, proved) == ("schedule", deployments(prefect)["grades/buy-grades-daily"]["id"], True)
     message = prefect.get(f"/flow_runs/{flow_run}")["state"]["message"]
     assert message is None or "3 paid calls, 0.051 USDC" in message
 
 
 def test_the_next_firing_pays_nothing(prefect: Prefect, buyer: Buyer, session_world: World) -> None:
     def twice() -> bool:
-        done = [run for run in runs_of(prefect, "grades/daily") if run["state_type"] == "COMPLETED"]
+        done = [run for run in runs_of(prefect, "grades/buy-grades-daily") if run["state_type"] == "COMPLETED"]
         return len(done) >= 2
 
     prefect.wait("a second scheduled run ended", twice)
@@ -160,7 +160,9 @@ def test_the_next_firing_pays_nothing(prefect: Prefect, buyer: Buyer, session_wo
 
 def test_bill_and_costs_are_shown_as_artifacts(prefect: Prefect) -> None:
     found = {one["key"]: one for one in prefect.post("/artifacts/latest/filter", {})}
-    assert json.loads(found["grades-bill"]["data"])[0]["dataset"] == "tm-grade"
+    first, *_, total = json.loads(found["grades-bill"]["data"])
+    assert (first["dataset"], total["dataset"]) == ("tm-grade", "total")
+    assert {first["verdict"], total["verdict"]} <= {"within cap", "nothing to buy"}
     assert "| caps.USDC.per_run | 50 | 0 |" in found["grades-bill"]["description"]
     assert (found["grades-progress"]["type"], found["grades-progress"]["data"]) == ("progress", 100.0)
     assert "| grades |" in found["costs-by-flow"]["data"]
@@ -173,10 +175,10 @@ def test_a_backfill_waits_for_operator_approval_and_then_costs_exactly_its_bill(
     [start] = [
         command
         for command in commands("sh prefect")
-        if command[:4] == ["prefect", "deployment", "run", "backfill/on-demand"]
+        if command[:4] == ["prefect", "deployment", "run", "backfill/buy-a-past-range"]
     ]
     prefect.run(*start)
-    [run] = runs_of(prefect, "backfill/on-demand")
+    [run] = runs_of(prefect, "backfill/buy-a-past-range")
 
     def paused() -> Any:
         found = prefect.get(f"/flow_runs/{run['id']}")
@@ -196,14 +198,17 @@ def test_a_backfill_waits_for_operator_approval_and_then_costs_exactly_its_bill(
     )
     assert ended["state_type"] == "COMPLETED", ended["state"]["message"]
     lines = {line["dataset"]: line["amount USDC"] for line in json.loads(bill["data"])}
+    total = parse_decimal(lines.pop("total"), 6)
     assert set(lines) == {"tm-grade-history", "trading-signals"}
-    assert before - session_world.balance(buyer.address) == sum(parse_decimal(each, 6) for each in lines.values())
+    assert (
+        before - session_world.balance(buyer.address) == sum(parse_decimal(each, 6) for each in lines.values()) == total
+    )
 
 
 def eight_calls_on_their_way(prefect: Prefect, world: World, tokens: str, seconds: float) -> tuple[Any, Any]:
     """A flow run whose first eight payments are at the seller, and the fault that keeps their answers so long."""
     slow = world.faults.add("slow", path="*trading-signals*", leg="paid", times=None, seconds=seconds)
-    deployment = deployments(prefect)["backfill/on-demand"]["id"]
+    deployment = deployments(prefect)["backfill/buy-a-past-range"]["id"]
     asked = {"dataset": "trading-signals", "first": "2024-01-01", "last": "2024-12-13", "tokens": tokens}
     body = {"state": {"type": "SCHEDULED"}, "parameters": {**asked, "approve_above": "10"}}
     run = prefect.post(f"/deployments/{deployment}/create_flow_run", body)
@@ -262,7 +267,7 @@ def test_compaction_leaves_fewer_files_with_the_same_rows_and_who_reads_goes_on(
     before, rows = read_manifest(root).files, snapshot_rows(root.glob("dataset=*/month=*/*.parquet"))
     with contextlib.ExitStack() as readers:
         opened = [readers.enter_context(pq.ParquetFile(root / file.link)) for file in before]
-        deployment = deployments(prefect)["compact/weekly"]["id"]
+        deployment = deployments(prefect)["compact/compact-snapshots-weekly"]["id"]
         run = prefect.post(f"/deployments/{deployment}/create_flow_run", {"state": {"type": "SCHEDULED"}})
         ended = prefect.wait(
             "the compaction ended",
@@ -291,8 +296,8 @@ def test_the_zombie_automation_is_created(prefect: Prefect) -> None:
 def test_a_refused_run_fails_at_once_with_the_reason(prefect: Prefect, session_world: World) -> None:
     """The flow has retries; a refusal would be the same again. Its traces in Prefect are searched below."""
     session_world.faults.add("swap_pay_to", times=None)
-    prefect.run("prefect", "deployment", "run", "signals/six-hourly")
-    [run] = [run for run in runs_of(prefect, "signals/six-hourly") if not run["auto_scheduled"]]
+    prefect.run("prefect", "deployment", "run", "signals/buy-signals-six-hourly")
+    [run] = [run for run in runs_of(prefect, "signals/buy-signals-six-hourly") if not run["auto_scheduled"]]
     failed = prefect.wait(
         "the run failed",
         lambda: (found := prefect.get(f"/flow_runs/{run['id']}"))["state_name"] in ENDED and found,

@@ -22,8 +22,17 @@ def test_prefect_finds_no_argument_of_a_step_and_names_its_run_by_the_purchase()
     found: list[object] = []
     visit_collection(call, visit_fn=found.append)
     assert found == [call]
-    assert str(call) == f"{purchase.order.dataset} {purchase.purchase_id}"
+    assert str(call) == f"buy {purchase.order.dataset} for 0.02 USDC"
     assert repr(call) == f"<{call}>"
+
+
+def test_no_task_has_a_tag() -> None:
+    """Prefect asks its server for a slot of each tag's limit before a task runs: one that is gone would stop paying."""
+    from tasks.prefect import steps
+
+    made = [each for each in vars(steps).values() if hasattr(each, "prefect_task")]
+    assert len(made) >= 11
+    assert [each.prefect_task.tags for each in made if each.prefect_task.tags] == []
 
 
 @pytest.mark.parametrize(("error", "repeated"), [(ChainUnreachable("away"), True), (OverBudget("cap"), False)])
