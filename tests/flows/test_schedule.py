@@ -188,7 +188,10 @@ def test_a_backfill_waits_for_operator_approval_and_then_costs_exactly_its_bill(
     state = prefect.wait("the backfill waits", paused)["state"]
     assert session_world.balance(buyer.address) == before, "nothing is signed while it waits"
     bill = next(one for one in prefect.post("/artifacts/latest/filter", {}) if one["key"] == "backfill-bill")
-    shown = prefect.get(f"/flow_runs/{run['id']}/input/{state['state_details']['run_input_keyset']['description']}")
+    question = f"/flow_runs/{run['id']}/input/{state['state_details']['run_input_keyset']['description']}"
+    shown = prefect.wait(
+        "the form is there, which Prefect writes after it paused the run", lambda: prefect.get(question)
+    )
     code = shown.split("the plan's code\n`")[1].split("`")[0]
     approval = {"approve": True, "plan": code, "at_most": "1.00"}
     prefect.post(f"/flow_runs/{run['id']}/resume", {"run_input": approval})
