@@ -41,8 +41,7 @@ def declare(declarations: Sequence[Declaration]) -> None:
         return
     check_together(declarations, SHIPPED, FEEDS)
     _declared = tuple(declarations)
-    for clear in _caches:
-        clear()
+    forget_cached()
 
 
 def declared() -> tuple[Declaration, ...]:
@@ -55,6 +54,12 @@ def cached(function: Callable[..., _T]) -> functools._lru_cache_wrapper[_T]:
     found = functools.cache(function)
     _caches.append(found.cache_clear)
     return found
+
+
+def forget_cached() -> None:
+    """Drop what is cached of the declarations, since they have changed."""
+    for clear in _caches:
+        clear()
 
 
 class UnknownName(LookupError):
@@ -88,6 +93,7 @@ def seller(name: str) -> Seller:
     raise UnknownName(name, tuple(get_close_matches(name, [known.name for known in sellers()])))
 
 
+@cached
 def datasets() -> tuple[Dataset, ...]:
     """Every dataset of every seller."""
     return tuple(dataset for seller in sellers() for dataset in seller.datasets)
@@ -95,10 +101,15 @@ def datasets() -> tuple[Dataset, ...]:
 
 def dataset(name: str) -> Dataset:
     """The dataset of this name; names are unique among sellers. Raises UnknownName."""
-    for candidate in datasets():
-        if candidate.name == name:
-            return candidate
-    raise UnknownName(name, _similar_names(name))
+    found = _datasets_by_name().get(name)
+    if found is None:
+        raise UnknownName(name, _similar_names(name))
+    return found
+
+
+@cached
+def _datasets_by_name() -> Mapping[str, Dataset]:
+    return {dataset.name: dataset for dataset in datasets()}
 
 
 def seller_of(dataset: Dataset) -> Seller:

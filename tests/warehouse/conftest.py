@@ -13,10 +13,7 @@ from sources import registry
 from sources.model import Dataset
 from tests.warehouse import sample_market
 from tests.warehouse.purchases import open_ledger
-from warehouse.cache.generation import declaration
 from warehouse.cache.store import Cache
-from warehouse.cache.tables import declared_tables
-from warehouse.coverage.page import declared
 from warehouse.load.self_repair import load
 from warehouse.publish.publish import publish
 
@@ -40,26 +37,17 @@ def ledger(tmp_path: Path, empty_home: Path) -> Iterator[Ledger]:
 
 
 @pytest.fixture
-def redeclared(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Dataset], Dataset]], None]:
+def redeclared(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Callable[[Dataset], Dataset]], None]]:
     """Change declarations of the grades for the rest of a test."""
 
     def change(how: Callable[[Dataset], Dataset]) -> None:
         changed = tuple(how(own) if own.table == "grades" else own for own in registry.datasets())
         monkeypatch.setattr(registry, "datasets", lambda: changed)
-        _forget()
+        registry.forget_cached()
 
-    return change
-
-
-@pytest.fixture(autouse=True)
-def _forget_declarations() -> Iterator[None]:
-    yield
-    _forget()
-
-
-def _forget() -> None:
-    for cached in (declared_tables, declaration, declared):
-        cached.cache_clear()
+    yield change
+    monkeypatch.undo()
+    registry.forget_cached()
 
 
 @pytest.fixture(scope="session")

@@ -207,17 +207,13 @@ def test_a_newly_declared_column_appears_and_is_filled_from_the_bodies(
     tmp_path: Path, redeclared: Callable[[Callable[[Dataset], Dataset]], None]
 ) -> None:
     """A better parser is a replay, and not a purchase."""
-    from warehouse.coverage.page import declared
-
     cache = Cache(tmp_path)
     load(cache, story())
     extra = Column("brand_new", Cast.INTEGER, ("brand_new",), expected=False)
     redeclared(lambda old: replace(old, columns=(*old.columns[:-1], extra, old.columns[-1])))
-    declared.cache_clear()
     with cache.open() as con:
         assert con.execute("SELECT count(brand_new), count(*) FROM grades_observations").fetchall()[0][0] == 0
     report = load(Cache(tmp_path), story())
-    declared.cache_clear()
     assert report.deliveries == 0
     assert report.notes == ("the declared tables have changed: the cache was rebuilt from the ledger",)
     with cache.open() as con:

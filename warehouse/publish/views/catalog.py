@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from importlib.resources import files
 
 from sources.model import Kind
-from sources.registry import dataset
+from sources.registry import cached, dataset
 from warehouse.cache.generation import declaration
 from warehouse.cache.sql import literal, quoted
 from warehouse.cache.tables import Table, declared_tables
@@ -129,6 +129,7 @@ def statements(file_id: str) -> list[str]:
     ]
 
 
+@cached
 def shape() -> str:
     """Fingerprint of all statements, comments and declared tables. A file of another shape gets what it lacks."""
     text = "\n".join([declaration(), *statements(""), find.fingerprint()])
