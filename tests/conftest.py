@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests import blank_file
 from tests.stores import ledger_url, postgres
 
 if TYPE_CHECKING:
@@ -48,6 +49,12 @@ def pytest_runtest_setup() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The files that take longest first, the others as they come."""
     items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _blank_file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with blank_file.copied(tmp_path_factory.mktemp("blank")):
+        yield
 
 
 @pytest.fixture(scope="session")
