@@ -15,7 +15,7 @@ ifneq ($(origin PYTHON),file)
   endif
 endif
 BIN := $(VENV)/bin
-CODE := flows tasks payer sources warehouse sandbox tollbook tests bench
+CODE := flows tasks payer sources warehouse sandbox tollbook tollbook_bucket tests bench
 # uv trusts its own certificates; where the index is behind another authority, the machine's are asked.
 INSTALL = install() { $(UV) pip install --quiet --python $(VENV) "$$@" 2>.tools/install.log || \
   $(UV) pip install --quiet --python $(VENV) --system-certs "$$@" || { cat .tools/install.log; return 1; }; }; install
@@ -60,9 +60,9 @@ format: $(VENV)/dev.stamp
 	@$(BIN)/ruff format $(CODE)
 
 lock: $(UV)             ## resolve the locks again; run.txt is what `tollbook` runs on, dev.txt adds tests, checks and peers
-	$(UV) pip compile pyproject.toml --extra sandbox --universal --generate-hashes --no-emit-index-url \
+	$(UV) pip compile pyproject.toml --extra sandbox --extra objects --universal --generate-hashes --no-emit-index-url \
 	  --custom-compile-command 'make lock' -q -o locks/run.txt
-	$(UV) pip compile pyproject.toml --extra sandbox --group test --group check --group bench -c locks/run.txt \
+	$(UV) pip compile pyproject.toml --extra sandbox --extra objects --group test --group check --group bench -c locks/run.txt \
 	  --universal --generate-hashes --no-emit-index-url --custom-compile-command 'make lock' -q -o locks/dev.txt
 
 $(UV):

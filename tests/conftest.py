@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests import blank_file
+from tests.object_storage import s3_server, s3_url
 from tests.stores import ledger_url, postgres
 
 if TYPE_CHECKING:
     from sandbox.world import Buyer, World
 
-__all__ = ["ledger_url", "postgres"]
+__all__ = ["ledger_url", "postgres", "s3_server", "s3_url"]
 
 _numbers = itertools.count(1)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 VECTORS = ROOT / "tests" / "vectors"
-PACKAGES = ("flows", "tasks", "payer", "sources", "warehouse", "sandbox", "tollbook")
+PACKAGES = ("flows", "tasks", "payer", "sources", "warehouse", "sandbox", "tollbook", "tollbook_bucket")
 """Everything that ships, by its top folder."""
 
 

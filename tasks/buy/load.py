@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from payer.buy.judge_body import book_failure
+from tasks.bucket.publish_remote import with_remote
 from tasks.request.expected import expected
 from tasks.workspace.check_body import check_body
 from tasks.workspace.workspace import Workspace
@@ -36,6 +37,11 @@ def _load(ws: Workspace) -> LoadReport:
 
 
 async def publish(ws: Workspace) -> Publication:
+    """Publish here, then at TOLLBOOK_PUBLISH. Trouble there is a note of the publication, never an error."""
+    return await with_remote(ws, await publish_here(ws))
+
+
+async def publish_here(ws: Workspace) -> Publication:
     """Write snapshot files of what is new and replace the file that analysts open, atomically."""
     return await ws.in_thread(_publish, ws)
 

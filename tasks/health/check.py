@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from payer.values.errors import ChainUnreachable, worst
-from tasks.health import data, machine, money
+from tasks.health import data, machine, money, remote
 from tasks.health.doctor import run_checks
 from tasks.health.finding import Finding, Severity
 from tasks.ops.status import read_status
@@ -52,6 +52,7 @@ async def check_health(ws: Workspace) -> Health:
         *await _balances(ws, now),
         *machine.failed_checks(await run_checks(ws, CHECKS)),
         *await ws.in_thread(data.late, ws.home),
+        *remote.unsent(ws.home, ws.settings.publish_url),
     ]
     return Health(now, ordered(found))
 

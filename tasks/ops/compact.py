@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from tasks.bucket.publish_remote import publish_remote
 from tasks.workspace.workspace import Workspace
 from warehouse.publish import publish as publishing
 
 
 async def compact(ws: Workspace) -> str:
-    """Compact each month of the snapshots; return how many months and files that were."""
+    """Compact each month of the snapshots, and send that too; return how many months and files that were."""
     done = await ws.in_thread(lambda: publishing.compact(ws.home, ws.ledger))
-    return f"{done.months} months rewritten, {done.files_before} files before, {done.files_after} after"
+    remote = await publish_remote(ws)
+    notes = "".join(f"; {note}" for note in (remote.notes if remote is not None else ()))
+    return f"{done.months} months rewritten, {done.files_before} files before, {done.files_after} after{notes}"

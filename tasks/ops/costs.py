@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from payer.values.errors import LedgerUnavailable, Misconfigured
-from tasks.buy.load import load, publish
+from tasks.buy.load import load, publish_here
 from tasks.calls.explorer import transaction_url
 from tasks.request.period import Period
 from tasks.workspace.cache_trouble import as_payer_error
@@ -105,7 +105,7 @@ async def up_to_date(ws: Workspace) -> str | None:
     not_written: tuple[type[Exception], ...] = (*update_errors(), LedgerUnavailable, Misconfigured)
     try:
         await load(ws)
-        await publish(ws)
+        await publish_here(ws)
     except not_written as error:
         if not (ws.home / "published" / "warehouse.duckdb").exists():
             raise

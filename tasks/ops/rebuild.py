@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tasks.bucket.publish_remote import with_remote
 from tasks.request.expected import expected
 from tasks.workspace.workspace import Workspace
 from warehouse.load.adopt import adopt_published
@@ -18,7 +19,8 @@ async def rebuild_all(ws: Workspace, *, forget_lost: bool = False) -> tuple[Rebu
     Raises LedgerLacks where the cache, or the published file, has deliveries that the ledger lacks, unless they may be
     forgotten.
     """
-    return await ws.in_thread(_rebuild_all, ws, forget_lost=forget_lost)
+    rebuilt, publication = await ws.in_thread(_rebuild_all, ws, forget_lost=forget_lost)
+    return rebuilt, await with_remote(ws, publication)
 
 
 def _rebuild_all(ws: Workspace, *, forget_lost: bool) -> tuple[Rebuilt, Publication]:

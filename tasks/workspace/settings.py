@@ -27,6 +27,8 @@ VARIABLES: Mapping[str, str] = {
     "home",
     "TOLLBOOK_LEDGER_URL": "the ledger's database, `sqlite:////absolute/path` or `postgresql+psycopg://…`; "
     "default SQLite under the home",
+    "TOLLBOOK_PUBLISH": "where each publication is also sent, for readers on other machines: `s3://bucket/prefix`, "
+    "`gs://…`, `az://…` or `file:///folder`; credentials come from the store's own variables (AWS_ACCESS_KEY_ID …)",
     "TOLLBOOK_NOTIFY_URL": "where `health` sends what changed: URLs of apprise (mail, Slack, Telegram, webhooks …), "
     "separated by spaces",
     "TOLLBOOK_CLOCK_OFFSET": "seconds added to the clock, for a sandbox (chain id 31337) only",
@@ -45,6 +47,7 @@ class Settings:
     policy: Path
     ledger_url: str = field(repr=False)
     clock_offset: float
+    publish_url: str | None = field(default=None, repr=False)
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Settings:
@@ -58,7 +61,8 @@ class Settings:
                 "TOLLBOOK_LEDGER_URL names a ledger in memory, which is lost with the process",
                 advice="write sqlite:////absolute/path, or unset it for state/ledger.db under TOLLBOOK_HOME",
             )
-        return cls(home=home, policy=policy_path(environ), ledger_url=url, clock_offset=_offset(environ))
+        publish_url = environ.get("TOLLBOOK_PUBLISH", "").strip() or None
+        return cls(home, policy_path(environ), url, _offset(environ), publish_url)
 
 
 def refuse_unknown(environ: Mapping[str, str]) -> None:

@@ -12,11 +12,12 @@ from tests.structure.modules import imports
 MAY_IMPORT = {
     "payer": set[str](),
     "sources": set[str](),
-    "warehouse": {"sources", "payer"},
-    "tasks": {"payer", "sources", "warehouse"},
+    "tollbook_bucket": set[str](),
+    "warehouse": {"sources", "payer", "tollbook_bucket"},
+    "tasks": {"payer", "sources", "warehouse", "tollbook_bucket"},
     "flows": {"tasks"},
     "sandbox": {"sources"},
-    "tollbook": {"flows", "tasks", "payer", "warehouse", "sandbox"},
+    "tollbook": {"flows", "tasks", "payer", "warehouse", "sandbox", "tollbook_bucket"},
 }
 PAYER_FOR_THE_WAREHOUSE = "payer.values"
 """The warehouse reads what the payer wrote; it knows nothing of how a purchase is made."""
@@ -39,6 +40,7 @@ HOMES = {
     "dotenv": {"payer/environment"},
     "typer": {"tollbook"},
     "rich": {"tollbook"},
+    "obstore": {"tollbook_bucket"},
 }
 
 

@@ -51,11 +51,24 @@ FLOORS = {
         "load",
         "snapshots",
         "publish",
+        "bucket",
         "query",
         "exports",
         "audit",
     ),
-    "tasks": ("workspace", "request", "calls", "reserve", "buy", "reference", "operator", "ops", "health", "prefect"),
+    "tasks": (
+        "workspace",
+        "bucket",
+        "request",
+        "calls",
+        "reserve",
+        "buy",
+        "reference",
+        "operator",
+        "ops",
+        "health",
+        "prefect",
+    ),
 }
 """The rooms of each package from the ground up: a room imports only those before it."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -20,6 +21,9 @@ DEFAULTS = {"basis": " := 'observed'"}
 
 _SHORT = {"quality": "quality_summary"}
 """Short names for views."""
+
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
+"""How `s3://bucket/prefix` begins, and no folder."""
 
 _ENDINGS = ("_observations", "_versions", "_first_seen", "_snapshots", "_current")
 """Endings of tables and views that have the natural key and time column of the table before them."""
@@ -57,7 +61,8 @@ def connect(home: Path | str | None = None) -> duckdb.DuckDBPyConnection:
 
     Tables, views and macros have their published names (`grades`, `grades_as_of(ts)`), also on cursors; tables that you
     create live in memory. The connection keeps the publication it opened; connect again for a newer one. `home` is
-    TOLLBOOK_HOME. Raises FileNotFoundError before the first run.
+    TOLLBOOK_HOME, or the address that it is published at (`s3://bucket/prefix`; needs the extra `objects`). Raises
+    FileNotFoundError before the first run.
     """
     con = attached(published(home, "grades"))
     try:
@@ -88,8 +93,16 @@ def _aliases(con: duckdb.DuckDBPyConnection) -> Iterator[str]:
 
 
 def published(home: Path | str | None, flow: str) -> Path:
-    """Return the path of the published file. Raises FileNotFoundError before the first run."""
-    path = Path(home or os.environ.get("TOLLBOOK_HOME", ".")) / "published" / "warehouse.duckdb"
+    """Return the path of the published file; of an address, that of its newest version, fetched into a local cache.
+
+    Raises FileNotFoundError before the first run.
+    """
+    given = home or os.environ.get("TOLLBOOK_HOME", ".")
+    if _ADDRESS.match(str(given)):
+        from tollbook_bucket.fetch import fetch
+
+        return fetch(str(given))
+    path = Path(given) / "published" / "warehouse.duckdb"
     if not path.exists():
         raise FileNotFoundError(f"{path} is not there: run `tollbook run {flow}` first, or pass home=")
     return path

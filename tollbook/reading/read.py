@@ -73,7 +73,7 @@ def read(
     - `as_of`: each row as it was known then; a day means its end.
     - `columns`: their names, in the order wanted.
     - `signal`, `category`, `market_cap` (the least, in USD): as the seller's API filters, where the table has them.
-    - `home`: TOLLBOOK_HOME.
+    - `home`: TOLLBOOK_HOME, or the address that it is published at (`s3://bucket/prefix`).
 
     `symbol`, `token_id`, `startDate`, `endDate` and `marketcap` are the SDK's names for the same. Amounts are exact
     (Decimal, or integers), days are datetime64[us], times are in UTC. Raises NotPublished (a KeyError and ValueError)
