@@ -1,13 +1,13 @@
 """The objects at an address, and the two documents that name the rest.
 
 current.json            the pointer: the newest version; the only object that is ever replaced
-versions/<name>.json    one publication: the pieces of its warehouse.duckdb, its Parquet files, older versions kept
-content/<sha256>        bytes under their hash: a piece of warehouse.duckdb, a Parquet file, or the manifest of these
+versions/<name>.json    one publication: the segments of its warehouse.duckdb, its Parquet files, older versions kept
+content/<sha256>        bytes under their hash: a segment of warehouse.duckdb, a Parquet file, or the manifest of these
 
 A reader goes from the pointer to the version to its contents by name, and never lists anything.
 
-warehouse.duckdb is cut where DuckDB's blocks begin: its header, then pieces of four blocks (256 KiB each). A
-publication changes few blocks, so few pieces are new.
+warehouse.duckdb is cut where DuckDB's blocks begin: its header, then segments of four blocks (256 KiB each). A
+publication changes few blocks, so few segments are new.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tollbook_bucket.errors import NewerLayout, PublicationDamaged
 LAYOUT = 1
 CURRENT = "current.json"
 HEADER_BYTES = 3 * 4096
-PIECE_BYTES = 4 * 262_144
+SEGMENT_BYTES = 4 * 262_144
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Replaced:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One publication. `warehouse` are the pieces of the file in order; `manifest` is published/snapshots.json, `files`
+    """One publication. `warehouse` are the segments of the file in order; `manifest` is published/snapshots.json, `files`
     the Parquet files that it names. `kept` are older versions that may be read, `expired` those being deleted."""
 
     sequence: int
@@ -61,7 +61,7 @@ class Version:
     @property
     def warehouse_bytes(self) -> int:
         """The size of warehouse.duckdb."""
-        return sum(piece.bytes for piece in self.warehouse)
+        return sum(segment.bytes for segment in self.warehouse)
 
     def contents(self) -> dict[str, Content]:
         """Everything that a reader of this version may ask for, by hash."""
@@ -71,7 +71,7 @@ class Version:
         return _encode(
             asdict(replace(self, warehouse=(), files=()))
             | {
-                "warehouse": [[piece.sha256, piece.bytes] for piece in self.warehouse],
+                "warehouse": [[segment.sha256, segment.bytes] for segment in self.warehouse],
                 "files": [[file.sha256, file.bytes] for file in self.files],
             }
         )
@@ -84,7 +84,7 @@ class Version:
             return cls(
                 sequence=int(fields["sequence"]),
                 published_at=str(fields["published_at"]),
-                warehouse=tuple(Content(*piece) for piece in fields["warehouse"]),
+                warehouse=tuple(Content(*segment) for segment in fields["warehouse"]),
                 manifest=Content(**fields["manifest"]),
                 files=tuple(Content(*file) for file in fields["files"]),
                 kept=tuple(Replaced(**each) for each in fields["kept"]),

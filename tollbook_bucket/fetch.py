@@ -1,7 +1,7 @@
 """Fetch the newest publication from object storage into a local cache, and return its file.
 
-The pointer is asked each time; a version is fetched once. Pieces that an older copy has are taken from there. Every
-piece is checked against its hash, and a copy gets its name when it is whole and on disk. Copies belong to the user,
+The pointer is asked each time; a version is fetched once. Segments that an older copy has are taken from there. Every
+segment is checked against its hash, and a copy gets its name when it is whole and on disk. Copies belong to the user,
 under XDG_CACHE_HOME (default ~/.cache), one folder per address; the two newest are kept.
 """
 
@@ -91,26 +91,26 @@ def _copy(bucket: BucketStore, cache: Copies, current: Current) -> Path:
 
 
 def _assemble(bucket: BucketStore, cache: Copies, version: Version, draft: BinaryIO) -> None:
-    """Write the file from pieces that older copies have, and from the store, several at once."""
-    local = cache.pieces()
+    """Write the file from segments that older copies have, and from the store, several at once."""
+    local = cache.segments()
     with ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="bucket") as pool:
         for start in range(0, len(version.warehouse), 2 * CONNECTIONS):
             batch = version.warehouse[start : start + 2 * CONNECTIONS]
-            for data in pool.map(lambda piece: _piece(bucket, local, piece), batch):
+            for data in pool.map(lambda segment: _segment(bucket, local, segment), batch):
                 draft.write(data)
 
 
-def _piece(bucket: BucketStore, local: Mapping[str, tuple[Path, int]], piece: Content) -> bytes:
-    if piece.sha256 in local:
-        path, offset = local[piece.sha256]
-        data = _read_at(path, offset, piece.bytes)
-        if digest_of(data) == piece.sha256:
+def _segment(bucket: BucketStore, local: Mapping[str, tuple[Path, int]], segment: Content) -> bytes:
+    if segment.sha256 in local:
+        path, offset = local[segment.sha256]
+        data = _read_at(path, offset, segment.bytes)
+        if digest_of(data) == segment.sha256:
             return data
-    stored = bucket.get(piece.name)
+    stored = bucket.get(segment.name)
     if stored is None:
-        raise PublicationDamaged(f"{bucket.url}/{piece.name} is gone", _REPAIR)
-    if digest_of(stored.data) != piece.sha256:
-        raise PublicationDamaged(f"{bucket.url}/{piece.name} is not what its name says", _REPAIR)
+        raise PublicationDamaged(f"{bucket.url}/{segment.name} is gone", _REPAIR)
+    if digest_of(stored.data) != segment.sha256:
+        raise PublicationDamaged(f"{bucket.url}/{segment.name} is not what its name says", _REPAIR)
     return stored.data
 
 
@@ -153,8 +153,8 @@ class Copies:
         whole = (self.find(path.stem) for path in sorted(self.folder.glob("*.duckdb"), reverse=True))
         return next(filter(None, whole), None)
 
-    def pieces(self) -> dict[str, tuple[Path, int]]:
-        """File and offset of each piece of the copies. The bytes there are compared before they are used."""
+    def segments(self) -> dict[str, tuple[Path, int]]:
+        """File and offset of each segment of the copies. The bytes there are compared before they are used."""
         places: dict[str, tuple[Path, int]] = {}
         for path in self.folder.glob("*.duckdb"):
             try:
@@ -162,9 +162,9 @@ class Copies:
             except (OSError, PublicationDamaged):
                 continue
             offset = 0
-            for piece in version.warehouse:
-                places[piece.sha256] = (path, offset)
-                offset += piece.bytes
+            for segment in version.warehouse:
+                places[segment.sha256] = (path, offset)
+                offset += segment.bytes
         return places
 
     @contextmanager

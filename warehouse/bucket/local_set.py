@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from payer.values.crashpoints import crash_point
-from tollbook_bucket.documents import HEADER_BYTES, PIECE_BYTES
+from tollbook_bucket.documents import HEADER_BYTES, SEGMENT_BYTES
 from warehouse.cache.locking import file_lock
 from warehouse.load.child_environment import child_environment
 from warehouse.publish import stamp
@@ -52,15 +52,15 @@ class LocalSet:
     _stream: IO[bytes]
     _reader: subprocess.Popen[bytes]
 
-    def pieces(self) -> Iterator[bytes]:
-        """Yield warehouse.duckdb in its pieces, once. Raises LocalSetChanged."""
+    def segments(self) -> Iterator[bytes]:
+        """Yield warehouse.duckdb in its segments, once. Raises LocalSetChanged."""
         left, size = self.identity[0], HEADER_BYTES
         while left:
-            piece = self._stream.read(min(size, left))
-            if not piece:
+            segment = self._stream.read(min(size, left))
+            if not segment:
                 break
-            left, size = left - len(piece), PIECE_BYTES
-            yield piece
+            left, size = left - len(segment), SEGMENT_BYTES
+            yield segment
         if left or self._stream.read(1) or self._reader.wait():
             raise LocalSetChanged("warehouse.duckdb")
 
@@ -96,7 +96,7 @@ def open_local_set(published: Path) -> Iterator[LocalSet | None]:
 def _open(published: Path, root: Path) -> LocalSet:
     seq, mark = _ledger_of(Standby(published))
     command = [sys.executable, "-I", "-S", "-c", _READ, str(published / "warehouse.duckdb")]
-    reader = subprocess.Popen(command, env=child_environment(), stdout=subprocess.PIPE, bufsize=PIECE_BYTES)
+    reader = subprocess.Popen(command, env=child_environment(), stdout=subprocess.PIPE, bufsize=SEGMENT_BYTES)
     assert reader.stdout is not None, "it is a pipe"
     words = reader.stdout.readline().split()
     if len(words) != 2:

@@ -204,11 +204,11 @@ class _Upload:
         self.bytes = 0
 
     def everything(self, local: LocalSet) -> tuple[tuple[Content, ...], Content, tuple[Content, ...]]:
-        """Send the pieces, the manifest and the Parquet files, and return them."""
+        """Send the segments, the manifest and the Parquet files, and return them."""
         with ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="bucket") as pool:
             running = set[Future[int | None]]()
             try:
-                warehouse = tuple(self._all(pool, running, ((digest_of(p), len(p), p) for p in local.pieces())))
+                warehouse = tuple(self._all(pool, running, ((digest_of(p), len(p), p) for p in local.segments())))
                 [manifest] = self._all(
                     pool, running, [(digest_of(local.manifest), len(local.manifest), local.manifest)]
                 )

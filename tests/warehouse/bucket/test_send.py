@@ -39,7 +39,9 @@ def test_the_file_the_manifest_and_every_parquet_file_are_there_byte_for_byte(ho
     sent = send_from(home, bucket)
     version = newest(bucket)
     contents = {content.sha256: bucket.get(content.name) for content in version.contents().values()}
-    assert b"".join(found.data for piece in version.warehouse if (found := contents[piece.sha256])) == bytes_of(home)
+    assert b"".join(found.data for segment in version.warehouse if (found := contents[segment.sha256])) == bytes_of(
+        home
+    )
     manifest = contents[version.manifest.sha256]
     assert manifest is not None
     assert manifest.data == (home / "published" / "snapshots.json").read_bytes()
