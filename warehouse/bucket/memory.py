@@ -18,7 +18,7 @@ from tollbook_bucket.documents import digest_of
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class SendingState:
     """The last look at an address. `identity` and `manifest` tell the local publication that `version` is.
 
     `problem` is what kept the newest publication from being sent since `since`; None when all is there.
@@ -34,11 +34,11 @@ class State:
     advice: str | None = None
     since: str | None = None
 
-    def sent(self, version: str, sequence: int, identity: tuple[int, int], manifest: str, at: datetime) -> State:
+    def sent(self, version: str, sequence: int, identity: tuple[int, int], manifest: str, at: datetime) -> SendingState:
         now = at.isoformat(timespec="seconds")
-        return State(self.url, version, sequence, now, identity, manifest)
+        return SendingState(self.url, version, sequence, now, identity, manifest)
 
-    def failed(self, problem: str, advice: str, at: datetime) -> State:
+    def failed(self, problem: str, advice: str, at: datetime) -> SendingState:
         since = self.since or at.isoformat(timespec="seconds")
         return replace(self, problem=problem, advice=advice, since=since)
 
@@ -57,16 +57,16 @@ class BucketMemory:
         """The lock that a sender of this home holds."""
         return self._folder / "sender.lock"
 
-    def state(self) -> State:
+    def state(self) -> SendingState:
         """Read the state; an empty one where there is none or it can't be read."""
         try:
             fields = json.loads((self._folder / "state.json").read_text("utf-8"))
             identity = fields.pop("identity")
-            return State(**fields, identity=None if identity is None else (int(identity[0]), int(identity[1])))
+            return SendingState(**fields, identity=None if identity is None else (int(identity[0]), int(identity[1])))
         except (OSError, ValueError, LookupError, TypeError, AttributeError):
-            return State(self._url)
+            return SendingState(self._url)
 
-    def note(self, state: State) -> None:
+    def note(self, state: SendingState) -> None:
         _write(self._folder / "state.json", json.dumps(asdict(state)).encode())
 
     def document(self, version: str) -> bytes | None:
