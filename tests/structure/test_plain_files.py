@@ -84,7 +84,7 @@ ALLOWED = {
     "a reader's copies from object storage, which nobody ever writes again": (
         "tollbook_bucket/fetch.py _read_at path.open",
         "tollbook_bucket/fetch.py Copies.locked os.open",
-        "tollbook_bucket/fetch.py Copies.pieces path.with_suffix('.json').read_bytes",
+        "tollbook_bucket/fetch.py Copies.segments path.with_suffix('.json').read_bytes",
         "tollbook_bucket/fetch.py Copies.draft path.open",
         "tollbook_bucket/fetch.py Copies.keep path.with_suffix('.json').write_bytes",
         "tollbook_bucket/fetch.py Copies.keep self._mark(path).touch",
