@@ -176,7 +176,7 @@ MUTANTS = (
     # The ledger: caps, losses, freezes, one purchase's one rail.
     *of(
         "payer/ledger/caps.py",
-        LEDGER,
+        (*LEDGER, "tests/payer/buy/test_quote.py"),
         caps_never_reached=("        if held > limit.amount:\n", "        if False:\n"),
         a_cap_is_open=("        if held > limit.amount:\n", "        if held > limit.amount + asked:\n"),
         months_not_counted=('        "per_month": ("month", day[:7]),\n', ""),
@@ -186,7 +186,12 @@ MUTANTS = (
     ),
     *of(
         "payer/ledger/reserve.py",
-        (*LEDGER, "tests/payer/ledger/test_asset_change.py", "tests/payer/buy/test_void_purchases.py"),
+        (
+            *LEDGER,
+            "tests/payer/ledger/test_asset_change.py",
+            "tests/payer/buy/test_void_purchases.py",
+            "tests/payer/buy/test_quote.py",
+        ),
         rail_moved_after_a_send=("    if void.sends or void.earlier_sends:\n", "    if False:\n"),
         another_process_works_on_it=(
             "and _was_abandoned(latest, by) and not by.leased_elsewhere(latest):",
