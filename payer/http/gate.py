@@ -7,26 +7,27 @@ from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from types import TracebackType
 
-from payer.http.pace import LONGEST_PAUSE_SECONDS, RequestPace
+from payer.http.pace import LONGEST_PAUSE_SECONDS, Pace
 from payer.values.clock import Clock
 
 
 class Gate:
     """Held around each request to a seller. A pause that one request is told of delays all of them."""
 
-    def __init__(self, clock: Clock, parallel: int, pace: RequestPace | None = None) -> None:
+    def __init__(self, clock: Clock, parallel: int, pace: Pace | None = None) -> None:
         self._clock = clock
         self._slots = asyncio.Semaphore(parallel)
         self._pace = pace
         self._open_at: datetime | None = None
         self._inside: set[asyncio.Task[object] | None] = set()
 
-    def pause(self, seconds: float) -> None:
+    async def pause(self, seconds: float) -> None:
         """Delay every request by at most LONGEST_PAUSE_SECONDS; a longer pause already set stays."""
-        until = self._clock.now() + timedelta(seconds=min(max(seconds, 0.0), LONGEST_PAUSE_SECONDS))
+        now = self._clock.now()
+        until = now + timedelta(seconds=min(max(seconds, 0.0), LONGEST_PAUSE_SECONDS))
         self._open_at = until if self._open_at is None else max(self._open_at, until)
         if self._pace is not None:
-            self._pace.hold(until)
+            await self._pace.hold(until, now)
 
     @property
     def is_passed(self) -> bool:
@@ -35,15 +36,15 @@ class Gate:
 
     async def wait(self) -> None:
         """Return once a request may leave."""
-        while (seconds := self._seconds_left()) > 0:
+        while (seconds := await self._seconds_left()) > 0:
             await self._clock.sleep(seconds)
 
-    def _seconds_left(self) -> float:
+    async def _seconds_left(self) -> float:
         now = self._clock.now()
         left = 0.0 if self._open_at is None else (self._open_at - now).total_seconds()
         if 0 < left <= LONGEST_PAUSE_SECONDS:
             return left
-        return 0.0 if self._pace is None else self._pace.take(now)
+        return 0.0 if self._pace is None else await self._pace.take(now)
 
     async def __aenter__(self) -> None:
         await self._slots.acquire()

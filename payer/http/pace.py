@@ -1,4 +1,5 @@
-"""Space a seller's requests evenly, for one process or for all processes of a machine.
+"""Space a seller's requests evenly, for one process or for all processes of a machine. The workers of a PostgreSQL
+ledger share a pace in there (payer/ledger/workers/pace.py).
 
 A slot is taken when a request leaves and never in advance, so a process that dies or waits longer wastes none.
 """
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Protocol
 
 from payer.values.durable import make_private_folder
 from payer.values.errors import LedgerUnavailable
@@ -19,6 +21,18 @@ LONGEST_PAUSE_SECONDS = 60.0
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _DIGITS = 17
+
+
+class Pace(Protocol):
+    """The next free slot of one seller. Both methods raise LedgerUnavailable where it can't be kept."""
+
+    async def take(self, now: datetime) -> float:
+        """Take the slot and return 0.0, or return the seconds until the next one."""
+        ...
+
+    async def hold(self, until: datetime, now: datetime) -> None:
+        """Give no slot before a time."""
+        ...
 
 
 class RequestPace:
@@ -30,7 +44,7 @@ class RequestPace:
         self._path = path
         self._next = _EPOCH
 
-    def take(self, now: datetime) -> float:
+    async def take(self, now: datetime) -> float:
         """Take the slot and return 0.0, or return the seconds until the next one. Raises LedgerUnavailable."""
         with self._locked():
             left = (self._next - now).total_seconds()
@@ -40,7 +54,7 @@ class RequestPace:
             self._next = now + self._gap
             return 0.0
 
-    def hold(self, until: datetime) -> None:
+    async def hold(self, until: datetime, _now: datetime) -> None:
         """Give no slot before a time. Raises LedgerUnavailable."""
         with self._locked():
             self._next = max(self._next, until)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from types import TracebackType
@@ -14,7 +14,7 @@ from urllib.parse import quote, urlsplit
 from payer.http.exchange import Exchange
 from payer.http.gate import Gate, retry_after
 from payer.http.outcome import Answer, NotSent, Unanswered
-from payer.http.pace import RequestPace
+from payer.http.pace import Pace, RequestPace
 from payer.http.pool import ConnectionPool
 from payer.policy.rules import Policy, SellerPolicy, is_https_or_loopback, origin
 from payer.values.clock import Clock
@@ -45,11 +45,18 @@ class HttpTransport:
     """`Transport` over httpx, with kept connections to the origins that policy names and to no others.
 
     A paid request is sent once, whatever happens. An unpaid one is repeated when the seller is busy (429, 5xx) or does
-    not answer, after its Retry-After or a growing pause with jitter. Processes that share the folder `paces` share a
-    seller's requests_per_minute; without it each has its own.
+    not answer, after its Retry-After or a growing pause with jitter. Processes that share `paces` share a seller's
+    requests_per_minute: a folder, or what makes a pace of a seller's name and rate; without it each has its own.
     """
 
-    def __init__(self, policy: Policy, clock: Clock, *, seed: int | None = None, paces: Path | None = None) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        clock: Clock,
+        *,
+        seed: int | None = None,
+        paces: Path | Callable[[str, int], Pace] | None = None,
+    ) -> None:
         self._sellers = sorted(policy.sellers.values(), key=lambda seller: -len(seller.base_url))
         self._clock = clock
         self._paces = paces
@@ -76,23 +83,23 @@ class HttpTransport:
             result = await self._through_gate(seller, request, headers, timeout)
             if isinstance(result, Answer) and result.status not in _BUSY:
                 return result
-            if not self._pause_if_told(seller, result):
+            if not await self._pause_if_told(seller, result):
                 await self._clock.sleep(pause * self._jitter.uniform(0.5, 1.5))
         result = await self._through_gate(seller, request, headers, timeout)
-        self._pause_if_told(seller, result)
+        await self._pause_if_told(seller, result)
         if isinstance(result, Answer):
             return result
         del headers  # a traceback may show local variables, and these can be spent (I10)
         raise result
 
-    def _pause_if_told(self, seller: SellerPolicy, result: Answer | Unanswered) -> bool:
+    async def _pause_if_told(self, seller: SellerPolicy, result: Answer | Unanswered) -> bool:
         """Pause the seller's gate for its Retry-After. False when it sent none."""
         if not isinstance(result, Answer) or result.status not in _BUSY:
             return False
         seconds = retry_after(result.headers.get("retry-after"), self._clock.now())
         if seconds is None:
             return False
-        self._gates[seller.name].pause(seconds)
+        await self._gates[seller.name].pause(seconds)
         return True
 
     def _seller(self, url: str) -> SellerPolicy:
@@ -122,9 +129,11 @@ class HttpTransport:
             self._gates[seller.name] = Gate(self._clock, seller.parallel, self._pace(seller))
         return self._gates[seller.name]
 
-    def _pace(self, seller: SellerPolicy) -> RequestPace | None:
+    def _pace(self, seller: SellerPolicy) -> Pace | None:
         if not seller.requests_per_minute:
             return None
+        if callable(self._paces):
+            return self._paces(seller.name, seller.requests_per_minute)
         path = None if self._paces is None else self._paces / quote(seller.name, safe="")
         return RequestPace(seller.requests_per_minute, path)
 

@@ -30,8 +30,10 @@ from payer.values.durable import fsync_path, make_private_file
 from payer.values.errors import BackupFailed, LedgerUnavailable
 
 _BATCH = 1_000
-_TABLES = tuple(table for table in schema.metadata.sorted_tables if table is not schema.writers)
-"""The tables that are copied. A copy has no writers, and is compared with its events before anything is signed."""
+_TABLES = tuple(
+    table for table in schema.metadata.sorted_tables if table.name not in ("writers", "publications", "paces")
+)
+"""The tables that are copied. A copy has no workers, and is compared with its events before anything is signed."""
 _DISK_FULL = ("SQLITE_FULL", "SQLITE_IOERR_WRITE")
 
 

@@ -23,6 +23,7 @@ from payer.ledger.operator import freezes
 from payer.ledger.operator.freezes import Freeze
 from payer.ledger.reserve import PricedOrder, Reserving
 from payer.ledger.stream.changes import PurchaseChanges
+from payer.ledger.workers.workers import Workers
 from payer.policy.rules import Caps
 from payer.values.chain_view import TransferOut
 from payer.values.events import Event
@@ -51,6 +52,7 @@ class Ledger(CallsInThread):
         self._integrity = Integrity(engine, writers)
         self.elsewhere, self.changes = SpentElsewhere(engine), PurchaseChanges(engine)
         """What the wallet paid and this ledger does not have; and its calls as they change, for who watches them."""
+        self.workers = Workers(engine, self)
 
     @classmethod
     def open(cls, url: str, thread: LedgerThread | None = None) -> Self:
@@ -99,8 +101,8 @@ class Ledger(CallsInThread):
 
         `caps` are by asset symbol; `loss_limit` (atomic units by seller) stops buying from a seller that kept as much
         without delivering (0: anything at all). An order that is already held, or that another process works on, comes
-        back as it is and reserves nothing. One that a process reserved and abandoned is voided, and reserved again for
-        this run. Raises Frozen for a seller that an operator froze.
+        back as it is and reserves nothing. One that a process abandoned is voided, and reserved again for this run.
+        Raises Frozen for a seller that an operator froze.
         """
         self._integrity.before_reserving()
         return reserve.reserve(self._engine, Reserving(run, caps, lease, loss_limit or {}, leased_elsewhere), priced)
@@ -129,8 +131,6 @@ class Ledger(CallsInThread):
         """Append to many purchases in one commit; those that have changed since they were read are left out."""
         self._integrity.before_append(())
         return append.append_all(self._engine, batch)
-
-    # ── the projection against the events ────────────────────────────────────────────────────────────────────────
 
     def verify_projection(self) -> list[Mismatch]:
         """Fold all events again; return where the projection or the caps' buckets differ. Then nothing is signed.

@@ -201,7 +201,7 @@ def open_context(policy: Policy, environ: Mapping[str, str], check_body: BodyChe
         ledger=ledger,
         policy=policy,
         chain=RpcChain(policy, clock, ledger, clocks=clocks),
-        transport=HttpTransport(policy, clock, paces=home / "state" / "paces"),
+        transport=HttpTransport(policy, clock, paces=ledger.workers.paces(home / "state" / "paces")),
         wallet=signer,
         clock=clock,
         spool=Spool(home / "state" / "spool"),

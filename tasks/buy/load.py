@@ -1,11 +1,10 @@
-"""Load the ledger's new bodies into the cache's tables, and publish the tables to analysts."""
+"""Load the ledger's new bodies into the cache's tables, and publish the tables to analysts, in this home."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from payer.buy.judge_body import book_failure
-from tasks.bucket.publish_remote import with_remote
 from tasks.request.expected import expected
 from tasks.workspace.check_body import check_body
 from tasks.workspace.workspace import Workspace
@@ -36,15 +35,13 @@ def _load(ws: Workspace) -> LoadReport:
     return report
 
 
-async def publish(ws: Workspace) -> Publication:
-    """Publish here, then at TOLLBOOK_PUBLISH. Trouble there is a note of the publication, never an error."""
-    return await with_remote(ws, await publish_here(ws))
+async def publish_here(ws: Workspace, *, take_over: bool = False) -> Publication:
+    """Write snapshot files of what is new and replace the file that analysts open, atomically, in this home.
+
+    `take_over` continues what another worker's home published.
+    """
+    return await ws.in_thread(_publish, ws, take_over)
 
 
-async def publish_here(ws: Workspace) -> Publication:
-    """Write snapshot files of what is new and replace the file that analysts open, atomically."""
-    return await ws.in_thread(_publish, ws)
-
-
-def _publish(ws: Workspace) -> Publication:
-    return publishing.publish(ws.home, ws.ledger, expected=expected(ws))
+def _publish(ws: Workspace, take_over: bool) -> Publication:
+    return publishing.publish(ws.home, ws.ledger, expected=expected(ws), take_over=take_over)

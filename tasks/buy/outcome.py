@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from payer.values.errors import Interrupted, PaidUndelivered, PayerError, Unreachable, Unresolved, worst
@@ -11,10 +11,11 @@ from payer.values.money import Amount, Asset
 from payer.values.purchase import Purchase
 from payer.values.request import Run
 from tasks.buy.bill import LostData
+from tasks.buy.publish import LeftToPublisher
+from warehouse.publish.publication import Publication
 
 if TYPE_CHECKING:
     from warehouse.load.report import LoadReport
-    from warehouse.publish.publication import Publication
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,8 @@ class Outcome:
     `left_…` count what the bill still lists and was not bought, at the newest prices (None: unknown). `found_on_chain`
     counts purchases that the chain shows as paid before this ledger knew them, by another machine or a lost ledger:
     they cost this run nothing. `loaded` sums the run's loads. `interrupted`: it was asked to stop before its end.
-    `unconfirmed` are cells that this run asked for and that were not delivered.
+    `unconfirmed` are cells that this run asked for and that were not delivered. `left_to_publisher`: another worker
+    published what this run bought, or will.
     """
 
     run: Run
@@ -88,6 +90,7 @@ class Outcome:
     notes: tuple[str, ...] = ()
     interrupted: bool = False
     unconfirmed: tuple[UnconfirmedCells, ...] = ()
+    left_to_publisher: LeftToPublisher | None = None
 
     @property
     def exit_code(self) -> int:
@@ -102,6 +105,12 @@ class Outcome:
         codes += [PaidUndelivered.exit_code] if self.undelivered or self.loaded.failures else []
         codes += [Unresolved.exit_code] if self.open else []
         return worst(codes) or (Unresolved.exit_code if self.left_calls or self.unconfirmed else 0)
+
+    def with_publication(self, published: Publication | LeftToPublisher) -> Outcome:
+        """Return the outcome with its publication, by this worker or by another."""
+        if isinstance(published, Publication):
+            return replace(self, published=published)
+        return replace(self, left_to_publisher=published, notes=(*self.notes, published.text))
 
     def money(self, amount_atomic: int | None) -> str:
         """Return decimal text in the asset, or the word unknown."""
@@ -162,6 +171,7 @@ class Outcome:
         held = self.published.held if self.published else None
         return {
             "published": str(self.published.path) if self.published else None,
+            "publisher": self.left_to_publisher.document() if self.left_to_publisher else None,
             "snapshot_files": self.published.snapshot_files if self.published else 0,
             "held": {"versions": held.files if held else 0, "bytes": held.bytes if held else 0},
         }

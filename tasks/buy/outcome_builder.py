@@ -21,13 +21,14 @@ from tasks.buy.bill import Bill, Item, Line, Saved
 from tasks.buy.outcome import Bought, Outcome, PriceChange, UnconfirmedCells
 from tasks.workspace.cache_trouble import as_payer_errors
 from warehouse.load.report import Failure, LoadReport, joined
+from warehouse.publish.publication import Publication
 
 if TYPE_CHECKING:
     from payer.settle.recover import Recovered
     from sources.model import Dataset
     from sources.planner.held import AbsentCells
+    from tasks.buy.publish import LeftToPublisher
     from tasks.buy.purchase import Batch
-    from warehouse.publish.publication import Publication
 
 
 @dataclass(slots=True)
@@ -47,7 +48,7 @@ class OutcomeBuilder:
     stopped: bool = False
     bill: Bill | None = None
     first_bill: Bill | None = None
-    published: Publication | None = None
+    published: Publication | LeftToPublisher | None = None
     postponed: str | None = None
 
     def count_recovered(self, found: Recovered) -> None:
@@ -113,7 +114,7 @@ class OutcomeBuilder:
         over = [p for p in met.values() if p.data is Data.DELIVERED or p.purchase_id in undelivered]
         left = self._left({p.purchase_key for p in over})
         saved = self.first_bill.saved if self.first_bill else Saved()
-        return Outcome(
+        outcome = Outcome(
             run=self.run,
             asset=self.asset,
             calls_paid=len(paid),
@@ -132,11 +133,12 @@ class OutcomeBuilder:
             price_changes=tuple(self.price_changes),
             lost=self.first_bill.lost if self.first_bill else (),
             problems=tuple(self.problems),
-            published=self.published,
+            published=None,
             notes=self._notes(notes),
             interrupted=interrupted,
             unconfirmed=unconfirmed_of(self.bill.lines if self.bill else (), (*mine, *self.reclaimed.values())),
         )
+        return outcome if self.published is None else outcome.with_publication(self.published)
 
     def _is_anothers(self, purchase: Purchase) -> bool:
         """True if another run bought and has the piece meanwhile: its proof is that run's business."""
@@ -151,7 +153,7 @@ class OutcomeBuilder:
         """The request's notes, then those of the loads, the bills and the publication, each once."""
         loaded = [note for load in self.loads for note in load.notes]
         billed = [note for bill in (self.first_bill, self.bill) if bill for note in bill.notes]
-        published = (self.published.note,) if self.published and self.published.note else ()
+        published = (self.published.note,) if isinstance(self.published, Publication) and self.published.note else ()
         postponed = (self.postponed,) if self.postponed else ()
         return tuple(dict.fromkeys((*notes, *loaded, *billed, *published, *postponed)))
 

@@ -8,6 +8,7 @@ from typing import Any
 from payer.settle.recover import Recovered
 from payer.values.errors import PaidUndelivered, Unresolved
 from payer.values.purchase import Purchase
+from tasks.buy.publish import LeftToPublisher
 from tasks.buy.steps import PLAIN, Steps
 from tasks.ops.status import purchase_document, undelivered_text
 from tasks.workspace.workspace import Workspace
@@ -21,7 +22,7 @@ class Recovery:
 
     found: Recovered
     loaded: LoadReport
-    published: Publication | None
+    published: Publication | LeftToPublisher | None
     undelivered: tuple[Purchase, ...]
     failed: tuple[Purchase, ...] = ()
     interrupted: bool = False
@@ -42,14 +43,20 @@ class Recovery:
             "failed": len(self.failed),
         }
 
+    @property
+    def notes(self) -> list[str]:
+        left = [self.published.text] if isinstance(self.published, LeftToPublisher) else []
+        return [*self.loaded.notes, *left]
+
     def document(self) -> dict[str, Any]:
         return {
             "interrupted": self.interrupted,
             **self.counts(),
             "rows_new": self.loaded.rows_new,
             "rows_changed": self.loaded.rows_changed,
-            "published": str(self.published.path) if self.published else None,
-            "notes": list(self.loaded.notes),
+            "published": str(self.published.path) if isinstance(self.published, Publication) else None,
+            "publisher": self.published.document() if isinstance(self.published, LeftToPublisher) else None,
+            "notes": self.notes,
             "purchases": [{**purchase_document(p), "why": why} for p, why in self.found.in_doubt]
             + [{**purchase_document(p), "why": undelivered_text(p)} for p in self.undelivered]
             + [{**purchase_document(p), "why": p.lost_for} for p in self.failed],

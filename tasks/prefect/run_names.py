@@ -14,7 +14,7 @@ from sources.slots import slot, start_of
 from tasks.prefect.flow_run import flow_run, flow_run_context
 
 BACKFILL = "backfill"
-EVERY_HOUR = frozenset({"health"})
+EVERY_HOUR = frozenset({"health", "publish"})
 """Flows of no dataset that run several times a day."""
 MOST_NAMES = 2
 """Datasets that a backfill's name lists; more are counted."""

@@ -17,12 +17,14 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 
 from payer.values.errors import Unreachable
-from tasks.buy.load import load, publish
+from tasks.buy.load import load
 from tasks.buy.plan import note_avoided, plan
+from tasks.buy.publish import publish
 from tasks.buy.purchase import approve, buy, recover, verify
 from tasks.buy.quote import quote
 from tasks.buy.steps import Steps
 from tasks.ops.compact import compact
+from tasks.ops.publish import publish_all
 from tasks.ops.reconcile import reconcile_all
 from tasks.prefect.task_names import task_name
 
@@ -89,6 +91,7 @@ approve_task = task(approve, retries=2, retry_delay_seconds=10)
 buy_task = task(buy)
 verify_task = task(verify, retries=2, retry_delay_seconds=10)
 publish_task = task(publish)
+publish_all_task = task(publish_all, retries=2, retry_delay_seconds=10)
 compact_task = task(compact)
 reconcile_task = task(reconcile_all)
 

@@ -188,7 +188,8 @@ class Workspace:
         from tasks.workspace.check_body import check_body
 
         wallet, spool = self.wallet if self.has_wallet else None, self.spool
-        self._transport = HttpTransport(self.policy, clock=self.clock, paces=self.home / "state" / "paces")
+        paces = self.ledger.workers.paces(self.home / "state" / "paces")
+        self._transport = HttpTransport(self.policy, clock=self.clock, paces=paces)
         self._chain = RpcChain(self.policy, self.clock, self.ledger, clocks=self.clocks)
         if self.searching_of is not None:
             self._chain.watch(self.searching_of)

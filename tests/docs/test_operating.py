@@ -92,7 +92,7 @@ def test_every_example_has_the_shape_of_the_real_document(
     schedules = str(PROJECT / "prefect.yaml")
     fits(shown["month"], tollbook("plan", "grades", "--month", "--schedules", schedules, "--json").document)
     fits(shown["run"], tollbook("run", "grades", "--json").document)
-    for verb in ("status", "costs", "recover", "reconcile", "rebuild", "doctor", "health", "probe"):
+    for verb in ("status", "costs", "recover", "reconcile", "publish", "rebuild", "doctor", "health", "probe"):
         fits(shown[verb], tollbook(verb, "--json").document)
     for line in tollbook("watch", "--no-follow", "--json").out.splitlines():
         fits(shown["watch"], json.loads(line))

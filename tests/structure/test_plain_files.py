@@ -95,6 +95,10 @@ ALLOWED = {
         "payer/spool.py _read path.read_bytes",
         "payer/spool.py _write os.open",
     ),
+    "the id of a place that workers share": (
+        "tasks/workspace/place.py _id marker.read_text",
+        "tasks/workspace/place.py mark_place draft.write_text",
+    ),
     "what people were told of their health": (
         "tasks/health/changes.py Memory.read self._path.read_text",
         "tasks/health/changes.py Memory.write new.write_text",

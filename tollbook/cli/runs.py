@@ -9,8 +9,8 @@ from flows.ingest import ingest
 from payer.values.errors import Interrupted, PayerError
 from tasks.buy.bill import Bill
 from tasks.buy.caps import Beside
-from tasks.buy.load import publish
 from tasks.buy.outcome import Outcome
+from tasks.buy.publish import publish
 from tasks.buy.quote import current_bill
 from tasks.buy.steps import PLAIN, publish_later
 from tasks.buy.watch import Watch
@@ -98,11 +98,11 @@ async def _finish(
 
 async def _publish_outcome(ws: Workspace, done: Outcome) -> Outcome:
     """Publish. An error becomes a problem of the outcome, which keeps its figures: money may have moved."""
-    if done.published:
+    if done.published or done.left_to_publisher:
         return done
     try:
         with as_payer_errors():
-            return replace(done, published=await publish(ws))
+            return done.with_publication(await publish(ws))
     except PayerError as error:
         known = {problem.what for problem in done.problems}
         return done if error.what in known else replace(done, problems=(*done.problems, error))

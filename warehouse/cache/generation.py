@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from functools import cache
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from sources import registry
 from sources.parse import PARSER
@@ -33,6 +34,17 @@ def hash_function() -> str:
 
     with duckdb.connect() as con:
         return str(con.execute(_SAMPLE).fetchall()[0][0])
+
+
+def new_build() -> str:
+    """An id for one cache file, which ends in its generation: files of one generation read a body to the same rows."""
+    text = f"{FORMAT}|{PARSER}|{declaration()}|{hash_function()}"
+    return f"{uuid4().hex}-{hashlib.blake2s(text.encode(), digest_size=8).hexdigest()}"
+
+
+def generation_of(build: str | None) -> str:
+    """The generation of a build; empty for one of an earlier tollbook."""
+    return (build or "").partition("-")[2]
 
 
 def outdated(meta: dict[str, str]) -> str | None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 from sources import registry
 from sources.model import Kind
 from sources.parse import PARSER
-from warehouse.cache.generation import FORMAT, declaration, hash_function, read_meta, write_meta
+from warehouse.cache.generation import FORMAT, declaration, hash_function, new_build, read_meta, write_meta
 from warehouse.cache.tables import add_missing_columns
 
 if TYPE_CHECKING:
@@ -58,7 +57,7 @@ def prepare(con: duckdb.DuckDBPyConnection) -> dict[str, str]:
     write_meta(con, prepared=_prepared())
     if not meta:
         generation = {"format": str(FORMAT), "parser": str(PARSER), "hash": hash_function(), "built": declaration()}
-        write_meta(con, **generation, whole="no", build=uuid4().hex)
+        write_meta(con, **generation, whole="no", build=new_build())
     con.execute("COMMIT")
     return read_meta(con)
 

@@ -24,8 +24,9 @@ MIRRORED = ("loads", "quarantined")
 
 
 @contextmanager
-def attached(con: duckdb.DuckDBPyConnection, standby: Standby) -> Iterator[None]:
-    """The standby file as `pub`. One that is missing, damaged, of another layout or another cache is begun again.
+def attached(con: duckdb.DuckDBPyConnection, standby: Standby, *, take_over: bool = False) -> Iterator[None]:
+    """The standby file as `pub`. One that is missing, damaged, of another layout or another cache is begun again;
+    with `take_over`, one of another cache is continued where this one has all of its deliveries.
 
     One that this publication has begun, and not stamped yet, is gone on with: beginning takes a second.
     """
@@ -34,7 +35,7 @@ def attached(con: duckdb.DuckDBPyConnection, standby: Standby) -> Iterator[None]
     try:
         con.execute(attach)
         shown = stamp.read(con, "pub")
-        if not (begun if shown is None else shown.follows(cache_version(con))):
+        if not (begun if shown is None else _can_update(con, shown, take_over=take_over)):
             con.execute("DETACH pub")
             standby.discard()
             con.execute(attach)
@@ -50,6 +51,14 @@ def attached(con: duckdb.DuckDBPyConnection, standby: Standby) -> Iterator[None]
         yield
     finally:
         con.execute("DETACH pub")
+
+
+def _can_update(con: duckdb.DuckDBPyConnection, shown: stamp.Stamp, *, take_over: bool) -> bool:
+    cache = cache_version(con)
+    if shown.follows(cache) or not (take_over and shown.is_continued_by(cache)):
+        return shown.follows(cache)
+    [(lacking,)] = con.execute("SELECT count(*) FROM pub.loads ANTI JOIN loads USING (purchase_id)").fetchall()
+    return not lacking
 
 
 @contextmanager

@@ -45,7 +45,7 @@ def publish_once(home: Path, ledger: LedgerReader, expected: Expected | None, op
         changed, deliveries = options.rebuild or not first.current, 0
         if changed:
             _choose_version(standby, rebuild=options.rebuild, of_this_ledger=first.of_this_ledger)
-            deliveries = _update_standby(cache, standby, ledger, expected, snapshot)
+            deliveries = _update_standby(cache, standby, ledger, expected, snapshot, take_over=options.take_over)
         crash_point("publish.before_swap")
         if changed:
             standby.swap()
@@ -81,7 +81,7 @@ def _write_snapshots(
     def needs(con: duckdb.DuckDBPyConnection, _: LedgerSnapshot | None) -> LedgerNeeds:
         shown = _public_stamp(con, standby)
         [(newest,)] = con.execute("SELECT coalesce(max(seq), 0) FROM loads").fetchall()
-        costs_after = costs_needed(con, root, thorough=options.thorough)
+        costs_after = costs_needed(con, root, thorough=options.thorough, take_over=options.take_over)
         if shown is None:
             return LedgerNeeds(int(newest), costs_after=costs_after)
         return LedgerNeeds(int(newest), frozenset({shown.ledger_seq}), costs_after, shown.avoided_seq)
@@ -89,8 +89,8 @@ def _write_snapshots(
     def work(con: duckdb.DuckDBPyConnection, snapshot: LedgerSnapshot) -> _FirstLook:
         shown = _public_stamp(con, standby)
         of_this_ledger = shown is None or shown.is_of(snapshot)
-        current = of_this_ledger and shown is not None and _is_current(con, shown, snapshot)
-        written = write_snapshots(con, root, snapshot.costs, thorough=options.thorough)
+        current = of_this_ledger and shown is not None and _is_current(con, shown, snapshot, options)
+        written = write_snapshots(con, root, snapshot.costs, thorough=options.thorough, take_over=options.take_over)
         crash_point("publish.snapshots")
         return _FirstLook(written, current, of_this_ledger)
 
@@ -104,10 +104,13 @@ def _public_stamp(con: duckdb.DuckDBPyConnection, standby: Standby) -> stamp.Sta
     return stamp.read_file(con, standby.public_stamp) or stamp.read_file(con, standby.public)
 
 
-def _is_current(con: duckdb.DuckDBPyConnection, shown: stamp.Stamp, ledger: LedgerSnapshot) -> bool:
+def _is_current(
+    con: duckdb.DuckDBPyConnection, shown: stamp.Stamp, ledger: LedgerSnapshot, options: PublishOptions
+) -> bool:
     """True when the public file shows everything that cache and ledger have."""
     cache = cache_version(con)
-    if not shown.follows(cache) or shown.rewinds != cache.rewinds or shown.ledger_seq != ledger.seq:
+    same = shown.follows(cache) and shown.rewinds == cache.rewinds
+    if not (same or (options.take_over and shown.is_continued_by(cache))) or shown.ledger_seq != ledger.seq:
         return False
     [(loads,)] = con.execute("SELECT count(*) FROM loads").fetchall()
     return loads == shown.loads and not ledger.avoided_rows(shown.avoided_seq)
@@ -126,19 +129,25 @@ def _choose_version(standby: Standby, *, rebuild: bool, of_this_ledger: bool) ->
 
 
 def _update_standby(
-    cache: Cache, standby: Standby, ledger: LedgerReader, expected: Expected | None, snapshot: LedgerSnapshot
+    cache: Cache,
+    standby: Standby,
+    ledger: LedgerReader,
+    expected: Expected | None,
+    snapshot: LedgerSnapshot,
+    *,
+    take_over: bool,
 ) -> int:
     """Update the chosen version in one transaction. Returns the deliveries that were new to it."""
 
     def needs(con: duckdb.DuckDBPyConnection, snapshot: LedgerSnapshot | None) -> LedgerNeeds:
-        with attached(con, standby):
+        with attached(con, standby, take_over=take_over):
             return update_needs(con, snapshot)
 
     def work(con: duckdb.DuckDBPyConnection, snapshot: LedgerSnapshot) -> int:
         if expected is not None:
             expect(con, expected)
         create_sources(con)
-        with attached(con, standby):
+        with attached(con, standby, take_over=take_over):
             with transaction(con):
                 deliveries = update(con, snapshot)
                 crash_point("publish.before_commit")

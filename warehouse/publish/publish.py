@@ -29,18 +29,20 @@ def publish(
     thorough: bool = False,
     expected: Expected | None = None,
     forget_lost: bool = False,
+    take_over: bool = False,
 ) -> Publication:
     """Bring snapshots and the analysts' file up to the cache and the ledger. One process publishes, others wait.
 
     `rebuild` writes a new file from the cache instead of updating an older version; readers see one swap in either
     case. `thorough` reads everything published to find what is damaged. What is damaged is rebuilt, and the note says
     so. `expected` is what the schedules keep fresh; without it, what was given last. `forget_lost` drops published rows
-    that neither ledger nor cache has, which are otherwise taken over first.
+    that neither ledger nor cache has, which are otherwise taken over first. `take_over` continues a published set that
+    another home wrote last, from this home's cache of the same ledger, instead of writing it again.
     """
     import duckdb
 
     notes = discard_damaged_versions(home) if thorough and not rebuild else []
-    options = PublishOptions(rebuild or bool(notes), thorough)
+    options = PublishOptions(rebuild or bool(notes), thorough, take_over)
     for _ in range(MAX_REPAIRS):
         try:
             notes += () if forget_lost else adopt_published(home, ledger)
@@ -53,7 +55,7 @@ def publish(
             if options.thorough and not cache_notes and not version_notes:
                 raise
             notes += [*cache_notes, *version_notes]
-            options = PublishOptions(options.rebuild or bool(version_notes), thorough=True)
+            options = replace(options, rebuild=options.rebuild or bool(version_notes), thorough=True)
     return _with_notes(publish_once(home, ledger, expected, options), notes)
 
 

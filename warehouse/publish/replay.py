@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from warehouse.cache.rewinds import rewound_tables
 from warehouse.cache.sql import column_list, literal, quoted
 from warehouse.cache.tables import Table, declared_tables
 from warehouse.publish.views import row_versions
@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     import duckdb
 
 
-def replay(con: duckdb.DuckDBPyConnection, after: int) -> None:
-    """Replace rows of `pub` that a rewind behind the first `after` may have changed, for deliveries known to both."""
-    for table, since in rewound_tables(con, after):
+def replay(con: duckdb.DuckDBPyConnection, late: Sequence[tuple[Table, datetime]]) -> None:
+    """Replace rows of `pub` that late deliveries may have changed, for deliveries known to both: of each table those
+    from a time on."""
+    for table, since in late:
         later = f"observed_at >= TIMESTAMPTZ '{since.isoformat()}'"
         for each in (table, *showing(table)):
             _replay_table(con, each, since)

@@ -38,6 +38,10 @@ class Stamp:
         """True when the file can be updated from this cache by what changed since."""
         return (self.layout, self.build) == (LAYOUT, cache.build)
 
+    def is_continued_by(self, cache: CacheVersion) -> bool:
+        """True when it was made from another cache, and can be updated from this one, if it has every delivery."""
+        return self.layout == LAYOUT and cache.continues(self.build)
+
     def is_of(self, ledger: LedgerSnapshot) -> bool:
         """True when the file was made from this ledger, not from one restored or begun since. Needs its mark."""
         return self.ledger_mark == ledger.marks[self.ledger_seq]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING
 
-from warehouse.cache.rewinds import cache_version
+from warehouse.cache.rewinds import cache_version, overtaken_tables, rewound_tables
 from warehouse.cache.sql import column_list, quoted
 from warehouse.cache.tables import Table, create_table, declared_tables
 from warehouse.publish import costs, replay, stamp
@@ -46,6 +47,7 @@ def update(con: duckdb.DuckDBPyConnection, ledger: LedgerSnapshot) -> int:
     [(deliveries, first, last)] = con.execute("SELECT count(*), min(seq), max(seq) FROM news").fetchall()
     datasets = {name for (name,) in con.execute("SELECT DISTINCT dataset FROM news").fetchall()}
     [(known,)] = con.execute("SELECT count(*) FROM pub.loads").fetchall()
+    late = _late(con, shown)
     changed = {
         each.name: each
         for table in declared_tables().values()
@@ -57,10 +59,18 @@ def update(con: duckdb.DuckDBPyConnection, ledger: LedgerSnapshot) -> int:
     for name in MIRRORED:
         con.execute(f"INSERT INTO pub.{name} BY NAME SELECT * FROM {name} SEMI JOIN news USING (purchase_id)")
     replay.replace_drift(con)
-    replay.replay(con, shown.rewinds if shown else cache_version(con).rewinds)
+    replay.replay(con, late)
     publish_facts(con)
     stamp.write(con, ledger)
     return int(deliveries)
+
+
+def _late(con: duckdb.DuckDBPyConnection, shown: stamp.Stamp | None) -> list[tuple[Table, datetime]]:
+    """Tables of which `pub` has rows that late deliveries may have changed, each with the time from which on."""
+    cache = cache_version(con)
+    if shown is not None and not shown.follows(cache):
+        return overtaken_tables(con, "SELECT purchase_id FROM news", "SELECT purchase_id FROM pub.loads")
+    return rewound_tables(con, shown.rewinds if shown else cache.rewinds)
 
 
 def create_sources(con: duckdb.DuckDBPyConnection) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from warehouse.cache.integrity import fingerprint
-from warehouse.cache.rewinds import cache_version, rewound_tables
+from warehouse.cache.rewinds import cache_version, overtaken_tables, rewound_tables
 from warehouse.cache.sql import literal, quoted
 from warehouse.cache.tables import Table, create_table, declared_tables
 from warehouse.snapshots.manifest import Manifest, Partition, SnapshotFile, SnapshotsDamaged
@@ -64,22 +65,32 @@ def sha256_of(path: Path) -> str:
 
 
 def outdated_partitions(
-    con: duckdb.DuckDBPyConnection, root: Path, manifest: Manifest, damaged: set[Partition], *, every: bool
+    con: duckdb.DuckDBPyConnection,
+    root: Path,
+    manifest: Manifest,
+    damaged: set[Partition],
+    *,
+    every: bool,
+    take_over: bool = False,
 ) -> set[Partition]:
     """Partitions that differ from what the cache has of the manifest's purchases (table `snapshotted`).
 
-    Compares those that a rewind may have touched, and all of them after the cache was rebuilt or with `every`. The
-    `damaged` ones are left out.
+    Compares those that a rewind may have touched, and all of them after the cache was rebuilt or with `every`. With
+    `take_over`, those that another cache wrote are compared where late deliveries may have touched them. The `damaged`
+    ones are left out.
     """
     cache = cache_version(con)
     if not manifest.files or (not every and (manifest.build, manifest.rewinds) == (cache.build, cache.rewinds)):
         return set()
     files = manifest.partitions()
-    if every or manifest.build != cache.build:
+    if not every and take_over and cache.continues(manifest.build):
+        late = overtaken_tables(con, "FROM unsnapshotted", "FROM snapshotted")
+        suspects = _touched_partitions(con, manifest, late)
+    elif every or manifest.build != cache.build:
         tables = _tables_with_rows(con, files)
         suspects = set(files) | {partition for table in tables for partition in _partitions(con, table)}
     else:
-        suspects = _rewound_partitions(con, manifest)
+        suspects = _touched_partitions(con, manifest, rewound_tables(con, manifest.rewinds))
     return {part for part in suspects - damaged if _differs(con, root, part, files.get(part, []))}
 
 
@@ -98,10 +109,12 @@ def _partitions(con: duckdb.DuckDBPyConnection, table: Table, where: str = "true
     return {(dataset, month) for dataset, month in con.execute(query).fetchall()}
 
 
-def _rewound_partitions(con: duckdb.DuckDBPyConnection, manifest: Manifest) -> set[Partition]:
-    """Partitions with rows, in the cache or in files, of deliveries behind the time of a rewind."""
+def _touched_partitions(
+    con: duckdb.DuckDBPyConnection, manifest: Manifest, late: Sequence[tuple[Table, datetime]]
+) -> set[Partition]:
+    """Partitions with rows, in the cache or in files, of a table's deliveries from a time on."""
     partitions: set[Partition] = set()
-    for table, since in rewound_tables(con, manifest.rewinds):
+    for table, since in late:
         later = f"observed_at >= TIMESTAMPTZ '{since.isoformat()}'"
         partitions |= _partitions(con, table, later)
         query = f"SELECT purchase_id FROM loads WHERE list_contains(?, dataset) AND {later}"

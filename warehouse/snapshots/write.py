@@ -27,7 +27,7 @@ from payer.values.crashpoints import crash_point
 from payer.values.durable import fsync_path
 from payer.values.ledger_reads import CostRow
 from payer.values.money import exact_decimal
-from warehouse.cache.rewinds import CacheVersion, cache_version
+from warehouse.cache.rewinds import CacheVersion, cache_version, overtaken_tables
 from warehouse.cache.sql import column_list, quoted
 from warehouse.cache.tables import Table, declared_tables
 from warehouse.snapshots.layout import apply_manifest, link, require_writable
@@ -61,12 +61,16 @@ class WrittenSnapshots:
     note: str | None = None
 
 
-def costs_needed(con: duckdb.DuckDBPyConnection, root: Path, *, thorough: bool = False) -> int | None:
+def costs_needed(
+    con: duckdb.DuckDBPyConnection, root: Path, *, thorough: bool = False, take_over: bool = False
+) -> int | None:
     """The seq behind which `write` needs the ledger's cost rows: 0 for all of them, None for none."""
     manifest, _ = _read_or_rebuild(root)
     _name_new_deliveries(con, manifest)
     cache = cache_version(con)
     moved = bool(manifest.files) and (manifest.build, manifest.rewinds) != (cache.build, cache.rewinds)
+    if moved and take_over and cache.continues(manifest.build):
+        moved = bool(overtaken_tables(con, "FROM unsnapshotted", "FROM snapshotted"))
     if thorough or moved or damaged_partitions(root, manifest, thorough=False):
         return 0
     [(oldest,)] = con.execute("SELECT min(seq) FROM loads WHERE purchase_id IN (FROM unsnapshotted)").fetchall()
@@ -74,13 +78,18 @@ def costs_needed(con: duckdb.DuckDBPyConnection, root: Path, *, thorough: bool =
 
 
 def write(
-    con: duckdb.DuckDBPyConnection, root: Path, cost_rows: Iterable[CostRow], *, thorough: bool = False
+    con: duckdb.DuckDBPyConnection,
+    root: Path,
+    cost_rows: Iterable[CostRow],
+    *,
+    thorough: bool = False,
+    take_over: bool = False,
 ) -> WrittenSnapshots:
     """Write a file for each partition of the deliveries that the manifest lacks, and rebuild partitions.
 
     Rebuilt are those with a missing file and, after a rewind or a rebuild of the cache, those that differ from it.
     `thorough` reads every content to find damaged ones, and compares every partition. `cost_rows` are the ledger's,
-    from `costs_needed` on.
+    from `costs_needed` on. With `take_over`, files that another cache wrote count as those of this one.
     """
     root.mkdir(parents=True, exist_ok=True)
     contents(root).mkdir(exist_ok=True)
@@ -90,7 +99,7 @@ def write(
         apply_manifest(root, manifest)
     _name_new_deliveries(con, manifest)
     damaged = damaged_partitions(root, manifest, thorough=thorough)
-    rebuilding = damaged | outdated_partitions(con, root, manifest, damaged, every=thorough)
+    rebuilding = damaged | outdated_partitions(con, root, manifest, damaged, every=thorough, take_over=take_over)
     costs = {row.purchase_id: row for row in cost_rows}
     added = [file for table in _tables_with_news(con) for file in _write_news(con, root, table, costs, rebuilding)]
     rebuilt = [file for partition in sorted(rebuilding) for file in _rebuild(con, root, partition, costs)]

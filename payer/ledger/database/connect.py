@@ -13,7 +13,7 @@ from payer.ledger.database.recognize import check_file, check_tables, ledger_url
 from payer.values.durable import close_to_others, make_private_file
 from payer.values.errors import LedgerTooNew, LedgerUnavailable, NotALedger
 
-SCHEMA_VERSION = "0006"
+SCHEMA_VERSION = "0007"
 """The newest migration in migrations/; a test compares the two."""
 
 

@@ -237,3 +237,24 @@ writers = sa.Table(
     sa.Column("owner", sa.Text, primary_key=True),
     sa.Column("seen_at", Moment, nullable=False),
 )
+
+publications = sa.Table(
+    "publications",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("wanted", sa.BigInteger, nullable=False),
+    sa.Column("wanted_at", Moment, nullable=False),
+    sa.Column("shown", sa.BigInteger, nullable=False),
+    sa.Column("host", sa.Text),
+    sa.Column("place", sa.Text),
+    sa.Column("address", sa.Text),
+    sa.Column("ledger_seq", sa.BigInteger),
+    sa.Column("published_at", Moment),
+)
+
+paces = sa.Table(
+    "paces",
+    metadata,
+    sa.Column("seller", sa.Text, primary_key=True),
+    sa.Column("next_at", Moment, nullable=False),
+)

@@ -134,11 +134,11 @@ class TestPace:
     def test_every_process_of_a_machine_keeps_the_same_pace(self, tmp_path: Path) -> None:
         """Two at once: no two requests closer than the rate says, whoever sends them."""
         script = (
-            "import sys, time; from pathlib import Path; from payer.values.clock import SystemClock;"
+            "import asyncio, sys, time; from pathlib import Path; from payer.values.clock import SystemClock;"
             "from payer.http.pace import RequestPace\n"
             "clock, pace, taken = SystemClock(), RequestPace(1200, Path(sys.argv[1])), []\n"
             "while len(taken) < 10:\n"
-            "    now = clock.now(); left = pace.take(now)\n"
+            "    now = clock.now(); left = asyncio.run(pace.take(now))\n"
             "    time.sleep(left)\n"
             "    taken += [] if left else [print(now.timestamp())]\n"
         )
@@ -150,7 +150,7 @@ class TestPace:
 
     def test_a_pause_that_one_process_met_holds_the_others_up(self, tmp_path: Path, clock: OwnClock) -> None:
         here, there = (Gate(clock, 1, RequestPace(60, tmp_path / "s")) for _ in range(2))
-        here.pause(20)
+        asyncio.run(here.pause(20))
         began = clock.now()
         asyncio.run(there.wait())
         assert clock.now() - began == timedelta(seconds=20)
@@ -162,18 +162,18 @@ class TestPace:
         path = tmp_path / "s"
         path.write_bytes(content)
         pace = RequestPace(60, path)
-        assert pace.take(clock.now()) == 0.0
-        assert pace.take(clock.now()) == 1.0
+        assert asyncio.run(pace.take(clock.now())) == 0.0
+        assert asyncio.run(pace.take(clock.now())) == 1.0
 
     def test_a_clock_that_is_set_back_waits_no_longer_than_a_pause(self, clock: OwnClock) -> None:
         pace = RequestPace(60)
-        pace.take(clock.now())
-        assert pace.take(clock.now() - timedelta(days=1)) == 0.0
+        asyncio.run(pace.take(clock.now()))
+        assert asyncio.run(pace.take(clock.now() - timedelta(days=1))) == 0.0
 
     def test_without_a_place_to_keep_it_nothing_is_signed(self, tmp_path: Path, clock: OwnClock) -> None:
         (tmp_path / "paces").write_text("a file where the folder should be")
         with pytest.raises(LedgerUnavailable, match="pace of requests"):
-            RequestPace(60, tmp_path / "paces" / "s").take(clock.now())
+            asyncio.run(RequestPace(60, tmp_path / "paces" / "s").take(clock.now()))
 
     def test_no_file_is_touched_for_a_seller_without_a_rate(self, tmp_path: Path, clock: OwnClock) -> None:
         sockets = HttpTransport(parse_policy(s.POLICY), clock, paces=tmp_path / "paces")
@@ -205,8 +205,8 @@ class TestGate:
 
         async def run() -> float:
             gate = Gate(clock, parallel=1)
-            gate.pause(30)
-            gate.pause(5)
+            await gate.pause(30)
+            await gate.pause(5)
             began = clock.now()
             await gate.wait()
             return (clock.now() - began).total_seconds()

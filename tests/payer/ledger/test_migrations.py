@@ -149,7 +149,7 @@ def test_spent_money_counts_at_the_largest_value_signed_once_the_ledger_is_raise
         ledger.append(held, p.signed(held), Sent(at=p.NOW), dearer, Settled(at=p.NOW, settlement=p.settlement()))
         with ledger._engine.execution_options(write=True).begin() as connection:
             connection.execute(sa.text("UPDATE alembic_version SET version_num = '0002'"))
-            for later in ("log_ranges", "writers", "freezes", "paid_on_chain", "spend_scans"):
+            for later in ("log_ranges", "writers", "freezes", "paid_on_chain", "spend_scans", "publications", "paces"):
                 connection.execute(sa.text(f"DROP TABLE {later}"))
             connection.execute(sa.delete(schema.committed).where(schema.committed.c.scope.like("seller%")))
             row = {"id": held.purchase_id, "held": str(p.PRICE)}

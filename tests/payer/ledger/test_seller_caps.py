@@ -51,7 +51,7 @@ def test_an_older_ledger_counts_what_its_sellers_got_before(ledger_url: str) -> 
     engine = connect.engine_for(ledger_url)
     with engine.connect().execution_options(write=True) as connection, connection.begin():
         connection.execute(sa.delete(schema.committed).where(schema.committed.c.scope.like("seller%")))
-        for later in (schema.freezes, schema.paid_on_chain, schema.spend_scans):
+        for later in (schema.freezes, schema.paid_on_chain, schema.spend_scans, schema.publications, schema.paces):
             later.drop(connection)
         connection.execute(sa.text("UPDATE alembic_version SET version_num = '0004'"))
     engine.dispose()

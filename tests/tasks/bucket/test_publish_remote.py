@@ -14,7 +14,7 @@ from filelock import FileLock
 import tollbook
 from tasks.bucket import publish_remote as module
 from tasks.bucket.publish_remote import RemotePublication, home_id, publish_remote
-from tasks.buy.load import publish
+from tasks.buy.publish import publish
 from tasks.health.remote import unsent
 from tasks.workspace.workspace import Workspace
 from tests.object_storage import S3Server

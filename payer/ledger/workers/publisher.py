@@ -1,0 +1,153 @@
+"""Elect the one worker that publishes for all workers of a PostgreSQL ledger, and name who published last.
+
+A worker that wants its rows published takes a ticket. The publisher reads the newest ticket before it loads, and
+writes it as shown once its publication is public: what was committed before a ticket was taken is in a publication
+that shows the ticket, whatever the workers' clocks say. The lock belongs to the session of a connection of its own: a
+publisher that dies, however it dies, frees it, and the next worker takes over.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from payer.ledger.database.engine import BROKEN, read_connection, unavailable, write_connection
+from payer.ledger.database.schema import publications
+from payer.ledger.workers.server_time import SERVER_TIME
+
+_NAME = "published"
+_LOCK = sa.text("SELECT pg_try_advisory_lock(74011, 4)")
+_KEEPALIVE = ("tcp_keepalives_idle = 20", "tcp_keepalives_interval = 10", "tcp_keepalives_count = 3")
+"""A publisher whose machine is gone, and says nothing any more, frees the lock within a minute."""
+
+_TICKET = sa.text(
+    "INSERT INTO publications (name, wanted, wanted_at, shown) "
+    f"VALUES ('{_NAME}', 1, {SERVER_TIME}, 0) ON CONFLICT (name) DO UPDATE SET wanted = publications.wanted + 1, "
+    "wanted_at = CASE WHEN publications.wanted > publications.shown THEN publications.wanted_at "
+    f"ELSE {SERVER_TIME} END RETURNING wanted"
+)
+_SHOWN = sa.text(
+    "INSERT INTO publications (name, wanted, wanted_at, shown, host, place, address, ledger_seq, published_at) "
+    f"VALUES ('{_NAME}', :shown, {SERVER_TIME}, :shown, :host, :place, :address, :ledger_seq, {SERVER_TIME}) "
+    f"ON CONFLICT (name) DO UPDATE SET shown = excluded.shown, wanted_at = {SERVER_TIME}, host = excluded.host, "
+    "place = excluded.place, address = excluded.address, ledger_seq = excluded.ledger_seq, "
+    "published_at = excluded.published_at"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedPlace:
+    """The location of the published set: an id that all of its workers agree on, and its address for people."""
+
+    id: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class LastPublication:
+    """The newest publication for all workers. `waits_for` is how many seconds the oldest request for a newer one has
+    waited, by the server's clock; None when there is none. Before the first one, there is no host."""
+
+    shown: int
+    host: str | None
+    place: PublishedPlace | None
+    ledger_seq: int
+    published_at: datetime | None
+    waits_for: float | None
+
+
+class PublisherElection:
+    """The election among the workers of one ledger. Every method raises LedgerUnavailable."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+
+    def take_ticket(self) -> int:
+        """Ask for a publication of everything that was committed so far; returns the ticket that will be shown."""
+        with write_connection(self._engine) as connection:
+            return int(connection.execute(_TICKET).scalar_one())
+
+    def last(self) -> LastPublication:
+        """Return the newest publication, and whether a newer one is asked for."""
+        with read_connection(self._engine) as connection:
+            return _last(connection)
+
+    def try_elect(self) -> Elected | None:
+        """Take the lock, to be released by `Elected.release`; None at once while another worker holds it."""
+        try:
+            connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        except BROKEN as error:
+            raise unavailable(error, "read") from None
+        elected = Elected(connection)
+        try:
+            connection.detach()  # closed at the end, not given back with the lock
+            for setting in _KEEPALIVE:
+                connection.execute(sa.text(f"SET {setting}"))
+            if connection.execute(_LOCK).scalar():
+                return elected
+        except BROKEN as error:
+            elected.release()
+            raise unavailable(error, "read") from None
+        elected.release()
+        return None
+
+    @contextmanager
+    def elect(self) -> Iterator[Elected | None]:
+        """Do as `try_elect` for the block."""
+        elected = self.try_elect()
+        try:
+            yield elected
+        finally:
+            if elected is not None:
+                elected.release()
+
+
+class Elected:
+    """The worker that holds the lock. It writes nothing but who published what."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+
+    def release(self) -> None:
+        """End the session, and the lock with it."""
+        with suppress(*BROKEN):
+            self._connection.close()
+
+    def last(self) -> LastPublication:
+        """Return the newest publication. Raises LedgerUnavailable, also when the lock was lost with its session."""
+        try:
+            return _last(self._connection)
+        except BROKEN as error:
+            raise unavailable(error, "read") from None
+
+    def newest_ticket(self) -> int:
+        """The newest ticket: read it before loading. Raises LedgerUnavailable, as `last` does."""
+        query = sa.select(sa.func.coalesce(sa.func.max(publications.c.wanted), 0))
+        try:
+            return int(self._connection.execute(query).scalar_one())
+        except BROKEN as error:
+            raise unavailable(error, "read") from None
+
+    def record(self, shown: int, place: PublishedPlace, ledger_seq: int) -> None:
+        """Write that a publication shows every ticket up to `shown`, in the session that holds the lock: one that lost
+        it writes nothing, and raises LedgerUnavailable."""
+        values = {"shown": shown, "place": place.id, "address": place.address, "ledger_seq": ledger_seq}
+        try:
+            self._connection.execute(_SHOWN, {**values, "host": socket.gethostname()})
+        except BROKEN as error:
+            raise unavailable(error, "written") from None
+
+
+def _last(connection: sa.Connection) -> LastPublication:
+    now = sa.literal_column(SERVER_TIME, publications.c.wanted_at.type)
+    row = connection.execute(sa.select(publications, now.label("now"))).one_or_none()
+    if row is None:
+        return LastPublication(0, None, None, 0, None, None)
+    waits = (row.now - row.wanted_at).total_seconds() if row.wanted > row.shown else None
+    place = None if row.place is None else PublishedPlace(row.place, row.address or row.place)
+    return LastPublication(row.shown, row.host, place, row.ledger_seq or 0, row.published_at, waits)

@@ -1,0 +1,149 @@
+"""Publish everything that was bought: in this home or, with a PostgreSQL ledger, by one worker elected for all.
+
+With a SQLite ledger a run publishes in its own home. Workers of one PostgreSQL ledger have one published set. A run
+that ends takes a ticket in the ledger and tries the publisher's lock. Whoever holds it loads what every worker bought,
+publishes, and records which tickets that shows; the others wait for theirs to be shown, and take over when the lock is
+free: at the end of a publication, or when its process, its machine or its connection dies. Payments take no part in
+this: they wait for no publisher, and a publisher writes nothing about money.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from payer.values.crashpoints import crash_point
+from tasks.bucket.publish_remote import RemotePublication, publish_remote
+from tasks.buy.load import load, publish_here
+from tasks.workspace.place import is_here, mark_place
+from tasks.workspace.workspace import Workspace
+from warehouse.publish.publication import Publication
+
+if TYPE_CHECKING:
+    from payer.ledger.workers.publisher import Elected, LastPublication
+
+WAIT_SECONDS = 60.0
+"""Longest wait of a run for another worker's publication of its rows; they are then shown by the next one."""
+
+POLL_SECONDS = 0.25
+MOST_PASSES = 2
+"""Publications by one elected worker in a row, for tickets that are taken meanwhile; then it is another's turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeftToPublisher:
+    """A publication that is left to another worker. `shown`: it has published everything that this one asked for."""
+
+    last: LastPublication
+    shown: bool
+
+    @property
+    def text(self) -> str:
+        """One sentence for people."""
+        by = f"{self.last.host} at {self.last.published_at:%Y-%m-%d %H:%M:%S} UTC" if self.last.published_at else ""
+        where = f" ({self.last.place.address})" if self.last.place else ""
+        if self.shown:
+            return f"published by {by}{where}"
+        so_far = f"last published by {by}{where}" if by else "nothing is published yet"
+        return (
+            f"waits for the publisher: {so_far}. What was bought is in the ledger, and the next publication shows it: "
+            "`tollbook publish`, or the next run where the published set lies"
+        )
+
+    def document(self) -> dict[str, Any]:
+        at = self.last.published_at
+        return {
+            "shown": self.shown,
+            "host": self.last.host,
+            "at": at.isoformat() if at else None,
+            "place": self.last.place.address if self.last.place else None,
+            "ledger_seq": self.last.ledger_seq,
+        }
+
+
+async def publish(ws: Workspace, *, take_over: bool = False, verify: bool = False) -> Publication | LeftToPublisher:
+    """Publish everything that was bought so far, or see that another worker does; waits at most WAIT_SECONDS for it.
+
+    `take_over`: an operator says that this worker publishes from now on, wherever the published set was before.
+    `verify`: ask the store of TOLLBOOK_PUBLISH for every object. Trouble there is a note, never an error. Raises
+    LedgerUnavailable.
+    """
+    options = _Options(take_over, verify)
+    if not await ws.in_thread(lambda: ws.ledger.workers.share):
+        remote = partial(publish_remote, ws, take_over=take_over, verify=verify)
+        return _noted(await publish_here(ws), await remote())
+    publisher = ws.ledger.workers.publisher
+    ticket = await ws.in_thread(publisher.take_ticket)
+    until = time.monotonic() + WAIT_SECONDS
+    while True:
+        ended = await _turn(ws, ticket, options)
+        if ended is not None:
+            return ended
+        if ws.stop.requested or time.monotonic() >= until:
+            return LeftToPublisher(await ws.in_thread(publisher.last), shown=False)
+        await asyncio.sleep(POLL_SECONDS)
+
+
+@dataclass(frozen=True, slots=True)
+class _Options:
+    take_over: bool = False
+    verify: bool = False
+
+
+async def _turn(ws: Workspace, ticket: int, options: _Options) -> Publication | LeftToPublisher | None:
+    """Look once: None while another worker publishes."""
+    publisher = ws.ledger.workers.publisher
+    if (last := await ws.in_thread(publisher.last)).shown >= ticket:
+        return LeftToPublisher(last, shown=True)
+    elected = await ws.in_thread(publisher.try_elect)
+    if elected is None:
+        return None
+    try:
+        crash_point("publisher.elected")
+        if (last := await ws.in_thread(elected.last)).shown >= ticket:
+            return LeftToPublisher(last, shown=True)
+        if not options.take_over and not is_here(ws, last):
+            return LeftToPublisher(last, shown=False)
+        return await _publish_for_all(ws, elected, last, options)
+    finally:
+        await ws.in_thread(elected.release)
+
+
+async def _publish_for_all(ws: Workspace, elected: Elected, before: LastPublication, options: _Options) -> Publication:
+    """Load and publish what every worker bought, and record it; again for tickets that were taken meanwhile.
+
+    Where the store can't be reached nothing is recorded: another worker may reach it.
+    """
+    total: Publication | None = None
+    for _ in range(MOST_PASSES):
+        ticket, seq = await ws.in_thread(elected.newest_ticket), await ws.in_thread(ws.ledger.last_seq)
+        await load(ws)
+        done = await publish_here(ws, take_over=True)
+        remote = await publish_remote(ws, elected=True, take_over=options.take_over, verify=options.verify)
+        done = _noted(done, remote)
+        total = done if total is None else total.and_then(done)
+        crash_point("publisher.published")
+        if remote is not None and remote.problem is not None:
+            return total
+        place = mark_place(ws)
+        await ws.in_thread(elected.record, ticket, place, seq)
+        crash_point("publisher.recorded")
+        if await ws.in_thread(elected.newest_ticket) <= ticket:
+            break
+    assert total is not None, "one pass at least"
+    if before.place is None or before.place.id == place.id:
+        return total
+    moved = (
+        f"the published set moved from {before.place.address} to {place.address}: readers of the former see nothing "
+        "newer. All workers of one ledger need one place: a `published` folder that they share, or one TOLLBOOK_PUBLISH"
+    )
+    return replace(total, note="; ".join(filter(None, (total.note, moved))))
+
+
+def _noted(done: Publication, remote: RemotePublication | None) -> Publication:
+    """The publication with what kept it from the store of TOLLBOOK_PUBLISH."""
+    notes = remote.notes if remote is not None else ()
+    return replace(done, note="; ".join(filter(None, (done.note, *notes))) or None)

@@ -1,0 +1,1 @@
+"""Tests of what the workers of one PostgreSQL ledger share besides money."""
