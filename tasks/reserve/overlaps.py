@@ -3,7 +3,8 @@
 A reservation is in the ledger, so that another process, and another home on the same ledger, sees it. After reserving,
 a run looks for others' purchases of the same cells: what is on its way is theirs, and of two runs that both only
 reserved, the one with the smaller run id goes on. The other releases its reservation, waits, loads what came, and plans
-again. A reservation counts for others as long as its process, or its lease, lives.
+again. A reservation counts for others as long as its process, or its lease, lives. What was sent counts also after its
+process died: a run that waits for it recovers it, and never buys its cells beside it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from datetime import timedelta
 
 from payer.buy.approve import Approved
 from payer.ledger.owners import is_gone, is_of_this_machine
+from payer.values.crashpoints import crash_point
 from payer.values.errors import PayerError
 from payer.values.purchase import Data, Money, Purchase
 from payer.values.request import Order, Run
@@ -25,12 +27,15 @@ _HOLD_SECONDS = 20.0
 """Seconds that a reservation is held for another, younger one to be released."""
 
 _LOOK_EVERY = 0.25
+_RECOVER_EVERY = 10.0
+"""Seconds between recoveries of what a dead process had sent: its settlement may not be in a block yet."""
+
 _SLOW = timedelta(minutes=15)
 """Time after its lease in which a reservation of a process that lives on this machine still counts: a long batch."""
 
 
 class BoughtElsewhere(PayerError):
-    """Raised when another run has been buying the same cells for longer than this one waits."""
+    """Raised when another run has been buying the same cells for longer than this one waits, or died after it paid."""
 
     money = "none was sent for this by this run"
     repeat = "yes: what the other run brings is not bought again"
@@ -83,6 +88,7 @@ async def give_way(ws: Workspace, run: Run, approved: Approved) -> Approved:
     while rivals := await ws.in_thread(_rivals, ws, run, mine):
         if lost := lost_to(run.run_id, mine, rivals, held):
             await ws.in_thread(ws.payer.release, lost)
+            crash_point("overlap.released")
             break
         await ws.clock.sleep(_LOOK_EVERY)
         held += _LOOK_EVERY
@@ -94,14 +100,19 @@ async def give_way(ws: Workspace, run: Run, approved: Approved) -> Approved:
 
 
 async def _wait_for_others(ws: Workspace, run: Run, lost: Sequence[Purchase]) -> None:
-    waited = 0.0
+    waited, next_recovery = 0.0, 0.0
     while not ws.stop.requested:
         rivals = [q for q in await ws.in_thread(_rivals, ws, run, lost) if q.data is Data.ABSENT]
         if not rivals:
             return
+        abandoned = not any(_is_at_work(ws, q) for q in rivals)
         if waited >= LONGEST_WAIT:
             others = ", ".join(sorted({q.run.run_id for q in rivals}))
-            raise BoughtElsewhere(f"{lost[0].order.dataset}: the same data is being bought by {others}")
+            state = "was paid for, and is in doubt, by" if abandoned else "is being bought by"
+            raise BoughtElsewhere(f"{lost[0].order.dataset}: the same data {state} run {others}")
+        if abandoned and waited >= next_recovery:
+            await ws.payer.recover()
+            next_recovery = waited + _RECOVER_EVERY
         await ws.clock.sleep(_LOOK_EVERY)
         waited += _LOOK_EVERY
 
@@ -110,7 +121,8 @@ def _rivals(ws: Workspace, run: Run, mine: Sequence[Purchase]) -> list[Purchase]
     """Others' purchases of cells that these reservations want: open now, or delivered since the cache was loaded."""
     if not mine:
         return []
-    candidates = [q for q in ws.ledger.open_purchases() if q.data is Data.ABSENT and is_live(ws, q)]
+    waiting = [q for q in ws.ledger.open_purchases() if q.data is Data.ABSENT]
+    candidates = [q for q in waiting if q.money is not Money.RESERVED or is_live(ws, q)]
     candidates += _delivered_since(ws)
     theirs = [q for q in candidates if q.run.run_id != run.run_id]
     return [q for q in theirs if any(_both_want(p, q) for p in mine)]
@@ -124,6 +136,12 @@ def is_live(ws: Workspace, purchase: Purchase) -> bool:
     if purchase.money is Money.RESERVED and is_of_this_machine(lease.owner) and lease.owner != ws.payer.context.owner:
         return lease.until + _SLOW > now
     return lease.until > now
+
+
+def _is_at_work(ws: Workspace, purchase: Purchase) -> bool:
+    """Tell whether another process may be working on it; this one only recovered what it leases itself."""
+    lease = purchase.lease
+    return is_live(ws, purchase) and lease is not None and lease.owner != ws.payer.context.owner
 
 
 def _delivered_since(ws: Workspace) -> Iterable[Purchase]:

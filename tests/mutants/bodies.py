@@ -97,6 +97,12 @@ MUTANTS = (
         bought_while_another_waits=("ws.payer.release(lost)", "pass"),
         dead_processes_are_waited_for=("if lease is None or is_gone(lease.owner):", "if lease is None:"),
         fresh_deliveries_overlooked=("    candidates += _delivered_since(ws)\n", ""),
+        what_the_dead_sent_is_bought_beside_it=(
+            "if q.money is not Money.RESERVED or is_live(ws, q)]",
+            "if is_live(ws, q)]",
+        ),
+        what_the_dead_sent_is_never_recovered=("            await ws.payer.recover()\n", ""),
+        ones_own_lease_is_waited_for=(" and lease.owner != ws.payer.context.owner\n", "\n"),
     ),
     *of(
         "payer/ledger/costs.py",

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 Work = Callable[[Desk], Awaitable[None]]
 ROUNDS = 6
+TURNS = 3
 ROUND_SECONDS = 900.0
 LAST_GENERATION = 2
 SINCE = datetime(2026, 11, 30, tzinfo=UTC)
@@ -115,7 +116,18 @@ class Actors:
     async def _flow(self, desk: Desk) -> None:
         """One scheduled run: what is open first, then some of what is wanted."""
         await desk.recover()
-        await self._buy(desk, self.demand.some(desk.machine))
+        if self._world.scenario.overlapping:
+            await self._range(desk)
+        else:
+            await self._buy(desk, self.demand.some(desk.machine))
+
+    async def _range(self, desk: Desk) -> None:
+        """A run over a range of its own: planned again after each turn, as other runs buy parts of it meanwhile."""
+        part = self.demand.part()
+        for _ in range(TURNS):
+            if not (orders := self.demand.of_part(desk.machine, part)):
+                break
+            await self._buy(desk, orders)
 
     async def _buy(self, desk: Desk, orders: list[Order]) -> None:
         if orders:

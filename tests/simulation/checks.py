@@ -70,6 +70,8 @@ class Checks:
         self.headers = 0
         self.purchase_of: dict[str, tuple[str, int]] = {}
         self.accepted: set[tuple[str, int]] = set()
+        self.knew: dict[str, frozenset[str]] = {}
+        """Of what is bought, the purchases that its plan knew to be held."""
         self._wanted: set[str] = set()
         self._transfers: dict[str, int] = {}
         self._ever_moved: dict[str, set[int]] = {}

@@ -30,6 +30,7 @@ from payer.values.purchase import Data, Money, Purchase
 from payer.values.terms import Terms
 from payer.wallet.eip3009 import Wallet
 from payer.wallet.sign import authorize
+from tasks.reserve import overlaps
 from tests.simulation.spool import SimSpool
 
 Patch = Callable[[pytest.MonkeyPatch], None]
@@ -290,6 +291,25 @@ def drift_is_not_limited(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(price_drift, "highest_allowed", lambda *_: 10**9)
 
 
+def overlaps_are_not_looked_at(patch: pytest.MonkeyPatch) -> None:
+    """What a run reserved it buys, whatever others have reserved or sent of the same cells."""
+
+    async def blind(*known: Any) -> Any:
+        return known[-1]
+
+    patch.setattr(overlaps, "give_way", blind)
+
+
+def the_dead_buy_nothing(patch: pytest.MonkeyPatch) -> None:
+    """What a process that died had sent is overlooked by those who want the same cells."""
+    rivals = overlaps._rivals
+
+    def alive(ws: Any, *rest: Any) -> list[Purchase]:
+        return [q for q in rivals(ws, *rest) if q.data is not Data.ABSENT or overlaps.is_live(ws, q)]
+
+    patch.setattr(overlaps, "_rivals", alive)
+
+
 def a_lease_is_ignored(patch: pytest.MonkeyPatch) -> None:
     """No defect: a lease is courtesy, and the nonce is what pays once."""
     for module in (buy, approve, recover):
@@ -355,6 +375,12 @@ DEFECTS = {
     ),
     "the_first_server_is_believed": Defect(
         BOOKS, the_first_server_is_believed, ("servers=2", "machines=1"), "rpc_liar,late,drop"
+    ),
+    "overlaps_are_not_looked_at": Defect(
+        ("cells once",), overlaps_are_not_looked_at, ("overlapping=True", "slots=3", "machines=1"), "slow"
+    ),
+    "the_dead_buy_nothing": Defect(
+        ("cells once",), the_dead_buy_nothing, ("overlapping=True", "slots=3", "jobs=3", "machines=1"), "crash,slow:0.5"
     ),
     "a_settlement_is_believed_for_ever": Defect((*BOOKS, "liveness"), settled_for_ever, faults="reorg"),
 }

@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 
 HISTORY = "tm-grade-history"
 FREE_IN = 8
+DAYS = 60
+OVERLAPPING_KEYS = 4
+
+Part = tuple[list[str], int, int]
+"""Keys, and days back from the newest: the first and the last of a range."""
 
 
 @cache
@@ -45,15 +50,16 @@ class Demand:
         free = world.scenario.free
         self._fixed = [piece_number(n, free and n % FREE_IN == 0) for n in range(world.scenario.pieces)]
         self._keyed = [(purchase_key(order.request, order.edition), order) for order in self._fixed]
-        self._keys = [str(3000 + number) for number in range(max(2, world.scenario.pieces // 2))]
+        most = OVERLAPPING_KEYS if world.scenario.overlapping else world.scenario.pieces // 2
+        self._keys = [str(3000 + number) for number in range(max(2, most))]
 
     def all(self, machine: Machine) -> list[Order]:
         """Everything wanted, whether it is held or not (a planned world: what the planner finds missing)."""
-        return self._planned(machine.store.open()) if self._scenario.planned else self._fixed
+        return self._planned(machine.store.open()) if self._scenario.plans else self._fixed
 
     def missing(self, machine: Machine) -> list[Order]:
         """Everything wanted and not delivered, or as a body whose loss was accepted, as a planner would find it."""
-        if self._scenario.planned:
+        if self._scenario.plans:
             return self._planned(machine.store.open())
         if "spoil" in self._scenario.rates:
             rows = machine.store.peek("SELECT purchase_key, doc FROM purchases WHERE data = 'delivered'")
@@ -72,17 +78,28 @@ class Demand:
         most = max(1, len(wanted) // 4) if self._scenario.tight else len(wanted)
         return wanted[: self._chance.randint(1, most)]
 
-    def _planned(self, ledger: Ledger) -> list[Order]:
-        """The real planner's requests for two months of history, less what was delivered."""
+    def part(self) -> Part:
+        """Choose some keys and a range of the two months."""
+        first, last = sorted((self._chance.randint(0, DAYS - 1), self._chance.randint(0, DAYS - 1)))
+        keys = sorted(self._chance.sample(self._keys, self._chance.randint(1, len(self._keys))))
+        return keys, last, first
+
+    def of_part(self, machine: Machine, part: Part) -> list[Order]:
+        """What is missing of it now."""
+        return self._planned(machine.store.open(), part)
+
+    def _planned(self, ledger: Ledger, part: Part | None = None) -> list[Order]:
+        """The real planner's requests for two months of history, or a part of it, less what was delivered."""
         history = dataset(HISTORY)
+        keys, earliest, latest = part or (self._keys, DAYS - 1, 0)
         last = slot(history, self._at) - 2
         held = HeldCells(self._held(ledger))
         found = plan(
             history,
             seller(history.seller),
-            self._keys,
-            last - 59,
-            last,
+            keys,
+            last - earliest,
+            last - latest,
             held,
             self._at,
             self._at + timedelta(minutes=1),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from payer.chain.chain import ChainReader
 from payer.chain.reader import RpcChain
@@ -16,14 +16,19 @@ from payer.values.terms import Quote
 from tasks.buy import purchase as buying
 from tasks.buy.bill import Bill, Item, Line
 from tasks.buy.watch import UNWATCHED
+from tasks.reserve import overlaps
 from tests.simulation import terms
 from tests.simulation.machine import PROCESS, Process, SimClock
 from tests.simulation.network import SimTransport
 from tests.simulation.oracle import Oracle
 from tests.simulation.rpc import SimRpc
+from warehouse.cache.store import KnownDeliveries
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
+
+
+T = TypeVar("T")
 
 
 class Desk:
@@ -54,8 +59,17 @@ class Desk:
         )
         self.stop = self.context.stop
         self.payer = Payer(self.context)
+        self.cache = self
+        self._loaded: set[str] = set()
         self._world = world
         self.machine = process.machine
+
+    async def in_thread(self, work: Callable[..., T], *arguments: Any) -> T:
+        return await self.ledger.in_thread(work, *arguments)
+
+    def remembered(self) -> KnownDeliveries:
+        """What had been delivered when the orders were planned."""
+        return KnownDeliveries(0, self._loaded, complete=True)
 
     async def recover_as(self, **changes: Any) -> None:
         """Recover with another policy or key than the world's."""
@@ -78,12 +92,17 @@ class Desk:
         """Quote, approve, buy, verify: the paid middle of a flow run. Raises PayerError."""
         for order in orders:
             self._world.checks.want(order)
+        self._loaded = {purchase_id for _, purchase_id in self.ledger.delivery_index()}
+        held = self._loaded.union(p.purchase_id for p in self.ledger.undelivered())
         run = Run(name, "grades", "schedule", self.clock.now())
         quotes = await self.payer.quote(orders)
         items = tuple(Item(o, 0 if o.free else quotes[o.request.endpoint].terms.amount) for o in orders)
         bill = Bill("grades", terms.ASSET, (Line("tm-grade", len(items), items),), quotes)
         workspace = cast(Any, self)
         approved = await self.payer.approve(run, [item.order for item in bill.items], bill.quotes)
+        if self._world.scenario.overlapping:
+            approved = await overlaps.give_way(workspace, run, approved)
+            self._world.checks.knew |= dict.fromkeys((p.purchase_id for p in approved.purchases), held)
         batch = await buying.buy_all(buying.buy, workspace, run, approved, UNWATCHED)
         await buying.verify(workspace, list(batch.results.values()))
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from payer.values.identifiers import purchase_key
 from payer.values.purchase import Data, Money, Purchase
+from tasks.reserve import overlaps
 from tests.simulation.machine import Machine
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ def unfinished(world: World, machine: Machine) -> list[str]:
     rows = machine.store.peek(
         "SELECT purchase_id, money, data, is_open, doc FROM purchases WHERE is_open OR money = 'void'"
     )
-    asked_again = not world.scenario.tight
+    asked_again = not (world.scenario.tight or world.scenario.overlapping)
     return [
         f"{purchase_id} is {money}, {data}"
         for purchase_id, money, data, is_open, doc in rows
@@ -36,11 +37,15 @@ def liveness(world: World, demand: Demand) -> dict[str, list[Purchase]]:
         world.checks.require(not waiting, "liveness", lambda waiting=waiting: f"still open: {waiting[:4]}")
         latest = {p.purchase_key: p for p in sorted(held, key=lambda p: p.generation)}
         if not world.scenario.tight:
-            wrong = [f"{p.purchase_id} {p.money}/{p.data}" for p in latest.values() if not _at_rest(p)]
+            released = world.scenario.overlapping
+            restless = [p for p in latest.values() if not (_at_rest(p) or (released and p.money is Money.VOID))]
+            wrong = [f"{p.purchase_id} {p.money}/{p.data}" for p in restless]
             world.checks.require(not wrong, "liveness", lambda wrong=wrong: f"not at rest: {wrong[:4]}")
-            wanted = [] if world.scenario.planned else demand.all(machine)
-            missing = [o for o in wanted if purchase_key(o.request, o.edition) not in latest]
+            wanted = [] if world.scenario.planned and not released else demand.all(machine)
+            missing = [o for o in wanted if released or purchase_key(o.request, o.edition) not in latest]
             world.checks.require(not missing, "liveness", lambda missing=missing: f"never bought: {missing[:2]}")
+        if world.scenario.cells_once:
+            _cells_once(world, held)
         left = [one.purchase_id for one in machine.spool.waiting() if ledger.get(one.purchase_id) is not None]
         world.checks.require(not left, "I4 spool", lambda left=left: f"bodies left in the spool: {left[:4]}")
         if "spoil" in world.scenario.rates:
@@ -50,6 +55,22 @@ def liveness(world: World, demand: Demand) -> dict[str, list[Purchase]]:
         if world.scenario.seed % 4 == 0:
             world.checks.whole(machine)
     return read
+
+
+def _cells_once(world: World, held: list[Purchase]) -> None:
+    """Of two paid requests for the same cell the later was planned knowing of the other: never beside each other.
+
+    A plan may ask again for cells that are held, where that makes fewer calls.
+    """
+    paid = [p for p in held if p.money is Money.SPENT and not p.loss_accepted]
+    for number, one in enumerate(paid):
+        for other in paid[:number]:
+            if one.run.run_id == other.run.run_id or not overlaps.overlap(one.order, other.order):
+                continue
+            knew = (world.checks.knew.get(p.purchase_id, frozenset()) for p in (one, other))
+            aware = other.purchase_id in next(knew) or one.purchase_id in next(knew)
+            both = one.purchase_id, other.purchase_id
+            world.checks.require(aware, "cells once", lambda both=both: f"bought beside each other: {both}")
 
 
 def _at_rest(purchase: Purchase) -> bool:

@@ -110,12 +110,24 @@ class Scenario:
     free: bool = False
     remote: bool = False
     past: int = 0
+    overlapping: bool = False
     rates: dict[str, float] = field(default_factory=dict)
 
     @property
     def honest(self) -> bool:
         """One ledger that is never lost, and a chain that never lies about what is final."""
         return self.machines == 1 and not any(name in self.rates for name in DISHONEST)
+
+    @property
+    def plans(self) -> bool:
+        """True where the real planner says what is wanted: all of it, or in `overlapping` worlds a range a run."""
+        return self.planned or self.overlapping
+
+    @property
+    def cells_once(self) -> bool:
+        """Every run sees the others' purchases: no clock is off, and neither ledger nor chain forgets one."""
+        forgetful = ("clock", "lost", "rollback", "reorg", "cancel", *(name for name in FAULTS if name[:4] == "rpc_"))
+        return self.overlapping and self.machines == 1 and not any(name in self.rates for name in forgetful)
 
     @property
     def caps_hold(self) -> bool:
@@ -179,6 +191,7 @@ def from_seed(seed: int) -> Scenario:
         free=chance.random() < 0.15,
         remote=Random(f"{seed}/remote").random() < 0.08,
         past=past_of(seed),
+        overlapping=Random(f"{seed}/overlapping").random() < 0.04,
         rates=rates,
     )
 

@@ -53,6 +53,16 @@ def test_a_seller_that_names_another_payee_in_each_402_is_paid_once_for_each_pie
         held(play(narrowed(from_seed(seed), shape, "new_price:0.4,new_terms:0.2,old_signature,lose:0.2,settle_402")))
 
 
+@pytest.mark.parametrize("faults", ["none", "slow,lose,drop", "crash", "crash,late,settle_402,disk_down", "stop,lose"])
+def test_runs_over_overlapping_ranges_buy_each_cell_once(faults: str) -> None:
+    """Planned beside each other and again after each turn, whoever dies or waits meanwhile."""
+    shape = ("overlapping=True", "slots=3", "jobs=3", "machines=1", "tight=False", "rpc=False", "servers=1")
+    outcomes = [play(narrowed(from_seed(seed), shape, faults)) for seed in range(1, 13)]
+    for outcome in outcomes:
+        held(outcome)
+    assert sum(outcome.transfers for outcome in outcomes) > 12
+
+
 @pytest.mark.parametrize(
     ("shape", "faults"),
     [

@@ -100,7 +100,7 @@ class Elsewhere:
     def __init__(self, *looks: list[Purchase], delivered: tuple[Purchase, ...] = ()) -> None:
         self.looks, self.fresh = list(looks), {p.purchase_id: p for p in delivered}
         self.released: list[str] = []
-        self.slept = 0.0
+        self.slept, self.recovered = 0.0, 0
         self.ledger = self.payer = self.clock = self.cache = self.context = self
         self.owner = "0123456789ab:1:aaaa"
         self.stop = SimpleNamespace(requested=False)
@@ -122,6 +122,9 @@ class Elsewhere:
 
     def release(self, purchases: list[Purchase]) -> None:
         self.released += [p.purchase_id for p in purchases]
+
+    async def recover(self) -> None:
+        self.recovered += 1
 
     async def sleep(self, seconds: float) -> None:
         self.slept += seconds
@@ -174,7 +177,7 @@ def test_a_younger_reservation_is_waited_out_and_then_its_cells_are_bought() -> 
 
 
 def test_a_run_that_waited_long_enough_says_whom_it_waited_for() -> None:
-    with pytest.raises(BoughtElsewhere, match="being bought by a") as found:
+    with pytest.raises(BoughtElsewhere, match="is being bought by run a") as found:
         bought(Elsewhere([leased(purchase("a", OTHER), seconds=10_000)]), MINE)
     assert (found.value.exit_code, found.value.money) == (4, "none was sent for this by this run")
 
@@ -190,6 +193,38 @@ def test_a_run_that_waited_long_enough_says_whom_it_waited_for() -> None:
 )
 def test_a_reservation_counts_no_longer_than_its_lease_or_its_process(lapsed: Purchase) -> None:
     assert bought(Elsewhere([lapsed]), MINE) == [MINE]
+
+
+DEAD = f"{_machine()}:999999999:cccc"
+
+
+def test_what_a_dead_process_sent_is_recovered_and_not_bought_beside_it() -> None:
+    """I1 of cells: its money may be gone, and its rows may come."""
+    sent = leased(purchase("a", OTHER, money=Money.EXPOSED), owner=DEAD)
+    ws = Elsewhere([sent], [sent], [])
+    assert bought(ws, MINE) == []
+    assert (ws.released, ws.recovered, ws.slept) == ([MINE.purchase_id], 1, 0.25)
+
+
+@pytest.mark.parametrize("money", [Money.EXPOSED, Money.SPENT])
+def test_what_stays_in_doubt_after_a_recovery_is_told_and_not_bought(money: Money) -> None:
+    """Recovered now and then meanwhile: its settlement may not be in a block yet."""
+    ws = Elsewhere([leased(purchase("a", OTHER, money=money), owner=DEAD)])
+    with pytest.raises(BoughtElsewhere, match="was paid for, and is in doubt, by run a") as found:
+        bought(ws, MINE)
+    assert (found.value.exit_code, ws.recovered, ws.slept) == (4, 12, 120)
+
+
+def test_what_this_run_recovered_and_leases_itself_nobody_else_works_on() -> None:
+    ours = leased(purchase("a", OTHER, money=Money.EXPOSED), owner="0123456789ab:1:aaaa")
+    ws = Elsewhere([ours], [ours], [])
+    assert (bought(ws, MINE), ws.recovered) == ([], 1)
+
+
+def test_a_lease_that_ended_does_not_free_the_cells_of_what_was_sent() -> None:
+    sent = leased(purchase("a", OTHER, money=Money.EXPOSED), seconds=-1)
+    ws = Elsewhere([sent], [sent], [])
+    assert (bought(ws, MINE), ws.recovered) == ([], 1)
 
 
 def test_what_was_delivered_since_the_cache_was_loaded_is_not_bought_again() -> None:
