@@ -60,9 +60,9 @@ format: $(VENV)/dev.stamp
 	@$(BIN)/ruff format $(CODE)
 
 lock: $(UV)             ## resolve the locks again; run.txt is what `tollbook` runs on, dev.txt adds tests, checks and peers
-	$(UV) pip compile pyproject.toml --extra sandbox --extra objects --universal --generate-hashes --no-emit-index-url \
+	$(UV) pip compile pyproject.toml --extra sandbox --extra objects --extra report --universal --generate-hashes --no-emit-index-url \
 	  --custom-compile-command 'make lock' -q -o locks/run.txt
-	$(UV) pip compile pyproject.toml --extra sandbox --extra objects --group test --group check --group bench -c locks/run.txt \
+	$(UV) pip compile pyproject.toml --extra sandbox --extra objects --extra report --group test --group check --group bench -c locks/run.txt \
 	  --universal --generate-hashes --no-emit-index-url --custom-compile-command 'make lock' -q -o locks/dev.txt
 
 $(UV):

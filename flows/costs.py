@@ -1,4 +1,4 @@
-"""The scheduled flow that shows what was spent: a markdown artifact each by flow, dataset and month."""
+"""The scheduled flow that shows what was spent: a markdown artifact each by flow, dataset and month, and a page."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from tasks.prefect.artifacts import cost_artifact
 from tasks.prefect.run_names import run_name
 from tasks.prefect.verdict import Verdict, done
 from tasks.prefect.worker import in_workspace
+from tasks.report.write import publish_report
 from tasks.workspace.workspace import Workspace
 
 VIEWS = ("flow", "dataset", "month")
@@ -18,11 +19,11 @@ VIEWS = ("flow", "dataset", "month")
 
 @flow(name="costs", flow_run_name=run_name, persist_result=False)
 async def costs() -> State[Any]:
-    """Write the cost tables as artifacts. Reads only the ledger."""
+    """Write the cost tables as artifacts, and the report as published/report/index.html. Pays nothing."""
 
     async def work(ws: Workspace) -> Verdict:
         for by in VIEWS:
             await cost_artifact(ws, by)
-        return done(f"costs by {', '.join(VIEWS)}")
+        return done(f"costs by {', '.join(VIEWS)}; {await publish_report(ws)}")
 
     return await in_workspace(work)

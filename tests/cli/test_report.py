@@ -93,3 +93,38 @@ def test_nothing_published_and_nothing_writable_is_an_error(unwritable: Command,
     said = unwritable("costs")
     assert said.code == 6
     assert "check free space and permissions" in said.err
+
+
+def test_the_page_of_an_empty_home_is_a_file_that_says_there_is_nothing(bare: Command, tmp_path: Path) -> None:
+    bare.env |= {"TOLLBOOK_HOME": str(tmp_path / "home"), "TOLLBOOK_POLICY": "policy.toml"}
+    path = tmp_path / "report.html"
+    said = bare("report", "--json", "--html", str(path))
+    assert said.code == 0, said.out
+    assert said.document == {"html": str(path), "bytes": path.stat().st_size, "stale": None, "losses": []}
+    assert "There is nothing yet" in path.read_text("utf-8")
+    assert [each.name for each in tmp_path.iterdir() if each.is_file()] == ["report.html"]
+
+
+@pytest.mark.parametrize("name", ["warehouse.duckdb", "report", "report.pdf", "missing/report.html"])
+def test_a_file_that_is_no_page_or_can_not_be_made_is_refused_and_left_as_it_is(
+    name: str, bare: Command, tmp_path: Path
+) -> None:
+    bare.env |= {"TOLLBOOK_HOME": str(tmp_path / "home"), "TOLLBOOK_POLICY": "policy.toml"}
+    path = tmp_path / name
+    if path.parent == tmp_path:
+        path.write_text("kept")
+    said = bare("report", "--html", str(path))
+    assert said.code == 2
+    assert str(path) in said.err
+    assert not path.exists() or path.read_text() == "kept"
+
+
+def test_the_page_names_what_is_older_and_what_was_lost_also_on_the_terminal(
+    unwritable: Command, tmp_path: Path
+) -> None:
+    path = tmp_path / "report.html"
+    said = unwritable("report", "--html", str(path))
+    assert said.code == 0
+    assert "not brought up to date" in said.err
+    assert said.out.startswith(f"written: {path} (")
+    assert "These are older figures" in path.read_text("utf-8")

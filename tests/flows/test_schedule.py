@@ -158,7 +158,7 @@ def test_the_next_firing_pays_nothing(prefect: Prefect, buyer: Buyer, session_wo
     assert len(session_world.transfers(buyer.address)) == 3
 
 
-def test_bill_and_costs_are_shown_as_artifacts(prefect: Prefect) -> None:
+def test_bill_and_costs_are_shown_as_artifacts_and_a_page(prefect: Prefect, buyer: Buyer) -> None:
     found = {one["key"]: one for one in prefect.post("/artifacts/latest/filter", {})}
     first, *_, total = json.loads(found["grades-bill"]["data"])
     assert (first["dataset"], total["dataset"]) == ("tm-grade", "total")
@@ -166,6 +166,7 @@ def test_bill_and_costs_are_shown_as_artifacts(prefect: Prefect) -> None:
     assert "| caps.USDC.per_run | 50 | 0 |" in found["grades-bill"]["description"]
     assert (found["grades-progress"]["type"], found["grades-progress"]["data"]) == ("progress", 100.0)
     assert "| grades |" in found["costs-by-flow"]["data"]
+    assert "0.051" in (buyer.home / "published" / "report" / "index.html").read_text("utf-8")
 
 
 def test_a_backfill_waits_for_operator_approval_and_then_costs_exactly_its_bill(

@@ -116,6 +116,10 @@ ALLOWED = {
         "tasks/operator/read_answer.py read_answer file.read_bytes",
     ),
     "the system's name for this boot": ("payer/ledger/owners.py _machine _BOOT.read_text",),
+    "the report, which nobody locks": ("tasks/report/write.py _put draft.write_text",),
+    "the report's style, which comes with the package": (
+        "tasks/report/page.py render files(__package__).joinpath('page.css').read_text",
+    ),
     "SQL that comes with the package": (
         "warehouse/publish/views/catalog.py views_sql package.joinpath(name).read_text",
         "warehouse/publish/views/quality.py _statements files('warehouse.publish.views').joinpath(name).read_text",

@@ -67,6 +67,7 @@ FLOORS = {
         "operator",
         "ops",
         "health",
+        "report",
         "prefect",
     ),
 }

@@ -1,0 +1,145 @@
+"""Draw money by day, and each token's signals over its price."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from tasks.report.drawing import (
+    NARROW,
+    PANEL,
+    WIDE,
+    Drawing,
+    inline,
+    next_day,
+    plot_width,
+    time_axis,
+    time_scale,
+    to_svg,
+    utc,
+)
+from tasks.report.figures import Row
+
+if TYPE_CHECKING:
+    import altair as alt
+
+COLOURS = 8
+"""Flows with a colour of their own; the least of more are drawn together."""
+OTHER = "other flows"
+NEAR = 4
+"""A cap is drawn where it is at most this many times the dearest day: farther away it would flatten the bars."""
+POSITIONS = {1: "long", 0: "no position", -1: "short"}
+_TINTS = ["var(--long)", "var(--out)", "var(--short)"]
+_SHAPES = ["triangle-up", "circle", "triangle-down"]
+
+
+def by_rank(rows: Iterable[Row]) -> dict[str, str]:
+    """Give each flow of the spending its name on the chart, the dearest first: its own, or OTHER."""
+    sums: dict[str, float] = {}
+    for row in rows:
+        sums[row["flow"]] = sums.get(row["flow"], 0.0) + float(row["amount"])
+    ranked = sorted(sums, key=lambda flow: (-sums[flow], flow))
+    most = len(ranked) if len(ranked) <= COLOURS else COLOURS - 1
+    return {flow: flow if place < most else OTHER for place, flow in enumerate(ranked)}
+
+
+def spending(rows: Sequence[Row], cap: str | None, asset: str) -> Drawing:
+    """Stack each day's spending by flow, with the cap of a day as a line where it is near."""
+    shown = by_rank(rows)
+    names = list(dict.fromkeys(shown.values()))
+    first, end = min(row["day"] for row in rows), next_day(max(row["day"] for row in rows))
+    bars = stacked(rows, shown)
+
+    def drawn(width: int) -> Any:
+        import altair as alt
+
+        colours = alt.Scale(domain=names, range=[f"var(--c{number + 1})" for number in range(len(names))])
+        layers = [
+            alt.Chart(inline(bars))
+            .mark_rect()
+            .encode(
+                x=alt.X("from:T", scale=time_scale(first, end), axis=time_axis(first, end, width)),
+                x2="to:T",
+                y=alt.Y("low:Q", title=asset, axis=_amount_axis()),
+                y2="high:Q",
+                color=alt.Color("flow:N", scale=colours, legend=None),
+            )
+        ]
+        if cap_is_near(rows, cap):
+            line = alt.Chart(inline([{"cap": float(cap or 0)}]))
+            layers.append(line.mark_rule(color="var(--bad)", strokeDash=[5, 4], strokeWidth=1.5).encode(y="cap:Q"))
+        return alt.layer(*layers).properties(width=plot_width(first, end, width - 60, 44), height=220)
+
+    return Drawing(to_svg(drawn(WIDE)), to_svg(drawn(NARROW)))
+
+
+def stacked(rows: Sequence[Row], shown: dict[str, str]) -> list[Row]:
+    """Stack each day's amounts in the order of the legend; a bar leaves a little of its day free at both ends."""
+    heights: dict[str, dict[str, float]] = {}
+    for row in rows:
+        day = heights.setdefault(row["day"], dict.fromkeys(shown.values(), 0.0))
+        day[shown[row["flow"]]] += float(row["amount"])
+    bars: list[Row] = []
+    for day_name, amounts in heights.items():
+        low, begin, end = 0.0, f"{day_name}T02:00:00Z", f"{day_name}T22:00:00Z"
+        for name, amount in amounts.items():
+            if amount:
+                bars.append({"from": begin, "to": end, "flow": name, "low": low, "high": low + amount})
+            low += amount
+    return bars
+
+
+def cap_is_near(rows: Iterable[Row], cap: str | None) -> bool:
+    """True where the cap of a day is drawn."""
+    days: dict[str, float] = {}
+    for row in rows:
+        days[row["day"]] = days.get(row["day"], 0.0) + float(row["amount"])
+    return cap is not None and float(cap) <= NEAR * max(days.values(), default=0.0)
+
+
+def signals(positions: Sequence[Row], prices: Sequence[Row], flips: Sequence[Row]) -> Drawing:
+    """Draw one token's price over its positions, with a mark at each flip; without a price, the positions alone."""
+    import altair as alt
+
+    names = list(POSITIONS.values())
+    first, end = positions[0]["first"], positions[-1]["until"]
+    tint = alt.Color("position:N", scale=alt.Scale(domain=names, range=_TINTS), legend=None)
+    x = alt.X("first:T", scale=time_scale(first, end), axis=time_axis(first, end, PANEL))
+    bands = [{"first": utc(row["first"]), "until": utc(row["until"]), **_position(row)} for row in positions]
+    bars = alt.Chart(inline(bands)).mark_rect(opacity=0.22 if prices else 0.75).encode(x=x, x2="until:T", color=tint)
+    layers: list[Any] = [bars]
+    if prices:
+        y = alt.Y(
+            "price:Q", title=None, scale=alt.Scale(zero=False), axis=_price_axis(max(row["price"] for row in prices))
+        )
+        line = alt.Chart(inline([{"day": utc(row["date"]), "price": row["price"]} for row in prices]))
+        layers.append(
+            line.mark_line(color="var(--ink)", strokeWidth=1.4, point=len(prices) == 1).encode(x="day:T", y=y)
+        )
+    marks = [
+        {"day": utc(row["date"]), "price": row["price"], **_position(row)} for row in flips if row["price"] is not None
+    ]
+    if prices and marks:
+        shape = alt.Shape("position:N", scale=alt.Scale(domain=names, range=_SHAPES), legend=None)
+        points = alt.Chart(inline(marks)).mark_point(
+            filled=True, size=110, opacity=1, stroke="var(--card)", strokeWidth=1
+        )
+        layers.append(points.encode(x="day:T", y="price:Q", shape=shape, color=tint))
+    return Drawing(to_svg(alt.layer(*layers).properties(width=PANEL - 60, height=130 if prices else 34)))
+
+
+def _position(row: Row) -> Row:
+    return {"position": POSITIONS.get(row["signal"], "no position")}
+
+
+def _amount_axis() -> alt.Axis:
+    import altair as alt
+
+    place = {"titleAngle": 0, "titleAlign": "left", "titleAnchor": "end", "titleX": -36, "titleY": -10}
+    return alt.Axis(tickCount=4, domain=False, ticks=False, **place)  # type: ignore[arg-type]
+
+
+def _price_axis(highest: float) -> alt.Axis:
+    import altair as alt
+
+    return alt.Axis(tickCount=3, domain=False, ticks=False, format="~s" if highest >= 1_000 else "~g")
