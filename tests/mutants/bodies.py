@@ -115,7 +115,7 @@ MUTANTS = (
     ),
     *of(
         "sources/planner/plan.py",
-        ("tests/sources/planner/test_plan.py",),
+        ("tests/sources/planner/test_listings.py",),
         late_runs_buy_a_listing_each=("if is_listing(dataset) and last >= slot(dataset, at)", "if False"),
     ),
     *of(

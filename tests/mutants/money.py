@@ -112,13 +112,13 @@ MUTANTS = (
     ),
     *of(
         "payer/paid_transport/transport.py",
-        ("tests/payer/paid_transport/test_transport.py",),
+        ("tests/payer/paid_transport",),
         each_caller_buys=("task, joined = self._on_their_way.get(key), True", "task, joined = None, True"),
         callers_cancel_payments=("await asyncio.shield(task)", "await task"),
     ),
     *of(
         "payer/paid_transport/purchase.py",
-        ("tests/payer/paid_transport/test_transport.py",),
+        ("tests/payer/paid_transport",),
         kept_bodies_bought_again=(
             "if existing.data is Data.DELIVERED and not existing.loss_accepted:",
             "if False:",
@@ -436,7 +436,11 @@ MUTANTS = (
     # Asking again: what was not delivered is asked for a bounded number of times, and never twice in one bucket.
     *of(
         "sources/coverage/cell_state.py",
-        ("tests/sources/coverage/test_cell_state.py", "tests/sources/planner/test_plan.py"),
+        (
+            "tests/sources/coverage/test_cell_state.py",
+            "tests/sources/planner/test_plan.py",
+            "tests/sources/planner/test_runs.py",
+        ),
         asked_for_ever=("if len(believed) > dataset.asked_again or", "if"),
         asked_daily=("max(last.bucket + 1, believed[-1] + pause(len(believed)))", "last.bucket + 1"),
         asked_at_once=("max(last.bucket + 1, believed[-1] + pause(len(believed)))", "last.bucket"),

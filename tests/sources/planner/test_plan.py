@@ -8,15 +8,11 @@ import sys
 import time
 from datetime import UTC, date, datetime, timedelta
 
-import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from sources import registry
-from sources.feeds import wanted_slots
-from sources.model import Dataset, Feed
-from sources.planner.held import NOTHING_HELD, HeldCells, held_before, held_from, union
+from sources.model import Dataset
+from sources.planner.held import NOTHING_HELD, HeldCells, held_from
 from sources.planner.pieces import group_of
 from sources.planner.plan import Plan, plan
 from sources.slots import start_of
@@ -25,7 +21,6 @@ from tests.sources.buyer import AT, Buyer, SellerListing, dense, keys, today
 SIGNALS = registry.dataset("trading-signals")
 GRADE = registry.dataset("tm-grade")
 HOURLY_BARS = registry.dataset("hourly-ohlcv")
-HOURLY_SIGNALS = registry.dataset("hourly-trading-signals")
 TODAY = today(SIGNALS)
 DAY = timedelta(days=1)
 
@@ -103,6 +98,7 @@ def test_a_demand_typed_in_another_order_makes_the_same_requests() -> None:
 def test_requests_are_the_same_in_another_process() -> None:
     """They derive payment nonces: hash seeds and platforms may not matter."""
     script = (
+        "import numpy as np\n"
         "from tests.sources.planner.test_plan import *\n"
         "from tests.sources.planner.test_rectangles import holes\n"
         "held = HeldCells({k: tuple((TODAY-59+int(t),)*2 for t in np.flatnonzero(~row)) for k, row in zip(keys(9), holes(5, 9, 60, .3))})\n"  # noqa: E501
@@ -126,43 +122,6 @@ def test_requests_are_the_same_in_another_process() -> None:
 def test_replanning_later_in_the_same_edition_from_nothing_makes_the_same_pieces(hour: int) -> None:
     """A run after the state was lost signs the same nonces as the first."""
     assert planned(SIGNALS, 50, 29, at=AT.replace(hour=hour, minute=59)) == planned(SIGNALS, 50, 29)
-
-
-@settings(max_examples=25, deadline=None)
-@given(st.integers(0, 2**32 - 1), st.sampled_from([0.05, 0.3, 0.8]), st.integers(1, 12), st.integers(1, 60))
-def test_holes_are_filled_and_nothing_is_bought_twice(seed: int, density: float, count: int, days: int) -> None:
-    """Also against a seller with ragged rows: what was asked for in vain is asked for a few times more."""
-    rng = np.random.default_rng(seed)
-    first, last = TODAY - 5 - days, TODAY - 5
-    rows = {cell for cell in dense(keys(count), first, last) if rng.random() < 0.9}
-    buyer = Buyer(SellerListing(SIGNALS, rows))
-    for key in keys(count):
-        for number in range(first, last + 1):
-            if rng.random() > density:
-                buyer.fill((key,), number, number) if rng.random() < 0.05 else None
-    buyer.fill(keys(count), first, last)
-    assert buyer.knows() >= rows
-    assert buyer.fill(keys(count), first, last) == 0
-    for later in (30, 31, 34, 43, 47, 50, 59):
-        buyer.fill(keys(count), first, last, AT + later * DAY)
-    assert buyer.knows() >= dense(keys(count), first, last)
-    assert buyer.fill(keys(count), first, last, AT + 90 * DAY) == 0
-
-
-def test_a_ragged_listing_stops_at_its_short_page() -> None:
-    """Thirteen tokens × 29 days are billed at four chained pages; two of them were listed, so one page ends it."""
-    buyer = Buyer(SellerListing(SIGNALS, dense(keys(2), TODAY - 40, TODAY)))
-    billed = buyer.plan(keys(13), TODAY - 32, TODAY - 4).calls
-    assert billed == 4
-    assert buyer.fill(keys(13), TODAY - 32, TODAY - 4) < billed
-    again = [buyer.fill(keys(13), TODAY - 32, TODAY - 4, AT + days * DAY) for days in range(30)]
-    assert (sum(again), [day for day, calls in enumerate(again) if calls]) == (3, [1, 4, 13])
-
-
-def test_a_full_last_page_is_not_followed_by_an_empty_one() -> None:
-    buyer = Buyer(SellerListing(SIGNALS, dense(keys(10), TODAY - 40, TODAY)))
-    assert buyer.fill(keys(10), TODAY - 19, TODAY - 10) == 1
-    assert buyer.market.asked[0].expected_rows == 100
 
 
 def test_a_year_of_hours_asked_for_by_the_day_fills_its_pages() -> None:
@@ -194,180 +153,15 @@ def test_no_keys_plan_nothing() -> None:
     assert plan(SIGNALS, registry.seller_of(SIGNALS), (), TODAY, TODAY, NOTHING_HELD, AT, AT) == Plan(())
 
 
-def test_a_snapshot_takes_as_many_tokens_a_call_as_fit_a_page() -> None:
-    found = planned(GRADE, 250, 1)
-    assert [len(piece.keys) for piece in found.pieces] == [100, 100, 50]
-    assert {piece.edition for piece in found.pieces} == {"day:2026-11-22"}
-
-
-def test_a_missed_snapshot_is_gone_and_never_bought_as_if_it_were_the_past() -> None:
-    found = planned(GRADE, 3, 4, HeldCells({"3000": ((TODAY - 2, TODAY - 2),)}))
-    assert {(piece.first, piece.last) for piece in found.pieces} == {(TODAY, TODAY)}
-    assert [(gone.first, gone.last, gone.keys, gone.repaired_by) for gone in found.lost] == [
-        (TODAY - 1, TODAY - 1, ("3000",), "tm-grade-history")
-    ]
-
-
-def test_after_an_outage_every_missed_snapshot_is_reported_and_none_is_bought() -> None:
-    """Of a token that is new to the watch list nothing was missed; what the history repaired is not missed either."""
-    at = AT + 5 * DAY
-    snapshots = HeldCells({"3000": ((TODAY, TODAY),), "3001": ((TODAY, TODAY),)})
-    repaired = held_before(HeldCells({"3001": ((TODAY - 9, TODAY + 5),)}), TODAY + 5)
-    [want] = wanted_slots(Feed("tm-grade", ("tm-grade",)), at, registry.dataset)
-    seller = registry.seller_of(GRADE)
-    found = plan(GRADE, seller, keys(3), want.first, want.last, union(snapshots, repaired), at, at)
-    assert [(gone.first, gone.last, gone.keys) for gone in found.lost] == [(TODAY + 1, TODAY + 4, ("3000",))]
-    [piece] = found.pieces
-    assert (piece.keys, piece.first, piece.last) == (keys(3), TODAY + 5, TODAY + 5)
-
-
 def test_held_cells_are_cut_to_the_slots_from_a_start_on() -> None:
     held = HeldCells({"1": ((3, 5), (8, 9)), "2": ((1, 2),)})
     assert held_from(held, 5).spans == {"1": ((5, 5), (8, 9))}
     assert held_from(held, 0).spans == held.spans
 
 
-def test_a_snapshot_run_that_comes_a_day_late_finds_its_day_gone() -> None:
-    found = plan(GRADE, registry.seller_of(GRADE), keys(1), TODAY, TODAY, NOTHING_HELD, AT, AT + DAY)
-    assert found.pieces == ()
-    assert [(gone.first, gone.last) for gone in found.lost] == [(TODAY, TODAY)]
-
-
-def test_a_snapshot_run_that_comes_late_on_its_day_buys_its_edition() -> None:
-    found = plan(GRADE, registry.seller_of(GRADE), keys(1), TODAY, TODAY, NOTHING_HELD, AT, AT.replace(hour=23))
-    assert found.pieces == planned(GRADE, 1, 1).pieces
-
-
 def test_a_series_run_that_comes_late_buys_the_edition_of_its_schedule() -> None:
     found = plan(SIGNALS, registry.seller_of(SIGNALS), keys(1), TODAY, TODAY, NOTHING_HELD, AT, AT + 2 * DAY)
     assert [piece.edition for piece in found.pieces] == ["day:2026-11-22"]
-
-
-def test_a_schedule_that_fires_twice_buys_once() -> None:
-    buyer = Buyer(SellerListing(SIGNALS, dense(keys(5), TODAY - 40, TODAY)))
-    assert buyer.fill(keys(5), TODAY - 28, TODAY) > 0
-    assert buyer.fill(keys(5), TODAY - 28, TODAY) == 0
-    assert buyer.fill(keys(5), TODAY - 28, TODAY, AT.replace(hour=23)) == 0
-
-
-def test_the_newest_day_is_looked_at_again_until_it_has_settled() -> None:
-    buyer = Buyer(SellerListing(SIGNALS, dense(keys(2), TODAY - 40, TODAY + 5)))
-    bought = [buyer.fill(keys(2), TODAY, TODAY, AT + days * DAY) for days in range(4)]
-    assert bought == [1, 1, 0, 0]
-
-
-def test_an_absent_day_is_asked_for_daily_until_patience_ends_then_ever_more_rarely() -> None:
-    """From the fourth day on the absence counts: once more after a day, after three, after nine, and never again."""
-    buyer = Buyer(SellerListing(SIGNALS, dense(keys(2), TODAY - 9, TODAY - 1) | dense(keys(2), TODAY + 1, TODAY + 1)))
-    buyer.fill(keys(2), TODAY - 9, TODAY - 1)
-    buyer.fill(keys(2), TODAY + 1, TODAY + 1, AT + 3 * DAY)
-    bought = [buyer.fill(keys(2), TODAY, TODAY, AT + days * DAY) for days in range(60)]
-    assert [day for day, calls in enumerate(bought) if calls] == [0, 1, 2, 3, 4, 7, 16]
-
-
-def test_an_outage_is_filled_by_the_next_run() -> None:
-    buyer = Buyer(SellerListing(SIGNALS, dense(keys(3), TODAY - 60, TODAY + 20)))
-    buyer.fill(keys(3), TODAY - 28, TODAY)
-    later = AT + 10 * DAY
-    assert buyer.fill(keys(3), TODAY - 18, TODAY + 10, later) == 1
-    assert buyer.knows(later) >= dense(keys(3), TODAY - 28, TODAY + 10)
-
-
-@pytest.mark.parametrize("hour", [5, 6, 7])
-def test_a_daily_run_of_a_series_takes_second_looks_and_fills_missed_days(hour: int) -> None:
-    """Days 3 to 5 nobody ran. Each run is one call, and in the end every day has the row it settled with."""
-    grades = registry.dataset("trader-grades")
-    start = AT.replace(hour=hour, minute=15)
-    buyer = Buyer(SellerListing(grades, dense(keys(3), TODAY - 40, TODAY + 20)))
-    last_look: dict[int, datetime] = {}
-    for day in (0, 1, 2, 6, 7, 8, 9):
-        at = start + day * DAY
-        [want] = wanted_slots(Feed(grades.name, (grades.name,)), at, registry.dataset)
-        before = len(buyer.market.asked)
-        assert buyer.fill(keys(3), want.first, want.last, at) == 1
-        for piece in buyer.market.asked[before:]:
-            last_look.update(dict.fromkeys(range(piece.first, piece.last + 1), at))
-    settled = range(TODAY - 28, TODAY + 8)
-    assert buyer.knows(start + 30 * DAY) >= dense(keys(3), settled[0], settled[-1])
-    assert all(last_look[day] >= start_of(grades, day + 1) + timedelta(hours=6) for day in settled)
-
-
-def test_a_page_only_listing_is_read_as_deep_as_its_oldest_gap() -> None:
-    last = today(HOURLY_SIGNALS)
-    buyer = Buyer(SellerListing(HOURLY_SIGNALS, dense(keys(4), last - 500, last)))
-    assert buyer.fill(keys(4), last - 24, last) == 1
-    assert buyer.knows() >= dense(keys(4), last - 24, last)
-    assert buyer.fill(keys(4), last - 99, last) > 1
-    assert buyer.knows() >= dense(keys(4), last - 99, last)
-
-
-def test_a_page_only_listing_bought_hourly_takes_one_call() -> None:
-    last = today(HOURLY_SIGNALS)
-    buyer = Buyer(SellerListing(HOURLY_SIGNALS, dense(keys(20), last - 500, last)))
-    buyer.fill(keys(20), last - 24, last)
-    later = AT + timedelta(hours=1)
-    buyer.market.rows |= dense(keys(20), last + 1, last + 1)
-    assert buyer.fill(keys(20), last - 23, last + 1, later) == 1
-
-
-def test_a_page_only_listing_with_a_silent_token_is_read_no_deeper_than_billed() -> None:
-    last = today(HOURLY_SIGNALS)
-    buyer = Buyer(SellerListing(HOURLY_SIGNALS, dense(keys(4), last - 2000, last)))
-    billed = buyer.plan(keys(5), last - 24, last).calls
-    assert buyer.fill(keys(5), last - 24, last) <= billed
-    for hour in range(1, 9):
-        buyer.market.rows |= dense(keys(4), last + hour, last + hour)
-        assert buyer.fill(keys(5), last - 24 + hour, last + hour, AT + timedelta(hours=hour)) == 1
-
-
-@pytest.mark.parametrize(("name", "count", "calls"), [("tm-grade", 100, 1), ("quantmetrics", 5000, 50)])
-def test_a_full_page_of_a_snapshot_is_not_followed_by_an_empty_one(name: str, count: int, calls: int) -> None:
-    dataset = registry.dataset(name)
-    here = today(dataset)
-    buyer = Buyer(SellerListing(dataset, dense(keys(count), here, here)))
-    assert buyer.plan(keys(count), here, here).calls == calls
-    assert buyer.fill(keys(count), here, here) == calls
-
-
-def test_a_listing_of_unknown_length_is_read_to_its_short_page() -> None:
-    moonshots = registry.dataset("moonshot-tokens")
-    picks = {("*", number) for number in range(250)}
-    buyer = Buyer(SellerListing(moonshots, picks))
-    here = today(moonshots)
-    first = buyer.plan(("*",), here, here)
-    assert (first.calls, first.open_ended) == (1, True)
-    assert buyer.fill(("*",), here, here) == 3
-    assert buyer.fill(("*",), here, here) == 0
-
-
-def test_the_bill_of_a_listing_counts_the_pages_it_had_last_time() -> None:
-    moonshots = registry.dataset("moonshot-tokens")
-    here = today(moonshots)
-    found = plan(moonshots, registry.seller_of(moonshots), ("*",), here, here, HeldCells(listing_rows=250), AT, AT)
-    assert (len(found.pieces), len(found.later)) == (1, 2)
-
-
-def test_a_free_listing_is_read_several_pages_at_a_time() -> None:
-    tokens = registry.dataset("tokens")
-    here = today(tokens)
-    buyer = Buyer(SellerListing(tokens, {("*", number) for number in range(1234)}))
-    assert len(buyer.plan(("*",), here, here).pieces) == 8
-    assert 13 <= buyer.fill(("*",), here, here) <= 16
-
-
-def test_what_a_free_listing_saves_is_counted_without_guesses() -> None:
-    tokens = registry.dataset("tokens")
-    here = today(tokens)
-    held = HeldCells({"*": ((here, here),)}, listing_rows=250)
-    assert len(plan(tokens, registry.seller_of(tokens), ("*",), here, here, held, AT, AT).avoided) == 3
-
-
-def test_a_listing_worth_one_page_is_asked_for_one_page() -> None:
-    for name in ("top-market-cap-tokens", "sentiments"):
-        dataset = registry.dataset(name)
-        here = today(dataset)
-        found = plan(dataset, registry.seller_of(dataset), ("*",), here, here, HeldCells(listing_rows=900), AT, AT)
-        assert (found.calls, found.open_ended) == (1, False)
 
 
 def test_the_context_of_a_piece_gives_its_group_back() -> None:
@@ -400,20 +194,3 @@ def test_five_thousand_tokens_with_a_year_held_are_planned_quickly() -> None:
 
 def test_times_are_those_of_the_schedule_not_of_the_machine() -> None:
     assert start_of(SIGNALS, TODAY) == datetime(2026, 11, 22, tzinfo=UTC)
-
-
-@pytest.mark.parametrize("order", [(0, 1, 2, 3, 4, 5), (5, 4, 3, 2, 1, 0), (3, 0, 5, 1, 4, 2)])
-def test_late_runs_fired_together_after_an_outage_buy_one_listing(order: tuple[int, ...]) -> None:
-    """The first answer reaches to the moment it came: the others find what they want in it."""
-    here = today(HOURLY_SIGNALS)
-    buyer, now = Buyer(SellerListing(HOURLY_SIGNALS, dense(keys(3), here - 40, here + 5))), AT + timedelta(hours=5.2)
-    buyer.fill(keys(3), here - 24, here - 1, AT - timedelta(hours=1))
-    calls = [buyer.fill(keys(3), here + late - 24, here + late, AT + timedelta(hours=late), now=now) for late in order]
-    assert sum(calls) == 1
-
-
-def test_a_listing_is_read_from_its_newest_row_however_old_the_gap() -> None:
-    here = today(HOURLY_SIGNALS)
-    seller = registry.seller_of(HOURLY_SIGNALS)
-    found = plan(HOURLY_SIGNALS, seller, keys(2), here - 240, here, HeldCells(), AT, AT)
-    assert (found.calls, found.pieces[0].first, found.pieces[0].last) == (5, here - 240, here)
