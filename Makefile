@@ -83,7 +83,9 @@ $(VENV)/dev.stamp: locks/dev.txt $(VENV)/run.stamp
 	@echo "setting up: tests, checks and benchmark peers"
 	@$(INSTALL) --require-hashes -r locks/dev.txt
 	@if command -v npm >/dev/null; then npm install --silent --prefix .cache/solc-0.8.37 --no-audit --no-fund \
-	  --ignore-scripts solc@0.8.37 >/dev/null || echo "npm can't fetch solc: one test that recompiles the token will say so"; fi
+	  --ignore-scripts solc@0.8.37 >/dev/null || echo "npm can't fetch solc: one test that recompiles the token will say so"; \
+	  npm install --silent --prefix .cache/s3rver-3.7.1 --no-audit --no-fund --ignore-scripts s3rver@3.7.1 >/dev/null \
+	  || echo "npm can't fetch s3rver: the test of a second S3 server will say so"; fi
 	@touch $@
 
 clean:

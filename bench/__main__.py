@@ -7,7 +7,7 @@ import sys
 
 from bench.rows import table
 
-PARTS = ("payer", "judges", "planner", "warehouse", "publishing", "analysts", "questions")
+PARTS = ("payer", "judges", "planner", "warehouse", "publishing", "analysts", "questions", "machines")
 
 
 def main(argv: list[str]) -> int:

@@ -71,7 +71,7 @@ def _memory() -> Row:
     return Row(f"peak memory of publishing at {ROWS:,} rows", beside, f"{LIMIT_MB} MB", worst / LIMIT_MB, 1.0)
 
 
-def _add(home: Path, purchase: str, salt: int, first: int, last: int) -> None:
+def add_rows(home: Path, purchase: str, salt: int, first: int, last: int) -> None:
     """Rows as a load leaves them."""
     sql = _ROW.format(salt=salt, purchase=purchase, tokens=TOKENS, first=first, last=last)
     with Cache(home).open() as con:
@@ -90,15 +90,15 @@ def _add(home: Path, purchase: str, salt: int, first: int, last: int) -> None:
 
 def _publishing(home: Path, ledger: Ledger) -> Iterator[Row]:
     days = max(4, ROWS // TOKENS)
-    _add(home, "history", 1, 0, days)
+    add_rows(home, "history", 1, 0, days)
     publish(home, ledger)
     for day in range(WARM):
-        _add(home, f"warm-{day}", 2 + day, days + day, days + day + 1)
+        add_rows(home, f"warm-{day}", 2 + day, days + day, days + day + 1)
         publish(home, ledger)
     ours, whole = [], []
     for turn in range(3):
         day = days + WARM + turn
-        _add(home, f"day-{turn}", 2 + WARM + turn, day, day + 1)
+        add_rows(home, f"day-{turn}", 2 + WARM + turn, day, day + 1)
         started = time.perf_counter()
         publish(home, ledger)
         ours.append(time.perf_counter() - started)
@@ -133,7 +133,7 @@ def _beside_sessions(home: Path, ledger: Ledger, first_day: int) -> Iterator[Row
     holding = [subprocess.Popen([sys.executable, "-c", _HOLD, str(home)], stdin=subprocess.PIPE) for _ in range(HELD)]
     ours, whole = [], []
     for turn in range(4):
-        _add(home, f"held-{turn}", 100 + turn, first_day + turn, first_day + turn + 1)
+        add_rows(home, f"held-{turn}", 100 + turn, first_day + turn, first_day + turn + 1)
         started = time.perf_counter()
         held = publish(home, ledger).held
         ours.append(time.perf_counter() - started)

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import logging
 import secrets
+import shutil
+import socket
+import subprocess
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
+
+from tests.paths import ROOT
 
 ACCESS_KEY, SECRET_KEY = "AKIATOLLBOOKTESTKEY0", "s3-secret-of-the-tests"
 
@@ -57,6 +63,29 @@ def s3_server() -> Iterator[S3Server]:
     host, port = server.get_host_and_port()
     yield S3Server(f"http://{host}:{port}")
     server.stop()
+
+
+S3RVER = ROOT / ".cache" / "s3rver-3.7.1" / "node_modules" / "s3rver" / "bin" / "s3rver.js"
+
+
+@contextmanager
+def s3rver(folder: Path) -> Iterator[S3Server]:
+    """A second server, of another make: one that knows no conditional write. Has the bucket `bucket`."""
+    if not S3RVER.exists() or shutil.which("node") is None:
+        pytest.skip("s3rver is not installed: `make .venv/dev.stamp` fetches it where there is npm")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = ["node", str(S3RVER), "-d", str(folder), "-a", "127.0.0.1", "-p", str(port)]
+    command += ["--configure-bucket", "bucket"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        try:
+            assert process.stdout is not None
+            while b"listening" not in (line := process.stdout.readline()):
+                assert line, "s3rver ended"
+            yield S3Server(f"http://127.0.0.1:{port}")
+        finally:
+            process.kill()
 
 
 @pytest.fixture

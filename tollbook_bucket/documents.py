@@ -48,7 +48,8 @@ class Replaced:
 @dataclass(frozen=True, slots=True)
 class Version:
     """One publication. `warehouse` are the segments of the file in order; `manifest` is published/snapshots.json,
-    `files` the Parquet files that it names. `kept` are older versions that may be read, `expired` those being deleted."""
+    `files` the Parquet files that it names. `kept` are older versions that may be read, `expired` those to
+    delete."""
 
     sequence: int
     published_at: str

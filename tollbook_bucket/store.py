@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -62,7 +63,7 @@ class BucketStore(Protocol):
     def put_if(self, name: str, data: bytes, previous: Stored | None) -> None:
         """Write an object if it still is `previous`; None: if there is none. Raises Changed, BucketError.
 
-        Where the store has no conditional write, the object is compared just before it is written.
+        The object is compared just before it is written, which is all where the store has no conditional write.
         """
         ...
 
@@ -71,8 +72,12 @@ class BucketStore(Protocol):
         ...
 
 
-def open_bucket(address: Address) -> BucketStore:
-    """Open the store at an address; nothing is sent yet. Raises LibraryMissing, AccessRefused."""
+def open_bucket(address: Address, variables: Mapping[str, str] | None = None) -> BucketStore:
+    """Open the store at an address; nothing is sent yet. Raises LibraryMissing, AccessRefused.
+
+    `variables` are the store's own, such as AWS_ACCESS_KEY_ID: those of a file, where the environment has none.
+    """
+    environ = {**(variables or {}), **os.environ}
     try:
         from obstore.store import from_url
     except ImportError:
@@ -81,19 +86,42 @@ def open_bucket(address: Address) -> BucketStore:
         from obstore.store import LocalStore
 
         return ObstoreBucket(LocalStore(_folder(address)), address)
+    opened: Callable[..., ObjectStore] = from_url  # its overloads name each scheme's variables
     try:
-        store = from_url(
+        store: ObjectStore = opened(
             address.url,
+            config=_configuration(address, environ),
             client_options={
                 "timeout": timedelta(seconds=REQUEST_SECONDS),
                 "connect_timeout": timedelta(seconds=CONNECT_SECONDS),
-                **({"allow_http": True} if _is_loopback(os.environ) else {}),
+                **({"allow_http": True} if _may_use_http(environ) else {}),
             },
             retry_config={"max_retries": RETRIES, "retry_timeout": timedelta(seconds=REQUEST_SECONDS)},
         )
     except Exception as error:  # noqa: BLE001 - whatever it is, its text may repeat a secret of the environment
-        raise in_words(error, address) from None
+        words = in_words(error, address)
+        if isinstance(words, StoreUnreachable):  # Nothing was sent yet: it is about the variables.
+            names = CREDENTIALS[address.scheme]
+            words = AccessRefused(f"the credentials for {address} can't be used", f"correct {names}")
+        raise words from None
     return ObstoreBucket(store, address)
+
+
+_TAKEN = {
+    "s3": "ACCESS_KEY_ID SECRET_ACCESS_KEY SESSION_TOKEN REGION DEFAULT_REGION ENDPOINT ENDPOINT_URL "
+    "SKIP_SIGNATURE VIRTUAL_HOSTED_STYLE_REQUEST METADATA_ENDPOINT",
+    "gs": "APPLICATION_CREDENTIALS SERVICE_ACCOUNT SERVICE_ACCOUNT_KEY SERVICE_ACCOUNT_PATH",
+    "az": "STORAGE_ACCOUNT_NAME STORAGE_ACCOUNT_KEY STORAGE_SAS_TOKEN STORAGE_CLIENT_ID STORAGE_CLIENT_SECRET "
+    "STORAGE_TENANT_ID STORAGE_ENDPOINT",
+}
+_PREFIX = {"s3": "AWS_", "gs": "GOOGLE_", "az": "AZURE_"}
+
+
+def _configuration(address: Address, environ: Mapping[str, str]) -> dict[str, str]:
+    """The store's own variables, by the names that obstore takes: theirs in lower case."""
+    scheme = "az" if address.scheme.startswith("a") else address.scheme
+    names = (f"{_PREFIX[scheme]}{name}" for name in _TAKEN[scheme].split())
+    return {name.lower(): environ[name] for name in names if environ.get(name)}
 
 
 def _folder(address: Address) -> Path:
@@ -103,8 +131,10 @@ def _folder(address: Address) -> Path:
     return folder
 
 
-def _is_loopback(environ: os._Environ[str]) -> bool:
-    """True where the store is a server on this machine: unencrypted HTTP is no risk there."""
+def _may_use_http(environ: Mapping[str, str]) -> bool:
+    """True where the store is a server on this machine, or somebody says that nobody can listen."""
+    if environ.get("AWS_ALLOW_HTTP", "").lower() in ("1", "true", "yes"):
+        return True
     host = urlsplit(environ.get("AWS_ENDPOINT_URL") or environ.get("AWS_ENDPOINT") or "").hostname
     return host in ("127.0.0.1", "localhost", "::1")
 
@@ -144,27 +174,27 @@ class ObstoreBucket:
     def put_if(self, name: str, data: bytes, previous: Stored | None) -> None:
         from obstore.exceptions import AlreadyExistsError, PreconditionError
 
-        if previous is not None and previous.tag is None:
-            self._compare_and_put(name, data, previous)
-            return
+        self._compare(name, previous)
         try:
             if previous is None:
                 self._store.put(name, data, mode="create")
+            elif previous.tag is None:
+                self._store.put(name, data)
             else:
                 condition: UpdateVersion = {"e_tag": previous.tag}
                 self._store.put(name, data, mode=condition)
         except (AlreadyExistsError, PreconditionError):
             raise Changed(name) from None
         except NotImplementedError:
-            self._compare_and_put(name, data, previous)
+            self.put(name, data)
         except Exception as error:  # noqa: BLE001
             raise in_words(error, self._address) from None
 
-    def _compare_and_put(self, name: str, data: bytes, previous: Stored | None) -> None:
+    def _compare(self, name: str, previous: Stored | None) -> None:
+        """Raise Changed for another object than was read: not every server heeds a condition."""
         present = self.get(name)
         if (present and present.data) != (previous and previous.data):
             raise Changed(name)
-        self.put(name, data)
 
     def delete(self, name: str) -> None:
         try:
@@ -181,6 +211,7 @@ class ObstoreBucket:
 
 _ANSWER = re.compile(r"status code: (\d{3})")
 _REFUSALS = ("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "Forbidden")
+_INCOMPLETE = r"Account must be specified|Missing(AccessKeyId|SecretAccessKey|Account)|missing (access|secret)"
 _ASKED_THE_MACHINE = ("latest/api/token", "latest/meta-data", "computeMetadata", "metadata/identity", "AnonymousCred")
 """Parts of the addresses at which a cloud's machines get their credentials: asked when the environment has none."""
 
@@ -191,7 +222,7 @@ def in_words(error: Exception, address: Address) -> BucketError:
     text, kind = str(error), type(error).__name__
     code = next(iter(_ANSWER.findall(text)), "")
     names = CREDENTIALS[address.scheme]
-    if any(part in text for part in _ASKED_THE_MACHINE) or "Account must be specified" in text:
+    if any(part in text for part in _ASKED_THE_MACHINE) or re.search(_INCOMPLETE, text):
         return AccessRefused(f"there are no credentials for {address}", f"set {names}, or give this machine a role")
     if "NoSuchBucket" in text or "ContainerNotFound" in text or "specified bucket does not exist" in text:
         return BucketMissing(f"{address}: there is no bucket {address.bucket!r}", "create it, or correct the address")

@@ -6,6 +6,7 @@ No message quotes a value (I10). Other programs may keep variables of theirs in 
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,8 @@ from payer.values.errors import Misconfigured
 
 POLICY = "TOLLBOOK_POLICY"
 PREFIX = "TOLLBOOK_"
+STORES = ("AWS_", "AZURE_", "GOOGLE_")
+"""Beginnings of the names that object storage takes its credentials from."""
 ENV_FILE = ".env"
 
 PATHS = frozenset(
@@ -28,6 +31,7 @@ PATHS = frozenset(
 _KEY = "TOLLBOOK_PRIVATE_KEY"
 _URLS = ("TOLLBOOK_SIGNER_URL", "TOLLBOOK_LEDGER_URL")
 _NOTIFY = "TOLLBOOK_NOTIFY_URL"
+_SECRET = re.compile("SECRET|TOKEN|PASSWORD|KEY$")
 _LIMIT = 64 * 1024
 
 
@@ -41,12 +45,12 @@ class EnvFile:
 
     @property
     def ours(self) -> dict[str, str]:
-        """Variables of tollbook, paths made absolute."""
+        """Variables of tollbook, paths made absolute, and those of object storage, which it publishes to."""
         return dict(self._ours())
 
     def _ours(self) -> Iterator[tuple[str, str]]:
         for name, value in self.variables.items():
-            if name.startswith(PREFIX):
+            if name.startswith((PREFIX, *STORES)):
                 yield name, self._absolute(value) if name in PATHS and value else value
 
     def _absolute(self, value: str) -> str:
@@ -131,4 +135,5 @@ def _secret_in(variables: Mapping[str, str]) -> str:
     """The name of a variable that others may not read, "" for none: a key, or a URL that may hold a password."""
     named = [name for name in (_KEY, _NOTIFY) if variables.get(name)]
     named += [name for name in _URLS if "@" in variables.get(name, "")]
+    named += [name for name in variables if name.startswith(STORES) and _SECRET.search(name) and variables[name]]
     return named[0] if named else ""

@@ -104,7 +104,7 @@ async def publish_remote(
     shown = "the address in TOLLBOOK_PUBLISH"
     try:
         shown = parse_address(given).url
-        bucket = await asyncio.to_thread(open_bucket, parse_address(given))
+        bucket = await asyncio.to_thread(open_bucket, parse_address(given), ws.store_variables)
         sent = await _send_locked(ws, bucket, elected=elected, take_over=take_over, verify=verify)
         return RemotePublication(shown, sent)
     except BucketError as error:

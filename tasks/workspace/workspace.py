@@ -173,6 +173,13 @@ class Workspace:
         return self._environ.get("TOLLBOOK_NOTIFY_URL") or None
 
     @property
+    def store_variables(self) -> Mapping[str, str]:
+        """Variables that object storage takes its credentials from; never shown (I10)."""
+        from payer.environment.env_file import STORES
+
+        return {name: value for name, value in self._environ.items() if name.startswith(STORES)}
+
+    @property
     def has_wallet(self) -> bool:
         from payer.wallet.load import names_wallet
 

@@ -142,6 +142,44 @@ def test_each_error_says_what_to_do(text: str, kind: type[BucketError], said: st
     assert "hunter2secret" not in str(words)
 
 
+@pytest.mark.parametrize(
+    ("url", "variables", "said"),
+    [
+        ("s3://bucket/x", {"AWS_ACCESS_KEY_ID": "hunter2secret"}, "no credentials"),
+        ("az://container/x", {}, "set AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY"),
+        (
+            "az://container/x",
+            {"AZURE_STORAGE_ACCOUNT_NAME": "a", "AZURE_STORAGE_ACCOUNT_KEY": "hunter2secret"},
+            "can't be used: correct AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY",
+        ),
+        (
+            "gs://bucket/x",
+            {"GOOGLE_APPLICATION_CREDENTIALS": "/hunter2secret"},
+            "can't be used: correct GOOGLE_APPLICATION_CREDENTIALS",
+        ),
+    ],
+)
+def test_variables_that_are_incomplete_or_wrong_are_named(
+    url: str, variables: dict[str, str], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(AccessRefused) as refused:
+        open_bucket(parse_address(url), variables)
+    assert said in str(refused.value)
+    assert "hunter2secret" not in str(refused.value)
+
+
+def test_variables_of_a_file_are_taken_where_the_environment_has_none(
+    s3_url: str, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in s3_server.environment():
+        monkeypatch.delenv(name)
+    bucket = open_bucket(parse_address(s3_url), s3_server.environment())
+    bucket.put("current.json", b"1")
+    assert bucket.size("current.json") == 1
+
+
 def test_without_the_library_the_command_that_installs_it_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "obstore.store", None)
     with pytest.raises(LibraryMissing, match=r"pip install 'tollbook\[objects\]'"):

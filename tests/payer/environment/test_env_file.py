@@ -63,6 +63,11 @@ def test_variables_of_other_programs_are_left_alone() -> None:
     }
 
 
+def test_variables_of_object_storage_are_taken_too() -> None:
+    found = parsed("AWS_ACCESS_KEY_ID=a\nGOOGLE_APPLICATION_CREDENTIALS=/b\nAZURE_STORAGE_ACCOUNT_NAME=c\n").ours
+    assert set(found) == {"AWS_ACCESS_KEY_ID", "GOOGLE_APPLICATION_CREDENTIALS", "AZURE_STORAGE_ACCOUNT_NAME"}
+
+
 def test_the_real_environment_wins() -> None:
     merged = laid_over(
         parsed("TOLLBOOK_HOME=/a\nTOLLBOOK_CLOCK_OFFSET=1\nOTHER=1\n"), {"TOLLBOOK_HOME": "/b", "PATH": "/bin"}
@@ -112,6 +117,8 @@ def test_no_file_and_a_folder_of_that_name_are_no_environment_file(tmp_path: Pat
         "TOLLBOOK_SIGNER_URL=https://user:word@signer.example",
         "TOLLBOOK_LEDGER_URL=postgresql+psycopg://user:word@db/tollbook",
         "TOLLBOOK_NOTIFY_URL=slack://a/b/c",
+        "AWS_SECRET_ACCESS_KEY=word",
+        "AZURE_STORAGE_ACCOUNT_KEY=word",
     ],
 )
 def test_a_secret_that_others_may_read_is_refused_until_the_file_is_closed(line: str, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.object_storage import s3rver
 from tests.warehouse.bucket.conftest import move_on
 from tests.warehouse.bucket.publisher import (
     NOW,
@@ -21,8 +22,10 @@ from tests.warehouse.bucket.publisher import (
     store_in,
     unnamed,
 )
+from tollbook_bucket.address import parse_address
 from tollbook_bucket.errors import AnotherPublisher, NewerLayout
 from tollbook_bucket.fetch import fetch
+from tollbook_bucket.store import open_bucket
 from warehouse.bucket.local_set import LocalSetChanged
 from warehouse.bucket.send import SendingStopped, read_pointer, send
 from warehouse.snapshots.manifest import read_manifest
@@ -192,6 +195,24 @@ def test_of_two_that_publish_at_the_same_time_one_is_told(home: Path, homes: lis
     with pytest.raises(AnotherPublisher, match="on host-b"):
         send(home / "published", bucket, nothing, NOW, OPTIONS)
     assert fetch(bucket.url).read_bytes() == bytes_of(other)
+
+
+def test_a_server_of_another_make_without_conditional_writes_serves_as_well(
+    home: Path, homes: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "data").mkdir()
+    with s3rver(tmp_path / "data") as server:
+        for name, value in {**server.environment(), "AWS_ACCESS_KEY_ID": "S3RVER"}.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "S3RVER")
+        bucket = open_bucket(parse_address("s3://bucket/published"))
+        send_from(home, bucket)
+        before = read_pointer(bucket)
+        sent = send_from(move_on(home, homes[1]), bucket)
+        assert fetch(bucket.url).read_bytes() == bytes_of(home)
+        assert sent.objects < len(newest(bucket).contents())
+        with pytest.raises(AnotherPublisher):
+            send(home / "published", bucket, before, NOW + HOUR, replace(OPTIONS, verify=True))
 
 
 def test_a_pointer_that_was_written_without_an_answer_is_ours(
