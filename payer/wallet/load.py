@@ -67,7 +67,10 @@ def _load(environ: Mapping[str, str]) -> Wallet | tuple[str, str]:
         return _from_text(text.strip())
     if path := environ.get(KEYSTORE):
         return _from_keystore(Path(path), environ.get(PASSWORD_FILE))
-    return "there is no wallet to pay with", f"set {PRIVATE_KEY}, or {KEYSTORE} with {PASSWORD_FILE}, or {SIGNER_URL}"
+    return (
+        "there is no wallet to pay with",
+        f"run `tollbook init`, or set {PRIVATE_KEY}, or {KEYSTORE} with {PASSWORD_FILE}, or {SIGNER_URL}",
+    )
 
 
 def _from_text(text: str) -> Wallet | tuple[str, str]:

@@ -107,8 +107,9 @@ def _home(environ: Mapping[str, str]) -> Path:
     if not given:
         raise Misconfigured(
             "TOLLBOOK_HOME is not set",
-            advice="set it to the directory that shall hold the ledger and the published files, for example "
-            "`export TOLLBOOK_HOME=$HOME/tollbook`; to try tollbook without any set-up run `tollbook demo`",
+            advice="run `tollbook init`, which writes it to .env; or set it to the directory that shall hold ledger "
+            "and published files, for example `export TOLLBOOK_HOME=$HOME/tollbook`; to try tollbook "
+            "without any set-up run `tollbook demo`",
         )
     home = Path(given).expanduser().absolute()
     if home.exists() and not home.is_dir():

@@ -45,6 +45,27 @@ MUTANTS = (
         quotes_phrases=("(_is_phrase(bare) and", "(False and"),
         phrase_taken_for_anything=("if not _is_phrase(text):\n        return None", "if True:\n        return None"),
     ),
+    # A keystore is never overwritten, and opened before money may go to its address; the only copy of a key stays.
+    *of(
+        "payer/wallet/keystore.py",
+        ("tests/payer/wallet/test_keystore.py",),
+        import_of_another_key_taken=("if expected != address:", "if False:"),
+        password_that_others_read=("if is_open_to_others(path.resolve()):", "if False:"),
+    ),
+    *of(
+        "tasks/setup/wallet.py",
+        ("tests/tasks/setup/test_setup.py",),
+        only_copy_of_a_key_removed=("    if not same:", "    if False:"),
+    ),
+    *of(
+        "payer/environment/env_file.py",
+        ("tests/payer/environment/test_env_file.py",),
+        file_before_the_environment=(
+            "{**(file.ours if file else {}), **environ}",
+            "{**environ, **(file.ours if file else {})}",
+        ),
+        key_that_others_read=("and is_open_to_others(path.resolve()):", "and False:"),
+    ),
     # A signer elsewhere: its answers are a stranger's.
     *of(
         "payer/wallet/signer.py",

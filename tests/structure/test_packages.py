@@ -41,6 +41,7 @@ HOMES = {
     "altair": {"tasks/report"},
     "vl_convert": {"tasks/report"},
     "jinja2": {"tasks/report"},
+    "tomlkit": {"tasks/setup"},
     "typer": {"tollbook"},
     "rich": {"tollbook"},
     "obstore": {"tollbook_bucket"},

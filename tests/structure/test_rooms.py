@@ -64,6 +64,7 @@ FLOORS = {
         "reserve",
         "buy",
         "reference",
+        "setup",
         "operator",
         "ops",
         "health",

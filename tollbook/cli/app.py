@@ -18,6 +18,7 @@ from tollbook.cli.verbs import (
     doctor,
     freeze,
     health,
+    init,
     plan,
     probe,
     publish,
@@ -45,6 +46,7 @@ app = typer.Typer(
 VERBS: dict[str, tuple[Callable[..., int | None], str]] = {
     "demo": (demo.demo, "Show the whole path in a paid world on loopback, for $0."),
     "sandbox": (sandbox.sandbox, "Serve that paid world in the foreground."),
+    "init": (init.init, "Set up a folder: policy, wallet, watch list."),
     "plan": (plan.plan, "Show what would be bought, and the exact bill."),
     "run": (run.run, "Buy what is missing or due, load it and publish."),
     "backfill": (backfill.backfill, "Buy what is missing of a past range."),

@@ -76,7 +76,8 @@ def _with_template(error: PolicyMissing) -> PolicyMissing:
     """Add the command that copies the shipped policy file."""
     copy = f"cp {shlex.quote(str(template('policy.toml')))} ."
     return PolicyMissing(
-        error.what, advice=f"copy the shipped one and review every line (`{copy}`), or set TOLLBOOK_POLICY"
+        error.what,
+        advice=f"run `tollbook init`; or copy the shipped one and review every line (`{copy}`), or set TOLLBOOK_POLICY",
     )
 
 

@@ -1,0 +1,106 @@
+"""Look up tokens in the seller's free lists before anything is set up: in a home that is thrown away, for nothing."""
+
+from __future__ import annotations
+
+import secrets
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from payer.values.errors import PayerError
+from sources import registry
+from tasks.reference.catalogue import catalogue, ranked
+from tasks.reference.refresh import refresh_reference
+from tasks.request.tokens import search, token_ids, words_of
+from tasks.setup.policy_text import Listed, drafted
+from tasks.workspace.workspace import Workspace
+from warehouse.load.parse import read_one
+
+if TYPE_CHECKING:
+    from tasks.request.tokens import Catalogue
+    from warehouse.cache.store import Token
+
+PRICES = "price"
+OFFSET = "TOLLBOOK_CLOCK_OFFSET"
+
+
+class SellersLists:
+    """The seller's free lists, each fetched once, in a home that is thrown away with the `with` block.
+
+    `policy_text` names seller and chain; `clock_offset` is a sandbox's.
+    """
+
+    def __init__(self, policy_text: str, clock_offset: str | None = None) -> None:
+        self._text, self._offset = policy_text, clock_offset
+
+    def __enter__(self) -> Self:
+        self._folder = tempfile.TemporaryDirectory(prefix="tollbook-init-")
+        self._policy = Path(self._folder.name) / "policy.toml"
+        # A free purchase has a payer like any other: this one's key is drawn here, and forgotten with the folder.
+        self._environ = {
+            "TOLLBOOK_HOME": self._folder.name,
+            "TOLLBOOK_POLICY": str(self._policy),
+            "TOLLBOOK_PRIVATE_KEY": secrets.token_hex(32),
+            **({OFFSET: self._offset} if self._offset else {}),
+        }
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._folder.cleanup()
+
+    async def find(self, words: str | None, *, top: bool, most: int) -> list[Listed]:
+        """Return the tokens of a comma list such as "BTC,3306", or without one the `most` largest, with rank and price.
+
+        Raises BadRequest for a token that is unknown or ambiguous, and whatever keeps the lists from being read.
+        """
+        async with self._opened(()) as ws:
+            known, _ = await catalogue(ws)
+            known, _ = await ranked(ws, known)
+        chosen = _chosen(known, words, top=top, most=most)
+        async with self._opened([_listed(token) for token in chosen]) as ws:
+            prices = await _prices(ws)
+        return [_listed(token, prices.get(token.token_id)) for token in chosen]
+
+    def _opened(self, tokens: Sequence[Listed]) -> Workspace:
+        self._policy.write_text(drafted(self._text, network=None, caps={}, tokens=tokens), "utf-8")
+        return Workspace.open(self._environ)
+
+
+def _chosen(found: Catalogue, words: str | None, *, top: bool, most: int) -> list[Token]:
+    if words is None:
+        return [token for token in search("", found) if token.rank is not None or token.market_cap is not None][:most]
+    return [found[key] for key in token_ids(words_of(words), found, top=top)]
+
+
+def _listed(token: Token, price: float | None = None) -> Listed:
+    return Listed(token.token_id, token.symbol, token.name, token.rank, token.market_cap, price)
+
+
+async def _prices(ws: Workspace) -> Mapping[int, float | None]:
+    """Prices of the policy's tokens, from the seller's free list; none where it can't be read."""
+    try:
+        await refresh_reference(ws, PRICES)
+    except PayerError:
+        return {}
+    return await ws.in_thread(_read_prices, ws)
+
+
+def _read_prices(ws: Workspace) -> dict[int, float | None]:
+    found: dict[int, float | None] = {}
+    for purchase in ws.ledger.purchases():
+        if purchase.order.dataset != registry.dataset(PRICES).name:
+            continue
+        delivery = ws.ledger.delivery(purchase.purchase_id)
+        parsed = read_one(delivery).parsed if delivery else None
+        if parsed is not None:
+            ids, values = (parsed.table[name].to_pylist() for name in ("token_id", "current_price"))
+            found.update(zip(ids, values, strict=True))
+    return found
+
+
+def only_ids(words: Sequence[str]) -> list[Listed] | None:
+    """Tokens that were named by their ids alone, which need no list; None where one is a symbol."""
+    if all(word.isdecimal() and word.isascii() and int(word) > 0 for word in words):
+        return [Listed(int(word)) for word in dict.fromkeys(words)]
+    return None

@@ -1,0 +1,136 @@
+"""A folder as it is, the choices made for it, and the files that follow from both."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from payer.environment.env_file import ENV_FILE, EnvFile, laid_over
+from payer.policy.file import load_policy, parse_policy
+from payer.policy.rules import LOCAL_CHAIN
+from payer.values.errors import Misconfigured
+from payer.values.terms import SecretStr
+from tasks.setup.changes import FileChange
+from tasks.setup.env_text import OFFERED, comments, env_text
+from tasks.setup.network import ASSET, SELLER, Network, of_policy
+from tasks.setup.policy_text import Listed, drafted
+from tasks.setup.wallet import WalletChoice
+from tasks.workspace.environment import env_file
+from tasks.workspace.watch_lists import check_watch_lists
+
+HOME, LEDGER, OFFSET = "TOLLBOOK_HOME", "TOLLBOOK_LEDGER_URL", "TOLLBOOK_CLOCK_OFFSET"
+
+
+@dataclass(frozen=True, slots=True)
+class Current:
+    """A folder's policy and environment file as they are; `environ` is the real environment."""
+
+    policy: Path
+    policy_text: str | None
+    template: str
+    file: EnvFile | None = field(repr=False)
+    file_text: str | None = field(repr=False)
+    environ: Mapping[str, str] = field(repr=False)
+
+    @classmethod
+    def read(cls, policy: Path, template: Path, environ: Mapping[str, str]) -> Current:
+        """Read both files. Raises Misconfigured for one that can't be used as it is."""
+        if policy.resolve() == template.resolve():
+            raise Misconfigured(
+                f"{policy} is the policy that ships with tollbook, to start others from",
+                advice="run it in a folder of your own, or name one: `tollbook init --folder DIR`",
+            )
+        text = None
+        if policy.exists():
+            load_policy(policy)
+            text = policy.read_text("utf-8")
+        file = env_file({**environ, "TOLLBOOK_POLICY": str(policy)})
+        return cls(
+            policy, text, template.read_text("utf-8"), file, file.path.read_text("utf-8-sig") if file else None, environ
+        )
+
+    @property
+    def is_new(self) -> bool:
+        """True where there is no policy yet, or the shipped one as it was copied."""
+        return self.policy_text is None or self.policy_text == self.template
+
+    @property
+    def rules(self) -> Mapping[str, Any]:
+        """The policy that is there, else the shipped one."""
+        return tomllib.loads(self.policy_text or self.template)
+
+    @property
+    def network(self) -> Network | None:
+        return None if self.is_new else of_policy(self.rules)
+
+    @property
+    def is_sandbox(self) -> bool:
+        return not self.is_new and self.rules.get("network", {}).get("chain_id") == LOCAL_CHAIN
+
+    @property
+    def caps(self) -> dict[str, str]:
+        """The caps that are there, else the shipped ones."""
+        caps = self.rules.get("caps", {}).get(ASSET) or tomllib.loads(self.template)["caps"][ASSET]
+        return {key: str(value) for key, value in caps.items() if key.startswith("per_")}
+
+    @property
+    def tokens(self) -> list[int]:
+        """The watch list that is there; the shipped one is an example."""
+        return [] if self.is_new else list(self.rules.get("sellers", {}).get(SELLER, {}).get("tokens", []))
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """Variables that hold here: the environment's over the file's."""
+        return laid_over(self.file, self.environ)
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """The choices. `network` and `tokens` are None where they stay as they are; `ledger_url` is "" for SQLite in
+    the home. `clock_offset` is of a sandbox."""
+
+    network: Network | None
+    home: Path
+    wallet: WalletChoice
+    caps: Mapping[str, str]
+    tokens: tuple[Listed, ...] | None
+    ledger_url: SecretStr | None = field(default=None, repr=False)
+    clock_offset: str | None = None
+
+    def policy(self, current: Current) -> FileChange:
+        """The policy file with what was chosen in it. Raises Misconfigured where that makes no policy."""
+        start = current.policy_text
+        if start is None or self._leaves_sandbox(current):
+            start = current.template
+        after = drafted(start, network=self.network, caps=self.caps, tokens=self.tokens)
+        check_watch_lists(parse_policy(after))
+        return FileChange(current.policy, current.policy_text, after)
+
+    def environment(self, current: Current) -> FileChange:
+        """The environment file with what was chosen in it."""
+        values: dict[str, str | None] = {HOME: str(self.home), **self.wallet.variables()}
+        if self.ledger_url is not None:
+            values[LEDGER] = str.__str__(self.ledger_url) or None
+        if self.network is not None:
+            values[OFFSET] = self.clock_offset
+        values = {name: value for name, value in values.items() if not self._is_written(current, name, value)}
+        new = {**values, **{name: None for name in OFFERED if name not in values}}
+        text = env_text(current.file_text, values if current.file else new, comments())
+        return FileChange(current.policy.parent / ENV_FILE, current.file_text, text, private=True)
+
+    def overridden(self, current: Current) -> list[str]:
+        """Name the variables of the real environment that go before what was chosen, or name a second wallet."""
+        chosen = {HOME: str(self.home), **self.wallet.variables()}
+        return [name for name, value in chosen.items() if (given := current.environ.get(name)) and given != value]
+
+    def _leaves_sandbox(self, current: Current) -> bool:
+        """A sandbox's policy names a seller on this machine: another network starts from the shipped one."""
+        return current.is_sandbox and self.network is not None and self.network.chain_id != LOCAL_CHAIN
+
+    @staticmethod
+    def _is_written(current: Current, name: str, value: str | None) -> bool:
+        """True where the file has it already, also as a relative path, or lacks what is to be removed."""
+        return current.file is not None and current.file.ours.get(name) == value
