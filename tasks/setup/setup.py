@@ -25,7 +25,7 @@ HOME, LEDGER, OFFSET = "TOLLBOOK_HOME", "TOLLBOOK_LEDGER_URL", "TOLLBOOK_CLOCK_O
 
 
 @dataclass(frozen=True, slots=True)
-class Current:
+class Folder:
     """A folder's policy and environment file as they are; `environ` is the real environment."""
 
     policy: Path
@@ -36,7 +36,7 @@ class Current:
     environ: Mapping[str, str] = field(repr=False)
 
     @classmethod
-    def read(cls, policy: Path, template: Path, environ: Mapping[str, str]) -> Current:
+    def read(cls, policy: Path, template: Path, environ: Mapping[str, str]) -> Folder:
         """Read both files. Raises Misconfigured for one that can't be used as it is."""
         if policy.resolve() == template.resolve():
             raise Misconfigured(
@@ -100,7 +100,7 @@ class Setup:
     ledger_url: SecretStr | None = field(default=None, repr=False)
     clock_offset: str | None = None
 
-    def policy(self, current: Current) -> FileChange:
+    def policy(self, current: Folder) -> FileChange:
         """The policy file with what was chosen in it. Raises Misconfigured where that makes no policy."""
         start = current.policy_text
         if start is None or self._leaves_sandbox(current):
@@ -109,7 +109,7 @@ class Setup:
         check_watch_lists(parse_policy(after))
         return FileChange(current.policy, current.policy_text, after)
 
-    def environment(self, current: Current) -> FileChange:
+    def environment(self, current: Folder) -> FileChange:
         """The environment file with what was chosen in it."""
         values: dict[str, str | None] = {HOME: str(self.home), **self.wallet.variables()}
         if self.ledger_url is not None:
@@ -121,16 +121,16 @@ class Setup:
         text = env_text(current.file_text, values if current.file else new, comments())
         return FileChange(current.policy.parent / ENV_FILE, current.file_text, text, private=True)
 
-    def overridden(self, current: Current) -> list[str]:
+    def overridden(self, current: Folder) -> list[str]:
         """Name the variables of the real environment that go before what was chosen, or name a second wallet."""
         chosen = {HOME: str(self.home), **self.wallet.variables()}
         return [name for name, value in chosen.items() if (given := current.environ.get(name)) and given != value]
 
-    def _leaves_sandbox(self, current: Current) -> bool:
+    def _leaves_sandbox(self, current: Folder) -> bool:
         """A sandbox's policy names a seller on this machine: another network starts from the shipped one."""
         return current.is_sandbox and self.network is not None and self.network.chain_id != LOCAL_CHAIN
 
     @staticmethod
-    def _is_written(current: Current, name: str, value: str | None) -> bool:
+    def _is_written(current: Folder, name: str, value: str | None) -> bool:
         """True where the file has it already, also as a relative path, or lacks what is to be removed."""
         return current.file is not None and current.file.ours.get(name) == value

@@ -14,7 +14,7 @@ from tasks.setup.changes import FileChange, shown_line
 from tasks.setup.look_up import only_ids
 from tasks.setup.network import BASE, BASE_SEPOLIA
 from tasks.setup.policy_text import Listed
-from tasks.setup.setup import Current, Setup
+from tasks.setup.setup import Folder, Setup
 from tasks.setup.wallet import WalletChoice, WalletKind, check_choice
 from tests.paths import ROOT
 
@@ -30,8 +30,8 @@ def chosen(folder: Path, **more: Any) -> Setup:
     return Setup(home=folder, **{**given, **more})
 
 
-def current(folder: Path, environ: dict[str, str] | None = None) -> Current:
-    return Current.read(folder / "policy.toml", ROOT / "policy.toml", environ or {})
+def current(folder: Path, environ: dict[str, str] | None = None) -> Folder:
+    return Folder.read(folder / "policy.toml", ROOT / "policy.toml", environ or {})
 
 
 def apply(folder: Path, setup: Setup) -> None:
@@ -105,7 +105,7 @@ def test_the_shipped_policy_as_it_was_copied_counts_as_none(tmp_path: Path) -> N
 
 def test_the_shipped_policy_itself_is_never_edited() -> None:
     with pytest.raises(Misconfigured, match="ships with tollbook") as caught:
-        Current.read(ROOT / "policy.toml", ROOT / "policy.toml", {})
+        Folder.read(ROOT / "policy.toml", ROOT / "policy.toml", {})
     assert "--folder" in caught.value.fix
 
 

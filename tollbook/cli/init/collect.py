@@ -14,7 +14,7 @@ from payer.wallet.load import PRIVATE_KEY, names_wallet
 from payer.wallet.remote import SIGNER_URL
 from tasks.setup.caps import CAPS, fitted
 from tasks.setup.network import NETWORKS, Network
-from tasks.setup.setup import HOME, LEDGER, Current, Setup
+from tasks.setup.setup import HOME, LEDGER, Folder, Setup
 from tasks.setup.wallet import WalletChoice, WalletKind, check_choice
 from tollbook.cli.errors import BadUsage
 from tollbook.cli.init import questions
@@ -37,7 +37,7 @@ class Collector:
     """The flags, what the folder has, and what was found missing where nobody is there to ask."""
 
     flags: Flags
-    current: Current
+    current: Folder
     world: PaidWorld | None
     output: Output
     asks: bool

@@ -12,7 +12,7 @@ from typing import Any
 from tasks.setup.changes import FileChange
 from tasks.setup.network import Network
 from tasks.setup.policy_text import Listed
-from tasks.setup.setup import Current, Setup
+from tasks.setup.setup import Folder, Setup
 from tollbook.cli.init.world import PaidWorld
 from tollbook.cli.output import Output
 
@@ -88,7 +88,7 @@ def show_next(output: Output, *, written: bool, address: str, network: Network |
 class NextSteps:
     """The next three commands, as they can be pasted where init was called; before them, a sandbox's own."""
 
-    def __init__(self, current: Current, world: PaidWorld | None) -> None:
+    def __init__(self, current: Folder, world: PaidWorld | None) -> None:
         name = command_name()
         folder = current.policy.parent
         go = "" if folder == Path.cwd() and "TOLLBOOK_POLICY" not in current.environ else f"cd {_quoted(folder)} && "

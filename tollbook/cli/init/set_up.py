@@ -12,7 +12,7 @@ from payer.values.errors import Misconfigured
 from payer.wallet.load import nonce_secret_path
 from payer.wallet.nonce_secret import make_nonce_secret
 from tasks.setup.changes import FileChange
-from tasks.setup.setup import LEDGER, Current, Setup
+from tasks.setup.setup import LEDGER, Folder, Setup
 from tasks.setup.wallet import WalletKind
 from tasks.workspace.private_state import make_private_state
 from tollbook.cli.approval import Declined
@@ -30,13 +30,13 @@ def set_up(flags: Flags) -> int:
     """Set up a folder. Nothing is written before a person, or --yes, has agreed to what would change."""
     output = Output(as_json=flags.as_json)
     policy = flags.folder.expanduser().absolute() / "policy.toml" if flags.folder else policy_path(os.environ)
-    current = Current.read(policy, template("policy.toml"), dict(os.environ))
+    current = Folder.read(policy, template("policy.toml"), dict(os.environ))
     home = (flags.world or policy.parent / "world").expanduser().absolute()
     with paid_world(home) if flags.sandbox else nullcontext() as world:
         return _set_up(flags, current, world, output)
 
 
-def _set_up(flags: Flags, current: Current, world: PaidWorld | None, output: Output) -> int:
+def _set_up(flags: Flags, current: Folder, world: PaidWorld | None, output: Output) -> int:
     asks = sys.stdin.isatty() and not flags.yes and not flags.as_json
     collector = Collector(flags, current, world, output, asks)
     setup = collector.collect()
@@ -77,14 +77,14 @@ def _approve(changes: tuple[FileChange, ...], *, asks: bool, flags: Flags) -> No
         )
 
 
-def _overridden(setup: Setup, current: Current) -> list[str]:
+def _overridden(setup: Setup, current: Folder) -> list[str]:
     names = setup.overridden(current)
     if not names:
         return []
     return [f"the environment sets {', '.join(names)}, and goes before the file: `unset {' '.join(names)}` to use it"]
 
 
-def _write(setup: Setup, current: Current, changes: tuple[FileChange, ...]) -> None:
+def _write(setup: Setup, current: Folder, changes: tuple[FileChange, ...]) -> None:
     """Write home, nonce secret, policy and environment file, the last of them last: it makes them count."""
     try:
         make_private_state(setup.home)
@@ -99,7 +99,7 @@ def _write(setup: Setup, current: Current, changes: tuple[FileChange, ...]) -> N
             change.write()
 
 
-def _make_nonce_secret(setup: Setup, current: Current) -> None:
+def _make_nonce_secret(setup: Setup, current: Folder) -> None:
     """Make the file that a remote signer's nonces come from. A ledger that is there may have nonces of another secret:
     then the next command compares, as docs/adr/0009 has it."""
     ledger: Path = setup.home / "state" / "ledger.db"

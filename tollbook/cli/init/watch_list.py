@@ -12,7 +12,7 @@ from tasks.request.tokens import words_of
 from tasks.setup.look_up import SellersLists, only_ids
 from tasks.setup.network import Network
 from tasks.setup.policy_text import Listed, drafted
-from tasks.setup.setup import Current
+from tasks.setup.setup import Folder
 from tollbook.cli.errors import BadUsage
 from tollbook.cli.init import questions
 from tollbook.cli.init.flags import Flags
@@ -30,7 +30,7 @@ class WatchList:
     """Choose the tokens by flag or question; `notes` gets what a person should know of it."""
 
     flags: Flags
-    current: Current
+    current: Folder
     world: PaidWorld | None
     output: Output
     asks: bool
