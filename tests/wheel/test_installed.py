@@ -120,7 +120,7 @@ def test_the_wheel_holds_every_package_and_the_files_they_need(wheel: Path) -> N
     ).stdout
     assert tracked.split()
     assert set(tracked.split()) - names == set()
-    for name in ("policy.toml", "prefect.yaml", "prefect-zombies.yaml"):
+    for name in ("policy.toml", "prefect.yaml", "prefect-zombies.yaml", "prefect-alerts.yaml"):
         assert f"tollbook/templates/{name}" in names
     assert {name.split("/")[0] for name in names} == {*PACKAGES, f"tollbook-{version('tollbook')}.dist-info"}
 

@@ -65,8 +65,9 @@ def _plan_month(output: Output, path: Path | None, flows: list[str] | None, toke
     from tasks.workspace.schedules import read_schedules
     from tollbook.cli.tables.forecast import show_forecast
     from tollbook.cli.workspace import in_workspace
+    from tollbook.templates import own_or_shipped
 
-    path = path or _default_schedules()
+    path = path or own_or_shipped("prefect.yaml")
     schedules = read_schedules(path)
 
     async def work(ws: Workspace) -> list[Forecast]:
@@ -77,11 +78,3 @@ def _plan_month(output: Output, path: Path | None, flows: list[str] | None, toke
     output.document({"days": DAYS, "flows": [each.document() for each in forecasts]})
     show_forecast(output, forecasts, path.name)
     return 0
-
-
-def _default_schedules() -> Path:
-    """prefect.yaml of the working directory; without one, the one that ships with tollbook."""
-    from tollbook.templates import template
-
-    here = Path("prefect.yaml")
-    return here if here.exists() else template(here.name)

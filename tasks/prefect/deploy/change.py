@@ -1,0 +1,43 @@
+"""The changes that a deployment makes on the server, or would make."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class Kind(StrEnum):
+    """Kinds of objects on a Prefect server."""
+
+    POOL = "work pool"
+    DEPLOYMENT = "deployment"
+    AUTOMATION = "automation"
+
+
+class Action(StrEnum):
+    """What is done to an object."""
+
+    CREATE = "created"
+    UPDATE = "updated"
+    PAUSE = "paused"
+    DELETE = "deleted"
+    KEEP = "unchanged"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerChange:
+    """One object, what is done to it, and which of its parts differ, or why."""
+
+    kind: Kind
+    name: str
+    action: Action
+    parts: tuple[str, ...] = ()
+
+    def document(self) -> dict[str, Any]:
+        return {
+            "kind": self.kind.value,
+            "name": self.name,
+            "action": self.action.value,
+            "parts": list(self.parts),
+        }

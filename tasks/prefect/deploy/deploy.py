@@ -1,0 +1,90 @@
+"""Deploy everything to a Prefect server: work pools, the deployments of prefect.yaml, automations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from prefect.client.orchestration import PrefectClient, get_client
+
+from tasks.prefect.deploy.automations import (
+    AutomationPlan,
+    apply_automation,
+    notification_blocks,
+    plan_automation,
+    read_automations,
+)
+from tasks.prefect.deploy.change import Action, Kind, ServerChange
+from tasks.prefect.deploy.deployments import (
+    compare_deployments,
+    compare_pools,
+    create_pool,
+    deploy_file,
+    read_deployments,
+    read_existing,
+)
+from tasks.prefect.deploy.server import api_url, shown, wait_for_server
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """What was changed on the server, or would be; `notes` are for whoever deploys."""
+
+    server: str
+    file: str
+    dry_run: bool
+    changes: tuple[ServerChange, ...]
+    notes: tuple[str, ...] = ()
+
+    def document(self) -> dict[str, Any]:
+        return {
+            "server": self.server,
+            "file": self.file,
+            "dry_run": self.dry_run,
+            "changes": [change.document() for change in self.changes],
+            "notes": list(self.notes),
+        }
+
+
+async def deploy(path: Path, automations: Sequence[Path], *, wait: float = 0, dry_run: bool = False) -> Deployed:
+    """Check that the server answers, then make it as the files say; with `dry_run` only compare.
+
+    Raises Misconfigured without a server's URL or with a file that can't be deployed, PrefectUnreachable when the
+    server does not answer.
+    """
+    url, declared = api_url(), read_deployments(path)
+    await wait_for_server(url, wait)
+    async with get_client() as client:
+        pools = await compare_pools(client, declared)
+        before = await read_existing(client)
+        changes = (*pools, *compare_deployments(declared, before))
+        wanted = read_automations(automations, await notification_blocks(client))
+        plans = [await plan_automation(client, each.automation) for each in wanted]
+        if not dry_run:
+            await _apply(client, path, url, changes, plans)
+            for change in changes:
+                if change.action is Action.PAUSE:
+                    await client.pause_deployment(before[change.name].id)
+    missing = dict.fromkeys(name for each in wanted for name in each.missing_blocks)
+    every = (*changes, *(change for plan in plans for change in plan.changes))
+    return Deployed(shown(url), str(path), dry_run, every, tuple(map(_missing_block, missing)))
+
+
+async def _apply(
+    client: PrefectClient, path: Path, url: str, changes: Sequence[ServerChange], plans: Sequence[AutomationPlan]
+) -> None:
+    for change in changes:
+        if change.kind is Kind.POOL and change.action is Action.CREATE:
+            await create_pool(client, change.name)
+    await deploy_file(path, url)
+    for plan in plans:
+        await apply_automation(client, plan)
+
+
+def _missing_block(name: str) -> str:
+    return (
+        f"automations notify nobody yet: the server has no notification block named {name!r}; make one in Prefect "
+        "(Blocks: Slack, e-mail, a webhook …), then deploy again"
+    )

@@ -1,0 +1,177 @@
+"""Compare the deployments of prefect.yaml with those on the server, and have Prefect's own command deploy them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.responses import DeploymentResponse
+from prefect.exceptions import ObjectNotFound
+from prefect.flows import Flow, load_flow_from_entrypoint
+from prefect.utilities.callables import parameter_schema
+from prefect.workers.utilities import get_default_base_job_template_for_infrastructure_type
+
+from payer.values.errors import Misconfigured
+from tasks.prefect.deploy.change import Action, Kind, ServerChange
+from tasks.workspace.schedules import read_schedules
+
+POOL_TYPE = "process"
+"""The type of a work pool that is made here: its worker starts runs as processes of its machine."""
+
+RENAMED = {
+    "grades/daily": "grades/buy-grades-daily",
+    "signals/six-hourly": "signals/buy-signals-six-hourly",
+    "moonshots/six-hourly": "moonshots/buy-moonshots-six-hourly",
+    "reconcile/daily": "reconcile/reconcile-with-chain-daily",
+    "costs/daily": "costs/show-costs-daily",
+    "health/hourly": "health/check-health-hourly",
+    "compact/weekly": "compact/compact-snapshots-weekly",
+    "backfill/on-demand": "backfill/buy-a-past-range",
+}
+"""Deployments that earlier versions shipped, and those that took their place."""
+
+Existing = Mapping[str, DeploymentResponse]
+"""Deployments on the server by flow and name, `grades/buy-grades-daily`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """One deployment of the file, with its flow."""
+
+    entry: Mapping[str, Any]
+    flow: Flow[..., Any]
+
+    @property
+    def name(self) -> str:
+        return f"{self.flow.name}/{self.entry['name']}"
+
+    @property
+    def pool(self) -> str:
+        return str((self.entry.get("work_pool") or {}).get("name") or "")
+
+
+def read_deployments(path: Path) -> list[Declared]:
+    """Return the file's deployments with their flows. Raises Misconfigured for what can't be read or loaded."""
+    read_schedules(path)
+    document = msgspec.yaml.decode(path.read_bytes())
+    return [_declared(path, entry) for entry in document["deployments"]]
+
+
+def _declared(path: Path, entry: Mapping[str, Any]) -> Declared:
+    try:
+        return Declared(entry, load_flow_from_entrypoint(str(entry["entrypoint"])))
+    except Exception as error:  # noqa: BLE001 - whatever the import of a file or module of the user's raises
+        raise Misconfigured(
+            f"{path}: the flow {entry.get('entrypoint')} of deployment {entry.get('name')!r} can't be loaded: {error}",
+            advice="correct its entrypoint; flows of your own must be importable from here",
+        ) from None
+
+
+async def read_existing(client: PrefectClient) -> dict[str, DeploymentResponse]:
+    """Return every deployment on the server by its name."""
+    found: list[DeploymentResponse] = []
+    while page := await client.read_deployments(limit=200, offset=len(found)):
+        found += page
+    flows = {flow_id: (await client.read_flow(flow_id)).name for flow_id in {each.flow_id for each in found}}
+    return {f"{flows[each.flow_id]}/{each.name}": each for each in found}
+
+
+def compare_deployments(declared: Iterable[Declared], existing: Existing) -> Iterator[ServerChange]:
+    """Yield what deploying does to each deployment of the file, then which of earlier versions it pauses."""
+    names = set()
+    for each in declared:
+        names.add(each.name)
+        if each.name not in existing:
+            yield ServerChange(Kind.DEPLOYMENT, each.name, Action.CREATE)
+        else:
+            parts = tuple(_differences(each, existing[each.name]))
+            yield ServerChange(Kind.DEPLOYMENT, each.name, Action.UPDATE if parts else Action.KEEP, parts)
+    for old, new in RENAMED.items():
+        if old in existing and old not in names and new in names and not existing[old].paused:
+            yield ServerChange(Kind.DEPLOYMENT, old, Action.PAUSE, (f"its place is taken by {new}",))
+
+
+def _differences(declared: Declared, existing: DeploymentResponse) -> Iterator[str]:
+    """Yield the parts of a deployment that are not as the file says. Templates (`{{ … }}`) are not compared."""
+    entry, server = declared.entry, existing
+    wanted = {
+        "description": (entry.get("description") or declared.flow.description, server.description),
+        "entrypoint": (entry.get("entrypoint"), server.entrypoint),
+        "parameters": (entry.get("parameters") or {}, server.parameters or {}),
+        "form": (_form(parameter_schema(declared.flow).model_dump(mode="json")), _form(server.parameter_openapi_schema)),
+        "tags": (sorted(entry.get("tags") or ()), sorted(server.tags or ())),
+        "work pool": (declared.pool, server.work_pool_name),
+        "job variables": ((entry.get("work_pool") or {}).get("job_variables") or {}, server.job_variables or {}),
+        "concurrency limit": (_limit(entry.get("concurrency_limit")), _limit_of(server)),
+    }
+    if entry.get("paused") is not None:
+        wanted["paused"] = (entry["paused"], server.paused)
+    for part, (ours, theirs) in wanted.items():
+        if "{{" not in str(ours) and ours != theirs:
+            yield part
+    schedules = {each.slug: each for each in server.schedules}
+    for schedule in entry.get("schedules") or ():
+        if not _is_scheduled(schedule, schedules.get(schedule.get("slug"))):
+            yield f"schedule {schedule.get('slug') or schedule.get('cron')}"
+
+
+def _form(schema: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return a parameter schema without its empty parts: the server leaves them out."""
+    return {name: value for name, value in (schema or {}).items() if value}
+
+
+def _limit(limit: Any) -> Any:
+    return limit.get("limit") if isinstance(limit, Mapping) else limit
+
+
+def _limit_of(server: DeploymentResponse) -> int | None:
+    return server.global_concurrency_limit.limit if server.global_concurrency_limit else None
+
+
+def _is_scheduled(ours: Mapping[str, Any], theirs: Any) -> bool:
+    """Compare one cron schedule; one of another kind is deployed again each time."""
+    if theirs is None or getattr(theirs.schedule, "cron", None) != ours.get("cron"):
+        return False
+    if (theirs.schedule.timezone or "UTC") != (ours.get("timezone") or "UTC"):
+        return False
+    if ours.get("active") is not None and theirs.active != ours["active"]:
+        return False
+    return (theirs.parameters or {}) == (ours.get("parameters") or {})
+
+
+async def compare_pools(client: PrefectClient, declared: Iterable[Declared]) -> list[ServerChange]:
+    """Return each work pool that the file names, and whether it has to be made."""
+    changes = []
+    for name in dict.fromkeys(each.pool for each in declared):
+        try:
+            await client.read_work_pool(name)
+        except ObjectNotFound:
+            changes.append(ServerChange(Kind.POOL, name, Action.CREATE, (POOL_TYPE,)))
+        else:
+            changes.append(ServerChange(Kind.POOL, name, Action.KEEP))
+    return changes
+
+
+async def create_pool(client: PrefectClient, name: str) -> None:
+    """Make a work pool whose worker starts processes."""
+    template = await get_default_base_job_template_for_infrastructure_type(POOL_TYPE)
+    await client.create_work_pool(WorkPoolCreate(name=name, type=POOL_TYPE, base_job_template=template or {}))
+
+
+async def deploy_file(path: Path, url: str) -> None:
+    """Have `prefect deploy` deploy everything of the file, from this folder. Raises Misconfigured with what it said."""
+    command = [sys.executable, "-P", "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(path)]
+    environ = {**os.environ, "PREFECT_API_URL": url, "NO_COLOR": "1"}
+    done = await asyncio.to_thread(subprocess.run, command, env=environ, capture_output=True, text=True, check=False)
+    if done.returncode:
+        said = "\n".join((done.stdout + done.stderr).strip().splitlines()[-8:])
+        raise Misconfigured(f"`prefect deploy` failed on {path}:\n{said}", advice="correct the file, then deploy again")
