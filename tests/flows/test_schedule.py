@@ -108,10 +108,21 @@ def test_deploying_gives_every_schedule_of_the_file_its_slug(deployed: Prefect) 
     assert all(slug for slug, _ in found)
 
 
-def test_deploying_again_changes_schedules_and_adds_none(deployed: Prefect) -> None:
+def automations(prefect: Prefect) -> list[str]:
+    return sorted(one["name"] for one in prefect.post("/automations/filter", {}))
+
+
+def test_deploying_again_changes_what_differs_and_adds_nothing(deployed: Prefect) -> None:
+    """Schedules, automations, the pool; a second automation that somebody made by hand goes."""
     before = {name: len(one["schedules"]) for name, one in deployments(deployed).items()}
-    deployed.run("prefect", "--no-prompt", "deploy", "--all")
+    there = automations(deployed)
+    deployed.run("prefect", "automation", "create", "--from-file", "prefect-zombies.yaml")
+    said = json.loads(deployed.run("tollbook", "deploy", "--json"))
     assert {name: len(one["schedules"]) for name, one in deployments(deployed).items()} == before
+    assert automations(deployed) == there == sorted(set(there))
+    done = {change["action"]: change["name"] for change in said["changes"]}
+    assert done.keys() == {"unchanged", "deleted"}
+    assert done["deleted"] == "tollbook-zombies"
 
 
 def test_every_schedule_creates_runs_at_its_own_times(deployed: Prefect) -> None:
@@ -291,10 +302,6 @@ def test_compaction_leaves_fewer_files_with_the_same_rows_and_who_reads_goes_on(
 def snapshot_rows(paths: Iterable[Path]) -> list[str]:
     """All rows of Parquet files, in one order."""
     return sorted(str(row) for path in paths for row in pq.ParquetFile(path).read().to_pylist())
-
-
-def test_the_zombie_automation_is_created(prefect: Prefect) -> None:
-    assert [one["name"] for one in prefect.post("/automations/filter", {})] == ["tollbook-zombies"]
 
 
 def test_a_refused_run_fails_at_once_with_the_reason(prefect: Prefect, session_world: World) -> None:

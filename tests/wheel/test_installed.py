@@ -180,6 +180,20 @@ def test_the_shipped_schedules_are_there_to_be_planned_by(without_sandbox: Insta
     assert int(said.stdout) >= 5, said.stderr
 
 
+def test_the_installed_deploy_finds_its_files_and_names_the_server_that_is_missing(without_sandbox: Installed) -> None:
+    """Pools, deployments and automations come from the wheel: nothing of a checkout is needed."""
+    said = without_sandbox("deploy", PREFECT_API_URL="http://127.0.0.1:1/api", HOME=str(without_sandbox.folder))
+    assert said.returncode == 6, said.stderr
+    assert "PREFECT_API_URL: no Prefect server answers at http://127.0.0.1:1/api" in said.stderr
+    said = without_sandbox.python(
+        "from tollbook.templates import AUTOMATIONS, template; from tasks.prefect.deploy.deployments import read_deployments\n"
+        "from tasks.prefect.deploy.automations import read_automations\n"
+        "read = read_automations([template(name) for name in AUTOMATIONS], {})\n"
+        "print(len(read_deployments(template('prefect.yaml')).declared), len(read))"
+    )
+    assert said.stdout.split() == ["8", "6"], said.stderr
+
+
 def test_without_the_extra_the_demo_says_what_to_install_and_touches_nothing(without_sandbox: Installed) -> None:
     said = without_sandbox("demo")
     assert said.returncode == 2

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from prefect.client.orchestration import PrefectClient, get_client
+from prefect.client.orchestration import get_client
 
 from tasks.prefect.deploy.automations import (
-    AutomationPlan,
     apply_automation,
     notification_blocks,
     plan_automation,
@@ -18,12 +17,14 @@ from tasks.prefect.deploy.automations import (
 )
 from tasks.prefect.deploy.change import Action, Kind, ServerChange
 from tasks.prefect.deploy.deployments import (
+    POOL_TYPE,
     compare_deployments,
     compare_pools,
     create_pool,
     deploy_file,
     read_deployments,
     read_existing,
+    without_folder,
 )
 from tasks.prefect.deploy.server import api_url, shown, wait_for_server
 
@@ -38,6 +39,11 @@ class Deployed:
     changes: tuple[ServerChange, ...]
     notes: tuple[str, ...] = ()
 
+    @property
+    def pools(self) -> tuple[str, ...]:
+        """The work pools that the deployments run in."""
+        return tuple(change.name for change in self.changes if change.kind is Kind.POOL)
+
     def document(self) -> dict[str, Any]:
         return {
             "server": self.server,
@@ -48,39 +54,35 @@ class Deployed:
         }
 
 
-async def deploy(path: Path, automations: Sequence[Path], *, wait: float = 0, dry_run: bool = False) -> Deployed:
+async def deploy(
+    path: Path, automations: Sequence[Path], *, pool: str | None = None, wait: float = 0, dry_run: bool = False
+) -> Deployed:
     """Check that the server answers, then make it as the files say; with `dry_run` only compare.
 
-    Raises Misconfigured without a server's URL or with a file that can't be deployed, PrefectUnreachable when the
-    server does not answer.
+    `pool` takes the place of the file's work pool. Raises Misconfigured without a server's URL or with a file that
+    can't be deployed, PrefectUnreachable when the server does not answer.
     """
-    url, declared = api_url(), read_deployments(path)
+    url, file = api_url(), read_deployments(path, pool)
     await wait_for_server(url, wait)
     async with get_client() as client:
-        pools = await compare_pools(client, declared)
+        pools, types = await compare_pools(client, file.declared)
         before = await read_existing(client)
-        changes = (*pools, *compare_deployments(declared, before))
+        changes = (*pools, *compare_deployments(file.declared, before))
         wanted = read_automations(automations, await notification_blocks(client))
         plans = [await plan_automation(client, each.automation) for each in wanted]
         if not dry_run:
-            await _apply(client, path, url, changes, plans)
+            for change in changes:
+                if change.kind is Kind.POOL and change.action is Action.CREATE:
+                    await create_pool(client, change.name)
+            await deploy_file(without_folder(file) if types - {POOL_TYPE} else file, url)
             for change in changes:
                 if change.action is Action.PAUSE:
                     await client.pause_deployment(before[change.name].id)
+            for plan in plans:
+                await apply_automation(client, plan)
     missing = dict.fromkeys(name for each in wanted for name in each.missing_blocks)
     every = (*changes, *(change for plan in plans for change in plan.changes))
     return Deployed(shown(url), str(path), dry_run, every, tuple(map(_missing_block, missing)))
-
-
-async def _apply(
-    client: PrefectClient, path: Path, url: str, changes: Sequence[ServerChange], plans: Sequence[AutomationPlan]
-) -> None:
-    for change in changes:
-        if change.kind is Kind.POOL and change.action is Action.CREATE:
-            await create_pool(client, change.name)
-    await deploy_file(path, url)
-    for plan in plans:
-        await apply_automation(client, plan)
 
 
 def _missing_block(name: str) -> str:

@@ -7,8 +7,10 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
@@ -59,11 +61,36 @@ class Declared:
         return str((self.entry.get("work_pool") or {}).get("name") or "")
 
 
-def read_deployments(path: Path) -> list[Declared]:
-    """Return the file's deployments with their flows. Raises Misconfigured for what can't be read or loaded."""
+@dataclass(frozen=True, slots=True)
+class DeploymentsFile:
+    """What prefect.yaml declares; `document` is what is deployed, where it is not the file as it stands."""
+
+    path: Path
+    declared: tuple[Declared, ...]
+    document: Mapping[str, Any] | None = None
+
+
+def read_deployments(path: Path, pool: str | None = None) -> DeploymentsFile:
+    """Read the file's deployments with their flows, all of them for `pool` where one is named.
+
+    Raises Misconfigured for what can't be read or loaded.
+    """
     read_schedules(path)
     document = msgspec.yaml.decode(path.read_bytes())
-    return [_declared(path, entry) for entry in document["deployments"]]
+    if pool is not None:
+        document["deployments"] = [_for_pool(entry, pool) for entry in document["deployments"]]
+    declared = tuple(_declared(path, entry) for entry in document["deployments"])
+    return DeploymentsFile(path, declared, None if pool is None else document)
+
+
+def _for_pool(entry: Mapping[str, Any], pool: str) -> dict[str, Any]:
+    return {**entry, "work_pool": {**(entry.get("work_pool") or {}), "name": pool}}
+
+
+def without_folder(file: DeploymentsFile) -> DeploymentsFile:
+    """Return the file for pools whose runs begin in another machine's or container's folder: this one is not there."""
+    document = dict(file.document or msgspec.yaml.decode(file.path.read_bytes()))
+    return file if "pull" in document else replace(file, document={**document, "pull": []})
 
 
 def _declared(path: Path, entry: Mapping[str, Any]) -> Declared:
@@ -107,7 +134,10 @@ def _differences(declared: Declared, existing: DeploymentResponse) -> Iterator[s
         "description": (entry.get("description") or declared.flow.description, server.description),
         "entrypoint": (entry.get("entrypoint"), server.entrypoint),
         "parameters": (entry.get("parameters") or {}, server.parameters or {}),
-        "form": (_form(parameter_schema(declared.flow).model_dump(mode="json")), _form(server.parameter_openapi_schema)),
+        "form": (
+            _form(parameter_schema(declared.flow).model_dump(mode="json")),
+            _form(server.parameter_openapi_schema),
+        ),
         "tags": (sorted(entry.get("tags") or ()), sorted(server.tags or ())),
         "work pool": (declared.pool, server.work_pool_name),
         "job variables": ((entry.get("work_pool") or {}).get("job_variables") or {}, server.job_variables or {}),
@@ -122,6 +152,10 @@ def _differences(declared: Declared, existing: DeploymentResponse) -> Iterator[s
     for schedule in entry.get("schedules") or ():
         if not _is_scheduled(schedule, schedules.get(schedule.get("slug"))):
             yield f"schedule {schedule.get('slug') or schedule.get('cron')}"
+
+
+def _schema_of(flow: Flow[..., Any]) -> dict[str, Any]:
+    return parameter_schema(flow).model_dump(mode="json")
 
 
 def _form(schema: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -148,17 +182,17 @@ def _is_scheduled(ours: Mapping[str, Any], theirs: Any) -> bool:
     return (theirs.parameters or {}) == (ours.get("parameters") or {})
 
 
-async def compare_pools(client: PrefectClient, declared: Iterable[Declared]) -> list[ServerChange]:
-    """Return each work pool that the file names, and whether it has to be made."""
-    changes = []
+async def compare_pools(client: PrefectClient, declared: Iterable[Declared]) -> tuple[list[ServerChange], set[str]]:
+    """Return each work pool that the file names, with whether it has to be made, and the types of those that exist."""
+    changes, types = [], set()
     for name in dict.fromkeys(each.pool for each in declared):
         try:
-            await client.read_work_pool(name)
+            types.add((await client.read_work_pool(name)).type)
         except ObjectNotFound:
             changes.append(ServerChange(Kind.POOL, name, Action.CREATE, (POOL_TYPE,)))
         else:
             changes.append(ServerChange(Kind.POOL, name, Action.KEEP))
-    return changes
+    return changes, types
 
 
 async def create_pool(client: PrefectClient, name: str) -> None:
@@ -167,11 +201,19 @@ async def create_pool(client: PrefectClient, name: str) -> None:
     await client.create_work_pool(WorkPoolCreate(name=name, type=POOL_TYPE, base_job_template=template or {}))
 
 
-async def deploy_file(path: Path, url: str) -> None:
+async def deploy_file(file: DeploymentsFile, url: str) -> None:
     """Have `prefect deploy` deploy everything of the file, from this folder. Raises Misconfigured with what it said."""
-    command = [sys.executable, "-P", "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(path)]
-    environ = {**os.environ, "PREFECT_API_URL": url, "NO_COLOR": "1"}
-    done = await asyncio.to_thread(subprocess.run, command, env=environ, capture_output=True, text=True, check=False)
+    with TemporaryDirectory() as folder:
+        path = file.path
+        if file.document is not None:
+            path = Path(folder) / "prefect.yaml"
+            path.write_bytes(msgspec.yaml.encode(file.document))
+        command = [sys.executable, "-P", "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(path)]
+        environ = {**os.environ, "PREFECT_API_URL": url, "NO_COLOR": "1"}
+        run = partial(subprocess.run, env=environ, capture_output=True, text=True, check=False)
+        done = await asyncio.to_thread(run, command)
     if done.returncode:
         said = "\n".join((done.stdout + done.stderr).strip().splitlines()[-8:])
-        raise Misconfigured(f"`prefect deploy` failed on {path}:\n{said}", advice="correct the file, then deploy again")
+        raise Misconfigured(
+            f"`prefect deploy` failed on {file.path}:\n{said}", advice="correct the file, then deploy again"
+        )
