@@ -121,7 +121,7 @@ def test_deploying_again_changes_what_differs_and_adds_nothing(deployed: Prefect
     assert {name: len(one["schedules"]) for name, one in deployments(deployed).items()} == before
     assert automations(deployed) == there == sorted(set(there))
     done = {change["action"]: change["name"] for change in said["changes"]}
-    assert done.keys() == {"unchanged", "deleted"}
+    assert done.keys() == {"unchanged", "deleted"}, said["changes"]
     assert done["deleted"] == "tollbook-zombies"
 
 

@@ -186,7 +186,8 @@ def test_the_installed_deploy_finds_its_files_and_names_the_server_that_is_missi
     assert said.returncode == 6, said.stderr
     assert "PREFECT_API_URL: no Prefect server answers at http://127.0.0.1:1/api" in said.stderr
     said = without_sandbox.python(
-        "from tollbook.templates import AUTOMATIONS, template; from tasks.prefect.deploy.deployments import read_deployments\n"
+        "from tollbook.templates import AUTOMATIONS, template\n"
+        "from tasks.prefect.deploy.deployments import read_deployments\n"
         "from tasks.prefect.deploy.automations import read_automations\n"
         "read = read_automations([template(name) for name in AUTOMATIONS], {})\n"
         "print(len(read_deployments(template('prefect.yaml')).declared), len(read))"

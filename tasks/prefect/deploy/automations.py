@@ -112,9 +112,8 @@ def compare_automations(wanted: AutomationCore, existing: Sequence[Automation]) 
 
 
 def _parts(wanted: AutomationCore, existing: AutomationCore) -> tuple[str, ...]:
-    """Return the names of what differs."""
-    ours = wanted.model_dump(mode="json", exclude=set(OWN))
-    theirs = existing.model_dump(mode="json", exclude=set(OWN))
+    """Return the names of what differs. As Python's values: expected events are sets, whose JSON has any order."""
+    ours, theirs = wanted.model_dump(exclude=set(OWN)), existing.model_dump(exclude=set(OWN))
     return tuple(name for name, value in ours.items() if value != theirs.get(name))
 
 

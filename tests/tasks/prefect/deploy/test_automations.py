@@ -88,6 +88,13 @@ def test_one_that_is_as_the_file_says_stays() -> None:
     assert actions(zombies(), on_server(zombies())) == ["unchanged"]
 
 
+def test_the_order_in_which_a_server_lists_expected_events_is_no_difference() -> None:
+    silent = read({})[-1].automation
+    listed = silent.model_dump(mode="json")
+    listed["trigger"]["expect"] = list(reversed(listed["trigger"]["expect"]))
+    assert actions(silent, on_server(type(silent).model_validate(listed))) == ["unchanged"]
+
+
 def test_one_that_differs_is_updated_and_its_parts_are_named() -> None:
     from tasks.prefect.deploy.automations import compare_automations
 
