@@ -18,7 +18,7 @@ from prefect.events.schemas.automations import Automation, AutomationCore
 from pydantic import ValidationError
 
 from payer.values.errors import Misconfigured
-from tasks.prefect.deploy.change import Action, Kind, ServerChange
+from tasks.prefect.deploy.change import Act, ServerChange, Target
 
 NOTIFY = "notify"
 """The capability of a block that can notify people."""
@@ -37,7 +37,7 @@ class DeclaredAutomation:
 
 @dataclass(frozen=True, slots=True)
 class AutomationPlan:
-    """What is done for one automation: the one to keep, and others of its name, which `automation create` made."""
+    """The work on one automation: the one to keep, and others of its name, which `automation create` made."""
 
     automation: AutomationCore
     change: ServerChange
@@ -47,7 +47,7 @@ class AutomationPlan:
     @property
     def changes(self) -> tuple[ServerChange, ...]:
         name = self.automation.name
-        again = (ServerChange(Kind.AUTOMATION, name, Action.DELETE, ("it was there twice",)) for _ in self.extra)
+        again = (ServerChange(Target.AUTOMATION, name, Act.DELETE, ("it was there twice",)) for _ in self.extra)
         return (self.change, *again)
 
 
@@ -104,10 +104,10 @@ async def plan_automation(client: PrefectClient, automation: AutomationCore) -> 
 def compare_automations(wanted: AutomationCore, existing: Sequence[Automation]) -> AutomationPlan:
     """Keep the first that is as wanted, else the first, which is updated; the others go. Pure."""
     if not existing:
-        return AutomationPlan(wanted, ServerChange(Kind.AUTOMATION, wanted.name, Action.CREATE), None, ())
+        return AutomationPlan(wanted, ServerChange(Target.AUTOMATION, wanted.name, Act.CREATE), None, ())
     kept = next((each for each in existing if not _parts(wanted, each)), existing[0])
     parts = _parts(wanted, kept)
-    change = ServerChange(Kind.AUTOMATION, wanted.name, Action.UPDATE if parts else Action.KEEP, parts)
+    change = ServerChange(Target.AUTOMATION, wanted.name, Act.UPDATE if parts else Act.KEEP, parts)
     return AutomationPlan(wanted, change, kept, tuple(each for each in existing if each.id != kept.id))
 
 
@@ -120,9 +120,9 @@ def _parts(wanted: AutomationCore, existing: AutomationCore) -> tuple[str, ...]:
 async def apply_automation(client: PrefectClient, plan: AutomationPlan) -> None:
     """Make the server's automation as the plan says."""
     match plan.change.action, plan.kept:
-        case Action.CREATE, _:
+        case Act.CREATE, _:
             await client.create_automation(plan.automation)
-        case Action.UPDATE, Automation() as kept:
+        case Act.UPDATE, Automation() as kept:
             core = plan.automation.model_copy(update={"enabled": kept.enabled})
             await client.update_automation(kept.id, core)
     for each in plan.extra:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 
-class Kind(StrEnum):
+class Target(StrEnum):
     """Kinds of objects on a Prefect server."""
 
     POOL = "work pool"
@@ -15,8 +15,8 @@ class Kind(StrEnum):
     AUTOMATION = "automation"
 
 
-class Action(StrEnum):
-    """What is done to an object."""
+class Act(StrEnum):
+    """Acts on an object of the server."""
 
     CREATE = "created"
     UPDATE = "updated"
@@ -29,9 +29,9 @@ class Action(StrEnum):
 class ServerChange:
     """One object, what is done to it, and which of its parts differ, or why."""
 
-    kind: Kind
+    kind: Target
     name: str
-    action: Action
+    action: Act
     parts: tuple[str, ...] = ()
 
     def document(self) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from tasks.prefect.deploy.automations import (
     plan_automation,
     read_automations,
 )
-from tasks.prefect.deploy.change import Action, Kind, ServerChange
+from tasks.prefect.deploy.change import Act, ServerChange, Target
 from tasks.prefect.deploy.deployments import (
     POOL_TYPE,
     compare_deployments,
@@ -31,7 +31,7 @@ from tasks.prefect.deploy.server import api_url, shown, wait_for_server
 
 @dataclass(frozen=True, slots=True)
 class Deployed:
-    """What was changed on the server, or would be; `notes` are for whoever deploys."""
+    """Changes on the server, made or (dry run) only compared; `notes` are for whoever deploys."""
 
     server: str
     file: str
@@ -42,7 +42,7 @@ class Deployed:
     @property
     def pools(self) -> tuple[str, ...]:
         """The work pools that the deployments run in."""
-        return tuple(change.name for change in self.changes if change.kind is Kind.POOL)
+        return tuple(change.name for change in self.changes if change.kind is Target.POOL)
 
     def document(self) -> dict[str, Any]:
         return {
@@ -72,11 +72,11 @@ async def deploy(
         plans = [await plan_automation(client, each.automation) for each in wanted]
         if not dry_run:
             for change in changes:
-                if change.kind is Kind.POOL and change.action is Action.CREATE:
+                if change.kind is Target.POOL and change.action is Act.CREATE:
                     await create_pool(client, change.name)
             await deploy_file(without_folder(file) if types - {POOL_TYPE} else file, url)
             for change in changes:
-                if change.action is Action.PAUSE:
+                if change.action is Act.PAUSE:
                     await client.pause_deployment(before[change.name].id)
             for plan in plans:
                 await apply_automation(client, plan)

@@ -23,7 +23,7 @@ from prefect.utilities.callables import parameter_schema
 from prefect.workers.utilities import get_default_base_job_template_for_infrastructure_type
 
 from payer.values.errors import Misconfigured
-from tasks.prefect.deploy.change import Action, Kind, ServerChange
+from tasks.prefect.deploy.change import Act, ServerChange, Target
 from tasks.workspace.schedules import read_schedules
 
 POOL_TYPE = "process"
@@ -63,7 +63,7 @@ class Declared:
 
 @dataclass(frozen=True, slots=True)
 class DeploymentsFile:
-    """What prefect.yaml declares; `document` is what is deployed, where it is not the file as it stands."""
+    """The deployments of prefect.yaml; `document` takes the place of the file where that is not deployed as it stands."""
 
     path: Path
     declared: tuple[Declared, ...]
@@ -118,13 +118,13 @@ def compare_deployments(declared: Iterable[Declared], existing: Existing) -> Ite
     for each in declared:
         names.add(each.name)
         if each.name not in existing:
-            yield ServerChange(Kind.DEPLOYMENT, each.name, Action.CREATE)
+            yield ServerChange(Target.DEPLOYMENT, each.name, Act.CREATE)
         else:
             parts = tuple(_differences(each, existing[each.name]))
-            yield ServerChange(Kind.DEPLOYMENT, each.name, Action.UPDATE if parts else Action.KEEP, parts)
+            yield ServerChange(Target.DEPLOYMENT, each.name, Act.UPDATE if parts else Act.KEEP, parts)
     for old, new in RENAMED.items():
         if old in existing and old not in names and new in names and not existing[old].paused:
-            yield ServerChange(Kind.DEPLOYMENT, old, Action.PAUSE, (f"its place is taken by {new}",))
+            yield ServerChange(Target.DEPLOYMENT, old, Act.PAUSE, (f"its place is taken by {new}",))
 
 
 def _differences(declared: Declared, existing: DeploymentResponse) -> Iterator[str]:
@@ -189,9 +189,9 @@ async def compare_pools(client: PrefectClient, declared: Iterable[Declared]) -> 
         try:
             types.add((await client.read_work_pool(name)).type)
         except ObjectNotFound:
-            changes.append(ServerChange(Kind.POOL, name, Action.CREATE, (POOL_TYPE,)))
+            changes.append(ServerChange(Target.POOL, name, Act.CREATE, (POOL_TYPE,)))
         else:
-            changes.append(ServerChange(Kind.POOL, name, Action.KEEP))
+            changes.append(ServerChange(Target.POOL, name, Act.KEEP))
     return changes, types
 
 
