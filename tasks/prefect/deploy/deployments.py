@@ -63,7 +63,7 @@ class Declared:
 
 @dataclass(frozen=True, slots=True)
 class DeploymentsFile:
-    """The deployments of prefect.yaml; `document` takes the place of the file where that is not deployed as it stands."""
+    """The deployments of prefect.yaml; `document` takes its place where it is not deployed as it stands."""
 
     path: Path
     declared: tuple[Declared, ...]
