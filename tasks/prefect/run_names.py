@@ -14,7 +14,7 @@ from sources.slots import slot, start_of
 from tasks.prefect.flow_run import flow_run, flow_run_context
 
 BACKFILL = "backfill"
-EVERY_HOUR = frozenset({"health", "publish"})
+SEVERAL_A_DAY = frozenset({"health", "publish"})
 """Flows of no dataset that run several times a day."""
 MOST_NAMES = 2
 """Datasets that a backfill's name lists; more are counted."""
@@ -34,7 +34,7 @@ def edition_name(flow: str, at: datetime) -> str:
     """Return `grades 2026-11-29`; with the hour in which its shortest edition begins where that is less than a day."""
     feed = registry.feeds().get(flow)
     if feed is None:
-        return f"{flow} {at:%Y-%m-%d %H:%M}" if flow in EVERY_HOUR else f"{flow} {at:%Y-%m-%d}"
+        return f"{flow} {at:%Y-%m-%d %H:%M}" if flow in SEVERAL_A_DAY else f"{flow} {at:%Y-%m-%d}"
     shortest = min(map(registry.dataset, feed.datasets), key=lambda dataset: dataset.grain)
     start = start_of(shortest, slot(shortest, at))
     return f"{flow} {start:%Y-%m-%d}" if shortest.grain % DAY == 0 else f"{flow} {start:%Y-%m-%d %H:%M}"

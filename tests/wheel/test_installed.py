@@ -192,7 +192,9 @@ def test_the_installed_deploy_finds_its_files_and_names_the_server_that_is_missi
         "read = read_automations([template(name) for name in AUTOMATIONS], {})\n"
         "print(len(read_deployments(template('prefect.yaml')).declared), len(read))"
     )
-    assert said.stdout.split() == ["8", "6"], said.stderr
+    deployments, automations = map(int, said.stdout.split())
+    assert deployments >= 8, said.stderr
+    assert automations >= 6, said.stderr
 
 
 def test_without_the_extra_the_demo_says_what_to_install_and_touches_nothing(without_sandbox: Installed) -> None:

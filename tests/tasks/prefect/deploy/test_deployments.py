@@ -36,7 +36,9 @@ def on_server(one: Declared, **changes: Any) -> DeploymentResponse:
     schema = parameter_schema(one.flow).model_dump(mode="json")
     schedules = [
         DeploymentSchedule(
-            schedule=CronSchedule(cron=each["cron"], timezone=each["timezone"]), slug=each["slug"], active=True
+            schedule=CronSchedule(cron=each["cron"], timezone=each["timezone"]),
+            slug=each["slug"],
+            active=each.get("active", True),
         )
         for each in one.entry["schedules"]
     ]
@@ -66,13 +68,12 @@ def test_on_an_empty_server_everything_of_the_file_is_created() -> None:
     found = compared({})
     assert {action for action, _ in found.values()} == {"created"}
     assert "grades/buy-grades-daily" in found
-    assert len(found) == 8
+    assert len(found) == len(declared()) >= 8
 
 
 def test_what_is_as_the_file_says_is_unchanged() -> None:
-    assert {action for action, _ in compared({one.name: on_server(one) for one in declared()}).values()} == {
-        "unchanged"
-    }
+    found = compared({one.name: on_server(one) for one in declared()})
+    assert {action for action, _ in found.values()} == {"unchanged"}
 
 
 @pytest.mark.parametrize(
@@ -120,7 +121,7 @@ def test_the_deployment_under_its_earlier_name_is_paused_once_and_only_beside_it
 def test_every_successor_of_an_earlier_name_is_in_the_shipped_file() -> None:
     from tasks.prefect.deploy.deployments import RENAMED
 
-    assert set(RENAMED.values()) == {one.name for one in declared()}
+    assert set(RENAMED.values()) <= {one.name for one in declared()}
 
 
 def test_a_pool_that_is_named_takes_the_place_of_the_files_and_keeps_its_job_variables() -> None:
