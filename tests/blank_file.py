@@ -49,6 +49,14 @@ def copied(folder: Path) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def made() -> Iterator[None]:
+    """Make each published file as the product does, for a test that a copy would mislead."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(attach, "create_tables", make_tables)
+        yield
+
+
 def _has_tables(con: duckdb.DuckDBPyConnection) -> bool:
     [(count,)] = con.execute("SELECT count(*) FROM duckdb_tables() WHERE database_name = 'pub'").fetchall()
     return bool(count)

@@ -58,6 +58,13 @@ def _blank_file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture
+def made_files() -> Iterator[None]:
+    """No published file is begun as a copy."""
+    with blank_file.made():
+        yield
+
+
 @pytest.fixture(scope="session")
 def session_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """One world for all; for fixtures of wider scope than a test."""

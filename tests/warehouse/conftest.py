@@ -11,6 +11,7 @@ import pytest
 from payer.ledger import Ledger
 from sources import registry
 from sources.model import Dataset
+from tests import blank_file
 from tests.warehouse import sample_market
 from tests.warehouse.purchases import open_ledger
 from warehouse.cache.store import Cache
@@ -22,7 +23,7 @@ from warehouse.publish.publish import publish
 def empty_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Made once; tests take copies."""
     home = tmp_path_factory.mktemp("empty")
-    with open_ledger(home) as opened:
+    with blank_file.made(), open_ledger(home) as opened:
         load(Cache(home), opened)
         publish(home, opened)
     return home

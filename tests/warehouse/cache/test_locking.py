@@ -97,6 +97,7 @@ def test_a_shell_that_never_closes_is_named(tmp_path: Path, monkeypatch: pytest.
     assert load(Cache(tmp_path), story()).deliveries == 0
 
 
+@pytest.mark.usefixtures("made_files")
 def test_no_module_opens_a_database_file_by_other_means(tmp_path: Path) -> None:
     """Closing a second handle on an open DuckDB file drops its lock, and a second writer gets in unseen."""
     from tests.warehouse.purchases import buy_history, open_ledger

@@ -5,13 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import duckdb
-import pytest
 
 from tests import blank_file
 from tests.warehouse.purchases import open_ledger
 from warehouse.cache.store import Cache
 from warehouse.load.self_repair import load
-from warehouse.publish import attach
 from warehouse.publish.publish import publish
 from warehouse.publish.views.catalog import ONLY_HERE
 
@@ -25,12 +23,12 @@ CATALOG = (
 
 
 def test_a_copied_file_has_every_table_view_macro_and_comment_of_one_that_was_made(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
     for name in ("first", "copied"):
         _publish(tmp_path / name)
-    monkeypatch.setattr(attach, "create_tables", blank_file.make_tables)
-    _publish(tmp_path / "made")
+    with blank_file.made():
+        _publish(tmp_path / "made")
     assert _catalog(tmp_path / "copied") == _catalog(tmp_path / "made")
 
 
