@@ -10,10 +10,10 @@ import asyncio
 import secrets
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
@@ -32,61 +32,16 @@ from warehouse.bucket.send import (
     read_pointer,
     send,
 )
+from warehouse.publish.publication import RemotePublication
 
 if TYPE_CHECKING:
     from tasks.workspace.workspace import Workspace
-    from warehouse.publish.publication import Publication
 
 ROUNDS = 3
 """Times that one call sends: once more for each publication that came while it was sending."""
 
 WAIT_SECONDS = 30.0
 """Longest wait for another process of this home that is sending: it, or the next one, sends what is new."""
-
-
-@dataclass(frozen=True, slots=True)
-class RemotePublication:
-    """The result of sending to `url`. `sent` is None where nothing could be, or there is nothing yet; `problem` and
-    `advice` then say why. `exit_code` is that of sending by hand: a run's is not changed by it."""
-
-    url: str
-    sent: SentPublication | None = None
-    problem: str | None = None
-    advice: str | None = None
-    exit_code: int = 0
-
-    @property
-    def text(self) -> str:
-        """One line for people."""
-        if self.problem is not None:
-            return f"not published at {self.url}: {self.problem}; {self.advice}"
-        if self.sent is None:
-            return f"nothing is published here yet that could be sent to {self.url}"
-        if self.sent.unchanged:
-            return f"{self.url} has all of it already"
-        note = f"; {self.sent.note}" if self.sent.note else ""
-        return f"published at {self.url}: {self.sent.objects} objects, {self.sent.bytes / 1e6:,.1f} MB{note}"
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """Notes for a run: trouble only."""
-        if self.problem is not None:
-            return (f"{self.text}. Payments and local files are not affected, the next publication sends it",)
-        return (self.sent.note,) if self.sent is not None and self.sent.note else ()
-
-    def document(self) -> dict[str, Any]:
-        sent = self.sent
-        return {
-            "url": self.url,
-            "ok": self.problem is None,
-            "version": sent.version if sent else None,
-            "unchanged": sent.unchanged if sent else None,
-            "objects": sent.objects if sent else 0,
-            "bytes": sent.bytes if sent else 0,
-            "expired": sent.expired if sent else 0,
-            "problem": self.problem,
-            "advice": self.advice,
-        }
 
 
 async def publish_remote(
@@ -106,19 +61,42 @@ async def publish_remote(
         shown = parse_address(given).url
         bucket = await asyncio.to_thread(open_bucket, parse_address(given), ws.store_variables)
         sent = await _send_locked(ws, bucket, elected=elected, take_over=take_over, verify=verify)
-        return RemotePublication(shown, sent)
     except BucketError as error:
         what = f"TOLLBOOK_PUBLISH: {error.what}" if isinstance(error, BadAddress) else error.what
-        return _remembered(ws, RemotePublication(shown, None, what, error.advice, error.exit_code))
+        return _remembered(ws, RemotePublication(shown, problem=what, advice=error.advice, exit_code=error.exit_code))
     except _NotNow as reason:
-        return RemotePublication(shown, None, str(reason), "run `tollbook publish` to send it now", 4)
+        advice = "run `tollbook publish` to send it now"
+        return RemotePublication(shown, problem=str(reason), advice=advice, exit_code=4)
+    except Exception as error:  # noqa: BLE001 - whatever it is, a run that paid and published ends as it would without
+        disk = error.strerror if isinstance(error, OSError) else None
+        words = disk or f"an unexpected {type(error).__name__}"
+        advice = "see free space and permissions under TOLLBOOK_HOME (`tollbook doctor`)"
+        return _remembered(ws, RemotePublication(shown, problem=words, advice=advice, exit_code=6))
+    return _result(shown, sent)
 
 
-async def with_remote(ws: Workspace, done: Publication) -> Publication:
-    """Send what was just published here; trouble becomes a note of it."""
-    remote = await publish_remote(ws)
-    notes = remote.notes if remote is not None else ()
-    return replace(done, note="; ".join(filter(None, [done.note, *notes])) or None)
+def _result(shown: str, sent: SentPublication | None) -> RemotePublication:
+    if sent is None:
+        return RemotePublication(shown)
+    return RemotePublication(shown, sent.version, sent.unchanged, sent.objects, sent.bytes, sent.expired, sent.note)
+
+
+async def send_rewritten(ws: Workspace) -> RemotePublication | None:
+    """Send what was rewritten here without being bought: compacted, or rebuilt.
+
+    Workers of one ledger leave that to the one whose home the published set is in.
+    """
+    given = ws.settings.publish_url
+    if given is None or (await ws.in_thread(lambda: ws.ledger.workers.share) and not _was_sent(ws.home, given)):
+        return None
+    return await publish_remote(ws)
+
+
+def _was_sent(home: Path, given: str) -> bool:
+    """True when this home has published at the address before."""
+    with suppress(BadAddress):
+        return BucketMemory(home / "published", parse_address(given).url).state().version is not None
+    return False
 
 
 class _NotNow(Exception):
@@ -170,9 +148,10 @@ def _rounds(
 
 
 def _remembered(ws: Workspace, failed: RemotePublication) -> RemotePublication:
-    """Keep a failure for `health`."""
-    memory = BucketMemory(ws.home / "published", failed.url)
-    memory.note(memory.state().failed(failed.problem or "", failed.advice or "", ws.clock.now()))
+    """Keep a failure for `health`, where the disk takes it."""
+    with suppress(OSError):
+        memory = BucketMemory(ws.home / "published", failed.url)
+        memory.note(memory.state().failed(failed.problem or "", failed.advice or "", ws.clock.now()))
     return failed
 
 

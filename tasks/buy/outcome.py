@@ -173,6 +173,7 @@ class Outcome:
             "published": str(self.published.path) if self.published else None,
             "publisher": self.left_to_publisher.document() if self.left_to_publisher else None,
             "snapshot_files": self.published.snapshot_files if self.published else 0,
+            "remote": self.published.remote.document() if self.published and self.published.remote else None,
             "held": {"versions": held.files if held else 0, "bytes": held.bytes if held else 0},
         }
 

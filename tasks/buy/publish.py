@@ -16,7 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from payer.values.crashpoints import crash_point
-from tasks.bucket.publish_remote import RemotePublication, publish_remote
+from tasks.bucket.publish_remote import publish_remote
 from tasks.buy.load import load, publish_here
 from tasks.workspace.place import is_here, mark_place
 from tasks.workspace.workspace import Workspace
@@ -74,7 +74,7 @@ async def publish(ws: Workspace, *, take_over: bool = False, verify: bool = Fals
     options = _Options(take_over, verify)
     if not await ws.in_thread(lambda: ws.ledger.workers.share):
         remote = partial(publish_remote, ws, take_over=take_over, verify=verify)
-        return _noted(await publish_here(ws), await remote())
+        return (await publish_here(ws)).sent(await remote())
     publisher = ws.ledger.workers.publisher
     ticket = await ws.in_thread(publisher.take_ticket)
     until = time.monotonic() + WAIT_SECONDS
@@ -123,7 +123,7 @@ async def _publish_for_all(ws: Workspace, elected: Elected, before: LastPublicat
         await load(ws)
         done = await publish_here(ws, take_over=True)
         remote = await publish_remote(ws, elected=True, take_over=options.take_over, verify=options.verify)
-        done = _noted(done, remote)
+        done = done.sent(remote)
         total = done if total is None else total.and_then(done)
         crash_point("publisher.published")
         if remote is not None and remote.problem is not None:
@@ -141,9 +141,3 @@ async def _publish_for_all(ws: Workspace, elected: Elected, before: LastPublicat
         "newer. All workers of one ledger need one place: a `published` folder that they share, or one TOLLBOOK_PUBLISH"
     )
     return replace(total, note="; ".join(filter(None, (total.note, moved))))
-
-
-def _noted(done: Publication, remote: RemotePublication | None) -> Publication:
-    """The publication with what kept it from the store of TOLLBOOK_PUBLISH."""
-    notes = remote.notes if remote is not None else ()
-    return replace(done, note="; ".join(filter(None, (done.note, *notes))) or None)

@@ -30,6 +30,6 @@ def unsent(home: Path, publish_url: str | None) -> Iterator[Finding]:
         text = f"not published at {url} since {state.since}: {state.problem}{shown}"
         advice = f"{state.advice}; the next publication, or `tollbook publish`, sends all that is missing"
         yield Finding(KIND, url, Severity.WARNING, text, advice)
-    elif state.identity != identity_of(published):
+    elif state.version is not None and state.identity != identity_of(published):
         text = f"the newest publication was not sent to {url} yet{shown}"
         yield Finding(KIND, url, Severity.NOTICE, text, "the next publication, or `tollbook publish`, sends it")

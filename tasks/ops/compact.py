@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tasks.bucket.publish_remote import publish_remote
+from tasks.bucket.publish_remote import send_rewritten
 from tasks.workspace.workspace import Workspace
 from warehouse.publish import publish as publishing
 
@@ -10,6 +10,6 @@ from warehouse.publish import publish as publishing
 async def compact(ws: Workspace) -> str:
     """Compact each month of the snapshots, and send that too; return how many months and files that were."""
     done = await ws.in_thread(lambda: publishing.compact(ws.home, ws.ledger))
-    remote = await publish_remote(ws)
+    remote = await send_rewritten(ws)
     notes = "".join(f"; {note}" for note in (remote.notes if remote is not None else ()))
     return f"{done.months} months rewritten, {done.files_before} files before, {done.files_after} after{notes}"

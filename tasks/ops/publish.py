@@ -28,6 +28,7 @@ def publication_document(done: Publication | LeftToPublisher) -> dict[str, Any]:
         "snapshot_files": mine.snapshot_files if mine else 0,
         "seconds": round(mine.seconds, 3) if mine else None,
         "note": mine.note if mine else None,
+        "remote": mine.remote.document() if mine and mine.remote else None,
         "publisher": done.document() if isinstance(done, LeftToPublisher) else None,
         "amount": "0",
     }

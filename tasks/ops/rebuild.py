@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tasks.bucket.publish_remote import with_remote
+from tasks.bucket.publish_remote import send_rewritten
 from tasks.request.expected import expected
 from tasks.workspace.workspace import Workspace
 from warehouse.load.adopt import adopt_published
@@ -20,7 +20,7 @@ async def rebuild_all(ws: Workspace, *, forget_lost: bool = False) -> tuple[Rebu
     forgotten.
     """
     rebuilt, publication = await ws.in_thread(_rebuild_all, ws, forget_lost=forget_lost)
-    return rebuilt, await with_remote(ws, publication)
+    return rebuilt, publication.sent(await send_rewritten(ws))
 
 
 def _rebuild_all(ws: Workspace, *, forget_lost: bool) -> tuple[Rebuilt, Publication]:

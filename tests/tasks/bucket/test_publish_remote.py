@@ -12,8 +12,9 @@ import pytest
 from filelock import FileLock
 
 import tollbook
+from payer.ledger.workers.workers import Workers
 from tasks.bucket import publish_remote as module
-from tasks.bucket.publish_remote import RemotePublication, home_id, publish_remote
+from tasks.bucket.publish_remote import home_id, publish_remote, send_rewritten
 from tasks.buy.publish import publish
 from tasks.health.remote import unsent
 from tasks.workspace.workspace import Workspace
@@ -25,6 +26,7 @@ from tollbook_bucket import store
 from warehouse.bucket.memory import BucketMemory
 from warehouse.cache.store import Cache
 from warehouse.load.self_repair import load
+from warehouse.publish.publication import Publication, RemotePublication
 
 __all__ = ["empty_home"]
 T = TypeVar("T")
@@ -163,3 +165,28 @@ def test_a_stop_leaves_the_rest_to_the_next(home: Path, s3_url: str) -> None:
     done = in_home(home, s3_url, stopped)
     assert done is not None
     assert "a stop was requested" in (done.problem or "")
+
+
+def test_what_was_compacted_is_sent_and_by_workers_of_one_ledger_only_where_it_lies(
+    home: Path, s3_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert in_home(home, s3_url, send_rewritten) is not None
+    other = tmp_path / "other"
+    shutil.copytree(home, other, ignore=shutil.ignore_patterns("publisher", "bucket"))
+    shared = property(lambda _: True, lambda _, __: None)
+    monkeypatch.setattr(Workers, "share", shared, raising=False)
+    assert in_home(other, s3_url, send_rewritten) is None
+    assert in_home(home, s3_url, send_rewritten) is not None
+    assert in_home(home, "s4://x/y", send_rewritten) is None
+
+
+def test_a_full_disk_while_sending_is_a_note_too(home: Path, s3_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(BucketMemory, "sending", full)
+    done = in_home(home, s3_url, publish)
+    assert isinstance(done, Publication)
+    assert "No space left on device; see free space" in (done.note or "")
+    assert done.remote is not None
+    assert done.remote.exit_code == 6

@@ -40,4 +40,8 @@ def publish(
     if done.note:
         output.line(f"  note        {done.note}", style="yellow")
     output.line(f"  published   {done.path}")
-    return 0
+    if done.remote is None:
+        return 0
+    if done.remote.problem is None:
+        output.line(f"  sent        {done.remote.text}")
+    return done.remote.exit_code
