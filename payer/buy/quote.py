@@ -7,15 +7,15 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
 
+from payer.buy.no_terms import no_terms
 from payer.context import PayerContext
 from payer.http.outcome import Answer, NoAnswer, NotSent
 from payer.policy.judge import judge
 from payer.policy.price_drift import PriceLimit, limit_of
-from payer.values.errors import QuoteUnacceptable, SellerUnreachable
+from payer.values.errors import SellerUnreachable
 from payer.values.money import Asset
 from payer.values.request import Order
 from payer.values.terms import Quote, Terms
-from payer.wire.seller_word import body_word, is_html
 from payer.wire.terms import parse_402
 
 _PAYMENT_REQUIRED = 402
@@ -126,7 +126,7 @@ async def _ask(context: PayerContext, order: Order) -> Answer:
     """Send an unpaid request. Raises unless it is answered by a 402."""
     answer = await _send_unpaid(context, order)
     if answer.status != _PAYMENT_REQUIRED:
-        raise _no_terms(order, answer)
+        raise no_terms(order, answer)
     return answer
 
 
@@ -171,25 +171,3 @@ def terms_for_order(terms: Terms, order: Order) -> Terms:
     if terms.version == 1:
         return terms
     return replace(terms, resource=json.dumps({"url": order.request.full_url}, separators=(",", ":")))
-
-
-def _no_terms(order: Order, answer: Answer) -> Exception:
-    where = order.request.endpoint
-    said = body_word(answer.body)
-    message = f": {said}" if said else ""
-    if is_html(answer.body) and answer.status < 400:
-        return SellerUnreachable(
-            f"{order.seller} answered {answer.status} at {where} with a web page instead of an API's answer{message}",
-            advice="log in to this network (a captive portal?), or check the seller's base_url, then run again",
-        )
-    if 200 <= answer.status < 300:
-        return QuoteUnacceptable(
-            f"{where} answered without asking for money, though it is declared as paid",
-            advice="declare the dataset as free, or ask the seller",
-        )
-    if answer.status in (429,) or answer.status >= 500:
-        return SellerUnreachable(f"{order.seller} answered {answer.status} at {where}{message}")
-    return QuoteUnacceptable(
-        f"{where} answered {answer.status} instead of terms{message}",
-        advice="check the request's parameters and the seller's documentation",
-    )

@@ -25,15 +25,18 @@ from payer.ledger.database.connect import SCHEMA_VERSION, connect
 from payer.ledger.database.copy_folder import copy_folder
 from payer.ledger.database.engine import cause, engine_for
 from payer.ledger.database.migrate import upgrade_within
+from payer.ledger.database.recognize import damaged, is_damage
 from payer.values.crashpoints import crash_point
 from payer.values.durable import fsync_path, make_private_file
-from payer.values.errors import BackupFailed, LedgerUnavailable
+from payer.values.errors import BackupFailed, BadCopy, LedgerUnavailable
 
 _BATCH = 1_000
 _TABLES = tuple(
     table for table in schema.metadata.sorted_tables if table.name not in ("writers", "publications", "paces")
 )
 """The tables that are copied. A copy has no workers, and is compared with its events before anything is signed."""
+LEDGER = "the ledger"
+BACKUP_ADVICE = "name the file that `tollbook backup` wrote"
 _DISK_FULL = ("SQLITE_FULL", "SQLITE_IOERR_WRITE")
 
 
@@ -50,17 +53,17 @@ class Copied:
 def backup(url: str, to: Path) -> Copied:
     """Write a consistent copy of a ledger in use; the file is complete or absent.
 
-    Raises LedgerUnavailable when the ledger can't be read, BackupFailed when the copy can't be written.
+    Raises LedgerUnavailable when the ledger can't be read, BackupFailed when the copy can't be written, BadCopy for a
+    path that is taken.
     """
-    if to.exists():
-        raise LedgerUnavailable(f"{to} already exists", advice="name a file that does not exist yet")
+    require_free(to)
     with _disposing(connect(url)) as ledger, _naming_write_errors(to, BackupFailed):
         to.parent.mkdir(parents=True, exist_ok=True)
         with copy_folder(to.parent) as folder:
             copy = folder / "backup.db"
             make_private_file(copy)
             with _disposing(engine_for(f"sqlite:///{copy}")) as new:
-                counts = _copy(ledger, new, "the ledger")
+                counts = _copy(ledger, new, LEDGER)
             _make_single_file(copy)
             crash_point("backup.settled")
             os.replace(copy, to)
@@ -70,12 +73,11 @@ def backup(url: str, to: Path) -> Copied:
 
 
 def restore(source: Path, url: str) -> Copied:
-    """Copy a backup into an empty ledger. Raises LedgerUnavailable when the ledger already holds anything.
+    """Copy a backup into an empty ledger. Raises BadCopy for what is no backup, or a ledger that holds anything.
 
     The backup is only read, so it may lie on a read-only disk; one of an older tollbook is upgraded in a copy.
     """
-    if not source.exists():
-        raise LedgerUnavailable(f"there is no backup at {source}", advice="name the file that `tollbook backup` wrote")
+    require_backup(source)
     with _disposing(connect(url)) as ledger:
         _require_empty(ledger)
         with _naming_write_errors("the ledger", LedgerUnavailable), copy_folder(_folder_beside(url)) as folder:
@@ -88,13 +90,31 @@ def restore(source: Path, url: str) -> Copied:
     return Copied(sa.make_url(url).render_as_string(hide_password=True), *counts)
 
 
+def require_free(to: Path) -> None:
+    """Raise BadCopy for a backup's path that exists already, or lies below a file."""
+    if to.exists() or to.is_symlink():
+        kind = "a folder" if to.is_dir() else "there already"
+        raise BadCopy(f"{to} is {kind}: a backup overwrites nothing", advice="name a file that does not exist yet")
+    if above := next((folder for folder in to.parents if folder.exists() and not folder.is_dir()), None):
+        raise BadCopy(f"{above} is a file, and {to} would lie below it", advice="name a file in a folder")
+
+
+def require_backup(source: Path) -> None:
+    """Raise BadCopy for a path that is no file, or an empty one."""
+    if not source.exists():
+        raise BadCopy(f"there is no backup at {source}", advice=BACKUP_ADVICE)
+    if not source.is_file() or not source.stat().st_size:
+        kind = "an empty file" if source.is_file() else "a folder" if source.is_dir() else "no file"
+        raise BadCopy(f"{source} is {kind}, not a backup", advice=BACKUP_ADVICE)
+
+
 def _require_empty(ledger: sa.Engine) -> None:
-    """Raise LedgerUnavailable when any table has a row: prices that `tollbook plan` asked for would conflict, too."""
+    """Raise BadCopy when any table has a row: prices that `tollbook plan` asked for would conflict, too."""
     with ledger.connect() as connection:
         for table in (schema.events, *_TABLES):
             count = connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
             if count:
-                raise LedgerUnavailable(
+                raise BadCopy(
                     f"the ledger has {count} {table.name} already, which a restore would overwrite",
                     advice="move it aside first (TOLLBOOK_HOME's state/ledger.db), or name another TOLLBOOK_LEDGER_URL",
                 )
@@ -107,7 +127,7 @@ def _folder_beside(url: str) -> Path | None:
 
 
 def _copy_file(source: Path, copy: Path) -> None:
-    """Copy a backup's file through SQLite. Raises LedgerUnavailable for a file that is no ledger."""
+    """Copy a backup's file through SQLite. Raises BadCopy for a file that is no ledger."""
     try:
         with (
             closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro", uri=True)) as old,
@@ -117,10 +137,11 @@ def _copy_file(source: Path, copy: Path) -> None:
             [(tables,)] = new.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'alembic_version'").fetchall()
     except sqlite3.Error as error:
         if getattr(error, "sqlite_errorname", "") in _DISK_FULL:
-            raise LedgerUnavailable(f"{copy}, a copy of {source}, can't be written: {error}") from None
-        raise LedgerUnavailable(f"{source} can't be read: {error}", advice="name another backup") from None
+            raise LedgerUnavailable(f"{copy}, a copy of {source}, can't be written: {cause(error)}") from None
+        what = f"{source} can't be read: {cause(error)}"
+        raise BadCopy(what, advice="name another backup") if is_damage(error) else LedgerUnavailable(what) from None
     if not tables:
-        raise LedgerUnavailable(f"{source} holds no ledger", advice="name the file that `tollbook backup` wrote")
+        raise BadCopy(f"{source} holds no ledger", advice=BACKUP_ADVICE)
 
 
 def _copy(reader: sa.Engine, writer: sa.Engine, source: str) -> tuple[int, int, int]:
@@ -157,7 +178,11 @@ def _batches(old: sa.Connection, table: sa.Table, source: str) -> Iterator[list[
         for batch in result.mappings().partitions():
             yield [{str(name): value for name, value in row.items()} for row in batch]
     except sa.exc.SQLAlchemyError as error:
-        raise LedgerUnavailable(f"{source} can't be read: {cause(error)}") from None
+        if not is_damage(getattr(error, "orig", None)):
+            raise LedgerUnavailable(f"{source} can't be read: {cause(error)}") from None
+        if source == LEDGER:
+            raise damaged(f"the ledger is damaged and can't be copied: {cause(error)}") from None
+        raise BadCopy(f"{source} is damaged: {cause(error)}", advice="restore an older backup") from None
 
 
 def _mark_unverified(connection: sa.Connection) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 from types import MappingProxyType
+from urllib.parse import urlsplit
 
 from payer.policy.rules import LOCAL_CHAIN, Caps, DatasetPolicy, Policy, SellerCaps, SellerPolicy, origin
 from payer.policy.toml_table import TomlTable, shown_safely
@@ -56,7 +57,7 @@ def load_policy(path: Path) -> Policy:
     if len(raw) > _FILE_LIMIT:
         raise Misconfigured(f"the policy file {path} is longer than {_FILE_LIMIT} bytes", advice="it should be a page")
     try:
-        return parse_policy(raw.decode("utf-8"))
+        return parse_policy(raw.decode("utf-8-sig"))
     except UnicodeDecodeError:
         what, advice = "is not UTF-8 text", "save it as UTF-8"
     except tomllib.TOMLDecodeError as error:
@@ -204,7 +205,20 @@ def _with_sellers(
 
 
 def _sellers(top: TomlTable, assets: Mapping[str, Asset], caps: Mapping[str, Caps]) -> dict[str, SellerPolicy]:
-    return {name: _seller(name, table, assets, caps) for name, table in top.tables("sellers", SELLER_KEYS)}
+    sellers: dict[str, SellerPolicy] = {}
+    for name, table in top.tables("sellers", SELLER_KEYS):
+        seller = _seller(name, table, assets, caps)
+        if twin := next((other.name for other in sellers.values() if _same_place(other, seller)), None):
+            fix = "one address is one seller: its caps, its payee and its losses are counted together"
+            raise table.wrong("base_url", f"is also that of {twin}", fix)
+        sellers[name] = seller
+    return sellers
+
+
+def _same_place(one: SellerPolicy, other: SellerPolicy) -> bool:
+    """True for two spellings of one base URL; one below the other is another place."""
+    paths = (urlsplit(seller.base_url).path.rstrip("/") for seller in (one, other))
+    return one.origin == other.origin and next(paths) == next(paths)
 
 
 def _seller(name: str, table: TomlTable, assets: Mapping[str, Asset], caps: Mapping[str, Caps]) -> SellerPolicy:

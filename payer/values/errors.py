@@ -2,11 +2,13 @@
 
 PayerError
 ├─ Misconfigured          configuration or a secret is wrong; nothing was signed          exit 2
+│  ├─ BadCopy             a path given to a backup or a restore can't be meant
 │  └─ PolicyMissing       there is no policy file
 ├─ Refused                policy or a cap forbids it; nothing was signed                  exit 3
 │  ├─ OverBudget          a cap, a loss limit or the wallet's balance would be exceeded
 │  ├─ Frozen              an operator froze the seller, or all of them
 │  ├─ QuoteUnacceptable   malformed terms, or host, payTo, asset, network, scheme, price
+│  │  └─ NotOffered       the seller answers an unpaid request with another 4xx than 402     exit 2
 │  ├─ ConflictingRequest  one purchase key, two different requests
 │  └─ SignerRefused       the remote signer refuses, or its answer is not this wallet's signature
 ├─ Unreachable            no answer, and nothing was spent by this run                    exit 6
@@ -24,6 +26,7 @@ PayerError
    ├─ LedgerDamaged       the ledger's purchases or caps are not what its events say       exit 4
    ├─ BackupFailed        a copy of the ledger can't be written                           exit 6
    ├─ NotALedger          TOLLBOOK_LEDGER_URL names no ledger, or a damaged one             exit 2
+   │  └─ DamagedFile      its file is damaged
    └─ LedgerTooNew        the ledger was written by a newer tollbook                      exit 2
 
 Errors of other packages derive from these and answer the same questions.
@@ -74,6 +77,12 @@ class PolicyMissing(Misconfigured):
     advice = "write one (docs/policy.md has every key), or set TOLLBOOK_POLICY to where it is"
 
 
+class BadCopy(Misconfigured):
+    """Raised when a backup would overwrite something, or a restore is given what is no backup, or a full ledger."""
+
+    repeat = "yes, once another path is named"
+
+
 class Refused(PayerError):
     """Raised when policy does not allow a purchase; nothing was signed."""
 
@@ -103,6 +112,14 @@ class QuoteUnacceptable(Refused):
     """
 
     offered: int | None = None
+
+
+class NotOffered(QuoteUnacceptable):
+    """Raised when a seller refuses an unpaid request without naming a price: its address, headers or parameters are
+    not what it sells."""
+
+    repeat = "yes, once what it names is corrected"
+    exit_code = 2
 
 
 class ConflictingRequest(Refused):
@@ -259,3 +276,9 @@ class NotALedger(LedgerUnavailable):
         "its own), or unset it for state/ledger.db under TOLLBOOK_HOME"
     )
     exit_code = 2
+
+
+class DamagedFile(NotALedger):
+    """Raised when the file of a SQLite ledger is damaged, or no database at all."""
+
+    repeat = "yes, once a backup is restored: what was bought since is found on the chain, and never paid again"

@@ -119,7 +119,7 @@ def _unseal(path: Path, sealed: bytes, password: bytes) -> Wallet | tuple[str, s
     from eth_account import Account
 
     try:
-        key = bytes(Account.decrypt(sealed.decode("utf-8"), password.decode("utf-8")))
+        key = bytes(Account.decrypt(sealed.decode("utf-8-sig"), password.decode("utf-8-sig")))
     except (ValueError, KeyError, TypeError, AttributeError, NotImplementedError):
         return (
             f"the keystore {path} can't be opened",

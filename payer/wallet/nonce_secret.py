@@ -7,6 +7,7 @@ whoever reads it can recognize purchases on the chain, and move nothing.
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
 import secrets
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from payer.ledger import Ledger
 
 NONCE_SECRET_FILE = "TOLLBOOK_NONCE_SECRET_FILE"
-_TEXT = re.compile(r"tollbook nonce secret v1: ([0-9a-f]{64})\n?", re.ASCII)
+_TEXT = re.compile(r"tollbook nonce secret v1: ([0-9a-f]{64})\s*", re.ASCII)
 _LIMIT = 1024
 
 
@@ -41,7 +42,7 @@ def read_nonce_secret(path: Path) -> bytes | None:
         ) from None
     if is_open_to_others(path.resolve()):
         raise Misconfigured(f"other users may read the nonce secret {path}", advice=f"run `chmod 600 {path}`")
-    found = _TEXT.fullmatch(raw.decode("ascii", "replace"))
+    found = _TEXT.fullmatch(raw.removeprefix(codecs.BOM_UTF8).decode("ascii", "replace"))
     if found is None:
         raise Misconfigured(
             f"{path} holds no nonce secret",

@@ -67,7 +67,7 @@ def read_declaration(path: FilePath, name: str) -> Declaration:
     if len(raw) > _LONGEST_FILE:
         raise DeclarationFault(f"is longer than {_LONGEST_FILE} bytes", "it should be some pages", file=str(path))
     try:
-        return replace(parse_declaration(raw.decode("utf-8"), name), file=str(path))
+        return replace(parse_declaration(raw.decode("utf-8-sig"), name), file=str(path))
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
         raise DeclarationFault("has text that is not UTF-8", "save it as UTF-8", line, str(path)) from None

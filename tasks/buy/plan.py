@@ -75,7 +75,7 @@ def order(ws: Workspace, dataset: Dataset, piece: Piece) -> Order:
     return Order(
         request=Request(
             method=piece.method,
-            url=ws.policy.sellers[seller.name].base_url + piece.path,
+            url=ws.seller(seller.name).base_url + piece.path,
             params=piece.params,
             body=piece.body,
             headers=_headers(seller, piece, asset),

@@ -8,6 +8,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
 from payer.environment.env_file import laid_over
@@ -18,7 +19,7 @@ from payer.values.money import Amount
 from payer.values.purchase import Money
 from payer.wallet.account import check_account, expired_authorization
 from payer.wallet.token import check_token
-from tasks.ops.probe import probe
+from tasks.ops.probe import NothingDeclared, probe
 from tasks.workspace.environment import env_file, sources_text
 from tasks.workspace.private_state import open_to_others
 from tasks.workspace.run import new_run
@@ -44,8 +45,14 @@ class Check:
     fix: str = ""
     exit_code: int = 0
 
+    @property
+    def grade(self) -> str:
+        """`FAIL`; `warn` for what passed with advice; else `ok`."""
+        return ("warn" if self.fix else "ok") if self.ok else "FAIL"
+
     def document(self) -> dict[str, Any]:
-        return {"check": self.name, "ok": self.ok, "detail": self.detail, "fix": self.fix}
+        grade = self.grade.lower()
+        return {"check": self.name, "ok": self.ok, "grade": grade, "detail": self.detail, "fix": self.fix}
 
 
 async def checkup(environ: Mapping[str, str] | None = None) -> list[Check]:
@@ -278,6 +285,9 @@ async def sellers(ws: Workspace) -> list[Check]:
     for name in ws.policy.sellers:
         try:
             results = await probe(ws, name, limit=1)
+        except NothingDeclared as error:
+            found.append(Check(f"seller {name}", True, error.what))
+            continue
         except PayerError as error:
             found.append(_failed(f"seller {name}", error))
             continue
@@ -288,12 +298,23 @@ async def sellers(ws: Workspace) -> list[Check]:
 
 
 def clocks(ws: Workspace) -> list[Check]:
-    """Compare our clock with those of the answers to the other checks; a seller that told no time is left out."""
+    """Compare our clock with those of the answers to the other checks; a seller that told no time is left out.
+
+    Where nearly all differ by the same, our clock is what is off, and that is said once.
+    """
     found = []
-    for name, off in sorted(ws.clocks.off.items()):
+    readings = sorted(ws.clocks.off.items())
+    middle = median(off for _, off in readings) if readings else 0.0
+    alike = [name for name, off in readings if abs(off - middle) < 2]
+    ours = abs(middle) >= NOTED_SECONDS and len(alike) > 1
+    for name, off in readings:
+        if ours and name in alike[1:]:
+            continue
         whose = f"that of {name}" if name else "the chain server's"
+        whose = f"those of {len(alike)} servers" if ours and name in alike else whose
         detail = f"within a second of {whose}" if abs(off) < 1 else f"{offset_text(off)} {whose}"
         fault = ws.clocks.fault(name, window_of(ws.policy, ws.policy.validity_seconds))
         fix = CLOCK_ADVICE if fault or abs(off) >= NOTED_SECONDS else ""
+        fault = fault.replace("the seller's", whose) if name else fault
         found.append(Check("clock", not fault, fault or detail, fix, Refused.exit_code if fault else 0))
     return found

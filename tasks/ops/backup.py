@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from payer.ledger import Ledger
-from payer.ledger.backup import Copied, backup, restore
-from payer.values.errors import LedgerUnavailable
+from payer.ledger.backup import Copied, backup, require_backup, require_free, restore
 from payer.wallet.load import load_wallet, nonce_secret_path
 from payer.wallet.nonce_secret import beside, copy_nonce_secret, other_secret, read_nonce_secret
 from tasks.workspace.environment import environment
@@ -38,8 +37,7 @@ def backup_ledger(to: Path, environ: Mapping[str, str] | None = None, *, nonce_s
     secret = read_nonce_secret(nonce_secret_path(environ, settings.home))
     if secret is None and nonce_secret:
         secret = load_wallet(environ).nonce_secret
-    if to.exists():
-        raise LedgerUnavailable(f"{to} already exists", advice="name a file that does not exist yet")
+    require_free(to)
     copied = None if secret is None else copy_nonce_secret(secret, beside(to))
     return BackedUp(backup(settings.ledger_url, to), copied)
 
@@ -62,6 +60,7 @@ def restore_ledger(source: Path, environ: Mapping[str, str] | None = None) -> Re
     """
     environ = environment() if environ is None else environ
     settings = Settings.read(environ)
+    require_backup(source)
     if settings.ledger_url.startswith("sqlite"):
         make_private_state(settings.home)
     secret, place = read_nonce_secret(beside(source)), nonce_secret_path(environ, settings.home)

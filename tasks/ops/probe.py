@@ -7,9 +7,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from payer.buy.no_terms import no_terms
 from payer.http.outcome import Answer, NoAnswer, NotSent
 from payer.policy.judge import judge
-from payer.values.errors import ChainUnreachable, PayerError, SellerUnreachable
+from payer.values.errors import ChainUnreachable, Misconfigured, PayerError, SellerUnreachable
 from payer.values.money import Amount
 from payer.values.request import Order
 from payer.values.terms import Terms
@@ -20,7 +21,10 @@ from tasks.operator.sample import sample_order
 from tasks.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
-    from sources.model import Dataset
+    from sources.model import Dataset, Seller
+
+
+PAYMENT_REQUIRED = 402
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +99,38 @@ class Probe:
 
 
 async def probe(ws: Workspace, seller: str, *, limit: int | None = None) -> list[Probe]:
-    """Probe each dataset that is sold for money (at most `limit`). Pays nothing, pins nothing."""
+    """Probe each dataset that is sold for money (at most `limit`). Pays nothing, pins nothing.
+
+    A seller that doesn't answer is asked once: its other endpoints are left out. Raises SellerUnreachable for one that
+    answers nothing, and Misconfigured for one that policy doesn't name or nothing declares.
+    """
     ws.asset(seller)
+    paid = [d for d in declared_seller(seller).datasets if not d.free]
     await ws.in_thread(lambda: ws.ledger)
-    paid = [d for d in registry.seller(seller).datasets if not d.free]
-    return [await _probe_one(ws, dataset) for dataset in paid[:limit]]
+    found: list[Probe] = []
+    for dataset in paid[:limit]:
+        found.append(await _probe_one(ws, dataset))
+        silent = found[-1].problem
+        if found[-1].status is None and isinstance(silent, SellerUnreachable):
+            if len(found) == 1 and len(paid[:limit]) > 1:
+                raise silent
+            break
+    return found
+
+
+def declared_seller(name: str) -> Seller:
+    """Return the declaration of a seller that policy names. Raises NothingDeclared."""
+    try:
+        return registry.seller(name)
+    except registry.UnknownName:
+        raise NothingDeclared(
+            f"nothing declares what {name} sells: only programs with the httpx transport buy from it",
+            advice=f"name a file that does with sellers.{name}.declaration (docs/sources.md), or probe a URL",
+        ) from None
+
+
+class NothingDeclared(Misconfigured):
+    """Raised for a seller that policy names and nothing declares: there is no endpoint of it to ask."""
 
 
 async def _probe_one(ws: Workspace, dataset: Dataset) -> Probe:
@@ -108,6 +139,8 @@ async def _probe_one(ws: Workspace, dataset: Dataset) -> Probe:
     try:
         answer = await _ask(ws, made)
         status = answer.status
+        if status != PAYMENT_REQUIRED:
+            raise no_terms(made, answer)
         terms = await ws.in_thread(_judge, ws, made, answer)
         await _check_token(ws, terms)
     except PayerError as error:

@@ -87,7 +87,7 @@ def _check_keys(datasets: Sequence[Dataset], names: str, keys: Sequence[str]) ->
 
 
 def _watched(ws: Workspace, dataset: Dataset) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    seller = ws.policy.sellers[dataset.seller]
+    seller = ws.seller(dataset.seller)
     if dataset.name in seller.watch:
         return seller.watch[dataset.name], ()
     if sold_by_token(dataset):

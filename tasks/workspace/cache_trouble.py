@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -26,6 +27,26 @@ class DiskTrouble(PayerError):
     exit_code = 6
 
 
+_DISK = {
+    "No space left on device": "the disk is full",
+    "Disk quota exceeded": "this user's share of the disk is used up",
+    "Read-only file system": "the disk is read-only",
+    "Permission denied": "this user may not write there",
+    "Input/output error": "the disk failed",
+    "File too large": "the file may not grow further",
+}
+"""Words for what the system says of a disk."""
+
+
+def disk_words(said: str) -> str:
+    """Put the system's words of a disk, or DuckDB's message about one, in words of ours; others stay as they are."""
+    for theirs, ours in _DISK.items():
+        if theirs in said:
+            path = re.search(r'"([^"]+)"', said)
+            return f"{path[1]}: {ours}" if path else ours
+    return said
+
+
 @contextmanager
 def as_payer_errors() -> Iterator[None]:
     """Raise errors of the disk, of DuckDB and of the warehouse as one of the above; others pass as they are."""
@@ -45,9 +66,10 @@ def as_payer_error(error: Exception) -> PayerError | None:
     from warehouse.errors import WarehouseError, is_disk_error
 
     if isinstance(error, OSError) and error.strerror:
-        return DiskTrouble(f"{error.filename}: {error.strerror}" if error.filename else error.strerror)
+        words = disk_words(error.strerror)
+        return DiskTrouble(f"{error.filename}: {words}" if error.filename else words)
     if is_disk_error(error):
-        return DiskTrouble(str(error))
+        return DiskTrouble(disk_words(str(error)))
     if isinstance(error, WarehouseError):
         return CacheTrouble(str(error))
     return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -41,7 +42,7 @@ def read_schedules(path: Path) -> list[Schedule]:
     from cronsim import CronSim, CronSimError
 
     try:
-        document = msgspec.yaml.decode(path.read_bytes())
+        document = msgspec.yaml.decode(path.read_bytes().removeprefix(codecs.BOM_UTF8))
         schedules = [schedule for deployment in document["deployments"] for schedule in _of(deployment)]
         for schedule in schedules:
             CronSim(schedule.cron, datetime.now(UTC))

@@ -54,6 +54,7 @@ class Settings:
         """Read and validate the variables. Raises Misconfigured naming the variable and the fix."""
         refuse_unknown(environ)
         refuse_misplaced(environ)
+        refuse_unprintable(environ)
         home = _home(environ)
         url = environ.get("TOLLBOOK_LEDGER_URL") or f"sqlite:///{home / 'state' / 'ledger.db'}"
         if url.removesuffix(":memory:") in ("sqlite://", "sqlite:///", "sqlite+pysqlite://", "sqlite+pysqlite:///"):
@@ -100,6 +101,15 @@ def refuse_misplaced(environ: Mapping[str, str]) -> None:
                 f"{name} holds a private key or a recovery phrase",
                 advice=f"remove it from there; {name} is for this: {VARIABLES[name]}",
             )
+
+
+def refuse_unprintable(environ: Mapping[str, str]) -> None:
+    """Raise Misconfigured for a value with a line end or another control character, which no setting has. It is not
+    quoted: it may be a key."""
+    for name in VARIABLES:
+        if not (value := environ.get(name, "")).isprintable():
+            cause = "a line end of Windows" if value.endswith("\r") else "a character that can't be printed"
+            raise Misconfigured(f"{name} holds {cause}", advice="set it again without it")
 
 
 def _home(environ: Mapping[str, str]) -> Path:

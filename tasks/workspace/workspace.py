@@ -12,13 +12,14 @@ from types import TracebackType
 from typing import TYPE_CHECKING, ParamSpec, Self, TypeVar
 
 from payer.policy.file import load_policy
-from payer.policy.rules import Policy
+from payer.policy.rules import Policy, SellerPolicy
 from payer.values.clock import SystemClock
 from payer.values.errors import LedgerReplaced, Misconfigured, PolicyMissing
 from payer.values.money import Asset
 from tasks.workspace.declarations import declare_sellers
 from tasks.workspace.environment import environment
 from tasks.workspace.private_state import make_private_state
+from tasks.workspace.seller_names import check_seller_names, named_seller
 from tasks.workspace.settings import Settings
 from tasks.workspace.watch_lists import check_datasets, check_watch_lists
 
@@ -78,6 +79,7 @@ class Workspace:
     def policy(self) -> Policy:
         policy = load_policy(self.settings.policy)
         declare_sellers(policy, self.settings.policy.parent)
+        check_seller_names(policy)
         check_watch_lists(policy)
         check_datasets(policy)
         return policy
@@ -220,14 +222,13 @@ class Workspace:
         assert self._chain is not None, "the payer was built with it"
         return self._chain
 
+    def seller(self, name: str) -> SellerPolicy:
+        """Return what policy says of a seller. Raises Misconfigured when it doesn't name the seller."""
+        return named_seller(self.policy, name, self.settings.policy)
+
     def asset(self, seller: str) -> Asset:
         """Return the asset that a seller is paid in. Raises Misconfigured when policy doesn't name the seller."""
-        if seller not in self.policy.sellers:
-            raise Misconfigured(
-                f"the policy names no seller {seller!r}",
-                advice=f"add [sellers.{seller}] to {self.settings.policy}; named are: {', '.join(self.policy.sellers)}",
-            )
-        return self.policy.asset_for(seller)
+        return self.policy.assets[self.seller(seller).pay_with]
 
     async def aclose(self) -> None:
         """Close the sockets and the ledger, as far as they were opened."""

@@ -34,7 +34,7 @@ def text(error: PayerError, *, width: int | None = None) -> str:
     """Format an error with its three sentences, folded to `width` columns for a terminal."""
     lines = [f"error: {error.what}", f"  Money: {error.money}.", f"  Run it again? {_sentence(error.repeat)}"]
     if error.fix:
-        lines.append(f"  What to do: {error.fix.rstrip('.')}.")
+        lines.append(f"  What to do: {_ended(error.fix)}")
     if width is None:
         return "\n".join(lines)
     folded = (textwrap.wrap(line, width, subsequent_indent="    ", break_long_words=False) for line in lines)
@@ -60,7 +60,11 @@ def interrupted(*, as_json: bool) -> int:
 
 
 def _sentence(words: str) -> str:
-    return f"{words[:1].upper()}{words[1:].rstrip('.')}."
+    return _ended(f"{words[:1].upper()}{words[1:]}")
+
+
+def _ended(words: str) -> str:
+    return words if words.endswith("?") else f"{words.rstrip('.')}."
 
 
 def _as_payer_error(error: Exception) -> PayerError:

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from payer.ledger.audit.compare import Mismatch
 from payer.ledger.audit.refold import mismatches
 from payer.ledger.audit.writers import Writers
+from payer.ledger.database.recognize import check_pages
 from payer.values.errors import LedgerDamaged, LedgerUnavailable
 from payer.values.events import Event, Sent, Signed
 
@@ -55,6 +56,7 @@ class Integrity:
     def verify(self) -> list[Mismatch]:
         """Compare all of the ledger. Ended writers are forgotten if it is whole; a mismatch is remembered."""
         ended = self._writers.ended() if self._writers is not None else []
+        check_pages(self._engine)
         found = mismatches(self._engine)
         if self._writers is not None:
             self._found = found

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.pool import StaticPool
 
 from payer.ledger.database import file_identity
-from payer.ledger.database.recognize import damaged, is_damage, ledger_url
+from payer.ledger.database.recognize import damaged, disk_words, is_damage, ledger_url
 from payer.values.crashpoints import crash_point
 from payer.values.errors import LedgerUnavailable
 
@@ -132,5 +132,7 @@ def unavailable(error: BaseException, doing: str) -> BaseException:
 
 
 def cause(error: BaseException) -> str:
-    """The first line of the driver's message, without the statement and its parameters (I10)."""
-    return str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+    """The cause in words of ours where it is the disk's; else the first line of the driver's message, without the
+    statement and its parameters (I10)."""
+    driver = getattr(error, "orig", None) or error
+    return disk_words(driver) or str(driver).strip().splitlines()[0]

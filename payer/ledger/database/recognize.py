@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import sqlalchemy as sa
 
-from payer.values.errors import NotALedger
+from payer.values.errors import DamagedFile, NotALedger
 
 DRIVERS = {
     "sqlite": "sqlite",
@@ -23,6 +23,15 @@ DRIVERS = {
 
 RESTORE = "move the file aside, keep it, and `tollbook restore` the newest backup: nothing is paid twice"
 _OURS = {"events", "purchases", "committed", "bodies", "runs", "alembic_version"}
+_DISK = {
+    "SQLITE_FULL": "the disk is full",
+    "SQLITE_READONLY": "the disk is read-only, or this user may not write there",
+    "SQLITE_CANTOPEN": "the disk is read-only or full, or this user may not write there",
+    "SQLITE_PERM": "this user may not write there",
+    "SQLITE_IOERR": "the disk failed, or is full",
+    "SQLITE_BUSY": "another process has held it locked for too long",
+}
+"""Words for what SQLite has with its disk, by the beginning of its error's name."""
 _WAIT_SECONDS = 30.0
 _DAMAGED = {"SQLITE_CORRUPT", "SQLITE_NOTADB"}
 
@@ -32,6 +41,9 @@ def ledger_url(text: str) -> sa.URL:
     try:
         url = sa.make_url(text)
     except (sa.exc.ArgumentError, ValueError):
+        if text.startswith(("/", "./", "../", "~")):
+            place = Path(text).expanduser().absolute()
+            raise NotALedger("TOLLBOOK_LEDGER_URL is a path, not a URL", advice=f"write sqlite:///{place}") from None
         raise NotALedger("TOLLBOOK_LEDGER_URL is not a database URL") from None
     driver = DRIVERS.get(url.drivername)
     if driver is None:
@@ -50,6 +62,12 @@ def check_file(path: Path) -> None:
 
     A file that can't be looked at in that way is left to the ledger's own connection to judge.
     """
+    if path.is_dir():
+        raise NotALedger(f"{path} is a folder, not a ledger", advice=f"name a file in it: {path}/ledger.db")
+    if not path.parent.is_dir():
+        raise NotALedger(
+            f"the folder of the ledger {path} does not exist", advice=f"make {path.parent}, or name another"
+        )
     try:
         size = path.stat().st_size
     except OSError:
@@ -84,6 +102,27 @@ def is_damage(error: BaseException | None) -> bool:
     return any(name.startswith(kind) for kind in _DAMAGED)
 
 
-def damaged(what: str) -> NotALedger:
+def disk_words(error: BaseException | None) -> str:
+    """The cause of an error that SQLite has with its disk, "" for any other error."""
+    name = str(getattr(error, "sqlite_errorname", ""))
+    return next((words for kind, words in _DISK.items() if name.startswith(kind)), "")
+
+
+def damaged(what: str) -> DamagedFile:
     """Return the error about a damaged ledger."""
-    return NotALedger(what, advice=RESTORE)
+    return DamagedFile(what, advice=RESTORE)
+
+
+def check_pages(engine: sa.Engine) -> None:
+    """Let SQLite read every page of its file. Raises DamagedFile; does nothing on PostgreSQL, which has checksums."""
+    if engine.dialect.name != "sqlite":
+        return
+    try:
+        with engine.connect() as connection:
+            said = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
+    except sa.exc.DatabaseError as error:
+        if not is_damage(error.orig):
+            raise
+        said = str(error.orig)
+    if said != "ok":
+        raise damaged(f"the ledger is damaged: {str(said).strip().splitlines()[-1]}")

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from payer.ledger import Ledger
 from payer.ledger.backup import backup, restore
-from payer.values.errors import LedgerUnavailable
+from payer.values.errors import BadCopy
 from payer.values.events import Intent
 from tests.payer import purchases as p
 from tests.payer.purchases import bought
@@ -48,13 +48,13 @@ def test_a_restored_ledger_goes_on_where_the_backup_ended(ledger: Ledger, ledger
 def test_a_restore_never_overwrites_books(ledger: Ledger, ledger_url: str, tmp_path: Path) -> None:
     bought(ledger)
     done = backup(ledger_url, tmp_path / "copy.db")
-    with pytest.raises(LedgerUnavailable, match="has 5 events already"):
+    with pytest.raises(BadCopy, match="has 5 events already"):
         restore(Path(done.path), ledger_url)
 
 
 def test_a_backup_never_overwrites_a_file(ledger: Ledger, ledger_url: str, tmp_path: Path) -> None:
     (tmp_path / "copy.db").write_text("precious")
-    with pytest.raises(LedgerUnavailable, match="already exists"):
+    with pytest.raises(BadCopy, match="is there already"):
         backup(ledger_url, tmp_path / "copy.db")
     assert (tmp_path / "copy.db").read_text() == "precious"
     assert ledger.last_seq() == 0
@@ -109,7 +109,7 @@ def test_a_restore_leaves_the_backup_as_it_is(ledger: Ledger, ledger_url: str, t
 def test_an_empty_file_is_no_backup(ledger: Ledger, ledger_url: str, tmp_path: Path) -> None:
     """To SQLite it is a database without tables: what is left of a copy for which there was no room."""
     (tmp_path / "copy.db").touch()
-    with pytest.raises(LedgerUnavailable, match=r"copy\.db holds no ledger"):
+    with pytest.raises(BadCopy, match=r"copy\.db is an empty file, not a backup"):
         restore(tmp_path / "copy.db", ledger_url)
     assert ledger.last_seq() == 0
 
@@ -122,7 +122,7 @@ def test_a_ledger_in_which_only_a_run_began_is_named_as_in_the_way(
     done = backup(ledger_url, tmp_path / "copy.db")
     with Ledger.open(f"sqlite:///{tmp_path}/other.db") as other:
         other.start_run(p.run("run-0"))
-    with pytest.raises(LedgerUnavailable, match="has 1 runs already, which a restore would overwrite"):
+    with pytest.raises(BadCopy, match="has 1 runs already, which a restore would overwrite"):
         restore(Path(done.path), f"sqlite:///{tmp_path}/other.db")
 
 
@@ -138,7 +138,7 @@ def test_a_restore_says_where_to_without_the_password(request: pytest.FixtureReq
 
 def test_a_file_that_is_no_backup_is_refused(ledger: Ledger, ledger_url: str, tmp_path: Path) -> None:
     (tmp_path / "copy.db").write_text("a shopping list, longer than SQLite's header of a hundred bytes" * 9)
-    with pytest.raises(LedgerUnavailable, match=r"copy\.db can't be read: file is not a database"):
+    with pytest.raises(BadCopy, match=r"copy\.db can't be read: file is not a database"):
         restore(tmp_path / "copy.db", ledger_url)
     assert ledger.last_seq() == 0
 

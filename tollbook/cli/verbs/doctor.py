@@ -17,9 +17,8 @@ def doctor(as_json: options.Json = False) -> int:
     checks = asyncio.run(checkup())
     output.document({"ok": all(check.ok for check in checks), "checks": [check.document() for check in checks]})
     for check in checks:
-        output.line(
-            f"{'ok  ' if check.ok else 'FAIL'} {check.name:<20} {check.detail}", style="" if check.ok else "red"
-        )
+        style = {"FAIL": "red", "warn": "yellow"}.get(check.grade, "")
+        output.line(f"{check.grade:<4} {check.name:<20} {check.detail}", style=style)
         if check.fix:
             output.line(f"     {'':<20} what to do: {check.fix}", style="yellow")
     return worst([check.exit_code for check in checks])
