@@ -6,90 +6,71 @@ import os
 import shutil
 import urllib.error
 import urllib.request
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
-from statistics import median
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 
 from payer.environment.env_file import laid_over
-from payer.policy.clock_skew import CLOCK_ADVICE, NOTED_SECONDS, offset_text, window_of
 from payer.policy.file import COUNT_NOTHING
-from payer.values.errors import ChainUnreachable, Misconfigured, PayerError, Refused
+from payer.values.errors import ChainUnreachable, Misconfigured, PayerError
 from payer.values.money import Amount
 from payer.values.purchase import Money
 from payer.wallet.account import check_account, expired_authorization
 from payer.wallet.token import check_token
-from tasks.ops.probe import NothingDeclared, probe
+from tasks.health.expected import expected_bills, grade_balance
+from tasks.health.finding import Check, failed_check
+from tasks.health.outside import clocks, sellers
 from tasks.workspace.environment import env_file, sources_text
 from tasks.workspace.private_state import open_to_others
 from tasks.workspace.run import new_run
+from tasks.workspace.schedules import Schedule, read_schedules
 from tasks.workspace.workspace import Workspace
 from warehouse.publish.versions import Standby, foreign_log
 
+BALANCE = "balance"
 NOT_SEEN = "What another home has signed and is not settled yet is not seen by anyone"
 NOT_SEEN_AT_ALL = "the caps count this ledger alone, whatever other homes of this wallet pay"
 FEW_BYTES = 500 * 1024**2
 _FREED_BY = "Of {} servers two must agree before money is freed; with fewer it stays exposed"
-ANY_PAYEE = '; pay_to = "any": nothing checks who is paid, only the caps bound it (docs/policy.md)'
 WRITTEN_FOLDERS = (".", "state", "published", "published/.private", "published/snapshots", "published/.files")
 """Folders under TOLLBOOK_HOME."""
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One finding. `exit_code` is 0 when all is well."""
+async def checkup(environ: Mapping[str, str] | None = None, schedules: Path | None = None) -> list[Check]:
+    """Run every check; one that fails doesn't hide the next. Without `environ` it is this process's, with the file.
 
-    name: str
-    ok: bool
-    detail: str
-    fix: str = ""
-    exit_code: int = 0
-
-    @property
-    def grade(self) -> str:
-        """`FAIL`; `warn` for what passed with advice; else `ok`."""
-        return ("warn" if self.fix else "ok") if self.ok else "FAIL"
-
-    def document(self) -> dict[str, Any]:
-        grade = self.grade.lower()
-        return {"check": self.name, "ok": self.ok, "grade": grade, "detail": self.detail, "fix": self.fix}
-
-
-async def checkup(environ: Mapping[str, str] | None = None) -> list[Check]:
-    """Run every check; one that fails doesn't hide the next. Without `environ` it is this process's, with the file."""
+    The balance is graded by what the schedules of a prefect.yaml are to buy.
+    """
     try:
         file = env_file(os.environ) if environ is None else None
         given = Check("environment", True, sources_text(os.environ if environ is None else environ, file))
     except PayerError as error:
-        return [_failed("environment", error)]
+        return [failed_check("environment", error)]
     try:
         workspace = Workspace.open(laid_over(file, os.environ if environ is None else environ))
         _ = workspace.policy
     except PayerError as error:
-        return [_failed("configuration", error), given]
+        return [failed_check("configuration", error), given]
     async with workspace as ws:
-        return [
-            Check("configuration", True, f"policy {ws.settings.policy}, home {ws.home}"),
-            *await run_checks(ws, _CHECKS),
-            given,
-        ]
+        configured, found = Check("configuration", True, f"policy {ws.settings.policy}, home {ws.home}"), []
+        scheduled: Sequence[Schedule] = ()
+        try:
+            scheduled = read_schedules(schedules) if schedules else ()
+        except PayerError as error:
+            found = [failed_check("schedules", error)]
+        return [configured, *await run_checks(ws, _CHECKS, scheduled), *found, given]
 
 
-async def run_checks(ws: Workspace, names: Iterable[str]) -> list[Check]:
+async def run_checks(ws: Workspace, names: Iterable[str], schedules: Sequence[Schedule] = ()) -> list[Check]:
     """Run the named checks, then those of each seller's terms and of clocks."""
     found = []
     for name in names:
         try:
-            found.append(await _CHECKS[name](ws))
+            found += await _balances(ws, schedules) if name == BALANCE else [await _CHECKS[name](ws)]
         except PayerError as error:
-            found.append(_failed(name, error))
+            found.append(failed_check(name, error))
     found += await sellers(ws)
     found += clocks(ws)
     return found
-
-
-def _failed(name: str, error: PayerError) -> Check:
-    return Check(name, False, error.what, error.fix, error.exit_code)
 
 
 async def _disk(ws: Workspace) -> Check:
@@ -214,16 +195,19 @@ async def _account(ws: Workspace) -> Check:
     return Check("account", True, "; ".join(texts))
 
 
+async def _balances(ws: Workspace, schedules: Sequence[Schedule]) -> list[Check]:
+    """Grade the wallet's balance in each asset that a seller is paid in."""
+    bills = await expected_bills(ws, schedules)
+    found = []
+    for symbol in dict.fromkeys(seller.pay_with for seller in ws.policy.sellers.values()):
+        asset = ws.policy.assets[symbol]
+        graded = grade_balance(asset, await ws.payer.context.chain.balance(asset, ws.wallet.address), bills)
+        found.append(Check(BALANCE, not graded.exit_code, graded.detail, graded.fix, graded.exit_code))
+    return found
+
+
 async def _balance(ws: Workspace) -> Check:
-    texts = []
-    enough = True
-    for symbol, asset in ws.policy.assets.items():
-        held = await ws.payer.context.chain.balance(asset, ws.wallet.address)
-        cap = ws.policy.caps[symbol].per_day if symbol in ws.policy.caps else 0
-        enough &= held >= cap
-        texts.append(str(Amount(held, asset)))
-    fix = "" if enough else "less than a day's cap: top the wallet up, or lower caps.*.per_day"
-    return Check("balance", enough, ", ".join(texts), fix, 0 if enough else 3)
+    return (await _balances(ws, ()))[0]
 
 
 async def _elsewhere(ws: Workspace) -> Check:
@@ -268,7 +252,7 @@ _CHECKS: dict[str, Callable[[Workspace], Awaitable[Check]]] = {
     "ledger": _ledger,
     "wallet": _wallet,
     "chain": _chain,
-    "balance": _balance,
+    BALANCE: _balance,
     "prefect": _prefect,
     "losses": _losses,
     "freezes": _freezes,
@@ -277,44 +261,3 @@ _CHECKS: dict[str, Callable[[Workspace], Awaitable[Check]]] = {
     "account": _account,
     "elsewhere": _elsewhere,
 }
-
-
-async def sellers(ws: Workspace) -> list[Check]:
-    """Check each seller's terms with one unpaid request."""
-    found = []
-    for name in ws.policy.sellers:
-        try:
-            results = await probe(ws, name, limit=1)
-        except NothingDeclared as error:
-            found.append(Check(f"seller {name}", True, error.what))
-            continue
-        except PayerError as error:
-            found.append(_failed(f"seller {name}", error))
-            continue
-        for result in results:
-            words = result.words + (ANY_PAYEE if ws.policy.sellers[name].any_payee else "")
-            found.append(Check(f"seller {name}", result.ok, words, result.fix, result.exit_code))
-    return found
-
-
-def clocks(ws: Workspace) -> list[Check]:
-    """Compare our clock with those of the answers to the other checks; a seller that told no time is left out.
-
-    Where nearly all differ by the same, our clock is what is off, and that is said once.
-    """
-    found = []
-    readings = sorted(ws.clocks.off.items())
-    middle = median(off for _, off in readings) if readings else 0.0
-    alike = [name for name, off in readings if abs(off - middle) < 2]
-    ours = abs(middle) >= NOTED_SECONDS and len(alike) > 1
-    for name, off in readings:
-        if ours and name in alike[1:]:
-            continue
-        whose = f"that of {name}" if name else "the chain server's"
-        whose = f"those of {len(alike)} servers" if ours and name in alike else whose
-        detail = f"within a second of {whose}" if abs(off) < 1 else f"{offset_text(off)} {whose}"
-        fault = ws.clocks.fault(name, window_of(ws.policy, ws.policy.validity_seconds))
-        fix = CLOCK_ADVICE if fault or abs(off) >= NOTED_SECONDS else ""
-        fault = fault.replace("the seller's", whose) if name else fault
-        found.append(Check("clock", not fault, fault or detail, fix, Refused.exit_code if fault else 0))
-    return found

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from payer.values.errors import PayerError
+
 
 class Severity(StrEnum):
     """NOTICE is for information, WARNING needs a person soon, CRITICAL now."""
@@ -51,3 +53,28 @@ class Finding:
             "what": self.text,
             "advice": self.advice,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One finding. `exit_code` is 0 when all is well."""
+
+    name: str
+    ok: bool
+    detail: str
+    fix: str = ""
+    exit_code: int = 0
+
+    @property
+    def grade(self) -> str:
+        """`FAIL`; `warn` for what passed with advice; else `ok`."""
+        return ("warn" if self.fix else "ok") if self.ok else "FAIL"
+
+    def document(self) -> dict[str, Any]:
+        grade = self.grade.lower()
+        return {"check": self.name, "ok": self.ok, "grade": grade, "detail": self.detail, "fix": self.fix}
+
+
+def failed_check(name: str, error: PayerError) -> Check:
+    """The check that an error is the result of."""
+    return Check(name, False, error.what, error.fix, error.exit_code)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from tasks.health.doctor import Check
-from tasks.health.finding import Finding, Severity
+from tasks.health.finding import Check, Finding, Severity
 
 
 def failed_checks(checks: Iterable[Check]) -> Iterator[Finding]:

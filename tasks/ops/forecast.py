@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -19,7 +19,7 @@ from sources.slots import last_settled
 from tasks.buy.plan import last_price, order
 from tasks.reference.catalogue import resolve_keys
 from tasks.request.build import request_fresh
-from tasks.request.model import BadRequest, DataRequest, DatasetRequest
+from tasks.request.model import BadRequest, DataRequest, DatasetRequest, Keys
 from tasks.workspace.schedules import Schedule
 from tasks.workspace.workspace import Workspace
 from warehouse.coverage.held import held
@@ -45,8 +45,19 @@ class Forecast:
     runs: int = 0
     calls: int = 0
     amount_atomic: int = 0
+    at_most_atomic: int = 0
+    """As `amount_atomic`, with the declared ceilings in place of prices that are unknown."""
     open_ended: bool = False
     unknown_prices: set[str] = field(default_factory=set)
+
+    def add(self, other: Forecast) -> None:
+        """Count another forecast of the same flow in."""
+        self.runs += other.runs
+        self.calls += other.calls
+        self.amount_atomic += other.amount_atomic
+        self.at_most_atomic += other.at_most_atomic
+        self.open_ended |= other.open_ended
+        self.unknown_prices |= other.unknown_prices
 
     def document(self) -> dict[str, Any]:
         return {
@@ -113,18 +124,27 @@ async def forecast(
     Runs are planned in the order of their times, so what one schedule buys another needn't. Reads cache and ledger;
     only the free token catalogue may be fetched.
     """
-    start, held = ws.clock.now(), _FutureCoverage(ws)
     chosen = [s for s in schedules if s.flow in registry.feeds() and s.active and (not flows or s.flow in flows)]
     _check_scheduled(flows or (), chosen)
     keys = [await resolve_keys(ws, tokens if tokens is not None else schedule.tokens) for schedule in chosen]
     found = [Forecast(s.flow, _asset(ws, s.flow), s.cron) for s in chosen]
-    end = start + timedelta(days=days)
-    for at, number in sorted((at, number) for number, s in enumerate(chosen) for at in s.times(start, end)):
-        found[number].runs += 1
-        flow, named = chosen[number].flow, keys[number]
-        request = await ws.in_thread(request_fresh, ws, flow, reason="forecast", at=at, keys=named)
-        await ws.in_thread(_add_run, ws, request, held, found[number])
+    async for _, number, run in runs_ahead(ws, chosen, keys, days):
+        found[number].add(run)
     return found
+
+
+async def runs_ahead(
+    ws: Workspace, schedules: Sequence[Schedule], keys: Sequence[Keys], days: int
+) -> AsyncIterator[tuple[datetime, int, Forecast]]:
+    """Yield each coming run in the order of time, with its schedule's index and what it is to cost."""
+    start, held = ws.clock.now(), _FutureCoverage(ws)
+    end = start + timedelta(days=days)
+    for at, number in sorted((at, number) for number, s in enumerate(schedules) for at in s.times(start, end)):
+        schedule, named = schedules[number], keys[number]
+        run = Forecast(schedule.flow, _asset(ws, schedule.flow), schedule.cron, runs=1)
+        request = await ws.in_thread(request_fresh, ws, schedule.flow, reason="forecast", at=at, keys=named)
+        await ws.in_thread(_add_run, ws, request, held, run)
+        yield at, number, run
 
 
 def _check_scheduled(flows: Sequence[str], chosen: Sequence[Schedule]) -> None:
@@ -145,9 +165,11 @@ def _add_run(ws: Workspace, request: DataRequest, held: _FutureCoverage, result:
         seller = registry.seller(dataset.seller)
         plan = planner.plan(dataset, seller, part.keys, part.first, part.last, held.held(part, at), at=at, now=at)
         for piece in (*plan.pieces, *plan.later):
-            price = last_price(ws, order(ws, dataset, piece))
+            made = order(ws, dataset, piece)
+            price = last_price(ws, made)
             result.calls += 1
             result.amount_atomic += price or 0
+            result.at_most_atomic += (made.price_cap or 0) if price is None else price
             if price is None:
                 result.unknown_prices.add(dataset.name)
         result.open_ended |= plan.open_ended

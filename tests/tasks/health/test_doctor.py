@@ -7,7 +7,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from tasks.health.doctor import Check, _published
+from tasks.health.doctor import _published
+from tasks.health.finding import Check
 
 
 def check(home: Path) -> Check:
