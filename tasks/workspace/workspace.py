@@ -19,9 +19,8 @@ from payer.values.money import Asset
 from tasks.workspace.declarations import declare_sellers
 from tasks.workspace.environment import environment
 from tasks.workspace.private_state import make_private_state
-from tasks.workspace.seller_names import check_seller_names, named_seller
 from tasks.workspace.settings import Settings
-from tasks.workspace.watch_lists import check_datasets, check_watch_lists
+from tasks.workspace.watch_lists import check_datasets, check_seller_names, check_watch_lists, named_seller
 
 if TYPE_CHECKING:
     from payer.chain.log_ranges import Searching
