@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 from types import MappingProxyType
-from urllib.parse import urlsplit
 
 from payer.policy.rules import LOCAL_CHAIN, Caps, DatasetPolicy, Policy, SellerCaps, SellerPolicy, origin
 from payer.policy.toml_table import TomlTable, shown_safely
@@ -208,17 +207,11 @@ def _sellers(top: TomlTable, assets: Mapping[str, Asset], caps: Mapping[str, Cap
     sellers: dict[str, SellerPolicy] = {}
     for name, table in top.tables("sellers", SELLER_KEYS):
         seller = _seller(name, table, assets, caps)
-        if twin := next((other.name for other in sellers.values() if _same_place(other, seller)), None):
+        if twin := next((other.name for other in sellers.values() if other.place == seller.place), None):
             fix = "one address is one seller: its caps, its payee and its losses are counted together"
             raise table.wrong("base_url", f"is also that of {twin}", fix)
         sellers[name] = seller
     return sellers
-
-
-def _same_place(one: SellerPolicy, other: SellerPolicy) -> bool:
-    """True for two spellings of one base URL; one below the other is another place."""
-    paths = (urlsplit(seller.base_url).path.rstrip("/") for seller in (one, other))
-    return one.origin == other.origin and next(paths) == next(paths)
 
 
 def _seller(name: str, table: TomlTable, assets: Mapping[str, Asset], caps: Mapping[str, Caps]) -> SellerPolicy:

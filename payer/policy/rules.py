@@ -95,6 +95,11 @@ class SellerPolicy:
         """The origin of `base_url`."""
         return origin(self.base_url)
 
+    @property
+    def place(self) -> tuple[str, str]:
+        """The origin and path of `base_url`: the same for two spellings of it."""
+        return self.origin, urlsplit(self.base_url).path.rstrip("/")
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:
