@@ -25,7 +25,7 @@ export PYTHONDONTWRITEBYTECODE :=
 export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
-.PHONY: demo test check style types bench backfill sim mutants format lock clean
+.PHONY: demo test check style types bench backfill sim mutants screenshots format lock clean
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/run.stamp   ## the main job, in a paid world on loopback
@@ -54,6 +54,9 @@ sim: $(VENV)/dev.stamp    ## seeded worlds from SEED on, until N purchases are c
 
 mutants: $(VENV)/dev.stamp ## plant each money-critical fault in a copy of the tree and run its nearest tests; ARGS=word for some
 	@$(BIN)/python -m tests.mutants $(ARGS)
+
+screenshots: $(VENV)/dev.stamp ## take the pictures in docs/images again; needs Chromium
+	@$(BIN)/python -m tests.docs.screenshots
 
 format: $(VENV)/dev.stamp
 	@$(BIN)/ruff check --fix $(CODE)

@@ -9,6 +9,7 @@
 
 import marimo
 
+__generated_with = "0.25.2"
 app = marimo.App(width="medium")
 
 
@@ -23,23 +24,86 @@ def _():
 
     home = os.environ.get("TOLLBOOK_HOME", ".demo")
     warehouse = tollbook.connect(home)
-    mo.md(f"# What tollbook bought\n\nThe newest publication under `{home}/published`, read-only")
+    mo.md(f"# What tollbook bought\n\nThe newest publication under `{home}/published`, read-only.")
     return alt, mo, warehouse
 
 
 @app.cell
 def _(mo):
-    mo.md("## What it cost")
+    mo.md("""
+    Every table has its meaning, key and time column in `published_tables`; `tollbook columns TABLE` explains each
+    column. Nothing here buys, writes or needs a key.
+    """)
     return
 
 
 @app.cell
 def _(mo, warehouse):
-    costs = mo.sql(
+    published = mo.sql(
         """
-        SELECT flow, calls_paid, amount::DOUBLE AS amount, asset, rows_new::BIGINT AS rows_new,
-               calls_avoided, saved::DOUBLE AS saved
+        SELECT t.table_name, array_to_string(t.natural_key, ', ') AS key, t.time_column,
+               sum(s.rows_new)::BIGINT AS rows, max(s.newest_slot) AS newest
+        FROM published_tables t JOIN quality_summary s ON s.table_name = t.table_name
+        GROUP BY ALL ORDER BY rows DESC
+        """,
+        engine=warehouse,
+    )
+    return
+
+
+@app.cell
+def _(mo):
+    mo.md("## What it cost\n\nExact amounts, as `tollbook costs` has them; only the chart needs a float.")
+    return
+
+
+@app.cell
+def _(mo, warehouse):
+    by_flow = mo.sql(
+        """
+        SELECT flow, calls_paid, rtrim(rtrim(amount::VARCHAR, '0'), '.') AS amount, asset,
+               rtrim(rtrim(loss::VARCHAR, '0'), '.') AS lost, rows_new::BIGINT AS rows_new, calls_avoided,
+               rtrim(rtrim(saved::VARCHAR, '0'), '.') AS saved
         FROM cost_by_flow
+        """,
+        engine=warehouse,
+    )
+    return
+
+
+@app.cell
+def _(alt, mo, warehouse):
+    spent = mo.sql(
+        """
+        SELECT (coalesce(block_time, created_at) AT TIME ZONE 'UTC')::DATE AS day, flow, asset,
+               sum(amount)::DOUBLE AS amount
+        FROM costs GROUP BY ALL ORDER BY ALL
+        """,
+        engine=warehouse,
+        output=False,
+    )
+    alt.Chart(spent, title="Spent per day").mark_bar().encode(
+        x=alt.X("yearmonthdate(day):T", title=None, axis=alt.Axis(format="%-d %b")),
+        y=alt.Y("amount:Q", title="amount"),
+        color=alt.Color("flow:N", title=None),
+        tooltip=["day:T", "flow:N", "amount:Q", "asset:N"],
+    ).properties(width=680, height=220)
+    return
+
+
+@app.cell
+def _(mo):
+    mo.md("## What a new row cost")
+    return
+
+
+@app.cell
+def _(mo, warehouse):
+    per_row = mo.sql(
+        """
+        SELECT dataset, rows_new::BIGINT AS rows_new, rtrim(rtrim(amount::VARCHAR, '0'), '.') AS amount,
+               rtrim(rtrim(amount_per_new_row::VARCHAR, '0'), '.') AS a_new_row, asset
+        FROM cost_per_new_row ORDER BY cost_per_new_row.amount DESC
         """,
         engine=warehouse,
     )
@@ -62,6 +126,35 @@ def _(mo, warehouse):
 
 
 @app.cell
+def _(alt, mo, warehouse):
+    held = mo.sql("SELECT token_symbol, date FROM grades ORDER BY ALL", engine=warehouse, output=False)
+    alt.Chart(held, title="Days with a grade").mark_rect(color="seagreen").encode(
+        x=alt.X("yearmonthdate(date):O", title=None, axis=alt.Axis(labelAngle=-45, labelOverlap="greedy")),
+        y=alt.Y("token_symbol:N", title=None),
+    ).properties(width=680)
+    return
+
+
+@app.cell
+def _(mo):
+    mo.md("## Where a row came from\n\nThe purchase, its price, its transaction and its run, of any row of any table.")
+    return
+
+
+@app.cell
+def _(mo, warehouse):
+    origin = mo.sql(
+        """
+        SELECT g.token_symbol, g.date, g.tm_grade, c.flow, c.reason, c.request, c.tx_hash,
+               rtrim(rtrim(c.amount::VARCHAR, '0'), '.') AS call_cost, c.asset, c.rows_delivered
+        FROM grades g JOIN costs c USING (purchase_id) ORDER BY g.date DESC, g.token_id LIMIT 5
+        """,
+        engine=warehouse,
+    )
+    return
+
+
+@app.cell
 def _(mo):
     mo.md("## Signals against holding")
     return
@@ -77,6 +170,42 @@ def _(mo, warehouse):
         """,
         engine=warehouse,
     )
+    return
+
+
+@app.cell
+def _(mo, warehouse):
+    symbols = mo.sql("SELECT DISTINCT token_symbol FROM signals ORDER BY ALL", engine=warehouse, output=False)
+    names = symbols["token_symbol"].to_list()
+    token = mo.ui.dropdown(names, value=next(iter(names), None), label="token")
+    token
+    return (token,)
+
+
+@app.cell
+def _(alt, mo, token, warehouse):
+    name = str(token.value).replace("'", "''")
+    priced = mo.sql(
+        f"""
+        SELECT s.date, p.close, s.trading_signal,
+               CASE s.trading_signal WHEN 1 THEN 'long' WHEN -1 THEN 'short' ELSE 'no position' END AS position
+        FROM signals s JOIN ohlcv_daily p USING (token_id, date)
+        WHERE s.token_symbol = '{name}' ORDER BY s.date
+        """,
+        engine=warehouse,
+        output=False,
+    )
+    price = alt.Chart(priced, title=f"{token.value}: price and signal").encode(
+        x=alt.X("date:T", title=None), y=alt.Y("close:Q", title="USD", scale=alt.Scale(zero=False))
+    )
+    marks = price.mark_point(filled=True, size=60).encode(
+        color=alt.Color(
+            "position:N",
+            title=None,
+            scale=alt.Scale(domain=["long", "no position", "short"], range=["seagreen", "darkgray", "firebrick"]),
+        )
+    )
+    (price.mark_line(color="gray") + marks).properties(width=680, height=240)
     return
 
 
@@ -107,8 +236,8 @@ def _(mo):
 
 @app.cell
 def _(alt, mo, warehouse):
-    grades = mo.sql("SELECT token_symbol, date, tm_grade FROM grades ORDER BY ALL", engine=warehouse, output=False)
-    alt.Chart(grades).mark_line(point=True).encode(
+    grade_days = mo.sql("SELECT token_symbol, date, tm_grade FROM grades ORDER BY ALL", engine=warehouse, output=False)
+    alt.Chart(grade_days).mark_line(point=True).encode(
         x=alt.X("date:T", title=None),
         y=alt.Y("tm_grade:Q", title="grade"),
         color=alt.Color("token_symbol:N", title=None),

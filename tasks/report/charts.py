@@ -140,6 +140,8 @@ def _amount_axis() -> alt.Axis:
 
 
 def _price_axis(highest: float) -> alt.Axis:
+    """Thousands are shortened (97k); below them the scale's own decimals are told."""
     import altair as alt
 
-    return alt.Axis(tickCount=3, domain=False, ticks=False, format="~s" if highest >= 1_000 else "~g")
+    shortened = {"format": "~s"} if highest >= 1_000 else {}
+    return alt.Axis(tickCount=3, domain=False, ticks=False, **shortened)  # type: ignore[arg-type]

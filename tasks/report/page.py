@@ -128,7 +128,7 @@ def _tiles(figures: Figures, funds: Funds, now: PageTime) -> Iterator[dict[str, 
         "saved by the cache", [(one["saved"], one["asset"]) for one in totals], f"{calls} calls not made", "saved"
     )
     rows = sum(one["rows_new"] for one in totals)
-    yield _tile("per new row", [(per_row(one), one["asset"]) for one in totals], f"{rows} new rows")
+    yield _tile("per new row", [(per_row(one), one["asset"]) for one in totals], f"rounded; {rows} new rows")
 
 
 def _of(rows: list[Row], name: str, value: str, totals: list[Row]) -> list[tuple[str, str]]:
@@ -141,7 +141,7 @@ def per_row(total: Row) -> str:
     if not total["rows_new"]:
         return "unknown"
     each = Decimal(total["amount"]) / total["rows_new"]
-    return f"≈ {Decimal(f'{each:.3g}'):f}"
+    return f"{Decimal(f'{each:.3g}'):f}"
 
 
 def lasts(balance: WalletBalance) -> str:

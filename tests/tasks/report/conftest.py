@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,7 @@ from tollbook.cli.main import run
 @pytest.fixture(scope="session")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
     """The environment of that home. Nobody buys in it."""
-    home = sample_home.build(tmp_path_factory.mktemp("sample"), datetime.now(UTC).replace(microsecond=0))
+    home = sample_home.build(tmp_path_factory.mktemp("sample"), sample_home.now())
     return {"TOLLBOOK_HOME": str(home), "TOLLBOOK_POLICY": str(home / "policy.toml")}
 
 

@@ -6,7 +6,7 @@ It ends at the given time. Grades are missing for a few days; one purchase was n
 from __future__ import annotations
 
 import math
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -70,13 +70,21 @@ tokens = [{", ".join(map(str, TOKENS))}]
 """
 
 
-def build(home: Path, now: datetime) -> Path:
-    """Buy all of it, load and publish; the policy lies beside it as policy.toml."""
-    first = (now - DAYS * DAY).replace(hour=0, minute=0, second=0, microsecond=0)
+def now() -> datetime:
+    """The end of a home that is built now."""
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+def build(home: Path, end: datetime, *, trouble: bool = True) -> Path:
+    """Buy all of it, load and publish; the policy lies beside it as policy.toml.
+
+    Without `trouble` there is neither loss nor doubt nor gap.
+    """
+    first = (end - DAYS * DAY).replace(hour=0, minute=0, second=0, microsecond=0)
     days = [first + DAY * number for number in range(DAYS)]
     with open_ledger(home) as ledger:
         for number, day in enumerate(days):
-            if number not in MISSED:
+            if not trouble or number not in MISSED:
                 _grades(ledger, day, number)
             _signals(ledger, day, number)
             if number % 3 == 0:
@@ -85,10 +93,11 @@ def build(home: Path, now: datetime) -> Path:
                 _moonshots(ledger, day + 18 * HOUR)
             _note_saved(ledger, day + 9 * HOUR, number)
         _prices(ledger, days[-3:], DAYS)
-        _lose(ledger, days[24] + 6 * HOUR)
-        _fail(ledger, days[30], days[30] + 6 * HOUR)
-        today = [_grade(token, now, DAYS) for token in TOKENS]
-        _buy(ledger, "tm-grade", now, now - HOUR / 2, today, "grades", settled=False)
+        if trouble:
+            _lose(ledger, days[24] + 6 * HOUR)
+            _fail(ledger, days[30], days[30] + 6 * HOUR)
+        today = [_grade(token, end, DAYS) for token in TOKENS]
+        _buy(ledger, "tm-grade", end, end - HOUR / 2, today, "grades", settled=not trouble)
         load(Cache(home), ledger)
         publish(home, ledger)
     (home / "policy.toml").write_text(POLICY)
@@ -131,8 +140,8 @@ def _signals(ledger: Ledger, day: datetime, number: int) -> None:
             "DATE": f"{day:%Y-%m-%d}",
             "TRADING_SIGNAL": (1 if _wave(token, number) > 0.2 else -1 if _wave(token, number) < -0.35 else 0),
             "TOKEN_TREND": 1,
-            "TRADING_SIGNALS_RETURNS": 0.1,
-            "HOLDING_RETURNS": 0.1,
+            "TRADING_SIGNALS_RETURNS": round(0.012 * number + 0.05 * _wave(token + 3, number), 4),
+            "HOLDING_RETURNS": round(0.18 * (_wave(token, number) - _wave(token, 0)), 4),
         }
         for token in TOKENS
     ]
