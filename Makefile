@@ -31,7 +31,7 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 demo: $(VENV)/run.stamp   ## the main job, in a paid world on loopback
 	@$(BIN)/tollbook demo
 
-test: $(VENV)/dev.stamp   ## every suite, on two cores: three at a time, as many wait for children
+test: $(VENV)/dev.stamp .venv-lake/lake.stamp   ## every suite, on two cores: three at a time, as many wait for children
 	@$(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS)
 
 check: style types      ## style, types
@@ -67,6 +67,8 @@ lock: $(UV)             ## resolve the locks again; run.txt is what `tollbook` r
 	  --custom-compile-command 'make lock' -q -o locks/run.txt
 	$(UV) pip compile pyproject.toml --extra sandbox --extra objects --extra report --group test --group check --group bench -c locks/run.txt \
 	  --universal --generate-hashes --no-emit-index-url --custom-compile-command 'make lock' -q -o locks/dev.txt
+	$(UV) pip compile locks/lake.in --universal --generate-hashes --no-emit-index-url \
+	  --custom-compile-command 'make lock' -q -o locks/lake.txt
 
 $(UV):
 	@echo "setting up: uv $(UV_VERSION)"
@@ -75,6 +77,12 @@ $(UV):
 
 $(BIN)/python: | $(UV)
 	@$(UV) venv --quiet --allow-existing --python $(PYTHON) $(VENV)
+
+# The lake's tests skip, and say so, where this can't be made.
+.venv-lake/lake.stamp: locks/lake.txt | $(UV)
+	@echo "setting up: an older DuckDB, with the extensions of a lake"
+	-@$(UV) venv --quiet --allow-existing --python $(PYTHON) .venv-lake && VENV=.venv-lake; \
+	  $(subst $(VENV),.venv-lake,$(INSTALL)) --require-hashes -r locks/lake.txt && touch $@
 
 $(VENV)/run.stamp: locks/run.txt pyproject.toml | $(UV) $(BIN)/python
 	@echo "setting up: tollbook and its sandbox"

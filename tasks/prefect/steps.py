@@ -23,6 +23,7 @@ from tasks.buy.publish import publish
 from tasks.buy.purchase import approve, buy, recover, verify
 from tasks.buy.quote import quote
 from tasks.buy.steps import Steps
+from tasks.lake.write_lake import write_lake
 from tasks.ops.compact import compact
 from tasks.ops.publish import publish_all
 from tasks.ops.reconcile import reconcile_all
@@ -93,6 +94,7 @@ verify_task = task(verify, retries=2, retry_delay_seconds=10)
 publish_task = task(publish)
 publish_all_task = task(publish_all, retries=2, retry_delay_seconds=10)
 compact_task = task(compact)
+lake_task = task(write_lake)
 reconcile_task = task(reconcile_all)
 
 AS_TASKS = Steps(

@@ -31,6 +31,8 @@ VARIABLES: Mapping[str, str] = {
     "`gs://…`, `az://…` or `file:///folder`; credentials come from the store's own variables (AWS_ACCESS_KEY_ID …)",
     "TOLLBOOK_NOTIFY_URL": "where `health` sends what changed: URLs of apprise (mail, Slack, Telegram, webhooks …), "
     "separated by spaces",
+    "TOLLBOOK_LAKE": "the catalog that `tollbook lake` writes, `postgresql://user:password@host/database`",
+    "TOLLBOOK_LAKE_DATA": "where that lake's files are: `s3://bucket/prefix`, or a folder that all its readers see",
     "TOLLBOOK_CLOCK_OFFSET": "seconds added to the clock, for a sandbox (chain id 31337) only",
 }
 

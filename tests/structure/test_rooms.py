@@ -52,6 +52,7 @@ FLOORS = {
         "snapshots",
         "publish",
         "bucket",
+        "lake",
         "query",
         "exports",
         "audit",
@@ -59,6 +60,7 @@ FLOORS = {
     "tasks": (
         "workspace",
         "bucket",
+        "lake",
         "request",
         "calls",
         "reserve",

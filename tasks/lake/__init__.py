@@ -1,0 +1,1 @@
+"""Writing what is published to a DuckLake catalog."""

@@ -1,0 +1,213 @@
+"""Scenarios of the lake, run by the DuckDB that has its extensions: `python child.py SCENARIO FOLDER`, JSON on stdout.
+
+A publication is made here as far as the lake reads one: four rows of grades, versions, loads, costs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from warehouse.lake import sync as syncing
+from warehouse.lake.address import LakeAddress, read_address
+from warehouse.lake.connect import install, opened
+from warehouse.lake.errors import LakeError
+from warehouse.lake.tables import published_tables
+from warehouse.lake.upkeep import tidy
+
+Connection = duckdb.DuckDBPyConnection
+
+FIRST = ((1, "2026-11-01", 70.5, 1), (2, "2026-11-01", 61.0, 1), (3, "2026-11-01", 12.25, 1))
+RESTATED = ((1, "2026-11-01", 71.0, 2), *FIRST[1:], (4, "2026-11-01", 55.0, 2))
+WITHOUT_THE_THIRD = (*RESTATED[:2], RESTATED[3])
+"""Token, day, grade, load. In the third publication a row has ended and nothing was loaded."""
+
+
+def publish(path: Path, rows: tuple[tuple[int, str, float, int], ...]) -> None:
+    """Write a publication of these rows; every load cost 17,000 atomic units."""
+    path.unlink(missing_ok=True)
+    loads = sorted({row[3] for row in rows})
+    with duckdb.connect(str(path)) as con:
+        con.execute("SET TimeZone = 'UTC'")
+        con.execute(
+            "CREATE TABLE grades (token_id BIGINT, date DATE, tm_grade DOUBLE, purchase_id VARCHAR, "
+            "observed_at TIMESTAMPTZ, row_hash UBIGINT, seq BIGINT, extras VARCHAR)"
+        )
+        con.execute("COMMENT ON COLUMN grades.tm_grade IS 'The grade, 0 to 100.'")
+        for token, day, grade, load in rows:
+            values = [token, day, grade, f"p{load}", f"2026-11-0{load} 06:15:00+00", token * 1000 + load, load]
+            con.execute("INSERT INTO grades VALUES (?, ?, ?, ?, ?, ?, ?, NULL)", values)
+        con.execute("CREATE TABLE grades_versions AS SELECT *, observed_at AS valid_from FROM grades")
+        con.execute("CREATE TABLE never_bought AS SELECT * FROM grades LIMIT 0")
+        con.execute("CREATE TABLE never_bought_versions AS SELECT * FROM grades LIMIT 0")
+        con.execute("CREATE TABLE avoided (seq BIGINT)")
+        con.execute(
+            "CREATE VIEW published_tables AS SELECT unnest(['grades', 'never_bought', 'avoided']) AS table_name, "
+            "['token_id', 'date'] AS natural_key"
+        )
+        con.execute(
+            "CREATE TABLE loads AS SELECT 'p' || s AS purchase_id, s AS seq, 'tm-grade' AS dataset, 4 AS rows_in, "
+            "4 AS rows_new, 0 AS rows_changed, 0 AS rows_quarantined, "
+            "TIMESTAMPTZ '2026-11-01 06:15:00+00' AS observed_at FROM unnest(?::BIGINT[]) t(s)",
+            [loads],
+        )
+        con.execute(
+            "CREATE TABLE costs AS SELECT purchase_id, 'token-metrics' AS seller, 'grades' AS flow, 'GET' AS request, "
+            "'final' AS edition, 'eip155:31337' AS network, 'USDC' AS asset, 17000::DECIMAL(38,0) AS amount_atomic, "
+            "0.017::DECIMAL(38,18) AS amount, '0xa' AS wallet, '0xb' AS payee, '0xc' AS nonce, '0x' || seq AS tx_hash, "
+            "seq AS block_number, observed_at AS block_time, true AS verified_on_chain FROM loads"
+        )
+        con.execute(
+            "CREATE TABLE publication AS SELECT 6 AS layout, 'mark' AS ledger_mark, ?::BIGINT AS ledger_seq, "
+            "now() AS published_at",
+            [loads[-1]],
+        )
+
+
+def rows_of(con: Connection, table: str, at: str = "") -> list[list[Any]]:
+    found = con.execute(f"SELECT token_id, tm_grade, seq FROM lake.{table}{at} ORDER BY token_id").fetchall()
+    return [list(row) for row in found]
+
+
+def changes(done: syncing.Synced) -> dict[str, list[int]]:
+    return {change.name: [change.rows, change.removed, change.added] for change in done.changes}
+
+
+def three_publications(address: LakeAddress, path: Path) -> dict[str, Any]:
+    """Each written, the second twice; what changed, what stands there, and the first one as of its snapshot."""
+    said: dict[str, Any] = {"changes": [], "rows": [], "differs": []}
+    snapshots = []
+    for rows in (FIRST, RESTATED, WITHOUT_THE_THIRD):
+        publish(path, rows)
+        with opened(address, path, os.environ) as con:
+            done = syncing.sync(con, address)
+            said["changes"].append(changes(done))
+            said["rows"].append(rows_of(con, "grades"))
+            said["differs"].append(syncing.verify(con))
+            snapshots.append(done.snapshot)
+            if rows is RESTATED:
+                again = syncing.sync(con, address)
+                said["again"] = [changes(again), again.snapshot == done.snapshot]
+    with opened(address, path, os.environ) as con:
+        said["earlier"] = rows_of(con, "grades", f" AT (VERSION => {snapshots[0]})")
+        said["names"] = [table.name for table in published_tables(con)]
+        said["provenance"] = con.execute(
+            "SELECT purchase_id, amount_atomic::BIGINT, tx_hash FROM lake.provenance ORDER BY ALL"
+        ).fetchall()
+        said["comment"] = con.execute(
+            "SELECT comment FROM duckdb_columns() WHERE database_name = 'lake' AND table_name = 'grades' "
+            "AND column_name = 'tm_grade'"
+        ).fetchall()
+        said["message"] = con.execute(
+            f"SELECT author, commit_message FROM ducklake_snapshots('lake') WHERE snapshot_id = {snapshots[-1]}"
+        ).fetchall()
+        done = tidy(con)
+        said["tidied"] = done.files_after <= done.files_before and syncing.verify(con) == []
+    return said
+
+
+def killed(address: LakeAddress, path: Path) -> dict[str, Any]:
+    """The process dies with all tables written and nothing committed. `after` is told by the next one."""
+    publish(path, FIRST)
+    with opened(address, path, os.environ) as con:
+        syncing.sync(con, address)
+    publish(path, RESTATED)
+    with opened(address, path, os.environ) as con:
+        syncing._message = lambda _con: os._exit(9)
+        syncing.sync(con, address)
+    raise AssertionError("it lives")
+
+
+def after_the_kill(address: LakeAddress, path: Path) -> dict[str, Any]:
+    with opened(address, path, os.environ) as con:
+        before = rows_of(con, "grades")
+        done = syncing.sync(con, address)
+        return {
+            "before": before,
+            "changes": changes(done),
+            "rows": rows_of(con, "grades"),
+            "differs": syncing.verify(con),
+        }
+
+
+def two_writers(address: LakeAddress, path: Path) -> dict[str, Any]:
+    """The second writes and commits all while the first is about to commit."""
+    publish(path, FIRST)
+    with opened(address, path, os.environ) as con:
+        syncing.sync(con, address)
+    publish(path, RESTATED)
+    meant, others = syncing._message, []
+
+    def meanwhile(con: Connection) -> str:
+        if not others:
+            others.append(None)
+            with opened(address, path, os.environ) as other:
+                others[0] = changes(syncing.sync(other, address))
+        return meant(con)
+
+    syncing._message = meanwhile
+    with opened(address, path, os.environ) as con:
+        done = syncing.sync(con, address)
+        states = con.execute("SELECT name, count(*) FROM lake.tollbook_tables GROUP BY ALL ORDER BY ALL").fetchall()
+        return {
+            "first": changes(done),
+            "second": others[0],
+            "rows": rows_of(con, "grades"),
+            "states": states,
+            "differs": syncing.verify(con),
+        }
+
+
+def spoiled(address: LakeAddress, path: Path) -> dict[str, Any]:
+    """Somebody deleted a row in the lake by hand: the next thorough write restores it."""
+    publish(path, FIRST)
+    with opened(address, path, os.environ) as con:
+        syncing.sync(con, address)
+        con.execute("DELETE FROM lake.grades WHERE token_id = 2")
+        differs = syncing.verify(con)
+        quick = changes(syncing.sync(con, address))
+        thorough = changes(syncing.sync(con, address, thorough=True))
+        return {"differs": differs, "quick": quick, "thorough": thorough, "after": syncing.verify(con)}
+
+
+def newer(address: LakeAddress, path: Path) -> dict[str, Any]:
+    publish(path, FIRST)
+    with opened(address, path, os.environ) as con:
+        syncing.sync(con, address)
+        con.execute("UPDATE lake.tollbook_tables SET layout = layout + 1")
+        return refused(lambda: syncing.sync(con, address))
+
+
+def first_write(address: LakeAddress, path: Path) -> dict[str, Any]:
+    """One write, or what keeps it from being made."""
+    publish(path, FIRST)
+
+    def write() -> dict[str, Any]:
+        with opened(address, path, os.environ) as con:
+            syncing.sync(con, address)
+            return {"rows": rows_of(con, "grades"), "differs": syncing.verify(con)}
+
+    return refused(write)
+
+
+def installed(address: LakeAddress, _path: Path) -> dict[str, Any]:
+    return refused(lambda: {"installed": install(address)})
+
+
+def refused(work: Callable[[], Any]) -> dict[str, Any]:
+    try:
+        found = work()
+    except LakeError as error:
+        return {"error": type(error).__name__, "said": str(error), "advice": error.advice}
+    return dict(found)
+
+
+if __name__ == "__main__":
+    name, folder = sys.argv[1:3]
+    print(json.dumps(globals()[name](read_address(os.environ), Path(folder) / "warehouse.duckdb")))
