@@ -55,6 +55,18 @@ class Probe:
         return Amount(self.terms.amount, self.terms.asset).decimal if self.terms else None
 
     @property
+    def priced(self) -> str:
+        """The price with its asset, for people."""
+        return f"{self.price} {self.terms.asset.symbol}" if self.terms else "-"
+
+    @property
+    def verdict(self) -> str:
+        """The terms in a few words, without the endpoint."""
+        if self.problem is not None:
+            return self.problem.what
+        return f"inside policy (x402 v{self.terms.version})" if self.terms else "free, as declared"
+
+    @property
     def words(self) -> str:
         if self.problem is not None:
             return self.problem.what

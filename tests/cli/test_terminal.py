@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import os
+from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
+from tasks.buy.steps import PLAIN
 from tests.cli.conftest import Command
 from tollbook.cli.app import VERBS, verb_first
-from tollbook.cli.output import GAP, too_wide
+from tollbook.cli.output import GAP, _rich_table, too_wide
+from tollbook.cli.progress import with_stages
 from tollbook.cli.terminal.pipes import LeavableStream
 
 
@@ -73,3 +78,61 @@ def test_what_is_written_after_the_reader_left_is_dropped() -> None:
     stream.write("dropped, too")
     stream.flush()
     stream.close()
+
+
+def shown(width: int, columns: Sequence[str], rows: Sequence[Sequence[str]], optional: Sequence[str] = ()) -> list[str]:
+    """The lines of a table on a terminal that is so wide."""
+    from rich.console import Console
+
+    console = Console(file=io.StringIO(), width=width, color_system=None)
+    left_out = too_wide([columns, *rows], width, optional)
+    _rich_table(console, columns, rows, frozenset(), (), left_out)
+    return console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+
+
+def test_no_name_and_no_heading_is_folded_at_eighty_columns() -> None:
+    columns = ("column", "type", "unit", "time", "source", "meaning")
+    meaning = "change of the trader grade in 24 hours; unknown: in percent or in points, as the seller states it"
+    rows = [("tm_trader_grade_24h_change", "DOUBLE", "unknown", "24 hours up to the row's time", "documented", meaning)]
+    lines = shown(80, columns, rows, ("source", "time", "type"))
+    assert max(map(len, lines)) <= 80
+    assert lines[0].split() == ["column", "type", "unit", "meaning"]
+    assert any("tm_trader_grade_24h_change" in line for line in lines)
+
+
+def test_a_table_is_as_wide_as_it_was_counted_to_be() -> None:
+    columns, rows = ("flow", "amount"), [("top-market-cap-tokens", "0.051 USDC")]
+    width = len("top-market-cap-tokens") + len("0.051 USDC") + 2 * GAP
+    assert any("top-market-cap-tokens  0.051 USDC" in line for line in shown(width, columns, rows))
+
+
+def test_stages_are_shown_between_purchases_and_end_with_the_run() -> None:
+    from rich.console import Console
+
+    from tests.cli.test_progress import listing, paid
+    from tollbook.cli.progress import Bar
+
+    console = Console(record=True, force_terminal=True, file=io.StringIO(), width=80)
+    bar = Bar(console)
+    bar.stage("planning")
+    bar.bill(listing(1))
+    bar.buying(1, 1)
+    bar.stage("never shown while buying")
+    bar.bought(paid(1), 3, None)
+    bar.stage("publishing")
+    bar.ended()
+    said = console.export_text()
+    assert "planning" in said
+    assert "publishing" in said
+    assert "never shown" not in said
+
+
+def test_each_step_says_what_it_is_about_to_do() -> None:
+    said: list[str] = []
+
+    async def publish(_ws: object) -> None:
+        said.append("published")
+
+    steps = with_stages(replace(PLAIN, publish=publish), said.append)
+    asyncio.run(steps.publish(None))  # type: ignore[arg-type]
+    assert said == ["publishing", "published"]

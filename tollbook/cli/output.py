@@ -93,13 +93,26 @@ def too_wide(lines: Sequence[Row], width: int, optional: Sequence[str]) -> froze
     """Choose columns of `optional`, in its order, to leave out until the lines fit the width; the first line has the
     columns' names."""
     names = lines[0]
-    widths = {name: max(len(line[at]) for line in lines) + GAP for at, name in enumerate(names)}
+    widths = {name: _needed([line[at] for line in lines]) + GAP for at, name in enumerate(names)}
     left_out: set[str] = set()
     for name in optional:
         if sum(size for column, size in widths.items() if column not in left_out) <= width:
             break
         left_out.add(name)
     return frozenset(left_out)
+
+
+PROSE = 24
+"""Characters of a line in which sentences can still be read; a cell is folded between its words down to that."""
+
+
+def _longest_word(cells: Sequence[str]) -> int:
+    return max((len(word) for cell in cells for word in cell.split()), default=0)
+
+
+def _needed(cells: Sequence[str]) -> int:
+    """The width that a column needs: that of its longest cell, or of sentences folded between their words."""
+    return min(max(map(len, cells)), max(PROSE, _longest_word(cells)))
 
 
 def _console() -> Any:
@@ -116,18 +129,19 @@ def _rich_table(
     foot: Row,
     left_out: frozenset[str],
 ) -> None:
-    """Print with rich. A heading is never folded: only cells are, of columns that are wider than their heading."""
+    """Print with rich. No name, number or heading is ever folded: only sentences are, between their words."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
     table = Table(
         box=box.SIMPLE_HEAD,
+        show_edge=False,
         show_footer=bool(foot),
         header_style="bold",
         footer_style="bold",
         pad_edge=False,
-        padding=(0, GAP, 0, 0),
+        padding=(0, GAP - 1, 0, 0),
     )
     shown = [at for at, column in enumerate(columns) if column not in left_out]
     for at in shown:
@@ -136,7 +150,7 @@ def _rich_table(
             justify="right" if at in right else "left",
             footer=Text(foot[at]) if foot else "",
             overflow="fold",
-            min_width=len(columns[at]),
+            min_width=max(len(columns[at]), min(_longest_word([row[at] for row in rows]), console.width // 2)),
         )
     for row in rows:
         table.add_row(*(Text(row[at]) for at in shown))

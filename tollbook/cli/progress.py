@@ -4,14 +4,68 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any, ParamSpec, TypeVar
 
 from payer.values.purchase import Purchase
 from tasks.buy.bill import Bill
+from tasks.buy.steps import Steps
 from tasks.buy.watch import UNWATCHED, Counting, Watch
 
+P = ParamSpec("P")
+T = TypeVar("T")
+Stage = Callable[[str], None]
+"""Shows what a run is doing now."""
+
 SECONDS_BETWEEN_LINES = 2.0
+
+
+def with_stages(steps: Steps, stage: Stage) -> Steps:
+    """Return the steps of a run, each saying first what it is about to do: `stage` shows that until the next."""
+    return replace(
+        steps,
+        recover=_saying(steps.recover, stage, "looking for open purchases"),
+        load=_saying(steps.load, stage, "loading"),
+        plan=_saying(steps.plan, stage, "planning"),
+        quote=_saying(steps.quote, stage, "asking for prices"),
+        approve=_saying(steps.approve, stage, "reserving"),
+        verify=_saying(steps.verify, stage, "looking for the payments on the chain"),
+        publish=_saying(steps.publish, stage, "publishing"),
+    )
+
+
+def _saying(step: Callable[P, Awaitable[T]], stage: Stage, words: str) -> Callable[P, Awaitable[T]]:
+    async def saying(*args: P.args, **kwargs: P.kwargs) -> T:
+        stage(words)
+        return await step(*args, **kwargs)
+
+    return saying
+
+
+class Spinner:
+    """Shows on stderr what a command is doing while nothing else is shown there; nothing where it is no terminal."""
+
+    def __init__(self, console: Any = None) -> None:
+        self._console = console
+        self._status: Any = None
+
+    def __call__(self, words: str) -> None:
+        if self._console is None:
+            if not sys.stderr.isatty():
+                return
+            from rich.console import Console
+
+            self._console = Console(stderr=True)
+        self.end()
+        self._status = self._console.status(f"{words} …", spinner="dots")
+        self._status.start()
+
+    def end(self) -> None:
+        """Clear it, for what is printed next."""
+        if self._status is not None:
+            self._status.stop()
+            self._status = None
 
 
 def watch_for(*, quiet: bool = False) -> Watch:
@@ -19,6 +73,11 @@ def watch_for(*, quiet: bool = False) -> Watch:
     if quiet:
         return UNWATCHED
     return Bar() if sys.stderr.isatty() else Lines()
+
+
+def staged(steps: Steps, watch: Watch) -> Steps:
+    """Return steps that a bar shows between purchases; lines and silence have nothing to show."""
+    return with_stages(steps, watch.stage) if isinstance(watch, Bar) else steps
 
 
 class Lines(Counting):
@@ -74,15 +133,24 @@ class Bar(Counting):
 
     def __init__(self, console: Any = None) -> None:
         super().__init__()
+        self._spinner = Spinner(console)
         self._console = console
         self._progress: Any = None
         self._task: Any = None
+
+    def stage(self, words: str) -> None:
+        """Show what the run does besides buying, until it buys or ends."""
+        if self._progress is not None and self.done < self.calls:
+            return
+        self._stop()
+        self._spinner(f"{self.flow}: {words}" if self.flow else words)
 
     def bill(self, bill: Bill) -> None:
         self.ended()
         super().bill(bill)
 
     def buying(self, calls: int, amount_atomic: int) -> None:
+        self._spinner.end()
         super().buying(calls, amount_atomic)
         if self._progress is None:
             self._start()
@@ -95,6 +163,10 @@ class Bar(Counting):
             self._progress.console.print(problem, style="red", markup=False, highlight=False)
 
     def ended(self) -> None:
+        self._spinner.end()
+        self._stop()
+
+    def _stop(self) -> None:
         if self._progress is not None:
             self._progress.stop()
             self._progress = None

@@ -21,11 +21,18 @@ from tasks.request.model import BadRequest
 from tasks.workspace.cache_trouble import as_payer_errors
 from tasks.workspace.run import new_run
 from tasks.workspace.workspace import Workspace
+from tollbook.cli.progress import Stage, staged
 from tollbook.cli.selection import Selection
 
 
-async def plan_flows(ws: Workspace, selection: Selection, max_cost: str | None = None) -> list[Bill]:
-    """Plan one bill per selected flow, each counted beside those before it.
+def no_stage(_words: str) -> None:
+    """Show nothing."""
+
+
+async def plan_flows(
+    ws: Workspace, selection: Selection, max_cost: str | None = None, stage: Stage = no_stage
+) -> list[Bill]:
+    """Plan one bill per selected flow, each counted beside those before it; `stage` shows which is being planned.
 
     With --all, a dataset whose keys are not known yet becomes a note of the last bill.
     """
@@ -34,6 +41,7 @@ async def plan_flows(ws: Workspace, selection: Selection, max_cost: str | None =
     bills: list[Bill] = []
     left = budget_of(ws, names, max_cost)
     for name in names:
+        stage(f"{name}: planning, and asking for prices")
         try:
             request = await ws.in_thread(request_fresh, ws, name, reason="plan", at=ws.clock.now(), keys=keys)
         except BadRequest as error:
@@ -69,7 +77,7 @@ async def run_flows(
             request = await ws.in_thread(request_fresh, ws, name, reason=reason, at=ws.clock.now(), keys=keys)
             run = new_run(request.flow, reason, ws.clock.now(), budget=left)
             with as_payer_errors():
-                outcome = await ingest(ws, request, run, watch=watch, steps=steps)
+                outcome = await ingest(ws, request, run, watch=watch, steps=staged(steps, watch))
         except PayerError as error:
             ended.append((name, error))
             continue

@@ -12,21 +12,19 @@ def show_report(output: Output, page: dict[str, Any]) -> None:
     output.heading(f"tollbook report, {page['at'][:16].replace('T', ' ')} UTC")
     for lost in page["losses"]:
         output.line(f"  lost: {lost['loss']} {lost['asset']} was paid for nothing that can be used", style="red")
-    costs = [
+    columns = ("flow", "paid calls", "amount", "new rows", "cached calls", "saved")
+    rows = [
         (
             row["flow"],
-            row["calls_paid"],
-            row["amount"],
-            row["asset"],
-            row["rows_new"],
-            row["calls_avoided"],
-            row["saved"],
+            str(row["calls_paid"]),
+            f"{row['amount']} {row['asset']}",
+            str(row["rows_new"]),
+            str(row["calls_avoided"]),
+            f"{row['saved']} {row['asset']}",
         )
         for row in page["costs"]
     ]
-    columns = ("flow", "paid calls", "amount", "asset", "new rows", "calls saved", "saved")
-    rows = [tuple(map(str, row)) for row in costs]
-    output.table(columns, rows, right=frozenset({1, 2, 4, 5, 6}), optional=("calls saved", "new rows"))
+    output.table(columns, rows, right=frozenset({1, 2, 3, 4, 5}), optional=("cached calls", "new rows"))
     output.heading("Tables")
     tables = [
         (row["table"], str(row["rows"]), _when(row["newest"]), _when(row["observed_at"])) for row in page["tables"]
@@ -83,7 +81,8 @@ def _worst(output: Output, title: str, where: str, problem: dict[str, Any]) -> N
         return
     output.heading(f"{title}: {problem['count']}")
     columns = tuple(problem["worst"][0])
-    output.table(columns, [tuple(_cell(row[name]) for name in columns) for row in problem["worst"]])
+    words = tuple(name.replace("_", " ") for name in columns)
+    output.table(words, [tuple(_cell(row[name]) for name in columns) for row in problem["worst"]])
     if problem["count"] > len(problem["worst"]):
         output.line(f"  and {problem['count'] - len(problem['worst'])} more: SELECT * FROM {where}")
 

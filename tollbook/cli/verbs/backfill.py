@@ -34,11 +34,12 @@ def backfill(
     from tasks.buy.bill import Bill, plan_document
     from tasks.buy.outcome import Outcome, run_document
     from tasks.buy.quote import current_bill
+    from tasks.buy.steps import PLAIN
     from tasks.request.build import budget_of
     from tasks.workspace.run import new_run
     from tasks.workspace.workspace import Workspace
     from tollbook.cli.approval import Approval
-    from tollbook.cli.progress import watch_for
+    from tollbook.cli.progress import staged, watch_for
     from tollbook.cli.selection import range_request
     from tollbook.cli.tables.bills import show_bills
     from tollbook.cli.tables.outcomes import show_outcome
@@ -55,7 +56,8 @@ def backfill(
         approval, watch = Approval(output, budget, yes=yes), watch_for(quiet=as_json)
         run = new_run(request.flow, request.reason, ws.clock.now(), budget=budget)
         try:
-            return await ingest(ws, request, run, watch=watch, approve_bill=approval)
+            steps = staged(PLAIN, watch)
+            return await ingest(ws, request, run, watch=watch, approve_bill=approval, steps=steps)
         finally:
             watch.ended()
 

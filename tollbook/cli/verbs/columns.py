@@ -37,4 +37,5 @@ def columns(
     output.line()
     shown = ("column", "type", "unit", "time_basis", "source", "meaning")
     rows = [tuple(each[name] for name in shown) for each in found["columns"]]
-    output.table(("column", "type", "unit", "time", "source", "meaning"), rows)
+    headings = ("column", "type", "unit", "time", "source", "meaning")
+    output.table(headings, rows, optional=("source", "time", "type"))

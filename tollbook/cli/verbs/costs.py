@@ -133,17 +133,19 @@ def _show(output: Output, table: CostTable, by: By) -> None:
     """Print the dates, the rows and, for each asset, the total of every column with money or counts."""
     output.line(_title(table, by))
     output.line()
-    rows = table.rows
-    columns = tuple(name for name in SHOWN if name in rows[0])
+    columns = tuple(name for name in SHOWN if name in table.rows[0])
     figures = frozenset(at for at, name in enumerate(columns) if name not in TEXTS)
-    shown = [tuple(_shown(row[name]) for name in columns) for row in rows]
-    totals = [tuple(_total(columns, rows, asset)) for asset in dict.fromkeys(row["asset"] for row in rows)]
+    words = tuple(WORDS.get(name, name) for name in columns)
+    shown = [tuple(_shown(name, row[name], row["asset"]) for name in columns) for row in table.rows]
+    empty = [WORDS.get(name, name) for name in OPTIONAL if not any(Decimal(row.get(name) or 0) for row in table.rows)]
+    optional = (*empty, *(WORDS[name] for name in OPTIONAL if WORDS[name] not in empty))
+    totals = [tuple(_total(columns, table.rows, asset)) for asset in dict.fromkeys(row["asset"] for row in table.rows)]
     if len(totals) == 1:
-        output.table(columns, shown, right=figures, foot=totals[0])
+        output.table(words, shown, right=figures, foot=totals[0], optional=optional)
         return
-    output.table(columns, shown, right=figures)
+    output.table(words, shown, right=figures, optional=optional)
     output.line()
-    output.table(columns, totals, right=figures)
+    output.table(words, totals, right=figures, optional=optional)
 
 
 def _total(columns: tuple[str, ...], rows: list[dict[str, Any]], asset: str) -> list[str]:
@@ -151,9 +153,10 @@ def _total(columns: tuple[str, ...], rows: list[dict[str, Any]], asset: str) -> 
     cells = []
     for at, name in enumerate(columns):
         if name in TEXTS:
-            cells.append("total" if at == 0 else asset if name == "asset" else "")
+            cells.append("total" if at == 0 else "")
         else:
-            cells.append(format(_sum([row for row in rows if row["asset"] == asset], name), "f"))
+            total = format(_sum([row for row in rows if row["asset"] == asset], name), "f")
+            cells.append(_shown(name, total, asset))
     return cells
 
 
@@ -163,16 +166,30 @@ def _sum(rows: list[dict[str, Any]], name: str) -> Decimal:
         return sum((Decimal(row[name] or 0) for row in rows), Decimal(0))
 
 
-TEXTS = frozenset({"time", "flow", "day", "month", "dataset", "asset", "purchase_id", "money", "data"})
+TEXTS = frozenset({"flow", "day", "month", "dataset"})
+MONEY = frozenset({"amount", "loss", "in_doubt", "saved"})
 SHOWN = (
-    *("time", "day", "month", "flow", "dataset", "purchase_id", "money", "data", "asset"),
-    *("calls_paid", "amount", "loss", "in_doubt", "rows_new", "rows_checked", "calls_avoided", "saved"),
+    *("day", "month", "flow", "dataset", "calls_paid", "amount", "loss", "in_doubt"),
+    *("rows_new", "rows_checked", "calls_avoided", "saved"),
 )
-"""Columns that fit a terminal; json and csv have every column of the view."""
+"""Columns for people; json and csv have every column of the view."""
+WORDS = {
+    "calls_paid": "paid calls",
+    "loss": "lost",
+    "in_doubt": "in doubt",
+    "rows_new": "new rows",
+    "rows_checked": "seen again",
+    "calls_avoided": "cached calls",
+}
+OPTIONAL = ("rows_checked", "in_doubt", "loss", "rows_new", "calls_avoided")
+"""Columns that a narrow terminal doesn't get, the first left out first; those without a figure before the others."""
 
 
-def _shown(value: object) -> str:
-    return "-" if value is None else str(value)
+def _shown(name: str, value: object, asset: str) -> str:
+    """A cell, with its unit where it is money."""
+    if value is None:
+        return "-"
+    return f"{value} {asset}" if name in MONEY else str(value)
 
 
 def _csv(rows: list[dict[str, Any]]) -> None:

@@ -48,12 +48,17 @@ def plan_bills(output: Output, selection: Selection, max_cost: str | None = None
     """Show the bills of a selection, and return the exit code of a run that they would refuse."""
     from payer.values.errors import worst
     from tasks.buy.bill import plan_document
+    from tollbook.cli.progress import Spinner
     from tollbook.cli.runs import plan_flows
     from tollbook.cli.tables.bills import show_bills
     from tollbook.cli.workspace import in_workspace
 
     selection.check()
-    bills = in_workspace(lambda ws: plan_flows(ws, selection, max_cost))
+    spinner = Spinner()
+    try:
+        bills = in_workspace(lambda ws: plan_flows(ws, selection, max_cost, spinner))
+    finally:
+        spinner.end()
     output.document(plan_document(bills))
     show_bills(output, bills)
     return worst([problem.exit_code for bill in bills for problem in bill.problems])

@@ -62,7 +62,7 @@ def _probe_seller(output: Output, seller: str) -> int:
     endpoints = in_workspace(work)
     output.document({"seller": seller, "endpoints": [one.document() for one in endpoints]})
     rows = [
-        (endpoint.dataset, str(endpoint.status or "-"), endpoint.price or "-", endpoint.words) for endpoint in endpoints
+        (endpoint.dataset, str(endpoint.status or "-"), endpoint.priced, endpoint.verdict) for endpoint in endpoints
     ]
     output.table(("dataset", "status", "price", "terms"), rows, right=frozenset({1, 2}))
     return worst([one.exit_code for one in endpoints])

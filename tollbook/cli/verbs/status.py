@@ -39,8 +39,8 @@ def status(as_json: options.Json = False) -> int:
     rows = [
         (
             cap.key,
-            now.text(cap.asset.symbol, cap.committed),
-            now.text(cap.asset.symbol, cap.limit),
+            f"{now.text(cap.asset.symbol, cap.committed)} {cap.asset.symbol}",
+            f"{now.text(cap.asset.symbol, cap.limit)} {cap.asset.symbol}",
         )
         for cap in now.caps
     ]
