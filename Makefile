@@ -18,7 +18,13 @@ BIN := $(VENV)/bin
 CODE := flows tasks payer sources warehouse sandbox tollbook tollbook_bucket tests bench
 # uv trusts its own certificates; where the index is behind another authority, the machine's are asked.
 INSTALL = install() { $(UV) pip install --quiet --python $(VENV) "$$@" 2>.tools/install.log || \
-  $(UV) pip install --quiet --python $(VENV) --system-certs "$$@" || { cat .tools/install.log; return 1; }; }; install
+  $(UV) pip install --quiet --python $(VENV) --system-certs "$$@" || { cat .tools/install.log; return 1; }; };
+# What takes its time says so, counts its seconds on a terminal, and ends with how long it took.
+PROGRESS = progress() { what="$$1"; shift; began=$$(date +%s); "$$@" & child=$$!; [ -t 1 ] || echo "setting up: $$what"; \
+  while [ -t 1 ] && kill -0 $$child 2>/dev/null; do \
+  printf '\rsetting up: %s: %s s ' "$$what" $$(($$(date +%s) - began)); sleep 0.5; done; \
+  wait $$child || return; [ -t 1 ] && printf '\r'; echo "setting up: $$what: done in $$(($$(date +%s) - began)) s  "; };
+packages = $$(grep -c '^[a-z0-9].*==' $(1)) packages
 export PREFECT_HOME ?= $(CURDIR)/.cache/prefect
 # Compiled modules are kept, also where the machine says otherwise: tests start many processes.
 export PYTHONDONTWRITEBYTECODE :=
@@ -71,9 +77,9 @@ lock: $(UV)             ## resolve the locks again; run.txt is what `tollbook` r
 	  --custom-compile-command 'make lock' -q -o locks/lake.txt
 
 $(UV):
-	@echo "setting up: uv $(UV_VERSION)"
-	@$(PYTHON) -m venv .tools
-	@.tools/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@$(PROGRESS) make_uv() { $(PYTHON) -m venv .tools && \
+	  .tools/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION); }; \
+	  progress "uv $(UV_VERSION), which installs the rest" make_uv
 
 $(BIN)/python: | $(UV)
 	@$(UV) venv --quiet --allow-existing --python $(PYTHON) $(VENV)
@@ -85,14 +91,14 @@ $(BIN)/python: | $(UV)
 	  $(subst $(VENV),.venv-lake,$(INSTALL)) --require-hashes -r locks/lake.txt && touch $@
 
 $(VENV)/run.stamp: locks/run.txt pyproject.toml | $(UV) $(BIN)/python
-	@echo "setting up: tollbook and its sandbox"
-	@$(INSTALL) --require-hashes -r locks/run.txt
-	@$(INSTALL) --no-deps --editable .
+	@$(INSTALL) $(PROGRESS) progress "tollbook and its sandbox, $(call packages,locks/run.txt)" \
+	  install --require-hashes -r locks/run.txt
+	@$(INSTALL) install --no-deps --editable .
 	@touch $@
 
 $(VENV)/dev.stamp: locks/dev.txt $(VENV)/run.stamp
-	@echo "setting up: tests, checks and benchmark peers"
-	@$(INSTALL) --require-hashes -r locks/dev.txt
+	@$(INSTALL) $(PROGRESS) progress "tests, checks and benchmark peers, $(call packages,locks/dev.txt)" \
+	  install --require-hashes -r locks/dev.txt
 	@if command -v npm >/dev/null; then npm install --silent --prefix .cache/solc-0.8.37 --no-audit --no-fund \
 	  --ignore-scripts solc@0.8.37 >/dev/null || echo "npm can't fetch solc: one test that recompiles the token will say so"; \
 	  npm install --silent --prefix .cache/s3rver-3.7.1 --no-audit --no-fund --ignore-scripts s3rver@3.7.1 >/dev/null \
