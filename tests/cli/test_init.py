@@ -61,9 +61,8 @@ def contents(folder: Path) -> dict[str, bytes]:
 REAL = ("init", "--network", "base-sepolia", "--tokens", "3375,3306")
 
 
-def test_from_an_empty_folder_to_a_first_purchase_and_a_second_init_changes_nothing(
-    bare: Command, folder: Path
-) -> None:
+def test_from_an_empty_folder_to_a_bill_and_a_second_init_changes_nothing(bare: Command, folder: Path) -> None:
+    """tests/docs/test_readme.py goes on to the first purchase, in a shell."""
     from sandbox.world import World
 
     made = bare("init", "--sandbox", "--yes", "--json")
@@ -74,13 +73,11 @@ def test_from_an_empty_folder_to_a_first_purchase_and_a_second_init_changes_noth
     assert [command.split()[1] for command in made.document["next"]] == ["doctor", "plan", "run"]
     before = contents(folder)
     with World(folder / "world") as world:
-        lines = [line.split()[1:] for line in made.document["next"]]
-        lines[2] = ["run", "grades"]  # the other two take ten seconds more
-        doctor, plan, run = (bare(*line, "--json", PREFECT_API_URL=None) for line in lines)
-        assert (doctor.code, plan.code, run.code) == (0, 0, 0), doctor.out + plan.err + run.err
+        doctor, plan = (bare(*line.split()[1:], "--json", PREFECT_API_URL=None) for line in made.document["next"][:2])
+        assert (doctor.code, plan.code) == (0, 0), doctor.out + plan.err
         assert f"from {folder}/.env: TOLLBOOK_HOME" in doctor.out
         assert plan.document["calls"] == 12
-        assert run.document["calls_paid"] == len(world.transfers()) > 0
+        assert world.transfers() == []
         again = bare("init", "--sandbox", "--yes", "--json")
     assert again.code == 0
     assert (again.document["written"], len(again.document["unchanged"])) == ([], 2)

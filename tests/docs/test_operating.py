@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from payer.policy import file as policy_file
+from payer.wallet.keystore import FEW_ROUNDS
+from tasks.setup.look_up import SellersLists
+from tasks.setup.policy_text import Listed
 from tasks.workspace.schedules import read_schedules
 from tasks.workspace.settings import VARIABLES
 from tests.cli.conftest import Command
 from tests.docs.generate import PAGE, generated
 from tests.docs.page import PROJECT, commands, examples
 from tollbook.cli.app import VERBS
+from tollbook.cli.init import collect
 
 if TYPE_CHECKING:
     from sandbox.world import Buyer, World
@@ -99,6 +104,23 @@ def test_every_example_has_the_shape_of_the_real_document(
     fits(shown["check"], tollbook("rebuild", "--check", "--json").document)
     fits(shown["backup"], tollbook("backup", str(buyer.home / "copy.db"), "--json").document)
     assert world.transfers(buyer.address)
+
+
+def test_setting_up_a_folder_goes_as_written(bare: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Offline: the seller's lists are a stand-in, and the keystore opens quickly."""
+
+    async def find(_: SellersLists, words: str | None, **__: object) -> list[Listed]:
+        assert words == "3375,3306"
+        return [Listed(3375, "BTC", "Bitcoin", 1, price=1.0), Listed(3306, "ETH", "Ethereum", 2, price=1.0)]
+
+    monkeypatch.setattr(SellersLists, "find", find)
+    monkeypatch.setattr(collect, "SCRYPT_ROUNDS", FEW_ROUNDS)
+    monkeypatch.chdir(tmp_path)
+    made, same, changed = (bare(*line[1:], "--json") for line in commands("sh init"))
+    assert (made.code, same.code, changed.code) == (0, 0, 0), made.err
+    fits(examples()["init"], made.document)
+    written = [[Path(path).name for path in said.document["written"]] for said in (made, same, changed)]
+    assert written == [["policy.toml", ".env"], [], ["policy.toml"]]
 
 
 def test_the_purchase_example_has_the_shape_of_a_purchase(tollbook: Command) -> None:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -17,7 +22,10 @@ README = (PROJECT / "README.md").read_text()
 MAKEFILE = (PROJECT / "Makefile").read_text()
 BLOCKS = "\n".join(re.findall(r"^```[^\n]*\n(.*?)^```", README, re.S | re.M))
 CODE = BLOCKS + "\n" + "\n".join(re.findall(r"`([^`\n]+)`", README))
-COMMANDS = [shlex.split(line, comments=True) for line in BLOCKS.splitlines() if line.startswith("tollbook ")]
+[FIRST] = re.findall(r"^```sh first\n(.*?)^```", README, re.S | re.M)
+COMMANDS = [
+    shlex.split(line, comments=True) for line in BLOCKS.replace(FIRST, "").splitlines() if line.startswith("tollbook ")
+]
 
 
 def test_every_make_target_it_names_exists() -> None:
@@ -42,6 +50,35 @@ def test_its_commands_run_as_written(tollbook: Command) -> None:
         yes = ["--yes"] if command[1] == "backfill" else []
         said = tollbook(*command[1:], *yes, PREFECT_API_URL=None)
         assert said.code == 0, (command, said.err)
+
+
+def test_its_first_example_can_be_pasted_into_an_empty_folder(tmp_path: Path) -> None:
+    """As a whole, by a shell with nothing of tollbook in its environment."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("TOLLBOOK_", "PREFECT_API"))}
+    scripts = tmp_path / ".venv" / "bin"
+    scripts.mkdir(parents=True)
+    (scripts / "tollbook").write_text(f'#!/bin/sh\nexec {sys.executable} -m tollbook.cli.main "$@"\n')
+    (scripts / "tollbook").chmod(0o755)
+    done = subprocess.run(
+        ["bash", "-e", "-c", FIRST],
+        cwd=tmp_path,
+        env={**env, "PYTHONPATH": str(PROJECT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "FAIL" not in done.stdout
+    assert "paid calls" in done.stdout
+    assert (tmp_path / "books" / "published" / "warehouse.duckdb").exists()
+
+
+def test_the_overview_can_be_read_in_light_and_dark_and_without_eyes() -> None:
+    picture = (PROJECT / "docs" / "overview.svg").read_text()
+    assert "prefers-color-scheme: dark" in picture
+    assert all(part in picture for part in ("<title", "<desc", 'role="img"'))
+    ElementTree.fromstring(picture)
+    assert re.search(r"!\[[^\]]{40,}\]\(docs/overview\.svg\)", README)
 
 
 def test_its_python_runs_as_written(tollbook: Command, monkeypatch: pytest.MonkeyPatch) -> None:
