@@ -516,4 +516,31 @@ MUTANTS = (
         balance_forgets_what_was_before_the_range=("row.amount_atomic if row.money == _SPENT else 0", "0"),
         pending_counted_as_spent=("        if row.money == _SPENT:\n", "        if True:\n"),
     ),
+    # Many workers over one ledger: one publisher, one pace, and rows that arrive late are not missed.
+    *of(
+        "payer/ledger/workers/publisher.py",
+        ("tests/payer/ledger/workers/test_publisher.py",),
+        two_publishers_at_once=(
+            "if connection.execute(_LOCK).scalar():",
+            "if connection.execute(_LOCK).scalar() in (True, False):",
+        ),
+        oldest_request_forgotten=("THEN publications.wanted_at", "THEN excluded.wanted_at"),
+    ),
+    *of(
+        "payer/ledger/workers/pace.py",
+        ("tests/payer/ledger/workers/test_pace.py",),
+        every_worker_gets_the_slot=("WHERE paces.next_at <= {SERVER_TIME} OR", "WHERE true OR"),
+        a_pause_is_told_to_nobody=("{SERVER_TIME} + :pause)", "{SERVER_TIME} + 0 * :pause)"),
+    ),
+    *of(
+        "tasks/buy/publish.py",
+        ("tests/tasks/buy/test_publish.py",),
+        publisher_of_another_place=("if not options.take_over and not is_here(ws, last):", "if False:"),
+        publication_that_nobody_is_told_of=("        await ws.in_thread(elected.record, ticket, place, seq)\n", ""),
+    ),
+    *of(
+        "warehouse/cache/rewinds.py",
+        ("tests/warehouse/publish/test_take_over.py",),
+        late_rows_left_out_when_taking_over=("row(observed_at, seq) < ({newest})", "false AND seq < ({newest})"),
+    ),
 )

@@ -174,7 +174,7 @@ def from_seed(seed: int) -> Scenario:
     rates |= {kind: FAULTS[kind][0] for kind in kinds if kind in ONCE}
     rates |= later_faults(seed) if kinds else {}
     servers = chance_of_servers(seed, kinds)
-    return Scenario(
+    scenario = Scenario(
         seed=seed,
         pieces=chance.choice((8, 16, 24) if storm else (64, 96, 128, 192)),
         machines=2 if chance.random() < 0.08 else 1,
@@ -194,6 +194,14 @@ def from_seed(seed: int) -> Scenario:
         overlapping=Random(f"{seed}/overlapping").random() < 0.04,
         rates=rates,
     )
+    workers = many_workers(seed)
+    return replace(scenario, slots=workers, jobs=1) if workers else scenario
+
+
+def many_workers(seed: int) -> int:
+    """10 to 100 workers over one ledger in one world of 30, else 0. A stream of its own: other seeds stay."""
+    chance = Random(f"{seed}/workers")
+    return chance.choice((10, 10, 30, 30, 100)) if chance.random() < 1 / 30 else 0
 
 
 def later_faults(seed: int) -> dict[str, float]:
