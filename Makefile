@@ -31,7 +31,7 @@ export PYTHONDONTWRITEBYTECODE :=
 export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
-.PHONY: demo test check style types bench backfill sim mutants screenshots format lock clean
+.PHONY: demo test check style types bench backfill sim cluster mutants screenshots format lock clean
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/run.stamp   ## the main job, in a paid world on loopback
@@ -57,6 +57,9 @@ backfill: $(VENV)/dev.stamp  ## a long backfill in the paid world, killed twice,
 
 sim: $(VENV)/dev.stamp    ## seeded worlds from SEED on, until N purchases are carried; N=1 plays the one world of SEED
 	@$(BIN)/python -m tests.simulation -n $(or $(N),20000) --seed $(or $(SEED),1) $(ARGS)
+
+cluster: $(VENV)/dev.stamp ## three workers, one ledger, one published set, everything killed at random, for MINUTES (10) with SEED
+	@$(BIN)/python -m tests.cluster --minutes $(or $(MINUTES),10) --seed $(or $(SEED),1)
 
 mutants: $(VENV)/dev.stamp ## plant each money-critical fault in a copy of the tree and run its nearest tests; ARGS=word for some
 	@$(BIN)/python -m tests.mutants $(ARGS)

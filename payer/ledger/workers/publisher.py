@@ -8,6 +8,7 @@ publisher that dies, however it dies, frees it, and the next worker takes over.
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -24,6 +25,9 @@ _NAME = "published"
 _LOCK = sa.text("SELECT pg_try_advisory_lock(74011, 4)")
 _KEEPALIVE = ("tcp_keepalives_idle = 20", "tcp_keepalives_interval = 10", "tcp_keepalives_count = 3")
 """A publisher whose machine is gone, and says nothing any more, frees the lock within a minute."""
+
+_NAMED = sa.text("SELECT set_config('application_name', :name, false)")
+"""`pg_stat_activity` shows which process publishes."""
 
 _TICKET = sa.text(
     "INSERT INTO publications (name, wanted, wanted_at, shown) "
@@ -88,6 +92,7 @@ class PublisherElection:
             connection.detach()  # closed at the end, not given back with the lock
             for setting in _KEEPALIVE:
                 connection.execute(sa.text(f"SET {setting}"))
+            connection.execute(_NAMED, {"name": f"tollbook publisher {socket.gethostname()} {os.getpid()}"[-63:]})
             if connection.execute(_LOCK).scalar():
                 return elected
         except BROKEN as error:

@@ -1,0 +1,1 @@
+"""The proof of many workers: one wallet, one ledger on PostgreSQL, one published set, and random kills."""
