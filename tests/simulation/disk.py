@@ -102,6 +102,10 @@ class _Lent:
         if self.dbapi_connection.in_transaction:
             self.rollback()
 
+    def _close_special(self, *_: object, **__: object) -> None:
+        """Do as `close`: SQLAlchemy calls this one when a transaction was begun and not ended."""
+        self.close()
+
     def invalidate(self, *_: object, **__: object) -> None:
         """Keep it."""
 
