@@ -20,7 +20,7 @@ from typing import BinaryIO
 from tollbook_bucket.address import parse_address
 from tollbook_bucket.documents import CURRENT, Content, Current, Version, digest_of, document_name
 from tollbook_bucket.errors import NothingPublished, PublicationDamaged, StoreUnreachable
-from tollbook_bucket.store import BucketStore, open_bucket
+from tollbook_bucket.store import ReadableBucket, open_bucket
 
 CONNECTIONS = 8
 TRIES = 3
@@ -52,7 +52,7 @@ def fetch(text: str) -> Path:
             return newest
 
 
-def fetch_newest(bucket: BucketStore, cache: Copies) -> Path:
+def fetch_newest(bucket: ReadableBucket, cache: Copies) -> Path:
     """Return the copy of what the pointer names. Raises BucketError."""
     seen = None
     for _ in range(TRIES):
@@ -66,7 +66,7 @@ def fetch_newest(bucket: BucketStore, cache: Copies) -> Path:
     return _copy(bucket, cache, _pointer(bucket))
 
 
-def _pointer(bucket: BucketStore) -> Current:
+def _pointer(bucket: ReadableBucket) -> Current:
     stored = bucket.get(CURRENT)
     if stored is None:
         advice = "check the address, or set TOLLBOOK_PUBLISH to it where tollbook runs, and run `tollbook publish`"
@@ -74,7 +74,7 @@ def _pointer(bucket: BucketStore) -> Current:
     return Current.decode(stored.data, f"{bucket.url}/{CURRENT}")
 
 
-def _copy(bucket: BucketStore, cache: Copies, current: Current) -> Path:
+def _copy(bucket: ReadableBucket, cache: Copies, current: Current) -> Path:
     present = cache.find(current.version)
     if present is not None:
         return present
@@ -90,7 +90,7 @@ def _copy(bucket: BucketStore, cache: Copies, current: Current) -> Path:
         return cache.keep(draft, current.version, stored.data)
 
 
-def _assemble(bucket: BucketStore, cache: Copies, version: Version, draft: BinaryIO) -> None:
+def _assemble(bucket: ReadableBucket, cache: Copies, version: Version, draft: BinaryIO) -> None:
     """Write the file from segments that older copies have, and from the store, several at once."""
     local = cache.segments()
     with ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="bucket") as pool:
@@ -100,7 +100,7 @@ def _assemble(bucket: BucketStore, cache: Copies, version: Version, draft: Binar
                 draft.write(data)
 
 
-def _segment(bucket: BucketStore, local: Mapping[str, tuple[Path, int]], segment: Content) -> bytes:
+def _segment(bucket: ReadableBucket, local: Mapping[str, tuple[Path, int]], segment: Content) -> bytes:
     if segment.sha256 in local:
         path, offset = local[segment.sha256]
         data = _read_at(path, offset, segment.bytes)

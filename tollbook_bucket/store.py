@@ -42,8 +42,8 @@ class Changed(Exception):
     """Raised when an object is no longer, or not yet, what a conditional write expects."""
 
 
-class BucketStore(Protocol):
-    """Objects at one address, by name."""
+class ReadableBucket(Protocol):
+    """Objects at one address that can be read by name. Nothing is ever listed: a listing may lag."""
 
     @property
     def url(self) -> str: ...
@@ -51,6 +51,10 @@ class BucketStore(Protocol):
     def get(self, name: str) -> Stored | None:
         """Return an object, None for one that isn't there. Raises BucketError."""
         ...
+
+
+class BucketStore(ReadableBucket, Protocol):
+    """Objects at one address that can be written, too."""
 
     def size(self, name: str) -> int | None:
         """Return an object's size, None for one that isn't there. Raises BucketError."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import socket
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
@@ -19,7 +20,7 @@ from filelock import FileLock, Timeout
 
 from tollbook_bucket.address import parse_address
 from tollbook_bucket.documents import Publisher
-from tollbook_bucket.errors import BadAddress, BucketError
+from tollbook_bucket.errors import BadAddress, BucketError, StoreUnreachable
 from tollbook_bucket.store import BucketStore, open_bucket
 from warehouse.bucket.local_set import LocalSetChanged, identity_of
 from warehouse.bucket.memory import BucketMemory
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
 
 ROUNDS = 3
 """Times that one call sends: once more for each publication that came while it was sending."""
+
+MOST_SECONDS = 600.0
+"""Longest that one call sends: over a slow connection each publication goes on where the one before stopped."""
 
 WAIT_SECONDS = 30.0
 """Longest wait for another process of this home that is sending: it, or the next one, sends what is new."""
@@ -120,8 +124,14 @@ async def _send_locked(
             may_replace = current.ledger_mark is not None and mark == current.ledger_mark
             if not may_replace:
                 raise another_publisher(bucket, current)
-        options = SendOptions(publisher, may_replace, verify, lambda: ws.stop.requested)
+        until = time.monotonic() + MOST_SECONDS
+        options = SendOptions(publisher, may_replace, verify, lambda: ws.stop.requested or time.monotonic() > until)
         return await asyncio.to_thread(_rounds, ws.home / "published", bucket, pointer, ws.clock.now, options)
+    except SendingStopped:
+        if ws.stop.requested:
+            raise _NotNow("a stop was requested while it was being sent") from None
+        slow = f"sending to {bucket.url} takes longer than {MOST_SECONDS / 60:.0f} minutes"
+        raise StoreUnreachable(slow, "what was sent stays; run `tollbook publish` to go on from there") from None
     finally:
         lock.release()
 
@@ -137,8 +147,6 @@ def _rounds(
             sent = send(published, bucket, pointer, now(), options)
         except LocalSetChanged:
             before = None
-        except SendingStopped:
-            raise _NotNow("a stop was requested while it was being sent") from None
         if before == identity_of(published):
             return sent
         pointer = read_pointer(bucket)
@@ -157,14 +165,19 @@ def _remembered(ws: Workspace, failed: RemotePublication) -> RemotePublication:
 
 def home_id(home: Path) -> str:
     """Return the id of this home, which tells its publications from another's; made at first use."""
-    path = home / "state" / "publisher"
-    try:
-        known = path.read_text("ascii").strip()
-    except FileNotFoundError:
-        known = ""
-    if len(known) == 32:
+    known = known_home_id(home)
+    if known is not None:
         return known
-    path.parent.mkdir(parents=True, exist_ok=True)
     made = secrets.token_hex(16)
-    path.write_text(f"{made}\n", "ascii")
+    (home / "state").mkdir(parents=True, exist_ok=True)
+    (home / "state" / "publisher").write_text(f"{made}\n", "ascii")
     return made
+
+
+def known_home_id(home: Path) -> str | None:
+    """Return the id of this home, None before its first publication at an address."""
+    try:
+        known = (home / "state" / "publisher").read_text("ascii").strip()
+    except FileNotFoundError:
+        return None
+    return known if len(known) == 32 else None

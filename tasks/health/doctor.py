@@ -19,6 +19,7 @@ from payer.wallet.token import check_token
 from tasks.health.expected import expected_bills, grade_balance
 from tasks.health.finding import Check, failed_check
 from tasks.health.outside import clocks, sellers
+from tasks.health.remote import check_bucket
 from tasks.workspace.environment import env_file, sources_text
 from tasks.workspace.private_state import open_to_others
 from tasks.workspace.run import new_run
@@ -258,6 +259,7 @@ _CHECKS: dict[str, Callable[[Workspace], Awaitable[Check]]] = {
     "freezes": _freezes,
     "token": _token,
     "published": _published,
+    "bucket": check_bucket,
     "account": _account,
     "elsewhere": _elsewhere,
 }

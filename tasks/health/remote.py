@@ -2,16 +2,40 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
-from tasks.health.finding import Finding, Severity
+from tasks.bucket.publish_remote import known_home_id
+from tasks.health.finding import Check, Finding, Severity
+from tasks.workspace.workspace import Workspace
 from tollbook_bucket.address import parse_address
-from tollbook_bucket.errors import BadAddress
+from tollbook_bucket.errors import BadAddress, BucketError
+from tollbook_bucket.store import open_bucket
 from warehouse.bucket.local_set import identity_of
 from warehouse.bucket.memory import BucketMemory
+from warehouse.bucket.send import read_pointer
 
 KIND = "publish"
+
+
+async def check_bucket(ws: Workspace) -> Check:
+    """Ask the store for the pointer: that shows the address, the credentials, and who publishes there."""
+    if ws.settings.publish_url is None:
+        return Check("bucket", True, "TOLLBOOK_PUBLISH is not set: publications stay in this home")
+    return await asyncio.to_thread(_read_bucket, ws, ws.settings.publish_url)
+
+
+def _read_bucket(ws: Workspace, given: str) -> Check:
+    try:
+        bucket = open_bucket(parse_address(given), ws.store_variables)
+        current = read_pointer(bucket).current
+    except BucketError as error:
+        return Check("bucket", False, f"TOLLBOOK_PUBLISH: {error.what}", error.advice, error.exit_code)
+    if current is None:
+        return Check("bucket", True, f"{bucket.url} can be read; nothing is published there yet")
+    by = "this home" if current.publisher.home == known_home_id(ws.home) else f"a home on {current.publisher.host}"
+    return Check("bucket", True, f"{bucket.url}: version {current.sequence} of {current.published_at}, by {by}")
 
 
 def unsent(home: Path, publish_url: str | None) -> Iterator[Finding]:

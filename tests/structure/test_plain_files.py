@@ -80,8 +80,8 @@ ALLOWED = {
         "warehouse/bucket/memory.py BucketMemory.were_sending self._log.read_text",
         "warehouse/bucket/memory.py _write draft.write_bytes",
         "warehouse/bucket/send.py _require sha256_of_file",
-        "tasks/bucket/publish_remote.py home_id path.read_text",
-        "tasks/bucket/publish_remote.py home_id path.write_text",
+        "tasks/bucket/publish_remote.py known_home_id (home / 'state' / 'publisher').read_text",
+        "tasks/bucket/publish_remote.py home_id (home / 'state' / 'publisher').write_text",
     ),
     "a reader's copies from object storage, which nobody ever writes again": (
         "tollbook_bucket/fetch.py _read_at path.open",

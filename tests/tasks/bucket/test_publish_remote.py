@@ -16,7 +16,7 @@ from payer.ledger.workers.workers import Workers
 from tasks.bucket import publish_remote as module
 from tasks.bucket.publish_remote import home_id, publish_remote, send_rewritten
 from tasks.buy.publish import publish
-from tasks.health.remote import unsent
+from tasks.health.remote import check_bucket, unsent
 from tasks.workspace.workspace import Workspace
 from tests.object_storage import S3Server
 from tests.warehouse.conftest import empty_home
@@ -167,6 +167,18 @@ def test_a_stop_leaves_the_rest_to_the_next(home: Path, s3_url: str) -> None:
     assert "a stop was requested" in (done.problem or "")
 
 
+def test_a_connection_that_is_too_slow_is_left_and_the_next_goes_on(
+    home: Path, s3_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "MOST_SECONDS", -1.0)
+        done = sending(home, s3_url)
+    assert "takes longer than" in (done.problem or "")
+    assert "what was sent stays" in (done.advice or "")
+    assert [finding.kind for finding in unsent(home, s3_url)] == ["publish"]
+    assert sending(home, s3_url).problem is None
+
+
 def test_what_was_compacted_is_sent_and_by_workers_of_one_ledger_only_where_it_lies(
     home: Path, s3_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -190,3 +202,15 @@ def test_a_full_disk_while_sending_is_a_note_too(home: Path, s3_url: str, monkey
     assert "No space left on device; see free space" in (done.note or "")
     assert done.remote is not None
     assert done.remote.exit_code == 6
+
+
+def test_doctor_asks_the_store_who_publishes_there(home: Path, s3_url: str, s3_server: S3Server) -> None:
+    assert "is not set" in in_home(home, "", check_bucket).detail
+    assert "nothing is published there yet" in in_home(home, s3_url, check_bucket).detail
+    sending(home, s3_url)
+    assert "version 1" in (detail := in_home(home, s3_url, check_bucket).detail)
+    assert "by this home" in detail
+    with s3_server.checking_credentials():
+        refused = in_home(home, s3_url, check_bucket)
+    assert (refused.ok, refused.exit_code) == (False, 2)
+    assert "check AWS_ACCESS_KEY_ID" in refused.fix
