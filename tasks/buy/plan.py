@@ -6,12 +6,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from payer.values.ledger_reads import AvoidedRow
 from payer.values.money import Asset, parse_decimal
 from payer.values.request import Order, Request, Run
 from sources import registry
 from sources.planner import plan as planner
 from sources.planner.held import held_before, held_from, union
 from sources.slots import is_listing, last_settled, slot
+from tasks.calls.call import of_avoided
+from tasks.calls.log import log_calls
 from tasks.request.model import DataRequest, DatasetRequest
 from tasks.workspace.workspace import Workspace
 from warehouse.coverage.held import held
@@ -65,6 +68,7 @@ def _note_avoided(ws: Workspace, run: Run, planned: Planned) -> None:
         for piece in found.avoided
     ]
     ws.ledger.note_avoided(entries, run)
+    log_calls(of_avoided(AvoidedRow(seq=0, **entry)) for entry in entries)
 
 
 def order(ws: Workspace, dataset: Dataset, piece: Piece) -> Order:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from payer.buy.approve import Approved
@@ -29,6 +29,7 @@ from tasks.buy.caps import room
 from tasks.buy.fit_caps import urgent_only
 from tasks.buy.outcome import Bought, PriceChange
 from tasks.buy.watch import UNWATCHED, Watch
+from tasks.calls.log import log_purchases
 from tasks.reserve.overlaps import give_way
 from tasks.workspace.workspace import Workspace
 
@@ -43,7 +44,15 @@ async def recover(ws: Workspace, flow: str | None = None) -> Recovered:
     """Carry every open purchase of a flow (None: of all) as far as it goes. Without any, no chain is asked."""
     if not await ws.in_thread(_is_open, ws, flow):
         return Recovered()
-    return await ws.payer.recover(flow)
+    found = await ws.payer.recover(flow)
+    log_purchases({p.purchase_id: p for p in _changed(found)}.values())
+    return found
+
+
+def _changed(found: Recovered) -> Iterator[Purchase]:
+    """Every purchase that a recovery carried on, the last state of each last."""
+    yield from (purchase for purchase, _ in found.in_doubt)
+    yield from (*found.settled, *found.voided, *found.delivered, *found.undelivered)
 
 
 def _is_open(ws: Workspace, flow: str | None) -> bool:
@@ -212,6 +221,7 @@ class Batch:
         return bool(in_doubt and ours and change and purchase.order.request.endpoint not in self.halted)
 
     async def _report(self, bought: Bought) -> None:
+        log_purchases([bought.purchase])
         if self.watch is not UNWATCHED:
             problem = bought.problem
             rows = await self.ws.ledger.in_thread(rows_of, self.ws, bought)
@@ -263,4 +273,5 @@ async def verify(ws: Workspace, bought: Sequence[Bought]) -> list[Bought]:
             break
         await ws.clock.sleep(pause)
         proved += [replace(exposed.pop(p.purchase_id), purchase=p) for p in await ws.payer.verify(waiting)]
+    log_purchases(b.purchase for b in proved)
     return proved

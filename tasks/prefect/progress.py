@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 from uuid import UUID
 
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect.exceptions import MissingContextError
 from prefect.logging import get_run_logger
 
 from payer.values.purchase import Purchase
 from tasks.buy.bill import Bill
 from tasks.buy.watch import Counting
+from tasks.calls.log import LOGGER, JsonFormatter
 from tasks.prefect.artifacts import slug
+from tasks.workspace.settings import LOG_JSON
 
 EVERY_SECONDS = 2.0
 CALLS_A_LINE = 25
@@ -72,3 +78,46 @@ class ProgressArtifact(Counting):
         else:
             update = update_progress_artifact
             await update(self._artifact, progress=self.percent, description=self.words)  # type: ignore[misc]
+
+
+CONSOLES = ("", "prefect", "prefect.flow_runs", "prefect.task_runs")
+"""Loggers whose handlers write a worker's console; "" is the root."""
+
+
+@contextmanager
+def calls_in_run_log(form: str) -> Iterator[None]:
+    """Put a line for each call into the flow run's log while the block runs; `form` is that of TOLLBOOK_LOG."""
+    if form == LOG_JSON:
+        console_as_json()
+    try:
+        handler = _ToRun(get_run_logger())
+    except MissingContextError:
+        yield
+        return
+    before = LOGGER.level
+    LOGGER.setLevel(logging.INFO)
+    LOGGER.addHandler(handler)
+    try:
+        yield
+    finally:
+        LOGGER.removeHandler(handler)
+        LOGGER.setLevel(before)
+
+
+def console_as_json() -> None:
+    """Have this process's console lines written as JSON. What Prefect's server is sent stays as it is."""
+    for name in CONSOLES:
+        for handler in logging.getLogger(name).handlers:
+            if isinstance(handler, logging.StreamHandler):
+                handler.setFormatter(JsonFormatter())
+
+
+class _ToRun(logging.Handler):
+    """Passes records on to a flow run's logger, with the call's document."""
+
+    def __init__(self, log: Any) -> None:
+        super().__init__()
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._log.log(record.levelno, "%s", record.getMessage(), extra={"call": getattr(record, "call", None)})

@@ -13,8 +13,10 @@ from prefect.client.schemas.objects import State
 
 from payer.values.errors import Interrupted, PayerError
 from payer.wallet.load import names_wallet
+from tasks.metrics.textfile import write_metrics
 from tasks.prefect.flow_run import give_up_retries
 from tasks.prefect.process import leave_dead_parent
+from tasks.prefect.progress import calls_in_run_log
 from tasks.prefect.verdict import Verdict, failure, stopped
 from tasks.workspace.cache_trouble import as_payer_errors
 from tasks.workspace.environment import environment
@@ -47,8 +49,9 @@ async def in_workspace(work: Callable[[Workspace], Awaitable[Verdict]]) -> State
     try:
         with as_payer_errors():
             async with Workspace.open(await environ_with_key()) as ws:
-                with stop_signals(ws).installed():
+                with stop_signals(ws).installed(), calls_in_run_log(ws.settings.log):
                     ended = await work(ws)
+                    await write_metrics(ws)
     except Interrupted:
         return stopped()
     except PayerError as error:

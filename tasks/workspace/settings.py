@@ -13,6 +13,7 @@ from payer.environment.pasted import looks_secret
 from payer.values.errors import Misconfigured
 
 PREFIX = "TOLLBOOK_"
+LOG_TEXT, LOG_JSON = "text", "json"
 
 VARIABLES: Mapping[str, str] = {
     "TOLLBOOK_HOME": "directory that holds `state/` (ledger, cache) and `published/`; made when missing; required",
@@ -33,6 +34,10 @@ VARIABLES: Mapping[str, str] = {
     "separated by spaces",
     "TOLLBOOK_LAKE": "the catalog that `tollbook lake` writes, `postgresql://user:password@host/database`",
     "TOLLBOOK_LAKE_DATA": "where that lake's files are: `s3://bucket/prefix`, or a folder that all its readers see",
+    "TOLLBOOK_LOG": "`text` or `json`: a line on stderr for each call; in Prefect the form of its console's "
+    "lines; default none, in Prefect text",
+    "TOLLBOOK_METRICS_FILE": "where every run writes metrics in Prometheus' text format, for node_exporter's textfile "
+    "collector (the extra `metrics`)",
     "TOLLBOOK_CLOCK_OFFSET": "seconds added to the clock, for a sandbox (chain id 31337) only",
 }
 
@@ -50,6 +55,8 @@ class Settings:
     ledger_url: str = field(repr=False)
     clock_offset: float
     publish_url: str | None = field(default=None, repr=False)
+    log: str = ""
+    metrics_file: Path | None = None
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Settings:
@@ -65,7 +72,8 @@ class Settings:
                 advice="write sqlite:////absolute/path, or unset it for state/ledger.db under TOLLBOOK_HOME",
             )
         publish_url = environ.get("TOLLBOOK_PUBLISH", "").strip() or None
-        return cls(home, policy_path(environ), url, _offset(environ), publish_url)
+        metrics = _path(environ, "TOLLBOOK_METRICS_FILE")
+        return cls(home, policy_path(environ), url, _offset(environ), publish_url, _log(environ), metrics)
 
 
 def refuse_unknown(environ: Mapping[str, str]) -> None:
@@ -129,6 +137,18 @@ def _home(environ: Mapping[str, str]) -> Path:
             f"TOLLBOOK_HOME is not a directory: {home}", advice="name a directory, or a path to make one"
         )
     return home
+
+
+def _path(environ: Mapping[str, str], name: str) -> Path | None:
+    given = environ.get(name)
+    return Path(given).expanduser().absolute() if given else None
+
+
+def _log(environ: Mapping[str, str]) -> str:
+    named = environ.get("TOLLBOOK_LOG", "").strip().lower()
+    if named not in ("", LOG_TEXT, LOG_JSON):
+        raise Misconfigured(f"TOLLBOOK_LOG is {environ['TOLLBOOK_LOG']!r}", advice="write text or json, or unset it")
+    return named
 
 
 def _offset(environ: Mapping[str, str]) -> float:

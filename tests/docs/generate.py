@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from functools import partial
 
+from tasks.metrics.textfile import METRICS
 from tasks.workspace.settings import VARIABLES
 from tests.paths import DOCS
 from tollbook.cli.app import VERBS, app
@@ -21,6 +22,12 @@ def variables() -> str:
     """The table of environment variables."""
     rows = [f"| `{name}` | {words} |" for name, words in VARIABLES.items()]
     return "\n".join(["| variable | meaning |", "|---|---|", *rows])
+
+
+def metrics() -> str:
+    """The table of metrics."""
+    rows = [f"| `{name}` | {words} |" for name, words in METRICS.items()]
+    return "\n".join(["| metric | meaning |", "|---|---|", *rows])
 
 
 def help_text() -> str:
@@ -42,7 +49,7 @@ def help_of(verb: str) -> str:
 
 def generated(page: str) -> str:
     """The page with its generated parts as they should be."""
-    parts = {"variables": variables(), "help": help_text()}
+    parts = {"variables": variables(), "metrics": metrics(), "help": help_text()}
     for name, text in parts.items():
         pattern = re.compile(rf"(<!-- generated: {name} -->\n).*?(<!-- end -->)", re.S)
         page, count = pattern.subn(partial(_filled, text), page)

@@ -71,6 +71,7 @@ FLOORS = {
         "ops",
         "health",
         "report",
+        "metrics",
         "prefect",
     ),
 }

@@ -8,6 +8,7 @@ from contextlib import nullcontext
 from typing import TypeVar
 
 from payer.stop import StopRequest
+from tasks.calls.log import log_to_stderr
 from tasks.workspace.stop_signals import StopSignals
 from tasks.workspace.workspace import Workspace
 from tollbook.cli import interruption
@@ -27,10 +28,13 @@ def in_workspace(work: Callable[[Workspace], Awaitable[T]], *, waits: bool = Fal
 
     async def opened() -> T:
         async with Workspace.open() as ws:
+            log_to_stderr(ws.settings.log)
             ws.progress = Blocks()
             ws.searching_of = Searches
             with _signals(ws.stop, left).installed() if waits else nullcontext():
-                return await work(ws)
+                done = await work(ws)
+            await _write_metrics(ws)
+            return done
 
     try:
         return asyncio.run(opened())
@@ -38,6 +42,14 @@ def in_workspace(work: Callable[[Workspace], Awaitable[T]], *, waits: bool = Fal
         if not left:
             raise
         raise interruption.StoppedAtOnce(f"stopped at once: {interruption.payments(left[0])}") from None
+
+
+async def _write_metrics(ws: Workspace) -> None:
+    """Write the metrics where a file for them is set; what they are made of is slow to import."""
+    if ws.settings.metrics_file is not None:
+        from tasks.metrics.textfile import write_metrics
+
+        await write_metrics(ws)
 
 
 def _signals(stop: StopRequest, left: list[int]) -> StopSignals:

@@ -53,7 +53,7 @@ def backfill(
         if dry_run:
             return await current_bill(ws, request, budget)
         _ = ws.wallet
-        approval, watch = Approval(output, budget, yes=yes), watch_for(quiet=as_json)
+        approval, watch = Approval(output, budget, yes=yes), watch_for(quiet=as_json or bool(ws.settings.log))
         run = new_run(request.flow, request.reason, ws.clock.now(), budget=budget)
         try:
             steps = staged(PLAIN, watch)

@@ -39,7 +39,7 @@ def run(
 
     async def work(ws: Workspace) -> list[Outcome | tuple[str, PayerError]]:
         _ = ws.wallet
-        return await run_flows(ws, selection, "manual", max_cost, watch_for(quiet=as_json))
+        return await run_flows(ws, selection, "manual", max_cost, watch_for(quiet=as_json or bool(ws.settings.log)))
 
     ended = in_workspace(work, waits=True)
     if len(ended) == 1 and isinstance(ended[0], tuple):

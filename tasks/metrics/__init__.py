@@ -1,0 +1,1 @@
+"""Metrics of one ledger and its published file, for a monitoring system."""
