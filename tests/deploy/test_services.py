@@ -18,10 +18,12 @@ from payer.policy.file import load_policy
 from tasks.workspace.settings import VARIABLES
 from tests.deploy.files import DEPLOY, ENVIRONMENTS, assignments, compose
 from tests.paths import ROOT
+from tollbook_bucket.address import CREDENTIALS
 
 UNITS = sorted((DEPLOY / "systemd").glob("tollbook*"))
 ANALYZE = shutil.which("systemd-analyze")
-KNOWN = {*VARIABLES, *_get_settings_fields(Settings), "PREFECT_HOME", "DO_NOT_TRACK", "PATH"}
+OF_A_BUCKET = set(CREDENTIALS["s3"].split(" and ")) | {"AWS_REGION"}
+KNOWN = {*VARIABLES, *_get_settings_fields(Settings), *OF_A_BUCKET, "PREFECT_HOME", "DO_NOT_TRACK", "PATH"}
 A_MINUTE = 60
 
 

@@ -2,7 +2,7 @@
 
 versions/<name>.json  documents of versions there, which never change
 sending.log           hashes that were being sent when a sender died
-state.json            the last success and the last failure, for `health` and `status`
+state.json            the last success and the last failure, for `health`
 """
 
 from __future__ import annotations
