@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from warehouse.cache.sql import literal
 from warehouse.lake.errors import LakeError, LakeMisconfigured, LakeTooNew, LakeUnreachable
+from warehouse.lake.tables import FIND_TABLES
 
 if TYPE_CHECKING:
     import duckdb
@@ -69,6 +70,7 @@ def opened(address: LakeAddress, published: Path, environ: Mapping[str, str]) ->
         if address.on_s3:
             con.execute(_secret(address, environ))
         con.execute(f"ATTACH {literal(published)} AS published (READ_ONLY)")
+        con.execute(FIND_TABLES)
         # Rows go to files at once, however few: engines that read the files see all, and a bucket that isn't there
         # is noticed now. `tidy` merges small files.
         place = f"DATA_PATH {literal(address.data)}, DATA_INLINING_ROW_LIMIT 0"

@@ -21,7 +21,7 @@ from warehouse.lake.tables import (
     keys,
     published_tables,
     read_states,
-    write_state,
+    write_states,
 )
 
 if TYPE_CHECKING:
@@ -94,6 +94,7 @@ def _write(con: duckdb.DuckDBPyConnection, thorough: bool) -> tuple[int, list[Ta
     import duckdb
 
     states, changes, held = read_states(con), [], 0
+    kept = dict(states)
     for table in published_tables(con):
         rows, digest = _measure(con, table.rows)
         before = states.get(table.name)
@@ -106,8 +107,9 @@ def _write(con: duckdb.DuckDBPyConnection, thorough: bool) -> tuple[int, list[Ta
         change = _change(con, table, before, now, thorough)
         if change.removed or change.added or before is None:
             changes.append(change)
-        if before != now:
-            write_state(con, table, now)
+        states[table.name] = now
+    if states != kept:
+        write_states(con, states)
     return held, changes
 
 
@@ -148,7 +150,8 @@ def _replace_touched(
     touched = f"WHERE EXISTS (SELECT 1 FROM touched WHERE {same})"
     removed = _Part(*_measure(con, f"(SELECT * FROM {table.target} p {touched}) p"))
     added = _Part(*_measure(con, f"(SELECT * FROM {table.rows} {touched}) p"))
-    con.execute(f"DELETE FROM {table.target} p {touched}")
+    if removed.rows:
+        con.execute(f"DELETE FROM {table.target} p {touched}")
     con.execute(f"INSERT INTO {table.target} SELECT * FROM {table.rows} {touched}")
     return removed, added
 
@@ -171,8 +174,11 @@ def _replace_different(
     con.execute(f"CREATE OR REPLACE TEMP TABLE theirs AS SELECT hash(p) AS h FROM {table.target} p")
     gone = con.execute("SELECT count(*) FROM theirs ANTI JOIN ours USING (h)").fetchall()[0][0]
     fresh = con.execute("SELECT count(*) FROM ours ANTI JOIN theirs USING (h)").fetchall()[0][0]
-    con.execute(f"DELETE FROM {table.target} p WHERE hash(p) NOT IN (SELECT h FROM ours)")
-    con.execute(f"INSERT INTO {table.target} SELECT * FROM {table.rows} WHERE hash(p) NOT IN (SELECT h FROM theirs)")
+    if gone:
+        con.execute(f"DELETE FROM {table.target} p WHERE hash(p) NOT IN (SELECT h FROM ours)")
+    if fresh:
+        missing = "WHERE hash(p) NOT IN (SELECT h FROM theirs)"
+        con.execute(f"INSERT INTO {table.target} SELECT * FROM {table.rows} {missing}")
     if _measure(con, f"{table.target} p") != (now.rows, now.digest):
         raise LakeDiffers(
             f"{table.name} in the lake would not be what is published",

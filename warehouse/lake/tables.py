@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,11 +17,12 @@ LAYOUT = 1
 
 STATE = "lake.tollbook_tables"
 
-_OF_DATASETS = """
+FIND_TABLES = """
+CREATE TEMP TABLE tables_of_datasets AS
 SELECT table_name, natural_key FROM published.published_tables
 WHERE table_name || '_versions' IN (SELECT t.table_name FROM duckdb_tables() t WHERE t.database_name = 'published')
-ORDER BY ALL
 """
+"""Asked before the lake is attached: DuckDB would read all of its catalog for the answer."""
 
 PROVENANCE = """
 SELECT l.purchase_id, l.dataset, c.seller, c.flow, c.request, c.edition, l.observed_at, l.rows_in, l.rows_new,
@@ -65,7 +67,7 @@ class LakeState:
 def published_tables(con: duckdb.DuckDBPyConnection) -> list[LakeTable]:
     """Every table that a lake of this publication has: current rows and versions per dataset, costs, provenance."""
     tables = []
-    for name, key in con.execute(_OF_DATASETS).fetchall():
+    for name, key in con.execute("SELECT * FROM tables_of_datasets ORDER BY ALL").fetchall():
         for each in (name, f"{name}_versions"):
             tables.append(LakeTable(each, f"SELECT * FROM published.{quoted(each)}", tuple(key)))
     return [
@@ -92,10 +94,12 @@ def read_states(con: duckdb.DuckDBPyConnection) -> dict[str, LakeState]:
     return {name: LakeState(rows, digest, seq, engine) for name, rows, digest, seq, engine, _ in found}
 
 
-def write_state(con: duckdb.DuckDBPyConnection, table: LakeTable, state: LakeState) -> None:
-    con.execute(f"DELETE FROM {STATE} WHERE name = ?", [table.name])
-    values = [table.name, state.rows, state.digest, state.seq, state.engine, LAYOUT]
-    con.execute(f"INSERT INTO {STATE} VALUES (?, ?, ?, ?, ?, ?)", values)
+def write_states(con: duckdb.DuckDBPyConnection, states: Mapping[str, LakeState]) -> None:
+    """Replace the states of all tables."""
+    con.execute(f"DELETE FROM {STATE}")
+    values = [(name, each.rows, each.digest, each.seq, each.engine, LAYOUT) for name, each in sorted(states.items())]
+    places = ", ".join(["(?, ?, ?, ?, ?, ?)"] * len(values))
+    con.execute(f"INSERT INTO {STATE} VALUES {places}", [value for row in values for value in row])
 
 
 def columns(con: duckdb.DuckDBPyConnection, relation: str) -> list[tuple[str, str]]:
