@@ -10,6 +10,7 @@ from tasks.report.drawing import (
     PANEL,
     WIDE,
     Drawing,
+    days_before,
     inline,
     next_day,
     plot_width,
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 COLOURS = 8
 """Flows with a colour of their own; the least of more are drawn together."""
 OTHER = "other flows"
+FEWEST_DAYS = 14
+"""Days of the chart of a home that has just begun: those before were not paid for anything."""
 NEAR = 4
 """A cap is drawn where it is at most this many times the dearest day: farther away it would flatten the bars."""
 POSITIONS = {1: "long", 0: "no position", -1: "short"}
@@ -47,7 +50,8 @@ def spending(rows: Sequence[Row], cap: str | None, asset: str) -> Drawing:
     """Stack each day's spending by flow, with the cap of a day as a line where it is near."""
     shown = by_rank(rows)
     names = list(dict.fromkeys(shown.values()))
-    first, end = min(row["day"] for row in rows), next_day(max(row["day"] for row in rows))
+    end = next_day(max(row["day"] for row in rows))
+    first = min(days_before(end, FEWEST_DAYS), *(row["day"] for row in rows))
     bars = stacked(rows, shown)
 
     def drawn(width: int) -> Any:

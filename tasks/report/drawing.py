@@ -106,3 +106,7 @@ def utc(day: str) -> str:
 
 def next_day(day: str) -> str:
     return str(date.fromisoformat(day[:10]) + timedelta(days=1))
+
+
+def days_before(day: str, count: int) -> str:
+    return str(date.fromisoformat(day[:10]) - timedelta(days=count))

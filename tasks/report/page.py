@@ -111,24 +111,33 @@ def _tiles(figures: Figures, funds: Funds, now: PageTime) -> Iterator[dict[str, 
     yield _tile(
         "spent in all",
         [(one["amount"], one["asset"]) for one in totals],
-        f"{sum(one['calls_paid'] for one in totals)} paid calls",
+        count(sum(one["calls_paid"] for one in totals), "paid call"),
         "spent",
     )
     yield _tile("spent this month", _of(figures.months, "month", f"{now.day[:7]}-01", totals), now.day[:7])
     yield _tile("spent today", _of(figures.by_day, "day", now.day, totals), f"{now.day} UTC")
-    held = [one for one in funds.balances if one.held is not None]
-    if held:
-        yield _tile(
-            "balance", [(str(one.held), one.asset) for one in held], "; ".join(f"lasts {lasts(one)}" for one in held)
-        )
-    else:
-        yield _tile("balance", [("unknown", "")], "the chain did not answer" if funds.balances else "no wallet yet")
+    yield _balance(funds)
     calls = sum(one["calls_avoided"] for one in totals)
     yield _tile(
-        "saved by the cache", [(one["saved"], one["asset"]) for one in totals], f"{calls} calls not made", "saved"
+        "saved by the cache",
+        [(one["saved"], one["asset"]) for one in totals],
+        f"{count(calls, 'call')} not made",
+        "saved",
     )
     rows = sum(one["rows_new"] for one in totals)
-    yield _tile("per new row", [(per_row(one), one["asset"]) for one in totals], f"rounded; {rows} new rows")
+    yield _tile("per new row", [(per_row(one), one["asset"]) for one in totals], f"rounded; {count(rows, 'new row')}")
+
+
+def count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def _balance(funds: Funds) -> dict[str, Any]:
+    held = [one for one in funds.balances if one.held is not None]
+    if not held:
+        return _tile("balance", [("unknown", "")], "the chain did not answer" if funds.balances else "not asked for")
+    words = [f"lasts {lasts(one)}" if one.days is not None else lasts(one) for one in held]
+    return _tile("balance", [(str(one.held), one.asset) for one in held], "; ".join(words))
 
 
 def _of(rows: list[Row], name: str, value: str, totals: list[Row]) -> list[tuple[str, str]]:
@@ -150,7 +159,7 @@ def lasts(balance: WalletBalance) -> str:
         return "unknown"
     if balance.days is None:
         return "nothing was spent lately"
-    return "less than a day" if balance.days < 1 else "1 day" if balance.days == 1 else f"{balance.days} days"
+    return count(balance.days, "day") if balance.days else "less than a day"
 
 
 def _spending(figures: Figures, funds: Funds) -> Iterator[dict[str, Any]]:

@@ -96,9 +96,9 @@ def _use(cap: Cap) -> CapUse:
 def cap_words(key: str) -> str:
     """Say what a policy key limits: "caps.USDC.per_flow_day/grades" is "grades, today"."""
     key, _, flow = key.partition("/")
-    scope, name, period = key.split(".", 1)[0], key.split(".", 1)[1].rsplit(".", 1)[0], key.rsplit("_", 1)[1]
-    of = flow or (name if scope == "sellers" else "everything")
-    return f"{of}, {'today' if period == 'day' else 'this month'}"
+    period = "today" if key.endswith("_day") else "this month"
+    seller = key.split(".")[1] if key.startswith("sellers.") else ""
+    return ", ".join(word for word in (flow or seller, period) if word)
 
 
 async def _balance(ws: Workspace, asset: Asset, wallet: str) -> WalletBalance:

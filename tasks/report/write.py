@@ -48,7 +48,25 @@ async def write_report(ws: Workspace, path: Path) -> WrittenReport:
     if not path.parent.is_dir():
         raise Misconfigured(f"{path} can't be written: there is no such folder", advice="make the folder first")
     check_installed()
-    stale = await up_to_date(ws)
+    return await _write(ws, path, await up_to_date(ws))
+
+
+async def publish_report(ws: Workspace) -> str:
+    """Write the page beside the published file, of what is published; return where it is, or why there is none.
+
+    It publishes nothing itself: where several workers share a ledger, one of them does.
+    """
+    path = published_page(ws.home)
+    try:
+        check_installed()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        await _write(ws, path, None)
+    except (OSError, Misconfigured) as error:
+        return f"no report page: {str(error).strip().splitlines()[0]}"
+    return f"report page: {path}"
+
+
+async def _write(ws: Workspace, path: Path, stale: str | None) -> WrittenReport:
     watched = _watched(ws)
     figures = await ws.in_thread(read_figures, ws.home, watched)
     now = PageTime(ws.clock.now().isoformat())
@@ -57,18 +75,6 @@ async def write_report(ws: Workspace, path: Path) -> WrittenReport:
     _put(path, text)
     losses = tuple(f"{one['loss']} {one['asset']}" for one in figures.lost)
     return WrittenReport(path, len(text.encode()), stale, losses)
-
-
-async def publish_report(ws: Workspace) -> str:
-    """Write the page beside the published file; return where it is, or why there is none, in words."""
-    path = published_page(ws.home)
-    try:
-        check_installed()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        await write_report(ws, path)
-    except (OSError, Misconfigured) as error:
-        return f"no report page: {str(error).strip().splitlines()[0]}"
-    return f"report page: {path}"
 
 
 def _watched(ws: Workspace) -> tuple[int, ...]:

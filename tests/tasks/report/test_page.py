@@ -14,7 +14,7 @@ import pytest
 from payer.values.errors import Misconfigured
 from tasks.report import charts, heatmap
 from tasks.report.figures import Figures, TableCoverage
-from tasks.report.page import PageTime, check_installed, render
+from tasks.report.page import PageTime, check_installed, lasts, render
 from tasks.report.wallet import CapUse, Funds, WalletBalance, cap_words
 from tests.tasks.report.read_page import read_page
 
@@ -196,7 +196,7 @@ def test_losses_stand_above_everything_else() -> None:
 
 
 def test_caps_balance_and_what_is_unknown_are_said_in_words() -> None:
-    caps = (CapUse("caps.USDC.per_day", "everything, today", "0.25", "0.2", "USDC", 80),)
+    caps = (CapUse("caps.USDC.per_day", "today", "0.25", "0.2", "USDC", 80),)
     figures = replace(EMPTY, totals=[TOTAL])
     known = made(figures, Funds(caps, (WalletBalance("USDC", "0x1", "12.5", "0.5", 25),)))
     assert "lasts 25 days" in read_page(known).text
@@ -209,14 +209,31 @@ def test_caps_balance_and_what_is_unknown_are_said_in_words() -> None:
 @pytest.mark.parametrize(
     ("key", "words"),
     [
-        ("caps.USDC.per_day", "everything, today"),
-        ("caps.USDC.per_month", "everything, this month"),
+        ("caps.USDC.per_day", "today"),
+        ("caps.USDC.per_month", "this month"),
         ("caps.USDC.per_flow_day/grades", "grades, today"),
         ("sellers.tokenmetrics.per_month", "tokenmetrics, this month"),
     ],
 )
 def test_a_cap_is_named_by_what_it_limits(key: str, words: str) -> None:
     assert cap_words(key) == words
+
+
+@pytest.mark.parametrize(("days", "words"), [(0, "less than a day"), (1, "1 day"), (3459, "3,459 days")])
+def test_a_balance_lasts_for_days_in_words(days: int, words: str) -> None:
+    assert lasts(WalletBalance("USDC", "0x1", "1", "0.5", days)) == words
+
+
+def test_a_wallet_that_spent_nothing_lately_is_not_said_to_last() -> None:
+    funds = Funds((), (WalletBalance("USDC", "0x1", "1", "0", None),))
+    page = read_page(made(replace(EMPTY, totals=[TOTAL]), funds)).text
+    assert "nothing was spent lately" in page
+    assert "lasts nothing" not in page
+
+
+def test_a_home_of_one_day_has_a_chart_of_two_weeks() -> None:
+    one_day = charts.spending([spent("2026-11-29", "grades", "0.017")], None, "USDC").wide
+    assert {">17 Nov<", ">29 Nov<"} <= set(re.findall(r">\d+ Nov<", one_day))
 
 
 def test_the_dearest_flows_have_colours_and_the_rest_share_one() -> None:
