@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
@@ -31,7 +32,14 @@ MOST_RUNS = 2_500
 MOST_TOKENS = 60
 APART = 6
 """Pixels of a day from which days are told apart."""
-STATES = {"held": "var(--held)", "confirmed empty": "var(--empty)", "missing": "var(--missing)"}
+PARTLY = "some missing"
+"""The state of a week in which at most half of the days are missing."""
+STATES = {
+    "held": "var(--held)",
+    "confirmed empty": "var(--empty)",
+    PARTLY: "var(--partly)",
+    "missing": "var(--missing)",
+}
 """States that are told apart, with their colours."""
 
 
@@ -61,7 +69,7 @@ def coverage(table: TableCoverage, tokens: Sequence[int]) -> Drawing:
         states = alt.Scale(domain=list(STATES), range=list(STATES.values()))
         chart: alt.Chart = (
             alt.Chart(inline(cells))
-            .mark_rect(height={"band": 0.82}, **edge)
+            .mark_rect(height={"band": 0.82}, clip=True, **edge)
             .encode(
                 x=alt.X("first:T", scale=time_scale(first, end), axis=time_axis(first, end, room)),
                 x2="until:T",
@@ -83,31 +91,42 @@ def unique_names(rows: Iterable[Row]) -> dict[int, str]:
 
 
 def cells_of(runs: Sequence[Row], most: int = MOST_CELLS) -> list[Row]:
-    """Return the rectangles to draw: days up to `most`, else runs, else weeks, each by its worst day."""
+    """Return the rectangles to draw: days up to `most`, else runs, else weeks."""
     spans = [{**run, "state": state_of(run["state"])} for run in runs]
     if sum(run["days"] for run in runs) <= most:
         return [_cell(run, day, day + timedelta(days=1)) for run in spans for day in _days(run)]
-    if len(spans) <= MOST_RUNS:
+    if not by_week(spans):
         return [_cell(run, _days(run)[0], _days(run)[-1] + timedelta(days=1)) for run in spans]
     return _weeks(spans)
 
 
+def by_week(runs: Sequence[Row]) -> bool:
+    """True where days are too many, and too mixed, to be drawn one by one or as runs."""
+    return sum(run["days"] for run in runs) > MOST_CELLS and len(runs) > MOST_RUNS
+
+
 def _weeks(spans: Iterable[Row]) -> list[Row]:
-    """Give each week the state of its worst day, and join equal weeks in a row."""
-    weeks: dict[tuple[int, date], str] = {}
+    """Judge each week by its days, and join equal weeks in a row."""
+    weeks: dict[tuple[int, date], Counter[str]] = {}
     for run in spans:
         for day in _days(run):
             key = run["token_id"], day - timedelta(days=day.weekday())
-            weeks[key] = max(weeks.get(key, run["state"]), run["state"], key=list(STATES).index)
-    spans_of_weeks: list[Row] = []
-    for (token, week), state in sorted(weeks.items()):
-        cell = _cell({"token_id": token, "state": state}, week, week + timedelta(days=7))
-        before = spans_of_weeks[-1] if spans_of_weeks else {}
-        if [before.get(name) for name in ("token_id", "state", "until")] == [token, state, cell["first"]]:
+            weeks.setdefault(key, Counter())[run["state"]] += 1
+    joined: list[Row] = []
+    for (token, week), days in sorted(weeks.items(), key=lambda one: one[0]):
+        cell = _cell({"token_id": token, "state": _judged(days)}, week, week + timedelta(days=7))
+        before = joined[-1] if joined else {}
+        if [before.get(name) for name in ("token_id", "state", "until")] == [token, cell["state"], cell["first"]]:
             before["until"] = cell["until"]
         else:
-            spans_of_weeks.append(cell)
-    return spans_of_weeks
+            joined.append(cell)
+    return joined
+
+
+def _judged(days: Counter[str]) -> str:
+    if days["missing"] > sum(days.values()) / 2:
+        return "missing"
+    return PARTLY if days["missing"] else "held" if days["held"] else "confirmed empty"
 
 
 def _days(run: Row) -> list[date]:

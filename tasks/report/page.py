@@ -48,6 +48,7 @@ def check_installed() -> None:
 def render(figures: Figures, funds: Funds, now: PageTime, watched: Collection[int], stale: str | None = None) -> str:
     """Make the page. Everything that a seller said is escaped."""
     import jinja2
+    from altair.utils.schemapi import debug_mode
 
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("tasks", "report"),
@@ -58,7 +59,8 @@ def render(figures: Figures, funds: Funds, now: PageTime, watched: Collection[in
     )
     environment.filters["when"] = moment
     css = files(__package__).joinpath("page.css").read_text("utf-8")
-    page = _sections(figures, funds, now, watched, stale)
+    with debug_mode(False):  # checking each datum against Vega-Lite's schema takes longer than drawing it
+        page = _sections(figures, funds, now, watched, stale)
     return environment.get_template("page.html.jinja").render(page=page, css=css)
 
 
@@ -196,11 +198,15 @@ def _coverage(table: TableCoverage, watched: Collection[int]) -> dict[str, Any]:
     text = f"{len(tokens)} tokens, {table.first} to {table.last}: {held:,} days held, {missing:,} missing"
     if len(tokens) > heatmap.MOST_TOKENS:
         text += f"; {heatmap.MOST_TOKENS} of them are drawn"
+    weekly = heatmap.by_week(table.runs)
+    if weekly:
+        text += "; drawn week by week"
     return {
         "table": table.table,
         "text": f"{text}.",
         "chart": heatmap.coverage(table, tokens),
         "numbers": tables.coverage(table),
+        "weekly": weekly,
     }
 
 
