@@ -20,6 +20,7 @@ from tasks.health.expected import expected_bills, grade_balance
 from tasks.health.finding import Check, failed_check
 from tasks.health.outside import clocks, sellers
 from tasks.health.remote import check_bucket
+from tasks.reference.watched import FIX, unlisted_text, unlisted_tokens
 from tasks.workspace.environment import env_file, sources_text
 from tasks.workspace.private_state import open_to_others
 from tasks.workspace.run import new_run
@@ -236,6 +237,17 @@ def _paid_elsewhere(ws: Workspace) -> Check:
     return Check("elsewhere", True, f"paid by this wallet and not by this ledger: {'; '.join(texts)}. {NOT_SEEN}")
 
 
+async def _tokens(ws: Workspace) -> Check:
+    """Look for ids of the watch list that the seller's free catalogue lacks."""
+    try:
+        unlisted = await unlisted_tokens(ws)
+    except PayerError as error:
+        return Check("tokens", True, f"the watch list was not compared with the seller's catalogue: {error.what}")
+    if unlisted:
+        return Check("tokens", False, unlisted_text(unlisted), FIX, Misconfigured.exit_code)
+    return Check("tokens", True, "the seller's catalogue has every token of the watch list")
+
+
 async def _prefect(_ws: Workspace) -> Check:
     url = os.environ.get("PREFECT_API_URL")
     if not url:
@@ -262,4 +274,5 @@ _CHECKS: dict[str, Callable[[Workspace], Awaitable[Check]]] = {
     "bucket": check_bucket,
     "account": _account,
     "elsewhere": _elsewhere,
+    "tokens": _tokens,
 }

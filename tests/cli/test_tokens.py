@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from tests.cli.conftest import Command
+
+if TYPE_CHECKING:
+    from sandbox.world import World
 
 
 def test_tokens_lists_what_fits_the_largest_first_for_nothing(tollbook: Command) -> None:
@@ -38,3 +44,22 @@ def test_each_tokens_option_counts(tollbook: Command) -> None:
     listed = tollbook("plan", "grades", "--tokens", "3375,3306", "--json")
     assert several.code == 0
     assert several.document == listed.document
+
+
+def test_an_id_of_the_policy_that_no_token_has_is_named_by_plan_and_doctor(
+    tollbook: Command, world: World, tmp_path: Path
+) -> None:
+    """Such an id would be asked for, and paid with, day after day."""
+    text = world.policy_path.read_text()
+    policy = tmp_path / "policy.toml"
+    policy.write_text(text.replace("tokens = [3375,", "tokens = [3375, 99999999,"))
+    plan = tollbook("plan", "tm-grade", "--json", TOLLBOOK_POLICY=str(policy))
+    assert plan.code == 0
+    assert any("names 99999999, which the seller's catalogue does not list" in note for note in plan.document["notes"])
+    doctor = tollbook("doctor", "--json", TOLLBOOK_POLICY=str(policy), PREFECT_API_URL=None)
+    [check] = [each for each in doctor.document["checks"] if each["check"] == "tokens"]
+    assert (doctor.code, check["ok"]) == (2, False)
+    assert "99999999" in check["detail"]
+    assert "tollbook tokens QUERY" in check["fix"]
+    sound = tollbook("plan", "tm-grade", "--json")
+    assert not any("catalogue" in note for note in sound.document["notes"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +12,7 @@ from tollbook.cli import options
 from tollbook.cli.output import Output
 
 if TYPE_CHECKING:
+    from tasks.buy.bill import Bill
     from tasks.ops.forecast import Forecast
     from tasks.workspace.workspace import Workspace
     from tollbook.cli.selection import Selection
@@ -53,15 +55,35 @@ def plan_bills(output: Output, selection: Selection, max_cost: str | None = None
     from tollbook.cli.tables.bills import show_bills
     from tollbook.cli.workspace import in_workspace
 
+    async def work(ws: Workspace) -> tuple[list[Bill], str]:
+        bills = await plan_flows(ws, selection, max_cost, spinner)
+        return bills, "" if selection.tokens else await _unlisted(ws, {bill.seller for bill in bills})
+
     selection.check()
     spinner = Spinner()
     try:
-        bills = in_workspace(lambda ws: plan_flows(ws, selection, max_cost, spinner))
+        bills, unlisted = in_workspace(work)
     finally:
         spinner.end()
+    if unlisted and bills:
+        bills = [*bills[:-1], replace(bills[-1], notes=(*bills[-1].notes, unlisted))]
     output.document(plan_document(bills))
     show_bills(output, bills)
     return worst([problem.exit_code for bill in bills for problem in bill.problems])
+
+
+async def _unlisted(ws: Workspace, sellers: set[str]) -> str:
+    """Name ids of the watch list that the free catalogue lacks; nothing where it can't be read without a wallet."""
+    from payer.values.errors import PayerError
+    from tasks.reference.watched import CATALOGUED, FIX, unlisted_text, unlisted_tokens
+
+    if CATALOGUED not in sellers:
+        return ""
+    try:
+        text = unlisted_text(await unlisted_tokens(ws))
+    except PayerError:
+        return ""
+    return f"{text}; {FIX}" if text else ""
 
 
 def _plan_month(output: Output, path: Path | None, flows: list[str] | None, tokens: str | None) -> int:
