@@ -80,7 +80,7 @@ EXTRAS = Column(
     "extras",
     Cast.JSON,
     (),
-    "columns the seller sends that are not declared yet, as JSON",
+    "what the seller sends and no column has, as JSON; also numbers with more digits than their column",
     expected=False,
     unit="none",
     source=Evidence.DERIVED,

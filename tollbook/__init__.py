@@ -1,4 +1,4 @@
-"""Read what tollbook bought: `tollbook.read` for one table, `tollbook.connect` for SQL, `tollbook.frame` for its rows.
+"""Read what tollbook bought: `tollbook.read` for one table, `tollbook.sql` for a query, `tollbook.connect` for more.
 
 `tollbook.cli` is the command. Importing this module loads no other package of ours, and DuckDB only when first used.
 """
@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 from tollbook.reading.file import connect
-from tollbook.reading.read import frame, read
+from tollbook.reading.read import frame, read, sql
 
 __version__: str
 
-__all__ = ["__version__", "connect", "frame", "read"]
+__all__ = ["__version__", "connect", "frame", "read", "sql"]
 
 
 def __getattr__(name: str) -> str:

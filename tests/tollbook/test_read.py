@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 from tests.warehouse.sample_market import DAYS, HOUR, NOW, SIGNALS
-from tollbook import connect, frame, read
+from tollbook import connect, frame, read, sql
 
 BITCOIN: list[Any] = [
     *("BTC", "3375", "BTC,", 3375, np.int64(3375)),
@@ -225,6 +225,23 @@ def test_the_sellers_filters_select_rows(market_home: Path) -> None:
     assert read("moonshots", market_cap=1e6, home=market_home).empty
     with pytest.raises(TypeError, match="market_cap='much' is no amount in USD"):
         read("moonshots", market_cap="much", home=market_home)  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize("format", ["pandas", "polars", "arrow"])
+def test_a_query_of_ones_own_has_exact_amounts_in_every_format(market_home: Path, format: str) -> None:
+    asked = "SELECT purchase_id, amount, amount_atomic, created_at FROM costs WHERE amount > ? ORDER BY purchase_id"
+    found: Any = sql(asked, [0], home=market_home, format=format)  # type: ignore[call-overload]
+    amounts = found["amount"].to_pylist() if format == "arrow" else [*found["amount"]]
+    assert {type(amount) for amount in amounts} == {Decimal}
+    assert sum(amounts) * 10**6 == sum(
+        found["amount_atomic"].to_pylist() if format == "arrow" else found["amount_atomic"]
+    )
+
+
+def test_a_query_may_use_macros_and_is_refused_in_a_format_there_is_not(market_home: Path) -> None:
+    assert sql("FROM grades_as_of(now())", home=market_home).shape[0] > 0
+    with pytest.raises(ValueError, match="there are 'pandas', 'polars', 'arrow'"):
+        sql("FROM grades", home=market_home, format="csv")  # type: ignore[call-overload]
 
 
 @pytest.mark.filterwarnings("ignore:The inplace keyword")  # of DuckDB's own .df()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from tollbook.reading import conditions
 from tollbook.reading.conditions import TOKEN, Chosen, When, Words
-from tollbook.reading.file import CATALOG, PublishedTable, attached, find_table, published, quoted
+from tollbook.reading.file import CATALOG, PublishedTable, attached, connect, find_table, published, quoted
 
 if TYPE_CHECKING:
     import duckdb
@@ -99,6 +99,39 @@ def read(
         source = quoted(table.name) if as_of is None else conditions.as_of_sql(con, table, as_of)
         rows = _of_tokens(con, table, asked, wanted, source, where)
         return _as(rows.select(wanted), format)
+
+
+@overload
+def sql(
+    query: str, values: Sequence[object] | None = ..., *, home: Path | str | None = ...,
+    format: Literal["pandas"] = ...,
+) -> pd.DataFrame: ...  # fmt: skip
+@overload
+def sql(
+    query: str, values: Sequence[object] | None = ..., *, home: Path | str | None = ..., format: Literal["polars"],
+) -> pl.DataFrame: ...  # fmt: skip
+@overload
+def sql(
+    query: str, values: Sequence[object] | None = ..., *, home: Path | str | None = ..., format: Literal["arrow"],
+) -> pa.Table: ...  # fmt: skip
+
+
+def sql(
+    query: str,
+    values: Sequence[object] | None = None,
+    *,
+    home: Path | str | None = None,
+    format: Literal["pandas", "polars", "arrow"] = "pandas",
+) -> Any:
+    """Return the rows of one query over the newest publication, in the types that `read` has.
+
+    `values` fill the query's parameters (`?`, `$1`). Times are in UTC. Raises DuckDB's errors for the query, and
+    FileNotFoundError before the first run.
+    """
+    if format not in FORMATS:
+        raise ValueError(f"format={format!r}: there are {', '.join(map(repr, FORMATS))}")
+    with connect(home) as con:
+        return _as(con.sql(query, params=values).to_arrow_table(), format)
 
 
 def frame(relation: duckdb.DuckDBPyRelation) -> pd.DataFrame:
