@@ -8,7 +8,8 @@ from __future__ import annotations
 import random
 import sys
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from sources import registry
@@ -25,7 +26,9 @@ from sources.registry import seller_of
 from sources.slots import slot
 
 SNAPSHOT, HISTORY = registry.dataset("tm-grade"), registry.dataset("tm-grade-history")
-SIGNALS = registry.dataset("trading-signals")
+SIGNALS = replace(registry.dataset("trading-signals"), restated_for=10, look_again=5)
+"""As if the seller restated its signals for ten days: they are looked at again every five."""
+
 FEEDS = (Feed("grades", ("tm-grade",), repairs=True), Feed("signals", ("trading-signals",)))
 BEGIN = datetime(2026, 1, 5, 6, 15, tzinfo=UTC)
 DAYS, QUIET = 365, 40
@@ -35,15 +38,27 @@ KEYS = tuple(str(number) for number in range(3000, 3008))
 SHARE = 0.06
 """How often a day without a fault is followed by one with."""
 
+RESTATED = 0.03
+"""How many signals are restated, one in ten of them later than is declared."""
+
 KINDS = ("empty", "short", "capped", "missing tokens", "outage", "failed")
+
+
+def declared(name: str) -> Dataset:
+    """A dataset as this year has it."""
+    return SIGNALS if name == SIGNALS.name else registry.dataset(name)
 
 
 @dataclass(frozen=True)
 class Market:
-    """The truth: which cells have a row. Some keys are listed late, some end, one never had a row; a few days lack."""
+    """The truth: which cells have a row. Some keys are listed late, some end, one never had a row; a few days lack.
+
+    `restated`: of a signal that changes after it had settled, the day on which it does.
+    """
 
     rows: frozenset[Cell]
     days: range
+    restated: Mapping[Cell, int]
 
     @staticmethod
     def of(seed: int, *, whole: bool = False) -> Market:
@@ -56,7 +71,12 @@ class Market:
             absent = {dice.randrange(days.start, days.stop) for _ in range(2 * (number % 5 == 4))}
             if number or whole:
                 rows |= {(key, day) for day in days if whole or (begin <= day < end and day not in absent)}
-        return Market(frozenset(rows), days)
+        restated = {
+            (key, day): day + dice.choice((*range(2, SIGNALS.restated_for + 1), 30))
+            for key, day in sorted(rows)
+            if not whole and dice.random() < RESTATED
+        }
+        return Market(frozenset(rows), days, restated)
 
 
 @dataclass
@@ -91,6 +111,8 @@ class Store:
     judged: dict[str, tuple[object, KeyAbsences]] = field(default_factory=dict)
     version: Counter[str] = field(default_factory=Counter)
     newest: Counter[str] = field(default_factory=Counter)
+    seen: dict[Cell, int] = field(default_factory=dict)
+    """Where rows may be restated: the day on which each settled cell was looked at last."""
 
     def add(self, page: DeliveredPage) -> None:
         group = page.group.id
@@ -104,6 +126,8 @@ class Store:
             self.proved = slot(self.dataset, page.received_at), found.page_rows
         for span in found.spans:
             if span.settled:
+                if self.dataset.restated_for:
+                    self.seen |= {(span.key, number): span.bucket for number in range(span.first, span.last + 1)}
                 self.settled[span.key] = merged((*self.settled.get(span.key, ()), (span.first, span.last)))
             else:
                 self.moving.setdefault(span.key, []).append(span)
@@ -117,13 +141,26 @@ class Store:
 
     def held(self, at: datetime, others: Store | None) -> HeldCells:
         current = slot(self.dataset, at)
-        spans = [CoveredSpan(key, a, b, 0, True) for key, own in self.settled.items() for a, b in own]
+        spans = [
+            span for key, own in self.settled.items() for a, b in own for span in self._looked_at(key, a, b, current)
+        ]
         spans += [span for own in self.moving.values() for span in own if span.bucket >= current - 1]
         edges = {key: (own[0][0], own[-1][1]) for key, own in (others.settled if others else {}).items()}
         size = self.proved[1] if self.proved and self.proved[0] > current - 28 else None
         groups = [part for part in self.open_groups.values() if part.group.bucket >= current]
         absences = {key: self._absences(key, edges.get(key)) for key in self.absent}
         return held_cells(self.dataset, spans, at, groups, absences=absences, page_rows=size)
+
+    def _looked_at(self, key: str, first: int, last: int, current: int) -> Iterator[CoveredSpan]:
+        """Settled cells with the day of the last look at them, as far as that matters still."""
+        if not self.dataset.restated_for:
+            yield CoveredSpan(key, first, last, 0, True)
+            return
+        past = current - 3 * (self.dataset.restated_for + self.dataset.look_again)
+        if first < past:
+            yield CoveredSpan(key, first, min(last, past - 1), current, True)
+        for number in range(max(first, past), last + 1):
+            yield CoveredSpan(key, number, number, self.seen[key, number], True)
 
     def _absences(self, key: str, elsewhere: Span | None) -> KeyAbsences:
         """Those of one key, judged again only when something new is known of it: of rows after its newest absent cell
@@ -153,6 +190,8 @@ class Year:
     calls: Counter[str] = field(default_factory=Counter)
     rows: set[tuple[str, Cell]] = field(default_factory=set)
     bought: set[tuple[object, ...]] = field(default_factory=set)
+    told: dict[Cell, bool] = field(default_factory=dict)
+    """Of each signal that came, whether its newest row says what it was restated to, or it was not restated."""
 
     @staticmethod
     def of(seed: int, share: float, *, whole: bool) -> Year:
@@ -167,8 +206,8 @@ class Year:
                     self._flow(feed, at)
 
     def _flow(self, feed: Feed, at: datetime) -> None:
-        for want in wanted_slots(feed, at, registry.dataset):
-            dataset = registry.dataset(want.dataset)
+        for want in wanted_slots(feed, at, declared):
+            dataset = declared(want.dataset)
             for _ in range(50):
                 held = self.held(dataset, at)
                 found = plan(dataset, seller_of(dataset), KEYS, want.first, want.last, held, at, at)
@@ -200,6 +239,9 @@ class Year:
         self.calls[piece.dataset] += 1
         page = self._answer(piece, at)
         self.rows |= {(piece.dataset, cell) for cell in page.cells}
+        if piece.dataset == SIGNALS.name:
+            today, restated = slot(SIGNALS, at), self.market.restated
+            self.told |= {cell: restated.get(cell, today) <= today for cell in page.cells}
         self.stores[piece.dataset].add(page)
 
     def _answer(self, piece: Piece, at: datetime) -> DeliveredPage:
@@ -223,13 +265,22 @@ class Year:
         received = at + timedelta(seconds=5)
         return DeliveredPage(piece.group, piece.page, received, len(page), tuple(page), readable=kind != "failed")
 
+    def restatements(self) -> Counter[str]:
+        """Signals that were restated in the declared time, or later, by what the newest row of each says."""
+        began, found = slot(SIGNALS, BEGIN), Counter[str]()
+        for cell, changed in self.market.restated.items():
+            if cell in self.told and began <= cell[1] < began + DAYS:
+                when = "in time" if changed <= cell[1] + SIGNALS.restated_for else "late"
+                found[f"{when}, {'seen' if self.told[cell] else 'not seen'}"] += 1
+        return found
+
     def states(self, dataset: Dataset) -> dict[Cell, str]:
         """Every cell that was to be kept fresh, by what is known of it at the end."""
         at = BEGIN + timedelta(days=DAYS + QUIET - 1)
         store, twin, first = self.stores[dataset.name], self.twin(dataset), slot(dataset, BEGIN)
         empty: set[Cell] = set()
         for name in {dataset.name, *((twin.dataset.name,) if twin and dataset is SNAPSHOT else ())}:
-            for own in self.held(registry.dataset(name), at).absent.values():
+            for own in self.held(declared(name), at).absent.values():
                 for cells in own:
                     if cells.absence is Absence.EMPTY:
                         empty |= {(cells.key, number) for number in range(cells.first, cells.last + 1)}
@@ -259,7 +310,9 @@ def report(seed: int, year: Year, fewest: Year) -> str:
     cells = Counter(state for dataset in (SNAPSHOT, SIGNALS) for state in year.states(dataset).values())
     counts = ", ".join(f"{count} {state}" for state, count in sorted(cells.items()))
     bad, paid, possible = len(year.weather.kinds), year.calls.total(), fewest.calls.total()
-    return f"seed {seed}, {bad} bad days: {counts}; {paid} calls, {possible} at least ({paid / possible:.2f} times)"
+    restated = ", ".join(f"{count} {how}" for how, count in sorted(year.restatements().items()))
+    calls = f"{paid} calls, {possible} at least ({paid / possible:.2f} times)"
+    return f"seed {seed}, {bad} bad days: {counts}; restated {restated}; {calls}"
 
 
 if __name__ == "__main__":

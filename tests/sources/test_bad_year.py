@@ -45,6 +45,13 @@ def test_every_cell_is_held_a_gap_or_confirmed_empty(year: tuple[int, Year]) -> 
         assert {cell for cell, state in states.items() if state == "confirmed empty"} & truth == set()
 
 
+def test_what_the_seller_restates_in_the_declared_time_is_seen(year: tuple[int, Year]) -> None:
+    """What it restates later than it declares shows only where somebody buys it again."""
+    found = year[1].restatements()
+    assert found["in time, seen"] > 30
+    assert found["in time, not seen"] == 0
+
+
 def test_nearly_all_that_the_seller_has_is_held_in_the_end(year: tuple[int, Year]) -> None:
     """What a bad day kept back is asked for again; only what failed waits for an operator, as a gap."""
     _, lived_through = year
