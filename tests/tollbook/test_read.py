@@ -14,6 +14,7 @@ import pytest
 
 from tests.warehouse.sample_market import DAYS, HOUR, NOW, SIGNALS
 from tollbook import connect, frame, read, sql
+from tollbook.reading.file import NotPublished, refuse
 
 BITCOIN: list[Any] = [
     *("BTC", "3375", "BTC,", 3375, np.int64(3375)),
@@ -258,3 +259,8 @@ def test_amounts_are_exact_and_days_and_times_have_one_type(market_home: Path) -
     ours = read("signals", columns="date, observed_at", home=market_home).dtypes
     assert ours.astype(str).tolist() == of_duckdb.astype(str).tolist() == ["datetime64[us]", "datetime64[us, UTC]"]
     assert costs["amount"].sum() == Decimal(int(costs["amount_atomic"].sum())) / 10**6
+
+
+def test_a_word_that_is_asked_of_a_file_without_any_is_told_so() -> None:
+    with pytest.raises(NotPublished, match=r"no token is in the category 'defi': this file has none yet"):
+        refuse("no token is in the category 'defi'", "defi", [], otherwise="there are")

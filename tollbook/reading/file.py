@@ -174,6 +174,8 @@ def refuse(problem: str, name: str, known: Collection[str], *, otherwise: str, f
     near = [spelled[match] for match in get_close_matches(name.lower(), spelled, n=3, cutoff=0.6)]
     if near:
         raise NotPublished(f"{problem}: did you mean {' or '.join(map(repr, near))}?")
+    if not known:
+        raise NotPublished(f"{problem}: this file has none yet")
     listed = [*(first or known)]
     more = ", …" if len(listed) > _LISTED else ""
     raise NotPublished(f"{problem}; {otherwise} {', '.join(listed[:_LISTED])}{more}")
