@@ -53,7 +53,9 @@ def parse_address(text: str) -> Address:
     if scheme == "file" and bucket:
         raise BadAddress(f"file://{bucket} names a machine, not a folder", "write three slashes: file:///folder")
     if not (path.strip("/") if scheme == "file" else bucket):
-        raise BadAddress(f"the {scheme} address names no {_HOLDER.get(scheme, 'bucket')}", _EXAMPLE)
+        what = f"the {scheme} address names no {_HOLDER.get(scheme, 'bucket')}"
+        as_text = "" if "://" in text else "; it has one slash where two belong, as a Path makes of it: give it as text"
+        raise BadAddress(what + as_text, _EXAMPLE)
     if re.search(r"[\s\x00-\x1f\\]", text) or {".", ".."} & set(unquote(path).split("/")):
         raise BadAddress(f"the {scheme} address has a blank, a backslash, or a part that is a dot or two", _EXAMPLE)
     clean = "/".join(part for part in path.split("/") if part)

@@ -51,7 +51,7 @@ def unsent(home: Path, publish_url: str | None) -> Iterator[Finding]:
     state = BucketMemory(published, url).state()
     shown = f"; readers there see that of {state.sent_at}" if state.sent_at else "; nothing was ever sent there"
     if state.problem is not None:
-        text = f"not published at {url} since {state.since}: {state.problem}{shown}"
+        text = f"not sent to object storage since {state.since}: {state.problem}{shown}"
         advice = f"{state.advice}; the next publication, or `tollbook publish`, sends all that is missing"
         yield Finding(KIND, url, Severity.WARNING, text, advice)
     elif state.version is not None and state.identity != identity_of(published):

@@ -42,7 +42,7 @@ class RemotePublication:
     def text(self) -> str:
         """One line for people."""
         if self.problem is not None:
-            return f"not published at {self.url}: {self.problem}; {self.advice}"
+            return f"not sent to object storage: {self.problem}; {self.advice}"
         if self.version is None:
             return f"nothing is published here yet that could be sent to {self.url}"
         if self.unchanged:
