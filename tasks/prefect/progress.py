@@ -96,12 +96,14 @@ def calls_in_run_log(form: str) -> Iterator[None]:
         return
     before = LOGGER.level
     LOGGER.setLevel(logging.INFO)
+    LOGGER.propagate = False
     LOGGER.addHandler(handler)
     try:
         yield
     finally:
         LOGGER.removeHandler(handler)
         LOGGER.setLevel(before)
+        LOGGER.propagate = True
 
 
 def console_as_json() -> None:

@@ -45,6 +45,31 @@ MUTANTS = (
         quotes_phrases=("(_is_phrase(bare) and", "(False and"),
         phrase_taken_for_anything=("if not _is_phrase(text):\n        return None", "if True:\n        return None"),
     ),
+    # Two names for one seller would each have caps, a payee and losses of their own.
+    *of(
+        "payer/policy/file.py",
+        ("tests/cli/test_wrong_files.py",),
+        two_sellers_at_one_address=("if other.place == seller.place", "if False"),
+    ),
+    # A backup overwrites nothing, and a restore takes nothing else for one.
+    *of(
+        "payer/ledger/backup.py",
+        ("tests/cli/test_wrong_files.py",),
+        backup_over_a_file=("if to.exists() or to.is_symlink():", "if False:"),
+        empty_file_restored=("if not source.is_file() or not source.stat().st_size:", "if False:"),
+    ),
+    # A ledger's file is read whole before it is trusted.
+    *of(
+        "payer/ledger/database/recognize.py",
+        ("tests/payer/ledger/test_recognize.py",),
+        damaged_page_passed_over=('    if said != "ok":\n', "    if False:\n"),
+    ),
+    # A seller is refused or waited for by what its answer means, and nothing is signed without terms.
+    *of(
+        "payer/buy/no_terms.py",
+        ("tests/payer/buy/test_no_terms.py",),
+        refusal_taken_for_silence=("if status in _WAIT or status >= 500:", "if status >= 400:"),
+    ),
     # A keystore is never overwritten, and opened before money may go to its address; the only copy of a key stays.
     *of(
         "payer/wallet/keystore.py",

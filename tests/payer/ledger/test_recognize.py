@@ -15,7 +15,8 @@ import pytest
 
 from payer.ledger import Ledger
 from payer.ledger.backup import backup
-from payer.values.errors import LedgerUnavailable, NotALedger
+from payer.values.errors import DamagedFile, LedgerUnavailable, NotALedger
+from tests.payer import purchases as p
 from tests.payer.purchases import bought
 from tests.stores import new_ledger_url
 
@@ -159,3 +160,15 @@ def test_a_ledger_that_others_may_read_is_closed_to_them(tmp_path: Path) -> None
     path.chmod(0o664)
     Ledger.open(f"sqlite:///{path}").close()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_page_that_is_damaged_is_found_before_the_books_are_trusted(tmp_path: Path) -> None:
+    with Ledger.open(f"sqlite:///{tmp_path}/ledger.db") as ledger:
+        for number in range(20):
+            p.bought(ledger, number)
+        assert ledger.verify_projection() == []
+    path = tmp_path / "ledger.db"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:8192] + b"\xaa" * 4096 + whole[12288:])
+    with Ledger.open(f"sqlite:///{path}") as ledger, pytest.raises(DamagedFile, match="the ledger is damaged"):
+        ledger.verify_projection()
