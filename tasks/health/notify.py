@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 
 from payer.values.errors import Misconfigured
 from tasks.health.changes import HealthChanges, Memory, after, compare
 from tasks.health.check import Health
 from tasks.health.finding import Severity
 
-PATIENCE_SECONDS = 30.0
-"""All services together; a slow one never holds up a flow for longer."""
+PATIENCE_SECONDS = 10.0
+"""All services together; a slow one never holds up a flow, or the end of its process, for longer."""
 
 
 async def notify(health: Health, memory: Memory, urls: str | None) -> tuple[HealthChanges, str]:
@@ -41,10 +45,31 @@ def message(changes: HealthChanges) -> tuple[str, str]:
 async def _send(changes: HealthChanges, urls: str) -> str:
     title, text = message(changes)
     critical = any(each.severity is Severity.CRITICAL for each in changes.appeared)
+    sending: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    arguments = (asyncio.get_running_loop(), sending, urls, title, text, critical)
+    # Nobody waits for a daemon thread: asyncio's own are waited for when the loop closes, however slow a service is.
+    threading.Thread(target=_send_apart, args=arguments, name="notify", daemon=True).start()
     try:
-        return await asyncio.wait_for(asyncio.to_thread(_send_now, urls, title, text, critical), PATIENCE_SECONDS)
+        return await asyncio.wait_for(sending, PATIENCE_SECONDS)
     except TimeoutError:
-        return f"the notification service did not answer within {PATIENCE_SECONDS:.0f} s"
+        return f"the notification service did not answer within {PATIENCE_SECONDS:g} s"
+
+
+def _send_apart(
+    loop: asyncio.AbstractEventLoop, sending: asyncio.Future[str], urls: str, title: str, text: str, critical: bool
+) -> None:
+    """Send, and hand the result to the loop, which may be gone by then."""
+    try:
+        problem = _send_now(urls, title, text, critical)
+    except Exception as error:  # noqa: BLE001 - handed on to whoever waits
+        _finish(loop, partial(sending.set_exception, error), sending)
+    else:
+        _finish(loop, partial(sending.set_result, problem), sending)
+
+
+def _finish(loop: asyncio.AbstractEventLoop, finish: Callable[[], None], sending: asyncio.Future[str]) -> None:
+    with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        loop.call_soon_threadsafe(lambda: None if sending.done() else finish())
 
 
 def _send_now(urls: str, title: str, text: str, critical: bool) -> str:

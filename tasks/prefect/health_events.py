@@ -14,6 +14,9 @@ from tasks.prefect.verdict import Verdict
 EVENT = "tollbook.finding"
 """Events are `tollbook.finding.critical`, `.warning`, `.notice` and `.over`; automations match on them."""
 
+NOT_NOTIFIED = "tollbook.not-notified"
+"""The event of a notification service that was slow, refused or did not answer."""
+
 
 def emit_changes(report: HealthReport) -> None:
     """Emit one event for each finding that appeared, changed or is over; its resource is the finding's subject."""
@@ -25,6 +28,10 @@ def emit_changes(report: HealthReport) -> None:
         )
     for key, text in report.changes.over.items():
         emit_event(event=f"{EVENT}.over", resource={"prefect.resource.id": f"tollbook.{key}"}, payload={"what": text})
+    if report.problem:
+        emit_event(
+            event=NOT_NOTIFIED, resource={"prefect.resource.id": "tollbook.notify"}, payload={"what": report.problem}
+        )
 
 
 async def health_artifact(report: HealthReport) -> None:
@@ -38,11 +45,15 @@ async def health_artifact(report: HealthReport) -> None:
 
 
 def health_verdict(report: HealthReport) -> Verdict:
-    """Failed while a finding is critical, or while people could not be told; else Completed with the counts."""
+    """Failed while a finding is critical, else Completed with the counts.
+
+    A notification service that is slow or broken fails no run: the message says so, the event `tollbook.not-notified`
+    too, and the next check tells it again.
+    """
     findings = report.health.findings
     critical = [each for each in findings if each.severity is Severity.CRITICAL]
+    untold = (f"not notified: {report.problem}",) if report.problem else ()
     if critical:
-        return Verdict(Failed(message="; ".join(each.text for each in critical[:3])))
-    if report.problem:
-        return Verdict(Failed(message=f"not notified: {report.problem}"))
-    return Verdict(Completed(message=f"{len(findings)} findings, none critical" if findings else "all is well"))
+        return Verdict(Failed(message="; ".join((*(each.text for each in critical[:3]), *untold))))
+    counts = f"{len(findings)} findings, none critical" if findings else "all is well"
+    return Verdict(Completed(message="; ".join((counts, *untold))))

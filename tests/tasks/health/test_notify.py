@@ -35,6 +35,8 @@ class Webhook(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Receiver)
         self.received: list[dict[str, str]] = []
         self.status, self.seconds = 200, 0.0
+        self.may_answer = threading.Event()
+        self.may_answer.set()
 
     @property
     def url(self) -> str:
@@ -47,6 +49,7 @@ class Receiver(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         time.sleep(self.server.seconds)
+        self.server.may_answer.wait(30)
         if self.server.status == 200:
             self.server.received.append(body)
         self.send_response(self.server.status)
@@ -115,6 +118,29 @@ def test_what_could_not_be_told_is_told_at_the_next_check(
     received = len(webhook.received)
     assert tell(memory, webhook.url, CAP) == (["cap:per_day"], "")
     assert len(webhook.received) == received + 1
+
+
+def test_a_service_that_never_ends_its_answer_holds_up_neither_a_check_nor_the_end_of_its_process(
+    tmp_path: Path, webhook: Webhook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The loop waits for its own threads when it closes: the one that sends is none of them."""
+    monkeypatch.setattr(notifying, "PATIENCE_SECONDS", 0.05)
+    webhook.may_answer.clear()
+    begun = time.monotonic()
+    changed, problem = tell(Memory(tmp_path), webhook.url, CAP)
+    took = time.monotonic() - begun
+    webhook.may_answer.set()
+    assert (changed, problem) == (["cap:per_day"], "the notification service did not answer within 0.05 s")
+    assert took < 3, "apprise's import included; a service may take 30 s here"
+    assert all(each.daemon for each in threading.enumerate() if each.name == "notify")
+
+
+def test_a_muted_check_sends_and_remembers_nothing(tmp_path: Path, webhook: Webhook) -> None:
+    memory = Memory(tmp_path)
+    assert tell(memory, "", CAP) == (["cap:per_day"], "")
+    assert webhook.received == []
+    assert tell(memory, webhook.url, CAP) == (["cap:per_day"], "")
+    assert len(webhook.received) == 1
 
 
 def test_without_a_service_nothing_is_sent_and_all_is_told_once_there_is_one(tmp_path: Path, webhook: Webhook) -> None:
