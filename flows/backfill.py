@@ -9,7 +9,7 @@ from prefect.client.schemas.objects import State
 
 from flows.ingest import ingest
 from tasks.prefect.approval import PausingApproval
-from tasks.prefect.artifacts import cost_artifact
+from tasks.prefect.artifacts import cost_artifact, purchases_artifact
 from tasks.prefect.flow_run import prefect_run
 from tasks.prefect.parameters import (
     Again,
@@ -66,6 +66,7 @@ async def backfill(
         approval = PausingApproval(threshold=threshold, budget=budget, seconds=approval_seconds, clock=ws.clock)
         async with ProgressArtifact() as watch:
             outcome = await ingest(ws, request, run, steps=AS_TASKS, watch=watch, approve_bill=approval)
+        await purchases_artifact(ws, outcome)
         await cost_artifact(ws)
         return verdict(outcome)
 

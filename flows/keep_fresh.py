@@ -8,7 +8,7 @@ from prefect.client.schemas.objects import State
 
 from flows.ingest import ingest
 from tasks.buy.bill import Bill
-from tasks.prefect.artifacts import bill_artifact, cost_artifact
+from tasks.prefect.artifacts import bill_artifact, cost_artifact, purchases_artifact
 from tasks.prefect.flow_run import prefect_run
 from tasks.prefect.progress import ProgressArtifact
 from tasks.prefect.steps import AS_TASKS
@@ -32,6 +32,7 @@ async def keep_fresh(name: str, max_cost: str | None, tokens: str | None) -> Sta
         run, at = prefect_run(ws, name, run.reason, budget=budget_of(ws, [name], max_cost))
         async with ProgressArtifact() as watch:
             outcome = await ingest(ws, request, run, steps=AS_TASKS, watch=watch, approve_bill=show_bill)
+        await purchases_artifact(ws, outcome)
         await cost_artifact(ws)
         return verdict(outcome)
 

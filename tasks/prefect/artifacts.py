@@ -1,4 +1,4 @@
-"""Show bills, costs and reconciliations as Prefect artifacts."""
+"""Show bills, purchases, costs and reconciliations as Prefect artifacts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from tasks.buy.bill import Bill, Line
 from tasks.buy.caps import CapLine
-from tasks.ops.costs import cost_table
+from tasks.buy.outcome import Outcome
+from tasks.calls.call import WatchedCall, of_cost
+from tasks.ops.costs import cost_table, view
 from tasks.ops.reconcile import Books
 from tasks.workspace.workspace import Workspace
 
@@ -174,6 +176,50 @@ def _cost_sentence(total: dict[str, Any]) -> str:
 
 def _cell(value: Any) -> str:
     return "-" if value is None else format(value, "f") if isinstance(value, Decimal) else str(value)
+
+
+MOST_PURCHASES = 200
+"""Purchases that an artifact lists; the others are in `tollbook costs --by purchase`."""
+
+
+async def purchases_artifact(ws: Workspace, outcome: Outcome) -> None:
+    """Write what a run bought as a markdown artifact, as it was published, each with its transaction."""
+    run = outcome.run
+    try:
+        where = f"WHERE run_id = '{run.run_id}' ORDER BY coalesce(block_time, created_at), purchase_id"
+        rows = await ws.in_thread(view, ws.home, f"SELECT * FROM costs {where}")
+    except FileNotFoundError:
+        return
+    if rows:
+        text = purchases_text([of_cost(row) for row in rows])
+        await write_artifact(
+            create_markdown_artifact,
+            markdown=text,
+            key=f"{slug(run.flow)}-purchases",
+            description="what the run bought",
+        )
+
+
+def purchases_text(calls: Sequence[WatchedCall]) -> str:
+    """Markdown: a row per purchase, with a link to its transaction where its chain has a public explorer."""
+    text = markdown_table([_purchase_row(call) for call in calls[:MOST_PURCHASES]])
+    more = len(calls) - MOST_PURCHASES
+    return f"{text}\n\n{more} more: `tollbook costs --by purchase`" if more > 0 else text
+
+
+def _purchase_row(call: WatchedCall) -> dict[str, Any]:
+    asked = call.subject
+    days = asked.first if asked.first == asked.last else f"{asked.first} to {asked.last}"
+    shown = f"{call.tx_hash[:10]}…{call.tx_hash[-4:]}" if call.tx_hash else "-"
+    return {
+        "time (UTC)": f"{call.at:%Y-%m-%d %H:%M}",
+        "dataset": call.dataset,
+        "keys": ", ".join(asked.keys) or "-",
+        "window": days or "-",
+        "amount": call.amount,
+        "state": call.state.value,
+        "transaction": f"[{shown}]({call.tx_url})" if call.tx_url else shown,
+    }
 
 
 async def books_artifact(books: Books) -> None:

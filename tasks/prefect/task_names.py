@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
 from payer.values.money import Amount
 from payer.values.purchase import Purchase
 from payer.values.request import Order
-from sources import registry
-from sources.model import DAY, EVERYTHING
-from sources.slots import start_of
 from tasks.buy.bill import Bill
 from tasks.buy.outcome import Bought
 from tasks.buy.plan import Planned
+from tasks.calls.subject import of_plan
 from tasks.request.model import DataRequest
 
 MOST_KEYS = 3
@@ -55,29 +52,10 @@ def call_name(purchase: Purchase) -> str:
 
 
 def order_words(order: Order) -> list[str]:
-    """Return window, keys and page of an order, as far as its plan's context says."""
-    context, words = order.context, []
-    if window := window_words(order):
-        words.append(window)
-    keys = [str(key) for key in context.get("keys") or () if key != EVERYTHING]
-    if keys:
-        words.append(f"of {', '.join(keys)}" if len(keys) <= MOST_KEYS else f"of {len(keys)} keys")
-    page = context.get("page", 0)
-    if isinstance(page, int) and page > context.get("first_page", page):
-        words.append(f"page {page}")
-    return words
-
-
-def window_words(order: Order) -> str:
-    """Return the first and last slot: a day, an hour of it, or two of them; "" for what the plan does not say."""
-    try:
-        dataset = registry.dataset(order.dataset)
-        ends = [start_of(dataset, int(order.context[end])) for end in ("first", "last")]
-    except (LookupError, TypeError, ValueError, OverflowError):
-        return ""
-    first, last = (_slot(end, days=dataset.grain % DAY == 0) for end in ends)
-    return first if first == last else f"{first} to {last}"
-
-
-def _slot(start: datetime, *, days: bool) -> str:
-    return f"{start:%Y-%m-%d}" if days else f"{start:%Y-%m-%d %H:%M}"
+    """Return window, keys and page of an order, as far as its plan or its request says."""
+    asked, words = of_plan(order.dataset, order.context, order.request.params), []
+    if asked.first is not None:
+        words.append(asked.first if asked.first == asked.last else f"{asked.first} to {asked.last}")
+    if asked.keys:
+        words.append(f"of {', '.join(asked.keys)}" if len(asked.keys) <= MOST_KEYS else f"of {len(asked.keys)} keys")
+    return [*words, *([f"page {asked.page}"] if asked.page else [])]

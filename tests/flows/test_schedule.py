@@ -177,6 +177,7 @@ def test_bill_and_costs_are_shown_as_artifacts_and_a_page(prefect: Prefect, buye
     assert "| caps.USDC.per_run | 50 | 0 |" in found["grades-bill"]["description"]
     assert (found["grades-progress"]["type"], found["grades-progress"]["data"]) == ("progress", 100.0)
     assert "| grades |" in found["costs-by-flow"]["data"]
+    assert found["grades-purchases"]["data"].count("| 0.017 USDC | delivered | 0x") == 3
     assert "0.051" in (buyer.home / "published" / "report" / "index.html").read_text("utf-8")
 
 

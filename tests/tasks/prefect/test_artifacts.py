@@ -154,3 +154,45 @@ def test_a_server_that_is_gone_is_told_and_stops_nothing(monkeypatch: pytest.Mon
     monkeypatch.setattr(artifacts, "get_run_logger", Log)
     asyncio.run(artifacts.bill_artifact(BILL))
     assert logged == ["backfill-bill is not shown in Prefect (connection refused); the ledger has it all the same"]
+
+
+def call(network: str, tx_hash: str | None) -> Any:
+    from datetime import UTC, datetime
+
+    from tasks.calls.call import Means, State, WatchedCall
+    from tasks.calls.subject import AskedFor
+
+    asked = AskedFor(("3306", "3375"), "2026-11-01", "2026-11-29")
+    at, state = datetime(2026, 11, 29, 6, 15, tzinfo=UTC), State.DELIVERED
+    told = {"seller": "s", "dataset": "trading-signals", "request": "GET …", "edition": "final", "asset": "USDC"}
+    return WatchedCall(
+        1, at, state, Means.PAID, "signals", "run", subject=asked, network=network, decimals=6, amount_atomic=17_000,
+        tx_hash=tx_hash, **told,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("network", "tx_hash", "shown"),
+    [
+        ("eip155:8453", "0x" + "ab" * 32, f"[0xabababab…abab](https://basescan.org/tx/0x{'ab' * 32})"),
+        ("eip155:84532", "0x" + "ab" * 32, f"[0xabababab…abab](https://sepolia.basescan.org/tx/0x{'ab' * 32})"),
+        ("eip155:31337", "0x" + "ab" * 32, "0xabababab…abab"),
+        ("eip155:8453", None, "-"),
+    ],
+)
+def test_a_purchase_has_a_link_to_its_transaction_where_its_chain_has_an_explorer(
+    network: str, tx_hash: str | None, shown: str
+) -> None:
+    from tasks.prefect.artifacts import purchases_text
+
+    *_, row = purchases_text([call(network, tx_hash)]).splitlines()
+    window = "2026-11-01 to 2026-11-29"
+    assert row == (f"| 2026-11-29 06:15 | trading-signals | 3306, 3375 | {window} | 0.017 USDC | delivered | {shown} |")
+
+
+def test_of_many_purchases_the_first_are_shown_and_the_rest_are_counted() -> None:
+    from tasks.prefect.artifacts import MOST_PURCHASES, purchases_text
+
+    text = purchases_text([call("eip155:31337", None)] * (MOST_PURCHASES + 5))
+    assert text.endswith("5 more: `tollbook costs --by purchase`")
+    assert text.count("trading-signals") == MOST_PURCHASES

@@ -22,7 +22,7 @@ def test_prefect_finds_no_argument_of_a_step_and_names_its_run_by_the_purchase()
     found: list[object] = []
     visit_collection(call, visit_fn=found.append)
     assert found == [call]
-    assert str(call) == f"buy {purchase.order.dataset} for 0.02 USDC"
+    assert str(call) == f"buy {purchase.order.dataset} of 0 for 0.02 USDC"
     assert repr(call) == f"<{call}>"
 
 

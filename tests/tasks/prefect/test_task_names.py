@@ -30,12 +30,12 @@ def bought(dataset: str, **context: Any) -> Purchase:
         ),
         (
             bought("hourly-trading-signals", keys=["*"], first=DAY * 24 + 13, last=DAY * 24 + 13, page=1, first_page=1),
-            "buy hourly-trading-signals 2026-11-29 13:00",
+            "buy hourly-trading-signals 2026-11-29T13",
         ),
         (bought("tm-grade", keys=list("abcd"), first=DAY, last=DAY), "buy tm-grade 2026-11-29 of 4 keys"),
         (bought("nobody-declares-it"), "buy nobody-declares-it"),
-        (bought("tm-grade", first="x", last=None), "buy tm-grade"),
-        (bought("tm-grade", first=10**30, last=10**30), "buy tm-grade"),
+        (bought("tm-grade", first="x", last=None), "buy tm-grade of 0"),
+        (bought("tm-grade", first=10**30, last=10**30), "buy tm-grade of 0"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
