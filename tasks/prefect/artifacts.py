@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Callable, Sequence
 from decimal import Decimal, localcontext
 from typing import Any
@@ -178,6 +180,11 @@ def _cell(value: Any) -> str:
     return "-" if value is None else format(value, "f") if isinstance(value, Decimal) else str(value)
 
 
+ARTIFACT_SECONDS, GONE_SECONDS = 20.0, 120.0
+"""Time that a server has for an artifact, and time in which it is not asked again after it failed."""
+
+_no_server_until = 0.0
+
 MOST_PURCHASES = 200
 """Purchases that an artifact lists; the others are in `tollbook costs --by purchase`."""
 
@@ -236,12 +243,19 @@ async def books_artifact(books: Books) -> None:
 
 
 async def write_artifact(create: Callable[..., Any], **artifact: Any) -> None:
-    """Write an artifact. A server that is gone keeps nobody from buying, booking and ending."""
-    try:
-        await create(**artifact)
-    except Exception as error:  # noqa: BLE001 - whatever the server or the network says
-        log = get_run_logger()
-        log.warning("%s is not shown in Prefect (%s); the ledger has it all the same", artifact["key"], error)
+    """Write an artifact. A server that is gone keeps nobody from buying, booking and ending: it is waited for once."""
+    global _no_server_until
+    why = "its server did not answer before"
+    if time.monotonic() >= _no_server_until:
+        try:
+            async with asyncio.timeout(ARTIFACT_SECONDS):
+                await create(**artifact)
+        except Exception as error:  # noqa: BLE001 - whatever the server or the network says
+            why, _no_server_until = str(error) or type(error).__name__, time.monotonic() + GONE_SECONDS
+        else:
+            return
+    log, key = get_run_logger(), artifact["key"]
+    log.warning("%s is not shown in Prefect (%s); the ledger has it all the same", key, why)
 
 
 def markdown_table(rows: Sequence[dict[str, Any]]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -13,6 +14,9 @@ from prefect.exceptions import MissingContextError
 from payer.values.request import Run
 from tasks.workspace.run import new_run
 from tasks.workspace.workspace import Workspace
+
+SERVER_SECONDS = 5.0
+"""Time in which Prefect's server answers what a run could do without, or counts as gone."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,7 @@ async def give_up_retries() -> None:
     policy = context.flow_run.empirical_policy
     policy.retries = 0
     try:
-        async with get_client() as client:
+        async with asyncio.timeout(SERVER_SECONDS), get_client() as client:
             await client.update_flow_run(context.flow_run.id, empirical_policy=policy)
     except Exception as error:  # noqa: BLE001 - the run's own failure is what a person must see
         get_run_logger().warning("the server repeats this run in vain: it can't be told not to (%s)", error)

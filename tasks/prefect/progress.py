@@ -19,6 +19,7 @@ from tasks.buy.bill import Bill
 from tasks.buy.watch import Counting
 from tasks.calls.log import LOGGER, JsonFormatter
 from tasks.prefect.artifacts import slug
+from tasks.prefect.flow_run import SERVER_SECONDS
 from tasks.workspace.settings import LOG_JSON
 
 EVERY_SECONDS = 2.0
@@ -59,7 +60,7 @@ class ProgressArtifact(Counting):
         assert self._updates is not None, "entered before"
         self._updates.cancel()
         [ended] = await asyncio.gather(self._updates, return_exceptions=True)
-        [last] = await asyncio.gather(self._update(), return_exceptions=True)
+        [last] = await asyncio.gather(asyncio.wait_for(self._update(), SERVER_SECONDS), return_exceptions=True)
         for error in (ended, last):
             if isinstance(error, Exception):
                 self._log.warning("the progress artifact could not be written: %s", error)

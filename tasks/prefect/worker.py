@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import os
 import signal
 from collections.abc import Awaitable, Callable
@@ -9,12 +11,15 @@ from contextlib import suppress
 from typing import Any
 
 from prefect.blocks.system import Secret
+from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
+from prefect.logging import get_logger
+from prefect.settings import get_current_settings
 
 from payer.values.errors import Interrupted, PayerError
 from payer.wallet.load import names_wallet
 from tasks.metrics.textfile import write_metrics
-from tasks.prefect.flow_run import give_up_retries
+from tasks.prefect.flow_run import SERVER_SECONDS, flow_run_context, give_up_retries
 from tasks.prefect.process import leave_dead_parent
 from tasks.prefect.progress import calls_in_run_log
 from tasks.prefect.verdict import Verdict, failure, stopped
@@ -25,6 +30,14 @@ from tasks.workspace.workspace import Workspace
 
 RETRIES, PAUSE = 2, 60
 """Retries of a flow, and seconds between them. A repeated run recovers first and buys nothing twice."""
+
+ALONE = (
+    "Money: what was sent is booked in the ledger, see `tollbook status`. Run it again? Yes: nothing is bought twice. "
+    "This process tries to send Prefect its events for some minutes yet; it may be stopped."
+)
+
+EVENT_LOGGERS = ("prefect.events.clients", "prefect._internal.concurrency")
+"""Loggers of Prefect that say for each event, in a line of a thousand characters, that the server is gone."""
 
 KEY_BLOCK = "tollbook-private-key"
 """Name of the Secret block that may hold the paying key, for workers without it in their environment."""
@@ -56,11 +69,37 @@ async def in_workspace(work: Callable[[Workspace], Awaitable[Verdict]]) -> State
         return stopped()
     except PayerError as error:
         ended = failure(error)
+    await tell_log(ended.state)
     if ended.state.is_failed():
         if not ended.again:
             await give_up_retries()
         raise RunFailed(ended.state.message or "the run failed")
     return ended.state
+
+
+async def tell_log(state: State[Any]) -> None:
+    """Log how the run ended and what it did with money, which nobody else says once the server is gone.
+
+    Prefect then fails to set the run's final state, and shows an error of its own that speaks of connections.
+    """
+    log = get_logger("tollbook")
+    log.info("%s: %s", state.name, state.message or "")
+    if why := await server_trouble():
+        log.error("Prefect's server does not answer (%s) and may show this run as running or crashed. %s", why, ALONE)
+        for name in EVENT_LOGGERS:
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+async def server_trouble() -> str:
+    """Return why Prefect's server does not answer, "" if it does, and where the run has none but its own."""
+    if flow_run_context() is None or not get_current_settings().api.url:
+        return ""
+    try:
+        async with asyncio.timeout(SERVER_SECONDS), get_client() as client:
+            error = await client.api_healthcheck()
+    except Exception as trouble:  # noqa: BLE001 - whatever the network says, the run has ended
+        error = trouble
+    return f"{type(error).__name__} {error}".strip() if error is not None else ""
 
 
 def stop_signals(ws: Workspace) -> StopSignals:

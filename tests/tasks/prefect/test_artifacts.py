@@ -137,23 +137,32 @@ def test_a_bar_or_a_line_break_of_a_sellers_text_stays_in_its_cell() -> None:
     assert markdown_table([{"why": "a | b\nc"}]).splitlines()[-1] == "| a \\| b c |"
 
 
-def test_a_server_that_is_gone_is_told_and_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_is_gone_is_told_and_waited_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """The bill is shown before anything is signed: without a server it is a line in the log."""
     from tasks.prefect import artifacts
 
-    logged: list[str] = []
+    logged, asked = [], []
 
     class Log:
         def warning(self, text: str, *values: object) -> None:
             logged.append(text % values)
 
-    async def refuse(**_artifact: Any) -> None:
-        raise ConnectionError("connection refused")
+    async def hang(**artifact: Any) -> None:
+        asked.append(artifact["key"])
+        await asyncio.sleep(60)
 
-    monkeypatch.setattr(artifacts, "create_table_artifact", refuse)
+    monkeypatch.setattr(artifacts, "create_table_artifact", hang)
     monkeypatch.setattr(artifacts, "get_run_logger", Log)
+    monkeypatch.setattr(artifacts, "ARTIFACT_SECONDS", 0.01)
+    monkeypatch.setattr(artifacts, "_no_server_until", 0.0)
     asyncio.run(artifacts.bill_artifact(BILL))
-    assert logged == ["backfill-bill is not shown in Prefect (connection refused); the ledger has it all the same"]
+    asyncio.run(artifacts.bill_artifact(BILL))
+    assert asked == ["backfill-bill"]
+    assert logged == [
+        "backfill-bill is not shown in Prefect (TimeoutError); the ledger has it all the same",
+        "backfill-bill is not shown in Prefect (its server did not answer before); the ledger has it all the same",
+    ]
+    monkeypatch.setattr(artifacts, "_no_server_until", 0.0)
 
 
 def call(network: str, tx_hash: str | None) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from pathlib import Path
 
 import pytest
@@ -46,3 +47,37 @@ def test_a_compaction_that_can_not_write_says_so_in_plain_words_and_the_next_doe
     gate.rmdir()
     assert asyncio.run(in_workspace(work)).message == "1 months rewritten, 2 files before, 1 after"
     assert len(read_manifest(tmp_path / "published" / "snapshots").files) == 1
+
+
+def test_a_run_whose_server_died_ends_with_a_word_about_money(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Prefect's own last words are of connections and event loops."""
+    from prefect.logging import get_logger
+
+    from tasks.prefect import worker
+
+    async def gone() -> str:
+        return "ConnectError refused"
+
+    levels = {name: logging.getLogger(name).level for name in worker.EVENT_LOGGERS}
+    monkeypatch.setattr(worker, "server_trouble", gone)
+    monkeypatch.setattr(get_logger("tollbook"), "propagate", True)
+    try:
+        with caplog.at_level(logging.INFO):
+            get_logger("tollbook").addHandler(caplog.handler)
+            asyncio.run(worker.tell_log(done("3 paid calls, 0.051 USDC").state))
+    finally:
+        get_logger("tollbook").removeHandler(caplog.handler)
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
+    said = list(dict.fromkeys(record.getMessage() for record in caplog.records))
+    assert said[0] == "Completed: 3 paid calls, 0.051 USDC"
+    assert "Money: what was sent is booked in the ledger" in said[1]
+    assert "nothing is bought twice" in said[1]
+
+
+def test_outside_of_a_flow_no_server_is_asked() -> None:
+    from tasks.prefect.worker import server_trouble
+
+    assert asyncio.run(server_trouble()) == ""
