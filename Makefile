@@ -59,7 +59,7 @@ sim: $(VENV)/dev.stamp    ## seeded worlds from SEED on, until N purchases are c
 	@$(BIN)/python -m tests.simulation -n $(or $(N),20000) --seed $(or $(SEED),1) $(ARGS)
 
 cluster: $(VENV)/dev.stamp ## three workers, one ledger, one published set, everything killed at random, for MINUTES (10) with SEED
-	@$(BIN)/python -m tests.cluster --minutes $(or $(MINUTES),10) --seed $(or $(SEED),1)
+	@$(BIN)/python -m tests.cluster --minutes $(or $(MINUTES),10) --seed $(or $(SEED),1) $(ARGS)
 
 mutants: $(VENV)/dev.stamp ## plant each money-critical fault in a copy of the tree and run its nearest tests; ARGS=word for some
 	@$(BIN)/python -m tests.mutants $(ARGS)

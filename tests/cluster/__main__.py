@@ -17,10 +17,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make cluster", description=__doc__)
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--no-prefect", action="store_true", help="run flows by the command alone")
     asked = parser.parse_args()
     with (
         tempfile.TemporaryDirectory(prefix="tollbook-cluster-") as folder,
-        cluster(Path(folder), asked.minutes * 60, asked.seed, CAPS) as played,
+        cluster(Path(folder), asked.minutes * 60, asked.seed, CAPS, prefect=not asked.no_prefect) as played,
     ):
         played.play()
         reckon(played)

@@ -9,7 +9,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -18,7 +18,7 @@ import psycopg
 
 from sandbox.world import World
 from tests.cluster import children
-from tests.cluster.servers import ObjectStore, Postgres
+from tests.cluster.servers import ObjectStore, Postgres, PrefectServer
 from tests.crash.child import begin
 
 WORKERS, READERS, APART_SECONDS = 3, 20, 5.0
@@ -67,6 +67,7 @@ class Cluster:
         self.stop = folder / "stop"
         self.workers: dict[int, BaseProcess] = {}
         self.readers: list[BaseProcess] = []
+        self.prefect: Mapping[str, str] = {}
 
     def env(self, number: int) -> dict[str, str]:
         """A worker's environment: a home of its own, the common ledger, place and store, a clock of its own."""
@@ -82,10 +83,13 @@ class Cluster:
             "TOLLBOOK_LEDGER_URL": self.postgres.url(),
             "TOLLBOOK_PUBLISH": "s3://cluster/published",
             "TOLLBOOK_CLOCK_OFFSET": repr(offset),
+            **self.prefect,
         }
 
     def start_worker(self, number: int) -> None:
-        commands: list[list[str]] = [["run", "grades"], ["run", "signals"], ["run", "moonshots"], ["run", "grades"]]
+        """A worker's flows: as runs of Prefect's server where there is one."""
+        word, more = ("flow", ["publish", "costs"]) if self.prefect else ("run", [])
+        commands = [[word, name] for name in ("grades", "signals", "moonshots", *more)]
         commands = commands[number:] + commands[:number]
         for year in (2023, 2024, 2025):
             for token in TOKENS:
@@ -179,9 +183,11 @@ class Cluster:
 
 
 @contextmanager
-def cluster(folder: Path, seconds: float, seed: int, caps: Mapping[str, str]) -> Iterator[Cluster]:
-    """Everything that the proof needs, up and running."""
-    with World(folder / "world") as world, Postgres() as postgres, ObjectStore() as store:
+def cluster(
+    folder: Path, seconds: float, seed: int, caps: Mapping[str, str], *, prefect: bool = False
+) -> Iterator[Cluster]:
+    """Everything that the proof needs, up and running; with `prefect`, its server too."""
+    with World(folder / "world") as world, Postgres() as postgres, ObjectStore() as store, ExitStack() as more:
         proof = Proof(seconds, seed, per_day_atomic=round(float(caps["per_day"]) * 1_000_000))
         made = Cluster(folder, world, postgres, store, proof)
         policy = Path(made.buyer.env["TOLLBOOK_POLICY"])
@@ -197,6 +203,8 @@ def cluster(folder: Path, seconds: float, seed: int, caps: Mapping[str, str]) ->
             made.buyer.home,
             {**made.buyer.env, "TOLLBOOK_POLICY": str(own)},
         )
+        if prefect:
+            made.prefect = more.enter_context(PrefectServer(folder / "prefect")).env
         try:
             yield made
         finally:

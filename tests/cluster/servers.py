@@ -1,4 +1,4 @@
-"""The servers of the proof, which can be killed and started again: PostgreSQL, and S3, which keeps its objects."""
+"""The servers of the proof: PostgreSQL and S3, which can be killed and started again, and Prefect's."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import logging
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
+import time
+import urllib.request
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -15,11 +18,14 @@ from typing import Any
 
 import psutil
 
+from tests.flows.server import BIN, quiet_environment
 from tests.object_storage import S3Server
+
+DATABASE = "PREFECT_API_DATABASE_CONNECTION_URL"
 
 
 class Postgres:
-    """A PostgreSQL server of its own; `url` names an empty database in it."""
+    """A PostgreSQL server of its own; `url` names the ledger's database in it."""
 
     def __init__(self) -> None:
         # As root the server runs under another user, who may not enter pytest's folder.
@@ -38,13 +44,12 @@ class Postgres:
         with psycopg.connect(self._server.get_uri(), autocommit=True) as connection:
             connection.execute("ALTER SYSTEM SET fsync = off")
             connection.execute("SELECT pg_reload_conf()")
-            for name in ("ledger", "prefect"):
-                connection.execute(f"CREATE DATABASE {name}")
+            connection.execute("CREATE DATABASE ledger")
         return self
 
-    def url(self, database: str = "ledger") -> str:
+    def url(self) -> str:
         base, _, query = str(self._server.get_uri()).partition("?")
-        return base.rsplit("/", 1)[0] + f"/{database}" + (f"?{query}" if query else "")
+        return base.rsplit("/", 1)[0] + "/ledger" + (f"?{query}" if query else "")
 
     def kill(self) -> None:
         """End it without a checkpoint, and every session with it."""
@@ -68,6 +73,47 @@ class Postgres:
             self.kill()
         self._server.cleanup()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+class PrefectServer:
+    """A Prefect server; `env` is what a flow's process needs to reach it.
+
+    Its database is a file, or what PREFECT_API_DATABASE_CONNECTION_URL names: it wants the extension pg_trgm, which the
+    PostgreSQL above has not.
+    """
+
+    def __init__(self, home: Path) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self._port = str(free.getsockname()[1])
+        home.mkdir()
+        named = {name: os.environ[name] for name in (DATABASE,) if name in os.environ}
+        self.env = {"PREFECT_API_URL": f"http://127.0.0.1:{self._port}/api", "PREFECT_HOME": str(home)}
+        self._env = {**quiet_environment(home, self.env), **named}
+        self._log = home / "server.log"
+
+    def __enter__(self) -> PrefectServer:
+        command = [str(BIN / "prefect"), "server", "start", "--host", "127.0.0.1", "--port", self._port]
+        with self._log.open("wb") as out:
+            self._child = subprocess.Popen(command, env=self._env, stdout=out, stderr=out)
+        for _ in range(720):
+            with suppress(OSError), urllib.request.urlopen(f"{self.env['PREFECT_API_URL']}/health", timeout=5):
+                return self
+            if self._child.poll() is not None:
+                break
+            time.sleep(0.25)
+        self._child.kill()
+        raise TimeoutError(f"Prefect's server did not start: {self._log.read_text()[-3000:]}")
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._child.terminate()
+        try:
+            self._child.wait(20)
+        except subprocess.TimeoutExpired:
+            self._child.kill()
+            self._child.wait()
 
 
 class ObjectStore:
