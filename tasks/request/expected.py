@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,10 +32,13 @@ def expected(ws: Workspace, path: Path = SCHEDULES) -> Expected | None:
         schedules = read_schedules(path)
     except Misconfigured:
         return None
-    bought = [(schedule, dataset) for schedule in schedules for dataset in _bought(ws, schedule)]
+    bought = [(schedule, list(_bought(ws, schedule))) for schedule in schedules]
     now = ws.clock.now()
-    fires = {(dataset.name, at) for schedule, dataset in bought for at in schedule.times(now - AROUND, now + AROUND)}
-    keys = {(dataset.name, key) for _, dataset in bought for key in _keys(ws, dataset)}
+    fires: set[tuple[str, datetime]] = set()
+    for schedule, datasets in bought:
+        times = list(schedule.times(now - AROUND, now + AROUND)) if datasets else []
+        fires.update((dataset.name, at) for dataset in datasets for at in times)
+    keys = {(dataset.name, key) for _, datasets in bought for dataset in datasets for key in _keys(ws, dataset)}
     return Expected(sorted(fires), sorted(keys))
 
 

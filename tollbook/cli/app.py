@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Annotated
 
 import typer
@@ -99,8 +100,12 @@ def verb_first(arguments: list[str]) -> list[str]:
     return [arguments[at], *arguments[:at], *arguments[at + 1 :]]
 
 
+_built = cache(typer.main.get_command)
+"""Every verb with its options, built once in a process that runs several."""
+
+
 def command(arguments: list[str]) -> int:
     """Run one verb and return its exit code. Errors of usage and of the payer are raised, not printed."""
     words = verb_first(arguments) or ["--help"]
-    result = typer.main.get_command(app).main(args=words, prog_name="tollbook", standalone_mode=False)
+    result = _built(app).main(args=words, prog_name="tollbook", standalone_mode=False)
     return result if isinstance(result, int) else 0
