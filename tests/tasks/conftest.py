@@ -37,7 +37,8 @@ def windows(count: int) -> tuple[date, date]:
 
 @dataclass
 class Desk:
-    """A buyer whose policy and clock a test may change."""
+    """A buyer whose policy and clock a test may change. `offset` is how far its clock is ahead of the world's, which an
+    earlier test may have moved."""
 
     world: World
     buyer: Buyer
@@ -52,8 +53,8 @@ class Desk:
             text = text.replace(old, new, 1)
         path = self.buyer.home / "policy.toml"
         path.write_text(text)
-        more = {"TOLLBOOK_CLOCK_OFFSET": repr(self.offset)} if self.offset else {}
-        return {**self.buyer.env, **more, "TOLLBOOK_POLICY": str(path)}
+        clock = {"TOLLBOOK_CLOCK_OFFSET": repr(self.world.clock.offset + self.offset)}
+        return {**self.buyer.env, **clock, "TOLLBOOK_POLICY": str(path)}
 
     def work(self, body: Callable[[Workspace], Awaitable[T]]) -> T:
         async def inside() -> T:
