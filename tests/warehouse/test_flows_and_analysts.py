@@ -25,7 +25,7 @@ def test_three_flows_publish_over_and_over_while_analysts_look(
     with open_ledger(tmp_path) as ledger:
         load(Cache(tmp_path), ledger)
         publish(tmp_path, ledger)
-    seen = look_on(tmp_path, analysts=4, held=2, seconds=SECONDS)
+    seen = look_on(tmp_path, analysts=4, held=2, seconds=SECONDS, pause=0.1)
     with capsys.disabled():
         print(f"\n{seen}")
     assert seen.errors == ()
