@@ -18,7 +18,10 @@ MOST_TURNS = 200
 
 
 async def refresh_reference(ws: Workspace, name: str) -> None:
-    """Fetch and load every page of a free dataset. Raises Misconfigured when it is not free: nothing is paid here."""
+    """Fetch and load every page of a free dataset. Raises Misconfigured when it is not free: nothing is paid here.
+
+    Where a page can't be had, those after it are given up, and nothing stays open in the ledger.
+    """
     request = await ws.in_thread(request_fresh, ws, name, reason="lookup", at=ws.clock.now())
     run = new_run(request.flow, request.reason, ws.clock.now(), budget=0)
     await start_run(ws, run)
@@ -31,8 +34,13 @@ async def refresh_reference(ws: Workspace, name: str) -> None:
         if bill.amount_atomic:
             raise Misconfigured(f"{name} is not free", advice=f"buy it with `tollbook run {name}`")
         approved = await ws.payer.approve(run, [item.order for item in fresh], {})
-        for purchase in approved.purchases:
-            await ws.payer.buy(purchase)
+        left = list(approved.purchases)
+        try:
+            while left:
+                await ws.payer.buy(left.pop(0))
+        finally:
+            if left:
+                await ws.in_thread(ws.payer.release, left)
         requested |= {item.key for item in fresh}
         await load(ws)
 

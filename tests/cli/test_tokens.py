@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.cli.conftest import Command
 
 if TYPE_CHECKING:
-    from sandbox.world import World
+    from sandbox.world import Buyer, World
 
 
 def test_tokens_lists_what_fits_the_largest_first_for_nothing(tollbook: Command) -> None:
@@ -63,3 +64,13 @@ def test_an_id_of_the_policy_that_no_token_has_is_named_by_plan_and_doctor(
     assert "tollbook tokens QUERY" in check["fix"]
     sound = tollbook("plan", "tm-grade", "--json")
     assert not any("catalogue" in note for note in sound.document["notes"])
+
+
+def test_a_list_that_cant_be_reached_leaves_nothing_open(tollbook: Command, buyer: Buyer, tmp_path: Path) -> None:
+    """Its pages cost nothing, and `status` would show each as open."""
+    text = Path(buyer.env["TOLLBOOK_POLICY"]).read_text()
+    policy = tmp_path / "policy.toml"
+    policy.write_text(re.sub(r"127\.0\.0\.1:\d+/v2", "127.0.0.1:1/v2", text))
+    said = tollbook("tokens", "btc", TOLLBOOK_POLICY=str(policy))
+    assert said.code == 6
+    assert tollbook("status", "--json").document["open"] == []

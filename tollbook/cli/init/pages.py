@@ -20,8 +20,8 @@ FLOWS = "grades signals moonshots"
 
 
 def show_tokens(output: Output, tokens: Sequence[Listed]) -> None:
-    """Print tokens with rank and price, as far as the seller's free lists have them."""
-    if not tokens:
+    """Print tokens with rank and price from the seller's free lists; nothing where those could not be read."""
+    if not any(token.symbol for token in tokens):
         return
     rows = [
         (

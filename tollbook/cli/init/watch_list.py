@@ -60,7 +60,7 @@ class WatchList:
             self._say_unreachable(error)
         if not self.asks:
             if not largest:
-                raise missing_flags(["--tokens"])
+                raise missing_flags(["--tokens"], *self.notes)
             return tuple(largest)
         return self._asked(largest, looked_up)
 
@@ -104,11 +104,12 @@ class WatchList:
             self.output.line(f"\n{note}", style="yellow")
 
 
-def missing_flags(missing: list[str]) -> BadUsage:
-    """The error where nobody is there to answer."""
+def missing_flags(missing: list[str], *reasons: str) -> BadUsage:
+    """The error where nobody is there to answer; `reasons` say what kept a default from being found."""
     names = list(dict.fromkeys(missing))
     return BadUsage(
-        f"nobody is there to ask, and {', '.join(names)} {'is' if len(names) == 1 else 'are'} missing",
+        f"nobody is there to ask, and {', '.join(names)} {'is' if len(names) == 1 else 'are'} missing"
+        + "".join(f"; {reason}" for reason in reasons),
         advice="for example `tollbook init --yes --network base-sepolia --wallet new --tokens BTC,ETH --top`, or "
         "`tollbook init --sandbox --yes` for a paid world on this machine",
     )
