@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+import tollbook
 from tests.object_storage import s3rver
 from tests.warehouse.bucket.conftest import move_on
 from tests.warehouse.bucket.publisher import (
@@ -23,7 +25,7 @@ from tests.warehouse.bucket.publisher import (
     unnamed,
 )
 from tollbook_bucket.address import parse_address
-from tollbook_bucket.errors import AnotherPublisher, NewerLayout
+from tollbook_bucket.errors import AnotherPublisher, NewerLayout, StoreUnreachable
 from tollbook_bucket.fetch import fetch
 from tollbook_bucket.store import open_bucket
 from warehouse.bucket.local_set import LocalSetChanged
@@ -268,3 +270,58 @@ def test_an_object_that_somebody_deleted_is_sent_again_by_verify(home: Path, tmp
 def test_before_the_first_publication_there_is_nothing_to_send(tmp_path: Path) -> None:
     bucket = store_in(tmp_path / "store")
     assert send(tmp_path / "published", bucket, read_pointer(bucket), NOW, OPTIONS) is None
+
+
+def test_a_store_that_dies_while_it_is_sent_to_keeps_what_it_has_and_the_next_goes_on(
+    home: Path, homes: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket = store_in(tmp_path / "store")
+    send_from(home, bucket)
+    first, real, left = bytes_of(home), bucket.put, iter(range(3))
+
+    def dying(name: str, data: bytes | memoryview | Path) -> None:
+        if next(left, None) is None:
+            raise StoreUnreachable("it is down", "wait")
+        real(name, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bucket, "put", dying)
+        with pytest.raises(StoreUnreachable):
+            send_from(move_on(home, homes[1]), bucket)
+    assert fetch(bucket.url).read_bytes() == first
+    there = {path.name for path in (tmp_path / "store" / "content").iterdir()}
+    assert send_from(home, bucket).objects == len({*newest(bucket).contents()} - there)
+    assert fetch(bucket.url).read_bytes() == bytes_of(home)
+
+
+def test_readers_of_a_bucket_that_changes_see_one_publication_or_the_other(
+    home: Path, homes: list[Path], s3_url: str
+) -> None:
+    """On S3, with versions expiring all the while: pandas, polars and SQL, each time of one whole publication."""
+    bucket = open_bucket(parse_address(s3_url))
+    send_from(home, bucket)
+    rows = [20 * (number + 1) for number in range(len(homes))]
+    over = threading.Event()
+
+    def publish() -> None:
+        try:
+            for turn in range(1, 7):
+                send_from(move_on(home, homes[turn % 3]), bucket, later=DAY * 2 * turn)
+        finally:
+            over.set()
+
+    seen = set[int]()
+    publisher = threading.Thread(target=publish)
+    publisher.start()
+    while not over.is_set():
+        seen.add(len(tollbook.read("grades", home=s3_url)))
+        seen.add(tollbook.read("grades", home=s3_url, format="polars").height)
+        with tollbook.connect(s3_url) as con:
+            [(current, versions)] = con.sql(
+                "SELECT count(*), (SELECT count(*) FROM grades_versions) FROM grades"
+            ).fetchall()
+        assert versions >= current
+        seen.add(current)
+    publisher.join()
+    assert seen <= set(rows)
+    assert len(tollbook.read("grades", home=s3_url)) == rows[0]
