@@ -568,4 +568,15 @@ MUTANTS = (
         ("tests/warehouse/publish/test_take_over.py",),
         late_rows_left_out_when_taking_over=("row(observed_at, seq) < ({newest})", "false AND seq < ({newest})"),
     ),
+    # The report: its amounts are those of the ledger to the last digit, and a seller's words are never markup.
+    *of(
+        "tasks/report/page_table.py",
+        ("tests/tasks/report/test_page.py",),
+        report_rounds_sums=("Context(prec=200)", "Context(prec=28)"),
+    ),
+    *of(
+        "tasks/report/page.py",
+        ("tests/tasks/report/test_page.py",),
+        report_takes_names_for_markup=("autoescape=True", "autoescape=False"),
+    ),
 )
