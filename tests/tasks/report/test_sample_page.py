@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from flows import costs as costs_flow
 from tasks.report.write import publish_report
 from tasks.workspace.workspace import Workspace
 from tests.browser import browser
@@ -190,9 +191,25 @@ def publish_in(home: Mapping[str, str]) -> str:
     return asyncio.run(published())
 
 
-def test_the_costs_flow_keeps_the_page_beside_the_published_file(sample: Mapping[str, str], page: Page) -> None:
+def test_the_costs_flow_keeps_the_page_beside_the_published_file(
+    sample: Mapping[str, str], page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The flow's own work, without a server: its artifacts are tested with the schedules."""
+    shown: list[str] = []
+
+    async def artifact(_ws: Workspace, by: str) -> None:
+        shown.append(by)
+
+    async def in_sample(work: Any) -> Any:
+        async with Workspace.open(sample) as ws:
+            return (await work(ws)).state
+
+    monkeypatch.setattr(costs_flow, "cost_artifact", artifact)
+    monkeypatch.setattr(costs_flow, "in_workspace", in_sample)
     index = Path(sample["TOLLBOOK_HOME"]) / "published" / "report" / "index.html"
-    assert publish_in(sample) == f"report page: {index}"
+    ended = asyncio.run(costs_flow.costs.fn())
+    assert ended.message == f"costs by flow, dataset, month; report page: {index}"
+    assert shown == ["flow", "dataset", "month"]
     assert read_page(index.read_text("utf-8")).table("flows") == page.table("flows")
     assert [each.name for each in index.parent.iterdir()] == ["index.html"], "no draft is left"
 
