@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from prefect.client.schemas.objects import State
@@ -9,7 +10,7 @@ from prefect.client.schemas.objects import State
 from flows.ingest import ingest
 from tasks.buy.bill import Bill
 from tasks.prefect.artifacts import bill_artifact, cost_artifact, purchases_artifact
-from tasks.prefect.flow_run import prefect_run
+from tasks.prefect.flow_run import left_to_later_run, prefect_run
 from tasks.prefect.progress import ProgressArtifact
 from tasks.prefect.steps import AS_TASKS
 from tasks.prefect.verdict import Verdict, verdict
@@ -22,7 +23,9 @@ from tasks.workspace.workspace import Workspace
 
 
 async def keep_fresh(name: str, max_cost: str | None, tokens: str | None) -> State[Any]:
-    """Run a feed or dataset once, as of the time it was scheduled for."""
+    """Run a feed or dataset once, as of the time it was scheduled for; of late runs only the newest that is due."""
+    if left := await left_to_later_run(datetime.now(UTC)):
+        return left
 
     async def work(ws: Workspace) -> Verdict:
         run, at = prefect_run(ws, name, "manual")

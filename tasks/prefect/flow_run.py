@@ -1,19 +1,38 @@
-"""Read the running Prefect flow run: its id, its deployment, and the time it was scheduled for."""
+"""Read the running Prefect flow run: its id, its deployment, the time it was scheduled for, and runs due after it."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from operator import itemgetter
+from typing import Any
 
 from prefect import get_run_logger
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterDeploymentId,
+    FlowRunFilterExpectedStartTime,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+)
+from prefect.client.schemas.objects import FlowRun as PrefectRun
+from prefect.client.schemas.objects import State, StateType
 from prefect.context import FlowRunContext
 from prefect.exceptions import MissingContextError
+from prefect.states import Completed
 
 from payer.values.request import Run
 from tasks.workspace.run import new_run
 from tasks.workspace.workspace import Workspace
+
+LATE = timedelta(minutes=10)
+"""A run that begins sooner after its time is not late, so that schedules denser than a run takes still run."""
+
+DUE = (StateType.SCHEDULED, StateType.PENDING, StateType.RUNNING)
+"""States of a run that is to begin, or has begun and not ended."""
 
 SERVER_SECONDS = 5.0
 """Time in which Prefect's server answers what a run could do without, or counts as gone."""
@@ -84,3 +103,54 @@ def prefect_run(ws: Workspace, flow: str, reason: str, *, budget: int | None = N
         flow_run_id=outer.flow_run_id,
     )
     return run, at
+
+
+async def left_to_later_run(now: datetime) -> State[Any] | None:
+    """Return the state of a late run whose work a later one does, None for a run that has to do its own.
+
+    A server that can't be asked makes no run leave its work: two that buy the same pay once.
+    """
+    context = flow_run_context()
+    run = context.flow_run if context is not None else None
+    if run is None or not may_be_left(run, now):
+        return None
+    try:
+        async with asyncio.timeout(SERVER_SECONDS):
+            later = newest_of(run, await _due_after(run, now))
+    except Exception as error:  # noqa: BLE001 - whatever the server or the network says
+        get_run_logger().warning("this run is late, and whether a later one is due is unknown (%s): it goes on", error)
+        return None
+    if later is None:
+        return None
+    times = f"{run.expected_start_time:%Y-%m-%d %H:%M} UTC", f"{later.expected_start_time:%Y-%m-%d %H:%M} UTC"
+    return Completed(message=f"late since {times[0]}; the run of {times[1]}, which is due too, buys what both would")
+
+
+def may_be_left(run: PrefectRun, now: datetime) -> bool:
+    """True for a scheduled run of a deployment that begins late."""
+    at = run.expected_start_time
+    return bool(run.auto_scheduled and run.deployment_id and at is not None and now - at >= LATE)
+
+
+def newest_of(run: PrefectRun, others: Iterable[PrefectRun]) -> PrefectRun | None:
+    """Return the newest scheduled run after this one with the same parameters. Pure."""
+    at = run.expected_start_time
+    later = [
+        (each.expected_start_time, each)
+        for each in others
+        if each.auto_scheduled and each.id != run.id and each.parameters == run.parameters
+        if at is not None and each.expected_start_time is not None and each.expected_start_time > at
+    ]
+    return max(later, key=itemgetter(0))[1] if later else None
+
+
+async def _due_after(run: PrefectRun, now: datetime) -> list[PrefectRun]:
+    assert run.deployment_id is not None, "may_be_left"
+    times = FlowRunFilterExpectedStartTime.model_validate({"after_": run.expected_start_time, "before_": now})
+    wanted = FlowRunFilter(
+        deployment_id=FlowRunFilterDeploymentId(any_=[run.deployment_id]),
+        expected_start_time=times,
+        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(DUE))),
+    )
+    async with get_client() as client:
+        return await client.read_flow_runs(flow_run_filter=wanted, limit=100)
