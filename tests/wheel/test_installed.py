@@ -11,6 +11,7 @@ import re
 import subprocess
 import sys
 import sysconfig
+import tomllib
 import zipfile
 from collections.abc import Iterator, Mapping
 from importlib.metadata import distribution, version
@@ -26,9 +27,7 @@ SITE = Path(sysconfig.get_path("purelib"))
 UV = ROOT / ".tools" / "bin" / "uv"
 ONLY_THE_SANDBOX = ("x402", "web3", "py-evm", "uvicorn")
 """Distributions of the extra."""
-ONLY_THE_REPORT = ("altair", "vl-convert-python", "jinja2")
-"""Distributions of the extra `report`; Prefect brings the last one anyway."""
-ONLY_OBJECTS = ("obstore",)
+EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
 
 
 def run_tool(*ways: list[str]) -> None:
@@ -130,12 +129,13 @@ def test_the_environment_of_the_tests_satisfies_what_the_wheel_requires(wheel: P
         [metadata] = [
             archive.read(name).decode() for name in archive.namelist() if name.endswith(".dist-info/METADATA")
         ]
-    assert set(re.findall(r"^Provides-Extra: (.*)$", metadata, re.M)) == {"sandbox", "objects", "report"}
+    assert set(re.findall(r"^Provides-Extra: (.*)$", metadata, re.M)) == set(EXTRAS) >= {"sandbox", "objects", "report"}
     required = [Requirement(line) for line in re.findall(r"^Requires-Dist: (.*)$", metadata, re.M)]
     of_the_extras = {
         canonicalize_name(one.name) for one in required if one.marker and not one.marker.evaluate({"extra": ""})
     }
-    assert of_the_extras == {*ONLY_THE_SANDBOX, *ONLY_OBJECTS, *ONLY_THE_REPORT}
+    assert of_the_extras == {canonicalize_name(Requirement(line).name) for lines in EXTRAS.values() for line in lines}
+    assert of_the_extras >= set(ONLY_THE_SANDBOX)
     for one in required:
         assert one.specifier.contains(version(one.name), prereleases=True), one
 
