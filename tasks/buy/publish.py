@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -41,10 +43,15 @@ class LeftToPublisher:
     shown: bool
 
     @property
+    def where(self) -> str:
+        """The place of the last publication, for people; empty before the first one."""
+        return self.last.place.address if self.last.place else ""
+
+    @property
     def text(self) -> str:
         """One sentence for people."""
         by = f"{self.last.host} at {self.last.published_at:%Y-%m-%d %H:%M:%S} UTC" if self.last.published_at else ""
-        where = f" ({self.last.place.address})" if self.last.place else ""
+        where = f" ({self.where})" if self.where else ""
         if self.shown:
             return f"published by {by}{where}"
         so_far = f"last published by {by}{where}" if by else "nothing is published yet"
@@ -59,7 +66,7 @@ class LeftToPublisher:
             "shown": self.shown,
             "host": self.last.host,
             "at": at.isoformat() if at else None,
-            "place": self.last.place.address if self.last.place else None,
+            "place": self.where or None,
             "ledger_seq": self.last.ledger_seq,
         }
 
@@ -85,6 +92,23 @@ async def publish(ws: Workspace, *, take_over: bool = False, verify: bool = Fals
         if ws.stop.requested or time.monotonic() >= until:
             return LeftToPublisher(await ws.in_thread(publisher.last), shown=False)
         await asyncio.sleep(POLL_SECONDS)
+
+
+@asynccontextmanager
+async def as_publisher(ws: Workspace) -> AsyncIterator[LeftToPublisher | None]:
+    """Hold the publisher's lock for the block, for what changes published files and adds nothing; on SQLite there is
+    none. Yields what it is left to where another worker has the lock, or the published set lies elsewhere."""
+    publisher = await ws.in_thread(lambda: ws.ledger.workers.publisher if ws.ledger.workers.share else None)
+    if publisher is None:
+        yield None
+        return
+    elected = await ws.in_thread(publisher.try_elect)
+    try:
+        last = await ws.in_thread(publisher.last)
+        yield None if elected is not None and is_here(ws, last) else LeftToPublisher(last, shown=False)
+    finally:
+        if elected is not None:
+            await ws.in_thread(elected.release)
 
 
 @dataclass(frozen=True, slots=True)

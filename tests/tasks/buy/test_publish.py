@@ -12,6 +12,7 @@ import pytest
 from payer.ledger import Ledger
 from tasks.buy import publish as publishing
 from tasks.buy.publish import LeftToPublisher, publish
+from tasks.ops.compact import compact
 from tasks.workspace.workspace import Workspace
 from tests.crash.child import KILLED, run_command
 from tests.paths import ROOT
@@ -61,6 +62,13 @@ class Workers:
         async def work() -> Publication | LeftToPublisher | None:
             async with Workspace.open(self.env(home)) as ws:
                 return await publishing._turn(ws, ticket, publishing._Options())
+
+        return asyncio.run(work())
+
+    def compact(self, home: Path) -> str:
+        async def work() -> str:
+            async with Workspace.open(self.env(home)) as ws:
+                return await compact(ws)
 
         return asyncio.run(work())
 
@@ -162,3 +170,13 @@ def test_a_publisher_that_is_killed_is_replaced_and_nothing_is_missing_or_twice(
     assert workers.money() == before
     with Ledger.open(workers.url) as ledger:
         assert ledger.workers.publisher.last().waits_for is None
+
+
+def test_files_are_compacted_by_a_worker_at_the_published_set_while_none_publishes(workers: Workers) -> None:
+    one, other = workers.home("one", shared=False), workers.home("other", shared=False)
+    workers.buy()
+    workers.publish(one)
+    assert "left to the publisher" in workers.compact(other)
+    with Ledger.open(workers.url) as ledger, ledger.workers.publisher.elect():
+        assert f"left to the publisher ({ledger.workers.publisher.last().place.address}" in workers.compact(one)  # type: ignore[union-attr]
+    assert "months rewritten" in workers.compact(one)
