@@ -278,6 +278,7 @@ def test_a_person_is_asked_and_a_key_is_not_echoed(terminal: Terminal, folder: P
     terminal.answer("Repeat", "correct horse")
     for cap in ("per_call", "per_run", "per_flow_day"):
         terminal.answer(cap, "")
+    terminal.answer("per_day", "three")
     terminal.answer("per_day", "3.00")
     terminal.answer("per_month", "")
     terminal.answer("Watch list", "BTC")
@@ -285,6 +286,7 @@ def test_a_person_is_asked_and_a_key_is_not_echoed(terminal: Terminal, folder: P
     terminal.answer("Write this?", "y")
     assert terminal.end() == 0, terminal.shown
     assert "recovery phrase of 12 words" in terminal.shown
+    assert "per_day is 'three', and no amount" in terminal.shown
     assert "fits 3 tokens: 3375 Bitcoin (rank 1)" in terminal.shown
     for secret in (KEY, PHRASE, "correct horse"):
         assert secret not in terminal.shown

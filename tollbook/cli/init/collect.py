@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -120,11 +122,17 @@ class Collector:
         if self.asks and not named and self.current.is_new:
             self.output.line("\nCaps in USDC, each enforced before anything is signed (Enter keeps the value)")
             for cap in CAPS:
-                before = fitted(self.current.caps, named)[cap]
-                answer = questions.text(f"  {cap:<13}", before)
-                if answer != before:
+                answer = questions.until_right(partial(self._cap, cap, named))
+                if answer is not None:
                     named[cap] = answer
         return fitted(self.current.caps, named)
+
+    def _cap(self, cap: str, named: Mapping[str, str]) -> str | None:
+        """Ask for a cap beside those named before; None where it stays as it is. Raises Misconfigured for no amount."""
+        before = fitted(self.current.caps, named)[cap]
+        answer = questions.text(f"  {cap:<13}", before).strip()
+        fitted(self.current.caps, {**named, cap: answer})
+        return None if answer == before else answer
 
     def _wallet(self) -> WalletChoice:
         kind = self._wallet_kind()
