@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from payer.buy.approve import Approved
@@ -29,6 +29,7 @@ from tasks.buy.caps import room
 from tasks.buy.fit_caps import urgent_only
 from tasks.buy.outcome import Bought, PriceChange
 from tasks.buy.watch import UNWATCHED, Watch
+from tasks.calls.call import State, state_of
 from tasks.calls.log import log_purchases
 from tasks.reserve.overlaps import give_way
 from tasks.workspace.workspace import Workspace
@@ -42,21 +43,25 @@ BuyStep = Callable[[Workspace, Run, Purchase, Approved], Awaitable[Purchase]]
 
 async def recover(ws: Workspace, flow: str | None = None) -> Recovered:
     """Carry every open purchase of a flow (None: of all) as far as it goes. Without any, no chain is asked."""
-    if not await ws.in_thread(_is_open, ws, flow):
+    waiting = await ws.in_thread(_waiting, ws, flow)
+    if waiting is None:
         return Recovered()
     found = await ws.payer.recover(flow)
-    log_purchases({p.purchase_id: p for p in _changed(found)}.values())
+    log_purchases(_changed(found, {p.purchase_id: state_of(p) for p in waiting}))
     return found
 
 
-def _changed(found: Recovered) -> Iterator[Purchase]:
-    """Every purchase that a recovery carried on, the last state of each last."""
-    yield from (purchase for purchase, _ in found.in_doubt)
-    yield from (*found.settled, *found.voided, *found.delivered, *found.undelivered)
+def _changed(found: Recovered, before: Mapping[str, State]) -> list[Purchase]:
+    """The purchases that a recovery carried on, each as it is last; a block that became final changes no state."""
+    carried = (*(p for p, _ in found.in_doubt), *found.settled, *found.voided, *found.delivered, *found.undelivered)
+    latest = {purchase.purchase_id: purchase for purchase in carried}
+    return [p for p in latest.values() if before.get(p.purchase_id) != state_of(p)]
 
 
-def _is_open(ws: Workspace, flow: str | None) -> bool:
-    return bool(due(ws.ledger, ws.clock.now(), flow) or ws.spool.waiting())
+def _waiting(ws: Workspace, flow: str | None) -> list[Purchase] | None:
+    """Purchases that a recovery has to carry on, none where only bodies wait in the spool; None for nothing to do."""
+    purchases = due(ws.ledger, ws.clock.now(), flow)
+    return purchases if purchases or ws.spool.waiting() else None
 
 
 async def approve(ws: Workspace, run: Run, bill: Bill) -> Approved:

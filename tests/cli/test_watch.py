@@ -65,6 +65,14 @@ def test_a_flow_that_never_ran_is_named(tollbook: Command) -> None:
     assert "no flow 'gradez' has run yet; those that have: grades" in said.err
 
 
+def test_a_ledger_without_calls_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    empty = Command({"TOLLBOOK_HOME": str(tmp_path)}, monkeypatch, capsys)
+    assert empty("watch", "--no-follow").err == "no call yet\n"
+    assert empty("watch", "--no-follow", "--json").err == ""
+
+
 def test_an_error_among_lines_of_json_is_one_line(tollbook: Command) -> None:
     said = tollbook("watch", "--since", "soon", "--json")
     [line] = said.out.splitlines()

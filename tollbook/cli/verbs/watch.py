@@ -75,7 +75,10 @@ def _watch(since: str | None, flows: Sequence[str], *, follow: bool, as_json: bo
         begin = None if since is None else parse_since(since, ws.clock.now())
         stream, lines = CallStream(ws.ledger.changes, flows), lines_for(as_json=as_json, name=KeyNames(ws.home))
         _warn_of_unknown(ws, flows)
-        lines.show(stream.newest(NEWEST) if begin is None else stream.since(begin))
+        calls = stream.newest(NEWEST) if begin is None else stream.since(begin)
+        lines.show(calls)
+        if not calls and not as_json:
+            print(f"no call yet{'; Ctrl-C ends the wait' if follow else ''}", file=sys.stderr)
         if follow:
             _follow(stream, lines)
 
