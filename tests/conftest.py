@@ -31,6 +31,9 @@ LONGEST = (
     "tests/wheel/",
     "tests/test_clocks.py",
     "tests/warehouse/load/test_load.py",
+    "tests/warehouse/publish/test_publish.py",
+    "tests/warehouse/snapshots/test_compact.py",
+    "tests/warehouse/test_",
 )
 """Begun first: a file that waits for minutes would keep one worker alone at the end."""
 

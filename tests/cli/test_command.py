@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -62,6 +61,15 @@ def test_every_verb_has_help_and_speaks_json(bare: Command, verb: str) -> None:
     assert "--json" in said.out
 
 
+NEEDED_BY_FEW = {
+    "cli/init/world.py": "the sandbox, where one is asked for",
+    "cli/tables/calls.py": "what only `watch` and the log of calls show",
+    "cli/workspace.py": "metrics, where a file for them is named",
+    "reading/file.py": "buckets, where data lies in one",
+}
+"""Modules outside the verbs that import our own code late, and what it is."""
+
+
 def test_only_verbs_import_our_own_modules_inside_functions() -> None:
     """A verb imports what it needs when it runs, so that help stays fast; everything else imports at the top."""
     late = set()
@@ -69,8 +77,9 @@ def test_only_verbs_import_our_own_modules_inside_functions() -> None:
         functions = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, FUNCTIONS)]
         inner = [node for function in functions for node in ast.walk(function) if isinstance(node, ast.ImportFrom)]
         if any((node.module or "").split(".")[0] in PACKAGES for node in inner):
-            late.add(path.relative_to(ROOT / "tollbook" / "cli"))
-    assert {path for path in late if path.parts[0] != "verbs"} == {Path("main.py")}
+            late.add(path.relative_to(ROOT / "tollbook"))
+    elsewhere = {str(path) for path in late if path.parts[:2] != ("cli", "verbs")}
+    assert elsewhere == {"cli/main.py", *NEEDED_BY_FEW}
 
 
 def test_no_arguments_show_the_help(bare: Command) -> None:
