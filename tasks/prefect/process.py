@@ -24,6 +24,10 @@ ENGINE = (sys.executable, "-m", "prefect.engine")
 PARENT = "FLOW_RUN_PARENT"
 """Names the process whose death leaves the engine alone, in the engine's environment."""
 
+QUIET = {"PREFECT_LOGGING_LOGGERS_PREFECT_TASK_RUNS_LEVEL": "WARNING"}
+"""Settings of the engine's log, unless the worker's environment has its own: the run's log has a line for each call,
+and Prefect's "Finished in state Completed()" for each task run beside it says less."""
+
 _SET_PARENT_DEATH_SIGNAL, _SET_CHILD_SUBREAPER = 1, 36
 """Options of Linux's prctl(2)."""
 
@@ -39,7 +43,7 @@ def main(command: Sequence[str]) -> int:
         stdout=write,
         stderr=write,
         pass_fds=(read,),
-        env={**os.environ, PARENT: str(os.getpid())},
+        env={**QUIET, **os.environ, PARENT: str(os.getpid())},
         preexec_fn=partial(_prctl, _SET_PARENT_DEATH_SIGNAL, signal.SIGTERM),
     )
     os.close(write)

@@ -87,7 +87,7 @@ async def tell_log(state: State[Any]) -> None:
     if why := await server_trouble():
         log.error("Prefect's server does not answer (%s) and may show this run as running or crashed. %s", why, ALONE)
         for name in EVENT_LOGGERS:
-            logging.getLogger(name).setLevel(logging.CRITICAL)
+            logging.getLogger(name).disabled = True
 
 
 async def server_trouble() -> str:

@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.docs.page import PROJECT
 
 ENGINE = """
@@ -76,3 +78,14 @@ def test_a_containers_first_process_ends_after_all_that_was_left_behind(tmp_path
     command = [sys.executable, "-m", "tasks.prefect.process", "sh", "-c", left_behind]
     done = subprocess.run(command, cwd=PROJECT, timeout=30, check=False)
     assert (done.returncode, last.read_text()) == (3, "done\n")
+
+
+@pytest.mark.parametrize(("own", "level"), [({}, "WARNING"), ({"of_its_own": "INFO"}, "INFO")])
+def test_the_engines_log_leaves_out_what_each_call_says_better(tmp_path: Path, own: dict[str, str], level: str) -> None:
+    """Unless the worker's environment says otherwise."""
+    name = "PREFECT_LOGGING_LOGGERS_PREFECT_TASK_RUNS_LEVEL"
+    engine = (sys.executable, "-c", f"import os; print(os.environ['{name}'])")
+    env = {**os.environ, "PYTHONPATH": str(PROJECT), **({name: own["of_its_own"]} if own else {})}
+    command = [sys.executable, "-c", START.format(engine=engine)]
+    done = subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout == f"{level}\n"

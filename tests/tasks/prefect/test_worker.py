@@ -60,7 +60,6 @@ def test_a_run_whose_server_died_ends_with_a_word_about_money(
     async def gone() -> str:
         return "ConnectError refused"
 
-    levels = {name: logging.getLogger(name).level for name in worker.EVENT_LOGGERS}
     monkeypatch.setattr(worker, "server_trouble", gone)
     monkeypatch.setattr(get_logger("tollbook"), "propagate", True)
     try:
@@ -69,8 +68,10 @@ def test_a_run_whose_server_died_ends_with_a_word_about_money(
             asyncio.run(worker.tell_log(done("3 paid calls, 0.051 USDC").state))
     finally:
         get_logger("tollbook").removeHandler(caplog.handler)
-        for name, level in levels.items():
-            logging.getLogger(name).setLevel(level)
+        silenced = [logging.getLogger(name).disabled for name in worker.EVENT_LOGGERS]
+        for name in worker.EVENT_LOGGERS:
+            logging.getLogger(name).disabled = False
+    assert all(silenced)
     said = list(dict.fromkeys(record.getMessage() for record in caplog.records))
     assert said[0] == "Completed: 3 paid calls, 0.051 USDC"
     assert "Money: what was sent is booked in the ledger" in said[1]
