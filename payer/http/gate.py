@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from types import TracebackType
 
 from payer.http.pace import LONGEST_PAUSE_SECONDS, Pace
 from payer.values.clock import Clock
+from payer.values.errors import LedgerUnavailable
 
 
 class Gate:
@@ -27,7 +29,9 @@ class Gate:
         until = now + timedelta(seconds=min(max(seconds, 0.0), LONGEST_PAUSE_SECONDS))
         self._open_at = until if self._open_at is None else max(self._open_at, until)
         if self._pace is not None:
-            await self._pace.hold(until, now)
+            # The answer that told of the pause must not be lost with a ledger that is away; this process pauses anyway.
+            with suppress(LedgerUnavailable):
+                await self._pace.hold(until, now)
 
     @property
     def is_passed(self) -> bool:

@@ -155,6 +155,13 @@ class TestPace:
         asyncio.run(there.wait())
         assert clock.now() - began == timedelta(seconds=20)
 
+    def test_a_pause_that_can_not_be_kept_for_others_is_kept_here(self, tmp_path: Path, clock: OwnClock) -> None:
+        """The answer that told of it is not lost with the ledger, or the disk, that is away."""
+        (tmp_path / "paces").write_text("a file where the folder should be")
+        gate = Gate(clock, 1, RequestPace(60, tmp_path / "paces" / "s"))
+        asyncio.run(gate.pause(20))
+        assert gate._open_at == clock.now() + timedelta(seconds=20)
+
     @pytest.mark.parametrize("content", [b"", b"rubbish", b"-9999999999999999999", b"99999999999999999"])
     def test_a_file_that_says_nothing_sensible_holds_nobody_up(
         self, tmp_path: Path, clock: OwnClock, content: bytes
