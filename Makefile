@@ -31,7 +31,7 @@ export PYTHONDONTWRITEBYTECODE :=
 export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
-.PHONY: demo test check style types bench backfill sim cluster mutants screenshots format lock clean
+.PHONY: demo test check style types bench backfill week sim cluster mutants screenshots format lock clean
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/run.stamp   ## the main job, in a paid world on loopback
@@ -54,6 +54,9 @@ bench: $(VENV)/dev.stamp  ## side by side, each figure a ratio against a peer
 
 backfill: $(VENV)/dev.stamp  ## a long backfill in the paid world, killed twice, resumed, again for $0; the figures printed
 	@BACKFILL=$(or $(SIZE),50x365) $(BIN)/python -m pytest -q --timeout 1800 tests/cli/test_long_backfill.py
+
+week: $(VENV)/dev.stamp   ## a team's first week on a Prefect server, DAYS days of it (3), told by a webhook and pages in Chromium
+	@TOLLBOOK_DAYS=$(or $(DAYS),3) $(BIN)/python -m pytest -q --timeout 1800 tests/flows/test_first_week.py
 
 sim: $(VENV)/dev.stamp    ## seeded worlds from SEED on, until N purchases are carried; N=1 plays the one world of SEED
 	@$(BIN)/python -m tests.simulation -n $(or $(N),20000) --seed $(or $(SEED),1) $(ARGS)

@@ -56,10 +56,11 @@ class PausingApproval:
         return judge_approval(bill, answer, now=self.clock.now(), expires=expires)
 
     async def _ask(self, bill: Bill, expires: datetime) -> ApprovalInput:
+        calls = "1 call" if bill.calls == 1 else f"{bill.calls} calls"
         shown: Any = ApprovalInput.with_initial_data(
-            description=f"""**{bill.calls} calls for {bill.money(bill.amount_atomic)} {bill.asset.symbol}**: {bill.flow}
+            description=f"""**{calls} for {bill.money(bill.amount_atomic)} {bill.asset.symbol}**: {bill.flow}
 
-To buy exactly this plan, before {expires:%Y-%m-%d %H:%M} UTC, set *approve*, repeat the plan's code
+To buy exactly this plan, before {expires:%Y-%m-%d %H:%M} UTC, switch on *Buy it*, repeat the plan's code
 `{bill.fingerprint}` and say how much may be spent at most (`{bill.money(bill.amount_atomic)}` or more).""",
             plan=bill.fingerprint,
             at_most=bill.money(bill.amount_atomic),
