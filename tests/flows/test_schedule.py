@@ -177,7 +177,7 @@ def test_bill_and_costs_are_shown_as_artifacts(prefect: Prefect) -> None:
     assert "| caps.USDC.per_run | 50 | 0 |" in found["grades-bill"]["description"]
     assert (found["grades-progress"]["type"], found["grades-progress"]["data"]) == ("progress", 100.0)
     assert "| grades |" in found["costs-by-flow"]["data"]
-    assert found["grades-purchases"]["data"].count("| 0.017 USDC | delivered | 0x") == 3
+    assert found["grades-purchases"]["data"].count("| 0.017 USDC | settled | 0x") == 3
 
 
 def test_a_backfill_waits_for_operator_approval_and_then_costs_exactly_its_bill(
