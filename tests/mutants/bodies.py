@@ -94,7 +94,7 @@ MUTANTS = (
         what_is_on_its_way_is_bought_again=("return not only_reserved or", "return"),
         any_times_overlap_not=('if ours["first"] > theirs["last"] or theirs["first"] > ours["last"]:', "if True:"),
         any_keys_overlap_not=('return not set(ours["keys"]).isdisjoint(theirs["keys"])', "return False"),
-        bought_while_another_waits=("ws.payer.release(lost)", "pass"),
+        bought_while_another_waits=("await ws.in_thread(ws.payer.release, lost)", "pass"),
         dead_processes_are_waited_for=("if lease is None or is_gone(lease.owner):", "if lease is None:"),
         fresh_deliveries_overlooked=("    candidates += _delivered_since(ws)\n", ""),
         what_the_dead_sent_is_bought_beside_it=(

@@ -6,7 +6,7 @@ import ast
 
 import pytest
 
-from tests.mutants.money import MUTANTS
+from tests.mutants.__main__ import MUTANTS
 from tests.mutants.mutant import Mutant
 from tests.paths import ROOT
 
