@@ -92,9 +92,9 @@ $(BIN)/python: | $(UV)
 
 # The lake's tests skip, and say so, where this can't be made.
 .venv-lake/lake.stamp: locks/lake.txt | $(UV)
-	@echo "setting up: an older DuckDB, with the extensions of a lake"
-	-@$(UV) venv --quiet --allow-existing --python $(PYTHON) .venv-lake && VENV=.venv-lake; \
-	  $(subst $(VENV),.venv-lake,$(INSTALL)) --require-hashes -r locks/lake.txt && touch $@
+	-@$(UV) venv --quiet --allow-existing --python $(PYTHON) .venv-lake && \
+	  $(subst --python $(VENV),--python .venv-lake,$(INSTALL)) $(PROGRESS) progress "an older DuckDB, with the extensions of a lake" \
+	  install --require-hashes -r locks/lake.txt && touch $@
 
 $(VENV)/run.stamp: locks/run.txt pyproject.toml | $(UV) $(BIN)/python
 	@$(INSTALL) $(PROGRESS) progress "tollbook and its sandbox, $(call packages,locks/run.txt)" \
