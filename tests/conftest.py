@@ -91,6 +91,7 @@ def session_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 def world(session_world: World) -> Iterator[World]:
     """The session's world without faults, settings, changed data or visits of earlier tests."""
     session_world.reset()
+    began = session_world.clock.offset
     yield session_world
     session_world.reset()
     head = int(session_world.rpc.call("eth_getBlockByNumber", ["latest"])["timestamp"], 16)
@@ -98,6 +99,8 @@ def world(session_world: World) -> Iterator[World]:
     if ahead > 1:
         session_world.clock.advance(ahead)
         pytest.fail("this test left the chain ahead of the clock: take own_world for that")
+    if session_world.clock.offset != began:
+        pytest.fail("this test moved the clock that all share, and time can't run back: take own_world for that")
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from types import SimpleNamespace
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from msgspec.structs import replace
 
@@ -20,9 +20,13 @@ from tasks.workspace.workspace import Workspace
 from tests.payer import purchases as p
 from tests.tasks.conftest import PRICE, Desk
 
+if TYPE_CHECKING:
+    from sandbox.world import World
 
-def test_a_seller_that_says_paid_and_never_settles_is_in_doubt_everywhere_until_the_proof(desk: Desk) -> None:
+
+def test_a_seller_that_says_paid_and_never_settles_is_in_doubt_everywhere_until_the_proof(own_world: World) -> None:
     """I9: data and a receipt came, and the chain shows nothing. 4 from run and recover; then void, and 0."""
+    desk = Desk(own_world, own_world.buyer("doubtful"))
     desk.changes = [("[assets.USDC]", "[payment]\nvalidity_seconds = 300\n\n[assets.USDC]")]
     desk.world.faults.add("settle_phantom")
     done = desk.backfill(1)
