@@ -13,12 +13,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
 
-from tests.mutants import bodies, money
+from tests.mutants import bodies, buying, durability, money
 from tests.mutants.mutant import Mutant
 from tests.paths import PACKAGES, ROOT
 
 AT_ONCE = 2
-MUTANTS = (*money.MUTANTS, *bodies.MUTANTS)
+MUTANTS = (*money.MUTANTS, *durability.MUTANTS, *buying.MUTANTS, *bodies.MUTANTS)
 SECONDS = 300
 """Longest run of one mutant's tests; a hang is noticed, too: it counts as found."""
 FAILED = 1

@@ -1,0 +1,168 @@
+"""The faults of what is counted for a whole wallet, spooled, or waits for the ledger: money or a body would be lost."""
+
+from __future__ import annotations
+
+from tests.mutants.mutant import of
+
+LEDGER = (
+    "tests/payer/ledger/test_reserve.py",
+    "tests/payer/ledger/test_append.py",
+    "tests/payer/ledger/test_seller_caps.py",
+)
+ELSEWHERE = ("tests/payer/ledger/test_elsewhere.py",)
+EVENTS = ("tests/payer/values/test_events.py", "tests/payer/buy/test_late_answers.py")
+
+
+MUTANTS = (
+    # The whole wallet: what other homes paid counts, once, and unknown is not zero.
+    *of(
+        "payer/ledger/caps.py",
+        ELSEWHERE,
+        elsewhere_not_added=("held = totals.get(limit.bucket, 0) + other", "held = totals.get(limit.bucket, 0)"),
+    ),
+    *of(
+        "payer/ledger/reserve.py",
+        ELSEWHERE,
+        reserved_without_the_wallet=(
+            "caps.check(limits, by.run, asset, seller, totals, amount, other)",
+            "caps.check(limits, by.run, asset, seller, totals, amount)",
+        ),
+    ),
+    *of(
+        "payer/ledger/elsewhere/sums.py",
+        ELSEWHERE,
+        own_purchases_counted_twice=(
+            "Counted(at, pay_to, nonce, value - (held or 0))",
+            "Counted(at, pay_to, nonce, value)",
+        ),
+        known_nonces_count_nothing=("        if value > (held or 0)\n", "        if held is None\n"),
+        yesterday_is_today=("if each.at.date() == run.started_at.date()]", "]"),
+        months_end_on_the_thirtieth=(
+            "after = (first + timedelta(days=32)).replace(day=1)",
+            "after = first + timedelta(days=30)",
+        ),
+        every_payee_is_the_sellers=("if payees is None or each.pay_to.lower() in payees)", ")"),
+    ),
+    *of(
+        "payer/ledger/elsewhere/record.py",
+        ELSEWHERE,
+        exposed_money_taken_for_settled=("(table.c.money == Money.SPENT.value) & table.c.nonce", "table.c.nonce"),
+        a_scan_that_begins_too_late=(
+            "if kept is not None and kept.since <= scan.since and kept.through_block",
+            "if kept is not None and kept.through_block",
+        ),
+        a_slower_process_takes_the_scan_back=(" & (scans.c.through_block < through)", ""),
+        moved_transactions_counted_twice=(
+            "            for tx_hash in {transfer.tx_hash for transfer, _ in paid}:\n"
+            "                connection.execute(sa.delete(table).where(of_wallet, table.c.tx_hash == tx_hash))\n",
+            "",
+        ),
+    ),
+    *of(
+        "payer/elsewhere/count.py",
+        ("tests/payer/elsewhere/test_count.py",),
+        an_unread_chain_is_nothing_spent=(
+            "            raise _unknown(error, period) from None\n",
+            "            continue\n",
+        ),
+        blocks_that_are_not_final_closed=("min(blocks[-1], final)", "blocks[-1]"),
+        the_count_holds_for_ever=("timedelta(0) <= now - counted[1] < FRESH", "True"),
+        one_block_left_out=(
+            "range(start, min(start + STRETCH, head.number + 1))",
+            "range(start, min(start + STRETCH, head.number))",
+        ),
+        money_to_ourselves_is_spent=("if transfer.value and transfer.pay_to.lower() != wallet.lower()]", "]"),
+    ),
+    *of(
+        "payer/elsewhere/first_block.py",
+        ("tests/payer/elsewhere/test_first_block.py",),
+        the_period_begins_later=("    return low + 1\n", "    return high + 1\n"),
+    ),
+    *of(
+        "payer/ledger/append.py",
+        ELSEWHERE,
+        dearer_signatures_without_the_wallet=(
+            "caps.check(own, after.run, after.asset, seller, totals, difference, other)",
+            "caps.check(own, after.run, after.asset, seller, totals, difference)",
+        ),
+    ),
+    *of(
+        "payer/ledger/append.py",
+        (
+            *LEDGER,
+            "tests/payer/ledger/test_freezes.py",
+            "tests/payer/buy/test_loss_limit.py",
+            "tests/payer/buy/test_changed_terms.py",
+        ),
+        stale_versions_written=("    if version != purchase.version:\n", "    if False:\n"),
+        caps_not_moved=("    if difference:\n        seller", "    if False:\n        seller"),
+        raised_reservations_unchecked=("if limits is not None and difference > 0:", "if False:"),
+        frozen_and_signed=("if freezes.signs_new_money(purchase, events):", "if False:"),
+        losses_not_looked_at=("if seller_loss_limit is not None:", "if False:"),
+    ),
+    *of(
+        "payer/ledger/loss_limit.py",
+        ("tests/payer/buy/test_loss_limit.py", "tests/payer/buy/test_failed_deliveries.py"),
+        failed_deliveries_are_no_loss=("at_risk = failed + lost + doubt", "at_risk = lost + doubt"),
+        zero_is_no_limit=("threshold = max(limit, 1)", "threshold = limit or 10**30"),
+        doubts_are_no_loss=("at_risk = failed + lost + doubt", "at_risk = failed + lost"),
+    ),
+    *of(
+        "payer/ledger/database/engine.py",
+        ("tests/payer/ledger/test_connect.py",),
+        synchronous_normal=('"synchronous=FULL"', '"synchronous=NORMAL"'),
+    ),
+    *of(
+        "payer/values/purchase.py",
+        EVENTS,
+        spent_counts_what_a_server_says=("return max(self.reserved, self.spent)", "return self.spent"),
+        losses_accepted_while_settling=(
+            "(self.undelivered or self.data is Data.DELIVERED) and not self.settling",
+            "(self.undelivered or self.data is Data.DELIVERED)",
+        ),
+        burned_nonces_bought_again=("self.data is Data.ABSENT and not self.burned)", "self.data is Data.ABSENT)"),
+    ),
+    # The spool: a body that arrived is durable.
+    *of(
+        "payer/spool.py",
+        ("tests/payer/buy/test_spool.py",),
+        spool_without_fsync_of_the_file=("        os.fsync(handle)\n", ""),
+        spool_without_fsync_of_the_folder=(
+            "        fsync_path(self._folder)\n        return path",
+            "        return path",
+        ),
+        damaged_spool_is_booked=("    if hashlib.sha256(body).hexdigest() != label.sha256:\n        return None\n", ""),
+        a_second_body_replaces_the_first=("        if path.exists():\n            return path\n", ""),
+    ),
+    # Waiting for the ledger: what arrives meanwhile is kept, and no commit is left half-known.
+    *of(
+        "payer/buy/record.py",
+        ("tests/payer/buy/test_ledger_waits.py",),
+        bodies_only_in_memory_while_it_waits=(
+            "                await ledger.beside(self.spool)\n",
+            "                pass\n",
+        ),
+        a_cancelled_wait_drops_the_body=("            self.spool()\n            if await", "            if await"),
+        spooled_bodies_removed_unbooked=("            if await booking.give_up():\n", "            if True:\n"),
+        ledger_asked_for_ever=("        if loop.time() >= until:\n            break\n", ""),
+    ),
+    *of(
+        "payer/ledger/ledger.py",
+        ("tests/payer/buy/test_ledger_waits.py",),
+        the_ledger_blocks_the_loop=("thread or LedgerThread())", "thread or LedgerThread(inline=True))"),
+    ),
+    *of(
+        "payer/ledger/database/thread.py",
+        ("tests/payer/ledger/test_thread.py",),
+        what_has_begun_is_abandoned=("                if self._take_back():\n", "                if True:\n"),
+        given_up_and_done_all_the_same=(
+            "        if not self._claim.acquire(blocking=False):\n            return\n",
+            "",
+        ),
+    ),
+    *of(
+        "payer/buy/send.py",
+        ("tests/payer/buy/test_ledger_waits.py",),
+        expired_payments_sent=(">= signed.valid_before", ">= signed.valid_before + 10**9"),
+    ),
+)
