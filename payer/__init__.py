@@ -40,8 +40,10 @@ if TYPE_CHECKING:
     from payer.payer import Payer
     from payer.values.errors import (
         BackupFailed,
+        BadCopy,
         ChainUnreachable,
         ConflictingRequest,
+        DamagedFile,
         EndedVoid,
         Frozen,
         Interrupted,
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
         LedgerUnavailable,
         Misconfigured,
         NotALedger,
+        NotOffered,
         OverBudget,
         PaidUndelivered,
         PayerError,
@@ -69,8 +72,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BackupFailed",
+    "BadCopy",
     "ChainUnreachable",
     "ConflictingRequest",
+    "DamagedFile",
     "EndedVoid",
     "Frozen",
     "Interrupted",
@@ -80,6 +85,7 @@ __all__ = [
     "LedgerUnavailable",
     "Misconfigured",
     "NotALedger",
+    "NotOffered",
     "Order",
     "OverBudget",
     "PaidTransport",

@@ -30,7 +30,8 @@ def no_terms(order: Order, answer: Answer) -> PayerError:
     if status in _WAIT or status >= 500:
         return SellerUnreachable(f"{order.seller} answered {status} at {where}{said}")
     what, advice = _refusal(order.seller, status)
-    return NotOffered(f"{where} answered {status} instead of terms, {what}{said}", advice=advice)
+    kind = QuoteUnacceptable if status < 400 else NotOffered
+    return kind(f"{where} answered {status} instead of terms, {what}{said}", advice=advice)
 
 
 def _refusal(seller: str, status: int) -> tuple[str, str]:

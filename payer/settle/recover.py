@@ -40,7 +40,10 @@ class Recovered:
 
 
 async def verify(context: PayerContext, purchases: Sequence[Purchase]) -> list[Purchase]:
-    """Look purchases whose money is not proved yet up on the chain, in one batch, and book what it shows."""
+    """Look purchases whose money is not proved yet up on the chain, in one batch, and book what it shows.
+
+    Returned with those of which another process has booked it meanwhile, as it did.
+    """
     open_ones = [p for p in purchases if p.money is Money.EXPOSED or p.settling]
     views = await look(context, open_ones)
     batch = []
@@ -48,7 +51,11 @@ async def verify(context: PayerContext, purchases: Sequence[Purchase]) -> list[P
         action = next_action(purchase, context.clock.now().timestamp(), views[purchase.purchase_id], context.limits)
         if isinstance(action, decide.Settle | decide.Free | decide.Unsettle):
             batch.append((purchase, book(context, purchase, action)))
-    return await context.ledger.in_thread(context.ledger.append_all, batch) if batch else []
+    done = await context.ledger.in_thread(context.ledger.append_all, batch) if batch else []
+    booked = {purchase.purchase_id for purchase in done}
+    passed = [purchase.purchase_id for purchase, _ in batch if purchase.purchase_id not in booked]
+    current = [await context.ledger.in_thread(context.ledger.get, each) for each in passed]
+    return done + [purchase for purchase in current if purchase is not None and purchase.money is not Money.EXPOSED]
 
 
 def due(

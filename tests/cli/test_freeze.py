@@ -40,5 +40,5 @@ def test_a_freeze_of_all_holds_until_it_is_lifted_without_a_name(tollbook: Comma
 def test_a_mistyped_seller_is_an_error_and_freezes_nothing(tollbook: Command) -> None:
     said = tollbook("freeze", "tokenmetric")
     assert said.code == 2
-    assert "named are: tokenmetrics" in said.err
+    assert "did you mean tokenmetrics?" in said.err
     assert tollbook("status", "--json").document["frozen"] == []

@@ -57,7 +57,7 @@ def test_late_runs_buy_one_listing_and_count_what_it_saved_once(world: World, bu
 
 def test_gaps_of_a_listing_say_what_paging_down_to_them_costs() -> None:
     policy = SimpleNamespace(sellers={"tokenmetrics": SimpleNamespace(watch={HOURLY: ()}, tokens=())})
-    ws = cast(Any, SimpleNamespace(clock=SimpleNamespace(now=lambda: AT), policy=policy))
+    ws = cast(Any, SimpleNamespace(clock=SimpleNamespace(now=lambda: AT), policy=policy, seller=policy.sellers.get))
     first = AT - timedelta(hours=149)
     gaps = [
         {"dataset": "trading-signals", "first": first, "keys": 2, "slots": 9},

@@ -21,7 +21,7 @@ from warehouse.query import query
 if TYPE_CHECKING:
     from sandbox.world import Buyer, World
 
-IN_THE_WAY = r"/published/\S+: (Read-only file system|Permission denied)"
+IN_THE_WAY = r"/published/\S+: (the disk is read-only|this user may not write there)"
 
 
 def obey(folder: Path, env: Mapping[str, str], commands: Sequence[str], said: Path) -> None:

@@ -17,7 +17,7 @@ import pytest
 
 from payer.ledger import Ledger
 from payer.ledger.backup import backup, restore
-from payer.values.errors import LedgerUnavailable
+from payer.values.errors import BadCopy, LedgerUnavailable
 from tests.cli.conftest import Command, tollbook
 from tests.crash import child
 from tests.payer.ledger.test_backup import story
@@ -65,7 +65,7 @@ def restored(source: Path, books: Ledger, scratch: Path) -> bool:
     """True when a restore takes the file for a backup; then it has to have everything."""
     try:
         restore(source, url_of(scratch))
-    except LedgerUnavailable:
+    except (BadCopy, LedgerUnavailable):
         return False
     with Ledger.open(url_of(scratch)) as ledger:
         assert story(ledger) == story(books)

@@ -14,6 +14,14 @@ EVENTS = ("tests/payer/values/test_events.py", "tests/payer/buy/test_late_answer
 
 
 MUTANTS = (
+    *of(
+        "payer/settle/recover.py",
+        ("tests/payer/settle/test_verify.py",),
+        booked_by_another_process_and_not_told=(
+            "    return done + [purchase for purchase in current if",
+            "    return done + [purchase for purchase in current[:0] if",
+        ),
+    ),
     # The whole wallet: what other homes paid counts, once, and unknown is not zero.
     *of(
         "payer/ledger/caps.py",

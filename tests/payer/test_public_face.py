@@ -16,6 +16,7 @@ PUBLIC = {
     *("PayerError", "Misconfigured", "Refused", "OverBudget", "Frozen", "QuoteUnacceptable", "ConflictingRequest"),
     *("Unreachable", "SellerUnreachable", "ChainUnreachable", "Unresolved", "Unforeseen", "PaidUndelivered"),
     *("PolicyMissing", "LedgerUnavailable", "Unbooked", "BackupFailed", "LedgerDamaged", "NotALedger", "LedgerTooNew"),
+    *("BadCopy", "DamagedFile", "NotOffered"),
     *("EndedVoid", "Interrupted", "LedgerReplaced", "SignerRefused", "SignerUnreachable"),
     *("PaidTransport", "PaidTransportError"),
 }

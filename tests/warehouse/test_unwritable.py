@@ -20,7 +20,7 @@ from warehouse.publish.publish import compact, publish
 from warehouse.query import query
 
 SENTENCES = (
-    r"error: (.*/)?published/.*(Read-only file system|Permission denied)\S*\n"
+    r"error: (.*/)?published/.*(the disk is read-only|this user may not write there)\S*\n"
     r"  Money: whatever was sent is in the ledger; .*\n"
     r"  Run it again\? Yes, once the disk works: .*\n"
     r"  What to do: check free space and permissions .*\n"

@@ -14,7 +14,7 @@ from tests.payer import purchases as p
     ("status", "kind", "code", "advice"),
     [
         (200, QuoteUnacceptable, 3, "declare the dataset as free"),
-        (301, NotOffered, 2, "base_url"),
+        (301, QuoteUnacceptable, 3, "base_url"),
         (400, NotOffered, 2, "parameters"),
         (401, NotOffered, 2, "x402 needs no account"),
         (403, NotOffered, 2, "may block a country"),
