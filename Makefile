@@ -56,7 +56,7 @@ backfill: $(VENV)/dev.stamp  ## a long backfill in the paid world, killed twice,
 	@BACKFILL=$(or $(SIZE),50x365) $(BIN)/python -m pytest -q --timeout 1800 tests/cli/test_long_backfill.py
 
 week: $(VENV)/dev.stamp   ## a team's first week on a Prefect server, DAYS days of it (3), told by a webhook and pages in Chromium
-	@TOLLBOOK_DAYS=$(or $(DAYS),3) $(BIN)/python -m pytest -q --timeout 1800 tests/flows/test_first_week.py
+	@TOLLBOOK_DAYS=$(or $(DAYS),3) $(BIN)/python -m pytest -q --timeout 1800 tests/flows/first_week.py
 
 sim: $(VENV)/dev.stamp    ## seeded worlds from SEED on, until N purchases are carried; N=1 plays the one world of SEED
 	@$(BIN)/python -m tests.simulation -n $(or $(N),20000) --seed $(or $(SEED),1) $(ARGS)

@@ -81,7 +81,8 @@ def test_a_run_with_nothing_to_buy_says_in_plain_words_what_can_not_be_written(
     assert tollbook("run", "tm-grade", "--json").code == 0
     shown = grades(buyer)
     (buyer.home / "state" / "cache.duckdb").unlink()
-    said, costs, doctor = unwritable("run tm-grade", "costs --json", "doctor --json")
+    said, bought, costs, doctor = unwritable("run tm-grade", "run trading-signals", "costs --json", "doctor --json")
+    assert bought.code == 4
     assert said.code == 6
     first, *sentences = said.err.splitlines()
     assert re.fullmatch(rf"error: \S+{IN_THE_WAY}", first), said.err
