@@ -6,8 +6,8 @@ import argparse
 import json
 import signal
 import sys
-import threading
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 from sandbox.world import HomeInUse, World
@@ -15,9 +15,10 @@ from sandbox.world import HomeInUse, World
 
 def serve(home: Path, *, as_json: bool = False, **options: Any) -> int:
     """Serve until a signal; prints one line that starts with `ready`, or one JSON document. Returns the exit code."""
-    stopped = threading.Event()
+    # A handler runs in the thread that waits: an Event's lock, which that may hold, would be waited for without end.
+    stops: SimpleQueue[int] = SimpleQueue()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopped.set())
+        signal.signal(number, lambda number, _frame: stops.put(number))
     try:
         with World(home, **options) as world:
             where = {
@@ -29,7 +30,7 @@ def serve(home: Path, *, as_json: bool = False, **options: Any) -> int:
             }
             line = " ".join(f"{name}={value}" for name, value in where.items())
             print(json.dumps({"ready": True, **where}) if as_json else f"ready {line}", flush=True)
-            stopped.wait()
+            stops.get()
     except HomeInUse as problem:
         print(problem, file=sys.stderr)
         return 2

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import signal
-import threading
 from pathlib import Path
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -43,16 +43,17 @@ def sandbox(
         from sandbox.seller.from_files import UnusableDeclaration
         from sandbox.world import HomeInUse, World
     output = Output(as_json=as_json)
-    stopped = threading.Event()
+    # A handler runs in the thread that waits: an Event's lock, which that may hold, would be waited for without end.
+    stops: SimpleQueue[int] = SimpleQueue()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopped.set())
+        signal.signal(number, lambda number, _frame: stops.put(number))
     try:
         more = {path.stem: path.absolute() for path in declarations or []}
         with World(home, tokens=tokens, seed=seed, x402_version=x402, declarations=more) as world:
             doors = _doors(world)
             output.document({"ready": True, **doors})
             output.line("ready " + " ".join(f"{name}={value}" for name, value in doors.items()))
-            stopped.wait()
+            stops.get()
     except UnusableDeclaration as fault:
         raise BadUsage(str(fault), advice=fault.fix) from None
     except HomeInUse as problem:
