@@ -6,12 +6,10 @@ server and a worker of its own, so `make test` leaves it out; tests/flows/test_s
 
 from __future__ import annotations
 
-import http.server
 import json
 import os
 import signal
 import subprocess
-import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
@@ -25,6 +23,7 @@ from tasks.workspace.schedules import read_schedules
 from tests.browser import browser
 from tests.docs.page import PROJECT
 from tests.flows.server import BIN, Prefect, quiet_environment
+from tests.webhook import Webhook, serving
 
 DAYS = int(os.environ.get("TOLLBOOK_DAYS", "1"))
 A_DAY = 86_400
@@ -32,33 +31,6 @@ FUNDS = 2
 """USDC in the wallet: some days of the shipped schedules, so that the balance is low at once."""
 OF_DATA = ("grades", "signals", "moonshots")
 ENDED = ("AwaitingRetry", "Cancelled", "Completed", "Crashed", "Failed")
-
-
-class Webhook(http.server.ThreadingHTTPServer):
-    """Keeps every message that it is sent."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Receiver)
-        self.messages: list[str] = []
-
-    def of(self, words: str) -> list[str]:
-        """The lines of all messages that have these words."""
-        return [line for message in self.messages for line in message.splitlines() if words in line]
-
-
-class Receiver(http.server.BaseHTTPRequestHandler):
-    server: Webhook
-
-    def do_POST(self) -> None:
-        self.server.messages.append(json.loads(self.rfile.read(int(self.headers["content-length"])))["message"])
-        self.send_response(200)
-        self.send_header("content-length", "0")
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
 
 
 @dataclass
@@ -83,6 +55,11 @@ class Team:
         done = subprocess.run(command, cwd=self.folder, env=self.env, capture_output=True, text=True, timeout=200)
         assert done.returncode == code, f"{arguments} ended with {done.returncode}: {done.stdout}{done.stderr}"
         return done.stdout + done.stderr
+
+    def told(self, words: str) -> list[str]:
+        """The lines with these words, of all messages that the webhook got."""
+        lines = [line for each in self.webhook.received for line in each["message"].splitlines()]
+        return [line for line in lines if words in line]
 
     def deployment(self, flow: str) -> str:
         """The id of the flow's only deployment."""
@@ -115,22 +92,16 @@ def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
 
     folder, home = tmp_path_factory.mktemp("team"), tmp_path_factory.mktemp("home")
     webhook = Webhook()
-    listening = threading.Thread(target=webhook.serve_forever, args=(0.02,))
-    listening.start()
-    url = f"json://127.0.0.1:{webhook.server_address[1]}/"
     env = {
         **quiet_environment(home / "prefect", {}),
         "HOME": str(home),
         "TOLLBOOK_POLICY": str(folder / "policy.toml"),
-        "TOLLBOOK_NOTIFY_URL": url,
+        "TOLLBOOK_NOTIFY_URL": webhook.url,
     }
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, serving(webhook):
         patch.setattr(worlds, "FUNDS", FUNDS)
         with worlds.World(folder / "world") as world:
             yield Team(folder, world, webhook, env)
-    webhook.shutdown()
-    listening.join()
-    webhook.server_close()
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -185,7 +156,7 @@ def test_each_schedule_fires_day_after_day_and_each_piece_is_paid_once(team: Tea
 def test_a_low_balance_is_told_once(team: Team) -> None:
     for _ in range(2):
         assert team.run("health")["state_name"] in ("Completed", "Failed")
-    assert len(team.webhook.of("the wallet holds")) == 1, team.webhook.messages
+    assert len(team.told("the wallet holds")) == 1, team.webhook.received
 
 
 def test_a_cap_at_four_fifths_is_told_once(team: Team) -> None:
@@ -200,8 +171,8 @@ def test_a_cap_at_four_fifths_is_told_once(team: Team) -> None:
     for _ in range(2):
         team.run("health")
     policy.write_text(before)
-    told = [line for line in team.webhook.of("per_day") if "committed" in line and "over:" not in line]
-    assert len(told) == 1, team.webhook.messages
+    told = [line for line in team.told("per_day") if "committed" in line and "over:" not in line]
+    assert len(told) == 1, team.webhook.received
 
 
 def test_a_backfill_is_approved_in_prefects_page(team: Team) -> None:
@@ -267,7 +238,7 @@ def test_an_undelivered_purchase_is_told_once_shown_everywhere_and_clean_after_t
     assert "0.017 USDC" in lost["state"]["message"]
     for _ in range(2):
         assert team.run("health")["state_name"] == "Failed"
-    assert len(team.webhook.of("paid and never delivered")) == 1, team.webhook.messages
+    assert len(team.told("paid and never delivered")) == 1, team.webhook.received
     assert team.run("reconcile")["state_name"] == "Failed"
     assert "undelivered" in team.tollbook("watch", "--since", "7d", "--no-follow")
     team.tollbook("report", "--html", "report.html")
@@ -277,7 +248,7 @@ def test_an_undelivered_purchase_is_told_once_shown_everywhere_and_clean_after_t
     assert team.run("reconcile")["state_name"] == "Completed"
     team.tollbook("status")
     assert team.run("health")["state_name"] == "Completed"
-    assert len(team.webhook.of("over: ")) >= 1
+    assert len(team.told("over: ")) >= 1
 
 
 def engines(home: Path) -> list[int]:

@@ -1,4 +1,4 @@
-"""What a look at the chain returns when another process has looked, too."""
+"""A look at the chain when another process has looked, too."""
 
 from __future__ import annotations
 

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -20,62 +17,17 @@ from tasks.health.check import Health, ordered
 from tasks.health.finding import Finding, Severity
 from tasks.health.notify import message, notify
 from tests.payer import purchases as p
+from tests.webhook import Webhook, serving
 
 CAP = Finding("cap", "per_day", Severity.WARNING, "80 % committed", "raise it", "80")
 FULL = Finding("cap", "per_day", Severity.CRITICAL, "all committed", step="100")
 LATE = Finding("late", "tm-grade", Severity.WARNING, "tm-grade is late")
 
 
-class Webhook(ThreadingHTTPServer):
-    """A loopback service that keeps what it is told, refuses, or takes its time."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Receiver)
-        self.received: list[dict[str, str]] = []
-        self.status, self.seconds = 200, 0.0
-        self.may_answer = threading.Event()
-        self.may_answer.set()
-
-    @property
-    def url(self) -> str:
-        return f"json://127.0.0.1:{self.server_address[1]}/"
-
-
-class Receiver(BaseHTTPRequestHandler):
-    server: Webhook
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        time.sleep(self.server.seconds)
-        self.server.may_answer.wait(30)
-        if self.server.status == 200:
-            self.server.received.append(body)
-        self.send_response(self.server.status)
-        self.send_header("content-length", "0")
-        self.end_headers()
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Keep the test's output clean."""
-
-
 @pytest.fixture
 def webhook() -> Iterator[Webhook]:
     with serving(Webhook()) as server:
         yield server
-
-
-@contextmanager
-def serving(server: Webhook) -> Iterator[Webhook]:
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def tell(memory: Memory, urls: str | None, *findings: Finding) -> tuple[list[str], str]:

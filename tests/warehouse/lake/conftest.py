@@ -70,5 +70,5 @@ def scenario(lake_home: Path, postgres: str, tmp_path: Path) -> Scenario:
 
 @pytest.fixture(scope="session")
 def three_publications(lake_home: Path, postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """What the scenario of that name says; several tests look at it."""
+    """The answer of the scenario of that name; several tests look at it."""
     return scenarios(lake_home, new_catalog(postgres), tmp_path_factory.mktemp("lake"))("three_publications")

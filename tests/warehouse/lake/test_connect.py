@@ -1,4 +1,4 @@
-"""What keeps a lake from being opened is said with what to do, and no password is in it (I10)."""
+"""Trouble that keeps a lake from being opened is said with what to do, and no password is in it (I10)."""
 
 from __future__ import annotations
 
