@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import secrets
 import stat
 from contextlib import suppress
 from pathlib import Path
+
+from payer.values.crashpoints import crash_point
 
 
 def fsync_path(path: Path) -> None:
@@ -30,6 +33,38 @@ def make_private_file(path: Path) -> None:
     OSError."""
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+
+
+def write_new_file(path: Path, text: str) -> None:
+    """Write a file that only this user may read, durable but for its name in the folder. Raises FileExistsError and
+    other OSErrors."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(handle)
+
+
+def unfinished_name(path: Path) -> Path:
+    """A hidden name beside a file, under which it is written before it has its own."""
+    return path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+
+
+def make_once(path: Path, text: str, crash_name: str) -> None:
+    """Make a private, durable file unless it exists; it has its name once it is whole. Raises OSError.
+
+    Of several processes that make it at once, one does, and the file of the first stays.
+    """
+    unfinished = unfinished_name(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        write_new_file(unfinished, text)
+        crash_point(crash_name)
+        with suppress(FileExistsError):
+            os.link(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    fsync_path(path.parent)
 
 
 def is_open_to_others(path: Path) -> bool:

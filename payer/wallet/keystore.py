@@ -6,14 +6,11 @@ The key is seen by no caller and quoted by no message; no frame that raises here
 from __future__ import annotations
 
 import json
-import os
 import secrets
-from contextlib import suppress
 from pathlib import Path
 
 from payer.environment.pasted import is_private_key, not_a_key
-from payer.values.crashpoints import crash_point
-from payer.values.durable import fsync_path, is_open_to_others
+from payer.values.durable import is_open_to_others, make_once
 from payer.values.errors import Misconfigured
 from payer.values.terms import SecretStr
 from payer.wallet.load import KEYSTORE, PASSWORD_FILE, load_wallet
@@ -111,21 +108,8 @@ def _written(path: Path, text: str) -> str:
 
     One that another process made meanwhile stays.
     """
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            handle = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            with os.fdopen(handle, "w") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(handle)
-            crash_point("keystore.written")
-            with suppress(FileExistsError):
-                os.link(unfinished, path)
-        finally:
-            unfinished.unlink(missing_ok=True)
-        fsync_path(path.parent)
+        make_once(path, text, "keystore.written")
     except OSError as error:
         return error.strerror or type(error).__name__
     return ""

@@ -8,15 +8,12 @@ whoever reads it can recognize purchases on the chain, and move nothing.
 from __future__ import annotations
 
 import codecs
-import os
 import re
 import secrets
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from payer.values.crashpoints import crash_point
-from payer.values.durable import fsync_path, is_open_to_others
+from payer.values.durable import is_open_to_others, make_once
 from payer.values.errors import Misconfigured
 from payer.values.identifiers import nonce
 from payer.values.purchase import Purchase
@@ -61,17 +58,8 @@ def make_nonce_secret(path: Path) -> bytes:
 
 def write_nonce_secret(path: Path, secret: bytes) -> bytes:
     """Write a secret (0600, durable) unless the file exists; return what it holds. Raises Misconfigured."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            _write(unfinished, f"tollbook nonce secret v1: {secret.hex()}\n")
-            crash_point("nonce_secret.written")
-            with suppress(FileExistsError):
-                os.link(unfinished, path)
-        finally:
-            unfinished.unlink(missing_ok=True)
-        fsync_path(path.parent)
+        make_once(path, f"tollbook nonce secret v1: {secret.hex()}\n", "nonce_secret.written")
     except OSError as error:
         raise Misconfigured(
             f"the nonce secret {path} can't be made: {error.strerror}",
@@ -131,11 +119,3 @@ def other_secret(place: Path) -> Misconfigured:
 def _derives(secret: bytes, purchase: Purchase) -> bool:
     """True if a purchase's nonce comes from this secret."""
     return nonce(secret, purchase.asset, purchase.purchase_key, purchase.generation) == purchase.nonce
-
-
-def _write(path: Path, text: str) -> None:
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(handle, "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(handle)

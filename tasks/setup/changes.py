@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import difflib
-import os
 import re
-import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from payer.environment.edited import without_secrets
-from payer.values.durable import fsync_path
+from payer.values.durable import fsync_path, unfinished_name, write_new_file
 from payer.values.errors import Misconfigured
 
 _RPC = re.compile(r"""(https?://)([^/"'\s@]*@)?([^/"'\s?]+)[^"'\s,\]]*""")
@@ -42,16 +40,12 @@ class FileChange:
 
     def write(self) -> None:
         """Replace the file whole (0600 if private, else its mode as it was). Raises Misconfigured."""
-        draft = self.path.with_name(f".{self.path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+        draft = unfinished_name(self.path)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             mode = 0o600 if self.private else 0o644 if self.is_new else self.path.stat().st_mode & 0o777
             try:
-                handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-                with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-                    file.write(self.after)
-                    file.flush()
-                    os.fsync(handle)
+                write_new_file(draft, self.after)
                 draft.chmod(mode)
                 draft.replace(self.path.resolve() if self.path.is_symlink() else self.path)
             finally:
