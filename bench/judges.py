@@ -27,7 +27,7 @@ _SECONDS = 4
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """What one purchase came to: authorizations signed, transfers on the chain, the day's cap, the judge's word."""
+    """One purchase's result: authorizations signed, transfers on the chain, the day's cap, the judge's word."""
 
     signed: int
     paid: int

@@ -19,7 +19,7 @@ TITLE = "Planner: paid calls, and the time to plan"
 
 DENSE, SMALL = 1.05, 1.10
 SECONDS = 60
-"""How long the integer program may look for a small scenario's optimum."""
+"""Seconds that the integer program may look for a small scenario's optimum."""
 
 
 def rows() -> Iterator[Row]:
@@ -85,7 +85,7 @@ LARGE = {
     "5,000 tokens × 4 years, 1% missing": "np.random.default_rng(31).random((5000, 1461)) >= 0.01",
     "5,000 tokens × 4 years, a year held": "np.arange(1461)[None, :].repeat(5000, 0) < 365",
 }
-"""What is held of the largest demand, as keys × days."""
+"""Part of the largest demand that is held, as keys × days."""
 
 _PLAN_IT = """
 import json, resource, sys, time

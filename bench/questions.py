@@ -1,4 +1,4 @@
-"""What an analyst and an operator ask often, beside the plainest way to ask the same, as ratios.
+"""Questions that analysts and operators ask often, beside the plainest way to ask the same, as ratios.
 
 TOLLBOOK_BENCH_ROWS is how many observations there are (default 5 million); TOLLBOOK_BENCH_PURCHASES how many purchases
 the ledger has when `costs` and `status` are asked (default 10,000). The quickest of several turns counts. At the

@@ -32,7 +32,7 @@ TIMELY = (
     "tests/tasks/prefect/test_worker.py",
     "tests/sandbox/seller/test_other_sellers.py",
 )
-"""What reads the clock, runs within seconds and needs no server of its own."""
+"""Suites that read the clock, run within seconds and needs no server of its own."""
 
 
 def at(moment: datetime, *command: str) -> subprocess.CompletedProcess[str]:

@@ -66,7 +66,7 @@ class WorldProcess:
 
     @property
     def env(self) -> dict[str, str]:
-        """What sandbox.env exports."""
+        """The variables that sandbox.env exports."""
         lines = (self.home / "sandbox.env").read_text().splitlines()
         pairs = [shlex.split(line)[1].split("=", 1) for line in lines]
         return dict(pairs)

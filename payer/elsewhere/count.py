@@ -26,7 +26,7 @@ OVERLAP = 128
 """Blocks that are read again where policy calls every block final."""
 
 FRESH = timedelta(seconds=10)
-"""How long a count holds for further bills of the same process."""
+"""Time for which a count holds for further bills of the same process."""
 
 
 def period_start(period: str, at: datetime) -> datetime:

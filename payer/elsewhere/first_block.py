@@ -5,7 +5,7 @@ from __future__ import annotations
 from payer.chain.chain import ChainReader, Head
 
 CLOSE = 256
-"""How many blocks before the right one are near enough: reading them costs less than finding it."""
+"""Blocks before the right one that are near enough: reading them costs less than finding it."""
 
 _PROBES = 15
 

@@ -21,7 +21,7 @@ ERROR_BODY_LIMIT = 1024 * 1024
 """As much as a 402 may hold in x402 v1, which has the seller's schemas in its body."""
 
 _HEADERS_TOO_LONG = "Receive buffer too long"
-"""What h11 says of headers above 100 KiB, beside which no answer can be read."""
+"""h11's complaint of headers above 100 KiB, beside which no answer can be read."""
 
 _CONNECT_SECONDS = 10.0
 

@@ -51,7 +51,7 @@ class Ledger(CallsInThread):
         self._engine = engine
         self._integrity = Integrity(engine, writers)
         self.elsewhere, self.changes = SpentElsewhere(engine), PurchaseChanges(engine)
-        """What the wallet paid and this ledger does not have; and its calls as they change, for who watches them."""
+        """Transfers of the wallet that this ledger lacks; and its calls as they change, for who watches them."""
         self.workers = Workers(engine, self)
 
     @classmethod

@@ -18,7 +18,7 @@ from payer.values.chain_view import TransferOut
 from payer.values.money import Asset
 
 RANGE_KEPT = timedelta(days=30)
-"""How long a learned range counts: a server may allow more later, or have refused for another reason."""
+"""Time for which a learned range counts: a server may allow more later, or have refused for another reason."""
 
 
 def scanned_through(engine: sa.Engine, asset: Asset, wallet: str) -> int | None:

@@ -25,7 +25,7 @@ _ADVICE = {
     "signature": "compare eip712_name, eip712_version and the asset's address in the policy file with the token's own",
     "recipient_mismatch": "the seller's payee has changed; compare pay_to in the policy file with the seller's terms",
 }
-"""What a person can do, by a part of the reason that facilitators give (x402, exact scheme on EVM)."""
+"""Advice for a person, by a part of the reason that facilitators give (x402, exact scheme on EVM)."""
 
 
 def seller_word(status: int, headers: Mapping[str, str], body: bytes, receipt: Receipt | None) -> str:

@@ -115,7 +115,7 @@ _WHOLE: dict[Cast, Callable[[pa.Array], pa.Array]] = {
 
 
 NONE_WORDS = frozenset({"", "null", "none", "nil", "nan", "nat", "n/a", "#n/a", "na", "<na>", "undefined", "-", "--"})
-"""How sellers write "no value" as text, in lower case. In a text column these are texts."""
+"""Texts by which sellers mean "no value", in lower case. In a text column these are texts."""
 
 
 def _word(value: str) -> str | None:

@@ -17,7 +17,7 @@ from tasks.workspace.run import new_run
 from tasks.workspace.workspace import Workspace
 
 CHAIN_SECONDS = 8
-"""How long the chain is waited for: without its answer the balance is unknown, and the page is made all the same."""
+"""Seconds for which the chain is waited for: without its answer the balance is unknown, and the page is made."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from payer.environment.env_file import ENV_FILE, EnvFile, env_file_beside, laid_
 from tasks.workspace.settings import PREFIX, refuse_unknown_in
 
 OF_OTHER_TOOLS = "PRIVATE_KEY"
-"""How tutorials of x402 name the key; tollbook reads only names of its own."""
+"""Names that tutorials of x402 give the key; tollbook reads only names of its own."""
 
 
 def environment(environ: Mapping[str, str] | None = None) -> dict[str, str]:

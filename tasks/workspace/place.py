@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from payer.ledger.workers.publisher import LastPublication
 
 TAKE_OVER_SECONDS = 900.0
-"""How long rows wait for the workers at the published set's place before another place takes over."""
+"""Time for which rows wait for the workers at the published set's place before another place takes over."""
 
 
 def is_here(ws: Workspace, last: LastPublication) -> bool:

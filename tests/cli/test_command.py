@@ -17,7 +17,7 @@ HEAVY = ("prefect", "web3", "pandas", "duckdb", "pyarrow", "sqlalchemy", "httpx"
 
 
 def loaded_by(code: str) -> set[str]:
-    """Which heavy libraries a fresh interpreter has loaded after the code."""
+    """Name the heavy libraries that a fresh interpreter has loaded after the code."""
     probe = f"{code}\nimport sys\nprint(' '.join(name for name in {HEAVY!r} if name in sys.modules))"
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
     return set(done.stdout.splitlines()[-1].split()) if done.stdout.strip() else set()

@@ -37,7 +37,7 @@ IN_FLIGHT = 8 if SIZE else 2
 
 @dataclass(frozen=True)
 class Long:
-    """What is asked for: as many tokens as the size says, all listed before the range begins, and its days."""
+    """The demand: as many tokens as the size says, all listed before the range begins, and its days."""
 
     world: World
     buyer: Buyer

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def open_ones(home: Path) -> list[str]:
-    """What is under state/, and state/ itself, that is neither a folder of 0700 nor a file of 0600."""
+    """Files and folders under state/, and state/ itself, that are neither a folder of 0700 nor a file of 0600."""
     state = home / "state"
     paths = [state, *state.rglob("*")]
     assert len(paths) > 3

@@ -10,7 +10,7 @@ from tests.payer.onchain import assert_books_equal_chain, wait_until_final
 from warehouse.query import query
 
 PRICE = 17_000 * 9 // 10 * 20 * 10**12
-"""What a call costs in TMAI: ten per cent less, at twenty to the dollar."""
+"""A call's price in TMAI: ten per cent less, at twenty to the dollar."""
 
 
 def test_a_flow_is_planned_bought_and_reconciled_in_the_second_token(

@@ -80,7 +80,7 @@ def test_an_error_among_lines_of_json_is_one_line(tollbook: Command) -> None:
 
 
 def test_it_follows_until_ctrl_c_and_ends_well(tollbook: Command, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What another process writes is shown at the next look; Ctrl-C is the ordinary end."""
+    """Calls of another process are shown at the next look; Ctrl-C is the ordinary end."""
     looks = iter(["a call", "nothing", "Ctrl-C"])
 
     def wait(_stream: object, _seconds: float) -> bool:

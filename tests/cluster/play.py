@@ -32,7 +32,7 @@ WHERE locktype = 'advisory' AND classid = 74011 AND objid = 4 AND granted
 
 @dataclass
 class Proof:
-    """What was done, and what came of it. `exits` counts the exit codes of the workers' commands."""
+    """Deeds and their results. `exits` counts the exit codes of the workers' commands."""
 
     seconds: float
     seed: int

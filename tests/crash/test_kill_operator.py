@@ -66,7 +66,7 @@ OLD, NEW = (p.PRICE, p.PRICE), (RAISED, RAISED)
 
 @dataclass(frozen=True)
 class Act:
-    """What an operator does, and every state of the ledger that may be seen after a kill, in their order."""
+    """An operator's deeds, and every state of the ledger that may be seen after a kill, in their order."""
 
     work: Callable[[str], None]
     read: Callable[[Ledger], tuple[object, ...]]

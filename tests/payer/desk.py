@@ -27,7 +27,7 @@ from payer.wallet.eip3009 import Wallet
 T = TypeVar("T")
 SELLER = "tokenmetrics"
 PRICE = 17_000
-"""What one call of `trading-signals` costs in the sandbox."""
+"""The price of one call of `trading-signals` in the sandbox."""
 
 
 class HurriedClock:
@@ -123,7 +123,7 @@ class Desk:
         return purchase
 
     def body(self, order: Order) -> bytes:
-        """What was delivered for an order."""
+        """Read the body that was delivered for an order."""
         [delivery] = self.ledger.deliveries(purchase_ids={self.found(order).purchase_id})
         return delivery.body
 

@@ -1,4 +1,4 @@
-"""What must never be found anywhere (I10), in every form it could take, and how to look for it."""
+"""Secrets that must never be found anywhere (I10), in every form it could take, and how to look for it."""
 
 from __future__ import annotations
 

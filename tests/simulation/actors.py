@@ -135,11 +135,11 @@ class Actors:
             await desk.run(f"run-{self._runs}", orders)
 
     async def _recover_strictly(self, desk: Desk) -> None:
-        """What is open meets a policy that no longer allows it: looked at, claimed, and never presented again."""
+        """An open payment meets a policy that no longer allows it: looked at, claimed, and never presented again."""
         await desk.recover_as(policy=stricter(self._world.policy, self._world.dice.of("stricter")))
 
     async def _thaw(self, desk: Desk) -> None:
-        """What an operator does before everything is run again: lift a freeze, accept a price that rose."""
+        """Act as an operator before everything is run again: lift a freeze, accept a price that rose."""
         desk.ledger.unfreeze(EVERY_SELLER)
         if self._world.dice.may("raise"):
             await self._accept_prices(desk)

@@ -291,8 +291,8 @@ class Checks:
             self.require(not over, "I3 caps", lambda: f"{over} are over {limits}")
 
     def _reserved(self, machine: Machine, known: Known, purchase: Purchase) -> None:
-        """What one wallet's homes spend together stays inside the caps: the wallet was counted by this process, and
-        what had settled by then leaves room for what is reserved (I3)."""
+        """One wallet's homes together stay inside the caps: the wallet was counted by this process, and what had
+        settled by then leaves room for what is reserved (I3)."""
         counted = machine.store.peek("SELECT through_block FROM spend_scans")
         began = float(purchase.lease.owner.partition("@")[2]) if purchase.lease else 0.0
         oldest = FIRST_BLOCK + int(began) // BLOCK_SECONDS - self._world.scenario.finality_blocks - STALEST

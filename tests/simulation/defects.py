@@ -154,7 +154,7 @@ def the_breaker_sleeps(patch: pytest.MonkeyPatch) -> None:
 
 
 def other_homes_are_not_counted(patch: pytest.MonkeyPatch) -> None:
-    """What the wallet paid is read from the chain, and the caps look at this ledger alone."""
+    """The wallet's payments are read from the chain, and the caps look at this ledger alone."""
     patch.setattr(reserve, "elsewhere", lambda *_: {})
 
 
@@ -236,7 +236,7 @@ def settled_for_ever(patch: pytest.MonkeyPatch) -> None:
 
 
 def a_stop_is_not_looked_at(patch: pytest.MonkeyPatch) -> None:
-    """What has begun goes on presenting after the stop is requested."""
+    """A purchase that has begun goes on presenting after the stop is requested."""
     patch.setattr(StopRequest, "check", lambda _: None)
 
 
@@ -246,7 +246,7 @@ def one_server_frees(patch: pytest.MonkeyPatch) -> None:
 
 
 def the_first_server_is_believed(patch: pytest.MonkeyPatch) -> None:
-    """What the first server that answers says is the chain's view; the others are for failing over."""
+    """The word of the first server that answers is the chain's view; the others are for failing over."""
     patch.setattr(reader, "combine", lambda views, configured: agreement.combine(views[:1], 1))
 
 
@@ -292,7 +292,7 @@ def drift_is_not_limited(patch: pytest.MonkeyPatch) -> None:
 
 
 def overlaps_are_not_looked_at(patch: pytest.MonkeyPatch) -> None:
-    """What a run reserved it buys, whatever others have reserved or sent of the same cells."""
+    """A run buys all that it reserved, whatever others have reserved or sent of the same cells."""
 
     async def blind(*known: Any) -> Any:
         return known[-1]
@@ -301,7 +301,7 @@ def overlaps_are_not_looked_at(patch: pytest.MonkeyPatch) -> None:
 
 
 def the_dead_buy_nothing(patch: pytest.MonkeyPatch) -> None:
-    """What a process that died had sent is overlooked by those who want the same cells."""
+    """Payments that a process had sent before it died are overlooked by those who want the same cells."""
     rivals = overlaps._rivals
 
     def alive(ws: Any, *rest: Any) -> list[Purchase]:

@@ -85,7 +85,7 @@ class Demand:
         return keys, last, first
 
     def of_part(self, machine: Machine, part: Part) -> list[Order]:
-        """What is missing of it now."""
+        """Compute the part that is missing now."""
         return self._planned(machine.store.open(), part)
 
     def _planned(self, ledger: Ledger, part: Part | None = None) -> list[Order]:

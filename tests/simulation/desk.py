@@ -68,7 +68,7 @@ class Desk:
         return await self.ledger.in_thread(work, *arguments)
 
     def remembered(self) -> KnownDeliveries:
-        """What had been delivered when the orders were planned."""
+        """The deliveries that were there when the orders were planned."""
         return KnownDeliveries(0, self._loaded, complete=True)
 
     async def recover_as(self, **changes: Any) -> None:

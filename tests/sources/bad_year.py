@@ -36,10 +36,10 @@ DAYS, QUIET = 365, 40
 
 KEYS = tuple(str(number) for number in range(3000, 3008))
 SHARE = 0.06
-"""How often a day without a fault is followed by one with."""
+"""Chance that a day without a fault is followed by one with."""
 
 RESTATED = 0.03
-"""How many signals are restated, one in ten of them later than is declared."""
+"""Signals that are restated, one in ten of them later than is declared."""
 
 KINDS = ("empty", "short", "capped", "missing tokens", "outage", "failed")
 
@@ -81,7 +81,7 @@ class Market:
 
 @dataclass
 class Weather:
-    """What goes wrong on which day. An outage lasts some days; pages are cut for a week."""
+    """The faults of each day. An outage lasts some days; pages are cut for a week."""
 
     kinds: dict[int, str]
 
@@ -99,7 +99,7 @@ class Weather:
 
 @dataclass
 class Store:
-    """What one dataset's answers cover, as the cache keeps it."""
+    """The cover of one dataset's answers, as the cache keeps it."""
 
     dataset: Dataset
     settled: dict[str, tuple[Span, ...]] = field(default_factory=dict)
@@ -306,7 +306,7 @@ def least() -> Year:
 
 
 def report(seed: int, year: Year, fewest: Year) -> str:
-    """What became of the cells, and the calls beside the fewest possible."""
+    """The fate of the cells, and the calls beside the fewest possible."""
     cells = Counter(state for dataset in (SNAPSHOT, SIGNALS) for state in year.states(dataset).values())
     counts = ", ".join(f"{count} {state}" for state, count in sorted(cells.items()))
     bad, paid, possible = len(year.weather.kinds), year.calls.total(), fewest.calls.total()

@@ -98,7 +98,7 @@ class Buyer:
             self._judge(name)
 
     def _judge(self, group: str) -> None:
-        """What the group tells, beside all others."""
+        """The group's part of the story, beside all others."""
         elsewhere = {cell for name, own in self.answers.items() if name != group for one in own for cell in one.cells}
         found = cover(self.dataset, self.answers[group], elsewhere)
         self.spans[group], self.absent[group] = found.spans, found.absent

@@ -33,7 +33,7 @@ def fewest() -> Year:
 
 
 def test_every_cell_is_held_a_gap_or_confirmed_empty(year: tuple[int, Year]) -> None:
-    """What is held has a row that came, and what is confirmed empty has none."""
+    """A held cell has a row that came, and a cell confirmed empty has none."""
     _, lived_through = year
     for dataset in (SNAPSHOT, SIGNALS):
         names = {SNAPSHOT.name, "tm-grade-history"} if dataset is SNAPSHOT else {dataset.name}
@@ -46,14 +46,14 @@ def test_every_cell_is_held_a_gap_or_confirmed_empty(year: tuple[int, Year]) -> 
 
 
 def test_what_the_seller_restates_in_the_declared_time_is_seen(year: tuple[int, Year]) -> None:
-    """What it restates later than it declares shows only where somebody buys it again."""
+    """A restatement later than it declares shows only where somebody buys it again."""
     found = year[1].restatements()
     assert found["in time, seen"] > 30
     assert found["in time, not seen"] == 0
 
 
 def test_nearly_all_that_the_seller_has_is_held_in_the_end(year: tuple[int, Year]) -> None:
-    """What a bad day kept back is asked for again; only what failed waits for an operator, as a gap."""
+    """A cell that a bad day kept back is asked for again; only what failed waits for an operator, as a gap."""
     _, lived_through = year
     states = lived_through.states(SIGNALS)
     there = [state for cell, state in states.items() if cell in lived_through.market.rows]

@@ -63,7 +63,7 @@ def is_ours(module: str) -> bool:
 
 @cache
 def arrows() -> Mapping[str, frozenset[str]]:
-    """Which of our modules each of our modules imports when it runs, at whatever depth of its code."""
+    """Map each of our modules to those of ours it imports when it runs, at whatever depth of its code."""
     return {
         name: frozenset(one.module for one in imports(path) if is_ours(one.module) and not one.typing_only) - {name}
         for name, path in modules().items()

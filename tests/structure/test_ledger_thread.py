@@ -11,7 +11,7 @@ import pytest
 from tests.paths import ROOT, source_files
 
 AWAITED = {"in_thread", "begin", "beside", "aclose"}
-"""What a coroutine may call of a ledger."""
+"""The calls of a ledger that a coroutine may make."""
 ROOMS = ("payer/buy", "payer/settle", "payer/context.py", "payer/payer.py", "tasks", "flows", "tollbook/cli")
 FILES = [path.relative_to(ROOT) for path in source_files() if str(path.relative_to(ROOT)).startswith(ROOMS)]
 

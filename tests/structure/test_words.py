@@ -61,6 +61,12 @@ def test_a_docstring_opens_with_a_verb_or_a_noun_never_with_a_question(path: Pat
     assert [f"{name}: {first}" for name, first in docstrings(path) if RIDDLE.match(first)] == []
 
 
+def test_no_docstring_of_a_test_a_bench_or_a_value_opens_with_a_question() -> None:
+    opening = re.compile(r'^[ \t]*"""(?:Who|What|Whether|How|Which)\b.*', re.MULTILINE)
+    found = {str(path.relative_to(ROOT)): opening.findall(path.read_text()) for path in PAGES if path.suffix == ".py"}
+    assert {path: lines for path, lines in found.items() if lines} == {}
+
+
 @pytest.mark.parametrize("path", list(source_files()), ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_module_says_what_it_holds(path: Path) -> None:
     assert ast.get_docstring(ast.parse(path.read_text())), path

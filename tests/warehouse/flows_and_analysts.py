@@ -96,7 +96,7 @@ def analyst(home: Path, held: str, pause: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What came of it. `errors` are the last words of processes that failed, on either side."""
+    """The result. `errors` are the last words of processes that failed, on either side."""
 
     errors: tuple[str, ...]
     publications: tuple[int, ...]
@@ -148,7 +148,7 @@ def _start(verb: str, home: Path, *rest: object) -> subprocess.Popen[str]:
 
 
 def _end(child: subprocess.Popen[str]) -> tuple[dict[str, Any] | None, str]:
-    """What it told, or the last it said when it failed."""
+    """Its answer, or the last it said when it failed."""
     out, err = child.communicate(timeout=300)
     if child.returncode:
         return None, (err.strip().splitlines() or [f"exit {child.returncode}"])[-1]

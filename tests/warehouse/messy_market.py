@@ -41,7 +41,7 @@ def at_call(token: int, number: int) -> float:
 
 
 def corrected(token: int, number: int) -> float:
-    """What the history says now."""
+    """The history's word now."""
     return at_end(token, number) + (5 if number == RESTATED else 0)
 
 

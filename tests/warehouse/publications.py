@@ -64,7 +64,7 @@ def crash(home: Path, point: str, what: str = "publish") -> None:
 
 
 def parquet_rows(home: Path) -> list[tuple[object, ...]]:
-    """What a reader of folders sees."""
+    """The files that a reader of folders sees."""
     pattern = home / "published" / "snapshots" / "dataset=*" / "month=*" / "*.parquet"
     with duckdb.connect() as con:
         columns = "dataset, month, token_id, date, tm_grade, purchase_id"

@@ -136,7 +136,7 @@ def pick(symbol: str, picked: int, *, ended: int | None = None, roi: float = 1.0
 
 
 def _research(ledger: Ledger) -> None:
-    """What the seller nests, of one token and one day: levels, correlations, scenarios, categories."""
+    """Nested values of the seller, of one token and one day: levels, correlations, scenarios, categories."""
     when, bitcoin = DAYS[4] + 11 * HOUR, {**_named(3375), "DATE": f"{DAYS[4]:%Y-%m-%d}"}
     nested: dict[str, dict[str, Any]] = {
         "tokens": {**_named(3375), "CATEGORY_LIST": [{"category_name": "Layer 1"}]},

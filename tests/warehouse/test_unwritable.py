@@ -40,7 +40,7 @@ def files(folder: Path) -> dict[str, tuple[int, bytes]]:
 
 
 def shown(home: Path) -> list[tuple[int, int]]:
-    """What an analyst reads: rows, and purchases that have a price."""
+    """Read as an analyst does: rows, and purchases that have a price."""
     return query(home, "SELECT (SELECT count(*) FROM grades_observations), (SELECT count(*) FROM costs)")[1]
 
 

@@ -9,7 +9,7 @@ from tollbook.cli import errors, interruption
 from tollbook.cli.terminal import pipes
 
 CTRL_C = 130
-"""What typer makes of a KeyboardInterrupt; no verb returns it."""
+"""Exit code that typer makes of a KeyboardInterrupt; no verb returns it."""
 
 
 def run(arguments: Sequence[str]) -> int:

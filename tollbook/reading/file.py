@@ -23,7 +23,7 @@ _SHORT = {"quality": "quality_summary"}
 """Short names for views."""
 
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
-"""How `s3://bucket/prefix` begins, and no folder."""
+"""The start of `s3://bucket/prefix`, and of no folder."""
 
 _ENDINGS = ("_observations", "_versions", "_first_seen", "_snapshots", "_current")
 """Endings of tables and views that have the natural key and time column of the table before them."""

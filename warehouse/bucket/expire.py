@@ -16,7 +16,7 @@ from tollbook_bucket.store import BucketStore
 from warehouse.bucket.memory import BucketMemory
 
 KEPT_FOR = timedelta(days=1)
-"""How long a version can be read after it was replaced."""
+"""Time for which a version can be read after it was replaced."""
 KEPT_AT_LEAST = 2
 """Versions before the newest that are kept however old: the next one is most like one of them."""
 

@@ -29,7 +29,7 @@ STORAGE = "v1.5.0"
 """Storage version: readable by DuckDB 1.5 and later."""
 
 MEMORY = "1GB"
-"""What DuckDB may use for one load; beyond it works on disk, beside the file."""
+"""Memory that DuckDB may use for one load; beyond it works on disk, beside the file."""
 
 LOG_KEPT = 256 << 10
 """Bytes of DuckDB's log that closing leaves for the next opening to replay: up to there that is the quicker."""
@@ -38,7 +38,7 @@ SMALL_FILE, FEW_ROWS = 64 << 20, 5_000
 """Below both, one thread is quicker than sharing the work with a second."""
 
 FOREIGN_LOCK_SECONDS = 30.0
-"""How long to wait for a process that opened the file without our lock."""
+"""Seconds to wait for a process that opened the file without our lock."""
 
 _NAME = "cache"
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from payer.values.ledger_reads import LedgerReader
 
 MARGIN = 10_000
-"""How far below the newest loaded seq to look for deliveries: one may be committed after a larger one."""
+"""Distance below the newest loaded seq in which deliveries are looked for: one may be committed after a larger one."""
 
 BATCH_DELIVERIES = 1000
 BATCH_BYTES = 32 << 20

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _LATE = 1_000
-"""How many seqs back an update reads again: PostgreSQL may commit a smaller seq after a larger one."""
+"""Seqs back that an update reads again: PostgreSQL may commit a smaller seq after a larger one."""
 
 _BATCH = 50_000
 

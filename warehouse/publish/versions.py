@@ -58,7 +58,7 @@ class Standby:
         self._previous = self._private / "previous.duckdb"
         self._private.mkdir(parents=True, exist_ok=True)
         self.notes: list[str] = []
-        """What strangers had changed, and is gone."""
+        """Changes by strangers that are gone."""
         self.begun: tuple[int, int] | None = None
         """Identity of the file at `path` in which this publication has made the tables of today."""
 

@@ -22,7 +22,7 @@ from payer.values.purchase import Money
 from payer.values.request import Run
 
 KEPT = timedelta(days=70)
-"""How long a transfer is kept: no cap reaches further back than a month."""
+"""Time for which a transfer is kept: no cap reaches further back than a month."""
 
 _AT_ONCE = 500
 

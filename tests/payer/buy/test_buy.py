@@ -58,7 +58,7 @@ START = int(p.NOW.timestamp())
 
 @dataclass(frozen=True)
 class ChainCase:
-    """What the chain says, and what a payment without a delivery comes to then."""
+    """Each view of the chain, and the end that a payment without a delivery then has."""
 
     view: Callable[[], ChainView | None]
     before: tuple[Money, type[PayerError] | None]

@@ -39,7 +39,7 @@ STANDING: dict[str, tuple[Event, ...]] = {
     "void-delivered": (Void(at=p.NOW, reason="proved dead", proof_block=9), p.delivered()),
     "burned": (Void(at=p.NOW, reason="cancelled", proof_block=9, burned=True),),
 }
-"""What another process booked while the answer was on its way."""
+"""Events another process booked while the answer was on its way."""
 
 ANSWERS: dict[str, s.Outcome] = {
     "200": s.answer(200),

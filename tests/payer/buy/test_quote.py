@@ -91,7 +91,7 @@ class TestFirstUse:
         assert (quote.terms.pay_to, len(seller.headers)) == (p.PAYEE, 2)
 
     def test_a_seller_that_may_name_any_payee_has_none_pinned_and_its_quotes_are_kept(self) -> None:
-        """What was paid under "any" is no payee that a later "first-use" could trust."""
+        """A payee paid under "any" is none that a later "first-use" could trust."""
         seller = s.ScriptedSeller([s.challenge(pay_to=OTHER)])
         at = desk(seller, FIRST_USE.replace("first-use", "any"))
         for _ in range(2):

@@ -1,4 +1,4 @@
-"""What a seller claims of a payment is compared with it, kept as evidence, and never shown as a transaction."""
+"""A seller's claim of a payment is compared with it, kept as evidence, and never shown as a transaction."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What several chain servers say about one nonce becomes one view: row by row, in docs/payments.md's order."""
+"""The words of several chain servers about one nonce become one view: row by row, in docs/payments.md's order."""
 
 from __future__ import annotations
 

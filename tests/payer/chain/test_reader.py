@@ -266,7 +266,7 @@ def test_the_tokens_own_domain_can_be_compared_with_ours() -> None:
 
 
 class TestAccount:
-    """What the wallet held before some blocks and after them, and what came in between."""
+    """The wallet's balance before some blocks and after them, and the transfers in between."""
 
     def ask(self, fake: FakeChain, first: int = 900) -> Account | None:
         return ask(fake, lambda chain: chain.account(ASSET, WALLET.address, first, 990))

@@ -58,7 +58,7 @@ TOO_MANY: dict[str, tuple[int, str, int]] = {
 
 @pytest.mark.parametrize(("code", "message", "blocks"), TOO_MANY.values(), ids=TOO_MANY)
 def test_too_many_logs_are_asked_for_in_fewer_blocks_this_time(code: int, message: str, blocks: int) -> None:
-    """How many logs there are is a matter of those blocks: nothing is learned about the server."""
+    """The number of logs is a matter of those blocks: nothing is learned about the server."""
     refusal = read_refusal(code, message)
     assert (refusal.results, refusal.busy, refusal.gone) == (True, False, False)
     assert refusal.narrower(9_000) == blocks

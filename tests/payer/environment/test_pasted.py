@@ -1,4 +1,4 @@
-"""What people paste in place of a private key is named, and never quoted (I10)."""
+"""A text pasted in place of a private key is named, and never quoted (I10)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is sent over real sockets on loopback, what is read of an answer, and that no redirect is followed."""
+"""Requests over real sockets on loopback: the bytes sent, the part of an answer that is read, no redirect followed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the wallet paid and this ledger does not have: kept, and counted in the caps where they are checked (I3)."""
+"""Transfers of the wallet that this ledger does not have: kept, and counted in the caps where they are checked (I3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the httpx transport passes through unpaid, and what it refuses before money."""
+"""Requests that the httpx transport passes through unpaid, and those it refuses before money."""
 
 from __future__ import annotations
 

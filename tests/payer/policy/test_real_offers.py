@@ -32,7 +32,7 @@ REASONS = {
     "41": "amount: the seller offers 10000 USDC; allowed is at most 1 USDC (caps.USDC.per_call)",
     "53": "maxAmountRequired is None; a price is a string",
 }
-"""What a refusal says, by offer."""
+"""Words of each refusal, by offer."""
 
 TOML = """
 [network]

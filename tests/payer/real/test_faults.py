@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 class Ending(Enum):
-    """What a purchase comes to under a fault that strikes once."""
+    """The result of a purchase under a fault that strikes once."""
 
     BOUGHT = "paid once, delivered"
     LOST = "paid once; delivered where the seller serves a payment again, undelivered where it refuses"
@@ -251,7 +251,7 @@ def test_a_fault_that_never_ends_signs_no_second_nonce(scene: Scene, name: str) 
 
 
 def finish(scene: Scene, order: Order) -> None:
-    """What a person does: recover, run again; and where money is still out, wait until it is dead."""
+    """Do what a person would: recover, run again; and where money is still out, wait until it is dead."""
     scene.desk.recover()
     scene.desk.buy([order])
     if scene.desk.found(order).money is Money.EXPOSED:

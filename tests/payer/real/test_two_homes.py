@@ -78,7 +78,7 @@ def test_money_that_was_moved_by_hand_counts_too(homes: Homes) -> None:
 
 
 def test_a_piece_of_another_home_is_told_as_that(homes: Homes) -> None:
-    """Who has the body, how to share a ledger, and what accept-loss would cost."""
+    """The message names the home that has the body, the way to share a ledger, and the cost of accept-loss."""
     here, there = homes.home(per_day=9), homes.home(per_day=9)
     here.buy(orders(here.policy_text, 1))
     [lost] = there.buy(orders(there.policy_text, 1))

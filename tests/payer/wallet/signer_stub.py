@@ -30,7 +30,7 @@ Reply = Callable[["SignerStub", dict[str, Any]], Any]
 
 
 class NotSigned(Exception):
-    """What the stub answers as a JSON-RPC error."""
+    """An answer of the stub as a JSON-RPC error."""
 
     def __init__(self, code: int, message: str) -> None:
         super().__init__(message)

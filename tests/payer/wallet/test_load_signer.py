@@ -1,4 +1,4 @@
-"""What signs is loaded from the environment: one source, and a remote signer asks for its secret by its address."""
+"""The signer is loaded from the environment: one source, and a remote signer asks for its secret by its address."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a seller says is quoted: short, on one line, and never with what could be spent (I10)."""
+"""A seller's word is quoted: short, on one line, and never with anything that could be spent (I10)."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ def offline() -> OfflineSeller:
 
 
 def first_page(offline: OfflineSeller, dataset: Dataset) -> tuple[int, bytes, dict[str, Any]]:
-    """What the planner would ask first of a dataset for the last day or hour, and the seller's answer."""
+    """Take the planner's first request of a dataset for the last day or hour, and the seller's answer."""
     now = offline.clock.now()
     keys = KEYS.get(dataset.packing.param, tuple(TOKENS.split(","))) if dataset.packing else ()
     here = slot(dataset, now)

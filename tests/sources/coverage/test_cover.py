@@ -1,4 +1,4 @@
-"""What delivered pages cover: held cells, for how long, and cells that a shift may have hidden."""
+"""The cover of delivered pages: held cells, for how long, and cells that a shift may have hidden."""
 
 from __future__ import annotations
 
@@ -214,7 +214,7 @@ def test_a_snapshot_listing_that_shifted_is_asked_for_once_more() -> None:
 
 
 def test_a_listing_that_grows_at_its_top_is_not_asked_for_again() -> None:
-    """What came on top while it was read is on tomorrow's first page."""
+    """Rows that came on top while it was read are on tomorrow's first page."""
     own = Group(PAST.name, "day:2026-11-22", TODAY, ("*",), TODAY, TODAY, 100, None)
     picks = [(str(number), 0) for number in range(150)]
     assert cover(PAST, [page(own, 1, picks[:100]), page(own, 2, picks[99:])]).complete

@@ -20,7 +20,7 @@ DAY = 86400
 
 
 def context(asked: dict[str, str]) -> dict[str, Any]:
-    """What the purchase of such a request says that it asked for."""
+    """The demand that the purchase of such a request states."""
     first, last = (date.fromisoformat(asked[name]).toordinal() - 719163 for name in ("startDate", "endDate"))
     keys = asked["token_id"].split(",")
     return {"dataset": "trading-signals", "keys": keys, "first": first, "last": last, "page": int(asked["page"])}

@@ -104,7 +104,7 @@ def test_a_bar_may_be_dated_under_either_name(name: str) -> None:
 
 
 def test_both_generations_of_a_row_load_side_by_side() -> None:
-    """What the endpoint is not sold with any more is kept, and is no news."""
+    """A field that the endpoint is not sold with any more is kept, and is no news."""
     newer = {"TOKEN_ID": 1, "TOKEN_NAME": "A", "TOKEN_SYMBOL": "A", "TM_GRADE": "1", "QUANT_GRADE": "71.4"}
     older = {"TOKEN_ID": 2, "TOKEN_NAME": "B", "TOKEN_SYMBOL": "B", "TM_GRADE": "2", "FUNDAMENTAL_GRADE": "88.1"}
     parsed = read(GRADE, newer, older)

@@ -1,4 +1,4 @@
-"""What is asked for again: by the planner, because it was not delivered; by an operator, whatever is held."""
+"""Cells asked for again: by the planner, because it was not delivered; by an operator, whatever is held."""
 
 from __future__ import annotations
 

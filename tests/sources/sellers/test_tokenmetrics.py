@@ -48,7 +48,7 @@ def test_a_sample_is_read_whole_and_without_surprise(dataset: Dataset, endpoint:
 
 @pytest.mark.parametrize(("dataset", "endpoint"), CASES)
 def test_every_value_of_a_sample_arrives(dataset: Dataset, endpoint: dict[str, Any]) -> None:
-    """What is not null at the seller is not null with us, under the column that names it."""
+    """A value that is not null at the seller is not null with us, under the column that names it."""
     sample = endpoint["sample_response"]
     parsed = parse(dataset, {"keys": ["7"]}, RECEIVED, 200, "application/json", json.dumps(sample).encode())
     ours = {name: column for column in dataset.columns for name in column.names}

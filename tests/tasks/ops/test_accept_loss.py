@@ -1,4 +1,4 @@
-"""Which losses an operator may accept, one by one and all at once, with what was paid for them."""
+"""Losses that an operator may accept, one by one and all at once, with what was paid for them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the payer books as a failed delivery is what loading will call one: the same reading decides both."""
+"""The payer books as a failed delivery just what loading will call one: the same reading decides both."""
 
 from __future__ import annotations
 

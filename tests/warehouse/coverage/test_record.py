@@ -31,7 +31,7 @@ PAST = registry.dataset("moonshot-tokens-past")
 def missing(
     cache: Cache, name: str, keys: Sequence[str], first: datetime, last: datetime, at: datetime, rows: int | None = None
 ) -> planner.Plan:
-    """What a run at `at` would buy."""
+    """Plan what a run at `at` would buy."""
     dataset = registry.dataset(name)
     a, b = slot(dataset, first), slot(dataset, last)
     cells = held(cache, dataset, keys, a, b, at)

@@ -179,7 +179,7 @@ def test_a_late_delivery_moves_what_was_observed_after_it(cache: Cache) -> None:
 
 
 def test_a_ledger_restored_from_a_backup_goes_on(cache: Cache) -> None:
-    """What the cache knows of lost deliveries stays, so that it is not bought again; new ones take over their seqs."""
+    """The cache's knowledge of lost deliveries stays, so that it is not bought again; new ones take over their seqs."""
     books = many(40)
     load(cache, books)
     restored = MemoryLedger(books.held[:20])

@@ -1,4 +1,4 @@
-"""What it cost, by every view and as the bookkeeper's file: equal to the ledger, to the unit."""
+"""The cost, by every view and as the bookkeeper's file: equal to the ledger, to the unit."""
 
 from __future__ import annotations
 
@@ -177,7 +177,7 @@ def test_the_totals_are_those_of_the_lines(ledger: Ledger) -> None:
 
 @pytest.mark.parametrize("view", ["cost_per_row", "cost_by_token"])
 def test_money_per_row_adds_up_to_the_ledger_to_the_unit(home: Path, ledger: Ledger, view: str) -> None:
-    """What brought no row stands in a line of its own; assets are never added together."""
+    """Money that brought no row stands in a line of its own; assets are never added together."""
     assert summed(home, view) == committed(ledger)
     nothing = query(home, f"SELECT asset, amount_atomic::BIGINT FROM {view} WHERE brought = 'no row' ORDER BY 1")[1]
     assert nothing == [("TMAI", 11_000), ("USDC", 5_000 + 6_000 + 7_000 + 9_000)]

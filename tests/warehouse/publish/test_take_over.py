@@ -41,7 +41,7 @@ def homes(tmp_path: Path) -> tuple[Path, Path]:
 
 
 def turn(home: Path, ledger: Ledger) -> Publication:
-    """What the elected worker of a home does."""
+    """Do the work of a home's elected worker."""
     load(Cache(home), ledger)
     return publish(home, ledger, take_over=True)
 

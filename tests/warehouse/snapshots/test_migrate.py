@@ -1,4 +1,4 @@
-"""What an older tollbook published moves out of snapshots/ with the next publication, whole after a kill."""
+"""Files that an older tollbook published move out of snapshots/ with the next publication, whole after a kill."""
 
 from __future__ import annotations
 

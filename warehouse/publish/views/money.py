@@ -70,7 +70,7 @@ _PARTS = (
     ("checked rows", "rows_new + rows_changed", "rows - rows_quarantined"),
     ("unreadable rows", "rows - rows_quarantined", "rows"),
 )
-"""What a row brought, and its place among a purchase's rows. Checked rows said what was known."""
+"""The money of a row, and its place among a purchase's rows. Checked rows said what was known."""
 
 
 def _lines(names: tuple[str, ...]) -> str:

@@ -62,7 +62,7 @@ def die_while_writing(url: str, number: int) -> None:
 
 @pytest.fixture
 def folds(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How often a whole ledger was folded again."""
+    """Count how often a whole ledger was folded again."""
     counted: list[int] = []
     real = refold.mismatches
 

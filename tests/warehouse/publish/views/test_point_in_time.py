@@ -1,4 +1,4 @@
-"""What was known at an event's time: exact against every pair compared, and where the naive join goes wrong."""
+"""Values known at an event's time: exact against every pair compared, and where the naive join goes wrong."""
 
 from __future__ import annotations
 

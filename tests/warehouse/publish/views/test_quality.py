@@ -1,4 +1,4 @@
-"""Whether the data can be trusted, in words an analyst can query."""
+"""The quality of the data, in words an analyst can query."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def deliver(books: MemoryLedger, dice: random.Random, at: datetime, seq: int) ->
 
 
 def story(seed: int) -> list[MemoryLedger]:
-    """What was committed at each publication: mostly in the order of arrival, some deliveries late."""
+    """The rows committed at each publication: mostly in the order of arrival, some deliveries late."""
     dice, books = random.Random(seed), MemoryLedger()
     for number in range(40):
         deliver(books, dice, START + 12 * HOUR * number + dice.randint(0, 5) * HOUR, number + 1)
