@@ -33,9 +33,10 @@ def modules() -> Mapping[str, Path]:
     return {name_of(path): path for path in source_files()}
 
 
-def imports(path: Path) -> Iterator[Import]:
+@cache
+def imports(path: Path) -> tuple[Import, ...]:
     """Every import of the file, at any depth; `from a import b` counts as a.b where that is a module of ours."""
-    yield from _within(ast.parse(path.read_text()), False, False)
+    return tuple(_within(ast.parse(path.read_text()), False, False))
 
 
 def _within(node: ast.AST, in_function: bool, typing_only: bool) -> Iterator[Import]:

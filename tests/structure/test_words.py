@@ -37,7 +37,8 @@ def lines_with(pattern: str) -> Iterator[str]:
         r'"atoms"|\.c\.atoms\b|\batoms FROM committed|SET atoms = :atoms'
     )  # a column of every ledger that exists
     for path in PAGES:
-        for number, line in enumerate(path.read_text().splitlines(), 1):
+        text = path.read_text()
+        for number, line in enumerate(text.splitlines() if word.search(text) else (), 1):
             if word.search(stored.sub("", line)):
                 yield f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
 
@@ -56,9 +57,14 @@ def docstrings(path: Path) -> Iterator[tuple[str, str]]:
                 yield getattr(node, "name", "module"), text.splitlines()[0]
 
 
-@pytest.mark.parametrize("path", list(source_files()), ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_docstring_opens_with_a_verb_or_a_noun_never_with_a_question(path: Path) -> None:
-    assert [f"{name}: {first}" for name, first in docstrings(path) if RIDDLE.match(first)] == []
+def test_a_docstring_opens_with_a_verb_or_a_noun_never_with_a_question() -> None:
+    found = [
+        f"{path.relative_to(ROOT)} {name}: {first}"
+        for path in source_files()
+        for name, first in docstrings(path)
+        if RIDDLE.match(first)
+    ]
+    assert found == []
 
 
 def test_no_docstring_of_a_test_a_bench_or_a_value_opens_with_a_question() -> None:
@@ -67,6 +73,8 @@ def test_no_docstring_of_a_test_a_bench_or_a_value_opens_with_a_question() -> No
     assert {path: lines for path, lines in found.items() if lines} == {}
 
 
-@pytest.mark.parametrize("path", list(source_files()), ids=lambda path: str(path.relative_to(ROOT)))
-def test_every_module_says_what_it_holds(path: Path) -> None:
-    assert ast.get_docstring(ast.parse(path.read_text())), path
+def test_every_module_says_what_it_holds() -> None:
+    silent = [
+        str(path.relative_to(ROOT)) for path in source_files() if not ast.get_docstring(ast.parse(path.read_text()))
+    ]
+    assert silent == []
