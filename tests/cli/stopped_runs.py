@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -15,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from payer.ledger import Ledger
 from payer.values.purchase import Data, Money, Purchase
+from tests.cli.process import COMMAND
+from tests.paths import ROOT
 
 if TYPE_CHECKING:
     from sandbox.world import Buyer, World
@@ -59,9 +60,10 @@ class StoppedRun:
         self, moment: Callable[[], bool] | float, *signals: int, pause: float = 0.4, json_document: bool = True
     ) -> Stopped:
         """Run it; `moment` is a condition, or seconds after the first payment has reached the seller."""
-        command = [sys.executable, "-m", "tollbook.cli.main", *self.arguments, *(["--json"] if json_document else [])]
+        command = [*COMMAND, *self.arguments, *(["--json"] if json_document else [])]
         pipe = subprocess.PIPE
-        child = subprocess.Popen(command, env={**os.environ, **self.buyer.env}, stdout=pipe, stderr=pipe, text=True)
+        env = {**os.environ, **self.buyer.env}
+        child = subprocess.Popen(command, cwd=ROOT, env=env, stdout=pipe, stderr=pipe, text=True)
         sender = threading.Thread(target=self._send, args=(child, moment, signals, pause))
         sender.start()
         out, err = child.communicate(timeout=100)

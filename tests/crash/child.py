@@ -23,6 +23,7 @@ import alembic.command  # noqa: F401
 
 from payer.payer import Payer
 from payer.values.request import Order
+from tests import blank_file
 from tests.payer.desk import SELLER, Desk, HurriedClock, orders
 
 KILLED = -signal.SIGKILL
@@ -85,6 +86,7 @@ def command(env: Mapping[str, str], arguments: Sequence[str], crash_at: str) -> 
     """Do what `tollbook …` does, in this process."""
     from tollbook.cli.main import run as tollbook
 
+    blank_file.use()
     os.environ.update({**env, "TOLLBOOK_CRASH_AT": crash_at})
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
         sys.exit(tollbook(arguments))
@@ -99,7 +101,10 @@ def run_command(env: Mapping[str, str], *arguments: str, crash_at: str) -> int:
 
 _processes = multiprocessing.get_context("forkserver")
 _processes.set_forkserver_preload(
-    ["tests.crash.child", "psycopg", "httpx", "httpcore", "anyio._backends._asyncio", "coincurve", "Crypto.Hash.keccak"]
+    [
+        *("tests.crash.child", "psycopg", "httpx", "httpcore", "anyio._backends._asyncio", "coincurve"),
+        *("Crypto.Hash.keccak", "duckdb", "pyarrow.parquet", "tollbook.cli.app", "tollbook.cli.runs"),
+    ]
 )
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from typing import TYPE_CHECKING
+
+from tests.cli.process import COMMAND
+from tests.paths import ROOT
 
 if TYPE_CHECKING:
     from sandbox.world import Buyer, World
@@ -23,11 +25,13 @@ def test_two_homes_that_want_the_same_cells_at_once_buy_them_once(world: World, 
     (buyer.home / "state").mkdir(parents=True, exist_ok=True)
     children = []
     for number, (first, last) in enumerate(RANGES):
-        command = [sys.executable, "-m", "tollbook.cli.main", "backfill", "trading-signals", "--yes", "--json"]
+        command = [*COMMAND, "backfill", "trading-signals", "--yes", "--json"]
         command += ["--from", first, "--to", last, "--tokens", "3375,3306,3988"]
         home = buyer.home if number == 0 else buyer.home.with_name(f"{buyer.home.name}-{number}")
         env = {**os.environ, **buyer.env, "TOLLBOOK_HOME": str(home), "TOLLBOOK_LEDGER_URL": url}
-        children.append(subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+        children.append(
+            subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        )
     said = [child.communicate(timeout=300) for child in children]
     assert [child.returncode for child in children] == [0, 0], said
     documents = [json.loads(out) for out, _ in said]
