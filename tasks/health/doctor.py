@@ -13,13 +13,13 @@ from payer.environment.env_file import laid_over
 from payer.policy.file import COUNT_NOTHING
 from payer.values.errors import ChainUnreachable, Misconfigured, PayerError
 from payer.values.money import Amount
-from payer.values.purchase import Money
 from payer.wallet.account import check_account, expired_authorization
 from payer.wallet.token import check_token
 from tasks.health.expected import expected_bills, grade_balance
 from tasks.health.finding import Check, failed_check
 from tasks.health.outside import clocks, sellers
 from tasks.health.remote import check_bucket
+from tasks.ops.status import doubt_text, exposed, loss_text
 from tasks.reference.watched import FIX, unlisted_text, unlisted_tokens
 from tasks.workspace.environment import env_file, sources_text
 from tasks.workspace.private_state import open_to_others
@@ -132,16 +132,12 @@ async def _losses(ws: Workspace) -> Check:
 
 def _in_vain(ws: Workspace) -> Check:
     """Name purchases that brought nothing, and money in doubt."""
-    lost = [*ws.ledger.undelivered(), *ws.ledger.failed_deliveries()]
+    lost, in_doubt = [*ws.ledger.undelivered(), *ws.ledger.failed_deliveries()], exposed(ws)
     if lost:
-        text = f"{len(lost)} purchases were paid and brought nothing that can be used"
-        return Check("losses", False, text, "see `tollbook status`, then `tollbook accept-loss`", 5)
-    in_doubt = [p for p in ws.ledger.open_purchases() if p.money is Money.EXPOSED]
+        return Check("losses", False, loss_text(lost), "see `tollbook status`, then `tollbook accept-loss`", 5)
     if in_doubt:
-        text = f"{len(in_doubt)} purchases are in doubt: sent, and not yet proved paid or void"
-        return Check(
-            "losses", False, text, "run `tollbook recover`; money that the chain doesn't prove stays counted", 4
-        )
+        fix = "run `tollbook recover`; money that the chain doesn't prove stays counted"
+        return Check("losses", False, doubt_text(in_doubt), fix, 4)
     return Check("losses", True, "nothing was paid for in vain, nothing is in doubt")
 
 

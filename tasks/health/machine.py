@@ -14,4 +14,5 @@ def failed_checks(checks: Iterable[Check]) -> Iterator[Finding]:
             continue
         severity = Severity.WARNING if check.ok else Severity.CRITICAL
         kind, _, subject = check.name.partition(" ")
-        yield Finding(kind, subject or kind, severity, check.detail, check.fix, exit_code=check.exit_code)
+        text = f"{subject}: {check.detail}" if subject not in check.detail else check.detail
+        yield Finding(kind, subject or kind, severity, text, check.fix, exit_code=check.exit_code)

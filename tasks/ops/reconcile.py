@@ -3,7 +3,6 @@ hashes."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,9 +12,9 @@ from payer.elsewhere.pieces import whose
 from payer.settle.foreign import Foreign
 from payer.settle.reconcile import Difference, Reconciled, damaged_bodies, damaged_projection
 from payer.values.errors import PaidUndelivered, Unresolved, worst
-from payer.values.money import Amount, Asset
+from payer.values.money import Amount
 from payer.values.purchase import Purchase
-from tasks.ops.status import purchase_document
+from tasks.ops.status import doubt_text, exposed, loss_text, purchase_document
 from tasks.workspace.workspace import Workspace
 from warehouse.audit import Fault, check_cache, check_published
 from warehouse.publish.publish import publish
@@ -28,12 +27,14 @@ class Books:
     every foreign transfer.
 
     `losses` are purchases that brought nothing and await an operator: no difference, as ledger and chain agree on them.
+    `in_doubt` are those that the chain proves neither spent nor void.
     """
 
     assets: tuple[Reconciled, ...]
     files: tuple[Difference, ...]
     published: Mapping[str, str] = field(default_factory=dict)
     losses: tuple[Purchase, ...] = ()
+    in_doubt: tuple[Purchase, ...] = ()
     listed: bool = False
 
     @property
@@ -46,22 +47,21 @@ class Books:
 
     @property
     def exit_code(self) -> int:
-        """5 for losses, which need an operator; 4 for any difference: money is in doubt until one has looked."""
+        """5 for losses, which need an operator; 4 for any difference, and for money in doubt, until one has looked."""
         lost = [PaidUndelivered.exit_code] if self.losses else []
-        return worst([*lost, *([Unresolved.exit_code] if self.differences else [])])
+        return worst([*lost, *([Unresolved.exit_code] if self.differences or self.in_doubt else [])])
 
     @property
     def loss_text(self) -> str:
         """The purchases that brought nothing and their money, in a sentence; empty when there are none."""
-        if not self.losses:
-            return ""
-        sums: Counter[Asset] = Counter()
-        for purchase in self.losses:
-            sums[purchase.asset] += purchase.loss
-        money = " and ".join(str(Amount(amount, asset)) for asset, amount in sums.items())
-        count = len(self.losses)
-        words = "1 purchase was paid and brought" if count == 1 else f"{count} purchases were paid and brought"
-        return f"{words} nothing that can be used: {money}. An operator decides: tollbook accept-loss"
+        text = loss_text(self.losses)
+        return f"{text}. An operator decides: tollbook accept-loss" if text else ""
+
+    @property
+    def doubt_text(self) -> str:
+        """The purchases in doubt and their money, in a sentence; empty when there are none."""
+        text = doubt_text(self.in_doubt)
+        return f"{text}; tollbook recover asks again" if text else ""
 
     def document(self) -> dict[str, Any]:
         return {
@@ -71,6 +71,7 @@ class Books:
             "through_block": max((one.through_block for one in self.assets), default=None),
             "differences": [difference_document(d) for d in self.differences],
             "losses": [{**purchase_document(p), "why": whose(p) or p.lost_for} for p in self.losses],
+            "in_doubt": [purchase_document(p) for p in self.in_doubt],
             "assets": [
                 {**_asset(one), "foreign": self.foreign(one).document(listed=self.listed)} for one in self.assets
             ],
@@ -104,7 +105,7 @@ def _books(ws: Workspace, assets: tuple[Reconciled, ...], list_foreign: bool) ->
     paid = {published[transfer.tx_hash] for one in assets for transfer in one.foreign if transfer.tx_hash in published}
     files = (*damaged_bodies(ws.ledger), *_published(ws, paid))
     losses = (*ws.ledger.undelivered(), *ws.ledger.failed_deliveries())
-    return Books(assets, files, published, losses, list_foreign)
+    return Books(assets, files, published, losses, tuple(exposed(ws)), list_foreign)
 
 
 def _by_transaction(ws: Workspace) -> dict[str, str]:

@@ -10,7 +10,7 @@ from payer.values.errors import PaidUndelivered, Unresolved
 from payer.values.purchase import Purchase
 from tasks.buy.publish import LeftToPublisher
 from tasks.buy.steps import PLAIN, Steps
-from tasks.ops.status import purchase_document, undelivered_text
+from tasks.ops.status import exposed, purchase_document, undelivered_text
 from tasks.workspace.workspace import Workspace
 from warehouse.load.report import LoadReport
 from warehouse.publish.publication import Publication
@@ -18,27 +18,34 @@ from warehouse.publish.publication import Publication
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """The result of one recovery of everything: the document of `recover`."""
+    """The result of one recovery of everything: the document of `recover`. `held` are purchases in doubt that another
+    process is at."""
 
     found: Recovered
     loaded: LoadReport
     published: Publication | LeftToPublisher | None
     undelivered: tuple[Purchase, ...]
     failed: tuple[Purchase, ...] = ()
+    held: tuple[Purchase, ...] = ()
     interrupted: bool = False
+
+    @property
+    def in_doubt(self) -> list[tuple[Purchase, str]]:
+        """What was sent and is neither proved spent nor void, each with the reason."""
+        return [*self.found.in_doubt, *((purchase, "another process is at it") for purchase in self.held)]
 
     @property
     def exit_code(self) -> int:
         if self.undelivered or self.failed:
             return PaidUndelivered.exit_code
-        return Unresolved.exit_code if self.found.in_doubt else 0
+        return Unresolved.exit_code if self.in_doubt else 0
 
     def counts(self) -> dict[str, int]:
         return {
             "settled": len(self.found.settled),
             "delivered": len(self.found.delivered),
             "voided": len(self.found.voided),
-            "open": len(self.found.in_doubt),
+            "open": len(self.in_doubt),
             "undelivered": len(self.undelivered),
             "failed": len(self.failed),
         }
@@ -57,7 +64,7 @@ class Recovery:
             "published": str(self.published.path) if isinstance(self.published, Publication) else None,
             "publisher": self.published.document() if isinstance(self.published, LeftToPublisher) else None,
             "notes": self.notes,
-            "purchases": [{**purchase_document(p), "why": why} for p, why in self.found.in_doubt]
+            "purchases": [{**purchase_document(p), "why": why} for p, why in self.in_doubt]
             + [{**purchase_document(p), "why": undelivered_text(p)} for p in self.undelivered]
             + [{**purchase_document(p), "why": p.lost_for} for p in self.failed],
         }
@@ -69,7 +76,9 @@ async def recover_all(ws: Workspace, *, steps: Steps = PLAIN) -> Recovery:
     loaded = await steps.load(ws)
     published = await steps.publish(ws)
     undelivered, failed = await ws.in_thread(_lost, ws)
-    return Recovery(found, loaded, published, undelivered, failed, ws.stop.requested)
+    known = {purchase.purchase_id for purchase, _ in found.in_doubt}
+    held = [p for p in await ws.in_thread(exposed, ws) if p.purchase_id not in known]
+    return Recovery(found, loaded, published, undelivered, failed, tuple(held), ws.stop.requested)
 
 
 def _lost(ws: Workspace) -> tuple[tuple[Purchase, ...], tuple[Purchase, ...]]:

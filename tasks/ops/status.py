@@ -6,7 +6,7 @@ Opens no file but the ledger and, read-only, what is published.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -142,6 +142,37 @@ def read_status(ws: Workspace) -> Status:
         held=held_versions(ws.home / "published"),
         absent=absent_counts(ws.home) if published.exists() else None,
     )
+
+
+def exposed(ws: Workspace) -> list[Purchase]:
+    """Return the purchases in doubt: sent, and neither proved spent nor void."""
+    return [purchase for purchase in ws.ledger.open_purchases() if purchase.money is Money.EXPOSED]
+
+
+def money_text(amounts: Iterable[tuple[Asset, int]]) -> str:
+    """Sum amounts by asset, such as `0.034 USDC and 0.1 TMAI`."""
+    sums: Counter[Asset] = Counter()
+    for asset, amount in amounts:
+        sums[asset] += amount
+    return " and ".join(str(Amount(amount, asset)) for asset, amount in sums.items())
+
+
+def loss_text(losses: Sequence[Purchase]) -> str:
+    """Say how many purchases brought nothing and what was paid for them; empty where there are none."""
+    if not losses:
+        return ""
+    count = len(losses)
+    words = "1 purchase was paid and brought" if count == 1 else f"{count} purchases were paid and brought"
+    return f"{words} nothing that can be used: {money_text((p.asset, p.loss) for p in losses)}"
+
+
+def doubt_text(in_doubt: Sequence[Purchase]) -> str:
+    """Say how many purchases are in doubt, with their money; empty where there are none."""
+    if not in_doubt:
+        return ""
+    count = "1 purchase is" if len(in_doubt) == 1 else f"{len(in_doubt)} purchases are"
+    money = money_text((p.asset, p.committed) for p in in_doubt)
+    return f"{count} in doubt: {money} sent, and not yet proved paid or void"
 
 
 def absent_counts(home: Path) -> AbsentCounts | None:

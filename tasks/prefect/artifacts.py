@@ -232,7 +232,7 @@ def _purchase_row(call: WatchedCall) -> dict[str, Any]:
 async def books_artifact(books: Books) -> None:
     """Write a reconciliation as a markdown artifact."""
     head = "Clean." if not books.differences else f"{len(books.differences)} differences."
-    head = f"{head} {books.loss_text}".strip()
+    head = " ".join(part for part in (head, books.loss_text, books.doubt_text) if part)
     rows = books.document()
     assets = [{k: v for k, v in one.items() if k != "foreign"} for one in rows["assets"]]
     text = f"{head}\n\n{markdown_table(assets)}" if assets else head

@@ -46,7 +46,8 @@ def _reasons(outcome: Outcome) -> Iterator[str]:
     for problem in outcome.problems[:1]:
         yield problem.what
     if outcome.open:
-        yield f"{outcome.open} in doubt"
+        worth = f", {outcome.money(outcome.in_doubt)} {outcome.asset.symbol} of this run" if outcome.in_doubt else ""
+        yield f"{outcome.open} in doubt{worth}"
     if outcome.undelivered:
         yield f"{outcome.undelivered} paid and undelivered"
     for failure in outcome.loaded.failures[:1]:
@@ -54,7 +55,7 @@ def _reasons(outcome: Outcome) -> Iterator[str]:
     for cells in outcome.unconfirmed[:1]:
         yield f"{cells.cells} cells of {cells.dataset} not delivered ({cells.span}): {cells.again}"
     if outcome.left_calls:
-        yield f"{outcome.left_calls} calls left"
+        yield f"{outcome.left_calls} calls left, {outcome.money(outcome.left_atomic)} {outcome.asset.symbol}"
     yield from _prices(outcome)
 
 
@@ -66,12 +67,15 @@ def _prices(outcome: Outcome) -> Iterator[str]:
 
 
 def books_verdict(books: Books) -> Verdict:
-    """Completed when ledger and chain agree and nothing is lost, else Failed with losses and the first difference."""
+    """Completed when ledger and chain agree and nothing is lost or in doubt, else Failed: losses, doubt, the first
+    difference. Doubt alone may pass."""
     if books.exit_code == 0:
         return Verdict(Completed(message="ledger and chain agree to the unit"))
     found = f"{len(books.differences)} differences; {books.differences[0]}" if books.differences else ""
     agree = "" if books.differences else "ledger and chain agree to the unit"
-    return Verdict(Failed(message="; ".join(part for part in (books.loss_text, found, agree) if part)))
+    reasons = (books.loss_text, books.doubt_text, found, agree)
+    only_doubt = bool(books.in_doubt) and not books.losses and not books.differences
+    return Verdict(Failed(message="; ".join(part for part in reasons if part)), only_doubt)
 
 
 def done(text: str) -> Verdict:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from payer.environment.env_file import POLICY
 from sources import registry
 from tasks.buy.load import load
 from tasks.reference.refresh import refresh_reference, was_read
+from tasks.reference.without_wallet import throwaway_home
 from tasks.request.keys import TOKENS
 from tasks.request.model import Keys
 from tasks.request.tokens import all_known, any_ambiguous, token_ids, words_of
@@ -53,17 +56,31 @@ async def resolve_tokens(ws: Workspace, text: str, *, top: bool = False) -> tupl
 async def catalogue(ws: Workspace, *, today: bool = False) -> tuple[Catalogue, tuple[str, ...]]:
     """Return every token by id, from a list read to its end at any time, or today; and notes on what was repaired."""
     loaded = await load(ws)
-    if not await ws.in_thread(was_read, ws, TOKENS, today=today):
-        await refresh_reference(ws, TOKENS)
-    tokens, notes = await ws.in_thread(ws.from_cache, lambda cache: cache.tokens())
+    async with _having(ws, TOKENS, today=today) as reader:
+        tokens, notes = await reader.in_thread(reader.from_cache, lambda cache: cache.tokens())
     return {str(token.token_id): token for token in tokens}, (*loaded.notes, *notes)
 
 
 async def ranked(ws: Workspace, tokens: Catalogue) -> tuple[Catalogue, tuple[str, ...]]:
     """Add each token's rank from the seller's free list of the largest, fetched once a day; and notes on repairs."""
-    if not await ws.in_thread(was_read, ws, LARGEST, today=True):
-        await refresh_reference(ws, LARGEST)
-    return await ws.in_thread(_with_ranks, ws, tokens)
+    async with _having(ws, LARGEST, today=True) as reader:
+        return await reader.in_thread(_with_ranks, reader, tokens)
+
+
+@asynccontextmanager
+async def _having(ws: Workspace, name: str, *, today: bool) -> AsyncIterator[Workspace]:
+    """Yield a workspace that has read the list: this one or, where it has no wallet to fetch it, one that is thrown
+    away."""
+    if await ws.in_thread(was_read, ws, name, today=today):
+        yield ws
+    elif ws.has_wallet:
+        await refresh_reference(ws, name)
+        yield ws
+    else:
+        with throwaway_home(str(ws.settings.clock_offset or "")) as environ:
+            async with Workspace.open({**environ, POLICY: str(ws.settings.policy)}) as reader:
+                await refresh_reference(reader, name)
+                yield reader
 
 
 def _with_ranks(ws: Workspace, tokens: Catalogue) -> tuple[Catalogue, tuple[str, ...]]:

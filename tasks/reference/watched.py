@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from sources import registry
 from tasks.reference.catalogue import catalogue
-from tasks.request.keys import TOKENS
+from tasks.reference.without_wallet import CATALOGUED
 from tasks.workspace.workspace import Workspace
-
-CATALOGUED = registry.dataset(TOKENS).seller
-"""The seller that sells by token, and lists its tokens for nothing."""
 
 FIX = "remove it, or find the id that was meant: `tollbook tokens QUERY`"
 

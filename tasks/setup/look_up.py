@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import secrets
-import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from payer.environment.env_file import POLICY
 from payer.values.errors import PayerError
 from sources import registry
 from tasks.reference.catalogue import catalogue, ranked
 from tasks.reference.refresh import refresh_reference
+from tasks.reference.without_wallet import HOME, throwaway_home
 from tasks.request.tokens import search, token_ids, words_of
 from tasks.setup.policy_text import Listed, drafted
 from tasks.workspace.workspace import Workspace
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from warehouse.cache.store import Token
 
 PRICES = "price"
-OFFSET = "TOLLBOOK_CLOCK_OFFSET"
 
 
 class SellersLists:
@@ -33,21 +33,16 @@ class SellersLists:
 
     def __init__(self, policy_text: str, clock_offset: str | None = None) -> None:
         self._text, self._offset = policy_text, clock_offset
+        self._until_exit = ExitStack()
 
     def __enter__(self) -> Self:
-        self._folder = tempfile.TemporaryDirectory(prefix="tollbook-init-")
-        self._policy = Path(self._folder.name) / "policy.toml"
-        # A free purchase has a payer like any other: this one's key is drawn here, and forgotten with the folder.
-        self._environ = {
-            "TOLLBOOK_HOME": self._folder.name,
-            "TOLLBOOK_POLICY": str(self._policy),
-            "TOLLBOOK_PRIVATE_KEY": secrets.token_hex(32),
-            **({OFFSET: self._offset} if self._offset else {}),
-        }
+        home = self._until_exit.enter_context(throwaway_home(self._offset))
+        self._policy = Path(home[HOME]) / "policy.toml"
+        self._environ = {**home, POLICY: str(self._policy)}
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._folder.cleanup()
+        self._until_exit.close()
 
     async def find(self, words: str | None, *, top: bool, most: int) -> list[Listed]:
         """Return the tokens of a comma list such as "BTC,3306", or without one the `most` largest, with rank and price.

@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.cli.conftest import Command
 
 if TYPE_CHECKING:
@@ -74,3 +76,24 @@ def test_a_list_that_cant_be_reached_leaves_nothing_open(tollbook: Command, buye
     said = tollbook("tokens", "btc", TOLLBOOK_POLICY=str(policy))
     assert said.code == 6
     assert tollbook("status", "--json").document["open"] == []
+
+
+def test_tokens_needs_no_wallet_no_home_and_of_a_policy_only_the_seller(
+    bare: Command, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a newcomer looks up before anything is set up; nothing is left behind."""
+    monkeypatch.chdir(tmp_path)
+    seller = f'[sellers.tokenmetrics]\nbase_url = "{world.seller_url}"\npay_with = "USDC"\npay_to = "first-use"\n'
+    (tmp_path / "policy.toml").write_text(seller)
+    said = bare("tokens", "btc", "--json")
+    assert said.code == 0, said.out
+    assert said.document["tokens"][0]["rank"] == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["policy.toml"]
+    assert bare("tokens", "no such token at all").code == 2
+
+
+def test_a_symbol_is_looked_up_without_a_key(tollbook: Command) -> None:
+    """`plan` needs none either; and nothing of another wallet comes into the ledger."""
+    said = tollbook("plan", "tm-grade", "--tokens", "BTC", "--top", "--json", TOLLBOOK_PRIVATE_KEY=None)
+    assert said.code == 0, said.out
+    assert tollbook("status", "--json").document["delivered"] == 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import nullcontext
 from typing import TypeVar
 
@@ -17,17 +17,19 @@ from tollbook.cli.progress import Blocks, Searches
 T = TypeVar("T")
 
 
-def in_workspace(work: Callable[[Workspace], Awaitable[T]], *, waits: bool = False) -> T:
+def in_workspace(
+    work: Callable[[Workspace], Awaitable[T]], environ: Mapping[str, str] | None = None, *, waits: bool = False
+) -> T:
     """Run a coroutine over a workspace opened from the environment, and close the workspace whatever happens.
 
-    With `waits`, for verbs that pay: the first signal only requests the stop, and the work waits for what is on its
-    way; a second one raises StoppedAtOnce.
+    Without `environ` that is this process's, over the file beside the policy. With `waits`, for verbs that pay: the
+    first signal only requests the stop, and the work waits for what is on its way; a second one raises StoppedAtOnce.
     """
 
     left: list[int] = []
 
     async def opened() -> T:
-        async with Workspace.open() as ws:
+        async with Workspace.open(environ) as ws:
             log_to_stderr(ws.settings.log)
             ws.progress = Blocks()
             ws.searching_of = Searches

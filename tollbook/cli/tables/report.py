@@ -5,26 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 from tollbook.cli.output import Output
+from tollbook.cli.tables.costs import show_costs, show_losses
 
 
 def show_report(output: Output, page: dict[str, Any]) -> None:
-    """Print costs, then tables, then what needs attention."""
+    """Print losses and what waits for a person, then costs, tables, and what is wrong with the data."""
     output.heading(f"tollbook report, {page['at'][:16].replace('T', ' ')} UTC")
-    for lost in page["losses"]:
-        output.line(f"  lost: {lost['loss']} {lost['asset']} was paid for nothing that can be used", style="red")
-    columns = ("flow", "paid calls", "amount", "new rows", "cached calls", "saved")
-    rows = [
-        (
-            row["flow"],
-            str(row["calls_paid"]),
-            f"{row['amount']} {row['asset']}",
-            str(row["rows_new"]),
-            str(row["calls_avoided"]),
-            f"{row['saved']} {row['asset']}",
-        )
-        for row in page["costs"]
-    ]
-    output.table(columns, rows, right=frozenset({1, 2, 3, 4, 5}), optional=("cached calls", "new rows"))
+    show_losses(output, page["costs"])
+    waiting = [f"{page[name]} {name}" for name in ("undelivered", "failed", "open") if page[name]]
+    if waiting:
+        output.line(f"  purchases: {', '.join(waiting)}; `tollbook status` shows them", style="yellow")
+    if not page["costs"]:
+        output.line("  nothing was bought yet")
+        return
+    output.heading("Costs")
+    show_costs(output, page["costs"])
     output.heading("Tables")
     tables = [
         (row["table"], str(row["rows"]), _when(row["newest"]), _when(row["observed_at"])) for row in page["tables"]
@@ -36,9 +31,6 @@ def show_report(output: Output, page: dict[str, Any]) -> None:
             f"  {bill['dataset']}: {bill['slots']} missing hours can be bought by paging, {bill['calls']} calls for "
             f"{bill['amount']}: {bill['command']}"
         )
-    for name in ("open", "undelivered", "failed"):
-        if page[name]:
-            output.line(f"  {name}: {page[name]}", style="yellow")
 
 
 def _quality(output: Output, quality: dict[str, Any]) -> None:

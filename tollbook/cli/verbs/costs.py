@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from contextlib import suppress
-from decimal import Decimal, localcontext
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +12,7 @@ import typer
 from payer.values.errors import Misconfigured
 from tollbook.cli import options
 from tollbook.cli.output import Output
+from tollbook.cli.tables.costs import show_costs, show_losses, total_of
 
 if TYPE_CHECKING:
     from tasks.ops.costs import CostTable
@@ -80,7 +80,10 @@ def costs(
     elif table.rows and group is By.PURCHASE:
         _show_calls(output, table)
     elif table.rows:
-        _show(output, table, group)
+        output.line(_title(table, group))
+        show_losses(output, table.rows)
+        output.line()
+        show_costs(output, table.rows)
     else:
         output.line("nothing was bought yet" if period.first is period.last is None else "nothing was bought then")
 
@@ -108,6 +111,7 @@ def _show_calls(output: Output, table: CostTable) -> None:
     from tollbook.cli.tables.calls import lines_for
 
     output.line(_title(table, By.PURCHASE))
+    show_losses(output, table.rows)
     output.line()
     with Workspace.open() as ws:
         with suppress(Misconfigured):  # as in `watch`
@@ -116,80 +120,12 @@ def _show_calls(output: Output, table: CostTable) -> None:
     output.line()
     for asset in dict.fromkeys(row["asset"] for row in table.rows):
         rows = [row for row in table.rows if row["asset"] == asset]
-        parts = [f"total  {_sum(rows, 'amount')} {asset}, {len(rows)} calls"]
-        if lost := _sum(rows, "loss"):
-            parts.append(f"{lost} {asset} of it lost")
-        if in_doubt := _sum([row for row in rows if row["money"] == "exposed"], "amount"):
-            parts.append(f"{in_doubt} {asset} in doubt")
-        output.line(", ".join(parts), style="bold")
+        output.line(f"total  {total_of(rows, 'amount')} {asset}, {len(rows)} calls", style="bold")
 
 
 def _title(table: CostTable, by: By) -> str:
     when = table.first if table.first == table.last else f"{table.first} to {table.last}"
     return f"costs by {by.value}, {when or 'no purchase'} (UTC)"
-
-
-def _show(output: Output, table: CostTable, by: By) -> None:
-    """Print the dates, the rows and, for each asset, the total of every column with money or counts."""
-    output.line(_title(table, by))
-    output.line()
-    columns = tuple(name for name in SHOWN if name in table.rows[0])
-    figures = frozenset(at for at, name in enumerate(columns) if name not in TEXTS)
-    words = tuple(WORDS.get(name, name) for name in columns)
-    shown = [tuple(_shown(name, row[name], row["asset"]) for name in columns) for row in table.rows]
-    empty = [WORDS.get(name, name) for name in OPTIONAL if not any(Decimal(row.get(name) or 0) for row in table.rows)]
-    optional = (*empty, *(WORDS[name] for name in OPTIONAL if WORDS[name] not in empty))
-    totals = [tuple(_total(columns, table.rows, asset)) for asset in dict.fromkeys(row["asset"] for row in table.rows)]
-    if len(totals) == 1:
-        output.table(words, shown, right=figures, foot=totals[0], optional=optional)
-        return
-    output.table(words, shown, right=figures, optional=optional)
-    output.line()
-    output.table(words, totals, right=figures, optional=optional)
-
-
-def _total(columns: tuple[str, ...], rows: list[dict[str, Any]], asset: str) -> list[str]:
-    """The sums of one asset's rows."""
-    cells = []
-    for at, name in enumerate(columns):
-        if name in TEXTS:
-            cells.append("total" if at == 0 else "")
-        else:
-            total = format(_sum([row for row in rows if row["asset"] == asset], name), "f")
-            cells.append(_shown(name, total, asset))
-    return cells
-
-
-def _sum(rows: list[dict[str, Any]], name: str) -> Decimal:
-    """The exact sum of a column: an asset of 18 decimals has more digits than Decimal adds up unasked."""
-    with localcontext(prec=80):
-        return sum((Decimal(row[name] or 0) for row in rows), Decimal(0))
-
-
-TEXTS = frozenset({"flow", "day", "month", "dataset"})
-MONEY = frozenset({"amount", "loss", "in_doubt", "saved"})
-SHOWN = (
-    *("day", "month", "flow", "dataset", "calls_paid", "amount", "loss", "in_doubt"),
-    *("rows_new", "rows_checked", "calls_avoided", "saved"),
-)
-"""Columns for people; json and csv have every column of the view."""
-WORDS = {
-    "calls_paid": "paid calls",
-    "loss": "lost",
-    "in_doubt": "in doubt",
-    "rows_new": "new rows",
-    "rows_checked": "seen again",
-    "calls_avoided": "cached calls",
-}
-OPTIONAL = ("rows_checked", "in_doubt", "loss", "rows_new", "calls_avoided")
-"""Columns that a narrow terminal doesn't get, the first left out first; those without a figure before the others."""
-
-
-def _shown(name: str, value: object, asset: str) -> str:
-    """A cell, with its unit where it is money."""
-    if value is None:
-        return "-"
-    return f"{value} {asset}" if name in MONEY else str(value)
 
 
 def _csv(rows: list[dict[str, Any]]) -> None:

@@ -73,9 +73,10 @@ def plan_bills(output: Output, selection: Selection, max_cost: str | None = None
 
 
 async def _unlisted(ws: Workspace, sellers: set[str]) -> str:
-    """Name ids of the watch list that the free catalogue lacks; nothing where it can't be read without a wallet."""
+    """Name ids of the watch list that the free catalogue lacks; nothing where it can't be read."""
     from payer.values.errors import PayerError
-    from tasks.reference.watched import CATALOGUED, FIX, unlisted_text, unlisted_tokens
+    from tasks.reference.watched import FIX, unlisted_text, unlisted_tokens
+    from tasks.reference.without_wallet import CATALOGUED
 
     if CATALOGUED not in sellers:
         return ""

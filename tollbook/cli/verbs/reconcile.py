@@ -30,8 +30,8 @@ def reconcile(rescan: Rescan = False, list_foreign: ListForeign = False, as_json
     for one in books.assets:
         words = "clean" if one.clean else f"{len(one.differences)} differences"
         output.heading(f"{one.asset.symbol}: {words}, through block {one.through_block}")
-        output.line(f"  ledger {one.ledger_atomic}")
-        output.line(f"  chain  {one.chain_atomic}")
+        output.line(f"  ledger {Amount(one.ledger_atomic, one.asset)}")
+        output.line(f"  chain  {Amount(one.chain_atomic, one.asset)}")
         output.line(f"  the wallet's balance against its transfers: {one.balance}")
         if one.booked_late:
             output.line(f"  booked late: {', '.join(one.booked_late)}", style="yellow")
@@ -40,9 +40,11 @@ def reconcile(rescan: Rescan = False, list_foreign: ListForeign = False, as_json
             output.line(f"  {foreign.line}" + ("" if list_foreign else "; --list-foreign lists them"))
         for entry in foreign.document(listed=list_foreign)["listed"]:
             whose = "rows of " + entry["purchase_id"] if entry["purchase_id"] else "not this ledger's"
-            output.line(f"  {whose}: {entry['value_atomic']} to {entry['to']} in {entry['tx_hash']}")
+            output.line(f"  {whose}: {Amount(entry['value_atomic'], one.asset)} to {entry['to']} in {entry['tx_hash']}")
     if books.losses:
         output.line(f"  {books.loss_text}", style="red")
+    if books.in_doubt:
+        output.line(f"  {books.doubt_text}", style="yellow")
     for difference in books.differences:
         output.line(f"  {difference}", style="red")
     for lost in books.losses:

@@ -20,7 +20,7 @@ def recover(as_json: options.Json = False) -> int:
         output.line(f"  {words:<12}{count}")
     for note in done.notes:
         output.line(f"  note        {note}", style="yellow")
-    show_purchases(output, "Still in doubt: run `tollbook recover` again later", [p for p, _ in done.found.in_doubt])
+    show_purchases(output, "Still in doubt: run `tollbook recover` again later", [p for p, _ in done.in_doubt])
     show_purchases(output, "Undelivered: paid, no data; needs operator approval (accept-loss)", done.undelivered)
     show_purchases(output, "Failed: a body came that can't be used; needs operator approval (accept-loss)", done.failed)
     return done.exit_code

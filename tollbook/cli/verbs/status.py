@@ -35,7 +35,9 @@ def status(as_json: options.Json = False) -> int:
         output.line(f"  spent       {now.text(symbol, spent)} {symbol}{more}")
     for symbol, lost in now.lost.items():
         if lost:
-            output.line(f"  lost        {now.text(symbol, lost)} {symbol} of it, for nothing that can be used")
+            output.line(
+                f"  lost        {now.text(symbol, lost)} {symbol} of it, for nothing that can be used", style="red"
+            )
     rows = [
         (
             cap.key,
@@ -46,7 +48,9 @@ def status(as_json: options.Json = False) -> int:
     ]
     output.line()
     output.table(("cap", "committed", "limit"), rows, right=frozenset({1, 2}))
-    show_purchases(output, "Open: in doubt, being watched", now.open)
+    undelivered = {purchase.purchase_id for purchase in now.undelivered}
+    watched = [purchase for purchase in now.open if purchase.purchase_id not in undelivered]
+    show_purchases(output, "Open: reserved or in doubt, being watched", watched)
     show_purchases(output, "Undelivered: paid, no data; needs operator approval (accept-loss)", now.undelivered)
     show_purchases(output, "Failed: a body came that can't be used; needs operator approval (accept-loss)", now.failed)
     return now.exit_code

@@ -24,11 +24,14 @@ def tokens(
     ] = None,
     as_json: options.Json = False,
 ) -> int:
-    """Find tokens by id, symbol or name, the largest first. The catalogue is free, and fetched once a day."""
+    """Find tokens by id, symbol or name, the largest first. The catalogue is free. Needs no key and no home."""
     from payer.values.errors import Misconfigured
     from tasks.reference.catalogue import catalogue, ranked
     from tasks.request.tokens import search
+    from tasks.setup.free_lists import free_lists
+    from tollbook.cli.progress import Spinner
     from tollbook.cli.workspace import in_workspace
+    from tollbook.templates import template
 
     output = Output(as_json=as_json)
 
@@ -37,7 +40,13 @@ def tokens(
         ranks, more = await ranked(ws, known)
         return search(query or "", ranks), (*notes, *more)
 
-    found, notes = in_workspace(work)
+    spinner = Spinner()
+    spinner("reading the seller's free catalogue")
+    try:
+        with free_lists(template("policy.toml")) as environ:
+            found, notes = in_workspace(work, environ)
+    finally:
+        spinner.end()
     for note in notes:
         output.warn(note)
     output.document({"query": query, "tokens": [_document(token) for token in found]})
@@ -69,6 +78,8 @@ def _show(output: Output, found: list[Token]) -> None:
         )
         for token in found[:SHOWN]
     ]
-    output.table(("id", "symbol", "name", "rank", "market cap, USD"), rows, right=frozenset({0, 3, 4}))
+    capped = any(token.market_cap is not None for token in found)
+    columns = ("id", "symbol", "name", "rank", "market cap, USD")[: None if capped else 4]
+    output.table(columns, [row[: len(columns)] for row in rows], right=frozenset({0, 3, 4}))
     if len(found) > SHOWN:
         output.line(f"  and {len(found) - SHOWN} more; a longer QUERY finds fewer, --json has all")
