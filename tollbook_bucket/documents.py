@@ -1,7 +1,8 @@
 """The objects at an address, and the two documents that name the rest.
 
-current.json            the pointer: the newest version; the only object that is ever replaced
+current.json            the pointer: the newest version; of what readers go by the only object that is ever replaced
 versions/<name>.json    one publication: the segments of its warehouse.duckdb, its Parquet files, older versions kept
+report/index.html       the report as a page, for browsers: replaced by each run of the `costs` flow
 content/<sha256>        bytes under their hash: a segment of warehouse.duckdb, a Parquet file, or the manifest of these
 
 A reader goes from the pointer to the version to its contents by name, and never lists anything.
@@ -21,6 +22,7 @@ from tollbook_bucket.errors import NewerLayout, PublicationDamaged
 
 LAYOUT = 1
 CURRENT = "current.json"
+REPORT = "report/index.html"
 HEADER_BYTES = 3 * 4096
 SEGMENT_BYTES = 4 * 262_144
 

@@ -60,8 +60,11 @@ class BucketStore(ReadableBucket, Protocol):
         """Return an object's size, None for one that isn't there. Raises BucketError."""
         ...
 
-    def put(self, name: str, data: bytes | memoryview | Path) -> None:
-        """Write an object, or a file's content as one: whole or not at all. Raises BucketError."""
+    def put(self, name: str, data: bytes | memoryview | Path, content_type: str | None = None) -> None:
+        """Write an object, or a file's content as one: whole or not at all. Raises BucketError.
+
+        A browser shows a page of the right `content_type`; a folder keeps none.
+        """
         ...
 
     def put_if(self, name: str, data: bytes, previous: Stored | None) -> None:
@@ -169,9 +172,13 @@ class ObstoreBucket:
             self._unless_absent(error)
             return None
 
-    def put(self, name: str, data: bytes | memoryview | Path) -> None:
+    def put(self, name: str, data: bytes | memoryview | Path, content_type: str | None = None) -> None:
+        kept = content_type is not None and self._address.scheme != "file"
         try:
-            self._store.put(name, data)
+            if kept:
+                self._store.put(name, data, attributes={"Content-Type": content_type or ""})
+            else:
+                self._store.put(name, data)
         except Exception as error:  # noqa: BLE001
             raise in_words(error, self._address) from None
 

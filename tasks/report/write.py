@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from payer.values.errors import Misconfigured
+from tasks.bucket.send_page import send_page
 from tasks.ops.costs import up_to_date
 from tasks.report.figures import Figures, read_figures
 from tasks.report.page import PageTime, check_installed, render
@@ -52,7 +53,8 @@ async def write_report(ws: Workspace, path: Path) -> WrittenReport:
 
 
 async def publish_report(ws: Workspace) -> str:
-    """Write the page beside the published file, of what is published; return where it is, or why there is none.
+    """Write the page beside the published file, of what is published, and send it to object storage where that is
+    published; return where it is, or why there is none.
 
     It publishes nothing itself: where several workers share a ledger, one of them does.
     """
@@ -63,7 +65,7 @@ async def publish_report(ws: Workspace) -> str:
         await _write(ws, path, None)
     except (OSError, Misconfigured) as error:
         return f"no report page: {str(error).strip().splitlines()[0]}"
-    return f"report page: {path}"
+    return "; ".join(filter(None, (f"report page: {path}", await send_page(ws, path))))
 
 
 async def _write(ws: Workspace, path: Path, stale: str | None) -> WrittenReport:

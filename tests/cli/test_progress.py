@@ -69,6 +69,23 @@ def test_a_bar_shows_calls_rows_money_and_the_time_left() -> None:
     assert "USDC --:--" in said or "USDC 0:" in said or "USDC 00:" in said, said
 
 
+def test_the_pages_of_a_listing_leave_one_line() -> None:
+    """Each page used to leave a bar of its own behind."""
+    console = Console(file=io.StringIO(), width=80)
+    bar = Bar(console)
+    bar.bill(listing(2))
+    for page in range(2):
+        bar.buying(1, p.PRICE)
+        bar.bought(paid(page), 100, None)
+        bar.stage("loading")
+    bar.ended()
+    bar.ended()
+    said = console.file.getvalue()  # type: ignore[attr-defined]
+    assert [line.split() for line in said.splitlines() if line.strip()] == [
+        ["grades", *f"2 of 2 calls, 200 rows, {2 * p.PRICE / 10**6:g} USDC".split()]
+    ]
+
+
 def test_lines_say_it_all_when_nobody_looks_at_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     lines = Lines()
     lines.bill(listing(2))

@@ -13,7 +13,7 @@ import pytest
 from tasks.buy.steps import PLAIN
 from tests.cli.conftest import Command
 from tollbook.cli.app import VERBS, verb_first
-from tollbook.cli.output import GAP, _rich_table, too_wide
+from tollbook.cli.output import GAP, _rich_table, column_widths, folded, too_wide
 from tollbook.cli.progress import with_stages
 from tollbook.cli.terminal.pipes import LeavableStream
 
@@ -98,6 +98,29 @@ def test_no_name_and_no_heading_is_folded_at_eighty_columns() -> None:
     assert max(map(len, lines)) <= 80
     assert lines[0].split() == ["column", "type", "unit", "meaning"]
     assert any("tm_trader_grade_24h_change" in line for line in lines)
+
+
+def test_no_character_of_a_sentence_is_cut_off_beside_a_long_name() -> None:
+    """A view's name of 41 characters took room that its meaning was printed in."""
+    name = "fundamental_grades_snapshots_observations"
+    meaning = "Long texts about a token. They change irregularly: bought once a week at most. Current rows"
+    lines = shown(80, ("table", "meaning"), [(name, meaning)])
+    assert max(map(len, lines)) <= 80
+    assert name in lines[2]
+    assert " ".join(line[len(name) :].strip() for line in lines[2:]) == meaning
+
+
+@pytest.mark.parametrize("width", [200, 80, 40, 12])
+def test_columns_never_take_more_than_the_terminal_has(width: int) -> None:
+    widths = column_widths([("a name that is long", "x" * 30, "sentence " * 10)], width)
+    assert sum(widths) + GAP * 3 <= max(width, 3 * (1 + GAP))
+
+
+def test_a_sentence_is_folded_between_words_under_its_first_one() -> None:
+    assert folded("  note        one two three", 22, 7) == "  note        one two\n       three"
+    assert folded("first\nsecond", 80, 4) == "first\nsecond"
+    path = "/a/path/that-is-longer-than/the-line"
+    assert folded(f"see {path}", 20, 2).splitlines() == ["see", f"  {path}"]
 
 
 def test_a_table_is_as_wide_as_it_was_counted_to_be() -> None:

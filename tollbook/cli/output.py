@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,10 +28,15 @@ class Output:
         if text:
             print(text, file=sys.stderr, flush=True)
 
-    def line(self, text: str = "", *, style: str = "") -> None:
-        """Print a sentence for people; `style` colours it on a terminal."""
+    def line(self, text: str = "", *, style: str = "", hang: int | None = None) -> None:
+        """Print a sentence for people; `style` colours it on a terminal.
+
+        With `hang` a terminal gets it folded between its words, further lines so far from the left.
+        """
         if self.as_json:
             return
+        if self.terminal and hang is not None:
+            text = folded(text, _console().width, hang)
         if self.terminal and style:
             _console().print(text, style=style, markup=False, highlight=False, soft_wrap=True)
         else:
@@ -64,6 +70,14 @@ class Output:
                 self.line(f"not shown in {console.width} columns: {names}; --json has them", style="dim")
         else:
             print("\n".join(plain_table(columns, rows, right=right, foot=foot)))
+
+
+def folded(text: str, width: int, hang: int) -> str:
+    """Fold text between its words; later lines begin with `hang` spaces. No word is broken: it may be a path."""
+    room = textwrap.TextWrapper(
+        width, subsequent_indent=" " * min(hang, width // 3), break_long_words=False, break_on_hyphens=False
+    )
+    return "\n".join(line for part in text.split("\n") for line in room.wrap(part) or [""])
 
 
 def plain_table(
@@ -115,6 +129,25 @@ def _needed(cells: Sequence[str]) -> int:
     return min(max(map(len, cells)), max(PROSE, _longest_word(cells)))
 
 
+def column_widths(lines: Sequence[Row], width: int) -> list[int]:
+    """Divide a terminal's width among columns: names and numbers get what they need, sentences what is left.
+
+    Where even that is too much the widest columns are folded: nothing is cut off.
+    """
+    cells = [[line[at] for line in lines] for at in range(len(lines[0]))]
+    longest = [max(map(len, column)) for column in cells]
+    widths = list(map(_needed, cells))
+    spare = width - sum(widths) - GAP * len(widths)
+    while spare > 0 and (short := [at for at in range(len(widths)) if widths[at] < longest[at]]):
+        for at in short[:spare]:
+            widths[at] += 1
+            spare -= 1
+    while spare < 0 and max(widths) > 1:
+        widths[widths.index(max(widths))] -= 1
+        spare += 1
+    return widths
+
+
 def _console() -> Any:
     from rich.console import Console
 
@@ -144,13 +177,14 @@ def _rich_table(
         padding=(0, GAP - 1, 0, 0),
     )
     shown = [at for at, column in enumerate(columns) if column not in left_out]
-    for at in shown:
+    lines = [[line[at] for at in shown] for line in (columns, *rows, *([foot] if foot else []))]
+    for at, width in zip(shown, column_widths(lines, console.width), strict=True):
         table.add_column(
             columns[at],
             justify="right" if at in right else "left",
             footer=Text(foot[at]) if foot else "",
             overflow="fold",
-            min_width=max(len(columns[at]), min(_longest_word([row[at] for row in rows]), console.width // 2)),
+            width=width,
         )
     for row in rows:
         table.add_row(*(Text(row[at]) for at in shown))

@@ -12,6 +12,7 @@ from payer.values.purchase import Purchase
 from tasks.buy.bill import Bill
 from tasks.buy.steps import Steps
 from tasks.buy.watch import UNWATCHED, Counting, Watch
+from tollbook.cli.terminal.spinner import Spinner
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -43,36 +44,17 @@ def _saying(step: Callable[P, Awaitable[T]], stage: Stage, words: str) -> Callab
     return saying
 
 
-class Spinner:
-    """Shows on stderr what a command is doing while nothing else is shown there; nothing where it is no terminal."""
-
-    def __init__(self, console: Any = None) -> None:
-        self._console = console
-        self._status: Any = None
-
-    def __call__(self, words: str) -> None:
-        if self._console is None:
-            if not sys.stderr.isatty():
-                return
-            from rich.console import Console
-
-            self._console = Console(stderr=True)
-        self.end()
-        self._status = self._console.status(f"{words} …", spinner="dots")
-        self._status.start()
-
-    def end(self) -> None:
-        """Clear it, for what is printed next."""
-        if self._status is not None:
-            self._status.stop()
-            self._status = None
-
-
 def watch_for(*, quiet: bool = False) -> Watch:
     """Return a bar if stderr is a terminal, else lines; with `quiet`, nothing."""
     if quiet:
         return UNWATCHED
     return Bar() if sys.stderr.isatty() else Lines()
+
+
+def say(watch: Watch, words: str) -> None:
+    """Show at once what is done, where the watch is a bar."""
+    if isinstance(watch, Bar):
+        watch.stage(words)
 
 
 def staged(steps: Steps, watch: Watch) -> Steps:
@@ -129,7 +111,8 @@ class Searches(Blocks):
 
 
 class Bar(Counting):
-    """A progress bar with calls, rows, money and time left, on stderr or on the given rich console."""
+    """A progress bar with calls, rows, money and time left, on stderr or on the given rich console. What it came to
+    stays as one line when the run ends."""
 
     def __init__(self, console: Any = None) -> None:
         super().__init__()
@@ -165,6 +148,9 @@ class Bar(Counting):
     def ended(self) -> None:
         self._spinner.end()
         self._stop()
+        if self.done and self._console is not None:
+            self._console.print(f"  {self.flow:<10} {self.words}", markup=False, highlight=False)
+        self._ended = {}
 
     def _stop(self) -> None:
         if self._progress is not None:
@@ -182,6 +168,7 @@ class Bar(Counting):
             TextColumn("{task.fields[rows]}  {task.fields[money]}"),
             TimeRemainingColumn(compact=True, elapsed_when_finished=True),
         )
-        self._progress = Progress(*columns, console=self._console or Console(stderr=True))
+        self._console = self._console or Console(stderr=True)
+        self._progress = Progress(*columns, console=self._console, transient=True)
         self._task = self._progress.add_task(self.flow, total=self.calls, rows="", money=self.money)
         self._progress.start()

@@ -13,17 +13,23 @@ from tasks.workspace.stop_signals import StopSignals
 from tasks.workspace.workspace import Workspace
 from tollbook.cli import interruption
 from tollbook.cli.progress import Blocks, Searches
+from tollbook.cli.terminal.spinner import Spinner
 
 T = TypeVar("T")
 
 
 def in_workspace(
-    work: Callable[[Workspace], Awaitable[T]], environ: Mapping[str, str] | None = None, *, waits: bool = False
+    work: Callable[[Workspace], Awaitable[T]],
+    environ: Mapping[str, str] | None = None,
+    *,
+    waits: bool = False,
+    says: str = "",
 ) -> T:
     """Run a coroutine over a workspace opened from the environment, and close the workspace whatever happens.
 
     Without `environ` that is this process's, over the file beside the policy. With `waits`, for verbs that pay: the
     first signal only requests the stop, and the work waits for what is on its way; a second one raises StoppedAtOnce.
+    A terminal shows meanwhile what the command `says` it is doing.
     """
 
     left: list[int] = []
@@ -39,7 +45,8 @@ def in_workspace(
             return done
 
     try:
-        return asyncio.run(opened())
+        with Spinner().saying(says) if says else nullcontext():
+            return asyncio.run(opened())
     except asyncio.CancelledError:
         if not left:
             raise

@@ -35,33 +35,41 @@ def bill_notes(output: Output, bill: Bill) -> None:
     """Print what the cache saved, which cells are lost, and what may come on top."""
     if bill.saved.calls:
         calls = plural(bill.saved.calls, "call")
-        output.line(f"  {bill.flow}: {calls} held already, {amount(bill, bill.saved.amount_atomic)} saved")
+        output.line(f"  {bill.flow}: {calls} held already, {amount(bill, bill.saved.amount_atomic)} saved", hang=4)
     if bill.undelivered:
         calls = plural(len(bill.undelivered), "call")
-        output.line(f"  {bill.flow}: {calls} paid and undelivered, not bought again without accept-loss", style="red")
+        output.line(
+            f"  {bill.flow}: {calls} paid and undelivered, not bought again without accept-loss", style="red", hang=4
+        )
     for lost in bill.lost:
         repair = f"; {lost.repaired_by} has them" if lost.repaired_by else ""
         output.line(
-            f"  {lost.dataset}: {lost.cells} cells can't be bought any more ({lost.what}){repair}", style="yellow"
+            f"  {lost.dataset}: {lost.cells} cells can't be bought any more ({lost.what}){repair}",
+            style="yellow",
+            hang=4,
         )
     for line in bill.lines:
         for words in absent_words(line):
-            output.line(f"  {words}", style="yellow" if line.unconfirmed else "")
+            output.line(f"  {words}", style="yellow" if line.unconfirmed else "", hang=4)
         if line.problem and line.all_items:
-            output.line(f"  {line.dataset}: not bought. {line.problem.what}", style="red")
+            output.line(f"  {line.dataset}: not bought. {line.problem.what}", style="red", hang=4)
     if bill.postponed:
         calls, worth = plural(len(bill.postponed), "call"), sum(item.price or 0 for item in bill.postponed)
         output.line(
-            f"  {bill.flow}: {calls} more, {amount(bill, worth)}, left for a later run by the caps", style="yellow"
+            f"  {bill.flow}: {calls} more, {amount(bill, worth)}, left for a later run by the caps",
+            style="yellow",
+            hang=4,
         )
     for line in bill.lines:
         if line.may_grow and line.problem is None:
             length = "without end" if line.open_ended else "that may grow"
-            output.line(f"  + {line.dataset}: a listing {length}; at most {amount(bill, bill.at_most(line))} in all")
+            output.line(
+                f"  + {line.dataset}: a listing {length}; at most {amount(bill, bill.at_most(line))} in all", hang=4
+            )
     for note in bill.notes:
-        output.line(f"  {note}")
+        output.line(f"  {note}", hang=4)
     for words in limit_lines(bill):
-        output.line(f"  {words}", style="red" if bill.refusal else "")
+        output.line(f"  {words}", style="red" if bill.refusal else "", hang=4)
 
 
 def absent_words(line: Line) -> list[str]:

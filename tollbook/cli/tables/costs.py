@@ -36,11 +36,11 @@ def show_losses(output: Output, rows: Sequence[Row]) -> None:
     for asset in dict.fromkeys(row["asset"] for row in rows):
         of_asset = [row for row in rows if row["asset"] == asset]
         if lost := total_of(of_asset, "loss"):
-            output.line(f"  lost: {lost:f} {asset} was paid for nothing that can be used", style="red")
+            output.line(f"  lost: {lost:f} {asset} was paid for nothing that can be used", style="red", hang=4)
         doubtful = [{"sum": row["amount"] if row.get("money") == EXPOSED else row.get("in_doubt")} for row in of_asset]
         if in_doubt := total_of(doubtful, "sum"):
             words = f"  in doubt: {in_doubt:f} {asset} was sent, and is not yet proved paid or void"
-            output.line(words, style="yellow")
+            output.line(words, style="yellow", hang=4)
 
 
 def show_costs(output: Output, rows: Sequence[Row]) -> None:

@@ -34,7 +34,7 @@ def show_outcomes(output: Output, done: Sequence[Outcome]) -> None:
     )
     for each in done:
         for word, text, style in _remarks(each):
-            output.line(f"  {each.run.flow}: {word} {text}", style=style)
+            output.line(f"  {each.run.flow}: {word} {text}", style=style, hang=4)
     if done[-1].published:
         output.line(f"  published   {done[-1].published.path}")
 
@@ -50,7 +50,7 @@ def show_outcome(output: Output, done: Outcome) -> None:
     output.line(f"  rows        {done.loaded.rows_new} new, {done.loaded.rows_changed} changed")
     output.line(f"  saved       {plural(done.calls_avoided, 'call')}, {amount(done, done.saved)}")
     for word, text, style in _remarks(done):
-        output.line(f"  {word:<11} {text}", style=style)
+        output.line(f"  {word:<11} {text}", style=style, hang=14)
     if done.published:
         output.line(f"  published   {done.published.path}")
 

@@ -28,7 +28,7 @@ def show_purchases(output: Output, title: str, purchases: Sequence[Purchase]) ->
     output.table(("purchase", "dataset", "money", "amount", "since"), rows, right=frozenset({3}))
     for p in purchases:
         if told := whose(p):
-            output.line(f"  {p.purchase_id}: {told}")
-            output.line(f"  {p.purchase_id}: {where_it_is(p)}")
+            output.line(f"  {p.purchase_id}: {told}", hang=20)
+            output.line(f"  {p.purchase_id}: {where_it_is(p)}", hang=20)
         for said in (*p.answers, *([p.failure] if p.failure else [])):
-            output.line(f"  {p.purchase_id}: {said}")
+            output.line(f"  {p.purchase_id}: {said}", hang=20)

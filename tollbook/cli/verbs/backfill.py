@@ -8,6 +8,7 @@ import typer
 
 from tollbook.cli import options
 from tollbook.cli.output import Output
+from tollbook.cli.terminal.spinner import Spinner
 
 
 def backfill(
@@ -29,43 +30,46 @@ def backfill(
     as_json: options.Json = False,
 ) -> int:
     """Buy what is missing of a past range: bill first, then oldest first. Started again, it buys the rest."""
-    from flows.ingest import ingest
-    from payer.values.errors import worst
-    from tasks.buy.bill import Bill, plan_document
-    from tasks.buy.outcome import Outcome, run_document
-    from tasks.buy.quote import current_bill
-    from tasks.buy.steps import PLAIN
-    from tasks.request.build import budget_of
-    from tasks.workspace.run import new_run
-    from tasks.workspace.workspace import Workspace
-    from tollbook.cli.approval import Approval
-    from tollbook.cli.progress import staged, watch_for
-    from tollbook.cli.selection import range_request
-    from tollbook.cli.tables.bills import show_bills
-    from tollbook.cli.tables.outcomes import show_outcome
-    from tollbook.cli.workspace import in_workspace
-
     output = Output(as_json=as_json)
+    with Spinner().saying("opening the ledger") as spinner:
+        from flows.ingest import ingest
+        from payer.values.errors import worst
+        from tasks.buy.bill import Bill, plan_document
+        from tasks.buy.outcome import Outcome, run_document
+        from tasks.buy.quote import current_bill
+        from tasks.buy.steps import PLAIN
+        from tasks.request.build import budget_of
+        from tasks.workspace.run import new_run
+        from tasks.workspace.workspace import Workspace
+        from tollbook.cli.approval import Approval
+        from tollbook.cli.progress import staged, watch_for
+        from tollbook.cli.selection import range_request
+        from tollbook.cli.tables.bills import show_bills
+        from tollbook.cli.tables.outcomes import show_outcome
+        from tollbook.cli.workspace import in_workspace
 
-    async def work(ws: Workspace) -> Bill | Outcome:
-        request = await range_request(ws, datasets, first, last, tokens, keys, top=top, again=again)
-        budget = budget_of(ws, datasets, max_cost)
-        if dry_run:
-            return await current_bill(ws, request, budget)
-        _ = ws.wallet
-        approval, watch = Approval(output, budget, yes=yes), watch_for(quiet=as_json or bool(ws.settings.log))
-        run = new_run(request.flow, request.reason, ws.clock.now(), budget=budget)
-        try:
-            steps = staged(PLAIN, watch)
-            return await ingest(ws, request, run, watch=watch, approve_bill=approval, steps=steps)
-        finally:
-            watch.ended()
+        async def work(ws: Workspace) -> Bill | Outcome:
+            spinner("planning, and asking for prices")
+            request = await range_request(ws, datasets, first, last, tokens, keys, top=top, again=again)
+            budget = budget_of(ws, datasets, max_cost)
+            if dry_run:
+                return await current_bill(ws, request, budget)
+            _ = ws.wallet
+            spinner.end()
+            approval, watch = Approval(output, budget, yes=yes), watch_for(quiet=as_json or bool(ws.settings.log))
+            run = new_run(request.flow, request.reason, ws.clock.now(), budget=budget)
+            try:
+                steps = staged(PLAIN, watch)
+                return await ingest(ws, request, run, watch=watch, approve_bill=approval, steps=steps)
+            finally:
+                watch.ended()
 
-    done = in_workspace(work, waits=True)
-    if isinstance(done, Bill):
-        output.document(plan_document([done]))
-        show_bills(output, [done])
-        return worst([problem.exit_code for problem in done.problems])
-    output.document(run_document([done]))
-    show_outcome(output, done)
-    return done.exit_code
+        done = in_workspace(work, waits=True)
+        spinner.end()
+        if isinstance(done, Bill):
+            output.document(plan_document([done]))
+            show_bills(output, [done])
+            return worst([problem.exit_code for problem in done.problems])
+        output.document(run_document([done]))
+        show_outcome(output, done)
+        return done.exit_code

@@ -32,7 +32,7 @@ def columns(
         near = f"did you mean {' or '.join(error.similar)}?" if error.similar else "`tollbook columns` lists them all"
         raise BadRequest(str(error), advice=near) from None
     output.document(found)
-    output.line(f"{found['table']}: {found['meaning']}")
+    output.line(f"{found['table']}: {found['meaning']}", hang=2)
     output.line(f"  one row per {', '.join(found['key'])}" if found["key"] else "  rows have no key")
     output.line()
     shown = ("column", "type", "unit", "time_basis", "source", "meaning")

@@ -32,12 +32,12 @@ def health(
     async def work(ws: Workspace) -> HealthReport:
         return await report_health(ws, tell=not quiet)
 
-    done = in_workspace(work)
+    done = in_workspace(work, says="checking money, data, chain and sellers; nothing is paid")
     output.document(done.document())
     for finding in done.health.findings:
-        output.line(f"{finding.severity.value:<9} {finding.text}", style=STYLES[finding.severity.value])
+        output.line(f"{finding.severity.value:<9} {finding.text}", style=STYLES[finding.severity.value], hang=10)
         if finding.advice:
-            output.line(f"          what to do: {finding.advice}")
+            output.line(f"          what to do: {finding.advice}", hang=10)
     if not done.health.findings:
         output.line("all is well")
     output.warn(f"not notified: {done.problem}" if done.problem else None)

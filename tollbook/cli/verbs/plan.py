@@ -10,6 +10,7 @@ import typer
 
 from tollbook.cli import options
 from tollbook.cli.output import Output
+from tollbook.cli.terminal.spinner import Spinner
 
 if TYPE_CHECKING:
     from tasks.buy.bill import Bill
@@ -38,19 +39,20 @@ def plan(
     as_json: options.Json = False,
 ) -> int:
     """Show what would be bought now, and the exact bill. Signs nothing, needs no key."""
-    from tollbook.cli.selection import Selection, one_list
-
     output = Output(as_json=as_json)
-    if month:
-        return _plan_month(output, schedules, flows, one_list(tokens))
-    return plan_bills(output, Selection(flows, everything, tokens, keys, top))
+    with Spinner().saying("opening the ledger") as spinner:
+        from tollbook.cli.selection import Selection, one_list
+
+        if month:
+            return _plan_month(output, schedules, flows, one_list(tokens), spinner)
+        return plan_bills(output, Selection(flows, everything, tokens, keys, top), None, spinner)
 
 
-def plan_bills(output: Output, selection: Selection, max_cost: str | None = None) -> int:
-    """Show the bills of a selection, and return the exit code of a run that they would refuse."""
+def plan_bills(output: Output, selection: Selection, max_cost: str | None, spinner: Spinner) -> int:
+    """Show the bills of a selection, and return the exit code of a run that they would refuse; until then the
+    `spinner` says what is done."""
     from payer.values.errors import worst
     from tasks.buy.bill import plan_document
-    from tollbook.cli.progress import Spinner
     from tollbook.cli.runs import plan_flows
     from tollbook.cli.tables.bills import show_bills
     from tollbook.cli.workspace import in_workspace
@@ -60,11 +62,8 @@ def plan_bills(output: Output, selection: Selection, max_cost: str | None = None
         return bills, "" if selection.tokens else await _unlisted(ws, {bill.seller for bill in bills})
 
     selection.check()
-    spinner = Spinner()
-    try:
-        bills, unlisted = in_workspace(work)
-    finally:
-        spinner.end()
+    bills, unlisted = in_workspace(work)
+    spinner.end()
     if unlisted and bills:
         bills = [*bills[:-1], replace(bills[-1], notes=(*bills[-1].notes, unlisted))]
     output.document(plan_document(bills))
@@ -87,7 +86,9 @@ async def _unlisted(ws: Workspace, sellers: set[str]) -> str:
     return f"{text}; {FIX}" if text else ""
 
 
-def _plan_month(output: Output, path: Path | None, flows: list[str] | None, tokens: str | None) -> int:
+def _plan_month(
+    output: Output, path: Path | None, flows: list[str] | None, tokens: str | None, spinner: Spinner
+) -> int:
     from tasks.buy.load import load
     from tasks.ops.forecast import DAYS, forecast
     from tasks.workspace.schedules import read_schedules
@@ -102,7 +103,9 @@ def _plan_month(output: Output, path: Path | None, flows: list[str] | None, toke
         await load(ws)
         return await forecast(ws, schedules, flows=flows, tokens=tokens)
 
+    spinner("playing the coming runs through")
     forecasts = in_workspace(work)
+    spinner.end()
     output.document({"days": DAYS, "flows": [each.document() for each in forecasts]})
     show_forecast(output, forecasts, path.name)
     return 0

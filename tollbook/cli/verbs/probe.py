@@ -59,7 +59,7 @@ def _probe_seller(output: Output, seller: str) -> int:
     async def work(ws: Workspace) -> list[Probe]:
         return await ask(ws, seller)
 
-    endpoints = in_workspace(work)
+    endpoints = in_workspace(work, says="asking for terms; nothing is paid")
     output.document({"seller": seller, "endpoints": [one.document() for one in endpoints]})
     rows = [
         (endpoint.dataset, str(endpoint.status or "-"), endpoint.priced, endpoint.verdict) for endpoint in endpoints

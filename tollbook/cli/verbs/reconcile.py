@@ -25,7 +25,9 @@ def reconcile(rescan: Rescan = False, list_foreign: ListForeign = False, as_json
     from tollbook.cli.workspace import in_workspace
 
     output = Output(as_json=as_json)
-    books = in_workspace(lambda ws: reconcile_all(ws, rescan, Blocks(), list_foreign=list_foreign))
+    books = in_workspace(
+        lambda ws: reconcile_all(ws, rescan, Blocks(), list_foreign=list_foreign), says="reading the chain"
+    )
     output.document(books.document())
     for one in books.assets:
         words = "clean" if one.clean else f"{len(one.differences)} differences"
@@ -42,11 +44,11 @@ def reconcile(rescan: Rescan = False, list_foreign: ListForeign = False, as_json
             whose = "rows of " + entry["purchase_id"] if entry["purchase_id"] else "not this ledger's"
             output.line(f"  {whose}: {Amount(entry['value_atomic'], one.asset)} to {entry['to']} in {entry['tx_hash']}")
     if books.losses:
-        output.line(f"  {books.loss_text}", style="red")
+        output.line(f"  {books.loss_text}", style="red", hang=4)
     if books.in_doubt:
-        output.line(f"  {books.doubt_text}", style="yellow")
+        output.line(f"  {books.doubt_text}", style="yellow", hang=4)
     for difference in books.differences:
-        output.line(f"  {difference}", style="red")
+        output.line(f"  {difference}", style="red", hang=4)
     for lost in books.losses:
         output.line(
             f"  lost: {lost.purchase_id} ({lost.order.dataset}): {Amount(lost.loss, lost.asset)}, {lost.lost_for}"

@@ -13,7 +13,7 @@ def recover(as_json: options.Json = False) -> int:
     from tollbook.cli.workspace import in_workspace
 
     output = Output(as_json=as_json)
-    done = in_workspace(recover_all, waits=True)
+    done = in_workspace(recover_all, waits=True, says="looking for open purchases on the chain")
     output.document(done.document())
     output.heading("Recovered")
     for words, count in done.counts().items():

@@ -27,7 +27,7 @@ def report(
     output = Output(as_json=as_json)
     if html is not None:
         return _write(output, html)
-    contents = in_workspace(page)
+    contents = in_workspace(page, says="bringing the published file up to date")
     output.warn(contents["stale"])
     output.document(contents)
     return show_report(output, contents)
@@ -38,7 +38,7 @@ def _write(output: Output, html: Path) -> None:
     from tasks.report.write import write_report
     from tollbook.cli.workspace import in_workspace
 
-    written = in_workspace(partial(write_report, path=html))
+    written = in_workspace(partial(write_report, path=html), says="drawing the page")
     output.warn(written.stale)
     output.document(written.document())
     output.line(f"written: {written.path} ({written.size // 1000 + 1} kB); open it in a browser, it needs no network")

@@ -29,7 +29,6 @@ def tokens(
     from tasks.reference.catalogue import catalogue, ranked
     from tasks.request.tokens import search
     from tasks.setup.free_lists import free_lists
-    from tollbook.cli.progress import Spinner
     from tollbook.cli.workspace import in_workspace
     from tollbook.templates import template
 
@@ -40,13 +39,8 @@ def tokens(
         ranks, more = await ranked(ws, known)
         return search(query or "", ranks), (*notes, *more)
 
-    spinner = Spinner()
-    spinner("reading the seller's free catalogue")
-    try:
-        with free_lists(template("policy.toml")) as environ:
-            found, notes = in_workspace(work, environ)
-    finally:
-        spinner.end()
+    with free_lists(template("policy.toml")) as environ:
+        found, notes = in_workspace(work, environ, says="reading the seller's free catalogue")
     for note in notes:
         output.warn(note)
     output.document({"query": query, "tokens": [_document(token) for token in found]})
