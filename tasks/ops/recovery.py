@@ -31,7 +31,7 @@ class Recovery:
 
     @property
     def in_doubt(self) -> list[tuple[Purchase, str]]:
-        """What was sent and is neither proved spent nor void, each with the reason."""
+        """Purchases that were sent and are neither proved spent nor void, each with the reason."""
         return [*self.found.in_doubt, *((purchase, "another process is at it") for purchase in self.held)]
 
     @property

@@ -67,7 +67,7 @@ def damage(buyer: Buyer) -> None:
 
 @dataclass(frozen=True)
 class Case:
-    """What happens, the state of the flow and a sentence of its message; then per verb its exit code and a sentence.
+    """An event, the state of the flow and a sentence of its message; then per verb its exit code and a sentence.
     Verbs that are not named end with 0."""
 
     happens: Callable[[World, Buyer], None]

@@ -81,7 +81,7 @@ def test_a_list_that_cant_be_reached_leaves_nothing_open(tollbook: Command, buye
 def test_tokens_needs_no_wallet_no_home_and_of_a_policy_only_the_seller(
     bare: Command, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What a newcomer looks up before anything is set up; nothing is left behind."""
+    """A newcomer looks tokens up before anything is set up; nothing is left behind."""
     monkeypatch.chdir(tmp_path)
     seller = f'[sellers.tokenmetrics]\nbase_url = "{world.seller_url}"\npay_with = "USDC"\npay_to = "first-use"\n'
     (tmp_path / "policy.toml").write_text(seller)
