@@ -99,8 +99,9 @@ def _is_unknown(name: str) -> bool:
 
 def _unknown(what: str, name: str) -> Misconfigured:
     near = difflib.get_close_matches(name.upper(), VARIABLES, n=1)
-    meant = f"did you mean {near[0]}? " if near else ""
-    return Misconfigured(what, advice=f"{meant}unset it; the variables are {', '.join(VARIABLES)}")
+    if near:
+        return Misconfigured(what, advice=f"did you mean {near[0]}? Correct the name, or remove it")
+    return Misconfigured(what, advice=f"remove it; the variables are {', '.join(VARIABLES)}")
 
 
 def refuse_misplaced(environ: Mapping[str, str]) -> None:

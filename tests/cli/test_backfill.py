@@ -152,7 +152,7 @@ def test_a_price_that_moves_inside_drift_is_shown_where_it_moved(
     tollbook: Command, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     moving = After(1, lambda: world.settings.update(prices={"trading-signals": 20_000}))
-    monkeypatch.setattr("tollbook.cli.progress.watch_for", lambda **_: moving)
+    monkeypatch.setattr("tollbook.cli.terminal.progress.watch_for", lambda **_: moving)
     said = tollbook("backfill", "signals", *RANGE, "--max-cost", "1.00", TOLLBOOK_POLICY=slow(tollbook))
     assert said.code == 0
     assert "trading-signals: price 0.017 -> 0.02 at call 2" in said.out

@@ -13,7 +13,7 @@ from tasks.buy.bill import Bill, Line
 from tasks.buy.watch import Counting
 from tests.payer import purchases as p
 from tests.tasks.buy.test_bill import USDC, bill, item
-from tollbook.cli.progress import Bar, Lines
+from tollbook.cli.terminal.progress import Bar, Lines
 
 
 def paid(number: int) -> Purchase:

@@ -6,7 +6,7 @@ import pytest
 
 from tests.cli.conftest import Command
 from tollbook.cli import progress
-from tollbook.cli.progress import Blocks, Searches
+from tollbook.cli.terminal.progress import Blocks, Searches
 
 
 def test_a_long_scan_says_how_far_it_is_and_how_long_it_takes(capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 import io
 import os
+import pty
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from tasks.buy.steps import PLAIN
 from tests.cli.conftest import Command
 from tollbook.cli.app import VERBS, verb_first
-from tollbook.cli.output import GAP, _rich_table, column_widths, folded, too_wide
-from tollbook.cli.progress import with_stages
+from tollbook.cli.terminal.output import GAP, _rich_table, column_widths, folded, too_wide
 from tollbook.cli.terminal.pipes import LeavableStream
+from tollbook.cli.terminal.progress import with_stages
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -133,7 +137,7 @@ def test_stages_are_shown_between_purchases_and_end_with_the_run() -> None:
     from rich.console import Console
 
     from tests.cli.test_progress import listing, paid
-    from tollbook.cli.progress import Bar
+    from tollbook.cli.terminal.progress import Bar
 
     console = Console(record=True, force_terminal=True, file=io.StringIO(), width=80)
     bar = Bar(console)
@@ -159,3 +163,24 @@ def test_each_step_says_what_it_is_about_to_do() -> None:
     steps = with_stages(replace(PLAIN, publish=publish), said.append)
     asyncio.run(steps.publish(None))  # type: ignore[arg-type]
     assert said == ["publishing", "published"]
+
+
+@pytest.mark.parametrize("verb", [("plan", "grades"), ("run", "grades"), ("backfill", "grades")])
+def test_a_terminal_is_told_at_once_what_a_bill_waits_for(verb: tuple[str, ...], tmp_path: Path) -> None:
+    """Before anything is imported that takes long: here even before the error that nothing is set up."""
+    command = [sys.executable, "-m", "tollbook.cli.main", *verb]
+    env = {name: value for name, value in os.environ.items() if not name.startswith("TOLLBOOK_")}
+    master, slave = pty.openpty()
+    with subprocess.Popen(command, stdout=slave, stderr=slave, cwd=tmp_path, env=env) as child:
+        os.close(slave)
+        said = b"".join(iter(lambda: _read(master), b""))
+        child.wait(60)
+    os.close(master)
+    assert 0 <= said.index(b"opening the ledger") < said.index(b"TOLLBOOK_HOME is not set"), said
+
+
+def _read(master: int) -> bytes:
+    try:
+        return os.read(master, 65536)
+    except OSError:
+        return b""

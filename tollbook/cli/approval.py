@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from payer.values.errors import OverBudget, Refused
 from tasks.buy.bill import Bill
 from tollbook.cli.errors import BadUsage
-from tollbook.cli.output import Output
 from tollbook.cli.tables.bills import amount, show_bills
+from tollbook.cli.terminal.output import Output
 
 
 class Declined(Refused):

@@ -21,8 +21,8 @@ from tasks.request.model import BadRequest
 from tasks.workspace.cache_trouble import as_payer_errors
 from tasks.workspace.run import new_run
 from tasks.workspace.workspace import Workspace
-from tollbook.cli.progress import Stage, staged
 from tollbook.cli.selection import Selection
+from tollbook.cli.terminal.progress import Stage, staged
 
 
 def no_stage(_words: str) -> None:

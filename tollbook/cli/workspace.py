@@ -12,7 +12,7 @@ from tasks.calls.log import log_to_stderr
 from tasks.workspace.stop_signals import StopSignals
 from tasks.workspace.workspace import Workspace
 from tollbook.cli import interruption
-from tollbook.cli.progress import Blocks, Searches
+from tollbook.cli.terminal.progress import Blocks, Searches
 from tollbook.cli.terminal.spinner import Spinner
 
 T = TypeVar("T")

@@ -13,11 +13,11 @@ from tasks.buy.bill import Bill
 from tasks.buy.outcome import Outcome, run_document
 from tasks.workspace.workspace import Workspace
 from tollbook.cli.demo import pages
-from tollbook.cli.output import Output
-from tollbook.cli.progress import watch_for
 from tollbook.cli.runs import plan_flows, run_flows
 from tollbook.cli.selection import Selection
 from tollbook.cli.tables.bills import show_bills
+from tollbook.cli.terminal.output import Output
+from tollbook.cli.terminal.progress import watch_for
 
 if TYPE_CHECKING:
     from sandbox.world import World

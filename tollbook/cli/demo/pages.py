@@ -12,7 +12,7 @@ from tasks.buy.bill import Bill
 from tasks.buy.outcome import Outcome
 from tasks.ops.costs import view
 from tasks.workspace.workspace import Workspace
-from tollbook.cli.output import Output
+from tollbook.cli.terminal.output import Output
 from warehouse.query import query
 
 if TYPE_CHECKING:

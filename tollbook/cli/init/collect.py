@@ -23,7 +23,7 @@ from tollbook.cli.init import questions
 from tollbook.cli.init.flags import Flags
 from tollbook.cli.init.watch_list import WatchList, missing_flags
 from tollbook.cli.init.world import PaidWorld
-from tollbook.cli.output import Output
+from tollbook.cli.terminal.output import Output
 
 _LIMIT = 64 * 1024
 _WALLETS = {

@@ -14,7 +14,7 @@ from tasks.setup.network import Network
 from tasks.setup.policy_text import Listed
 from tasks.setup.setup import Folder, Setup
 from tollbook.cli.init.world import PaidWorld
-from tollbook.cli.output import Output
+from tollbook.cli.terminal.output import Output
 
 FLOWS = "grades signals moonshots"
 
@@ -34,11 +34,13 @@ def show_tokens(output: Output, tokens: Sequence[Listed]) -> None:
         )
         for token in tokens
     ]
+    columns = ("id", "symbol", "name", "rank", "market cap, USD", "price, USD")
+    known = [at for at, _ in enumerate(columns) if any(row[at] != "-" for row in rows)]
     output.line()
     output.table(
-        ("id", "symbol", "name", "rank", "market cap, USD", "price, USD"),
-        rows,
-        right=frozenset({0, 3, 4, 5}),
+        [columns[at] for at in known],
+        [[row[at] for at in known] for row in rows],
+        right=frozenset(place for place, at in enumerate(known) if at in (0, 3, 4, 5)),
         optional=("market cap, USD",),
     )
 
@@ -53,7 +55,8 @@ def show_plan(output: Output, setup: Setup, changes: Sequence[FileChange], notes
     if setup.wallet.makes_files:
         for path in (setup.wallet.keystore, setup.wallet.password_file):
             output.line(f"  {path}  {'stays as it is' if path.exists() else 'new, only you may read it'}")
-    output.line(f"  home {setup.home}; caps in USDC: " + ", ".join(f"{name} {cap}" for name, cap in setup.caps.items()))
+    caps = ", ".join(f"{name} {cap}" for name, cap in setup.caps.items())
+    output.line(f"  home {setup.home}; caps in USDC: {caps}", hang=4)
     for change in changes:
         if change.differs and not change.is_new:
             output.line()
@@ -66,7 +69,7 @@ def show_plan(output: Output, setup: Setup, changes: Sequence[FileChange], notes
 def show_notes(output: Output, notes: Sequence[str]) -> None:
     """Print what a person should know of the choices."""
     for note in notes:
-        output.line(f"  note: {note}", style="yellow")
+        output.line(f"  note: {note}", style="yellow", hang=4)
 
 
 def show_next(output: Output, *, written: bool, address: str, network: Network | None, steps: NextSteps) -> None:
@@ -94,8 +97,8 @@ class NextSteps:
         go = "" if folder == Path.cwd() and "TOLLBOOK_POLICY" not in current.environ else f"cd {_quoted(folder)} && "
         self.world = "" if world is None or world.running else f"{name} sandbox --home {_quoted(world.home)}"
         self.commands = (
-            (f"{go}{name} doctor", "checks all of it; pays nothing"),
-            (f"{name} plan {FLOWS}", "what would be bought, and the exact bill; signs nothing"),
+            (f"{go}{name} doctor", "checks it all; pays nothing"),
+            (f"{name} plan {FLOWS}", "the exact bill; signs nothing"),
             (f"{name} run {FLOWS}", "buys it, inside the caps"),
         )
 

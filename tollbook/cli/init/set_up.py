@@ -22,7 +22,7 @@ from tollbook.cli.init.collect import Collector
 from tollbook.cli.init.flags import Flags
 from tollbook.cli.init.pages import NextSteps, document, show_next, show_notes, show_plan, show_tokens
 from tollbook.cli.init.world import PaidWorld, paid_world
-from tollbook.cli.output import Output
+from tollbook.cli.terminal.output import Output
 from tollbook.templates import template
 
 

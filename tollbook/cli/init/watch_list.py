@@ -18,7 +18,7 @@ from tollbook.cli.init import questions
 from tollbook.cli.init.flags import Flags
 from tollbook.cli.init.pages import show_tokens
 from tollbook.cli.init.world import PaidWorld
-from tollbook.cli.output import Output
+from tollbook.cli.terminal.output import Output
 
 LookUp = Callable[[str | None], list[Listed]]
 

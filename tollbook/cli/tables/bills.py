@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from tasks.buy.bill import Bill, Line
 from tasks.buy.caps import CapLine
 from tasks.buy.outcome import Outcome
-from tollbook.cli.output import Output
+from tollbook.cli.terminal.output import Output
 
 FIGURES = frozenset({2, 3, 4, 5})
 

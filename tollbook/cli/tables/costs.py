@@ -7,7 +7,7 @@ from decimal import Decimal, localcontext
 from typing import Any
 
 from payer.values.purchase import Money
-from tollbook.cli.output import Output
+from tollbook.cli.terminal.output import Output
 
 Row = Mapping[str, Any]
 EXPOSED = Money.EXPOSED.value

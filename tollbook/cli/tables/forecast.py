@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from payer.values.money import decimal_text
 from tasks.ops.forecast import DAYS, Forecast
-from tollbook.cli.output import Output
+from tollbook.cli.terminal.output import Output
 
 
 def show_forecast(output: Output, forecasts: Sequence[Forecast], schedules: str) -> None:

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from payer.elsewhere.pieces import WHO
 from tasks.buy.outcome import Outcome
-from tollbook.cli.output import Output
 from tollbook.cli.tables.bills import FIGURES, amount, plural
+from tollbook.cli.terminal.output import Output
 
 FEW = 4
 """Up to so many flows get a paragraph each; more become a table."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from payer.elsewhere.pieces import where_it_is, whose
 from payer.values.money import Amount
 from payer.values.purchase import Purchase
-from tollbook.cli.output import Output
+from tollbook.cli.terminal.output import Output
 
 
 def show_purchases(output: Output, title: str, purchases: Sequence[Purchase]) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tollbook.cli.output import Output
 from tollbook.cli.tables.costs import show_costs, show_losses
+from tollbook.cli.terminal.output import Output
 
 
 def show_report(output: Output, page: dict[str, Any]) -> None:
@@ -20,11 +20,12 @@ def show_report(output: Output, page: dict[str, Any]) -> None:
         return
     output.heading("Costs")
     show_costs(output, page["costs"])
-    output.heading("Tables")
     tables = [
         (row["table"], str(row["rows"]), _when(row["newest"]), _when(row["observed_at"])) for row in page["tables"]
     ]
-    output.table(("table", "rows", "newest row", "last observed"), tables, right=frozenset({1}))
+    if tables:
+        output.heading("Tables")
+        output.table(("table", "rows", "newest row", "last observed"), tables, right=frozenset({1}))
     _quality(output, page["quality"])
     for bill in page["by_paging"]:
         output.line(

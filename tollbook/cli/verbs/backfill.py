@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from tollbook.cli import options
-from tollbook.cli.output import Output
+from tollbook.cli.terminal.output import Output
 from tollbook.cli.terminal.spinner import Spinner
 
 
@@ -42,10 +42,10 @@ def backfill(
         from tasks.workspace.run import new_run
         from tasks.workspace.workspace import Workspace
         from tollbook.cli.approval import Approval
-        from tollbook.cli.progress import staged, watch_for
         from tollbook.cli.selection import range_request
         from tollbook.cli.tables.bills import show_bills
         from tollbook.cli.tables.outcomes import show_outcome
+        from tollbook.cli.terminal.progress import staged, watch_for
         from tollbook.cli.workspace import in_workspace
 
         async def work(ws: Workspace) -> Bill | Outcome:

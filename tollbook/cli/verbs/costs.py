@@ -11,8 +11,8 @@ import typer
 
 from payer.values.errors import Misconfigured
 from tollbook.cli import options
-from tollbook.cli.output import Output
 from tollbook.cli.tables.costs import show_costs, show_losses, total_of
+from tollbook.cli.terminal.output import Output
 
 if TYPE_CHECKING:
     from tasks.ops.costs import CostTable

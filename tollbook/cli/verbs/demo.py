@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tollbook.cli import options
-from tollbook.cli.output import Output
+from tollbook.cli.terminal.output import Output
 
 
 def demo(as_json: options.Json = False) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from tollbook.cli import options
-from tollbook.cli.output import Output
+from tollbook.cli.terminal.output import Output
 
 INDENT = 26
 """Columns before a check's words."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tollbook.cli import options
-from tollbook.cli.output import Output
+from tollbook.cli.terminal.output import Output
 
 if TYPE_CHECKING:
     from tasks.health.report import HealthReport

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from tollbook.cli import options
-from tollbook.cli.output import Output
+from tollbook.cli.terminal.output import Output
 
 
 def lake(

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from tollbook.cli import options
-from tollbook.cli.output import Output
+from tollbook.cli.terminal.output import Output
 
 Rescan = Annotated[bool, typer.Option("--rescan", help="Also read blocks again that an earlier reconciliation closed.")]
 
@@ -21,7 +21,7 @@ def reconcile(rescan: Rescan = False, list_foreign: ListForeign = False, as_json
     """Compare the ledger with its events, with the chain to the last atomic unit, and every body with its hash."""
     from payer.values.money import Amount
     from tasks.ops.reconcile import reconcile_all
-    from tollbook.cli.progress import Blocks
+    from tollbook.cli.terminal.progress import Blocks
     from tollbook.cli.workspace import in_workspace
 
     output = Output(as_json=as_json)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tollbook.cli import options
-from tollbook.cli.output import Output
+from tollbook.cli.terminal.output import Output
 from tollbook.cli.terminal.spinner import Spinner
 
 if TYPE_CHECKING:
@@ -41,9 +41,9 @@ def _run(output: Output, selection: Selection, max_cost: str | None, spinner: Sp
     from tasks.buy.outcome import Outcome, run_document
     from tasks.workspace.workspace import Workspace
     from tollbook.cli import errors
-    from tollbook.cli.progress import say, watch_for
     from tollbook.cli.runs import run_flows
     from tollbook.cli.tables.outcomes import show_outcomes
+    from tollbook.cli.terminal.progress import say, watch_for
     from tollbook.cli.workspace import in_workspace
 
     selection.check()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tollbook.cli import options
-from tollbook.cli.output import Output
+from tollbook.cli.terminal.output import Output
 
 if TYPE_CHECKING:
     from sandbox.world import World
