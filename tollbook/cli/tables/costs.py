@@ -27,7 +27,7 @@ WORDS = {
     "rows_checked": "seen again",
     "calls_avoided": "cached calls",
 }
-OPTIONAL = ("rows_checked", "in_doubt", "loss", "rows_new", "calls_avoided")
+OPTIONAL = ("rows_checked", "in_doubt", "rows_new", "calls_avoided", "loss")
 """Columns that a narrow terminal doesn't get, the first left out first; those without a figure before the others."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import textwrap
 from collections.abc import Sequence
@@ -25,6 +26,8 @@ class Output:
 
     def warn(self, text: str | None) -> None:
         """Print a warning on stderr, also with --json."""
+        if text and sys.stderr.isatty():
+            text = folded(text, shutil.get_terminal_size().columns, 2)
         if text:
             print(text, file=sys.stderr, flush=True)
 
