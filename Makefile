@@ -15,6 +15,10 @@ ifneq ($(origin PYTHON),file)
   endif
 endif
 BIN := $(VENV)/bin
+# What `make test` runs on: newest, or oldest for the oldest DuckDB and Prefect that pyproject.toml allows.
+LOCK := newest
+TESTED := $(or $(if $(filter newest,$(LOCK)),$(VENV)/dev.stamp),$(if $(filter oldest,$(LOCK)),.venv-oldest/oldest.stamp), \
+  $(error LOCK is newest or oldest, not $(LOCK)))
 CODE := flows tasks payer sources warehouse sandbox tollbook tollbook_bucket tests bench
 # uv trusts its own certificates; where the index is behind another authority, the machine's are asked.
 INSTALL = install() { $(UV) pip install --quiet --python $(VENV) "$$@" 2>.tools/install.log || \
@@ -37,8 +41,8 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 demo: $(VENV)/run.stamp   ## the main job, in a paid world on loopback
 	@$(BIN)/tollbook demo
 
-test: $(VENV)/dev.stamp .venv-lake/lake.stamp   ## every suite, on two cores: three at a time, as many wait for children
-	@$(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS)
+test: $(TESTED) .venv-oldest/oldest.stamp  ## every suite, on two cores: three at a time, as many wait for children
+	@$(dir $(TESTED))bin/python -m pytest -n 3 --dist loadfile $(ARGS)
 
 check: style types      ## style, types
 
@@ -74,13 +78,14 @@ format: $(VENV)/dev.stamp
 	@$(BIN)/ruff check --fix $(CODE)
 	@$(BIN)/ruff format $(CODE)
 
-lock: $(UV)             ## resolve the locks again; run.txt is what `tollbook` runs on, dev.txt adds tests, checks and peers
+lock: $(UV)             ## resolve the locks again: run.txt for `tollbook`, dev.txt with tests, checks and peers, oldest.txt for LOCK=oldest
 	$(UV) pip compile pyproject.toml --extra sandbox --extra objects --extra report --universal --generate-hashes --no-emit-index-url \
 	  --custom-compile-command 'make lock' -q -o locks/run.txt
 	$(UV) pip compile pyproject.toml --extra sandbox --extra objects --extra report --group test --group check --group bench -c locks/run.txt \
 	  --universal --generate-hashes --no-emit-index-url --custom-compile-command 'make lock' -q -o locks/dev.txt
-	$(UV) pip compile locks/lake.in --universal --generate-hashes --no-emit-index-url \
-	  --custom-compile-command 'make lock' -q -o locks/lake.txt
+	cp locks/dev.txt locks/oldest.txt
+	$(UV) pip compile pyproject.toml locks/oldest.in --extra sandbox --extra objects --extra report --group test --group check --group bench \
+	  --universal --generate-hashes --no-emit-index-url --custom-compile-command 'make lock' -q -o locks/oldest.txt
 
 $(UV):
 	@$(PROGRESS) make_uv() { $(PYTHON) -m venv .tools && \
@@ -90,11 +95,12 @@ $(UV):
 $(BIN)/python: | $(UV)
 	@$(UV) venv --quiet --allow-existing --python $(PYTHON) $(VENV)
 
-# The lake's tests skip, and say so, where this can't be made.
-.venv-lake/lake.stamp: locks/lake.txt | $(UV)
-	-@$(UV) venv --quiet --allow-existing --python $(PYTHON) .venv-lake && \
-	  $(subst --python $(VENV),--python .venv-lake,$(INSTALL)) $(PROGRESS) progress "an older DuckDB, with the extensions of a lake" \
-	  install --require-hashes -r locks/lake.txt && touch $@
+# The tests that need it skip, and say so, where this can't be made.
+.venv-oldest/oldest.stamp: locks/oldest.txt pyproject.toml | $(UV)
+	-@$(UV) venv --quiet --allow-existing --python $(PYTHON) .venv-oldest && \
+	  $(subst --python $(VENV),--python .venv-oldest,$(INSTALL)) $(PROGRESS) \
+	  progress "the oldest DuckDB and Prefect, $(call packages,locks/oldest.txt)" \
+	  install --require-hashes -r locks/oldest.txt && install --quiet --no-deps --editable . && touch $@
 
 $(VENV)/run.stamp: locks/run.txt pyproject.toml | $(UV) $(BIN)/python
 	@$(INSTALL) $(PROGRESS) progress "tollbook and its sandbox, $(call packages,locks/run.txt)" \

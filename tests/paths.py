@@ -8,6 +8,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 VECTORS = ROOT / "tests" / "vectors"
+OLDEST = ROOT / ".venv-oldest" / "bin" / "python"
+"""The Python of `make test LOCK=oldest`: the oldest DuckDB, with the extensions of a lake, and the oldest Prefect."""
 PACKAGES = ("flows", "tasks", "payer", "sources", "warehouse", "sandbox", "tollbook", "tollbook_bucket")
 """Everything that ships, by its top folder."""
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -22,7 +20,7 @@ from payer.wallet.eip3009 import Wallet
 from tasks.workspace.schedules import read_schedules
 from tests.conftest import begin_clear_of_midnight
 from tests.docs.page import PROJECT, commands
-from tests.flows.server import Prefect, quiet_environment
+from tests.flows.server import Prefect
 from tests.payer import secrets
 from warehouse.query import query
 from warehouse.snapshots.manifest import read_manifest
@@ -43,25 +41,6 @@ def _one_day() -> None:
 @pytest.fixture(scope="module")
 def buyer(session_world: World) -> Buyer:
     return session_world.buyer("scheduled")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def embedded(session_world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[subprocess.Popen[str]]:
-    """The page's embedded run, begun early: it takes its time beside the others."""
-    [command] = commands("sh embedded")
-    home = tmp_path_factory.mktemp("embedded")
-    env = quiet_environment(home, session_world.buyer("embedded").env)
-    child = subprocess.Popen(
-        [sys.executable, *command[1:]],
-        env=env,
-        cwd=PROJECT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    with child:
-        yield child
-        child.kill()
 
 
 @pytest.fixture(scope="module")
@@ -336,13 +315,3 @@ def test_the_key_reaches_neither_prefects_database_nor_its_logs(prefect: Prefect
     assert {"server.log", "worker.log", "prefect.db"} <= {path.name for path in searched}
     leaks = {str(path): found for path in searched if (found := secrets.found_in(path.read_bytes(), needles))}
     assert leaks == {}
-
-
-def test_a_flow_runs_embedded_without_a_server_of_the_users(
-    embedded: subprocess.Popen[str], session_world: World
-) -> None:
-    said, _ = embedded.communicate(timeout=250)
-    assert embedded.returncode == 0, said
-    bought = session_world.buyer("embedded")
-    assert len(session_world.transfers(bought.address)) == 3
-    assert query(Path(bought.home), "SELECT count(*) FROM grades")[1][0][0] > 100

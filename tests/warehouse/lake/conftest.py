@@ -12,9 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.paths import ROOT
+from tests.paths import OLDEST, ROOT
 
-PYTHON = ROOT / ".venv-lake" / "bin" / "python"
 CHILD = Path(__file__).parent / "child.py"
 KILLED = 9
 
@@ -24,15 +23,15 @@ Scenario = Callable[..., Any]
 @pytest.fixture(scope="session")
 def lake_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home directory whose DuckDB has the extensions, put there from the package index's wheels."""
-    if not PYTHON.exists():
+    if not OLDEST.exists():
         pytest.skip(
-            "no DuckDB with the extensions of a lake: `make .venv-lake/lake.stamp` sets it up where it can be had"
+            "no DuckDB with the extensions of a lake: `make .venv-oldest/oldest.stamp` sets it up where it can be had"
         )
     home = tmp_path_factory.mktemp("lake-home")
-    wheels = sorted((PYTHON.parents[1] / "lib").rglob("*.duckdb_extension"))
+    wheels = sorted((OLDEST.parents[1] / "lib").rglob("*.duckdb_extension"))
     assert len(wheels) == 3
     install = "import duckdb, sys\nfor path in sys.argv[1:]: duckdb.execute(f\"INSTALL '{path}'\")"
-    subprocess.run([PYTHON, "-c", install, *wheels], env={"HOME": str(home)}, check=True, timeout=120)
+    subprocess.run([OLDEST, "-c", install, *wheels], env={"HOME": str(home)}, check=True, timeout=120)
     return home
 
 
@@ -53,7 +52,7 @@ def scenarios(home: Path, catalog: str, folder: Path) -> Scenario:
 
     def run(name: str, **env: str) -> Any:
         given = {"PATH": os.environ["PATH"], "HOME": str(home), "PYTHONPATH": str(ROOT), **where, **env}
-        done = subprocess.run([PYTHON, CHILD, name, folder], env=given, capture_output=True, text=True, timeout=120)
+        done = subprocess.run([OLDEST, CHILD, name, folder], env=given, capture_output=True, text=True, timeout=120)
         if done.returncode == KILLED:
             return None
         assert done.returncode == 0, done.stderr
