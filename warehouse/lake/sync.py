@@ -1,24 +1,30 @@
 """Bring a lake up to the newest publication, in one transaction: all of it is visible, or nothing.
 
-A table whose rows have the number and digest of the last write is left alone. Of the others only the keys with new
-loads are replaced; what that misses (a row that ended without a load) shows in the digest, and then the rows of both
-sides are compared by their hashes. The digest is DuckDB's hash over all columns: what is committed is as published.
+The publication says how many rows each part of a table has, and their digest: DuckDB's hash over all columns, XORed.
+Parts that are as at the last write are neither read nor asked about. Where the rows that came since then account for
+the difference, as a page's do, they are inserted; else both sides of the parts that differ are compared by their
+hashes. What is committed is as published; `verify` and a thorough write read every row on both sides.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from warehouse.cache.sql import literal
 from warehouse.lake.errors import LakeBusy, LakeDiffers
 from warehouse.lake.tables import (
+    PUBLICATION,
     LakeState,
     LakeTable,
+    Part,
+    Parts,
+    StateChange,
+    carried_parts,
     columns,
-    key_list,
-    keys,
+    prepare,
     published_tables,
     read_states,
     write_states,
@@ -60,9 +66,15 @@ def sync(con: duckdb.DuckDBPyConnection, address: LakeAddress, *, thorough: bool
     import duckdb
 
     for attempt in range(1, ATTEMPTS + 1):
-        con.execute("BEGIN TRANSACTION")
         try:
-            tables, changes = _write(con, thorough)
+            con.execute("BEGIN TRANSACTION")
+            states = read_states(con)
+            if not states:
+                con.execute("ROLLBACK")
+                prepare(con)
+                con.execute("BEGIN TRANSACTION")
+                states = read_states(con)
+            changes = _write(con, states, thorough)
             if changes:
                 con.execute(f"CALL ducklake_set_commit_message('lake', 'tollbook', {_message(con)})")
             con.execute("COMMIT")
@@ -76,128 +88,151 @@ def sync(con: duckdb.DuckDBPyConnection, address: LakeAddress, *, thorough: bool
                     advice="run it again; one writer is enough, `tollbook lake` of one home",
                 ) from None
             raise
-        return Synced(_snapshot(con), tables, tuple(changes))
+        return Synced(_snapshot(con), len({*states, *(change.name for change in changes)}), tuple(changes))
     raise AssertionError("unreachable")
 
 
 def verify(con: duckdb.DuckDBPyConnection) -> list[str]:
     """Compare every table of the lake with what is published, row by row; the names of those that differ."""
     states = read_states(con)
-    return [
-        table.name
-        for table in published_tables(con)
-        if table.name in states and _measure(con, f"{table.target} p") != _measure(con, table.rows)
-    ]
+    return [table.name for table in published_tables(con) if table.name in states and not _is_as_published(con, table)]
 
 
-def _write(con: duckdb.DuckDBPyConnection, thorough: bool) -> tuple[int, list[TableChange]]:
+def _is_as_published(con: duckdb.DuckDBPyConnection, table: LakeTable) -> bool:
+    if _columns_of(con, table.target) is None:
+        return False
+    return _measure(con, f"{table.target} p", table) == _measure(con, table.rows, table)
+
+
+def _write(con: duckdb.DuckDBPyConnection, states: Mapping[str, LakeState], thorough: bool) -> list[TableChange]:
+    shown = states.get(PUBLICATION.name)
+    if not thorough and shown is not None and _is_current(shown, _measure(con, PUBLICATION.rows, PUBLICATION)):
+        return []
+    carried = None if thorough else carried_parts(con)
+    changes, written = [], []
+    for table in published_tables(con):
+        if carried is not None and table.carried:
+            now: Parts = carried.get(table.name, {})
+        else:
+            now = _measure(con, table.rows, table)
+        before = states.get(table.name)
+        if (before is None and not now) or (before is not None and _is_current(before, now) and not thorough):
+            continue
+        done, state = _change(con, table, before, now, thorough)
+        if done is not None:
+            changes.append(done)
+        if done is not None or before is None or not _is_current(before, state.parts):
+            written.append(_state_change(table, before, state))
+    write_states(con, written)
+    return changes
+
+
+def _is_current(state: LakeState, now: Parts) -> bool:
     import duckdb
 
-    states, changes, held = read_states(con), [], 0
-    kept = dict(states)
-    for table in published_tables(con):
-        rows, digest = _measure(con, table.rows)
-        before = states.get(table.name)
-        if before is None and not rows:
-            continue
-        held += 1
-        now = LakeState(rows, digest, _newest(con, table), duckdb.__version__)
-        if before == now and not thorough:
-            continue
-        change = _change(con, table, before, now, thorough)
-        if change.removed or change.added or before is None:
-            changes.append(change)
-        states[table.name] = now
-    if states != kept:
-        write_states(con, states)
-    return held, changes
+    return state.parts == now and state.engine == duckdb.__version__
+
+
+def _state_change(table: LakeTable, before: LakeState | None, now: LakeState) -> StateChange:
+    """The parts that differ; one at least, so that of two writers at once the second begins again."""
+    known = {} if before is None else before.parts
+    every = before is None or before.engine != now.engine or known == now.parts
+    gone = [part for part in known if every or now.parts.get(part) != known[part]]
+    return StateChange(
+        table.name, gone, {part: each for part, each in now.parts.items() if every or part in gone or part not in known}
+    )
 
 
 def _change(
-    con: duckdb.DuckDBPyConnection, table: LakeTable, before: LakeState | None, now: LakeState, thorough: bool
-) -> TableChange:
-    if before is None or columns(con, table.target) != columns(con, table.rows):
+    con: duckdb.DuckDBPyConnection, table: LakeTable, before: LakeState | None, now: Parts, thorough: bool
+) -> tuple[TableChange | None, LakeState]:
+    """Make the lake's table as published: what changed, None for nothing, and the table's state then."""
+    import duckdb
+
+    if before is None or _columns_of(con, table.target) != columns(con, table.rows):
+        removed = 0 if before is None else _rows(before.parts)
         con.execute(f"DROP TABLE IF EXISTS {table.target}")
         con.execute(f"CREATE TABLE {table.target} AS SELECT * FROM {table.rows}")
         _explain(con, table)
-        return TableChange(table.name, now.rows, 0 if before is None else before.rows, now.rows)
-    if thorough:
-        return _replace_different(con, table, now, 0, 0)
-    removed, added = _replace_touched(con, table, before, now)
-    if _measure_is(con, table, before, now, removed, added):
-        return TableChange(table.name, now.rows, removed.rows, added.rows)
-    return _replace_different(con, table, now, removed.rows, added.rows)
+        made = _measure(con, table.rows, table)
+        return TableChange(table.name, _rows(made), removed, _rows(made)), LakeState(made, duckdb.__version__)
+    known = before.parts
+    if before.engine != duckdb.__version__:
+        known = _measure(con, f"{table.target} p", table)
+    differ = {part for part in {*known, *now} if known.get(part) != now.get(part)}
+    if table.single and not thorough:
+        con.execute(f"DELETE FROM {table.target}")
+        con.execute(f"INSERT INTO {table.target} SELECT * FROM {table.rows}")
+        removed, added, fresh = _rows(known), _rows(now), now
+    elif not thorough and (newer := _insert_newer(con, table, before.newest, known, now, differ)):
+        removed, added = 0, _rows(newer)
+        fresh = {part: known.get(part, Part(0, 0)).with_more(each) for part, each in newer.items()}
+    else:
+        differ = {*known, *now} if thorough else differ
+        removed, added, fresh = _replace_different(con, table, "true" if thorough else table.within(differ))
+    held = {**{part: each for part, each in known.items() if part not in differ}, **fresh}
+    change = TableChange(table.name, _rows(held), removed, added) if removed or added else None
+    return change, LakeState(held, duckdb.__version__)
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
-    rows: int = 0
-    digest: int = 0
+def _insert_newer(
+    con: duckdb.DuckDBPyConnection, table: LakeTable, newest: int, known: Parts, now: Parts, differ: set[int]
+) -> Parts:
+    """Insert the rows that came since the last write, if they are all that differs. Returns their parts, else none."""
+    if not differ <= now.keys():
+        return {}
+    newer = f"SELECT * FROM {table.rows} WHERE {table.number} > {newest}"
+    added = _measure(con, f"({newer}) p", table)
+    if {part: known.get(part, Part(0, 0)).with_more(each) for part, each in added.items()} != {
+        part: now[part] for part in differ
+    }:
+        return {}
+    con.execute(f"INSERT INTO {table.target} {newer}")
+    return added
 
 
-def _replace_touched(
-    con: duckdb.DuckDBPyConnection, table: LakeTable, before: LakeState, now: LakeState
-) -> tuple[_Part, _Part]:
-    """Replace the rows of every key that has a load since the last write."""
-    if not table.key or now.seq <= before.seq:
-        return _Part(), _Part()
-    con.execute(
-        f"CREATE OR REPLACE TEMP TABLE touched AS SELECT DISTINCT {key_list(table, 'p')} FROM {table.rows} "
-        "WHERE p.seq > ?",
-        [before.seq],
-    )
-    same = " AND ".join(f"touched.{key} IS NOT DISTINCT FROM p.{key}" for key in keys(table).split(", "))
-    touched = f"WHERE EXISTS (SELECT 1 FROM touched WHERE {same})"
-    removed = _Part(*_measure(con, f"(SELECT * FROM {table.target} p {touched}) p"))
-    added = _Part(*_measure(con, f"(SELECT * FROM {table.rows} {touched}) p"))
-    if removed.rows:
-        con.execute(f"DELETE FROM {table.target} p {touched}")
-    con.execute(f"INSERT INTO {table.target} SELECT * FROM {table.rows} {touched}")
-    return removed, added
+def _rows(parts: Parts) -> int:
+    return sum(part.rows for part in parts.values())
 
 
-def _measure_is(
-    con: duckdb.DuckDBPyConnection, table: LakeTable, before: LakeState, now: LakeState, removed: _Part, added: _Part
-) -> bool:
-    """True when the lake now holds the published rows, by what it held and what was replaced."""
-    if before.engine != now.engine:
-        return _measure(con, f"{table.target} p") == (now.rows, now.digest)
-    rows = before.rows - removed.rows + added.rows
-    return (rows, before.digest ^ removed.digest ^ added.digest) == (now.rows, now.digest)
-
-
-def _replace_different(
-    con: duckdb.DuckDBPyConnection, table: LakeTable, now: LakeState, removed: int, added: int
-) -> TableChange:
-    """Compare the rows of both sides by their hashes, and replace those that differ. Raises LakeDiffers."""
-    con.execute(f"CREATE OR REPLACE TEMP TABLE ours AS SELECT hash(p) AS h FROM {table.rows}")
-    con.execute(f"CREATE OR REPLACE TEMP TABLE theirs AS SELECT hash(p) AS h FROM {table.target} p")
-    gone = con.execute("SELECT count(*) FROM theirs ANTI JOIN ours USING (h)").fetchall()[0][0]
-    fresh = con.execute("SELECT count(*) FROM ours ANTI JOIN theirs USING (h)").fetchall()[0][0]
+def _replace_different(con: duckdb.DuckDBPyConnection, table: LakeTable, within: str) -> tuple[int, int, Parts]:
+    """Compare the rows of both sides by their hashes, and replace those that differ: rows removed and added, and the
+    parts as they are then. Raises LakeDiffers."""
+    con.execute(f"CREATE OR REPLACE TEMP TABLE ours AS SELECT hash(p) AS h FROM {table.rows} WHERE {within}")
+    con.execute(f"CREATE OR REPLACE TEMP TABLE theirs AS SELECT hash(p) AS h FROM {table.target} p WHERE {within}")
+    [(gone,)] = con.execute("SELECT count(*) FROM theirs ANTI JOIN ours USING (h)").fetchall()
+    [(fresh,)] = con.execute("SELECT count(*) FROM ours ANTI JOIN theirs USING (h)").fetchall()
     if gone:
-        con.execute(f"DELETE FROM {table.target} p WHERE hash(p) NOT IN (SELECT h FROM ours)")
+        con.execute(f"DELETE FROM {table.target} p WHERE {within} AND hash(p) NOT IN (SELECT h FROM ours)")
     if fresh:
-        missing = "WHERE hash(p) NOT IN (SELECT h FROM theirs)"
+        missing = f"WHERE {within} AND hash(p) NOT IN (SELECT h FROM theirs)"
         con.execute(f"INSERT INTO {table.target} SELECT * FROM {table.rows} {missing}")
-    if _measure(con, f"{table.target} p") != (now.rows, now.digest):
+    published = _measure(con, table.rows, table, within)
+    if _measure(con, f"{table.target} p", table, within) != published:
         raise LakeDiffers(
             f"{table.name} in the lake would not be what is published",
-            advice="nothing was written. Drop that table from the lake, then `tollbook lake` writes it whole",
+            advice="nothing was written. Drop that table from the lake; `tollbook lake --thorough` writes it whole",
         )
-    return TableChange(table.name, now.rows, removed + gone, added + fresh)
+    return gone, fresh, published
 
 
-def _measure(con: duckdb.DuckDBPyConnection, relation: str) -> tuple[int, int]:
-    """Number and digest of the rows of a relation named p."""
-    [(rows, digest)] = con.execute(f"SELECT count(*), coalesce(bit_xor(hash(p)), 0) FROM {relation}").fetchall()
-    return rows, digest
+def _measure(con: duckdb.DuckDBPyConnection, relation: str, table: LakeTable, within: str = "true") -> dict[int, Part]:
+    """The parts of a relation named p."""
+    query = (
+        f"SELECT {table.part}, count(*), bit_xor(hash(p)), coalesce(max({table.number}), 0) "
+        f"FROM {relation} WHERE {within} GROUP BY ALL HAVING count(*) > 0"
+    )
+    return {number: Part(*part) for number, *part in con.execute(query).fetchall()}
 
 
-def _newest(con: duckdb.DuckDBPyConnection, table: LakeTable) -> int:
-    if not table.key:
-        return 0
-    [(seq,)] = con.execute(f"SELECT coalesce(max(p.seq), 0) FROM {table.rows}").fetchall()
-    return int(seq)
+def _columns_of(con: duckdb.DuckDBPyConnection, target: str) -> list[tuple[str, str]] | None:
+    """The columns of a table of the lake; None where somebody dropped it."""
+    import duckdb
+
+    try:
+        return columns(con, target)
+    except duckdb.CatalogException:
+        return None
 
 
 def _explain(con: duckdb.DuckDBPyConnection, table: LakeTable) -> None:
@@ -220,7 +255,10 @@ def _message(con: duckdb.DuckDBPyConnection) -> str:
 
 
 def _snapshot(con: duckdb.DuckDBPyConnection) -> int:
-    [(snapshot,)] = con.execute("SELECT max(snapshot_id) FROM ducklake_snapshots('lake')").fetchall()
+    """The snapshot of this connection's last commit; where it made none, the newest."""
+    [(snapshot,)] = con.execute("SELECT id FROM ducklake_last_committed_snapshot('lake')").fetchall()
+    if snapshot is None:
+        [(snapshot,)] = con.execute("SELECT id FROM ducklake_current_snapshot('lake')").fetchall()
     return int(snapshot)
 
 

@@ -14,7 +14,7 @@ from warehouse.cache.tables import declared_tables
 from warehouse.dictionary.comments import comment
 from warehouse.publish import costs, stamp
 from warehouse.publish.versions import Standby
-from warehouse.publish.views import catalog, quality, row_versions
+from warehouse.publish.views import catalog, quality, row_versions, table_parts
 
 if TYPE_CHECKING:
     import duckdb
@@ -112,6 +112,7 @@ def create_tables(con: duckdb.DuckDBPyConnection, *, comments: bool = True) -> N
         for name in (*MIRRORED, "drift"):
             con.execute(f"CREATE TABLE IF NOT EXISTS pub.{name} AS FROM {name} LIMIT 0")
         stamp.create(con)
+        table_parts.create(con)
         _copy_facts(con, "LIMIT 0")
         costs.create(con, "pub")
         _create_views(con)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from warehouse.cache.sql import column_list, literal, quoted
 from warehouse.cache.tables import Table, declared_tables
-from warehouse.publish.views import row_versions
+from warehouse.publish.views import row_versions, table_parts
 
 if TYPE_CHECKING:
     import duckdb
@@ -52,21 +52,23 @@ def sources(table: Table) -> list[str]:
 def replace_rows(con: duckdb.DuckDBPyConnection, table: Table, *, every: bool = False) -> None:
     """Replace the published rows of the keys in the table `touched` by those of the cache; with `every`, add the rows
     of all keys to tables that are empty."""
-    current, versions = f"pub.{quoted(table.name)}", f"pub.{quoted(row_versions.name_of(table))}"
+    names = [table.name, row_versions.name_of(table)]
+    current, versions = (f"pub.{quoted(name)}" for name in names)
+    same = row_versions.same_key(table, "p", "k")
+    touched = "" if every else f"SEMI JOIN touched k ON {same}"
     chosen = [quoted(name) for name in sources(table)]
-    if not every:
-        same = row_versions.same_key(table, "p", "k")
-        for number, name in enumerate(chosen):
-            rows = f"SELECT p.* FROM {name} p SEMI JOIN touched k ON {same}"
-            con.execute(f"CREATE OR REPLACE TEMP TABLE chosen_{number} AS {rows}")
-        chosen = [f"chosen_{number}" for number in range(len(chosen))]
-        for name in (current, versions):
-            con.execute(f"DELETE FROM {name} p USING touched k WHERE {same}")
-    query = row_versions.query(table, chosen[0], chosen[-1], few=not every)
-    con.execute(f"INSERT INTO {versions} BY NAME {query}")
-    among = "" if every else f"SEMI JOIN touched k ON {row_versions.same_key(table, 'p', 'k')}"
-    rows = f"SELECT p.* EXCLUDE (valid_from, valid_to) FROM {versions} p {among} WHERE valid_to IS NULL"
-    con.execute(f"INSERT INTO {current} BY NAME {rows}")
+    with table_parts.carried(con, names, touched):
+        if not every:
+            for number, name in enumerate(chosen):
+                rows = f"SELECT p.* FROM {name} p {touched}"
+                con.execute(f"CREATE OR REPLACE TEMP TABLE chosen_{number} AS {rows}")
+            chosen = [f"chosen_{number}" for number in range(len(chosen))]
+            for name in (current, versions):
+                con.execute(f"DELETE FROM {name} p USING touched k WHERE {same}")
+        query = row_versions.query(table, chosen[0], chosen[-1], few=not every)
+        con.execute(f"INSERT INTO {versions} BY NAME {query}")
+        rows = f"SELECT p.* EXCLUDE (valid_from, valid_to) FROM {versions} p {touched} WHERE valid_to IS NULL"
+        con.execute(f"INSERT INTO {current} BY NAME {rows}")
 
 
 def replace_drift(con: duckdb.DuckDBPyConnection) -> None:

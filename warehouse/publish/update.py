@@ -12,7 +12,7 @@ from warehouse.cache.tables import Table, create_table, declared_tables
 from warehouse.publish import costs, replay, stamp
 from warehouse.publish.attach import MIRRORED, publish_facts
 from warehouse.publish.ledger_snapshot import LedgerNeeds, LedgerSnapshot
-from warehouse.publish.views import row_versions
+from warehouse.publish.views import row_versions, table_parts
 
 if TYPE_CHECKING:
     import duckdb
@@ -48,6 +48,8 @@ def update(con: duckdb.DuckDBPyConnection, ledger: LedgerSnapshot) -> int:
     datasets = {name for (name,) in con.execute("SELECT DISTINCT dataset FROM news").fetchall()}
     [(known,)] = con.execute("SELECT count(*) FROM pub.loads").fetchall()
     late = _late(con, shown)
+    if known:
+        table_parts.renew(con, [name for t in declared_tables().values() for name in (t.name, row_versions.name_of(t))])
     changed = {
         each.name: each
         for table in declared_tables().values()

@@ -61,12 +61,19 @@ def publish(path: Path, rows: tuple[tuple[int, str, float, int], ...]) -> None:
             "CREATE TABLE costs AS SELECT purchase_id, 'token-metrics' AS seller, 'grades' AS flow, 'GET' AS request, "
             "'final' AS edition, 'eip155:31337' AS network, 'USDC' AS asset, 17000::DECIMAL(38,0) AS amount_atomic, "
             "0.017::DECIMAL(38,18) AS amount, '0xa' AS wallet, '0xb' AS payee, '0xc' AS nonce, '0x' || seq AS tx_hash, "
-            "seq AS block_number, observed_at AS block_time, true AS verified_on_chain FROM loads"
+            "seq AS block_number, observed_at AS block_time, true AS verified_on_chain, observed_at AS created_at "
+            "FROM loads"
         )
         con.execute(
             "CREATE TABLE publication AS SELECT 6 AS layout, 'mark' AS ledger_mark, ?::BIGINT AS ledger_seq, "
             "now() AS published_at",
             [loads[-1]],
+        )
+        con.execute(
+            "CREATE TABLE table_parts AS SELECT 'grades' AS table_name, p.seq // 1024 AS part, count(*) AS rows, "
+            f"bit_xor(hash(p)) AS digest, '{duckdb.__version__}' AS engine FROM grades p GROUP BY ALL UNION ALL "
+            f"SELECT 'grades_versions', p.seq // 1024, count(*), bit_xor(hash(p)), '{duckdb.__version__}' "
+            "FROM grades_versions p GROUP BY ALL"
         )
 
 
