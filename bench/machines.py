@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bench import machines_bucket
+from bench import machines_bucket, machines_lake, machines_workers
 from bench.rows import Row
 
 TITLE = "Machines"
 
-FAMILIES = (machines_bucket.rows,)
+FAMILIES = (machines_lake.rows, machines_workers.rows, machines_bucket.rows)
 
 
 def rows() -> Iterator[Row]:

@@ -46,11 +46,11 @@ def rows() -> Iterator[Row]:
         yield asyncio.run(_claims(Path(folder), url))
 
 
-class _Desk:
+class StandInDesk:
     """The real payer, ledger and HTTP; a stand-in seller and chain."""
 
-    def __init__(self, ledger: Ledger, url: str) -> None:
-        self.url, self._made = url, 0
+    def __init__(self, ledger: Ledger, url: str, first: int = 0) -> None:
+        self.url, self._made = url, first
         clock = SystemClock()
         rules = parse_policy(policy(url))
         self.transport = HttpTransport(rules, clock)
@@ -78,7 +78,7 @@ class _Desk:
 async def _side_by_side(folder: Path, url: str) -> list[Row]:
     token = {"chain_id": p.USDC.chain_id, "address": p.USDC.address}
     with Ledger.open(f"sqlite:///{folder}/side-by-side.db") as ledger:
-        desk = _Desk(ledger, url)
+        desk = StandInDesk(ledger, url)
         async with desk.transport, ReferenceClient("0x" + KEY.hex(), token) as peer:
 
             async def reference(wanted: list[Order], at_once: int) -> float:
@@ -126,7 +126,7 @@ def _fetch(peer: ReferenceClient):  # type: ignore[no-untyped-def]
 async def _claims(folder: Path, url: str) -> Row:
     """Ours, ledger and all, against 1,000 bare requests by httpx, as many at once."""
     with Ledger.open(f"sqlite:///{folder}/claims.db") as ledger:
-        desk = _Desk(ledger, url)
+        desk = StandInDesk(ledger, url)
         async with desk.transport:
             context = replace(desk.context, chain=StandInChain(_leave_open(desk)))
             began = time.perf_counter()
@@ -140,7 +140,7 @@ async def _claims(folder: Path, url: str) -> Row:
     return Row("time to claim 1,000 open purchases", ours, floor, took / bare, note=note)
 
 
-def _leave_open(desk: _Desk) -> dict[str, Settlement]:
+def _leave_open(desk: StandInDesk) -> dict[str, Settlement]:
     """Book 1,000 purchases as signed and sent, their answers lost; what the chain will show of them."""
     context, now = desk.context, desk.context.clock.now()
     wanted = [_wanted(context, order) for order in desk.pieces(_CLAIMS)]

@@ -15,9 +15,11 @@ from payer.ledger import Ledger
 from tests.warehouse.deliveries import DAY, T0, grades
 from tests.warehouse.purchases import buy_history
 from warehouse.cache.store import Cache
+from warehouse.cache.tables import declared_tables
 from warehouse.load.self_repair import load
 from warehouse.publish.publication import Publication
 from warehouse.publish.publish import publish
+from warehouse.publish.views import row_versions, table_parts
 from warehouse.query import query
 
 FIRST = datetime(2025, 5, 1, tzinfo=T0.tzinfo)
@@ -70,3 +72,26 @@ def parquet_rows(home: Path) -> list[tuple[object, ...]]:
         columns = "dataset, month, token_id, date, tm_grade, purchase_id"
         sql = f"SELECT {columns} FROM read_parquet('{pattern}', hive_partitioning = true)"
         return sorted(con.execute(sql).fetchall(), key=str)
+
+
+Parts = list[tuple[str, int, int, int]]
+
+
+def parts_carried_and_measured(home: Path) -> tuple[Parts, Parts]:
+    """What the public file says of its tables' parts, and what its rows say."""
+    with duckdb.connect(str(home / "published" / "warehouse.duckdb"), read_only=True) as con:
+        said = con.execute("SELECT table_name, part, rows, digest FROM table_parts ORDER BY ALL").fetchall()
+        assert con.execute("SELECT DISTINCT engine FROM table_parts").fetchall() == [(duckdb.__version__,)]
+        measured = []
+        for table in declared_tables().values():
+            for name in (table.name, row_versions.name_of(table)):
+                part = f"seq // {table_parts.LOADS}"
+                query = f"SELECT '{name}', {part}, count(*), bit_xor(hash(p)) FROM {name} p GROUP BY ALL"
+                measured += con.execute(query).fetchall()
+    return said, sorted(measured)
+
+
+def assert_parts_carried(home: Path) -> None:
+    said, measured = parts_carried_and_measured(home)
+    assert said
+    assert said == measured

@@ -65,6 +65,7 @@ def opened(address: LakeAddress, published: Path, environ: Mapping[str, str]) ->
     con = duckdb.connect()
     try:
         con.execute("SET TimeZone = 'UTC'")
+        con.execute("SET python_enable_replacements = false")  # a missing table is missing, whatever Python has
         for name in extensions(address):
             _load(con, name)
         if address.on_s3:

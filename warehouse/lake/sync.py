@@ -16,15 +16,13 @@ from typing import TYPE_CHECKING
 from warehouse.cache.sql import literal
 from warehouse.lake.errors import LakeBusy, LakeDiffers
 from warehouse.lake.tables import (
-    PUBLICATION,
     LakeState,
     LakeTable,
     Part,
     Parts,
-    StateChange,
     carried_parts,
     columns,
-    prepare,
+    create_state,
     published_tables,
     read_states,
     write_states,
@@ -34,6 +32,9 @@ if TYPE_CHECKING:
     import duckdb
 
     from warehouse.lake.address import LakeAddress
+
+PUBLICATION = "publication"
+"""Stands among the tables' states: while it is the same, so is everything else."""
 
 ATTEMPTS = 3
 """Writes of one run: another process may have written in between."""
@@ -66,16 +67,14 @@ def sync(con: duckdb.DuckDBPyConnection, address: LakeAddress, *, thorough: bool
     import duckdb
 
     for attempt in range(1, ATTEMPTS + 1):
+        con.execute("BEGIN TRANSACTION")
         try:
-            con.execute("BEGIN TRANSACTION")
             states = read_states(con)
-            if not states:
-                con.execute("ROLLBACK")
-                prepare(con)
-                con.execute("BEGIN TRANSACTION")
-                states = read_states(con)
-            changes = _write(con, states, thorough)
-            if changes:
+            changes, now = _write(con, states or {}, thorough)
+            if now != states:
+                if states is None:
+                    create_state(con)
+                write_states(con, now)
                 con.execute(f"CALL ducklake_set_commit_message('lake', 'tollbook', {_message(con)})")
             con.execute("COMMIT")
         except BaseException as error:
@@ -88,13 +87,13 @@ def sync(con: duckdb.DuckDBPyConnection, address: LakeAddress, *, thorough: bool
                     advice="run it again; one writer is enough, `tollbook lake` of one home",
                 ) from None
             raise
-        return Synced(_snapshot(con), len({*states, *(change.name for change in changes)}), tuple(changes))
+        return Synced(_snapshot(con), len(now), changes)
     raise AssertionError("unreachable")
 
 
 def verify(con: duckdb.DuckDBPyConnection) -> list[str]:
     """Compare every table of the lake with what is published, row by row; the names of those that differ."""
-    states = read_states(con)
+    states = read_states(con) or {}
     return [table.name for table in published_tables(con) if table.name in states and not _is_as_published(con, table)]
 
 
@@ -104,91 +103,70 @@ def _is_as_published(con: duckdb.DuckDBPyConnection, table: LakeTable) -> bool:
     return _measure(con, f"{table.target} p", table) == _measure(con, table.rows, table)
 
 
-def _write(con: duckdb.DuckDBPyConnection, states: Mapping[str, LakeState], thorough: bool) -> list[TableChange]:
-    shown = states.get(PUBLICATION.name)
-    if not thorough and shown is not None and _is_current(shown, _measure(con, PUBLICATION.rows, PUBLICATION)):
-        return []
-    carried = None if thorough else carried_parts(con)
-    changes, written = [], []
-    for table in published_tables(con):
-        if carried is not None and table.carried:
-            now: Parts = carried.get(table.name, {})
-        else:
-            now = _measure(con, table.rows, table)
-        before = states.get(table.name)
-        if (before is None and not now) or (before is not None and _is_current(before, now) and not thorough):
-            continue
-        done, state = _change(con, table, before, now, thorough)
-        if done is not None:
-            changes.append(done)
-        if done is not None or before is None or not _is_current(before, state.parts):
-            written.append(_state_change(table, before, state))
-    write_states(con, written)
-    return changes
-
-
-def _is_current(state: LakeState, now: Parts) -> bool:
+def _write(
+    con: duckdb.DuckDBPyConnection, states: Mapping[str, LakeState], thorough: bool
+) -> tuple[tuple[TableChange, ...], Mapping[str, LakeState]]:
+    """Make every table as published: what changed, and the states then; the given ones when nothing was written."""
     import duckdb
 
-    return state.parts == now and state.engine == duckdb.__version__
+    [(digest,)] = con.execute("SELECT hash(p) FROM published.publication p").fetchall()
+    shown = LakeState({0: Part(1, digest)}, duckdb.__version__)
+    if not thorough and states.get(PUBLICATION) == shown:
+        return (), states
+    carried = None if thorough else carried_parts(con)
+    changes, now = [], {**states, PUBLICATION: shown}
+    for table in published_tables(con):
+        newest = states[table.name].newest if table.name in states else 0
+        known = carried.get(table.name, {}) if carried is not None and table.carried else None
+        found = _Published(known, {}) if known is not None else _measure_newer(con, table, newest)
+        if table.name not in states and not found.parts:
+            continue
+        change, now[table.name] = _update(con, table, states.get(table.name), found, thorough)
+        if change is not None:
+            changes.append(change)
+    if not changes and states.get(PUBLICATION) == shown:
+        return (), states
+    return tuple(changes), now
 
 
-def _state_change(table: LakeTable, before: LakeState | None, now: LakeState) -> StateChange:
-    """The parts that differ; one at least, so that of two writers at once the second begins again."""
-    known = {} if before is None else before.parts
-    every = before is None or before.engine != now.engine or known == now.parts
-    gone = [part for part in known if every or now.parts.get(part) != known[part]]
-    return StateChange(
-        table.name, gone, {part: each for part, each in now.parts.items() if every or part in gone or part not in known}
-    )
+@dataclass(frozen=True, slots=True)
+class _Published:
+    """A table's published parts; and of rows that came since the last write alone, where that is known."""
+
+    parts: Parts
+    newer: Parts
 
 
-def _change(
-    con: duckdb.DuckDBPyConnection, table: LakeTable, before: LakeState | None, now: Parts, thorough: bool
+def _update(
+    con: duckdb.DuckDBPyConnection, table: LakeTable, before: LakeState | None, published: _Published, thorough: bool
 ) -> tuple[TableChange | None, LakeState]:
     """Make the lake's table as published: what changed, None for nothing, and the table's state then."""
     import duckdb
 
+    now, version = published.parts, duckdb.__version__
+    if before is not None and before.engine == version and not thorough:
+        if before.parts == now:
+            return None, before
+        newer = published.newer or _measure_newer(con, table, before.newest, only=True).newer
+        grown = {part: before.parts.get(part, Part(0, 0)).with_more(each) for part, each in newer.items()}
+        if newer and {**before.parts, **grown} == now:
+            con.execute(f"INSERT INTO {table.target} SELECT * FROM {table.rows} WHERE {table.number} > {before.newest}")
+            held = {**before.parts, **grown}
+            return TableChange(table.name, _rows(held), 0, _rows(newer)), LakeState(held, version)
     if before is None or _columns_of(con, table.target) != columns(con, table.rows):
         removed = 0 if before is None else _rows(before.parts)
         con.execute(f"DROP TABLE IF EXISTS {table.target}")
         con.execute(f"CREATE TABLE {table.target} AS SELECT * FROM {table.rows}")
         _explain(con, table)
         made = _measure(con, table.rows, table)
-        return TableChange(table.name, _rows(made), removed, _rows(made)), LakeState(made, duckdb.__version__)
-    known = before.parts
-    if before.engine != duckdb.__version__:
-        known = _measure(con, f"{table.target} p", table)
-    differ = {part for part in {*known, *now} if known.get(part) != now.get(part)}
-    if table.single and not thorough:
-        con.execute(f"DELETE FROM {table.target}")
-        con.execute(f"INSERT INTO {table.target} SELECT * FROM {table.rows}")
-        removed, added, fresh = _rows(known), _rows(now), now
-    elif not thorough and (newer := _insert_newer(con, table, before.newest, known, now, differ)):
-        removed, added = 0, _rows(newer)
-        fresh = {part: known.get(part, Part(0, 0)).with_more(each) for part, each in newer.items()}
-    else:
-        differ = {*known, *now} if thorough else differ
-        removed, added, fresh = _replace_different(con, table, "true" if thorough else table.within(differ))
-    held = {**{part: each for part, each in known.items() if part not in differ}, **fresh}
+        return TableChange(table.name, _rows(made), removed, _rows(made)), LakeState(made, version)
+    known = before.parts if before.engine == version else _measure(con, f"{table.target} p", table)
+    same = {} if thorough else {part: each for part, each in known.items() if now.get(part) == each}
+    within = "true" if thorough else table.within((known.keys() | now.keys()) - same.keys())
+    removed, added, measured = _replace_different(con, table, within)
+    held = {**same, **measured}
     change = TableChange(table.name, _rows(held), removed, added) if removed or added else None
-    return change, LakeState(held, duckdb.__version__)
-
-
-def _insert_newer(
-    con: duckdb.DuckDBPyConnection, table: LakeTable, newest: int, known: Parts, now: Parts, differ: set[int]
-) -> Parts:
-    """Insert the rows that came since the last write, if they are all that differs. Returns their parts, else none."""
-    if not differ <= now.keys():
-        return {}
-    newer = f"SELECT * FROM {table.rows} WHERE {table.number} > {newest}"
-    added = _measure(con, f"({newer}) p", table)
-    if {part: known.get(part, Part(0, 0)).with_more(each) for part, each in added.items()} != {
-        part: now[part] for part in differ
-    }:
-        return {}
-    con.execute(f"INSERT INTO {table.target} {newer}")
-    return added
+    return change, LakeState(held, version)
 
 
 def _rows(parts: Parts) -> int:
@@ -216,13 +194,28 @@ def _replace_different(con: duckdb.DuckDBPyConnection, table: LakeTable, within:
     return gone, fresh, published
 
 
-def _measure(con: duckdb.DuckDBPyConnection, relation: str, table: LakeTable, within: str = "true") -> dict[int, Part]:
+def _measure(con: duckdb.DuckDBPyConnection, relation: str, table: LakeTable, within: str = "true") -> Parts:
     """The parts of a relation named p."""
-    query = (
-        f"SELECT {table.part}, count(*), bit_xor(hash(p)), coalesce(max({table.number}), 0) "
-        f"FROM {relation} WHERE {within} GROUP BY ALL HAVING count(*) > 0"
-    )
+    query = f"SELECT {table.part}, {_PART.format(number=table.number)} FROM {relation} WHERE {within} GROUP BY ALL"
     return {number: Part(*part) for number, *part in con.execute(query).fetchall()}
+
+
+_PART = "count(*), bit_xor(hash(p)), coalesce(max({number}), 0)"
+
+
+def _measure_newer(con: duckdb.DuckDBPyConnection, table: LakeTable, newest: int, *, only: bool = False) -> _Published:
+    """The published parts, and those of the rows with a number above `newest`; `only` these."""
+    newer = f"coalesce({table.number} > {newest}, false)"
+    query = f"SELECT {newer}, {table.part}, {_PART.format(number=table.number)} FROM {table.rows}"
+    where = f" WHERE {table.number} > {newest}" if only else ""
+    parts: dict[int, Part] = {}
+    fresh: dict[int, Part] = {}
+    for is_newer, number, *found in con.execute(f"{query}{where} GROUP BY ALL").fetchall():
+        part = Part(*found)
+        parts[number] = parts[number].with_more(part) if number in parts else part
+        if is_newer:
+            fresh[number] = part
+    return _Published(parts, fresh)
 
 
 def _columns_of(con: duckdb.DuckDBPyConnection, target: str) -> list[tuple[str, str]] | None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import json
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from warehouse.cache.sql import literal, quoted
+from warehouse.cache.sql import quoted
 from warehouse.lake.errors import LakeTooNew
 from warehouse.publish.views import table_parts
 
@@ -16,19 +17,10 @@ if TYPE_CHECKING:
 LAYOUT = 2
 """Raised when the tables of a lake change their meaning."""
 
-STATE_NAME = "tollbook_tables"
-STATE = f"lake.{STATE_NAME}"
-_STATE_COLUMNS = {
-    "name": "VARCHAR",
-    "part": "BIGINT",
-    "rows": "BIGINT",
-    "digest": "UBIGINT",
-    "newest": "BIGINT",
-    "engine": "VARCHAR",
-    "layout": "INTEGER",
-}
-_INLINED = 1_000_000
-"""The states of parts stand in the catalog itself: a file for each write would be read by the next one."""
+STATE = "lake.tollbook_tables"
+"""One row: the publication as the view `publication` shows it, and in `tables` the parts of each table, as JSON. One
+small file is read and written by each write; and of two writers at once, who both replace it, the second begins again.
+"""
 
 FIND_TABLES = """
 CREATE TEMP TABLE tables_of_datasets AS
@@ -52,8 +44,7 @@ _DAY = 86_400_000_000
 class LakeTable:
     """One table: the query that gives its rows, and the number that each row of p came under, in order of arrival.
 
-    A part is `width` of these numbers. `carried`: the publication knows the digests of its parts. `single`: one row,
-    another with each publication.
+    A part is `width` of these numbers. `carried`: the publication knows the digests of its parts.
     """
 
     name: str
@@ -61,7 +52,6 @@ class LakeTable:
     number: str
     width: int
     carried: bool = False
-    single: bool = False
 
     @property
     def target(self) -> str:
@@ -128,11 +118,7 @@ def published_tables(con: duckdb.DuckDBPyConnection) -> list[LakeTable]:
         *tables,
         LakeTable("costs", "SELECT * FROM published.costs", "epoch_us(p.created_at)", _DAY),
         LakeTable("provenance", PROVENANCE, "epoch_us(p.observed_at)", _DAY),
-        PUBLICATION,
     ]
-
-
-PUBLICATION = LakeTable("publication", "SELECT * FROM published.publication", "0", 1, single=True)
 
 
 def carried_parts(con: duckdb.DuckDBPyConnection) -> dict[str, dict[int, Part]] | None:
@@ -151,70 +137,55 @@ def carried_parts(con: duckdb.DuckDBPyConnection) -> dict[str, dict[int, Part]] 
     return parts
 
 
-def read_states(con: duckdb.DuckDBPyConnection) -> dict[str, LakeState]:
-    """Return the state of each table at the last write, by name; none for an older layout. Raises LakeTooNew."""
+def read_states(con: duckdb.DuckDBPyConnection) -> dict[str, LakeState] | None:
+    """Return the state of each table at the last write, by name; None for a lake that has no such table, or an older
+    one. Raises LakeTooNew."""
     import duckdb
 
     try:
-        cursor = con.execute(f"SELECT * FROM {STATE}")
-    except duckdb.CatalogException:
-        return {}
-    names = [name for name, *_ in cursor.description or ()]
-    rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-    newest = max((row["layout"] for row in rows), default=LAYOUT)
-    if newest > LAYOUT:
+        rows = con.execute(f"SELECT lake_layout, tables FROM {STATE}").fetchall()
+    except (duckdb.CatalogException, duckdb.BinderException):
+        return None
+    if not rows:
+        return None
+    [(layout, tables)] = rows
+    if layout > LAYOUT:
         raise LakeTooNew(
-            f"the lake has layout {newest}, this tollbook writes {LAYOUT}",
+            f"the lake has layout {layout}, this tollbook writes {LAYOUT}",
             advice="run the newer tollbook, or name another lake; nothing was written",
         )
-    return _states(rows) if newest == LAYOUT else {}
+    return {
+        name: LakeState({int(part): Part(*each) for part, each in held["parts"].items()}, held["engine"])
+        for name, held in json.loads(tables).items()
+    }
 
 
-def prepare(con: duckdb.DuckDBPyConnection) -> None:
-    """Create the table of states, for a lake without one or of an older layout. Not inside a transaction: DuckLake
-    gives a table its options when it is committed."""
-    kind = ", ".join(f"{name} {kind}" for name, kind in _STATE_COLUMNS.items())
-    con.execute(f"CREATE TABLE IF NOT EXISTS {STATE} ({kind})")
-    if [name for name, _ in columns(con, STATE)] != [*_STATE_COLUMNS]:
-        con.execute(f"DROP TABLE {STATE}")
-        con.execute(f"CREATE TABLE {STATE} ({kind})")
-    option = f"'data_inlining_row_limit', {_INLINED}, table_name => {literal(STATE_NAME)}"
-    con.execute(f"CALL lake.set_option({option})")
+def write_states(con: duckdb.DuckDBPyConnection, states: Mapping[str, LakeState]) -> None:
+    """Replace the states of all tables, and the publication that they show."""
+    tables = {
+        name: {"engine": held.engine, "parts": {n: [p.rows, p.digest, p.newest] for n, p in held.parts.items()}}
+        for name, held in states.items()
+    }
+    con.execute(f"DELETE FROM {STATE}")
+    con.execute(f"INSERT INTO {STATE} SELECT *, {LAYOUT}, ? FROM published.publication", [json.dumps(tables)])
 
 
-def _states(rows: Sequence[dict[str, Any]]) -> dict[str, LakeState]:
-    parts: dict[str, dict[int, Part]] = {}
-    engines: dict[str, set[str]] = {}
-    for row in rows:
-        parts.setdefault(row["name"], {})[row["part"]] = Part(row["rows"], row["digest"], row["newest"])
-        engines.setdefault(row["name"], set()).add(row["engine"])
-    return {name: LakeState(held, "/".join(sorted(engines[name]))) for name, held in parts.items()}
+def create_state(con: duckdb.DuckDBPyConnection) -> None:
+    """Create the table of states and the view on it, in place of those of an older layout."""
+    kinds = {row[0]: row[1] for row in con.execute(_KINDS).fetchall()}
+    for name in ("publication", "tollbook_tables"):
+        if name in kinds:
+            con.execute(f"DROP {kinds[name]} lake.{name}")
+    con.execute(
+        f"CREATE TABLE {STATE} AS SELECT *, {LAYOUT} AS lake_layout, '' AS tables FROM published.publication LIMIT 0"
+    )
+    con.execute(f"CREATE VIEW lake.publication AS SELECT * EXCLUDE (lake_layout, tables) FROM {STATE}")
 
 
-@dataclass(frozen=True, slots=True)
-class StateChange:
-    """The parts of a table that one write makes other than they were; the rest of its state stands."""
-
-    name: str
-    gone: Collection[int]
-    parts: Parts
-
-
-def write_states(con: duckdb.DuckDBPyConnection, changes: Collection[StateChange]) -> None:
-    """Replace the states of changed parts. Two writers of one part conflict here, so one of them begins again."""
-    import duckdb
-
-    gone = [f"({literal(each.name)}, {part})" for each in changes for part in each.gone]
-    if gone:
-        con.execute(f"DELETE FROM {STATE} WHERE (name, part) IN ({', '.join(gone)})")
-    values = [
-        (each.name, number, part.rows, part.digest, part.newest, duckdb.__version__, LAYOUT)
-        for each in changes
-        for number, part in sorted(each.parts.items())
-    ]
-    if values:
-        places = ", ".join([f"({', '.join('?' * len(_STATE_COLUMNS))})"] * len(values))
-        con.execute(f"INSERT INTO {STATE} VALUES {places}", [value for row in values for value in row])
+_KINDS = """
+SELECT table_name, CASE table_type WHEN 'VIEW' THEN 'VIEW' ELSE 'TABLE' END FROM information_schema.tables
+WHERE table_catalog = 'lake'
+"""
 
 
 def columns(con: duckdb.DuckDBPyConnection, relation: str) -> list[tuple[str, str]]:

@@ -20,6 +20,7 @@ from warehouse.lake.connect import install, opened
 from warehouse.lake.errors import LakeError
 from warehouse.lake.tables import published_tables
 from warehouse.lake.upkeep import tidy
+from warehouse.publish.views import table_parts
 
 Connection = duckdb.DuckDBPyConnection
 
@@ -29,8 +30,9 @@ WITHOUT_THE_THIRD = (*RESTATED[:2], RESTATED[3])
 """Token, day, grade, load. In the third publication a row has ended and nothing was loaded."""
 
 
-def publish(path: Path, rows: tuple[tuple[int, str, float, int], ...]) -> None:
-    """Write a publication of these rows; every load cost 17,000 atomic units."""
+def publish(path: Path, rows: tuple[tuple[int, str, float, int], ...], *, width: int = table_parts.LOADS) -> None:
+    """Write a publication of these rows; every load cost 17,000 atomic units. A part has `width` loads."""
+    table_parts.LOADS = width
     path.unlink(missing_ok=True)
     loads = sorted({row[3] for row in rows})
     with duckdb.connect(str(path)) as con:
@@ -54,7 +56,7 @@ def publish(path: Path, rows: tuple[tuple[int, str, float, int], ...]) -> None:
         con.execute(
             "CREATE TABLE loads AS SELECT 'p' || s AS purchase_id, s AS seq, 'tm-grade' AS dataset, 4 AS rows_in, "
             "4 AS rows_new, 0 AS rows_changed, 0 AS rows_quarantined, "
-            "TIMESTAMPTZ '2026-11-01 06:15:00+00' AS observed_at FROM unnest(?::BIGINT[]) t(s)",
+            "TIMESTAMPTZ '2026-11-01 06:15:00+00' + INTERVAL 1 HOUR * s AS observed_at FROM unnest(?::BIGINT[]) t(s)",
             [loads],
         )
         con.execute(
@@ -70,9 +72,9 @@ def publish(path: Path, rows: tuple[tuple[int, str, float, int], ...]) -> None:
             [loads[-1]],
         )
         con.execute(
-            "CREATE TABLE table_parts AS SELECT 'grades' AS table_name, p.seq // 1024 AS part, count(*) AS rows, "
+            f"CREATE TABLE table_parts AS SELECT 'grades' AS table_name, p.seq // {width} AS part, count(*) AS rows, "
             f"bit_xor(hash(p)) AS digest, '{duckdb.__version__}' AS engine FROM grades p GROUP BY ALL UNION ALL "
-            f"SELECT 'grades_versions', p.seq // 1024, count(*), bit_xor(hash(p)), '{duckdb.__version__}' "
+            f"SELECT 'grades_versions', p.seq // {width}, count(*), bit_xor(hash(p)), '{duckdb.__version__}' "
             "FROM grades_versions p GROUP BY ALL"
         )
 
@@ -161,7 +163,7 @@ def two_writers(address: LakeAddress, path: Path) -> dict[str, Any]:
     syncing._message = meanwhile
     with opened(address, path, os.environ) as con:
         done = syncing.sync(con, address)
-        states = con.execute("SELECT name, count(*) FROM lake.tollbook_tables GROUP BY ALL ORDER BY ALL").fetchall()
+        [(states,)] = con.execute("SELECT count(*) FROM lake.tollbook_tables").fetchall()
         return {
             "first": changes(done),
             "second": others[0],
@@ -172,22 +174,91 @@ def two_writers(address: LakeAddress, path: Path) -> dict[str, Any]:
 
 
 def spoiled(address: LakeAddress, path: Path) -> dict[str, Any]:
-    """Somebody deleted a row in the lake by hand: the next thorough write restores it."""
+    """Somebody deleted a row in the lake by hand, or changed one: the next thorough write restores it."""
     publish(path, FIRST)
+    said: dict[str, Any] = {}
     with opened(address, path, os.environ) as con:
         syncing.sync(con, address)
-        con.execute("DELETE FROM lake.grades WHERE token_id = 2")
-        differs = syncing.verify(con)
-        quick = changes(syncing.sync(con, address))
-        thorough = changes(syncing.sync(con, address, thorough=True))
-        return {"differs": differs, "quick": quick, "thorough": thorough, "after": syncing.verify(con)}
+        for name, harm in (
+            ("deleted", "DELETE FROM lake.grades WHERE token_id = 2"),
+            ("changed", "UPDATE lake.grades_versions SET tm_grade = 99 WHERE token_id = 2"),
+            ("dropped", "DROP TABLE lake.costs"),
+        ):
+            con.execute(harm)
+            differs = syncing.verify(con)
+            quick = changes(syncing.sync(con, address))
+            thorough = changes(syncing.sync(con, address, thorough=True))
+            said[name] = {"differs": differs, "quick": quick, "thorough": thorough, "after": syncing.verify(con)}
+    return said
+
+
+class Listening:
+    """A connection that keeps what it is asked."""
+
+    def __init__(self, con: Connection) -> None:
+        self.con, self.asked = con, list[str]()
+
+    def execute(self, query: str, *values: Any) -> Connection:
+        self.asked.append(query)
+        return self.con.execute(query, *values)
+
+
+def pages(address: LakeAddress, path: Path) -> dict[str, Any]:
+    """Pages of new rows, far apart in the ledger; then a restatement of the oldest; what the lake is asked."""
+    old, new = (1, "2026-11-01", 70.5, 1), (2, "2026-11-01", 61.0, 5)
+    first = tuple((token, "2026-11-01", 12.25, 3) for token in range(10, 30))
+    said: dict[str, Any] = {"changes": [], "reads": [], "differs": []}
+    for rows in ((old, *first), (old, *first, new), ((1, "2026-11-01", 71.0, 7), *first, new)):
+        publish(path, rows, width=2)
+        with opened(address, path, os.environ) as con:
+            listening = Listening(con)
+            done = syncing.sync(listening, address)  # type: ignore[arg-type]
+            said["changes"].append(changes(done))
+            said["reads"].append([each for each in listening.asked if "FROM lake." in each])
+            said["differs"].append(syncing.verify(con))
+    return said
+
+
+def another_digest(address: LakeAddress, path: Path) -> dict[str, Any]:
+    """The publication's digests are of another DuckDB, then missing, then wrong: rows decide each time."""
+    said: dict[str, Any] = {"changes": [], "differs": []}
+    for rows, harm in (
+        (FIRST, "UPDATE table_parts SET engine = 'v0', digest = 1"),
+        (RESTATED, "DROP TABLE table_parts"),
+        (WITHOUT_THE_THIRD, "UPDATE table_parts SET digest = 1"),
+    ):
+        publish(path, rows)
+        with duckdb.connect(str(path)) as con:
+            con.execute(harm)
+        with opened(address, path, os.environ) as con:
+            said["changes"].append(changes(syncing.sync(con, address)).get("grades"))
+            said["differs"].append(syncing.verify(con))
+    return said
+
+
+def older(address: LakeAddress, path: Path) -> dict[str, Any]:
+    """A lake as the first layout had it is written again, and its states are forgotten."""
+    publish(path, FIRST)
+    with opened(address, path, os.environ) as con:
+        con.execute("CREATE TABLE lake.tollbook_tables (name VARCHAR, rows BIGINT, layout INTEGER)")
+        con.execute("INSERT INTO lake.tollbook_tables VALUES ('grades', 3, 1)")
+        for name in ("grades", "publication"):
+            con.execute(f"CREATE TABLE lake.{name} AS FROM published.{name}")
+        done = syncing.sync(con, address)
+        [(shown,)] = con.execute("SELECT count(*) FROM lake.publication").fetchall()
+        return {
+            "changes": changes(done),
+            "rows": rows_of(con, "grades"),
+            "shown": shown,
+            "differs": syncing.verify(con),
+        }
 
 
 def newer(address: LakeAddress, path: Path) -> dict[str, Any]:
     publish(path, FIRST)
     with opened(address, path, os.environ) as con:
         syncing.sync(con, address)
-        con.execute("UPDATE lake.tollbook_tables SET layout = layout + 1")
+        con.execute("UPDATE lake.tollbook_tables SET lake_layout = lake_layout + 1")
         return refused(lambda: syncing.sync(con, address))
 
 

@@ -16,7 +16,7 @@ from payer.ledger.backup import backup, restore
 from payer.values.purchase import Purchase
 from sources.model import Cast, Column, Dataset
 from tests.warehouse.deliveries import DAY, T0, body, grade
-from tests.warehouse.publications import FIRST, bring_up, count, month
+from tests.warehouse.publications import FIRST, assert_parts_carried, bring_up, count, month
 from tests.warehouse.purchases import buy_history, open_ledger
 from warehouse.audit import check_snapshots
 from warehouse.publish import costs
@@ -52,6 +52,7 @@ def agrees(home: Path) -> None:
     columns = "token_id, tm_grade, purchase_id, seq"
     assert parquet(home, columns) == query(home, f"SELECT {columns} FROM grades_observations ORDER BY ALL")[1]
     assert check_snapshots(home / "published" / "snapshots") == []
+    assert_parts_carried(home)
 
 
 def test_a_late_delivery_between_two_that_were_published_is_seen_everywhere(tmp_path: Path, ledger: Ledger) -> None:

@@ -1,0 +1,58 @@
+"""The digests that a publication carries are those of its rows, whatever was replaced on the way."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+
+from payer.ledger import Ledger
+from tests.warehouse.deliveries import DAY, T0, grades
+from tests.warehouse.publications import FIRST, assert_parts_carried, bring_up, month, parts_carried_and_measured
+from tests.warehouse.purchases import buy_history, open_ledger
+from warehouse.publish.publish import publish
+
+
+def restate(ledger: Ledger, day: int) -> None:
+    buy_history(ledger, grades([1, 2], FIRST, 9, 60.0), [1, 2], FIRST, FIRST + 8 * DAY, T0 + day * DAY)
+
+
+def test_they_follow_new_and_replaced_rows_and_late_deliveries(tmp_path: Path) -> None:
+    with open_ledger(tmp_path) as ledger:
+        for number in (1, 2):
+            month(ledger, number)
+            bring_up(tmp_path, ledger)
+            assert_parts_carried(tmp_path)
+        month(ledger, 0)
+        bring_up(tmp_path, ledger)
+        restate(ledger, 30)
+        bring_up(tmp_path, ledger)
+        assert_parts_carried(tmp_path)
+        month(ledger, 3, at=T0 + DAY / 2, value=70.0)
+        bring_up(tmp_path, ledger)
+        assert_parts_carried(tmp_path)
+
+
+def test_they_are_measured_again_for_a_file_that_has_none_or_those_of_another_duckdb(tmp_path: Path) -> None:
+    with open_ledger(tmp_path) as ledger:
+        month(ledger, 1)
+        bring_up(tmp_path, ledger)
+        for number, harm in ((2, "DELETE FROM table_parts"), (3, "UPDATE table_parts SET engine = 'v0', digest = 1")):
+            for path in (tmp_path / "published").rglob("*.duckdb"):
+                path.chmod(0o644)
+                with duckdb.connect(str(path)) as con:
+                    if con.execute("FROM duckdb_tables() WHERE table_name = 'table_parts'").fetchall():
+                        con.execute(harm)
+            month(ledger, number)
+            bring_up(tmp_path, ledger)
+            assert_parts_carried(tmp_path)
+
+
+def test_a_published_set_made_afresh_has_the_same(tmp_path: Path) -> None:
+    with open_ledger(tmp_path) as ledger:
+        for number in (1, 2):
+            month(ledger, number)
+            bring_up(tmp_path, ledger)
+        before, _ = parts_carried_and_measured(tmp_path)
+        publish(tmp_path, ledger, rebuild=True)
+        assert parts_carried_and_measured(tmp_path) == (before, before)
