@@ -10,17 +10,20 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tests.warehouse.child_processes import ROOT
 from tests.warehouse.deliveries import DAY, T0, body, pieces
 from tests.warehouse.purchases import buy, open_ledger
 from warehouse.load.self_repair import load
+
+if TYPE_CHECKING:
+    import duckdb
 
 FLOWS = {"tm-grade-history": "grades", "trading-signals": "signals", "daily-ohlcv": "ohlcv_daily"}
 """The dataset that each flow buys, and the table it fills."""
@@ -71,9 +74,9 @@ def _timed(lock: Callable[[Path], AbstractContextManager[None]], waits: list[flo
     return waiting
 
 
-def analyst(home: Path, held: str, pause: str) -> None:
+def analyst(home: Path, held: str, pause: str, library: str) -> None:
     """Sessions that count rows, deliveries and costs, with a pause after each; held: one that must see the same to the
-    end."""
+    end. The answers come through `library`."""
     import duckdb
 
     path, stop = home / "published" / "warehouse.duckdb", home / "stop"
@@ -82,9 +85,9 @@ def analyst(home: Path, held: str, pause: str) -> None:
     sessions = queries = 0
     while not stop.exists():
         with duckdb.connect(str(path), read_only=True, config={"threads": 1, "memory_limit": "200MB"}) as con:
-            first, sessions, look_again = con.execute(query).fetchall(), sessions + 1, True
+            first, sessions, look_again = _rows(con, query, library), sessions + 1, True
             while look_again:
-                shown = con.execute(query).fetchall()
+                shown = _rows(con, query, library)
                 queries += 1
                 *tables, loads, priced = shown[0]
                 assert sum(tables) == ROWS * loads == priced, shown
@@ -92,6 +95,13 @@ def analyst(home: Path, held: str, pause: str) -> None:
                 look_again = held == "held" and not stop.exists()
                 time.sleep(0.3 if look_again else float(pause))
     print(json.dumps({"sessions": sessions, "queries": queries}), flush=True)
+
+
+def _rows(con: duckdb.DuckDBPyConnection, query: str, library: str) -> list[tuple[int, ...]]:
+    found = con.sql(query)
+    if library == "pandas":
+        return [tuple(map(int, row)) for row in found.df().itertuples(index=False)]
+    return [tuple(map(int, row)) for row in (found.pl().rows() if library == "polars" else found.fetchall())]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +124,14 @@ class Seen:
         )
 
 
-def look_on(home: Path, analysts: int, held: int, seconds: float, pause: float = 0.02) -> Seen:
+def look_on(
+    home: Path, analysts: int, held: int, seconds: float, pause: float = 0.02, libraries: Sequence[str] = ("duckdb",)
+) -> Seen:
     """Run them all. Something must be published already."""
-    watching = [_start("analyst", home, "held" if n < held else "short", pause) for n in range(analysts)]
+    watching = [
+        _start("analyst", home, "held" if n < held else "short", pause, libraries[n % len(libraries)])
+        for n in range(analysts)
+    ]
     flows = [_start("flow", home, dataset, seconds) for dataset in FLOWS]
     for one in flows:
         assert one.stdout is not None

@@ -78,7 +78,7 @@ Parts = list[tuple[str, int, int, int]]
 
 
 def parts_carried_and_measured(home: Path) -> tuple[Parts, Parts]:
-    """What the public file says of its tables' parts, and what its rows say."""
+    """The tables' parts as the public file has them, and as its rows make them."""
     with duckdb.connect(str(home / "published" / "warehouse.duckdb"), read_only=True) as con:
         said = con.execute("SELECT table_name, part, rows, digest FROM table_parts ORDER BY ALL").fetchall()
         assert con.execute("SELECT DISTINCT engine FROM table_parts").fetchall() == [(duckdb.__version__,)]

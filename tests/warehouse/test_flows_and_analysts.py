@@ -16,6 +16,9 @@ from warehouse.publish.publish import publish
 
 SECONDS = float(os.environ.get("TOLLBOOK_TOGETHER_SECONDS", "3"))
 
+LIBRARIES = ("duckdb", "pandas", "polars")
+"""Each with a session that is held open, and with one that comes and goes."""
+
 
 def test_three_flows_publish_over_and_over_while_analysts_look(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -25,11 +28,11 @@ def test_three_flows_publish_over_and_over_while_analysts_look(
     with open_ledger(tmp_path) as ledger:
         load(Cache(tmp_path), ledger)
         publish(tmp_path, ledger)
-    seen = look_on(tmp_path, analysts=4, held=2, seconds=SECONDS, pause=0.1)
+    seen = look_on(tmp_path, 6, 3, SECONDS, pause=0.1, libraries=LIBRARIES)
     with capsys.disabled():
         print(f"\n{seen}")
     assert seen.errors == ()
-    assert seen.sessions >= 4
+    assert seen.sessions >= 6
     assert min(seen.publications) >= 1
     assert min(seen.publications) >= max(seen.publications) / 4
     assert max(seen.waits) < 60
