@@ -7,6 +7,7 @@ from typing import Any
 from prefect import flow
 from prefect.client.schemas.objects import State
 
+from tasks.ops.status import money_trouble
 from tasks.prefect.artifacts import cost_artifact
 from tasks.prefect.run_names import run_name
 from tasks.prefect.verdict import Verdict, done
@@ -24,6 +25,8 @@ async def costs() -> State[Any]:
     async def work(ws: Workspace) -> Verdict:
         for by in VIEWS:
             await cost_artifact(ws, by)
-        return done(f"costs by {', '.join(VIEWS)}; {await publish_report(ws)}")
+        trouble = await ws.in_thread(money_trouble, ws)
+        shown = f"costs by {', '.join(VIEWS)}; {await publish_report(ws)}"
+        return done(f"{trouble}; {shown}" if trouble else shown)
 
     return await in_workspace(work)

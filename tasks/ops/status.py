@@ -175,6 +175,12 @@ def doubt_text(in_doubt: Sequence[Purchase]) -> str:
     return f"{count} in doubt: {money} sent, and not yet proved paid or void"
 
 
+def money_trouble(ws: Workspace) -> str:
+    """Say what brought nothing and what is in doubt, with the money; empty where there is neither."""
+    losses = (*ws.ledger.undelivered(), *ws.ledger.failed_deliveries())
+    return "; ".join(filter(None, (loss_text(losses), doubt_text(exposed(ws)))))
+
+
 def absent_counts(home: Path) -> AbsentCounts | None:
     """Return the counts of the published file; None where there is none that has them."""
     select = """SELECT coalesce(sum(slots_unconfirmed), 0)::BIGINT, coalesce(sum(slots_confirmed_empty), 0)::BIGINT

@@ -14,6 +14,7 @@ from flows.ingest import ingest
 from payer.values.errors import PayerError
 from tasks.buy.watch import Silent
 from tasks.ops.reconcile import reconcile_all
+from tasks.ops.status import money_trouble
 from tasks.prefect.verdict import Verdict, books_verdict, failure, verdict
 from tasks.request.build import request_fresh
 from tasks.workspace.run import new_run
@@ -190,6 +191,8 @@ def test_each_verb_and_flow_ends_as_the_outcome_deserves(
     state, words = case.books
     reconciled = books(buyer).state
     assert (reconciled.name, words in (reconciled.message or "")) == (state, True), reconciled.message
+    with Workspace.open(buyer.env) as ws:
+        assert money_trouble(ws) == (words if words in (LOST, DOUBT) else ""), "the costs flow begins with it"
 
 
 @pytest.mark.parametrize("verb", ["costs", "report", "costs --by purchase"])

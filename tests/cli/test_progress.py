@@ -91,6 +91,8 @@ def test_lines_say_it_all_when_nobody_looks_at_a_terminal(capsys: pytest.Capture
     lines.bill(listing(2))
     lines.bought(paid(1), 100, "one went wrong")
     lines.bought(paid(2), 50, None)
+    lines.ended()
+    lines.ended()
     first, last = capsys.readouterr().err.splitlines()
     assert first.startswith("grades: 1 of 2 calls, 100 rows, ")
     assert " left: one went wrong" in first

@@ -63,19 +63,29 @@ def staged(steps: Steps, watch: Watch) -> Steps:
 
 
 class Lines(Counting):
-    """Progress lines for logs and pipes."""
+    """Progress lines for logs and pipes: now and then, for each problem, and what it came to."""
 
     def __init__(self) -> None:
         super().__init__()
         self._last = time.monotonic()
+        self._said = 0
 
     def bought(self, purchase: Purchase | None, rows: int, problem: str | None) -> None:
         super().bought(purchase, rows, problem)
-        due = time.monotonic() - self._last >= SECONDS_BETWEEN_LINES
-        if problem or due or self.done == self.calls:
-            self._last = time.monotonic()
-            trouble = f": {problem}" if problem else ""
-            print(f"{self.flow}: {self.words}{trouble}", file=sys.stderr, flush=True)
+        if problem or time.monotonic() - self._last >= SECONDS_BETWEEN_LINES:
+            self._print(f": {problem}" if problem else "")
+
+    def bill(self, bill: Bill) -> None:
+        super().bill(bill)
+        self._said = 0
+
+    def ended(self) -> None:
+        if self.done > self._said:
+            self._print()
+
+    def _print(self, trouble: str = "") -> None:
+        self._last, self._said = time.monotonic(), self.done
+        print(f"{self.flow}: {self.words}{trouble}", file=sys.stderr, flush=True)
 
 
 class Blocks:
