@@ -19,7 +19,7 @@ from tasks.health.expected import expected_bills, grade_balance
 from tasks.health.finding import Check, failed_check
 from tasks.health.outside import clocks, sellers
 from tasks.health.remote import check_bucket
-from tasks.ops.status import doubt_text, exposed, loss_text
+from tasks.ops.status import doubt_text, exposed, loss_text, unfinished
 from tasks.reference.watched import FIX, unlisted_text, unlisted_tokens
 from tasks.workspace.environment import env_file, sources_text
 from tasks.workspace.private_state import open_to_others
@@ -100,7 +100,7 @@ async def _ledger(ws: Workspace) -> Check:
 def _compare_ledger(ws: Workspace) -> Check:
     ws.ledger.verify_projection()
     ws.ledger.require_intact()
-    waiting, lost = len(ws.ledger.open_purchases()), len(ws.ledger.undelivered())
+    waiting, lost = len(unfinished(ws)), len(ws.ledger.undelivered())
     return Check(
         "ledger",
         True,

@@ -133,7 +133,7 @@ def read_status(ws: Workspace) -> Status:
         in_doubt=by_money[Money.EXPOSED],
         reserved=by_money[Money.RESERVED],
         delivered=totals.delivered,
-        open=tuple(p for p in ws.ledger.open_purchases() if p.data is Data.ABSENT or p.money is not Money.SPENT),
+        open=tuple(unfinished(ws)),
         undelivered=tuple(ws.ledger.undelivered()),
         failed=tuple(ws.ledger.failed_deliveries()),
         lost=_by_symbol(none, totals.lost),
@@ -142,6 +142,11 @@ def read_status(ws: Workspace) -> Status:
         held=held_versions(ws.home / "published"),
         absent=absent_counts(ws.home) if published.exists() else None,
     )
+
+
+def unfinished(ws: Workspace) -> list[Purchase]:
+    """Return the purchases with something left to do: reserved, in doubt, or paid and without their data."""
+    return [p for p in ws.ledger.open_purchases() if p.data is Data.ABSENT or p.money is not Money.SPENT]
 
 
 def exposed(ws: Workspace) -> list[Purchase]:

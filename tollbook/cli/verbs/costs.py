@@ -120,7 +120,9 @@ def _show_calls(output: Output, table: CostTable) -> None:
     output.line()
     for asset in dict.fromkeys(row["asset"] for row in table.rows):
         rows = [row for row in table.rows if row["asset"] == asset]
-        output.line(f"total  {total_of(rows, 'amount')} {asset}, {len(rows)} calls", style="bold")
+        free = sum(row["amount"] == "0" for row in rows)
+        calls = f"{len(rows) - free} paid calls" + (f", {free} that cost nothing" if free else "")
+        output.line(f"total  {total_of(rows, 'amount')} {asset}, {calls}", style="bold")
 
 
 def _title(table: CostTable, by: By) -> str:
