@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from payer.stop import StopRequest
 from tasks.calls.log import log_to_stderr
+from tasks.metrics.textfile import write_metrics
 from tasks.workspace.stop_signals import StopSignals
 from tasks.workspace.workspace import Workspace
 from tollbook.cli import interruption
@@ -54,10 +55,8 @@ def in_workspace(
 
 
 async def _write_metrics(ws: Workspace) -> None:
-    """Write the metrics where a file for them is set; what they are made of is slow to import."""
+    """Write the metrics where a file for them is set."""
     if ws.settings.metrics_file is not None:
-        from tasks.metrics.textfile import write_metrics
-
         await write_metrics(ws)
 
 

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+from tasks.calls.call import TROUBLE, State, WatchedCall
+
 if TYPE_CHECKING:
-    from tasks.calls.call import WatchedCall
     from tasks.calls.subject import AskedFor
 
 KeyName = Callable[[str, str], str]
@@ -94,8 +95,6 @@ class TerminalLines:
 
     def _text(self, call: WatchedCall, widths: Sequence[int], gap: int) -> Any:
         from rich.text import Text
-
-        from tasks.calls.call import TROUBLE, State
 
         cells = columns(call, widths, self._name)
         text = Text((" " * gap).join(cells[:-1]) + " " * gap)
