@@ -66,7 +66,7 @@ class StoppedRun:
         child = subprocess.Popen(command, cwd=ROOT, env=env, stdout=pipe, stderr=pipe, text=True)
         sender = threading.Thread(target=self._send, args=(child, moment, signals, pause))
         sender.start()
-        out, err = child.communicate(timeout=100)
+        out, err = child.communicate(timeout=250)
         sender.join()
         with Ledger.open(f"sqlite:///{self.buyer.home}/state/ledger.db") as ledger:
             return Stopped(child.returncode, out, err, ledger.purchases())
