@@ -20,9 +20,17 @@ OPTIONS = (
 """Root needs the first; the rest keep it from asking the internet at its start."""
 
 
+def has_chromium() -> bool:
+    return _installed() is not None
+
+
+def _installed() -> str | None:
+    return next((path for path in map(shutil.which, NAMES) if path), None)
+
+
 def chromium() -> str:
     """The path of the browser; skips the test where the machine has none."""
-    found = next((path for path in map(shutil.which, NAMES) if path), None)
+    found = _installed()
     if found is None:
         pytest.skip("this machine has no Chromium: `apt-get install chromium` has these tests run")
     return found

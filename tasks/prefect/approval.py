@@ -9,7 +9,7 @@ from typing import Any
 from prefect.exceptions import FlowPauseTimeout
 from prefect.flow_runs import pause_flow_run
 from prefect.input import RunInput
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from payer.values.clock import Clock
 from payer.values.errors import OverBudget, Refused
@@ -18,15 +18,45 @@ from tasks.buy.bill import Bill
 from tasks.prefect.artifacts import bill_artifact
 
 
-class ApprovalInput(RunInput):
-    """The form that resumes the paused run. `plan` is the code shown beside the bill."""
+def plan_field(code: str = "") -> Any:
+    """The plan's code. A field is made again for each bill: Prefect's `with_initial_data` keeps no title of a value."""
+    return Field(code, title="Code of the plan", description="The plan's code, as it is shown above.")
 
-    approve: bool = Field(False, title="Buy it", description="Yes, buy exactly this plan. Otherwise nothing is bought.")
-    plan: str = Field("", title="Code of the plan", description="The plan's code, as it is shown above.")
-    at_most: str = Field(
-        "",
+
+def at_most_field(amount: str = "") -> Any:
+    return Field(
+        amount,
         title="Spend at most",
         description="In the seller's asset, plain digits such as 3.40; no less than the bill.",
+    )
+
+
+class ApprovalInput(RunInput):
+    """The form that resumes the paused run. `plan` is the code shown beside the bill.
+
+    All of it is required: Prefect's form calls a field with a default optional.
+    """
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"required": ["approve", "plan", "at_most"]})
+
+    approve: bool = Field(False, title="Buy it", description="Yes, buy exactly this plan. Otherwise nothing is bought.")
+    plan: str = plan_field()
+    at_most: str = at_most_field()
+
+
+def approval_form(bill: Bill, expires: datetime) -> type[ApprovalInput]:
+    """Return the form of one bill, its code and amount filled in, with a text that names both and the deadline."""
+    calls = "1 call" if bill.calls == 1 else f"{bill.calls} calls"
+    amount = bill.money(bill.amount_atomic)
+    paragraphs = (
+        f"**{calls} for {amount} {bill.asset.symbol}**: {bill.flow}",
+        f"To buy exactly this plan, before {expires:%Y-%m-%d %H:%M} UTC, switch on *Buy it* and submit. Filled in are "
+        f"the plan's code, `{bill.fingerprint}`, and the bill's amount, `{amount}`: nothing less buys it.",
+    )
+    return ApprovalInput.with_initial_data(
+        description="\n\n".join(paragraphs),
+        plan=plan_field(bill.fingerprint),
+        at_most=at_most_field(amount),
     )
 
 
@@ -56,17 +86,9 @@ class PausingApproval:
         return judge_approval(bill, answer, now=self.clock.now(), expires=expires)
 
     async def _ask(self, bill: Bill, expires: datetime) -> ApprovalInput:
-        calls = "1 call" if bill.calls == 1 else f"{bill.calls} calls"
-        shown: Any = ApprovalInput.with_initial_data(
-            description=f"""**{calls} for {bill.money(bill.amount_atomic)} {bill.asset.symbol}**: {bill.flow}
-
-To buy exactly this plan, before {expires:%Y-%m-%d %H:%M} UTC, switch on *Buy it*, repeat the plan's code
-`{bill.fingerprint}` and say how much may be spent at most (`{bill.money(bill.amount_atomic)}` or more).""",
-            plan=bill.fingerprint,
-            at_most=bill.money(bill.amount_atomic),
-        )
+        form: Any = approval_form(bill, expires)
         try:
-            answer: Any = await pause_flow_run(wait_for_input=shown, timeout=self.seconds, poll_interval=2)
+            answer: Any = await pause_flow_run(wait_for_input=form, timeout=self.seconds, poll_interval=2)
         except FlowPauseTimeout:
             raise Refused(f"nobody approved the bill of {bill.money(bill.amount_atomic)} in time") from None
         return ApprovalInput(approve=answer.approve, plan=answer.plan, at_most=answer.at_most)

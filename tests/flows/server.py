@@ -40,8 +40,10 @@ class Prefect:
     """`with Prefect(home, env) as prefect:` serves and deploys everything until the block ends. The worker is the
     caller's to start."""
 
-    def __init__(self, home: Path, env: Mapping[str, str]) -> None:
-        self.home = home
+    def __init__(
+        self, home: Path, env: Mapping[str, str], *, before_deploying: Callable[[Prefect], None] = lambda _: None
+    ) -> None:
+        self.home, self._before_deploying = home, before_deploying
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = str(free.getsockname()[1])
@@ -70,8 +72,11 @@ class Prefect:
             case ["export", assignment]:
                 assert assignment == f"PREFECT_API_URL=http://127.0.0.1:{DOCUMENTED_PORT}/api"
             case ["prefect", "server", "start", *_]:
-                self._start([word if word != DOCUMENTED_PORT else self.port for word in command], "server.log")
+                self.server = self._start(
+                    [word if word != DOCUMENTED_PORT else self.port for word in command], "server.log"
+                )
                 self.wait("the server is up", lambda: self.get("/health"), seconds=180)
+                self._before_deploying(self)
             case ["prefect", "worker", "start", *_]:
                 self._work = command
             case ["prefect", "deployment", *_]:
@@ -104,8 +109,11 @@ class Prefect:
         return self._ask(urllib.request.Request(self.api + path, json.dumps(body).encode(), headers))
 
     def patch(self, path: str, body: Mapping[str, Any]) -> None:
+        self.put(path, body, method="PATCH")
+
+    def put(self, path: str, body: Mapping[str, Any], *, method: str = "PUT") -> None:
         headers = {"content-type": "application/json"}
-        self._ask(urllib.request.Request(self.api + path, json.dumps(body).encode(), headers, method="PATCH"))
+        self._ask(urllib.request.Request(self.api + path, json.dumps(body).encode(), headers, method=method))
 
     def delete(self, path: str) -> None:
         self._ask(urllib.request.Request(self.api + path, method="DELETE"))

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
+import sqlite3
+import subprocess
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -18,9 +21,12 @@ from payer.values.money import parse_decimal
 from payer.values.purchase import Data, Money
 from payer.wallet.eip3009 import Wallet
 from tasks.workspace.schedules import read_schedules
+from tests.browser import has_chromium
 from tests.conftest import begin_clear_of_midnight
 from tests.docs.page import PROJECT, commands
-from tests.flows.server import Prefect
+from tests.flows.approval_page import approve_in_page
+from tests.flows.server import BIN, Prefect
+from tests.paths import DOCS
 from tests.payer import secrets
 from warehouse.query import query
 from warehouse.snapshots.manifest import read_manifest
@@ -191,9 +197,19 @@ def test_a_backfill_waits_for_operator_approval_and_then_costs_exactly_its_bill(
     shown = prefect.wait(
         "the form is there, which Prefect writes after it paused the run", lambda: prefect.get(question)
     )
-    code = shown.split("the plan's code\n`")[1].split("`")[0]
-    approval = {"approve": True, "plan": code, "at_most": "1.00"}
-    prefect.post(f"/flow_runs/{run['id']}/resume", {"run_input": approval})
+    code = shown.split("the plan's code, `")[1].split("`")[0]
+    if has_chromium():
+        form = approve_in_page(
+            f"{prefect.api.removesuffix('/api')}/runs/flow-run/{run['id']}",
+            lambda: prefect.get(f"/flow_runs/{run['id']}")["state_type"] != "PAUSED",
+            picture=prefect.home / "approval.png",
+        )
+        assert all(words in form.text for words in ("Buy it", "Code of the plan", "Spend at most", code)), form.text
+        assert "Optional" not in form.text
+        assert form.values[0] == code
+    else:
+        approval = {"approve": True, "plan": code, "at_most": "1.00"}
+        prefect.post(f"/flow_runs/{run['id']}/resume", {"run_input": approval})
     ended = prefect.wait(
         "the backfill ended",
         lambda: (found := prefect.get(f"/flow_runs/{run['id']}"))["state_type"] in ("COMPLETED", "FAILED") and found,
@@ -286,6 +302,33 @@ def test_compaction_leaves_fewer_files_with_the_same_rows_and_who_reads_goes_on(
         assert [reader.read().num_rows for reader in opened] == [file.rows for file in before]
 
 
+def test_idle_processes_hold_no_more_memory_than_the_page_says(prefect: Prefect) -> None:
+    """Server and worker have run flows by now."""
+    page = (DOCS / "deployment.md").read_text()
+    limits = {name: int(most) for name, most in re.findall(r"^\| `([^`]*)` \| \d+ MB \| (\d+) MB \|$", page, re.M)}
+    watch = subprocess.Popen(
+        [BIN / "tollbook", "watch", "--since", "7d"], env=prefect.env, stdout=subprocess.PIPE, text=True
+    )
+    with watch:
+        assert watch.stdout is not None
+        assert watch.stdout.readline(), "it follows the ledger once it has shown what is there"
+        found = {
+            "prefect server start": resident(prefect.server.pid),
+            "prefect worker start": resident(prefect.worker.pid),
+            "tollbook watch": resident(watch.pid),
+        }
+        watch.terminate()
+    assert found.keys() == limits.keys()
+    assert all(found[name] <= limits[name] for name in limits), found
+    print({name: round(each) for name, each in found.items()})
+
+
+def resident(pid: int) -> float:
+    """Resident memory of a process, in MB."""
+    [kilobytes] = re.findall(r"^VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(), re.M)
+    return int(kilobytes) / 1000
+
+
 def snapshot_rows(paths: Iterable[Path]) -> list[str]:
     """All rows of Parquet files, in one order."""
     return sorted(str(row) for path in paths for row in pq.ParquetFile(path).read().to_pylist())
@@ -304,6 +347,32 @@ def test_a_refused_run_fails_at_once_with_the_reason(prefect: Prefect, session_w
     assert failed["state_name"] == "Failed"
     assert failed["run_count"] == 1
     assert "payTo" in failed["state"]["message"]
+
+
+def test_of_late_runs_that_fire_together_only_the_newest_buys(prefect: Prefect) -> None:
+    """As after an outage. No run of the past can be scheduled: that these were is written into the database."""
+    deployment = deployments(prefect)["moonshots/buy-moonshots-six-hourly"]["id"]
+    now = datetime.now(UTC)
+    prefect.patch("/work_pools/local", {"is_paused": True})
+    late = []
+    for since in (timedelta(hours=12), timedelta(hours=6), timedelta(minutes=1)):
+        state = {"type": "SCHEDULED", "state_details": {"scheduled_time": (now - since).isoformat()}}
+        late.append(prefect.post(f"/deployments/{deployment}/create_flow_run", {"state": state}))
+    with contextlib.closing(sqlite3.connect(prefect.home / "prefect.db", timeout=60)) as database, database:
+        names = [run["name"] for run in late]
+        changed = database.execute("UPDATE flow_run SET auto_scheduled = 1 WHERE name IN (?, ?, ?)", names)
+        assert changed.rowcount == 3
+    prefect.patch("/work_pools/local", {"is_paused": False})
+
+    def ended() -> list[str]:
+        found = [prefect.get(f"/flow_runs/{run['id']}") for run in late]
+        return [run["state"]["message"] for run in found] if all(run["state_name"] in ENDED for run in found) else []
+
+    *older, newest = prefect.wait("all three ended", ended)
+    then = f"the run of {now - timedelta(minutes=1):%Y-%m-%d %H:%M} UTC, which is due too, buys what both would"
+    assert [message.split("; ", 1)[1] for message in older] == [then, then]
+    assert "paid calls" in newest
+    assert not newest.startswith("0 paid calls")
 
 
 def test_the_key_reaches_neither_prefects_database_nor_its_logs(prefect: Prefect, buyer: Buyer) -> None:

@@ -40,3 +40,13 @@ def test_a_yes_allows_what_it_names(at_most: str, amount_atomic: int) -> None:
 def test_anything_else_buys_nothing(word: dict[str, object], says: str) -> None:
     with pytest.raises(Refused, match=says):
         judged(**word)  # type: ignore[arg-type]
+
+
+def test_the_form_names_its_fields_in_words_and_has_the_plan_and_the_amount_filled_in() -> None:
+    from tasks.prefect.approval import approval_form
+
+    schema = approval_form(BILL, NOW + HOUR).model_json_schema()
+    shown = {field["title"]: field["default"] for field in schema["properties"].values()}
+    assert shown == {"Buy it": False, "Code of the plan": BILL.fingerprint, "Spend at most": "0.034"}
+    assert all(field["description"] for field in schema["properties"].values())
+    assert schema["required"] == [*schema["properties"]], "Prefect calls the others optional"
