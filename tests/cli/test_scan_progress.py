@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.cli.conftest import Command
-from tollbook.cli import progress
+from tollbook.cli.terminal import progress
 from tollbook.cli.terminal.progress import Blocks, Searches
 
 
