@@ -49,7 +49,16 @@ LONGEST = (
 def begin_clear_of_midnight(seconds: float) -> None:
     """Wait for the next day (UTC) when this one ends within `seconds`: what a run buys once a day, the next day's run
     rightly buys again."""
-    left = 86_400 - time.time() % 86_400
+    _begin_clear_of(86_400, seconds)
+
+
+def begin_clear_of_the_hour(seconds: float) -> None:
+    """The same for what is bought once an hour."""
+    _begin_clear_of(3_600, seconds)
+
+
+def _begin_clear_of(period: int, seconds: float) -> None:
+    left = period - time.time() % period
     if left < seconds:
         time.sleep(left + 0.1)
 

@@ -13,6 +13,7 @@ from tasks.request.build import request_fresh
 from tasks.workspace.run import new_run
 from tasks.workspace.workspace import Workspace
 from tests.cli.conftest import Command
+from tests.conftest import begin_clear_of_the_hour
 from tests.sources.buyer import AT
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ HOURLY = "hourly-trading-signals"
 
 def test_the_past_of_a_listing_is_bought_by_paging_with_the_bill_first(world: World, tollbook: Command) -> None:
     """Five days and the hours of today are two pages, or three; what is held is not read again."""
+    begin_clear_of_the_hour(30)
     first = f"{world.clock.now() - timedelta(days=5):%Y-%m-%d}"
     command = ("backfill", HOURLY, "--from", first, "--tokens", "3375", "--json")
     [bill] = tollbook(*command, "--dry-run").document["flows"]
