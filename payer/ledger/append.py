@@ -19,7 +19,9 @@ from payer.ledger.database.queries import (
     ADD_EVIDENCE,
     HAS_EVIDENCE,
     HOLD_VERSION,
+    MAY_BE_REFUSED,
     SET_PURCHASE,
+    SET_PURCHASE_STATE,
     VERSION,
 )
 from payer.ledger.database.statements import Transaction, transaction
@@ -53,11 +55,21 @@ def append(
 ) -> Purchase:
     """Append in one transaction; `Ledger.append` has the contract."""
     with transaction(engine, write=True) as txn:
-        if freezes.signs_new_money(purchase, events):
-            freezes.check(txn, purchase.order.seller)
-        if seller_loss_limit is not None:
-            loss_limit.check(txn, purchase.order.seller, purchase.asset, seller_loss_limit)
+        _check_seller(txn, purchase, events, seller_loss_limit)
         return append_within(txn, purchase, events, lease, body, limits)
+
+
+def _check_seller(txn: Transaction, purchase: Purchase, events: Sequence[Event], seller_loss_limit: int | None) -> None:
+    """Raise Frozen for a signature over new money, and OverBudget at the seller's loss limit."""
+    signs_new_money, seller = freezes.signs_new_money(purchase, events), purchase.order.seller
+    if not signs_new_money and seller_loss_limit is None:
+        return
+    if not txn.scalar(MAY_BE_REFUSED, seller=seller, asset=rows.asset_key(purchase.asset)):
+        return
+    if signs_new_money:
+        freezes.check(txn, seller)
+    if seller_loss_limit is not None:
+        loss_limit.check(txn, seller, purchase.asset, seller_loss_limit)
 
 
 def append_all(engine: sa.Engine, batch: Iterable[tuple[Purchase, Sequence[Event]]]) -> list[Purchase]:
@@ -96,7 +108,8 @@ def append_within(
             _insert_body(txn, state, event, body, seq)
         elif body is not None and not is_delivery:
             _insert_evidence(txn, body)
-    txn.run(SET_PURCHASE, **rows.columns(after, seq))
+    is_found_as_before = rows.searched_by(after) == rows.searched_by(purchase)
+    txn.run(SET_PURCHASE_STATE if is_found_as_before else SET_PURCHASE, **rows.columns(after, seq))
     if difference:
         seller = after.order.seller
         totals = caps.move(txn, after.asset, after.run, seller, difference)

@@ -103,10 +103,11 @@ MUTANTS = (
             "tests/payer/buy/test_changed_terms.py",
         ),
         stale_versions_written=("    if version != purchase.version:\n", "    if False:\n"),
+        searches_not_updated=("rows.searched_by(after) == rows.searched_by(purchase)", "True"),
         caps_not_moved=("    if difference:\n        seller", "    if False:\n        seller"),
         raised_reservations_unchecked=("if limits is not None and difference > 0:", "if False:"),
-        frozen_and_signed=("if freezes.signs_new_money(purchase, events):", "if False:"),
-        losses_not_looked_at=("if seller_loss_limit is not None:", "if False:"),
+        frozen_and_signed=("    if signs_new_money:\n", "    if False:\n"),
+        losses_not_looked_at=("    if seller_loss_limit is not None:\n", "    if False:\n"),
     ),
     *of(
         "payer/ledger/loss_limit.py",
@@ -114,6 +115,27 @@ MUTANTS = (
         failed_deliveries_are_no_loss=("at_risk = failed + lost + doubt", "at_risk = lost + doubt"),
         zero_is_no_limit=("threshold = max(limit, 1)", "threshold = limit or 10**30"),
         doubts_are_no_loss=("at_risk = failed + lost + doubt", "at_risk = failed + lost"),
+    ),
+    *of(
+        "payer/ledger/database/queries.py",
+        (
+            *("tests/payer/ledger/test_freezes.py", "tests/payer/buy/test_freeze.py"),
+            *("tests/payer/buy/test_loss_limit.py", "tests/payer/buy/test_failed_deliveries.py"),
+        ),
+        freezes_not_looked_for=("(_freezes_of_seller, _losses,", "(_losses,"),
+        losses_not_looked_for=("(_freezes_of_seller, _losses,", "(_freezes_of_seller,"),
+        failed_deliveries_not_looked_for=("_losses, _failures, _in_doubt)", "_losses, _in_doubt)"),
+        doubts_not_looked_for=("_losses, _failures, _in_doubt)", "_losses, _failures)"),
+    ),
+    *of(
+        "payer/ledger/database/statements.py",
+        ("tests/payer/ledger/test_kept_connection.py", "tests/payer/ledger/test_file_identity.py"),
+        a_replaced_file_written_to=("                file_identity.check(engine)\n", "                pass\n"),
+        a_broken_connection_kept=("            if not ended:\n", "            if False:\n"),
+        one_connection_for_two_threads=(
+            "        if not self._busy.acquire(blocking=False):\n            return None\n",
+            "",
+        ),
     ),
     *of(
         "payer/ledger/database/engine.py",

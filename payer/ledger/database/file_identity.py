@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import sqlalchemy as sa
 
 from payer.values.errors import LedgerReplaced
+
+_watched: WeakKeyDictionary[sa.Engine, Callable[..., None]] = WeakKeyDictionary()
 
 
 def watch(engine: sa.Engine) -> None:
@@ -32,6 +36,17 @@ def watch(engine: sa.Engine) -> None:
     sa.event.listen(engine, "do_connect", used)
     sa.event.listen(engine, "connect", connected)
     sa.event.listen(engine, "checkout", used)
+    _watched[engine] = used
+
+
+def is_watched(engine: sa.Engine) -> bool:
+    """True for an engine on a SQLite file."""
+    return engine in _watched
+
+
+def check(engine: sa.Engine) -> None:
+    """Compare now, for a connection that is not taken from the pool for each use. Raises LedgerReplaced."""
+    _watched[engine]()
 
 
 def _identity(path: str) -> tuple[int, int]:

@@ -52,7 +52,11 @@ ADD_EVENT_RETURNING = Statement(_insert_clause(schema.events, "seq").returning(s
 ADD_PURCHASE = _insert(schema.purchases)
 SET_WHOLE_PURCHASE = _update(schema.purchases, "purchase_id", "purchase_key", "generation")
 """As SET_PURCHASE, for a void purchase that changes its asset or wallet."""
-SET_PURCHASE = _update(schema.purchases, "purchase_id", "purchase_key", "generation", "asset", "nonce")
+_identity = ("purchase_id", "purchase_key", "generation", "asset", "nonce")
+SET_PURCHASE = _update(schema.purchases, *_identity)
+_searched = ("seller", "dataset", "flow", "run_id", "is_open", "undelivered", "failed")
+SET_PURCHASE_STATE = _update(schema.purchases, *_identity, *_searched)
+"""As SET_PURCHASE, for events that change nothing of `rows.searched_by`: half of the indexes are not written then."""
 ADD_BODY = _insert(schema.bodies)
 ADD_RUN = _insert(schema.runs)
 ADD_EVIDENCE = _insert_or(schema.evidence, "DO NOTHING")
@@ -88,36 +92,33 @@ OPEN_OF_FLOW = Statement(_docs.where(_purchases.c.is_open, _purchases.c.flow == 
 UNDELIVERED = Statement(_docs.where(_purchases.c.undelivered))
 FAILED = Statement(_docs.where(_purchases.c.failed))
 PURCHASES = Statement(_docs)
-LOSSES = Statement(
-    sa.select(_purchases.c.purchase_id, _purchases.c.committed).where(
-        _purchases.c.undelivered,
-        _purchases.c.seller == sa.bindparam("seller"),
-        _purchases.c.asset == sa.bindparam("asset"),
-    )
+_losses = sa.select(_purchases.c.purchase_id, _purchases.c.committed).where(
+    _purchases.c.undelivered,
+    _purchases.c.seller == sa.bindparam("seller"),
+    _purchases.c.asset == sa.bindparam("asset"),
 )
+LOSSES = Statement(_losses)
 EVENTS = Statement(
     sa.select(schema.events.c.kind, schema.events.c.doc)
     .where(schema.events.c.purchase_id == sa.bindparam("purchase_id"))
     .order_by(schema.events.c.version)
 )
-FAILURES = Statement(
-    sa.select(_purchases.c.committed).where(
-        _purchases.c.failed,
-        _purchases.c.seller == sa.bindparam("seller"),
-        _purchases.c.asset == sa.bindparam("asset"),
-    )
+_failures = sa.select(_purchases.c.committed).where(
+    _purchases.c.failed,
+    _purchases.c.seller == sa.bindparam("seller"),
+    _purchases.c.asset == sa.bindparam("asset"),
 )
+FAILURES = Statement(_failures)
 """As LOSSES, for bodies that can't be used."""
-IN_DOUBT = Statement(
-    sa.select(_purchases.c.doc).where(
-        _purchases.c.is_open,
-        sa.or_(*(_purchases.c.money == sa.literal_column(f"'{money}'") for money in ("exposed", "spent"))),
-        _purchases.c.data == sa.literal_column("'absent'"),
-        _purchases.c.undelivered.is_not(sa.true()),
-        _purchases.c.seller == sa.bindparam("seller"),
-        _purchases.c.asset == sa.bindparam("asset"),
-    )
+_in_doubt = sa.select(_purchases.c.doc).where(
+    _purchases.c.is_open,
+    sa.or_(*(_purchases.c.money == sa.literal_column(f"'{money}'") for money in ("exposed", "spent"))),
+    _purchases.c.data == sa.literal_column("'absent'"),
+    _purchases.c.undelivered.is_not(sa.true()),
+    _purchases.c.seller == sa.bindparam("seller"),
+    _purchases.c.asset == sa.bindparam("asset"),
 )
+IN_DOUBT = Statement(_in_doubt)
 """Sent and not delivered, without those that are undelivered (they may still be open until their block is final).
 
 Runs before each signature, so it has an index of its own. `is_not(true)` matters: with NOT, SQLite would scan every
@@ -151,8 +152,12 @@ PAID_ON_CHAIN = Statement(
 transaction that reserves."""
 _freezes = schema.freezes
 _freeze = sa.select(_freezes.c.seller, _freezes.c.since, _freezes.c.frozen_by, _freezes.c.reason)
-FREEZES = Statement(_freeze.where(_freezes.c.seller.in_([sa.literal_column("'*'"), sa.bindparam("seller")])))
+_freezes_of_seller = _freeze.where(_freezes.c.seller.in_([sa.literal_column("'*'"), sa.bindparam("seller")]))
+FREEZES = Statement(_freezes_of_seller)
 """The freezes that hold for a seller. Runs before each signature, by the primary key."""
+_refusing = (_freezes_of_seller, _losses, _failures, _in_doubt)
+MAY_BE_REFUSED = Statement(sa.select(sa.or_(*(query.exists() for query in _refusing))))
+"""True if a freeze, a loss or a doubt has to be read before a signature: most often there is none of them."""
 ALL_FREEZES = Statement(_freeze.order_by(_freezes.c.seller))
 ADD_FREEZE = _insert(_freezes)
 DELETE_FREEZE = Statement(sa.delete(_freezes).where(_freezes.c.seller == sa.bindparam("seller")))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from typing import Any, TypeVar, cast
 
 import msgspec
@@ -17,6 +18,7 @@ from payer.values.terms import Quote
 T = TypeVar("T")
 
 _encoder = msgspec.json.Encoder()
+_compressors = threading.local()
 _purchase = msgspec.json.Decoder(Purchase)
 _quote = msgspec.json.Decoder(Quote)
 _events: dict[str, msgspec.json.Decoder[Any]] = {kind: msgspec.json.Decoder(cls) for kind, cls in KINDS.items()}
@@ -71,6 +73,22 @@ def is_open(p: Purchase) -> bool:
     return unclaimed or (p.settlement is not None and not p.settlement.final)
 
 
+def searched_by(p: Purchase) -> tuple[object, ...]:
+    """Columns that a purchase is searched by and that an event seldom changes; `SET_PURCHASE_STATE` leaves them out."""
+    return (
+        *(p.order.seller, p.order.dataset, p.run.flow, p.run.run_id),
+        *(is_open(p), _is_undelivered(p), _has_failed(p)),
+    )
+
+
+def _is_undelivered(p: Purchase) -> bool:
+    return p.undelivered and not p.loss_accepted
+
+
+def _has_failed(p: Purchase) -> bool:
+    return bool(p.failure) and not p.loss_accepted
+
+
 def columns(p: Purchase, seq: int) -> dict[str, Any]:
     """The row of a purchase's projection: the columns that are searched, and the folded state as `doc`."""
     return {
@@ -88,8 +106,8 @@ def columns(p: Purchase, seq: int) -> dict[str, Any]:
         "money": p.money.value,
         "data": p.data.value,
         "is_open": is_open(p),
-        "undelivered": p.undelivered and not p.loss_accepted,
-        "failed": bool(p.failure) and not p.loss_accepted,
+        "undelivered": _is_undelivered(p),
+        "failed": _has_failed(p),
         "committed": p.committed,
         "lease_owner": p.lease.owner if p.lease else None,
         "lease_until": p.lease.until if p.lease else None,
@@ -98,8 +116,14 @@ def columns(p: Purchase, seq: int) -> dict[str, Any]:
 
 
 def compress(body: bytes) -> bytes:
-    """Compress a body (zstd, level 3)."""
-    return zstandard.ZstdCompressor(level=3).compress(body)
+    """Compress a body (zstd, level 3). The compressor is kept: its memory takes longer to get than a page to compress.
+
+    One for each thread, since a compressor can do one thing at a time.
+    """
+    compressor: zstandard.ZstdCompressor | None = getattr(_compressors, "level_3", None)
+    if compressor is None:
+        compressor = _compressors.level_3 = zstandard.ZstdCompressor(level=3)
+    return compressor.compress(body)
 
 
 def whole_body(packed: bytes, sha256: str) -> bytes | None:

@@ -6,14 +6,17 @@ this way); the ledger is written several times per paid call, so the compiled te
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import sqlalchemy as sa
 
+from payer.ledger.database import file_identity
 from payer.ledger.database.engine import unavailable
 from payer.ledger.database.recognize import is_damage
 from payer.values.crashpoints import crash_point
@@ -137,21 +140,80 @@ class Transaction:
         return int(self._cursor.lastrowid)
 
 
+class _KeptConnection:
+    """A connection to a SQLite file that is kept out of the pool between transactions, for one of them at a time.
+
+    To take one from the pool and give it back costs as much as an append's statements do. A second thread takes one
+    from the pool, as PostgreSQL's transactions do: the pool finds out whether the server is still there.
+    """
+
+    __slots__ = ("_busy", "_pooled")
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._busy = threading.Lock()
+        self._pooled: Any = None
+        sa.event.listen(engine, "engine_disposed", self._dispose)
+
+    def take(self, engine: sa.Engine) -> Any:
+        """The connection, None while a transaction has it. Raises LedgerReplaced."""
+        if not self._busy.acquire(blocking=False):
+            return None
+        try:
+            if self._pooled is None:
+                self._pooled = engine.raw_connection()
+            else:
+                file_identity.check(engine)
+        except BaseException:
+            self._busy.release()
+            raise
+        return self._pooled
+
+    def give_back(self, *, ended: bool) -> None:
+        """Let the next transaction have it; one whose transaction has not ended goes to the pool, which resets it."""
+        try:
+            if not ended:
+                pooled, self._pooled = self._pooled, None
+                pooled.close()
+        finally:
+            self._busy.release()
+
+    def _dispose(self, _engine: sa.Engine) -> None:
+        if self._busy.acquire(blocking=False):
+            pooled, self._pooled = self._pooled, None
+            self._busy.release()
+            if pooled is not None:
+                pooled.detach()
+                pooled.close()
+
+
+_kept: WeakKeyDictionary[sa.Engine, _KeptConnection] = WeakKeyDictionary()
+
+
+def _kept_connection(engine: sa.Engine) -> _KeptConnection | None:
+    """The engine's own, None for one that is not on a SQLite file."""
+    kept = _kept.get(engine)
+    if kept is None and file_identity.is_watched(engine):
+        kept = _kept.setdefault(engine, _KeptConnection(engine))
+    return kept
+
+
 class _TransactionContext:
     """Begin a transaction, commit or roll it back, and raise the driver's errors as LedgerUnavailable."""
 
-    __slots__ = ("_cursor", "_dialect", "_engine", "_pooled", "_write")
+    __slots__ = ("_cursor", "_dialect", "_ended", "_engine", "_kept", "_pooled", "_write")
 
     def __init__(self, engine: sa.Engine, write: bool) -> None:
         self._engine = engine
         self._dialect = engine.dialect
         self._write = write
+        self._kept = _kept_connection(engine)
         self._pooled: Any = None
         self._cursor: Any = None
+        self._ended = False
 
     def __enter__(self) -> Transaction:
         try:
-            self._pooled = self._engine.raw_connection()
+            self._connect()
             self._cursor = self._pooled.cursor()
             if self._dialect.name == "sqlite":
                 # A deferred transaction that turns to writing fails at once when another writer got in between.
@@ -162,12 +224,19 @@ class _TransactionContext:
             raise
         return Transaction(self._cursor, self._dialect)
 
+    def _connect(self) -> None:
+        if self._kept is not None:
+            self._pooled = self._kept.take(self._engine)
+        if self._pooled is None:
+            self._kept, self._pooled = None, self._engine.raw_connection()
+
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         try:
             if error is None:
                 self._commit()
             else:
                 self._pooled.rollback()
+            self._ended = True
         except BaseException as late:
             self._end()
             self._translate(late)
@@ -189,7 +258,11 @@ class _TransactionContext:
             crash_point("committed")
 
     def _end(self) -> None:
-        if self._pooled is not None:
+        if self._pooled is None:
+            return
+        if self._kept is not None:
+            self._kept.give_back(ended=self._ended)
+        else:
             self._pooled.close()
 
     def _translate(self, error: BaseException) -> None:

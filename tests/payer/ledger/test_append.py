@@ -9,7 +9,7 @@ from payer.ledger import Conflict, Ledger
 from payer.ledger.database.schema import bodies, evidence
 from payer.policy.rules import Caps
 from payer.values.errors import OverBudget
-from payer.values.events import Sent, Void
+from payer.values.events import LossAccepted, Sent, Settled, Undelivered, Void
 from tests.payer import purchases as p
 from tests.payer.purchases import bought
 
@@ -58,3 +58,16 @@ def test_an_append_to_a_purchase_that_moved_on_conflicts_and_writes_nothing(ledg
     with pytest.raises(Conflict):
         ledger.append(reserved, Void(at=p.NOW, reason="never sent"))
     assert ledger.last_seq() == before
+
+
+def test_searches_follow_each_event(ledger: Ledger) -> None:
+    """An event writes again only what it changes."""
+    [reserved] = ledger.reserve(p.run(), [p.wanted()], p.CAPS, p.LEASE)
+    sent = ledger.append(reserved, p.signed(reserved), Sent(at=p.NOW))
+    spent = ledger.append(sent, Settled(at=p.NOW, settlement=p.settlement()))
+    assert ledger.open_purchases() == [spent]
+    lost = ledger.append(spent, Undelivered(at=p.NOW, reason="every claim failed"))
+    assert (ledger.open_purchases(), ledger.undelivered()) == ([], [lost])
+    ledger.append(lost, LossAccepted(at=p.NOW, by="operator"))
+    assert (ledger.open_purchases(), ledger.undelivered()) == ([], [])
+    assert ledger.verify_projection() == []

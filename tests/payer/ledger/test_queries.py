@@ -29,11 +29,23 @@ from payer.ledger.database.statements import Statement
 def test_a_statement_of_the_daily_work_goes_by_the_index_made_for_it(
     tmp_path: Path, statement: Statement, index: str
 ) -> None:
-    url = f"sqlite:///{tmp_path}/ledger.db"
+    assert index in plan_of(statement, tmp_path)[0]
+
+
+def test_whether_a_signature_may_be_refused_is_found_without_reading_a_table(tmp_path: Path) -> None:
+    steps = [step for step in plan_of(queries.MAY_BE_REFUSED, tmp_path) if "SUBQUERY" not in step]
+    assert steps.pop(0) == "SCAN CONSTANT ROW"
+    assert len(steps) == 4
+    assert all(step.startswith("SEARCH ") and " USING INDEX " in step for step in steps)
+
+
+def plan_of(statement: Statement, folder: Path) -> list[str]:
+    """The steps in which SQLite finds a statement's rows in a new ledger."""
+    url = f"sqlite:///{folder}/ledger.db"
     Ledger.open(url).close()
     engine = sa.create_engine(url)
     text = statement.on(engine.dialect).text
     with engine.connect() as connection:
         plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", ("?",) * text.count("?")).fetchall()
     engine.dispose()
-    assert index in plan[0][-1]
+    return [str(step[-1]) for step in plan]
