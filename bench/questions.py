@@ -23,7 +23,7 @@ import duckdb
 
 import tollbook
 from bench.rows import Row
-from tasks.ops.costs import cost_table
+from tasks.ops.publish import cost_table
 from tasks.ops.status import read_status
 from tasks.workspace.workspace import Workspace
 from tests.paths import DOCS

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from payer.values.money import decimal_text
 from payer.values.purchase import Data, Money, Purchase
-from tasks.buy.bill import Bill
+
+if TYPE_CHECKING:
+    from tasks.buy.bill import Bill
 
 
 class Watch(Protocol):

@@ -9,14 +9,12 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from payer.values.errors import LedgerUnavailable, Misconfigured
-from tasks.buy.load import load, publish_here
 from tasks.calls.explorer import transaction_url
 from tasks.request.period import Period
-from tasks.workspace.cache_trouble import as_payer_error
 from tasks.workspace.workspace import Workspace
 from warehouse.exports import accounting
-from warehouse.publish.views.catalog import view_query
-from warehouse.query import queries, update_errors
+from warehouse.publish.views.written import view_query
+from warehouse.query import queries
 
 VIEWS = {
     "flow": "cost_by_flow",
@@ -44,13 +42,13 @@ class CostTable:
 ALWAYS = Period()
 
 
-async def cost_table(ws: Workspace, by: str, period: Period = ALWAYS) -> CostTable:
-    """Return a cost view as it was published, of purchases that settled or, until then, were ordered in the period.
+def is_published(home: Path) -> bool:
+    """True if a home has a published file."""
+    return (home / "published" / "warehouse.duckdb").exists()
 
-    Publishes only where nothing ever was.
-    """
-    published = (ws.home / "published" / "warehouse.duckdb").exists()
-    stale = None if published else await up_to_date(ws)
+
+def published_costs(ws: Workspace, by: str, period: Period = ALWAYS) -> CostTable:
+    """Return a cost view as it was published, of purchases that settled or, until then, were ordered in the period."""
     when, then = (
         "(coalesce(block_time, created_at) AT TIME ZONE 'UTC')::DATE",
         "(avoided_at AT TIME ZONE 'UTC')::DATE",
@@ -61,15 +59,15 @@ async def cost_table(ws: Workspace, by: str, period: Period = ALWAYS) -> CostTab
     )
     in_order = "FROM costs ORDER BY coalesce(block_time, created_at), purchase_id"
     asked = in_order if by == "purchase" else view_query(VIEWS[by])
-    since = f"min({when}) AS first, max({when}) AS last, (SELECT ledger_seq FROM publication) AS seq, {_AT} AS at"
+    since = (
+        f"min({when}) AS first, max({when}) AS last, (SELECT ledger_seq FROM publication) AS seq, {PUBLISHED_AT} AS at"
+    )
     rows, [shown] = views(
         ws.home,
         f"WITH {', '.join(parts)} SELECT * FROM ({asked})",
         f"WITH {parts[0]} SELECT {since} FROM costs",
     )
-    if published:
-        stale = _behind(ws, shown["seq"], shown["at"])
-    return CostTable(rows, stale, shown["first"], shown["last"])
+    return CostTable(rows, _behind(ws, shown["seq"], shown["at"]), shown["first"], shown["last"])
 
 
 def with_links(table: CostTable) -> CostTable:
@@ -93,32 +91,14 @@ def _behind(ws: Workspace, shown_seq: int, at: str) -> str | None:
         reason = "the ledger has newer events: the next run or `tollbook rebuild` publishes them"
     except (LedgerUnavailable, Misconfigured) as error:
         reason = str(error).strip().splitlines()[0]
-    return _stale(reason, at)
+    return stale_text(reason, at)
 
 
-async def up_to_date(ws: Workspace) -> str | None:
-    """Load and publish, so that the published file shows the whole ledger.
-
-    Where nothing can be written (a read-only disk, a full one), the last published file can still be read: returns why
-    it is not newer, and its date. Raises the error when nothing was ever published.
-    """
-    not_written: tuple[type[Exception], ...] = (*update_errors(), LedgerUnavailable, Misconfigured)
-    try:
-        await load(ws)
-        await publish_here(ws)
-    except not_written as error:
-        if not (ws.home / "published" / "warehouse.duckdb").exists():
-            raise
-        reason = str(as_payer_error(error) or error).strip().splitlines()[0]
-        [shown] = view(ws.home, f"SELECT {_AT} AS at")
-        return _stale(reason, shown["at"])
-    return None
+PUBLISHED_AT = "(SELECT strftime(published_at, '%Y-%m-%d %H:%M UTC') FROM publication)"
 
 
-_AT = "(SELECT strftime(published_at, '%Y-%m-%d %H:%M UTC') FROM publication)"
-
-
-def _stale(reason: str, at: str) -> str:
+def stale_text(reason: str, at: str) -> str:
+    """Say why what is shown is older than the ledger, and of when it is."""
     return f"not brought up to date ({reason}): this is what was published on {at}"
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from payer.values.errors import LedgerUnavailable, Misconfigured
 from tasks.operator.paging_bill import paging_bills
-from tasks.ops.costs import up_to_date, view
+from tasks.ops.costs import view
+from tasks.ops.publish import up_to_date
 from tasks.ops.status import read_status
 from tasks.workspace.workspace import Workspace
 from warehouse.cache.sql import quoted

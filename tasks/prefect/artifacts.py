@@ -15,7 +15,8 @@ from tasks.buy.bill import Bill, Line
 from tasks.buy.caps import CapLine
 from tasks.buy.outcome import Outcome
 from tasks.calls.call import WatchedCall, of_cost
-from tasks.ops.costs import cost_table, view
+from tasks.ops.costs import view
+from tasks.ops.publish import cost_table
 from tasks.ops.reconcile import Books
 from tasks.workspace.workspace import Workspace
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from payer.values.errors import Misconfigured
 from tasks.bucket.send_page import send_page
-from tasks.ops.costs import up_to_date
+from tasks.ops.publish import up_to_date
 from tasks.report.figures import Figures, read_figures
 from tasks.report.page import PageTime, check_installed, render
 from tasks.report.wallet import read_funds

@@ -136,7 +136,7 @@ ALLOWED = {
         "tasks/report/page.py render files(__package__).joinpath('page.css').read_text",
     ),
     "SQL that comes with the package": (
-        "warehouse/publish/views/catalog.py views_sql package.joinpath(name).read_text",
+        "warehouse/publish/views/written.py views_sql package.joinpath(name).read_text",
         "warehouse/publish/views/quality.py _statements files('warehouse.publish.views').joinpath(name).read_text",
     ),
     "the sandbox's own, and the demo's": (

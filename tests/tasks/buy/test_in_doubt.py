@@ -13,7 +13,7 @@ from payer.values.events import Settled
 from payer.values.purchase import Money, Purchase
 from tasks.buy.outcome import Bought
 from tasks.buy.purchase import verify
-from tasks.ops.costs import cost_table
+from tasks.ops.publish import cost_table
 from tasks.ops.recovery import recover_all
 from tasks.ops.status import read_status
 from tasks.workspace.workspace import Workspace

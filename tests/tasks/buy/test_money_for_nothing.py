@@ -9,7 +9,7 @@ import pytest
 
 from payer.values.errors import OverBudget
 from tasks.ops.accept_loss import accept, losses_by_id
-from tasks.ops.costs import cost_table
+from tasks.ops.publish import cost_table
 from tasks.ops.recovery import recover_all
 from tasks.ops.status import read_status
 from tests.tasks.conftest import PRICE, Desk

@@ -6,13 +6,15 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from payer.values.purchase import Purchase
-from tasks.buy.bill import Bill
-from tasks.buy.steps import Steps
 from tasks.buy.watch import UNWATCHED, Counting, Watch
 from tollbook.cli.terminal.spinner import Spinner
+
+if TYPE_CHECKING:
+    from tasks.buy.bill import Bill
+    from tasks.buy.steps import Steps
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -56,7 +56,7 @@ def costs(
     A purchase belongs to the day in which it settled or, until then, in which it was ordered.
     """
     _check(by, shape, month, first, last, as_json=as_json)
-    from tasks.ops.costs import cost_table, export_accounting, with_links
+    from tasks.ops.costs import export_accounting, is_published, published_costs, with_links
     from tasks.request.period import parse_period
     from tasks.workspace.workspace import Workspace
     from tollbook.cli.workspace import in_workspace
@@ -68,7 +68,15 @@ def costs(
             export_accounting(ws, sys.stdout, period, totals=shape is Format.ACCOUNTING_TOTALS)
         return
     group = by or By.FLOW
-    table = in_workspace(lambda ws: cost_table(ws, group.value, period))
+
+    async def read(ws: Workspace) -> CostTable:
+        if is_published(ws.home):
+            return published_costs(ws, group.value, period)
+        from tasks.ops.publish import cost_table
+
+        return await cost_table(ws, group.value, period)
+
+    table = in_workspace(read)
     if group is By.PURCHASE:
         table = with_links(table)
     output.warn(table.stale)

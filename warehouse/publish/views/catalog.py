@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from importlib.resources import files
 
 from sources.model import Kind
 from sources.registry import cached, dataset
@@ -15,6 +14,7 @@ from warehouse.dictionary import find
 from warehouse.dictionary.tables import TABLES
 from warehouse.publish.views import money, point_in_time, quality, row_versions
 from warehouse.publish.views.restatements import restatements_sql
+from warehouse.publish.views.written import views_sql
 
 
 def table(name: str) -> Table:
@@ -94,18 +94,6 @@ def tables_sql() -> str:
     rows = ",\n".join([*tables, *own])
     columns = "table_name, natural_key, time_column, datasets"
     return f"CREATE OR REPLACE VIEW published_tables AS SELECT * FROM (VALUES\n{rows}) AS t({columns})"
-
-
-def views_sql() -> str:
-    """The views written by hand: on costs, and on what sellers nest in a row."""
-    package = files("warehouse.publish.views")
-    return "\n".join(package.joinpath(name).read_text("utf-8") for name in ("costs.sql", "nested.sql"))
-
-
-def view_query(name: str) -> str:
-    """The query of a view on costs that is written by hand, to be asked of a part of `costs` and `avoided`."""
-    _, _, rest = views_sql().partition(f"CREATE OR REPLACE VIEW {name} AS\n")
-    return rest.partition(";\n")[0]
 
 
 def statements(file_id: str) -> list[str]:
