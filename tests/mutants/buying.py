@@ -138,7 +138,7 @@ MUTANTS = (
     *of(
         "warehouse/publish/views/money.py",
         ("tests/warehouse/publish/views/test_money.py", "tests/warehouse/publish/test_costs.py"),
-        units_left_over_lost=("+ (coalesce(before, 0) < {_WHOLE} % {_ROWS})::INTEGER", ""),
+        units_left_over_lost=("+ (coalesce(before, 0) < whole % rows)::INTEGER", ""),
         left_over_shared_twice=("least(left_over, {last}) - least(left_over, {first})", "least(left_over, {last})"),
         money_without_a_row_left_out=("FROM priced WHERE rows = 0 AND whole > 0", "FROM priced WHERE false"),
     ),

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from sources.model import Cast
 from warehouse.cache.sql import column_list, literal, quoted
 from warehouse.cache.tables import Table, declared_tables
+from warehouse.publish.views import row_versions
 
 _TOKEN = ("token_id", "token_symbol")
 """Columns that tell tokens apart; the first that a table has counts."""
@@ -161,8 +162,7 @@ _TYPED = {Cast.INTEGER: "BIGINT", Cast.DATE: "DATE", Cast.TIMESTAMP: "TIMESTAMPT
 
 def _of_key(table: Table) -> str:
     """The condition that a row has the key, or one that begins with it. What the parts exclude is not read."""
-    text = row_key(table)
-    conditions = [f"({text} = $of_key OR starts_with({text}, $of_key || '/'))"]
+    conditions = ["starts_with(row_key || '/', $of_key || '/')"]
     for number, name in enumerate(table.natural_key, 1):
         kind = _TYPED.get(_cast(table, name))
         if kind is None:
@@ -194,12 +194,12 @@ def _found(table: Table, only_here: str) -> str:
     """
     names = [column.name for column in table.columns]
     token = next((name for name in _TOKEN if name in names), table.natural_key[0])
-    order = [*dict.fromkeys([token, *table.natural_key])]
+    order, versions = [*dict.fromkeys([token, *table.natural_key])], row_versions.name_of(table)
     return (
         f"WITH matching AS MATERIALIZED (SELECT '{table.name}' AS table_name, {row_key(table)} AS row_key, "
         f"observed_at, purchase_id, seq, {column_list(order)}, dataset IN {_datasets(table)} AS bought "
-        f"FROM {table.observations} WHERE {only_here} AND {_of_key(table)}), "
-        f"before AS (SELECT m.seq, m.row_key, count(*) AS before FROM matching m JOIN {table.observations} o "
+        f"FROM {versions} WHERE {only_here} AND {_of_key(table)}), "
+        f"before AS (SELECT m.seq, m.row_key, count(*) AS before FROM matching m JOIN {versions} o "
         f"ON o.seq = m.seq AND ({_stands_before(order)}) GROUP BY ALL) "
     )
 
@@ -217,17 +217,19 @@ def _datasets(table: Table) -> str:
     return f"({', '.join(map(literal, table.datasets))})"
 
 
-_ROWS = "nullif(greatest(l.rows_in, l.rows_new + l.rows_changed + l.rows_quarantined), 0)"
-_WHOLE = "c.amount_atomic::HUGEINT"
-# Joined to the tables behind `costs`: the view would be computed for every purchase.
+# Joined to the tables behind `costs`: the view would be computed for every purchase. Most of the time that the look-up
+# of one row takes goes into planning it, so that each amount is computed once, by name.
 _TRACED = f"""
-SELECT * EXCLUDE (share, decimals), share::DECIMAL(38, 0) AS amount_per_row_atomic,
-       {_in_asset("share")} AS amount_per_row
+SELECT * EXCLUDE (unit, whole, rows, share), share::DECIMAL(38, 0) AS amount_per_row_atomic,
+       (share // unit)::DECIMAL(38, 18) + (share % unit * (1000000000000000000 // unit))::DECIMAL(18, 0)
+           * 0.000000000000000001::DECIMAL(18, 18) AS amount_per_row
 FROM (SELECT k.table_name, k.row_key, k.observed_at, k.purchase_id, c.dataset, c.request, c.flow, c.deployment,
              c.flow_run_id, c.run_id, c.reason, c.amount, c.asset, c.network, {_MONEY} AS money, c.tx_hash,
-             c.block_time, c.verified_on_chain, coalesce(l.rows_in, 0) AS rows_delivered, c.decimals,
-             CASE WHEN bought THEN {_WHOLE} // {_ROWS} + (coalesce(before, 0) < {_WHOLE} % {_ROWS})::INTEGER END
-                 AS share
+             c.block_time, c.verified_on_chain, coalesce(l.rows_in, 0) AS rows_delivered,
+             (10 ** c.decimals)::HUGEINT AS unit, c.amount_atomic::HUGEINT AS whole,
+             greatest(l.rows_in, l.rows_new + l.rows_changed + l.rows_quarantined) AS rows,
+             CASE WHEN bought AND rows > 0
+                  THEN whole // rows + (coalesce(before, 0) < whole % rows)::INTEGER END AS share
       FROM matching k LEFT JOIN ledger_costs c USING (purchase_id) LEFT JOIN loads l USING (purchase_id)
            LEFT JOIN before b ON b.seq = k.seq AND b.row_key = k.row_key)
 ORDER BY row_key, observed_at"""
