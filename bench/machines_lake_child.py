@@ -63,6 +63,8 @@ def add_pages(path: Path, first: int, last: int) -> None:
         )
         if not first:
             table_parts.create(con)
+        con.execute("COMMIT")
+        con.execute("BEGIN")
         touched = "SEMI JOIN new_grades k ON p.token_id = k.token_id AND p.date = k.date" if first else ""
         with table_parts.carried(con, ["grades", "grades_versions"], touched):
             con.execute("INSERT INTO pub.grades FROM new_grades")

@@ -93,14 +93,14 @@ def sync(con: duckdb.DuckDBPyConnection, address: LakeAddress, *, thorough: bool
 
 def verify(con: duckdb.DuckDBPyConnection) -> list[str]:
     """Compare every table of the lake with what is published, row by row; the names of those that differ."""
-    states = read_states(con) or {}
-    return [table.name for table in published_tables(con) if table.name in states and not _is_as_published(con, table)]
+    return [table.name for table in published_tables(con) if not _is_as_published(con, table)]
 
 
 def _is_as_published(con: duckdb.DuckDBPyConnection, table: LakeTable) -> bool:
+    published = _measure(con, table.rows, table)
     if _columns_of(con, table.target) is None:
-        return False
-    return _measure(con, f"{table.target} p", table) == _measure(con, table.rows, table)
+        return not published
+    return _measure(con, f"{table.target} p", table) == published
 
 
 def _write(
@@ -117,7 +117,9 @@ def _write(
     changes, now = [], {**states, PUBLICATION: shown}
     for table in published_tables(con):
         newest = states[table.name].newest if table.name in states else 0
-        known = carried.get(table.name, {}) if carried is not None and table.carried else None
+        known = carried.get(table.name) if carried is not None and table.carried else None
+        if known is not None and _rows(known) != _count(con, table):
+            known = None
         found = _Published(known, {}) if known is not None else _measure_newer(con, table, newest)
         if table.name not in states and not found.parts:
             continue
@@ -167,6 +169,11 @@ def _update(
     held = {**same, **measured}
     change = TableChange(table.name, _rows(held), removed, added) if removed or added else None
     return change, LakeState(held, version)
+
+
+def _count(con: duckdb.DuckDBPyConnection, table: LakeTable) -> int:
+    """Published rows, which DuckDB knows without reading them."""
+    return int(con.execute(f"SELECT count(*) FROM {table.rows}").fetchall()[0][0])
 
 
 def _rows(parts: Parts) -> int:

@@ -226,6 +226,7 @@ def another_digest(address: LakeAddress, path: Path) -> dict[str, Any]:
         (FIRST, "UPDATE table_parts SET engine = 'v0', digest = 1"),
         (RESTATED, "DROP TABLE table_parts"),
         (WITHOUT_THE_THIRD, "UPDATE table_parts SET digest = 1"),
+        (FIRST, "DELETE FROM table_parts"),
     ):
         publish(path, rows)
         with duckdb.connect(str(path)) as con:
