@@ -1,6 +1,6 @@
 """The commit of a page's rows to a lake against DuckDB's own insert of the same rows into it.
 
-It runs on the DuckDB that has the extensions (`make .venv-oldest/oldest.stamp`), the catalog on a PostgreSQL of its own.
+It runs on the DuckDB that has the extensions (`make .venv-oldest/oldest.stamp`), its catalog on a PostgreSQL of its own.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def rows() -> Iterator[Row]:
     """Processor time and wall clock of one commit."""
     label = f"lake commit of a page's 100 rows, beside {HISTORY:,}"
     if not PYTHON.exists():
-        yield Row(label, "not measured", "", note="`make .venv-oldest/oldest.stamp` fetches the DuckDB with the extensions")
+        yield Row(label, "not measured", "", note="`make .venv-oldest/oldest.stamp` fetches the DuckDB for it")
         return
     with Postgres() as postgres, tempfile.TemporaryDirectory() as folder:
         found = _compare(Path(folder), postgres.url())
