@@ -1,6 +1,7 @@
 """The commit of a page's rows to a lake against DuckDB's own insert of the same rows into it.
 
-It runs on the DuckDB that has the extensions (`make .venv-oldest/oldest.stamp`), its catalog on a PostgreSQL of its own.
+It runs on the DuckDB that has the extensions (`make .venv-oldest/oldest.stamp`); the catalog is on a PostgreSQL of its
+own.
 """
 
 from __future__ import annotations
