@@ -8,8 +8,8 @@ import subprocess
 import sysconfig
 from pathlib import Path
 
-from tests.paths import ROOT
-from tests.warehouse.lake.conftest import PYTHON, new_catalog
+from tests.paths import OLDEST, ROOT
+from tests.warehouse.lake.conftest import new_catalog
 
 READERS = Path(__file__).parent / "readers.py"
 
@@ -24,7 +24,7 @@ def test_an_analyst_in_another_process_sees_whole_publications_with_each_library
         "TOLLBOOK_LAKE": new_catalog(postgres),
         "TOLLBOOK_LAKE_DATA": str(tmp_path / "lake"),
     }
-    command = [str(PYTHON), str(READERS)]
+    command = [str(OLDEST), str(READERS)]
     libraries = sysconfig.get_path("purelib")
     with subprocess.Popen([*command, "write", tmp_path], env=env, stdout=subprocess.PIPE, text=True) as writer:
         looked = subprocess.run(
