@@ -12,12 +12,10 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-import libfaketime
 import pytest
 
+from tests.clocks import moved
 from tests.paths import ROOT
-
-LIBRARY = Path(libfaketime.__file__).parent / "vendor" / "libfaketime" / "src" / "libfaketime.so.1"
 
 CLOCKS = {
     "the first of a month, just begun": datetime(2027, 2, 1, 0, 5, tzinfo=UTC),
@@ -38,16 +36,9 @@ TIMELY = (
 def at(moment: datetime, *command: str) -> subprocess.CompletedProcess[str]:
     """Run a command whose clock says so, and goes on from there."""
     ahead = moment.timestamp() - time.time()
-    faked = {
-        "LD_PRELOAD": str(LIBRARY),
-        "FAKETIME": f"{ahead:+.0f}",
-        # Sleeping and waiting go by the monotonic clock, which stays as it is.
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        "DONT_FAKE_MONOTONIC": "1",
-    }
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     return subprocess.run(
-        [sys.executable, *command], cwd=ROOT, env={**kept, **faked}, capture_output=True, text=True, timeout=250
+        [sys.executable, *command], cwd=ROOT, env={**kept, **moved(ahead)}, capture_output=True, text=True, timeout=250
     )
 
 

@@ -14,6 +14,7 @@ import duckdb
 from payer.ledger import Ledger
 from payer.values.money import Amount
 from payer.values.purchase import Money
+from tests.cluster import lake
 from tests.cluster.play import Cluster
 from tests.crash.child import begin, finish
 
@@ -60,6 +61,7 @@ def reckon(cluster: Cluster) -> None:
     if code != 0:
         wrong.append(f"publish ends with {code}: {done}")
     _published(cluster)
+    _lake(cluster)
 
 
 def _transfers(cluster: Cluster) -> None:
@@ -69,7 +71,7 @@ def _transfers(cluster: Cluster) -> None:
         held = [p for p in ledger.purchases() if p.money is Money.SPENT]
         keys = [(p.purchase_key, p.generation) for p in ledger.purchases()]
         cells = [(p.order.dataset, str(p.order.request), p.order.edition) for p in held]
-        cluster.proof.purchases = len(held)
+        cluster.proof.purchases, cluster.proof.transfers = len(held), len(moved)
         cluster.proof.wrong += [f"{problem}" for problem in ledger.verify_projection()]
         for asset in {p.asset for p in held}:
             months = sum(v for (scope, _), v in ledger.committed(asset).items() if scope == "month")
@@ -97,6 +99,8 @@ def _published(cluster: Cluster) -> None:
         for name, folder in both.items():
             con.execute(f"ATTACH '{folder / 'warehouse.duckdb'}' AS {name} (READ_ONLY)")
         for table in TABLES:
+            [(count,)] = con.execute(f"SELECT count(*) FROM ours.{table}").fetchall()
+            cluster.proof.published_rows += count
             for one, other in (("ours", "fresh"), ("fresh", "ours")):
                 query = f"SELECT count(*) FROM (FROM {one}.{table} EXCEPT ALL FROM {other}.{table})"
                 [(rows,)] = con.execute(query).fetchall()
@@ -122,3 +126,20 @@ def _bucket(cluster: Cluster) -> None:
         [(rows,)] = con.execute("SELECT count(*) FROM (FROM ours.loads EXCEPT ALL FROM remote.loads)").fetchall()
     if rows:
         cluster.proof.wrong.append(f"the store lacks {rows} deliveries")
+
+
+def _lake(cluster: Cluster) -> None:
+    """The lake has each published row once, and no other."""
+    if cluster.lake is None:
+        return
+    cluster.write_lake()
+    done = lake.compared({**cluster.env(1), **cluster.lake}, cluster.shared / "warehouse.duckdb")
+    if done.returncode:
+        cluster.proof.wrong.append(f"the lake can't be compared: {done.stderr[-600:]}")
+        return
+    found = json.loads(done.stdout)
+    cluster.proof.lake_snapshots = found.pop("snapshots")[0]
+    for table, (rows, missing, more) in found.items():
+        cluster.proof.lake_rows += rows
+        if missing or more:
+            cluster.proof.wrong.append(f"the lake lacks {missing} of {rows} rows of {table}, and has {more} more")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import os
 import random
 import sys
 import time
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,42 +26,31 @@ def work(env: Mapping[str, str], commands: Sequence[Sequence[str]], stop: str, l
         turn += 1
         out = Path(f"{log}.out")
         with out.open("w") as said, contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-            code = _flow(words[1]) if words[0] == "flow" else tollbook([*words, "--json"])
+            code = tollbook([*words, "--json"])
         with open(log, "a") as lines:
             lines.write(json.dumps([code, words, out.read_text()[-1500:]]) + "\n")
         if code not in (0, 3):
             time.sleep(0.3)
 
 
-def _flow(name: str) -> int:
-    """Run a flow as a run of the Prefect server that PREFECT_API_URL names; 0, or 4 for one that failed."""
-    from prefect.flows import load_flow_from_entrypoint
+def read(env: Mapping[str, str], place: str, stop: str, log: str, seed: int, pause: float) -> None:
+    """Read the published file or address as an analyst does, each time by a new connection, until the file `stop` is
+    there, with up to `pause` seconds between."""
+    import tollbook
+    from tollbook_bucket.fetch import OldCopy
 
-    flow: Any = load_flow_from_entrypoint(f"flows.{name}.{name}")
-    try:
-        asyncio.run(flow.with_options(retries=0)())
-    except Exception as error:  # noqa: BLE001  # whatever Prefect makes of it is told
-        print(f"{type(error).__name__}: {error}")
-        return 4
-    return 0
-
-
-def read(path: str, stop: str, log: str, seed: int) -> None:
-    """Read the published file as an analyst does, each time by a new connection, until the file `stop` is there."""
-    import duckdb
-
-    dice, most = random.Random(seed), 0
-    count, errors = 0, []
+    os.environ.update(env)
+    dice, most, count, old = random.Random(seed), 0, 0, 0
+    errors: list[str] = []
     while not Path(stop).exists():
-        time.sleep(dice.uniform(0.3, 1.0))
-        if not Path(path).exists():
-            continue
+        time.sleep(dice.uniform(0.3, 1.0) * pause)
         try:
-            with duckdb.connect(path, read_only=True) as con:
+            with warnings.catch_warnings(record=True) as warned, _opened(place, tollbook.connect) as con:
                 [(rows, keys)] = con.execute(
                     "SELECT count(*), count(DISTINCT (token_id, date)) FROM signals"
                 ).fetchall()
                 [(loads, purchases)] = con.execute("SELECT count(*), count(DISTINCT purchase_id) FROM loads").fetchall()
+            old += any(issubclass(each.category, OldCopy) for each in warned)
             if rows != keys or loads != purchases:
                 errors.append(f"{rows} rows of {keys} keys, {loads} loads of {purchases} purchases")
             if loads < most:
@@ -70,6 +59,11 @@ def read(path: str, stop: str, log: str, seed: int) -> None:
         except Exception as error:  # noqa: BLE001  # whatever a reader sees is told
             errors.append(f"{type(error).__name__}: {error}")
         count += 1
-    with open(log, "a") as lines:
-        lines.write(json.dumps({"reads": count, "errors": errors}) + "\n")
+    Path(log).write_text(json.dumps({"reads": count, "waits": old, "errors": errors}))
     sys.exit(1 if errors else 0)
+
+
+def _opened(place: str, connect: Callable[[str], Any]) -> Any:
+    import duckdb
+
+    return connect(place) if "://" in place else duckdb.connect(place, read_only=True)

