@@ -226,6 +226,7 @@ class Cluster:
             process.kill()
         for child in self.lake_readers:
             child.kill()
+            child.wait()
 
 
 @contextmanager

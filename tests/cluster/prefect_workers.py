@@ -37,7 +37,7 @@ class PrefectWorkers:
     def __init__(self, folder: Path, env: Mapping[str, str], database: str, lake: Mapping[str, str]) -> None:
         folder.mkdir()
         self._folder, self._lake = folder, lake
-        self._prefect = Prefect(folder, {**env, **({DATABASE: database} if database else {})})
+        self._prefect = Prefect(folder, {**env, **({DATABASE: database} if database else {})}, patience=900)
         self._environments: dict[int, Mapping[str, str]] = {}
         self._workers: dict[int, subprocess.Popen[bytes]] = {}
         self._lock = threading.Lock()

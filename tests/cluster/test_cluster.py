@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.cluster.check import reckon
 from tests.cluster.play import VICTIMS, cluster
 
@@ -11,6 +13,7 @@ CAPS = {"per_run": "3.00", "per_flow_day": "6.00", "per_day": "0.60"}
 """The day's cap is reached: 35 calls are what all three workers may make together."""
 
 
+@pytest.mark.timeout(900)
 def test_three_workers_buy_and_publish_as_one_while_everything_is_killed(tmp_path: Path) -> None:
     """I1, I3, I5, I7, I8. Fifteen seconds on two cores, as long as it takes to strike each victim elsewhere."""
     with cluster(tmp_path, 12, 7, CAPS) as played:

@@ -89,6 +89,7 @@ class CommandWorkers:
         return False
 
     def end(self) -> list[str]:
+        self._stop.touch()
         wrong = []
         for process in self._processes.values():
             process.join(180)

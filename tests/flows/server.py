@@ -38,12 +38,17 @@ def quiet_environment(home: Path, env: Mapping[str, str]) -> dict[str, str]:
 
 class Prefect:
     """`with Prefect(home, env) as prefect:` serves and deploys everything until the block ends. The worker is the
-    caller's to start."""
+    caller's to start. A command of the page has `patience` seconds."""
 
     def __init__(
-        self, home: Path, env: Mapping[str, str], *, before_deploying: Callable[[Prefect], None] = lambda _: None
+        self,
+        home: Path,
+        env: Mapping[str, str],
+        *,
+        before_deploying: Callable[[Prefect], None] = lambda _: None,
+        patience: float = 200,
     ) -> None:
-        self.home, self._before_deploying = home, before_deploying
+        self.home, self._before_deploying, self._patience = home, before_deploying, patience
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = str(free.getsockname()[1])
@@ -96,7 +101,9 @@ class Prefect:
 
     def run(self, *command: str) -> str:
         """A command of the page, to its end; what it printed."""
-        done = subprocess.run(command, env=self.env, cwd=PROJECT, capture_output=True, text=True, timeout=200)
+        done = subprocess.run(
+            command, env=self.env, cwd=PROJECT, capture_output=True, text=True, timeout=self._patience
+        )
         assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
         self.said[" ".join(command)] = done.stdout
         return done.stdout
