@@ -16,7 +16,7 @@ from payer.values.money import Amount
 from payer.values.purchase import Money
 from tests.cluster import lake
 from tests.cluster.play import Cluster
-from tests.crash.child import begin, finish
+from tests.crash.child import begin
 
 TABLES = ("grades", "grades_versions", "grades_snapshots", "signals", "signals_versions", "moonshots", "loads")
 PATIENCE = 8
@@ -38,7 +38,9 @@ def command(env: dict[str, str], words: list[str], out: str) -> None:
 def tollbook(cluster: Cluster, env: dict[str, str], *words: str) -> tuple[int, Any]:
     """A command in a process of its own: its exit code and document."""
     out = cluster.folder / "said.json"
-    finish(begin(command, env, list(words), str(out)))
+    process = begin(command, env, list(words), str(out))
+    process.join(300)
+    assert process.exitcode is not None, f"{words} hangs"
     code, said = json.loads(out.read_text())
     return code, json.loads(said) if said.strip() else None
 
