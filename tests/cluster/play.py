@@ -153,7 +153,7 @@ class Cluster:
         began, every = time.time(), max(1.0, min(self.proof.seconds / 12, 40))
         due: list[str] = []
         while time.time() < began + self.proof.seconds or (
-            not all(self.proof.struck[victim] for victim in VICTIMS) and time.time() < began + 4 * self.proof.seconds
+            not all(self.proof.struck[victim] for victim in VICTIMS) and time.time() < began + 20 * self.proof.seconds
         ):
             time.sleep(self.dice.uniform(0.5, 1.0) * every)
             due = due or self.dice.sample(VICTIMS, len(VICTIMS))
