@@ -54,10 +54,13 @@ class Team:
 
     def tollbook(self, *arguments: str, code: int = 0) -> str:
         """One command in the folder; what it printed."""
-        command = [str(BIN / "tollbook"), *arguments]
-        done = subprocess.run(command, cwd=self.folder, env=self.env, capture_output=True, text=True, timeout=200)
+        done = self.command(*arguments)
         assert done.returncode == code, f"{arguments} ended with {done.returncode}: {done.stdout}{done.stderr}"
         return done.stdout + done.stderr
+
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [str(BIN / "tollbook"), *arguments]
+        return subprocess.run(command, cwd=self.folder, env=self.env, capture_output=True, text=True, timeout=200)
 
     def told(self, words: str) -> list[str]:
         """The lines with these words, of all messages that the webhook got."""
@@ -222,7 +225,7 @@ def test_a_run_that_is_killed_while_it_pays_costs_nothing_twice(team: Team) -> N
         with suppress(ProcessLookupError):
             os.kill(engine, signal.SIGKILL)
     team.world.faults.clear()
-    team.tollbook("recover")
+    team.server.wait("nothing is in doubt", lambda: team.command("recover").returncode == 0)
     again = team.run("backfill", **asked)
     assert again["state_name"] == "Completed", again["state"]["message"]
     paid = team.world.transfers()[before:]
