@@ -19,6 +19,7 @@ from sources.planner.grid import Span, gaps, merged
 from sources.slots import start_of
 from tasks.buy.bill import Bill, Item, Line, Saved
 from tasks.buy.outcome import Bought, Outcome, PriceChange, UnconfirmedCells
+from tasks.request.counted import counted
 from tasks.workspace.cache_trouble import as_payer_errors
 from warehouse.load.report import Failure, LoadReport, joined
 from warehouse.publish.publication import Publication
@@ -178,11 +179,9 @@ def _postponed_note(bill: Bill) -> str | None:
     if not bill.postponed or bill.refusal is not None or not limits:
         return None
     tightest = min(limits, key=lambda line: line.limit - line.after)
-    calls, amount = len(bill.postponed), f"{bill.money(bill.postponed_atomic)} {bill.asset.symbol}"
+    calls, amount = counted(len(bill.postponed), "call"), f"{bill.money(bill.postponed_atomic)} {bill.asset.symbol}"
     limit = f"{tightest.name} is {tightest.text(tightest.limit)}"
-    return (
-        f"left for a later run: {calls} calls for {amount}, because {limit} and holds {tightest.text(tightest.after)}"
-    )
+    return f"left for a later run: {calls} for {amount}, because {limit} and holds {tightest.text(tightest.after)}"
 
 
 def _in_doubt(purchase: Purchase) -> bool:

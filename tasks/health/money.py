@@ -13,6 +13,7 @@ from payer.values.purchase import Money, Purchase
 from payer.values.terms import Quote
 from tasks.health.finding import Finding, Severity
 from tasks.ops.status import Cap
+from tasks.request.counted import counted
 
 RATE_DAYS = 7
 """Days over which the rate of spending is measured."""
@@ -74,7 +75,7 @@ def losses(undelivered: Iterable[Purchase], failed: Iterable[Purchase]) -> Itera
         ("failed-delivery", failed, "paid, and delivered what can't be used"),
     ):
         for seller, lost in sorted(_by_seller(purchases).items()):
-            text = f"{seller}: {len(lost)} purchases {words}, {_total(lost)}"
+            text = f"{seller}: {counted(len(lost), 'purchase')} {words}, {_total(lost)}"
             advice = "see `tollbook status`; `tollbook accept-loss` lets them be bought again"
             code = PaidUndelivered.exit_code
             yield Finding(kind, seller, Severity.CRITICAL, text, advice, str(len(lost)), code)
@@ -84,7 +85,7 @@ def in_doubt(purchases: Iterable[Purchase], now: datetime) -> Iterator[Finding]:
     """Find money that was sent more than an hour ago and is proved neither spent nor void."""
     old = [p for p in purchases if p.money is Money.EXPOSED and now - p.created_at > PATIENCE]
     for seller, doubtful in sorted(_by_seller(old).items()):
-        text = f"{seller}: {len(doubtful)} purchases in doubt for longer than an hour, {_total(doubtful)}"
+        text = f"{seller}: {counted(len(doubtful), 'purchase')} in doubt for longer than an hour, {_total(doubtful)}"
         advice = "run `tollbook recover`: it asks the chain and the seller"
         yield Finding("in-doubt", seller, Severity.WARNING, text, advice, str(len(doubtful)), Unresolved.exit_code)
 

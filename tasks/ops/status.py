@@ -19,6 +19,7 @@ from payer.values.errors import PaidUndelivered, Unresolved, worst
 from payer.values.money import Amount, Asset
 from payer.values.purchase import Data, Money, Purchase
 from tasks.operator.freeze import freeze_document
+from tasks.request.counted import counted
 from tasks.workspace.run import new_run
 from tasks.workspace.workspace import Workspace
 from warehouse.publish.open_files import OldVersions, held_versions
@@ -49,7 +50,7 @@ class AbsentCounts:
 
     @property
     def text(self) -> str:
-        return f"{self.unconfirmed} cells unconfirmed, {self.confirmed_empty} confirmed empty"
+        return f"{counted(self.unconfirmed, 'cell')} unconfirmed, {self.confirmed_empty} confirmed empty"
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,18 +167,17 @@ def loss_text(losses: Sequence[Purchase]) -> str:
     """Say how many purchases brought nothing and what was paid for them; empty where there are none."""
     if not losses:
         return ""
-    count = len(losses)
-    words = "1 purchase was paid and brought" if count == 1 else f"{count} purchases were paid and brought"
-    return f"{words} nothing that can be used: {money_text((p.asset, p.loss) for p in losses)}"
+    verb, paid = "was" if len(losses) == 1 else "were", money_text((p.asset, p.loss) for p in losses)
+    return f"{counted(len(losses), 'purchase')} {verb} paid and brought nothing that can be used: {paid}"
 
 
 def doubt_text(in_doubt: Sequence[Purchase]) -> str:
     """Say how many purchases are in doubt, with their money; empty where there are none."""
     if not in_doubt:
         return ""
-    count = "1 purchase is" if len(in_doubt) == 1 else f"{len(in_doubt)} purchases are"
+    verb = "is" if len(in_doubt) == 1 else "are"
     money = money_text((p.asset, p.committed) for p in in_doubt)
-    return f"{count} in doubt: {money} sent, and not yet proved paid or void"
+    return f"{counted(len(in_doubt), 'purchase')} {verb} in doubt: {money} sent, and not yet proved paid or void"
 
 
 def money_trouble(ws: Workspace) -> str:

@@ -16,6 +16,7 @@ from payer.values.errors import OverBudget, Refused
 from payer.values.money import parse_decimal
 from tasks.buy.bill import Bill
 from tasks.prefect.artifacts import bill_artifact
+from tasks.request.counted import counted
 
 
 def plan_field(code: str = "") -> Any:
@@ -46,7 +47,7 @@ class ApprovalInput(RunInput):
 
 def approval_form(bill: Bill, expires: datetime) -> type[ApprovalInput]:
     """Return the form of one bill, its code and amount filled in, with a text that names both and the deadline."""
-    calls = "1 call" if bill.calls == 1 else f"{bill.calls} calls"
+    calls = counted(bill.calls, "call")
     amount = bill.money(bill.amount_atomic)
     paragraphs = (
         f"**{calls} for {amount} {bill.asset.symbol}**: {bill.flow}",

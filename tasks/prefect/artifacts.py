@@ -18,6 +18,7 @@ from tasks.calls.call import WatchedCall, of_cost
 from tasks.ops.costs import view
 from tasks.ops.publish import cost_table
 from tasks.ops.reconcile import Books
+from tasks.request.counted import counted
 from tasks.workspace.workspace import Workspace
 
 WITHIN = "within cap"
@@ -90,7 +91,7 @@ def line_verdict(bill: Bill, line: Line) -> str:
     if not line.all_items:
         return "left for a later run by the caps"
     whole = _whole_verdict(bill)
-    return f"{whole}, {waiting} calls left for a later run" if waiting and whole == WITHIN else whole
+    return f"{whole}, {counted(waiting, 'call')} left for a later run" if waiting and whole == WITHIN else whole
 
 
 def _whole_verdict(bill: Bill) -> str:
@@ -110,17 +111,17 @@ def _short(cap: CapLine) -> str:
 def _bill_text(bill: Bill) -> str:
     """Markdown: the total, what is not bought and why, notes, and every cap."""
     symbol = bill.asset.symbol
-    lines = [f"{bill.flow}: {bill.calls} calls, {bill.money(bill.amount_atomic)} {symbol}"]
+    lines = [f"{bill.flow}: {counted(bill.calls, 'call')}, {bill.money(bill.amount_atomic)} {symbol}"]
     lines += [f"Refused: {problem.what}" for problem in bill.problems]
     if bill.postponed:
         amount = bill.money(bill.postponed_atomic)
-        lines.append(f"Left for a later run by the caps: {len(bill.postponed)} calls, {amount} {symbol}")
+        lines.append(f"Left for a later run by the caps: {counted(len(bill.postponed), 'call')}, {amount} {symbol}")
     if bill.undelivered:
-        calls = f"{len(bill.undelivered)} calls"
+        calls = counted(len(bill.undelivered), "call")
         lines.append(f"Paid, never delivered, and not bought again without operator approval: {calls}")
     for lost in bill.lost:
         repair = f"; {lost.repaired_by} has them" if lost.repaired_by else ""
-        lines.append(f"Gone: {lost.cells} cells of {lost.dataset} ({lost.what}){repair}")
+        lines.append(f"Gone: {counted(lost.cells, 'cell')} of {lost.dataset} ({lost.what}){repair}")
     lines += bill.notes
     if bill.caps:
         lines.append(markdown_table([_cap_row(cap) for cap in bill.caps]))

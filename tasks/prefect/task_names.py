@@ -12,6 +12,7 @@ from tasks.buy.bill import Bill
 from tasks.buy.outcome import Bought
 from tasks.buy.plan import Planned
 from tasks.calls.subject import of_plan
+from tasks.request.counted import counted
 from tasks.request.model import DataRequest
 
 MOST_KEYS = 3
@@ -34,14 +35,16 @@ def _about(argument: Any) -> str:
         case Purchase():
             return call_name(argument)
         case Bill():
-            return f"{argument.calls} calls, {argument.money(argument.amount_atomic)} {argument.asset.symbol}"
+            return (
+                f"{counted(argument.calls, 'call')}, {argument.money(argument.amount_atomic)} {argument.asset.symbol}"
+            )
         case Planned():
-            calls = sum(len(plan.pieces) for _, plan in argument.plans)
-            return f"{calls} calls of {', '.join(dataset.name for dataset, _ in argument.plans)}"
+            calls = counted(sum(len(plan.pieces) for _, plan in argument.plans), "call")
+            return f"{calls} of {', '.join(dataset.name for dataset, _ in argument.plans)}"
         case DataRequest():
             return ", ".join(part.dataset for part in argument.datasets)
         case [Bought(), *_]:
-            return f"{len(argument)} calls"
+            return counted(len(argument), "call")
     return ""
 
 

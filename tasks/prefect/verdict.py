@@ -12,6 +12,7 @@ from prefect.states import Cancelled, Completed, Failed
 from payer.values.errors import EndedVoid, LedgerDamaged, PayerError, Unreachable, Unresolved
 from tasks.buy.outcome import Outcome
 from tasks.ops.reconcile import Books
+from tasks.request.counted import counted
 
 MAY_PASS = (Unresolved.exit_code, Unreachable.exit_code)
 """Exit codes of what another attempt may get past: doubt, and a peer that doesn't answer."""
@@ -53,9 +54,9 @@ def _reasons(outcome: Outcome) -> Iterator[str]:
     for failure in outcome.loaded.failures[:1]:
         yield f"failed body {failure.purchase_id} ({failure.dataset}): {failure.message}"
     for cells in outcome.unconfirmed[:1]:
-        yield f"{cells.cells} cells of {cells.dataset} not delivered ({cells.span}): {cells.again}"
+        yield f"{counted(cells.cells, 'cell')} of {cells.dataset} not delivered ({cells.span}): {cells.again}"
     if outcome.left_calls:
-        yield f"{outcome.left_calls} calls left, {outcome.money(outcome.left_atomic)} {outcome.asset.symbol}"
+        yield f"{counted(outcome.left_calls, 'call')} left, {outcome.money(outcome.left_atomic)} {outcome.asset.symbol}"
     yield from _prices(outcome)
 
 

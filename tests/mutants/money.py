@@ -116,7 +116,15 @@ MUTANTS = (
         ("tests/payer/wallet/test_nonce_secret.py",),
         any_nonce_secret=("(known is not None and not _derives(secret, known))", "False"),
         secret_made_a_second_time=("if known is None and secret is None:", "if secret is None:"),
-        secret_for_everybody=("os.O_EXCL | os.O_CLOEXEC, 0o600)", "os.O_EXCL | os.O_CLOEXEC, 0o644)"),
+    ),
+    *of(
+        "payer/values/durable.py",
+        ("tests/payer/wallet/test_nonce_secret.py", "tests/payer/wallet/test_keystore.py"),
+        secret_for_everybody=(
+            "handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)",
+            "handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)",
+        ),
+        half_a_secret_has_its_name=("write_new_file(unfinished, text)", "write_new_file(path, text)"),
     ),
     *of(
         "payer/wallet/account.py",

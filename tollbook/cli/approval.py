@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from payer.values.errors import OverBudget, Refused
 from tasks.buy.bill import Bill
+from tasks.request.counted import counted
 from tollbook.cli.errors import BadUsage
 from tollbook.cli.tables.bills import amount, show_bills
 from tollbook.cli.terminal.output import Output
@@ -48,7 +49,7 @@ class Approval:
                 f"the bill is {amount(bill, bill.amount_atomic)} and nobody is there to approve it",
                 advice="say --yes to buy up to the bill, or --max-cost X to buy up to X",
             )
-        print(f"\nBuy {bill.calls} calls for {amount(bill, bill.amount_atomic)}? [y/N] ", end="", flush=True)
+        print(f"\nBuy {counted(bill.calls, 'call')} for {amount(bill, bill.amount_atomic)}? [y/N] ", end="", flush=True)
         if (await _line()).strip().lower() not in ("y", "yes"):
             raise Declined("not approved: nothing was bought")
 
@@ -73,7 +74,11 @@ def too_small(bill: Bill, budget: int) -> OverBudget:
             break
         spent += item.price or 0
         reach += 1
-    more = f"it would reach for {reach} of {bill.calls} calls, oldest first" if reach else "it reaches for no call"
+    more = (
+        f"it would reach for {reach} of {counted(bill.calls, 'call')}, oldest first"
+        if reach
+        else "it reaches for no call"
+    )
     return OverBudget(
         f"--max-cost is {amount(bill, budget)} and the bill is {amount(bill, bill.amount_atomic)}; {more}",
         advice=f"raise it to {bill.money(bill.amount_atomic)}, or ask for fewer days or tokens",

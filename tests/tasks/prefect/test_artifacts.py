@@ -56,7 +56,7 @@ def test_above_it_stand_refusals_what_is_left_notes_and_every_cap(shown: dict[st
     words = shown["description"]
     assert words.startswith("backfill: 2 calls, 0.034 USDC")
     assert "Refused: payTo: somebody else" in words
-    assert "Left for a later run by the caps: 1 calls, 0.017 USDC" in words
+    assert "Left for a later run by the caps: 1 call, 0.017 USDC" in words
     assert "Gone: 5 cells of tm-grade (2026-11-20); tm-grade-history has them" in words
     assert "tm-grade is sold only for now" in words
     assert "| cap | limit USDC | committed USDC | after this bill USDC | verdict |" in words
@@ -81,7 +81,7 @@ def one(*caps: CapLine, line: Line = TWO, **more: Any) -> Bill:
         (one(FULL, OWN, refusal=FULL.refusal()), "refused by per_day and max_cost"),
         (one(SELLERS, refusal=SELLERS.refusal()), "refused by sellers.tokenmetrics.per_day"),
         (one(CAP, refusal=QuoteUnacceptable("x is frozen")), "refused: x is frozen"),
-        (one(CAP, postponed=(item(3),)), "within cap, 1 calls left for a later run"),
+        (one(CAP, postponed=(item(3),)), "within cap, 1 call left for a later run"),
         (one(CAP, line=replace(TWO, items=()), postponed=(item(3),)), "left for a later run by the caps"),
         (one(CAP, line=replace(TWO, problem=QuoteUnacceptable("payTo: somebody"))), "refused: payTo: somebody"),
         (one(CAP, line=replace(TWO, items=())), "nothing to buy"),

@@ -38,7 +38,9 @@ def test_some_pages_of_a_catalogue_are_no_catalogue(tmp_path: Path, monkeypatch:
     async def in_thread(work: Any, *args: Any, **named: Any) -> Any:
         return work(*args, **named)
 
-    ws: Any = SimpleNamespace(cache=cache, from_cache=lambda work: (work(cache), ()), clock=clock, in_thread=in_thread)
+    ws: Any = SimpleNamespace(
+        cache=cache, from_cache=lambda work: (work(cache), ()), clock=clock, in_thread=in_thread, has_wallet=True
+    )
 
     async def loading(_ws: object) -> LoadReport:
         return load_cache(cache, books)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from tasks.buy.bill import Bill, Line
 from tasks.buy.caps import CapLine
 from tasks.buy.outcome import Outcome
+from tasks.request.counted import counted
 from tollbook.cli.terminal.output import Output
 
 FIGURES = frozenset({2, 3, 4, 5})
@@ -34,17 +35,17 @@ def show_bills(output: Output, all_bills: Sequence[Bill], *, title: str = "The b
 def bill_notes(output: Output, bill: Bill) -> None:
     """Print what the cache saved, which cells are lost, and what may come on top."""
     if bill.saved.calls:
-        calls = plural(bill.saved.calls, "call")
+        calls = counted(bill.saved.calls, "call")
         output.line(f"  {bill.flow}: {calls} held already, {amount(bill, bill.saved.amount_atomic)} saved", hang=4)
     if bill.undelivered:
-        calls = plural(len(bill.undelivered), "call")
+        calls = counted(len(bill.undelivered), "call")
         output.line(
             f"  {bill.flow}: {calls} paid and undelivered, not bought again without accept-loss", style="red", hang=4
         )
     for lost in bill.lost:
         repair = f"; {lost.repaired_by} has them" if lost.repaired_by else ""
         output.line(
-            f"  {lost.dataset}: {lost.cells} cells can't be bought any more ({lost.what}){repair}",
+            f"  {lost.dataset}: {counted(lost.cells, 'cell')} can't be bought any more ({lost.what}){repair}",
             style="yellow",
             hang=4,
         )
@@ -54,7 +55,7 @@ def bill_notes(output: Output, bill: Bill) -> None:
         if line.problem and line.all_items:
             output.line(f"  {line.dataset}: not bought. {line.problem.what}", style="red", hang=4)
     if bill.postponed:
-        calls, worth = plural(len(bill.postponed), "call"), sum(item.price or 0 for item in bill.postponed)
+        calls, worth = counted(len(bill.postponed), "call"), sum(item.price or 0 for item in bill.postponed)
         output.line(
             f"  {bill.flow}: {calls} more, {amount(bill, worth)}, left for a later run by the caps",
             style="yellow",
@@ -76,10 +77,10 @@ def absent_words(line: Line) -> list[str]:
     """Say how many wanted cells were asked for and not delivered, and how many are confirmed to have no row."""
     words = []
     if line.unconfirmed:
-        cells = plural(line.unconfirmed_cells, "cell")
+        cells = counted(line.unconfirmed_cells, "cell")
         words.append(f"{cells} unconfirmed: asked for and not delivered, to be asked for again")
     if line.confirmed_empty:
-        words.append(f"{plural(line.confirmed_empty, 'cell')} confirmed empty")
+        words.append(f"{counted(line.confirmed_empty, 'cell')} confirmed empty")
     return [f"{line.dataset}: {', '.join(words)}"] if words else []
 
 
@@ -123,8 +124,3 @@ def _total(all_bills: Sequence[Bill]) -> str:
     if len(symbols) == 1:
         return all_bills[0].money(sum(bill.amount_atomic for bill in all_bills))
     return " + ".join(f"{bill.money(bill.amount_atomic)} {bill.asset.symbol}" for bill in all_bills)
-
-
-def plural(count: int, noun: str) -> str:
-    """A count with its noun, `1 call` or `2 calls`."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from payer.elsewhere.pieces import WHO
 from tasks.buy.outcome import Outcome
-from tollbook.cli.tables.bills import FIGURES, amount, plural
+from tasks.request.counted import counted
+from tollbook.cli.tables.bills import FIGURES, amount
 from tollbook.cli.terminal.output import Output
 
 FEW = 4
@@ -46,9 +47,9 @@ def _outcome_row(done: Outcome, unit: str) -> tuple[str, ...]:
 
 def show_outcome(output: Output, done: Outcome) -> None:
     """Print what one run did, in a few lines."""
-    output.heading(f"{done.run.flow}: {amount(done, done.amount_atomic)} for {plural(done.calls_paid, 'paid call')}")
+    output.heading(f"{done.run.flow}: {amount(done, done.amount_atomic)} for {counted(done.calls_paid, 'paid call')}")
     output.line(f"  rows        {done.loaded.rows_new} new, {done.loaded.rows_changed} changed")
-    output.line(f"  saved       {plural(done.calls_avoided, 'call')}, {amount(done, done.saved)}")
+    output.line(f"  saved       {counted(done.calls_avoided, 'call')}, {amount(done, done.saved)}")
     for word, text, style in _remarks(done):
         output.line(f"  {word:<11} {text}", style=style, hang=14)
     if done.published:
@@ -60,10 +61,10 @@ def _remarks(done: Outcome) -> Iterator[tuple[str, str, str]]:
     if done.interrupted:
         yield "interrupted", "what was on its way was waited for and kept; run again to go on", "yellow"
     if done.found_on_chain:
-        found = plural(done.found_on_chain, "purchase")
+        found = counted(done.found_on_chain, "purchase")
         yield "on chain", f"{found} found there, bought by {WHO}: not paid again", ""
     if done.recovered:
-        yield "recovered", f"{plural(done.recovered, 'purchase')} of an earlier run", ""
+        yield "recovered", f"{counted(done.recovered, 'purchase')} of an earlier run", ""
     yield from _about_bodies(done)
     for moved in done.price_changes:
         words = f"{moved.dataset}: price {done.money(moved.before)} -> {done.money(moved.after)} at call {moved.call}"
@@ -75,10 +76,10 @@ def _remarks(done: Outcome) -> Iterator[tuple[str, str, str]]:
 
 def _about_bodies(done: Outcome) -> Iterator[tuple[str, str, str]]:
     for absent in done.unconfirmed:
-        cells = f"{plural(absent.cells, 'cell')} of {absent.dataset} asked for and not delivered ({absent.span})"
+        cells = f"{counted(absent.cells, 'cell')} of {absent.dataset} asked for and not delivered ({absent.span})"
         yield "unconfirmed", f"{cells}: {absent.again}", "yellow"
     if done.loaded.quarantined:
-        yield "quarantined", f"{plural(done.loaded.quarantined, 'row')}, kept with their bodies", "yellow"
+        yield "quarantined", f"{counted(done.loaded.quarantined, 'row')}, kept with their bodies", "yellow"
     for body in done.loaded.failures[:SOME]:
         yield "failed", f"{body.dataset} {body.purchase_id}: {body.message}", "red"
     if done.loaded.failures:
@@ -94,4 +95,4 @@ def _about_money(done: Outcome) -> Iterator[tuple[str, str, str]]:
     for problem in done.problems[:SOME]:
         yield "stopped", problem.what, "red"
     if done.left_calls:
-        yield "left", f"{plural(done.left_calls, 'call')}, {amount(done, done.left_atomic)}; run again to go on", ""
+        yield "left", f"{counted(done.left_calls, 'call')}, {amount(done, done.left_atomic)}; run again to go on", ""

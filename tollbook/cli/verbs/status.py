@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tasks.request.counted import counted
 from tollbook.cli import options
 from tollbook.cli.terminal.output import Output
 
@@ -24,7 +25,7 @@ def status(as_json: options.Json = False) -> int:
     output.line(f"  published   {now.published or 'nothing yet'}")
     if now.held.files:
         output.line(f"  held        {now.held.files} older versions that sessions read, {now.held.bytes / 1e6:,.1f} MB")
-    output.line(f"  delivered   {now.delivered} purchases")
+    output.line(f"  delivered   {counted(now.delivered, 'purchase')}")
     if now.absent and (now.absent.unconfirmed or now.absent.confirmed_empty):
         output.line(f"  absent      {now.absent.text}", style="yellow" if now.absent.unconfirmed else "")
     for freeze in now.frozen:
