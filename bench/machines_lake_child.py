@@ -21,7 +21,6 @@ import duckdb
 from warehouse.lake.address import LakeAddress, read_address
 from warehouse.lake.connect import opened
 from warehouse.lake.sync import sync, verify
-from warehouse.lake.tables import PROVENANCE
 from warehouse.publish.views import table_parts
 
 TURNS, WARM = 15, 3
@@ -63,24 +62,28 @@ def add_pages(path: Path, first: int, last: int) -> None:
         )
         if not first:
             table_parts.create(con)
+        con.execute("USE pub")
+        con.execute("CREATE VIEW IF NOT EXISTS costs AS FROM ledger_costs")
+        con.execute("USE memory")
         con.execute("COMMIT")
         con.execute("BEGIN")
         touched = "SEMI JOIN new_grades k ON p.token_id = k.token_id AND p.date = k.date" if first else ""
         with table_parts.carried(con, ["grades", "grades_versions"], touched):
             con.execute("INSERT INTO pub.grades FROM new_grades")
             con.execute("INSERT INTO pub.grades_versions SELECT *, observed_at FROM new_grades")
-        con.execute("INSERT INTO pub.ledger_costs FROM new_ledger_costs")
-        con.execute(
-            "INSERT INTO pub.loads SELECT purchase_id, 'tm-grade-history', 100, 100, 0, 0, created_at "
-            "FROM new_ledger_costs"
-        )
+        of_purchases = "SEMI JOIN new_ledger_costs k ON p.purchase_id = k.purchase_id"
+        with table_parts.carried(con, table_parts.OF_PURCHASES, of_purchases):
+            con.execute("INSERT INTO pub.ledger_costs FROM new_ledger_costs")
+            con.execute(
+                "INSERT INTO pub.loads SELECT purchase_id, 'tm-grade-history', 100, 100, 0, 0, created_at "
+                "FROM new_ledger_costs"
+            )
         con.execute(
             "CREATE OR REPLACE TABLE pub.publication AS SELECT 6 AS layout, 'mark' AS ledger_mark, "
             f"{last} AS ledger_seq, now() AS published_at"
         )
         con.execute("COMMIT")
         con.execute("USE pub")
-        con.execute("CREATE VIEW IF NOT EXISTS costs AS FROM ledger_costs")
         con.execute(
             "CREATE VIEW IF NOT EXISTS published_tables AS "
             "SELECT 'grades' AS table_name, ['token_id', 'date'] AS natural_key"
@@ -92,7 +95,7 @@ def plain_insert(con: duckdb.DuckDBPyConnection, page: int) -> None:
     """The peer: the same rows of the published file, inserted by DuckDB."""
     con.execute("BEGIN")
     for name in TABLES:
-        source = PROVENANCE if name == "provenance" else f"FROM published.{name}"
+        source = table_parts.source(name, "published")
         chosen = {"publication": ""}.get(name, f"WHERE purchase_id = 'p-{page}'")
         con.execute(f"INSERT INTO lake.plain_{name} SELECT * FROM ({source}) {chosen}")
     con.execute("COMMIT")

@@ -80,6 +80,7 @@ Parts = list[tuple[str, int, int, int]]
 def parts_carried_and_measured(home: Path) -> tuple[Parts, Parts]:
     """The tables' parts as the public file has them, and as its rows make them."""
     with duckdb.connect(str(home / "published" / "warehouse.duckdb"), read_only=True) as con:
+        con.execute("SET TimeZone = 'UTC'")
         said = con.execute("SELECT table_name, part, rows, digest FROM table_parts ORDER BY ALL").fetchall()
         assert con.execute("SELECT DISTINCT engine FROM table_parts").fetchall() == [(duckdb.__version__,)]
         measured = []
@@ -88,6 +89,10 @@ def parts_carried_and_measured(home: Path) -> tuple[Parts, Parts]:
                 part = f"seq // {table_parts.LOADS}"
                 query = f"SELECT '{name}', {part}, count(*), bit_xor(hash(p)) FROM {name} p GROUP BY ALL"
                 measured += con.execute(query).fetchall()
+        for name, time in (("costs", "created_at"), ("provenance", "observed_at")):
+            rows, day = table_parts.source(name, "main"), f"{time}::DATE - DATE '1970-01-01'"
+            query = f"SELECT '{name}', {day}, count(*), bit_xor(hash(p)) FROM ({rows}) p GROUP BY ALL"
+            measured += con.execute(query).fetchall()
     return said, sorted(measured)
 
 

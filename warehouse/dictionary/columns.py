@@ -167,7 +167,7 @@ COLUMNS: Mapping[str, ColumnEntry] = {
     "build": ColumnEntry("the cache that the file was made from"),
     "rewinds": ColumnEntry("replays of that cache that the file shows", COUNT),
     "published_at": ColumnEntry("when the file was published", TIME),
-    "part": ColumnEntry("a row's seq, in steps of 1,024"),
+    "part": ColumnEntry("a row's seq, in steps of 1,024; of costs and provenance its day since 1970"),
     "digest": ColumnEntry("XOR of DuckDB's hash of each row"),
     "engine": ColumnEntry("version of the DuckDB that hashed them"),
     "natural_key": ColumnEntry("the columns that tell its rows apart"),

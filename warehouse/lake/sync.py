@@ -9,7 +9,7 @@ hashes. What is committed is as published; `verify` and a thorough write read ev
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -70,12 +70,13 @@ def sync(con: duckdb.DuckDBPyConnection, address: LakeAddress, *, thorough: bool
         con.execute("BEGIN TRANSACTION")
         try:
             states = read_states(con)
-            changes, now = _write(con, states or {}, thorough)
+            publication = _publication(con)
+            changes, now = _write(con, states or {}, publication, thorough)
             if now != states:
                 if states is None:
                     create_state(con)
                 write_states(con, now)
-                con.execute(f"CALL ducklake_set_commit_message('lake', 'tollbook', {_message(con)})")
+                con.execute(f"CALL ducklake_set_commit_message('lake', 'tollbook', {_message(publication)})")
             con.execute("COMMIT")
         except BaseException as error:
             _roll_back(con)
@@ -104,26 +105,22 @@ def _is_as_published(con: duckdb.DuckDBPyConnection, table: LakeTable) -> bool:
 
 
 def _write(
-    con: duckdb.DuckDBPyConnection, states: Mapping[str, LakeState], thorough: bool
+    con: duckdb.DuckDBPyConnection, states: Mapping[str, LakeState], publication: _Publication, thorough: bool
 ) -> tuple[tuple[TableChange, ...], Mapping[str, LakeState]]:
     """Make every table as published: what changed, and the states then; the given ones when nothing was written."""
     import duckdb
 
-    [(digest,)] = con.execute("SELECT hash(p) FROM published.publication p").fetchall()
-    shown = LakeState({0: Part(1, digest)}, duckdb.__version__)
+    shown = LakeState({0: Part(1, publication.digest)}, duckdb.__version__)
     if not thorough and states.get(PUBLICATION) == shown:
         return (), states
-    carried = None if thorough else carried_parts(con)
+    tables = published_tables(con)
+    published = _published(con, tables, thorough)
     changes, now = [], {**states, PUBLICATION: shown}
-    for table in published_tables(con):
-        newest = states[table.name].newest if table.name in states else 0
-        known = carried.get(table.name) if carried is not None and table.carried else None
-        if known is not None and _rows(known) != _count(con, table):
-            known = None
-        found = _Published(known, {}) if known is not None else _measure_newer(con, table, newest)
-        if table.name not in states and not found.parts:
+    for table in tables:
+        name = table.name
+        if name not in states and not published[name]:
             continue
-        change, now[table.name] = _update(con, table, states.get(table.name), found, thorough)
+        change, now[name] = _update(con, table, states.get(name), published[name], thorough)
         if change is not None:
             changes.append(change)
     if not changes and states.get(PUBLICATION) == shown:
@@ -131,29 +128,22 @@ def _write(
     return tuple(changes), now
 
 
-@dataclass(frozen=True, slots=True)
-class _Published:
-    """A table's published parts; and of rows that came since the last write alone, where that is known."""
-
-    parts: Parts
-    newer: Parts
-
-
 def _update(
-    con: duckdb.DuckDBPyConnection, table: LakeTable, before: LakeState | None, published: _Published, thorough: bool
+    con: duckdb.DuckDBPyConnection, table: LakeTable, before: LakeState | None, now: Parts, thorough: bool
 ) -> tuple[TableChange | None, LakeState]:
-    """Make the lake's table as published: what changed, None for nothing, and the table's state then."""
+    """Make the lake's table as published, whose parts are `now`: what changed, None for nothing, and its state then."""
     import duckdb
 
-    now, version = published.parts, duckdb.__version__
+    version = duckdb.__version__
     if before is not None and before.engine == version and not thorough:
         if before.parts == now:
             return None, before
-        newer = published.newer or _measure_newer(con, table, before.newest, only=True).newer
+        since = table.after(before.newest)
+        newer = _measure(con, table.rows, table, since)
         grown = {part: before.parts.get(part, Part(0, 0)).with_more(each) for part, each in newer.items()}
-        if newer and {**before.parts, **grown} == now:
-            con.execute(f"INSERT INTO {table.target} SELECT * FROM {table.rows} WHERE {table.number} > {before.newest}")
-            held = {**before.parts, **grown}
+        held = {**before.parts, **grown}
+        if newer and held == now:
+            con.execute(f"INSERT INTO {table.target} SELECT * FROM {table.rows} WHERE {since}")
             return TableChange(table.name, _rows(held), 0, _rows(newer)), LakeState(held, version)
     if before is None or _columns_of(con, table.target) != columns(con, table.rows):
         removed = 0 if before is None else _rows(before.parts)
@@ -171,9 +161,17 @@ def _update(
     return change, LakeState(held, version)
 
 
-def _count(con: duckdb.DuckDBPyConnection, table: LakeTable) -> int:
-    """Published rows, which DuckDB knows without reading them."""
-    return int(con.execute(f"SELECT count(*) FROM {table.rows}").fetchall()[0][0])
+def _published(con: duckdb.DuckDBPyConnection, tables: Sequence[LakeTable], thorough: bool) -> Mapping[str, Parts]:
+    """The parts of all published tables: as the publication carries them, where a table has as many rows as these say,
+    else measured."""
+    carried = None if thorough else carried_parts(con)
+    if carried is None:
+        return {table.name: _measure(con, table.rows, table) for table in tables}
+    counts = " UNION ALL ".join(f"SELECT {literal(each.name)}, count(*) FROM {each.counted}" for each in tables)
+    rows = dict(con.execute(counts).fetchall())
+    known = {table.name: carried.get(table.name, {}) for table in tables}
+    wrong = [table for table in tables if _rows(known[table.name]) != rows[table.name]]
+    return {**known, **{table.name: _measure(con, table.rows, table) for table in wrong}}
 
 
 def _rows(parts: Parts) -> int:
@@ -203,26 +201,9 @@ def _replace_different(con: duckdb.DuckDBPyConnection, table: LakeTable, within:
 
 def _measure(con: duckdb.DuckDBPyConnection, relation: str, table: LakeTable, within: str = "true") -> Parts:
     """The parts of a relation named p."""
-    query = f"SELECT {table.part}, {_PART.format(number=table.number)} FROM {relation} WHERE {within} GROUP BY ALL"
-    return {number: Part(*part) for number, *part in con.execute(query).fetchall()}
-
-
-_PART = "count(*), bit_xor(hash(p)), coalesce(max({number}), 0)"
-
-
-def _measure_newer(con: duckdb.DuckDBPyConnection, table: LakeTable, newest: int, *, only: bool = False) -> _Published:
-    """The published parts, and those of the rows with a number above `newest`; `only` these."""
-    newer = f"coalesce({table.number} > {newest}, false)"
-    query = f"SELECT {newer}, {table.part}, {_PART.format(number=table.number)} FROM {table.rows}"
-    where = f" WHERE {table.number} > {newest}" if only else ""
-    parts: dict[int, Part] = {}
-    fresh: dict[int, Part] = {}
-    for is_newer, number, *found in con.execute(f"{query}{where} GROUP BY ALL").fetchall():
-        part = Part(*found)
-        parts[number] = parts[number].with_more(part) if number in parts else part
-        if is_newer:
-            fresh[number] = part
-    return _Published(parts, fresh)
+    part = f"count(*), bit_xor(hash(p)), coalesce(max({table.number}), 0)"
+    query = f"SELECT {table.part}, {part} FROM {relation} WHERE {within} GROUP BY ALL"
+    return {number: Part(*found) for number, *found in con.execute(query).fetchall()}
 
 
 def _columns_of(con: duckdb.DuckDBPyConnection, target: str) -> list[tuple[str, str]] | None:
@@ -246,10 +227,24 @@ def _explain(con: duckdb.DuckDBPyConnection, table: LakeTable) -> None:
         con.execute(f'COMMENT ON COLUMN {table.target}."{column}" IS {literal(comment)}')
 
 
-def _message(con: duckdb.DuckDBPyConnection) -> str:
-    [(mark, seq, at)] = con.execute(
-        "SELECT ledger_mark, ledger_seq, strftime(published_at, '%Y-%m-%dT%H:%M:%S.%fZ') FROM published.publication"
-    ).fetchall()
+@dataclass(frozen=True, slots=True)
+class _Publication:
+    """The publication that is written: hash of its row, and what a snapshot says of it."""
+
+    digest: int
+    ledger_mark: str | None
+    ledger_seq: int
+    published_at: str
+
+
+def _publication(con: duckdb.DuckDBPyConnection) -> _Publication:
+    at = "strftime(published_at, '%Y-%m-%dT%H:%M:%S.%fZ')"
+    query = f"SELECT hash(p), ledger_mark, ledger_seq, {at} FROM published.publication p"
+    return _Publication(*con.execute(query).fetchall()[0])
+
+
+def _message(publication: _Publication) -> str:
+    mark, seq, at = publication.ledger_mark, publication.ledger_seq, publication.published_at
     extra = json.dumps({"ledger_mark": mark, "ledger_seq": seq, "published_at": at})
     return f"{literal(f'publication of {at}')}, extra_info => {literal(extra)}"
 

@@ -29,29 +29,12 @@ WHERE table_name || '_versions' IN (SELECT t.table_name FROM duckdb_tables() t W
 """
 """Asked before the lake is attached: DuckDB would read all of its catalog for the answer."""
 
-PROVENANCE = """
-SELECT l.purchase_id, l.dataset, c.seller, c.flow, c.request, c.edition, l.observed_at, l.rows_in, l.rows_new,
-  l.rows_changed, l.rows_quarantined, c.network, c.asset, c.amount_atomic, c.amount, c.wallet, c.payee, c.nonce,
-  c.tx_hash, c.block_number, c.block_time, c.verified_on_chain
-FROM published.loads l LEFT JOIN published.costs c USING (purchase_id)
-"""
-"""One row per purchase that brought rows: each row's own `purchase_id` leads here, and from here to its transaction."""
-
-_DAY = 86_400_000_000
-
 
 @dataclass(frozen=True, slots=True)
 class LakeTable:
-    """One table: the query that gives its rows, and the number that each row of p came under, in order of arrival.
-
-    A part is `width` of these numbers. `carried`: the publication knows the digests of its parts.
-    """
+    """One table of the lake."""
 
     name: str
-    source: str
-    number: str
-    width: int
-    carried: bool = False
 
     @property
     def target(self) -> str:
@@ -60,11 +43,29 @@ class LakeTable:
     @property
     def rows(self) -> str:
         """Its published rows as a FROM clause takes them, under the name p."""
-        return f"({self.source}) p"
+        return f"({table_parts.source(self.name, 'published')}) p"
+
+    @property
+    def counted(self) -> str:
+        """A published table with as many rows, which DuckDB knows without reading them."""
+        return f"published.{quoted('loads' if self.name == 'provenance' else self.name)}"
+
+    @property
+    def number(self) -> str:
+        """The number that each row of p came under, in order of arrival: a part is `width` of these."""
+        return table_parts.number(self.name)
+
+    @property
+    def width(self) -> int:
+        return table_parts.width(self.name)
 
     @property
     def part(self) -> str:
         return f"coalesce({self.number}, 0) // {self.width}"
+
+    def after(self, newest: int) -> str:
+        """The condition that a row came under a greater number; row groups with none are left unread."""
+        return table_parts.after(self.name, newest)
 
     def within(self, parts: Collection[int]) -> str:
         """The condition that a row is in one of the parts; the bounds leave files and row groups unread."""
@@ -109,16 +110,9 @@ class LakeState:
 
 def published_tables(con: duckdb.DuckDBPyConnection) -> list[LakeTable]:
     """Every table that a lake of this publication has: current rows and versions per dataset, costs, provenance."""
-    tables = []
-    for (name,) in con.execute("SELECT * FROM tables_of_datasets ORDER BY ALL").fetchall():
-        for each in (name, f"{name}_versions"):
-            source = f"SELECT * FROM published.{quoted(each)}"
-            tables.append(LakeTable(each, source, "p.seq", table_parts.LOADS, carried=True))
-    return [
-        *tables,
-        LakeTable("costs", "SELECT * FROM published.costs", "epoch_us(p.created_at)", _DAY),
-        LakeTable("provenance", PROVENANCE, "epoch_us(p.observed_at)", _DAY),
-    ]
+    found = con.execute("SELECT * FROM tables_of_datasets ORDER BY ALL").fetchall()
+    names = [each for (name,) in found for each in (name, f"{name}_versions")]
+    return [LakeTable(name) for name in (*names, *table_parts.OF_PURCHASES)]
 
 
 def carried_parts(con: duckdb.DuckDBPyConnection) -> dict[str, dict[int, Part]] | None:

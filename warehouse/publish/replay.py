@@ -18,12 +18,23 @@ def replay(con: duckdb.DuckDBPyConnection, late: Sequence[tuple[Table, datetime]
     """Replace rows of `pub` that late deliveries may have changed, for deliveries known to both: of each table those
     from a time on."""
     for table, since in late:
-        later = f"observed_at >= TIMESTAMPTZ '{since.isoformat()}'"
         for each in (table, *showing(table)):
             _replay_table(con, each, since)
-        datasets = f"dataset IN ({', '.join(literal(name) for name in table.datasets)})"
-        con.execute(f"DELETE FROM pub.loads WHERE {datasets} AND {later}")
-        con.execute(f"INSERT INTO pub.loads BY NAME FROM loads WHERE {datasets} AND {later}")
+
+
+def replay_loads(con: duckdb.DuckDBPyConnection, late: Sequence[tuple[Table, datetime]]) -> None:
+    """Replace the deliveries themselves, by what they turned out to have changed."""
+    con.execute(f"DELETE FROM pub.loads WHERE {replayed(late)}")
+    con.execute(f"INSERT INTO pub.loads BY NAME FROM loads WHERE {replayed(late)}")
+
+
+def replayed(late: Sequence[tuple[Table, datetime]]) -> str:
+    """The condition that a delivery is one of those."""
+    conditions = [
+        f"(dataset IN ({', '.join(map(literal, table.datasets))}) AND observed_at >= TIMESTAMPTZ '{since.isoformat()}')"
+        for table, since in late
+    ]
+    return " OR ".join(conditions) or "false"
 
 
 def showing(table: Table) -> list[Table]:

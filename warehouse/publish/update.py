@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -39,7 +41,6 @@ def update_needs(con: duckdb.DuckDBPyConnection, ledger: LedgerSnapshot | None) 
 def update(con: duckdb.DuckDBPyConnection, ledger: LedgerSnapshot) -> int:
     """Bring `pub` up to the open cache and the ledger. Returns the deliveries that were new to it."""
     shown = stamp.read(con, "pub")
-    costs.update(con, "pub", ledger, other_ledger=shown is not None and not shown.is_of(ledger))
     con.execute(
         "CREATE OR REPLACE TEMP TABLE news AS "
         "SELECT purchase_id, seq, dataset FROM loads ANTI JOIN pub.loads USING (purchase_id)"
@@ -49,7 +50,15 @@ def update(con: duckdb.DuckDBPyConnection, ledger: LedgerSnapshot) -> int:
     [(known,)] = con.execute("SELECT count(*) FROM pub.loads").fetchall()
     late = _late(con, shown)
     if known:
-        table_parts.renew(con, [name for t in declared_tables().values() for name in (t.name, row_versions.name_of(t))])
+        names = [name for t in declared_tables().values() for name in (t.name, row_versions.name_of(t))]
+        table_parts.renew(con, [*names, *table_parts.OF_PURCHASES])
+    other_ledger = shown is not None and not shown.is_of(ledger)
+    with _purchases_measured(con, ledger, late, every=other_ledger or not known):
+        costs.update(con, "pub", ledger, other_ledger=other_ledger)
+        for name in MIRRORED:
+            con.execute(f"INSERT INTO pub.{name} BY NAME SELECT * FROM {name} SEMI JOIN news USING (purchase_id)")
+        if late:
+            replay.replay_loads(con, late)
     changed = {
         each.name: each
         for table in declared_tables().values()
@@ -58,13 +67,35 @@ def update(con: duckdb.DuckDBPyConnection, ledger: LedgerSnapshot) -> int:
     }
     for table in changed.values():
         _update_table(con, table, first, last, every=not known)
-    for name in MIRRORED:
-        con.execute(f"INSERT INTO pub.{name} BY NAME SELECT * FROM {name} SEMI JOIN news USING (purchase_id)")
     replay.replace_drift(con)
     replay.replay(con, late)
     publish_facts(con)
     stamp.write(con, ledger)
     return int(deliveries)
+
+
+@contextmanager
+def _purchases_measured(
+    con: duckdb.DuckDBPyConnection, ledger: LedgerSnapshot, late: Sequence[tuple[Table, datetime]], *, every: bool
+) -> Iterator[None]:
+    """Carry the digests of what has a row per purchase over a change of costs and loads; `every`: all may change."""
+    if every:
+        yield
+        table_parts.measure(con, table_parts.OF_PURCHASES)
+        return
+    costs_after, _ = costs.read_after(con, "pub")
+    of_late = " UNION ".join(f"SELECT purchase_id FROM {name} WHERE {replay.replayed(late)}" for name in _LOADS)
+    con.execute(
+        "CREATE OR REPLACE TEMP TABLE touched_purchases AS SELECT purchase_id FROM news UNION "
+        f"SELECT unnest(?::VARCHAR[]) UNION {of_late}",
+        [[row.purchase_id for row in ledger.cost_rows(costs_after)]],
+    )
+    touched = "SEMI JOIN touched_purchases t ON p.purchase_id = t.purchase_id"
+    with table_parts.carried(con, table_parts.OF_PURCHASES, touched):
+        yield
+
+
+_LOADS = ("loads", "pub.loads")
 
 
 def _late(con: duckdb.DuckDBPyConnection, shown: stamp.Stamp | None) -> list[tuple[Table, datetime]]:

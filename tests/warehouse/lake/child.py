@@ -30,8 +30,11 @@ WITHOUT_THE_THIRD = (*RESTATED[:2], RESTATED[3])
 """Token, day, grade, load. In the third publication a row has ended and nothing was loaded."""
 
 
-def publish(path: Path, rows: tuple[tuple[int, str, float, int], ...], *, width: int = table_parts.LOADS) -> None:
-    """Write a publication of these rows; every load cost 17,000 atomic units. A part has `width` loads."""
+def publish(
+    path: Path, rows: tuple[tuple[int, str, float, int], ...], *, width: int = table_parts.LOADS, tx: str = "0x"
+) -> None:
+    """Write a publication of these rows; every load cost 17,000 atomic units, in a transaction whose hash begins with
+    `tx`. A part has `width` loads."""
     table_parts.LOADS = width
     path.unlink(missing_ok=True)
     loads = sorted({row[3] for row in rows})
@@ -62,8 +65,9 @@ def publish(path: Path, rows: tuple[tuple[int, str, float, int], ...], *, width:
         con.execute(
             "CREATE TABLE costs AS SELECT purchase_id, 'token-metrics' AS seller, 'grades' AS flow, 'GET' AS request, "
             "'final' AS edition, 'eip155:31337' AS network, 'USDC' AS asset, 17000::DECIMAL(38,0) AS amount_atomic, "
-            "0.017::DECIMAL(38,18) AS amount, '0xa' AS wallet, '0xb' AS payee, '0xc' AS nonce, '0x' || seq AS tx_hash, "
-            "seq AS block_number, observed_at AS block_time, true AS verified_on_chain, observed_at AS created_at "
+            "0.017::DECIMAL(38,18) AS amount, '0xa' AS wallet, '0xb' AS payee, '0xc' AS nonce, "
+            f"'{tx}' || seq AS tx_hash, seq AS block_number, observed_at AS block_time, true AS verified_on_chain, "
+            "observed_at AS created_at "
             "FROM loads"
         )
         con.execute(
@@ -71,12 +75,13 @@ def publish(path: Path, rows: tuple[tuple[int, str, float, int], ...], *, width:
             "now() AS published_at",
             [loads[-1]],
         )
-        con.execute(
-            f"CREATE TABLE table_parts AS SELECT 'grades' AS table_name, p.seq // {width} AS part, count(*) AS rows, "
-            f"bit_xor(hash(p)) AS digest, '{duckdb.__version__}' AS engine FROM grades p GROUP BY ALL UNION ALL "
-            f"SELECT 'grades_versions', p.seq // {width}, count(*), bit_xor(hash(p)), '{duckdb.__version__}' "
-            "FROM grades_versions p GROUP BY ALL"
+        measured = " UNION ALL ".join(
+            f"SELECT '{name}' AS table_name, {table_parts.number(name)} // {table_parts.width(name)} AS part, "
+            f"count(*) AS rows, bit_xor(hash(p)) AS digest, '{duckdb.__version__}' AS engine "
+            f"FROM ({table_parts.source(name, 'main')}) p GROUP BY ALL"
+            for name in ("grades", "grades_versions", *table_parts.OF_PURCHASES)
         )
+        con.execute(f"CREATE TABLE table_parts AS {measured}")
 
 
 def rows_of(con: Connection, table: str, at: str = "") -> list[list[Any]]:
@@ -128,7 +133,7 @@ def killed(address: LakeAddress, path: Path) -> dict[str, Any]:
         syncing.sync(con, address)
     publish(path, RESTATED)
     with opened(address, path, os.environ) as con:
-        syncing._message = lambda _con: os._exit(9)
+        syncing._message = lambda _publication: os._exit(9)
         syncing.sync(con, address)
     raise AssertionError("it lives")
 
@@ -153,12 +158,12 @@ def two_writers(address: LakeAddress, path: Path) -> dict[str, Any]:
     publish(path, RESTATED)
     meant, others = syncing._message, []
 
-    def meanwhile(con: Connection) -> str:
+    def meanwhile(publication: Any) -> str:
         if not others:
             others.append(None)
             with opened(address, path, os.environ) as other:
                 others[0] = changes(syncing.sync(other, address))
-        return meant(con)
+        return meant(publication)
 
     syncing._message = meanwhile
     with opened(address, path, os.environ) as con:
@@ -207,7 +212,7 @@ def pages(address: LakeAddress, path: Path) -> dict[str, Any]:
     """Pages of new rows, far apart in the ledger; then a restatement of the oldest; what the lake is asked."""
     old, new = (1, "2026-11-01", 70.5, 1), (2, "2026-11-01", 61.0, 5)
     first = tuple((token, "2026-11-01", 12.25, 3) for token in range(10, 30))
-    said: dict[str, Any] = {"changes": [], "reads": [], "differs": []}
+    said: dict[str, Any] = {"changes": [], "reads": [], "measured": [], "differs": []}
     for rows in ((old, *first), (old, *first, new), ((1, "2026-11-01", 71.0, 7), *first, new)):
         publish(path, rows, width=2)
         with opened(address, path, os.environ) as con:
@@ -215,7 +220,20 @@ def pages(address: LakeAddress, path: Path) -> dict[str, Any]:
             done = syncing.sync(listening, address)  # type: ignore[arg-type]
             said["changes"].append(changes(done))
             said["reads"].append([each for each in listening.asked if "FROM lake." in each])
+            said["measured"].append([each for each in listening.asked if "bit_xor" in each and "WHERE true" in each])
             said["differs"].append(syncing.verify(con))
+    return said
+
+
+def settles_later(address: LakeAddress, path: Path) -> dict[str, Any]:
+    """The same rows, whose purchases have got their transactions since."""
+    said: dict[str, Any] = {}
+    for moment, tx in (("before", "0x"), ("after", "0xf")):
+        publish(path, FIRST, tx=tx)
+        with opened(address, path, os.environ) as con:
+            said[moment] = changes(syncing.sync(con, address))
+            said["differs"] = syncing.verify(con)
+            said["traced"] = con.execute("SELECT tx_hash FROM lake.provenance").fetchall()
     return said
 
 

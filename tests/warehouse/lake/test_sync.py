@@ -87,10 +87,18 @@ def test_a_page_is_inserted_without_a_look_at_rows_and_a_restatement_reads_its_p
     state, *rest = said["reads"][1]
     assert state.startswith("SELECT lake_layout, tables")
     assert rest == ["DELETE FROM lake.tollbook_tables"]
+    assert said["measured"][1] == [], "of no published table either, costs and provenance among them"
     assert said["changes"][1]["grades"] == [22, 0, 1]
     assert said["changes"][2]["grades"] == [22, 1, 1]
     assert [query for query in said["reads"][2] if 'lake."grades" p' in query and "IN (0, 3)" not in query] == []
     assert said["differs"] == [[], [], []]
+
+
+def test_a_purchase_that_settles_later_is_replaced_in_costs_and_provenance_alone(scenario: Scenario) -> None:
+    said = scenario("settles_later")
+    assert said["after"] == {"costs": [1, 1, 1], "provenance": [1, 1, 1]}
+    assert said["traced"] == [["0xf1"]]
+    assert said["differs"] == []
 
 
 def test_digests_that_are_missing_or_wrong_cost_a_comparison_and_no_row(scenario: Scenario) -> None:

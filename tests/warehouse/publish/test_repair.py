@@ -10,7 +10,7 @@ import pytest
 
 from payer.ledger import Ledger
 from tests.warehouse.damaged_blocks import flip, spoil
-from tests.warehouse.publications import bring_up, count, crash, month, parquet_rows
+from tests.warehouse.publications import assert_parts_carried, bring_up, count, crash, month, parquet_rows
 from tests.warehouse.purchases import open_ledger
 from warehouse.audit import check_snapshots
 from warehouse.cache.generation import write_meta
@@ -89,6 +89,7 @@ def _cache_block(home: Path) -> None:
 def _is_all_there(home: Path, months: int) -> None:
     assert (count(home), len(parquet_rows(home)), check_snapshots(snapshots(home))) == (20 * months, 20 * months, [])
     assert (read_error(public(home)), read_error(standby(home))) == (None, None)
+    assert_parts_carried(home)
 
 
 @pytest.mark.parametrize("damage", [_content_and_link_gone, _manifest_cut, _standby_block, _cache_block])

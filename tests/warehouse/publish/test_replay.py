@@ -151,6 +151,7 @@ def test_costs_and_avoided_are_those_of_a_ledger_that_was_restored(tmp_path: Pat
         _avoid(restored, "after")
         for number in (6, 7):
             bring_up(tmp_path, restored)
+            assert_parts_carried(tmp_path)
             rows = query(tmp_path, "SELECT purchase_id, amount_atomic::BIGINT FROM costs ORDER BY 1")[1]
             assert dict(rows) == lost | {row.purchase_id: row.amount_atomic for row in restored.cost_rows()}
             assert query(tmp_path, "SELECT request FROM avoided ORDER BY seq")[1] == [("before",), ("after",)]

@@ -7,10 +7,15 @@ from pathlib import Path
 import duckdb
 
 from payer.ledger import Ledger
-from tests.warehouse.deliveries import DAY, T0, grades
+from payer.values.chain_view import Settlement
+from payer.values.events import Settled
+from tests.payer import purchases as p
+from tests.warehouse import purchases_in_every_state as mixed
+from tests.warehouse.deliveries import DAY, T0, grades, pieces
 from tests.warehouse.publications import FIRST, assert_parts_carried, bring_up, month, parts_carried_and_measured
-from tests.warehouse.purchases import buy_history, open_ledger
+from tests.warehouse.purchases import buy, buy_history, open_ledger
 from warehouse.publish.publish import publish
+from warehouse.query import query
 
 
 def restate(ledger: Ledger, day: int) -> None:
@@ -31,6 +36,40 @@ def test_they_follow_new_and_replaced_rows_and_late_deliveries(tmp_path: Path) -
         month(ledger, 3, at=T0 + DAY / 2, value=70.0)
         bring_up(tmp_path, ledger)
         assert_parts_carried(tmp_path)
+
+
+def test_those_of_costs_and_provenance_follow_a_purchase_that_settles_after_its_rows_were_published(
+    tmp_path: Path,
+) -> None:
+    unproven = "SELECT count(*) FROM loads JOIN costs USING (purchase_id) WHERE tx_hash IS NULL"
+    [piece] = pieces("tm-grade-history", ["1", "2"], FIRST, FIRST + 9 * DAY, T0)
+    with open_ledger(tmp_path) as ledger:
+        held = buy(ledger, piece, grades([1, 2], FIRST, 10, 50.0), T0, flow="grades", settled=False)
+        for number in (1, 2):
+            month(ledger, number)
+            bring_up(tmp_path, ledger)
+            assert_parts_carried(tmp_path)
+        assert query(tmp_path, unproven)[1] == [(1,)]
+        at = T0 + 3 * DAY
+        proof = Settlement("0x" + "aa" * 32, 9, "0x" + "bb" * 32, at, p.PAYEE, p.PRICE, final=True)
+        ledger.append(held, Settled(at=at, settlement=proof))
+        for number in (3, 4):
+            bring_up(tmp_path, ledger)
+            assert_parts_carried(tmp_path)
+            month(ledger, number)
+        assert query(tmp_path, unproven)[1] == [(0,)]
+
+
+def test_those_of_costs_follow_purchases_in_every_state_with_and_without_rows(tmp_path: Path) -> None:
+    with open_ledger(tmp_path) as ledger:
+        for number in (1, 2):
+            month(ledger, number)
+            bring_up(tmp_path, ledger)
+        mixed.fill(ledger)
+        for number in (3, 4):
+            bring_up(tmp_path, ledger)
+            assert_parts_carried(tmp_path)
+            month(ledger, number)
 
 
 def test_they_are_measured_again_for_a_file_that_has_none_or_those_of_another_duckdb(tmp_path: Path) -> None:
