@@ -39,6 +39,10 @@ PUBLICATION = "publication"
 ATTEMPTS = 3
 """Writes of one run: another process may have written in between."""
 
+_ONE_THREAD, _ALL_THREADS = "SET threads = 1", "RESET threads"
+_ROW_GROUP = 122_880
+"""DuckDB divides work among threads by so many rows. For fewer, more threads cost more than they do."""
+
 
 @dataclass(frozen=True, slots=True)
 class TableChange:
@@ -66,6 +70,7 @@ def sync(con: duckdb.DuckDBPyConnection, address: LakeAddress, *, thorough: bool
     """
     import duckdb
 
+    con.execute(_ONE_THREAD)
     for attempt in range(1, ATTEMPTS + 1):
         con.execute("BEGIN TRANSACTION")
         try:
@@ -88,7 +93,9 @@ def sync(con: duckdb.DuckDBPyConnection, address: LakeAddress, *, thorough: bool
                     advice="run it again; one writer is enough, `tollbook lake` of one home",
                 ) from None
             raise
-        return Synced(_snapshot(con), len(now), changes)
+        done = Synced(_snapshot(con), len(now), changes)
+        con.execute(_ALL_THREADS)
+        return done
     raise AssertionError("unreachable")
 
 
@@ -138,6 +145,8 @@ def _update(
     if before is not None and before.engine == version and not thorough:
         if before.parts == now:
             return None, before
+        if _rows(now) - _rows(before.parts) > _ROW_GROUP:
+            con.execute(_ALL_THREADS)
         since = table.after(before.newest)
         newer = _measure(con, table.rows, table, since)
         grown = {part: before.parts.get(part, Part(0, 0)).with_more(each) for part, each in newer.items()}
@@ -145,6 +154,7 @@ def _update(
         if newer and held == now:
             con.execute(f"INSERT INTO {table.target} SELECT * FROM {table.rows} WHERE {since}")
             return TableChange(table.name, _rows(held), 0, _rows(newer)), LakeState(held, version)
+    con.execute(_ALL_THREADS)
     if before is None or _columns_of(con, table.target) != columns(con, table.rows):
         removed = 0 if before is None else _rows(before.parts)
         con.execute(f"DROP TABLE IF EXISTS {table.target}")
@@ -166,6 +176,7 @@ def _published(con: duckdb.DuckDBPyConnection, tables: Sequence[LakeTable], thor
     else measured."""
     carried = None if thorough else carried_parts(con)
     if carried is None:
+        con.execute(_ALL_THREADS)
         return {table.name: _measure(con, table.rows, table) for table in tables}
     counts = " UNION ALL ".join(f"SELECT {literal(each.name)}, count(*) FROM {each.counted}" for each in tables)
     rows = dict(con.execute(counts).fetchall())
