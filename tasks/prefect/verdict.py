@@ -33,7 +33,8 @@ def worth_repeating(error: PayerError) -> bool:
 
 def verdict(outcome: Outcome) -> Verdict:
     """Completed for exit code 0, Cancelled for a stopped run, else Failed with what is in the way. Money first."""
-    text = f"{outcome.calls_paid} paid calls, {outcome.money(outcome.amount_atomic)} {outcome.asset.symbol}"
+    calls, symbol = counted(outcome.calls_paid, "paid call"), outcome.asset.symbol
+    text = f"{calls}, {outcome.money(outcome.amount_atomic)} {symbol}"
     if outcome.interrupted:
         return Verdict(Cancelled(message="; ".join((f"stopped: {text}", *_reasons(outcome)))))
     if outcome.exit_code == 0:

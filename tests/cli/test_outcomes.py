@@ -89,7 +89,7 @@ LOSS = {
     "report": (0, LOST_FIRST),
 }
 CASES = {
-    "delivered": Case(nothing, "Completed", "1 paid calls, 0.017 USDC"),
+    "delivered": Case(nothing, "Completed", "1 paid call, 0.017 USDC"),
     "undelivered": Case(fault("again_402_after"), "Failed", "1 paid and undelivered", LOSS, books=("Failed", LOST)),
     "failed delivery": Case(fault("failed_envelope"), "Failed", "failed body", LOSS, books=("Failed", LOST)),
     "doubt": Case(

@@ -89,7 +89,7 @@ class Cluster:
         self.lake_readers: list[subprocess.Popen[bytes]] = []
         self.lake = lake.environment(folder / "lake-home")
         self.say: Say = lambda _line: None
-        self.pause, self.of_the_lake = 1.0, 1 if self.lake else 0
+        self.pause, self.of_the_lake = 3.0, 1 if self.lake else 0
 
     def env(self, number: int, *, faked: bool = False) -> dict[str, str]:
         """A worker's environment: a home of its own, the common ledger, place, store and lake, a clock of its own."""

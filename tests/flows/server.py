@@ -18,13 +18,15 @@ from types import TracebackType
 from typing import Any
 
 from tests.docs.page import PROJECT, commands
+from tests.flows.blank_database import begin_with_one
 
 DOCUMENTED_PORT = "4200"
 BIN = Path(sys.executable).parent
 
 
 def quiet_environment(home: Path, env: Mapping[str, str]) -> dict[str, str]:
-    """Return a child's environment: no telemetry, its own Prefect home, and only the TOLLBOOK_* variables given.
+    """Return a child's environment: no telemetry, its own Prefect home, and only the TOLLBOOK_* variables given. The
+    home begins with a database.
 
     Bytecode may be written: a dozen children that each compile Prefect take minutes. The worker polls often.
     """
@@ -33,7 +35,9 @@ def quiet_environment(home: Path, env: Mapping[str, str]) -> dict[str, str]:
     quiet = {"DO_NOT_TRACK": "1", "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "PREFECT_HOME": str(home)}
     quiet["PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS"] = "180"
     quiet["PREFECT_WORKER_QUERY_SECONDS"] = "2"
-    return {**kept, **quiet, "PATH": f"{BIN}{os.pathsep}{kept.get('PATH', '')}", **env}
+    made = {**kept, **quiet, "PATH": f"{BIN}{os.pathsep}{kept.get('PATH', '')}", **env}
+    begin_with_one(home, made)
+    return made
 
 
 class Prefect:

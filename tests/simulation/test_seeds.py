@@ -14,7 +14,7 @@ from tests.simulation.defects import a_lease_is_ignored
 from tests.simulation.play import Outcome, play
 from tests.simulation.scenario import FAULTS, from_seed, narrowed
 
-SHARE = int(os.environ.pop("TOLLBOOK_SEEDS", "30"))
+SHARE = int(os.environ.pop("TOLLBOOK_SEEDS", "18"))
 GROUP = 6
 NEEDS = {"old_signature": ("new_price:0.5",), "deny_resend": ("lose:0.3",)}
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from payer.values.errors import Misconfigured
+from tasks.request.counted import counted
 from tollbook.cli import options
 from tollbook.cli.tables.costs import show_costs, show_losses, total_of
 from tollbook.cli.terminal.output import Output
@@ -129,7 +130,7 @@ def _show_calls(output: Output, table: CostTable) -> None:
     for asset in dict.fromkeys(row["asset"] for row in table.rows):
         rows = [row for row in table.rows if row["asset"] == asset]
         free = sum(row["amount"] == "0" for row in rows)
-        calls = f"{len(rows) - free} paid calls" + (f", {free} that cost nothing" if free else "")
+        calls = counted(len(rows) - free, "paid call") + (f", {free} that cost nothing" if free else "")
         output.line(f"total  {total_of(rows, 'amount')} {asset}, {calls}", style="bold")
 
 
