@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import duckdb
+import pytest
 
 from payer.ledger import Ledger
 from payer.values.chain_view import Settlement
@@ -14,6 +15,7 @@ from tests.warehouse import purchases_in_every_state as mixed
 from tests.warehouse.deliveries import DAY, T0, grades, pieces
 from tests.warehouse.publications import FIRST, assert_parts_carried, bring_up, month, parts_carried_and_measured
 from tests.warehouse.purchases import buy, buy_history, open_ledger
+from warehouse.publish import costs
 from warehouse.publish.publish import publish
 from warehouse.query import query
 
@@ -67,6 +69,23 @@ def test_those_of_costs_follow_purchases_in_every_state_with_and_without_rows(tm
             bring_up(tmp_path, ledger)
         mixed.fill(ledger)
         for number in (3, 4):
+            bring_up(tmp_path, ledger)
+            assert_parts_carried(tmp_path)
+            month(ledger, number)
+
+
+def test_those_of_costs_follow_a_late_delivery_whose_neighbours_the_ledger_changed_long_ago(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(costs, "_LATE", 0)
+    with open_ledger(tmp_path) as ledger:
+        for window, (hour, value) in enumerate(((0, 50.0), (2, 50.0), (3, 55.0))):
+            buy_history(ledger, grades([1], FIRST, 1, value), [1], FIRST, FIRST + window * DAY, T0 + hour * DAY / 24)
+        for number in (5, 6):
+            bring_up(tmp_path, ledger)
+            month(ledger, number)
+        buy_history(ledger, grades([1], FIRST, 1, 51.0), [1], FIRST, FIRST + 3 * DAY, T0 + DAY / 24)
+        for number in (7, 8):
             bring_up(tmp_path, ledger)
             assert_parts_carried(tmp_path)
             month(ledger, number)
