@@ -8,6 +8,7 @@ import duckdb
 import pytest
 
 from payer.ledger import Ledger
+from payer.ledger.backup import backup, restore
 from payer.values.chain_view import Settlement
 from payer.values.events import Settled
 from tests.payer import purchases as p
@@ -89,6 +90,28 @@ def test_those_of_costs_follow_a_late_delivery_whose_neighbours_the_ledger_chang
             bring_up(tmp_path, ledger)
             assert_parts_carried(tmp_path)
             month(ledger, number)
+
+
+def test_those_of_costs_are_without_what_a_restored_ledger_lacks_and_brought_no_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(costs, "_LATE", 0)
+    url = f"sqlite:///{tmp_path}/state/ledger.db"
+    with open_ledger(tmp_path) as ledger:
+        month(ledger, 1)
+        backup(url, tmp_path / "backup.db")
+        mixed.fill(ledger)
+        for number in (2, 3):
+            month(ledger, number)
+            bring_up(tmp_path, ledger)
+    for path in (tmp_path / "state").glob("ledger.db*"):
+        path.unlink()
+    restore(tmp_path / "backup.db", url)
+    with open_ledger(tmp_path) as restored:
+        for number in (4, 5):
+            month(restored, number)
+            bring_up(tmp_path, restored)
+            assert_parts_carried(tmp_path)
 
 
 def test_they_are_measured_again_for_a_file_that_has_none_or_those_of_another_duckdb(tmp_path: Path) -> None:
