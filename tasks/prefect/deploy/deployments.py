@@ -154,10 +154,6 @@ def _differences(declared: Declared, existing: DeploymentResponse) -> Iterator[s
             yield f"schedule {schedule.get('slug') or schedule.get('cron')}"
 
 
-def _schema_of(flow: Flow[..., Any]) -> dict[str, Any]:
-    return parameter_schema(flow).model_dump(mode="json")
-
-
 def _form(schema: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return a parameter schema without its empty parts: the server leaves them out."""
     return {name: value for name, value in (schema or {}).items() if value}
