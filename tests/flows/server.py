@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http
 import json
 import os
@@ -97,8 +98,15 @@ class Prefect:
         self.worker = self._start(self._work, "worker.log", "ab")
 
     def stop_worker(self) -> int:
-        """Send the worker SIGTERM, wait for its end, and start another; the exit code."""
-        self.worker.send_signal(signal.SIGTERM)
+        """Send the worker SIGTERM, wait for its end, and start another; the exit code.
+
+        Prefect 3.9.1 forgets the signal when a run's process is ending at that moment; a person would send it again.
+        """
+        for _ in range(2):
+            self.worker.send_signal(signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.worker.wait(60)
+                break
         code = self.worker.wait(60)
         self.start_worker()
         return code
