@@ -131,12 +131,14 @@ def test_the_environment_of_the_tests_satisfies_what_the_wheel_requires(wheel: P
         ]
     assert set(re.findall(r"^Provides-Extra: (.*)$", metadata, re.M)) == set(EXTRAS) >= {"sandbox", "objects", "report"}
     required = [Requirement(line) for line in re.findall(r"^Requires-Dist: (.*)$", metadata, re.M)]
-    of_the_extras = {
-        canonicalize_name(one.name) for one in required if one.marker and not one.marker.evaluate({"extra": ""})
+    wanted_by = {
+        one: [extra for extra in ("", *EXTRAS) if not one.marker or one.marker.evaluate({"extra": extra})]
+        for one in required
     }
+    of_the_extras = {canonicalize_name(one.name) for one, extras in wanted_by.items() if extras and "" not in extras}
     assert of_the_extras == {canonicalize_name(Requirement(line).name) for lines in EXTRAS.values() for line in lines}
     assert of_the_extras >= set(ONLY_THE_SANDBOX)
-    for one in required:
+    for one in (each for each, extras in wanted_by.items() if extras):
         assert one.specifier.contains(version(one.name), prereleases=True), one
 
 
