@@ -33,6 +33,10 @@ class CallLimits:
         """Keys that fit into so many pages of a window, within the limit on keys a call."""
         return min(self.ids, pages * self.page_rows // (steps * self.step_rows))
 
+    def longest(self, keys: int, steps: int) -> int:
+        """Steps of the longest window in which so many keys fill no more pages than in a window of `steps`."""
+        return min(self.width, self.pages(keys, steps) * self.page_rows // (keys * self.step_rows))
+
 
 @dataclass(frozen=True, slots=True)
 class Block:

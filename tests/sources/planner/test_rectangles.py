@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.planner_exact import fewest_pages, lower_bound
-from sources.planner.limits import PAGES, CallLimits, calls_of, split, table_of_calls
+from sources.planner.limits import PAGES, Block, CallLimits, calls_of, split, table_of_calls
 from sources.planner.rectangles import covering_blocks
 
 Mask = npt.NDArray[np.bool_]
@@ -116,6 +116,7 @@ def holes(seed: int, keys: int, steps: int, density: float) -> Mask:
         pytest.param(full(7, 15), id="seven tokens dense"),
         pytest.param(full(13, 20), id="thirteen tokens dense"),
         pytest.param(np.triu(full(8, 40), 10), id="listed one after another"),
+        pytest.param(holes(0, 13, 45, 0.03) | (np.arange(45) >= 29), id="old strays and a new fortnight"),
     ],
 )
 def test_small_demands_reach_the_optimum_of_an_integer_program(missing: Mask) -> None:
@@ -124,10 +125,40 @@ def test_small_demands_reach_the_optimum_of_an_integer_program(missing: Mask) ->
     assert calls(missing) == least.pages
 
 
-def test_a_few_old_holes_cost_at_most_one_page_over_the_optimum() -> None:
-    """Windows are shared by all keys. A long window for the keys with strays alone would take them off a full page
-    elsewhere: 4 calls instead of 5."""
-    strays = holes(0, 13, 45, 0.03)
-    strays[:, 29:] = True
-    assert fewest_pages(strays, DAILY, seconds=120).pages == 4
-    assert calls(strays) == 5
+def test_pages_with_room_left_reach_back_for_ten_keys_new_to_a_watch_list() -> None:
+    """The lower bound, 38 calls: by whole windows alone it would be 39."""
+    missing = np.zeros((60, 365), dtype=np.bool_)
+    missing[50:] = True
+    missing[:, -2:] = True
+    assert calls(missing) == lower_bound(missing, DAILY) == 38
+
+
+def test_a_last_page_with_room_reaches_back_for_the_keys_that_miss_most_there() -> None:
+    """Fourteen keys × nine days leave room on the second page: three keys of them can be asked for over 29 days."""
+    missing = np.zeros((14, 40), dtype=np.bool_)
+    missing[:, -9:] = True
+    missing[[5, 10], [20, 13]] = True
+    assert covering_blocks(missing, DAILY) == [
+        Block(13, 39, (5, 10, 13)),
+        Block(31, 39, (0, 1, 2, 3, 4, 6, 7, 8, 9, 11, 12)),
+    ]
+
+
+def test_windows_are_shared_by_all_keys_where_reaching_back_saves_no_call() -> None:
+    missing = np.zeros((14, 60), dtype=np.bool_)
+    missing[:, -9:] = True
+    missing[[2, 5], [3, 45]] = True
+    missing[9, 5] = True
+    assert [block.first for block in covering_blocks(missing, DAILY)] == [3, 45, 51, 51]
+
+
+@pytest.mark.parametrize("limits", [DAILY, HOURLY, CallLimits(100, 1, 29, 7)])
+@pytest.mark.parametrize("steps", [1, 3, 9, 23, 29])
+def test_the_longest_window_for_the_same_pages_is_one_step_short_of_another_page(
+    limits: CallLimits, steps: int
+) -> None:
+    for keys in range(1, limits.ids + 1):
+        longest = limits.longest(keys, steps)
+        assert steps <= longest <= limits.width
+        assert limits.pages(keys, longest) == limits.pages(keys, steps)
+        assert longest == limits.width or limits.pages(keys, longest + 1) > limits.pages(keys, steps)
