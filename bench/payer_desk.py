@@ -179,7 +179,7 @@ async def each(work: Callable[[T], Awaitable[None]], items: Sequence[T], at_once
 class Commits:
     """Counts the ledger's durable commits and the time spent in its calls, while it is entered."""
 
-    NAMES = ("append", "append_all", "reserve", "start_run", "put_quote", "find", "get", "quote", "payee")
+    NAMES = ("append", "append_all", "reserve", "start_run", "put_quote", "find_each", "get", "quote", "payee")
 
     def __init__(self) -> None:
         self.count, self.seconds = 0, 0.0

@@ -66,7 +66,7 @@ async def approve(context: PayerContext, run: Run, orders: Sequence[Order], quot
 def _existing(context: PayerContext, orders: Sequence[Order]) -> list[Purchase | None]:
     """Find the purchase of each order in a ledger that is intact. Raises LedgerDamaged."""
     context.ledger.require_intact()
-    return [context.ledger.find(purchase_key(order.request, order.edition)) for order in orders]
+    return context.ledger.find_each([purchase_key(order.request, order.edition) for order in orders])
 
 
 def _costs(existing: Purchase) -> bool:

@@ -108,8 +108,10 @@ def append_within(
             _insert_body(txn, state, event, body, seq)
         elif body is not None and not is_delivery:
             _insert_evidence(txn, body)
-    is_found_as_before = rows.searched_by(after) == rows.searched_by(purchase)
-    txn.run(SET_PURCHASE_STATE if is_found_as_before else SET_PURCHASE, **rows.columns(after, seq))
+    if rows.searched_by(after) == rows.searched_by(purchase):
+        txn.run(SET_PURCHASE_STATE, **rows.state_columns(after, seq))
+    else:
+        txn.run(SET_PURCHASE, **rows.columns(after, seq))
     if difference:
         seller = after.order.seller
         totals = caps.move(txn, after.asset, after.run, seller, difference)

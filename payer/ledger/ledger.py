@@ -21,7 +21,7 @@ from payer.ledger.database.thread import CallsInThread, LedgerThread
 from payer.ledger.elsewhere.record import SpentElsewhere
 from payer.ledger.operator import freezes
 from payer.ledger.operator.freezes import Freeze
-from payer.ledger.reserve import PricedOrder, Reserving
+from payer.ledger.reserve import PricedOrder, Reserving, by_no_other_process
 from payer.ledger.stream.changes import PurchaseChanges
 from payer.ledger.workers.workers import Workers
 from payer.policy.rules import Caps
@@ -32,10 +32,6 @@ from payer.values.money import Asset
 from payer.values.purchase import Delivery, Lease, Purchase
 from payer.values.request import Run
 from payer.values.terms import Quote
-
-
-def _by_no_other_process(_purchase: Purchase) -> bool:
-    return False
 
 
 class Ledger(CallsInThread):
@@ -95,7 +91,7 @@ class Ledger(CallsInThread):
         caps: Mapping[str, Caps],
         lease: Lease,
         loss_limit: Mapping[str, int] | None = None,
-        leased_elsewhere: Callable[[Purchase], bool] = _by_no_other_process,
+        leased_elsewhere: Callable[[Purchase], bool] = by_no_other_process,
     ) -> list[Purchase]:
         """Book an intent for each order, all or none, inside every cap and price drift (I3). Raises OverBudget.
 
@@ -155,7 +151,11 @@ class Ledger(CallsInThread):
 
     def find(self, purchase_key: str) -> Purchase | None:
         """The latest generation of a purchase key."""
-        return read.find(self._engine, purchase_key)
+        return read.find_each(self._engine, [purchase_key])[0]
+
+    def find_each(self, purchase_keys: Sequence[str]) -> list[Purchase | None]:
+        """The latest generation of each purchase key, read at once."""
+        return read.find_each(self._engine, purchase_keys)
 
     def newest_of(self, payer: str) -> Purchase | None:
         """The newest purchase of a wallet, None when it has none."""

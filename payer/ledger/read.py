@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import sqlalchemy as sa
 
 from payer.ledger.database import rows, schema
@@ -25,10 +27,10 @@ def many(engine: sa.Engine, statement: Statement, **values: str) -> list[Purchas
         return [rows.purchase(doc) for (doc,) in txn.rows(statement, **values)]
 
 
-def find(engine: sa.Engine, purchase_key: str) -> Purchase | None:
-    """The latest generation of a purchase key."""
+def find_each(engine: sa.Engine, purchase_keys: Sequence[str]) -> list[Purchase | None]:
+    """The latest generation of each purchase key, in one transaction."""
     with transaction(engine, write=False) as txn:
-        return latest(txn, purchase_key)
+        return [latest(txn, key) for key in purchase_keys]
 
 
 def latest(txn: Transaction, purchase_key: str) -> Purchase | None:

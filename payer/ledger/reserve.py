@@ -64,6 +64,11 @@ class Reserving:
     leased_elsewhere: Callable[[Purchase], bool]
 
 
+def by_no_other_process(_purchase: Purchase) -> bool:
+    """Say that no other process has a purchase: for a ledger that one process alone writes."""
+    return False
+
+
 def reserve(engine: sa.Engine, by: Reserving, priced: Sequence[PricedOrder]) -> list[Purchase]:
     """Reserve in one transaction; `Ledger.reserve` has the contract."""
     with transaction(engine, write=True) as txn:

@@ -45,8 +45,9 @@ class Integrity:
 
     def before_append(self, events: Sequence[Event]) -> None:
         """Register this process as a writer. Raises LedgerDamaged when one of the events signs or sends."""
-        if any(isinstance(event, Signed | Sent) for event in events):
-            self.require()
+        for event in events:
+            if isinstance(event, (Signed, Sent)):
+                self.require()
         self._note()
 
     def _note(self) -> None:

@@ -92,22 +92,29 @@ def _has_failed(p: Purchase) -> bool:
 def columns(p: Purchase, seq: int) -> dict[str, Any]:
     """The row of a purchase's projection: the columns that are searched, and the folded state as `doc`."""
     return {
-        "purchase_id": p.purchase_id,
+        **state_columns(p, seq),
         "purchase_key": p.purchase_key,
         "generation": p.generation,
-        "seq": seq,
-        "version": p.version,
         "seller": p.order.seller,
         "dataset": p.order.dataset,
         "flow": p.run.flow,
         "run_id": p.run.run_id,
         "asset": asset_key(p.asset),
         "nonce": p.nonce,
-        "money": p.money.value,
-        "data": p.data.value,
         "is_open": is_open(p),
         "undelivered": _is_undelivered(p),
         "failed": _has_failed(p),
+    }
+
+
+def state_columns(p: Purchase, seq: int) -> dict[str, Any]:
+    """Those of `columns` that every event may change."""
+    return {
+        "purchase_id": p.purchase_id,
+        "seq": seq,
+        "version": p.version,
+        "money": p.money.value,
+        "data": p.data.value,
         "committed": p.committed,
         "lease_owner": p.lease.owner if p.lease else None,
         "lease_until": p.lease.until if p.lease else None,

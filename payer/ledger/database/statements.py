@@ -249,7 +249,11 @@ class _TransactionContext:
         try:
             if self._write:
                 crash_point("commit")
-            self._pooled.commit()
+            if self._dialect.name == "sqlite":
+                # The driver's own commit() compiles the statement each time.
+                self._cursor.execute("COMMIT")
+            else:
+                self._pooled.commit()
         except BaseException:
             # When the connection is lost, the database rolls back by itself and the pool drops the connection.
             self._pooled.rollback()
