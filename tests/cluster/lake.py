@@ -16,9 +16,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from tests.paths import ROOT
+from tests.paths import OLDEST, ROOT
 
-PYTHON = ROOT / ".venv-lake" / "bin" / "python"
 DATA = "s3://cluster/lake"
 AWAY_SECONDS = 90.0
 """Catalog or store may be away for so long before a reader calls it an error."""
@@ -27,16 +26,19 @@ AWAY_SECONDS = 90.0
 def environment(home: Path) -> dict[str, str] | None:
     """Variables for a process that writes or reads the lake: extensions in `home`, and their DuckDB before the other.
 
-    None where `make .venv-lake/lake.stamp` could not set it up.
+    None where `make .venv-oldest/oldest.stamp` could not set it up.
     """
-    if not PYTHON.exists():
+    if not OLDEST.exists():
         return None
-    packages = next((PYTHON.parents[1] / "lib").glob("python*/site-packages"))
-    home.mkdir()
+    packages, own = next((OLDEST.parents[1] / "lib").glob("python*/site-packages")), home / "packages"
+    own.mkdir(parents=True)
+    # Of the oldest versions only DuckDB: the rest is the newest, as in the other runs.
+    for part in (*packages.glob("duckdb-1*"), *packages.glob("_duckdb.*"), packages / "duckdb"):
+        (own / part.name).symlink_to(part)
     install = "import duckdb, sys\nfor path in sys.argv[1:]: duckdb.execute(f\"INSTALL '{path}'\")"
     wheels = sorted(packages.rglob("*.duckdb_extension"))
-    subprocess.run([PYTHON, "-c", install, *wheels], env={"HOME": str(home)}, check=True, timeout=120)
-    return {"HOME": str(home), "PYTHONPATH": f"{packages}{os.pathsep}{ROOT}"}
+    subprocess.run([OLDEST, "-c", install, *wheels], env={"HOME": str(home)}, check=True, timeout=120)
+    return {"HOME": str(home), "PYTHONPATH": f"{own}{os.pathsep}{ROOT}"}
 
 
 def tollbook_lake(env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:

@@ -235,7 +235,12 @@ def cluster(
 ) -> Iterator[Cluster]:
     """Everything that the proof needs, up and running; with `prefect`, its workers on a PostgreSQL with pg_trgm."""
     programs = system_postgres() if prefect else None
-    with World(folder / "world") as world, Postgres(programs) as postgres, ObjectStore() as store, ExitStack() as more:
+    with (
+        World(folder / "world") as world,
+        Postgres(programs) as postgres,
+        ObjectStore(folder / "store") as store,
+        ExitStack() as more,
+    ):
         proof = Proof(seconds, seed, per_day_atomic=round(float(caps["per_day"]) * 1_000_000))
         made = Cluster(folder, world, postgres, store, proof)
         _cap(made, caps)
@@ -246,7 +251,7 @@ def cluster(
             by = "libfaketime" if clocks.can_be_moved() else "TOLLBOOK_CLOCK_OFFSET"
             say(f"PostgreSQL {postgres.version}; Prefect's server on {where}; clocks 5 s apart by {by}")
             if made.lake is None:
-                say("no lake: `make .venv-lake/lake.stamp` could not set up the DuckDB that has its extensions")
+                say("no lake: `make .venv-oldest/oldest.stamp` could not set up the DuckDB that has its extensions")
             made.workers = more.enter_context(
                 PrefectWorkers(folder / "prefect", made.env(1), database, made.lake or {})
             )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import shutil
 import signal
+import socket
 import subprocess
+import sys
 import tempfile
+import time
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +19,9 @@ import psutil
 import psycopg
 
 from tests.object_storage import S3Server
+from tests.paths import ROOT
+
+START_SECONDS = 60.0
 
 
 def system_postgres() -> Path | None:
@@ -88,27 +93,39 @@ class Postgres:
 
 
 class ObjectStore:
-    """An S3 server (moto) that can go away and come back on its port, with what it holds."""
+    """An S3 server in a process of its own, which keeps what it holds in `folder`, and can be killed and started."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self._port = free.getsockname()[1]
+        self.server = S3Server(f"http://127.0.0.1:{self._port}")
 
     def __enter__(self) -> ObjectStore:
-        logging.getLogger("werkzeug").setLevel(logging.ERROR)
-        self._port = 0
+        (self._folder / "cluster").mkdir(parents=True)
         self.start()
-        self.server = S3Server(f"http://127.0.0.1:{self._port}")
-        self.server.request("PUT", "cluster")
         return self
 
-    def start(self) -> None:
-        from moto.server import ThreadedMotoServer
-
-        self._moto: Any = ThreadedMotoServer(ip_address="127.0.0.1", port=self._port, verbose=False)
-        self._moto.start()
-        _, self._port = self._moto.get_host_and_port()
-
     def kill(self) -> None:
-        self._moto.stop()
+        """End it at once, in the middle of what it does."""
+        self._process.kill()
+        self._process.wait()
+
+    def start(self) -> None:
+        """Start it on its port, which an outgoing connection may have for a moment, and wait until it answers."""
+        deadline = time.monotonic() + START_SECONDS
+        command = [sys.executable, "-m", "tests.cluster.bucket_server", str(self._folder), str(self._port)]
+        self._process = subprocess.Popen(command, cwd=ROOT)
+        while True:
+            with suppress(OSError), socket.create_connection(("127.0.0.1", self._port), 1):
+                return
+            assert time.monotonic() < deadline, "the S3 server does not start"
+            time.sleep(0.02)
+            if self._process.poll() is not None:
+                self._process = subprocess.Popen(command, cwd=ROOT)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._moto.stop()
+        self.kill()
