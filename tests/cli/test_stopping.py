@@ -1,7 +1,7 @@
 """A run is stopped in the ordinary way: what was paid and is on its way is waited for, booked, loaded and told (I11).
 
 The seller refuses used authorizations, as the official one does: an answer that nobody heard is lost.
-TOLLBOOK_INTERRUPTIONS=50 stops as many runs at random moments.
+SCALE=50 stops as many runs at random moments.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ import pytest
 from payer.values.purchase import Data, Money
 from tests.cli.conftest import Command
 from tests.cli.stopped_runs import CALLS, INTERRUPT, SELLS, TERMINATE, StoppedRun
+from tests.scale import SCALE
 from warehouse.query import query
 
 if TYPE_CHECKING:
     from sandbox.world import Buyer, World
 
 PARALLEL = 8
-MOMENTS = int(os.environ.pop("TOLLBOOK_INTERRUPTIONS", "3"))
+MOMENTS = SCALE
 
 
 @pytest.fixture
@@ -33,10 +34,10 @@ def stopped(world: World, buyer: Buyer) -> StoppedRun:
 
 
 @pytest.mark.parametrize(("number", "code"), [(INTERRUPT, 130), (TERMINATE, 143)], ids=["SIGINT", "SIGTERM"])
-def test_eight_calls_on_their_way_are_waited_for_and_no_more_are_begun(
-    stopped: StoppedRun, world: World, buyer: Buyer, number: int, code: int
+def test_eight_calls_on_their_way_are_waited_for_no_more_are_begun_and_the_next_run_buys_the_rest(
+    stopped: StoppedRun, tollbook: Command, world: World, buyer: Buyer, number: int, code: int
 ) -> None:
-    stopped.slow(1.5)
+    stopped.slow(1.0)
     ended = stopped(stopped.at_the_seller(PARALLEL), number)
     [flow] = ended.document["flows"]
     assert (ended.code, ended.document["interrupted"], flow["interrupted"]) == (code, True, True)
@@ -46,13 +47,6 @@ def test_eight_calls_on_their_way_are_waited_for_and_no_more_are_begun(
     assert len(world.transfers(buyer.address)) == ended.count(Money.SPENT, Data.DELIVERED) == PARALLEL
     assert ended.count(Money.VOID, Data.ABSENT) == CALLS - PARALLEL, "never sent: their caps are free again"
     assert query(buyer.home, "SELECT count(*) FROM signals")[1] == [(PARALLEL * 29,)]
-
-
-def test_the_next_run_buys_the_rest_and_nothing_twice(
-    stopped: StoppedRun, tollbook: Command, world: World, buyer: Buyer
-) -> None:
-    stopped.slow(1.0)
-    stopped(stopped.at_the_seller(PARALLEL), INTERRUPT)
     world.faults.clear()
     again = tollbook(*SELLS, "--json")
     assert (again.code, again.document["interrupted"], again.document["calls_paid"]) == (0, False, CALLS - PARALLEL)

@@ -1,7 +1,7 @@
 """A backup or a restore is SIGKILLed at every point of its path, and at any moment: the books are whole, half a copy is
 never taken for one, the next one works, and a run after it all pays nothing twice.
 
-TOLLBOOK_KILLS scales how many moments; each finds what the kills before it left.
+SCALE is how many times as many moments; each finds what the kills before it left.
 """
 
 from __future__ import annotations
@@ -23,13 +23,14 @@ from tests.crash import child
 from tests.payer.ledger.test_backup import story
 from tests.payer.onchain import assert_books_equal_chain
 from tests.payer.purchases import bought
+from tests.scale import SCALE
 
 if TYPE_CHECKING:
     from sandbox.world import Buyer, World
 
 __all__ = ["tollbook"]
 
-KILLS = 3 * int(os.environ.get("TOLLBOOK_KILLS", "1"))
+KILLS = 3 * SCALE
 SEED = int(os.environ.get("TOLLBOOK_KILLS_SEED", "7"))
 PURCHASES = 40
 BACKUP = ("copy.written", "copy.committed", "backup.settled", "backup.named")

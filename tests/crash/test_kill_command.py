@@ -1,11 +1,10 @@
 """`tollbook run` is SIGKILLed while it loads, snapshots and publishes; then it is run again: all there, paid once.
 
-A usual run dies at one point of each, one after the other; with CRASH_SHARE=1 there is one for each point.
+A usual run dies at one point of each, one after the other; with SCALE=2 there is one for each point.
 """
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ from payer.ledger import Ledger
 from tests.cli.conftest import Command, tollbook
 from tests.crash import child
 from tests.payer.onchain import assert_books_equal_chain, wait_until_final
+from tests.scale import LONG
 from tests.stores import new_ledger_url
 from warehouse.query import query
 
@@ -28,7 +28,7 @@ OTHERS = (
     *("load.after_commit", "snapshot.written", "snapshot.after_manifest"),
     *("publish.snapshots", "publish.before_commit", "publish.linked", "publish.after_swap"),
 )
-DEATHS = [USUAL] if float(os.environ.get("CRASH_SHARE", "0")) < 1 else [USUAL, *((one,) for one in OTHERS)]
+DEATHS = [USUAL, *((one,) for one in OTHERS)] if LONG else [USUAL]
 
 
 def rows(buyer: Buyer) -> int:

@@ -1,7 +1,7 @@
 """A buying process is SIGKILLed at every point of its path, then a fresh one runs: one transfer, the body or its loss.
 
 Just before and just after each commit, on both stores, with a seller that refuses a payment presented again and one
-that serves it: CRASH_SHARE says how much of that product is run (1: all of it), each commit at least once. The commits
+that serves it: a usual run plays a share of that product, each commit at least once, and SCALE=2 all of it. The commits
 are those of four stories: two pieces bought side by side, a price that moves, a body that is claimed and given up, and
 a recovery of what earlier processes left.
 """
@@ -24,6 +24,7 @@ from tests.crash import child
 from tests.payer import sandbox_policy
 from tests.payer.desk import PRICE
 from tests.payer.onchain import Paid, assert_books_equal_chain, is_finished, payments
+from tests.scale import LONG
 from tests.stores import new_ledger_url
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ KINDS: tuple[Kind, ...] = (
 
 def share(least: int) -> int:
     """Number of kinds each point is killed in."""
-    return max(least, round(len(KINDS) * float(os.environ.get("CRASH_SHARE", "0"))))
+    return max(least, len(KINDS) if LONG else 0)
 
 
 def killing(points: Iterable[object], least: int, kinds: Sequence[Kind] = KINDS) -> pytest.MarkDecorator:

@@ -1,4 +1,4 @@
-"""A fixed share of seeds in every test run (TOLLBOOK_SEEDS=48: more); `make sim N=… SEED=…` plays as many as asked.
+"""A fixed share of seeds in every test run (SCALE=10: ten times as many); `make sim N=… SEED=…` plays as many as asked.
 
 I1 to I6 and I9 are checked after every step of every world, and at its end that nothing is open, that the books equal
 the chain and that a second run pays nothing.
@@ -6,16 +6,17 @@ the chain and that a second run pays nothing.
 
 from __future__ import annotations
 
-import os
-
 import pytest
 
+from tests.scale import SCALE
 from tests.simulation.defects import a_lease_is_ignored
 from tests.simulation.play import Outcome, play
 from tests.simulation.scenario import FAULTS, from_seed, narrowed
 
-SHARE = int(os.environ.pop("TOLLBOOK_SEEDS", "18"))
 GROUP = 6
+SHARE = 2 * GROUP * SCALE
+OF_A_SHAPE = range(1, 1 + 5 * SCALE)
+"""Seeds of each test that narrows the worlds."""
 NEEDS = {"old_signature": ("new_price:0.5",), "deny_resend": ("lose:0.3",)}
 
 
@@ -51,7 +52,7 @@ def test_each_fault_strikes_and_nothing_breaks(fault: str) -> None:
 def test_a_seller_that_names_another_payee_in_each_402_is_paid_once_for_each_piece() -> None:
     """I1, I3, I6: with prices and terms that move, and of several signatures any settled."""
     shape = ("pieces=12", "slots=2", "tight=False", "planned=False", "any_payee=True")
-    for seed in range(1, 9):
+    for seed in OF_A_SHAPE:
         held(play(narrowed(from_seed(seed), shape, "new_price:0.4,new_terms:0.2,old_signature,lose:0.2,settle_402")))
 
 
@@ -59,10 +60,10 @@ def test_a_seller_that_names_another_payee_in_each_402_is_paid_once_for_each_pie
 def test_runs_over_overlapping_ranges_buy_each_cell_once(faults: str) -> None:
     """Planned beside each other and again after each turn, whoever dies or waits meanwhile."""
     shape = ("overlapping=True", "slots=3", "jobs=3", "machines=1", "tight=False", "rpc=False", "servers=1")
-    outcomes = [play(narrowed(from_seed(seed), shape, faults)) for seed in range(1, 13)]
+    outcomes = [play(narrowed(from_seed(seed), shape, faults)) for seed in OF_A_SHAPE]
     for outcome in outcomes:
         held(outcome)
-    assert sum(outcome.transfers for outcome in outcomes) > 12
+    assert sum(outcome.transfers for outcome in outcomes) > len(OF_A_SHAPE)
 
 
 @pytest.mark.parametrize(
@@ -76,12 +77,12 @@ def test_runs_over_overlapping_ranges_buy_each_cell_once(faults: str) -> None:
 )
 def test_the_caps_of_a_wallet_hold_for_all_its_ledgers(shape: tuple[str, ...], faults: str) -> None:
     """I3: each counts what had settled elsewhere before it reserves."""
-    for seed in range(1, 13):
+    for seed in OF_A_SHAPE:
         held(play(narrowed(from_seed(seed), ("tight=True", "pieces=16", "jobs=3", "planned=False", *shape), faults)))
 
 
 def test_leases_are_courtesy_and_safety_rests_on_the_nonce(monkeypatch: pytest.MonkeyPatch) -> None:
     """I1: processes that ignore each other's leases get in each other's way, and still pay once."""
     a_lease_is_ignored(monkeypatch)
-    for seed in range(1, 13):
+    for seed in OF_A_SHAPE:
         held(play(narrowed(from_seed(seed), ("pieces=16", "slots=3"))))

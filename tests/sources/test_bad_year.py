@@ -1,18 +1,18 @@
 """A year of a seller's bad days: in the end every cell is held, a gap, or confirmed empty, never silently wrong.
 
-YEARS=N lives through so many years; `python -m tests.sources.bad_year SEED …` tells of single ones.
+SCALE=N lives through so many years; `python -m tests.sources.bad_year SEED …` tells of single ones.
 """
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 
 import pytest
 
+from tests.scale import SCALE
 from tests.sources.bad_year import SIGNALS, SNAPSHOT, Year, least, lived, report
 
-SEEDS = range(1, 1 + int(os.environ.get("YEARS", "1")))
+SEEDS = range(1, 1 + SCALE)
 
 pytestmark = pytest.mark.timeout(900)
 """A year is some thousand plans: five seconds each on a machine that does nothing else."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 
+from tests.scale import SCALE
 from tests.warehouse.flows_and_analysts import look_on
 from tests.warehouse.purchases import open_ledger
 from warehouse.cache.store import Cache
@@ -14,7 +14,7 @@ from warehouse.load.self_repair import load
 from warehouse.publish.open_files import held_versions
 from warehouse.publish.publish import publish
 
-SECONDS = float(os.environ.get("TOLLBOOK_TOGETHER_SECONDS", "3"))
+SECONDS = 3.0 * SCALE
 
 LIBRARIES = ("duckdb", "pandas", "polars")
 """Each with a session that is held open, and with one that comes and goes."""

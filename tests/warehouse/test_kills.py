@@ -10,13 +10,14 @@ import time
 from pathlib import Path
 
 from payer.ledger import Ledger
+from tests.scale import SCALE
 from tests.warehouse.killed_verbs import Worker
 from tests.warehouse.purchases import buy_day, open_ledger
 from warehouse.audit import check_snapshots
 from warehouse.query import query
 from warehouse.snapshots.manifest import read_manifest
 
-KILLS = int(os.environ.get("TOLLBOOK_KILLS", "1"))
+KILLS = SCALE
 VERBS = ("load", "publish", "compact", "rebuild")
 SEED = int(os.environ.get("TOLLBOOK_KILLS_SEED", "7"))
 
@@ -42,7 +43,7 @@ def killed(worker: Worker, home: Path, ledger: Ledger, verb: str, numbers: range
 
 
 def test_kills_at_random_times_lose_nothing_and_leave_all_readable(tmp_path: Path) -> None:
-    """TOLLBOOK_KILLS is how many of each verb; those that ended before their kill came are told apart."""
+    """SCALE is how many of each verb; those that ended before their kill came are told apart."""
     told: dict[str, int] = {}
     with open_ledger(tmp_path) as ledger, Worker(tmp_path) as worker:
         buy_day(ledger, 0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 import time
@@ -15,6 +14,7 @@ import sqlalchemy as sa
 
 from payer.ledger.database import schema
 from payer.settle.reconcile import damaged_bodies
+from tests.scale import SCALE
 from tests.warehouse.child_processes import line, run, start
 from tests.warehouse.deliveries import DAY, T0, MemoryLedger, body, grade, grades, pieces
 from tests.warehouse.purchases import buy_history, open_ledger
@@ -26,7 +26,7 @@ from warehouse.load import load as loading
 from warehouse.load.report import LoadReport
 from warehouse.load.self_repair import load
 
-KILLS = 4 * int(os.environ.get("TOLLBOOK_KILLS", "1"))
+KILLS = 4 * SCALE
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import pytest
 
 from payer.ledger import Ledger
+from tests.scale import SCALE
 from tests.warehouse.publications import month
 from tests.warehouse.publish.test_replay import agrees, observe, parquet
 from tests.warehouse.purchases import open_ledger
@@ -76,7 +76,7 @@ def test_another_home_adds_what_is_new_and_leaves_every_file_as_it_is(homes: tup
         agrees(one)
 
 
-@pytest.mark.parametrize("seed", range(int(os.environ.get("TOLLBOOK_STORIES", "1"))))
+@pytest.mark.parametrize("seed", range(SCALE))
 def test_homes_in_turn_publish_what_one_home_would_have(homes: tuple[Path, Path], tmp_path: Path, seed: int) -> None:
     """Deliveries arrive out of order; each home loads them in other batches, and so replays others of them."""
     dice, hours = random.Random(seed), list(range(7))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
 from collections import defaultdict
@@ -15,6 +14,7 @@ import duckdb
 import pytest
 
 from payer.ledger import Ledger
+from tests.scale import SCALE
 from tests.warehouse.deliveries import DAY, T0, MemoryLedger, body, grade, grades, pieces
 from tests.warehouse.purchases import buy_history
 from tests.warehouse.sample_market import DAYS
@@ -105,11 +105,11 @@ def brute_force(home: Path) -> list[Row]:
     return sorted(found, key=repr)
 
 
-@pytest.mark.parametrize("seed", range(int(os.environ.get("TOLLBOOK_STORIES", "1"))))
+@pytest.mark.parametrize("seed", range(SCALE))
 def test_updates_late_deliveries_and_a_rebuild_come_to_what_the_words_say(
     tmp_path: Path, empty_home: Path, seed: int
 ) -> None:
-    """I8: the same versions after three publications as after one. TOLLBOOK_STORIES is how many stories are told."""
+    """I8: the same versions after three publications as after one. SCALE is how many stories are told."""
     step_by_step, at_once = tmp_path / "steps", tmp_path / "once"
     shutil.copytree(empty_home / "published", step_by_step / "published")
     for books in story(seed):
