@@ -52,13 +52,3 @@ class RangesInMemory:
 
     def keep_log_range(self, server: str, blocks: int, at: datetime) -> None:
         self._blocks[server] = blocks
-
-
-def scan_requests(blocks: int, log_range: int, stretch: int, *, balances: bool) -> int:
-    """Requests that reading the wallet's transfers in so many blocks takes, at a server's range.
-
-    Each stretch is read in pages: the transfers out and, where the server still has the balances, those in; and one
-    request for both balances.
-    """
-    pages = sum(-(-min(stretch, blocks - at) // min(log_range, PAGE_BLOCKS)) for at in range(0, blocks, stretch))
-    return pages * (2 if balances else 1) + -(-blocks // stretch)

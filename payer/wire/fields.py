@@ -24,11 +24,11 @@ def text_of(entry: Mapping[str, Any], name: str) -> str:
     return value
 
 
-def optional_text(entry: Mapping[str, Any], name: str, label: str | None = None) -> str | None:
+def optional_text(entry: Mapping[str, Any], name: str) -> str | None:
     """A text, or None where the field is absent or null."""
     value = entry.get(name)
     if value is not None and not isinstance(value, str):
-        raise Malformed(f"{label or name} is {shown(value)}, not text")
+        raise Malformed(f"{name} is {shown(value)}, not text")
     return value
 
 

@@ -56,11 +56,6 @@ class Coverage:
         return self.open_group is None
 
 
-def is_held(dataset: Dataset, span: CoveredSpan, at: datetime) -> bool:
-    """Tell whether a run scheduled for `at` need not buy any of the span."""
-    return _held_parts(dataset, span, slot(dataset, at)) == ((span.first, span.last),)
-
-
 def _held_parts(dataset: Dataset, span: CoveredSpan, current: int) -> tuple[Span, ...]:
     """The slots of the span that need not be bought in the bucket `current`: rows that may have been restated since are
     looked at again once the declared pause is over, the last time when they can't change any more."""

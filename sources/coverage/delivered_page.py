@@ -40,7 +40,6 @@ def delivered_page(
     context: Mapping[str, Any],
     received_at: datetime,
     parsed: ParsedBody,
-    known: bool = False,
     stated: int | None = None,
 ) -> DeliveredPage:
     """Build the record of a delivery from its purchase's context (`Piece.context`) and its parsed body.
@@ -51,4 +50,4 @@ def delivered_page(
     cells = parsed.cells(dataset) if counts_cells else identities(dataset, parsed.table)
     readable = parsed.envelope == "ok"
     group, rows = group_of(context), parsed.rows_in_body
-    return DeliveredPage(group, context["page"], received_at, rows, cells, known, readable, stated)
+    return DeliveredPage(group, context["page"], received_at, rows, cells, False, readable, stated)

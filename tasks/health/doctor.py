@@ -6,7 +6,7 @@ import os
 import shutil
 import urllib.error
 import urllib.request
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 
 from payer.environment.env_file import laid_over
@@ -37,18 +37,18 @@ WRITTEN_FOLDERS = (".", "state", "published", "published/.private", "published/s
 """Folders under TOLLBOOK_HOME."""
 
 
-async def checkup(environ: Mapping[str, str] | None = None, schedules: Path | None = None) -> list[Check]:
-    """Run every check; one that fails doesn't hide the next. Without `environ` it is this process's, with the file.
+async def checkup(schedules: Path | None = None) -> list[Check]:
+    """Run every check; one that fails doesn't hide the next.
 
     The balance is graded by what the schedules of a prefect.yaml are to buy.
     """
     try:
-        file = env_file(os.environ) if environ is None else None
-        given = Check("environment", True, sources_text(os.environ if environ is None else environ, file))
+        file = env_file(os.environ)
+        given = Check("environment", True, sources_text(os.environ, file))
     except PayerError as error:
         return [failed_check("environment", error)]
     try:
-        workspace = Workspace.open(laid_over(file, os.environ if environ is None else environ))
+        workspace = Workspace.open(laid_over(file, os.environ))
         _ = workspace.policy
     except PayerError as error:
         return [failed_check("configuration", error), given]

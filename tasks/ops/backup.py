@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,13 +25,13 @@ class BackedUp:
     nonce_secret: Path | None
 
 
-def backup_ledger(to: Path, environ: Mapping[str, str] | None = None, *, nonce_secret: bool = False) -> BackedUp:
+def backup_ledger(to: Path, *, nonce_secret: bool = False) -> BackedUp:
     """Copy the configured ledger to a file that does not exist yet, and the nonce secret to FILE.nonce-secret.
 
     With `nonce_secret` also that of a key in this process, which is derived from it: a remote signer that takes over
     the key needs it.
     """
-    environ = environment() if environ is None else environ
+    environ = environment()
     settings = Settings.read(environ)
     secret = read_nonce_secret(nonce_secret_path(environ, settings.home))
     if secret is None and nonce_secret:
@@ -52,13 +51,13 @@ class Restored:
     notes: tuple[str, ...]
 
 
-def restore_ledger(source: Path, environ: Mapping[str, str] | None = None) -> Restored:
+def restore_ledger(source: Path) -> Restored:
     """Fill the configured, empty ledger from a backup, and put the nonce secret back that was beside it.
 
     What cache and published files hold besides is kept, so that nothing of it is bought again. Raises Misconfigured
     where another nonce secret is in its place: nothing is restored then.
     """
-    environ = environment() if environ is None else environ
+    environ = environment()
     settings = Settings.read(environ)
     require_backup(source)
     if settings.ledger_url.startswith("sqlite"):

@@ -44,9 +44,9 @@ def in_chunks(deliveries: Iterable[Delivery], count: int, size: int) -> Iterator
         yield chunk
 
 
-def read_chunks(chunks: Iterable[Sequence[Delivery]], expected: int, cores: int | None = None) -> Iterator[list[Page]]:
+def read_chunks(chunks: Iterable[Sequence[Delivery]], expected: int) -> Iterator[list[Page]]:
     """Read each chunk, in order: here when few deliveries are expected, else by workers, a few chunks ahead."""
-    workers = cores if cores is not None else len(os.sched_getaffinity(0))
+    workers = len(os.sched_getaffinity(0))
     if expected < WORTH_IT or workers < 2:
         yield from (list(read(chunk)) for chunk in chunks)
         return

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -100,16 +99,6 @@ class PublisherElection:
             raise unavailable(error, "read") from None
         elected.release()
         return None
-
-    @contextmanager
-    def elect(self) -> Iterator[Elected | None]:
-        """Do as `try_elect` for the block."""
-        elected = self.try_elect()
-        try:
-            yield elected
-        finally:
-            if elected is not None:
-                elected.release()
 
 
 class Elected:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from payer.chain.log_ranges import PAGE_BLOCKS, RangesInMemory, scan_requests
+from payer.chain.log_ranges import PAGE_BLOCKS, RangesInMemory
 from payer.chain.reader import RpcChain
 from payer.ledger import Ledger
 from payer.payer import Payer
@@ -272,6 +272,16 @@ def test_an_error_with_a_status_of_its_own_is_read_as_an_error() -> None:
 
     asyncio.run(run())
     assert set(widths(fake)[:-1]) == {1_024}
+
+
+def scan_requests(blocks: int, log_range: int, stretch: int, *, balances: bool) -> int:
+    """Requests that reading the wallet's transfers in so many blocks takes, at a server's range.
+
+    Each stretch is read in pages: the transfers out and, where the server still has the balances, those in; and one
+    request for both balances.
+    """
+    pages = sum(-(-min(stretch, blocks - at) // min(log_range, PAGE_BLOCKS)) for at in range(0, blocks, stretch))
+    return pages * (2 if balances else 1) + -(-blocks // stretch)
 
 
 def test_a_year_of_base_is_what_the_documents_say() -> None:

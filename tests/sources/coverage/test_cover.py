@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sources import registry
-from sources.coverage.cover import Coverage, CoveredSpan, absences_of, cover, held_cells, is_held
+from sources.coverage.cover import Coverage, CoveredSpan, absences_of, cover, held_cells
 from sources.coverage.delivered_page import DeliveredPage
 from sources.model import Dataset
 from sources.planner.pieces import Group, Piece
@@ -72,10 +72,11 @@ def test_a_row_is_held_for_good_once_it_has_settled() -> None:
 
 def test_what_has_not_settled_holds_in_its_bucket_and_is_due_in_the_next() -> None:
     span = CoveredSpan("3000", TODAY, TODAY, TODAY, settled=False)
-    assert is_held(SIGNALS, span, AT)
-    assert is_held(SIGNALS, span, AT - DAY)
-    assert not is_held(SIGNALS, span, AT + DAY)
-    assert is_held(SIGNALS, replace(span, settled=True), AT + DAY)
+    held = {"3000": ((TODAY, TODAY),)}
+    assert held_cells(SIGNALS, [span], AT).spans == held
+    assert held_cells(SIGNALS, [span], AT - DAY).spans == held
+    assert held_cells(SIGNALS, [span], AT + DAY).spans == {}
+    assert held_cells(SIGNALS, [replace(span, settled=True)], AT + DAY).spans == held
 
 
 def test_an_answer_that_came_late_is_as_fresh_as_the_day_it_came() -> None:

@@ -16,6 +16,7 @@ from tasks.ops.compact import compact
 from tasks.workspace.workspace import Workspace
 from tests.crash.child import KILLED, run_command
 from tests.paths import ROOT
+from tests.payer.ledger.workers.election import election
 from tests.stores import new_ledger_url
 from tests.warehouse.publications import month
 from warehouse.publish.publication import Publication
@@ -117,7 +118,7 @@ def test_a_worker_that_is_not_elected_waits_and_says_who_published(
     workers.buy()
     monkeypatch.setattr(publishing, "WAIT_SECONDS", 0.0)
     with Ledger.open(workers.url) as ledger:
-        with ledger.workers.publisher.elect() as elected:
+        with election(ledger) as elected:
             assert elected is not None
             left = workers.publish(home)
             assert isinstance(left, LeftToPublisher)
@@ -131,7 +132,7 @@ def test_a_worker_that_is_not_elected_waits_and_says_who_published(
 
 
 def test_a_stopped_run_waits_for_no_publisher(workers: Workers) -> None:
-    with Ledger.open(workers.url) as ledger, ledger.workers.publisher.elect():
+    with Ledger.open(workers.url) as ledger, election(ledger):
         assert isinstance(workers.publish(workers.home("one"), stopped=True), LeftToPublisher)
 
 
@@ -177,6 +178,6 @@ def test_files_are_compacted_by_a_worker_at_the_published_set_while_none_publish
     workers.buy()
     workers.publish(one)
     assert "left to the publisher" in workers.compact(other)
-    with Ledger.open(workers.url) as ledger, ledger.workers.publisher.elect():
+    with Ledger.open(workers.url) as ledger, election(ledger):
         assert f"left to the publisher ({ledger.workers.publisher.last().place.address}" in workers.compact(one)  # type: ignore[union-attr]
     assert "months rewritten" in workers.compact(one)

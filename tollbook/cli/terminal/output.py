@@ -83,9 +83,7 @@ def folded(text: str, width: int, hang: int) -> str:
     return "\n".join(line for part in text.split("\n") for line in room.wrap(part) or [""])
 
 
-def plain_table(
-    columns: Row, rows: Sequence[Row], *, right: frozenset[int] = frozenset(), foot: Row = (), indent: str = "  "
-) -> list[str]:
+def plain_table(columns: Row, rows: Sequence[Row], *, right: frozenset[int] = frozenset(), foot: Row = ()) -> list[str]:
     """Format rows as aligned text without lines, for pipes, logs and documents."""
     lines = [columns, *rows, *([foot] if foot else [])]
     widths = [max(len(line[at]) for line in lines) for at in range(len(columns))]
@@ -95,9 +93,9 @@ def plain_table(
             cell.rjust(width) if at in right else cell.ljust(width)
             for at, (cell, width) in enumerate(zip(line, widths, strict=True))
         )
-        return (indent + "  ".join(cells)).rstrip()
+        return ("  " + "  ".join(cells)).rstrip()
 
-    rule = indent + "  ".join("-" * width for width in widths)
+    rule = "  " + "  ".join("-" * width for width in widths)
     body = [aligned(line) for line in rows]
     return [aligned(columns), rule, *body, *([rule, aligned(foot)] if foot else [])]
 

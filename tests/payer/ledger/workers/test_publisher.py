@@ -14,6 +14,7 @@ import pytest
 from payer.ledger import Ledger
 from payer.ledger.workers.publisher import PublishedPlace
 from payer.values.errors import LedgerUnavailable
+from tests.payer.ledger.workers.election import election
 from tests.stores import new_ledger_url
 
 HERE = PublishedPlace("a", "one:/published")
@@ -21,7 +22,8 @@ HERE = PublishedPlace("a", "one:/published")
 _HOLD = """
 import sys, time
 from payer.ledger import Ledger
-with Ledger.open(sys.argv[1]) as ledger, ledger.workers.publisher.elect() as elected:
+with Ledger.open(sys.argv[1]) as ledger:
+    elected = ledger.workers.publisher.try_elect()
     print(elected is not None, flush=True)
     time.sleep(60)
 """
@@ -40,10 +42,10 @@ def ledger(url: str) -> Iterator[Ledger]:
 
 def test_one_worker_is_elected_and_the_next_when_it_has_ended(ledger: Ledger, url: str) -> None:
     with Ledger.open(url) as other:
-        with ledger.workers.publisher.elect() as first, other.workers.publisher.elect() as second:
+        with election(ledger) as first, election(other) as second:
             assert first is not None
             assert second is None
-        with other.workers.publisher.elect() as second:
+        with election(other) as second:
             assert second is not None
 
 
@@ -51,11 +53,11 @@ def test_a_publisher_that_is_killed_frees_the_lock(ledger: Ledger, url: str) -> 
     with subprocess.Popen([sys.executable, "-c", _HOLD, url], stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
         assert child.stdout.readline() == "True\n"
-        with ledger.workers.publisher.elect() as refused:
+        with election(ledger) as refused:
             assert refused is None
         child.send_signal(signal.SIGKILL)
     for _ in range(100):
-        with ledger.workers.publisher.elect() as elected:
+        with election(ledger) as elected:
             if elected is not None:
                 return
     pytest.fail("the lock was not freed")
@@ -66,7 +68,7 @@ def test_a_publication_shows_the_tickets_that_were_taken_before_it_began(ledger:
     assert publisher.last().shown == 0
     assert publisher.last().waits_for is None
     early = publisher.take_ticket()
-    with publisher.elect() as elected:
+    with election(ledger) as elected:
         assert elected is not None
         shown = elected.newest_ticket()
         late = publisher.take_ticket()
@@ -80,7 +82,7 @@ def test_a_publication_shows_the_tickets_that_were_taken_before_it_began(ledger:
 
 
 def test_a_publication_of_a_ledger_without_tickets_is_recorded_too(ledger: Ledger) -> None:
-    with ledger.workers.publisher.elect() as elected:
+    with election(ledger) as elected:
         assert elected is not None
         elected.record(elected.newest_ticket(), HERE, 0)
     assert ledger.workers.publisher.last().place == HERE
@@ -98,7 +100,7 @@ def test_the_oldest_request_counts_as_long_as_it_waits(ledger: Ledger, url: str)
 
 def test_a_publisher_that_lost_its_session_writes_nothing(ledger: Ledger, url: str) -> None:
     publisher = ledger.workers.publisher
-    with publisher.elect() as elected:
+    with election(ledger) as elected:
         assert elected is not None
         with psycopg.connect(url, autocommit=True) as beside:
             beside.execute(
