@@ -2,5 +2,5 @@
 
 Reading order: model (what a declaration says) · sellers (the declarations) · registry (find them by name) · feeds (what
 the flows keep fresh) · slots (time and editions) · planner (missing cells to requests) · parse (bodies to rows)
-· coverage (which cells are held) · docs_table (the table in docs/sources.md).
+· coverage (which cells are held).
 """

@@ -1,4 +1,4 @@
-"""Writes docs/dictionary.md and the generated parts of docs/operating.md: `python -m tests.docs.generate`.
+"""Writes docs/dictionary.md and the generated parts of operating.md and sources.md: `python -m tests.docs.generate`.
 
 Tests hold them up to date.
 """
@@ -6,15 +6,18 @@ Tests hold them up to date.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import partial
 
 from tasks.metrics.textfile import METRICS
 from tasks.workspace.settings import VARIABLES
+from tests.docs.datasets_table import tables
 from tests.paths import DOCS
 from tollbook.cli.app import VERBS, app
 from warehouse.exports import dictionary
 
 PAGE = DOCS / "operating.md"
+SOURCES = DOCS / "sources.md"
 DICTIONARY = DOCS / "dictionary.md"
 
 
@@ -47,9 +50,18 @@ def help_of(verb: str) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def generated(page: str) -> str:
+def operating() -> dict[str, str]:
+    """The generated parts of docs/operating.md."""
+    return {"variables": variables(), "metrics": metrics(), "help": help_text()}
+
+
+def sources() -> dict[str, str]:
+    """The generated parts of docs/sources.md."""
+    return {"datasets": f"\n{tables()}\n"}
+
+
+def generated(page: str, parts: Mapping[str, str]) -> str:
     """The page with its generated parts as they should be."""
-    parts = {"variables": variables(), "metrics": metrics(), "help": help_text()}
     for name, text in parts.items():
         pattern = re.compile(rf"(<!-- generated: {name} -->\n).*?(<!-- end -->)", re.S)
         page, count = pattern.subn(partial(_filled, text), page)
@@ -62,5 +74,6 @@ def _filled(text: str, match: re.Match[str]) -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(generated(PAGE.read_text()))
+    PAGE.write_text(generated(PAGE.read_text(), operating()))
+    SOURCES.write_text(generated(SOURCES.read_text(), sources()))
     DICTIONARY.write_text(dictionary.page())

@@ -15,7 +15,7 @@ from tasks.setup.policy_text import Listed
 from tasks.workspace.schedules import read_schedules
 from tasks.workspace.settings import VARIABLES
 from tests.cli.conftest import Command
-from tests.docs.generate import PAGE, generated
+from tests.docs.generate import PAGE, generated, operating
 from tests.docs.page import PROJECT, commands, examples
 from tollbook.cli.app import VERBS
 from tollbook.cli.init import collect
@@ -53,7 +53,7 @@ def fits(example: Any, found: Any, where: str = "$") -> None:
 
 def test_generated_parts_are_current() -> None:
     page = PAGE.read_text()
-    assert generated(page) == page, "run: python -m tests.docs.generate"
+    assert generated(page, operating()) == page, "run: python -m tests.docs.generate"
 
 
 def test_every_variable_and_every_verb_is_on_the_page() -> None:

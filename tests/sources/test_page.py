@@ -5,19 +5,15 @@ from __future__ import annotations
 import re
 
 from bench.planner_scenarios import scenarios
-from sources.docs_table import tables
 from sources.planner.limits import calls_of
 from sources.planner.rectangles import covering_blocks
-from tests.paths import DOCS
+from tests.docs.generate import SOURCES, generated, sources
 
-PAGE = DOCS / "sources.md"
-TEXT = PAGE.read_text()
+TEXT = SOURCES.read_text()
 
 
 def test_the_table_of_everything_is_the_one_the_declarations_make() -> None:
-    between = re.search(r"<!-- begin: .*? -->\n(.*)<!-- end -->", TEXT, re.DOTALL)
-    assert between
-    assert between[1].strip() == tables(), "python -m sources.docs_table, between the two marks"
+    assert generated(TEXT, sources()) == TEXT, "run: python -m tests.docs.generate"
 
 
 def test_calls_in_the_measured_table_are_those_the_planner_makes() -> None:

@@ -40,7 +40,6 @@ FLOORS = {
         "parse",
         "planner",
         "coverage",
-        "docs_table",
         "as_toml",
     ),
     "warehouse": (

@@ -1,4 +1,4 @@
-"""Print the table of all datasets for docs/sources.md: `python -m sources.docs_table`."""
+"""The table of all datasets in docs/sources.md."""
 
 from __future__ import annotations
 
@@ -79,7 +79,3 @@ def _settles(dataset: Dataset) -> str:
 
 def _span(seconds: int) -> str:
     return f"{seconds // DAY} d" if seconds and seconds % DAY == 0 else f"{seconds // HOUR} h"
-
-
-if __name__ == "__main__":
-    print(tables())
