@@ -188,17 +188,8 @@ class InjectedFault:
     state: dict[str, Any] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
-        return {
-            "number": self.number,
-            "name": self.name,
-            "path": self.path,
-            "leg": self.leg,
-            "times": self.times,
-            "after": self.after,
-            "chance": self.chance,
-            "params": self.params,
-            "fired": self.fired,
-        }
+        shown = ("number", "name", "path", "leg", "times", "after", "chance", "params", "fired")
+        return {name: getattr(self, name) for name in shown}
 
 
 class Faults:

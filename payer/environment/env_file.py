@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -46,12 +46,11 @@ class EnvFile:
     @property
     def ours(self) -> dict[str, str]:
         """Variables of tollbook, paths made absolute, and those of object storage, which it publishes to."""
-        return dict(self._ours())
-
-    def _ours(self) -> Iterator[tuple[str, str]]:
-        for name, value in self.variables.items():
-            if name.startswith((PREFIX, *STORES)):
-                yield name, self._absolute(value) if name in PATHS and value else value
+        return {
+            name: self._absolute(value) if name in PATHS and value else value
+            for name, value in self.variables.items()
+            if name.startswith((PREFIX, *STORES))
+        }
 
     def _absolute(self, value: str) -> str:
         return str((self.path.parent / Path(value).expanduser()).absolute())

@@ -45,7 +45,7 @@ def make_keystore(
     if not path.exists():
         _seal(path, password_path, key, rounds)
     address = load_wallet({KEYSTORE: str(path), PASSWORD_FILE: str(password_path)}).address
-    expected = _address_of(key) if key is not None else address
+    expected = load_wallet({"TOLLBOOK_PRIVATE_KEY": key}).address if key is not None else address
     del key
     if expected != address:
         raise Misconfigured(
@@ -97,10 +97,6 @@ def _new_key() -> bytes:
     while not 0 < int.from_bytes(raw := secrets.token_bytes(32)) < order:
         pass
     return raw
-
-
-def _address_of(key: SecretStr) -> str:
-    return load_wallet({"TOLLBOOK_PRIVATE_KEY": key}).address
 
 
 def _written(path: Path, text: str) -> str:

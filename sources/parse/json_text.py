@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from itertools import accumulate
@@ -175,7 +175,7 @@ def _leniently(text: bytes) -> Document:
     if reading.repeated:
         notes.append("objects that have a name twice")
     replaced = LOST in decoded
-    if "\\u" in decoded and _any_text(value, _SURROGATES.search):
+    if "\\u" in decoded and any(map(_SURROGATES.search, _texts(value))):
         value, replaced = _without_surrogates(value), True
         notes.append("lone surrogates became U+FFFD")
     return Document(value, tuple(notes), reading.ambiguous, replaced)
@@ -191,10 +191,6 @@ def _texts(value: Any) -> Iterator[str]:
     elif type(value) is list:
         for part in value:
             yield from _texts(part)
-
-
-def _any_text(value: Any, test: Callable[[str], object]) -> bool:
-    return any(test(text) for text in _texts(value))
 
 
 def _without_surrogates(value: Any) -> Any:

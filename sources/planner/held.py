@@ -92,21 +92,19 @@ def union(*parts: HeldCells) -> HeldCells:
 
     Everything but the spans, and what was asked for in vain, is of the first part alone.
     """
-    spans: dict[str, list[Span]] = {}
+    first = parts[0] if parts else NOTHING_HELD
     known: dict[str, list[Span]] = {}
     for part in parts:
-        for key, slots in part.spans.items():
-            spans.setdefault(key, []).extend(slots)
         for key, slots in (part.spans if part.known is None else part.known).items():
             known.setdefault(key, []).extend(slots)
     open_groups = tuple(group for part in parts for group in part.open_groups)
     others = union_spans(parts[1:])
     return replace(
-        parts[0] if parts else NOTHING_HELD,
-        spans={key: merged(slots) for key, slots in spans.items()},
+        first,
+        spans={key: merged(slots) for key, slots in union_spans(parts).items()},
         open_groups=open_groups,
         known={key: merged(slots) for key, slots in known.items()},
-        absent={key: left for key, cells in _absent(parts).items() if (left := _outside(cells, others.get(key, ())))},
+        absent={key: left for key, cells in first.absent.items() if (left := _outside(cells, others.get(key, ())))},
     )
 
 
@@ -117,10 +115,6 @@ def union_spans(parts: Iterable[HeldCells]) -> dict[str, list[Span]]:
         for key, slots in part.spans.items():
             spans.setdefault(key, []).extend(slots)
     return spans
-
-
-def _absent(parts: Sequence[HeldCells]) -> Mapping[str, tuple[AbsentCells, ...]]:
-    return parts[0].absent if parts else {}
 
 
 def _outside(cells: Sequence[AbsentCells], spans: Sequence[Span]) -> tuple[AbsentCells, ...]:

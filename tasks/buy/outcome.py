@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from payer.values.errors import Interrupted, PaidUndelivered, PayerError, Unreachable, Unresolved, worst
@@ -48,13 +48,7 @@ class UnconfirmedCells:
     again: str
 
     def document(self) -> dict[str, Any]:
-        return {
-            "dataset": self.dataset,
-            "cells": self.cells,
-            "keys": list(self.keys),
-            "span": self.span,
-            "again": self.again,
-        }
+        return {**asdict(self), "keys": list(self.keys)}
 
 
 @dataclass(frozen=True, slots=True)

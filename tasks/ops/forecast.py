@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from payer.values.money import Amount, Asset
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     from sources.planner.held import HeldCells
     from sources.planner.pieces import Piece
     from sources.planner.plan import Plan
-    from warehouse.cache.store import Cache
 
 DAYS = 30
 
@@ -86,7 +84,7 @@ class _FutureCoverage:
         return union(self._held_of(own, part, at), *(held_from(cells, unsettled) for cells in snapshots))
 
     def _held_of(self, dataset: Dataset, part: DatasetRequest, at: datetime) -> HeldCells:
-        cells, _ = self._ws.from_cache(partial(_held_by_cache, dataset, part, at))
+        cells, _ = self._ws.from_cache(lambda cache: held(cache, dataset, part.keys, part.first, part.last, at))
         return union(cells, coverage.held_cells(dataset, self._delivered.get(dataset.name, ()), at))
 
     def deliver(self, dataset: Dataset, plan: Plan, at: datetime) -> None:
@@ -95,10 +93,6 @@ class _FutureCoverage:
             groups.setdefault(piece.group.id, []).append(_answered(dataset, piece, at))
         for answers in groups.values():
             self._delivered.setdefault(dataset.name, []).extend(coverage.cover(dataset, answers).spans)
-
-
-def _held_by_cache(dataset: Dataset, part: DatasetRequest, at: datetime, cache: Cache) -> HeldCells:
-    return held(cache, dataset, part.keys, part.first, part.last, at)
 
 
 def _answered(dataset: Dataset, piece: Piece, at: datetime) -> DeliveredPage:

@@ -4,7 +4,7 @@ hashes."""
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from payer.context import Progress, unwatched
@@ -69,7 +69,7 @@ class Books:
             "ledger_atomic": self._total([one.ledger_atomic for one in self.assets]),
             "chain_atomic": self._total([one.chain_atomic for one in self.assets]),
             "through_block": max((one.through_block for one in self.assets), default=None),
-            "differences": [difference_document(d) for d in self.differences],
+            "differences": [asdict(d) for d in self.differences],
             "losses": [{**purchase_document(p), "why": whose(p) or p.lost_for} for p in self.losses],
             "in_doubt": [purchase_document(p) for p in self.in_doubt],
             "assets": [
@@ -149,17 +149,6 @@ def _check_all(ws: Workspace) -> list[Difference]:
         return damaged
     faults = (*check_cache(ws.home), *check_published(ws.home, ws.ledger))
     return [*damaged_bodies(ws.ledger), *(_difference(fault, "") for fault in faults)]
-
-
-def difference_document(found: Difference) -> dict[str, Any]:
-    return {
-        "kind": found.kind,
-        "detail": found.detail,
-        "purchase_id": found.purchase_id,
-        "tx_hash": found.tx_hash,
-        "ledger_atomic": found.ledger_atomic,
-        "chain_atomic": found.chain_atomic,
-    }
 
 
 def _asset(one: Reconciled) -> dict[str, Any]:

@@ -64,20 +64,12 @@ def new_rows(rows: Iterable[Row]) -> PageTable:
     columns = (
         *words("dataset"),
         *amounts("a new row", "amount"),
-        *numbers("new rows"),
-        *numbers("calls saved"),
+        *numbers("new rows", "calls saved"),
         *amounts("saved"),
     )
+    names = ("rows_new", "calls_avoided", "saved")
     made = [
-        [
-            row["dataset"],
-            short(row["amount_per_new_row"]),
-            paid(row),
-            row["rows_new"],
-            row["calls_avoided"],
-            row["saved"],
-        ]
-        for row in rows
+        [row["dataset"], short(row["amount_per_new_row"]), paid(row), *(row[name] for name in names)] for row in rows
     ]
     return PageTable("All time, by dataset", columns, made)
 
@@ -128,13 +120,8 @@ def purchases(rows: Sequence[Row]) -> PageTable:
     )
     made = [
         [
-            moment(row["happened_at"]),
-            paid(row),
-            row["dataset"],
-            state(row),
-            row["flow"],
-            row["rows_new"],
-            transaction(row),
+            *(moment(row["happened_at"]), paid(row), row["dataset"], state(row)),
+            *(row["flow"], row["rows_new"], transaction(row)),
         ]
         for row in rows
     ]
@@ -168,18 +155,10 @@ def freshness(rows: Iterable[Row]) -> PageTable:
         *words("dataset", "state", "newest row", "last delivery", "next due"),
         *numbers("keys", "slots missing", "unreadable rows", "unusable bodies"),
     )
+    times = ("newest_slot", "last_delivery", "expected_at")
+    names = ("keys", "slots_missing", "rows_quarantined", "failed_bodies")
     made = [
-        [
-            row["dataset"],
-            lateness(row),
-            moment(row["newest_slot"]),
-            moment(row["last_delivery"]),
-            moment(row["expected_at"]),
-            row["keys"],
-            row["slots_missing"],
-            row["rows_quarantined"],
-            row["failed_bodies"],
-        ]
+        [row["dataset"], lateness(row), *(moment(row[time]) for time in times), *(row[name] for name in names)]
         for row in rows
     ]
     return PageTable("By dataset; times are UTC", columns, made)
@@ -200,18 +179,8 @@ def coverage(table: TableCoverage) -> PageTable:
         *numbers("held", "missing", "confirmed empty"),
         PageColumn("gaps", wraps=True),
     )
-    made = [
-        [
-            row["symbol"],
-            row["first"],
-            row["last"],
-            row["held"],
-            row["missing"],
-            row["empty"],
-            _gaps(table, row["token_id"]),
-        ]
-        for row in table.states
-    ]
+    names = ("symbol", "first", "last", "held", "missing", "empty")
+    made = [[*(row[name] for name in names), _gaps(table, row["token_id"])] for row in table.states]
     return PageTable(f"Days of {table.table}, {table.first} to {table.last}", columns, made)
 
 

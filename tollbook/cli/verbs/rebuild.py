@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from functools import partial
 from typing import Annotated
 
@@ -42,11 +43,11 @@ def rebuild(
 
 def _check(output: Output) -> int:
     from payer.values.errors import Unresolved
-    from tasks.ops.reconcile import check_all, difference_document
+    from tasks.ops.reconcile import check_all
     from tollbook.cli.workspace import in_workspace
 
     differences = in_workspace(check_all)
-    output.document({"clean": not differences, "differences": [difference_document(one) for one in differences]})
+    output.document({"clean": not differences, "differences": [asdict(one) for one in differences]})
     whole = "ledger, bodies, cache and published files are whole"
     output.line(f"{len(differences)} differences" if differences else whole)
     for difference in differences:
