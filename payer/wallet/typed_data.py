@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from payer.values.terms import Authorization
+from payer.wire.payment import authorization_fields
 
 _DOMAIN = (("name", "string"), ("version", "string"), ("chainId", "uint256"), ("verifyingContract", "address"))
 _TRANSFER = (
@@ -28,14 +29,7 @@ def typed_data(authorization: Authorization) -> dict[str, Any]:
             "chainId": asset.chain_id,
             "verifyingContract": asset.address,
         },
-        "message": {
-            "from": authorization.payer,
-            "to": authorization.pay_to,
-            "value": str(authorization.value),
-            "validAfter": str(authorization.valid_after),
-            "validBefore": str(authorization.valid_before),
-            "nonce": authorization.nonce,
-        },
+        "message": authorization_fields(authorization),
     }
 
 

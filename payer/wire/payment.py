@@ -35,12 +35,12 @@ def payment_header(
         resource = f',"resource":{terms.resource}' if _is_resource(terms.resource) else ""
         before = f'{{"x402Version":2{resource},"accepted":{terms.accepted}'
         after = "}" if extensions == "{}" else f',"extensions":{extensions}}}'
-    payload = dump({"signature": signature, "authorization": _authorization(authorization)})
+    payload = dump({"signature": signature, "authorization": authorization_fields(authorization)})
     name = "X-PAYMENT" if terms.version == 1 else "PAYMENT-SIGNATURE"
     return name, SecretStr(encode_header(f'{before},"payload":{payload}{after}'))
 
 
-def _authorization(authorization: Authorization) -> dict[str, str]:
+def authorization_fields(authorization: Authorization) -> dict[str, str]:
     """The authorization by x402's field names (v2 section 5.2.2); amounts and times are decimal strings."""
     return {
         "from": authorization.payer,

@@ -5,7 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
+from operator import eq, ge
 from typing import Any
 
 from sandbox.clock import WorldClock
@@ -199,19 +201,11 @@ class Market:
 
 
 def _value_tests(endpoint: Endpoint, query: Query) -> list[Callable[[Row], bool]]:
-    tests: list[Callable[[Row], bool]] = []
-    for name, column in endpoint.least.items():
-        if (least := query.number(name)) is not None:
-            tests.append(_at_least(column, least))
-    for name, column in endpoint.equal.items():
-        if (wanted := query.number(name)) is not None:
-            tests.append(_equals(column, wanted))
-    return tests
+    least = [(column, query.number(name), ge) for name, column in endpoint.least.items()]
+    equal = [(column, query.number(name), eq) for name, column in endpoint.equal.items()]
+    tests = (*least, *equal)
+    return [partial(_passes, column, wanted, compare) for column, wanted, compare in tests if wanted is not None]
 
 
-def _at_least(column: str, least: float) -> Callable[[Row], bool]:
-    return lambda row: float(row[column]) >= least
-
-
-def _equals(column: str, wanted: float) -> Callable[[Row], bool]:
-    return lambda row: float(row[column]) == wanted
+def _passes(column: str, wanted: float, compare: Callable[[float, float], bool], row: Row) -> bool:
+    return compare(float(row[column]), wanted)

@@ -15,7 +15,7 @@ from payer.values.errors import ChainUnreachable, Misconfigured, PayerError
 from payer.values.money import Amount
 from payer.wallet.account import check_account, expired_authorization
 from payer.wallet.token import check_token
-from tasks.health.expected import expected_bills, grade_balance
+from tasks.health.expected import BALANCE, expected_bills, grade_balance
 from tasks.health.finding import Check, failed_check
 from tasks.health.outside import clocks, sellers
 from tasks.health.remote import check_bucket
@@ -28,7 +28,6 @@ from tasks.workspace.schedules import Schedule, read_schedules
 from tasks.workspace.workspace import Workspace
 from warehouse.publish.versions import Standby, foreign_log
 
-BALANCE = "balance"
 NOT_SEEN = "What another home has signed and is not settled yet is not seen by anyone"
 NOT_SEEN_AT_ALL = "the caps count this ledger alone, whatever other homes of this wallet pay"
 FEW_BYTES = 500 * 1024**2
@@ -199,8 +198,7 @@ async def _balances(ws: Workspace, schedules: Sequence[Schedule]) -> list[Check]
     found = []
     for symbol in dict.fromkeys(seller.pay_with for seller in ws.policy.sellers.values()):
         asset = ws.policy.assets[symbol]
-        graded = grade_balance(asset, await ws.payer.context.chain.balance(asset, ws.wallet.address), bills)
-        found.append(Check(BALANCE, not graded.exit_code, graded.detail, graded.fix, graded.exit_code))
+        found.append(grade_balance(asset, await ws.payer.context.chain.balance(asset, ws.wallet.address), bills))
     return found
 
 

@@ -9,10 +9,13 @@ from datetime import datetime
 from payer.values.errors import PayerError, Refused
 from payer.values.money import Amount, Asset
 from sources import registry
+from tasks.health.finding import Check
 from tasks.ops.forecast import runs_ahead
 from tasks.reference.catalogue import resolve_keys
 from tasks.workspace.schedules import Schedule
 from tasks.workspace.workspace import Workspace
+
+BALANCE = "balance"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,15 +26,6 @@ class ExpectedBill:
     flow: str
     asset: Asset
     amount_atomic: int
-
-
-@dataclass(frozen=True, slots=True)
-class BalanceGrade:
-    """A balance in words; `fix` is advice where it is low, `exit_code` not 0 where the next run can't be paid."""
-
-    detail: str
-    fix: str = ""
-    exit_code: int = 0
 
 
 async def expected_bills(ws: Workspace, schedules: Sequence[Schedule]) -> list[ExpectedBill]:
@@ -56,24 +50,28 @@ async def expected_bills(ws: Workspace, schedules: Sequence[Schedule]) -> list[E
     return sorted(bills, key=lambda bill: bill.at)
 
 
-def grade_balance(asset: Asset, held: int, bills: Sequence[ExpectedBill]) -> BalanceGrade:
+def grade_balance(asset: Asset, held: int, bills: Sequence[ExpectedBill]) -> Check:
     """Fail a balance below the next run's bill, and warn of one below a day's bills. Pure."""
     ours = [bill for bill in bills if bill.asset == asset and bill.amount_atomic]
     if not ours:
-        return BalanceGrade(f"{Amount(held, asset)}, and no schedule is to buy anything in the coming day")
+        return Check(BALANCE, True, f"{Amount(held, asset)}, and no schedule is to buy anything in the coming day")
     coming, day = ours[0], sum(bill.amount_atomic for bill in ours)
     if held < coming.amount_atomic:
         when = f"{coming.flow} at {coming.at:%Y-%m-%d %H:%M} UTC"
-        return BalanceGrade(
+        return Check(
+            BALANCE,
+            False,
             f"{Amount(held, asset)}, and the next run ({when}) is to cost {Amount(coming.amount_atomic, asset)}",
             "top the wallet up: it can't pay the next run",
             Refused.exit_code,
         )
     if held < day:
-        return BalanceGrade(
+        return Check(
+            BALANCE,
+            True,
             f"{Amount(held, asset)}, and the coming day is to cost {Amount(day, asset)}",
             "top the wallet up: it holds less than a day's expected bills",
         )
-    return BalanceGrade(
-        f"{Amount(held, asset)}, enough for {held // day} days at the coming day's {Amount(day, asset)}"
+    return Check(
+        BALANCE, True, f"{Amount(held, asset)}, enough for {held // day} days at the coming day's {Amount(day, asset)}"
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
@@ -11,8 +10,9 @@ from payer.values.errors import Frozen, PaidUndelivered, Refused, Unresolved
 from payer.values.money import Amount, Asset
 from payer.values.purchase import Money, Purchase
 from payer.values.terms import Quote
+from tasks.buy.caps import CapLine
 from tasks.health.finding import Finding, Severity
-from tasks.ops.status import Cap
+from tasks.ops.status import money_text
 from tasks.request.counted import counted
 
 RATE_DAYS = 7
@@ -49,7 +49,7 @@ def balance(asset: Asset, held: int, rate: int) -> Iterator[Finding]:
     yield Finding("balance", asset.symbol, severity, text, "top the wallet up", exit_code=code)
 
 
-def caps(limits: Iterable[Cap]) -> Iterator[Finding]:
+def caps(limits: Iterable[CapLine]) -> Iterator[Finding]:
     """Find caps of which at least half is committed."""
     for cap in limits:
         percent = 100 if not cap.limit else 100 * cap.committed // cap.limit
@@ -64,7 +64,7 @@ def caps(limits: Iterable[Cap]) -> Iterator[Finding]:
             else "nothing more is signed under it until the period ends; raise it if that is wrong"
         )
         yield Finding(
-            "cap", cap.key, severity, f"{cap.key}: {held} of {limit} committed, {percent} %", advice, str(step)
+            "cap", cap.name, severity, f"{cap.name}: {held} of {limit} committed, {percent} %", advice, str(step)
         )
 
 
@@ -117,7 +117,4 @@ def _by_seller(purchases: Iterable[Purchase]) -> dict[str, list[Purchase]]:
 
 
 def _total(purchases: Iterable[Purchase]) -> str:
-    sums: Counter[Asset] = Counter()
-    for purchase in purchases:
-        sums[purchase.asset] += purchase.committed
-    return " and ".join(str(Amount(amount, asset)) for asset, amount in sums.items())
+    return money_text((purchase.asset, purchase.committed) for purchase in purchases)

@@ -103,7 +103,7 @@ def _money(registry: CollectorRegistry, status: Status) -> None:
         _gauge(registry, f"tollbook_{name}_asset_units", values, ("asset",))
     for name in ("limit", "committed"):
         caps: Samples = {
-            (cap.key, cap.asset.symbol): float(exact_decimal(getattr(cap, name), cap.asset.decimals))
+            (cap.name, cap.asset.symbol): float(exact_decimal(getattr(cap, name), cap.asset.decimals))
             for cap in status.caps
         }
         _gauge(registry, f"tollbook_cap_{name}_asset_units", caps, ("cap", "asset"))

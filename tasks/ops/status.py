@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from payer.elsewhere.pieces import whose
-from payer.ledger.caps import limits
 from payer.ledger.operator.freezes import Freeze
 from payer.values.errors import PaidUndelivered, Unresolved, worst
 from payer.values.money import Amount, Asset
 from payer.values.purchase import Data, Money, Purchase
+from tasks.buy.caps import CapLine, cap_lines
 from tasks.operator.freeze import freeze_document
 from tasks.request.counted import counted
 from tasks.workspace.run import new_run
@@ -25,20 +25,8 @@ from tasks.workspace.workspace import Workspace
 from warehouse.publish.open_files import OldVersions, held_versions
 from warehouse.query import query, update_errors
 
-PERIODS = ("day", "month", "seller_day", "seller_month")
-"""Scopes of the caps that are shown: those of a run or a flow belong to a run."""
-
-
-@dataclass(frozen=True, slots=True)
-class Cap:
-    """One cap of the current day or month by its policy key, in atomic units; `elsewhere` is the part of what is
-    committed that the wallet paid elsewhere."""
-
-    asset: Asset
-    key: str
-    limit: int
-    committed: int
-    elsewhere: int = 0
+PERIODS = (".per_day", ".per_month")
+"""Ends of the names of caps that are shown: those of a run or a flow belong to a run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +61,7 @@ class Status:
     undelivered: tuple[Purchase, ...]
     failed: tuple[Purchase, ...]
     lost: dict[str, int]
-    caps: tuple[Cap, ...]
+    caps: tuple[CapLine, ...]
     frozen: tuple[Freeze, ...]
     held: OldVersions
     absent: AbsentCounts | None
@@ -105,9 +93,9 @@ class Status:
             "frozen": [freeze_document(freeze) for freeze in self.frozen],
         }
 
-    def _cap_document(self, cap: Cap) -> dict[str, Any]:
+    def _cap_document(self, cap: CapLine) -> dict[str, Any]:
         return {
-            "cap": cap.key,
+            "cap": cap.name,
             "limit": self.text(cap.asset.symbol, cap.limit),
             "committed": self.text(cap.asset.symbol, cap.committed),
             "elsewhere": self.text(cap.asset.symbol, cap.elsewhere),
@@ -230,18 +218,11 @@ def undelivered_text(p: Purchase) -> str:
     return whose(p) or "paid and never delivered"
 
 
-def _caps(ws: Workspace, asset: Asset) -> list[Cap]:
+def _caps(ws: Workspace, asset: Asset) -> list[CapLine]:
     """Return the caps of today and this month: the asset's, and those that its sellers have of their own."""
     if asset.symbol not in ws.policy.caps:
         return []
-    held, caps = ws.ledger.committed(asset), ws.policy.caps[asset.symbol]
     today = new_run("", "status", ws.clock.now())
     sellers = [name for name, seller in ws.policy.sellers.items() if seller.pay_with == asset.symbol]
-    found: dict[str, Cap] = {}
-    for seller in sellers or [""]:
-        other = ws.ledger.elsewhere.totals(asset, today, seller, caps, None)
-        for limit in limits(caps, today, asset, seller):
-            if limit.bucket[0] in PERIODS:
-                paid = other.get(limit.bucket, 0)
-                found[limit.key] = Cap(asset, limit.key, limit.amount, held.get(limit.bucket, 0) + paid, paid)
-    return list(found.values())
+    lines = [line for seller in sellers or [""] for line in cap_lines(ws, today, asset, seller, wanted=0)]
+    return list({line.name: line for line in lines if line.name.endswith(PERIODS)}.values())

@@ -11,8 +11,9 @@ from payer.chain.reader import RpcChain
 from payer.ledger.caps import limits
 from payer.values.errors import ChainUnreachable, LedgerUnavailable, Misconfigured
 from payer.values.money import Amount, Asset
+from tasks.buy.caps import CapLine
 from tasks.health.money import daily_rate
-from tasks.ops.status import Cap, read_status
+from tasks.ops.status import read_status
 from tasks.workspace.run import new_run
 from tasks.workspace.workspace import Workspace
 
@@ -74,23 +75,23 @@ def _caps(ws: Workspace, flows: tuple[str, ...]) -> tuple[CapUse, ...]:
     return tuple(_use(cap) for cap in (*status.caps, *of_flows))
 
 
-def _flow_cap(ws: Workspace, asset: Asset, flow: str) -> list[Cap]:
+def _flow_cap(ws: Workspace, asset: Asset, flow: str) -> list[CapLine]:
     """The cap of one flow and today, where the flow has committed something."""
     if asset.symbol not in ws.policy.caps:
         return []
     held, run = ws.ledger.committed(asset), new_run(flow, "report", ws.clock.now())
     found = limits(ws.policy.caps[asset.symbol], run, asset, "")
     return [
-        Cap(asset, f"{each.key}/{flow}", each.amount, held[each.bucket])
+        CapLine(f"{each.key}/{flow}", asset, each.amount, held[each.bucket], held[each.bucket])
         for each in found
         if each.bucket[0] == "flow_day" and held.get(each.bucket)
     ]
 
 
-def _use(cap: Cap) -> CapUse:
+def _use(cap: CapLine) -> CapUse:
     percent = 100 * cap.committed // cap.limit if cap.limit else 100
     limit, committed = Amount(cap.limit, cap.asset).decimal, Amount(cap.committed, cap.asset).decimal
-    return CapUse(cap.key, cap_words(cap.key), limit, committed, cap.asset.symbol, percent)
+    return CapUse(cap.name, cap_words(cap.name), limit, committed, cap.asset.symbol, percent)
 
 
 def cap_words(key: str) -> str:

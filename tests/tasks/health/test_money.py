@@ -10,9 +10,9 @@ from msgspec import structs
 
 from payer.ledger.operator.freezes import EVERY_SELLER, Freeze
 from payer.values.terms import Quote
+from tasks.buy.caps import CapLine
 from tasks.health import money
 from tasks.health.finding import Finding, Severity
-from tasks.ops.status import Cap
 from tests.payer import purchases as p
 
 DOLLAR = 1_000_000
@@ -33,7 +33,7 @@ DOLLAR = 1_000_000
 def test_a_cap_is_found_at_half_four_fifths_and_all_of_it(
     percent: int, step: str | None, severity: Severity | None
 ) -> None:
-    found = list(money.caps([Cap(p.USDC, "caps.USDC.per_day", 100 * DOLLAR, percent * DOLLAR)]))
+    found = list(money.caps([CapLine("caps.USDC.per_day", p.USDC, 100 * DOLLAR, percent * DOLLAR, percent * DOLLAR)]))
     assert [(each.step, each.severity) for each in found] == ([] if step is None else [(step, severity)])
 
 

@@ -41,7 +41,7 @@ def status(as_json: options.Json = False) -> int:
             )
     rows = [
         (
-            cap.key,
+            cap.name,
             f"{now.text(cap.asset.symbol, cap.committed)} {cap.asset.symbol}",
             f"{now.text(cap.asset.symbol, cap.limit)} {cap.asset.symbol}",
         )
