@@ -9,7 +9,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from filelock import FileLock
@@ -78,7 +78,7 @@ class Memory:
         """Replace the file as a whole, durably."""
         new = self._path.with_suffix(".new")
         make_private_file(new)
-        findings = {key: {"sign": each.sign, "text": each.text} for key, each in told.items()}
+        findings = {key: asdict(each) for key, each in told.items()}
         new.write_text(json.dumps({"sent": sent, "findings": findings}), "utf-8")
         fsync_path(new)
         os.replace(new, self._path)

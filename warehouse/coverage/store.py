@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -183,7 +183,7 @@ def _absent_rows(groups: Sequence[GroupPages]) -> pa.Table:
 def _group_rows(groups: Sequence[GroupPages]) -> pa.Table:
     import pyarrow as pa
 
-    contexts = [None if group.state == DONE else json.dumps(_context(group.group)) for group in groups]
+    contexts = [None if group.state == DONE else json.dumps(asdict(group.group)) for group in groups]
     pages = [group.coverage.open_group.pages if group.coverage.open_group else () for group in groups]
     return pa.table(
         {
@@ -199,20 +199,6 @@ def _group_rows(groups: Sequence[GroupPages]) -> pa.Table:
             "completed_at": pa.array([group.last_at for group in groups], pa.timestamp("us", "UTC")),
         }
     )
-
-
-def _context(group: Group) -> dict[str, Any]:
-    return {
-        "dataset": group.dataset,
-        "edition": group.edition,
-        "bucket": group.bucket,
-        "keys": list(group.keys),
-        "first": group.first,
-        "last": group.last,
-        "limit": group.limit,
-        "rows": group.rows,
-        "first_page": group.first_page,
-    }
 
 
 def _page_rows(group: GroupPages) -> pa.Table:

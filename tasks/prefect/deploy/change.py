@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -35,9 +35,4 @@ class ServerChange:
     parts: tuple[str, ...] = ()
 
     def document(self) -> dict[str, Any]:
-        return {
-            "kind": self.kind.value,
-            "name": self.name,
-            "action": self.action.value,
-            "parts": list(self.parts),
-        }
+        return {**asdict(self), "parts": list(self.parts)}
