@@ -26,8 +26,10 @@ from tests.cluster.workers import CommandWorkers, Workers
 from tests.crash.child import begin
 
 WORKERS, READERS, APART_SECONDS = 3, 20, 5.0
-OF_THE_BUCKET = 3
-"""Of the twenty readers; some more read the lake, the others the common folder."""
+OF_THE_BUCKET, OF_THE_LAKE = 5, 5
+"""Of the twenty readers; the others read the common folder."""
+AWAY_SECONDS = 3.5
+"""Longest time between the death of a server and its next start."""
 VICTIMS = ("worker", "publisher", "postgres", "s3")
 PUBLISHER = """
 SELECT activity.application_name FROM pg_locks JOIN pg_stat_activity activity USING (pid)
@@ -38,12 +40,14 @@ Say = Callable[[str], None]
 
 @dataclass
 class Proof:
-    """Deeds and their results. `ended` counts how runs ended, `reasons` why those that failed did."""
+    """Deeds and their results. `ended` counts how runs ended, `finished` those that ended well by flow, `reasons` why
+    the others failed."""
 
     seconds: float
     seed: int
     struck: Counter[str] = field(default_factory=Counter)
     ended: Counter[str] = field(default_factory=Counter)
+    finished: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     reads: Counter[str] = field(default_factory=Counter)
     waits: Counter[str] = field(default_factory=Counter)
@@ -60,10 +64,11 @@ class Proof:
     def line(self) -> str:
         struck = _listed(self.struck)
         reads = _listed(self.reads)
-        waits = f" ({_listed(self.waits)} of these told that it was away)" if self.waits else ""
+        waits = f" (and {_listed(self.waits)} times it was away)" if self.waits else ""
         return (
-            f"cluster: {self.seconds:.0f} s, seed {self.seed}, killed: {struck}; {self.purchases} purchases, "
-            f"{self.transfers} transfers, {sum(self.ended.values())} runs ({_listed(self.ended)}), "
+            f"cluster: {self.seconds:.0f} s, seed {self.seed}, killed with SIGKILL: {struck}; "
+            f"{self.purchases} purchases, {self.transfers} transfers, {sum(self.ended.values())} runs "
+            f"({_listed(self.ended)}), {sum(self.finished.values())} of them to their end ({_listed(self.finished)}), "
             f"{self.publications} publications of {self.published_rows} rows in the end, "
             f"{self.lake_rows} rows in {self.lake_snapshots} snapshots of the lake; "
             f"{READERS} readers: {reads}{waits} with {len(self.reader_errors)} errors; {len(self.wrong)} wrong"
@@ -181,7 +186,7 @@ class Cluster:
         else:
             struck, server = True, self.postgres if victim == "postgres" else self.store
             server.kill()
-            time.sleep(self.dice.uniform(0.2, 1.0) * (self.pause / 2 + 0.5))
+            time.sleep(self.dice.uniform(0.2, 1.0) * min(AWAY_SECONDS, self.pause))
             server.start()
         self.proof.struck[victim] += struck
         return struck
@@ -191,16 +196,19 @@ class Cluster:
         deadline = time.time() + max(4.0, self.proof.seconds / 10)
         while time.time() < deadline:
             with suppress(psycopg.Error), psycopg.connect(self.postgres.url(), autocommit=True) as connection:
-                for (name,) in connection.execute(PUBLISHER).fetchall():
-                    pid = str(name).rpartition(" ")[2]
-                    if pid.isdigit() and self.workers.kill_publisher(int(pid)):
-                        return True
-            time.sleep(0.02)
+                while time.time() < deadline:
+                    for (name,) in connection.execute(PUBLISHER).fetchall():
+                        pid = str(name).rpartition(" ")[2]
+                        if pid.isdigit() and self.workers.kill_publisher(int(pid)):
+                            return True
+                    time.sleep(0.02)
+            time.sleep(0.5)
         return False
 
     def _collect(self) -> None:
         for run in self.workers.outcomes():
             self.proof.ended[run.ended] += 1
+            self.proof.finished[run.what] += run.whole
             if not run.fine:
                 self.proof.reasons[f"{run.what}: {run.said[-300:]}"] += 1
             if run.wrong:
@@ -245,7 +253,7 @@ def cluster(
         made = Cluster(folder, world, postgres, store, proof)
         _cap(made, caps)
         if prefect:
-            made.say, made.pause, made.of_the_lake = say, 6.0, 3 if made.lake else 0
+            made.say, made.pause, made.of_the_lake = say, 10.0, OF_THE_LAKE if made.lake else 0
             database = postgres.url("prefect", "+asyncpg") if postgres.has_trigrams else ""
             where = "it" if database else "a file: this PostgreSQL has no pg_trgm, which Debian's `postgresql` brings"
             by = "libfaketime" if clocks.can_be_moved() else "TOLLBOOK_CLOCK_OFFSET"

@@ -20,11 +20,13 @@ WRONG = (2, 5)
 
 @dataclass(frozen=True)
 class Outcome:
-    """One run: what was run, its exit code or state, and the end of what it said. `wrong` should not happen."""
+    """One run: what was run, its exit code or state, and the end of what it said. `whole`: it did all it should;
+    `wrong` should not happen."""
 
     what: str
     ended: str
     said: str
+    whole: bool
     fine: bool
     wrong: bool
 
@@ -102,7 +104,9 @@ class CommandWorkers:
             log = self._log(number)
             for line in log.read_text().splitlines() if log.exists() else ():
                 code, words, said = json.loads(line)
-                yield Outcome(" ".join(words), f"exit {code}", said.strip(), code in (0, 3), code in WRONG)
+                yield Outcome(
+                    " ".join(words[:2]), f"exit {code}", said.strip(), code == 0, code in (0, 3), code in WRONG
+                )
 
     def close(self) -> None:
         for process in self._processes.values():
