@@ -46,6 +46,7 @@ def read(env: Mapping[str, str], place: str, stop: str, log: str, seed: int, pau
         time.sleep(dice.uniform(0.3, 1.0) * pause)
         try:
             with warnings.catch_warnings(record=True) as warned, _opened(place, tollbook.connect) as con:
+                con.execute("SET enable_progress_bar = false")
                 [(rows, keys)] = con.execute(
                     "SELECT count(*), count(DISTINCT (token_id, date)) FROM signals"
                 ).fetchall()

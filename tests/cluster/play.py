@@ -161,6 +161,7 @@ class Cluster:
             not all(self.proof.struck[victim] for victim in VICTIMS) and time.time() < began + 20 * self.proof.seconds
         ):
             time.sleep(self.dice.uniform(0.5, 1.0) * every)
+            self.workers.wait_for_a_run()
             due = due or self.dice.sample(VICTIMS, len(VICTIMS))
             victim = due.pop()
             struck = self.strike(victim)

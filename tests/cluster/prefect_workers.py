@@ -23,7 +23,7 @@ from tests.flows.server import Prefect, quiet_environment
 DATABASE = "PREFECT_API_DATABASE_CONNECTION_URL"
 AHEAD = 6
 """Runs that wait for a worker."""
-STOP_SECONDS = 240
+STOP_SECONDS, A_MINUTE = 240, 60
 LIMIT = "2"
 """Runs of one worker at a time."""
 RETRIED = {"PREFECT_CLIENT_RETRY_EXTRA_CODES": "500"}
@@ -48,7 +48,7 @@ class PrefectWorkers:
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self.died: list[str] = []
-        self.feeding_failed = 0
+        self.feeding_failed, self._seen = 0, 0
 
     def __enter__(self) -> PrefectWorkers:
         self._prefect.__enter__()
@@ -73,8 +73,13 @@ class PrefectWorkers:
             self._workers[number] = subprocess.Popen(command, env=given, cwd=PROJECT, stdout=out, stderr=out)
 
     def wait_until_ready(self) -> None:
-        ended = {"flow_runs": {"state": {"type": {"any_": ["COMPLETED", "FAILED"]}}}}
-        self._prefect.wait("a run has ended", lambda: self._prefect.post("/flow_runs/filter", ended), seconds=1200)
+        self._prefect.wait("a run has ended", self._completed, seconds=1200)
+
+    def wait_for_a_run(self) -> None:
+        with suppress(TimeoutError):
+            self._prefect.wait("another run", lambda: self._completed() > self._seen, seconds=A_MINUTE)
+        with suppress(OSError):
+            self._seen = self._completed()
 
     def kill(self, number: int) -> None:
         with self._lock:
@@ -136,6 +141,10 @@ class PrefectWorkers:
             for process in self._family(number):
                 with suppress(psutil.NoSuchProcess):
                     process.kill()
+
+    def _completed(self) -> int:
+        completed = {"flow_runs": {"state": {"type": {"any_": ["COMPLETED"]}}}}
+        return int(self._prefect.post("/flow_runs/count", completed))
 
     def log(self, name: str) -> str:
         return (self._folder / f"{name}.log").read_text()

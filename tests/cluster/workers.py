@@ -40,6 +40,10 @@ class Workers(Protocol):
     def wait_until_ready(self) -> None:
         """Wait until one of their runs has ended: before, there is little to kill."""
 
+    def wait_for_a_run(self) -> None:
+        """Wait until one more of their runs has ended as it should, a minute at most: on a busy machine runs take as
+        long as it takes to kill everything they rest on."""
+
     def kill(self, number: int) -> None:
         """Kill one at once, and all that it runs; start it again."""
 
@@ -76,6 +80,9 @@ class CommandWorkers:
         self._processes[number] = begin(children.work, env, commands, str(self._stop), log)
 
     def wait_until_ready(self) -> None:
+        return
+
+    def wait_for_a_run(self) -> None:
         return
 
     def kill(self, number: int) -> None:
