@@ -127,7 +127,8 @@ class Cluster:
                 words = ["read", str(self.stop), log, str(number), str(self.pause)]
                 own = {**os.environ, **self.env(1), **(self.lake or {})}
                 command = [sys.executable, "-m", "tests.cluster.lake", *words]
-                self.lake_readers.append(subprocess.Popen(command, env=own))
+                # DuckLake's own queries draw a progress bar when they take long.
+                self.lake_readers.append(subprocess.Popen(command, env=own, stdout=subprocess.DEVNULL))
                 continue
             bucket = number < self.of_the_lake + OF_THE_BUCKET
             place = "s3://cluster/published" if bucket else str(self.shared / "warehouse.duckdb")
