@@ -89,7 +89,7 @@ def read(stop: Path, log: Path, seed: int, pause: float) -> None:
     reasons: list[str] = []
     away_since: float | None = None
     while not stop.exists():
-        time.sleep(dice.uniform(0.5, 1.5) * pause)
+        time.sleep(dice.uniform(1.0, 3.0) * pause)
         try:
             with duckdb.connect() as con, _transaction(con):
                 [(seq,)] = con.execute("SELECT ledger_seq FROM lake.publication").fetchall()
