@@ -98,14 +98,10 @@ async def _with_times(chain: ChainReader, transfers: list[TransferOut]) -> list[
 
 
 def _unknown(error: ChainUnreachable, period: str) -> ChainUnreachable:
-    when = "today" if period == "day" else "this month"
+    when, narrower = ("today", '"off"') if period == "day" else ("this month", '"day" or "off"')
     return ChainUnreachable(
         f"the chain can't be read, so what this wallet paid elsewhere {when} is unknown and nothing was signed: "
         f"{error.what}",
-        advice=f"{error.fix}; or set payment.count_chain_spend to {_narrower(period)} in the policy file: then caps "
+        advice=f"{error.fix}; or set payment.count_chain_spend to {narrower} in the policy file: then caps "
         "count what this ledger knows",
     )
-
-
-def _narrower(period: str) -> str:
-    return '"off"' if period == "day" else '"day" or "off"'

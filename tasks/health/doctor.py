@@ -91,12 +91,8 @@ async def _disk(ws: Workspace) -> Check:
     return Check("disk", enough, text, "" if enough else "free some space", 0 if enough else 6)
 
 
-async def _ledger(ws: Workspace) -> Check:
+def _ledger(ws: Workspace) -> Check:
     """Fold the ledger again and compare. Raises LedgerDamaged."""
-    return await ws.in_thread(_compare_ledger, ws)
-
-
-def _compare_ledger(ws: Workspace) -> Check:
     ws.ledger.verify_projection()
     ws.ledger.require_intact()
     waiting, lost = len(unfinished(ws)), len(ws.ledger.undelivered())
@@ -125,11 +121,7 @@ async def _published(ws: Workspace) -> Check:
     return Check("published", True, "nobody has written to the published file")
 
 
-async def _losses(ws: Workspace) -> Check:
-    return await ws.in_thread(_in_vain, ws)
-
-
-def _in_vain(ws: Workspace) -> Check:
+def _losses(ws: Workspace) -> Check:
     """Name purchases that brought nothing, and money in doubt."""
     lost, in_doubt = [*ws.ledger.undelivered(), *ws.ledger.failed_deliveries()], exposed(ws)
     if lost:
@@ -140,8 +132,8 @@ def _in_vain(ws: Workspace) -> Check:
     return Check("losses", True, "nothing was paid for in vain, nothing is in doubt")
 
 
-async def _freezes(ws: Workspace) -> Check:
-    frozen = await ws.in_thread(lambda: ws.ledger.freezes())
+def _freezes(ws: Workspace) -> Check:
+    frozen = ws.ledger.freezes()
     if not frozen:
         return Check("freezes", True, "no seller is frozen")
     return Check("freezes", False, "; ".join(each.text for each in frozen), frozen[0].refusal().fix, 3)
@@ -206,11 +198,7 @@ async def _balance(ws: Workspace) -> Check:
     return (await _balances(ws, ()))[0]
 
 
-async def _elsewhere(ws: Workspace) -> Check:
-    return await ws.in_thread(_paid_elsewhere, ws)
-
-
-def _paid_elsewhere(ws: Workspace) -> Check:
+def _elsewhere(ws: Workspace) -> Check:
     """Say what the wallet paid elsewhere, as last counted. Reads no block: the first count may take minutes."""
     if ws.policy.count_chain_spend == COUNT_NOTHING:
         return Check("elsewhere", True, f"not counted (payment.count_chain_spend): {NOT_SEEN_AT_ALL}")
@@ -254,19 +242,24 @@ async def _prefect(_ws: Workspace) -> Check:
     return Check("prefect", healthy, f"{url} answers")
 
 
+def _in_thread(check: Callable[[Workspace], Check]) -> Callable[[Workspace], Awaitable[Check]]:
+    """A check that reads the ledger, in the ledger's thread."""
+    return lambda ws: ws.in_thread(check, ws)
+
+
 _CHECKS: dict[str, Callable[[Workspace], Awaitable[Check]]] = {
     "disk": _disk,
-    "ledger": _ledger,
+    "ledger": _in_thread(_ledger),
     "wallet": _wallet,
     "chain": _chain,
     BALANCE: _balance,
     "prefect": _prefect,
-    "losses": _losses,
-    "freezes": _freezes,
+    "losses": _in_thread(_losses),
+    "freezes": _in_thread(_freezes),
     "token": _token,
     "published": _published,
     "bucket": check_bucket,
     "account": _account,
-    "elsewhere": _elsewhere,
+    "elsewhere": _in_thread(_elsewhere),
     "tokens": _tokens,
 }

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
 
 from payer.chain.reader import RpcChain
 from payer.ledger.caps import limits
@@ -104,15 +103,11 @@ def cap_words(key: str) -> str:
 
 async def _balance(ws: Workspace, asset: Asset, wallet: str) -> WalletBalance:
     now = ws.clock.now()
-    rate = await ws.in_thread(_rate, ws, asset, now)
+    rate = await ws.in_thread(lambda: daily_rate(ws.ledger.purchases(), asset, now))
     held = await _held(ws, asset, wallet)
     text = None if held is None else Amount(held, asset).decimal
     days = held // rate if held is not None and rate else None
     return WalletBalance(asset.symbol, wallet, text, Amount(rate, asset).decimal, days)
-
-
-def _rate(ws: Workspace, asset: Asset, now: datetime) -> int:
-    return daily_rate(ws.ledger.purchases(), asset, now)
 
 
 async def _held(ws: Workspace, asset: Asset, wallet: str) -> int | None:
