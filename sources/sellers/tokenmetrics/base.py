@@ -37,6 +37,10 @@ WINDOW = Window("startDate", "endDate", days=29)
 TOKENS = Packing("token_id", ids=100)
 """Comma lists (documented). The most ids a call takes is not known: as many as fill a page."""
 
+BY_TOKEN: Mapping[str, Any] = {"key_column": "token_id", "packing": TOKENS}
+BY_TOKEN_AND_DAY: Mapping[str, Any] = {"natural_key": ("token_id", "date"), "time_column": "date", **BY_TOKEN}
+UNDATED: Mapping[str, Any] = {"time_column": "as_of", "undated": True}
+
 DAILY = {"grain": DAY, "settle": 6 * HOUR, "patience": 2 * DAY, "lookback": 28}
 """A day's row has settled at 06:00 UTC of the next day, an absence two days after the day (inferred). 28 days of
 lookback and today make one window."""
@@ -129,26 +133,11 @@ def json(name: str) -> Column:
 
 def token_series(name: str, table: str, *columns: Column, **rest: Any) -> Dataset:
     """A series with one row per token and day; any past window can be bought."""
-    usual = {
-        "natural_key": ("token_id", "date"),
-        "time_column": "date",
-        "key_column": "token_id",
-        "packing": TOKENS,
-        "window": WINDOW,
-        "since": FOUNDED,
-        **DAILY,
-    }
+    usual = {**BY_TOKEN_AND_DAY, "window": WINDOW, "since": FOUNDED, **DAILY}
     return declare(name, table, Kind.SERIES, *TOKEN, DATE, *columns, **{**usual, **rest})
 
 
 def token_snapshot(name: str, table: str, *columns: Column, **rest: Any) -> Dataset:
     """A snapshot with one row per token, of today."""
-    usual = {
-        "natural_key": ("token_id", "date"),
-        "time_column": "date",
-        "key_column": "token_id",
-        "packing": TOKENS,
-        "grain": DAY,
-        "lookback": 28,
-    }
+    usual = {**BY_TOKEN_AND_DAY, "grain": DAY, "lookback": 28}
     return declare(name, table, Kind.SNAPSHOT, *TOKEN, DATE, *columns, **{**usual, **rest})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sources.model import DAY, HOUR, Cast, Column, Evidence, Kind, Paging
-from sources.sellers.tokenmetrics.base import AS_OF, TOKEN, TOKENS, column, declare, floats, spelled
+from sources.sellers.tokenmetrics.base import AS_OF, BY_TOKEN, TOKEN, UNDATED, column, declare, floats, spelled
 
 _MARKET = (
     *floats("current_price", "market_cap", "total_volume", expected=False),
@@ -32,8 +32,7 @@ TOKENS_LIST = declare(
     *_LISTS,
     *_MARKET,
     natural_key=("token_id",),
-    time_column="as_of",
-    undated=True,
+    **UNDATED,
     grain=DAY,
     rows_per_cell=None,
     free=True,
@@ -52,10 +51,8 @@ PRICE = declare(
     ),
     *floats("current_price"),
     natural_key=("token_id", "as_of"),
-    time_column="as_of",
-    undated=True,
-    key_column="token_id",
-    packing=TOKENS,
+    **UNDATED,
+    **BY_TOKEN,
     grain=HOUR,
     free=True,
     doc="Prices now, one row per token and observed hour.",
@@ -68,8 +65,7 @@ TOP_MARKET_CAP = declare(
     AS_OF,
     *_LISTS,
     natural_key=("token_id", "as_of"),
-    time_column="as_of",
-    undated=True,
+    **UNDATED,
     grain=DAY,
     lookback=28,
     rows_per_cell=None,

@@ -6,6 +6,7 @@ from datetime import date
 
 from sources.model import HOUR, Cast, Column, Evidence, Kind, Paging, Since
 from sources.sellers.tokenmetrics.base import (
+    BY_TOKEN,
     DAILY,
     DATE,
     FOUNDED,
@@ -14,7 +15,6 @@ from sources.sellers.tokenmetrics.base import (
     LOWEST,
     MIDDLE,
     TOKEN,
-    TOKENS,
     WINDOW,
     declare,
     floats,
@@ -36,8 +36,7 @@ HOURLY_OHLCV = declare(
     *_BARS,
     natural_key=("token_id", "timestamp"),
     time_column="timestamp",
-    key_column="token_id",
-    packing=TOKENS,
+    **BY_TOKEN,
     window=WINDOW,
     since=FOUNDED,
     **HOURLY,

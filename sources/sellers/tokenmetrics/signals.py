@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from sources.model import Cast, Kind
 from sources.sellers.tokenmetrics.base import (
+    BY_TOKEN,
     HOUR_OF,
     HOURLY,
     LOWEST,
     MIDDLE,
     TOKEN,
-    TOKENS,
     column,
     declare,
     floats,
@@ -45,8 +45,7 @@ HOURLY_TRADING_SIGNALS = declare(
     *texts("position"),
     natural_key=("token_id", "timestamp"),
     time_column="timestamp",
-    key_column="token_id",
-    packing=TOKENS,
+    **BY_TOKEN,
     **HOURLY,
     **MIDDLE,
     doc="Hourly signals per token. Requests carry no dates: older rows are on further pages.",
