@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from warehouse.cache.instance import in_memory
 from warehouse.cache.sql import literal
 from warehouse.errors import CacheBusy, CacheDamaged
 
@@ -25,14 +26,12 @@ def query(home: Path | str, sql: str, values: Sequence[object] = ()) -> Answer:
 
 def queries(home: Path | str, *asked: tuple[str, Sequence[object]]) -> list[Answer]:
     """Ask several queries, with their values, of one and the same publication: opening the file costs most."""
-    import duckdb
-
     path = Path(home) / "published" / "warehouse.duckdb"
     if not path.exists():
         raise FileNotFoundError(f"{path} is not there: nothing was published yet")
     answers: list[Answer] = []
-    with duckdb.connect() as con:
-        con.execute(f"SET TimeZone = 'UTC'; ATTACH {literal(path)} AS warehouse (READ_ONLY); USE warehouse")
+    with in_memory(path) as con:
+        con.execute(f"ATTACH {literal(path)} AS warehouse (READ_ONLY); USE warehouse")
         for sql, values in asked:
             result = con.execute(sql, list(values))
             answers.append(([column[0] for column in result.description or []], result.fetchall()))

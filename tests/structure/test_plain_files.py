@@ -53,10 +53,12 @@ ALLOWED = {
         *("warehouse/snapshots/manifest.py write_manifest fsync_path",) * 2,
         *("warehouse/snapshots/migrate.py migrate fsync_path",) * 3,
         "warehouse/snapshots/write.py store fsync_path",
+        "warehouse/publish/versions.py Standby.copy_public fsync_path",
         "warehouse/publish/versions.py Standby.swap fsync_path",
     ),
-    "an empty file that tells a version by its size and time": (
-        "warehouse/publish/versions.py Standby._demote self._mark_of(self._previous).touch",
+    "a small file that tells a version by its size and time": (
+        "warehouse/publish/versions.py Standby._demote self._mark_of(self._previous).write_text",
+        "warehouse/publish/versions.py Standby.shown_before mark.read_text",
     ),
     "Parquet, or the manifest beside it": (
         "warehouse/snapshots/manifest.py read_manifest manifest_path(root).read_text",

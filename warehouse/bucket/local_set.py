@@ -16,6 +16,7 @@ from typing import IO
 
 from payer.values.crashpoints import crash_point
 from tollbook_bucket.documents import HEADER_BYTES, SEGMENT_BYTES
+from warehouse.cache.instance import in_memory
 from warehouse.cache.locking import file_lock
 from warehouse.load.child_environment import child_environment
 from warehouse.publish import stamp
@@ -111,8 +112,6 @@ def _open(published: Path, root: Path) -> LocalSet:
 
 def _ledger_of(standby: Standby) -> tuple[int, str | None]:
     """The ledger's place that the public file shows, by the stamp beside it."""
-    import duckdb
-
-    with duckdb.connect() as con:
+    with in_memory() as con:
         shown = stamp.read_file(con, standby.public_stamp)
     return (shown.ledger_seq, shown.ledger_mark) if shown is not None else (0, None)

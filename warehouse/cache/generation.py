@@ -9,6 +9,7 @@ from uuid import uuid4
 
 from sources import registry
 from sources.parse import PARSER
+from warehouse.cache.instance import in_memory
 from warehouse.cache.tables import declared_tables
 
 if TYPE_CHECKING:
@@ -30,9 +31,7 @@ def declaration() -> str:
 @cache
 def hash_function() -> str:
     """DuckDB's hash of a sample row. A release with another hash function can't compare with stored hashes."""
-    import duckdb
-
-    with duckdb.connect() as con:
+    with in_memory() as con:
         return str(con.execute(_SAMPLE).fetchall()[0][0])
 
 

@@ -5,7 +5,6 @@ The file can be deleted at any time: the next load rebuilds it from the ledger, 
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 from payer.values.durable import close_to_others, make_private_folder
 from warehouse.cache import schema
 from warehouse.cache.generation import is_complete, outdated
+from warehouse.cache.instance import Instance, Settings, give_back, take, threads_for
 from warehouse.cache.integrity import first_line, is_damage
 from warehouse.cache.locking import file_lock
 from warehouse.cache.sql import column_list, literal, quoted
@@ -80,8 +80,7 @@ class Cache:
         """The file's `meta` when it was opened last."""
         self._lock = self.path.with_suffix(".lock")
         self._remembered: tuple[tuple[int, int] | None, KnownDeliveries | None] = (None, None)
-        self._duckdb: tuple[int, duckdb.DuckDBPyConnection] | None = None
-        self._single_thread: bool | None = None
+        self._rows: int | None = None
         self._created: set[tuple[str, str]] = set()
 
     @contextmanager
@@ -108,16 +107,22 @@ class Cache:
         """Open a connection while holding the lock. Raises CacheDamaged for a file that can't be read."""
         import duckdb
 
+        settings: Settings = {"memory_limit": MEMORY, "temp_directory": str(self.path.with_suffix(".tmp"))}
+        instance = take(settings, threads=self._threads())
+        con = instance.connection.cursor()
         try:
-            con = self._attached()
-        except duckdb.Error as error:
-            if not is_damage(error):
+            self._attach(con)
+            con.execute(f"USE {_NAME}")
+            self.meta = schema.prepare(con)
+        except BaseException as error:
+            self._detach(instance, con)
+            if not isinstance(error, duckdb.Error) or not is_damage(error):
                 raise
             raise CacheDamaged(f"{self.path} can't be read ({first_line(error)}): the next load rebuilds it") from error
         try:
             yield con
         finally:
-            self._detach(con)
+            self._detach(instance, con)
 
     def checkpoint(self) -> None:
         """Write the log into the file itself, so that it is whole without it. Hold the lock."""
@@ -138,11 +143,8 @@ class Cache:
         self._created |= missing
 
     def expect(self, rows: int) -> None:
-        """Use as many cores as pay for a load of so many rows."""
-        small = rows <= FEW_ROWS and (not self.path.exists() or self.path.stat().st_size <= SMALL_FILE)
-        if small is not self._single_thread:
-            self._instance().execute("SET threads = 1" if small else "RESET threads")
-            self._single_thread = small
+        """Use as many cores as pay for a load of so many rows, from the next opening on."""
+        self._rows = rows
 
     def remember(self, deliveries: KnownDeliveries) -> None:
         """Keep what a load left in the file, so that the next one opens no file when nothing is new."""
@@ -175,16 +177,11 @@ class Cache:
             query = f"SELECT DISTINCT {column_list(columns)} FROM {quoted(table)} ORDER BY ALL"
             return con.execute(query).fetchall()
 
-    def _attached(self) -> duckdb.DuckDBPyConnection:
-        con = self._instance().cursor()
-        try:
-            self._attach(con)
-            con.execute(f"USE {_NAME}")
-            self.meta = schema.prepare(con)
-        except BaseException:
-            self._detach(con)
-            raise
-        return con
+    def _threads(self) -> int | None:
+        if self._rows is None:
+            return threads_for(self.path)
+        small = not self.path.exists() or self.path.stat().st_size <= SMALL_FILE
+        return 1 if small and self._rows <= FEW_ROWS else None
 
     def _attach(self, con: duckdb.DuckDBPyConnection) -> None:
         """Attach the file, waiting for a program that holds it without our lock. Raises CacheBusy."""
@@ -205,35 +202,20 @@ class Cache:
                     raise CacheBusy(f"{self.path} is open in another program: {first_line(error)}") from None
             time.sleep(0.05)
 
-    def _detach(self, con: duckdb.DuckDBPyConnection) -> None:
+    def _detach(self, instance: Instance, con: duckdb.DuckDBPyConnection) -> None:
         """Close the file, undoing what was not committed. An instance that fails to is closed, and the file with it."""
         import duckdb
 
         con.close()
-        instance = self._instance()
         try:
             if self.log.exists() and self.log.stat().st_size > LOG_KEPT:
-                instance.execute(f"CHECKPOINT {_NAME}")
-            instance.execute(f"DETACH DATABASE IF EXISTS {_NAME}")
+                instance.connection.execute(f"CHECKPOINT {_NAME}")
+            instance.connection.execute(f"DETACH DATABASE IF EXISTS {_NAME}")
         except duckdb.Error:
-            instance.close()
-            self._duckdb = self._single_thread = None
+            instance.connection.close()
+        else:
+            give_back(instance)
         close_to_others(self.path, self.log)
-
-    def _instance(self) -> duckdb.DuckDBPyConnection:
-        """This process's DuckDB, kept between openings: starting one costs more than a small load."""
-        if self._duckdb is None or self._duckdb[0] != os.getpid():
-            import duckdb
-
-            config: dict[str, str | bool | int | float | list[str]] = {
-                "memory_limit": MEMORY,
-                "temp_directory": str(self.path.with_suffix(".tmp")),
-            }
-            instance = duckdb.connect(config=config)
-            instance.execute("PRAGMA disable_checkpoint_on_shutdown")
-            instance.execute("SET GLOBAL TimeZone = 'UTC'")
-            self._duckdb = os.getpid(), instance
-        return self._duckdb[1]
 
 
 def file_identity(path: Path) -> tuple[int, int] | None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from payer.values.crashpoints import crash_point
 from sources import registry
 from warehouse.cache.generation import write_meta
+from warehouse.cache.instance import in_memory
 from warehouse.cache.integrity import is_damage
 from warehouse.cache.locking import file_lock
 from warehouse.cache.sql import column_list, literal, quoted
@@ -180,7 +181,7 @@ def _stamped_build(public: Path) -> str | None:
     stamp = public.parent / ".private" / f"shown-{status.st_size}-{status.st_mtime_ns}.duckdb"
     if not stamp.exists():
         return None
-    with duckdb.connect() as con:
+    with in_memory() as con:
         try:
             _attach(con, stamp, "stamp")
             return str(con.execute("SELECT build FROM stamp.publication").fetchall()[0][0])
@@ -210,7 +211,7 @@ def _published(public: Path) -> Iterator[duckdb.DuckDBPyConnection | None]:
     """The published file as `pub`; None for one that can't be read, which has nothing to take over."""
     import duckdb
 
-    with duckdb.connect() as con:
+    with in_memory(public) as con:
         try:
             _attach(con, public, "pub")
             con.execute("SELECT build, rewinds FROM pub.publication")

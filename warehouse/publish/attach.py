@@ -75,14 +75,16 @@ def transaction(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
 
 def publish_facts(con: duckdb.DuckDBPyConnection) -> None:
     """Replace the published facts on quality by those of the open cache."""
-    _copy_facts(con)
-    comment(con, "pub", quality.FACTS)
+    with quality.fact_queries(con) as queries:
+        for name, query in queries.items():
+            con.execute(f"DELETE FROM pub.{name}")
+            con.execute(f"INSERT INTO pub.{name} BY NAME {query}")
 
 
-def _copy_facts(con: duckdb.DuckDBPyConnection, limit: str = "") -> None:
+def _create_facts(con: duckdb.DuckDBPyConnection) -> None:
     with quality.facts(con):
         for name in quality.FACTS:
-            con.execute(f"CREATE OR REPLACE TABLE pub.{name} AS FROM temp.{name} {limit}")
+            con.execute(f"CREATE OR REPLACE TABLE pub.{name} AS FROM temp.{name} LIMIT 0")
 
 
 def _unusable() -> tuple[type[Exception], ...]:
@@ -113,7 +115,7 @@ def create_tables(con: duckdb.DuckDBPyConnection, *, comments: bool = True) -> N
             con.execute(f"CREATE TABLE IF NOT EXISTS pub.{name} AS FROM {name} LIMIT 0")
         stamp.create(con)
         table_parts.create(con)
-        _copy_facts(con, "LIMIT 0")
+        _create_facts(con)
         costs.create(con, "pub")
         _create_views(con)
         if comments:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from payer.values.ledger_reads import LedgerReader
 from warehouse.cache.locking import file_lock
 from warehouse.cache.rewinds import cache_version
 from warehouse.cache.store import Cache
-from warehouse.publish import stamp
+from warehouse.publish import costs, stamp
 from warehouse.publish.attach import attached, transaction
 from warehouse.publish.ledger_snapshot import LedgerNeeds, LedgerSnapshot, with_ledger
 from warehouse.publish.publication import Publication, PublishOptions
@@ -48,7 +49,7 @@ def publish_once(home: Path, ledger: LedgerReader, expected: Expected | None, op
             deliveries = _update_standby(cache, standby, ledger, expected, snapshot, take_over=options.take_over)
         crash_point("publish.before_swap")
         if changed:
-            standby.swap()
+            standby.swap(None if first.shown is None else (first.shown.ledger_seq, first.shown.avoided_seq))
             crash_point("publish.after_swap")
         if options.rebuild:
             standby.drop_older_versions()
@@ -66,9 +67,11 @@ def publish_once(home: Path, ledger: LedgerReader, expected: Expected | None, op
 
 @dataclass(frozen=True, slots=True)
 class _FirstLook:
-    """The snapshots that were written; whether the public file shows everything, and was made from this ledger."""
+    """The snapshots that were written; the public file's stamp, and whether it shows everything and was made from this
+    ledger."""
 
     written: WrittenSnapshots
+    shown: stamp.Stamp | None
     current: bool
     of_this_ledger: bool
 
@@ -79,12 +82,18 @@ def _write_snapshots(
     root = standby.public.parent / "snapshots"
 
     def needs(con: duckdb.DuckDBPyConnection, _: LedgerSnapshot | None) -> LedgerNeeds:
+        """List what the snapshots need and, where there are any to write, also what the update will need."""
         shown = _public_stamp(con, standby)
         [(newest,)] = con.execute("SELECT coalesce(max(seq), 0) FROM loads").fetchall()
         costs_after = costs_needed(con, root, thorough=options.thorough, take_over=options.take_over)
         if shown is None:
-            return LedgerNeeds(int(newest), costs_after=costs_after)
-        return LedgerNeeds(int(newest), frozenset({shown.ledger_seq}), costs_after, shown.avoided_seq)
+            return LedgerNeeds(int(newest), costs_after=0, avoided_after=0)
+        if costs_after is None:
+            return LedgerNeeds(int(newest), frozenset({shown.ledger_seq}), None, shown.avoided_seq)
+        versions = [(shown.ledger_seq, shown.avoided_seq), *standby.shown_before()]
+        oldest, oldest_avoided = map(min, zip(*versions, strict=True))
+        marks = frozenset(seq for seq, _ in versions)
+        return LedgerNeeds(int(newest), marks, min(costs_after, costs.late(oldest)), costs.late(oldest_avoided))
 
     def work(con: duckdb.DuckDBPyConnection, snapshot: LedgerSnapshot) -> _FirstLook:
         shown = _public_stamp(con, standby)
@@ -92,7 +101,7 @@ def _write_snapshots(
         current = of_this_ledger and shown is not None and _is_current(con, shown, snapshot, options)
         written = write_snapshots(con, root, snapshot.costs, thorough=options.thorough, take_over=options.take_over)
         crash_point("publish.snapshots")
-        return _FirstLook(written, current, of_this_ledger)
+        return _FirstLook(written, shown, current, of_this_ledger)
 
     return with_ledger(cache, ledger, needs, work)
 
@@ -139,21 +148,17 @@ def _update_standby(
 ) -> int:
     """Update the chosen version in one transaction. Returns the deliveries that were new to it."""
 
-    def needs(con: duckdb.DuckDBPyConnection, snapshot: LedgerSnapshot | None) -> LedgerNeeds:
-        with attached(con, standby, take_over=take_over):
-            return update_needs(con, snapshot)
-
     def work(con: duckdb.DuckDBPyConnection, snapshot: LedgerSnapshot) -> int:
         if expected is not None:
             expect(con, expected)
         create_sources(con)
-        with attached(con, standby, take_over=take_over):
-            with transaction(con):
-                deliveries = update(con, snapshot)
-                crash_point("publish.before_commit")
-            con.execute("CHECKPOINT pub")
-            stamp.write_file(con, standby.stamp_draft)
+        with transaction(con):
+            deliveries = update(con, snapshot)
+            crash_point("publish.before_commit")
+        con.execute("CHECKPOINT pub")
+        stamp.write_file(con, standby.stamp_draft)
         return deliveries
 
-    deliveries, _ = with_ledger(cache, ledger, needs, work, snapshot)
+    within = partial(attached, standby=standby, take_over=take_over)
+    deliveries, _ = with_ledger(cache, ledger, update_needs, work, snapshot, within)
     return deliveries

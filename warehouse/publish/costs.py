@@ -52,7 +52,12 @@ def read_after(con: duckdb.DuckDBPyConnection, schema: str) -> tuple[int, int]:
     """The seqs of costs and of avoided calls behind which `update` needs the ledger's rows."""
     [(costs_seq,)] = con.execute(f"SELECT coalesce(max(seq), 0) FROM {schema}.ledger_costs").fetchall()
     [(avoided_seq,)] = con.execute(f"SELECT coalesce(max(seq), 0) FROM {schema}.avoided").fetchall()
-    return max(0, costs_seq - _LATE), max(0, avoided_seq - _LATE)
+    return late(costs_seq), late(avoided_seq)
+
+
+def late(seq: int) -> int:
+    """The seq behind which rows are read again where `seq` was the last."""
+    return max(0, seq - _LATE)
 
 
 def update(con: duckdb.DuckDBPyConnection, schema: str, ledger: LedgerSnapshot, *, other_ledger: bool = False) -> None:

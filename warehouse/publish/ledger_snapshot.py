@@ -7,6 +7,7 @@ work done on the cache opened again, unless it needs more by then.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
@@ -95,14 +96,15 @@ def with_ledger(
     needs: Callable[[duckdb.DuckDBPyConnection, LedgerSnapshot | None], LedgerNeeds],
     work: Callable[[duckdb.DuckDBPyConnection, LedgerSnapshot], T],
     snapshot: LedgerSnapshot | None = None,
+    within: Callable[[duckdb.DuckDBPyConnection], AbstractContextManager[object]] = nullcontext,
 ) -> tuple[T, LedgerSnapshot]:
     """Do `work` on the open cache with all of the ledger that `needs` asks for, read while the cache is closed.
 
-    `snapshot` is what was read before, if anything. Returns what `work` does, and the snapshot that it was done with.
-    Raises CacheIncomplete for a cache that lacks deliveries.
+    `snapshot` is what was read before, if anything. `within` is entered around both, once for each opening. Returns
+    what `work` does, and the snapshot that it was done with. Raises CacheIncomplete for a cache that lacks deliveries.
     """
     while True:
-        with cache.open(complete=True) as con:
+        with cache.open(complete=True) as con, within(con):
             needed = needs(con, snapshot)
             if snapshot is not None and snapshot.covers(needed):
                 return work(con, snapshot), snapshot

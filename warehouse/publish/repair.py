@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from warehouse.cache.instance import in_memory
 from warehouse.cache.integrity import first_line, is_damage, read_through
 from warehouse.cache.locking import file_lock
 from warehouse.cache.sql import literal
@@ -63,7 +64,7 @@ def read_error(path: Path) -> str | None:
 
     if not path.exists():
         return None
-    with duckdb.connect() as con:
+    with in_memory(path) as con:
         try:
             con.execute(f"ATTACH {literal(path)} AS checked (READ_ONLY)")
             read_through(con, "checked")

@@ -18,6 +18,7 @@ process's POSIX locks on it, and with them the only sign that somebody reads it.
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -35,11 +36,18 @@ PUBLIC_MODE, _STANDBY_MODE = 0o444, 0o644
 _SPARE = 1
 """Older versions that nobody reads and that are kept for being written next."""
 
-_COPY = """
-import os, shutil, sys
-shutil.copyfile(sys.argv[1], sys.argv[2])
-os.fsync(os.open(sys.argv[2], os.O_RDWR))
-"""
+_COPY = "import shutil, sys; shutil.copyfile(sys.argv[1], sys.argv[2])"
+"""Where there is no `cp`, which begins in a tenth of the time."""
+
+
+Shown = tuple[int, int]
+"""The last seq of the ledger that a version shows, and that of its avoided calls."""
+
+
+def _copier() -> list[str]:
+    """The command that copies a file."""
+    command = shutil.which("cp")
+    return [command] if command else [sys.executable, "-I", "-S", "-c", _COPY]
 
 
 def foreign_log(published: Path) -> Path:
@@ -124,17 +132,21 @@ class Standby:
     def copy_public(self) -> None:
         """Copy the public file to `path`, in a child process so that no lock of this one is dropped. Raises OSError."""
         draft = self.path.with_suffix(".tmp")
-        command = [sys.executable, "-I", "-S", "-c", _COPY, str(self.public), str(draft)]
-        done = subprocess.run(command, env=child_environment(), stderr=subprocess.PIPE, text=True, check=False)
+        done = subprocess.run(
+            [*_copier(), self.public, draft], env=child_environment(), stderr=subprocess.PIPE, text=True, check=False
+        )
         if done.returncode:
             draft.unlink(missing_ok=True)
             raise OSError(f"{self.public} could not be copied: {(done.stderr.strip().splitlines() or ['killed'])[-1]}")
+        draft.chmod(_STANDBY_MODE)
+        fsync_path(draft)
         os.replace(draft, self.path)
 
-    def swap(self) -> None:
+    def swap(self, shown: Shown | None = None) -> None:
         """Make the standby public and the public file the standby. Killed anywhere, `finish_swap` does the rest.
 
-        DuckDB has synced what it wrote; only the names are left to be made durable.
+        `shown` is what the public file shows so far. DuckDB has synced what it wrote; only the names are left to be
+        made durable.
         """
         if _wal(self.path).exists():
             raise RuntimeError("the standby file was not checkpointed")
@@ -148,12 +160,18 @@ class Standby:
         foreign_log(self.public.parent).unlink(missing_ok=True)
         fsync_path(self.public.parent)
         if self._previous.exists():
-            self._demote()
+            self._demote(shown)
 
-    def _demote(self) -> None:
+    def shown_before(self) -> list[Shown]:
+        """List what the versions show that may be written next, as far as that was noted."""
+        marks = [self._mark_of(path) for path in self.older_versions()]
+        noted = [mark.read_text("ascii").split() for mark in marks if mark.exists()]
+        return [(int(words[0]), int(words[1])) for words in noted if len(words) == 2]
+
+    def _demote(self, shown: Shown | None = None) -> None:
         """Make what was public the standby, which may be written again; remove one that a stranger has written to."""
         if self._stamp_of(self._previous).exists():
-            self._mark_of(self._previous).touch()
+            self._mark_of(self._previous).write_text(f"{shown[0]} {shown[1]}" if shown else "", "ascii")
             self._previous.chmod(_STANDBY_MODE)
             os.replace(self._previous, self.path)
         else:
@@ -169,7 +187,7 @@ class Standby:
         return self._private / f"shown-{status.st_size}-{status.st_mtime_ns}.duckdb"
 
     def _mark_of(self, path: Path) -> Path:
-        """An empty file that says how an older version was when it was replaced."""
+        """A file that says by its name how an older version was when it was replaced, and what it shows."""
         status = path.stat()
         return self._private / f"unaltered-{status.st_size}-{status.st_mtime_ns}"
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from payer.values.crashpoints import crash_point
 from payer.values.ledger_reads import CostRow, LedgerReader
+from warehouse.cache.instance import in_memory
 from warehouse.cache.locking import file_lock
 from warehouse.cache.sql import column_list, literal
 from warehouse.cache.store import MEMORY
@@ -50,8 +51,6 @@ def compact_files(home: Path, ledger: LedgerReader, *, at_least: int, now: datet
 
     Raises SnapshotsDamaged for a file that can't be read.
     """
-    import duckdb
-
     root, lock = home / "published" / "snapshots", home / "published" / PUBLISH_LOCK
     with file_lock(lock):
         migrate(root)
@@ -61,8 +60,8 @@ def compact_files(home: Path, ledger: LedgerReader, *, at_least: int, now: datet
     with file_lock(lock):
         empty_staging(root)
         apply_manifest(root, read_manifest(root))
-    with duckdb.connect(config={"memory_limit": MEMORY}) as con:
-        con.execute("SET TimeZone = 'UTC'")
+    merged = [root / file.content for files in partitions for file in files]
+    with in_memory(*merged, settings={"memory_limit": MEMORY}) as con:
         for files in partitions:
             with file_lock(lock):
                 _merge(con, root, costs, files, now)

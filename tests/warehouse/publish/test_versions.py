@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import duckdb
@@ -112,10 +114,31 @@ def test_what_was_public_last_is_not_the_next_to_be_written(tmp_path: Path, ledg
         assert (kept.stat().st_ino, kept.read_bytes() == content) == (public, True)
 
 
+Copier = Callable[[str], None]
+
+
+@pytest.fixture(params=["cp", "no cp"])
+def copier(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Copier:
+    """Put Python code before the copying: by the system's command, or where there is none."""
+    commands = tmp_path / "commands"
+    commands.mkdir()
+    if request.param == "no cp":
+        monkeypatch.setenv("PATH", str(commands))
+        return lambda code: monkeypatch.setattr(versions, "_COPY", f"{code}\n{versions._COPY}")
+    copying = f"import os, sys; os.execv({shutil.which('cp')!r}, ['cp', *sys.argv[1:]])"
+    monkeypatch.setenv("PATH", f"{commands}:{os.environ['PATH']}")
+
+    def before(code: str) -> None:
+        (commands / "cp").write_text(f"#!{sys.executable} -S\n{code}\n{copying}\n")
+        (commands / "cp").chmod(0o755)
+
+    return before
+
+
 def test_a_copy_that_fails_is_an_error_of_the_disk_and_the_public_file_stays(
-    tmp_path: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch, copier: Copier
 ) -> None:
-    monkeypatch.setattr(versions, "_COPY", "raise OSError(28, 'No space left on device')")
+    copier("raise OSError(28, 'No space left on device')")
     path = tmp_path / "published" / "warehouse.duckdb"
     inode = path.stat().st_ino
     with pytest.raises(OSError, match="No space left"):
@@ -125,12 +148,22 @@ def test_a_copy_that_fails_is_an_error_of_the_disk_and_the_public_file_stays(
     assert publish(tmp_path, ledger).deliveries == 1
 
 
-def test_no_child_is_told_a_secret(tmp_path: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("copier")
+def test_a_copy_is_the_publics_content_and_may_be_written(tmp_path: Path, ledger: Ledger) -> None:
+    another(tmp_path, ledger, 0)
+    standby = versions.Standby(tmp_path / "published")
+    standby.copy_public()
+    assert standby.path.read_bytes() == standby.public.read_bytes()
+    assert (standby.public.stat().st_mode & 0o777, standby.path.stat().st_mode & 0o777) == (0o444, 0o644)
+
+
+def test_no_child_is_told_a_secret(
+    tmp_path: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch, copier: Copier
+) -> None:
     """I10."""
     monkeypatch.setenv("TOLLBOOK_PRIVATE_KEY", "0x" + "ab" * 32)
     told = tmp_path / "told"
-    telling = f"open({str(told)!r}, 'wb').write(open('/proc/self/environ', 'rb').read())\n"
-    monkeypatch.setattr(versions, "_COPY", telling + versions._COPY)
+    copier(f"open({str(told)!r}, 'wb').write(open('/proc/self/environ', 'rb').read())")
     another(tmp_path, ledger, 0)
     worker = readers._Worker()
     worker.read([])

@@ -20,6 +20,9 @@ FACTS = (
 )
 """The facts, published as tables. The other quality_* names are views on these, judged when asked."""
 
+_SPANS = "held_spans"
+"""The view that facts are computed from; not published."""
+
 
 @dataclass(frozen=True, slots=True)
 class Expected:
@@ -49,12 +52,29 @@ def expect(con: duckdb.DuckDBPyConnection, expected: Expected) -> None:
 @contextmanager
 def facts(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
     """The facts as temporary views on the open cache, dropped at the end: the cache opens faster without views."""
-    con.register("absent_cells", absent_cells(con))
+    with _absent(con):
+        for statement in _statements("quality.sql"):
+            con.execute(statement)
+        yield
+        for name in (*FACTS, _SPANS):
+            con.execute(f"DROP VIEW temp.{name}")
+
+
+@contextmanager
+def fact_queries(con: duckdb.DuckDBPyConnection) -> Iterator[dict[str, str]]:
+    """The query of each fact on the open cache, for what needs each once: a view is bound twice."""
+    bodies = {}
     for statement in _statements("quality.sql"):
-        con.execute(statement)
+        head, body = statement.split(" AS\n", 1)
+        bodies[head.split()[-1]] = body
+    with _absent(con):
+        yield {name: f"WITH {_SPANS} AS ({bodies[_SPANS]}) FROM ({bodies[name]})" for name in FACTS}
+
+
+@contextmanager
+def _absent(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    con.register("absent_cells", absent_cells(con))
     yield
-    for name in (*FACTS, "held_spans"):
-        con.execute(f"DROP VIEW temp.{name}")
     con.unregister("absent_cells")
 
 
