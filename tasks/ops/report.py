@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from payer.values.errors import LedgerUnavailable, Misconfigured
 from tasks.operator.paging_bill import paging_bills
-from tasks.ops.costs import view
+from tasks.ops.costs import view, views
 from tasks.ops.publish import up_to_date
 from tasks.ops.status import read_status
 from tasks.workspace.workspace import Workspace
@@ -47,25 +46,46 @@ async def page(ws: Workspace) -> dict[str, Any]:
 
 
 def _contents(ws: Workspace, stale: str | None) -> dict[str, Any]:
+    looks = {
+        f"{name} {part}": select
+        for name, look in LOOKS.items()
+        for part, select in (
+            ("count", f"SELECT count(*) AS count FROM ({look})"),
+            ("worst", f"{look} ORDER BY {_WORST[name]} LIMIT {TOP}"),
+        )
+    }
+    selects = {
+        "losses": LOSSES,
+        "costs": "SELECT * FROM cost_by_flow",
+        "cost_per_new_row": "SELECT * FROM cost_per_new_row",
+        "tables": _tables(),
+        "datasets": "SELECT * FROM quality_summary",
+        "gaps": LISTED_GAPS,
+        "quarantined": "SELECT count(*) AS rows FROM quarantined",
+        **looks,
+    }
+    shown = dict(zip(selects, views(ws.home, *selects.values()), strict=True))
     return {
         "at": ws.clock.now().isoformat(),
         "home": str(ws.home),
         "stale": stale,
-        "losses": view(ws.home, LOSSES),
-        "costs": view(ws.home, "SELECT * FROM cost_by_flow"),
-        "cost_per_new_row": view(ws.home, "SELECT * FROM cost_per_new_row"),
-        "tables": _tables(ws.home),
-        "quality": _quality(ws.home),
-        "by_paging": _by_paging(ws),
-        "quarantined": view(ws.home, "SELECT count(*) AS rows FROM quarantined")[0]["rows"],
+        **{name: shown[name] for name in ("losses", "costs", "cost_per_new_row", "tables")},
+        "quality": {"datasets": shown["datasets"], **{name: _look(shown, name) for name in LOOKS}},
+        "by_paging": _by_paging(ws, shown["gaps"]),
+        "quarantined": shown["quarantined"][0]["rows"],
         **_unfinished(ws),
     }
 
 
-def _by_paging(ws: Workspace) -> list[dict[str, Any]]:
+def _look(shown: dict[str, list[dict[str, Any]]], name: str) -> dict[str, Any]:
+    """The count and the worst few of what may be wrong."""
+    return {"count": shown[f"{name} count"][0]["count"], "worst": shown[f"{name} worst"]}
+
+
+def _by_paging(ws: Workspace, gaps: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Gaps that are bought by paging, with the bill; none where the ledger, which has the prices, can't be opened."""
     try:
-        return [bill.document() for bill in paging_bills(ws, view(ws.home, LISTED_GAPS))]
+        return [bill.document() for bill in paging_bills(ws, gaps)]
     except (LedgerUnavailable, Misconfigured):
         return []
 
@@ -81,20 +101,11 @@ def _unfinished(ws: Workspace) -> dict[str, Any]:
         return view(ws.home, f"SELECT {rest}, {lost} FROM open_purchases")[0]
 
 
-def _tables(home: Path) -> list[dict[str, Any]]:
-    """List every table that has rows, in one query: opening the file costs more than counting."""
+def _tables() -> str:
+    """List every table that has rows."""
     selects = [
         f"SELECT '{table.name}' AS \"table\", count(*) AS rows, max({quoted(time_column(table))})::VARCHAR AS newest, "
         f"max(observed_at) AS observed_at FROM {quoted(table.name)}"
         for table in declared_tables().values()
     ]
-    return view(home, f"FROM ({' UNION ALL '.join(selects)}) WHERE rows > 0")
-
-
-def _quality(home: Path) -> dict[str, Any]:
-    """A line per dataset; then the count and the worst few of everything that may be wrong."""
-    found: dict[str, Any] = {"datasets": view(home, "SELECT * FROM quality_summary")}
-    for name, select in LOOKS.items():
-        [row] = view(home, f"SELECT count(*) AS count FROM ({select})")
-        found[name] = {"count": row["count"], "worst": view(home, f"{select} ORDER BY {_WORST[name]} LIMIT {TOP}")}
-    return found
+    return f"FROM ({' UNION ALL '.join(selects)}) WHERE rows > 0"

@@ -17,6 +17,7 @@ from tests.warehouse.purchases import open_ledger
 from warehouse.cache.store import Cache
 from warehouse.load.self_repair import load
 from warehouse.publish.publish import publish
+from warehouse.publish.views.table_parts import lake_mark
 
 
 @pytest.fixture(scope="session")
@@ -35,6 +36,14 @@ def ledger(tmp_path: Path, empty_home: Path) -> Iterator[Ledger]:
     shutil.copytree(empty_home, tmp_path, dirs_exist_ok=True)
     with open_ledger(tmp_path) as opened:
         yield opened
+
+
+@pytest.fixture
+def with_lake(tmp_path: Path) -> None:
+    """A lake is written from the home at tmp_path: its publications carry digests."""
+    mark = lake_mark(tmp_path / "published")
+    mark.parent.mkdir(parents=True, exist_ok=True)
+    mark.touch()
 
 
 @pytest.fixture

@@ -74,7 +74,7 @@ TABLES: Mapping[str, TableEntry] = {
     "row_keys": TableEntry("The key of every observation as text", (), "observed_at"),
     "published_tables": TableEntry("What can be read: key, time column and datasets", ("table_name",)),
     "table_parts": TableEntry(
-        "Number and digest of each table's rows, by the loads that brought them, or by day: for `tollbook lake`",
+        "Number and digest of each table's rows, by load or by day, once `tollbook lake` is used",
         ("table_name", "part"),
     ),
     "publication": TableEntry("What this file shows, and since when", ("ledger_seq",)),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from warehouse.cache.sql import literal
 from warehouse.lake.errors import LakeError, LakeMisconfigured, LakeTooNew, LakeUnreachable
 from warehouse.lake.tables import FIND_TABLES
+from warehouse.publish.views.table_parts import lake_mark
 
 if TYPE_CHECKING:
     import duckdb
@@ -53,6 +54,7 @@ def install(address: LakeAddress) -> tuple[str, ...]:
 def opened(address: LakeAddress, published: Path, environ: Mapping[str, str]) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection with the newest publication as `published`, read-only, and the lake as `lake`.
 
+    Once that was done, later publications of that folder carry the digests of `table_parts`.
     Raises LakeMisconfigured for a missing extension, LakeTooNew, and LakeUnreachable, the last two also for what fails
     while it is open.
     """
@@ -77,6 +79,8 @@ def opened(address: LakeAddress, published: Path, environ: Mapping[str, str]) ->
         place = f"DATA_PATH {literal(address.data)}, DATA_INLINING_ROW_LIMIT 0"
         con.execute(f"ATTACH {literal('ducklake:postgres:' + address.catalog)} AS lake ({place})")
         yield con
+        with suppress(OSError):  # of a folder that this user may only read, each write measures every table
+            lake_mark(published.parent).touch()
     except duckdb.Error as error:
         raise trouble(error, address) from None
     finally:

@@ -123,6 +123,8 @@ def carried_parts(con: duckdb.DuckDBPyConnection) -> dict[str, dict[int, Part]] 
         found = con.execute(f"SELECT * FROM published.{table_parts.NAME}").fetchall()
     except duckdb.CatalogException:
         return None
+    if not found:
+        return None
     parts: dict[str, dict[int, Part]] = {}
     for name, part, rows, digest, engine in found:
         if engine != duckdb.__version__:

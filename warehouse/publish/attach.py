@@ -47,6 +47,7 @@ def attached(con: duckdb.DuckDBPyConnection, standby: Standby, *, take_over: boo
     try:
         if not begun and (stamp.read(con, "pub") is None or _shape(con) != catalog.shape()):
             create_tables(con)
+            con.execute("CHECKPOINT pub")  # to open it again, its log would be replayed: that takes longer
             standby.begun = file_identity(standby.path)
         yield
     finally:

@@ -24,6 +24,7 @@ from warehouse.publish.publication import Publication, PublishOptions
 from warehouse.publish.update import create_sources, update, update_needs
 from warehouse.publish.versions import Standby
 from warehouse.publish.views.quality import Expected, expect
+from warehouse.publish.views.table_parts import lake_mark
 from warehouse.snapshots.layout import PUBLISH_LOCK
 from warehouse.snapshots.migrate import migrate
 from warehouse.snapshots.write import WrittenSnapshots, costs_needed
@@ -153,12 +154,13 @@ def _update_standby(
             expect(con, expected)
         create_sources(con)
         with transaction(con):
-            deliveries = update(con, snapshot)
+            deliveries = update(con, snapshot, parts=parts)
             crash_point("publish.before_commit")
         con.execute("CHECKPOINT pub")
         stamp.write_file(con, standby.stamp_draft)
         return deliveries
 
+    parts = lake_mark(standby.public.parent).exists()
     within = partial(attached, standby=standby, take_over=take_over)
     deliveries, _ = with_ledger(cache, ledger, update_needs, work, snapshot, within)
     return deliveries

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -14,12 +15,12 @@ if TYPE_CHECKING:
     import duckdb
 
 
-def replay(con: duckdb.DuckDBPyConnection, late: Sequence[tuple[Table, datetime]]) -> None:
+def replay(con: duckdb.DuckDBPyConnection, late: Sequence[tuple[Table, datetime]], *, parts: bool) -> None:
     """Replace rows of `pub` that late deliveries may have changed, for deliveries known to both: of each table those
     from a time on."""
     for table, since in late:
         for each in (table, *showing(table)):
-            _replay_table(con, each, since)
+            _replay_table(con, each, since, parts=parts)
 
 
 def replay_loads(con: duckdb.DuckDBPyConnection, late: Sequence[tuple[Table, datetime]]) -> None:
@@ -42,7 +43,7 @@ def showing(table: Table) -> list[Table]:
     return [declared_tables()[table.twin]] if table.twin and not table.is_history else []
 
 
-def _replay_table(con: duckdb.DuckDBPyConnection, table: Table, since: datetime) -> None:
+def _replay_table(con: duckdb.DuckDBPyConnection, table: Table, since: datetime, *, parts: bool) -> None:
     key, published = column_list(table.natural_key), f"pub.{quoted(row_versions.name_of(table))}"
     moment = f"TIMESTAMPTZ '{since.isoformat()}'"
     touched = [
@@ -51,7 +52,7 @@ def _replay_table(con: duckdb.DuckDBPyConnection, table: Table, since: datetime)
         *(f"SELECT {key} FROM {quoted(name)} WHERE observed_at >= {moment}" for name in sources(table)),
     ]
     con.execute(f"CREATE OR REPLACE TEMP TABLE touched AS {' UNION '.join(touched)}")
-    replace_rows(con, table)
+    replace_rows(con, table, parts=parts)
 
 
 def sources(table: Table) -> list[str]:
@@ -60,15 +61,15 @@ def sources(table: Table) -> list[str]:
     return [table.observations, *([twin.observations] if twin else [])]
 
 
-def replace_rows(con: duckdb.DuckDBPyConnection, table: Table, *, every: bool = False) -> None:
+def replace_rows(con: duckdb.DuckDBPyConnection, table: Table, *, every: bool = False, parts: bool) -> None:
     """Replace the published rows of the keys in the table `touched` by those of the cache; with `every`, add the rows
-    of all keys to tables that are empty."""
+    of all keys to tables that are empty. `parts`: with their digests."""
     names = [table.name, row_versions.name_of(table)]
     current, versions = (f"pub.{quoted(name)}" for name in names)
     same = row_versions.same_key(table, "p", "k")
     touched = "" if every else f"SEMI JOIN touched k ON {same}"
     chosen = [quoted(name) for name in sources(table)]
-    with table_parts.carried(con, names, touched):
+    with table_parts.carried(con, names, touched) if parts else nullcontext():
         if not every:
             for number, name in enumerate(chosen):
                 rows = f"SELECT p.* FROM {name} p {touched}"

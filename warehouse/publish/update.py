@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -38,8 +38,9 @@ def update_needs(con: duckdb.DuckDBPyConnection, ledger: LedgerSnapshot | None) 
     return needs
 
 
-def update(con: duckdb.DuckDBPyConnection, ledger: LedgerSnapshot) -> int:
-    """Bring `pub` up to the open cache and the ledger. Returns the deliveries that were new to it."""
+def update(con: duckdb.DuckDBPyConnection, ledger: LedgerSnapshot, *, parts: bool) -> int:
+    """Bring `pub` up to the open cache and the ledger, and with `parts` the digests for a lake. Returns the deliveries
+    that were new to it."""
     shown = stamp.read(con, "pub")
     con.execute(
         "CREATE OR REPLACE TEMP TABLE news AS "
@@ -49,11 +50,14 @@ def update(con: duckdb.DuckDBPyConnection, ledger: LedgerSnapshot) -> int:
     datasets = {name for (name,) in con.execute("SELECT DISTINCT dataset FROM news").fetchall()}
     [(known,)] = con.execute("SELECT count(*) FROM pub.loads").fetchall()
     late = _late(con, shown)
-    if known:
+    if not parts:
+        table_parts.empty(con)
+    elif known:
         names = [name for t in declared_tables().values() for name in (t.name, row_versions.name_of(t))]
         table_parts.renew(con, [*names, *table_parts.OF_PURCHASES])
     other_ledger = shown is not None and not shown.is_of(ledger)
-    with _purchases_measured(con, ledger, late, every=other_ledger or not known):
+    measured = _purchases_measured(con, ledger, late, every=other_ledger or not known) if parts else nullcontext()
+    with measured:
         costs.update(con, "pub", ledger, other_ledger=other_ledger)
         for name in MIRRORED:
             con.execute(f"INSERT INTO pub.{name} BY NAME SELECT * FROM {name} SEMI JOIN news USING (purchase_id)")
@@ -66,9 +70,9 @@ def update(con: duckdb.DuckDBPyConnection, ledger: LedgerSnapshot) -> int:
         for each in (table, *replay.showing(table))
     }
     for table in changed.values():
-        _update_table(con, table, first, last, every=not known)
+        _update_table(con, table, first, last, every=not known, parts=parts)
     replay.replace_drift(con)
-    replay.replay(con, late)
+    replay.replay(con, late, parts=parts)
     publish_facts(con)
     stamp.write(con, ledger)
     return int(deliveries)
@@ -115,7 +119,9 @@ def create_sources(con: duckdb.DuckDBPyConnection) -> None:
                 create_table(con, declared_tables()[name])
 
 
-def _update_table(con: duckdb.DuckDBPyConnection, table: Table, first: int, last: int, *, every: bool) -> None:
+def _update_table(
+    con: duckdb.DuckDBPyConnection, table: Table, first: int, last: int, *, every: bool, parts: bool
+) -> None:
     """Add new versions, and replace those of their keys; `every`: nothing was published yet.
 
     Rows lie in the order of their seq, so that the bounds `first` and `last` leave the history unread.
@@ -131,7 +137,7 @@ def _update_table(con: duckdb.DuckDBPyConnection, table: Table, first: int, last
         [(count,)] = con.execute(f"CREATE OR REPLACE TEMP TABLE touched AS {' UNION '.join(touched)}").fetchall()
         if not count:
             return
-    replay.replace_rows(con, table, every=every)
+    replay.replace_rows(con, table, every=every, parts=parts)
 
 
 def _ended(table: Table, of_news: str) -> str:

@@ -25,6 +25,8 @@ from pathlib import Path
 
 from payer.values.crashpoints import crash_point
 from payer.values.durable import fsync_path
+from warehouse.cache.instance import in_memory
+from warehouse.cache.sql import literal
 from warehouse.load.child_environment import child_environment
 from warehouse.publish.open_files import OldVersions, held_versions, open_inodes
 
@@ -239,7 +241,8 @@ def _is_read(path: Path, opened: set[tuple[int, int]]) -> bool:
     if (status.st_dev, status.st_ino) in opened:
         return True
     try:
-        duckdb.connect(str(path)).close()
+        with in_memory(path) as con:
+            con.execute(f"ATTACH {literal(path)} AS unread")
     except duckdb.Error as error:
         return "lock on file" in str(error)
     return False

@@ -22,6 +22,8 @@ from warehouse.snapshots import layout as folders
 from warehouse.snapshots.layout import exchange
 from warehouse.snapshots.manifest import read_manifest
 
+pytestmark = pytest.mark.usefixtures("with_lake")
+
 
 @pytest.fixture(scope="module")
 def published_home(tmp_path_factory: pytest.TempPathFactory, empty_home: Path) -> Path:

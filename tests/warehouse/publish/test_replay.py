@@ -23,6 +23,8 @@ from warehouse.publish import costs
 from warehouse.query import query
 from warehouse.snapshots.manifest import read_manifest
 
+pytestmark = pytest.mark.usefixtures("with_lake")
+
 HOUR = timedelta(hours=1)
 
 

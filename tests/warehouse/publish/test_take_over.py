@@ -18,6 +18,7 @@ from warehouse.cache.store import Cache
 from warehouse.load.self_repair import load
 from warehouse.publish.publication import Publication
 from warehouse.publish.publish import publish
+from warehouse.publish.views.table_parts import lake_mark
 from warehouse.query import query
 from warehouse.snapshots.manifest import read_manifest
 
@@ -32,11 +33,13 @@ SHOWN = (
 
 @pytest.fixture
 def homes(tmp_path: Path) -> tuple[Path, Path]:
-    """Two homes whose `published` is one folder, as on a shared disk."""
+    """Two homes whose `published` is one folder, as on a shared disk, from which a lake is written."""
     one, other = tmp_path / "one", tmp_path / "other"
     for home in (one, other):
         (home / "state").mkdir(parents=True)
-    (one / "published").mkdir()
+    mark = lake_mark(one / "published")
+    mark.parent.mkdir(parents=True)
+    mark.touch()
     (other / "published").symlink_to(one / "published")
     return one, other
 

@@ -2,13 +2,15 @@
 and of provenance, whose rows are purchases, by day.
 
 The digest of a part is the XOR of DuckDB's hash of each row, so it is carried by what is removed and added: a copy of
-the rows elsewhere (warehouse/lake) learns which parts differ from its own without reading any row.
+the rows elsewhere (warehouse/lake) learns which parts differ from its own without reading any row. Publications carry
+them once a lake has been written from their folder; until then, and for who has no lake, the table is empty.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from warehouse.cache.sql import literal, quoted
@@ -37,6 +39,11 @@ NAME = "table_parts"
 _COLUMNS = "table_name VARCHAR, part BIGINT, rows BIGINT, digest UBIGINT, engine VARCHAR"
 
 
+def lake_mark(published: Path) -> Path:
+    """An empty file: a lake is written from this folder."""
+    return published / ".private" / "lake"
+
+
 def source(name: str, schema: str) -> str:
     """The query that gives a table's rows."""
     return _PROVENANCE.format(schema=schema) if name == "provenance" else f"SELECT * FROM {schema}.{quoted(name)}"
@@ -61,6 +68,11 @@ def width(name: str) -> int:
 def create(con: duckdb.DuckDBPyConnection) -> None:
     """Create it in `pub` where it is missing; what it has is measured again, as the tables' columns may be others."""
     con.execute(f"CREATE TABLE IF NOT EXISTS pub.{NAME} ({_COLUMNS})")
+    empty(con)
+
+
+def empty(con: duckdb.DuckDBPyConnection) -> None:
+    """Forget what is not carried on."""
     con.execute(f"DELETE FROM pub.{NAME}")
 
 

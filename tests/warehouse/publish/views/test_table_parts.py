@@ -18,7 +18,10 @@ from tests.warehouse.publications import FIRST, assert_parts_carried, bring_up, 
 from tests.warehouse.purchases import buy, buy_history, open_ledger
 from warehouse.publish import costs
 from warehouse.publish.publish import publish
+from warehouse.publish.views.table_parts import lake_mark
 from warehouse.query import query
+
+pytestmark = pytest.mark.usefixtures("with_lake")
 
 
 def restate(ledger: Ledger, day: int) -> None:
@@ -137,3 +140,22 @@ def test_a_published_set_made_afresh_has_the_same(tmp_path: Path) -> None:
         before, _ = parts_carried_and_measured(tmp_path)
         publish(tmp_path, ledger, rebuild=True)
         assert parts_carried_and_measured(tmp_path) == (before, before)
+
+
+def test_they_are_carried_once_a_lake_is_written_from_the_folder(tmp_path: Path) -> None:
+    mark = lake_mark(tmp_path / "published")
+    mark.unlink()
+    with open_ledger(tmp_path) as ledger:
+        for number in (1, 2):
+            month(ledger, number)
+            bring_up(tmp_path, ledger)
+            assert query(tmp_path, "FROM table_parts")[1] == []
+        mark.touch()
+        for number in (3, 4):
+            month(ledger, number)
+            bring_up(tmp_path, ledger)
+            assert_parts_carried(tmp_path)
+        mark.unlink()
+        month(ledger, 5)
+        bring_up(tmp_path, ledger)
+        assert query(tmp_path, "FROM table_parts")[1] == []
