@@ -58,7 +58,8 @@ def take(settings: Settings, *, threads: int | None = None) -> Instance:
     import duckdb
 
     for instance in [each for each in _idle if each.threads == threads]:
-        _idle.remove(instance)
+        if not _withdraw(instance):
+            continue
         if instance.process != os.getpid():
             _of_parents.append(instance)
             continue
@@ -81,8 +82,18 @@ def threads_for(*files: Path) -> int | None:
 def give_back(instance: Instance) -> None:
     """Keep it for the next use, with nothing attached and no cursor open."""
     _idle.append(instance)
-    if len(_idle) > _MOST_IDLE:
-        _idle.pop(0).connection.close()
+    for oldest in _idle[:-_MOST_IDLE]:
+        if _withdraw(oldest):
+            oldest.connection.close()
+
+
+def _withdraw(instance: Instance) -> bool:
+    """Take it from those that are kept; False when another thread did so first. No lock: it could be held in a fork."""
+    try:
+        _idle.remove(instance)
+    except ValueError:
+        return False
+    return True
 
 
 @contextmanager
