@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from tollbook.cli import errors, interruption
 from tollbook.cli.terminal import pipes
+from tollbook.cli.without_pandas import leave_out_pandas
 
 CTRL_C = 130
 """Exit code that typer makes of a KeyboardInterrupt; no verb returns it."""
@@ -36,6 +37,7 @@ def main() -> None:
     """Run the console script. Verbs that pay wait for what is on its way; others end at once."""
     interruption.end_on_sigterm()
     pipes.let_readers_leave()
+    leave_out_pandas()
     try:
         code = run(sys.argv[1:])
     except KeyboardInterrupt:
