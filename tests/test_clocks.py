@@ -10,18 +10,17 @@ import subprocess
 import sys
 import time
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
+from tests import at_moments
 from tests.clocks import moved
 from tests.paths import ROOT
 
 CLOCKS = {
     "the first of a month, just begun": datetime(2027, 2, 1, 0, 5, tzinfo=UTC),
-    "the last of a year, a little before midnight": datetime(2026, 12, 31, 23, 58, tzinfo=UTC),
+    "a Sunday that ends a year, a little before midnight": datetime(2028, 12, 31, 23, 58, tzinfo=UTC),
     "29 February, before the grades": datetime(2028, 2, 29, 6, 14, tzinfo=UTC),
-    "a Sunday that ends a month": datetime(2027, 1, 31, 12, tzinfo=UTC),
 }
 
 TIMELY = (
@@ -33,20 +32,33 @@ TIMELY = (
 """Suites that read the clock, run within seconds and needs no server of its own."""
 
 
-def at(moment: datetime, *command: str) -> subprocess.CompletedProcess[str]:
-    """Run a command whose clock says so, and goes on from there."""
-    ahead = moment.timestamp() - time.time()
+def run(*command: str, ahead: float = 0, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run a command whose clock is so far ahead, and goes on from there."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    env = {**kept, **moved(ahead), **environ}
     return subprocess.run(
-        [sys.executable, *command], cwd=ROOT, env={**kept, **moved(ahead)}, capture_output=True, text=True, timeout=250
+        [sys.executable, *command], cwd=ROOT, env=env, capture_output=True, text=True, timeout=250, check=False
     )
 
 
-@pytest.mark.parametrize("moment", CLOCKS.values(), ids=list(CLOCKS))
-def test_what_reads_the_clock_passes_at_any_time(moment: datetime, tmp_path: Path) -> None:
-    quiet = ("-q", "-p", "no:cacheprovider", "--basetemp", str(tmp_path / "base"))
-    done = at(moment, "-m", "pytest", *quiet, *TIMELY)
-    assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
+@pytest.fixture(scope="module")
+def at_each(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The suites' exit code and output at each of the moments."""
+    base, folder = tmp_path_factory.mktemp("base"), tmp_path_factory.mktemp("moments")
+    for number, moment in enumerate(CLOCKS.values()):
+        (folder / str(number)).write_text(str(moment.timestamp()))
+    quiet = ("-q", "-s", "-p", "no:cacheprovider", "-p", at_moments.__name__, "--basetemp", str(base / "again"))
+    done = run("-m", "pytest", *quiet, *TIMELY, FAKETIME_NO_CACHE="1", **{at_moments.MOMENTS: str(folder)})
+    said = {name: (folder / str(number)).read_text() for number, name in enumerate(CLOCKS)}
+    assert all("\n" in each for each in said.values()), done.stdout[-8000:] + done.stderr[-2000:]
+    return said
+
+
+@pytest.mark.parametrize("name", CLOCKS)
+def test_what_reads_the_clock_passes_at_any_time(name: str, at_each: dict[str, str]) -> None:
+    code, said = at_each[name].split("\n", 1)
+    assert code == "0", said[-8000:]
+    assert " passed" in said
 
 
 def test_the_clock_that_is_set_is_the_one_that_python_duckdb_and_children_read() -> None:
@@ -57,7 +69,7 @@ def test_the_clock_that_is_set_is_the_one_that_python_duckdb_and_children_read()
         "subprocess.run([sys.executable, '-c', 'import time; print(time.time())'])"
     )
     moment = CLOCKS["29 February, before the grades"]
-    done = at(moment, "-c", program)
+    done = run("-c", program, ahead=moment.timestamp() - time.time())
     told = [float(word) - moment.timestamp() for word in done.stdout.split()]
     assert len(told) == 3, done.stderr
     assert all(-1 <= seconds < 60 for seconds in told), f"libfaketime does not move the clock: {done.stderr}"
