@@ -22,7 +22,7 @@ from warehouse.lake.address import read_address
 from warehouse.lake.connect import extensions, opened
 from warehouse.lake.sync import sync, verify
 
-TURNS, TOKENS = 6, 5
+TURNS, TOKENS = 4, 5
 Connection = duckdb.DuckDBPyConnection
 
 LIBRARIES: dict[str, Callable[[duckdb.DuckDBPyRelation], list[tuple[Any, ...]]]] = {

@@ -32,7 +32,7 @@ def test_an_analyst_in_another_process_sees_whole_publications_with_each_library
         )
         (tmp_path / "read-last").touch()
         assert looked.returncode == 0, looked.stderr
-        assert json.loads(writer.communicate(timeout=120)[0]) == {"turns": 6}
+        assert json.loads(writer.communicate(timeout=120)[0]) == {"turns": 4}
     said = json.loads(looked.stdout)
     assert set(said["looks"]) == {f"{at} {by}" for at in ("lake", "published") for by in ("duckdb", "pandas", "polars")}
     assert len(said["seen"]) > 1, "it changed while they looked"
