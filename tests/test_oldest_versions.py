@@ -16,23 +16,19 @@ from tests.paths import OLDEST, ROOT
 
 PUBLISH = "tests/warehouse/publish/test_publish.py"
 SCHEDULE = "tests/flows/test_schedule.py"
-SUITES = {
-    "DuckDB": (
-        "tests/warehouse/cache/test_store.py::test_times_are_utc_and_the_file_is_readable_by_older_releases",
-        "tests/warehouse/cache/test_store.py::test_a_rebuilt_file_takes_its_place_without_a_log",
-        "tests/warehouse/load/test_load.py",
-        f"{PUBLISH}::test_what_was_bought_is_published_with_its_price",
-        f"{PUBLISH}::test_a_restated_row_is_current_once_and_kept_in_every_version",
-        "tests/warehouse/snapshots/test_migrate.py",
-        "-k",
-        "not kill and not processes",
-    ),
-    "Prefect": (
-        f"{SCHEDULE}::test_deploying_gives_every_schedule_of_the_file_its_slug",
-        f"{SCHEDULE}::test_every_schedule_creates_runs_at_its_own_times",
-        "tests/flows/test_ingest.py::test_the_bill_comes_before_the_first_payment",
-    ),
-}
+SUITES = (
+    "tests/warehouse/cache/test_store.py::test_times_are_utc_and_the_file_is_readable_by_older_releases",
+    "tests/warehouse/cache/test_store.py::test_a_rebuilt_file_takes_its_place_without_a_log",
+    "tests/warehouse/load/test_load.py",
+    f"{PUBLISH}::test_what_was_bought_is_published_with_its_price",
+    f"{PUBLISH}::test_a_restated_row_is_current_once_and_kept_in_every_version",
+    "tests/warehouse/snapshots/test_migrate.py",
+    f"{SCHEDULE}::test_deploying_gives_every_schedule_of_the_file_its_slug",
+    f"{SCHEDULE}::test_every_schedule_creates_runs_at_its_own_times",
+    "tests/flows/test_ingest.py::test_the_bill_comes_before_the_first_payment",
+    "-k",
+    "not kill and not processes",
+)
 
 
 def oldest_allowed() -> dict[str, str]:
@@ -59,11 +55,11 @@ def test_they_are_the_lower_bounds(versions: dict[str, str]) -> None:
 
 @pytest.mark.timeout(600)
 @pytest.mark.usefixtures("versions")
-@pytest.mark.parametrize("name", SUITES)
-def test_a_share_of_the_suites_passes_on_them(name: str) -> None:
+def test_a_share_of_the_suites_passes_on_them() -> None:
+    """In one process: collecting and a world are made once."""
     if sys.prefix == str(OLDEST.parents[1]):
         pytest.skip("everything runs on them")
-    command = [OLDEST, "-m", "pytest", "-q", "-p", "no:cacheprovider", *SUITES[name]]
+    command = [OLDEST, "-m", "pytest", "-q", "-p", "no:cacheprovider", *SUITES]
     env = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")}
     env.pop(blank_file.FOLDER, None)  # those files are of the newest DuckDB
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=590)

@@ -1,4 +1,7 @@
-"""The empty database of a Prefect server: its migrations are run once a test run, then the file is copied."""
+"""The empty database of a Prefect server: the migrations of a version are run once, then the file is copied.
+
+They take longer than the server's start. `make clean` forgets the file.
+"""
 
 from __future__ import annotations
 
@@ -10,22 +13,24 @@ from collections.abc import Mapping
 from contextlib import closing
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from filelock import FileLock
 
 from tests import blank_file
+from tests.paths import ROOT
 
 
 def begin_with_one(home: Path, env: Mapping[str, str]) -> None:
     """Put a migrated database into a Prefect home that has none; where nothing is shared, the server makes its own."""
-    shared = os.environ.get(blank_file.FOLDER)
-    if shared is None or (home / "prefect.db").exists():
+    if blank_file.FOLDER not in os.environ or (home / "prefect.db").exists():
         return
-    blank = Path(shared) / f"prefect-{version('prefect')}"
+    blank = ROOT / ".cache" / "tests" / f"prefect-{version('prefect')}.db"
     blank.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{blank}.lock"):
         if not blank.exists():
-            _migrate(blank.with_name(f"{blank.name}.{os.getpid()}"), env).replace(blank)
+            with TemporaryDirectory(dir=blank.parent) as made:
+                _migrate(Path(made), env).replace(blank)
     home.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(blank, home / "prefect.db")
 

@@ -127,6 +127,12 @@ class Prefect:
         headers = {"content-type": "application/json"}
         return self._ask(urllib.request.Request(self.api + path, json.dumps(body).encode(), headers))
 
+    def automation(self, name: str) -> dict[str, Any]:
+        """What an automation is made of; the server has one of the name."""
+        [found] = [each for each in self.post("/automations/filter", {}) if each["name"] == name]
+        parts = ("description", "enabled", "tags", "trigger", "actions", "actions_on_trigger", "actions_on_resolve")
+        return {"name": name, **{part: found[part] for part in parts if part in found}}
+
     def patch(self, path: str, body: Mapping[str, Any]) -> None:
         self.put(path, body, method="PATCH")
 

@@ -1,7 +1,8 @@
 """Runs that nobody watches: each automation of `tollbook deploy` is seen to tell a webhook on loopback, and a server
 that is killed keeps no payment from the books.
 
-Flow runs are started as a worker starts them. Only the automations' waiting is shorter than in the files.
+Flow runs are started as a worker starts them. Only the automations' waiting is shorter than in the files, and Prefect's
+patience with a server that is gone.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 ENGINE = (sys.executable, "-m", "tasks.prefect.process")
 """The command of prefect.yaml's work pool."""
+IMPATIENT = {"PREFECT_CLIENT_MAX_RETRIES": "2"}
+"""A run's requests to a server that does not answer are given up after seconds, not half a minute each."""
 FEWER_WRITERS = {f"PREFECT_SERVER_SERVICES_{each}_ENABLED": "false" for each in ("SCHEDULER", "LATE_RUNS", "FOREMAN")}
 """Services of the server that these tests need not, and that would lock its database now and then."""
 SHORTEST = 10
@@ -59,7 +62,7 @@ def prefect(buyer: Buyer, webhook: Webhook, tmp_path_factory: pytest.TempPathFac
         block = {"name": "tollbook-alerts", "data": data, "block_type_id": kind, "block_schema_id": schema["id"]}
         server.post("/block_documents/", block)
 
-    env = {**buyer.env, **FEWER_WRITERS}
+    env = {**buyer.env, **FEWER_WRITERS, **IMPATIENT}
     with Prefect(tmp_path_factory.mktemp("prefect"), env, before_deploying=add_block) as running:
         yield running
 
@@ -71,11 +74,10 @@ def told(webhook: Webhook, start: str) -> list[str]:
 
 def shorten(prefect: Prefect, name: str, seconds: float) -> None:
     """Have an automation miss what it waits for after so long."""
-    [found] = [each for each in prefect.post("/automations/filter", {}) if each["name"] == name]
+    found = prefect.automation(name)
     assert found["trigger"]["within"] > seconds
-    keys = ("name", "description", "enabled", "tags", "trigger", "actions", "actions_on_trigger", "actions_on_resolve")
-    body = {key: found[key] for key in keys if key in found}
-    prefect.put(f"/automations/{found['id']}", {**body, "trigger": {**found["trigger"], "within": seconds}})
+    [one] = [each["id"] for each in prefect.post("/automations/filter", {}) if each["name"] == name]
+    prefect.put(f"/automations/{one}", {**found, "trigger": {**found["trigger"], "within": seconds}})
 
 
 @contextmanager
