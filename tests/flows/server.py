@@ -97,6 +97,11 @@ class Prefect:
     def start_worker(self) -> None:
         self.worker = self._start(self._work, "worker.log", "ab")
 
+    def runs_of_worker(self) -> list[str]:
+        """Ids of the processes that the worker has started and that have not ended."""
+        threads = Path(f"/proc/{self.worker.pid}/task").iterdir()
+        return [child for thread in threads for child in (thread / "children").read_text().split()]
+
     def stop_worker(self) -> None:
         """Send the worker SIGTERM, wait for its end, and start another.
 

@@ -272,6 +272,7 @@ def test_a_worker_that_is_told_to_stop_loses_none_of_the_calls_on_their_way(
     prefect: Prefect, buyer: Buyer, session_world: World
 ) -> None:
     """It kills its processes and is gone in seconds; the flow run outlives it, and ends as a cancelled one does."""
+    prefect.wait("the processes of earlier runs have ended", lambda: not prefect.runs_of_worker())
     before = len(session_world.transfers(buyer.address))
     run, slow = eight_calls_on_their_way(prefect, session_world, "3306", 8.0)
     prefect.stop_worker()
