@@ -28,6 +28,7 @@ _numbers = itertools.count(1)
 
 LONGEST = (
     "tests/flows/test_schedule.py",
+    "tests/flows/test_unwatched.py",
     "tests/test_oldest_versions.py",
     "tests/cli/test_stopping.py",
     "tests/crash/",
