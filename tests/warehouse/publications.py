@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
-import subprocess
-import sys
 from datetime import datetime
 from pathlib import Path
 
@@ -13,12 +12,12 @@ import duckdb
 
 from payer.ledger import Ledger
 from tests.warehouse.deliveries import DAY, T0, grades
-from tests.warehouse.purchases import buy_history
+from tests.warehouse.purchases import buy_history, open_ledger
 from warehouse.cache.store import Cache
 from warehouse.cache.tables import declared_tables
 from warehouse.load.self_repair import load
 from warehouse.publish.publication import Publication
-from warehouse.publish.publish import publish
+from warehouse.publish.publish import compact, publish
 from warehouse.publish.views import row_versions, table_parts
 from warehouse.query import query
 
@@ -41,28 +40,24 @@ def count(home: Path, table: str = "grades") -> int:
     return int(rows)
 
 
-_PUBLISH = """
-import sys
-from pathlib import Path
-from tests.warehouse.purchases import open_ledger
-from warehouse.cache.store import Cache
-from warehouse.load.self_repair import load
-from warehouse.publish.publish import compact
-from warehouse.publish.publication import Publication
-from warehouse.publish.publish import compact, publish
-home = Path(sys.argv[1])
-with open_ledger(home) as ledger:
-    load(Cache(home), ledger)
-    what = sys.argv[2]
-    compact(home, ledger, at_least=1 + (what == "compact")) if "compact" in what else publish(home, ledger)
-"""
+_prepared = multiprocessing.get_context("forkserver")
+_prepared.set_forkserver_preload(["pyarrow.parquet", "payer.ledger", __name__])
+"""Forks processes that have nothing left to import."""
 
 
 def crash(home: Path, point: str, what: str = "publish") -> None:
     """Run it in a process that kills itself at the named point."""
-    env = {**os.environ, "TOLLBOOK_CRASH_AT": point, "PYTHONPATH": os.getcwd()}
-    done = subprocess.run([sys.executable, "-c", _PUBLISH, str(home), what], env=env, timeout=120, check=False)
-    assert done.returncode == -signal.SIGKILL, f"{point} was not reached"
+    child = _prepared.Process(target=_load_and, args=(what, home, point))
+    child.start()
+    child.join(120)
+    assert child.exitcode == -signal.SIGKILL, f"{point} was not reached"
+
+
+def _load_and(what: str, home: Path, point: str) -> None:
+    os.environ["TOLLBOOK_CRASH_AT"] = point
+    with open_ledger(home) as ledger:
+        load(Cache(home), ledger)
+        compact(home, ledger, at_least=1 + (what == "compact")) if "compact" in what else publish(home, ledger)
 
 
 def parquet_rows(home: Path) -> list[tuple[object, ...]]:

@@ -63,6 +63,7 @@ def fingerprint(con: duckdb.DuckDBPyConnection, columns: Iterable[str], source: 
 
 def read_through(con: duckdb.DuckDBPyConnection, database: str) -> None:
     """Read every value of every table of an attached file. Raises DuckDB's error for a block that can't be read."""
-    names = con.execute("SELECT table_name FROM duckdb_tables() WHERE database_name = ?", [database]).fetchall()
+    with_rows = "SELECT table_name FROM duckdb_tables() WHERE database_name = ? AND estimated_size > 0"
+    names = con.execute(with_rows, [database]).fetchall()
     for (name,) in names:
         con.execute(f"SELECT max(hash(whole_row)) FROM {database}.{quoted(name)} whole_row").fetchall()
