@@ -23,17 +23,27 @@ class Witness(Protocol):
     def after_commit(self) -> None: ...
 
 
+class SimCursor(sqlite3.Cursor):
+    """A cursor whose COMMIT is its connection's commit, which the witness sees."""
+
+    def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
+        if sql != "COMMIT":
+            return super().execute(sql, *parameters)
+        self.connection.commit()
+        return self
+
+
 class SimConnection(sqlite3.Connection):
     """A connection that tells its witness. Never closed by a pool: the database would go with it."""
 
     witness: Witness | None = None
     _changes = 0
 
-    def cursor(self, *args: Any, **kwargs: Any) -> sqlite3.Cursor:
+    def cursor(self, *_args: Any, **_kwargs: Any) -> sqlite3.Cursor:
         if self.witness is not None:
             self.witness.begin()
             self._changes = self.total_changes
-        return super().cursor(*args, **kwargs)
+        return super().cursor(SimCursor)
 
     def commit(self) -> None:
         witness = self.witness
