@@ -18,6 +18,7 @@ process's POSIX locks on it, and with them the only sign that somebody reads it.
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import subprocess
 import sys
@@ -133,7 +134,8 @@ class Standby:
 
     def copy_public(self) -> None:
         """Copy the public file to `path`, in a child process so that no lock of this one is dropped. Raises OSError."""
-        draft = self.path.with_suffix(".tmp")
+        # A name of its own: the child of a publisher that was killed may still write to its draft.
+        draft = self.path.with_suffix(f".{secrets.token_hex(4)}.tmp")
         done = subprocess.run(
             [*_copier(), self.public, draft], env=child_environment(), stderr=subprocess.PIPE, text=True, check=False
         )
