@@ -136,7 +136,7 @@ while not stop.exists():
         ).fetchall()[0]
         assert rows == 20 * last and paid == rows, (rows, paid, last)
         sessions += 1
-    time.sleep(0.05)  # a session that spins takes the processor from the publications it should meet
+    time.sleep(0.1)  # a session that spins takes the processor from the publications it should meet
 print(sessions)
 """
 
