@@ -102,11 +102,11 @@ class Prefect:
         threads = Path(f"/proc/{self.worker.pid}/task").iterdir()
         return [child for thread in threads for child in (thread / "children").read_text().split()]
 
-    def stop_worker(self) -> None:
-        """Send the worker SIGTERM, wait for its end, and start another.
+    def stop_worker(self) -> bool:
+        """Send the worker SIGTERM, wait for its end, and start another; tell whether it obeyed the first signal.
 
-        Prefect 3.9.1 forgets the signal when a run's process is ending at that moment; a person would send it again,
-        and by the second one the worker kills itself.
+        Prefect 3.9.1 sometimes says that it has the signal and goes on; a person would send it again, and by the second
+        one the worker kills itself.
         """
         for meant in (0, -signal.SIGKILL):
             self.worker.send_signal(signal.SIGTERM)
@@ -115,6 +115,7 @@ class Prefect:
                 break
         self.worker.wait(1)
         self.start_worker()
+        return meant == 0
 
     def run(self, *command: str) -> str:
         """A command of the page, to its end; what it printed."""
