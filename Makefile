@@ -41,8 +41,8 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 demo: $(VENV)/run.stamp   ## the main job, in a paid world on loopback
 	@$(BIN)/tollbook demo
 
-test: $(TESTED) .venv-oldest/oldest.stamp  ## every suite, on two cores: three at a time, as many wait for children; SCALE=10 plays more of what has no end
-	@$(dir $(TESTED))bin/python -m pytest -n 3 --dist loadfile $(ARGS)
+test: $(TESTED) .venv-oldest/oldest.stamp  ## every suite, on two cores: four at a time, as many wait for children; SCALE=10 plays more of what has no end
+	@$(dir $(TESTED))bin/python -m pytest -n 4 --dist loadfile $(ARGS)
 
 check: style types      ## style, types
 

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import libfaketime
 
+from tests.paths import ROOT
+
 LIBRARY = Path(libfaketime.__file__).parent / "vendor" / "libfaketime" / "src" / "libfaketime.so.1"
 
 
@@ -22,6 +24,15 @@ def moved(seconds: float) -> dict[str, str]:
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
         "DONT_FAKE_MONOTONIC": "1",
     }
+
+
+def run_python(*command: str, ahead: float = 0, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run Python with a clock that is so far ahead, and goes on from there."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    env = {**kept, **moved(ahead), **environ}
+    return subprocess.run(
+        [sys.executable, *command], cwd=ROOT, env=env, capture_output=True, text=True, timeout=250, check=False
+    )
 
 
 @cache

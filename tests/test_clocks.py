@@ -5,17 +5,13 @@ A clock is moved for a whole process and its children by libfaketime, since Duck
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import time
 from datetime import UTC, datetime
 
 import pytest
 
 from tests import at_moments
-from tests.clocks import moved
-from tests.paths import ROOT
+from tests.clocks import run_python
 
 CLOCKS = {
     "the first of a month, just begun": datetime(2027, 2, 1, 0, 5, tzinfo=UTC),
@@ -32,15 +28,6 @@ TIMELY = (
 """Suites that read the clock, run within seconds and needs no server of its own."""
 
 
-def run(*command: str, ahead: float = 0, **environ: str) -> subprocess.CompletedProcess[str]:
-    """Run a command whose clock is so far ahead, and goes on from there."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-    env = {**kept, **moved(ahead), **environ}
-    return subprocess.run(
-        [sys.executable, *command], cwd=ROOT, env=env, capture_output=True, text=True, timeout=250, check=False
-    )
-
-
 @pytest.fixture(scope="module")
 def at_each(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The suites' exit code and output at each of the moments."""
@@ -48,7 +35,7 @@ def at_each(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     for number, moment in enumerate(CLOCKS.values()):
         (folder / str(number)).write_text(str(moment.timestamp()))
     quiet = ("-q", "-s", "-p", "no:cacheprovider", "-p", at_moments.__name__, "--basetemp", str(base / "again"))
-    done = run("-m", "pytest", *quiet, *TIMELY, FAKETIME_NO_CACHE="1", **{at_moments.MOMENTS: str(folder)})
+    done = run_python("-m", "pytest", *quiet, *TIMELY, FAKETIME_NO_CACHE="1", **{at_moments.MOMENTS: str(folder)})
     said = {name: (folder / str(number)).read_text() for number, name in enumerate(CLOCKS)}
     assert all("\n" in each for each in said.values()), done.stdout[-8000:] + done.stderr[-2000:]
     return said
@@ -69,7 +56,7 @@ def test_the_clock_that_is_set_is_the_one_that_python_duckdb_and_children_read()
         "subprocess.run([sys.executable, '-c', 'import time; print(time.time())'])"
     )
     moment = CLOCKS["29 February, before the grades"]
-    done = run("-c", program, ahead=moment.timestamp() - time.time())
+    done = run_python("-c", program, ahead=moment.timestamp() - time.time())
     told = [float(word) - moment.timestamp() for word in done.stdout.split()]
     assert len(told) == 3, done.stderr
     assert all(-1 <= seconds < 60 for seconds in told), f"libfaketime does not move the clock: {done.stderr}"

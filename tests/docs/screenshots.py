@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.browser import browser
+from tests.clocks import run_python
 from tests.paths import DOCS, ROOT
-from tests.test_clocks import at
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -48,7 +49,7 @@ PICTURES = {
 
 def take(folder: Path) -> None:
     """Build the homes at that clock, then take every picture with one browser."""
-    made = at(MOMENT, "-m", "tests.docs.sample_pages", str(folder))
+    made = run_python("-m", "tests.docs.sample_pages", str(folder), ahead=MOMENT.timestamp() - time.time())
     assert made.returncode == 0, made.stderr[-3000:]
     with browser() as opened:
         for name, picture in PICTURES.items():
