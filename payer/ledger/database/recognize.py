@@ -68,11 +68,7 @@ def check_file(path: Path) -> None:
         raise NotALedger(
             f"the folder of the ledger {path} does not exist", advice=f"make {path.parent}, or name another"
         )
-    try:
-        size = path.stat().st_size
-    except OSError:
-        return
-    if not size or not path.is_file():
+    if not _size(path) or not path.is_file():
         return
     try:
         with closing(
@@ -85,9 +81,19 @@ def check_file(path: Path) -> None:
             raise damaged(f"{path} is damaged, or no database") from None
         return
     check_tables(tables - {"sqlite_sequence"}, str(path))
-    log = path.with_name(f"{path.name}-wal")
-    if pages * page > size and not (log.exists() and log.stat().st_size):
+    # The log first: another process that closes the ledger writes all pages into the file before the log goes.
+    if _size(path.with_name(f"{path.name}-wal")):
+        return
+    size = _size(path)
+    if 0 < size < pages * page:
         raise damaged(f"{path} is damaged: {size} bytes are left of {pages * page}")
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def check_tables(tables: Collection[str], name: str) -> None:

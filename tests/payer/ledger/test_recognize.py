@@ -7,6 +7,7 @@ import os
 import re
 import sqlite3
 import stat
+from collections.abc import Collection
 from contextlib import closing
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import pytest
 
 from payer.ledger import Ledger
 from payer.ledger.backup import backup
+from payer.ledger.database import recognize
 from payer.values.errors import DamagedFile, LedgerUnavailable, NotALedger
 from tests.payer import purchases as p
 from tests.payer.purchases import bought
@@ -59,6 +61,25 @@ def test_a_url_of_an_unknown_kind_is_refused_without_quoting_its_password(url: s
 
 def test_an_option_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     assert "option" in refusal(f"sqlite:///{tmp_path}/ledger.db?timeout=long").what
+
+
+def test_a_ledger_that_another_process_closes_meanwhile_is_not_taken_for_a_damaged_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its file had few pages and the log the rest when it was looked at first; then the log goes into the file."""
+    path = tmp_path / "ledger.db"
+    writer = Ledger.open(f"sqlite:///{path}")
+    small = path.stat().st_size
+    check_tables = recognize.check_tables
+
+    def closed_by_then(tables: Collection[str], name: str) -> None:
+        check_tables(tables, name)
+        writer.close()
+
+    monkeypatch.setattr(recognize, "check_tables", closed_by_then)
+    recognize.check_file(path)
+    assert path.stat().st_size > small, "the log held pages that the file had not"
+    assert not path.with_name("ledger.db-wal").exists()
 
 
 @pytest.mark.parametrize("journal", ["DELETE", "WAL"])
