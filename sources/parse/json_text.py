@@ -29,7 +29,8 @@ _SHAPE = bytes.maketrans(b"123456789.E", b"0000000000e")
 _LONG = (b"0" * 17, b"e-000")
 """With every digit and point a zero: sixteen digits and more, or an exponent that may reach below a double."""
 
-_SPACED_COLONS = (b" :", b"\n:", b"\t:", b"\r:", b'\\\\"')
+_WHITESPACE = b" \t\n\r"
+"""JSON's own (RFC 8259 section 2)."""
 _SURROGATES = re.compile(r"[\ud800-\udfff]")
 
 
@@ -89,10 +90,16 @@ def _depth(text: bytes) -> int:
 
 
 def _names_are_unique(text: bytes, value: Any) -> bool:
-    """True when the text has as many names as the decoded value; False also where names can't be counted so simply."""
-    if any(pattern in text for pattern in _SPACED_COLONS):
-        return False
-    names = text.count(b'":') - text.count(b'\\":')
+    """True when the text has as many names as the decoded value; False also where names can't be counted so simply.
+
+    A name is followed by its colon, and so may be a quote within a text: that counts too many names, never too few.
+    """
+    bare = text.translate(None, _WHITESPACE)
+    names = bare.count(b'":')
+    if b"\\" in bare:
+        if b'\\\\"' in bare:
+            return False
+        names -= bare.count(b'\\":')
     return names == _count_names(value, text.count(b"{"))
 
 

@@ -97,7 +97,9 @@ def open_local_set(published: Path) -> Iterator[LocalSet | None]:
 def _open(published: Path, root: Path) -> LocalSet:
     seq, mark = _ledger_of(Standby(published))
     command = [sys.executable, "-I", "-S", "-c", _READ, str(published / "warehouse.duckdb")]
-    reader = subprocess.Popen(command, env=child_environment(), stdout=subprocess.PIPE, bufsize=SEGMENT_BYTES)
+    reader = subprocess.Popen(
+        command, env=child_environment(), stdout=subprocess.PIPE, bufsize=SEGMENT_BYTES, pipesize=SEGMENT_BYTES
+    )
     assert reader.stdout is not None, "it is a pipe"
     words = reader.stdout.readline().split()
     if len(words) != 2:

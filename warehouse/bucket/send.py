@@ -7,6 +7,7 @@ written only if it still is as it was read (If-Match, If-None-Match), so that of
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -33,6 +34,9 @@ from warehouse.bucket.memory import BucketMemory
 from warehouse.snapshots.verify import sha256_of as sha256_of_file
 
 CONNECTIONS = 8
+
+_HASHED_AHEAD = 4
+"""Segments that are in memory for it at most, of a megabyte each."""
 
 
 class SendingStopped(Exception):
@@ -208,7 +212,7 @@ class _Upload:
         with ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="bucket") as pool:
             running = set[Future[int | None]]()
             try:
-                warehouse = tuple(self._all(pool, running, ((digest_of(p), len(p), p) for p in local.segments())))
+                warehouse = tuple(self._all(pool, running, _hashed(local.segments())))
                 [manifest] = self._all(
                     pool, running, [(digest_of(local.manifest), len(local.manifest), local.manifest)]
                 )
@@ -254,6 +258,19 @@ class _Upload:
         self._bucket.put(name, data)
         crash_point("bucket.content")
         return size
+
+
+def _hashed(segments: Iterable[bytes]) -> Iterator[tuple[str, int, bytes]]:
+    """Each segment with its hash and size. It is hashed while the next ones are read."""
+    with ThreadPoolExecutor(1, thread_name_prefix="hash") as pool:
+        ahead: deque[tuple[Future[str], bytes]] = deque()
+        for segment in segments:
+            ahead.append((pool.submit(digest_of, segment), segment))
+            if len(ahead) > _HASHED_AHEAD:
+                digest, data = ahead.popleft()
+                yield digest.result(), len(data), data
+        for digest, data in ahead:
+            yield digest.result(), len(data), data
 
 
 def _require(path: Path, sha256: str) -> None:

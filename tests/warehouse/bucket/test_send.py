@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -243,8 +244,18 @@ def test_a_publication_of_a_newer_tollbook_is_left_alone(home: Path, tmp_path: P
 def test_a_stop_ends_the_sending_and_what_was_sent_stays(home: Path, tmp_path: Path) -> None:
     bucket = store_in(tmp_path / "store")
     asked = iter([False, False, True])
+
+    def stopping() -> bool:
+        if not next(asked):
+            return False
+        deadline = time.monotonic() + 60
+        while sum("#" not in path.name for path in (tmp_path / "store").glob("content/*")) < 2:
+            assert time.monotonic() < deadline, "the two that were begun are not there"
+            time.sleep(0.01)
+        return True
+
     with pytest.raises(SendingStopped):
-        send_from(home, bucket, replace(OPTIONS, stopping=lambda: next(asked)))
+        send_from(home, bucket, replace(OPTIONS, stopping=stopping))
     assert read_pointer(bucket).current is None
     assert send_from(home, bucket).objects == len(newest(bucket).contents()) - 2
 
