@@ -27,7 +27,7 @@ MUTANTS = (
             "return Document(value) if _names_are_unique(text, value) else",
             "return Document(value) if True else",
         ),
-        names_counted_across_blanks=("if any(pattern in text for pattern in _SPACED_COLONS):", "if False:"),
+        names_counted_across_blanks=("bare = text.translate(None, _WHITESPACE)", "bare = text"),
         last_name_wins=(
             "        if not names:\n            return found",
             "        if True:\n            return found",
