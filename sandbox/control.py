@@ -2,53 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import asdict
 from datetime import datetime
-from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from sandbox.asgi import Receive, Scope, Send, read_body, reply, send_reply
-from sandbox.chain.rpc import NodeRpc
-from sandbox.clock import WorldClock
-from sandbox.faults import CATALOGUE, Faults
-from sandbox.market.market import Market
-from sandbox.seller.seller import SellerApp
-from sandbox.settings import WorldSettings
+from sandbox.faults import CATALOGUE
 
-
-class FundedWallet(Protocol):
-    """The part of a world's buyer that the controls show."""
-
-    @property
-    def address(self) -> str: ...
-    @property
-    def env(self) -> Mapping[str, str]: ...
-    @property
-    def home(self) -> Path: ...
-
-
-class ControlledWorld(Protocol):
-    """The part of a world that the controls use: sandbox.world.World has it."""
-
-    clock: WorldClock
-    rpc: NodeRpc
-    wallet_address: str
-    settings: WorldSettings
-    faults: Faults
-    market: Market
-    seller: SellerApp
-
-    @property
-    def asset(self) -> dict[str, Any]: ...
-    def balance(self) -> int: ...
-    def transfers(self) -> list[dict[str, Any]]: ...
-    def buyer(self, name: str, funds: int = ..., symbol: str = ...) -> FundedWallet: ...
-    def reset(self) -> None: ...
-    def mine(self, blocks: int = ...) -> None: ...
-    def cancel(self, nonce: str, private_key: str | None = ...) -> None: ...
-    def submit(self, authorization: Mapping[str, str], signature: str) -> None: ...
+if TYPE_CHECKING:
+    from sandbox.world import World
 
 
 class ControlApp:
@@ -58,11 +23,11 @@ class ControlApp:
     The fields of a POST's body are the parameters of the world's methods.
     """
 
-    def __init__(self, world: ControlledWorld) -> None:
+    def __init__(self, world: World) -> None:
         self._world = world
         self._routes: dict[tuple[str, str], Callable[[dict[str, Any]], Any]] = {
             ("GET", "/state"): self._state,
-            ("GET", "/visits"): lambda _: [visit.as_json() for visit in world.seller.visits],
+            ("GET", "/visits"): lambda _: [asdict(visit) for visit in world.seller.visits],
             ("GET", "/transfers"): lambda _: world.transfers(),
             ("GET", "/catalogue"): lambda _: {
                 name: {"level": kind.level, "leg": kind.leg, "does": kind.does, "params": dict(kind.params)}
@@ -110,14 +75,14 @@ class ControlApp:
             "wallet": world.wallet_address,
             "balance": str(world.balance()),
             "asset": world.asset,
-            "settings": world.settings.as_json(),
+            "settings": asdict(world.settings),
             "faults": [fault.as_json() for fault in world.faults.all()],
             "visits": len(world.seller.visits),
         }
 
     def _settings(self, body: dict[str, Any]) -> dict[str, Any]:
         self._world.settings.update(**body)
-        return self._world.settings.as_json()
+        return asdict(self._world.settings)
 
     def _clock(self, body: dict[str, Any]) -> dict[str, float]:
         """Move the clock: {"advance": seconds} or {"set": "2026-12-01T00:00:00Z"}."""

@@ -46,6 +46,3 @@ class WorldSettings:
             raise ValueError(f"unknown settings {sorted(unknown)}; there are {sorted(known)}")
         for name, value in changes.items():
             setattr(self, name, value)
-
-    def as_json(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)

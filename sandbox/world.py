@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import functools
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Any
@@ -20,10 +19,9 @@ from sandbox import config_files
 from sandbox.asgi import App
 from sandbox.chain.chain import BlockPace, LocalChain
 from sandbox.chain.control import add_control
-from sandbox.chain.genesis import make_genesis
 from sandbox.chain.http import RpcApp
 from sandbox.chain.rpc import NodeRpc
-from sandbox.chain.token import TMAI, USDC, Deployer, TokenContract
+from sandbox.chain.token import TMAI, USDC, Deployer, TokenContract, make_genesis
 from sandbox.clock import WorldClock
 from sandbox.control import ControlApp
 from sandbox.facilitator import Facilitator
@@ -31,13 +29,14 @@ from sandbox.faults import Faults
 from sandbox.keys import CHAIN_ID, PAY_TO, WALLET_KEY, buyer_key
 from sandbox.market.market import Market
 from sandbox.market.tokens import day_of
-from sandbox.seller import from_files, other_sellers, tokenmetrics
-from sandbox.seller.paid_v1 import PaidV1
-from sandbox.seller.paid_v2 import PaidV2
+from sandbox.seller import other_sellers, tokenmetrics
 from sandbox.seller.seller import SellerApp
 from sandbox.seller.shop import Shop
 from sandbox.servers import HOST, PortTaken, Servers, listen
 from sandbox.settings import WorldSettings
+from sources import registry
+from sources.declaration.fault import DeclarationFault
+from sources.declaration.read import read_declaration
 
 FACES = ("rpc", "facilitator", "seller", "control")
 FUNDS = 1_000
@@ -46,6 +45,14 @@ FUNDS = 1_000
 
 class HomeInUse(RuntimeError):
     """Raised when another sandbox serves the same home."""
+
+
+class UnusableDeclaration(Exception):
+    """Raised for a file that declares nothing the sandbox could sell; `fix` says what to write instead."""
+
+    def __init__(self, fault: DeclarationFault) -> None:
+        super().__init__(f"{fault.file}, line {fault.line}: {fault.what}")
+        self.fix = fault.fix
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +91,7 @@ class World:
         self._seed, self._count, self._pace, self.watch = seed, tokens, pace, watch
         self._notes: dict[str, Any] = {}
         self._wanted_offset, self.declarations = offset, declarations
-        self._first_settings = self.settings.as_json()
+        self._first_settings = asdict(self.settings)
         self._open = contextlib.ExitStack()
 
     def __enter__(self) -> World:
@@ -97,7 +104,10 @@ class World:
         self.stop()
 
     def start(self) -> None:
-        from_files.declare(self.declarations)
+        try:
+            registry.declare([read_declaration(path, name) for name, path in self.declarations.items()])
+        except DeclarationFault as fault:
+            raise UnusableDeclaration(fault) from None
         self._dir.mkdir(parents=True, exist_ok=True)
         self._lock = FileLock(self._dir / "lock")
         try:
@@ -130,7 +140,8 @@ class World:
 
     def _start_chain(self) -> None:
         if "addresses" not in self._notes:
-            self._forget_half_made_chain()
+            for path in self._dir.glob("chain.db*"):  # of a start that was killed before it wrote the addresses down
+                path.unlink()
         self._chain = LocalChain(self._dir / "chain.db", self.clock, self._pace)
         self._open.callback(self._chain.close)
         self.rpc = NodeRpc(self._chain)
@@ -144,11 +155,6 @@ class World:
         self.token = self.tokens["USDC"]
         self.private_key, self.wallet_address = WALLET_KEY, Account.from_key(WALLET_KEY).address
         self.pay_to = PAY_TO
-
-    def _forget_half_made_chain(self) -> None:
-        """Delete the chain of a start that was killed before it wrote down the tokens' addresses."""
-        for path in self._dir.glob("chain.db*"):
-            path.unlink()
 
     def _start_servers(self) -> None:
         ports = self._notes.get("ports", {})
@@ -169,13 +175,7 @@ class World:
         )
         on_sale = tokenmetrics.products(self.market, self.settings) + other_sellers.products(self.market, self.clock)
         shop = Shop(on_sale, self.tokens, self.settings)
-        self.seller = SellerApp(
-            shop,
-            self.faults,
-            self.settings,
-            PaidV1(shop, self.facilitator_url),
-            functools.partial(PaidV2, shop, self.facilitator_url),
-        )
+        self.seller = SellerApp(shop, self.faults, self.settings, self.facilitator_url)
         self.facilitator = Facilitator(self.rpc, self.clock, self.faults, self.settings)
         self.control = ControlApp(self)
         apps: dict[str, App] = {

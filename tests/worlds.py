@@ -15,7 +15,7 @@ from typing import Any
 
 
 class WorldProcess:
-    """Runs `python -m sandbox.serve`; `urls` are read from its ready line."""
+    """Runs `tollbook sandbox`; `urls` are read from its ready line."""
 
     def __init__(self, home: Path, *options: str) -> None:
         self.home, self._options = home, options
@@ -32,7 +32,7 @@ class WorldProcess:
         self.stop()
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "sandbox.serve", "--home", str(self.home), *self._options]
+        command = [sys.executable, "-m", "tollbook.cli.main", "sandbox", "--home", str(self.home), *self._options]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ})
         assert self._process.stdout is not None
         line = self._process.stdout.readline()

@@ -51,9 +51,7 @@ class NodeRpc:
     def __init__(self, chain: LocalChain) -> None:
         self._chain = chain
         self._methods: dict[str, Callable[..., Any]] = {
-            name.replace("__", "_", 1) if name.startswith("__") else name: getattr(self, name)
-            for name in dir(self)
-            if name.startswith(("eth_", "net_", "web3_"))
+            name: getattr(self, name) for name in dir(self) if name.startswith(("eth_", "net_", "web3_"))
         }
 
     def add(self, name: str, method: Callable[..., Any]) -> None:
@@ -171,21 +169,16 @@ class NodeRpc:
     def eth_call(self, view: View, request: dict[str, Any], tag: Any = "latest", *overrides: Any) -> str:
         if overrides and any(overrides):
             raise NodeError(-32602, "state overrides are not supported")
-        called = self._run(view, request, tag)
-        if called.failure is not None:
-            self._raise_failure(called)
-        return data(called.output)
+        return data(self._run(view, request, tag).output)
 
     def eth_estimateGas(self, view: View, request: dict[str, Any], tag: Any = "latest") -> str:
         called = self._run(view, request, tag)
-        if called.failure is not None:
-            self._raise_failure(called)
         # A callee gets 63/64 of what is left (EIP-150), and refunds come only at the end: leave room for both.
         return quantity(min(called.gas_used * 5 // 4 + 5_000, GAS_LIMIT) if called.gas_used > 21_000 else 21_000)
 
     def _run(self, view: View, request: dict[str, Any], tag: Any) -> Called:
         at_head = tag in ("latest", "pending") and view.head is None
-        return self._chain.call(
+        called = self._chain.call(
             None if at_head else self._with_state(view, tag),
             sender=_address(request.get("from") or _ZERO),
             to=_address(request["to"]) if request.get("to") else b"",
@@ -193,11 +186,11 @@ class NodeRpc:
             value=_int(request.get("value") or "0x0"),
             gas=min(_int(request.get("gas") or quantity(GAS_LIMIT)), GAS_LIMIT),
         )
-
-    def _raise_failure(self, called: Called) -> None:
         if called.reverted:
             raise NodeError(3, revert_text(called.output), data(called.output))
-        raise NodeError(-32000, called.failure or "execution failed")
+        if called.failure is not None:
+            raise NodeError(-32000, called.failure or "execution failed")
+        return called
 
     # -- transactions and logs --------------------------------------------------------------------
 

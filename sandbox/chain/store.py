@@ -183,16 +183,12 @@ class ChainStore:
         self, first: int, last: int, addresses: Sequence[bytes], topics: Sequence[Sequence[bytes] | None]
     ) -> Iterable[str]:
         """JSON of the logs in blocks first..last that match: any address when none is given, None matches any topic."""
-        where, values = ["number BETWEEN ? AND ?"], [first, last]
-        conditions: list[tuple[str, Sequence[bytes] | None]] = [("address", addresses or None)]
-        conditions += [(f"topic{i}", wanted) for i, wanted in enumerate(topics)]
-        arguments: list[object] = list(values)
-        for column, wanted in conditions:
-            if wanted is not None:
-                where.append(f"{column} IN ({','.join('?' * len(wanted))})")
-                arguments += wanted
-        sql = f"SELECT json FROM logs WHERE {' AND '.join(where)} ORDER BY number, position"
-        return [row[0] for row in self._db.execute(sql, arguments).fetchall()]
+        columns = [("address", addresses or None), *((f"topic{i}", wanted) for i, wanted in enumerate(topics))]
+        where, values = "number BETWEEN ? AND ?", [first, last, *(one for _, wanted in columns for one in wanted or ())]
+        for column, wanted in columns:
+            where += "" if wanted is None else f" AND {column} IN ({','.join('?' * len(wanted))})"
+        rows = self._db.execute(f"SELECT json FROM logs WHERE {where} ORDER BY number, position", values)
+        return [row[0] for row in rows.fetchall()]
 
 
 def _four(topics: Sequence[bytes]) -> tuple[bytes | None, ...]:

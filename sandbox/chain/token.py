@@ -1,4 +1,4 @@
-"""The sandbox's two EIP-3009 tokens, deployed from one source."""
+"""The sandbox's two EIP-3009 tokens, deployed from one source, and the first blocks of a new world."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from eth_account import Account
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
+from sandbox.chain.chain import LocalChain
 from sandbox.chain.contracts import contract
 from sandbox.chain.rpc import NodeRpc
-from sandbox.keys import CHAIN_ID, DEPLOYER_KEY
+from sandbox.keys import CHAIN_ID, DEPLOYER_KEY, MULTICALL3, RELAYER_KEY, WALLET_KEY
 
 _GAS_PRICE = 3_000_000_000
 TRANSFER = "0x" + keccak(text="Transfer(address,address,uint256)").hex()
@@ -145,3 +146,26 @@ class TokenContract:
 @cache
 def _selector(signature: str) -> bytes:
     return bytes(keccak(text=signature)[:4])
+
+
+_ETHER = 10**18
+_GENESIS_AGE, _TOKENS_AGE = 3600, 1800
+
+
+def make_genesis(chain: LocalChain, rpc: NodeRpc, deployer: Deployer, funds: int) -> dict[str, str]:
+    """Make the genesis and the token blocks; returns the tokens' addresses. They are old enough to be final at once."""
+    senders = [bytes.fromhex(Account.from_key(key).address[2:]) for key in (DEPLOYER_KEY, RELAYER_KEY)]
+    code = {bytes.fromhex(MULTICALL3[2:]): bytes.fromhex(contract("Multicall3")["runtime"][2:])}
+    now = int(chain.clock.time())
+    chain.follows_clock = False
+    chain.genesis(now - _GENESIS_AGE, dict.fromkeys(senders, 1_000_000 * _ETHER), code)
+    wallet = Account.from_key(WALLET_KEY).address
+    addresses = {}
+    for spec in (USDC, TMAI):
+        chain.next_time = now - _TOKENS_AGE
+        token = TokenContract.deploy(rpc, deployer, spec)
+        chain.next_time = now - _TOKENS_AGE
+        token.mint(deployer, wallet, funds * 10**spec.decimals)
+        addresses[spec.symbol] = token.address
+    chain.follows_clock = True
+    return addresses

@@ -50,9 +50,7 @@ def indices(seed: int, tokens_on_sale: Sequence[MarketToken]) -> list[Subject]:
             stream(seed, "index", number),
             HISTORY_START + 60 * number,
             number % 2 == 1,
-            tuple(
-                token for token in tokens_on_sale[number - 1 :: number][: 8 + number] if token.listed == HISTORY_START
-            ),
+            _members(tokens_on_sale[number - 1 :: number][: 8 + number]),
         )
         for number in range(1, 13)
     ]

@@ -55,14 +55,9 @@ def resistance_support(token: MarketToken, day: int, time: float) -> Row:
 def correlation(token: MarketToken, day: int, _time: float) -> Row:
     """The names are fixed; only the figures depend on the token."""
     others = [symbol for symbol in ("BTC", "ETH", "SOL", "XRP", "LTC") if symbol != token.symbol]
-    correlations = [
-        {"token": symbol, "correlation": round(unit(token.state + 23, at), 2)} for at, symbol in enumerate(others)
-    ]
-    return {**_dated(token, day), "TOP_CORRELATION": sorted(correlations, key=_by_correlation)}
-
-
-def _by_correlation(entry: dict[str, Any]) -> float:
-    return -float(entry["correlation"])
+    figures = {symbol: round(unit(token.state + 23, at), 2) for at, symbol in enumerate(others)}
+    order = sorted(others, key=lambda symbol: -figures[symbol])
+    return {**_dated(token, day), "TOP_CORRELATION": [{"token": s, "correlation": figures[s]} for s in order]}
 
 
 def scenario_analysis(token: MarketToken, day: int, time: float) -> Row:

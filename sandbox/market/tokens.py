@@ -216,7 +216,7 @@ def signal_return(token: MarketToken, time: float) -> float:
 
 
 @lru_cache(maxsize=1 << 12)
-def _date(day: int) -> str:
+def plain_date(day: int) -> str:
     return date.fromordinal(day + EPOCH_DAY).isoformat()
 
 
@@ -225,12 +225,8 @@ def stamp(seconds: float) -> str:
     day, rest = divmod(int(seconds), DAY)
     hour, rest = divmod(rest, HOUR)
     minute, second = divmod(rest, 60)
-    return f"{_date(day)}T{hour:02}:{minute:02}:{second:02}.000Z"
+    return f"{plain_date(day)}T{hour:02}:{minute:02}:{second:02}.000Z"
 
 
 def day_stamp(day: int) -> str:
-    return f"{_date(day)}T00:00:00.000Z"
-
-
-def plain_date(day: int) -> str:
-    return _date(day)
+    return f"{plain_date(day)}T00:00:00.000Z"

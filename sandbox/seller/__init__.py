@@ -1,5 +1,5 @@
 """The sellers of the sandbox.
 
-Reading order: seller (one request) · shop (products and terms) · paid_v1, paid_v2 (payment) · tokenmetrics ·
+Reading order: seller (one request) · shop (products and terms) · payment · tokenmetrics ·
 other_sellers · fault_player · terms (rewriting a 402).
 """

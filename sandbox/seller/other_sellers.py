@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from sandbox.asgi import Reply
+from sandbox.asgi import Reply, reply
 from sandbox.clock import WorldClock
 from sandbox.market import tokens
 from sandbox.market.market import Market
@@ -35,7 +35,6 @@ _PATHS = {
 HITS = 3
 """Rows per key and slot of a dataset with any number of rows, where key and time alone don't tell them apart."""
 
-_JSON = (b"content-type", b"application/json")
 Row = dict[str, Any]
 Answer = Callable[[Mapping[str, str], Any], Any]
 """From query parameters and JSON body to the JSON document that answers them."""
@@ -68,11 +67,11 @@ def _serve(answer: Answer) -> Serve:
     def serve(params: Sequence[tuple[str, str]], body: bytes) -> Reply:
         try:
             document = msgspec.json.decode(body) if body else {}
-            return Reply(200, [_JSON], msgspec.json.encode(answer(dict(params), document)))
+            return reply(200, msgspec.json.encode(answer(dict(params), document)))
         except UnservableRequest as problem:
-            return Reply(problem.status, [_JSON], msgspec.json.encode({"error": str(problem)}))
+            return reply(problem.status, msgspec.json.encode({"error": str(problem)}))
         except (msgspec.DecodeError, ValueError, TypeError, AttributeError):
-            return Reply(400, [_JSON], b'{"error":"bad request"}')
+            return reply(400, b'{"error":"bad request"}')
 
     return serve
 
@@ -81,10 +80,17 @@ def _own_products(market: Market, clock: WorldClock) -> list[Product]:
     by_symbol = {token.symbol: token for token in reversed(market.catalogue.tokens)}
     by_slug = {token.slug: token for token in market.catalogue.tokens}
     rows: tuple[tuple[str, str, str, int, int, Answer], ...] = (
-        ("heurist", "POST", "/x402/agents/TokenResolverAgent/token_search", 10_000, 2, _tokens_found(market, clock)),
+        (
+            "heurist",
+            "POST",
+            "/x402/agents/TokenResolverAgent/token_search",
+            10_000,
+            2,
+            partial(_tokens_found, market, clock),
+        ),
         ("firecrawl", "POST", "/v1/x402/search", 10_000, 1, _pages_found),
-        ("coingecko", "GET", "/x402/simple/price", 10_000, 2, _prices(by_slug, clock)),
-        ("glassnode", "GET", "/v1/metrics/market/price_usd_close", 20_000, 2, _closes(by_symbol, clock)),
+        ("coingecko", "GET", "/x402/simple/price", 10_000, 2, partial(_prices, by_slug, clock)),
+        ("glassnode", "GET", "/v1/metrics/market/price_usd_close", 20_000, 2, partial(_closes, by_symbol, clock)),
         ("tavily", "POST", "/search", 10_000, 2, _hits),
     )
     return [
@@ -104,28 +110,24 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _tokens_found(market: Market, clock: WorldClock) -> Answer:
+def _tokens_found(market: Market, clock: WorldClock, _params: Mapping[str, str], body: Any) -> Any:
     """Heurist Mesh: rows under `result`."""
-
-    def answer(_params: Mapping[str, str], body: Any) -> Any:
-        word, limit = _query(body).lower(), int(body.get("limit", 5))
-        hour = clock.time() // HOUR * HOUR
-        matches = [token for token in market.catalogue.tokens if word in (token.symbol.lower(), token.name.lower())]
-        return {
-            "result": [
-                {
-                    "chain": ("base", "ethereum")[index % 2],
-                    "address": "0x" + _digest(f"contract {token.token_id}")[:40],
-                    "name": token.name,
-                    "symbol": token.symbol,
-                    "price_usd": round(tokens.price(token, hour), 6),
-                    "liquidity_usd": round(tokens.volume(token, hour) / 10, 2),
-                }
-                for index, token in enumerate(matches[:limit])
-            ]
-        }
-
-    return answer
+    word, limit = _query(body).lower(), int(body.get("limit", 5))
+    hour = clock.time() // HOUR * HOUR
+    matches = [token for token in market.catalogue.tokens if word in (token.symbol.lower(), token.name.lower())]
+    return {
+        "result": [
+            {
+                "chain": ("base", "ethereum")[index % 2],
+                "address": "0x" + _digest(f"contract {token.token_id}")[:40],
+                "name": token.name,
+                "symbol": token.symbol,
+                "price_usd": round(tokens.price(token, hour), 6),
+                "liquidity_usd": round(tokens.volume(token, hour) / 10, 2),
+            }
+            for index, token in enumerate(matches[:limit])
+        ]
+    }
 
 
 def _pages(query: str, count: int) -> list[dict[str, Any]]:
@@ -156,44 +158,36 @@ def _hits(_params: Mapping[str, str], body: Any) -> Any:
     return {"query": query, "results": rows, "response_time": 0.5}
 
 
-def _prices(by_slug: Mapping[str, MarketToken], clock: WorldClock) -> Answer:
+def _prices(by_slug: Mapping[str, MarketToken], clock: WorldClock, params: Mapping[str, str], _body: Any) -> Any:
     """CoinGecko: an object from coin to figures."""
-
-    def answer(params: Mapping[str, str], _body: Any) -> Any:
-        ids = [coin for coin in params.get("ids", "").split(",") if coin]
-        if not ids:
-            raise UnservableRequest(422, "Missing parameter ids")
-        now = tokens.floored(clock.time())
-        figures: dict[str, dict[str, Any]] = {}
-        for token in (by_slug[coin] for coin in ids if coin in by_slug):
-            figures[token.slug] = {"usd": round(tokens.price(token, now), 6)}
-            if params.get("include_market_cap") == "true":
-                figures[token.slug]["usd_market_cap"] = round(tokens.market_cap(token, now), 2)
-            if params.get("include_last_updated_at") == "true":
-                figures[token.slug]["last_updated_at"] = int(now)
-        return figures
-
-    return answer
+    ids = [coin for coin in params.get("ids", "").split(",") if coin]
+    if not ids:
+        raise UnservableRequest(422, "Missing parameter ids")
+    now = tokens.floored(clock.time())
+    figures: dict[str, dict[str, Any]] = {}
+    for token in (by_slug[coin] for coin in ids if coin in by_slug):
+        figures[token.slug] = {"usd": round(tokens.price(token, now), 6)}
+        if params.get("include_market_cap") == "true":
+            figures[token.slug]["usd_market_cap"] = round(tokens.market_cap(token, now), 2)
+        if params.get("include_last_updated_at") == "true":
+            figures[token.slug]["last_updated_at"] = int(now)
+    return figures
 
 
-def _closes(by_symbol: Mapping[str, MarketToken], clock: WorldClock) -> Answer:
+def _closes(by_symbol: Mapping[str, MarketToken], clock: WorldClock, params: Mapping[str, str], _body: Any) -> Any:
     """Glassnode: a bare list of t and v, oldest first; `s` is the first second requested, `u` the first that is not."""
-
-    def answer(params: Mapping[str, str], _body: Any) -> Any:
-        token = by_symbol.get(params.get("a", "").upper())
-        if token is None:
-            raise UnservableRequest(404, "unknown asset")
-        if params.get("i", "24h") != "24h":
-            raise UnservableRequest(400, "unsupported interval")
-        today = int(clock.time() // DAY)
-        first = max(-(-int(params.get("s", HISTORY_START * DAY)) // DAY), token.listed)
-        last = min(-(-int(params.get("u", (today + 1) * DAY)) // DAY) - 1, today)
-        return [
-            {"t": day * DAY, "v": round(tokens.price(token, tokens.moment(day, DAY, clock.time())), 6)}
-            for day in range(first, last + 1)
-        ]
-
-    return answer
+    token = by_symbol.get(params.get("a", "").upper())
+    if token is None:
+        raise UnservableRequest(404, "unknown asset")
+    if params.get("i", "24h") != "24h":
+        raise UnservableRequest(400, "unsupported interval")
+    today = int(clock.time() // DAY)
+    first = max(-(-int(params.get("s", HISTORY_START * DAY)) // DAY), token.listed)
+    last = min(-(-int(params.get("u", (today + 1) * DAY)) // DAY) - 1, today)
+    return [
+        {"t": day * DAY, "v": round(tokens.price(token, tokens.moment(day, DAY, clock.time())), 6)}
+        for day in range(first, last + 1)
+    ]
 
 
 # -- any other seller, as it is declared ---------------------------------------------------------------
@@ -219,8 +213,8 @@ def _declared_answer(dataset: Dataset, clock: WorldClock, params: Sequence[tuple
         fields = dict(params) if dataset.body is None else msgspec.json.decode(body or b"{}")
         document = _document(dataset, _page(dataset, fields, int(clock.time())))
     except (UnservableRequest, KeyError, ValueError, TypeError, AttributeError, msgspec.DecodeError) as problem:
-        return Reply(422, [_JSON], msgspec.json.encode({"error": str(problem)}))
-    return Reply(200, [_JSON], msgspec.json.encode(document))
+        return reply(422, msgspec.json.encode({"error": str(problem)}))
+    return reply(200, msgspec.json.encode(document))
 
 
 def _document(dataset: Dataset, rows: list[Row]) -> Any:

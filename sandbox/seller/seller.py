@@ -9,15 +9,15 @@ import hashlib
 import json
 import time
 from collections import deque
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
+
+from x402.http import FacilitatorConfig, HTTPFacilitatorClient
 
 from sandbox.asgi import Receive, Reply, Scope, Send, capture, read_body, replay, request_header
 from sandbox.faults import Faults, InjectedFault
 from sandbox.seller.fault_player import ConnectionBroken, FaultPlayer
-from sandbox.seller.paid_v1 import PaidV1
-from sandbox.seller.paid_v2 import PaidV2
+from sandbox.seller.payment import PaidV1, PaidV2
 from sandbox.seller.shop import Product, Shop, query_pairs, refused
 from sandbox.settings import WorldSettings
 
@@ -39,9 +39,6 @@ class Visit:
     nonce: str | None
     faults: tuple[str, ...]
     status: int | None = None
-
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 class Bucket:
@@ -65,11 +62,12 @@ class Bucket:
 
 
 class SellerApp:
-    def __init__(
-        self, shop: Shop, faults: Faults, settings: WorldSettings, v1: PaidV1, v2: Callable[[], PaidV2]
-    ) -> None:
+    def __init__(self, shop: Shop, faults: Faults, settings: WorldSettings, facilitator_url: str) -> None:
         self._shop, self._faults, self._settings = shop, faults, settings
-        self._v1, self._make_v2 = v1, v2
+        self._facilitator = HTTPFacilitatorClient(
+            FacilitatorConfig(url=facilitator_url, timeout=settings.facilitator_timeout)
+        )
+        self._v1 = PaidV1(shop, self._facilitator)
         self._v2: PaidV2 | None = None
         self._bucket = Bucket(settings)
         self._served: dict[str, Reply] = {}
@@ -78,12 +76,10 @@ class SellerApp:
 
     def open(self) -> None:
         """Make the SDK's middleware; the facilitator must be serving."""
-        self._v2 = self._make_v2()
+        self._v2 = PaidV2(self._shop, self._facilitator)
 
     async def close(self) -> None:
-        await self._v1.close()
-        if self._v2 is not None:
-            await self._v2.close()
+        await self._facilitator.aclose()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = await read_body(receive)
@@ -125,7 +121,7 @@ class SellerApp:
             return refusal
         wait = self._bucket.wait()
         if wait:
-            later = [(b"retry-after", str(int(wait) + 1).encode())] if self._settings.retry_after else []
+            later = [("retry-after", str(int(wait) + 1))] if self._settings.retry_after else []
             return refused(429, "Too many requests", later)
         if not product.price:
             return product.serve(query_pairs(scope), body)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
-from sandbox.asgi import Reply, Scope, request_header
+from sandbox.asgi import Reply, Scope, reply
 from sandbox.chain.token import TokenContract
 from sandbox.keys import PAY_TO
 from sandbox.settings import WorldSettings
@@ -74,15 +74,11 @@ class Shop:
             )
         return PaymentTerms(self.tokens["USDC"], amount_atomic, PAY_TO, self.settings.max_timeout)
 
-    def terms_for(self, product: Product, scope: Scope) -> PaymentTerms:
-        return self.terms(product, request_header(scope, "x-payment-token"))
-
 
 def query_pairs(scope: Scope) -> list[tuple[str, str]]:
     return parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
 
 
-def refused(status: int, message: str, headers: Sequence[tuple[bytes, bytes]] = ()) -> Reply:
+def refused(status: int, message: str, headers: Sequence[tuple[str, str]] = ()) -> Reply:
     """An error body of Token Metrics."""
-    body = json.dumps({"success": False, "message": message}).encode()
-    return Reply(status, [(b"content-type", b"application/json"), *headers], body)
+    return reply(status, json.dumps({"success": False, "message": message}).encode(), headers=headers)

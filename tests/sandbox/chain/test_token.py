@@ -12,8 +12,8 @@ from eth_utils.crypto import keccak
 
 from sandbox.chain.rpc import NodeError
 from sandbox.chain.token import TMAI, TokenContract
+from sandbox.facilitator import Relayer
 from sandbox.keys import PAY_TO, RELAYER_KEY, THIEF, WALLET_KEY
-from sandbox.relayer import Relayer
 from tests.paths import VECTORS as VECTORS_FOLDER
 from tests.sandbox.conftest import Node
 

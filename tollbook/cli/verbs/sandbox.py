@@ -40,8 +40,7 @@ def sandbox(
     from tollbook.cli.sandbox_extra import needs_sandbox
 
     with needs_sandbox():
-        from sandbox.seller.from_files import UnusableDeclaration
-        from sandbox.world import HomeInUse, World
+        from sandbox.world import HomeInUse, UnusableDeclaration, World
     output = Output(as_json=as_json)
     # A handler runs in the thread that waits: an Event's lock, which that may hold, would be waited for without end.
     stops: SimpleQueue[int] = SimpleQueue()
