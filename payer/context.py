@@ -15,8 +15,8 @@ from payer.ledger import Ledger
 from payer.ledger.owners import new_owner
 from payer.policy.attempts import AttemptLimits
 from payer.policy.clock_skew import ClockReadings, window_of
+from payer.policy.judge import no_longer_allowed
 from payer.policy.rules import Policy
-from payer.policy.still_allowed import no_longer_allowed
 from payer.spool import Spool
 from payer.stop import StopRequest
 from payer.values.clock import Clock

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from payer.chain.log_ranges import PAGE_BLOCKS, LogRanges, Searching, unseen
-from payer.chain.rpc import Call, RpcCallFailed, RpcClient, malformed, quantity
-from payer.values.errors import ChainUnreachable
+from payer.chain.rpc import Call, RpcCallFailed, RpcClient, malformed, quantity, refused
 from payer.values.money import Asset
 from payer.wire.addresses import address_word, is_hash
 from payer.wire.strict_json import shown
@@ -124,7 +123,7 @@ class LogReader:
                 (raw,) = await self._rpc.attempt([call])
             except RpcCallFailed as error:
                 if error.refusal.gone or len(part) == 1:
-                    raise ChainUnreachable(f"the chain's RPC server refused a read: {error}") from None
+                    raise refused(error) from None
                 width = error.refusal.narrower(len(part))
                 # How many logs there are is a matter of these blocks, not of the server.
                 known = None if error.refusal.results else width

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 
 from payer.chain import multicall
 from payer.chain.chain import Head
-from payer.chain.rpc import RpcCallFailed, RpcClient, eth_call, malformed, word
+from payer.chain.rpc import RpcCallFailed, RpcClient, eth_call, malformed, refused, word
 from payer.chain.settlements import Proof
 from payer.values.chain_view import Settlement
-from payer.values.errors import ChainUnreachable
 from payer.values.money import Asset
 from payer.wire.addresses import address_word
 
@@ -48,7 +47,7 @@ class NonceReader:
             flags |= await self._flags(asset, payer, asked, head.final_number)
         except RpcCallFailed as error:
             if not error.refusal.gone:
-                raise ChainUnreachable(f"the chain's RPC server refused a read: {error}") from None
+                raise refused(error) from None
             # That state is pruned. A flag is never taken back, so unused at the head means unused there, too; of a
             # cancelled nonce it is not known whether that is final.
             return flags
@@ -61,8 +60,7 @@ class NonceReader:
         try:
             return await self._flags(asset, payer, nonces, block)
         except RpcCallFailed as error:
-            reason = str(error)
-        raise ChainUnreachable(f"the chain's RPC server refused a read: {reason}")
+            raise refused(error) from None
 
     async def _flags(self, asset: Asset, payer: str, nonces: list[str], block: int) -> dict[str, bool]:
         """The flags, in as few round trips as possible. Raises RpcCallFailed, ChainUnreachable."""

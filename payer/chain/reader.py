@@ -59,10 +59,6 @@ class RpcChain:
     async def balance(self, asset: Asset, owner: str) -> int:
         return await self._first(lambda server: server.balance(asset, owner))
 
-    async def domain_separator(self, asset: Asset) -> bytes:
-        """The token's EIP-712 domain separator; ours differs when the policy has a wrong name or version."""
-        return await self._first(lambda server: server.domain_separator(asset))
-
     async def token(self, asset: Asset) -> TokenData:
         return await self._first(lambda server: server.token(asset))
 

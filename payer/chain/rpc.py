@@ -12,10 +12,9 @@ from typing import Any
 
 from payer.chain.refusals import read_refusal
 from payer.http.bounded import read_body
-from payer.http.causes import network_cause
 from payer.http.date import answer_time
 from payer.http.gate import retry_after
-from payer.http.pool import ConnectionPool
+from payer.http.pool import ConnectionPool, network_cause
 from payer.policy.clock_skew import CHAIN_SERVER, ClockReadings
 from payer.values.clock import Clock
 from payer.values.errors import ChainUnreachable
@@ -89,8 +88,7 @@ class RpcClient:
         try:
             return await self.attempt(calls)
         except RpcCallFailed as error:
-            reason = str(error)
-        raise ChainUnreachable(f"the chain's RPC server refused a read: {reason}")
+            raise refused(error) from None
 
     async def _batch(self, calls: Sequence[Call]) -> list[Any]:
         entries = [
@@ -219,6 +217,11 @@ def _result(entry: dict[str, Any], method: str) -> Any:
     if "result" not in entry:
         raise malformed(f"{method} came back without a result")
     return entry["result"]
+
+
+def refused(error: RpcCallFailed) -> ChainUnreachable:
+    """An error for a read that the server answers with one."""
+    return ChainUnreachable(f"the chain's RPC server refused a read: {error}")
 
 
 def malformed(what: str) -> ChainUnreachable:

@@ -15,8 +15,8 @@ from payer.chain.log_ranges import LogRanges, Searching
 from payer.chain.logs import Log, LogReader, transfers_of
 from payer.chain.nonces import NonceReader
 from payer.chain.rpc import Call, RpcCallFailed, RpcClient, eth_call, malformed, quantity, word
-from payer.chain.settlements import Proof, SettlementReader
-from payer.chain.token import DOMAIN_SEPARATOR, TokenReader
+from payer.chain.settlements import Proof, read_proofs
+from payer.chain.token import read_token
 from payer.policy.rules import Policy
 from payer.values.chain_view import ChainView, NonceState, Settlement, TransferOut
 from payer.values.clock import Clock
@@ -42,8 +42,6 @@ class RpcServer:
         self._rpc = rpc
         self._nonces = NonceReader(rpc)
         self._logs = LogReader(rpc, name, ranges)
-        self._settlements = SettlementReader(rpc)
-        self._tokens = TokenReader(rpc)
 
     async def head(self) -> Head:
         blocks: list[Call] = [
@@ -85,7 +83,7 @@ class RpcServer:
         used = await self._nonces.used(asset, payer, list(nonces), head.number)
         starts = {name: start for name, start in nonces.items() if used[name]}
         marks = await self._logs.marks(asset, payer, starts, head.number, self._policy.lookback_blocks)
-        proofs = await self._settlements.read(asset, payer, marks, head.final_number) if marks else {}
+        proofs = await read_proofs(self._rpc, asset, payer, marks, head.final_number) if marks else {}
         used_final = await self._nonces.used_at_final(asset, payer, nonces, head, used, proofs)
         return {name: _view(head, used[name], used_final[name], proofs.get(name)) for name in nonces}
 
@@ -95,17 +93,9 @@ class RpcServer:
         self._check_chain(chain_id)
         return int(word(value), 16)
 
-    async def domain_separator(self, asset: Asset) -> bytes:
-        """The token's EIP-712 domain separator; ours differs when the policy has a wrong name or version."""
-        chain_id, value = await self._rpc.read(
-            [("eth_chainId", []), eth_call(asset.address, DOMAIN_SEPARATOR, "latest")]
-        )
-        self._check_chain(chain_id)
-        return bytes.fromhex(word(value))
-
     async def token(self, asset: Asset) -> TokenData:
         await self.head()
-        return await self._tokens.read(asset)
+        return await read_token(self._rpc, asset)
 
     async def code(self, address: str) -> bytes:
         chain_id, code = await self._rpc.read([("eth_chainId", []), ("eth_getCode", [address, "latest"])])
@@ -149,10 +139,6 @@ class RpcServer:
     def watch(self, searching: Searching) -> None:
         """Have each search for payments in the server's logs tell how far it is."""
         self._logs.searching = searching
-
-    async def aclose(self) -> None:
-        """Close the connections; the reader may be used again afterwards."""
-        await self._rpc.aclose()
 
 
 def _view(head: Head, used: bool, used_final: bool, proof: Proof | None) -> ChainView:

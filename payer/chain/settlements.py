@@ -26,38 +26,31 @@ def paid_as_signed(settlement: Settlement, events: Iterable[Event]) -> bool:
     return not signed or (settlement.pay_to, settlement.value) in signed
 
 
-class SettlementReader:
-    """Read receipts and their blocks, in batches."""
+async def read_proofs(
+    rpc: RpcClient, asset: Asset, payer: str, marks: Mapping[str, list[Mark]], final_number: int
+) -> Mapping[str, Proof]:
+    """Proof by nonce; a nonce without proof is absent. Settlements up to block `final_number` are final."""
+    claims = [mark.log for group in marks.values() for mark in group]
+    hashes = sorted({log.tx_hash for log in claims})
+    answers = await rpc.read([("eth_getTransactionReceipt", [tx_hash]) for tx_hash in hashes])
+    receipts = dict(zip(hashes, answers, strict=True))
+    blocks = await _blocks(rpc, sorted({log.block_number for log in claims}))
+    proofs: dict[str, Proof] = {}
+    for nonce, group in marks.items():
+        for mark in group:
+            proof = _prove(asset, payer, mark, receipts.get(mark.log.tx_hash), blocks, final_number)
+            if proof is not None:
+                proofs[nonce] = proof
+    return proofs
 
-    def __init__(self, rpc: RpcClient) -> None:
-        self._rpc = rpc
 
-    async def read(
-        self, asset: Asset, payer: str, marks: Mapping[str, list[Mark]], final_number: int
-    ) -> Mapping[str, Proof]:
-        """Proof by nonce; a nonce without proof is absent. Settlements up to block `final_number` are final."""
-        claims = [mark.log for group in marks.values() for mark in group]
-        receipts = await self._receipts(sorted({log.tx_hash for log in claims}))
-        blocks = await self._blocks(sorted({log.block_number for log in claims}))
-        proofs: dict[str, Proof] = {}
-        for nonce, group in marks.items():
-            for mark in group:
-                proof = _prove(asset, payer, mark, receipts.get(mark.log.tx_hash), blocks, final_number)
-                if proof is not None:
-                    proofs[nonce] = proof
-        return proofs
-
-    async def _receipts(self, hashes: list[str]) -> dict[str, Any]:
-        calls: list[Call] = [("eth_getTransactionReceipt", [tx_hash]) for tx_hash in hashes]
-        return dict(zip(hashes, await self._rpc.read(calls), strict=True))
-
-    async def _blocks(self, numbers: list[int]) -> dict[int, tuple[str, int]]:
-        calls: list[Call] = [("eth_getBlockByNumber", [hex(number), False]) for number in numbers]
-        blocks: dict[int, tuple[str, int]] = {}
-        for number, block in zip(numbers, await self._rpc.read(calls), strict=True):
-            if isinstance(block, dict) and is_hash(block.get("hash")):
-                blocks[number] = (str(block["hash"]).lower(), quantity(block.get("timestamp"), "a block's timestamp"))
-        return blocks
+async def _blocks(rpc: RpcClient, numbers: list[int]) -> dict[int, tuple[str, int]]:
+    calls: list[Call] = [("eth_getBlockByNumber", [hex(number), False]) for number in numbers]
+    blocks: dict[int, tuple[str, int]] = {}
+    for number, block in zip(numbers, await rpc.read(calls), strict=True):
+        if isinstance(block, dict) and is_hash(block.get("hash")):
+            blocks[number] = (str(block["hash"]).lower(), quantity(block.get("timestamp"), "a block's timestamp"))
+    return blocks
 
 
 def _prove(

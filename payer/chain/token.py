@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from payer.chain.chain import TokenData
-from payer.chain.rpc import RpcCallFailed, RpcClient, eth_call, malformed, word
+from payer.chain.rpc import Call, RpcCallFailed, RpcClient, eth_call, malformed, word
 from payer.values.money import Asset
 
 DECIMALS = "0x313ce567"
@@ -15,32 +15,30 @@ _MOST_DECIMALS = 255
 _LONGEST_TEXT = 1000
 
 
-class TokenReader:
-    """Reads a token in one batch, and call by call where it lacks a function."""
+async def read_token(rpc: RpcClient, asset: Asset) -> TokenData:
+    """Read a token in one batch, and call by call where it lacks a function.
 
-    def __init__(self, rpc: RpcClient) -> None:
-        self._rpc = rpc
+    Raises ChainUnreachable where there is no token, or no answer.
+    """
+    calls = [eth_call(asset.address, data, "latest") for data in (DECIMALS, NAME, VERSION, DOMAIN_SEPARATOR)]
+    try:
+        decimals, *others = await rpc.call(calls)
+    except RpcCallFailed:
+        [decimals] = await rpc.read(calls[:1])
+        others = [await _optional(rpc, call) for call in calls[1:]]
+    name, version, separator = others
+    number = int(word(decimals), 16)
+    if number > _MOST_DECIMALS:
+        raise malformed(f"decimals() returned {number}")
+    return TokenData(number, _text(name), _text(version), _word_or_none(separator))
 
-    async def read(self, asset: Asset) -> TokenData:
-        """Raises ChainUnreachable where there is no token, or no answer."""
-        calls = [eth_call(asset.address, data, "latest") for data in (DECIMALS, NAME, VERSION, DOMAIN_SEPARATOR)]
-        try:
-            decimals, *others = await self._rpc.call(calls)
-        except RpcCallFailed:
-            [decimals] = await self._rpc.read(calls[:1])
-            others = [await self._optional(asset, data) for data in (NAME, VERSION, DOMAIN_SEPARATOR)]
-        name, version, separator = others
-        number = int(word(decimals), 16)
-        if number > _MOST_DECIMALS:
-            raise malformed(f"decimals() returned {number}")
-        return TokenData(number, _text(name), _text(version), _word_or_none(separator))
 
-    async def _optional(self, asset: Asset, data: str) -> object:
-        try:
-            [value] = await self._rpc.call([eth_call(asset.address, data, "latest")])
-        except RpcCallFailed:
-            return None
-        return value
+async def _optional(rpc: RpcClient, call: Call) -> object:
+    try:
+        [value] = await rpc.call([call])
+    except RpcCallFailed:
+        return None
+    return value
 
 
 def _word_or_none(value: object) -> bytes | None:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from payer.http.bounded import clip_headers, read_body
-from payer.http.causes import network_cause
 from payer.http.outcome import Answer, NoAnswer, NotSent, Unanswered
+from payer.http.pool import network_cause
 from payer.values.request import Request
 
 if TYPE_CHECKING:

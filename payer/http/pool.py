@@ -1,9 +1,13 @@
-"""Kept connections, at a level of httpx where no redirects, cookies, proxies, netrc or retries exist."""
+"""Kept connections, at a level of httpx where no redirects, cookies, proxies, netrc or retries exist; and words for
+why one failed, which never quote a request, a header or a URL (I10)."""
 
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 import ssl
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -42,3 +46,28 @@ def _new(*, secure: bool) -> httpx.AsyncHTTPTransport:
     context = httpx.create_ssl_context(trust_env=False) if secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=_IDLE_SECONDS)
     return httpx.AsyncHTTPTransport(verify=context, trust_env=False, limits=limits, retries=0)
+
+
+def network_cause(error: BaseException) -> str:
+    """Describe the first known cause under a library's exception; its class name where none is known."""
+    for cause in _causes(error):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"its certificate is not trusted: {cause.verify_message}"
+        if isinstance(cause, ssl.SSLError):
+            return f"TLS failed: {getattr(cause, 'reason', None) or 'unknown reason'}"
+        if isinstance(cause, socket.gaierror):
+            return f"DNS does not know its name: {cause.strerror}"
+        if isinstance(cause, OSError) and cause.errno:
+            return os.strerror(cause.errno).lower()
+    return type(error).__name__
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    seen: list[BaseException] = []
+    waiting = [error]
+    while waiting and len(seen) < 20:
+        one = waiting.pop(0)
+        seen.append(one)
+        yield one
+        inner = one.exceptions if isinstance(one, BaseExceptionGroup) else ()
+        waiting += [each for each in (one.__cause__, one.__context__, *inner) if each and each not in seen]

@@ -16,7 +16,7 @@ from payer.http.gate import Gate, retry_after
 from payer.http.outcome import Answer, NotSent, Unanswered
 from payer.http.pace import Pace, RequestPace
 from payer.http.pool import ConnectionPool
-from payer.policy.rules import Policy, SellerPolicy, is_https_or_loopback, origin
+from payer.policy.rules import Policy, SellerPolicy, is_https_or_loopback
 from payer.values.clock import Clock
 from payer.values.request import Request
 
@@ -57,12 +57,13 @@ class HttpTransport:
         seed: int | None = None,
         paces: Path | Callable[[str, int], Pace] | None = None,
     ) -> None:
-        self._sellers = sorted(policy.sellers.values(), key=lambda seller: -len(seller.base_url))
+        self._policy = policy
         self._clock = clock
         self._paces = paces
         self._jitter = random.Random(seed)
         self._gates: dict[str, Gate] = {}
-        self._pool = ConnectionPool(secure=any(seller.base_url.startswith("https:") for seller in self._sellers))
+        secure = any(seller.base_url.startswith("https:") for seller in policy.sellers.values())
+        self._pool = ConnectionPool(secure=secure)
         self._loop: asyncio.AbstractEventLoop | None = None
 
     @asynccontextmanager
@@ -103,13 +104,13 @@ class HttpTransport:
         return True
 
     def _seller(self, url: str) -> SellerPolicy:
-        """The seller of a URL; of several at one origin, the one with the longest matching base_url."""
+        """The seller that policy names for a URL."""
         if not is_https_or_loopback(urlsplit(url)):
             raise NotSent("plain http is allowed to this machine only")
-        at_origin = [seller for seller in self._sellers if seller.origin == origin(url)]
-        if not at_origin:
+        seller = self._policy.seller_at(url)
+        if seller is None:
             raise NotSent("policy names no seller at this origin")
-        return next((seller for seller in at_origin if url.startswith(seller.base_url)), at_origin[0])
+        return seller
 
     async def _through_gate(
         self, seller: SellerPolicy, request: Request, headers: Mapping[str, str], timeout: float

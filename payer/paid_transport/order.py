@@ -81,16 +81,15 @@ def _seller(url: httpx.URL, policy: Policy) -> tuple[SellerPolicy, str]:
     where = origin(plain)
     if not is_https_or_loopback(urlsplit(plain)):
         raise Refused(f"{where} is plain http, which is allowed to this machine only", advice="write https")
-    at_origin = [seller for seller in policy.sellers.values() if seller.origin == where]
-    if not at_origin:
+    seller = policy.seller_at(plain)
+    if seller is None:
         raise Refused(
             f"policy names no seller at {where}",
             advice=f"add it to the policy file, or mount the transport for the sellers alone: "
             f'httpx.AsyncClient(mounts={{"{next(iter(policy.sellers.values())).origin if policy.sellers else where}": '
             f"PaidTransport(policy)}})",
         )
-    by_length = sorted(at_origin, key=lambda seller: -len(seller.base_url))
-    return next((seller for seller in by_length if plain.startswith(seller.base_url)), by_length[0]), plain
+    return seller, plain
 
 
 def _params(url: httpx.URL) -> tuple[tuple[str, str], ...]:

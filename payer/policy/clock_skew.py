@@ -54,17 +54,12 @@ def seconds_off(now: float, date: float, elapsed: float = 0.0) -> float:
     return max(0.0, earliest - (date + 1))
 
 
-def clock_fault(now: float, date: float | None, head: float | None, window: ClockWindow, elapsed: float = 0.0) -> str:
+def _fault(off: float | None, head_off: float | None, window: ClockWindow, whose: str = "the seller's") -> str:
     """Say why our clock is too far off to sign by it, or return "".
 
-    `date` is the seller's clock and `head` the newest block's time, None where unknown. A block that is merely old
-    proves nothing beside a seller's clock that agrees with ours: its server may lag.
+    Seconds it is off the seller's clock, and off the newest block's time; None where unknown. A block that is merely
+    old proves nothing beside a seller's clock that agrees with ours: its server may lag.
     """
-    off = None if date is None else seconds_off(now, date, elapsed)
-    return _fault(off, None if head is None else now - head, window)
-
-
-def _fault(off: float | None, head_off: float | None, window: ClockWindow, whose: str = "the seller's") -> str:
     if off is not None and (off >= window.ahead or -off >= window.behind):
         return _unsignable(off, whose, window)
     if head_off is None or not window.head_counts:

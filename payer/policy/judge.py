@@ -2,6 +2,10 @@
 
 Only an offer that passes every rule is chosen; of several, the cheapest. If none does, the refusal is that of the
 offer that passed the most rules.
+
+A payment that was signed, or reserved, under an earlier policy is judged by today's before it is presented again: what
+EIP-3009 signs (token, payee, amount), and where the header would go. Caps of a run, a day or a month are no part of
+it: the payment counts in them already, whether it is presented or not.
 """
 
 from __future__ import annotations
@@ -12,7 +16,8 @@ from payer.policy.offer_rules import OfferRules, RuleFailed
 from payer.policy.price_drift import PriceLimit
 from payer.policy.rules import Policy, SellerPolicy
 from payer.values.errors import QuoteUnacceptable
-from payer.values.money import Asset
+from payer.values.money import Amount, Asset
+from payer.values.purchase import Purchase
 from payer.values.terms import Authorization, Terms
 from payer.wire.terms import Challenge, unacceptable
 
@@ -86,3 +91,31 @@ def draft(policy: Policy, terms: Terms, *, payer: str, nonce: str, now: datetime
         valid_before=seconds + min(terms.max_timeout, policy.validity_seconds),
         nonce=nonce,
     )
+
+
+def no_longer_allowed(policy: Policy, purchase: Purchase, pinned_pay_to: str | None) -> str:
+    """Say which key of today's policy forbids to present a purchase's payment again, or return "".
+
+    `pinned_pay_to` is the payee recorded for a seller of first use. A free order has nothing to judge.
+    """
+    name = purchase.order.seller
+    seller = policy.sellers.get(name)
+    if seller is None:
+        return f"policy no longer names [sellers.{name}]"
+    signed = purchase.authorization
+    payment = signed if signed is not None else purchase.terms
+    if payment is None:
+        return ""
+    amount = signed.value if signed is not None else purchase.reserved
+    payees = seller.pay_to or ((pinned_pay_to,) if pinned_pay_to is not None else (payment.pay_to,))
+    if payment.asset not in policy.assets.values():
+        return f"sellers.{name}.pay_with is {seller.pay_with} as policy declares it now, not what was signed"
+    caps = policy.caps[payment.asset.symbol]
+    if not seller.any_payee and payment.pay_to.lower() not in {payee.lower() for payee in payees}:
+        return f"sellers.{name}.pay_to no longer allows {payment.pay_to}"
+    if amount > caps.per_call:
+        asset = payment.asset
+        return f"caps.{asset.symbol}.per_call is {Amount(caps.per_call, asset)} now, and {Amount(amount, asset)} signed"
+    if not seller.holds(purchase.order.request.url):
+        return f"sellers.{name}.base_url no longer holds {purchase.order.request.url}"
+    return ""

@@ -62,9 +62,7 @@ class OfferRules:
         parts = urlsplit(self.request_url)
         if not is_https_or_loopback(parts):
             raise unacceptable("url", shown(self.request_url), "https (http to this machine only)")
-        base = urlsplit(self.seller.base_url)
-        inside = parts.path == base.path or parts.path.startswith(base.path.rstrip("/") + "/")
-        if origin(self.request_url) != self.seller.origin or not inside or "/../" in parts.path + "/":
+        if not self.seller.holds(self.request_url) or "/../" in parts.path + "/":
             raise unacceptable("url", shown(self.request_url), f"what is under {self.seller.base_url}")
 
     def check_extensions(self, challenge: Challenge) -> None:

@@ -100,6 +100,11 @@ class SellerPolicy:
         """The origin and path of `base_url`: the same for two spellings of it."""
         return self.origin, urlsplit(self.base_url).path.rstrip("/")
 
+    def holds(self, url: str) -> bool:
+        """True if a URL is `base_url` or below it."""
+        base, path = self.place[1], urlsplit(url).path
+        return origin(url) == self.origin and (path == base or path.startswith(base + "/"))
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:
@@ -152,6 +157,12 @@ class Policy:
     def is_local(self) -> bool:
         """True for the chain of a sandbox, which may stand still or be moved."""
         return self.chain_id == LOCAL_CHAIN
+
+    def seller_at(self, url: str) -> SellerPolicy | None:
+        """The seller at a URL's origin; of several, the one with the longest `base_url` that the URL begins with."""
+        at_origin = [seller for seller in self.sellers.values() if seller.origin == origin(url)]
+        at_origin.sort(key=lambda seller: -len(seller.base_url))
+        return next((seller for seller in at_origin if url.startswith(seller.base_url)), next(iter(at_origin), None))
 
     def asset_for(self, seller: str) -> Asset:
         """The asset that a seller is paid in."""

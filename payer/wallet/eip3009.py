@@ -1,4 +1,4 @@
-"""EIP-3009 authorizations: their EIP-712 digest, and the wallet, the only place in tollbook that signs.
+"""EIP-3009 authorizations: their EIP-712 digest and typed data, and the wallet, the only place in tollbook that signs.
 
 Hashing is written out by hand: the typed-data encoder of eth-account costs ten times the signature itself.
 """
@@ -8,11 +8,12 @@ from __future__ import annotations
 import hashlib
 import hmac
 from functools import lru_cache
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from payer.values.money import Asset
 from payer.values.terms import Authorization, SecretStr
 from payer.wire.addresses import ZERO_ADDRESS, address_word, checksum, is_hash, keccak256
+from payer.wire.payment import authorization_fields
 
 UINT256_MAX = 2**256 - 1
 MAX_WINDOW_SECONDS = 3_900
@@ -118,3 +119,33 @@ def check_signable(authorization: Authorization, address: str) -> None:
         raise ValueError(f"a window of {window} seconds is never signed")
     if not is_hash(authorization.nonce):
         raise ValueError("the nonce is not 0x and 64 hexadecimal digits")
+
+
+_DOMAIN = (("name", "string"), ("version", "string"), ("chainId", "uint256"), ("verifyingContract", "address"))
+_TRANSFER = (
+    *(("from", "address"), ("to", "address"), ("value", "uint256")),
+    *(("validAfter", "uint256"), ("validBefore", "uint256"), ("nonce", "bytes32")),
+)
+
+
+def typed_data(authorization: Authorization) -> dict[str, Any]:
+    """Return types, domain and message (EIP-3009 TransferWithAuthorization).
+
+    Integers of the message are decimal text, as signers of every language read them without loss.
+    """
+    asset = authorization.asset
+    return {
+        "types": {"EIP712Domain": _fields(_DOMAIN), "TransferWithAuthorization": _fields(_TRANSFER)},
+        "primaryType": "TransferWithAuthorization",
+        "domain": {
+            "name": asset.eip712_name,
+            "version": asset.eip712_version,
+            "chainId": asset.chain_id,
+            "verifyingContract": asset.address,
+        },
+        "message": authorization_fields(authorization),
+    }
+
+
+def _fields(pairs: tuple[tuple[str, str], ...]) -> list[dict[str, str]]:
+    return [{"name": name, "type": kind} for name, kind in pairs]

@@ -17,14 +17,12 @@ from typing import Any, NoReturn
 from urllib.parse import unquote, urlsplit
 
 from payer.http.bounded import read_body
-from payer.http.causes import network_cause
-from payer.http.pool import ConnectionPool
+from payer.http.pool import ConnectionPool, network_cause
 from payer.policy.rules import is_https_or_loopback
 from payer.values.errors import Misconfigured, SignerRefused, SignerUnreachable
 from payer.values.terms import Authorization, SecretStr
-from payer.wallet.eip3009 import check_signable
+from payer.wallet.eip3009 import check_signable, typed_data
 from payer.wallet.signer import checked_signature
-from payer.wallet.typed_data import typed_data
 from payer.wire.addresses import checksum
 from payer.wire.strict_json import Malformed, dump, parse, shown
 

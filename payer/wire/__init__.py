@@ -2,8 +2,7 @@
 
 In reading order:
 
-- `strict_json`  parse JSON strictly; quote foreign values safely
-- `fields`       take typed fields from a foreign JSON object
+- `strict_json`  parse JSON strictly, take typed fields from it, quote foreign values safely
 - `headers`      base64 JSON in headers
 - `terms`        read the terms of a 402
 - `payment`      write the header that pays

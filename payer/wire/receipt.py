@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from payer.wire.addresses import is_hash
-from payer.wire.fields import optional_text
 from payer.wire.headers import decode_header, single_header
-from payer.wire.strict_json import Malformed, shown
+from payer.wire.strict_json import Malformed, optional_text, shown
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Parse JSON strictly: UTF-8, no duplicate keys, no NaN, bounded depth and size.
+"""Parse JSON strictly: UTF-8, no duplicate keys, no NaN, bounded depth and size; and take typed fields from objects.
 
 Everything that a seller or an RPC server sends is parsed here; the result is a value or Malformed.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any, NoReturn
 
 DEPTH_LIMIT = 32
@@ -89,3 +90,37 @@ def shown(value: object, limit: int = 80) -> str:
 
 def _digits(value: int) -> str:
     return str(value) if abs(value) < 10**80 else "an enormous number"
+
+
+def integer(entry: Mapping[str, Any], name: str) -> int:
+    """A whole number; true, 1.0 and "1" are not."""
+    value = entry.get(name)
+    if type(value) is not int:
+        raise Malformed(f"{name} is {shown(value)}, not a whole number")
+    return value
+
+
+def text_of(entry: Mapping[str, Any], name: str) -> str:
+    """A text that is not empty."""
+    value = entry.get(name)
+    if not isinstance(value, str) or not value:
+        raise Malformed(f"{name} is {shown(value)}, not text")
+    return value
+
+
+def optional_text(entry: Mapping[str, Any], name: str) -> str | None:
+    """A text, or None where the field is absent or null."""
+    value = entry.get(name)
+    if value is not None and not isinstance(value, str):
+        raise Malformed(f"{name} is {shown(value)}, not text")
+    return value
+
+
+def optional_object(entry: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """An object; an empty one where the field is absent or null."""
+    value = entry.get(name)
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise Malformed(f"{name} is {shown(value)}, not an object")
+    return value

@@ -12,9 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from payer.values.errors import QuoteUnacceptable
-from payer.wire.fields import integer, optional_object, optional_text, text_of
 from payer.wire.headers import decode_header, json_object, single_header
-from payer.wire.strict_json import Malformed, dump, parse, shown
+from payer.wire.strict_json import Malformed, dump, integer, optional_object, optional_text, parse, shown, text_of
 
 BODY_LIMIT = 1024 * 1024
 OFFER_LIMIT = 128

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from payer.buy.no_terms import no_terms
+from payer.buy.quote import no_terms
 from payer.http.outcome import Answer, NoAnswer, NotSent
 from payer.policy.judge import judge
 from payer.values.errors import ChainUnreachable, Misconfigured, PayerError, SellerUnreachable

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from payer.environment.edited import without_secrets
+from payer.environment.env_file import without_secrets
 from payer.values.durable import fsync_path, unfinished_name, write_new_file
 from payer.values.errors import Misconfigured
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from payer.environment.edited import edited, quoted
+from payer.environment.env_file import edited, quoted
 
 HEADER = """\
 # What every `tollbook` command and flow reads beside policy.toml; the real environment goes before it.

@@ -79,7 +79,7 @@ MUTANTS = (
         promotions_lock_out=("max(base, _over(max(recent), drift))", "_over(max(recent), drift)"),
     ),
     *of(
-        "payer/policy/still_allowed.py",
+        "payer/policy/judge.py",
         ("tests/payer/policy/test_still_allowed.py",),
         removed_payees_presented=(
             "if not seller.any_payee and payment.pay_to.lower() not in",

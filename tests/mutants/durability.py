@@ -82,7 +82,7 @@ MUTANTS = (
         money_to_ourselves_is_spent=("if transfer.value and transfer.pay_to.lower() != wallet.lower()]", "]"),
     ),
     *of(
-        "payer/elsewhere/first_block.py",
+        "payer/elsewhere/count.py",
         ("tests/payer/elsewhere/test_first_block.py",),
         the_period_begins_later=("    return low + 1\n", "    return high + 1\n"),
     ),

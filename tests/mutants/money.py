@@ -63,7 +63,7 @@ MUTANTS = (
     ),
     # A seller is refused or waited for by what its answer means, and nothing is signed without terms.
     *of(
-        "payer/buy/no_terms.py",
+        "payer/buy/quote.py",
         ("tests/payer/buy/test_no_terms.py",),
         refusal_taken_for_silence=("if status in _WAIT or status >= 500:", "if status >= 400:"),
     ),

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from payer.environment.edited import edited, without_secrets
-from payer.environment.env_file import parse_env_file
+from payer.environment.env_file import edited, parse_env_file, without_secrets
 
 TEXT = """\
 # ours

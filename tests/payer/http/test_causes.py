@@ -7,7 +7,7 @@ import ssl
 
 import pytest
 
-from payer.http.causes import network_cause
+from payer.http.pool import network_cause
 
 
 def wrapped(inner: BaseException) -> Exception:

@@ -73,7 +73,7 @@ class TestAnswers:
         async def run(transport: HttpTransport | None) -> HttpTransport:
             async with serving(answering(http(200))) as server:
                 used = transport_to(server.url) if transport is None else transport
-                used._sellers = transport_to(server.url)._sellers
+                used._policy = transport_to(server.url)._policy
                 assert (await used.send(Request("GET", server.url), PAYMENT, timeout=5)).status == 200
                 await used.aclose()
                 return used

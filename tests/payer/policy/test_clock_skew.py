@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from payer.policy.clock_skew import CHAIN_SERVER, ClockReadings, ClockWindow, clock_fault, seconds_off, window_of
+from payer.policy.clock_skew import CHAIN_SERVER, ClockReadings, ClockWindow, seconds_off, window_of
 from tests.payer.offers import POLICY_TOML, policy
 
 NOW = 1_800_000_000.0
@@ -50,7 +50,9 @@ VERDICTS = {
 def test_nothing_is_signed_by_a_clock_that_the_window_does_not_cover(
     date: float | None, head: float | None, window: ClockWindow, says: str
 ) -> None:
-    fault = clock_fault(NOW, None if date is None else NOW + date, None if head is None else NOW + head, window)
+    clocks = ClockReadings()
+    clocks.saw("shop", NOW, None if date is None else NOW + date, 0.0)
+    fault = clocks.fault("shop", window, None if head is None else -head)
     assert (says in fault, bool(fault)) == (True, bool(says))
     assert not fault or fault.startswith("this machine's clock is ")
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from payer.policy.still_allowed import no_longer_allowed
+from payer.policy.judge import no_longer_allowed
 from payer.values.purchase import Purchase
 from tests.payer import purchases as p
 from tests.payer import scripted as s
