@@ -7,7 +7,7 @@ from typing import Any
 from prefect import flow
 from prefect.client.schemas.objects import State
 
-from tasks.health.report import report_health
+from tasks.health.notify import report_health
 from tasks.prefect.health_events import emit_changes, health_artifact, health_verdict
 from tasks.prefect.run_names import run_name
 from tasks.prefect.verdict import Verdict

@@ -1,3 +1,3 @@
-"""Health: `doctor` checks a configuration without paying. Findings about `money`, `data` and `machine` are gathered by
-`check`; `changes` keeps what people were told of, `notify` tells them, `report` is one check from beginning to end.
+"""Health: `doctor` checks a configuration without paying (`outside` what others answer). `check` gathers findings about
+money, data and set-up; `notify` tells people what changed, and keeps what they were told.
 """

@@ -17,8 +17,7 @@ from payer.wallet.account import check_account, expired_authorization
 from payer.wallet.token import check_token
 from tasks.health.expected import BALANCE, expected_bills, grade_balance
 from tasks.health.finding import Check, failed_check
-from tasks.health.outside import clocks, sellers
-from tasks.health.remote import check_bucket
+from tasks.health.outside import check_bucket, clocks, sellers
 from tasks.ops.status import doubt_text, exposed, loss_text, unfinished
 from tasks.reference.watched import FIX, unlisted_text, unlisted_tokens
 from tasks.workspace.environment import env_file, sources_text

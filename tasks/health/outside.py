@@ -1,14 +1,20 @@
-"""Checks of what others answer: each seller's terms, and everybody's clock beside ours."""
+"""Checks of what others answer: each seller's terms, everybody's clock beside ours, and the object storage."""
 
 from __future__ import annotations
 
+import asyncio
 from statistics import median
 
 from payer.policy.clock_skew import CLOCK_ADVICE, NOTED_SECONDS, offset_text, window_of
 from payer.values.errors import PayerError, Refused
+from tasks.bucket.publish_remote import known_home_id
 from tasks.health.finding import Check, failed_check
 from tasks.ops.probe import NothingDeclared, probe
 from tasks.workspace.workspace import Workspace
+from tollbook_bucket.address import parse_address
+from tollbook_bucket.errors import BucketError
+from tollbook_bucket.store import open_bucket
+from warehouse.bucket.send import read_pointer
 
 ANY_PAYEE = '; pay_to = "any": nothing checks who is paid, only the caps bound it (docs/policy.md)'
 
@@ -52,3 +58,22 @@ def clocks(ws: Workspace) -> list[Check]:
         fault = fault.replace("the seller's", whose) if name else fault
         found.append(Check("clock", not fault, fault or detail, fix, Refused.exit_code if fault else 0))
     return found
+
+
+async def check_bucket(ws: Workspace) -> Check:
+    """Ask the store for the pointer: that shows the address, the credentials, and who publishes there."""
+    if ws.settings.publish_url is None:
+        return Check("bucket", True, "TOLLBOOK_PUBLISH is not set: publications stay in this home")
+    return await asyncio.to_thread(_read_bucket, ws, ws.settings.publish_url)
+
+
+def _read_bucket(ws: Workspace, given: str) -> Check:
+    try:
+        bucket = open_bucket(parse_address(given), ws.store_variables)
+        current = read_pointer(bucket).current
+    except BucketError as error:
+        return Check("bucket", False, f"TOLLBOOK_PUBLISH: {error.what}", error.advice, error.exit_code)
+    if current is None:
+        return Check("bucket", True, f"{bucket.url} can be read; nothing is published there yet")
+    by = "this home" if current.publisher.home == known_home_id(ws.home) else f"a home on {current.publisher.host}"
+    return Check("bucket", True, f"{bucket.url}: version {current.sequence} of {current.published_at}, by {by}")

@@ -7,7 +7,7 @@ from prefect.events import emit_event
 from prefect.states import Completed, Failed
 
 from tasks.health.finding import Severity
-from tasks.health.report import HealthReport
+from tasks.health.notify import HealthReport
 from tasks.prefect.artifacts import markdown_table, write_artifact
 from tasks.prefect.verdict import Verdict
 

@@ -106,9 +106,9 @@ ALLOWED = {
         "tasks/workspace/place.py mark_place draft.write_text",
     ),
     "what people were told of their health": (
-        "tasks/health/changes.py Memory.read self._path.read_text",
-        "tasks/health/changes.py Memory.write new.write_text",
-        *("tasks/health/changes.py Memory.write fsync_path",) * 2,
+        "tasks/health/notify.py Memory.read self._path.read_text",
+        "tasks/health/notify.py Memory.write new.write_text",
+        *("tasks/health/notify.py Memory.write fsync_path",) * 2,
     ),
     "configuration and keys": (
         "payer/environment/env_file.py env_file_beside path.open",

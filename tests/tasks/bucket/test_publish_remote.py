@@ -16,7 +16,8 @@ from payer.ledger.workers.workers import Workers
 from tasks.bucket import publish_remote as module
 from tasks.bucket.publish_remote import home_id, publish_remote, send_rewritten
 from tasks.buy.publish import publish
-from tasks.health.remote import check_bucket, unsent
+from tasks.health.check import unsent
+from tasks.health.outside import check_bucket
 from tasks.workspace.workspace import Workspace
 from tests.object_storage import S3Server
 from tests.warehouse.conftest import empty_home

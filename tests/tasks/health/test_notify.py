@@ -12,10 +12,9 @@ import pytest
 
 from payer.values.errors import Misconfigured
 from tasks.health import notify as notifying
-from tasks.health.changes import Memory, after, compare
 from tasks.health.check import Health, ordered
 from tasks.health.finding import Finding, Severity
-from tasks.health.notify import message, notify
+from tasks.health.notify import Memory, after, compare, message, notify
 from tests.payer import purchases as p
 from tests.webhook import Webhook, serving
 

@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
-from tasks.health.changes import HealthChanges
 from tasks.health.check import Health
 from tasks.health.finding import Finding, Severity
-from tasks.health.report import HealthReport
+from tasks.health.notify import HealthChanges, HealthReport
 from tests.payer import purchases as p
 
 LATE = Finding("late", "tm-grade", Severity.WARNING, "tm-grade is late", "run it")

@@ -10,7 +10,7 @@ from tollbook.cli import options
 from tollbook.cli.terminal.output import Output
 
 if TYPE_CHECKING:
-    from tasks.health.report import HealthReport
+    from tasks.health.notify import HealthReport
     from tasks.workspace.workspace import Workspace
 
 STYLES = {"critical": "red", "warning": "yellow", "notice": ""}
@@ -24,7 +24,7 @@ def health(
 
     What is new, changed or over since the last check is sent to TOLLBOOK_NOTIFY_URL, once.
     """
-    from tasks.health.report import report_health
+    from tasks.health.notify import report_health
     from tollbook.cli.workspace import in_workspace
 
     output = Output(as_json=as_json)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from tasks.health.check import failed_checks
 from tasks.health.finding import Check, Severity
-from tasks.health.machine import failed_checks
 
 
 def test_a_sellers_trouble_names_the_seller_once() -> None:
