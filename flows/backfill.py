@@ -10,7 +10,7 @@ from prefect.client.schemas.objects import State
 from flows.ingest import ingest
 from tasks.prefect.approval import PausingApproval
 from tasks.prefect.artifacts import cost_artifact, purchases_artifact
-from tasks.prefect.flow_run import prefect_run
+from tasks.prefect.flow_run import prefect_run, run_name
 from tasks.prefect.parameters import (
     Again,
     ApprovalSeconds,
@@ -23,14 +23,12 @@ from tasks.prefect.parameters import (
     Tokens,
 )
 from tasks.prefect.progress import ProgressArtifact
-from tasks.prefect.run_names import run_name
 from tasks.prefect.steps import AS_TASKS
 from tasks.prefect.verdict import Verdict, verdict
 from tasks.prefect.worker import in_workspace
 from tasks.reference.catalogue import resolve_keys
 from tasks.request.build import budget_of, parse_range, request_range
-from tasks.request.keys import check_named
-from tasks.request.names import datasets_of
+from tasks.request.names import check_named, datasets_of
 from tasks.workspace.workspace import Workspace
 
 

@@ -9,7 +9,7 @@ from prefect.client.schemas.objects import State
 
 from tasks.ops.status import money_trouble
 from tasks.prefect.artifacts import cost_artifact
-from tasks.prefect.run_names import run_name
+from tasks.prefect.flow_run import run_name
 from tasks.prefect.verdict import Verdict, done
 from tasks.prefect.worker import in_workspace
 from tasks.report.write import publish_report

@@ -8,8 +8,8 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from flows.keep_fresh import keep_fresh
+from tasks.prefect.flow_run import run_name
 from tasks.prefect.parameters import MaxCost, Tokens
-from tasks.prefect.run_names import run_name
 from tasks.prefect.worker import PAUSE, RETRIES
 
 

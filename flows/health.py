@@ -8,8 +8,8 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from tasks.health.notify import report_health
+from tasks.prefect.flow_run import run_name
 from tasks.prefect.health_events import emit_changes, health_artifact, health_verdict
-from tasks.prefect.run_names import run_name
 from tasks.prefect.verdict import Verdict
 from tasks.prefect.worker import in_workspace
 from tasks.workspace.workspace import Workspace

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tasks.buy.bill import ApproveBill, approve_by_policy
-from tasks.buy.fit_caps import fit_caps
 from tasks.buy.outcome import Outcome
 from tasks.buy.outcome_builder import OutcomeBuilder
 from tasks.buy.purchase import buy_all
+from tasks.buy.quote import fit_caps
 from tasks.buy.steps import PLAIN, Steps
 from tasks.buy.watch import UNWATCHED, Watch
 from tasks.request.model import DataRequest

@@ -17,8 +17,7 @@ from tasks.prefect.verdict import Verdict, verdict
 from tasks.prefect.worker import in_workspace
 from tasks.reference.catalogue import resolve_keys
 from tasks.request.build import budget_of, request_fresh
-from tasks.request.keys import check_named
-from tasks.request.names import datasets_of
+from tasks.request.names import check_named, datasets_of
 from tasks.workspace.workspace import Workspace
 
 

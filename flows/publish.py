@@ -7,7 +7,7 @@ from typing import Any
 from prefect import flow
 from prefect.client.schemas.objects import State
 
-from tasks.prefect.run_names import run_name
+from tasks.prefect.flow_run import run_name
 from tasks.prefect.steps import publish_all_task
 from tasks.prefect.verdict import Verdict, done
 from tasks.prefect.worker import PAUSE, RETRIES, in_workspace

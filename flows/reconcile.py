@@ -9,7 +9,7 @@ from prefect.client.schemas.objects import State
 
 from tasks.ops.recovery import recover_all
 from tasks.prefect.artifacts import books_artifact
-from tasks.prefect.run_names import run_name
+from tasks.prefect.flow_run import run_name
 from tasks.prefect.steps import AS_TASKS, reconcile_task
 from tasks.prefect.verdict import Verdict, books_verdict
 from tasks.prefect.worker import PAUSE, RETRIES, in_workspace

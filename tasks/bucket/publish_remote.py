@@ -1,7 +1,7 @@
-"""Send what is published here to object storage (TOLLBOOK_PUBLISH). No trouble there reaches payments or local files.
+"""Send what is published here, and the report's page beside it, to object storage (TOLLBOOK_PUBLISH).
 
-What keeps it from being sent is returned and remembered, never raised: `health` finds it, and the next publication
-sends all that is missing.
+No trouble there reaches payments or local files. What keeps a publication from being sent is returned and remembered,
+never raised: `health` finds it, and the next publication sends all that is missing.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 from tollbook_bucket.address import parse_address
-from tollbook_bucket.documents import Publisher
+from tollbook_bucket.documents import REPORT, Publisher
 from tollbook_bucket.errors import BadAddress, BucketError, StoreUnreachable
 from tollbook_bucket.store import BucketStore, open_bucket
 from warehouse.bucket.local_set import LocalSetChanged, identity_of
@@ -37,6 +37,7 @@ from warehouse.publish.publication import RemotePublication
 
 if TYPE_CHECKING:
     from tasks.workspace.workspace import Workspace
+
 
 ROUNDS = 3
 """Times that one call sends: once more for each publication that came while it was sending."""
@@ -181,3 +182,31 @@ def known_home_id(home: Path) -> str | None:
     except FileNotFoundError:
         return None
     return known if len(known) == 32 else None
+
+
+HTML = "text/html; charset=utf-8"
+
+
+async def send_page(ws: Workspace, page: Path) -> str:
+    """Send the page where TOLLBOOK_PUBLISH says; return where it is, or why it is not there. "" where it says nothing.
+
+    Only the home that publishes at an address sends its page there: another home's shows other books.
+    """
+    given = ws.settings.publish_url
+    if given is None:
+        return ""
+    try:
+        bucket = await asyncio.to_thread(open_bucket, parse_address(given), ws.store_variables)
+        return await asyncio.to_thread(_sent, bucket, known_home_id(ws.home), page)
+    except BucketError as error:
+        return f"not sent: {error.what}"
+
+
+def _sent(bucket: BucketStore, home: str | None, page: Path) -> str:
+    current = read_pointer(bucket).current
+    if current is None:
+        return f"not sent: nothing is published at {bucket.url} yet"
+    if current.publisher.home != home:
+        return f"not sent: the home {current.publisher.home[:8]} on {current.publisher.host} publishes at {bucket.url}"
+    bucket.put(REPORT, page, HTML)
+    return f"{bucket.url}/{REPORT}"

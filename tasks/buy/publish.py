@@ -1,4 +1,4 @@
-"""Publish everything that was bought: in this home or, with a PostgreSQL ledger, by one worker elected for all.
+"""Load what was bought and publish it: in this home or, with a PostgreSQL ledger, by one worker elected for all.
 
 With a SQLite ledger a run publishes in its own home. Workers of one PostgreSQL ledger have one published set. A run
 that ends takes a ticket in the ledger and tries the publisher's lock. Whoever holds it loads what every worker bought,
@@ -17,15 +17,54 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from payer.buy.judge_body import book_failure
 from payer.values.crashpoints import crash_point
 from tasks.bucket.publish_remote import publish_remote
-from tasks.buy.load import load, publish_here
-from tasks.workspace.place import is_here, mark_place
+from tasks.request.schedules import expected
+from tasks.workspace.check_body import check_body
+from tasks.workspace.home import is_here, mark_place
 from tasks.workspace.workspace import Workspace
+from warehouse.load import self_repair
+from warehouse.load.adopt import adopt_published
+from warehouse.load.report import LoadReport
+from warehouse.publish import publish as publishing
 from warehouse.publish.publication import Publication
 
 if TYPE_CHECKING:
     from payer.ledger.workers.publisher import Elected, LastPublication
+
+
+async def load(ws: Workspace) -> LoadReport:
+    """Load every body that the cache has not seen, whoever bought it. Typed rows; what can't be cast is quarantined.
+
+    What the published file holds and neither ledger nor cache has is taken over: it is not bought again. A failed
+    delivery without a verdict in the ledger (its buyer died before) is booked as one.
+    """
+    return await ws.in_thread(_load, ws)
+
+
+def _load(ws: Workspace) -> LoadReport:
+    report = self_repair.load(ws.cache, ws.ledger)
+    report = replace(report, notes=(*report.notes, *adopt_published(ws.home, ws.ledger)))
+    for failure in report.failures:
+        purchase, delivery = ws.ledger.get(failure.purchase_id), ws.ledger.delivery(failure.purchase_id)
+        reason = "" if delivery is None or delivery.damaged else check_body(delivery)
+        if purchase is not None and reason:
+            book_failure(ws.ledger, ws.clock, purchase, reason)
+    return report
+
+
+async def publish_here(ws: Workspace, *, take_over: bool = False) -> Publication:
+    """Write snapshot files of what is new and replace the file that analysts open, atomically, in this home.
+
+    `take_over` continues what another worker's home published.
+    """
+    return await ws.in_thread(_publish, ws, take_over)
+
+
+def _publish(ws: Workspace, take_over: bool) -> Publication:
+    return publishing.publish(ws.home, ws.ledger, expected=expected(ws), take_over=take_over)
+
 
 WAIT_SECONDS = 60.0
 """Longest wait of a run for another worker's publication of its rows; they are then shown by the next one."""

@@ -10,10 +10,9 @@ from payer.settle.recover import Recovered
 from payer.values.errors import PayerError
 from payer.values.request import Run
 from tasks.buy.bill import Bill
-from tasks.buy.load import load
 from tasks.buy.outcome import Bought
 from tasks.buy.plan import Planned, note_avoided, plan
-from tasks.buy.publish import LeftToPublisher, publish
+from tasks.buy.publish import LeftToPublisher, load, publish
 from tasks.buy.purchase import BuyStep, approve, buy, recover, verify
 from tasks.buy.quote import quote
 from tasks.request.model import DataRequest

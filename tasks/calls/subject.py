@@ -1,16 +1,19 @@
-"""The keys and the window that a call asks for, from its plan or from its request."""
+"""The keys and the window that a call asks for, from its plan or from its request, and the names of keys for people."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from sources import registry
 from sources.model import DAY, EVERYTHING, Dataset, Dates
 from sources.slots import start_of
+from warehouse.query import query, update_errors
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,3 +97,41 @@ def seller_of(dataset: str) -> str | None:
         return registry.dataset(dataset).seller
     except registry.UnknownName:
         return None
+
+
+TOKEN_ID = "token_id"
+"""The key column of datasets that are sold by token."""
+
+_READ_AGAIN_SECONDS = 60.0
+
+
+class KeyNames:
+    """A token's symbol where the published file knows it; else the key itself. Reads that file when it must, rarely."""
+
+    def __init__(self, home: Path, clock: Callable[[], float] = time.monotonic) -> None:
+        self._home, self._clock = home, clock
+        self._symbols: dict[str, str] = {}
+        self._read_at: float | None = None
+
+    def __call__(self, dataset: str, key: str) -> str:
+        if not _is_token(dataset):
+            return key
+        if key not in self._symbols and (self._read_at is None or self._clock() - self._read_at > _READ_AGAIN_SECONDS):
+            self._read_at = self._clock()
+            self._symbols = self._read()
+        return self._symbols.get(key, key)
+
+    def _read(self) -> dict[str, str]:
+        """Symbols by id; what was known where nothing can be read now: names are a courtesy."""
+        try:
+            _, rows = query(self._home, "SELECT token_id::VARCHAR, token_symbol FROM tokens WHERE token_symbol <> ''")
+        except update_errors():
+            return self._symbols
+        return dict(rows)
+
+
+def _is_token(dataset: str) -> bool:
+    try:
+        return registry.dataset(dataset).key_column == TOKEN_ID
+    except registry.UnknownName:
+        return False

@@ -19,11 +19,11 @@ from tasks.health.expected import BALANCE, expected_bills, grade_balance
 from tasks.health.finding import Check, failed_check
 from tasks.health.outside import check_bucket, clocks, sellers
 from tasks.ops.status import doubt_text, exposed, loss_text, unfinished
-from tasks.reference.watched import FIX, unlisted_text, unlisted_tokens
-from tasks.workspace.environment import env_file, sources_text
-from tasks.workspace.private_state import open_to_others
+from tasks.reference.catalogue import FIX, unlisted_text, unlisted_tokens
+from tasks.request.schedules import Schedule, read_schedules
+from tasks.workspace.home import open_to_others
 from tasks.workspace.run import new_run
-from tasks.workspace.schedules import Schedule, read_schedules
+from tasks.workspace.settings import env_file, sources_text
 from tasks.workspace.workspace import Workspace
 from warehouse.publish.versions import Standby, foreign_log
 

@@ -12,7 +12,7 @@ from sources import registry
 from tasks.health.finding import Check
 from tasks.ops.forecast import runs_ahead
 from tasks.reference.catalogue import resolve_keys
-from tasks.workspace.schedules import Schedule
+from tasks.request.schedules import Schedule
 from tasks.workspace.workspace import Workspace
 
 BALANCE = "balance"

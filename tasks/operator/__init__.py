@@ -1,1 +1,1 @@
-"""Decisions that an operator makes at the prompt and the ledger keeps: freezes and base prices."""
+"""Decisions of an operator: `freeze`, base `prices`, and a `new_seller`, probed before policy names it."""

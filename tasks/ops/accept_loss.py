@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from payer.values.events import LossAccepted
 from payer.values.money import Amount
 from payer.values.purchase import Data, Money, Purchase
-from tasks.operator.name import operator_name
 from tasks.request.model import BadRequest
 from tasks.workspace.check_body import check_body
+from tasks.workspace.run import operator_name
 from tasks.workspace.workspace import Workspace
 from warehouse.load.rebuild import rebuild
 

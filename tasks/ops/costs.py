@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from payer.values.errors import LedgerUnavailable, Misconfigured
-from tasks.calls.explorer import transaction_url
-from tasks.request.period import Period
+from tasks.calls.call import transaction_url
+from tasks.request.model import Period
 from tasks.workspace.workspace import Workspace
 from warehouse.exports import accounting
 from warehouse.publish.views.written import view_query

@@ -19,7 +19,7 @@ from tasks.buy.plan import last_price, order
 from tasks.reference.catalogue import resolve_keys
 from tasks.request.build import request_fresh
 from tasks.request.model import BadRequest, DataRequest, DatasetRequest, Keys
-from tasks.workspace.schedules import Schedule
+from tasks.request.schedules import Schedule
 from tasks.workspace.workspace import Workspace
 from warehouse.coverage.held import held
 

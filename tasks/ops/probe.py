@@ -17,7 +17,7 @@ from payer.values.terms import Terms
 from payer.wire.strict_json import shown
 from payer.wire.terms import parse_402
 from sources import registry
-from tasks.operator.sample import sample_order
+from tasks.operator.prices import sample_order
 from tasks.workspace.workspace import Workspace
 
 if TYPE_CHECKING:

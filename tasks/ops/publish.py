@@ -6,8 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from payer.values.errors import LedgerUnavailable, Misconfigured
-from tasks.buy.load import load, publish_here
-from tasks.buy.publish import LeftToPublisher, publish
+from tasks.buy.publish import LeftToPublisher, load, publish, publish_here
 from tasks.ops.costs import (
     ALWAYS,
     PUBLISHED_AT,
@@ -17,7 +16,7 @@ from tasks.ops.costs import (
     stale_text,
     view,
 )
-from tasks.request.period import Period
+from tasks.request.model import Period
 from tasks.workspace.cache_trouble import as_payer_error
 from tasks.workspace.workspace import Workspace
 from warehouse.publish.publication import Publication

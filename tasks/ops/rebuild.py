@@ -1,14 +1,16 @@
-"""Rebuild cache and published files from the ledger, for $0."""
+"""Rewrite cache and published files for $0: rebuild them from the ledger, or compact a month's snapshots."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from tasks.bucket.publish_remote import send_rewritten
-from tasks.request.expected import expected
+from tasks.buy.publish import as_publisher
+from tasks.request.schedules import expected
 from tasks.workspace.workspace import Workspace
 from warehouse.load.adopt import adopt_published
 from warehouse.load.rebuild import Rebuilt, rebuild
+from warehouse.publish import publish as publishing
 from warehouse.publish.publication import Publication
 from warehouse.publish.publish import publish
 
@@ -42,3 +44,17 @@ def rebuild_document(rebuilt: Rebuilt, publication: Publication) -> dict[str, An
         "published": str(publication.path),
         "amount": "0",
     }
+
+
+async def compact(ws: Workspace) -> str:
+    """Compact each month of the snapshots, and send that too; return how many months and files that were.
+
+    Of the workers of one PostgreSQL ledger, one at the place of the published set does it, and while none publishes.
+    """
+    async with as_publisher(ws) as left:
+        if left is not None:
+            return f"nothing was compacted here: that is left to the publisher ({left.where or 'another worker'})"
+        done = await ws.in_thread(lambda: publishing.compact(ws.home, ws.ledger))
+        remote = await send_rewritten(ws)
+    notes = "".join(f"; {note}" for note in (remote.notes if remote is not None else ()))
+    return f"{done.months} months rewritten, {done.files_before} files before, {done.files_after} after{notes}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from payer.values.errors import LedgerUnavailable, Misconfigured
-from tasks.operator.paging_bill import paging_bills
+from tasks.operator.prices import paging_bills
 from tasks.ops.costs import view, views
 from tasks.ops.publish import up_to_date
 from tasks.ops.status import read_status

@@ -24,7 +24,7 @@ from tasks.prefect.process import leave_dead_parent
 from tasks.prefect.progress import calls_in_run_log
 from tasks.prefect.verdict import Verdict, failure, stopped
 from tasks.workspace.cache_trouble import as_payer_errors
-from tasks.workspace.environment import environment
+from tasks.workspace.settings import environment
 from tasks.workspace.stop_signals import STDERR, StopSignals
 from tasks.workspace.workspace import Workspace
 

@@ -1,4 +1,7 @@
-"""Find tokens in the seller's free catalogue, with the rank that its list of the largest gives them."""
+"""Find tokens in the seller's free catalogue, with the rank that its list of the largest gives them.
+
+An id of the watch list that the catalogue lacks would bring no rows.
+"""
 
 from __future__ import annotations
 
@@ -9,17 +12,17 @@ from typing import TYPE_CHECKING
 
 from payer.environment.env_file import POLICY
 from sources import registry
-from tasks.buy.load import load
-from tasks.reference.refresh import refresh_reference, was_read
-from tasks.reference.without_wallet import throwaway_home
-from tasks.request.keys import TOKENS
+from tasks.buy.publish import load
+from tasks.reference.refresh import CATALOGUED, refresh_reference, throwaway_home, was_read
 from tasks.request.model import Keys
+from tasks.request.names import TOKENS
 from tasks.request.tokens import all_known, any_ambiguous, token_ids, words_of
 from tasks.workspace.workspace import Workspace
 from warehouse.load.parse import read_one
 
 if TYPE_CHECKING:
     from tasks.request.tokens import Catalogue
+
 
 LARGEST = "top-market-cap-tokens"
 """The free dataset that lists the largest tokens, the largest first."""
@@ -93,3 +96,29 @@ def _with_ranks(ws: Workspace, tokens: Catalogue) -> tuple[Catalogue, tuple[str,
     ids = listed.table["token_id"].to_pylist()
     ranks = {str(token_id): place for place, token_id in enumerate(dict.fromkeys(ids), start=1)}
     return {key: replace(token, rank=ranks.get(key)) for key, token in tokens.items()}, notes
+
+
+FIX = "remove it, or find the id that was meant: `tollbook tokens QUERY`"
+
+
+async def unlisted_tokens(ws: Workspace) -> tuple[str, ...]:
+    """Return the ids of the watch list that the catalogue of today does not have.
+
+    An older catalogue does while it has them all. Raises what keeps it from being read, such as SellerUnreachable.
+    """
+    seller = ws.policy.sellers.get(CATALOGUED)
+    watched = [str(token) for token in seller.tokens] if seller else []
+    if not watched:
+        return ()
+    known, _ = await catalogue(ws)
+    if not all(token in known for token in watched):
+        known, _ = await catalogue(ws, today=True)
+    return tuple(token for token in watched if token not in known)
+
+
+def unlisted_text(ids: tuple[str, ...]) -> str:
+    """Say which ids bring nothing, and what to do; "" for none."""
+    if not ids:
+        return ""
+    option = f"sellers.{CATALOGUED}.tokens"
+    return f"{option} names {', '.join(ids)}, which the seller's catalogue does not list: no call brings rows of it"

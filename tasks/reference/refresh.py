@@ -1,15 +1,24 @@
-"""Fetch free reference data, such as the token catalogue, through the same ledger and loader as everything else."""
+"""Fetch free reference data, such as the token catalogue, through the same ledger and loader as everything else.
+
+Without a wallet, in a home that is thrown away, by a key that is forgotten with it.
+"""
 
 from __future__ import annotations
+
+import secrets
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from payer.values.errors import Misconfigured
 from sources import registry
 from sources.model import EVERYTHING
 from sources.slots import slot
-from tasks.buy.load import load
 from tasks.buy.plan import plan
+from tasks.buy.publish import load
 from tasks.buy.quote import quote
 from tasks.request.build import request_fresh
+from tasks.request.names import TOKENS
 from tasks.workspace.run import new_run, start_run
 from tasks.workspace.workspace import Workspace
 from warehouse.coverage.held import held
@@ -50,3 +59,19 @@ def was_read(ws: Workspace, name: str, *, today: bool) -> bool:
     dataset, now = registry.dataset(name), ws.clock.now()
     current = slot(dataset, now)
     return bool(held(ws.cache, dataset, (EVERYTHING,), current if today else 0, current, now).spans)
+
+
+CATALOGUED = registry.dataset(TOKENS).seller
+"""The seller that sells by token, and lists its tokens for nothing."""
+
+HOME, KEY, OFFSET = "TOLLBOOK_HOME", "TOLLBOOK_PRIVATE_KEY", "TOLLBOOK_CLOCK_OFFSET"
+
+
+@contextmanager
+def throwaway_home(clock_offset: str | None = None) -> Iterator[dict[str, str]]:
+    """Yield the environment of a home that ends with the block, without a policy; `clock_offset` is a sandbox's.
+
+    A free purchase has a payer like any other: its key is drawn here.
+    """
+    with tempfile.TemporaryDirectory(prefix="tollbook-lists-") as folder:
+        yield {HOME: folder, KEY: secrets.token_hex(32), **({OFFSET: clock_offset} if clock_offset else {})}

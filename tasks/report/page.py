@@ -12,7 +12,7 @@ from typing import Any
 from payer.values.errors import Misconfigured
 from tasks.report import charts, heatmap, tables
 from tasks.report.figures import SPENDING_DAYS, Figures, Row, TableCoverage
-from tasks.report.page_table import add, moment
+from tasks.report.tables import add, moment
 from tasks.report.wallet import Funds, WalletBalance
 
 LIBRARIES = ("altair", "jinja2", "vl_convert")

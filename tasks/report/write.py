@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from payer.values.errors import Misconfigured
-from tasks.bucket.send_page import send_page
+from tasks.bucket.publish_remote import send_page
 from tasks.ops.publish import up_to_date
 from tasks.report.figures import Figures, read_figures
 from tasks.report.page import PageTime, check_installed, render

@@ -1,1 +1,1 @@
-"""From names, dates and keys to a request for data: `model`, `keys`, `tokens`, `build`; `expected` for freshness."""
+"""From names, dates and keys to a request for data: `model`, `names`, `tokens`, `build`; `schedules` for freshness."""

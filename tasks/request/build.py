@@ -10,9 +10,8 @@ from sources import registry
 from sources.feeds import wanted_slots
 from sources.model import Dataset, Feed
 from sources.slots import is_listing, slot, start_of
-from tasks.request.keys import EVERY_KEY, keys_for
 from tasks.request.model import BadRequest, DataRequest, DatasetRequest, Keys
-from tasks.request.names import datasets_of, named, with_history
+from tasks.request.names import EVERY_KEY, datasets_of, keys_for, named, with_history
 from tasks.workspace.workspace import Workspace
 from warehouse.coverage.held import beginnings
 

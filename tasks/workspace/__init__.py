@@ -1,4 +1,4 @@
 """The needs of one process: `settings` (environment), `workspace` (policy, ledger, cache, payer), `run` (its purpose),
-`watch_lists` and `schedules` (what policy.toml and prefect.yaml say), `private_state` (rights of files under state/),
-`cache_trouble` (storage errors for a person).
+`sellers` (what policy.toml says of them), `home` (rights and place of files), `cache_trouble` (storage errors for a
+person), `stop_signals`.
 """

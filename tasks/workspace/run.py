@@ -1,7 +1,8 @@
-"""Name a run: its flow, its reason, its deployment. Every purchase names its run."""
+"""Name a run (its flow, its reason, its deployment), and the operator who decides. Every purchase names its run."""
 
 from __future__ import annotations
 
+import getpass
 import secrets
 from datetime import datetime
 
@@ -35,3 +36,11 @@ def new_run(
         flow_run_id=flow_run_id,
         budget=budget,
     )
+
+
+def operator_name() -> str:
+    """Return the name of the user who runs the command, or "unknown"."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"

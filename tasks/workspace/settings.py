@@ -1,14 +1,17 @@
-"""Settings from the environment: every TOLLBOOK_* variable, its meaning, and the error for a wrong value."""
+"""Settings from the environment, over the file `.env` beside the policy: every TOLLBOOK_* variable, its meaning, and
+the error for a wrong value.
+"""
 
 from __future__ import annotations
 
 import difflib
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from payer.environment.env_file import EnvFile, policy_path
+from payer.environment.env_file import ENV_FILE, EnvFile, env_file_beside, laid_over, policy_path
 from payer.environment.pasted import looks_secret
 from payer.values.errors import Misconfigured
 
@@ -163,3 +166,43 @@ def _offset(environ: Mapping[str, str]) -> float:
             f"TOLLBOOK_CLOCK_OFFSET is not a number of seconds: {text!r}", advice="unset it, or write e.g. 3600"
         ) from None
     return seconds
+
+
+OF_OTHER_TOOLS = "PRIVATE_KEY"
+"""Names that tutorials of x402 give the key; tollbook reads only names of its own."""
+
+
+def environment(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the variables that hold: the environment's (by default this process's), then those of the file.
+
+    Raises Misconfigured for a file that can't be read, has an unknown variable, or shows a secret to other users.
+    """
+    environ = os.environ if environ is None else environ
+    return laid_over(env_file(environ), environ)
+
+
+def env_file(environ: Mapping[str, str]) -> EnvFile | None:
+    """Read the environment file beside the policy that the environment names. Raises Misconfigured."""
+    file = env_file_beside(policy_path(environ))
+    if file is not None:
+        refuse_unknown_in(file)
+    return file
+
+
+def sources_text(environ: Mapping[str, str], file: EnvFile | None) -> str:
+    """Say which variables came from the file and which from the environment; no value is shown."""
+    real = sorted(name for name in environ if name.startswith(PREFIX))
+    if file is None:
+        where = policy_path(environ).parent / ENV_FILE
+        return f"there is no {where}; from the environment: {_listed(real)}"
+    taken = [name for name in file.ours if name not in environ]
+    parts = [f"from {file.path}: {_listed(taken)}", f"from the environment: {_listed(real)}"]
+    if hidden := [name for name in file.ours if name in environ]:
+        parts.append(f"the environment goes before the file for {_listed(hidden)}")
+    if OF_OTHER_TOOLS in file.variables and not any(name.endswith(OF_OTHER_TOOLS) for name in (*taken, *real)):
+        parts.append(f"{OF_OTHER_TOOLS} there is another program's: tollbook reads {PREFIX}{OF_OTHER_TOOLS}")
+    return "; ".join(parts)
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names) or "nothing"

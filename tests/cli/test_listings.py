@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 from flows.ingest import ingest
-from tasks.operator.paging_bill import paging_bills
+from tasks.operator.prices import paging_bills
 from tasks.request.build import request_fresh
 from tasks.workspace.run import new_run
 from tasks.workspace.workspace import Workspace

@@ -10,9 +10,9 @@ import pytest
 
 from payer.policy import file as policy_file
 from payer.wallet.keystore import FEW_ROUNDS
+from tasks.request.schedules import read_schedules
 from tasks.setup.look_up import SellersLists
 from tasks.setup.policy_text import Listed
-from tasks.workspace.schedules import read_schedules
 from tasks.workspace.settings import VARIABLES
 from tests.cli.conftest import Command
 from tests.docs.generate import PAGE, generated, operating

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from tasks.workspace.schedules import read_schedules
+from tasks.request.schedules import read_schedules
 from tests.docs.page import PROJECT
 from tests.flows.approval_page import approve_in_page
 from tests.flows.server import BIN, Prefect, quiet_environment

@@ -20,7 +20,7 @@ from payer.ledger import Ledger
 from payer.values.money import parse_decimal
 from payer.values.purchase import Data, Money
 from payer.wallet.eip3009 import Wallet
-from tasks.workspace.schedules import read_schedules
+from tasks.request.schedules import read_schedules
 from tests.browser import has_chromium
 from tests.conftest import begin_clear_of_midnight
 from tests.docs.page import PROJECT, commands

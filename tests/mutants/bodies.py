@@ -84,8 +84,8 @@ MUTANTS = (
         ),
     ),
     *of(
-        "tasks/reserve/overlaps.py",
-        ("tests/tasks/reserve/test_overlaps.py",),
+        "tasks/buy/overlaps.py",
+        ("tests/tasks/buy/test_overlaps.py",),
         nobody_gives_way=(
             "return not only_reserved or rival.run.run_id < run_id or held >= _HOLD_SECONDS",
             "return False",

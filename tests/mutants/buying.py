@@ -178,7 +178,7 @@ MUTANTS = (
     ),
     # The report: its amounts are those of the ledger to the last digit, and a seller's words are never markup.
     *of(
-        "tasks/report/page_table.py",
+        "tasks/report/tables.py",
         ("tests/tasks/report/test_page.py",),
         report_rounds_sums=("Context(prec=200)", "Context(prec=28)"),
     ),

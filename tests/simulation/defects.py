@@ -30,7 +30,7 @@ from payer.values.purchase import Data, Money, Purchase
 from payer.values.terms import Terms
 from payer.wallet.eip3009 import Wallet
 from payer.wallet.sign import authorize
-from tasks.reserve import overlaps
+from tasks.buy import overlaps
 from tests.simulation.spool import SimSpool
 
 Patch = Callable[[pytest.MonkeyPatch], None]

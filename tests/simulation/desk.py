@@ -13,10 +13,10 @@ from payer.payer import Payer
 from payer.settle.recover import due
 from payer.values.request import Order, Run
 from payer.values.terms import Quote
+from tasks.buy import overlaps
 from tasks.buy import purchase as buying
 from tasks.buy.bill import Bill, Item, Line
 from tasks.buy.watch import UNWATCHED
-from tasks.reserve import overlaps
 from tests.simulation import terms
 from tests.simulation.machine import PROCESS, Process, SimClock
 from tests.simulation.network import SimTransport

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from payer.values.identifiers import purchase_key
 from payer.values.purchase import Data, Money, Purchase
-from tasks.reserve import overlaps
+from tasks.buy import overlaps
 from tests.simulation.machine import Machine
 
 if TYPE_CHECKING:

@@ -62,7 +62,6 @@ FLOORS = {
         "lake",
         "request",
         "calls",
-        "reserve",
         "buy",
         "reference",
         "setup",

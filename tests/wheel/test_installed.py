@@ -176,7 +176,7 @@ def test_an_empty_folder_is_told_what_to_do_first(without_sandbox: Installed) ->
 
 def test_the_shipped_schedules_are_there_to_be_planned_by(without_sandbox: Installed) -> None:
     said = without_sandbox.python(
-        "from tollbook.templates import template; from tasks.workspace.schedules import read_schedules\n"
+        "from tollbook.templates import template; from tasks.request.schedules import read_schedules\n"
         "print(len(read_schedules(template('prefect.yaml'))))",
     )
     assert int(said.stdout) >= 5, said.stderr

@@ -16,8 +16,8 @@ from tasks.buy.steps import PLAIN, publish_later
 from tasks.buy.watch import Watch
 from tasks.reference.catalogue import resolve_keys
 from tasks.request.build import budget_of, request_fresh
-from tasks.request.keys import KEY_TABLES
 from tasks.request.model import BadRequest
+from tasks.request.names import KEY_TABLES
 from tasks.workspace.cache_trouble import as_payer_errors
 from tasks.workspace.run import new_run
 from tasks.workspace.workspace import Workspace

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 from tasks.reference.catalogue import resolve_keys
 from tasks.request.build import parse_range, request_range
-from tasks.request.keys import check_named
 from tasks.request.model import DataRequest
-from tasks.request.names import all_names, datasets_of, with_history
+from tasks.request.names import all_names, check_named, datasets_of, with_history
 from tasks.workspace.workspace import Workspace
 from tollbook.cli.errors import BadUsage
 

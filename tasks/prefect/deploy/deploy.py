@@ -15,7 +15,6 @@ from tasks.prefect.deploy.automations import (
     plan_automation,
     read_automations,
 )
-from tasks.prefect.deploy.change import Act, ServerChange, Target
 from tasks.prefect.deploy.deployments import (
     POOL_TYPE,
     compare_deployments,
@@ -26,7 +25,7 @@ from tasks.prefect.deploy.deployments import (
     read_existing,
     without_folder,
 )
-from tasks.prefect.deploy.server import api_url, shown, wait_for_server
+from tasks.prefect.deploy.server import Act, ServerChange, Target, api_url, shown, wait_for_server
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,8 +23,8 @@ from prefect.utilities.callables import parameter_schema
 from prefect.workers.utilities import get_default_base_job_template_for_infrastructure_type
 
 from payer.values.errors import Misconfigured
-from tasks.prefect.deploy.change import Act, ServerChange, Target
-from tasks.workspace.schedules import read_schedules
+from tasks.prefect.deploy.server import Act, ServerChange, Target
+from tasks.request.schedules import read_schedules
 
 POOL_TYPE = "process"
 """The type of a work pool that is made here: its worker starts runs as processes of its machine."""

@@ -1,15 +1,50 @@
-"""Find the Prefect server of PREFECT_API_URL, and wait until it answers."""
+"""Find the Prefect server of PREFECT_API_URL and wait until it answers; name the changes that are made on it."""
 
 from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
 from urllib.parse import urlsplit
 
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.settings import get_current_settings
 
 from payer.values.errors import Misconfigured, Unreachable
+
+
+class Target(StrEnum):
+    """Kinds of objects on a Prefect server."""
+
+    POOL = "work pool"
+    DEPLOYMENT = "deployment"
+    AUTOMATION = "automation"
+
+
+class Act(StrEnum):
+    """Acts on an object of the server."""
+
+    CREATE = "created"
+    UPDATE = "updated"
+    PAUSE = "paused"
+    DELETE = "deleted"
+    KEEP = "unchanged"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerChange:
+    """One object, what is done to it, and which of its parts differ, or why."""
+
+    kind: Target
+    name: str
+    action: Act
+    parts: tuple[str, ...] = ()
+
+    def document(self) -> dict[str, Any]:
+        return {**asdict(self), "parts": list(self.parts)}
+
 
 PAUSE_SECONDS = 1.0
 

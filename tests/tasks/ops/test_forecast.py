@@ -12,8 +12,8 @@ from flows.ingest import ingest
 from tasks.ops.forecast import forecast
 from tasks.reference.catalogue import resolve_keys
 from tasks.request.build import request_fresh
+from tasks.request.schedules import Schedule, read_schedules
 from tasks.workspace.run import new_run
-from tasks.workspace.schedules import Schedule, read_schedules
 from tasks.workspace.workspace import Workspace
 
 if TYPE_CHECKING:

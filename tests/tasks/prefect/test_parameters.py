@@ -134,7 +134,7 @@ DAY = datetime.datetime(2026, 11, 29, 13, 45, tzinfo=datetime.UTC)
     ],
 )
 def test_a_run_is_named_by_its_flow_and_its_edition(flow: str, name: str) -> None:
-    from tasks.prefect.run_names import edition_name
+    from tasks.prefect.flow_run import edition_name
 
     assert edition_name(flow, DAY) == name
 
@@ -151,14 +151,14 @@ def test_a_run_is_named_by_its_flow_and_its_edition(flow: str, name: str) -> Non
     ],
 )
 def test_a_backfill_is_named_by_what_it_buys(parameters: dict[str, Any], name: str) -> None:
-    from tasks.prefect.run_names import range_name
+    from tasks.prefect.flow_run import range_name
 
     assert range_name(parameters) == name
 
 
 def test_outside_of_a_flow_a_name_is_still_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    from tasks.prefect import run_names
+    from tasks.prefect import flow_run
 
     monkeypatch.setenv("TOLLBOOK_CLOCK_OFFSET", "no number")
-    assert run_names._sandbox_offset() == datetime.timedelta()
-    assert run_names.run_name() == "run"
+    assert flow_run._sandbox_offset() == datetime.timedelta()
+    assert flow_run.run_name() == "run"

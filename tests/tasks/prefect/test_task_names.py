@@ -40,13 +40,13 @@ def bought(dataset: str, **context: Any) -> Purchase:
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_a_call_is_named_by_dataset_window_keys_and_amount(purchase: Purchase, name: str) -> None:
-    from tasks.prefect.task_names import task_name
+    from tasks.prefect.steps import task_name
 
     assert task_name("buy", ("a run", purchase)) == f"{name} for 0.02 USDC"
 
 
 def test_other_steps_are_named_by_what_they_are_about() -> None:
-    from tasks.prefect.task_names import task_name
+    from tasks.prefect.steps import task_name
     from tests.tasks.prefect.test_artifacts import BILL
 
     assert task_name("approve", (object(), object(), BILL)) == "approve 2 calls, 0.034 USDC"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tasks.reference import catalogue as reference
-from tasks.request.keys import TOKENS
+from tasks.request.names import TOKENS
 from tests.cli.conftest import Command, tollbook
 from tests.warehouse.deliveries import T0, MemoryLedger, body, pieces
 from warehouse.cache.store import Cache

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.request.expected import expected
+from tasks.request.schedules import expected
 from tasks.workspace.workspace import Workspace
 
 DAILY = """

@@ -8,8 +8,8 @@ from pathlib import Path
 from sources import registry
 from tasks.buy.plan import plan
 from tasks.request.build import request_fresh
-from tasks.request.keys import keys_for
 from tasks.request.model import Keys
+from tasks.request.names import keys_for
 from tasks.workspace.settings import Settings
 from tasks.workspace.workspace import Workspace
 from tests.docs.page import PROJECT

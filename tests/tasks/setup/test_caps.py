@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from payer.values.errors import Misconfigured
-from tasks.setup.caps import fitted
+from tasks.setup.policy_text import fitted
 
 SHIPPED = {"per_call": "0.10", "per_run": "1.00", "per_flow_day": "2.00", "per_day": "5.00", "per_month": "50.00"}
 

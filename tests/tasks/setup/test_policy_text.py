@@ -7,8 +7,7 @@ import tomllib
 import pytest
 
 from payer.policy.file import parse_policy
-from tasks.setup.network import BASE, BASE_SEPOLIA, NETWORKS, of_policy, of_world
-from tasks.setup.policy_text import Listed, drafted
+from tasks.setup.policy_text import BASE, BASE_SEPOLIA, NETWORKS, Listed, drafted, of_policy, of_world
 from tests.paths import ROOT
 
 SHIPPED = (ROOT / "policy.toml").read_text()

@@ -12,8 +12,7 @@ from payer.values.errors import Misconfigured
 from payer.values.terms import SecretStr
 from tasks.setup.changes import FileChange, shown_line
 from tasks.setup.look_up import only_ids
-from tasks.setup.network import BASE, BASE_SEPOLIA
-from tasks.setup.policy_text import Listed
+from tasks.setup.policy_text import BASE, BASE_SEPOLIA, Listed
 from tasks.setup.setup import Folder, Setup
 from tasks.setup.wallet import WalletChoice, WalletKind, check_choice
 from tests.paths import ROOT

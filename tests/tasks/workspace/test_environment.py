@@ -10,8 +10,7 @@ import pytest
 from payer.values.errors import Misconfigured
 from tasks.health.doctor import checkup
 from tasks.prefect.worker import environ_with_key
-from tasks.workspace.environment import env_file, environment, sources_text
-from tasks.workspace.settings import VARIABLES
+from tasks.workspace.settings import VARIABLES, env_file, environment, sources_text
 from tasks.workspace.workspace import Workspace
 
 KEY = "0x" + "4c" * 32

@@ -15,7 +15,7 @@ import pytest
 
 from payer.ledger import Ledger
 from payer.values.purchase import Money
-from tasks.request.period import Period
+from tasks.request.model import Period
 from tests.payer import purchases as p
 from tests.warehouse import purchases_in_every_state as mixed
 from tests.warehouse.purchases import open_ledger

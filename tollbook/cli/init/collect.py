@@ -14,8 +14,7 @@ from payer.values.terms import SecretStr
 from payer.wallet.keystore import FEW_ROUNDS, SCRYPT_ROUNDS
 from payer.wallet.load import PRIVATE_KEY, names_wallet
 from payer.wallet.remote import SIGNER_URL
-from tasks.setup.caps import CAPS, fitted
-from tasks.setup.network import NETWORKS, Network
+from tasks.setup.policy_text import CAPS, NETWORKS, Network, fitted
 from tasks.setup.setup import HOME, LEDGER, Folder, Setup
 from tasks.setup.wallet import WalletChoice, WalletKind, check_choice
 from tollbook.cli.errors import BadUsage

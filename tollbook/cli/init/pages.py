@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.setup.changes import FileChange
-from tasks.setup.network import Network
-from tasks.setup.policy_text import Listed
+from tasks.setup.policy_text import Listed, Network
 from tasks.setup.setup import Folder, Setup
 from tollbook.cli.init.world import PaidWorld
 from tollbook.cli.terminal.output import Output

@@ -14,7 +14,7 @@ from payer.wallet.nonce_secret import make_nonce_secret
 from tasks.setup.changes import FileChange
 from tasks.setup.setup import LEDGER, Folder, Setup
 from tasks.setup.wallet import WalletKind
-from tasks.workspace.private_state import make_private_state
+from tasks.workspace.home import make_private_state
 from tollbook.cli.approval import Declined
 from tollbook.cli.errors import BadUsage
 from tollbook.cli.init import questions

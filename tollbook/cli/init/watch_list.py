@@ -10,8 +10,7 @@ from payer.values.errors import PayerError
 from tasks.request.model import BadRequest
 from tasks.request.tokens import words_of
 from tasks.setup.look_up import SellersLists, only_ids
-from tasks.setup.network import Network
-from tasks.setup.policy_text import Listed, drafted
+from tasks.setup.policy_text import Listed, Network, drafted
 from tasks.setup.setup import Folder
 from tollbook.cli.errors import BadUsage
 from tollbook.cli.init import questions

@@ -11,7 +11,7 @@ from pathlib import Path
 from payer.environment.env_file import parse_env_file
 from payer.values.errors import Misconfigured
 from payer.values.terms import SecretStr
-from tasks.setup.network import Network, of_world
+from tasks.setup.policy_text import Network, of_world
 from tollbook.cli.sandbox_extra import needs_sandbox
 
 

@@ -11,7 +11,7 @@ from tollbook.cli import options
 from tollbook.cli.terminal.output import Output
 
 if TYPE_CHECKING:
-    from tasks.operator.accept_price import PriceMove
+    from tasks.operator.prices import PriceMove
     from tasks.workspace.workspace import Workspace
 
 
@@ -24,7 +24,7 @@ def accept_price(
 
     Bills are refused while a price is further above its base than price_drift allows.
     """
-    from tasks.operator.accept_price import accept_prices, price_moves
+    from tasks.operator.prices import accept_prices, price_moves
     from tollbook.cli.workspace import in_workspace
 
     output = Output(as_json=as_json)

@@ -58,7 +58,7 @@ def costs(
     """
     _check(by, shape, month, first, last, as_json=as_json)
     from tasks.ops.costs import export_accounting, is_published, published_costs, with_links
-    from tasks.request.period import parse_period
+    from tasks.request.model import parse_period
     from tasks.workspace.workspace import Workspace
     from tollbook.cli.workspace import in_workspace
 
@@ -115,7 +115,7 @@ def _check(
 def _show_calls(output: Output, table: CostTable) -> None:
     """Print each purchase as `watch` does, in the order of time, and the totals."""
     from tasks.calls.call import of_cost
-    from tasks.calls.key_names import KeyNames
+    from tasks.calls.subject import KeyNames
     from tasks.workspace.workspace import Workspace
     from tollbook.cli.tables.calls import lines_for
 

@@ -74,8 +74,8 @@ def plan_bills(output: Output, selection: Selection, max_cost: str | None, spinn
 async def _unlisted(ws: Workspace, sellers: set[str]) -> str:
     """Name ids of the watch list that the free catalogue lacks; nothing where it can't be read."""
     from payer.values.errors import PayerError
-    from tasks.reference.watched import FIX, unlisted_text, unlisted_tokens
-    from tasks.reference.without_wallet import CATALOGUED
+    from tasks.reference.catalogue import FIX, unlisted_text, unlisted_tokens
+    from tasks.reference.refresh import CATALOGUED
 
     if CATALOGUED not in sellers:
         return ""
@@ -89,9 +89,9 @@ async def _unlisted(ws: Workspace, sellers: set[str]) -> str:
 def _plan_month(
     output: Output, path: Path | None, flows: list[str] | None, tokens: str | None, spinner: Spinner
 ) -> int:
-    from tasks.buy.load import load
+    from tasks.buy.publish import load
     from tasks.ops.forecast import DAYS, forecast
-    from tasks.workspace.schedules import read_schedules
+    from tasks.request.schedules import read_schedules
     from tollbook.cli.tables.forecast import show_forecast
     from tollbook.cli.workspace import in_workspace
     from tollbook.templates import own_or_shipped

@@ -69,7 +69,7 @@ def _probe_seller(output: Output, seller: str) -> int:
 
 
 def _probe_url(output: Output, url: str, name: str | None, method: str, body: str, headers: list[str]) -> int:
-    from tasks.operator.probe_url import UrlProbe, probe_url
+    from tasks.operator.new_seller import UrlProbe, probe_url
     from tollbook.cli.workspace import in_workspace
 
     async def work(ws: Workspace) -> UrlProbe:
@@ -89,7 +89,7 @@ def _probe_url(output: Output, url: str, name: str | None, method: str, body: st
 
 
 def _read_answer(output: Output, name: str, file: Path, keys: list[str]) -> int:
-    from tasks.operator.read_answer import ReadAnswer, read_answer
+    from tasks.operator.new_seller import ReadAnswer, read_answer
     from tasks.request.names import datasets_of
     from tollbook.cli.workspace import in_workspace
 

@@ -28,7 +28,7 @@ def tokens(
     from payer.values.errors import Misconfigured
     from tasks.reference.catalogue import catalogue, ranked
     from tasks.request.tokens import search
-    from tasks.setup.free_lists import free_lists
+    from tasks.setup.look_up import free_lists
     from tollbook.cli.workspace import in_workspace
     from tollbook.templates import template
 

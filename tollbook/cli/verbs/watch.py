@@ -64,8 +64,8 @@ def watch(
 
 
 def _watch(since: str | None, flows: Sequence[str], *, follow: bool, as_json: bool) -> None:
-    from tasks.calls.key_names import KeyNames
     from tasks.calls.stream import CallStream, parse_since
+    from tasks.calls.subject import KeyNames
     from tasks.workspace.workspace import Workspace
     from tollbook.cli.tables.calls import lines_for
 

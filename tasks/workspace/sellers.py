@@ -1,4 +1,4 @@
-"""The sellers, watch lists and datasets of policy.toml, checked against what is declared."""
+"""The sellers, watch lists and datasets of policy.toml: declared by files, and checked against what is declared."""
 
 from __future__ import annotations
 
@@ -9,10 +9,25 @@ from typing import TYPE_CHECKING
 
 from payer.values.errors import Misconfigured
 from sources import registry
+from sources.declaration.fault import DeclarationFault
+from sources.declaration.read import read_declaration
 
 if TYPE_CHECKING:
     from payer.policy.rules import Policy, SellerPolicy
     from sources.model import Dataset
+
+
+def declare_sellers(policy: Policy, folder: Path) -> None:
+    """Read each seller's file, whose path counts from `folder`, and declare them all. Raises Misconfigured."""
+    named = [(seller.name, folder / seller.declaration) for seller in policy.sellers.values() if seller.declaration]
+    try:
+        registry.declare([read_declaration(path, name) for name, path in named])
+    except DeclarationFault as fault:
+        what = f"{fault.file}{f', line {fault.line}' if fault.line else ''}: {fault.what}"
+        advice = fault.fix
+    else:
+        return
+    raise Misconfigured(f"a seller's declaration has a fault: {what}", advice=advice)
 
 
 def check_datasets(policy: Policy) -> None:

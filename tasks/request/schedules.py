@@ -1,16 +1,27 @@
-"""Read the schedules of prefect.yaml, without Prefect. Schedules live in that file only."""
+"""The schedules of prefect.yaml, read without Prefect: they live in that file only, and say what is kept fresh.
+
+Lateness of data is judged by them.
+"""
 
 from __future__ import annotations
 
 import codecs
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from payer.values.errors import Misconfigured
+from sources import registry
+from tasks.request.model import BadRequest
+from tasks.request.names import keys_for
+from tasks.workspace.workspace import Workspace
+from warehouse.publish.views.quality import Expected
+
+if TYPE_CHECKING:
+    from sources.model import Dataset
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,3 +83,42 @@ def _of(deployment: dict[str, Any]) -> Iterator[Schedule]:
             active=bool(schedule.get("active", True)),
             tokens=None if tokens is None else str(tokens),
         )
+
+
+SCHEDULES = Path("prefect.yaml")
+AROUND = timedelta(days=35)
+"""Longer than a monthly schedule's pause, so that the next fire of any schedule is included."""
+
+
+def expected(ws: Workspace, path: Path = SCHEDULES) -> Expected | None:
+    """Return fires and keys of every scheduled flow that buys; None where no schedules can be read.
+
+    None keeps what an earlier publication was told: a publication must not fail for a file that only deploying needs.
+    """
+    try:
+        schedules = read_schedules(path)
+    except Misconfigured:
+        return None
+    bought = [(schedule, list(_bought(ws, schedule))) for schedule in schedules]
+    now = ws.clock.now()
+    fires: set[tuple[str, datetime]] = set()
+    for schedule, datasets in bought:
+        times = list(schedule.times(now - AROUND, now + AROUND)) if datasets else []
+        fires.update((dataset.name, at) for dataset in datasets for at in times)
+    keys = {(dataset.name, key) for _, datasets in bought for dataset in datasets for key in _keys(ws, dataset)}
+    return Expected(sorted(fires), sorted(keys))
+
+
+def _bought(ws: Workspace, schedule: Schedule) -> Iterator[Dataset]:
+    if schedule.active and schedule.flow in registry.feeds():
+        for name in registry.feeds()[schedule.flow].datasets:
+            dataset = registry.dataset(name)
+            if dataset.seller in ws.policy.sellers:
+                yield dataset
+
+
+def _keys(ws: Workspace, dataset: Dataset) -> tuple[str, ...]:
+    try:
+        return keys_for(ws, dataset)[0]
+    except BadRequest:
+        return ()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from payer.values.errors import Misconfigured
-from tasks.workspace.schedules import Schedule, read_schedules
+from tasks.request.schedules import Schedule, read_schedules
 
 
 def test_a_schedule_fires_at_its_times_in_its_zone() -> None:

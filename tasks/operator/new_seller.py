@@ -1,6 +1,6 @@
-"""Probe a URL of a seller that no policy names yet: its terms, whether policy could pay them, and what to write down.
+"""Prepare for a seller that policy does not name yet: probe its URL, and read a sample of its answers. Free.
 
-One unpaid request. Nothing is signed, pinned or kept, and no key is needed.
+A probe is one unpaid request. Nothing is signed, pinned or kept, and no key is needed.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -21,6 +22,9 @@ from payer.values.request import Request
 from payer.values.terms import Terms
 from payer.wire.terms import Challenge, Offer, parse_402
 from sources.declaration.sketch import sketch
+from sources.model import Dataset
+from sources.parse.rows import ParsedBody, parse
+from tasks.operator.prices import SAMPLE_KEY
 from tasks.request.model import BadRequest
 from tasks.workspace.workspace import Workspace
 
@@ -182,3 +186,65 @@ def _payable(policy: Policy, name: str, request: Request, challenge: Challenge) 
         except QuoteUnacceptable as refused:
             refusals.append(refused)
     raise refusals[0]
+
+
+_MOST_BYTES = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class ReadAnswer:
+    """A sample answer of a dataset, parsed."""
+
+    dataset: Dataset
+    parsed: ParsedBody
+
+    @property
+    def exit_code(self) -> int:
+        """5 where a paid body like this would be a failed delivery."""
+        return 0 if self.parsed.envelope == "ok" else 5
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.parsed.table.to_pylist()
+        return found
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """Sentences on all that is not as declared."""
+        drift, parsed = self.parsed.drift, self.parsed
+        failed = (f"a failed delivery: {parsed.envelope}: {parsed.message}",) if self.exit_code else ()
+        return (
+            *failed,
+            *(f"row {row.number} quarantined: {row.reason}" for row in parsed.quarantined),
+            *(f"{name} is not declared: {kind}, kept in extras" for name, kind in drift.new.items()),
+            *(f"{name} is declared, and in no row" for name in drift.vanished),
+            *(f"{name}: {words}" for name, words in drift.changed.items()),
+            *parsed.notes,
+        )
+
+    def document(self) -> dict[str, Any]:
+        return {
+            "dataset": self.dataset.name,
+            "table": self.dataset.table,
+            "ok": not self.exit_code,
+            "columns": {column.name: str(column.cast) for column in self.dataset.columns},
+            "rows": [{name: _plain(value) for name, value in row.items()} for row in self.rows],
+            "quarantined": [{"row": row.number, "reason": row.reason} for row in self.parsed.quarantined],
+            "notes": list(self.words),
+        }
+
+
+def read_answer(ws: Workspace, dataset: Dataset, file: Path, keys: Sequence[str] = ()) -> ReadAnswer:
+    """Read a file as an answer that came now to a request for `keys`. Raises BadRequest for an unreadable file."""
+    try:
+        body = file.read_bytes()
+    except OSError as error:
+        raise BadRequest(f"{file} can't be read: {error.strerror}", advice="name a file with one answer") from None
+    if len(body) > _MOST_BYTES:
+        raise BadRequest(f"{file} is longer than {_MOST_BYTES} bytes", advice="name a file with one answer")
+    context = {"keys": list(keys) or [SAMPLE_KEY]}
+    return ReadAnswer(dataset, parse(dataset, context, ws.clock.now(), 200, "application/json", body))
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)

@@ -20,7 +20,7 @@ from payer.ledger import Ledger
 from payer.ledger.append import Body
 from payer.values.events import Answered, Sent
 from payer.values.purchase import Lease, Purchase
-from tasks.reserve.overlaps import give_way, overlap
+from tasks.buy.overlaps import give_way, overlap
 from tests.payer.purchases import CAPS, NOW, delivered, run, signed, wanted
 from warehouse.cache.store import KnownDeliveries
 

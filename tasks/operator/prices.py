@@ -1,21 +1,39 @@
-"""Accept a price: make what a seller asks now the base that price drift is measured from."""
+"""Prices of datasets: asked with the smallest request, accepted as the base of price drift, summed for paging."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from payer.values.money import Amount
 from payer.values.request import Order
 from payer.values.terms import Quote
 from sources import registry
-from tasks.operator.sample import sample_order
+from sources.planner.held import HeldCells
+from sources.planner.plan import plan
+from sources.slots import is_listing, slot
+from tasks.buy.plan import last_price, order
 from tasks.request.model import BadRequest
+from tasks.request.names import keys_for, sold_by_key
 from tasks.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
     from sources.model import Dataset
+
+
+SAMPLE_KEY = "1"
+"""The key to ask an endpoint with that is not sold by token: terms are the same for every key."""
+
+
+def sample_order(ws: Workspace, dataset: Dataset) -> Order:
+    """Return the smallest request that the dataset takes."""
+    now = ws.clock.now()
+    current = slot(dataset, now)
+    keys = (SAMPLE_KEY,) if sold_by_key(dataset) else keys_for(ws, dataset)[0]
+    sample = plan(dataset, registry.seller(dataset.seller), keys[:1], current, current, HeldCells(), at=now, now=now)
+    return order(ws, dataset, sample.pieces[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,3 +108,46 @@ def _datasets(ws: Workspace, name: str) -> list[Dataset]:
             advice="`tollbook probe` lists the datasets of a seller",
         )
     return list({dataset.path: dataset for dataset in found}.values())
+
+
+@dataclass(frozen=True, slots=True)
+class PagingBill:
+    """Calls that read a listing down to its oldest gap, with their price; `amount` is the word unknown without one."""
+
+    dataset: str
+    first: datetime
+    slots: int
+    calls: int
+    amount: str
+
+    @property
+    def command(self) -> str:
+        return f"tollbook backfill {self.dataset} --from {self.first:%Y-%m-%d}"
+
+    def document(self) -> dict[str, Any]:
+        names = {"dataset": self.dataset, "from": self.first.isoformat(), "slots": self.slots, "calls": self.calls}
+        return {**names, "amount": self.amount, "command": self.command}
+
+
+def paging_bills(ws: Workspace, gaps: Sequence[Mapping[str, Any]]) -> list[PagingBill]:
+    """Bill each listing's gaps once. `gaps` has per dataset the first missing time, and counts of keys and slots."""
+    listings = {dataset.name: dataset for dataset in registry.datasets() if is_listing(dataset)}
+    bills = []
+    for gap in gaps:
+        dataset = listings.get(gap["dataset"])
+        if dataset is None or dataset.paging is None:
+            continue
+        first = gap["first"] if isinstance(gap["first"], datetime) else datetime.fromisoformat(gap["first"])
+        rows = gap["keys"] * (slot(dataset, ws.clock.now()) - slot(dataset, first) + 1) * (dataset.rows_per_cell or 1)
+        calls = -(-rows // dataset.paging.rows)
+        bills.append(PagingBill(dataset.name, first, gap["slots"], calls, _amount(ws, dataset.name, calls)))
+    return bills
+
+
+def _amount(ws: Workspace, name: str, calls: int) -> str:
+    dataset = registry.dataset(name)
+    try:
+        price = last_price(ws, sample_order(ws, dataset))
+    except BadRequest:
+        price = None
+    return "unknown" if price is None else f"{Amount(price * calls, ws.asset(dataset.seller))}"

@@ -17,7 +17,7 @@ from payer.ledger.owners import _machine
 from payer.values.money import Asset
 from payer.values.purchase import Data, Lease, Money, Purchase
 from payer.values.request import Order, Request, Run
-from tasks.reserve.overlaps import BoughtElsewhere, give_way, lost_to, overlap
+from tasks.buy.overlaps import BoughtElsewhere, give_way, lost_to, overlap
 from warehouse.cache.store import KnownDeliveries
 
 AT = datetime(2026, 11, 22, tzinfo=UTC)

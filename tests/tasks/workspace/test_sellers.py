@@ -9,8 +9,7 @@ import pytest
 
 from payer.values.errors import Misconfigured
 from sources import registry
-from tasks.operator.probe_url import _name_of, _request
-from tasks.operator.read_answer import read_answer
+from tasks.operator.new_seller import _name_of, _request, read_answer
 from tasks.request.model import BadRequest
 from tasks.request.names import datasets_of
 from tasks.workspace.workspace import Workspace
