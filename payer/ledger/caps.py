@@ -10,10 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import sqlalchemy as sa
-
-from payer.ledger.database import schema
-from payer.ledger.database.engine import read_connection
 from payer.ledger.database.queries import COMMITTED, PUT_COMMITTED
 from payer.ledger.database.rows import asset_key
 from payer.ledger.database.statements import Transaction
@@ -71,14 +67,6 @@ def buckets(run: Run, seller: str) -> dict[str, Bucket]:
         "seller_day": ("seller_day", f"{seller}/{day}"),
         "seller_month": ("seller_month", f"{seller}/{day[:7]}"),
     }
-
-
-def committed(engine: sa.Engine, asset: Asset) -> dict[Bucket, int]:
-    """Atomic units that every bucket of an asset holds, by (scope, bucket)."""
-    table = schema.committed
-    query = sa.select(table.c.scope, table.c.bucket, table.c.atoms).where(table.c.asset == asset_key(asset))
-    with read_connection(engine) as connection:
-        return {(scope, bucket): amount for scope, bucket, amount in connection.execute(query)}
 
 
 def move(txn: Transaction, asset: Asset, run: Run, seller: str, amount: int) -> dict[Bucket, int]:

@@ -11,7 +11,7 @@ import msgspec
 import sqlalchemy as sa
 
 from payer.ledger.database import rows, schema
-from payer.ledger.database.engine import read_connection, write_connection
+from payer.ledger.database.engine import OnEngine, read_connection, write_connection
 from payer.ledger.database.queries import ADD_RUN
 from payer.ledger.database.statements import transaction
 from payer.values.errors import LedgerDamaged
@@ -19,7 +19,7 @@ from payer.values.events import Answered
 from payer.values.ledger_reads import AvoidedRow, CostRow
 from payer.values.money import Asset
 from payer.values.purchase import Data, Money, Purchase
-from payer.values.request import Request, Run
+from payer.values.request import Run
 
 _REMEMBERED = 20_000
 """Avoided calls among which one is looked for again: those of some months."""
@@ -27,25 +27,72 @@ _REMEMBERED = 20_000
 _PAGE = 500
 
 
-def start_run(engine: sa.Engine, run: Run) -> None:
-    """Record a run."""
-    with transaction(engine, write=True) as txn:
-        txn.run(ADD_RUN, run_id=run.run_id, flow=run.flow, started_at=run.started_at, doc=rows.encode(run))
+class Costs(OnEngine):
+    """The part of a ledger about runs, costs and avoided calls."""
 
+    def start_run(self, run: Run) -> None:
+        """Record who runs and why."""
+        with transaction(self._engine, write=True) as txn:
+            txn.run(ADD_RUN, run_id=run.run_id, flow=run.flow, started_at=run.started_at, doc=rows.encode(run))
 
-def note_avoided(engine: sa.Engine, entries: Sequence[Mapping[str, object]], run: Run) -> None:
-    """Record avoided calls, once per request and edition: a rerun avoids nothing that was due again.
+    def note_avoided(self, entries: Sequence[Mapping[str, object]], run: Run) -> None:
+        """Record calls that coverage saved, once per request and edition: a rerun avoids nothing that was due again.
 
-    Each entry is an AvoidedRow without its seq. Those of the newest _REMEMBERED calls are recognized.
-    """
-    if not entries:
-        return
-    with write_connection(engine) as connection:
-        recorded = _recorded(connection, {str(entry["dataset"]) for entry in entries})
-        fresh = [entry for entry in entries if _due(entry) not in recorded]
-        if fresh:
-            documents = [{"run_id": run.run_id, "doc": rows.encode(entry)} for entry in fresh]
-            connection.execute(sa.insert(schema.avoided), documents)
+        Each entry is an AvoidedRow without its seq. Those of the newest _REMEMBERED calls are recognized.
+        """
+        if not entries:
+            return
+        with write_connection(self._engine) as connection:
+            recorded = _recorded(connection, {str(entry["dataset"]) for entry in entries})
+            fresh = [entry for entry in entries if _due(entry) not in recorded]
+            if fresh:
+                documents = [{"run_id": run.run_id, "doc": rows.encode(entry)} for entry in fresh]
+                connection.execute(sa.insert(schema.avoided), documents)
+
+    def avoided_rows(self, after: int = 0) -> Iterator[AvoidedRow]:
+        """Avoided calls with seq > after, in seq order."""
+        table = schema.avoided
+        query = sa.select(table.c.seq, table.c.doc).where(table.c.seq > after).order_by(table.c.seq)
+        with read_connection(self._engine) as connection:
+            fetched = connection.execute(query).all()
+        yield from (rows.avoided(seq, doc) for seq, doc in fetched)
+
+    def cost_rows(self, changed_after: int = 0) -> Iterator[CostRow]:
+        """One row per purchase whose newest event has seq > changed_after, in seq order, read a page at a time."""
+        table = schema.purchases
+        after = changed_after
+        while True:
+            query = sa.select(table.c.seq, table.c.doc).where(table.c.seq > after).order_by(table.c.seq).limit(_PAGE)
+            with read_connection(self._engine) as connection:
+                page = [(seq, rows.purchase(doc)) for seq, doc in connection.execute(query)]
+                latency = _latencies(connection, [p.purchase_id for _, p in page])
+            if not page:
+                return
+            yield from (_cost_row(seq, p, latency.get(p.purchase_id)) for seq, p in page)
+            after = page[-1][0]
+
+    def totals(self) -> Totals:
+        """Sums over all purchases; quicker than making them. Raises LedgerDamaged for one that can't be read."""
+        with read_connection(self._engine) as connection:
+            docs = connection.execute(sa.select(schema.purchases.c.doc)).scalars().all()
+        costs: Counter[tuple[Money, bytes]] = Counter()
+        losses: Counter[bytes] = Counter()
+        delivered = 0
+        try:
+            for one in map(_decoder.decode, docs):
+                asset = bytes(one.asset)
+                costs[one.money, asset] += one.cost
+                losses[asset] += one.loss
+                delivered += one.data is Data.DELIVERED
+            assets = {written: msgspec.json.decode(written, type=Asset) for written in losses}
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            raise LedgerDamaged("a purchase in the ledger can't be read; `tollbook reconcile` names it") from None
+        found = Totals(delivered=delivered)
+        for (money, written), amount in costs.items():
+            found.by_money[money][assets[written]] += amount
+        for written, amount in losses.items():
+            found.lost[assets[written]] += amount
+        return found
 
 
 def _due(entry: Mapping[str, object]) -> tuple[object, ...]:
@@ -60,32 +107,6 @@ def _recorded(connection: sa.Connection, datasets: Collection[str]) -> set[tuple
     names = [name.encode() for name in datasets]
     documents = [doc for (doc,) in connection.execute(query) if any(name in doc for name in names)]
     return {_due(msgspec.json.decode(doc)) for doc in documents}
-
-
-def avoided_rows(engine: sa.Engine, after: int = 0) -> Iterator[AvoidedRow]:
-    """Avoided calls with seq > after, in seq order."""
-    table = schema.avoided
-    query = sa.select(table.c.seq, table.c.doc).where(table.c.seq > after).order_by(table.c.seq)
-    with read_connection(engine) as connection:
-        fetched = connection.execute(query).all()
-    for seq, doc in fetched:
-        entry: dict[str, Any] = {**msgspec.json.decode(doc), "seq": seq}
-        yield msgspec.convert(entry, AvoidedRow)
-
-
-def cost_rows(engine: sa.Engine, changed_after: int = 0) -> Iterator[CostRow]:
-    """One row per purchase whose newest event has seq > changed_after, in seq order, read a page at a time."""
-    table = schema.purchases
-    after = changed_after
-    while True:
-        query = sa.select(table.c.seq, table.c.doc).where(table.c.seq > after).order_by(table.c.seq).limit(_PAGE)
-        with read_connection(engine) as connection:
-            page = [(seq, rows.purchase(doc)) for seq, doc in connection.execute(query)]
-            latency = _latencies(connection, [p.purchase_id for _, p in page])
-        if not page:
-            return
-        yield from (_cost_row(seq, p, latency.get(p.purchase_id)) for seq, p in page)
-        after = page[-1][0]
 
 
 def _latencies(connection: sa.Connection, purchase_ids: list[str]) -> dict[str, int]:
@@ -104,12 +125,6 @@ def _latencies(connection: sa.Connection, purchase_ids: list[str]) -> dict[str, 
     return latency
 
 
-def request_text(request: Request) -> str:
-    """A request as people write it: "GET https://host/path?a=b"."""
-    query = "&".join(f"{name}={value}" for name, value in request.params)
-    return f"{request.endpoint}?{query}" if query else request.endpoint
-
-
 def _cost_row(seq: int, p: Purchase, latency_ms: int | None) -> CostRow:
     settled = p.settlement
     return CostRow(
@@ -124,7 +139,7 @@ def _cost_row(seq: int, p: Purchase, latency_ms: int | None) -> CostRow:
         reason=p.run.reason,
         seller=p.order.seller,
         dataset=p.order.dataset,
-        request=request_text(p.order.request),
+        request=f"{p.order.request.method} {p.order.request.full_url}",
         edition=p.order.edition,
         network=p.asset.network,
         asset=p.asset.symbol,
@@ -180,27 +195,3 @@ class _PurchaseMoney(msgspec.Struct, frozen=True):
 
 
 _decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(_PurchaseMoney)
-
-
-def totals(engine: sa.Engine) -> Totals:
-    """Add up every purchase. Raises LedgerDamaged for one that can't be read."""
-    with read_connection(engine) as connection:
-        docs = connection.execute(sa.select(schema.purchases.c.doc)).scalars().all()
-    costs: Counter[tuple[Money, bytes]] = Counter()
-    losses: Counter[bytes] = Counter()
-    delivered = 0
-    try:
-        for one in map(_decoder.decode, docs):
-            asset = bytes(one.asset)
-            costs[one.money, asset] += one.cost
-            losses[asset] += one.loss
-            delivered += one.data is Data.DELIVERED
-        assets = {written: msgspec.json.decode(written, type=Asset) for written in losses}
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise LedgerDamaged("a purchase in the ledger can't be read; `tollbook reconcile` names it") from None
-    found = Totals(delivered=delivered)
-    for (money, written), amount in costs.items():
-        found.by_money[money][assets[written]] += amount
-    for written, amount in losses.items():
-        found.lost[assets[written]] += amount
-    return found

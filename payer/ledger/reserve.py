@@ -13,8 +13,7 @@ from msgspec.structs import replace
 from payer.ledger import append, caps, loss_limit, quotes, read
 from payer.ledger.database import rows
 from payer.ledger.database.locks import serialize_caps
-from payer.ledger.database.queries import ADD_PURCHASE, HOLD_VERSION, QUOTE, SET_WHOLE_PURCHASE
-from payer.ledger.database.rows import asset_key
+from payer.ledger.database.queries import ADD_PURCHASE, HOLD_VERSION, SET_WHOLE_PURCHASE
 from payer.ledger.database.statements import Transaction, transaction
 from payer.ledger.elsewhere.sums import elsewhere
 from payer.ledger.operator import freezes
@@ -171,10 +170,9 @@ def _accept_prices(txn: Transaction, by: Reserving, paid: Sequence[tuple[Purchas
     these prices for later ones to be measured against. The first one becomes the base."""
     latest_by_quote = {(p.order.request.endpoint, p.asset): (p, drift) for p, drift in paid}
     for (endpoint, asset), (purchase, drift) in latest_by_quote.items():
-        doc = txn.scalar(QUOTE, endpoint=endpoint, asset=asset_key(asset))
-        if doc is None:
+        quote = quotes.find(txn, endpoint, asset)
+        if quote is None:
             continue
-        quote = rows.quote(doc)
         price, now = purchase.reserved, by.run.started_at
         general = Drift(by.caps[asset.symbol].price_drift, f"caps.{asset.symbol}.price_drift")
         caps.check_drift(asset, price, limit_of(quote, drift or general, now), purchase.order.dataset)

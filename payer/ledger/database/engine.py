@@ -96,6 +96,12 @@ def _sqlite_begin(connection: sa.Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get("write") else "BEGIN")
 
 
+class OnEngine:
+    """A part of what can be asked of a ledger, on its engine."""
+
+    _engine: sa.Engine
+
+
 @contextmanager
 def write_connection(engine: sa.Engine) -> Iterator[sa.Connection]:
     """One write transaction, durable when the block ends. Raises LedgerUnavailable for the database's errors."""

@@ -11,6 +11,7 @@ import zstandard
 
 from payer.values.errors import LedgerDamaged
 from payer.values.events import KINDS, Event
+from payer.values.ledger_reads import AvoidedRow
 from payer.values.money import Asset
 from payer.values.purchase import Data, Money, Purchase
 from payer.values.terms import Quote
@@ -44,6 +45,11 @@ def event(kind: str, doc: bytes) -> Event:
     if kind not in _events:
         raise LedgerDamaged(f"an event in the ledger is of a kind that nothing writes: {kind}")
     return cast(Event, _decode(_events[kind], doc, "an event"))
+
+
+def avoided(seq: int, doc: bytes) -> AvoidedRow:
+    """Decode an avoided call."""
+    return msgspec.convert({**msgspec.json.decode(doc), "seq": seq}, AvoidedRow)
 
 
 def _decode(decoder: msgspec.json.Decoder[T], doc: bytes, what: str) -> T:

@@ -10,8 +10,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-import sqlalchemy as sa
-
+from payer.ledger.database.engine import OnEngine
 from payer.ledger.database.locks import serialize_caps
 from payer.ledger.database.queries import ADD_FREEZE, ALL_FREEZES, DELETE_FREEZE, FREEZES
 from payer.ledger.database.statements import Transaction, transaction
@@ -65,29 +64,30 @@ def signs_new_money(purchase: Purchase, events: Iterable[Event]) -> bool:
     return any(authorization != purchase.authorization for authorization in signed)
 
 
-def add(engine: sa.Engine, freeze: Freeze) -> Freeze:
-    """Book a freeze, unless one of the same name is there; return the one that holds then."""
-    with transaction(engine, write=True) as txn:
-        serialize_caps(txn)
-        for row in txn.rows(ALL_FREEZES):
-            if row[0] == freeze.seller:
-                return Freeze(*row)
-        txn.run(ADD_FREEZE, seller=freeze.seller, since=freeze.since, frozen_by=freeze.by, reason=freeze.reason)
-    return freeze
+class Freezes(OnEngine):
+    """The part of a ledger about what an operator has frozen."""
 
+    def freeze(self, freeze: Freeze) -> Freeze:
+        """Stop every new signature for a seller, or for all; returns the freeze that holds, which may be older."""
+        with transaction(self._engine, write=True) as txn:
+            serialize_caps(txn)
+            for row in txn.rows(ALL_FREEZES):
+                if row[0] == freeze.seller:
+                    return Freeze(*row)
+            txn.run(ADD_FREEZE, seller=freeze.seller, since=freeze.since, frozen_by=freeze.by, reason=freeze.reason)
+        return freeze
 
-def delete(engine: sa.Engine, seller: str) -> Freeze | None:
-    """Lift the freeze of one name; return it, None when there was none."""
-    with transaction(engine, write=True) as txn:
-        serialize_caps(txn)
-        for row in txn.rows(ALL_FREEZES):
-            if row[0] == seller:
-                txn.run(DELETE_FREEZE, seller=seller)
-                return Freeze(*row)
-    return None
+    def unfreeze(self, seller: str) -> Freeze | None:
+        """Lift a freeze by its name; returns it, None when there was none."""
+        with transaction(self._engine, write=True) as txn:
+            serialize_caps(txn)
+            for row in txn.rows(ALL_FREEZES):
+                if row[0] == seller:
+                    txn.run(DELETE_FREEZE, seller=seller)
+                    return Freeze(*row)
+        return None
 
-
-def held(engine: sa.Engine) -> list[Freeze]:
-    """Every freeze, by name; that of every seller first."""
-    with transaction(engine, write=False) as txn:
-        return [Freeze(*row) for row in txn.rows(ALL_FREEZES)]
+    def freezes(self) -> list[Freeze]:
+        """Every freeze that holds now; that of every seller first."""
+        with transaction(self._engine, write=False) as txn:
+            return [Freeze(*row) for row in txn.rows(ALL_FREEZES)]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import msgspec
 import sqlalchemy as sa
 
 from payer.ledger.database import rows, schema
@@ -93,16 +92,10 @@ class PurchaseChanges:
 
     def _avoided(self, query: Any) -> list[AvoidedRow]:
         with read_connection(self._engine) as connection:
-            return list(_avoided_rows(connection.execute(query)))
+            return [rows.avoided(seq, doc) for seq, doc in connection.execute(query)]
 
 
 def _joined() -> Any:
     purchase, event = schema.purchases, schema.events
     columns = purchase.c.seq, event.c.at, event.c.kind, purchase.c.doc
     return sa.select(*columns).join(event, event.c.seq == purchase.c.seq)
-
-
-def _avoided_rows(found: Iterable[Any]) -> Iterable[AvoidedRow]:
-    for seq, doc in found:
-        entry: dict[str, Any] = {**msgspec.json.decode(doc), "seq": seq}
-        yield msgspec.convert(entry, AvoidedRow)
