@@ -41,6 +41,12 @@ ALLOWED = {
         "payer/http/pace.py RequestPace._locked os.open",
         "payer/ledger/database/copy_folder.py _locked os.open",
     ),
+    "DuckDB's log, while the cache is locked and nobody has it open, and the note on it": (
+        "warehouse/cache/log.py WriteAheadLog.vouch self.path.read_bytes",
+        "warehouse/cache/log.py WriteAheadLog.vouch os.open",
+        "warehouse/cache/log.py WriteAheadLog.noted self.note.read_bytes",
+        "warehouse/cache/log.py WriteAheadLog.drop_unvouched self.path.open",
+    ),
     "a folder or a new file, to make it durable": (
         "payer/values/durable.py fsync_path os.open",
         "payer/values/durable.py make_private_file os.open",

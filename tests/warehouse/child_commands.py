@@ -75,6 +75,16 @@ def shell(home: Path, seconds: str) -> None:
         time.sleep(float(seconds))
 
 
+def shell_that_writes(home: Path, seconds: str) -> None:
+    """Commit to the file without our lock, and close it later."""
+    import duckdb
+
+    with duckdb.connect(str(home / "state" / "cache.duckdb")) as con:
+        con.execute("CREATE TABLE theirs AS SELECT 1 AS one")
+        print("held", flush=True)
+        time.sleep(float(seconds))
+
+
 if __name__ == "__main__":
     verb, home, *rest = sys.argv[1:]
     globals()[verb](Path(home), *rest)

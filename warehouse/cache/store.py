@@ -18,6 +18,7 @@ from warehouse.cache.generation import is_complete, outdated
 from warehouse.cache.instance import Instance, Settings, give_back, take, threads_for
 from warehouse.cache.integrity import first_line, is_damage
 from warehouse.cache.locking import file_lock
+from warehouse.cache.log import WriteAheadLog
 from warehouse.cache.sql import column_list, literal, quoted
 from warehouse.cache.tables import create_table, declared_tables
 from warehouse.errors import CacheBusy, CacheDamaged, CacheIncomplete
@@ -75,11 +76,11 @@ class Cache:
     def __init__(self, home: Path, file: str = "cache.duckdb") -> None:
         self.home = home
         self.path = home / "state" / file
-        self.log = log_of(self.path)
+        self.log = WriteAheadLog(self.path)
         self.meta: dict[str, str] = {}
         """The file's `meta` when it was opened last."""
         self._lock = self.path.with_suffix(".lock")
-        self._remembered: tuple[tuple[int, int] | None, KnownDeliveries | None] = (None, None)
+        self._remembered: tuple[object, KnownDeliveries | None] = (None, None)
         self._rows: int | None = None
         self._created: set[tuple[str, str]] = set()
 
@@ -148,12 +149,12 @@ class Cache:
 
     def remember(self, deliveries: KnownDeliveries) -> None:
         """Keep what a load left in the file, so that the next one opens no file when nothing is new."""
-        self._remembered = (file_identity(self.path), deliveries)
+        self._remembered = (self._content(), deliveries)
 
     def remembered(self) -> KnownDeliveries | None:
-        """Return what the last load left, if the file is still the same. Others may have added to it since."""
-        identity, deliveries = self._remembered
-        return deliveries if identity is not None and identity == file_identity(self.path) else None
+        """Return what the last load left, if nothing has been written to the file since."""
+        content, deliveries = self._remembered
+        return deliveries if content == self._content() else None
 
     def tokens(self) -> list[Token]:
         """The catalogue as last read, by id."""
@@ -177,6 +178,10 @@ class Cache:
             query = f"SELECT DISTINCT {column_list(columns)} FROM {quoted(table)} ORDER BY ALL"
             return con.execute(query).fetchall()
 
+    def _content(self) -> tuple[tuple[int, int] | None, bytes]:
+        """Equal for a file that nobody has written to, or cut the log of, in between."""
+        return file_identity(self.path), self.log.noted()
+
     def _threads(self) -> int | None:
         if self._rows is None:
             return threads_for(self.path)
@@ -188,9 +193,10 @@ class Cache:
         import duckdb
 
         if not self.path.exists():
-            self.log.unlink(missing_ok=True)
+            self.log.remove()
         deadline = time.monotonic() + FOREIGN_LOCK_SECONDS
         while True:
+            self.log.drop_unvouched()
             try:
                 con.execute(f"ATTACH {literal(self.path)} AS {_NAME} (STORAGE_VERSION '{STORAGE}')")
                 close_to_others(self.path)
@@ -208,14 +214,16 @@ class Cache:
 
         con.close()
         try:
-            if self.log.exists() and self.log.stat().st_size > LOG_KEPT:
+            if self.log.path.exists() and self.log.path.stat().st_size > LOG_KEPT:
                 instance.connection.execute(f"CHECKPOINT {_NAME}")
             instance.connection.execute(f"DETACH DATABASE IF EXISTS {_NAME}")
         except duckdb.Error:
             instance.connection.close()
         else:
             give_back(instance)
-        close_to_others(self.path, self.log)
+        self.log.vouch()
+        close_to_others(self.path)
+        self.log.close_to_others()
 
 
 def file_identity(path: Path) -> tuple[int, int] | None:
@@ -225,8 +233,3 @@ def file_identity(path: Path) -> tuple[int, int] | None:
     except FileNotFoundError:
         return None
     return status.st_dev, status.st_ino
-
-
-def log_of(path: Path) -> Path:
-    """DuckDB's write-ahead log of a file."""
-    return path.with_name(f"{path.name}.wal")

@@ -129,12 +129,13 @@ def _hashes(cache: Cache) -> dict[str, str]:
 def swap(new: Cache, old: Cache) -> None:
     """Replace the old file. Its log is removed first: without it the old file is merely behind, and the ledger has the
     rest."""
-    old.log.unlink(missing_ok=True)
+    old.log.remove()
     os.replace(new.path, old.path)
+    new.log.remove()
     fsync_path(old.path.parent)
 
 
 def remove(cache: Cache) -> None:
     """Remove a file and its log."""
-    cache.log.unlink(missing_ok=True)
+    cache.log.remove()
     cache.path.unlink(missing_ok=True)

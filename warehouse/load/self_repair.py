@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from warehouse.cache.generation import read_meta
 from warehouse.cache.integrity import first_line, is_certain_damage, is_damage
-from warehouse.cache.store import Cache, file_identity, log_of
+from warehouse.cache.log import WriteAheadLog
+from warehouse.cache.store import Cache, file_identity
 from warehouse.errors import CacheDamaged, CacheIncomplete
 from warehouse.load.load import Outdated, load_missing
 from warehouse.load.rebuild import rebuild
@@ -86,11 +87,11 @@ def _set_aside(cache: Cache, identity: tuple[int, int] | None, error: Exception)
             return ()
         aside = cache.path.with_name(f"{cache.path.stem}.damaged-{datetime.now(UTC):%Y%m%dT%H%M%S%f}.duckdb")
         os.replace(cache.path, aside)
-        if cache.log.exists():
-            os.replace(cache.log, log_of(aside))
+        if cache.log.path.exists():
+            os.replace(cache.log.path, WriteAheadLog(aside).path)
         for old in damaged_files(cache)[:-KEPT_FILES]:
             old.unlink()
-            log_of(old).unlink(missing_ok=True)
+            WriteAheadLog(old).remove()
     why = first_line(error)
     log.warning("the cache could not be read (%s): kept as %s, and rebuilt from the ledger", why, aside.name)
     return (f"the cache could not be read ({why}): rebuilt from the ledger, the old file is {aside.name}",)
