@@ -12,8 +12,7 @@ import numpy as np
 from bench.planner_exact import fewest_pages, lower_bound
 from bench.planner_scenarios import Mask, Scenario, scenarios
 from bench.rows import Row
-from sources.planner.limits import CallLimits, calls_of
-from sources.planner.rectangles import covering_blocks
+from sources.planner.rectangles import CallLimits, calls_of, covering_blocks
 
 TITLE = "Planner: paid calls, and the time to plan"
 

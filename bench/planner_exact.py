@@ -9,7 +9,7 @@ import numpy.typing as npt
 from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import coo_matrix
 
-from sources.planner.limits import CallLimits
+from sources.planner.rectangles import CallLimits
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sources.planner.limits import CallLimits
+from sources.planner.rectangles import CallLimits
 
 Mask = npt.NDArray[np.bool_]
 

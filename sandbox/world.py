@@ -35,8 +35,8 @@ from sandbox.seller.shop import Shop
 from sandbox.servers import HOST, PortTaken, Servers, listen
 from sandbox.settings import WorldSettings
 from sources import registry
-from sources.declaration.fault import DeclarationFault
 from sources.declaration.read import read_declaration
+from sources.declaration.table import DeclarationFault
 
 FACES = ("rpc", "facilitator", "seller", "control")
 FUNDS = 1_000

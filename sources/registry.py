@@ -9,25 +9,23 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
+from importlib.resources import files
 from typing import TypeVar
 
-from sources.declaration.read import Declaration
-from sources.declaration.together import check_together
+from sources.declaration.read import Declaration, parse_declaration
 from sources.feeds import FEEDS
 from sources.model import Dataset, Feed, Kind, Seller
-from sources.sellers import coingecko, firecrawl, glassnode, heurist, tavily, tokenmetrics
+from sources.sellers import tokenmetrics
 
 _T = TypeVar("_T")
 
-SHIPPED = (
-    tokenmetrics.SELLER,
-    coingecko.SELLER,
-    firecrawl.SELLER,
-    glassnode.SELLER,
-    heurist.SELLER,
-    tavily.SELLER,
-)
 
+def _shipped(name: str) -> Seller:
+    text = files("sources.sellers").joinpath(f"{name}.toml").read_text("utf-8")
+    return parse_declaration(text, name).seller
+
+
+SHIPPED = (tokenmetrics.SELLER, *map(_shipped, ("coingecko", "firecrawl", "glassnode", "heurist", "tavily")))
 
 _declared: tuple[Declaration, ...] = ()
 _caches: list[Callable[[], None]] = []
@@ -39,7 +37,7 @@ def declare(declarations: Sequence[Declaration]) -> None:
     global _declared
     if tuple(declarations) == _declared:
         return
-    check_together(declarations, SHIPPED, FEEDS)
+    _check_together(declarations)
     _declared = tuple(declarations)
     forget_cached()
 
@@ -123,9 +121,8 @@ def resolve(name: str) -> Feed | Dataset:
     """
     if name in feeds():
         return feeds()[name]
-    for candidate in datasets():
-        if candidate.name == name:
-            return candidate
+    if name in _datasets_by_name():
+        return _datasets_by_name()[name]
     filling = [candidate for candidate in datasets() if candidate.table == name]
     if filling:
         return max(filling, key=lambda candidate: candidate.window is not None)
@@ -164,3 +161,46 @@ def history_of(snapshot: Dataset) -> Dataset | None:
 def _similar_names(name: str) -> tuple[str, ...]:
     names = {*feeds(), *(known.name for known in datasets()), *(known.table for known in datasets())}
     return tuple(get_close_matches(name.lower().replace("_", "-"), sorted(names), n=3, cutoff=0.6))
+
+
+def _check_together(declarations: Sequence[Declaration]) -> None:
+    """Raise DeclarationFault for a dataset, table or feed that is somebody else's, or a repairer that nobody sells."""
+    replaced = {declaration.seller.name for declaration in declarations}
+    others = [dataset for seller in SHIPPED if seller.name not in replaced for dataset in seller.datasets]
+    names = {dataset.name: dataset for dataset in others}
+    tables = {dataset.table: dataset.seller for dataset in others}
+    taken = set(FEEDS)
+    for declaration in declarations:
+        for dataset in declaration.seller.datasets:
+            path = ("datasets", dataset.name)
+            if dataset.name in names:
+                what = f"is also a dataset of {names[dataset.name].seller}"
+                raise declaration.wrong(path, what, f"call it {declaration.seller.name}-{dataset.name}")
+            if tables.setdefault(dataset.table, dataset.seller) != dataset.seller:
+                what = f"is {dataset.table!r}, a table of {tables[dataset.table]}"
+                raise declaration.wrong((*path, "table"), what, f"call it {declaration.seller.name}_{dataset.table}")
+            names[dataset.name] = dataset
+        _check_repairs(declaration)
+        for feed in declaration.feeds:
+            if feed.name in taken or feed.name in names:
+                raise declaration.wrong(
+                    ("feeds", feed.name), "is the name of another feed or dataset", "call it otherwise"
+                )
+            taken.add(feed.name)
+
+
+def _check_repairs(declaration: Declaration) -> None:
+    sold = {dataset.name: dataset for dataset in declaration.seller.datasets}
+    for dataset in declaration.seller.datasets:
+        repairer = dataset.repaired_by
+        if repairer is None:
+            continue
+        path = ("datasets", dataset.name, "repaired_by")
+        if repairer not in sold or repairer == dataset.name:
+            known = ", ".join(name for name in sold if name != dataset.name) or "none"
+            raise declaration.wrong(
+                path, f"names {repairer!r}, which this seller doesn't sell", f"it sells, too: {known}"
+            )
+        if sold[repairer].table != dataset.table:
+            what = f"names {repairer!r}, which fills the table {sold[repairer].table}"
+            raise declaration.wrong(path, what, f'what repairs it fills the same: table = "{dataset.table}"')

@@ -15,9 +15,7 @@ from datetime import datetime
 
 from sources.coverage.absences import ENDLESS, AbsentSpan, KeyAbsences, key_absences
 from sources.coverage.cell_state import Ask
-from sources.coverage.cut_pages import proved_page_size
-from sources.coverage.delivered_page import Cell, DeliveredPage
-from sources.coverage.page_ends import ended, unbroken
+from sources.coverage.delivered_page import Cell, DeliveredPage, ended, proved_page_size, unbroken
 from sources.coverage.shifted_pages import find_shift, is_newest_first, possibly_hidden
 from sources.model import Dataset, Kind
 from sources.planner.grid import Span, merged

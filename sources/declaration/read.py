@@ -10,10 +10,9 @@ from enum import StrEnum
 from pathlib import Path as FilePath
 from typing import Any
 
-from sources.declaration.fault import DeclarationFault
 from sources.declaration.lines import Path, lines_of
 from sources.declaration.rules import check_dataset, check_table
-from sources.declaration.table import StrictTable
+from sources.declaration.table import DeclarationFault, StrictTable
 from sources.model import (
     EXTRAS,
     Cast,

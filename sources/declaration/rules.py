@@ -16,29 +16,13 @@ RESERVED_COLUMNS = frozenset(
 """Columns that every table has beside its own."""
 
 _OURS = (
-    "avoided",
-    "costs",
-    "cost_",
-    "open_purchases",
-    "provenance",
-    "quality_",
-    "loads",
-    "quarantined",
-    "drift",
-    "ledger_",
-    "row_keys",
-    "publi",
+    *("avoided", "costs", "cost_", "open_purchases", "provenance", "quality_", "loads", "quarantined", "drift"),
+    *("ledger_", "row_keys", "publi"),
 )
 _BOOKKEEPING = ("meta", "rewinds", "declared", "scheduled", "watched", "coverage", "tollbook")
 _ENDINGS = (
-    "_observations",
-    "_newest",
-    "_versions",
-    "_current",
-    "_as_of",
-    "_known_at",
-    "_first_seen",
-    "_first_published",
+    *("_observations", "_newest", "_versions", "_current", "_as_of", "_known_at"),
+    *("_first_seen", "_first_published"),
 )
 
 

@@ -10,10 +10,19 @@ from datetime import date
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from sources.declaration.fault import DeclarationFault
 from sources.declaration.lines import Path
 from sources.model import DAY, HOUR, WEEK
 from sources.shown import shown
+
+
+class DeclarationFault(ValueError):
+    """Raised for a declaration that can't be used. `line` counts from 1; 0 is the whole file."""
+
+    def __init__(self, what: str, fix: str, line: int = 0, file: str = "") -> None:
+        self.what, self.fix, self.line, self.file = what, fix, line, file
+        place = f"{file or 'the declaration'}{f' line {line}' if line else ''}"
+        super().__init__(f"{place}: {what}; {fix}")
+
 
 E = TypeVar("E", bound=StrEnum)
 

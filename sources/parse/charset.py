@@ -7,15 +7,10 @@ others by the charset that it declares (RFC 9110 section 8.3.2).
 from __future__ import annotations
 
 import codecs
+import json
 import re
 
 _DECLARED = re.compile(r"""charset\s*=\s*["']?([A-Za-z0-9._:+-]{1,40})""", re.IGNORECASE)
-_MARKS = (
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
 _NO_CHARSETS = frozenset(
     {"unicode_escape", "raw_unicode_escape", "idna", "punycode", "utf-7", "undefined", "mbcs", "oem"}
 )
@@ -35,9 +30,9 @@ def as_utf8(body: bytes, content_type: str = "") -> tuple[bytes, tuple[str, ...]
     if body.isascii() and 0 not in body[:4] and b"\x1b" not in body and b"~{" not in body:
         return body, ()
     declared = declared_charset(content_type)
-    wide = _wide(body)
-    if wide:
-        return _read(body, wide, f"text in {wide.upper()}")
+    detected = json.detect_encoding(body)
+    if not detected.startswith("utf-8"):
+        return _read(body, detected, f"text in {detected.upper()}")
     if declared.startswith(_BY_ESCAPES):
         return _read(body, declared, f"text in {declared}, as declared")
     try:
@@ -56,21 +51,6 @@ def declared_charset(content_type: str) -> str:
     except (LookupError, ValueError):
         return ""
     return "" if name in _NO_CHARSETS else name
-
-
-def _wide(body: bytes) -> str:
-    """UTF-16 or UTF-32, by its mark or by where the first two characters of JSON, which are ASCII, have zero bytes."""
-    for mark, name in _MARKS:
-        if body.startswith(mark):
-            return name
-    zeros = "".join("0" if byte == 0 else "x" for byte in body[:4])
-    patterns = {
-        "000x": "utf-32-be",
-        "x000": "utf-32-le",
-        "0x0x": "utf-16-be",
-        "x0x0": "utf-16-le",
-    }
-    return patterns.get(zeros, "")
 
 
 def _other(body: bytes, declared: str) -> tuple[bytes, tuple[str, ...]]:

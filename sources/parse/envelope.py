@@ -1,11 +1,14 @@
-"""Find the rows in a delivered body, and what the seller says about success."""
+"""Find the rows in a delivered body, and what the seller says about success and about their number."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from typing import Any
+
+import msgspec
 
 from sources.model import Dataset, Layout
 from sources.parse.charset import as_utf8
@@ -148,3 +151,22 @@ def _names(part: Mapping[str, Any]) -> str:
 
 def _malformed(message: str) -> tuple[Envelope, list[Any], str]:
     return Envelope.MALFORMED, [], message[:200]
+
+
+def stated_length(dataset: Dataset, body: bytes) -> int | None:
+    """The declared field's value; None where none is declared, or it is no whole number. Never raises."""
+    if not dataset.length:
+        return None
+    try:
+        found = _only(dataset.length).decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    value = getattr(found, "value", None)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+@cache
+def _only(name: str) -> msgspec.json.Decoder[object]:
+    """A decoder that skips everything but one field."""
+    kind = msgspec.defstruct("Length", [("value", object, None)], rename={"value": name})
+    return msgspec.json.Decoder(kind)

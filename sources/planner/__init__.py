@@ -1,5 +1,5 @@
 """The fewest paid requests for what is missing.
 
 Reading order: plan (from demand to pieces) · demand (groups under the seller's limits) · rectangles (the fewest pages)
-· limits · grid (missing cells as a mask) · pieces (requests) · held (what need not be bought).
+· grid (missing cells as a mask) · pieces (requests) · held (what need not be bought).
 """

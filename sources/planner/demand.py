@@ -13,9 +13,8 @@ from itertools import chain
 
 from sources.model import DAY, Dataset, Kind
 from sources.planner.grid import Grid, Span, gaps, grid
-from sources.planner.limits import CallLimits, split
 from sources.planner.pieces import AGAIN, Group
-from sources.planner.rectangles import covering_blocks
+from sources.planner.rectangles import CallLimits, covering_blocks, split
 from sources.slots import FINAL, edition, final_until, slot, slots_per_step
 
 FREE_PAGES = 8

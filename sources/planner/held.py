@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -126,17 +127,17 @@ def _outside(cells: Sequence[AbsentCells], spans: Sequence[Span]) -> tuple[Absen
 
 def held_before(held: HeldCells, end: int) -> HeldCells:
     """The held cells of slots before `end`, such as days of a snapshot that its history twin repaired."""
-    spans = {
-        key: tuple((first, min(last, end - 1)) for first, last in slots if first < end)
-        for key, slots in held.spans.items()
-    }
-    return HeldCells({key: slots for key, slots in spans.items() if slots})
+    return _held_within(held, -sys.maxsize, end - 1)
 
 
 def held_from(held: HeldCells, start: int) -> HeldCells:
     """The held cells of slots from `start` on, such as the days that a snapshot shows until its history has settled."""
+    return _held_within(held, start, sys.maxsize)
+
+
+def _held_within(held: HeldCells, low: int, high: int) -> HeldCells:
     spans = {
-        key: tuple((max(first, start), last) for first, last in slots if last >= start)
+        key: tuple((max(first, low), min(last, high)) for first, last in slots if first <= high and last >= low)
         for key, slots in held.spans.items()
     }
     return HeldCells({key: slots for key, slots in spans.items() if slots})

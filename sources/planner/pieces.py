@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from functools import cache
 from operator import itemgetter
@@ -116,17 +116,8 @@ class Piece:
 
 def group_of(context: Mapping[str, Any]) -> Group:
     """The group in a purchase's context (see `Piece.context`). Raises KeyError where a field is missing."""
-    return Group(
-        dataset=context["dataset"],
-        edition=context["edition"],
-        bucket=context["bucket"],
-        keys=tuple(context["keys"]),
-        first=context["first"],
-        last=context["last"],
-        limit=context["limit"],
-        rows=context["rows"],
-        first_page=context["first_page"],
-    )
+    values = {field.name: context[field.name] for field in fields(Group)}
+    return Group(**{**values, "keys": tuple(values["keys"])})
 
 
 class PieceWriter:

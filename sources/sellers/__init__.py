@@ -1,1 +1,1 @@
-"""One file or folder per seller. Each gives a SELLER, which sources/registry.py lists."""
+"""One file or folder per seller, which sources/registry.py lists."""

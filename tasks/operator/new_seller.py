@@ -21,7 +21,7 @@ from payer.values.money import Amount
 from payer.values.request import Request
 from payer.values.terms import Terms
 from payer.wire.terms import Challenge, Offer, parse_402
-from sources.declaration.sketch import sketch
+from sources.declaration.write import sketch
 from sources.model import Dataset
 from sources.parse.rows import ParsedBody, parse
 from tasks.operator.prices import SAMPLE_KEY

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from payer.values.errors import Misconfigured
 from sources import registry
-from sources.declaration.fault import DeclarationFault
 from sources.declaration.read import read_declaration
+from sources.declaration.table import DeclarationFault
 
 if TYPE_CHECKING:
     from payer.policy.rules import Policy, SellerPolicy

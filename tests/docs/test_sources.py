@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from payer.policy.file import SELLER_KEYS
-from sources.declaration.fault import DeclarationFault
 from sources.declaration.read import parse_declaration
+from sources.declaration.table import DeclarationFault
 from tests.paths import DOCS, ROOT
 
 TEXT = (DOCS / "sources.md").read_text()

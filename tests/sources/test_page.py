@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 
 from bench.planner_scenarios import scenarios
-from sources.planner.limits import calls_of
-from sources.planner.rectangles import covering_blocks
+from sources.planner.rectangles import calls_of, covering_blocks
 from tests.docs.generate import SOURCES, generated, sources
 
 TEXT = SOURCES.read_text()

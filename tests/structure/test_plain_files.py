@@ -146,6 +146,9 @@ ALLOWED = {
     "the report's style, which comes with the package": (
         "tasks/report/page.py render files(__package__).joinpath('page.css').read_text",
     ),
+    "declarations that come with the package": (
+        "sources/registry.py _shipped files('sources.sellers').joinpath(f'{name}.toml').read_text",
+    ),
     "SQL that comes with the package": (
         "warehouse/publish/views/written.py views_sql package.joinpath(name).read_text",
         "warehouse/publish/views/quality.py _statements files('warehouse.publish.views').joinpath(name).read_text",

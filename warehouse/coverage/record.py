@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 from sources import registry
 from sources.coverage import cover as rules
 from sources.coverage.cover import CoveredSpan
-from sources.coverage.delivered_page import Cell
-from sources.coverage.page_ends import is_short, unbroken
+from sources.coverage.delivered_page import Cell, is_short, unbroken
 from sources.planner.grid import Span, gaps, merged
 from sources.planner.held import OpenGroup
 from warehouse.cache.sql import among, append

@@ -10,8 +10,7 @@ from payer.values.request import CLIENT
 from sources.coverage.cover import cover
 from sources.coverage.delivered_page import delivered_page
 from sources.parse import rows
-from sources.parse.envelope import Envelope
-from sources.parse.length import stated_length
+from sources.parse.envelope import Envelope, stated_length
 from warehouse.coverage.page import Page, declared
 
 if TYPE_CHECKING:

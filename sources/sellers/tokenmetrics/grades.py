@@ -3,15 +3,7 @@
 from __future__ import annotations
 
 from sources.model import Cast, Evidence, Since
-from sources.sellers.tokenmetrics.base import (
-    GRADED,
-    LOWEST,
-    column,
-    floats,
-    texts,
-    token_series,
-    token_snapshot,
-)
+from sources.sellers.tokenmetrics.base import GRADED, LOWEST, column, floats, texts, token_series, token_snapshot
 
 _SINCE = Since(GRADED)
 
@@ -117,12 +109,6 @@ INVESTOR_GRADES = token_series(
 )
 
 DATASETS = (
-    TM_GRADE,
-    TM_GRADE_HISTORY,
-    FUNDAMENTAL_GRADE,
-    FUNDAMENTAL_GRADE_HISTORY,
-    TECHNOLOGY_GRADE,
-    TECHNOLOGY_GRADE_HISTORY,
-    TRADER_GRADES,
-    INVESTOR_GRADES,
+    *(TM_GRADE, TM_GRADE_HISTORY, FUNDAMENTAL_GRADE, FUNDAMENTAL_GRADE_HISTORY),
+    *(TECHNOLOGY_GRADE, TECHNOLOGY_GRADE_HISTORY, TRADER_GRADES, INVESTOR_GRADES),
 )

@@ -16,11 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sources import registry
-from sources.declaration.fault import DeclarationFault
 from sources.declaration.lines import lines_of
 from sources.declaration.read import Declaration, parse_declaration, read_declaration
-from sources.declaration.sketch import sketch
-from sources.declaration.write import value_text, write_declaration
+from sources.declaration.table import DeclarationFault
+from sources.declaration.write import sketch, value_text, write_declaration
 from sources.feeds import FEEDS
 from sources.model import DAY, HOUR, Dataset, Evidence, Feed, Kind, Layout, Paging, Seller, Since
 from warehouse.cache.tables import declared_tables

@@ -9,8 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.planner_exact import fewest_pages, lower_bound
-from sources.planner.limits import PAGES, Block, CallLimits, calls_of, split, table_of_calls
-from sources.planner.rectangles import covering_blocks
+from sources.planner.rectangles import PAGES, Block, CallLimits, calls_of, covering_blocks, split, table_of_calls
 
 Mask = npt.NDArray[np.bool_]
 DAILY = CallLimits(page_rows=100, step_rows=1, width=29, ids=100)

@@ -100,5 +100,5 @@ def test_a_body_is_the_same_bytes_whenever_it_is_written() -> None:
 
 @pytest.mark.parametrize("name", ["coingecko", "firecrawl", "glassnode", "heurist", "tavily"])
 def test_a_seller_takes_some_forty_lines_with_the_units_of_its_columns(name: str) -> None:
-    lines = [line for line in (SELLERS / f"{name}.py").read_text().splitlines() if line.strip()]
+    lines = [line for line in (SELLERS / f"{name}.toml").read_text().splitlines() if line.strip()]
     assert len(lines) <= 45

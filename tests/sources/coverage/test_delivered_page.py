@@ -8,8 +8,7 @@ import pytest
 
 from sources import registry
 from sources.coverage.cover import cover
-from sources.coverage.cut_pages import page_size, proved_page_size, reads_on
-from sources.coverage.delivered_page import Cell, DeliveredPage
+from sources.coverage.delivered_page import Cell, DeliveredPage, page_size, proved_page_size, reads_on
 from sources.planner.pieces import Group, Piece
 from tests.sources.buyer import AT, Buyer, SellerListing, dense, keys, today
 from tests.sources.coverage.test_cover import group, newest_first, page
