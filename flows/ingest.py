@@ -35,7 +35,7 @@ async def ingest(
     builder.loads.append(await steps.load(ws))
     with builder.keeping_errors():
         for turn in range(MOST_TURNS):
-            with ws.stop.interruptible():
+            async with ws.stop.interruptible():
                 planned = await steps.plan(ws, request)
                 quoted = builder.untried(await steps.quote(ws, planned, builder.halted))
             bill = await ws.in_thread(fit_caps, ws, run, quoted, whole=whole, begun=turn > 0)
@@ -46,7 +46,7 @@ async def ingest(
             if not bill.items:
                 break
             if turn == 0:
-                with ws.stop.interruptible():
+                async with ws.stop.interruptible():
                     run = replace(run, budget=await approve_bill(bill) or run.budget)
             approved = await steps.approve(ws, run, bill)
             builder.count_bought(await buy_all(steps.buy, ws, run, approved, watch))

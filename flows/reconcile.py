@@ -22,7 +22,7 @@ async def reconcile() -> State[Any]:
 
     async def work(ws: Workspace) -> Verdict:
         await recover_all(ws, steps=AS_TASKS)
-        with ws.stop.interruptible():
+        async with ws.stop.interruptible():
             books = await reconcile_task(ws)
         await books_artifact(books)
         return books_verdict(books)

@@ -41,7 +41,6 @@ class BodyCheck(Protocol):
 
     def __call__(self, delivery: Delivery) -> str:
         """Return why nothing in the body can be used, "" if something can or if it is an honest empty answer."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

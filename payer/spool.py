@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,7 +17,7 @@ from pathlib import Path
 import msgspec
 
 from payer.http.outcome import Answer
-from payer.values.durable import fsync_path, make_private_folder
+from payer.values.durable import fsync_path, make_private_folder, unfinished_name, write_new_file
 
 _KEPT_HEADERS = ("content-type", "content-encoding", "payment-response", "x-payment-response")
 
@@ -60,9 +59,9 @@ class Spool:
         headers = {name: answer.headers[name] for name in _KEPT_HEADERS if name in answer.headers}
         sha256 = hashlib.sha256(answer.body).hexdigest()
         label = _Label(purchase_id, at, answer.status, headers, answer.elapsed, answer.note, sha256)
-        unfinished = path.with_suffix(f".{os.getpid()}")
+        unfinished = unfinished_name(path)
         try:
-            _write(unfinished, msgspec.json.encode(label) + b"\n" + answer.body)
+            write_new_file(unfinished, msgspec.json.encode(label) + b"\n" + answer.body)
             unfinished.rename(path)
         except OSError:
             with contextlib.suppress(OSError):
@@ -87,11 +86,3 @@ def _read(path: Path) -> Spooled | None:
         return None
     answer = Answer(label.status, label.headers, body, label.elapsed, note=label.note)
     return Spooled(label.purchase_id, label.at, answer, path)
-
-
-def _write(path: Path, content: bytes) -> None:
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(handle)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
-from types import TracebackType
-from typing import Self
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from payer.values.errors import Interrupted
+
+_STOPPED = "the run was stopped before this was begun"
 
 
 class StopRequest:
@@ -20,18 +20,18 @@ class StopRequest:
     def __init__(self) -> None:
         self.requested = False
         self.on_their_way = 0
-        self._blocks: set[_Interruptible] = set()
+        self._blocks: dict[asyncio.Timeout, asyncio.AbstractEventLoop] = {}
 
     def request(self) -> None:
         """Ask for the stop, from any place of the loop's thread, also from a signal handler."""
         self.requested = True
-        for block in tuple(self._blocks):
-            block.wake()
+        for block, loop in tuple(self._blocks.items()):
+            loop.call_soon_threadsafe(self._end, block)
 
     def check(self) -> None:
         """Raise Interrupted once the stop is requested."""
         if self.requested:
-            raise Interrupted("the run was stopped before this was begun")
+            raise Interrupted(_STOPPED)
 
     @contextmanager
     def payment(self) -> Iterator[None]:
@@ -42,37 +42,24 @@ class StopRequest:
         finally:
             self.on_their_way -= 1
 
-    def interruptible(self) -> _Interruptible:
-        """Make a block that the request ends with Interrupted, wherever it waits. For what has no money under way."""
-        return _Interruptible(self)
+    @asynccontextmanager
+    async def interruptible(self) -> AsyncIterator[None]:
+        """End the block with Interrupted at the request, wherever it waits. For what has no money under way."""
+        self.check()
+        block = asyncio.timeout(None)
+        try:
+            async with block:
+                self._blocks[block] = asyncio.get_running_loop()
+                try:
+                    yield
+                finally:
+                    del self._blocks[block]
+        except TimeoutError:
+            if not block.expired():
+                raise
+            raise Interrupted(_STOPPED) from None
 
-
-class _Interruptible:
-    """Cancels the task that waits in the block, as asyncio.timeout does, and turns that into Interrupted."""
-
-    def __init__(self, stop: StopRequest) -> None:
-        self._stop = stop
-        self._woken = False
-
-    def __enter__(self) -> Self:
-        self._stop.check()
-        task = asyncio.current_task()
-        assert task is not None, "a block inside a task"
-        self._task, self._loop, self._cancelling = task, asyncio.get_running_loop(), task.cancelling()
-        self._stop._blocks.add(self)
-        return self
-
-    def wake(self) -> None:
-        """Cancel as soon as the loop is back: then the task waits in the block, or has left it."""
-        self._loop.call_soon_threadsafe(self._cancel)
-
-    def _cancel(self) -> None:
-        if self in self._stop._blocks and not self._woken:
-            self._woken = True
-            self._task.cancel()
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._stop._blocks.discard(self)
-        ours = self._woken and self._task.uncancel() <= self._cancelling
-        if ours and kind is not None and issubclass(kind, asyncio.CancelledError):
-            raise Interrupted("the run was stopped before this was begun") from None
+    def _end(self, block: asyncio.Timeout) -> None:
+        """Let the block time out now, unless the task has left it since the request."""
+        if block in self._blocks:
+            block.reschedule(0)

@@ -50,7 +50,6 @@ class ReadableBucket(Protocol):
 
     def get(self, name: str) -> Stored | None:
         """Return an object, None for one that isn't there. Raises BucketError."""
-        ...
 
 
 class BucketStore(ReadableBucket, Protocol):
@@ -58,25 +57,21 @@ class BucketStore(ReadableBucket, Protocol):
 
     def size(self, name: str) -> int | None:
         """Return an object's size, None for one that isn't there. Raises BucketError."""
-        ...
 
     def put(self, name: str, data: bytes | memoryview | Path, content_type: str | None = None) -> None:
         """Write an object, or a file's content as one: whole or not at all. Raises BucketError.
 
         A browser shows a page of the right `content_type`; a folder keeps none.
         """
-        ...
 
     def put_if(self, name: str, data: bytes, previous: Stored | None) -> None:
         """Write an object if it still is `previous`; None: if there is none. Raises Changed, BucketError.
 
         The object is compared just before it is written, which is all where the store has no conditional write.
         """
-        ...
 
     def delete(self, name: str) -> None:
         """Delete an object; one that is gone is fine. Raises BucketError."""
-        ...
 
 
 def open_bucket(address: Address, variables: Mapping[str, str] | None = None) -> BucketStore:

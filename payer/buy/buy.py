@@ -51,9 +51,9 @@ async def buy(context: PayerContext, purchase: Purchase, view: View = NotSeen.UN
     try:
         return await _carry(context, purchase, view)
     except Interrupted:
-        raise _stopped(await context.ledger.in_thread(_reread, context, purchase)) from None
+        raise _stopped(await context.ledger.in_thread(context.ledger.again, purchase)) from None
     except (SignerRefused, SignerUnreachable) as failed:
-        raise _not_signed(await context.ledger.in_thread(_reread, context, purchase), failed) from None
+        raise _not_signed(await context.ledger.in_thread(context.ledger.again, purchase), failed) from None
     except PayerError:
         raise
     except Exception as error:
@@ -72,7 +72,7 @@ async def _carry(context: PayerContext, purchase: Purchase, view: View) -> Purch
         if leased_elsewhere(context, purchase) and _is_open(purchase):
             context.stop.check()
             await context.clock.sleep(_POLL_SECONDS[min(polls, len(_POLL_SECONDS) - 1)])
-            purchase, polls = await in_thread(_reread, context, purchase), polls + 1
+            purchase, polls = await in_thread(context.ledger.again, purchase), polls + 1
             continue
         if _is_abandoned(context, purchase):
             [purchase] = await in_thread(_released, context, purchase)
@@ -87,7 +87,7 @@ async def _carry(context: PayerContext, purchase: Purchase, view: View) -> Purch
                 case decide.Wait(why):
                     raise await _waiting(context, purchase, why)
                 case decide.Sign() if purchase.order.free:
-                    with context.stop.interruptible():
+                    async with context.stop.interruptible():
                         purchase = await send.fetch_free(context, purchase)
                 case decide.Sign() | decide.Present() | decide.Claim() if not context.holds_key_of(purchase):
                     raise _other_wallet(purchase)
@@ -120,7 +120,7 @@ async def _carry(context: PayerContext, purchase: Purchase, view: View) -> Purch
                 case _ as unreachable:
                     assert_never(unreachable)
         except Conflict:
-            purchase, view = await in_thread(_reread, context, purchase), NotSeen.UNREAD
+            purchase, view = await in_thread(context.ledger.again, purchase), NotSeen.UNREAD
     return purchase
 
 
@@ -271,10 +271,4 @@ def _is_open(purchase: Purchase) -> bool:
 
 def _released(context: PayerContext, purchase: Purchase) -> list[Purchase]:
     """The purchase voided, or as another process has left it."""
-    return release(context, [purchase]) or [_reread(context, purchase)]
-
-
-def _reread(context: PayerContext, purchase: Purchase) -> Purchase:
-    latest = context.ledger.get(purchase.purchase_id)
-    assert latest is not None, "the ledger never forgets a purchase"
-    return latest
+    return release(context, [purchase]) or [context.ledger.again(purchase)]

@@ -38,7 +38,5 @@ def book_failure(ledger: Ledger, clock: Clock, purchase: Purchase, reason: str) 
         try:
             return ledger.append(purchase, DeliveryFailed(at=clock.now(), reason=reason), lease=purchase.lease)
         except Conflict:
-            latest = ledger.get(purchase.purchase_id)
-            assert latest is not None, "the ledger never forgets a purchase"
-            purchase = latest
+            purchase = ledger.again(purchase)
     return purchase

@@ -33,19 +33,14 @@ async def record_answer(context: PayerContext, purchase: Purchase, answer: Answe
     """
     arrived, loop = _Arrived(context, purchase, answer), asyncio.get_running_loop()
     until = loop.time() + _PATIENCE_SECONDS
-    for seconds in _BACKOFF_SECONDS:
+    for seconds in (*_BACKOFF_SECONDS, None):
         try:
             return await arrived.book(note)
         except LedgerUnavailable as broken:
             what = broken.what
-        if loop.time() >= until:
+        if seconds is None or loop.time() >= until:
             break
         await arrived.pause(seconds)
-    else:
-        try:
-            return await arrived.book(note)
-        except LedgerUnavailable as broken:
-            what = broken.what
     raise Unbooked(f"{what}; {await context.ledger.beside(arrived.spool)}")
 
 
@@ -113,8 +108,7 @@ def _append_answer(context: PayerContext, purchase: Purchase, answer: Answer, at
 def _append_to_latest(context: PayerContext, purchase: Purchase, answer: Answer) -> Purchase:
     """Keep a body although another process wrote first, unless that one has a body already."""
     while True:
-        latest = context.ledger.get(purchase.purchase_id)
-        assert latest is not None, "the ledger never forgets a purchase"
+        latest = context.ledger.again(purchase)
         reading = read_answer(latest, answer, context.clock.now())
         if latest.data is Data.DELIVERED or not reading.delivers:
             return latest

@@ -52,7 +52,7 @@ _BACKOFF_SECONDS = (0.25, 0.5, 1.0, 2.0)
 async def turn(context: PayerContext, purchase: Purchase) -> AsyncIterator[None]:
     """Wait for the seller's turn, then count the payment as on its way. Raises Interrupted while nothing has begun."""
     async with AsyncExitStack() as held:
-        with context.stop.interruptible():
+        async with context.stop.interruptible():
             await held.enter_async_context(context.transport.turn(purchase.order.request))
         context.stop.check()
         with context.stop.payment():

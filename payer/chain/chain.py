@@ -44,40 +44,30 @@ class ChainReader(Protocol):
 
     async def head(self) -> Head:
         """The newest and the newest final block. Raises for another chain, and for a block time that is too far off."""
-        ...
 
     async def look(self, asset: Asset, payer: str, nonces: Mapping[str, int | None]) -> Mapping[str, ChainView]:
         """The state of each nonce. Each is given with the block it was signed at, None when that is unknown."""
-        ...
 
     async def balance(self, asset: Asset, owner: str) -> int:
         """An owner's balance now, in atomic units."""
-        ...
 
     async def token(self, asset: Asset) -> TokenData:
         """The token contract's word about itself, to be compared with policy's asset."""
-        ...
 
     async def code(self, address: str) -> bytes:
         """The code at an address now; none where it is a key's own address."""
-        ...
 
     async def ask(self, contract: str, data: str) -> str | None:
         """A contract's answer to a call (eth_call) now, as 0x hex; None when it reverts, or answers nothing."""
-        ...
 
     async def transfers(self, asset: Asset, payer: str, from_block: int, to_block: int) -> list[TransferOut]:
         """Every transfer out of the payer in the blocks, both ends included, in the chain's order."""
-        ...
 
     async def paid(self, asset: Asset, payer: str, from_block: int, to_block: int) -> list[TransferOut]:
         """As `transfers`, of all that any server shows: for counting what was spent."""
-        ...
 
     async def block_times(self, blocks: Collection[int]) -> Mapping[int, int]:
         """The times of blocks, in unix seconds."""
-        ...
 
     async def account(self, asset: Asset, owner: str, from_block: int, to_block: int) -> Account | None:
         """The owner's account over the blocks, both ends included; None when the server no longer has such balances."""
-        ...

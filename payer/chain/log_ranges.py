@@ -27,15 +27,12 @@ class LogRanges(Protocol):
 
     async def in_thread(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Call one of the others where it may wait for a database."""
-        ...
 
     def log_range(self, server: str, now: datetime) -> int | None:
         """The range that is known for a server, None when there is none."""
-        ...
 
     def keep_log_range(self, server: str, blocks: int, at: datetime) -> None:
         """Keep the range of a server."""
-        ...
 
 
 class RangesInMemory:

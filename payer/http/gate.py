@@ -6,7 +6,6 @@ import asyncio
 from contextlib import suppress
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
-from types import TracebackType
 
 from payer.http.pace import LONGEST_PAUSE_SECONDS, Pace
 from payer.values.clock import Clock
@@ -59,9 +58,7 @@ class Gate:
             raise
         self._inside.add(asyncio.current_task())
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_error: object) -> None:
         self._inside.discard(asyncio.current_task())
         self._slots.release()
 

@@ -28,11 +28,9 @@ class Pace(Protocol):
 
     async def take(self, now: datetime) -> float:
         """Take the slot and return 0.0, or return the seconds until the next one."""
-        ...
 
     async def hold(self, until: datetime, now: datetime) -> None:
         """Give no slot before a time."""
-        ...
 
 
 class RequestPace:

@@ -7,7 +7,6 @@ import random
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Protocol
 from urllib.parse import quote, urlsplit
 
@@ -34,11 +33,9 @@ class Transport(Protocol):
 
         Sign a payment inside the block: signed before it, its validity would run out while it waits.
         """
-        ...
 
     async def send(self, request: Request, headers: Mapping[str, str], *, timeout: float) -> Answer:
         """Send a request and return its answer; `timeout` in seconds. Raises NotSent or NoAnswer."""
-        ...
 
 
 class HttpTransport:
@@ -145,7 +142,5 @@ class HttpTransport:
     async def __aenter__(self) -> HttpTransport:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_error: object) -> None:
         await self.aclose()

@@ -21,6 +21,12 @@ class Purchases(OnEngine):
         """The purchase with an id."""
         return self._one(queries.BY_ID, purchase_id=purchase_id)
 
+    def again(self, purchase: Purchase) -> Purchase:
+        """The purchase as it is now: the ledger never forgets one."""
+        latest = self.get(purchase.purchase_id)
+        assert latest is not None, "the ledger never forgets a purchase"
+        return latest
+
     def by_nonce(self, nonce: str) -> Purchase | None:
         """The purchase that a nonce on chain belongs to."""
         return self._one(queries.BY_NONCE, nonce=nonce)

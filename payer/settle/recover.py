@@ -19,6 +19,7 @@ from payer.ledger import Ledger
 from payer.policy.attempts import AttemptLimits
 from payer.values.chain_view import View
 from payer.values.errors import PaidUndelivered, PayerError
+from payer.values.events import Event
 from payer.values.purchase import Data, Money, Purchase
 
 _PARALLEL = 8
@@ -45,12 +46,7 @@ async def verify(context: PayerContext, purchases: Sequence[Purchase]) -> list[P
     Returned with those of which another process has booked it meanwhile, as it did.
     """
     open_ones = [p for p in purchases if p.money is Money.EXPOSED or p.settling]
-    views = await look(context, open_ones)
-    batch = []
-    for purchase in open_ones:
-        action = next_action(purchase, context.clock.now().timestamp(), views[purchase.purchase_id], context.limits)
-        if isinstance(action, decide.Settle | decide.Free | decide.Unsettle):
-            batch.append((purchase, book(context, purchase, action)))
+    batch = _proved(context, open_ones, await look(context, open_ones))
     done = await context.ledger.in_thread(context.ledger.append_all, batch) if batch else []
     booked = {purchase.purchase_id for purchase in done}
     passed = [purchase.purchase_id for purchase, _ in batch if purchase.purchase_id not in booked]
@@ -96,18 +92,25 @@ def _open(context: PayerContext, flow: str | None) -> tuple[set[str], list[Purch
     return booked, [p for p in open_ones if not leased_elsewhere(context, p)]
 
 
-async def _book_proofs(
+def _proved(
     context: PayerContext, purchases: Sequence[Purchase], views: Mapping[str, View]
-) -> list[Purchase]:
-    """Append what the chain proves, in one commit; return every purchase in its state after that."""
-    now = context.clock.now().timestamp()
-    batch, rest = [], []
+) -> list[tuple[Purchase, list[Event]]]:
+    """Return the purchases of which the chain proves something, with the events that record it."""
+    now, batch = context.clock.now().timestamp(), []
     for purchase in purchases:
         action = next_action(purchase, now, views[purchase.purchase_id], context.limits)
         if isinstance(action, decide.Settle | decide.Free | decide.Unsettle):
             batch.append((purchase, book(context, purchase, action)))
-        else:
-            rest.append(purchase)
+    return batch
+
+
+async def _book_proofs(
+    context: PayerContext, purchases: Sequence[Purchase], views: Mapping[str, View]
+) -> list[Purchase]:
+    """Append what the chain proves, in one commit; return every purchase in its state after that."""
+    batch = _proved(context, purchases, views)
+    in_batch = {purchase.purchase_id for purchase, _ in batch}
+    rest = [purchase for purchase in purchases if purchase.purchase_id not in in_batch]
     return (await context.ledger.in_thread(context.ledger.append_all, batch) if batch else []) + rest
 
 

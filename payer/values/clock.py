@@ -12,7 +12,6 @@ class Clock(Protocol):
 
     def now(self) -> datetime:
         """Aware UTC."""
-        ...
 
     async def sleep(self, seconds: float) -> None: ...
 

@@ -90,15 +90,12 @@ class LedgerReader(Protocol):
 
     def mark(self, seq: int) -> str | None:
         """The mark of the event at a seq, None for no event; a reader that kept it can detect a restored ledger."""
-        ...
 
     def delivery_index(self, after: int = 0) -> list[tuple[int, str]]:
         """Return (seq, purchase_id) of every delivery with seq > after."""
-        ...
 
     def deliveries(self, after: int = 0, purchase_ids: Collection[str] | None = None) -> Iterator[Delivery]:
         """Yield deliveries in seq order, bodies decompressed."""
-        ...
 
     def cost_rows(self, changed_after: int = 0) -> Iterator[CostRow]: ...
 

@@ -22,12 +22,10 @@ class Signer(Protocol):
     @property
     def address(self) -> str:
         """The payer's address, EIP-55."""
-        ...
 
     @property
     def nonce_secret(self) -> bytes:
         """32 bytes: the same on every machine that pays from this wallet."""
-        ...
 
     @property
     def repeats(self) -> bool: ...
@@ -37,11 +35,9 @@ class Signer(Protocol):
 
         Raises ValueError for what no policy allows, SignerUnreachable, and SignerRefused.
         """
-        ...
 
     async def aclose(self) -> None:
         """Close kept connections; the signer may be used again afterwards."""
-        ...
 
 
 def checked_signature(authorization: Authorization, answer: object) -> SecretStr:

@@ -156,13 +156,17 @@ MUTANTS = (
     *of(
         "payer/spool.py",
         ("tests/payer/buy/test_spool.py",),
-        spool_without_fsync_of_the_file=("        os.fsync(handle)\n", ""),
         spool_without_fsync_of_the_folder=(
             "        fsync_path(self._folder)\n        return path",
             "        return path",
         ),
         damaged_spool_is_booked=("    if hashlib.sha256(body).hexdigest() != label.sha256:\n        return None\n", ""),
         a_second_body_replaces_the_first=("        if path.exists():\n            return path\n", ""),
+    ),
+    *of(
+        "payer/values/durable.py",
+        ("tests/payer/buy/test_spool.py",),
+        spool_without_fsync_of_the_file=("        os.fsync(handle)\n", ""),
     ),
     # Waiting for the ledger: what arrives meanwhile is kept, and no commit is left half-known.
     *of(
@@ -174,7 +178,7 @@ MUTANTS = (
         ),
         a_cancelled_wait_drops_the_body=("            self.spool()\n            if await", "            if await"),
         spooled_bodies_removed_unbooked=("            if await booking.give_up():\n", "            if True:\n"),
-        ledger_asked_for_ever=("        if loop.time() >= until:\n            break\n", ""),
+        ledger_asked_for_ever=(" or loop.time() >= until", ""),
     ),
     *of(
         "payer/ledger/ledger.py",

@@ -25,7 +25,7 @@ def test_a_stop_ends_a_wait_and_later_ones_do_not_begin() -> None:
         asyncio.get_running_loop().call_later(0.01, stop.request)
         for _ in range(2):
             try:
-                with stop.interruptible():
+                async with stop.interruptible():
                     await asyncio.sleep(60)
             except Interrupted:
                 ended.append("interrupted")
@@ -41,7 +41,7 @@ def test_a_stop_ends_a_wait_and_later_ones_do_not_begin() -> None:
 def test_a_wait_that_ends_as_the_stop_comes_leaves_no_cancellation_behind() -> None:
     async def waits() -> str:
         stop = StopRequest()
-        with stop.interruptible():
+        async with stop.interruptible():
             stop.request()
         await asyncio.sleep(0.01)
         return "undisturbed"
@@ -52,7 +52,7 @@ def test_a_wait_that_ends_as_the_stop_comes_leaves_no_cancellation_behind() -> N
 def test_another_cancellation_stays_one() -> None:
     async def waits() -> None:
         stop = StopRequest()
-        with stop.interruptible():
+        async with stop.interruptible():
             await asyncio.sleep(60)
 
     async def cancelled() -> None:

@@ -103,10 +103,7 @@ ALLOWED = {
     ),
     "a SQLite ledger, before it is known to be one": ("payer/ledger/database/recognize.py check_file sqlite3.connect",),
     "a backup of a SQLite ledger": ("payer/ledger/backup.py _copy_file sqlite3.connect",) * 2,
-    "a body that waits for the ledger": (
-        "payer/spool.py _read path.read_bytes",
-        "payer/spool.py _write os.open",
-    ),
+    "a body that waits for the ledger": ("payer/spool.py _read path.read_bytes",),
     "the id of a place that workers share": (
         "tasks/workspace/home.py _id marker.read_text",
         "tasks/workspace/home.py mark_place draft.write_text",
