@@ -63,7 +63,6 @@ class Version:
 
     @property
     def warehouse_bytes(self) -> int:
-        """The size of warehouse.duckdb."""
         return sum(segment.bytes for segment in self.warehouse)
 
     def contents(self) -> dict[str, Content]:

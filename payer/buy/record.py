@@ -75,7 +75,6 @@ class _Arrived:
             self._spooled.unlink(missing_ok=True)
 
     async def pause(self, seconds: float) -> None:
-        """Wait until the ledger is asked again."""
         try:
             await self._context.clock.sleep(seconds)
         except asyncio.CancelledError:

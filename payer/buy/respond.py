@@ -25,7 +25,6 @@ class Reading:
 
     @property
     def delivers(self) -> bool:
-        """True if the body is what was paid for."""
         return any(isinstance(event, Delivered) for event in self.events)
 
 

@@ -219,7 +219,6 @@ def _value(data: object) -> int:
 
 
 def marks_of(logs: Iterable[Log]) -> dict[str, list[Mark]]:
-    """The claims in some logs, by nonce."""
     marks: dict[str, list[Mark]] = {}
     for log in logs:
         if log.event in (USED, CANCELLED):

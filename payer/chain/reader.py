@@ -98,7 +98,6 @@ class RpcChain:
         return {server.name: answer for server, answer in zip(self.servers, answers, strict=True)}
 
     async def _first(self, read: Callable[[RpcServer], Awaitable[T]]) -> T:
-        """The answer of the first server that gives one."""
         errors = []
         for server in self.servers:
             answer = await _answer(read(server))
@@ -108,7 +107,6 @@ class RpcChain:
         raise self._unreachable(errors)
 
     def _unreachable(self, errors: list[ChainUnreachable]) -> ChainUnreachable:
-        """One error for those of all servers."""
         if len(errors) == 1:
             return errors[0]
         named = zip(self.servers, errors, strict=True)

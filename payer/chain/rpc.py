@@ -165,7 +165,6 @@ class RpcClient:
         return body.data if body.whole else _NoAnswer("an answer that is too long")
 
     def now(self) -> datetime:
-        """The time, by the payer's clock."""
         return self._clock.now()
 
     async def aclose(self) -> None:
@@ -220,7 +219,6 @@ def _result(entry: dict[str, Any], method: str) -> Any:
 
 
 def refused(error: RpcCallFailed) -> ChainUnreachable:
-    """An error for a read that the server answers with one."""
     return ChainUnreachable(f"the chain's RPC server refused a read: {error}")
 
 

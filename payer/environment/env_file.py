@@ -57,7 +57,6 @@ class EnvFile:
         return str((self.path.parent / Path(value).expanduser()).absolute())
 
     def place(self, name: str) -> str:
-        """The file and the line of a variable, for a message."""
         return f"{self.path}, line {self.lines[name]}"
 
 

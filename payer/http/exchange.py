@@ -99,7 +99,6 @@ class Exchange:
         )
 
     async def _trace(self, event: str, _info: Mapping[str, Any]) -> None:
-        """Take httpcore's trace events."""
         self._traced = True
         if event.endswith("send_request_headers.started"):
             self._left = True

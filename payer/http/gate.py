@@ -34,7 +34,6 @@ class Gate:
 
     @property
     def is_passed(self) -> bool:
-        """True when the running task holds the gate already."""
         return asyncio.current_task() in self._inside
 
     async def wait(self) -> None:

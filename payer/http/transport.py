@@ -101,7 +101,6 @@ class HttpTransport:
         return True
 
     def _seller(self, url: str) -> SellerPolicy:
-        """The seller that policy names for a URL."""
         if not is_https_or_loopback(urlsplit(url)):
             raise NotSent("plain http is allowed to this machine only")
         seller = self._policy.seller_at(url)

@@ -210,7 +210,6 @@ def _make_single_file(path: Path) -> None:
 
 @contextmanager
 def _disposing(engine: sa.Engine) -> Iterator[sa.Engine]:
-    """Close an engine's connections when the block ends."""
     try:
         yield engine
     finally:

@@ -31,7 +31,6 @@ class Costs(OnEngine):
     """The part of a ledger about runs, costs and avoided calls."""
 
     def start_run(self, run: Run) -> None:
-        """Record who runs and why."""
         with transaction(self._engine, write=True) as txn:
             txn.run(ADD_RUN, run_id=run.run_id, flow=run.flow, started_at=run.started_at, doc=rows.encode(run))
 

@@ -47,7 +47,6 @@ class Deliveries(OnEngine):
             yield from self._page(wanted[start : start + _PAGE])
 
     def delivery(self, purchase_id: str) -> Delivery | None:
-        """The delivery of one purchase."""
         return next(iter(self._page([purchase_id])), None)
 
     def _page(self, purchase_ids: list[str]) -> list[Delivery]:

@@ -20,12 +20,10 @@ class Quotes(OnEngine):
     """The part of a ledger about terms and payees."""
 
     def quote(self, endpoint: str, asset: Asset) -> Quote | None:
-        """The newest terms accepted for an endpoint in an asset."""
         with transaction(self._engine, write=False) as txn:
             return find(txn, endpoint, asset)
 
     def quotes(self) -> list[Quote]:
-        """The newest terms accepted for every endpoint."""
         with transaction(self._engine, write=False) as txn:
             return [rows.quote(row[0]) for row in txn.rows(QUOTES)]
 
@@ -69,13 +67,11 @@ class Quotes(OnEngine):
 
 
 def find(txn: Transaction, endpoint: str, asset: Asset) -> Quote | None:
-    """The newest terms accepted for an endpoint, within a transaction."""
     doc = txn.scalar(QUOTE, endpoint=endpoint, asset=asset_key(asset))
     return None if doc is None else rows.quote(doc)
 
 
 def write(txn: Transaction, kept: Quote) -> None:
-    """Write a quote, within a transaction."""
     txn.run(
         PUT_QUOTE,
         endpoint=kept.endpoint,

@@ -18,7 +18,6 @@ class Purchases(OnEngine):
     """The part of a ledger that reads purchases, their events, and what the caps count of them."""
 
     def get(self, purchase_id: str) -> Purchase | None:
-        """The purchase with an id."""
         return self._one(queries.BY_ID, purchase_id=purchase_id)
 
     def again(self, purchase: Purchase) -> Purchase:
@@ -28,7 +27,6 @@ class Purchases(OnEngine):
         return latest
 
     def by_nonce(self, nonce: str) -> Purchase | None:
-        """The purchase that a nonce on chain belongs to."""
         return self._one(queries.BY_NONCE, nonce=nonce)
 
     def find(self, purchase_key: str) -> Purchase | None:
@@ -64,7 +62,6 @@ class Purchases(OnEngine):
         return self._many(queries.PURCHASES)
 
     def events(self, purchase_id: str) -> list[Event]:
-        """A purchase's events in order."""
         with transaction(self._engine, write=False) as txn:
             return [rows.event(kind, doc) for kind, doc in txn.rows(queries.EVENTS, purchase_id=purchase_id)]
 

@@ -48,7 +48,6 @@ class PricedOrder:
 
     @property
     def nonce(self) -> str:
-        """The nonce of `generation`."""
         return self.nonce_of[self.generation]
 
 

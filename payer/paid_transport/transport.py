@@ -240,7 +240,6 @@ def _both(error: type[PayerError]) -> type[PaidTransportError]:
 
 
 def as_transport_error(error: PayerError, request: httpx.Request) -> PaidTransportError:
-    """Return a payer's error as one that is httpx's as well."""
     kind = _both(type(error))
     both = kind.__new__(kind)
     httpx.TransportError.__init__(both, error.what, request=request)

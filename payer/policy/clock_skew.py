@@ -88,7 +88,6 @@ class ClockReadings:
     off: dict[str, float] = field(default_factory=dict)
 
     def saw(self, name: str, now: float, date: float | None, elapsed: float) -> None:
-        """Take the time of one answer, if it told any."""
         if date is not None:
             self.off[name] = seconds_off(now, date, elapsed)
 

@@ -54,7 +54,6 @@ class OfferRules:
 
     @property
     def caps(self) -> Caps:
-        """The caps of that asset."""
         return self.policy.caps[self.seller.pay_with]
 
     def check_request(self) -> None:

@@ -27,7 +27,6 @@ class PriceLimit:
 
     @property
     def advice(self) -> str:
-        """The advice for a rise that is right."""
         return (
             f"if the rise is right, `tollbook accept-price` makes it the base; {self.key} is how far a price may rise"
         )
@@ -45,7 +44,6 @@ def highest_allowed(history: Sequence[AcceptedPrice], base: int, drift: int, now
 
 
 def limit_of(quote: Quote, drift: Drift, now: datetime) -> PriceLimit:
-    """Return the limit for the next price of a quoted endpoint."""
     base, asset = quote.fixed_base, quote.terms.asset
     highest = highest_allowed(quote.accepted, base, drift.millionths, now)
     text = f"the base price, {Amount(base, asset)}"

@@ -92,7 +92,6 @@ class SellerPolicy:
 
     @property
     def origin(self) -> str:
-        """The origin of `base_url`."""
         return origin(self.base_url)
 
     @property
@@ -165,7 +164,6 @@ class Policy:
         return next((seller for seller in at_origin if url.startswith(seller.base_url)), next(iter(at_origin), None))
 
     def asset_for(self, seller: str) -> Asset:
-        """The asset that a seller is paid in."""
         return self.assets[self.sellers[seller].pay_with]
 
 

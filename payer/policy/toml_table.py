@@ -34,11 +34,9 @@ class TomlTable:
         return f"{self._path}.{key}" if self._path else key
 
     def wrong(self, key: str, what: str, fix: str) -> Misconfigured:
-        """An error about a key."""
         return Misconfigured(f"{self.name(key)} {what}", advice=fix)
 
     def has(self, key: str) -> bool:
-        """Tell whether the key is in the table."""
         return key in self._values
 
     def value(self, key: str, default: Any = _MISSING) -> Any:

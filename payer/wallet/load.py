@@ -26,7 +26,6 @@ _FILE_LIMIT = 64 * 1024
 
 
 def names_wallet(environ: Mapping[str, str]) -> bool:
-    """True if the environment names something to sign with."""
     return any(environ.get(name) for name in SOURCES)
 
 

@@ -117,5 +117,4 @@ def other_secret(place: Path) -> Misconfigured:
 
 
 def _derives(secret: bytes, purchase: Purchase) -> bool:
-    """True if a purchase's nonce comes from this secret."""
     return nonce(secret, purchase.asset, purchase.purchase_key, purchase.generation) == purchase.nonce

@@ -84,7 +84,6 @@ class SignerClient:
         self._pool = ConnectionPool(secure=parts.scheme == "https")
 
     async def call(self, method: str, params: Sequence[Any]) -> Any:
-        """The result of one call."""
         number = next(self._ids)
         content = dump({"jsonrpc": "2.0", "id": number, "method": method, "params": list(params)}).encode("ascii")
         raw = await self._post(content)
@@ -100,7 +99,6 @@ class SignerClient:
         return document.get("result")
 
     async def aclose(self) -> None:
-        """Close kept connections."""
         await self._pool.aclose()
 
     async def _post(self, content: bytes) -> bytes:

@@ -35,7 +35,6 @@ def decode_header(name: str, text: str) -> dict[str, Any]:
 
 
 def encode_header(text: str) -> str:
-    """Encode ASCII JSON for a header."""
     return base64.b64encode(text.encode("ascii")).decode("ascii")
 
 

@@ -70,7 +70,6 @@ class Integrity:
         return found
 
     def close(self) -> None:
-        """Take this process from the writers."""
         if self._writers is not None:
             self._writers.close()
 

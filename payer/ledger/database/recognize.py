@@ -115,7 +115,6 @@ def disk_words(error: BaseException | None) -> str:
 
 
 def damaged(what: str) -> DamagedFile:
-    """Return the error about a damaged ledger."""
     return DamagedFile(what, advice=RESTORE)
 
 

@@ -48,7 +48,6 @@ def event(kind: str, doc: bytes) -> Event:
 
 
 def avoided(seq: int, doc: bytes) -> AvoidedRow:
-    """Decode an avoided call."""
     return msgspec.convert({**msgspec.json.decode(doc), "seq": seq}, AvoidedRow)
 
 

@@ -42,7 +42,6 @@ class Freeze:
         return self.seller in sellers or (self.seller == EVERY_SELLER and bool(sellers))
 
     def refusal(self) -> Frozen:
-        """Return the error that refuses a signature."""
         verb = "tollbook unfreeze" if self.seller == EVERY_SELLER else f"tollbook unfreeze {self.seller}"
         return Frozen(self.text, advice=f"run `{verb}` when buying may go on; payments on their way are still finished")
 

@@ -61,20 +61,17 @@ class PurchaseChanges:
         return self._changes(_joined().order_by(schema.purchases.c.seq.desc()).limit(count))[::-1]
 
     def flows(self) -> list[str]:
-        """The names of all flows that ever ran."""
         query = sa.select(schema.runs.c.flow).distinct().order_by(schema.runs.c.flow)
         with read_connection(self._engine) as connection:
             return list(connection.execute(query).scalars())
 
     def avoided_index(self, after: int) -> list[int]:
-        """The numbers of avoided calls after one."""
         table = schema.avoided
         query = sa.select(table.c.seq).where(table.c.seq > after).order_by(table.c.seq)
         with read_connection(self._engine) as connection:
             return list(connection.execute(query).scalars())
 
     def avoided(self, seqs: Collection[int]) -> list[AvoidedRow]:
-        """The avoided calls with these numbers, in order."""
         table, wanted, found = schema.avoided, sorted(seqs), []
         for start in range(0, len(wanted), _PAGE):
             query = sa.select(table.c.seq, table.c.doc).where(table.c.seq.in_(wanted[start : start + _PAGE]))
@@ -82,7 +79,6 @@ class PurchaseChanges:
         return found
 
     def avoided_newest(self, count: int) -> list[AvoidedRow]:
-        """The `count` newest avoided calls, in order."""
         table = schema.avoided
         return self._avoided(sa.select(table.c.seq, table.c.doc).order_by(table.c.seq.desc()).limit(count))[::-1]
 

@@ -30,5 +30,4 @@ class Workers:
         return self.pace if self.share else of_one_machine
 
     def pace(self, seller: str, requests_per_minute: int) -> SharedPace:
-        """The pace of a seller, for all of them together."""
         return SharedPace(self._engine, self._calls, seller, requests_per_minute)
