@@ -69,7 +69,7 @@ async def _carry(context: PayerContext, purchase: Purchase, view: View) -> Purch
     in_thread = context.ledger.in_thread
     counts, polls = await _first_counts(context, purchase), 0
     while purchase.data is Data.ABSENT:
-        if leased_elsewhere(context, purchase) and _is_open(purchase):
+        if leased_elsewhere(context, purchase) and purchase.money is not Money.VOID:
             context.stop.check()
             await context.clock.sleep(_POLL_SECONDS[min(polls, len(_POLL_SECONDS) - 1)])
             purchase, polls = await in_thread(context.ledger.again, purchase), polls + 1
@@ -263,10 +263,6 @@ def _seller_not_named(purchase: Purchase) -> Unresolved:
         f"{purchase.order.dataset} {purchase.purchase_id} was bought from {seller}, which policy no longer names",
         advice=f"put [sellers.{seller}] back into the policy file and run `tollbook recover`",
     )
-
-
-def _is_open(purchase: Purchase) -> bool:
-    return purchase.data is Data.ABSENT and purchase.money in (Money.RESERVED, Money.EXPOSED, Money.SPENT)
 
 
 def _released(context: PayerContext, purchase: Purchase) -> list[Purchase]:

@@ -72,8 +72,7 @@ def is_unchanged(presented: Purchase, latest: Purchase) -> bool:
 
 
 def sign_offered(context: PayerContext, purchase: Purchase, offered: Terms) -> Purchase:
-    """Append a signature for the offered terms; none if they change nothing, cross a cap, are frozen, or the clock is
-    off.
+    """Sign the offered terms and append that; not if they change nothing, cross a cap, are frozen, or the clock is off.
 
     Another price or payee is signed over the same nonce, which can settle once: the larger value stays reserved, inside
     every cap (I3). Where only the echoed terms differ, the authorization stays as it is.

@@ -37,7 +37,9 @@ async def quote(context: PayerContext, orders: Iterable[Order]) -> dict[str, Quo
             continue
         asset = context.policy.asset_for(order.seller)
         kept = await context.ledger.in_thread(_usable_quote, context, order, asset)
-        quotes[endpoint] = kept or await _fetch_terms(context, order)
+        if kept is None:
+            kept = await context.ledger.in_thread(_accept_terms, context, order, await _ask(context, order))
+        quotes[endpoint] = kept
     return quotes
 
 
@@ -107,10 +109,6 @@ async def offered_price(context: PayerContext, order: Order) -> Terms:
     """
     answer = await _ask(context, order)
     return await context.ledger.in_thread(judge_answer, context, order, answer, within_drift=False)
-
-
-async def _fetch_terms(context: PayerContext, order: Order) -> Quote:
-    return await context.ledger.in_thread(_accept_terms, context, order, await _ask(context, order))
 
 
 def _accept_terms(context: PayerContext, order: Order, answer: Answer) -> Quote:

@@ -115,8 +115,7 @@ async def send_again(context: PayerContext, purchase: Purchase) -> Purchase:
 
 
 async def signed_payment(context: PayerContext, purchase: Purchase) -> SignedPayment:
-    """Sign the booked authorization. Raises SignerUnreachable and SignerRefused, also for a signature that came too
-    late to be presented."""
+    """Sign the booked authorization. Raises SignerRefused, and SignerUnreachable, also for one that came too late."""
     payment = await present(context.signer(), purchase)
     if context.clock.now().timestamp() < payment.authorization.valid_before or purchase.money is Money.SPENT:
         return payment

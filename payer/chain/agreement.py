@@ -34,12 +34,8 @@ def combine(views: Sequence[ChainView], configured: int) -> ChainView:
         state=states.pop() if len(states) == 1 else NonceState.USED,
         state_final=finals.pop() if len(finals) == 1 else NonceState.UNUSED,
         settlement=settlement,
-        agreed=len(views) >= needed and _same(views),
+        agreed=len(views) >= needed and len({(view.state, view.state_final) for view in views}) == 1,
     )
-
-
-def _same(views: Sequence[ChainView]) -> bool:
-    return len({(view.state, view.state_final) for view in views}) == 1
 
 
 def _undisputed(views: Sequence[ChainView], needed: int) -> Settlement | None:

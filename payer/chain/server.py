@@ -100,7 +100,9 @@ class RpcServer:
     async def code(self, address: str) -> bytes:
         chain_id, code = await self._rpc.read([("eth_chainId", []), ("eth_getCode", [address, "latest"])])
         self._check_chain(chain_id)
-        return _bytes(code, "eth_getCode")
+        if not isinstance(code, str) or not _BYTES.fullmatch(code):
+            raise malformed(f"eth_getCode is {shown(code)}")
+        return bytes.fromhex(code[2:])
 
     async def ask(self, contract: str, data: str) -> str | None:
         try:
@@ -160,12 +162,6 @@ def _block(value: object, tag: str) -> tuple[int, int]:
     if not isinstance(value, dict):
         raise malformed(f"it has no {tag} block")
     return quantity(value.get("number"), f"the {tag} block's number"), quantity(value.get("timestamp"), "a timestamp")
-
-
-def _bytes(value: object, what: str) -> bytes:
-    if not isinstance(value, str) or not _BYTES.fullmatch(value):
-        raise malformed(f"{what} is {shown(value)}")
-    return bytes.fromhex(value[2:])
 
 
 def _transfer(log: Log, nonce: str | None) -> TransferOut:

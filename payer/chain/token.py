@@ -30,7 +30,8 @@ async def read_token(rpc: RpcClient, asset: Asset) -> TokenData:
     number = int(word(decimals), 16)
     if number > _MOST_DECIMALS:
         raise malformed(f"decimals() returned {number}")
-    return TokenData(number, _text(name), _text(version), _word_or_none(separator))
+    domain = None if separator in (None, "0x") else bytes.fromhex(word(separator))
+    return TokenData(number, _text(name), _text(version), domain)
 
 
 async def _optional(rpc: RpcClient, call: Call) -> object:
@@ -39,10 +40,6 @@ async def _optional(rpc: RpcClient, call: Call) -> object:
     except RpcCallFailed:
         return None
     return value
-
-
-def _word_or_none(value: object) -> bytes | None:
-    return None if value in (None, "0x") else bytes.fromhex(word(value))
 
 
 def _text(value: object) -> str | None:

@@ -13,7 +13,6 @@ from payer.chain.chain import ChainReader, Head
 from payer.context import PayerContext
 from payer.ledger.elsewhere.record import SpendScan
 from payer.policy.file import COUNT_NOTHING
-from payer.values.chain_view import TransferOut
 from payer.values.crashpoints import crash_point
 from payer.values.errors import ChainUnreachable
 from payer.values.money import Asset
@@ -91,14 +90,10 @@ async def _read(context: PayerContext, asset: Asset, wallet: str, blocks: range,
     moved = [transfer for transfer in out if transfer.value and transfer.pay_to.lower() != wallet.lower()]
     in_thread, elsewhere = context.ledger.in_thread, context.ledger.elsewhere
     counted = await in_thread(elsewhere.not_settled_here, moved)
-    timed = await _with_times(context.chain, counted)
+    times = await context.chain.block_times({transfer.block_number for transfer in counted}) if counted else {}
+    timed = [(each, datetime.fromtimestamp(times[each.block_number], UTC)) for each in counted]
     await in_thread(elsewhere.close, asset, wallet, blocks, timed, through, context.clock.now())
     crash_point("counted")
-
-
-async def _with_times(chain: ChainReader, transfers: list[TransferOut]) -> list[tuple[TransferOut, datetime]]:
-    times = await chain.block_times({transfer.block_number for transfer in transfers}) if transfers else {}
-    return [(each, datetime.fromtimestamp(times[each.block_number], UTC)) for each in transfers]
 
 
 def _unknown(error: ChainUnreachable, period: str) -> ChainUnreachable:

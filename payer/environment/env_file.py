@@ -1,5 +1,4 @@
-"""The environment file `.env` beside the policy: read it strictly, lay the process's environment over it, and change
-variables in its text.
+"""The environment file `.env` beside the policy: read it strictly, lay the process's environment over it, change it.
 
 No message quotes a value (I10). Other programs may keep variables of theirs in the same file.
 """
@@ -103,7 +102,8 @@ def parse_env_file(path: Path, raw: bytes) -> EnvFile:
     variables: dict[str, str] = {}
     lines: dict[str, int] = {}
     for binding in parse_stream(io.StringIO(text)):
-        line = binding.original.line + _blank_lines_before(binding.original.string)
+        original = binding.original.string
+        line = binding.original.line + len(original) - len(original.lstrip("\n"))  # blank lines before it count to it
         if binding.error:
             raise Misconfigured(
                 f"{path}, line {line} can't be read", advice="write NAME=value, and close what is in quotes"
@@ -123,11 +123,6 @@ def parse_env_file(path: Path, raw: bytes) -> EnvFile:
 def laid_over(file: EnvFile | None, environ: Mapping[str, str]) -> dict[str, str]:
     """Return the variables of the file with the environment's over them: the real ones win."""
     return {**(file.ours if file else {}), **environ}
-
-
-def _blank_lines_before(text: str) -> int:
-    """Blank lines that the parser counts to the line after them."""
-    return len(text) - len(text.lstrip("\n"))
 
 
 def _secret_in(variables: Mapping[str, str]) -> str:

@@ -1,5 +1,4 @@
-"""Kept connections, at a level of httpx where no redirects, cookies, proxies, netrc or retries exist; and words for
-why one failed, which never quote a request, a header or a URL (I10)."""
+"""Kept connections, at a level of httpx without redirects, cookies, proxies, netrc and retries; and why one failed."""
 
 from __future__ import annotations
 
@@ -49,7 +48,7 @@ def _new(*, secure: bool) -> httpx.AsyncHTTPTransport:
 
 
 def network_cause(error: BaseException) -> str:
-    """Describe the first known cause under a library's exception; its class name where none is known."""
+    """Describe the first known cause under a library's exception, else its class; quotes no request or URL (I10)."""
     for cause in _causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
             return f"its certificate is not trusted: {cause.verify_message}"

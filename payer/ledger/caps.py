@@ -93,8 +93,7 @@ def check(
     asked: int,
     elsewhere: Mapping[Bucket, int] = NOTHING_ELSEWHERE,
 ) -> None:
-    """Raise OverBudget when a bucket holds more than its cap, with what the wallet paid elsewhere; the transaction that
-    changed it then rolls back."""
+    """Raise OverBudget, and so roll back, when a bucket with what the wallet paid elsewhere holds more than its cap."""
     for limit in limits(caps, run, asset, seller):
         other = elsewhere.get(limit.bucket, 0)
         held = totals.get(limit.bucket, 0) + other

@@ -92,8 +92,7 @@ class ClockReadings:
             self.off[name] = seconds_off(now, date, elapsed)
 
     def fault(self, seller: str, window: ClockWindow, head_off: float | None = None) -> str:
-        """Say why nothing may be signed for a seller now, or return "". The chain server's clock stands in for one
-        that is not known yet."""
+        """Say why nothing may be signed for a seller now, or return "". The chain server stands in for a new seller."""
         if seller in self.off:
             return _fault(self.off[seller], head_off, window)
         return _fault(self.off.get(CHAIN_SERVER), head_off, window, _CHAIN_SERVERS)

@@ -14,7 +14,7 @@ from datetime import datetime
 
 from payer.policy.offer_rules import OfferRules, RuleFailed
 from payer.policy.price_drift import PriceLimit
-from payer.policy.rules import Policy, SellerPolicy
+from payer.policy.rules import Policy
 from payer.values.errors import QuoteUnacceptable
 from payer.values.money import Amount, Asset
 from payer.values.purchase import Purchase
@@ -38,7 +38,9 @@ def judge(
     `pinned_pay_to` is the payee recorded for a first-use seller; with None, the offer's payee is the one to record.
     `price_limit` is how far the price may have risen, `order_cap` the dataset's ceiling in atomic units.
     """
-    rules = OfferRules(policy, _seller(policy, seller), request_url, pinned_pay_to, price_limit, order_cap, payer)
+    if seller not in policy.sellers:
+        raise unacceptable("seller", seller, ", ".join(policy.sellers), f"add [sellers.{seller}] to the policy file")
+    rules = OfferRules(policy, policy.sellers[seller], request_url, pinned_pay_to, price_limit, order_cap, payer)
     rules.check_request()
     rules.check_extensions(challenge)
     passed: list[Terms] = []
@@ -51,12 +53,6 @@ def judge(
     if passed:
         return min(passed, key=lambda terms: terms.amount)
     raise _explain(challenge, refusals, rules.asset)
-
-
-def _seller(policy: Policy, name: str) -> SellerPolicy:
-    if name not in policy.sellers:
-        raise unacceptable("seller", name, ", ".join(policy.sellers), f"add [sellers.{name}] to the policy file")
-    return policy.sellers[name]
 
 
 def _explain(challenge: Challenge, refusals: list[RuleFailed], asset: Asset) -> QuoteUnacceptable:

@@ -12,8 +12,7 @@ from payer.values.money import Amount, Asset
 
 @dataclass(frozen=True, slots=True)
 class Foreign:
-    """The foreign transfers of one asset. `held` are purchase ids by transaction hash: purchases of another ledger
-    whose rows are in the tables."""
+    """The foreign transfers of one asset. `held` are another ledger's purchases with rows here: ids by transaction."""
 
     asset: Asset
     transfers: tuple[TransferOut, ...] = ()

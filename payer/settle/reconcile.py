@@ -3,8 +3,7 @@
 A transfer that this ledger has no purchase for is foreign: another home of the wallet made it, a ledger that was lost,
 or no authorization at all. The books of this ledger agree without it.
 
-A settlement that the chain proves and the ledger lacks is booked. Whatever booking can't repair is a difference, with
-its purchase's id.
+A settlement that the chain proves and the ledger lacks is booked. What booking can't repair is a difference.
 """
 
 from __future__ import annotations

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from payer.chain.chain import Account
 from payer.chain.log_ranges import PAGE_BLOCKS
 from payer.context import PayerContext, Progress, unwatched
 from payer.values.chain_view import TransferOut
@@ -66,7 +65,7 @@ async def scan(
         account = await context.chain.account(asset, wallet, start, end)
         if account is None:
             balance = Balance.NOT_CHECKED
-        elif unexplained := _unexplained(account, transfers):
+        elif unexplained := account.before + account.received - account.after - sum(one.value for one in transfers):
             return Scan(max(start - 1, closed or 0), Balance.DIFFERS, unexplained)
         await _close(context, asset, wallet, start, end, transfers)
         start = end + 1
@@ -88,10 +87,6 @@ def _first_block(context: PayerContext, mine: Sequence[Purchase], final: int) ->
     settled = [p.settlement.block_number for p in mine if p.settlement is not None]
     unused = [p.from_block for p in mine if p.from_block is not None]
     return max(0, min([final - context.policy.lookback_blocks, *settled, *unused]))
-
-
-def _unexplained(account: Account, transfers: list[TransferOut]) -> int:
-    return account.before + account.received - sum(transfer.value for transfer in transfers) - account.after
 
 
 def _ranges(blocks: Sequence[int]) -> Iterator[tuple[int, int]]:

@@ -21,23 +21,20 @@ def fsync_path(path: Path) -> None:
 
 
 def make_private_folder(path: Path) -> None:
-    """Make a folder that only this user may enter, its parents as the umask has it; close an existing one. Raises
-    OSError."""
+    """Make a folder that only this user may enter, or close one to others; its parents follow the umask."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.mkdir(mode=0o700, exist_ok=True)
     close_to_others(path.resolve())
 
 
 def make_private_file(path: Path) -> None:
-    """Make an empty file that only this user may read, where there is none: another program then fills it. Raises
-    OSError."""
+    """Make an empty file that only this user may read, where there is none: another program then fills it."""
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
 
 def write_new_file(path: Path, content: str | bytes) -> None:
-    """Write a file that only this user may read, durable but for its name in the folder. Raises FileExistsError and
-    other OSErrors."""
+    """Write a file that only this user may read, durable but for its name in the folder. Raises FileExistsError."""
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with os.fdopen(handle, "wb") as file:
         file.write(content.encode() if isinstance(content, str) else content)

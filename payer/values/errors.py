@@ -115,8 +115,7 @@ class QuoteUnacceptable(Refused):
 
 
 class NotOffered(QuoteUnacceptable):
-    """Raised when a seller refuses an unpaid request without naming a price: its address, headers or parameters are
-    not what it sells."""
+    """Raised when a seller refuses an unpaid request, naming no price, for its address, headers or parameters."""
 
     repeat = "yes, once what it names is corrected"
     exit_code = 2

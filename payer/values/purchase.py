@@ -38,8 +38,7 @@ class Data(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """One process's exclusive work on a purchase, until a time. Advice only: the nonce is what prevents a second
-    payment."""
+    """One process's exclusive work on a purchase, until a time. Advice: what prevents a second payment is the nonce."""
 
     owner: str
     until: datetime
@@ -98,8 +97,7 @@ class Purchase(msgspec.Struct, frozen=True):
         return self.loss_accepted or (self.money is Money.VOID and self.data is Data.ABSENT and not self.burned)
 
     def paid_with(self, asset: Asset, payer: str, nonce: str) -> Purchase:
-        """Return a void purchase, which was never sent, as it is ordered again in another asset or from another
-        wallet."""
+        """Return a void purchase, never sent, as it is ordered again in another asset or from another wallet."""
         if (self.asset, self.payer, self.nonce) == (asset, payer, nonce):
             return self
         unsigned = {"authorization": None, "valid_until": 0, "from_block": None, "first_sent_at": None}
@@ -125,8 +123,7 @@ class Purchase(msgspec.Struct, frozen=True):
 
     @property
     def losable(self) -> bool:
-        """True if an operator may accept its loss (I2): its money can't move any more, and it brought nothing, or
-        nothing of use."""
+        """True if an operator may accept its loss (I2): its money can't move any more and brought nothing of use."""
         if self.money is Money.SPENT:
             return (self.undelivered or self.data is Data.DELIVERED) and not self.settling
         return self.money is Money.VOID and (self.burned or self.data is Data.DELIVERED)

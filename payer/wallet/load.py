@@ -30,8 +30,7 @@ def names_wallet(environ: Mapping[str, str]) -> bool:
 
 
 def nonce_secret_path(environ: Mapping[str, str], home: Path) -> Path:
-    """The file of the nonce secret that a remote signer needs: beside `state/`, so that neither takes the other
-    along."""
+    """The file of the nonce secret that a remote signer needs: beside `state/`, so that neither takes the other."""
     named = environ.get(NONCE_SECRET_FILE)
     return Path(named).expanduser().absolute() if named else home / "nonce-secret"
 

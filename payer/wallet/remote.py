@@ -55,8 +55,7 @@ class SignerError(Exception):
 
 
 class SignerBroke(SignerError):
-    """Raised when the signer broke off, or answered an HTTP error without JSON-RPC: some do for a form they don't
-    know."""
+    """Raised when the signer broke off, or answered an HTTP error without JSON-RPC: some do for an unknown form."""
 
     of_form = True
 

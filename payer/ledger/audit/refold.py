@@ -45,7 +45,9 @@ def mismatches(engine: sa.Engine) -> list[Mismatch]:
             if last is None:
                 break
             after = last
-        stored = _buckets(connection)
+        table = schema.committed
+        query = sa.select(table.c.asset, table.c.scope, table.c.bucket, sa.type_coerce(table.c.atoms, sa.Text))
+        stored = {(asset, scope, bucket): str(held) for asset, scope, bucket, held in connection.execute(query)}
     return [*found, *compare_buckets(totals, stored)]
 
 
@@ -72,9 +74,3 @@ def _events(connection: sa.Connection, after: str, last: str | None) -> dict[str
     for purchase_id, *fields in connection.execute(query.order_by(table.c.purchase_id, table.c.version)):
         events.setdefault(purchase_id, []).append(StoredEvent(*fields))
     return events
-
-
-def _buckets(connection: sa.Connection) -> dict[Bucket, str]:
-    table = schema.committed
-    query = sa.select(table.c.asset, table.c.scope, table.c.bucket, sa.type_coerce(table.c.atoms, sa.Text))
-    return {(asset, scope, bucket): str(held) for asset, scope, bucket, held in connection.execute(query)}

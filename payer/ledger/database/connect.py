@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from pathlib import Path
 
 import sqlalchemy as sa
 
@@ -27,7 +26,10 @@ def connect(url: str) -> sa.Engine:
     file = sqlite_file(parsed)
     if file is not None:
         check_file(file)
-        _make_private(file)
+        with suppress(OSError):
+            make_private_file(file)
+        # SQLite gives its log the rights of the file.
+        close_to_others(*(file.with_name(file.name + end) for end in ("", "-wal", "-shm")))
     try:
         engine = engine_for(url)
     except (TypeError, ValueError):
@@ -41,13 +43,6 @@ def connect(url: str) -> sa.Engine:
         engine.dispose()
         raise
     return engine
-
-
-def _make_private(file: Path) -> None:
-    """Make the file, or close one to other users; SQLite gives its log the rights of the file."""
-    with suppress(OSError):
-        make_private_file(file)
-    close_to_others(*(file.with_name(file.name + end) for end in ("", "-wal", "-shm")))
 
 
 def _upgrade_if_older(engine: sa.Engine) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from payer.buy.decide import Look, Sign, Wait, next_action
-from payer.buy.quote import _fetch_terms
+from payer.buy.quote import requote
 from payer.http.outcome import NotSent
 from payer.payer import Payer
 from payer.policy.attempts import AttemptLimits
@@ -83,7 +83,7 @@ def test_a_body_is_claimed_with_new_terms_when_the_price_moved_between_two_lives
     async def second_life() -> Purchase:
         seller.script.pop(0)
         views.pop(0)
-        quotes = {order.request.endpoint: await _fetch_terms(context, order)}
+        quotes = await requote(context, [order])
         approved = await desk.approve(p.run("run-2"), [order], quotes)
         [purchase] = approved.purchases
         return await desk.buy(purchase, approved.views[purchase.purchase_id])
