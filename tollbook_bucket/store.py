@@ -52,28 +52,6 @@ class ReadableBucket(Protocol):
         """Return an object, None for one that isn't there. Raises BucketError."""
 
 
-class BucketStore(ReadableBucket, Protocol):
-    """Objects at one address that can be written, too."""
-
-    def size(self, name: str) -> int | None:
-        """Return an object's size, None for one that isn't there. Raises BucketError."""
-
-    def put(self, name: str, data: bytes | memoryview | Path, content_type: str | None = None) -> None:
-        """Write an object, or a file's content as one: whole or not at all. Raises BucketError.
-
-        A browser shows a page of the right `content_type`; a folder keeps none.
-        """
-
-    def put_if(self, name: str, data: bytes, previous: Stored | None) -> None:
-        """Write an object if it still is `previous`; None: if there is none. Raises Changed, BucketError.
-
-        The object is compared just before it is written, which is all where the store has no conditional write.
-        """
-
-    def delete(self, name: str) -> None:
-        """Delete an object; one that is gone is fine. Raises BucketError."""
-
-
 def open_bucket(address: Address, variables: Mapping[str, str] | None = None) -> BucketStore:
     """Open the store at an address; nothing is sent yet. Raises LibraryMissing, AccessRefused.
 
@@ -87,7 +65,7 @@ def open_bucket(address: Address, variables: Mapping[str, str] | None = None) ->
     if address.scheme == "file":
         from obstore.store import LocalStore
 
-        return ObstoreBucket(LocalStore(_folder(address)), address)
+        return BucketStore(LocalStore(_folder(address)), address)
     opened: Callable[..., ObjectStore] = from_url  # its overloads name each scheme's variables
     try:
         store: ObjectStore = opened(
@@ -106,7 +84,7 @@ def open_bucket(address: Address, variables: Mapping[str, str] | None = None) ->
             names = CREDENTIALS[address.scheme]
             words = AccessRefused(f"the credentials for {address} can't be used", f"correct {names}")
         raise words from None
-    return ObstoreBucket(store, address)
+    return BucketStore(store, address)
 
 
 _TAKEN = {
@@ -141,8 +119,9 @@ def _may_use_http(environ: Mapping[str, str]) -> bool:
     return host in ("127.0.0.1", "localhost", "::1")
 
 
-class ObstoreBucket:
-    """A bucket by way of obstore (Rust's object_store): S3, Google Cloud Storage, Azure, a folder, memory."""
+class BucketStore:
+    """A `ReadableBucket` that can be written, too, by way of obstore (Rust's object_store): S3, Google Cloud Storage,
+    Azure, a folder, memory."""
 
     def __init__(self, store: ObjectStore, address: Address) -> None:
         self._store = store
@@ -161,6 +140,7 @@ class ObstoreBucket:
             return None
 
     def size(self, name: str) -> int | None:
+        """Return an object's size, None for one that isn't there. Raises BucketError."""
         try:
             return int(self._store.head(name)["size"])
         except Exception as error:  # noqa: BLE001
@@ -168,6 +148,10 @@ class ObstoreBucket:
             return None
 
     def put(self, name: str, data: bytes | memoryview | Path, content_type: str | None = None) -> None:
+        """Write an object, or a file's content as one: whole or not at all. Raises BucketError.
+
+        A browser shows a page of the right `content_type`; a folder keeps none.
+        """
         kept = content_type is not None and self._address.scheme != "file"
         try:
             if kept:
@@ -178,6 +162,10 @@ class ObstoreBucket:
             raise in_words(error, self._address) from None
 
     def put_if(self, name: str, data: bytes, previous: Stored | None) -> None:
+        """Write an object if it still is `previous`; None: if there is none. Raises Changed, BucketError.
+
+        The object is compared just before it is written, which is all where the store has no conditional write.
+        """
         from obstore.exceptions import AlreadyExistsError, PreconditionError
 
         self._compare(name, previous)
@@ -203,6 +191,7 @@ class ObstoreBucket:
             raise Changed(name)
 
     def delete(self, name: str) -> None:
+        """Delete an object; one that is gone is fine. Raises BucketError."""
         try:
             self._store.delete(name)
         except Exception as error:  # noqa: BLE001

@@ -1,5 +1,5 @@
 """Space a seller's requests evenly, for one process or for all processes of a machine. The workers of a PostgreSQL
-ledger share a pace in there (payer/ledger/workers/pace.py).
+ledger share a pace in there (payer/ledger/workers/workers.py).
 
 A slot is taken when a request leaves and never in advance, so a process that dies or waits longer wastes none.
 """

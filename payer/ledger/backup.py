@@ -10,21 +10,22 @@ transaction, in a temporary folder, which the next copy made in the same place r
 
 from __future__ import annotations
 
+import fcntl
 import os
+import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import sqlalchemy as sa
 
 from payer.ledger.audit.writers import NEVER, UNVERIFIED
 from payer.ledger.database import schema
-from payer.ledger.database.connect import SCHEMA_VERSION, connect
-from payer.ledger.database.copy_folder import copy_folder
+from payer.ledger.database.connect import SCHEMA_VERSION, connect, upgrade_within
 from payer.ledger.database.engine import cause, engine_for
-from payer.ledger.database.migrate import upgrade_within
 from payer.ledger.database.recognize import damaged, is_damage
 from payer.values.crashpoints import crash_point
 from payer.values.durable import fsync_path, make_private_file
@@ -224,3 +225,40 @@ def _naming_write_errors(target: Path | str, error_type: type[LedgerUnavailable]
     except (OSError, sa.exc.SQLAlchemyError) as error:
         reason = error.strerror if isinstance(error, OSError) else None
         raise error_type(f"{target} can't be written: {reason or cause(error)}") from None
+
+
+_PREFIX = ".tollbook-copy-"
+
+
+@contextmanager
+def copy_folder(parent: Path | None) -> Iterator[Path]:
+    """Make a hidden folder in `parent` and remove it when the block ends; None: in the system's temporary folder.
+
+    A process that is killed leaves its folder behind, as large as a ledger. Such a folder is locked by nobody, and the
+    next call with the same `parent` removes it. `parent` itself is locked meanwhile, so that no process removes a
+    folder that another has made and not locked yet.
+    """
+    with ExitStack() as stack:
+        with _locked(parent, fcntl.LOCK_EX) if parent else nullcontext():
+            for leftover in parent.glob(f"{_PREFIX}*") if parent else ():
+                with _locked(leftover) as abandoned:
+                    if abandoned:
+                        shutil.rmtree(leftover, ignore_errors=True)
+            folder = TemporaryDirectory(prefix=_PREFIX, dir=parent, ignore_cleanup_errors=True)
+            stack.enter_context(_locked(Path(stack.enter_context(folder))))
+        yield Path(folder.name)
+
+
+@contextmanager
+def _locked(folder: Path, operation: int = fcntl.LOCK_EX | fcntl.LOCK_NB) -> Iterator[bool]:
+    """Lock a folder for the block, at most as long as the process lives. Yields False when it can't be locked."""
+    descriptor, locked = None, False
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        fcntl.flock(descriptor, operation)
+        locked = True
+    try:
+        yield locked
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)

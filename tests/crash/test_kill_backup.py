@@ -98,7 +98,7 @@ def test_a_backup_killed_anywhere_leaves_no_half_one_and_the_next_removes_its_re
 
 def test_a_backup_beside_one_that_is_still_at_work_leaves_it_alone(books: Ledger, tmp_path: Path) -> None:
     """Only what nobody holds any more is removed."""
-    from payer.ledger.database.copy_folder import copy_folder
+    from payer.ledger.backup import copy_folder
 
     with copy_folder(tmp_path) as at_work:
         backup(where(books), tmp_path / "copy.db")

@@ -160,7 +160,7 @@ MUTANTS = (
         oldest_request_forgotten=("THEN publications.wanted_at", "THEN excluded.wanted_at"),
     ),
     *of(
-        "payer/ledger/workers/pace.py",
+        "payer/ledger/workers/workers.py",
         ("tests/payer/ledger/workers/test_pace.py",),
         every_worker_gets_the_slot=("WHERE paces.next_at <= {SERVER_TIME} OR", "WHERE true OR"),
         a_pause_is_told_to_nobody=("{SERVER_TIME} + :pause)", "{SERVER_TIME} + 0 * :pause)"),

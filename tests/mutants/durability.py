@@ -188,9 +188,9 @@ MUTANTS = (
     *of(
         "payer/ledger/database/thread.py",
         ("tests/payer/ledger/test_thread.py",),
-        what_has_begun_is_abandoned=("                if self._take_back():\n", "                if True:\n"),
+        what_has_begun_is_abandoned=("        while not self._ended.is_set():\n", "        while False:\n"),
         given_up_and_done_all_the_same=(
-            "        if not self._claim.acquire(blocking=False):\n            return\n",
+            "        if not self._future.set_running_or_notify_cancel():\n            return\n",
             "",
         ),
     ),

@@ -225,7 +225,7 @@ def unreachable_is_unused(patch: pytest.MonkeyPatch) -> None:
 def bodies_lose_races(patch: pytest.MonkeyPatch) -> None:
     """A body that came while another process wrote is dropped."""
     a_lease_is_ignored(patch)
-    patch.setattr(record, "_append_to_latest", lambda context, purchase, answer: buy._reread(context, purchase))
+    patch.setattr(record, "_append_to_latest", lambda context, purchase, answer: context.ledger.again(purchase))
 
 
 def settled_for_ever(patch: pytest.MonkeyPatch) -> None:

@@ -39,7 +39,7 @@ ALLOWED = {
     "a lock of its own, made for that": (
         "warehouse/cache/locking.py _lock os.open",
         "payer/http/pace.py RequestPace._locked os.open",
-        "payer/ledger/database/copy_folder.py _locked os.open",
+        "payer/ledger/backup.py _locked os.open",
     ),
     "DuckDB's log, while the cache is locked and nobody has it open, and the note on it": (
         "warehouse/cache/log.py WriteAheadLog.vouch self.path.read_bytes",

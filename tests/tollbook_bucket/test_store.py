@@ -20,13 +20,13 @@ from tollbook_bucket.errors import (
     LibraryMissing,
     StoreUnreachable,
 )
-from tollbook_bucket.store import BucketStore, Changed, ObstoreBucket, Stored, open_bucket
+from tollbook_bucket.store import BucketStore, Changed, Stored, open_bucket
 
 ADDRESS = parse_address("s3://bucket/prefix")
 
 
 def stores(tmp_path: Path) -> list[BucketStore]:
-    return [ObstoreBucket(MemoryStore(), ADDRESS), open_bucket(parse_address(f"file://{tmp_path}"))]
+    return [BucketStore(MemoryStore(), ADDRESS), open_bucket(parse_address(f"file://{tmp_path}"))]
 
 
 def test_an_object_is_written_only_while_it_is_what_was_read(tmp_path: Path, s3_url: str) -> None:
@@ -45,7 +45,7 @@ def test_an_object_is_written_only_while_it_is_what_was_read(tmp_path: Path, s3_
 
 
 def test_without_a_tag_the_bytes_are_compared() -> None:
-    bucket = ObstoreBucket(MemoryStore(), ADDRESS)
+    bucket = BucketStore(MemoryStore(), ADDRESS)
     bucket.put("current.json", b"one")
     with pytest.raises(Changed):
         bucket.put_if("current.json", b"two", Stored(b"zero", None))

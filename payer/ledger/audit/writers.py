@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 import sqlalchemy as sa
 
 from payer.ledger.database import schema
-from payer.ledger.database.engine import BROKEN, read_connection, unavailable
+from payer.ledger.database.engine import as_unavailable, read_connection
 from payer.ledger.owners import is_gone, is_of_this_machine, new_owner
 from payer.values.crashpoints import crash_point
 from payer.values.errors import LedgerUnavailable
@@ -80,12 +80,9 @@ class Writers:
         )
 
     def _write(self, *statements: sa.Executable) -> None:
-        try:
-            with self._engine.connect().execution_options(write=True) as connection, connection.begin():
-                for statement in statements:
-                    connection.execute(statement)
-        except BROKEN as error:
-            raise unavailable(error, "written") from None
+        with as_unavailable("written"), self._engine.connect() as opened, opened.execution_options(write=True).begin():
+            for statement in statements:
+                opened.execute(statement)
 
 
 def has_ended(owner: str, silent: timedelta, *, on_sqlite: bool) -> bool:

@@ -1,19 +1,28 @@
-"""Connect to a ledger, with its schema created or upgraded."""
+"""Connect to a ledger, with its schema created or upgraded: by Alembic, one migration at a time, never down.
+
+Alembic is imported in the functions: it is slow to import, and a ledger that is up to date needs none of it.
+"""
 
 from __future__ import annotations
 
 from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
 from payer.ledger.database.engine import engine_for, unavailable
-from payer.ledger.database.migrate import upgrade
+from payer.ledger.database.locks import serialize_upgrades
 from payer.ledger.database.recognize import check_file, check_tables, ledger_url, sqlite_file
 from payer.values.durable import close_to_others, make_private_file
 from payer.values.errors import LedgerTooNew, LedgerUnavailable, NotALedger
 
+if TYPE_CHECKING:
+    from alembic.config import Config
+
 SCHEMA_VERSION = "0007"
 """The newest migration in migrations/; a test compares the two."""
+_MIGRATIONS = Path(__file__).with_name("migrations")
 
 
 def connect(url: str) -> sa.Engine:
@@ -62,3 +71,28 @@ def _version(engine: sa.Engine) -> str | None:
             return None
         check_tables(tables, "the database that TOLLBOOK_LEDGER_URL names")
         return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def configuration() -> Config:
+    """Alembic's configuration, without an ini file."""
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    return config
+
+
+def upgrade(engine: sa.Engine) -> None:
+    """Upgrade the ledger to the newest schema in one transaction. Processes that start together wait for each other."""
+    with engine.connect().execution_options(write=True) as connection, connection.begin():
+        serialize_upgrades(connection)
+        upgrade_within(connection)
+
+
+def upgrade_within(connection: sa.Connection) -> None:
+    """Upgrade as part of the connection's transaction; SQLite and PostgreSQL roll back tables, too."""
+    from alembic import command
+
+    config = configuration()
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

@@ -103,25 +103,29 @@ class OnEngine:
 
 
 @contextmanager
+def as_unavailable(doing: str) -> Iterator[None]:
+    """Raise the database's errors as LedgerUnavailable; `doing` as `unavailable` has it."""
+    try:
+        yield
+    except BROKEN as error:
+        raise unavailable(error, doing) from None
+
+
+@contextmanager
 def write_connection(engine: sa.Engine) -> Iterator[sa.Connection]:
     """One write transaction, durable when the block ends. Raises LedgerUnavailable for the database's errors."""
-    try:
+    with as_unavailable("written"):
         with engine.connect().execution_options(write=True) as connection, connection.begin():
             yield connection
             crash_point("commit")
         crash_point("committed")
-    except BROKEN as error:
-        raise unavailable(error, "written") from None
 
 
 @contextmanager
 def read_connection(engine: sa.Engine) -> Iterator[sa.Connection]:
     """One consistent read. Raises LedgerUnavailable for the database's errors."""
-    try:
-        with engine.connect() as connection, connection.begin():
-            yield connection
-    except BROKEN as error:
-        raise unavailable(error, "read") from None
+    with as_unavailable("read"), engine.connect() as connection, connection.begin():
+        yield connection
 
 
 def unavailable(error: BaseException, doing: str) -> BaseException:

@@ -48,6 +48,10 @@ class Moment(sa.types.TypeDecorator[datetime]):
         return None if value is None else _EPOCH + timedelta(microseconds=value)
 
 
+SERVER_TIME = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+"""The clock of the PostgreSQL server, which workers of several machines have in common, as Moment has it: read when the
+row is written, not when a lock was asked."""
+
 metadata = sa.MetaData()
 
 _SEQ = sa.BigInteger().with_variant(sa.Integer, "sqlite")

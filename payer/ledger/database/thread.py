@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import suppress
 from contextvars import copy_context
 from functools import partial
@@ -29,33 +30,25 @@ class LedgerWork(Generic[T]):
         self._work = work
         self._context = copy_context()
         self._loop = asyncio.get_running_loop()
-        self._claim = threading.Lock()
-        self._waiter: asyncio.Future[None] | None = None
-        self._result: T
-        self._error: BaseException | None = None
-        self._ended = self._given_up = False
+        self._future: Future[T] = Future()
+        self._future.add_done_callback(self._tell)
+        self._ended = asyncio.Event()
 
     def run(self) -> None:
         """Do the work in the ledger's thread, unless it was given up."""
-        if not self._claim.acquire(blocking=False):
+        if not self._future.set_running_or_notify_cancel():
             return
         try:
-            self._result = self._context.run(self._work)
+            self._future.set_result(self._context.run(self._work))
         except BaseException as error:  # noqa: BLE001 - raised where the work is waited for
-            self._error = error
-        # A loop that is closed has nobody who waits.
-        with suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._end)
+            self._future.set_exception(error)
 
     async def ends_within(self, seconds: float) -> bool:
         """Wait so long. The work goes on whatever happens here, also when the wait is cancelled."""
-        if not self._ended:
-            timer = self._loop.call_later(seconds, self._wake)
-            try:
-                await self._woken()
-            finally:
-                timer.cancel()
-        return self._ended
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._ended.wait()
+        return self._ended.is_set()
 
     async def outcome(self) -> T:
         """Return the result, or raise the work's exception.
@@ -63,42 +56,25 @@ class LedgerWork(Generic[T]):
         Cancelled, work that has not begun is given up. What has begun is waited for before CancelledError is raised, so
         that a commit is never left half-known.
         """
-        cancelled: asyncio.CancelledError | None = None
-        while not self._ended:
-            try:
-                await self._woken()
-            except asyncio.CancelledError as error:
-                cancelled = error
-                if self._take_back():
-                    break
-        if cancelled is not None:
-            raise cancelled
-        if self._error is not None:
-            raise self._error
-        return self._result
+        try:
+            await self._ended.wait()
+        except asyncio.CancelledError:
+            await self.give_up()
+            raise
+        return self._future.result()
 
     async def give_up(self) -> bool:
         """Take the work back unless it has begun; then wait for its end. True if it was done."""
-        while not self._ended and not self._take_back():
+        self._future.cancel()
+        while not self._ended.is_set():
             with suppress(asyncio.CancelledError):
-                await self._woken()
-        return self._ended and self._error is None
+                await self._ended.wait()
+        return not self._future.cancelled() and self._future.exception() is None
 
-    def _take_back(self) -> bool:
-        self._given_up = self._given_up or self._claim.acquire(blocking=False)
-        return self._given_up
-
-    async def _woken(self) -> None:
-        self._waiter = self._loop.create_future()
-        await self._waiter
-
-    def _end(self) -> None:
-        self._ended = True
-        self._wake()
-
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+    def _tell(self, _future: Future[T]) -> None:
+        # A loop that is closed has nobody who waits.
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._ended.set)
 
 
 class FinishedWork(Generic[T]):

@@ -16,9 +16,8 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from payer.ledger.database.engine import BROKEN, read_connection, unavailable, write_connection
-from payer.ledger.database.schema import publications
-from payer.ledger.workers.server_time import SERVER_TIME
+from payer.ledger.database.engine import BROKEN, as_unavailable, read_connection, unavailable, write_connection
+from payer.ledger.database.schema import SERVER_TIME, publications
 
 _NAME = "published"
 _LOCK = sa.text("SELECT pg_try_advisory_lock(74011, 4)")
@@ -82,10 +81,8 @@ class PublisherElection:
 
     def try_elect(self) -> Elected | None:
         """Take the lock, to be released by `Elected.release`; None at once while another worker holds it."""
-        try:
+        with as_unavailable("read"):
             connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-        except BROKEN as error:
-            raise unavailable(error, "read") from None
         elected = Elected(connection)
         try:
             connection.detach()  # closed at the end, not given back with the lock
@@ -114,27 +111,21 @@ class Elected:
 
     def last(self) -> LastPublication:
         """Return the newest publication. Raises LedgerUnavailable, also when the lock was lost with its session."""
-        try:
+        with as_unavailable("read"):
             return _last(self._connection)
-        except BROKEN as error:
-            raise unavailable(error, "read") from None
 
     def newest_ticket(self) -> int:
         """The newest ticket: read it before loading. Raises LedgerUnavailable, as `last` does."""
         query = sa.select(sa.func.coalesce(sa.func.max(publications.c.wanted), 0))
-        try:
+        with as_unavailable("read"):
             return int(self._connection.execute(query).scalar_one())
-        except BROKEN as error:
-            raise unavailable(error, "read") from None
 
     def record(self, shown: int, place: PublishedPlace, ledger_seq: int) -> None:
         """Write that a publication shows every ticket up to `shown`, in the session that holds the lock: one that lost
         it writes nothing, and raises LedgerUnavailable."""
         values = {"shown": shown, "place": place.id, "address": place.address, "ledger_seq": ledger_seq}
-        try:
+        with as_unavailable("written"):
             self._connection.execute(_SHOWN, {**values, "host": socket.gethostname()})
-        except BROKEN as error:
-            raise unavailable(error, "written") from None
 
 
 def _last(connection: sa.Connection) -> LastPublication:

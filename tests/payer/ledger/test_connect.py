@@ -11,8 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from payer.ledger import Ledger
-from payer.ledger.database.connect import SCHEMA_VERSION, connect
-from payer.ledger.database.migrate import configuration
+from payer.ledger.database.connect import SCHEMA_VERSION, configuration, connect
 from payer.ledger.database.schema import metadata
 from payer.values.errors import LedgerTooNew, LedgerUnavailable
 from tests.payer.purchases import bought

@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from payer.ledger.database.copy_folder import copy_folder
+from payer.ledger.backup import copy_folder
 
 
 def test_copies_begun_at_the_same_moment_leave_each_others_folders_alone(tmp_path: Path) -> None:

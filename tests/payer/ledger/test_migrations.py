@@ -13,7 +13,7 @@ from alembic import command
 
 from payer.ledger import Ledger
 from payer.ledger.append import Body
-from payer.ledger.database import connect, migrate, schema
+from payer.ledger.database import connect, schema
 from payer.values.errors import LedgerTooNew
 from payer.values.events import DeliveryFailed, Sent, Settled
 from tests.payer import purchases as p
@@ -38,8 +38,8 @@ _OPEN = """
 import sys
 from pathlib import Path
 from payer.ledger import Ledger
-from payer.ledger.database import connect, migrate
-migrate._MIGRATIONS, connect.SCHEMA_VERSION = Path(sys.argv[2]), sys.argv[3]
+from payer.ledger.database import connect
+connect._MIGRATIONS, connect.SCHEMA_VERSION = Path(sys.argv[2]), sys.argv[3]
 with Ledger.open(sys.argv[1]) as ledger:
     print(sorted(one.purchase_id for one in ledger.purchases()))
 """
@@ -49,7 +49,7 @@ with Ledger.open(sys.argv[1]) as ledger:
 def later(tmp_path: Path) -> Path:
     """The migrations of a tollbook that has one more."""
     folder = tmp_path / "migrations"
-    shutil.copytree(migrate._MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(connect._MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "versions" / f"{LATER}_later.py").write_text(_LATER)
     return folder
 
@@ -81,7 +81,7 @@ def test_a_populated_ledger_is_raised_and_keeps_every_row(
     ids = populate(ledger_url)
     before = contents(ledger_url)
     with monkeypatch.context() as tomorrow:
-        tomorrow.setattr(migrate, "_MIGRATIONS", later)
+        tomorrow.setattr(connect, "_MIGRATIONS", later)
         tomorrow.setattr(connect, "SCHEMA_VERSION", LATER)
         with Ledger.open(ledger_url) as ledger:
             assert sorted(one.purchase_id for one in ledger.purchases()) == ids
@@ -102,9 +102,9 @@ def test_a_ledger_from_before_failed_deliveries_is_raised_and_holds_its_caps(
         if not newer.name.startswith("0001"):
             newer.unlink()
     with monkeypatch.context() as yesterday:
-        yesterday.setattr(migrate, "_MIGRATIONS", later)
+        yesterday.setattr(connect, "_MIGRATIONS", later)
         engine = connect.engine_for(ledger_url)
-        migrate.upgrade(engine)
+        connect.upgrade(engine)
         engine.dispose()
     with Ledger.open(ledger_url) as ledger:
         [first, second] = ledger.reserve(p.run(), [p.wanted(1), p.wanted(2)], p.CAPS, p.LEASE)
@@ -118,7 +118,7 @@ def test_a_ledger_from_before_failed_deliveries_is_raised_and_holds_its_caps(
 def test_a_ledger_of_the_first_schema_keeps_every_row(ledger_url: str) -> None:
     engine = connect.engine_for(ledger_url)
     with engine.connect().execution_options(write=True) as connection, connection.begin():
-        config = migrate.configuration()
+        config = connect.configuration()
         config.attributes["connection"] = connection
         command.upgrade(config, "0001")
         first = set(sa.inspect(connection).get_table_names())
