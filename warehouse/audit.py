@@ -11,7 +11,7 @@ from warehouse.cache.integrity import first_line, read_through
 from warehouse.cache.locking import file_lock
 from warehouse.cache.store import Cache
 from warehouse.errors import CacheDamaged
-from warehouse.publish.repair import read_error
+from warehouse.publish.publish import read_error
 from warehouse.snapshots.layout import PUBLISH_LOCK
 from warehouse.snapshots.manifest import FILES, Manifest, ManifestDamaged, SnapshotFile, contents, read_manifest
 from warehouse.snapshots.migrate import is_older

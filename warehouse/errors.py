@@ -1,4 +1,4 @@
-"""The errors of the warehouse, and what counts as an error of the disk. Importing this costs no DuckDB."""
+"""The errors of the warehouse and the lake, and what counts as an error of the disk. Importing this costs no DuckDB."""
 
 from __future__ import annotations
 
@@ -27,3 +27,31 @@ def is_disk_error(error: Exception) -> bool:
     if duckdb is not None and isinstance(error, (duckdb.IOException, duckdb.OutOfMemoryException)):
         return True
     return isinstance(error, OSError)
+
+
+class LakeError(WarehouseError):
+    """Base of the lake's errors. `advice` is a sentence for whoever runs tollbook."""
+
+    def __init__(self, what: str, advice: str) -> None:
+        super().__init__(what)
+        self.advice = advice
+
+
+class LakeMisconfigured(LakeError):
+    """Raised for an address that names no lake, and for extensions of DuckDB that aren't installed."""
+
+
+class LakeUnreachable(LakeError):
+    """Raised when the catalog or the storage does not answer, or refuses."""
+
+
+class LakeTooNew(LakeError):
+    """Raised when the lake was written by a newer tollbook, or by a newer DuckLake."""
+
+
+class LakeBusy(LakeError):
+    """Raised when another process wrote the lake at the same time. Nothing of this one's is visible."""
+
+
+class LakeDiffers(LakeError):
+    """Raised when the lake's rows are not the published ones. Nothing was committed."""

@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from payer.values.errors import PayerError
+from warehouse.errors import LakeError, LakeMisconfigured, LakeTooNew
 from warehouse.lake.address import read_address
 from warehouse.lake.connect import install, opened
-from warehouse.lake.errors import LakeError, LakeMisconfigured, LakeTooNew
-from warehouse.lake.sync import Synced, sync, verify
-from warehouse.lake.upkeep import Tidied
-from warehouse.lake.upkeep import tidy as tidied_lake
+from warehouse.lake.sync import Synced, Tidied, sync, verify
+from warehouse.lake.sync import tidy as tidied_lake
 
 if TYPE_CHECKING:
     from tasks.workspace.workspace import Workspace

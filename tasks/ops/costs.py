@@ -13,7 +13,7 @@ from tasks.calls.call import transaction_url
 from tasks.request.model import Period
 from tasks.workspace.workspace import Workspace
 from warehouse.exports import accounting
-from warehouse.publish.views.written import view_query
+from warehouse.publish.views.catalog import view_query
 from warehouse.query import queries
 
 VIEWS = {

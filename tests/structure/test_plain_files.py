@@ -147,7 +147,7 @@ ALLOWED = {
         "sources/registry.py _shipped files('sources.sellers').joinpath(f'{name}.toml').read_text",
     ),
     "SQL that comes with the package": (
-        "warehouse/publish/views/written.py views_sql package.joinpath(name).read_text",
+        "warehouse/publish/views/catalog.py views_sql package.joinpath(name).read_text",
         "warehouse/publish/views/quality.py _statements files('warehouse.publish.views').joinpath(name).read_text",
     ),
     "the sandbox's own, and the demo's": (

@@ -1,4 +1,4 @@
-"""Write to the cache what new pages cover.
+"""Write to the cache what new pages cover, or what its rows do where it is not known any more what was asked for.
 
 Complete groups are kept as spans, merged per key. Of a group whose pages are still coming the pages are kept too, so
 that the next one can be judged with them.
@@ -14,9 +14,11 @@ from sources import registry
 from sources.coverage import cover as rules
 from sources.coverage.cover import CoveredSpan
 from sources.coverage.delivered_page import Cell, is_short, unbroken
+from sources.model import Kind
 from sources.planner.grid import Span, gaps, merged
 from sources.planner.held import OpenGroup
-from warehouse.cache.sql import among, append
+from sources.slots import last_settled, slot
+from warehouse.cache.sql import among, append, quoted
 from warehouse.cache.tables import declared_tables
 from warehouse.coverage import store
 from warehouse.coverage.listing import delete_old_pages, mark_known
@@ -152,3 +154,29 @@ def flattened(spans: Sequence[CoveredSpan], *, dated: bool = False) -> list[Cove
             out += (CoveredSpan(spans[0].key, a, b, bucket, settled) for a, b in gaps(taken, first, last))
         taken += layer
     return out
+
+
+def cover_rows(con: duckdb.DuckDBPyConnection, dataset: Dataset) -> None:
+    """Add a span for each cell of a dataset that has a row. Inside a transaction; its table exists.
+
+    A row of a series that was observed before it settled is due again; a snapshot's covers the slot it arrived in. A
+    cell that was answered without a row is asked for again.
+    """
+    observations = quoted(declared_tables()[dataset.table].observations)
+    if dataset.kind is Kind.SERIES:
+        number = f"epoch({quoted(dataset.time_column)})::BIGINT // {dataset.grain}"
+        query = (
+            f"SELECT {key_sql(dataset)}, {number}, max(observed_at) FROM {observations} WHERE dataset = ? GROUP BY ALL"
+        )
+        rows = con.execute(query, [dataset.name]).fetchall()
+        spans = [
+            CoveredSpan(key, at, at, slot(dataset, seen), at <= last_settled(dataset, seen))
+            for key, at, seen in rows
+            if key is not None and at is not None
+        ]
+    else:
+        query = f"SELECT DISTINCT {key_sql(dataset)}, observed_at FROM {observations} WHERE dataset = ?"
+        arrived = {(key, slot(dataset, seen)) for key, seen in con.execute(query, [dataset.name]).fetchall() if key}
+        spans = [CoveredSpan(key, at, at, at, True) for key, at in sorted(arrived)]
+    if spans:
+        add_spans(con, dataset.name, spans)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from sources import registry
@@ -149,74 +150,63 @@ def write_groups(con: duckdb.DuckDBPyConnection, groups: Sequence[GroupPages]) -
 
 def span_rows(name: str, spans: Sequence[CoveredSpan], group_id: str | None = None) -> pa.Table:
     """Spans as rows of `coverage`, or with a group of `coverage_open`."""
+    kinds = {"dataset": "string", "group_id": "string", "key": "string", "first": "int64", "last": "int64"}
+    kinds |= {"bucket": "int64", "settled": "bool"}
+    rows = [(name, group_id, span.key, span.first, span.last, span.bucket, span.settled) for span in spans]
+    table = arrow_table(kinds, rows)
+    return table if group_id is not None else table.drop_columns(["group_id"])
+
+
+def arrow_table(kinds: Mapping[str, str], rows: Sequence[Sequence[Any]]) -> pa.Table:
+    """Rows as Arrow: the names of their columns, in order, with the names of Arrow's types."""
     import pyarrow as pa
 
-    columns: dict[str, Any] = {"dataset": pa.array([name] * len(spans), pa.string())}
-    if group_id is not None:
-        columns["group_id"] = pa.array([group_id] * len(spans), pa.string())
-    columns["key"] = pa.array([span.key for span in spans], pa.string())
-    columns["first"] = pa.array([span.first for span in spans], pa.int64())
-    columns["last"] = pa.array([span.last for span in spans], pa.int64())
-    columns["bucket"] = pa.array([span.bucket for span in spans], pa.int64())
-    columns["settled"] = pa.array([span.settled for span in spans], pa.bool_())
-    return pa.table(columns)
+    columns = zip(*rows, strict=True) if rows else [()] * len(kinds)
+    arrays = [pa.array(each, _arrow_type(kind)) for each, kind in zip(columns, kinds.values(), strict=True)]
+    return pa.table(arrays, list(kinds))
+
+
+@cache
+def _arrow_type(kind: str) -> pa.DataType:
+    import pyarrow as pa
+
+    times = {"time": pa.timestamp("us", "UTC"), "second": pa.timestamp("s", "UTC")}
+    lists = {"strings": pa.list_(pa.string()), "numbers": pa.list_(pa.int64())}
+    return times.get(kind) or lists.get(kind) or pa.type_for_alias(kind)
 
 
 def _absent_rows(groups: Sequence[GroupPages]) -> pa.Table:
-    import pyarrow as pa
-
-    absent = [(group, span) for group in groups for span in group.coverage.absent]
-    return pa.table(
-        {
-            "dataset": pa.array([group.dataset for group, _ in absent], pa.string()),
-            "group_id": pa.array([group.group_id for group, _ in absent], pa.string()),
-            "key": pa.array([span.key for _, span in absent], pa.string()),
-            "first": pa.array([span.first for _, span in absent], pa.int64()),
-            "last": pa.array([span.last for _, span in absent], pa.int64()),
-            "bucket": pa.array([span.ask.bucket for _, span in absent], pa.int64()),
-            "asked_at": pa.array([span.ask.asked_at for _, span in absent], pa.int64()),
-            "failed": pa.array([span.ask.failed for _, span in absent], pa.bool_()),
-        }
+    kinds = {"dataset": "string", "group_id": "string", "key": "string", "first": "int64", "last": "int64"}
+    kinds |= {"bucket": "int64", "asked_at": "int64", "failed": "bool"}
+    return arrow_table(
+        kinds,
+        [
+            (group.dataset, group.group_id, span.key, span.first, span.last, *span.ask)
+            for group in groups
+            for span in group.coverage.absent
+        ],
     )
 
 
 def _group_rows(groups: Sequence[GroupPages]) -> pa.Table:
-    import pyarrow as pa
-
-    contexts = [None if group.state == DONE else json.dumps(asdict(group.group)) for group in groups]
-    pages = [group.coverage.open_group.pages if group.coverage.open_group else () for group in groups]
-    return pa.table(
-        {
-            "dataset": pa.array([group.dataset for group in groups], pa.string()),
-            "group_id": pa.array([group.group_id for group in groups], pa.string()),
-            "edition": pa.array([group.group.edition for group in groups], pa.string()),
-            "bucket": pa.array([group.group.bucket for group in groups], pa.int64()),
-            "context": pa.array(contexts, pa.string()),
-            "pages": pa.array(pages, pa.list_(pa.int64())),
-            "state": pa.array([group.state for group in groups], pa.string()),
-            "rows": pa.array([group.rows for group in groups], pa.int64()),
-            "page_rows": pa.array([group.coverage.page_rows for group in groups], pa.int64()),
-            "completed_at": pa.array([group.last_at for group in groups], pa.timestamp("us", "UTC")),
-        }
-    )
+    kinds = {"dataset": "string", "group_id": "string", "edition": "string", "bucket": "int64", "context": "string"}
+    kinds |= {"pages": "numbers", "state": "string", "rows": "int64", "page_rows": "int64", "completed_at": "time"}
+    rows = []
+    for each in groups:
+        context = None if each.state == DONE else json.dumps(asdict(each.group))
+        pages = each.coverage.open_group.pages if each.coverage.open_group else ()
+        request = (*each.id, each.group.edition, each.group.bucket, context)
+        rows.append((*request, pages, each.state, each.rows, each.coverage.page_rows, each.last_at))
+    return arrow_table(kinds, rows)
 
 
 def _page_rows(group: GroupPages) -> pa.Table:
-    import pyarrow as pa
-
-    answers = [page.answer for page in group.pages]
-    return pa.table(
-        {
-            "dataset": [group.dataset] * len(answers),
-            "group_id": [group.group_id] * len(answers),
-            "page": [answer.page for answer in answers],
-            "purchase_id": [page.purchase_id for page in group.pages],
-            "observed_at": pa.array([answer.received_at for answer in answers], pa.timestamp("us", "UTC")),
-            "rows": [answer.rows for answer in answers],
-            "keys": pa.array([[key for key, _ in answer.cells] for answer in answers], pa.list_(pa.string())),
-            "slots": pa.array([[number for _, number in answer.cells] for answer in answers], pa.list_(pa.int64())),
-            "known": [answer.known for answer in answers],
-            "readable": [answer.readable for answer in answers],
-            "stated": pa.array([answer.stated for answer in answers], pa.int64()),
-        }
-    )
+    kinds = {"dataset": "string", "group_id": "string", "page": "int64", "purchase_id": "string", "observed_at": "time"}
+    kinds |= {"rows": "int64", "keys": "strings", "slots": "numbers", "known": "bool", "readable": "bool"}
+    rows = []
+    for page in group.pages:
+        answer = page.answer
+        keys, slots = [key for key, _ in answer.cells], [number for _, number in answer.cells]
+        cells = (answer.rows, keys, slots, answer.known, answer.readable, answer.stated)
+        rows.append((*group.id, answer.page, page.purchase_id, answer.received_at, *cells))
+    return arrow_table(kinds | {"stated": "int64"}, rows)

@@ -1,2 +1,2 @@
-"""Exports for other tools: `accounting` (CSV for bookkeeping), `published` (names and types of all that is published),
-`dbt` (a source file of it), `dictionary` (every table and column, for people)."""
+"""Exports for other tools: `accounting` (CSV for bookkeeping), `dictionary` (every table and column, for people),
+`dbt` (a source file of them), `parquet` (a file per table)."""

@@ -24,33 +24,10 @@ class Range(Protocol):
     def is_after(self, when: datetime) -> bool: ...
 
 
-class Always:
-    """The range of all days."""
-
-    def holds(self, when: datetime) -> bool:
-        return True
-
-    def is_after(self, when: datetime) -> bool:
-        return False
-
-
-ALL: Range = Always()
-
 _LINE = (
     *("date", "time_utc", "document", "description", "seller", "flow", "run", "network", "asset"),
-    *(
-        "amount",
-        "pending",
-        "loss",
-        "fee",
-        "status",
-        "wallet",
-        "payee",
-        "nonce",
-        "transaction",
-        "block",
-        "block_time_utc",
-    ),
+    *("amount", "pending", "loss", "fee", "status", "wallet", "payee", "nonce"),
+    *("transaction", "block", "block_time_utc"),
 )
 _TOTAL = (
     *("month", "network", "asset", "wallet", "purchases", "opening_balance", "amount", "closing_balance"),
@@ -59,7 +36,7 @@ _TOTAL = (
 _SPENT = "spent"
 
 
-def export_accounting(ledger: LedgerReader, out: TextIO, during: Range = ALL) -> None:
+def export_accounting(ledger: LedgerReader, out: TextIO, during: Range) -> None:
     """Write a line per purchase that cost or may cost money, by time: `amount` if proven spent, else `pending`.
 
     `loss` is the part of `amount` that brought nothing that can be used.
@@ -101,7 +78,7 @@ class _Account:
         self.month, self.purchases, self.spent, self.pending, self.loss = month, 0, 0, 0, 0
 
 
-def export_totals(ledger: LedgerReader, out: TextIO, during: Range = ALL) -> None:
+def export_totals(ledger: LedgerReader, out: TextIO, during: Range) -> None:
     """Write the sums by month, network, asset and wallet, with the balance before and after.
 
     The balance is that of the account of payments to sellers: all that was spent since the ledger's beginning. An

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from typing import TextIO
 
 from warehouse.dictionary import find
 from warehouse.dictionary.entry import TableEntry
-from warehouse.exports.published import published_columns
+from warehouse.exports.dictionary import published_columns
 
 _HEAD = """version: 2
 
@@ -55,7 +56,7 @@ def _column(table: str, entry: TableEntry, name: str, kind: str) -> Iterator[str
 
 
 def _quoted(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return json.dumps(text, ensure_ascii=False)
 
 
 if __name__ == "__main__":

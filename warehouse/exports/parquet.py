@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from warehouse.cache.sql import literal, quoted
 from warehouse.cache.tables import Table, declared_tables
 from warehouse.publish.views import catalog, row_versions
-from warehouse.snapshots.parquet import write_parquet
+from warehouse.snapshots.write import write_parquet
 
 if TYPE_CHECKING:
     import duckdb

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from warehouse.lake.errors import LakeMisconfigured
+from warehouse.errors import LakeMisconfigured
 
 CATALOG, DATA = "TOLLBOOK_LAKE", "TOLLBOOK_LAKE_DATA"
 _SCHEMES = ("postgresql", "postgres", "postgresql+psycopg")

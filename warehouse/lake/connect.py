@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from warehouse.cache.sql import literal
-from warehouse.lake.errors import LakeError, LakeMisconfigured, LakeTooNew, LakeUnreachable
+from warehouse.errors import LakeError, LakeMisconfigured, LakeTooNew, LakeUnreachable
 from warehouse.lake.tables import FIND_TABLES
 from warehouse.publish.views.table_parts import lake_mark
 

@@ -1,4 +1,5 @@
-"""Bring a lake up to the newest publication, in one transaction: all of it is visible, or nothing.
+"""Bring a lake up to the newest publication, in one transaction: all of it is visible, or nothing. Keep it small, by
+functions of DuckLake.
 
 The publication says how many rows each part of a table has, and their digest: DuckDB's hash over all columns, XORed.
 Parts that are as at the last write are neither read nor asked about. Where the rows that came since then account for
@@ -10,11 +11,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from warehouse.cache.sql import literal
-from warehouse.lake.errors import LakeBusy, LakeDiffers
+from warehouse.errors import LakeBusy, LakeDiffers
 from warehouse.lake.tables import (
     LakeState,
     LakeTable,
@@ -75,16 +77,17 @@ def sync(con: duckdb.DuckDBPyConnection, address: LakeAddress, *, thorough: bool
         con.execute("BEGIN TRANSACTION")
         try:
             states = read_states(con)
-            publication = _publication(con)
-            changes, now = _write(con, states or {}, publication, thorough)
+            digest, message = _publication(con)
+            changes, now = _write(con, states or {}, digest, thorough)
             if now != states:
                 if states is None:
                     create_state(con)
                 write_states(con, now)
-                con.execute(f"CALL ducklake_set_commit_message('lake', 'tollbook', {_message(publication)})")
+                con.execute(f"CALL ducklake_set_commit_message('lake', 'tollbook', {message})")
             con.execute("COMMIT")
         except BaseException as error:
-            _roll_back(con)
+            with suppress(duckdb.Error):  # the failure itself may have ended the transaction
+                con.execute("ROLLBACK")
             if isinstance(error, duckdb.TransactionException) and attempt < ATTEMPTS:
                 continue
             if isinstance(error, duckdb.TransactionException):
@@ -112,12 +115,12 @@ def _is_as_published(con: duckdb.DuckDBPyConnection, table: LakeTable) -> bool:
 
 
 def _write(
-    con: duckdb.DuckDBPyConnection, states: Mapping[str, LakeState], publication: _Publication, thorough: bool
+    con: duckdb.DuckDBPyConnection, states: Mapping[str, LakeState], digest: int, thorough: bool
 ) -> tuple[tuple[TableChange, ...], Mapping[str, LakeState]]:
     """Make every table as published: what changed, and the states then; the given ones when nothing was written."""
     import duckdb
 
-    shown = LakeState({0: Part(1, publication.digest)}, duckdb.__version__)
+    shown = LakeState({0: Part(1, digest)}, duckdb.__version__)
     if not thorough and states.get(PUBLICATION) == shown:
         return (), states
     tables = published_tables(con)
@@ -238,26 +241,13 @@ def _explain(con: duckdb.DuckDBPyConnection, table: LakeTable) -> None:
         con.execute(f'COMMENT ON COLUMN {table.target}."{column}" IS {literal(comment)}')
 
 
-@dataclass(frozen=True, slots=True)
-class _Publication:
-    """The publication that is written: hash of its row, and what a snapshot says of it."""
-
-    digest: int
-    ledger_mark: str | None
-    ledger_seq: int
-    published_at: str
-
-
-def _publication(con: duckdb.DuckDBPyConnection) -> _Publication:
+def _publication(con: duckdb.DuckDBPyConnection) -> tuple[int, str]:
+    """The hash of the publication's row, and what a snapshot says of it, as SQL."""
     at = "strftime(published_at, '%Y-%m-%dT%H:%M:%S.%fZ')"
     query = f"SELECT hash(p), ledger_mark, ledger_seq, {at} FROM published.publication p"
-    return _Publication(*con.execute(query).fetchall()[0])
-
-
-def _message(publication: _Publication) -> str:
-    mark, seq, at = publication.ledger_mark, publication.ledger_seq, publication.published_at
-    extra = json.dumps({"ledger_mark": mark, "ledger_seq": seq, "published_at": at})
-    return f"{literal(f'publication of {at}')}, extra_info => {literal(extra)}"
+    [(digest, mark, seq, published_at)] = con.execute(query).fetchall()
+    extra = json.dumps({"ledger_mark": mark, "ledger_seq": seq, "published_at": published_at})
+    return digest, f"{literal(f'publication of {published_at}')}, extra_info => {literal(extra)}"
 
 
 def _snapshot(con: duckdb.DuckDBPyConnection) -> int:
@@ -268,11 +258,32 @@ def _snapshot(con: duckdb.DuckDBPyConnection) -> int:
     return int(snapshot)
 
 
-def _roll_back(con: duckdb.DuckDBPyConnection) -> None:
-    """End the transaction; where the failure has ended it, there is nothing left to end."""
-    import duckdb
+SNAPSHOT_DAYS = 30
+"""Days for which an older state of the lake can be asked for (AT VERSION, AT TIMESTAMP)."""
+FILE_DAYS = 2
+"""Days for which a file that no snapshot names is kept: for a query that began before, and for a write on its way."""
 
-    try:
-        con.execute("ROLLBACK")
-    except duckdb.Error:
-        return
+
+@dataclass(frozen=True, slots=True)
+class Tidied:
+    """One pass: snapshots ended, files before and after."""
+
+    snapshots: int
+    files_before: int
+    files_after: int
+
+
+def tidy(con: duckdb.DuckDBPyConnection) -> Tidied:
+    """Merge small files, end snapshots older than SNAPSHOT_DAYS, delete files that nothing names for FILE_DAYS."""
+    before = _files(con)
+    con.execute("CALL ducklake_merge_adjacent_files('lake')")
+    older = f"older_than => now() - INTERVAL {SNAPSHOT_DAYS} DAY"
+    ended = len(con.execute(f"CALL ducklake_expire_snapshots('lake', {older})").fetchall())
+    for each in ("ducklake_cleanup_old_files", "ducklake_delete_orphaned_files"):
+        con.execute(f"CALL {each}('lake', older_than => now() - INTERVAL {FILE_DAYS} DAY)")
+    return Tidied(ended, before, _files(con))
+
+
+def _files(con: duckdb.DuckDBPyConnection) -> int:
+    [(files,)] = con.execute("SELECT coalesce(sum(file_count), 0) FROM ducklake_table_info('lake')").fetchall()
+    return int(files)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from warehouse.cache.sql import quoted
-from warehouse.lake.errors import LakeTooNew
+from warehouse.errors import LakeTooNew
 from warehouse.publish.views import table_parts
 
 if TYPE_CHECKING:

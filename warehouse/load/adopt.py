@@ -21,7 +21,7 @@ from warehouse.cache.locking import file_lock
 from warehouse.cache.sql import column_list, literal, quoted
 from warehouse.cache.store import Cache, file_identity
 from warehouse.cache.tables import Table, declared_tables
-from warehouse.coverage.from_rows import cover_rows
+from warehouse.coverage.record import cover_rows
 from warehouse.errors import CacheDamaged
 from warehouse.load.load import load_missing
 from warehouse.load.rebuild import loaded_purchases, remove, swap

@@ -11,7 +11,7 @@ from warehouse.cache.rewinds import cache_version
 from warehouse.cache.sql import definition, literal, quoted
 from warehouse.cache.store import STORAGE, file_identity
 from warehouse.cache.tables import declared_tables
-from warehouse.dictionary.comments import comment
+from warehouse.dictionary.find import comment
 from warehouse.publish import costs, stamp
 from warehouse.publish.versions import Standby
 from warehouse.publish.views import catalog, quality, row_versions, table_parts
@@ -83,9 +83,9 @@ def publish_facts(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def _create_facts(con: duckdb.DuckDBPyConnection) -> None:
-    with quality.facts(con):
-        for name in quality.FACTS:
-            con.execute(f"CREATE OR REPLACE TABLE pub.{name} AS FROM temp.{name} LIMIT 0")
+    with quality.fact_queries(con) as queries:
+        for name, query in queries.items():
+            con.execute(f"CREATE OR REPLACE TABLE pub.{name} AS {query} LIMIT 0")
 
 
 def _unusable() -> tuple[type[Exception], ...]:

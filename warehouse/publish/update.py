@@ -1,4 +1,6 @@
-"""Write into the attached file `pub` what it lacks: costs, new deliveries, rows loaded again, facts on quality."""
+"""Write into the attached file `pub` what it lacks: costs, new deliveries, facts on quality; and again what the cache
+deleted and loaded again since, when a late delivery arrived.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +11,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from warehouse.cache.rewinds import cache_version, overtaken_tables, rewound_tables
-from warehouse.cache.sql import column_list, quoted
+from warehouse.cache.sql import column_list, literal, quoted
 from warehouse.cache.tables import Table, create_table, declared_tables
-from warehouse.publish import costs, replay, stamp
+from warehouse.publish import costs, stamp
 from warehouse.publish.attach import MIRRORED, publish_facts
 from warehouse.publish.ledger_snapshot import LedgerNeeds, LedgerSnapshot
 from warehouse.publish.views import row_versions, table_parts
@@ -62,17 +64,19 @@ def update(con: duckdb.DuckDBPyConnection, ledger: LedgerSnapshot, *, parts: boo
         for name in MIRRORED:
             con.execute(f"INSERT INTO pub.{name} BY NAME SELECT * FROM {name} SEMI JOIN news USING (purchase_id)")
         if late:
-            replay.replay_loads(con, late)
+            _replay_loads(con, late)
     changed = {
         each.name: each
         for table in declared_tables().values()
         if datasets.intersection(table.datasets)
-        for each in (table, *replay.showing(table))
+        for each in (table, *_showing(table))
     }
     for table in changed.values():
         _update_table(con, table, first, last, every=not known, parts=parts)
-    replay.replace_drift(con)
-    replay.replay(con, late, parts=parts)
+    # All schema drift again: a change may have turned out to be older than it was published.
+    con.execute("DELETE FROM pub.drift")
+    con.execute("INSERT INTO pub.drift BY NAME FROM drift")
+    _replay(con, late, parts=parts)
     publish_facts(con)
     stamp.write(con, ledger)
     return int(deliveries)
@@ -88,7 +92,7 @@ def _purchases_measured(
         table_parts.measure(con, table_parts.OF_PURCHASES)
         return
     costs_after, _ = costs.read_after(con, "pub")
-    of_late = " UNION ".join(f"SELECT purchase_id FROM {name} WHERE {replay.replayed(late)}" for name in _LOADS)
+    of_late = " UNION ".join(f"SELECT purchase_id FROM {name} WHERE {_replayed(late)}" for name in _LOADS)
     con.execute(
         "CREATE OR REPLACE TEMP TABLE touched_purchases AS SELECT purchase_id FROM news UNION "
         f"SELECT unnest(?::VARCHAR[]) UNION {of_late}",
@@ -129,7 +133,7 @@ def _update_table(
     if not every:
         of_news = f"seq BETWEEN {first} AND {last} AND purchase_id IN (SELECT purchase_id FROM news)"
         key = column_list(table.natural_key)
-        touched = [f"SELECT {key} FROM {quoted(name)} WHERE {of_news}" for name in replay.sources(table)]
+        touched = [f"SELECT {key} FROM {quoted(name)} WHERE {of_news}" for name in _sources(table)]
         unsettled = f"(FROM pub.{quoted(table.name)} WHERE NOT is_final)"
         touched.append(row_versions.settled(table, unsettled, key))
         if table.is_history:
@@ -137,7 +141,7 @@ def _update_table(
         [(count,)] = con.execute(f"CREATE OR REPLACE TEMP TABLE touched AS {' UNION '.join(touched)}").fetchall()
         if not count:
             return
-    replay.replace_rows(con, table, every=every, parts=parts)
+    _replace_rows(con, table, every=every, parts=parts)
 
 
 def _ended(table: Table, of_news: str) -> str:
@@ -150,3 +154,71 @@ def _ended(table: Table, of_news: str) -> str:
         f"SELECT {', '.join(f'p.{quoted(name)}' for name in table.natural_key)} FROM pub.{quoted(table.name)} p "
         f"SEMI JOIN ({newest} GROUP BY ALL) n ON {same} AND p.{time} <= n.newest WHERE {provisional}"
     )
+
+
+def _replay(con: duckdb.DuckDBPyConnection, late: Sequence[tuple[Table, datetime]], *, parts: bool) -> None:
+    """Replace rows of `pub` that late deliveries may have changed, for deliveries known to both: of each table those
+    from a time on."""
+    for table, since in late:
+        for each in (table, *_showing(table)):
+            _replay_table(con, each, since, parts=parts)
+
+
+def _replay_loads(con: duckdb.DuckDBPyConnection, late: Sequence[tuple[Table, datetime]]) -> None:
+    """Replace the deliveries themselves, by what they turned out to have changed."""
+    con.execute(f"DELETE FROM pub.loads WHERE {_replayed(late)}")
+    con.execute(f"INSERT INTO pub.loads BY NAME FROM loads WHERE {_replayed(late)}")
+
+
+def _replayed(late: Sequence[tuple[Table, datetime]]) -> str:
+    """The condition that a delivery is one of those."""
+    conditions = [
+        f"(dataset IN ({', '.join(map(literal, table.datasets))}) AND observed_at >= TIMESTAMPTZ '{since.isoformat()}')"
+        for table, since in late
+    ]
+    return " OR ".join(conditions) or "false"
+
+
+def _showing(table: Table) -> list[Table]:
+    """The history that shows this table's rows provisionally, if it is one of snapshots."""
+    return [declared_tables()[table.twin]] if table.twin and not table.is_history else []
+
+
+def _replay_table(con: duckdb.DuckDBPyConnection, table: Table, since: datetime, *, parts: bool) -> None:
+    key, published = column_list(table.natural_key), f"pub.{quoted(row_versions.name_of(table))}"
+    moment = f"TIMESTAMPTZ '{since.isoformat()}'"
+    touched = [
+        f"SELECT {key} FROM {published} WHERE observed_at >= {moment} OR valid_to >= {moment} "
+        f"OR (valid_to IS NULL AND dataset IN {row_versions.provisional_datasets(table)})",
+        *(f"SELECT {key} FROM {quoted(name)} WHERE observed_at >= {moment}" for name in _sources(table)),
+    ]
+    con.execute(f"CREATE OR REPLACE TEMP TABLE touched AS {' UNION '.join(touched)}")
+    _replace_rows(con, table, parts=parts)
+
+
+def _sources(table: Table) -> list[str]:
+    """The cache's observations that a published table is made of: its own and, of a history, its snapshots'."""
+    twin = declared_tables()[table.twin] if table.is_history and table.twin else None
+    return [table.observations, *([twin.observations] if twin else [])]
+
+
+def _replace_rows(con: duckdb.DuckDBPyConnection, table: Table, *, every: bool = False, parts: bool) -> None:
+    """Replace the published rows of the keys in the table `touched` by those of the cache; with `every`, add the rows
+    of all keys to tables that are empty. `parts`: with their digests."""
+    names = [table.name, row_versions.name_of(table)]
+    current, versions = (f"pub.{quoted(name)}" for name in names)
+    same = row_versions.same_key(table, "p", "k")
+    touched = "" if every else f"SEMI JOIN touched k ON {same}"
+    chosen = [quoted(name) for name in _sources(table)]
+    with table_parts.carried(con, names, touched) if parts else nullcontext():
+        if not every:
+            for number, name in enumerate(chosen):
+                rows = f"SELECT p.* FROM {name} p {touched}"
+                con.execute(f"CREATE OR REPLACE TEMP TABLE chosen_{number} AS {rows}")
+            chosen = [f"chosen_{number}" for number in range(len(chosen))]
+            for name in (current, versions):
+                con.execute(f"DELETE FROM {name} p USING touched k WHERE {same}")
+        query = row_versions.query(table, chosen[0], chosen[-1], few=not every)
+        con.execute(f"INSERT INTO {versions} BY NAME {query}")
+        rows = f"SELECT p.* EXCLUDE (valid_from, valid_to) FROM {versions} p {touched} WHERE valid_to IS NULL"
+        con.execute(f"INSERT INTO {current} BY NAME {rows}")

@@ -25,9 +25,8 @@ from warehouse.cache.store import MEMORY
 from warehouse.snapshots.layout import PUBLISH_LOCK, apply_manifest, empty_staging, exchange, link, require_writable
 from warehouse.snapshots.manifest import Manifest, SnapshotFile, read_manifest, write_manifest
 from warehouse.snapshots.migrate import migrate
-from warehouse.snapshots.partition import table_of
-from warehouse.snapshots.verify import require_intact
-from warehouse.snapshots.write import store, total_cost
+from warehouse.snapshots.verify import require_intact, table_of
+from warehouse.snapshots.write import store
 
 if TYPE_CHECKING:
     import duckdb
@@ -104,21 +103,13 @@ def _write_merged(
     paths = ", ".join(literal(root / file.content) for file in files)
     contents = f"read_parquet([{paths}], union_by_name = true, hive_partitioning = false)"
     order = column_list((*table_of(files[0].dataset).natural_key, "observed_at", "seq"))
-    sha256, rows, size = store(con, root, f"SELECT * FROM {contents} ORDER BY {order}")
-    if rows != sum(file.rows for file in files):
-        raise RuntimeError(f"{files[0].folder}: {rows} rows after compaction, {sum(f.rows for f in files)} before")
     purchases = sorted({purchase for file in files for purchase in file.purchases})
-    return SnapshotFile(
-        dataset=files[0].dataset,
-        month=files[0].month,
-        name=f"month-{sha256[:16]}",
-        rows=rows,
-        bytes=size,
-        sha256=sha256,
-        purchases=tuple(purchases),
-        cost=total_cost(costs[purchase] for purchase in purchases if purchase in costs),
-        written_at=now.isoformat(timespec="seconds"),
-    )
+    query = f"SELECT * FROM {contents} ORDER BY {order}"
+    merged = store(con, root, query, files[0].partition, "month", purchases, costs, now)
+    if merged.rows != sum(file.rows for file in files):
+        before = sum(file.rows for file in files)
+        raise RuntimeError(f"{files[0].folder}: {merged.rows} rows after compaction, {before} before")
+    return merged
 
 
 def _replace_folder(root: Path, manifest: Manifest, merged: SnapshotFile) -> None:

@@ -1,4 +1,6 @@
-"""Find the partitions to rebuild: their files are damaged, or no longer hold what the cache holds."""
+"""Partitions, one dataset's month each, as conditions on the cache's observations; and those to rebuild, because their
+files are damaged or no longer hold what the cache holds.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +11,31 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sources import registry
 from warehouse.cache.integrity import fingerprint
 from warehouse.cache.rewinds import cache_version, overtaken_tables, rewound_tables
 from warehouse.cache.sql import literal, quoted
 from warehouse.cache.tables import Table, create_table, declared_tables
 from warehouse.snapshots.manifest import Manifest, Partition, SnapshotFile, SnapshotsDamaged
-from warehouse.snapshots.parquet import is_nullable
-from warehouse.snapshots.partition import month_sql, partition_sql, table_of
 
 if TYPE_CHECKING:
     import duckdb
+
+
+def table_of(dataset: str) -> Table:
+    """The table that a dataset's rows are in."""
+    return declared_tables()[registry.dataset(dataset).table]
+
+
+def month_sql(table: Table) -> str:
+    """The expression for a row's month, as 2026-11."""
+    return f"strftime({quoted(registry.dataset(table.datasets[0]).time_column)}, '%Y-%m')"
+
+
+def partition_sql(table: Table, partition: Partition) -> str:
+    """The condition that selects a partition's rows from its table."""
+    dataset, month = partition
+    return f"dataset = {literal(dataset)} AND {month_sql(table)} = {literal(month)}"
 
 
 def damaged_partitions(root: Path, manifest: Manifest, *, thorough: bool) -> set[Partition]:
@@ -49,6 +66,13 @@ def rows_and_purchases(content: Path) -> tuple[int, set[str]] | None:
             return parquet.metadata.num_rows, set(purchases)
     except (pa.ArrowException, OSError):
         return None
+
+
+def is_nullable(path: Path) -> bool:
+    """True when every column of the file may be null. Raises pyarrow's errors for a file that can't be read."""
+    import pyarrow.parquet as pq
+
+    return all(field.nullable for field in pq.read_schema(path))
 
 
 def require_intact(root: Path, files: Sequence[SnapshotFile]) -> None:

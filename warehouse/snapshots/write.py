@@ -42,12 +42,14 @@ from warehouse.snapshots.manifest import (
     read_manifest,
     write_manifest,
 )
-from warehouse.snapshots.parquet import write_parquet
-from warehouse.snapshots.partition import month_sql, partition_sql, table_of
-from warehouse.snapshots.verify import damaged_partitions, outdated_partitions
+from warehouse.snapshots.verify import damaged_partitions, month_sql, outdated_partitions, partition_sql, table_of
 
 if TYPE_CHECKING:
     import duckdb
+    import pyarrow as pa
+
+ROW_GROUP = 122_880
+"""Rows in a row group; DuckDB hands them over in as many."""
 
 Costs = Mapping[str, CostRow]
 """The ledger's cost rows by purchase id."""
@@ -155,8 +157,17 @@ def _show(root: Path, manifest: Manifest, added: Iterable[SnapshotFile], *, ever
         link(root, file)
 
 
-def store(con: duckdb.DuckDBPyConnection, root: Path, query: str) -> tuple[str, int, int]:
-    """Write a query's rows as a content file and return its sha256, rows and bytes.
+def store(
+    con: duckdb.DuckDBPyConnection,
+    root: Path,
+    query: str,
+    partition: Partition,
+    prefix: str,
+    purchases: Iterable[str],
+    costs: Costs,
+    now: datetime,
+) -> SnapshotFile:
+    """Write a query's rows as a content file, and return its entry for the manifest.
 
     The bytes are durable; the file's name is once the manifest is written.
     """
@@ -168,7 +179,39 @@ def store(con: duckdb.DuckDBPyConnection, root: Path, query: str) -> tuple[str, 
     sha256 = hashlib.sha256(data).hexdigest()
     fsync_path(draft)
     os.replace(draft, contents(root) / sha256)
-    return sha256, rows, len(data)
+    return SnapshotFile(
+        dataset=partition[0],
+        month=partition[1],
+        name=f"{prefix}-{sha256[:16]}",
+        rows=rows,
+        bytes=len(data),
+        sha256=sha256,
+        purchases=tuple(purchases),
+        cost=total_cost(costs[purchase] for purchase in purchases if purchase in costs),
+        written_at=now.isoformat(timespec="seconds"),
+    )
+
+
+def write_parquet(con: duckdb.DuckDBPyConnection, query: str, path: Path) -> int:
+    """Write the query's rows, in its order and types, as one file that every tool reads alike: zstd, statistics, every
+    column nullable. Returns how many there are. Replaces the file."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    reader, rows = con.sql(query).to_arrow_reader(ROW_GROUP), 0
+    schema = pa.schema([pa.field(field.name, _in_utc(field.type)) for field in reader.schema])
+    with pq.ParquetWriter(path, schema, compression="zstd", compression_level=3) as writer:
+        for batch in reader:
+            writer.write_batch(batch.cast(schema), row_group_size=ROW_GROUP)
+            rows += len(batch)
+    return rows
+
+
+def _in_utc(kind: pa.DataType) -> pa.DataType:
+    """The type itself, or times in UTC whatever zone the session has."""
+    import pyarrow as pa
+
+    return pa.timestamp(kind.unit, "UTC") if pa.types.is_timestamp(kind) and kind.tz else kind
 
 
 def _name_new_deliveries(con: duckdb.DuckDBPyConnection, manifest: Manifest) -> None:
@@ -220,19 +263,8 @@ def _write_file(
     [(purchases,)] = con.execute(f"SELECT list_sort(list_distinct(list(purchase_id))) {rows_sql}").fetchall()
     if not purchases:
         return
-    order = column_list((*table.natural_key, "observed_at"))
-    sha256, rows, size = store(con, root, f"SELECT * EXCLUDE (dataset) {rows_sql} ORDER BY {order}")
-    yield SnapshotFile(
-        dataset=partition[0],
-        month=partition[1],
-        name=f"{prefix}-{sha256[:16]}",
-        rows=rows,
-        bytes=size,
-        sha256=sha256,
-        purchases=tuple(purchases),
-        cost=total_cost(costs[purchase] for purchase in purchases if purchase in costs),
-        written_at=datetime.now(UTC).isoformat(timespec="seconds"),
-    )
+    query = f"SELECT * EXCLUDE (dataset) {rows_sql} ORDER BY {column_list((*table.natural_key, 'observed_at'))}"
+    yield store(con, root, query, partition, prefix, purchases, costs, datetime.now(UTC))
 
 
 def total_cost(rows: Iterable[CostRow]) -> dict[str, str]:

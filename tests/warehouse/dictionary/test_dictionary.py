@@ -11,7 +11,7 @@ from sources.registry import datasets
 from tests.docs.generate import DICTIONARY
 from warehouse.dictionary import find
 from warehouse.exports import dictionary
-from warehouse.exports.published import published_columns
+from warehouse.exports.dictionary import published_columns
 from warehouse.publish.views.catalog import ONLY_HERE
 from warehouse.query import query
 

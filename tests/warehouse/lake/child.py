@@ -14,12 +14,12 @@ from typing import Any
 
 import duckdb
 
+from warehouse.errors import LakeError
 from warehouse.lake import sync as syncing
 from warehouse.lake.address import LakeAddress, read_address
 from warehouse.lake.connect import install, opened
-from warehouse.lake.errors import LakeError
+from warehouse.lake.sync import tidy
 from warehouse.lake.tables import published_tables
-from warehouse.lake.upkeep import tidy
 from warehouse.publish.views import table_parts
 
 Connection = duckdb.DuckDBPyConnection

@@ -127,13 +127,13 @@ def test_a_month_is_that_of_the_settlement_in_every_view_and_file(home: Path, le
 
 def accounting(ledger: Ledger) -> list[dict[str, Any]]:
     out = io.StringIO()
-    export_accounting(ledger, out)
+    export_accounting(ledger, out, Period())
     return list(csv.DictReader(io.StringIO(out.getvalue())))
 
 
 def totals(ledger: Ledger) -> list[dict[str, Any]]:
     out = io.StringIO()
-    export_totals(ledger, out)
+    export_totals(ledger, out, Period())
     return list(csv.DictReader(io.StringIO(out.getvalue())))
 
 

@@ -15,8 +15,7 @@ from tests.warehouse.purchases import open_ledger
 from warehouse.audit import check_snapshots
 from warehouse.cache.generation import write_meta
 from warehouse.cache.store import Cache
-from warehouse.publish.publish import compact, publish
-from warehouse.publish.repair import read_error
+from warehouse.publish.publish import compact, publish, read_error
 from warehouse.query import query
 from warehouse.snapshots import layout as folders
 from warehouse.snapshots.layout import exchange

@@ -15,7 +15,7 @@ from tests.warehouse.publications import bring_up, crash, month, parquet_rows
 from warehouse.audit import check_snapshots
 from warehouse.publish.publish import compact
 from warehouse.snapshots.manifest import read_manifest
-from warehouse.snapshots.parquet import is_nullable
+from warehouse.snapshots.verify import is_nullable
 
 
 def as_before(home: Path) -> Path:

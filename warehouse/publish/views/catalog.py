@@ -1,9 +1,10 @@
-"""The analysts' names, made from the declared datasets: tables, `*_as_of` macros, row keys, and views on them."""
+"""The analysts' names: tables, `*_as_of` macros, row keys and views, made from declared datasets or written as SQL."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from importlib.resources import files
 
 from sources.model import Kind
 from sources.registry import cached, dataset
@@ -13,8 +14,7 @@ from warehouse.cache.tables import Table, declared_tables
 from warehouse.dictionary import find
 from warehouse.dictionary.tables import TABLES
 from warehouse.publish.views import money, point_in_time, quality, row_versions
-from warehouse.publish.views.restatements import restatements_sql
-from warehouse.publish.views.written import views_sql
+from warehouse.publish.views.quality import restatements_sql
 
 
 def table(name: str) -> Table:
@@ -122,3 +122,15 @@ def shape() -> str:
     """Fingerprint of all statements, comments and declared tables. A file of another shape gets what it lacks."""
     text = "\n".join([declaration(), *statements(""), find.fingerprint()])
     return hashlib.blake2s(text.encode(), digest_size=12).hexdigest()
+
+
+def views_sql() -> str:
+    """The statements that create them."""
+    package = files("warehouse.publish.views")
+    return "\n".join(package.joinpath(name).read_text("utf-8") for name in ("costs.sql", "nested.sql"))
+
+
+def view_query(name: str) -> str:
+    """The query of a view on costs that is written by hand, to be asked of a part of `costs` and `avoided`."""
+    _, _, rest = views_sql().partition(f"CREATE OR REPLACE VIEW {name} AS\n")
+    return rest.partition(";\n")[0]

@@ -1,4 +1,6 @@
-"""Freshness, gaps, duplicates, quarantine, drift: facts published as tables, and views that judge them when asked."""
+"""Freshness, gaps, duplicates, quarantine, drift: facts published as tables, and views that judge them when asked. And
+restatements, values that changed after their row had settled: a view of all versions.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,12 @@ from datetime import datetime
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from warehouse.coverage.absent import absent_cells
+from sources.model import Dataset, Kind
+from sources.registry import dataset
+from warehouse.cache.sql import column_list, literal, quoted
+from warehouse.cache.tables import Table, declared_tables
+from warehouse.coverage.held import absent_cells
+from warehouse.publish.views.money import row_key
 
 if TYPE_CHECKING:
     import duckdb
@@ -21,7 +28,7 @@ FACTS = (
 """The facts, published as tables. The other quality_* names are views on these, judged when asked."""
 
 _SPANS = "held_spans"
-"""The view that facts are computed from; not published."""
+"""The rows that facts are computed from; not published."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,31 +57,14 @@ def expect(con: duckdb.DuckDBPyConnection, expected: Expected) -> None:
 
 
 @contextmanager
-def facts(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """The facts as temporary views on the open cache, dropped at the end: the cache opens faster without views."""
-    with _absent(con):
-        for statement in _statements("quality.sql"):
-            con.execute(statement)
-        yield
-        for name in (*FACTS, _SPANS):
-            con.execute(f"DROP VIEW temp.{name}")
-
-
-@contextmanager
 def fact_queries(con: duckdb.DuckDBPyConnection) -> Iterator[dict[str, str]]:
-    """The query of each fact on the open cache, for what needs each once: a view is bound twice."""
+    """The query of each fact on the open cache."""
     bodies = {}
     for statement in _statements("quality.sql"):
         head, body = statement.split(" AS\n", 1)
         bodies[head.split()[-1]] = body
-    with _absent(con):
-        yield {name: f"WITH {_SPANS} AS ({bodies[_SPANS]}) FROM ({bodies[name]})" for name in FACTS}
-
-
-@contextmanager
-def _absent(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
     con.register("absent_cells", absent_cells(con))
-    yield
+    yield {name: f"WITH {_SPANS} AS ({bodies[_SPANS]}) FROM ({bodies[name]})" for name in FACTS}
     con.unregister("absent_cells")
 
 
@@ -86,3 +76,53 @@ def live_views() -> list[str]:
 def _statements(name: str) -> list[str]:
     text = files("warehouse.publish.views").joinpath(name).read_text("utf-8")
     return [statement.strip() for statement in text.split(";\n") if statement.strip()]
+
+
+_EMPTY = """SELECT NULL::VARCHAR AS table_name, NULL::VARCHAR AS dataset, NULL::VARCHAR AS row_key,
+       NULL::VARCHAR AS column_name, NULL::VARCHAR AS before, NULL::VARCHAR AS after,
+       NULL::TIMESTAMPTZ AS seen_before, NULL::TIMESTAMPTZ AS seen_at, NULL::VARCHAR AS purchase_id WHERE false"""
+
+
+def restatements_sql() -> str:
+    """One row per changed value: what it was and is, when each was seen, and the purchase that brought it.
+
+    A row that was seen before its slot's end and the declared settling time was still moving: that is no restatement.
+    Nor is what happens to rows without slots, such as open picks, or to lists of now.
+    """
+    parts = [_of_table(table) for table in declared_tables().values() if _settles(table)]
+    body, order = "\nUNION ALL\n".join([_EMPTY, *parts]), "seen_at DESC, table_name, row_key, column_name"
+    return f"CREATE OR REPLACE VIEW quality_restatements AS\n{body}\nORDER BY {order}"
+
+
+def _settles(table: Table) -> bool:
+    members = [dataset(name) for name in table.datasets]
+    return all(each.kind is not Kind.REFERENCE and each.rows_per_cell is not None for each in members)
+
+
+def _of_table(table: Table) -> str:
+    key, time = column_list(table.natural_key), quoted(dataset(table.datasets[0]).time_column)
+    changes = ", ".join(_change(name) for name in table.compared)
+    settled = " ".join(f"WHEN {literal(name)} THEN {_settled(dataset(name), time)}" for name in table.datasets)
+    return f"""SELECT {literal(table.name)}, dataset, row_key, change.column_name, change.before, change.after,
+       seen_before, observed_at, purchase_id
+FROM (
+    SELECT dataset, {row_key(table)} AS row_key, observed_at, purchase_id,
+           lag(observed_at) OVER versions AS seen_before,
+           CASE lag(dataset) OVER versions {settled} END AS settled_at, unnest([{changes}]) AS change
+    FROM {quoted(table.observations)} SEMI JOIN (
+        SELECT {key} FROM {quoted(table.observations)} GROUP BY ALL HAVING count(*) > 1) USING ({key})
+    WINDOW versions AS (PARTITION BY {key} ORDER BY observed_at, seq))
+WHERE epoch(seen_before) >= settled_at AND change.before IS DISTINCT FROM change.after"""
+
+
+def _settled(dataset: Dataset, time: str) -> str:
+    """Unix seconds at which a row of the dataset has settled."""
+    return f"(epoch({time})::BIGINT // {dataset.grain} + 1) * {dataset.grain} + {dataset.settle}"
+
+
+def _change(name: str) -> str:
+    value = quoted(name)
+    return (
+        f"struct_pack(column_name := {literal(name)}, before := (lag({value}) OVER versions)::VARCHAR, "
+        f"after := {value}::VARCHAR)"
+    )

@@ -1,4 +1,4 @@
--- Facts on quality, as views on the open cache. Publishing copies them into tables of the same names.
+-- Facts on quality, as queries of the open cache. Publishing puts them into tables of the same names.
 
 CREATE TEMP VIEW quality_datasets AS
 SELECT dataset, table_name, kind, to_seconds(grain) AS cadence, repaired_by FROM declared ORDER BY dataset;

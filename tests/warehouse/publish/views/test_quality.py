@@ -15,7 +15,7 @@ from tests.warehouse.sample_deliveries import story
 from warehouse.cache.store import Cache
 from warehouse.load.self_repair import load
 from warehouse.publish.publish import publish
-from warehouse.publish.views.quality import Expected, expect, facts, live_views
+from warehouse.publish.views.quality import Expected, expect, fact_queries, live_views
 
 GRADES = "dataset = 'tm-grade-history'"
 
@@ -29,7 +29,9 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Cache:
 
 
 def rows(cache: Cache, query: str) -> list[tuple[Any, ...]]:
-    with cache.open() as con, facts(con):
+    with cache.open() as con, fact_queries(con) as facts:
+        for name, fact in facts.items():
+            con.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {fact}")
         for statement in live_views():
             con.execute(statement.replace("VIEW", "TEMP VIEW"))
         return con.execute(query).fetchall()
