@@ -8,6 +8,8 @@ import shutil
 import signal
 import sys
 import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from payer.values.errors import Misconfigured, PayerError, PolicyMissing, Unforeseen
@@ -90,3 +92,15 @@ class BadUsage(Misconfigured):
 
     repeat = "yes, once the command is corrected"
     advice = "see `tollbook --help`, or `tollbook VERB --help`"
+
+
+@contextmanager
+def needs_sandbox() -> Iterator[None]:
+    """Raise Misconfigured with the command that installs the extra where an import inside fails."""
+    try:
+        yield
+    except ImportError as missing:
+        raise Misconfigured(
+            f"the sandbox is not installed: {missing.name} is missing",
+            advice="install tollbook with its extra: `pip install 'tollbook[sandbox]'`; in a checkout run `make demo`",
+        ) from None

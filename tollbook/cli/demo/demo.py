@@ -1,26 +1,55 @@
-"""Run the demo: the bill, buying, rows, costs, books, and the same again for $0."""
+"""Run the demo in a home of its own: the bill, buying, rows, costs, books, and the same again for $0."""
 
 from __future__ import annotations
 
 import asyncio
+import os
+import shutil
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from payer.values.errors import PayerError
+from payer.values.errors import Misconfigured, PayerError
 from payer.values.money import Amount, Asset
 from tasks.buy.bill import Bill
 from tasks.buy.outcome import Outcome, run_document
 from tasks.workspace.workspace import Workspace
 from tollbook.cli.demo import pages
-from tollbook.cli.runs import plan_flows, run_flows
-from tollbook.cli.selection import Selection
+from tollbook.cli.runs import Selection, plan_flows, run_flows
 from tollbook.cli.tables.bills import show_bills
 from tollbook.cli.terminal.output import Output
 from tollbook.cli.terminal.progress import watch_for
 
 if TYPE_CHECKING:
     from sandbox.world import World
+
+
+MARK = "demo.txt"
+OURS = ("state", "published", "sandbox", "buyers", "policy.toml", "sandbox.env", MARK)
+
+
+def fresh_home() -> Path:
+    """Remove the last demo's files from TOLLBOOK_HOME or .demo/, and return the folder.
+
+    Raises Misconfigured for a folder that holds anything else.
+    """
+    home = Path(os.environ.get("TOLLBOOK_HOME") or ".demo").expanduser().absolute()
+    if home.is_dir() and any(home.iterdir()) and not (home / MARK).exists():
+        raise Misconfigured(
+            f"{home} holds files that are not a demo's",
+            advice="name another TOLLBOOK_HOME for the demo, or unset it to use .demo/",
+        )
+    for name in OURS:
+        path = home / name
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    home.mkdir(parents=True, exist_ok=True)
+    (home / MARK).write_text("Made by `tollbook demo`, which removes these files when it starts again.\n")
+    return home
+
 
 SELECTION = Selection(("grades", "signals", "moonshots"))
 SELLER = "tokenmetrics"

@@ -12,7 +12,7 @@ from payer.environment.env_file import parse_env_file
 from payer.values.errors import Misconfigured
 from payer.values.terms import SecretStr
 from tasks.setup.policy_text import Network, of_world
-from tollbook.cli.sandbox_extra import needs_sandbox
+from tollbook.cli.errors import needs_sandbox
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,15 @@
-"""Print bills in 80 columns: a line per dataset, the total, and what can't be bought."""
+"""Print bills in 80 columns: a line per dataset, the total, what can't be bought; and the forecast of coming bills."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+from payer.values.money import decimal_text
 from tasks.buy.bill import Bill, Line
 from tasks.buy.caps import CapLine
 from tasks.buy.outcome import Outcome
+from tasks.ops.forecast import DAYS, Forecast
 from tasks.request.counted import counted
 from tollbook.cli.terminal.output import Output
 
@@ -124,3 +127,34 @@ def _total(all_bills: Sequence[Bill]) -> str:
     if len(symbols) == 1:
         return all_bills[0].money(sum(bill.amount_atomic for bill in all_bills))
     return " + ".join(f"{bill.money(bill.amount_atomic)} {bill.asset.symbol}" for bill in all_bills)
+
+
+def show_forecast(output: Output, forecasts: Sequence[Forecast], schedules: str) -> None:
+    """One row per schedule of the file: runs, calls and money at known prices; datasets never quoted are named."""
+    output.heading(f"The next {DAYS} days at the schedules of {schedules}")
+    one = len({each.asset for each in forecasts}) == 1
+    rows = [(each.flow, each.schedule, str(each.runs), str(each.calls), _money(each)) for each in forecasts]
+    foot: tuple[str, ...] = ()
+    if forecasts and one:
+        whole = replace(forecasts[0], amount_atomic=sum(each.amount_atomic for each in forecasts))
+        open_ended = any(map(_may_be_more, forecasts))
+        sums = (str(sum(each.runs for each in forecasts)), str(sum(each.calls for each in forecasts)))
+        foot = ("total", "", *sums, _amount(whole, more=open_ended))
+    output.table(("flow", "schedule (UTC)", "runs", "calls", "amount"), rows, right=frozenset({2, 3, 4}), foot=foot)
+    for each in forecasts:
+        if each.unknown_prices:
+            names = ", ".join(sorted(each.unknown_prices))
+            output.line(f"  never quoted, not in the sum: {names}; `tollbook plan {each.flow}` asks for terms")
+
+
+def _money(each: Forecast) -> str:
+    return _amount(each, more=_may_be_more(each))
+
+
+def _may_be_more(each: Forecast) -> bool:
+    return bool(each.open_ended or each.unknown_prices)
+
+
+def _amount(each: Forecast, *, more: bool) -> str:
+    amount = f"{decimal_text(each.amount_atomic, each.asset.decimals)} {each.asset.symbol}"
+    return f"{amount} or more" if more else amount

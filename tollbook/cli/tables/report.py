@@ -1,11 +1,88 @@
-"""Print the one-page report: costs, tables, quality."""
+"""Print costs, and the one-page report that has them: losses first, then costs, tables, quality."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from decimal import Decimal, localcontext
 from typing import Any
 
-from tollbook.cli.tables.costs import show_costs, show_losses
+from payer.values.purchase import Money
 from tollbook.cli.terminal.output import Output
+
+Row = Mapping[str, Any]
+EXPOSED = Money.EXPOSED.value
+
+TEXTS = frozenset({"flow", "day", "month", "dataset"})
+MONEY = frozenset({"amount", "loss", "in_doubt", "saved"})
+SHOWN = (
+    *("day", "month", "flow", "dataset", "calls_paid", "amount", "loss", "in_doubt"),
+    *("rows_new", "rows_checked", "calls_avoided", "saved"),
+)
+"""Columns for people; json and csv have every column of the view."""
+WORDS = {
+    "calls_paid": "paid calls",
+    "loss": "lost",
+    "in_doubt": "in doubt",
+    "rows_new": "new rows",
+    "rows_checked": "seen again",
+    "calls_avoided": "cached calls",
+}
+OPTIONAL = ("rows_checked", "in_doubt", "rows_new", "calls_avoided", "loss")
+"""Columns that a narrow terminal doesn't get, the first left out first; those without a figure before the others."""
+
+
+def show_losses(output: Output, rows: Sequence[Row]) -> None:
+    """Print what was paid for nothing and what is in doubt, a line for each asset; nothing where there is neither."""
+    for asset in dict.fromkeys(row["asset"] for row in rows):
+        of_asset = [row for row in rows if row["asset"] == asset]
+        if lost := total_of(of_asset, "loss"):
+            output.line(f"  lost: {lost:f} {asset} was paid for nothing that can be used", style="red", hang=4)
+        doubtful = [{"sum": row["amount"] if row.get("money") == EXPOSED else row.get("in_doubt")} for row in of_asset]
+        if in_doubt := total_of(doubtful, "sum"):
+            words = f"  in doubt: {in_doubt:f} {asset} was sent, and is not yet proved paid or void"
+            output.line(words, style="yellow", hang=4)
+
+
+def show_costs(output: Output, rows: Sequence[Row]) -> None:
+    """Print the rows of a cost view and, for each asset, the total of every column with money or counts."""
+    columns = tuple(name for name in SHOWN if name in rows[0])
+    figures = frozenset(at for at, name in enumerate(columns) if name not in TEXTS)
+    words = tuple(WORDS.get(name, name) for name in columns)
+    shown = [tuple(_shown(name, row[name], row["asset"]) for name in columns) for row in rows]
+    empty = [WORDS.get(name, name) for name in OPTIONAL if not any(Decimal(row.get(name) or 0) for row in rows)]
+    optional = (*empty, *(WORDS[name] for name in OPTIONAL if WORDS[name] not in empty))
+    totals = [tuple(_total(columns, rows, asset)) for asset in dict.fromkeys(row["asset"] for row in rows)]
+    if len(totals) == 1:
+        output.table(words, shown, right=figures, foot=totals[0], optional=optional)
+        return
+    output.table(words, shown, right=figures, optional=optional)
+    output.line()
+    output.table(words, totals, right=figures, optional=optional)
+
+
+def _total(columns: tuple[str, ...], rows: Sequence[Row], asset: str) -> list[str]:
+    """The sums of one asset's rows."""
+    cells = []
+    for at, name in enumerate(columns):
+        if name in TEXTS:
+            cells.append("total" if at == 0 else "")
+        else:
+            total = format(total_of([row for row in rows if row["asset"] == asset], name), "f")
+            cells.append(_shown(name, total, asset))
+    return cells
+
+
+def total_of(rows: Sequence[Row], name: str) -> Decimal:
+    """The exact sum of a column: an asset of 18 decimals has more digits than Decimal adds up unasked."""
+    with localcontext(prec=80):
+        return sum((Decimal(row[name] or 0) for row in rows), Decimal(0))
+
+
+def _shown(name: str, value: object, asset: str) -> str:
+    """A cell, with its unit where it is money."""
+    if value is None:
+        return "-"
+    return f"{value} {asset}" if name in MONEY else str(value)
 
 
 def show_report(output: Output, page: dict[str, Any]) -> None:

@@ -42,7 +42,7 @@ def backfill(
         from tasks.workspace.run import new_run
         from tasks.workspace.workspace import Workspace
         from tollbook.cli.approval import Approval
-        from tollbook.cli.selection import range_request
+        from tollbook.cli.runs import range_request
         from tollbook.cli.tables.bills import show_bills
         from tollbook.cli.tables.outcomes import show_outcome
         from tollbook.cli.terminal.progress import staged, watch_for

@@ -12,7 +12,7 @@ import typer
 from payer.values.errors import Misconfigured
 from tasks.request.counted import counted
 from tollbook.cli import options
-from tollbook.cli.tables.costs import show_costs, show_losses, total_of
+from tollbook.cli.tables.report import show_costs, show_losses, total_of
 from tollbook.cli.terminal.output import Output
 
 if TYPE_CHECKING:

@@ -11,9 +11,8 @@ def demo(as_json: options.Json = False) -> int:
 
     Keeps its files under TOLLBOOK_HOME, or .demo/, and first removes those of the last demo.
     """
-    from tollbook.cli.demo.demo import run_demo
-    from tollbook.cli.demo.home import fresh_home
-    from tollbook.cli.sandbox_extra import needs_sandbox
+    from tollbook.cli.demo.demo import fresh_home, run_demo
+    from tollbook.cli.errors import needs_sandbox
 
     output = Output(as_json=as_json)
     with needs_sandbox():

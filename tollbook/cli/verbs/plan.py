@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tasks.buy.bill import Bill
     from tasks.ops.forecast import Forecast
     from tasks.workspace.workspace import Workspace
-    from tollbook.cli.selection import Selection
+    from tollbook.cli.runs import Selection
 
 
 def plan(
@@ -41,7 +41,7 @@ def plan(
     """Show what would be bought now, and the exact bill. Signs nothing, needs no key."""
     output = Output(as_json=as_json)
     with Spinner().saying("opening the ledger") as spinner:
-        from tollbook.cli.selection import Selection, one_list
+        from tollbook.cli.runs import Selection, one_list
 
         if month:
             return _plan_month(output, schedules, flows, one_list(tokens), spinner)
@@ -92,7 +92,7 @@ def _plan_month(
     from tasks.buy.publish import load
     from tasks.ops.forecast import DAYS, forecast
     from tasks.request.schedules import read_schedules
-    from tollbook.cli.tables.forecast import show_forecast
+    from tollbook.cli.tables.bills import show_forecast
     from tollbook.cli.workspace import in_workspace
     from tollbook.templates import own_or_shipped
 

@@ -11,7 +11,7 @@ from tollbook.cli.terminal.output import Output
 from tollbook.cli.terminal.spinner import Spinner
 
 if TYPE_CHECKING:
-    from tollbook.cli.selection import Selection
+    from tollbook.cli.runs import Selection
 
 
 def run(
@@ -27,7 +27,7 @@ def run(
     """Buy what is missing or due, load it and publish. Run again at any time: nothing is bought twice."""
     output = Output(as_json=as_json)
     with Spinner().saying("opening the ledger") as spinner:
-        from tollbook.cli.selection import Selection
+        from tollbook.cli.runs import Selection
         from tollbook.cli.verbs.plan import plan_bills
 
         selection = Selection(flows, everything, tokens, keys, top)

@@ -36,8 +36,7 @@ def sandbox(
 
     Writes DIR/policy.toml and DIR/sandbox.env (shell exports) and prints one line starting with `ready`.
     """
-    from tollbook.cli.errors import BadUsage
-    from tollbook.cli.sandbox_extra import needs_sandbox
+    from tollbook.cli.errors import BadUsage, needs_sandbox
 
     with needs_sandbox():
         from sandbox.world import HomeInUse, UnusableDeclaration, World
