@@ -14,10 +14,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
+from tasks.workspace.workspace import Workspace
 from tollbook_bucket.address import parse_address
 from tollbook_bucket.documents import REPORT, Publisher
 from tollbook_bucket.errors import BadAddress, BucketError, StoreUnreachable
@@ -34,10 +34,6 @@ from warehouse.bucket.send import (
     send,
 )
 from warehouse.publish.publication import RemotePublication
-
-if TYPE_CHECKING:
-    from tasks.workspace.workspace import Workspace
-
 
 ROUNDS = 3
 """Times that one call sends: once more for each publication that came while it was sending."""

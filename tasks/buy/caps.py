@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from payer.ledger.caps import ADVICE, elsewhere_text, limits
 from payer.values.errors import OverBudget
 from payer.values.money import Amount, Asset
 from payer.values.request import Run
-
-if TYPE_CHECKING:
-    from tasks.workspace.workspace import Workspace
+from tasks.workspace.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True)

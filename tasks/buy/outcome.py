@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from payer.values.errors import Interrupted, PaidUndelivered, PayerError, Unreachable, Unresolved, worst
 from payer.values.money import Amount, Asset
@@ -12,10 +12,8 @@ from payer.values.purchase import Purchase
 from payer.values.request import Run
 from tasks.buy.bill import LostData
 from tasks.buy.publish import LeftToPublisher
+from warehouse.load.report import LoadReport
 from warehouse.publish.publication import Publication
-
-if TYPE_CHECKING:
-    from warehouse.load.report import LoadReport
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,30 +6,27 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import reduce
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from payer.settle.recover import Recovered
 from payer.values.errors import Interrupted, PayerError
 from payer.values.money import Asset
 from payer.values.purchase import Data, Money, Purchase
 from payer.values.request import Run
 from sources import registry
 from sources.coverage.cell_state import NEVER
-from sources.model import Kind
+from sources.model import Dataset, Kind
 from sources.planner.grid import Span, gaps, merged
+from sources.planner.held import AbsentCells
 from sources.slots import start_of
 from tasks.buy.bill import Bill, Item, Line, Saved
 from tasks.buy.outcome import Bought, Outcome, PriceChange, UnconfirmedCells
+from tasks.buy.publish import LeftToPublisher
+from tasks.buy.purchase import Batch
 from tasks.request.counted import counted
 from tasks.workspace.cache_trouble import as_payer_errors
 from warehouse.load.report import Failure, LoadReport, joined
 from warehouse.publish.publication import Publication
-
-if TYPE_CHECKING:
-    from payer.settle.recover import Recovered
-    from sources.model import Dataset
-    from sources.planner.held import AbsentCells
-    from tasks.buy.publish import LeftToPublisher
-    from tasks.buy.purchase import Batch
 
 
 @dataclass(slots=True)

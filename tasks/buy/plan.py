@@ -4,26 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from payer.values.ledger_reads import AvoidedRow
 from payer.values.money import Asset, parse_decimal
 from payer.values.request import Order, Request, Run
 from sources import registry
+from sources.model import Dataset, Seller
 from sources.planner import plan as planner
-from sources.planner.held import held_before, held_from, union
+from sources.planner.held import HeldCells, held_before, held_from, union
+from sources.planner.pieces import Piece
+from sources.planner.plan import Plan
 from sources.slots import is_listing, last_settled, slot
 from tasks.calls.call import of_avoided
 from tasks.calls.log import log_calls
 from tasks.request.model import DataRequest, DatasetRequest
 from tasks.workspace.workspace import Workspace
 from warehouse.coverage.held import held
-
-if TYPE_CHECKING:
-    from sources.model import Dataset, Seller
-    from sources.planner.held import HeldCells
-    from sources.planner.pieces import Piece
-    from sources.planner.plan import Plan
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from payer.buy.judge_body import book_failure
+from payer.ledger.workers.publisher import Elected, LastPublication
 from payer.values.crashpoints import crash_point
 from tasks.bucket.publish_remote import publish_remote
 from tasks.request.schedules import expected
@@ -29,9 +30,6 @@ from warehouse.load.adopt import adopt_published
 from warehouse.load.report import LoadReport
 from warehouse.publish import publish as publishing
 from warehouse.publish.publication import Publication
-
-if TYPE_CHECKING:
-    from payer.ledger.workers.publisher import Elected, LastPublication
 
 
 async def load(ws: Workspace) -> LoadReport:

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
 from payer.elsewhere.pieces import WHO
 from payer.values.errors import PayerError, QuoteUnacceptable, SellerUnreachable, Unreachable
 from payer.values.purchase import Purchase
 from payer.values.request import Order, Run
 from payer.values.terms import Quote
-from sources.model import Kind
+from sources.model import Dataset, Kind
+from sources.planner.pieces import Piece
+from sources.planner.plan import LostCells, Plan
 from sources.slots import slot, start_of
 from tasks.buy.bill import Bill, Due, Item, Line, LostData, Saved
 from tasks.buy.caps import ALONE, Beside, CapLine, cap_lines, refusing
@@ -24,12 +25,6 @@ from tasks.buy.publish import load
 from tasks.request.model import DataRequest
 from tasks.workspace.run import new_run
 from tasks.workspace.workspace import Workspace
-
-if TYPE_CHECKING:
-    from sources.model import Dataset
-    from sources.planner.pieces import Piece
-    from sources.planner.plan import LostCells, Plan
-
 
 _FEW = 3
 NOTHING_HALTED: Mapping[str, PayerError] = {}

@@ -6,17 +6,14 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from payer.values.errors import PayerError
+from tasks.workspace.workspace import Workspace
 from warehouse.errors import LakeError, LakeMisconfigured, LakeTooNew
 from warehouse.lake.address import read_address
 from warehouse.lake.connect import install, opened
 from warehouse.lake.sync import Synced, Tidied, sync, verify
 from warehouse.lake.sync import tidy as tidied_lake
-
-if TYPE_CHECKING:
-    from tasks.workspace.workspace import Workspace
 
 
 class LakeTrouble(PayerError):

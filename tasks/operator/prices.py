@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from payer.values.money import Amount
 from payer.values.request import Order
 from payer.values.terms import Quote
 from sources import registry
+from sources.model import Dataset
 from sources.planner.held import HeldCells
 from sources.planner.plan import plan
 from sources.slots import is_listing, slot
@@ -18,10 +19,6 @@ from tasks.buy.plan import last_price, order
 from tasks.request.model import BadRequest
 from tasks.request.names import keys_for, sold_by_key
 from tasks.workspace.workspace import Workspace
-
-if TYPE_CHECKING:
-    from sources.model import Dataset
-
 
 SAMPLE_KEY = "1"
 """The key to ask an endpoint with that is not sold by token: terms are the same for every key."""

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from payer.values.money import Amount, Asset
 from sources import registry
 from sources.coverage import cover as coverage
+from sources.coverage.cover import CoveredSpan
 from sources.coverage.delivered_page import DeliveredPage
-from sources.model import Kind
+from sources.model import Dataset, Kind
 from sources.planner import plan as planner
-from sources.planner.held import held_from, union
+from sources.planner.held import HeldCells, held_from, union
+from sources.planner.pieces import Piece
+from sources.planner.plan import Plan
 from sources.slots import last_settled
 from tasks.buy.plan import last_price, order
 from tasks.reference.catalogue import resolve_keys
@@ -22,13 +25,6 @@ from tasks.request.model import BadRequest, DataRequest, DatasetRequest, Keys
 from tasks.request.schedules import Schedule
 from tasks.workspace.workspace import Workspace
 from warehouse.coverage.held import held
-
-if TYPE_CHECKING:
-    from sources.coverage.cover import CoveredSpan
-    from sources.model import Dataset
-    from sources.planner.held import HeldCells
-    from sources.planner.pieces import Piece
-    from sources.planner.plan import Plan
 
 DAYS = 30
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from payer.buy.quote import no_terms
 from payer.http.outcome import Answer, NoAnswer, NotSent
@@ -17,12 +17,9 @@ from payer.values.terms import Terms
 from payer.wire.strict_json import shown
 from payer.wire.terms import parse_402
 from sources import registry
+from sources.model import Dataset, Seller
 from tasks.operator.prices import sample_order
 from tasks.workspace.workspace import Workspace
-
-if TYPE_CHECKING:
-    from sources.model import Dataset, Seller
-
 
 PAYMENT_REQUIRED = 402
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from payer.environment.env_file import POLICY
 from sources import registry
@@ -16,13 +15,9 @@ from tasks.buy.publish import load
 from tasks.reference.refresh import CATALOGUED, refresh_reference, throwaway_home, was_read
 from tasks.request.model import Keys
 from tasks.request.names import TOKENS
-from tasks.request.tokens import all_known, any_ambiguous, token_ids, words_of
+from tasks.request.tokens import Catalogue, all_known, any_ambiguous, token_ids, words_of
 from tasks.workspace.workspace import Workspace
 from warehouse.load.parse import read_one
-
-if TYPE_CHECKING:
-    from tasks.request.tokens import Catalogue
-
 
 LARGEST = "top-market-cap-tokens"
 """The free dataset that lists the largest tokens, the largest first."""

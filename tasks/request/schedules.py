@@ -10,18 +10,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from payer.values.errors import Misconfigured
 from sources import registry
+from sources.model import Dataset
 from tasks.request.model import BadRequest
 from tasks.request.names import keys_for
 from tasks.workspace.workspace import Workspace
 from warehouse.publish.views.quality import Expected
-
-if TYPE_CHECKING:
-    from sources.model import Dataset
 
 
 @dataclass(frozen=True, slots=True)

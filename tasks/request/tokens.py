@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
 
 from tasks.request.model import BadRequest
+from warehouse.cache.store import Token
 
-if TYPE_CHECKING:
-    from warehouse.cache.store import Token
-
-Catalogue = Mapping[str, "Token"]
+Catalogue = Mapping[str, Token]
 """The seller's tokens by id."""
 
 

@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import tomlkit
 
@@ -15,16 +15,12 @@ from payer.values.errors import PayerError
 from sources import registry
 from tasks.reference.catalogue import catalogue, ranked
 from tasks.reference.refresh import CATALOGUED, HOME, OFFSET, refresh_reference, throwaway_home
-from tasks.request.tokens import search, token_ids, words_of
+from tasks.request.tokens import Catalogue, search, token_ids, words_of
 from tasks.setup.policy_text import Listed, drafted
 from tasks.workspace.settings import environment
 from tasks.workspace.workspace import Workspace
+from warehouse.cache.store import Token
 from warehouse.load.parse import read_one
-
-if TYPE_CHECKING:
-    from tasks.request.tokens import Catalogue
-    from warehouse.cache.store import Token
-
 
 SECTIONS = ("network", "assets", "caps", "sellers")
 """Sections that a policy has before anything may be paid by it."""

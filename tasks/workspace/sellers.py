@@ -5,16 +5,13 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from payer.policy.rules import Policy, SellerPolicy
 from payer.values.errors import Misconfigured
 from sources import registry
 from sources.declaration.read import read_declaration
 from sources.declaration.table import DeclarationFault
-
-if TYPE_CHECKING:
-    from payer.policy.rules import Policy, SellerPolicy
-    from sources.model import Dataset
+from sources.model import Dataset
 
 
 def declare_sellers(policy: Policy, folder: Path) -> None:

@@ -7,12 +7,10 @@ import shutil
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tasks.calls.call import TROUBLE, State, WatchedCall
-
-if TYPE_CHECKING:
-    from tasks.calls.subject import AskedFor
+from tasks.calls.subject import AskedFor
 
 KeyName = Callable[[str, str], str]
 """A key of a dataset as people know it: the symbol of a token."""
