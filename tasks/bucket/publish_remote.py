@@ -73,10 +73,6 @@ async def publish_remote(
         words = disk or f"an unexpected {type(error).__name__}"
         advice = "see free space and permissions under TOLLBOOK_HOME (`tollbook doctor`)"
         return _remembered(ws, RemotePublication(shown, problem=words, advice=advice, exit_code=6))
-    return _result(shown, sent)
-
-
-def _result(shown: str, sent: SentPublication | None) -> RemotePublication:
     if sent is None:
         return RemotePublication(shown)
     return RemotePublication(shown, sent.version, sent.unchanged, sent.objects, sent.bytes, sent.expired, sent.note)

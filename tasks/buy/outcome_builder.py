@@ -121,7 +121,7 @@ class OutcomeBuilder:
             amount_atomic=sum(p.cost for p in paid),
             in_doubt=sum(p.committed for p in sent if _in_doubt(p)),
             saved=saved.amount_atomic,
-            loaded=_with_failures(_sum(self.loads), met.values()),
+            loaded=_loaded(self.loads, met.values()),
             open=sum(1 for p in met.values() if _in_doubt(p) and not self._is_anothers(p)),
             undelivered=len(undelivered | set(self.bill.undelivered if self.bill else ())),
             found_on_chain=sum(1 for p in mine if not p.sends and p.money is Money.SPENT),
@@ -187,18 +187,13 @@ def _in_doubt(purchase: Purchase) -> bool:
     return purchase.money is Money.EXPOSED
 
 
-def _with_failures(loaded: LoadReport, met: Iterable[Purchase]) -> LoadReport:
-    """Add the failed deliveries that this run met and no load of it told of."""
-    told = {failure.purchase_id for failure in loaded.failures}
-    more = [p for p in met if p.failure and not p.loss_accepted and p.purchase_id not in told]
-    found = tuple(Failure(p.purchase_id, p.order.dataset, p.failure) for p in more)
-    return replace(loaded, failures=loaded.failures + found)
-
-
-def _sum(loads: Sequence[LoadReport]) -> LoadReport:
-    """Sum the counts; list each drift and each failed body once."""
+def _loaded(loads: Sequence[LoadReport], met: Iterable[Purchase]) -> LoadReport:
+    """Sum the counts; list each drift and each failed body once, also those that this run met and no load told of."""
     total = reduce(joined, loads, LoadReport())
-    return replace(total, drift=tuple(dict.fromkeys(total.drift)), failures=tuple(dict.fromkeys(total.failures)))
+    told = {failure.purchase_id for failure in total.failures}
+    more = [p for p in met if p.failure and not p.loss_accepted and p.purchase_id not in told]
+    failures = dict.fromkeys((*total.failures, *(Failure(p.purchase_id, p.order.dataset, p.failure) for p in more)))
+    return replace(total, drift=tuple(dict.fromkeys(total.drift)), failures=tuple(failures))
 
 
 def unconfirmed_of(lines: Iterable[Line], purchases: Iterable[Purchase]) -> tuple[UnconfirmedCells, ...]:

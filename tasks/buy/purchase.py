@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from payer.buy.approve import Approved
@@ -30,7 +30,7 @@ from tasks.buy.outcome import Bought, PriceChange
 from tasks.buy.overlaps import give_way
 from tasks.buy.quote import urgent_only
 from tasks.buy.watch import UNWATCHED, Watch
-from tasks.calls.call import State, state_of
+from tasks.calls.call import state_of
 from tasks.calls.log import log_purchases
 from tasks.workspace.workspace import Workspace
 
@@ -47,15 +47,12 @@ async def recover(ws: Workspace, flow: str | None = None) -> Recovered:
     if waiting is None:
         return Recovered()
     found = await ws.payer.recover(flow)
-    log_purchases(_changed(found, {p.purchase_id: state_of(p) for p in waiting}))
-    return found
-
-
-def _changed(found: Recovered, before: Mapping[str, State]) -> list[Purchase]:
-    """The purchases that a recovery carried on, each as it is last; a block that became final changes no state."""
+    before = {p.purchase_id: state_of(p) for p in waiting}
     carried = (*(p for p, _ in found.in_doubt), *found.settled, *found.voided, *found.delivered, *found.undelivered)
     latest = {purchase.purchase_id: purchase for purchase in carried}
-    return [p for p in latest.values() if before.get(p.purchase_id) != state_of(p)]
+    # A block that became final changes no state.
+    log_purchases(p for p in latest.values() if before.get(p.purchase_id) != state_of(p))
+    return found
 
 
 def _waiting(ws: Workspace, flow: str | None) -> list[Purchase] | None:

@@ -125,10 +125,12 @@ def _line(
 ) -> Line:
     prices = priced.prices
 
-    def items(pieces: Iterable[Piece]) -> list[Item]:
-        return [_item(orders[id(piece)], piece, prices, _due(dataset, piece, planned.request)) for piece in pieces]
+    def billed(piece: Piece) -> Item:
+        made = orders[id(piece)]
+        price = 0 if made.free else prices.get(made.request.endpoint)
+        return Item(made, price, piece.expected_rows, _due(dataset, piece, planned.request))
 
-    now, later = items(found.pieces), items(found.later)
+    now, later = list(map(billed, found.pieces)), list(map(billed, found.later))
     problems = (priced.problems.get(item.order.request.endpoint) for item in now)
     return Line(
         dataset=dataset.name,
@@ -146,10 +148,6 @@ def _line(
         pending=found.pending,
         confirmed_empty=found.confirmed_empty,
     )
-
-
-def _item(made: Order, piece: Piece, prices: Mapping[str, int], due: Due) -> Item:
-    return Item(made, 0 if made.free else prices.get(made.request.endpoint), piece.expected_rows, due)
 
 
 def _due(dataset: Dataset, piece: Piece, request: DataRequest) -> Due:
@@ -181,7 +179,8 @@ def fit_caps(ws: Workspace, run: Run, bill: Bill, *, whole: bool, begun: bool = 
     trimmed like any other, and carries the refusal that trimmed it. Of a frozen seller nothing is bought.
     """
     counted = _counted(ws, run, bill)
-    frozen = next((freeze for freeze in ws.ledger.freezes() if freeze.holds_for(_sellers(bill))), None)
+    paid_sellers = {item.order.seller for item in bill.items if not item.order.free}
+    frozen = next((freeze for freeze in ws.ledger.freezes() if freeze.holds_for(paid_sellers)), None)
     if frozen is not None:
         return replace(bill, caps=_lines(ws, run, bill, counted, beside, "--max-cost"), refusal=frozen.refusal())
     name = "the approved amount" if begun and whole else "--max-cost"
@@ -216,11 +215,6 @@ def _lines(
     wanted = sum(item.price or 0 for item in bill.all_items if item.key not in counted)
     dearest = max((item.price or 0 for item in bill.all_items), default=0)
     return cap_lines(ws, run, bill.asset, bill.seller, wanted, dearest, beside, budget_name)
-
-
-def _sellers(bill: Bill) -> set[str]:
-    """Return the sellers that the bill pays; one that is asked for free data only is not among them."""
-    return {item.order.seller for item in bill.items if not item.order.free}
 
 
 def _counted(ws: Workspace, run: Run, bill: Bill) -> set[str]:

@@ -120,16 +120,16 @@ def _published(ws: Workspace, paid: Collection[str]) -> list[Difference]:
 
     Rows of purchases in `paid`, whose transfers the chain has and the ledger lost, are no fault: they are held.
     """
-    found = [fault for fault in check_published(ws.home, ws.ledger) if not _is_explained(fault, paid)]
+    found = [
+        fault
+        for fault in check_published(ws.home, ws.ledger)
+        if fault.repairable or not fault.purchases or not set(fault.purchases) <= set(paid)
+    ]
     if not any(fault.repairable for fault in found):
         return [_difference(fault, "") for fault in found]
     publish(ws.home, ws.ledger, thorough=True)
     left = check_published(ws.home, ws.ledger)
     return [_difference(fault, "" if fault in left else ": rebuilt") for fault in found]
-
-
-def _is_explained(fault: Fault, paid: Collection[str]) -> bool:
-    return not fault.repairable and bool(fault.purchases) and set(fault.purchases) <= set(paid)
 
 
 def _difference(fault: Fault, result: str) -> Difference:

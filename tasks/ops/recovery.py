@@ -75,12 +75,8 @@ async def recover_all(ws: Workspace, *, steps: Steps = PLAIN) -> Recovery:
     found = await steps.recover(ws, None)
     loaded = await steps.load(ws)
     published = await steps.publish(ws)
-    undelivered, failed = await ws.in_thread(_lost, ws)
+    undelivered = tuple(await ws.in_thread(lambda: ws.ledger.undelivered()))
+    failed = tuple(await ws.in_thread(lambda: ws.ledger.failed_deliveries()))
     known = {purchase.purchase_id for purchase, _ in found.in_doubt}
     held = [p for p in await ws.in_thread(exposed, ws) if p.purchase_id not in known]
     return Recovery(found, loaded, published, undelivered, failed, tuple(held), ws.stop.requested)
-
-
-def _lost(ws: Workspace) -> tuple[tuple[Purchase, ...], tuple[Purchase, ...]]:
-    """Return the purchases that were never delivered, and those whose body can't be used."""
-    return tuple(ws.ledger.undelivered()), tuple(ws.ledger.failed_deliveries())

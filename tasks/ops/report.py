@@ -70,16 +70,14 @@ def _contents(ws: Workspace, stale: str | None) -> dict[str, Any]:
         "home": str(ws.home),
         "stale": stale,
         **{name: shown[name] for name in ("losses", "costs", "cost_per_new_row", "tables")},
-        "quality": {"datasets": shown["datasets"], **{name: _look(shown, name) for name in LOOKS}},
+        "quality": {
+            "datasets": shown["datasets"],
+            **{name: {"count": shown[f"{name} count"][0]["count"], "worst": shown[f"{name} worst"]} for name in LOOKS},
+        },
         "by_paging": _by_paging(ws, shown["gaps"]),
         "quarantined": shown["quarantined"][0]["rows"],
         **_unfinished(ws),
     }
-
-
-def _look(shown: dict[str, list[dict[str, Any]]], name: str) -> dict[str, Any]:
-    """The count and the worst few of what may be wrong."""
-    return {"count": shown[f"{name} count"][0]["count"], "worst": shown[f"{name} worst"]}
 
 
 def _by_paging(ws: Workspace, gaps: list[dict[str, Any]]) -> list[dict[str, Any]]:

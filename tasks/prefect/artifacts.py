@@ -266,12 +266,10 @@ def markdown_table(rows: Sequence[dict[str, Any]]) -> str:
         return "Nothing was bought yet."
     head = list(rows[0])
     lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
-    return "\n".join(lines + ["| " + " | ".join(_escaped(row[name]) for name in head) + " |" for row in rows])
-
-
-def _escaped(value: Any) -> str:
-    """A cell's text: a line break or a bar of a seller's would end the cell."""
-    return " ".join(str(value).split()).replace("|", "\\|")
+    for row in rows:  # a line break or a bar of a seller's would end the cell
+        cells = (" ".join(str(row[name]).split()).replace("|", "\\|") for name in head)
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
 
 
 def slug(name: str) -> str:

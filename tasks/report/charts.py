@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tasks.report.drawing import (
     NARROW,
@@ -20,9 +20,6 @@ from tasks.report.drawing import (
     utc,
 )
 from tasks.report.figures import Row
-
-if TYPE_CHECKING:
-    import altair as alt
 
 COLOURS = 8
 """Flows with a colour of their own; the least of more are drawn together."""
@@ -57,6 +54,8 @@ def spending(rows: Sequence[Row], cap: str | None, asset: str) -> Drawing:
     def drawn(width: int) -> Any:
         import altair as alt
 
+        place = {"titleAngle": 0, "titleAlign": "left", "titleAnchor": "end", "titleX": -36, "titleY": -10}
+        amounts = alt.Axis(tickCount=4, domain=False, ticks=False, **place)  # type: ignore[arg-type]
         colours = alt.Scale(domain=names, range=[f"var(--c{number + 1})" for number in range(len(names))])
         layers = [
             alt.Chart(inline(bars))
@@ -64,7 +63,7 @@ def spending(rows: Sequence[Row], cap: str | None, asset: str) -> Drawing:
             .encode(
                 x=alt.X("from:T", scale=time_scale(first, end), axis=time_axis(first, end, width)),
                 x2="to:T",
-                y=alt.Y("low:Q", title=asset, axis=_amount_axis()),
+                y=alt.Y("low:Q", title=asset, axis=amounts),
                 y2="high:Q",
                 color=alt.Color("flow:N", scale=colours, legend=None),
             )
@@ -113,9 +112,10 @@ def signals(positions: Sequence[Row], prices: Sequence[Row], flips: Sequence[Row
     bars = alt.Chart(inline(bands)).mark_rect(opacity=0.22 if prices else 0.75).encode(x=x, x2="until:T", color=tint)
     layers: list[Any] = [bars]
     if prices:
-        y = alt.Y(
-            "price:Q", title=None, scale=alt.Scale(zero=False), axis=_price_axis(max(row["price"] for row in prices))
-        )
+        # Thousands are shortened (97k); below them the scale's own decimals are told.
+        shortened = {"format": "~s"} if max(row["price"] for row in prices) >= 1_000 else {}
+        axis = alt.Axis(tickCount=3, domain=False, ticks=False, **shortened)  # type: ignore[arg-type]
+        y = alt.Y("price:Q", title=None, scale=alt.Scale(zero=False), axis=axis)
         line = alt.Chart(inline([{"day": utc(row["date"]), "price": row["price"]} for row in prices]))
         layers.append(
             line.mark_line(color="var(--ink)", strokeWidth=1.4, point=len(prices) == 1).encode(x="day:T", y=y)
@@ -134,18 +134,3 @@ def signals(positions: Sequence[Row], prices: Sequence[Row], flips: Sequence[Row
 
 def _position(row: Row) -> Row:
     return {"position": POSITIONS.get(row["signal"], "no position")}
-
-
-def _amount_axis() -> alt.Axis:
-    import altair as alt
-
-    place = {"titleAngle": 0, "titleAlign": "left", "titleAnchor": "end", "titleX": -36, "titleY": -10}
-    return alt.Axis(tickCount=4, domain=False, ticks=False, **place)  # type: ignore[arg-type]
-
-
-def _price_axis(highest: float) -> alt.Axis:
-    """Thousands are shortened (97k); below them the scale's own decimals are told."""
-    import altair as alt
-
-    shortened = {"format": "~s"} if highest >= 1_000 else {}
-    return alt.Axis(tickCount=3, domain=False, ticks=False, **shortened)  # type: ignore[arg-type]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 from decimal import Decimal
 from importlib import import_module
 from importlib.resources import files
@@ -22,17 +21,6 @@ PANELS = 12
 NETWORKS = {"eip155:8453": "Base", "eip155:84532": "Base Sepolia", "eip155:31337": "sandbox chain"}
 
 
-@dataclass(frozen=True, slots=True)
-class PageTime:
-    """The time that the page is of, ISO 8601 in UTC."""
-
-    at: str
-
-    @property
-    def day(self) -> str:
-        return self.at[:10]
-
-
 def check_installed() -> None:
     """Raise Misconfigured with the command that installs the extra where a library of the page is missing."""
     try:
@@ -45,8 +33,8 @@ def check_installed() -> None:
         ) from None
 
 
-def render(figures: Figures, funds: Funds, now: PageTime, watched: Collection[int], stale: str | None = None) -> str:
-    """Make the page. Everything that a seller said is escaped."""
+def render(figures: Figures, funds: Funds, at: str, watched: Collection[int], stale: str | None = None) -> str:
+    """Make the page of a time, ISO 8601 in UTC. Everything that a seller said is escaped."""
     import jinja2
     from altair.utils.schemapi import debug_mode
 
@@ -60,16 +48,14 @@ def render(figures: Figures, funds: Funds, now: PageTime, watched: Collection[in
     environment.filters["when"] = moment
     css = files(__package__).joinpath("page.css").read_text("utf-8")
     with debug_mode(False):  # checking each datum against Vega-Lite's schema takes longer than drawing it
-        page = _sections(figures, funds, now, watched, stale)
+        page = _sections(figures, funds, at, watched, stale)
     return environment.get_template("page.html.jinja").render(page=page, css=css)
 
 
-def _sections(
-    figures: Figures, funds: Funds, now: PageTime, watched: Collection[int], stale: str | None
-) -> dict[str, Any]:
+def _sections(figures: Figures, funds: Funds, at: str, watched: Collection[int], stale: str | None) -> dict[str, Any]:
     return {
-        "at": now.at,
-        "day": now.day,
+        "at": at,
+        "day": at[:10],
         "network": ", ".join(
             dict.fromkeys(NETWORKS.get(one["network"]) or str(one["network"]) for one in figures.totals)
         ),
@@ -78,7 +64,7 @@ def _sections(
         "nothing_yet": figures.nothing_yet,
         "lost": figures.lost,
         "losses": tables.losses(figures.losses),
-        "tiles": list(_tiles(figures, funds, now)),
+        "tiles": list(_tiles(figures, funds, at[:10])),
         "spending": list(_spending(figures, funds)),
         "months": tables.months(figures.months),
         "funds": {
@@ -107,7 +93,7 @@ def _tile(title: str, values: list[tuple[str, str]], note: str = "", name: str =
     }
 
 
-def _tiles(figures: Figures, funds: Funds, now: PageTime) -> Iterator[dict[str, Any]]:
+def _tiles(figures: Figures, funds: Funds, day: str) -> Iterator[dict[str, Any]]:
     """The key figures, of each asset that something was paid in."""
     totals = figures.totals
     yield _tile(
@@ -116,8 +102,8 @@ def _tiles(figures: Figures, funds: Funds, now: PageTime) -> Iterator[dict[str, 
         count(sum(one["calls_paid"] for one in totals), "paid call"),
         "spent",
     )
-    yield _tile("spent this month", _of(figures.months, "month", f"{now.day[:7]}-01", totals), now.day[:7])
-    yield _tile("spent today", _of(figures.by_day, "day", now.day, totals), f"{now.day} UTC")
+    yield _tile("spent this month", _of(figures.months, "month", f"{day[:7]}-01", totals), day[:7])
+    yield _tile("spent today", _of(figures.by_day, "day", day, totals), f"{day} UTC")
     yield _balance(funds)
     calls = sum(one["calls_avoided"] for one in totals)
     yield _tile(

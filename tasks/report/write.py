@@ -11,8 +11,8 @@ from typing import Any
 from payer.values.errors import Misconfigured
 from tasks.bucket.publish_remote import send_page
 from tasks.ops.publish import up_to_date
-from tasks.report.figures import Figures, read_figures
-from tasks.report.page import PageTime, check_installed, render
+from tasks.report.figures import read_figures
+from tasks.report.page import check_installed, render
 from tasks.report.wallet import read_funds
 from tasks.workspace.workspace import Workspace
 
@@ -71,9 +71,10 @@ async def publish_report(ws: Workspace) -> str:
 async def _write(ws: Workspace, path: Path, stale: str | None) -> WrittenReport:
     watched = _watched(ws)
     figures = await ws.in_thread(read_figures, ws.home, watched)
-    now = PageTime(ws.clock.now().isoformat())
-    funds = await read_funds(ws, [row["wallet"] for row in figures.wallets], _flows_of(figures, now.day))
-    text = await asyncio.to_thread(render, figures, funds, now, watched, stale)
+    at = ws.clock.now().isoformat()
+    flows = sorted({row["flow"] for row in figures.spending if row["day"] == at[:10]})
+    funds = await read_funds(ws, [row["wallet"] for row in figures.wallets], flows)
+    text = await asyncio.to_thread(render, figures, funds, at, watched, stale)
     _put(path, text)
     losses = tuple(f"{one['loss']} {one['asset']}" for one in figures.lost)
     return WrittenReport(path, len(text.encode()), stale, losses)
@@ -85,10 +86,6 @@ def _watched(ws: Workspace) -> tuple[int, ...]:
         return tuple(dict.fromkeys(token for seller in ws.policy.sellers.values() for token in seller.tokens))
     except Misconfigured:
         return ()
-
-
-def _flows_of(figures: Figures, day: str) -> list[str]:
-    return sorted({row["flow"] for row in figures.spending if row["day"] == day})
 
 
 def _put(path: Path, text: str) -> None:

@@ -73,7 +73,9 @@ def _by_size(token: Token) -> tuple[float, float, int]:
 
 def _token_id(word: str, tokens: Catalogue, *, top: bool) -> str:
     matches = sorted(_matches(word, tokens), key=_by_size)
-    if len(matches) == 1 or (top and _largest_is_known(matches)):
+    # The first by size is surely the largest where it alone is ranked, or each has its rank or its cap.
+    largest_known = bool(matches) and (matches[0].rank is not None or all(m.market_cap is not None for m in matches))
+    if len(matches) == 1 or (top and largest_known):
         return str(matches[0].token_id)
     if matches:
         listed = "; ".join(_described(token) for token in matches)
@@ -83,14 +85,6 @@ def _token_id(word: str, tokens: Catalogue, *, top: bool) -> str:
             advice = "name the one you mean by its id, or add --top to take the one with the greatest market cap"
         raise BadRequest(f"{word!r} fits {len(matches)} tokens: {listed}", advice=advice)
     raise BadRequest(f"no token is called {word!r} among {len(tokens)} known", advice=_near(word, tokens))
-
-
-def _largest_is_known(matches: list[Token]) -> bool:
-    """True when the first by size is surely the largest: it alone is ranked, or each has its rank or its cap."""
-    if not matches:
-        return False
-    by_rank = matches[0].rank is not None
-    return by_rank or all(token.market_cap is not None for token in matches)
 
 
 def _described(token: Token) -> str:

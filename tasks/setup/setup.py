@@ -135,7 +135,9 @@ class Setup:
     def policy(self, current: Folder) -> FileChange:
         """The policy file with what was chosen in it. Raises Misconfigured where that makes no policy."""
         start = current.policy_text
-        if start is None or self._leaves_sandbox(current):
+        # A sandbox's policy names a seller on this machine: another network starts from the shipped one.
+        leaves_sandbox = current.is_sandbox and self.network is not None and self.network.chain_id != LOCAL_CHAIN
+        if start is None or leaves_sandbox:
             start = current.template
         after = drafted(start, network=self.network, caps=self.caps, tokens=self.tokens)
         check_watch_lists(parse_policy(after))
@@ -148,7 +150,8 @@ class Setup:
             values[LEDGER] = str.__str__(self.ledger_url) or None
         if self.network is not None:
             values[OFFSET] = self.clock_offset
-        values = {name: value for name, value in values.items() if not self._is_written(current, name, value)}
+        if current.file is not None:  # what it has already, also as a relative path, and lacks already, stays
+            values = {name: value for name, value in values.items() if current.file.ours.get(name) != value}
         new = {**values, **{name: None for name in OFFERED if name not in values}}
         text = env_text(current.file_text, values if current.file else new, comments())
         return FileChange(current.policy.parent / ENV_FILE, current.file_text, text, private=True)
@@ -157,12 +160,3 @@ class Setup:
         """Name the variables of the real environment that go before what was chosen, or name a second wallet."""
         chosen = {HOME: str(self.home), **self.wallet.variables()}
         return [name for name, value in chosen.items() if (given := current.environ.get(name)) and given != value]
-
-    def _leaves_sandbox(self, current: Folder) -> bool:
-        """A sandbox's policy names a seller on this machine: another network starts from the shipped one."""
-        return current.is_sandbox and self.network is not None and self.network.chain_id != LOCAL_CHAIN
-
-    @staticmethod
-    def _is_written(current: Folder, name: str, value: str | None) -> bool:
-        """True where the file has it already, also as a relative path, or lacks what is to be removed."""
-        return current.file is not None and current.file.ours.get(name) == value

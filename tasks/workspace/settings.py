@@ -75,7 +75,8 @@ class Settings:
                 advice="write sqlite:////absolute/path, or unset it for state/ledger.db under TOLLBOOK_HOME",
             )
         publish_url = environ.get("TOLLBOOK_PUBLISH", "").strip() or None
-        metrics = _path(environ, "TOLLBOOK_METRICS_FILE")
+        given = environ.get("TOLLBOOK_METRICS_FILE")
+        metrics = Path(given).expanduser().absolute() if given else None
         return cls(home, policy_path(environ), url, _offset(environ), publish_url, _log(environ), metrics)
 
 
@@ -141,11 +142,6 @@ def _home(environ: Mapping[str, str]) -> Path:
             f"TOLLBOOK_HOME is not a directory: {home}", advice="name a directory, or a path to make one"
         )
     return home
-
-
-def _path(environ: Mapping[str, str], name: str) -> Path | None:
-    given = environ.get(name)
-    return Path(given).expanduser().absolute() if given else None
 
 
 def _log(environ: Mapping[str, str]) -> str:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tasks.report.figures import Figures, read_figures
-from tasks.report.page import PageTime, render
+from tasks.report.page import render
 from tasks.report.wallet import Funds, read_funds
 from tasks.workspace.workspace import Workspace
 from tests.tasks.report import sample_home
@@ -27,7 +27,7 @@ def write(folder: Path) -> None:
 
 async def page(environ: dict[str, str]) -> str:
     async with Workspace.open(environ) as ws:
-        figures, now = read_figures(ws.home, tuple(sample_home.TOKENS)), PageTime(ws.clock.now().isoformat())
+        figures, now = read_figures(ws.home, tuple(sample_home.TOKENS)), ws.clock.now().isoformat()
         funds = await _funds(ws, figures)
         return render(on_base(figures), funds, now, tuple(sample_home.TOKENS))
 

@@ -34,7 +34,8 @@ def document(error: PayerError) -> dict[str, Any]:
 
 def text(error: PayerError, *, width: int | None = None) -> str:
     """Format an error with its three sentences, folded to `width` columns for a terminal."""
-    lines = [f"error: {error.what}", f"  Money: {error.money}.", f"  Run it again? {_sentence(error.repeat)}"]
+    repeat = f"{error.repeat[:1].upper()}{error.repeat[1:]}"
+    lines = [f"error: {error.what}", f"  Money: {error.money}.", f"  Run it again? {_ended(repeat)}"]
     if error.fix:
         lines.append(f"  What to do: {_ended(error.fix)}")
     if width is None:
@@ -59,10 +60,6 @@ def interrupted(*, as_json: bool) -> int:
     if not interruption.is_interrupted():
         interruption.note(signal.SIGINT)
     return interruption.exit_code(report(interruption.EndedAtOnce("interrupted"), as_json=as_json))
-
-
-def _sentence(words: str) -> str:
-    return _ended(f"{words[:1].upper()}{words[1:]}")
 
 
 def _ended(words: str) -> str:

@@ -42,7 +42,7 @@ def in_workspace(
             ws.searching_of = Searches
             with _signals(ws.stop, left).installed() if waits else nullcontext():
                 done = await work(ws)
-            await _write_metrics(ws)
+            await write_metrics(ws)
             return done
 
     try:
@@ -52,12 +52,6 @@ def in_workspace(
         if not left:
             raise
         raise interruption.StoppedAtOnce(f"stopped at once: {interruption.payments(left[0])}") from None
-
-
-async def _write_metrics(ws: Workspace) -> None:
-    """Write the metrics where a file for them is set."""
-    if ws.settings.metrics_file is not None:
-        await write_metrics(ws)
 
 
 def _signals(stop: StopRequest, left: list[int]) -> StopSignals:

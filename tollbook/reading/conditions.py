@@ -141,7 +141,7 @@ def period(table: PublishedTable, start: tuple[str, Any], end: tuple[str, Any]) 
     if table.time_column is None:
         raise ValueError(f"the rows of {table.name} have no time of their own: leave {given[0][0]} out")
     column, daily = quoted(table.time_column), table.columns[table.time_column] == "DATE"
-    sql, parts = _day_sql if daily else _time_sql, []
+    sql, parts = "DATE '{:%Y-%m-%d}'".format if daily else _time_sql, []
     if start[1] is not None:
         parts.append(f"{column} >= {sql(span(*start)[0])}")
     if end[1] is not None:
@@ -190,10 +190,6 @@ def span(name: str, when: Any) -> tuple[datetime, datetime]:
         return instant, instant
     first = datetime(when.year, when.month, when.day, tzinfo=UTC)
     return first, first + _LAST_INSTANT
-
-
-def _day_sql(when: datetime) -> str:
-    return f"DATE '{when:%Y-%m-%d}'"
 
 
 def _time_sql(when: datetime) -> str:

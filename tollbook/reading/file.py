@@ -75,15 +75,11 @@ def connect(home: Path | str | None = None) -> duckdb.DuckDBPyConnection:
 
 def _aliases(con: duckdb.DuckDBPyConnection) -> Iterator[str]:
     """Statements that give everything in the file its own name in memory. `USE` would not reach cursors."""
-    names = (
-        "SELECT table_name FROM duckdb_tables() WHERE database_name = $1 UNION ALL "
-        "SELECT view_name FROM duckdb_views() WHERE database_name = $1 AND NOT internal"
-    )
     macros = (
         "SELECT function_name, parameters FROM duckdb_functions() "
         "WHERE database_name = $1 AND function_type = 'table_macro' AND NOT internal"
     )
-    for (name,) in con.execute(names, [CATALOG]).fetchall():
+    for (name,) in con.execute(_NAMES, [CATALOG]).fetchall():
         yield f"CREATE VIEW memory.{quoted(name)} AS FROM {CATALOG}.{quoted(name)};\n"
     for name, parameters in con.execute(macros, [CATALOG]).fetchall():
         # A macro's body looks names up in the caller's catalog, where the views above have them.

@@ -78,13 +78,10 @@ def read_deployments(path: Path, pool: str | None = None) -> DeploymentsFile:
     read_schedules(path)
     document = msgspec.yaml.decode(path.read_bytes())
     if pool is not None:
-        document["deployments"] = [_for_pool(entry, pool) for entry in document["deployments"]]
+        for entry in document["deployments"]:
+            entry["work_pool"] = {**(entry.get("work_pool") or {}), "name": pool}
     declared = tuple(_declared(path, entry) for entry in document["deployments"])
     return DeploymentsFile(path, declared, None if pool is None else document)
-
-
-def _for_pool(entry: Mapping[str, Any], pool: str) -> dict[str, Any]:
-    return {**entry, "work_pool": {**(entry.get("work_pool") or {}), "name": pool}}
 
 
 def without_folder(file: DeploymentsFile) -> DeploymentsFile:
@@ -130,6 +127,7 @@ def compare_deployments(declared: Iterable[Declared], existing: Existing) -> Ite
 def _differences(declared: Declared, existing: DeploymentResponse) -> Iterator[str]:
     """Yield the parts of a deployment that are not as the file says. Templates (`{{ … }}`) are not compared."""
     entry, server = declared.entry, existing
+    limit, server_limit = entry.get("concurrency_limit"), server.global_concurrency_limit
     wanted = {
         "description": (entry.get("description") or declared.flow.description, server.description),
         "entrypoint": (entry.get("entrypoint"), server.entrypoint),
@@ -141,7 +139,10 @@ def _differences(declared: Declared, existing: DeploymentResponse) -> Iterator[s
         "tags": (sorted(entry.get("tags") or ()), sorted(server.tags or ())),
         "work pool": (declared.pool, server.work_pool_name),
         "job variables": ((entry.get("work_pool") or {}).get("job_variables") or {}, server.job_variables or {}),
-        "concurrency limit": (_limit(entry.get("concurrency_limit")), _limit_of(server)),
+        "concurrency limit": (
+            limit.get("limit") if isinstance(limit, Mapping) else limit,
+            server_limit.limit if server_limit else None,
+        ),
     }
     if entry.get("paused") is not None:
         wanted["paused"] = (entry["paused"], server.paused)
@@ -157,14 +158,6 @@ def _differences(declared: Declared, existing: DeploymentResponse) -> Iterator[s
 def _form(schema: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return a parameter schema without its empty parts: the server leaves them out."""
     return {name: value for name, value in (schema or {}).items() if value}
-
-
-def _limit(limit: Any) -> Any:
-    return limit.get("limit") if isinstance(limit, Mapping) else limit
-
-
-def _limit_of(server: DeploymentResponse) -> int | None:
-    return server.global_concurrency_limit.limit if server.global_concurrency_limit else None
 
 
 def _is_scheduled(ours: Mapping[str, Any], theirs: Any) -> bool:

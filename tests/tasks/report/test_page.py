@@ -14,11 +14,11 @@ import pytest
 from payer.values.errors import Misconfigured
 from tasks.report import charts, heatmap
 from tasks.report.figures import Figures, TableCoverage
-from tasks.report.page import PageTime, check_installed, lasts, render
+from tasks.report.page import check_installed, lasts, render
 from tasks.report.wallet import CapUse, Funds, WalletBalance, cap_words
 from tests.tasks.report.read_page import read_page
 
-NETWORK, NOW = "eip155:8453", PageTime("2026-11-29T12:00:00+00:00")
+NETWORK, NOW = "eip155:8453", "2026-11-29T12:00:00+00:00"
 HOSTILE = "</svg><script>alert(1)</script>"
 EMPTY = Figures("2026-11-29T11:00:00+00:00", *[[] for _ in range(16)])
 TOTAL = {

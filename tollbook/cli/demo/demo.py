@@ -109,7 +109,8 @@ async def _run(world: World, output: Output, started: float) -> DemoResult:
     async with Workspace.open(world.env) as ws:
         asset = ws.asset(SELLER)
         pages.world(output, world, ws, Amount(before, asset).decimal)
-        bills = await _bill(ws, output)
+        bills = await plan_flows(ws, SELECTION)
+        show_bills(output, bills, title="1  The bill, before anything is signed")
         first = await _buy(ws, output, bills)
         pages.newest_rows(output, ws.home)
         pages.costs(output, ws.home)
@@ -135,12 +136,6 @@ async def _run(world: World, output: Output, started: float) -> DemoResult:
         )
         pages.what_next(output, ws.home, result.seconds)
     return result
-
-
-async def _bill(ws: Workspace, output: Output) -> list[Bill]:
-    bills = await plan_flows(ws, SELECTION)
-    show_bills(output, bills, title="1  The bill, before anything is signed")
-    return bills
 
 
 async def _buy(ws: Workspace, output: Output, bills: list[Bill]) -> list[Outcome | tuple[str, PayerError]]:

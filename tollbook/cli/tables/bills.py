@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
-from payer.values.money import decimal_text
+from payer.values.money import Amount
 from tasks.buy.bill import Bill, Line
-from tasks.buy.caps import CapLine
 from tasks.buy.outcome import Outcome
 from tasks.ops.forecast import DAYS, Forecast
 from tasks.request.counted import counted
@@ -91,16 +89,14 @@ def limit_lines(bill: Bill) -> list[str]:
     """Name every cap that refuses the bill; else the cap that it comes closest to."""
     if bill.refusal is not None:
         refusing = [cap for cap in bill.caps if cap.refuses]
-        return [f"refused: {bill.refusal.what}", *(f"{_cap(cap)}: too much" for cap in refusing[1:])]
+        words = "{} holds {}, {} after this, of {}: too much"
+        more = [words.format(c.name, c.text(c.committed), c.text(c.after), c.text(c.limit)) for c in refusing[1:]]
+        return [f"refused: {bill.refusal.what}", *more]
     counting = [cap for cap in bill.caps if cap.adds_up]
     if not counting or not bill.amount_atomic:
         return []
     nearest = max(counting, key=lambda cap: cap.share)
     return [f"{bill.flow}: nearest cap {nearest.name}: {nearest.text(nearest.after)} of {nearest.text(nearest.limit)}"]
-
-
-def _cap(cap: CapLine) -> str:
-    return f"{cap.name} holds {cap.text(cap.committed)}, {cap.text(cap.after)} after this, of {cap.text(cap.limit)}"
 
 
 def amount(bill: Bill | Outcome, atomic: int | None) -> str:
@@ -133,13 +129,11 @@ def show_forecast(output: Output, forecasts: Sequence[Forecast], schedules: str)
     """One row per schedule of the file: runs, calls and money at known prices; datasets never quoted are named."""
     output.heading(f"The next {DAYS} days at the schedules of {schedules}")
     one = len({each.asset for each in forecasts}) == 1
-    rows = [(each.flow, each.schedule, str(each.runs), str(each.calls), _money(each)) for each in forecasts]
+    rows = [(each.flow, each.schedule, str(each.runs), str(each.calls), _sum([each])) for each in forecasts]
     foot: tuple[str, ...] = ()
     if forecasts and one:
-        whole = replace(forecasts[0], amount_atomic=sum(each.amount_atomic for each in forecasts))
-        open_ended = any(map(_may_be_more, forecasts))
         sums = (str(sum(each.runs for each in forecasts)), str(sum(each.calls for each in forecasts)))
-        foot = ("total", "", *sums, _amount(whole, more=open_ended))
+        foot = ("total", "", *sums, _sum(forecasts))
     output.table(("flow", "schedule (UTC)", "runs", "calls", "amount"), rows, right=frozenset({2, 3, 4}), foot=foot)
     for each in forecasts:
         if each.unknown_prices:
@@ -147,14 +141,7 @@ def show_forecast(output: Output, forecasts: Sequence[Forecast], schedules: str)
             output.line(f"  never quoted, not in the sum: {names}; `tollbook plan {each.flow}` asks for terms")
 
 
-def _money(each: Forecast) -> str:
-    return _amount(each, more=_may_be_more(each))
-
-
-def _may_be_more(each: Forecast) -> bool:
-    return bool(each.open_ended or each.unknown_prices)
-
-
-def _amount(each: Forecast, *, more: bool) -> str:
-    amount = f"{decimal_text(each.amount_atomic, each.asset.decimals)} {each.asset.symbol}"
-    return f"{amount} or more" if more else amount
+def _sum(forecasts: Sequence[Forecast]) -> str:
+    """The money of forecasts in one asset."""
+    total = Amount(sum(each.amount_atomic for each in forecasts), forecasts[0].asset)
+    return f"{total} or more" if any(each.open_ended or each.unknown_prices for each in forecasts) else f"{total}"

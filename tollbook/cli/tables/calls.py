@@ -47,13 +47,9 @@ class TextLines:
         for at in range(len(self._widths)):
             self._widths[at] = max([self._widths[at], *(len(cells[at]) for cells in lines)])
         for cells in lines:
-            texts = [
-                cell.rjust(width) if at == AMOUNT else cell.ljust(width) for at, (cell, width) in self._sized(cells)
-            ]
+            sized = enumerate(zip(cells, self._widths, strict=False))
+            texts = [cell.rjust(width) if at == AMOUNT else cell.ljust(width) for at, (cell, width) in sized]
             print("  ".join([*texts, cells[-1]]).rstrip(), flush=True)
-
-    def _sized(self, cells: Sequence[str]) -> Iterable[tuple[int, tuple[str, int]]]:
-        return enumerate(zip(cells, self._widths, strict=False))
 
     def _cells(self, call: WatchedCall) -> list[str]:
         """The call with its whole time, keys, purchase and transaction."""

@@ -121,13 +121,10 @@ PROSE = 24
 """Characters of a line in which sentences can still be read; a cell is folded between its words down to that."""
 
 
-def _longest_word(cells: Sequence[str]) -> int:
-    return max((len(word) for cell in cells for word in cell.split()), default=0)
-
-
 def _needed(cells: Sequence[str]) -> int:
     """The width that a column needs: that of its longest cell, or of sentences folded between their words."""
-    return min(max(map(len, cells)), max(PROSE, _longest_word(cells)))
+    longest_word = max((len(word) for cell in cells for word in cell.split()), default=0)
+    return min(max(map(len, cells)), max(PROSE, longest_word))
 
 
 def column_widths(lines: Sequence[Row], width: int) -> list[int]:

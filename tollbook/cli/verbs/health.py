@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from functools import partial
+from typing import Annotated
 
 import typer
 
 from tollbook.cli import options
 from tollbook.cli.terminal.output import Output
-
-if TYPE_CHECKING:
-    from tasks.health.notify import HealthReport
-    from tasks.workspace.workspace import Workspace
 
 STYLES = {"critical": "red", "warning": "yellow", "notice": ""}
 
@@ -29,9 +26,7 @@ def health(
 
     output = Output(as_json=as_json)
 
-    async def work(ws: Workspace) -> HealthReport:
-        return await report_health(ws, tell=not quiet)
-
+    work = partial(report_health, tell=not quiet)
     done = in_workspace(work, says="checking money, data, chain and sellers; nothing is paid")
     output.document(done.document())
     for finding in done.health.findings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -52,14 +53,10 @@ def probe(
 
 def _probe_seller(output: Output, seller: str) -> int:
     from payer.values.errors import worst
-    from tasks.ops.probe import Probe
     from tasks.ops.probe import probe as ask
     from tollbook.cli.workspace import in_workspace
 
-    async def work(ws: Workspace) -> list[Probe]:
-        return await ask(ws, seller)
-
-    endpoints = in_workspace(work, says="asking for terms; nothing is paid")
+    endpoints = in_workspace(lambda ws: ask(ws, seller), says="asking for terms; nothing is paid")
     output.document({"seller": seller, "endpoints": [one.document() for one in endpoints]})
     rows = [
         (endpoint.dataset, str(endpoint.status or "-"), endpoint.priced, endpoint.verdict) for endpoint in endpoints
@@ -69,13 +66,10 @@ def _probe_seller(output: Output, seller: str) -> int:
 
 
 def _probe_url(output: Output, url: str, name: str | None, method: str, body: str, headers: list[str]) -> int:
-    from tasks.operator.new_seller import UrlProbe, probe_url
+    from tasks.operator.new_seller import probe_url
     from tollbook.cli.workspace import in_workspace
 
-    async def work(ws: Workspace) -> UrlProbe:
-        return await probe_url(ws, url, name=name, method=method, body=body, headers=headers)
-
-    found = in_workspace(work)
+    found = in_workspace(partial(probe_url, url=url, name=name, method=method, body=body, headers=headers))
     output.document(found.document())
     output.line(found.words)
     if found.problem is not None:
