@@ -12,10 +12,7 @@ Json: TypeAlias = Annotated[
 Tokens: TypeAlias = Annotated[
     list[str] | None,
     typer.Option(
-        "--tokens",
-        metavar="LIST",
-        help="Token ids or symbols, separated by commas (3375,ETH). Repeat it for more.",
-        show_default=False,
+        "--tokens", metavar="LIST", help="Token ids or symbols, separated by commas (3375,ETH). Repeat it for more."
     ),
 ]
 Top: TypeAlias = Annotated[
@@ -27,7 +24,6 @@ Keys: TypeAlias = Annotated[
         "--keys",
         metavar="KEY",
         help="A key of what is not sold by token: an index id, a coin, a question. Repeat it for more.",
-        show_default=False,
     ),
 ]
 MaxCost: TypeAlias = Annotated[
@@ -37,7 +33,7 @@ MaxCost: TypeAlias = Annotated[
 Yes: TypeAlias = Annotated[bool, typer.Option("--yes", help="Buy without asking, up to the bill.")]
 Flows: TypeAlias = Annotated[
     list[str] | None,
-    typer.Argument(metavar="FLOW", help="grades, signals, moonshots, or any dataset or table.", show_default=False),
+    typer.Argument(metavar="FLOW", help="grades, signals, moonshots, or any dataset or table."),
 ]
 First: TypeAlias = Annotated[
     str | None, typer.Option("--from", metavar="D", help="First day, YYYY-MM-DD, inclusive (UTC).")

@@ -11,9 +11,7 @@ from tollbook.cli.terminal.output import Output
 
 Seller = Annotated[
     str | None,
-    typer.Argument(
-        metavar="SELLER", help="A seller of the policy file; without one, every seller.", show_default=False
-    ),
+    typer.Argument(metavar="SELLER", help="A seller of the policy file; without one, every seller."),
 ]
 
 

@@ -13,7 +13,7 @@ from tollbook.cli import options
 def init(
     network: Annotated[
         str | None,
-        typer.Option("--network", metavar="NAME", help="base-sepolia (test money) or base.", show_default=False),
+        typer.Option("--network", metavar="NAME", help="base-sepolia (test money) or base."),
     ] = None,
     wallet: Annotated[
         str | None,
@@ -21,7 +21,6 @@ def init(
             "--wallet",
             metavar="KIND",
             help="new (a key in a keystore), import (a key that you have), signer (a remote one), keep.",
-            show_default=False,
         ),
     ] = None,
     key_file: Annotated[

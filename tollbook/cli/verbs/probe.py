@@ -29,9 +29,7 @@ def probe(
     body: Annotated[str, typer.Option("--body", metavar="JSON", help="Of a URL: what to POST.")] = "",
     header: Annotated[
         list[str] | None,
-        typer.Option(
-            "--header", metavar="H", help='Of a URL: a header, "name: value". Repeat it for more.', show_default=False
-        ),
+        typer.Option("--header", metavar="H", help='Of a URL: a header, "name: value". Repeat it for more.'),
     ] = None,
     name: Annotated[
         str | None, typer.Option("--name", metavar="NAME", help="Of a URL: what to call its seller.")

@@ -23,12 +23,7 @@ def sandbox(
     x402: Annotated[int, typer.Option("--x402", min=1, max=2, help="x402 version that the seller speaks.")] = 2,
     declarations: Annotated[
         list[Path] | None,
-        typer.Option(
-            "--declaration",
-            metavar="FILE",
-            help="Sell, too, what this file declares. Repeat it for more.",
-            show_default=False,
-        ),
+        typer.Option("--declaration", metavar="FILE", help="Sell, too, what this file declares. Repeat it for more."),
     ] = None,
     as_json: options.Json = False,
 ) -> None:
