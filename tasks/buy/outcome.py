@@ -109,13 +109,29 @@ class Outcome:
         return "unknown" if amount_atomic is None else Amount(amount_atomic, self.asset).decimal
 
     def document(self) -> dict[str, Any]:
+        loaded, published, left = self.loaded, self.published, self.left_to_publisher
+        failed = [{"purchase_id": f.purchase_id, "dataset": f.dataset, "what": f.message} for f in loaded.failures]
+        held = published.held if published else None
         return {
             "flow": self.run.flow,
             "run_id": self.run.run_id,
             "interrupted": self.interrupted,
-            **self._money_document(),
-            **self._rows_document(),
-            "price_changes": [self._price_document(change) for change in self.price_changes],
+            "calls_paid": self.calls_paid,
+            "calls_free": self.calls_free,
+            "calls_avoided": self.calls_avoided,
+            "amount": self.money(self.amount_atomic),
+            "in_doubt": self.money(self.in_doubt),
+            "asset": self.asset.symbol,
+            "saved": self.money(self.saved),
+            "rows_new": loaded.rows_new,
+            "rows_changed": loaded.rows_changed,
+            "quarantined": loaded.quarantined,
+            "failed_bodies": failed,
+            "drift": [str(drifted) for drifted in loaded.drift],
+            "price_changes": [
+                {"dataset": c.dataset, "before": self.money(c.before), "after": self.money(c.after), "call": c.call}
+                for c in self.price_changes
+            ],
             "found_on_chain": self.found_on_chain,
             "recovered": self.recovered,
             "open": self.open,
@@ -124,49 +140,12 @@ class Outcome:
             "left": {"calls": self.left_calls, "amount": self.money(self.left_atomic)},
             "gone": [lost.document() for lost in self.lost],
             "problems": [{"kind": type(p).__name__, "what": p.what, "exit_code": p.exit_code} for p in self.problems],
-            **self._published_document(),
-            "notes": list(self.notes),
-        }
-
-    def _money_document(self) -> dict[str, Any]:
-        return {
-            "calls_paid": self.calls_paid,
-            "calls_free": self.calls_free,
-            "calls_avoided": self.calls_avoided,
-            "amount": self.money(self.amount_atomic),
-            "in_doubt": self.money(self.in_doubt),
-            "asset": self.asset.symbol,
-            "saved": self.money(self.saved),
-        }
-
-    def _rows_document(self) -> dict[str, Any]:
-        failures = self.loaded.failures
-        return {
-            "rows_new": self.loaded.rows_new,
-            "rows_changed": self.loaded.rows_changed,
-            "quarantined": self.loaded.quarantined,
-            "failed_bodies": [
-                {"purchase_id": f.purchase_id, "dataset": f.dataset, "what": f.message} for f in failures
-            ],
-            "drift": [str(drifted) for drifted in self.loaded.drift],
-        }
-
-    def _price_document(self, change: PriceChange) -> dict[str, Any]:
-        return {
-            "dataset": change.dataset,
-            "before": self.money(change.before),
-            "after": self.money(change.after),
-            "call": change.call,
-        }
-
-    def _published_document(self) -> dict[str, Any]:
-        held = self.published.held if self.published else None
-        return {
-            "published": str(self.published.path) if self.published else None,
-            "publisher": self.left_to_publisher.document() if self.left_to_publisher else None,
-            "snapshot_files": self.published.snapshot_files if self.published else 0,
-            "remote": self.published.remote.document() if self.published and self.published.remote else None,
+            "published": str(published.path) if published else None,
+            "publisher": left.document() if left else None,
+            "snapshot_files": published.snapshot_files if published else 0,
+            "remote": published.remote.document() if published and published.remote else None,
             "held": {"versions": held.files if held else 0, "bytes": held.bytes if held else 0},
+            "notes": list(self.notes),
         }
 
 

@@ -19,7 +19,7 @@ from sources.slots import is_listing, last_settled, slot
 from tasks.calls.call import of_avoided
 from tasks.calls.log import log_calls
 from tasks.request.model import DataRequest, DatasetRequest
-from tasks.workspace.workspace import Workspace
+from tasks.workspace.workspace import Workspace, in_ledger_thread
 from warehouse.coverage.held import held
 
 
@@ -32,12 +32,9 @@ class Planned:
     plans: tuple[tuple[Dataset, Plan], ...]
 
 
-async def plan(ws: Workspace, request: DataRequest) -> Planned:
+@in_ledger_thread
+def plan(ws: Workspace, request: DataRequest) -> Planned:
     """Plan the fewest purchases that cover what is missing and due. Reads only the cache."""
-    return await ws.in_thread(_plan, ws, request)
-
-
-def _plan(ws: Workspace, request: DataRequest) -> Planned:
     now = ws.clock.now()
     plans, notes = [], list(request.notes)
     for part in request.datasets:
@@ -53,12 +50,9 @@ def _plan(ws: Workspace, request: DataRequest) -> Planned:
     return Planned(noted, ws.asset(request.seller), tuple(plans))
 
 
-async def note_avoided(ws: Workspace, run: Run, planned: Planned) -> None:
+@in_ledger_thread
+def note_avoided(ws: Workspace, run: Run, planned: Planned) -> None:
     """Book every call that the cache saved, at its last quoted price, for the `avoided` table."""
-    await ws.in_thread(_note_avoided, ws, run, planned)
-
-
-def _note_avoided(ws: Workspace, run: Run, planned: Planned) -> None:
     entries = [
         _avoided_entry(ws, run, planned, dataset, order(ws, dataset, piece))
         for dataset, found in planned.plans

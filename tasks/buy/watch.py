@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from payer.values.money import decimal_text
 from payer.values.purchase import Data, Money, Purchase
@@ -12,42 +12,27 @@ if TYPE_CHECKING:
     from tasks.buy.bill import Bill
 
 
-class Watch(Protocol):
-    """Called from one thread, in order. No method may raise or wait: money is in flight meanwhile."""
+class Watch:
+    """Called from one thread, in order; this one ignores everything. No method may raise or wait: money is in flight
+    meanwhile."""
 
     def bill(self, bill: Bill) -> None:
         """Called with the bill, before anything is signed."""
-        ...
 
     def buying(self, calls: int, amount_atomic: int) -> None:
         """Called before each batch: what the bill listed, or further pages of a listing. Reserved, not signed yet."""
-        ...
 
     def bought(self, purchase: Purchase | None, rows: int, problem: str | None) -> None:
         """Called after each call, with its rows, or its problem. A purchase that is tried again is reported again."""
-        ...
 
     def ended(self) -> None:
         """Called when the run is over, however it ended."""
-        ...
 
 
-class Silent:
-    """Ignores everything."""
-
-    def bill(self, bill: Bill) -> None: ...
-
-    def buying(self, calls: int, amount_atomic: int) -> None: ...
-
-    def bought(self, purchase: Purchase | None, rows: int, problem: str | None) -> None: ...
-
-    def ended(self) -> None: ...
+UNWATCHED = Watch()
 
 
-UNWATCHED: Watch = Silent()
-
-
-class Counting(Silent):
+class Counting(Watch):
     """Counts calls, rows and money so far, against the bill's."""
 
     def __init__(self) -> None:

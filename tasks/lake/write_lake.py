@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from payer.values.errors import PayerError
-from tasks.workspace.workspace import Workspace
+from tasks.workspace.workspace import Workspace, in_ledger_thread
 from warehouse.errors import LakeError, LakeMisconfigured, LakeTooNew
 from warehouse.lake.address import read_address
 from warehouse.lake.connect import install, opened
@@ -52,21 +52,12 @@ class LakeReport:
         return f"{changed}; snapshot {self.synced.snapshot}"
 
 
-async def write_lake(ws: Workspace, *, thorough: bool = False, tidy: bool = False) -> LakeReport:
+@in_ledger_thread
+def write_lake(ws: Workspace, *, thorough: bool = False, tidy: bool = False) -> LakeReport:
     """Write the newest publication to the lake; `thorough` compares each row, `tidy` ends old snapshots and files.
 
     Raises LakeTrouble and LakeRefused. The lake is as before then.
     """
-    return await ws.in_thread(lambda: _write(ws, thorough, tidy))
-
-
-def install_extensions() -> tuple[str, ...]:
-    """Install the extensions of DuckDB that the lake needs, from DuckDB's own server. Raises LakeRefused."""
-    with _troubles():
-        return install(read_address(os.environ))
-
-
-def _write(ws: Workspace, thorough: bool, tidy: bool) -> LakeReport:
     with _troubles():
         address = read_address(os.environ)
         with opened(address, ws.home / "published" / "warehouse.duckdb", os.environ) as con:
@@ -74,6 +65,12 @@ def _write(ws: Workspace, thorough: bool, tidy: bool) -> LakeReport:
             differs = tuple(verify(con)) if thorough else None
             tidied = tidied_lake(con) if tidy else None
     return LakeReport(address.shown, synced, differs, tidied)
+
+
+def install_extensions() -> tuple[str, ...]:
+    """Install the extensions of DuckDB that the lake needs, from DuckDB's own server. Raises LakeRefused."""
+    with _troubles():
+        return install(read_address(os.environ))
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from payer.values.errors import PaidUndelivered, Unresolved, worst
 from payer.values.money import Amount
 from payer.values.purchase import Purchase
 from tasks.ops.status import doubt_text, exposed, loss_text, purchase_document
-from tasks.workspace.workspace import Workspace
+from tasks.workspace.workspace import Workspace, in_ledger_thread
 from warehouse.audit import Fault, check_cache, check_published
 from warehouse.publish.publish import publish
 from warehouse.query import query
@@ -136,15 +136,12 @@ def _difference(fault: Fault, result: str) -> Difference:
     return Difference("snapshot", f"{fault}{result}", fault.purchases[0] if len(fault.purchases) == 1 else None)
 
 
-async def check_all(ws: Workspace) -> list[Difference]:
+@in_ledger_thread
+def check_all(ws: Workspace) -> list[Difference]:
     """Ledger against its events; bodies, cache and published files against ledger and manifest.
 
     Asks no chain, needs no key, changes nothing.
     """
-    return await ws.in_thread(_check_all, ws)
-
-
-def _check_all(ws: Workspace) -> list[Difference]:
     if damaged := damaged_projection(ws.ledger):
         return damaged
     faults = (*check_cache(ws.home), *check_published(ws.home, ws.ledger))

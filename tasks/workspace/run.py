@@ -7,14 +7,15 @@ import secrets
 from datetime import datetime
 
 from payer.values.request import Run
-from tasks.workspace.workspace import Workspace
+from tasks.workspace.workspace import Workspace, in_ledger_thread
 
 __all__ = ["Run", "new_run", "start_run"]
 
 
-async def start_run(ws: Workspace, run: Run) -> None:
+@in_ledger_thread
+def start_run(ws: Workspace, run: Run) -> None:
     """Record in the ledger who runs and why."""
-    await ws.in_thread(lambda: ws.ledger.start_run(run))
+    ws.ledger.start_run(run)
 
 
 def new_run(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import cached_property, partial, wraps
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, Self, TypeVar
 
 from payer.policy.file import load_policy
 from payer.policy.rules import Policy, SellerPolicy
@@ -274,6 +274,16 @@ class Workspace:
                 f"TOLLBOOK_CLOCK_OFFSET is set on chain {self.policy.chain_id}",
                 advice=f"unset it: only a sandbox (chain id {SANDBOX_CHAIN}) may live in another time",
             )
+
+
+def in_ledger_thread(step: Callable[Concatenate[Workspace, P], T]) -> Callable[Concatenate[Workspace, P], Awaitable[T]]:
+    """Make a step that reaches the ledger or the cache one to be awaited: it is done in the ledger's thread."""
+
+    @wraps(step)
+    async def awaited(ws: Workspace, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await ws.in_thread(step, ws, *args, **kwargs)
+
+    return awaited
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

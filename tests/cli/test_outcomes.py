@@ -12,7 +12,7 @@ import pytest
 
 from flows.ingest import ingest
 from payer.values.errors import PayerError
-from tasks.buy.watch import Silent
+from tasks.buy.watch import Watch
 from tasks.ops.reconcile import reconcile_all
 from tasks.ops.status import money_trouble
 from tasks.prefect.verdict import Verdict, books_verdict, failure, verdict
@@ -156,7 +156,7 @@ def ended(buyer: Buyer, flow: str) -> Verdict:
         async with Workspace.open(buyer.env) as ws:
             request = request_fresh(ws, flow, reason="test", at=ws.clock.now())
             run = new_run(request.flow, "test", ws.clock.now())
-            return verdict(await ingest(ws, request, run, watch=Silent()))
+            return verdict(await ingest(ws, request, run, watch=Watch()))
 
     try:
         return asyncio.run(inside())

@@ -17,7 +17,7 @@ from flows.ingest import ingest
 from payer.values.purchase import Purchase
 from tasks.buy.bill import Bill
 from tasks.buy.outcome import Outcome
-from tasks.buy.watch import Silent
+from tasks.buy.watch import Watch
 from tasks.request.build import request_fresh
 from tasks.workspace.run import new_run
 from tasks.workspace.workspace import Workspace
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 BODY = ROOT / "flows" / "ingest.py"
 
 
-class Seen(Silent):
+class Seen(Watch):
     """Keeps what it was told, in order."""
 
     def __init__(self) -> None:
@@ -45,11 +45,11 @@ class Seen(Silent):
         self.told.append("bought")
 
 
-def run(buyer: Buyer, name: str, watch: Silent | None = None) -> Outcome:
+def run(buyer: Buyer, name: str, watch: Watch | None = None) -> Outcome:
     async def inside() -> Outcome:
         async with Workspace.open(buyer.env) as ws:
             request = request_fresh(ws, name, reason="test", at=ws.clock.now())
-            return await ingest(ws, request, new_run(request.flow, "test", ws.clock.now()), watch=watch or Silent())
+            return await ingest(ws, request, new_run(request.flow, "test", ws.clock.now()), watch=watch or Watch())
 
     return asyncio.run(inside())
 

@@ -16,7 +16,7 @@ from payer.values.purchase import Purchase
 from tasks.buy.bill import ApproveBill, Bill, approve_by_policy
 from tasks.buy.outcome import Outcome
 from tasks.buy.quote import current_bill
-from tasks.buy.watch import Silent, Watch
+from tasks.buy.watch import Watch
 from tasks.request.build import request_fresh, request_range
 from tasks.request.model import DataRequest, Keys
 from tasks.workspace.run import new_run
@@ -113,14 +113,14 @@ class Desk:
         self, ws: Workspace, request: DataRequest, flow: str, watch: Watch | None, approve: ApproveBill
     ) -> Outcome:
         run = new_run(flow, request.reason, ws.clock.now())
-        return await ingest(ws, request, run, watch=watch or Silent(), approve_bill=approve)
+        return await ingest(ws, request, run, watch=watch or Watch(), approve_bill=approve)
 
 
 def signals(ws: Workspace, calls: int) -> DataRequest:
     return request_range(ws, ["trading-signals"], *windows(calls), at=ws.clock.now(), keys=Keys(tokens=("3375",)))
 
 
-class After(Silent):
+class After(Watch):
     """Acts once, after so many calls are delivered."""
 
     def __init__(self, calls: int, act: Callable[[], None]) -> None:
