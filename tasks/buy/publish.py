@@ -14,7 +14,6 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 from payer.buy.judge_body import book_failure
@@ -109,15 +108,14 @@ async def publish(ws: Workspace, *, take_over: bool = False, verify: bool = Fals
     `verify`: ask the store of TOLLBOOK_PUBLISH for every object. Trouble there is a note, never an error. Raises
     LedgerUnavailable.
     """
-    options = _Options(take_over, verify)
     if not await ws.in_thread(lambda: ws.ledger.workers.share):
-        remote = partial(publish_remote, ws, take_over=take_over, verify=verify)
-        return (await publish_here(ws)).sent(await remote())
+        here = await publish_here(ws)
+        return here.sent(await publish_remote(ws, take_over=take_over, verify=verify))
     publisher = ws.ledger.workers.publisher
     ticket = await ws.in_thread(publisher.take_ticket)
     until = time.monotonic() + WAIT_SECONDS
     while True:
-        ended = await _turn(ws, ticket, options)
+        ended = await _turn(ws, ticket, take_over=take_over, verify=verify)
         if ended is not None:
             return ended
         if ws.stop.requested or time.monotonic() >= until:
@@ -142,13 +140,7 @@ async def as_publisher(ws: Workspace) -> AsyncIterator[LeftToPublisher | None]:
             await ws.in_thread(elected.release)
 
 
-@dataclass(frozen=True, slots=True)
-class _Options:
-    take_over: bool = False
-    verify: bool = False
-
-
-async def _turn(ws: Workspace, ticket: int, options: _Options) -> Publication | LeftToPublisher | None:
+async def _turn(ws: Workspace, ticket: int, *, take_over: bool, verify: bool) -> Publication | LeftToPublisher | None:
     """Look once: None while another worker publishes."""
     publisher = ws.ledger.workers.publisher
     if (last := await ws.in_thread(publisher.last)).shown >= ticket:
@@ -160,14 +152,16 @@ async def _turn(ws: Workspace, ticket: int, options: _Options) -> Publication | 
         crash_point("publisher.elected")
         if (last := await ws.in_thread(elected.last)).shown >= ticket:
             return LeftToPublisher(last, shown=True)
-        if not options.take_over and not is_here(ws, last):
+        if not take_over and not is_here(ws, last):
             return LeftToPublisher(last, shown=False)
-        return await _publish_for_all(ws, elected, last, options)
+        return await _publish_for_all(ws, elected, last, take_over=take_over, verify=verify)
     finally:
         await ws.in_thread(elected.release)
 
 
-async def _publish_for_all(ws: Workspace, elected: Elected, before: LastPublication, options: _Options) -> Publication:
+async def _publish_for_all(
+    ws: Workspace, elected: Elected, before: LastPublication, *, take_over: bool, verify: bool
+) -> Publication:
     """Load and publish what every worker bought, and record it; again for tickets that were taken meanwhile.
 
     Where the store can't be reached nothing is recorded: another worker may reach it.
@@ -177,7 +171,7 @@ async def _publish_for_all(ws: Workspace, elected: Elected, before: LastPublicat
         ticket, seq = await ws.in_thread(elected.newest_ticket), await ws.in_thread(ws.ledger.last_seq)
         await load(ws)
         done = await publish_here(ws, take_over=True)
-        remote = await publish_remote(ws, elected=True, take_over=options.take_over, verify=options.verify)
+        remote = await publish_remote(ws, elected=True, take_over=take_over, verify=verify)
         done = done.sent(remote)
         total = done if total is None else total.and_then(done)
         crash_point("publisher.published")

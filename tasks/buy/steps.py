@@ -36,17 +36,7 @@ class Steps:
     publish: Callable[[Workspace], Awaitable[Publication | LeftToPublisher | None]]
 
 
-PLAIN = Steps(
-    recover=recover,
-    load=load,
-    plan=plan,
-    quote=quote,
-    note_avoided=note_avoided,
-    approve=approve,
-    buy=buy,
-    verify=verify,
-    publish=publish,
-)
+PLAIN = Steps(recover, load, plan, quote, note_avoided, approve, buy, verify, publish)
 
 
 async def publish_later(_ws: Workspace) -> None:

@@ -138,28 +138,18 @@ def task(
     return run_as_task
 
 
-recover_task = task(recover, retries=2, retry_delay_seconds=10)
-load_task = task(load)
-plan_task = task(plan)
-quote_task = task(quote, retries=3, retry_delay_seconds=10)
-note_avoided_task = task(note_avoided)
-approve_task = task(approve, retries=2, retry_delay_seconds=10)
-buy_task = task(buy)
-verify_task = task(verify, retries=2, retry_delay_seconds=10)
-publish_task = task(publish)
+AS_TASKS = Steps(
+    recover=task(recover, retries=2, retry_delay_seconds=10),
+    load=task(load),
+    plan=task(plan),
+    quote=task(quote, retries=3, retry_delay_seconds=10),
+    note_avoided=task(note_avoided),
+    approve=task(approve, retries=2, retry_delay_seconds=10),
+    buy=task(buy),
+    verify=task(verify, retries=2, retry_delay_seconds=10),
+    publish=task(publish),
+)
 publish_all_task = task(publish_all, retries=2, retry_delay_seconds=10)
 compact_task = task(compact)
 lake_task = task(write_lake)
 reconcile_task = task(reconcile_all)
-
-AS_TASKS = Steps(
-    recover=recover_task,
-    load=load_task,
-    plan=plan_task,
-    quote=quote_task,
-    note_avoided=note_avoided_task,
-    approve=approve_task,
-    buy=buy_task,
-    verify=verify_task,
-    publish=publish_task,
-)

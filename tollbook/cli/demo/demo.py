@@ -6,12 +6,11 @@ import asyncio
 import os
 import shutil
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from payer.values.errors import Misconfigured, PayerError
-from payer.values.money import Amount, Asset
+from payer.values.money import Amount
 from tasks.buy.bill import Bill
 from tasks.buy.outcome import Outcome, run_document
 from tasks.workspace.workspace import Workspace
@@ -55,56 +54,13 @@ SELECTION = Selection(("grades", "signals", "moonshots"))
 SELLER = "tokenmetrics"
 
 
-@dataclass(frozen=True, slots=True)
-class DemoResult:
-    """The demo in figures. Balances, ledger and chain are in atomic units of the asset."""
-
-    asset: Asset
-    bill_atomic: int
-    before: int
-    after: int
-    ledger: int
-    chain: int
-    transfers: int
-    purchases: int
-    first: dict[str, Any]
-    again: dict[str, Any]
-    home: str
-    published: str
-    seconds: float
-
-    @property
-    def books_agree(self) -> bool:
-        return self.before - self.after == self.ledger == self.chain and self.transfers == self.purchases
-
-    def document(self) -> dict[str, Any]:
-        def text(atomic: int) -> str:
-            return Amount(atomic, self.asset).decimal
-
-        return {
-            "bill": text(self.bill_atomic),
-            "first": self.first,
-            "again": self.again,
-            "wallet_before": text(self.before),
-            "wallet_after": text(self.after),
-            "ledger_atomic": self.ledger,
-            "chain_atomic": self.chain,
-            "transfers": self.transfers,
-            "purchases": self.purchases,
-            "books_agree": self.books_agree,
-            "home": self.home,
-            "published": self.published,
-            "queries": [query for _, query in pages.QUERIES],
-            "seconds": round(self.seconds, 1),
-        }
-
-
-def run_demo(world: World, output: Output) -> DemoResult:
-    """Run the whole demo. Its final figures are read from wallet, chain and ledger, each on its own."""
+def run_demo(world: World, output: Output) -> dict[str, Any]:
+    """Run the whole demo and return its document. Its final figures are read from wallet, chain and ledger, each on its
+    own."""
     return asyncio.run(_run(world, output, time.monotonic()))
 
 
-async def _run(world: World, output: Output, started: float) -> DemoResult:
+async def _run(world: World, output: Output, started: float) -> dict[str, Any]:
     before = world.balance()
     async with Workspace.open(world.env) as ws:
         asset = ws.asset(SELLER)
@@ -115,27 +71,29 @@ async def _run(world: World, output: Output, started: float) -> DemoResult:
         pages.newest_rows(output, ws.home)
         pages.costs(output, ws.home)
         transfers, ledger = world.transfers(), await ws.in_thread(ws.ledger.purchases)
-        after = world.balance()
-        pages.books(output, asset, before, after, sum(p.spent for p in ledger), len(transfers))
+        pages.books(output, asset, before, world.balance(), sum(p.spent for p in ledger), len(transfers))
         again = await _again(ws, output)
-        booked = await ws.in_thread(ws.ledger.purchases)
-        result = DemoResult(
-            asset=asset,
-            bill_atomic=sum(bill.amount_atomic for bill in bills),
-            before=before,
-            after=world.balance(),
-            ledger=sum(p.spent for p in booked),
-            chain=sum(int(transfer["value"]) for transfer in world.transfers()),
-            transfers=len(world.transfers()),
-            purchases=sum(1 for p in booked if p.spent),
-            first=run_document(first),
-            again=run_document(again),
-            home=str(ws.home),
-            published=str(ws.home / "published" / "warehouse.duckdb"),
-            seconds=time.monotonic() - started,
-        )
-        pages.what_next(output, ws.home, result.seconds)
-    return result
+        booked, transfers, after = await ws.in_thread(ws.ledger.purchases), world.transfers(), world.balance()
+        spent, paid = sum(p.spent for p in booked), sum(1 for p in booked if p.spent)
+        on_chain = sum(int(transfer["value"]) for transfer in transfers)
+        seconds = time.monotonic() - started
+        pages.what_next(output, ws.home, seconds)
+        return {
+            "bill": Amount(sum(bill.amount_atomic for bill in bills), asset).decimal,
+            "first": run_document(first),
+            "again": run_document(again),
+            "wallet_before": Amount(before, asset).decimal,
+            "wallet_after": Amount(after, asset).decimal,
+            "ledger_atomic": spent,
+            "chain_atomic": on_chain,
+            "transfers": len(transfers),
+            "purchases": paid,
+            "books_agree": before - after == spent == on_chain and len(transfers) == paid,
+            "home": str(ws.home),
+            "published": str(ws.home / "published" / "warehouse.duckdb"),
+            "queries": [query for _, query in pages.QUERIES],
+            "seconds": round(seconds, 1),
+        }
 
 
 async def _buy(ws: Workspace, output: Output, bills: list[Bill]) -> list[Outcome | tuple[str, PayerError]]:

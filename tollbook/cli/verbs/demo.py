@@ -20,6 +20,6 @@ def demo(as_json: options.Json = False) -> int:
     home = fresh_home()
     output.line("tollbook demo: a paid world on this machine. No wallet, no server, no network.", style="bold")
     with World(home) as world:
-        result = run_demo(world, output)
-    output.document(result.document())
-    return 0 if result.books_agree else 4
+        done = run_demo(world, output)
+    output.document(done)
+    return 0 if done["books_agree"] else 4
