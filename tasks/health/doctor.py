@@ -15,9 +15,8 @@ from payer.values.errors import ChainUnreachable, Misconfigured, PayerError
 from payer.values.money import Amount
 from payer.wallet.account import check_account, expired_authorization
 from payer.wallet.token import check_token
-from tasks.health.expected import BALANCE, expected_bills, grade_balance
 from tasks.health.finding import Check, failed_check
-from tasks.health.outside import check_bucket, clocks, sellers
+from tasks.health.outside import BALANCE, check_bucket, clocks, expected_bills, grade_balance, sellers
 from tasks.ops.status import doubt_text, exposed, loss_text, unfinished
 from tasks.reference.catalogue import FIX, unlisted_text, unlisted_tokens
 from tasks.request.schedules import Schedule, read_schedules

@@ -1,20 +1,92 @@
-"""Checks of what others answer: each seller's terms, everybody's clock beside ours, and the object storage."""
+"""Checks of what others hold and answer: the wallet's balance beside the coming day's bills, each seller's terms,
+everybody's clock beside ours, and the object storage.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from statistics import median
 
 from payer.policy.clock_skew import CLOCK_ADVICE, NOTED_SECONDS, offset_text, window_of
 from payer.values.errors import PayerError, Refused
+from payer.values.money import Amount, Asset
+from sources import registry
 from tasks.bucket.publish_remote import known_home_id
 from tasks.health.finding import Check, failed_check
+from tasks.ops.forecast import runs_ahead
 from tasks.ops.probe import NothingDeclared, probe
+from tasks.reference.catalogue import resolve_keys
+from tasks.request.schedules import Schedule
 from tasks.workspace.workspace import Workspace
 from tollbook_bucket.address import parse_address
 from tollbook_bucket.errors import BucketError
 from tollbook_bucket.store import open_bucket
 from warehouse.bucket.send import read_pointer
+
+BALANCE = "balance"
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedBill:
+    """A coming run and what it is to cost, in atomic units of its asset: at the last quoted prices, and at most."""
+
+    at: datetime
+    flow: str
+    asset: Asset
+    amount_atomic: int
+
+
+async def expected_bills(ws: Workspace, schedules: Sequence[Schedule]) -> list[ExpectedBill]:
+    """Forecast the bills of the coming day, in the order of time. A flow whose keys can't be known now is left out."""
+    chosen, keys = [], []
+    for schedule in schedules:
+        if not schedule.active or schedule.flow not in registry.feeds():
+            continue
+        try:
+            ws.asset(registry.dataset(registry.feeds()[schedule.flow].datasets[0]).seller)
+            keys.append(await resolve_keys(ws, schedule.tokens))
+        except PayerError:
+            continue
+        chosen.append(schedule)
+    bills: list[ExpectedBill] = []
+    for schedule, named in zip(chosen, keys, strict=True):
+        try:
+            async for at, _, run in runs_ahead(ws, [schedule], [named], days=1):
+                bills.append(ExpectedBill(at, run.flow, run.asset, run.at_most_atomic))
+        except PayerError:
+            continue
+    return sorted(bills, key=lambda bill: bill.at)
+
+
+def grade_balance(asset: Asset, held: int, bills: Sequence[ExpectedBill]) -> Check:
+    """Fail a balance below the next run's bill, and warn of one below a day's bills. Pure."""
+    ours = [bill for bill in bills if bill.asset == asset and bill.amount_atomic]
+    if not ours:
+        return Check(BALANCE, True, f"{Amount(held, asset)}, and no schedule is to buy anything in the coming day")
+    coming, day = ours[0], sum(bill.amount_atomic for bill in ours)
+    if held < coming.amount_atomic:
+        when = f"{coming.flow} at {coming.at:%Y-%m-%d %H:%M} UTC"
+        return Check(
+            BALANCE,
+            False,
+            f"{Amount(held, asset)}, and the next run ({when}) is to cost {Amount(coming.amount_atomic, asset)}",
+            "top the wallet up: it can't pay the next run",
+            Refused.exit_code,
+        )
+    if held < day:
+        return Check(
+            BALANCE,
+            True,
+            f"{Amount(held, asset)}, and the coming day is to cost {Amount(day, asset)}",
+            "top the wallet up: it holds less than a day's expected bills",
+        )
+    return Check(
+        BALANCE, True, f"{Amount(held, asset)}, enough for {held // day} days at the coming day's {Amount(day, asset)}"
+    )
+
 
 ANY_PAYEE = '; pay_to = "any": nothing checks who is paid, only the caps bound it (docs/policy.md)'
 

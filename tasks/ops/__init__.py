@@ -1,3 +1,3 @@
 """The operator's commands. `status`, `costs`, `report` and `forecast` show; `recovery`, `reconcile` and `accept_loss`
-settle; `rebuild`, `compact` and `backup` keep files; `probe` asks for terms without paying.
+settle; `publish` and `backup` keep files; `probe` asks for terms without paying.
 """

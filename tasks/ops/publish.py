@@ -1,4 +1,4 @@
-"""Load and publish on demand: the verb and the flow `publish`, and before a report or the costs are read."""
+"""Keep what is published: load and publish on demand, rebuild it from the ledger for $0, compact a month's files."""
 
 from __future__ import annotations
 
@@ -6,19 +6,16 @@ from dataclasses import replace
 from typing import Any
 
 from payer.values.errors import LedgerUnavailable, Misconfigured
-from tasks.buy.publish import LeftToPublisher, load, publish, publish_here
-from tasks.ops.costs import (
-    ALWAYS,
-    PUBLISHED_AT,
-    CostTable,
-    is_published,
-    published_costs,
-    stale_text,
-    view,
-)
+from tasks.bucket.publish_remote import send_rewritten
+from tasks.buy.publish import LeftToPublisher, as_publisher, load, publish, publish_here
+from tasks.ops.costs import ALWAYS, PUBLISHED_AT, CostTable, is_published, published_costs, stale_text, view
 from tasks.request.model import Period
+from tasks.request.schedules import expected
 from tasks.workspace.cache_trouble import as_payer_error
 from tasks.workspace.workspace import Workspace
+from warehouse.load.adopt import adopt_published
+from warehouse.load.rebuild import Rebuilt, rebuild
+from warehouse.publish import publish as publishing
 from warehouse.publish.publication import Publication
 from warehouse.query import update_errors
 
@@ -71,3 +68,48 @@ def publication_document(done: Publication | LeftToPublisher) -> dict[str, Any]:
         "publisher": done.document() if isinstance(done, LeftToPublisher) else None,
         "amount": "0",
     }
+
+
+async def rebuild_all(ws: Workspace, *, forget_lost: bool = False) -> tuple[Rebuilt, Publication]:
+    """Rebuild from the bodies in the ledger alone, to identical tables (I8).
+
+    Raises LedgerLacks where the cache, or the published file, has deliveries that the ledger lacks, unless they may be
+    forgotten.
+    """
+    rebuilt, publication = await ws.in_thread(_rebuild_all, ws, forget_lost=forget_lost)
+    return rebuilt, publication.sent(await send_rewritten(ws))
+
+
+def _rebuild_all(ws: Workspace, *, forget_lost: bool) -> tuple[Rebuilt, Publication]:
+    if not forget_lost:
+        adopt_published(ws.home, ws.ledger)
+    rebuilt = rebuild(ws.home, ws.ledger, forget_lost=forget_lost)
+    options = {"rebuild": True, "thorough": True, "forget_lost": forget_lost}
+    return rebuilt, publishing.publish(ws.home, ws.ledger, expected=expected(ws), **options)
+
+
+def rebuild_document(rebuilt: Rebuilt, publication: Publication) -> dict[str, Any]:
+    """The document of `rebuild`. `changed` are tables that differ from before: the cache was wrong."""
+    return {
+        "rows": rebuilt.rows,
+        "seconds": round(rebuilt.seconds + publication.seconds, 3),
+        "changed": list(rebuilt.changed),
+        "forgotten": rebuilt.forgotten,
+        "note": publication.note,
+        "published": str(publication.path),
+        "amount": "0",
+    }
+
+
+async def compact(ws: Workspace) -> str:
+    """Compact each month of the snapshots, and send that too; return how many months and files that were.
+
+    Of the workers of one PostgreSQL ledger, one at the place of the published set does it, and while none publishes.
+    """
+    async with as_publisher(ws) as left:
+        if left is not None:
+            return f"nothing was compacted here: that is left to the publisher ({left.where or 'another worker'})"
+        done = await ws.in_thread(lambda: publishing.compact(ws.home, ws.ledger))
+        remote = await send_rewritten(ws)
+    notes = "".join(f"; {note}" for note in (remote.notes if remote is not None else ()))
+    return f"{done.months} months rewritten, {done.files_before} files before, {done.files_after} after{notes}"

@@ -29,8 +29,7 @@ from tasks.buy.quote import quote
 from tasks.buy.steps import Steps
 from tasks.calls.subject import of_plan
 from tasks.lake.write_lake import write_lake
-from tasks.ops.publish import publish_all
-from tasks.ops.rebuild import compact
+from tasks.ops.publish import compact, publish_all
 from tasks.ops.reconcile import reconcile_all
 from tasks.request.counted import counted
 from tasks.request.model import DataRequest

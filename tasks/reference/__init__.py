@@ -1,1 +1,1 @@
-"""Free reference data: `refresh` fetches a list of it, `catalogue` finds tokens in one."""
+"""Free reference data: the `catalogue` of tokens and other lists that a seller gives for nothing."""

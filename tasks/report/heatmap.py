@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
-from tasks.report.drawing import (
+from tasks.report.charts import (
     BROAD,
     NARROW,
     Drawing,

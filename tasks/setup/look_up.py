@@ -13,8 +13,7 @@ import tomlkit
 from payer.environment.env_file import POLICY, policy_path
 from payer.values.errors import PayerError
 from sources import registry
-from tasks.reference.catalogue import catalogue, ranked
-from tasks.reference.refresh import CATALOGUED, HOME, OFFSET, refresh_reference, throwaway_home
+from tasks.reference.catalogue import CATALOGUED, HOME, OFFSET, catalogue, ranked, refresh_reference, throwaway_home
 from tasks.request.tokens import Catalogue, search, token_ids, words_of
 from tasks.setup.policy_text import Listed, drafted
 from tasks.workspace.settings import environment

@@ -1,23 +1,77 @@
-"""A folder as it is, the choices made for it, and the files that follow from both."""
+"""A folder as it is, the choices made for it, and the files that follow from both, written whole or not at all."""
 
 from __future__ import annotations
 
+import difflib
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from payer.environment.env_file import ENV_FILE, EnvFile, edited, laid_over, quoted
+from payer.environment.env_file import ENV_FILE, EnvFile, edited, laid_over, quoted, without_secrets
 from payer.policy.file import load_policy, parse_policy
 from payer.policy.rules import LOCAL_CHAIN
+from payer.values.durable import fsync_path, unfinished_name, write_new_file
 from payer.values.errors import Misconfigured
 from payer.values.terms import SecretStr
-from tasks.setup.changes import FileChange
 from tasks.setup.policy_text import ASSET, SELLER, Listed, Network, drafted, of_policy
 from tasks.setup.wallet import WalletChoice
 from tasks.workspace.sellers import check_watch_lists
 from tasks.workspace.settings import env_file
+
+_RPC = re.compile(r"""(https?://)([^/"'\s@]*@)?([^/"'\s?]+)[^"'\s,\]]*""")
+
+
+@dataclass(frozen=True, slots=True)
+class FileChange:
+    """A file as it is (None: not there) and as it shall be. Only its owner may read a `private` one."""
+
+    path: Path
+    before: str | None
+    after: str
+    private: bool = False
+
+    @property
+    def is_new(self) -> bool:
+        return self.before is None
+
+    @property
+    def differs(self) -> bool:
+        return self.before != self.after
+
+    def lines(self) -> Iterator[str]:
+        """The difference, as `diff -u` shows it, with one line around; what may be a secret is hidden (I10)."""
+        before, after = (self.before or "").splitlines(), self.after.splitlines()
+        for line in difflib.unified_diff(before, after, str(self.path), str(self.path), n=1, lineterm=""):
+            yield shown_line(line)
+
+    def write(self) -> None:
+        """Replace the file whole (0600 if private, else its mode as it was). Raises Misconfigured."""
+        draft = unfinished_name(self.path)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            mode = 0o600 if self.private else 0o644 if self.is_new else self.path.stat().st_mode & 0o777
+            try:
+                write_new_file(draft, self.after)
+                draft.chmod(mode)
+                draft.replace(self.path.resolve() if self.path.is_symlink() else self.path)
+            finally:
+                draft.unlink(missing_ok=True)
+            fsync_path(self.path.parent)
+        except OSError as error:
+            raise Misconfigured(
+                f"{self.path} can't be written: {error.strerror}", advice="name a --folder that this user may write"
+            ) from None
+
+
+def shown_line(line: str) -> str:
+    """A line of a difference without secrets: of a chain server's address only the host is shown."""
+    if re.match(r"[-+ ]\s*(#\s*)?rpc_urls?\s*=", line):
+        line = _RPC.sub(r"\1\3/…", line)
+    return without_secrets(line)
+
 
 HEADER = """\
 # What every `tollbook` command and flow reads beside policy.toml; the real environment goes before it.

@@ -52,7 +52,7 @@ ALLOWED = {
         "payer/values/durable.py make_private_file os.open",
         "payer/values/durable.py write_new_file os.open",
         "payer/spool.py Spool.put fsync_path",
-        "tasks/setup/changes.py FileChange.write fsync_path",
+        "tasks/setup/setup.py FileChange.write fsync_path",
         "payer/ledger/backup.py backup fsync_path",
         "payer/ledger/backup.py _make_single_file fsync_path",
         "warehouse/load/rebuild.py swap fsync_path",

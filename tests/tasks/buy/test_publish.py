@@ -12,7 +12,7 @@ import pytest
 from payer.ledger import Ledger
 from tasks.buy import publish as publishing
 from tasks.buy.publish import LeftToPublisher, publish
-from tasks.ops.rebuild import compact
+from tasks.ops.publish import compact
 from tasks.workspace.workspace import Workspace
 from tests.crash.child import KILLED, run_command
 from tests.paths import ROOT

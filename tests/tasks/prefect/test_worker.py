@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.ops.rebuild import compact
+from tasks.ops.publish import compact
 from tasks.prefect.verdict import Verdict, done
 from tasks.prefect.worker import RunFailed, in_workspace
 from tasks.workspace.workspace import Workspace

@@ -10,10 +10,9 @@ import pytest
 from payer.environment.env_file import parse_env_file
 from payer.values.errors import Misconfigured
 from payer.values.terms import SecretStr
-from tasks.setup.changes import FileChange, shown_line
 from tasks.setup.look_up import only_ids
 from tasks.setup.policy_text import BASE, BASE_SEPOLIA, Listed
-from tasks.setup.setup import Folder, Setup
+from tasks.setup.setup import FileChange, Folder, Setup, shown_line
 from tasks.setup.wallet import WalletChoice, WalletKind, check_choice
 from tests.paths import ROOT
 

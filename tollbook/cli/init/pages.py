@@ -9,9 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tasks.setup.changes import FileChange
 from tasks.setup.policy_text import Listed, Network
-from tasks.setup.setup import Folder, Setup
+from tasks.setup.setup import FileChange, Folder, Setup
 from tollbook.cli.init.world import PaidWorld
 from tollbook.cli.terminal.output import Output
 

@@ -11,8 +11,7 @@ from payer.environment.env_file import policy_path
 from payer.values.errors import Misconfigured
 from payer.wallet.load import nonce_secret_path
 from payer.wallet.nonce_secret import make_nonce_secret
-from tasks.setup.changes import FileChange
-from tasks.setup.setup import LEDGER, Folder, Setup
+from tasks.setup.setup import LEDGER, FileChange, Folder, Setup
 from tasks.setup.wallet import WalletKind
 from tasks.workspace.home import make_private_state
 from tollbook.cli.approval import Declined

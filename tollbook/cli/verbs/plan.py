@@ -74,8 +74,7 @@ def plan_bills(output: Output, selection: Selection, max_cost: str | None, spinn
 async def _unlisted(ws: Workspace, sellers: set[str]) -> str:
     """Name ids of the watch list that the free catalogue lacks; nothing where it can't be read."""
     from payer.values.errors import PayerError
-    from tasks.reference.catalogue import FIX, unlisted_text, unlisted_tokens
-    from tasks.reference.refresh import CATALOGUED
+    from tasks.reference.catalogue import CATALOGUED, FIX, unlisted_text, unlisted_tokens
 
     if CATALOGUED not in sellers:
         return ""

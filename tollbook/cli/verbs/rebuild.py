@@ -22,7 +22,7 @@ def rebuild(
     as_json: options.Json = False,
 ) -> int:
     """Make the cache and the published files again from the ledger. Needs no seller and costs nothing."""
-    from tasks.ops.rebuild import rebuild_all, rebuild_document
+    from tasks.ops.publish import rebuild_all, rebuild_document
     from tollbook.cli.workspace import in_workspace
 
     output = Output(as_json=as_json)

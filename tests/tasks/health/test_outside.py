@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from payer.values.errors import Refused
-from tasks.health.expected import ExpectedBill, grade_balance
+from tasks.health.outside import ExpectedBill, grade_balance
 from tests.payer import purchases as p
 
 AT = datetime(2026, 11, 29, 6, 15, tzinfo=UTC)
