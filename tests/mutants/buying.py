@@ -168,7 +168,7 @@ MUTANTS = (
     *of(
         "tasks/buy/publish.py",
         ("tests/tasks/buy/test_publish.py",),
-        publisher_of_another_place=("if not options.take_over and not is_here(ws, last):", "if False:"),
+        publisher_of_another_place=("if not take_over and not is_here(ws, last):", "if False:"),
         publication_that_nobody_is_told_of=("        await ws.in_thread(elected.record, ticket, place, seq)\n", ""),
     ),
     *of(
