@@ -62,7 +62,7 @@ class Workers:
     def turn(self, home: Path, ticket: int) -> Publication | LeftToPublisher | None:
         async def work() -> Publication | LeftToPublisher | None:
             async with Workspace.open(self.env(home)) as ws:
-                return await publishing._turn(ws, ticket, publishing._Options())
+                return await publishing._turn(ws, ticket, take_over=False, verify=False)
 
         return asyncio.run(work())
 
