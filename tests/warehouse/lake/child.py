@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from warehouse.lake import sync as syncing
 from warehouse.lake.address import LakeAddress, read_address
 from warehouse.lake.connect import install, opened
 from warehouse.lake.sync import tidy
-from warehouse.lake.tables import published_tables
+from warehouse.lake.tables import LakeState, published_tables
 from warehouse.publish.views import table_parts
 
 Connection = duckdb.DuckDBPyConnection
@@ -126,6 +126,17 @@ def three_publications(address: LakeAddress, path: Path) -> dict[str, Any]:
     return said
 
 
+def before_commit(then: Callable[[], None]) -> None:
+    """Let a write do this once all of its tables are written."""
+    write_states = syncing.write_states
+
+    def written(con: Connection, states: Mapping[str, LakeState]) -> None:
+        write_states(con, states)
+        then()
+
+    syncing.write_states = written
+
+
 def killed(address: LakeAddress, path: Path) -> dict[str, Any]:
     """The process dies with all tables written and nothing committed. `after` is told by the next one."""
     publish(path, FIRST)
@@ -133,7 +144,7 @@ def killed(address: LakeAddress, path: Path) -> dict[str, Any]:
         syncing.sync(con, address)
     publish(path, RESTATED)
     with opened(address, path, os.environ) as con:
-        syncing._message = lambda _publication: os._exit(9)
+        before_commit(lambda: os._exit(9))
         syncing.sync(con, address)
     raise AssertionError("it lives")
 
@@ -156,16 +167,15 @@ def two_writers(address: LakeAddress, path: Path) -> dict[str, Any]:
     with opened(address, path, os.environ) as con:
         syncing.sync(con, address)
     publish(path, RESTATED)
-    meant, others = syncing._message, []
+    others: list[Any] = []
 
-    def meanwhile(publication: Any) -> str:
+    def meanwhile() -> None:
         if not others:
             others.append(None)
             with opened(address, path, os.environ) as other:
                 others[0] = changes(syncing.sync(other, address))
-        return meant(publication)
 
-    syncing._message = meanwhile
+    before_commit(meanwhile)
     with opened(address, path, os.environ) as con:
         done = syncing.sync(con, address)
         [(states,)] = con.execute("SELECT count(*) FROM lake.tollbook_tables").fetchall()
@@ -291,7 +301,7 @@ def catalog_gone(address: LakeAddress, path: Path) -> dict[str, Any]:
     """PostgreSQL goes away in a write, early and late, then late for a moment only."""
     publish(path, FIRST)
     said = {}
-    for name, back in (("published_tables", False), ("_message", False), ("_message", True)):
+    for name, back in (("published_tables", False), ("write_states", False), ("write_states", True)):
         meant, left = getattr(syncing, name), [back]
 
         def leave(*given: Any, meant: Callable[..., Any] = meant, left: list[bool] = left) -> Any:

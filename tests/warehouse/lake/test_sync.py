@@ -57,10 +57,10 @@ def test_a_process_killed_before_it_commits_leaves_the_lake_as_it_was(scenario: 
 
 def test_a_catalog_that_goes_away_in_a_write_is_told_and_nothing_of_the_write_is_seen(scenario: Scenario) -> None:
     said = scenario("catalog_gone")
-    for moment in ("published_tables, away", "_message, away"):
+    for moment in ("published_tables, away", "write_states, away"):
         assert said[moment]["error"] == "LakeUnreachable", moment
         assert "run it again" in said[moment]["advice"]
-    assert said["_message, back"] == {"rows": FIRST, "differs": []}, "it was written again"
+    assert said["write_states, back"] == {"rows": FIRST, "differs": []}, "it was written again"
 
 
 def test_two_writers_at_once_leave_the_rows_once(scenario: Scenario) -> None:
