@@ -17,16 +17,8 @@ settle/recover      finish or void what was left open
 settle/reconcile    compare ledger and chain
 paid_transport      all of it behind an httpx client
 
-Beneath it, each room importing only those above its name:
-
-values              requests, terms, purchases, money, events, identifiers, errors
-wire                the x402 documents that strangers write, parsed strictly
-policy              reviewed limits, and the judge of a seller's terms
-http                requests, and whether a byte of one may have left the machine
-chain, ledger       what the chain says of our payments; the write-ahead record
-wallet              the key or the remote signer, EIP-3009 signatures, the payment header
-stop                the request to begin nothing more
-spool               bodies that arrived while the ledger could not be written
+Beneath it, each room importing only those above its name: values, wire, policy, http, chain, ledger, wallet. Each
+says in its own `__init__` what it is for.
 """
 
 from __future__ import annotations

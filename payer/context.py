@@ -9,7 +9,7 @@ from typing import Protocol
 
 from payer.chain.chain import ChainReader
 from payer.http.date import answer_time
-from payer.http.outcome import Answer
+from payer.http.exchange import Answer
 from payer.http.transport import Transport
 from payer.ledger import Ledger
 from payer.ledger.owners import new_owner
@@ -24,9 +24,8 @@ from payer.values.errors import Misconfigured
 from payer.values.money import Asset
 from payer.values.purchase import Delivery, Purchase
 from payer.values.request import Request
-from payer.wallet.account import check_account
-from payer.wallet.signer import Signer
-from payer.wallet.token import check_token
+from payer.wallet.checks import check_account, check_token
+from payer.wallet.sign import Signer
 
 Progress = Callable[[int, int], None]
 """Called with the blocks that were read and those there are to read, before the first stretch and after each."""

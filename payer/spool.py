@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from payer.http.outcome import Answer
+from payer.http.exchange import Answer
 from payer.values.durable import fsync_path, make_private_folder, unfinished_name, write_new_file
 
 _KEPT_HEADERS = ("content-type", "content-encoding", "payment-response", "x-payment-response")

@@ -10,7 +10,7 @@ from payer.buy.lease import leased_elsewhere, new_lease
 from payer.buy.look import look
 from payer.buy.quote import terms_for_order
 from payer.context import PayerContext
-from payer.elsewhere.count import count_elsewhere
+from payer.elsewhere import count_elsewhere
 from payer.ledger.reserve import PricedOrder
 from payer.policy.clock_skew import CLOCK_ADVICE
 from payer.values.chain_view import ChainView, View

@@ -12,7 +12,6 @@ from payer.buy.decide import next_action
 from payer.buy.lease import appended, leased_elsewhere
 from payer.buy.look import look
 from payer.context import PayerContext
-from payer.elsewhere.pieces import where_it_is, whose
 from payer.ledger import Conflict
 from payer.policy.attempts import AttemptCounts
 from payer.values.chain_view import NotSeen, View
@@ -29,7 +28,7 @@ from payer.values.errors import (
 )
 from payer.values.events import Denied, Event, Settled, Undelivered, Unsettled, Void
 from payer.values.money import Amount
-from payer.values.purchase import Data, Money, Purchase
+from payer.values.purchase import Data, Money, Purchase, where_it_is, whose
 from payer.wire.seller_word import INSUFFICIENT_FUNDS, advice_for
 
 _NOTHING_MATCHED = 404

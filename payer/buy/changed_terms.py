@@ -9,7 +9,7 @@ from __future__ import annotations
 from payer.buy.lease import new_lease
 from payer.buy.quote import judge_answer, keep_quote, terms_for_order
 from payer.context import PayerContext
-from payer.http.outcome import Answer, NoAnswer, NotSent
+from payer.http.exchange import Answer, NoAnswer, NotSent
 from payer.values.errors import Frozen, OverBudget, QuoteUnacceptable
 from payer.values.events import Signed
 from payer.values.purchase import Data, Money, Purchase

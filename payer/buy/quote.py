@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from payer.context import PayerContext
-from payer.http.outcome import Answer, NoAnswer, NotSent
+from payer.http.exchange import Answer, NoAnswer, NotSent
 from payer.policy.judge import judge
 from payer.policy.price_drift import PriceLimit, limit_of
 from payer.values.errors import NotOffered, PayerError, QuoteUnacceptable, SellerUnreachable

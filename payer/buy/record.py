@@ -1,4 +1,9 @@
-"""Record an answer, in the ledger or else in the spool, so that no body that arrived is lost (I4)."""
+"""Record an answer, in the ledger or else in the spool, so that no body that arrived is lost (I4); then judge its body.
+
+A body that can't be used is a failed delivery, and counts as a loss from then on (I12). If the process dies before that
+is booked, the body is in the ledger all the same: a recovery judges the deliveries of open purchases again, and whoever
+loads the body books what it finds.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +14,12 @@ from pathlib import Path
 from payer.buy.lease import new_lease
 from payer.buy.respond import read_answer
 from payer.context import PayerContext
-from payer.http.outcome import Answer
-from payer.ledger import Conflict
+from payer.http.exchange import Answer
+from payer.ledger import Conflict, Ledger
+from payer.values.clock import Clock
 from payer.values.crashpoints import crash_point
 from payer.values.errors import LedgerUnavailable, Unbooked
+from payer.values.events import DeliveryFailed
 from payer.values.purchase import Data, Purchase
 
 _BACKOFF_SECONDS = (0.25, 0.5, 1.0, 2.0)
@@ -136,3 +143,30 @@ def book_spooled(context: PayerContext) -> set[str]:
         if purchase is not None:
             spooled.path.unlink(missing_ok=True)
     return booked
+
+
+def judge_body(context: PayerContext, purchase: Purchase) -> Purchase:
+    """Judge the ledger's copy of a purchase's body. Returns the purchase as it is after that.
+
+    Raises Unbooked when the ledger can't be read or written: nothing more may be signed without the verdict.
+    """
+    if context.check_body is None or purchase.data is not Data.DELIVERED or purchase.failure or purchase.loss_accepted:
+        return purchase
+    try:
+        delivery = context.ledger.delivery(purchase.purchase_id)
+        failure = "" if delivery is None or delivery.damaged else context.check_body(delivery)
+        return book_failure(context.ledger, context.clock, purchase, failure) if failure else purchase
+    except LedgerUnavailable as broken:
+        what = broken.what
+    raise Unbooked(f"{what}; the body that came for {purchase.purchase_id} is kept in it, and is not judged yet")
+
+
+def book_failure(ledger: Ledger, clock: Clock, purchase: Purchase, reason: str) -> Purchase:
+    """Append that a delivered body can't be used; once, whoever else writes to the purchase."""
+    crash_point("judged")
+    while purchase.data is Data.DELIVERED and not purchase.failure and not purchase.loss_accepted:
+        try:
+            return ledger.append(purchase, DeliveryFailed(at=clock.now(), reason=reason), lease=purchase.lease)
+        except Conflict:
+            purchase = ledger.again(purchase)
+    return purchase

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from datetime import datetime
 
-from payer.http.outcome import Answer
+from payer.http.exchange import Answer
 from payer.ledger.append import Body
 from payer.ledger.database.rows import digest
 from payer.values.events import Answered, Delivered, Event

@@ -17,13 +17,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 
 from payer.buy.changed_terms import is_unchanged, judge_terms, remember_terms, sign_offered
-from payer.buy.judge_body import judge_body
 from payer.buy.lease import append, appended, new_lease
 from payer.buy.quote import terms_for_order
-from payer.buy.record import record_answer
+from payer.buy.record import judge_body, record_answer
 from payer.buy.respond import without_answer
 from payer.context import PayerContext
-from payer.http.outcome import Answer, NoAnswer, NotSent
+from payer.http.exchange import Answer, NoAnswer, NotSent
 from payer.policy.clock_skew import CLOCK_ADVICE
 from payer.values.crashpoints import crash_point
 from payer.values.errors import (

@@ -1,21 +1,64 @@
-"""Send one request and read its answer, bounded in size and time, and tell whether a byte may have left."""
+"""Send one request and read its answer, bounded in size and time, and tell whether a byte may have left.
+
+After a failure that is all that matters. NotSent is raised only with proof that no byte left; every other failure is
+NoAnswer.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from payer.http.bounded import clip_headers, read_body
-from payer.http.outcome import Answer, NoAnswer, NotSent, Unanswered
 from payer.http.pool import network_cause
 from payer.values.request import Request
 
 if TYPE_CHECKING:
     import httpx
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A complete answer of any status. Header names are in lower case, `elapsed` is in seconds.
+
+    `cut`: an error's body was longer than its limit. `note` says why a body is still compressed.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+    elapsed: float
+    cut: bool = False
+    note: str = ""
+
+
+class Unanswered(Exception):
+    """Base of both failures. `reason` is one line without headers, URLs or bodies (I10)."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class NotSent(Unanswered):
+    """Raised when provably no byte of the request left this machine."""
+
+
+class NoAnswer(Unanswered):
+    """Raised when the request may have left. `status` and `headers` arrived before it failed: evidence, never proof."""
+
+    def __init__(
+        self, reason: str, *, status: int | None = None, headers: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.headers = headers
+
 
 ERROR_BODY_LIMIT = 1024 * 1024
 """As much as a 402 may hold in x402 v1, which has the seller's schemas in its body."""

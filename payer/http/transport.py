@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import quote, urlsplit
 
-from payer.http.exchange import Exchange
+from payer.http.exchange import Answer, Exchange, NotSent, Unanswered
 from payer.http.gate import Gate, retry_after
-from payer.http.outcome import Answer, NotSent, Unanswered
 from payer.http.pace import Pace, RequestPace
 from payer.http.pool import ConnectionPool
 from payer.policy.rules import Policy, SellerPolicy, is_https_or_loopback

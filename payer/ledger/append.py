@@ -25,7 +25,7 @@ from payer.ledger.database.queries import (
     VERSION,
 )
 from payer.ledger.database.statements import Transaction, transaction
-from payer.ledger.elsewhere.sums import elsewhere
+from payer.ledger.elsewhere.record import elsewhere
 from payer.ledger.operator import freezes
 from payer.policy.rules import Caps
 from payer.values.events import Delivered, Event, fold

@@ -15,7 +15,7 @@ from payer.ledger.database import rows
 from payer.ledger.database.locks import serialize_caps
 from payer.ledger.database.queries import ADD_PURCHASE, HOLD_VERSION, SET_WHOLE_PURCHASE
 from payer.ledger.database.statements import Transaction, transaction
-from payer.ledger.elsewhere.sums import elsewhere
+from payer.ledger.elsewhere.record import elsewhere
 from payer.ledger.operator import freezes
 from payer.policy.price_drift import limit_of, with_price
 from payer.policy.rules import Caps, Drift

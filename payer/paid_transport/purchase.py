@@ -12,7 +12,7 @@ from payer.buy.quote import terms_or_answer
 from payer.buy.record import book_spooled
 from payer.chain.reader import RpcChain
 from payer.context import BodyCheck, PayerContext
-from payer.http.outcome import Answer
+from payer.http.exchange import Answer
 from payer.http.transport import HttpTransport
 from payer.ledger import Ledger
 from payer.paid_transport.order import differs_in

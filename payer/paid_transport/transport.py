@@ -15,7 +15,7 @@ import httpx
 
 from payer.context import BodyCheck, PayerContext
 from payer.environment.env_file import env_file_beside, laid_over
-from payer.http.outcome import Answer
+from payer.http.exchange import Answer
 from payer.paid_transport.order import EDITIONS, EXTENSION, order_for
 from payer.paid_transport.purchase import PaidBody, RequestBuyer, open_context
 from payer.policy.file import load_policy

@@ -10,10 +10,9 @@ from datetime import datetime
 from payer.buy import decide
 from payer.buy.buy import book, buy, release
 from payer.buy.decide import claim_is_due, next_action
-from payer.buy.judge_body import judge_body
 from payer.buy.lease import leased_elsewhere
 from payer.buy.look import look
-from payer.buy.record import book_spooled
+from payer.buy.record import book_spooled, judge_body
 from payer.context import PayerContext
 from payer.ledger import Ledger
 from payer.policy.attempts import AttemptLimits

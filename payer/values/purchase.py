@@ -15,7 +15,7 @@ import msgspec
 from msgspec.structs import replace
 
 from payer.values.chain_view import Settlement
-from payer.values.money import Asset
+from payer.values.money import Amount, Asset
 from payer.values.request import Order, Request, Run
 from payer.values.terms import Authorization, Terms
 
@@ -164,6 +164,31 @@ class Purchase(msgspec.Struct, frozen=True):
                 return max(self.reserved, self.spent)
             case Money.VOID:
                 return 0
+
+
+WHO = "another home of this wallet, or a ledger that was lost"
+
+
+def whose(purchase: Purchase) -> str:
+    """Say who bought a piece whose payment this ledger never sent; "" for its own."""
+    settled = purchase.settlement
+    if not purchase.bought_elsewhere or settled is None:
+        return ""
+    amount = Amount(settled.value, purchase.asset)
+    return (
+        f"bought by {WHO}: {amount} went to {settled.pay_to} over this piece's nonce in {settled.tx_hash} on "
+        f"{settled.block_time:%Y-%m-%d %H:%M} UTC, and this ledger never sent that payment. Whoever did has the body"
+    )
+
+
+def where_it_is(purchase: Purchase) -> str:
+    """Say how to get such a piece: from the other home, from a backup, or by paying once more."""
+    price = Amount(purchase.cost, purchase.asset)
+    return (
+        "read it in the other home, and let both use one ledger from now on (TOLLBOOK_LEDGER_URL; docs/operating.md, "
+        "Two homes over one wallet); or `tollbook restore` a backup of the ledger that was lost; or run `tollbook "
+        f"accept-loss {purchase.purchase_id}`, which lets the next run pay for it once more, about {price}"
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
 """The payer's key and what it signs.
 
-In reading order: signer, load, eip3009, remote, nonce_secret, keystore, sign, account, token.
+In reading order: sign, load, eip3009, remote, nonce_secret, keystore, checks.
 """

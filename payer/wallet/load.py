@@ -13,7 +13,7 @@ from payer.values.errors import Misconfigured
 from payer.wallet.eip3009 import Wallet
 from payer.wallet.nonce_secret import NONCE_SECRET_FILE
 from payer.wallet.remote import SIGNER_ADDRESS, SIGNER_URL, RemoteSigner, check_signer_url, signer_address
-from payer.wallet.signer import Signer
+from payer.wallet.sign import Signer
 
 PRIVATE_KEY = "TOLLBOOK_PRIVATE_KEY"
 KEYSTORE = "TOLLBOOK_KEYSTORE"

@@ -22,7 +22,7 @@ from payer.policy.rules import is_https_or_loopback
 from payer.values.errors import Misconfigured, SignerRefused, SignerUnreachable
 from payer.values.terms import Authorization, SecretStr
 from payer.wallet.eip3009 import check_signable, typed_data
-from payer.wallet.signer import checked_signature
+from payer.wallet.sign import checked_signature
 from payer.wire.addresses import checksum
 from payer.wire.strict_json import Malformed, dump, parse, shown
 

@@ -16,7 +16,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from payer.buy.judge_body import book_failure
+from payer.buy.record import book_failure
 from payer.ledger.workers.publisher import Elected, LastPublication
 from payer.values.crashpoints import crash_point
 from tasks.bucket.publish_remote import publish_remote

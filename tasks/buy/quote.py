@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from payer.elsewhere.pieces import WHO
 from payer.values.errors import PayerError, QuoteUnacceptable, SellerUnreachable, Unreachable
-from payer.values.purchase import Purchase
+from payer.values.purchase import WHO, Purchase
 from payer.values.request import Order, Run
 from payer.values.terms import Quote
 from sources.model import Dataset, Kind

@@ -13,8 +13,7 @@ from payer.environment.env_file import laid_over
 from payer.policy.file import COUNT_NOTHING
 from payer.values.errors import ChainUnreachable, Misconfigured, PayerError
 from payer.values.money import Amount
-from payer.wallet.account import check_account, expired_authorization
-from payer.wallet.token import check_token
+from payer.wallet.checks import check_account, check_token, expired_authorization
 from tasks.health.finding import Check, failed_check
 from tasks.health.outside import BALANCE, check_bucket, clocks, expected_bills, grade_balance, sellers
 from tasks.ops.status import doubt_text, exposed, loss_text, unfinished

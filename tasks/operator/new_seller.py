@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from payer.http.outcome import Answer, Unanswered
+from payer.http.exchange import Answer, Unanswered
 from payer.http.transport import HttpTransport
 from payer.policy.judge import judge
 from payer.policy.rules import Policy, SellerPolicy, is_https_or_loopback, origin

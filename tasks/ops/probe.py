@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from payer.buy.quote import no_terms
-from payer.http.outcome import Answer, NoAnswer, NotSent
+from payer.http.exchange import Answer, NoAnswer, NotSent
 from payer.policy.judge import judge
 from payer.values.errors import ChainUnreachable, Misconfigured, PayerError, SellerUnreachable
 from payer.values.money import Amount

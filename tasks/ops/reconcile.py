@@ -8,12 +8,11 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from payer.context import Progress, unwatched
-from payer.elsewhere.pieces import whose
 from payer.settle.foreign import Foreign
 from payer.settle.reconcile import Difference, Reconciled, damaged_bodies, damaged_projection
 from payer.values.errors import PaidUndelivered, Unresolved, worst
 from payer.values.money import Amount
-from payer.values.purchase import Purchase
+from payer.values.purchase import Purchase, whose
 from tasks.ops.status import doubt_text, exposed, loss_text, purchase_document
 from tasks.workspace.workspace import Workspace, in_ledger_thread
 from warehouse.audit import Fault, check_cache, check_published

@@ -12,11 +12,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from payer.elsewhere.pieces import whose
 from payer.ledger.operator.freezes import Freeze
 from payer.values.errors import PaidUndelivered, Unresolved, worst
 from payer.values.money import Amount, Asset
-from payer.values.purchase import Data, Money, Purchase
+from payer.values.purchase import Data, Money, Purchase, whose
 from tasks.buy.caps import CapLine, cap_lines
 from tasks.operator.freeze import freeze_document
 from tasks.request.counted import counted

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from payer.policy.clock_skew import ClockReadings
     from payer.spool import Spool
     from payer.stop import StopRequest
-    from payer.wallet.signer import Signer
+    from payer.wallet.sign import Signer
     from warehouse.cache.store import Cache
 
 P = ParamSpec("P")

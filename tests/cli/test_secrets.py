@@ -14,7 +14,7 @@ from payer.ledger import Ledger
 from payer.values.purchase import Purchase
 from payer.values.terms import SignedPayment
 from payer.wallet.eip3009 import Wallet
-from payer.wallet.signer import Signer
+from payer.wallet.sign import Signer
 from tests.cli.conftest import Command
 from tests.payer import secrets
 

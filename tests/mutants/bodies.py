@@ -76,7 +76,7 @@ MUTANTS = (
         unreadable_pages_are_answers=("    if rows and not table.num_rows:\n", "    if False:\n"),
     ),
     *of(
-        "payer/buy/judge_body.py",
+        "payer/buy/record.py",
         ("tests/payer/buy/test_failed_deliveries.py",),
         failed_bodies_not_booked=(
             "purchase, failure) if failure else purchase",

@@ -37,7 +37,7 @@ MUTANTS = (
         ),
     ),
     *of(
-        "payer/ledger/elsewhere/sums.py",
+        "payer/ledger/elsewhere/record.py",
         ELSEWHERE,
         own_purchases_counted_twice=(
             "Counted(at, pay_to, nonce, value - (held or 0))",
@@ -67,7 +67,7 @@ MUTANTS = (
         ),
     ),
     *of(
-        "payer/elsewhere/count.py",
+        "payer/elsewhere.py",
         ("tests/payer/elsewhere/test_count.py",),
         an_unread_chain_is_nothing_spent=(
             "            raise _unknown(error, period) from None\n",
@@ -82,7 +82,7 @@ MUTANTS = (
         money_to_ourselves_is_spent=("if transfer.value and transfer.pay_to.lower() != wallet.lower()]", "]"),
     ),
     *of(
-        "payer/elsewhere/count.py",
+        "payer/elsewhere.py",
         ("tests/payer/elsewhere/test_first_block.py",),
         the_period_begins_later=("    return low + 1\n", "    return high + 1\n"),
     ),

@@ -90,7 +90,7 @@ MUTANTS = (
     ),
     # A signer elsewhere: its answers are a stranger's.
     *of(
-        "payer/wallet/signer.py",
+        "payer/wallet/sign.py",
         ("tests/payer/wallet/test_remote.py",),
         another_addresss_signature=("if signed_by != authorization.payer:", "if False:"),
         any_text_as_signature=(
@@ -127,7 +127,7 @@ MUTANTS = (
         half_a_secret_has_its_name=("write_new_file(unfinished, text)", "write_new_file(path, text)"),
     ),
     *of(
-        "payer/wallet/account.py",
+        "payer/wallet/checks.py",
         ("tests/payer/wallet/test_account.py",),
         wallet_contracts_pay=(
             "if len(code) != _DELEGATION_BYTES or not code.startswith(_DELEGATION):",

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from payer.chain.chain import Account, Head, TokenData
 from payer.context import PayerContext
-from payer.http.outcome import Answer, NoAnswer, NotSent
+from payer.http.exchange import Answer, NoAnswer, NotSent
 from payer.ledger import Ledger
 from payer.ledger.append import Body
 from payer.policy.attempts import AttemptLimits

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from payer.http.outcome import Answer, NoAnswer
+from payer.http.exchange import Answer, NoAnswer
 from payer.payer import Payer
 from payer.stop import StopRequest
 from payer.values.errors import Interrupted, Unresolved

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from msgspec import structs
 
+from payer import elsewhere as counting
 from payer.buy import approve, buy, changed_terms, decide, quote, record, send
 from payer.buy.look import look
 from payer.chain import agreement, reader
 from payer.context import PayerContext
-from payer.elsewhere import count as counting
-from payer.http.outcome import Answer
+from payer.http.exchange import Answer
 from payer.ledger import Ledger, caps, read, reserve
 from payer.ledger.operator import freezes
 from payer.policy import price_drift

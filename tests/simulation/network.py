@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from contextvars import Context
 from typing import TYPE_CHECKING
 
-from payer.http.outcome import Answer, NoAnswer, NotSent
+from payer.http.exchange import Answer, NoAnswer, NotSent
 from payer.values.request import Request
 from tests.simulation import terms
 from tests.simulation.machine import Process

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from random import Random
 
-from payer.http.outcome import Answer
+from payer.http.exchange import Answer
 from payer.values.request import Request
 from payer.values.terms import Authorization
 from payer.wire.addresses import checksum

@@ -12,7 +12,7 @@ from coincurve._libsecp256k1 import ffi
 from payer.values.errors import SignerRefused, SignerUnreachable
 from payer.values.terms import Authorization, SecretStr
 from payer.wallet.eip3009 import Wallet, check_signable, digest
-from payer.wallet.signer import checked_signature
+from payer.wallet.sign import checked_signature
 from tests.simulation.machine import PROCESS
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from payer.http.outcome import Answer
+from payer.http.exchange import Answer
 from payer.spool import Spooled
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from payer.policy.file import parse_policy
 from payer.policy.rules import Caps, Policy, SellerCaps
 from payer.wallet.eip3009 import Wallet
-from payer.wallet.signer import Signer
+from payer.wallet.sign import Signer
 from tests.simulation import terms
 from tests.simulation.actors import Actors
 from tests.simulation.chain import FIRST_BLOCK, SimChain

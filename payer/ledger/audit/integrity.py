@@ -7,8 +7,7 @@ from contextlib import suppress
 
 import sqlalchemy as sa
 
-from payer.ledger.audit.compare import Mismatch
-from payer.ledger.audit.refold import mismatches
+from payer.ledger.audit.compare import Mismatch, mismatches
 from payer.ledger.audit.writers import Writers
 from payer.ledger.database.recognize import check_pages
 from payer.values.errors import LedgerDamaged, LedgerUnavailable

@@ -10,7 +10,7 @@ from datetime import timedelta
 import pytest
 
 from payer.buy.lease import new_lease
-from payer.http.outcome import NoAnswer, NotSent
+from payer.http.exchange import NoAnswer, NotSent
 from payer.payer import Payer
 from payer.values.chain_view import ChainView, NonceState
 from payer.values.errors import PaidUndelivered, PayerError, Refused, SellerUnreachable, Unresolved

@@ -13,7 +13,7 @@ import pytest
 from msgspec import structs
 
 from payer.buy.buy import buy
-from payer.http.outcome import Answer, NoAnswer
+from payer.http.exchange import Answer, NoAnswer
 from payer.payer import Payer
 from payer.policy.file import parse_policy
 from payer.values.chain_view import NonceState

@@ -9,7 +9,7 @@ from email.utils import format_datetime
 
 import pytest
 
-from payer.http.outcome import Answer
+from payer.http.exchange import Answer
 from payer.payer import Payer
 from payer.values.errors import Refused
 from payer.values.purchase import Data, Money, Purchase

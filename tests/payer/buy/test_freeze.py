@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from payer.buy.send import sign
-from payer.http.outcome import NoAnswer
+from payer.http.exchange import NoAnswer
 from payer.ledger import Ledger
 from payer.ledger.operator.freezes import EVERY_SELLER, Freeze
 from payer.payer import Payer

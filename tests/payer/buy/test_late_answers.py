@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from payer.http.outcome import Answer, NoAnswer, NotSent
+from payer.http.exchange import Answer, NoAnswer, NotSent
 from payer.payer import Payer
 from payer.values.chain_view import ChainView, NonceState
 from payer.values.errors import PaidUndelivered, Refused, SellerUnreachable, Unresolved

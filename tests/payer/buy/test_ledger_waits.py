@@ -15,7 +15,7 @@ from typing import TypeVar
 import pytest
 
 from payer.buy import record
-from payer.http.outcome import Answer
+from payer.http.exchange import Answer
 from payer.payer import Payer
 from payer.spool import Spool
 from payer.values.chain_view import NonceState

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from payer.http.outcome import Answer, NoAnswer
+from payer.http.exchange import Answer, NoAnswer
 from payer.ledger import Ledger
 from payer.payer import Payer
 from payer.policy.file import parse_policy

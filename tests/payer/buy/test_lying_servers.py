@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import pytest
 
-from payer.http.outcome import NoAnswer
+from payer.http.exchange import NoAnswer
 from payer.payer import Payer
 from payer.policy.rules import Caps
 from payer.values.chain_view import ChainView, NonceState, Settlement

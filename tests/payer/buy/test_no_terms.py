@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from payer.buy.quote import no_terms
-from payer.http.outcome import Answer
+from payer.http.exchange import Answer
 from payer.values.errors import NotOffered, PayerError, QuoteUnacceptable, SellerUnreachable
 from tests.payer import purchases as p
 

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from payer.http.outcome import Answer
+from payer.http.exchange import Answer
 from payer.payer import Payer
 from payer.values.chain_view import NonceState
 from payer.values.errors import PaidUndelivered, QuoteUnacceptable, Unresolved

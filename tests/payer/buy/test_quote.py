@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from payer.http.outcome import Answer
+from payer.http.exchange import Answer
 from payer.payer import Payer
 from payer.policy.file import parse_policy
 from payer.values.errors import OverBudget, PayerError, QuoteUnacceptable, SellerUnreachable

@@ -13,7 +13,7 @@ from coincurve import PrivateKey
 from coincurve._libsecp256k1 import ffi
 
 from payer.context import PayerContext
-from payer.http.outcome import NoAnswer, NotSent
+from payer.http.exchange import NoAnswer, NotSent
 from payer.payer import Payer
 from payer.values.chain_view import ChainView, NonceState
 from payer.values.errors import Interrupted, PayerError, SignerRefused, SignerUnreachable, Unresolved
@@ -21,7 +21,7 @@ from payer.values.events import Sent, Signed, Unsent, Void
 from payer.values.purchase import Data, Money, Purchase
 from payer.values.terms import Authorization, SecretStr
 from payer.wallet.eip3009 import Wallet, digest, recover
-from payer.wallet.signer import checked_signature
+from payer.wallet.sign import checked_signature
 from tests.payer import purchases as p
 from tests.payer import scripted as s
 from tests.payer.buy.test_buy import carry, reserved, signable

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from payer.http.outcome import NoAnswer
+from payer.http.exchange import NoAnswer
 from payer.payer import Payer
 from payer.values.errors import PaidUndelivered, Unresolved
 from payer.values.events import Answered, Void, fold

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from payer.http.outcome import Answer
+from payer.http.exchange import Answer
 from payer.ledger import Ledger
 from payer.payer import Payer
 from payer.spool import Spool

@@ -9,7 +9,7 @@ import pytest
 
 from payer.buy.decide import Look, Sign, Wait, next_action
 from payer.buy.quote import requote
-from payer.http.outcome import NotSent
+from payer.http.exchange import NotSent
 from payer.payer import Payer
 from payer.policy.attempts import AttemptLimits
 from payer.values.chain_view import ChainView, NonceState, NotSeen

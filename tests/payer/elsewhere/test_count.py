@@ -9,11 +9,11 @@ from datetime import timedelta
 
 import pytest
 
+from payer import elsewhere as counting
 from payer.buy.approve import approve
 from payer.chain.chain import Head
 from payer.context import PayerContext
-from payer.elsewhere import count as counting
-from payer.elsewhere.count import FRESH, count_elsewhere, period_start
+from payer.elsewhere import FRESH, count_elsewhere, period_start
 from payer.payer import Payer
 from payer.policy.rules import Policy
 from payer.values.chain_view import ChainView, NonceState, TransferOut

@@ -10,7 +10,7 @@ from random import Random
 import pytest
 
 from payer.chain.chain import Head
-from payer.elsewhere.count import CLOSE, first_block
+from payer.elsewhere import CLOSE, first_block
 from tests.payer.scripted import ScriptedChain
 
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from payer.http.outcome import Answer, NoAnswer, Unanswered
+from payer.http.exchange import Answer, NoAnswer, Unanswered
 from payer.http.transport import HttpTransport
 from payer.policy.file import parse_policy
 from payer.values.clock import Clock, SystemClock

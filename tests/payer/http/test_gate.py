@@ -16,9 +16,8 @@ import pytest
 
 from payer.buy.lease import new_lease
 from payer.context import PayerContext
-from payer.http.exchange import Exchange
+from payer.http.exchange import Answer, Exchange, Unanswered
 from payer.http.gate import Gate, retry_after
-from payer.http.outcome import Answer, Unanswered
 from payer.http.pace import RequestPace
 from payer.http.transport import HttpTransport
 from payer.ledger import Ledger

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from payer.http.outcome import NoAnswer, NotSent, Unanswered
+from payer.http.exchange import NoAnswer, NotSent, Unanswered
 from payer.http.transport import HttpTransport
 from payer.values.request import Request
 from payer.wire.receipt import parse_receipt

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from payer.http.outcome import NoAnswer
+from payer.http.exchange import NoAnswer
 from payer.values.request import Request
 from tests.payer.http.sockets import PAYMENT, reaching
 from tests.payer.loopback import Loopback, Wire, http

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from payer.http.outcome import Answer, NoAnswer
+from payer.http.exchange import Answer, NoAnswer
 from payer.http.transport import HttpTransport
 from payer.policy.file import parse_policy
 from payer.values.clock import SystemClock

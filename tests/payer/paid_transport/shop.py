@@ -12,7 +12,7 @@ import pytest
 
 import payer
 from payer.context import PayerContext
-from payer.http.outcome import Answer
+from payer.http.exchange import Answer
 from payer.paid_transport.transport import PaidTransport, PaidTransportError
 from payer.values.chain_view import ChainView, NonceState
 from tests.payer import scripted as s

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 
 import payer
-from payer.http.outcome import Answer, NoAnswer
+from payer.http.exchange import Answer, NoAnswer
 from payer.paid_transport.purchase import PROVED_TOGETHER
 from payer.values.chain_view import ChainView, NonceState
 from payer.values.purchase import Data, Delivery, Money

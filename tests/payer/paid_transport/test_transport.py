@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 
-from payer.http.outcome import NotSent
+from payer.http.exchange import NotSent
 from tests.payer import purchases as p
 from tests.payer import scripted as s
 from tests.payer.paid_transport.shop import BODY, URL, desk, get, shop, transport, using

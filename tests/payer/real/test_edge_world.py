@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import pytest
 
 from payer.chain.reader import RpcChain
-from payer.http.outcome import Answer
+from payer.http.exchange import Answer
 from payer.http.transport import HttpTransport
 from payer.policy.file import parse_policy
 from payer.policy.judge import draft, judge

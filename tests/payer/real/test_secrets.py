@@ -20,7 +20,7 @@ from payer.values.errors import Unbooked, Unforeseen
 from payer.values.purchase import Purchase
 from payer.values.terms import SignedPayment
 from payer.wallet.eip3009 import Wallet
-from payer.wallet.signer import Signer
+from payer.wallet.sign import Signer
 from tests.payer import sandbox_policy, secrets
 from tests.payer.desk import Desk, HurriedClock, orders
 from tests.stores import STORES, new_ledger_url

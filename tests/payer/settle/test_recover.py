@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from payer.http.outcome import NoAnswer, NotSent
+from payer.http.exchange import NoAnswer, NotSent
 from payer.payer import Payer
 from payer.policy.file import parse_policy
 from payer.settle.recover import Recovered, due

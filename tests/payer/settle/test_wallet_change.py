@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from payer.http.outcome import NoAnswer
+from payer.http.exchange import NoAnswer
 from payer.payer import Payer
 from payer.values.chain_view import ChainView, NonceState
 from payer.values.errors import PayerError, Unresolved

@@ -13,7 +13,7 @@ from payer.context import PayerContext
 from payer.values.chain_view import NonceState
 from payer.values.errors import Misconfigured, PayerError
 from payer.values.terms import Quote
-from payer.wallet.account import check_account, expired_authorization, is_valid_signature
+from payer.wallet.checks import check_account, expired_authorization, is_valid_signature
 from payer.wallet.eip3009 import Wallet, digest
 from tests.payer import purchases as p
 from tests.payer import scripted as s

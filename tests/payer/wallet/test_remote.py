@@ -15,7 +15,7 @@ from payer.values.errors import Misconfigured, PayerError, SignerRefused, Signer
 from payer.values.terms import Authorization
 from payer.wallet.eip3009 import Wallet, digest, recover
 from payer.wallet.remote import RemoteSigner, check_signer_url, signer_address
-from payer.wallet.signer import Signer, checked_signature
+from payer.wallet.sign import Signer, checked_signature
 from tests.payer import purchases as p
 from tests.payer.wallet import signer_stub
 from tests.payer.wallet.signer_stub import SignerStub, running

@@ -13,8 +13,8 @@ from payer.payer import Payer
 from payer.values.chain_view import NonceState
 from payer.values.errors import Misconfigured
 from payer.values.money import Asset
+from payer.wallet.checks import token_fault
 from payer.wallet.eip3009 import domain_separator
-from payer.wallet.token import token_fault
 from tests.payer import purchases as p
 from tests.payer import scripted as s
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from payer.elsewhere.pieces import WHO
+from payer.values.purchase import WHO
 from tasks.buy.outcome import Outcome
 from tasks.request.counted import counted
 from tollbook.cli.tables.bills import FIGURES, amount

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from payer.elsewhere.pieces import where_it_is, whose
 from payer.values.money import Amount
-from payer.values.purchase import Purchase
+from payer.values.purchase import Purchase, where_it_is, whose
 from tollbook.cli.terminal.output import Output
 
 

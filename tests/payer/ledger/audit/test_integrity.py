@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from payer.ledger import Ledger
-from payer.ledger.audit import integrity, refold, writers
+from payer.ledger.audit import compare, integrity, writers
 from payer.ledger.audit.compare import Mismatch
 from payer.ledger.audit.writers import has_ended
 from payer.ledger.backup import backup, restore
@@ -64,7 +64,7 @@ def die_while_writing(url: str, number: int) -> None:
 def folds(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Count how often a whole ledger was folded again."""
     counted: list[int] = []
-    real = refold.mismatches
+    real = compare.mismatches
 
     def counting(engine: sa.Engine) -> list[Mismatch]:
         counted.append(1)
@@ -202,7 +202,7 @@ def test_which_registered_processes_count_as_ended(owner: str, silent: timedelta
 
 
 def test_many_purchases_are_read_in_pages(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("payer.ledger.audit.refold._PAGE", 3)
+    monkeypatch.setattr("payer.ledger.audit.compare._PAGE", 3)
     ids = [bought(ledger, number) for number in range(8)]
     assert ledger.verify_projection() == []
     for gone in (min(ids), max(ids)):

@@ -1,4 +1,5 @@
-"""Count what the wallet paid on the chain, up to its newest block, before a bill is reserved.
+"""Count what the wallet paid elsewhere, up to the chain's newest block, before a bill is reserved: caps hold for the
+whole wallet. Pieces that another home bought are known by their nonces, and told as such.
 
 Two homes with ledgers of their own over one wallet see each other's payments by this, and so does a new ledger what
 was paid before it. An authorization that another home has signed, and that is not settled, is seen by nobody.
@@ -11,11 +12,15 @@ from datetime import UTC, datetime, timedelta
 
 from payer.chain.chain import ChainReader, Head
 from payer.context import PayerContext
+from payer.ledger import Ledger
 from payer.ledger.elsewhere.record import SpendScan
 from payer.policy.file import COUNT_NOTHING
 from payer.values.crashpoints import crash_point
 from payer.values.errors import ChainUnreachable
+from payer.values.identifiers import nonce, purchase_key
 from payer.values.money import Asset
+from payer.values.request import Order
+from payer.wallet.sign import Signer
 
 STRETCH = 45_000
 """Blocks that are kept at once: five pages of the widest range that is asked for."""
@@ -129,3 +134,18 @@ def _between(low: int, high: int) -> list[int]:
     if high - low <= CLOSE:
         return []
     return sorted({low + (high - low) * part // (_PROBES + 1) for part in range(1, _PROBES + 1)} - {low, high})
+
+
+def bought_elsewhere(ledger: Ledger, wallet: Signer, asset: Asset, orders: Iterable[Order], at: datetime) -> set[str]:
+    """Return the purchase keys of orders over whose nonces the wallet paid elsewhere in the month of a time.
+
+    Reserving them adds nothing to a cap: their transfers count already.
+    """
+    used = ledger.elsewhere.nonces(asset, wallet.address, at)
+    keys = {purchase_key(order.request, order.edition) for order in orders} if used else set()
+    return {key for key in keys if nonce(wallet.nonce_secret, asset, key, _generation(ledger, key)) in used}
+
+
+def _generation(ledger: Ledger, key: str) -> int:
+    latest = ledger.find(key)
+    return 0 if latest is None else latest.generation + latest.loss_accepted
