@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
 
-from payer.chain.chain import ChainReader
-from payer.http.date import answer_time
-from payer.http.exchange import Answer
+from payer.chain.chain import ChainReader, Progress, unwatched
+from payer.http.exchange import Answer, answer_time
 from payer.http.transport import Transport
 from payer.ledger import Ledger
 from payer.ledger.owners import new_owner
-from payer.policy.attempts import AttemptLimits
 from payer.policy.clock_skew import ClockReadings, window_of
 from payer.policy.judge import no_longer_allowed
-from payer.policy.rules import Policy
+from payer.policy.rules import AttemptLimits, Policy
 from payer.spool import Spool
 from payer.stop import StopRequest
 from payer.values.clock import Clock
@@ -27,19 +24,9 @@ from payer.values.request import Request
 from payer.wallet.checks import check_account, check_token
 from payer.wallet.sign import Signer
 
-Progress = Callable[[int, int], None]
-"""Called with the blocks that were read and those there are to read, before the first stretch and after each."""
-
-
-def unwatched(_read: int, _of: int) -> None:
-    """The Progress that shows nothing."""
-
-
-class BodyCheck(Protocol):
-    """Say whether a delivered body can be used. Pure, and never raises for what a body contains."""
-
-    def __call__(self, delivery: Delivery) -> str:
-        """Return why nothing in the body can be used, "" if something can or if it is an honest empty answer."""
+BodyCheck = Callable[[Delivery], str]
+"""Say why nothing in a delivered body can be used, "" if something can or if it is an honest empty answer. Pure, and
+never raises for what a body contains."""
 
 
 @dataclass(frozen=True, slots=True)

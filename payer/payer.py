@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from payer.buy import approve, buy, quote
 from payer.buy.approve import Approved
-from payer.context import PayerContext, Progress, unwatched
+from payer.chain.chain import Progress, unwatched
+from payer.context import PayerContext
 from payer.elsewhere import bought_elsewhere
 from payer.settle import reconcile, recover
 from payer.settle.reconcile import Difference, Reconciled

@@ -13,7 +13,7 @@ from payer.buy.lease import appended, leased_elsewhere
 from payer.buy.look import look
 from payer.context import PayerContext
 from payer.ledger import Conflict
-from payer.policy.attempts import AttemptCounts
+from payer.policy.rules import AttemptCounts
 from payer.values.chain_view import NotSeen, View
 from payer.values.errors import (
     ChainUnreachable,
@@ -61,7 +61,7 @@ async def buy(context: PayerContext, purchase: Purchase, view: View = NotSeen.UN
 
 def unforeseen(purchase: Purchase, error: Exception) -> Exception:
     """Wrap a defect of ours. The error's own text may quote secrets, so only its type is kept."""
-    return Unforeseen(f"{purchase.order.dataset} {purchase.purchase_id}: {type(error).__name__} while it was bought")
+    return Unforeseen(f"{purchase.title}: {type(error).__name__} while it was bought")
 
 
 async def _carry(context: PayerContext, purchase: Purchase, view: View) -> Purchase:
@@ -169,10 +169,9 @@ def _is_abandoned(context: PayerContext, purchase: Purchase) -> bool:
 
 def _finished(purchase: Purchase) -> Purchase:
     if purchase.undelivered and not purchase.loss_accepted:
-        name = f"{purchase.order.dataset} {purchase.purchase_id}"
         if told := whose(purchase):
-            raise PaidUndelivered(f"{name} was {told}{_last_answer(purchase)}", advice=where_it_is(purchase))
-        raise PaidUndelivered(f"{name} is paid and was never delivered{_last_answer(purchase)}")
+            raise PaidUndelivered(f"{purchase.title} was {told}{_last_answer(purchase)}", advice=where_it_is(purchase))
+        raise PaidUndelivered(f"{purchase.title} is paid and was never delivered{_last_answer(purchase)}")
     if purchase.money is Money.VOID and purchase.denied:
         raise Refused(f"{purchase.order.dataset}: {purchase.denied}")
     return purchase
@@ -180,7 +179,7 @@ def _finished(purchase: Purchase) -> Purchase:
 
 async def _waiting(context: PayerContext, purchase: Purchase, why: str) -> Unresolved:
     """The error of a purchase in doubt: what the seller said, what keeps it from being presented, and what to do."""
-    what = f"{purchase.order.dataset} {purchase.purchase_id}: {why}{_last_answer(purchase)}"
+    what = f"{purchase.title}: {why}{_last_answer(purchase)}"
     if any(INSUFFICIENT_FUNDS in said.lower() for said in purchase.answers):
         what += f"; {await _balance(context, purchase)}"
     forbidden = await _forbids(context, purchase)
@@ -214,18 +213,18 @@ def _last_answer(purchase: Purchase) -> str:
 
 def _stopped(purchase: Purchase) -> PayerError:
     """Tell a purchase that was never sent from one that a stopped run leaves in doubt."""
-    name = f"{purchase.order.dataset} {purchase.purchase_id}"
     if purchase.money in (Money.RESERVED, Money.VOID):
-        return Interrupted(f"{name}: the run was stopped before it was sent")
-    return Unresolved(f"{name}: the run was stopped before it was settled{_last_answer(purchase)}")
+        return Interrupted(f"{purchase.title}: the run was stopped before it was sent")
+    return Unresolved(f"{purchase.title}: the run was stopped before it was settled{_last_answer(purchase)}")
 
 
 def _not_signed(purchase: Purchase, failed: PayerError) -> PayerError:
     """Tell a purchase of which nothing was sent from one whose earlier payment waits for another signature."""
     if purchase.money in (Money.RESERVED, Money.VOID):
         return failed
-    name = f"{purchase.order.dataset} {purchase.purchase_id}"
-    return Unresolved(f"{name} waits for the signer: {failed.what}{_last_answer(purchase)}", advice=failed.fix)
+    return Unresolved(
+        f"{purchase.title} waits for the signer: {failed.what}{_last_answer(purchase)}", advice=failed.fix
+    )
 
 
 async def _forbids_signing(context: PayerContext, purchase: Purchase) -> str:
@@ -250,16 +249,14 @@ async def _sign_no_more(context: PayerContext, purchase: Purchase, forbidden: st
 
 
 def _other_wallet(purchase: Purchase) -> Unresolved:
-    what = (
-        f"{purchase.order.dataset} {purchase.purchase_id} is to be paid from wallet {purchase.payer}, not from this one"
-    )
+    what = f"{purchase.title} is to be paid from wallet {purchase.payer}, not from this one"
     return Unresolved(what, advice="run `tollbook recover` with that wallet's key")
 
 
 def _seller_not_named(purchase: Purchase) -> Unresolved:
     seller = purchase.order.seller
     return Unresolved(
-        f"{purchase.order.dataset} {purchase.purchase_id} was bought from {seller}, which policy no longer names",
+        f"{purchase.title} was bought from {seller}, which policy no longer names",
         advice=f"put [sellers.{seller}] back into the policy file and run `tollbook recover`",
     )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias, assert_never
 
-from payer.policy.attempts import AttemptCounts, AttemptLimits
+from payer.policy.rules import AttemptCounts, AttemptLimits
 from payer.values.chain_view import ChainView, NonceState, NotSeen, Settlement, View
 from payer.values.purchase import Data, Money, Purchase
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -37,6 +37,14 @@ class TokenData:
     name: str | None
     version: str | None
     domain_separator: bytes | None
+
+
+Progress = Callable[[int, int], None]
+"""Called with the blocks that were read and those there are to read, before the first stretch and after each."""
+
+
+def unwatched(_read: int, _of: int) -> None:
+    """The Progress that shows nothing."""
 
 
 class ChainReader(Protocol):

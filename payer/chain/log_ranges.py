@@ -13,15 +13,6 @@ PAGE_BLOCKS = 9_000
 """The widest range that is asked for."""
 
 
-Searching = Callable[[int, int], None]
-"""Called with the blocks that a search for payments has read and those it may have to read, before the first page and
-after each."""
-
-
-def unseen(_read: int, _of: int) -> None:
-    """Show nothing of a search."""
-
-
 class LogRanges(Protocol):
     """Keeps learned ranges; the ledger does. Servers are named by their hosts."""
 

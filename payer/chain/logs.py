@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from payer.chain.log_ranges import PAGE_BLOCKS, LogRanges, Searching, unseen
+from payer.chain.chain import Progress, unwatched
+from payer.chain.log_ranges import PAGE_BLOCKS, LogRanges
 from payer.chain.rpc import Call, RpcCallFailed, RpcClient, malformed, quantity, refused
 from payer.values.money import Asset
 from payer.wire.addresses import address_word, is_hash
@@ -59,7 +60,7 @@ class LogReader:
         self._rpc = rpc
         self._server = server
         self._ranges = ranges
-        self.searching: Searching = unseen
+        self.searching: Progress = unwatched
 
     async def marks(
         self, asset: Asset, payer: str, starts: Mapping[str, int | None], head: int, lookback: int

@@ -8,8 +8,8 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from payer.chain.agreement import combine
-from payer.chain.chain import Account, Head, TokenData
-from payer.chain.log_ranges import LogRanges, RangesInMemory, Searching
+from payer.chain.chain import Account, Head, Progress, TokenData
+from payer.chain.log_ranges import LogRanges, RangesInMemory
 from payer.chain.rpc import RpcClient
 from payer.chain.server import RpcServer
 from payer.policy.clock_skew import ClockReadings
@@ -87,7 +87,7 @@ class RpcChain:
     async def account(self, asset: Asset, owner: str, from_block: int, to_block: int) -> Account | None:
         return await self._first(lambda server: server.account(asset, owner, from_block, to_block))
 
-    def watch(self, searching_of: Callable[[str], Searching]) -> None:
+    def watch(self, searching_of: Callable[[str], Progress]) -> None:
         """Have the searches of each server, by its host, tell how far they are."""
         for server in self.servers:
             server.watch(searching_of(server.name))

@@ -12,7 +12,7 @@ from typing import Any
 
 from payer.chain.refusals import read_refusal
 from payer.http.bounded import read_body
-from payer.http.date import answer_time
+from payer.http.exchange import answer_time
 from payer.http.gate import retry_after
 from payer.http.pool import ConnectionPool, network_cause
 from payer.policy.clock_skew import CHAIN_SERVER, ClockReadings

@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 
-from payer.chain.chain import Account, Head, TokenData
-from payer.chain.log_ranges import LogRanges, Searching
+from payer.chain.chain import Account, Head, Progress, TokenData
+from payer.chain.log_ranges import LogRanges
 from payer.chain.logs import Log, LogReader, transfers_of
 from payer.chain.nonces import NonceReader
 from payer.chain.rpc import Call, RpcCallFailed, RpcClient, eth_call, malformed, quantity, word
@@ -138,7 +138,7 @@ class RpcServer:
         after, before = [0 if value == "0x" else int(word(value), 16) for value in [*values, "0x"][:2]]
         return Account(before, after, await self._logs.received(asset, owner, from_block, to_block))
 
-    def watch(self, searching: Searching) -> None:
+    def watch(self, searching: Progress) -> None:
         """Have each search for payments in the server's logs tell how far it is."""
         self._logs.searching = searching
 

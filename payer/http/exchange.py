@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
@@ -163,3 +164,16 @@ class Exchange:
             del headers["content-encoding"]
         elapsed = time.perf_counter() - started
         return Answer(response.status_code, headers, body.data, elapsed, cut=not body.whole, note=body.note)
+
+
+_LONGEST_AGE = 10**8
+
+
+def answer_time(headers: Mapping[str, str]) -> float | None:
+    """The sender's clock in unix seconds when its answer arrived, None where it told no readable time."""
+    try:
+        made = parsedate_to_datetime(headers["date"].strip()).timestamp()
+    except (KeyError, ValueError, TypeError, OverflowError):
+        return None
+    age = headers.get("age", "").strip()
+    return made + (min(int(age), _LONGEST_AGE) if age.isascii() and age.isdigit() and len(age) < 10 else 0)

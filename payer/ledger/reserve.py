@@ -157,7 +157,7 @@ def _with_asset_and_wallet(void: Purchase, item: PricedOrder) -> Purchase:
         return void
     if void.sends or void.earlier_sends:
         raise Refused(
-            f"{void.order.dataset} {void.purchase_id} was presented in {void.asset.symbol} from {void.payer}; "
+            f"{void.title} was presented in {void.asset.symbol} from {void.payer}; "
             f"it can't be bought in {item.asset.symbol} from {item.payer}",
             advice="one purchase keeps its asset and wallet: buy it with those, or leave it out",
         )

@@ -120,11 +120,10 @@ class RequestBuyer:
     async def _body(self, purchase: Purchase, *, kept: bool) -> PaidBody:
         """The body of a delivered purchase. Raises PaidUndelivered for one that can't be used."""
         delivery = await asyncio.to_thread(self.context.ledger.delivery, purchase.purchase_id)
-        name = f"{purchase.order.dataset} {purchase.purchase_id}"
         if delivery is None or delivery.damaged:
-            raise LedgerDamaged(f"the ledger's copy of the body of {name} is damaged; it is not bought again")
+            raise LedgerDamaged(f"the ledger's copy of the body of {purchase.title} is damaged; it is not bought again")
         if purchase.failure:
-            raise PaidUndelivered(f"{name} is paid, and its body can't be used: {purchase.failure}")
+            raise PaidUndelivered(f"{purchase.title} is paid, and its body can't be used: {purchase.failure}")
         if not kept:
             self._unproved[purchase.purchase_id] = (purchase, 1)
         return PaidBody(delivery, purchase, kept)
@@ -151,19 +150,17 @@ def _is_open(existing: Purchase) -> bool:
 
 
 def _void(purchase: Purchase) -> EndedVoid:
-    name = f"{purchase.order.dataset} {purchase.purchase_id}"
     if purchase.burned:
         return EndedVoid(
-            f"{name}: its nonce was cancelled on chain, by somebody with this wallet's key",
+            f"{purchase.title}: its nonce was cancelled on chain, by somebody with this wallet's key",
             advice=f"find out who holds the key, then `tollbook accept-loss {purchase.purchase_id}`",
         )
-    return EndedVoid(f"{name}: the payment ended void, never taken")
+    return EndedVoid(f"{purchase.title}: the payment ended void, never taken")
 
 
 def _other_body(existing: Purchase, header: str) -> ConflictingRequest:
     return ConflictingRequest(
-        f"{existing.order.dataset} {existing.purchase_id} was ordered with another {header} in this edition, and a "
-        "request is bought once",
+        f"{existing.title} was ordered with another {header} in this edition, and a request is bought once",
         advice=f"send the {header} of the first request, or ask in another edition",
     )
 

@@ -1,4 +1,4 @@
-"""The policy as frozen values: assets, caps and sellers. Money is in atomic units, times are in seconds."""
+"""The policy as frozen values: assets, caps, sellers, attempts. Money is in atomic units, times are in seconds."""
 
 from __future__ import annotations
 
@@ -189,3 +189,26 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptLimits:
+    """Limits on presenting a payment and claiming its body; nothing is presented `margin` seconds before its end.
+
+    `presents` is per call of `buy`; `claims` is per purchase, before it becomes undelivered. Each entry of `later`
+    allows one more claim of an undelivered purchase, due that many seconds after it was settled; a call of `buy` makes
+    one of them.
+    """
+
+    margin: int = 6
+    presents: int = 3
+    claims: int = 3
+    later: tuple[int, ...] = (600, 3_600, 6 * 3_600, 86_400, 3 * 86_400, 7 * 86_400)
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptCounts:
+    """Counts of one call of `buy`: authorizations presented, bodies claimed."""
+
+    presents: int = 0
+    claims: int = 0

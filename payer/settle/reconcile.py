@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 
 from payer.buy.decide import believes
 from payer.buy.look import look
+from payer.chain.chain import Progress, unwatched
 from payer.chain.settlements import paid_as_signed
-from payer.context import PayerContext, Progress, unwatched
+from payer.context import PayerContext
 from payer.ledger import Conflict, Ledger
 from payer.settle.recover import verify
 from payer.settle.scan import Balance, Scan, read_again, scan

@@ -15,7 +15,7 @@ from payer.buy.look import look
 from payer.buy.record import book_spooled, judge_body
 from payer.context import PayerContext
 from payer.ledger import Ledger
-from payer.policy.attempts import AttemptLimits
+from payer.policy.rules import AttemptLimits
 from payer.values.chain_view import View
 from payer.values.errors import PaidUndelivered, PayerError
 from payer.values.events import Event

@@ -171,7 +171,6 @@ class Interrupted(PayerError):
     money = "none was sent for this"
     repeat = "yes: it goes on where it was stopped, and nothing is bought twice"
     advice = "run it again"
-    exit_code = 4
 
 
 class EndedVoid(PayerError):
@@ -180,7 +179,6 @@ class EndedVoid(PayerError):
     money = "none was taken: its authorization has run out unused, by proof from the chain"
     repeat = "yes: it is signed again, inside the caps"
     advice = "read the seller's last answer above, run again later, or ask the seller"
-    exit_code = 4
 
 
 class Unresolved(PayerError):
@@ -189,7 +187,6 @@ class Unresolved(PayerError):
     money = "sent; whether it was taken is not known yet"
     repeat = "yes: the same authorization is presented again, which can settle once only"
     advice = "run `tollbook recover` later; it settles or voids by proof from the chain"
-    exit_code = 4
 
 
 class Unforeseen(PayerError):
@@ -198,7 +195,6 @@ class Unforeseen(PayerError):
     money = "if anything was sent it is in the ledger: `tollbook status` shows it"
     repeat = "yes: open purchases are claimed first, and a nonce can settle once only"
     advice = "report this with the message above, then run `tollbook recover`"
-    exit_code = 4
 
 
 class PaidUndelivered(PayerError):

@@ -92,6 +92,11 @@ class Purchase(msgspec.Struct, frozen=True):
     lease: Lease | None = None
 
     @property
+    def title(self) -> str:
+        """Its name in messages."""
+        return f"{self.order.dataset} {self.purchase_id}"
+
+    @property
     def buyable(self) -> bool:
         """True if an order for it is reserved again: it is void by proof, was never sent, or its loss is accepted."""
         return self.loss_accepted or (self.money is Money.VOID and self.data is Data.ABSENT and not self.burned)

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from payer.context import Progress, unwatched
+from payer.chain.chain import Progress, unwatched
 from payer.settle.foreign import Foreign
 from payer.settle.reconcile import Difference, Reconciled, damaged_bodies, damaged_projection
 from payer.values.errors import PaidUndelivered, Unresolved, worst

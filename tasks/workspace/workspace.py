@@ -21,9 +21,8 @@ from tasks.workspace.sellers import check_datasets, check_seller_names, check_wa
 from tasks.workspace.settings import Settings, environment
 
 if TYPE_CHECKING:
-    from payer.chain.log_ranges import Searching
+    from payer.chain.chain import Progress
     from payer.chain.reader import RpcChain
-    from payer.context import Progress
     from payer.http.transport import HttpTransport
     from payer.ledger import Ledger
     from payer.ledger.database.thread import LedgerThread
@@ -55,7 +54,7 @@ class Workspace:
         self._state: tuple[int, int] | None = None
         self.progress: Progress | None = None
         """Called while many blocks of the chain are read."""
-        self.searching_of: Callable[[str], Searching] | None = None
+        self.searching_of: Callable[[str], Progress] | None = None
 
     @classmethod
     def open(cls, environ: Mapping[str, str] | None = None) -> Self:

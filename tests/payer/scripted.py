@@ -15,9 +15,8 @@ from payer.context import PayerContext
 from payer.http.exchange import Answer, NoAnswer, NotSent
 from payer.ledger import Ledger
 from payer.ledger.append import Body
-from payer.policy.attempts import AttemptLimits
 from payer.policy.file import parse_policy
-from payer.policy.rules import Policy
+from payer.policy.rules import AttemptLimits, Policy
 from payer.values.chain_view import ChainView, NonceState, Settlement, TransferOut
 from payer.values.errors import ChainUnreachable
 from payer.values.money import Asset

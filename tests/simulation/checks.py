@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from payer.http.date import answer_time
-from payer.http.exchange import Answer
+from payer.http.exchange import Answer, answer_time
 from payer.ledger.database import rows
 from payer.policy.rules import Policy, SellerCaps
 from payer.values.events import Intent, fold

@@ -20,8 +20,8 @@ from payer.http.exchange import Answer
 from payer.ledger import Ledger, caps, read, reserve
 from payer.ledger.operator import freezes
 from payer.policy import price_drift
-from payer.policy.attempts import AttemptCounts, AttemptLimits
 from payer.policy.clock_skew import ClockReadings
+from payer.policy.rules import AttemptCounts, AttemptLimits
 from payer.settle import reconcile, recover
 from payer.stop import StopRequest
 from payer.values.chain_view import ChainView, NonceState, NotSeen

@@ -17,6 +17,11 @@ def _parameter(column: sa.Column[Any]) -> sa.BindParameter[Any]:
     return sa.bindparam(column.name, type_=column.type)
 
 
+def _by(table: sa.Table, *names: str) -> sa.ColumnElement[bool]:
+    """Select by the parameters of these columns."""
+    return sa.and_(*(table.c[name] == _parameter(table.c[name]) for name in names))
+
+
 def _insert_clause(table: sa.Table, *omitted: str) -> sa.Insert:
     return sa.insert(table).values({c.name: _parameter(c) for c in table.c if c.name not in omitted})
 
@@ -60,7 +65,7 @@ SET_PURCHASE_STATE = _update(schema.purchases, *_identity, *_searched)
 ADD_BODY = _insert(schema.bodies)
 ADD_RUN = _insert(schema.runs)
 ADD_EVIDENCE = _insert_or(schema.evidence, "DO NOTHING")
-HAS_EVIDENCE = Statement(sa.select(schema.evidence.c.sha256).where(schema.evidence.c.sha256 == sa.bindparam("sha256")))
+HAS_EVIDENCE = Statement(sa.select(schema.evidence.c.sha256).where(_by(schema.evidence, "sha256")))
 PUT_COMMITTED = _insert_or_replace(schema.committed)
 PUT_QUOTE = _insert_or_replace(schema.quotes)
 
@@ -76,38 +81,25 @@ COMMITTED = Statement(
         ),
     )
 )
-_version = sa.select(_purchases.c.version).where(_purchases.c.purchase_id == sa.bindparam("purchase_id"))
+_version = sa.select(_purchases.c.version).where(_by(_purchases, "purchase_id"))
 VERSION = Statement(_version)
 HOLD_VERSION = Statement(_version.with_for_update())
-BY_ID = Statement(sa.select(_purchases.c.doc).where(_purchases.c.purchase_id == sa.bindparam("purchase_id")))
-BY_NONCE = Statement(sa.select(_purchases.c.doc).where(_purchases.c.nonce == sa.bindparam("nonce")))
-GENERATIONS = Statement(
-    sa.select(_purchases.c.doc)
-    .where(_purchases.c.purchase_key == sa.bindparam("purchase_key"))
-    .order_by(_purchases.c.generation.desc())
-)
+BY_ID = Statement(sa.select(_purchases.c.doc).where(_by(_purchases, "purchase_id")))
+BY_NONCE = Statement(sa.select(_purchases.c.doc).where(_by(_purchases, "nonce")))
+_of_key = sa.select(_purchases.c.doc).where(_by(_purchases, "purchase_key"))
+GENERATIONS = Statement(_of_key.order_by(_purchases.c.generation.desc()))
 _docs = sa.select(_purchases.c.doc).order_by(_purchases.c.seq)
 OPEN = Statement(_docs.where(_purchases.c.is_open))
-OPEN_OF_FLOW = Statement(_docs.where(_purchases.c.is_open, _purchases.c.flow == sa.bindparam("flow")))
+OPEN_OF_FLOW = Statement(_docs.where(_purchases.c.is_open, _by(_purchases, "flow")))
 UNDELIVERED = Statement(_docs.where(_purchases.c.undelivered))
 FAILED = Statement(_docs.where(_purchases.c.failed))
 PURCHASES = Statement(_docs)
-_losses = sa.select(_purchases.c.purchase_id, _purchases.c.committed).where(
-    _purchases.c.undelivered,
-    _purchases.c.seller == sa.bindparam("seller"),
-    _purchases.c.asset == sa.bindparam("asset"),
-)
+_of_seller = _by(_purchases, "seller", "asset")
+_losses = sa.select(_purchases.c.purchase_id, _purchases.c.committed).where(_purchases.c.undelivered, _of_seller)
 LOSSES = Statement(_losses)
-EVENTS = Statement(
-    sa.select(schema.events.c.kind, schema.events.c.doc)
-    .where(schema.events.c.purchase_id == sa.bindparam("purchase_id"))
-    .order_by(schema.events.c.version)
-)
-_failures = sa.select(_purchases.c.committed).where(
-    _purchases.c.failed,
-    _purchases.c.seller == sa.bindparam("seller"),
-    _purchases.c.asset == sa.bindparam("asset"),
-)
+_events = sa.select(schema.events.c.kind, schema.events.c.doc).where(_by(schema.events, "purchase_id"))
+EVENTS = Statement(_events.order_by(schema.events.c.version))
+_failures = sa.select(_purchases.c.committed).where(_purchases.c.failed, _of_seller)
 FAILURES = Statement(_failures)
 """As LOSSES, for bodies that can't be used."""
 _in_doubt = sa.select(_purchases.c.doc).where(
@@ -115,25 +107,16 @@ _in_doubt = sa.select(_purchases.c.doc).where(
     sa.or_(*(_purchases.c.money == sa.literal_column(f"'{money}'") for money in ("exposed", "spent"))),
     _purchases.c.data == sa.literal_column("'absent'"),
     _purchases.c.undelivered.is_not(sa.true()),
-    _purchases.c.seller == sa.bindparam("seller"),
-    _purchases.c.asset == sa.bindparam("asset"),
+    _of_seller,
 )
 IN_DOUBT = Statement(_in_doubt)
 """Sent and not delivered, without those that are undelivered (they may still be open until their block is final).
 
 Runs before each signature, so it has an index of its own. `is_not(true)` matters: with NOT, SQLite would scan every
 purchase that was ever delivered."""
-QUOTE = Statement(
-    sa.select(_quotes.c.doc).where(
-        _quotes.c.endpoint == sa.bindparam("endpoint"), _quotes.c.asset == sa.bindparam("asset")
-    )
-)
+QUOTE = Statement(sa.select(_quotes.c.doc).where(_by(_quotes, "endpoint", "asset")))
 QUOTES = Statement(sa.select(_quotes.c.doc).order_by(_quotes.c.endpoint, _quotes.c.asset))
-PAYEE = Statement(
-    sa.select(schema.payees.c.pay_to).where(
-        schema.payees.c.seller == sa.bindparam("seller"), schema.payees.c.asset == sa.bindparam("asset")
-    )
-)
+PAYEE = Statement(sa.select(schema.payees.c.pay_to).where(_by(schema.payees, "seller", "asset")))
 ADD_PAYEE = _insert(schema.payees)
 _paid = schema.paid_on_chain
 PAID_ON_CHAIN = Statement(
@@ -142,8 +125,7 @@ PAID_ON_CHAIN = Statement(
         _paid, _purchases, (_purchases.c.nonce == _paid.c.nonce) & (_purchases.c.asset == _paid.c.asset), isouter=True
     )
     .where(
-        _paid.c.wallet == sa.bindparam("wallet"),
-        _paid.c.asset == sa.bindparam("asset"),
+        _by(_paid, "wallet", "asset"),
         _paid.c.at >= sa.bindparam("first", type_=_paid.c.at.type),
         _paid.c.at < sa.bindparam("after", type_=_paid.c.at.type),
     )
@@ -160,4 +142,4 @@ MAY_BE_REFUSED = Statement(sa.select(sa.or_(*(query.exists() for query in _refus
 """True if a freeze, a loss or a doubt has to be read before a signature: most often there is none of them."""
 ALL_FREEZES = Statement(_freeze.order_by(_freezes.c.seller))
 ADD_FREEZE = _insert(_freezes)
-DELETE_FREEZE = Statement(sa.delete(_freezes).where(_freezes.c.seller == sa.bindparam("seller")))
+DELETE_FREEZE = Statement(sa.delete(_freezes).where(_by(_freezes, "seller")))

@@ -8,7 +8,7 @@ import pytest
 from msgspec import structs
 
 from payer.buy.decide import Action, Claim, Done, Free, GiveUp, Look, Present, Settle, Sign, Unsettle, Wait, next_action
-from payer.policy.attempts import AttemptCounts, AttemptLimits
+from payer.policy.rules import AttemptCounts, AttemptLimits
 from payer.values.chain_view import ChainView, NonceState, NotSeen, Settlement
 from payer.values.purchase import Purchase
 from tests.payer import purchases as p

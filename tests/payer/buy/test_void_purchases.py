@@ -11,7 +11,7 @@ from payer.buy.decide import Look, Sign, Wait, next_action
 from payer.buy.quote import requote
 from payer.http.exchange import NotSent
 from payer.payer import Payer
-from payer.policy.attempts import AttemptLimits
+from payer.policy.rules import AttemptLimits
 from payer.values.chain_view import ChainView, NonceState, NotSeen
 from payer.values.events import Sent, Settled, Signed, Unsettled, Void
 from payer.values.purchase import Data, Money, Purchase

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from payer.http.date import answer_time
+from payer.http.exchange import answer_time
 
 DATE = "Sun, 22 Nov 2026 12:00:00 GMT"
 AT = 1_795_348_800.0
