@@ -42,14 +42,19 @@ async def approve(context: PayerContext, run: Run, orders: Sequence[Order], quot
     """
     existing = await context.ledger.in_thread(_existing, context, orders)
     wanted = [_wanted(context, order, purchase, quotes) for order, purchase in zip(orders, existing, strict=True)]
-    to_pay = [item for item, purchase in zip(wanted, existing, strict=True) if purchase is None or _costs(purchase)]
+    # One that was sent already costs nothing more.
+    to_pay = [
+        item
+        for item, purchase in zip(wanted, existing, strict=True)
+        if purchase is None or purchase.buyable or purchase.money is Money.RESERVED
+    ]
     views = await _views_before_signing(context, to_pay)
-    for asset in {item.asset for item in to_pay if item.terms is not None}:
+    assets = sorted({item.asset for item in to_pay if item.terms is not None}, key=lambda asset: asset.address)
+    for asset in assets:
         await context.check_token(asset)
         await context.check_account(asset)
     _check_clock(context, to_pay, views)
-    priced = {item.asset for item in to_pay if item.terms is not None}
-    await count_elsewhere(context, run.started_at, sorted(priced, key=lambda asset: asset.address))
+    await count_elsewhere(context, run.started_at, assets)
     await _check_balance(context, to_pay)
     placed = [replace(item, from_block=_search_from(views.get(item.nonce))) for item in wanted]
     lease = new_lease(context, *{order.seller for order in orders})
@@ -67,11 +72,6 @@ def _existing(context: PayerContext, orders: Sequence[Order]) -> list[Purchase |
     """Find the purchase of each order in a ledger that is intact. Raises LedgerDamaged."""
     context.ledger.require_intact()
     return context.ledger.find_each([purchase_key(order.request, order.edition) for order in orders])
-
-
-def _costs(existing: Purchase) -> bool:
-    """True if a purchase in the ledger is still to be paid for. One that was sent already costs nothing more."""
-    return existing.buyable or existing.money is Money.RESERVED
 
 
 def _search_from(view: ChainView | None) -> int | None:

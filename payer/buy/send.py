@@ -33,7 +33,7 @@ from payer.values.errors import (
     SignerRefused,
     SignerUnreachable,
 )
-from payer.values.events import Denied, Event, Sent, Signed, Undelivered, Unsent, Void
+from payer.values.events import Denied, Sent, Signed, Undelivered, Unsent, Void
 from payer.values.purchase import Money, Purchase
 from payer.values.terms import SignedPayment, Terms
 from payer.wallet.sign import authorize, present
@@ -169,14 +169,22 @@ async def claim(context: PayerContext, purchase: Purchase) -> Purchase:
 
 
 def _sign_claim(context: PayerContext, purchase: Purchase, terms: Terms | None) -> Purchase:
-    """Append the signature that the claim is made with, where it is not the purchase's newest."""
-    now = context.clock.now()
+    """Append the signature that the claim is made with, where it is not the purchase's newest.
+
+    A first one is appended inside every cap and the seller's loss limit. Among several over the nonce, the one that
+    settled is the one to claim with.
+    """
+    now, seller = context.clock.now(), purchase.order.seller
     if purchase.authorization is None and terms is not None:
         authorization = authorize(context.policy, purchase, terms, now)
-        return _append_claim(context, purchase, Signed(at=now, authorization=authorization, terms=terms))
-    if not purchase.paid_by(purchase.authorization) and (paid := _signature_that_paid(context, purchase)):
-        return append(context, purchase, *paid)
-    return purchase
+        event = Signed(at=now, authorization=authorization, terms=terms)
+        lease, limit = new_lease(context, seller), context.loss_limits().get(seller)
+        return context.ledger.append(purchase, event, lease=lease, caps=context.policy.caps, loss_limit=limit)
+    if purchase.paid_by(purchase.authorization):
+        return purchase
+    signed = [event for event in context.ledger.events(purchase.purchase_id) if isinstance(event, Signed)]
+    paid = [event for event in signed if purchase.paid_by(event.authorization)]
+    return append(context, purchase, replace(paid[-1], at=now)) if paid else purchase
 
 
 async def fetch_free(context: PayerContext, purchase: Purchase) -> Purchase:
@@ -240,21 +248,6 @@ async def _exchange(context: PayerContext, purchase: Purchase, headers: dict[str
         return await context.ask(purchase.order.seller, request, sent)
     except (NotSent, NoAnswer) as outcome:
         return outcome
-
-
-def _signature_that_paid(context: PayerContext, purchase: Purchase) -> list[Event]:
-    """Find, among several signatures over the nonce, the one that settled: it is the one to claim with."""
-    signed = [event for event in context.ledger.events(purchase.purchase_id) if isinstance(event, Signed)]
-    paid = [event for event in signed if purchase.paid_by(event.authorization)]
-    return [replace(paid[-1], at=context.clock.now())] if paid else []
-
-
-def _append_claim(context: PayerContext, purchase: Purchase, *events: Event) -> Purchase:
-    """Append a claim that signs, inside every cap and the seller's loss limit. Raises OverBudget."""
-    seller = purchase.order.seller
-    limit = context.loss_limits().get(seller)
-    lease = new_lease(context, seller)
-    return context.ledger.append(purchase, *events, lease=lease, caps=context.policy.caps, loss_limit=limit)
 
 
 def _claim_terms(context: PayerContext, purchase: Purchase) -> Terms | None:
