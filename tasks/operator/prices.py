@@ -18,7 +18,7 @@ from sources.slots import is_listing, slot
 from tasks.buy.plan import last_price, order
 from tasks.request.model import BadRequest
 from tasks.request.names import keys_for, sold_by_key
-from tasks.workspace.workspace import Workspace
+from tasks.workspace.workspace import Workspace, in_ledger_thread
 
 SAMPLE_KEY = "1"
 """The key to ask an endpoint with that is not sold by token: terms are the same for every key."""
@@ -87,6 +87,7 @@ def _kept(ws: Workspace, order: Order) -> Quote | None:
     return ws.ledger.quote(order.request.endpoint, ws.asset(order.seller))
 
 
+@in_ledger_thread
 def accept_prices(ws: Workspace, moves: Sequence[PriceMove]) -> None:
     """Make each offered price the base of its endpoint."""
     for move in moves:

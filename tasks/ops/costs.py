@@ -6,13 +6,12 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from payer.values.errors import LedgerUnavailable, Misconfigured
 from tasks.calls.call import transaction_url
 from tasks.request.model import Period
 from tasks.workspace.workspace import Workspace
-from warehouse.exports import accounting
 from warehouse.publish.views.catalog import view_query
 from warehouse.query import queries
 
@@ -128,11 +127,3 @@ def plain(value: Any) -> Any:
     if isinstance(value, list):
         return [plain(each) for each in value]
     return value
-
-
-def export_accounting(ws: Workspace, out: TextIO, period: Period = ALWAYS, *, totals: bool = False) -> None:
-    """Write CSV for bookkeeping, from the ledger alone: a line per purchase, or the months' totals with balances."""
-    if totals:
-        accounting.export_totals(ws.ledger, out, period)
-    else:
-        accounting.export_accounting(ws.ledger, out, period)

@@ -31,12 +31,12 @@ def accept_price(
 
     async def work(ws: Workspace) -> list[PriceMove]:
         moves = await price_moves(ws, name)
-        rows = [(move.dataset, move.old, move.new) for move in moves]
-        if rows:
+        if moves:
+            rows = [(move.dataset, move.old, move.new) for move in moves]
             output.table(("dataset", "base", "asked now"), rows, right=frozenset({1, 2}))
             if not yes:
                 _ask(output)
-            accept_prices(ws, moves)
+            await accept_prices(ws, moves)
         return moves
 
     moves = in_workspace(work)

@@ -57,16 +57,18 @@ def costs(
     A purchase belongs to the day in which it settled or, until then, in which it was ordered.
     """
     _check(by, shape, month, first, last, as_json=as_json)
-    from tasks.ops.costs import export_accounting, is_published, published_costs, with_links
+    from tasks.ops.costs import is_published, published_costs, with_links
     from tasks.request.model import parse_period
     from tasks.workspace.workspace import Workspace
     from tollbook.cli.workspace import in_workspace
+    from warehouse.exports.accounting import export_accounting, export_totals
 
     period = parse_period(month, first, last)
     output = Output(as_json=as_json or shape is Format.JSON)
     if shape in BOOKS:
         with Workspace.open() as ws:
-            export_accounting(ws, sys.stdout, period, totals=shape is Format.ACCOUNTING_TOTALS)
+            write = export_totals if shape is Format.ACCOUNTING_TOTALS else export_accounting
+            write(ws.ledger, sys.stdout, period)
         return
     group = by or By.FLOW
 

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from tollbook.cli import options
 from tollbook.cli.terminal.output import Output
-
-if TYPE_CHECKING:
-    from tasks.prefect.deploy.deploy import Deployed
 
 STYLES = {"created": "green", "updated": "yellow", "paused": "yellow", "deleted": "yellow", "unchanged": ""}
 
@@ -52,10 +49,6 @@ def deploy(
     automations = [own_or_shipped(name) for name in AUTOMATIONS]
     done = asyncio.run(deploy_all(source, automations, pool=pool, wait=wait, dry_run=dry_run))
     output.document(done.document())
-    _show(output, done)
-
-
-def _show(output: Output, done: Deployed) -> None:
     output.heading(f"Prefect server {done.server}, from {done.file}")
     for change in done.changes:
         action = change.action.value

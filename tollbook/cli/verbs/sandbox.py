@@ -5,15 +5,12 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from tollbook.cli import options
 from tollbook.cli.terminal.output import Output
-
-if TYPE_CHECKING:
-    from sandbox.world import World
 
 
 def sandbox(
@@ -43,7 +40,13 @@ def sandbox(
     try:
         more = {path.stem: path.absolute() for path in declarations or []}
         with World(home, tokens=tokens, seed=seed, x402_version=x402, declarations=more) as world:
-            doors = _doors(world)
+            doors: dict[str, Any] = {
+                "seller": world.seller_url,
+                "rpc": world.rpc_url,
+                "facilitator": world.facilitator_url,
+                "control": world.control_url,
+                "env": str(world.home / "sandbox.env"),
+            }
             output.document({"ready": True, **doors})
             output.line("ready " + " ".join(f"{name}={value}" for name, value in doors.items()))
             stops.get()
@@ -51,13 +54,3 @@ def sandbox(
         raise BadUsage(str(fault), advice=fault.fix) from None
     except HomeInUse as problem:
         raise BadUsage(str(problem), advice="stop the other sandbox, or name another --home") from None
-
-
-def _doors(world: World) -> dict[str, Any]:
-    return {
-        "seller": world.seller_url,
-        "rpc": world.rpc_url,
-        "facilitator": world.facilitator_url,
-        "control": world.control_url,
-        "env": str(world.home / "sandbox.env"),
-    }

@@ -47,21 +47,6 @@ def tokens(
     if not found:
         output.line(f"no token's id, symbol or name fits {query!r}")
         return Misconfigured.exit_code
-    _show(output, found)
-    return 0
-
-
-def _document(token: Token) -> dict[str, Any]:
-    return {
-        "token_id": token.token_id,
-        "symbol": token.symbol,
-        "name": token.name,
-        "rank": token.rank,
-        "market_cap_usd": token.market_cap,
-    }
-
-
-def _show(output: Output, found: list[Token]) -> None:
     rows = [
         (
             str(token.token_id),
@@ -77,3 +62,14 @@ def _show(output: Output, found: list[Token]) -> None:
     output.table(columns, [row[: len(columns)] for row in rows], right=frozenset({0, 3, 4}))
     if len(found) > SHOWN:
         output.line(f"  and {len(found) - SHOWN} more; a longer QUERY finds fewer, --json has all")
+    return 0
+
+
+def _document(token: Token) -> dict[str, Any]:
+    return {
+        "token_id": token.token_id,
+        "symbol": token.symbol,
+        "name": token.name,
+        "rank": token.rank,
+        "market_cap_usd": token.market_cap,
+    }
