@@ -23,7 +23,7 @@ from tasks.prefect.parameters import (
     Tokens,
 )
 from tasks.prefect.progress import ProgressArtifact
-from tasks.prefect.steps import AS_TASKS
+from tasks.prefect.steps import as_task
 from tasks.prefect.verdict import Verdict, verdict
 from tasks.prefect.worker import in_workspace
 from tasks.reference.catalogue import resolve_keys
@@ -63,7 +63,7 @@ async def backfill(
         threshold = 0 if again else threshold or 0
         approval = PausingApproval(threshold=threshold, budget=budget, seconds=approval_seconds, clock=ws.clock)
         async with ProgressArtifact() as watch:
-            outcome = await ingest(ws, request, run, steps=AS_TASKS, watch=watch, approve_bill=approval)
+            outcome = await ingest(ws, request, run, step=as_task, watch=watch, approve_bill=approval)
         await purchases_artifact(ws, outcome)
         await cost_artifact(ws)
         return verdict(outcome)

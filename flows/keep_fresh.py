@@ -12,7 +12,7 @@ from tasks.buy.bill import Bill
 from tasks.prefect.artifacts import bill_artifact, cost_artifact, purchases_artifact
 from tasks.prefect.flow_run import left_to_later_run, prefect_run
 from tasks.prefect.progress import ProgressArtifact
-from tasks.prefect.steps import AS_TASKS
+from tasks.prefect.steps import as_task
 from tasks.prefect.verdict import Verdict, verdict
 from tasks.prefect.worker import in_workspace
 from tasks.reference.catalogue import resolve_keys
@@ -33,7 +33,7 @@ async def keep_fresh(name: str, max_cost: str | None, tokens: str | None) -> Sta
         request = await ws.in_thread(request_fresh, ws, name, reason=run.reason, at=at, keys=keys)
         run, at = prefect_run(ws, name, run.reason, budget=budget_of(ws, [name], max_cost))
         async with ProgressArtifact() as watch:
-            outcome = await ingest(ws, request, run, steps=AS_TASKS, watch=watch, approve_bill=show_bill)
+            outcome = await ingest(ws, request, run, step=as_task, watch=watch, approve_bill=show_bill)
         await purchases_artifact(ws, outcome)
         await cost_artifact(ws)
         return verdict(outcome)

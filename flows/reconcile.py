@@ -10,7 +10,7 @@ from prefect.client.schemas.objects import State
 from tasks.ops.recovery import recover_all
 from tasks.prefect.artifacts import books_artifact
 from tasks.prefect.flow_run import run_name
-from tasks.prefect.steps import AS_TASKS, reconcile_task
+from tasks.prefect.steps import as_task, reconcile_task
 from tasks.prefect.verdict import Verdict, books_verdict
 from tasks.prefect.worker import PAUSE, RETRIES, in_workspace
 from tasks.workspace.workspace import Workspace
@@ -21,7 +21,7 @@ async def reconcile() -> State[Any]:
     """Finish open purchases of every flow, then compare ledger, chain and bodies. Fails on a difference."""
 
     async def work(ws: Workspace) -> Verdict:
-        await recover_all(ws, steps=AS_TASKS)
+        await recover_all(ws, step=as_task)
         async with ws.stop.interruptible():
             books = await reconcile_task(ws)
         await books_artifact(books)

@@ -22,6 +22,9 @@ from tasks.request.model import DataRequest, DatasetRequest
 from tasks.workspace.workspace import Workspace, in_ledger_thread
 from warehouse.coverage.held import held
 
+MOST_TURNS = 1000
+"""Rounds of further pages that a listing may take in one run: each is planned, quoted and bought by itself."""
+
 
 @dataclass(frozen=True, slots=True)
 class Planned:

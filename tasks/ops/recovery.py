@@ -8,9 +8,10 @@ from typing import Any
 from payer.settle.recover import Recovered
 from payer.values.errors import PaidUndelivered, Unresolved
 from payer.values.purchase import Purchase
-from tasks.buy.publish import LeftToPublisher
-from tasks.buy.steps import PLAIN, Steps
+from tasks.buy.publish import LeftToPublisher, load, publish
+from tasks.buy.purchase import recover
 from tasks.ops.status import exposed, purchase_document, undelivered_text
+from tasks.workspace.run import AsStep, plain
 from tasks.workspace.workspace import Workspace
 from warehouse.load.report import LoadReport
 from warehouse.publish.publication import Publication
@@ -70,11 +71,11 @@ class Recovery:
         }
 
 
-async def recover_all(ws: Workspace, *, steps: Steps = PLAIN) -> Recovery:
+async def recover_all(ws: Workspace, *, step: AsStep = plain) -> Recovery:
     """Carry every open purchase as far as it goes, then load and publish. Buys nothing new."""
-    found = await steps.recover(ws, None)
-    loaded = await steps.load(ws)
-    published = await steps.publish(ws)
+    found = await step(recover)(ws, None)
+    loaded = await step(load)(ws)
+    published = await step(publish)(ws)
     undelivered = tuple(await ws.in_thread(lambda: ws.ledger.undelivered()))
     failed = tuple(await ws.in_thread(lambda: ws.ledger.failed_deliveries()))
     known = {purchase.purchase_id for purchase, _ in found.in_doubt}

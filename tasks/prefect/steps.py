@@ -7,7 +7,7 @@ would wait for it and fail. Prefect can't keep money safe: its caches and transa
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
@@ -26,7 +26,6 @@ from tasks.buy.plan import Planned, note_avoided, plan
 from tasks.buy.publish import load, publish
 from tasks.buy.purchase import approve, buy, recover, verify
 from tasks.buy.quote import quote
-from tasks.buy.steps import Steps
 from tasks.calls.subject import of_plan
 from tasks.lake.write_lake import write_lake
 from tasks.ops.publish import compact, publish_all
@@ -137,17 +136,26 @@ def task(
     return run_as_task
 
 
-AS_TASKS = Steps(
-    recover=task(recover, retries=2, retry_delay_seconds=10),
-    load=task(load),
-    plan=task(plan),
-    quote=task(quote, retries=3, retry_delay_seconds=10),
-    note_avoided=task(note_avoided),
-    approve=task(approve, retries=2, retry_delay_seconds=10),
-    buy=task(buy),
-    verify=task(verify, retries=2, retry_delay_seconds=10),
-    publish=task(publish),
-)
+RETRIES: Mapping[Callable[..., Awaitable[Any]], int] = {
+    recover: 2,
+    load: 0,
+    plan: 0,
+    quote: 3,
+    note_avoided: 0,
+    approve: 2,
+    buy: 0,
+    verify: 2,
+    publish: 0,
+}
+"""The steps of a run, each with its retries, ten seconds apart."""
+_TASKS = {step: task(step, retries=retries, retry_delay_seconds=10) for step, retries in RETRIES.items()}
+
+
+def as_task(step: Callable[P, Awaitable[R]], /) -> Callable[P, Awaitable[R]]:
+    """Return a step of a run as its task."""
+    return _TASKS[step]
+
+
 publish_all_task = task(publish_all, retries=2, retry_delay_seconds=10)
 compact_task = task(compact)
 lake_task = task(write_lake)

@@ -1,15 +1,33 @@
-"""Name a run (its flow, its reason, its deployment), and the operator who decides. Every purchase names its run."""
+"""Name a run (its flow, its reason, its deployment), and the operator who decides; call its steps. Every purchase names
+its run.
+"""
 
 from __future__ import annotations
 
 import getpass
 import secrets
+from collections.abc import Awaitable, Callable
 from datetime import datetime
+from typing import ParamSpec, Protocol, TypeVar
 
 from payer.values.request import Run
 from tasks.workspace.workspace import Workspace, in_ledger_thread
 
-__all__ = ["Run", "new_run", "start_run"]
+__all__ = ["AsStep", "Run", "new_run", "plain", "start_run"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class AsStep(Protocol):
+    """A way to call the steps of a run: `plain`, as Prefect tasks, or with words for a person before each."""
+
+    def __call__(self, step: Callable[P, Awaitable[R]], /) -> Callable[P, Awaitable[R]]: ...
+
+
+def plain(step: Callable[P, Awaitable[R]], /) -> Callable[P, Awaitable[R]]:
+    """Return the step as it is."""
+    return step
 
 
 @in_ledger_thread

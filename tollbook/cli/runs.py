@@ -12,7 +12,6 @@ from tasks.buy.caps import Beside
 from tasks.buy.outcome import Outcome
 from tasks.buy.publish import publish
 from tasks.buy.quote import current_bill
-from tasks.buy.steps import PLAIN, publish_later
 from tasks.buy.watch import Watch
 from tasks.reference.catalogue import resolve_keys
 from tasks.request.build import budget_of, parse_range, request_fresh, request_range
@@ -22,7 +21,7 @@ from tasks.workspace.cache_trouble import as_payer_errors
 from tasks.workspace.run import new_run
 from tasks.workspace.workspace import Workspace
 from tollbook.cli.errors import BadUsage
-from tollbook.cli.terminal.progress import Stage, staged
+from tollbook.cli.terminal.progress import Stage, no_stage, staged
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +87,6 @@ async def range_request(
     return await ws.in_thread(request_range, ws, names, start, end, at=ws.clock.now(), keys=named, again=again)
 
 
-def no_stage(_words: str) -> None:
-    """Show nothing."""
-
-
 async def plan_flows(
     ws: Workspace, selection: Selection, max_cost: str | None = None, stage: Stage = no_stage
 ) -> list[Bill]:
@@ -135,12 +130,13 @@ async def run_flows(
         if ws.stop.requested:
             ended.append((name, Interrupted("the run was stopped before this flow was begun")))
             continue
-        steps = PLAIN if _publishes_itself(name, names) else replace(PLAIN, publish=publish_later)
+        # The last flow's publication covers the others; but a table that lists keys of others has to be there for them.
+        publishes = name == names[-1] or name in {table for table, _ in KEY_TABLES.values()}
         try:
             request = await ws.in_thread(request_fresh, ws, name, reason=reason, at=ws.clock.now(), keys=keys)
             run = new_run(request.flow, reason, ws.clock.now(), budget=left)
             with as_payer_errors():
-                outcome = await ingest(ws, request, run, watch=watch, steps=staged(steps, watch))
+                outcome = await ingest(ws, request, run, watch=watch, step=staged(watch), publishes=publishes)
         except PayerError as error:
             ended.append((name, error))
             continue
@@ -148,18 +144,7 @@ async def run_flows(
             watch.ended()
         ended.append(outcome)
         left = None if left is None else left - outcome.amount_atomic - outcome.in_doubt
-    return await _finish(ws, ended, notes)
-
-
-def _publishes_itself(name: str, names: Sequence[str]) -> bool:
-    """True for the last flow, whose publication covers the others, and for flows whose table lists keys of others."""
-    return name == names[-1] or name in {table for table, _ in KEY_TABLES.values()}
-
-
-async def _finish(
-    ws: Workspace, ended: list[Outcome | tuple[str, PayerError]], notes: Sequence[str]
-) -> list[Outcome | tuple[str, PayerError]]:
-    """Add the notes to the last outcome, and publish what it loaded if no flow did."""
+    # The last outcome gets the notes, and its rows are published if no flow did.
     for at, each in reversed(list(enumerate(ended))):
         if isinstance(each, Outcome):
             ended[at] = await _publish_outcome(ws, replace(each, notes=(*each.notes, *notes)))

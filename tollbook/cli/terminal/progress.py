@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from payer.values.purchase import Purchase
@@ -14,7 +13,7 @@ from tollbook.cli.terminal.spinner import Spinner
 
 if TYPE_CHECKING:
     from tasks.buy.bill import Bill
-    from tasks.buy.steps import Steps
+    from tasks.workspace.run import AsStep
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -24,26 +23,33 @@ Stage = Callable[[str], None]
 SECONDS_BETWEEN_LINES = 2.0
 
 
-def with_stages(steps: Steps, stage: Stage) -> Steps:
-    """Return the steps of a run, each saying first what it is about to do: `stage` shows that until the next."""
-    return replace(
-        steps,
-        recover=_saying(steps.recover, stage, "looking for open purchases"),
-        load=_saying(steps.load, stage, "loading"),
-        plan=_saying(steps.plan, stage, "planning"),
-        quote=_saying(steps.quote, stage, "asking for prices"),
-        approve=_saying(steps.approve, stage, "reserving"),
-        verify=_saying(steps.verify, stage, "looking for the payments on the chain"),
-        publish=_saying(steps.publish, stage, "publishing"),
-    )
+STAGES = {
+    "recover": "looking for open purchases",
+    "load": "loading",
+    "plan": "planning",
+    "quote": "asking for prices",
+    "approve": "reserving",
+    "verify": "looking for the payments on the chain",
+    "publish": "publishing",
+}
+"""Words for the steps of a run, by their names; buying shows itself."""
 
 
-def _saying(step: Callable[P, Awaitable[T]], stage: Stage, words: str) -> Callable[P, Awaitable[T]]:
-    async def saying(*args: P.args, **kwargs: P.kwargs) -> T:
-        stage(words)
-        return await step(*args, **kwargs)
+def with_stages(stage: Stage) -> AsStep:
+    """Have each step say first what it is about to do: `stage` shows that until the next."""
+
+    def saying(step: Callable[P, Awaitable[T]], /) -> Callable[P, Awaitable[T]]:
+        async def said(*args: P.args, **kwargs: P.kwargs) -> T:
+            stage(STAGES[step.__name__])
+            return await step(*args, **kwargs)
+
+        return said if step.__name__ in STAGES else step
 
     return saying
+
+
+def no_stage(_words: str) -> None:
+    """Show nothing."""
 
 
 def watch_for(*, quiet: bool = False) -> Watch:
@@ -59,9 +65,9 @@ def say(watch: Watch, words: str) -> None:
         watch.stage(words)
 
 
-def staged(steps: Steps, watch: Watch) -> Steps:
-    """Return steps that a bar shows between purchases; lines and silence have nothing to show."""
-    return with_stages(steps, watch.stage) if isinstance(watch, Bar) else steps
+def staged(watch: Watch) -> AsStep:
+    """Have a bar show steps between purchases; lines and silence have nothing to show."""
+    return with_stages(watch.stage if isinstance(watch, Bar) else no_stage)
 
 
 class Lines(Counting):

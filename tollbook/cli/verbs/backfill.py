@@ -37,7 +37,6 @@ def backfill(
         from tasks.buy.bill import Bill, plan_document
         from tasks.buy.outcome import Outcome, run_document
         from tasks.buy.quote import current_bill
-        from tasks.buy.steps import PLAIN
         from tasks.request.build import budget_of
         from tasks.workspace.run import new_run
         from tasks.workspace.workspace import Workspace
@@ -59,8 +58,7 @@ def backfill(
             approval, watch = Approval(output, budget, yes=yes), watch_for(quiet=as_json or bool(ws.settings.log))
             run = new_run(request.flow, request.reason, ws.clock.now(), budget=budget)
             try:
-                steps = staged(PLAIN, watch)
-                return await ingest(ws, request, run, watch=watch, approve_bill=approval, steps=steps)
+                return await ingest(ws, request, run, watch=watch, approve_bill=approval, step=staged(watch))
             finally:
                 watch.ended()
 
