@@ -12,13 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
 from tollbook_bucket.address import CREDENTIALS, Address
-from tollbook_bucket.errors import (
-    AccessRefused,
-    BucketError,
-    BucketMissing,
-    LibraryMissing,
-    StoreUnreachable,
-)
+from tollbook_bucket.errors import AccessRefused, BucketError, BucketMissing, LibraryMissing, StoreUnreachable
 
 if TYPE_CHECKING:
     from obstore import UpdateVersion

@@ -25,14 +25,7 @@ from payer.context import PayerContext
 from payer.http.exchange import Answer, NoAnswer, NotSent
 from payer.policy.clock_skew import CLOCK_ADVICE
 from payer.values.crashpoints import crash_point
-from payer.values.errors import (
-    Frozen,
-    OverBudget,
-    Refused,
-    SellerUnreachable,
-    SignerRefused,
-    SignerUnreachable,
-)
+from payer.values.errors import Frozen, OverBudget, Refused, SellerUnreachable, SignerRefused, SignerUnreachable
 from payer.values.events import Denied, Sent, Signed, Undelivered, Unsent, Void
 from payer.values.purchase import Money, Purchase
 from payer.values.terms import SignedPayment, Terms

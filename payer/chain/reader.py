@@ -49,11 +49,7 @@ class RpcChain:
 
     async def look(self, asset: Asset, payer: str, nonces: Mapping[str, int | None]) -> Mapping[str, ChainView]:
         """Ask every server, and combine what those say that answer. Raises ChainUnreachable if none does."""
-        asked = (_answer(server.look(asset, payer, nonces)) for server in self.servers)
-        answers = await asyncio.gather(*asked)
-        seen = [answer for answer in answers if not isinstance(answer, ChainUnreachable)]
-        if not seen:
-            raise self._unreachable([answer for answer in answers if isinstance(answer, ChainUnreachable)])
+        seen = await self._all(lambda server: server.look(asset, payer, nonces))
         return {nonce: combine([views[nonce] for views in seen], len(self.servers)) for nonce in nonces}
 
     async def balance(self, asset: Asset, owner: str) -> int:
@@ -73,11 +69,7 @@ class RpcChain:
 
     async def paid(self, asset: Asset, payer: str, from_block: int, to_block: int) -> list[TransferOut]:
         """Ask every server, and join what those show that answer: a log that one leaves out is still counted."""
-        asked = (_answer(server.transfers(asset, payer, from_block, to_block)) for server in self.servers)
-        answers = await asyncio.gather(*asked)
-        shown = [answer for answer in answers if not isinstance(answer, ChainUnreachable)]
-        if not shown:
-            raise self._unreachable([answer for answer in answers if isinstance(answer, ChainUnreachable)])
+        shown = await self._all(lambda server: server.transfers(asset, payer, from_block, to_block))
         joined = {(each.tx_hash, each.log_index): each for answer in shown for each in answer}
         return sorted(joined.values(), key=lambda each: (each.block_number, each.log_index))
 
@@ -96,6 +88,14 @@ class RpcChain:
         """The head of each server by its host, or its error: shows which of them is at fault."""
         answers = await asyncio.gather(*(_answer(server.head()) for server in self.servers))
         return {server.name: answer for server, answer in zip(self.servers, answers, strict=True)}
+
+    async def _all(self, read: Callable[[RpcServer], Awaitable[T]]) -> list[T]:
+        """The answers of every server that gives one. Raises ChainUnreachable if none does."""
+        answers = await asyncio.gather(*(_answer(read(server)) for server in self.servers))
+        given = [answer for answer in answers if not isinstance(answer, ChainUnreachable)]
+        if not given:
+            raise self._unreachable([answer for answer in answers if isinstance(answer, ChainUnreachable)])
+        return given
 
     async def _first(self, read: Callable[[RpcServer], Awaitable[T]]) -> T:
         errors = []

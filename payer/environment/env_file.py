@@ -21,10 +21,7 @@ STORES = ("AWS_", "AZURE_", "GOOGLE_")
 ENV_FILE = ".env"
 
 PATHS = frozenset(
-    {
-        *(POLICY, "TOLLBOOK_HOME", "TOLLBOOK_KEYSTORE", "TOLLBOOK_KEYSTORE_PASSWORD_FILE"),
-        "TOLLBOOK_NONCE_SECRET_FILE",
-    }
+    {*(POLICY, "TOLLBOOK_HOME", "TOLLBOOK_KEYSTORE", "TOLLBOOK_KEYSTORE_PASSWORD_FILE"), "TOLLBOOK_NONCE_SECRET_FILE"}
 )
 """Variables that name files and folders: in the file, a relative one counts from the file's folder."""
 

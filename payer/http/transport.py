@@ -76,14 +76,13 @@ class HttpTransport:
         seller = self._seller(request.url)
         paid = any(name.lower() in PAYMENT_HEADERS for name in headers)
         pauses = () if paid or request.method.upper() not in _REPEATABLE else _BACKOFF_SECONDS
-        for pause in pauses:
+        for pause in (*pauses, None):
             result = await self._through_gate(seller, request, headers, timeout)
-            if isinstance(result, Answer) and result.status not in _BUSY:
-                return result
-            if not await self._pause_if_told(seller, result):
+            is_told = await self._pause_if_told(seller, result)
+            if pause is None or (isinstance(result, Answer) and result.status not in _BUSY):
+                break
+            if not is_told:
                 await self._clock.sleep(pause * self._jitter.uniform(0.5, 1.5))
-        result = await self._through_gate(seller, request, headers, timeout)
-        await self._pause_if_told(seller, result)
         if isinstance(result, Answer):
             return result
         del headers  # a traceback may show local variables, and these can be spent (I10)

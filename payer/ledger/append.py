@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-import sqlalchemy as sa
 from msgspec.structs import replace
 
 from payer.ledger import caps, loss_limit
@@ -24,7 +23,7 @@ from payer.ledger.database.queries import (
     SET_PURCHASE_STATE,
     VERSION,
 )
-from payer.ledger.database.statements import Transaction, transaction
+from payer.ledger.database.statements import Transaction
 from payer.ledger.elsewhere.record import elsewhere
 from payer.ledger.operator import freezes
 from payer.policy.rules import Caps
@@ -44,22 +43,7 @@ class Body:
     content_type: str
 
 
-def append(
-    engine: sa.Engine,
-    purchase: Purchase,
-    events: Sequence[Event],
-    lease: Lease | None = None,
-    body: Body | None = None,
-    limits: Mapping[str, Caps] | None = None,
-    seller_loss_limit: int | None = None,
-) -> Purchase:
-    """Append in one transaction; `Ledger.append` has the contract."""
-    with transaction(engine, write=True) as txn:
-        _check_seller(txn, purchase, events, seller_loss_limit)
-        return append_within(txn, purchase, events, lease, body, limits)
-
-
-def _check_seller(txn: Transaction, purchase: Purchase, events: Sequence[Event], seller_loss_limit: int | None) -> None:
+def check_seller(txn: Transaction, purchase: Purchase, events: Sequence[Event], seller_loss_limit: int | None) -> None:
     """Raise Frozen for a signature over new money, and OverBudget at the seller's loss limit."""
     signs_new_money, seller = freezes.signs_new_money(purchase, events), purchase.order.seller
     if not signs_new_money and seller_loss_limit is None:
@@ -70,19 +54,6 @@ def _check_seller(txn: Transaction, purchase: Purchase, events: Sequence[Event],
         freezes.check(txn, seller)
     if seller_loss_limit is not None:
         loss_limit.check(txn, seller, purchase.asset, seller_loss_limit)
-
-
-def append_all(engine: sa.Engine, batch: Iterable[tuple[Purchase, Sequence[Event]]]) -> list[Purchase]:
-    """Append to many purchases in one transaction, without those that have moved on."""
-    done = []
-    with transaction(engine, write=True) as txn:
-        serialize_caps(txn)
-        for purchase, events in batch:
-            try:
-                done.append(append_within(txn, purchase, events))
-            except Conflict:
-                continue
-    return done
 
 
 def append_within(

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Self
 
 import sqlalchemy as sa
 
-from payer.ledger import append, reserve
-from payer.ledger.append import Body
+from payer.ledger import reserve
+from payer.ledger.append import Body, Conflict, append_within, check_seller
 from payer.ledger.audit.compare import Mismatch
 from payer.ledger.audit.integrity import Integrity
 from payer.ledger.audit.writers import Writers
 from payer.ledger.costs import Costs
 from payer.ledger.database.connect import connect
 from payer.ledger.database.engine import read_connection
+from payer.ledger.database.locks import serialize_caps
+from payer.ledger.database.statements import transaction
 from payer.ledger.database.thread import CallsInThread, LedgerThread
 from payer.ledger.deliveries import Deliveries
 from payer.ledger.elsewhere.record import SpentElsewhere
@@ -116,12 +119,20 @@ class Ledger(CallsInThread, Purchases, Costs, Quotes, Freezes, Deliveries, Scans
         events signs or sends.
         """
         self._integrity.before_append(events)
-        return append.append(self._engine, purchase, events, lease, body, caps, loss_limit)
+        with transaction(self._engine, write=True) as txn:
+            check_seller(txn, purchase, events, loss_limit)
+            return append_within(txn, purchase, events, lease, body, caps)
 
     def append_all(self, batch: Iterable[tuple[Purchase, Sequence[Event]]]) -> list[Purchase]:
         """Append to many purchases in one commit; those that have changed since they were read are left out."""
         self._integrity.before_append(())
-        return append.append_all(self._engine, batch)
+        done = []
+        with transaction(self._engine, write=True) as txn:
+            serialize_caps(txn)
+            for purchase, events in batch:
+                with suppress(Conflict):
+                    done.append(append_within(txn, purchase, events))
+        return done
 
     def verify_projection(self) -> list[Mismatch]:
         """Fold all events again; return where the projection or the caps' buckets differ. Then nothing is signed.

@@ -41,13 +41,7 @@ class Scans(OnEngine):
             return [TransferOut(*row) for row in connection.execute(query)]
 
     def close_scan(
-        self,
-        asset: Asset,
-        wallet: str,
-        from_block: int,
-        through: int,
-        seen: Sequence[TransferOut],
-        at: datetime,
+        self, asset: Asset, wallet: str, from_block: int, through: int, seen: Sequence[TransferOut], at: datetime
     ) -> None:
         """Replace the transfers known in blocks from `from_block` to `through` by those seen, and record how far.
 

@@ -23,14 +23,7 @@ from payer.spool import Spool
 from payer.values.chain_view import NotSeen
 from payer.values.clock import SystemClock
 from payer.values.durable import make_private_folder
-from payer.values.errors import (
-    ConflictingRequest,
-    EndedVoid,
-    LedgerDamaged,
-    Misconfigured,
-    PaidUndelivered,
-    PayerError,
-)
+from payer.values.errors import ConflictingRequest, EndedVoid, LedgerDamaged, Misconfigured, PaidUndelivered, PayerError
 from payer.values.identifiers import purchase_key
 from payer.values.purchase import Data, Delivery, Money, Purchase
 from payer.values.request import Order, Run
