@@ -1,16 +1,4 @@
-"""The errors of object storage. No money is in any: whatever was bought is in the ledger and published locally.
-
-BucketError
-├─ BadAddress         the address can't be one
-├─ LibraryMissing     obstore is not installed
-├─ StoreUnreachable   down, slow, or failing: try again later
-├─ AccessRefused      credentials are missing, wrong or too weak
-├─ BucketMissing      the store knows no such bucket
-├─ NothingPublished   the bucket is there, and nothing is published at this address
-├─ NewerLayout        published by a newer tollbook
-├─ PublicationDamaged  an object is missing, or is not what its name says
-└─ AnotherPublisher   another home publishes at this address
-"""
+"""The errors of object storage. No money is in any: whatever was bought is in the ledger and published locally."""
 
 from __future__ import annotations
 

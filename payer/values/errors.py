@@ -1,33 +1,13 @@
 """The errors around a payment. Each answers three questions: was money sent, may I retry, what should I do.
 
-PayerError
-├─ Misconfigured          configuration or a secret is wrong; nothing was signed          exit 2
-│  ├─ BadCopy             a path given to a backup or a restore can't be meant
-│  └─ PolicyMissing       there is no policy file
-├─ Refused                policy or a cap forbids it; nothing was signed                  exit 3
-│  ├─ OverBudget          a cap, a loss limit or the wallet's balance would be exceeded
-│  ├─ Frozen              an operator froze the seller, or all of them
-│  ├─ QuoteUnacceptable   malformed terms, or host, payTo, asset, network, scheme, price
-│  │  └─ NotOffered       the seller answers an unpaid request with another 4xx than 402     exit 2
-│  ├─ ConflictingRequest  one purchase key, two different requests
-│  └─ SignerRefused       the remote signer refuses, or its answer is not this wallet's signature
-├─ Unreachable            no answer, and nothing was spent by this run                    exit 6
-│  ├─ SellerUnreachable   the seller
-│  ├─ ChainUnreachable    the chain's RPC server
-│  └─ SignerUnreachable   the remote signer that holds the key
-├─ Interrupted            the run was stopped before this was begun                       exit 4
-├─ EndedVoid              sent, and proved by the chain that it can never be taken        exit 4
-├─ Unresolved             sent, outcome unknown, money exposed                            exit 4
-├─ Unforeseen             a defect of tollbook met a purchase or a command                exit 4
-├─ PaidUndelivered        spent, and every claim for the body failed                      exit 5
-└─ LedgerUnavailable      the ledger can't be opened or written; nothing may be signed    exit 6
-   ├─ LedgerReplaced       its file was deleted or replaced while it was open              exit 4
-   ├─ Unbooked            an answer to a payment arrived and can't be written down        exit 4
-   ├─ LedgerDamaged       the ledger's purchases or caps are not what its events say       exit 4
-   ├─ BackupFailed        a copy of the ledger can't be written                           exit 6
-   ├─ NotALedger          TOLLBOOK_LEDGER_URL names no ledger, or a damaged one             exit 2
-   │  └─ DamagedFile      its file is damaged
-   └─ LedgerTooNew        the ledger was written by a newer tollbook                      exit 2
+PayerError, with the command's exit code
+├─ Misconfigured 2      ─ BadCopy, PolicyMissing
+├─ Refused 3            ─ OverBudget, Frozen, QuoteUnacceptable (─ NotOffered 2), ConflictingRequest, SignerRefused
+├─ Unreachable 6        ─ SellerUnreachable, ChainUnreachable, SignerUnreachable
+├─ Interrupted 4, EndedVoid 4, Unresolved 4, Unforeseen 4
+├─ PaidUndelivered 5
+└─ LedgerUnavailable 6  ─ LedgerReplaced 4, Unbooked 4, LedgerDamaged 4, BackupFailed, NotALedger 2 (─ DamagedFile),
+                          LedgerTooNew 2
 
 Errors of other packages derive from these and answer the same questions.
 """
