@@ -62,43 +62,13 @@ if TYPE_CHECKING:
     )
     from payer.values.request import Order, Request, Run
 
-__all__ = [
-    "BackupFailed",
-    "BadCopy",
-    "ChainUnreachable",
-    "ConflictingRequest",
-    "DamagedFile",
-    "EndedVoid",
-    "Frozen",
-    "Interrupted",
-    "LedgerDamaged",
-    "LedgerReplaced",
-    "LedgerTooNew",
-    "LedgerUnavailable",
-    "Misconfigured",
-    "NotALedger",
-    "NotOffered",
-    "Order",
-    "OverBudget",
-    "PaidTransport",
-    "PaidTransportError",
-    "PaidUndelivered",
-    "Payer",
-    "PayerContext",
-    "PayerError",
-    "PolicyMissing",
-    "QuoteUnacceptable",
-    "Refused",
-    "Request",
-    "Run",
-    "SellerUnreachable",
-    "SignerRefused",
-    "SignerUnreachable",
-    "Unbooked",
-    "Unforeseen",
-    "Unreachable",
-    "Unresolved",
-]
+__all__ = ["Order", "PaidTransport", "PaidTransportError", "Payer", "PayerContext", "PayerError", "Request", "Run"]
+__all__ += ["BadCopy", "Misconfigured", "PolicyMissing"]
+__all__ += ["ConflictingRequest", "Frozen", "NotOffered", "OverBudget", "QuoteUnacceptable", "Refused", "SignerRefused"]
+__all__ += ["ChainUnreachable", "SellerUnreachable", "SignerUnreachable", "Unreachable"]
+__all__ += ["EndedVoid", "Interrupted", "PaidUndelivered", "Unforeseen", "Unresolved"]
+__all__ += ["BackupFailed", "DamagedFile", "LedgerDamaged", "LedgerReplaced", "LedgerTooNew", "LedgerUnavailable"]
+__all__ += ["NotALedger", "Unbooked"]
 
 _MODULES = {
     "Payer": "payer.payer",

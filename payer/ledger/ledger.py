@@ -18,7 +18,7 @@ from payer.ledger.database.connect import connect
 from payer.ledger.database.engine import read_connection
 from payer.ledger.database.locks import serialize_caps
 from payer.ledger.database.statements import transaction
-from payer.ledger.database.thread import CallsInThread, LedgerThread
+from payer.ledger.database.thread import LedgerThread
 from payer.ledger.deliveries import Deliveries
 from payer.ledger.elsewhere.record import SpentElsewhere
 from payer.ledger.operator.freezes import Freezes
@@ -34,7 +34,7 @@ from payer.values.purchase import Lease, Purchase
 from payer.values.request import Run
 
 
-class Ledger(CallsInThread, Purchases, Costs, Quotes, Freezes, Deliveries, Scans):
+class Ledger(Purchases, Costs, Quotes, Freezes, Deliveries, Scans):
     """Append-only events, the purchases folded from them, and the caps counted in the same commits.
 
     Any number of processes may write. Each write is one durable commit when the call returns. Implements
@@ -43,12 +43,13 @@ class Ledger(CallsInThread, Purchases, Costs, Quotes, Freezes, Deliveries, Scans
     """
 
     def __init__(self, engine: sa.Engine, writers: Writers | None = None, thread: LedgerThread | None = None) -> None:
-        super().__init__(thread or LedgerThread(inline=True))
+        self._thread = thread or LedgerThread(inline=True)
+        self.in_thread, self.begin, self.beside = self._thread.run, self._thread.begin, self._thread.beside
         self._engine = engine
         self._integrity = Integrity(engine, writers)
         self.elsewhere, self.changes = SpentElsewhere(engine), PurchaseChanges(engine)
         """Transfers of the wallet that this ledger lacks; and its calls as they change, for who watches them."""
-        self.workers = Workers(engine, self)
+        self.workers = Workers(engine, self._thread)
 
     @classmethod
     def open(cls, url: str, thread: LedgerThread | None = None) -> Self:

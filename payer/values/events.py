@@ -275,19 +275,8 @@ def fold(p: Purchase, event: Event) -> Purchase:
 KINDS: dict[str, type[Event]] = {
     kind.__name__.lower(): kind
     for kind in (
-        Intent,
-        Signed,
-        Sent,
-        Unsent,
-        Answered,
-        Delivered,
-        DeliveryFailed,
-        Settled,
-        Unsettled,
-        Void,
-        Denied,
-        Undelivered,
-        LossAccepted,
+        *(Intent, Signed, Sent, Unsent, Answered, Delivered, DeliveryFailed),
+        *(Settled, Unsettled, Void, Denied, Undelivered, LossAccepted),
     )
 }
 """Event classes by their names in the ledger."""

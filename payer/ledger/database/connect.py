@@ -55,22 +55,16 @@ def connect(url: str) -> sa.Engine:
 
 
 def _upgrade_if_older(engine: sa.Engine) -> None:
-    version = _version(engine)
-    if version == SCHEMA_VERSION:
-        return
+    """Upgrade the ledger, or a new database. Raises NotALedger for another program's, and LedgerTooNew."""
+    version: str | None = None
+    with engine.connect() as connection:
+        if tables := sa.inspect(connection).get_table_names():
+            check_tables(tables, "the database that TOLLBOOK_LEDGER_URL names")
+            version = connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
     if version is not None and version > SCHEMA_VERSION:
         raise LedgerTooNew(f"the ledger has schema {version}; this tollbook knows {SCHEMA_VERSION} and older")
-    upgrade(engine)
-
-
-def _version(engine: sa.Engine) -> str | None:
-    """The schema version of the ledger, None for a new database. Raises NotALedger for another program's."""
-    with engine.connect() as connection:
-        tables = sa.inspect(connection).get_table_names()
-        if not tables:
-            return None
-        check_tables(tables, "the database that TOLLBOOK_LEDGER_URL names")
-        return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
+    if version != SCHEMA_VERSION:
+        upgrade(engine)
 
 
 def configuration() -> Config:

@@ -104,17 +104,18 @@ class LedgerThread:
         self._queue: SimpleQueue[LedgerWork[Any] | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
 
-    async def run(self, work: Callable[[], T]) -> T:
-        """Do the work in the thread and return its result, as `LedgerWork.outcome` does."""
-        if self._inline:
-            return work()
-        return await self.begin(work).outcome()
+    async def run(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do in the thread what reaches the ledger, and return its result; the event loop goes on meanwhile.
 
-    def begin(self, work: Callable[[], T]) -> LedgerWork[T] | FinishedWork[T]:
-        """Give the work to the thread; whoever gave it waits for its end."""
+        Cancelled, what was not begun is given up, and what was begun is waited for.
+        """
+        return await self.begin(work, *args, **kwargs).outcome()
+
+    def begin(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> LedgerWork[T] | FinishedWork[T]:
+        """Begin in the thread what reaches the ledger; `outcome` waits for it."""
         if self._inline:
-            return FinishedWork(work())
-        given = LedgerWork(work)
+            return FinishedWork(work(*args, **kwargs))
+        given = LedgerWork(partial(work, *args, **kwargs))
         if self._thread is None:
             self._queue = SimpleQueue()
             self._thread = threading.Thread(target=_work, args=(self._queue,), name="tollbook-ledger", daemon=True)
@@ -122,9 +123,9 @@ class LedgerThread:
         self._queue.put(given)
         return given
 
-    async def beside(self, work: Callable[[], T]) -> T:
-        """Do work that needs no ledger in another thread, also while this one waits."""
-        return work() if self._inline else await asyncio.to_thread(work)
+    async def beside(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do what needs no ledger in another thread, also while this one waits."""
+        return work(*args, **kwargs) if self._inline else await asyncio.to_thread(work, *args, **kwargs)
 
     def close(self) -> None:
         """End the thread after what it was given. One that waits for a dead server ends with the process."""
@@ -138,25 +139,3 @@ def _work(queue: SimpleQueue[LedgerWork[Any] | None]) -> None:
     while (given := queue.get()) is not None:
         given.run()
         del given
-
-
-class CallsInThread:
-    """The ledger's calls as coroutines await them."""
-
-    def __init__(self, thread: LedgerThread) -> None:
-        self._thread = thread
-
-    async def in_thread(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Do in the ledger's thread what reaches the ledger; the event loop goes on meanwhile.
-
-        Cancelled, what was not begun is given up, and what was begun is waited for.
-        """
-        return await self._thread.run(partial(work, *args, **kwargs))
-
-    def begin(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> LedgerWork[T] | FinishedWork[T]:
-        """Begin in the ledger's thread what reaches the ledger; `outcome` waits for it."""
-        return self._thread.begin(partial(work, *args, **kwargs))
-
-    async def beside(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Do what needs no ledger in another thread, while the ledger may be waiting."""
-        return await self._thread.beside(partial(work, *args, **kwargs))

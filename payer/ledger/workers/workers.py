@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from payer.http.pace import LONGEST_PAUSE_SECONDS, Pace
 from payer.ledger.database.engine import write_connection
 from payer.ledger.database.schema import SERVER_TIME
-from payer.ledger.database.thread import CallsInThread
+from payer.ledger.database.thread import LedgerThread
 from payer.ledger.workers.publisher import PublisherElection
 
 # The row is locked before the times are read: a worker that waited for it compares with the present.
@@ -36,18 +36,18 @@ _SHORTEST_SECONDS = 0.001
 class SharedPace:
     """The next free slot of one seller, in the ledger. Implements `payer.http.pace.Pace`."""
 
-    def __init__(self, engine: sa.Engine, calls: CallsInThread, seller: str, requests_per_minute: int) -> None:
-        self._engine, self._calls, self._seller = engine, calls, seller
+    def __init__(self, engine: sa.Engine, thread: LedgerThread, seller: str, requests_per_minute: int) -> None:
+        self._engine, self._thread, self._seller = engine, thread, seller
         self._gap = 60_000_000 // requests_per_minute
         self._longest = max(self._gap, int(LONGEST_PAUSE_SECONDS * 1_000_000))
 
     async def take(self, _now: datetime) -> float:
         """Take the slot and return 0.0, or return the seconds until the next one. Raises LedgerUnavailable."""
-        return await self._calls.in_thread(self.take_now)
+        return await self._thread.run(self.take_now)
 
     async def hold(self, until: datetime, now: datetime) -> None:
         """Give no slot before a time of this machine's clock. Raises LedgerUnavailable."""
-        await self._calls.in_thread(self.hold_for, (until - now).total_seconds())
+        await self._thread.run(self.hold_for, (until - now).total_seconds())
 
     def take_now(self) -> float:
         """Take the slot in one statement, as `take` does. Blocks."""
@@ -67,8 +67,8 @@ class SharedPace:
 class Workers:
     """The workers of one ledger. `share` is True on PostgreSQL, where they may be of several machines and homes."""
 
-    def __init__(self, engine: sa.Engine, calls: CallsInThread) -> None:
-        self._engine, self._calls = engine, calls
+    def __init__(self, engine: sa.Engine, thread: LedgerThread) -> None:
+        self._engine, self._thread = engine, thread
         self.share = engine.dialect.name == "postgresql"
         self.publisher = PublisherElection(engine)
 
@@ -77,4 +77,4 @@ class Workers:
         return self.pace if self.share else of_one_machine
 
     def pace(self, seller: str, requests_per_minute: int) -> SharedPace:
-        return SharedPace(self._engine, self._calls, seller, requests_per_minute)
+        return SharedPace(self._engine, self._thread, seller, requests_per_minute)
