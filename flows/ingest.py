@@ -27,7 +27,8 @@ async def ingest(
     approve_bill: ApproveBill = approve_by_policy,
     publishes: bool = True,
 ) -> Outcome:
-    """Recover, load; plan, quote, approve, buy, load until nothing is missing or `ws.stop`; verify, `publishes`."""
+    """Recover, load; plan, quote, approve, buy, load until nothing is missing or `ws.stop`; verify, and publish unless
+    the command does so once at its end."""
     builder, whole = OutcomeBuilder(run, ws.asset(request.seller)), request.whole or run.budget is not None
     await start_run(ws, run)
     builder.count_recovered(await step(recover)(ws, run.flow))
