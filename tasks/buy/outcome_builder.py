@@ -109,8 +109,9 @@ class OutcomeBuilder:
         paid = [p for p in sent if not _in_doubt(p)]
         met = {p.purchase_id: p for p in (*self.reclaimed.values(), *(b.purchase for b in self.bought.values()))}
         undelivered = {p.purchase_id for p in met.values() if p.undelivered and not p.loss_accepted}
-        over = [p for p in met.values() if p.data is Data.DELIVERED or p.purchase_id in undelivered]
-        left = self._left({p.purchase_key for p in over})
+        over = {p.purchase_key for p in met.values() if p.data is Data.DELIVERED or p.purchase_id in undelivered}
+        lines = self.bill.lines if self.bill else ()
+        left = [item for line in lines for item in line.all_items if item.key not in over]
         saved = self.first_bill.saved if self.first_bill else Saved()
         outcome = Outcome(
             run=self.run,
@@ -134,7 +135,7 @@ class OutcomeBuilder:
             published=None,
             notes=self._notes(notes),
             interrupted=interrupted,
-            unconfirmed=unconfirmed_of(self.bill.lines if self.bill else (), (*mine, *self.reclaimed.values())),
+            unconfirmed=unconfirmed_of(lines, (*mine, *self.reclaimed.values())),
         )
         return outcome if self.published is None else outcome.with_publication(self.published)
 
@@ -154,11 +155,6 @@ class OutcomeBuilder:
         published = (self.published.note,) if isinstance(self.published, Publication) and self.published.note else ()
         postponed = (self.postponed,) if self.postponed else ()
         return tuple(dict.fromkeys((*notes, *loaded, *billed, *published, *postponed)))
-
-    def _left(self, over: set[str]) -> list[Item]:
-        """The last bill's requests, bought or not, without the purchase keys that are `over`."""
-        lines = self.bill.lines if self.bill else ()
-        return [item for line in lines for item in line.all_items if item.key not in over]
 
     def _worth(self, items: Sequence[Item]) -> int | None:
         """The cost at the newest prices, also those that policy refused; None where one is unknown."""

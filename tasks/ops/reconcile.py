@@ -100,18 +100,14 @@ async def reconcile_all(
 
 
 def _books(ws: Workspace, assets: tuple[Reconciled, ...], list_foreign: bool) -> Books:
-    published = _by_transaction(ws) if any(one.foreign for one in assets) else {}
+    published: dict[str, str] = {}
+    if any(one.foreign for one in assets) and (ws.home / "published" / "warehouse.duckdb").exists():
+        # Those that the published costs have: also what the ledger has lost.
+        published = dict(query(ws.home, "SELECT tx_hash, purchase_id FROM costs WHERE tx_hash IS NOT NULL")[1])
     paid = {published[transfer.tx_hash] for one in assets for transfer in one.foreign if transfer.tx_hash in published}
     files = (*damaged_bodies(ws.ledger), *_published(ws, paid))
     losses = (*ws.ledger.undelivered(), *ws.ledger.failed_deliveries())
     return Books(assets, files, published, losses, tuple(exposed(ws)), list_foreign)
-
-
-def _by_transaction(ws: Workspace) -> dict[str, str]:
-    """Return purchase ids by transaction from the published costs: also those that the ledger has lost."""
-    if not (ws.home / "published" / "warehouse.duckdb").exists():
-        return {}
-    return dict(query(ws.home, "SELECT tx_hash, purchase_id FROM costs WHERE tx_hash IS NOT NULL")[1])
 
 
 def _published(ws: Workspace, paid: Collection[str]) -> list[Difference]:

@@ -45,39 +45,32 @@ COST_LABELS = frozenset({"day", "month", "flow", "dataset", "asset"})
 
 async def bill_artifact(bill: Bill) -> None:
     """Write the bill as a table artifact, before anything is signed; caps, and what can't be bought, above it."""
-    rows = [_bill_row(bill, line) for line in bill.lines]
-    rows += [_total_row(bill)] if len(bill.lines) > 1 else []
+    rows = []
+    for line in bill.lines:
+        price = ", ".join(sorted(map(bill.money, {item.price for item in line.all_items}))) or "-"
+        rows.append(
+            _row(bill, line.dataset, line_verdict(bill, line), line.missing_cells, price, line.known_atomic, line)
+        )
+    if len(bill.lines) > 1:  # refused lines are not in the sums
+        cells = sum(line.missing_cells for line in bill.lines)
+        rows.append(_row(bill, "total", _whole_verdict(bill), cells, "-", bill.amount_atomic, bill))
     await write_artifact(create_table_artifact, table=rows, key=f"{slug(bill.flow)}-bill", description=_bill_text(bill))
 
 
-def _bill_row(bill: Bill, line: Line) -> dict[str, Any]:
-    symbol, prices = bill.asset.symbol, {item.price for item in line.all_items}
-    return {
-        "dataset": line.dataset,
-        "verdict": line_verdict(bill, line),
-        "missing cells": line.missing_cells,
-        "calls": line.calls,
-        f"a call {symbol}": ", ".join(sorted(map(bill.money, prices))) or "-",
-        f"amount {symbol}": bill.money(line.known_atomic),
-        "saved calls": line.saved.calls,
-        f"saved {symbol}": bill.money(line.saved.amount_atomic),
-        "gone cells": sum(lost.cells for lost in line.lost),
-    }
-
-
-def _total_row(bill: Bill) -> dict[str, Any]:
-    """The sums of what can be bought; refused lines are not in them."""
+def _row(
+    bill: Bill, name: str, verdict: str, cells: int, price: str, amount_atomic: int | None, of: Line | Bill
+) -> dict[str, Any]:
     symbol = bill.asset.symbol
     return {
-        "dataset": "total",
-        "verdict": _whole_verdict(bill),
-        "missing cells": sum(line.missing_cells for line in bill.lines),
-        "calls": bill.calls,
-        f"a call {symbol}": "-",
-        f"amount {symbol}": bill.money(bill.amount_atomic),
-        "saved calls": bill.saved.calls,
-        f"saved {symbol}": bill.money(bill.saved.amount_atomic),
-        "gone cells": sum(lost.cells for lost in bill.lost),
+        "dataset": name,
+        "verdict": verdict,
+        "missing cells": cells,
+        "calls": of.calls,
+        f"a call {symbol}": price,
+        f"amount {symbol}": bill.money(amount_atomic),
+        "saved calls": of.saved.calls,
+        f"saved {symbol}": bill.money(of.saved.amount_atomic),
+        "gone cells": sum(lost.cells for lost in of.lost),
     }
 
 

@@ -8,7 +8,6 @@ import asyncio
 import os
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from operator import itemgetter
 from typing import Any
@@ -45,16 +44,6 @@ SERVER_SECONDS = 5.0
 """Time in which Prefect's server answers what a run could do without, or counts as gone."""
 
 
-@dataclass(frozen=True)
-class FlowRun:
-    """The parts of a Prefect flow run that a run needs. `scheduled_for` is real time, without a sandbox's offset."""
-
-    flow_run_id: str | None = None
-    deployment: str | None = None
-    scheduled_for: datetime | None = None
-    by_schedule: bool = False
-
-
 def flow_run_context() -> FlowRunContext | None:
     """Return Prefect's context of the running flow run, None outside of a flow."""
     try:
@@ -63,18 +52,10 @@ def flow_run_context() -> FlowRunContext | None:
         return None
 
 
-def flow_run() -> FlowRun:
-    """Return the running flow run; an empty one outside of a flow."""
+def flow_run() -> PrefectRun | None:
+    """Return the running flow run, None outside of a flow. Its times are real, without a sandbox's offset."""
     context = flow_run_context()
-    if context is None or context.flow_run is None:
-        return FlowRun()
-    run = context.flow_run
-    return FlowRun(
-        flow_run_id=str(run.id),
-        deployment=str(run.deployment_id) if run.deployment_id else None,
-        scheduled_for=run.expected_start_time,
-        by_schedule=bool(run.auto_scheduled),
-    )
+    return context.flow_run if context is not None else None
 
 
 async def give_up_retries() -> None:
@@ -83,33 +64,27 @@ async def give_up_retries() -> None:
     Prefect has a condition for a task's retries, and none for a flow's. A server that can't be told repeats the run,
     which is safe and only takes time.
     """
-    context = FlowRunContext.get()
-    if context is None or context.flow_run is None:
+    run = flow_run()
+    if run is None:
         return
-    policy = context.flow_run.empirical_policy
-    policy.retries = 0
+    run.empirical_policy.retries = 0
     try:
         async with asyncio.timeout(SERVER_SECONDS), get_client() as client:
-            await client.update_flow_run(context.flow_run.id, empirical_policy=policy)
+            await client.update_flow_run(run.id, empirical_policy=run.empirical_policy)
     except Exception as error:  # noqa: BLE001 - the run's own failure is what a person must see
         get_run_logger().warning("the server repeats this run in vain: it can't be told not to (%s)", error)
 
 
 def prefect_run(ws: Workspace, flow: str, reason: str, *, budget: int | None = None) -> tuple[Run, datetime]:
     """Return the run to book purchases under, and the scheduled time that editions come from (never now())."""
-    outer = flow_run()
-    at = ws.clock.now()
-    if outer.scheduled_for is not None:
-        at = min(at, outer.scheduled_for + timedelta(seconds=ws.settings.clock_offset))
-    run = new_run(
-        flow,
-        "schedule" if outer.by_schedule else reason,
-        ws.clock.now(),
-        budget=budget,
-        deployment=outer.deployment,
-        flow_run_id=outer.flow_run_id,
-    )
-    return run, at
+    outer, now = flow_run(), ws.clock.now()
+    if outer is None:
+        return new_run(flow, reason, now, budget=budget), now
+    reason = "schedule" if outer.auto_scheduled else reason
+    deployment = str(outer.deployment_id) if outer.deployment_id else None
+    run = new_run(flow, reason, now, budget=budget, deployment=deployment, flow_run_id=str(outer.id))
+    planned = outer.expected_start_time
+    return run, now if planned is None else min(now, planned + timedelta(seconds=ws.settings.clock_offset))
 
 
 async def left_to_later_run(now: datetime) -> State[Any] | None:
@@ -117,8 +92,7 @@ async def left_to_later_run(now: datetime) -> State[Any] | None:
 
     A server that can't be asked makes no run leave its work: two that buy the same pay once.
     """
-    context = flow_run_context()
-    run = context.flow_run if context is not None else None
+    run = flow_run()
     if run is None or not may_be_left(run, now):
         return None
     try:
@@ -176,7 +150,8 @@ def run_name() -> str:
     if context is None or context.flow is None:
         return "run"
     name, parameters = context.flow.name, context.parameters or {}
-    at = (flow_run().scheduled_for or datetime.now(UTC)) + _sandbox_offset()
+    scheduled_for = context.flow_run.expected_start_time if context.flow_run else None
+    at = (scheduled_for or datetime.now(UTC)) + _sandbox_offset()
     return range_name(parameters) if name == BACKFILL else edition_name(name, at)
 
 

@@ -18,7 +18,7 @@ from prefect.events.schemas.automations import Automation, AutomationCore
 from pydantic import ValidationError
 
 from payer.values.errors import Misconfigured
-from tasks.prefect.deploy.server import Act, ServerChange, Target
+from tasks.prefect.deploy.deployments import Act, ServerChange, Target
 
 NOTIFY = "notify"
 """The capability of a block that can notify people."""

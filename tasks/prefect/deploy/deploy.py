@@ -1,14 +1,21 @@
-"""Deploy everything to a Prefect server: work pools, the deployments of prefect.yaml, automations."""
+"""Deploy everything to the Prefect server of PREFECT_API_URL, once it answers: work pools, the deployments of
+prefect.yaml, automations.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-from prefect.client.orchestration import get_client
+from prefect.client.orchestration import PrefectClient, get_client
+from prefect.settings import get_current_settings
 
+from payer.values.errors import Misconfigured, Unreachable
 from tasks.prefect.deploy.automations import (
     apply_automation,
     notification_blocks,
@@ -17,6 +24,9 @@ from tasks.prefect.deploy.automations import (
 )
 from tasks.prefect.deploy.deployments import (
     POOL_TYPE,
+    Act,
+    ServerChange,
+    Target,
     compare_deployments,
     compare_pools,
     create_pool,
@@ -25,7 +35,8 @@ from tasks.prefect.deploy.deployments import (
     read_existing,
     without_folder,
 )
-from tasks.prefect.deploy.server import Act, ServerChange, Target, api_url, shown, wait_for_server
+
+PAUSE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,3 +100,62 @@ def _missing_block(name: str) -> str:
         f"automations notify nobody yet: the server has no notification block named {name!r}; make one in Prefect "
         "(Blocks: Slack, e-mail, a webhook …), then deploy again"
     )
+
+
+class PrefectUnreachable(Unreachable):
+    """Raised when PREFECT_API_URL does not answer as a Prefect server. Deploying moves no money."""
+
+    money = "none was sent: deploying pays nothing"
+    repeat = "yes, once the server answers"
+
+
+def api_url() -> str:
+    """Return the URL of the server's API. Raises Misconfigured where none is set: there is nothing to deploy to."""
+    url = get_current_settings().api.url
+    if not url:
+        raise Misconfigured(
+            "PREFECT_API_URL is not set: there is no Prefect server to deploy to",
+            advice="`prefect server start`, then `export PREFECT_API_URL=http://127.0.0.1:4200/api`",
+        )
+    return url
+
+
+def shown(url: str) -> str:
+    """Return the URL without a user's name and password (I10)."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    return parts._replace(netloc=f"{host}:{parts.port}" if parts.port else host).geturl()
+
+
+async def wait_for_server(url: str, seconds: float = 0) -> None:
+    """Return once the server answers, asking again for so long. Raises PrefectUnreachable with the last reason."""
+    deadline = time.monotonic() + seconds
+    while reason := await _asked():
+        if time.monotonic() >= deadline:
+            waited = f" within {seconds:.0f} s" if seconds else ""
+            raise PrefectUnreachable(
+                f"PREFECT_API_URL: no Prefect server answers at {shown(url)}{waited}: {reason}",
+                advice="start it (`prefect server start`), or correct PREFECT_API_URL, which ends in /api; "
+                "`--wait 120` waits for one that is starting",
+            )
+        await asyncio.sleep(min(PAUSE_SECONDS, max(0.0, deadline - time.monotonic())))
+
+
+async def _asked() -> str:
+    """Return why the server can't be used, "" if it can. Something else may listen at its address."""
+    client: PrefectClient = get_client()
+    try:
+        async with client:
+            if error := await client.api_healthcheck():
+                return _reason(error)
+            version = await client.api_version()
+    except Exception as error:  # noqa: BLE001 - the client raises what the network and any stranger's answer cause
+        return _reason(error)
+    return "" if isinstance(version, str) and version[:1].isdigit() else "what answers there is no Prefect server"
+
+
+def _reason(error: BaseException) -> str:
+    """Return the first line of the innermost cause."""
+    while (cause := error.__cause__ or error.__context__) is not None:
+        error = cause
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

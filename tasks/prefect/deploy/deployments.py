@@ -7,7 +7,8 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,8 +24,39 @@ from prefect.utilities.callables import parameter_schema
 from prefect.workers.utilities import get_default_base_job_template_for_infrastructure_type
 
 from payer.values.errors import Misconfigured
-from tasks.prefect.deploy.server import Act, ServerChange, Target
 from tasks.request.schedules import read_schedules
+
+
+class Target(StrEnum):
+    """Kinds of objects on a Prefect server."""
+
+    POOL = "work pool"
+    DEPLOYMENT = "deployment"
+    AUTOMATION = "automation"
+
+
+class Act(StrEnum):
+    """Acts on an object of the server."""
+
+    CREATE = "created"
+    UPDATE = "updated"
+    PAUSE = "paused"
+    DELETE = "deleted"
+    KEEP = "unchanged"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerChange:
+    """One object, what is done to it, and which of its parts differ, or why."""
+
+    kind: Target
+    name: str
+    action: Act
+    parts: tuple[str, ...] = ()
+
+    def document(self) -> dict[str, Any]:
+        return {**asdict(self), "parts": list(self.parts)}
+
 
 POOL_TYPE = "process"
 """The type of a work pool that is made here: its worker starts runs as processes of its machine."""

@@ -60,7 +60,7 @@ def free_port() -> int:
 def wait(url: str, seconds: float = 0) -> None:
     from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
-    from tasks.prefect.deploy.server import wait_for_server
+    from tasks.prefect.deploy.deploy import wait_for_server
 
     with temporary_settings({PREFECT_API_URL: url, PREFECT_CLIENT_MAX_RETRIES: 0}):
         asyncio.run(wait_for_server(url, seconds))
@@ -72,7 +72,7 @@ VERSION = b'"3.8.8"'
 def test_without_a_url_there_is_nothing_to_deploy_to() -> None:
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
-    from tasks.prefect.deploy.server import api_url
+    from tasks.prefect.deploy.deploy import api_url
 
     with (
         temporary_settings(restore_defaults={PREFECT_API_URL}),
@@ -83,7 +83,7 @@ def test_without_a_url_there_is_nothing_to_deploy_to() -> None:
 
 
 def test_a_server_that_is_not_there_ends_with_exit_6_naming_the_variable() -> None:
-    from tasks.prefect.deploy.server import PrefectUnreachable
+    from tasks.prefect.deploy.deploy import PrefectUnreachable
 
     url = f"http://127.0.0.1:{free_port()}/api"
     with pytest.raises(PrefectUnreachable, match=f"PREFECT_API_URL: no Prefect server answers at {url}") as error:
@@ -94,16 +94,16 @@ def test_a_server_that_is_not_there_ends_with_exit_6_naming_the_variable() -> No
 
 @pytest.mark.parametrize("body", [b"<html>a captive portal</html>", b"true", b'{"version": 3}'])
 def test_a_stranger_at_its_address_is_no_prefect_server(body: bytes) -> None:
-    from tasks.prefect.deploy.server import PrefectUnreachable
+    from tasks.prefect.deploy.deploy import PrefectUnreachable
 
     with listening(body) as url, pytest.raises(PrefectUnreachable):
         wait(url)
 
 
 def test_one_that_is_starting_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    from tasks.prefect.deploy import server
+    from tasks.prefect.deploy import deploy as deploying
 
-    monkeypatch.setattr(server, "PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr(deploying, "PAUSE_SECONDS", 0.05)
     port, started = free_port(), []
 
     def start() -> None:
@@ -120,7 +120,7 @@ def test_one_that_is_starting_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_password_in_the_url_is_not_shown() -> None:
-    from tasks.prefect.deploy.server import shown
+    from tasks.prefect.deploy.deploy import shown
 
     assert shown("https://user:secret@prefect.example:4200/api") == "https://prefect.example:4200/api"
     assert shown("https://user:secret@prefect.example/api") == "https://prefect.example/api"
