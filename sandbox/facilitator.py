@@ -50,7 +50,8 @@ class Relayer:
     def read_contract(self, address: str, abi: list[dict[str, Any]], function_name: str, *args: Any) -> Any:
         data = encode_contract_call(abi, function_name, *args)
         answer = self._call("eth_call", {"from": self.address, "to": address, "data": "0x" + data.hex()}, "latest")
-        types = [_type(output) for output in _outputs(abi, function_name)]
+        function = next(entry for entry in abi if entry.get("name") == function_name)
+        types = [_type(output) for output in function.get("outputs", [])]
         values = decode(types, bytes.fromhex(answer[2:]))
         return values[0] if len(values) == 1 else values or None
 
@@ -104,12 +105,6 @@ class Relayer:
             return self._rpc.call(method, list(params))
         except NodeError as problem:
             raise RuntimeError(problem.message) from problem
-
-
-def _outputs(abi: list[dict[str, Any]], function_name: str) -> list[dict[str, Any]]:
-    function = next(entry for entry in abi if entry.get("name") == function_name)
-    outputs: list[dict[str, Any]] = function.get("outputs", [])
-    return outputs
 
 
 def _type(parameter: dict[str, Any]) -> str:
@@ -205,7 +200,8 @@ class Facilitator:
         if "settle_phantom" in names:
             return 200, _told(payload, "")
         if "settle_foreign_tx" in names:
-            return 200, _told(payload, self._somebody_elses_tx())
+            first = self._rpc.call("eth_getBlockByNumber", ["0x1"])
+            return 200, _told(payload, first["transactions"][0])
         if "settle_reverted_tx" in names:
             return 200, _told(payload, self._relayers[RELAYER_KEY].send_transaction(wanted.asset, _REVERTS))
         if "settle_front_run" in names:
@@ -225,10 +221,6 @@ class Facilitator:
         if "settle_denied_after" in names:
             return 200, _told(payload, "", names["settle_denied_after"].params["reason"])
         return 200, settled.model_dump(by_alias=True, exclude_none=True)
-
-    def _somebody_elses_tx(self) -> str:
-        block = self._rpc.call("eth_getBlockByNumber", ["0x1"])
-        return str(block["transactions"][0])
 
     async def _run(self, work: Callable[..., Any], *args: Any) -> Any:
         """The SDK's blocking code in a thread, on this world's time."""

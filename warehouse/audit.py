@@ -45,7 +45,11 @@ def check_published(home: Path, ledger: LedgerReader) -> list[Fault]:
     if not published.exists():
         return []
     with file_lock(published / PUBLISH_LOCK):
-        return [*check_snapshots(published / "snapshots", ledger), *_files(published)]
+        faults = check_snapshots(published / "snapshots", ledger)
+        for name in ("warehouse.duckdb", ".private/standby.duckdb"):
+            if why := read_error(published / name):
+                faults.append(Fault(f"{name} can't be read: {why}"))
+        return faults
 
 
 def check_cache(home: Path) -> list[Fault]:
@@ -61,12 +65,6 @@ def check_cache(home: Path) -> list[Fault]:
     except (CacheDamaged, duckdb.Error) as error:
         return [Fault(f"the cache can't be read: {first_line(error)}")]
     return []
-
-
-def _files(published: Path) -> Iterator[Fault]:
-    for name in ("warehouse.duckdb", ".private/standby.duckdb"):
-        if why := read_error(published / name):
-            yield Fault(f"{name} can't be read: {why}")
 
 
 def check_snapshots(root: Path, ledger: LedgerReader | None = None) -> list[Fault]:

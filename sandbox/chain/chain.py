@@ -55,16 +55,13 @@ class LocalChain:
         self._wake = threading.Condition(self.lock)
         self._closed = False
         if self._head is not None:
-            self._require_same_chain()
+            chain_id = self._store.get_meta("chain_id")
+            if chain_id != str(CHAIN_ID):
+                self._store.close()
+                raise ValueError(f"this chain file is for chain id {chain_id}; the sandbox serves {CHAIN_ID} only")
             self._evm.open()
         if self.pace.block_time:
             threading.Thread(target=self._mine_at_pace, name="miner", daemon=True).start()
-
-    def _require_same_chain(self) -> None:
-        chain_id = self._store.get_meta("chain_id")
-        if chain_id != str(CHAIN_ID):
-            self._store.close()
-            raise ValueError(f"this chain file is for chain id {chain_id}; the sandbox serves {CHAIN_ID} only")
 
     def close(self) -> None:
         with self.lock:

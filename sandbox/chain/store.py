@@ -136,7 +136,10 @@ class ChainStore:
         )
         self._db.executemany(
             "INSERT INTO logs VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            [(block.number, log.position, log.address, *_four(log.topics), log.json) for log in logs],
+            [
+                (block.number, log.position, log.address, *(*log.topics, None, None, None, None)[:4], log.json)
+                for log in logs
+            ],
         )
         self._db.execute("COMMIT")
 
@@ -189,7 +192,3 @@ class ChainStore:
             where += "" if wanted is None else f" AND {column} IN ({','.join('?' * len(wanted))})"
         rows = self._db.execute(f"SELECT json FROM logs WHERE {where} ORDER BY number, position", values)
         return [row[0] for row in rows.fetchall()]
-
-
-def _four(topics: Sequence[bytes]) -> tuple[bytes | None, ...]:
-    return (*topics, None, None, None, None)[:4]

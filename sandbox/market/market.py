@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import islice
 from operator import eq, ge
 from typing import Any
@@ -180,9 +179,15 @@ class Market:
         now = self._clock.time()
         first, last = (query.page - 1) * query.limit, query.page * query.limit
         cells, make = self._cells(endpoint, query, now), self._maker(endpoint, now)
-        tests = _value_tests(endpoint, query)
+        tests = [
+            (column, wanted, compare)
+            for columns, compare in ((endpoint.least, ge), (endpoint.equal, eq))
+            for name, column in columns.items()
+            if (wanted := query.number(name)) is not None
+        ]
         if tests:
-            passing = ((cell, row) for cell in cells if all(test(row := make(cell)) for test in tests))
+            rows = ((cell, make(cell)) for cell in cells)
+            passing = (each for each in rows if all(is_so(float(each[1][name]), value) for name, value, is_so in tests))
             page = list(islice(passing, first, last))
         else:
             page = [(cell, make(cell)) for cell in islice(cells, first, last)]
@@ -198,14 +203,3 @@ class Market:
         if self.changes.is_older(endpoint.name):
             return lambda cell: token_rows.tm_grade_older(*cell, floored(now))
         return lambda cell: endpoint.listing.row(cell, now)
-
-
-def _value_tests(endpoint: Endpoint, query: Query) -> list[Callable[[Row], bool]]:
-    least = [(column, query.number(name), ge) for name, column in endpoint.least.items()]
-    equal = [(column, query.number(name), eq) for name, column in endpoint.equal.items()]
-    tests = (*least, *equal)
-    return [partial(_passes, column, wanted, compare) for column, wanted, compare in tests if wanted is not None]
-
-
-def _passes(column: str, wanted: float, compare: Callable[[float, float], bool], row: Row) -> bool:
-    return compare(float(row[column]), wanted)

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields, replace
 from enum import StrEnum
 from pathlib import Path as FilePath
 from typing import Any
 
-from sources.declaration.lines import Path, lines_of
 from sources.declaration.rules import check_dataset, check_table
-from sources.declaration.table import DeclarationFault, StrictTable
+from sources.declaration.table import DeclarationFault, Path, StrictTable, line_of
 from sources.model import (
     EXTRAS,
     Cast,
@@ -44,16 +42,16 @@ _COLUMN_NAME = r"[a-z][a-z0-9_]{0,59}"
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """One file's seller, and the feeds that keep its datasets fresh; `lines` say where each part stands."""
+    """One file's seller, and the feeds that keep its datasets fresh; `text` is the file's."""
 
     seller: Seller
     feeds: tuple[Feed, ...] = ()
     file: str = ""
-    lines: Mapping[Path, int] = field(default_factory=dict, repr=False)
+    text: str = field(default="", repr=False)
 
     def wrong(self, path: Path, what: str, fix: str) -> DeclarationFault:
         """An error about what stands at a path."""
-        return DeclarationFault(f"{'.'.join(map(str, path))} {what}", fix, self.lines.get(path, 0), self.file)
+        return DeclarationFault(f"{'.'.join(path)} {what}", fix, line_of(self.text, path), self.file)
 
 
 def read_declaration(path: FilePath, name: str) -> Declaration:
@@ -83,8 +81,7 @@ def parse_declaration(text: str, name: str) -> Declaration:
         place = re.search(r"line (\d+)", str(error))
         line = int(place[1]) if place else text.count("\n") + 1
         raise DeclarationFault(f"is not TOML: {error}", "correct that line", line) from None
-    lines = lines_of(text)
-    top = StrictTable((), values, lines, SELLER_KEYS)
+    top = StrictTable((), values, text, SELLER_KEYS)
     tables = top.table("datasets", None)
     if tables is None or not tables.names:
         raise top.wrong("datasets", "names nothing", "add a table such as [datasets.levels]")
@@ -100,7 +97,7 @@ def parse_declaration(text: str, name: str) -> Declaration:
         parallel=top.integer("parallel", 1, 256, 4),
         doc=top.text("doc", default=""),
     )
-    return Declaration(seller, _feeds(top, datasets), lines=lines)
+    return Declaration(seller, _feeds(top, datasets), text=text)
 
 
 def _feeds(top: StrictTable, datasets: tuple[Dataset, ...]) -> tuple[Feed, ...]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Mapping
+import tomllib
+from collections.abc import Iterator, Mapping
 from datetime import date
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from sources.declaration.lines import Path
 from sources.model import DAY, HOUR, WEEK
 from sources.shown import shown
 
@@ -26,15 +26,48 @@ class DeclarationFault(ValueError):
 
 E = TypeVar("E", bound=StrEnum)
 
+Path = tuple[str, ...]
+"""Keys from the top of the document."""
+
 _UNITS = {"second": 1, "minute": 60, "hour": HOUR, "day": DAY, "week": WEEK}
 _SPAN = re.compile(r"(?:([0-9]{1,6}) )?(second|minute|hour|day|week)s?")
 
 
-class StrictTable:
-    """One table. Unknown keys are refused at once, each value when it is taken; methods raise DeclarationFault."""
+def line_of(text: str, path: Path) -> int:
+    """The line on which a key or table begins, else the table that would have it; 0 for none. `text` is valid TOML."""
+    lines = _lines_of(text)
+    return next((lines[path[:end]] for end in range(len(path), 0, -1) if path[:end] in lines), 0)
 
-    def __init__(self, path: Path, values: Mapping[str, Any], lines: Mapping[Path, int], known: tuple[str, ...] | None):
-        self._path, self._values, self._lines = path, values, lines
+
+def _lines_of(text: str) -> dict[Path, int]:
+    """Map the path of every key and table to its line, which tomllib doesn't tell: it is asked for one key at a time,
+    below the header of its table."""
+    lines: dict[Path, int] = {}
+    header, part, begin = "", "", 1
+    for number, line in enumerate(text.split("\n"), 1):
+        part += line + "\n"
+        is_header = part.lstrip().startswith("[")
+        try:
+            document = tomllib.loads(part if is_header else header + part)
+        except tomllib.TOMLDecodeError:
+            continue  # its value goes on
+        for path in _paths(document):
+            lines.setdefault(path, begin)
+        header, part, begin = (part if is_header else header), "", number + 1
+    return lines
+
+
+def _paths(document: Mapping[str, Any], above: Path = ()) -> Iterator[Path]:
+    for key, value in document.items():
+        yield (*above, key)
+        yield from _paths(value, (*above, key)) if isinstance(value, dict) else ()
+
+
+class StrictTable:
+    """One table of a TOML text. Unknown keys are refused at once, each value when it is taken: DeclarationFault."""
+
+    def __init__(self, path: Path, values: Mapping[str, Any], text: str, known: tuple[str, ...] | None):
+        self._path, self._values, self._text = path, values, text
         for key in values:
             if known is not None and key not in known:
                 near = difflib.get_close_matches(key, known, n=1)
@@ -44,8 +77,7 @@ class StrictTable:
     def wrong(self, key: str, what: str, fix: str) -> DeclarationFault:
         """An error about a key, or about the table where the key is missing."""
         path = (*self._path, key)
-        line = next((self._lines[path[:end]] for end in range(len(path), 0, -1) if path[:end] in self._lines), 0)
-        return DeclarationFault(f"{'.'.join(map(str, path))} {what}", fix, line)
+        return DeclarationFault(f"{'.'.join(path)} {what}", fix, line_of(self._text, path))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -66,7 +98,7 @@ class StrictTable:
             return None
         if not isinstance(self._values[key], dict):
             raise self.wrong(key, f"is {shown(self._values[key])}", f"write a table: {key} = {{ … }}")
-        return StrictTable((*self._path, key), self._values[key], self._lines, known)
+        return StrictTable((*self._path, key), self._values[key], self._text, known)
 
     def text(self, key: str, example: str = '"…"', default: str | None = None, pattern: str = r"[^\x00]*") -> str:
         """A text, required where there is no default."""

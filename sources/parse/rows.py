@@ -258,10 +258,6 @@ class _Reading:
         names = sorted({name for values in self.rounded.values() for name in values})
         return (f"more digits than a double has, exact in extras: {', '.join(names)}",) if names else ()
 
-    def _undeclared(self) -> list[str]:
-        declared = {name for column in self.dataset.columns for name in column.names}
-        return [name for name in self.seen if name not in declared]
-
     def quarantine(self) -> tuple[QuarantinedRow, ...]:
         """Rejected rows in the body's order."""
         no_objects = set(range(len(self.body_rows))) - set(self.numbers)
@@ -273,7 +269,9 @@ class _Reading:
 
     def drift(self) -> SchemaDrift:
         """Differences from the declared columns; call it after `table`."""
-        new = {name: _kind(row[name] for row in self.rows if name in row) for name in self._undeclared()}
+        declared = {name for column in self.dataset.columns for name in column.names}
+        undeclared = [name for name in self.seen if name not in declared]
+        new = {name: _kind(row[name] for row in self.rows if name in row) for name in undeclared}
         return SchemaDrift(new, tuple(self.vanished), self.changed)
 
 

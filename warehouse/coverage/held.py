@@ -114,7 +114,11 @@ def absent_cells(con: duckdb.DuckDBPyConnection) -> pa.Table:
         history = registry.history_of(dataset)
         repaired = judged.get(history.name, {}) if history else {}
         for key, absences in judged[name].items():
-            empty = [(c.first, c.last) for c in _cells(repaired.get(key)) if c.absence is Absence.EMPTY]
+            empty = [
+                (c.first, c.last)
+                for c in (repaired[key].cells if key in repaired else ())
+                if c.absence is Absence.EMPTY
+            ]
             for cells in _left(absences.cells, facts[name].elsewhere.get(key, ()), empty):
                 rows.append(_row(dataset, cells, ended=absences.resting is not None))
     return arrow_table(_ABSENT, rows)
@@ -122,10 +126,6 @@ def absent_cells(con: duckdb.DuckDBPyConnection) -> pa.Table:
 
 _ABSENT = {"dataset": "string", "key": "string", "first": "int64", "last": "int64", "state": "string", "asked": "int64"}
 _ABSENT |= {"last_asked_at": "second", "asked_again_at": "second", "before_first_row": "bool", "ended": "bool"}
-
-
-def _cells(absences: KeyAbsences | None) -> tuple[AbsentCells, ...]:
-    return absences.cells if absences else ()
 
 
 def _left(cells: Iterable[AbsentCells], rows: Sequence[Span], empty: Sequence[Span]) -> Iterator[AbsentCells]:

@@ -47,7 +47,10 @@ def record(con: duckdb.DuckDBPyConnection, pages: Sequence[Page]) -> None:
         if group_id in stored.done:
             continue
         new = by_group.get(group_id, [])
-        group = _judge(con, group_id, [*_without(stored.pages.get(group_id, ()), new), *_stored(con, new, changed)])
+        again = {page.purchase_id for page in new}
+        group_pages = [page for page in stored.pages.get(group_id, ()) if page.purchase_id not in again]
+        group_pages += [StoredPage(page.purchase_id, mark_known(con, page, changed), page.alone) for page in new]
+        group = _judge(con, group_id, group_pages)
         if not new and group.state == ENDED:
             continue
         changed.append(group)
@@ -66,16 +69,6 @@ def _by_group(pages: Sequence[Page]) -> dict[GroupId, list[Page]]:
         if page.answered is not None:
             groups.setdefault((page.answered.group.dataset, page.answered.group.id), []).append(page)
     return groups
-
-
-def _without(stored: Sequence[StoredPage], new: Sequence[Page]) -> list[StoredPage]:
-    """Stored pages that are not loaded again."""
-    again = {page.purchase_id for page in new}
-    return [page for page in stored if page.purchase_id not in again]
-
-
-def _stored(con: duckdb.DuckDBPyConnection, new: Sequence[Page], changed: Sequence[GroupPages]) -> list[StoredPage]:
-    return [StoredPage(page.purchase_id, mark_known(con, page, changed), page.alone) for page in new]
 
 
 def _judge(con: duckdb.DuckDBPyConnection, group_id: GroupId, stored: Sequence[StoredPage]) -> GroupPages:

@@ -142,12 +142,9 @@ def _table(columns: list[tuple[str, str]], table: str) -> str:
     for name, kind in columns:
         cells = _column_document(table, name, kind)
         texts = (cells[part].replace("|", "\\|") for part in ("meaning", "unit", "time_basis", "source"))
-        lines.append(f"| `{name}` | {_short(kind)} | {' | '.join(texts)} |")
+        short = kind.replace("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ")
+        lines.append(f"| `{name}` | {short} | {' | '.join(texts)} |")
     return "\n".join(lines) + "\n"
-
-
-def _short(kind: str) -> str:
-    return kind.replace("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ")
 
 
 if __name__ == "__main__":

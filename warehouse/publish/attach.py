@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -45,7 +45,8 @@ def attached(con: duckdb.DuckDBPyConnection, standby: Standby, *, take_over: boo
         con.execute(attach)
         begun = False
     try:
-        if not begun and (stamp.read(con, "pub") is None or _shape(con) != catalog.shape()):
+        same_shape = "SELECT 1 FROM pub.publication WHERE shape = ?"
+        if not begun and (stamp.read(con, "pub") is None or not con.execute(same_shape, [catalog.shape()]).fetchall()):
             create_tables(con)
             con.execute("CHECKPOINT pub")  # to open it again, its log would be replayed: that takes longer
             standby.begun = file_identity(standby.path)
@@ -82,22 +83,11 @@ def publish_facts(con: duckdb.DuckDBPyConnection) -> None:
             con.execute(f"INSERT INTO pub.{name} BY NAME {query}")
 
 
-def _create_facts(con: duckdb.DuckDBPyConnection) -> None:
-    with quality.fact_queries(con) as queries:
-        for name, query in queries.items():
-            con.execute(f"CREATE OR REPLACE TABLE pub.{name} AS {query} LIMIT 0")
-
-
 def _unusable() -> tuple[type[Exception], ...]:
     """DuckDB's errors for a file that is missing, damaged, or not ours."""
     import duckdb
 
     return (duckdb.IOException, duckdb.CatalogException, duckdb.SerializationException, duckdb.InvalidInputException)
-
-
-def _shape(con: duckdb.DuckDBPyConnection) -> str | None:
-    rows = con.execute("SELECT shape FROM pub.publication").fetchall()
-    return str(rows[0][0]) if rows else None
 
 
 def create_tables(con: duckdb.DuckDBPyConnection, *, comments: bool = True) -> None:
@@ -108,15 +98,18 @@ def create_tables(con: duckdb.DuckDBPyConnection, *, comments: bool = True) -> N
             parts = {table.name: row_versions.current_fields(table)}
             parts[row_versions.name_of(table)] = row_versions.version_fields(table)
             for name, fields in parts.items():
-                if name in present:
-                    _add_columns(con, name, fields, present[name])
-                else:
+                if name not in present:
                     con.execute(f"CREATE TABLE pub.{quoted(name)} ({definition(fields)})")
+                for column, kind in fields if name in present else ():
+                    if column not in present[name]:
+                        con.execute(f"ALTER TABLE pub.{quoted(name)} ADD COLUMN {quoted(column)} {kind}")
         for name in (*MIRRORED, "drift"):
             con.execute(f"CREATE TABLE IF NOT EXISTS pub.{name} AS FROM {name} LIMIT 0")
         stamp.create(con)
         table_parts.create(con)
-        _create_facts(con)
+        with quality.fact_queries(con) as queries:
+            for name, query in queries.items():
+                con.execute(f"CREATE OR REPLACE TABLE pub.{name} AS {query} LIMIT 0")
         costs.create(con, "pub")
         _create_views(con)
         if comments:
@@ -130,15 +123,6 @@ def _columns(con: duckdb.DuckDBPyConnection) -> dict[str, set[str]]:
     for table, column in con.execute(query).fetchall():
         found.setdefault(table, set()).add(column)
     return found
-
-
-def _add_columns(
-    con: duckdb.DuckDBPyConnection, name: str, fields: tuple[tuple[str, str], ...], present: Collection[str]
-) -> None:
-    """Add columns that were declared since the file was made."""
-    for column, kind in fields:
-        if column not in present:
-            con.execute(f"ALTER TABLE pub.{quoted(name)} ADD COLUMN {quoted(column)} {kind}")
 
 
 def _create_views(con: duckdb.DuckDBPyConnection) -> None:

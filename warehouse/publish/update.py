@@ -64,7 +64,8 @@ def update(con: duckdb.DuckDBPyConnection, ledger: LedgerSnapshot, *, parts: boo
         for name in MIRRORED:
             con.execute(f"INSERT INTO pub.{name} BY NAME SELECT * FROM {name} SEMI JOIN news USING (purchase_id)")
         if late:
-            _replay_loads(con, late)
+            con.execute(f"DELETE FROM pub.loads WHERE {_replayed(late)}")
+            con.execute(f"INSERT INTO pub.loads BY NAME FROM loads WHERE {_replayed(late)}")
     changed = {
         each.name: each
         for table in declared_tables().values()
@@ -76,7 +77,9 @@ def update(con: duckdb.DuckDBPyConnection, ledger: LedgerSnapshot, *, parts: boo
     # All schema drift again: a change may have turned out to be older than it was published.
     con.execute("DELETE FROM pub.drift")
     con.execute("INSERT INTO pub.drift BY NAME FROM drift")
-    _replay(con, late, parts=parts)
+    for table, since in late:
+        for each in (table, *_showing(table)):
+            _replay_table(con, each, since, parts=parts)
     publish_facts(con)
     stamp.write(con, ledger)
     return int(deliveries)
@@ -156,20 +159,6 @@ def _ended(table: Table, of_news: str) -> str:
     )
 
 
-def _replay(con: duckdb.DuckDBPyConnection, late: Sequence[tuple[Table, datetime]], *, parts: bool) -> None:
-    """Replace rows of `pub` that late deliveries may have changed, for deliveries known to both: of each table those
-    from a time on."""
-    for table, since in late:
-        for each in (table, *_showing(table)):
-            _replay_table(con, each, since, parts=parts)
-
-
-def _replay_loads(con: duckdb.DuckDBPyConnection, late: Sequence[tuple[Table, datetime]]) -> None:
-    """Replace the deliveries themselves, by what they turned out to have changed."""
-    con.execute(f"DELETE FROM pub.loads WHERE {_replayed(late)}")
-    con.execute(f"INSERT INTO pub.loads BY NAME FROM loads WHERE {_replayed(late)}")
-
-
 def _replayed(late: Sequence[tuple[Table, datetime]]) -> str:
     """The condition that a delivery is one of those."""
     conditions = [
@@ -185,6 +174,7 @@ def _showing(table: Table) -> list[Table]:
 
 
 def _replay_table(con: duckdb.DuckDBPyConnection, table: Table, since: datetime, *, parts: bool) -> None:
+    """Replace rows of `pub` that late deliveries may have changed, for deliveries known to both, from a time on."""
     key, published = column_list(table.natural_key), f"pub.{quoted(row_versions.name_of(table))}"
     moment = f"TIMESTAMPTZ '{since.isoformat()}'"
     touched = [

@@ -54,8 +54,11 @@ def compact_files(home: Path, ledger: LedgerReader, *, at_least: int, now: datet
     with file_lock(lock):
         migrate(root)
     manifest = read_manifest(root)
-    partitions, before = _partitions(manifest, at_least), len(manifest.files)
-    costs = _costs(ledger, {purchase for files in partitions for file in files for purchase in file.purchases})
+    before = len(manifest.files)
+    partitions = [files for _, files in sorted(manifest.partitions().items()) if len(files) >= at_least]
+    merging = {purchase for files in partitions for file in files for purchase in file.purchases}
+    rows = ledger.cost_rows() if merging else ()  # with nothing locked
+    costs = {row.purchase_id: row for row in rows if row.purchase_id in merging}
     with file_lock(lock):
         empty_staging(root)
         apply_manifest(root, read_manifest(root))
@@ -67,17 +70,6 @@ def compact_files(home: Path, ledger: LedgerReader, *, at_least: int, now: datet
     with file_lock(lock):
         manifest, removed = _remove_retired(root, read_manifest(root), now)
     return Compaction(len(partitions), before, len(manifest.files), removed)
-
-
-def _partitions(manifest: Manifest, at_least: int) -> list[list[SnapshotFile]]:
-    return [files for _, files in sorted(manifest.partitions().items()) if len(files) >= at_least]
-
-
-def _costs(ledger: LedgerReader, purchases: set[str]) -> dict[str, CostRow]:
-    """Cost rows of these purchases, read once and with nothing locked."""
-    if not purchases:
-        return {}
-    return {row.purchase_id: row for row in ledger.cost_rows() if row.purchase_id in purchases}
 
 
 def _merge(

@@ -116,7 +116,10 @@ def write(
             os.replace(manifest_path(root), damaged_path(root))
         write_manifest(root, after)
         crash_point("snapshot.after_manifest")
-        _show(root, after, added, everything=bool(rebuilding or note))
+        if rebuilding or note:
+            apply_manifest(root, after)
+        for file in added:
+            link(root, file)
     if damaged:
         note = f"{len(damaged)} months of Parquet were damaged: rebuilt"
     return WrittenSnapshots((*added, *rebuilt), note)
@@ -148,13 +151,6 @@ def _with_cost(file: SnapshotFile, costs: Costs) -> SnapshotFile:
     if not all(purchase in costs for purchase in file.purchases):
         return file
     return replace(file, cost=total_cost(costs[purchase] for purchase in file.purchases))
-
-
-def _show(root: Path, manifest: Manifest, added: Iterable[SnapshotFile], *, everything: bool) -> None:
-    if everything:
-        apply_manifest(root, manifest)
-    for file in added:
-        link(root, file)
 
 
 def store(

@@ -16,9 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sources import registry
-from sources.declaration.lines import lines_of
 from sources.declaration.read import Declaration, parse_declaration, read_declaration
-from sources.declaration.table import DeclarationFault
+from sources.declaration.table import DeclarationFault, line_of
 from sources.declaration.write import sketch, value_text, write_declaration
 from sources.feeds import FEEDS
 from sources.model import DAY, HOUR, Dataset, Evidence, Feed, Kind, Layout, Paging, Seller, Since
@@ -203,10 +202,9 @@ def test_lines_are_found_in_every_form_of_toml() -> None:
         '# "a" = 1\na.b = 1 # c = 2\n"q.r" = """\nx = 1\n"""\n[t]\nl = [\n  1, # 2\n  { k = "]" },\n]\n'
         "[[u]]\nv = '#'\n[[u]]\nv = 2\n[u.w]\nx = 1979-05-27\n"
     )
-    found = lines_of(text)
     tomllib.loads(text)
-    assert [found[path] for path in (("a", "b"), ("q.r",), ("t",), ("t", "l", 1, "k"))] == [2, 3, 6, 9]
-    assert [found[path] for path in (("u", 0, "v"), ("u", 1, "v"), ("u", 1, "w", "x"))] == [12, 14, 16]
+    assert [line_of(text, path) for path in (("a", "b"), ("q.r",), ("t",), ("t", "l"))] == [2, 3, 6, 7]
+    assert [line_of(text, path) for path in (("u",), ("u", "w"), ("u", "w", "x"), ("v",))] == [11, 15, 16, 0]
 
 
 values = st.recursive(
@@ -220,8 +218,7 @@ values = st.recursive(
 def test_what_is_written_is_toml_and_every_key_has_a_line(document: dict[str, Any]) -> None:
     text = "".join(f"{value_text({key: value})[2:-2]}\n" for key, value in document.items())
     assert tomllib.loads(text) == document
-    lines = lines_of(text)
-    assert [lines[(key,)] for key in document] == list(range(1, len(document) + 1))
+    assert [line_of(text, (key,)) for key in document] == list(range(1, len(document) + 1))
 
 
 def test_a_declared_seller_is_found_by_every_name_until_it_is_no_longer_declared() -> None:
