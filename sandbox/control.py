@@ -49,7 +49,6 @@ class ControlApp:
         }
 
     def paths(self) -> list[tuple[str, str]]:
-        """Method and path of every control."""
         return list(self._routes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -234,7 +234,6 @@ _REVERTS = bytes.fromhex("a9059cbb" + "00" * 31 + "01" + "ff" * 32)
 
 
 def _told(payload: PaymentPayload, transaction: str, failure: str | None = None) -> dict[str, Any]:
-    """The answer that tells the seller about a settlement."""
     payer = payload.payload["authorization"]["from"]
     told = {"success": failure is None, "payer": payer, "transaction": transaction, "network": NETWORK}
     return told if failure is None else {**told, "errorReason": failure}

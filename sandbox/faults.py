@@ -253,6 +253,5 @@ class Faults:
             return list(self._on)
 
     def clear(self) -> None:
-        """Switch every fault off."""
         with self._lock:
             self._on.clear()

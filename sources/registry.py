@@ -13,7 +13,6 @@ from importlib.resources import files
 from typing import TypeVar
 
 from sources.declaration.read import Declaration, parse_declaration
-from sources.feeds import FEEDS
 from sources.model import Dataset, Feed, Kind, Seller
 from sources.sellers import tokenmetrics
 
@@ -26,6 +25,13 @@ def _shipped(name: str) -> Seller:
 
 
 SHIPPED = (tokenmetrics.SELLER, *map(_shipped, ("coingecko", "firecrawl", "glassnode", "heurist", "tavily")))
+
+FEEDS = {
+    "grades": Feed("grades", ("tm-grade",), repairs=True),
+    "signals": Feed("signals", ("trading-signals", "hourly-trading-signals")),
+    "moonshots": Feed("moonshots", ("moonshot-tokens", "moonshot-tokens-past")),
+}
+"""The datasets that each scheduled flow keeps fresh."""
 
 _declared: tuple[Declaration, ...] = ()
 _caches: list[Callable[[], None]] = []
@@ -79,7 +85,6 @@ def sellers() -> tuple[Seller, ...]:
 
 
 def feeds() -> Mapping[str, Feed]:
-    """Every feed by name."""
     return {**FEEDS, **{feed.name: feed for declaration in _declared for feed in declaration.feeds}}
 
 
@@ -93,7 +98,6 @@ def seller(name: str) -> Seller:
 
 @cached
 def datasets() -> tuple[Dataset, ...]:
-    """Every dataset of every seller."""
     return tuple(dataset for seller in sellers() for dataset in seller.datasets)
 
 

@@ -1,10 +1,12 @@
-"""Time as whole slots, and the edition that a request is bought in. Pure."""
+"""Time as whole slots, the edition that a request is bought in, and the slots that a feed wants. Pure."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
-from sources.model import DAY, HOUR, Dataset, Kind
+from sources.model import DAY, HOUR, Dataset, Feed, Kind
 
 FINAL = "final"
 """The edition of closed windows: bought once, at any time."""
@@ -23,7 +25,6 @@ def slot(dataset: Dataset, when: datetime) -> int:
 
 
 def start_of(dataset: Dataset, number: int) -> datetime:
-    """The start of a slot, UTC."""
     return datetime.fromtimestamp(number * dataset.grain, UTC)
 
 
@@ -82,3 +83,33 @@ def bucket_name(dataset: Dataset, start: datetime) -> str:
         return f"{'day' if days == 1 else f'{days}d'}:{start:%Y-%m-%d}"
     hours = dataset.grain // HOUR
     return f"{'hour' if hours == 1 else f'{hours}h'}:{start:%Y-%m-%dT%H}"
+
+
+@dataclass(frozen=True, slots=True)
+class WantedSlots:
+    """Slots first…last of a dataset, both inclusive."""
+
+    dataset: str
+    first: int
+    last: int
+
+
+def wanted_slots(feed: Feed, at: datetime, find_dataset: Callable[[str], Dataset]) -> tuple[WantedSlots, ...]:
+    """The slots that a run scheduled for `at` wants: each dataset's current slot and its lookback.
+
+    Where the feed repairs, also the history twin of each snapshot. A snapshot's own past slots are wanted only for the
+    report of lost cells: no plan buys them.
+    """
+    wanted: list[WantedSlots] = []
+    for dataset in map(find_dataset, feed.datasets):
+        current = slot(dataset, at)
+        wanted.append(WantedSlots(dataset.name, current - _lookback(dataset), current))
+        twin = find_dataset(dataset.repaired_by) if feed.repairs and dataset.repaired_by else None
+        if twin and twin.kind is Kind.SERIES:
+            wanted.append(WantedSlots(twin.name, current - _lookback(twin), current - 1))
+    return tuple(wanted)
+
+
+def _lookback(dataset: Dataset) -> int:
+    """Slots before the newest in which a row may be missing, or may have changed since it was last seen."""
+    return max(dataset.lookback, dataset.restated_for + dataset.look_again)

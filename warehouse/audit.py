@@ -53,7 +53,6 @@ def check_published(home: Path, ledger: LedgerReader) -> list[Fault]:
 
 
 def check_cache(home: Path) -> list[Fault]:
-    """Read the cache to its end."""
     import duckdb
 
     cache = Cache(home)

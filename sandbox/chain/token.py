@@ -66,8 +66,6 @@ class Deployer:
 
 
 class TokenContract:
-    """One deployed token."""
-
     def __init__(self, rpc: NodeRpc, address: str, spec: TokenSpec) -> None:
         self._rpc, self.address, self.spec = rpc, address, spec
 

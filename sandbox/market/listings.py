@@ -9,6 +9,7 @@ from datetime import date
 from typing import Any, Protocol
 
 from sandbox.market import market_wide, research, tokens
+from sandbox.market.market_wide import IndexMember
 from sandbox.market.noise import DAY, HOUR
 from sandbox.market.token_rows import Row
 from sandbox.market.tokens import EPOCH_DAY, HISTORY_START, Catalogue, MarketToken, day_of
@@ -196,25 +197,6 @@ class MoonshotRows:
         return research.pick_row(cell[0], now)
 
 
-class HoldingRows:
-    """One row per member of an index, the largest first."""
-
-    def __init__(self, choose: Choose) -> None:
-        self._choose = choose
-
-    def cells(self, query: Query, now: float) -> Iterator[Cell]:
-        today = day_of(now)
-        return ((_IndexMember(index, token), today) for index in self._choose(query, now) for token in index.members)
-
-    def row(self, cell: Cell, now: float) -> Row:
-        return market_wide.holding(cell[0].index, cell[0].token, tokens.floored(now))
-
-
-class _IndexMember:
-    def __init__(self, index: market_wide.Subject, token: MarketToken) -> None:
-        self.index, self.token, self.key_id, self.listed = index, token, token.token_id, token.listed
-
-
 # -- who is chosen --------------------------------------------------------------------------------------
 
 _WORDS: dict[str, Callable[[MarketToken], Iterable[str]]] = {
@@ -268,3 +250,8 @@ def indices_of(indices: Sequence[market_wide.Subject]) -> Choose:
 
 def all_of(subjects: Sequence[market_wide.Subject]) -> Choose:
     return lambda _query, _now: subjects
+
+
+def members_of(chosen: Choose) -> Choose:
+    """The members of the chosen indices, each index's largest first."""
+    return lambda query, now: [IndexMember(index, token) for index in chosen(query, now) for token in index.members]

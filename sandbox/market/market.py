@@ -70,7 +70,6 @@ class Changes:
         return (lambda token, slot: (token, slot) in held) if held else None
 
     def served(self, endpoint: str) -> None:
-        """Count a served page of the endpoint."""
         with self._lock:
             for key in [key for key in self._held if key[0] == endpoint]:
                 self._held[key] -= 1
@@ -150,7 +149,9 @@ def endpoints(seed: int, catalogue: Catalogue) -> dict[str, Endpoint]:
         Endpoint("ai-reports", LatestRows(tokens, research.ai_reports), _RESEARCH),
         Endpoint("crypto-investors", LatestRows(investors, market_wide.crypto_investors), _RESEARCH),
         Endpoint("indices", LatestRows(indices, market_wide.indices_now), _LISTS),
-        Endpoint("indices-holdings", listings.HoldingRows(indices), _LISTS, needs=("id",)),
+        Endpoint(
+            "indices-holdings", LatestRows(listings.members_of(indices), market_wide.holding), _LISTS, needs=("id",)
+        ),
         Endpoint("indices-performance", DatedRows(indices, market_wide.indices_performance), _LISTS, needs=("id",)),
     )
     return {endpoint.name: endpoint for endpoint in on_sale}

@@ -135,8 +135,16 @@ def indices_performance(index: Subject, day: int, time: float) -> Row:
     }
 
 
-def holding(index: Subject, token: MarketToken, time: float) -> Row:
+class IndexMember:
+    """A token in an index."""
+
+    def __init__(self, index: Subject, token: MarketToken) -> None:
+        self.index, self.token, self.key_id, self.listed = index, token, token.token_id, token.listed
+
+
+def holding(member: IndexMember, _slot: int, time: float) -> Row:
     """The row lacks the index's id (documented). DATE is the last rebalance, a Monday."""
+    index, token = member.index, member.token
     monday = (int(time // DAY) - 4) // 7 * 7 + 4
     total = sum(1.0 / member.rank for member in index.members)
     return {

@@ -112,29 +112,26 @@ class FaultPlayer:
                 answer = await self._challenge(fault)
             answer = _with_other_terms(name, fault, answer) if answer.status == 402 else answer
             answer = _spoiled(name, fault, answer)
-        if "truncated" in self._firing:
-            await self._truncated(answer, self._firing["truncated"])
-        elif "drip" in self._firing:
-            await self._dripped(answer, self._firing["drip"])
-        else:
+        if not {"truncated", "drip"} & self._firing.keys():
             await send_reply(self._send, answer)
-
-    async def _truncated(self, answer: Reply, fault: InjectedFault) -> None:
+            return
         headers = [*answer.without("content-length"), (b"content-length", str(len(answer.body)).encode())]
         await self._send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        if "truncated" in self._firing:
+            await self._truncated(answer, self._firing["truncated"])
+        await self._dripped(answer, self._firing["drip"])
+
+    async def _truncated(self, answer: Reply, fault: InjectedFault) -> None:
         part = answer.body[: int(len(answer.body) * fault.params["share"])]
         await self._send({"type": "http.response.body", "body": part, "more_body": True})
         hang_up(self._scope)
         raise ConnectionBroken
 
     async def _dripped(self, answer: Reply, fault: InjectedFault) -> None:
-        headers = [*answer.without("content-length"), (b"content-length", str(len(answer.body)).encode())]
-        await self._send({"type": "http.response.start", "status": answer.status, "headers": headers})
         size = fault.params["piece"]
         for start in range(0, len(answer.body), size):
-            await self._send(
-                {"type": "http.response.body", "body": answer.body[start : start + size], "more_body": True}
-            )
+            piece = answer.body[start : start + size]
+            await self._send({"type": "http.response.body", "body": piece, "more_body": True})
             await asyncio.sleep(fault.params["seconds"])
         await self._send({"type": "http.response.body", "body": b""})
 
@@ -189,9 +186,8 @@ def _spoiled(name: str, fault: InjectedFault, answer: Reply) -> Reply:
         case "empty_body":
             return Reply(answer.status, answer.headers, b"")
         case "html_body":
-            return Reply(
-                answer.status, answer.with_header("content-type", "text/html"), b"<html><body>Oops</body></html>"
-            )
+            headers = answer.with_header("content-type", "text/html")
+            return Reply(answer.status, headers, b"<html><body>Oops</body></html>")
         case "garbage_body":
             return Reply(answer.status, answer.headers, b"\xff\xfe\x00\x9f" * 64)
         case "wrong_schema":

@@ -54,7 +54,6 @@ def base_paths() -> dict[str, str]:
 
 
 def products(market: Market, clock: WorldClock) -> list[Product]:
-    """Everything that these sellers sell."""
     declared = (product for seller in _as_declared() for product in declared_products(seller, clock))
     return [*_own_products(market, clock), *declared]
 

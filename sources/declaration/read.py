@@ -234,6 +234,6 @@ def _paging(table: StrictTable) -> Paging | None:
         page_param=paging.text("page_param", default="page"),
         limit_param=paging.text("limit_param", default="limit"),
         first=paging.integer("first", 0, 1, 1),
-        depth=paging.optional_integer("depth", 1, 1_000_000),
+        depth=paging.integer("depth", 1, 1_000_000) if paging.has("depth") else None,
         newest_first=paging.flag("newest_first", default=False),
     )

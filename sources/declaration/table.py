@@ -87,7 +87,6 @@ class StrictTable:
         return key in self._values
 
     def value(self, key: str, example: str) -> Any:
-        """A value that is required."""
         if key not in self._values:
             raise self.wrong(key, "is missing", f"add it, such as {key} = {example}")
         return self._values[key]
@@ -119,7 +118,6 @@ class StrictTable:
         return tuple(value)
 
     def choice(self, key: str, kind: type[E], default: E | None = None) -> E:
-        """A member of an enumeration."""
         allowed = ", ".join(f'"{one}"' for one in kind)
         if default is not None and key not in self._values:
             return default
@@ -129,7 +127,6 @@ class StrictTable:
         return kind(value)
 
     def flag(self, key: str, *, default: bool) -> bool:
-        """True or false."""
         value = self._values.get(key, default)
         if not isinstance(value, bool):
             raise self.wrong(key, f"is {shown(value)}", "write true or false, without quotes")
@@ -144,10 +141,6 @@ class StrictTable:
             raise self.wrong(key, f"is {shown(value)}", f"write a whole number from {low} to {high}, without quotes")
         return value
 
-    def optional_integer(self, key: str, low: int, high: int) -> int | None:
-        """The same; None where the key is left out."""
-        return self.integer(key, low, high) if key in self._values else None
-
     def seconds(self, key: str, default: int | None = None) -> int:
         """A span of time: whole seconds, or text such as "day", "6 hours"."""
         if default is not None and key not in self._values:
@@ -161,7 +154,6 @@ class StrictTable:
         return int(match[1] or 1) * _UNITS[match[2]]
 
     def day(self, key: str) -> date:
-        """A date without a time."""
         value = self.value(key, "2021-01-01")
         if type(value) is not date:
             raise self.wrong(key, f"is {shown(value)}", "write a date without quotes, such as 2021-01-01")

@@ -59,7 +59,6 @@ class Block:
 
 
 def calls_of(limits: CallLimits, block: Block) -> int:
-    """Paid calls that buy the block."""
     return limits.pages(len(block.keys), block.steps)
 
 
@@ -91,18 +90,10 @@ def _even(keys: int, size: int) -> list[int]:
     return [size] * whole + ([rest] if rest else [])
 
 
-def table_of_calls(limits: CallLimits, keys: int, width: int) -> Ints:
-    """table[w, n]: calls for n keys in a window of w + 1 steps, grouped as by `split`."""
-    return _tables(limits, keys, width)[0]
-
-
-def table_of_chains(limits: CallLimits, keys: int, width: int) -> Ints:
-    """table[w, n]: how many of those calls wait for an earlier page of their group."""
-    return _tables(limits, keys, width)[1]
-
-
 @lru_cache(maxsize=32)
-def _tables(limits: CallLimits, keys: int, width: int) -> tuple[Ints, Ints]:
+def call_tables(limits: CallLimits, keys: int, width: int) -> tuple[Ints, Ints]:
+    """Two tables for n keys in a window of w + 1 steps, at [w, n]: the calls, grouped as by `split`, and how many of
+    them wait for an earlier page of their group."""
     import numpy as np
 
     number = np.arange(keys + 1, dtype=np.int64)
@@ -171,7 +162,8 @@ def _windows(missing: Mask, limits: CallLimits) -> list[tuple[int, int]]:
     keys, steps = missing.shape
     width = min(limits.width, steps)
     counts = _counts(missing, width)
-    prices = table_of_calls(limits, keys, width) * _CALL + table_of_chains(limits, keys, width) * 1024 + 1
+    calls, chains = call_tables(limits, keys, width)
+    prices = calls * _CALL + chains * 1024 + 1
     prices[:, 0] = 0
     best = np.zeros(steps + 1, dtype=np.int64)
     back = np.zeros(steps + 1, dtype=np.int64)

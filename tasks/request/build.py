@@ -7,9 +7,8 @@ from datetime import UTC, date, datetime, timedelta
 
 from payer.values.money import parse_decimal
 from sources import registry
-from sources.feeds import wanted_slots
 from sources.model import Dataset, Feed
-from sources.slots import is_listing, slot, start_of
+from sources.slots import is_listing, slot, start_of, wanted_slots
 from tasks.request.model import BadRequest, DataRequest, DatasetRequest, Keys
 from tasks.request.names import EVERY_KEY, datasets_of, keys_for, named, with_history
 from tasks.workspace.workspace import Workspace

@@ -16,14 +16,13 @@ from sources import registry
 from sources.coverage.absences import AbsentSpan, KeyAbsences
 from sources.coverage.cover import CoveredSpan, absences_of, cover, held_cells
 from sources.coverage.delivered_page import Cell, DeliveredPage
-from sources.feeds import wanted_slots
 from sources.model import Dataset, Feed
 from sources.planner.grid import Span, merged
 from sources.planner.held import Absence, HeldCells, OpenGroup, held_before, union
 from sources.planner.pieces import Piece
 from sources.planner.plan import plan
 from sources.registry import seller_of
-from sources.slots import slot
+from sources.slots import slot, wanted_slots
 
 SNAPSHOT, HISTORY = registry.dataset("tm-grade"), registry.dataset("tm-grade-history")
 SIGNALS = replace(registry.dataset("trading-signals"), restated_for=10, look_again=5)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from sources import registry
-from sources.feeds import FEEDS, wanted_slots
 from sources.model import Dataset, Feed, Kind
-from sources.slots import slot, slots_per_step
+from sources.registry import FEEDS
+from sources.slots import slot, slots_per_step, wanted_slots
 from tests.sources.buyer import AT
 
 

@@ -33,7 +33,6 @@ FLOORS = {
         "model",
         "shown",
         "slots",
-        "feeds",
         "sellers",
         "declaration",
         "registry",

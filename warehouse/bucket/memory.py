@@ -70,7 +70,6 @@ class BucketMemory:
         _write(self._folder / "state.json", json.dumps(asdict(state)).encode())
 
     def document(self, version: str) -> bytes | None:
-        """A version's document, if it was seen before."""
         try:
             return (self._folder / "versions" / f"{version}.json").read_bytes()
         except FileNotFoundError:

@@ -51,7 +51,6 @@ class AbsentFacts:
         return {key: (min(a for a, _ in spans), max(b for _, b in spans)) for key, spans in self.elsewhere.items()}
 
     def judged(self, dataset: Dataset) -> dict[str, KeyAbsences]:
-        """The absences of every key."""
         edges = self.edges
         return {
             key: absences_of(dataset, facts, self.rows.get(key, ()), edges.get(key))

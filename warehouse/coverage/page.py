@@ -49,7 +49,6 @@ class Page:
 
     @property
     def rows_in(self) -> int:
-        """Rows of the body, readable or not."""
         return self.parsed.rows_in_body if self.parsed else 0
 
     @property

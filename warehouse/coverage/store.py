@@ -94,7 +94,6 @@ def read_groups(con: duckdb.DuckDBPyConnection, keys: Collection[GroupId]) -> St
 
 
 def _pages(con: duckdb.DuckDBPyConnection, keys: Collection[GroupId]) -> dict[GroupId, list[StoredPage]]:
-    """The pages so far of open groups."""
     pages: dict[GroupId, list[StoredPage]] = {}
     if keys:
         predicate, group_ids = among("group_id", [group_id for _, group_id in keys])
@@ -123,7 +122,6 @@ def key_sql(dataset: Dataset) -> str:
 
 
 def delete_groups(con: duckdb.DuckDBPyConnection, groups: Sequence[GroupPages]) -> None:
-    """Delete what is stored of these groups."""
     import pyarrow as pa
 
     if not groups:

@@ -91,7 +91,6 @@ def export_totals(ledger: LedgerReader, out: TextIO, during: Range) -> None:
 
 
 def _accounts(ledger: LedgerReader) -> dict[tuple[str, str, str], list[CostRow]]:
-    """Purchases by network, asset and wallet, each in the order of time."""
     accounts: dict[tuple[str, str, str], list[CostRow]] = {}
     for row in _counted(ledger):
         accounts.setdefault((row.network, row.asset, row.wallet), []).append(row)

@@ -214,7 +214,6 @@ def _replace_different(con: duckdb.DuckDBPyConnection, table: LakeTable, within:
 
 
 def _measure(con: duckdb.DuckDBPyConnection, relation: str, table: LakeTable, within: str = "true") -> Parts:
-    """The parts of a relation named p."""
     part = f"count(*), bit_xor(hash(p)), coalesce(max({table.number}), 0)"
     query = f"SELECT {table.part}, {part} FROM {relation} WHERE {within} GROUP BY ALL"
     return {number: Part(*found) for number, *found in con.execute(query).fetchall()}

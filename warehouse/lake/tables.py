@@ -32,8 +32,6 @@ WHERE table_name || '_versions' IN (SELECT t.table_name FROM duckdb_tables() t W
 
 @dataclass(frozen=True, slots=True)
 class LakeTable:
-    """One table of the lake."""
-
     name: str
 
     @property
@@ -104,7 +102,6 @@ class LakeState:
 
     @property
     def newest(self) -> int:
-        """The newest number in the table."""
         return max((part.newest for part in self.parts.values()), default=0)
 
 
@@ -185,5 +182,4 @@ WHERE table_catalog = 'lake'
 
 
 def columns(con: duckdb.DuckDBPyConnection, relation: str) -> list[tuple[str, str]]:
-    """Names and types of a relation's columns, in order."""
     return [(name, kind) for name, kind, *_ in con.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()]

@@ -117,7 +117,6 @@ def create_tables(con: duckdb.DuckDBPyConnection, *, comments: bool = True) -> N
 
 
 def _columns(con: duckdb.DuckDBPyConnection) -> dict[str, set[str]]:
-    """The columns of each table of `pub`."""
     query = "SELECT table_name, column_name FROM duckdb_columns() WHERE database_name = 'pub' AND NOT internal"
     found: dict[str, set[str]] = {}
     for table, column in con.execute(query).fetchall():

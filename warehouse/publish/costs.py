@@ -43,7 +43,6 @@ CREATE TABLE IF NOT EXISTS {schema}.avoided (
 
 
 def create(con: duckdb.DuckDBPyConnection, schema: str) -> None:
-    """Create the two tables where they don't exist yet."""
     con.execute(_COSTS_DDL.format(schema=schema))
     con.execute(_AVOIDED_DDL.format(schema=schema))
 
@@ -74,9 +73,9 @@ def update(con: duckdb.DuckDBPyConnection, schema: str, ledger: LedgerSnapshot, 
         con.execute(f"DELETE FROM {schema}.avoided")
     costs_after, avoided_after = read_after(con, schema)
     for costs in _batches(ledger.cost_rows(costs_after)):
-        _replace_costs(con, schema, _cost_table(costs))
+        _replace_costs(con, schema, _arrow_rows(con, f"{schema}.ledger_costs", costs))
     for avoided in _batches(ledger.avoided_rows(avoided_after)):
-        _add_avoided(con, schema, _avoided_table(avoided))
+        _add_avoided(con, schema, _arrow_rows(con, f"{schema}.avoided", avoided))
     if other_ledger:
         lacking = f"SELECT * FROM lost ANTI JOIN {schema}.ledger_costs USING (purchase_id)"
         con.execute(f"INSERT INTO {schema}.ledger_costs BY NAME {lacking}")
@@ -111,50 +110,24 @@ def _add_avoided(con: duckdb.DuckDBPyConnection, schema: str, rows: pa.Table) ->
     con.unregister("fresh_avoided")
 
 
-_AMOUNTS = ("amount", "loss")
-"""Columns in the asset, each after its column in atomic units."""
-
-
-def _cost_table(rows: Sequence[CostRow]) -> pa.Table:
-    """Arrow rows in the order of the columns of `ledger_costs`: each amount follows its atomic units."""
+def _arrow_rows(con: duckdb.DuckDBPyConnection, table: str, rows: Sequence[CostRow] | Sequence[AvoidedRow]) -> pa.Table:
+    """The ledger's rows in the columns of a table. An amount in the asset stands beside its atomic units; one that is
+    unknown stays unknown."""
     import pyarrow as pa
 
-    time, whole, money = pa.timestamp("us", "UTC"), pa.decimal128(38, 0), pa.decimal128(38, 18)
-    types = {"amount_atomic": whole, "amount": money, "loss_atomic": whole, "loss": money}
-    types |= {"block_time": time, "created_at": time, "delivered_at": time}
-    types |= {"seq": pa.int64(), "generation": pa.int32(), "block_number": pa.int64()}
-    types |= {"decimals": pa.int32(), "attempts": pa.int32()}
-    types |= {"latency_ms": pa.int64(), "undelivered": pa.bool_(), "verified_on_chain": pa.bool_()}
-    names = [*CostRow.__slots__]
-    for name in _AMOUNTS:
-        names.insert(names.index(f"{name}_atomic") + 1, name)
+    schema = con.sql(f"FROM {table} LIMIT 0").to_arrow_table().schema
     columns = {}
-    for name in names:
-        if name in _AMOUNTS:
-            values: list[object] = [exact_decimal(getattr(row, f"{name}_atomic"), row.decimals) for row in rows]
-        elif name.removesuffix("_atomic") in _AMOUNTS:
-            values = [Decimal(getattr(row, name)) for row in rows]
-        else:
-            values = [getattr(row, name) for row in rows]
-        columns[name] = pa.array(values, types.get(name, pa.string()))
+    for name in schema.names:
+        is_amount = f"{name}_atomic" in schema.names
+        values = [getattr(row, f"{name}_atomic" if is_amount else _NAMED.get(name, name)) for row in rows]
+        if is_amount:
+            decimals = [row.decimals for row in rows]
+            values = [None if v is None else exact_decimal(v, d) for v, d in zip(values, decimals, strict=True)]
+        elif name.endswith("_atomic"):
+            values = [None if value is None else Decimal(value) for value in values]
+        columns[name] = pa.array(values, schema.field(name).type)
     return pa.table(columns)
 
 
-_AVOIDED_TEXT = (
-    *("run_id", "flow", "deployment", "flow_run_id", "reason"),
-    *("dataset", "request", "edition", "network", "asset"),
-)
-
-
-def _avoided_table(rows: Sequence[AvoidedRow]) -> pa.Table:
-    """Arrow rows in the order of the columns of `avoided`. A price that is unknown stays unknown."""
-    import pyarrow as pa
-
-    columns = {"seq": pa.array([row.seq for row in rows], pa.int64())}
-    columns |= {name: pa.array([getattr(row, name) for row in rows], pa.string()) for name in _AVOIDED_TEXT}
-    atomic = [None if row.price_atomic is None else Decimal(row.price_atomic) for row in rows]
-    prices = [None if row.price_atomic is None else exact_decimal(row.price_atomic, row.decimals) for row in rows]
-    columns["price_atomic"] = pa.array(atomic, pa.decimal128(38, 0))
-    columns["price"] = pa.array(prices, pa.decimal128(38, 18))
-    columns["avoided_at"] = pa.array([row.at for row in rows], pa.timestamp("us", "UTC"))
-    return pa.table(columns)
+_NAMED = {"avoided_at": "at"}
+"""Columns that the ledger's rows call otherwise."""

@@ -48,7 +48,6 @@ Shown = tuple[int, int]
 
 
 def _copier() -> list[str]:
-    """The command that copies a file."""
     command = shutil.which("cp")
     return [command] if command else [sys.executable, "-I", "-S", "-c", _COPY]
 
@@ -183,7 +182,6 @@ class Standby:
             self.notes.append("another program had changed the published file: rebuilt from the cache")
 
     def held(self) -> OldVersions:
-        """Old versions that are read now, and their disk."""
         return held_versions(self.public.parent)
 
     def _stamp_of(self, path: Path) -> Path:

@@ -78,7 +78,6 @@ class Manifest:
         return {purchase for file in self.files for purchase in file.purchases}
 
     def partitions(self) -> dict[Partition, list[SnapshotFile]]:
-        """The files of each partition."""
         grouped: dict[Partition, list[SnapshotFile]] = {}
         for file in self.files:
             grouped.setdefault(file.partition, []).append(file)
@@ -86,12 +85,10 @@ class Manifest:
 
 
 def manifest_path(root: Path) -> Path:
-    """The manifest of the snapshots in `root`."""
     return root.with_name("snapshots.json")
 
 
 def damaged_path(root: Path) -> Path:
-    """The path where a manifest that can't be read is kept."""
     return root.with_name("snapshots.damaged.json")
 
 

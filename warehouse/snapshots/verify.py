@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 
 def table_of(dataset: str) -> Table:
-    """The table that a dataset's rows are in."""
     return declared_tables()[registry.dataset(dataset).table]
 
 
@@ -33,7 +32,6 @@ def month_sql(table: Table) -> str:
 
 
 def partition_sql(table: Table, partition: Partition) -> str:
-    """The condition that selects a partition's rows from its table."""
     dataset, month = partition
     return f"dataset = {literal(dataset)} AND {month_sql(table)} = {literal(month)}"
 

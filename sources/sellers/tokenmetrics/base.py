@@ -92,7 +92,6 @@ def floats(*names: str, expected: bool = True) -> tuple[Column, ...]:
 
 
 def texts(*names: str, expected: bool = True) -> tuple[Column, ...]:
-    """Text columns, named as the seller does, in lower case."""
     return tuple(spelled(name, Cast.TEXT, expected=expected) for name in names)
 
 

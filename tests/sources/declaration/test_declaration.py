@@ -19,8 +19,8 @@ from sources import registry
 from sources.declaration.read import Declaration, parse_declaration, read_declaration
 from sources.declaration.table import DeclarationFault, line_of
 from sources.declaration.write import sketch, value_text, write_declaration
-from sources.feeds import FEEDS
 from sources.model import DAY, HOUR, Dataset, Evidence, Feed, Kind, Layout, Paging, Seller, Since
+from sources.registry import FEEDS
 from warehouse.cache.tables import declared_tables
 from warehouse.coverage.page import declared
 from warehouse.load.parallel import serve

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.planner_exact import fewest_pages, lower_bound
-from sources.planner.rectangles import PAGES, Block, CallLimits, calls_of, covering_blocks, split, table_of_calls
+from sources.planner.rectangles import PAGES, Block, CallLimits, call_tables, calls_of, covering_blocks, split
 
 Mask = npt.NDArray[np.bool_]
 DAILY = CallLimits(page_rows=100, step_rows=1, width=29, ids=100)
@@ -93,7 +93,7 @@ def test_hours_asked_for_by_the_day_fill_their_pages() -> None:
 @pytest.mark.parametrize("limits", [DAILY, HOURLY, CallLimits(100, 1, 29, 7)])
 @pytest.mark.parametrize("steps", [1, 3, 9, 23, 29])
 def test_prices_of_the_table_are_what_the_groups_cost(limits: CallLimits, steps: int) -> None:
-    table = table_of_calls(limits, 300, 29)
+    table, _ = call_tables(limits, 300, 29)
     for keys in range(1, 301):
         sizes = split(limits, keys, steps)
         assert sum(sizes) == keys

@@ -10,9 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sources import registry
-from sources.feeds import wanted_slots
 from sources.model import Feed
-from sources.slots import start_of
+from sources.slots import start_of, wanted_slots
 from tests.sources.buyer import AT, Buyer, SellerListing, dense, keys
 from tests.sources.planner.test_plan import DAY, SIGNALS, TODAY
 

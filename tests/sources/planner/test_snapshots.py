@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from sources import registry
-from sources.feeds import wanted_slots
 from sources.model import Feed
 from sources.planner.held import NOTHING_HELD, HeldCells, held_before, union
 from sources.planner.plan import plan
+from sources.slots import wanted_slots
 from tests.sources.buyer import AT, Buyer, SellerListing, dense, keys, today
 from tests.sources.planner.test_plan import DAY, GRADE, TODAY, planned
 

@@ -29,7 +29,6 @@ def table(name: str) -> Table:
 
 
 def time_column(table: Table) -> str:
-    """The column that dates a table's rows."""
     return dataset(table.datasets[0]).time_column
 
 
@@ -125,7 +124,6 @@ def shape() -> str:
 
 
 def views_sql() -> str:
-    """The statements that create them."""
     package = files("warehouse.publish.views")
     return "\n".join(package.joinpath(name).read_text("utf-8") for name in ("costs.sql", "nested.sql"))
 

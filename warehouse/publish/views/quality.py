@@ -58,7 +58,6 @@ def expect(con: duckdb.DuckDBPyConnection, expected: Expected) -> None:
 
 @contextmanager
 def fact_queries(con: duckdb.DuckDBPyConnection) -> Iterator[dict[str, str]]:
-    """The query of each fact on the open cache."""
     bodies = {}
     for statement in _statements("quality.sql"):
         head, body = statement.split(" AS\n", 1)

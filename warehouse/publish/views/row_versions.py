@@ -24,7 +24,6 @@ VALIDITY: Fields = (("valid_from", "TIMESTAMPTZ"), ("valid_to", "TIMESTAMPTZ"))
 
 
 def name_of(table: Table) -> str:
-    """The name of the published table of all versions."""
     return f"{table.name}_versions"
 
 
@@ -35,7 +34,6 @@ def current_fields(table: Table) -> Fields:
 
 
 def version_fields(table: Table) -> Fields:
-    """Columns of the published table of all versions."""
     return (*current_fields(table), *VALIDITY)
 
 
@@ -50,12 +48,10 @@ def query(table: Table, observations: str, snapshots: str, *, few: bool) -> str:
 
 
 def time_of(table: Table) -> str:
-    """The quoted column that dates a table's rows."""
     return quoted(dataset(table.datasets[0]).time_column)
 
 
 def ids_of(table: Table) -> list[str]:
-    """The natural key without the time."""
     time = dataset(table.datasets[0]).time_column
     return [name for name in table.natural_key if name != time]
 

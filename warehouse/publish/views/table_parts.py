@@ -45,7 +45,6 @@ def lake_mark(published: Path) -> Path:
 
 
 def source(name: str, schema: str) -> str:
-    """The query that gives a table's rows."""
     return _PROVENANCE.format(schema=schema) if name == "provenance" else f"SELECT * FROM {schema}.{quoted(name)}"
 
 
@@ -88,7 +87,6 @@ def renew(con: duckdb.DuckDBPyConnection, tables: Collection[str]) -> None:
 
 
 def measure(con: duckdb.DuckDBPyConnection, tables: Collection[str]) -> None:
-    """Measure all rows of these tables."""
     import duckdb
 
     con.execute(f"DELETE FROM pub.{NAME} WHERE table_name IN ({', '.join(map(literal, tables))})")
