@@ -57,6 +57,12 @@ class RpcServer:
         self._check_age(head)
         return head
 
+    async def _read_here(self, call: Call) -> object:
+        """Make a call that must succeed, on the chain that policy names."""
+        chain_id, value = await self._rpc.read([("eth_chainId", []), call])
+        self._check_chain(chain_id)
+        return value
+
     def _check_chain(self, chain_id: object) -> None:
         if (served := quantity(chain_id, "eth_chainId")) != self._policy.chain_id:
             raise ChainUnreachable(
@@ -89,17 +95,14 @@ class RpcServer:
 
     async def balance(self, asset: Asset, owner: str) -> int:
         data = _BALANCE_OF + address_word(owner).hex()
-        chain_id, value = await self._rpc.read([("eth_chainId", []), eth_call(asset.address, data, "latest")])
-        self._check_chain(chain_id)
-        return int(word(value), 16)
+        return int(word(await self._read_here(eth_call(asset.address, data, "latest"))), 16)
 
     async def token(self, asset: Asset) -> TokenData:
         await self.head()
         return await read_token(self._rpc, asset)
 
     async def code(self, address: str) -> bytes:
-        chain_id, code = await self._rpc.read([("eth_chainId", []), ("eth_getCode", [address, "latest"])])
-        self._check_chain(chain_id)
+        code = await self._read_here(("eth_getCode", [address, "latest"]))
         if not isinstance(code, str) or not _BYTES.fullmatch(code):
             raise malformed(f"eth_getCode is {shown(code)}")
         return bytes.fromhex(code[2:])

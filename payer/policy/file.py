@@ -160,11 +160,8 @@ def _check_known_token(table: TomlTable, asset: Asset) -> None:
         strict=True,
     ):
         if declared != right:
-            raise table.wrong(key, f"is {declared!r}, and this token's is {right!r}", f"write {key} = {_toml(right)}")
-
-
-def _toml(value: object) -> str:
-    return f'"{value}"' if isinstance(value, str) else str(value)
+            fix = f'write {key} = "{right}"' if isinstance(right, str) else f"write {key} = {right}"
+            raise table.wrong(key, f"is {declared!r}, and this token's is {right!r}", fix)
 
 
 def _caps(top: TomlTable, assets: Mapping[str, Asset]) -> dict[str, Caps]:

@@ -56,7 +56,12 @@ async def scan(
     """
     final = (await context.chain.head()).final_number
     closed = await context.ledger.in_thread(context.ledger.scanned_through, asset, wallet)
-    start = _first_block(context, mine, final) if closed is None or rescan else max(0, closed + 1 - OVERLAP)
+    if closed is None or rescan:
+        settled = [p.settlement.block_number for p in mine if p.settlement is not None]
+        unused = [p.from_block for p in mine if p.from_block is not None]
+        start = max(0, min([final - context.policy.lookback_blocks, *settled, *unused]))
+    else:
+        start = max(0, closed + 1 - OVERLAP)
     balance = Balance.EQUAL if start <= final else Balance.NOT_CHECKED
     first = start
     progress(0, max(0, final + 1 - first))
@@ -82,12 +87,6 @@ async def read_again(context: PayerContext, asset: Asset, wallet: str, blocks: I
     for first, last in _ranges(sorted(blocks)):
         transfers = await context.chain.transfers(asset, wallet, first, last)
         await _close(context, asset, wallet, first, last, transfers)
-
-
-def _first_block(context: PayerContext, mine: Sequence[Purchase], final: int) -> int:
-    settled = [p.settlement.block_number for p in mine if p.settlement is not None]
-    unused = [p.from_block for p in mine if p.from_block is not None]
-    return max(0, min([final - context.policy.lookback_blocks, *settled, *unused]))
 
 
 def _ranges(blocks: Sequence[int]) -> Iterator[tuple[int, int]]:
