@@ -7,10 +7,9 @@ this way); the ledger is written several times per paid call, so the compiled te
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -197,89 +196,54 @@ def _kept_connection(engine: sa.Engine) -> _KeptConnection | None:
     return kept
 
 
-class _TransactionContext:
-    """Begin a transaction, commit or roll it back, and raise the driver's errors as LedgerUnavailable."""
-
-    __slots__ = ("_cursor", "_dialect", "_ended", "_engine", "_kept", "_pooled", "_write")
-
-    def __init__(self, engine: sa.Engine, write: bool) -> None:
-        self._engine = engine
-        self._dialect = engine.dialect
-        self._write = write
-        self._kept = _kept_connection(engine)
-        self._pooled: Any = None
-        self._cursor: Any = None
-        self._ended = False
-
-    def __enter__(self) -> Transaction:
-        try:
-            self._connect()
-            self._cursor = self._pooled.cursor()
-            if self._dialect.name == "sqlite":
-                # A deferred transaction that turns to writing fails at once when another writer got in between.
-                self._cursor.execute("BEGIN IMMEDIATE" if self._write else "BEGIN")
-        except BaseException as error:
-            self._end()
-            self._translate(error)
-            raise
-        return Transaction(self._cursor, self._dialect)
-
-    def _connect(self) -> None:
-        if self._kept is not None:
-            self._pooled = self._kept.take(self._engine)
-        if self._pooled is None:
-            self._kept, self._pooled = None, self._engine.raw_connection()
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        try:
-            if error is None:
-                self._commit()
-            else:
-                self._pooled.rollback()
-            self._ended = True
-        except BaseException as late:
-            self._end()
-            self._translate(late)
-            raise
-        self._end()
-        if error is not None:
-            self._translate(error)
-
-    def _commit(self) -> None:
-        try:
-            if self._write:
-                crash_point("commit")
-            if self._dialect.name == "sqlite":
-                # The driver's own commit() compiles the statement each time.
-                self._cursor.execute("COMMIT")
-            else:
-                self._pooled.commit()
-        except BaseException:
-            # When the connection is lost, the database rolls back by itself and the pool drops the connection.
-            self._pooled.rollback()
-            raise
-        if self._write:
-            crash_point("committed")
-
-    def _end(self) -> None:
-        if self._pooled is None:
-            return
-        if self._kept is not None:
-            self._kept.give_back(ended=self._ended)
-        else:
-            self._pooled.close()
-
-    def _translate(self, error: BaseException) -> None:
-        driver: Any = self._dialect.loaded_dbapi
-        broken = (driver.OperationalError, driver.InternalError, driver.InterfaceError, driver.ProgrammingError)
-        pool = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError, sa.exc.DatabaseError)
-        if isinstance(error, (*broken, *pool)) or is_damage(error):
-            raise unavailable(error, "written" if self._write else "read") from None
-
-
-def transaction(engine: sa.Engine, *, write: bool) -> AbstractContextManager[Transaction]:
+@contextmanager
+def transaction(engine: sa.Engine, *, write: bool) -> Iterator[Transaction]:
     """Open one transaction; a `write` is durable when its block ends.
 
     Raises LedgerUnavailable for the database's errors, and rolls back on any exception.
     """
-    return _TransactionContext(engine, write)
+    dialect, kept, ended = engine.dialect, _kept_connection(engine), False
+    pooled: Any = None
+    try:
+        if kept is not None:
+            pooled = kept.take(engine)
+        if pooled is None:
+            kept, pooled = None, engine.raw_connection()
+        try:
+            cursor: Any = pooled.cursor()
+            if dialect.name == "sqlite":
+                # A deferred transaction that turns to writing fails at once when another writer got in between.
+                cursor.execute("BEGIN IMMEDIATE" if write else "BEGIN")
+            try:
+                yield Transaction(cursor, dialect)
+            except BaseException:
+                pooled.rollback()
+                ended = True
+                raise
+            try:
+                if write:
+                    crash_point("commit")
+                if dialect.name == "sqlite":
+                    # The driver's own commit() compiles the statement each time.
+                    cursor.execute("COMMIT")
+                else:
+                    pooled.commit()
+            except BaseException:
+                # When the connection is lost, the database rolls back by itself and the pool drops the connection.
+                pooled.rollback()
+                raise
+            if write:
+                crash_point("committed")
+            ended = True
+        finally:
+            if kept is not None:
+                kept.give_back(ended=ended)
+            else:
+                pooled.close()
+    except BaseException as error:
+        driver: Any = dialect.loaded_dbapi
+        broken = (driver.OperationalError, driver.InternalError, driver.InterfaceError, driver.ProgrammingError)
+        pool = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError, sa.exc.DatabaseError)
+        if isinstance(error, (*broken, *pool)) or is_damage(error):
+            raise unavailable(error, "written" if write else "read") from None
+        raise
