@@ -26,10 +26,9 @@ from x402.schemas import AssetAmount
 
 from bench.payer_desk import Market
 from payer.policy.file import parse_policy
-from sandbox.asgi import App, Receive, Scope, Send, hang_up, read_body, reply, send_reply
 from sandbox.clock import WorldClock
 from sandbox.keys import NETWORK, PAY_TO
-from sandbox.servers import HOST, Servers, listen
+from sandbox.servers import HOST, App, Receive, Scope, Send, Servers, hang_up, listen, read_body, reply, send_reply
 from tests.payer.desk import PRICE
 from tests.worlds import WorldProcess
 

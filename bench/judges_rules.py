@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sandbox.asgi import Receive, Reply, Scope, Send, read_body, reply, request_header, send_reply
 from sandbox.keys import NETWORK, PAY_TO, V1_NAME
+from sandbox.servers import Receive, Reply, Scope, Send, read_body, reply, request_header, send_reply
 from tests.payer.desk import PRICE
 
 _ELSEWHERE = "eip155:4321"

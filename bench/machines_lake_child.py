@@ -18,8 +18,7 @@ from typing import Any
 
 import duckdb
 
-from warehouse.lake.address import LakeAddress, read_address
-from warehouse.lake.connect import opened
+from warehouse.lake.connect import LakeAddress, opened, read_address
 from warehouse.lake.sync import sync, verify
 from warehouse.publish.views import table_parts
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from sandbox.asgi import Receive, Scope, Send, read_body, reply, send_reply
 from sandbox.faults import CATALOGUE
+from sandbox.servers import Receive, Scope, Send, read_body, reply, send_reply
 
 if TYPE_CHECKING:
     from sandbox.world import World

@@ -19,11 +19,11 @@ from x402.mechanisms.evm.multicall import encode_contract_call
 from x402.mechanisms.evm.types import TransactionReceipt
 from x402.schemas import PaymentPayload, PaymentRequirements, SettleResponse, VerifyResponse
 
-from sandbox.asgi import Receive, Scope, Send, read_body, reply, reset, send_reply
 from sandbox.chain.rpc import NodeError, NodeRpc
 from sandbox.clock import WorldClock
 from sandbox.faults import Faults, InjectedFault
 from sandbox.keys import BROKE_RELAYER_KEY, CHAIN_ID, DEPLOYER_KEY, NETWORK, RELAYER_KEY
+from sandbox.servers import Receive, Scope, Send, read_body, reply, reset, send_reply
 from sandbox.settings import WorldSettings
 
 _GAS = 500_000
@@ -172,8 +172,6 @@ class Facilitator:
         kind = {"x402Version": 2, "scheme": "exact", "network": NETWORK}
         return {"kinds": [kind], "extensions": [], "signers": {"eip155:*": signers}}
 
-    # -- verify -----------------------------------------------------------------------------------
-
     async def _verify(
         self, payload: PaymentPayload, wanted: PaymentRequirements, firing: list[InjectedFault]
     ) -> tuple[int | None, Any]:
@@ -184,8 +182,6 @@ class Facilitator:
                 return 200, {"isValid": False, "invalidReason": fault.params["reason"]}
         verified = await self._run(self._schemes[RELAYER_KEY].verify, payload, wanted)
         return 200, cast(VerifyResponse, verified).model_dump(by_alias=True, exclude_none=True)
-
-    # -- settle -----------------------------------------------------------------------------------
 
     async def _settle(
         self, payload: PaymentPayload, wanted: PaymentRequirements, firing: list[InjectedFault]

@@ -16,7 +16,6 @@ from eth_account import Account
 from filelock import FileLock, Timeout
 
 from sandbox import config_files
-from sandbox.asgi import App
 from sandbox.chain.chain import BlockPace, LocalChain
 from sandbox.chain.control import add_control
 from sandbox.chain.http import RpcApp
@@ -32,7 +31,7 @@ from sandbox.market.tokens import day_of
 from sandbox.seller import other_sellers, tokenmetrics
 from sandbox.seller.seller import SellerApp
 from sandbox.seller.shop import Shop
-from sandbox.servers import HOST, PortTaken, Servers, listen
+from sandbox.servers import HOST, App, PortTaken, Servers, listen
 from sandbox.settings import WorldSettings
 from sources import registry
 from sources.declaration.read import read_declaration
@@ -213,8 +212,6 @@ class World:
             declarations=self.declarations,
         )
 
-    # -- for buyers -------------------------------------------------------------------------------
-
     @property
     def policy_path(self) -> Path:
         return self.home / "policy.toml"
@@ -254,8 +251,6 @@ class World:
         home = self.home / "buyers" / name
         home.mkdir(parents=True, exist_ok=True)
         return Buyer(address, key, home, self._env(key, home))
-
-    # -- for tests --------------------------------------------------------------------------------
 
     def transfers(self, address: str | None = None, symbol: str = "USDC") -> list[dict[str, Any]]:
         """Every Transfer out of the wallet (or `address`), read from the chain, oldest first."""

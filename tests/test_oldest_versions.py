@@ -22,7 +22,7 @@ SUITES = (
     "tests/warehouse/load/test_load.py",
     f"{PUBLISH}::test_what_was_bought_is_published_with_its_price",
     f"{PUBLISH}::test_a_restated_row_is_current_once_and_kept_in_every_version",
-    "tests/warehouse/snapshots/test_migrate.py",
+    "tests/warehouse/snapshots/test_layout.py",
     f"{SCHEDULE}::test_deploying_gives_every_schedule_of_the_file_its_slug",
     f"{SCHEDULE}::test_every_schedule_creates_runs_at_its_own_times",
     "tests/flows/test_ingest.py::test_the_bill_comes_before_the_first_payment",

@@ -12,9 +12,8 @@ from warehouse.cache.locking import file_lock
 from warehouse.cache.store import Cache
 from warehouse.errors import CacheDamaged
 from warehouse.publish.publish import read_error
-from warehouse.snapshots.layout import PUBLISH_LOCK
+from warehouse.snapshots.layout import PUBLISH_LOCK, is_older
 from warehouse.snapshots.manifest import FILES, Manifest, ManifestDamaged, SnapshotFile, contents, read_manifest
-from warehouse.snapshots.migrate import is_older
 from warehouse.snapshots.verify import rows_and_purchases, sha256_of
 from warehouse.snapshots.write import total_cost
 

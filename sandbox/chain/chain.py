@@ -69,8 +69,6 @@ class LocalChain:
             self._wake.notify_all()
             self._store.close()
 
-    # -- genesis ----------------------------------------------------------------------------------
-
     @property
     def is_new(self) -> bool:
         return self._head is None
@@ -81,8 +79,6 @@ class LocalChain:
             self._store.set_meta("chain_id", str(CHAIN_ID))
             block = self._evm.empty_block(header)
             self._keep(Built(block, (), (), ()))
-
-    # -- reading ----------------------------------------------------------------------------------
 
     @property
     def head(self) -> BlockRow:
@@ -129,8 +125,6 @@ class LocalChain:
                 header = self._evm.next_header(header, self.block_time_now())
             return self._evm.call(header, sender=sender, to=to, data=data, value=value, gas=gas)
 
-    # -- time -------------------------------------------------------------------------------------
-
     def now(self) -> int:
         """The time of a block made now: world time plus the chain's own offset."""
         return int(self.clock.time()) + self.time_offset
@@ -149,8 +143,6 @@ class LocalChain:
             for time in sorted({now - self.pace.finalized_lag, now - self.pace.safe_lag, now}):
                 if time > self.head.time:
                     self._mine_one(time if time < now else None)
-
-    # -- transactions -----------------------------------------------------------------------------
 
     def send(self, raw: bytes) -> bytes:
         """Add a transaction to the pool, and mine it where `block_time` is 0. Raises Rejected."""
@@ -192,8 +184,6 @@ class LocalChain:
             self.time_offset, self.next_time = 0, None
             self._pool = TransactionPool()
             self._snapshots.clear()
-
-    # -- mining -----------------------------------------------------------------------------------
 
     def mine(self, blocks: int = 1, extra: bytes = b"") -> int:
         """Make blocks; the first takes every executable transaction of the pool. Returns the new head's number."""
@@ -246,8 +236,6 @@ class LocalChain:
 
     def _executable_waits(self) -> bool:
         return bool(self._pool.all()) and self.clock.time() + self.time_offset >= self.head.time + self.pace.block_time
-
-    # -- going back -------------------------------------------------------------------------------
 
     def snapshot(self) -> int:
         with self.lock:

@@ -10,9 +10,9 @@ import msgspec
 from eth_abi.abi import decode, encode
 from eth_utils.crypto import keccak
 
-from sandbox.asgi import Receive, Scope, Send, hang_up, read_body, reply, reset, send_reply
 from sandbox.chain.rpc import NodeError, NodeRpc, View
 from sandbox.faults import Faults, InjectedFault
+from sandbox.servers import Receive, Scope, Send, hang_up, read_body, reply, reset, send_reply
 
 _STATE_CALL = bytes.fromhex("e94a0102")
 _AGGREGATE_CALL = bytes.fromhex("bce38bd7")

@@ -69,8 +69,6 @@ class NodeRpc:
             except (TypeError, ValueError, AttributeError, KeyError, IndexError) as problem:
                 raise NodeError(-32602, f"invalid argument: {problem}") from problem
 
-    # -- identity ---------------------------------------------------------------------------------
-
     def eth_chainId(self, view: View) -> str:
         return quantity(CHAIN_ID)
 
@@ -85,8 +83,6 @@ class NodeRpc:
 
     def eth_accounts(self, view: View) -> list[str]:
         return []
-
-    # -- blocks -----------------------------------------------------------------------------------
 
     def _head(self, view: View) -> BlockRow:
         head = self._chain.head
@@ -149,8 +145,6 @@ class NodeRpc:
             block["transactions"] = [self.eth_getTransactionByHash(View(), h) for h in block["transactions"]]
         return block
 
-    # -- accounts at a block ----------------------------------------------------------------------
-
     def eth_getBalance(self, view: View, address: str, tag: Any = "latest") -> str:
         return quantity(self._chain.state(self._with_state(view, tag)).get_balance(_address(address)))
 
@@ -191,8 +185,6 @@ class NodeRpc:
         if called.failure is not None:
             raise NodeError(-32000, called.failure or "execution failed")
         return called
-
-    # -- transactions and logs --------------------------------------------------------------------
 
     def eth_sendRawTransaction(self, view: View, raw: str) -> str:
         try:
@@ -237,8 +229,6 @@ class NodeRpc:
 
     def _bound(self, view: View, tag: str) -> int:
         return _int(tag) if tag.startswith("0x") else self._existing(view, tag).number
-
-    # -- fees -------------------------------------------------------------------------------------
 
     def eth_gasPrice(self, view: View) -> str:
         return quantity(self._chain.base_fee() + _TIP)

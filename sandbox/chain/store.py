@@ -111,16 +111,12 @@ class ChainStore:
     def close(self) -> None:
         self._db.close()
 
-    # -- small facts ------------------------------------------------------------------------------
-
     def get_meta(self, key: str) -> str | None:
         row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
         return None if row is None else str(row[0])
 
     def set_meta(self, key: str, value: str) -> None:
         self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
-
-    # -- writing ----------------------------------------------------------------------------------
 
     def append(self, block: BlockRow, txs: Sequence[TxRow], logs: Sequence[LogRow]) -> None:
         """One commit: the block, what is in it, and every piece of EVM state not saved yet."""
@@ -149,8 +145,6 @@ class ChainStore:
         for table in ("blocks", "txs", "logs"):
             self._db.execute(f"DELETE FROM {table} WHERE number > ?", (head,))
         self._db.execute("COMMIT")
-
-    # -- reading ----------------------------------------------------------------------------------
 
     def head(self) -> BlockRow | None:
         return self._block("ORDER BY number DESC LIMIT 1", ())

@@ -10,9 +10,8 @@ from typing import Any, Protocol
 
 from sandbox.market import market_wide, research, tokens
 from sandbox.market.market_wide import IndexMember
-from sandbox.market.noise import DAY, HOUR
 from sandbox.market.token_rows import Row
-from sandbox.market.tokens import EPOCH_DAY, HISTORY_START, Catalogue, MarketToken, day_of
+from sandbox.market.tokens import DAY, EPOCH_DAY, HISTORY_START, HOUR, Catalogue, MarketToken, day_of
 
 MAX_LIMIT, DEFAULT_LIMIT, MAX_DAYS_APART = 100, 50, 30
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
@@ -196,8 +195,6 @@ class MoonshotRows:
     def row(self, cell: Cell, now: float) -> Row:
         return research.pick_row(cell[0], now)
 
-
-# -- who is chosen --------------------------------------------------------------------------------------
 
 _WORDS: dict[str, Callable[[MarketToken], Iterable[str]]] = {
     "symbol": lambda token: (token.symbol,),

@@ -12,9 +12,8 @@ from typing import Any
 from sandbox.clock import WorldClock
 from sandbox.market import listings, market_wide, research, token_rows
 from sandbox.market.listings import Cell, DatedRows, EndpointRows, LatestRows, Query, RecentRows
-from sandbox.market.noise import HOUR
 from sandbox.market.token_rows import Row
-from sandbox.market.tokens import Catalogue, day_of, floored
+from sandbox.market.tokens import HOUR, Catalogue, day_of, floored
 
 
 @dataclass(slots=True)
@@ -58,8 +57,6 @@ class Changes:
 
         For moonshots `slot` is the minute of MOONSHOT_AT and `token_id` the picked token's."""
         self._held[(endpoint, token_id, slot)] = pages
-
-    # -- for the market ---------------------------------------------------------------------------
 
     def is_older(self, endpoint: str) -> bool:
         return endpoint in self._drift and self._drift[endpoint].older

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sandbox.market import tokens
-from sandbox.market.noise import DAY, HOUR, octaves, stream, unit
 from sandbox.market.token_rows import Row
-from sandbox.market.tokens import HISTORY_START, MarketToken
+from sandbox.market.tokens import DAY, HISTORY_START, HOUR, MarketToken, octaves, stream, unit
 
 _CURVE = ((200 * DAY, 0.5), (40 * DAY, 0.2), (5 * DAY, 0.05), (6 * HOUR, 0.005))
 _INVESTORS = 140

@@ -8,9 +8,8 @@ from functools import lru_cache
 from typing import Any
 
 from sandbox.market import tokens
-from sandbox.market.noise import DAY, HOUR, stream, unit
 from sandbox.market.token_rows import Row, named
-from sandbox.market.tokens import HISTORY_START, MarketToken
+from sandbox.market.tokens import DAY, HISTORY_START, HOUR, MarketToken, stream, unit
 
 _SCENARIOS = ("4T", "8T", "16T")
 

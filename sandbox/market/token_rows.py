@@ -10,8 +10,7 @@ from datetime import date
 from typing import Any
 
 from sandbox.market import tokens
-from sandbox.market.noise import DAY, HOUR, unit
-from sandbox.market.tokens import EPOCH_DAY, MarketToken
+from sandbox.market.tokens import DAY, EPOCH_DAY, HOUR, MarketToken, unit
 
 Row = dict[str, Any]
 
@@ -42,9 +41,6 @@ def _class(grade: float) -> str:
     return _CLASSES[min(4, int(grade // 20))]
 
 
-# -- free ---------------------------------------------------------------------------------------------
-
-
 def token_entry(token: MarketToken, _slot: int, _time: float) -> Row:
     return {
         **named(token),
@@ -56,9 +52,6 @@ def token_entry(token: MarketToken, _slot: int, _time: float) -> Row:
 
 def latest_price(token: MarketToken, _slot: int, time: float) -> Row:
     return {**named(token), "CURRENT_PRICE": round(tokens.price(token, time), 6)}
-
-
-# -- grades -------------------------------------------------------------------------------------------
 
 
 def tm_grade(token: MarketToken, _slot: int, time: float) -> Row:
@@ -152,9 +145,6 @@ def investor_grades(token: MarketToken, day: int, time: float) -> Row:
         "REPOSITORY_SCORE": round(tokens.substance(token, time, 10), 1),
         "COLLABORATION_SCORE": round(tokens.substance(token, time, 11), 1),
     }
-
-
-# -- signals and prices -------------------------------------------------------------------------------
 
 
 def trading_signals(token: MarketToken, day: int, time: float) -> Row:

@@ -1,5 +1,5 @@
 """The sellers of the sandbox.
 
 Reading order: seller (one request) · shop (products and terms) · payment · tokenmetrics ·
-other_sellers · fault_player · terms (rewriting a 402).
+other_sellers · fault_player.
 """

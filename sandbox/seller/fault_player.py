@@ -1,27 +1,97 @@
-"""Apply the seller's faults: instead of the honest answer, or to it."""
+"""Apply the seller's faults: instead of the honest answer, or to it. The terms of a 402 and the claims of a receipt are
+read and rewritten in either x402 version.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import base64
 import gzip
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
-from sandbox.asgi import Reply, Scope, Send, hang_up, reply, reset, send_reply
 from sandbox.faults import InjectedFault
 from sandbox.keys import NETWORK, THIEF
-from sandbox.seller.terms import (
-    Edit,
-    edited,
-    listed,
-    merged,
-    receipt_header,
-    receipt_name,
-    terms_broken,
-    terms_elsewhere,
-    with_resource,
-)
+from sandbox.servers import Reply, Scope, Send, hang_up, reply, reset, send_reply
+
+_TERMS = "payment-required"
+Edit = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+def edited(challenge: Reply, change: Edit) -> Reply:
+    """A 402 with every `accepts` entry changed."""
+    return _rewritten(challenge, lambda terms: terms | {"accepts": [change(dict(entry)) for entry in terms["accepts"]]})
+
+
+def listed(challenge: Reply, first: Sequence[dict[str, Any]], last: Sequence[dict[str, Any]]) -> Reply:
+    """A 402 with more offers around the honest one."""
+
+    def change(terms: dict[str, Any]) -> dict[str, Any]:
+        (entry, *_) = terms["accepts"]
+        offers = [merged(entry, offer) for offer in first] + [entry] + [merged(entry, offer) for offer in last]
+        return terms | {"accepts": offers}
+
+    return _rewritten(challenge, change)
+
+
+def with_resource(challenge: Reply, path: str) -> Reply:
+    """A 402 whose terms name another path of the same origin."""
+
+    def moved(url: str) -> str:
+        return urlsplit(url)._replace(path=path, query="").geturl()
+
+    def change(terms: dict[str, Any]) -> dict[str, Any]:
+        if "resource" in terms:
+            return terms | {"resource": terms["resource"] | {"url": moved(terms["resource"]["url"])}}
+        return terms | {"accepts": [entry | {"resource": moved(entry["resource"])} for entry in terms["accepts"]]}
+
+    return _rewritten(challenge, change)
+
+
+def merged(entry: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+    """An `accepts` entry with fields replaced, those of `extra` one by one."""
+    return {**entry, **more, "extra": {**entry.get("extra", {}), **more.get("extra", {})}}
+
+
+def _rewritten(challenge: Reply, change: Edit) -> Reply:
+    """A 402 with changed terms, in header or body; an answer without terms stays as it is."""
+    header = challenge.header(_TERMS)
+    if header is not None:
+        terms = change(json.loads(base64.b64decode(header)))
+        return Reply(challenge.status, challenge.with_header(_TERMS, _encoded(terms)), challenge.body)
+    terms = json.loads(challenge.body or b"{}")
+    if "accepts" not in terms:
+        return challenge
+    return Reply(challenge.status, challenge.headers, json.dumps(change(terms)).encode())
+
+
+def terms_broken(challenge: Reply, text: str) -> Reply:
+    if challenge.header(_TERMS) is not None:
+        return Reply(challenge.status, challenge.with_header(_TERMS, text), challenge.body)
+    return Reply(challenge.status, challenge.headers, text.encode())
+
+
+def terms_elsewhere(challenge: Reply) -> Reply:
+    """Version 2's terms in the body only, version 1's in the header only."""
+    header = challenge.header(_TERMS)
+    if header is not None:
+        return Reply(challenge.status, challenge.without(_TERMS), base64.b64decode(header))
+    text = base64.b64encode(challenge.body).decode()
+    return Reply(challenge.status, challenge.with_header(_TERMS, text), b"{}")
+
+
+def receipt_name(answer: Reply) -> str:
+    """The name of the receipt header in the x402 version of an answer or 402."""
+    if answer.header(_TERMS) is not None or answer.header("payment-response") is not None:
+        return "payment-response"
+    return "x-payment-response"
+
+
+def _encoded(value: dict[str, Any]) -> str:
+    return base64.b64encode(json.dumps(value).encode()).decode()
+
 
 _MB, _KB = 1 << 20, 1 << 10
 _PAYMENT = (b"payment-signature", b"x-payment")
@@ -43,8 +113,6 @@ class FaultPlayer:
     def delay(self) -> float:
         fault = self._firing.get("slow")
         return float(fault.params["seconds"]) if fault else 0.0
-
-    # -- before -----------------------------------------------------------------------------------
 
     async def before(self) -> Reply | None:
         """The answer of a fault that settles nothing, or None for the honest answer. Raises ConnectionBroken."""
@@ -76,7 +144,7 @@ class FaultPlayer:
         )
         if reason is not None:
             claim = {"success": False, "errorReason": reason, "transaction": "", "network": NETWORK}
-            challenge.headers = challenge.with_header(receipt_name(challenge), receipt_header(claim))
+            challenge.headers = challenge.with_header(receipt_name(challenge), _encoded(claim))
         return challenge
 
     async def _break(self) -> None:
@@ -92,14 +160,12 @@ class FaultPlayer:
         challenge = await self._answer(self._unpaid())
         claim = {"success": True, "transaction": "0x" + "ab" * 32, "network": NETWORK, "payer": THIEF}
         body = b'{"success":true,"message":"Data fetched successfully","length":0,"data":[]}'
-        return reply(200, body, headers=[(receipt_name(challenge), receipt_header(claim))])
+        return reply(200, body, headers=[(receipt_name(challenge), _encoded(claim))])
 
     async def _hang(self, fault: InjectedFault) -> None:
         await asyncio.sleep(fault.params["seconds"])
         hang_up(self._scope)
         raise ConnectionBroken
-
-    # -- after ------------------------------------------------------------------------------------
 
     async def after(self, answer: Reply) -> None:
         """Send the honest answer, changed by the firing faults. Raises ConnectionBroken."""

@@ -15,13 +15,12 @@ from typing import Any
 
 import msgspec
 
-from sandbox.asgi import Reply, reply
 from sandbox.clock import WorldClock
 from sandbox.market import tokens
 from sandbox.market.market import Market
-from sandbox.market.noise import DAY, HOUR, stream, unit
-from sandbox.market.tokens import EPOCH_DAY, HISTORY_START, MarketToken
+from sandbox.market.tokens import DAY, EPOCH_DAY, HISTORY_START, HOUR, MarketToken, stream, unit
 from sandbox.seller.shop import Product, Serve
+from sandbox.servers import Reply, reply
 from sources import registry
 from sources.model import EVERYTHING, Cast, Column, Dataset, Dates, Seller
 
@@ -187,9 +186,6 @@ def _closes(by_symbol: Mapping[str, MarketToken], clock: WorldClock, params: Map
         {"t": day * DAY, "v": round(tokens.price(token, tokens.moment(day, DAY, clock.time())), 6)}
         for day in range(first, last + 1)
     ]
-
-
-# -- any other seller, as it is declared ---------------------------------------------------------------
 
 
 def declared_products(seller: Seller, clock: WorldClock) -> list[Product]:

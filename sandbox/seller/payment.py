@@ -19,9 +19,9 @@ from x402.http.types import HTTPRequestContext, PaymentOption, RouteConfig
 from x402.mechanisms.evm.exact import register_exact_evm_server
 from x402.schemas import AssetAmount, PaymentPayload, PaymentRequirements
 
-from sandbox.asgi import App, Reply, Scope, reply, request_header
 from sandbox.keys import NETWORK, PAY_TO, V1_NAME
 from sandbox.seller.shop import PREFIXES, PaymentTerms, Product, Shop, query_pairs
+from sandbox.servers import App, Reply, Scope, reply, request_header
 
 
 class PaidV1:

@@ -14,11 +14,11 @@ from typing import Any
 
 from x402.http import FacilitatorConfig, HTTPFacilitatorClient
 
-from sandbox.asgi import Receive, Reply, Scope, Send, capture, read_body, replay, request_header
 from sandbox.faults import Faults, InjectedFault
 from sandbox.seller.fault_player import ConnectionBroken, FaultPlayer
 from sandbox.seller.payment import PaidV1, PaidV2
 from sandbox.seller.shop import Product, Shop, query_pairs, refused
+from sandbox.servers import Receive, Reply, Scope, Send, capture, read_body, replay, request_header
 from sandbox.settings import WorldSettings
 
 PAYMENT_HEADERS = ("payment-signature", "x-payment")
@@ -109,8 +109,6 @@ class SellerApp:
         )
         self.visits.append(visit)
         return visit
-
-    # -- one honest answer ------------------------------------------------------------------------
 
     async def _answer(self, scope: Scope, body: bytes) -> Reply:
         match = self._shop.find(scope)

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
-from sandbox.asgi import Reply, Scope, reply
 from sandbox.chain.token import TokenContract
 from sandbox.keys import PAY_TO
+from sandbox.servers import Reply, Scope, reply
 from sandbox.settings import WorldSettings
 
 PREFIXES = {"/x402v1": 1, "/x402v2": 2}

@@ -7,10 +7,10 @@ from functools import partial
 
 import msgspec
 
-from sandbox.asgi import Reply
 from sandbox.market.listings import Unprocessable
 from sandbox.market.market import Market
 from sandbox.seller.shop import Product, refused
+from sandbox.servers import Reply
 from sandbox.settings import WorldSettings
 
 _JSON = [(b"content-type", b"application/json; charset=utf-8")]

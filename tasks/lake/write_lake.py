@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from payer.values.errors import PayerError
 from tasks.workspace.workspace import Workspace, in_ledger_thread
 from warehouse.errors import LakeError, LakeMisconfigured, LakeTooNew
-from warehouse.lake.address import read_address
-from warehouse.lake.connect import install, opened
+from warehouse.lake.connect import install, opened, read_address
 from warehouse.lake.sync import Synced, Tidied, sync, verify
 from warehouse.lake.sync import tidy as tidied_lake
 

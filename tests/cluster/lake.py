@@ -60,8 +60,7 @@ def _run(command: list[str], env: Mapping[str, str]) -> subprocess.CompletedProc
 def compare(published: Path) -> dict[str, list[int]]:
     """Count the rows of each table and those that one side has and the other lacks, with duplicates; "snapshots" counts
     the lake's."""
-    from warehouse.lake.address import read_address
-    from warehouse.lake.connect import opened
+    from warehouse.lake.connect import opened, read_address
     from warehouse.lake.tables import published_tables, read_states
 
     found: dict[str, list[int]] = {}

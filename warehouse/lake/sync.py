@@ -33,7 +33,7 @@ from warehouse.lake.tables import (
 if TYPE_CHECKING:
     import duckdb
 
-    from warehouse.lake.address import LakeAddress
+    from warehouse.lake.connect import LakeAddress
 
 PUBLICATION = "publication"
 """Stands among the tables' states: while it is the same, so is everything else."""

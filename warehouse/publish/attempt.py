@@ -25,8 +25,7 @@ from warehouse.publish.update import create_sources, update, update_needs
 from warehouse.publish.versions import Standby
 from warehouse.publish.views.quality import Expected, expect
 from warehouse.publish.views.table_parts import lake_mark
-from warehouse.snapshots.layout import PUBLISH_LOCK
-from warehouse.snapshots.migrate import migrate
+from warehouse.snapshots.layout import PUBLISH_LOCK, migrate
 from warehouse.snapshots.write import WrittenSnapshots, costs_needed
 from warehouse.snapshots.write import write as write_snapshots
 

@@ -22,9 +22,16 @@ from warehouse.cache.instance import in_memory
 from warehouse.cache.locking import file_lock
 from warehouse.cache.sql import column_list, literal
 from warehouse.cache.store import MEMORY
-from warehouse.snapshots.layout import PUBLISH_LOCK, apply_manifest, empty_staging, exchange, link, require_writable
+from warehouse.snapshots.layout import (
+    PUBLISH_LOCK,
+    apply_manifest,
+    empty_staging,
+    exchange,
+    link,
+    migrate,
+    require_writable,
+)
 from warehouse.snapshots.manifest import Manifest, SnapshotFile, read_manifest, write_manifest
-from warehouse.snapshots.migrate import migrate
 from warehouse.snapshots.verify import require_intact, table_of
 from warehouse.snapshots.write import store
 

@@ -16,8 +16,7 @@ import duckdb
 
 from warehouse.errors import LakeError
 from warehouse.lake import sync as syncing
-from warehouse.lake.address import LakeAddress, read_address
-from warehouse.lake.connect import install, opened
+from warehouse.lake.connect import LakeAddress, install, opened, read_address
 from warehouse.lake.sync import tidy
 from warehouse.lake.tables import LakeState, published_tables
 from warehouse.publish.views import table_parts

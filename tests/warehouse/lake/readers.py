@@ -18,8 +18,7 @@ from typing import Any
 import duckdb
 
 from tests.warehouse.lake.child import publish
-from warehouse.lake.address import read_address
-from warehouse.lake.connect import extensions, opened
+from warehouse.lake.connect import extensions, opened, read_address
 from warehouse.lake.sync import sync, verify
 
 TURNS, TOKENS = 4, 5

@@ -8,7 +8,7 @@ import pytest
 
 from tests.warehouse.lake.conftest import Scenario
 from warehouse.errors import LakeMisconfigured
-from warehouse.lake.address import read_address
+from warehouse.lake.connect import read_address
 
 
 def test_an_address_is_a_database_and_a_place() -> None:
