@@ -16,7 +16,6 @@ from payer.chain.logs import Log, LogReader, transfers_of
 from payer.chain.nonces import NonceReader
 from payer.chain.rpc import Call, RpcCallFailed, RpcClient, eth_call, malformed, quantity, word
 from payer.chain.settlements import Proof, read_proofs
-from payer.chain.token import read_token
 from payer.policy.rules import Policy
 from payer.values.chain_view import ChainView, NonceState, Settlement, TransferOut
 from payer.values.clock import Clock
@@ -26,6 +25,13 @@ from payer.wire.addresses import address_word, checksum
 from payer.wire.strict_json import shown
 
 _BALANCE_OF = "0x70a08231"
+DECIMALS = "0x313ce567"
+NAME = "0x06fdde03"
+VERSION = "0x54fd4d50"
+DOMAIN_SEPARATOR = "0x3644e515"
+_WORD = 32
+_MOST_DECIMALS = 255
+_LONGEST_TEXT = 1000
 _BYTES = re.compile(r"0x([0-9a-fA-F]{2})*", re.ASCII)
 
 
@@ -99,7 +105,26 @@ class RpcServer:
 
     async def token(self, asset: Asset) -> TokenData:
         await self.head()
-        return await read_token(self._rpc, asset)
+        calls = [eth_call(asset.address, data, "latest") for data in (DECIMALS, NAME, VERSION, DOMAIN_SEPARATOR)]
+        try:
+            decimals, *others = await self._rpc.call(calls)
+        except RpcCallFailed:
+            # It lacks one of the functions, maybe.
+            [decimals] = await self._rpc.read(calls[:1])
+            others = [await self._optional(call) for call in calls[1:]]
+        name, version, separator = others
+        number = int(word(decimals), 16)
+        if number > _MOST_DECIMALS:
+            raise malformed(f"decimals() returned {number}")
+        domain = None if separator in (None, "0x") else bytes.fromhex(word(separator))
+        return TokenData(number, _text(name), _text(version), domain)
+
+    async def _optional(self, call: Call) -> object:
+        try:
+            [value] = await self._rpc.call([call])
+        except RpcCallFailed:
+            return None
+        return value
 
     async def code(self, address: str) -> bytes:
         code = await self._read_here(("eth_getCode", [address, "latest"]))
@@ -177,3 +202,17 @@ def _transfer(log: Log, nonce: str | None) -> TransferOut:
         value=log.value,
         nonce=nonce,
     )
+
+
+def _text(value: object) -> str | None:
+    """An ABI string; None for anything else, such as the bytes32 of old tokens. DOMAIN_SEPARATOR then decides."""
+    if not isinstance(value, str) or not value.startswith("0x"):
+        return None
+    try:
+        raw = bytes.fromhex(value[2:])
+        length = int.from_bytes(raw[_WORD : 2 * _WORD], "big")
+        if int.from_bytes(raw[:_WORD], "big") != _WORD or not 0 < length <= min(_LONGEST_TEXT, len(raw) - 2 * _WORD):
+            return None
+        return raw[2 * _WORD : 2 * _WORD + length].decode("utf-8")
+    except ValueError:
+        return None

@@ -34,10 +34,6 @@ def decode_header(name: str, text: str) -> dict[str, Any]:
     return json_object(f"the header {name}", raw, HEADER_LIMIT)
 
 
-def encode_header(text: str) -> str:
-    return base64.b64encode(text.encode("ascii")).decode("ascii")
-
-
 def json_object(where: str, raw: bytes, limit: int) -> dict[str, Any]:
     """Parse one strict JSON object. Raises Malformed whose message begins with `where`."""
     try:

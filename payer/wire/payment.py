@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 
 from payer.values.terms import Authorization, SecretStr, Terms
-from payer.wire.headers import encode_header
 from payer.wire.strict_json import dump
 
 PAYMENT_IDENTIFIER = "payment-identifier"
@@ -37,7 +37,8 @@ def payment_header(
         after = "}" if extensions == "{}" else f',"extensions":{extensions}}}'
     payload = dump({"signature": signature, "authorization": authorization_fields(authorization)})
     name = "X-PAYMENT" if terms.version == 1 else "PAYMENT-SIGNATURE"
-    return name, SecretStr(encode_header(f'{before},"payload":{payload}{after}'))
+    document = f'{before},"payload":{payload}{after}'
+    return name, SecretStr(base64.b64encode(document.encode("ascii")).decode("ascii"))
 
 
 def authorization_fields(authorization: Authorization) -> dict[str, str]:

@@ -9,7 +9,7 @@ from typing import Any
 from payer.chain.logs import CANCELLED, TRANSFER, USED
 from payer.chain.multicall import MULTICALL3
 from payer.chain.rpc import Call, RpcCallFailed, RpcClient
-from payer.chain.token import DECIMALS, DOMAIN_SEPARATOR, NAME, VERSION
+from payer.chain.server import DECIMALS, DOMAIN_SEPARATOR, NAME, VERSION
 from payer.policy.rules import Policy
 from payer.values.clock import Clock
 from payer.values.errors import ChainUnreachable

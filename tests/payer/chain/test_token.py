@@ -8,7 +8,7 @@ import pytest
 from eth_abi import encode
 
 from payer.chain.chain import TokenData
-from payer.chain.token import DECIMALS, DOMAIN_SEPARATOR, NAME, VERSION
+from payer.chain.server import DECIMALS, DOMAIN_SEPARATOR, NAME, VERSION
 from payer.values.errors import ChainUnreachable
 from tests.payer.chain.chain_reads import ASSET, ask
 from tests.payer.chain.fake_chain import FakeChain
