@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 
+from payer.chain import nonces as flags
 from payer.chain.chain import Account, Head, Progress, TokenData
 from payer.chain.log_ranges import LogRanges
 from payer.chain.logs import Log, LogReader, transfers_of
-from payer.chain.nonces import NonceReader
 from payer.chain.rpc import Call, RpcCallFailed, RpcClient, eth_call, malformed, quantity, word
 from payer.chain.settlements import Proof, read_proofs
 from payer.policy.rules import Policy
@@ -46,7 +46,6 @@ class RpcServer:
         self._policy = policy
         self._clock = clock
         self._rpc = rpc
-        self._nonces = NonceReader(rpc)
         self._logs = LogReader(rpc, name, ranges)
 
     async def head(self) -> Head:
@@ -92,11 +91,11 @@ class RpcServer:
 
     async def look(self, asset: Asset, payer: str, nonces: Mapping[str, int | None]) -> Mapping[str, ChainView]:
         head = await self.head()
-        used = await self._nonces.used(asset, payer, list(nonces), head.number)
+        used = await flags.used(self._rpc, asset, payer, list(nonces), head.number)
         starts = {name: start for name, start in nonces.items() if used[name]}
         marks = await self._logs.marks(asset, payer, starts, head.number, self._policy.lookback_blocks)
         proofs = await read_proofs(self._rpc, asset, payer, marks, head.final_number) if marks else {}
-        used_final = await self._nonces.used_at_final(asset, payer, nonces, head, used, proofs)
+        used_final = await flags.used_at_final(self._rpc, asset, payer, nonces, head, used, proofs)
         return {name: _view(head, used[name], used_final[name], proofs.get(name)) for name in nonces}
 
     async def balance(self, asset: Asset, owner: str) -> int:

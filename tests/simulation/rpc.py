@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from payer.chain.logs import CANCELLED, TRANSFER, USED
-from payer.chain.multicall import MULTICALL3
+from payer.chain.nonces import MULTICALL3
 from payer.chain.rpc import Call, RpcCallFailed, RpcClient
 from payer.chain.server import DECIMALS, DOMAIN_SEPARATOR, NAME, VERSION
 from payer.policy.rules import Policy

@@ -10,7 +10,7 @@ from typing import Any
 from eth_abi import decode, encode
 
 from payer.chain.logs import CANCELLED, TRANSFER, USED
-from payer.chain.multicall import MULTICALL3
+from payer.chain.nonces import MULTICALL3
 from tests.payer.loopback import Wire, http
 from tests.payer.offers import PAYEE, USDC, WALLET
 

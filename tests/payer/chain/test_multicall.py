@@ -8,7 +8,7 @@ import pytest
 from eth_abi import encode
 from eth_utils import keccak
 
-from payer.chain import multicall
+from payer.chain import nonces
 from payer.values.errors import ChainUnreachable
 from tests.payer.chain.chain_reads import look
 from tests.payer.chain.fake_chain import FakeChain
@@ -22,10 +22,10 @@ class TestManyReadsInOneCall:
         datas = [b"\x01" * 68, b"\x02" * 36, b"\x03" * 4]
         selector = keccak(text="tryAggregate(bool,(address,bytes)[])")[:4]
         arguments = encode(["bool", "(address,bytes)[]"], [True, [(USDC, data) for data in datas]])
-        assert multicall.encode(USDC, datas) == "0x" + (selector + arguments).hex()
+        assert nonces.encode_multicall(USDC, datas) == "0x" + (selector + arguments).hex()
         words = [bytes([number]) * 32 for number in range(5)]
         answer = "0x" + encode(["(bool,bytes)[]"], [[(True, word) for word in words]]).hex()
-        assert multicall.decode(answer, 5) == ["0x" + word.hex() for word in words]
+        assert nonces.decode_multicall(answer, 5) == ["0x" + word.hex() for word in words]
 
     @pytest.mark.parametrize(
         "answer",
@@ -42,7 +42,7 @@ class TestManyReadsInOneCall:
     )
     def test_a_garbled_answer_is_unknown(self, answer: bytes) -> None:
         def lie(method: str, params: list[Any], result: Any) -> Any:
-            asked = method == "eth_call" and params[0]["to"] == multicall.MULTICALL3
+            asked = method == "eth_call" and params[0]["to"] == nonces.MULTICALL3
             return "0x" + answer.hex() if asked else result
 
         with pytest.raises(ChainUnreachable, match="multicall can't be decoded"):
@@ -50,7 +50,7 @@ class TestManyReadsInOneCall:
 
     def test_where_the_contract_fails_the_reads_go_one_by_one(self) -> None:
         def lie(method: str, params: list[Any], result: Any) -> Any:
-            if method == "eth_call" and params[0]["to"] == multicall.MULTICALL3:
+            if method == "eth_call" and params[0]["to"] == nonces.MULTICALL3:
                 raise ValueError("out of gas")
             return result
 

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from payer.buy import quote
-from payer.chain import multicall, rpc
+from payer.chain import nonces, rpc
 from payer.http.gate import retry_after
 from payer.http.pace import LONGEST_PAUSE_SECONDS
 from payer.values.chain_view import NonceState
@@ -76,7 +76,7 @@ WORDS = st.lists(st.integers(0, 200) | st.integers(0, 2**256 - 1), max_size=14)
 def test_a_batch_of_reads_is_all_words_or_refused(answer: str, count: int) -> None:
     """I9."""
     try:
-        words = multicall.decode(answer, count)
+        words = nonces.decode_multicall(answer, count)
     except ChainUnreachable:
         return
     assert len(words) == count
