@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from payer.values.errors import PayerError, QuoteUnacceptable, SellerUnreachable, Unreachable
-from payer.values.purchase import WHO, Purchase
+from payer.values.purchase import WHO
 from payer.values.request import Order, Run
 from payer.values.terms import Quote
 from sources.model import Dataset, Kind
@@ -63,18 +63,14 @@ def _bill(ws: Workspace, planned: Planned, orders: Mapping[int, Order], priced: 
     undelivered = {purchase.purchase_key: purchase for purchase in ws.ledger.undelivered()}
     lost = {key: purchase.purchase_id for key, purchase in undelivered.items()}
     lines = tuple(_line(ws, planned, dataset, found, orders, priced, lost) for dataset, found in planned.plans)
-    notes = (*planned.request.notes, *_elsewhere_note(undelivered.values(), lines))
-    return Bill(planned.request.flow, planned.asset, lines, priced.quotes, notes)
-
-
-def _elsewhere_note(undelivered: Iterable[Purchase], lines: Iterable[Line]) -> tuple[str, ...]:
-    """Name the pieces of a bill whose body another home of the wallet has."""
     listed = {purchase_id for line in lines for purchase_id in line.undelivered}
-    ids = [p.purchase_id for p in undelivered if p.bought_elsewhere and p.purchase_id in listed]
-    if not ids:
-        return ()
-    some = ", ".join(ids[:_FEW]) + (", …" if len(ids) > _FEW else "")
-    return (f"{len(ids)} of the undelivered were bought by {WHO}, which has their bodies ({some}): `tollbook status`",)
+    ids = [p.purchase_id for p in undelivered.values() if p.bought_elsewhere and p.purchase_id in listed]
+    notes = [*planned.request.notes]
+    if ids:
+        some = ", ".join(ids[:_FEW]) + (", …" if len(ids) > _FEW else "")
+        bought = f"{len(ids)} of the undelivered were bought by {WHO}, which has their bodies"
+        notes.append(f"{bought} ({some}): `tollbook status`")
+    return Bill(planned.request.flow, planned.asset, lines, priced.quotes, tuple(notes))
 
 
 async def price(ws: Workspace, orders: Iterable[Order], halted: Mapping[str, PayerError]) -> Priced:
@@ -229,18 +225,13 @@ def _fitting(items: Sequence[Item], lines: Sequence[CapLine], counted: Collectio
     """Return the keys of what fits, unit by unit: a listing's pages are all bought, or none is."""
     left = min(line.limit - line.committed for line in lines if line.adds_up)
     fits: set[str] = set()
-    for unit in _units(items):
+    units: dict[object, list[Item]] = {}
+    for item in sorted(items, key=lambda item: (item.due, item.age)):
+        alone = item.due is Due.WHENEVER  # each page of a series
+        units.setdefault(item.key if alone else (item.order.dataset, item.order.context.get("group")), []).append(item)
+    for unit in units.values():
         cost = sum(item.price or 0 for item in unit if item.key not in counted)
         if cost <= left:
             left -= cost
             fits |= {item.key for item in unit}
     return fits
-
-
-def _units(items: Sequence[Item]) -> list[list[Item]]:
-    """Group what is bought together: the pages of one listing; each page of a series stands alone."""
-    units: dict[object, list[Item]] = {}
-    for item in sorted(items, key=lambda item: (item.due, item.age)):
-        alone = item.due is Due.WHENEVER
-        units.setdefault(item.key if alone else (item.order.dataset, item.order.context.get("group")), []).append(item)
-    return list(units.values())

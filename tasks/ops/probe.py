@@ -151,16 +151,11 @@ async def _probe_one(ws: Workspace, dataset: Dataset) -> Probe:
         if status != PAYMENT_REQUIRED:
             raise no_terms(made, answer)
         terms = await ws.in_thread(_judge, ws, made, answer)
-        await _check_token(ws, terms)
+        with suppress(ChainUnreachable):  # which is doctor's to tell
+            await ws.payer.context.check_token(terms.asset)
     except PayerError as error:
         problem = error
     return Probe(dataset.name, made.request.endpoint, status, terms, dataset.max_price, problem)
-
-
-async def _check_token(ws: Workspace, terms: Terms) -> None:
-    """Compare the asset with its contract, once per probe. Raises Misconfigured; an unreachable chain is doctor's."""
-    with suppress(ChainUnreachable):
-        await ws.payer.context.check_token(terms.asset)
 
 
 async def _ask(ws: Workspace, made: Order) -> Answer:

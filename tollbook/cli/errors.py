@@ -71,17 +71,10 @@ def _as_payer_error(error: Exception) -> PayerError:
     if usage is not None:
         return BadUsage(usage())
     if isinstance(error, PolicyMissing):
-        return _with_template(error)
+        copy = f"cp {shlex.quote(str(template('policy.toml')))} ."
+        shipped = f"copy the shipped one and review every line (`{copy}`)"
+        return PolicyMissing(error.what, advice=f"run `tollbook init`; or {shipped}, or set TOLLBOOK_POLICY")
     return as_payer_error(error) or Unforeseen(f"{type(error).__name__}: {error}")
-
-
-def _with_template(error: PolicyMissing) -> PolicyMissing:
-    """Add the command that copies the shipped policy file."""
-    copy = f"cp {shlex.quote(str(template('policy.toml')))} ."
-    return PolicyMissing(
-        error.what,
-        advice=f"run `tollbook init`; or copy the shipped one and review every line (`{copy}`), or set TOLLBOOK_POLICY",
-    )
 
 
 class BadUsage(Misconfigured):

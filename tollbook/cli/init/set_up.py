@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import nullcontext
-from pathlib import Path
 
 from payer.environment.env_file import policy_path
 from payer.values.errors import Misconfigured
@@ -91,17 +90,10 @@ def _write(setup: Setup, current: Folder, changes: tuple[FileChange, ...]) -> No
         raise Misconfigured(
             f"the home {setup.home} can't be made: {error.strerror}", advice="name a directory that this user may write"
         ) from None
-    if setup.wallet.kind is WalletKind.SIGNER:
-        _make_nonce_secret(setup, current)
+    # A ledger that is there may have nonces of another secret: then the next command compares, as docs/adr/0009 has it.
+    has_ledger = setup.ledger_url or current.variables.get(LEDGER) or (setup.home / "state" / "ledger.db").exists()
+    if setup.wallet.kind is WalletKind.SIGNER and not has_ledger:
+        make_nonce_secret(nonce_secret_path(current.variables, setup.home))
     for change in changes:
         if change.differs:
             change.write()
-
-
-def _make_nonce_secret(setup: Setup, current: Folder) -> None:
-    """Make the file that a remote signer's nonces come from. A ledger that is there may have nonces of another secret:
-    then the next command compares, as docs/adr/0009 has it."""
-    ledger: Path = setup.home / "state" / "ledger.db"
-    elsewhere = setup.ledger_url or current.variables.get(LEDGER)
-    if not elsewhere and not ledger.exists():
-        make_nonce_secret(nonce_secret_path(current.variables, setup.home))

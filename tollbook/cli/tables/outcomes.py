@@ -65,16 +65,6 @@ def _remarks(done: Outcome) -> Iterator[tuple[str, str, str]]:
         yield "on chain", f"{found} found there, bought by {WHO}: not paid again", ""
     if done.recovered:
         yield "recovered", f"{counted(done.recovered, 'purchase')} of an earlier run", ""
-    yield from _about_bodies(done)
-    for moved in done.price_changes:
-        words = f"{moved.dataset}: price {done.money(moved.before)} -> {done.money(moved.after)} at call {moved.call}"
-        yield "price", words, "yellow"
-    for words in (*map(str, done.loaded.drift), *done.notes):
-        yield "note", words, "yellow"
-    yield from _about_money(done)
-
-
-def _about_bodies(done: Outcome) -> Iterator[tuple[str, str, str]]:
     for absent in done.unconfirmed:
         cells = f"{counted(absent.cells, 'cell')} of {absent.dataset} asked for and not delivered ({absent.span})"
         yield "unconfirmed", f"{cells}: {absent.again}", "yellow"
@@ -84,9 +74,11 @@ def _about_bodies(done: Outcome) -> Iterator[tuple[str, str, str]]:
         yield "failed", f"{body.dataset} {body.purchase_id}: {body.message}", "red"
     if done.loaded.failures:
         yield "", "paid, and no rows: `tollbook accept-loss PURCHASE` lets it be asked again", "red"
-
-
-def _about_money(done: Outcome) -> Iterator[tuple[str, str, str]]:
+    for moved in done.price_changes:
+        words = f"{moved.dataset}: price {done.money(moved.before)} -> {done.money(moved.after)} at call {moved.call}"
+        yield "price", words, "yellow"
+    for words in (*map(str, done.loaded.drift), *done.notes):
+        yield "note", words, "yellow"
     if done.open:
         worth = f", {amount(done, done.in_doubt)} of this run" if done.in_doubt else ""
         yield "open", f"{done.open} in doubt{worth}: run `tollbook recover` later", "yellow"
