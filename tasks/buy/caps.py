@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -99,11 +98,6 @@ def cap_lines(
         committed = held.get(limit.bucket, 0) + paid + beside.counted_in(limit.bucket[0])
         lines.append(CapLine(limit.key, asset, limit.amount, committed, committed + wanted, paid))
     return tuple(lines)
-
-
-def refusing(lines: Iterable[CapLine]) -> CapLine | None:
-    """Return the first cap that refuses, in the order in which the ledger checks them."""
-    return next((line for line in lines if line.refuses), None)
 
 
 def room(ws: Workspace, run: Run, asset: Asset, seller: str) -> int:

@@ -18,7 +18,7 @@ from sources.planner.pieces import Piece
 from sources.planner.plan import LostCells, Plan
 from sources.slots import slot, start_of
 from tasks.buy.bill import Bill, Due, Item, Line, LostData, Saved
-from tasks.buy.caps import ALONE, Beside, CapLine, cap_lines, refusing
+from tasks.buy.caps import ALONE, Beside, CapLine, cap_lines
 from tasks.buy.plan import Planned, last_price, order, plan
 from tasks.buy.publish import load
 from tasks.request.model import DataRequest
@@ -180,7 +180,7 @@ def fit_caps(ws: Workspace, run: Run, bill: Bill, *, whole: bool, begun: bool = 
         return replace(bill, caps=_lines(ws, run, bill, counted, beside, "--max-cost"), refusal=frozen.refusal())
     name = "the approved amount" if begun and whole else "--max-cost"
     lines = _lines(ws, run, bill, counted, beside, name)
-    refused = refusing(lines)
+    refused = next((line for line in lines if line.refuses), None)  # in the order in which the ledger checks
     if refused is None:
         return replace(bill, caps=lines)
     fits = set() if whole and not begun else _fitting(bill.all_items, lines, counted)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -47,7 +47,10 @@ def is_published(home: Path) -> bool:
 
 
 def published_costs(ws: Workspace, by: str, period: Period = ALWAYS) -> CostTable:
-    """Return a cost view as it was published, of purchases that settled or, until then, were ordered in the period."""
+    """Return a cost view as it was published, of purchases that settled or, until then, were ordered in the period.
+
+    A purchase has `tx_url`, its transaction's page at the chain's public explorer, None where there is none.
+    """
     when, then = (
         "(coalesce(block_time, created_at) AT TIME ZONE 'UTC')::DATE",
         "(avoided_at AT TIME ZONE 'UTC')::DATE",
@@ -66,14 +69,9 @@ def published_costs(ws: Workspace, by: str, period: Period = ALWAYS) -> CostTabl
         f"WITH {', '.join(parts)} SELECT * FROM ({asked})",
         f"WITH {parts[0]} SELECT {since} FROM costs",
     )
+    if by == "purchase":
+        rows = [{**row, "tx_url": transaction_url(row["network"], row["tx_hash"])} for row in rows]
     return CostTable(rows, _behind(ws, shown["seq"], shown["at"]), shown["first"], shown["last"])
-
-
-def with_links(table: CostTable) -> CostTable:
-    """Add `tx_url`, each transaction's page at its chain's public explorer, None where it has none."""
-    return replace(
-        table, rows=[{**row, "tx_url": transaction_url(row["network"], row["tx_hash"])} for row in table.rows]
-    )
 
 
 def _within(day: str, period: Period) -> str:

@@ -19,11 +19,6 @@ from tasks.workspace.workspace import Workspace
 SUFFIXES = (".html", ".htm")
 
 
-def published_page(home: Path) -> Path:
-    """The page that the costs flow keeps."""
-    return home / "published" / "report" / "index.html"
-
-
 @dataclass(frozen=True, slots=True)
 class WrittenReport:
     """A page that was written: its size in bytes, why its figures are older (or None), and what was lost."""
@@ -58,7 +53,7 @@ async def publish_report(ws: Workspace) -> str:
 
     It publishes nothing itself: where several workers share a ledger, one of them does.
     """
-    path = published_page(ws.home)
+    path = ws.home / "published" / "report" / "index.html"
     try:
         check_installed()
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -96,11 +96,6 @@ def _action(action: Mapping[str, Any], blocks: Mapping[str, UUID], missing: list
     return {**rest, "block_document_id": str(blocks[name])}
 
 
-async def plan_automation(client: PrefectClient, automation: AutomationCore) -> AutomationPlan:
-    """Compare an automation with those of its name on the server."""
-    return compare_automations(automation, await client.read_automations_by_name(automation.name))
-
-
 def compare_automations(wanted: AutomationCore, existing: Sequence[Automation]) -> AutomationPlan:
     """Keep the first that is as wanted, else the first, which is updated; the others go. Pure."""
     if not existing:

@@ -18,8 +18,8 @@ from prefect.settings import get_current_settings
 from payer.values.errors import Misconfigured, Unreachable
 from tasks.prefect.deploy.automations import (
     apply_automation,
+    compare_automations,
     notification_blocks,
-    plan_automation,
     read_automations,
 )
 from tasks.prefect.deploy.deployments import (
@@ -79,7 +79,10 @@ async def deploy(
         before = await read_existing(client)
         changes = (*pools, *compare_deployments(file.declared, before))
         wanted = read_automations(automations, await notification_blocks(client))
-        plans = [await plan_automation(client, each.automation) for each in wanted]
+        plans = []
+        for each in wanted:
+            there = await client.read_automations_by_name(each.automation.name)
+            plans.append(compare_automations(each.automation, there))
         if not dry_run:
             for change in changes:
                 if change.kind is Target.POOL and change.action is Act.CREATE:

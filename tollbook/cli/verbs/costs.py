@@ -57,7 +57,7 @@ def costs(
     A purchase belongs to the day in which it settled or, until then, in which it was ordered.
     """
     _check(by, shape, month, first, last, as_json=as_json)
-    from tasks.ops.costs import is_published, published_costs, with_links
+    from tasks.ops.costs import is_published, published_costs
     from tasks.request.model import parse_period
     from tasks.workspace.workspace import Workspace
     from tollbook.cli.workspace import in_workspace
@@ -80,8 +80,6 @@ def costs(
         return await cost_table(ws, group.value, period)
 
     table = in_workspace(read)
-    if group is By.PURCHASE:
-        table = with_links(table)
     output.warn(table.stale)
     output.document(table.rows)
     if shape is Format.CSV:
