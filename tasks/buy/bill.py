@@ -42,7 +42,6 @@ class Item:
 
     @property
     def key(self) -> str:
-        """The purchase key of this item."""
         return purchase_key(self.order.request, self.order.edition)
 
     def document(self, asset: Asset) -> dict[str, Any]:
@@ -126,7 +125,6 @@ class Line:
         return None if any(item.price is None for item in self.all_items) else self.amount_atomic
 
     def only(self, wanted: Callable[[Item], bool]) -> Line:
-        """Return the line with only its wanted requests."""
         return replace(self, items=tuple(filter(wanted, self.items)), later=tuple(filter(wanted, self.later)))
 
 
@@ -182,7 +180,6 @@ class Bill:
         return tuple(dict.fromkeys([*problems, *([self.refusal] if self.refusal else [])]))
 
     def only(self, wanted: Callable[[Item], bool]) -> Bill:
-        """Return the bill with only its wanted requests."""
         return replace(self, lines=tuple(line.only(wanted) for line in self.lines))
 
     @property

@@ -103,7 +103,6 @@ class OutcomeBuilder:
             raise self.problems[0]
 
     def outcome(self, notes: tuple[str, ...] = (), *, interrupted: bool = False) -> Outcome:
-        """Build the outcome, once everything has ended."""
         mine = [b.purchase for b in self.bought.values() if b.purchase.run.run_id == self.run.run_id]
         sent = [p for p in mine if p.sends and p.money in (Money.EXPOSED, Money.SPENT)]
         paid = [p for p in sent if not _in_doubt(p)]

@@ -133,7 +133,6 @@ class WatchedCall:
 
 
 def of_change(change: Change) -> WatchedCall:
-    """A purchase after its newest event."""
     return of_purchase(change.purchase, change.seq, change.at)
 
 
@@ -170,7 +169,6 @@ def of_purchase(p: Purchase, seq: int, at: datetime) -> WatchedCall:
 
 
 def of_avoided(row: AvoidedRow) -> WatchedCall:
-    """A call that the cache saved."""
     return WatchedCall(
         seq=row.seq,
         at=row.at,

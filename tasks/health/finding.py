@@ -76,5 +76,4 @@ class Check:
 
 
 def failed_check(name: str, error: PayerError) -> Check:
-    """The check that an error is the result of."""
     return Check(name, False, error.what, error.fix, error.exit_code)

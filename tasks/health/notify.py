@@ -113,7 +113,6 @@ async def notify(health: Health, memory: Memory, urls: str | None) -> tuple[Heal
 
 
 def message(changes: HealthChanges) -> tuple[str, str]:
-    """Title and text of a notification."""
     count = len(changes.appeared)
     title = f"tollbook: {counted(count, 'finding')}" if count else "tollbook: all that was told is over"
     lines = [

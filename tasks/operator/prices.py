@@ -25,7 +25,6 @@ SAMPLE_KEY = "1"
 
 
 def sample_order(ws: Workspace, dataset: Dataset) -> Order:
-    """Return the smallest request that the dataset takes."""
     now = ws.clock.now()
     current = slot(dataset, now)
     keys = (SAMPLE_KEY,) if sold_by_key(dataset) else keys_for(ws, dataset)[0]

@@ -45,7 +45,6 @@ class Forecast:
     unknown_prices: set[str] = field(default_factory=set)
 
     def add(self, other: Forecast) -> None:
-        """Count another forecast of the same flow in."""
         self.runs += other.runs
         self.calls += other.calls
         self.amount_atomic += other.amount_atomic

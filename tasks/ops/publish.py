@@ -55,7 +55,6 @@ async def cost_table(ws: Workspace, by: str, period: Period = ALWAYS) -> CostTab
 
 
 def publication_document(done: Publication | LeftToPublisher) -> dict[str, Any]:
-    """The document of `publish`."""
     mine = done if isinstance(done, Publication) else None
     return {
         "published": str(mine.path) if mine else None,

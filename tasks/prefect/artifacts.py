@@ -133,7 +133,6 @@ def _cap_row(cap: CapLine) -> dict[str, Any]:
 
 
 async def cost_artifact(ws: Workspace, by: str = "flow") -> None:
-    """Write a cost view as a markdown artifact."""
     found = await cost_table(ws, by)
     text = cost_text(found.rows) + (f"\n\n{found.stale}" if found.stale else "")
     await write_artifact(create_markdown_artifact, markdown=text, key=f"costs-by-{by}", description=f"costs by {by}")
@@ -225,7 +224,6 @@ def _purchase_row(call: WatchedCall) -> dict[str, Any]:
 
 
 async def books_artifact(books: Books) -> None:
-    """Write a reconciliation as a markdown artifact."""
     head = "Clean." if not books.differences else f"{len(books.differences)} differences."
     head = " ".join(part for part in (head, books.loss_text, books.doubt_text) if part)
     rows = books.document()

@@ -35,7 +35,6 @@ def emit_changes(report: HealthReport) -> None:
 
 
 async def health_artifact(report: HealthReport) -> None:
-    """Write the findings as a markdown artifact."""
     rows = [
         {"severity": each.severity.value, "finding": each.text, "what to do": each.advice}
         for each in report.health.findings

@@ -67,12 +67,10 @@ class Period:
     last: date | None = None
 
     def holds(self, when: datetime) -> bool:
-        """True when a time is in the range."""
         day = when.astimezone(UTC).date()
         return (self.first is None or self.first <= day) and (self.last is None or day <= self.last)
 
     def is_after(self, when: datetime) -> bool:
-        """True when the range begins after a time."""
         return self.first is not None and when.astimezone(UTC).date() < self.first
 
 

@@ -26,7 +26,6 @@ class AsStep(Protocol):
 
 
 def plain(step: Callable[P, Awaitable[R]], /) -> Callable[P, Awaitable[R]]:
-    """Return the step as it is."""
     return step
 
 

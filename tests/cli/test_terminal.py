@@ -15,8 +15,7 @@ import pytest
 
 from tests.cli.conftest import Command
 from tollbook.cli.app import VERBS, verb_first
-from tollbook.cli.terminal.output import GAP, _rich_table, column_widths, folded, too_wide
-from tollbook.cli.terminal.pipes import LeavableStream
+from tollbook.cli.terminal.output import GAP, LeavableStream, _rich_table, column_widths, folded, too_wide
 from tollbook.cli.terminal.progress import with_stages
 
 

@@ -21,7 +21,7 @@ from tests.payer import purchases as p
 from tests.payer.ledger.test_avoided import entry
 from tests.tasks.calls.test_call import STATES, told
 from tollbook.cli.tables.calls import TerminalLines, TextLines, asked_for, column_widths, window_text
-from tollbook.cli.terminal import pipes
+from tollbook.cli.terminal import output
 from tollbook.cli.verbs import watch
 
 
@@ -92,7 +92,7 @@ def test_it_follows_until_ctrl_c_and_ends_well(tollbook: Command, home: Path, mo
                 raise KeyboardInterrupt
         return False
 
-    monkeypatch.setattr(pipes, "reader_left", wait)
+    monkeypatch.setattr(output, "reader_left", wait)
     said = tollbook("watch", "--since", "2000-01-01")
     assert (said.code, said.err) == (0, "")
     assert len(said.out.splitlines()) == 3
@@ -109,7 +109,7 @@ def test_a_database_that_is_away_is_waited_for_and_said_once(
         return [told(STATES["settled"])]
 
     looks = iter([False] * 3 + [True])
-    monkeypatch.setattr(pipes, "reader_left", lambda *_: next(looks))
+    monkeypatch.setattr(output, "reader_left", lambda *_: next(looks))
     monkeypatch.setattr(CallStream, "look", look)
     said = tollbook("watch")
     assert (said.code, said.err.count("waiting for it")) == (0, 1)
@@ -120,7 +120,7 @@ def test_a_damaged_ledger_is_not_waited_for(tollbook: Command, monkeypatch: pyte
     def look(_stream: CallStream) -> list[WatchedCall]:
         raise LedgerDamaged("a purchase can't be read")
 
-    monkeypatch.setattr(pipes, "reader_left", lambda *_: False)
+    monkeypatch.setattr(output, "reader_left", lambda *_: False)
     monkeypatch.setattr(CallStream, "look", look)
     assert tollbook("watch").code == 4
 
@@ -128,10 +128,10 @@ def test_a_damaged_ledger_is_not_waited_for(tollbook: Command, monkeypatch: pyte
 def test_a_reader_that_leaves_ends_the_wait() -> None:
     reader, writer = os.pipe()
     with io.TextIOWrapper(io.FileIO(writer, "w")) as stream:
-        assert not pipes.reader_left(stream, 0.0)
+        assert not output.reader_left(stream, 0.0)
         os.close(reader)
-        assert pipes.reader_left(stream, 60.0)
-    assert not pipes.reader_left(io.StringIO(), 0.0)
+        assert output.reader_left(stream, 60.0)
+    assert not output.reader_left(io.StringIO(), 0.0)
 
 
 @pytest.mark.parametrize("width", [80, 81, 100, 104, 132, 200])

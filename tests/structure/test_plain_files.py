@@ -35,7 +35,7 @@ METHODS = {"read_bytes", "read_text", "write_bytes", "write_text", "touch", "ope
 NO_PATHS = {"Workspace", "Ledger", "cache", "self", "self._pool", "self._evm", "self.seller"}
 
 ALLOWED = {
-    "nowhere, for what nobody reads": ("tollbook/cli/terminal/pipes.py LeavableStream._leave os.open",),
+    "nowhere, for what nobody reads": ("tollbook/cli/terminal/output.py LeavableStream._leave os.open",),
     "a lock of its own, made for that": (
         "warehouse/cache/locking.py _lock os.open",
         "payer/http/pace.py RequestPace._locked os.open",

@@ -19,7 +19,6 @@ from tollbook.templates import template
 
 
 def document(error: PayerError) -> dict[str, Any]:
-    """The JSON document of an error."""
     return {
         "error": {
             "kind": type(error).__name__,

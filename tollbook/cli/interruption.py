@@ -38,7 +38,6 @@ def forget() -> None:
 
 
 def note(number: int) -> None:
-    """Remember the signal that interrupts this command."""
     _received.append(number)
 
 
@@ -64,7 +63,6 @@ def say(text: str) -> None:
 
 
 def payments(count: int) -> str:
-    """Say how many payments are on their way."""
     if count == 1:
         return "1 payment is on its way"
     return f"{count} payments are on their way" if count else "no payment is on its way"

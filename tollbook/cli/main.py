@@ -9,7 +9,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 from tollbook.cli import errors, interruption
-from tollbook.cli.terminal import pipes
+from tollbook.cli.terminal.output import let_readers_leave
 
 
 class _NoPandas(MetaPathFinder):
@@ -54,7 +54,7 @@ def _run(arguments: Sequence[str], as_json: bool) -> int:
 def main() -> None:
     """Run the console script. Verbs that pay wait for what is on its way; others end at once."""
     interruption.end_on_sigterm()
-    pipes.let_readers_leave()
+    let_readers_leave()
     leave_out_pandas()
     try:
         code = run(sys.argv[1:])

@@ -13,8 +13,8 @@ from tasks.metrics.textfile import write_metrics
 from tasks.workspace.stop_signals import StopSignals
 from tasks.workspace.workspace import Workspace
 from tollbook.cli import interruption
+from tollbook.cli.terminal.output import Spinner
 from tollbook.cli.terminal.progress import Blocks, Searches
-from tollbook.cli.terminal.spinner import Spinner
 
 T = TypeVar("T")
 

@@ -182,10 +182,8 @@ _LISTED = 40
 
 
 def quoted(name: str) -> str:
-    """Quote a name as an SQL identifier."""
     return '"' + name.replace('"', '""') + '"'
 
 
 def literal(text: str) -> str:
-    """Write text as an SQL string."""
     return "'" + text.replace("'", "''") + "'"

@@ -51,7 +51,6 @@ class Deployed:
 
     @property
     def pools(self) -> tuple[str, ...]:
-        """The work pools that the deployments run in."""
         return tuple(change.name for change in self.changes if change.kind is Target.POOL)
 
     def document(self) -> dict[str, Any]:

@@ -68,7 +68,6 @@ def newest_rows(output: Output, home: Path) -> None:
 
 
 def costs(output: Output, home: Path) -> None:
-    """Print the view `cost_by_flow` of the published file."""
     output.heading("4  What it cost, by flow")
     rows = view(home, "SELECT * FROM cost_by_flow")
     cells = [(row["flow"], str(row["calls_paid"]), str(row["rows_new"]), row["amount"]) for row in rows]
@@ -103,7 +102,6 @@ def again(output: Output, outcomes: Sequence[Outcome]) -> None:
 
 
 def what_next(output: Output, home: Path, seconds: float) -> None:
-    """Print where the files are, and what to try."""
     output.heading("Your files")
     output.line(f"  {home}")
     output.line("    published/warehouse.duckdb   open it read-only, at any time")

@@ -65,7 +65,6 @@ def show_plan(output: Output, setup: Setup, changes: Sequence[FileChange], notes
 
 
 def show_notes(output: Output, notes: Sequence[str]) -> None:
-    """Print what a person should know of the choices."""
     for note in notes:
         output.line(f"  note: {note}", style="yellow", hang=4)
 
@@ -104,7 +103,6 @@ class NextSteps:
 def document(
     setup: Setup, changes: Sequence[FileChange], *, address: str, notes: Sequence[str], steps: NextSteps
 ) -> Mapping[str, Any]:
-    """The JSON document of `tollbook init`."""
     made = setup.wallet.makes_files
     return {
         "network": setup.network.name if setup.network else None,

@@ -50,7 +50,6 @@ def text(question: str, default: str | None = None) -> str:
 
 
 def confirm(question: str, *, default: bool) -> bool:
-    """Ask for yes or no."""
     with given_up():
         return bool(typer.confirm(question, default=default))
 

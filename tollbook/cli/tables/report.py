@@ -61,7 +61,6 @@ def show_costs(output: Output, rows: Sequence[Row]) -> None:
 
 
 def _total(columns: tuple[str, ...], rows: Sequence[Row], asset: str) -> list[str]:
-    """The sums of one asset's rows."""
     cells = []
     for at, name in enumerate(columns):
         if name in TEXTS:

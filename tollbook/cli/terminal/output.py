@@ -1,13 +1,21 @@
-"""A verb's output: with --json one document on stdout, otherwise text and tables for people."""
+"""Output of the command at a terminal or a pipe: one JSON document, or text and tables for people.
+
+A reader may leave: `tollbook costs | head` ends quietly, and a run goes on paying and booking. What a command is doing
+is shown at once. Nothing slow is imported: this is there before what is.
+"""
 
 from __future__ import annotations
 
 import json
+import os
+import select
 import shutil
 import sys
 import textwrap
-from collections.abc import Sequence
-from typing import Any
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Self, TextIO
 
 Row = Sequence[str]
 
@@ -187,3 +195,85 @@ def _rich_table(
     for row in rows:
         table.add_row(*(Text(row[at]) for at in shown))
     console.print(table)
+
+
+class LeavableStream:
+    """A text stream that drops what is written once nobody reads it; everything else is the stream's own."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        try:
+            return self._stream.write(text)
+        except BrokenPipeError:
+            self._leave()
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except BrokenPipeError:
+            self._leave()
+
+    def _leave(self) -> None:
+        """Point the descriptor elsewhere: the interpreter flushes it once more at its end."""
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self._stream.fileno())
+        os.close(nowhere)
+
+
+def let_readers_leave() -> None:
+    """Make stdout and stderr leavable. The exit code stays the verb's, whoever reads."""
+    sys.stdout, sys.stderr = LeavableStream(sys.stdout), LeavableStream(sys.stderr)
+
+
+def reader_left(stream: Any, seconds: float) -> bool:
+    """Wait, and return True as soon as nobody reads the stream any more: a pipe whose reader ended, a closed terminal.
+
+    A program that writes rarely would else notice it at its next line only.
+    """
+    try:
+        poll = select.poll()
+        poll.register(stream.fileno(), 0)
+    except (AttributeError, OSError, ValueError):
+        time.sleep(seconds)
+        return False
+    return bool(poll.poll(seconds * 1000))
+
+
+class Spinner:
+    """Shows on stderr what a command is doing while nothing else is shown there; nothing where it is no terminal."""
+
+    def __init__(self, console: Any = None) -> None:
+        self._console = console
+        self._status: Any = None
+
+    def __call__(self, words: str) -> None:
+        if self._console is None:
+            if not sys.stderr.isatty():
+                return
+            from rich.console import Console
+
+            self._console = Console(stderr=True)
+        self.end()
+        self._status = self._console.status(f"{words} …", spinner="dots")
+        self._status.start()
+
+    @contextmanager
+    def saying(self, words: str) -> Iterator[Self]:
+        """Show the words until the block ends, or `end` is called."""
+        self(words)
+        try:
+            yield self
+        finally:
+            self.end()
+
+    def end(self) -> None:
+        """Clear it, for what is printed next."""
+        if self._status is not None:
+            self._status.stop()
+            self._status = None

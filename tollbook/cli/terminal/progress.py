@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from payer.values.purchase import Purchase
 from tasks.buy.watch import UNWATCHED, Counting, Watch
-from tollbook.cli.terminal.spinner import Spinner
+from tollbook.cli.terminal.output import Spinner
 
 if TYPE_CHECKING:
     from tasks.buy.bill import Bill

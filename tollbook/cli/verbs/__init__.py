@@ -1,1 +1,1 @@
-"""One file per verb of the command. Heavy imports happen inside the functions: `tollbook --help` must stay fast."""
+"""The verbs of the command, siblings in one file. Heavy imports happen inside functions: `--help` must stay fast."""

@@ -7,8 +7,7 @@ from typing import Annotated
 import typer
 
 from tollbook.cli import options
-from tollbook.cli.terminal.output import Output
-from tollbook.cli.terminal.spinner import Spinner
+from tollbook.cli.terminal.output import Output, Spinner
 
 
 def backfill(

@@ -100,7 +100,6 @@ def costs(
 def _check(
     by: By | None, shape: Format | None, month: str | None, first: str | None, last: str | None, *, as_json: bool
 ) -> None:
-    """Raise BadUsage for options that exclude each other."""
     from tollbook.cli.errors import BadUsage
 
     if month is not None and (first is not None or last is not None):

@@ -34,7 +34,6 @@ def report(
 
 
 def _write(output: Output, html: Path) -> None:
-    """Write the file and say where it is."""
     from tasks.report.write import write_report
     from tollbook.cli.workspace import in_workspace
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from payer.values.errors import LedgerUnavailable, Misconfigured, PayerError
-from tollbook.cli.terminal import pipes
+from tollbook.cli.terminal import output
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,7 +94,7 @@ def _warn_of_unknown(ws: Workspace, flows: Sequence[str]) -> None:
 def _follow(stream: CallStream, lines: JsonLines | TextLines | TerminalLines) -> None:
     """Show what changes, until nobody reads it. A database that is away for a while is waited for."""
     away = False
-    while not pipes.reader_left(sys.stdout, EVERY_SECONDS):
+    while not output.reader_left(sys.stdout, EVERY_SECONDS):
         try:
             calls = stream.look()
         except LedgerUnavailable as error:

@@ -1,4 +1,8 @@
-"""`tollbook accept-loss`: book paid but useless purchases as lost, so that they may be bought again."""
+"""`tollbook accept-loss` and `tollbook accept-price`: what an operator alone may decide.
+
+Purchases that brought nothing are booked as lost, so that they may be bought again; a price that rose becomes the base
+that price drift is measured from.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,9 @@ from tollbook.cli.terminal.output import Output
 
 if TYPE_CHECKING:
     from payer.values.purchase import Purchase
+    from tasks.operator.prices import PriceMove
     from tasks.ops.accept_loss import Losses
+    from tasks.workspace.workspace import Workspace
 
 
 def accept_loss(
@@ -46,8 +52,10 @@ def accept_loss(
     with Workspace.open() as ws:
         found = losses_by_id(ws, purchases) if purchases else losses_of(ws, seller)
         _show(output, found)
-        if found.purchases and not (purchases or yes):
-            _ask(output)
+        # A script that names --seller or --all has decided.
+        if found.purchases and not (purchases or yes or as_json) and sys.stdin.isatty():
+            question = "Accept these losses? The next run may pay for each piece once more."
+            _agree(question, "not accepted: nothing was booked")
         done = accept(ws, found)
     documents = [purchase_document(lost) for lost in done.purchases]
     skipped = [{**purchase_document(purchase), "why": why} for purchase, why in done.skipped]
@@ -83,12 +91,44 @@ def _what(lost: Purchase) -> str:
     return lost.lost_for or ("its nonce was cancelled" if lost.burned else "failed delivery")
 
 
-def _ask(output: Output) -> None:
-    """Ask on a terminal; a script that names --seller or --all has decided."""
+def accept_price(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A dataset, or a seller for all its datasets.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Accept without asking.")] = False,
+    as_json: options.Json = False,
+) -> None:
+    """Show the base price and the price that is asked now, and make that one the new base. Pays nothing.
+
+    Bills are refused while a price is further above its base than price_drift allows.
+    """
+    from tasks.operator.prices import accept_prices, price_moves
+    from tollbook.cli.errors import BadUsage
+    from tollbook.cli.workspace import in_workspace
+
+    output = Output(as_json=as_json)
+
+    async def work(ws: Workspace) -> list[PriceMove]:
+        moves = await price_moves(ws, name)
+        if moves:
+            rows = [(move.dataset, move.old, move.new) for move in moves]
+            output.table(("dataset", "base", "asked now"), rows, right=frozenset({1, 2}))
+            if not yes and (as_json or not sys.stdin.isatty()):
+                raise BadUsage("nobody is there to accept these prices", advice="say --yes to accept them")
+            if not yes:
+                _agree("Accept?", "not accepted: the bases are as they were")
+            await accept_prices(ws, moves)
+        return moves
+
+    moves = in_workspace(work)
+    output.document({"accepted": [move.document() for move in moves]})
+    output.line(
+        "Accepted: price drift is measured from these prices now." if moves else f"{name}: every price is at its base."
+    )
+
+
+def _agree(question: str, declined: str) -> None:
+    """Ask at the terminal. Raises Declined."""
     from tollbook.cli.approval import Declined
 
-    if output.as_json or not sys.stdin.isatty():
-        return
-    print("\nAccept these losses? The next run may pay for each piece once more. [y/N] ", end="", flush=True)
+    print(f"\n{question} [y/N] ", end="", flush=True)
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        raise Declined("not accepted: nothing was booked")
+        raise Declined(declined)
