@@ -102,10 +102,7 @@ def stamps(texts: pa.Array) -> pa.Array:
     """Cast a whole column of UTC stamps, such as 2026-11-10T00:00:00.000Z. Raises ArrowInvalid for any other text."""
     import pyarrow as pa
 
-    _require(texts, _UTC_STAMPS)
-    found = texts.cast(pa.timestamp("us", "UTC"))
-    _refuse_early(found.cast(pa.int64()), 86_400_000_000)
-    return found
+    return _cast(texts, _UTC_STAMPS, pa.timestamp("us", "UTC"), pa.int64(), 86_400_000_000)
 
 
 def days(texts: pa.Array) -> pa.Array:
@@ -116,28 +113,21 @@ def days(texts: pa.Array) -> pa.Array:
     longest = pc.max(pc.binary_length(texts)).as_py() or 0
     if longest > len("2025-04-10"):
         return stamps(texts).cast(pa.timestamp("us")).cast(pa.date32(), safe=False)
-    _require(texts, _DAYS)
-    found = texts.cast(pa.date32())
-    _refuse_early(found.cast(pa.int32()), 1)
-    return found
+    return _cast(texts, _DAYS, pa.date32(), pa.int32(), 1)
 
 
 _YEAR_TWO = -718_797
 """0002-01-01 in days since 1970. Arrow reads a year 0, which the calendar has not; 0001-01-01 means no date."""
 
 
-def _refuse_early(numbers: pa.Array, per_day: int) -> None:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    first = pc.min(numbers).as_py()
-    if first is not None and first < _YEAR_TWO * per_day:
-        raise pa.ArrowInvalid("before the year 2")
-
-
-def _require(texts: pa.Array, pattern: str) -> None:
+def _cast(texts: pa.Array, pattern: str, kind: pa.DataType, number: pa.DataType, per_day: int) -> pa.Array:
     import pyarrow as pa
     import pyarrow.compute as pc
 
     if pc.all(pc.match_substring_regex(texts, pattern)).as_py() is False:
         raise pa.ArrowInvalid("another spelling of time")
+    found = texts.cast(kind)
+    first = pc.min(found.cast(number)).as_py()
+    if first is not None and first < _YEAR_TWO * per_day:
+        raise pa.ArrowInvalid("before the year 2")
+    return found

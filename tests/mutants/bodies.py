@@ -47,7 +47,7 @@ MUTANTS = (
         small_numbers_are_times=("if FIRST * unit <= number < END * unit:", "if number < END * unit:"),
         days_as_numbers_are_seconds=("if 19_000_101 <= whole < 22_000_000:", "if False:"),
         digits_read_as_iso=("if _NUMBER.fullmatch(text) else _iso(text)", "if False else _iso(text)"),
-        any_text_read_by_arrow=("_require(texts, _UTC_STAMPS)", "pass"),
+        any_text_read_by_arrow=("if pc.all(pc.match_substring_regex(texts, pattern)).as_py() is False:", "if False:"),
     ),
     *of(
         "sources/parse/casts.py",

@@ -29,6 +29,7 @@ from warehouse.lake.tables import (
     read_states,
     write_states,
 )
+from warehouse.publish.views import table_parts
 
 if TYPE_CHECKING:
     import duckdb
@@ -150,7 +151,7 @@ def _update(
             return None, before
         if _rows(now) - _rows(before.parts) > _ROW_GROUP:
             con.execute(_ALL_THREADS)
-        since = table.after(before.newest)
+        since = table_parts.after(table.name, before.newest)
         newer = _measure(con, table.rows, table, since)
         grown = {part: before.parts.get(part, Part(0, 0)).with_more(each) for part, each in newer.items()}
         held = {**before.parts, **grown}
@@ -214,7 +215,7 @@ def _replace_different(con: duckdb.DuckDBPyConnection, table: LakeTable, within:
 
 
 def _measure(con: duckdb.DuckDBPyConnection, relation: str, table: LakeTable, within: str = "true") -> Parts:
-    part = f"count(*), bit_xor(hash(p)), coalesce(max({table.number}), 0)"
+    part = f"count(*), bit_xor(hash(p)), coalesce(max({table_parts.number(table.name)}), 0)"
     query = f"SELECT {table.part}, {part} FROM {relation} WHERE {within} GROUP BY ALL"
     return {number: Part(*found) for number, *found in con.execute(query).fetchall()}
 

@@ -49,29 +49,17 @@ class LakeTable:
         return f"published.{quoted('loads' if self.name == 'provenance' else self.name)}"
 
     @property
-    def number(self) -> str:
-        """The number that each row of p came under, in order of arrival: a part is `width` of these."""
-        return table_parts.number(self.name)
-
-    @property
-    def width(self) -> int:
-        return table_parts.width(self.name)
-
-    @property
     def part(self) -> str:
-        return f"coalesce({self.number}, 0) // {self.width}"
-
-    def after(self, newest: int) -> str:
-        """The condition that a row came under a greater number; row groups with none are left unread."""
-        return table_parts.after(self.name, newest)
+        return f"coalesce({table_parts.number(self.name)}, 0) // {table_parts.width(self.name)}"
 
     def within(self, parts: Collection[int]) -> str:
         """The condition that a row is in one of the parts; the bounds leave files and row groups unread."""
         if not parts:
             return "false"
-        low, high = min(parts) * self.width, (max(parts) + 1) * self.width
+        number, width = table_parts.number(self.name), table_parts.width(self.name)
+        low, high = min(parts) * width, (max(parts) + 1) * width
         chosen = f"{self.part} IN ({', '.join(map(str, sorted(parts)))})"
-        return f"({self.number} IS NULL OR ({self.number} >= {low} AND {self.number} < {high})) AND {chosen}"
+        return f"({number} IS NULL OR ({number} >= {low} AND {number} < {high})) AND {chosen}"
 
 
 @dataclass(frozen=True, slots=True)

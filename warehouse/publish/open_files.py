@@ -19,31 +19,21 @@ class OldVersions:
     bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class OpenFile:
-    """One open file: its name, or the last one it had, and whether it was opened for writing."""
-
-    name: str
-    status: os.stat_result
-    writing: bool
-
-    @property
-    def inode(self) -> tuple[int, int]:
-        return self.status.st_dev, self.status.st_ino
-
-
 def open_inodes() -> set[tuple[int, int]]:
     """Device and inode of every DuckDB file that a process, as far as it can be looked into, has open."""
     if not os.path.isdir("/proc/self/fd"):
         return set(_inodes_of_this_process())
-    return {file.inode for file in _open_files()}
+    return {inode for _, inode, _, _ in _open_files()}
 
 
 def held_versions(published: Path) -> OldVersions:
     """Versions of the analysts' file that are read and no longer public. Each counts once, however many read it."""
     folders = {str(published.resolve()), str(published.resolve() / ".private")}
-    reading = [file for file in _open_files() if not file.writing and os.path.dirname(file.name) in folders]
-    sizes = {file.inode: file.status.st_size for file in reading if not os.path.basename(file.name).startswith("shown")}
+    sizes = {
+        inode: size
+        for name, inode, size, writing in _open_files()
+        if not writing and os.path.dirname(name) in folders and not os.path.basename(name).startswith("shown")
+    }
     with suppress(FileNotFoundError):
         public = (published / "warehouse.duckdb").stat()
         sizes.pop((public.st_dev, public.st_ino), None)
@@ -58,15 +48,18 @@ def _inodes_of_this_process() -> Iterator[tuple[int, int]]:
             yield status.st_dev, status.st_ino
 
 
-def _open_files() -> Iterator[OpenFile]:
-    """DuckDB files of all processes, except those of other users and of processes that end meanwhile."""
+def _open_files() -> Iterator[tuple[str, tuple[int, int], int, bool]]:
+    """DuckDB files of all processes, except those of other users and of processes that end meanwhile: the name, or the
+    last one it had, device and inode, size, and whether it was opened for writing."""
     for process in _numbers_in("/proc"):
         for number in _numbers_in(f"/proc/{process}/fd"):
             link = f"/proc/{process}/fd/{number}"
             with suppress(OSError):
                 name = os.readlink(link).removesuffix(_DELETED)
                 if name.endswith(".duckdb"):
-                    yield OpenFile(name, os.stat(link), bool(os.lstat(link).st_mode & 0o200))
+                    status = os.stat(link)
+                    writing = bool(os.lstat(link).st_mode & 0o200)
+                    yield name, (status.st_dev, status.st_ino), status.st_size, writing
 
 
 def _numbers_in(folder: str) -> list[str]:
