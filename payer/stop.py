@@ -1,12 +1,15 @@
-"""Stop a run in the ordinary way: begin nothing more, and wait for the payments that are on their way (I11)."""
+"""End a run in the ordinary way: begin nothing more, and wait for the payments that are on their way (I11)."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from typing import Any, TypeVar
 
 from payer.values.errors import Interrupted
+
+T = TypeVar("T")
 
 _STOPPED = "the run was stopped before this was begun"
 
@@ -63,3 +66,16 @@ class StopRequest:
         """Let the block time out now, unless the task has left it since the request."""
         if block in self._blocks:
             block.reschedule(0)
+
+
+async def all_ended(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """Run all to their ends; return their results in order, or raise the first one's exception then.
+
+    `asyncio.gather` raises as soon as one fails. The loop that ends after it cancels the others, and with them requests
+    that have paid (I11).
+    """
+    ends = await asyncio.gather(*work, return_exceptions=True)
+    for end in ends:
+        if isinstance(end, BaseException):
+            raise end
+    return [end for end in ends if not isinstance(end, BaseException)]

@@ -16,6 +16,7 @@ from payer.buy.record import book_spooled, judge_body
 from payer.context import PayerContext
 from payer.ledger import Ledger
 from payer.policy.rules import AttemptLimits
+from payer.stop import all_ended
 from payer.values.chain_view import View
 from payer.values.errors import PaidUndelivered, PayerError
 from payer.values.events import Event
@@ -74,7 +75,7 @@ async def recover(context: PayerContext, flow: str | None = None) -> Recovered:
     had_data = {p.purchase_id for p in sent if p.data is Data.DELIVERED} - booked
     slots = asyncio.Semaphore(_PARALLEL)
     proved = await _book_proofs(context, sent, views)
-    carried = await asyncio.gather(*(_carry(context, slots, p, views[p.purchase_id], result) for p in proved))
+    carried = await all_ended(_carry(context, slots, p, views[p.purchase_id], result) for p in proved)
     finished = [p for p in carried if p is not None]
     verified = await verify(context, [p for p in finished if p.purchase_id not in had_data])
     latest = {p.purchase_id: p for p in [*finished, *verified]}

@@ -77,7 +77,8 @@ class OutcomeBuilder:
         self.tried |= {bought.purchase.purchase_key for bought in batch.results.values()}
         self.halted |= batch.halted
         self.stopped = batch.stopped is not None
-        self._note(*(bought.problem for bought in batch.results.values() if bought.problem), *batch.halted.values())
+        met = [bought.problem for bought in batch.results.values() if bought.problem]
+        self._note(*met, *batch.halted.values(), *([batch.stopped] if batch.stopped else []))
 
     def count_verified(self, verified: Sequence[Bought]) -> None:
         """Replace purchases by what the chain has proved of them."""
@@ -162,7 +163,12 @@ class OutcomeBuilder:
         return None if None in prices else sum(price for price in prices if price is not None)
 
     def _note(self, *problems: PayerError) -> None:
-        self.problems += [problem for problem in dict.fromkeys(problems) if problem not in self.problems]
+        """Note each problem once. Calls that meet the same one have errors of their own."""
+        told = {(type(problem), problem.what) for problem in self.problems}
+        for problem in problems:
+            if (type(problem), problem.what) not in told:
+                told.add((type(problem), problem.what))
+                self.problems.append(problem)
 
 
 def _postponed_note(bill: Bill) -> str | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from payer.buy.approve import Approved
 from payer.settle.recover import Recovered, due
+from payer.stop import all_ended
 from payer.values.chain_view import NotSeen
 from payer.values.errors import (
     EndedVoid,
@@ -105,7 +106,7 @@ async def buy_all(buy: BuyStep, ws: Workspace, run: Run, approved: Approved, wat
             await batch.carry(purchase)
 
     try:
-        await asyncio.gather(*(one(purchase) for purchase in approved.purchases))
+        await all_ended(one(purchase) for purchase in approved.purchases)
     finally:
         await batch.release()
     await batch.follow_prices()
@@ -133,16 +134,23 @@ class Batch:
         endpoint = purchase.order.request.endpoint
         if self.stopped or endpoint in self.halted or endpoint in self.moved or self.ws.stop.requested:
             return
-        bought = await self._attempt(purchase)
-        if bought is None:
-            return
-        await self._judge(purchase, bought)
-        await self._report(bought)
+        try:
+            bought = await self._attempt(purchase)
+            if bought is not None:
+                await self._judge(purchase, bought)
+                await self._report(bought)
+        except LedgerUnavailable as lost:
+            self.stopped = self.stopped or lost
 
     async def release(self) -> None:
-        """Void what was not begun. A lost ledger is told by what met it first, with where its body is kept."""
+        """Void what was not begun. A lost ledger is told by what met it first, with where its body is kept; where it is
+        back, what met it is read again, and voided if it was not begun either."""
+        met = [bought for bought in self.results.values() if isinstance(bought.problem, LedgerUnavailable)]
+        for bought in met:
+            self.results[bought.purchase.purchase_id] = await self._latest(bought)
+        left = [p for p in self.approved.purchases if p.purchase_id not in self.results]
+        left += [self.results[bought.purchase.purchase_id].purchase for bought in met]
         try:
-            left = [p for p in self.approved.purchases if p.purchase_id not in self.results]
             await self.ws.ledger.in_thread(self.ws.payer.release, left)
         except LedgerUnavailable:
             if self.stopped is None:
@@ -161,7 +169,7 @@ class Batch:
             if rise <= free:
                 free -= max(rise, 0)
                 affordable.append(purchase)
-        for bought in await asyncio.gather(*(self._attempt(purchase) for purchase in affordable)):
+        for bought in await all_ended(self._attempt(purchase) for purchase in affordable):
             if bought is not None:
                 await self._report(bought)
 
@@ -172,17 +180,27 @@ class Batch:
         except Interrupted:
             return None
         except PayerError as problem:
-            latest = await self.ws.ledger.in_thread(self.ws.ledger.get, purchase.purchase_id)
-            bought = Bought(latest or purchase, problem)
+            if isinstance(problem, LedgerUnavailable):
+                self.stopped = self.stopped or problem
+            bought = await self._latest(Bought(purchase, problem))
         self.results[purchase.purchase_id] = bought
         return bought
+
+    async def _latest(self, bought: Bought) -> Bought:
+        """Read a purchase again. While the ledger is lost it stays as it was."""
+        try:
+            latest = await self.ws.ledger.in_thread(self.ws.ledger.get, bought.purchase.purchase_id)
+        except LedgerUnavailable as lost:
+            self.stopped = self.stopped or lost
+            return bought
+        return replace(bought, purchase=latest or bought.purchase)
 
     async def _judge(self, before: Purchase, bought: Bought) -> None:
         """Stop those not begun where this purchase's end says so."""
         after, endpoint = bought.purchase, before.order.request.endpoint
         if isinstance(bought.problem, LedgerUnavailable):
-            self.stopped = bought.problem
-        elif isinstance(bought.problem, Refused | SignerUnreachable):
+            return
+        if isinstance(bought.problem, Refused | SignerUnreachable):
             self.halted[endpoint] = bought.problem
         elif _signed(after) not in (None, _signed(before)):
             self._move(after, _signed(before), _signed(after))

@@ -45,6 +45,16 @@ MUTANTS = (
         signed_again_without_caps=("event, lease=lease, caps=context.policy.caps)", "event, lease=lease)"),
     ),
     *of(
+        "payer/stop.py",
+        ("tests/payer/test_stop.py",),
+        answers_abandoned_when_one_call_fails=("return_exceptions=True", "return_exceptions=False"),
+    ),
+    *of(
+        "tasks/buy/purchase.py",
+        ("tests/tasks/buy/test_purchase.py",),
+        calls_begun_with_the_ledger_gone=("        if self.stopped or endpoint in", "        if endpoint in"),
+    ),
+    *of(
         "tasks/ops/accept_loss.py",
         ("tests/tasks/ops/test_accept_loss.py",),
         losses_accepted_before_they_are_final=("    if purchase.settling:\n", "    if False:\n"),

@@ -10,7 +10,7 @@ import pytest
 
 from payer.http.exchange import Answer, NoAnswer
 from payer.payer import Payer
-from payer.stop import StopRequest
+from payer.stop import StopRequest, all_ended
 from payer.values.errors import Interrupted, Unresolved
 from payer.values.purchase import Data, Money, Purchase
 from payer.values.request import Request
@@ -123,3 +123,49 @@ def test_a_payment_without_an_answer_is_not_presented_again_by_a_stopped_run() -
     assert isinstance(error, Unresolved)
     assert "stopped" in str(error)
     assert (purchase.money, purchase.data, len(seller.payments)) == (Money.EXPOSED, Data.ABSENT, 1)
+
+
+def test_results_of_all_ended_are_in_order() -> None:
+    async def after(seconds: float) -> float:
+        await asyncio.sleep(seconds)
+        return seconds
+
+    assert asyncio.run(all_ended(after(seconds) for seconds in (0.02, 0.0, 0.01))) == [0.02, 0.0, 0.01]
+
+
+def test_one_that_fails_is_raised_once_all_have_ended() -> None:
+    """I11: the loop ends with the exception, and would cancel a request that has paid."""
+    ended: list[str] = []
+
+    async def fails(why: str, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        raise ValueError(why)
+
+    async def answers() -> None:
+        await asyncio.sleep(0.02)
+        ended.append("answered")
+
+    with pytest.raises(ValueError, match="first"):
+        asyncio.run(all_ended([fails("first", 0.01), answers(), fails("second", 0.0)]))
+    assert ended == ["answered"]
+
+
+def test_a_cancelled_caller_cancels_them() -> None:
+    cancelled: list[str] = []
+
+    async def waits() -> None:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            cancelled.append("cancelled")
+            raise
+
+    async def caller() -> None:
+        task = asyncio.ensure_future(all_ended([waits(), waits()]))
+        await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(caller())
+    assert cancelled == ["cancelled"] * 2

@@ -182,6 +182,8 @@ class Actors:
                 self._freeze(machine)
             if dice.hit("disk_down"):
                 machine.go_down(dice.of("disk_down").uniform(2, 40))
+            if dice.hit("disk_gone"):
+                machine.go_away(dice.of("disk_gone").uniform(2, 40))
             if rises and dice.of("raise").random() < 0.2:
                 rises = False
                 world.trace("the price rises")

@@ -5,7 +5,9 @@ They look at the chain's truth and at the ledger's committed rows, never at what
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 GENERATIONS = 4
-DISK = ("disk_full", "disk_unsure", "disk_down")
+DISK = ("disk_full", "disk_unsure", "disk_down", "disk_gone")
 STALEST = 201
 """Blocks that a server may be behind at most (rpc_stale)."""
 
@@ -76,6 +78,7 @@ class Checks:
         self._ever_moved: dict[str, set[int]] = {}
         self._known: dict[str, Known] = {}
         self._in_hand: dict[tuple[str, str], Process] = {}
+        self._awaited: Counter[Process] = Counter()
         self.prices = PriceChecks()
 
     def require(self, holds: bool, rule: str, detail: Callable[[], str]) -> None:
@@ -141,7 +144,15 @@ class Checks:
         """A body arrived in a living process: from here on it must not be lost (I4)."""
         self._in_hand[process.machine.name, used] = process
 
+    @contextmanager
+    def awaiting(self, process: Process) -> Iterator[None]:
+        """Mark a payment as on its way. It stays so where its sender stops waiting for the answer."""
+        self._awaited[process] += 1
+        yield
+        self._awaited[process] -= 1
+
     def died(self, process: Process) -> None:
+        del self._awaited[process]
         self._in_hand = {place: owner for place, owner in self._in_hand.items() if owner is not process}
 
     def finished(self, process: Process) -> None:
@@ -157,6 +168,8 @@ class Checks:
                 found = process.machine.store.peek("SELECT purchase_id, data FROM purchases WHERE nonce = ?", used)
                 kept = any(data == "delivered" or process.machine.spool.holds(name) for name, data in found)
                 self.require(kept, "I4 body", lambda used=used: f"a body that came for {used} is lost")
+        abandoned = self._awaited[process]
+        self.require(not abandoned, "I11 answers", lambda: f"{process.name} ended and left {abandoned} on their way")
         self.died(process)
 
     # ── on the chain ─────────────────────────────────────────────────────────────────────────────────────────────

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -31,6 +32,9 @@ from payer.values.terms import Terms
 from payer.wallet.eip3009 import Wallet
 from payer.wallet.sign import authorize
 from tasks.buy import overlaps
+from tasks.buy import purchase as purchase_module
+from tasks.buy.outcome import Bought
+from tasks.buy.purchase import Batch
 from tests.simulation.spool import SimSpool
 
 Patch = Callable[[pytest.MonkeyPatch], None]
@@ -269,6 +273,25 @@ def the_spool_is_never_booked(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(recover, "book_spooled", lambda _: set())
 
 
+def a_lost_ledger_ends_a_run_at_once(patch: pytest.MonkeyPatch) -> None:
+    """One call meets a ledger that is gone, and the answers to the others are not waited for."""
+
+    async def gather(work: Any) -> list[Any]:
+        return await asyncio.gather(*work)
+
+    async def meet(batch: Batch, bought: Bought) -> Bought:
+        latest = await batch.ws.ledger.in_thread(batch.ws.ledger.get, bought.purchase.purchase_id)
+        return replace(bought, purchase=latest or bought.purchase)
+
+    async def carry(batch: Batch, purchase: Purchase) -> None:
+        if not batch.stopped and not batch.ws.stop.requested:
+            await batch._attempt(purchase)
+
+    patch.setattr(purchase_module, "all_ended", gather)
+    patch.setattr(Batch, "_latest", meet)
+    patch.setattr(Batch, "carry", carry)
+
+
 def bodies_are_not_judged(patch: pytest.MonkeyPatch) -> None:
     """Whatever comes with a 200 is what was paid for."""
     for module in (send, recover):
@@ -330,6 +353,9 @@ DEFECTS = {
     "the_spool_is_left_out": Defect(("I4 body",), the_spool_is_left_out, ("jobs=4",), "disk_down:0.6", seed=10),
     "the_spool_is_never_booked": Defect(
         ("I4 spool",), the_spool_is_never_booked, ("jobs=4",), "disk_down:0.6", seed=10
+    ),
+    "a_lost_ledger_ends_a_run_at_once": Defect(
+        ("I11 answers", "I4 body"), a_lost_ledger_ends_a_run_at_once, ("jobs=4",), "disk_gone:0.6", seed=10
     ),
     "bodies_are_not_judged": Defect(("I12 losses",), bodies_are_not_judged, faults="spoil"),
     "the_clock_is_not_compared": Defect(("I6 clock",), the_clock_is_not_compared, ("jobs=3",), "clock,wrong_date:0.3"),

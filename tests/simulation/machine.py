@@ -107,7 +107,7 @@ class Machine:
         self.changed = False
         self.spool = SimSpool(lambda: PROCESS.get())
         self.writer: Process | None = None
-        self.down_until = 0.0
+        self.down_until = self.gone_until = 0.0
         self._backup: bytes | None = None
         store.connection.witness = None
         store.blank()
@@ -154,9 +154,18 @@ class Machine:
         """True while no commit of a process succeeds."""
         return self.world.loop.time() < self.down_until and not self.world.dice.calm
 
+    @property
+    def is_gone(self) -> bool:
+        """True while no process can begin a transaction."""
+        return self.world.loop.time() < self.gone_until and not self.world.dice.calm
+
     def go_down(self, seconds: float) -> None:
         self.world.trace(self.name, "ledger can't be written for", f"{seconds:.0f} s")
         self.down_until = self.world.loop.time() + seconds
+
+    def go_away(self, seconds: float) -> None:
+        self.world.trace(self.name, "ledger is gone for", f"{seconds:.0f} s")
+        self.gone_until = self.world.loop.time() + seconds
 
     # ── the disk's witness ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -164,6 +173,8 @@ class Machine:
         process = PROCESS.get()
         if process is not None:
             process.check()
+            if self.is_gone:
+                raise sqlite3.OperationalError("the server is gone")
 
     def before_commit(self) -> None:
         process = PROCESS.get()

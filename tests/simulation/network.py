@@ -44,7 +44,8 @@ class SimTransport:
         if message.payment is not None:
             self._world.trace(process.name, "presents", message.payment.authorization.nonce[:8])
             self._world.checks.leaves(process, message)
-        outcome = await self._travel(message, timeout)
+        with self._world.checks.awaiting(process) if message.payment is not None else nullcontext():
+            outcome = await self._travel(message, timeout)
         process.check()
         self._world.trace(process.name, "hears", outcome.reason if isinstance(outcome, NoAnswer) else outcome.status)
         if isinstance(outcome, NoAnswer):

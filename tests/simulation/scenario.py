@@ -61,12 +61,13 @@ FAULTS: dict[str, tuple[float, str]] = {
     "disk_full": (0.02, "a commit fails"),
     "disk_unsure": (0.02, "a commit fails and was durable"),
     "disk_down": (0.20, "no commit succeeds for some seconds: bodies that come meanwhile go to the spool"),
+    "disk_gone": (0.20, "the ledger can neither be read nor written for some seconds, as with a database server"),
     "lost": (0.5, "the ledger is lost"),
     "rollback": (0.5, "the ledger is an earlier backup"),
 }
 """Every kind of fault: how often it strikes at most where it can, and what it is."""
 
-LATER = ("disk_down", "raise", "wrong_date")
+LATER = ("disk_down", "raise", "wrong_date", "disk_gone")
 """Drawn from a stream of their own, so that older seeds keep the faults they had."""
 
 ONCE = (

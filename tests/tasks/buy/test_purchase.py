@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
+import pytest
+
+from payer.ledger import Ledger
+from payer.ledger.database import statements
+from payer.values.errors import LedgerUnavailable
+from payer.values.purchase import Purchase
 from tasks.buy.outcome import PriceChange
 from tests.tasks.conftest import PRICE, After, Desk
 from warehouse.query import query
@@ -105,3 +113,47 @@ def test_after_a_price_beyond_drift_the_next_bill_shows_it_and_nothing_is_signed
     again = desk.backfill(2)
     assert (again.exit_code, again.open, again.left_calls, again.left_atomic) == (4, 1, 2, 2 * ABSURD)
     assert desk.signed() == 1
+
+
+class Gone:
+    """A ledger that can be neither read nor written, from a call until so many bodies wait in the spool."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, spool: Path, *, calls: int) -> None:
+        self._spool, self._calls, self._begun, self._is_gone = spool, calls, 0, False
+        self._append, self._take = Ledger.append, statements._KeptConnection.take
+        monkeypatch.setattr(Ledger, "append", lambda ledger, *args, **kwargs: self._counted(ledger, *args, **kwargs))
+        monkeypatch.setattr(statements._KeptConnection, "take", lambda kept, engine: self._taken(kept, engine))
+
+    def _counted(self, ledger: Ledger, *args: Any, **kwargs: Any) -> Purchase:
+        self._begun += 1
+        self._is_gone |= self._begun == self._calls + 1
+        return self._append(ledger, *args, **kwargs)
+
+    def _taken(self, kept: Any, engine: Any) -> Any:
+        self._is_gone &= len(list(self._spool.glob("*"))) < self._calls
+        if self._is_gone:
+            raise LedgerUnavailable("the ledger can't be written: the server is gone")
+        return self._take(kept, engine)
+
+
+def test_a_ledger_that_is_gone_abandons_no_answer_on_its_way(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """I4, I11: three calls have paid, and their seller serves each once. A fourth finds the ledger gone, which is back
+    after their answers have come."""
+    desk.world.settings.update(latency=1.0)
+    Gone(monkeypatch, desk.buyer.home / "state" / "spool", calls=3)
+    stopped = desk.backfill(6)
+    assert stopped.exit_code != 0
+    assert desk.taken() == 3 * PRICE
+    desk.world.settings.update(latency=0.0)
+    done = desk.backfill(6)
+    assert (done.undelivered, done.exit_code, done.calls_paid) == (0, 0, 3)
+    assert desk.taken() == desk.spent() == 6 * PRICE
+
+
+def test_nothing_is_begun_once_a_call_has_met_a_lost_ledger(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even where it is back by then: what its books lack is not known."""
+    desk.changes = [ONE_AT_A_TIME]
+    Gone(monkeypatch, desk.buyer.home / "state" / "spool", calls=1)
+    stopped = desk.backfill(3)
+    assert (stopped.exit_code, desk.signed()) == (4, 1)
+    assert desk.taken() == PRICE
