@@ -57,8 +57,8 @@ def seconds_off(now: float, date: float, elapsed: float = 0.0) -> float:
 def _fault(off: float | None, head_off: float | None, window: ClockWindow, whose: str = "the seller's") -> str:
     """Say why our clock is too far off to sign by it, or return "".
 
-    Seconds it is off the seller's clock, and off the newest block's time; None where unknown. A block that is merely
-    old proves nothing beside a seller's clock that agrees with ours: its server may lag.
+    `off` are the seconds that it is off the seller's clock, `head_off` those off the newest block's time; None where
+    unknown. An old block alone proves nothing beside a seller's clock that agrees with ours: its server may lag.
     """
     if off is not None and (off >= window.ahead or -off >= window.behind):
         return _unsignable(off, whose, window)

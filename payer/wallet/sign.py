@@ -29,16 +29,11 @@ class Signer(Protocol):
     same signature, byte for byte.
     """
 
-    @property
-    def address(self) -> str:
-        """The payer's address, EIP-55."""
-
-    @property
-    def nonce_secret(self) -> bytes:
-        """32 bytes: the same on every machine that pays from this wallet."""
-
-    @property
-    def repeats(self) -> bool: ...
+    address: str
+    """The payer's address, EIP-55."""
+    nonce_secret: bytes
+    """32 bytes: the same on every machine that pays from this wallet."""
+    repeats: bool
 
     async def signature_of(self, authorization: Authorization) -> SecretStr:
         """Sign: 65 bytes as 0x hex, low s, ending in 27 or 28.
