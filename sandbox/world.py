@@ -17,8 +17,7 @@ from filelock import FileLock, Timeout
 
 from sandbox import config_files
 from sandbox.chain.chain import BlockPace, LocalChain
-from sandbox.chain.control import add_control
-from sandbox.chain.http import RpcApp
+from sandbox.chain.http import RpcApp, add_control
 from sandbox.chain.rpc import NodeRpc
 from sandbox.chain.token import TMAI, USDC, Deployer, TokenContract, make_genesis
 from sandbox.clock import WorldClock
@@ -28,9 +27,9 @@ from sandbox.faults import Faults
 from sandbox.keys import CHAIN_ID, PAY_TO, WALLET_KEY, buyer_key
 from sandbox.market.market import Market
 from sandbox.market.tokens import day_of
-from sandbox.seller import other_sellers, tokenmetrics
+from sandbox.seller import other_sellers
 from sandbox.seller.seller import SellerApp
-from sandbox.seller.shop import Shop
+from sandbox.seller.shop import Shop, tokenmetrics_products
 from sandbox.servers import HOST, App, PortTaken, Servers, listen
 from sandbox.settings import WorldSettings
 from sources import registry
@@ -172,7 +171,7 @@ class World:
         self.market = Market(
             self.clock, seed=self._notes["seed"], tokens=self._notes["tokens"], born_day=self._notes["born_day"]
         )
-        on_sale = tokenmetrics.products(self.market, self.settings) + other_sellers.products(self.market, self.clock)
+        on_sale = tokenmetrics_products(self.market, self.settings) + other_sellers.products(self.market, self.clock)
         shop = Shop(on_sale, self.tokens, self.settings)
         self.seller = SellerApp(shop, self.faults, self.settings, self.facilitator_url)
         self.facilitator = Facilitator(self.rpc, self.clock, self.faults, self.settings)

@@ -87,11 +87,26 @@ def fundamental_grade(token: MarketToken, _slot: int, time: float) -> Row:
         **named(token),
         "FUNDAMENTAL_GRADE": _two(grade),
         "FUNDAMENTAL_GRADE_CLASS": _class(grade),
+        **_market_scores(token, time),
+    }
+
+
+def _market_scores(token: MarketToken, time: float) -> Row:
+    return {
         "COMMUNITY_SCORE": round(tokens.substance(token, time, 3), 1),
         "EXCHANGE_SCORE": 100 if token.rank <= 20 else round(tokens.substance(token, time, 4), 1),
         "VC_SCORE": tokens.score(token, time, 5),
         "TOKENOMICS_SCORE": round(tokens.substance(token, time, 6), 1),
         "DEFI_SCANNER_SCORE": tokens.score(token, time, 7),
+    }
+
+
+def _code_scores(token: MarketToken, time: float) -> Row:
+    return {
+        "ACTIVITY_SCORE": round(tokens.substance(token, time, 8), 1),
+        "SECURITY_SCORE": tokens.score(token, time, 9),
+        "REPOSITORY_SCORE": round(tokens.substance(token, time, 10), 1),
+        "COLLABORATION_SCORE": round(tokens.substance(token, time, 11), 1),
     }
 
 
@@ -104,10 +119,7 @@ def technology_grade(token: MarketToken, day: int, time: float) -> Row:
         **named(token),
         "DATE": tokens.day_stamp(day),
         "TECHNOLOGY_GRADE": round(tokens.substance(token, time, 2), 1),
-        "ACTIVITY_SCORE": round(tokens.substance(token, time, 8), 1),
-        "SECURITY_SCORE": tokens.score(token, time, 9),
-        "REPOSITORY_SCORE": round(tokens.substance(token, time, 10), 1),
-        "COLLABORATION_SCORE": round(tokens.substance(token, time, 11), 1),
+        **_code_scores(token, time),
         "DEFI_SCANNER_SCORE": tokens.score(token, time, 7),
     }
 
@@ -135,15 +147,8 @@ def investor_grades(token: MarketToken, day: int, time: float) -> Row:
         "TECHNOLOGY_GRADE": round(tokens.substance(token, time, 2), 1),
         "VALUATION_GRADE": round(tokens.substance(token, time, 12), 1),
         "DEFI_USAGE_SCORE": tokens.score(token, time, 13),
-        "COMMUNITY_SCORE": round(tokens.substance(token, time, 3), 1),
-        "EXCHANGE_SCORE": 100.0 if token.rank <= 20 else round(tokens.substance(token, time, 4), 1),
-        "VC_SCORE": tokens.score(token, time, 5),
-        "TOKENOMICS_SCORE": round(tokens.substance(token, time, 6), 1),
-        "DEFI_SCANNER_SCORE": tokens.score(token, time, 7),
-        "ACTIVITY_SCORE": round(tokens.substance(token, time, 8), 1),
-        "SECURITY_SCORE": tokens.score(token, time, 9),
-        "REPOSITORY_SCORE": round(tokens.substance(token, time, 10), 1),
-        "COLLABORATION_SCORE": round(tokens.substance(token, time, 11), 1),
+        **_market_scores(token, time),
+        **_code_scores(token, time),
     }
 
 

@@ -1,5 +1,4 @@
 """The sellers of the sandbox.
 
-Reading order: seller (one request) · shop (products and terms) · payment · tokenmetrics ·
-other_sellers · fault_player.
+Reading order: seller (one request) · shop (products and terms) · payment · other_sellers · fault_player.
 """

@@ -1,7 +1,7 @@
 """From a delivered body to typed rows.
 
-Reading order: rows (an Arrow table, quarantine, schema drift) · envelope (what wraps the rows) · charset and json_text
-(from bytes to values) · casts and times (typed columns) · asked (what nobody asked for).
+Reading order: rows (an Arrow table, quarantine, schema drift) · envelope (charset, and what wraps the rows) · json_text
+(from text to values) · casts and times (typed columns) · asked (what nobody asked for).
 """
 
 PARSER = 2

@@ -9,7 +9,7 @@ import pytest
 from eth_account import Account
 
 from sandbox.chain.chain import BlockPace, LocalChain
-from sandbox.chain.control import add_control
+from sandbox.chain.http import add_control
 from sandbox.chain.rpc import NodeRpc
 from sandbox.chain.token import USDC, Deployer, TokenContract
 from sandbox.clock import WorldClock

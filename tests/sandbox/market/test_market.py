@@ -13,8 +13,8 @@ import pytest
 from sandbox.clock import WorldClock
 from sandbox.market.listings import Unprocessable
 from sandbox.market.market import Market
-from sandbox.seller import other_sellers, tokenmetrics
-from sandbox.seller.shop import Product
+from sandbox.seller import other_sellers
+from sandbox.seller.shop import Product, tokenmetrics_products
 from sandbox.settings import WorldSettings
 from sources.model import Dataset
 from sources.parse.rows import parse
@@ -44,7 +44,7 @@ class OfflineSeller:
         return found
 
     def products(self) -> dict[tuple[str, str], Product]:
-        everything = tokenmetrics.products(self.market, self.settings) + other_sellers.products(self.market, self.clock)
+        everything = tokenmetrics_products(self.market, self.settings) + other_sellers.products(self.market, self.clock)
         return {(product.seller, product.path): product for product in everything}
 
 

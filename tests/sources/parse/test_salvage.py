@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from sources import registry
 from sources.model import Dataset, Layout
-from sources.parse.charset import as_utf8
+from sources.parse.envelope import as_utf8
 from sources.parse.json_text import Ambiguous, read_json, written
 from sources.parse.rows import ParsedBody, parse
 
