@@ -104,7 +104,7 @@ def write(
     rebuilding = damaged | outdated_partitions(con, root, manifest, damaged, every=thorough, take_over=take_over)
     costs = {row.purchase_id: row for row in cost_rows}
     added = [file for table in _tables_with_news(con) for file in _write_news(con, root, table, costs, rebuilding)]
-    rebuilt = [file for partition in sorted(rebuilding) for file in _rebuild(con, root, partition, costs)]
+    rebuilt = [file for partition in sorted(rebuilding) for file in _write_file(con, root, partition, costs)]
     cache = cache_version(con)
     moved = (manifest.build, manifest.rewinds) != (cache.build, cache.rewinds)
     if thorough or added or rebuilding or note or moved:
@@ -235,32 +235,21 @@ def _write_news(
     partitions = con.execute(f"SELECT DISTINCT dataset, {month_sql(table)} {news} ORDER BY ALL").fetchall()
     for partition in partitions:
         if partition not in rebuilding:
-            rows = f"{news} AND {partition_sql(table, partition)}"
-            yield from _write_file(con, root, table, partition, rows, "part", costs)
-
-
-def _rebuild(con: duckdb.DuckDBPyConnection, root: Path, partition: Partition, costs: Costs) -> Iterator[SnapshotFile]:
-    """Write all rows that the cache has of the partition as one file; none where it has none any more."""
-    table = table_of(partition[0])
-    rows = f"FROM {quoted(table.observations)} WHERE {partition_sql(table, partition)}"
-    yield from _write_file(con, root, table, partition, rows, "month", costs)
+            yield from _write_file(con, root, partition, costs, only_news=True)
 
 
 def _write_file(
-    con: duckdb.DuckDBPyConnection,
-    root: Path,
-    table: Table,
-    partition: Partition,
-    rows_sql: str,
-    prefix: str,
-    costs: Costs,
+    con: duckdb.DuckDBPyConnection, root: Path, partition: Partition, costs: Costs, *, only_news: bool = False
 ) -> Iterator[SnapshotFile]:
-    """Write the rows of a FROM clause as one file, if there are any."""
-    [(purchases,)] = con.execute(f"SELECT list_sort(list_distinct(list(purchase_id))) {rows_sql}").fetchall()
+    """Write the rows that the cache has of the partition, or the new ones, as one file, if there are any."""
+    table = table_of(partition[0])
+    rows = f"FROM {quoted(table.observations)} WHERE {partition_sql(table, partition)}"
+    rows += " AND purchase_id IN (FROM unsnapshotted)" if only_news else ""
+    [(purchases,)] = con.execute(f"SELECT list_sort(list_distinct(list(purchase_id))) {rows}").fetchall()
     if not purchases:
         return
-    query = f"SELECT * EXCLUDE (dataset) {rows_sql} ORDER BY {column_list((*table.natural_key, 'observed_at'))}"
-    yield store(con, root, query, partition, prefix, purchases, costs, datetime.now(UTC))
+    query = f"SELECT * EXCLUDE (dataset) {rows} ORDER BY {column_list((*table.natural_key, 'observed_at'))}"
+    yield store(con, root, query, partition, "part" if only_news else "month", purchases, costs, datetime.now(UTC))
 
 
 def total_cost(rows: Iterable[CostRow]) -> dict[str, str]:
