@@ -22,7 +22,7 @@ from tasks.request.schedules import Schedule, read_schedules
 from tasks.workspace.home import open_to_others
 from tasks.workspace.run import new_run
 from tasks.workspace.settings import env_file, sources_text
-from tasks.workspace.workspace import Workspace
+from tasks.workspace.workspace import Workspace, in_ledger_thread
 from warehouse.publish.versions import Standby, foreign_log
 
 NOT_SEEN = "What another home has signed and is not settled yet is not seen by anyone"
@@ -88,6 +88,7 @@ async def _disk(ws: Workspace) -> Check:
     return Check("disk", enough, text, "" if enough else "free some space", 0 if enough else 6)
 
 
+@in_ledger_thread
 def _ledger(ws: Workspace) -> Check:
     """Fold the ledger again and compare. Raises LedgerDamaged."""
     ws.ledger.verify_projection()
@@ -118,6 +119,7 @@ async def _published(ws: Workspace) -> Check:
     return Check("published", True, "nobody has written to the published file")
 
 
+@in_ledger_thread
 def _losses(ws: Workspace) -> Check:
     """Name purchases that brought nothing, and money in doubt."""
     lost, in_doubt = [*ws.ledger.undelivered(), *ws.ledger.failed_deliveries()], exposed(ws)
@@ -129,6 +131,7 @@ def _losses(ws: Workspace) -> Check:
     return Check("losses", True, "nothing was paid for in vain, nothing is in doubt")
 
 
+@in_ledger_thread
 def _freezes(ws: Workspace) -> Check:
     frozen = ws.ledger.freezes()
     if not frozen:
@@ -195,6 +198,7 @@ async def _balance(ws: Workspace) -> Check:
     return (await _balances(ws, ()))[0]
 
 
+@in_ledger_thread
 def _elsewhere(ws: Workspace) -> Check:
     """Say what the wallet paid elsewhere, as last counted. Reads no block: the first count may take minutes."""
     if ws.policy.count_chain_spend == COUNT_NOTHING:
@@ -239,24 +243,19 @@ async def _prefect(_ws: Workspace) -> Check:
     return Check("prefect", healthy, f"{url} answers")
 
 
-def _in_thread(check: Callable[[Workspace], Check]) -> Callable[[Workspace], Awaitable[Check]]:
-    """A check that reads the ledger, in the ledger's thread."""
-    return lambda ws: ws.in_thread(check, ws)
-
-
 _CHECKS: dict[str, Callable[[Workspace], Awaitable[Check]]] = {
     "disk": _disk,
-    "ledger": _in_thread(_ledger),
+    "ledger": _ledger,
     "wallet": _wallet,
     "chain": _chain,
     BALANCE: _balance,
     "prefect": _prefect,
-    "losses": _in_thread(_losses),
-    "freezes": _in_thread(_freezes),
+    "losses": _losses,
+    "freezes": _freezes,
     "token": _token,
     "published": _published,
     "bucket": check_bucket,
     "account": _account,
-    "elsewhere": _in_thread(_elsewhere),
+    "elsewhere": _elsewhere,
     "tokens": _tokens,
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.cli.conftest import Command
-from tollbook.cli.demo.pages import NEWEST
+from tollbook.cli.demo import NEWEST
 from warehouse.query import query
 
 

@@ -75,7 +75,7 @@ MUTANTS = (
         password_that_others_read=("if is_open_to_others(path.resolve()):", "if False:"),
     ),
     *of(
-        "tasks/setup/wallet.py",
+        "tasks/setup/setup.py",
         ("tests/tasks/setup/test_setup.py",),
         only_copy_of_a_key_removed=("    if not same:", "    if False:"),
     ),

@@ -151,7 +151,7 @@ ALLOWED = {
         "warehouse/publish/views/quality.py _statements files('warehouse.publish.views').joinpath(name).read_text",
     ),
     "the sandbox's own, and the demo's": (
-        "tollbook/cli/demo/demo.py fresh_home (home / MARK).write_text",
+        "tollbook/cli/demo.py fresh_home (home / MARK).write_text",
         "sandbox/config_files.py write draft.write_text",
         "sandbox/chain/contracts/__init__.py artifacts files(__package__).joinpath('artifacts.json').read_text",
         "sandbox/chain/store.py ChainStore.__init__ sqlite3.connect",

@@ -34,11 +34,6 @@ class Selection:
     keys: Sequence[str] | None = None
     top: bool = False
 
-    @property
-    def token_list(self) -> str | None:
-        """Every --tokens as one comma list; None where none was given."""
-        return one_list(self.tokens)
-
     def check(self) -> None:
         """Raise BadUsage or BadRequest for names that are missing, unknown or at odds, before anything is opened."""
         if self.everything and self.flows:
@@ -50,7 +45,7 @@ class Selection:
             advice = "name what they are for, or list each dataset's under `watch` in the policy file"
             raise BadUsage("--keys with --all could be of any dataset", advice=advice)
         if self.flows:
-            check_named(datasets_of(self.flows), self.token_list, self.keys or ())
+            check_named(datasets_of(self.flows), one_list(self.tokens), self.keys or ())
 
     def names(self, ws: Workspace) -> tuple[list[str], list[str]]:
         """The names in order, and notes on the datasets that --all leaves out."""
@@ -94,7 +89,7 @@ async def plan_flows(
 
     With --all, a dataset whose keys are not known yet becomes a note of the last bill.
     """
-    keys = await resolve_keys(ws, selection.token_list, selection.keys or (), top=selection.top)
+    keys = await resolve_keys(ws, one_list(selection.tokens), selection.keys or (), top=selection.top)
     names, notes = await ws.in_thread(selection.names, ws)
     bills: list[Bill] = []
     left = budget_of(ws, names, max_cost)
@@ -122,7 +117,7 @@ async def run_flows(
 
     The error of a flow takes its outcome's place, and the next flow still runs, unless the stop is requested.
     """
-    keys = await resolve_keys(ws, selection.token_list, selection.keys or (), top=selection.top)
+    keys = await resolve_keys(ws, one_list(selection.tokens), selection.keys or (), top=selection.top)
     names, notes = await ws.in_thread(selection.names, ws)
     left = budget_of(ws, names, max_cost)
     ended: list[Outcome | tuple[str, PayerError]] = []

@@ -12,8 +12,7 @@ from payer.values.errors import Misconfigured
 from payer.values.terms import SecretStr
 from tasks.setup.look_up import only_ids
 from tasks.setup.policy_text import BASE, BASE_SEPOLIA, Listed
-from tasks.setup.setup import FileChange, Folder, Setup, shown_line
-from tasks.setup.wallet import WalletChoice, WalletKind, check_choice
+from tasks.setup.setup import FileChange, Folder, Setup, WalletChoice, WalletKind, check_choice, shown_line
 from tests.paths import ROOT
 
 KEY = SecretStr("4c" * 32)

@@ -15,8 +15,7 @@ from payer.wallet.keystore import FEW_ROUNDS, SCRYPT_ROUNDS
 from payer.wallet.load import PRIVATE_KEY, names_wallet
 from payer.wallet.remote import SIGNER_URL
 from tasks.setup.policy_text import CAPS, NETWORKS, Network, fitted
-from tasks.setup.setup import HOME, LEDGER, Folder, Setup
-from tasks.setup.wallet import WalletChoice, WalletKind, check_choice
+from tasks.setup.setup import HOME, LEDGER, Folder, Setup, WalletChoice, WalletKind, check_choice
 from tollbook.cli.errors import BadUsage
 from tollbook.cli.init import questions
 from tollbook.cli.init.flags import Flags

@@ -10,8 +10,7 @@ from payer.environment.env_file import policy_path
 from payer.values.errors import Misconfigured
 from payer.wallet.load import nonce_secret_path
 from payer.wallet.nonce_secret import make_nonce_secret
-from tasks.setup.setup import LEDGER, FileChange, Folder, Setup
-from tasks.setup.wallet import WalletKind
+from tasks.setup.setup import LEDGER, FileChange, Folder, Setup, WalletKind
 from tasks.workspace.home import make_private_state
 from tollbook.cli.approval import Declined
 from tollbook.cli.errors import BadUsage

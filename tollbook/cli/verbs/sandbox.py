@@ -18,7 +18,7 @@ def demo(as_json: options.Json = False) -> int:
 
     Keeps its files under TOLLBOOK_HOME, or .demo/, and first removes those of the last demo.
     """
-    from tollbook.cli.demo.demo import fresh_home, run_demo
+    from tollbook.cli.demo import fresh_home, run_demo
     from tollbook.cli.errors import needs_sandbox
 
     output = Output(as_json=as_json)

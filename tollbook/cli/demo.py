@@ -1,22 +1,34 @@
-"""The pages of the demo, each for one glance at an 80-column terminal."""
+"""Run the demo in a home of its own: the bill, buying, rows, costs, books, and the same again for $0.
+
+Each of its pages is for one glance at an 80-column terminal.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import os
+import shutil
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from payer.values.errors import Misconfigured, PayerError
 from payer.values.money import Amount, Asset
 from tasks.buy.bill import Bill
-from tasks.buy.outcome import Outcome
+from tasks.buy.outcome import Outcome, run_document
 from tasks.ops.costs import view
 from tasks.workspace.workspace import Workspace
+from tollbook.cli.runs import Selection, plan_flows, run_flows
+from tollbook.cli.tables.bills import show_bills
 from tollbook.cli.terminal.output import Output
+from tollbook.cli.terminal.progress import watch_for
 from warehouse.query import query
 
 if TYPE_CHECKING:
     from sandbox.world import World
+
 
 NEWEST = (
     ("grades", "SELECT date, token_symbol AS token, tm_grade, tm_grade_signal AS signal FROM grades"),
@@ -38,13 +50,13 @@ QUERIES = (
 )
 
 
-def world(output: Output, made: World, ws: Workspace, funds: str) -> None:
+def show_world(output: Output, made: World, ws: Workspace, funds: str) -> None:
     output.line(f"  seller   {made.seller_url}  (64 tokens; 402 Payment Required)")
     output.line(f"  chain    {made.rpc_url}  (id {ws.policy.chain_id}, with an EIP-3009 token)")
     output.line(f"  wallet   {made.wallet_address}  {funds} {next(iter(ws.policy.assets))}")
 
 
-def bought(output: Output, bills: Sequence[Bill], outcomes: Sequence[Outcome]) -> None:
+def show_bought(output: Output, bills: Sequence[Bill], outcomes: Sequence[Outcome]) -> None:
     """Print the cost beside the bill; only further pages of a listing may come on top."""
     asset = bills[0].asset
     billed, billed_calls = sum(bill.amount_atomic for bill in bills), sum(bill.calls for bill in bills)
@@ -57,7 +69,7 @@ def bought(output: Output, bills: Sequence[Bill], outcomes: Sequence[Outcome]) -
         output.line(f"{line}: the bill, and {more}")
 
 
-def newest_rows(output: Output, home: Path) -> None:
+def show_newest_rows(output: Output, home: Path) -> None:
     """Print the newest rows of each table, from the published file."""
     output.heading("3  What came: the newest rows of published/warehouse.duckdb")
     for table, select in NEWEST:
@@ -67,7 +79,7 @@ def newest_rows(output: Output, home: Path) -> None:
         output.table(tuple(names), [tuple(_cell(value) for value in row) for row in rows])
 
 
-def costs(output: Output, home: Path) -> None:
+def show_costs(output: Output, home: Path) -> None:
     output.heading("4  What it cost, by flow")
     rows = view(home, "SELECT * FROM cost_by_flow")
     cells = [(row["flow"], str(row["calls_paid"]), str(row["rows_new"]), row["amount"]) for row in rows]
@@ -75,7 +87,7 @@ def costs(output: Output, home: Path) -> None:
     output.table(("flow", "paid calls", "new rows", asset), cells, right=frozenset({1, 2, 3}))
 
 
-def books(output: Output, asset: Asset, before: int, after: int, ledger: int, transfers: int) -> None:
+def show_books(output: Output, asset: Asset, before: int, after: int, ledger: int, transfers: int) -> None:
     def text(atomic: int) -> str:
         return f"{Amount(atomic, asset).decimal:>10} {asset.symbol}"
 
@@ -88,7 +100,7 @@ def books(output: Output, asset: Asset, before: int, after: int, ledger: int, tr
     output.line(f"  ledger says   {text(ledger)}   {verdict}", style=style)
 
 
-def again(output: Output, outcomes: Sequence[Outcome]) -> None:
+def show_again(output: Output, outcomes: Sequence[Outcome]) -> None:
     output.heading("6  The same three flows again")
     for outcome in outcomes:
         paid = outcome.money(outcome.amount_atomic) or "0"
@@ -101,7 +113,7 @@ def again(output: Output, outcomes: Sequence[Outcome]) -> None:
     output.line(f"  total      {calls} paid calls, ${dollars:.2f}", style="green" if calls == 0 else "red")
 
 
-def what_next(output: Output, home: Path, seconds: float) -> None:
+def show_what_next(output: Output, home: Path, seconds: float) -> None:
     output.heading("Your files")
     output.line(f"  {home}")
     output.line("    published/warehouse.duckdb   open it read-only, at any time")
@@ -132,3 +144,96 @@ def _cell(value: object) -> str:
         return "-"
     text = f"{value:.2f}" if isinstance(value, float) else str(value)
     return text.removesuffix("+00:00").removesuffix(" 00:00:00")
+
+
+MARK = "demo.txt"
+OURS = ("state", "published", "sandbox", "buyers", "policy.toml", "sandbox.env", MARK)
+
+
+def fresh_home() -> Path:
+    """Remove the last demo's files from TOLLBOOK_HOME or .demo/, and return the folder.
+
+    Raises Misconfigured for a folder that holds anything else.
+    """
+    home = Path(os.environ.get("TOLLBOOK_HOME") or ".demo").expanduser().absolute()
+    if home.is_dir() and any(home.iterdir()) and not (home / MARK).exists():
+        raise Misconfigured(
+            f"{home} holds files that are not a demo's",
+            advice="name another TOLLBOOK_HOME for the demo, or unset it to use .demo/",
+        )
+    for name in OURS:
+        path = home / name
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    home.mkdir(parents=True, exist_ok=True)
+    (home / MARK).write_text("Made by `tollbook demo`, which removes these files when it starts again.\n")
+    return home
+
+
+SELECTION = Selection(("grades", "signals", "moonshots"))
+SELLER = "tokenmetrics"
+
+
+def run_demo(world: World, output: Output) -> dict[str, Any]:
+    """Run the whole demo and return its document. Its final figures are read from wallet, chain and ledger, each on its
+    own."""
+    return asyncio.run(_run(world, output, time.monotonic()))
+
+
+async def _run(world: World, output: Output, started: float) -> dict[str, Any]:
+    before = world.balance()
+    async with Workspace.open(world.env) as ws:
+        asset = ws.asset(SELLER)
+        show_world(output, world, ws, Amount(before, asset).decimal)
+        bills = await plan_flows(ws, SELECTION)
+        show_bills(output, bills, title="1  The bill, before anything is signed")
+        first = await _buy(ws, output, bills)
+        show_newest_rows(output, ws.home)
+        show_costs(output, ws.home)
+        transfers, ledger = world.transfers(), await ws.in_thread(ws.ledger.purchases)
+        show_books(output, asset, before, world.balance(), sum(p.spent for p in ledger), len(transfers))
+        again = await _again(ws, output)
+        booked, transfers, after = await ws.in_thread(ws.ledger.purchases), world.transfers(), world.balance()
+        spent, paid = sum(p.spent for p in booked), sum(1 for p in booked if p.spent)
+        on_chain = sum(int(transfer["value"]) for transfer in transfers)
+        seconds = time.monotonic() - started
+        show_what_next(output, ws.home, seconds)
+        return {
+            "bill": Amount(sum(bill.amount_atomic for bill in bills), asset).decimal,
+            "first": run_document(first),
+            "again": run_document(again),
+            "wallet_before": Amount(before, asset).decimal,
+            "wallet_after": Amount(after, asset).decimal,
+            "ledger_atomic": spent,
+            "chain_atomic": on_chain,
+            "transfers": len(transfers),
+            "purchases": paid,
+            "books_agree": before - after == spent == on_chain and len(transfers) == paid,
+            "home": str(ws.home),
+            "published": str(ws.home / "published" / "warehouse.duckdb"),
+            "queries": [query for _, query in QUERIES],
+            "seconds": round(seconds, 1),
+        }
+
+
+async def _buy(ws: Workspace, output: Output, bills: list[Bill]) -> list[Outcome | tuple[str, PayerError]]:
+    output.heading("2  Buying: each call is signed once, paid once, and its body kept first")
+    ended = await run_flows(ws, SELECTION, "demo", None, watch_for(quiet=output.as_json))
+    _raise_first(ended)
+    show_bought(output, bills, [outcome for outcome in ended if isinstance(outcome, Outcome)])
+    return ended
+
+
+async def _again(ws: Workspace, output: Output) -> list[Outcome | tuple[str, PayerError]]:
+    ended = await run_flows(ws, SELECTION, "demo", None, watch_for(quiet=True))
+    _raise_first(ended)
+    show_again(output, [outcome for outcome in ended if isinstance(outcome, Outcome)])
+    return ended
+
+
+def _raise_first(ended: list[Outcome | tuple[str, PayerError]]) -> None:
+    for each in ended:
+        if isinstance(each, tuple):
+            raise each[1]

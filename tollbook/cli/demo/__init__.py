@@ -1,1 +1,0 @@
-"""`tollbook demo`, which `make demo` runs: its home, its steps, and the pages it prints."""
