@@ -11,7 +11,7 @@ from payer.ledger.caps import limits
 from payer.values.errors import ChainUnreachable, LedgerUnavailable, Misconfigured
 from payer.values.money import Amount, Asset
 from tasks.buy.caps import CapLine
-from tasks.health.money import daily_rate
+from tasks.health.check import daily_rate
 from tasks.ops.status import read_status
 from tasks.workspace.run import new_run
 from tasks.workspace.workspace import Workspace

@@ -11,7 +11,7 @@ from msgspec import structs
 from payer.ledger.operator.freezes import EVERY_SELLER, Freeze
 from payer.values.terms import Quote
 from tasks.buy.caps import CapLine
-from tasks.health import money
+from tasks.health import check
 from tasks.health.finding import Finding, Severity
 from tests.payer import purchases as p
 
@@ -33,7 +33,7 @@ DOLLAR = 1_000_000
 def test_a_cap_is_found_at_half_four_fifths_and_all_of_it(
     percent: int, step: str | None, severity: Severity | None
 ) -> None:
-    found = list(money.caps([CapLine("caps.USDC.per_day", p.USDC, 100 * DOLLAR, percent * DOLLAR, percent * DOLLAR)]))
+    found = list(check.caps([CapLine("caps.USDC.per_day", p.USDC, 100 * DOLLAR, percent * DOLLAR, percent * DOLLAR)]))
     assert [(each.step, each.severity) for each in found] == ([] if step is None else [(step, severity)])
 
 
@@ -47,52 +47,52 @@ def test_a_cap_is_found_at_half_four_fifths_and_all_of_it(
     ],
 )
 def test_a_wallet_is_found_that_lasts_less_than_a_week(held: int, severity: Severity | None) -> None:
-    found = list(money.balance(p.USDC, held, DOLLAR))
+    found = list(check.balance(p.USDC, held, DOLLAR))
     assert [each.severity for each in found] == ([] if severity is None else [severity])
     assert all(bool(each.exit_code) is (severity is Severity.CRITICAL) for each in found)
 
 
 def test_a_wallet_that_spends_nothing_lasts() -> None:
-    assert list(money.balance(p.USDC, 0, 0)) == []
+    assert list(check.balance(p.USDC, 0, 0)) == []
 
 
 def test_the_rate_is_that_of_the_last_week_or_of_a_shorter_life() -> None:
     bought = p.spent_delivered()
     price, made = bought.cost, bought.created_at
-    assert money.daily_rate([bought] * 14, p.USDC, made + timedelta(days=6.99)) == 14 * price * 100 // 699
-    assert money.daily_rate([bought] * 14, p.USDC, made + timedelta(hours=1)) == 14 * price
-    assert money.daily_rate([bought], p.USDC, made + timedelta(days=8)) == 0
+    assert check.daily_rate([bought] * 14, p.USDC, made + timedelta(days=6.99)) == 14 * price * 100 // 699
+    assert check.daily_rate([bought] * 14, p.USDC, made + timedelta(hours=1)) == 14 * price
+    assert check.daily_rate([bought], p.USDC, made + timedelta(days=8)) == 0
     old = structs.replace(bought, created_at=made - timedelta(days=30))
-    assert money.daily_rate([old, *[bought] * 7], p.USDC, made + timedelta(days=1)) == price
+    assert check.daily_rate([old, *[bought] * 7], p.USDC, made + timedelta(days=1)) == price
 
 
 def test_losses_are_one_critical_finding_for_each_seller_and_kind() -> None:
-    [found] = money.losses([p.undelivered(), p.undelivered()], [])
+    [found] = check.losses([p.undelivered(), p.undelivered()], [])
     assert (found.kind, found.subject, found.step, found.severity) == ("undelivered", "s", "2", Severity.CRITICAL)
     assert found.exit_code == 5
     assert "0.04 USDC" in found.text
-    [other] = money.losses([], [p.spent_delivered()])
+    [other] = check.losses([], [p.spent_delivered()])
     assert other.kind == "failed-delivery"
 
 
 def test_doubt_is_told_after_an_hour() -> None:
     sent = p.exposed()
-    assert list(money.in_doubt([sent], sent.created_at + money.PATIENCE)) == []
-    [found] = money.in_doubt([sent, p.undelivered()], sent.created_at + money.PATIENCE + timedelta(seconds=1))
+    assert list(check.in_doubt([sent], sent.created_at + check.PATIENCE)) == []
+    [found] = check.in_doubt([sent, p.undelivered()], sent.created_at + check.PATIENCE + timedelta(seconds=1))
     assert (found.kind, found.step, found.exit_code) == ("in-doubt", "1", 4)
 
 
 def test_a_freeze_is_found_until_it_is_lifted() -> None:
-    [found] = money.freezes([Freeze(EVERY_SELLER, p.NOW, "ann", "audit")])
+    [found] = check.freezes([Freeze(EVERY_SELLER, p.NOW, "ann", "audit")])
     assert "every seller is frozen" in found.text
     assert found.exit_code == 3
 
 
 def test_a_price_is_found_when_it_is_not_the_accepted_base() -> None:
     quote = Quote("GET https://s/item", "s", p.terms(), p.NOW, baseline=p.PRICE, base=p.PRICE)
-    assert list(money.prices([quote])) == []
-    [dearer] = money.prices([replace(quote, terms=p.terms(p.PRICE + 1))])
-    [cheaper] = money.prices([replace(quote, terms=p.terms(p.PRICE - 1))])
+    assert list(check.prices([quote])) == []
+    [dearer] = check.prices([replace(quote, terms=p.terms(p.PRICE + 1))])
+    [cheaper] = check.prices([replace(quote, terms=p.terms(p.PRICE - 1))])
     assert (dearer.severity, cheaper.severity) == (Severity.WARNING, Severity.NOTICE)
     assert dearer.sign != cheaper.sign
 
