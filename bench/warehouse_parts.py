@@ -13,8 +13,7 @@ from pathlib import Path
 from sources import registry
 from sources.coverage.cover import CoveredSpan
 from sources.planner import plan as planner
-from sources.planner.grid import gaps
-from sources.planner.held import NOTHING_HELD
+from sources.planner.held import NOTHING_HELD, gaps
 from sources.slots import slot
 from tests.warehouse.deliveries import DAY, T0, MemoryLedger, body, grade, grades, pieces
 from warehouse.cache.generation import write_meta

@@ -24,8 +24,7 @@ from sources.coverage.cell_state import (
     spaced,
 )
 from sources.model import Dataset, Kind
-from sources.planner.grid import Span, gaps, merged
-from sources.planner.held import Absence, AbsentCells
+from sources.planner.held import Absence, AbsentCells, Span, gaps, merged
 
 ENDLESS = 1 << 40
 """Later than any slot."""

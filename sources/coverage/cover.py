@@ -18,8 +18,7 @@ from sources.coverage.cell_state import Ask
 from sources.coverage.delivered_page import Cell, DeliveredPage, ended, proved_page_size, unbroken
 from sources.coverage.shifted_pages import find_shift, is_newest_first, possibly_hidden
 from sources.model import Dataset, Kind
-from sources.planner.grid import Span, merged
-from sources.planner.held import Absence, AbsentCells, HeldCells, OpenGroup
+from sources.planner.held import Absence, AbsentCells, HeldCells, OpenGroup, Span, merged
 from sources.slots import FINAL, last_settled, slot, unix
 
 

@@ -12,9 +12,9 @@ from datetime import datetime
 from itertools import chain
 
 from sources.model import DAY, Dataset, Kind
-from sources.planner.grid import Grid, Span, gaps, grid
+from sources.planner.held import Span, gaps
 from sources.planner.pieces import AGAIN, Group
-from sources.planner.rectangles import CallLimits, covering_blocks, split
+from sources.planner.rectangles import CallLimits, Grid, covering_blocks, grid, split
 from sources.slots import FINAL, edition, final_until, slot, slots_per_step
 
 FREE_PAGES = 8

@@ -1,4 +1,4 @@
-"""Cells that need not be bought, cells that were asked for in vain, and groups that are delivered in part. Pure."""
+"""Spans of slots: cells that need not be bought, cells that were asked for in vain, groups delivered in part. Pure."""
 
 from __future__ import annotations
 
@@ -7,8 +7,39 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from sources.planner.grid import Span, gaps, merged
 from sources.planner.pieces import Group
+
+Span = tuple[int, int]
+"""First and last slot, both inclusive."""
+
+
+def in_order(keys: Iterable[str]) -> tuple[str, ...]:
+    """Each key once, whole numbers by value: a demand makes the same requests in whatever order its keys were typed."""
+    return tuple(sorted(set(keys), key=lambda key: (not key.isdecimal(), len(key) if key.isdecimal() else 0, key)))
+
+
+def merged(spans: Iterable[Span]) -> tuple[Span, ...]:
+    """Sort spans and join those that touch or overlap."""
+    out: list[Span] = []
+    for first, last in sorted(spans):
+        if out and first <= out[-1][1] + 1:
+            out[-1] = (out[-1][0], max(out[-1][1], last))
+        else:
+            out.append((first, last))
+    return tuple(out)
+
+
+def gaps(spans: Iterable[Span], first: int, last: int) -> tuple[Span, ...]:
+    """The parts of first…last that no span covers, in order."""
+    out: list[Span] = []
+    start = first
+    for a, b in merged(spans):
+        if b < start or a > last:
+            continue
+        if a > start:
+            out.append((start, a - 1))
+        start = max(start, b + 1)
+    return (*out, (start, last)) if start <= last else tuple(out)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,7 @@ from datetime import datetime
 
 from sources.model import EVERYTHING, Dataset, Kind, Seller
 from sources.planner.demand import Demand
-from sources.planner.grid import Span, gaps, in_order
-from sources.planner.held import Absence, AbsentCells, HeldCells, OpenGroup, union
+from sources.planner.held import Absence, AbsentCells, HeldCells, OpenGroup, Span, gaps, in_order, union
 from sources.planner.pieces import Group, Piece, PieceWriter
 from sources.slots import earliest, is_listing, slot
 

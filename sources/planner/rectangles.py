@@ -8,16 +8,19 @@ there: earlier windows get fewer keys or become shorter.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
+
+from sources.planner.held import Span
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
     Ints = npt.NDArray[np.int64]
-    from sources.planner.grid import Mask
+    Mask = npt.NDArray[np.bool_]
 
 PAGES = 10
 """Pages in one group at most: they are read one after another."""
@@ -115,6 +118,36 @@ def call_tables(limits: CallLimits, keys: int, width: int) -> tuple[Ints, Ints]:
 
 _CALL = 1 << 20
 """Weight of a call against the tie-breakers: first fewer waiting pages, then fewer windows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """`missing[k, t]` is True where some slot of key k in step t is neither held nor part of an open group.
+
+    Step t begins at slot (origin + t) × per_step and has `per_step` slots.
+    """
+
+    keys: tuple[str, ...]
+    origin: int
+    per_step: int
+    missing: Mask
+
+
+def grid(keys: Sequence[str], first: int, last: int, per_step: int, held: Mapping[str, Sequence[Span]]) -> Grid:
+    """The mask of keys × first…last. A step counts as held only when all of its demanded slots are."""
+    import numpy as np
+
+    origin, end = first // per_step, last // per_step
+    missing = np.ones((len(keys), end - origin + 1), dtype=np.bool_)
+    for row, key in enumerate(keys):
+        for a, b in held.get(key, ()):
+            if b < first or a > last:
+                continue
+            start = origin if a <= first else -(-a // per_step)
+            stop = end if b >= last else (b + 1) // per_step - 1
+            if start <= stop:
+                missing[row, start - origin : stop - origin + 1] = False
+    return Grid(tuple(keys), origin, per_step, missing)
 
 
 def covering_blocks(missing: Mask, limits: CallLimits) -> list[Block]:

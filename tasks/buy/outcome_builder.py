@@ -16,8 +16,7 @@ from payer.values.request import Run
 from sources import registry
 from sources.coverage.cell_state import NEVER
 from sources.model import Dataset, Kind
-from sources.planner.grid import Span, gaps, merged
-from sources.planner.held import AbsentCells
+from sources.planner.held import AbsentCells, Span, gaps, merged
 from sources.slots import start_of
 from tasks.buy.bill import Bill, Item, Line, Saved
 from tasks.buy.outcome import Bought, Outcome, PriceChange, UnconfirmedCells

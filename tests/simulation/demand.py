@@ -12,8 +12,7 @@ from payer.values.identifiers import purchase_key
 from payer.values.purchase import Data
 from payer.values.request import Order, Request
 from sources.model import Dataset
-from sources.planner.grid import merged
-from sources.planner.held import HeldCells
+from sources.planner.held import HeldCells, merged
 from sources.planner.pieces import Piece, group_of
 from sources.planner.plan import plan
 from sources.registry import dataset, seller

@@ -17,8 +17,7 @@ from sources.coverage.absences import AbsentSpan, KeyAbsences
 from sources.coverage.cover import CoveredSpan, absences_of, cover, held_cells
 from sources.coverage.delivered_page import Cell, DeliveredPage
 from sources.model import Dataset, Feed
-from sources.planner.grid import Span, merged
-from sources.planner.held import Absence, HeldCells, OpenGroup, held_before, union
+from sources.planner.held import Absence, HeldCells, OpenGroup, Span, held_before, merged, union
 from sources.planner.pieces import Piece
 from sources.planner.plan import plan
 from sources.registry import seller_of

@@ -17,8 +17,7 @@ from sources.coverage.cell_state import NEVER, Ask
 from sources.coverage.cover import CoveredSpan, absences_of
 from sources.model import Kind
 from sources.planner.demand import again_edition
-from sources.planner.grid import gaps
-from sources.planner.held import Absence, AbsentCells, HeldCells, OpenGroup
+from sources.planner.held import Absence, AbsentCells, HeldCells, OpenGroup, gaps
 from sources.planner.pieces import AGAIN, group_of
 from sources.slots import FINAL, slot
 from warehouse.coverage.page import declared
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from sources.model import Dataset
-    from sources.planner.grid import Span
+    from sources.planner.held import Span
     from warehouse.cache.store import Cache
 
 ROWS = "(FROM coverage UNION ALL SELECT * EXCLUDE (group_id) FROM coverage_open)"

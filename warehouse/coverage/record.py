@@ -18,8 +18,7 @@ from sources.coverage.cover import CoveredSpan
 from sources.coverage.delivered_page import Cell, DeliveredPage, is_short, unbroken
 from sources.model import Dataset, Kind
 from sources.parse.rows import identities
-from sources.planner.grid import Span, gaps, merged
-from sources.planner.held import OpenGroup
+from sources.planner.held import OpenGroup, Span, gaps, merged
 from sources.slots import last_settled, slot
 from warehouse.cache.sql import among, append, column_list, quoted
 from warehouse.cache.tables import declared_tables

@@ -8,8 +8,7 @@ from dataclasses import replace
 from sources import registry
 from sources.coverage.absences import AbsentSpan, key_absences
 from sources.coverage.cell_state import NEVER, Ask
-from sources.planner.grid import Span
-from sources.planner.held import Absence, AbsentCells
+from sources.planner.held import Absence, AbsentCells, Span
 from sources.slots import start_of, unix
 from tests.sources.buyer import AT, Buyer, SellerListing, dense, keys
 from tests.sources.coverage.test_cell_state import DAY0, GRADE, SIGNALS, TODAY, ask

@@ -7,7 +7,8 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sources.planner.grid import gaps, grid, in_order, merged
+from sources.planner.held import gaps, in_order, merged
+from sources.planner.rectangles import grid
 
 spans = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 12)).map(lambda pair: (pair[0], sum(pair))), max_size=8)
 
