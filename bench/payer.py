@@ -51,9 +51,9 @@ async def _speed(place: Market) -> list[Row]:
 
 
 def _ledger(rounds: list[Round]) -> Row:
-    quickest = min(rounds, key=lambda one: one.run)
-    share, note = quickest.ledger / quickest.run, "fsync included"
-    return Row("the ledger's share of a run", f"{_ms(quickest.ledger)} a call", _ms(quickest.run), share, 0.05, note)
+    """The quickest round of each, as everywhere here."""
+    ledger, run = min(one.ledger for one in rounds), min(one.run for one in rounds)
+    return Row("the ledger's share of a run", f"{_ms(ledger)} a call", _ms(run), ledger / run, 0.05, "fsync included")
 
 
 async def _in_turns(

@@ -163,10 +163,10 @@ class OutcomeBuilder:
 
     def _note(self, *problems: PayerError) -> None:
         """Note each problem once. Calls that meet the same one have errors of their own."""
-        told = {(type(problem), problem.what) for problem in self.problems}
+        noted = {(type(problem), problem.what) for problem in self.problems}
         for problem in problems:
-            if (type(problem), problem.what) not in told:
-                told.add((type(problem), problem.what))
+            if (type(problem), problem.what) not in noted:
+                noted.add((type(problem), problem.what))
                 self.problems.append(problem)
 
 
@@ -190,8 +190,8 @@ def _in_doubt(purchase: Purchase) -> bool:
 def _loaded(loads: Sequence[LoadReport], met: Iterable[Purchase]) -> LoadReport:
     """Sum the counts; list each drift and each failed body once, also those that this run met and no load told of."""
     total = reduce(joined, loads, LoadReport())
-    told = {failure.purchase_id for failure in total.failures}
-    more = [p for p in met if p.failure and not p.loss_accepted and p.purchase_id not in told]
+    named = {failure.purchase_id for failure in total.failures}
+    more = [p for p in met if p.failure and not p.loss_accepted and p.purchase_id not in named]
     failures = dict.fromkeys((*total.failures, *(Failure(p.purchase_id, p.order.dataset, p.failure) for p in more)))
     return replace(total, drift=tuple(dict.fromkeys(total.drift)), failures=tuple(failures))
 
