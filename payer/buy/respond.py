@@ -11,8 +11,7 @@ from payer.ledger.append import Body
 from payer.ledger.database.rows import digest
 from payer.values.events import Answered, Delivered, Event
 from payer.values.purchase import Purchase
-from payer.wire.receipt import Receipt, parse_receipt
-from payer.wire.seller_word import seller_word
+from payer.wire.seller_word import Receipt, parse_receipt, seller_word
 from payer.wire.strict_json import shown
 
 

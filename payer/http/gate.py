@@ -1,15 +1,89 @@
-"""Limit a seller's requests: so many at once, so many a minute, and none before a Retry-After has passed."""
+"""Limit a seller's requests: so many at once, so many a minute, and none before a Retry-After has passed.
+
+They are spaced evenly, for one process or for all processes of a machine. The workers of a PostgreSQL ledger share a
+pace in there (payer/ledger/workers/workers.py). A slot is taken when a request leaves and never in advance: a process
+that dies or waits longer wastes none.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
-from datetime import datetime, timedelta
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Protocol
 
-from payer.http.pace import LONGEST_PAUSE_SECONDS, Pace
 from payer.values.clock import Clock
+from payer.values.durable import make_private_folder
 from payer.values.errors import LedgerUnavailable
+
+LONGEST_PAUSE_SECONDS = 60.0
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_DIGITS = 17
+
+
+class Pace(Protocol):
+    """The next free slot of one seller. Both methods raise LedgerUnavailable where it can't be kept."""
+
+    async def take(self, now: datetime) -> float:
+        """Take the slot and return 0.0, or return the seconds until the next one."""
+
+    async def hold(self, until: datetime, now: datetime) -> None:
+        """Give no slot before a time."""
+
+
+class RequestPace:
+    """The next free slot of one seller, kept in the file `path`, under its lock, or without one in memory."""
+
+    def __init__(self, requests_per_minute: int, path: Path | None = None) -> None:
+        self._gap = timedelta(seconds=60 / requests_per_minute)
+        self._longest = max(self._gap.total_seconds(), LONGEST_PAUSE_SECONDS)
+        self._path = path
+        self._next = _EPOCH
+
+    async def take(self, now: datetime) -> float:
+        """Take the slot and return 0.0, or return the seconds until the next one. Raises LedgerUnavailable."""
+        with self._locked():
+            left = (self._next - now).total_seconds()
+            # A slot further off than any pause was written before the clock was set back.
+            if 0 < left <= self._longest:
+                return left
+            self._next = now + self._gap
+            return 0.0
+
+    async def hold(self, until: datetime, _now: datetime) -> None:
+        """Give no slot before a time. Raises LedgerUnavailable."""
+        with self._locked():
+            self._next = max(self._next, until)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Read the slot from the file, and write it back when the block ends."""
+        if self._path is None:
+            yield
+            return
+        try:
+            make_private_folder(self._path.parent)
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+                self._next = _read(descriptor)
+                yield
+                os.pwrite(descriptor, b"%0*d" % (_DIGITS, (self._next - _EPOCH) // _MICROSECOND), 0)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise LedgerUnavailable(f"the pace of requests can't be kept in {self._path}: {error.strerror}") from None
+
+
+def _read(descriptor: int) -> datetime:
+    text = os.pread(descriptor, _DIGITS, 0)
+    return _EPOCH + int(text) * _MICROSECOND if len(text) == _DIGITS and text.isdigit() else _EPOCH
 
 
 class Gate:

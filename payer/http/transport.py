@@ -11,8 +11,7 @@ from typing import Protocol
 from urllib.parse import quote, urlsplit
 
 from payer.http.exchange import Answer, Exchange, NotSent, Unanswered
-from payer.http.gate import Gate, retry_after
-from payer.http.pace import Pace, RequestPace
+from payer.http.gate import Gate, Pace, RequestPace, retry_after
 from payer.http.pool import ConnectionPool
 from payer.policy.rules import Policy, SellerPolicy, is_https_or_loopback
 from payer.values.clock import Clock

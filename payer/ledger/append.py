@@ -10,7 +10,6 @@ from msgspec.structs import replace
 
 from payer.ledger import caps, loss_limit
 from payer.ledger.database import rows
-from payer.ledger.database.locks import serialize_caps
 from payer.ledger.database.queries import (
     ADD_BODY,
     ADD_EVENT,
@@ -22,6 +21,7 @@ from payer.ledger.database.queries import (
     SET_PURCHASE,
     SET_PURCHASE_STATE,
     VERSION,
+    serialize_caps,
 )
 from payer.ledger.database.statements import Transaction
 from payer.ledger.elsewhere.record import elsewhere

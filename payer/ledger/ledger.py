@@ -16,7 +16,7 @@ from payer.ledger.audit.writers import Writers
 from payer.ledger.costs import Costs
 from payer.ledger.database.connect import connect
 from payer.ledger.database.engine import read_connection
-from payer.ledger.database.locks import serialize_caps
+from payer.ledger.database.queries import serialize_caps
 from payer.ledger.database.statements import transaction
 from payer.ledger.database.thread import LedgerThread
 from payer.ledger.deliveries import Deliveries

@@ -7,8 +7,7 @@ from datetime import datetime
 
 from payer.ledger.database import rows
 from payer.ledger.database.engine import OnEngine
-from payer.ledger.database.locks import serialize_caps
-from payer.ledger.database.queries import ADD_PAYEE, PAYEE, PUT_QUOTE, QUOTE, QUOTES
+from payer.ledger.database.queries import ADD_PAYEE, PAYEE, PUT_QUOTE, QUOTE, QUOTES, serialize_caps
 from payer.ledger.database.rows import asset_key
 from payer.ledger.database.statements import Transaction, transaction
 from payer.policy.price_drift import with_price

@@ -12,8 +12,7 @@ from msgspec.structs import replace
 
 from payer.ledger import append, caps, loss_limit, quotes, read
 from payer.ledger.database import rows
-from payer.ledger.database.locks import serialize_caps
-from payer.ledger.database.queries import ADD_PURCHASE, HOLD_VERSION, SET_WHOLE_PURCHASE
+from payer.ledger.database.queries import ADD_PURCHASE, HOLD_VERSION, SET_WHOLE_PURCHASE, serialize_caps
 from payer.ledger.database.statements import Transaction, transaction
 from payer.ledger.elsewhere.record import elsewhere
 from payer.ledger.operator import freezes

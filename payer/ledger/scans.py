@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from payer.ledger.database import schema
 from payer.ledger.database.engine import OnEngine, read_connection, write_connection
-from payer.ledger.database.locks import serialize_scans
+from payer.ledger.database.queries import serialize_scans
 from payer.ledger.database.rows import asset_key
 from payer.values.chain_view import TransferOut
 from payer.values.money import Asset

@@ -211,7 +211,7 @@ MUTANTS = (
         a_lagging_head_takes_back=(" or chain.head_number < booked.block_number", ""),
     ),
     *of(
-        "payer/chain/agreement.py",
+        "payer/chain/reader.py",
         ("tests/payer/chain/test_agreement.py",),
         one_server_is_enough=("NEEDED = 2", "NEEDED = 1"),
         the_newest_final_block=(

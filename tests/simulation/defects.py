@@ -15,7 +15,7 @@ from msgspec import structs
 from payer import elsewhere as counting
 from payer.buy import approve, buy, changed_terms, decide, quote, record, send
 from payer.buy.look import look
-from payer.chain import agreement, reader
+from payer.chain import reader
 from payer.context import PayerContext
 from payer.http.exchange import Answer
 from payer.ledger import Ledger, caps, read, reserve
@@ -250,12 +250,13 @@ def a_stop_is_not_looked_at(patch: pytest.MonkeyPatch) -> None:
 
 def one_server_frees(patch: pytest.MonkeyPatch) -> None:
     """The word of one server is enough where several are configured."""
-    patch.setattr(agreement, "NEEDED", 1)
+    patch.setattr(reader, "NEEDED", 1)
 
 
 def the_first_server_is_believed(patch: pytest.MonkeyPatch) -> None:
     """The word of the first server that answers is the chain's view; the others are for failing over."""
-    patch.setattr(reader, "combine", lambda views, configured: agreement.combine(views[:1], 1))
+    combine = reader.combine
+    patch.setattr(reader, "combine", lambda views, configured: combine(views[:1], 1))
 
 
 def a_404_is_known_empty(patch: pytest.MonkeyPatch) -> None:

@@ -38,7 +38,7 @@ ALLOWED = {
     "nowhere, for what nobody reads": ("tollbook/cli/terminal/output.py LeavableStream._leave os.open",),
     "a lock of its own, made for that": (
         "warehouse/cache/locking.py _lock os.open",
-        "payer/http/pace.py RequestPace._locked os.open",
+        "payer/http/gate.py RequestPace._locked os.open",
         "payer/ledger/backup.py _locked os.open",
     ),
     "DuckDB's log, while the cache is locked and nobody has it open, and the note on it": (

@@ -1,4 +1,4 @@
 """The ledger's database, SQLite or PostgreSQL.
 
-In reading order: schema, recognize, engine, statements, queries, thread, locks, rows, connect.
+In reading order: schema, recognize, engine, statements, queries, thread, rows, connect.
 """

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from payer.ledger.database.engine import engine_for, unavailable
-from payer.ledger.database.locks import serialize_upgrades
+from payer.ledger.database.queries import serialize_upgrades
 from payer.ledger.database.recognize import check_file, check_tables, ledger_url, sqlite_file
 from payer.values.durable import close_to_others, make_private_file
 from payer.values.errors import LedgerTooNew, LedgerUnavailable, NotALedger

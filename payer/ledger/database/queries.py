@@ -1,6 +1,9 @@
-"""The statements that run at every paid call. Rare and bulk queries are written where they are used.
+"""The statements that run at every paid call, and the locks that put writers in order. Rare and bulk queries
+stand where they are used.
 
-Those that search have an index made for it in `schema`; a test reads their query plans.
+Those that search have an index made for it in `schema`; a test reads their query plans. Locks are PostgreSQL's advisory
+ones, held until the transaction ends: SQLite needs none, a write transaction holds its one write lock from BEGIN
+IMMEDIATE on.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from payer.ledger.database import schema
-from payer.ledger.database.statements import Statement
+from payer.ledger.database.statements import Statement, Transaction
 
 
 def _parameter(column: sa.Column[Any]) -> sa.BindParameter[Any]:
@@ -143,3 +146,29 @@ MAY_BE_REFUSED = Statement(sa.select(sa.or_(*(query.exists() for query in _refus
 ALL_FREEZES = Statement(_freeze.order_by(_freezes.c.seller))
 ADD_FREEZE = _insert(_freezes)
 DELETE_FREEZE = Statement(sa.delete(_freezes).where(_by(_freezes, "seller")))
+
+
+_UPGRADES = sa.text("SELECT pg_advisory_xact_lock(74011, 1)")
+_CAPS = Statement(sa.text("SELECT pg_advisory_xact_lock(74011, 2)"))
+_SCANS = sa.text("SELECT pg_advisory_xact_lock(74011, 3)")
+
+
+def serialize_upgrades(connection: sa.Connection) -> None:
+    """Wait for another process that upgrades the schema."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(_UPGRADES)
+
+
+def serialize_caps(txn: Transaction) -> None:
+    """Wait for other writers of caps, quotes and payees.
+
+    Call it before any purchase is locked: in the other order two writers could wait for each other.
+    """
+    if txn.on_postgresql:
+        txn.run(_CAPS)
+
+
+def serialize_scans(connection: sa.Connection) -> None:
+    """Wait for another process that writes the transfers of the same blocks."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(_SCANS)

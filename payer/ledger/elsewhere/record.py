@@ -15,8 +15,7 @@ import sqlalchemy as sa
 from payer.ledger.caps import Bucket, buckets
 from payer.ledger.database import schema
 from payer.ledger.database.engine import read_connection, write_connection
-from payer.ledger.database.locks import serialize_scans
-from payer.ledger.database.queries import PAID_ON_CHAIN, PAYEE
+from payer.ledger.database.queries import PAID_ON_CHAIN, PAYEE, serialize_scans
 from payer.ledger.database.rows import asset_key
 from payer.ledger.database.statements import Transaction, transaction
 from payer.policy.rules import Caps, SellerCaps

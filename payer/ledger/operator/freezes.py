@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from payer.ledger.database.engine import OnEngine
-from payer.ledger.database.locks import serialize_caps
-from payer.ledger.database.queries import ADD_FREEZE, ALL_FREEZES, DELETE_FREEZE, FREEZES
+from payer.ledger.database.queries import ADD_FREEZE, ALL_FREEZES, DELETE_FREEZE, FREEZES, serialize_caps
 from payer.ledger.database.statements import Transaction, transaction
 from payer.values.errors import Frozen
 from payer.values.events import Event, Signed

@@ -1,7 +1,7 @@
 """The things that workers share through their PostgreSQL ledger besides money: each seller's pace, and who publishes.
 
 A seller's requests are spaced evenly for all workers: one row per seller, by the server's clock. As with the file of
-one machine (payer/http/pace.py), a slot is taken when a request leaves and never in advance: a worker that dies or
+one machine (payer/http/gate.py), a slot is taken when a request leaves and never in advance: a worker that dies or
 waits longer wastes none.
 """
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from payer.http.pace import LONGEST_PAUSE_SECONDS, Pace
+from payer.http.gate import LONGEST_PAUSE_SECONDS, Pace
 from payer.ledger.database.engine import write_connection
 from payer.ledger.database.schema import SERVER_TIME
 from payer.ledger.database.thread import LedgerThread
@@ -34,7 +34,7 @@ _SHORTEST_SECONDS = 0.001
 
 
 class SharedPace:
-    """The next free slot of one seller, in the ledger. Implements `payer.http.pace.Pace`."""
+    """The next free slot of one seller, in the ledger. Implements `payer.http.gate.Pace`."""
 
     def __init__(self, engine: sa.Engine, thread: LedgerThread, seller: str, requests_per_minute: int) -> None:
         self._engine, self._thread, self._seller = engine, thread, seller

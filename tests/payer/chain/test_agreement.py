@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from payer.chain.agreement import combine
+from payer.chain.reader import combine
 from payer.values.chain_view import ChainView, NonceState, Settlement
 from tests.payer import purchases as p
 

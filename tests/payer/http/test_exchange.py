@@ -13,7 +13,7 @@ from payer.http.bounded import HEADER_COUNT_LIMIT, HEADER_VALUE_LIMIT
 from payer.http.exchange import ERROR_BODY_LIMIT, request_url
 from payer.http.transport import HttpTransport
 from payer.values.request import Request
-from payer.wire.receipt import parse_receipt
+from payer.wire.seller_word import parse_receipt
 from tests.payer.http.sockets import BODY_LIMIT, PAYMENT, answered, lost, reaching, transport_to
 from tests.payer.loopback import Loopback, Wire, answering, http, serving
 from tests.payer.offers import b64

@@ -17,8 +17,7 @@ import pytest
 from payer.buy.lease import new_lease
 from payer.context import PayerContext
 from payer.http.exchange import Answer, Exchange, Unanswered
-from payer.http.gate import Gate, retry_after
-from payer.http.pace import RequestPace
+from payer.http.gate import Gate, RequestPace, retry_after
 from payer.http.transport import HttpTransport
 from payer.ledger import Ledger
 from payer.payer import Payer
@@ -134,7 +133,7 @@ class TestPace:
         """Two at once: no two requests closer than the rate says, whoever sends them."""
         script = (
             "import asyncio, sys, time; from pathlib import Path; from payer.values.clock import SystemClock;"
-            "from payer.http.pace import RequestPace\n"
+            "from payer.http.gate import RequestPace\n"
             "clock, pace, taken = SystemClock(), RequestPace(1200, Path(sys.argv[1])), []\n"
             "while len(taken) < 10:\n"
             "    now = clock.now(); left = asyncio.run(pace.take(now))\n"

@@ -16,7 +16,7 @@ import pytest
 from payer.http.exchange import NoAnswer, NotSent, Unanswered
 from payer.http.transport import HttpTransport
 from payer.values.request import Request
-from payer.wire.receipt import parse_receipt
+from payer.wire.seller_word import parse_receipt
 from tests.payer.http.sockets import PAYMENT, closes_after_reading, lost, pay, reaching, transport_to
 from tests.payer.loopback import Loopback, Script, Wire, answering, http, serving
 

@@ -24,7 +24,7 @@ from payer.values.terms import Authorization, Terms
 from payer.wallet.eip3009 import Wallet, domain_separator
 from payer.wallet.load import load_wallet
 from payer.wire.payment import payment_header
-from payer.wire.receipt import parse_receipt
+from payer.wire.seller_word import parse_receipt
 from payer.wire.terms import parse_402
 from sandbox.world import Buyer, World
 

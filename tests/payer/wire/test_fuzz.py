@@ -15,13 +15,11 @@ from hypothesis import strategies as st
 
 from payer.buy import quote
 from payer.chain import nonces, rpc
-from payer.http.gate import retry_after
-from payer.http.pace import LONGEST_PAUSE_SECONDS
+from payer.http.gate import LONGEST_PAUSE_SECONDS, retry_after
 from payer.values.chain_view import NonceState
 from payer.values.errors import ChainUnreachable, QuoteUnacceptable, SellerUnreachable
 from payer.wire.payment import payment_header
-from payer.wire.receipt import parse_receipt
-from payer.wire.seller_word import body_word
+from payer.wire.seller_word import body_word, parse_receipt
 from payer.wire.terms import Challenge, parse_402
 from tests.payer import scripted as s
 from tests.payer.offers import PAYEE, USDC, b64, judged, offer_of, paid, v1_answer, v1_document, v2_answer, v2_document

@@ -15,7 +15,7 @@ from x402.schemas import PaymentRequired, PaymentRequirements, SettleResponse
 from x402.schemas.v1 import PaymentPayloadV1, PaymentRequiredV1
 from x402.server import x402ResourceServer
 
-from payer.wire.receipt import Receipt, parse_receipt
+from payer.wire.seller_word import Receipt, parse_receipt
 from payer.wire.terms import parse_402
 from tests.payer.offers import (
     NONCE,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from payer.wire.headers import HEADER_LIMIT
-from payer.wire.receipt import Receipt, parse_receipt
+from payer.wire.seller_word import Receipt, parse_receipt
 from tests.payer.offers import (
     PAYEE,
     b64,

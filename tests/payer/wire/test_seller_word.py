@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from payer.wire.receipt import Receipt
-from payer.wire.seller_word import advice_for, is_html, seller_word
+from payer.wire.seller_word import Receipt, advice_for, is_html, seller_word
 from tests.payer import scripted as s
 
 REASON = "invalid_exact_evm_insufficient_funds"
