@@ -7,7 +7,7 @@ from __future__ import annotations
 import difflib
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -64,7 +64,7 @@ class Settings:
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Settings:
         """Read and validate the variables. Raises Misconfigured naming the variable and the fix."""
-        refuse_unknown(environ)
+        refuse_unknown(sorted(environ), "unknown environment variable {}".format)
         refuse_misplaced(environ)
         refuse_unprintable(environ)
         home = _home(environ)
@@ -80,18 +80,14 @@ class Settings:
         return cls(home, policy_path(environ), url, _offset(environ), publish_url, _log(environ), metrics)
 
 
-def refuse_unknown(environ: Mapping[str, str]) -> None:
+def refuse_unknown(names: Iterable[str], what: Callable[[str], str]) -> None:
     """Raise Misconfigured for an unknown TOLLBOOK_* variable: a misspelt one would silently be its default."""
-    for name in sorted(environ):
+    for name in names:
         if _is_unknown(name):
-            raise _unknown(f"unknown environment variable {name}", name)
-
-
-def refuse_unknown_in(file: EnvFile) -> None:
-    """Raise Misconfigured for a variable of the environment file that is unknown, with its line."""
-    for name in file.variables:
-        if _is_unknown(name):
-            raise _unknown(f"unknown variable {name} in {file.place(name)}", name)
+            near = difflib.get_close_matches(name.upper(), VARIABLES, n=1)
+            if near:
+                raise Misconfigured(what(name), advice=f"did you mean {near[0]}? Correct the name, or remove it")
+            raise Misconfigured(what(name), advice=f"remove it; the variables are {', '.join(VARIABLES)}")
 
 
 def _is_unknown(name: str) -> bool:
@@ -99,13 +95,6 @@ def _is_unknown(name: str) -> bool:
     if name in VARIABLES or name in FOR_TESTS:
         return False
     return name.startswith(PREFIX) or bool(difflib.get_close_matches(name.upper(), VARIABLES, n=1, cutoff=0.9))
-
-
-def _unknown(what: str, name: str) -> Misconfigured:
-    near = difflib.get_close_matches(name.upper(), VARIABLES, n=1)
-    if near:
-        return Misconfigured(what, advice=f"did you mean {near[0]}? Correct the name, or remove it")
-    return Misconfigured(what, advice=f"remove it; the variables are {', '.join(VARIABLES)}")
 
 
 def refuse_misplaced(environ: Mapping[str, str]) -> None:
@@ -181,7 +170,7 @@ def env_file(environ: Mapping[str, str]) -> EnvFile | None:
     """Read the environment file beside the policy that the environment names. Raises Misconfigured."""
     file = env_file_beside(policy_path(environ))
     if file is not None:
-        refuse_unknown_in(file)
+        refuse_unknown(file.variables, lambda name: f"unknown variable {name} in {file.place(name)}")
     return file
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -15,13 +15,10 @@ from payer.wallet.keystore import FEW_ROUNDS, SCRYPT_ROUNDS
 from payer.wallet.load import PRIVATE_KEY, names_wallet
 from payer.wallet.remote import SIGNER_URL
 from tasks.setup.policy_text import CAPS, NETWORKS, Network, fitted
-from tasks.setup.setup import HOME, LEDGER, Folder, Setup, WalletChoice, WalletKind, check_choice
+from tasks.setup.setup import HOME, LEDGER, Setup, WalletChoice, WalletKind, check_choice
 from tollbook.cli.errors import BadUsage
 from tollbook.cli.init import questions
-from tollbook.cli.init.flags import Flags
-from tollbook.cli.init.watch_list import WatchList, missing_flags
-from tollbook.cli.init.world import PaidWorld
-from tollbook.cli.terminal.output import Output
+from tollbook.cli.init.watch_list import TokenChooser, missing_flags
 
 _LIMIT = 64 * 1024
 _WALLETS = {
@@ -33,18 +30,10 @@ _WALLETS = {
 
 
 @dataclass
-class Collector:
+class Collector(TokenChooser):
     """The flags, what the folder has, and what was found missing where nobody is there to ask."""
 
-    flags: Flags
-    current: Folder
-    world: PaidWorld | None
-    output: Output
-    asks: bool
-
-    def __post_init__(self) -> None:
-        self.missing: list[str] = []
-        self.notes: list[str] = []
+    missing: list[str] = field(default_factory=list, init=False)
 
     def collect(self) -> Setup:
         """Return what was chosen. Raises BadUsage naming the flags that are missing, and Misconfigured."""
@@ -55,8 +44,7 @@ class Collector:
         caps = self._caps()
         if self.missing:
             raise missing_flags(self.missing)
-        watch_list = WatchList(self.flags, self.current, self.world, self.output, self.asks, self.notes)
-        tokens = watch_list.choose(network, caps)
+        tokens = self.choose_tokens(network, caps)
         offset = self.world.clock_offset if self.world else None
         return Setup(network, home, wallet, caps, tokens, ledger, offset)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from payer.values.errors import PayerError
 from tasks.request.model import BadRequest
@@ -24,18 +24,18 @@ LookUp = Callable[[str | None], list[Listed]]
 MOST_TOKENS = 10
 
 
-@dataclass(frozen=True, slots=True)
-class WatchList:
-    """Choose the tokens by flag or question; `notes` gets what a person should know of it."""
+@dataclass
+class TokenChooser:
+    """Choose the tokens by flag or, where somebody `asks`, by question; `notes` gets what one should know of it."""
 
     flags: Flags
     current: Folder
     world: PaidWorld | None
     output: Output
     asks: bool
-    notes: list[str]
+    notes: list[str] = field(default_factory=list, init=False)
 
-    def choose(self, network: Network | None, caps: Mapping[str, str]) -> tuple[Listed, ...] | None:
+    def choose_tokens(self, network: Network | None, caps: Mapping[str, str]) -> tuple[Listed, ...] | None:
         """None where the watch list stays as it is."""
         if self.flags.tokens is None and self.current.tokens and not self.asks:
             return None

@@ -78,16 +78,11 @@ def init(
     Asks for what was not said, with the ten largest tokens to start from. Run again, it shows what it would change.
     Where nobody can be asked, what is missing is named. Keys and passwords are never arguments. Pays nothing.
     """
+    from tasks.setup.policy_text import CAPS
     from tollbook.cli.init.flags import Flags
     from tollbook.cli.init.set_up import set_up
 
-    caps = {
-        "per_call": per_call,
-        "per_run": per_run,
-        "per_flow_day": per_flow_day,
-        "per_day": per_day,
-        "per_month": per_month,
-    }
+    caps = zip(CAPS, (per_call, per_run, per_flow_day, per_day, per_month), strict=True)
     return set_up(
         Flags(
             network=network,
@@ -97,7 +92,7 @@ def init(
             key_file=key_file,
             signer_url=signer_url,
             signer_address=signer_address,
-            caps={name: cap for name, cap in caps.items() if cap is not None},
+            caps={name: cap for name, cap in caps if cap is not None},
             tokens=",".join(tokens) if tokens else None,
             top=top,
             home=home,
