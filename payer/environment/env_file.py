@@ -43,14 +43,12 @@ class EnvFile:
     @property
     def ours(self) -> dict[str, str]:
         """Variables of tollbook, paths made absolute, and those of object storage, which it publishes to."""
+        folder = self.path.parent
         return {
-            name: self._absolute(value) if name in PATHS and value else value
+            name: str((folder / Path(value).expanduser()).absolute()) if name in PATHS and value else value
             for name, value in self.variables.items()
             if name.startswith((PREFIX, *STORES))
         }
-
-    def _absolute(self, value: str) -> str:
-        return str((self.path.parent / Path(value).expanduser()).absolute())
 
     def place(self, name: str) -> str:
         return f"{self.path}, line {self.lines[name]}"

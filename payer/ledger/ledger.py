@@ -45,7 +45,7 @@ class Ledger(Purchases, Costs, Quotes, Freezes, Deliveries, Scans):
     def __init__(self, engine: sa.Engine, writers: Writers | None = None, thread: LedgerThread | None = None) -> None:
         self._thread = thread or LedgerThread(inline=True)
         self.in_thread, self.begin, self.beside = self._thread.run, self._thread.begin, self._thread.beside
-        self._engine = engine
+        super().__init__(engine)
         self._integrity = Integrity(engine, writers)
         self.elsewhere, self.changes = SpentElsewhere(engine), PurchaseChanges(engine)
         """Transfers of the wallet that this ledger lacks; and its calls as they change, for who watches them."""

@@ -66,7 +66,8 @@ class RequestBuyer:
             if header := differs_in(order, existing.order):
                 raise _other_body(existing, header)
             order, kept = existing.order, existing.data is Data.DELIVERED
-            if _is_open(existing):
+            # One that may have been paid and has no body is carried on, and never paid a second time.
+            if existing.money in (Money.EXPOSED, Money.SPENT) and not kept and not existing.loss_accepted:
                 existing = await self._payer.buy(existing)
             if existing.data is Data.DELIVERED and not existing.loss_accepted:
                 return await self._body(existing, kept=kept)
@@ -134,12 +135,6 @@ class RequestBuyer:
         latest = self.context.ledger.get(purchase.purchase_id)
         if latest is not None and latest.money is Money.RESERVED and latest.run.run_id == self._run.run_id:
             self._payer.release([latest])
-
-
-def _is_open(existing: Purchase) -> bool:
-    """True for a purchase that may have been paid and has no body: it is carried on, and never paid a second time."""
-    paid = existing.money in (Money.EXPOSED, Money.SPENT)
-    return paid and existing.data is Data.ABSENT and not existing.loss_accepted
 
 
 def _void(purchase: Purchase) -> EndedVoid:

@@ -99,7 +99,8 @@ def _sqlite_begin(connection: sa.Connection) -> None:
 class OnEngine:
     """A part of what can be asked of a ledger, on its engine."""
 
-    _engine: sa.Engine
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
 
 
 @contextmanager

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from payer.ledger.caps import Bucket, buckets
 from payer.ledger.database import schema
-from payer.ledger.database.engine import read_connection, write_connection
+from payer.ledger.database.engine import OnEngine, read_connection, write_connection
 from payer.ledger.database.queries import PAID_ON_CHAIN, PAYEE, serialize_scans
 from payer.ledger.database.rows import asset_key
 from payer.ledger.database.statements import Transaction, transaction
@@ -23,6 +23,11 @@ from payer.values.chain_view import TransferOut
 from payer.values.money import Asset
 from payer.values.purchase import Money
 from payer.values.request import Run
+
+KEPT = timedelta(days=70)
+"""Time for which a transfer is kept: no cap reaches further back than a month."""
+
+_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +82,6 @@ def _sum(found: Collection[Counted], payees: Collection[str] | None = None) -> i
     return sum(each.amount for each in found if payees is None or each.pay_to.lower() in payees)
 
 
-KEPT = timedelta(days=70)
-"""Time for which a transfer is kept: no cap reaches further back than a month."""
-
-_AT_ONCE = 500
-
-
 @dataclass(frozen=True, slots=True)
 class SpendScan:
     """The blocks that were read: from the first one of `since` (the beginning of a day or a month) through a final one.
@@ -95,11 +94,8 @@ class SpendScan:
     through_block: int
 
 
-class SpentElsewhere:
+class SpentElsewhere(OnEngine):
     """The part of a ledger about transfers that other homes of its wallet made, and those that a lost ledger made."""
-
-    def __init__(self, engine: sa.Engine) -> None:
-        self._engine = engine
 
     def scan(self, asset: Asset, wallet: str | None = None) -> SpendScan | None:
         """The blocks read for a wallet, None before the first time; without a wallet, for the one read last."""

@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from payer.ledger.database import rows, schema
-from payer.ledger.database.engine import read_connection
+from payer.ledger.database.engine import OnEngine, read_connection
 from payer.values.ledger_reads import AvoidedRow
 from payer.values.purchase import Purchase
 
@@ -27,15 +27,12 @@ class Change:
     purchase: Purchase
 
 
-class PurchaseChanges:
+class PurchaseChanges(OnEngine):
     """The newest event of every purchase, and calls that were avoided, by their numbers.
 
     A number may be committed after a larger one (PostgreSQL): a reader looks again at numbers shortly before the
     largest it has seen. Every method raises LedgerUnavailable when the database can't be read.
     """
-
-    def __init__(self, engine: sa.Engine) -> None:
-        self._engine = engine
 
     def index(self, after: int) -> dict[str, int]:
         """The number of each purchase's newest event, of those with a number > after."""

@@ -16,7 +16,14 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from payer.ledger.database.engine import BROKEN, as_unavailable, read_connection, unavailable, write_connection
+from payer.ledger.database.engine import (
+    BROKEN,
+    OnEngine,
+    as_unavailable,
+    read_connection,
+    unavailable,
+    write_connection,
+)
 from payer.ledger.database.schema import SERVER_TIME, publications
 
 _NAME = "published"
@@ -63,11 +70,8 @@ class LastPublication:
     waits_for: float | None
 
 
-class PublisherElection:
+class PublisherElection(OnEngine):
     """The election among the workers of one ledger. Every method raises LedgerUnavailable."""
-
-    def __init__(self, engine: sa.Engine) -> None:
-        self._engine = engine
 
     def take_ticket(self) -> int:
         """Ask for a publication of everything that was committed so far; returns the ticket that will be shown."""
