@@ -18,7 +18,7 @@ from payer.values.crashpoints import crash_point
 from tollbook_bucket.documents import HEADER_BYTES, SEGMENT_BYTES
 from warehouse.cache.instance import in_memory
 from warehouse.cache.locking import file_lock
-from warehouse.load.child_environment import child_environment
+from warehouse.load.parallel import child_environment
 from warehouse.publish import stamp
 from warehouse.publish.versions import Standby
 from warehouse.snapshots.layout import PUBLISH_LOCK

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from warehouse.cache.sql import append
+from warehouse.coverage.store import arrow_table
 from warehouse.load.report import Drifted
 
 if TYPE_CHECKING:
@@ -20,43 +21,25 @@ _Change = tuple[str, str, str]
 
 def insert_loads(con: duckdb.DuckDBPyConnection, pages: Sequence[Page], counts: Mapping[str, tuple[int, int]]) -> None:
     """Insert one row per delivery, also for one without rows. `counts` are new and changed rows per purchase."""
-    import pyarrow as pa
-
-    row_counts = [counts.get(page.purchase_id, (0, 0)) for page in pages]
-    append(
-        con,
-        "loads",
-        pa.table(
-            {
-                "purchase_id": pa.array([page.purchase_id for page in pages], pa.string()),
-                "seq": pa.array([page.seq for page in pages], pa.int64()),
-                "dataset": pa.array([page.name for page in pages], pa.string()),
-                "rows_in": pa.array([page.rows_in for page in pages], pa.int64()),
-                "rows_new": pa.array([new for new, _ in row_counts], pa.int64()),
-                "rows_changed": pa.array([changed for _, changed in row_counts], pa.int64()),
-                "rows_quarantined": pa.array([page.rows_quarantined for page in pages], pa.int64()),
-                "observed_at": pa.array([page.observed_at for page in pages], pa.timestamp("us", "UTC")),
-                "envelope": pa.array([page.envelope for page in pages], pa.string()),
-            }
-        ),
-    )
+    kinds = {"purchase_id": "string", "seq": "int64", "dataset": "string", "rows_in": "int64", "rows_new": "int64"}
+    kinds |= {"rows_changed": "int64", "rows_quarantined": "int64", "observed_at": "time", "envelope": "string"}
+    rows = []
+    for page in pages:
+        new, changed = counts.get(page.purchase_id, (0, 0))
+        read = (page.rows_in, new, changed, page.rows_quarantined)
+        rows.append((page.purchase_id, page.seq, page.name, *read, page.observed_at, page.envelope))
+    append(con, "loads", arrow_table(kinds, rows))
 
 
 def insert_quarantined(con: duckdb.DuckDBPyConnection, pages: Sequence[Page]) -> None:
     """Insert every row, and every whole body, that could not be read (I4)."""
-    import pyarrow as pa
-
-    unreadable = [(page, reason, raw) for page in pages for reason, raw in page.quarantine]
-    if unreadable:
-        times = [page.observed_at for page, _, _ in unreadable]
-        rows = {
-            "purchase_id": [page.purchase_id for page, _, _ in unreadable],
-            "dataset": [page.name for page, _, _ in unreadable],
-            "observed_at": pa.array(times, pa.timestamp("us", "UTC")),
-            "reason": [reason for _, reason, _ in unreadable],
-            "raw": [raw for _, _, raw in unreadable],
-        }
-        append(con, "quarantined", pa.table(rows))
+    kinds = {"purchase_id": "string", "dataset": "string", "observed_at": "time", "reason": "string", "raw": "string"}
+    rows = [
+        (page.purchase_id, page.name, page.observed_at, reason, raw)
+        for page in pages
+        for reason, raw in page.quarantine
+    ]
+    append(con, "quarantined", arrow_table(kinds, rows))
 
 
 def insert_rewind(con: duckdb.DuckDBPyConnection, table: str, pages: Sequence[Page]) -> None:

@@ -3,6 +3,7 @@
 Each worker is a fresh interpreter fed through pipes: nothing is forked beside open files, a caller's script needs no
 guard around its main part (nor is a Prefect worker's main module imported again), no secret is in a worker's
 environment (I10), and a worker ends when its parent does, however that ends. `concurrent.futures` gives none of these.
+Pages are packed for the pipe: one table per dataset instead of one per page.
 """
 
 from __future__ import annotations
@@ -14,17 +15,20 @@ import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from queue import SimpleQueue
 from typing import IO, TYPE_CHECKING
 
 from sources import registry
-from warehouse.load.child_environment import child_environment
-from warehouse.load.packing import packed, unpacked
 from warehouse.load.parse import read
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from payer.values.purchase import Delivery
     from warehouse.coverage.page import Page
+
+    Packed = tuple[list[Page], list[tuple[int, int]], dict[str, pa.Table]]
 
 WORTH_IT = 4_000
 """Deliveries above which starting workers pays."""
@@ -80,6 +84,48 @@ def _read_by_worker(idle: SimpleQueue[_Worker], chunk: Sequence[Delivery]) -> li
         return worker.read(chunk)
     finally:
         idle.put(worker)
+
+
+def packed(pages: Sequence[Page]) -> Packed:
+    """Pages without their rows, each page's first row and count in its dataset's table, and these tables: a hundred
+    small ones cost more to send than to read."""
+    import pyarrow as pa
+
+    parts: dict[str, list[pa.Table]] = {}
+    filled: dict[str, int] = {}
+    places: list[tuple[int, int]] = []
+    without_rows: list[Page] = []
+    for page in pages:
+        if page.parsed is None:
+            places.append((0, 0))
+            without_rows.append(page)
+            continue
+        start, count = filled.get(page.name, 0), len(page.parsed.table)
+        parts.setdefault(page.name, []).append(page.parsed.table)
+        filled[page.name] = start + count
+        places.append((start, count))
+        without_rows.append(replace(page, parsed=replace(page.parsed, table=None)))
+    tables = {name: pa.concat_tables(part).combine_chunks() for name, part in parts.items()}
+    return without_rows, places, tables
+
+
+def unpacked(sent: Packed) -> list[Page]:
+    """The pages with their rows again."""
+    pages, places, tables = sent
+    return [
+        page
+        if page.parsed is None
+        else replace(page, parsed=replace(page.parsed, table=tables[page.name].slice(start, count)))
+        for page, (start, count) in zip(pages, places, strict=True)
+    ]
+
+
+_PASSED = ("PATH", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "SYSTEMROOT")
+
+
+def child_environment() -> dict[str, str]:
+    """The few variables that an interpreter reads. Keys and passwords are in none of them."""
+    return {name: os.environ[name] for name in _PASSED if name in os.environ}
 
 
 class _Worker:

@@ -28,7 +28,7 @@ from payer.values.crashpoints import crash_point
 from payer.values.durable import fsync_path
 from warehouse.cache.instance import in_memory
 from warehouse.cache.sql import literal
-from warehouse.load.child_environment import child_environment
+from warehouse.load.parallel import child_environment
 from warehouse.publish.open_files import OldVersions, held_versions, open_inodes
 
 _MAX_RETIRED = 4
