@@ -23,7 +23,6 @@ from warehouse.coverage import record
 from warehouse.coverage.held import held
 from warehouse.load.rebuild import rebuild
 from warehouse.load.self_repair import load
-from warehouse.load.upsert import content_hash
 
 TOKENS = 5_000
 WARM, ALONE, TURNS, TOGETHER = 2, 8, 4, 30
@@ -114,7 +113,7 @@ def _fill(cache: Cache, rows: int) -> None:
         create_table(con, table)
         con.execute(
             f"INSERT INTO {table.observations} BY NAME "
-            f"SELECT *, {origin}, {content_hash(table)} AS row_hash, 1 AS seq FROM ({batch}) AS batch"
+            f"SELECT *, {origin}, {table.content_hash} AS row_hash, 1 AS seq FROM ({batch}) AS batch"
         )
         con.execute(
             f"INSERT INTO {table.newest} BY NAME SELECT token_id, date, row_hash, seq FROM {table.observations}"

@@ -7,12 +7,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import duckdb
 import pytest
 from filelock import FileLock
 
 from payer.ledger import Ledger
 from tests.warehouse.publications import bring_up, month
-from warehouse.audit import Fault, check_published, check_snapshots
+from warehouse.audit import Fault, check_cache, check_published, check_snapshots
+from warehouse.cache.store import Cache
 from warehouse.publish.publish import publish
 from warehouse.snapshots.manifest import Manifest, SnapshotFile, read_manifest, write_manifest
 
@@ -103,3 +105,25 @@ def test_the_checker_names_what_is_wrong(tmp_path: Path, ledger: Ledger) -> None
             f"{file.content} does not have the hash in the manifest",
         ]
     )
+
+
+def test_a_value_that_is_not_what_was_loaded_is_named(tmp_path: Path, ledger: Ledger) -> None:
+    """I8: damage that DuckDB reads as data, as zeros over equal values. A thorough publication repairs both files."""
+    month(ledger, 0)
+    bring_up(tmp_path, ledger)
+    assert check_cache(tmp_path) == []
+    with Cache(tmp_path).open() as con:
+        con.execute("UPDATE grades_observations SET tm_grade = 0 WHERE token_id = 1")
+        [(rows,)] = con.execute("SELECT count(*) FROM grades_observations WHERE token_id = 1").fetchall()
+    differ = "rows of {} are not what their hashes say"
+    [fault] = check_cache(tmp_path)
+    assert fault.detail == f"the cache can't be read: {rows} {differ.format('grades_observations')}"
+    public = tmp_path / "published" / "warehouse.duckdb"
+    with duckdb.connect(str(public)) as con:
+        con.execute("UPDATE grades_versions SET tm_grade = 0 WHERE token_id = 1")
+    [fault] = check_published(tmp_path, ledger)
+    assert fault.detail == f"warehouse.duckdb can't be read: {rows} {differ.format('grades_versions')}"
+    assert publish(tmp_path, ledger, thorough=True).note is not None
+    assert (check_published(tmp_path, ledger), check_cache(tmp_path)) == ([], [])
+    with duckdb.connect(str(public), read_only=True) as con:
+        assert con.execute("SELECT count(*) FROM grades WHERE tm_grade = 0").fetchall() == [(0,)]

@@ -35,10 +35,15 @@ def hash_function() -> str:
         return str(con.execute(_SAMPLE).fetchall()[0][0])
 
 
-def new_build() -> str:
-    """An id for one cache file, which ends in its generation: files of one generation read a body to the same rows."""
+def generation() -> str:
+    """The generation of a file made today. Files of one generation read a body to the same rows."""
     text = f"{FORMAT}|{PARSER}|{declaration()}|{hash_function()}"
-    return f"{uuid4().hex}-{hashlib.blake2s(text.encode(), digest_size=8).hexdigest()}"
+    return hashlib.blake2s(text.encode(), digest_size=8).hexdigest()
+
+
+def new_build() -> str:
+    """An id for one cache file, which ends in its generation."""
+    return f"{uuid4().hex}-{generation()}"
 
 
 def generation_of(build: str | None) -> str:

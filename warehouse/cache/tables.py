@@ -59,6 +59,12 @@ class Table:
         return f"{self.name}_newest"
 
     @property
+    def content_hash(self) -> str:
+        """SQL for the hash of a row of `batch`. One call over all values: hashes joined by XOR would cancel out when
+        two columns swap their values."""
+        return "hash({})".format(", ".join(f"batch.{quoted(name)}" for name in self.compared))
+
+    @property
     def fields(self) -> tuple[tuple[str, str], ...]:
         """Name and SQL type of every column."""
         return (*((column.name, TYPES[column.cast]) for column in self.columns), *ORIGIN)

@@ -25,7 +25,7 @@ from warehouse.coverage.record import cover_rows
 from warehouse.errors import CacheDamaged
 from warehouse.load.load import load_missing
 from warehouse.load.rebuild import loaded_purchases, remove, swap
-from warehouse.load.upsert import content_hash, make_all_current
+from warehouse.load.upsert import make_all_current
 
 if TYPE_CHECKING:
     import duckdb
@@ -136,7 +136,7 @@ def _copy_rows(con: duckdb.DuckDBPyConnection, table: Table) -> None:
     names = column_list(name for name, _ in table.fields if name in have)
     bought = f"({', '.join(map(literal, table.datasets))})"  # the others are shown there provisionally
     con.execute(
-        f"INSERT INTO {quoted(table.observations)} BY NAME SELECT {names}, {content_hash(table)} AS row_hash FROM "
+        f"INSERT INTO {quoted(table.observations)} BY NAME SELECT {names}, {table.content_hash} AS row_hash FROM "
         f"(SELECT * FROM {quoted(table.observations)} WHERE false UNION ALL BY NAME "
         f"SELECT {names} FROM pub.{quoted(table.observations)} WHERE dataset IN {bought}) AS batch ORDER BY seq"
     )

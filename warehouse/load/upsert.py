@@ -58,7 +58,7 @@ def _fresh(
     """
     import pyarrow as pa
 
-    parts = {"hash": content_hash(table), "key": column_list(table.natural_key), "same": _same_key(table, "new")}
+    parts = {"hash": table.content_hash, "key": column_list(table.natural_key), "same": _same_key(table, "new")}
     query = (_CHANGES_OF_UNIQUE_KEYS if unique else _CHANGES).format(newest=quoted(table.newest), **parts)
     if not unique:
         con.register("deliveries", deliveries)
@@ -136,12 +136,6 @@ def _arrow(table: Table, pages: Sequence[Page]) -> pa.Table | None:
     numbers = np.repeat(np.array([number for number, _ in parts], np.int32), [len(part) for _, part in parts])
     others = dict.fromkeys((column.name for column in table.columns), pa.nulls(len(rows)))
     return pa.table({**others, **_columns(rows), "delivery": numbers, "nth": np.arange(len(rows))})
-
-
-def content_hash(table: Table) -> str:
-    """SQL for the hash of a row's content. One call over all values: hashes joined by XOR would cancel out when two
-    columns swap their values."""
-    return "hash({})".format(", ".join(f"batch.{quoted(name)}" for name in table.compared))
 
 
 def _make_current(con: duckdb.DuckDBPyConnection, table: Table, *, replaced: int, unique: bool) -> None:

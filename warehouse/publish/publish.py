@@ -45,15 +45,17 @@ def publish(
     """Bring snapshots and the analysts' file up to the cache and the ledger. One process publishes, others wait.
 
     `rebuild` writes a new file from the cache instead of updating an older version; readers see one swap in either
-    case. `thorough` reads everything published to find what is damaged. What is damaged is rebuilt, and the note says
-    so. `expected` is what the schedules keep fresh; without it, what was given last. `forget_lost` drops published rows
-    that neither ledger nor cache has, which are otherwise taken over first. `take_over` continues a published set that
-    another home wrote last, from this home's cache of the same ledger, instead of writing it again.
+    case. `thorough` reads the cache and everything published to find what is damaged. What is damaged is rebuilt, and
+    the note says so. `expected` is what the schedules keep fresh; without it, what was given last. `forget_lost` drops
+    published rows that neither ledger nor cache has, which are otherwise taken over first. `take_over` continues a
+    published set that another home wrote last, from this home's cache of the same ledger, instead of writing it again.
     """
     import duckdb
 
     notes = discard_damaged_versions(home) if thorough and not rebuild else []
     options = PublishOptions(rebuild or bool(notes), thorough, take_over)
+    if thorough and Cache(home).path.exists():
+        notes += with_repair(Cache(home), ledger, _read_cache)[1]
     for _ in range(MAX_REPAIRS):
         try:
             notes += () if forget_lost else adopt_published(home, ledger)
@@ -136,8 +138,8 @@ def read_error(path: Path) -> str | None:
         try:
             con.execute(f"ATTACH {literal(path)} AS checked (READ_ONLY)")
             read_through(con, "checked")
-        except duckdb.Error as error:
-            if not is_damage(error):
+        except (CacheDamaged, duckdb.Error) as error:
+            if not isinstance(error, CacheDamaged) and not is_damage(error):
                 raise
             return first_line(error)
     return None
