@@ -1,13 +1,20 @@
-"""The chain as the payer sees it: the protocol that `reader` implements over JSON-RPC, and its values."""
+"""The chain as the payer sees it: the protocol that `reader` implements over JSON-RPC, its values, what it keeps."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from datetime import datetime
+from typing import ParamSpec, Protocol, TypeVar
 
 from payer.values.chain_view import ChainView, TransferOut
 from payer.values.money import Asset
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+PAGE_BLOCKS = 9_000
+"""The widest range of blocks that a server is asked for logs of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,3 +86,32 @@ class ChainReader(Protocol):
 
     async def account(self, asset: Asset, owner: str, from_block: int, to_block: int) -> Account | None:
         """The owner's account over the blocks, both ends included; None when the server no longer has such balances."""
+
+
+class LogRanges(Protocol):
+    """Keeps the block ranges that servers, named by their hosts, answer for, learned from errors; the ledger does."""
+
+    async def in_thread(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call one of the others where it may wait for a database."""
+
+    def log_range(self, server: str, now: datetime) -> int | None:
+        """The range that is known for a server, None when there is none."""
+
+    def keep_log_range(self, server: str, blocks: int, at: datetime) -> None:
+        """Keep the range of a server."""
+
+
+class RangesInMemory:
+    """Ranges for as long as the process lives."""
+
+    def __init__(self) -> None:
+        self._blocks: dict[str, int] = {}
+
+    async def in_thread(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return work(*args, **kwargs)
+
+    def log_range(self, server: str, now: datetime) -> int | None:
+        return self._blocks.get(server)
+
+    def keep_log_range(self, server: str, blocks: int, at: datetime) -> None:
+        self._blocks[server] = blocks

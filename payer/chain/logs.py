@@ -6,8 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from payer.chain.chain import Progress, unwatched
-from payer.chain.log_ranges import PAGE_BLOCKS, LogRanges
+from payer.chain.chain import PAGE_BLOCKS, LogRanges, Progress, unwatched
 from payer.chain.rpc import Call, RpcCallFailed, RpcClient, malformed, quantity, refused
 from payer.values.money import Asset
 from payer.wire.addresses import address_word, is_hash

@@ -12,8 +12,7 @@ from dataclasses import replace
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from payer.chain.chain import Account, Head, Progress, TokenData
-from payer.chain.log_ranges import LogRanges, RangesInMemory
+from payer.chain.chain import Account, Head, LogRanges, Progress, RangesInMemory, TokenData
 from payer.chain.rpc import RpcClient
 from payer.chain.server import RpcServer
 from payer.policy.clock_skew import ClockReadings

@@ -11,8 +11,7 @@ import re
 from collections.abc import Collection, Mapping
 
 from payer.chain import nonces as flags
-from payer.chain.chain import Account, Head, Progress, TokenData
-from payer.chain.log_ranges import LogRanges
+from payer.chain.chain import Account, Head, LogRanges, Progress, TokenData
 from payer.chain.logs import Log, LogReader, transfers_of
 from payer.chain.rpc import Call, RpcCallFailed, RpcClient, eth_call, malformed, quantity, word
 from payer.chain.settlements import Proof, read_proofs

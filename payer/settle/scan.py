@@ -10,8 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from payer.chain.chain import Progress, unwatched
-from payer.chain.log_ranges import PAGE_BLOCKS
+from payer.chain.chain import PAGE_BLOCKS, Progress, unwatched
 from payer.context import PayerContext
 from payer.values.chain_view import TransferOut
 from payer.values.money import Asset

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from payer.wire.addresses import is_hash
-from payer.wire.headers import decode_header, single_header
-from payer.wire.strict_json import Malformed, optional_text, parse, shown
+from payer.wire.strict_json import Malformed, decode_header, optional_text, parse, shown, single_header
 
 
 @dataclass(frozen=True, slots=True)

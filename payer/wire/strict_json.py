@@ -1,10 +1,13 @@
 """Parse JSON strictly: UTF-8, no duplicate keys, no NaN, bounded depth and size; and take typed fields from objects.
 
-Everything that a seller or an RPC server sends is parsed here; the result is a value or Malformed.
+Everything that a seller or an RPC server sends is parsed here; the result is a value or Malformed. x402 v2 has
+terms, payments and receipts as base64 JSON in HTTP headers.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 import json
 import math
 from collections import Counter
@@ -12,6 +15,7 @@ from collections.abc import Mapping
 from typing import Any, NoReturn
 
 DEPTH_LIMIT = 32
+HEADER_LIMIT = 64 * 1024
 
 
 class Malformed(ValueError):
@@ -123,4 +127,36 @@ def optional_object(entry: Mapping[str, Any], name: str) -> dict[str, Any]:
         return {}
     if not isinstance(value, dict):
         raise Malformed(f"{name} is {shown(value)}, not an object")
+    return value
+
+
+def single_header(headers: Mapping[str, str], name: str) -> str | None:
+    """The value of a header in any case, None without one. Raises Malformed when it occurs twice."""
+    values = [value for key, value in headers.items() if key.lower() == name]
+    if len(values) > 1:
+        raise Malformed(f"the header {name.upper()} occurs twice")
+    return values[0] if values else None
+
+
+def decode_header(name: str, text: str) -> dict[str, Any]:
+    """Decode a header's JSON object. Raises Malformed unless its base64 is canonical, padded and bounded."""
+    if len(text) > HEADER_LIMIT:
+        raise Malformed(f"the header {name} is longer than {HEADER_LIMIT} bytes, and was cut there")
+    try:
+        raw = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise Malformed(f"the header {name} is not base64") from None
+    if base64.b64encode(raw).decode("ascii") != text:
+        raise Malformed(f"the header {name} is not canonical base64")
+    return json_object(f"the header {name}", raw, HEADER_LIMIT)
+
+
+def json_object(where: str, raw: bytes, limit: int) -> dict[str, Any]:
+    """Parse one strict JSON object. Raises Malformed whose message begins with `where`."""
+    try:
+        value = parse(raw, limit=limit)
+    except Malformed as why:
+        raise Malformed(f"{where}: {why}") from None
+    if not isinstance(value, dict):
+        raise Malformed(f"{where} is not a JSON object")
     return value

@@ -12,8 +12,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from payer.values.errors import QuoteUnacceptable
-from payer.wire.headers import decode_header, json_object, single_header
-from payer.wire.strict_json import Malformed, dump, integer, optional_object, optional_text, parse, shown, text_of
+from payer.wire.strict_json import (
+    Malformed,
+    decode_header,
+    dump,
+    integer,
+    json_object,
+    optional_object,
+    optional_text,
+    parse,
+    shown,
+    single_header,
+    text_of,
+)
 
 BODY_LIMIT = 1024 * 1024
 OFFER_LIMIT = 128

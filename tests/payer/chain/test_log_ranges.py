@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from payer.chain.log_ranges import PAGE_BLOCKS, RangesInMemory
+from payer.chain.chain import PAGE_BLOCKS, RangesInMemory
 from payer.chain.reader import RpcChain
 from payer.ledger import Ledger
 from payer.payer import Payer

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from payer.chain.log_ranges import PAGE_BLOCKS
+from payer.chain.chain import PAGE_BLOCKS
 from payer.chain.logs import read_log
 from payer.chain.reader import RpcChain
 from payer.values.chain_view import ChainView, NonceState, TransferOut

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from payer.wire.headers import HEADER_LIMIT
 from payer.wire.seller_word import Receipt, parse_receipt
+from payer.wire.strict_json import HEADER_LIMIT
 from tests.payer.offers import (
     PAYEE,
     b64,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from payer.values.errors import QuoteUnacceptable
-from payer.wire.headers import HEADER_LIMIT
+from payer.wire.strict_json import HEADER_LIMIT
 from payer.wire.terms import BODY_LIMIT, OFFER_LIMIT, parse_402
 from tests.payer.offers import (
     PAYEE,
