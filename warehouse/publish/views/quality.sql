@@ -4,7 +4,7 @@ CREATE TEMP VIEW quality_datasets AS
 SELECT dataset, table_name, kind, to_seconds(grain) AS cadence, repaired_by FROM declared ORDER BY dataset;
 
 -- Spans per dataset and key: with a row, confirmed empty, or asked for in vain. A snapshot and its history twin hold
--- days for each other (`own` false). `absent_cells` is made in warehouse/coverage/absent.py.
+-- days for each other (`own` false). `absent_cells` is made in warehouse/coverage/held.py.
 CREATE TEMP VIEW held_spans AS
 WITH spans AS (SELECT dataset, key, "first", "last" FROM coverage
                UNION ALL SELECT dataset, key, "first", "last" FROM coverage_open),
