@@ -38,15 +38,11 @@ def log_purchases(purchases: Iterable[Purchase]) -> None:
 def call_text(call: WatchedCall) -> str:
     """The call in one line: who bought what, paid or cached, for how much, its state and its transaction."""
     asked = call.subject
-    window = asked.first or ""
-    if asked.last and asked.last != asked.first:
-        window = f"{asked.first} to {asked.last}"
-    keys = ",".join(asked.keys)
     page = f"page {asked.page}" if asked.page else ""
-    what = " ".join(part for part in (call.dataset, window, keys, page) if part)
-    end = ", ".join(part for part in (call.tx_hash, call.why, call.purchase_id) if part)
-    state = [] if call.state.value == call.bought.value else [call.state.value]
-    return f"{call.flow}: {what}: " + ", ".join([call.bought.value, call.amount, *state, *([end] if end else [])])
+    what = " ".join(filter(None, (call.dataset, asked.window, ",".join(asked.keys), page)))
+    state = "" if call.state.value == call.bought.value else call.state.value
+    end = (call.bought.value, call.amount, state, call.tx_hash, call.why, call.purchase_id)
+    return f"{call.flow}: {what}: " + ", ".join(filter(None, end))
 
 
 class JsonFormatter(logging.Formatter):

@@ -27,6 +27,11 @@ class AskedFor:
     last: str | None = None
     page: int | None = None
 
+    @property
+    def window(self) -> str:
+        """Both ends in words, one where they are the same; "" for none."""
+        return (self.first or "") if self.last in (None, self.first) else f"{self.first} to {self.last}"
+
 
 def of_plan(dataset: str, context: Mapping[str, Any], request: Sequence[tuple[str, str]] = ()) -> AskedFor:
     """Read the plan's own words about a call, which its purchase keeps; those of the request where there are none."""
@@ -43,9 +48,7 @@ def of_plan(dataset: str, context: Mapping[str, Any], request: Sequence[tuple[st
 
 def of_request(dataset: str, params: Sequence[tuple[str, str]]) -> AskedFor:
     """Read a request's parameters by the dataset's declaration. One that nothing declares has neither."""
-    try:
-        sold = registry.dataset(dataset)
-    except registry.UnknownName:
+    if (sold := _declared(dataset)) is None:
         return AskedFor()
     values = dict(params)
     keys: tuple[str, ...] = ()
@@ -93,8 +96,12 @@ def _unix_day(seconds: str, before: int) -> str:
 
 def seller_of(dataset: str) -> str | None:
     """The seller of a dataset, None for one that nothing declares."""
+    return sold.seller if (sold := _declared(dataset)) else None
+
+
+def _declared(dataset: str) -> Dataset | None:
     try:
-        return registry.dataset(dataset).seller
+        return registry.dataset(dataset)
     except registry.UnknownName:
         return None
 
@@ -114,7 +121,7 @@ class KeyNames:
         self._read_at: float | None = None
 
     def __call__(self, dataset: str, key: str) -> str:
-        if not _is_token(dataset):
+        if (sold := _declared(dataset)) is None or sold.key_column != TOKEN_ID:
             return key
         if key not in self._symbols and (self._read_at is None or self._clock() - self._read_at > _READ_AGAIN_SECONDS):
             self._read_at = self._clock()
@@ -128,10 +135,3 @@ class KeyNames:
         except update_errors():
             return self._symbols
         return dict(rows)
-
-
-def _is_token(dataset: str) -> bool:
-    try:
-        return registry.dataset(dataset).key_column == TOKEN_ID
-    except registry.UnknownName:
-        return False

@@ -11,10 +11,10 @@ import json
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -125,31 +125,21 @@ def message(changes: HealthChanges) -> tuple[str, str]:
 async def _send(changes: HealthChanges, urls: str) -> str:
     title, text = message(changes)
     critical = any(each.severity is Severity.CRITICAL for each in changes.appeared)
-    sending: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    arguments = (asyncio.get_running_loop(), sending, urls, title, text, critical)
+    sending = Future[str]()
+    sending.set_running_or_notify_cancel()  # who stops waiting can't cancel it
+
+    def send_apart() -> None:
+        try:
+            sending.set_result(_send_now(urls, title, text, critical))
+        except Exception as error:  # noqa: BLE001 - handed on to whoever waits
+            sending.set_exception(error)
+
     # Nobody waits for a daemon thread: asyncio's own are waited for when the loop closes, however slow a service is.
-    threading.Thread(target=_send_apart, args=arguments, name="notify", daemon=True).start()
+    threading.Thread(target=send_apart, name="notify", daemon=True).start()
     try:
-        return await asyncio.wait_for(sending, PATIENCE_SECONDS)
+        return await asyncio.wait_for(asyncio.wrap_future(sending), PATIENCE_SECONDS)
     except TimeoutError:
         return f"the notification service did not answer within {PATIENCE_SECONDS:g} s"
-
-
-def _send_apart(
-    loop: asyncio.AbstractEventLoop, sending: asyncio.Future[str], urls: str, title: str, text: str, critical: bool
-) -> None:
-    """Send, and hand the result to the loop, which may be gone by then."""
-    try:
-        problem = _send_now(urls, title, text, critical)
-    except Exception as error:  # noqa: BLE001 - handed on to whoever waits
-        _finish(loop, partial(sending.set_exception, error), sending)
-    else:
-        _finish(loop, partial(sending.set_result, problem), sending)
-
-
-def _finish(loop: asyncio.AbstractEventLoop, finish: Callable[[], None], sending: asyncio.Future[str]) -> None:
-    with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-        loop.call_soon_threadsafe(lambda: None if sending.done() else finish())
 
 
 def _send_now(urls: str, title: str, text: str, critical: bool) -> str:

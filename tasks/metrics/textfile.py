@@ -7,6 +7,7 @@ are those of all. docs/operating.md lists them.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -88,7 +89,9 @@ def registry_of(ws: Workspace) -> CollectorRegistry:
     return registry
 
 
-def _gauge(registry: CollectorRegistry, name: str, values: Samples, labels: tuple[str, ...] = ()) -> None:
+def _gauge(
+    registry: CollectorRegistry, name: str, values: Mapping[tuple[str, ...], float], labels: tuple[str, ...] = ()
+) -> None:
     from prometheus_client import Gauge
 
     gauge = Gauge(name, METRICS[name], labels, registry=registry)
@@ -118,16 +121,14 @@ def _money(registry: CollectorRegistry, status: Status) -> None:
 
 
 def _calls(registry: CollectorRegistry, ws: Workspace, now: datetime) -> None:
-    paid: Samples = {}
     recent: dict[str, list[int]] = {}
+    paid = Counter[tuple[str, ...]]()
     for row in ws.ledger.cost_rows():
         if row.money == "spent":
-            paid[row.flow, row.dataset] = paid.get((row.flow, row.dataset), 0) + 1
+            paid[row.flow, row.dataset] += 1
         if row.latency_ms is not None and now - row.created_at <= timedelta(days=LATENCY_DAYS):
             recent.setdefault(row.dataset, []).append(row.latency_ms)
-    cached: Samples = {}
-    for avoided in ws.ledger.avoided_rows():
-        cached[avoided.flow, avoided.dataset] = cached.get((avoided.flow, avoided.dataset), 0) + 1
+    cached = Counter[tuple[str, ...]]((avoided.flow, avoided.dataset) for avoided in ws.ledger.avoided_rows())
     _gauge(registry, "tollbook_paid_calls", paid, ("flow", "dataset"))
     _gauge(registry, "tollbook_cached_calls", cached, ("flow", "dataset"))
     latency: Samples = {

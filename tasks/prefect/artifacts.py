@@ -210,13 +210,12 @@ def purchases_text(calls: Sequence[WatchedCall]) -> str:
 
 def _purchase_row(call: WatchedCall) -> dict[str, Any]:
     asked = call.subject
-    days = asked.first if asked.first == asked.last else f"{asked.first} to {asked.last}"
     shown = f"{call.tx_hash[:10]}…{call.tx_hash[-4:]}" if call.tx_hash else "-"
     return {
         "time (UTC)": f"{call.at:%Y-%m-%d %H:%M}",
         "dataset": call.dataset,
         "keys": ", ".join(asked.keys) or "-",
-        "window": days or "-",
+        "window": asked.window or "-",
         "amount": call.amount,
         "state": call.state.value,
         "transaction": f"[{shown}]({call.tx_url})" if call.tx_url else shown,

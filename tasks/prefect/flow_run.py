@@ -14,13 +14,7 @@ from typing import Any
 
 from prefect import get_run_logger
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import (
-    FlowRunFilter,
-    FlowRunFilterDeploymentId,
-    FlowRunFilterExpectedStartTime,
-    FlowRunFilterState,
-    FlowRunFilterStateType,
-)
+from prefect.client.schemas.filters import FlowRunFilter
 from prefect.client.schemas.objects import FlowRun as PrefectRun
 from prefect.client.schemas.objects import State, StateType
 from prefect.context import FlowRunContext
@@ -127,14 +121,13 @@ def newest_of(run: PrefectRun, others: Iterable[PrefectRun]) -> PrefectRun | Non
 
 async def _due_after(run: PrefectRun, now: datetime) -> list[PrefectRun]:
     assert run.deployment_id is not None, "may_be_left"
-    times = FlowRunFilterExpectedStartTime.model_validate({"after_": run.expected_start_time, "before_": now})
-    wanted = FlowRunFilter(
-        deployment_id=FlowRunFilterDeploymentId(any_=[run.deployment_id]),
-        expected_start_time=times,
-        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(DUE))),
-    )
+    wanted = {
+        "deployment_id": {"any_": [run.deployment_id]},
+        "expected_start_time": {"after_": run.expected_start_time, "before_": now},
+        "state": {"type": {"any_": list(DUE)}},
+    }
     async with get_client() as client:
-        return await client.read_flow_runs(flow_run_filter=wanted, limit=100)
+        return await client.read_flow_runs(flow_run_filter=FlowRunFilter.model_validate(wanted), limit=100)
 
 
 BACKFILL = "backfill"

@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import TracebackType
 from typing import Any, Self
 from uuid import UUID
 
@@ -54,9 +53,7 @@ class ProgressArtifact(Counting):
         self._updates = asyncio.create_task(self._update_often())
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         assert self._updates is not None, "entered before"
         self._updates.cancel()
         [ended] = await asyncio.gather(self._updates, return_exceptions=True)

@@ -74,9 +74,8 @@ def call_name(purchase: Purchase) -> str:
 
 def order_words(order: Order) -> list[str]:
     """Return window, keys and page of an order, as far as its plan or its request says."""
-    asked, words = of_plan(order.dataset, order.context, order.request.params), []
-    if asked.first is not None:
-        words.append(asked.first if asked.first == asked.last else f"{asked.first} to {asked.last}")
+    asked = of_plan(order.dataset, order.context, order.request.params)
+    words = [asked.window] if asked.window else []
     if asked.keys:
         words.append(f"of {', '.join(asked.keys)}" if len(asked.keys) <= MOST_KEYS else f"of {len(asked.keys)} keys")
     return [*words, *([f"page {asked.page}"] if asked.page else [])]

@@ -12,7 +12,8 @@ from payer.values.errors import Misconfigured
 from tasks.report import charts, heatmap, tables
 from tasks.report.figures import SPENDING_DAYS, Figures, Row, TableCoverage
 from tasks.report.tables import add, moment
-from tasks.report.wallet import Funds, WalletBalance
+from tasks.report.wallet import Funds
+from tasks.request.counted import counted
 
 LIBRARIES = ("altair", "jinja2", "vl_convert")
 """Of the extra `report`."""
@@ -67,13 +68,7 @@ def _sections(figures: Figures, funds: Funds, at: str, watched: Collection[int],
         "tiles": list(_tiles(figures, funds, at[:10])),
         "spending": list(_spending(figures, funds)),
         "months": tables.months(figures.months),
-        "funds": {
-            "why_not": funds.why_not,
-            "caps": funds.caps,
-            "balances": [
-                {"asset": one.asset, "held": one.held, "rate": one.rate, "lasts": lasts(one)} for one in funds.balances
-            ],
-        },
+        "funds": funds,
         "flows": tables.flows(figures.by_flow, figures.totals),
         "new_rows": tables.new_rows(figures.new_rows),
         "coverage": [_coverage(table, watched) for table in figures.coverage if table.runs],
@@ -99,7 +94,7 @@ def _tiles(figures: Figures, funds: Funds, day: str) -> Iterator[dict[str, Any]]
     yield _tile(
         "spent in all",
         [(one["amount"], one["asset"]) for one in totals],
-        count(sum(one["calls_paid"] for one in totals), "paid call"),
+        counted(sum(one["calls_paid"] for one in totals), "paid call", group=","),
         "spent",
     )
     yield _tile("spent this month", _of(figures.months, "month", f"{day[:7]}-01", totals), day[:7])
@@ -109,22 +104,19 @@ def _tiles(figures: Figures, funds: Funds, day: str) -> Iterator[dict[str, Any]]
     yield _tile(
         "saved by the cache",
         [(one["saved"], one["asset"]) for one in totals],
-        f"{count(calls, 'call')} not made",
+        f"{counted(calls, 'call', group=',')} not made",
         "saved",
     )
     rows = sum(one["rows_new"] for one in totals)
-    yield _tile("per new row", [(per_row(one), one["asset"]) for one in totals], f"rounded; {count(rows, 'new row')}")
-
-
-def count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+    note = f"rounded; {counted(rows, 'new row', group=',')}"
+    yield _tile("per new row", [(per_row(one), one["asset"]) for one in totals], note)
 
 
 def _balance(funds: Funds) -> dict[str, Any]:
     held = [one for one in funds.balances if one.held is not None]
     if not held:
         return _tile("balance", [("unknown", "")], "the chain did not answer" if funds.balances else "not asked for")
-    words = [f"lasts {lasts(one)}" if one.days is not None else lasts(one) for one in held]
+    words = [f"lasts {one.lasts}" if one.days is not None else one.lasts for one in held]
     return _tile("balance", [(str(one.held), one.asset) for one in held], "; ".join(words))
 
 
@@ -139,15 +131,6 @@ def per_row(total: Row) -> str:
         return "unknown"
     each = Decimal(total["amount"]) / total["rows_new"]
     return f"{Decimal(f'{each:.3g}'):f}"
-
-
-def lasts(balance: WalletBalance) -> str:
-    """Say in words how long a balance lasts."""
-    if balance.held is None:
-        return "unknown"
-    if balance.days is None:
-        return "nothing was spent lately"
-    return count(balance.days, "day") if balance.days else "less than a day"
 
 
 def _spending(figures: Figures, funds: Funds) -> Iterator[dict[str, Any]]:

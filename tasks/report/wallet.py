@@ -13,6 +13,7 @@ from payer.values.money import Amount, Asset
 from tasks.buy.caps import CapLine
 from tasks.health.check import daily_rate
 from tasks.ops.status import read_status
+from tasks.request.counted import counted
 from tasks.workspace.run import new_run
 from tasks.workspace.workspace import Workspace
 
@@ -41,6 +42,15 @@ class WalletBalance:
     held: str | None
     rate: str
     days: int | None
+
+    @property
+    def lasts(self) -> str:
+        """Say in words how long it lasts."""
+        if self.held is None:
+            return "unknown"
+        if self.days is None:
+            return "nothing was spent lately"
+        return counted(self.days, "day", group=",") if self.days else "less than a day"
 
 
 @dataclass(frozen=True, slots=True)

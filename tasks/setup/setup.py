@@ -156,7 +156,17 @@ OFFERED = ("TOLLBOOK_LEDGER_URL", "TOLLBOOK_NOTIFY_URL")
 """Variables that a new file names without a value, to be filled in."""
 
 
-def env_text(current: str | None, values: Mapping[str, str | None], comments: Mapping[str, str]) -> str:
+COMMENTS: Mapping[str, str] = {
+    "TOLLBOOK_HOME": "the ledger, the cache (state/) and what analysts open (published/)",
+    "TOLLBOOK_KEYSTORE": "the wallet: an encrypted key and the file of its password. Keep a copy of both elsewhere",
+    "TOLLBOOK_SIGNER_URL": "the wallet: a signer that holds the key. Keep a copy of nonce-secret elsewhere",
+    "TOLLBOOK_LEDGER_URL": "the ledger of several machines: postgresql+psycopg://user:password@host/database",
+    "TOLLBOOK_NOTIFY_URL": "where `tollbook health` tells people, for example mailto://… or slack://…",
+}
+"""A line on each variable of a new file."""
+
+
+def env_text(current: str | None, values: Mapping[str, str | None]) -> str:
     """Return the file with the variables set, or removed where None; a new file has comments before them."""
     if current is not None:
         return edited(current, values)
@@ -164,20 +174,9 @@ def env_text(current: str | None, values: Mapping[str, str | None], comments: Ma
     for name, value in values.items():
         if value is None and name not in OFFERED:
             continue
-        parts.append(f"\n# {comments[name]}\n" if name in comments else "")
+        parts.append(f"\n# {COMMENTS[name]}\n" if name in COMMENTS else "")
         parts.append(f"{name}={quoted(value)}\n" if value is not None else f"# {name}=\n")
     return "".join(parts)
-
-
-def comments() -> dict[str, str]:
-    """A line on each variable of a new file."""
-    return {
-        "TOLLBOOK_HOME": "the ledger, the cache (state/) and what analysts open (published/)",
-        "TOLLBOOK_KEYSTORE": "the wallet: an encrypted key and the file of its password. Keep a copy of both elsewhere",
-        "TOLLBOOK_SIGNER_URL": "the wallet: a signer that holds the key. Keep a copy of nonce-secret elsewhere",
-        "TOLLBOOK_LEDGER_URL": "the ledger of several machines: postgresql+psycopg://user:password@host/database",
-        "TOLLBOOK_NOTIFY_URL": "where `tollbook health` tells people, for example mailto://… or slack://…",
-    }
 
 
 HOME, LEDGER, OFFSET = "TOLLBOOK_HOME", "TOLLBOOK_LEDGER_URL", "TOLLBOOK_CLOCK_OFFSET"
@@ -280,7 +279,7 @@ class Setup:
         if current.file is not None:  # what it has already, also as a relative path, and lacks already, stays
             values = {name: value for name, value in values.items() if current.file.ours.get(name) != value}
         new = {**values, **{name: None for name in OFFERED if name not in values}}
-        text = env_text(current.file_text, values if current.file else new, comments())
+        text = env_text(current.file_text, values if current.file else new)
         return FileChange(current.policy.parent / ENV_FILE, current.file_text, text, private=True)
 
     def overridden(self, current: Folder) -> list[str]:

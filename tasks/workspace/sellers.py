@@ -21,10 +21,7 @@ def declare_sellers(policy: Policy, folder: Path) -> None:
         registry.declare([read_declaration(path, name) for name, path in named])
     except DeclarationFault as fault:
         what = f"{fault.file}{f', line {fault.line}' if fault.line else ''}: {fault.what}"
-        advice = fault.fix
-    else:
-        return
-    raise Misconfigured(f"a seller's declaration has a fault: {what}", advice=advice)
+        raise Misconfigured(f"a seller's declaration has a fault: {what}", advice=fault.fix) from None
 
 
 def check_datasets(policy: Policy) -> None:

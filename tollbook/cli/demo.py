@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from payer.values.errors import Misconfigured, PayerError
+from payer.values.errors import Misconfigured
 from payer.values.money import Amount, Asset
 from tasks.buy.bill import Bill
 from tasks.buy.outcome import Outcome, run_document
@@ -189,12 +189,15 @@ async def _run(world: World, output: Output, started: float) -> dict[str, Any]:
         show_world(output, world, ws, Amount(before, asset).decimal)
         bills = await plan_flows(ws, SELECTION)
         show_bills(output, bills, title="1  The bill, before anything is signed")
-        first = await _buy(ws, output, bills)
+        output.heading("2  Buying: each call is signed once, paid once, and its body kept first")
+        first = await _buy(ws, quiet=output.as_json)
+        show_bought(output, bills, first)
         show_newest_rows(output, ws.home)
         show_costs(output, ws.home)
         transfers, ledger = world.transfers(), await ws.in_thread(ws.ledger.purchases)
         show_books(output, asset, before, world.balance(), sum(p.spent for p in ledger), len(transfers))
-        again = await _again(ws, output)
+        again = await _buy(ws, quiet=True)
+        show_again(output, again)
         booked, transfers, after = await ws.in_thread(ws.ledger.purchases), world.transfers(), world.balance()
         spent, paid = sum(p.spent for p in booked), sum(1 for p in booked if p.spent)
         on_chain = sum(int(transfer["value"]) for transfer in transfers)
@@ -218,22 +221,11 @@ async def _run(world: World, output: Output, started: float) -> dict[str, Any]:
         }
 
 
-async def _buy(ws: Workspace, output: Output, bills: list[Bill]) -> list[Outcome | tuple[str, PayerError]]:
-    output.heading("2  Buying: each call is signed once, paid once, and its body kept first")
-    ended = await run_flows(ws, SELECTION, "demo", None, watch_for(quiet=output.as_json))
-    _raise_first(ended)
-    show_bought(output, bills, [outcome for outcome in ended if isinstance(outcome, Outcome)])
-    return ended
-
-
-async def _again(ws: Workspace, output: Output) -> list[Outcome | tuple[str, PayerError]]:
-    ended = await run_flows(ws, SELECTION, "demo", None, watch_for(quiet=True))
-    _raise_first(ended)
-    show_again(output, [outcome for outcome in ended if isinstance(outcome, Outcome)])
-    return ended
-
-
-def _raise_first(ended: list[Outcome | tuple[str, PayerError]]) -> None:
-    for each in ended:
+async def _buy(ws: Workspace, *, quiet: bool) -> list[Outcome]:
+    """Run the three flows. Raises the first error of one."""
+    done = []
+    for each in await run_flows(ws, SELECTION, "demo", None, watch_for(quiet=quiet)):
         if isinstance(each, tuple):
             raise each[1]
+        done.append(each)
+    return done

@@ -14,7 +14,7 @@ import pytest
 from payer.values.errors import Misconfigured
 from tasks.report import charts, heatmap
 from tasks.report.figures import Figures, TableCoverage
-from tasks.report.page import check_installed, lasts, render
+from tasks.report.page import check_installed, render
 from tasks.report.wallet import CapUse, Funds, WalletBalance, cap_words
 from tests.tasks.report.read_page import read_page
 
@@ -222,7 +222,7 @@ def test_a_cap_is_named_by_what_it_limits(key: str, words: str) -> None:
 
 @pytest.mark.parametrize(("days", "words"), [(0, "less than a day"), (1, "1 day"), (3459, "3,459 days")])
 def test_a_balance_lasts_for_days_in_words(days: int, words: str) -> None:
-    assert lasts(WalletBalance("USDC", "0x1", "1", "0.5", days)) == words
+    assert WalletBalance("USDC", "0x1", "1", "0.5", days).lasts == words
 
 
 def test_a_wallet_that_spent_nothing_lately_is_not_said_to_last() -> None:

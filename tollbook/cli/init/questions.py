@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import typer
 
@@ -16,11 +15,10 @@ T = TypeVar("T")
 TRIES = 5
 
 
-@contextmanager
-def given_up() -> Iterator[None]:
-    """Make Ctrl-C and the end of input at a question an interruption, as at any other time."""
+def _asked(question: str, ask: Callable[..., Any] = typer.prompt, **options: Any) -> Any:
+    """Ask. Ctrl-C and the end of input are an interruption, as at any other time."""
     try:
-        yield
+        return ask(question, **options)
     except typer.Abort:
         raise KeyboardInterrupt from None
 
@@ -39,26 +37,22 @@ def choose(question: str, options: Sequence[tuple[str, str]], default: str) -> s
             raise typer.BadParameter(f"say one of {', '.join(names)}, or its number")
         return chosen
 
-    with given_up():
-        return str(typer.prompt("Choose", default=default, value_proc=read))
+    return str(_asked("Choose", default=default, value_proc=read))
 
 
 def text(question: str, default: str | None = None) -> str:
     """Ask for a text; an empty answer is the default."""
-    with given_up():
-        return str(typer.prompt(question, default=default if default is not None else "", show_default=bool(default)))
+    return str(_asked(question, default=default or "", show_default=bool(default)))
 
 
 def confirm(question: str, *, default: bool) -> bool:
-    with given_up():
-        return bool(typer.confirm(question, default=default))
+    return bool(_asked(question, typer.confirm, default=default))
 
 
 def private_key() -> SecretStr:
     """Ask for a key without echo, again until it is one; what else was pasted is named and not shown."""
     for _ in range(TRIES):
-        with given_up():
-            pasted = SecretStr(typer.prompt("Private key (not shown)", hide_input=True, default="", show_default=False))
+        pasted = secret("Private key")
         if is_private_key(pasted.strip()):
             return pasted
         what, advice = not_a_key(pasted)
@@ -68,21 +62,14 @@ def private_key() -> SecretStr:
 
 def password() -> SecretStr | None:
     """Ask twice for a new password without echo; an empty one lets tollbook draw a random one."""
-    with given_up():
-        typed = typer.prompt(
-            "Password for it (not shown; empty: a random one)",
-            hide_input=True,
-            confirmation_prompt=True,
-            default="",
-            show_default=False,
-        )
+    question = "Password for it (not shown; empty: a random one)"
+    typed = _asked(question, hide_input=True, confirmation_prompt=True, default="", show_default=False)
     return SecretStr(typed) if typed else None
 
 
 def secret(question: str) -> SecretStr:
     """Ask for a text that may hold a password, without echo."""
-    with given_up():
-        return SecretStr(typer.prompt(f"{question} (not shown)", hide_input=True, default="", show_default=False))
+    return SecretStr(_asked(f"{question} (not shown)", hide_input=True, default="", show_default=False))
 
 
 def until_right(ask: Callable[[], T]) -> T:
