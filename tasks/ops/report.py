@@ -12,7 +12,6 @@ from tasks.ops.status import read_status
 from tasks.workspace.workspace import Workspace
 from warehouse.cache.sql import quoted
 from warehouse.cache.tables import declared_tables
-from warehouse.publish.views.catalog import time_column
 
 TOP = 5
 LISTED_GAPS = (
@@ -102,7 +101,7 @@ def _unfinished(ws: Workspace) -> dict[str, Any]:
 def _tables() -> str:
     """List every table that has rows."""
     selects = [
-        f"SELECT '{table.name}' AS \"table\", count(*) AS rows, max({quoted(time_column(table))})::VARCHAR AS newest, "
+        f"SELECT '{table.name}' AS \"table\", count(*) AS rows, max({quoted(table.time_column)})::VARCHAR AS newest, "
         f"max(observed_at) AS observed_at FROM {quoted(table.name)}"
         for table in declared_tables().values()
     ]

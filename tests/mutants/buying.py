@@ -182,7 +182,7 @@ MUTANTS = (
         publication_that_nobody_is_told_of=("        await ws.in_thread(elected.record, ticket, place, seq)\n", ""),
     ),
     *of(
-        "warehouse/cache/rewinds.py",
+        "warehouse/cache/generation.py",
         ("tests/warehouse/publish/test_take_over.py",),
         late_rows_left_out_when_taking_over=("row(observed_at, seq) < ({newest})", "false AND seq < ({newest})"),
     ),

@@ -50,6 +50,11 @@ class Table:
     is_history: bool = False
 
     @property
+    def time_column(self) -> str:
+        """The column that dates its rows."""
+        return registry.dataset(self.datasets[0]).time_column
+
+    @property
     def observations(self) -> str:
         return f"{self.name}_observations"
 

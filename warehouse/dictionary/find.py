@@ -39,7 +39,7 @@ def base_of(name: str) -> tuple[Table, str] | None:
 
 def _table_entry(table: Table, ending: str) -> TableEntry:
     """The entry of a declared table, or of what is made from it."""
-    time = dataset(table.datasets[0]).time_column
+    time = table.time_column
     if ending:
         meaning, more = ENDINGS[ending]
         return TableEntry(meaning.format(table=table.name), (*table.natural_key, *more), time)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from warehouse.cache.rewinds import cache_version
+from warehouse.cache.generation import cache_version
 from warehouse.cache.sql import definition, literal, quoted
 from warehouse.cache.store import STORAGE, file_identity
 from warehouse.cache.tables import declared_tables

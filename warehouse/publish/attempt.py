@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from payer.values.crashpoints import crash_point
 from payer.values.ledger_reads import LedgerReader
+from warehouse.cache.generation import cache_version
 from warehouse.cache.locking import file_lock
-from warehouse.cache.rewinds import cache_version
 from warehouse.cache.store import Cache
 from warehouse.publish import costs, stamp
 from warehouse.publish.attach import attached, transaction

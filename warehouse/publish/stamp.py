@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from warehouse.cache.rewinds import CacheVersion, cache_version
+from warehouse.cache.generation import CacheVersion, cache_version
 from warehouse.cache.sql import literal
 from warehouse.cache.store import STORAGE
 from warehouse.load.adopt import coverage_tables

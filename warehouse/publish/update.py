@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from warehouse.cache.rewinds import cache_version, overtaken_tables, rewound_tables
+from warehouse.cache.generation import cache_version, overtaken_tables, rewound_tables
 from warehouse.cache.sql import column_list, literal, quoted
 from warehouse.cache.tables import Table, create_table, declared_tables
 from warehouse.publish import costs, stamp

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sources import registry
+from warehouse.cache.generation import cache_version, overtaken_tables, rewound_tables
 from warehouse.cache.integrity import fingerprint
-from warehouse.cache.rewinds import cache_version, overtaken_tables, rewound_tables
 from warehouse.cache.sql import literal, quoted
 from warehouse.cache.tables import Table, create_table, declared_tables
 from warehouse.snapshots.manifest import Manifest, Partition, SnapshotFile, SnapshotsDamaged
@@ -28,7 +28,7 @@ def table_of(dataset: str) -> Table:
 
 def month_sql(table: Table) -> str:
     """The expression for a row's month, as 2026-11."""
-    return f"strftime({quoted(registry.dataset(table.datasets[0]).time_column)}, '%Y-%m')"
+    return f"strftime({quoted(table.time_column)}, '%Y-%m')"
 
 
 def partition_sql(table: Table, partition: Partition) -> str:

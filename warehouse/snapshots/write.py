@@ -27,7 +27,7 @@ from payer.values.crashpoints import crash_point
 from payer.values.durable import fsync_path
 from payer.values.ledger_reads import CostRow
 from payer.values.money import exact_decimal
-from warehouse.cache.rewinds import CacheVersion, cache_version, overtaken_tables
+from warehouse.cache.generation import CacheVersion, cache_version, overtaken_tables
 from warehouse.cache.sql import column_list, quoted
 from warehouse.cache.tables import Table, declared_tables
 from warehouse.snapshots.layout import apply_manifest, link, require_writable

@@ -13,7 +13,7 @@ from tests.scale import SCALE
 from tests.warehouse.publications import month
 from tests.warehouse.publish.test_replay import agrees, observe, parquet
 from tests.warehouse.purchases import open_ledger
-from warehouse.cache.rewinds import CacheVersion
+from warehouse.cache.generation import CacheVersion
 from warehouse.cache.store import Cache
 from warehouse.load.self_repair import load
 from warehouse.publish.publication import Publication

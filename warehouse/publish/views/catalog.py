@@ -28,10 +28,6 @@ def table(name: str) -> Table:
         raise KeyError(f"no table {name!r}; {fix}") from None
 
 
-def time_column(table: Table) -> str:
-    return dataset(table.datasets[0]).time_column
-
-
 ONLY_HERE = "only_in_its_own_file_use_the_versions_tables"
 """Beginning of the name of a view that each file has under a name of its own. Macros ask for it, as DuckDB looks up the
 names in a macro's body where the caller is: attached under another name, they would read the caller's own tables."""
@@ -88,7 +84,7 @@ def tables_sql() -> str:
         keys, bought = (f"[{', '.join(map(literal, names))}]::VARCHAR[]" for names in (key, datasets))
         return f"({literal(name)}, {keys}, {literal(time) if time else 'NULL'}, {bought})"
 
-    tables = [row(t.name, t.natural_key, time_column(t), t.datasets) for t in declared_tables().values()]
+    tables = [row(t.name, t.natural_key, t.time_column, t.datasets) for t in declared_tables().values()]
     own = [row(name, entry.key, entry.time_column, ()) for name, entry in TABLES.items()]
     rows = ",\n".join([*tables, *own])
     columns = "table_name, natural_key, time_column, datasets"

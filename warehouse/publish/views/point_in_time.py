@@ -69,7 +69,7 @@ _WRONG_BASIS = "basis is ''observed'' (when rows arrived) or ''published'' (when
 def _known_at(table: Table, only_here: str) -> str:
     seen = "CASE basis WHEN 'published' THEN o.public_at ELSE o.observed_at END"
     valid = f"CASE WHEN basis IN ('observed', 'published') THEN true ELSE error('{_WRONG_BASIS}' || basis) END"
-    column = dataset(table.datasets[0]).time_column
+    column = table.time_column
     known, time = f"known_{column}", column_list([column])
     ids = [name for name in table.natural_key if name != column]
     key = column_list(ids)

@@ -99,7 +99,7 @@ def _settles(table: Table) -> bool:
 
 
 def _of_table(table: Table) -> str:
-    key, time = column_list(table.natural_key), quoted(dataset(table.datasets[0]).time_column)
+    key, time = column_list(table.natural_key), quoted(table.time_column)
     changes = ", ".join(_change(name) for name in table.compared)
     settled = " ".join(f"WHEN {literal(name)} THEN {_settled(dataset(name), time)}" for name in table.datasets)
     return f"""SELECT {literal(table.name)}, dataset, row_key, change.column_name, change.before, change.after,

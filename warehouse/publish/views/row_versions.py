@@ -48,12 +48,11 @@ def query(table: Table, observations: str, snapshots: str, *, few: bool) -> str:
 
 
 def time_of(table: Table) -> str:
-    return quoted(dataset(table.datasets[0]).time_column)
+    return quoted(table.time_column)
 
 
 def ids_of(table: Table) -> list[str]:
-    time = dataset(table.datasets[0]).time_column
-    return [name for name in table.natural_key if name != time]
+    return [name for name in table.natural_key if name != table.time_column]
 
 
 def same_key(table: Table, one: str, other: str) -> str:
