@@ -218,15 +218,13 @@ class _Answer:
 
     def add(self, key: str, with_row: Set[int], first: int, last: int, *, rows_only: bool = False) -> None:
         """Add slots first…last of a key. `rows_only`: pages are still to come that may have the others."""
-        inside = [number for number in with_row if first <= number <= last]
-        if len(inside) == last - first + 1 and not self.hidden and last <= self.settled_until:
-            self.spans.append(CoveredSpan(key, first, last, self.bucket, True))
-            return
-        for start, end in _runs(sorted(inside)):
+        full = 0 < len(with_row) == last - first + 1 and (min(with_row), max(with_row)) == (first, last)
+        inside = () if full else sorted(number for number in with_row if first <= number <= last)
+        for start, end in [(first, last)] if full else _runs(inside):
             middle = min(end, max(start - 1, self.settled_until))
             self.spans += [CoveredSpan(key, start, middle, self.bucket, True)] if middle >= start else []
             self.spans += [CoveredSpan(key, middle + 1, end, self.bucket, False)] if middle < end else []
-        if not rows_only:
+        if not rows_only and not full:
             left = [n for n in range(first, last + 1) if n not in with_row and (key, n) not in self.hidden]
             self.absent += [AbsentSpan(key, start, end, self.ask) for start, end in _runs(left)]
 
