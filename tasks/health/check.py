@@ -183,19 +183,13 @@ def caps(limits: Iterable[CapLine]) -> Iterator[Finding]:
     """Find caps of which at least half is committed."""
     for cap in limits:
         percent = 100 if not cap.limit else 100 * cap.committed // cap.limit
-        reached = next(((step, severity) for step, severity in CAP_STEPS if percent >= step), None)
-        if reached is None:
+        if percent < CAP_STEPS[-1][0]:
             continue
-        step, severity = reached
+        step, severity = next((step, severity) for step, severity in CAP_STEPS if percent >= step)
         held, limit = Amount(cap.committed, cap.asset), Amount(cap.limit, cap.asset)
-        advice = (
-            ""
-            if step < CAP_STEPS[0][0]
-            else "nothing more is signed under it until the period ends; raise it if that is wrong"
-        )
-        yield Finding(
-            "cap", cap.name, severity, f"{cap.name}: {held} of {limit} committed, {percent} %", advice, str(step)
-        )
+        text = f"{cap.name}: {held} of {limit} committed, {percent} %"
+        full = "nothing more is signed under it until the period ends; raise it if that is wrong"
+        yield Finding("cap", cap.name, severity, text, full if step == CAP_STEPS[0][0] else "", str(step))
 
 
 def losses(undelivered: Iterable[Purchase], failed: Iterable[Purchase]) -> Iterator[Finding]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from decimal import Decimal, localcontext
+from decimal import Decimal
 from typing import Any
 
 from prefect import get_run_logger
@@ -15,7 +15,7 @@ from tasks.buy.bill import Bill, Line
 from tasks.buy.caps import CapLine
 from tasks.buy.outcome import Outcome
 from tasks.calls.call import WatchedCall, of_cost
-from tasks.ops.costs import view
+from tasks.ops.costs import total_of, view
 from tasks.ops.publish import cost_table
 from tasks.ops.reconcile import Books
 from tasks.request.counted import counted
@@ -155,8 +155,7 @@ def _cost_total(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name in (name for name in COST_COLUMNS if name in rows[0]):
         if name not in COST_LABELS:
-            with localcontext(prec=80):  # an asset of 18 decimals has more digits than Decimal adds up unasked
-                found[name] = sum((Decimal(row[name] or 0) for row in rows), Decimal(0))
+            found[name] = total_of(rows, name)
         else:
             found[name] = rows[0]["asset"] if name == "asset" else "" if found else "**total**"
     return found

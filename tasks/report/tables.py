@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from decimal import Context, Decimal
-from functools import reduce
+from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from tasks.calls.call import transaction_url
-from tasks.ops.costs import plain
+from tasks.ops.costs import plain, total_of
 from tasks.report.charts import POSITIONS
 from tasks.report.figures import FLIPS, PURCHASES, Row, TableCoverage
 from tasks.report.heatmap import state_of
@@ -20,9 +20,11 @@ Cell = Any
 
 @dataclass(frozen=True, slots=True)
 class PageColumn:
-    """A heading; `exact` columns hold amounts, which the page repeats for machines."""
+    """A heading, and the cell that a row has under it: that of a name, or made of the row. `exact` columns hold
+    amounts, which the page repeats for machines."""
 
     title: str
+    cell: str | Callable[[Any], Cell]
     right: bool = False
     exact: bool = False
     wraps: bool = False
@@ -31,6 +33,9 @@ class PageColumn:
     def kind(self) -> str:
         """The class of its cells."""
         return " ".join(name for name, on in (("n", self.right), ("wrap", self.wraps)) if on)
+
+    def of(self, row: Row) -> Cell:
+        return row[self.cell] if isinstance(self.cell, str) else self.cell(row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,24 +48,31 @@ class PageTable:
     foot: list[Cell] | None = None
 
 
-def words(*titles: str) -> tuple[PageColumn, ...]:
-    return tuple(PageColumn(title) for title in titles)
+def page_table(caption: str, columns: Sequence[PageColumn], rows: Iterable[Row], foot: Row | None = None) -> PageTable:
+    made = [[column.of(row) for column in columns] for row in rows]
+    return PageTable(caption, tuple(columns), made, [column.of(foot) for column in columns] if foot else None)
 
 
-def numbers(*titles: str) -> tuple[PageColumn, ...]:
-    return tuple(PageColumn(title, right=True) for title in titles)
+def word(title: str, cell: str | Callable[[Row], Cell] = "") -> PageColumn:
+    """A column of words; without a cell it is that of its title."""
+    return PageColumn(title, cell or title)
 
 
-def amounts(*titles: str) -> tuple[PageColumn, ...]:
-    return tuple(PageColumn(title, right=True, exact=True) for title in titles)
+def time(title: str, name: str) -> PageColumn:
+    return PageColumn(title, lambda row: moment(row[name]))
+
+
+def number(title: str, cell: str | Callable[[Row], Cell]) -> PageColumn:
+    return PageColumn(title, cell, right=True)
+
+
+def amount(title: str, cell: str | Callable[[Row], Cell]) -> PageColumn:
+    return PageColumn(title, cell, right=True, exact=True)
 
 
 def add(rows: Iterable[Row], name: str) -> str:
-    """Add up exact amounts, as text: with more digits than any amount has, so that none is rounded away."""
-    return str(plain(reduce(_EXACT.add, (Decimal(str(row[name])) for row in rows), Decimal(0))))
-
-
-_EXACT = Context(prec=200)
+    """Add up exact amounts, as text."""
+    return str(plain(total_of(rows, name)))
 
 
 def moment(text: str | None) -> str | None:
@@ -71,63 +83,60 @@ def moment(text: str | None) -> str | None:
 def flows(rows: Sequence[Row], totals: Sequence[Row]) -> PageTable:
     """A line per flow as `costs` has it, with totals where there is one asset."""
     columns = (
-        *words("flow"),
-        *amounts("amount"),
-        *numbers("paid calls"),
-        *amounts("in doubt", "lost"),
-        *numbers("new rows", "calls saved"),
-        *amounts("saved"),
+        word("flow"),
+        amount("amount", paid),
+        number("paid calls", "calls_paid"),
+        amount("in doubt", "in_doubt"),
+        amount("lost", "loss"),
+        number("new rows", "rows_new"),
+        number("calls saved", "calls_avoided"),
+        amount("saved", "saved"),
     )
-    names = ("in_doubt", "loss", "rows_new", "calls_avoided", "saved")
-
-    def line(title: str, row: Row) -> list[Cell]:
-        return [title, paid(row), row["calls_paid"], *(row[name] for name in names)]
-
-    made, foot = [line(row["flow"], row) for row in rows], [line("total", one) for one in totals]
-    if len(foot) > 1:
-        return PageTable("All time, by flow; totals by asset below", columns, [*made, *foot])
-    return PageTable("All time, by flow", columns, made, foot[0] if foot else None)
+    sums: list[Row] = [{**one, "flow": "total"} for one in totals]
+    if len(sums) > 1:
+        return page_table("All time, by flow; totals by asset below", columns, [*rows, *sums])
+    return page_table("All time, by flow", columns, rows, sums[0] if sums else None)
 
 
 def months(rows: Iterable[Row]) -> PageTable:
     columns = (
-        *words("month"),
-        *amounts("amount"),
-        *numbers("paid calls"),
-        *amounts("in doubt", "lost"),
-        *numbers("new rows"),
+        word("month", lambda row: row["month"][:7]),
+        amount("amount", paid),
+        number("paid calls", "calls_paid"),
+        amount("in doubt", "in_doubt"),
+        amount("lost", "loss"),
+        number("new rows", "rows_new"),
     )
-    names = ("calls_paid", "in_doubt", "loss", "rows_new")
-    made = [[row["month"][:7], paid(row), *(row[name] for name in names)] for row in rows]
-    return PageTable("By month, newest first", columns, made)
+    return page_table("By month, newest first", columns, rows)
 
 
 def spending(rows: Sequence[Row], shown: dict[str, str], asset: str) -> PageTable:
     """A line per day, a column per flow that has a colour; the last column and the last line add up."""
-    names = list(dict.fromkeys(shown.values()))
     days = sorted({row["day"] for row in rows}, reverse=True)
+    lines: list[Row] = [{"day": day, "rows": [row for row in rows if row["day"] == day]} for day in days]
 
-    def line(title: str, of: Sequence[Row]) -> list[Cell]:
-        parts = ([row for row in of if shown[row["flow"]] == name] for name in names)
-        return [title, *(add(part, "amount") if part else None for part in parts), add(of, "amount")]
+    def of_flow(name: str, line: Row) -> str | None:
+        part = [row for row in line["rows"] if shown[row["flow"]] == name]
+        return add(part, "amount") if part else None
 
-    made = [line(day, [row for row in rows if row["day"] == day]) for day in days]
-    caption = f"{asset} by day and flow, newest first"
-    return PageTable(caption, (*words("day"), *amounts(*names, "total")), made, line("total", rows))
+    columns = (
+        word("day"),
+        *(amount(name, partial(of_flow, name)) for name in dict.fromkeys(shown.values())),
+        amount("total", lambda line: add(line["rows"], "amount")),
+    )
+    return page_table(f"{asset} by day and flow, newest first", columns, lines, {"day": "total", "rows": rows})
 
 
 def new_rows(rows: Iterable[Row]) -> PageTable:
     columns = (
-        *words("dataset"),
-        *amounts("a new row", "amount"),
-        *numbers("new rows", "calls saved"),
-        *amounts("saved"),
+        word("dataset"),
+        amount("a new row", lambda row: short(row["amount_per_new_row"])),
+        amount("amount", paid),
+        number("new rows", "rows_new"),
+        number("calls saved", "calls_avoided"),
+        amount("saved", "saved"),
     )
-    names = ("rows_new", "calls_avoided", "saved")
-    made = [
-        [row["dataset"], short(row["amount_per_new_row"]), paid(row), *(row[name] for name in names)] for row in rows
-    ]
-    return PageTable("All time, by dataset", columns, made)
+    return page_table("All time, by dataset", columns, rows)
 
 
 def short(quotient: str | None) -> Cell:
@@ -145,44 +154,29 @@ def paid(row: Row, name: str = "amount") -> Cell:
 
 def losses(rows: Sequence[Row]) -> PageTable:
     columns = (
-        *words("when (UTC)"),
-        *amounts("lost"),
-        PageColumn("why", wraps=True),
-        *words("dataset", "seller", "purchase", "transaction"),
+        time("when (UTC)", "happened_at"),
+        amount("lost", lambda row: paid(row, "loss")),
+        PageColumn("why", "why", wraps=True),
+        word("dataset"),
+        word("seller"),
+        word("purchase", lambda row: {"text": row["purchase_id"], "title": row["purchase_id"]}),
+        word("transaction", transaction),
     )
-    made = [
-        [
-            moment(row["happened_at"]),
-            paid(row, "loss"),
-            row["why"],
-            row["dataset"],
-            row["seller"],
-            {"text": row["purchase_id"], "title": row["purchase_id"]},
-            transaction(row),
-        ]
-        for row in rows
-    ]
     newest = f"The newest {PURCHASES} losses" if len(rows) == PURCHASES else "Every loss, newest first"
-    return PageTable(newest, columns, made)
+    return page_table(newest, columns, rows)
 
 
 def purchases(rows: Sequence[Row]) -> PageTable:
     columns = (
-        *words("when (UTC)"),
-        *amounts("amount"),
-        *words("dataset", "state", "flow"),
-        *numbers("new rows"),
-        *words("transaction"),
+        time("when (UTC)", "happened_at"),
+        amount("amount", paid),
+        word("dataset"),
+        word("state", state),
+        word("flow"),
+        number("new rows", "rows_new"),
+        word("transaction", transaction),
     )
-    made = [
-        [
-            *(moment(row["happened_at"]), paid(row), row["dataset"], state(row)),
-            *(row["flow"], row["rows_new"], transaction(row)),
-        ]
-        for row in rows
-    ]
-    newest = f"The newest {PURCHASES}" if len(rows) == PURCHASES else "Newest first"
-    return PageTable(newest, columns, made)
+    return page_table(f"The newest {PURCHASES}" if len(rows) == PURCHASES else "Newest first", columns, rows)
 
 
 def state(row: Row) -> Cell:
@@ -208,16 +202,17 @@ def transaction(row: Row) -> Cell:
 
 def freshness(rows: Iterable[Row]) -> PageTable:
     columns = (
-        *words("dataset", "state", "newest row", "last delivery", "next due"),
-        *numbers("keys", "slots missing", "unreadable rows", "unusable bodies"),
+        word("dataset"),
+        word("state", lateness),
+        time("newest row", "newest_slot"),
+        time("last delivery", "last_delivery"),
+        time("next due", "expected_at"),
+        number("keys", "keys"),
+        number("slots missing", "slots_missing"),
+        number("unreadable rows", "rows_quarantined"),
+        number("unusable bodies", "failed_bodies"),
     )
-    times = ("newest_slot", "last_delivery", "expected_at")
-    names = ("keys", "slots_missing", "rows_quarantined", "failed_bodies")
-    made = [
-        [row["dataset"], lateness(row), *(moment(row[time]) for time in times), *(row[name] for name in names)]
-        for row in rows
-    ]
-    return PageTable("By dataset; times are UTC", columns, made)
+    return page_table("By dataset; times are UTC", columns, rows)
 
 
 def lateness(row: Row) -> Cell:
@@ -231,13 +226,15 @@ def lateness(row: Row) -> Cell:
 def coverage(table: TableCoverage) -> PageTable:
     """A line per token: days held, missing and confirmed empty; the gaps in words where there are few."""
     columns = (
-        *words("token", "first day", "last day"),
-        *numbers("held", "missing", "confirmed empty"),
-        PageColumn("gaps", wraps=True),
+        word("token", "symbol"),
+        word("first day", "first"),
+        word("last day", "last"),
+        number("held", "held"),
+        number("missing", "missing"),
+        number("confirmed empty", "empty"),
+        PageColumn("gaps", lambda row: _gaps(table, row["token_id"]), wraps=True),
     )
-    names = ("symbol", "first", "last", "held", "missing", "empty")
-    made = [[*(row[name] for name in names), _gaps(table, row["token_id"])] for row in table.states]
-    return PageTable(f"Days of {table.table}, {table.first} to {table.last}", columns, made)
+    return page_table(f"Days of {table.table}, {table.first} to {table.last}", columns, table.states)
 
 
 MOST_GAPS = 4
@@ -251,13 +248,15 @@ def _gaps(table: TableCoverage, token: int) -> str | None:
 
 
 def flips(rows: Sequence[Row]) -> PageTable:
-    columns = (*words("day", "token", "from", "to"), *numbers("price then, USD"))
-    made = [
-        [row["date"], row["symbol"], position(row["before"]), position(row["signal"]), price(row["price"])]
-        for row in rows[:FLIPS]
-    ]
+    columns = (
+        word("day", "date"),
+        word("token", "symbol"),
+        word("from", lambda row: position(row["before"])),
+        word("to", lambda row: position(row["signal"])),
+        number("price then, USD", lambda row: price(row["price"])),
+    )
     newest = f"The newest {FLIPS} of {len(rows)}" if len(rows) > FLIPS else "Newest first"
-    return PageTable(newest, columns, made)
+    return page_table(newest, columns, rows[:FLIPS])
 
 
 def position(signal: int | None) -> str:
@@ -272,20 +271,20 @@ def price(value: float | None) -> str | None:
 
 
 def grades(rows: Sequence[Row]) -> PageTable:
-    columns = (*words("token", "name"), *numbers("grade"), *numbers("24 h"), *words("signal", "momentum"))
-    made = [
-        [
-            row["token_symbol"] or row["token_id"],
-            row["token_name"],
-            {"text": f"{row['tm_grade']:.1f}", "bar": max(0, min(100, round(row["tm_grade"])))},
-            change(row["change"]),
-            row["signal"],
-            row["momentum"],
-        ]
-        for row in rows
-    ]
+    columns = (
+        word("token", lambda row: row["token_symbol"] or row["token_id"]),
+        word("name", "token_name"),
+        number("grade", _grade),
+        number("24 h", lambda row: change(row["change"])),
+        word("signal"),
+        word("momentum"),
+    )
     day = rows[0]["date"] if rows else ""
-    return PageTable(f"Token Metrics grade of {day}, 0 to 100, highest first", columns, made)
+    return page_table(f"Token Metrics grade of {day}, 0 to 100, highest first", columns, rows)
+
+
+def _grade(row: Row) -> Cell:
+    return {"text": f"{row['tm_grade']:.1f}", "bar": max(0, min(100, round(row["tm_grade"])))}
 
 
 def change(percent: float | None) -> Cell:

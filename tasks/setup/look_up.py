@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
@@ -71,23 +71,20 @@ PRICES = "price"
 
 
 class SellersLists:
-    """The seller's free lists, each fetched once, in a home that is thrown away with the `with` block.
+    """The seller's free lists, each fetched once, in a home that `of` throws away with the `with` block.
 
     `policy_text` names seller and chain; `clock_offset` is a sandbox's.
     """
 
-    def __init__(self, policy_text: str, clock_offset: str | None = None) -> None:
-        self._text, self._offset = policy_text, clock_offset
-        self._until_exit = ExitStack()
-
-    def __enter__(self) -> Self:
-        home = self._until_exit.enter_context(throwaway_home(self._offset))
-        self._policy = Path(home[HOME]) / "policy.toml"
+    def __init__(self, policy_text: str, home: Mapping[str, str]) -> None:
+        self._text, self._policy = policy_text, Path(home[HOME]) / "policy.toml"
         self._environ = {**home, POLICY: str(self._policy)}
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        self._until_exit.close()
+    @classmethod
+    @contextmanager
+    def of(cls, policy_text: str, clock_offset: str | None = None) -> Iterator[Self]:
+        with throwaway_home(clock_offset) as home:
+            yield cls(policy_text, home)
 
     async def find(self, words: str | None, *, top: bool, most: int) -> list[Listed]:
         """Return the tokens of a comma list such as "BTC,3306", or without one the `most` largest, with rank and price.

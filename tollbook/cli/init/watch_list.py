@@ -42,7 +42,7 @@ class TokenChooser:
         start = self.current.template if network is not None else self.current.policy_text or self.current.template
         policy_text = drafted(start, network=network, caps=caps, tokens=None)
 
-        with SellersLists(policy_text, self.world.clock_offset if self.world else None) as lists:
+        with SellersLists.of(policy_text, self.world.clock_offset if self.world else None) as lists:
 
             def looked_up(words: str | None) -> list[Listed]:
                 return asyncio.run(lists.find(words, top=self.flags.top, most=MOST_TOKENS))
