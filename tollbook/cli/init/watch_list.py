@@ -37,7 +37,7 @@ class TokenChooser:
 
     def choose_tokens(self, network: Network | None, caps: Mapping[str, str]) -> tuple[Listed, ...] | None:
         """None where the watch list stays as it is."""
-        if self.flags.tokens is None and self.current.tokens and not self.asks:
+        if not self.flags.tokens and self.current.tokens and not self.asks:
             return None
         start = self.current.template if network is not None else self.current.policy_text or self.current.template
         policy_text = drafted(start, network=network, caps=caps, tokens=None)
@@ -50,8 +50,8 @@ class TokenChooser:
             return self._watched(looked_up)
 
     def _watched(self, looked_up: LookUp) -> tuple[Listed, ...] | None:
-        if self.flags.tokens is not None:
-            return tuple(self._named(self.flags.tokens, looked_up))
+        if (listed := self.flags.token_list) is not None:
+            return tuple(self._named(listed, looked_up))
         try:
             largest = looked_up(",".join(map(str, self.current.tokens)) or None)
         except PayerError as error:
