@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from decimal import Decimal, localcontext
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -110,12 +109,6 @@ def views(home: Path, *selects: str) -> list[list[dict[str, Any]]]:
     """Return the rows of several queries over one publication."""
     answers = queries(home, *((select, ()) for select in selects))
     return [[dict(zip(names, map(plain, row), strict=True)) for row in rows] for names, rows in answers]
-
-
-def total_of(rows: Iterable[Mapping[str, Any]], name: str) -> Decimal:
-    """The exact sum of a column: an asset of 18 decimals has more digits than Decimal adds up unasked."""
-    with localcontext(prec=200):
-        return sum((Decimal(row[name] or 0) for row in rows), Decimal(0))
 
 
 def plain(value: Any) -> Any:

@@ -15,10 +15,10 @@ from tasks.buy.bill import Bill, Line
 from tasks.buy.caps import CapLine
 from tasks.buy.outcome import Outcome
 from tasks.calls.call import WatchedCall, of_cost
-from tasks.ops.costs import total_of, view
+from tasks.ops.costs import view
 from tasks.ops.publish import cost_table
 from tasks.ops.reconcile import Books
-from tasks.request.counted import counted
+from tasks.request.counted import counted, total_of
 from tasks.workspace.workspace import Workspace
 
 WITHIN = "within cap"

@@ -9,10 +9,11 @@ from functools import partial
 from typing import Any
 
 from tasks.calls.call import transaction_url
-from tasks.ops.costs import plain, total_of
+from tasks.ops.costs import plain
 from tasks.report.charts import POSITIONS
 from tasks.report.figures import FLIPS, PURCHASES, Row, TableCoverage
 from tasks.report.heatmap import state_of
+from tasks.request.counted import total_of
 
 Cell = Any
 """Text or a number, None for unknown, or a mapping: text with href, mark (a badge), bar (percent), tone or title."""

@@ -9,6 +9,13 @@ from payer.values.purchase import Purchase, where_it_is, whose
 from tollbook.cli.terminal.output import Output
 
 
+def show_lost(output: Output, undelivered: Sequence[Purchase], failed: Sequence[Purchase]) -> None:
+    """Print what was paid for nothing, and waits for an operator."""
+    decides = "needs operator approval (accept-loss)"
+    show_purchases(output, f"Undelivered: paid, no data; {decides}", undelivered)
+    show_purchases(output, f"Failed: a body came that can't be used; {decides}", failed)
+
+
 def show_purchases(output: Output, title: str, purchases: Sequence[Purchase]) -> None:
     """Print purchases under a title; nothing when there are none."""
     if not purchases:

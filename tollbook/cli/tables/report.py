@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from decimal import Decimal, localcontext
+from decimal import Decimal
 from typing import Any
 
 from payer.values.purchase import Money
+from tasks.request.counted import total_of
 from tollbook.cli.terminal.output import Output
 
 Row = Mapping[str, Any]
@@ -69,12 +70,6 @@ def _total(columns: tuple[str, ...], rows: Sequence[Row], asset: str) -> list[st
             total = format(total_of([row for row in rows if row["asset"] == asset], name), "f")
             cells.append(_shown(name, total, asset))
     return cells
-
-
-def total_of(rows: Sequence[Row], name: str) -> Decimal:
-    """The exact sum of a column: an asset of 18 decimals has more digits than Decimal adds up unasked."""
-    with localcontext(prec=80):
-        return sum((Decimal(row[name] or 0) for row in rows), Decimal(0))
 
 
 def _shown(name: str, value: object, asset: str) -> str:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from payer.values.errors import Misconfigured
-from tasks.request.counted import counted
+from tasks.request.counted import counted, total_of
 from tollbook.cli import options
-from tollbook.cli.tables.report import show_costs, show_losses, total_of
+from tollbook.cli.tables.report import show_costs, show_losses
 from tollbook.cli.terminal.output import Output
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from tollbook.cli.terminal.output import Output
 def recover(as_json: options.Json = False) -> int:
     """Claim what is paid, free what is proven void, load and publish. Buys nothing new."""
     from tasks.ops.recovery import recover_all
-    from tollbook.cli.tables.purchases import show_purchases
+    from tollbook.cli.tables.purchases import show_lost, show_purchases
     from tollbook.cli.workspace import in_workspace
 
     output = Output(as_json=as_json)
@@ -25,8 +25,7 @@ def recover(as_json: options.Json = False) -> int:
     for note in done.notes:
         output.line(f"  note        {note}", style="yellow")
     show_purchases(output, "Still in doubt: run `tollbook recover` again later", [p for p, _ in done.in_doubt])
-    show_purchases(output, "Undelivered: paid, no data; needs operator approval (accept-loss)", done.undelivered)
-    show_purchases(output, "Failed: a body came that can't be used; needs operator approval (accept-loss)", done.failed)
+    show_lost(output, done.undelivered, done.failed)
     return done.exit_code
 
 

@@ -14,7 +14,7 @@ def status(as_json: options.Json = False) -> int:
     """
     from tasks.ops.status import read_status
     from tasks.workspace.workspace import Workspace
-    from tollbook.cli.tables.purchases import show_purchases
+    from tollbook.cli.tables.purchases import show_lost, show_purchases
 
     output = Output(as_json=as_json)
     with Workspace.open() as ws:
@@ -52,6 +52,5 @@ def status(as_json: options.Json = False) -> int:
     undelivered = {purchase.purchase_id for purchase in now.undelivered}
     watched = [purchase for purchase in now.open if purchase.purchase_id not in undelivered]
     show_purchases(output, "Open: reserved or in doubt, being watched", watched)
-    show_purchases(output, "Undelivered: paid, no data; needs operator approval (accept-loss)", now.undelivered)
-    show_purchases(output, "Failed: a body came that can't be used; needs operator approval (accept-loss)", now.failed)
+    show_lost(output, now.undelivered, now.failed)
     return now.exit_code
