@@ -196,23 +196,17 @@ def of_cost(row: Mapping[str, Any]) -> WatchedCall:
         at=datetime.fromisoformat(row["block_time"] or row["created_at"]),
         state=state,
         bought=Means.FREE if state is State.FREE else Means.PAID,
-        flow=row["flow"],
-        run_id=row["run_id"],
-        seller=row["seller"],
-        dataset=row["dataset"],
         subject=of_text(row["dataset"], row["request"], row["edition"]),
-        request=row["request"],
-        edition=row["edition"],
-        network=row["network"],
-        asset=row["asset"],
-        decimals=row["decimals"],
-        amount_atomic=row["amount_atomic"],
-        money=row["money"],
-        data=row["data"],
-        purchase_id=row["purchase_id"],
-        tx_hash=row["tx_hash"],
         why=row["failure"] or row["denied"],
+        **{name: row[name] for name in _OF_COSTS},
     )
+
+
+_OF_COSTS = (
+    *("flow", "run_id", "seller", "dataset", "request", "edition", "network", "asset", "decimals", "amount_atomic"),
+    *("money", "data", "purchase_id", "tx_hash"),
+)
+"""Fields that are columns of `costs`."""
 
 
 def state_of(p: Purchase) -> State:

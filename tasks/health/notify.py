@@ -11,9 +11,8 @@ import json
 import logging
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -60,16 +59,11 @@ def after(findings: Sequence[Finding]) -> dict[str, Told]:
 
 
 class Memory:
-    """The file of what was told. `held` keeps other processes out, so that a change is told once."""
+    """The file of what was told. Its `lock` keeps other processes out, so that a change is told once."""
 
     def __init__(self, state: Path) -> None:
         self._path = state / "health.json"
-        self._lock = FileLock(str(state / "health.lock"), mode=0o600)
-
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        with self._lock:
-            yield
+        self.lock = FileLock(str(state / "health.lock"), mode=0o600)
 
     def read(self, *, sent: bool = False) -> dict[str, Told]:
         """Return what was told; with `sent`, what was sent to people, not only shown.
@@ -104,7 +98,7 @@ async def notify(health: Health, memory: Memory, urls: str | None) -> tuple[Heal
 
     Without `urls` nothing is sent: events and reports show what changed. Once there are some, all is told.
     """
-    with memory.held():
+    with memory.lock:
         changes = compare(memory.read(sent=bool(urls)), health.findings)
         problem = await _send(changes, urls) if changes and urls else ""
         if not problem:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from statistics import median
@@ -41,23 +42,14 @@ class ExpectedBill:
 
 async def expected_bills(ws: Workspace, schedules: Sequence[Schedule]) -> list[ExpectedBill]:
     """Forecast the bills of the coming day, in the order of time. A flow whose keys can't be known now is left out."""
-    chosen, keys = [], []
-    for schedule in schedules:
-        if not schedule.active or schedule.flow not in registry.feeds():
-            continue
-        try:
-            ws.asset(registry.dataset(registry.feeds()[schedule.flow].datasets[0]).seller)
-            keys.append(await resolve_keys(ws, schedule.tokens))
-        except PayerError:
-            continue
-        chosen.append(schedule)
     bills: list[ExpectedBill] = []
-    for schedule, named in zip(chosen, keys, strict=True):
-        try:
-            async for at, _, run in runs_ahead(ws, [schedule], [named], days=1):
-                bills.append(ExpectedBill(at, run.flow, run.asset, run.at_most_atomic))
-        except PayerError:
-            continue
+    for schedule in schedules:
+        if schedule.active and schedule.flow in registry.feeds():
+            with suppress(PayerError):
+                ws.asset(registry.dataset(registry.feeds()[schedule.flow].datasets[0]).seller)
+                named = await resolve_keys(ws, schedule.tokens)
+                async for at, _, run in runs_ahead(ws, [schedule], [named], days=1):
+                    bills.append(ExpectedBill(at, run.flow, run.asset, run.at_most_atomic))
     return sorted(bills, key=lambda bill: bill.at)
 
 

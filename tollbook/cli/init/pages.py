@@ -13,26 +13,27 @@ from tasks.setup.policy_text import Listed, Network
 from tasks.setup.setup import FileChange, Folder, Setup
 from tollbook.cli.init.world import PaidWorld
 from tollbook.cli.terminal.output import Output
+from warehouse.cache.store import Token
 
 FLOWS = "grades signals moonshots"
+
+
+TOKEN_COLUMNS = ("id", "symbol", "name", "rank", "market cap, USD")
+
+
+def token_cells(token: Listed | Token) -> tuple[str, ...]:
+    rank = "-" if token.rank is None else str(token.rank)
+    cap = "-" if token.market_cap is None else f"{token.market_cap:,.0f}"
+    return str(token.token_id), token.symbol or "-", token.name or "-", rank, cap
 
 
 def show_tokens(output: Output, tokens: Sequence[Listed]) -> None:
     """Print tokens with rank and price from the seller's free lists; nothing where those could not be read."""
     if not any(token.symbol for token in tokens):
         return
-    rows = [
-        (
-            str(token.token_id),
-            token.symbol or "-",
-            token.name or "-",
-            "-" if token.rank is None else str(token.rank),
-            "-" if token.market_cap is None else f"{token.market_cap:,.0f}",
-            "-" if token.price is None else f"{token.price:,.6g}" if token.price < 1 else f"{token.price:,.2f}",
-        )
-        for token in tokens
-    ]
-    columns = ("id", "symbol", "name", "rank", "market cap, USD", "price, USD")
+    prices = ("-" if t.price is None else f"{t.price:,.6g}" if t.price < 1 else f"{t.price:,.2f}" for t in tokens)
+    rows = [(*token_cells(token), price) for token, price in zip(tokens, prices, strict=True)]
+    columns = (*TOKEN_COLUMNS, "price, USD")
     known = [at for at, _ in enumerate(columns) if any(row[at] != "-" for row in rows)]
     output.line()
     output.table(

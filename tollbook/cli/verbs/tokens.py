@@ -29,6 +29,7 @@ def tokens(
     from tasks.reference.catalogue import catalogue, ranked
     from tasks.request.tokens import search
     from tasks.setup.look_up import free_lists
+    from tollbook.cli.init.pages import TOKEN_COLUMNS, token_cells
     from tollbook.cli.workspace import in_workspace
     from tollbook.templates import template
 
@@ -47,19 +48,9 @@ def tokens(
     if not found:
         output.line(f"no token's id, symbol or name fits {query!r}")
         return Misconfigured.exit_code
-    rows = [
-        (
-            str(token.token_id),
-            token.symbol or "-",
-            token.name or "-",
-            "-" if token.rank is None else str(token.rank),
-            "-" if token.market_cap is None else f"{token.market_cap:,.0f}",
-        )
-        for token in found[:SHOWN]
-    ]
-    capped = any(token.market_cap is not None for token in found)
-    columns = ("id", "symbol", "name", "rank", "market cap, USD")[: None if capped else 4]
-    output.table(columns, [row[: len(columns)] for row in rows], right=frozenset({0, 3, 4}))
+    columns = TOKEN_COLUMNS[: None if any(token.market_cap is not None for token in found) else 4]
+    rows = [token_cells(token)[: len(columns)] for token in found[:SHOWN]]
+    output.table(columns, rows, right=frozenset({0, 3, 4}))
     if len(found) > SHOWN:
         output.line(f"  and {len(found) - SHOWN} more; a longer QUERY finds fewer, --json has all")
     return 0
