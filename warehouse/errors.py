@@ -21,6 +21,10 @@ class CacheIncomplete(WarehouseError):
     """Raised when the cache doesn't know everything that was bought: planning on it would buy again. Load first."""
 
 
+class OtherRelease(WarehouseError):
+    """Raised when a published file lacks what this release asks of it: another one wrote it."""
+
+
 def is_disk_error(error: Exception) -> bool:
     """True for an OSError, and for what DuckDB raises in its place. Who raised one of DuckDB's has imported it."""
     duckdb = sys.modules.get("duckdb")

@@ -63,13 +63,15 @@ def as_payer_error(error: Exception) -> PayerError | None:
     """Return the error as a payer error; None for one that is neither of the disk nor of the warehouse."""
     if isinstance(error, PayerError):
         return error
-    from warehouse.errors import WarehouseError, is_disk_error
+    from warehouse.errors import OtherRelease, WarehouseError, is_disk_error
 
     if isinstance(error, OSError) and error.strerror:
         words = disk_words(error.strerror)
         return DiskTrouble(f"{error.filename}: {words}" if error.filename else words)
     if is_disk_error(error):
         return DiskTrouble(disk_words(str(error)))
+    if isinstance(error, OtherRelease):
+        return CacheTrouble(str(error), advice="`tollbook publish` writes it as this release does, for $0")
     if isinstance(error, WarehouseError):
         return CacheTrouble(str(error))
     return None

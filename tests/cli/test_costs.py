@@ -10,6 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import duckdb
 import pytest
 
 from payer.ledger import Ledger
@@ -160,3 +161,16 @@ def test_costs_reads_what_is_published_and_says_what_is_not(spent: Command) -> N
     assert (said.code, [row["amount"] for row in said.document]) == (0, ["0.051"])
     assert "the ledger has newer events" in said.err
     assert published.stat().st_ino == before
+
+
+def test_a_file_that_another_release_published_is_named_with_what_to_do(spent: Command) -> None:
+    """As in the first minutes after an upgrade. No SQL is shown."""
+    public = Path(spent.env["TOLLBOOK_HOME"]) / "published" / "warehouse.duckdb"
+    with duckdb.connect(str(public)) as con:
+        con.execute("UPDATE publication SET layout = 1; DROP VIEW costs")
+    refused = spent("costs", "--json")
+    assert (refused.code, refused.document["error"]["kind"]) == (6, "CacheTrouble")
+    assert refused.document["error"]["what"] == f"{public} was published by another release of tollbook"
+    assert "tollbook publish" in refused.document["error"]["advice"]
+    assert spent("publish").code == 0
+    assert spent("costs").code == 0
