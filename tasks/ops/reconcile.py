@@ -10,10 +10,9 @@ from typing import Any
 from payer.chain.chain import Progress, unwatched
 from payer.settle.foreign import Foreign
 from payer.settle.reconcile import Difference, Reconciled, damaged_bodies, damaged_projection
-from payer.values.errors import PaidUndelivered, Unresolved, worst
 from payer.values.money import Amount
 from payer.values.purchase import Purchase, whose
-from tasks.ops.status import doubt_text, exposed, loss_text, purchase_document
+from tasks.ops.status import doubt_text, exit_code_of, exposed, loss_text, purchase_document
 from tasks.workspace.workspace import Workspace, in_ledger_thread
 from warehouse.audit import Fault, check_cache, check_published
 from warehouse.publish.publish import publish
@@ -47,8 +46,7 @@ class Books:
     @property
     def exit_code(self) -> int:
         """5 for losses, which need an operator; 4 for any difference, and for money in doubt, until one has looked."""
-        lost = [PaidUndelivered.exit_code] if self.losses else []
-        return worst([*lost, *([Unresolved.exit_code] if self.differences or self.in_doubt else [])])
+        return exit_code_of(self.losses, self.differences or self.in_doubt)
 
     @property
     def loss_text(self) -> str:

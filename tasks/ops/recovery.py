@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from payer.settle.recover import Recovered
-from payer.values.errors import PaidUndelivered, Unresolved
 from payer.values.purchase import Purchase
 from tasks.buy.publish import LeftToPublisher, load, publish
 from tasks.buy.purchase import recover
-from tasks.ops.status import exposed, purchase_document, undelivered_text
+from tasks.ops.status import exit_code_of, exposed, purchase_document, undelivered_text
 from tasks.workspace.run import AsStep, plain
 from tasks.workspace.workspace import Workspace
 from warehouse.load.report import LoadReport
@@ -37,9 +36,7 @@ class Recovery:
 
     @property
     def exit_code(self) -> int:
-        if self.undelivered or self.failed:
-            return PaidUndelivered.exit_code
-        return Unresolved.exit_code if self.in_doubt else 0
+        return exit_code_of(self.undelivered or self.failed, self.in_doubt)
 
     def counts(self) -> dict[str, int]:
         return {

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from payer.ledger.operator.freezes import Freeze
-from payer.values.errors import PaidUndelivered, Unresolved, worst
+from payer.values.errors import PaidUndelivered, Unresolved
 from payer.values.money import Amount, Asset
 from payer.values.purchase import Data, Money, Purchase, whose
 from tasks.buy.caps import CapLine, cap_lines
@@ -67,10 +67,7 @@ class Status:
 
     @property
     def exit_code(self) -> int:
-        """5 for purchases that brought nothing and await an operator, 4 for money in doubt, else 0 (I12)."""
-        lost = [PaidUndelivered.exit_code] if self.undelivered or self.failed else []
-        in_doubt = [Unresolved.exit_code] if any(self.in_doubt.values()) else []
-        return worst([*lost, *in_doubt])
+        return exit_code_of(self.undelivered or self.failed, any(self.in_doubt.values()))
 
     def document(self) -> dict[str, Any]:
         return {
@@ -103,6 +100,11 @@ class Status:
 
     def text(self, symbol: str, amount_atomic: int) -> str:
         return Amount(amount_atomic, self.assets[symbol]).decimal
+
+
+def exit_code_of(lost: object, in_doubt: object) -> int:
+    """5 for purchases that brought nothing and await an operator, 4 for money in doubt, else 0 (I12)."""
+    return PaidUndelivered.exit_code if lost else Unresolved.exit_code if in_doubt else 0
 
 
 def read_status(ws: Workspace) -> Status:

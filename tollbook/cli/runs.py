@@ -21,7 +21,7 @@ from tasks.workspace.cache_trouble import as_payer_errors
 from tasks.workspace.run import new_run
 from tasks.workspace.workspace import Workspace
 from tollbook.cli.errors import BadUsage
-from tollbook.cli.terminal.progress import Stage, no_stage, staged
+from tollbook.cli.terminal.progress import Stage, no_stage, stage_of, with_stages
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ async def run_flows(
     """
     keys = await resolve_keys(ws, one_list(selection.tokens), selection.keys or (), top=selection.top)
     names, notes = await ws.in_thread(selection.names, ws)
-    left = budget_of(ws, names, max_cost)
+    left, step = budget_of(ws, names, max_cost), with_stages(stage_of(watch))
     ended: list[Outcome | tuple[str, PayerError]] = []
     for name in names:
         if ws.stop.requested:
@@ -131,7 +131,7 @@ async def run_flows(
             request = await ws.in_thread(request_fresh, ws, name, reason=reason, at=ws.clock.now(), keys=keys)
             run = new_run(request.flow, reason, ws.clock.now(), budget=left)
             with as_payer_errors():
-                outcome = await ingest(ws, request, run, watch=watch, step=staged(watch), publishes=publishes)
+                outcome = await ingest(ws, request, run, watch=watch, step=step, publishes=publishes)
         except PayerError as error:
             ended.append((name, error))
             continue

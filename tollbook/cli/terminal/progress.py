@@ -59,15 +59,9 @@ def watch_for(*, quiet: bool = False) -> Watch:
     return Bar() if sys.stderr.isatty() else Lines()
 
 
-def say(watch: Watch, words: str) -> None:
-    """Show at once what is done, where the watch is a bar."""
-    if isinstance(watch, Bar):
-        watch.stage(words)
-
-
-def staged(watch: Watch) -> AsStep:
-    """Have a bar show steps between purchases; lines and silence have nothing to show."""
-    return with_stages(watch.stage if isinstance(watch, Bar) else no_stage)
+def stage_of(watch: Watch) -> Stage:
+    """What a bar shows between purchases; lines and silence have nothing to show."""
+    return watch.stage if isinstance(watch, Bar) else no_stage
 
 
 class Lines(Counting):

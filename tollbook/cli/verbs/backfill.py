@@ -43,7 +43,7 @@ def backfill(
         from tollbook.cli.runs import range_request
         from tollbook.cli.tables.bills import show_bills
         from tollbook.cli.tables.outcomes import show_outcome
-        from tollbook.cli.terminal.progress import staged, watch_for
+        from tollbook.cli.terminal.progress import stage_of, watch_for, with_stages
         from tollbook.cli.workspace import in_workspace
 
         async def work(ws: Workspace) -> Bill | Outcome:
@@ -57,7 +57,8 @@ def backfill(
             approval, watch = Approval(output, budget, yes=yes), watch_for(quiet=as_json or bool(ws.settings.log))
             run = new_run(request.flow, request.reason, ws.clock.now(), budget=budget)
             try:
-                return await ingest(ws, request, run, watch=watch, approve_bill=approval, step=staged(watch))
+                step = with_stages(stage_of(watch))
+                return await ingest(ws, request, run, watch=watch, approve_bill=approval, step=step)
             finally:
                 watch.ended()
 

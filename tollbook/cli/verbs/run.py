@@ -136,7 +136,7 @@ def _run(output: Output, selection: Selection, max_cost: str | None, spinner: Sp
     from tollbook.cli import errors
     from tollbook.cli.runs import run_flows
     from tollbook.cli.tables.outcomes import show_outcomes
-    from tollbook.cli.terminal.progress import say, watch_for
+    from tollbook.cli.terminal.progress import stage_of, watch_for
     from tollbook.cli.workspace import in_workspace
 
     selection.check()
@@ -145,7 +145,7 @@ def _run(output: Output, selection: Selection, max_cost: str | None, spinner: Sp
         _ = ws.wallet
         spinner.end()
         watch = watch_for(quiet=output.as_json or bool(ws.settings.log))
-        say(watch, "planning")
+        stage_of(watch)("planning")
         return await run_flows(ws, selection, "manual", max_cost, watch)
 
     ended = in_workspace(work, waits=True)
