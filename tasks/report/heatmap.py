@@ -7,19 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
-from tasks.report.charts import (
-    BROAD,
-    NARROW,
-    Drawing,
-    days_between,
-    inline,
-    next_day,
-    plot_width,
-    time_axis,
-    time_scale,
-    to_svg,
-    utc,
-)
+from tasks.report import charts
 from tasks.report.figures import Row, TableCoverage
 
 if TYPE_CHECKING:
@@ -48,7 +36,7 @@ def state_of(state: str) -> str:
     return state if state in STATES else "missing"
 
 
-def coverage(table: TableCoverage, tokens: Sequence[int]) -> Drawing:
+def coverage(table: TableCoverage, tokens: Sequence[int]) -> charts.Drawing:
     """Draw the tokens in the given order, up to MOST_TOKENS of them."""
     drawn_tokens = tokens[:MOST_TOKENS]
     runs = [run for run in table.runs if run["token_id"] in set(drawn_tokens)]
@@ -57,21 +45,21 @@ def coverage(table: TableCoverage, tokens: Sequence[int]) -> Drawing:
         [{**cell, "token": names[cell["token_id"]]} for cell in cells_of(runs, most)] for most in (MOST_CELLS, 0)
     )
     order = [names[token] for token in drawn_tokens if token in names]
-    first, end = table.first, next_day(table.last)
+    first, end = table.first, charts.next_day(table.last)
 
     def drawn(width: int) -> alt.Chart:
         import altair as alt
 
-        room = plot_width(first, end, width - 80, 30)
-        apart = room / days_between(first, end) >= APART and len(one_by_one) <= MOST_CELLS
+        room = charts.plot_width(first, end, width - 80, 30)
+        apart = room / charts.days_between(first, end) >= APART and len(one_by_one) <= MOST_CELLS
         cells = one_by_one if apart else joined
         edge: dict[str, Any] = {"stroke": "var(--card)", "strokeWidth": 0.8} if apart else {}
         states = alt.Scale(domain=list(STATES), range=list(STATES.values()))
         chart: alt.Chart = (
-            alt.Chart(inline(cells))
+            alt.Chart(charts.inline(cells))
             .mark_rect(height={"band": 0.82}, clip=True, **edge)
             .encode(
-                x=alt.X("first:T", scale=time_scale(first, end), axis=time_axis(first, end, room)),
+                x=alt.X("first:T", scale=charts.time_scale(first, end), axis=charts.time_axis(first, end, room)),
                 x2="until:T",
                 y=alt.Y("token:N", sort=order, title=None, axis=alt.Axis(labelLimit=76, ticks=False, domain=False)),
                 color=alt.Color("state:N", scale=states, legend=None),
@@ -80,7 +68,7 @@ def coverage(table: TableCoverage, tokens: Sequence[int]) -> Drawing:
         )
         return chart
 
-    return Drawing(to_svg(drawn(BROAD)), to_svg(drawn(NARROW)))
+    return charts.Drawing(charts.to_svg(drawn(charts.BROAD)), charts.to_svg(drawn(charts.NARROW)))
 
 
 def unique_names(rows: Iterable[Row]) -> dict[int, str]:
@@ -135,4 +123,9 @@ def _days(run: Row) -> list[date]:
 
 
 def _cell(run: Row, first: date, until: date) -> Row:
-    return {"token_id": run["token_id"], "state": run["state"], "first": utc(str(first)), "until": utc(str(until))}
+    return {
+        "token_id": run["token_id"],
+        "state": run["state"],
+        "first": charts.utc(str(first)),
+        "until": charts.utc(str(until)),
+    }

@@ -38,28 +38,22 @@ class Network:
         return int(self.network["chain_id"])
 
 
+def _usdc(address: str, eip712_name: str) -> dict[str, Any]:
+    return {"address": address, "eip712_name": eip712_name, "eip712_version": "2", "decimals": 6}
+
+
 BASE_SEPOLIA = Network(
     "base-sepolia",
     "Base Sepolia, test money",
     {"chain_id": 84532, "v1_name": "base-sepolia", "rpc_url": "https://sepolia.base.org"},
-    {
-        "address": "0x036CbD53842c5426634e7929541eC2318f3dCF7e",
-        "eip712_name": "USDC",
-        "eip712_version": "2",
-        "decimals": 6,
-    },
+    _usdc("0x036CbD53842c5426634e7929541eC2318f3dCF7e", "USDC"),
     faucet="test USDC is free at https://faucet.circle.com (choose Base Sepolia)",
 )
 BASE = Network(
     "base",
     "Base, real money",
     {"chain_id": 8453, "v1_name": "base", "rpc_url": "https://mainnet.base.org"},
-    {
-        "address": "0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913",
-        "eip712_name": "USD Coin",
-        "eip712_version": "2",
-        "decimals": 6,
-    },
+    _usdc("0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913", "USD Coin"),
 )
 NETWORKS: Mapping[str, Network] = MappingProxyType({each.name: each for each in (BASE_SEPOLIA, BASE)})
 
