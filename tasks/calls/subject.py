@@ -37,8 +37,8 @@ def of_plan(dataset: str, context: Mapping[str, Any], request: Sequence[tuple[st
     """Read the plan's own words about a call, which its purchase keeps; those of the request where there are none."""
     try:
         sold = registry.dataset(dataset)
-        days = sold.grain % DAY == 0
-        first, last = (_slot_text(start_of(sold, int(context[end])), days=days) for end in ("first", "last"))
+        form = "%Y-%m-%d" if sold.grain % DAY == 0 else "%Y-%m-%dT%H"
+        first, last = (f"{start_of(sold, int(context[end])):{form}}" for end in ("first", "last"))
         page = context.get("page")
         further = isinstance(page, int) and page > context.get("first_page", page)
         return AskedFor(_keys(map(str, context["keys"])), first, last, page if further else None)
@@ -80,10 +80,6 @@ def _further_page(sold: Dataset, values: Mapping[str, str]) -> int | None:
 
 def _keys(keys: Any) -> tuple[str, ...]:
     return tuple(key for key in keys if key != EVERYTHING)
-
-
-def _slot_text(start: datetime, *, days: bool) -> str:
-    return f"{start:%Y-%m-%d}" if days else f"{start:%Y-%m-%dT%H}"
 
 
 def _unix_day(seconds: str, before: int) -> str:

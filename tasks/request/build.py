@@ -47,7 +47,8 @@ def request_range(
     datasets = list({dataset.name: dataset for dataset, _ in found}.values())
     notes = [*keys.notes, *(note for _, dataset_notes in found for note in dataset_notes)]
     if last is None:
-        last = _newest_settled(datasets, at)
+        settled = min((at - timedelta(seconds=dataset.settle)).date() for dataset in datasets)
+        last = settled - timedelta(days=1)
         notes.append(f"up to {last}, the newest day whose rows no longer move; --to buys later ones")
         if first > last:
             raise BadRequest(f"no day since {first} is settled: the newest is {last}", advice="name the end with --to")
@@ -145,11 +146,6 @@ def _beginnings(ws: Workspace, dataset: Dataset, request: DatasetRequest) -> Ite
             began.setdefault(first, []).append(key)
     for first, keys in sorted(began.items()):
         yield f"no {dataset.name} of {', '.join(sorted(keys))} before {start_of(dataset, first):%Y-%m-%d} are known"
-
-
-def _newest_settled(datasets: Iterable[Dataset], at: datetime) -> date:
-    """Return the newest day whose last slot has settled, in each of the datasets."""
-    return min((at - timedelta(seconds=dataset.settle)).date() for dataset in datasets) - timedelta(days=1)
 
 
 def _date(option: str, text: str) -> date:

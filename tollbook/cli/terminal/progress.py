@@ -60,7 +60,7 @@ def watch_for(*, quiet: bool = False) -> Watch:
 
 
 def stage_of(watch: Watch) -> Stage:
-    """What a bar shows between purchases; lines and silence have nothing to show."""
+    """Return what shows steps between purchases: a bar does; lines and silence have nothing to show."""
     return watch.stage if isinstance(watch, Bar) else no_stage
 
 
