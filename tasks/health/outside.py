@@ -56,28 +56,18 @@ async def expected_bills(ws: Workspace, schedules: Sequence[Schedule]) -> list[E
 def grade_balance(asset: Asset, held: int, bills: Sequence[ExpectedBill]) -> Check:
     """Fail a balance below the next run's bill, and warn of one below a day's bills. Pure."""
     ours = [bill for bill in bills if bill.asset == asset and bill.amount_atomic]
+    holds = Amount(held, asset)
     if not ours:
-        return Check(BALANCE, True, f"{Amount(held, asset)}, and no schedule is to buy anything in the coming day")
+        return Check(BALANCE, True, f"{holds}, and no schedule is to buy anything in the coming day")
     coming, day = ours[0], sum(bill.amount_atomic for bill in ours)
     if held < coming.amount_atomic:
         when = f"{coming.flow} at {coming.at:%Y-%m-%d %H:%M} UTC"
-        return Check(
-            BALANCE,
-            False,
-            f"{Amount(held, asset)}, and the next run ({when}) is to cost {Amount(coming.amount_atomic, asset)}",
-            "top the wallet up: it can't pay the next run",
-            Refused.exit_code,
-        )
+        text = f"{holds}, and the next run ({when}) is to cost {Amount(coming.amount_atomic, asset)}"
+        return Check(BALANCE, False, text, "top the wallet up: it can't pay the next run", Refused.exit_code)
     if held < day:
-        return Check(
-            BALANCE,
-            True,
-            f"{Amount(held, asset)}, and the coming day is to cost {Amount(day, asset)}",
-            "top the wallet up: it holds less than a day's expected bills",
-        )
-    return Check(
-        BALANCE, True, f"{Amount(held, asset)}, enough for {held // day} days at the coming day's {Amount(day, asset)}"
-    )
+        text = f"{holds}, and the coming day is to cost {Amount(day, asset)}"
+        return Check(BALANCE, True, text, "top the wallet up: it holds less than a day's expected bills")
+    return Check(BALANCE, True, f"{holds}, enough for {held // day} days at the coming day's {Amount(day, asset)}")
 
 
 ANY_PAYEE = '; pay_to = "any": nothing checks who is paid, only the caps bound it (docs/policy.md)'

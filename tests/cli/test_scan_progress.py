@@ -6,7 +6,7 @@ import pytest
 
 from tests.cli.conftest import Command
 from tollbook.cli.terminal import progress
-from tollbook.cli.terminal.progress import Blocks, Searches
+from tollbook.cli.terminal.progress import Blocks
 
 
 def test_a_long_scan_says_how_far_it_is_and_how_long_it_takes(capsys: pytest.CaptureFixture[str]) -> None:
@@ -32,7 +32,7 @@ def test_a_scan_that_is_read_at_once_says_nothing(capsys: pytest.CaptureFixture[
 
 def test_a_long_search_for_payments_names_its_server(capsys: pytest.CaptureFixture[str]) -> None:
     seconds = iter([0.0, 0.0, 30.0, 60.0])
-    shown = Searches("rpc.example:8545", lambda: next(seconds))
+    shown = Blocks(lambda: next(seconds), server="rpc.example:8545")
     for read in (0, 9_000, 18_000):
         shown(read, 90_000)
     out, err = capsys.readouterr()

@@ -14,7 +14,7 @@ from tasks.workspace.stop_signals import StopSignals
 from tasks.workspace.workspace import Workspace
 from tollbook.cli import interruption
 from tollbook.cli.terminal.output import Spinner
-from tollbook.cli.terminal.progress import Blocks, Searches
+from tollbook.cli.terminal.progress import Blocks
 
 T = TypeVar("T")
 
@@ -39,7 +39,7 @@ def in_workspace(
         async with Workspace.open(environ) as ws:
             log_to_stderr(ws.settings.log)
             ws.progress = Blocks()
-            ws.searching_of = Searches
+            ws.searching_of = lambda server: Blocks(server=server)
             with _signals(ws.stop, left).installed() if waits else nullcontext():
                 done = await work(ws)
             await write_metrics(ws)

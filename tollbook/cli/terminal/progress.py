@@ -91,10 +91,11 @@ class Lines(Counting):
 
 
 class Blocks:
-    """Progress lines on stderr while a long range of the chain is read; nothing for one that is read at once."""
+    """Progress lines on stderr while a long range of the chain is read, or a server is searched for payments, such as
+    by a recovery; nothing for one that is read at once."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    def __init__(self, clock: Callable[[], float] = time.monotonic, *, server: str = "") -> None:
+        self._clock, self._server = clock, server
         self._started = self._last = clock()
 
     def __call__(self, read: int, of: int) -> None:
@@ -105,21 +106,11 @@ class Blocks:
             return
         self._last = now
         left = (now - self._started) * (of - read) / read / 60
-        print(self._words(read, of, left), file=sys.stderr, flush=True)
-
-    def _words(self, read: int, of: int, left: float) -> str:
-        return f"reading the chain: {read:,} of {of:,} blocks, about {left:.0f} min left; what was read is kept"
-
-
-class Searches(Blocks):
-    """Progress lines of a server's search for payments, such as a recovery makes."""
-
-    def __init__(self, server: str, clock: Callable[[], float] = time.monotonic) -> None:
-        super().__init__(clock)
-        self._server = server
-
-    def _words(self, read: int, of: int, left: float) -> str:
-        return f"{self._server}: searching for payments: {read:,} of at most {of:,} blocks, about {left:.0f} min left"
+        text = f"reading the chain: {read:,} of {of:,} blocks, about {left:.0f} min left; what was read is kept"
+        if self._server:
+            found = f"{self._server}: searching for payments"
+            text = f"{found}: {read:,} of at most {of:,} blocks, about {left:.0f} min left"
+        print(text, file=sys.stderr, flush=True)
 
 
 class Bar(Counting):
