@@ -94,11 +94,8 @@ def _ledger(ws: Workspace) -> Check:
     ws.ledger.verify_projection()
     ws.ledger.require_intact()
     waiting, lost = len(unfinished(ws)), len(ws.ledger.undelivered())
-    return Check(
-        "ledger",
-        True,
-        f"opens, and is what its events say; {ws.ledger.last_seq()} events, {waiting} open, {lost} undelivered",
-    )
+    counts = f"{ws.ledger.last_seq()} events, {waiting} open, {lost} undelivered"
+    return Check("ledger", True, f"opens, and is what its events say; {counts}")
 
 
 async def _published(ws: Workspace) -> Check:

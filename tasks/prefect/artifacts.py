@@ -152,13 +152,9 @@ def cost_text(rows: Sequence[dict[str, Any]]) -> str:
 
 def _cost_total(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Sums of one asset's rows, exact; the first column says that it is a total."""
-    found: dict[str, Any] = {}
-    for name in (name for name in COST_COLUMNS if name in rows[0]):
-        if name not in COST_LABELS:
-            found[name] = total_of(rows, name)
-        else:
-            found[name] = rows[0]["asset"] if name == "asset" else "" if found else "**total**"
-    return found
+    names = [name for name in COST_COLUMNS if name in rows[0]]
+    labels = {names[0]: "**total**", "asset": rows[0]["asset"]}
+    return {name: labels.get(name, "") if name in COST_LABELS else total_of(rows, name) for name in names}
 
 
 def _cost_sentence(total: dict[str, Any]) -> str:

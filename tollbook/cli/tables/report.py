@@ -62,14 +62,12 @@ def show_costs(output: Output, rows: Sequence[Row]) -> None:
 
 
 def _total(columns: tuple[str, ...], rows: Sequence[Row], asset: str) -> list[str]:
-    cells = []
-    for at, name in enumerate(columns):
-        if name in TEXTS:
-            cells.append("total" if at == 0 else "")
-        else:
-            total = format(total_of([row for row in rows if row["asset"] == asset], name), "f")
-            cells.append(_shown(name, total, asset))
-    return cells
+    of_asset = [row for row in rows if row["asset"] == asset]
+    texts = {columns[0]: "total"}
+    return [
+        texts.get(name, "") if name in TEXTS else _shown(name, f"{total_of(of_asset, name):f}", asset)
+        for name in columns
+    ]
 
 
 def _shown(name: str, value: object, asset: str) -> str:
