@@ -188,9 +188,9 @@ MUTANTS = (
     ),
     # The report: its amounts are those of the ledger to the last digit, and a seller's words are never markup.
     *of(
-        "tasks/report/tables.py",
+        "tasks/request/counted.py",
         ("tests/tasks/report/test_page.py",),
-        report_rounds_sums=("Context(prec=200)", "Context(prec=28)"),
+        report_rounds_sums=("localcontext(prec=200)", "localcontext(prec=28)"),
     ),
     *of(
         "tasks/report/page.py",
