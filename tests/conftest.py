@@ -32,6 +32,7 @@ WAITING = (
     "tests/crash/test_kill_payer.py",
     "tests/cluster/test_cluster.py",
     "tests/cli/test_stopping.py",
+    "tests/sandbox/chain/test_contracts.py",
     "tests/cluster/",
     "tests/flows/test_embedded.py",
     "tests/crash/",

@@ -9,14 +9,16 @@ import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from ssl import SSLContext
+from typing import Any
 
 Script = Callable[["Wire"], Awaitable[None]]
 
 
 class OwnClock:
-    """Time that moves only by sleeping; everybody asleep wakes in order."""
+    """Time that moves only by sleeping; everybody asleep wakes in order, and nobody while a task is `busy`."""
 
     def __init__(self) -> None:
+        self.busy: set[asyncio.Task[Any] | None] = set()
         self.time = datetime(2026, 11, 22, 12, tzinfo=UTC)
         self.slept: list[float] = []
 
@@ -27,6 +29,8 @@ class OwnClock:
         self.slept.append(seconds)
         until = self.time + timedelta(seconds=seconds)
         await asyncio.sleep(0)
+        while self.busy:
+            await asyncio.sleep(0)
         self.time = max(self.time, until)
 
 

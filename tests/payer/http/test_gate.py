@@ -52,11 +52,20 @@ class Till:
 
 @pytest.fixture
 def left(monkeypatch: pytest.MonkeyPatch, clock: OwnClock) -> list[float]:
-    """Of each payment, how long it was still valid when its request began."""
+    """Of each payment, how long it was still valid when its request began. No time passes between gate and request."""
     seen: list[float] = []
-    run = Exchange.run
+    run, enter, leave = Exchange.run, Gate.__aenter__, Gate.__aexit__
+
+    async def entered(gate: Gate) -> None:
+        await enter(gate)
+        clock.busy.add(asyncio.current_task())
+
+    async def left(gate: Gate, *error: object) -> None:
+        clock.busy.discard(asyncio.current_task())
+        await leave(gate, *error)
 
     async def watched(exchange: Exchange, timeout: float) -> Answer | Unanswered:
+        clock.busy.discard(asyncio.current_task())
         if header := exchange._headers.get("PAYMENT-SIGNATURE"):
             payment = json.loads(base64.b64decode(str.__str__(header)))
             until = int(payment["payload"]["authorization"]["validBefore"])
@@ -64,6 +73,8 @@ def left(monkeypatch: pytest.MonkeyPatch, clock: OwnClock) -> list[float]:
         return await run(exchange, timeout)
 
     monkeypatch.setattr(Exchange, "run", watched)
+    monkeypatch.setattr(Gate, "__aenter__", entered)
+    monkeypatch.setattr(Gate, "__aexit__", left)
     return seen
 
 

@@ -251,7 +251,7 @@ def test_signing_costs_a_fraction_of_the_usual_way() -> None:
 
 
 EDGE = (
-    *("policy.file", "policy.judge", "wire.terms", "wire.payment", "wire.receipt"),
+    *("policy.file", "policy.judge", "wire.terms", "wire.payment", "wire.seller_word"),
     *("wallet.eip3009", "wallet.load", "wallet.sign", "http.transport", "chain.reader", "values.clock"),
 )
 HEAVY = ("httpx", "eth_account", "coincurve", "sqlalchemy", "web3", "x402", "Crypto")

@@ -97,7 +97,8 @@ def build(home: Path, end: datetime, *, trouble: bool = True) -> Path:
             _lose(ledger, days[24] + 6 * HOUR)
             _fail(ledger, days[30], days[30] + 6 * HOUR)
         today = [_grade(token, end, DAYS) for token in TOKENS]
-        _buy(ledger, "tm-grade", end, end - HOUR / 2, today, "grades", settled=not trouble)
+        bought = max(end - HOUR / 2, end.replace(hour=0, minute=0, second=0))
+        _buy(ledger, "tm-grade", end, bought, today, "grades", settled=not trouble)
         load(Cache(home), ledger)
         publish(home, ledger)
     (home / "policy.toml").write_text(POLICY)
