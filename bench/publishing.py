@@ -27,7 +27,7 @@ from warehouse.cache.tables import create_table, declared_tables
 from warehouse.load.self_repair import load
 from warehouse.publish.publish import compact, publish
 from warehouse.snapshots.layout import link
-from warehouse.snapshots.manifest import Manifest, SnapshotFile, read_manifest, write_manifest
+from warehouse.snapshots.manifest import Manifest, read_manifest, write_manifest
 from warehouse.snapshots.write import store
 
 TITLE = "Publishing"
@@ -206,20 +206,9 @@ def _hourly_files(root: Path, hours: list[datetime]) -> None:
             row = (
                 f"{hour.timestamp():.0f} AS seq, TIMESTAMPTZ '{hour}' AS observed_at, TIMESTAMPTZ '{hour}' AS timestamp"
             )
-            sha256, rows, size = store(con, root, f"SELECT 1 AS token_id, {row}, 'p-{hour:%m%d%H}' AS purchase_id")
-            fresh.append(
-                SnapshotFile(
-                    dataset="hourly-ohlcv",
-                    month=f"{hour:%Y-%m}",
-                    name=f"part-{sha256[:16]}",
-                    rows=rows,
-                    bytes=size,
-                    sha256=sha256,
-                    purchases=(f"p-{hour:%m%d%H}",),
-                    cost={},
-                    written_at=hour.isoformat(timespec="seconds"),
-                )
-            )
+            query = f"SELECT 1 AS token_id, {row}, 'p-{hour:%m%d%H}' AS purchase_id"
+            partition = ("hourly-ohlcv", f"{hour:%Y-%m}")
+            fresh.append(store(con, root, query, partition, "part", [f"p-{hour:%m%d%H}"], {}, hour))
     for file in fresh:
         link(root, file)
     write_manifest(root, Manifest((*manifest.files, *fresh), manifest.retired))
