@@ -54,5 +54,5 @@ def _compare(folder: Path, catalog: str) -> Any:
     env = {"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONPATH": str(ROOT)}
     subprocess.run([PYTHON, "-c", _INSTALL, *wheels], env=env, check=True)
     env |= {"TOLLBOOK_LAKE": catalog, "TOLLBOOK_LAKE_DATA": str(folder / "lake")}
-    command = [PYTHON, "-m", "bench.machines_lake_child", folder, str(HISTORY)]
+    command: list[str | Path] = [PYTHON, "-m", "bench.machines_lake_child", folder, str(HISTORY)]
     return json.loads(subprocess.run(command, env=env, check=True, stdout=subprocess.PIPE).stdout)

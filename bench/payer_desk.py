@@ -23,6 +23,7 @@ from payer.payer import Payer
 from payer.policy.file import parse_policy
 from payer.values.chain_view import NotSeen
 from payer.values.clock import SystemClock
+from payer.values.crashpoints import crash_point
 from payer.values.errors import PayerError
 from payer.values.purchase import Purchase
 from payer.values.request import Order, Run
@@ -176,6 +177,10 @@ async def each(work: Callable[[T], Awaitable[None]], items: Sequence[T], at_once
     await asyncio.gather(*(one(item) for item in items))
 
 
+CRASH_POINT = crash_point.__name__
+"""The name by which `statements` calls it at each commit."""
+
+
 class Commits:
     """Counts the ledger's durable commits and the time spent in its calls, while it is entered."""
 
@@ -185,14 +190,14 @@ class Commits:
         self.count, self.seconds = 0, 0.0
 
     def __enter__(self) -> Self:
-        self._point, self._methods = statements.crash_point, {name: getattr(Ledger, name) for name in self.NAMES}
-        statements.crash_point = self._reached  # type: ignore[assignment]
+        self._point, self._methods = crash_point, {name: getattr(Ledger, name) for name in self.NAMES}
+        setattr(statements, CRASH_POINT, self._reached)
         for name, method in self._methods.items():
             setattr(Ledger, name, self._timed(method))
         return self
 
     def __exit__(self, *_: object) -> None:
-        statements.crash_point = self._point
+        setattr(statements, CRASH_POINT, self._point)
         for name, method in self._methods.items():
             setattr(Ledger, name, method)
 

@@ -97,8 +97,8 @@ def _fill(cache: Cache, rows: int) -> None:
     """Observations and current rows as loads would have left them, the newest at T0."""
     table = declared_tables()["grades"]
     days = rows // TOKENS
-    known = ("token_id", "token_name", "token_symbol", "date", "tm_grade", "tm_grade_24h_pct_change")
-    known += ("tm_trader_grade_24h_change", "tm_grade_signal", "momentum")
+    known = {"token_id", "token_name", "token_symbol", "date", "tm_grade", "tm_grade_24h_pct_change"}
+    known |= {"tm_trader_grade_24h_change", "tm_grade_signal", "momentum"}
     others = [f'NULL::{kind} AS "{name}"' for name, kind in table.fields[: len(table.columns)] if name not in known]
     origin = (
         f"TIMESTAMPTZ '{T0:%Y-%m-%d %H:%M}+00' AS observed_at, 'before' AS purchase_id, '{HISTORY.name}' AS dataset"

@@ -78,7 +78,7 @@ def hishel_hit(folder: Path, urls: int, body: bytes) -> float:
     storage = hishel.SqliteStorage(database_path=str(folder / "hishel.db"))
     transport = CacheTransport(httpx.MockTransport(answer), storage=storage)
     with httpx.Client(transport=transport) as client:
-        return _per_hit([lambda url=url: client.get(url).read() for url in _urls(urls)])  # type: ignore[misc]
+        return _per_hit([lambda url=url: client.get(url).read() for url in _urls(urls)])
 
 
 def requests_cache_hit(folder: Path, urls: int, body: bytes) -> float:
@@ -90,7 +90,7 @@ def requests_cache_hit(folder: Path, urls: int, body: bytes) -> float:
     class Answers(BaseAdapter):
         """The seller, without a network."""
 
-        def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:  # type: ignore[override]
+        def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
             import io
 
             from urllib3 import HTTPResponse
@@ -105,7 +105,7 @@ def requests_cache_hit(folder: Path, urls: int, body: bytes) -> float:
 
     with CachedSession(str(folder / "requests_cache")) as session:
         session.mount("https://", Answers())
-        return _per_hit([lambda url=url: session.get(url).content for url in _urls(urls)])  # type: ignore[misc]
+        return _per_hit([lambda url=url: session.get(url).content for url in _urls(urls)])
 
 
 def _urls(count: int) -> Iterator[str]:
