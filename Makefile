@@ -52,6 +52,7 @@ style: $(VENV)/dev.stamp  ## ruff, check and format
 
 types: $(VENV)/dev.stamp  ## mypy, strict
 	@$(BIN)/mypy
+	@$(BIN)/mypy -p bench
 
 bench: $(VENV)/dev.stamp  ## side by side, each figure a ratio against a peer
 	@$(BIN)/python -m bench $(ARGS)

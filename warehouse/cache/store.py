@@ -124,6 +124,8 @@ class Cache:
             yield con
         finally:
             self._detach(instance, con)
+            self.log.vouch()
+            self.log.close_to_others()
 
     def checkpoint(self) -> None:
         """Write the log into the file itself, so that it is whole without it. Hold the lock."""
@@ -221,9 +223,7 @@ class Cache:
             instance.connection.close()
         else:
             give_back(instance)
-        self.log.vouch()
         close_to_others(self.path)
-        self.log.close_to_others()
 
 
 def file_identity(path: Path) -> tuple[int, int] | None:

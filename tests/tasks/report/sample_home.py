@@ -84,7 +84,7 @@ def build(home: Path, end: datetime, *, trouble: bool = True) -> Path:
     days = [first + DAY * number for number in range(DAYS)]
     with open_ledger(home) as ledger:
         for number, day in enumerate(days):
-            if not trouble or number not in MISSED:
+            if (not trouble or number not in MISSED) and day + 31 * HOUR < end:
                 _grades(ledger, day, number)
             _signals(ledger, day, number)
             if number % 3 == 0:
@@ -92,7 +92,7 @@ def build(home: Path, end: datetime, *, trouble: bool = True) -> Path:
             if number % 2 == 0 or number == DAYS - 1:
                 _moonshots(ledger, day + 18 * HOUR)
             _note_saved(ledger, day + 9 * HOUR, number)
-        _prices(ledger, days[-3:], DAYS)
+        _prices(ledger, [day for day in days[-3:] if day + 35 * HOUR < end], DAYS)
         if trouble:
             _lose(ledger, days[24] + 6 * HOUR)
             _fail(ledger, days[30], days[30] + 6 * HOUR)
