@@ -22,7 +22,7 @@ from payer.values.crashpoints import crash_point
 from tasks.bucket.publish_remote import publish_remote
 from tasks.request.schedules import expected
 from tasks.workspace.check_body import check_body
-from tasks.workspace.home import is_here, mark_place
+from tasks.workspace.place import is_here, mark_place
 from tasks.workspace.workspace import Workspace, in_ledger_thread
 from warehouse.load import self_repair
 from warehouse.load.adopt import adopt_published

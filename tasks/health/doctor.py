@@ -19,7 +19,7 @@ from tasks.health.outside import BALANCE, check_bucket, clocks, expected_bills, 
 from tasks.ops.status import doubt_text, exposed, loss_text, unfinished
 from tasks.reference.catalogue import FIX, unlisted_text, unlisted_tokens
 from tasks.request.schedules import Schedule, read_schedules
-from tasks.workspace.home import open_to_others
+from tasks.workspace.private_state import open_to_others
 from tasks.workspace.run import new_run
 from tasks.workspace.settings import env_file, sources_text
 from tasks.workspace.workspace import Workspace, in_ledger_thread

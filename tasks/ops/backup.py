@@ -9,7 +9,7 @@ from payer.ledger import Ledger
 from payer.ledger.backup import Copied, backup, require_backup, require_free, restore
 from payer.wallet.load import load_wallet, nonce_secret_path
 from payer.wallet.nonce_secret import beside, copy_nonce_secret, other_secret, read_nonce_secret
-from tasks.workspace.home import make_private_state
+from tasks.workspace.private_state import make_private_state
 from tasks.workspace.settings import Settings, environment
 from warehouse.cache.store import Cache
 from warehouse.load.adopt import adopt_published

@@ -15,7 +15,7 @@ from payer.policy.rules import Policy, SellerPolicy
 from payer.values.clock import SystemClock
 from payer.values.errors import LedgerReplaced, Misconfigured, PolicyMissing
 from payer.values.money import Asset
-from tasks.workspace.home import make_private_state
+from tasks.workspace.private_state import make_private_state
 from tasks.workspace.sellers import check_datasets, check_seller_names, check_watch_lists, declare_sellers, named_seller
 from tasks.workspace.settings import Settings, environment
 

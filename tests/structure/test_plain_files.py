@@ -105,8 +105,8 @@ ALLOWED = {
     "a backup of a SQLite ledger": ("payer/ledger/backup.py _copy_file sqlite3.connect",) * 2,
     "a body that waits for the ledger": ("payer/spool.py _read path.read_bytes",),
     "the id of a place that workers share": (
-        "tasks/workspace/home.py _id marker.read_text",
-        "tasks/workspace/home.py mark_place draft.write_text",
+        "tasks/workspace/place.py _id marker.read_text",
+        "tasks/workspace/place.py mark_place draft.write_text",
     ),
     "what people were told of their health": (
         "tasks/health/notify.py Memory.read self._path.read_text",

@@ -11,7 +11,7 @@ from payer.values.errors import Misconfigured
 from payer.wallet.load import nonce_secret_path
 from payer.wallet.nonce_secret import make_nonce_secret
 from tasks.setup.setup import LEDGER, FileChange, Folder, Setup, WalletKind
-from tasks.workspace.home import make_private_state
+from tasks.workspace.private_state import make_private_state
 from tollbook.cli.approval import Declined
 from tollbook.cli.errors import BadUsage
 from tollbook.cli.init import questions

@@ -1,8 +1,7 @@
-"""The home on disk: `state/`, which is its user's alone (0700, files 0600), and the place of the published set.
+"""The place of the published set, which workers of one PostgreSQL ledger have in common.
 
-Workers of one PostgreSQL ledger have that place in common. With TOLLBOOK_PUBLISH it is that address. Else it is the
-folder `published`, known by an id that the first publisher leaves in it: two mounts of one disk are one place, and
-equal paths on two machines are two.
+With TOLLBOOK_PUBLISH it is that address. Else it is the folder `published`, known by an id that the first publisher
+leaves in it: two mounts of one disk are one place, and equal paths on two machines are two.
 """
 
 from __future__ import annotations
@@ -14,29 +13,12 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from payer.ledger.workers.publisher import PublishedPlace
-from payer.values.durable import close_to_others, is_open_to_others, make_private_folder
 from tollbook_bucket.address import parse_address
 from tollbook_bucket.errors import BadAddress
 
 if TYPE_CHECKING:
     from payer.ledger.workers.publisher import LastPublication
     from tasks.workspace.workspace import Workspace
-
-
-def make_private_state(home: Path) -> None:
-    """Make `state/`, and close what an older tollbook left open in it. Raises OSError.
-
-    What belongs to another user stays as it is: `open_to_others` names it.
-    """
-    state = home / "state"
-    make_private_folder(state)
-    close_to_others(*open_to_others(home))
-
-
-def open_to_others(home: Path) -> list[Path]:
-    """Return `state/`, and files and folders below it, that users other than their owner may read, write or enter."""
-    state = (home / "state").resolve()
-    return [path for path in (state, *sorted(state.rglob("*"))) if is_open_to_others(path) and not path.is_symlink()]
 
 
 TAKE_OVER_SECONDS = 900.0
