@@ -2,18 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
-from sandbox.faults import CATALOGUE
+from sandbox.faults import CATALOGUE, Faults
 from sandbox.servers import Receive, Scope, Send, read_body, reply, send_reply
 
 if TYPE_CHECKING:
-    from sandbox.world import World
+    from sandbox.chain.rpc import NodeRpc
+    from sandbox.clock import WorldClock
+    from sandbox.market.market import Market
+    from sandbox.seller.seller import SellerApp
+    from sandbox.settings import WorldSettings
+
+
+class Controlled(Protocol):
+    """The parts of a world that others may look at and change."""
+
+    clock: WorldClock
+    faults: Faults
+    market: Market
+    rpc: NodeRpc
+    seller: SellerApp
+    settings: WorldSettings
+    wallet_address: str
+
+    @property
+    def asset(self) -> dict[str, Any]: ...
+
+    def balance(self) -> int: ...
+
+    def buyer(self, name: str) -> Any: ...
+
+    def cancel(self, nonce: str) -> None: ...
+
+    def mine(self) -> None: ...
+
+    def reset(self) -> None: ...
+
+    def submit(self, authorization: Mapping[str, str], signature: str) -> None: ...
+
+    def transfers(self) -> list[dict[str, Any]]: ...
 
 
 class ControlApp:
@@ -23,7 +56,7 @@ class ControlApp:
     The fields of a POST's body are the parameters of the world's methods.
     """
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: Controlled) -> None:
         self._world = world
         self._routes: dict[tuple[str, str], Callable[[dict[str, Any]], Any]] = {
             ("GET", "/state"): self._state,

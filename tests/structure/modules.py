@@ -63,9 +63,11 @@ def is_ours(module: str) -> bool:
 
 
 @cache
-def arrows() -> Mapping[str, frozenset[str]]:
-    """Map each of our modules to those of ours it imports when it runs, at whatever depth of its code."""
+def arrows(*, typing: bool = False) -> Mapping[str, frozenset[str]]:
+    """Map each of our modules to those of ours it imports when it runs, at whatever depth of its code; with `typing`
+    also to those it names in types alone."""
     return {
-        name: frozenset(one.module for one in imports(path) if is_ours(one.module) and not one.typing_only) - {name}
+        name: frozenset(one.module for one in imports(path) if is_ours(one.module) and (typing or not one.typing_only))
+        - {name}
         for name, path in modules().items()
     }
