@@ -6,19 +6,24 @@ SCALE=50 stops as many runs at random moments.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import random
+import signal
 import subprocess
-import sys
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from payer.values.purchase import Data, Money
 from tests.cli.conftest import Command
+from tests.cli.process import COMMAND
 from tests.cli.stopped_runs import CALLS, INTERRUPT, SELLS, TERMINATE, StoppedRun
+from tests.paths import ROOT
 from tests.scale import SCALE
+from tollbook.cli import interruption
 from warehouse.query import query
 
 if TYPE_CHECKING:
@@ -118,12 +123,49 @@ def test_stopped_at_any_moment_nothing_that_was_paid_is_lost(stopped: StoppedRun
     assert ended.count(Money.RESERVED, Data.ABSENT) == 0
 
 
-def test_a_verb_that_pays_nothing_ends_on_sigterm_with_its_document(buyer: Buyer, world: World) -> None:
+@pytest.mark.parametrize("moment", range(SCALE))
+def test_a_verb_that_pays_nothing_ends_on_sigterm_with_its_document(buyer: Buyer, world: World, moment: int) -> None:
     world.faults.add("slow", leg="unpaid", times=None, seconds=30.0)
-    command = [sys.executable, "-m", "tollbook.cli.main", "probe", "--json"]
-    child = subprocess.Popen(command, env={**os.environ, **buyer.env}, stdout=subprocess.PIPE, text=True)
-    with child:
+    child = subprocess.Popen(
+        [*COMMAND, "probe", "--json"], cwd=ROOT, env={**os.environ, **buyer.env}, stdout=subprocess.PIPE, text=True
+    )
+    try:
         world.wait_until("a request is on its way", lambda: any(fault.fired for fault in world.faults.all()))
+        time.sleep(random.Random(f"probe/{moment}").uniform(0.0, 0.05) if moment else 0.0)
         child.terminate()
-        said = json.loads(child.communicate(timeout=20)[0])
+        said = json.loads(child.communicate(timeout=60)[0])
+    finally:
+        child.kill()
+        child.communicate()
     assert (child.returncode, said["interrupted"], said["error"]["kind"]) == (143, True, "EndedAtOnce")
+
+
+class _SignalledWhileItGoes:
+    """What is raised in a finalizer is swallowed."""
+
+    def __del__(self) -> None:
+        signal.raise_signal(TERMINATE)
+
+
+def test_sigterm_ends_a_loop_at_whatever_step_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(interruption, "_received", [])
+    before = {number: signal.signal(number, signal.default_int_handler) for number in (INTERRUPT, TERMINATE)}
+    steps: list[str] = []
+
+    async def waits() -> None:
+        asyncio.get_running_loop().call_soon(lambda: steps.append(type(_SignalledWhileItGoes()).__name__))
+        try:
+            await asyncio.sleep(60)
+        finally:
+            await asyncio.sleep(0)
+            steps.append("closed in order")
+
+    try:
+        interruption.end_on_sigterm()
+        with pytest.raises(KeyboardInterrupt):
+            asyncio.run(waits())
+    finally:
+        for number, action in before.items():
+            signal.signal(number, action)
+    assert steps == ["_SignalledWhileItGoes", "closed in order"]
+    assert interruption.exit_code(0) == 143

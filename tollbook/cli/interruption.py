@@ -6,7 +6,6 @@ import contextlib
 import os
 import signal
 from types import FrameType
-from typing import NoReturn
 
 from payer.values.errors import PayerError
 from tasks.workspace.stop_signals import STDERR
@@ -68,6 +67,14 @@ def payments(count: int) -> str:
     return f"{count} payments are on their way" if count else "no payment is on its way"
 
 
-def _terminate(number: int, _frame: FrameType | None) -> NoReturn:
+def _terminate(number: int, frame: FrameType | None) -> None:
+    """Do what Ctrl-C does here: in a loop that cancels its task.
+
+    An exception that is raised between any two steps of a loop may be swallowed there, by a finalizer, or leave the
+    loop half done and waiting for ever.
+    """
     note(number)
-    raise KeyboardInterrupt
+    ctrl_c = signal.getsignal(signal.SIGINT)
+    if not callable(ctrl_c):
+        raise KeyboardInterrupt
+    ctrl_c(signal.SIGINT, frame)
