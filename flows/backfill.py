@@ -8,41 +8,30 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from flows.ingest import ingest
+from tasks.prefect import parameters
 from tasks.prefect.approval import PausingApproval
 from tasks.prefect.artifacts import cost_artifact, purchases_artifact
 from tasks.prefect.flow_run import prefect_run, run_name
-from tasks.prefect.parameters import (
-    Again,
-    ApprovalSeconds,
-    ApproveAbove,
-    Datasets,
-    FirstDay,
-    Keys,
-    LastDay,
-    MaxCost,
-    Tokens,
-)
 from tasks.prefect.progress import ProgressArtifact
 from tasks.prefect.steps import as_task
 from tasks.prefect.verdict import Verdict, verdict
 from tasks.prefect.worker import in_workspace
-from tasks.reference.catalogue import resolve_keys
-from tasks.request.build import budget_of, parse_range, request_range
-from tasks.request.names import check_named, datasets_of
+from tasks.reference.catalogue import backfill_request
+from tasks.request.build import budget_of
 from tasks.workspace.workspace import Workspace
 
 
 @flow(name="backfill", flow_run_name=run_name, persist_result=False)
 async def backfill(
-    dataset: Datasets,
-    first: FirstDay,
-    last: LastDay = None,
-    tokens: Tokens = None,
-    keys: Keys = None,
-    max_cost: MaxCost = None,
-    approve_above: ApproveAbove = "1.00",
-    approval_seconds: ApprovalSeconds = 3600,
-    again: Again = False,
+    dataset: parameters.Datasets,
+    first: parameters.FirstDay,
+    last: parameters.LastDay = None,
+    tokens: parameters.Tokens = None,
+    keys: parameters.Keys = None,
+    max_cost: parameters.MaxCost = None,
+    approve_above: parameters.ApproveAbove = "1.00",
+    approval_seconds: parameters.ApprovalSeconds = 3600,
+    again: parameters.Again = False,
 ) -> State[Any]:
     """Buy what is missing of one dataset, or of several in one bill, from `first` to `last` (YYYY-MM-DD, inclusive).
 
@@ -53,10 +42,7 @@ async def backfill(
 
     async def work(ws: Workspace) -> Verdict:
         names = [dataset] if isinstance(dataset, str) else dataset
-        start, end = parse_range(first, last)
-        check_named(datasets_of(names), tokens, keys or ())
-        chosen = await resolve_keys(ws, tokens, keys or ())
-        request = await ws.in_thread(request_range, ws, names, start, end, at=ws.clock.now(), keys=chosen, again=again)
+        request = await backfill_request(ws, names, first, last, tokens, keys or (), again=again)
         budget = budget_of(ws, names, max_cost)
         run, _ = prefect_run(ws, request.flow, request.reason, budget=budget)
         threshold = budget_of(ws, names, approve_above)

@@ -18,9 +18,9 @@ from sources.slots import slot
 from tasks.buy.plan import plan
 from tasks.buy.publish import load
 from tasks.buy.quote import quote
-from tasks.request.build import request_fresh
-from tasks.request.model import Keys
-from tasks.request.names import TOKENS
+from tasks.request.build import parse_range, request_fresh, request_range
+from tasks.request.model import DataRequest, Keys
+from tasks.request.names import TOKENS, check_named, datasets_of, with_history
 from tasks.request.tokens import Catalogue, all_known, any_ambiguous, token_ids, words_of
 from tasks.workspace.run import new_run, start_run
 from tasks.workspace.workspace import Workspace
@@ -93,6 +93,26 @@ async def resolve_keys(ws: Workspace, tokens: str | None, keys: Sequence[str] = 
     others = tuple(dict.fromkeys(key.strip() for key in keys if key.strip()))
     ids, notes = (None, ()) if tokens is None else await resolve_tokens(ws, tokens, top=top)
     return Keys(ids, others or None, notes)
+
+
+async def backfill_request(
+    ws: Workspace,
+    names: Sequence[str],
+    first: str | None,
+    last: str | None,
+    tokens: str | None,
+    keys: Sequence[str],
+    *,
+    top: bool = False,
+    again: bool = False,
+) -> DataRequest:
+    """Build a backfill's request from what a person typed. Raises BadRequest before any seller is asked for terms."""
+    start, end = parse_range(first, last)
+    for name in names:
+        with_history(name)
+    check_named(datasets_of(names), tokens, keys)
+    named = await resolve_keys(ws, tokens, keys, top=top)
+    return await ws.in_thread(request_range, ws, names, start, end, at=ws.clock.now(), keys=named, again=again)
 
 
 async def resolve_tokens(ws: Workspace, text: str, *, top: bool = False) -> tuple[tuple[str, ...], tuple[str, ...]]:

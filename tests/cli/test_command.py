@@ -39,7 +39,7 @@ def _processor_seconds() -> float:
     return float(done.stdout.splitlines()[-1])
 
 
-@pytest.mark.parametrize("module", ["flows.ingest", "tasks.ops.recovery", "tollbook.cli.runs"])
+@pytest.mark.parametrize("module", ["flows.ingest", "tasks.ops.recovery", "tollbook.cli.selection"])
 def test_what_the_command_runs_needs_no_prefect(module: str) -> None:
     assert "prefect" not in loaded_by(f"import {module}")
 

@@ -103,7 +103,14 @@ _processes = multiprocessing.get_context("forkserver")
 _processes.set_forkserver_preload(
     [
         *("tests.crash.child", "psycopg", "httpx", "httpcore", "anyio._backends._asyncio", "coincurve"),
-        *("Crypto.Hash.keccak", "duckdb", "pyarrow.parquet", "tollbook.cli.app", "tollbook.cli.runs"),
+        *(
+            "Crypto.Hash.keccak",
+            "duckdb",
+            "pyarrow.parquet",
+            "tollbook.cli.app",
+            "flows.ingest",
+            "tollbook.cli.selection",
+        ),
     ]
 )
 

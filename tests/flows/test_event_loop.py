@@ -16,7 +16,8 @@ from tasks.buy.watch import Counting
 from tasks.ops.reconcile import reconcile_all
 from tasks.ops.recovery import recover_all
 from tasks.workspace.workspace import Workspace
-from tollbook.cli.runs import Selection, run_flows
+from tollbook.cli.selection import Selection
+from tollbook.cli.verbs.run import run_flows
 
 if TYPE_CHECKING:
     from sandbox.world import Buyer, World

@@ -20,10 +20,12 @@ from tasks.buy.bill import Bill
 from tasks.buy.outcome import Outcome, run_document
 from tasks.ops.costs import view
 from tasks.workspace.workspace import Workspace
-from tollbook.cli.runs import Selection, plan_flows, run_flows
+from tollbook.cli.selection import Selection
 from tollbook.cli.tables.bills import show_bills
 from tollbook.cli.terminal.output import Output
-from tollbook.cli.terminal.progress import watch_for
+from tollbook.cli.terminal.progress import no_stage, watch_for
+from tollbook.cli.verbs.plan import plan_flows
+from tollbook.cli.verbs.run import run_flows
 from warehouse.query import query
 
 if TYPE_CHECKING:
@@ -187,7 +189,7 @@ async def _run(world: World, output: Output, started: float) -> dict[str, Any]:
     async with Workspace.open(world.env) as ws:
         asset = ws.asset(SELLER)
         show_world(output, world, ws, Amount(before, asset).decimal)
-        bills = await plan_flows(ws, SELECTION)
+        bills = await plan_flows(ws, SELECTION, None, no_stage)
         show_bills(output, bills, title="1  The bill, before anything is signed")
         output.heading("2  Buying: each call is signed once, paid once, and its body kept first")
         first = await _buy(ws, quiet=output.as_json)

@@ -26,6 +26,7 @@ Keys: TypeAlias = Annotated[
         help="A key of what is not sold by token: an index id, a coin, a question. Repeat it for more.",
     ),
 ]
+Everything: TypeAlias = Annotated[bool, typer.Option("--all", help="Every dataset there is.")]
 MaxCost: TypeAlias = Annotated[
     str | None,
     typer.Option("--max-cost", metavar="X", help="Spend at most X of the seller's asset, for example 0.50."),

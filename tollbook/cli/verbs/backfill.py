@@ -36,11 +36,12 @@ def backfill(
         from tasks.buy.bill import Bill, plan_document
         from tasks.buy.outcome import Outcome, run_document
         from tasks.buy.quote import current_bill
+        from tasks.reference.catalogue import backfill_request
         from tasks.request.build import budget_of
         from tasks.workspace.run import new_run
         from tasks.workspace.workspace import Workspace
         from tollbook.cli.approval import Approval
-        from tollbook.cli.runs import range_request
+        from tollbook.cli.selection import one_list
         from tollbook.cli.tables.bills import show_bills
         from tollbook.cli.tables.outcomes import show_outcome
         from tollbook.cli.terminal.progress import stage_of, watch_for, with_stages
@@ -48,7 +49,8 @@ def backfill(
 
         async def work(ws: Workspace) -> Bill | Outcome:
             spinner("planning, and asking for prices")
-            request = await range_request(ws, datasets, first, last, tokens, keys, top=top, again=again)
+            listed = one_list(tokens)
+            request = await backfill_request(ws, datasets, first, last, listed, keys or (), top=top, again=again)
             budget = budget_of(ws, datasets, max_cost)
             if dry_run:
                 return await current_bill(ws, request, budget)
