@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tasks.buy.bill import ApproveBill, approve_by_policy
+from tasks.buy.fit_caps import fit_caps
 from tasks.buy.outcome import Outcome
 from tasks.buy.outcome_builder import OutcomeBuilder
-from tasks.buy.plan import MOST_TURNS, note_avoided, plan
+from tasks.buy.plan import MOST_TURNS, note_avoided, plan, quote
 from tasks.buy.publish import load, publish
 from tasks.buy.purchase import approve, buy, buy_all, recover, verify
-from tasks.buy.quote import fit_caps, quote
 from tasks.buy.watch import UNWATCHED, Watch
 from tasks.request.model import DataRequest
 from tasks.workspace.run import AsStep, Run, plain, start_run

@@ -28,6 +28,12 @@ def start_of(dataset: Dataset, number: int) -> datetime:
     return datetime.fromtimestamp(number * dataset.grain, UTC)
 
 
+def span_text(dataset: Dataset, first: int, last: int) -> str:
+    """The days of slots first…last for people, with an hour that is not midnight: `2026-11-22 to 2026-11-25 06:00`."""
+    begin, end = (f"{start_of(dataset, edge):%Y-%m-%d %H:%M}".removesuffix(" 00:00") for edge in (first, last))
+    return begin if begin == end else f"{begin} to {end}"
+
+
 def earliest(dataset: Dataset) -> int:
     """The first slot that is sold; 0 where that is not declared."""
     return (dataset.since.day - date(1970, 1, 1)).days * DAY // dataset.grain if dataset.since else 0

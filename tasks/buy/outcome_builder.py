@@ -17,7 +17,7 @@ from sources import registry
 from sources.coverage.cell_state import NEVER
 from sources.model import Dataset, Kind
 from sources.planner.held import AbsentCells, Span, gaps, merged
-from sources.slots import start_of
+from sources.slots import span_text
 from tasks.buy.bill import Bill, Item, Line, Saved
 from tasks.buy.outcome import Bought, Outcome, PriceChange, UnconfirmedCells
 from tasks.buy.publish import LeftToPublisher
@@ -250,13 +250,12 @@ def _common(cells: AbsentCells, asked: Sequence[Span]) -> list[Span]:
 def _summary(dataset: Dataset, slots: Sequence[tuple[AbsentCells, Span]]) -> UnconfirmedCells:
     spans = [span for _, span in slots]
     first, last = min(a for a, _ in spans), max(b for _, b in spans)
-    edges = [f"{start_of(dataset, edge):%Y-%m-%d %H:%M}".removesuffix(" 00:00") for edge in (first, last)]
     due = min(part.due for part, _ in slots)
     return UnconfirmedCells(
         dataset.name,
         sum(b - a + 1 for a, b in spans),
         tuple(dict.fromkeys(part.key for part, _ in slots)),
-        edges[0] if first == last else f"{edges[0]} to {edges[1]}",
+        span_text(dataset, first, last),
         _again(dataset, due),
     )
 
@@ -267,4 +266,4 @@ def _again(dataset: Dataset, due: int) -> str:
         return f"its history, {repaired.name}, is asked for them" if repaired else "they can't be bought any more"
     if due == NEVER:
         return "`tollbook backfill … --again` asks for them"
-    return f"asked for again from {start_of(dataset, due):%Y-%m-%d %H:%M}".removesuffix(" 00:00")
+    return f"asked for again from {span_text(dataset, due, due)}"

@@ -27,9 +27,9 @@ from sources import registry
 from sources.parse.envelope import open_body
 from tasks.buy.bill import Bill
 from tasks.buy.caps import room
+from tasks.buy.fit_caps import urgent_only
 from tasks.buy.outcome import Bought, PriceChange
 from tasks.buy.overlaps import give_way
-from tasks.buy.quote import urgent_only
 from tasks.buy.watch import UNWATCHED, Watch
 from tasks.calls.call import state_of
 from tasks.calls.log import log_purchases

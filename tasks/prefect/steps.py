@@ -22,10 +22,9 @@ from payer.values.purchase import Purchase
 from payer.values.request import Order
 from tasks.buy.bill import Bill
 from tasks.buy.outcome import Bought
-from tasks.buy.plan import Planned, note_avoided, plan
+from tasks.buy.plan import Planned, note_avoided, plan, quote
 from tasks.buy.publish import load, publish
 from tasks.buy.purchase import approve, buy, recover, verify
-from tasks.buy.quote import quote
 from tasks.calls.subject import of_plan
 from tasks.lake.write_lake import write_lake
 from tasks.ops.publish import compact, publish_all

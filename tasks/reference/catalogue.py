@@ -15,9 +15,8 @@ from payer.values.errors import Misconfigured
 from sources import registry
 from sources.model import EVERYTHING
 from sources.slots import slot
-from tasks.buy.plan import plan
+from tasks.buy.plan import plan, quote
 from tasks.buy.publish import load
-from tasks.buy.quote import quote
 from tasks.request.build import parse_range, request_fresh, request_range
 from tasks.request.model import DataRequest, Keys
 from tasks.request.names import TOKENS, check_named, datasets_of, with_history

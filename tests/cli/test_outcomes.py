@@ -140,7 +140,7 @@ VERBS = ("status", "doctor", "recover", "costs", "report", "reconcile")
 
 
 def ask_for_prices(buyer: Buyer) -> None:
-    from tasks.buy.quote import current_bill
+    from tasks.buy.plan import current_bill
 
     async def inside() -> None:
         async with Workspace.open(buyer.env) as ws:

@@ -15,7 +15,7 @@ from flows.ingest import ingest
 from payer.values.purchase import Purchase
 from tasks.buy.bill import ApproveBill, Bill, approve_by_policy
 from tasks.buy.outcome import Outcome
-from tasks.buy.quote import current_bill
+from tasks.buy.plan import current_bill
 from tasks.buy.watch import Watch
 from tasks.request.build import request_fresh, request_range
 from tasks.request.model import DataRequest, Keys

@@ -13,7 +13,7 @@ from payer.policy.rules import Caps
 from payer.values.request import Run
 from tasks.buy.bill import Bill, Due, Item, Line
 from tasks.buy.caps import Beside
-from tasks.buy.quote import fit_caps, urgent_only
+from tasks.buy.fit_caps import fit_caps, urgent_only
 from tests.tasks.buy.test_bill import USDC, item
 
 if TYPE_CHECKING:

@@ -35,7 +35,7 @@ def backfill(
         from payer.values.errors import worst
         from tasks.buy.bill import Bill, plan_document
         from tasks.buy.outcome import Outcome, run_document
-        from tasks.buy.quote import current_bill
+        from tasks.buy.plan import current_bill
         from tasks.reference.catalogue import backfill_request
         from tasks.request.build import budget_of
         from tasks.workspace.run import new_run

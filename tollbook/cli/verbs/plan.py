@@ -75,7 +75,7 @@ async def plan_flows(ws: Workspace, selection: Selection, max_cost: str | None, 
     With --all, a dataset whose keys are not known yet becomes a note of the last bill.
     """
     from tasks.buy.caps import Beside
-    from tasks.buy.quote import current_bill
+    from tasks.buy.plan import current_bill
     from tasks.request.build import budget_of, request_fresh
     from tasks.request.model import BadRequest
 
