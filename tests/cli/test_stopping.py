@@ -141,7 +141,7 @@ def test_a_verb_that_pays_nothing_ends_on_sigterm_with_its_document(buyer: Buyer
 
 
 class _SignalledWhileItGoes:
-    """What is raised in a finalizer is swallowed."""
+    """An exception in a finalizer is swallowed."""
 
     def __del__(self) -> None:
         signal.raise_signal(TERMINATE)
