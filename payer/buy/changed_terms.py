@@ -86,7 +86,9 @@ def sign_offered(context: PayerContext, purchase: Purchase, offered: Terms) -> P
     if not same_payment and context.clock_fault(purchase.order.seller, offered.max_timeout):
         return purchase
     now = context.clock.now()
-    authorization = signed if same_payment else authorize(context.policy, purchase, offered, now)
+    authorization = signed
+    if not same_payment:
+        authorization = authorize(context.policy, offered, payer=signed.payer, nonce=signed.nonce, now=now)
     event = Signed(at=now, authorization=authorization, terms=offered)
     try:
         lease = new_lease(context, purchase.order.seller)

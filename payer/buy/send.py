@@ -61,7 +61,7 @@ def sign(context: PayerContext, purchase: Purchase, terms: Terms) -> Purchase:
     if fault := context.clock_fault(purchase.order.seller, terms.max_timeout):
         _deny(context, purchase, fault)
         raise Refused(fault, advice=CLOCK_ADVICE)
-    authorization = authorize(context.policy, purchase, terms, now)
+    authorization = authorize(context.policy, terms, payer=purchase.payer, nonce=purchase.nonce, now=now)
     crash_point("signed")
     events = Signed(at=now, authorization=authorization, terms=terms), Sent(at=now)
     seller = purchase.order.seller
@@ -169,7 +169,7 @@ def _sign_claim(context: PayerContext, purchase: Purchase, terms: Terms | None) 
     """
     now, seller = context.clock.now(), purchase.order.seller
     if purchase.authorization is None and terms is not None:
-        authorization = authorize(context.policy, purchase, terms, now)
+        authorization = authorize(context.policy, terms, payer=purchase.payer, nonce=purchase.nonce, now=now)
         event = Signed(at=now, authorization=authorization, terms=terms)
         lease, limit = new_lease(context, seller), context.loss_limits().get(seller)
         return context.ledger.append(purchase, event, lease=lease, caps=context.policy.caps, loss_limit=limit)

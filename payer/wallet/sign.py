@@ -11,7 +11,6 @@ import re
 from datetime import datetime
 from typing import Protocol
 
-from payer.policy.judge import draft
 from payer.policy.rules import Policy
 from payer.values.errors import SignerRefused
 from payer.values.purchase import Purchase
@@ -82,9 +81,22 @@ def _signed_by(authorization: Authorization, signature: SecretStr) -> tuple[str,
         return "", f"no key made it ({type(fault).__name__})"
 
 
-def authorize(policy: Policy, purchase: Purchase, terms: Terms, now: datetime) -> Authorization:
-    """Make the authorization to sign for these terms: policy's validity window, the purchase's own nonce."""
-    return draft(policy, terms, payer=purchase.payer, nonce=purchase.nonce, now=now)
+def authorize(policy: Policy, terms: Terms, *, payer: str, nonce: str, now: datetime) -> Authorization:
+    """Make the EIP-3009 authorization to sign for these terms now.
+
+    Valid from `clock_skew_seconds` ago, for the shorter of the seller's and the policy's seconds; sellers accept a
+    window shorter than their `maxTimeoutSeconds`.
+    """
+    seconds = int(now.timestamp())
+    return Authorization(
+        asset=terms.asset,
+        payer=payer,
+        pay_to=terms.pay_to,
+        value=terms.amount,
+        valid_after=seconds - policy.clock_skew_seconds,
+        valid_before=seconds + min(terms.max_timeout, policy.validity_seconds),
+        nonce=nonce,
+    )
 
 
 async def present(signer: Signer, purchase: Purchase) -> SignedPayment:

@@ -64,7 +64,7 @@ MUTANTS = (
     ),
     # Policy: nothing is signed outside it.
     *of(
-        "payer/policy/offer_rules.py",
+        "payer/policy/judge.py",
         RULES,
         any_scheme=('if offer.scheme == "exact":', "if True:"),
         any_asset=("if offer.asset.lower() == self.asset.address.lower():", "if True:"),

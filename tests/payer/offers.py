@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from payer.policy.file import parse_policy
-from payer.policy.judge import draft, judge
+from payer.policy.judge import judge
 from payer.policy.rules import Policy
 from payer.values.errors import QuoteUnacceptable
 from payer.values.terms import Authorization, Terms
 from payer.wallet.eip3009 import Wallet
+from payer.wallet.sign import authorize
 from payer.wire.payment import payment_header
 from payer.wire.terms import Challenge, parse_402
 
@@ -159,7 +160,7 @@ def judged(challenge: Challenge, rules: Policy | None = None, **changes: Any) ->
 
 
 def paid(terms: Terms) -> Authorization:
-    return draft(policy(), terms, payer=WALLET.address, nonce=NONCE, now=NOW)
+    return authorize(policy(), terms, payer=WALLET.address, nonce=NONCE, now=NOW)
 
 
 def header_of(terms: Terms, payment_id: str | None = None) -> tuple[str, str]:

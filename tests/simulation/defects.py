@@ -192,7 +192,7 @@ def sending_before_writing(patch: pytest.MonkeyPatch) -> None:
 
     def forgetful(context: PayerContext, purchase: Purchase, terms: Terms) -> Purchase:
         now = context.clock.now()
-        authorization = authorize(context.policy, purchase, terms, now)
+        authorization = authorize(context.policy, terms, payer=purchase.payer, nonce=purchase.nonce, now=now)
         signed = fold(purchase, Signed(at=now, authorization=authorization, terms=terms))
         return fold(signed, Sent(at=now))
 

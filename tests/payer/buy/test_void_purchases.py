@@ -74,9 +74,10 @@ def test_a_body_is_claimed_with_new_terms_when_the_price_moved_between_two_lives
         quotes = await desk.quote([order])
         [reserved] = (await desk.approve(p.run(), [order], quotes)).purchases
         now, terms = context.clock.now(), quotes[order.request.endpoint].terms
-        signed = Signed(
-            at=now, authorization=authorize(context.policy, reserved, reserved.terms or terms, now), terms=terms
+        authorization = authorize(
+            context.policy, reserved.terms or terms, payer=reserved.payer, nonce=reserved.nonce, now=now
         )
+        signed = Signed(at=now, authorization=authorization, terms=terms)
         context.ledger.append(reserved, signed)
         context.ledger.append(context.ledger.get(reserved.purchase_id) or reserved, Void(at=now, reason="never sent"))
 

@@ -10,10 +10,11 @@ from urllib.parse import urlsplit
 import pytest
 
 from payer.policy.file import parse_policy
-from payer.policy.judge import draft, judge
+from payer.policy.judge import judge
 from payer.policy.rules import Policy
 from payer.values.errors import QuoteUnacceptable
 from payer.values.terms import Terms
+from payer.wallet.sign import authorize
 from payer.wire.payment import payment_header
 from payer.wire.terms import parse_402
 from tests.paths import VECTORS
@@ -112,7 +113,7 @@ def test_a_payable_offer_passes_a_plain_policy_and_is_signed_for_a_short_time(na
     offer = OFFERS[name]
     terms, rules = terms_of(offer), policy_for(offer)
     assert terms.asset == rules.assets["USDC"]
-    authorization = draft(rules, terms, payer=WALLET.address, nonce=NONCE, now=NOW)
+    authorization = authorize(rules, terms, payer=WALLET.address, nonce=NONCE, now=NOW)
     assert 0 < authorization.valid_before - NOW.timestamp() <= rules.validity_seconds
     header, value = payment_header(terms, authorization, WALLET.sign(authorization))
     assert (header, bool(value)) == ({1: "X-PAYMENT", 2: "PAYMENT-SIGNATURE"}[terms.version], True)

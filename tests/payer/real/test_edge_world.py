@@ -13,7 +13,7 @@ from payer.chain.reader import RpcChain
 from payer.http.exchange import Answer
 from payer.http.transport import HttpTransport
 from payer.policy.file import parse_policy
-from payer.policy.judge import draft, judge
+from payer.policy.judge import judge
 from payer.policy.rules import Policy
 from payer.values.chain_view import ChainView, NonceState
 from payer.values.clock import SystemClock
@@ -23,6 +23,7 @@ from payer.values.request import Request
 from payer.values.terms import Authorization, Terms
 from payer.wallet.eip3009 import Wallet, domain_separator
 from payer.wallet.load import load_wallet
+from payer.wallet.sign import authorize
 from payer.wire.payment import payment_header
 from payer.wire.seller_word import parse_receipt
 from payer.wire.terms import parse_402
@@ -74,7 +75,7 @@ class Edge:
         )
 
     def authorization(self, terms: Terms, nonce: str = NONCE) -> Authorization:
-        return draft(self.policy, terms, payer=self.wallet.address, nonce=nonce, now=SystemClock().now())
+        return authorize(self.policy, terms, payer=self.wallet.address, nonce=nonce, now=SystemClock().now())
 
     def pay(self, terms: Terms, authorization: Authorization) -> Answer:
         name, value = payment_header(terms, authorization, self.wallet.sign(authorization), payment_id="tb_" + "0" * 20)
