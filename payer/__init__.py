@@ -12,7 +12,7 @@ buy/approve         reserve a bill inside every cap, all or none
 buy/buy             the loop: decide, act, append
 buy/decide          the next step, a pure function
 buy/send            sign, send, claim; changed_terms follows a 402 whose terms moved
-buy/respond         turn an answer into events; record writes it to the ledger, or to the spool
+buy/record          turn an answer into events, and write it to the ledger, or to the spool
 settle/recover      finish or void what was left open
 settle/reconcile    compare ledger and chain
 paid_transport      all of it behind an httpx client

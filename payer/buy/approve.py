@@ -43,19 +43,20 @@ async def approve(context: PayerContext, run: Run, orders: Sequence[Order], quot
     existing = await context.ledger.in_thread(_existing, context, orders)
     wanted = [_wanted(context, order, purchase, quotes) for order, purchase in zip(orders, existing, strict=True)]
     # One that was sent already costs nothing more.
-    to_pay = [
-        item
-        for item, purchase in zip(wanted, existing, strict=True)
-        if purchase is None or purchase.buyable or purchase.money is Money.RESERVED
-    ]
-    views = await _views_before_signing(context, to_pay)
-    assets = sorted({item.asset for item in to_pay if item.terms is not None}, key=lambda asset: asset.address)
-    for asset in assets:
+    to_pay: dict[Asset, list[PricedOrder]] = {}
+    for item, purchase in zip(wanted, existing, strict=True):
+        if item.terms and (purchase is None or purchase.buyable or purchase.money is Money.RESERVED):
+            to_pay.setdefault(item.asset, []).append(item)
+    views: dict[str, ChainView] = {}
+    for asset, items in to_pay.items():
+        views |= await context.chain.look(asset, context.signer().address, dict.fromkeys(item.nonce for item in items))
+    for asset in to_pay:
         await context.check_token(asset)
         await context.check_account(asset)
-    _check_clock(context, to_pay, views)
-    await count_elsewhere(context, run.started_at, assets)
-    await _check_balance(context, to_pay)
+    _check_clock(context, [item for items in to_pay.values() for item in items], views)
+    await count_elsewhere(context, run.started_at, to_pay)
+    for asset, items in to_pay.items():
+        await _check_balance(context, asset, sum(item.amount for item in items))
     placed = [replace(item, from_block=_search_from(views.get(item.nonce))) for item in wanted]
     lease = new_lease(context, *{order.seller for order in orders})
     limits, elsewhere = context.loss_limits(), partial(leased_elsewhere, context)
@@ -114,17 +115,6 @@ def _wanted(context: PayerContext, order: Order, existing: Purchase | None, quot
     )
 
 
-async def _views_before_signing(context: PayerContext, wanted: Sequence[PricedOrder]) -> dict[str, ChainView]:
-    """Look at the nonces that may be signed now, one batch per asset. Free orders have none."""
-    views: dict[str, ChainView] = {}
-    for asset in {item.asset for item in wanted if item.terms is not None}:
-        nonces: dict[str, int | None] = {
-            item.nonce: None for item in wanted if item.asset == asset and item.terms is not None
-        }
-        views.update(await context.chain.look(asset, context.signer().address, nonces))
-    return views
-
-
 def _check_clock(context: PayerContext, wanted: Sequence[PricedOrder], views: Mapping[str, ChainView]) -> None:
     """Raise Refused where our clock is further from the seller's or the newest block's than what is signed allows."""
     head_time = max((view.head_time for view in views.values()), default=None)
@@ -133,12 +123,10 @@ def _check_clock(context: PayerContext, wanted: Sequence[PricedOrder], views: Ma
             raise Refused(fault, advice=CLOCK_ADVICE)
 
 
-async def _check_balance(context: PayerContext, wanted: Sequence[PricedOrder]) -> None:
-    for asset in {item.asset for item in wanted if item.terms is not None}:
-        bill = sum(item.amount for item in wanted if item.asset == asset)
-        held = await context.chain.balance(asset, context.signer().address)
-        if held < bill:
-            raise OverBudget(
-                f"the wallet holds {Amount(held, asset)} and the bill is {Amount(bill, asset)}",
-                advice=f"send {asset.symbol} on {asset.network} to {context.signer().address}, or buy less",
-            )
+async def _check_balance(context: PayerContext, asset: Asset, bill: int) -> None:
+    held = await context.chain.balance(asset, context.signer().address)
+    if held < bill:
+        raise OverBudget(
+            f"the wallet holds {Amount(held, asset)} and the bill is {Amount(bill, asset)}",
+            advice=f"send {asset.symbol} on {asset.network} to {context.signer().address}, or buy less",
+        )

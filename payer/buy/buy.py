@@ -56,17 +56,15 @@ async def buy(context: PayerContext, purchase: Purchase, view: View = NotSeen.UN
     except PayerError:
         raise
     except Exception as error:
-        raise unforeseen(purchase, error) from error
-
-
-def unforeseen(purchase: Purchase, error: Exception) -> Exception:
-    """Wrap a defect of ours. The error's own text may quote secrets, so only its type is kept."""
-    return Unforeseen(f"{purchase.title}: {type(error).__name__} while it was bought")
+        # A defect of ours. Its own text may quote secrets, so only its type is kept.
+        raise Unforeseen(f"{purchase.title}: {type(error).__name__} while it was bought") from error
 
 
 async def _carry(context: PayerContext, purchase: Purchase, view: View) -> Purchase:
-    in_thread = context.ledger.in_thread
-    counts, polls = await _first_counts(context, purchase), 0
+    in_thread, polls = context.ledger.in_thread, 0
+    # What another wallet pays, or policy no longer allows, is looked up and not presented.
+    able = context.holds_key_of(purchase) and not await _forbids(context, purchase)
+    counts = AttemptCounts(presents=0 if able else context.limits.presents)
     while purchase.data is Data.ABSENT:
         if leased_elsewhere(context, purchase) and purchase.money is not Money.VOID:
             context.stop.check()
@@ -74,7 +72,8 @@ async def _carry(context: PayerContext, purchase: Purchase, view: View) -> Purch
             purchase, polls = await in_thread(context.ledger.again, purchase), polls + 1
             continue
         if _is_abandoned(context, purchase):
-            [purchase] = await in_thread(_released, context, purchase)
+            voided = await in_thread(release, context, [purchase])
+            purchase = voided[0] if voided else await in_thread(context.ledger.again, purchase)
             continue
         action = next_action(purchase, context.clock.now().timestamp(), view, context.limits, counts)
         if isinstance(action, decide.Sign | decide.Present | decide.Claim):
@@ -147,12 +146,6 @@ def release(context: PayerContext, purchases: Sequence[Purchase]) -> list[Purcha
     now = context.clock.now()
     reserved = [p for p in purchases if p.money is Money.RESERVED and not leased_elsewhere(context, p)]
     return context.ledger.append_all([(p, [Void(at=now, reason="never sent")]) for p in reserved]) if reserved else []
-
-
-async def _first_counts(context: PayerContext, purchase: Purchase) -> AttemptCounts:
-    """Allow looking but no presenting where another wallet pays, or policy no longer allows the payment."""
-    able = context.holds_key_of(purchase) and not await _forbids(context, purchase)
-    return AttemptCounts() if able else AttemptCounts(presents=context.limits.presents)
 
 
 def _after_sending(context: PayerContext, purchase: Purchase, counts: AttemptCounts) -> AttemptCounts:
@@ -259,8 +252,3 @@ def _seller_not_named(purchase: Purchase) -> Unresolved:
         f"{purchase.title} was bought from {seller}, which policy no longer names",
         advice=f"put [sellers.{seller}] back into the policy file and run `tollbook recover`",
     )
-
-
-def _released(context: PayerContext, purchase: Purchase) -> list[Purchase]:
-    """The purchase voided, or as another process has left it."""
-    return release(context, [purchase]) or [context.ledger.again(purchase)]

@@ -19,8 +19,7 @@ from dataclasses import replace
 from payer.buy.changed_terms import is_unchanged, judge_terms, remember_terms, sign_offered
 from payer.buy.lease import append, appended, new_lease
 from payer.buy.quote import terms_for_order
-from payer.buy.record import judge_body, record_answer
-from payer.buy.respond import without_answer
+from payer.buy.record import judge_body, record_answer, without_answer
 from payer.context import PayerContext
 from payer.http.exchange import Answer, NoAnswer, NotSent
 from payer.policy.clock_skew import CLOCK_ADVICE

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from msgspec.structs import replace as changed
 
-from payer.buy.respond import read_answer
+from payer.buy.record import read_answer
 from payer.ledger import Ledger
 from payer.values.events import Answered, Settled
 from payer.values.purchase import Purchase
