@@ -10,7 +10,7 @@ from payer.chain.chain import Progress, unwatched
 from payer.context import PayerContext
 from payer.elsewhere import bought_elsewhere
 from payer.settle import reconcile, recover
-from payer.settle.reconcile import Difference, Reconciled
+from payer.settle.reconcile import Reconciled
 from payer.settle.recover import Recovered
 from payer.values.chain_view import NotSeen, View
 from payer.values.events import LossAccepted
@@ -62,14 +62,6 @@ class Payer:
     async def reconcile(self, asset: Asset, *, rescan: bool = False, progress: Progress = unwatched) -> Reconciled:
         """Compare ledger and chain to the atomic unit, closed to a block. Raises ChainUnreachable."""
         return await reconcile.reconcile(self.context, asset, rescan=rescan, progress=progress)
-
-    def damaged_projection(self) -> list[Difference]:
-        """Fold the ledger's events again; return each purchase and cap that is not what they say."""
-        return reconcile.damaged_projection(self.context.ledger)
-
-    def damaged_bodies(self) -> list[Difference]:
-        """Find bodies that are missing, or no longer have the hash they arrived with."""
-        return reconcile.damaged_bodies(self.context.ledger)
 
     def release(self, purchases: Sequence[Purchase]) -> list[Purchase]:
         """Void what was reserved and never sent, which frees its caps."""

@@ -72,18 +72,15 @@ class RequestPace:
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
-                self._next = _read(descriptor)
+                text = os.pread(descriptor, _DIGITS, 0)
+                kept = int(text) if len(text) == _DIGITS and text.isdigit() else 0
+                self._next = _EPOCH + kept * _MICROSECOND
                 yield
                 os.pwrite(descriptor, b"%0*d" % (_DIGITS, (self._next - _EPOCH) // _MICROSECOND), 0)
             finally:
                 os.close(descriptor)
         except OSError as error:
             raise LedgerUnavailable(f"the pace of requests can't be kept in {self._path}: {error.strerror}") from None
-
-
-def _read(descriptor: int) -> datetime:
-    text = os.pread(descriptor, _DIGITS, 0)
-    return _EPOCH + int(text) * _MICROSECOND if len(text) == _DIGITS and text.isdigit() else _EPOCH
 
 
 class Gate:

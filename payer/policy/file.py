@@ -8,7 +8,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from types import MappingProxyType
 
-from payer.policy.rules import LOCAL_CHAIN, Caps, DatasetPolicy, Policy, SellerCaps, SellerPolicy, origin
+from payer.policy.rules import LOCAL_CHAIN, Caps, Policy, SellerCaps, SellerPolicy, origin
 from payer.policy.toml_table import TomlTable, shown_safely
 from payer.values.errors import Misconfigured, PolicyMissing
 from payer.values.money import Asset
@@ -29,7 +29,6 @@ ASSET_KEYS = ("address", "eip712_name", "eip712_version", "decimals", "also_name
 _CEILINGS = ("per_call", "per_run", "per_flow_day", "per_day", "per_month")
 CAP_KEYS = (*_CEILINGS, "price_drift")
 SELLER_KEYS = tuple(key.name for key in fields(SellerPolicy) if key.name not in ("name", "any_payee"))
-DATASET_KEYS = tuple(key.name for key in fields(DatasetPolicy))
 _RESOURCES = ("any", "exact")
 _FINALITIES = ("latest", "safe", "finalized")
 COUNT_NOTHING = "off"
@@ -240,12 +239,12 @@ def _seller(name: str, table: TomlTable, assets: Mapping[str, Asset], caps: Mapp
     )
 
 
-def _datasets(table: TomlTable) -> Mapping[str, DatasetPolicy]:
-    """The tables below [sellers.NAME.datasets]; none where it is left out."""
+def _datasets(table: TomlTable) -> Mapping[str, int | None]:
+    """The price drift of each table below [sellers.NAME.datasets]; none where it is left out."""
     if table.value("datasets", {}) == {}:
         return MappingProxyType({})
-    found = table.tables("datasets", DATASET_KEYS)
-    return MappingProxyType({name: DatasetPolicy(each.optional_money("price_drift", 6)) for name, each in found})
+    found = table.tables("datasets", ("price_drift",))
+    return MappingProxyType({name: each.optional_money("price_drift", 6) for name, each in found})
 
 
 def _declaration(table: TomlTable) -> str:

@@ -53,13 +53,6 @@ class Caps:
 
 
 @dataclass(frozen=True, slots=True)
-class DatasetPolicy:
-    """Limits of one dataset of a seller; None leaves it to the seller's."""
-
-    price_drift: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class SellerPolicy:
     """One seller that may be paid. An empty `pay_to` means first use: the first payee seen is pinned.
 
@@ -87,7 +80,7 @@ class SellerPolicy:
     per_day: int = 0
     per_month: int = 0
     price_drift: int | None = None
-    datasets: Mapping[str, DatasetPolicy] = field(default_factory=dict)
+    datasets: Mapping[str, int | None] = field(default_factory=dict)
     declaration: str = ""
 
     @property
@@ -145,9 +138,8 @@ class Policy:
     def drift_for(self, seller: str, dataset: str) -> Drift:
         """Return the drift of a dataset's price: its own, else its seller's, else its asset's."""
         rules = self.sellers[seller]
-        own = rules.datasets.get(dataset)
-        if own is not None and own.price_drift is not None:
-            return Drift(own.price_drift, f'sellers.{seller}.datasets."{dataset}".price_drift')
+        if (own := rules.datasets.get(dataset)) is not None:
+            return Drift(own, f'sellers.{seller}.datasets."{dataset}".price_drift')
         if rules.price_drift is not None:
             return Drift(rules.price_drift, f"sellers.{seller}.price_drift")
         return Drift(self.caps[rules.pay_with].price_drift, f"caps.{rules.pay_with}.price_drift")

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from typing import Any, NoReturn
 
 DEPTH_LIMIT = 32
+_TOO_DEEP = f"it is nested deeper than {DEPTH_LIMIT} levels"
 HEADER_LIMIT = 64 * 1024
 
 
@@ -45,8 +46,8 @@ def _finite(text: str) -> float:
 _DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_constant, parse_float=_finite)
 
 
-def parse(raw: bytes, *, limit: int, depth: int = DEPTH_LIMIT) -> Any:
-    """Parse one JSON document of at most `limit` bytes and `depth` levels. Raises Malformed."""
+def parse(raw: bytes, *, limit: int) -> Any:
+    """Parse one JSON document of at most `limit` bytes and DEPTH_LIMIT levels. Raises Malformed."""
     if len(raw) > limit:
         raise Malformed(f"it is longer than {limit} bytes")
     try:
@@ -56,16 +57,16 @@ def parse(raw: bytes, *, limit: int, depth: int = DEPTH_LIMIT) -> Any:
     except Malformed:
         raise
     except RecursionError:
-        raise Malformed(f"it is nested deeper than {depth} levels") from None
+        raise Malformed(_TOO_DEEP) from None
     except ValueError:
         raise Malformed("it is not JSON") from None
-    _check_depth(value, depth)
+    _check_depth(value)
     return value
 
 
-def _check_depth(value: Any, depth: int) -> None:
+def _check_depth(value: Any) -> None:
     level = [value]
-    for _ in range(depth + 1):
+    for _ in range(DEPTH_LIMIT + 1):
         level = [
             child
             for node in level
@@ -74,7 +75,7 @@ def _check_depth(value: Any, depth: int) -> None:
         ]
         if not level:
             return
-    raise Malformed(f"it is nested deeper than {depth} levels")
+    raise Malformed(_TOO_DEEP)
 
 
 def dump(value: Any) -> str:
@@ -86,14 +87,10 @@ def shown(value: object, limit: int = 80) -> str:
     """Format a foreign value for a message: one line, no control characters, at most `limit` characters."""
     if isinstance(value, (dict, list)):
         return "an object" if isinstance(value, dict) else "a list"
-    text = (
-        ascii(value[: limit + 1] if isinstance(value, str) else value) if not isinstance(value, int) else _digits(value)
-    )
+    if isinstance(value, int) and abs(value) >= 10**80:
+        return "an enormous number"
+    text = ascii(value[: limit + 1] if isinstance(value, str) else value)
     return text if len(text) <= limit else text[: limit - 1] + "…"
-
-
-def _digits(value: int) -> str:
-    return str(value) if abs(value) < 10**80 else "an enormous number"
 
 
 def integer(entry: Mapping[str, Any], name: str) -> int:

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from payer.ledger.database import rows, schema
 from payer.payer import Payer
 from payer.settle import scan as scanning
-from payer.settle.reconcile import Reconciled
+from payer.settle.reconcile import Reconciled, damaged_bodies
 from payer.settle.scan import Balance
 from payer.values.errors import ChainUnreachable
 from payer.values.events import Settled, Void
@@ -267,4 +267,4 @@ def test_a_body_that_was_damaged_on_disk_is_named(scene: Scene) -> None:
 
 
 async def damaged(payer: Payer) -> list[tuple[str, str | None]]:
-    return [(difference.kind, difference.purchase_id) for difference in payer.damaged_bodies()]
+    return [(difference.kind, difference.purchase_id) for difference in damaged_bodies(payer.context.ledger)]
