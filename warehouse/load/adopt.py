@@ -16,15 +16,13 @@ from payer.values.crashpoints import crash_point
 from sources import registry
 from warehouse.cache.generation import write_meta
 from warehouse.cache.instance import in_memory
-from warehouse.cache.integrity import is_damage
 from warehouse.cache.locking import file_lock
 from warehouse.cache.sql import column_list, literal, quoted
 from warehouse.cache.store import Cache, file_identity
 from warehouse.cache.tables import Table, declared_tables
 from warehouse.coverage.record import cover_rows
-from warehouse.errors import CacheDamaged
 from warehouse.load.load import load_missing
-from warehouse.load.rebuild import loaded_purchases, remove, swap
+from warehouse.load.rebuild import loaded_purchases, read_whole, remove, swap
 from warehouse.load.upsert import make_all_current
 
 if TYPE_CHECKING:
@@ -191,19 +189,7 @@ def _stamped_build(public: Path) -> str | None:
 
 def _build(cache: Cache) -> str | None:
     """The cache's build; None where there is no file, or none that can be read. Hold the lock."""
-    import duckdb
-
-    if not cache.path.exists():
-        return None
-    try:
-        with cache.connected():
-            return cache.meta["build"]
-    except (CacheDamaged, KeyError):
-        return None
-    except duckdb.Error as error:
-        if not is_damage(error):
-            raise
-        return None
+    return read_whole(cache, lambda _: cache.meta.get("build"), None)
 
 
 @contextmanager

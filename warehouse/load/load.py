@@ -57,7 +57,9 @@ def load_missing(cache: Cache, ledger: LedgerReader) -> LoadReport:
     start, purchases = before.start, before.purchases
     index = ledger.delivery_index(start)
     if not purchases <= {purchase for _, purchase in index}:
-        start, purchases = 0, _all_purchases(cache)
+        # The ledger lost deliveries, as one does that is restored from a backup: its seqs start over.
+        with cache.open() as con:
+            start, purchases = 0, all_loaded(con)
         index = ledger.delivery_index()
     missing = {purchase for _, purchase in index if purchase not in purchases}
     done = LoadReport()
@@ -83,10 +85,9 @@ def _known_deliveries(cache: Cache) -> KnownDeliveries:
     return KnownDeliveries(start, {purchase for (purchase,) in rows}, cache.meta["whole"] == "yes")
 
 
-def _all_purchases(cache: Cache) -> set[str]:
-    """Every loaded purchase. For a ledger that lost deliveries, as one restored from a backup: its seqs start over."""
-    with cache.open() as con:
-        return {purchase for (purchase,) in con.execute("SELECT purchase_id FROM loads").fetchall()}
+def all_loaded(con: duckdb.DuckDBPyConnection) -> set[str]:
+    """Every purchase that is loaded."""
+    return {purchase for (purchase,) in con.execute("SELECT purchase_id FROM loads").fetchall()}
 
 
 def _load_batch(cache: Cache, ledger: LedgerReader, pages: list[Page]) -> LoadReport:

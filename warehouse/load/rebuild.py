@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from payer.values.crashpoints import crash_point
 from payer.values.durable import fsync_path
@@ -19,10 +20,14 @@ from warehouse.cache.integrity import fingerprints, is_damage
 from warehouse.cache.locking import file_lock
 from warehouse.cache.store import Cache
 from warehouse.errors import CacheDamaged
-from warehouse.load.load import load_missing
+from warehouse.load.load import all_loaded, load_missing
 
 if TYPE_CHECKING:
+    import duckdb
+
     from payer.values.ledger_reads import LedgerReader
+
+T = TypeVar("T")
 
 BESIDE = "cache-rebuilt.duckdb"
 
@@ -92,38 +97,31 @@ def lacking(cache: Cache, ledger: LedgerReader) -> set[str]:
     return loaded - {purchase for _, purchase in ledger.delivery_index()}
 
 
-def loaded_purchases(cache: Cache) -> set[str]:
-    """Empty where there is no file, or none that can be read. Hold the lock."""
+def read_whole(cache: Cache, read: Callable[[duckdb.DuckDBPyConnection], T], otherwise: T) -> T:
+    """What `read` returns; `otherwise` where there is no file, or none that can be read. Hold the lock."""
     import duckdb
 
     if not cache.path.exists():
-        return set()
+        return otherwise
     try:
         with cache.connected() as con:
-            return {purchase for (purchase,) in con.execute("SELECT purchase_id FROM loads").fetchall()}
+            return read(con)
     except CacheDamaged:
-        return set()
+        return otherwise
     except duckdb.Error as error:
         if not is_damage(error):
             raise
-        return set()
+        return otherwise
+
+
+def loaded_purchases(cache: Cache) -> set[str]:
+    """Empty where there is no file, or none that can be read. Hold the lock."""
+    return read_whole(cache, all_loaded, set())
 
 
 def _hashes(cache: Cache) -> dict[str, str]:
     """Empty where there is no file, none that can be read to its end, or one of another format. Hold the lock."""
-    import duckdb
-
-    if not cache.path.exists():
-        return {}
-    try:
-        with cache.connected() as con:
-            return fingerprints(con) if cache.meta["format"] == str(FORMAT) else {}
-    except CacheDamaged:
-        return {}
-    except duckdb.Error as error:
-        if not is_damage(error):
-            raise
-        return {}
+    return read_whole(cache, lambda con: fingerprints(con) if cache.meta["format"] == str(FORMAT) else {}, {})
 
 
 def swap(new: Cache, old: Cache) -> None:

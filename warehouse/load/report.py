@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, astuple, dataclass, field
 from typing import TYPE_CHECKING
 
 from sources.parse.envelope import Envelope
@@ -48,14 +48,7 @@ class RowCounts:
     failed: int = 0
 
     def plus(self, other: RowCounts) -> RowCounts:
-        return RowCounts(
-            self.deliveries + other.deliveries,
-            self.rows_in + other.rows_in,
-            self.rows_new + other.rows_new,
-            self.rows_changed + other.rows_changed,
-            self.quarantined + other.quarantined,
-            self.failed + other.failed,
-        )
+        return RowCounts(*map(sum, zip(astuple(self), astuple(other), strict=True)))
 
 
 @dataclass(frozen=True, slots=True)

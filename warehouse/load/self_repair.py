@@ -15,7 +15,7 @@ from warehouse.cache.integrity import first_line, is_certain_damage, is_damage
 from warehouse.cache.log import WriteAheadLog
 from warehouse.cache.store import Cache, file_identity
 from warehouse.errors import CacheDamaged, CacheIncomplete
-from warehouse.load.load import Outdated, load_missing
+from warehouse.load.load import Outdated, all_loaded, load_missing
 from warehouse.load.rebuild import rebuild
 from warehouse.load.report import LoadReport, recount
 from warehouse.load.upsert import NotUnique
@@ -69,7 +69,7 @@ def with_repair(cache: Cache, ledger: LedgerReader, work: Callable[[Cache], T]) 
 def _rebuilt(cache: Cache, ledger: LedgerReader, why: str) -> LoadReport:
     """Rebuild beside the old file, which stays in use; the report counts only deliveries that the old file lacked."""
     with cache.open() as con:
-        earlier = {purchase for (purchase,) in con.execute("SELECT purchase_id FROM loads").fetchall()}
+        earlier = all_loaded(con)
     note = f"{why}: the cache was rebuilt from the ledger"
     log.warning(note)
     rebuild(cache.home, ledger)
