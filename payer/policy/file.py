@@ -80,8 +80,7 @@ def parse_policy(text: str) -> Policy:
     return Policy(
         chain_id=chain_id,
         v1_name=network.text("v1_name", r"[a-z0-9][a-z0-9-]{0,39}", '"base"'),
-        rpc_url=servers[0],
-        rpc_urls=servers,
+        servers=servers,
         finality=network.choice("finality", _FINALITIES),
         lookback_blocks=network.integer("lookback_blocks", 1, 100_000_000, 400_000),
         max_head_age=network.integer("max_head_age", 0, 31_536_000, 0),

@@ -102,13 +102,13 @@ class SellerPolicy:
 class Policy:
     """Everything that may be paid for; what is not named is refused.
 
-    `rpc_urls` are the chain's servers, `rpc_url` the first of them. They may hold keys: they are not in repr.
+    `servers` are the URLs of the chain's servers, in the order in which they are asked. They may hold keys.
     `count_chain_spend` says how far back the wallet's transfers count in the caps: "month", "day" or "off".
     """
 
     chain_id: int
     v1_name: str
-    rpc_url: str = field(repr=False)
+    servers: tuple[str, ...] = field(repr=False)
     finality: str
     assets: Mapping[str, Asset]
     caps: Mapping[str, Caps]
@@ -122,13 +122,7 @@ class Policy:
     clock_skew_seconds: int = 600
     max_timeout_seconds: int = 31_536_000
     quote_max_age: int = 86_400
-    rpc_urls: tuple[str, ...] = field(default=(), repr=False)
     count_chain_spend: str = "month"
-
-    @property
-    def servers(self) -> tuple[str, ...]:
-        """The chain's servers, in the order in which they are asked."""
-        return self.rpc_urls or (self.rpc_url,)
 
     @property
     def network(self) -> str:

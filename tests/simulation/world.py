@@ -117,7 +117,7 @@ class World:
 
     def _policy(self) -> Policy:
         urls = tuple(f"https://rpc{number}.example" for number in range(self.scenario.servers))
-        policy = replace(base_policy(), rpc_urls=urls, rpc_url=urls[0])
+        policy = replace(base_policy(), servers=urls)
         if self.scenario.any_payee:
             policy = replace(policy, sellers={"s": replace(policy.sellers["s"], pay_to=(), any_payee=True)})
         if not self.scenario.tight:

@@ -98,7 +98,7 @@ def lacking(cache: Cache, ledger: LedgerReader) -> set[str]:
 
 
 def read_whole(cache: Cache, read: Callable[[duckdb.DuckDBPyConnection], T], otherwise: T) -> T:
-    """What `read` returns; `otherwise` where there is no file, or none that can be read. Hold the lock."""
+    """Return what `read` does; `otherwise` where there is no file, or none that can be read. Hold the lock."""
     import duckdb
 
     if not cache.path.exists():

@@ -247,7 +247,7 @@ def test_an_rpc_address_is_never_quoted(url: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("host", ["127.0.0.1:8545", "localhost:8545", "[::1]:8545", "127.9.9.9"])
 def test_plain_http_to_this_machine_is_allowed(host: str) -> None:
-    assert policy(with_line("network", f'rpc_url = "http://{host}"')).rpc_url == f"http://{host}"
+    assert policy(with_line("network", f'rpc_url = "http://{host}"')).servers == (f"http://{host}",)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1.evil.example", "localhost.evil.example", "10.0.0.1", "0.0.0.0", "[::2]"])
