@@ -149,15 +149,8 @@ def _leave_open(desk: StandInDesk) -> dict[str, Settlement]:
     batch = []
     for one in bought:
         assert one.terms is not None
-        batch.append(
-            (
-                one,
-                [
-                    Signed(at=now, authorization=authorize(context.policy, one, one.terms, now), terms=one.terms),
-                    Sent(at=now),
-                ],
-            )
-        )
+        authorization = authorize(context.policy, one.terms, payer=one.payer, nonce=one.nonce, now=now)
+        batch.append((one, [Signed(at=now, authorization=authorization, terms=one.terms), Sent(at=now)]))
     context.ledger.append_all(batch)
     block = "0x" + "bb" * 32
     return {one.nonce: Settlement(one.nonce, 9, block, datetime.now(UTC), p.PAYEE, PRICE, final=True) for one in bought}

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
-from payer.chain.chain import ChainReader, Head
+from payer.chain.chain import ChainReader, Head, stretches
 from payer.context import PayerContext
 from payer.ledger import Ledger
 from payer.ledger.elsewhere.record import SpendScan
@@ -67,13 +67,8 @@ async def _count(context: PayerContext, asset: Asset, since: datetime) -> None:
     wallet, head = context.signer().address, await context.chain.head()
     final = min(head.final_number, head.number - OVERLAP) if context.policy.finality == "latest" else head.final_number
     scan = await _begun(context, asset, wallet, head, since)
-    start = first = scan.through_block + 1
-    context.progress(0, max(0, head.number + 1 - first))
-    while start <= head.number:
-        blocks = range(start, min(start + STRETCH, head.number + 1))
+    for blocks in stretches(scan.through_block + 1, head.number, STRETCH, context.progress):
         await _read(context, asset, wallet, blocks, min(blocks[-1], final))
-        start = blocks.stop
-        context.progress(start - first, head.number + 1 - first)
 
 
 async def _begun(context: PayerContext, asset: Asset, wallet: str, head: Head, since: datetime) -> SpendScan:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import ParamSpec, Protocol, TypeVar
@@ -52,6 +52,15 @@ Progress = Callable[[int, int], None]
 
 def unwatched(_read: int, _of: int) -> None:
     """The Progress that shows nothing."""
+
+
+def stretches(first: int, last: int, blocks: int, progress: Progress) -> Iterator[range]:
+    """The blocks first…last (inclusive), so many at once; each stretch counts as read when the next is asked for."""
+    progress(0, max(0, last + 1 - first))
+    for start in range(first, last + 1, blocks):
+        stretch = range(start, min(start + blocks, last + 1))
+        yield stretch
+        progress(stretch.stop - first, last + 1 - first)
 
 
 class ChainReader(Protocol):

@@ -173,15 +173,9 @@ def _view(head: Head, used: bool, used_final: bool, proof: Proof | None) -> Chai
     state = NonceState.UNUSED
     if used:
         state = NonceState.CANCELLED if proof is NonceState.CANCELLED else NonceState.USED
-    return ChainView(
-        head_number=head.number,
-        head_time=head.time,
-        final_number=head.final_number,
-        final_time=head.final_time,
-        state=state,
-        state_final=state if used_final else NonceState.UNUSED,
-        settlement=proof if isinstance(proof, Settlement) else None,
-    )
+    blocks = head.number, head.time, head.final_number, head.final_time
+    settlement = proof if isinstance(proof, Settlement) else None
+    return ChainView(*blocks, state, state if used_final else NonceState.UNUSED, settlement)
 
 
 def _block(value: object, tag: str) -> tuple[int, int]:

@@ -8,6 +8,7 @@ A settlement that the chain proves and the ledger lacks is booked. What booking 
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from payer.buy.decide import believes
@@ -18,7 +19,7 @@ from payer.context import PayerContext
 from payer.ledger import Conflict, Ledger
 from payer.settle.recover import verify
 from payer.settle.scan import Balance, Scan, read_again, scan
-from payer.values.chain_view import ChainView, NotSeen, TransferOut
+from payer.values.chain_view import NotSeen, TransferOut
 from payer.values.events import Settled
 from payer.values.money import Asset
 from payer.values.purchase import Data, Money, Purchase
@@ -132,10 +133,13 @@ async def _book_late(context: PayerContext, asset: Asset, wallet: str) -> list[s
     views = await look(context, late)
     booked = []
     for purchase in late:
-        view = views[purchase.purchase_id]
-        if isinstance(view, NotSeen) or not await _book(context, purchase, view):
+        view, now = views[purchase.purchase_id], context.clock.now()
+        if isinstance(view, NotSeen) or view.settlement is None or not believes(purchase, now.timestamp(), view):
             continue
-        booked.append(purchase.purchase_id)
+        with suppress(Conflict):
+            settled = Settled(at=now, settlement=view.settlement)
+            await context.ledger.in_thread(context.ledger.append, purchase, settled)
+            booked.append(purchase.purchase_id)
     return booked
 
 
@@ -149,38 +153,21 @@ def _paid_by_chain(context: PayerContext, asset: Asset, wallet: str) -> list[Pur
     return late
 
 
-async def _book(context: PayerContext, purchase: Purchase, view: ChainView) -> bool:
-    if view.settlement is None or not believes(purchase, context.clock.now().timestamp(), view):
-        return False
-    try:
-        settled = Settled(at=context.clock.now(), settlement=view.settlement)
-        await context.ledger.in_thread(context.ledger.append, purchase, settled)
-    except Conflict:
-        return False
-    return True
-
-
 def _compare(closed: list[Purchase], ours: list[TransferOut], by_nonce: dict[str, Purchase]) -> list[Difference]:
     differences = []
-    on_chain = {transfer.nonce: transfer for transfer in ours}
     for transfer in ours:
         purchase = by_nonce[transfer.nonce or ""]
         if purchase.money is not Money.SPENT:
-            differences.append(_difference(transfer, _unbooked(purchase, transfer), purchase))
+            detail = _unbooked(purchase, transfer)
         elif purchase.spent != transfer.value or _tx(purchase) != transfer.tx_hash:
-            differences.append(_difference(transfer, "the ledger has another amount or transaction", purchase))
-    for purchase in closed:
-        if purchase.nonce not in on_chain:
-            differences.append(
-                Difference(
-                    kind="not_on_chain",
-                    detail="booked as spent, no such transfer in the closed blocks",
-                    purchase_id=purchase.purchase_id,
-                    tx_hash=_tx(purchase),
-                    ledger_atomic=purchase.spent,
-                )
-            )
-    return differences
+            detail = "the ledger has another amount or transaction"
+        else:
+            continue
+        amounts = purchase.spent, transfer.value
+        differences.append(Difference("disagrees", detail, purchase.purchase_id, transfer.tx_hash, *amounts))
+    on_chain, detail = {transfer.nonce for transfer in ours}, "booked as spent, no such transfer in the closed blocks"
+    missing = [p for p in closed if p.nonce not in on_chain]
+    return differences + [Difference("not_on_chain", detail, p.purchase_id, _tx(p), p.spent) for p in missing]
 
 
 def _unbooked(purchase: Purchase, transfer: TransferOut) -> str:
@@ -197,36 +184,23 @@ def _unbooked(purchase: Purchase, transfer: TransferOut) -> str:
 
 def _never_signed(context: PayerContext, agreed: list[Purchase]) -> list[Difference]:
     """Name settlements whose payee or value was not signed here for their nonce. They are booked: the money is gone."""
-    return [
-        Difference(
-            kind="disagrees",
-            detail=f"{settled.value} went to {settled.pay_to}, which was not signed here for this nonce: by another "
-            "machine with this key, or by somebody who has the key",
-            purchase_id=purchase.purchase_id,
-            tx_hash=settled.tx_hash,
-            ledger_atomic=purchase.reserved,
-            chain_atomic=settled.value,
-        )
-        for purchase in agreed
-        if (settled := purchase.settlement) is not None
-        and not purchase.paid_by(purchase.authorization)
-        and not paid_as_signed(settled, context.ledger.events(purchase.purchase_id))
-    ]
+    differences = []
+    for p in agreed:
+        settled = p.settlement
+        if settled is None or p.paid_by(p.authorization):
+            continue
+        if not paid_as_signed(settled, context.ledger.events(p.purchase_id)):
+            detail = (
+                f"{settled.value} went to {settled.pay_to}, which was not signed here for this nonce: by another "
+                "machine with this key, or by somebody who has the key"
+            )
+            amounts = p.reserved, settled.value
+            differences.append(Difference("disagrees", detail, p.purchase_id, settled.tx_hash, *amounts))
+    return differences
 
 
 def _tx(purchase: Purchase) -> str | None:
     return purchase.settlement.tx_hash if purchase.settlement is not None else None
-
-
-def _difference(transfer: TransferOut, detail: str, purchase: Purchase) -> Difference:
-    return Difference(
-        kind="disagrees",
-        detail=detail,
-        purchase_id=purchase.purchase_id,
-        tx_hash=transfer.tx_hash,
-        ledger_atomic=purchase.spent,
-        chain_atomic=transfer.value,
-    )
 
 
 def damaged_projection(ledger: Ledger) -> list[Difference]:

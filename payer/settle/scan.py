@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from payer.chain.chain import PAGE_BLOCKS, Progress, unwatched
+from payer.chain.chain import PAGE_BLOCKS, Progress, stretches, unwatched
 from payer.context import PayerContext
 from payer.values.chain_view import TransferOut
 from payer.values.money import Asset
@@ -62,19 +62,15 @@ async def scan(
     else:
         start = max(0, closed + 1 - OVERLAP)
     balance = Balance.EQUAL if start <= final else Balance.NOT_CHECKED
-    first = start
-    progress(0, max(0, final + 1 - first))
-    while start <= final:
-        end = min(start + STRETCH - 1, final)
-        transfers = await context.chain.transfers(asset, wallet, start, end)
-        account = await context.chain.account(asset, wallet, start, end)
+    for blocks in stretches(start, final, STRETCH, progress):
+        first, last = blocks[0], blocks[-1]
+        transfers = await context.chain.transfers(asset, wallet, first, last)
+        account = await context.chain.account(asset, wallet, first, last)
         if account is None:
             balance = Balance.NOT_CHECKED
         elif unexplained := account.before + account.received - account.after - sum(one.value for one in transfers):
-            return Scan(max(start - 1, closed or 0), Balance.DIFFERS, unexplained)
-        await _close(context, asset, wallet, start, end, transfers)
-        start = end + 1
-        progress(start - first, final + 1 - first)
+            return Scan(max(first - 1, closed or 0), Balance.DIFFERS, unexplained)
+        await _close(context, asset, wallet, first, last, transfers)
     return Scan(max(final, closed or 0), balance)
 
 

@@ -155,9 +155,12 @@ MUTANTS = (
     *of(
         "warehouse/exports/accounting.py",
         ("tests/warehouse/publish/test_costs.py",),
-        balance_forgets_the_month_before=("        self.balance += self.spent\n", ""),
-        balance_forgets_what_was_before_the_range=("row.amount_atomic if row.money == _SPENT else 0", "0"),
-        pending_counted_as_spent=("        if row.money == _SPENT:\n", "        if True:\n"),
+        balance_forgets_the_month_before=("        balance += spent\n", ""),
+        balance_forgets_what_was_before_the_range=(
+            "balance = sum(_spent(row) for row in rows if during.is_after(_when(row)))",
+            "balance = 0",
+        ),
+        pending_counted_as_spent=("return row.amount_atomic if row.money == _SPENT else 0", "return row.amount_atomic"),
     ),
     # Many workers over one ledger: one publisher, one pace, and rows that arrive late are not missed.
     *of(

@@ -75,11 +75,12 @@ MUTANTS = (
         ),
         blocks_that_are_not_final_closed=("min(blocks[-1], final)", "blocks[-1]"),
         the_count_holds_for_ever=("timedelta(0) <= now - counted[1] < FRESH", "True"),
-        one_block_left_out=(
-            "range(start, min(start + STRETCH, head.number + 1))",
-            "range(start, min(start + STRETCH, head.number))",
-        ),
         money_to_ourselves_is_spent=("if transfer.value and transfer.pay_to.lower() != wallet.lower()]", "]"),
+    ),
+    *of(
+        "payer/chain/chain.py",
+        ("tests/payer/elsewhere/test_count.py",),
+        one_block_left_out=("min(start + blocks, last + 1))", "min(start + blocks, last))"),
     ),
     *of(
         "payer/elsewhere.py",

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
 from typing import Protocol, TextIO
 
 from payer.values.ledger_reads import CostRow, LedgerReader
@@ -61,23 +61,6 @@ def export_accounting(ledger: LedgerReader, out: TextIO, during: Range) -> None:
         )
 
 
-@dataclass(slots=True)
-class _Account:
-    """The account of one wallet in one asset: `balance` is all spent before the current month, the rest is of it."""
-
-    decimals: int
-    balance: int = 0
-    month: str = ""
-    purchases: int = 0
-    spent: int = 0
-    pending: int = 0
-    loss: int = 0
-
-    def begin(self, month: str) -> None:
-        self.balance += self.spent
-        self.month, self.purchases, self.spent, self.pending, self.loss = month, 0, 0, 0, 0
-
-
 def export_totals(ledger: LedgerReader, out: TextIO, during: Range) -> None:
     """Write the sums by month, network, asset and wallet, with the balance before and after.
 
@@ -98,40 +81,26 @@ def _accounts(ledger: LedgerReader) -> dict[tuple[str, str, str], list[CostRow]]
 
 
 def _months(rows: list[CostRow], during: Range) -> Iterator[list[str]]:
-    account = _Account(rows[0].decimals)
-    for row in rows:
-        if during.is_after(_when(row)):
-            account.balance += row.amount_atomic if row.money == _SPENT else 0
-            continue
-        if not during.holds(_when(row)):
-            break
-        if (month := f"{_when(row):%Y-%m}") != account.month:
-            if account.month:
-                yield _line(rows[0], account)
-            account.begin(month)
-        account.purchases += 1
-        account.loss += _loss(row)
-        if row.money == _SPENT:
-            account.spent += row.amount_atomic
-        else:
-            account.pending += row.amount_atomic
-    yield _line(rows[0], account)
-
-
-def _line(row: CostRow, account: _Account) -> list[str]:
-    def text(amount_atomic: int) -> str:
-        return _text(amount_atomic, account.decimals)
-
-    return [
-        *(account.month, row.network, row.asset, row.wallet, str(account.purchases)),
-        *(text(account.balance), text(account.spent), text(account.balance + account.spent)),
-        *(text(account.pending), text(account.loss), text(0)),
-    ]
+    """The lines of one wallet's account in one asset, from its purchases in the order of time."""
+    balance = sum(_spent(row) for row in rows if during.is_after(_when(row)))
+    held = [row for row in rows if during.holds(_when(row))]
+    months = [(month, [*each]) for month, each in groupby(held, key=lambda row: f"{_when(row):%Y-%m}")]
+    for month, each in months or [("", [])]:
+        spent = sum(map(_spent, each))
+        pending = sum(row.amount_atomic for row in each) - spent
+        amounts = (balance, spent, balance + spent, pending, sum(map(_loss, each)), 0)
+        account = (month, rows[0].network, rows[0].asset, rows[0].wallet, str(len(each)))
+        yield [*account, *(_text(amount, rows[0].decimals) for amount in amounts)]
+        balance += spent
 
 
 def _counted(ledger: LedgerReader) -> list[CostRow]:
     """Purchases that cost or may cost money, in the order of time."""
     return sorted((row for row in ledger.cost_rows() if row.money != "void"), key=lambda r: (_when(r), r.purchase_id))
+
+
+def _spent(row: CostRow) -> int:
+    return row.amount_atomic if row.money == _SPENT else 0
 
 
 def _loss(row: CostRow) -> int:
