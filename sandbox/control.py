@@ -40,7 +40,7 @@ class Controlled(Protocol):
 
     def cancel(self, nonce: str) -> None: ...
 
-    def mine(self) -> None: ...
+    def mine(self, blocks: int = 1) -> None: ...
 
     def reset(self) -> None: ...
 
@@ -58,27 +58,24 @@ class ControlApp:
 
     def __init__(self, world: Controlled) -> None:
         self._world = world
-        self._routes: dict[tuple[str, str], Callable[[dict[str, Any]], Any]] = {
+        self._routes: dict[tuple[str, str], Callable[..., Any]] = {
             ("GET", "/state"): self._state,
-            ("GET", "/visits"): lambda _: [asdict(visit) for visit in world.seller.visits],
-            ("GET", "/transfers"): lambda _: world.transfers(),
-            ("GET", "/catalogue"): lambda _: {
-                name: {"level": kind.level, "leg": kind.leg, "does": kind.does, "params": dict(kind.params)}
-                for name, kind in CATALOGUE.items()
-            },
-            ("GET", "/faults"): lambda _: [fault.as_json() for fault in world.faults.all()],
-            ("POST", "/faults"): lambda body: world.faults.add(**body).as_json(),
-            ("POST", "/faults/clear"): lambda _: world.faults.clear(),
+            ("GET", "/visits"): lambda: [asdict(visit) for visit in world.seller.visits],
+            ("GET", "/transfers"): world.transfers,
+            ("GET", "/catalogue"): lambda: {name: asdict(kind) for name, kind in CATALOGUE.items()},
+            ("GET", "/faults"): lambda: [fault.as_json() for fault in world.faults.all()],
+            ("POST", "/faults"): lambda **body: world.faults.add(**body).as_json(),
+            ("POST", "/faults/clear"): world.faults.clear,
             ("POST", "/settings"): self._settings,
             ("POST", "/clock"): self._clock,
-            ("POST", "/reset"): lambda _: world.reset(),
+            ("POST", "/reset"): world.reset,
             ("POST", "/buyer"): self._buyer,
-            ("POST", "/mine"): lambda body: world.mine(**body),
-            ("POST", "/cancel"): lambda body: world.cancel(**body),
-            ("POST", "/submit"): lambda body: world.submit(**body),
-            ("POST", "/market/drift"): lambda body: world.market.changes.drift(**body),
-            ("POST", "/market/restate"): lambda body: world.market.changes.restate(**body),
-            ("POST", "/market/hold-back"): lambda body: world.market.changes.hold_back(**body),
+            ("POST", "/mine"): world.mine,
+            ("POST", "/cancel"): world.cancel,
+            ("POST", "/submit"): world.submit,
+            ("POST", "/market/drift"): world.market.changes.drift,
+            ("POST", "/market/restate"): world.market.changes.restate,
+            ("POST", "/market/hold-back"): world.market.changes.hold_back,
         }
 
     def paths(self) -> list[tuple[str, str]]:
@@ -92,13 +89,13 @@ class ControlApp:
             if route is None:
                 await send_reply(send, reply(404, b'{"error":"no such control"}'))
                 return
-            answer = route(body)
+            answer = route(**body)
         except (ValueError, TypeError, KeyError, msgspec.DecodeError) as problem:
             await send_reply(send, reply(400, msgspec.json.encode({"error": str(problem)})))
             return
         await send_reply(send, reply(200, msgspec.json.encode(answer)))
 
-    def _state(self, _: dict[str, Any]) -> dict[str, Any]:
+    def _state(self) -> dict[str, Any]:
         world = self._world
         return {
             "now": world.clock.time(),
@@ -112,18 +109,18 @@ class ControlApp:
             "visits": len(world.seller.visits),
         }
 
-    def _settings(self, body: dict[str, Any]) -> dict[str, Any]:
-        self._world.settings.update(**body)
+    def _settings(self, **changes: Any) -> dict[str, Any]:
+        self._world.settings.update(**changes)
         return asdict(self._world.settings)
 
-    def _clock(self, body: dict[str, Any]) -> dict[str, float]:
+    def _clock(self, set: str = "", advance: Any = None) -> dict[str, float]:
         """Move the clock: {"advance": seconds} or {"set": "2026-12-01T00:00:00Z"}."""
-        if "set" in body:
-            self._world.clock.set(datetime.fromisoformat(body["set"].replace("Z", "+00:00")))
+        if set:
+            self._world.clock.set(datetime.fromisoformat(set))
         else:
-            self._world.clock.advance(float(body["advance"]))
+            self._world.clock.advance(float(advance))
         return {"now": self._world.clock.time(), "offset": self._world.clock.offset}
 
-    def _buyer(self, body: dict[str, Any]) -> dict[str, Any]:
-        buyer = self._world.buyer(**body)
+    def _buyer(self, **named: Any) -> dict[str, Any]:
+        buyer = self._world.buyer(**named)
         return {"address": buyer.address, "env": dict(buyer.env), "home": str(buyer.home)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,7 +38,7 @@ class BlockPace:
 
 
 class LocalChain:
-    """Blocks 0 to head in a file. Every public method takes the lock itself."""
+    """Blocks 0 to head in the file `store`, and the `pool` of what waits. Methods that write take the lock themselves."""
 
     def __init__(self, path: Path, clock: WorldClock, pace: BlockPace | None = None) -> None:
         self.clock, self.pace = clock, pace or BlockPace()
@@ -47,17 +47,17 @@ class LocalChain:
         self.follows_clock = True
         self.time_offset = 0
         self.next_time: int | None = None
-        self._store = ChainStore(path)
-        self._evm = Evm(self._store.state)
-        self._pool = TransactionPool()
+        self.store = ChainStore(path)
+        self._evm = Evm(self.store.state)
+        self.pool = TransactionPool()
         self._snapshots: list[tuple[int, list[SignedTransactionAPI]]] = []
-        self._head: BlockRow | None = self._store.head()
+        self._head: BlockRow | None = self.store.head()
         self._wake = threading.Condition(self.lock)
         self._closed = False
         if self._head is not None:
-            chain_id = self._store.get_meta("chain_id")
+            chain_id = self.store.get_meta("chain_id")
             if chain_id != str(CHAIN_ID):
-                self._store.close()
+                self.store.close()
                 raise ValueError(f"this chain file is for chain id {chain_id}; the sandbox serves {CHAIN_ID} only")
             self._evm.open()
         if self.pace.block_time:
@@ -67,7 +67,7 @@ class LocalChain:
         with self.lock:
             self._closed = True
             self._wake.notify_all()
-            self._store.close()
+            self.store.close()
 
     @property
     def is_new(self) -> bool:
@@ -76,7 +76,7 @@ class LocalChain:
     def genesis(self, time: int, balances: Mapping[bytes, int], code: Mapping[bytes, bytes]) -> None:
         with self.lock:
             header = self._evm.genesis(time, balances, code)
-            self._store.set_meta("chain_id", str(CHAIN_ID))
+            self.store.set_meta("chain_id", str(CHAIN_ID))
             block = self._evm.empty_block(header)
             self._keep(Built(block, (), (), ()))
 
@@ -87,25 +87,14 @@ class LocalChain:
         return self._head
 
     def block(self, number: int) -> BlockRow | None:
-        return self.head if number == self.head.number else self._store.block(number)
-
-    def block_by_hash(self, block_hash: bytes) -> BlockRow | None:
-        return self._store.block_by_hash(block_hash)
+        return self.head if number == self.head.number else self.store.block(number)
 
     def lagging(self, seconds: int) -> BlockRow:
         """The newest block that is at least so many seconds old: the meaning of `safe` and `finalized` here."""
-        row = self._store.newest_until(max(self.now(), self.head.time) - seconds)
-        genesis = self._store.block(0)
+        row = self.store.newest_until(max(self.now(), self.head.time) - seconds)
+        genesis = self.store.block(0)
         assert genesis is not None
         return row or genesis
-
-    def tx(self, tx_hash: bytes) -> tuple[int, TxRow] | None:
-        return self._store.tx(tx_hash)
-
-    def logs(
-        self, first: int, last: int, addresses: Sequence[bytes], topics: Sequence[Sequence[bytes] | None]
-    ) -> list[str]:
-        return list(self._store.logs(first, last, addresses, topics))
 
     def header(self, row: BlockRow) -> BlockHeaderAPI:
         return self._evm.header(row.header)
@@ -152,29 +141,23 @@ class LocalChain:
                 sender = tx.sender
             except (ValueError, ValidationError, BadSignature) as problem:
                 raise Rejected(str(problem)) from problem
-            if self.tx(tx.hash) is not None:
+            if self.store.tx(tx.hash) is not None:
                 raise Rejected("already known")
-            self._pool.add(tx, sender, self.state(self.head))
+            self.pool.add(tx, sender, self.state(self.head))
             if self.automine and not self.pace.block_time:
                 self.mine()
             self._wake.notify_all()
             return tx.hash
 
-    def pooled(self, tx_hash: bytes) -> SignedTransactionAPI | None:
-        return self._pool.get(tx_hash)
-
-    def pool(self) -> list[SignedTransactionAPI]:
-        return self._pool.all()
-
     def next_nonce(self, sender: Address) -> int:
         """The account's nonce with its executable pool transactions counted."""
-        return self._pool.next_nonce(sender, self.state(self.head))
+        return self.pool.next_nonce(sender, self.state(self.head))
 
     def drop(self, tx_hash: bytes | None = None) -> int:
         """Remove one transaction from the pool, or all; returns how many were removed."""
         with self.lock:
-            gone = [tx.hash for tx in self._pool.all() if tx_hash in (None, tx.hash)]
-            self._pool.remove(gone)
+            gone = [tx.hash for tx in self.pool.all() if tx_hash in (None, tx.hash)]
+            self.pool.remove(gone)
             return len(gone)
 
     def restore(self) -> None:
@@ -182,7 +165,7 @@ class LocalChain:
         with self.lock:
             self.automine, self.follows_clock = True, True
             self.time_offset, self.next_time = 0, None
-            self._pool = TransactionPool()
+            self.pool = TransactionPool()
             self._snapshots.clear()
 
     def mine(self, blocks: int = 1, extra: bytes = b"") -> int:
@@ -195,11 +178,11 @@ class LocalChain:
     def _mine_one(self, time: int | None, extra: bytes = b"") -> None:
         at = self.block_time_now() if time is None else time
         built = self._evm.build(
-            self.header(self.head), at, self._pool.executable(self.state(self.head)) if time is None else [], extra
+            self.header(self.head), at, self.pool.executable(self.state(self.head)) if time is None else [], extra
         )
         self.next_time = None if time is None else self.next_time
         self._keep(built)
-        self._pool.remove(tx.hash for tx in (*built.block.transactions, *(tx for tx, _ in built.rejected)))
+        self.pool.remove(tx.hash for tx in (*built.block.transactions, *(tx for tx, _ in built.rejected)))
 
     def _keep(self, built: Built) -> None:
         block = built.block
@@ -224,7 +207,7 @@ class LocalChain:
         row = BlockRow(
             block.number, block.hash, block.header.timestamp, rlp.encode(block.header), _json(encode.block_json(block))
         )
-        self._store.append(row, txs, logs)
+        self.store.append(row, txs, logs)
         self._head = row
 
     def _mine_at_pace(self) -> None:
@@ -235,11 +218,11 @@ class LocalChain:
                     self.mine()
 
     def _executable_waits(self) -> bool:
-        return bool(self._pool.all()) and self.clock.time() + self.time_offset >= self.head.time + self.pace.block_time
+        return bool(self.pool.all()) and self.clock.time() + self.time_offset >= self.head.time + self.pace.block_time
 
     def snapshot(self) -> int:
         with self.lock:
-            self._snapshots.append((self.head.number, self._pool.all()))
+            self._snapshots.append((self.head.number, self.pool.all()))
             return len(self._snapshots)
 
     def revert(self, snapshot: int) -> bool:
@@ -250,22 +233,22 @@ class LocalChain:
             number, pool = self._snapshots[snapshot - 1]
             del self._snapshots[snapshot - 1 :]
             self._truncate(number)
-            self._pool = TransactionPool(pool)
+            self.pool = TransactionPool(pool)
             return True
 
     def reorg(self, depth: int, keep: bool) -> int:
         """Replace the last `depth` blocks by `depth` + 1 others; their transactions are mined again or lost."""
         with self.lock:
             bottom = max(self.head.number - depth, 0)
-            lost = [self._evm.decode(tx.raw) for tx in self._store.txs_above(bottom)]
+            lost = [self._evm.decode(tx.raw) for tx in self.store.txs_above(bottom)]
             self._truncate(bottom)
             if keep:
-                self._pool = TransactionPool([*lost, *self._pool.all()])
+                self.pool = TransactionPool([*lost, *self.pool.all()])
             return self.mine(depth + 1, extra=b"reorg %d" % self.head.number)
 
     def _truncate(self, number: int) -> None:
-        self._store.truncate(number)
-        self._head = self._store.head()
+        self.store.truncate(number)
+        self._head = self.store.head()
 
 
 def _json(value: object) -> str:

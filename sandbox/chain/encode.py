@@ -9,10 +9,6 @@ from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
 
-def quantity(value: int) -> str:
-    return hex(value)
-
-
 def data(value: bytes) -> str:
     return "0x" + value.hex()
 
@@ -25,7 +21,7 @@ def block_json(block: BlockAPI) -> dict[str, Any]:
     """Header fields and transaction hashes."""
     header: Any = block.header
     return {
-        "number": quantity(header.block_number),
+        "number": hex(header.block_number),
         "hash": data(header.hash),
         "parentHash": data(header.parent_hash),
         "nonce": data(header.nonce),
@@ -35,18 +31,18 @@ def block_json(block: BlockAPI) -> dict[str, Any]:
         "stateRoot": data(header.state_root),
         "receiptsRoot": data(header.receipt_root),
         "miner": to_checksum_address(header.coinbase),
-        "difficulty": quantity(header.difficulty),
+        "difficulty": hex(header.difficulty),
         "totalDifficulty": "0x0",
         "extraData": data(header.extra_data),
         "mixHash": data(header.mix_hash),
-        "size": quantity(len(header.extra_data) + 600),
-        "gasLimit": quantity(header.gas_limit),
-        "gasUsed": quantity(header.gas_used),
-        "timestamp": quantity(header.timestamp),
-        "baseFeePerGas": quantity(header.base_fee_per_gas),
+        "size": hex(len(header.extra_data) + 600),
+        "gasLimit": hex(header.gas_limit),
+        "gasUsed": hex(header.gas_used),
+        "timestamp": hex(header.timestamp),
+        "baseFeePerGas": hex(header.base_fee_per_gas),
         "withdrawalsRoot": data(header.withdrawals_root),
-        "blobGasUsed": quantity(header.blob_gas_used),
-        "excessBlobGas": quantity(header.excess_blob_gas),
+        "blobGasUsed": hex(header.blob_gas_used),
+        "excessBlobGas": hex(header.excess_blob_gas),
         "parentBeaconBlockRoot": data(header.parent_beacon_block_root),
         "requestsHash": data(header.requests_hash),
         "transactions": [data(tx.hash) for tx in block.transactions],
@@ -61,18 +57,18 @@ def tx_json(tx: SignedTransactionAPI, place: dict[str, str] | None, base_fee: in
     price = effective_price(tx, base_fee)
     fields: dict[str, Any] = {
         "hash": data(tx.hash),
-        "type": quantity(type_id),
-        "nonce": quantity(tx.nonce),
+        "type": hex(type_id),
+        "nonce": hex(tx.nonce),
         "from": to_checksum_address(tx.sender),
         "to": to_checksum_address(tx.to) if tx.to else None,
-        "value": quantity(tx.value),
-        "gas": quantity(tx.gas),
-        "gasPrice": quantity(price),
+        "value": hex(tx.value),
+        "gas": hex(tx.gas),
+        "gasPrice": hex(price),
         "input": data(tx.data),
-        "chainId": quantity(tx.chain_id) if tx.chain_id is not None else None,
-        "v": quantity(tx.y_parity if type_id else tx.v),  # type: ignore[attr-defined]
-        "r": quantity(tx.r),
-        "s": quantity(tx.s),
+        "chainId": hex(tx.chain_id) if tx.chain_id is not None else None,
+        "v": hex(tx.y_parity if type_id else tx.v),  # type: ignore[attr-defined]
+        "r": hex(tx.r),
+        "s": hex(tx.s),
         "blockHash": None,
         "blockNumber": None,
         "transactionIndex": None,
@@ -80,8 +76,8 @@ def tx_json(tx: SignedTransactionAPI, place: dict[str, str] | None, base_fee: in
     if type_id >= 1:
         fields["accessList"] = []
     if type_id >= 2:
-        fields["maxFeePerGas"] = quantity(tx.max_fee_per_gas)
-        fields["maxPriorityFeePerGas"] = quantity(tx.max_priority_fee_per_gas)
+        fields["maxFeePerGas"] = hex(tx.max_fee_per_gas)
+        fields["maxPriorityFeePerGas"] = hex(tx.max_priority_fee_per_gas)
     return {**fields, **(place or {})}
 
 
@@ -94,8 +90,8 @@ def effective_price(tx: SignedTransactionAPI, base_fee: int) -> int:
 def place_of(block: BlockAPI, index: int) -> dict[str, str]:
     return {
         "blockHash": data(block.hash),
-        "blockNumber": quantity(block.number),
-        "transactionIndex": quantity(index),
+        "blockNumber": hex(block.number),
+        "transactionIndex": hex(index),
     }
 
 
@@ -109,7 +105,7 @@ def logs_json(
             "data": data(log.data),
             **place,
             "transactionHash": data(tx.hash),
-            "logIndex": quantity(first_log + index),
+            "logIndex": hex(first_log + index),
             "removed": False,
         }
         for index, log in enumerate(receipt.logs)
@@ -131,14 +127,14 @@ def receipt_json(
         **place,
         "from": to_checksum_address(tx.sender),
         "to": to_checksum_address(tx.to) if tx.to else None,
-        "cumulativeGasUsed": quantity(receipt.gas_used),
-        "gasUsed": quantity(receipt.gas_used - gas_before),
-        "effectiveGasPrice": quantity(effective_price(tx, base_fee)),
+        "cumulativeGasUsed": hex(receipt.gas_used),
+        "gasUsed": hex(receipt.gas_used - gas_before),
+        "effectiveGasPrice": hex(effective_price(tx, base_fee)),
         "contractAddress": created,
         "logs": logs,
         "logsBloom": data(receipt.bloom.to_bytes(256, "big")),
         "status": "0x1" if computation.is_success else "0x0",
-        "type": quantity(tx.type_id or 0),
+        "type": hex(tx.type_id or 0),
     }
 
 

@@ -26,7 +26,7 @@ def add_control(rpc: NodeRpc, chain: LocalChain) -> None:
 
     def set_automine(on: bool) -> bool:
         chain.automine = bool(on)
-        if chain.automine and chain.pool():
+        if chain.automine and chain.pool.all():
             chain.mine()
         return True
 
@@ -49,7 +49,7 @@ def add_control(rpc: NodeRpc, chain: LocalChain) -> None:
         "evm_revert": lambda snapshot: chain.revert(_number(snapshot)),
         "sandbox_dropTransaction": lambda tx_hash=None: chain.drop(bytes.fromhex(tx_hash[2:]) if tx_hash else None),
         "sandbox_reorg": lambda depth=1, keep=True: hex(chain.reorg(_number(depth), bool(keep))),
-        "sandbox_pool": lambda: ["0x" + tx.hash.hex() for tx in chain.pool()],
+        "sandbox_pool": lambda: ["0x" + tx.hash.hex() for tx in chain.pool.all()],
     }
     for name, verb in verbs.items():
         rpc.add(name, verb)

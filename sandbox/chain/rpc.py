@@ -9,10 +9,9 @@ from typing import Any
 import msgspec
 from eth_typing import Address
 from eth_utils.address import to_canonical_address
-from eth_utils.crypto import keccak
 
 from sandbox.chain.chain import LocalChain
-from sandbox.chain.encode import data, quantity, revert_text, tx_json
+from sandbox.chain.encode import data, revert_text, tx_json
 from sandbox.chain.evm import GAS_LIMIT, Called
 from sandbox.chain.pool import Rejected
 from sandbox.chain.store import BlockRow
@@ -70,19 +69,13 @@ class NodeRpc:
                 raise NodeError(-32602, f"invalid argument: {problem}") from problem
 
     def eth_chainId(self, view: View) -> str:
-        return quantity(CHAIN_ID)
+        return hex(CHAIN_ID)
 
     def net_version(self, view: View) -> str:
         return str(CHAIN_ID)
 
     def web3_clientVersion(self, view: View) -> str:
         return "tollbook-sandbox/py-evm"
-
-    def eth_syncing(self, view: View) -> bool:
-        return False
-
-    def eth_accounts(self, view: View) -> list[str]:
-        return []
 
     def _head(self, view: View) -> BlockRow:
         head = self._chain.head
@@ -95,7 +88,7 @@ class NodeRpc:
         """The block a tag, number or EIP-1898 object names; None when there is no such block."""
         if isinstance(tag, dict):
             if "blockHash" in tag:
-                row = self._chain.block_by_hash(_bytes(tag["blockHash"], 32))
+                row = self._chain.store.block_by_hash(_bytes(tag["blockHash"], 32))
                 return row if row is not None and row.number <= self._head(view).number else None
             tag = tag["blockNumber"]
         head = self._head(view)
@@ -129,7 +122,7 @@ class NodeRpc:
         return row
 
     def eth_blockNumber(self, view: View) -> str:
-        return quantity(self._head(view).number)
+        return hex(self._head(view).number)
 
     def eth_getBlockByNumber(self, view: View, tag: str, full: bool = False) -> Any:
         return self._block(self._row(view, tag), full)
@@ -146,19 +139,15 @@ class NodeRpc:
         return block
 
     def eth_getBalance(self, view: View, address: str, tag: Any = "latest") -> str:
-        return quantity(self._chain.state(self._with_state(view, tag)).get_balance(_address(address)))
+        return hex(self._chain.state(self._with_state(view, tag)).get_balance(_address(address)))
 
     def eth_getCode(self, view: View, address: str, tag: Any = "latest") -> str:
         return data(self._chain.state(self._with_state(view, tag)).get_code(_address(address)))
 
-    def eth_getStorageAt(self, view: View, address: str, slot: str, tag: Any = "latest") -> str:
-        value = self._chain.state(self._with_state(view, tag)).get_storage(_address(address), _int(slot))
-        return data(value.to_bytes(32, "big"))
-
     def eth_getTransactionCount(self, view: View, address: str, tag: Any = "latest") -> str:
         if tag == "pending":
-            return quantity(self._chain.next_nonce(_address(address)))
-        return quantity(self._chain.state(self._with_state(view, tag)).get_nonce(_address(address)))
+            return hex(self._chain.next_nonce(_address(address)))
+        return hex(self._chain.state(self._with_state(view, tag)).get_nonce(_address(address)))
 
     def eth_call(self, view: View, request: dict[str, Any], tag: Any = "latest", *overrides: Any) -> str:
         if overrides and any(overrides):
@@ -168,7 +157,7 @@ class NodeRpc:
     def eth_estimateGas(self, view: View, request: dict[str, Any], tag: Any = "latest") -> str:
         called = self._run(view, request, tag)
         # A callee gets 63/64 of what is left (EIP-150), and refunds come only at the end: leave room for both.
-        return quantity(min(called.gas_used * 5 // 4 + 5_000, GAS_LIMIT) if called.gas_used > 21_000 else 21_000)
+        return hex(min(called.gas_used * 5 // 4 + 5_000, GAS_LIMIT) if called.gas_used > 21_000 else 21_000)
 
     def _run(self, view: View, request: dict[str, Any], tag: Any) -> Called:
         at_head = tag in ("latest", "pending") and view.head is None
@@ -178,7 +167,7 @@ class NodeRpc:
             to=_address(request["to"]) if request.get("to") else b"",
             data=_bytes(request.get("input") or request.get("data") or "0x"),
             value=_int(request.get("value") or "0x0"),
-            gas=min(_int(request.get("gas") or quantity(GAS_LIMIT)), GAS_LIMIT),
+            gas=min(_int(request.get("gas") or hex(GAS_LIMIT)), GAS_LIMIT),
         )
         if called.reverted:
             raise NodeError(3, revert_text(called.output), data(called.output))
@@ -194,14 +183,14 @@ class NodeRpc:
 
     def eth_getTransactionByHash(self, view: View, tx_hash: str) -> Any:
         wanted = _bytes(tx_hash, 32)
-        located = self._chain.tx(wanted)
+        located = self._chain.store.tx(wanted)
         if located is not None and located[0] <= self._head(view).number:
             return msgspec.json.decode(located[1].json)
-        waiting = self._chain.pooled(wanted)
+        waiting = self._chain.pool.get(wanted)
         return None if waiting is None else tx_json(waiting, None, self._chain.base_fee())
 
     def eth_getTransactionReceipt(self, view: View, tx_hash: str) -> Any:
-        located = self._chain.tx(_bytes(tx_hash, 32))
+        located = self._chain.store.tx(_bytes(tx_hash, 32))
         if located is None or located[0] > self._head(view).number:
             return None
         return msgspec.json.decode(located[1].receipt)
@@ -212,7 +201,7 @@ class NodeRpc:
         topics = [
             None if item is None else [_bytes(t, 32) for t in _listed(item)] for item in wanted.get("topics") or []
         ]
-        return [msgspec.json.decode(text) for text in self._chain.logs(first, last, addresses, topics)]
+        return [msgspec.json.decode(text) for text in self._chain.store.logs(first, last, addresses, topics)]
 
     def _range(self, view: View, wanted: dict[str, Any]) -> tuple[int, int]:
         if "blockHash" in wanted:
@@ -231,25 +220,21 @@ class NodeRpc:
         return _int(tag) if tag.startswith("0x") else self._existing(view, tag).number
 
     def eth_gasPrice(self, view: View) -> str:
-        return quantity(self._chain.base_fee() + _TIP)
+        return hex(self._chain.base_fee() + _TIP)
 
     def eth_maxPriorityFeePerGas(self, view: View) -> str:
-        return quantity(_TIP)
+        return hex(_TIP)
 
     def eth_feeHistory(self, view: View, count: str | int, newest: str, rewards: list[float] | None = None) -> Any:
         last = self._existing(view, newest).number
         first = max(last - _int(count) + 1, 0)
-        headers = [self._chain.header(self._existing(view, quantity(number))) for number in range(first, last + 1)]
+        headers = [self._chain.header(self._existing(view, hex(number))) for number in range(first, last + 1)]
         history: dict[str, Any] = {
-            "oldestBlock": quantity(first),
-            "baseFeePerGas": [quantity(header.base_fee_per_gas or 0) for header in headers]
-            + [quantity(self._chain.base_fee())],
+            "oldestBlock": hex(first),
+            "baseFeePerGas": [hex(header.base_fee_per_gas or 0) for header in headers] + [hex(self._chain.base_fee())],
             "gasUsedRatio": [header.gas_used / header.gas_limit for header in headers],
         }
-        return {**history, "reward": [[quantity(_TIP)] * len(rewards) for _ in headers]} if rewards else history
-
-    def web3_sha3(self, view: View, text: str) -> str:
-        return data(keccak(_bytes(text)))
+        return {**history, "reward": [[hex(_TIP)] * len(rewards) for _ in headers]} if rewards else history
 
 
 def _listed(value: Any) -> list[Any]:

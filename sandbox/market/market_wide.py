@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sandbox.market import tokens
-from sandbox.market.token_rows import Row
+from sandbox.market.token_rows import Row, named
 from sandbox.market.tokens import DAY, HISTORY_START, HOUR, MarketToken, octaves, stream, unit
 
 _CURVE = ((200 * DAY, 0.5), (40 * DAY, 0.2), (5 * DAY, 0.05), (6 * HOUR, 0.005))
@@ -147,9 +147,7 @@ def holding(member: IndexMember, _slot: int, time: float) -> Row:
     monday = (int(time // DAY) - 4) // 7 * 7 + 4
     total = sum(1.0 / member.rank for member in index.members)
     return {
-        "TOKEN_ID": token.token_id,
-        "TOKEN_NAME": token.name,
-        "TOKEN_SYMBOL": token.symbol,
+        **named(token),
         "COIN": token.symbol,
         "CG_ID": token.slug,
         "WEIGHT": round(1.0 / token.rank / total, 4),

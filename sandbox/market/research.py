@@ -100,9 +100,7 @@ def ai_reports(token: MarketToken, _slot: int, time: float) -> Row:
     mood = "constructive" if unit(token.state + 29, week) > 0.5 else "cautious"
     body = f'## {token.name}\n\nThe outlook is {mood}; "{token.symbol}" trades with the market.\n\n' * 6
     return {
-        "TOKEN_ID": token.token_id,
-        "TOKEN_SYMBOL": token.symbol,
-        "TOKEN_NAME": token.name,
+        **named(token),
         "INVESTMENT_ANALYSIS_POINTER": f"{token.name}: {mood}.",
         "INVESTMENT_ANALYSIS": body,
         "DEEP_DIVE": body + "### Risks\n\nLiquidity.\n",

@@ -6,7 +6,6 @@ The same facilitator settles: the authorization and its signature are the same i
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from typing import Any
 
@@ -35,34 +34,23 @@ class PaidV1:
         header = request_header(scope, "x-payment")
         if header is None:
             return self._challenge(ask, scope, "X-PAYMENT header is required")
-        payment = _decoded(header)
-        if payment is None:
+        payment = decoded(header)
+        if not isinstance(payment.get("payload"), dict):
             return self._challenge(ask, scope, "Invalid or malformed payment header")
         if payment.get("scheme") != "exact" or payment.get("network") != V1_NAME:
             return self._challenge(ask, scope, "Unable to find matching payment requirements")
         wanted = _requirements(ask)
         try:
             payload = PaymentPayload(x402_version=2, payload=payment["payload"], accepted=wanted)
-            return await self._paid(payload, wanted, ask, product, scope, body)
+            verified = await self._client.verify(payload, wanted)
+            if not verified.is_valid:
+                return self._challenge(ask, scope, verified.invalid_reason or "invalid_payload")
+            answer = product.serve(query_pairs(scope), body)
+            if answer.status >= 400:
+                return answer
+            settled = await self._client.settle(payload, wanted)
         except (ValueError, KeyError, TypeError, httpx.HTTPError) as problem:
             return self._challenge(ask, scope, f"unexpected_verify_error: {type(problem).__name__}")
-
-    async def _paid(
-        self,
-        payload: PaymentPayload,
-        wanted: PaymentRequirements,
-        ask: PaymentTerms,
-        product: Product,
-        scope: Scope,
-        body: bytes,
-    ) -> Reply:
-        verified = await self._client.verify(payload, wanted)
-        if not verified.is_valid:
-            return self._challenge(ask, scope, verified.invalid_reason or "invalid_payload")
-        answer = product.serve(query_pairs(scope), body)
-        if answer.status >= 400:
-            return answer
-        settled = await self._client.settle(payload, wanted)
         receipt = settled.model_dump(by_alias=True, exclude_none=True) | {"network": V1_NAME}
         header = base64.b64encode(json.dumps(receipt).encode()).decode()
         if not settled.success:
@@ -103,12 +91,13 @@ def _requirements(ask: PaymentTerms) -> PaymentRequirements:
     )
 
 
-def _decoded(header: str) -> dict[str, Any] | None:
+def decoded(header: str | None) -> dict[str, Any]:
+    """The object in a payment header; an empty one where it has none."""
     try:
-        payment = json.loads(base64.b64decode(header, validate=True))
-    except (binascii.Error, ValueError):
-        return None
-    return payment if isinstance(payment, dict) and isinstance(payment.get("payload"), dict) else None
+        payment = json.loads(base64.b64decode(header or "", validate=True))
+    except ValueError:
+        return {}
+    return payment if isinstance(payment, dict) else {}
 
 
 _PREFIX = next(prefix for prefix, version in PREFIXES.items() if version == 2)

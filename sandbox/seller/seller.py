@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 import hashlib
-import json
 import time
 from collections import deque
 from dataclasses import dataclass
-from typing import Any
 
 from x402.http import FacilitatorConfig, HTTPFacilitatorClient
 
 from sandbox.faults import Faults, InjectedFault
 from sandbox.seller.fault_player import ConnectionBroken, FaultPlayer
-from sandbox.seller.payment import PaidV1, PaidV2
+from sandbox.seller.payment import PaidV1, PaidV2, decoded
 from sandbox.seller.shop import Product, Shop, query_pairs, refused
 from sandbox.servers import Receive, Reply, Scope, Send, capture, read_body, replay, request_header
 from sandbox.settings import WorldSettings
@@ -166,17 +162,9 @@ def _bad_headers(scope: Scope) -> Reply | None:
     return None
 
 
-def _payment(header: str | None) -> dict[str, Any]:
-    try:
-        payment = json.loads(base64.b64decode(header or "", validate=True))
-    except (binascii.Error, ValueError):
-        return {}
-    return payment if isinstance(payment, dict) else {}
-
-
 def nonce_of(header: str | None) -> str | None:
     try:
-        nonce = _payment(header)["payload"]["authorization"]["nonce"]
+        nonce = decoded(header)["payload"]["authorization"]["nonce"]
     except (KeyError, TypeError):
         return None
     return nonce if isinstance(nonce, str) else None
@@ -184,7 +172,7 @@ def nonce_of(header: str | None) -> str | None:
 
 def identifier_of(header: str) -> str | None:
     try:
-        identifier = _payment(header)["extensions"]["payment-identifier"]["info"]["id"]
+        identifier = decoded(header)["extensions"]["payment-identifier"]["info"]["id"]
     except (KeyError, TypeError):
         return None
     return identifier if isinstance(identifier, str) else None
