@@ -68,10 +68,7 @@ CATALOGUE: dict[str, FaultKind] = {
         "facilitator",
         "verify",
         verify_500="answer /verify with 500",
-        verify_invalid=(
-            "call a good payment invalid",
-            {"reason": "invalid_exact_evm_transaction_simulation_failed"},
-        ),
+        verify_invalid=("call a good payment invalid", {"reason": "invalid_exact_evm_transaction_simulation_failed"}),
     ),
     **_kinds(
         "facilitator",

@@ -38,7 +38,7 @@ class BlockPace:
 
 
 class LocalChain:
-    """Blocks 0 to head in the file `store`, and the `pool` of what waits. Methods that write take the lock themselves."""
+    """Blocks 0 to head in `store`, a file, and what waits in `pool`. Methods that write take the lock themselves."""
 
     def __init__(self, path: Path, clock: WorldClock, pace: BlockPace | None = None) -> None:
         self.clock, self.pace = clock, pace or BlockPace()

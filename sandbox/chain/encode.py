@@ -88,11 +88,7 @@ def effective_price(tx: SignedTransactionAPI, base_fee: int) -> int:
 
 
 def place_of(block: BlockAPI, index: int) -> dict[str, str]:
-    return {
-        "blockHash": data(block.hash),
-        "blockNumber": hex(block.number),
-        "transactionIndex": hex(index),
-    }
+    return {"blockHash": data(block.hash), "blockNumber": hex(block.number), "transactionIndex": hex(index)}
 
 
 def logs_json(

@@ -17,6 +17,7 @@ from eth.vm.forks.prague import PragueVM
 from eth.vm.forks.prague.blocks import PragueBlockHeader
 from eth.vm.spoof import SpoofTransaction
 from eth_utils.exceptions import ValidationError
+from rlp.exceptions import RLPException  # type: ignore[import-untyped]
 
 from sandbox.chain.store import StateDB
 from sandbox.keys import CHAIN_ID
@@ -99,14 +100,7 @@ class Evm:
         """A signed transaction of type 0, 1 or 2; raises ValueError for anything else."""
         try:
             transaction: SignedTransactionAPI = SandboxVM.get_transaction_builder().decode(raw)
-        except (
-            rlp.DecodingError,
-            rlp.DeserializationError,
-            ValidationError,
-            PyEVMError,
-            IndexError,
-            TypeError,
-        ) as problem:
+        except (RLPException, ValidationError, PyEVMError, IndexError, TypeError) as problem:
             raise ValueError(f"not a valid signed transaction: {problem}") from problem
         return transaction
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from eth.db.backends.base import BaseDB
@@ -122,10 +122,7 @@ class ChainStore:
         """One commit: the block, what is in it, and every piece of EVM state not saved yet."""
         self._db.execute("BEGIN IMMEDIATE")
         self._db.executemany("INSERT OR REPLACE INTO kv VALUES (?, ?)", self.state.take_unsaved())
-        self._db.execute(
-            "INSERT INTO blocks VALUES (?, ?, ?, ?, ?)",
-            (block.number, block.hash, block.time, block.header, block.json),
-        )
+        self._db.execute("INSERT INTO blocks VALUES (?, ?, ?, ?, ?)", astuple(block))
         self._db.executemany(
             "INSERT OR REPLACE INTO txs VALUES (?, ?, ?, ?, ?, ?)",
             [(tx.hash, block.number, tx.position, tx.raw, tx.json, tx.receipt) for tx in txs],

@@ -73,8 +73,7 @@ class TokenContract:
     def deploy(cls, rpc: NodeRpc, deployer: Deployer, spec: TokenSpec) -> TokenContract:
         code = bytes.fromhex(contract("Eip3009Token")["bytecode"][2:])
         arguments = encode(
-            ["string", "string", "string", "uint8"],
-            [spec.eip712_name, spec.eip712_version, spec.symbol, spec.decimals],
+            ["string", "string", "string", "uint8"], [spec.eip712_name, spec.eip712_version, spec.symbol, spec.decimals]
         )
         receipt = deployer.send(None, code + arguments)
         return cls(rpc, receipt["contractAddress"], spec)

@@ -107,6 +107,7 @@ def endpoints(seed: int, catalogue: Catalogue) -> dict[str, Endpoint]:
     market, investors = listings.all_of(market_wide.market(seed)), listings.all_of(market_wide.investors(seed))
     indices = listings.indices_of(market_wide.indices(seed, catalogue.tokens))
     trader = {"traderGrade": "TM_TRADER_GRADE", "traderGradePercentChange": "TM_TRADER_GRADE_24H_PCT_CHANGE"}
+    investor, signal = {"investorGrade": "TM_INVESTOR_GRADE"}, {"signal": "TRADING_SIGNAL"}
     on_sale = (
         Endpoint("tokens", LatestRows(tokens, token_rows.token_entry), 0),
         Endpoint("price", LatestRows(tokens, token_rows.latest_price), 0, needs=("token_id",)),
@@ -118,18 +119,8 @@ def endpoints(seed: int, catalogue: Catalogue) -> dict[str, Endpoint]:
         Endpoint("technology-grade", LatestRows(tokens, token_rows.technology_grade), _SERIES),
         Endpoint("technology-grade-history", DatedRows(tokens, token_rows.technology_grade), _SERIES),
         Endpoint("trader-grades", DatedRows(tokens, token_rows.trader_grades), _SERIES, least=trader),
-        Endpoint(
-            "investor-grades",
-            DatedRows(tokens, token_rows.investor_grades),
-            _SERIES,
-            least={"investorGrade": "TM_INVESTOR_GRADE"},
-        ),
-        Endpoint(
-            "trading-signals",
-            DatedRows(tokens, token_rows.trading_signals),
-            _SERIES,
-            equal={"signal": "TRADING_SIGNAL"},
-        ),
+        Endpoint("investor-grades", DatedRows(tokens, token_rows.investor_grades), _SERIES, least=investor),
+        Endpoint("trading-signals", DatedRows(tokens, token_rows.trading_signals), _SERIES, equal=signal),
         Endpoint(
             "hourly-trading-signals", RecentRows(tokens, token_rows.hourly_trading_signals), _LISTS, needs=("token_id",)
         ),

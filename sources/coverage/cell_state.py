@@ -55,11 +55,7 @@ class CellState:
 
 
 def cell_state(
-    dataset: Dataset,
-    number: int,
-    asks: Sequence[Ask],
-    place: Place = Place.INSIDE,
-    doubted: Set[Ask] = frozenset(),
+    dataset: Dataset, number: int, asks: Sequence[Ask], place: Place = Place.INSIDE, doubted: Set[Ask] = frozenset()
 ) -> CellState:
     """Decide the state of slot `number` of a key, of which none of the answers `asks` (at least one, in order) had a
     row. `doubted` are answers that lacked another row of the key, which a different answer has: they prove nothing.

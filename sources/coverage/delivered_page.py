@@ -41,11 +41,7 @@ class DeliveredPage:
 
 
 def delivered_page(
-    dataset: Dataset,
-    context: Mapping[str, Any],
-    received_at: datetime,
-    parsed: ParsedBody,
-    stated: int | None = None,
+    dataset: Dataset, context: Mapping[str, Any], received_at: datetime, parsed: ParsedBody, stated: int | None = None
 ) -> DeliveredPage:
     """Build the record of a delivery from its purchase's context (`Piece.context`) and its parsed body.
 

@@ -65,9 +65,7 @@ def published_costs(ws: Workspace, by: str, period: Period = ALWAYS) -> CostTabl
         f"min({when}) AS first, max({when}) AS last, (SELECT ledger_seq FROM publication) AS seq, {PUBLISHED_AT} AS at"
     )
     rows, [shown] = views(
-        ws.home,
-        f"WITH {', '.join(parts)} SELECT * FROM ({asked})",
-        f"WITH {parts[0]} SELECT {since} FROM costs",
+        ws.home, f"WITH {', '.join(parts)} SELECT * FROM ({asked})", f"WITH {parts[0]} SELECT {since} FROM costs"
     )
     if by == "purchase":
         rows = [{**row, "tx_url": transaction_url(row["network"], row["tx_hash"])} for row in rows]

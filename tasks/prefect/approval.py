@@ -55,9 +55,7 @@ def approval_form(bill: Bill, expires: datetime) -> type[ApprovalInput]:
         f"the plan's code, `{bill.fingerprint}`, and the bill's amount, `{amount}`: nothing less buys it.",
     )
     return ApprovalInput.with_initial_data(
-        description="\n\n".join(paragraphs),
-        plan=plan_field(bill.fingerprint),
-        at_most=at_most_field(amount),
+        description="\n\n".join(paragraphs), plan=plan_field(bill.fingerprint), at_most=at_most_field(amount)
     )
 
 

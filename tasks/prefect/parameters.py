@@ -6,11 +6,9 @@ whole numbers and lists: what they mean is checked by the run, with the command'
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
 from tasks.request.names import names_with_history
 
@@ -19,66 +17,64 @@ JsonSchema = dict[str, Any]
 AMOUNT = r"^[0-9]+(\.[0-9]+)?$"
 """Plain digits: what `payer.values.money.parse_decimal` reads."""
 
-
-@dataclass(frozen=True, slots=True)
-class Form:
-    """Put this schema in the place of a type's own. `shown` is called when a deployment is made: it may list names."""
-
-    shown: Callable[[], JsonSchema]
-
-    def __get_pydantic_json_schema__(self, _core_schema: Any, _handler: Any) -> JsonSchema:
-        return self.shown()
+_DAY: JsonSchema = {"type": "string", "format": "date", "examples": ["2026-01-31"]}
 
 
-def optional(description: str, value: JsonSchema, *, without: str) -> Form:
+def form(description: str, **schema: Any) -> WithJsonSchema:
+    """A schema in the place of the type's own."""
+    return WithJsonSchema({**schema, "description": description})
+
+
+def optional(description: str, *, without: str, **value: Any) -> WithJsonSchema:
     """A field that may be left empty; `without` says what holds then."""
-    return Form(lambda: {"description": description, "anyOf": [{"type": "null", "title": without}, value]})
-
-
-def _datasets() -> JsonSchema:
-    several = {
-        "type": "array",
-        "title": "from the list",
-        "items": {"type": "string", "enum": names_with_history()},
-        "minItems": 1,
-        "examples": [["grades", "signals"]],
-    }
-    one = {"type": "string", "title": "by name", "minLength": 1, "examples": ["trading-signals"]}
-    description = (
-        "What to buy the past of: flows, datasets or tables of one seller, several in one bill. Of a snapshot the "
-        "history is bought. By name, also what a file of your policy declares."
-    )
-    return {"description": description, "anyOf": [several, one]}
-
-
-def _day(description: str) -> JsonSchema:
-    return {"type": "string", "format": "date", "description": description, "examples": ["2026-01-31"]}
+    return form(description, anyOf=[{"type": "null", "title": without}, value])
 
 
 def _amount(title: str) -> JsonSchema:
     return {"type": "string", "title": title, "pattern": AMOUNT, "examples": ["0.50"]}
 
 
-Datasets = Annotated[str | list[str], Form(_datasets)]
-"""One or several names that have a history."""
+class DatasetNames:
+    """The form of names that have a history, listed when a deployment is made."""
 
-FirstDay = Annotated[str, Form(lambda: _day("The first day to buy, inclusive (UTC)."))]
+    def __get_pydantic_json_schema__(self, _core_schema: Any, _handler: Any) -> JsonSchema:
+        several = {
+            "type": "array",
+            "title": "from the list",
+            "items": {"type": "string", "enum": names_with_history()},
+            "minItems": 1,
+            "examples": [["grades", "signals"]],
+        }
+        one = {"type": "string", "title": "by name", "minLength": 1, "examples": ["trading-signals"]}
+        description = (
+            "What to buy the past of: flows, datasets or tables of one seller, several in one bill. Of a snapshot the "
+            "history is bought. By name, also what a file of your policy declares."
+        )
+        return {"description": description, "anyOf": [several, one]}
+
+
+Datasets = Annotated[str | list[str], DatasetNames()]
+
+FirstDay = Annotated[str, form("The first day to buy, inclusive (UTC).", **_DAY)]
 
 LastDay = Annotated[
     str | None,
     optional(
-        "The last day to buy, inclusive (UTC).",
-        {"type": "string", "format": "date", "title": "until this day", "examples": ["2026-01-31"]},
-        without="until the newest settled day",
+        "The last day to buy, inclusive (UTC).", without="until the newest settled day", title="until this day", **_DAY
     ),
 ]
+
+_WATCHED = "the policy's watch list"
 
 Tokens = Annotated[
     str | None,
     optional(
         "Which tokens: ids or symbols, separated by commas.",
-        {"type": "string", "title": "these tokens", "minLength": 1, "examples": ["3375,ETH"]},
-        without="the policy's watch list",
+        without=_WATCHED,
+        type="string",
+        title="these tokens",
+        minLength=1,
+        examples=["3375,ETH"],
     ),
 ]
 
@@ -86,13 +82,11 @@ Keys = Annotated[
     list[str] | None,
     optional(
         "Keys of what is not sold by token: index ids, coins, questions.",
-        {
-            "type": "array",
-            "title": "these keys",
-            "items": {"type": "string", "minLength": 1},
-            "examples": [["bitcoin"]],
-        },
-        without="the policy's watch list",
+        without=_WATCHED,
+        type="array",
+        title="these keys",
+        items={"type": "string", "minLength": 1},
+        examples=[["bitcoin"]],
     ),
 ]
 
@@ -100,42 +94,35 @@ MaxCost = Annotated[
     str | None,
     optional(
         "The most that this run may spend, in the seller's asset (USDC). The policy's caps hold as well.",
-        _amount("at most"),
         without="only the policy's caps",
+        **_amount("at most"),
     ),
 ]
 
 ApproveAbove = Annotated[
     str,
-    Form(
-        lambda: {
-            **_amount("approve_above"),
-            "description": "A bill above this amount, in the seller's asset (USDC), waits for approval by a person. "
-            "A range that is bought again always waits.",
-        }
+    form(
+        "A bill above this amount, in the seller's asset (USDC), waits for approval by a person. "
+        "A range that is bought again always waits.",
+        **_amount("approve_above"),
     ),
 ]
 
 ApprovalSeconds = Annotated[
     int,
     Field(ge=1),
-    Form(
-        lambda: {
-            "type": "integer",
-            "minimum": 1,
-            "description": "How many seconds a bill waits for approval. Nothing is bought after that.",
-            "examples": [3600],
-        }
+    form(
+        "How many seconds a bill waits for approval. Nothing is bought after that.",
+        type="integer",
+        minimum=1,
+        examples=[3600],
     ),
 ]
 
 Again = Annotated[
     bool,
-    Form(
-        lambda: {
-            "type": "boolean",
-            "description": "Buy all of the range once more: what is held, confirmed empty, or failed. "
-            "The bill waits for approval.",
-        }
+    form(
+        "Buy all of the range once more: what is held, confirmed empty, or failed. The bill waits for approval.",
+        type="boolean",
     ),
 ]

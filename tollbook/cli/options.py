@@ -28,18 +28,15 @@ Keys: TypeAlias = Annotated[
 ]
 Everything: TypeAlias = Annotated[bool, typer.Option("--all", help="Every dataset there is.")]
 MaxCost: TypeAlias = Annotated[
-    str | None,
-    typer.Option("--max-cost", metavar="X", help="Spend at most X of the seller's asset, for example 0.50."),
+    str | None, typer.Option("--max-cost", metavar="X", help="Spend at most X of the seller's asset, for example 0.50.")
 ]
 Yes: TypeAlias = Annotated[bool, typer.Option("--yes", help="Buy without asking, up to the bill.")]
 Flows: TypeAlias = Annotated[
-    list[str] | None,
-    typer.Argument(metavar="FLOW", help="grades, signals, moonshots, or any dataset or table."),
+    list[str] | None, typer.Argument(metavar="FLOW", help="grades, signals, moonshots, or any dataset or table.")
 ]
 First: TypeAlias = Annotated[
     str | None, typer.Option("--from", metavar="D", help="First day, YYYY-MM-DD, inclusive (UTC).")
 ]
 Last: TypeAlias = Annotated[
-    str | None,
-    typer.Option("--to", metavar="D", help="Last day, inclusive; by default the newest settled day."),
+    str | None, typer.Option("--to", metavar="D", help="Last day, inclusive; by default the newest settled day.")
 ]

@@ -88,11 +88,7 @@ def read(
         con.execute(f"USE {CATALOG}")
         table = find_table(con, name)
         wanted = _columns(table, columns)
-        where = conditions.period(
-            table,
-            _one_of(start=start, startDate=startDate),
-            _one_of(end=end, endDate=endDate),
-        )
+        where = conditions.period(table, _one_of(start=start, startDate=startDate), _one_of(end=end, endDate=endDate))
         where += [conditions.of_signal(con, table, signal)] if signal is not None else []
         where += [conditions.of_category(con, table, category)] if category is not None else []
         where += [conditions.of_market_cap(table, *least)] if least[1] is not None else []

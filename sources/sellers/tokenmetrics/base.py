@@ -10,20 +10,7 @@ from dataclasses import replace
 from datetime import date
 from typing import Any
 
-from sources.model import (
-    DAY,
-    EXTRAS,
-    HOUR,
-    Cast,
-    Column,
-    Dataset,
-    Evidence,
-    Kind,
-    Packing,
-    Paging,
-    Since,
-    Window,
-)
+from sources.model import DAY, EXTRAS, HOUR, Cast, Column, Dataset, Evidence, Kind, Packing, Paging, Since, Window
 from sources.sellers.tokenmetrics.meanings import MEANINGS, NONE, TIME
 
 NAME = "tokenmetrics"

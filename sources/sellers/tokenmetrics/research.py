@@ -44,10 +44,7 @@ CORRELATION = token_snapshot(
     doc="The tokens that move most with and against a token; JSON.",
 )
 PRICE_PREDICTION = token_snapshot(
-    "price-prediction",
-    "price_predictions",
-    json("price_prediction"),
-    doc="Price scenarios per token; a JSON object.",
+    "price-prediction", "price_predictions", json("price_prediction"), doc="Price scenarios per token; a JSON object."
 )
 SCENARIO_ANALYSIS = token_snapshot(
     "scenario-analysis",

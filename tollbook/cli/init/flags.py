@@ -18,8 +18,7 @@ class Flags:
     """Options as given. No secret is among them: keys, passwords and URLs with passwords are never arguments (I10)."""
 
     network: Annotated[
-        str | None,
-        typer.Option("--network", metavar="NAME", help="base-sepolia (test money) or base."),
+        str | None, typer.Option("--network", metavar="NAME", help="base-sepolia (test money) or base.")
     ] = None
     wallet: Annotated[
         str | None,
@@ -73,8 +72,7 @@ class Flags:
         bool, typer.Option("--sandbox", help="Set up against the paid world on this machine, with its money.")
     ] = False
     world: Annotated[
-        Path | None,
-        typer.Option("--world", metavar="DIR", help="That world's home; default world/ in the folder."),
+        Path | None, typer.Option("--world", metavar="DIR", help="That world's home; default world/ in the folder.")
     ] = None
     yes: Annotated[bool, typer.Option("--yes", help="Write without asking.")] = False
     as_json: options.Json = False

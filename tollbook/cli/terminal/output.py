@@ -161,12 +161,7 @@ def _console() -> Any:
 
 
 def _rich_table(
-    console: Any,
-    columns: Row,
-    rows: Sequence[Row],
-    right: frozenset[int],
-    foot: Row,
-    left_out: frozenset[str],
+    console: Any, columns: Row, rows: Sequence[Row], right: frozenset[int], foot: Row, left_out: frozenset[str]
 ) -> None:
     """Print with rich. No name, number or heading is ever folded: only sentences are, between their words."""
     from rich import box

@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 
 def accept_loss(
     purchases: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="PURCHASE", help="Their ids, as `run` or `status` shows them."),
+        list[str] | None, typer.Argument(metavar="PURCHASE", help="Their ids, as `run` or `status` shows them.")
     ] = None,
     seller: Annotated[
         str | None, typer.Option("--seller", metavar="NAME", help="Every loss of this seller, undelivered or failed.")

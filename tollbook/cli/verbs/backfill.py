@@ -21,8 +21,7 @@ def backfill(
     top: options.Top = False,
     max_cost: options.MaxCost = None,
     again: Annotated[
-        bool,
-        typer.Option("--again", help="Buy all of the range once more: what is held, confirmed empty, or failed."),
+        bool, typer.Option("--again", help="Buy all of the range once more: what is held, confirmed empty, or failed.")
     ] = False,
     yes: options.Yes = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Stop at the bill.")] = False,

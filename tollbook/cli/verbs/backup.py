@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 def backup(
     to: Annotated[Path, typer.Argument(help="The file to write; it must not exist yet.")],
     nonce_secret: Annotated[
-        bool,
-        typer.Option("--nonce-secret", help="Copy the nonce secret of a key in this process, too."),
+        bool, typer.Option("--nonce-secret", help="Copy the nonce secret of a key in this process, too.")
     ] = False,
     as_json: options.Json = False,
 ) -> None:
@@ -36,8 +35,7 @@ def backup(
 
 
 def restore(
-    source: Annotated[Path, typer.Argument(help="A file that `tollbook backup` wrote.")],
-    as_json: options.Json = False,
+    source: Annotated[Path, typer.Argument(help="A file that `tollbook backup` wrote.")], as_json: options.Json = False
 ) -> None:
     """Put a backup into an empty ledger. What was bought since is found on the chain and never paid again."""
     from tasks.ops.backup import restore_ledger

@@ -10,8 +10,7 @@ from tollbook.cli import options
 from tollbook.cli.terminal.output import Output
 
 Seller = Annotated[
-    str | None,
-    typer.Argument(metavar="SELLER", help="A seller of the policy file; without one, every seller."),
+    str | None, typer.Argument(metavar="SELLER", help="A seller of the policy file; without one, every seller.")
 ]
 
 

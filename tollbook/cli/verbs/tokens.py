@@ -19,8 +19,7 @@ SHOWN = 30
 
 def tokens(
     query: Annotated[
-        str | None,
-        typer.Argument(metavar="QUERY", help="An id, or part of a symbol or name; all without it."),
+        str | None, typer.Argument(metavar="QUERY", help="An id, or part of a symbol or name; all without it.")
     ] = None,
     as_json: options.Json = False,
 ) -> int:

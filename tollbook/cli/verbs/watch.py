@@ -34,8 +34,7 @@ def watch(
         ),
     ] = None,
     flow: Annotated[
-        list[str] | None,
-        typer.Option("--flow", metavar="FLOW", help="Only this flow's calls. Repeat it for more."),
+        list[str] | None, typer.Option("--flow", metavar="FLOW", help="Only this flow's calls. Repeat it for more.")
     ] = None,
     follow: Annotated[
         bool, typer.Option("--follow/--no-follow", help="Wait for more calls, until Ctrl-C; or end with the newest.")
