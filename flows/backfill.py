@@ -7,14 +7,11 @@ from typing import Any
 from prefect import flow
 from prefect.client.schemas.objects import State
 
-from flows.ingest import ingest
+from flows.keep_fresh import ingest_as_tasks
 from tasks.prefect import parameters
 from tasks.prefect.approval import PausingApproval
-from tasks.prefect.artifacts import cost_artifact, purchases_artifact
 from tasks.prefect.flow_run import prefect_run, run_name
-from tasks.prefect.progress import ProgressArtifact
-from tasks.prefect.steps import as_task
-from tasks.prefect.verdict import Verdict, verdict
+from tasks.prefect.verdict import Verdict
 from tasks.prefect.worker import in_workspace
 from tasks.reference.catalogue import backfill_request
 from tasks.request.build import budget_of
@@ -48,10 +45,6 @@ async def backfill(
         threshold = budget_of(ws, names, approve_above)
         threshold = 0 if again else threshold or 0
         approval = PausingApproval(threshold=threshold, budget=budget, seconds=approval_seconds, clock=ws.clock)
-        async with ProgressArtifact() as watch:
-            outcome = await ingest(ws, request, run, step=as_task, watch=watch, approve_bill=approval)
-        await purchases_artifact(ws, outcome)
-        await cost_artifact(ws)
-        return verdict(outcome)
+        return await ingest_as_tasks(ws, request, run, approval)
 
     return await in_workspace(work)

@@ -74,14 +74,14 @@ def key_absences(
         beyond = part.last <= begun or part.first >= ended
         (follow if beyond and judge.follows(part) else left).append(part)
     empty = CellState(Absence.EMPTY, NEVER)
-    cells = [_cells(dataset, part, key, empty, Place.BEYOND, first_row) for part in _joined(follow)]
+    cells = [_cells(dataset, part, key, empty, first_row) for part in _joined(follow)]
     for part in _split(left, nearest):
         place = Place.INSIDE
         if part.last <= begun or part.first >= ended:
             place = Place.BEYOND
         elif part.last < first_row and part.last != nearest:
             place = Place.WAITING
-        cells.append(_cells(dataset, part, key, judge.state(part, place), place, first_row))
+        cells.append(_cells(dataset, part, key, judge.state(part, place), first_row))
     cells.sort(key=lambda each: each.first)
     return KeyAbsences(tuple(cells)) if ended == ENDLESS else _at_rest(dataset, cells, ended)
 
@@ -198,7 +198,7 @@ def _split(parts: Iterable[_Part], at: int | None) -> Iterator[_Part]:
             yield part
 
 
-def _cells(dataset: Dataset, part: _Part, key: str, state: CellState, place: Place, first_row: int) -> AbsentCells:
+def _cells(dataset: Dataset, part: _Part, key: str, state: CellState, first_row: int) -> AbsentCells:
     last = part.asks[-1]
     return AbsentCells(
         key=key,
@@ -211,7 +211,6 @@ def _cells(dataset: Dataset, part: _Part, key: str, state: CellState, place: Pla
         due=state.due,
         closed=any(is_closed(dataset, part.last, ask) for ask in part.asks),
         before_first=part.last < first_row < ENDLESS,
-        beyond=place is Place.BEYOND,
         never=first_row == ENDLESS,
     )
 

@@ -109,12 +109,6 @@ class OpenedBody:
     replaced: bool = False
 
 
-def open_body(dataset: Dataset, status: int, body: bytes, content_type: str = "") -> tuple[Envelope, list[Any], str]:
-    """The rows in a body, and a message where there are none for a reason. Never raises."""
-    opened = opened_body(dataset, status, content_type, body)
-    return opened.envelope, opened.rows, opened.message
-
-
 def opened_body(dataset: Dataset, status: int, content_type: str, body: bytes) -> OpenedBody:
     """Open a body by its dataset's declaration. Never raises."""
     if not 200 <= status < 300:

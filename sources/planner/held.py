@@ -70,8 +70,7 @@ class AbsentCells:
 
     `last_bucket` and `last_asked_at` (unix seconds) are of the newest answer; `due` is the bucket from which they are
     asked for again. `closed`: an answer arrived when their absence had settled. `before_first`: the key's first row
-    comes later. `beyond`: they lie further from the rows than a cell that is confirmed empty. `never`: the key has not
-    had a row yet.
+    comes later. `never`: the key has not had a row yet.
     """
 
     key: str
@@ -84,7 +83,6 @@ class AbsentCells:
     due: int
     closed: bool = True
     before_first: bool = False
-    beyond: bool = False
     never: bool = False
 
     @property

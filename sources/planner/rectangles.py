@@ -124,12 +124,10 @@ _CALL = 1 << 20
 class Grid:
     """`missing[k, t]` is True where some slot of key k in step t is neither held nor part of an open group.
 
-    Step t begins at slot (origin + t) × per_step and has `per_step` slots.
+    Step t begins at slot (origin + t) × the slots of a step.
     """
 
-    keys: tuple[str, ...]
     origin: int
-    per_step: int
     missing: Mask
 
 
@@ -147,7 +145,7 @@ def grid(keys: Sequence[str], first: int, last: int, per_step: int, held: Mappin
             stop = end if b >= last else (b + 1) // per_step - 1
             if start <= stop:
                 missing[row, start - origin : stop - origin + 1] = False
-    return Grid(tuple(keys), origin, per_step, missing)
+    return Grid(origin, missing)
 
 
 def covering_blocks(missing: Mask, limits: CallLimits) -> list[Block]:

@@ -59,6 +59,11 @@ class CapLine:
         """The part of the cap that would be used; a cap of nothing is always full."""
         return Fraction(self.after, self.limit) if self.limit else Fraction(1)
 
+    @property
+    def percent(self) -> int:
+        """The part of the cap that is committed, rounded down; a cap of nothing is always full."""
+        return 100 * self.committed // self.limit if self.limit else 100
+
     def text(self, amount_atomic: int) -> str:
         return f"{Amount(amount_atomic, self.asset)}"
 

@@ -24,7 +24,7 @@ from payer.values.errors import (
 from payer.values.purchase import Data, Money, Purchase
 from payer.values.request import Run
 from sources import registry
-from sources.parse.envelope import open_body
+from sources.parse.envelope import opened_body
 from tasks.buy.bill import Bill
 from tasks.buy.caps import room
 from tasks.buy.fit_caps import urgent_only
@@ -276,7 +276,7 @@ def rows_of(ws: Workspace, bought: Bought) -> int:
     found = ws.ledger.delivery(purchase.purchase_id) if purchase.data is Data.DELIVERED else None
     if found is None:
         return 0
-    return len(open_body(registry.dataset(found.dataset), found.status, found.body, found.content_type)[1])
+    return len(opened_body(registry.dataset(found.dataset), found.status, found.content_type, found.body).rows)
 
 
 async def verify(ws: Workspace, bought: Sequence[Bought]) -> list[Bought]:

@@ -182,12 +182,10 @@ def balance(asset: Asset, held: int, rate: int) -> Iterator[Finding]:
 def caps(limits: Iterable[CapLine]) -> Iterator[Finding]:
     """Find caps of which at least half is committed."""
     for cap in limits:
-        percent = 100 if not cap.limit else 100 * cap.committed // cap.limit
-        if percent < CAP_STEPS[-1][0]:
+        if cap.percent < CAP_STEPS[-1][0]:
             continue
-        step, severity = next((step, severity) for step, severity in CAP_STEPS if percent >= step)
-        held, limit = Amount(cap.committed, cap.asset), Amount(cap.limit, cap.asset)
-        text = f"{cap.name}: {held} of {limit} committed, {percent} %"
+        step, severity = next((step, severity) for step, severity in CAP_STEPS if cap.percent >= step)
+        text = f"{cap.name}: {cap.text(cap.committed)} of {cap.text(cap.limit)} committed, {cap.percent} %"
         full = "nothing more is signed under it until the period ends; raise it if that is wrong"
         yield Finding("cap", cap.name, severity, text, full if step == CAP_STEPS[0][0] else "", str(step))
 

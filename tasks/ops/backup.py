@@ -40,21 +40,11 @@ def backup_ledger(to: Path, *, nonce_secret: bool = False) -> BackedUp:
     return BackedUp(backup(settings.ledger_url, to), copied)
 
 
-@dataclass(frozen=True, slots=True)
-class Restored:
-    """The result of a restore: `kept` are deliveries that the backup lacks and the cache holds, from its own file or
-    from the published one."""
-
-    copied: BackedUp
-    kept: int
-    notes: tuple[str, ...]
-
-
-def restore_ledger(source: Path) -> Restored:
+def restore_ledger(source: Path) -> tuple[BackedUp, int]:
     """Fill the configured, empty ledger from a backup, and put the nonce secret back that was beside it.
 
-    What cache and published files hold besides is kept, so that nothing of it is bought again. Raises Misconfigured
-    where another nonce secret is in its place: nothing is restored then.
+    What cache and published files hold besides is kept, so that nothing of it is bought again; return how many
+    deliveries that are. Raises Misconfigured where another nonce secret is in its place: nothing is restored then.
     """
     environ = environment()
     settings = Settings.read(environ)
@@ -67,8 +57,7 @@ def restore_ledger(source: Path) -> Restored:
     restored = restore(source, settings.ledger_url)
     copied = BackedUp(restored, None if secret is None else copy_nonce_secret(secret, place))
     if not settings.home.exists():
-        return Restored(copied, 0, ())
+        return copied, 0
     with Ledger.open(settings.ledger_url) as ledger:
-        notes = adopt_published(settings.home, ledger)
-        kept = lacking(Cache(settings.home), ledger)
-    return Restored(copied, len(kept), notes)
+        adopt_published(settings.home, ledger)
+        return copied, len(lacking(Cache(settings.home), ledger))

@@ -12,7 +12,7 @@ from payer.values.errors import Misconfigured
 from tasks.report import charts, heatmap, tables
 from tasks.report.figures import SPENDING_DAYS, Figures, Row, TableCoverage
 from tasks.report.tables import add, moment
-from tasks.report.wallet import Funds
+from tasks.report.wallet import Funds, cap_words
 from tasks.request.counted import counted
 
 LIBRARIES = ("altair", "jinja2", "vl_convert")
@@ -46,7 +46,7 @@ def render(figures: Figures, funds: Funds, at: str, watched: Collection[int], st
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["when"] = moment
+    environment.filters |= {"when": moment, "cap_words": cap_words}
     css = files(__package__).joinpath("page.css").read_text("utf-8")
     with debug_mode(False):  # checking each datum against Vega-Lite's schema takes longer than drawing it
         page = _sections(figures, funds, at, watched, stale)

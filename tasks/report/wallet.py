@@ -22,18 +22,6 @@ CHAIN_SECONDS = 8
 
 
 @dataclass(frozen=True, slots=True)
-class CapUse:
-    """One cap with exact amounts, its policy key and what it is in words, and its use in percent, rounded down."""
-
-    key: str
-    words: str
-    limit: str
-    committed: str
-    asset: str
-    percent: int
-
-
-@dataclass(frozen=True, slots=True)
 class WalletBalance:
     """The wallet's holding of an asset, and its spending a day; `held` and `days` are None where that is unknown."""
 
@@ -57,7 +45,7 @@ class WalletBalance:
 class Funds:
     """Caps and balances; `why_not` says why they are unknown. `per_day` has the day's cap by asset symbol."""
 
-    caps: tuple[CapUse, ...] = ()
+    caps: tuple[CapLine, ...] = ()
     balances: tuple[WalletBalance, ...] = ()
     per_day: tuple[tuple[str, str], ...] = ()
     why_not: str | None = None
@@ -78,10 +66,9 @@ async def read_funds(ws: Workspace, wallets: Iterable[str], flows: Iterable[str]
         return Funds(why_not=str(error).strip().splitlines()[0])
 
 
-def _caps(ws: Workspace, flows: tuple[str, ...]) -> tuple[CapUse, ...]:
-    status = read_status(ws)
+def _caps(ws: Workspace, flows: tuple[str, ...]) -> tuple[CapLine, ...]:
     of_flows = [cap for asset in ws.policy.assets.values() for flow in flows for cap in _flow_cap(ws, asset, flow)]
-    return tuple(_use(cap) for cap in (*status.caps, *of_flows))
+    return (*read_status(ws).caps, *of_flows)
 
 
 def _flow_cap(ws: Workspace, asset: Asset, flow: str) -> list[CapLine]:
@@ -95,12 +82,6 @@ def _flow_cap(ws: Workspace, asset: Asset, flow: str) -> list[CapLine]:
         for each in found
         if each.bucket[0] == "flow_day" and held.get(each.bucket)
     ]
-
-
-def _use(cap: CapLine) -> CapUse:
-    percent = 100 * cap.committed // cap.limit if cap.limit else 100
-    limit, committed = Amount(cap.limit, cap.asset).decimal, Amount(cap.committed, cap.asset).decimal
-    return CapUse(cap.name, cap_words(cap.name), limit, committed, cap.asset.symbol, percent)
 
 
 def cap_words(key: str) -> str:

@@ -11,7 +11,7 @@ import pytest
 
 from sources import registry
 from sources.model import DAY, EXTRAS, HOUR, WEEK, Dataset, Kind
-from sources.parse.envelope import open_body
+from sources.parse.envelope import opened_body
 from sources.parse.rows import parse
 from sources.sellers import tokenmetrics
 from tests.paths import VECTORS as VECTORS_FOLDER
@@ -59,14 +59,13 @@ def test_every_value_of_a_sample_arrives(dataset: Dataset, endpoint: dict[str, A
 
 @pytest.mark.parametrize("answer", VECTORS["errors"], ids=lambda answer: str(answer["status"]))
 def test_an_error_body_has_no_rows_and_is_no_failure_of_ours(answer: dict[str, Any]) -> None:
-    envelope, rows, _ = open_body(DATASETS[0], answer["status"], json.dumps(answer["sample_response"]).encode())
-    assert rows == []
-    assert envelope.value == "failed"
+    opened = opened_body(DATASETS[0], answer["status"], "", json.dumps(answer["sample_response"]).encode())
+    assert (opened.envelope.value, opened.rows) == ("failed", [])
 
 
 def test_an_empty_answer_is_an_answer() -> None:
-    envelope, rows, _ = open_body(DATASETS[0], 200, json.dumps(VECTORS["empty"]["sample_response"]).encode())
-    assert (envelope.value, rows) == ("ok", [])
+    opened = opened_body(DATASETS[0], 200, "", json.dumps(VECTORS["empty"]["sample_response"]).encode())
+    assert (opened.envelope.value, opened.rows) == ("ok", [])
 
 
 @pytest.mark.parametrize("dataset", DATASETS, ids=lambda dataset: dataset.name)

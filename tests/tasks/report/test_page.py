@@ -12,10 +12,12 @@ from typing import Any
 import pytest
 
 from payer.values.errors import Misconfigured
+from tasks.buy.caps import CapLine
 from tasks.report import charts, heatmap
 from tasks.report.figures import Figures, TableCoverage
 from tasks.report.page import check_installed, render
-from tasks.report.wallet import CapUse, Funds, WalletBalance, cap_words
+from tasks.report.wallet import Funds, WalletBalance, cap_words
+from tests.payer.purchases import USDC
 from tests.tasks.report.read_page import read_page
 
 NETWORK, NOW = "eip155:8453", "2026-11-29T12:00:00+00:00"
@@ -197,7 +199,7 @@ def test_losses_stand_above_everything_else() -> None:
 
 
 def test_caps_balance_and_what_is_unknown_are_said_in_words() -> None:
-    caps = (CapUse("caps.USDC.per_day", "today", "0.25", "0.2", "USDC", 80),)
+    caps = (CapLine("caps.USDC.per_day", USDC, 250_000, 200_000, 200_000),)
     figures = replace(EMPTY, totals=[TOTAL])
     known = made(figures, Funds(caps, (WalletBalance("USDC", "0x1", "12.5", "0.5", 25),)))
     assert "lasts 25 days" in read_page(known).text

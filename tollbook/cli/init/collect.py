@@ -104,7 +104,7 @@ class Collector(TokenChooser):
         return None
 
     def _caps(self) -> dict[str, str]:
-        named = self.flags.caps
+        named = {cap: amount for cap in CAPS if (amount := getattr(self.flags, cap)) is not None}
         if self.asks and not named and self.current.is_new:
             self.output.line("\nCaps in USDC, each enforced before anything is signed (Enter keeps the value)")
             for cap in CAPS:

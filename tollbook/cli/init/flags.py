@@ -10,8 +10,6 @@ import typer
 
 from tollbook.cli import options
 
-CAPS = ("per_call", "per_run", "per_flow_day", "per_day", "per_month")
-
 
 @dataclass(frozen=True, slots=True)
 class Flags:
@@ -76,12 +74,3 @@ class Flags:
     ] = None
     yes: Annotated[bool, typer.Option("--yes", help="Write without asking.")] = False
     as_json: options.Json = False
-
-    @property
-    def caps(self) -> dict[str, str]:
-        """The caps that were named."""
-        return {name: cap for name in CAPS if (cap := getattr(self, name)) is not None}
-
-    @property
-    def token_list(self) -> str | None:
-        return ",".join(self.tokens) if self.tokens else None

@@ -50,8 +50,8 @@ class TokenChooser:
             return self._watched(looked_up)
 
     def _watched(self, looked_up: LookUp) -> tuple[Listed, ...] | None:
-        if (listed := self.flags.token_list) is not None:
-            return tuple(self._named(listed, looked_up))
+        if self.flags.tokens:
+            return tuple(self._named(",".join(self.flags.tokens), looked_up))
         try:
             largest = looked_up(",".join(map(str, self.current.tokens)) or None)
         except PayerError as error:

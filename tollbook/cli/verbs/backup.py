@@ -41,14 +41,14 @@ def restore(
     from tasks.ops.backup import restore_ledger
 
     output = Output(as_json=as_json)
-    restored = restore_ledger(source)
-    done = restored.copied.ledger
-    output.document({**_document(restored.copied), "kept": restored.kept})
+    copied, kept = restore_ledger(source)
+    done = copied.ledger
+    output.document({**_document(copied), "kept": kept})
     output.line(f"restored {done.purchases} purchases, {done.events} events and {done.bodies} bodies")
-    if restored.copied.nonce_secret is not None:
-        output.line(f"  the nonce secret is in {restored.copied.nonce_secret}")
-    if restored.kept:
-        output.line(f"  kept        {restored.kept} deliveries that the backup lacks: held, and not bought again")
+    if copied.nonce_secret is not None:
+        output.line(f"  the nonce secret is in {copied.nonce_secret}")
+    if kept:
+        output.line(f"  kept        {kept} deliveries that the backup lacks: held, and not bought again")
     output.line("  next: tollbook reconcile; then run as before, with the cache and the published files as they are")
 
 
