@@ -275,11 +275,6 @@ class World:
         """Settle an authorization as a third party that saw it."""
         self.token.submit(self._deployer, authorization, signature)
 
-    def settle_time(self, seconds: float) -> None:
-        """Move clock and chain forward, so that `safe` and `finalized` pass what was there before."""
-        self.clock.advance(seconds)
-        self._chain.keep_up()
-
     def wait_until(self, what: str, condition: Any, timeout: float = 10.0) -> None:
         """Poll a condition, for tests that watch another process."""
         deadline = time.monotonic() + timeout

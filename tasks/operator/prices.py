@@ -72,7 +72,7 @@ async def price_moves(ws: Workspace, name: str) -> list[PriceMove]:
     moves = []
     for dataset in _datasets(ws, name):
         order = sample_order(ws, dataset)
-        kept = await ws.in_thread(_kept, ws, order)
+        kept = await ws.in_thread(lambda made: ws.ledger.quote(made.request.endpoint, ws.asset(made.seller)), order)
         if kept is None and dataset.name != name:
             continue
         terms = await ws.payer.offered_price(order)
@@ -80,10 +80,6 @@ async def price_moves(ws: Workspace, name: str) -> list[PriceMove]:
         if kept is None or kept.fixed_base != terms.amount:
             moves.append(PriceMove(dataset.name, None if kept is None else kept.fixed_base, offered))
     return moves
-
-
-def _kept(ws: Workspace, order: Order) -> Quote | None:
-    return ws.ledger.quote(order.request.endpoint, ws.asset(order.seller))
 
 
 @in_ledger_thread

@@ -10,8 +10,10 @@ from functools import cached_property, partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, Self, TypeVar
 
+from payer.policy.clock_skew import ClockReadings
 from payer.policy.file import load_policy
 from payer.policy.rules import Policy, SellerPolicy
+from payer.stop import StopRequest
 from payer.values.clock import SystemClock
 from payer.values.errors import LedgerReplaced, Misconfigured, PolicyMissing
 from payer.values.money import Asset
@@ -26,9 +28,7 @@ if TYPE_CHECKING:
     from payer.ledger import Ledger
     from payer.ledger.database.thread import LedgerThread
     from payer.payer import Payer
-    from payer.policy.clock_skew import ClockReadings
     from payer.spool import Spool
-    from payer.stop import StopRequest
     from payer.wallet.sign import Signer
     from warehouse.cache.store import Cache
 
@@ -54,6 +54,11 @@ class Workspace:
         self.progress: Progress | None = None
         """Called while many blocks of the chain are read."""
         self.searching_of: Callable[[str], Progress] | None = None
+        self.clock = SystemClock(settings.clock_offset)
+        self.stop = StopRequest()
+        """The request that this process begins no more calls; signals make it (tasks/workspace/stop_signals.py)."""
+        self.clocks = ClockReadings()
+        """Readings of others' clocks beside ours, from their answers."""
 
     @classmethod
     def open(cls, environ: Mapping[str, str] | None = None) -> Self:
@@ -78,24 +83,6 @@ class Workspace:
         check_watch_lists(policy)
         check_datasets(policy)
         return policy
-
-    @cached_property
-    def clock(self) -> SystemClock:
-        return SystemClock(self.settings.clock_offset)
-
-    @cached_property
-    def stop(self) -> StopRequest:
-        """The request that this process begins no more calls; signals make it (tasks/workspace/stop_signals.py)."""
-        from payer.stop import StopRequest
-
-        return StopRequest()
-
-    @cached_property
-    def clocks(self) -> ClockReadings:
-        """Readings of others' clocks beside ours, from their answers."""
-        from payer.policy.clock_skew import ClockReadings
-
-        return ClockReadings()
 
     @cached_property
     def ledger(self) -> Ledger:

@@ -49,7 +49,7 @@ def reckon(cluster: Cluster) -> None:
     """Carry everything to its end, then compare; what is wrong goes to the proof."""
     env, wrong = cluster.env(1), cluster.proof.wrong
     for _ in range(PATIENCE):
-        cluster.world.settle_time(60)
+        cluster.world.clock.advance(60)
         env = cluster.env(1)
         codes = [tollbook(cluster, env, "recover")[0]]
         books, document = tollbook(cluster, env, "reconcile")

@@ -47,7 +47,7 @@ def test_an_hour_without_postgresql_costs_no_payment_and_no_row(own_world: World
         assert len(world.transfers(buyer.address)) == before
         with duckdb.connect(str(buyer.home / "published" / "warehouse.duckdb"), read_only=True) as con:
             assert con.execute("SELECT count(*) > 0 FROM signals").fetchall() == [(True,)]
-        world.settle_time(HOUR)
+        world.clock.advance(HOUR)
         world.settings.latency = 0.0
         postgres.start()
         env["TOLLBOOK_CLOCK_OFFSET"] = repr(world.clock.offset)

@@ -196,7 +196,7 @@ def test_a_recovery_killed_at_a_commit_frees_and_books_the_same(scene: Scene, ki
     assert child.run(replace(scene.job, count=1, first=2)) == 0
     assert child.run(replace(scene.job, count=1, crash_at="intent")) == child.KILLED
     scene.world.faults.clear()
-    scene.world.settle_time(scene.validity + 10)
+    scene.world.clock.advance(scene.validity + 10)
     scene.job = replace(scene.job, verb="reconcile", offset=scene.world.clock.offset)
     killed(scene, f"{kind[1]}:{point}")
     assert child.run(scene.job) == 0

@@ -145,7 +145,7 @@ def test_each_schedule_fires_day_after_day_and_each_piece_is_paid_once(team: Tea
     paid = [0]
     for day in range(DAYS):
         if day:
-            team.world.settle_time(A_DAY)
+            team.world.clock.advance(A_DAY)
             team.env["TOLLBOOK_CLOCK_OFFSET"] = team.server.env["TOLLBOOK_CLOCK_OFFSET"] = repr(team.world.clock.offset)
             team.server.stop_worker()
         firings = [*OF_DATA, *(each for each in flows if each not in OF_DATA)]

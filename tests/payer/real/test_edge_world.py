@@ -256,7 +256,7 @@ def test_a_settlement_becomes_final_when_the_final_block_passes_it(own_world: Wo
     early = edge.view()
     assert early.settlement is not None
     assert (early.settlement.final, early.state_final) == (False, NonceState.UNUSED)
-    own_world.settle_time(600)
+    own_world.clock.advance(600)
     late = edge.view()
     assert late.settlement is not None
     assert (late.settlement.final, late.state_final) == (True, NonceState.USED)

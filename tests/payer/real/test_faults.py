@@ -255,7 +255,7 @@ def finish(scene: Scene, order: Order) -> None:
     scene.desk.recover()
     scene.desk.buy([order])
     if scene.desk.found(order).money is Money.EXPOSED:
-        scene.world.settle_time(scene.desk.policy.validity_seconds + 10)
+        scene.world.clock.advance(scene.desk.policy.validity_seconds + 10)
         scene.desk.recover()
 
 

@@ -95,7 +95,7 @@ def test_what_is_bought_while_the_node_lies_is_paid_once_and_inside_the_caps(sce
     assert len({one.nonce for one in paid}) == len(paid) <= 3
     assert sum(one.value for one in paid) <= CAP
     scene.desk.recover()
-    scene.world.settle_time(scene.desk.policy.validity_seconds + 10)
+    scene.world.clock.advance(scene.desk.policy.validity_seconds + 10)
     scene.desk.recover()
     books = scene.reconcile()
     assert books.chain_atomic == sum(one.value for one in paid)
@@ -103,7 +103,7 @@ def test_what_is_bought_while_the_node_lies_is_paid_once_and_inside_the_caps(sce
 
 def test_a_node_that_keeps_little_state_leaves_the_balance_unchecked_and_the_books_closed(scene: Scene) -> None:
     scene.desk.buy([scene.piece(number) for number in (1, 2)])
-    scene.world.settle_time(20)
+    scene.world.clock.advance(20)
     scene.world.rpc.call("evm_mine", [5])
     scene.world.faults.add("rpc_pruned", times=None, blocks=3)
     books = scene.reconcile()
@@ -116,7 +116,7 @@ def test_a_lost_answer_is_proved_by_a_node_that_keeps_little_state(scene: Scene)
     scene.world.faults.add("hang_before", times=None, seconds=0.0)
     scene.desk.buy([scene.piece(1)])
     assert scene.desk.found(scene.piece(1)).money is Money.EXPOSED
-    scene.world.settle_time(scene.desk.policy.validity_seconds + 10)
+    scene.world.clock.advance(scene.desk.policy.validity_seconds + 10)
     scene.desk.recover()
     assert scene.desk.found(scene.piece(1)).money is Money.VOID
 
@@ -124,7 +124,7 @@ def test_a_lost_answer_is_proved_by_a_node_that_keeps_little_state(scene: Scene)
 def test_a_busy_node_is_given_the_time_it_asks_for(scene: Scene) -> None:
     busy = scene.world.faults.add("rpc_busy", times=1)
     assert scene.desk.buy([scene.piece(1)]) == []
-    scene.world.settle_time(20)
+    scene.world.clock.advance(20)
     again = scene.world.faults.add("rpc_busy", times=1, path="eth_getLogs")
     books = scene.reconcile()
     assert (busy.fired, again.fired, books.clean, books.balance) == (1, 1, True, Balance.EQUAL)

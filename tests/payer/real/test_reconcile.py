@@ -49,7 +49,7 @@ class Scene:
 
     def finalise(self) -> None:
         """Let what is on the chain become final."""
-        self.world.settle_time(20)
+        self.world.clock.advance(20)
 
 
 @pytest.fixture(params=STORES)
@@ -165,7 +165,7 @@ def test_a_reorg_that_loses_a_settlement_exposes_the_money_until_it_is_proved_de
     scene.desk.recover()
     [exposed] = scene.desk.ledger.purchases()
     assert (exposed.money, exposed.data) == (Money.EXPOSED, Data.DELIVERED)
-    scene.world.settle_time(scene.desk.policy.validity_seconds + 10)
+    scene.world.clock.advance(scene.desk.policy.validity_seconds + 10)
     books = scene.reconcile()
     [freed] = scene.desk.ledger.purchases()
     assert (freed.money, freed.data) == (Money.VOID, Data.DELIVERED)

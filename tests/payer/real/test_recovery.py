@@ -47,7 +47,7 @@ class Scene:
 
     def expire(self) -> None:
         """Let every authorization die, and the proof become final."""
-        self.world.settle_time(VALIDITY + 10)
+        self.world.clock.advance(VALIDITY + 10)
 
     def assert_books(self, *, closed: bool = True) -> None:
         ledger = self._opened[-1].ledger

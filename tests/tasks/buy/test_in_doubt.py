@@ -39,7 +39,7 @@ def test_a_seller_that_says_paid_and_never_settles_is_in_doubt_everywhere_until_
     desk.offset = 275.0
     again = desk.backfill(1)
     assert (again.exit_code, again.open) == (4, 1)
-    desk.world.settle_time(400)
+    desk.world.clock.advance(400)
     desk.offset = 300.0
     recovered = desk.work(recover_all)
     assert (recovered.exit_code, recovered.counts()["voided"]) == (0, 1)
