@@ -92,17 +92,10 @@ def _receipt_mismatch(receipt: Receipt, purchase: Purchase) -> str:
     """Say why a receipt is about another payment, or return "". A field that it leaves out contradicts nothing."""
     if receipt.payer is not None and receipt.payer.lower() != purchase.payer.lower():
         return f"the receipt names another payer: {shown(receipt.payer)}"
-    if receipt.network is not None and receipt.network not in _networks(purchase):
+    accepted = {} if purchase.terms is None else json.loads(purchase.terms.accepted)  # x402 v1 has names of its own
+    if receipt.network not in (None, purchase.asset.network, accepted.get("network")):
         return f"the receipt names another network: {shown(receipt.network)}"
     return ""
-
-
-def _networks(purchase: Purchase) -> set[str]:
-    """The chain's CAIP-2 name, and the name in the seller's own terms (x402 v1 has its own names)."""
-    names = {purchase.asset.network}
-    if purchase.terms is not None:
-        names.add(str(json.loads(purchase.terms.accepted).get("network", "")))
-    return names
 
 
 def without_answer(reason: str, at: datetime) -> Answered:

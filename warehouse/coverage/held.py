@@ -164,16 +164,13 @@ def held(
         query = f"""SELECT key, first, last, bucket, settled FROM {ROWS} SEMI JOIN wanted USING (key)
             WHERE dataset = ? AND last >= ? AND first <= ? AND (settled OR bucket >= ?)"""
         spans = read_spans(con, query, [dataset.name, first, last, current_slot])
-        absent = read_absent(con, dataset, "wanted")
-        cells = rules.held_cells(
-            dataset,
-            spans,
-            at,
-            _open_groups(con, dataset, current_slot),
-            _listing_rows(con, dataset),
-            absent.judged(dataset),
-            _page_rows(con, dataset, at),
-        )
+        open_groups, absent = _open_groups(con, dataset, current_slot), read_absent(con, dataset, "wanted")
+        ended = "dataset = ? AND state <> ? AND NOT ends_with(edition, ?)"
+        listing_rows = _newest(con, "rows", ended, [dataset.name, OPEN, AGAIN])
+        smaller = "dataset = ? AND page_rows IS NOT NULL AND completed_at > ?"
+        page_rows = _newest(con, "page_rows", smaller, [dataset.name, at - PAGE_SIZE_KEPT])
+        judged = absent.judged(dataset)
+        cells = rules.held_cells(dataset, spans, at, open_groups, listing_rows, judged, page_rows)
         return replace(cells, complete=_complete_again(con, dataset, at)) if again else cells
 
 
@@ -211,23 +208,10 @@ def _open_groups(con: duckdb.DuckDBPyConnection, dataset: Dataset, current_slot:
     return [OpenGroup(group_of(json.loads(context)), tuple(pages), state == ENDED) for context, pages, state in rows]
 
 
-def _listing_rows(con: duckdb.DuckDBPyConnection, dataset: Dataset) -> int | None:
-    """Rows that the listing had when it was last read to its end."""
-    rows = con.execute(
-        """SELECT rows FROM coverage_groups WHERE dataset = ? AND state <> ? AND NOT ends_with(edition, ?)
-           ORDER BY completed_at DESC, group_id LIMIT 1""",
-        [dataset.name, OPEN, AGAIN],
-    ).fetchall()
-    return rows[0][0] if rows else None
-
-
-def _page_rows(con: duckdb.DuckDBPyConnection, dataset: Dataset, at: datetime) -> int | None:
-    """The size of the seller's pages, where it proved to be smaller than asked for."""
-    rows = con.execute(
-        """SELECT page_rows FROM coverage_groups WHERE dataset = ? AND page_rows IS NOT NULL AND completed_at > ?
-           ORDER BY completed_at DESC, group_id LIMIT 1""",
-        [dataset.name, at - PAGE_SIZE_KEPT],
-    ).fetchall()
+def _newest(con: duckdb.DuckDBPyConnection, column: str, where: str, values: list[object]) -> int | None:
+    """A column of the group that was completed last, of those for which a condition holds; None for none."""
+    newest = "ORDER BY completed_at DESC, group_id LIMIT 1"
+    rows = con.execute(f"SELECT {column} FROM coverage_groups WHERE {where} {newest}", values).fetchall()
     return rows[0][0] if rows else None
 
 
