@@ -3,21 +3,7 @@
 This module is its public face: `Payer`, `PayerContext`, `Order`, `Request`, `Run`, `PaidTransport` and the errors. They
 are loaded on first use, so that importing one module of the payer stays cheap.
 
-The main path, in the order a purchase takes it:
-
-payer               what callers use
-context             the dependencies of one process, passed to every step
-buy/quote           fetch current terms and judge them
-buy/approve         reserve a bill inside every cap, all or none
-buy/buy             the loop: decide, act, append
-buy/decide          the next step, a pure function
-buy/send            sign, send, claim; changed_terms follows a 402 whose terms moved
-buy/record          turn an answer into events, and write it to the ledger, or to the spool
-settle/recover      finish or void what was left open
-settle/reconcile    compare ledger and chain
-paid_transport      all of it behind an httpx client
-
-Beneath it, each room importing only those above its name: values, wire, policy, http, chain, ledger, wallet. Each
+docs/architecture.md lists its files in the order a purchase takes them, and its rooms from the ground up. Each room
 says in its own `__init__` what it is for.
 """
 
