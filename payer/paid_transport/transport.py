@@ -98,10 +98,7 @@ class PaidTransport(httpx.AsyncBaseTransport, httpx.BaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Answer one request of an httpx.Client, from any thread. Raises PaidTransportError."""
-        try:
-            return self._in_thread(self._answer(request))
-        except PayerError as failed:
-            raise as_transport_error(failed, request) from failed
+        return self._in_thread(self.handle_async_request(request))
 
     async def aclose(self) -> None:
         """Wait for the payments on their way, book what the chain proves, and close. It may be used again."""

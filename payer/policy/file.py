@@ -179,21 +179,15 @@ def _with_sellers(
     caps: Mapping[str, Caps], sellers: Mapping[str, SellerPolicy], counts_elsewhere: bool
 ) -> dict[str, Caps]:
     """The caps of each asset with those of its sellers that are lower; others would never be met first."""
+    lower: dict[str, dict[str, SellerCaps]] = {symbol: {} for symbol in caps}
+    for name, seller in sellers.items():
+        limits = caps[seller.pay_with]
+        per_day = seller.per_day if seller.per_day < limits.per_day else None
+        per_month = seller.per_month if seller.per_month < limits.per_month else None
+        if per_day is not None or per_month is not None:
+            lower[seller.pay_with][name] = SellerCaps(per_day, per_month, seller.pay_to)
     return {
-        symbol: replace(
-            limits,
-            counts_elsewhere=counts_elsewhere,
-            sellers={
-                name: SellerCaps(
-                    seller.per_day if seller.per_day < limits.per_day else None,
-                    seller.per_month if seller.per_month < limits.per_month else None,
-                    seller.pay_to,
-                )
-                for name, seller in sellers.items()
-                if seller.pay_with == symbol
-                and (seller.per_day < limits.per_day or seller.per_month < limits.per_month)
-            },
-        )
+        symbol: replace(limits, counts_elsewhere=counts_elsewhere, sellers=lower[symbol])
         for symbol, limits in caps.items()
     }
 

@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from sources import registry
+from sources.coverage.cover import Coverage
+from sources.coverage.delivered_page import DeliveredPage
+from sources.model import Dataset
 from sources.parse.envelope import Envelope
-
-if TYPE_CHECKING:
-    from sources.coverage.cover import Coverage
-    from sources.coverage.delivered_page import DeliveredPage
-    from sources.model import Dataset
-    from sources.parse.rows import ParsedBody
+from sources.parse.rows import ParsedBody
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,6 @@ from warehouse.coverage.store import (
 if TYPE_CHECKING:
     import duckdb
 
-    from sources.model import Dataset
     from warehouse.coverage.page import Page
 
 

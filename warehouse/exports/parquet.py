@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from warehouse.cache.sql import literal, quoted
+from warehouse.cache.instance import in_memory
+from warehouse.cache.sql import column_list, literal, quoted
 from warehouse.cache.tables import Table, declared_tables
 from warehouse.publish.views import catalog, row_versions
 from warehouse.snapshots.write import write_parquet
@@ -29,14 +30,11 @@ def export(published: Path, folder: Path, tables: Sequence[str] = ()) -> dict[Pa
     Each file is replaced as a whole. Raises KeyError for an unknown table, FileNotFoundError before the first
     publication.
     """
-    import duckdb
-
     if not published.exists():
         raise FileNotFoundError(f"{published} is not there: nothing was published yet")
     chosen = [catalog.table(name) for name in tables] or list(declared_tables().values())
     written: dict[Path, int] = {}
-    with duckdb.connect() as con:
-        con.execute("SET TimeZone = 'UTC'")
+    with in_memory(published) as con:
         con.execute(f"ATTACH {literal(published)} AS published (READ_ONLY)")
         for table in chosen:
             if tables or con.execute(f"SELECT 1 FROM published.{quoted(table.name)} LIMIT 1").fetchall():
@@ -45,7 +43,7 @@ def export(published: Path, folder: Path, tables: Sequence[str] = ()) -> dict[Pa
 
 
 def _export_table(con: duckdb.DuckDBPyConnection, folder: Path, table: Table) -> dict[Path, int]:
-    key = ", ".join(map(quoted, table.natural_key))
+    key = column_list(table.natural_key)
     queries = {
         folder / "current" / f"{table.name}.parquet": f"FROM published.{quoted(table.name)} ORDER BY {key}",
         folder / "versions" / f"{table.name}.parquet": (

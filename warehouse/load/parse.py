@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from payer.values.purchase import Delivery
 from payer.values.request import CLIENT
-from sources.coverage.cover import cover
-from sources.coverage.delivered_page import delivered_page
+from sources.coverage.cover import Coverage, cover
+from sources.coverage.delivered_page import DeliveredPage, delivered_page
+from sources.model import Dataset
 from sources.parse import rows
 from sources.parse.envelope import Envelope, stated_length
+from sources.parse.rows import ParsedBody
 from warehouse.coverage.page import Page, declared
-
-if TYPE_CHECKING:
-    from payer.values.purchase import Delivery
-    from sources.coverage.cover import Coverage
-    from sources.coverage.delivered_page import DeliveredPage
-    from sources.model import Dataset
-    from sources.parse.rows import ParsedBody
 
 EXCERPT_LENGTH = 2000
 """Characters of an unreadable body that quarantine shows; the ledger keeps all of it."""

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
+from payer.values.ledger_reads import LedgerReader
 from warehouse.cache.generation import read_meta
 from warehouse.cache.integrity import first_line, is_certain_damage, is_damage
 from warehouse.cache.log import WriteAheadLog
@@ -19,9 +20,6 @@ from warehouse.load.load import Outdated, all_loaded, load_missing
 from warehouse.load.rebuild import rebuild
 from warehouse.load.report import LoadReport, recount
 from warehouse.load.upsert import NotUnique
-
-if TYPE_CHECKING:
-    from payer.values.ledger_reads import LedgerReader
 
 T = TypeVar("T")
 
