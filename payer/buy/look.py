@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from payer.chain.settlements import paid_as_signed
 from payer.context import PayerContext
 from payer.ledger import Ledger
-from payer.values.chain_view import ChainView, NotSeen, View
+from payer.values.chain_view import ChainView, NotSeen, Settlement, View
 from payer.values.errors import ChainUnreachable
+from payer.values.events import Event, Signed
 from payer.values.money import Asset
 from payer.values.purchase import Purchase
 
@@ -46,3 +46,12 @@ def compared(ledger: Ledger, purchase: Purchase, view: ChainView) -> ChainView:
     if (settled.pay_to, settled.value) == (newest.pay_to, newest.value):
         return view
     return replace(view, as_signed=paid_as_signed(settled, ledger.events(purchase.purchase_id)))
+
+
+def paid_as_signed(settlement: Settlement, events: Iterable[Event]) -> bool:
+    """Tell whether a transfer has the payee and value of an authorization signed for its nonce.
+
+    True, too, when these events hold none: the nonce was used by another machine, or before a ledger was lost.
+    """
+    signed = {(e.authorization.pay_to, e.authorization.value) for e in events if isinstance(e, Signed)}
+    return not signed or (settlement.pay_to, settlement.value) in signed

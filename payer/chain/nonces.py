@@ -1,19 +1,25 @@
-"""Read the token's flag for nonces: EIP-3009 `authorizationState`, true for used and for cancelled ones.
+"""Read what became of nonces: the token's flag, and proof from a receipt that one was paid or cancelled.
 
-A thousand nonces take ten calls, through Multicall3's tryAggregate: it has the same address on every chain that has it.
-On others, nonces are read one by one.
+The flag is EIP-3009's `authorizationState`, true for used and for cancelled ones. A thousand take ten calls, through
+Multicall3's tryAggregate: it has the same address on every chain that has it. On others, they are read one by one. The
+log that proves a payment must be in a successful receipt of a block on the chain.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
 
 from payer.chain.chain import Head
-from payer.chain.rpc import RpcCallFailed, RpcClient, eth_call, malformed, refused, word
-from payer.chain.settlements import Proof
-from payer.values.chain_view import Settlement
+from payer.chain.logs import Log, Mark, read_log, transfers_of
+from payer.chain.rpc import Call, RpcCallFailed, RpcClient, eth_call, malformed, quantity, refused, word
+from payer.values.chain_view import NonceState, Settlement
 from payer.values.money import Asset
-from payer.wire.addresses import address_word
+from payer.wire.addresses import address_word, checksum, is_hash
+
+Proof = Settlement | NonceState
+"""A settlement, or NonceState.CANCELLED."""
 
 MULTICALL3 = "0xcA11bde05977b3631167028862bE2a173976CA11"
 CALLS = 100
@@ -145,3 +151,67 @@ def _flag(value: object) -> bool:
     if number > 1:
         raise malformed(f"authorizationState returned {number}")
     return number == 1
+
+
+async def read_proofs(
+    rpc: RpcClient, asset: Asset, payer: str, marks: Mapping[str, list[Mark]], final_number: int
+) -> Mapping[str, Proof]:
+    """Proof by nonce; a nonce without proof is absent. Settlements up to block `final_number` are final."""
+    claims = [mark.log for group in marks.values() for mark in group]
+    hashes = sorted({log.tx_hash for log in claims})
+    answers = await rpc.read([("eth_getTransactionReceipt", [tx_hash]) for tx_hash in hashes])
+    receipts = dict(zip(hashes, answers, strict=True))
+    blocks = await _blocks(rpc, sorted({log.block_number for log in claims}))
+    proofs: dict[str, Proof] = {}
+    for nonce, group in marks.items():
+        for mark in group:
+            proof = _prove(asset, payer, mark, receipts.get(mark.log.tx_hash), blocks, final_number)
+            if proof is not None:
+                proofs[nonce] = proof
+    return proofs
+
+
+async def _blocks(rpc: RpcClient, numbers: list[int]) -> dict[int, tuple[str, int]]:
+    calls: list[Call] = [("eth_getBlockByNumber", [hex(number), False]) for number in numbers]
+    blocks: dict[int, tuple[str, int]] = {}
+    for number, block in zip(numbers, await rpc.read(calls), strict=True):
+        if isinstance(block, dict) and is_hash(block.get("hash")):
+            blocks[number] = (str(block["hash"]).lower(), quantity(block.get("timestamp"), "a block's timestamp"))
+    return blocks
+
+
+def _prove(
+    asset: Asset, payer: str, mark: Mark, receipt: object, blocks: Mapping[int, tuple[str, int]], final_number: int
+) -> Proof | None:
+    """Proof from one claim. None: no receipt yet, reverted, another block (a reorg), or the log is not in it."""
+    claim = mark.log
+    if not isinstance(receipt, dict) or quantity(receipt.get("status"), "a receipt's status") != 1:
+        return None
+    block_hash, block_time = blocks.get(claim.block_number, ("", 0))
+    if str(receipt.get("blockHash")).lower() != block_hash or claim.block_hash != block_hash:
+        return None
+    logs = _receipt_logs(receipt, asset, payer)
+    if not any(log.topics == claim.topics and log.index == claim.index for log in logs):
+        return None
+    if mark.cancelled:
+        return NonceState.CANCELLED
+    transfer = next((log for log, nonce in transfers_of(logs) if nonce == claim.nonce), None)
+    if transfer is None:
+        return None
+    return Settlement(
+        tx_hash=claim.tx_hash,
+        block_number=claim.block_number,
+        block_hash=block_hash,
+        block_time=datetime.fromtimestamp(block_time, UTC),
+        pay_to=checksum("0x" + transfer.topics[2][-40:]),
+        value=transfer.value,
+        final=claim.block_number <= final_number,
+    )
+
+
+def _receipt_logs(receipt: Mapping[str, Any], asset: Asset, payer: str) -> list[Log]:
+    entries = receipt.get("logs")
+    if not isinstance(entries, list):
+        raise malformed("a receipt has no logs")
+    logs = [log for log in (read_log(entry, asset) for entry in entries) if log is not None]
+    return [log for log in logs if log.topics[1][-40:] == payer[2:].lower()]

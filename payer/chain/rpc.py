@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from payer.chain.refusals import read_refusal
-from payer.http.bounded import read_body
 from payer.http.exchange import answer_time
 from payer.http.gate import retry_after
 from payer.http.pool import ConnectionPool, network_cause
@@ -140,12 +139,7 @@ class RpcClient:
         try:
             request = httpx.Request("POST", self._url, headers=headers, content=content)
             async with asyncio.timeout(self._timeout):
-                response = await self._pool.open().handle_async_request(request)
-                try:
-                    encoding = response.headers.get("content-encoding", "")
-                    body = await read_body(response.aiter_raw(), encoding, _BODY_LIMIT)
-                finally:
-                    await response.aclose()
+                response, body = await self._pool.send(request, _BODY_LIMIT)
         except TimeoutError:
             return _NoAnswer(f"no complete answer within {self._timeout:g} s")
         except (httpx.TransportError, httpx.InvalidURL, OSError) as error:

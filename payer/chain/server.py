@@ -13,8 +13,8 @@ from collections.abc import Collection, Mapping
 from payer.chain import nonces as flags
 from payer.chain.chain import Account, Head, LogRanges, Progress, TokenData
 from payer.chain.logs import Log, LogReader, transfers_of
+from payer.chain.nonces import Proof, read_proofs
 from payer.chain.rpc import Call, RpcCallFailed, RpcClient, eth_call, malformed, quantity, word
-from payer.chain.settlements import Proof, read_proofs
 from payer.policy.rules import Policy
 from payer.values.chain_view import ChainView, NonceState, Settlement, TransferOut
 from payer.values.clock import Clock

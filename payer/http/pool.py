@@ -9,6 +9,8 @@ import ssl
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from payer.http.bounded import ReceivedBody, read_body
+
 if TYPE_CHECKING:
     import httpx
 
@@ -30,6 +32,14 @@ class ConnectionPool:
         if self._transport is None or self._loop is not loop:
             self._transport, self._loop = _new(secure=self._secure), loop
         return self._transport
+
+    async def send(self, request: httpx.Request, limit: int) -> tuple[httpx.Response, ReceivedBody]:
+        """Send a request, and read at most `limit` bytes of the answer's body."""
+        response = await self.open().handle_async_request(request)
+        try:
+            return response, await read_body(response.aiter_raw(), response.headers.get("content-encoding", ""), limit)
+        finally:
+            await response.aclose()
 
     async def aclose(self) -> None:
         """Close kept connections; the pool may be used again afterwards."""

@@ -12,9 +12,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from payer.buy.decide import believes
-from payer.buy.look import look
+from payer.buy.look import look, paid_as_signed
 from payer.chain.chain import Progress, unwatched
-from payer.chain.settlements import paid_as_signed
 from payer.context import PayerContext
 from payer.ledger import Conflict, Ledger
 from payer.settle.recover import verify

@@ -16,7 +16,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NoReturn
 from urllib.parse import unquote, urlsplit
 
-from payer.http.bounded import read_body
 from payer.http.pool import ConnectionPool, network_cause
 from payer.policy.rules import is_https_or_loopback
 from payer.values.errors import Misconfigured, SignerRefused, SignerUnreachable
@@ -124,12 +123,7 @@ class SignerClient:
         request = httpx.Request(
             "POST", self._url, headers=self._headers, content=content, extensions={"timeout": timeout}
         )
-        response = await self._pool.open().handle_async_request(request)
-        try:
-            encoding = response.headers.get("content-encoding", "")
-            body = await read_body(response.aiter_raw(), encoding, _ANSWER_LIMIT)
-        finally:
-            await response.aclose()
+        response, body = await self._pool.send(request, _ANSWER_LIMIT)
         if not body.whole:
             self._fail(f"answered with more than {_ANSWER_LIMIT} bytes")
         if response.status_code != 200 and not body.data.lstrip().startswith(b"{"):
