@@ -8,14 +8,10 @@ from functools import lru_cache
 from typing import Any
 
 from sandbox.market import tokens
-from sandbox.market.token_rows import Row, named
+from sandbox.market.token_rows import Row, dated, named
 from sandbox.market.tokens import DAY, HISTORY_START, HOUR, MarketToken, stream, unit
 
 _SCENARIOS = ("4T", "8T", "16T")
-
-
-def _dated(token: MarketToken, day: int) -> Row:
-    return {**named(token), "DATE": tokens.day_stamp(day)}
 
 
 def quantmetrics(token: MarketToken, day: int, time: float) -> Row:
@@ -23,7 +19,7 @@ def quantmetrics(token: MarketToken, day: int, time: float) -> Row:
     growth = tokens.price(token, time) / tokens.price(token, token.listed * DAY) - 1.0
     mean = tokens.change(tokens.price(token, time), tokens.price(token, time - 90 * DAY)) / 9000.0
     return {
-        **_dated(token, day),
+        **dated(token, day),
         "VOLATILITY": round(risk, 4),
         "ALL_TIME_RETURN": round(growth, 4),
         "CAGR": round(growth / max((day - token.listed) / 365.0, 0.1), 4),
@@ -48,7 +44,7 @@ def resistance_support(token: MarketToken, day: int, time: float) -> Row:
         for back in (12, 45, 80, 130)
         if today
     ]
-    return {**_dated(token, day), "HISTORICAL_RESISTANCE_SUPPORT_LEVELS": levels}
+    return {**dated(token, day), "HISTORICAL_RESISTANCE_SUPPORT_LEVELS": levels}
 
 
 def correlation(token: MarketToken, day: int, _time: float) -> Row:
@@ -56,14 +52,14 @@ def correlation(token: MarketToken, day: int, _time: float) -> Row:
     others = [symbol for symbol in ("BTC", "ETH", "SOL", "XRP", "LTC") if symbol != token.symbol]
     figures = {symbol: round(unit(token.state + 23, at), 2) for at, symbol in enumerate(others)}
     order = sorted(others, key=lambda symbol: -figures[symbol])
-    return {**_dated(token, day), "TOP_CORRELATION": [{"token": s, "correlation": figures[s]} for s in order]}
+    return {**dated(token, day), "TOP_CORRELATION": [{"token": s, "correlation": figures[s]} for s in order]}
 
 
 def scenario_analysis(token: MarketToken, day: int, time: float) -> Row:
     factors = (("bear", 0.7), ("base", 1.1), ("moon", 1.6))
     today = tokens.price(token, time)
     return {
-        **_dated(token, day),
+        **dated(token, day),
         "SCENARIO_ANALYSIS": [{"scenario": name, "value": round(today * factor, 6)} for name, factor in factors],
     }
 
@@ -81,7 +77,7 @@ def price_prediction(token: MarketToken, day: int, time: float) -> Row:
             entry[f"predicted_mcap_{label}"] = int(cap * factor)
         predicted.append(entry)
     return {
-        **_dated(token, day),
+        **dated(token, day),
         "PRICE_PREDICTION": {
             "token_mcap": int(cap),
             "category_name": token.categories[0][1],

@@ -29,6 +29,10 @@ def named(token: MarketToken) -> Row:
     return {"TOKEN_ID": token.token_id, "TOKEN_NAME": token.name, "TOKEN_SYMBOL": token.symbol}
 
 
+def dated(token: MarketToken, day: int) -> Row:
+    return {**named(token), "DATE": tokens.day_stamp(day)}
+
+
 def _word(steps: tuple[tuple[float, str], ...], value: float) -> str:
     return next(word for least, word in steps if value >= least)
 
@@ -116,8 +120,7 @@ def fundamental_grade_history(token: MarketToken, day: int, time: float) -> Row:
 
 def technology_grade(token: MarketToken, day: int, time: float) -> Row:
     return {
-        **named(token),
-        "DATE": tokens.day_stamp(day),
+        **dated(token, day),
         "TECHNOLOGY_GRADE": round(tokens.substance(token, time, 2), 1),
         **_code_scores(token, time),
         "DEFI_SCANNER_SCORE": tokens.score(token, time, 7),
@@ -127,8 +130,7 @@ def technology_grade(token: MarketToken, day: int, time: float) -> Row:
 def trader_grades(token: MarketToken, day: int, time: float) -> Row:
     now, before = tokens.grade(token, time, 2), tokens.grade(token, time - DAY, 2)
     return {
-        **named(token),
-        "DATE": tokens.day_stamp(day),
+        **dated(token, day),
         "TA_GRADE": round(tokens.grade(token, time, 5), 2),
         "QUANT_GRADE": round(tokens.grade(token, time, 4), 2),
         "TM_TRADER_GRADE": round(now, 2),
@@ -139,8 +141,7 @@ def trader_grades(token: MarketToken, day: int, time: float) -> Row:
 def investor_grades(token: MarketToken, day: int, time: float) -> Row:
     now, before = tokens.grade(token, time, 3), tokens.grade(token, time - 7 * DAY, 3)
     return {
-        **named(token),
-        "DATE": tokens.day_stamp(day),
+        **dated(token, day),
         "TM_INVESTOR_GRADE": round(now, 2),
         "TM_INVESTOR_GRADE_7D_PCT_CHANGE": round(tokens.change(now, before), 2),
         "FUNDAMENTAL_GRADE": round(tokens.substance(token, time, 1), 2),
@@ -155,8 +156,7 @@ def investor_grades(token: MarketToken, day: int, time: float) -> Row:
 def trading_signals(token: MarketToken, day: int, time: float) -> Row:
     """Both tm_link and TM_LINK, as observed."""
     return {
-        **named(token),
-        "DATE": tokens.day_stamp(day),
+        **dated(token, day),
         "TRADING_SIGNAL": tokens.signal(token, time),
         "TOKEN_TREND": tokens.trend(token, time),
         "TRADING_SIGNALS_RETURNS": round(tokens.signal_return(token, time), 4),
@@ -185,7 +185,7 @@ def hourly_ohlcv(token: MarketToken, hour: int, time: float) -> Row:
 
 
 def daily_ohlcv(token: MarketToken, day: int, time: float) -> Row:
-    return {**named(token), "DATE": tokens.day_stamp(day), **_bar(token, day * DAY, time)}
+    return {**dated(token, day), **_bar(token, day * DAY, time)}
 
 
 def _bar(token: MarketToken, start: float, end: float) -> Row:

@@ -233,6 +233,20 @@ def _with_other_terms(name: str, fault: InjectedFault, answer: Reply) -> Reply:
 def _spoiled(name: str, fault: InjectedFault, answer: Reply) -> Reply:
     """Apply a fault in the answer after the seller served and settled."""
     params = fault.params
+    bodies: dict[str, Callable[[], bytes]] = {
+        "cut_body": lambda: answer.body[: int(len(answer.body) * params["share"])],
+        "unreadable_rows": lambda: _envelope(
+            True, [dict.fromkeys(row, "?") for row in json.loads(answer.body)["data"]]
+        ),
+        "no_rows": lambda: _envelope(True, []),
+        "empty_body": lambda: b"",
+        "garbage_body": lambda: b"\xff\xfe\x00\x9f" * 64,
+        "wrong_schema": lambda: _envelope(True, [{"id": number, "value": "x"} for number in range(3)]),
+        "failed_envelope": lambda: _envelope(False, None),
+        "huge_body": lambda: b"[" + b"0," * (params["megabytes"] * _MB // 2) + b"0]",
+    }
+    if name in bodies:
+        return Reply(answer.status, answer.headers, bodies[name]())
     match name:
         case "status_after":
             return Reply(params["status"], answer.headers, b'{"success":false,"message":"injected"}')
@@ -242,27 +256,9 @@ def _spoiled(name: str, fault: InjectedFault, answer: Reply) -> Reply:
             return _too_many(fault)
         case "redirect_after":
             return reply(307, b"", headers=[("location", params["location"])])
-        case "cut_body":
-            return Reply(answer.status, answer.headers, answer.body[: int(len(answer.body) * params["share"])])
-        case "unreadable_rows":
-            unreadable = [dict.fromkeys(row, "?") for row in json.loads(answer.body)["data"]]
-            return Reply(answer.status, answer.headers, _envelope(True, unreadable))
-        case "no_rows":
-            return Reply(answer.status, answer.headers, _envelope(True, []))
-        case "empty_body":
-            return Reply(answer.status, answer.headers, b"")
         case "html_body":
             headers = answer.with_header("content-type", "text/html")
             return Reply(answer.status, headers, b"<html><body>Oops</body></html>")
-        case "garbage_body":
-            return Reply(answer.status, answer.headers, b"\xff\xfe\x00\x9f" * 64)
-        case "wrong_schema":
-            rows = [{"id": number, "value": "x"} for number in range(3)]
-            return Reply(answer.status, answer.headers, _envelope(True, rows))
-        case "failed_envelope":
-            return Reply(answer.status, answer.headers, _envelope(False, None))
-        case "huge_body":
-            return Reply(answer.status, answer.headers, b"[" + b"0," * (params["megabytes"] * _MB // 2) + b"0]")
         case "bomb_body":
             packed = gzip.compress(b" " * (params["megabytes"] * _MB), 9)
             return Reply(answer.status, answer.with_header("content-encoding", "gzip"), packed)

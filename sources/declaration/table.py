@@ -86,10 +86,11 @@ class StrictTable:
     def has(self, key: str) -> bool:
         return key in self._values
 
-    def value(self, key: str, example: str) -> Any:
-        if key not in self._values:
+    def value(self, key: str, example: str, default: Any = None) -> Any:
+        """The value, or the default; required where there is none."""
+        if key not in self._values and default is None:
             raise self.wrong(key, "is missing", f"add it, such as {key} = {example}")
-        return self._values[key]
+        return self._values.get(key, default)
 
     def table(self, key: str, known: tuple[str, ...] | None) -> StrictTable | None:
         """A table below this one with known keys (None: any), where it is there."""
@@ -100,29 +101,25 @@ class StrictTable:
         return StrictTable((*self._path, key), self._values[key], self._text, known)
 
     def text(self, key: str, example: str = '"…"', default: str | None = None, pattern: str = r"[^\x00]*") -> str:
-        """A text, required where there is no default."""
-        if default is not None and key not in self._values:
-            return default
-        value = self.value(key, example)
+        value = self.value(key, example, default)
         if not isinstance(value, str) or not re.fullmatch(pattern, value):
             raise self.wrong(key, f"is {shown(value)}", f"write text such as {example}")
         return value
 
     def texts(self, key: str, default: tuple[str, ...] | None = None, *, least: int = 0) -> tuple[str, ...]:
-        """A list of texts, required where there is no default."""
-        if default is not None and key not in self._values:
-            return default
-        value = self.value(key, '["…"]')
-        if not isinstance(value, list) or len(value) < least or not all(isinstance(e, str) and e for e in value):
+        value = self.value(key, '["…"]', default)
+        if (
+            not isinstance(value, (list, tuple))
+            or len(value) < least
+            or not all(isinstance(e, str) and e for e in value)
+        ):
             raise self.wrong(key, f"is {shown(value)}", f'write a list of texts such as {key} = ["…"]')
         return tuple(value)
 
     def choice(self, key: str, kind: type[E], default: E | None = None) -> E:
-        allowed = ", ".join(f'"{one}"' for one in kind)
-        if default is not None and key not in self._values:
-            return default
-        value = self.value(key, f'"{next(iter(kind))}"')
+        value = self.value(key, f'"{next(iter(kind))}"', default)
         if not isinstance(value, str) or value not in tuple(kind):
+            allowed = ", ".join(f'"{one}"' for one in kind)
             raise self.wrong(key, f"is {shown(value)}", f"allowed is {allowed}")
         return kind(value)
 
@@ -133,19 +130,15 @@ class StrictTable:
         return value
 
     def integer(self, key: str, low: int, high: int, default: int | None = None) -> int:
-        """A whole number within bounds, both inclusive; required where there is no default."""
-        if default is not None and key not in self._values:
-            return default
-        value = self.value(key, str(low))
+        """A whole number within bounds, both inclusive."""
+        value = self.value(key, str(low), default)
         if type(value) is not int or not low <= value <= high:
             raise self.wrong(key, f"is {shown(value)}", f"write a whole number from {low} to {high}, without quotes")
         return value
 
     def seconds(self, key: str, default: int | None = None) -> int:
         """A span of time: whole seconds, or text such as "day", "6 hours"."""
-        if default is not None and key not in self._values:
-            return default
-        value = self.value(key, '"day"')
+        value = self.value(key, '"day"', default)
         if type(value) is int and 0 <= value <= 366 * DAY:
             return value
         match = _SPAN.fullmatch(value) if isinstance(value, str) else None

@@ -123,26 +123,23 @@ def union(*parts: HeldCells) -> HeldCells:
     Everything but the spans, and what was asked for in vain, is of the first part alone.
     """
     first = parts[0] if parts else NOTHING_HELD
-    known: dict[str, list[Span]] = {}
-    for part in parts:
-        for key, slots in (part.spans if part.known is None else part.known).items():
-            known.setdefault(key, []).extend(slots)
+    known = union_spans(part.spans if part.known is None else part.known for part in parts)
     open_groups = tuple(group for part in parts for group in part.open_groups)
-    others = union_spans(parts[1:])
+    others = union_spans(part.spans for part in parts[1:])
     return replace(
         first,
-        spans={key: merged(slots) for key, slots in union_spans(parts).items()},
+        spans={key: merged(slots) for key, slots in union_spans(part.spans for part in parts).items()},
         open_groups=open_groups,
         known={key: merged(slots) for key, slots in known.items()},
         absent={key: left for key, cells in first.absent.items() if (left := _outside(cells, others.get(key, ())))},
     )
 
 
-def union_spans(parts: Iterable[HeldCells]) -> dict[str, list[Span]]:
+def union_spans(parts: Iterable[Mapping[str, Sequence[Span]]]) -> dict[str, list[Span]]:
     """The spans of all parts, per key."""
     spans: dict[str, list[Span]] = {}
     for part in parts:
-        for key, slots in part.spans.items():
+        for key, slots in part.items():
             spans.setdefault(key, []).extend(slots)
     return spans
 

@@ -84,11 +84,6 @@ def done(text: str) -> Verdict:
     return Verdict(Completed(message=text))
 
 
-def stopped() -> State[Any]:
-    """Cancelled before anything was bought."""
-    return Cancelled(message="stopped before anything was bought")
-
-
 def failure(error: PayerError) -> Verdict:
     """Failed with the error and its three sentences: money, repeat, advice."""
     words = f"{error.what}. Money: {error.money}. Run it again? {error.repeat}. What to do: {error.fix}"

@@ -15,6 +15,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
 from prefect.logging import get_logger
 from prefect.settings import get_current_settings
+from prefect.states import Cancelled
 
 from payer.values.errors import Interrupted, PayerError
 from payer.wallet.load import names_wallet
@@ -22,7 +23,7 @@ from tasks.metrics.textfile import write_metrics
 from tasks.prefect.flow_run import SERVER_SECONDS, flow_run_context, give_up_retries
 from tasks.prefect.process import leave_dead_parent
 from tasks.prefect.progress import calls_in_run_log
-from tasks.prefect.verdict import Verdict, failure, stopped
+from tasks.prefect.verdict import Verdict, failure
 from tasks.workspace.cache_trouble import as_payer_errors
 from tasks.workspace.settings import environment
 from tasks.workspace.stop_signals import STDERR, StopSignals
@@ -66,7 +67,7 @@ async def in_workspace(work: Callable[[Workspace], Awaitable[Verdict]]) -> State
                     ended = await work(ws)
                     await write_metrics(ws)
     except Interrupted:
-        return stopped()
+        return Cancelled(message="stopped before anything was bought")
     except PayerError as error:
         ended = failure(error)
     await tell_log(ended.state)

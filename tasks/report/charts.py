@@ -128,9 +128,7 @@ _SHAPES = ["triangle-up", "circle", "triangle-down"]
 
 def by_rank(rows: Iterable[Row]) -> dict[str, str]:
     """Give each flow of the spending its name on the chart, the dearest first: its own, or OTHER."""
-    sums: dict[str, float] = {}
-    for row in rows:
-        sums[row["flow"]] = sums.get(row["flow"], 0.0) + float(row["amount"])
+    sums = _sums(rows, "flow")
     ranked = sorted(sums, key=lambda flow: (-sums[flow], flow))
     most = len(ranked) if len(ranked) <= COLOURS else COLOURS - 1
     return {flow: flow if place < most else OTHER for place, flow in enumerate(ranked)}
@@ -187,10 +185,15 @@ def stacked(rows: Sequence[Row], shown: dict[str, str]) -> list[Row]:
 
 def cap_is_near(rows: Iterable[Row], cap: str | None) -> bool:
     """True where the cap of a day is drawn."""
-    days: dict[str, float] = {}
+    return cap is not None and float(cap) <= NEAR * max(_sums(rows, "day").values(), default=0.0)
+
+
+def _sums(rows: Iterable[Row], name: str) -> dict[str, float]:
+    """Amounts added up by a column."""
+    sums: dict[str, float] = {}
     for row in rows:
-        days[row["day"]] = days.get(row["day"], 0.0) + float(row["amount"])
-    return cap is not None and float(cap) <= NEAR * max(days.values(), default=0.0)
+        sums[row[name]] = sums.get(row[name], 0.0) + float(row["amount"])
+    return sums
 
 
 def signals(positions: Sequence[Row], prices: Sequence[Row], flips: Sequence[Row]) -> Drawing:

@@ -81,18 +81,23 @@ def moment(text: str | None) -> str | None:
     return None if text is None else text[:16].replace("T", " ")
 
 
+def paid(row: Row, name: str = "amount") -> Cell:
+    """An exact amount with its asset."""
+    return {"amount": row[name], "unit": row["asset"]}
+
+
+SPENT = (
+    amount("amount", paid),
+    number("paid calls", "calls_paid"),
+    amount("in doubt", "in_doubt"),
+    amount("lost", "loss"),
+)
+SAVED = (number("new rows", "rows_new"), number("calls saved", "calls_avoided"), amount("saved", "saved"))
+
+
 def flows(rows: Sequence[Row], totals: Sequence[Row]) -> PageTable:
     """A line per flow as `costs` has it, with totals where there is one asset."""
-    columns = (
-        word("flow"),
-        amount("amount", paid),
-        number("paid calls", "calls_paid"),
-        amount("in doubt", "in_doubt"),
-        amount("lost", "loss"),
-        number("new rows", "rows_new"),
-        number("calls saved", "calls_avoided"),
-        amount("saved", "saved"),
-    )
+    columns = (word("flow"), *SPENT, *SAVED)
     sums: list[Row] = [{**one, "flow": "total"} for one in totals]
     if len(sums) > 1:
         return page_table("All time, by flow; totals by asset below", columns, [*rows, *sums])
@@ -100,14 +105,7 @@ def flows(rows: Sequence[Row], totals: Sequence[Row]) -> PageTable:
 
 
 def months(rows: Iterable[Row]) -> PageTable:
-    columns = (
-        word("month", lambda row: row["month"][:7]),
-        amount("amount", paid),
-        number("paid calls", "calls_paid"),
-        amount("in doubt", "in_doubt"),
-        amount("lost", "loss"),
-        number("new rows", "rows_new"),
-    )
+    columns = (word("month", lambda row: row["month"][:7]), *SPENT, SAVED[0])
     return page_table("By month, newest first", columns, rows)
 
 
@@ -133,9 +131,7 @@ def new_rows(rows: Iterable[Row]) -> PageTable:
         word("dataset"),
         amount("a new row", lambda row: short(row["amount_per_new_row"])),
         amount("amount", paid),
-        number("new rows", "rows_new"),
-        number("calls saved", "calls_avoided"),
-        amount("saved", "saved"),
+        *SAVED,
     )
     return page_table("All time, by dataset", columns, rows)
 
@@ -146,11 +142,6 @@ def short(quotient: str | None) -> Cell:
         return None
     text = format(Decimal(f"{Decimal(quotient):.4g}"), "f")
     return quotient if Decimal(text) == Decimal(quotient) else {"text": f"≈ {text}", "exact": quotient}
-
-
-def paid(row: Row, name: str = "amount") -> Cell:
-    """An exact amount with its asset."""
-    return {"amount": row[name], "unit": row["asset"]}
 
 
 def losses(rows: Sequence[Row]) -> PageTable:

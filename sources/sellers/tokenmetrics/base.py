@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import date
 from typing import Any
 
-from sources.model import DAY, EXTRAS, HOUR, Cast, Column, Dataset, Evidence, Kind, Packing, Paging, Since, Window
+from sources.model import DAY, EXTRAS, HOUR, WEEK, Cast, Column, Dataset, Evidence, Kind, Packing, Paging, Since, Window
 from sources.sellers.tokenmetrics.meanings import MEANINGS, NONE, TIME
 
 NAME = "tokenmetrics"
@@ -26,7 +26,15 @@ TOKENS = Packing("token_id", ids=100)
 
 BY_TOKEN: Mapping[str, Any] = {"key_column": "token_id", "packing": TOKENS}
 BY_TOKEN_AND_DAY: Mapping[str, Any] = {"natural_key": ("token_id", "date"), "time_column": "date", **BY_TOKEN}
+BY_TOKEN_AND_HOUR: Mapping[str, Any] = {
+    "natural_key": ("token_id", "timestamp"),
+    "time_column": "timestamp",
+    **BY_TOKEN,
+}
 UNDATED: Mapping[str, Any] = {"time_column": "as_of", "undated": True}
+UNDATED_TOKENS: Mapping[str, Any] = {"natural_key": ("token_id", "as_of"), **UNDATED}
+LISTED_DAILY: Mapping[str, Any] = {"grain": DAY, "lookback": 28, "rows_per_cell": None}
+LISTED_WEEKLY: Mapping[str, Any] = {"grain": WEEK, "lookback": 4}
 
 DAILY = {"grain": DAY, "settle": 6 * HOUR, "patience": 2 * DAY, "lookback": 28}
 """A day's row has settled at 06:00 UTC of the next day, an absence two days after the day (inferred). 28 days of
@@ -47,6 +55,8 @@ GRADED = date(2021, 1, 1)
 FOUNDED = Since(date(2017, 1, 1))
 """Inferred: the holding returns in a Bitcoin signal of 2025 reach back to early 2017. The depth of most histories is
 not known; this refuses only what can't be there."""
+
+DATED: Mapping[str, Any] = {"window": WINDOW, "since": FOUNDED, **DAILY}
 
 
 def column(
@@ -119,7 +129,7 @@ def json(name: str) -> Column:
 
 def token_series(name: str, table: str, *columns: Column, **rest: Any) -> Dataset:
     """A series with one row per token and day; any past window can be bought."""
-    usual = {**BY_TOKEN_AND_DAY, "window": WINDOW, "since": FOUNDED, **DAILY}
+    usual = {**BY_TOKEN_AND_DAY, **DATED}
     return declare(name, table, Kind.SERIES, *TOKEN, DATE, *columns, **{**usual, **rest})
 
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from sources.model import DAY, WEEK, Cast, Column, Kind, Packing
+from collections.abc import Mapping
+from typing import Any
+
+from sources.model import Cast, Column, Kind, Packing
 from sources.sellers.tokenmetrics.base import (
     AS_OF,
     BY_TOKEN,
-    DAILY,
     DATE,
-    FOUNDED,
+    DATED,
+    LISTED_DAILY,
+    LISTED_WEEKLY,
     MIDDLE,
     TOKEN,
     UNDATED,
-    WINDOW,
+    UNDATED_TOKENS,
     column,
     declare,
     floats,
@@ -59,11 +63,9 @@ AI_REPORTS = declare(
     *TOKEN,
     AS_OF,
     *texts("investment_analysis_pointer", "investment_analysis", "deep_dive", "code_review"),
-    natural_key=("token_id", "as_of"),
-    **UNDATED,
+    **UNDATED_TOKENS,
     **BY_TOKEN,
-    grain=WEEK,
-    lookback=4,
+    **LISTED_WEEKLY,
     doc="Long texts about a token. They change irregularly: bought once a week at most.",
 )
 CRYPTO_INVESTORS = declare(
@@ -76,15 +78,14 @@ CRYPTO_INVESTORS = declare(
     *floats("roi_average", "roi_median"),
     natural_key=("investor_name", "as_of"),
     **UNDATED,
-    grain=WEEK,
-    lookback=4,
+    **LISTED_WEEKLY,
     rows_per_cell=None,
     doc="Funds and their returns. They change irregularly: bought once a week at most.",
 )
 
 
 _INDEX_ID = column("index_id", Cast.INTEGER, ("ID", "id"))
-_ONE_INDEX = Packing("id", ids=1)
+_BY_INDEX: Mapping[str, Any] = {"key_column": "index_id", "packing": Packing("id", ids=1)}
 
 INDICES = declare(
     "indices",
@@ -104,9 +105,7 @@ INDICES = declare(
     json("top_gainers_icons"),
     natural_key=("index_id", "as_of"),
     **UNDATED,
-    grain=DAY,
-    lookback=28,
-    rows_per_cell=None,
+    **LISTED_DAILY,
     **MIDDLE,
     doc="Every index, active and passive, with today's figures.",
 )
@@ -127,11 +126,8 @@ INDICES_HOLDINGS = declare(
     *texts("icon"),
     natural_key=("index_id", "token_id", "date"),
     time_column="date",
-    key_column="index_id",
-    packing=_ONE_INDEX,
-    grain=DAY,
-    lookback=28,
-    rows_per_cell=None,
+    **_BY_INDEX,
+    **LISTED_DAILY,
     **MIDDLE,
     doc="The tokens in an index today, with their weights.",
 )
@@ -147,11 +143,8 @@ INDICES_PERFORMANCE = declare(
     spelled("fdv", Cast.FLOAT, doc="fully diluted valuation of the index's tokens"),
     natural_key=("index_id", "date"),
     time_column="date",
-    key_column="index_id",
-    packing=_ONE_INDEX,
-    window=WINDOW,
-    since=FOUNDED,
-    **DAILY,
+    **_BY_INDEX,
+    **DATED,
     **MIDDLE,
     doc="An index's return, capitalisation and volume per day.",
 )

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from sources.model import DAY, HOUR, Cast, Kind, Paging
 from sources.sellers.tokenmetrics.base import (
-    BY_TOKEN,
+    BY_TOKEN_AND_HOUR,
     HOUR_OF,
     HOURLY,
     LOWEST,
@@ -43,9 +46,7 @@ HOURLY_TRADING_SIGNALS = declare(
     *floats("close"),
     spelled("signal", Cast.INTEGER),
     *texts("position"),
-    natural_key=("token_id", "timestamp"),
-    time_column="timestamp",
-    **BY_TOKEN,
+    **BY_TOKEN_AND_HOUR,
     **HOURLY,
     **MIDDLE,
     doc="Hourly signals per token. Requests carry no dates: older rows are on further pages.",
@@ -66,18 +67,20 @@ _COLUMNS = (
     ),
     *floats("market_cap", "volume_24h"),
 )
-_KEY = ("token_symbol", "token_name", "moonshot_at")
+_PICKED: Mapping[str, Any] = {
+    "natural_key": ("token_symbol", "token_name", "moonshot_at"),
+    "time_column": "moonshot_at",
+    "rows_per_cell": None,
+}
 
 MOONSHOT_TOKENS = declare(
     "moonshot-tokens",
     "moonshots",
     Kind.SNAPSHOT,
     *_COLUMNS,
-    natural_key=_KEY,
-    time_column="moonshot_at",
+    **_PICKED,
     grain=6 * HOUR,
     lookback=28,
-    rows_per_cell=None,
     params={"type": "active"},
     repaired_by="moonshot-tokens-past",
     doc="Picks that are open now; the list changes several times a day.",
@@ -87,10 +90,8 @@ MOONSHOT_TOKENS_PAST = declare(
     "moonshots",
     Kind.SNAPSHOT,
     *_COLUMNS,
-    natural_key=_KEY,
-    time_column="moonshot_at",
+    **_PICKED,
     grain=DAY,
-    rows_per_cell=None,
     path="/moonshot-tokens",
     params={"type": "past"},
     paging=Paging(rows=100, newest_first=True),

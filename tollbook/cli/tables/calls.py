@@ -47,9 +47,7 @@ class TextLines:
         for at in range(len(self._widths)):
             self._widths[at] = max([self._widths[at], *(len(cells[at]) for cells in lines)])
         for cells in lines:
-            sized = enumerate(zip(cells, self._widths, strict=False))
-            texts = [cell.rjust(width) if at == AMOUNT else cell.ljust(width) for at, (cell, width) in sized]
-            print("  ".join([*texts, cells[-1]]).rstrip(), flush=True)
+            print("  ".join([*_aligned(cells, self._widths), cells[-1]]).rstrip(), flush=True)
 
     def _cells(self, call: WatchedCall) -> list[str]:
         """The call with its whole time, keys, purchase and transaction."""
@@ -82,10 +80,10 @@ class TerminalLines:
         if self._day is not None:
             self._console.print()
         self._day = day
-        sized = enumerate(zip(HEAD, widths, strict=True))
-        cells = [name.rjust(width) if at == AMOUNT else name.ljust(width) for at, (name, width) in sized]
         self._console.print(f"{day:%Y-%m-%d} (UTC)", style="dim", highlight=False)
-        self._console.print((" " * gap).join(cells).rstrip(), style="bold", soft_wrap=True, highlight=False)
+        self._console.print(
+            (" " * gap).join(_aligned(HEAD, widths)).rstrip(), style="bold", soft_wrap=True, highlight=False
+        )
 
     def _text(self, call: WatchedCall, widths: Sequence[int], gap: int) -> Any:
         from rich.text import Text
@@ -152,6 +150,12 @@ def window_text(subject: AskedFor, year: int | None) -> str:
     head, _, day = last.rpartition("-")
     ends = f"{first}…{day}" if head and first.startswith(f"{head}-") else f"{first}…{last}"
     return " ".join([first if first == last else ends, *page])
+
+
+def _aligned(cells: Sequence[str], widths: Sequence[int]) -> list[str]:
+    """As many cells as there are widths, each filled up to its own; the amount on the right."""
+    sized = enumerate(zip(cells, widths, strict=False))
+    return [cell.rjust(width) if at == AMOUNT else cell.ljust(width) for at, (cell, width) in sized]
 
 
 def short(text: str, room: int) -> str:
