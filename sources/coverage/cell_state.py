@@ -63,7 +63,7 @@ def cell_state(
     last = asks[-1]
     closed = [ask for ask in asks if is_closed(dataset, number, ask)]
     if not closed:
-        expected = is_expected(dataset, number, last)
+        expected = dataset.kind is not Kind.SERIES or number <= expected_until(dataset, last)
         return CellState(Absence.UNCONFIRMED if expected else Absence.PENDING, last.bucket + 1)
     if last.failed:
         return CellState(Absence.FAILED, NEVER)
@@ -98,11 +98,6 @@ def is_closed(dataset: Dataset, number: int, ask: Ask) -> bool:
     if dataset.kind is not Kind.SERIES:
         return ask.bucket >= number
     return number <= closed_until(dataset, ask)
-
-
-def is_expected(dataset: Dataset, number: int, ask: Ask) -> bool:
-    """Tell whether the row should have been there when the answer arrived."""
-    return dataset.kind is not Kind.SERIES or number <= expected_until(dataset, ask)
 
 
 def closed_until(dataset: Dataset, ask: Ask) -> int:

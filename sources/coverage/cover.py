@@ -212,7 +212,9 @@ class _Answer:
     def __init__(self, dataset: Dataset, pages: Sequence[DeliveredPage], hidden: Set[Cell]) -> None:
         self.pages, self.hidden = pages, hidden
         self.ask, self.bucket = _ask(dataset, pages), _bucket(dataset, pages)
-        self.settled_until = _settled_until(dataset, pages)
+        # Of a `final` request all rows had settled: it can't be bought again.
+        final, received_at = pages[0].group.edition == FINAL, min(page.received_at for page in pages)
+        self.settled_until = sys.maxsize if final else last_settled(dataset, received_at)
         self.spans: list[CoveredSpan] = []
         self.absent: list[AbsentSpan] = []
 
@@ -233,13 +235,6 @@ class _Answer:
         cells = tuple(sorted(self.hidden))
         opened = _open(self.pages, ended=complete) if cells or not complete else None
         return Coverage(tuple(self.spans), opened, cells, tuple(self.absent), proved_page_size(self.pages))
-
-
-def _settled_until(dataset: Dataset, pages: Sequence[DeliveredPage]) -> int:
-    """The newest slot whose row had settled. All of a `final` request's had: it can't be bought again."""
-    if pages[0].group.edition == FINAL:
-        return sys.maxsize
-    return last_settled(dataset, min(page.received_at for page in pages))
 
 
 def _runs(numbers: Iterable[int]) -> list[Span]:

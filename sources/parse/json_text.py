@@ -54,8 +54,9 @@ def read_json(text: bytes) -> Document:
     """Decode JSON in UTF-8. Raises ValueError for what is no JSON, and for nesting deeper than DEEPEST."""
     if _depth(text) > DEEPEST and _depth(_STRINGS.sub(b"", text)) > DEEPEST:
         raise ValueError(f"nested more than {DEEPEST} deep")
+    shape = text.translate(_SHAPE)
     try:
-        value = _EXACT.decode(text) if _has_long_numbers(text) else msgspec.json.decode(text)
+        value = _EXACT.decode(text) if any(long in shape for long in _LONG) else msgspec.json.decode(text)
     except RecursionError as error:
         raise ValueError(str(error)) from None
     except (msgspec.DecodeError, ValueError):
@@ -76,11 +77,6 @@ def exact_number(text: str) -> float | Decimal:
 
 
 _EXACT = msgspec.json.Decoder(float_hook=exact_number)
-
-
-def _has_long_numbers(text: bytes) -> bool:
-    shape = text.translate(_SHAPE)
-    return any(pattern in shape for pattern in _LONG)
 
 
 def _depth(text: bytes) -> int:

@@ -136,8 +136,9 @@ class _Reading:
         """The good rows, in the body's order, each natural key once."""
         import pyarrow as pa
 
-        if self.opened.ambiguous:
-            self._reject_ambiguous()
+        for number, row in enumerate(self.rows) if self.opened.ambiguous else ():
+            if names := ambiguous_names(row):
+                self.reasons[number] = f"{', '.join(names)}: there twice, with different values"
         arrays = {column.name: self._array(column) for column in self.dataset.columns if column.name != EXTRAS.name}
         arrays |= {column.name: self._extras() for column in self.dataset.columns if column.name == EXTRAS.name}
         table = pa.Table.from_arrays(
@@ -154,7 +155,8 @@ class _Reading:
         import pyarrow as pa
 
         if column.from_request:
-            return cast_column([self._requested_key()] * len(self.rows), column.cast)[0]
+            keys: Sequence[str] = self.context.get("keys", [])
+            return cast_column([keys[0] if len(keys) == 1 else None] * len(self.rows), column.cast)[0]
         names = [name for name in column.names if name in self.seen]
         if not names:
             if column.expected and self.rows and not self._is_observation_day(column):
@@ -175,10 +177,6 @@ class _Reading:
             in_all = name in self.always
             return list(map(itemgetter(name), self.rows)) if in_all else [row.get(name) for row in self.rows]
         return [next((row[name] for name in names if row.get(name) is not None), None) for row in self.rows]
-
-    def _requested_key(self) -> str | None:
-        keys: Sequence[str] = self.context.get("keys", [])
-        return keys[0] if len(keys) == 1 else None
 
     def _dated(self, column: Column, array: pa.Array) -> pa.Array:
         """Fill in the UTC day, or shorter slot, of the observation where undated rows have no date."""
@@ -223,11 +221,6 @@ class _Reading:
                 if self.rows[earlier] != self.rows[number]:
                     self.reasons[number] = f"{', '.join(self.dataset.natural_key)}: a second row of the same key"
         return repeated
-
-    def _reject_ambiguous(self) -> None:
-        for number, row in enumerate(self.rows):
-            if names := ambiguous_names(row):
-                self.reasons[number] = f"{', '.join(names)}: there twice, with different values"
 
     def _reject_outside(self, table: pa.Table) -> None:
         """Reject rows of keys or times that were not asked for, and keys of which a character was lost."""

@@ -105,7 +105,7 @@ class OutcomeBuilder:
     def outcome(self, notes: tuple[str, ...] = (), *, interrupted: bool = False) -> Outcome:
         mine = [b.purchase for b in self.bought.values() if b.purchase.run.run_id == self.run.run_id]
         sent = [p for p in mine if p.sends and p.money in (Money.EXPOSED, Money.SPENT)]
-        paid = [p for p in sent if not _in_doubt(p)]
+        paid, in_doubt = [p for p in sent if p.money is Money.SPENT], [p for p in sent if p.money is Money.EXPOSED]
         met = {p.purchase_id: p for p in (*self.reclaimed.values(), *(b.purchase for b in self.bought.values()))}
         undelivered = {p.purchase_id for p in met.values() if p.undelivered and not p.loss_accepted}
         over = {p.purchase_key for p in met.values() if p.data is Data.DELIVERED or p.purchase_id in undelivered}
@@ -119,10 +119,10 @@ class OutcomeBuilder:
             calls_free=sum(1 for p in mine if p.money is Money.VOID and p.data is Data.DELIVERED),
             calls_avoided=saved.calls,
             amount_atomic=sum(p.cost for p in paid),
-            in_doubt=sum(p.committed for p in sent if _in_doubt(p)),
+            in_doubt=sum(p.committed for p in in_doubt),
             saved=saved.amount_atomic,
             loaded=_loaded(self.loads, met.values()),
-            open=sum(1 for p in met.values() if _in_doubt(p) and not self._is_anothers(p)),
+            open=sum(1 for p in met.values() if p.money is Money.EXPOSED and not self._is_anothers(p)),
             undelivered=len(undelivered | set(self.bill.undelivered if self.bill else ())),
             found_on_chain=sum(1 for p in mine if not p.sends and p.money is Money.SPENT),
             recovered=sum(1 for p in self.reclaimed.values() if p.data is Data.DELIVERED),
@@ -179,12 +179,6 @@ def _postponed_note(bill: Bill) -> str | None:
     calls, amount = counted(len(bill.postponed), "call"), f"{bill.money(bill.postponed_atomic)} {bill.asset.symbol}"
     limit = f"{tightest.name} is {tightest.text(tightest.limit)}"
     return f"left for a later run: {calls} for {amount}, because {limit} and holds {tightest.text(tightest.after)}"
-
-
-def _in_doubt(purchase: Purchase) -> bool:
-    """True for what was sent and is neither proved spent nor void, with data or without: the seller's word is no
-    proof."""
-    return purchase.money is Money.EXPOSED
 
 
 def _loaded(loads: Sequence[LoadReport], met: Iterable[Purchase]) -> LoadReport:

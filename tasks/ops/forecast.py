@@ -114,7 +114,10 @@ async def forecast(
     only the free token catalogue may be fetched.
     """
     chosen = [s for s in schedules if s.flow in registry.feeds() and s.active and (not flows or s.flow in flows)]
-    _check_scheduled(flows or (), chosen)
+    scheduled = {schedule.flow for schedule in chosen}
+    if missing := [flow for flow in flows or () if flow not in scheduled]:
+        advice = f"of those named, scheduled are: {', '.join(sorted(scheduled)) or 'none that buys'}"
+        raise BadRequest(f"no schedule runs {missing[0]}", advice=advice)
     keys = [await resolve_keys(ws, tokens if tokens is not None else schedule.tokens) for schedule in chosen]
     found = [Forecast(s.flow, _asset(ws, s.flow), s.cron) for s in chosen]
     async for _, number, run in runs_ahead(ws, chosen, keys, days):
@@ -134,13 +137,6 @@ async def runs_ahead(
         request = await ws.in_thread(request_fresh, ws, schedule.flow, reason="forecast", at=at, keys=named)
         await ws.in_thread(_add_run, ws, request, held, run)
         yield at, number, run
-
-
-def _check_scheduled(flows: Sequence[str], chosen: Sequence[Schedule]) -> None:
-    missing = [flow for flow in flows if flow not in {schedule.flow for schedule in chosen}]
-    if missing:
-        scheduled = ", ".join(sorted({schedule.flow for schedule in chosen})) or "none that buys"
-        raise BadRequest(f"no schedule runs {missing[0]}", advice=f"of those named, scheduled are: {scheduled}")
 
 
 def _asset(ws: Workspace, flow: str) -> Asset:

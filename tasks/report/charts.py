@@ -106,12 +106,8 @@ def utc(day: str) -> str:
     return f"{day[:10]}T00:00:00Z"
 
 
-def next_day(day: str) -> str:
-    return str(date.fromisoformat(day[:10]) + timedelta(days=1))
-
-
-def days_before(day: str, count: int) -> str:
-    return str(date.fromisoformat(day[:10]) - timedelta(days=count))
+def day_after(day: str, days: int = 1) -> str:
+    return str(date.fromisoformat(day[:10]) + timedelta(days=days))
 
 
 COLOURS = 8
@@ -138,8 +134,8 @@ def spending(rows: Sequence[Row], cap: str | None, asset: str) -> Drawing:
     """Stack each day's spending by flow, with the cap of a day as a line where it is near."""
     shown = by_rank(rows)
     names = list(dict.fromkeys(shown.values()))
-    end = next_day(max(row["day"] for row in rows))
-    first = min(days_before(end, FEWEST_DAYS), *(row["day"] for row in rows))
+    end = day_after(max(row["day"] for row in rows))
+    first = min(day_after(end, -FEWEST_DAYS), *(row["day"] for row in rows))
     bars = stacked(rows, shown)
 
     def drawn(width: int) -> Any:

@@ -45,7 +45,7 @@ def coverage(table: TableCoverage, tokens: Sequence[int]) -> charts.Drawing:
         [{**cell, "token": names[cell["token_id"]]} for cell in cells_of(runs, most)] for most in (MOST_CELLS, 0)
     )
     order = [names[token] for token in drawn_tokens if token in names]
-    first, end = table.first, charts.next_day(table.last)
+    first, end = table.first, charts.day_after(table.last)
 
     def drawn(width: int) -> alt.Chart:
         import altair as alt

@@ -51,12 +51,6 @@ def search(query: str, tokens: Catalogue) -> list[Token]:
     return sorted(found, key=_by_size)
 
 
-def size_text(token: Token) -> str:
-    """Rank and market cap for people, such as `rank 3, $12,300,000,000`; empty where the seller gives neither."""
-    cap = "" if token.market_cap is None else f"${token.market_cap:,.0f}"
-    return ", ".join(part for part in (f"rank {token.rank}" if token.rank else "", cap) if part)
-
-
 def _matches(word: str, tokens: Catalogue) -> list[Token]:
     """Match by id, else by symbol, else by name."""
     if word in tokens:
@@ -88,7 +82,9 @@ def _token_id(word: str, tokens: Catalogue, *, top: bool) -> str:
 
 
 def _described(token: Token) -> str:
-    size = size_text(token)
+    """The id, the name and, as far as the seller gives them, rank and market cap."""
+    cap = "" if token.market_cap is None else f"${token.market_cap:,.0f}"
+    size = ", ".join(part for part in (f"rank {token.rank}" if token.rank else "", cap) if part)
     return f"{token.token_id} {token.name or ''}" + (f" ({size})" if size else "")
 
 

@@ -6,7 +6,6 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Self
 
 import tomlkit
 
@@ -70,38 +69,27 @@ def _completed(text: str, shipped: str) -> str:
 PRICES = "price"
 
 
-class SellersLists:
-    """The seller's free lists, each fetched once, in a home that `of` throws away with the `with` block.
+async def find_tokens(
+    home: Mapping[str, str], policy_text: str, words: str | None, *, top: bool, most: int
+) -> list[Listed]:
+    """Return the tokens of a comma list such as "BTC,3306", or without one the `most` largest, with rank and price.
 
-    `policy_text` names seller and chain; `clock_offset` is a sandbox's.
+    `home` is a throwaway home's environment, in which each list is fetched once; `policy_text` names seller and chain.
+    Raises BadRequest for a token that is unknown or ambiguous, and whatever keeps the lists from being read.
     """
+    policy = Path(home[HOME]) / "policy.toml"
 
-    def __init__(self, policy_text: str, home: Mapping[str, str]) -> None:
-        self._text, self._policy = policy_text, Path(home[HOME]) / "policy.toml"
-        self._environ = {**home, POLICY: str(self._policy)}
+    def opened(tokens: Sequence[Listed]) -> Workspace:
+        policy.write_text(drafted(policy_text, network=None, caps={}, tokens=tokens), "utf-8")
+        return Workspace.open({**home, POLICY: str(policy)})
 
-    @classmethod
-    @contextmanager
-    def of(cls, policy_text: str, clock_offset: str | None = None) -> Iterator[Self]:
-        with throwaway_home(clock_offset) as home:
-            yield cls(policy_text, home)
-
-    async def find(self, words: str | None, *, top: bool, most: int) -> list[Listed]:
-        """Return the tokens of a comma list such as "BTC,3306", or without one the `most` largest, with rank and price.
-
-        Raises BadRequest for a token that is unknown or ambiguous, and whatever keeps the lists from being read.
-        """
-        async with self._opened(()) as ws:
-            known, _ = await catalogue(ws)
-            known, _ = await ranked(ws, known)
-        chosen = _chosen(known, words, top=top, most=most)
-        async with self._opened([_listed(token) for token in chosen]) as ws:
-            prices = await _prices(ws)
-        return [_listed(token, prices.get(token.token_id)) for token in chosen]
-
-    def _opened(self, tokens: Sequence[Listed]) -> Workspace:
-        self._policy.write_text(drafted(self._text, network=None, caps={}, tokens=tokens), "utf-8")
-        return Workspace.open(self._environ)
+    async with opened(()) as ws:
+        known, _ = await catalogue(ws)
+        known, _ = await ranked(ws, known)
+    chosen = _chosen(known, words, top=top, most=most)
+    async with opened([_listed(token) for token in chosen]) as ws:
+        prices = await _prices(ws)
+    return [_listed(token, prices.get(token.token_id)) for token in chosen]
 
 
 def _chosen(found: Catalogue, words: str | None, *, top: bool, most: int) -> list[Token]:

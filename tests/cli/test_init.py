@@ -18,11 +18,10 @@ from payer.environment.env_file import parse_env_file
 from payer.policy.file import load_policy
 from payer.values.errors import SellerUnreachable
 from payer.wallet import keystore
-from tasks.setup.look_up import SellersLists
 from tasks.workspace.settings import VARIABLES
 from tests.cli.conftest import Command
 from tests.paths import ROOT
-from tollbook.cli.init import collect
+from tollbook.cli.init import collect, watch_list
 
 if TYPE_CHECKING:
     from sandbox.world import World
@@ -45,7 +44,7 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> None:
     async def unreachable(*_: object, **__: object) -> list[object]:
         raise SellerUnreachable("tokenmetrics did not answer")
 
-    monkeypatch.setattr(SellersLists, "find", unreachable)
+    monkeypatch.setattr(watch_list, "find_tokens", unreachable)
     monkeypatch.setattr(collect, "SCRYPT_ROUNDS", keystore.FEW_ROUNDS)
 
 

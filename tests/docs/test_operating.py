@@ -11,14 +11,13 @@ import pytest
 from payer.policy import file as policy_file
 from payer.wallet.keystore import FEW_ROUNDS
 from tasks.request.schedules import read_schedules
-from tasks.setup.look_up import SellersLists
 from tasks.setup.policy_text import Listed
 from tasks.workspace.settings import VARIABLES
 from tests.cli.conftest import Command
 from tests.docs.generate import PAGE, generated, operating
 from tests.docs.page import PROJECT, commands, examples
 from tollbook.cli.app import VERBS
-from tollbook.cli.init import collect
+from tollbook.cli.init import collect, watch_list
 
 if TYPE_CHECKING:
     from sandbox.world import Buyer, World
@@ -109,11 +108,11 @@ def test_every_example_has_the_shape_of_the_real_document(
 def test_setting_up_a_folder_goes_as_written(bare: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Offline: the seller's lists are a stand-in, and the keystore opens quickly."""
 
-    async def find(_: SellersLists, words: str | None, **__: object) -> list[Listed]:
+    async def find(_home: object, _policy: str, words: str | None, **_: object) -> list[Listed]:
         assert words == "3375,3306"
         return [Listed(3375, "BTC", "Bitcoin", 1, price=1.0), Listed(3306, "ETH", "Ethereum", 2, price=1.0)]
 
-    monkeypatch.setattr(SellersLists, "find", find)
+    monkeypatch.setattr(watch_list, "find_tokens", find)
     monkeypatch.setattr(collect, "SCRYPT_ROUNDS", FEW_ROUNDS)
     monkeypatch.chdir(tmp_path)
     made, same, changed = (bare(*line[1:], "--json") for line in commands("sh init"))

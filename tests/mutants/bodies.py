@@ -36,7 +36,7 @@ MUTANTS = (
             "return value if value - value == 0 and Decimal(repr(value)) == exact else exact",
             "return value",
         ),
-        long_numbers_overlooked=("return any(pattern in shape for pattern in _LONG)", "return False"),
+        long_numbers_overlooked=("if any(long in shape for long in _LONG) else", "if False else"),
         not_a_number_is_infinity=('if word == "NaN":', "if False:"),
     ),
     *of(

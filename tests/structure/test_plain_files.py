@@ -118,7 +118,7 @@ ALLOWED = {
         "payer/wallet/keystore.py _sealed password_path.read_text",
         *("tasks/setup/setup.py Folder.read policy.read_text", "tasks/setup/setup.py Folder.read template.read_text"),
         "tasks/setup/setup.py Folder.read file.path.read_text",
-        "tasks/setup/look_up.py SellersLists._opened self._policy.write_text",
+        "tasks/setup/look_up.py find_tokens.opened policy.write_text",
         "tasks/setup/look_up.py free_lists own.read_text",
         "tasks/setup/look_up.py free_lists shipped.read_text",
         "tasks/setup/look_up.py free_lists policy.write_text",

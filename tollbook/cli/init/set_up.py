@@ -40,7 +40,10 @@ def _set_up(flags: Flags, current: Folder, world: PaidWorld | None, output: Outp
     if not asks:
         show_tokens(output, setup.tokens or ())
     changes = (setup.policy(current), setup.environment(current))
-    notes = [*collector.notes, *_overridden(setup, current)]
+    notes = list(collector.notes)
+    if names := setup.overridden(current):
+        unset = f"`unset {' '.join(names)}` to use it"
+        notes.append(f"the environment sets {', '.join(names)}, and goes before the file: {unset}")
     new_files = setup.wallet.makes_files and not setup.wallet.keystore.exists()
     written = new_files or any(change.differs for change in changes)
     if written:
@@ -72,13 +75,6 @@ def _approve(changes: tuple[FileChange, ...], *, asks: bool, flags: Flags) -> No
             f"nobody is there to approve what changes in {' and '.join(changed)}{difference}",
             advice="say --yes to write it",
         )
-
-
-def _overridden(setup: Setup, current: Folder) -> list[str]:
-    names = setup.overridden(current)
-    if not names:
-        return []
-    return [f"the environment sets {', '.join(names)}, and goes before the file: `unset {' '.join(names)}` to use it"]
 
 
 def _write(setup: Setup, current: Folder, changes: tuple[FileChange, ...]) -> None:

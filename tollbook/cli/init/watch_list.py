@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from payer.values.errors import PayerError
+from tasks.reference.catalogue import throwaway_home
 from tasks.request.model import BadRequest
 from tasks.request.tokens import words_of
-from tasks.setup.look_up import SellersLists, only_ids
+from tasks.setup.look_up import find_tokens, only_ids
 from tasks.setup.policy_text import Listed, Network, drafted
 from tasks.setup.setup import Folder
 from tollbook.cli.errors import BadUsage
@@ -42,10 +43,10 @@ class TokenChooser:
         start = self.current.template if network is not None else self.current.policy_text or self.current.template
         policy_text = drafted(start, network=network, caps=caps, tokens=None)
 
-        with SellersLists.of(policy_text, self.world.clock_offset if self.world else None) as lists:
+        with throwaway_home(self.world.clock_offset if self.world else None) as home:
 
             def looked_up(words: str | None) -> list[Listed]:
-                return asyncio.run(lists.find(words, top=self.flags.top, most=MOST_TOKENS))
+                return asyncio.run(find_tokens(home, policy_text, words, top=self.flags.top, most=MOST_TOKENS))
 
             return self._watched(looked_up)
 

@@ -15,7 +15,6 @@ from tollbook.cli import options
 from tollbook.cli.terminal.output import Output
 
 if TYPE_CHECKING:
-    from payer.values.purchase import Purchase
     from tasks.operator.prices import PriceMove
     from tasks.ops.accept_loss import Losses
     from tasks.workspace.workspace import Workspace
@@ -77,17 +76,13 @@ def _show(output: Output, found: Losses) -> None:
 
     if not found.purchases:
         return
-    rows = [
-        (p.purchase_id, p.order.seller, p.order.dataset, _what(p), f"{Amount(p.cost, p.asset)}")
-        for p in found.purchases
-    ]
+    rows = []
+    for p in found.purchases:
+        why = p.lost_for or ("its nonce was cancelled" if p.burned else "failed delivery")
+        rows.append((p.purchase_id, p.order.seller, p.order.dataset, why, f"{Amount(p.cost, p.asset)}"))
     total = " + ".join(f"{amount} {symbol}" for symbol, amount in found.amounts.items())
     foot = ("total", "", "", "", total)
     output.table(("purchase", "seller", "dataset", "lost", "paid"), rows, right=frozenset({4}), foot=foot)
-
-
-def _what(lost: Purchase) -> str:
-    return lost.lost_for or ("its nonce was cancelled" if lost.burned else "failed delivery")
 
 
 def accept_price(
