@@ -63,8 +63,18 @@ def _expire_quotes(context: PayerContext, orders: Iterable[Order]) -> None:
 
 
 def _usable_quote(context: PayerContext, order: Order, asset: Asset) -> Quote | None:
-    kept = context.ledger.quote(order.request.endpoint, asset)
-    return kept if kept is not None and _is_usable(context, order, kept) else None
+    """The kept quote, if it is fresh enough, and still inside policy and the pinned payee, which may have changed."""
+    kept, oldest = context.ledger.quote(order.request.endpoint, asset), timedelta(seconds=context.policy.quote_max_age)
+    if kept is None or context.clock.now() - kept.quoted_at > oldest:
+        return None
+    seller = context.policy.sellers[order.seller]
+    payees = seller.pay_to or (context.ledger.payee(order.seller, kept.terms.asset),)
+    if kept.terms.pay_to not in payees and not seller.any_payee:
+        return None
+    caps = context.policy.caps[seller.pay_with]
+    ceiling = min(caps.per_call, _price_limit(context, order, kept).highest)
+    highest = min(ceiling, order.price_cap if order.price_cap is not None else ceiling)
+    return kept if kept.terms.amount <= highest else None
 
 
 async def terms_or_answer(context: PayerContext, order: Order, *, ask_first: bool = True) -> Quote | Answer:
@@ -87,19 +97,6 @@ def _keep_or_accept(context: PayerContext, order: Order, kept: Quote | None, ans
     if kept is not None and judge_answer(context, order, answer) == kept.terms:
         return kept
     return _accept_terms(context, order, answer)
-
-
-def _is_usable(context: PayerContext, order: Order, kept: Quote) -> bool:
-    """True if a kept quote is fresh enough, and still inside policy and the pinned payee, which may have changed."""
-    if context.clock.now() - kept.quoted_at > timedelta(seconds=context.policy.quote_max_age):
-        return False
-    seller = context.policy.sellers[order.seller]
-    payees = seller.pay_to or (context.ledger.payee(order.seller, kept.terms.asset),)
-    if kept.terms.pay_to not in payees and not seller.any_payee:
-        return False
-    caps = context.policy.caps[seller.pay_with]
-    ceiling = min(caps.per_call, _price_limit(context, order, kept).highest)
-    return kept.terms.amount <= min(ceiling, order.price_cap if order.price_cap is not None else ceiling)
 
 
 async def offered_price(context: PayerContext, order: Order) -> Terms:
