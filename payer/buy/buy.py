@@ -56,8 +56,12 @@ async def buy(context: PayerContext, purchase: Purchase, view: View = NotSeen.UN
     except PayerError:
         raise
     except Exception as error:
-        # A defect of ours. Its own text may quote secrets, so only its type is kept.
-        raise Unforeseen(f"{purchase.title}: {type(error).__name__} while it was bought") from error
+        raise unforeseen(purchase, error) from error
+
+
+def unforeseen(purchase: Purchase, error: Exception) -> Exception:
+    """Wrap a defect of ours. The error's own text may quote secrets, so only its type is kept."""
+    return Unforeseen(f"{purchase.title}: {type(error).__name__} while it was bought")
 
 
 async def _carry(context: PayerContext, purchase: Purchase, view: View) -> Purchase:
