@@ -143,8 +143,7 @@ def missing(folder: Path, _size: int) -> dict[str, float]:
 
     cache, keys = Cache(folder), [str(number) for number in range(TOKENS)]
     first, last = slot(HISTORY, T0 - DAY * 365), slot(HISTORY, T0 - DAY)
-    seller = registry.seller(HISTORY.seller)
-    calls = planner.plan(HISTORY, seller, keys, first, last, NOTHING_HELD, T0, T0).calls
+    calls = planner.plan(HISTORY, keys, first, last, NOTHING_HELD, T0, T0).calls
     load(cache, MemoryLedger())
     with cache.open() as con:
         record.add_spans(con, HISTORY.name, [CoveredSpan(key, first, last, 0, True) for key in keys])
@@ -155,7 +154,7 @@ def missing(folder: Path, _size: int) -> dict[str, float]:
 
     def decide_and_list() -> None:
         cells = held(cache, HISTORY, keys, first, last, T0)
-        assert not planner.plan(HISTORY, seller, keys, first, last, cells, T0, T0).calls
+        assert not planner.plan(HISTORY, keys, first, last, cells, T0, T0).calls
 
     page = grades(range(10), T0, 10)
     return {

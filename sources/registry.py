@@ -114,10 +114,6 @@ def _datasets_by_name() -> Mapping[str, Dataset]:
     return {dataset.name: dataset for dataset in datasets()}
 
 
-def seller_of(dataset: Dataset) -> Seller:
-    return seller(dataset.seller)
-
-
 def resolve(name: str) -> Feed | Dataset:
     """The feed or dataset of this name, or a dataset that fills the table of this name. Raises UnknownName.
 

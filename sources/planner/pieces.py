@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from sources.model import DAY, EVERYTHING, Dataset, Dates, Packing, Seller, Window
+from sources.model import DAY, EVERYTHING, Dataset, Dates, Packing, Window
 
 Field = tuple[str, Any]
 """One parameter, or one field of a JSON body."""
@@ -123,9 +123,8 @@ def group_of(context: Mapping[str, Any]) -> Group:
 class PieceWriter:
     """Write the requests of one dataset: its fixed fields, the group's keys and dates, and the page."""
 
-    def __init__(self, dataset: Dataset, seller: Seller) -> None:
+    def __init__(self, dataset: Dataset) -> None:
         self.dataset = dataset
-        self.seller = seller
         self._fixed = tuple(dataset.params.items())
         self._packing, self._window, self._paging = dataset.packing, dataset.window, dataset.paging
         self._as_list = dataset.body is not None and self._packing is not None and not self._packing.separator
@@ -139,9 +138,9 @@ class PieceWriter:
         fields = self._fields(group, page)
         if dataset.body is None:
             params = self._sorted(fields)
-            return Piece(self.seller.name, dataset.name, dataset.method, dataset.path, params, b"", page, group)
+            return Piece(dataset.seller, dataset.name, dataset.method, dataset.path, params, b"", page, group)
         body = msgspec.json.encode({**dataset.body, **dict(fields)}, order="deterministic")
-        return Piece(self.seller.name, dataset.name, dataset.method, dataset.path, (), body, page, group)
+        return Piece(dataset.seller, dataset.name, dataset.method, dataset.path, (), body, page, group)
 
     def _fields(self, group: Group, page: int) -> list[Field]:
         fields: list[Field] = list(self._fixed)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sources.model import EVERYTHING, Dataset, Kind, Seller
+from sources.model import EVERYTHING, Dataset, Kind
 from sources.planner.demand import Demand
 from sources.planner.held import Absence, AbsentCells, HeldCells, OpenGroup, Span, gaps, in_order, union
 from sources.planner.pieces import Group, Piece, PieceWriter
@@ -61,7 +61,6 @@ class Plan:
 
 def plan(
     dataset: Dataset,
-    seller: Seller,
     keys: Iterable[str],
     first: int,
     last: int,
@@ -85,11 +84,11 @@ def plan(
         return _counted(Plan((), lost=lost), absent)
     sizes = [size for size in (max_rows, held.page_rows) if size is not None]
     demand = Demand(dataset, wanted, first, last, at, min(sizes, default=None), _asked(held), again)
-    found = _all_again(demand, held, seller) if again else _missing(demand, held, seller, lost)
+    found = _all_again(demand, held) if again else _missing(demand, held, lost)
     return _counted(found, absent)
 
 
-def _missing(demand: Demand, held: HeldCells, seller: Seller, lost: tuple[LostCells, ...]) -> Plan:
+def _missing(demand: Demand, held: HeldCells, lost: tuple[LostCells, ...]) -> Plan:
     """The plan for cells that are not held."""
     whole = demand.groups({})
     begun = _begun(demand, held)
@@ -97,16 +96,16 @@ def _missing(demand: Demand, held: HeldCells, seller: Seller, lost: tuple[LostCe
     inside = [part for part in begun if demand.contains(part.group)]
     if len(inside) < len(begun):
         groups = min(groups, _with_begun(demand, whole, held, inside), key=_calls)
-    return _as_plan(demand, PieceWriter(demand.dataset, seller), held, whole, groups, lost)
+    return _as_plan(demand, PieceWriter(demand.dataset), held, whole, groups, lost)
 
 
-def _all_again(demand: Demand, held: HeldCells, seller: Seller) -> Plan:
+def _all_again(demand: Demand, held: HeldCells) -> Plan:
     """The plan from nothing, in the edition of the day, without the groups that are complete in it."""
     begun = {part.group.id: part for part in held.open_groups}
     groups = [group for group in demand.groups({}) if group.id not in held.complete]
     groups = [group for group in groups if group.id not in begun or not begun[group.id].ended]
     pages = [(group, group.first_page + (len(begun[group.id].pages) if group.id in begun else 0)) for group in groups]
-    found = _as_plan(demand, PieceWriter(demand.dataset, seller), HeldCells(), [], pages, ())
+    found = _as_plan(demand, PieceWriter(demand.dataset), HeldCells(), [], pages, ())
     cells = sum(len(group.keys) * (group.last - group.first + 1) for group in groups)
     return replace(found, missing_cells=cells)
 

@@ -55,11 +55,10 @@ def plan(ws: Workspace, request: DataRequest) -> Planned:
     plans, notes = [], list(request.notes)
     for part in request.datasets:
         dataset = registry.dataset(part.dataset)
-        seller = registry.seller(dataset.seller)
         held, more = _held(ws, dataset, part, request, now)
         notes += more
         found = planner.plan(
-            dataset, seller, part.keys, part.first, part.last, held, at=request.at, now=now, again=request.again
+            dataset, part.keys, part.first, part.last, held, at=request.at, now=now, again=request.again
         )
         plans.append((dataset, found))
     noted = replace(request, notes=tuple(dict.fromkeys(notes)))

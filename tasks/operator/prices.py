@@ -28,7 +28,7 @@ def sample_order(ws: Workspace, dataset: Dataset) -> Order:
     now = ws.clock.now()
     current = slot(dataset, now)
     keys = (SAMPLE_KEY,) if sold_by_key(dataset) else keys_for(ws, dataset)[0]
-    sample = plan(dataset, registry.seller(dataset.seller), keys[:1], current, current, HeldCells(), at=now, now=now)
+    sample = plan(dataset, keys[:1], current, current, HeldCells(), at=now, now=now)
     return order(ws, dataset, sample.pieces[0])
 
 

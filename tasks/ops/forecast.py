@@ -147,8 +147,7 @@ def _add_run(ws: Workspace, request: DataRequest, held: _FutureCoverage, result:
     at = request.at
     for part in request.datasets:
         dataset = registry.dataset(part.dataset)
-        seller = registry.seller(dataset.seller)
-        plan = planner.plan(dataset, seller, part.keys, part.first, part.last, held.held(part, at), at=at, now=at)
+        plan = planner.plan(dataset, part.keys, part.first, part.last, held.held(part, at), at=at, now=at)
         for piece in (*plan.pieces, *plan.later):
             made = order(ws, dataset, piece)
             price = last_price(ws, made)

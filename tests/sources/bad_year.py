@@ -20,7 +20,6 @@ from sources.model import Dataset, Feed
 from sources.planner.held import Absence, HeldCells, OpenGroup, Span, held_before, merged, union
 from sources.planner.pieces import Piece
 from sources.planner.plan import plan
-from sources.registry import seller_of
 from sources.slots import slot, wanted_slots
 
 SNAPSHOT, HISTORY = registry.dataset("tm-grade"), registry.dataset("tm-grade-history")
@@ -208,7 +207,7 @@ class Year:
             dataset = declared(want.dataset)
             for _ in range(50):
                 held = self.held(dataset, at)
-                found = plan(dataset, seller_of(dataset), KEYS, want.first, want.last, held, at, at)
+                found = plan(dataset, KEYS, want.first, want.last, held, at, at)
                 if not found.pieces:
                     break
                 for piece in found.pieces:

@@ -13,7 +13,6 @@ from sources.model import Dataset
 from sources.planner.held import HeldCells, OpenGroup
 from sources.planner.pieces import Piece
 from sources.planner.plan import Plan, plan
-from sources.registry import seller_of
 from sources.slots import slot
 
 AT = datetime(2026, 11, 22, 9, tzinfo=UTC)
@@ -84,7 +83,7 @@ class Buyer:
         self, wanted: Iterable[str], first: int, last: int, at: datetime = AT, now: datetime | None = None
     ) -> Plan:
         now = now or at
-        return plan(self.dataset, seller_of(self.dataset), wanted, first, last, self.held(at), at, now)
+        return plan(self.dataset, wanted, first, last, self.held(at), at, now)
 
     def take(self, piece: Piece, received_at: datetime) -> None:
         """Buy one piece and learn from its answer. The same request in the same edition is never bought twice."""

@@ -75,9 +75,8 @@ def pieces(
 ) -> tuple[Piece, ...]:
     """The requests of a plan when nothing is held, with the further pages of its listings."""
     dataset = registry.dataset(name)
-    seller = registry.seller(dataset.seller)
     start, end = (int(when.timestamp()) // dataset.grain for when in (first, last))
-    made = plan(dataset, seller, keys, start, end, NOTHING_HELD, at, at, max_rows)
+    made = plan(dataset, keys, start, end, NOTHING_HELD, at, at, max_rows)
     return made.pieces + made.later
 
 

@@ -20,7 +20,7 @@ from sources.model import Dataset
 from sources.parse.rows import parse
 from sources.planner.held import NOTHING_HELD
 from sources.planner.plan import plan
-from sources.registry import datasets, seller_of
+from sources.registry import datasets
 from sources.slots import slot
 
 TOKENS = "3375,3306,3988"
@@ -61,7 +61,7 @@ def first_page(offline: OfflineSeller, dataset: Dataset) -> tuple[int, bytes, di
     now = offline.clock.now()
     keys = KEYS.get(dataset.packing.param, tuple(TOKENS.split(","))) if dataset.packing else ()
     here = slot(dataset, now)
-    (piece, *_) = plan(dataset, seller_of(dataset), keys, here - 1, here, NOTHING_HELD, now, now).pieces
+    (piece, *_) = plan(dataset, keys, here - 1, here, NOTHING_HELD, now, now).pieces
     prefix = "/v2" if dataset.seller == "tokenmetrics" else other_sellers.base_paths()[dataset.seller]
     product = offline.products()[(dataset.seller, prefix + piece.path)]
     assert product.method == piece.method

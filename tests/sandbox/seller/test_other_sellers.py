@@ -21,10 +21,10 @@ from sources.slots import slot
 def test_whatever_is_declared_is_sold_in_the_declared_shape(name: str) -> None:
     """Every dataset there is, for two keys and three slots: no row is quarantined, and each cell has its row."""
     dataset, now = registry.dataset(name), datetime.now(UTC)
-    seller, here = registry.seller_of(dataset), slot(dataset, now)
+    seller, here = registry.seller(dataset.seller), slot(dataset, now)
     first = here - 2 if dataset.window else here
     keys = ("1", "2") if dataset.key_column else ("*",)
-    pieces = plan(dataset, seller, keys, first, here, NOTHING_HELD, now, now).pieces
+    pieces = plan(dataset, keys, first, here, NOTHING_HELD, now, now).pieces
     products = {product.path: product for product in declared_products(seller, WorldClock())}
     rows = 0
     for piece in pieces:

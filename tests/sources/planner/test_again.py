@@ -19,7 +19,7 @@ DAY = timedelta(days=1)
 def again(buyer: Buyer, complete: frozenset[str] = frozenset(), days: int = 0) -> Plan:
     at = AT + days * DAY
     held = replace(buyer.held(at), complete=complete)
-    return plan(SIGNALS, registry.seller_of(SIGNALS), keys(3), OLD, OLD + 9, held, at, at, again=True)
+    return plan(SIGNALS, keys(3), OLD, OLD + 9, held, at, at, again=True)
 
 
 def filled() -> Buyer:
@@ -54,7 +54,7 @@ def test_what_is_complete_on_that_day_is_left_out() -> None:
 def test_a_group_of_pages_that_was_begun_on_that_day_goes_on() -> None:
     buyer = Buyer(SellerListing(SIGNALS, dense(keys(13), OLD, OLD + 28)))
     buyer.fill(keys(13), OLD, OLD + 28)
-    ask = (SIGNALS, registry.seller_of(SIGNALS), keys(13), OLD, OLD + 28)
+    ask = (SIGNALS, keys(13), OLD, OLD + 28)
     whole = plan(*ask, HeldCells(), AT, AT, again=True)
     chained = next(piece for piece in whole.pieces if piece.group.pages > 1)
     buyer.take(chained, AT)
@@ -87,6 +87,6 @@ def test_one_key_that_lacks_old_hours_does_not_make_all_keys_deep() -> None:
     hourly = registry.dataset("hourly-trading-signals")
     here = today(hourly)
     spans = dict.fromkeys(keys(50)[1:], ((here - 24, here - 1),))
-    found = plan(hourly, registry.seller_of(hourly), keys(50), here - 24, here, HeldCells(spans), AT, AT)
+    found = plan(hourly, keys(50), here - 24, here, HeldCells(spans), AT, AT)
     assert found.calls == 2
     assert {len(piece.keys) for piece in found.pieces} == {1, 49}

@@ -80,9 +80,8 @@ def test_an_abandoned_listing_stays_out_of_other_demands(
     """The cache gives only spans of wanted keys, and every open group."""
     held = begun_backfill().held(AT)
     spans = held.spans if spans_of == "all" else {}
-    seller = registry.seller_of(SIGNALS)
-    found = plan(SIGNALS, seller, wanted, first, last, replace(held, spans=spans), AT, AT)
-    assert found.pieces == plan(SIGNALS, seller, wanted, first, last, NOTHING_HELD, AT, AT).pieces
+    found = plan(SIGNALS, wanted, first, last, replace(held, spans=spans), AT, AT)
+    assert found.pieces == plan(SIGNALS, wanted, first, last, NOTHING_HELD, AT, AT).pieces
 
 
 def test_an_abandoned_listing_is_gone_on_with_where_that_is_cheaper() -> None:

@@ -56,7 +56,7 @@ def test_a_listing_of_unknown_length_is_read_to_its_short_page() -> None:
 def test_the_bill_of_a_listing_counts_the_pages_it_had_last_time() -> None:
     moonshots = registry.dataset("moonshot-tokens")
     here = today(moonshots)
-    found = plan(moonshots, registry.seller_of(moonshots), ("*",), here, here, HeldCells(listing_rows=250), AT, AT)
+    found = plan(moonshots, ("*",), here, here, HeldCells(listing_rows=250), AT, AT)
     assert (len(found.pieces), len(found.later)) == (1, 2)
 
 
@@ -72,14 +72,14 @@ def test_what_a_free_listing_saves_is_counted_without_guesses() -> None:
     tokens = registry.dataset("tokens")
     here = today(tokens)
     held = HeldCells({"*": ((here, here),)}, listing_rows=250)
-    assert len(plan(tokens, registry.seller_of(tokens), ("*",), here, here, held, AT, AT).avoided) == 3
+    assert len(plan(tokens, ("*",), here, here, held, AT, AT).avoided) == 3
 
 
 def test_a_listing_worth_one_page_is_asked_for_one_page() -> None:
     for name in ("top-market-cap-tokens", "sentiments"):
         dataset = registry.dataset(name)
         here = today(dataset)
-        found = plan(dataset, registry.seller_of(dataset), ("*",), here, here, HeldCells(listing_rows=900), AT, AT)
+        found = plan(dataset, ("*",), here, here, HeldCells(listing_rows=900), AT, AT)
         assert (found.calls, found.open_ended) == (1, False)
 
 
@@ -95,6 +95,5 @@ def test_late_runs_fired_together_after_an_outage_buy_one_listing(order: tuple[i
 
 def test_a_listing_is_read_from_its_newest_row_however_old_the_gap() -> None:
     here = today(HOURLY_SIGNALS)
-    seller = registry.seller_of(HOURLY_SIGNALS)
-    found = plan(HOURLY_SIGNALS, seller, keys(2), here - 240, here, HeldCells(), AT, AT)
+    found = plan(HOURLY_SIGNALS, keys(2), here - 240, here, HeldCells(), AT, AT)
     assert (found.calls, found.pieces[0].first, found.pieces[0].last) == (5, here - 240, here)

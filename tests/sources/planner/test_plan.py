@@ -27,7 +27,7 @@ DAY = timedelta(days=1)
 
 def planned(dataset: Dataset, count: int, days: int, held: HeldCells = NOTHING_HELD, at: datetime = AT) -> Plan:
     last = today(dataset, at)
-    return plan(dataset, registry.seller_of(dataset), keys(count), last - days + 1, last, held, at, at)
+    return plan(dataset, keys(count), last - days + 1, last, held, at, at)
 
 
 def holding(count: int, spans: list[tuple[int, int]]) -> HeldCells:
@@ -88,9 +88,8 @@ def test_what_is_avoided_is_first_what_is_wholly_held() -> None:
 
 
 def test_a_demand_typed_in_another_order_makes_the_same_requests() -> None:
-    seller = registry.seller_of(SIGNALS)
-    one = plan(SIGNALS, seller, ["3375", "99", "3306"], TODAY - 9, TODAY, NOTHING_HELD, AT, AT)
-    two = plan(SIGNALS, seller, ["99", "3306", "3375", "99"], TODAY - 9, TODAY, NOTHING_HELD, AT, AT)
+    one = plan(SIGNALS, ["3375", "99", "3306"], TODAY - 9, TODAY, NOTHING_HELD, AT, AT)
+    two = plan(SIGNALS, ["99", "3306", "3375", "99"], TODAY - 9, TODAY, NOTHING_HELD, AT, AT)
     assert one == two
     assert one.pieces[0].keys == ("99", "3306", "3375")
 
@@ -126,7 +125,7 @@ def test_replanning_later_in_the_same_edition_from_nothing_makes_the_same_pieces
 
 def test_a_year_of_hours_asked_for_by_the_day_fills_its_pages() -> None:
     last = today(HOURLY_BARS)
-    found = plan(HOURLY_BARS, registry.seller_of(HOURLY_BARS), keys(4), last - 24 * 100 - 9, last, NOTHING_HELD, AT, AT)
+    found = plan(HOURLY_BARS, keys(4), last - 24 * 100 - 9, last, NOTHING_HELD, AT, AT)
     cells = 4 * (24 * 100 + 10)
     assert found.missing_cells == cells
     assert found.calls <= 1.05 * -(-cells // 100)
@@ -135,22 +134,22 @@ def test_a_year_of_hours_asked_for_by_the_day_fills_its_pages() -> None:
 
 def test_nothing_to_come_is_asked_for() -> None:
     found = planned(SIGNALS, 1, 1)
-    ahead = plan(SIGNALS, registry.seller_of(SIGNALS), keys(1), TODAY, TODAY + 30, NOTHING_HELD, AT, AT)
+    ahead = plan(SIGNALS, keys(1), TODAY, TODAY + 30, NOTHING_HELD, AT, AT)
     assert ahead == found
-    assert plan(SIGNALS, registry.seller_of(SIGNALS), keys(1), TODAY + 1, TODAY + 30, NOTHING_HELD, AT, AT) == Plan(())
+    assert plan(SIGNALS, keys(1), TODAY + 1, TODAY + 30, NOTHING_HELD, AT, AT) == Plan(())
 
 
 def test_nothing_before_the_first_day_of_a_history_is_asked_for() -> None:
     grades = registry.dataset("trader-grades")
     begin = (date(2021, 1, 1) - date(1970, 1, 1)).days
-    found = plan(grades, registry.seller_of(grades), keys(2), -20_000, begin + 49, NOTHING_HELD, AT, AT)
+    found = plan(grades, keys(2), -20_000, begin + 49, NOTHING_HELD, AT, AT)
     assert (found.calls, found.missing_cells) == (2, 100)
     assert min(piece.first for piece in found.pieces) == begin
-    assert plan(grades, registry.seller_of(grades), keys(2), -20_000, begin - 1, NOTHING_HELD, AT, AT) == Plan(())
+    assert plan(grades, keys(2), -20_000, begin - 1, NOTHING_HELD, AT, AT) == Plan(())
 
 
 def test_no_keys_plan_nothing() -> None:
-    assert plan(SIGNALS, registry.seller_of(SIGNALS), (), TODAY, TODAY, NOTHING_HELD, AT, AT) == Plan(())
+    assert plan(SIGNALS, (), TODAY, TODAY, NOTHING_HELD, AT, AT) == Plan(())
 
 
 def test_held_cells_are_cut_to_the_slots_from_a_start_on() -> None:
@@ -160,7 +159,7 @@ def test_held_cells_are_cut_to_the_slots_from_a_start_on() -> None:
 
 
 def test_a_series_run_that_comes_late_buys_the_edition_of_its_schedule() -> None:
-    found = plan(SIGNALS, registry.seller_of(SIGNALS), keys(1), TODAY, TODAY, NOTHING_HELD, AT, AT + 2 * DAY)
+    found = plan(SIGNALS, keys(1), TODAY, TODAY, NOTHING_HELD, AT, AT + 2 * DAY)
     assert [piece.edition for piece in found.pieces] == ["day:2026-11-22"]
 
 
@@ -170,8 +169,7 @@ def test_the_context_of_a_piece_gives_its_group_back() -> None:
 
 
 def test_a_smaller_page_makes_more_calls() -> None:
-    seller = registry.seller_of(SIGNALS)
-    found = plan(SIGNALS, seller, keys(10), TODAY - 9, TODAY, NOTHING_HELD, AT, AT, max_rows=10)
+    found = plan(SIGNALS, keys(10), TODAY - 9, TODAY, NOTHING_HELD, AT, AT, max_rows=10)
     assert found.calls == 10
     assert dict(found.pieces[0].params)["limit"] == "10"
 

@@ -33,21 +33,20 @@ def test_after_an_outage_every_missed_snapshot_is_reported_and_none_is_bought() 
     snapshots = HeldCells({"3000": ((TODAY, TODAY),), "3001": ((TODAY, TODAY),)})
     repaired = held_before(HeldCells({"3001": ((TODAY - 9, TODAY + 5),)}), TODAY + 5)
     [want] = wanted_slots(Feed("tm-grade", ("tm-grade",)), at, registry.dataset)
-    seller = registry.seller_of(GRADE)
-    found = plan(GRADE, seller, keys(3), want.first, want.last, union(snapshots, repaired), at, at)
+    found = plan(GRADE, keys(3), want.first, want.last, union(snapshots, repaired), at, at)
     assert [(gone.first, gone.last, gone.keys) for gone in found.lost] == [(TODAY + 1, TODAY + 4, ("3000",))]
     [piece] = found.pieces
     assert (piece.keys, piece.first, piece.last) == (keys(3), TODAY + 5, TODAY + 5)
 
 
 def test_a_snapshot_run_that_comes_a_day_late_finds_its_day_gone() -> None:
-    found = plan(GRADE, registry.seller_of(GRADE), keys(1), TODAY, TODAY, NOTHING_HELD, AT, AT + DAY)
+    found = plan(GRADE, keys(1), TODAY, TODAY, NOTHING_HELD, AT, AT + DAY)
     assert found.pieces == ()
     assert [(gone.first, gone.last) for gone in found.lost] == [(TODAY, TODAY)]
 
 
 def test_a_snapshot_run_that_comes_late_on_its_day_buys_its_edition() -> None:
-    found = plan(GRADE, registry.seller_of(GRADE), keys(1), TODAY, TODAY, NOTHING_HELD, AT, AT.replace(hour=23))
+    found = plan(GRADE, keys(1), TODAY, TODAY, NOTHING_HELD, AT, AT.replace(hour=23))
     assert found.pieces == planned(GRADE, 1, 1).pieces
 
 

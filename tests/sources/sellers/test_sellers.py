@@ -24,7 +24,7 @@ SELLERS = ROOT / "sources" / "sellers"
 def ask(name: str, *keys: str, days: int = 1) -> tuple[Dataset, tuple[Piece, ...]]:
     dataset = registry.dataset(name)
     here = slot(dataset, AT)
-    return dataset, plan(dataset, registry.seller_of(dataset), keys, here - days + 1, here, NOTHING_HELD, AT, AT).pieces
+    return dataset, plan(dataset, keys, here - days + 1, here, NOTHING_HELD, AT, AT).pieces
 
 
 def answer(name: str, piece: Piece, document: Any) -> list[dict[str, Any]]:

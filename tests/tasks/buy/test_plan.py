@@ -42,10 +42,9 @@ def test_an_order_may_cost_twice_the_dollars_that_were_seen_and_in_other_tokens_
 ) -> None:
     """I6: under policy's own ceiling, which alone holds for a token whose worth in dollars moves."""
     dataset = registry.dataset(name)
-    seller = registry.seller_of(dataset)
     here = slot(dataset, AT)
-    piece = plan(dataset, seller, ["3375"], here, here, NOTHING_HELD, AT, AT).pieces[0]
-    policy = SimpleNamespace(sellers={seller.name: SimpleNamespace(base_url="http://127.0.0.1:1/v2")})
+    piece = plan(dataset, ["3375"], here, here, NOTHING_HELD, AT, AT).pieces[0]
+    policy = SimpleNamespace(sellers={dataset.seller: SimpleNamespace(base_url="http://127.0.0.1:1/v2")})
     ws: Any = SimpleNamespace(seller=policy.sellers.__getitem__, asset=lambda _: asset)
     made = order(ws, dataset, piece)
     assert made.price_cap == ceiling

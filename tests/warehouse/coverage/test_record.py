@@ -35,7 +35,7 @@ def missing(
     dataset = registry.dataset(name)
     a, b = slot(dataset, first), slot(dataset, last)
     cells = held(cache, dataset, keys, a, b, at)
-    return planner.plan(dataset, registry.seller(dataset.seller), keys, a, b, cells, at, at, rows)
+    return planner.plan(dataset, keys, a, b, cells, at, at, rows)
 
 
 def answer(books: MemoryLedger, piece: Piece, at: datetime, skip: Sequence[int] = ()) -> None:
