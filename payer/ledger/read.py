@@ -40,7 +40,7 @@ class Purchases(OnEngine):
 
     def newest_of(self, payer: str) -> Purchase | None:
         """The newest purchase paid, or to be paid, from a wallet; None when it has none."""
-        query = sa.select(schema.purchases.c.doc).order_by(schema.purchases.c.seq.desc())
+        query = queries.with_newest_event(schema.purchases.c.doc).order_by(schema.events.c.seq.desc())
         with read_connection(self._engine) as opened, opened.execution_options(yield_per=100).execute(query) as found:
             purchases = (rows.purchase(doc) for (doc,) in found)
             return next((purchase for purchase in purchases if purchase.payer == payer), None)

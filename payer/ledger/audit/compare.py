@@ -33,7 +33,7 @@ FIELDS = (
 
 SEARCHED = (
     *("purchase_id", "purchase_key", "generation", "seq", "version", "seller", "dataset", "flow", "run_id", "asset"),
-    *("nonce", "money", "data", "is_open", "undelivered", "failed", "committed"),
+    *("nonce", "money", "data", "is_open", "undelivered", "failed", "in_doubt", "committed"),
 )
 """Columns that queries search, caps and loss limits among them."""
 

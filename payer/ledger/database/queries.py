@@ -64,7 +64,7 @@ _identity = ("purchase_id", "purchase_key", "generation", "asset", "nonce")
 SET_PURCHASE = _update(schema.purchases, *_identity)
 _searched = ("seller", "dataset", "flow", "run_id", "is_open", "undelivered", "failed")
 SET_PURCHASE_STATE = _update(schema.purchases, *_identity, *_searched)
-"""As SET_PURCHASE, for events that change nothing of `rows.searched_by`: half of the indexes are not written then."""
+"""As SET_PURCHASE, for events that change nothing of `rows.searched_by`."""
 ADD_BODY = _insert(schema.bodies)
 ADD_RUN = _insert(schema.runs)
 ADD_EVIDENCE = _insert_or(schema.evidence, "DO NOTHING")
@@ -98,25 +98,15 @@ UNDELIVERED = Statement(_docs.where(_purchases.c.undelivered))
 FAILED = Statement(_docs.where(_purchases.c.failed))
 PURCHASES = Statement(_docs)
 _of_seller = _by(_purchases, "seller", "asset")
-_losses = sa.select(_purchases.c.purchase_id, _purchases.c.committed).where(_purchases.c.undelivered, _of_seller)
-LOSSES = Statement(_losses)
+LOSSES = Statement(
+    sa.select(_purchases.c.purchase_id, _purchases.c.committed).where(_purchases.c.undelivered, _of_seller)
+)
 _events = sa.select(schema.events.c.kind, schema.events.c.doc).where(_by(schema.events, "purchase_id"))
 EVENTS = Statement(_events.order_by(schema.events.c.version))
-_failures = sa.select(_purchases.c.committed).where(_purchases.c.failed, _of_seller)
-FAILURES = Statement(_failures)
+FAILURES = Statement(sa.select(_purchases.c.committed).where(_purchases.c.failed, _of_seller))
 """As LOSSES, for bodies that can't be used."""
-_in_doubt = sa.select(_purchases.c.doc).where(
-    _purchases.c.is_open,
-    sa.or_(*(_purchases.c.money == sa.literal_column(f"'{money}'") for money in ("exposed", "spent"))),
-    _purchases.c.data == sa.literal_column("'absent'"),
-    _purchases.c.undelivered.is_not(sa.true()),
-    _of_seller,
-)
-IN_DOUBT = Statement(_in_doubt)
-"""Sent and not delivered, without those that are undelivered (they may still be open until their block is final).
-
-Runs before each signature, so it has an index of its own. `is_not(true)` matters: with NOT, SQLite would scan every
-purchase that was ever delivered."""
+IN_DOUBT = Statement(sa.select(_purchases.c.doc).where(_purchases.c.in_doubt, _of_seller))
+"""Sent and not delivered, without those that are undelivered (they may still be open until their block is final)."""
 QUOTE = Statement(sa.select(_quotes.c.doc).where(_by(_quotes, "endpoint", "asset")))
 QUOTES = Statement(sa.select(_quotes.c.doc).order_by(_quotes.c.endpoint, _quotes.c.asset))
 PAYEE = Statement(sa.select(schema.payees.c.pay_to).where(_by(schema.payees, "seller", "asset")))
@@ -140,12 +130,19 @@ _freeze = sa.select(_freezes.c.seller, _freezes.c.since, _freezes.c.frozen_by, _
 _freezes_of_seller = _freeze.where(_freezes.c.seller.in_([sa.literal_column("'*'"), sa.bindparam("seller")]))
 FREEZES = Statement(_freezes_of_seller)
 """The freezes that hold for a seller. Runs before each signature, by the primary key."""
-_refusing = (_freezes_of_seller, _losses, _failures, _in_doubt)
-MAY_BE_REFUSED = Statement(sa.select(sa.or_(*(query.exists() for query in _refusing))))
+_against_limit = sa.select(_purchases.c.purchase_id).where(schema.against_limit, _of_seller)
+MAY_BE_REFUSED = Statement(sa.select(sa.or_(_freezes_of_seller.exists(), _against_limit.exists())))
 """True if a freeze, a loss or a doubt has to be read before a signature: most often there is none of them."""
 ALL_FREEZES = Statement(_freeze.order_by(_freezes.c.seller))
 ADD_FREEZE = _insert(_freezes)
 DELETE_FREEZE = Statement(sa.delete(_freezes).where(_by(_freezes, "seller")))
+
+
+def with_newest_event(*columns: sa.Column[Any]) -> sa.Select[Any]:
+    """Select from purchases, each with its newest event. In the order of their numbers events lead: it is their key."""
+    events = schema.events
+    newest = sa.and_(_purchases.c.purchase_id == events.c.purchase_id, _purchases.c.seq == events.c.seq)
+    return sa.select(*columns).join_from(events, _purchases, newest)
 
 
 _UPGRADES = sa.text("SELECT pg_advisory_xact_lock(74011, 1)")

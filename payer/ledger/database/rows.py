@@ -94,6 +94,12 @@ def _has_failed(p: Purchase) -> bool:
     return bool(p.failure) and not p.loss_accepted
 
 
+def _is_in_doubt(p: Purchase) -> bool:
+    """Sent, perhaps taken, and without its data; what is undelivered is no doubt any more."""
+    sent = p.money in (Money.EXPOSED, Money.SPENT) and p.data is Data.ABSENT
+    return sent and is_open(p) and not _is_undelivered(p)
+
+
 def columns(p: Purchase, seq: int) -> dict[str, Any]:
     """The row of a purchase's projection: the columns that are searched, and the folded state as `doc`."""
     return {
@@ -120,6 +126,7 @@ def state_columns(p: Purchase, seq: int) -> dict[str, Any]:
         "version": p.version,
         "money": p.money.value,
         "data": p.data.value,
+        "in_doubt": _is_in_doubt(p),
         "committed": p.committed,
         "lease_owner": p.lease.owner if p.lease else None,
         "lease_until": p.lease.until if p.lease else None,

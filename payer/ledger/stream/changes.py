@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from payer.ledger.database import rows, schema
 from payer.ledger.database.engine import OnEngine, read_connection
+from payer.ledger.database.queries import with_newest_event
 from payer.values.ledger_reads import AvoidedRow
 from payer.values.purchase import Purchase
 
@@ -36,8 +37,8 @@ class PurchaseChanges(OnEngine):
 
     def index(self, after: int) -> dict[str, int]:
         """The number of each purchase's newest event, of those with a number > after."""
-        table = schema.purchases
-        query = sa.select(table.c.purchase_id, table.c.seq).where(table.c.seq > after).order_by(table.c.seq)
+        event = schema.events
+        query = with_newest_event(event.c.purchase_id, event.c.seq).where(event.c.seq > after).order_by(event.c.seq)
         with read_connection(self._engine) as connection:
             return {str(row[0]): int(row[1]) for row in connection.execute(query)}
 
@@ -51,11 +52,11 @@ class PurchaseChanges(OnEngine):
 
     def since(self, at: datetime) -> list[Change]:
         """Purchases whose newest event is not older, in the order of these events."""
-        return self._changes(_joined().where(schema.events.c.at >= at).order_by(schema.purchases.c.seq))
+        return self._changes(_joined().where(schema.events.c.at >= at).order_by(schema.events.c.seq))
 
     def newest(self, count: int) -> list[Change]:
         """The `count` purchases that changed last, in the order of their newest events."""
-        return self._changes(_joined().order_by(schema.purchases.c.seq.desc()).limit(count))[::-1]
+        return self._changes(_joined().order_by(schema.events.c.seq.desc()).limit(count))[::-1]
 
     def flows(self) -> list[str]:
         query = sa.select(schema.runs.c.flow).distinct().order_by(schema.runs.c.flow)
@@ -89,6 +90,4 @@ class PurchaseChanges(OnEngine):
 
 
 def _joined() -> Any:
-    purchase, event = schema.purchases, schema.events
-    columns = purchase.c.seq, event.c.at, event.c.kind, purchase.c.doc
-    return sa.select(*columns).join(event, event.c.seq == purchase.c.seq)
+    return with_newest_event(schema.events.c.seq, schema.events.c.at, schema.events.c.kind, schema.purchases.c.doc)

@@ -13,10 +13,12 @@ from alembic import command
 
 from payer.ledger import Ledger
 from payer.ledger.append import Body
+from payer.ledger.backup import _advance_sequences
 from payer.ledger.database import connect, schema
 from payer.values.errors import LedgerTooNew
-from payer.values.events import DeliveryFailed, Sent, Settled
+from payer.values.events import DeliveryFailed, Sent, Settled, Undelivered
 from tests.payer import purchases as p
+from tests.payer.ledger.older_schema import to_schema_7
 
 LATER = "9999"
 _LATER = f'''
@@ -148,6 +150,7 @@ def test_spent_money_counts_at_the_largest_value_signed_once_the_ledger_is_raise
         dearer = p.signed(held, p.PRICE + 4_000)
         ledger.append(held, p.signed(held), Sent(at=p.NOW), dearer, Settled(at=p.NOW, settlement=p.settlement()))
         with ledger._engine.execution_options(write=True).begin() as connection:
+            to_schema_7(connection)
             connection.execute(sa.text("UPDATE alembic_version SET version_num = '0002'"))
             for later in ("log_ranges", "writers", "freezes", "paid_on_chain", "spend_scans", "publications", "paces"):
                 connection.execute(sa.text(f"DROP TABLE {later}"))
@@ -162,3 +165,55 @@ def test_spent_money_counts_at_the_largest_value_signed_once_the_ledger_is_raise
             columns = connection.execute(sa.select(schema.purchases.c.purchase_id, schema.purchases.c.committed)).all()
         assert dict(map(tuple, columns)) == {held.purchase_id: p.PRICE + 4_000, other.purchase_id: p.PRICE}
         assert raised.log_range("a.example", p.NOW) is None
+
+
+def test_what_was_in_doubt_or_lost_still_counts_against_its_seller_once_the_ledger_is_raised(
+    ledger_url: str, tmp_path: Path
+) -> None:
+    """I12: the flag that is searched for comes from the state that was there. The bodies of a ledger with purchases
+    keep their key, and take new ones."""
+    names = ("reserved", "exposed", "settled", "delivered", "lost")
+    with Ledger.open(f"sqlite:///{tmp_path}/before.db") as ledger:
+        bought = dict(
+            zip(names, ledger.reserve(p.run(), [p.wanted(n) for n in range(5)], p.CAPS, p.LEASE), strict=True)
+        )
+        for name in names[1:]:
+            bought[name] = ledger.append(bought[name], p.signed(bought[name]), Sent(at=p.NOW))
+        for name in ("settled", "lost"):
+            bought[name] = ledger.append(bought[name], Settled(at=p.NOW, settlement=p.settlement()))
+        bought["delivered"] = ledger.append(bought["delivered"], p.delivered(), body=Body(b"{}", "application/json"))
+        bought["lost"] = ledger.append(bought["lost"], Undelivered(at=p.NOW, reason="asked for a week"))
+        _copy_to_schema_7(ledger, ledger_url)
+    of = {name: purchase.purchase_id for name, purchase in bought.items()}
+    with Ledger.open(ledger_url) as raised:
+        assert raised.verify_projection() == []
+        assert sa.inspect(raised._engine).get_pk_constraint("bodies")["constrained_columns"] == ["purchase_id"]
+        with raised._engine.connect() as connection:
+            flagged = connection.execute(sa.select(schema.purchases.c.purchase_id).where(schema.purchases.c.in_doubt))
+            assert set(flagged.scalars()) == {of["exposed"], of["settled"]}
+        assert [one.purchase_id for one in raised.undelivered()] == [of["lost"]]
+        assert {one.purchase_id for one in raised.open_purchases()} == set(of.values()) - {of["lost"]}
+        assert {change.purchase.purchase_id for change in raised.changes.newest(9)} == set(of.values())
+        raised.append(bought["exposed"], p.delivered(body=b"[]"), body=Body(b"[]", "application/json"))
+        assert [delivery.body for delivery in raised.deliveries()] == [b"{}", b"[]"]
+
+
+def _copy_to_schema_7(ledger: Ledger, url: str) -> None:
+    """Write a ledger's rows as an earlier tollbook kept them."""
+    engine = connect.engine_for(url)
+    with engine.connect().execution_options(write=True) as old, old.begin():
+        config = connect.configuration()
+        config.attributes["connection"] = old
+        command.upgrade(config, "0007")
+        with ledger._engine.connect() as connection:
+            for table in schema.metadata.sorted_tables:
+                known = [column for column in table.c if column is not schema.purchases.c.in_doubt]
+                for row in connection.execute(sa.select(*known)).mappings():
+                    old.execute(sa.insert(table), dict(row))
+        if old.dialect.name == "postgresql":
+            _advance_sequences(old)
+    engine.dispose()
+
+
+def test_a_new_ledgers_bodies_have_their_number_as_their_key(ledger: Ledger) -> None:
+    assert sa.inspect(ledger._engine).get_pk_constraint("bodies")["constrained_columns"] == ["seq"]

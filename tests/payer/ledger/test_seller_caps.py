@@ -15,6 +15,7 @@ from payer.policy.rules import Caps, SellerCaps
 from payer.values.errors import OverBudget
 from payer.values.events import Sent, Void
 from tests.payer import purchases as p
+from tests.payer.ledger.older_schema import to_schema_7
 
 
 def caps(**own: int) -> Mapping[str, Caps]:
@@ -53,6 +54,7 @@ def test_an_older_ledger_counts_what_its_sellers_got_before(ledger_url: str) -> 
         connection.execute(sa.delete(schema.committed).where(schema.committed.c.scope.like("seller%")))
         for later in (schema.freezes, schema.paid_on_chain, schema.spend_scans, schema.publications, schema.paces):
             later.drop(connection)
+        to_schema_7(connection)
         connection.execute(sa.text("UPDATE alembic_version SET version_num = '0004'"))
     engine.dispose()
     with Ledger.open(ledger_url) as ledger:
