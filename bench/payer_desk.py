@@ -54,14 +54,14 @@ class Market:
         self.world, self.folder = world, folder
         self._pieces = itertools.count(1)
 
-    def set(self, **settings: object) -> None:
+    def set(self, **settings: Any) -> None:
         self.world.control("/settings", **settings)
 
-    def fault(self, name: str, **params: object) -> None:
+    def fault(self, name: str, **params: Any) -> None:
         self.world.control("/faults", name=name, **params)
 
     def calm(self) -> None:
-        self.world.control("/reset", now=True)
+        self.world.control("/reset", post=True)
 
     def visits(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.world.control("/visits")

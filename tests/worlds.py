@@ -71,10 +71,10 @@ class WorldProcess:
         pairs = [shlex.split(line)[1].split("=", 1) for line in lines]
         return dict(pairs)
 
-    def control(self, path: str, /, **body: Any) -> Any:
+    def control(self, path: str, /, *, post: bool = False, **body: Any) -> Any:
         """POST to the control address with fields, GET without: control("/faults", name="slow"), control("/state")."""
-        data = json.dumps(body).encode() if body else None
-        request = urllib.request.Request(self.urls["control"] + path, data, method="POST" if body else "GET")
+        data = json.dumps(body).encode() if body or post else None
+        request = urllib.request.Request(self.urls["control"] + path, data)
         with urllib.request.urlopen(request, timeout=20) as answer:
             return json.loads(answer.read())
 
