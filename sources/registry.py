@@ -143,10 +143,10 @@ def history(name: str) -> Dataset | None:
     return None
 
 
-def snapshots_of(history: Dataset) -> tuple[str, ...]:
-    """Names of the snapshots that show a series' newest slots: until a slot has settled, they are enough."""
+def snapshots_of(history: Dataset) -> tuple[Dataset, ...]:
+    """The snapshots that show a series' newest slots: until a slot has settled, they are enough."""
     return tuple(
-        candidate.name
+        candidate
         for candidate in datasets()
         if candidate.repaired_by == history.name and history.kind is Kind.SERIES and candidate.grain == history.grain
     )
@@ -155,7 +155,7 @@ def snapshots_of(history: Dataset) -> tuple[str, ...]:
 def history_of(snapshot: Dataset) -> Dataset | None:
     """The history twin of a snapshot, where there is one with the same slots."""
     twin = dataset(snapshot.repaired_by) if snapshot.kind is Kind.SNAPSHOT and snapshot.repaired_by else None
-    return twin if twin and snapshot.name in snapshots_of(twin) else None
+    return twin if twin and snapshot in snapshots_of(twin) else None
 
 
 def _similar_names(name: str) -> tuple[str, ...]:

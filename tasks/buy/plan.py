@@ -126,7 +126,7 @@ def _held(
         return cells
 
     unsettled = last_settled(dataset, request.at) + 1
-    snapshots = (held_of(registry.dataset(name)).counted_by_others() for name in part.held_by)
+    snapshots = (held_of(other).counted_by_others() for other in registry.snapshots_of(dataset))
     parts = [held_of(dataset), *(held_from(cells, unsettled) for cells in snapshots)]
     history = registry.history_of(dataset)
     if history and part.first < part.last:

@@ -75,7 +75,7 @@ class _FutureCoverage:
     def held(self, part: DatasetRequest, at: datetime) -> HeldCells:
         own = registry.dataset(part.dataset)
         unsettled = last_settled(own, at) + 1
-        snapshots = (self._held_of(registry.dataset(name), part, at).counted_by_others() for name in part.held_by)
+        snapshots = (self._held_of(twin, part, at).counted_by_others() for twin in registry.snapshots_of(own))
         return union(self._held_of(own, part, at), *(held_from(cells, unsettled) for cells in snapshots))
 
     def _held_of(self, dataset: Dataset, part: DatasetRequest, at: datetime) -> HeldCells:

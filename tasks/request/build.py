@@ -92,9 +92,9 @@ def budget_of(ws: Workspace, names: Sequence[str], max_cost: str | None) -> int 
 def _dataset_request(
     ws: Workspace, dataset: Dataset, keys: Keys, first: int, last: int
 ) -> tuple[DatasetRequest, tuple[str, ...]]:
-    """Count days that the dataset's snapshot has seen as held, too. Returned with notes on repairs."""
+    """Returned with notes on repairs."""
     chosen, notes = keys_for(ws, dataset, keys)
-    return DatasetRequest(dataset.name, chosen, first, last, registry.snapshots_of(dataset)), notes
+    return DatasetRequest(dataset.name, chosen, first, last), notes
 
 
 def _range_request(

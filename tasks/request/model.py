@@ -16,14 +16,12 @@ class BadRequest(Misconfigured):
 
 @dataclass(frozen=True, slots=True)
 class DatasetRequest:
-    """Cells of one dataset: `keys` × the slots from `first` to `last`, both inclusive. What the datasets in `held_by`
-    hold counts as held, too, as long as a day has not settled."""
+    """Cells of one dataset: `keys` × the slots from `first` to `last`, both inclusive."""
 
     dataset: str
     keys: tuple[str, ...]
     first: int
     last: int
-    held_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

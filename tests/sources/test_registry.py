@@ -135,4 +135,4 @@ def test_every_history_that_is_sold_by_date_says_since_when() -> None:
     ],
 )
 def test_a_history_counts_the_days_its_snapshot_saw(history: str, snapshots: tuple[str, ...]) -> None:
-    assert registry.snapshots_of(registry.dataset(history)) == snapshots
+    assert tuple(twin.name for twin in registry.snapshots_of(registry.dataset(history))) == snapshots

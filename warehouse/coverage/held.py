@@ -83,7 +83,7 @@ def read_absent(con: duckdb.DuckDBPyConnection, dataset: Dataset, among: str = "
 def twins_of(dataset: Dataset) -> tuple[str, ...]:
     """The datasets that fill the same table slot by slot: a series' snapshots, or a snapshot's history."""
     history = registry.history_of(dataset)
-    return (history.name,) if history else registry.snapshots_of(dataset)
+    return tuple(twin.name for twin in ((history,) if history else registry.snapshots_of(dataset)))
 
 
 def _elsewhere(con: duckdb.DuckDBPyConnection, twins: Collection[str]) -> dict[str, list[Span]]:

@@ -59,7 +59,7 @@ def test_a_day_that_a_snapshot_saw_is_bought_from_the_history_once_it_has_settle
     load(cache, books)
     ws: Any = SimpleNamespace(from_cache=lambda work: (work(cache), ()))
     day, midnight = slot(history, T0), T0.replace(hour=0) + DAY
-    part = DatasetRequest(history.name, ("1",), day, day, registry.snapshots_of(history))
+    part = DatasetRequest(history.name, ("1",), day, day)
     for at, bought in ((T0, False), (midnight + timedelta(hours=5.9), False), (midnight + timedelta(hours=6), True)):
         request = DataRequest("grades", "test", history.seller, at, (part,))
         cells, notes = _held(ws, history, part, request, at)
