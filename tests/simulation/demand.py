@@ -15,7 +15,7 @@ from sources.model import Dataset
 from sources.planner.held import HeldCells, merged
 from sources.planner.pieces import Piece, group_of
 from sources.planner.plan import plan
-from sources.registry import dataset, seller
+from sources.registry import dataset
 from sources.slots import slot
 from tests.simulation import terms
 from tests.simulation.machine import Machine
@@ -95,7 +95,6 @@ class Demand:
         held = HeldCells(self._held(ledger))
         found = plan(
             history,
-            seller(history.seller),
             keys,
             last - earliest,
             last - latest,
