@@ -275,7 +275,7 @@ class World:
         """Settle an authorization as a third party that saw it."""
         self.token.submit(self._deployer, authorization, signature)
 
-    def wait_until(self, what: str, condition: Any, timeout: float = 10.0) -> None:
+    def wait_until(self, what: str, condition: Any, timeout: float = 60.0) -> None:
         """Poll a condition, for tests that watch another process."""
         deadline = time.monotonic() + timeout
         while not condition():

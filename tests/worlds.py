@@ -37,7 +37,7 @@ class WorldProcess:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line.startswith("ready "):
-            self._process.wait(10)
+            self._process.wait(60)
             raise RuntimeError(f"the sandbox did not start: {line!r}")
         self.urls = dict(pair.split("=", 1) for pair in line.split()[1:])
 
@@ -59,7 +59,7 @@ class WorldProcess:
             return 0
         if self._process.poll() is None:
             self._process.send_signal(number)
-        code = self._process.wait(20)
+        code = self._process.wait(60)
         if self._process.stdout is not None:
             self._process.stdout.close()
         return code
@@ -75,11 +75,11 @@ class WorldProcess:
         """POST to the control address with fields, GET without: control("/faults", name="slow"), control("/state")."""
         data = json.dumps(body).encode() if body or post else None
         request = urllib.request.Request(self.urls["control"] + path, data)
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return json.loads(answer.read())
 
     def rpc(self, method: str, /, *params: Any) -> Any:
         body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)}).encode()
         request = urllib.request.Request(self.urls["rpc"], body, {"content-type": "application/json"})
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return json.loads(answer.read())["result"]

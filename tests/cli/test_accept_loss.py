@@ -23,7 +23,7 @@ def accepted(tollbook: Command, world: World, purchase: str, *options: str) -> S
         said.append(tollbook("accept-loss", purchase, *options))
         return said[-1].code == 0
 
-    world.wait_until("the payment is final", taken, timeout=30)
+    world.wait_until("the payment is final", taken)
     return said[-1]
 
 

@@ -35,7 +35,7 @@ def final(tollbook: Command, world: World) -> list[str]:
         tried = tollbook("accept-loss", *lost, "no-such-purchase")
         return "no purchase 'no-such-purchase'" in tried.err
 
-    world.wait_until("the payments are final", settled, timeout=30)
+    world.wait_until("the payments are final", settled)
     return [purchase["purchase_id"] for purchase in said[-1].document["purchases"]]
 
 

@@ -42,9 +42,9 @@ def test_it_serves_a_home_once_ends_cleanly_and_continues_at_the_same_addresses(
             assert second.returncode == 2
             assert "another sandbox serves" in json.loads(said)["error"]["what"]
         child.send_signal(signal.SIGINT)
-        assert child.wait(20) == 0
+        assert child.wait(60) == 0
     with start(tmp_path, "--json") as child:
         assert document(child)["ready"] is True
         assert exports.read_text() == first
         child.terminate()
-        assert child.wait(20) == 0
+        assert child.wait(60) == 0

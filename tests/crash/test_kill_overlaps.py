@@ -42,7 +42,7 @@ def test_what_a_killed_run_sent_is_recovered_by_the_run_that_waits_for_it_and_no
     slow = world.faults.add("slow", path="*trading-signals*", leg="paid", seconds=60.0)
     backfill = ("backfill", "trading-signals", "--tokens", "3375", "--yes")
     first = child.begin(child.command, tollbook.env, (*backfill, *FIRST), "")
-    world.wait_until("the payment is at the seller", lambda: slow.fired, timeout=60)
+    world.wait_until("the payment is at the seller", lambda: slow.fired)
     first_window = paid()[0].order.context["last"]
     assert child.run_command(tollbook.env, *backfill, *OVERLAPPING, crash_at="overlap.released") == child.KILLED
     third = child.begin(child.command, tollbook.env, (*backfill, *OVERLAPPING), "")

@@ -227,7 +227,7 @@ def test_a_run_killed_from_outside_while_the_seller_works_pays_once(scene: Scene
 
 def kill_when(scene: Scene, moment: Callable[[], bool]) -> None:
     process = child.start(scene.job)
-    scene.world.wait_until("the moment to kill", moment, timeout=30)
+    scene.world.wait_until("the moment to kill", moment)
     assert process.pid is not None
     os.kill(process.pid, signal.SIGKILL)
     assert child.finish(process) == child.KILLED

@@ -29,7 +29,7 @@ def test_a_body_that_was_spooled_while_the_ledger_was_locked_is_booked_after_a_k
     ordered = ("backfill", "trading-signals", *days, "--tokens", "3375", "--yes")
     file = buyer.home / "state" / "ledger.db"
     running = child.begin(child.command, tollbook.env, ordered, "spooled")
-    world.wait_until("the payment is at the seller", lambda: slow.fired, timeout=60)
+    world.wait_until("the payment is at the seller", lambda: slow.fired)
     with closing(sqlite3.connect(file, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         assert child.finish(running) == child.KILLED
