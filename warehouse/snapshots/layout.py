@@ -21,7 +21,7 @@ from pathlib import Path
 
 from payer.values.crashpoints import crash_point
 from payer.values.durable import fsync_path
-from warehouse.snapshots.manifest import FILES, Manifest, SnapshotFile, contents, manifest_path
+from warehouse.snapshots.manifest import FILES, Manifest, SnapshotFile, contents, manifest_path, replace_manifest
 
 PUBLISH_LOCK = ".publish.lock"
 """Name of the lock file in published/: every writer of anything in there holds it."""
@@ -121,11 +121,7 @@ def migrate(root: Path) -> None:
                 os.link(path, target)
         fsync_path(contents(root))
         crash_point("migrate.linked")
-        draft = manifest_path(root).with_suffix(".json.tmp")
-        draft.write_text(_converted((root / _MANIFEST).read_text("utf-8", errors="replace")), "utf-8")
-        fsync_path(draft)
-        os.replace(draft, manifest_path(root))
-        fsync_path(root.parent)
+        replace_manifest(root, _converted((root / _MANIFEST).read_text("utf-8", errors="replace")))
         crash_point("migrate.manifest")
     for name in (_MANIFEST, _DAMAGED, f"{_MANIFEST}.tmp"):
         (root / name).unlink(missing_ok=True)

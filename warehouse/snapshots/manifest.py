@@ -119,11 +119,14 @@ def write_manifest(root: Path, manifest: Manifest) -> None:
         "build": manifest.build,
         "rewinds": manifest.rewinds,
     }
+    replace_manifest(root, json.dumps(document, indent=1))
+
+
+def replace_manifest(root: Path, text: str) -> None:
+    """Replace the manifest's file in one step, durably."""
     path = manifest_path(root)
     draft = path.with_name(f"{path.name}.tmp")
-    with draft.open("w", encoding="utf-8") as out:
-        json.dump(document, out, indent=1)
-        out.flush()
-        os.fsync(out.fileno())
+    draft.write_text(text, "utf-8")
+    fsync_path(draft)
     os.replace(draft, path)
     fsync_path(path.parent)
