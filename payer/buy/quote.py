@@ -86,7 +86,7 @@ async def terms_or_answer(context: PayerContext, order: Order, *, ask_first: boo
     kept = await in_thread(_usable_quote, context, order, asset)
     if kept is not None and not ask_first:
         return kept
-    answer = await _send_unpaid(context, order)
+    answer = await send_unpaid(context, order)
     if answer.status != _PAYMENT_REQUIRED:
         return answer
     return await in_thread(_keep_or_accept, context, order, kept, answer)
@@ -122,13 +122,14 @@ def _accept_terms(context: PayerContext, order: Order, answer: Answer) -> Quote:
 
 async def _ask(context: PayerContext, order: Order) -> Answer:
     """Send an unpaid request. Raises unless it is answered by a 402."""
-    answer = await _send_unpaid(context, order)
+    answer = await send_unpaid(context, order)
     if answer.status != _PAYMENT_REQUIRED:
         raise no_terms(order, answer)
     return answer
 
 
-async def _send_unpaid(context: PayerContext, order: Order) -> Answer:
+async def send_unpaid(context: PayerContext, order: Order) -> Answer:
+    """Send an order's request without a payment. Raises SellerUnreachable."""
     request = order.request
     try:
         return await context.ask(order.seller, request, dict(request.headers))

@@ -7,15 +7,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from payer.buy.quote import no_terms
-from payer.http.exchange import Answer, NoAnswer, NotSent
-from payer.policy.judge import judge
+from payer.buy.quote import judge_answer, no_terms, send_unpaid
 from payer.values.errors import ChainUnreachable, Misconfigured, PayerError, SellerUnreachable
 from payer.values.money import Amount
-from payer.values.request import Order
 from payer.values.terms import Terms
 from payer.wire.strict_json import shown
-from payer.wire.terms import parse_402
 from sources import registry
 from sources.model import Dataset, Seller
 from tasks.operator.prices import sample_order
@@ -146,33 +142,13 @@ async def _probe_one(ws: Workspace, dataset: Dataset) -> Probe:
     made = sample_order(ws, dataset)
     status, terms, problem = None, None, None
     try:
-        answer = await _ask(ws, made)
+        answer = await send_unpaid(ws.payer.context, made)
         status = answer.status
         if status != PAYMENT_REQUIRED:
             raise no_terms(made, answer)
-        terms = await ws.in_thread(_judge, ws, made, answer)
+        terms = await ws.in_thread(judge_answer, ws.payer.context, made, answer, within_drift=False)
         with suppress(ChainUnreachable):  # which is doctor's to tell
             await ws.payer.context.check_token(terms.asset)
     except PayerError as error:
         problem = error
     return Probe(dataset.name, made.request.endpoint, status, terms, dataset.max_price, problem)
-
-
-async def _ask(ws: Workspace, made: Order) -> Answer:
-    context = ws.payer.context
-    try:
-        return await context.ask(made.seller, made.request, dict(made.request.headers))
-    except (NotSent, NoAnswer) as why:
-        raise SellerUnreachable(f"{made.seller} did not answer at {made.request.url}: {why.reason}") from None
-
-
-def _judge(ws: Workspace, made: Order, answer: Answer) -> Terms:
-    context = ws.payer.context
-    return judge(
-        context.policy,
-        made.seller,
-        parse_402(answer.status, answer.headers, answer.body, cut=answer.cut),
-        request_url=made.request.full_url,
-        pinned_pay_to=context.ledger.payee(made.seller, context.policy.asset_for(made.seller)),
-        order_cap=made.price_cap,
-    )
