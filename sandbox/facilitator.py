@@ -14,6 +14,7 @@ import msgspec
 import x402.mechanisms.evm.exact.facilitator as sdk_facilitator
 from eth_abi.abi import decode
 from eth_account import Account
+from eth_utils.abi import collapse_if_tuple
 from x402.mechanisms.evm.exact.facilitator import ExactEvmScheme, ExactEvmSchemeConfig
 from x402.mechanisms.evm.multicall import encode_contract_call
 from x402.mechanisms.evm.types import TransactionReceipt
@@ -51,7 +52,7 @@ class Relayer:
         data = encode_contract_call(abi, function_name, *args)
         answer = self._call("eth_call", {"from": self.address, "to": address, "data": "0x" + data.hex()}, "latest")
         function = next(entry for entry in abi if entry.get("name") == function_name)
-        types = [_type(output) for output in function.get("outputs", [])]
+        types = [collapse_if_tuple(output) for output in function.get("outputs", [])]
         values = decode(types, bytes.fromhex(answer[2:]))
         return values[0] if len(values) == 1 else values or None
 
@@ -105,13 +106,6 @@ class Relayer:
             return self._rpc.call(method, list(params))
         except NodeError as problem:
             raise RuntimeError(problem.message) from problem
-
-
-def _type(parameter: dict[str, Any]) -> str:
-    kind = str(parameter["type"])
-    if not kind.startswith("tuple"):
-        return kind
-    return "(" + ",".join(_type(component) for component in parameter["components"]) + ")" + kind[len("tuple") :]
 
 
 def _as_web3_log(log: dict[str, Any]) -> dict[str, Any]:
