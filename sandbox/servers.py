@@ -65,14 +65,13 @@ def request_header(scope: Scope, name: str) -> str | None:
 
 
 async def read_body(receive: Receive) -> bytes:
-    parts: list[bytes] = []
-    while True:
+    """The request's body, or what came of it before its client left."""
+    parts, more = [], True
+    while more:
         message = await receive()
-        if message["type"] == "http.disconnect":
-            return b"".join(parts)
         parts.append(message.get("body", b""))
-        if not message.get("more_body"):
-            return b"".join(parts)
+        more = message.get("more_body", False)
+    return b"".join(parts)
 
 
 async def send_reply(send: Send, answer: Reply) -> None:
