@@ -201,8 +201,6 @@ def _bar(token: MarketToken, start: float, end: float) -> Row:
     }
 
 
-_RENAMED = {"TM_LINK": "app_link"}
-_CHANGE = "TM_GRADE_24h_PCT_CHANGE"
 _WORDS = {1: "Bullish", 0: "Neutral", -1: "Bearish"}
 _WITH_SLUG = {"tm-grade", "fundamental-grade", "technology-grade", "trading-signals"}
 _NOT_IN_SIGNALS = {"tm_link", "TM_TRADER_GRADE", "TM_INVESTOR_GRADE"}
@@ -211,7 +209,7 @@ _NOT_IN_SIGNALS = {"tm_link", "TM_TRADER_GRADE", "TM_INVESTOR_GRADE"}
 def as_v3(endpoint: str, given: Row, tokens: Mapping[int, MarketToken], now: float) -> Row:
     """One v2 row under v3's names. The 24-hour change is spelled one way where it is latest, another in history."""
     change = "tm_grade_24h_pct_change" if endpoint.endswith("-history") else "tm_grade_24_h_pct_change"
-    names = {**_RENAMED, _CHANGE: change}
+    names = {"TM_LINK": "app_link", "TM_GRADE_24h_PCT_CHANGE": change}
     dropped = _NOT_IN_SIGNALS if endpoint == "trading-signals" else set()
     respelled = {names.get(name, name.lower()): value for name, value in given.items() if name not in dropped}
     token = tokens.get(given.get("TOKEN_ID", 0))

@@ -17,6 +17,7 @@ import msgspec
 
 from sandbox.clock import WorldClock
 from sandbox.market import tokens
+from sandbox.market.listings import Unprocessable
 from sandbox.market.market import Market
 from sandbox.market.tokens import DAY, EPOCH_DAY, HISTORY_START, HOUR, MarketToken, stream, unit
 from sandbox.seller.shop import Product, Serve
@@ -31,20 +32,13 @@ _PATHS = {
     "glassnode": "/glassnode",
     "tavily": "/tavily",
 }
+_MESH = "/x402/agents/TokenResolverAgent"
 HITS = 3
 """Rows per key and slot of a dataset with any number of rows, where key and time alone don't tell them apart."""
 
 Row = dict[str, Any]
 Answer = Callable[[Mapping[str, str], Any], Any]
 """From query parameters and JSON body to the JSON document that answers them."""
-
-
-class UnservableRequest(Exception):
-    """Raised with the status and message that a seller answers a bad request with."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
 
 
 def base_paths() -> dict[str, str]:
@@ -66,7 +60,7 @@ def _serve(answer: Answer) -> Serve:
         try:
             document = msgspec.json.decode(body) if body else {}
             return reply(200, msgspec.json.encode(answer(dict(params), document)))
-        except UnservableRequest as problem:
+        except Unprocessable as problem:
             return reply(problem.status, msgspec.json.encode({"error": str(problem)}))
         except (msgspec.DecodeError, ValueError, TypeError, AttributeError):
             return reply(400, b'{"error":"bad request"}')
@@ -78,14 +72,7 @@ def _own_products(market: Market, clock: WorldClock) -> list[Product]:
     by_symbol = {token.symbol: token for token in reversed(market.catalogue.tokens)}
     by_slug = {token.slug: token for token in market.catalogue.tokens}
     rows: tuple[tuple[str, str, str, int, int, Answer], ...] = (
-        (
-            "heurist",
-            "POST",
-            "/x402/agents/TokenResolverAgent/token_search",
-            10_000,
-            2,
-            partial(_tokens_found, market, clock),
-        ),
+        ("heurist", "POST", f"{_MESH}/token_search", 10_000, 2, partial(_tokens_found, market, clock)),
         ("firecrawl", "POST", "/v1/x402/search", 10_000, 1, _pages_found),
         ("coingecko", "GET", "/x402/simple/price", 10_000, 2, partial(_prices, by_slug, clock)),
         ("glassnode", "GET", "/v1/metrics/market/price_usd_close", 20_000, 2, partial(_closes, by_symbol, clock)),
@@ -100,7 +87,7 @@ def _own_products(market: Market, clock: WorldClock) -> list[Product]:
 def _query(body: Any) -> str:
     query = body.get("query")
     if not isinstance(query, str) or not query.strip():
-        raise UnservableRequest(400, "query is required")
+        raise Unprocessable("query is required", 400)
     return query.strip()
 
 
@@ -160,7 +147,7 @@ def _prices(by_slug: Mapping[str, MarketToken], clock: WorldClock, params: Mappi
     """CoinGecko: an object from coin to figures."""
     ids = [coin for coin in params.get("ids", "").split(",") if coin]
     if not ids:
-        raise UnservableRequest(422, "Missing parameter ids")
+        raise Unprocessable("Missing parameter ids")
     now = tokens.floored(clock.time())
     figures: dict[str, dict[str, Any]] = {}
     for token in (by_slug[coin] for coin in ids if coin in by_slug):
@@ -176,9 +163,9 @@ def _closes(by_symbol: Mapping[str, MarketToken], clock: WorldClock, params: Map
     """Glassnode: a bare list of t and v, oldest first; `s` is the first second requested, `u` the first that is not."""
     token = by_symbol.get(params.get("a", "").upper())
     if token is None:
-        raise UnservableRequest(404, "unknown asset")
+        raise Unprocessable("unknown asset", 404)
     if params.get("i", "24h") != "24h":
-        raise UnservableRequest(400, "unsupported interval")
+        raise Unprocessable("unsupported interval", 400)
     today = int(clock.time() // DAY)
     first = max(-(-int(params.get("s", HISTORY_START * DAY)) // DAY), token.listed)
     last = min(-(-int(params.get("u", (today + 1) * DAY)) // DAY) - 1, today)
@@ -207,7 +194,7 @@ def _declared_answer(dataset: Dataset, clock: WorldClock, params: Sequence[tuple
     try:
         fields = dict(params) if dataset.body is None else msgspec.json.decode(body or b"{}")
         document = _document(dataset, _page(dataset, fields, int(clock.time())))
-    except (UnservableRequest, KeyError, ValueError, TypeError, AttributeError, msgspec.DecodeError) as problem:
+    except (Unprocessable, KeyError, ValueError, TypeError, AttributeError, msgspec.DecodeError) as problem:
         return reply(422, msgspec.json.encode({"error": str(problem)}))
     return reply(200, msgspec.json.encode(document))
 
@@ -226,7 +213,7 @@ def _page(dataset: Dataset, fields: Mapping[str, Any], now: int) -> list[Row]:
         return rows
     limit = int(fields.get(dataset.paging.limit_param, dataset.paging.rows))
     if not 1 <= limit <= dataset.paging.rows:
-        raise UnservableRequest(422, f"{dataset.paging.limit_param} is 1 to {dataset.paging.rows}")
+        raise Unprocessable(f"{dataset.paging.limit_param} is 1 to {dataset.paging.rows}")
     start = (int(fields.get(dataset.paging.page_param, dataset.paging.first)) - dataset.paging.first) * limit
     return rows[start : start + limit]
 
@@ -241,7 +228,7 @@ def _keys(dataset: Dataset, fields: Mapping[str, Any]) -> list[str]:
     else:
         keys = [str(key) for key in value]
     if not 1 <= len(keys) <= packing.ids or not all(keys):
-        raise UnservableRequest(422, f"{packing.param} takes 1 to {packing.ids}")
+        raise Unprocessable(f"{packing.param} takes 1 to {packing.ids}")
     return keys
 
 
@@ -254,7 +241,7 @@ def _slots(dataset: Dataset, fields: Mapping[str, Any], now: int) -> range:
     start = int(fields[window.start_param]) if unix else _day(fields[window.start_param]) * DAY
     end = int(fields[window.end_param]) if unix else (_day(fields[window.end_param]) + 1) * DAY
     if not 0 < end - start <= window.days * DAY:
-        raise UnservableRequest(422, f"{window.start_param} and {window.end_param} span 1 to {window.days} days")
+        raise Unprocessable(f"{window.start_param} and {window.end_param} span 1 to {window.days} days")
     return range(start // dataset.grain, min((end - 1) // dataset.grain, current) + 1)
 
 
