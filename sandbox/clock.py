@@ -8,19 +8,17 @@ from datetime import UTC, datetime, timedelta
 
 
 class WorldClock:
-    """World time as seconds and as UTC datetimes. It never runs back: the chain could not follow."""
+    """World time as seconds and as UTC datetimes. It never runs back: the chain could not follow.
+
+    `offset`: seconds; the TOLLBOOK_CLOCK_OFFSET of this world's buyers.
+    """
 
     def __init__(self, offset: float = 0.0, on_change: Callable[[], None] | None = None) -> None:
-        self._offset = offset
+        self.offset = offset
         self._on_change = on_change
 
-    @property
-    def offset(self) -> float:
-        """Seconds; the TOLLBOOK_CLOCK_OFFSET of this world's buyers."""
-        return self._offset
-
     def time(self) -> float:
-        return time.time() + self._offset
+        return time.time() + self.offset
 
     def now(self) -> datetime:
         return datetime.fromtimestamp(self.time(), UTC)
@@ -30,7 +28,7 @@ class WorldClock:
         step = seconds.total_seconds() if isinstance(seconds, timedelta) else float(seconds)
         if step < 0:
             raise ValueError("world time can't run back: start a world with a fresh home instead")
-        self._offset += step
+        self.offset += step
         if self._on_change is not None:
             self._on_change()
 

@@ -14,14 +14,14 @@ from eth_abi.abi import decode, encode
 from eth_utils.crypto import keccak
 
 from sandbox.chain.chain import LocalChain
-from sandbox.chain.rpc import NodeError, NodeRpc, View
+from sandbox.chain.rpc import NodeError, NodeRpc, View, whole
 from sandbox.faults import Faults, InjectedFault
 from sandbox.servers import Receive, Scope, Send, hang_up, read_body, reply, reset, send_reply
 
 
 def add_control(rpc: NodeRpc, chain: LocalChain) -> None:
     def mine(count: Any = 1) -> str:
-        chain.mine(_number(count))
+        chain.mine(whole(count))
         return "0x0"
 
     def set_automine(on: bool) -> bool:
@@ -31,13 +31,13 @@ def add_control(rpc: NodeRpc, chain: LocalChain) -> None:
         return True
 
     def set_next_timestamp(time: Any) -> bool:
-        if _number(time) < chain.head.time:
-            raise ValueError(f"timestamp {_number(time)} is before the head's {chain.head.time}")
-        chain.next_time = _number(time)
+        if whole(time) < chain.head.time:
+            raise ValueError(f"timestamp {whole(time)} is before the head's {chain.head.time}")
+        chain.next_time = whole(time)
         return True
 
     def increase_time(seconds: Any) -> str:
-        chain.time_offset += _number(seconds)
+        chain.time_offset += whole(seconds)
         return hex(chain.time_offset)
 
     verbs: dict[str, Callable[..., Any]] = {
@@ -46,17 +46,13 @@ def add_control(rpc: NodeRpc, chain: LocalChain) -> None:
         "evm_setNextBlockTimestamp": set_next_timestamp,
         "evm_increaseTime": increase_time,
         "evm_snapshot": lambda: hex(chain.snapshot()),
-        "evm_revert": lambda snapshot: chain.revert(_number(snapshot)),
+        "evm_revert": lambda snapshot: chain.revert(whole(snapshot)),
         "sandbox_dropTransaction": lambda tx_hash=None: chain.drop(bytes.fromhex(tx_hash[2:]) if tx_hash else None),
-        "sandbox_reorg": lambda depth=1, keep=True: hex(chain.reorg(_number(depth), bool(keep))),
+        "sandbox_reorg": lambda depth=1, keep=True: hex(chain.reorg(whole(depth), bool(keep))),
         "sandbox_pool": lambda: ["0x" + tx.hash.hex() for tx in chain.pool.all()],
     }
     for name, verb in verbs.items():
         rpc.add(name, verb)
-
-
-def _number(value: Any) -> int:
-    return value if isinstance(value, int) else int(value, 16)
 
 
 _STATE_CALL = bytes.fromhex("e94a0102")

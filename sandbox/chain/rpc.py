@@ -81,8 +81,7 @@ class NodeRpc:
         head = self._chain.head
         if view.head is None or view.head >= head.number:
             return head
-        row = self._chain.block(view.head)
-        return row or head
+        return self._chain.block(view.head) or head
 
     def _row(self, view: View, tag: str | dict[str, Any]) -> BlockRow | None:
         """The block a tag, number or EIP-1898 object names; None when there is no such block."""
@@ -96,7 +95,7 @@ class NodeRpc:
             return head
         if tag in ("safe", "finalized"):
             return self._lagging(view, tag, head)
-        number = 0 if tag == "earliest" else _int(str(tag))
+        number = 0 if tag == "earliest" else whole(str(tag))
         return self._chain.block(number) if number <= head.number else None
 
     def _lagging(self, view: View, tag: str, head: BlockRow) -> BlockRow:
@@ -166,8 +165,8 @@ class NodeRpc:
             sender=_address(request.get("from") or _ZERO),
             to=_address(request["to"]) if request.get("to") else b"",
             data=_bytes(request.get("input") or request.get("data") or "0x"),
-            value=_int(request.get("value") or "0x0"),
-            gas=min(_int(request.get("gas") or hex(GAS_LIMIT)), GAS_LIMIT),
+            value=whole(request.get("value") or "0x0"),
+            gas=min(whole(request.get("gas") or hex(GAS_LIMIT)), GAS_LIMIT),
         )
         if called.reverted:
             raise NodeError(3, revert_text(called.output), data(called.output))
@@ -217,7 +216,7 @@ class NodeRpc:
         return first, min(last, self._head(view).number)
 
     def _bound(self, view: View, tag: str) -> int:
-        return _int(tag) if tag.startswith("0x") else self._existing(view, tag).number
+        return whole(tag) if tag.startswith("0x") else self._existing(view, tag).number
 
     def eth_gasPrice(self, view: View) -> str:
         return hex(self._chain.base_fee() + _TIP)
@@ -227,7 +226,7 @@ class NodeRpc:
 
     def eth_feeHistory(self, view: View, count: str | int, newest: str, rewards: list[float] | None = None) -> Any:
         last = self._existing(view, newest).number
-        first = max(last - _int(count) + 1, 0)
+        first = max(last - whole(count) + 1, 0)
         headers = [self._chain.header(self._existing(view, hex(number))) for number in range(first, last + 1)]
         history: dict[str, Any] = {
             "oldestBlock": hex(first),
@@ -241,7 +240,8 @@ def _listed(value: Any) -> list[Any]:
     return [] if value is None else value if isinstance(value, list) else [value]
 
 
-def _int(value: str | int) -> int:
+def whole(value: str | int) -> int:
+    """A number of JSON-RPC: hex text, or a plain one."""
     return value if isinstance(value, int) else int(value, 16)
 
 
