@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from functools import cache
-from operator import itemgetter
 from typing import Any
 
 import msgspec
 
-from sources.model import DAY, EVERYTHING, Dataset, Dates, Packing, Window
-
-Field = tuple[str, Any]
-"""One parameter, or one field of a JSON body."""
-
+from sources.model import DAY, EVERYTHING, Dataset, Dates, Window
 
 AGAIN = "+again"
 """Ends the edition of a listing that is read a second time in its bucket, because it shifted."""
@@ -120,60 +115,24 @@ def group_of(context: Mapping[str, Any]) -> Group:
     return Group(**{**values, "keys": tuple(values["keys"])})
 
 
-class PieceWriter:
-    """Write the requests of one dataset: its fixed fields, the group's keys and dates, and the page."""
-
-    def __init__(self, dataset: Dataset) -> None:
-        self.dataset = dataset
-        self._fixed = tuple(dataset.params.items())
-        self._packing, self._window, self._paging = dataset.packing, dataset.window, dataset.paging
-        self._as_list = dataset.body is not None and self._packing is not None and not self._packing.separator
-        self._pages: dict[tuple[int | None, int], tuple[Field, ...]] = {}
-        self._keys: dict[tuple[str, ...], Field] = {}
-        self._order: dict[int, Callable[[list[Field]], tuple[Field, ...]]] = {}
-
-    def piece(self, group: Group, page: int) -> Piece:
-        """The request for one page of a group: parameters sorted by name, a JSON body in canonical form."""
-        dataset = self.dataset
-        fields = self._fields(group, page)
-        if dataset.body is None:
-            params = self._sorted(fields)
-            return Piece(dataset.seller, dataset.name, dataset.method, dataset.path, params, b"", page, group)
-        body = msgspec.json.encode({**dataset.body, **dict(fields)}, order="deterministic")
-        return Piece(dataset.seller, dataset.name, dataset.method, dataset.path, (), body, page, group)
-
-    def _fields(self, group: Group, page: int) -> list[Field]:
-        fields: list[Field] = list(self._fixed)
-        if self._packing and group.keys != (EVERYTHING,):
-            fields.append(self._key_field(group.keys, self._packing))
-        if self._window:
-            start, end = window_ends(self.dataset, self._window, group)
-            fields.append((self._window.start_param, start))
-            fields.append((self._window.end_param, end))
-        fields += self._page_fields(group.limit, page)
-        return fields
-
-    def _page_fields(self, limit: int | None, page: int) -> tuple[Field, ...]:
-        if (limit, page) not in self._pages:
-            fields = ((self._paging.limit_param, limit), (self._paging.page_param, page)) if self._paging else ()
-            as_number = self.dataset.body is not None
-            named = ((name, value if as_number else str(value)) for name, value in fields if name)
-            self._pages[limit, page] = tuple(named)
-        return self._pages[limit, page]
-
-    def _key_field(self, keys: tuple[str, ...], packing: Packing) -> Field:
-        if keys not in self._keys:
-            self._keys[keys] = (packing.param, list(keys) if self._as_list else packing.separator.join(keys))
-        return self._keys[keys]
-
-    def _sorted(self, fields: list[Field]) -> tuple[Field, ...]:
-        """Sort by name. A dataset's requests have the same fields in the same places: their order is computed once."""
-        order = self._order.get(len(fields))
-        if order is None:
-            places = sorted(range(len(fields)), key=lambda place: fields[place][0])
-            order = itemgetter(*places) if len(places) > 1 else tuple
-            self._order[len(fields)] = order
-        return order(fields)
+def write_piece(dataset: Dataset, group: Group, page: int) -> Piece:
+    """The request for one page of a group: parameters sorted by name, or a JSON body in canonical form."""
+    fields: dict[str, Any] = dict(dataset.params)
+    packing, window, paging = dataset.packing, dataset.window, dataset.paging
+    if packing and group.keys != (EVERYTHING,):
+        as_list = dataset.body is not None and not packing.separator
+        fields[packing.param] = list(group.keys) if as_list else packing.separator.join(group.keys)
+    if window:
+        fields[window.start_param], fields[window.end_param] = window_ends(dataset, window, group)
+    if paging:
+        for name, number in ((paging.limit_param, group.limit), (paging.page_param, page)):
+            if name:
+                fields[name] = str(number) if dataset.body is None else number
+    if dataset.body is None:
+        params, body = tuple(sorted(fields.items())), b""
+    else:
+        params, body = (), msgspec.json.encode({**dataset.body, **fields}, order="deterministic")
+    return Piece(dataset.seller, dataset.name, dataset.method, dataset.path, params, body, page, group)
 
 
 def window_ends(dataset: Dataset, window: Window, group: Group) -> tuple[str, str]:

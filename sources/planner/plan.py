@@ -13,7 +13,7 @@ from datetime import datetime
 from sources.model import EVERYTHING, Dataset, Kind
 from sources.planner.demand import Demand
 from sources.planner.held import Absence, AbsentCells, HeldCells, OpenGroup, Span, gaps, in_order, union
-from sources.planner.pieces import Group, Piece, PieceWriter
+from sources.planner.pieces import Group, Piece, write_piece
 from sources.slots import earliest, is_listing, slot
 
 
@@ -96,7 +96,7 @@ def _missing(demand: Demand, held: HeldCells, lost: tuple[LostCells, ...]) -> Pl
     inside = [part for part in begun if demand.contains(part.group)]
     if len(inside) < len(begun):
         groups = min(groups, _with_begun(demand, whole, held, inside), key=_calls)
-    return _as_plan(demand, PieceWriter(demand.dataset), held, whole, groups, lost)
+    return _as_plan(demand, held, whole, groups, lost)
 
 
 def _all_again(demand: Demand, held: HeldCells) -> Plan:
@@ -105,7 +105,7 @@ def _all_again(demand: Demand, held: HeldCells) -> Plan:
     groups = [group for group in demand.groups({}) if group.id not in held.complete]
     groups = [group for group in groups if group.id not in begun or not begun[group.id].ended]
     pages = [(group, group.first_page + (len(begun[group.id].pages) if group.id in begun else 0)) for group in groups]
-    found = _as_plan(demand, PieceWriter(demand.dataset), HeldCells(), [], pages, ())
+    found = _as_plan(demand, HeldCells(), [], pages, ())
     cells = sum(len(group.keys) * (group.last - group.first + 1) for group in groups)
     return replace(found, missing_cells=cells)
 
@@ -247,12 +247,7 @@ def _calls(groups: Iterable[tuple[Group, int]]) -> int:
 
 
 def _as_plan(
-    demand: Demand,
-    writer: PieceWriter,
-    held: HeldCells,
-    whole: list[Group],
-    groups: list[tuple[Group, int]],
-    lost: tuple[LostCells, ...],
+    demand: Demand, held: HeldCells, whole: list[Group], groups: list[tuple[Group, int]], lost: tuple[LostCells, ...]
 ) -> Plan:
     """The pieces of groups, each from its page on."""
     pieces: list[Piece] = []
@@ -260,9 +255,9 @@ def _as_plan(
     for group, page in groups:
         pages = demand.pages(group, page, held.listing_rows)
         ready = demand.at_once(group, pages)
-        pieces += [writer.piece(group, number) for number in ready]
-        later += [writer.piece(group, number) for number in pages[len(ready) :]]
-    avoided = _avoided(demand, writer, held, whole, len(pieces) + len(later)) if held.spans else ()
+        pieces += [write_piece(demand.dataset, group, number) for number in ready]
+        later += [write_piece(demand.dataset, group, number) for number in pages[len(ready) :]]
+    avoided = _avoided(demand, held, whole, len(pieces) + len(later)) if held.spans else ()
     paging = demand.dataset.paging
     open_ended = paging is not None and paging.depth != 1 and any(piece.group.rows is None for piece in pieces)
     may_grow = open_ended or (is_listing(demand.dataset) and bool(pieces))
@@ -271,7 +266,7 @@ def _as_plan(
     return Plan(tuple(pieces), tuple(later), avoided, lost, missing, open_ended, may_grow, most)
 
 
-def _avoided(demand: Demand, writer: PieceWriter, held: HeldCells, whole: list[Group], calls: int) -> tuple[Piece, ...]:
+def _avoided(demand: Demand, held: HeldCells, whole: list[Group], calls: int) -> tuple[Piece, ...]:
     """As many pieces of the plan from nothing as calls are saved: first those that are wholly held.
 
     A call that is left out because its cells are not due again yet has saved nothing.
@@ -290,5 +285,5 @@ def _avoided(demand: Demand, writer: PieceWriter, held: HeldCells, whole: list[G
     for _, group, numbers in sorted(pages, key=lambda part: part[0]):
         if len(avoided) >= spare:
             break
-        avoided += [writer.piece(group, number) for number in numbers[: spare - len(avoided)]]
+        avoided += [write_piece(demand.dataset, group, number) for number in numbers[: spare - len(avoided)]]
     return tuple(avoided)
