@@ -40,7 +40,7 @@ class PaidV1:
             return self._challenge(ask, scope, "Invalid or malformed payment header")
         if payment.get("scheme") != "exact" or payment.get("network") != V1_NAME:
             return self._challenge(ask, scope, "Unable to find matching payment requirements")
-        wanted = _requirements(ask)
+        wanted = _requirements(ask, self._shop.settings.max_timeout)
         try:
             payload = PaymentPayload(x402_version=2, payload=payment["payload"], accepted=wanted)
             verified = await self._client.verify(payload, wanted)
@@ -68,26 +68,26 @@ class PaidV1:
             "network": V1_NAME,
             "maxAmountRequired": str(ask.amount),
             "asset": ask.token.address,
-            "payTo": ask.pay_to,
+            "payTo": PAY_TO,
             "resource": f"{scope['scheme']}://{host}{scope['path']}",
             "description": "",
             "mimeType": "application/json",
             "outputSchema": None,
-            "maxTimeoutSeconds": ask.max_timeout,
+            "maxTimeoutSeconds": self._shop.settings.max_timeout,
             "extra": ask.extra,
         }
         terms = {"x402Version": 1, "error": error, "accepts": [accepts]}
         return reply(402, json.dumps(terms).encode())
 
 
-def _requirements(ask: PaymentTerms) -> PaymentRequirements:
+def _requirements(ask: PaymentTerms, max_timeout: int) -> PaymentRequirements:
     return PaymentRequirements(
         scheme="exact",
         network=NETWORK,
         asset=ask.token.address,
         amount=str(ask.amount),
-        pay_to=ask.pay_to,
-        max_timeout_seconds=ask.max_timeout,
+        pay_to=PAY_TO,
+        max_timeout_seconds=max_timeout,
         extra=dict(ask.extra),
     )
 

@@ -13,7 +13,6 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from sandbox.chain.token import TokenContract
-from sandbox.keys import PAY_TO
 from sandbox.market.listings import Unprocessable
 from sandbox.market.market import Market
 from sandbox.servers import Reply, Scope, reply
@@ -44,12 +43,10 @@ class Product:
 
 @dataclass(frozen=True, slots=True)
 class PaymentTerms:
-    """The payment terms of a request: one `accepts` entry, in either x402 version."""
+    """The part of the payment terms that differs between requests, in either x402 version."""
 
     token: TokenContract
     amount: int
-    pay_to: str
-    max_timeout: int
 
     @property
     def extra(self) -> dict[str, str]:
@@ -76,10 +73,8 @@ class Shop:
         """The current terms. TMAI is 10 % cheaper; one dollar counts as twenty TMAI."""
         amount_atomic = self.settings.prices.get(product.name, product.price)
         if self.settings.tmai and product.seller == "tokenmetrics" and (payment_token or "").lower() == "tmai":
-            return PaymentTerms(
-                self.tokens["TMAI"], amount_atomic * 9 // 10 * 20 * 10**12, PAY_TO, self.settings.max_timeout
-            )
-        return PaymentTerms(self.tokens["USDC"], amount_atomic, PAY_TO, self.settings.max_timeout)
+            return PaymentTerms(self.tokens["TMAI"], amount_atomic * 9 // 10 * 20 * 10**12)
+        return PaymentTerms(self.tokens["USDC"], amount_atomic)
 
 
 def query_pairs(scope: Scope) -> list[tuple[str, str]]:
