@@ -12,12 +12,13 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
-from tests.warehouse.lake.child import publish
+from tests.warehouse.lake.child import TRUSTED, publish, without_pandas
 from warehouse.lake.connect import extensions, opened, read_address
 from warehouse.lake.sync import sync, verify
 
@@ -39,6 +40,7 @@ FROM {at}.grades g JOIN {at}.grades_versions v USING (token_id), {at}.publicatio
 def write(folder: Path) -> dict[str, Any]:
     """Publish as the publisher does, a new file in the place of the old one, and write the lake each time."""
     draft, public = folder / "draft.duckdb", folder / "warehouse.duckdb"
+    without_pandas()
     address = read_address(os.environ)
     for turn in range(1, TURNS + 1):
         publish(draft, tuple((token, "2026-11-01", 50.0 + turn, turn) for token in range(TOKENS)))
@@ -87,4 +89,5 @@ def _one_publication(rows: list[tuple[Any, ...]]) -> int:
 if __name__ == "__main__":
     work, where, *more = sys.argv[1:]
     sys.path += more  # pandas and polars stand beside another DuckDB, which must not come first
+    duckdb.connect = partial(duckdb.connect, config=TRUSTED)
     print(json.dumps({"write": write, "read": read}[work](Path(where))))
