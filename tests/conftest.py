@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests import blank_file
+from tests import blank_file, blank_ledger
 from tests.object_storage import s3_server, s3_url
 from tests.stores import ledger_url, postgres
 
@@ -107,6 +107,12 @@ def _blank_file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     folder = Path(os.environ.get(blank_file.FOLDER) or shared / "blank-files")
     folder.mkdir(exist_ok=True)
     with blank_file.copied(folder):
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _blank_ledger() -> Iterator[None]:
+    with blank_ledger.repeated():
         yield
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,10 @@ from payer.ledger.backup import _advance_sequences
 from payer.ledger.database import connect, schema
 from payer.values.errors import LedgerTooNew
 from payer.values.events import DeliveryFailed, Sent, Settled, Undelivered
+from tests import blank_ledger
 from tests.payer import purchases as p
 from tests.payer.ledger.older_schema import to_schema_7
+from tests.stores import new_ledger_url
 
 LATER = "9999"
 _LATER = f'''
@@ -45,6 +48,13 @@ connect._MIGRATIONS, connect.SCHEMA_VERSION = Path(sys.argv[2]), sys.argv[3]
 with Ledger.open(sys.argv[1]) as ledger:
     print(sorted(one.purchase_id for one in ledger.purchases()))
 """
+
+
+@pytest.fixture(autouse=True)
+def _migrated() -> Iterator[None]:
+    """Nothing is repeated where the migrations are the subject."""
+    with blank_ledger.migrated():
+        yield
 
 
 @pytest.fixture
@@ -75,6 +85,39 @@ def contents(url: str) -> dict[str, list[object]]:
         }
     opened.dispose()
     return dict(found)
+
+
+def tables(url: str) -> dict[str, list[object]]:
+    """Columns, keys, constraints and indexes of every table, and the version."""
+    opened = sa.create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
+    with opened.connect() as connection:
+        look = sa.inspect(connection)
+        parts = (look.get_columns, look.get_unique_constraints, look.get_check_constraints)
+        found: dict[str, list[object]] = {
+            name: [look.get_pk_constraint(name), *(sorted(map(repr, part(name))) for part in parts)]
+            for name in look.get_table_names()
+        }
+        made = {
+            "sqlite": "SELECT name, sql FROM sqlite_master",
+            "postgresql": "SELECT indexname, indexdef FROM pg_indexes",
+        }
+        found["made by"] = sorted(map(repr, connection.execute(sa.text(made[opened.dialect.name]))))
+        found["version"] = list(connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalars())
+    opened.dispose()
+    return found
+
+
+def test_a_new_ledger_that_tests_begin_with_is_what_the_migrations_make(
+    request: pytest.FixtureRequest, ledger_url: str, tmp_path: Path
+) -> None:
+    store = "sqlite" if ledger_url.startswith("sqlite") else "postgresql"
+    heard, repeated = (new_ledger_url(request, store, tmp_path) for _ in range(2))
+    Ledger.open(ledger_url).close()
+    with blank_ledger.repeated():
+        for url in (heard, repeated):
+            Ledger.open(url).close()
+    assert tables(repeated) == tables(heard) == tables(ledger_url)
+    assert tables(repeated)["version"] == [connect.SCHEMA_VERSION]
 
 
 def test_a_populated_ledger_is_raised_and_keeps_every_row(
