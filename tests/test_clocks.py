@@ -12,6 +12,7 @@ import pytest
 
 from tests import at_moments
 from tests.clocks import run_python
+from tests.warehouse.empty_home import shared_empty_home
 
 CLOCKS = {
     "the first of a month, just begun": datetime(2027, 2, 1, 0, 5, tzinfo=UTC),
@@ -31,6 +32,7 @@ TIMELY = (
 @pytest.fixture(scope="module")
 def at_each(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The suites' exit code and output at each of the moments."""
+    shared_empty_home()  # by the clock of the machine, for all of them
     base, folder = tmp_path_factory.mktemp("base"), tmp_path_factory.mktemp("moments")
     for number, moment in enumerate(CLOCKS.values()):
         (folder / str(number)).write_text(str(moment.timestamp()))

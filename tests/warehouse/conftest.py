@@ -11,23 +11,16 @@ import pytest
 from payer.ledger import Ledger
 from sources import registry
 from sources.model import Dataset
-from tests import blank_file
 from tests.warehouse import sample_market
+from tests.warehouse.empty_home import shared_empty_home
 from tests.warehouse.purchases import open_ledger
-from warehouse.cache.store import Cache
-from warehouse.load.self_repair import load
-from warehouse.publish.publish import publish
 from warehouse.publish.views.table_parts import lake_mark
 
 
 @pytest.fixture(scope="session")
-def empty_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Made once; tests take copies."""
-    home = tmp_path_factory.mktemp("empty")
-    with blank_file.made(), open_ledger(home) as opened:
-        load(Cache(home), opened)
-        publish(home, opened)
-    return home
+def empty_home() -> Path:
+    """Made once for all workers; tests take copies."""
+    return shared_empty_home()
 
 
 @pytest.fixture
