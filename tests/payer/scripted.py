@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
 
 from payer.chain.chain import Account, Head, TokenData
@@ -201,6 +202,7 @@ def order(number: int = 0, **changes: object) -> Order:
     return p.order(number, **changes)
 
 
+@cache
 def policy(text: str = POLICY) -> Policy:
     return parse_policy(text)
 
@@ -214,11 +216,21 @@ def close_ledgers() -> None:
         _ledgers.pop().close()
 
 
+_stores: list[Store] = []
+
+
+def _store(number: int) -> Store:
+    """Used again by the next test, blank: its statements are compiled by then."""
+    while len(_stores) <= number:
+        _stores.append(Store())
+    return _stores[number]
+
+
 def context(
     tmp_path: Path | None, seller: ScriptedSeller, chain: ScriptedChain, clock: FakeClock | None = None
 ) -> PayerContext:
     """A desk with a ledger in that folder; without one in memory, which a large table of cases needs."""
-    ledger = Store().opened() if tmp_path is None else Ledger.open(f"sqlite:///{tmp_path}/ledger.db")
+    ledger = _store(len(_ledgers)).opened() if tmp_path is None else Ledger.open(f"sqlite:///{tmp_path}/ledger.db")
     _ledgers.append(ledger)
     return PayerContext(
         ledger=ledger,
