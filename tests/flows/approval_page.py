@@ -25,7 +25,7 @@ def approve_in_page(url: str, resumed: Callable[[], bool], *, picture: Path | No
     Prefect's page says so and stays as it is when its server was too busy to take the form: a person submits again.
     """
     with browser() as chromium:
-        page = chromium.new_page(viewport={"width": 1000, "height": 900})
+        page = chromium.new_page(viewport={"width": 1000, "height": 900}, reduced_motion="reduce")
         for _ in range(TRIES):
             page.goto(url)
             page.get_by_role("button", name="Resume").first.click(timeout=60_000)

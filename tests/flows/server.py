@@ -158,7 +158,7 @@ class Prefect:
                     return found
             except OSError:
                 pass
-            time.sleep(0.25)
+            time.sleep(0.5)
         raise TimeoutError(f"{what}: not within {seconds} s\n{self.log('server')}\n{self.log('worker')}")
 
     def log(self, name: str) -> str:

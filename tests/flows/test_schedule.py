@@ -10,6 +10,7 @@ import subprocess
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,15 +81,21 @@ def deployments(prefect: Prefect) -> dict[str, Any]:
     return {f"{flows[one['flow_id']]}/{one['name']}": one for one in found}
 
 
+@cache
+def id_of(prefect: Prefect, deployment: str) -> str:
+    """It stays; to look it up again with each look at runs would keep the server busier than the runs do."""
+    return str(deployments(prefect)[deployment]["id"])
+
+
 def runs_of(prefect: Prefect, deployment: str) -> list[dict[str, Any]]:
-    only = {"deployments": {"id": {"any_": [deployments(prefect)[deployment]["id"]]}}}
+    only = {"deployments": {"id": {"any_": [id_of(prefect, deployment)]}}}
     found: list[dict[str, Any]] = prefect.post("/flow_runs/filter", only)
     return found
 
 
 def begin_run(prefect: Prefect, deployment: str, **parameters: object) -> dict[str, Any]:
     """Ask for a run of the deployment, as Prefect's pages do, with these parameters."""
-    where = f"/deployments/{deployments(prefect)[deployment]['id']}/create_flow_run"
+    where = f"/deployments/{id_of(prefect, deployment)}/create_flow_run"
     run: dict[str, Any] = prefect.post(where, {"state": {"type": "SCHEDULED"}, "parameters": parameters})
     return run
 
@@ -154,7 +161,7 @@ def test_a_schedule_fires_and_its_data_arrives(prefect: Prefect, buyer: Buyer) -
     assert rows > 100
     bought = "SELECT DISTINCT reason, flow_run_id, deployment, verified_on_chain FROM costs WHERE flow = 'grades'"
     [(reason, flow_run, deployment, proved)] = query(buyer.home, bought)[1]
-    assert (reason, deployment, proved) == ("schedule", deployments(prefect)["grades/buy-grades-daily"]["id"], True)
+    assert (reason, deployment, proved) == ("schedule", id_of(prefect, "grades/buy-grades-daily"), True)
     message = prefect.get(f"/flow_runs/{flow_run}")["state"]["message"]
     assert message is None or "3 paid calls, 0.051 USDC" in message
 
@@ -360,7 +367,7 @@ def test_a_refused_run_fails_at_once_with_the_reason(prefect: Prefect, session_w
 
 def test_of_late_runs_that_fire_together_only_the_newest_buys(prefect: Prefect) -> None:
     """As after an outage. No run of the past can be scheduled: that these were is written into the database."""
-    deployment = deployments(prefect)["moonshots/buy-moonshots-six-hourly"]["id"]
+    deployment = id_of(prefect, "moonshots/buy-moonshots-six-hourly")
     now = datetime.now(UTC)
     prefect.patch("/work_pools/local", {"is_paused": True})
     late = []
