@@ -9,6 +9,7 @@ an `AbsentSpan`, judged with all others of its key.
 from __future__ import annotations
 
 import sys
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
@@ -193,10 +194,10 @@ def _cover_window(dataset: Dataset, pages: Sequence[DeliveredPage], elsewhere: S
 
 
 def _slots_by_key(pages: Sequence[DeliveredPage]) -> dict[str, set[int]]:
-    present: dict[str, set[int]] = {}
+    present: defaultdict[str, set[int]] = defaultdict(set)
     for page in pages:
         for key, number in page.cells:
-            present.setdefault(key, set()).add(number)
+            present[key].add(number)
     return present
 
 

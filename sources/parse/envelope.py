@@ -38,7 +38,7 @@ def as_utf8(body: bytes, content_type: str = "") -> tuple[bytes, tuple[str, ...]
     """
     if body.startswith(codecs.BOM_UTF8):
         body = body[len(codecs.BOM_UTF8) :]
-    if body.isascii() and 0 not in body[:4] and b"\x1b" not in body and b"~{" not in body:
+    if body.isascii() and 0 not in body[:4] and b"\x1b" not in body and (b"~" not in body or b"~{" not in body):
         return body, ()
     declared = declared_charset(content_type)
     detected = json.detect_encoding(body)

@@ -24,10 +24,12 @@ LOST = "\ufffd"
 
 _STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 _NO_BRACKETS = bytes(set(range(256)) - set(_STEPS))
+_NO_MARKS = bytes(set(range(256)) - set(b"[]{}:"))
 _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
 _SHAPE = bytes.maketrans(b"123456789.E", b"0000000000e")
 _LONG = (b"0" * 17, b"e-000")
-"""With every digit and point a zero: sixteen digits and more, or an exponent that may reach below a double."""
+"""With every digit and point a zero: sixteen digits and more, or an exponent that may reach below a double. Looked for
+from the end, which is twice as quick."""
 
 _WHITESPACE = b" \t\n\r"
 """JSON's own (RFC 8259 section 2)."""
@@ -52,16 +54,21 @@ class Document:
 
 def read_json(text: bytes) -> Document:
     """Decode JSON in UTF-8. Raises ValueError for what is no JSON, and for nesting deeper than DEEPEST."""
-    if _depth(text) > DEEPEST and _depth(_STRINGS.sub(b"", text)) > DEEPEST:
+    marks = text.translate(None, _NO_MARKS)
+    # Without its innermost objects, which are one level, a page of flat rows has hardly a bracket to walk over.
+    flat = marks.translate(None, b":").replace(b"{}", b"")
+    if _depth(flat) >= DEEPEST and _depth(_STRINGS.sub(b"", text).translate(None, _NO_BRACKETS)) > DEEPEST:
         raise ValueError(f"nested more than {DEEPEST} deep")
     shape = text.translate(_SHAPE)
     try:
-        value = _EXACT.decode(text) if any(long in shape for long in _LONG) else msgspec.json.decode(text)
+        value = _EXACT.decode(text) if any(shape.rfind(long) >= 0 for long in _LONG) else msgspec.json.decode(text)
     except RecursionError as error:
         raise ValueError(str(error)) from None
     except (msgspec.DecodeError, ValueError):
         return _leniently(text)
-    return Document(value) if _names_are_unique(text, value) else _leniently(text)
+    # Each name is followed by a colon of its own: with no more colons than different names, no name is there twice.
+    names = _count_names(value, marks.count(b"{"))
+    return Document(value) if names == marks.count(b":") or _are_unique(text, names) else _leniently(text)
 
 
 def exact_number(text: str) -> float | Decimal:
@@ -79,24 +86,23 @@ def exact_number(text: str) -> float | Decimal:
 _EXACT = msgspec.json.Decoder(float_hook=exact_number)
 
 
-def _depth(text: bytes) -> int:
+def _depth(brackets: bytes) -> int:
     """Depth of nested brackets. Decoders recurse on the C stack, which a body of brackets would overflow."""
-    brackets = text.translate(None, _NO_BRACKETS)
     return max(accumulate(map(_STEPS.__getitem__, brackets)), default=0)
 
 
-def _names_are_unique(text: bytes, value: Any) -> bool:
-    """True when the text has as many names as the decoded value; False also where names can't be counted so simply.
+def _are_unique(text: bytes, names: int) -> bool:
+    """True when the text has no more names than the decoded value; False also where they can't be counted so simply.
 
     A name is followed by its colon, and so may be a quote within a text: that counts too many names, never too few.
     """
     bare = text.translate(None, _WHITESPACE)
-    names = bare.count(b'":')
+    seen = bare.count(b'":')
     if b"\\" in bare:
         if b'\\\\"' in bare:
             return False
-        names -= bare.count(b'\\":')
-    return names == _count_names(value, text.count(b"{"))
+        seen -= bare.count(b'\\":')
+    return seen == names
 
 
 def _count_names(value: Any, objects: int) -> int:

@@ -24,9 +24,10 @@ MUTANTS = (
         "sources/parse/json_text.py",
         PARSE,
         repeated_names_unnoticed=(
-            "return Document(value) if _names_are_unique(text, value) else",
+            'return Document(value) if names == marks.count(b":") or _are_unique(text, names) else',
             "return Document(value) if True else",
         ),
+        repeated_names_among_colons=('if names == marks.count(b":") or', 'if names <= marks.count(b":") or'),
         names_counted_across_blanks=("bare = text.translate(None, _WHITESPACE)", "bare = text"),
         last_name_wins=(
             "        if not names:\n            return found",
@@ -36,7 +37,7 @@ MUTANTS = (
             "return value if value - value == 0 and Decimal(repr(value)) == exact else exact",
             "return value",
         ),
-        long_numbers_overlooked=("if any(long in shape for long in _LONG) else", "if False else"),
+        long_numbers_overlooked=("if any(shape.rfind(long) >= 0 for long in _LONG) else", "if False else"),
         not_a_number_is_infinity=('if word == "NaN":', "if False:"),
     ),
     *of(

@@ -44,10 +44,10 @@ CREATE TABLE IF NOT EXISTS coverage_pages (
 """
 
 
-def prepare(con: duckdb.DuckDBPyConnection) -> dict[str, str]:
-    """Bring a file to what is declared today; returns its `meta`. A file of another format is left as it is, to be
-    rebuilt."""
-    meta = read_meta(con)
+def prepare(con: duckdb.DuckDBPyConnection, meta: dict[str, str] | None = None) -> dict[str, str]:
+    """Bring a file to what is declared today; returns its `meta`, which the caller may know. A file of another format
+    is left as it is, to be rebuilt."""
+    meta = read_meta(con) if meta is None else meta
     if meta and (meta["format"] != str(FORMAT) or meta.get("prepared") == _prepared()):
         return meta
     con.execute("BEGIN")

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,8 +33,9 @@ STORAGE = "v1.5.0"
 MEMORY = "1GB"
 """Memory that DuckDB may use for one load; beyond it works on disk, beside the file."""
 
-LOG_KEPT = 256 << 10
-"""Bytes of DuckDB's log that closing leaves for the next opening to replay: up to there that is the quicker."""
+LOG_KEPT = 128 << 10
+"""Bytes of DuckDB's log that closing leaves for the next opening to replay: up to there that is the quicker. What would
+make more goes into the file itself, without being written to the log first."""
 
 SMALL_FILE, FEW_ROWS = 64 << 20, 5_000
 """Below both, one thread is quicker than sharing the work with a second."""
@@ -60,11 +62,13 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class KnownDeliveries:
-    """The purchases that a load left in the cache with a seq above `start`, and whether the cache was complete."""
+    """The purchases that a load left in the cache with a seq above `start`, whether the cache was complete, and when
+    the newest of all deliveries in it was observed."""
 
     start: int
     purchases: set[str]
     complete: bool
+    newest: datetime | None = None
 
 
 class Cache:
@@ -80,7 +84,8 @@ class Cache:
         self.meta: dict[str, str] = {}
         """The file's `meta` when it was opened last."""
         self._lock = self.path.with_suffix(".lock")
-        self._remembered: tuple[object, KnownDeliveries | None] = (None, None)
+        self._remembered: tuple[object, KnownDeliveries | None, dict[str, str]] = (None, None, {})
+        self._to_remember: KnownDeliveries | None = None
         self._rows: int | None = None
         self._created: set[tuple[str, str]] = set()
 
@@ -109,12 +114,14 @@ class Cache:
         import duckdb
 
         settings: Settings = {"memory_limit": MEMORY, "temp_directory": str(self.path.with_suffix(".tmp"))}
+        settings["checkpoint_threshold"] = f"{LOG_KEPT} bytes"
         instance = take(settings, threads=self._threads())
         con = instance.connection.cursor()
         try:
             self._attach(con)
             con.execute(f"USE {_NAME}")
-            self.meta = schema.prepare(con)
+            self._to_remember, unchanged = None, self.remembered() is not None
+            self.meta = schema.prepare(con, self._remembered[-1] if unchanged else None)
         except BaseException as error:
             self._detach(instance, con)
             if not isinstance(error, duckdb.Error) or not is_damage(error):
@@ -126,6 +133,8 @@ class Cache:
             self._detach(instance, con)
             self.log.vouch()
             self.log.close_to_others()
+            if self._to_remember is not None:
+                self._remembered = self._content(), self._to_remember, self.meta
 
     def checkpoint(self) -> None:
         """Write the log into the file itself, so that it is whole without it. Hold the lock."""
@@ -150,12 +159,13 @@ class Cache:
         self._rows = rows
 
     def remember(self, deliveries: KnownDeliveries) -> None:
-        """Keep what a load left in the file, so that the next one opens no file when nothing is new."""
-        self._remembered = (self._content(), deliveries)
+        """Keep what a load leaves in the file that is open, so that the next one opens no file when nothing is new, and
+        does not ask it for what it knows."""
+        self._to_remember = deliveries
 
     def remembered(self) -> KnownDeliveries | None:
         """Return what the last load left, if nothing has been written to the file since."""
-        content, deliveries = self._remembered
+        content, deliveries, _ = self._remembered
         return deliveries if content == self._content() else None
 
     def tokens(self) -> list[Token]:
@@ -180,9 +190,13 @@ class Cache:
             query = f"SELECT DISTINCT {column_list(columns)} FROM {quoted(table)} ORDER BY ALL"
             return con.execute(query).fetchall()
 
-    def _content(self) -> tuple[tuple[int, int] | None, bytes]:
+    def _content(self) -> tuple[tuple[int, ...], bytes]:
         """Equal for a file that nobody has written to, or cut the log of, in between."""
-        return file_identity(self.path), self.log.noted()
+        try:
+            status = self.path.stat()
+        except FileNotFoundError:
+            return (), b""
+        return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns), self.log.noted()
 
     def _threads(self) -> int | None:
         if self._rows is None:

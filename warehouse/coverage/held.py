@@ -20,8 +20,9 @@ from sources.planner.demand import again_edition
 from sources.planner.held import Absence, AbsentCells, HeldCells, OpenGroup, gaps
 from sources.planner.pieces import AGAIN, group_of
 from sources.slots import FINAL, slot
+from warehouse.cache.sql import arrow_table
 from warehouse.coverage.page import declared
-from warehouse.coverage.store import DONE, ENDED, OPEN, arrow_table, key_sql, read_spans
+from warehouse.coverage.store import DONE, ENDED, OPEN, key_sql, read_spans
 
 if TYPE_CHECKING:
     import duckdb

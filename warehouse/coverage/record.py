@@ -139,12 +139,16 @@ def add_spans(con: duckdb.DuckDBPyConnection, name: str, spans: Sequence[Covered
         con.execute(f"DELETE FROM coverage WHERE dataset = ? AND {predicate}", [name, *keys])
     dated = registry.dataset(name).restated_for > 0
     flat = [span for each in by_key.values() for span in flattened(each, dated=dated)]
-    append(con, "coverage", store.span_rows(name, flat))
+    append(con, "coverage", store.SPANS, store.span_rows(name, flat))
 
 
 def flattened(spans: Sequence[CoveredSpan], *, dated: bool = False) -> list[CoveredSpan]:
     """Spans of one key with each slot once: settled where any span says so, else in the latest bucket. Equal content
     gives equal spans. `dated`: settled rows may be restated, so the bucket they were last seen in counts, too."""
+    if len(spans) == 1:
+        [span] = spans
+        bucket = 0 if span.settled and not dated else span.bucket
+        return [CoveredSpan(span.key, span.first, span.last, bucket, span.settled)]
     layers: dict[tuple[bool, int], list[Span]] = {}
     for span in spans:
         bucket = 0 if span.settled and not dated else span.bucket

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from sources import registry
 from sources.coverage.cover import Coverage, CoveredSpan
 from sources.coverage.delivered_page import DeliveredPage
 from sources.planner.pieces import Group, group_of
-from warehouse.cache.sql import among, append, quoted
+from warehouse.cache.sql import among, append, parsed, quoted
 
 if TYPE_CHECKING:
     import duckdb
-    import pyarrow as pa
 
     from sources.model import Dataset
 
@@ -86,7 +84,7 @@ def read_groups(con: duckdb.DuckDBPyConnection, keys: Collection[GroupId]) -> St
     of_groups, group_ids = among("group_id", [group_id for _, group_id in keys])
     of_datasets, datasets = among("dataset", sorted(names))
     query = f"SELECT dataset, group_id, state FROM coverage_groups WHERE {of_groups} OR (state = ? AND {of_datasets})"
-    rows = con.execute(query, [*group_ids, ENDED, *datasets]).fetchall()
+    rows = con.execute(parsed(con, query), [*group_ids, ENDED, *datasets]).fetchall()
     states = {(name, group_id): state for name, group_id, state in rows}
     begun = {key for key, state in states.items() if state != DONE}
     waiting = sorted(key for key, state in states.items() if state == ENDED and key[0] in names)
@@ -113,7 +111,7 @@ def _pages(con: duckdb.DuckDBPyConnection, keys: Collection[GroupId]) -> dict[Gr
 
 def read_spans(con: duckdb.DuckDBPyConnection, query: str, values: list[Any]) -> list[CoveredSpan]:
     """Spans from a query for key, first, last, bucket and settled."""
-    return [CoveredSpan(*row) for row in con.execute(query, values).fetchall()]
+    return [CoveredSpan(*row) for row in con.execute(parsed(con, query), values).fetchall()]
 
 
 def key_sql(dataset: Dataset) -> str:
@@ -137,74 +135,55 @@ def delete_groups(con: duckdb.DuckDBPyConnection, groups: Sequence[GroupPages]) 
 def write_groups(con: duckdb.DuckDBPyConnection, groups: Sequence[GroupPages]) -> None:
     """Write the groups as they are now: what they lack; spans only of open ones; pages also of listings that another
     one follows."""
-    append(con, "coverage_groups", _group_rows(groups))
-    append(con, "coverage_absent", _absent_rows(groups))
+    append(con, "coverage_groups", _GROUPS, _group_rows(groups))
+    append(con, "coverage_absent", _ABSENT, _absent_rows(groups))
     for group in groups:
         if group.state != DONE or group.dataset in followed_listings():
-            append(con, "coverage_pages", _page_rows(group))
+            append(con, "coverage_pages", _PAGES, _page_rows(group))
         if group.state != DONE:
-            append(con, "coverage_open", span_rows(group.dataset, group.coverage.spans, group.group_id))
+            spans = [(group.group_id, *row) for row in span_rows(group.dataset, group.coverage.spans)]
+            append(con, "coverage_open", {"group_id": "string", **SPANS}, spans)
 
 
-def span_rows(name: str, spans: Sequence[CoveredSpan], group_id: str | None = None) -> pa.Table:
-    """Spans as rows of `coverage`, or with a group of `coverage_open`."""
-    kinds = {"dataset": "string", "group_id": "string", "key": "string", "first": "int64", "last": "int64"}
-    kinds |= {"bucket": "int64", "settled": "bool"}
-    rows = [(name, group_id, span.key, span.first, span.last, span.bucket, span.settled) for span in spans]
-    table = arrow_table(kinds, rows)
-    return table if group_id is not None else table.drop_columns(["group_id"])
+SPANS = {"dataset": "string", "key": "string", "first": "int64", "last": "int64", "bucket": "int64", "settled": "bool"}
+"""Columns of `coverage`."""
+
+_GROUP = {"dataset": "string", "group_id": "string"}
+_ABSENT = {**_GROUP, "key": "string", "first": "int64", "last": "int64", "bucket": "int64", "asked_at": "int64"}
+_ABSENT |= {"failed": "bool"}
+_GROUPS = {**_GROUP, "edition": "string", "bucket": "int64", "context": "string", "pages": "numbers", "state": "string"}
+_GROUPS |= {"rows": "int64", "page_rows": "int64", "completed_at": "time"}
+_PAGES = {**_GROUP, "page": "int64", "purchase_id": "string", "observed_at": "time", "rows": "int64", "keys": "strings"}
+_PAGES |= {"slots": "numbers", "known": "bool", "readable": "bool", "stated": "int64"}
 
 
-def arrow_table(kinds: Mapping[str, str], rows: Sequence[Sequence[Any]]) -> pa.Table:
-    """Rows as Arrow: the names of their columns, in order, with the names of Arrow's types."""
-    import pyarrow as pa
-
-    columns = zip(*rows, strict=True) if rows else [()] * len(kinds)
-    arrays = [pa.array(each, _arrow_type(kind)) for each, kind in zip(columns, kinds.values(), strict=True)]
-    return pa.table(arrays, list(kinds))
+def span_rows(name: str, spans: Sequence[CoveredSpan]) -> list[tuple[Any, ...]]:
+    return [(name, span.key, span.first, span.last, span.bucket, span.settled) for span in spans]
 
 
-@cache
-def _arrow_type(kind: str) -> pa.DataType:
-    import pyarrow as pa
-
-    times = {"time": pa.timestamp("us", "UTC"), "second": pa.timestamp("s", "UTC")}
-    lists = {"strings": pa.list_(pa.string()), "numbers": pa.list_(pa.int64())}
-    return times.get(kind) or lists.get(kind) or pa.type_for_alias(kind)
-
-
-def _absent_rows(groups: Sequence[GroupPages]) -> pa.Table:
-    kinds = {"dataset": "string", "group_id": "string", "key": "string", "first": "int64", "last": "int64"}
-    kinds |= {"bucket": "int64", "asked_at": "int64", "failed": "bool"}
-    return arrow_table(
-        kinds,
-        [
-            (group.dataset, group.group_id, span.key, span.first, span.last, *span.ask)
-            for group in groups
-            for span in group.coverage.absent
-        ],
-    )
+def _absent_rows(groups: Sequence[GroupPages]) -> list[tuple[Any, ...]]:
+    return [
+        (group.dataset, group.group_id, span.key, span.first, span.last, *span.ask)
+        for group in groups
+        for span in group.coverage.absent
+    ]
 
 
-def _group_rows(groups: Sequence[GroupPages]) -> pa.Table:
-    kinds = {"dataset": "string", "group_id": "string", "edition": "string", "bucket": "int64", "context": "string"}
-    kinds |= {"pages": "numbers", "state": "string", "rows": "int64", "page_rows": "int64", "completed_at": "time"}
+def _group_rows(groups: Sequence[GroupPages]) -> list[tuple[Any, ...]]:
     rows = []
     for each in groups:
         context = None if each.state == DONE else json.dumps(asdict(each.group))
-        pages = each.coverage.open_group.pages if each.coverage.open_group else ()
+        pages = list(each.coverage.open_group.pages) if each.coverage.open_group else []
         request = (*each.id, each.group.edition, each.group.bucket, context)
         rows.append((*request, pages, each.state, each.rows, each.coverage.page_rows, each.last_at))
-    return arrow_table(kinds, rows)
+    return rows
 
 
-def _page_rows(group: GroupPages) -> pa.Table:
-    kinds = {"dataset": "string", "group_id": "string", "page": "int64", "purchase_id": "string", "observed_at": "time"}
-    kinds |= {"rows": "int64", "keys": "strings", "slots": "numbers", "known": "bool", "readable": "bool"}
+def _page_rows(group: GroupPages) -> list[tuple[Any, ...]]:
     rows = []
     for page in group.pages:
         answer = page.answer
         keys, slots = [key for key, _ in answer.cells], [number for _, number in answer.cells]
         cells = (answer.rows, keys, slots, answer.known, answer.readable, answer.stated)
         rows.append((*group.id, answer.page, page.purchase_id, answer.received_at, *cells))
-    return arrow_table(kinds | {"stated": "int64"}, rows)
+    return rows

@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from warehouse.cache.sql import append
-from warehouse.coverage.store import arrow_table
 from warehouse.load.report import Drifted
 
 if TYPE_CHECKING:
@@ -18,28 +17,30 @@ if TYPE_CHECKING:
 _Change = tuple[str, str, str]
 """Dataset, column, and kind of change."""
 
+_LOADS = {"purchase_id": "string", "seq": "int64", "dataset": "string", "rows_in": "int64", "rows_new": "int64"}
+_LOADS |= {"rows_changed": "int64", "rows_quarantined": "int64", "observed_at": "time", "envelope": "string"}
+_QUARANTINED = {"purchase_id": "string", "dataset": "string", "observed_at": "time", "reason": "string"}
+_QUARANTINED |= {"raw": "string"}
+
 
 def insert_loads(con: duckdb.DuckDBPyConnection, pages: Sequence[Page], counts: Mapping[str, tuple[int, int]]) -> None:
     """Insert one row per delivery, also for one without rows. `counts` are new and changed rows per purchase."""
-    kinds = {"purchase_id": "string", "seq": "int64", "dataset": "string", "rows_in": "int64", "rows_new": "int64"}
-    kinds |= {"rows_changed": "int64", "rows_quarantined": "int64", "observed_at": "time", "envelope": "string"}
     rows = []
     for page in pages:
         new, changed = counts.get(page.purchase_id, (0, 0))
         read = (page.rows_in, new, changed, page.rows_quarantined)
         rows.append((page.purchase_id, page.seq, page.name, *read, page.observed_at, page.envelope))
-    append(con, "loads", arrow_table(kinds, rows))
+    append(con, "loads", _LOADS, rows)
 
 
 def insert_quarantined(con: duckdb.DuckDBPyConnection, pages: Sequence[Page]) -> None:
     """Insert every row, and every whole body, that could not be read (I4)."""
-    kinds = {"purchase_id": "string", "dataset": "string", "observed_at": "time", "reason": "string", "raw": "string"}
     rows = [
         (page.purchase_id, page.name, page.observed_at, reason, raw)
         for page in pages
         for reason, raw in page.quarantine
     ]
-    append(con, "quarantined", arrow_table(kinds, rows))
+    append(con, "quarantined", _QUARANTINED, rows)
 
 
 def insert_rewind(con: duckdb.DuckDBPyConnection, table: str, pages: Sequence[Page]) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from payer.values.crashpoints import crash_point
 from warehouse.cache.generation import outdated, write_meta
-from warehouse.cache.sql import among
+from warehouse.cache.sql import among, parsed
 from warehouse.cache.store import Cache, KnownDeliveries
 from warehouse.cache.tables import declared_tables
 from warehouse.coverage.page import Page
@@ -61,16 +61,19 @@ def load_missing(cache: Cache, ledger: LedgerReader) -> LoadReport:
         with cache.open() as con:
             start, purchases = 0, all_loaded(con)
         index = ledger.delivery_index()
+    known = KnownDeliveries(start, purchases, before.complete, before.newest)
     missing = {purchase for _, purchase in index if purchase not in purchases}
     done = LoadReport()
     if missing:
         chunks = parallel.in_chunks(ledger.deliveries(start, missing), BATCH_DELIVERIES, BATCH_BYTES)
         for pages in parallel.read_chunks(chunks, len(missing)):
-            done = report.joined(done, _load_batch(cache, ledger, pages))
+            known = _with(known, pages)
+            done = report.joined(done, _load_batch(cache, ledger, pages, known))
     if not before.complete:
         with cache.open() as con:
             write_meta(con, whole="yes")
-    cache.remember(KnownDeliveries(start, purchases | missing, complete=True))
+            cache.meta = {**cache.meta, "whole": "yes"}
+            cache.remember(replace(known, complete=True))
     return done
 
 
@@ -79,10 +82,19 @@ def _known_deliveries(cache: Cache) -> KnownDeliveries:
     with cache.open() as con:
         if why := outdated(cache.meta):
             raise Outdated(why)
-        highest = con.execute("SELECT max(seq) FROM loads").fetchall()[0][0] or 0
-        start = max(highest - MARGIN, 0)
+        [(highest, newest)] = con.execute("SELECT max(seq), max(observed_at) FROM loads").fetchall()
+        start = max((highest or 0) - MARGIN, 0)
         rows = con.execute("SELECT purchase_id FROM loads WHERE seq > ?", [start]).fetchall()
-    return KnownDeliveries(start, {purchase for (purchase,) in rows}, cache.meta["whole"] == "yes")
+        known = KnownDeliveries(start, {purchase for (purchase,) in rows}, cache.meta["whole"] == "yes", newest)
+        cache.remember(known)
+    return known
+
+
+def _with(known: KnownDeliveries, pages: Sequence[Page]) -> KnownDeliveries:
+    """The known deliveries once these pages are loaded."""
+    newest = max(page.observed_at for page in pages)
+    purchases = known.purchases | {page.purchase_id for page in pages}
+    return replace(known, purchases=purchases, newest=max(newest, known.newest or newest))
 
 
 def all_loaded(con: duckdb.DuckDBPyConnection) -> set[str]:
@@ -90,8 +102,8 @@ def all_loaded(con: duckdb.DuckDBPyConnection) -> set[str]:
     return {purchase for (purchase,) in con.execute("SELECT purchase_id FROM loads").fetchall()}
 
 
-def _load_batch(cache: Cache, ledger: LedgerReader, pages: list[Page]) -> LoadReport:
-    """Load one batch, and replay the loaded deliveries that were observed after one of it.
+def _load_batch(cache: Cache, ledger: LedgerReader, pages: list[Page], known: KnownDeliveries) -> LoadReport:
+    """Load one batch, and replay the loaded deliveries that were observed after one of it. `known` are all then.
 
     Bodies to replay are read from the ledger while the cache is closed; the batch is then looked at again, as another
     process may have loaded meanwhile.
@@ -103,12 +115,14 @@ def _load_batch(cache: Cache, ledger: LedgerReader, pages: list[Page]) -> LoadRe
         with cache.open() as con:
             if why := outdated(cache.meta):
                 raise Outdated(why)
-            loaded = _loaded(con, pages)
+            loaded = [] if _is_news(cache.remembered(), pages) else _loaded(con, pages)
             already = {delivery.purchase_id for delivery in loaded} & {page.purchase_id for page in pages}
             needed = _to_replay(pages, already, loaded, replays, unavailable)
             if not needed:
                 cache.create_tables(con, {*replays, *_by_table(pages)})
-                return _commit(con, pages, already, replays, in_order=not unavailable)
+                done = _commit(con, pages, already, replays, in_order=not unavailable)
+                cache.remember(known)
+                return done
         for table, purchases in needed.items():
             earlier = list(read(ledger.deliveries(0, purchases)))
             pages = [*pages, *earlier]
@@ -117,14 +131,20 @@ def _load_batch(cache: Cache, ledger: LedgerReader, pages: list[Page]) -> LoadRe
             unavailable |= purchases - available
 
 
+def _is_news(known: KnownDeliveries | None, pages: Sequence[Page]) -> bool:
+    """True when none of the pages is loaded, nor anything that was observed with the first or later."""
+    if known is None or known.newest is None:
+        return False
+    return all(page.observed_at > known.newest and page.purchase_id not in known.purchases for page in pages)
+
+
 def _loaded(con: duckdb.DuckDBPyConnection, pages: Sequence[Page]) -> list[LoadedDelivery]:
     """Those of the batch that are loaded, perhaps by another process a moment ago, and all that were observed with its
     first delivery or later."""
     in_batch, ids = among("purchase_id", [page.purchase_id for page in pages])
-    rows = con.execute(
-        f"SELECT purchase_id, dataset, observed_at, seq FROM loads WHERE {in_batch} OR observed_at >= ?",
-        [*ids, min(page.observed_at for page in pages)],
-    ).fetchall()
+    query = f"SELECT purchase_id, dataset, observed_at, seq FROM loads WHERE {in_batch} OR observed_at >= ?"
+    first = min(page.observed_at for page in pages)
+    rows = con.execute(parsed(con, query), [*ids, first]).fetchall()
     return [LoadedDelivery(purchase, dataset, (at, seq)) for purchase, dataset, at, seq in rows]
 
 

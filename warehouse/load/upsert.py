@@ -6,11 +6,10 @@ deletes later deliveries first, and loads them again with the batch.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
-from warehouse.cache.sql import column_list, quoted
+from warehouse.cache.sql import column_list, parsed, quoted
 from warehouse.cache.tables import Table
 from warehouse.errors import WarehouseError
 
@@ -34,38 +33,38 @@ def upsert(con: duckdb.DuckDBPyConnection, table: Table, pages: Sequence[Page], 
     batch = _arrow(table, pages)
     if batch is None:
         return {}
-    con.register("batch", batch)
-    unique = len(pages) == 1 or _keys_are_unique(con, table)
-    fresh = _fresh(con, table, batch, _deliveries(pages), unique=unique)
-    if not len(fresh):
+    unique = len(pages) == 1 or _keys_are_unique(con, table, batch)
+    _fresh = _changes(con, table, batch, _delivery_rows(pages), unique=unique)
+    if _fresh is None:
         return {}
-    con.register("fresh", fresh)
+    _rows = _with_values(_fresh.drop_columns(["delivery", "nth", "is_new", "has_current"]))
     order = f"ORDER BY observed_at, seq, {column_list(table.natural_key)}" if len(pages) > 1 else ""
-    rows = "SELECT * EXCLUDE (delivery, nth, is_new, has_current) FROM fresh"
-    con.execute(f"INSERT INTO {quoted(table.observations)} BY NAME {rows} {order}")
-    _make_current(con, table, replaced=int(fresh["has_current"].to_numpy().sum()), unique=unique)
+    con.execute(parsed(con, f"INSERT INTO {quoted(table.observations)} BY NAME FROM _rows {order}"))
+    _make_current(con, table, _fresh, unique=unique)
     if not in_order:
-        _recompute_current(con, table, "fresh")
-    return _counts(fresh, pages)
+        con.register("again", _fresh)
+        _recompute_current(con, table, "again")
+    return _counts(_fresh, pages)
 
 
-def _fresh(
-    con: duckdb.DuckDBPyConnection, table: Table, batch: pa.Table, deliveries: pa.Table, *, unique: bool
-) -> pa.Table:
-    """The batch's rows that differ from the version before, with all columns of the table, `is_new` and `has_current`.
+def _changes(
+    con: duckdb.DuckDBPyConnection, table: Table, _batch: pa.Table, _deliveries: pa.Table, *, unique: bool
+) -> pa.Table | None:
+    """The batch's rows that differ from the version before, with all columns of the table, `is_new` and `has_current`;
+    None for no rows.
 
     DuckDB only selects which: carrying all columns through its plan takes twice as long as picking them here.
     """
     import pyarrow as pa
 
     parts = {"hash": table.content_hash, "key": column_list(table.natural_key), "same": _same_key(table, "new")}
-    query = (_CHANGES_OF_UNIQUE_KEYS if unique else _CHANGES).format(newest=quoted(table.newest), **parts)
-    if not unique:
-        con.register("deliveries", deliveries)
-    changes = con.execute(query).fetchnumpy()
+    query = (_CHANGED_OF_UNIQUE_KEYS if unique else _CHANGED).format(newest=quoted(table.newest), **parts)
+    changes = con.execute(parsed(con, query)).fetchnumpy()
+    if not len(changes["nth"]):
+        return None
     order = changes["nth"].argsort()
-    rows = batch.take(changes["nth"][order])
-    origin = deliveries.drop_columns("delivery").take(rows["delivery"])
+    rows = _batch if len(order) == len(_batch) else _batch.take(changes["nth"][order])
+    origin = _deliveries.drop_columns("delivery").take(rows["delivery"])
     flags = {name: pa.array(changes[name][order]) for name in ("row_hash", "is_new", "has_current")}
     return pa.table({**_columns(rows), **_columns(origin), **flags})
 
@@ -74,15 +73,23 @@ def _columns(table: pa.Table) -> dict[str, pa.ChunkedArray]:
     return dict(zip(table.column_names, table.columns, strict=True))
 
 
+def _with_values(rows: pa.Table) -> pa.Table:
+    """The columns in which some row has a value."""
+    return rows.select([name for name in rows.column_names if rows[name].null_count < len(rows)])
+
+
 def _counts(fresh: pa.Table, pages: Sequence[Page]) -> Counts:
     """New and changed rows of each purchase that had any."""
-    totals = Counter(zip(fresh["delivery"].to_numpy().tolist(), fresh["is_new"].to_numpy().tolist(), strict=True))
-    return {pages[n].purchase_id: (totals[n, True], totals[n, False]) for n in {n for n, _ in totals}}
+    import numpy as np
+
+    numbers, is_new = fresh["delivery"].to_numpy(), fresh["is_new"].to_numpy()
+    rows, new = (np.bincount(each, minlength=len(pages)).tolist() for each in (numbers, numbers[is_new]))
+    return {pages[n].purchase_id: (new[n], rows[n] - new[n]) for n in range(len(pages)) if rows[n]}
 
 
-_CHANGES = """
+_CHANGED = """
 WITH staged AS (
-    SELECT nth, {key}, {hash} AS row_hash, observed_at, seq FROM batch JOIN deliveries USING (delivery)),
+    SELECT nth, {key}, {hash} AS row_hash, observed_at, seq FROM _batch batch JOIN _deliveries USING (delivery)),
 ordered AS (
     SELECT *, lag(row_hash) OVER versions AS before, row_number() OVER versions AS version
     FROM staged WINDOW versions AS (PARTITION BY {key} ORDER BY observed_at, seq))
@@ -91,18 +98,19 @@ FROM ordered new LEFT JOIN {newest} stored ON {same}
 WHERE new.row_hash IS DISTINCT FROM CASE WHEN version = 1 THEN stored.row_hash ELSE before END"""
 """The batch's rows that differ from the version before, which is in the batch or in the current table."""
 
-_CHANGES_OF_UNIQUE_KEYS = """
-WITH new AS (SELECT nth, {key}, {hash} AS row_hash FROM batch)
+_CHANGED_OF_UNIQUE_KEYS = """
+WITH new AS (SELECT nth, {key}, {hash} AS row_hash FROM _batch batch)
 SELECT nth, new.row_hash, stored.row_hash IS NULL AS is_new, stored.row_hash IS NOT NULL AS has_current
 FROM new LEFT JOIN {newest} stored ON {same}
 WHERE new.row_hash IS DISTINCT FROM stored.row_hash"""
 """The same where no key is twice in the batch: planned in half the time."""
 
 
-def _keys_are_unique(con: duckdb.DuckDBPyConnection, table: Table) -> bool:
+def _keys_are_unique(con: duckdb.DuckDBPyConnection, table: Table, _batch: pa.Table) -> bool:
     """One body holds each key once; several may share some."""
     keys = column_list(table.natural_key)
-    counted = con.execute(f"SELECT count(*) = count(DISTINCT row({keys})) FROM batch").fetchall()
+    query = f"SELECT count(*) = count(DISTINCT row({keys})) FROM _batch"
+    counted = con.execute(parsed(con, query)).fetchall()
     return bool(counted[0][0])
 
 
@@ -110,7 +118,7 @@ def _same_key(table: Table, rows: str) -> str:
     return " AND ".join(f"{rows}.{quoted(name)} = stored.{quoted(name)}" for name in table.natural_key)
 
 
-def _deliveries(pages: Sequence[Page]) -> pa.Table:
+def _delivery_rows(pages: Sequence[Page]) -> pa.Table:
     import pyarrow as pa
 
     return pa.table(
@@ -138,19 +146,20 @@ def _arrow(table: Table, pages: Sequence[Page]) -> pa.Table | None:
     return pa.table({**others, **_columns(rows), "delivery": numbers, "nth": np.arange(len(rows))})
 
 
-def _make_current(con: duckdb.DuckDBPyConnection, table: Table, *, replaced: int, unique: bool) -> None:
-    """Replace the current version of each key by the newest fresh one. `replaced` fresh rows have one."""
+def _make_current(con: duckdb.DuckDBPyConnection, table: Table, _fresh: pa.Table, *, unique: bool) -> None:
+    """Replace the current version of each key by the newest fresh one."""
     key, same, newest = column_list(table.natural_key), _same_key(table, "new"), quoted(table.newest)
+    replaced = int(_fresh["has_current"].to_numpy().sum())
     if replaced:
         if not unique:
-            replaced = con.execute(f"SELECT count(DISTINCT row({key})) FROM fresh WHERE has_current").fetchall()[0][0]
+            replaced = con.execute(f"SELECT count(DISTINCT row({key})) FROM _fresh WHERE has_current").fetchall()[0][0]
         [(deleted,)] = con.execute(
-            f"DELETE FROM {newest} stored USING fresh new WHERE has_current AND {same}"
+            f"DELETE FROM {newest} stored USING _fresh new WHERE has_current AND {same}"
         ).fetchall()
         if deleted != replaced:
             raise NotUnique(f"{table.newest} held {deleted} rows for {replaced} keys")
     last = "" if unique else f"QUALIFY {_is_last_version(table)}"
-    con.execute(f"INSERT INTO {newest} SELECT {_version(table)} FROM fresh {last}")
+    con.execute(parsed(con, f"INSERT INTO {newest} SELECT {_version(table)} FROM _fresh {last}"))
 
 
 def _is_last_version(table: Table) -> str:

@@ -135,6 +135,7 @@ FAULTS = [
     ('rows_path = ["levels"]', 'since = { day = "2020-01-01" }', 16, "write a date without quotes"),
     ('rows_path = ["levels"]', "repaired_by = 7", 16, "write text"),
     ('table = "tide_levels"', 'table = "Tide Levels"', 5, "write text such as"),
+    ('table = "tide_levels"', 'table = "_batch"', 5, "write text such as"),
     ('table = "tide_levels"', 'table = "quality_levels"', 5, "begin it with the seller's name"),
     ('table = "tide_levels"', 'table = "tide_versions"', 5, "begin it with the seller's name"),
     ('high_water = { cast = "float"', 'high_water = { cast = "double"', 21, "allowed is"),

@@ -19,6 +19,7 @@ from tests.warehouse.child_processes import line, run, start
 from tests.warehouse.deliveries import DAY, T0, MemoryLedger, body, grade, grades, pieces
 from tests.warehouse.purchases import buy_history, open_ledger
 from tests.warehouse.sample_deliveries import HOUR, many, story
+from warehouse.cache import store
 from warehouse.cache.integrity import fingerprints
 from warehouse.cache.store import Cache
 from warehouse.coverage.held import held
@@ -179,6 +180,22 @@ def test_a_late_delivery_moves_what_was_observed_after_it(cache: Cache) -> None:
     assert observed == [(50.0, "purchase-1"), (51.0, "purchase-2"), (50.0, "purchase-3")]
     assert rows(cache, "SELECT tm_grade, purchase_id FROM grades") == [(50.0, "purchase-3")]
     assert rows(cache, "SELECT table_name, since, purchases FROM rewinds") == [("grades", T0 + HOUR * 2, 1)]
+
+
+@pytest.mark.parametrize("kept", [0, store.LOG_KEPT])
+def test_a_process_notices_what_another_loaded_since(kept: int, cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It remembers what it left in the file, and asks the file only where that changed; where no log is kept, the notes
+    of all closings are the same."""
+    monkeypatch.setattr(store, "LOG_KEPT", kept)
+    books = MemoryLedger()
+    for hours, value in enumerate((50.0, 51.0, 50.0)):
+        history(books, value, 1, T0 + HOUR * hours)
+    load(cache, books.only(1))
+    load(Cache(cache.home), books.only(1, 3))
+    load(cache, books)
+    observed = rows(cache, "SELECT tm_grade, purchase_id FROM grades_observations ORDER BY observed_at")
+    assert observed == [(50.0, "purchase-1"), (51.0, "purchase-2"), (50.0, "purchase-3")]
+    assert rows(cache, "SELECT count(*) FROM loads") == [(3,)]
 
 
 def test_a_ledger_restored_from_a_backup_goes_on(cache: Cache) -> None:
