@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from payer.chain.chain import ChainReader, Head, stretches
 from payer.context import PayerContext
 from payer.ledger import Ledger
-from payer.ledger.elsewhere.record import SpendScan
+from payer.ledger.transfers import SpendScan
 from payer.policy.file import COUNT_NOTHING
 from payer.values.crashpoints import crash_point
 from payer.values.errors import ChainUnreachable

@@ -1,7 +1,7 @@
 """Limit a seller's requests: so many at once, so many a minute, and none before a Retry-After has passed.
 
 They are spaced evenly, for one process or for all processes of a machine. The workers of a PostgreSQL ledger share a
-pace in there (payer/ledger/workers/workers.py). A slot is taken when a request leaves and never in advance: a process
+pace in there (payer/ledger/workers.py). A slot is taken when a request leaves and never in advance: a process
 that dies or waits longer wastes none.
 """
 

@@ -24,8 +24,8 @@ from payer.ledger.database.queries import (
     serialize_caps,
 )
 from payer.ledger.database.statements import Transaction
-from payer.ledger.elsewhere.record import elsewhere
 from payer.ledger.operator import freezes
+from payer.ledger.transfers import elsewhere
 from payer.policy.rules import Caps
 from payer.values.events import Delivered, Event, fold
 from payer.values.purchase import Lease, Purchase

@@ -52,9 +52,7 @@ class Costs(OnEngine):
         """Avoided calls with seq > after, in seq order."""
         table = schema.avoided
         query = sa.select(table.c.seq, table.c.doc).where(table.c.seq > after).order_by(table.c.seq)
-        with read_connection(self._engine) as connection:
-            fetched = connection.execute(query).all()
-        yield from (rows.avoided(seq, doc) for seq, doc in fetched)
+        yield from (rows.avoided(seq, doc) for seq, doc in self._fetched(query))
 
     def cost_rows(self, changed_after: int = 0) -> Iterator[CostRow]:
         """One row per purchase whose newest event has seq > changed_after, in seq order, read a page at a time."""
@@ -72,13 +70,11 @@ class Costs(OnEngine):
 
     def totals(self) -> Totals:
         """Sums over all purchases; quicker than making them. Raises LedgerDamaged for one that can't be read."""
-        with read_connection(self._engine) as connection:
-            docs = connection.execute(sa.select(schema.purchases.c.doc)).scalars().all()
         costs: Counter[tuple[Money, bytes]] = Counter()
         losses: Counter[bytes] = Counter()
         delivered = 0
         try:
-            for one in map(_decoder.decode, docs):
+            for one in (_decoder.decode(doc) for (doc,) in self._fetched(sa.select(schema.purchases.c.doc))):
                 asset = bytes(one.asset)
                 costs[one.money, asset] += one.cost
                 losses[asset] += one.loss

@@ -19,15 +19,12 @@ from payer.ledger.database.engine import read_connection
 from payer.ledger.database.queries import serialize_caps
 from payer.ledger.database.statements import transaction
 from payer.ledger.database.thread import LedgerThread
-from payer.ledger.deliveries import Deliveries
-from payer.ledger.elsewhere.record import SpentElsewhere
 from payer.ledger.operator.freezes import Freezes
 from payer.ledger.quotes import Quotes
-from payer.ledger.read import Purchases
+from payer.ledger.read import Deliveries, PurchaseChanges, Purchases
 from payer.ledger.reserve import PricedOrder, Reserving, by_no_other_process
-from payer.ledger.scans import Scans
-from payer.ledger.stream.changes import PurchaseChanges
-from payer.ledger.workers.workers import Workers
+from payer.ledger.transfers import Scans, SpentElsewhere
+from payer.ledger.workers import Workers
 from payer.policy.rules import Caps
 from payer.values.events import Event
 from payer.values.purchase import Lease, Purchase

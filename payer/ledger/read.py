@@ -1,8 +1,11 @@
-"""Read purchases and their events."""
+"""Read purchases, their events and bodies, and what changed: each read is one short transaction, and takes no lock."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
@@ -10,8 +13,13 @@ from payer.ledger.database import queries, rows, schema
 from payer.ledger.database.engine import OnEngine, read_connection
 from payer.ledger.database.statements import Statement, Transaction, transaction
 from payer.values.events import Event
+from payer.values.ledger_reads import AvoidedRow
 from payer.values.money import Asset
-from payer.values.purchase import Purchase
+from payer.values.purchase import Delivery, Purchase
+
+T = TypeVar("T")
+
+_PAGE = 500
 
 
 class Purchases(OnEngine):
@@ -69,8 +77,7 @@ class Purchases(OnEngine):
         """Atomic units that count against the caps of an asset, by (scope, bucket); see `caps.buckets`."""
         table = schema.committed
         query = sa.select(table.c.scope, table.c.bucket, table.c.atoms).where(table.c.asset == rows.asset_key(asset))
-        with read_connection(self._engine) as connection:
-            return {(scope, bucket): amount for scope, bucket, amount in connection.execute(query)}
+        return {(scope, bucket): amount for scope, bucket, amount in self._fetched(query)}
 
     def _one(self, statement: Statement, **values: str) -> Purchase | None:
         with transaction(self._engine, write=False) as txn:
@@ -86,3 +93,138 @@ def latest(txn: Transaction, purchase_key: str) -> Purchase | None:
     """The latest generation of a purchase key, within a transaction."""
     doc = txn.scalar(queries.GENERATIONS, purchase_key=purchase_key)
     return None if doc is None else rows.purchase(doc)
+
+
+class Deliveries(OnEngine):
+    """The part of a ledger that reads its newest event, and the bodies that arrived, in the order of their commits."""
+
+    def last_seq(self) -> int:
+        """The newest event's seq; 0 for an empty ledger."""
+        return self._fetched(sa.select(sa.func.max(schema.events.c.seq)))[0][0] or 0
+
+    def mark(self, seq: int) -> str | None:
+        """A hash of the event at a seq, None when there is none; tells a ledger from one restored since."""
+        table = schema.events
+        query = sa.select(table.c.purchase_id, table.c.version, table.c.doc).where(table.c.seq == seq)
+        marks = [rows.digest(f"{pid}/{version}/".encode() + doc) for pid, version, doc in self._fetched(query)]
+        return marks[0] if marks else None
+
+    def delivery_index(self, after: int = 0) -> list[tuple[int, str]]:
+        """(seq, purchase_id) of every delivery with seq > after, in seq order."""
+        table = schema.bodies
+        query = sa.select(table.c.seq, table.c.purchase_id).where(table.c.seq > after).order_by(table.c.seq)
+        return [(seq, purchase_id) for seq, purchase_id in self._fetched(query)]
+
+    def deliveries(self, after: int = 0, purchase_ids: Collection[str] | None = None) -> Iterator[Delivery]:
+        """Deliveries with seq > after in seq order, all or those of some purchases, read a page at a time.
+
+        Bodies are decompressed and compared with the hash they arrived with; a damaged one is marked and left empty.
+        """
+        wanted = [pid for _, pid in self.delivery_index(after) if purchase_ids is None or pid in purchase_ids]
+        for page in _pages(wanted):
+            yield from self._deliveries_of(page)
+
+    def delivery(self, purchase_id: str) -> Delivery | None:
+        return next(iter(self._deliveries_of([purchase_id])), None)
+
+    def _deliveries_of(self, purchase_ids: Sequence[str]) -> list[Delivery]:
+        body, purchase = schema.bodies, schema.purchases
+        query = (
+            sa.select(body, purchase.c.doc.label("doc"))
+            .join(purchase, purchase.c.purchase_id == body.c.purchase_id)
+            .where(body.c.purchase_id.in_(purchase_ids))
+            .order_by(body.c.seq)
+        )
+        return [_delivery(row) for row in self._fetched(query)]
+
+
+def _delivery(row: sa.Row[Any]) -> Delivery:
+    p = rows.purchase(row.doc)
+    body = rows.whole_body(row.zstd, row.sha256)
+    return Delivery(
+        seq=row.seq,
+        purchase_id=p.purchase_id,
+        purchase_key=p.purchase_key,
+        seller=p.order.seller,
+        dataset=p.order.dataset,
+        request=p.order.request,
+        edition=p.order.edition,
+        context=p.order.context,
+        status=row.status,
+        content_type=row.content_type,
+        body=body or b"",
+        received_at=row.received_at,
+        lost=p.loss_accepted,
+        damaged=body is None,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A purchase with its newest event: the event's number in the ledger, its time (UTC) and its kind."""
+
+    seq: int
+    at: datetime
+    kind: str
+    purchase: Purchase
+
+
+class PurchaseChanges(OnEngine):
+    """The newest event of every purchase, and calls that were avoided, by their numbers: for who watches a ledger.
+
+    A number may be committed after a larger one (PostgreSQL): a reader looks again at numbers shortly before the
+    largest it has seen. Every method raises LedgerUnavailable when the database can't be read.
+    """
+
+    def index(self, after: int) -> dict[str, int]:
+        """The number of each purchase's newest event, of those with a number > after."""
+        event = schema.events.c
+        query = queries.with_newest_event(event.purchase_id, event.seq).where(event.seq > after).order_by(event.seq)
+        return {str(row[0]): int(row[1]) for row in self._fetched(query)}
+
+    def of(self, purchase_ids: Collection[str]) -> list[Change]:
+        """These purchases as they are now, in the order of their newest events."""
+        found: list[Change] = []
+        for page in _pages(sorted(purchase_ids)):
+            found += self._changes(_joined().where(schema.purchases.c.purchase_id.in_(page)))
+        return sorted(found, key=lambda change: change.seq)
+
+    def since(self, at: datetime) -> list[Change]:
+        """Purchases whose newest event is not older, in the order of these events."""
+        return self._changes(_joined().where(schema.events.c.at >= at).order_by(schema.events.c.seq))
+
+    def newest(self, count: int) -> list[Change]:
+        """The `count` purchases that changed last, in the order of their newest events."""
+        return self._changes(_joined().order_by(schema.events.c.seq.desc()).limit(count))[::-1]
+
+    def flows(self) -> list[str]:
+        flow = schema.runs.c.flow
+        return [row[0] for row in self._fetched(sa.select(flow).distinct().order_by(flow))]
+
+    def avoided_index(self, after: int) -> list[int]:
+        seq = schema.avoided.c.seq
+        return [row[0] for row in self._fetched(sa.select(seq).where(seq > after).order_by(seq))]
+
+    def avoided(self, seqs: Collection[int]) -> list[AvoidedRow]:
+        table, found = schema.avoided, list[AvoidedRow]()
+        for page in _pages(sorted(seqs)):
+            query = sa.select(table.c.seq, table.c.doc).where(table.c.seq.in_(page)).order_by(table.c.seq)
+            found += [rows.avoided(*row) for row in self._fetched(query)]
+        return found
+
+    def avoided_newest(self, count: int) -> list[AvoidedRow]:
+        table = schema.avoided
+        query = sa.select(table.c.seq, table.c.doc).order_by(table.c.seq.desc()).limit(count)
+        return [rows.avoided(*row) for row in self._fetched(query)][::-1]
+
+    def _changes(self, query: sa.Select[Any]) -> list[Change]:
+        return [Change(seq, at, kind, rows.purchase(doc)) for seq, at, kind, doc in self._fetched(query)]
+
+
+def _joined() -> sa.Select[Any]:
+    event = schema.events.c
+    return queries.with_newest_event(event.seq, event.at, event.kind, schema.purchases.c.doc)
+
+
+def _pages(wanted: Sequence[T]) -> Iterator[Sequence[T]]:
+    return (wanted[start : start + _PAGE] for start in range(0, len(wanted), _PAGE))

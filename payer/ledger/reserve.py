@@ -14,8 +14,8 @@ from payer.ledger import append, caps, loss_limit, quotes, read
 from payer.ledger.database import rows
 from payer.ledger.database.queries import ADD_PURCHASE, HOLD_VERSION, SET_WHOLE_PURCHASE, serialize_caps
 from payer.ledger.database.statements import Transaction, transaction
-from payer.ledger.elsewhere.record import elsewhere
 from payer.ledger.operator import freezes
+from payer.ledger.transfers import elsewhere
 from payer.policy.price_drift import limit_of, with_price
 from payer.policy.rules import Caps, Drift
 from payer.values.errors import ConflictingRequest, Refused

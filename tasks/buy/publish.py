@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from payer.buy.record import book_failure
-from payer.ledger.workers.publisher import Elected, LastPublication
+from payer.ledger.workers import Elected, LastPublication
 from payer.values.crashpoints import crash_point
 from tasks.bucket.publish_remote import publish_remote
 from tasks.request.schedules import expected

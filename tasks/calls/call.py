@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from payer.ledger.stream.changes import Change
+from payer.ledger.read import Change
 from payer.values.ledger_reads import AvoidedRow
 from payer.values.money import decimal_text
 from payer.values.purchase import Data, Money, Purchase

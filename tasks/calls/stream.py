@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from payer.ledger.stream.changes import Change, PurchaseChanges
+from payer.ledger.read import Change, PurchaseChanges
 from payer.values.ledger_reads import AvoidedRow
 from tasks.calls.call import WatchedCall, called_at, of_avoided, of_change
 from tasks.request.model import BadRequest

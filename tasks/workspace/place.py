@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from payer.ledger.workers.publisher import PublishedPlace
+from payer.ledger.workers import PublishedPlace
 from tollbook_bucket.address import parse_address
 from tollbook_bucket.errors import BadAddress
 
 if TYPE_CHECKING:
-    from payer.ledger.workers.publisher import LastPublication
+    from payer.ledger.workers import LastPublication
     from tasks.workspace.workspace import Workspace
 
 

@@ -164,7 +164,7 @@ MUTANTS = (
     ),
     # Many workers over one ledger: one publisher, one pace, and rows that arrive late are not missed.
     *of(
-        "payer/ledger/workers/publisher.py",
+        "payer/ledger/workers.py",
         ("tests/payer/ledger/workers/test_publisher.py",),
         two_publishers_at_once=(
             "if connection.execute(_LOCK).scalar():",
@@ -173,7 +173,7 @@ MUTANTS = (
         oldest_request_forgotten=("THEN publications.wanted_at", "THEN excluded.wanted_at"),
     ),
     *of(
-        "payer/ledger/workers/workers.py",
+        "payer/ledger/workers.py",
         ("tests/payer/ledger/workers/test_pace.py",),
         every_worker_gets_the_slot=("WHERE paces.next_at <= {SERVER_TIME} OR", "WHERE true OR"),
         a_pause_is_told_to_nobody=("{SERVER_TIME} + :pause)", "{SERVER_TIME} + 0 * :pause)"),

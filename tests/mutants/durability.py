@@ -37,7 +37,7 @@ MUTANTS = (
         ),
     ),
     *of(
-        "payer/ledger/elsewhere/record.py",
+        "payer/ledger/transfers.py",
         ELSEWHERE,
         own_purchases_counted_twice=(
             "Counted(at, pay_to, nonce, value - (held or 0))",
@@ -52,7 +52,7 @@ MUTANTS = (
         every_payee_is_the_sellers=("if payees is None or each.pay_to.lower() in payees)", ")"),
     ),
     *of(
-        "payer/ledger/elsewhere/record.py",
+        "payer/ledger/transfers.py",
         ELSEWHERE,
         exposed_money_taken_for_settled=("(table.c.money == Money.SPENT.value) & table.c.nonce", "table.c.nonce"),
         a_scan_that_begins_too_late=(
@@ -61,8 +61,8 @@ MUTANTS = (
         ),
         a_slower_process_takes_the_scan_back=(" & (scans.c.through_block < through)", ""),
         moved_transactions_counted_twice=(
-            "            for tx_hash in {transfer.tx_hash for transfer, _ in paid}:\n"
-            "                connection.execute(sa.delete(table).where(of_wallet, table.c.tx_hash == tx_hash))\n",
+            '    for tx_hash in {transfer["tx_hash"] for transfer in transfers}:\n'
+            "        connection.execute(sa.delete(table).where(_of_wallet(table, key), table.c.tx_hash == tx_hash))\n",
             "",
         ),
     ),

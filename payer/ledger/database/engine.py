@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -101,6 +101,11 @@ class OnEngine:
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
+
+    def _fetched(self, query: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
+        """All rows of a query, in one consistent read. Raises LedgerUnavailable."""
+        with read_connection(self._engine) as connection:
+            return connection.execute(query).all()
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from payer.ledger import Ledger
-from payer.ledger.elsewhere.record import KEPT, SpendScan
+from payer.ledger.transfers import KEPT, SpendScan
 from payer.policy.rules import Caps, SellerCaps
 from payer.values.chain_view import TransferOut
 from payer.values.errors import OverBudget

@@ -12,7 +12,7 @@ import pytest
 from filelock import FileLock
 
 import tollbook
-from payer.ledger.workers.workers import Workers
+from payer.ledger.workers import Workers
 from tasks.bucket import publish_remote as module
 from tasks.bucket.publish_remote import home_id, publish_remote, send_rewritten
 from tasks.buy.publish import publish

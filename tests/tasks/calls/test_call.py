@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from payer.ledger.costs import _cost_row
-from payer.ledger.stream.changes import Change
+from payer.ledger.read import Change
 from payer.values.events import Answered, DeliveryFailed, Denied, Void
 from payer.values.ledger_reads import AvoidedRow
 from payer.values.purchase import Purchase

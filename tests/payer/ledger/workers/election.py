@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from payer.ledger import Ledger
-from payer.ledger.workers.publisher import Elected
+from payer.ledger.workers import Elected
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from payer.ledger import Ledger
-from payer.ledger.workers.publisher import PublishedPlace
+from payer.ledger.workers import PublishedPlace
 from payer.values.errors import LedgerUnavailable
 from tests.payer.ledger.workers.election import election
 from tests.stores import new_ledger_url

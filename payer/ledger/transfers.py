@@ -1,14 +1,16 @@
-"""Keep the transfers that were read for the caps, and sum what the wallet paid elsewhere in their periods (I3).
+"""Keep the transfers out of a wallet that were read from the chain: for reconciliation, and for the caps (I3).
 
-A transfer counts as far as no purchase of this ledger counts it already: one over a purchase's nonce counts by what it
-moved beyond the purchase's own amount, any other counts whole. It is summed in the transaction that checks the caps.
+For the caps, what the wallet paid elsewhere in their periods is summed, in the transaction that checks them. A transfer
+counts as far as no purchase of this ledger counts it already: one over a purchase's nonce counts by what it moved
+beyond the purchase's own amount, any other counts whole.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -97,30 +99,21 @@ class SpendScan:
 class SpentElsewhere(OnEngine):
     """The part of a ledger about transfers that other homes of its wallet made, and those that a lost ledger made."""
 
-    def scan(self, asset: Asset, wallet: str | None = None) -> SpendScan | None:
-        """The blocks read for a wallet, None before the first time; without a wallet, for the one read last."""
-        table = schema.spend_scans
-        query = sa.select(table.c.since, table.c.first_block, table.c.through_block).where(
-            table.c.asset == asset_key(asset)
-        )
-        if wallet is not None:
-            query = query.where(table.c.wallet == wallet)
-        with read_connection(self._engine) as connection:
-            row = connection.execute(query.order_by(table.c.scanned_at.desc())).first()
-        return None if row is None else SpendScan(*row)
+    def scan(self, asset: Asset, wallet: str) -> SpendScan | None:
+        """The blocks read for a wallet, None before the first time."""
+        found = self._fetched(_scan_of(_key(asset, wallet)))
+        return SpendScan(*found[0]) if found else None
 
     def begin(self, asset: Asset, wallet: str, scan: SpendScan, at: datetime) -> SpendScan:
         """Begin at a scan's first block; return what holds then, which another process may have begun before."""
-        table, key = schema.spend_scans, {"asset": asset_key(asset), "wallet": wallet}
-        where = (table.c.asset == key["asset"]) & (table.c.wallet == wallet)
+        table, key = schema.spend_scans, _key(asset, wallet)
         with write_connection(self._engine) as connection:
             serialize_scans(connection)
-            query = sa.select(table.c.since, table.c.first_block, table.c.through_block).where(where)
-            row = connection.execute(query).first()
+            row = connection.execute(_scan_of(key)).first()
             kept = None if row is None else SpendScan(*row)
             if kept is not None and kept.since <= scan.since and kept.through_block >= scan.first_block - 1:
                 return kept
-            connection.execute(sa.delete(table).where(where))
+            connection.execute(sa.delete(table).where(_of_wallet(table, key)))
             connection.execute(sa.insert(table).values({**key, **asdict(scan), "scanned_at": at}))
         return scan
 
@@ -135,19 +128,12 @@ class SpentElsewhere(OnEngine):
     ) -> None:
         """Replace the transfers of some blocks by those read now, each with its block's time; `through` is the last of
         the blocks that is final."""
-        table, scans = schema.paid_on_chain, schema.spend_scans
-        key = {"asset": asset_key(asset), "wallet": wallet}
-        of_wallet = (table.c.asset == key["asset"]) & (table.c.wallet == wallet)
+        table, scans, key = schema.paid_on_chain, schema.spend_scans, _key(asset, wallet)
         with write_connection(self._engine) as connection:
             serialize_scans(connection)
-            in_blocks = table.c.block_number.between(blocks.start, blocks.stop - 1)
-            connection.execute(sa.delete(table).where(of_wallet, in_blocks | (table.c.at < at - KEPT)))
-            for tx_hash in {transfer.tx_hash for transfer, _ in paid}:
-                connection.execute(sa.delete(table).where(of_wallet, table.c.tx_hash == tx_hash))
-            if paid:
-                rows = [{**key, **_columns(transfer), "at": when} for transfer, when in paid]
-                connection.execute(sa.insert(table), rows)
-            later = (scans.c.wallet == wallet) & (scans.c.asset == key["asset"]) & (scans.c.through_block < through)
+            replaced = table.c.block_number.between(blocks.start, blocks.stop - 1) | (table.c.at < at - KEPT)
+            _replace(connection, table, key, replaced, [{**asdict(transfer), "at": when} for transfer, when in paid])
+            later = _of_wallet(scans, key) & (scans.c.through_block < through)
             connection.execute(sa.update(scans).where(later).values(through_block=through, scanned_at=at))
 
     def not_settled_here(self, transfers: Iterable[TransferOut]) -> list[TransferOut]:
@@ -184,11 +170,89 @@ class SpentElsewhere(OnEngine):
     def _newest_wallet(self, asset: Asset) -> str | None:
         table = schema.spend_scans
         query = sa.select(table.c.wallet).where(table.c.asset == asset_key(asset)).order_by(table.c.scanned_at.desc())
-        with read_connection(self._engine) as connection:
-            wallet = connection.execute(query).scalar()
-        return None if wallet is None else str(wallet)
+        return next((str(wallet) for (wallet,) in self._fetched(query)), None)
 
 
-def _columns(transfer: TransferOut) -> dict[str, object]:
-    columns = asdict(transfer)
-    return {name: columns[name] for name in ("tx_hash", "log_index", "block_number", "pay_to", "value", "nonce")}
+def _scan_of(key: Mapping[str, str]) -> sa.Select[Any]:
+    table = schema.spend_scans
+    return sa.select(table.c.since, table.c.first_block, table.c.through_block).where(_of_wallet(table, key))
+
+
+RANGE_KEPT = timedelta(days=30)
+"""Time for which a learned range counts: a server may allow more later, or have refused for another reason."""
+
+
+class Scans(OnEngine):
+    """The part of a ledger about the transfers read to reconcile, and how many blocks a chain server answers for."""
+
+    def scanned_through(self, asset: Asset, wallet: str) -> int | None:
+        """The last block that was scanned for a wallet, None before the first scan."""
+        return next((block for (block,) in self._fetched(_through(_key(asset, wallet)))), None)
+
+    def transfers_seen(self, asset: Asset, wallet: str) -> list[TransferOut]:
+        """Every transfer out of a wallet that was scanned, in the chain's order."""
+        table = schema.transfers
+        query = sa.select(*(table.c[field.name] for field in fields(TransferOut)))
+        query = query.where(_of_wallet(table, _key(asset, wallet))).order_by(table.c.block_number, table.c.log_index)
+        return [TransferOut(*row) for row in self._fetched(query)]
+
+    def close_scan(
+        self, asset: Asset, wallet: str, from_block: int, through: int, seen: Sequence[TransferOut], at: datetime
+    ) -> None:
+        """Replace the transfers known in blocks from `from_block` to `through` by those seen, and record how far.
+
+        Blocks scanned before stay scanned.
+        """
+        table, scans, key = schema.transfers, schema.scans, _key(asset, wallet)
+        with write_connection(self._engine) as connection:
+            serialize_scans(connection)
+            in_blocks = table.c.block_number.between(from_block, through)
+            _replace(connection, table, key, in_blocks, [asdict(transfer) for transfer in seen])
+            before = connection.execute(_through(key)).scalar()
+            scan = {**key, "through_block": through, "scanned_at": at}
+            if before is None:
+                connection.execute(sa.insert(scans).values(scan))
+            elif through > before:
+                connection.execute(sa.update(scans).where(_of_wallet(scans, key)).values(scan))
+
+    def log_range(self, server: str, now: datetime) -> int | None:
+        """The block range that a chain server was found to answer for at once, None when that is not known."""
+        table = schema.log_ranges
+        found = self._fetched(sa.select(table.c.blocks, table.c.learned_at).where(table.c.server == server))
+        return next((int(blocks) for blocks, learned_at in found if now - learned_at <= RANGE_KEPT), None)
+
+    def keep_log_range(self, server: str, blocks: int, at: datetime) -> None:
+        """Keep the block range that a chain server answers for at once."""
+        table = schema.log_ranges
+        with write_connection(self._engine) as connection:
+            serialize_scans(connection)
+            connection.execute(sa.delete(table).where(table.c.server == server))
+            connection.execute(sa.insert(table).values(server=server, blocks=blocks, learned_at=at))
+
+
+def _through(key: Mapping[str, str]) -> sa.Select[Any]:
+    return sa.select(schema.scans.c.through_block).where(_of_wallet(schema.scans, key))
+
+
+def _key(asset: Asset, wallet: str) -> dict[str, str]:
+    return {"asset": asset_key(asset), "wallet": wallet}
+
+
+def _of_wallet(table: sa.Table, key: Mapping[str, str]) -> sa.ColumnElement[bool]:
+    return (table.c.asset == key["asset"]) & (table.c.wallet == key["wallet"])
+
+
+def _replace(
+    connection: sa.Connection,
+    table: sa.Table,
+    key: Mapping[str, str],
+    replaced: sa.ColumnElement[bool],
+    transfers: Sequence[Mapping[str, object]],
+) -> None:
+    """Replace a wallet's transfers. A transaction is in one block: read now, it is removed from any other."""
+    connection.execute(sa.delete(table).where(_of_wallet(table, key), replaced))
+    for tx_hash in {transfer["tx_hash"] for transfer in transfers}:
+        connection.execute(sa.delete(table).where(_of_wallet(table, key), table.c.tx_hash == tx_hash))
+    if transfers:
+        kept = [{name: value for name, value in {**key, **each}.items() if name in table.c} for each in transfers]
+        connection.execute(sa.insert(table), kept)

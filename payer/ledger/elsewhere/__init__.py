@@ -1,1 +1,0 @@
-"""Payments of a wallet that its ledger doesn't count: by another home of the wallet, or before the ledger was lost."""
