@@ -19,16 +19,11 @@ from sources.slots import earliest, is_listing, slot
 
 @dataclass(frozen=True, slots=True)
 class LostCells:
-    """Keys × slots of a snapshot that were missed and that no seller sells any more.
+    """Keys × slots of a snapshot that were missed and that no seller sells any more."""
 
-    `repaired_by` is the dataset whose history has the like, None where there is none.
-    """
-
-    dataset: str
     first: int
     last: int
     keys: tuple[str, ...]
-    repaired_by: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,10 +191,7 @@ def _lost_cells(
         spans = held.spans.get(key, ())
         for span in gaps(spans, min((scheduled, *(max(start, first) for start, _ in spans))), last):
             lost.setdefault(span, []).append(key)
-    return tuple(
-        LostCells(dataset.name, start, end, tuple(missed), dataset.repaired_by)
-        for (start, end), missed in sorted(lost.items())
-    )
+    return tuple(LostCells(*span, tuple(missed)) for span, missed in sorted(lost.items()))
 
 
 def _begun(demand: Demand, held: HeldCells) -> list[OpenGroup]:

@@ -294,4 +294,4 @@ def _saved(ws: Workspace, dataset: Dataset, avoided: Sequence[Piece]) -> Saved:
 
 def _lost_data(dataset: Dataset, lost: LostCells) -> LostData:
     cells, span = (lost.last - lost.first + 1) * len(lost.keys), span_text(dataset, lost.first, lost.last)
-    return LostData(dataset.name, cells, lost.repaired_by, span)
+    return LostData(dataset.name, cells, dataset.repaired_by, span)

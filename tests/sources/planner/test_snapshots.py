@@ -22,9 +22,7 @@ def test_a_snapshot_takes_as_many_tokens_a_call_as_fit_a_page() -> None:
 def test_a_missed_snapshot_is_gone_and_never_bought_as_if_it_were_the_past() -> None:
     found = planned(GRADE, 3, 4, HeldCells({"3000": ((TODAY - 2, TODAY - 2),)}))
     assert {(piece.first, piece.last) for piece in found.pieces} == {(TODAY, TODAY)}
-    assert [(gone.first, gone.last, gone.keys, gone.repaired_by) for gone in found.lost] == [
-        (TODAY - 1, TODAY - 1, ("3000",), "tm-grade-history")
-    ]
+    assert [(gone.first, gone.last, gone.keys) for gone in found.lost] == [(TODAY - 1, TODAY - 1, ("3000",))]
 
 
 def test_after_an_outage_every_missed_snapshot_is_reported_and_none_is_bought() -> None:
