@@ -55,22 +55,16 @@ def _wrapped(text: str) -> tuple[str, str] | None:
 
 
 def _placeholder(text: str) -> tuple[str, str] | None:
-    marks = (
-        "…" in text,
-        "..." in text,
-        "***" in text,
-        "•" in text,
-        re.fullmatch(r"[<\[{$].*[a-z_].*[>\]}]", text, re.I),
-    )
+    bracketed = re.fullmatch(r"[<\[{$].*[a-z_].*[>\]}]", text, re.I)
     words = re.fullmatch(r"(0x)?(your|my|the|a)?[ _-]*(wallet|evm|eth|private)?[ _-]*(private[ _-]*)?key.*", text, re.I)
     if text.lstrip().startswith("{") and "crypto" in text.lower():
         return (
             "the text of a keystore",
             "save it to a file (0600) and set TOLLBOOK_KEYSTORE to that file, with TOLLBOOK_KEYSTORE_PASSWORD_FILE",
         )
-    if any(marks[:4]):
+    if any(mark in text for mark in ("…", "...", "***", "•")):
         return "a shortened key, as a page shows one", _COPY_AGAIN
-    if marks[4] or words or text.lower() in ("changeme", "secret", "todo", "xxx", "none", "null"):
+    if bracketed or words or text.lower() in ("changeme", "secret", "todo", "xxx", "none", "null"):
         return "a placeholder", f"put the key itself in its place; {_NEW_KEY}"
     return None
 
@@ -169,7 +163,7 @@ def _path(text: str) -> tuple[str, str] | None:
     if re.match(r"(~?/|\.{1,2}/|[A-Za-z]:\\|https?://)", text) or text.endswith((".json", ".txt", ".key", ".pem")):
         where = "an address of the web" if text.startswith("http") else "a path of a file"
         return (
-            f"{where}",
+            where,
             "set TOLLBOOK_KEYSTORE to a keystore file (with TOLLBOOK_KEYSTORE_PASSWORD_FILE), or TOLLBOOK_SIGNER_URL "
             "to a remote signer",
         )

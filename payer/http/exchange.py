@@ -11,7 +11,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
@@ -51,14 +50,7 @@ class NotSent(Unanswered):
 
 
 class NoAnswer(Unanswered):
-    """Raised when the request may have left. `status` and `headers` arrived before it failed: evidence, never proof."""
-
-    def __init__(
-        self, reason: str, *, status: int | None = None, headers: Mapping[str, str] = MappingProxyType({})
-    ) -> None:
-        super().__init__(reason)
-        self.status = status
-        self.headers = headers
+    """Raised when the request may have left."""
 
 
 ERROR_BODY_LIMIT = 1024 * 1024
@@ -89,8 +81,6 @@ class Exchange:
         self._body_limit = body_limit
         self._traced = False
         self._left = False
-        self._status: int | None = None
-        self._headers_seen: Mapping[str, str] = MappingProxyType({})
 
     async def run(self, timeout: float) -> Answer | Unanswered:
         """Send it; the answer, or the exception to raise. A library's own exception would carry the headers (I10)."""
@@ -117,9 +107,7 @@ class Exchange:
 
     def _failed(self, reason: str, *, never: bool = False) -> Unanswered:
         """NotSent needs proof: `never`, or a trace that saw no request begin."""
-        if never or (self._traced and not self._left):
-            return NotSent(reason)
-        return NoAnswer(reason, status=self._status, headers=self._headers_seen)
+        return NotSent(reason) if never or (self._traced and not self._left) else NoAnswer(reason)
 
     def _build(self, timeout: float) -> httpx.Request:
         import httpx
@@ -150,9 +138,7 @@ class Exchange:
     async def _exchange(self, request: httpx.Request, started: float) -> Answer | Unanswered:
         response = await self._pool.handle_async_request(request)
         try:
-            self._status = response.status_code
             headers = clip_headers(response.headers.multi_items())
-            self._headers_seen = MappingProxyType(headers)
             successful = 200 <= response.status_code < 300
             limit = self._body_limit if successful else ERROR_BODY_LIMIT
             body = await read_body(response.aiter_raw(), headers.get("content-encoding", ""), limit)

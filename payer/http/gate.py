@@ -38,7 +38,7 @@ class Pace(Protocol):
 
 
 class RequestPace:
-    """The next free slot of one seller, kept in the file `path`, under its lock, or without one in memory."""
+    """`Pace` kept in the file `path`, under its lock, or without one in memory."""
 
     def __init__(self, requests_per_minute: int, path: Path | None = None) -> None:
         self._gap = timedelta(seconds=60 / requests_per_minute)
@@ -47,7 +47,6 @@ class RequestPace:
         self._next = _EPOCH
 
     async def take(self, now: datetime) -> float:
-        """Take the slot and return 0.0, or return the seconds until the next one. Raises LedgerUnavailable."""
         with self._locked():
             left = (self._next - now).total_seconds()
             # A slot further off than any pause was written before the clock was set back.
@@ -57,7 +56,6 @@ class RequestPace:
             return 0.0
 
     async def hold(self, until: datetime, _now: datetime) -> None:
-        """Give no slot before a time. Raises LedgerUnavailable."""
         with self._locked():
             self._next = max(self._next, until)
 

@@ -22,11 +22,11 @@ from tempfile import TemporaryDirectory
 
 import sqlalchemy as sa
 
-from payer.ledger.audit.writers import NEVER, UNVERIFIED
+from payer.ledger.audit.integrity import NEVER, UNVERIFIED
 from payer.ledger.database import schema
 from payer.ledger.database.connect import SCHEMA_VERSION, connect, upgrade_within
 from payer.ledger.database.engine import cause, engine_for
-from payer.ledger.database.recognize import damaged, is_damage
+from payer.ledger.database.recognize import damaged, is_damage, sqlite_file
 from payer.values.crashpoints import crash_point
 from payer.values.durable import fsync_path, make_private_file
 from payer.values.errors import BackupFailed, BadCopy, LedgerUnavailable
@@ -81,7 +81,9 @@ def restore(source: Path, url: str) -> Copied:
     require_backup(source)
     with _disposing(connect(url)) as ledger:
         _require_empty(ledger)
-        with _naming_write_errors("the ledger", LedgerUnavailable), copy_folder(_folder_beside(url)) as folder:
+        file = sqlite_file(ledger.url)
+        beside = file.parent if file else None  # the ledger's disk has to hold as much anyway
+        with _naming_write_errors("the ledger", LedgerUnavailable), copy_folder(beside) as folder:
             copy = folder / "backup.db"
             make_private_file(copy)
             _copy_file(source, copy)
@@ -121,12 +123,6 @@ def _require_empty(ledger: sa.Engine) -> None:
                 )
 
 
-def _folder_beside(url: str) -> Path | None:
-    """A SQLite ledger's folder, whose disk has to hold as much anyway; None for PostgreSQL."""
-    parsed = sa.make_url(url)
-    return Path(parsed.database).parent if parsed.get_backend_name() == "sqlite" and parsed.database else None
-
-
 def _copy_file(source: Path, copy: Path) -> None:
     """Copy a backup's file through SQLite. Raises BadCopy for a file that is no ledger."""
     try:
@@ -157,7 +153,8 @@ def _copy(reader: sa.Engine, writer: sa.Engine, source: str) -> tuple[int, int, 
             if not sa.inspect(new).has_table("alembic_version"):
                 upgrade_within(new)
             counts = {table.name: _copy_table(old, new, table, source) for table in _TABLES}
-            _mark_unverified(new)
+            new.execute(sa.delete(schema.writers).where(schema.writers.c.owner == UNVERIFIED))
+            new.execute(sa.insert(schema.writers).values(owner=UNVERIFIED, seen_at=NEVER))
             if writer.dialect.name == "postgresql":
                 _advance_sequences(new)
             crash_point("copy.written")
@@ -184,12 +181,6 @@ def _batches(old: sa.Connection, table: sa.Table, source: str) -> Iterator[list[
         if source == LEDGER:
             raise damaged(f"the ledger is damaged and can't be copied: {cause(error)}") from None
         raise BadCopy(f"{source} is damaged: {cause(error)}", advice="restore an older backup") from None
-
-
-def _mark_unverified(connection: sa.Connection) -> None:
-    table = schema.writers
-    connection.execute(sa.delete(table).where(table.c.owner == UNVERIFIED))
-    connection.execute(sa.insert(table).values(owner=UNVERIFIED, seen_at=NEVER))
 
 
 def _advance_sequences(connection: sa.Connection) -> None:

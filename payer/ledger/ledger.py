@@ -11,8 +11,7 @@ import sqlalchemy as sa
 from payer.ledger import reserve
 from payer.ledger.append import Body, Conflict, append_within, check_seller
 from payer.ledger.audit.compare import Mismatch
-from payer.ledger.audit.integrity import Integrity
-from payer.ledger.audit.writers import Writers
+from payer.ledger.audit.integrity import Integrity, Writers
 from payer.ledger.costs import Costs
 from payer.ledger.database.connect import connect
 from payer.ledger.database.engine import read_connection

@@ -49,7 +49,7 @@ _SHORTEST_SECONDS = 0.001
 
 
 class SharedPace:
-    """The next free slot of one seller, in the ledger. Implements `payer.http.gate.Pace`."""
+    """`payer.http.gate.Pace` in the ledger."""
 
     def __init__(self, engine: sa.Engine, thread: LedgerThread, seller: str, requests_per_minute: int) -> None:
         self._engine, self._thread, self._seller = engine, thread, seller
@@ -57,11 +57,9 @@ class SharedPace:
         self._longest = max(self._gap, int(LONGEST_PAUSE_SECONDS * 1_000_000))
 
     async def take(self, _now: datetime) -> float:
-        """Take the slot and return 0.0, or return the seconds until the next one. Raises LedgerUnavailable."""
         return await self._thread.run(self.take_now)
 
     async def hold(self, until: datetime, now: datetime) -> None:
-        """Give no slot before a time of this machine's clock. Raises LedgerUnavailable."""
         await self._thread.run(self.hold_for, (until - now).total_seconds())
 
     def take_now(self) -> float:

@@ -21,7 +21,7 @@ from payer.policy.clock_skew import ClockReadings
 from payer.policy.rules import Policy
 from payer.spool import Spool
 from payer.values.chain_view import NotSeen
-from payer.values.clock import SystemClock
+from payer.values.clock import SystemClock, clock_offset
 from payer.values.durable import make_private_folder
 from payer.values.errors import ConflictingRequest, EndedVoid, LedgerDamaged, Misconfigured, PaidUndelivered, PayerError
 from payer.values.identifiers import purchase_key
@@ -64,7 +64,10 @@ class RequestBuyer:
         existing = await asyncio.to_thread(self._find, order)
         if existing is not None:
             if header := differs_in(order, existing.order):
-                raise _other_body(existing, header)
+                raise ConflictingRequest(
+                    f"{existing.title} was ordered with another {header} in this edition, and a request is bought once",
+                    advice=f"send the {header} of the first request, or ask in another edition",
+                )
             order, kept = existing.order, existing.data is Data.DELIVERED
             # One that may have been paid and has no body is carried on, and never paid a second time.
             if existing.money in (Money.EXPOSED, Money.SPENT) and not kept and not existing.loss_accepted:
@@ -146,13 +149,6 @@ def _void(purchase: Purchase) -> EndedVoid:
     return EndedVoid(f"{purchase.title}: the payment ended void, never taken")
 
 
-def _other_body(existing: Purchase, header: str) -> ConflictingRequest:
-    return ConflictingRequest(
-        f"{existing.title} was ordered with another {header} in this edition, and a request is bought once",
-        advice=f"send the {header} of the first request, or ask in another edition",
-    )
-
-
 def open_context(policy: Policy, environ: Mapping[str, str], check_body: BodyCheck | None) -> PayerContext:
     """Open ledger, wallet, chain and transport as the environment names them. Raises Misconfigured.
 
@@ -171,7 +167,9 @@ def open_context(policy: Policy, environ: Mapping[str, str], check_body: BodyChe
         raise Misconfigured(
             f"TOLLBOOK_HOME can't be made: {error}", advice="name a directory that this user may write"
         ) from None
-    clock, clocks = SystemClock(_offset(environ, policy)), ClockReadings()
+    if (offset := clock_offset(environ)) and not policy.is_local:
+        raise Misconfigured(f"TOLLBOOK_CLOCK_OFFSET is set on chain {policy.chain_id}", advice="unset it")
+    clock, clocks = SystemClock(offset), ClockReadings()
     ledger = Ledger.open(url or f"sqlite:///{home / 'state' / 'ledger.db'}")
 
     def secret(address: str) -> bytes:
@@ -193,15 +191,3 @@ def open_context(policy: Policy, environ: Mapping[str, str], check_body: BodyChe
         check_body=check_body,
         clocks=clocks,
     )
-
-
-def _offset(environ: Mapping[str, str], policy: Policy) -> float:
-    """Seconds added to the clock, for a sandbox alone."""
-    text = environ.get("TOLLBOOK_CLOCK_OFFSET") or "0"
-    try:
-        seconds = float(text)
-    except ValueError:
-        raise Misconfigured(f"TOLLBOOK_CLOCK_OFFSET is no number: {text[:40]!r}", advice="unset it") from None
-    if seconds and not policy.is_local:
-        raise Misconfigured(f"TOLLBOOK_CLOCK_OFFSET is set on chain {policy.chain_id}", advice="unset it")
-    return seconds

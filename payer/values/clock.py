@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import math
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
+
+from payer.values.errors import Misconfigured
 
 
 class Clock(Protocol):
@@ -27,3 +31,16 @@ class SystemClock:
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(max(0.0, seconds))
+
+
+def clock_offset(environ: Mapping[str, str]) -> float:
+    """Seconds to add to the clock, for a sandbox. Raises Misconfigured."""
+    text = environ.get("TOLLBOOK_CLOCK_OFFSET") or "0"
+    try:
+        if math.isfinite(seconds := float(text)):
+            return seconds
+    except ValueError:
+        pass
+    raise Misconfigured(
+        f"TOLLBOOK_CLOCK_OFFSET is not a number of seconds: {text!r}", advice="unset it, or write e.g. 3600"
+    )

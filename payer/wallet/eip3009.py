@@ -14,8 +14,8 @@ from payer.values.money import Asset
 from payer.values.terms import Authorization, SecretStr
 from payer.wire.addresses import ZERO_ADDRESS, address_word, checksum, is_hash, keccak256
 from payer.wire.payment import authorization_fields
+from payer.wire.terms import UINT256_MAX
 
-UINT256_MAX = 2**256 - 1
 MAX_WINDOW_SECONDS = 3_900
 """No authorization lives longer than this from validAfter to validBefore, whatever policy or caller says."""
 

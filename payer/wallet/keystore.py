@@ -77,26 +77,19 @@ def _seal(path: Path, password_path: Path, key: SecretStr | None, rounds: int) -
 
 def _sealed(path: Path, password_path: Path, key: SecretStr | None, rounds: int) -> str:
     """Write the keystore; return what kept it from being made."""
+    from coincurve import PrivateKey
     from eth_account import Account
 
     try:
         password = password_path.read_text("utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
         return f"its password can't be read ({type(error).__name__})"
-    raw = bytes.fromhex(key.strip().removeprefix("0x")) if key is not None else _new_key()
+    raw = bytes.fromhex(key.strip().removeprefix("0x")) if key is not None else PrivateKey().secret
     try:
         sealed = Account.encrypt(raw, password, kdf="scrypt", iterations=rounds)
     except (ValueError, TypeError):
         return "the key is no number that the curve has"
     return _written(path, json.dumps(sealed) + "\n")
-
-
-def _new_key() -> bytes:
-    """32 random bytes that are a key of secp256k1: all but about one in 2^128 are."""
-    order = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
-    while not 0 < int.from_bytes(raw := secrets.token_bytes(32)) < order:
-        pass
-    return raw
 
 
 def _written(path: Path, text: str) -> str:

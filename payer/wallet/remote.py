@@ -11,7 +11,7 @@ import asyncio
 import base64
 import itertools
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NoReturn
 from urllib.parse import unquote, urlsplit
@@ -211,7 +211,13 @@ def signer_address(url: str, named: str | None, *, timeout: float = 10.0) -> str
             return checksum(named.strip())
         except ValueError as why:
             raise Misconfigured(f"{SIGNER_ADDRESS} is wrong: {why}", advice="write the wallet's address") from None
-    accounts = list(_accounts(_in_own_loop(url, timeout)))
+    # In a loop of its own, also from inside a running one, which waits: nothing is on its way yet.
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        answer = thread.submit(asyncio.run, _accounts_of(url, timeout)).result()
+    try:
+        accounts = [checksum(str(account)) for account in (answer if isinstance(answer, list) else [answer])]
+    except ValueError:
+        raise SignerUnreachable(f"the signer's eth_accounts is no list of addresses: {shown(answer)}") from None
     if len(accounts) == 1:
         return accounts[0]
     listed = ", ".join(accounts[:5]) or "none"
@@ -220,38 +226,19 @@ def signer_address(url: str, named: str | None, *, timeout: float = 10.0) -> str
     )
 
 
-def _in_own_loop(url: str, timeout: float) -> object:
-    """Ask for the accounts, also from inside a running event loop, which waits: nothing is on its way yet."""
-
-    async def ask() -> object:
-        client = SignerClient(url, timeout)
-        try:
-            return await _accounts_of(client)
-        finally:
-            await client.aclose()
-
-    with ThreadPoolExecutor(max_workers=1) as thread:
-        return thread.submit(asyncio.run, ask()).result()
-
-
-async def _accounts_of(client: SignerClient) -> object:
-    refusals = []
-    for method in ("eth_accounts", "account_list"):
-        try:
-            return await client.call(method, [])
-        except SignerBroke as broke:
-            raise SignerUnreachable(f"the signer at {client.name} {broke}; nothing was sent") from None
-        except SignerError as error:
-            refusals.append(str(error))
+async def _accounts_of(url: str, timeout: float) -> object:
+    client, refusals = SignerClient(url, timeout), list[str]()
+    try:
+        for method in ("eth_accounts", "account_list"):
+            try:
+                return await client.call(method, [])
+            except SignerBroke as broke:
+                raise SignerUnreachable(f"the signer at {client.name} {broke}; nothing was sent") from None
+            except SignerError as error:
+                refusals.append(str(error))
+    finally:
+        await client.aclose()
     raise SignerRefused(
         f"the signer at {client.name} does not name its accounts: {refusals[0]}",
         advice=f"set {SIGNER_ADDRESS} to the wallet's address",
     )
-
-
-def _accounts(answer: object) -> Iterator[str]:
-    try:
-        for account in answer if isinstance(answer, list) else [answer]:
-            yield checksum(str(account))
-    except ValueError:
-        raise SignerUnreachable(f"the signer's eth_accounts is no list of addresses: {shown(answer)}") from None

@@ -5,7 +5,6 @@ the error for a wrong value.
 from __future__ import annotations
 
 import difflib
-import math
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from payer.environment.env_file import ENV_FILE, EnvFile, env_file_beside, laid_over, policy_path
 from payer.environment.pasted import looks_secret
+from payer.values.clock import clock_offset
 from payer.values.errors import Misconfigured
 
 PREFIX = "TOLLBOOK_"
@@ -77,7 +77,7 @@ class Settings:
         publish_url = environ.get("TOLLBOOK_PUBLISH", "").strip() or None
         given = environ.get("TOLLBOOK_METRICS_FILE")
         metrics = Path(given).expanduser().absolute() if given else None
-        return cls(home, policy_path(environ), url, _offset(environ), publish_url, _log(environ), metrics)
+        return cls(home, policy_path(environ), url, clock_offset(environ), publish_url, _log(environ), metrics)
 
 
 def refuse_unknown(names: Iterable[str], what: Callable[[str], str]) -> None:
@@ -138,19 +138,6 @@ def _log(environ: Mapping[str, str]) -> str:
     if named not in ("", LOG_TEXT, LOG_JSON):
         raise Misconfigured(f"TOLLBOOK_LOG is {environ['TOLLBOOK_LOG']!r}", advice="write text or json, or unset it")
     return named
-
-
-def _offset(environ: Mapping[str, str]) -> float:
-    text = environ.get("TOLLBOOK_CLOCK_OFFSET") or "0"
-    try:
-        seconds = float(text)
-        if not math.isfinite(seconds):
-            raise ValueError
-    except ValueError:
-        raise Misconfigured(
-            f"TOLLBOOK_CLOCK_OFFSET is not a number of seconds: {text!r}", advice="unset it, or write e.g. 3600"
-        ) from None
-    return seconds
 
 
 OF_OTHER_TOOLS = "PRIVATE_KEY"

@@ -86,7 +86,7 @@ class SimTransport:
         if dice.hit("lose"):
             answer = NoAnswer("simulated: connection reset")
         elif dice.hit("half"):
-            answer = NoAnswer("simulated: half a body", status=200)
+            answer = NoAnswer("simulated: half a body")
         elif dice.hit("garbage"):
             answer = Answer(502, HTML, b"<html>Bad Gateway</html>", 0.3)
         if not reply.done():

@@ -75,9 +75,12 @@ def compare_purchase(row: Mapping[str, Any], stored: Sequence[StoredEvent]) -> t
     except (_Unreadable, IllegalEvent) as error:
         return None, [Mismatch(f"its events can't be folded: {error}", pid)]
     expected = rows.columns(folded, stored[-1].seq)
-    wrong = [name for name in FIELDS if getattr(kept, name) != getattr(folded, name)]
-    wrong += [name for name in SEARCHED if str(row[name]) != _text(expected[name], row[name]) and name not in wrong]
-    return folded, [Mismatch(_difference(name, row, kept, folded, expected), pid) for name in wrong]
+    wrong = {name: (getattr(kept, name), getattr(folded, name)) for name in FIELDS}
+    details = {name: _difference(name, was, should) for name, (was, should) in wrong.items() if was != should}
+    for name in SEARCHED:
+        if str(row[name]) != _text(expected[name], row[name]):
+            details[name] = f"{name} is {row[name]}, its events fold to {expected[name]}"
+    return folded, [Mismatch(detail, pid) for detail in details.values()]
 
 
 def compare_buckets(expected: Mapping[Bucket, int], stored: Mapping[Bucket, str]) -> list[Mismatch]:
@@ -159,13 +162,8 @@ def _text(value: object, as_stored: object) -> str:
     return str(int(value)) if isinstance(value, bool) and not isinstance(as_stored, bool) else str(value)
 
 
-def _difference(
-    name: str, row: Mapping[str, Any], kept: Purchase, folded: Purchase, expected: Mapping[str, Any]
-) -> str:
+def _difference(name: str, was: object, should: object) -> str:
     """Say what is kept and what the events fold to. Only short values are quoted."""
-    if name in SEARCHED and str(row[name]) != _text(expected[name], row[name]):
-        return f"{name} is {row[name]}, its events fold to {expected[name]}"
-    was, should = getattr(kept, name), getattr(folded, name)
     plain = all(isinstance(value, (int, str)) for value in (was, should))
     return f"{name} is {was}, its events fold to {should}" if plain else f"{name} is not what its events fold to"
 

@@ -21,10 +21,7 @@ from payer.values.crashpoints import crash_point
 from payer.values.errors import LedgerUnavailable
 
 _BUSY_MS = 30_000
-BROKEN = (
-    *(sa.exc.OperationalError, sa.exc.InternalError, sa.exc.InterfaceError, sa.exc.ProgrammingError),
-    sa.exc.DatabaseError,
-)
+BROKEN = (sa.exc.InterfaceError, sa.exc.DatabaseError)
 """Errors of the database itself. Not all are: `unavailable` raises those of what was written to it as they are."""
 
 

@@ -33,7 +33,6 @@ _DISK = {
 }
 """Words for what SQLite has with its disk, by the beginning of its error's name."""
 _WAIT_SECONDS = 30.0
-_DAMAGED = {"SQLITE_CORRUPT", "SQLITE_NOTADB"}
 
 
 def ledger_url(text: str) -> sa.URL:
@@ -104,8 +103,7 @@ def check_tables(tables: Collection[str], name: str) -> None:
 
 def is_damage(error: BaseException | None) -> bool:
     """True if SQLite says that a file is damaged or no database."""
-    name = str(getattr(error, "sqlite_errorname", ""))
-    return any(name.startswith(kind) for kind in _DAMAGED)
+    return str(getattr(error, "sqlite_errorname", "")).startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB"))
 
 
 def disk_words(error: BaseException | None) -> str:

@@ -69,9 +69,8 @@ class Freezes(OnEngine):
         """Stop every new signature for a seller, or for all; returns the freeze that holds, which may be older."""
         with transaction(self._engine, write=True) as txn:
             serialize_caps(txn)
-            for row in txn.rows(ALL_FREEZES):
-                if row[0] == freeze.seller:
-                    return Freeze(*row)
+            if (held := _held(txn, freeze.seller)) is not None:
+                return held
             txn.run(ADD_FREEZE, seller=freeze.seller, since=freeze.since, frozen_by=freeze.by, reason=freeze.reason)
         return freeze
 
@@ -79,13 +78,15 @@ class Freezes(OnEngine):
         """Lift a freeze by its name; returns it, None when there was none."""
         with transaction(self._engine, write=True) as txn:
             serialize_caps(txn)
-            for row in txn.rows(ALL_FREEZES):
-                if row[0] == seller:
-                    txn.run(DELETE_FREEZE, seller=seller)
-                    return Freeze(*row)
-        return None
+            held = _held(txn, seller)
+            txn.run(DELETE_FREEZE, seller=seller)
+        return held
 
     def freezes(self) -> list[Freeze]:
         """Every freeze that holds now; that of every seller first."""
         with transaction(self._engine, write=False) as txn:
             return [Freeze(*row) for row in txn.rows(ALL_FREEZES)]
+
+
+def _held(txn: Transaction, seller: str) -> Freeze | None:
+    return next((Freeze(*row) for row in txn.rows(ALL_FREEZES) if row[0] == seller), None)

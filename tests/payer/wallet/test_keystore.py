@@ -13,7 +13,6 @@ from eth_account import Account
 
 from payer.values.errors import Misconfigured
 from payer.values.terms import SecretStr
-from payer.wallet import keystore
 from payer.wallet.keystore import FEW_ROUNDS, make_keystore
 from payer.wallet.load import load_wallet
 from tests.paths import ROOT
@@ -107,12 +106,6 @@ def test_a_folder_that_cant_be_written_is_told_without_the_key(tmp_path: Path) -
 def test_a_number_that_is_no_key_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Misconfigured, match=r"can't be made|no key of"):
         made(tmp_path, "ff" * 32)
-
-
-def test_a_drawn_number_outside_the_curve_is_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    drawn = iter([b"\x00" * 32, b"\xff" * 32, b"\x01" * 32])
-    monkeypatch.setattr(keystore.secrets, "token_bytes", lambda _: next(drawn))
-    assert keystore._new_key() == b"\x01" * 32
 
 
 @pytest.mark.parametrize("point", ["keystore.written:1", "keystore.written:2"])

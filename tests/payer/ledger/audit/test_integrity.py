@@ -13,9 +13,9 @@ import pytest
 import sqlalchemy as sa
 
 from payer.ledger import Ledger
-from payer.ledger.audit import compare, integrity, writers
+from payer.ledger.audit import compare, integrity
 from payer.ledger.audit.compare import Mismatch
-from payer.ledger.audit.writers import has_ended
+from payer.ledger.audit.integrity import has_ended
 from payer.ledger.backup import backup, restore
 from payer.ledger.owners import new_owner
 from payer.values.errors import LedgerDamaged, LedgerUnavailable
@@ -178,7 +178,7 @@ def test_a_registration_is_renewed_once_a_minute(ledger: Ledger, monkeypatch: py
     query = sa.text("SELECT count(*) FROM writers")
     with ledger._engine.connect() as connection:
         assert connection.execute(query).scalar() == 0
-    now += writers.RENEW_SECONDS
+    now += integrity.RENEW_SECONDS
     bought(ledger, 3)
     with ledger._engine.connect() as connection:
         assert connection.execute(query).scalar() == 1
@@ -193,7 +193,7 @@ def test_a_registration_is_renewed_once_a_minute(ledger: Ledger, monkeypatch: py
         ("another:1:aa", timedelta(0), True, True),
         ("another:1:aa", timedelta(minutes=2), False, False),
         ("another:1:aa", timedelta(minutes=4), False, True),
-        (writers.UNVERIFIED, timedelta(days=9999), False, True),
+        (integrity.UNVERIFIED, timedelta(days=9999), False, True),
     ],
     ids=["alive", "alive-a-day-ago", "gone", "elsewhere-sqlite", "elsewhere", "elsewhere-silent", "unverified"],
 )
@@ -238,7 +238,7 @@ def test_a_mismatch_is_named_although_it_can_not_be_remembered(ledger: Ledger, m
 
     bought(ledger)
     change(ledger, CHANGES["a cap's bucket"][0])
-    monkeypatch.setattr(writers.Writers, "_write", refused)
+    monkeypatch.setattr(integrity.Writers, "_write", refused)
     assert ledger.verify_projection() != []
     with pytest.raises(LedgerDamaged):
         ledger.require_intact()
