@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from datetime import timedelta
@@ -20,6 +19,7 @@ import pytest
 from payer.values.money import parse_decimal
 from sandbox.market.tokens import HISTORY_START
 from tests.cli.conftest import Command
+from tests.cli.process import COMMAND
 from tests.payer.onchain import payments
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Long:
 
     def kill_once(self, settled: int) -> int:
         """Run it in a child and SIGKILL that once so many payments have settled; how many had, when it was dead."""
-        command = [sys.executable, "-m", "tollbook.cli.main", *self.arguments, "--yes", "--json"]
+        command = [*COMMAND, *self.arguments, "--yes", "--json"]
         quiet = subprocess.DEVNULL
         env = {**os.environ, **self.buyer.env, "TOLLBOOK_POLICY": str(self.policy)}
         with subprocess.Popen(command, env=env, stdout=quiet, stderr=quiet) as child:

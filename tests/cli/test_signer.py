@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import stat
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.cli.conftest import Command, Said
+from tests.cli.process import COMMAND
 from tests.payer.onchain import wait_until_final
 from tests.payer.wallet import signer_stub
 from tests.payer.wallet.signer_stub import SignerStub, running
@@ -47,7 +47,7 @@ def test_a_remote_signer_pays_once_recovers_and_reconciles(
     remote: Command, stub: SignerStub, world: World, buyer: Buyer
 ) -> None:
     """Killed once it was signed: recovery presents it with another signature, and the nonce settles once."""
-    killed = [sys.executable, "-m", "tollbook.cli.main", "run", "tm-grade", "--json"]
+    killed = [*COMMAND, "run", "tm-grade", "--json"]
     own = {name: value for name, value in os.environ.items() if not name.startswith("TOLLBOOK_")}
     assert subprocess.run(killed, env={**own, **remote.env, "TOLLBOOK_CRASH_AT": "payment.signed"}).returncode == -9
     recovered = remote("recover", "--json")

@@ -57,7 +57,7 @@ def test_its_first_example_can_be_pasted_into_an_empty_folder(tmp_path: Path) ->
     env = {name: value for name, value in os.environ.items() if not name.startswith(("TOLLBOOK_", "PREFECT_API"))}
     scripts = tmp_path / ".venv" / "bin"
     scripts.mkdir(parents=True)
-    (scripts / "tollbook").write_text(f'#!/bin/sh\nexec {sys.executable} -m tollbook.cli.main "$@"\n')
+    (scripts / "tollbook").write_text(f'#!/bin/sh\nexec {sys.executable} -m tests.cli.process "$@"\n')
     (scripts / "tollbook").chmod(0o755)
     done = subprocess.run(
         ["bash", "-e", "-c", FIRST],

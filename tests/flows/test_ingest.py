@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +20,7 @@ from tasks.buy.watch import Watch
 from tasks.request.build import request_fresh
 from tasks.workspace.run import new_run
 from tasks.workspace.workspace import Workspace
+from tests.cli.process import COMMAND
 from tests.paths import ROOT
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def test_a_piece_that_the_seller_has_not_costs_nothing_and_the_run_says_so(
 
 def test_two_processes_running_the_same_flow_at_once_pay_once(world: World, buyer: Buyer) -> None:
     """I1."""
-    command = [sys.executable, "-m", "tollbook.cli.main", "run", "grades", "--json"]
+    command = [*COMMAND, "run", "grades", "--json"]
     env = {**os.environ, **buyer.env}
     children = [subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     said = [child.communicate(timeout=200)[0] for child in children]
