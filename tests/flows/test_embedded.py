@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from tests.docs.page import PROJECT, commands
 from tests.flows.server import quiet_environment
+from tests.warehouse.empty_home import shared_empty_home
 from warehouse.query import query
 
 if TYPE_CHECKING:
@@ -16,7 +18,8 @@ if TYPE_CHECKING:
 
 
 def test_a_flow_runs_embedded_without_a_server_of_the_users(world: World, buyer: Buyer, tmp_path: Path) -> None:
-    """By the page's own command."""
+    """By the page's own command, in a home that has published."""
+    shutil.copytree(shared_empty_home(), buyer.home, dirs_exist_ok=True)
     [command] = commands("sh embedded")
     done = subprocess.run(
         [sys.executable, *command[1:]],

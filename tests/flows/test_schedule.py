@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import shutil
 import sqlite3
 import subprocess
 from collections import Counter
@@ -29,6 +30,7 @@ from tests.flows.approval_page import approve_in_page
 from tests.flows.server import BIN, Prefect
 from tests.paths import DOCS
 from tests.payer import secrets
+from tests.warehouse.empty_home import shared_empty_home
 from warehouse.query import query
 from warehouse.snapshots.manifest import read_manifest
 
@@ -47,7 +49,10 @@ def _one_day() -> None:
 
 @pytest.fixture(scope="module")
 def buyer(session_world: World) -> Buyer:
-    return session_world.buyer("scheduled")
+    """With a home that has published: its runs need not begin the file."""
+    made = session_world.buyer("scheduled")
+    shutil.copytree(shared_empty_home(), made.home, dirs_exist_ok=True)
+    return made
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ patience with a server that is gone.
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from payer.ledger import Ledger
 from payer.values.purchase import Data, Money
 from tests.docs.page import PROJECT
 from tests.flows.server import BIN, Prefect
+from tests.warehouse.empty_home import shared_empty_home
 from tests.webhook import Webhook, serving
 from warehouse.query import query
 
@@ -41,7 +43,10 @@ SHORTEST = 10
 
 @pytest.fixture(scope="module")
 def buyer(session_world: World) -> Buyer:
-    return session_world.buyer("told")
+    """With a home that has published: its runs need not begin the file."""
+    made = session_world.buyer("told")
+    shutil.copytree(shared_empty_home(), made.home, dirs_exist_ok=True)
+    return made
 
 
 @pytest.fixture(scope="module")
