@@ -15,7 +15,7 @@ from tests.simulation.scenario import FAULTS, from_seed, narrowed
 
 GROUP = 6
 SHARE = 2 * GROUP * SCALE
-OF_A_SHAPE = range(1, 1 + 5 * SCALE)
+OF_A_SHAPE = range(1, 1 + 3 * SCALE)
 """Seeds of each test that narrows the worlds."""
 NEEDS = {"old_signature": ("new_price:0.5",), "deny_resend": ("lose:0.3",)}
 

@@ -143,7 +143,7 @@ def test_every_delivery_is_in_loads_also_one_without_rows(cache: Cache) -> None:
     assert rows(cache, totals) == [(report.rows_in, report.rows_new, report.rows_changed, report.quarantined)]
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2 * SCALE))
 def test_the_tables_are_the_same_however_deliveries_were_batched(
     seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,6 +12,7 @@ import duckdb
 import pytest
 
 from payer.ledger import Ledger
+from tests.scale import SCALE
 from tests.warehouse.deliveries import DAY, T0, grades
 from tests.warehouse.publications import FIRST, bring_up, count, crash, month
 from tests.warehouse.purchases import buy_history
@@ -147,7 +148,8 @@ def test_analysts_and_publications_do_not_notice_each_other(tmp_path: Path, ledg
     path = bring_up(tmp_path, ledger).path
     stop = tmp_path / "stop"
     command = [sys.executable, "-c", _ANALYST, str(path), str(stop)]
-    analysts = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(4)]
+    pipe = subprocess.PIPE
+    analysts = [subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) for _ in range(1 + SCALE)]
     for number in range(1, 7):
         month(ledger, number)
         assert bring_up(tmp_path, ledger).changed
