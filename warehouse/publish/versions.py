@@ -206,8 +206,9 @@ class Standby:
 
     def _unread(self) -> list[Path]:
         """Retired versions that no process has open; those among them that a stranger has written to are removed."""
-        opened = open_inodes()
-        unread = [path for path in self._retired() if not _is_read(path, opened)]
+        retired = self._retired()
+        opened = open_inodes() if retired else set()
+        unread = [path for path in retired if not _is_read(path, opened)]
         altered = [path for path in unread if not self._mark_of(path).exists()]
         for path in altered:
             path.unlink()
