@@ -84,18 +84,15 @@ class _Decompressor:
         """Decompress a chunk into `held`; the first error is kept in `fault`."""
         while chunk and len(self.held) <= self._limit and self.fault is None:
             if self._member.eof:
-                self._next_member()
+                if self._window == _WINDOW["deflate"]:
+                    self.fault = "the compressed body continues after its end"
+                self._member = zlib.decompressobj(self._window)
             self._begun = True
             try:
                 self.held += self._member.decompress(chunk, self._limit + 1 - len(self.held))
             except zlib.error:
                 self.fault = "the compressed body is broken"
             chunk = self._member.unused_data
-
-    def _next_member(self) -> None:
-        if self._window == _WINDOW["deflate"]:
-            self.fault = "the compressed body continues after its end"
-        self._member = zlib.decompressobj(self._window)
 
     def end(self) -> str:
         """The error of the whole body, "" when it is complete."""

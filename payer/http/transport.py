@@ -77,25 +77,19 @@ class HttpTransport:
         pauses = () if paid or request.method.upper() not in _REPEATABLE else _BACKOFF_SECONDS
         for pause in (*pauses, None):
             result = await self._through_gate(seller, request, headers, timeout)
-            is_told = await self._pause_if_told(seller, result)
+            told: float | None = None
+            if isinstance(result, Answer) and result.status in _BUSY:
+                told = retry_after(result.headers.get("retry-after"), self._clock.now())
+            if told is not None:
+                await self._gates[seller.name].pause(told)
             if pause is None or (isinstance(result, Answer) and result.status not in _BUSY):
                 break
-            if not is_told:
+            if told is None:
                 await self._clock.sleep(pause * self._jitter.uniform(0.5, 1.5))
         if isinstance(result, Answer):
             return result
         del headers  # a traceback may show local variables, and these can be spent (I10)
         raise result
-
-    async def _pause_if_told(self, seller: SellerPolicy, result: Answer | Unanswered) -> bool:
-        """Pause the seller's gate for its Retry-After. False when it sent none."""
-        if not isinstance(result, Answer) or result.status not in _BUSY:
-            return False
-        seconds = retry_after(result.headers.get("retry-after"), self._clock.now())
-        if seconds is None:
-            return False
-        await self._gates[seller.name].pause(seconds)
-        return True
 
     def _seller(self, url: str) -> SellerPolicy:
         if not is_https_or_loopback(urlsplit(url)):

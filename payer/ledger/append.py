@@ -8,7 +8,7 @@ from itertools import accumulate
 
 from msgspec.structs import replace
 
-from payer.ledger import caps, loss_limit
+from payer.ledger import caps
 from payer.ledger.database import rows
 from payer.ledger.database.queries import (
     ADD_BODY,
@@ -17,14 +17,12 @@ from payer.ledger.database.queries import (
     ADD_EVIDENCE,
     HAS_EVIDENCE,
     HOLD_VERSION,
-    MAY_BE_REFUSED,
     SET_PURCHASE,
     SET_PURCHASE_STATE,
     VERSION,
     serialize_caps,
 )
 from payer.ledger.database.statements import Transaction
-from payer.ledger.operator import freezes
 from payer.ledger.transfers import elsewhere
 from payer.policy.rules import Caps
 from payer.values.events import Delivered, Event, fold
@@ -43,19 +41,6 @@ class Body:
     content_type: str
 
 
-def check_seller(txn: Transaction, purchase: Purchase, events: Sequence[Event], seller_loss_limit: int | None) -> None:
-    """Raise Frozen for a signature over new money, and OverBudget at the seller's loss limit."""
-    signs_new_money, seller = freezes.signs_new_money(purchase, events), purchase.order.seller
-    if not signs_new_money and seller_loss_limit is None:
-        return
-    if not txn.scalar(MAY_BE_REFUSED, seller=seller, asset=rows.asset_key(purchase.asset)):
-        return
-    if signs_new_money:
-        freezes.check(txn, seller)
-    if seller_loss_limit is not None:
-        loss_limit.check(txn, seller, purchase.asset, seller_loss_limit)
-
-
 def append_within(
     txn: Transaction,
     purchase: Purchase,
@@ -70,7 +55,10 @@ def append_within(
     difference = after.committed - purchase.committed
     if difference:
         serialize_caps(txn)
-    _lock(txn, purchase)
+    # On PostgreSQL the purchase is locked until commit.
+    version = txn.scalar(HOLD_VERSION if txn.on_postgresql else VERSION, purchase_id=purchase.purchase_id)
+    if version != purchase.version:
+        raise Conflict(purchase.purchase_id)
     seq, is_delivery = 0, any(isinstance(event, Delivered) for event in events)
     for state, event in zip(states[1:], events, strict=True):
         seq = insert_event(txn, state, event)
@@ -91,13 +79,6 @@ def append_within(
             other = elsewhere(txn, after.asset, after.payer, after.run, seller, own)
             caps.check(own, after.run, after.asset, seller, totals, difference, other)
     return after
-
-
-def _lock(txn: Transaction, purchase: Purchase) -> None:
-    """Lock the purchase until commit. Raises Conflict when it has another version than the caller read."""
-    version = txn.scalar(HOLD_VERSION if txn.on_postgresql else VERSION, purchase_id=purchase.purchase_id)
-    if version != purchase.version:
-        raise Conflict(purchase.purchase_id)
 
 
 def insert_event(txn: Transaction, after: Purchase, event: Event) -> int:

@@ -9,7 +9,7 @@ from typing import Self
 import sqlalchemy as sa
 
 from payer.ledger import reserve
-from payer.ledger.append import Body, Conflict, append_within, check_seller
+from payer.ledger.append import Body, Conflict, append_within
 from payer.ledger.audit.compare import Mismatch
 from payer.ledger.audit.integrity import Integrity, Writers
 from payer.ledger.costs import Costs
@@ -18,14 +18,14 @@ from payer.ledger.database.engine import read_connection
 from payer.ledger.database.queries import serialize_caps
 from payer.ledger.database.statements import transaction
 from payer.ledger.database.thread import LedgerThread
-from payer.ledger.operator.freezes import Freezes
 from payer.ledger.quotes import Quotes
 from payer.ledger.read import Deliveries, PurchaseChanges, Purchases
+from payer.ledger.refused_sellers import Freezes, check_seller
 from payer.ledger.reserve import PricedOrder, Reserving, by_no_other_process
 from payer.ledger.transfers import Scans, SpentElsewhere
 from payer.ledger.workers import Workers
 from payer.policy.rules import Caps
-from payer.values.events import Event
+from payer.values.events import Event, Sent, Signed
 from payer.values.purchase import Lease, Purchase
 from payer.values.request import Run
 
@@ -95,7 +95,7 @@ class Ledger(Purchases, Costs, Quotes, Freezes, Deliveries, Scans):
         back as it is and reserves nothing. One that a process abandoned is voided, and reserved again for this run.
         Raises Frozen for a seller that an operator froze.
         """
-        self._integrity.before_reserving()
+        self._integrity.before_writing(intact=True)
         return reserve.reserve(self._engine, Reserving(run, caps, lease, loss_limit or {}, leased_elsewhere), priced)
 
     def append(
@@ -115,14 +115,14 @@ class Ledger(Purchases, Costs, Quotes, Freezes, Deliveries, Scans):
         new money while an operator has frozen the seller, and LedgerDamaged, as `require_intact` does, when one of the
         events signs or sends.
         """
-        self._integrity.before_append(events)
+        self._integrity.before_writing(intact=any(isinstance(event, Signed | Sent) for event in events))
         with transaction(self._engine, write=True) as txn:
             check_seller(txn, purchase, events, loss_limit)
             return append_within(txn, purchase, events, lease, body, caps)
 
     def append_all(self, batch: Iterable[tuple[Purchase, Sequence[Event]]]) -> list[Purchase]:
         """Append to many purchases in one commit; those that have changed since they were read are left out."""
-        self._integrity.before_append(())
+        self._integrity.before_writing(intact=False)
         done = []
         with transaction(self._engine, write=True) as txn:
             serialize_caps(txn)

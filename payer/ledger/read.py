@@ -96,30 +96,23 @@ def latest(txn: Transaction, purchase_key: str) -> Purchase | None:
 
 
 class Deliveries(OnEngine):
-    """The part of a ledger that reads its newest event, and the bodies that arrived, in the order of their commits."""
+    """The part of a ledger that reads its newest event, and the bodies that arrived; `LedgerReader` says how."""
 
     def last_seq(self) -> int:
-        """The newest event's seq; 0 for an empty ledger."""
         return self._fetched(sa.select(sa.func.max(schema.events.c.seq)))[0][0] or 0
 
     def mark(self, seq: int) -> str | None:
-        """A hash of the event at a seq, None when there is none; tells a ledger from one restored since."""
         table = schema.events
         query = sa.select(table.c.purchase_id, table.c.version, table.c.doc).where(table.c.seq == seq)
         marks = [rows.digest(f"{pid}/{version}/".encode() + doc) for pid, version, doc in self._fetched(query)]
         return marks[0] if marks else None
 
     def delivery_index(self, after: int = 0) -> list[tuple[int, str]]:
-        """(seq, purchase_id) of every delivery with seq > after, in seq order."""
         table = schema.bodies
         query = sa.select(table.c.seq, table.c.purchase_id).where(table.c.seq > after).order_by(table.c.seq)
         return [(seq, purchase_id) for seq, purchase_id in self._fetched(query)]
 
     def deliveries(self, after: int = 0, purchase_ids: Collection[str] | None = None) -> Iterator[Delivery]:
-        """Deliveries with seq > after in seq order, all or those of some purchases, read a page at a time.
-
-        Bodies are decompressed and compared with the hash they arrived with; a damaged one is marked and left empty.
-        """
         wanted = [pid for _, pid in self.delivery_index(after) if purchase_ids is None or pid in purchase_ids]
         for page in _pages(wanted):
             yield from self._deliveries_of(page)

@@ -10,11 +10,10 @@ from dataclasses import replace as changed
 import sqlalchemy as sa
 from msgspec.structs import replace
 
-from payer.ledger import append, caps, loss_limit, quotes, read
+from payer.ledger import append, caps, quotes, read, refused_sellers
 from payer.ledger.database import rows
 from payer.ledger.database.queries import ADD_PURCHASE, HOLD_VERSION, SET_WHOLE_PURCHASE, serialize_caps
 from payer.ledger.database.statements import Transaction, transaction
-from payer.ledger.operator import freezes
 from payer.ledger.transfers import elsewhere
 from payer.policy.price_drift import limit_of, with_price
 from payer.policy.rules import Caps, Drift
@@ -74,9 +73,9 @@ def reserve(engine: sa.Engine, by: Reserving, priced: Sequence[PricedOrder]) -> 
         reserved = [purchase for purchase, is_new in results if is_new]
         paid = [purchase for purchase in reserved if purchase.terms is not None]
         for seller, asset in dict.fromkeys((p.order.seller, p.asset) for p in paid):
-            freezes.check(txn, seller)
+            refused_sellers.check_frozen(txn, seller)
             if seller in by.loss_limits:
-                loss_limit.check(txn, seller, asset, by.loss_limits[seller])
+                refused_sellers.check_losses(txn, seller, asset, by.loss_limits[seller])
         for asset, seller in dict.fromkeys((p.asset, p.order.seller) for p in reserved):
             amount = sum(p.reserved for p in reserved if (p.asset, p.order.seller) == (asset, seller))
             if amount:
@@ -93,7 +92,11 @@ def reserve(engine: sa.Engine, by: Reserving, priced: Sequence[PricedOrder]) -> 
 def _reserve_one(txn: Transaction, by: Reserving, item: PricedOrder) -> tuple[Purchase, bool]:
     """The order's purchase, and whether this call reserved it."""
     key = purchase_key(item.order.request, item.order.edition)
-    latest = _latest_locked(txn, key)
+    latest = read.latest(txn, key)
+    if latest is not None and txn.on_postgresql:
+        # Locked until commit, so that no other process changes it, and read again.
+        txn.scalar(HOLD_VERSION, purchase_id=latest.purchase_id)
+        latest = read.latest(txn, key)
     if latest is not None and latest.order.dataset != item.order.dataset:
         raise ConflictingRequest(f"{latest.purchase_id} is {latest.order.dataset}, not {item.order.dataset}")
     if latest is not None and _was_abandoned(latest, by) and not by.leased_elsewhere(latest):
@@ -176,12 +179,3 @@ def _accept_prices(txn: Transaction, by: Reserving, paid: Sequence[tuple[Purchas
         caps.check_drift(asset, price, limit_of(quote, drift or general, now), purchase.order.dataset)
         base = price if quote.base is None else quote.base
         quotes.write(txn, changed(quote, baseline=price, base=base, accepted=with_price(quote.accepted, price, now)))
-
-
-def _latest_locked(txn: Transaction, key: str) -> Purchase | None:
-    """The latest generation of a key, locked until commit so that no other process changes it."""
-    latest = read.latest(txn, key)
-    if latest is None or not txn.on_postgresql:
-        return latest
-    txn.scalar(HOLD_VERSION, purchase_id=latest.purchase_id)
-    return read.latest(txn, key)

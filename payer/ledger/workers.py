@@ -130,7 +130,6 @@ class PublisherElection(OnEngine):
             return int(connection.execute(_TICKET).scalar_one())
 
     def last(self) -> LastPublication:
-        """Return the newest publication, and whether a newer one is asked for."""
         with read_connection(self._engine) as connection:
             return _last(connection)
 

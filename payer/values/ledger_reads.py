@@ -86,16 +86,20 @@ class LedgerReader(Protocol):
     On PostgreSQL a seq may be committed after a larger one: keep the set of loaded deliveries, not only a watermark.
     """
 
-    def last_seq(self) -> int: ...
+    def last_seq(self) -> int:
+        """The newest event's seq; 0 for an empty ledger."""
 
     def mark(self, seq: int) -> str | None:
-        """The mark of the event at a seq, None for no event; a reader that kept it can detect a restored ledger."""
+        """A hash of the event at a seq, None for no event; a reader that kept it can detect a restored ledger."""
 
     def delivery_index(self, after: int = 0) -> list[tuple[int, str]]:
-        """Return (seq, purchase_id) of every delivery with seq > after."""
+        """Return (seq, purchase_id) of every delivery with seq > after, in seq order."""
 
     def deliveries(self, after: int = 0, purchase_ids: Collection[str] | None = None) -> Iterator[Delivery]:
-        """Yield deliveries in seq order, bodies decompressed."""
+        """Yield deliveries with seq > after in seq order, all or those of some purchases, read a page at a time.
+
+        Bodies are decompressed and compared with the hash they arrived with; a damaged one is marked and left empty.
+        """
 
     def cost_rows(self, changed_after: int = 0) -> Iterator[CostRow]: ...
 

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from payer.ledger.operator.freezes import Freeze
+from payer.ledger.refused_sellers import Freeze
 from payer.values.errors import ChainUnreachable, Frozen, PaidUndelivered, Refused, Unresolved, worst
 from payer.values.money import Amount, Asset
 from payer.values.purchase import Money, Purchase

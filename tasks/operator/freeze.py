@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from payer.ledger.operator.freezes import EVERY_SELLER, Freeze
+from payer.ledger.refused_sellers import EVERY_SELLER, Freeze
 from tasks.request.model import BadRequest
 from tasks.workspace.run import operator_name
 from tasks.workspace.workspace import Workspace

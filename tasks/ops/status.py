@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from payer.ledger.operator.freezes import Freeze
+from payer.ledger.refused_sellers import Freeze
 from payer.values.errors import PaidUndelivered, Unresolved
 from payer.values.money import Amount, Asset
 from payer.values.purchase import Data, Money, Purchase, whose

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from payer.ledger import Ledger
-from payer.ledger.operator.freezes import EVERY_SELLER, Freeze
+from payer.ledger.refused_sellers import EVERY_SELLER, Freeze
 from payer.values.errors import Frozen
 from payer.values.events import Sent
 from payer.values.terms import Quote

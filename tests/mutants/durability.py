@@ -107,11 +107,20 @@ MUTANTS = (
         searches_not_updated=("rows.searched_by(after) == rows.searched_by(purchase)", "True"),
         caps_not_moved=("    if difference:\n        seller", "    if False:\n        seller"),
         raised_reservations_unchecked=("if limits is not None and difference > 0:", "if False:"),
-        frozen_and_signed=("    if signs_new_money:\n", "    if False:\n"),
+    ),
+    *of(
+        "payer/ledger/refused_sellers.py",
+        (
+            *LEDGER,
+            "tests/payer/ledger/test_freezes.py",
+            "tests/payer/buy/test_loss_limit.py",
+            "tests/payer/buy/test_changed_terms.py",
+        ),
+        frozen_and_signed=("    if signing:\n", "    if False:\n"),
         losses_not_looked_at=("    if seller_loss_limit is not None:\n", "    if False:\n"),
     ),
     *of(
-        "payer/ledger/loss_limit.py",
+        "payer/ledger/refused_sellers.py",
         ("tests/payer/buy/test_loss_limit.py", "tests/payer/buy/test_failed_deliveries.py"),
         failed_deliveries_are_no_loss=("at_risk = failed + lost + doubt", "at_risk = lost + doubt"),
         zero_is_no_limit=("threshold = max(limit, 1)", "threshold = limit or 10**30"),

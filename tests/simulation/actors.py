@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from random import Random
 from typing import TYPE_CHECKING
 
-from payer.ledger.operator.freezes import EVERY_SELLER, Freeze
+from payer.ledger.refused_sellers import EVERY_SELLER, Freeze
 from payer.policy.rules import Policy
 from payer.values.errors import OverBudget, PayerError
 from payer.values.purchase import Data, Purchase

@@ -18,8 +18,7 @@ from payer.buy.look import look
 from payer.chain import reader
 from payer.context import PayerContext
 from payer.http.exchange import Answer
-from payer.ledger import Ledger, caps, read, reserve
-from payer.ledger.operator import freezes
+from payer.ledger import Ledger, caps, read, refused_sellers, reserve
 from payer.policy import price_drift
 from payer.policy.clock_skew import ClockReadings
 from payer.policy.rules import AttemptCounts, AttemptLimits
@@ -179,7 +178,7 @@ def the_wallet_is_counted_once(patch: pytest.MonkeyPatch) -> None:
 
 def a_freeze_is_not_read(patch: pytest.MonkeyPatch) -> None:
     """A freeze is obeyed when a bill is approved, and not again as it is bought."""
-    patch.setattr(freezes, "signs_new_money", lambda *_: False)
+    patch.setattr(refused_sellers, "signs_new_money", lambda *_: False)
 
 
 def policy_is_read_when_signing_only(patch: pytest.MonkeyPatch) -> None:

@@ -31,10 +31,7 @@ FIELDS = (
 )
 """Fields of a purchase that its row's document must have as the events fold them."""
 
-SEARCHED = (
-    *("purchase_id", "purchase_key", "generation", "seq", "version", "seller", "dataset", "flow", "run_id", "asset"),
-    *("nonce", "money", "data", "is_open", "undelivered", "failed", "in_doubt", "committed"),
-)
+SEARCHED = tuple(c.name for c in schema.purchases.c if c.name not in ("lease_owner", "lease_until", "doc"))
 """Columns that queries search, caps and loss limits among them."""
 
 

@@ -21,7 +21,6 @@ from payer.ledger.database.recognize import check_pages
 from payer.ledger.owners import is_gone, is_of_this_machine, new_owner
 from payer.values.crashpoints import crash_point
 from payer.values.errors import LedgerDamaged, LedgerUnavailable
-from payer.values.events import Event, Sent, Signed
 
 RENEW_SECONDS = 60.0
 SILENT = timedelta(minutes=3)
@@ -122,19 +121,10 @@ class Integrity:
         if self._found:
             raise LedgerDamaged(damage(self._found))
 
-    def before_reserving(self) -> None:
-        """Register this process as a writer of a ledger that is intact. Raises LedgerDamaged."""
-        self.require()
-        self._note()
-
-    def before_append(self, events: Sequence[Event]) -> None:
-        """Register this process as a writer. Raises LedgerDamaged when one of the events signs or sends."""
-        for event in events:
-            if isinstance(event, (Signed, Sent)):
-                self.require()
-        self._note()
-
-    def _note(self) -> None:
+    def before_writing(self, *, intact: bool) -> None:
+        """Register this process as a writer. Raises LedgerDamaged where the ledger has to be `intact` and is not."""
+        if intact:
+            self.require()
         if self._writers is not None:
             self._writers.note()
 

@@ -13,7 +13,7 @@ import pytest
 from payer.buy.send import sign
 from payer.http.exchange import NoAnswer
 from payer.ledger import Ledger
-from payer.ledger.operator.freezes import EVERY_SELLER, Freeze
+from payer.ledger.refused_sellers import EVERY_SELLER, Freeze
 from payer.payer import Payer
 from payer.values.chain_view import NonceState
 from payer.values.errors import Frozen, Refused, Unresolved

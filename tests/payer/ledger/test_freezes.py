@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from payer.ledger import Ledger
-from payer.ledger.operator.freezes import EVERY_SELLER, Freeze, signs_new_money
+from payer.ledger.refused_sellers import EVERY_SELLER, Freeze, signs_new_money
 from payer.values.errors import Frozen
 from payer.values.events import Event, Sent, Settled, Signed
 from payer.values.purchase import Money, Purchase

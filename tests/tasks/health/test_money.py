@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from msgspec import structs
 
-from payer.ledger.operator.freezes import EVERY_SELLER, Freeze
+from payer.ledger.refused_sellers import EVERY_SELLER, Freeze
 from payer.values.terms import Quote
 from tasks.buy.caps import CapLine
 from tasks.health import check

@@ -1,1 +1,0 @@
-"""Decisions of an operator that every process on the ledger obeys: freezes."""
