@@ -98,7 +98,6 @@ async def check_account(chain: ChainReader, signer: Signer, asset: Asset) -> str
 
 def is_valid_signature(digest32: bytes, signature: str) -> str:
     """Encode the call of isValidSignature, as 0x hex."""
-    raw = bytes.fromhex(signature.removeprefix("0x"))
-    padded = raw + bytes(-len(raw) % _WORD)
-    words = (digest32, (2 * _WORD).to_bytes(_WORD, "big"), len(raw).to_bytes(_WORD, "big"), padded)
-    return "0x" + _ACCEPTED + b"".join(words).hex()
+    from eth_abi.abi import encode
+
+    return "0x" + _ACCEPTED + encode(["bytes32", "bytes"], [digest32, bytes.fromhex(signature[2:])]).hex()

@@ -42,8 +42,9 @@ def make_keystore(
         key = None
         raise Misconfigured(f"that is not a private key: it is {what}", advice=advice)
     _keep_password(password_path, password)
-    if not path.exists():
-        _seal(path, password_path, key, rounds)
+    if not path.exists() and (fault := _sealed(path, password_path, key, rounds)):
+        key = None
+        raise Misconfigured(f"the keystore {path} can't be made: {fault}", advice="name a file in a folder of yours")
     address = load_wallet({KEYSTORE: str(path), PASSWORD_FILE: str(password_path)}).address
     expected = load_wallet({"TOLLBOOK_PRIVATE_KEY": key}).address if key is not None else address
     del key
@@ -66,13 +67,6 @@ def _keep_password(path: Path, password: SecretStr | None) -> None:
         raise Misconfigured(
             f"the password file {path} can't be made: {fault}", advice="name a file in a folder of yours"
         )
-
-
-def _seal(path: Path, password_path: Path, key: SecretStr | None, rounds: int) -> None:
-    fault = _sealed(path, password_path, key, rounds)
-    del key
-    if fault:
-        raise Misconfigured(f"the keystore {path} can't be made: {fault}", advice="name a file in a folder of yours")
 
 
 def _sealed(path: Path, password_path: Path, key: SecretStr | None, rounds: int) -> str:

@@ -43,23 +43,16 @@ _FORMS = (
 
 
 class SignerError(Exception):
-    """Raised when the signer answers a call with a JSON-RPC error."""
+    """Raised when the signer answers a call with a JSON-RPC error; `of_form`: it may be the form alone that it does not
+    know."""
 
-    of_form = False
-    """True if it may be the form of the call alone that it does not know."""
-
-    def __init__(self, code: object, message: object) -> None:
-        super().__init__(f"{shown(message, 160)} (code {shown(code)})")
-        self.of_form = code in _OTHER_FORM
+    def __init__(self, what: str, *, of_form: bool) -> None:
+        super().__init__(what)
+        self.of_form = of_form
 
 
 class SignerBroke(SignerError):
     """Raised when the signer broke off, or answered an HTTP error without JSON-RPC: some do for an unknown form."""
-
-    of_form = True
-
-    def __init__(self, what: str) -> None:
-        Exception.__init__(self, what)
 
 
 class SignerClient:
@@ -93,7 +86,8 @@ class SignerClient:
             self._fail("did not answer the call that was made")
         if (error := document.get("error")) is not None:
             fault = error if isinstance(error, dict) else {"message": error}
-            raise SignerError(fault.get("code"), fault.get("message"))
+            code, message = fault.get("code"), fault.get("message")
+            raise SignerError(f"{shown(message, 160)} (code {shown(code)})", of_form=code in _OTHER_FORM)
         return document.get("result")
 
     async def aclose(self) -> None:
@@ -114,7 +108,7 @@ class SignerClient:
             broke = network_cause(error)
         except (httpx.TransportError, OSError) as error:
             self._fail(f"can't be reached: {network_cause(error)}")
-        raise SignerBroke(f"broke off: {broke}")
+        raise SignerBroke(f"broke off: {broke}", of_form=True)
 
     async def _exchange(self, content: bytes) -> bytes:
         import httpx
@@ -127,7 +121,7 @@ class SignerClient:
         if not body.whole:
             self._fail(f"answered with more than {_ANSWER_LIMIT} bytes")
         if response.status_code != 200 and not body.data.lstrip().startswith(b"{"):
-            raise SignerBroke(f"answered with status {response.status_code}")
+            raise SignerBroke(f"answered with status {response.status_code}", of_form=True)
         return body.data
 
     def _fail(self, what: str) -> NoReturn:

@@ -103,7 +103,12 @@ def count(folded: Purchase, totals: dict[Bucket, int]) -> None:
 
 def _refold(kept: Purchase, stored: Sequence[StoredEvent]) -> Purchase:
     """Fold the events from nothing. Raises _Unreadable and IllegalEvent."""
-    events = [_decoded(one) for one in stored]
+    events: list[Event] = []
+    for one in stored:
+        try:
+            events.append(rows.event(one.kind, one.doc))
+        except LedgerDamaged:
+            raise _Unreadable(f"event {one.version} can't be read") from None
     if not events or not isinstance(events[0], Intent):
         raise _Unreadable("there is no intent at their beginning")
     first = events[0]
@@ -145,13 +150,6 @@ def _paid_with(events: Sequence[Event], position: int, kept: Purchase) -> tuple[
         if isinstance(event, Signed):
             return event.authorization.asset, event.authorization.payer, event.authorization.nonce
     return kept.asset, kept.payer, kept.nonce
-
-
-def _decoded(stored: StoredEvent) -> Event:
-    try:
-        return rows.event(stored.kind, stored.doc)
-    except LedgerDamaged:
-        raise _Unreadable(f"event {stored.version} can't be read") from None
 
 
 def _text(value: object, as_stored: object) -> str:

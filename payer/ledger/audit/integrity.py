@@ -8,7 +8,7 @@ anything is signed.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
@@ -119,7 +119,10 @@ class Integrity:
         if self._found is None:
             self._found = self.verify() if self._writers.ended() else []
         if self._found:
-            raise LedgerDamaged(damage(self._found))
+            left, few = len(self._found) - _NAMED, self._found[:_NAMED]
+            named = [f"{each.purchase_id}: {each.detail}" if each.purchase_id else each.detail for each in few]
+            more = f"; and {left} more" if left > 0 else ""
+            raise LedgerDamaged(f"the ledger is not what its events say: {'; '.join(named)}{more}")
 
     def before_writing(self, *, intact: bool) -> None:
         """Register this process as a writer. Raises LedgerDamaged where the ledger has to be `intact` and is not."""
@@ -146,10 +149,3 @@ class Integrity:
     def close(self) -> None:
         if self._writers is not None:
             self._writers.close()
-
-
-def damage(found: Sequence[Mismatch]) -> str:
-    """Name the mismatches in one sentence, the first few with their purchases."""
-    named = [f"{each.purchase_id}: {each.detail}" if each.purchase_id else each.detail for each in found[:_NAMED]]
-    more = f"; and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
-    return f"the ledger is not what its events say: {'; '.join(named)}{more}"

@@ -78,20 +78,21 @@ def is_open(p: Purchase) -> bool:
     return unclaimed or (p.settlement is not None and not p.settlement.final)
 
 
-def searched_by(p: Purchase) -> tuple[object, ...]:
+def searched_by(p: Purchase) -> dict[str, Any]:
     """Columns that a purchase is searched by and that an event seldom changes; `SET_PURCHASE_STATE` leaves them out."""
-    return (
-        *(p.order.seller, p.order.dataset, p.run.flow, p.run.run_id),
-        *(is_open(p), _is_undelivered(p), _has_failed(p)),
-    )
+    return {
+        "seller": p.order.seller,
+        "dataset": p.order.dataset,
+        "flow": p.run.flow,
+        "run_id": p.run.run_id,
+        "is_open": is_open(p),
+        "undelivered": _is_undelivered(p),
+        "failed": bool(p.failure) and not p.loss_accepted,
+    }
 
 
 def _is_undelivered(p: Purchase) -> bool:
     return p.undelivered and not p.loss_accepted
-
-
-def _has_failed(p: Purchase) -> bool:
-    return bool(p.failure) and not p.loss_accepted
 
 
 def _is_in_doubt(p: Purchase) -> bool:
@@ -104,17 +105,11 @@ def columns(p: Purchase, seq: int) -> dict[str, Any]:
     """The row of a purchase's projection: the columns that are searched, and the folded state as `doc`."""
     return {
         **state_columns(p, seq),
+        **searched_by(p),
         "purchase_key": p.purchase_key,
         "generation": p.generation,
-        "seller": p.order.seller,
-        "dataset": p.order.dataset,
-        "flow": p.run.flow,
-        "run_id": p.run.run_id,
         "asset": asset_key(p.asset),
         "nonce": p.nonce,
-        "is_open": is_open(p),
-        "undelivered": _is_undelivered(p),
-        "failed": _has_failed(p),
     }
 
 
