@@ -131,6 +131,9 @@ class _Reading:
             name for shape in sorted(shapes, key=lambda shape: (-len(shape), shape)) for name in shape
         )
         self.always = set(self.seen).intersection(*shapes)
+        alike: Iterable[Row] = self.rows if len(shapes) == 1 else ()
+        columns = zip(*(row.values() for row in alike), strict=True)
+        self.columns: dict[str, Sequence[Any]] = dict(zip(self.seen, columns, strict=False))
 
     def table(self) -> pa.Table:
         """The good rows, in the body's order, each natural key once."""
@@ -171,7 +174,9 @@ class _Reading:
             self.rounded.setdefault(number, {})[name] = values[number]
         return self._dated(column, array)
 
-    def _values(self, names: Sequence[str]) -> list[Any]:
+    def _values(self, names: Sequence[str]) -> Sequence[Any]:
+        if len(names) == 1 and names[0] in self.columns:
+            return self.columns[names[0]]
         if len(names) == 1:
             name = names[0]
             in_all = name in self.always

@@ -86,6 +86,8 @@ class Cache:
         self._lock = self.path.with_suffix(".lock")
         self._remembered: tuple[object, KnownDeliveries | None, dict[str, str]] = (None, None, {})
         self._to_remember: KnownDeliveries | None = None
+        self.known: KnownDeliveries | None = None
+        """The remembered deliveries, where they were those of the file when it was opened last."""
         self._rows: int | None = None
         self._created: set[tuple[str, str]] = set()
 
@@ -120,8 +122,8 @@ class Cache:
         try:
             self._attach(con)
             con.execute(f"USE {_NAME}")
-            self._to_remember, unchanged = None, self.remembered() is not None
-            self.meta = schema.prepare(con, self._remembered[-1] if unchanged else None)
+            self._to_remember, self.known = None, self.remembered()
+            self.meta = schema.prepare(con, self._remembered[-1] if self.known else None)
         except BaseException as error:
             self._detach(instance, con)
             if not isinstance(error, duckdb.Error) or not is_damage(error):

@@ -115,7 +115,7 @@ def _load_batch(cache: Cache, ledger: LedgerReader, pages: list[Page], known: Kn
         with cache.open() as con:
             if why := outdated(cache.meta):
                 raise Outdated(why)
-            loaded = [] if _is_news(cache.remembered(), pages) else _loaded(con, pages)
+            loaded = [] if _is_news(cache.known, pages) else _loaded(con, pages)
             already = {delivery.purchase_id for delivery in loaded} & {page.purchase_id for page in pages}
             needed = _to_replay(pages, already, loaded, replays, unavailable)
             if not needed:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, astuple, dataclass, field
+from dataclasses import dataclass, field, fields
+from operator import add, attrgetter
 from typing import TYPE_CHECKING
 
 from sources.parse.envelope import Envelope
@@ -48,7 +49,11 @@ class RowCounts:
     failed: int = 0
 
     def plus(self, other: RowCounts) -> RowCounts:
-        return RowCounts(*map(sum, zip(astuple(self), astuple(other), strict=True)))
+        return RowCounts(*map(add, _COUNTS(self), _COUNTS(other)))
+
+
+_NAMES = [each.name for each in fields(RowCounts)]
+_COUNTS = attrgetter(*_NAMES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +76,8 @@ def summed(
     total = RowCounts()
     for one in per_dataset.values():
         total = total.plus(one)
-    return LoadReport(**asdict(total), per_dataset=per_dataset, drift=drift, notes=notes, failures=failures)
+    counts = dict(zip(_NAMES, _COUNTS(total), strict=True))
+    return LoadReport(**counts, per_dataset=per_dataset, drift=drift, notes=notes, failures=failures)
 
 
 def joined(one: LoadReport, other: LoadReport) -> LoadReport:
