@@ -83,6 +83,12 @@ def pytest_runtest_setup() -> None:
     begin_clear_of_midnight(45)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection() -> None:
+    """Imports and items stay for the whole session: meanwhile the collector would look for what is not there."""
+    gc.disable()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The files that take longest first, the others as they come."""
     items.sort(
@@ -93,10 +99,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_collection_finish() -> None:
     """Let the collector leave out ten thousand tests and their modules, which stay for the whole session."""
     gc.freeze()
-
-
-def pytest_sessionfinish() -> None:
-    gc.unfreeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)

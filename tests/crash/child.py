@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import multiprocessing
 import os
 import signal
 import sys
@@ -18,13 +17,11 @@ from multiprocessing.process import BaseProcess
 from multiprocessing.synchronize import Barrier
 from typing import cast
 
-# What a child would import on its way, done once by the server that forks them.
-import alembic.command  # noqa: F401
-
 from payer.payer import Payer
 from payer.values.request import Order
 from tests import blank_file
 from tests.payer.desk import SELLER, Desk, HurriedClock, orders
+from tests.prepared_processes import PREPARED
 
 KILLED = -signal.SIGKILL
 _PATIENCE_SECONDS = 60
@@ -94,37 +91,21 @@ def command(env: Mapping[str, str], arguments: Sequence[str], crash_at: str) -> 
 
 def run_command(env: Mapping[str, str], *arguments: str, crash_at: str) -> int:
     """A command from beginning to end, in a process of its own."""
-    process = _processes.Process(target=command, args=(dict(env), arguments, crash_at))
+    process = PREPARED.Process(target=command, args=(dict(env), arguments, crash_at))
     process.start()
     return finish(cast(BaseProcess, process))
 
 
-_processes = multiprocessing.get_context("forkserver")
-_processes.set_forkserver_preload(
-    [
-        *("tests.crash.child", "psycopg", "httpx", "httpcore", "anyio._backends._asyncio", "coincurve"),
-        *(
-            "Crypto.Hash.keccak",
-            "duckdb",
-            "pyarrow.parquet",
-            "tollbook.cli.app",
-            "flows.ingest",
-            "tollbook.cli.selection",
-        ),
-    ]
-)
-
-
 def start(job: Job, together: Barrier | None = None) -> BaseProcess:
     """Begin a job in a process of its own."""
-    process = _processes.Process(target=work, args=(job, together))
+    process = PREPARED.Process(target=work, args=(job, together))
     process.start()
     return cast(BaseProcess, process)
 
 
 def begin(work: Callable[..., object], *arguments: object, crash_at: str = "") -> BaseProcess:
     """Any function of a module in a process of its own; an exception is exit code 1."""
-    process = _processes.Process(target=_dying_at, args=(crash_at, work, arguments))
+    process = PREPARED.Process(target=_dying_at, args=(crash_at, work, arguments))
     process.start()
     return cast(BaseProcess, process)
 
@@ -149,5 +130,5 @@ def run(job: Job) -> int:
 
 def run_together(jobs: Sequence[Job]) -> list[int]:
     """Jobs in processes of their own that begin at the same moment."""
-    together = _processes.Barrier(len(jobs))
+    together = PREPARED.Barrier(len(jobs))
     return [finish(process) for process in [start(job, together) for job in jobs]]

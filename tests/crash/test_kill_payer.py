@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from payer.ledger import Ledger
 from payer.policy.file import parse_policy
 from payer.values.purchase import Data, Money, Purchase
 from tests.crash import child
@@ -124,6 +125,7 @@ def scene(request: pytest.FixtureRequest, kind: Kind, module_world: World, tmp_p
     world.settings.update(resend=resend)
     buyer = world.buyer(f"killed-{next(_numbers)}")
     url = new_ledger_url(request, store, tmp_path)
+    Ledger.open(url).close()
     job = child.Job(sandbox_policy.policy(world, loss_limit="9"), buyer.private_key, url, 2, offset=world.clock.offset)
     yield Scene(world, buyer, job, world.balance(buyer.address))
     world.reset()

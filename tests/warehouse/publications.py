@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 from datetime import datetime
@@ -11,6 +10,7 @@ from pathlib import Path
 import duckdb
 
 from payer.ledger import Ledger
+from tests.prepared_processes import PREPARED
 from tests.warehouse.deliveries import DAY, T0, grades
 from tests.warehouse.purchases import buy_history, open_ledger
 from warehouse.cache.store import Cache
@@ -40,14 +40,9 @@ def count(home: Path, table: str = "grades") -> int:
     return int(rows)
 
 
-_prepared = multiprocessing.get_context("forkserver")
-_prepared.set_forkserver_preload(["pyarrow.parquet", "payer.ledger", __name__])
-"""Forks processes that have nothing left to import."""
-
-
 def crash(home: Path, point: str, what: str = "publish") -> None:
     """Run it in a process that kills itself at the named point."""
-    child = _prepared.Process(target=_load_and, args=(what, home, point))
+    child = PREPARED.Process(target=_load_and, args=(what, home, point))
     child.start()
     child.join(120)
     assert child.exitcode == -signal.SIGKILL, f"{point} was not reached"
