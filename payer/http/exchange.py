@@ -69,18 +69,16 @@ def request_url(request: Request) -> str:
     return request.url + "?" + urlencode(request.params, quote_via=quote, safe=",")
 
 
+@dataclass(slots=True, repr=False)
 class Exchange:
     """One request over a kept connection, traced for the moment at which bytes may leave."""
 
-    def __init__(
-        self, pool: httpx.AsyncHTTPTransport, request: Request, headers: Mapping[str, str], body_limit: int
-    ) -> None:
-        self._pool = pool
-        self._request = request
-        self._headers = headers
-        self._body_limit = body_limit
-        self._traced = False
-        self._left = False
+    pool: httpx.AsyncHTTPTransport
+    request: Request
+    headers: Mapping[str, str]
+    body_limit: int
+    _traced: bool = False
+    _left: bool = False
 
     async def run(self, timeout: float) -> Answer | Unanswered:
         """Send it; the answer, or the exception to raise. A library's own exception would carry the headers (I10)."""
@@ -116,17 +114,17 @@ class Exchange:
             "accept": "application/json",
             "accept-encoding": "identity",
             "user-agent": "tollbook",
-            **dict(self._request.headers),
-            **self._headers,
+            **dict(self.request.headers),
+            **self.headers,
         }
-        if self._request.body:
+        if self.request.body:
             headers.setdefault("content-type", "application/json")
         connect = min(timeout, _CONNECT_SECONDS)
         return httpx.Request(
-            self._request.method,
-            request_url(self._request),
+            self.request.method,
+            request_url(self.request),
             headers=headers,
-            content=self._request.body or None,
+            content=self.request.body or None,
             extensions={"timeout": {"connect": connect}, "trace": self._trace},
         )
 
@@ -136,11 +134,11 @@ class Exchange:
             self._left = True
 
     async def _exchange(self, request: httpx.Request, started: float) -> Answer | Unanswered:
-        response = await self._pool.handle_async_request(request)
+        response = await self.pool.handle_async_request(request)
         try:
             headers = clip_headers(response.headers.multi_items())
             successful = 200 <= response.status_code < 300
-            limit = self._body_limit if successful else ERROR_BODY_LIMIT
+            limit = self.body_limit if successful else ERROR_BODY_LIMIT
             body = await read_body(response.aiter_raw(), headers.get("content-encoding", ""), limit)
         finally:
             await response.aclose()

@@ -88,14 +88,14 @@ class Gate:
         self._clock = clock
         self._slots = asyncio.Semaphore(parallel)
         self._pace = pace
-        self._open_at: datetime | None = None
+        self._open_at = _EPOCH
         self._inside: set[asyncio.Task[object] | None] = set()
 
     async def pause(self, seconds: float) -> None:
         """Delay every request by at most LONGEST_PAUSE_SECONDS; a longer pause already set stays."""
         now = self._clock.now()
         until = now + timedelta(seconds=min(max(seconds, 0.0), LONGEST_PAUSE_SECONDS))
-        self._open_at = until if self._open_at is None else max(self._open_at, until)
+        self._open_at = max(self._open_at, until)
         if self._pace is not None:
             # The answer that told of the pause must not be lost with a ledger that is away; this process pauses anyway.
             with suppress(LedgerUnavailable):
@@ -112,7 +112,7 @@ class Gate:
 
     async def _seconds_left(self) -> float:
         now = self._clock.now()
-        left = 0.0 if self._open_at is None else (self._open_at - now).total_seconds()
+        left = (self._open_at - now).total_seconds()
         if 0 < left <= LONGEST_PAUSE_SECONDS:
             return left
         return 0.0 if self._pace is None else await self._pace.take(now)

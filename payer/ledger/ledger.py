@@ -19,7 +19,7 @@ from payer.ledger.database.queries import serialize_caps
 from payer.ledger.database.statements import transaction
 from payer.ledger.database.thread import LedgerThread
 from payer.ledger.quotes import Quotes
-from payer.ledger.read import Deliveries, PurchaseChanges, Purchases
+from payer.ledger.read import PurchaseChanges, Purchases
 from payer.ledger.refused_sellers import Freezes, check_seller
 from payer.ledger.reserve import PricedOrder, Reserving, by_no_other_process
 from payer.ledger.transfers import Scans, SpentElsewhere
@@ -30,7 +30,7 @@ from payer.values.purchase import Lease, Purchase
 from payer.values.request import Run
 
 
-class Ledger(Purchases, Costs, Quotes, Freezes, Deliveries, Scans):
+class Ledger(Purchases, Costs, Quotes, Freezes, Scans):
     """Append-only events, the purchases folded from them, and the caps counted in the same commits.
 
     Any number of processes may write. Each write is one durable commit when the call returns. Implements

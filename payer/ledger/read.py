@@ -23,7 +23,10 @@ _PAGE = 500
 
 
 class Purchases(OnEngine):
-    """The part of a ledger that reads purchases, their events, and what the caps count of them."""
+    """The part of a ledger that reads purchases, their events and bodies, and what the caps count of them.
+
+    `LedgerReader` says how deliveries are read.
+    """
 
     def get(self, purchase_id: str) -> Purchase | None:
         return self._one(queries.BY_ID, purchase_id=purchase_id)
@@ -79,25 +82,6 @@ class Purchases(OnEngine):
         query = sa.select(table.c.scope, table.c.bucket, table.c.atoms).where(table.c.asset == rows.asset_key(asset))
         return {(scope, bucket): amount for scope, bucket, amount in self._fetched(query)}
 
-    def _one(self, statement: Statement, **values: str) -> Purchase | None:
-        with transaction(self._engine, write=False) as txn:
-            doc = txn.scalar(statement, **values)
-        return None if doc is None else rows.purchase(doc)
-
-    def _many(self, statement: Statement, **values: str) -> list[Purchase]:
-        with transaction(self._engine, write=False) as txn:
-            return [rows.purchase(doc) for (doc,) in txn.rows(statement, **values)]
-
-
-def latest(txn: Transaction, purchase_key: str) -> Purchase | None:
-    """The latest generation of a purchase key, within a transaction."""
-    doc = txn.scalar(queries.GENERATIONS, purchase_key=purchase_key)
-    return None if doc is None else rows.purchase(doc)
-
-
-class Deliveries(OnEngine):
-    """The part of a ledger that reads its newest event, and the bodies that arrived; `LedgerReader` says how."""
-
     def last_seq(self) -> int:
         return self._fetched(sa.select(sa.func.max(schema.events.c.seq)))[0][0] or 0
 
@@ -129,6 +113,21 @@ class Deliveries(OnEngine):
             .order_by(body.c.seq)
         )
         return [_delivery(row) for row in self._fetched(query)]
+
+    def _one(self, statement: Statement, **values: str) -> Purchase | None:
+        with transaction(self._engine, write=False) as txn:
+            doc = txn.scalar(statement, **values)
+        return None if doc is None else rows.purchase(doc)
+
+    def _many(self, statement: Statement, **values: str) -> list[Purchase]:
+        with transaction(self._engine, write=False) as txn:
+            return [rows.purchase(doc) for (doc,) in txn.rows(statement, **values)]
+
+
+def latest(txn: Transaction, purchase_key: str) -> Purchase | None:
+    """The latest generation of a purchase key, within a transaction."""
+    doc = txn.scalar(queries.GENERATIONS, purchase_key=purchase_key)
+    return None if doc is None else rows.purchase(doc)
 
 
 def _delivery(row: sa.Row[Any]) -> Delivery:

@@ -152,16 +152,14 @@ class SpentElsewhere(OnEngine):
 
         Without a wallet, that of the newest count.
         """
-        counted = wallet or self._newest_wallet(asset)
-        if counted is None:
+        if (counted := wallet or self._newest_wallet(asset)) is None:
             return {}
         with transaction(self._engine, write=False) as txn:
             return elsewhere(txn, asset, counted, run, seller, caps)
 
     def nonces(self, asset: Asset, wallet: str | None, at: datetime) -> Collection[str]:
         """Nonces over which the wallet (None: that of the newest count) paid elsewhere in the month of a time."""
-        counted = wallet or self._newest_wallet(asset)
-        if counted is None:
+        if (counted := wallet or self._newest_wallet(asset)) is None:
             return set()
         with transaction(self._engine, write=False) as txn:
             found = paid_elsewhere(txn, asset, counted, at)

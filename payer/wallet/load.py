@@ -95,7 +95,16 @@ def _from_keystore(path: Path, password_path: str | None) -> Wallet | tuple[str,
         password = Path(password_path).read_bytes()[: _FILE_LIMIT + 1]
     except OSError as error:
         return f"{error.filename} can't be read: {error.strerror}", f"check {KEYSTORE} and {PASSWORD_FILE}"
-    return _unseal(path, sealed, password.rstrip(b"\r\n"))
+    from eth_account import Account
+
+    try:
+        key = bytes(Account.decrypt(sealed.decode("utf-8-sig"), password.rstrip(b"\r\n").decode("utf-8-sig")))
+    except (ValueError, KeyError, TypeError, AttributeError, NotImplementedError):
+        return (
+            f"the keystore {path} can't be opened",
+            "check that it is a version 3 keystore and the password is its own",
+        )
+    return _wallet(key, str(path))
 
 
 def _secret_as_path(path: str, password_path: str) -> tuple[str, str] | None:
@@ -111,16 +120,3 @@ def _secret_as_path(path: str, password_path: str) -> tuple[str, str] | None:
             "set it to the path of a file that holds the password, not to the password itself",
         )
     return None
-
-
-def _unseal(path: Path, sealed: bytes, password: bytes) -> Wallet | tuple[str, str]:
-    from eth_account import Account
-
-    try:
-        key = bytes(Account.decrypt(sealed.decode("utf-8-sig"), password.decode("utf-8-sig")))
-    except (ValueError, KeyError, TypeError, AttributeError, NotImplementedError):
-        return (
-            f"the keystore {path} can't be opened",
-            "check that it is a version 3 keystore and the password is its own",
-        )
-    return _wallet(key, str(path))

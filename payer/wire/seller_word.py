@@ -112,11 +112,9 @@ def advice_for(answers: Iterable[str]) -> str | None:
 
 
 def _challenge_error(headers: Mapping[str, str]) -> str | None:
-    text = next((value for name, value in headers.items() if name.lower() == "payment-required"), None)
-    if text is None:
-        return None
     try:
-        error = decode_header("PAYMENT-REQUIRED", text).get("error")
+        text = single_header(headers, "payment-required")
+        error = None if text is None else decode_header("PAYMENT-REQUIRED", text).get("error")
     except Malformed:
         return None
     return error if isinstance(error, str) and error.strip() else None

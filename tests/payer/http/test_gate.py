@@ -66,7 +66,7 @@ def left(monkeypatch: pytest.MonkeyPatch, clock: OwnClock) -> list[float]:
 
     async def watched(exchange: Exchange, timeout: float) -> Answer | Unanswered:
         clock.busy.discard(asyncio.current_task())
-        if header := exchange._headers.get("PAYMENT-SIGNATURE"):
+        if header := exchange.headers.get("PAYMENT-SIGNATURE"):
             payment = json.loads(base64.b64decode(str.__str__(header)))
             until = int(payment["payload"]["authorization"]["validBefore"])
             seen.append(until - clock.now().timestamp())
