@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from payer.ledger.database import file_identity
+from payer.ledger.database import statements
 from tasks.buy.watch import Counting
 from tasks.ops.reconcile import reconcile_all
 from tasks.ops.recovery import recover_all
@@ -40,18 +40,18 @@ class Uses:
 @contextmanager
 def watched() -> Iterator[Uses]:
     """Every use of a connection, pooled or kept, of whatever engine; a connection is made at its first."""
-    uses, check = Uses(), file_identity.check
+    uses, check = Uses(), statements.check_in_place
 
     def kept_one_used(engine: sa.Engine) -> None:
         uses.used()
         check(engine)
 
     sa.event.listen(sa.pool.Pool, "checkout", uses.used)
-    file_identity.check = kept_one_used
+    statements.check_in_place = kept_one_used
     try:
         yield uses
     finally:
-        file_identity.check = check
+        statements.check_in_place = check
         sa.event.remove(sa.pool.Pool, "checkout", uses.used)
 
 

@@ -157,7 +157,7 @@ MUTANTS = (
     *of(
         "payer/ledger/database/statements.py",
         ("tests/payer/ledger/test_kept_connection.py", "tests/payer/ledger/test_file_identity.py"),
-        a_replaced_file_written_to=("                file_identity.check(engine)\n", "                pass\n"),
+        a_replaced_file_written_to=("                check_in_place(engine)\n", "                pass\n"),
         a_broken_connection_kept=("            if not ended:\n", "            if False:\n"),
         one_connection_for_two_threads=(
             "        if not self._busy.acquire(blocking=False):\n            return None\n",

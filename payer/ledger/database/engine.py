@@ -1,24 +1,27 @@
 """Engines with the durability that the ledger needs: SQLite (WAL, synchronous=FULL) or PostgreSQL.
 
+A SQLite file that is deleted or replaced while it is open is noticed: what is written then goes nowhere.
+
 Read and write connections here are SQLAlchemy's, for bulk and rare work; what runs at every paid call goes through
 `statements`.
 """
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import sqlalchemy as sa
 from sqlalchemy.pool import StaticPool
 
-from payer.ledger.database import file_identity
 from payer.ledger.database.recognize import damaged, disk_words, is_damage, ledger_url
 from payer.values.crashpoints import crash_point
-from payer.values.errors import LedgerUnavailable
+from payer.values.errors import LedgerReplaced, LedgerUnavailable
 
 _BUSY_MS = 30_000
 BROKEN = (sa.exc.InterfaceError, sa.exc.DatabaseError)
@@ -42,7 +45,7 @@ def engine_for(url: str) -> sa.Engine:
     engine = sa.create_engine(parsed, connect_args=waits, poolclass=pool)
     sa.event.listen(engine, "connect", _sqlite_pragmas)
     sa.event.listen(engine, "begin", _sqlite_begin)
-    file_identity.watch(engine)
+    _watch(engine)
     return engine
 
 
@@ -91,6 +94,52 @@ def _postgresql_settings(connection: Any, _record: object) -> None:
 def _sqlite_begin(connection: sa.Connection) -> None:
     # A deferred transaction that upgrades from read to write fails at once when another writer got in between.
     connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get("write") else "BEGIN")
+
+
+_watched: WeakKeyDictionary[sa.Engine, Callable[..., None]] = WeakKeyDictionary()
+
+
+def _watch(engine: sa.Engine) -> None:
+    """Compare device and inode of the ledger's path, at each use of a connection, with those it was opened with.
+
+    Raises LedgerReplaced from then on. A stat costs two microseconds; a commit without it would succeed in a file that
+    no longer has a name.
+    """
+    path = engine.url.database
+    if not path or path == ":memory:" or path.startswith("file:"):
+        return
+    opened: list[tuple[int, int]] = []
+
+    def connected(_connection: Any, _record: object) -> None:
+        if not opened:
+            opened.append(_identity(path))
+
+    def used(*_details: object) -> None:
+        if opened and _identity(path) != opened[0]:
+            raise LedgerReplaced(f"the ledger {path} was replaced by another file while it was open")
+
+    sa.event.listen(engine, "do_connect", used)
+    sa.event.listen(engine, "connect", connected)
+    sa.event.listen(engine, "checkout", used)
+    _watched[engine] = used
+
+
+def is_watched(engine: sa.Engine) -> bool:
+    """True for an engine on a SQLite file."""
+    return engine in _watched
+
+
+def check_in_place(engine: sa.Engine) -> None:
+    """Compare now, for a connection that is not taken from the pool for each use. Raises LedgerReplaced."""
+    _watched[engine]()
+
+
+def _identity(path: str) -> tuple[int, int]:
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        raise LedgerReplaced(f"the ledger {path} was deleted while it was open") from None
+    return status.st_dev, status.st_ino
 
 
 class OnEngine:

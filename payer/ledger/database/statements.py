@@ -15,8 +15,7 @@ from weakref import WeakKeyDictionary
 
 import sqlalchemy as sa
 
-from payer.ledger.database import file_identity
-from payer.ledger.database.engine import unavailable
+from payer.ledger.database.engine import check_in_place, is_watched, unavailable
 from payer.ledger.database.recognize import is_damage
 from payer.values.crashpoints import crash_point
 
@@ -161,7 +160,7 @@ class _KeptConnection:
             if self._pooled is None:
                 self._pooled = engine.raw_connection()
             else:
-                file_identity.check(engine)
+                check_in_place(engine)
         except BaseException:
             self._busy.release()
             raise
@@ -191,7 +190,7 @@ _kept: WeakKeyDictionary[sa.Engine, _KeptConnection] = WeakKeyDictionary()
 def _kept_connection(engine: sa.Engine) -> _KeptConnection | None:
     """The engine's own, None for one that is not on a SQLite file."""
     kept = _kept.get(engine)
-    if kept is None and file_identity.is_watched(engine):
+    if kept is None and is_watched(engine):
         kept = _kept.setdefault(engine, _KeptConnection(engine))
     return kept
 
