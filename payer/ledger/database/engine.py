@@ -13,13 +13,14 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import sqlalchemy as sa
 from sqlalchemy.pool import StaticPool
 
-from payer.ledger.database.recognize import damaged, disk_words, is_damage, ledger_url
+from payer.ledger.database.recognize import damaged, disk_words, is_damage, ledger_url, sqlite_file
 from payer.values.crashpoints import crash_point
 from payer.values.errors import LedgerReplaced, LedgerUnavailable
 
@@ -105,8 +106,7 @@ def _watch(engine: sa.Engine) -> None:
     Raises LedgerReplaced from then on. A stat costs two microseconds; a commit without it would succeed in a file that
     no longer has a name.
     """
-    path = engine.url.database
-    if not path or path == ":memory:" or path.startswith("file:"):
+    if (path := sqlite_file(engine.url)) is None:
         return
     opened: list[tuple[int, int]] = []
 
@@ -134,7 +134,7 @@ def check_in_place(engine: sa.Engine) -> None:
     _watched[engine]()
 
 
-def _identity(path: str) -> tuple[int, int]:
+def _identity(path: Path) -> tuple[int, int]:
     try:
         status = os.stat(path)
     except FileNotFoundError:
