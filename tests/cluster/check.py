@@ -14,6 +14,7 @@ import duckdb
 from payer.ledger import Ledger
 from payer.values.money import Amount
 from payer.values.purchase import Money
+from tests import blank_file
 from tests.cluster import lake
 from tests.cluster.play import Cluster
 from tests.crash.child import begin
@@ -26,6 +27,7 @@ def command(env: dict[str, str], words: list[str], out: str) -> None:
     """Do what `tollbook …` does, in this process; its exit code and words are in `out`."""
     from tollbook.cli.main import run as tollbook
 
+    blank_file.use()
     os.environ.update(env)
     if not env.get("TOLLBOOK_PUBLISH"):
         os.environ.pop("TOLLBOOK_PUBLISH", None)

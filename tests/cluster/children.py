@@ -13,12 +13,15 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tests import blank_file
+
 
 def work(env: Mapping[str, str], commands: Sequence[Sequence[str]], stop: str, log: str) -> None:
     """Run commands of `tollbook` in turn until the file `stop` is there, one at least; a line in `log` for each: exit
     code, words, and the end of what it said."""
     from tollbook.cli.main import run as tollbook
 
+    blank_file.use()
     os.environ.update(env)
     turn = 0
     while not turn or not Path(stop).exists():

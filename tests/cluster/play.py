@@ -28,6 +28,8 @@ from tests.crash.child import begin
 WORKERS, READERS, APART_SECONDS = 3, 20, 5.0
 OF_THE_BUCKET, OF_THE_LAKE = 5, 5
 """Of the twenty readers; the others read the common folder."""
+FEW_READERS = 6
+"""In the short form, of which one looks at the lake and two at the bucket."""
 AWAY_SECONDS = 3.5
 """Longest time between the death of a server and its next start."""
 VICTIMS = ("worker", "publisher", "postgres", "s3")
@@ -60,6 +62,7 @@ class Proof:
     lake_rows: int = 0
     lake_snapshots: int = 0
     per_day_atomic: int = 0
+    readers: int = READERS
 
     def line(self) -> str:
         struck = _listed(self.struck)
@@ -71,7 +74,7 @@ class Proof:
             f"({_listed(self.ended)}), {sum(self.finished.values())} of them to their end ({_listed(self.finished)}), "
             f"{self.publications} publications of {self.published_rows} rows in the end, "
             f"{self.lake_rows} rows in {self.lake_snapshots} snapshots of the lake; "
-            f"{READERS} readers: {reads}{waits} with {len(self.reader_errors)} errors; {len(self.wrong)} wrong"
+            f"{self.readers} readers: {reads}{waits} with {len(self.reader_errors)} errors; {len(self.wrong)} wrong"
         )
 
 
@@ -94,7 +97,7 @@ class Cluster:
         self.lake_readers: list[subprocess.Popen[bytes]] = []
         self.lake = lake.environment(folder / "lake-home")
         self.say: Say = lambda _line: None
-        self.pause, self.of_the_lake = 3.0, 1 if self.lake else 0
+        self.pause, self.of_the_lake, self.of_the_bucket = 3.0, 1 if self.lake else 0, 2
 
     def env(self, number: int, *, faked: bool = False) -> dict[str, str]:
         """A worker's environment: a home of its own, the common ledger, place, store and lake, a clock of its own."""
@@ -121,7 +124,7 @@ class Cluster:
         """Readers of the folder, of the bucket, and of the lake where there is one."""
         cache = {"XDG_CACHE_HOME": str(self.folder / "cache")}
         env = {**self.store.server.environment(), **cache}
-        for number in range(READERS):
+        for number in range(self.proof.readers):
             log = str(self.folder / f"reader-{number}.log")
             if number < self.of_the_lake:
                 words = ["read", str(self.stop), log, str(number), str(self.pause)]
@@ -130,7 +133,7 @@ class Cluster:
                 # DuckLake's own queries draw a progress bar when they take long.
                 self.lake_readers.append(subprocess.Popen(command, env=own, stdout=subprocess.DEVNULL))
                 continue
-            bucket = number < self.of_the_lake + OF_THE_BUCKET
+            bucket = number < self.of_the_lake + self.of_the_bucket
             place = "s3://cluster/published" if bucket else str(self.shared / "warehouse.duckdb")
             self.readers.append(begin(children.read, env, place, str(self.stop), log, number, self.pause))
 
@@ -215,8 +218,8 @@ class Cluster:
                 self.proof.reasons[f"{run.what}: {run.said[-300:]}"] += 1
             if run.wrong:
                 self.proof.wrong.append(f"{run.what} ended with {run.ended}: {run.said[-600:]}")
-        for number in range(READERS):
-            kinds = ["lake"] * self.of_the_lake + ["bucket"] * OF_THE_BUCKET
+        for number in range(self.proof.readers):
+            kinds = ["lake"] * self.of_the_lake + ["bucket"] * self.of_the_bucket
             kind = kinds[number] if number < len(kinds) else "folder"
             log = self.folder / f"reader-{number}.log"
             if not log.exists():
@@ -252,10 +255,13 @@ def cluster(
         ExitStack() as more,
     ):
         proof = Proof(seconds, seed, per_day_atomic=round(float(caps["per_day"]) * 1_000_000))
+        if not prefect:
+            proof.readers = FEW_READERS
         made = Cluster(folder, world, postgres, store, proof)
         _cap(made, caps)
         if prefect:
-            made.say, made.pause, made.of_the_lake = say, 10.0, OF_THE_LAKE if made.lake else 0
+            made.say, made.pause = say, 10.0
+            made.of_the_lake, made.of_the_bucket = OF_THE_LAKE if made.lake else 0, OF_THE_BUCKET
             database = postgres.url("prefect", "+asyncpg") if postgres.has_trigrams else ""
             where = "it" if database else "a file: this PostgreSQL has no pg_trgm, which Debian's `postgresql` brings"
             by = "libfaketime" if clocks.can_be_moved() else "TOLLBOOK_CLOCK_OFFSET"
