@@ -6,7 +6,7 @@ from pathlib import Path
 
 import duckdb
 
-HEADERS, BLOCK = 3 * 4096, 256 * 1024
+HEADERS = 3 * 4096
 
 
 def spoil(path: Path, table: str) -> None:
@@ -15,7 +15,8 @@ def spoil(path: Path, table: str) -> None:
         con.execute("CHECKPOINT")
         query = f"SELECT min(block_id) FROM pragma_storage_info('{table}') WHERE block_id >= 0"
         [(block,)] = con.execute(query).fetchall()
-    flip(path, HEADERS + block * BLOCK + 1000)
+        [(size,)] = con.execute("SELECT block_size FROM pragma_database_size()").fetchall()
+    flip(path, HEADERS + block * size + 1000)
 
 
 def flip(path: Path, at: int) -> None:

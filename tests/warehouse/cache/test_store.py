@@ -63,6 +63,18 @@ def test_a_long_log_is_written_into_the_file(tmp_path: Path, monkeypatch: pytest
     assert not cache.log.path.exists()
 
 
+def test_a_file_with_blocks_of_another_size_is_used_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As earlier releases made them; rebuilding one costs minutes."""
+    monkeypatch.setattr(caching, "BLOCK", 256 << 10)
+    load(Cache(tmp_path), many(20))
+    monkeypatch.undo()
+    cache = Cache(tmp_path)
+    assert load(cache, many(40)).deliveries == 20
+    with cache.open() as con:
+        size = con.execute("SELECT block_size FROM pragma_database_size() WHERE database_name = 'cache'").fetchall()
+    assert size == [(256 << 10,)]
+
+
 def test_a_rebuilt_file_takes_its_place_without_a_log(tmp_path: Path) -> None:
     """The name is replaced in one step: rows that were still in a log beside it would be lost."""
     cache = Cache(tmp_path)
@@ -175,14 +187,14 @@ def test_a_damaged_file_is_named_to_who_only_opens_it(tmp_path: Path) -> None:
         pass
 
 
-@pytest.mark.parametrize("size", [20_000, 1_500_000], ids=["no room to commit", "no room to checkpoint"])
-def test_a_full_disk_loses_nothing_and_the_next_run_repairs(size: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("count", "size"), [(20, 20_000), (300, 300_000)], ids=["in the log", "in the file"])
+def test_a_full_disk_loses_nothing_and_the_next_run_repairs(count: int, size: int, tmp_path: Path) -> None:
     """I4: a file that can't be written is not taken for damaged and thrown away."""
     cache, undisturbed = Cache(tmp_path), Cache(tmp_path / "undisturbed")
     load(cache, many(1))
-    _, out = run("load_on_a_full_disk", tmp_path, 300, size)
-    if size == 20_000:
-        assert "Could not write file" in out
+    _, out = run("load_on_a_full_disk", tmp_path, count, size)
+    assert "Could not write file" in out
+    assert (".wal" in out) == (count == 20)
     report = load(cache, many(300))
     load(undisturbed, many(300))
     assert report.notes == ()
