@@ -1,5 +1,5 @@
 """The world's HTTP servers: one background thread with one event loop, on loopback; and the ASGI pieces of their
-applications: read, answer, and break a connection on purpose.
+applications: read, answer, capture, and break a connection on purpose.
 """
 
 from __future__ import annotations
@@ -74,10 +74,40 @@ async def read_body(receive: Receive) -> bytes:
     return b"".join(parts)
 
 
+def replay(body: bytes) -> Receive:
+    """A receive that returns a body already read, then waits like an open connection."""
+    sent = False
+
+    async def receive() -> Message:
+        nonlocal sent
+        if sent:
+            await asyncio.Event().wait()
+        sent = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return receive
+
+
 async def send_reply(send: Send, answer: Reply) -> None:
     headers = [*answer.without("content-length"), (b"content-length", str(len(answer.body)).encode())]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body})
+
+
+async def capture(app: App, scope: Scope, receive: Receive) -> Reply:
+    """Run an application to its end and return its answer instead of sending it."""
+    answer = Reply(500)
+    parts: list[bytes] = []
+
+    async def send(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            answer.status, answer.headers = message["status"], list(message.get("headers", []))
+        elif message["type"] == "http.response.body":
+            parts.append(message.get("body", b""))
+
+    await app(scope, receive, send)
+    answer.body = b"".join(parts)
+    return answer
 
 
 def reset(scope: Scope) -> None:

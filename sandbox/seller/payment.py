@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
-from fastapi import Request, Response
+from fastapi import FastAPI, Request, Response
 from x402 import x402ResourceServer
 from x402.http import HTTPFacilitatorClient
 from x402.http.middleware.fastapi import payment_middleware
@@ -21,7 +20,7 @@ from x402.schemas import AssetAmount, PaymentPayload, PaymentRequirements
 
 from sandbox.keys import NETWORK, PAY_TO, V1_NAME
 from sandbox.seller.shop import PREFIXES, PaymentTerms, Product, Shop, query_pairs
-from sandbox.servers import Reply, Scope, reply, request_header
+from sandbox.servers import App, Reply, Scope, reply, request_header
 
 
 class PaidV1:
@@ -118,41 +117,20 @@ _IDENTIFIER = {
 }
 
 
-class _Served(Response):
-    """The middleware reads the answers that it sells as streams."""
-
-    @property
-    async def body_iterator(self) -> AsyncIterator[bytes]:
-        yield bytes(self.body)
-
-
 class PaidV2:
-    """The SDK's middleware, made once the facilitator serves: it calls its /supported at construction."""
+    """The middleware, made once the facilitator serves: the SDK calls its /supported at construction."""
 
     def __init__(self, shop: Shop, client: HTTPFacilitatorClient) -> None:
-        self._shop = shop
+        self._shop, self._client = shop, client
         self._routes = {
             f"{product.method} {prefix}{product.path}": self._route(product)
             for product in shop.products.values()
             if product.price
             for prefix in ("", _PREFIX)
         }
-        server = x402ResourceServer(client)
-        register_exact_evm_server(server, NETWORK)
-        self._guard = payment_middleware(self._routes, server)
+        self.app: App = self._build()
 
-    async def answer(self, product: Product, scope: Scope, body: bytes) -> Reply:
-        async def serve(_: Request) -> Response:
-            answer = product.serve(query_pairs(scope), body)
-            served = _Served(answer.body, answer.status)
-            served.raw_headers = answer.headers
-            return served
-
-        self._follow_settings()
-        response = await self._guard(Request(scope), serve)
-        return Reply(response.status_code, response.raw_headers, bytes(response.body))
-
-    def _follow_settings(self) -> None:
+    def follow_settings(self) -> None:
         """Pass on the world's current settings, which the SDK reads only when the middleware is made."""
         settings = self._shop.settings
         for route in self._routes.values():
@@ -173,3 +151,24 @@ class PaidV2:
             max_timeout_seconds=self._shop.settings.max_timeout,
         )
         return RouteConfig(accepts=option, description=product.name, mime_type="application/json")
+
+    def _build(self) -> App:
+        server = x402ResourceServer(self._client)
+        register_exact_evm_server(server, NETWORK)
+        guard = payment_middleware(self._routes, server)
+        app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+
+        @app.middleware("http")
+        async def paid(request: Request, call_next: Any) -> Response:
+            return await guard(request, call_next)
+
+        @app.api_route("/{path:path}", methods=["GET", "POST"])
+        async def serve(request: Request) -> Response:
+            match = self._shop.find(request.scope)
+            if match is None:
+                return Response(status_code=404)
+            answer = match[0].serve(query_pairs(request.scope), await request.body())
+            headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in answer.headers}
+            return Response(answer.body, answer.status, headers)
+
+        return app

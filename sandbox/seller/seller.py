@@ -14,7 +14,7 @@ from sandbox.faults import Faults, InjectedFault
 from sandbox.seller.fault_player import ConnectionBroken, FaultPlayer
 from sandbox.seller.payment import PaidV1, PaidV2, decoded
 from sandbox.seller.shop import Product, Shop, query_pairs, refused
-from sandbox.servers import Receive, Reply, Scope, Send, read_body, request_header
+from sandbox.servers import Receive, Reply, Scope, Send, capture, read_body, replay, request_header
 from sandbox.settings import WorldSettings
 
 PAYMENT_HEADERS = ("payment-signature", "x-payment")
@@ -149,7 +149,8 @@ class SellerApp:
         if version == 1:
             return await self._v1.answer(product, scope, body)
         assert self._v2 is not None
-        return await self._v2.answer(product, scope, body)
+        self._v2.follow_settings()
+        return await capture(self._v2.app, scope, replay(body))
 
 
 def _bad_headers(scope: Scope) -> Reply | None:
