@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -42,6 +43,14 @@ def _processor_seconds() -> float:
 @pytest.mark.parametrize("module", ["flows.ingest", "tasks.ops.recovery", "tollbook.cli.selection"])
 def test_what_the_command_runs_needs_no_prefect(module: str) -> None:
     assert "prefect" not in loaded_by(f"import {module}")
+
+
+def test_a_ledger_in_a_file_needs_no_other_databases_dialect(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/ledger.db"
+    opened = f"from payer.ledger import Ledger; Ledger.open({url!r}).close()"
+    loaded_by(opened)  # a new one is made by migrations, which know every dialect
+    code = f"{opened}; import sys; assert 'sqlalchemy.dialects.postgresql' not in sys.modules"
+    assert "sqlalchemy" in loaded_by(code)
 
 
 def test_a_run_at_a_prompt_never_imports_prefect_nor_pandas(tollbook: Command) -> None:
