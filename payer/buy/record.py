@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 from payer.buy.lease import new_lease
 from payer.context import PayerContext
-from payer.http.exchange import Answer
+from payer.http.exchange import Answer, NoAnswer
 from payer.ledger import Conflict, Ledger
 from payer.ledger.append import Body
 from payer.ledger.database.rows import digest
@@ -56,20 +56,11 @@ def read_answer(purchase: Purchase, answer: Answer, at: datetime, note: str = ""
     can be used. Everything else, including a 402 or a 404 after settling or a 503 with a successful receipt, is
     evidence that frees and books nothing.
     """
-    receipt = parse_receipt(answer.headers)
+    delivers = 200 <= answer.status < 300
+    answered = _evidence(purchase, answer, at, note or answer.note, delivers=delivers)
     content_type = answer.headers.get("content-type", "")
-    body = Body(answer.body, content_type) if answer.body else None
-    mismatch = "" if receipt is None else _receipt_mismatch(receipt, purchase)
-    answered = Answered(
-        at=at,
-        status=answer.status,
-        elapsed_ms=round(answer.elapsed * 1000),
-        note="; ".join(filter(None, (_said(answer, receipt), note or answer.note or mismatch))),
-        receipt_tx=receipt.transaction if receipt is not None and receipt.success and not mismatch else None,
-        body_sha256=digest(answer.body) if answer.body else None,
-    )
-    if not 200 <= answer.status < 300:
-        return Reading((answered,), body)
+    if not delivers:
+        return Reading((answered,), Body(answer.body, content_type) if answer.body else None)
     delivered = Delivered(
         at=at,
         status=answer.status,
@@ -81,9 +72,36 @@ def read_answer(purchase: Purchase, answer: Answer, at: datetime, note: str = ""
     return Reading((answered, delivered), Body(answer.body, content_type))
 
 
-def _said(answer: Answer, receipt: Receipt | None) -> str:
+def read_failure(purchase: Purchase, failed: NoAnswer, at: datetime) -> Reading:
+    """Read what came instead of a whole answer: nothing, or one that broke off.
+
+    Its status, its receipt and the start of its body are evidence like those of any answer. Not even a 2xx is a
+    delivery then: the rest is still owed, and the same payment asks for it again.
+    """
+    if failed.begun is None:
+        return Reading((without_answer(failed.reason, at),), None)
+    answered = _evidence(purchase, failed.begun, at, failed.reason, delivers=False)
+    start = failed.begun.body
+    body = Body(start, failed.begun.headers.get("content-type", "")) if start else None
+    return Reading((replace(answered, broke_off=True),), body)
+
+
+def _evidence(purchase: Purchase, answer: Answer, at: datetime, note: str, *, delivers: bool) -> Answered:
+    receipt = parse_receipt(answer.headers)
+    mismatch = "" if receipt is None else _receipt_mismatch(receipt, purchase)
+    return Answered(
+        at=at,
+        status=answer.status,
+        elapsed_ms=round(answer.elapsed * 1000),
+        note="; ".join(filter(None, (_said(answer, receipt, delivers=delivers), note or mismatch))),
+        receipt_tx=receipt.transaction if receipt is not None and receipt.success and not mismatch else None,
+        body_sha256=digest(answer.body) if answer.body else None,
+    )
+
+
+def _said(answer: Answer, receipt: Receipt | None, *, delivers: bool) -> str:
     """The seller's word where it did not deliver; of a delivery, only what its receipt says against it."""
-    if 200 <= answer.status < 300:
+    if delivers:
         return "" if receipt is None else receipt.reason or ""
     return seller_word(answer.status, answer.headers, answer.body, receipt)
 
@@ -99,7 +117,7 @@ def _receipt_mismatch(receipt: Receipt, purchase: Purchase) -> str:
 
 
 def without_answer(reason: str, at: datetime) -> Answered:
-    """The event of a request that was sent and got no readable answer: a timeout, a reset, half a body."""
+    """The event of a request that was sent and got not even a status: a timeout, a reset."""
     return Answered(at=at, status=None, elapsed_ms=0, note=reason)
 
 
@@ -215,6 +233,18 @@ def book_spooled(context: PayerContext) -> set[str]:
         if purchase is not None:
             spooled.path.unlink(missing_ok=True)
     return booked
+
+
+async def record_failure(context: PayerContext, purchase: Purchase, failed: NoAnswer) -> Purchase:
+    """Append what came instead of a whole answer, and return the result."""
+    return await context.ledger.in_thread(_append_failure, context, purchase, failed)
+
+
+def _append_failure(context: PayerContext, purchase: Purchase, failed: NoAnswer) -> Purchase:
+    reading = read_failure(purchase, failed, context.clock.now())
+    crash_point("broke_off")
+    lease = new_lease(context, purchase.order.seller)
+    return context.ledger.append(purchase, *reading.events, body=reading.body, lease=lease)
 
 
 def judge_body(context: PayerContext, purchase: Purchase) -> Purchase:

@@ -19,7 +19,7 @@ from dataclasses import replace
 from payer.buy.changed_terms import is_unchanged, judge_terms, remember_terms, sign_offered
 from payer.buy.lease import append, appended, new_lease
 from payer.buy.quote import terms_for_order
-from payer.buy.record import judge_body, record_answer, without_answer
+from payer.buy.record import judge_body, record_answer, record_failure, without_answer
 from payer.context import PayerContext
 from payer.http.exchange import Answer, NoAnswer, NotSent
 from payer.policy.clock_skew import CLOCK_ADVICE
@@ -130,7 +130,7 @@ async def send(context: PayerContext, purchase: Purchase, payment: SignedPayment
     if isinstance(answer, NotSent):
         return await in_thread(_unsent, context, purchase, answer.reason)
     if isinstance(answer, NoAnswer):
-        return await appended(context, purchase, without_answer(answer.reason, context.clock.now()))
+        return await record_failure(context, purchase, answer)
     crash_point("answered")
     offered, refusal = await judge_terms(context, purchase, answer)
     recorded = await record_answer(context, purchase, answer, refusal)

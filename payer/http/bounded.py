@@ -45,14 +45,16 @@ def clip_headers(items: Iterable[tuple[str, str]]) -> dict[str, str]:
     return clipped
 
 
-async def read_body(chunks: AsyncIterable[bytes], encoding: str, limit: int) -> ReceivedBody:
+async def read_body(
+    chunks: AsyncIterable[bytes], encoding: str, limit: int, raw: bytearray | None = None
+) -> ReceivedBody:
     """Read at most `limit` bytes of a body, decompressing gzip and deflate, which arrive though identity was requested.
 
-    Other encodings, and compressed bodies that are broken or cut short, are kept as they arrived (I4).
+    Other encodings, and compressed bodies that are broken or cut short, are kept as they arrived (I4). `raw` receives
+    what arrives, for a caller that wants it although the rest never came.
     """
-    window = _WINDOW.get(encoding.strip().lower())
-    decompressor = None if window is None else _Decompressor(window, limit)
-    raw = bytearray()
+    decompressor = _decompressor(encoding, limit)
+    raw = bytearray() if raw is None else raw
     async for chunk in chunks:
         raw += chunk
         if decompressor is not None:
@@ -67,6 +69,20 @@ async def read_body(chunks: AsyncIterable[bytes], encoding: str, limit: int) -> 
     if note := decompressor.end():
         return ReceivedBody(bytes(raw), whole=True, note=note)
     return ReceivedBody(bytes(decompressor.held), whole=True, decoded=True)
+
+
+def readable_start(raw: bytes, encoding: str, limit: int) -> bytes:
+    """At most `limit` bytes of a body that broke off, decompressed as far as it can be."""
+    decompressor = _decompressor(encoding, limit)
+    if decompressor is None:
+        return raw[:limit]
+    decompressor.feed(raw)
+    return bytes(decompressor.held[:limit])
+
+
+def _decompressor(encoding: str, limit: int) -> _Decompressor | None:
+    window = _WINDOW.get(encoding.strip().lower())
+    return None if window is None else _Decompressor(window, limit)
 
 
 class _Decompressor:

@@ -14,7 +14,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
-from payer.http.bounded import clip_headers, read_body
+from payer.http.bounded import clip_headers, read_body, readable_start
 from payer.http.pool import network_cause
 from payer.values.request import Request
 
@@ -24,9 +24,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A complete answer of any status. Header names are in lower case, `elapsed` is in seconds.
+    """An answer of any status, complete unless it is `NoAnswer.begun`. Header names are in lower case, `elapsed` is in
+    seconds.
 
-    `cut`: an error's body was longer than its limit. `note` says why a body is still compressed.
+    `cut`: the body is only the start of the answer's. `note` says why a body is still compressed.
     """
 
     status: int
@@ -50,7 +51,11 @@ class NotSent(Unanswered):
 
 
 class NoAnswer(Unanswered):
-    """Raised when the request may have left."""
+    """Raised when the request may have left. `begun` is what came of an answer that broke off after its headers."""
+
+    def __init__(self, reason: str, begun: Answer | None = None) -> None:
+        super().__init__(reason)
+        self.begun = begun
 
 
 ERROR_BODY_LIMIT = 1024 * 1024
@@ -79,15 +84,18 @@ class Exchange:
     body_limit: int
     _traced: bool = False
     _left: bool = False
+    _started: float = field(default_factory=time.perf_counter)
+    _status: int = 0
+    _headers: dict[str, str] = field(default_factory=dict)
+    _raw: bytearray = field(default_factory=bytearray)
 
     async def run(self, timeout: float) -> Answer | Unanswered:
         """Send it; the answer, or the exception to raise. A library's own exception would carry the headers (I10)."""
         import httpx
 
-        started = time.perf_counter()
         try:
             async with asyncio.timeout(timeout):
-                return await self._exchange(self._build(timeout), started)
+                return await self._exchange(self._build(timeout))
         except TimeoutError:
             return self._failed(f"no complete answer within {timeout:g} s")
         except (httpx.InvalidURL, httpx.UnsupportedProtocol, UnicodeError):
@@ -105,7 +113,16 @@ class Exchange:
 
     def _failed(self, reason: str, *, never: bool = False) -> Unanswered:
         """NotSent needs proof: `never`, or a trace that saw no request begin."""
-        return NotSent(reason) if never or (self._traced and not self._left) else NoAnswer(reason)
+        if never or (self._traced and not self._left):
+            return NotSent(reason)
+        return NoAnswer(reason, self._begun() if self._status else None)
+
+    def _begun(self) -> Answer:
+        start = readable_start(bytes(self._raw[:ERROR_BODY_LIMIT]), self._encoding(), ERROR_BODY_LIMIT)
+        return Answer(self._status, self._headers, start, time.perf_counter() - self._started, cut=True)
+
+    def _encoding(self) -> str:
+        return self._headers.get("content-encoding", "")
 
     def _build(self, timeout: float) -> httpx.Request:
         import httpx
@@ -133,21 +150,21 @@ class Exchange:
         if event.endswith("send_request_headers.started"):
             self._left = True
 
-    async def _exchange(self, request: httpx.Request, started: float) -> Answer | Unanswered:
+    async def _exchange(self, request: httpx.Request) -> Answer | Unanswered:
         response = await self.pool.handle_async_request(request)
         try:
-            headers = clip_headers(response.headers.multi_items())
-            successful = 200 <= response.status_code < 300
+            self._status, self._headers = response.status_code, clip_headers(response.headers.multi_items())
+            successful = 200 <= self._status < 300
             limit = self.body_limit if successful else ERROR_BODY_LIMIT
-            body = await read_body(response.aiter_raw(), headers.get("content-encoding", ""), limit)
+            body = await read_body(response.aiter_raw(), self._encoding(), limit, self._raw)
         finally:
             await response.aclose()
         if successful and not body.whole:
             return self._failed(f"the body is longer than {limit} bytes (raise the seller's body_bytes in the policy)")
         if body.decoded:
-            del headers["content-encoding"]
-        elapsed = time.perf_counter() - started
-        return Answer(response.status_code, headers, body.data, elapsed, cut=not body.whole, note=body.note)
+            del self._headers["content-encoding"]
+        elapsed = time.perf_counter() - self._started
+        return Answer(self._status, self._headers, body.data, elapsed, cut=not body.whole, note=body.note)
 
 
 _LONGEST_AGE = 10**8

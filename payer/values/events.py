@@ -71,13 +71,17 @@ class Unsent(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answered(Event):
-    """The answer to a send, as evidence: no HTTP answer frees money. `status` is None if none came; `note` says why."""
+    """The answer to a send, as evidence: no HTTP answer frees money. `status` is None if none came; `note` says why.
+
+    `broke_off`: it ended, or its time did, before it was whole, so that it delivers nothing whatever its status.
+    """
 
     status: int | None
     elapsed_ms: int
     note: str = ""
     receipt_tx: str | None = None
     body_sha256: str | None = None
+    broke_off: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,7 +171,7 @@ def _then(purchase: Purchase, **changes: Any) -> Purchase:
 
 def _with_answer(answers: tuple[str, ...], event: Answered) -> tuple[str, ...]:
     """Add an answer that did not deliver, unless it repeats the one before. The first is kept, and the newest few."""
-    if event.status is not None and 200 <= event.status < 300:
+    if event.status is not None and 200 <= event.status < 300 and not event.broke_off:
         return answers
     said = str(event.status or "no answer") + (f": {event.note}" if event.note else "")
     if answers[-1:] == (said,):

@@ -165,6 +165,20 @@ def test_a_run_killed_around_its_verdict_on_a_body_books_the_loss_all_the_same(s
     assert scene.transfers() == 1
 
 
+@killing(["broke_off", "commit:8", "committed:8"], 1)
+def test_a_run_killed_at_an_answer_that_breaks_off_asks_again_with_the_same_payment(scene: Scene, point: str) -> None:
+    """I1, I4: half a body is no delivery, before its evidence is booked and after."""
+    scene.job = replace(scene.job, count=1)
+    scene.world.faults.add("truncated", times=1)
+    killed(scene, point)
+    [held] = scene.purchases()
+    assert held.data is Data.ABSENT
+    assert held.last_status == (200 if point == "committed:8" else None)
+    assert child.run(scene.job) == 0
+    scene.assert_kept()
+    assert scene.transfers() == 1
+
+
 @killing(MOVED, 1)
 def test_a_run_killed_while_the_price_moves_pays_one_of_the_two_prices(scene: Scene, kind: Kind, point: int) -> None:
     """I1, I3: two signatures over one nonce; the larger stays reserved."""

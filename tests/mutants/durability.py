@@ -195,6 +195,24 @@ MUTANTS = (
         ("tests/payer/buy/test_spool.py",),
         spool_without_fsync_of_the_file=("        os.fsync(handle)\n", ""),
     ),
+    # An answer that broke off: evidence, and no delivery.
+    *of(
+        "payer/buy/record.py",
+        ("tests/payer/buy/test_broke_off.py",),
+        half_a_body_is_a_delivery=(
+            "    reading = read_failure(purchase, failed, context.clock.now())\n",
+            '    begun = failed.begun or Answer(0, {}, b"", 0)\n'
+            "    reading = read_answer(purchase, begun, context.clock.now())\n",
+        ),
+        half_an_answer_leaves_no_evidence=("    if failed.begun is None:\n", "    if True:\n"),
+        half_an_answer_hides_that_it_broke_off=("replace(answered, broke_off=True)", "answered"),
+        any_receipt_is_ours=('mismatch = "" if receipt is None else', 'mismatch = "" if True else'),
+    ),
+    *of(
+        "payer/http/exchange.py",
+        ("tests/payer/http/test_broke_off.py",),
+        what_had_begun_is_forgotten=("self._begun() if self._status else None", "None"),
+    ),
     # Waiting for the ledger: what arrives meanwhile is kept, and no commit is left half-known.
     *of(
         "payer/buy/record.py",

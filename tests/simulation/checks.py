@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from payer.http.exchange import Answer, answer_time
 from payer.ledger.database import rows
 from payer.policy.rules import Policy, SellerCaps
-from payer.values.events import Intent, fold
+from payer.values.events import Answered, Intent, fold
 from payer.values.identifiers import nonce, purchase_key
 from payer.values.purchase import Data, Money, Purchase
 from payer.values.request import Order
@@ -79,6 +79,7 @@ class Checks:
         self._known: dict[str, Known] = {}
         self._in_hand: dict[tuple[str, str], Process] = {}
         self._awaited: Counter[Process] = Counter()
+        self._broke_off: dict[tuple[str, str], tuple[Process, int]] = {}
         self.prices = PriceChecks()
 
     def require(self, holds: bool, rule: str, detail: Callable[[], str]) -> None:
@@ -117,6 +118,7 @@ class Checks:
         )
         self.require(allowed, "I6 policy", lambda: f"signed outside policy: {a} for {message.request.url}")
         self._written_ahead(process.machine, a)
+        self._evidence(process, a.nonce)
         if process.policy is not None:
             self._still_allowed(process, policy, a)
 
@@ -139,6 +141,20 @@ class Checks:
         alive = held is not None and held.valid_until >= a.valid_before
         rule = durable and covered and alive
         self.require(rule, "write ahead", lambda: f"sent and not in the ledger: {a}, which holds {held}")
+
+    def broke_off(self, process: Process, used: str, status: int) -> None:
+        """An answer to a payment broke off after its headers: its status is evidence that the process has to book."""
+        self._broke_off[process.machine.name, used] = process, status
+
+    def _evidence(self, process: Process, used: str) -> None:
+        """Before the same process presents a payment again, what came of the last answer is in the ledger."""
+        heard_by, status = self._broke_off.pop((process.machine.name, used), (None, 0))
+        if heard_by is not process:
+            return
+        [[booked]] = process.machine.store.peek("SELECT purchase_id FROM purchases WHERE nonce = ?", used)
+        events = process.machine.store.open().events(booked)
+        kept = any(isinstance(event, Answered) and event.broke_off and event.status == status for event in events)
+        self.require(kept, "I4 evidence", lambda: f"{process.name} presents {used} and never booked {status}")
 
     def handed_over(self, process: Process, used: str) -> None:
         """A body arrived in a living process: from here on it must not be lost (I4)."""

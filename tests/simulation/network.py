@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from contextvars import Context
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from payer.http.exchange import Answer, NoAnswer, NotSent
@@ -49,6 +50,8 @@ class SimTransport:
         process.check()
         self._world.trace(process.name, "hears", outcome.reason if isinstance(outcome, NoAnswer) else outcome.status)
         if isinstance(outcome, NoAnswer):
+            if message.payment is not None and outcome.begun is not None:
+                self._world.checks.broke_off(process, message.payment.authorization.nonce, outcome.begun.status)
             process.touch("no answer")
             raise outcome
         self._world.checks.heard(process, outcome)
@@ -86,11 +89,16 @@ class SimTransport:
         if dice.hit("lose"):
             answer = NoAnswer("simulated: connection reset")
         elif dice.hit("half"):
-            answer = NoAnswer("simulated: half a body")
+            answer = _half_of(answer)
         elif dice.hit("garbage"):
             answer = Answer(502, HTML, b"<html>Bad Gateway</html>", 0.3)
         if not reply.done():
             reply.set_result(answer)
+
+
+def _half_of(answer: Answer) -> NoAnswer:
+    """The headers arrive, and half of the body."""
+    return NoAnswer("simulated: half a body", replace(answer, body=answer.body[: len(answer.body) // 2], cut=True))
 
 
 _NOBODY = Context()
