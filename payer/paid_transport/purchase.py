@@ -17,7 +17,7 @@ from payer.http.transport import HttpTransport
 from payer.ledger import Ledger
 from payer.paid_transport.order import differs_in
 from payer.payer import Payer
-from payer.policy.clock_skew import ClockReadings
+from payer.policy.clock_skew import ClockReadings, check_offset
 from payer.policy.rules import Policy
 from payer.spool import Spool
 from payer.values.chain_view import NotSeen
@@ -167,8 +167,7 @@ def open_context(policy: Policy, environ: Mapping[str, str], check_body: BodyChe
         raise Misconfigured(
             f"TOLLBOOK_HOME can't be made: {error}", advice="name a directory that this user may write"
         ) from None
-    if (offset := clock_offset(environ)) and not policy.is_local:
-        raise Misconfigured(f"TOLLBOOK_CLOCK_OFFSET is set on chain {policy.chain_id}", advice="unset it")
+    check_offset(policy, offset := clock_offset(environ))
     clock, clocks = SystemClock(offset), ClockReadings()
     ledger = Ledger.open(url or f"sqlite:///{home / 'state' / 'ledger.db'}")
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from payer.policy.rules import Policy
+from payer.policy.rules import LOCAL_CHAIN, Policy
+from payer.values.errors import Misconfigured
 
 NOTED_SECONDS = 5
 """From here on a run tells how far off the clock is."""
@@ -35,6 +36,15 @@ class ClockWindow:
     ahead: int
     behind: int
     head_counts: bool = True
+
+
+def check_offset(policy: Policy, offset: float) -> None:
+    """Raise Misconfigured for a clock that is moved where authorizations are worth money."""
+    if offset and not policy.is_local:
+        raise Misconfigured(
+            f"TOLLBOOK_CLOCK_OFFSET is set on chain {policy.chain_id}",
+            advice=f"unset it: only a sandbox (chain id {LOCAL_CHAIN}) may live in another time",
+        )
 
 
 def window_of(policy: Policy, max_timeout: int) -> ClockWindow:
