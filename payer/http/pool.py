@@ -58,7 +58,8 @@ def _new(*, secure: bool) -> httpx.AsyncHTTPTransport:
 
 
 def network_cause(error: BaseException) -> str:
-    """Describe the first known cause under a library's exception, else its class; quotes no request or URL (I10)."""
+    """Describe the first known cause under a library's exception, else its class; quotes no request, answer or URL
+    (I10)."""
     for cause in _causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
             return f"its certificate is not trusted: {cause.verify_message}"
@@ -68,7 +69,25 @@ def network_cause(error: BaseException) -> str:
             return f"DNS does not know its name: {cause.strerror}"
         if isinstance(cause, OSError) and cause.errno:
             return os.strerror(cause.errno).lower()
-    return type(error).__name__
+    name = type(error).__name__
+    if name == "RemoteProtocolError":
+        closed = str(error).startswith(_CLOSED)
+        return "it was closed before the answer was whole" if closed else "what came is not valid HTTP"
+    return _WORDS.get(name, name)
+
+
+_CLOSED = ("peer closed connection", "Server disconnected")
+"""The first words of h11 and httpcore about an answer that ends early; other protocol errors quote what came."""
+
+_WORDS = {
+    "ConnectTimeout": "it was not made in time",
+    "ReadTimeout": "no answer came in time",
+    "ReadError": "it broke off",
+    "WriteTimeout": "the request could not be sent in time",
+    "WriteError": "it broke off",
+    "PoolTimeout": "no connection became free in time",
+}
+"""httpx's errors that may have no cause of the system's under them."""
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

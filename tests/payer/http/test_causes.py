@@ -5,9 +5,14 @@ from __future__ import annotations
 import socket
 import ssl
 
+import httpx
 import pytest
 
-from payer.http.pool import network_cause
+from payer.http.pool import _WORDS, network_cause
+
+
+class RemoteProtocolError(Exception):
+    """By its name as httpx's own, which is imported late."""
 
 
 def wrapped(inner: BaseException) -> Exception:
@@ -42,3 +47,15 @@ def test_the_cause_is_found_below_the_librarys_own_error(inner: BaseException, n
     assert said.startswith(named)
     assert "secret" not in said
     assert "rpc.example" not in said
+
+
+def test_an_answer_that_ends_early_is_told_from_one_that_is_no_http_and_neither_is_quoted() -> None:
+    cut = RemoteProtocolError("peer closed connection without sending complete message body (received 4 bytes)")
+    assert network_cause(cut) == "it was closed before the answer was whole"
+    assert network_cause(RemoteProtocolError("illegal status line: b'secret'")) == "what came is not valid HTTP"
+
+
+@pytest.mark.parametrize("name", [*_WORDS, "RemoteProtocolError"])
+def test_the_libraries_own_names_are_said_in_words(name: str) -> None:
+    error = getattr(httpx, name)("said by the library")
+    assert name not in network_cause(error)

@@ -99,6 +99,23 @@ def test_what_fails_after_the_request_may_have_left_is_no_answer(script: Script)
     assert server.connections == 1
 
 
+CAUSES = {
+    "closed without an answer": "the connection failed: it was closed before the answer was whole",
+    "half a body": "the connection failed: it was closed before the answer was whole",
+    "half a chunk": "the connection failed: it was closed before the answer was whole",
+    "no last chunk": "the connection failed: it was closed before the answer was whole",
+    "not HTTP": "the connection failed: what came is not valid HTTP",
+    "a negative length": "the connection failed: what came is not valid HTTP",
+    "two lengths": "the connection failed: what came is not valid HTTP",
+    "reset within the body": "the connection failed: connection reset by peer",
+}
+
+
+@pytest.mark.parametrize(("kind", "told"), CAUSES.items(), ids=CAUSES)
+def test_each_is_told_as_what_it_is_and_never_by_a_name_of_pythons(kind: str, told: str) -> None:
+    assert lost(AMBIGUOUS[kind]).reason == told
+
+
 async def _drips_a_body(wire: Wire) -> None:
     await wire.request()
     await wire.send(b"HTTP/1.1 200 X\r\ncontent-length: 1000\r\n\r\n")
