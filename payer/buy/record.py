@@ -247,12 +247,18 @@ def _append_failure(context: PayerContext, purchase: Purchase, failed: NoAnswer)
     return context.ledger.append(purchase, *reading.events, body=reading.body, lease=lease)
 
 
+def is_unjudged(context: PayerContext, purchase: Purchase) -> bool:
+    """True if a body has been delivered that `judge_body` would look at."""
+    delivered = purchase.data is Data.DELIVERED and not purchase.failure and not purchase.loss_accepted
+    return delivered and context.check_body is not None
+
+
 def judge_body(context: PayerContext, purchase: Purchase) -> Purchase:
     """Judge the ledger's copy of a purchase's body. Returns the purchase as it is after that.
 
     Raises Unbooked when the ledger can't be read or written: nothing more may be signed without the verdict.
     """
-    if context.check_body is None or purchase.data is not Data.DELIVERED or purchase.failure or purchase.loss_accepted:
+    if context.check_body is None or not is_unjudged(context, purchase):
         return purchase
     try:
         delivery = context.ledger.delivery(purchase.purchase_id)

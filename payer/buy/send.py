@@ -19,7 +19,7 @@ from dataclasses import replace
 from payer.buy.changed_terms import is_unchanged, judge_terms, remember_terms, sign_offered
 from payer.buy.lease import append, appended, new_lease
 from payer.buy.quote import terms_for_order
-from payer.buy.record import judge_body, record_answer, record_failure, without_answer
+from payer.buy.record import is_unjudged, judge_body, record_answer, record_failure, without_answer
 from payer.context import PayerContext
 from payer.http.exchange import Answer, NoAnswer, NotSent
 from payer.policy.clock_skew import CLOCK_ADVICE
@@ -136,7 +136,7 @@ async def send(context: PayerContext, purchase: Purchase, payment: SignedPayment
     recorded = await record_answer(context, purchase, answer, refusal)
     crash_point("delivered")
     if offered is None:
-        return await in_thread(judge_body, context, recorded)
+        return await in_thread(judge_body, context, recorded) if is_unjudged(context, recorded) else recorded
     await in_thread(remember_terms, context, purchase.order, offered)
     return await in_thread(sign_offered, context, recorded, offered) if is_unchanged(purchase, recorded) else recorded
 

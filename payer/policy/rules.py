@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from urllib.parse import SplitResult, urlsplit
 
 from payer.values.money import Asset
@@ -145,7 +146,8 @@ class Policy:
 
     def seller_at(self, url: str) -> SellerPolicy | None:
         """The seller at a URL's origin; of several, the one with the longest `base_url` that the URL begins with."""
-        at_origin = [seller for seller in self.sellers.values() if seller.origin == origin(url)]
+        wanted = origin(url)
+        at_origin = [seller for seller in self.sellers.values() if seller.origin == wanted]
         at_origin.sort(key=lambda seller: -len(seller.base_url))
         return next((seller for seller in at_origin if url.startswith(seller.base_url)), next(iter(at_origin), None))
 
@@ -153,6 +155,7 @@ class Policy:
         return self.assets[self.sellers[seller].pay_with]
 
 
+@lru_cache(maxsize=1024)
 def origin(url: str) -> str:
     """The origin of a URL in one spelling: host in lower case, default ports left out (RFC 6454)."""
     parts = urlsplit(url)
@@ -167,6 +170,7 @@ def is_https_or_loopback(parts: SplitResult) -> bool:
     return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
 
 
+@lru_cache(maxsize=1024)
 def is_loopback(host: str) -> bool:
     """Tell whether a host is localhost or a loopback address; no name is resolved."""
     if host.lower() == "localhost":
