@@ -18,12 +18,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from payer.values.purchase import Data, Money
+from tasks.workspace.workspace import Workspace
 from tests.cli.conftest import Command
 from tests.cli.process import COMMAND
 from tests.cli.stopped_runs import CALLS, INTERRUPT, SELLS, TERMINATE, StoppedRun
 from tests.paths import ROOT
 from tests.scale import SCALE
 from tollbook.cli import interruption
+from tollbook.cli.workspace import in_workspace
 from warehouse.query import query
 
 if TYPE_CHECKING:
@@ -121,6 +123,29 @@ def test_stopped_at_any_moment_nothing_that_was_paid_is_lost(stopped: StoppedRun
     assert ended.code in (130, 143) or (ended.code, spent) == (0, CALLS)
     assert spent == len(world.transfers(stopped.buyer.address)) == ended.document["calls_paid"]
     assert ended.count(Money.RESERVED, Data.ABSENT) == 0
+
+
+def test_a_signal_while_a_finished_run_closes_its_files_leaves_it_its_outcome(
+    buyer: Buyer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The money has moved by then: its figures are told, and the exit code is the signal's."""
+    close = Workspace.aclose
+
+    async def closes(ws: Workspace) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        await asyncio.sleep(0)
+        await close(ws)
+
+    async def work(_ws: Workspace) -> str:
+        return "bought"
+
+    monkeypatch.setattr(Workspace, "aclose", closes)
+    interruption.forget()
+    try:
+        assert in_workspace(work, buyer.env, waits=True) == "bought"
+        assert interruption.exit_code(0) == 130
+    finally:
+        interruption.forget()
 
 
 @pytest.mark.parametrize("moment", range(SCALE))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from typing import TypeVar
 
 from payer.stop import StopRequest
@@ -36,14 +36,17 @@ def in_workspace(
     left: list[int] = []
 
     async def opened() -> T:
-        async with Workspace.open(environ) as ws:
-            log_to_stderr(ws.settings.log)
-            ws.progress = Blocks()
-            ws.searching_of = lambda server: Blocks(server=server)
-            with _signals(ws.stop, left).installed() if waits else nullcontext():
+        # Signals are taken until everything is closed: one that comes after the work must not cost its outcome.
+        with ExitStack() as signals:
+            async with Workspace.open(environ) as ws:
+                log_to_stderr(ws.settings.log)
+                ws.progress = Blocks()
+                ws.searching_of = lambda server: Blocks(server=server)
+                if waits:
+                    signals.enter_context(_signals(ws.stop, left).installed())
                 done = await work(ws)
-            await write_metrics(ws)
-            return done
+                await write_metrics(ws)
+                return done
 
     try:
         with Spinner().saying(says) if says else nullcontext():
