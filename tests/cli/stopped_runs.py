@@ -16,6 +16,7 @@ from payer.ledger import Ledger
 from payer.values.purchase import Data, Money, Purchase
 from tests.cli.process import COMMAND
 from tests.paths import ROOT
+from tollbook.cli.interruption import SHELL_BASE
 
 if TYPE_CHECKING:
     from sandbox.world import Buyer, World
@@ -69,7 +70,7 @@ class StoppedRun:
         out, err = child.communicate(timeout=250)
         sender.join()
         with Ledger.open(f"sqlite:///{self.buyer.home}/state/ledger.db") as ledger:
-            return Stopped(child.returncode, out, err, ledger.purchases())
+            return Stopped(_as_shells_say(child.returncode), out, err, ledger.purchases())
 
     def slow(self, seconds: float) -> None:
         """Let each paid answer take so long."""
@@ -95,6 +96,11 @@ class StoppedRun:
             time.sleep(pause if at else 0)
             if child.poll() is None:
                 child.send_signal(number)
+
+
+def _as_shells_say(code: int) -> int:
+    """The exit code as a shell has it: a signal that ends an interpreter which has told all ends it by the signal."""
+    return code if code >= 0 else SHELL_BASE - code
 
 
 INTERRUPT, TERMINATE = signal.SIGINT, signal.SIGTERM
