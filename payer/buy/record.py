@@ -93,7 +93,7 @@ def _evidence(purchase: Purchase, answer: Answer, at: datetime, note: str, *, de
         at=at,
         status=answer.status,
         elapsed_ms=round(answer.elapsed * 1000),
-        note="; ".join(filter(None, (_said(answer, receipt, delivers=delivers), note or mismatch))),
+        note="; ".join(filter(None, (_said(answer, receipt, delivers=delivers), note, mismatch))),
         receipt_tx=receipt.transaction if receipt is not None and receipt.success and not mismatch else None,
         body_sha256=digest(answer.body) if answer.body else None,
     )

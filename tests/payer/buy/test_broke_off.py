@@ -69,9 +69,10 @@ def test_the_word_in_the_headers_of_a_refusal_is_heard_although_its_body_broke_o
 
 def test_the_receipt_of_another_payer_is_not_taken_from_half_an_answer() -> None:
     other = s.encoded({"success": True, "transaction": TX, "payer": "0x" + "11" * 20, "network": "eip155:31337"})
-    desk, _ = bought(cut(s.answer(500, b"", payment_response=other)))
+    desk, told = bought(cut(s.answer(500, b"", payment_response=other)))
     [purchase] = desk.context.ledger.purchases()
     assert purchase.receipt_tx is None
+    assert "the connection failed: closed; the receipt names another payer" in str(told)
 
 
 def test_with_not_even_a_status_only_the_reason_is_kept() -> None:
