@@ -15,7 +15,7 @@ from bench.rows import Row
 
 TITLE = "Payer: tollbook (every step durable) beside x402[httpx] 2.25.0 (nothing kept)"
 
-_CALLS, _ROUNDS = 20, 6
+_CALLS, _ROUNDS = 20, 10
 _MS = 1000.0
 
 

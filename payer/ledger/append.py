@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate
 
 from msgspec.structs import replace
@@ -35,10 +35,14 @@ class Conflict(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A body to keep in the same commit as the event about it."""
+    """A body to keep in the same commit as the event about it, compressed before the ledger is locked for it."""
 
     content: bytes
     content_type: str
+    zstd: bytes = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "zstd", rows.compress(self.content))
 
 
 def append_within(
@@ -59,14 +63,15 @@ def append_within(
     version = txn.scalar(HOLD_VERSION if txn.on_postgresql else VERSION, purchase_id=purchase.purchase_id)
     if version != purchase.version:
         raise Conflict(purchase.purchase_id)
-    seq, is_delivery = 0, any(isinstance(event, Delivered) for event in events)
+    evidence = None if body is None or any(isinstance(event, Delivered) for event in events) else body
+    seq = 0
     for state, event in zip(states[1:], events, strict=True):
         seq = insert_event(txn, state, event)
         if isinstance(event, Delivered):
             assert body is not None, "a delivery without its body (I4)"
             _insert_body(txn, state, event, body, seq)
-        elif body is not None and not is_delivery:
-            _insert_evidence(txn, body)
+        elif evidence is not None:
+            _insert_evidence(txn, evidence)
     if rows.searched_by(after) == rows.searched_by(purchase):
         txn.run(SET_PURCHASE_STATE, **rows.state_columns(after, seq))
     else:
@@ -104,7 +109,7 @@ def _insert_body(txn: Transaction, after: Purchase, event: Delivered, body: Body
         sha256=event.sha256,
         size=event.size,
         received_at=event.received_at,
-        zstd=rows.compress(body.content),
+        zstd=body.zstd,
     )
 
 
@@ -112,4 +117,4 @@ def _insert_evidence(txn: Transaction, body: Body) -> None:
     """Keep the body of an answer that delivered nothing, once per content."""
     sha256 = rows.digest(body.content)
     if txn.scalar(HAS_EVIDENCE, sha256=sha256) is None:
-        txn.run(ADD_EVIDENCE, sha256=sha256, content_type=body.content_type, zstd=rows.compress(body.content))
+        txn.run(ADD_EVIDENCE, sha256=sha256, content_type=body.content_type, zstd=body.zstd)

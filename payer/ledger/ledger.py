@@ -115,7 +115,7 @@ class Ledger(Purchases, Costs, Quotes, Freezes, Scans):
         new money while an operator has frozen the seller, and LedgerDamaged, as `require_intact` does, when one of the
         events signs or sends.
         """
-        self._integrity.before_writing(intact=any(isinstance(event, Signed | Sent) for event in events))
+        self._integrity.before_writing(intact=any(isinstance(event, (Signed, Sent)) for event in events))
         with transaction(self._engine, write=True) as txn:
             check_seller(txn, purchase, events, loss_limit)
             return append_within(txn, purchase, events, lease, body, caps)

@@ -97,22 +97,15 @@ class Purchases(OnEngine):
         return [(seq, purchase_id) for seq, purchase_id in self._fetched(query)]
 
     def deliveries(self, after: int = 0, purchase_ids: Collection[str] | None = None) -> Iterator[Delivery]:
-        wanted = [pid for _, pid in self.delivery_index(after) if purchase_ids is None or pid in purchase_ids]
+        wanted = [seq for seq, pid in self.delivery_index(after) if purchase_ids is None or pid in purchase_ids]
         for page in _pages(wanted):
-            yield from self._deliveries_of(page)
+            yield from (_delivery(row) for row in self._fetched(_bodies().where(schema.bodies.c.seq.in_(page))))
 
     def delivery(self, purchase_id: str) -> Delivery | None:
-        return next(iter(self._deliveries_of([purchase_id])), None)
-
-    def _deliveries_of(self, purchase_ids: Sequence[str]) -> list[Delivery]:
-        body, purchase = schema.bodies, schema.purchases
-        query = (
-            sa.select(body, purchase.c.doc.label("doc"))
-            .join(purchase, purchase.c.purchase_id == body.c.purchase_id)
-            .where(body.c.purchase_id.in_(purchase_ids))
-            .order_by(body.c.seq)
-        )
-        return [_delivery(row) for row in self._fetched(query)]
+        event = schema.events.c
+        numbers = sa.select(event.seq).where(event.purchase_id == purchase_id, event.kind == rows.DELIVERED)
+        found = self._fetched(_bodies().where(schema.bodies.c.seq.in_(numbers)))
+        return _delivery(found[0]) if found else None
 
     def _one(self, statement: Statement, **values: str) -> Purchase | None:
         with transaction(self._engine, write=False) as txn:
@@ -128,6 +121,13 @@ def latest(txn: Transaction, purchase_key: str) -> Purchase | None:
     """The latest generation of a purchase key, within a transaction."""
     doc = txn.scalar(queries.GENERATIONS, purchase_key=purchase_key)
     return None if doc is None else rows.purchase(doc)
+
+
+def _bodies() -> sa.Select[Any]:
+    """Bodies in the order they came, each with its purchase's document. A body has its Delivered event's number."""
+    body, purchase = schema.bodies, schema.purchases
+    query = sa.select(body, purchase.c.doc.label("doc"))
+    return query.join(purchase, purchase.c.purchase_id == body.c.purchase_id).order_by(body.c.seq)
 
 
 def _delivery(row: sa.Row[Any]) -> Delivery:

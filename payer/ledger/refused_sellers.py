@@ -78,7 +78,7 @@ def signs_new_money(purchase: Purchase, events: Iterable[Event]) -> bool:
     The authorization that settled, taken up again to claim with, is not new.
     """
     signed = [event.authorization for event in events if isinstance(event, Signed)]
-    if purchase.money is Money.SPENT and purchase.authorization is not None:
+    if not signed or (purchase.money is Money.SPENT and purchase.authorization is not None):
         return False
     return any(authorization != purchase.authorization for authorization in signed)
 

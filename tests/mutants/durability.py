@@ -132,7 +132,8 @@ MUTANTS = (
             *("tests/payer/ledger/test_freezes.py", "tests/payer/buy/test_freeze.py"),
             *("tests/payer/buy/test_loss_limit.py", "tests/payer/buy/test_failed_deliveries.py"),
         ),
-        freezes_not_looked_for=("_freezes_of_seller.exists(), _against_limit", "_against_limit"),
+        freezes_not_looked_for=("(*_frozen, _against_limit)", "(_against_limit,)"),
+        a_freeze_of_all_not_looked_for=("for seller in (_every_seller, _this_seller)", "for seller in (_this_seller,)"),
     ),
     *of(
         "payer/ledger/database/schema.py",
@@ -144,15 +145,27 @@ MUTANTS = (
     *of(
         "payer/ledger/database/rows.py",
         ("tests/payer/ledger/test_migrations.py", "tests/payer/buy/test_loss_limit.py"),
-        exposed_money_is_no_doubt=("(Money.EXPOSED, Money.SPENT) and p.data", "(Money.SPENT,) and p.data"),
-        spent_money_is_no_doubt=("(Money.EXPOSED, Money.SPENT) and p.data", "(Money.EXPOSED,) and p.data"),
-        a_delivery_in_doubt=("Money.SPENT) and p.data is Data.ABSENT", "Money.SPENT)"),
-        a_loss_in_doubt=("is_open(p) and not _is_undelivered(p)", "is_open(p)"),
+        doubts_not_flagged=("p.at_risk and not p.undelivered", "False"),
+        every_doubt_is_on_its_way=("p.at_risk and not p.undelivered", "p.money is Money.EXPOSED"),
+        a_loss_in_doubt=("p.at_risk and not p.undelivered", "p.at_risk"),
+    ),
+    *of(
+        "payer/values/purchase.py",
+        ("tests/payer/ledger/test_migrations.py", "tests/payer/buy/test_loss_limit.py"),
+        exposed_money_is_no_risk=("(Money.EXPOSED, Money.SPENT) and self.data", "(Money.SPENT,) and self.data"),
+        spent_money_is_no_risk=("(Money.EXPOSED, Money.SPENT) and self.data", "(Money.EXPOSED,) and self.data"),
+        a_delivery_at_risk=("Money.SPENT) and self.data is Data.ABSENT", "Money.SPENT)"),
     ),
     *of(
         "payer/ledger/database/migrations/versions/0008_fewer_indexes.py",
         ("tests/payer/ledger/test_migrations.py",),
         doubts_forgotten_at_the_upgrade=('    op.execute(f"UPDATE purchases', '    str(f"UPDATE purchases'),
+    ),
+    *of(
+        "payer/ledger/database/migrations/versions/0009_doubts_after_an_answer.py",
+        ("tests/payer/ledger/test_migrations.py",),
+        every_doubt_forgotten=("if not _is_at_risk(json.loads(bytes(doc)))", ""),
+        doubts_without_an_answer_forgotten=(' or bool(purchase.get("last_note"))', ""),
     ),
     *of(
         "payer/ledger/database/statements.py",

@@ -20,7 +20,7 @@ from payer.values.errors import LedgerTooNew, LedgerUnavailable, NotALedger
 if TYPE_CHECKING:
     from alembic.config import Config
 
-SCHEMA_VERSION = "0008"
+SCHEMA_VERSION = "0009"
 """The newest migration in migrations/; a test compares the two."""
 _MIGRATIONS = Path(__file__).with_name("migrations")
 

@@ -13,7 +13,6 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -106,8 +105,9 @@ def _watch(engine: sa.Engine) -> None:
     Raises LedgerReplaced from then on. A stat costs two microseconds; a commit without it would succeed in a file that
     no longer has a name.
     """
-    if (path := sqlite_file(engine.url)) is None:
+    if (file := sqlite_file(engine.url)) is None:
         return
+    path = str(file)
     opened: list[tuple[int, int]] = []
 
     def connected(_connection: Any, _record: object) -> None:
@@ -134,7 +134,7 @@ def check_in_place(engine: sa.Engine) -> None:
     _watched[engine]()
 
 
-def _identity(path: Path) -> tuple[int, int]:
+def _identity(path: str) -> tuple[int, int]:
     try:
         status = os.stat(path)
     except FileNotFoundError:

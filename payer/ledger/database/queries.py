@@ -106,7 +106,7 @@ EVENTS = Statement(_events.order_by(schema.events.c.version))
 FAILURES = Statement(sa.select(_purchases.c.committed).where(_purchases.c.failed, _of_seller))
 """As LOSSES, for bodies that can't be used."""
 IN_DOUBT = Statement(sa.select(_purchases.c.doc).where(_purchases.c.in_doubt, _of_seller))
-"""Sent and not delivered, without those that are undelivered (they may still be open until their block is final)."""
+"""Sent, and answered without the data or not at all. What is undelivered is no doubt any more."""
 QUOTE = Statement(sa.select(_quotes.c.doc).where(_by(_quotes, "endpoint", "asset")))
 QUOTES = Statement(sa.select(_quotes.c.doc).order_by(_quotes.c.endpoint, _quotes.c.asset))
 PAYEE = Statement(sa.select(schema.payees.c.pay_to).where(_by(schema.payees, "seller", "asset")))
@@ -127,12 +127,15 @@ PAID_ON_CHAIN = Statement(
 transaction that reserves."""
 _freezes = schema.freezes
 _freeze = sa.select(_freezes.c.seller, _freezes.c.since, _freezes.c.frozen_by, _freezes.c.reason)
-_freezes_of_seller = _freeze.where(_freezes.c.seller.in_([sa.literal_column("'*'"), sa.bindparam("seller")]))
-FREEZES = Statement(_freezes_of_seller)
+_every_seller: sa.ColumnElement[str] = sa.literal_column("'*'", sa.Text)
+_this_seller: sa.ColumnElement[str] = sa.bindparam("seller", type_=sa.Text)
+FREEZES = Statement(_freeze.where(_freezes.c.seller.in_([_every_seller, _this_seller])))
 """The freezes that hold for a seller. Runs before each signature, by the primary key."""
 _against_limit = sa.select(_purchases.c.purchase_id).where(schema.against_limit, _of_seller)
-MAY_BE_REFUSED = Statement(sa.select(sa.or_(_freezes_of_seller.exists(), _against_limit.exists())))
-"""True if a freeze, a loss or a doubt has to be read before a signature: most often there is none of them."""
+_frozen = [_freeze.where(_freezes.c.seller == seller) for seller in (_every_seller, _this_seller)]
+MAY_BE_REFUSED = Statement(sa.select(sa.or_(*(found.exists() for found in (*_frozen, _against_limit)))))
+"""True if a freeze, a loss or a doubt has to be read before a signature: most often there is none of them. The two
+freezes are asked for one by one: for the IN of `FREEZES` SQLite builds a table, which takes as long as all the rest."""
 ALL_FREEZES = Statement(_freeze.order_by(_freezes.c.seller))
 ADD_FREEZE = _insert(_freezes)
 DELETE_FREEZE = Statement(sa.delete(_freezes).where(_by(_freezes, "seller")))

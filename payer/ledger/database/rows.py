@@ -10,7 +10,7 @@ import msgspec
 import zstandard
 
 from payer.values.errors import LedgerDamaged
-from payer.values.events import KINDS, Event
+from payer.values.events import KINDS, Delivered, Event
 from payer.values.ledger_reads import AvoidedRow
 from payer.values.money import Asset
 from payer.values.purchase import Data, Money, Purchase
@@ -23,6 +23,8 @@ _compressors = threading.local()
 _purchase = msgspec.json.Decoder(Purchase)
 _quote = msgspec.json.Decoder(Quote)
 _events: dict[str, msgspec.json.Decoder[Any]] = {kind: msgspec.json.Decoder(cls) for kind, cls in KINDS.items()}
+_KIND_OF = {cls: kind for kind, cls in KINDS.items()}
+DELIVERED = _KIND_OF[Delivered]
 
 
 def encode(value: object) -> bytes:
@@ -60,7 +62,7 @@ def _decode(decoder: msgspec.json.Decoder[T], doc: bytes, what: str) -> T:
 
 def kind_of(event: Event) -> str:
     """The name of an event's class in the ledger."""
-    return type(event).__name__.lower()
+    return _KIND_OF[type(event)]
 
 
 def asset_key(asset: Asset) -> str:
@@ -86,19 +88,9 @@ def searched_by(p: Purchase) -> dict[str, Any]:
         "flow": p.run.flow,
         "run_id": p.run.run_id,
         "is_open": is_open(p),
-        "undelivered": _is_undelivered(p),
+        "undelivered": p.undelivered and not p.loss_accepted,
         "failed": bool(p.failure) and not p.loss_accepted,
     }
-
-
-def _is_undelivered(p: Purchase) -> bool:
-    return p.undelivered and not p.loss_accepted
-
-
-def _is_in_doubt(p: Purchase) -> bool:
-    """Sent, perhaps taken, and without its data; what is undelivered is no doubt any more."""
-    sent = p.money in (Money.EXPOSED, Money.SPENT) and p.data is Data.ABSENT
-    return sent and is_open(p) and not _is_undelivered(p)
 
 
 def columns(p: Purchase, seq: int) -> dict[str, Any]:
@@ -119,9 +111,9 @@ def state_columns(p: Purchase, seq: int) -> dict[str, Any]:
         "purchase_id": p.purchase_id,
         "seq": seq,
         "version": p.version,
-        "money": p.money.value,
-        "data": p.data.value,
-        "in_doubt": _is_in_doubt(p),
+        "money": str(p.money),
+        "data": str(p.data),
+        "in_doubt": p.at_risk and not p.undelivered,
         "committed": p.committed,
         "lease_owner": p.lease.owner if p.lease else None,
         "lease_until": p.lease.until if p.lease else None,

@@ -110,14 +110,15 @@ purchases = sa.Table(
 # Partial on both databases. To name PostgreSQL here, too, would load its dialect at every start of the command.
 sa.Index("purchases_open", purchases.c.flow, sqlite_where=purchases.c.is_open)
 against_limit = sa.or_(purchases.c.in_doubt, purchases.c.undelivered, purchases.c.failed)
-"""Purchases that count against their seller's loss limit, or may: most often there is none."""
+"""Purchases that count against their seller's loss limit, or may: most often there is none. A payment on its way is not
+among them, so that a call that is answered with its data never touches the index."""
 sa.Index("purchases_against_limit", purchases.c.seller, purchases.c.asset, sqlite_where=against_limit)
 
 bodies = sa.Table(
     "bodies",
     metadata,
     sa.Column("seq", _SEQ, primary_key=True, autoincrement=False),
-    sa.Column("purchase_id", sa.Text, nullable=False, unique=True),
+    sa.Column("purchase_id", sa.Text, nullable=False),
     sa.Column("status", sa.Integer, nullable=False),
     sa.Column("content_type", sa.Text, nullable=False),
     sa.Column("sha256", sa.Text, nullable=False),

@@ -10,6 +10,8 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from operator import itemgetter
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -17,6 +19,7 @@ import sqlalchemy as sa
 
 from payer.ledger.database.engine import check_in_place, is_watched, unavailable
 from payer.ledger.database.recognize import is_damage
+from payer.ledger.database.schema import AtomicUnits, Moment
 from payer.values.crashpoints import crash_point
 
 Converter = Callable[[Any], Any]
@@ -24,19 +27,19 @@ Converter = Callable[[Any], Any]
 
 @dataclass(frozen=True, slots=True)
 class _Compiled:
-    """A statement for one database: its text, its parameters in order, converters for parameters and results."""
+    """A statement for one database: its text, its parameters in order (`pick`; None: by their names), converters for
+    parameters and results."""
 
     text: str
-    names: tuple[str, ...]
+    pick: Callable[[dict[str, Any]], Any] | None
     binds: tuple[tuple[str, Converter], ...]
-    named: bool
     results: tuple[tuple[int, Converter], ...]
 
     def parameters(self, values: dict[str, Any]) -> Any:
         """The driver's parameters. Changes `values` in place, which spares a copy."""
         for name, convert in self.binds:
             values[name] = convert(values[name])
-        return values if self.named else [values[name] for name in self.names]
+        return values if self.pick is None else self.pick(values)
 
     def rows(self, fetched: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
         """The driver's rows with their values converted."""
@@ -68,24 +71,30 @@ class Statement:
 
 def _compile(clause: Any, dialect: sa.Dialect) -> _Compiled:
     compiled = clause.compile(dialect=dialect)
-    named = compiled.positiontup is None
-    names = tuple(compiled.binds) if named else tuple(compiled.positiontup)
+    names = tuple(compiled.binds if compiled.positiontup is None else compiled.positiontup)
     binds = {name: _bind_converter(compiled.binds[name].type, dialect) for name in names}
     columns = list(clause.selected_columns) if isinstance(clause, sa.Select) else []
     results = [(position, _result_converter(column.type, dialect)) for position, column in enumerate(columns)]
     return _Compiled(
         text=str(compiled),
-        names=names,
+        pick=None if compiled.positiontup is None else _in_order(names),
         binds=tuple((name, convert) for name, convert in binds.items() if convert is not None),
-        named=named,
         results=tuple((position, convert) for position, convert in results if convert is not None),
     )
 
 
+def _in_order(names: tuple[str, ...]) -> Callable[[dict[str, Any]], tuple[Any, ...]]:
+    """Pick the values of these names. `itemgetter` takes at least one name, and returns a single value bare."""
+    return itemgetter(*names) if len(names) > 1 else lambda values: tuple(values[name] for name in names)
+
+
 def _bind_converter(column_type: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> Converter | None:
-    """The type's conversion for parameters, None where the driver needs none; drivers take bytes as they are."""
-    if isinstance(column_type, sa.LargeBinary):
+    """The type's conversion for parameters, None where the driver needs none; drivers take bytes and booleans as they
+    are. The schema's own types stand over types without a conversion: SQLAlchemy's call around theirs is left out."""
+    if isinstance(column_type, sa.LargeBinary | sa.Boolean):
         return None
+    if isinstance(column_type, AtomicUnits | Moment):
+        return partial(column_type.process_bind_param, dialect=dialect)
     return column_type.dialect_impl(dialect).bind_processor(dialect)
 
 
@@ -98,16 +107,13 @@ def _result_converter(column_type: sa.types.TypeEngine[Any], dialect: sa.Dialect
 class Transaction:
     """An open transaction on a connection of the engine's pool; every value of a statement is a keyword."""
 
-    __slots__ = ("_cursor", "_dialect")
+    __slots__ = ("_cursor", "_dialect", "on_postgresql")
 
     def __init__(self, cursor: Any, dialect: sa.Dialect) -> None:
         self._cursor = cursor
         self._dialect = dialect
-
-    @property
-    def on_postgresql(self) -> bool:
-        """True on PostgreSQL, where rows are locked one by one; SQLite has one write lock for all."""
-        return self._dialect.name == "postgresql"
+        self.on_postgresql = dialect.name == "postgresql"
+        """There rows are locked one by one; SQLite has one write lock for all."""
 
     def run(self, statement: Statement, **values: Any) -> None:
         """Execute a statement and fetch nothing."""
@@ -121,8 +127,9 @@ class Transaction:
 
     def rows(self, statement: Statement, **values: Any) -> list[tuple[Any, ...]]:
         """Execute a statement and fetch every row."""
-        self.run(statement, **values)
-        return statement.on(self._dialect).rows(self._cursor.fetchall())
+        compiled = statement.on(self._dialect)
+        self._cursor.execute(compiled.text, compiled.parameters(values))
+        return compiled.rows(self._cursor.fetchall())
 
     def scalar(self, statement: Statement, **values: Any) -> Any:
         """Execute a statement; the first column of its first row, None when it has none."""

@@ -17,7 +17,7 @@ from payer.ledger.append import Body
 from payer.ledger.backup import _advance_sequences
 from payer.ledger.database import connect, schema
 from payer.values.errors import LedgerTooNew
-from payer.values.events import DeliveryFailed, Sent, Settled, Undelivered
+from payer.values.events import Answered, DeliveryFailed, Sent, Settled, Undelivered
 from tests import blank_ledger
 from tests.payer import purchases as p
 from tests.payer.ledger.older_schema import to_schema_7
@@ -213,17 +213,20 @@ def test_spent_money_counts_at_the_largest_value_signed_once_the_ledger_is_raise
 def test_what_was_in_doubt_or_lost_still_counts_against_its_seller_once_the_ledger_is_raised(
     ledger_url: str, tmp_path: Path
 ) -> None:
-    """I12: the flag that is searched for comes from the state that was there. The bodies of a ledger with purchases
-    keep their key, and take new ones."""
-    names = ("reserved", "exposed", "settled", "delivered", "lost")
+    """I12: the flag that is searched for comes from the state that was there, and a payment on its way has none. The
+    bodies of a ledger with purchases keep their keys, and take new ones."""
+    names = ("reserved", "on its way", "exposed", "settled", "delivered", "lost")
     with Ledger.open(f"sqlite:///{tmp_path}/before.db") as ledger:
         bought = dict(
-            zip(names, ledger.reserve(p.run(), [p.wanted(n) for n in range(5)], p.CAPS, p.LEASE), strict=True)
+            zip(names, ledger.reserve(p.run(), [p.wanted(n) for n in range(6)], p.CAPS, p.LEASE), strict=True)
         )
         for name in names[1:]:
             bought[name] = ledger.append(bought[name], p.signed(bought[name]), Sent(at=p.NOW))
+        refused = Answered(at=p.NOW, status=503, elapsed_ms=9)
+        unheard = Answered(at=p.NOW, status=None, elapsed_ms=0, note="no answer came in time")
+        bought["exposed"] = ledger.append(bought["exposed"], refused)
         for name in ("settled", "lost"):
-            bought[name] = ledger.append(bought[name], Settled(at=p.NOW, settlement=p.settlement()))
+            bought[name] = ledger.append(bought[name], unheard, Settled(at=p.NOW, settlement=p.settlement()))
         bought["delivered"] = ledger.append(bought["delivered"], p.delivered(), body=Body(b"{}", "application/json"))
         bought["lost"] = ledger.append(bought["lost"], Undelivered(at=p.NOW, reason="asked for a week"))
         _copy_to_schema_7(ledger, ledger_url)
@@ -239,6 +242,10 @@ def test_what_was_in_doubt_or_lost_still_counts_against_its_seller_once_the_ledg
         assert {change.purchase.purchase_id for change in raised.changes.newest(9)} == set(of.values())
         raised.append(bought["exposed"], p.delivered(body=b"[]"), body=Body(b"[]", "application/json"))
         assert [delivery.body for delivery in raised.deliveries()] == [b"{}", b"[]"]
+        late = raised.delivery(of["exposed"])
+        assert late is not None
+        assert late.body == b"[]"
+        assert raised.delivery(of["lost"]) is None
 
 
 def _copy_to_schema_7(ledger: Ledger, url: str) -> None:
@@ -258,5 +265,7 @@ def _copy_to_schema_7(ledger: Ledger, url: str) -> None:
     engine.dispose()
 
 
-def test_a_new_ledgers_bodies_have_their_number_as_their_key(ledger: Ledger) -> None:
-    assert sa.inspect(ledger._engine).get_pk_constraint("bodies")["constrained_columns"] == ["seq"]
+def test_a_new_ledgers_bodies_have_their_number_as_their_only_key(ledger: Ledger) -> None:
+    look = sa.inspect(ledger._engine)
+    assert look.get_pk_constraint("bodies")["constrained_columns"] == ["seq"]
+    assert look.get_unique_constraints("bodies") == []
