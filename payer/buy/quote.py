@@ -19,7 +19,7 @@ from payer.values.money import Asset
 from payer.values.request import Order
 from payer.values.terms import Quote, Terms
 from payer.wire.seller_word import body_word, is_html
-from payer.wire.terms import parse_402
+from payer.wire.terms import TERMS_HEADER, parse_402
 
 _PAYMENT_REQUIRED = 402
 
@@ -129,12 +129,20 @@ async def _ask(context: PayerContext, order: Order) -> Answer:
 
 
 async def send_unpaid(context: PayerContext, order: Order) -> Answer:
-    """Send an order's request without a payment. Raises SellerUnreachable."""
+    """Send an order's request without a payment. Raises SellerUnreachable.
+
+    A 402 that breaks off after its headers is an answer where they hold its terms (x402 v2).
+    """
     request = order.request
     try:
         return await context.ask(order.seller, request, dict(request.headers))
-    except (NotSent, NoAnswer) as why:
-        raise SellerUnreachable(f"{order.seller} did not answer at {request.url}: {why.reason}") from None
+    except NoAnswer as broken:
+        begun, reason = broken.begun, broken.reason
+    except NotSent as unsent:
+        begun, reason = None, unsent.reason
+    if begun is not None and begun.status == _PAYMENT_REQUIRED and TERMS_HEADER in begun.headers:
+        return begun
+    raise SellerUnreachable(f"{order.seller} did not answer at {request.url}: {reason}")
 
 
 def keep_quote(context: PayerContext, order: Order, terms: Terms) -> Quote:

@@ -33,6 +33,8 @@ MUTANTS = (
         ),
         kept_quotes_of_another_payee=("if kept.terms.pay_to not in payees and not seller.any_payee:", "if False:"),
         terms_without_the_datasets_ceiling=("        order_cap=order.price_cap,\n", ""),
+        terms_of_half_a_delivery=("begun.status == _PAYMENT_REQUIRED and TERMS_HEADER", "TERMS_HEADER"),
+        half_a_body_for_terms=("_PAYMENT_REQUIRED and TERMS_HEADER in begun.headers", "_PAYMENT_REQUIRED"),
     ),
     *of(
         "payer/buy/changed_terms.py",

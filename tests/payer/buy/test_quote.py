@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from payer.http.exchange import Answer
+from payer.http.exchange import Answer, NoAnswer
 from payer.payer import Payer
 from payer.policy.file import parse_policy
 from payer.values.errors import OverBudget, PayerError, QuoteUnacceptable, SellerUnreachable
@@ -61,6 +61,26 @@ def approve(at: Payer, number: int = 0, /, *, run: str = "run-1", **changes: Any
 def test_what_answers_in_place_of_terms_is_named(answer: Answer, raised: type[PayerError], says: str) -> None:
     with pytest.raises(raised, match=says):
         asyncio.run(desk(s.ScriptedSeller([answer])).quote([s.order()]))
+
+
+def test_terms_in_whole_headers_count_although_the_body_broke_off() -> None:
+    """x402 v2: the header alone holds them."""
+    offered = replace(s.challenge(), body=b'{"detail": "pay', cut=True)
+    seller = s.ScriptedSeller([NoAnswer("closed before the answer was whole", offered)])
+    [quote] = asyncio.run(desk(seller).quote([s.order()])).values()
+    assert (quote.terms.amount, quote.terms.pay_to) == (p.PRICE, p.PAYEE)
+    assert len(seller.headers) == 1
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [None, s.answer(402, b'{"x402Version": 1, "acce'), replace(s.challenge(), status=200)],
+    ids=["nothing", "terms in the body", "no 402"],
+)
+def test_without_whole_terms_an_answer_that_broke_off_is_none(begun: Answer | None) -> None:
+    seller = s.ScriptedSeller([NoAnswer("closed before the answer was whole", begun)])
+    with pytest.raises(SellerUnreachable, match=r"did not answer at .*: closed before the answer was whole"):
+        asyncio.run(desk(seller).quote([s.order()]))
 
 
 class TestFirstUse:
