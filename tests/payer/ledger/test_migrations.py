@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -227,7 +228,8 @@ def test_what_was_in_doubt_or_lost_still_counts_against_its_seller_once_the_ledg
         bought["exposed"] = ledger.append(bought["exposed"], refused)
         for name in ("settled", "lost"):
             bought[name] = ledger.append(bought[name], unheard, Settled(at=p.NOW, settlement=p.settlement()))
-        bought["delivered"] = ledger.append(bought["delivered"], p.delivered(), body=Body(b"{}", "application/json"))
+        events = replace(refused, status=200), p.delivered()
+        bought["delivered"] = ledger.append(bought["delivered"], *events, body=Body(b"{}", "application/json"))
         bought["lost"] = ledger.append(bought["lost"], Undelivered(at=p.NOW, reason="asked for a week"))
         _copy_to_schema_7(ledger, ledger_url)
     of = {name: purchase.purchase_id for name, purchase in bought.items()}
