@@ -19,7 +19,7 @@ from payer.values.money import Asset
 from payer.values.request import Order
 from payer.values.terms import Quote, Terms
 from payer.wire.seller_word import body_word, is_html
-from payer.wire.terms import TERMS_HEADER, parse_402
+from payer.wire.terms import parse_402
 
 _PAYMENT_REQUIRED = 402
 
@@ -136,13 +136,10 @@ async def send_unpaid(context: PayerContext, order: Order) -> Answer:
     request = order.request
     try:
         return await context.ask(order.seller, request, dict(request.headers))
-    except NoAnswer as broken:
-        begun, reason = broken.begun, broken.reason
-    except NotSent as unsent:
-        begun, reason = None, unsent.reason
-    if begun is not None and begun.status == _PAYMENT_REQUIRED and TERMS_HEADER in begun.headers:
-        return begun
-    raise SellerUnreachable(f"{order.seller} did not answer at {request.url}: {reason}")
+    except (NotSent, NoAnswer) as why:
+        if isinstance(why, NoAnswer) and why.terms is not None:
+            return why.terms
+        raise SellerUnreachable(f"{order.seller} did not answer at {request.url}: {why.reason}") from None
 
 
 def keep_quote(context: PayerContext, order: Order, terms: Terms) -> Quote:

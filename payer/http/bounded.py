@@ -9,7 +9,8 @@ from dataclasses import dataclass
 HEADER_VALUE_LIMIT = 64 * 1024
 HEADER_TOTAL_LIMIT = 96 * 1024
 HEADER_COUNT_LIMIT = 128
-PAYMENT_ANSWERS = frozenset({"payment-required", "payment-response", "x-payment-response"})
+TERMS_HEADER = "payment-required"
+PAYMENT_ANSWERS = frozenset({TERMS_HEADER, "payment-response", "x-payment-response"})
 """Headers that are read however many others come before them."""
 
 _WINDOW = {"gzip": 31, "x-gzip": 31, "deflate": 15}

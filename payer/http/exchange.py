@@ -14,7 +14,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
-from payer.http.bounded import clip_headers, read_body, readable_start
+from payer.http.bounded import TERMS_HEADER, clip_headers, read_body, readable_start
 from payer.http.pool import network_cause
 from payer.values.request import Request
 
@@ -56,6 +56,12 @@ class NoAnswer(Unanswered):
     def __init__(self, reason: str, begun: Answer | None = None) -> None:
         super().__init__(reason)
         self.begun = begun
+
+    @property
+    def terms(self) -> Answer | None:
+        """The start of a 402 whose header, which came whole, holds its terms (x402 v2 section 5.1)."""
+        begun = self.begun
+        return begun if begun is not None and begun.status == 402 and TERMS_HEADER in begun.headers else None
 
 
 ERROR_BODY_LIMIT = 1024 * 1024

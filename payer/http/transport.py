@@ -6,11 +6,12 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import quote, urlsplit
 
-from payer.http.exchange import Answer, Exchange, NotSent, Unanswered
+from payer.http.exchange import Answer, Exchange, NoAnswer, NotSent, Unanswered
 from payer.http.gate import Gate, Pace, RequestPace, retry_after
 from payer.http.pool import ConnectionPool
 from payer.policy.rules import Policy, SellerPolicy, is_https_or_loopback
@@ -21,6 +22,7 @@ PAYMENT_HEADERS = frozenset({"x-payment", "payment-signature"})
 _BUSY = frozenset({429, 500, 502, 503, 504})
 _BACKOFF_SECONDS = (0.5, 1.0, 2.0)
 _REPEATABLE = frozenset({"GET", "HEAD"})
+_ENDPOINTS_KEPT = 1024
 
 
 class Transport(Protocol):
@@ -40,8 +42,9 @@ class HttpTransport:
     """`Transport` over httpx, with kept connections to the origins that policy names and to no others.
 
     A paid request is sent once, whatever happens. An unpaid one is repeated when the seller is busy (429, 5xx) or does
-    not answer, after its Retry-After or a growing pause with jitter. Processes that share `paces` share a seller's
-    requests_per_minute: a folder, or what makes a pace of a seller's name and rate; without it each has its own.
+    not answer as far as its terms, after its Retry-After or a growing pause with jitter. Processes that share `paces`
+    share a seller's requests_per_minute: a folder, or what makes a pace of a seller's name and rate; without it each
+    has its own.
     """
 
     def __init__(
@@ -60,6 +63,7 @@ class HttpTransport:
         secure = any(seller.base_url.startswith("https:") for seller in policy.sellers.values())
         self._pool = ConnectionPool(secure=secure)
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._seller = lru_cache(_ENDPOINTS_KEPT)(self._seller_at)
 
     @asynccontextmanager
     async def turn(self, request: Request) -> AsyncIterator[None]:
@@ -82,7 +86,7 @@ class HttpTransport:
                 told = retry_after(result.headers.get("retry-after"), self._clock.now())
             if told is not None:
                 await self._gates[seller.name].pause(told)
-            if pause is None or (isinstance(result, Answer) and result.status not in _BUSY):
+            if pause is None or _is_answered(result):
                 break
             if told is None:
                 await self._clock.sleep(pause * self._jitter.uniform(0.5, 1.5))
@@ -91,7 +95,7 @@ class HttpTransport:
         del headers  # a traceback may show local variables, and these can be spent (I10)
         raise result
 
-    def _seller(self, url: str) -> SellerPolicy:
+    def _seller_at(self, url: str) -> SellerPolicy:
         if not is_https_or_loopback(urlsplit(url)):
             raise NotSent("plain http is allowed to this machine only")
         seller = self._policy.seller_at(url)
@@ -134,3 +138,10 @@ class HttpTransport:
 
     async def __aexit__(self, *_error: object) -> None:
         await self.aclose()
+
+
+def _is_answered(result: Answer | Unanswered) -> bool:
+    """True for an answer that a repetition would not better."""
+    if isinstance(result, Answer):
+        return result.status not in _BUSY
+    return isinstance(result, NoAnswer) and result.terms is not None

@@ -26,7 +26,6 @@ from payer.wire.strict_json import (
     text_of,
 )
 
-TERMS_HEADER = "payment-required"
 BODY_LIMIT = 1024 * 1024
 OFFER_LIMIT = 128
 UINT256_MAX = 2**256 - 1
@@ -79,7 +78,7 @@ def parse_402(status: int, headers: Mapping[str, str], body: bytes, *, cut: bool
     if status != 402:
         raise unacceptable("status", str(status), "402, which alone asks for a payment")
     try:
-        text = single_header(headers, TERMS_HEADER)
+        text = single_header(headers, "payment-required")
         return _parse_body(body, cut=cut) if text is None else _parse_header(text, body)
     except Malformed as why:
         reason = str(why)

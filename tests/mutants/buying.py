@@ -33,8 +33,12 @@ MUTANTS = (
         ),
         kept_quotes_of_another_payee=("if kept.terms.pay_to not in payees and not seller.any_payee:", "if False:"),
         terms_without_the_datasets_ceiling=("        order_cap=order.price_cap,\n", ""),
-        terms_of_half_a_delivery=("begun.status == _PAYMENT_REQUIRED and TERMS_HEADER", "TERMS_HEADER"),
-        half_a_body_for_terms=("_PAYMENT_REQUIRED and TERMS_HEADER in begun.headers", "_PAYMENT_REQUIRED"),
+    ),
+    *of(
+        "payer/http/exchange.py",
+        ("tests/payer/buy/test_quote.py",),
+        terms_of_half_a_delivery=("begun.status == 402 and TERMS_HEADER", "TERMS_HEADER"),
+        half_a_body_for_terms=("begun.status == 402 and TERMS_HEADER in begun.headers", "begun.status == 402"),
     ),
     *of(
         "payer/buy/changed_terms.py",

@@ -66,6 +66,23 @@ class TestBusySellers:
         answer, server, _ = self.send({}, http(500), http(200), method="POST")
         assert (answer.status, len(server.requests)) == (500, 1)
 
+    @pytest.mark.parametrize(("header", "requests"), [("payment-required: e30=", 1), ("x-seller: said", 4)])
+    def test_an_answer_that_broke_off_is_asked_for_again_unless_its_header_holds_the_terms(
+        self, header: str, requests: int
+    ) -> None:
+        async def half(wire: Wire) -> None:
+            await wire.request()
+            await wire.send(f"HTTP/1.1 402 X\r\n{header}\r\ncontent-length: 100\r\n\r\nhalf".encode())
+
+        async def run() -> int:
+            async with reaching(half, clock=OwnClock()) as (server, transport):
+                with pytest.raises(NoAnswer, match="closed before the answer was whole") as broken:
+                    await transport.send(Request("GET", server.url), {}, timeout=5)
+                assert (broken.value.terms is not None) is (requests == 1)
+                return len(server.requests)
+
+        assert asyncio.run(run()) == requests
+
     def test_what_retry_after_asks_for_is_waited_for(self) -> None:
         answer, _, clock = self.send({}, http(429, b"", {"retry-after": "7"}), http(402))
         assert (answer.status, clock.slept) == (402, [7.0])
